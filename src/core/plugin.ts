@@ -1,0 +1,288 @@
+import type { BufferSource } from './buffers.ts'
+import type { Chunk } from './chunk.ts'
+import type { Option, OptionsOf, OptionTable } from './option.ts'
+
+/**
+ * The contracts between the engine and the plugins. The engine never sees an offset; a plugin never sees a retry.
+ */
+
+/** delivered: every route has its ack · filtered: nothing was left to send · dropped: given up and counted · aborted: unsettled at shutdown. */
+export type Outcome = 'delivered' | 'filtered' | 'dropped' | 'aborted'
+
+/** Called exactly once per chunk. Only `aborted` must not move a position. */
+export type Ack = (outcome: Outcome) => void
+
+export interface Logger {
+  error(message: string, fields?: Record<string, unknown>): void
+  warn(message: string, fields?: Record<string, unknown>): void
+  info(message: string, fields?: Record<string, unknown>): void
+  debug(message: string, fields?: Record<string, unknown>): void
+}
+
+/** Named counters of one plugin instance; shown by the metrics endpoints. */
+export interface Counters {
+  add(name: string, n?: number): void
+  get(name: string): number
+}
+
+/** Wall time in milliseconds (`nowMs`, fractions allowed) and timers that a test can drive. */
+export interface Clock {
+  nowMs(): number
+  /** Runs `fn` once after `ms`; the handle is for `cancel`. */
+  after(ms: number, fn: () => void): TimerHandle
+  cancel(handle: TimerHandle | undefined): void
+}
+export type TimerHandle = { readonly __timer: unique symbol } | ReturnType<typeof setTimeout>
+
+/** What every plugin is given. */
+export interface PluginContext {
+  /** Instance name: the alias, or `tail.0`. */
+  readonly name: string
+  readonly log: Logger
+  readonly counters: Counters
+  readonly clock: Clock
+  /** Version and a stable id of this agent, for `Self_Hostname`, chunk ids and banners. */
+  readonly agent: { readonly version: string; readonly id: string; readonly hostname: string }
+}
+
+/**
+ * Collects records of one tag and seals them into chunks: at its size limit, when `Flush` has passed since the first
+ * record, or when asked. Made by `InputContext.appender`.
+ *
+ * ```
+ *   if (!out.reserve(n)) { await ctx.room(signal); ...try again }
+ *   out.end = writeEntryHead(out.buf, out.end, sec, nsec) ...   // write at most n bytes at out.end
+ *   out.added(1, bytesRead)
+ *   out.origin(ticket)                                          // what to settle with the chunk
+ * ```
+ */
+export interface Appender {
+  readonly tag: string
+  /** Valid after a true `reserve` until the next one. */
+  buf: Buffer
+  end: number
+  /**
+   * Makes room for `bytes` more at `end`, sealing the current chunk when it is full. `expect` is how many bytes in all
+   * are likely to follow (the size of a backlog): it chooses the buffer's size. False: the budget is exhausted.
+   */
+  reserve(bytes: number, expect?: number): boolean
+  /** Records that now end at `end`: their number and the bytes of input they came from. */
+  added(records: number, inputBytes: number): void
+  /**
+   * Ties a range of a source to the chunk that holds the latest record: `settle` is called with the chunk's outcome,
+   * `identity` (e.g. `device:inode:generation:start:end`) enters the chunk's id.
+   */
+  origin(identity: string, settle: Ack): void
+  /** Sends what is held now. */
+  seal(): void
+  /** Bytes of records held and not yet sealed. */
+  readonly held: number
+}
+
+export interface InputContext extends PluginContext {
+  appender(tag: string): Appender
+  /** Seals every appender of this input. */
+  sealAll(): void
+  /** Resolves when the budget may have room again, or `signal` is aborted. */
+  room(signal: AbortSignal): Promise<void>
+  /** A buffer of this input's own (a read buffer), counted for as long as it is held. */
+  readonly buffers: BufferSource
+  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
+  parser(name: string): Parser
+  /** The stored positions of this input; `path` undefined = kept in memory only. */
+  openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
+  /** `Flush` in milliseconds. */
+  readonly flushMs: number
+  /** Says that this input has read all it ever will and everything of it has settled (`Exit_On_Eof`). */
+  finished(): void
+}
+
+export interface Input {
+  /**
+   * Runs until `signal` is aborted or the source ends, then resolves; held records are sealed by the engine, and acks
+   * still arrive afterwards. Rejects only for a failure that nothing but an operator can mend.
+   */
+  run(signal: AbortSignal): Promise<void>
+  /** After the last ack: commit positions, close files. Called once, also after a failed run. */
+  close(): Promise<void>
+  /** For `/api/v1/files`, the snapshot and metrics: state per file or connection. */
+  status?(): InputStatus
+  /** Metrics beyond the common ones, per scrape. */
+  refreshCounters?(): void
+}
+
+export interface InputStatus {
+  files?: FileStatus[]
+  [key: string]: unknown
+}
+
+/** One row of `/api/v1/files`. Offsets and sizes in bytes. */
+export interface FileStatus {
+  path: string
+  device: string
+  inode: string
+  size: number
+  read: number
+  acked: number
+  lag: number
+  state: string
+}
+
+/** Where an input reads from after a restart; see src/store for the schema and the promises. */
+export interface OffsetStore {
+  /** All rows of this database, newest id last. */
+  rows(): OffsetRow[]
+  /** Writes every change in one transaction; throws E_STORE_* and keeps nothing half-done. Fills in `id` of new rows. */
+  write(changes: { upsert: OffsetRow[]; remove: OffsetRow[] }): void
+  close(): void
+  readonly path: string | undefined
+}
+
+export interface OffsetOptions {
+  sync: 'extra' | 'full' | 'normal' | 'off'
+  locking: boolean
+  journalMode: string
+}
+
+/** A row of fluent-bit's in_tail_files and of our second table; numbers that may pass 2^53 are bigint. */
+export interface OffsetRow {
+  id: number | undefined
+  name: string
+  offset: number
+  inode: bigint
+  /** Unix seconds. */
+  created: number
+  rotated: boolean
+  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`; signed. 0 and 0: no check. */
+  marker: bigint
+  markerSize: number
+  /** Ours; absent (undefined) in a database written by fluent-bit. */
+  device: bigint | undefined
+  /** Hash and length of the first bytes of the file, which tell it from another one that got its inode. */
+  fingerprint: string | undefined
+  fingerprintSize: number | undefined
+  /** Decompressed position, for .gz. */
+  streamOffset: number | undefined
+  /** True: the agent was within a line that is too long and is being skipped. */
+  skipping: boolean | undefined
+}
+
+/**
+ * Where a parser writes: the map at `at`, nothing before it. `sec`/`nsec` are the record's time, preset by the caller
+ * to the time of reading and replaced by the parser when it finds one.
+ */
+export interface EntryWriter {
+  buf: Buffer
+  at: number
+  sec: number
+  nsec: number
+  /** Pairs that the caller will append behind the parser's own: they are counted in the map's head. */
+  extraPairs: number
+}
+
+export interface Parser {
+  /** Most bytes that `parse` may write for a line of this length. */
+  bound(length: number): number
+  /**
+   * Parses the line src[start, end) (no newline, no CR) and writes its map at `out.at`, which it moves behind it.
+   * False: the line does not have this form; `out` is as before (bytes behind `at` are undefined).
+   */
+  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
+}
+
+export interface FilterContext extends PluginContext {
+  readonly buffers: BufferSource
+}
+
+export interface Filter {
+  /**
+   * Changes the chunk in place (`chunk.end`, `chunk.count` after dropping records) or with `chunk.replace` and a buffer
+   * from `ctx.buffers.force`. Synchronous; it must keep `headRoom(tag)` before and TAIL_ROOM behind the entries.
+   */
+  apply(chunk: Chunk): void
+  close?(): void
+}
+
+export interface OutputContext extends PluginContext {
+  readonly buffers: BufferSource
+}
+
+export interface Output {
+  /** Before the first flush; throws only for what an operator must mend (a bad path, a bad certificate). */
+  start?(): Promise<void>
+  /**
+   * Resolves when the peer has the chunk. Rejects with a ShipperError whose `retryable` and `scope` say what the engine
+   * may do; any other error counts as a defect and is retried. When `signal` is aborted it rejects within 100 ms.
+   * Calls for one lane come in order and may overlap up to the spec's `inFlight`; the chunk must not be touched after
+   * the promise settled. If a call fails, calls that were made after it on the same lane must not be delivered before
+   * the engine has made it again (they fail too, as those on one connection do), or the order is lost.
+   */
+  flush(chunk: Chunk, signal: AbortSignal): Promise<void>
+  /** Nothing is in flight any more. Idempotent. */
+  close(): Promise<void>
+}
+
+interface SpecBase<T extends OptionTable> {
+  readonly name: string
+  /** One sentence for `shipper plugins` and the page's head. */
+  readonly summary: string
+  /** What a user has to know beyond the options; Markdown. */
+  readonly description: string
+  readonly options: T
+  /** A classic-format section that runs as it is: a test loads it. */
+  readonly example: string
+  /** Metric names that `ctx.counters` is given, with one line each. */
+  readonly counters?: Record<string, string>
+}
+
+export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
+  readonly kind: 'input'
+  create(options: OptionsOf<T>, ctx: InputContext): Input
+}
+export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
+  readonly kind: 'filter'
+  create(options: OptionsOf<T>, ctx: FilterContext): Filter
+}
+export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
+  readonly kind: 'output'
+  /** How many flushes may run at once. */
+  readonly inFlight: number
+  create(options: OptionsOf<T>, ctx: OutputContext): Output
+}
+/** A parser format (`Format` of a [PARSER] section). */
+export interface ParserSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
+  readonly kind: 'parser'
+  create(options: OptionsOf<T>, ctx: ParserContext): Parser
+}
+export interface ParserContext {
+  /** The section's Name. */
+  readonly name: string
+  readonly log: Logger
+  readonly clock: Clock
+}
+
+export type PluginSpec = InputSpec | FilterSpec | OutputSpec | ParserSpec
+export type PluginKind = PluginSpec['kind']
+
+export function defineInput<const T extends OptionTable>(spec: InputSpec<T>): InputSpec<T> {
+  return spec
+}
+export function defineFilter<const T extends OptionTable>(spec: FilterSpec<T>): FilterSpec<T> {
+  return spec
+}
+export function defineOutput<const T extends OptionTable>(spec: OutputSpec<T>): OutputSpec<T> {
+  return spec
+}
+export function defineParser<const T extends OptionTable>(spec: ParserSpec<T>): ParserSpec<T> {
+  return spec
+}
+
+/** The list of plugins, by kind and name: light enough to load at once; the code of a plugin is loaded when it is used. */
+export interface Registry {
+  find(kind: PluginKind, name: string): Promise<PluginSpec | undefined>
+  names(kind: PluginKind): string[]
+}
+
+/** Options that every plugin of a kind has besides its own; read by the engine. */
+export type CommonOptions = { readonly [K in PluginKind]: OptionTable }
+export type { Option }

@@ -1,0 +1,59 @@
+/**
+ * Turns settlements that arrive in any order into a position that moves only over a contiguous prefix.
+ *
+ * ```
+ *   start          done   open    done
+ *     |------------|#####|-------|#####|
+ *     ^ position = start of the first open range
+ * ```
+ * Ranges are opened in order of offset. What is not promised: a range that is aborted holds the position for ever
+ * in this run; its bytes are read again by the next one.
+ */
+export class Watermark {
+  /** Everything before it is settled. */
+  position: number
+  #starts: number[] = []
+  #ends: number[] = []
+  #done: boolean[] = []
+  #head = 0
+  #base = 0
+
+  constructor(start: number) {
+    this.position = start
+  }
+
+  /** Opens [start, end); the ticket is for `settle`. `start` must not be below the end of the last range opened. */
+  open(start: number, end: number): number {
+    this.#starts.push(start)
+    this.#ends.push(end)
+    this.#done.push(false)
+    return this.#base + this.#starts.length - 1
+  }
+
+  /** Settles a range; true when the position moved. A second settlement of one ticket changes nothing. */
+  settle(ticket: number): boolean {
+    const at = ticket - this.#base
+    if (at < this.#head || at >= this.#done.length) return false
+    this.#done[at] = true
+    const before = this.position
+    while (this.#head < this.#done.length && this.#done[this.#head]) {
+      this.position = this.#ends[this.#head] as number
+      this.#head++
+    }
+    if (this.#head > 64 && this.#head * 2 > this.#done.length) this.#compact()
+    return this.position !== before
+  }
+
+  /** Number of ranges opened and not yet passed by the position. */
+  get pending(): number {
+    return this.#starts.length - this.#head
+  }
+
+  #compact(): void {
+    this.#starts = this.#starts.slice(this.#head)
+    this.#ends = this.#ends.slice(this.#head)
+    this.#done = this.#done.slice(this.#head)
+    this.#base += this.#head
+    this.#head = 0
+  }
+}
