@@ -1,0 +1,67 @@
+import { expect, test } from 'bun:test'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run, start } from './process.ts'
+import { atEnd, tmp } from './tmp.ts'
+import { until, within } from './until.ts'
+
+test('until returns the value that ended the wait', async () => {
+  let n = 0
+  expect(await until(() => (++n === 3 ? 'three' : undefined), { everyMs: 1 })).toBe('three')
+})
+
+test('until says what it waited for', async () => {
+  const wait = until(() => false, { limitMs: 10, what: 'the moon' })
+  await expect(wait).rejects.toThrow('waited 10 ms in vain for: the moon')
+})
+
+test('within fails at the limit and passes a value on', async () => {
+  await expect(within(new Promise(() => {}), 5, 'never')).rejects.toThrow('never')
+  expect(await within(Promise.resolve(1), 1000, 'now')).toBe(1)
+})
+
+let left = ''
+test('tmp gives a folder that can be written', () => {
+  left = tmp()
+  writeFileSync(join(left, 'a'), 'a')
+  expect(existsSync(join(left, 'a'))).toBe(true)
+})
+test('tmp is gone after the test that asked for it', () => {
+  expect(existsSync(left)).toBe(false)
+})
+
+const sh = { command: ['/bin/sh', '-c'] }
+test('run collects both streams and the exit status', async () => {
+  const done = await run(['cat; echo oops >&2; exit 3'], { ...sh, stdin: 'in\n' })
+  expect(done).toEqual({ code: 3, signal: null, stdout: 'in\n', stderr: 'oops\n' })
+})
+
+test('a process that ends without the awaited words fails the wait at once', async () => {
+  const it = start(['echo other >&2'], sh)
+  await expect(it.saysOnStderr('ready', 60_000)).rejects.toThrow('other')
+})
+
+let pid = 0
+test('start gives a process that runs on', async () => {
+  const it = start(['echo ready; exec sleep 60'], sh)
+  pid = it.pid
+  await it.saysOnStdout('ready')
+  expect(it.exit).toBeUndefined()
+})
+test('what still runs when its test ends is killed', () => {
+  expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+})
+
+const order: string[] = []
+test('a test cleans up in the reverse order', () => {
+  atEnd(() => void order.push('first'))
+  atEnd(async () => void order.push('second'))
+})
+test('and is done with it before the next begins', () => {
+  expect(order).toEqual(['second', 'first'])
+})
+
+const shared = tmp()
+test('a folder made at the top of a file stays for all its tests', () => {
+  expect(existsSync(shared)).toBe(true)
+})
