@@ -1,0 +1,153 @@
+import type { BufferSource } from '../core/buffers.ts'
+import { Chunk, headRoom, TAIL_ROOM } from '../core/chunk.ts'
+import type { Ack, Appender, Clock, Outcome, TimerHandle } from '../core/plugin.ts'
+import { originId } from './chunk-id.ts'
+
+export interface AppenderOptions {
+  input: string
+  tag: string
+  /** A chunk is sealed at this size. */
+  chunkBytes: number
+  flushMs: number
+  buffers: BufferSource
+  clock: Clock
+  /** Identity for chunks without an origin: unique in this run. */
+  nextIdentity: () => string
+  /** Where a sealed chunk goes. */
+  accept: (chunk: Chunk, ack: Ack) => void
+}
+
+const EMPTY = Buffer.alloc(0)
+const FIRST_BYTES = 4096
+
+/**
+ * Collects the records of one tag. Holds a buffer only while there are records: small at first, larger as they come,
+ * so that a thousand quiet tags cost a thousand times nothing.
+ */
+export class ChunkAppender implements Appender {
+  readonly tag: string
+  buf: Buffer = EMPTY
+  end = 0
+  readonly #o: AppenderOptions
+  readonly #head: number
+  #records = 0
+  #inputBytes = 0
+  #sealedEnd = 0
+  #identities: string[] = []
+  #settles: Ack[] = []
+  #timer: TimerHandle | undefined
+
+  constructor(options: AppenderOptions) {
+    this.#o = options
+    this.tag = options.tag
+    this.#head = headRoom(options.tag)
+  }
+
+  get held(): number {
+    return this.#records === 0 ? 0 : this.#sealedEnd - this.#head
+  }
+
+  reserve(bytes: number, expect = 0): boolean {
+    if (this.buf.length > 0 && this.end + bytes + TAIL_ROOM <= this.buf.length) return true
+    const used = this.buf.length === 0 ? 0 : this.#sealedEnd - this.#head
+    const wanted = used + bytes
+    if (used > 0 && (wanted > this.#capacity || this.buf.length >= this.#o.chunkBytes)) {
+      this.seal()
+      return this.reserve(bytes, expect)
+    }
+    return this.#grow(used, bytes, expect)
+  }
+
+  added(records: number, inputBytes: number): void {
+    if (this.#records === 0 && records > 0) this.#arm()
+    this.#records += records
+    this.#inputBytes += inputBytes
+    this.#sealedEnd = this.end
+  }
+
+  origin(identity: string, settle: Ack): void {
+    this.#identities.push(identity)
+    this.#settles.push(settle)
+    // A range without records (empty lines, skipped bytes) is settled with the chunk that follows, or by the timer.
+    if (this.#timer === undefined) this.#arm()
+  }
+
+  seal(): void {
+    this.#o.clock.cancel(this.#timer)
+    this.#timer = undefined
+    const settles = this.#settles
+    const identities = this.#identities
+    this.#settles = []
+    this.#identities = []
+    if (this.#records === 0) {
+      this.#drop()
+      for (const settle of settles) settle('filtered')
+      return
+    }
+    const chunk = new Chunk(
+      {
+        tag: this.tag,
+        input: this.#o.input,
+        buf: this.buf,
+        start: this.#head,
+        end: this.#sealedEnd,
+        count: this.#records,
+        id: originId(this.tag, identities.length > 0 ? identities.join('|') : this.#o.nextIdentity()),
+        inputBytes: this.#inputBytes,
+      },
+      this.#o.buffers,
+    )
+    this.buf = EMPTY
+    this.end = this.#sealedEnd = this.#records = this.#inputBytes = 0
+    this.#o.accept(
+      chunk,
+      settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
+    )
+  }
+
+  /** Nothing sealed: the buffer goes back, open ranges stay unsettled. For a stop without a flush. */
+  abandon(): void {
+    this.#o.clock.cancel(this.#timer)
+    this.#timer = undefined
+    this.#records = 0
+    this.#drop()
+    const settles = this.#settles
+    this.#settles = []
+    settleAll(settles, 'aborted')
+  }
+
+  get #capacity(): number {
+    return this.#o.chunkBytes - this.#head - TAIL_ROOM
+  }
+
+  #grow(used: number, bytes: number, expect: number): boolean {
+    const rooms = this.#head + TAIL_ROOM
+    const need = used + bytes + rooms
+    const likely = Math.min(Math.max(need, used + expect + rooms, used * 4, FIRST_BYTES), this.#o.chunkBytes)
+    const next = this.#o.buffers.take(Math.max(need, likely)) ?? this.#o.buffers.take(need)
+    if (next === undefined) return false
+    if (used > 0) this.buf.copy(next, this.#head, this.#head, this.#sealedEnd)
+    if (this.buf.length > 0) this.#o.buffers.give(this.buf)
+    this.buf = next
+    this.end = this.#sealedEnd = this.#head + used
+    return true
+  }
+
+  #drop(): void {
+    if (this.buf.length > 0) this.#o.buffers.give(this.buf)
+    this.buf = EMPTY
+    this.end = this.#sealedEnd = this.#inputBytes = 0
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined) return
+    this.#timer = this.#o.clock.after(this.#o.flushMs, () => {
+      this.#timer = undefined
+      this.seal()
+    })
+  }
+}
+
+function settleAll(settles: Ack[], outcome: Outcome): void {
+  for (const settle of settles) settle(outcome)
+}

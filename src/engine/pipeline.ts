@@ -1,0 +1,93 @@
+import type { BufferSource } from '../core/buffers.ts'
+import type { Chunk } from '../core/chunk.ts'
+import type { Ack, Filter, Logger } from '../core/plugin.ts'
+import type { OutputQueue } from './queue.ts'
+import { Receipt } from './receipt.ts'
+import { Router, type TagMatch } from './router.ts'
+
+export interface FilterStage extends TagMatch {
+  filter: Filter
+  stats: { records: number; bytes: number; addRecords: number; dropRecords: number; dropBytes: number }
+}
+
+export interface OutputStage extends TagMatch {
+  queue: OutputQueue
+}
+
+/** Lends the buffers of the input whose chunk is being filtered, so that what a filter adds counts there. */
+export class BorrowedBuffers implements BufferSource {
+  current: BufferSource | undefined
+
+  take(bytes: number): Buffer | undefined {
+    return this.#lender.take(bytes)
+  }
+
+  force(bytes: number): Buffer {
+    return this.#lender.force(bytes)
+  }
+
+  give(buf: Buffer): void {
+    this.#lender.give(buf)
+  }
+
+  get #lender(): BufferSource {
+    if (this.current === undefined) throw new Error('buffers are lent only while a chunk is being filtered')
+    return this.current
+  }
+}
+
+/**
+ * The way of a chunk: filters in order of declaration, then one queue per matching output. Everything here runs in the
+ * call of `accept`; what waits, waits in the queues, and the receipt brings the outcome back.
+ */
+export class Pipeline {
+  readonly #filters: Router<FilterStage>
+  readonly #outputs: Router<OutputStage>
+  readonly #borrowed: BorrowedBuffers
+  readonly #log: Logger
+  readonly #unrouted = new Set<string>()
+  unroutedRecords = 0
+
+  constructor(filters: FilterStage[], outputs: OutputStage[], borrowed: BorrowedBuffers, log: Logger) {
+    this.#filters = new Router(filters)
+    this.#outputs = new Router(outputs)
+    this.#borrowed = borrowed
+    this.#log = log
+  }
+
+  accept(chunk: Chunk, buffers: BufferSource, ack: Ack): void {
+    const filters = this.#filters.find(chunk.tag)
+    if (filters.length > 0) this.#filter(chunk, filters, buffers)
+    const outputs = this.#outputs.find(chunk.tag)
+    if (chunk.count === 0 || outputs.length === 0) {
+      if (chunk.count > 0) this.#noteUnrouted(chunk)
+      new Receipt(chunk, 1, ack).settle('filtered')
+      return
+    }
+    const receipt = new Receipt(chunk, outputs.length, ack)
+    for (const { queue } of outputs) queue.push(chunk, receipt)
+  }
+
+  #filter(chunk: Chunk, filters: FilterStage[], buffers: BufferSource): void {
+    this.#borrowed.current = buffers
+    for (const { filter, stats } of filters) {
+      if (chunk.count === 0) break
+      const { count, size } = chunk
+      filter.apply(chunk)
+      stats.records += count
+      stats.bytes += size
+      stats.dropRecords += Math.max(0, count - chunk.count)
+      stats.addRecords += Math.max(0, chunk.count - count)
+      if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
+    }
+    this.#borrowed.current = undefined
+  }
+
+  /** As in fluent-bit, what no output matches is discarded; here it is counted and said once per tag. */
+  #noteUnrouted(chunk: Chunk): void {
+    this.unroutedRecords += chunk.count
+    if (this.#unrouted.has(chunk.tag) || this.#unrouted.size >= 1000) return
+    this.#unrouted.add(chunk.tag)
+    this.#log.warn(`no output matches tag "${chunk.tag}": its records are discarded`, { tag: chunk.tag })
+  }
+}

@@ -1,0 +1,247 @@
+import type { Chunk } from '../core/chunk.ts'
+import { messageOf, ShipperError } from '../core/error.ts'
+import type { Clock, Logger, Output, TimerHandle } from '../core/plugin.ts'
+import { Lane, type Route } from './lane.ts'
+import type { Receipt } from './receipt.ts'
+import { type RetryPolicy, retryWaitMs } from './retry.ts'
+
+export interface QueueOptions {
+  name: string
+  output: Output
+  inFlight: number
+  retry: RetryPolicy
+  clock: Clock
+  log: Logger
+  signal: AbortSignal
+}
+
+/**
+ * What waits for one output, and the flushes that are under way: at most `inFlight` at once, in order within a lane.
+ *
+ * The gate is for a peer that is away: while it is shut every lane waits and one chunk at a time goes out as a probe;
+ * its ack opens the gate for all at once. A failure of a single chunk holds only its own lane.
+ */
+export class OutputQueue {
+  readonly stats = {
+    procRecords: 0,
+    procBytes: 0,
+    errors: 0,
+    retries: 0,
+    retriesFailed: 0,
+    retriedRecords: 0,
+    droppedRecords: 0,
+  }
+  lastError: string | undefined
+  inFlight = 0
+  readonly #o: QueueOptions
+  readonly #lanes = new Map<string, Lane>()
+  /** Lanes that may send, served in turn. */
+  #turn: Lane[] = []
+  #gate: 'open' | 'shut' | 'probing' = 'open'
+  #gateTries = 0
+  #gateTimer: TimerHandle | undefined
+  #retryAtMs: number | undefined
+  #stopped = false
+  #idle: (() => void)[] = []
+
+  constructor(options: QueueOptions) {
+    this.#o = options
+  }
+
+  push(chunk: Chunk, receipt: Receipt): void {
+    if (this.#stopped) {
+      receipt.settle('aborted')
+      return
+    }
+    let lane = this.#lanes.get(chunk.tag)
+    if (lane === undefined) {
+      lane = new Lane(chunk.tag)
+      this.#lanes.set(chunk.tag, lane)
+    }
+    lane.push({ chunk, receipt, attempts: 0, failed: false })
+    if (lane.waitingCount === 1) this.#turn.push(lane)
+    this.#pump()
+  }
+
+  get waiting(): number {
+    let n = 0
+    for (const lane of this.#lanes.values()) n += lane.waitingCount
+    return n
+  }
+
+  get retrying(): number {
+    let n = 0
+    for (const lane of this.#lanes.values()) if (lane.held || this.#gate !== 'open') n += lane.waitingCount
+    return n
+  }
+
+  get retryAtMs(): number | undefined {
+    return this.#retryAtMs
+  }
+
+  get empty(): boolean {
+    return this.#lanes.size === 0
+  }
+
+  /** Resolves when nothing waits and nothing is in flight, or when stopped. */
+  drained(): Promise<void> {
+    if (this.empty || this.#stopped) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  /** After the abort of the signal: everything that waits is aborted, what flies settles by its own rejection. */
+  stop(): void {
+    this.#stopped = true
+    this.#o.clock.cancel(this.#gateTimer)
+    for (const lane of this.#lanes.values()) {
+      this.#o.clock.cancel(lane.timer)
+      for (const route of lane.drainWaiting()) route.receipt.settle('aborted')
+      if (lane.empty) this.#lanes.delete(lane.key)
+    }
+    this.#turn = []
+    this.#settleIdle()
+  }
+
+  #pump(): void {
+    const limit = this.#gate === 'probing' ? 1 : this.#o.inFlight
+    while (this.#gate !== 'shut' && this.inFlight < limit && this.#turn.length > 0) {
+      const lane = this.#turn.shift() as Lane
+      if (!lane.ready) continue
+      const route = lane.launch() as Route
+      if (lane.ready) this.#turn.push(lane)
+      this.inFlight++
+      // `#flush` settles every outcome itself and never rejects.
+      void this.#flush(lane, route)
+    }
+  }
+
+  async #flush(lane: Lane, route: Route): Promise<void> {
+    const { chunk } = route
+    const records = chunk.count
+    const bytes = chunk.size
+    try {
+      await this.#o.output.flush(chunk, this.#o.signal)
+    } catch (error) {
+      this.inFlight--
+      this.#failed(lane, route, error)
+      this.#after(lane)
+      return
+    }
+    this.inFlight--
+    this.stats.procRecords += records
+    this.stats.procBytes += bytes
+    lane.land(route)
+    route.receipt.settle('delivered')
+    if (this.#gate === 'probing') this.#open()
+    this.#after(lane)
+  }
+
+  #failed(lane: Lane, route: Route, thrown: unknown): void {
+    if (this.#stopped) {
+      lane.land(route)
+      route.receipt.settle('aborted')
+      return
+    }
+    const error = asFlushError(thrown)
+    this.lastError = error.message
+    this.stats.errors++
+    route.attempts++
+    if (!error.retryable || route.attempts > this.#o.retry.limit) {
+      this.#drop(lane, route, error)
+      return
+    }
+    route.failed = true
+    lane.held = true
+    this.stats.retries++
+    this.stats.retriedRecords += route.chunk.count
+    if (error.scope === 'peer') this.#shut(error)
+    else
+      this.#o.log.warn(`chunk is tried again: ${error.message}`, { code: error.code, tag: route.chunk.tag })
+  }
+
+  #drop(lane: Lane, route: Route, error: ShipperError): void {
+    lane.land(route)
+    const { chunk } = route
+    this.stats.droppedRecords += chunk.count
+    if (error.retryable) this.stats.retriesFailed++
+    this.#o.log.error(`${chunk.count} records dropped: ${error.message}`, {
+      code: error.code,
+      tag: chunk.tag,
+      chunk: chunk.id,
+      attempts: route.attempts,
+      hint: error.hint,
+    })
+    route.receipt.settle('dropped')
+  }
+
+  /** After every answer: sorts out a held lane when the last of its flushes is back, sends on, reports idleness. */
+  #after(lane: Lane): void {
+    if (lane.held && lane.timer === undefined && lane.flying.every((r) => r.failed)) this.#resend(lane)
+    if (lane.empty) this.#lanes.delete(lane.key)
+    this.#pump()
+    if (this.empty) this.#settleIdle()
+  }
+
+  #resend(lane: Lane): void {
+    const attempts = Math.max(0, ...lane.flying.map((r) => r.attempts))
+    lane.putBack()
+    if (this.#gate !== 'open') {
+      // The gate decides when; the lane is free to go with it.
+      lane.held = false
+      this.#queueTurn(lane)
+      return
+    }
+    const waitMs = retryWaitMs(this.#o.retry, Math.max(1, attempts), false)
+    this.#noteRetry(waitMs)
+    lane.timer = this.#o.clock.after(waitMs, () => {
+      lane.timer = undefined
+      lane.held = false
+      this.#retryAtMs = undefined
+      this.#queueTurn(lane)
+      this.#pump()
+    })
+  }
+
+  #queueTurn(lane: Lane): void {
+    if (lane.ready && !this.#turn.includes(lane)) this.#turn.push(lane)
+  }
+
+  #shut(error: ShipperError): void {
+    if (this.#gate === 'shut') return
+    this.#gate = 'shut'
+    this.#gateTries++
+    const waitMs = retryWaitMs(this.#o.retry, this.#gateTries, true)
+    this.#noteRetry(waitMs)
+    this.#o.log.warn(`peer is away, reading stops when memory is full: ${error.message}`, {
+      code: error.code,
+    })
+    this.#gateTimer = this.#o.clock.after(waitMs, () => {
+      this.#gateTimer = undefined
+      this.#retryAtMs = undefined
+      this.#gate = 'probing'
+      this.#pump()
+    })
+  }
+
+  #open(): void {
+    if (this.#gateTries > 0) this.#o.log.info('peer is back')
+    this.#gate = 'open'
+    this.#gateTries = 0
+    for (const lane of this.#lanes.values()) this.#queueTurn(lane)
+  }
+
+  #noteRetry(waitMs: number): void {
+    this.#retryAtMs = this.#o.clock.nowMs() + waitMs
+  }
+
+  #settleIdle(): void {
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+}
+
+function asFlushError(thrown: unknown): ShipperError {
+  if (thrown instanceof ShipperError) return thrown
+  return new ShipperError('E_INTERNAL', messageOf(thrown), { retryable: true, cause: thrown })
+}

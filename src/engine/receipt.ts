@@ -1,0 +1,28 @@
+import type { Chunk } from '../core/chunk.ts'
+import type { Ack, Outcome } from '../core/plugin.ts'
+
+const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dropped: 2, aborted: 3 }
+
+/** Settles a chunk when the last of its routes has settled; the worst outcome wins. Then its buffer goes back. */
+export class Receipt {
+  #open: number
+  #worst: Outcome = 'filtered'
+  readonly #chunk: Chunk
+  readonly #ack: Ack
+
+  constructor(chunk: Chunk, routes: number, ack: Ack) {
+    this.#chunk = chunk
+    this.#open = routes
+    this.#ack = ack
+  }
+
+  settle(outcome: Outcome): void {
+    if (this.#open <= 0) return
+    if (RANK[outcome] > RANK[this.#worst]) this.#worst = outcome
+    this.#open--
+    if (this.#open > 0) return
+    // The ack before the buffer: a waiting input then goes on with the position already moved.
+    this.#ack(this.#worst)
+    this.#chunk.release()
+  }
+}

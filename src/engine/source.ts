@@ -1,0 +1,104 @@
+import type { Chunk } from '../core/chunk.ts'
+import type { Ack, Clock, TimerHandle } from '../core/plugin.ts'
+import { ChunkAppender } from './appender.ts'
+import type { Account } from './budget.ts'
+import type { Pipeline } from './pipeline.ts'
+
+export interface SourceOptions {
+  name: string
+  runId: string
+  chunkBytes: number
+  flushMs: number
+  account: Account
+  clock: Clock
+  pipeline: Pipeline
+}
+
+/** Idle appenders kept: a tag that was not written to for this many others is forgotten (it holds nothing). */
+const KEPT_APPENDERS = 2048
+
+/** What the engine keeps for one input: its appenders, its account, its counts, and what of it is not settled. */
+export class Source {
+  records = 0
+  bytes = 0
+  /** Bytes of input settled as delivered or filtered, and as dropped. */
+  settledBytes = 0
+  droppedRecords = 0
+  /** Chunks sealed and not settled. */
+  open = 0
+  readonly #o: SourceOptions
+  readonly #appenders = new Map<string, ChunkAppender>()
+  #sequence = 0
+  #idle: (() => void)[] = []
+
+  constructor(options: SourceOptions) {
+    this.#o = options
+  }
+
+  appender(tag: string): ChunkAppender {
+    const known = this.#appenders.get(tag)
+    if (known !== undefined) return known
+    if (this.#appenders.size >= KEPT_APPENDERS) this.#forgetIdle()
+    const made = new ChunkAppender({
+      input: this.#o.name,
+      tag,
+      chunkBytes: this.#o.chunkBytes,
+      flushMs: this.#o.flushMs,
+      buffers: this.#o.account,
+      clock: this.#o.clock,
+      nextIdentity: () => `${this.#o.runId}:${this.#o.name}:${this.#sequence++}`,
+      accept: (chunk, ack) => this.#accept(chunk, ack),
+    })
+    this.#appenders.set(tag, made)
+    return made
+  }
+
+  sealAll(): void {
+    for (const appender of this.#appenders.values()) appender.seal()
+  }
+
+  /** Resolves when every sealed chunk has settled. */
+  settled(): Promise<void> {
+    if (this.open === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #accept(chunk: Chunk, ack: Ack): void {
+    this.records += chunk.count
+    this.bytes += chunk.size
+    this.open++
+    const { count, inputBytes } = chunk
+    this.#o.pipeline.accept(chunk, this.#o.account, (outcome) => {
+      this.open--
+      if (outcome === 'dropped') this.droppedRecords += count
+      if (outcome !== 'aborted') this.settledBytes += inputBytes
+      ack(outcome)
+      if (this.open === 0) this.#settleIdle()
+    })
+  }
+
+  #settleIdle(): void {
+    const waiting = this.#idle
+    this.#idle = []
+    for (const resolve of waiting) resolve()
+  }
+
+  #forgetIdle(): void {
+    for (const [tag, appender] of this.#appenders) if (appender.held === 0) this.#appenders.delete(tag)
+  }
+}
+
+/** Resolves true when `work` is done, false when `ms` have passed first; Infinity waits without limit. */
+export async function within(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
+  if (ms === Number.POSITIVE_INFINITY) {
+    await work
+    return true
+  }
+  let timer: TimerHandle | undefined
+  const late = new Promise<boolean>((resolve) => {
+    timer = clock.after(ms, () => resolve(false))
+  })
+  const done = await Promise.race([work.then(() => true), late])
+  clock.cancel(timer)
+  return done
+}
