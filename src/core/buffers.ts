@@ -10,5 +10,10 @@ export interface BufferSource {
    * Counted, so later `take`s see it; the overshoot is one chunk at most because such callers run one at a time.
    */
   force(bytes: number): Buffer
+  /**
+   * For as long as the caller likes (a read buffer): counted, but a `take` never waits for it to come back. Without it
+   * one line nearly as long as the whole limit would wait for ever.
+   */
+  hold(bytes: number): Buffer
   give(buf: Buffer): void
 }

@@ -53,9 +53,18 @@ export interface PluginContext {
  *   if (!out.reserve(n)) { await ctx.room(signal); ...try again }
  *   out.end = writeEntryHead(out.buf, out.end, sec, nsec) ...   // write at most n bytes at out.end
  *   out.added(1, bytesRead)
- *   out.origin(ticket)                                          // what to settle with the chunk
+ *   out.join(contributor)                                       // its range is settled with the chunk
  * ```
  */
+/** A source with positions (a file): asked for its range when the chunk it wrote to is sealed. */
+export interface Contributor {
+  /**
+   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:generation:start-end`) enters the chunk's
+   * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
+   */
+  leave(): { identity: string; settle: Ack } | undefined
+}
+
 export interface Appender {
   readonly tag: string
   /** Valid after a true `reserve` until the next one. */
@@ -69,10 +78,10 @@ export interface Appender {
   /** Records that now end at `end`: their number and the bytes of input they came from. */
   added(records: number, inputBytes: number): void
   /**
-   * Ties a range of a source to the chunk that holds the latest record: `settle` is called with the chunk's outcome,
-   * `identity` (e.g. `device:inode:generation:start:end`) enters the chunk's id.
+   * The contributor has written to the current chunk, or passed over bytes that are to be settled with it (empty lines).
+   * Call once per chunk: `leave` says when the chunk was sealed.
    */
-  origin(identity: string, settle: Ack): void
+  join(contributor: Contributor): void
   /** Sends what is held now. */
   seal(): void
   /** Bytes of records held and not yet sealed. */

@@ -1,6 +1,6 @@
 import type { BufferSource } from '../core/buffers.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../core/chunk.ts'
-import type { Ack, Appender, Clock, Outcome, TimerHandle } from '../core/plugin.ts'
+import type { Ack, Appender, Clock, Contributor, Outcome, TimerHandle } from '../core/plugin.ts'
 import { originId } from './chunk-id.ts'
 
 export interface AppenderOptions {
@@ -33,8 +33,7 @@ export class ChunkAppender implements Appender {
   #records = 0
   #inputBytes = 0
   #sealedEnd = 0
-  #identities: string[] = []
-  #settles: Ack[] = []
+  #contributors: Contributor[] = []
   #timer: TimerHandle | undefined
 
   constructor(options: AppenderOptions) {
@@ -65,20 +64,16 @@ export class ChunkAppender implements Appender {
     this.#sealedEnd = this.end
   }
 
-  origin(identity: string, settle: Ack): void {
-    this.#identities.push(identity)
-    this.#settles.push(settle)
-    // A range without records (empty lines, skipped bytes) is settled with the chunk that follows, or by the timer.
+  join(contributor: Contributor): void {
+    this.#contributors.push(contributor)
+    // Bytes without records (empty lines, skipped ones) are settled with the chunk that follows, or by the timer.
     if (this.#timer === undefined) this.#arm()
   }
 
   seal(): void {
     this.#o.clock.cancel(this.#timer)
     this.#timer = undefined
-    const settles = this.#settles
-    const identities = this.#identities
-    this.#settles = []
-    this.#identities = []
+    const { identities, settles } = this.#leave()
     if (this.#records === 0) {
       this.#drop()
       for (const settle of settles) settle('filtered')
@@ -111,9 +106,21 @@ export class ChunkAppender implements Appender {
     this.#timer = undefined
     this.#records = 0
     this.#drop()
-    const settles = this.#settles
-    this.#settles = []
-    settleAll(settles, 'aborted')
+    settleAll(this.#leave().settles, 'aborted')
+  }
+
+  #leave(): { identities: string[]; settles: Ack[] } {
+    const identities: string[] = []
+    const settles: Ack[] = []
+    const contributors = this.#contributors
+    this.#contributors = []
+    for (const contributor of contributors) {
+      const part = contributor.leave()
+      if (part === undefined) continue
+      identities.push(part.identity)
+      settles.push(part.settle)
+    }
+    return { identities, settles }
   }
 
   get #capacity(): number {

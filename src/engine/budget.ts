@@ -18,6 +18,8 @@ const KEEP_FREE_BYTES = 4_000_000
 export class Budget {
   readonly limitBytes: number
   used = 0
+  /** Part of `used` that is held for good. */
+  held = 0
   readonly #classes: number[]
   readonly #free = new Map<number, Buffer[]>()
   #freeBytes = 0
@@ -37,7 +39,7 @@ export class Budget {
 
   /** @internal */
   allows(bytes: number): boolean {
-    return this.used + bytes <= this.limitBytes || this.used === 0
+    return this.used + bytes <= this.limitBytes || this.used === this.held
   }
 
   /** @internal The size that a request of `bytes` is answered with. */
@@ -64,6 +66,7 @@ export class Budget {
     if (owner === undefined) return
     this.#owners.delete(buf)
     const size = buf.length
+    if (owner.unhold(buf)) this.held -= size
     this.used -= size
     owner.used -= size
     const free = this.#free.get(size)
@@ -110,6 +113,8 @@ export class Account implements BufferSource {
   used = 0
   /** True since the last `take` was refused; false when one is granted again. */
   paused = false
+  #heldBytes = 0
+  readonly #held = new Set<Buffer>()
   readonly #budget: Budget
 
   constructor(budget: Budget, limitBytes: number) {
@@ -123,7 +128,7 @@ export class Account implements BufferSource {
 
   take(bytes: number): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
-    const own = this.used + size <= this.limitBytes || this.used === 0
+    const own = this.used + size <= this.limitBytes || this.used === this.#heldBytes
     if (!own || !this.#budget.allows(size)) {
       this.paused = true
       return undefined
@@ -134,6 +139,21 @@ export class Account implements BufferSource {
 
   force(bytes: number): Buffer {
     return this.#budget.take(this.#budget.sizeFor(bytes), this)
+  }
+
+  hold(bytes: number): Buffer {
+    const buf = this.#budget.take(bytes, this)
+    this.#held.add(buf)
+    this.#heldBytes += bytes
+    this.#budget.held += bytes
+    return buf
+  }
+
+  /** @internal True when the buffer was a held one. */
+  unhold(buf: Buffer): boolean {
+    if (!this.#held.delete(buf)) return false
+    this.#heldBytes -= buf.length
+    return true
   }
 
   give(buf: Buffer): void {

@@ -26,6 +26,10 @@ export class BorrowedBuffers implements BufferSource {
     return this.#lender.force(bytes)
   }
 
+  hold(bytes: number): Buffer {
+    return this.#lender.hold(bytes)
+  }
+
   give(buf: Buffer): void {
     this.#lender.give(buf)
   }
