@@ -81,6 +81,11 @@ export const ERROR_CODES = {
     summary: 'a file matched by Path cannot be read',
     remedy: 'run as a user who may read it, or exclude it with Exclude_Path',
   },
+  E_LOG_FILE: {
+    exit: 1,
+    summary: 'the file for the agent’s own log cannot be opened',
+    remedy: 'check the path of Log_File and its permissions',
+  },
   E_LISTEN: { exit: 1, summary: 'a port cannot be listened on', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {
     exit: 1,
