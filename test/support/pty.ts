@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process'
+import { start } from './process.ts'
+import { peerOrSkip } from './skip.ts'
+
+/** Gives the program a terminal of 24 x 100 and copies what it draws to stdout; stderr of this script stays empty. */
+const BRIDGE = `
+import fcntl, os, pty, struct, sys, termios
+pid, master = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 100, 0, 0))
+    os.execvp(sys.argv[1], sys.argv[1:])
+while True:
+    try:
+        data = os.read(master, 65536)
+    except OSError:
+        break
+    if not data:
+        break
+    os.write(1, data)
+_, status = os.waitpid(pid, 0)
+sys.exit(os.waitstatus_to_exitcode(status) & 255)
+`
+
+const present = spawnSync('python3', ['-c', 'import pty, termios']).status === 0
+
+/** `test` for cases that need a real terminal. */
+export const testOnTerminal = peerOrSkip('python3', present, 'no python3 with the pty module on PATH')
+
+/** Runs a TypeScript program on a terminal of its own; what it drew and its exit status. */
+export async function runOnTerminal(
+  script: string,
+  env: Record<string, string | undefined> = {},
+): Promise<{ screen: string; code: number | null }> {
+  const it = start(['-c', BRIDGE, process.execPath, script], {
+    command: ['python3'],
+    env: { TERM: 'xterm', NO_COLOR: undefined, ...env },
+  })
+  const exit = await it.ended(20_000)
+  return { screen: it.stdout, code: exit.code }
+}
