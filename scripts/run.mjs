@@ -1,0 +1,47 @@
+// `node scripts/run.mjs FILE [ARGUMENTS]`: does the set-up, then runs a TypeScript file with bun.
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { pathToFileURL } from 'node:url'
+import { ROOT, setUp } from './bootstrap.mjs'
+
+/** @typedef {'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGCONT'} Forwarded */
+/** @type {Forwarded[]} */
+const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']
+const SAME_PRESS_MS = 300
+
+/**
+ * Runs bun with these arguments, passes signals on, and ends with its exit status or signal.
+ *
+ * Ctrl-C reaches us twice, from the terminal and from npm, and would reach a child in our process group a third time;
+ * an agent takes the second SIGINT for "at once". So bun gets a group of its own, and of equal signals that come
+ * together one is passed on. `--no-orphans` ends bun should we be killed.
+ * @param {string} bun
+ * @param {string[]} args
+ */
+export function runBun(bun, args) {
+  const child = spawn(bun, ['--no-orphans', '--no-install', ...args], { stdio: 'inherit', detached: true })
+  /** @type {Map<string, number>} */
+  const last = new Map()
+  for (const signal of FORWARDED) {
+    process.on(signal, () => {
+      const now = performance.now()
+      if (now - (last.get(signal) ?? Number.NEGATIVE_INFINITY) < SAME_PRESS_MS) return
+      last.set(signal, now)
+      child.kill(signal)
+    })
+  }
+  child.once('error', (err) => {
+    process.stderr.write(`shipper: cannot start bun: ${err.message}\n`)
+    process.exit(1)
+  })
+  child.once('exit', (code, signal) => {
+    process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal]))
+  })
+  return child
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  const bun = setUp()
+  process.chdir(ROOT)
+  runBun(bun, process.argv.slice(2))
+}

@@ -1,0 +1,53 @@
+// `npm start`: with arguments the program with these, without the machine's own logs to stdout.
+import { appendFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT, say, setUp } from './bootstrap.mjs'
+import { runBun } from './run.mjs'
+import { findLogs } from './system-logs.mjs'
+
+/** Above this the old lines would hide the new ones for a long time. */
+const FROM_HEAD_LIMIT_BYTES = 64_000_000
+const STATE = join(ROOT, '.state')
+const DB = join(STATE, 'pos.db')
+
+const bun = setUp()
+const given = process.argv.slice(2)
+runBun(bun, [join(ROOT, 'src/main.ts'), ...(given.length > 0 ? given : defaultArguments())])
+
+function defaultArguments() {
+  mkdirSync(STATE, { recursive: true })
+  const logs = findLogs('/var/log')
+  if (logs.bytes === 0) return tailArguments([writeSample()], [], true)
+  const fromHead = logs.bytes <= FROM_HEAD_LIMIT_BYTES
+  const from = fromHead ? 'from their first line' : 'new lines only, because there are many old ones'
+  say(`following ${logs.files} logs of this machine, ${from}: ${logs.patterns.join(' ')}`)
+  return tailArguments(logs.patterns, logs.excluded, fromHead)
+}
+
+/**
+ * @param {string[]} paths
+ * @param {string[]} excluded
+ * @param {boolean} fromHead
+ */
+function tailArguments(paths, excluded, fromHead) {
+  say(
+    `lines go to stdout, positions to ${DB} (remove it to begin again); Ctrl-C ends it, -- -h shows the options`,
+  )
+  const exclude = excluded.length > 0 ? ['-p', `exclude_path=${excluded.join(',')}`] : []
+  return [
+    ...['-i', 'tail', '-p', `path=${paths.join(',')}`, ...exclude],
+    ...['-p', `db=${DB}`, '-p', `read_from_head=${fromHead}`],
+    ...['-o', 'stdout', '-p', 'format=json_lines', '-f', '1'],
+  ]
+}
+
+/** A sample that gets a line each second for as long as the agent runs. */
+function writeSample() {
+  const path = join(STATE, 'sample.log')
+  let n = 0
+  const append = () => appendFileSync(path, `${new Date().toISOString()} sample line ${++n}\n`)
+  append()
+  setInterval(append, 1000)
+  say(`there is no readable log under /var/log: following a sample that gets a line each second, ${path}`)
+  return path
+}

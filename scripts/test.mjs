@@ -1,0 +1,157 @@
+// `npm test [-- PART_OF_A_PATH ...]`: set-up, static checks, the binary, all tests; ends with `N passed, N failed`.
+import { spawn } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { ARCH, ROOT, setUp } from './bootstrap.mjs'
+import { emptyTally, readReport, summary } from './test-report.mjs'
+
+const CACHE = join(ROOT, '.cache')
+const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
+/** What the binary is made of. */
+const INGREDIENTS = [
+  'src',
+  'conf',
+  'package.json',
+  'package-lock.json',
+  'pkg.config.json',
+  'scripts/build.ts',
+]
+const CORES = availableParallelism()
+/** A test has its own limit; this one ends a process that hangs as a whole. */
+const WATCHDOG_MS = 30 * 60_000
+
+const bun = setUp()
+process.chdir(ROOT)
+mkdirSync(CACHE, { recursive: true })
+const patterns = process.argv.slice(2)
+const tally = emptyTally()
+
+const files = filesUnder('test').filter((path) => path.endsWith('.test.ts'))
+const chosen = files.filter((path) => patterns.length === 0 || patterns.some((part) => path.includes(part)))
+const e2e = chosen.filter((path) => path.startsWith('test/e2e/'))
+// Tests of times in the milliseconds: nothing else may run beside them.
+const alone = e2e.filter((path) => path.endsWith('.alone.test.ts'))
+
+if (chosen.length === 0) tally.failed.push(`no test file matches ${patterns.join(' ')}`)
+const checks = patterns.length === 0 ? staticChecks() : []
+const binary = process.env.SHIPPER_BIN || BINARY
+const needsBinary = patterns.length === 0 || e2e.length > 0
+const [built] = await Promise.all([needsBinary && buildIfStale(), ...checks])
+await runTests(
+  'unit',
+  [20_000, CORES],
+  chosen.filter((path) => !e2e.includes(path)),
+)
+if (built) {
+  await runTests(
+    'e2e',
+    [180_000, Math.max(2, CORES >> 1)],
+    e2e.filter((path) => !alone.includes(path)),
+  )
+  await runTests('alone', [180_000, 1], alone)
+} else if (e2e.length > 0) {
+  tally.failed.push(`${e2e.length} files of test/e2e: not run, there is no binary`)
+}
+process.stdout.write(summary(tally))
+process.exit(tally.failed.length > 0 ? 1 : 0)
+
+/** Each counts as one test. */
+function staticChecks() {
+  const bin = join(ROOT, 'node_modules/.bin')
+  return [
+    check('types', [join(bin, 'tsc'), '--noEmit', '-p', '.']),
+    check('lint', [join(bin, 'biome'), 'check', '--diagnostic-level=error']),
+    check('docs are those of the option tables', [bun, 'scripts/docs.ts', '--check']),
+  ]
+}
+
+/**
+ * @param {string} label
+ * @param {string[]} command
+ */
+async function check(label, command) {
+  const { status, output } = await capture(command)
+  if (status === 0) {
+    tally.passed++
+    return true
+  }
+  process.stdout.write(`${label}: status ${status}\n${output}\n`)
+  tally.failed.push(label)
+  return false
+}
+
+/** The tests of the program's promises run the binary: it must be that of these sources. */
+async function buildIfStale() {
+  if (process.env.SHIPPER_BIN) return true
+  const newest = Math.max(...INGREDIENTS.flatMap(filesUnder).map((path) => statSync(path).mtimeMs))
+  if (existsSync(BINARY) && statSync(BINARY).mtimeMs > newest) return true
+  return check('build', [bun, 'scripts/build.ts', '--target', `linux-${ARCH}`])
+}
+
+/**
+ * @param {string} name
+ * @param {[limitMs: number, processes: number]} limits
+ * @param {string[]} paths
+ */
+async function runTests(name, [limitMs, processes], paths) {
+  if (paths.length === 0) return
+  const report = join(CACHE, `test-${name}.xml`)
+  rmSync(report, { force: true })
+  const args = [
+    ...['--no-orphans', 'test', `--timeout=${limitMs}`, `--parallel=${processes}`],
+    ...[`--timings=${join(CACHE, `test-${name}.json`)}`, '--update-timings'],
+    ...['--reporter=junit', `--reporter-outfile=${report}`],
+    ...(name === 'unit' ? ['--only-failures'] : []),
+    ...paths.map((path) => `./${path}`),
+  ]
+  const failedBefore = tally.failed.length
+  const env = existsSync(binary) ? { SHIPPER_BIN: binary } : {}
+  const { status } = await run([bun, ...args], 'inherit', env)
+  if (existsSync(report)) readReport(tally, readFileSync(report, 'utf8'))
+  // A file that cannot be loaded and a crash have no case in the report.
+  if (status !== 0 && tally.failed.length === failedBefore)
+    tally.failed.push(`${name} tests: bun ended with ${status}`)
+}
+
+/** @param {string[]} command */
+async function capture(command) {
+  return await run(command, 'pipe', {})
+}
+
+/**
+ * @param {string[]} command
+ * @param {'inherit' | 'pipe'} streams
+ * @param {Record<string, string>} env
+ * @returns {Promise<{ status: number | string, output: string }>}
+ */
+function run([file = '', ...args], streams, env) {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: ['ignore', streams, streams], env: { ...process.env, ...env } })
+    let output = ''
+    const collect = (/** @type {Buffer} */ bytes) => {
+      output += bytes
+    }
+    child.stdout?.on('data', collect)
+    child.stderr?.on('data', collect)
+    const watchdog = setTimeout(() => child.kill('SIGKILL'), WATCHDOG_MS)
+    child.once('error', (err) => resolve({ status: err.message, output }))
+    child.once('close', (code, signal) => {
+      clearTimeout(watchdog)
+      resolve({ status: code ?? String(signal), output })
+    })
+  })
+}
+
+/**
+ * @param {string} path
+ * @returns {string[]}
+ */
+function filesUnder(path) {
+  const full = join(ROOT, path)
+  if (!existsSync(full)) return []
+  if (!statSync(full).isDirectory()) return [path]
+  return readdirSync(full)
+    .sort()
+    .flatMap((name) => filesUnder(`${path}/${name}`))
+}

@@ -1,0 +1,44 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findLogs } from '../../scripts/system-logs.mjs'
+import { tmp } from '../support/tmp.ts'
+
+function folderWith(files: Record<string, string>): string {
+  const dir = tmp()
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(join(dir, name, '..'), { recursive: true })
+    writeFileSync(join(dir, name), text)
+  }
+  return dir
+}
+
+test('finds *.log and the well-known names, also in folders', () => {
+  const dir = folderWith({
+    'a.log': 'abc\n',
+    syslog: 'def\n',
+    'apt/term.log': 'g\n',
+    wtmp: 'no\n',
+    'a.log.1': 'old\n',
+  })
+  expect(findLogs(dir)).toEqual({
+    patterns: [`${dir}/*.log`, `${dir}/syslog`, `${dir}/apt/*.log`],
+    excluded: [],
+    files: 3,
+    bytes: 10,
+  })
+})
+
+test('excludes a binary file that a pattern would take', () => {
+  const dir = folderWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
+  expect(findLogs(dir).excluded).toEqual([`${dir}/b.log`])
+})
+
+test('gives no pattern for a folder of nothing but binary files', () => {
+  const dir = folderWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
+  expect(findLogs(dir)).toEqual({ patterns: [], excluded: [], files: 0, bytes: 0 })
+})
+
+test('an absent folder holds no logs', () => {
+  expect(findLogs('/nowhere').files).toBe(0)
+})

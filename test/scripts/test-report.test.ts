@@ -1,0 +1,34 @@
+import { expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { emptyTally, readReport, summary } from '../../scripts/test-report.mjs'
+import { tmp } from '../support/tmp.ts'
+
+const SOURCE = `
+import { describe, expect, test } from 'bun:test'
+test('one is one', () => {})
+describe('a < b & "c"', () => {
+  test('two is three', () => expect(2).toBe(3))
+})
+test.skip('a broker answers', () => {})
+`
+
+test('counts and names what bun reported', () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.test.ts'), SOURCE)
+  spawnSync(process.execPath, ['test', '--reporter=junit', '--reporter-outfile=r.xml'], { cwd: dir })
+  const tally = emptyTally()
+  readReport(tally, readFileSync(join(dir, 'r.xml'), 'utf8'))
+  expect(tally).toEqual({
+    passed: 1,
+    failed: ['a.test.ts > a < b & "c" > two is three'],
+    skipped: ['a.test.ts > a broker answers'],
+  })
+})
+
+test('the summary ends with the counts', () => {
+  const text = summary({ passed: 3, failed: ['f'], skipped: [] })
+  expect(text).toBe('failed: f\n3 passed, 1 failed\n')
+  expect(summary({ passed: 3, failed: [], skipped: ['s'] })).toEndWith('3 passed, 0 failed, 1 skipped\n')
+})
