@@ -1,0 +1,173 @@
+import type { Ack, Contributor, FileStatus } from '../../../core/plugin.ts'
+import { Watermark } from '../../../core/watermark.ts'
+import type { LineWriter } from './line-writer.ts'
+
+/** Bytes before the offset that are compared at each read: a rewritten file shows there. */
+export const TAIL_BYTES = 32
+
+/**
+ * waiting: behind another file that must be read first · reading: bytes may be there · idle: at the end ·
+ * closed: nothing of it is open.
+ */
+export type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
+
+export interface FileInit {
+  path: string
+  openedAs: string
+  fd: number
+  device: bigint
+  inode: bigint
+  size: number
+  offset: number
+  skipping: boolean
+  tag: string
+  writer: LineWriter
+  agentId: string
+  onSettled: (file: TailFile, bytes: number) => void
+}
+
+/**
+ * One open file and where in it we are.
+ *
+ * ```
+ *   0 ....... acked ........ offset ......... size
+ *     settled      in chunks        not read
+ * ```
+ * `offset` is the start of the first line not yet in a chunk (or, within a line that is being skipped, any byte of it);
+ * `acked` moves with the watermark. Names may change, device and inode do not.
+ */
+export class TailFile implements Contributor {
+  /** Where it is now; changes with a rename. */
+  path: string
+  /** The name it had when it was opened: tag and Path_Key come from it. */
+  readonly openedAs: string
+  readonly device: bigint
+  readonly inode: bigint
+  readonly tag: string
+  readonly writer: LineWriter
+  fd: number
+  state: FileState = 'reading'
+  offset: number
+  /** As last seen; the truth is in the file. */
+  size: number
+  /** Within a line that is too long: everything up to its newline is passed over. */
+  skipping = false
+  /** Grows with each truncation: a range of before never settles into the positions of after. */
+  generation = 0
+  /** Rotated away or deleted: when, in milliseconds; undefined while the path is its own. */
+  rotatedMs: number | undefined
+  deleted = false
+  /** Last time that bytes were read. */
+  activeMs = 0
+  /** Read this one first. */
+  after: TailFile | undefined
+  /** The last bytes before `offset`, to be found there again. */
+  readonly tail = Buffer.alloc(TAIL_BYTES)
+  tailSize = 0
+  /** Of the database. */
+  rowId: number | undefined
+  created = 0
+  dirty = true
+  fingerprint: string | undefined
+  fingerprintSize = 0
+  /** For .gz: compressed size when it was opened. */
+  compressed = false
+  lostBytes = 0
+  #rangeStart: number
+  #watermark: Watermark
+  #ackedSkipping: { at: number; skipping: boolean } | undefined
+  readonly #agentId: string
+  readonly #onSettled: (file: TailFile, bytes: number) => void
+  #joined = false
+
+  constructor(init: FileInit) {
+    this.path = init.path
+    this.openedAs = init.openedAs
+    this.fd = init.fd
+    this.device = init.device
+    this.inode = init.inode
+    this.size = init.size
+    this.offset = this.#rangeStart = init.offset
+    this.tag = init.tag
+    this.writer = init.writer
+    this.#agentId = init.agentId
+    this.#onSettled = init.onSettled
+    this.#watermark = new Watermark(init.offset)
+    this.skipping = init.skipping
+    this.#ackedSkipping = { at: init.offset, skipping: init.skipping }
+  }
+
+  get key(): string {
+    return identityKey(this.device, this.inode)
+  }
+
+  get acked(): number {
+    return this.#watermark.position
+  }
+
+  /** Something of it is in a chunk that has not settled, or is being put into one. */
+  get unsettled(): boolean {
+    return this.#joined || this.#watermark.pending > 0
+  }
+
+  /** True when the current chunk has to be joined (once per chunk). */
+  needsJoin(): boolean {
+    if (this.#joined) return false
+    this.#joined = true
+    return true
+  }
+
+  leave(): { identity: string; settle: Ack } | undefined {
+    this.#joined = false
+    const start = this.#rangeStart
+    const end = this.offset
+    if (end === start) return undefined
+    this.#rangeStart = end
+    const watermark = this.#watermark
+    const ticket = watermark.open(start, end)
+    const skipping = this.skipping
+    return {
+      identity: `${this.#agentId}:${this.key}:${this.generation}:${start}-${end}`,
+      settle: (outcome) => {
+        if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
+        this.#ackedSkipping = { at: end, skipping }
+        this.dirty = true
+        this.#onSettled(this, end - start)
+      },
+    }
+  }
+
+  /** Whether the acknowledged position is within a line that is being skipped. */
+  get ackedSkipping(): boolean {
+    return this.#ackedSkipping?.at === this.acked && this.#ackedSkipping.skipping
+  }
+
+  /** From here on nothing of before counts: the file was truncated, or is taken up at a stored position. */
+  restart(offset: number, skipping = false): void {
+    this.generation++
+    this.offset = this.#rangeStart = offset
+    this.skipping = skipping
+    this.#ackedSkipping = { at: offset, skipping }
+    this.#watermark = new Watermark(offset)
+    this.tailSize = 0
+    this.dirty = true
+  }
+
+  status(): FileStatus {
+    const state = this.rotatedMs === undefined ? this.state : this.deleted ? 'deleted' : 'rotated'
+    return {
+      path: this.path,
+      device: this.device.toString(),
+      inode: this.inode.toString(),
+      size: this.size,
+      read: this.offset,
+      acked: this.acked,
+      lag: Math.max(0, this.size - this.acked),
+      state,
+    }
+  }
+}
+
+export function identityKey(device: bigint, inode: bigint): string {
+  return `${device}:${inode}`
+}

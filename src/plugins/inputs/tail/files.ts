@@ -1,0 +1,199 @@
+import { closeSync, fstatSync, openSync, realpathSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { messageOf, systemCode } from '../../../core/error.ts'
+import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
+import { identityKey, TailFile } from './file.ts'
+import { loadTail, mismatch } from './identity.ts'
+import { LineWriter } from './line-writer.ts'
+import type { Positions } from './positions.ts'
+import { expandTag } from './tag.ts'
+
+export interface FilesOptions {
+  tag: string
+  tagRegex: RegExp | undefined
+  format: ConstructorParameters<typeof LineWriter>[0]
+  readFromHead: boolean
+  newFromHead: boolean
+  ignoreOlderMs: number
+  compareName: boolean
+  agentId: string
+  positions: Positions
+  counters: Counters
+  log: Logger
+  nowMs: () => number
+  onSettled: (file: TailFile, bytes: number) => void
+}
+
+/** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
+const REMEMBERED_TROUBLE = 1000
+
+/** The open files, by identity and by path; opens them where they are to be read from. */
+export class Files {
+  readonly byKey = new Map<string, TailFile>()
+  /** Every path that leads to a file: its name, and the real path of a link. */
+  readonly byPath = new Map<string, TailFile>()
+  readonly #o: FilesOptions
+  readonly #trouble = new Map<string, string>()
+  readonly #shared: LineWriter | undefined
+
+  constructor(options: FilesOptions) {
+    this.#o = options
+    this.#shared = options.format.pathKey === undefined ? new LineWriter(options.format, '') : undefined
+  }
+
+  /**
+   * The file that a path leads to: the one that is followed already, or newly opened; undefined when there is none that
+   * can be read. `first`: found by the first search.
+   */
+  open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
+    try {
+      const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+      if (stat === undefined || !stat.isFile()) return undefined
+      const known = this.byKey.get(identityKey(stat.dev, stat.ino))
+      if (known !== undefined) return { file: known, isNew: false }
+      if (this.#tooOld(Number(stat.mtimeMs))) return undefined
+      const file = this.#openNew(path, first)
+      this.#trouble.delete(path)
+      return file === undefined ? undefined : { file, isNew: true }
+    } catch (error) {
+      this.#noteTrouble(path, error)
+      return undefined
+    }
+  }
+
+  /** Opens a file that is not at its own path any more (rotated while we were away); its tag is that of `openedAs`. */
+  openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
+    try {
+      return this.#openNew(path, false, { openedAs, row })
+    } catch (error) {
+      this.#noteTrouble(path, error)
+      return undefined
+    }
+  }
+
+  /** `path` leads to `file` now. */
+  bind(path: string, file: TailFile): void {
+    this.byPath.set(path, file)
+    file.path = path
+    const real = realPath(path)
+    if (real !== undefined && real !== path) this.byPath.set(real, file)
+  }
+
+  /** No path leads to the file any more. */
+  unbind(file: TailFile): void {
+    for (const [path, f] of this.byPath) if (f === file) this.byPath.delete(path)
+  }
+
+  close(file: TailFile): void {
+    if (file.fd >= 0) closeSync(file.fd)
+    file.fd = -1
+    file.state = 'closed'
+    this.byKey.delete(file.key)
+    this.unbind(file)
+    this.#o.counters.add('files_closed')
+  }
+
+  /** Folders of the real paths of links: changes of the file are only seen there. */
+  linkedFolders(): string[] {
+    const folders = new Set<string>()
+    for (const path of this.byPath.keys()) folders.add(dirname(path))
+    return [...folders]
+  }
+
+  #openNew(
+    path: string,
+    first: boolean,
+    rotated?: { openedAs: string; row: OffsetRow | undefined },
+  ): TailFile | undefined {
+    const fd = openSync(path, 'r')
+    const stat = fstatSync(fd, { bigint: true })
+    const key = identityKey(stat.dev, stat.ino)
+    if (!stat.isFile() || this.byKey.has(key)) {
+      closeSync(fd)
+      return this.byKey.get(key)
+    }
+    const size = Number(stat.size)
+    const name = rotated?.openedAs ?? path
+    const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
+    const start = this.#start(row, fd, size, path, first)
+    const file = new TailFile({
+      path,
+      openedAs: row?.openedAs ?? name,
+      fd,
+      device: stat.dev,
+      inode: stat.ino,
+      size,
+      offset: start.offset,
+      skipping: start.skipping,
+      tag: expandTag(this.#o.tag, row?.openedAs ?? name, this.#o.tagRegex),
+      writer: this.#shared ?? new LineWriter(this.#o.format, row?.openedAs ?? name),
+      agentId: this.#o.agentId,
+      onSettled: this.#o.onSettled,
+    })
+    this.#adopt(file, start.row)
+    this.byKey.set(key, file)
+    this.#o.counters.add('files_opened')
+    return file
+  }
+
+  #adopt(file: TailFile, row: OffsetRow | undefined): void {
+    loadTail(file)
+    file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
+    file.activeMs = this.#o.nowMs()
+    if (row !== undefined) {
+      this.#o.positions.claim(row)
+      file.rowId = row.id
+      if (file.acked === row.offset) {
+        file.fingerprint = row.fingerprint
+        file.fingerprintSize = row.fingerprintSize ?? 0
+      }
+    }
+    // Written at once: from now on the agent is responsible for this file, also if nothing of it is read before a crash.
+    this.#o.positions.touch(file)
+  }
+
+  #start(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {
+    if (row !== undefined) {
+      const reason = mismatch(row, fd, size, path, this.#o.compareName)
+      if (reason === undefined) return { offset: row.offset, skipping: row.skipping === true, row }
+      this.#o.log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
+      this.#o.counters.add('files_replaced')
+      return { offset: 0, skipping: false, row: undefined }
+    }
+    const fromHead = this.#o.readFromHead || this.#o.positions.damaged || (!first && this.#o.newFromHead)
+    return { offset: fromHead ? 0 : size, skipping: false, row: undefined }
+  }
+
+  #tooOld(mtimeMs: number): boolean {
+    return this.#o.ignoreOlderMs > 0 && this.#o.nowMs() - mtimeMs > this.#o.ignoreOlderMs
+  }
+
+  #noteTrouble(path: string, error: unknown): void {
+    const code = systemCode(error) ?? messageOf(error)
+    if (code === 'ENOENT' || this.#trouble.get(path) === code) return
+    if (this.#trouble.size >= REMEMBERED_TROUBLE)
+      this.#trouble.delete(this.#trouble.keys().next().value as string)
+    this.#trouble.set(path, code)
+    this.#o.counters.add('files_unreadable')
+    this.#o.log.error(`cannot read ${path}: ${messageOf(error)}`, {
+      code: 'E_TAIL_UNREADABLE',
+      hint: 'run as a user who may read it, or exclude it with Exclude_Path; it is tried again',
+    })
+  }
+}
+
+interface Start {
+  offset: number
+  skipping: boolean
+  /** The row that the file goes on with; undefined when it gets a new one. */
+  row: OffsetRow | undefined
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path)
+  } catch {
+    // It vanished in between: the next look at the path tells.
+    return undefined
+  }
+}

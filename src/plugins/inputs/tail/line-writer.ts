@@ -1,0 +1,161 @@
+import {
+  encodeStr,
+  TRUE,
+  writeEntryHead,
+  writeEventTime,
+  writeMapHead,
+  writeStrHead,
+} from '../../../core/msgpack.ts'
+import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+
+export interface LineFormat {
+  key: string
+  pathKey: string | undefined
+  offsetKey: string | undefined
+  parser: Parser | undefined
+}
+
+const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
+/** Most bytes before the line's own: longest string head. */
+const STR_HEAD_MAX = 5
+
+/**
+ * Writes the entries of one file. Everything of an entry that does not change from line to line is encoded once:
+ *
+ * ```
+ *   92 d7 00 <sec><nsec> 8n [path_key path] [offset_key cf <offset u64>] key | str head | line
+ *   |------------------------- prefix, copied per line ---------------------|
+ * ```
+ * Parsed lines have their own map, with path and offset behind it.
+ */
+export class LineWriter implements EntryWriter {
+  buf: Buffer = Buffer.alloc(0)
+  at = 0
+  sec = 0
+  nsec = 0
+  extraPairs: number
+  readonly prefix: Buffer
+  /** Where the offset's eight bytes are in `prefix`, or -1. */
+  readonly offsetAt: number
+  readonly parser: Parser | undefined
+  readonly #format: LineFormat
+  readonly #pathPair: Buffer | undefined
+  readonly #offsetKey: Buffer | undefined
+  readonly #cutPrefix: Buffer
+  #readSec = 0
+  #readNsec = 0
+
+  constructor(format: LineFormat, path: string) {
+    this.#format = format
+    this.parser = format.parser
+    this.#pathPair = format.pathKey === undefined ? undefined : pair(format.pathKey, encodeStr(path))
+    this.#offsetKey = format.offsetKey === undefined ? undefined : encodeStr(format.offsetKey)
+    this.extraPairs = (this.#pathPair ? 1 : 0) + (this.#offsetKey ? 1 : 0)
+    const built = this.#prefix(this.extraPairs + 1)
+    this.prefix = built.bytes
+    this.offsetAt = built.offsetAt
+    this.#cutPrefix = this.#prefix(this.extraPairs + 2).bytes
+  }
+
+  /** Most bytes that one line of this length can take. */
+  bound(length: number): number {
+    const plain = this.prefix.length + STR_HEAD_MAX + length + TRUNCATED.length
+    if (this.parser === undefined) return plain
+    return Math.max(plain, this.parser.bound(length) + 32 + this.prefix.length)
+  }
+
+  /** The time of reading, for the lines that follow. */
+  setTime(sec: number, nsec: number): void {
+    this.#readSec = sec
+    this.#readNsec = nsec
+    writeEventTime(this.prefix, 3, sec, nsec)
+    writeEventTime(this.#cutPrefix, 3, sec, nsec)
+  }
+
+  /** Writes one line at `buf[at]`; returns the offset behind it. Bounds are the caller's: `bound()` bytes. */
+  write(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
+    if (this.parser !== undefined) {
+      const parsed = this.#parsed(this.parser, buf, at, src, start, end, offset)
+      if (parsed > 0) return parsed
+    }
+    return this.#raw(this.prefix, buf, at, src, start, end, offset)
+  }
+
+  /** The same for a line that was cut: one pair more, `truncated: true`, behind the line. Never parsed: it is not whole. */
+  writeCut(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
+    const p = this.#raw(this.#cutPrefix, buf, at, src, start, end, offset)
+    return p + TRUNCATED.copy(buf, p)
+  }
+
+  #raw(
+    prefix: Buffer,
+    buf: Buffer,
+    at: number,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+  ): number {
+    prefix.copy(buf, at)
+    if (this.offsetAt >= 0) writeOffset(buf, at + this.offsetAt, offset)
+    const p = writeStrHead(buf, at + prefix.length, end - start)
+    src.copy(buf, p, start, end)
+    return p + (end - start)
+  }
+
+  #parsed(
+    parser: Parser,
+    buf: Buffer,
+    at: number,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+  ): number {
+    this.buf = buf
+    this.at = at + 11
+    this.sec = this.#readSec
+    this.nsec = this.#readNsec
+    if (!parser.parse(src, start, end, this)) return -1
+    writeEntryHead(buf, at, this.sec, this.nsec)
+    let p = this.at
+    if (this.#pathPair !== undefined) p += this.#pathPair.copy(buf, p)
+    if (this.#offsetKey !== undefined) {
+      p += this.#offsetKey.copy(buf, p)
+      buf[p] = 0xcf
+      writeOffset(buf, p + 1, offset)
+      p += 9
+    }
+    return p
+  }
+
+  #prefix(pairs: number): { bytes: Buffer; offsetAt: number } {
+    const parts: Buffer[] = []
+    const head = Buffer.alloc(16)
+    parts.push(head.subarray(0, writeMapHead(head, writeEntryHead(head, 0, 0, 0), pairs)))
+    if (this.#pathPair !== undefined) parts.push(this.#pathPair)
+    let offsetAt = -1
+    if (this.#offsetKey !== undefined) {
+      const number = Buffer.alloc(9)
+      number[0] = 0xcf
+      parts.push(this.#offsetKey)
+      offsetAt = sizeOf(parts) + 1
+      parts.push(number)
+    }
+    parts.push(encodeStr(this.#format.key))
+    return { bytes: Buffer.concat(parts), offsetAt }
+  }
+}
+
+function pair(key: string, value: Buffer): Buffer {
+  return Buffer.concat([encodeStr(key), value])
+}
+
+function sizeOf(parts: Buffer[]): number {
+  return parts.reduce((n, p) => n + p.length, 0)
+}
+
+function writeOffset(buf: Buffer, at: number, offset: number): void {
+  buf.writeUInt32BE(Math.floor(offset / 0x100000000), at)
+  buf.writeUInt32BE(offset >>> 0, at + 4)
+}

@@ -1,0 +1,143 @@
+import { messageOf, ShipperError } from '../../../core/error.ts'
+import type { Clock, Logger, OffsetRow, OffsetStore, TimerHandle } from '../../../core/plugin.ts'
+import type { TailFile } from './file.ts'
+import { growFingerprint, markerAt } from './identity.ts'
+
+/** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
+export const COMMIT_MS = 250
+export const COMMIT_BYTES = 4_000_000
+
+/**
+ * The stored positions of the files: which rows are whose, and when they are written. What is not written when the
+ * process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
+ */
+export class Positions {
+  readonly #store: OffsetStore
+  readonly #clock: Clock
+  readonly #log: Logger
+  /** Rows nobody has claimed yet, newest last, by inode. */
+  readonly #rows = new Map<bigint, OffsetRow[]>()
+  readonly #dirty = new Set<TailFile>()
+  #removed: OffsetRow[] = []
+  #uncommitted = 0
+  #timer: TimerHandle | undefined
+
+  constructor(store: OffsetStore, clock: Clock, log: Logger) {
+    this.#store = store
+    this.#clock = clock
+    this.#log = log
+    for (const row of store.rows()) {
+      const same = this.#rows.get(row.inode)
+      if (same === undefined) this.#rows.set(row.inode, [row])
+      else same.push(row)
+    }
+  }
+
+  get damaged(): boolean {
+    return this.#store.damaged
+  }
+
+  /** The newest row of this inode, of this device where a device is known. */
+  find(device: bigint, inode: bigint): OffsetRow | undefined {
+    const rows = this.#rows.get(inode)
+    if (rows === undefined) return undefined
+    for (let i = rows.length - 1; i >= 0; i--) {
+      const row = rows[i] as OffsetRow
+      if (row.device === undefined || row.device === device) return row
+    }
+    // Device numbers may change with a reboot; the content is verified in any case.
+    return rows[rows.length - 1]
+  }
+
+  /** The row is this file's from now on: no other file takes it up. */
+  claim(row: OffsetRow): void {
+    const rows = this.#rows.get(row.inode)
+    if (rows === undefined) return
+    const rest = rows.filter((r) => r !== row)
+    if (rest.length === 0) this.#rows.delete(row.inode)
+    else this.#rows.set(row.inode, rest)
+  }
+
+  /** Rows that no open file has claimed. */
+  unclaimed(): OffsetRow[] {
+    return [...this.#rows.values()].flat()
+  }
+
+  remove(row: OffsetRow): void {
+    this.claim(row)
+    this.#removed.push(row)
+    this.#arm()
+  }
+
+  /** The file is closed for good. */
+  forget(file: TailFile): void {
+    this.#dirty.delete(file)
+    if (file.rowId === undefined) return
+    this.#removed.push(rowOf(file))
+    this.#arm()
+  }
+
+  /** Something of the file has changed; `bytes` of it were acknowledged. */
+  touch(file: TailFile, bytes = 0): void {
+    this.#dirty.add(file)
+    this.#uncommitted += bytes
+    if (this.#uncommitted >= COMMIT_BYTES) this.commit()
+    else this.#arm()
+  }
+
+  /** Writes what has changed, in one transaction. On failure everything stays to be written and is tried again. */
+  commit(): boolean {
+    this.#clock.cancel(this.#timer)
+    this.#timer = undefined
+    this.#uncommitted = 0
+    if (this.#dirty.size === 0 && this.#removed.length === 0) return true
+    const files = [...this.#dirty]
+    const rows = files.map(rowOf)
+    try {
+      this.#store.write({ upsert: rows, remove: this.#removed })
+    } catch (error) {
+      const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
+      this.#log.warn(`positions are not stored, tried again: ${messageOf(error)}`, { code })
+      this.#arm()
+      return false
+    }
+    for (const [i, file] of files.entries()) {
+      file.rowId = rows[i]?.id
+      file.dirty = false
+    }
+    this.#dirty.clear()
+    this.#removed = []
+    return true
+  }
+
+  close(): void {
+    this.commit()
+    this.#clock.cancel(this.#timer)
+    this.#store.close()
+  }
+
+  #arm(): void {
+    this.#timer ??= this.#clock.after(COMMIT_MS, () => this.commit())
+  }
+}
+
+function rowOf(file: TailFile): OffsetRow {
+  const open = file.fd >= 0
+  if (open) growFingerprint(file)
+  const offset = file.acked
+  return {
+    id: file.rowId,
+    name: file.path,
+    offset,
+    inode: file.inode,
+    created: file.created,
+    rotated: file.rotatedMs !== undefined,
+    ...(open ? markerAt(file.fd, offset) : { marker: 0n, markerSize: 0 }),
+    openedAs: file.openedAs,
+    device: file.device,
+    fingerprint: file.fingerprint,
+    fingerprintSize: file.fingerprintSize,
+    streamOffset: undefined,
+    skipping: file.ackedSkipping,
+  }
+}

@@ -1,0 +1,198 @@
+import { readSync } from 'node:fs'
+import type { BufferSource } from '../../../core/buffers.ts'
+import { TAIL_ROOM } from '../../../core/chunk.ts'
+import type { Appender, Clock, Counters } from '../../../core/plugin.ts'
+import { TAIL_BYTES, type TailFile } from './file.ts'
+import type { LineWriter } from './line-writer.ts'
+import { utf8Floor } from './utf8.ts'
+
+export interface ReaderOptions {
+  /** Size of a read in bytes. */
+  blockBytes: number
+  maxLineBytes: number
+  /** Lines that are too long: left out whole instead of cut. */
+  skipLong: boolean
+  skipEmpty: boolean
+  buffers: BufferSource
+  clock: Clock
+  counters: Counters
+  /** A line was too long: said once per file. */
+  onLongLine: (file: TailFile) => void
+}
+
+/**
+ * end: everything was read, but perhaps for a line without newline · more: the turn is over, there is more ·
+ * full: the budget is exhausted · rewritten: the bytes before the offset are not those that were read.
+ */
+export type Turn = 'end' | 'more' | 'full' | 'rewritten'
+
+/**
+ * Reads blocks of a file and writes its complete lines as entries. One read buffer serves all files: the start of a line
+ * whose end is not there yet is read again the next time, so a file that waits costs no memory.
+ */
+export class Reader {
+  readonly #o: ReaderOptions
+  #block: Buffer
+  readonly #zeros = Buffer.alloc(4096)
+
+  constructor(options: ReaderOptions) {
+    this.#o = options
+    this.#block = options.buffers.hold(options.blockBytes)
+  }
+
+  close(): void {
+    this.#o.buffers.give(this.#block)
+  }
+
+  /**
+   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
+   * newline is complete. Throws what `read` throws (EIO, ESTALE).
+   */
+  turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+    const started = file.offset
+    this.#stampTime(file.writer)
+    for (;;) {
+      const before = file.tailSize
+      const n = readSync(file.fd, this.#block, 0, this.#block.length, file.offset - before)
+      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
+      if (file.offset + n - before > file.size) file.size = file.offset + n - before
+      if (n === before) return this.#done('end')
+      const full = n === this.#block.length
+      const from = file.offset
+      const state = this.#lines(file, out, before, n, last && !full)
+      if (file.offset > from) this.#keepTail(file, before + file.offset - from)
+      if (state === 'full') return 'full'
+      if (!full) return this.#done('end')
+      if (file.offset === from && !this.#widen()) return 'full'
+      if (file.offset - started >= limitBytes) return this.#done('more')
+    }
+  }
+
+  /** A buffer that was widened for a long line is not kept. */
+  #done(turn: Turn): Turn {
+    if (this.#block.length > this.#o.blockBytes) {
+      this.#o.buffers.give(this.#block)
+      this.#block = this.#o.buffers.hold(this.#o.blockBytes)
+    }
+    return turn
+  }
+
+  #widen(): boolean {
+    const next = Math.min(this.#block.length * 2, this.#o.maxLineBytes + this.#o.blockBytes)
+    if (next <= this.#block.length) return true
+    this.#o.buffers.give(this.#block)
+    this.#block = this.#o.buffers.hold(next)
+    return true
+  }
+
+  #stampTime(writer: LineWriter): void {
+    const ms = this.#o.clock.nowMs()
+    const sec = Math.floor(ms / 1000)
+    writer.setTime(sec, Math.floor((ms - sec * 1000) * 1e6))
+  }
+
+  /** The hot loop: block[start, n) holds the file's bytes from its offset on. Moves `file.offset` over whole lines. */
+  #lines(file: TailFile, out: Appender, start: number, n: number, last: boolean): 'ok' | 'full' {
+    const src = this.#block
+    const writer = file.writer
+    const base = file.offset - start
+    const { maxLineBytes, skipEmpty } = this.#o
+    let pos = file.skipping ? this.#skipRest(file, start, n) : this.#skipZeros(src, start, n)
+    let counted = start
+    let records = 0
+    let at = out.end
+    let limit = out.buf.length - TAIL_ROOM
+    let state: 'ok' | 'full' = 'ok'
+    for (;;) {
+      let nl = pos < n ? src.indexOf(10, pos) : -1
+      if (nl < 0 || nl >= n) {
+        const rest = n - pos
+        if (rest > maxLineBytes) nl = n
+        else if (last && rest > 0) nl = n
+        else break
+      }
+      const end = nl > pos && nl < n && src[nl - 1] === 13 ? nl - 1 : nl
+      const length = end - pos
+      if (length === 0 && skipEmpty) {
+        pos = nl + 1
+        continue
+      }
+      const long = length > maxLineBytes
+      const need = writer.bound(long ? maxLineBytes : length)
+      if (at + need > limit) {
+        out.end = at
+        file.offset = base + pos
+        if (pos > counted) this.#account(file, out, records, pos - counted)
+        counted = pos
+        records = 0
+        if (!out.reserve(need, n - pos)) {
+          state = 'full'
+          break
+        }
+        at = out.end
+        limit = out.buf.length - TAIL_ROOM
+      }
+      if (long) {
+        if (!this.#o.skipLong) {
+          at = writer.writeCut(out.buf, at, src, pos, utf8Floor(src, pos, pos + maxLineBytes), base + pos)
+          records++
+        }
+        this.#noteLong(file)
+        // The rest of the line is passed over; its end may not have been read yet.
+        if (nl >= n) file.skipping = true
+      } else {
+        at = writer.write(out.buf, at, src, pos, end, base + pos)
+        records++
+      }
+      pos = nl < n ? nl + 1 : n
+    }
+    if (state === 'ok') {
+      out.end = at
+      file.offset = base + pos
+      if (pos > counted) this.#account(file, out, records, pos - counted)
+    }
+    return state
+  }
+
+  #account(file: TailFile, out: Appender, records: number, bytes: number): void {
+    out.added(records, bytes)
+    if (file.needsJoin()) out.join(file)
+  }
+
+  #noteLong(file: TailFile): void {
+    this.#o.counters.add(this.#o.skipLong ? 'long_line_skipped' : 'long_line_truncated')
+    this.#o.onLongLine(file)
+  }
+
+  /** Within a long line: on to behind its newline, or to the end of the block. */
+  #skipRest(file: TailFile, start: number, n: number): number {
+    const nl = this.#block.indexOf(10, start)
+    if (nl < 0 || nl >= n) return n
+    file.skipping = false
+    return nl + 1
+  }
+
+  /**
+   * NUL bytes at the start of a line are passed over: a writer that goes on at its old offset after copytruncate leaves
+   * a hole there, which may be gigabytes.
+   */
+  #skipZeros(src: Buffer, start: number, n: number): number {
+    let pos = start
+    if (src[pos] !== 0) return pos
+    while (pos + 4096 <= n && src.compare(this.#zeros, 0, 4096, pos, pos + 4096) === 0) pos += 4096
+    while (pos < n && src[pos] === 0) pos++
+    this.#o.counters.add('null_bytes_skipped', pos - start)
+    return pos
+  }
+
+  #keepTail(file: TailFile, end: number): void {
+    const size = Math.min(TAIL_BYTES, end)
+    this.#block.copy(file.tail, 0, end - size, end)
+    file.tailSize = Math.min(size, file.offset)
+  }
+}
+
+function sameTail(file: TailFile, block: Buffer): boolean {
+  const size = file.tailSize
+  return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
+}

@@ -1,0 +1,145 @@
+import { fstatSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
+import type { TailFile } from './file.ts'
+import type { Files } from './files.ts'
+import type { Positions } from './positions.ts'
+
+export interface RotatedOptions {
+  files: Files
+  positions: Positions
+  waitMs: number
+  holdBytes: number
+  holdMs: number
+  clock: Clock
+  counters: Counters
+  log: Logger
+  /** Reads a last line without newline; false when memory is full and it has to be tried again. */
+  finish: (file: TailFile) => boolean
+  /** Nothing more comes from this file: those that wait behind it may go on. */
+  drained: (file: TailFile) => void
+}
+
+/**
+ * Files that are not at their path any more: renamed, deleted, or another file took the path. They stay open until they
+ * are drained, acknowledged and quiet for Rotate_Wait; given up before only when they hold more than Hold_Limit or longer
+ * than Hold_Time, and then it is counted and said.
+ */
+export class Rotated {
+  readonly #o: RotatedOptions
+  readonly #held = new Set<TailFile>()
+
+  constructor(options: RotatedOptions) {
+    this.#o = options
+  }
+
+  /** The path leads elsewhere now. */
+  away(file: TailFile, path: string): void {
+    this.#o.files.unbind(file)
+    if (file.rotatedMs !== undefined) return
+    this.hold(file)
+    this.#o.counters.add('files_rotated')
+    const stat = fstatSync(file.fd, { bigint: true })
+    file.size = Number(stat.size)
+    file.deleted = stat.nlink === 0n
+    const name = file.deleted ? undefined : newName(file, path)
+    if (name !== undefined) this.#o.files.bind(name, file)
+    this.#o.log.info(`${path} was ${file.deleted ? 'deleted' : 'rotated'}`, {
+      inode: file.inode.toString(),
+      unread_bytes: Math.max(0, file.size - file.offset),
+      ...(name === undefined ? {} : { name }),
+    })
+    this.#o.positions.touch(file)
+  }
+
+  /** From now on the file is one that is to be drained and closed. */
+  hold(file: TailFile): void {
+    file.rotatedMs = this.#o.clock.nowMs()
+    this.#held.add(file)
+  }
+
+  /** A matching path leads to the file (again): it was renamed within Path, and is followed on. */
+  back(file: TailFile): void {
+    if (file.rotatedMs === undefined) return
+    file.rotatedMs = undefined
+    file.deleted = false
+    this.#held.delete(file)
+    this.#o.positions.touch(file)
+  }
+
+  /** Closes the file when it is time. */
+  settle(file: TailFile): void {
+    if (!this.#held.has(file) || file.state !== 'idle') return
+    const quietMs = this.#o.clock.nowMs() - Math.max(file.rotatedMs ?? 0, file.activeMs)
+    if (quietMs < this.#o.waitMs || file.unsettled) return
+    if (file.offset < file.size && !file.skipping) {
+      // A last line that will never be finished: it is sent, and the file is closed when that is acknowledged.
+      if (!this.#o.finish(file) || file.unsettled) return
+    }
+    this.#close(file)
+  }
+
+  /** Rotate_Wait, Hold_Limit and Hold_Time; called with the progress check. */
+  check(): void {
+    let heldBytes = 0
+    for (const file of [...this.#held]) {
+      this.settle(file)
+      if (!this.#held.has(file)) continue
+      const unread = Math.max(0, file.size - file.offset)
+      heldBytes += unread
+      const heldMs = this.#o.clock.nowMs() - (file.rotatedMs ?? 0)
+      if (this.#o.holdMs > 0 && unread > 0 && heldMs > this.#o.holdMs)
+        heldBytes -= this.#abandon(file, 'Hold_Time is over')
+    }
+    if (this.#o.holdBytes <= 0) return
+    for (const file of [...this.#held]) {
+      if (heldBytes <= this.#o.holdBytes) return
+      heldBytes -= this.#abandon(file, 'Hold_Limit is reached')
+    }
+  }
+
+  #abandon(file: TailFile, reason: string): number {
+    const lost = Math.max(0, file.size - file.offset)
+    this.#o.counters.add('lost_bytes', lost)
+    this.#o.log.error(`${lost} bytes of ${file.path} are given up: ${reason}`, {
+      code: 'E_TAIL_ABANDONED',
+      from: file.offset,
+      to: file.size,
+      inode: file.inode.toString(),
+      hint: 'raise Hold_Limit or Hold_Time, or mend the output that is behind',
+    })
+    this.#close(file)
+    return lost
+  }
+
+  #close(file: TailFile): void {
+    this.#held.delete(file)
+    this.#o.positions.forget(file)
+    this.#o.files.close(file)
+    this.#o.drained(file)
+  }
+}
+
+/** The name that the file has now in its folder: rotation appends to the name, so only such names are looked at. */
+function newName(file: TailFile, path: string): string | undefined {
+  const folder = dirname(path)
+  const stem = basename(path)
+  const entries = readable(folder).filter(
+    (e) => e !== stem && (e.startsWith(stem) || e.startsWith(stem.split('.')[0] ?? stem)),
+  )
+  for (const entry of entries) {
+    const candidate = join(folder, entry)
+    const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
+    if (stat?.ino === file.inode && stat.dev === file.device) return candidate
+  }
+  return undefined
+}
+
+function readable(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // The folder went with the file; the open file is all that is left of it.
+    return []
+  }
+}

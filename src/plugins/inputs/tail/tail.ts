@@ -1,0 +1,330 @@
+import { fstatSync } from 'node:fs'
+import { messageOf } from '../../../core/error.ts'
+import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
+import type { TailFile } from './file.ts'
+import { Files } from './files.ts'
+import { Finder } from './finder.ts'
+import { type TailOptions, TURN_BYTES } from './options.ts'
+import { Positions } from './positions.ts'
+import { Reader } from './reader.ts'
+import { Rotated } from './rotated.ts'
+import { Schedule } from './schedule.ts'
+import { finishRotated } from './siblings.ts'
+import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
+
+/** Files looked at in one progress check. */
+const CHECKED_AT_ONCE = 500
+/** Looks at a folder that changed are joined for this long. */
+const SETTLE_MS = 15
+/** Appends to a file that keep coming are joined for this long, or a quarter of Flush. */
+const COALESCE_MS = 5
+const BLOCK_BYTES = 262_144
+
+/**
+ * Follows files. Watch events are hints that put a path on the schedule; a look at the path (`#look`) and a turn of the
+ * reader find out what happened; the progress check and Refresh_Interval find what no event told.
+ */
+export class Tail implements Input {
+  readonly #options: TailOptions
+  readonly #ctx: InputContext
+  readonly #finder: Finder
+  readonly #tagRegex: RegExp | undefined
+  readonly #schedule: Schedule
+  readonly #reader: Reader
+  readonly #long = new WeakSet<TailFile>()
+  #files!: Files
+  #positions!: Positions
+  #rotated!: Rotated
+  #watch: FolderWatch | undefined
+  #firstScan = new Set<TailFile>()
+  #checkAt = 0
+  #started = false
+
+  constructor(options: TailOptions, ctx: InputContext, tagRegex: RegExp | undefined) {
+    this.#options = options
+    this.#ctx = ctx
+    this.#tagRegex = tagRegex
+    this.#finder = new Finder(options.path.flat(), (options.excludePath ?? []).flat())
+    this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
+    this.#reader = new Reader({
+      blockBytes: BLOCK_BYTES,
+      maxLineBytes: options.bufferMaxSize,
+      skipLong: options.skipLongLines && !options.truncateLongLines,
+      skipEmpty: options.skipEmptyLines,
+      buffers: ctx.buffers,
+      clock: ctx.clock,
+      counters: ctx.counters,
+      onLongLine: (file) => this.#noteLong(file),
+    })
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#start()
+    this.#refresh(true)
+    if (this.#options.exitOnEof && this.#files.byKey.size === 0)
+      this.#ctx.log.warn('no file matches Path: nothing to read')
+    const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
+    repeat(this.#options.refreshInterval, () => this.#refresh(false))
+    repeat(Math.min(this.#options.progressCheckInterval, this.#options.watcherInterval), () => this.#check())
+    while (!signal.aborted) {
+      if (this.#options.exitOnEof && this.#allRead()) {
+        this.#ctx.sealAll()
+        this.#ctx.finished()
+        break
+      }
+      const file = this.#schedule.take()
+      if (file === undefined) await this.#schedule.wake(signal)
+      else await this.#turn(file, signal)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#watch?.close()
+    this.#schedule.stop()
+    if (!this.#started) return
+    this.#positions.close()
+    for (const file of [...this.#files.byKey.values()]) this.#files.close(file)
+    this.#reader.close()
+  }
+
+  status(): InputStatus {
+    if (!this.#started) return { files: [] }
+    const files = [...this.#files.byKey.values()]
+    for (const file of files) this.#measure(file)
+    return { files: files.map((f) => f.status()) }
+  }
+
+  async #start(): Promise<void> {
+    const { options: o } = { options: this.#options }
+    if (o.db === undefined) {
+      this.#ctx.log.warn(
+        'positions are not kept (no DB): after a restart reading starts as on a first start',
+        {
+          hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
+        },
+      )
+    }
+    const store = await this.#ctx.openOffsets(o.db, {
+      sync: o.dbSync,
+      locking: o.dbLocking,
+      journalMode: o.dbJournalMode,
+    })
+    this.#positions = new Positions(store, this.#ctx.clock, this.#ctx.log)
+    this.#files = new Files({
+      tag: this.#ctx.tag,
+      tagRegex: this.#tagRegex,
+      format: {
+        key: o.key,
+        pathKey: o.pathKey,
+        offsetKey: o.offsetKey,
+        parser: o.parser === undefined ? undefined : this.#ctx.parser(o.parser),
+      },
+      readFromHead: o.readFromHead,
+      newFromHead: o.readNewlyDiscoveredFilesFromHead,
+      ignoreOlderMs: o.ignoreOlder,
+      compareName: o.dbCompareFilename,
+      agentId: this.#ctx.agent.id,
+      positions: this.#positions,
+      counters: this.#ctx.counters,
+      log: this.#ctx.log,
+      nowMs: () => this.#ctx.clock.nowMs(),
+      onSettled: (file, bytes) => this.#settled(file, bytes),
+    })
+    this.#rotated = new Rotated({
+      files: this.#files,
+      positions: this.#positions,
+      waitMs: o.rotateWait,
+      holdBytes: o.holdLimit,
+      holdMs: o.holdTime,
+      clock: this.#ctx.clock,
+      counters: this.#ctx.counters,
+      log: this.#ctx.log,
+      finish: (file) => this.#readLast(file),
+      drained: (file) => this.#schedule.release(file),
+    })
+    const events = {
+      touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
+      unsure: () => this.#schedule.soon(SETTLE_MS, () => this.#refresh(false)),
+    }
+    const poll = () => {
+      void this.#watch?.close()
+      this.#watch = new PollWatch(events)
+      this.#watch.set(this.#folders())
+    }
+    this.#watch = o.inotifyWatcher ? new EventWatch(events, this.#ctx.log, poll) : new PollWatch(events)
+    this.#started = true
+  }
+
+  #folders(): string[] {
+    return [...this.#finder.find().folders, ...this.#files.linkedFolders()]
+  }
+
+  /** The full search: new files, files gone from their path, folders to watch. */
+  #refresh(first: boolean): void {
+    // Watches before the search: what appears in between is seen by one of them.
+    const before = this.#finder.find()
+    this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
+    const { paths } = this.#finder.find()
+    for (const path of paths) this.#look(path, first)
+    if (first) {
+      finishRotated({
+        files: this.#files,
+        positions: this.#positions,
+        finder: this.#finder,
+        rotated: this.#rotated,
+        log: this.#ctx.log,
+      })
+      for (const file of this.#files.byKey.values()) this.#schedule.add(file)
+      this.#firstScan = new Set(this.#files.byKey.values())
+    }
+    for (const path of [...this.#files.byPath.keys()]) this.#look(path, false)
+    this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
+  }
+
+  #touched(path: string, renamed: boolean): void {
+    const file = this.#files.byPath.get(path)
+    if (file !== undefined && !renamed) {
+      this.#schedule.add(file)
+      return
+    }
+    if (file !== undefined || this.#finder.matches(path)) this.#look(path, false)
+    else if (this.#finder.mayHold(path)) this.#schedule.soon(SETTLE_MS, () => this.#refresh(false))
+  }
+
+  /** Finds out what a path leads to now, and what became of the file it led to before. */
+  #look(path: string, first: boolean): void {
+    const known = this.#files.byPath.get(path)
+    const found =
+      this.#finder.matches(path) || known !== undefined ? this.#files.open(path, first) : undefined
+    if (known !== undefined && found?.file !== known) this.#rotated.away(known, path)
+    if (found === undefined) return
+    const { file } = found
+    if (known !== file) {
+      if (this.#finder.matches(path)) {
+        this.#rotated.back(file)
+        this.#files.bind(path, file)
+        if (found.isNew) this.#watch?.set(this.#folders())
+      }
+      if (known !== undefined && found.isNew && known.offset < known.size) file.after = known
+    }
+    this.#schedule.add(file)
+  }
+
+  async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
+    if (file.fd < 0) return
+    if (file.after !== undefined) {
+      if (file.after.state !== 'idle' && file.after.state !== 'closed') {
+        file.state = 'waiting'
+        this.#schedule.hold(file, file.after)
+        return
+      }
+      file.after = undefined
+    }
+    const limit = Math.min(
+      TURN_BYTES,
+      file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
+    )
+    file.state = 'reading'
+    const before = file.offset
+    const turn = this.#readTurn(file, limit)
+    if (file.offset !== before) file.activeMs = this.#ctx.clock.nowMs()
+    if (turn === 'full') {
+      this.#schedule.addFirst(file)
+      this.#ctx.sealAll()
+      await this.#ctx.room(signal)
+    } else if (turn === 'more') {
+      this.#schedule.add(file)
+      await this.#schedule.yield()
+    } else if (turn === 'rewritten') {
+      this.#rewritten(file)
+      this.#schedule.add(file)
+    } else {
+      file.state = 'idle'
+      this.#schedule.release(file)
+      if (file.rotatedMs !== undefined) this.#rotated.settle(file)
+    }
+  }
+
+  #readTurn(file: TailFile, limit: number): 'end' | 'more' | 'full' | 'rewritten' {
+    try {
+      const last = this.#options.exitOnEof
+      return this.#reader.turn(file, this.#ctx.appender(file.tag), limit, last)
+    } catch (error) {
+      this.#ctx.log.error(`cannot read ${file.path}: ${messageOf(error)}`, { code: 'E_TAIL_UNREADABLE' })
+      return 'end'
+    }
+  }
+
+  /** The last line of a file that is about to be closed has no newline and will never get one. True when it is read. */
+  #readLast(file: TailFile): boolean {
+    try {
+      return this.#reader.turn(file, this.#ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
+    } catch {
+      // Reported by the turn before; the file is closed in any case.
+      return true
+    }
+  }
+
+  /** Truncated, or another content was written over it: what was not read of the old content is gone. */
+  #rewritten(file: TailFile): void {
+    const unread = Math.max(0, file.size - file.offset)
+    const size = Number(fstatSync(file.fd, { bigint: true }).size)
+    this.#ctx.counters.add('files_truncated')
+    this.#ctx.counters.add('lost_bytes', unread)
+    file.lostBytes += unread
+    this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
+      offset: file.offset,
+      size,
+      ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
+    })
+    this.#ctx.appender(file.tag).seal()
+    file.restart(0)
+    file.size = size
+    file.fingerprint = undefined
+    file.fingerprintSize = 0
+    this.#positions.touch(file)
+  }
+
+  /** Looks at some open files without an event: size, name, links. */
+  #check(): void {
+    const files = [...this.#files.byKey.values()]
+    for (let n = Math.min(files.length, CHECKED_AT_ONCE); n > 0; n--) {
+      this.#checkAt = (this.#checkAt + 1) % files.length
+      const file = files[this.#checkAt] as TailFile
+      this.#measure(file)
+      if (file.rotatedMs === undefined) this.#look(file.path, false)
+      else if (file.size !== file.offset) this.#schedule.add(file)
+    }
+    this.#rotated.check()
+  }
+
+  #measure(file: TailFile): void {
+    if (file.fd < 0) return
+    const stat = fstatSync(file.fd, { bigint: true })
+    file.size = Number(stat.size)
+    if (stat.nlink === 0n) file.deleted = true
+  }
+
+  #settled(file: TailFile, bytes: number): void {
+    this.#positions.touch(file, bytes)
+    if (file.rotatedMs !== undefined) this.#rotated.settle(file)
+  }
+
+  #allRead(): boolean {
+    for (const file of this.#firstScan) {
+      if (file.state === 'idle' || file.state === 'closed') this.#firstScan.delete(file)
+      else return false
+    }
+    return true
+  }
+
+  #noteLong(file: TailFile): void {
+    if (this.#long.has(file)) return
+    this.#long.add(file)
+    const what = this.#options.skipLongLines && !this.#options.truncateLongLines ? 'left out' : 'cut'
+    this.#ctx.log.warn(`${file.path} has a line longer than Buffer_Max_Size: it is ${what}`, {
+      offset: file.offset,
+      buffer_max_size: this.#options.bufferMaxSize,
+    })
+  }
+}
