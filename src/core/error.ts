@@ -86,6 +86,11 @@ export const ERROR_CODES = {
     summary: 'the file for the agent’s own log cannot be opened',
     remedy: 'check the path of Log_File and its permissions',
   },
+  E_TAIL_ABANDONED: {
+    exit: 1,
+    summary: 'bytes of a rotated or deleted file were given up unread',
+    remedy: 'raise Hold_Limit or Hold_Time, or mend the output that is behind',
+  },
   E_LISTEN: { exit: 1, summary: 'a port cannot be listened on', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {
     exit: 1,

@@ -40,9 +40,9 @@ export interface Option {
 export type OptionTable = { readonly [name: string]: Option }
 
 type Camel<S extends string> = S extends `${infer A}_${infer B}`
-  ? `${A}${Capitalize<Camel<B>>}`
+  ? `${Camel<A>}${Capitalize<Camel<B>>}`
   : S extends `${infer A}.${infer B}`
-    ? `${A}${Capitalize<Camel<B>>}`
+    ? `${Camel<A>}${Capitalize<Camel<B>>}`
     : S
 
 type ScalarOf<O extends Option> = O['type'] extends 'bool'

@@ -89,6 +89,8 @@ export interface Appender {
 }
 
 export interface InputContext extends PluginContext {
+  /** The configured tag, or the name of the instance. */
+  readonly tag: string
   appender(tag: string): Appender
   /** Seals every appender of this input. */
   sealAll(): void
@@ -102,7 +104,7 @@ export interface InputContext extends PluginContext {
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
-  /** Says that this input has read all it ever will and everything of it has settled (`Exit_On_Eof`). */
+  /** Says that this input has read all it ever will (`Exit_On_Eof`, end of stdin): the agent waits for its acks and ends. */
   finished(): void
 }
 
@@ -114,6 +116,10 @@ export interface Input {
   run(signal: AbortSignal): Promise<void>
   /** After the last ack: commit positions, close files. Called once, also after a failed run. */
   close(): Promise<void>
+  /** True: it calls `finished` some time. The agent ends when all such inputs have. */
+  readonly finite?: boolean
+  /** Bytes that a finite input has to read in all, as known now: for the progress bar. */
+  totalBytes?(): number
   /** For `/api/v1/files`, the snapshot and metrics: state per file or connection. */
   status?(): InputStatus
   /** Metrics beyond the common ones, per scrape. */
@@ -145,6 +151,8 @@ export interface OffsetStore {
   write(changes: { upsert: OffsetRow[]; remove: OffsetRow[] }): void
   close(): void
   readonly path: string | undefined
+  /** The database was damaged and rows may be missing: files without a row are to be read from their start. */
+  readonly damaged: boolean
 }
 
 export interface OffsetOptions {
@@ -165,7 +173,8 @@ export interface OffsetRow {
   /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`; signed. 0 and 0: no check. */
   marker: bigint
   markerSize: number
-  /** Ours; absent (undefined) in a database written by fluent-bit. */
+  /** Ours, from here on; absent (undefined) in a database written by fluent-bit. The path it had when it was opened: the tag is made of it. */
+  openedAs: string | undefined
   device: bigint | undefined
   /** Hash and length of the first bytes of the file, which tell it from another one that got its inode. */
   fingerprint: string | undefined
