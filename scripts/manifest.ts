@@ -1,0 +1,104 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from './bootstrap.mjs'
+
+/** pkg.config.json: the one list of names, targets, assets and runtimes. The version is that of package.json. */
+export interface Manifest {
+  name: string
+  entry: string
+  out: string
+  /** Packages that stay outside the bundle. */
+  external: string[]
+  /** Files that go into the binary. */
+  assets: string[]
+  /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */
+  bun: { flags: string[]; targets: Record<string, { target: string; runtime: string }> }
+  /** The node variant: versions of @yao-pkg/pkg and node, pkg's own configuration. */
+  pkg: {
+    version: string
+    node: string
+    targets: Record<string, { runtime: string }>
+    config: Record<string, unknown>
+  }
+}
+
+export const CACHE = join(ROOT, '.cache')
+
+export function readManifest(): Manifest {
+  return readJson('pkg.config.json') as Manifest
+}
+
+export function versionOfPackage(): string {
+  return (readJson('package.json') as { version: string }).version
+}
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
+}
+
+/** Short id of the commit, `-dirty` behind it when the sources differ from it; `unknown` outside a git work tree. */
+export function commit(): string {
+  try {
+    const git = (...args: string[]): string =>
+      execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    const id = git('rev-parse', '--short=10', 'HEAD')
+    return git('status', '--porcelain', '--', 'src', 'package.json') === '' ? id : `${id}-dirty`
+  } catch {
+    return 'unknown'
+  }
+}
+
+export interface Fetched {
+  name: string
+  version: string
+  /** npm's `sha512-...`; undefined: npm has checked it against its registry and there is nothing better. */
+  integrity: string | undefined
+}
+
+/**
+ * The unpacked folder of an npm package that is not installed here (another platform's runtime), from .cache/ or by
+ * `npm pack`. What was downloaded is checked against `integrity` before it is unpacked.
+ */
+export function fetchPackage({ name, version, integrity }: Fetched): string {
+  const dir = join(CACHE, `${name.replace('/', '+')}@${version}`)
+  if (existsSync(join(dir, '.ok'))) return join(dir, 'package')
+  rmSync(dir, { recursive: true, force: true })
+  mkdirSync(dir, { recursive: true })
+  const args = ['pack', `${name}@${version}`, '--pack-destination', dir, '--json', '--loglevel=error']
+  const packed = execFileSync('npm', args, {
+    cwd: dir,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const archive = join(dir, fileOf(packed))
+  const actual = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`
+  if (integrity !== undefined && actual !== integrity) {
+    rmSync(dir, { recursive: true, force: true })
+    throw new Error(
+      `${name}@${version} is not what package-lock.json names: ${actual} instead of ${integrity}`,
+    )
+  }
+  execFileSync('tar', ['-xzf', archive, '-C', dir])
+  rmSync(archive)
+  mkdirSync(join(dir, '.ok'))
+  return join(dir, 'package')
+}
+
+/** npm 11 answers a list, later ones an object by name. */
+function fileOf(json: string): string {
+  const [first] = Object.values(JSON.parse(json) as Record<string, { filename: string }>)
+  if (first === undefined) throw new Error('npm pack made no file')
+  return first.filename
+}
+
+/** The entry of package-lock.json for an installed or optional package. */
+export function locked(name: string): Fetched {
+  const lock = readJson('package-lock.json') as {
+    packages: Record<string, { version: string; integrity?: string }>
+  }
+  const entry = lock.packages[`node_modules/${name}`]
+  if (entry === undefined) throw new Error(`${name} is not in package-lock.json`)
+  return { name, version: entry.version, integrity: entry.integrity }
+}
