@@ -1,0 +1,226 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { exitStatusOf, messageOf, ShipperError } from './core/error.ts'
+import type { Plan } from './core/plan.ts'
+import { Assembly, type RunningInput } from './engine/assembly.ts'
+import { systemClock } from './engine/clock.ts'
+import { within } from './engine/source.ts'
+import { createLog, type Log, type LogLevel } from './observe/log.ts'
+
+export interface AgentOptions {
+  version: string
+}
+
+/** Why the agent ends: a signal, every finite input has been read, or an input failed. */
+type End = { why: 'signal' | 'finished' } | { why: 'failed'; error: unknown }
+
+/** Time for flushes to answer an abort before they are left behind. */
+const ABORT_MS = 500
+
+/** Runs the plan until it ends; resolves with the exit status. Everything that it says goes to the log. */
+export async function runAgent(plan: Plan, options: AgentOptions): Promise<number> {
+  let log: Log
+  try {
+    log = openLog(plan)
+  } catch (error) {
+    process.stderr.write(`shipper: ${messageOf(error)}\n`)
+    return exitStatusOf(error)
+  }
+  try {
+    return await new Agent(plan, options, log).run()
+  } catch (error) {
+    sayError(log, error)
+    return exitStatusOf(error)
+  } finally {
+    log.close()
+  }
+}
+
+function openLog(plan: Plan): Log {
+  const { logLevel, logFile } = plan.service
+  return createLog({
+    level: logLevel,
+    clock: systemClock,
+    ...(logFile === undefined ? {} : { file: logFile }),
+  })
+}
+
+function sayError(log: Log, error: unknown): void {
+  const known =
+    error instanceof ShipperError ? { code: error.code, hint: error.hint } : { code: 'E_INTERNAL' }
+  log.child('shipper').error(messageOf(error), known)
+}
+
+class Agent {
+  readonly #plan: Plan
+  readonly #log: Log
+  readonly #assembly: Assembly
+  readonly #inputs = new AbortController()
+  readonly #flushes = new AbortController()
+  readonly #finished = new Set<string>()
+  readonly #ended: Promise<End>
+  #end!: (end: End) => void
+
+  constructor(plan: Plan, options: AgentOptions, log: Log) {
+    this.#plan = plan
+    this.#log = log
+    this.#ended = new Promise((resolve) => {
+      this.#end = resolve
+    })
+    this.#assembly = new Assembly(plan, {
+      clock: systemClock,
+      log: (name, level) => log.child(name, level as LogLevel | undefined),
+      agent: { version: options.version, id: machineId(), hostname: hostname() },
+      openOffsets: async (path, o, logger) => {
+        const { openOffsets } = await import('./store/offsets.ts')
+        return openOffsets(path, o, { log: logger })
+      },
+      finished: (name) => this.#noteFinished(name),
+      signal: this.#flushes.signal,
+    })
+  }
+
+  async run(): Promise<number> {
+    const log = this.#log.child('shipper')
+    for (const warning of this.#plan.warnings) log.warn(warning)
+    const unlisten = this.#listen(log)
+    const http = await this.#startHttp()
+    try {
+      await this.#assembly.start()
+      const runs = this.#assembly.inputs.map((i) => this.#runInput(i))
+      const bar = await this.#startProgress()
+      const end = await this.#ended
+      this.#inputs.abort()
+      const complete = await this.#drain(end, runs, log)
+      bar?.()
+      if (end.why === 'failed') throw end.error
+      return this.#status(end, complete, log)
+    } finally {
+      this.#flushes.abort()
+      this.#assembly.stop()
+      await this.#assembly.closeInputs()
+      await within(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
+      await http?.close()
+      unlisten()
+    }
+  }
+
+  async #runInput(running: RunningInput): Promise<void> {
+    try {
+      await running.input.run(this.#inputs.signal)
+    } catch (error) {
+      this.#end({ why: 'failed', error })
+    }
+  }
+
+  /** Waits for every ack: without limit when the inputs are at their end, for `Grace` after a signal. */
+  async #drain(end: End, runs: Promise<void>[], log: ReturnType<Log['child']>): Promise<boolean> {
+    const grace = this.#plan.service.grace
+    const graceMs = grace < 0 ? Number.POSITIVE_INFINITY : grace * 1000
+    const settled = Promise.all(runs).then(() => this.#assembly.settled())
+    if (end.why === 'failed') return within(settled, graceMs, systemClock)
+    if (end.why === 'finished') {
+      const signalled = new Promise<'signal'>((resolve) => {
+        this.#end = () => resolve('signal')
+      })
+      const first = await Promise.race([settled.then(() => 'settled' as const), signalled])
+      if (first === 'settled') return true
+    }
+    log.info(`stopping: waiting up to ${grace < 0 ? 'for ever' : `${grace} s`} for acknowledgements`)
+    const complete = await within(settled, graceMs, systemClock)
+    if (!complete)
+      log.warn('stopped before everything was acknowledged: the rest is sent after the next start')
+    return complete
+  }
+
+  #status(end: End, complete: boolean, log: ReturnType<Log['child']>): number {
+    const finite = this.#assembly.inputs.filter((i) => i.input.finite)
+    if (finite.length === 0) return 0
+    const dropped = finite.reduce((n, i) => n + i.source.droppedRecords, 0)
+    if (end.why === 'finished' && complete && dropped === 0) return 0
+    log.error(dropped > 0 ? `${dropped} records were dropped` : 'ended before everything was acknowledged', {
+      code: 'E_RUN_INCOMPLETE',
+      hint: 'start again: it goes on from the last acknowledged byte',
+    })
+    return 1
+  }
+
+  #noteFinished(name: string): void {
+    this.#finished.add(name)
+    const open = this.#assembly.inputs.filter((i) => i.input.finite && !this.#finished.has(i.name))
+    if (open.length === 0) this.#end({ why: 'finished' })
+  }
+
+  /** First signal: a stop with grace; second: at once, with what is committed. */
+  #listen(log: ReturnType<Log['child']>): () => void {
+    let stopping = false
+    const stop = (signal: NodeJS.Signals) => {
+      if (stopping) {
+        log.warn(`${signal} again: ending at once`)
+        process.exit(1)
+      }
+      stopping = true
+      log.info(`${signal}: stopping`)
+      this.#end({ why: 'signal' })
+    }
+    const dump = () => {
+      void import('./observe/dump.ts').then(({ formatDump }) => {
+        process.stderr.write(formatDump(this.#assembly.snapshot()))
+      })
+    }
+    const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
+      ['SIGTERM', stop],
+      ['SIGINT', stop],
+      ['SIGUSR1', dump],
+      ['SIGCONT', dump],
+    ]
+    for (const [signal, handler] of handlers) process.on(signal, handler)
+    return () => {
+      for (const [signal, handler] of handlers) process.off(signal, handler)
+    }
+  }
+
+  async #startHttp(): Promise<{ close(): Promise<void> } | undefined> {
+    const s = this.#plan.service
+    if (!s.httpServer) return undefined
+    const { startHttp } = await import('./observe/http.ts')
+    const health = {
+      enabled: s.healthCheck,
+      errorsCount: s.hcErrorsCount,
+      retryFailureCount: s.hcRetryFailureCount,
+      periodMs: s.hcPeriod,
+    }
+    const options = { listen: s.httpListen, port: s.httpPort, health }
+    return startHttp(options, () => this.#assembly.snapshot(), this.#log.child('http'))
+  }
+
+  /** The progress bar of a finite run on a terminal; the function ends it. */
+  async #startProgress(): Promise<(() => void) | undefined> {
+    const finite = this.#assembly.inputs.filter((i) => i.input.finite && i.input.totalBytes !== undefined)
+    if (finite.length === 0 || !process.stderr.isTTY) return undefined
+    const { createProgress } = await import('./observe/progress.ts')
+    const total = () => finite.reduce((n, i) => n + (i.input.totalBytes?.() ?? 0), 0)
+    const done = () => finite.reduce((n, i) => n + i.source.settledBytes, 0)
+    const bar = createProgress({ stream: process.stderr, totalBytes: total() })
+    this.#log.overlaid = true
+    const timer = setInterval(() => bar.update(done(), total()), 200)
+    return () => {
+      clearInterval(timer)
+      bar.update(done(), total())
+      bar.stop()
+      this.#log.overlaid = false
+    }
+  }
+}
+
+/** The same at every start on this machine, and not its secret machine-id itself. */
+function machineId(): string {
+  let text = hostname()
+  try {
+    text = readFileSync('/etc/machine-id', 'utf8').trim() || text
+  } catch {
+    // No machine-id (a container): the host name is what tells agents apart there.
+  }
+  return createHash('sha1').update(`shipper:${text}`).digest('hex').slice(0, 12)
+}

@@ -1,0 +1,243 @@
+import { ShipperError } from '../core/error.ts'
+import type { Plan } from '../core/plan.ts'
+import type {
+  Clock,
+  FilterContext,
+  Input,
+  InputContext,
+  Logger,
+  OffsetOptions,
+  OffsetStore,
+  Output,
+  Parser,
+  PluginContext,
+} from '../core/plugin.ts'
+import type { Snapshot } from '../core/snapshot.ts'
+import { type Account, Budget } from './budget.ts'
+import { CounterMap } from './counters.ts'
+import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
+import { OutputQueue } from './queue.ts'
+import { parseRetryLimit } from './retry.ts'
+import type { TagMatch } from './router.ts'
+import { Source } from './source.ts'
+
+export interface AssemblyOptions {
+  clock: Clock
+  log: (name: string, level?: string) => Logger
+  agent: PluginContext['agent']
+  openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
+  /** An input has read all it ever will. */
+  finished: (name: string) => void
+  /** Aborts flushes. */
+  signal: AbortSignal
+}
+
+export interface RunningInput {
+  name: string
+  plugin: string
+  input: Input
+  source: Source
+  account: Account
+  counters: CounterMap
+  log: Logger
+}
+
+interface RunningFilter {
+  name: string
+  plugin: string
+  stage: FilterStage
+  counters: CounterMap
+}
+
+interface RunningOutput {
+  name: string
+  plugin: string
+  output: Output
+  queue: OutputQueue
+  counters: CounterMap
+}
+
+/**
+ * An input without Mem_Buf_Limit may hold this part of Memory_Limit: reading further ahead of the peer gains nothing,
+ * and one input cannot starve the others.
+ */
+const SHARE = 4
+
+/** The parts of one running agent, put together from a plan. Nothing runs yet. */
+export class Assembly {
+  readonly inputs: RunningInput[] = []
+  readonly outputs: RunningOutput[] = []
+  readonly budget: Budget
+  readonly pipeline: Pipeline
+  readonly #filters: RunningFilter[] = []
+  readonly #plan: Plan
+  readonly #o: AssemblyOptions
+  readonly #runId: string
+  readonly #startedMs: number
+
+  constructor(plan: Plan, options: AssemblyOptions) {
+    this.#plan = plan
+    this.#o = options
+    this.#startedMs = options.clock.nowMs()
+    this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
+    this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
+    const borrowed = new BorrowedBuffers()
+    for (const filter of plan.filters) this.#filters.push(this.#makeFilter(filter, borrowed))
+    for (const output of plan.outputs) this.outputs.push(this.#makeOutput(output))
+    const outputStages = plan.outputs.map((o, i): OutputStage => {
+      return { ...tagMatch(o), queue: (this.outputs[i] as RunningOutput).queue }
+    })
+    const stages = this.#filters.map((f) => f.stage)
+    this.pipeline = new Pipeline(stages, outputStages, borrowed, options.log('engine'))
+    for (const input of plan.inputs) this.inputs.push(this.#makeInput(input))
+  }
+
+  /** Asks the outputs for what they need before the first chunk. */
+  async start(): Promise<void> {
+    for (const { output } of this.outputs) await output.start?.()
+  }
+
+  /** Every sealed chunk of every input has settled. */
+  async settled(): Promise<void> {
+    for (const { source } of this.inputs) {
+      source.sealAll()
+      await source.settled()
+    }
+  }
+
+  stop(): void {
+    for (const { queue } of this.outputs) queue.stop()
+  }
+
+  async closeInputs(): Promise<void> {
+    for (const { input } of this.inputs) await input.close()
+  }
+
+  async closeOutputs(): Promise<void> {
+    for (const { output } of this.outputs) await output.close()
+    for (const { stage } of this.#filters) stage.filter.close?.()
+  }
+
+  snapshot(): Snapshot {
+    return {
+      version: this.#o.agent.version,
+      hostname: this.#o.agent.hostname,
+      startedMs: this.#startedMs,
+      nowMs: this.#o.clock.nowMs(),
+      memory: { limit: this.budget.limitBytes, used: this.budget.used },
+      inputs: this.inputs.map((i) => ({
+        name: i.name,
+        plugin: i.plugin,
+        records: i.source.records,
+        bytes: i.source.bytes,
+        memory: i.account.used,
+        memoryLimit: i.account.limitBytes,
+        paused: i.account.paused,
+        counters: (i.input.refreshCounters?.(), i.counters.toJSON()),
+        status: i.input.status?.(),
+      })),
+      filters: this.#filters.map((f) => ({
+        name: f.name,
+        plugin: f.plugin,
+        ...f.stage.stats,
+        counters: f.counters.toJSON(),
+      })),
+      outputs: this.outputs.map((o) => ({
+        name: o.name,
+        plugin: o.plugin,
+        ...o.queue.stats,
+        waiting: o.queue.waiting,
+        inFlight: o.queue.inFlight,
+        retrying: o.queue.retrying,
+        retryAtMs: o.queue.retryAtMs,
+        lastError: o.queue.lastError,
+        counters: o.counters.toJSON(),
+      })),
+    }
+  }
+
+  #makeInput(plan: Plan['inputs'][number]): RunningInput {
+    const limit = plan.common.memBufLimit || this.budget.limitBytes / SHARE
+    const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
+    const counters = new CounterMap()
+    const log = this.#o.log(plan.name, plan.common.logLevel)
+    const source = new Source({
+      name: plan.name,
+      runId: this.#runId,
+      chunkBytes: Math.min(this.#plan.service.chunkSize, account.limitBytes / 4),
+      flushMs: this.#plan.service.flush,
+      account,
+      clock: this.#o.clock,
+      pipeline: this.pipeline,
+    })
+    const ctx: InputContext = {
+      ...this.#context(plan.name, log, counters),
+      tag: plan.tag,
+      flushMs: this.#plan.service.flush,
+      buffers: account,
+      appender: (tag) => source.appender(tag),
+      sealAll: () => source.sealAll(),
+      room: (signal) => account.room(signal),
+      parser: (name) => this.#parser(name, log),
+      openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
+      finished: () => this.#o.finished(plan.name),
+    }
+    const input = plan.spec.create(plan.options as never, ctx)
+    return { name: plan.name, plugin: plan.spec.name, input, source, account, counters, log }
+  }
+
+  #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
+    const counters = new CounterMap()
+    const log = this.#o.log(plan.name, plan.common.logLevel)
+    const ctx: FilterContext = { ...this.#context(plan.name, log, counters), buffers }
+    const filter = plan.spec.create(plan.options as never, ctx)
+    const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
+    return { name: plan.name, plugin: plan.spec.name, stage: { ...tagMatch(plan), filter, stats }, counters }
+  }
+
+  #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
+    const counters = new CounterMap()
+    const log = this.#o.log(plan.name, plan.common.logLevel)
+    // What an output makes of a chunk (a compressed copy) counts for the process, not for an input.
+    const account = this.budget.account(this.budget.limitBytes)
+    const output = plan.spec.create(plan.options as never, {
+      ...this.#context(plan.name, log, counters),
+      buffers: account,
+    })
+    const queue = new OutputQueue({
+      name: plan.name,
+      output,
+      inFlight: plan.spec.inFlight,
+      retry: {
+        baseMs: this.#plan.service.schedulerBase,
+        capMs: this.#plan.service.schedulerCap,
+        limit: parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY,
+      },
+      clock: this.#o.clock,
+      log,
+      signal: this.#o.signal,
+    })
+    return { name: plan.name, plugin: plan.spec.name, output, queue, counters }
+  }
+
+  #context(name: string, log: Logger, counters: CounterMap): PluginContext {
+    return { name, log, counters, clock: this.#o.clock, agent: this.#o.agent }
+  }
+
+  /** A parser of its own for each user: parsers keep state between lines (the last date seen). */
+  #parser(name: string, log: Logger): Parser {
+    const plan = this.#plan.parsers.find((p) => p.name === name)
+    if (plan === undefined) {
+      const known = this.#plan.parsers.map((p) => p.name).join(', ')
+      throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no parser "${name}"`, {
+        hint: known === '' ? 'name a Parsers_File in [SERVICE], or use -R' : `known parsers: ${known}`,
+      })
+    }
+    return plan.spec.create(plan.options as never, { name, log, clock: this.#o.clock })
+  }
+}
+
+function tagMatch(plan: { common: { match: string | undefined; matchRegex: string | undefined } }): TagMatch {
+  const { match, matchRegex } = plan.common
+  return { match, matchRegex: matchRegex === undefined ? undefined : new RegExp(matchRegex) }
+}
