@@ -1,0 +1,128 @@
+import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { packageOf, readSource, type Source, sourcesUnder } from './support/sources.ts'
+
+/**
+ * Who may import whom: the table of docs/ARCHITECTURE.md. The vocabulary, core, is open to all. A layer is a folder of
+ * src/ or a file in it; within a layer imports are free, but a plugin knows no other plugin.
+ */
+const MAY_IMPORT: Record<string, string[]> = {
+  core: [],
+  lib: ['core'],
+  protocol: ['core'],
+  store: ['core'],
+  observe: ['core'],
+  engine: ['core', 'lib'],
+  config: ['core', 'lib'],
+  plugins: ['core', 'lib', 'protocol'],
+  registry: ['core', 'plugins'],
+  agent: ['core', 'lib', 'engine', 'config', 'store', 'observe'],
+  cli: ['core', 'lib', 'config', 'registry', 'agent'],
+  main: ['core', 'cli'],
+}
+
+/** core is types and pure functions. */
+const CORE_BUILT_INS = ['node:buffer', 'node:crypto']
+const TIMERS = /\b(?:setTimeout|setInterval|setImmediate)\(/
+const BUN_GLOBAL = /\bBun\b\s*[.[]/
+const TOP_AWAIT = /^(?:(?:const|let|export)\b[^=\n]*=\s*)?await\b/m
+
+const sources = sourcesUnder('src')
+
+describe('src', () => {
+  test('imports only what the table of layers allows', () => {
+    expect(sources.flatMap(breaches)).toEqual([])
+  })
+
+  test('core does no I/O and knows no timers', () => {
+    const core = sources.filter((source) => layerOf(source.path) === 'core')
+    const outside = core.flatMap(({ path, imports }) =>
+      imports
+        .filter((name) => name.startsWith('node:') && !CORE_BUILT_INS.includes(name))
+        .map((name) => `${path}: ${name}`),
+    )
+    expect(outside).toEqual([])
+    expect(core.filter(({ code }) => TIMERS.test(code)).map(({ path }) => path)).toEqual([])
+  })
+
+  test('every package has one owner file and is a dependency of the program', () => {
+    const owners = Map.groupBy(
+      sources.flatMap(({ path, imports }) =>
+        [...new Set(imports.map(packageOf))].map((name) => ({ name, path })),
+      ),
+      ({ name }) => name,
+    )
+    owners.delete(undefined)
+    const shared = [...owners].filter(([, files]) => files.length > 1)
+    expect(shared.map(([name, files]) => `${name}: ${files.map(({ path }) => path).join(' ')}`)).toEqual([])
+    const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, '../package.json'), 'utf8'))
+    const known = [...Object.keys(manifest.dependencies), 'bun:sqlite']
+    expect([...owners.keys()].filter((name) => !known.includes(name ?? ''))).toEqual([])
+  })
+
+  test('runs under node too: nothing of the global Bun, no await at the top of a module', () => {
+    expect(sources.filter(({ code }) => BUN_GLOBAL.test(code)).map(({ path }) => path)).toEqual([])
+    expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
+  })
+
+  test('the registry lists exactly the plugins that there are', () => {
+    const listed = sources.find(({ path }) => path === 'src/registry.ts')?.imports ?? []
+    const plugins = sources.map(({ path }) => path).filter(isPlugin)
+    expect(listed.filter((path) => path.startsWith('src/plugins/')).sort()).toEqual(plugins.sort())
+  })
+})
+
+describe('the check of the layers', () => {
+  const breachesOf = (path: string, text: string): string[] => breaches(readSource(path, text))
+
+  test('sees an import that the table does not allow', () => {
+    expect(breachesOf('src/lib/a.ts', "import { x } from '../engine/b.ts'\n")).toEqual([
+      'src/lib/a.ts -> src/engine/b.ts',
+    ])
+    expect(breachesOf('src/agent.ts', "import type { X } from './registry.ts'\n")).toHaveLength(1)
+    expect(breachesOf('src/core/a.ts', "const x = import('../lib/b.ts')\n")).toHaveLength(1)
+    expect(breachesOf('src/store/a.ts', "export * from '../lib/b.ts'\n")).toHaveLength(1)
+  })
+
+  test('sees a plugin that imports another', () => {
+    expect(breachesOf('src/plugins/inputs/cpu.ts', "import { x } from './mem.ts'\n")).toHaveLength(1)
+    expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from '../cpu.ts'\n")).toHaveLength(1)
+    expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
+  })
+
+  test('allows what the table allows and reads no comment', () => {
+    expect(breachesOf('src/cli.ts', "import { a } from './agent.ts'\nimport 'commander'\n")).toEqual([])
+    expect(
+      breachesOf('src/lib/a.ts', "/*\nimport x from '../engine/b.ts'\n*/\n// import('../engine/b.ts')\n"),
+    ).toEqual([])
+  })
+})
+
+function breaches({ path, imports }: Source): string[] {
+  const wrong = imports.filter(
+    (name) => name.startsWith('src/') && name.endsWith('.ts') && !allowed(path, name),
+  )
+  return wrong.map((name) => `${path} -> ${name}`)
+}
+
+function allowed(from: string, to: string): boolean {
+  const [layer, other] = [layerOf(from), layerOf(to)]
+  if (layer !== other) return MAY_IMPORT[layer]?.includes(other) ?? false
+  return layer !== 'plugins' || ownerOf(from) === ownerOf(to)
+}
+
+/** `src/core/chunk.ts` and `src/agent.ts` are in `core` and `agent`. */
+function layerOf(path: string): string {
+  return (path.split('/')[1] ?? '').replace('.ts', '')
+}
+
+/** The plugin that a file belongs to: `src/plugins/inputs/tail` or `src/plugins/inputs/cpu.ts`. */
+function ownerOf(path: string): string {
+  return path.split('/').slice(0, 4).join('/')
+}
+
+function isPlugin(path: string): boolean {
+  const parts = path.split('/')
+  return parts[1] === 'plugins' && (parts.length === 4 || (parts.length === 5 && parts[4] === 'index.ts'))
+}
