@@ -96,13 +96,12 @@ function defaultRange(): string {
 }
 
 function git(...args: string[]): string {
-  const options = {
+  return execFileSync('git', args, {
     cwd: ROOT,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     maxBuffer: 1 << 28,
-  } as const
-  return execFileSync('git', args, options)
+  })
 }
 
 if (import.meta.main) main()
