@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { Dataset } from './data.ts'
+import { measure, median, type Usage } from './measure.ts'
+import type { SinkMode, Summary } from './sink.ts'
+import { type Agent, drainCommand, type Workload } from './workloads.ts'
+
+export interface DrainResult {
+  name: string
+  title: string
+  bytes: number
+  records: number
+  floor: Usage[]
+  runs: Usage[]
+  peer: Usage[]
+  /** What did not arrive as it should; empty is good. */
+  problems: string[]
+}
+
+export interface DrainOptions {
+  agent: Agent
+  peer: Agent | undefined
+  runs: number
+  lines: number
+}
+
+/**
+ * Runs one workload: once against the checking sink, which looks at every record (and warms the page cache), then
+ * `runs` times floor and agent by turns, so that both see the same noise of the machine.
+ */
+export async function drain(workload: Workload, options: DrainOptions): Promise<DrainResult> {
+  const data = workload.data(options.lines)
+  const { bytes, records } = data
+  const { name, title } = workload
+  const result: DrainResult = { name, title, bytes, records, floor: [], runs: [], peer: [], problems: [] }
+  const sinks = await Promise.all([
+    SinkProcess.start('check'),
+    SinkProcess.start('count'),
+    SinkProcess.start('discard'),
+  ])
+  const [check, count, discard] = sinks
+  try {
+    if (workload.output === 'forward') {
+      await drainOnce(options.agent, workload, data, check.port)
+      verify(result, await check.take(), true)
+    }
+    for (let i = 0; i < options.runs; i++) {
+      result.floor.push(await measure([process.execPath, FLOOR, String(discard.port), ...data.files]))
+      result.runs.push(await drainOnce(options.agent, workload, data, count.port))
+      if (workload.output === 'forward') verify(result, await count.take(), false)
+      if (options.peer === undefined) continue
+      result.peer.push(await drainOnce(options.peer, workload, data, count.port))
+      await count.take()
+    }
+  } finally {
+    for (const sink of sinks) sink.close()
+  }
+  return result
+}
+
+const FLOOR = resolve(import.meta.dirname, 'floor.ts')
+const SINK = resolve(import.meta.dirname, 'sink.ts')
+
+async function drainOnce(agent: Agent, workload: Workload, data: Dataset, port: number): Promise<Usage> {
+  const folder = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
+  try {
+    return await measure(drainCommand(agent, workload, data.path, { port, db: join(folder, 'pos.db') }))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+function verify(result: DrainResult, summary: Summary, checked: boolean): void {
+  const say = (what: string) => result.problems.push(`${result.name}: ${what}`)
+  for (const error of summary.errors) say(error)
+  if (summary.records !== result.records) say(`${summary.records} records arrived of ${result.records}`)
+  if (summary.acks !== summary.frames) say(`${summary.frames - summary.acks} chunks did not ask for an ack`)
+  if (!checked) return
+  if (summary.distinct !== result.records)
+    say(`${result.records - summary.distinct} record numbers are missing`)
+  if (summary.repeated !== 0) say(`${summary.repeated} record numbers came again`)
+}
+
+/** A sink in a process of its own, so that its CPU is not the agent's and it has a core to itself. */
+class SinkProcess {
+  readonly port: number
+  #child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>
+  #lines: AsyncIterator<string>
+
+  private constructor(
+    child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>,
+    lines: AsyncIterator<string>,
+    port: number,
+  ) {
+    this.#child = child
+    this.#lines = lines
+    this.port = port
+  }
+
+  static async start(mode: SinkMode): Promise<SinkProcess> {
+    const child = Bun.spawn([process.execPath, SINK, mode], {
+      stdin: 'pipe',
+      stdout: 'pipe',
+      stderr: 'inherit',
+    })
+    const lines = linesOf(child.stdout)
+    const first = await lines.next()
+    return new SinkProcess(child, lines, Number(String(first.value).split(' ')[1]))
+  }
+
+  async take(): Promise<Summary> {
+    this.#child.stdin.write('\n')
+    await this.#child.stdin.flush()
+    const { value } = await this.#lines.next()
+    return JSON.parse(String(value)) as Summary
+  }
+
+  close(): void {
+    this.#child.kill()
+  }
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const part of stream) {
+    const lines = (rest + decoder.decode(part, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    yield* lines
+  }
+}
+
+/** Medians of a row of runs, in the units that the tables use. */
+export interface Figures {
+  mbPerCpuS: number
+  wallMbS: number
+  peakRssMb: number
+}
+
+export function figures(bytes: number, runs: Usage[]): Figures {
+  return {
+    mbPerCpuS: bytes / 1e3 / median(runs.map((run) => run.cpuMs)),
+    wallMbS: bytes / 1e3 / median(runs.map((run) => run.wallMs)),
+    peakRssMb: median(runs.map((run) => run.peakRssMb)),
+  }
+}

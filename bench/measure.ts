@@ -1,0 +1,148 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** What a process cost from its start to its end. MB and ms; CPU is user + system of all its threads. */
+export interface Usage {
+  exitCode: number
+  wallMs: number
+  cpuMs: number
+  userMs: number
+  systemMs: number
+  /** VmHWM, sampled until the end: what came in the last few milliseconds is missed. */
+  peakRssMb: number
+  voluntarySwitches: number
+  involuntarySwitches: number
+}
+
+export interface Memory {
+  rssMb: number
+  anonymousMb: number
+}
+
+const SAMPLE_MS = 10
+const RUN_LIMIT_MS = 180_000
+
+const HWM = /^VmHWM:\s+(\d+) kB/m
+const RSS = /^Rss:\s+(\d+) kB/m
+const ANONYMOUS = /^Anonymous:\s+(\d+) kB/m
+const VOLUNTARY = /^voluntary_ctxt_switches:\s+(\d+)/m
+const INVOLUNTARY = /^nonvoluntary_ctxt_switches:\s+(\d+)/m
+
+export class Child {
+  readonly pid: number
+  readonly startedMs = performance.now()
+  readonly ended: Promise<Usage>
+  #process: Bun.Subprocess<'ignore', 'ignore', 'pipe'>
+  #peakKb = 0
+  #stderr = ''
+
+  constructor(command: string[], limitMs = RUN_LIMIT_MS) {
+    const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' })
+    this.#process = child
+    this.pid = child.pid
+    // The memory is sampled because ru_maxrss would do only for large children: it begins at that of the parent.
+    const sampler = setInterval(() => this.#sample(), SAMPLE_MS)
+    const killer = setTimeout(() => this.kill('SIGKILL'), limitMs)
+    const said = this.#read(child.stderr)
+    this.ended = child.exited.then(async (exitCode) => {
+      const wallMs = performance.now() - this.startedMs
+      clearInterval(sampler)
+      clearTimeout(killer)
+      await said
+      return { exitCode, wallMs, peakRssMb: (this.#peakKb * 1024) / 1e6, ...accounts(child) }
+    })
+  }
+
+  /** The end of what it said on stderr. */
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGTERM'): void {
+    if (this.#process.exitCode === null) this.#process.kill(signal)
+  }
+
+  async stop(): Promise<Usage> {
+    this.kill()
+    return this.ended
+  }
+
+  #sample(): void {
+    this.#peakKb = Math.max(this.#peakKb, number(read(`/proc/${this.pid}/status`), HWM))
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder()
+    for await (const part of stream) this.#stderr = (this.#stderr + decoder.decode(part)).slice(-4000)
+  }
+}
+
+/** Runs to the end; the error of a run that failed shows what it said. */
+export async function measure(command: string[]): Promise<Usage> {
+  const child = new Child(command)
+  const usage = await child.ended
+  if (usage.exitCode !== 0) {
+    throw new Error(`exit status ${usage.exitCode} of ${command.join(' ')}\n${child.stderr}`)
+  }
+  return usage
+}
+
+/** By the operating system's account of the child (wait4), not by sampling. */
+function accounts(child: Bun.Subprocess) {
+  const used = child.resourceUsage()
+  if (used === undefined) throw new Error(`no account of process ${child.pid}`)
+  return {
+    cpuMs: Number(used.cpuTime.total) / 1e3,
+    userMs: Number(used.cpuTime.user) / 1e3,
+    systemMs: Number(used.cpuTime.system) / 1e3,
+    voluntarySwitches: used.contextSwitches.voluntary,
+    involuntarySwitches: used.contextSwitches.involuntary,
+  }
+}
+
+export function memoryOf(pid: number): Memory {
+  const text = read(`/proc/${pid}/smaps_rollup`)
+  return { rssMb: (number(text, RSS) * 1024) / 1e6, anonymousMb: (number(text, ANONYMOUS) * 1024) / 1e6 }
+}
+
+/** CPU and context switches of a living process so far; threads that have ended are not in it. */
+export function threadsOf(pid: number): { threads: number; cpuMs: number; switches: number } {
+  const folder = `/proc/${pid}/task`
+  const ids = readdirSync(folder)
+  let cpuMs = 0
+  let switches = 0
+  for (const id of ids) {
+    // In nanoseconds, where /proc/PID/stat counts ticks of 10 ms.
+    cpuMs += Number(read(`${folder}/${id}/schedstat`).split(' ')[0]) / 1e6
+    const status = read(`${folder}/${id}/status`)
+    switches += number(status, VOLUNTARY) + number(status, INVOLUNTARY)
+  }
+  return { threads: ids.length, cpuMs, switches }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+function number(text: string, pattern: RegExp): number {
+  return Number(pattern.exec(text)?.[1] ?? 0)
+}
+
+export function median(values: number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
+}
+
+export function quantile(values: number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((done) => setTimeout(done, ms))
+}

@@ -1,0 +1,179 @@
+import { type DrainResult, figures } from './drain.ts'
+import type { DelayResult, IdleResult, RefusedResult } from './live.ts'
+import { WORKLOADS } from './workloads.ts'
+
+/** Everything a run found out: raw runs, so that tables and plots can be made of it later. */
+export interface Results {
+  date: string
+  machine: Machine
+  versions: { shipper: string; bun: string; peer: string | undefined }
+  settings: { runs: number; lines: number }
+  drains: DrainResult[]
+  idle: IdleResult | undefined
+  start: DelayResult | undefined
+  appends: DelayResult[]
+  refused: RefusedResult | undefined
+}
+
+export interface Machine {
+  cpu: string
+  cores: number
+  kernel: string
+  memoryGb: number
+  /** Load average when the run began: what else was going on. */
+  load: number
+}
+
+/** Goals of the figures that are not drains. */
+const GOALS = {
+  idle: { rssMb: 40, anonymousMb: 7, cpuMsPerMinute: 20 },
+  startMs: 60,
+  appendMs: { '0.1': 55, '0.01': 12 } as Record<string, number>,
+}
+
+export function report(results: Results): string {
+  return [
+    machineText(results),
+    drainTable(results),
+    peerTable(results),
+    liveTable(results),
+    problems(results),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
+}
+
+function machineText({ date, machine, versions, settings }: Results): string {
+  const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
+  return [
+    `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start.`,
+    `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
+  ].join('\n')
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}
+
+function drainTable({ drains }: Results): string {
+  if (drains.length === 0) return ''
+  const head = [
+    'workload',
+    'MB/CPU-s',
+    'floor',
+    'floor / n',
+    'goal',
+    'wall MB/s',
+    'peak RSS',
+    'reached',
+    'fluent-bit¹',
+  ]
+  return table(head, drains.map(drainRow))
+}
+
+function drainRow(result: DrainResult): string[] {
+  const workload = WORKLOADS.find(({ name }) => name === result.name)
+  const goal = workload?.goal ?? { peakRssMb: Number.POSITIVE_INFINITY }
+  const own = figures(result.bytes, result.runs)
+  const floor = figures(result.bytes, result.floor)
+  const ratio = floor.mbPerCpuS / own.mbPerCpuS
+  const goals: [text: string, name: string, missed: boolean][] = []
+  if (goal.floors !== undefined) goals.push([`floor / ${goal.floors}`, 'CPU', ratio > goal.floors])
+  if (goal.wallMbS !== undefined) goals.push([`wall ${goal.wallMbS}`, 'wall', own.wallMbS < goal.wallMbS])
+  goals.push([`${goal.peakRssMb} MB`, 'RSS', own.peakRssMb > goal.peakRssMb])
+  const missed = goals.filter((each) => each[2]).map((each) => each[1])
+  if (result.problems.length > 0) missed.push('arrival')
+  return [
+    result.title,
+    own.mbPerCpuS.toFixed(0),
+    floor.mbPerCpuS.toFixed(0),
+    `floor / ${ratio.toFixed(1)}`,
+    goals.map((each) => each[0]).join(', '),
+    own.wallMbS.toFixed(0),
+    `${own.peakRssMb.toFixed(0)} MB`,
+    missed.length === 0 ? 'yes' : `no: ${missed.join(', ')}`,
+    workload?.fluentBit === undefined ? '' : `floor / ${workload.fluentBit}`,
+  ]
+}
+
+function peerTable({ drains, versions }: Results): string {
+  const measured = drains.filter((result) => result.peer.length > 0)
+  if (measured.length === 0) return ''
+  const head = [`${versions.peer} in the same run`, 'MB/CPU-s', 'floor / n', 'wall MB/s', 'peak RSS']
+  const rows = measured.map((result) => {
+    const peer = figures(result.bytes, result.peer)
+    const ratio = figures(result.bytes, result.floor).mbPerCpuS / peer.mbPerCpuS
+    const cells = [peer.mbPerCpuS.toFixed(0), `floor / ${ratio.toFixed(1)}`, peer.wallMbS.toFixed(0)]
+    return [result.title, ...cells, `${peer.peakRssMb.toFixed(0)} MB`]
+  })
+  return table(head, rows)
+}
+
+function liveTable(results: Results): string {
+  const rows = [...idleRows(results.idle), ...delayRows(results), ...refusedRows(results.refused)]
+  return rows.length === 0 ? '' : table(['running on', 'figure', 'goal', 'reached'], rows)
+}
+
+function idleRows(idle: IdleResult | undefined): string[][] {
+  if (idle === undefined) return []
+  const row = (what: string, value: number, unit: string, goal: number): string[] => [
+    `idle ${idle.seconds} s (tail, SQLite, forward connected): ${what}`,
+    `${value.toFixed(1)} ${unit}`,
+    `${goal} ${unit}`,
+    value <= goal ? 'yes' : 'no',
+  ]
+  return [
+    row('RSS', idle.rssMb, 'MB', GOALS.idle.rssMb),
+    row('anonymous part', idle.anonymousMb, 'MB', GOALS.idle.anonymousMb),
+    row('CPU per minute', idle.cpuMsPerMinute, 'ms', GOALS.idle.cpuMsPerMinute),
+    [
+      'idle: context switches per minute, threads',
+      `${idle.switchesPerMinute.toFixed(0)}, ${idle.threads}`,
+      '',
+      '',
+    ],
+  ]
+}
+
+function delayRows({ start, appends }: Results): string[][] {
+  const row = (title: string, delay: DelayResult, goal: number | undefined): string[] => [
+    `${title} at Flush ${delay.flush}: median of ${delay.delaysMs.length} (95th percentile)`,
+    `${delay.medianMs.toFixed(1)} ms (${delay.p95Ms.toFixed(1)})`,
+    goal === undefined ? '' : `${goal} ms`,
+    goal === undefined ? '' : delay.medianMs <= goal ? 'yes' : 'no',
+  ]
+  const starts = start === undefined ? [] : [row('start to first line delivered', start, GOALS.startMs)]
+  return [...starts, ...appends.map((delay) => row('append to sink', delay, GOALS.appendMs[delay.flush]))]
+}
+
+function refusedRows(refused: RefusedResult | undefined): string[][] {
+  if (refused === undefined) return []
+  const { rssMb } = refused
+  const settled = rssMb[Math.min(2, rssMb.length - 1)] ?? Number.NaN
+  const last = rssMb.at(-1) ?? Number.NaN
+  const flat = last - settled <= 2 && refused.peakRssMb <= 64
+  return [
+    [
+      `peer refused for ${refused.seconds} s: RSS after 3 s, at its end, peak with the drain`,
+      `${settled.toFixed(1)}, ${last.toFixed(1)}, ${refused.peakRssMb.toFixed(1)} MB`,
+      'flat, 64 MB',
+      flat ? 'yes' : 'no',
+    ],
+    [
+      'peer back: to the first chunk; drain of the rest',
+      `${refused.firstMs.toFixed(0)} ms; ${(refused.bytes / 1e3 / (refused.restMs - refused.firstMs)).toFixed(0)} MB/s`,
+      '2000 ms',
+      refused.firstMs <= 2000 && refused.arrived === refused.records ? 'yes' : 'no',
+    ],
+  ]
+}
+
+function problems({ drains, refused }: Results): string {
+  const lines = drains.flatMap((result) => result.problems)
+  if (refused !== undefined && refused.arrived !== refused.records) {
+    lines.push(`refused: ${refused.arrived} records arrived of ${refused.records}`)
+  }
+  if (lines.length === 0) return ''
+  return ['Not all arrived as it should:', ...lines.map((line) => `- ${line}`)].join('\n')
+}

@@ -1,0 +1,134 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg, release, totalmem } from 'node:os'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { drain } from './drain.ts'
+import { append, idle, refused, start } from './live.ts'
+import { page } from './page.ts'
+import { type Machine, type Results, report } from './report.ts'
+import { type Agent, fluentBit, PARSERS, shipper, WORKLOADS } from './workloads.ts'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
+const CPU_MODEL = /^model name\s*: (.*)$/m
+const LIVE = ['idle', 'start', 'append', 'refused']
+const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIVE]
+
+const USAGE = `npm run bench -- [options]
+  --only a,b           of: ${NAMES.join(', ')}
+  --runs 3             measured runs per workload
+  --lines 2000000      lines of the one-file workloads
+  --binary PATH        default: dist/shipper-linux-${ARCH}, built when it is missing; a .ts file runs under bun
+  --idle-seconds 60    --refused-seconds 20
+  --peer               fluent-bit from the PATH beside it; --peer-parsers FILE: its [PARSER] sections
+  --write              docs/BENCHMARKS.md and docs/benchmarks.json
+`
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: NAMES.join(',') },
+    runs: { type: 'string', default: '3' },
+    lines: { type: 'string', default: '2000000' },
+    binary: { type: 'string' },
+    'idle-seconds': { type: 'string', default: '60' },
+    'refused-seconds': { type: 'string', default: '20' },
+    peer: { type: 'boolean', default: false },
+    'peer-parsers': { type: 'string', default: PARSERS },
+    write: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+
+function command(): string[] {
+  const path = resolve(values.binary ?? `${ROOT}/dist/shipper-linux-${ARCH}`)
+  if (!existsSync(path)) {
+    if (values.binary !== undefined) throw new Error(`no such file: ${path}`)
+    const build = ['run', 'build', '--', '--target', `linux-${ARCH}`]
+    execFileSync('npm', build, { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
+  }
+  return path.endsWith('.ts') ? [process.execPath, path] : [path]
+}
+
+function says(file: string, args: string[]): string {
+  return execFileSync(file, args, { cwd: ROOT, encoding: 'utf8' }).trim().split('\n')[0] ?? ''
+}
+
+function commit(): string {
+  const changed = says('git', ['status', '--porcelain', '--', 'src']) === '' ? '' : ' with changes'
+  return `${says('git', ['rev-parse', '--short', 'HEAD'])}${changed}`
+}
+
+function machine(): Machine {
+  const model = CPU_MODEL.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]
+  return {
+    cpu: model ?? cpus()[0]?.model ?? process.arch,
+    cores: cpus().length,
+    kernel: release(),
+    memoryGb: Math.round(totalmem() / 1e9),
+    load: Number(loadavg()[0]?.toFixed(1)),
+  }
+}
+
+/** One line to stderr per step: the report on stdout stays clean. */
+async function step<T>(name: string, body: () => Promise<T>): Promise<T | undefined> {
+  if (!chosen.has(name)) return undefined
+  process.stderr.write(`${name} ...\n`)
+  try {
+    return await body()
+  } catch (err) {
+    process.exitCode = 1
+    process.stderr.write(`${name} failed: ${(err as Error).message}\n`)
+    return undefined
+  }
+}
+
+async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
+  const runs = Number(values.runs)
+  const lines = Number(values.lines)
+  const results: Results = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: {
+      shipper: commit(),
+      bun: Bun.version,
+      peer: peer === undefined ? undefined : says(peer.command[0] ?? '', ['--version']),
+    },
+    settings: { runs, lines },
+    drains: [],
+    idle: undefined,
+    start: undefined,
+    appends: [],
+    refused: undefined,
+  }
+  for (const workload of WORKLOADS) {
+    const result = await step(workload.name, () => drain(workload, { agent, peer, runs, lines }))
+    if (result !== undefined) results.drains.push(result)
+  }
+  results.start = await step('start', () => start(agent, '0.1', 15))
+  const appends = await step('append', async () => [
+    await append(agent, '0.1', 100),
+    await append(agent, '0.01', 100),
+  ])
+  results.appends = appends ?? []
+  results.refused = await step('refused', () => refused(agent, Number(values['refused-seconds']), lines))
+  results.idle = await step('idle', () => idle(agent, Number(values['idle-seconds'])))
+  return results
+}
+
+const chosen = new Set(values.only.split(','))
+const unknown = [...chosen].find((name) => !NAMES.includes(name))
+if (values.help || unknown !== undefined) {
+  if (unknown !== undefined) process.stderr.write(`unknown workload ${unknown}\n`)
+  process.stdout.write(USAGE)
+  process.exitCode = values.help ? 0 : 2
+} else {
+  const peer = values.peer ? fluentBit(['fluent-bit'], values['peer-parsers']) : undefined
+  const results = await run(shipper(command()), peer)
+  process.stdout.write(`${report(results)}\n`)
+  if (results.drains.some((result) => result.problems.length > 0)) process.exitCode = 1
+  if (values.write) {
+    writeFileSync(resolve(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(results, null, 1)}\n`)
+    writeFileSync(resolve(ROOT, 'docs/BENCHMARKS.md'), page(results))
+  }
+}

@@ -1,0 +1,169 @@
+import { resolve } from 'node:path'
+import { type Dataset, dataset, datasetOfFiles } from './data.ts'
+
+/** A file or files drained once from head to end by a process of its own. */
+export interface Workload {
+  name: string
+  title: string
+  data(lines: number): Dataset
+  /** Options of the tail input besides path, database and the end at EOF. */
+  tail: string[]
+  parser?: string
+  output: 'forward' | 'null'
+  forward: string[]
+  goal: Goal
+  /** fluent-bit 5.1.1 with its best settings in an earlier run on a machine of this kind, as floor / n. */
+  fluentBit?: number
+}
+
+export interface Goal {
+  /** CPU: at most this many times the floor's. */
+  floors?: number
+  wallMbS?: number
+  peakRssMb: number
+}
+
+const PEAK_RSS_MB = 64
+const FLUSH_S = '1'
+export const PARSERS = resolve(import.meta.dirname, '../conf/parsers.conf')
+
+function oneFile(shape: 'raw' | 'cri' | 'docker' | 'nginx'): (lines: number) => Dataset {
+  return (lines) => dataset(shape, lines)
+}
+
+const PLAIN: Pick<Workload, 'tail' | 'output' | 'forward'> = { tail: [], output: 'forward', forward: [] }
+
+export const WORKLOADS: Workload[] = [
+  {
+    ...PLAIN,
+    name: 'raw',
+    title: 'raw lines → forward, acks, SQLite',
+    data: oneFile('raw'),
+    goal: { floors: 2, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 9,
+  },
+  {
+    ...PLAIN,
+    name: 'cri',
+    title: 'CRI, parser cri → forward',
+    data: oneFile('cri'),
+    parser: 'cri',
+    goal: { floors: 3, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 32,
+  },
+  {
+    ...PLAIN,
+    name: 'docker',
+    title: 'docker JSON, parser docker → forward',
+    data: oneFile('docker'),
+    parser: 'docker',
+    goal: { floors: 3.5, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 17,
+  },
+  {
+    ...PLAIN,
+    name: 'nginx',
+    title: 'nginx access lines, regex → forward',
+    data: oneFile('nginx'),
+    parser: 'nginx',
+    goal: { floors: 17, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 46,
+  },
+  {
+    ...PLAIN,
+    name: 'files',
+    title: '500 files of 2,000 lines → forward',
+    data: () => datasetOfFiles(500, 2000),
+    goal: { floors: 3, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 11,
+  },
+  {
+    ...PLAIN,
+    name: 'limit',
+    title: 'raw, Mem_Buf_Limit 5MB, Flush 1 → forward',
+    data: oneFile('raw'),
+    tail: ['mem_buf_limit=5MB'],
+    goal: { wallMbS: 400, peakRssMb: PEAK_RSS_MB },
+  },
+  {
+    ...PLAIN,
+    name: 'gzip',
+    title: 'raw → forward, Compress gzip',
+    data: oneFile('raw'),
+    forward: ['compress=gzip'],
+    goal: { peakRssMb: PEAK_RSS_MB },
+  },
+  {
+    ...PLAIN,
+    name: 'null',
+    title: 'raw → null (arrival not checked)',
+    data: oneFile('raw'),
+    output: 'null',
+    goal: { peakRssMb: PEAK_RSS_MB },
+    fluentBit: 3.6,
+  },
+]
+
+export interface Agent {
+  /** Program and leading arguments. */
+  command: string[]
+  /** Flush in seconds, the file with [PARSER] sections, and what this agent must be told besides. */
+  flush: string
+  parsers: string
+  tail: string[]
+  forward: string[]
+}
+
+export function shipper(command: string[]): Agent {
+  return { command, flush: FLUSH_S, parsers: PARSERS, tail: [], forward: [] }
+}
+
+/** fluent-bit as its best figures were taken: acks on as they are here, and the two settings that cost it most. */
+export function fluentBit(command: string[], parsers: string): Agent {
+  return {
+    command,
+    flush: '0.2',
+    parsers,
+    tail: ['file_cache_advise=off'],
+    forward: ['require_ack_response=on', 'retry_limit=no_limits'],
+  }
+}
+
+export interface Place {
+  port: number
+  /** Path of the offset database. */
+  db: string
+}
+
+/** The command line that drains the workload. */
+export function drainCommand(agent: Agent, workload: Workload, path: string, place: Place): string[] {
+  const parser = workload.parser === undefined ? [] : [`parser=${workload.parser}`]
+  return [
+    ...agent.command,
+    ...(workload.parser === undefined ? [] : ['-R', agent.parsers]),
+    ...tailArguments(path, place.db, ['exit_on_eof=on', ...parser, ...agent.tail, ...workload.tail]),
+    ...outputArguments(workload.output, place.port, [...agent.forward, ...workload.forward]),
+    ...['-f', agent.flush],
+  ]
+}
+
+/** One that runs until it is stopped. */
+export function followCommand(agent: Agent, path: string, place: Place, flush: string): string[] {
+  return [
+    ...agent.command,
+    ...tailArguments(path, place.db, agent.tail),
+    ...outputArguments('forward', place.port, agent.forward),
+    ...['-f', flush],
+  ]
+}
+
+function tailArguments(path: string, db: string, properties: string[]): string[] {
+  const all = [`path=${path}`, 'read_from_head=on', `db=${db}`, ...properties]
+  return ['-i', 'tail', '-t', 'app', ...all.flatMap((property) => ['-p', property])]
+}
+
+function outputArguments(output: 'forward' | 'null', port: number, properties: string[]): string[] {
+  if (output === 'null') return ['-o', 'null', '-m', '*']
+  const all = ['host=127.0.0.1', `port=${port}`, ...properties]
+  return ['-o', 'forward', '-m', '*', ...all.flatMap((property) => ['-p', property])]
+}
