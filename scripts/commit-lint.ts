@@ -15,7 +15,6 @@ const PAST = /^(?:added|fixed|changed|removed|updated|moved|renamed)\b/i
 const TRAVELLERS = [
   /^test\//,
   /^docs\//,
-  /^changelog\.d\//,
   /^(?:CHANGELOG|README)\.md$/,
   /^package(?:-lock)?\.json$/,
   /^src\/registry\.ts$/,
