@@ -1,0 +1,84 @@
+/**
+ * Prometheus text format 0.0.4, and cmetrics' own text form of the same figures.
+ *
+ * ```
+ *   exposition = *family
+ *   family     = "# HELP" name help LF "# TYPE" name type LF *(name [labels] SP value [SP timestamp_ms] LF)
+ *   labels     = "{" name "=" QUOTE value QUOTE *("," ...) "}"      \ " and LF escaped in values, \ and LF in help
+ * ```
+ * Our own because no kept library fits: prom-client 15 has no timestamps (removed on purpose in 12), wants a registry
+ * of live objects where we have a snapshot, and costs 14 MB resident, 6 MB of it anonymous, of an idle budget of 7;
+ * the OpenTelemetry exporter can print timestamps and costs 17 and 9. This is 0.
+ */
+export interface Family {
+  name: string
+  help: string
+  type: 'counter' | 'gauge'
+  samples: Sample[]
+  /** Never with a timestamp, also where the others have one. */
+  timeless?: true
+}
+
+export interface Sample {
+  labels: Record<string, string>
+  value: number
+}
+
+export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
+
+/** Families without samples are left out; `timestampMs` is put behind every value. */
+export function formatPrometheus(families: Family[], timestampMs?: number): string {
+  let out = ''
+  for (const family of families) {
+    if (family.samples.length === 0) continue
+    const stamp = timestampMs === undefined || family.timeless ? '' : ` ${Math.floor(timestampMs)}`
+    out += `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`
+    for (const { labels, value } of family.samples) {
+      out += `${family.name}${labelText(labels)} ${valueText(value)}${stamp}\n`
+    }
+  }
+  return out
+}
+
+/** `2026-11-21T06:00:00.123000000Z fluentbit_uptime{hostname="leaf-1"} = 3600`, as fluent-bit's /api/v2/metrics. */
+export function formatCmetrics(families: Family[], timestampMs: number): string {
+  const time = new Date(timestampMs).toISOString().replace('Z', '000000Z')
+  let out = ''
+  for (const { name, samples } of families) {
+    for (const { labels, value } of samples)
+      out += `${time} ${name}${labelText(labels)} = ${valueText(value)}\n`
+  }
+  return out
+}
+
+/** A name that the format allows out of any text. */
+export function metricName(text: string): string {
+  const name = text.replace(NOT_IN_NAME, '_')
+  return FIRST_OF_NAME.test(name) ? name : `_${name}`
+}
+
+const NOT_IN_NAME = /[^a-zA-Z0-9_]/g
+const FIRST_OF_NAME = /^[a-zA-Z_]/
+const IN_LABEL = /[\\"\n]/g
+const IN_HELP = /[\\\n]/g
+const ESCAPED: Record<string, string> = { '\\': '\\\\', '"': '\\"', '\n': '\\n' }
+
+function labelText(labels: Record<string, string>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${metricName(name)}="${escapeLabel(value)}"`)
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+}
+
+function valueText(value: number): string {
+  if (Number.isNaN(value)) return 'NaN'
+  if (value === Infinity) return '+Inf'
+  return value === -Infinity ? '-Inf' : String(value)
+}
+
+// A lone surrogate cannot be said in UTF-8.
+function escapeLabel(value: string): string {
+  return value.toWellFormed().replace(IN_LABEL, (c) => ESCAPED[c] ?? c)
+}
+
+function escapeHelp(help: string): string {
+  return help.toWellFormed().replace(IN_HELP, (c) => ESCAPED[c] ?? c)
+}
