@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from '
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ROOT } from './bootstrap.mjs'
-import { commit, fetchPackage, locked, type Manifest, readManifest, versionOfPackage } from './manifest.ts'
+import { chooseTargets, defines, fetchPackage, locked, type Manifest, readManifest } from './manifest.ts'
 
 /**
  * `npm run build [-- --target NAME ...]`: the binaries of pkg.config.json, all of them without a name.
@@ -11,16 +11,10 @@ import { commit, fetchPackage, locked, type Manifest, readManifest, versionOfPac
  */
 function main(): void {
   const manifest = readManifest()
-  const known = Object.keys(manifest.bun.targets)
   const { values } = parseArgs({ options: { target: { type: 'string', multiple: true } } })
-  const wanted = values.target ?? known
-  const unknown = wanted.filter((name) => !known.includes(name))
-  if (unknown.length > 0) {
-    process.stderr.write(`unknown target ${unknown.join(', ')}\n  the targets are ${known.join(', ')}\n`)
-    process.exit(2)
-  }
+  const known = Object.keys(manifest.bun.targets)
   mkdirSync(join(ROOT, manifest.out), { recursive: true })
-  for (const name of wanted) {
+  for (const name of chooseTargets(known, values.target ?? known)) {
     const started = performance.now()
     const file = build(manifest, name)
     const seconds = ((performance.now() - started) / 1000).toFixed(1)
@@ -39,7 +33,7 @@ function build(manifest: Manifest, name: string): string {
     ...runtime(spec.runtime),
     ...manifest.external.flatMap((each) => ['--external', each]),
     ...manifest.assets.map((each) => `--asset=${each}`),
-    ...defines({ VERSION: versionOfPackage(), COMMIT: commit(), TARGET: name }),
+    ...defines(name),
     ...[manifest.entry, '--outfile', draft],
   ]
   try {
@@ -62,13 +56,6 @@ function runtime(name: string): string[] {
   if (own) return []
   const folder = existsSync(installed) ? installed : fetchPackage(locked(name))
   return [`--compile-executable-path=${join(folder, 'bin/bun')}`]
-}
-
-function defines(values: Record<string, string>): string[] {
-  return Object.entries(values).flatMap(([name, value]) => [
-    '--define',
-    `SHIPPER_${name}=${JSON.stringify(value)}`,
-  ])
 }
 
 main()

@@ -15,11 +15,12 @@ export interface Manifest {
   assets: string[]
   /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */
   bun: { flags: string[]; targets: Record<string, { target: string; runtime: string }> }
-  /** The node variant: versions of @yao-pkg/pkg and node, pkg's own configuration. */
+  /** The node variant: the tool's package, the version of node, what the tool is told. */
   pkg: {
+    tool: string
     version: string
     node: string
-    targets: Record<string, { runtime: string }>
+    targets: Record<string, { target: string; runtime: string }>
     config: Record<string, unknown>
   }
 }
@@ -30,7 +31,7 @@ export function readManifest(): Manifest {
   return readJson('pkg.config.json') as Manifest
 }
 
-export function versionOfPackage(): string {
+function versionOfPackage(): string {
   return (readJson('package.json') as { version: string }).version
 }
 
@@ -39,7 +40,7 @@ function readJson(path: string): unknown {
 }
 
 /** Short id of the commit, `-dirty` behind it when the sources differ from it; `unknown` outside a git work tree. */
-export function commit(): string {
+function commit(): string {
   try {
     const git = (...args: string[]): string =>
       execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
@@ -48,6 +49,23 @@ export function commit(): string {
   } catch {
     return 'unknown'
   }
+}
+
+/** The values of src/lib/version.ts, as flags of `bun build`. */
+export function defines(target: string): string[] {
+  const values = { VERSION: versionOfPackage(), COMMIT: commit(), TARGET: target }
+  return Object.entries(values).flatMap(([name, value]) => [
+    '--define',
+    `SHIPPER_${name}=${JSON.stringify(value)}`,
+  ])
+}
+
+/** The names, or the end of the process with those that there are. */
+export function chooseTargets(known: string[], names: string[]): string[] {
+  const unknown = names.filter((name) => !known.includes(name))
+  if (unknown.length === 0) return names
+  process.stderr.write(`unknown target ${unknown.join(', ')}\n  the targets are ${known.join(', ')}\n`)
+  process.exit(2)
 }
 
 export interface Fetched {

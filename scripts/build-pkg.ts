@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { ARCH, ROOT } from './bootstrap.mjs'
+import { CACHE, chooseTargets, defines, fetchPackage, type Manifest, readManifest } from './manifest.ts'
+
+/**
+ * `npm run build:pkg [-- --target NAME ...]`: the variant with node inside, by the `pkg` section of pkg.config.json;
+ * for this machine when no target is named. The tool and node come from npm into .cache/ when they are first needed, so
+ * that they weigh on no installation. Where npm does not have them it says so; that is a failure on a build server only.
+ */
+async function main(): Promise<void> {
+  const manifest = readManifest()
+  const { values } = parseArgs({ options: { target: { type: 'string', multiple: true } } })
+  const names = chooseTargets(Object.keys(manifest.pkg.targets), values.target ?? [`linux-${ARCH}`])
+  let tools: Tools
+  try {
+    tools = fetchTools(manifest)
+  } catch (err) {
+    const [reason] = (err as Error).message.split('\n')
+    process.stderr.write(`no node variant: ${manifest.pkg.tool} or node is not at hand (${reason})\n`)
+    process.exit(process.env.CI === 'true' ? 1 : 0)
+  }
+  const main = bundle(manifest)
+  for (const name of names) {
+    const file = build(manifest, name, main, tools)
+    process.stdout.write(`${file} ${(statSync(join(ROOT, file)).size / 1e6).toFixed(1)} MB\n`)
+  }
+}
+
+interface Tools {
+  /** The node that runs the tool: it must be of the target's version, and the one of this machine may be older. */
+  node: string
+  pkg: string
+}
+
+function fetchTools({ pkg }: Manifest): Tools {
+  const own = pkg.targets[`linux-${ARCH}`]
+  if (own === undefined) throw new Error(`there is no node for ${ARCH}`)
+  const node = join(fetchPackage({ name: own.runtime, version: pkg.node, integrity: undefined }), 'bin/node')
+  const home = join(CACHE, `pkg-${pkg.version}`)
+  const entry = join(home, 'node_modules', pkg.tool, 'lib-es5/bin.js')
+  if (!existsSync(entry)) {
+    const flags = ['--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
+    const args = ['install', '--prefix', home, ...flags, `${pkg.tool}@${pkg.version}`]
+    execFileSync('npm', args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  }
+  return { node, pkg: entry }
+}
+
+/** One CommonJS file for node; what is external is found by the tool. */
+function bundle(manifest: Manifest): string {
+  const file = join(CACHE, 'pkg-main.cjs')
+  const args = [
+    ...['build', '--target=node', '--format=cjs', '--minify', manifest.entry, '--outfile', file],
+    ...[...manifest.external, 'bun:sqlite'].flatMap((each) => ['--external', each]),
+    ...defines('node'),
+  ]
+  execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
+  return file
+}
+
+/** Runs the tool with a home of its own, in which it finds node and asks no site for it. */
+function build(manifest: Manifest, name: string, entry: string, tools: Tools): string {
+  const spec = manifest.pkg.targets[name]
+  if (spec === undefined) throw new Error(`no target ${name}`)
+  const home = join(CACHE, 'pkg-home')
+  putNode(home, name, spec.runtime, manifest.pkg.node)
+  const config = join(ROOT, `.cache/pkg-${name}.json`)
+  const assets = manifest.assets.map((path) => join('..', path))
+  writeFileSync(config, JSON.stringify({ name: manifest.name, pkg: { ...manifest.pkg.config, assets } }))
+  const file = `${manifest.out}/${manifest.name}-node-${name}`
+  const draft = `${file}.${process.pid}.tmp`
+  mkdirSync(join(ROOT, manifest.out), { recursive: true })
+  try {
+    const args = [tools.pkg, '-c', config, '-t', spec.target, '-o', draft, entry]
+    const env = { ...process.env, HOME: home }
+    execFileSync(tools.node, args, { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'inherit'] })
+    renameSync(join(ROOT, draft), join(ROOT, file))
+  } finally {
+    rmSync(join(ROOT, draft), { force: true })
+  }
+  return file
+}
+
+/** Where the tool looks for what it has downloaded and unpacked; `.ok` is its own sign that this was completed. */
+function putNode(home: string, name: string, runtime: string, version: string): void {
+  const folder = join(home, '.pkg-cache/sea')
+  const archive = `node-v${version}-${name}.tar.gz`
+  const bin = join(folder, archive.replace('.tar.gz', ''), 'bin')
+  if (existsSync(join(bin, 'node.ok'))) return
+  mkdirSync(bin, { recursive: true })
+  const source = fetchPackage({ name: runtime, version, integrity: undefined })
+  copyFileSync(join(source, 'bin/node'), join(bin, 'node'))
+  for (const file of [join(folder, archive), join(folder, `${archive}.ok`), join(bin, 'node.ok')]) {
+    writeFileSync(file, '')
+  }
+}
+
+await main()
