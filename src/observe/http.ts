@@ -119,7 +119,6 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
   const late = setTimeout(() => socket.destroy(), limitMs)
   late.unref()
   response.once('close', () => clearTimeout(late))
-  if (hasBody(request)) response.once('finish', () => socket.destroySoon())
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 

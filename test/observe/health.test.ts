@@ -49,6 +49,13 @@ test('errors are forgotten when the period has passed, and not before', () => {
   }
 })
 
+test('the period begins at the latest sample before it, not at the first one kept', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  window.sample(at(5, 10))
+  expect(window.verdict(at(64, 10)).errors).toBe(10)
+  expect(window.verdict(at(65, 10)).errors).toBe(0)
+})
+
 test('a clock that is set back does not freeze the window', () => {
   const window = new HealthWindow(OPTIONS, 0)
   window.sample(at(1_000_000, 0))

@@ -227,7 +227,7 @@ describe('limits', () => {
   }
 
   test('a client that is slow with its headers is cut off', async () => {
-    const it = await limited({ headersMs: 100, requestMs: 200 })
+    const it = await limited({ headersMs: 100 })
     const socket = await open(it.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
     await within(allOf(socket), 4000, 'the end of a connection without its last header')
@@ -259,20 +259,11 @@ describe('limits', () => {
   })
 
   test('a reader that does not read is cut off', async () => {
-    const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
-    const inputs = [sampleInput({ status: { files } })]
-    const it = await limited({ sendMs: 100, connections: 1 }, () => sampleSnapshot({ inputs }))
-    const stuck = await open(it.port)
-    let bytes = 0
-    stuck.on('data', (data) => {
-      bytes += data.length
-      stuck.pause()
-    })
-    stuck.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\n\r\n')
-    await until(() => bytes > 0)
+    const it = await limited({ sendMs: 100, connections: 1 }, manyFiles)
+    const stuck = await stuckReader(it.port)
     // Only one connection is let in: another is served when the stuck one is gone.
     await until(() => served(it.port))
-    expect(bytes).toBeLessThan(15_000_000)
+    expect(stuck.bytesRead).toBeLessThan(15_000_000)
   })
 })
 
@@ -295,6 +286,15 @@ describe('start and stop', () => {
     await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
   })
 
+  test('close does not wait for a reader that does not read', async () => {
+    const it = await serve(manyFiles, { limits: { sendMs: 60_000 } })
+    const stuck = await stuckReader(it.port)
+    await within(it.close(), 2000, 'close')
+    stuck.removeAllListeners('data').resume()
+    await within(ended(stuck), 2000, 'the end of the connection')
+    expect(stuck.bytesRead).toBeLessThan(12_000_000)
+  })
+
   test('close ends open connections, frees the port and may be called twice', async () => {
     const it = await serve(() => current)
     const socket = await open(it.port)
@@ -306,6 +306,22 @@ describe('start and stop', () => {
     await again.close()
   })
 })
+
+/** An answer of about 15 MB: more than the kernel holds of it. */
+function manyFiles(): Snapshot {
+  const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
+  return sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
+}
+
+/** A connection that asks for much and reads the first bytes only. */
+async function stuckReader(port: number): Promise<Socket> {
+  const socket = await open(port)
+  socket.on('error', () => {})
+  socket.on('data', () => socket.pause())
+  socket.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until(() => socket.isPaused())
+  return socket
+}
 
 async function served(port: number): Promise<boolean> {
   const socket = await open(port)
