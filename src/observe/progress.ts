@@ -33,7 +33,7 @@ export function createProgress({ stream, totalBytes }: ProgressOptions): Progres
     // A log line may have wiped the bar.
     forceRedraw: true,
     format: (_options: Options, params: Params) =>
-      barText(params, stopped ? rate.overall() : rate.recent(), stream.columns ?? 80, stopped),
+      barText(params, stopped ? rate.overall() : rate.recent(), stream.columns || 80, stopped),
   })
   bar.start(totalBytes, 0)
   return {
@@ -54,6 +54,8 @@ export function createProgress({ stream, totalBytes }: ProgressOptions): Progres
 const FRAMES_PER_SECOND = 5
 const LONGEST_BAR = 40
 const SHORTEST_BAR = 5
+/** So that the bar keeps its width while figures change theirs. */
+const USUAL_TEXT = 52
 
 function barText({ value, total }: Params, bytesPerSecond: Speed, columns: number, stopped: boolean): string {
   const share = total > 0 ? Math.min(1, value / total) : 1
@@ -63,7 +65,7 @@ function barText({ value, total }: Params, bytesPerSecond: Speed, columns: numbe
     bytesPerSecond.speed > 0 ? (Math.max(0, total - value) / bytesPerSecond.speed) * 1000 : Infinity
   const time = stopped ? `in ${timeText(bytesPerSecond.overMs)}` : leftText(leftMs)
   const text = `${percent}  ${bytesText(value)} of ${bytesText(total)}  ${bytesText(bytesPerSecond.speed)}/s  ${time}`
-  const width = Math.min(LONGEST_BAR, columns - text.length - '[]  '.length - 1)
+  const width = Math.min(LONGEST_BAR, columns - Math.max(text.length, USUAL_TEXT) - '[] '.length - 1)
   if (width < SHORTEST_BAR) return text.trimStart().slice(0, Math.max(0, columns - 1))
   const full = Math.floor(share * width)
   return `[${'='.repeat(full)}${'-'.repeat(width - full)}] ${text}`
@@ -120,7 +122,8 @@ function withoutCursorSave(stream: ProgressOptions['stream']): NodeJS.WritableSt
   const facade = {
     isTTY: true,
     get columns() {
-      return stream.columns
+      // A serial console says 0.
+      return stream.columns || 80
     },
     write(text: string, ...rest: unknown[]): boolean {
       if (text === '\x1b7' || text === '\x1b8') return true

@@ -83,11 +83,22 @@ test('draws nothing where there is no terminal', () => {
   expect(written).toBe(0)
 })
 
+test('a terminal that does not know its width gets 80 columns', () => {
+  expect(drawnOn(0)).toContain(`[${'='.repeat(24)}] 100%  10 B of 10 B`)
+})
+
 test('a narrow terminal gets the figures without the bar', () => {
+  const text = drawnOn(30)
+  expect(text).toContain('100%  10 B of 10 B')
+  expect(text).not.toContain('[=')
+  for (const frame of frames(text)) expect(frame.trimEnd().length).toBeLessThan(30)
+})
+
+function drawnOn(columns: number): string {
   let text = ''
   const stream = {
     isTTY: true,
-    columns: 30,
+    columns,
     write: (part: string) => {
       text += part
       return true
@@ -96,7 +107,5 @@ test('a narrow terminal gets the figures without the bar', () => {
   const bar = createProgress({ stream, totalBytes: 10 })
   bar.update(10)
   bar.stop()
-  expect(text).toContain('100%  10 B of 10 B')
-  expect(text).not.toContain('[=')
-  for (const frame of frames(text)) expect(frame.trimEnd().length).toBeLessThan(30)
-})
+  return text
+}
