@@ -1,6 +1,7 @@
 import type { Ack, Contributor, FileStatus } from '../../../core/plugin.ts'
 import { Watermark } from '../../../core/watermark.ts'
 import type { LineWriter } from './line-writer.ts'
+import type { ByteSource } from './source.ts'
 
 /** Bytes before the offset that are compared at each read: a rewritten file shows there. */
 export const TAIL_BYTES = 32
@@ -15,6 +16,8 @@ export interface FileInit {
   path: string
   openedAs: string
   fd: number
+  source: ByteSource
+  compressedBytes: number | undefined
   device: bigint
   inode: bigint
   size: number
@@ -46,6 +49,9 @@ export class TailFile implements Contributor {
   readonly tag: string
   readonly writer: LineWriter
   fd: number
+  source: ByteSource
+  /** Of a .gz: its size on disk; offsets count decompressed bytes. */
+  readonly compressedBytes: number | undefined
   state: FileState = 'reading'
   offset: number
   /** As last seen; the truth is in the file. */
@@ -70,8 +76,6 @@ export class TailFile implements Contributor {
   dirty = true
   fingerprint: string | undefined
   fingerprintSize = 0
-  /** For .gz: compressed size when it was opened. */
-  compressed = false
   lostBytes = 0
   #rangeStart: number
   #watermark: Watermark
@@ -84,6 +88,8 @@ export class TailFile implements Contributor {
     this.path = init.path
     this.openedAs = init.openedAs
     this.fd = init.fd
+    this.source = init.source
+    this.compressedBytes = init.compressedBytes
     this.device = init.device
     this.inode = init.inode
     this.size = init.size
@@ -99,6 +105,10 @@ export class TailFile implements Contributor {
 
   get key(): string {
     return identityKey(this.device, this.inode)
+  }
+
+  get compressed(): boolean {
+    return this.compressedBytes !== undefined
   }
 
   get acked(): number {

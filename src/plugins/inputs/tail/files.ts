@@ -1,11 +1,12 @@
 import { closeSync, fstatSync, openSync, realpathSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import { loadTail, mismatch } from './identity.ts'
 import { LineWriter } from './line-writer.ts'
 import type { Positions } from './positions.ts'
+import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
 import { expandTag } from './tag.ts'
 
 export interface FilesOptions {
@@ -22,6 +23,8 @@ export interface FilesOptions {
   log: Logger
   nowMs: () => number
   onSettled: (file: TailFile, bytes: number) => void
+  /** More of a compressed file has been inflated. */
+  onMore: (file: TailFile) => void
 }
 
 /** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
@@ -85,7 +88,7 @@ export class Files {
   }
 
   close(file: TailFile): void {
-    if (file.fd >= 0) closeSync(file.fd)
+    if (file.fd >= 0) file.source.close()
     file.fd = -1
     file.state = 'closed'
     this.byKey.delete(file.key)
@@ -115,14 +118,20 @@ export class Files {
     const size = Number(stat.size)
     const name = rotated?.openedAs ?? path
     const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
-    const start = this.#start(row, fd, size, path, first)
+    const start = path.endsWith('.gz')
+      ? this.#gzipStart(row, size, path, first)
+      : this.#start(row, fd, size, path, first)
+    let made: TailFile | undefined
+    const source = this.#source(fd, path, start, () => made)
     const file = new TailFile({
       path,
       openedAs: row?.openedAs ?? name,
       fd,
+      source,
+      compressedBytes: path.endsWith('.gz') ? size : undefined,
       device: stat.dev,
       inode: stat.ino,
-      size,
+      size: path.endsWith('.gz') ? start.offset : size,
       offset: start.offset,
       skipping: start.skipping,
       tag: expandTag(this.#o.tag, row?.openedAs ?? name, this.#o.tagRegex),
@@ -130,6 +139,7 @@ export class Files {
       agentId: this.#o.agentId,
       onSettled: this.#o.onSettled,
     })
+    made = file
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')
@@ -137,7 +147,7 @@ export class Files {
   }
 
   #adopt(file: TailFile, row: OffsetRow | undefined): void {
-    loadTail(file)
+    if (!file.compressed) loadTail(file)
     file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
     file.activeMs = this.#o.nowMs()
     if (row !== undefined) {
@@ -152,6 +162,12 @@ export class Files {
     this.#o.positions.touch(file)
   }
 
+  #startOf(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {
+    return path.endsWith('.gz')
+      ? this.#gzipStart(row, size, path, first)
+      : this.#start(row, fd, size, path, first)
+  }
+
   #start(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {
     if (row !== undefined) {
       const reason = mismatch(row, fd, size, path, this.#o.compareName)
@@ -160,8 +176,40 @@ export class Files {
       this.#o.counters.add('files_replaced')
       return { offset: 0, skipping: false, row: undefined }
     }
-    const fromHead = this.#o.readFromHead || this.#o.positions.damaged || (!first && this.#o.newFromHead)
+    const fromHead = this.#fromHead || (!first && this.#o.newFromHead)
     return { offset: fromHead ? 0 : size, skipping: false, row: undefined }
+  }
+
+  /**
+   * fluent-bit stores the compressed position, which cannot be gone on from but at the end: then the file is done. Ours
+   * is the decompressed one. A .gz is never followed from its end: what is in it was all written before.
+   */
+  #gzipStart(row: OffsetRow | undefined, size: number, path: string, first: boolean): Start {
+    const renamed = this.#o.compareName && row !== undefined && basename(row.name) !== basename(path)
+    const known = renamed ? undefined : row
+    const done =
+      known === undefined
+        ? first && !this.#fromHead
+        : known.streamOffset === undefined && known.offset >= size
+    if (done) return { offset: size, skipping: false, row: known, done }
+    return { offset: known?.streamOffset ?? 0, skipping: known?.skipping === true, row: known }
+  }
+
+  get #fromHead(): boolean {
+    return this.#o.readFromHead || this.#o.positions.damaged
+  }
+
+  #source(fd: number, path: string, start: Start, file: () => TailFile | undefined): ByteSource {
+    if (!path.endsWith('.gz')) return new PlainSource(fd)
+    if (start.done) return new EmptySource(fd)
+    const announce = () => {
+      const made = file()
+      if (made !== undefined) this.#o.onMore(made)
+    }
+    return new GzipSource(fd, start.offset, announce, (error) => {
+      this.#o.counters.add('gzip_errors')
+      this.#o.log.error(`${path} is damaged or cut off: ${error.message}; what comes before is sent`)
+    })
   }
 
   #tooOld(mtimeMs: number): boolean {
@@ -187,7 +235,11 @@ interface Start {
   skipping: boolean
   /** The row that the file goes on with; undefined when it gets a new one. */
   row: OffsetRow | undefined
+  /** A .gz that is not to be read at all. */
+  done?: boolean
 }
+
+const AT_HEAD: Start = { offset: 0, skipping: false, row: undefined }
 
 function realPath(path: string): string | undefined {
   try {

@@ -75,6 +75,8 @@ function resolvePattern(text: string): string {
   return join(resolve(head), text.slice(cut + 1))
 }
 
+const NEGATION = /^[!^]/
+const BACKSLASH = /\\/g
 const SPECIAL = /[\\^$.|+(){}]/
 
 /** fnmatch as a RegExp, anchored; `crossing`: `*` and `?` also match `/` and a leading dot (flags 0). */

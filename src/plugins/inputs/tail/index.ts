@@ -17,6 +17,8 @@ export const spec = defineInput({
     files_rotated: 'files renamed, deleted or replaced under their path',
     files_truncated: 'files truncated or rewritten',
     files_replaced: 'files that were not those of the stored position',
+    files_gone: 'files of a stored position that were not found any more',
+    gzip_errors: 'compressed files that are damaged or cut off',
     files_unreadable: 'files that could not be opened',
     long_line_skipped: 'lines longer than Buffer_Max_Size, left out',
     long_line_truncated: 'lines longer than Buffer_Max_Size, cut',

@@ -122,9 +122,12 @@ export class Positions {
 }
 
 function rowOf(file: TailFile): OffsetRow {
-  const open = file.fd >= 0
+  // What is hashed is what is on disk: not for a .gz, whose offsets count decompressed bytes.
+  const open = file.fd >= 0 && !file.compressed
   if (open) growFingerprint(file)
-  const offset = file.acked
+  const read = file.source.complete && file.acked >= file.size
+  // fluent-bit's column holds the compressed position of a .gz; it can only go on from the end.
+  const offset = file.compressedBytes === undefined ? file.acked : read ? file.compressedBytes : 0
   return {
     id: file.rowId,
     name: file.path,
@@ -137,7 +140,7 @@ function rowOf(file: TailFile): OffsetRow {
     device: file.device,
     fingerprint: file.fingerprint,
     fingerprintSize: file.fingerprintSize,
-    streamOffset: undefined,
+    streamOffset: file.compressed && !read ? file.acked : undefined,
     skipping: file.ackedSkipping,
   }
 }

@@ -1,4 +1,3 @@
-import { readSync } from 'node:fs'
 import type { BufferSource } from '../../../core/buffers.ts'
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender, Clock, Counters } from '../../../core/plugin.ts'
@@ -26,6 +25,9 @@ export interface ReaderOptions {
  */
 export type Turn = 'end' | 'more' | 'full' | 'rewritten'
 
+/** Less than this is not worth a chunk of its own while there is more to read. */
+const SMALL_READ = 16_384
+
 /**
  * Reads blocks of a file and writes its complete lines as entries. One read buffer serves all files: the start of a line
  * whose end is not there yet is read again the next time, so a file that waits costs no memory.
@@ -51,21 +53,50 @@ export class Reader {
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
     const started = file.offset
     this.#stampTime(file.writer)
-    for (;;) {
+    let wanted = this.#fitting(file, out)
+    while (wanted > 0) {
       const before = file.tailSize
-      const n = readSync(file.fd, this.#block, 0, this.#block.length, file.offset - before)
-      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
-      if (file.offset + n - before > file.size) file.size = file.offset + n - before
-      if (n === before) return this.#done('end')
-      const full = n === this.#block.length
+      const n = file.source.read(this.#block, 0, wanted, file.offset - before)
+      if (n < before || !sameTail(file, this.#block)) return this.#done('rewritten')
       const from = file.offset
-      const state = this.#lines(file, out, before, n, last && !full)
-      if (file.offset > from) this.#keepTail(file, before + file.offset - from)
-      if (state === 'full') return 'full'
-      if (!full) return this.#done('end')
-      if (file.offset === from && !this.#widen()) return 'full'
+      file.size = Math.max(file.size, from + n - before)
+      if (n === before) return this.#done('end')
+      const whole = n < wanted
+      const state = this.#lines(file, out, before, n, last && whole && file.source.complete)
+      if (file.offset > from && !file.compressed) this.#keepTail(file, before + file.offset - from)
+      if (state === 'full') return this.#done('full')
+      if (whole) return this.#done('end')
       if (file.offset - started >= limitBytes) return this.#done('more')
+      wanted = file.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
     }
+    return this.#done('full')
+  }
+
+  /**
+   * How much to read so that its entries just fill the chunk: what does not fit would have to be read again when the
+   * budget is exhausted. 0: there is no buffer to be had.
+   */
+  #fitting(file: TailFile, out: Appender): number {
+    const unread = file.size - file.offset
+    // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
+    if (unread <= SMALL_READ) return this.#o.blockBytes
+    const { ratio } = file.writer
+    let room = (out.buf.length - TAIL_ROOM - out.end) / ratio
+    if (room < SMALL_READ) {
+      out.seal()
+      if (!out.reserve(SMALL_READ, unread * ratio)) return 0
+      room = (out.buf.length - TAIL_ROOM - out.end) / ratio
+    }
+    return Math.max(SMALL_READ, Math.min(this.#o.blockBytes, Math.floor(room)))
+  }
+
+  /** A line longer than what was read: the whole block, then a larger one. */
+  #wider(wanted: number): number {
+    if (wanted < this.#block.length) return this.#block.length
+    const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
+    this.#o.buffers.give(this.#block)
+    this.#block = this.#o.buffers.hold(next)
+    return next
   }
 
   /** A buffer that was widened for a long line is not kept. */
@@ -75,14 +106,6 @@ export class Reader {
       this.#block = this.#o.buffers.hold(this.#o.blockBytes)
     }
     return turn
-  }
-
-  #widen(): boolean {
-    const next = Math.min(this.#block.length * 2, this.#o.maxLineBytes + this.#o.blockBytes)
-    if (next <= this.#block.length) return true
-    this.#o.buffers.give(this.#block)
-    this.#block = this.#o.buffers.hold(next)
-    return true
   }
 
   #stampTime(writer: LineWriter): void {
@@ -101,7 +124,10 @@ export class Reader {
     let counted = start
     let records = 0
     let at = out.end
+    let written = at
     let limit = out.buf.length - TAIL_ROOM
+    let buf = out.buf
+    let view = viewOf(buf)
     let state: 'ok' | 'full' = 'ok'
     for (;;) {
       let nl = pos < n ? src.indexOf(10, pos) : -1
@@ -122,15 +148,17 @@ export class Reader {
       if (at + need > limit) {
         out.end = at
         file.offset = base + pos
-        if (pos > counted) this.#account(file, out, records, pos - counted)
+        if (pos > counted) this.#account(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
         if (!out.reserve(need, n - pos)) {
           state = 'full'
           break
         }
-        at = out.end
+        at = written = out.end
         limit = out.buf.length - TAIL_ROOM
+        buf = out.buf
+        view = viewOf(buf)
       }
       if (long) {
         if (!this.#o.skipLong) {
@@ -141,7 +169,7 @@ export class Reader {
         // The rest of the line is passed over; its end may not have been read yet.
         if (nl >= n) file.skipping = true
       } else {
-        at = writer.write(out.buf, at, src, pos, end, base + pos)
+        at = writer.write(buf, view, at, src, pos, end, base + pos)
         records++
       }
       pos = nl < n ? nl + 1 : n
@@ -149,12 +177,14 @@ export class Reader {
     if (state === 'ok') {
       out.end = at
       file.offset = base + pos
-      if (pos > counted) this.#account(file, out, records, pos - counted)
+      if (pos > counted) this.#account(file, out, records, pos - counted, at - written)
     }
     return state
   }
 
-  #account(file: TailFile, out: Appender, records: number, bytes: number): void {
+  #account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
+    // Weighted to the lines just seen; never below 1/4, or one odd block would make the next reads too long.
+    if (bytes > 1024) file.writer.ratio = Math.max(0.25, (file.writer.ratio + written / bytes) / 2)
     out.added(records, bytes)
     if (file.needsJoin()) out.join(file)
   }
@@ -195,4 +225,8 @@ export class Reader {
 function sameTail(file: TailFile, block: Buffer): boolean {
   const size = file.tailSize
   return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
+}
+
+function viewOf(buf: Buffer): DataView {
+  return new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
 }

@@ -40,7 +40,7 @@ export class Rotated {
     this.hold(file)
     this.#o.counters.add('files_rotated')
     const stat = fstatSync(file.fd, { bigint: true })
-    file.size = Number(stat.size)
+    if (!file.compressed) file.size = Number(stat.size)
     file.deleted = stat.nlink === 0n
     const name = file.deleted ? undefined : newName(file, path)
     if (name !== undefined) this.#o.files.bind(name, file)

@@ -1,13 +1,170 @@
-import type { Logger } from '../../../core/plugin.ts'
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { constants, gunzipSync } from 'node:zlib'
+import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
+import { identityKey, type TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
+import { fingerprintOf, mismatch } from './identity.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
-export function finishRotated(_: {
+export interface SiblingsOptions {
   files: Files
   positions: Positions
   finder: Finder
   rotated: Rotated
+  counters: Counters
   log: Logger
-}): void {}
+}
+
+/**
+ * After downtime: files whose stored row no file under Path has taken up. They were rotated while nobody looked; under
+ * `x.log` that is `x.log.1`, `x.log-20261121`, `x.log.2.gz` ... What is left of the known file is read first, then the
+ * files that were rotated after it, then the live one.
+ *
+ * ```
+ *   x.log.3.gz   x.log.2          x.log.1         x.log
+ *   (older)      row says 4,711 -> from 0      -> from 0       in this order
+ * ```
+ * Not promised: a file that was deleted is gone, and one that was moved to another folder is not looked for.
+ */
+export function finishRotated(o: SiblingsOptions): void {
+  const byPath = new Map<string, OffsetRow[]>()
+  for (const row of o.positions.unclaimed()) {
+    const path = row.openedAs ?? row.name
+    // Rows of other inputs that share the database are not ours to judge.
+    if (!o.finder.matches(path)) continue
+    byPath.set(path, [...(byPath.get(path) ?? []), row])
+  }
+  for (const [path, rows] of byPath) finishPath(path, rows, o)
+}
+
+interface Sibling {
+  path: string
+  key: string
+  inode: bigint
+  size: number
+  mtimeMs: number
+}
+
+function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
+  const siblings = siblingsOf(path)
+  const known = new Map<Sibling, OffsetRow>()
+  for (const row of rows) {
+    const sibling = siblings.find((s) => !known.has(s) && isFileOf(row, s))
+    if (sibling === undefined) noteGone(row, path, o)
+    else known.set(sibling, row)
+  }
+  const first = siblings.findIndex((s) => known.has(s))
+  if (first < 0) return
+  let previous: TailFile | undefined
+  for (const sibling of siblings.slice(first)) {
+    if (o.files.byKey.has(sibling.key)) continue
+    const row = known.get(sibling)
+    // A compressed copy has another inode: its row's offset counts decompressed bytes now.
+    const wanted = row === undefined ? undefined : asStored(row, sibling)
+    if (row !== undefined) o.positions.claim(row)
+    const file = o.files.openRotated(sibling.path, path, wanted)
+    if (file === undefined) continue
+    o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
+    o.rotated.hold(file)
+    o.files.bind(sibling.path, file)
+    file.after = previous
+    previous = file
+  }
+  const live = o.files.byPath.get(path)
+  if (live !== undefined && previous !== undefined) live.after = previous
+}
+
+/** Files of the folder whose names begin with that of `path`, oldest first, itself left out. */
+function siblingsOf(path: string): Sibling[] {
+  const folder = dirname(path)
+  const stem = basename(path)
+  const found: Sibling[] = []
+  for (const name of namesIn(folder)) {
+    if (name === stem || !name.startsWith(stem)) continue
+    const candidate = join(folder, name)
+    const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
+    if (stat === undefined || !stat.isFile()) continue
+    const key = identityKey(stat.dev, stat.ino)
+    found.push({
+      path: candidate,
+      key,
+      inode: stat.ino,
+      size: Number(stat.size),
+      mtimeMs: Number(stat.mtimeMs),
+    })
+  }
+  return found.sort((a, b) => a.mtimeMs - b.mtimeMs)
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    // The folder is gone, and what was in it too: each row is then reported as gone.
+    return []
+  }
+}
+
+/** The same file under another name, or a compressed or plain copy of it with the same first bytes. */
+function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
+  if (sibling.path.endsWith('.gz'))
+    return row.fingerprintSize ? sameHead(row, inflatedHead(sibling, row.fingerprintSize)) : false
+  if (sibling.inode !== row.inode && !row.fingerprintSize) return false
+  const fd = openQuietly(sibling.path)
+  if (fd === undefined) return false
+  try {
+    return mismatch(row, fd, sibling.size, sibling.path, false) === undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function sameHead(row: OffsetRow, head: Buffer | undefined): boolean {
+  return head !== undefined && fingerprintOf(head) === row.fingerprint
+}
+
+/** The first `size` decompressed bytes, from the first compressed ones only. */
+function inflatedHead(sibling: Sibling, size: number): Buffer | undefined {
+  const fd = openQuietly(sibling.path)
+  if (fd === undefined) return undefined
+  try {
+    const raw = Buffer.alloc(Math.min(16_384, sibling.size))
+    const n = readSync(fd, raw, 0, raw.length, 0)
+    const head = gunzipSync(raw.subarray(0, n), { finishFlush: constants.Z_SYNC_FLUSH })
+    return head.length < size ? undefined : head.subarray(0, size)
+  } catch {
+    // Not gzip after all, or damaged: not a copy of anything.
+    return undefined
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function openQuietly(path: string): number | undefined {
+  try {
+    return openSync(path, 'r')
+  } catch {
+    // Not readable: it is then reported as gone with its path.
+    return undefined
+  }
+}
+
+function asStored(row: OffsetRow, sibling: Sibling): OffsetRow {
+  if (!sibling.path.endsWith('.gz')) return row
+  return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
+}
+
+function noteGone(row: OffsetRow, path: string, o: SiblingsOptions): void {
+  o.counters.add('files_gone')
+  o.log.warn(
+    `${path} (inode ${row.inode}) is gone: what was written to it after offset ${row.offset} is not known`,
+    {
+      offset: row.offset,
+      hint: 'it was deleted, or rotated out of its folder, while the agent was away',
+    },
+  )
+  o.positions.remove(row)
+}

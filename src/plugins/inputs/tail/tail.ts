@@ -9,7 +9,6 @@ import { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
 import { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
-import { finishRotated } from './siblings.ts'
 import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
 
 /** Files looked at in one progress check. */
@@ -61,6 +60,9 @@ export class Tail implements Input {
   async run(signal: AbortSignal): Promise<void> {
     await this.#start()
     this.#refresh(true)
+    if (this.#positions.unclaimed().length > 0) await this.#finishRotated()
+    this.#firstScan = new Set(this.#files.byKey.values())
+    for (const file of this.#firstScan) this.#schedule.add(file)
     if (this.#options.exitOnEof && this.#files.byKey.size === 0)
       this.#ctx.log.warn('no file matches Path: nothing to read')
     const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
@@ -129,6 +131,7 @@ export class Tail implements Input {
       log: this.#ctx.log,
       nowMs: () => this.#ctx.clock.nowMs(),
       onSettled: (file, bytes) => this.#settled(file, bytes),
+      onMore: (file) => this.#schedule.add(file),
     })
     this.#rotated = new Rotated({
       files: this.#files,
@@ -155,6 +158,18 @@ export class Tail implements Input {
     this.#started = true
   }
 
+  async #finishRotated(): Promise<void> {
+    const { finishRotated } = await import('./siblings.ts')
+    finishRotated({
+      files: this.#files,
+      positions: this.#positions,
+      finder: this.#finder,
+      rotated: this.#rotated,
+      counters: this.#ctx.counters,
+      log: this.#ctx.log,
+    })
+  }
+
   #folders(): string[] {
     return [...this.#finder.find().folders, ...this.#files.linkedFolders()]
   }
@@ -166,17 +181,6 @@ export class Tail implements Input {
     this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
     const { paths } = this.#finder.find()
     for (const path of paths) this.#look(path, first)
-    if (first) {
-      finishRotated({
-        files: this.#files,
-        positions: this.#positions,
-        finder: this.#finder,
-        rotated: this.#rotated,
-        log: this.#ctx.log,
-      })
-      for (const file of this.#files.byKey.values()) this.#schedule.add(file)
-      this.#firstScan = new Set(this.#files.byKey.values())
-    }
     for (const path of [...this.#files.byPath.keys()]) this.#look(path, false)
     this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
   }
@@ -238,7 +242,7 @@ export class Tail implements Input {
     } else if (turn === 'rewritten') {
       this.#rewritten(file)
       this.#schedule.add(file)
-    } else {
+    } else if (file.source.complete) {
       file.state = 'idle'
       this.#schedule.release(file)
       if (file.rotatedMs !== undefined) this.#rotated.settle(file)
@@ -301,7 +305,7 @@ export class Tail implements Input {
   #measure(file: TailFile): void {
     if (file.fd < 0) return
     const stat = fstatSync(file.fd, { bigint: true })
-    file.size = Number(stat.size)
+    if (!file.compressed) file.size = Number(stat.size)
     if (stat.nlink === 0n) file.deleted = true
   }
 
