@@ -1,0 +1,25 @@
+import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+
+interface Entry {
+  version?: string
+  resolved?: string
+  optionalDependencies?: Record<string, string>
+}
+
+const file = resolve(import.meta.dirname, '../package-lock.json')
+const packages: Record<string, Entry> = JSON.parse(readFileSync(file, 'utf8')).packages
+
+// npm leaves out the platforms that its registry does not have, and `npm ci` then refuses the file.
+test('the lock file has the packages of every platform', () => {
+  const named = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies).map((name) => [`${path}/node_modules/${name}`, `node_modules/${name}`]),
+  )
+  const missing = named.filter((places) => !places.some((place) => packages[place] !== undefined))
+  expect(missing.map(([, name]) => name)).toEqual([])
+})
+
+test('the lock file names no registry', () => {
+  expect(Object.values(packages).filter(({ resolved }) => resolved !== undefined)).toEqual([])
+})
