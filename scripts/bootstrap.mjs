@@ -9,6 +9,9 @@ export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 /** The name that the binaries use for the machine's architecture. */
 export const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 
+/** npm explains its whole command line after an error. */
+const SHOWN_LINES = 20
+
 /**
  * Installs the packages if they are not those of package-lock.json and returns the path of bun. Ends the process
  * with a message when that cannot be done.
@@ -62,7 +65,8 @@ function install() {
   const done = spawnSync(command, [...rest, ...args], { cwd: ROOT, encoding: 'utf8' })
   if (done.error) fail(`npm cannot be run: ${done.error.message}`, 'install npm 9 or later')
   if (done.status !== 0) {
-    process.stderr.write(`${done.stdout}${done.stderr}`)
+    const said = `${done.stdout}${done.stderr}`.split('\n')
+    process.stderr.write(`${said.slice(0, SHOWN_LINES).join('\n')}\n`)
     fail(`npm ci failed with status ${done.status}`, 'check that npm reaches its registry')
   }
 }
