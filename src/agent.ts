@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { exitStatusOf, messageOf, ShipperError } from './core/error.ts'
 import type { Plan } from './core/plan.ts'
@@ -10,6 +10,8 @@ import { createLog, type Log, type LogLevel } from './observe/log.ts'
 
 export interface AgentOptions {
   version: string
+  /** Names for /api/v1/plugins. */
+  plugins: { inputs: string[]; filters: string[]; outputs: string[] }
 }
 
 /** Why the agent ends: a signal, every finite input has been read, or an input failed. */
@@ -54,6 +56,7 @@ function sayError(log: Log, error: unknown): void {
 
 class Agent {
   readonly #plan: Plan
+  readonly #options: AgentOptions
   readonly #log: Log
   readonly #assembly: Assembly
   readonly #inputs = new AbortController()
@@ -64,13 +67,14 @@ class Agent {
 
   constructor(plan: Plan, options: AgentOptions, log: Log) {
     this.#plan = plan
+    this.#options = options
     this.#log = log
     this.#ended = new Promise((resolve) => {
       this.#end = resolve
     })
     this.#assembly = new Assembly(plan, {
       clock: systemClock,
-      log: (name, level) => log.child(name, level as LogLevel | undefined),
+      log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
       openOffsets: async (path, o, logger) => {
         const { openOffsets } = await import('./store/offsets.ts')
@@ -158,6 +162,7 @@ class Agent {
     const stop = (signal: NodeJS.Signals) => {
       if (stopping) {
         log.warn(`${signal} again: ending at once`)
+        this.#log.close()
         process.exit(1)
       }
       stopping = true
@@ -166,7 +171,7 @@ class Agent {
     }
     const dump = () => {
       void import('./observe/dump.ts').then(({ formatDump }) => {
-        process.stderr.write(formatDump(this.#assembly.snapshot()))
+        writeSync(2, formatDump(this.#assembly.snapshot()))
       })
     }
     const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
@@ -191,8 +196,8 @@ class Agent {
       retryFailureCount: s.hcRetryFailureCount,
       periodMs: s.hcPeriod,
     }
-    const options = { listen: s.httpListen, port: s.httpPort, health }
-    return startHttp(options, () => this.#assembly.snapshot(), this.#log.child('http'))
+    const settings = { listen: s.httpListen, port: s.httpPort, health, plugins: this.#options.plugins }
+    return startHttp(settings, () => this.#assembly.snapshot(), this.#log.child('http'))
   }
 
   /** The progress bar of a finite run on a terminal; the function ends it. */

@@ -122,8 +122,6 @@ export interface Input {
   totalBytes?(): number
   /** For `/api/v1/files`, the snapshot and metrics: state per file or connection. */
   status?(): InputStatus
-  /** Metrics beyond the common ones, per scrape. */
-  refreshCounters?(): void
 }
 
 export interface InputStatus {

@@ -23,7 +23,7 @@ import { Source } from './source.ts'
 
 export interface AssemblyOptions {
   clock: Clock
-  log: (name: string, level?: string) => Logger
+  log: (name: string, level?: string, suppressMs?: number) => Logger
   agent: PluginContext['agent']
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
   /** An input has read all it ever will. */
@@ -133,7 +133,7 @@ export class Assembly {
         memory: i.account.used,
         memoryLimit: i.account.limitBytes,
         paused: i.account.paused,
-        counters: (i.input.refreshCounters?.(), i.counters.toJSON()),
+        counters: i.counters.toJSON(),
         status: i.input.status?.(),
       })),
       filters: this.#filters.map((f) => ({
@@ -160,7 +160,7 @@ export class Assembly {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
     const counters = new CounterMap()
-    const log = this.#o.log(plan.name, plan.common.logLevel)
+    const log = this.#o.log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const source = new Source({
       name: plan.name,
       runId: this.#runId,

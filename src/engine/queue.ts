@@ -144,7 +144,6 @@ export class OutputQueue {
     }
     const error = asFlushError(thrown)
     this.lastError = error.message
-    this.stats.errors++
     route.attempts++
     if (!error.retryable || route.attempts > this.#o.retry.limit) {
       this.#drop(lane, route, error)
@@ -163,7 +162,9 @@ export class OutputQueue {
     lane.land(route)
     const { chunk } = route
     this.stats.droppedRecords += chunk.count
+    // As in fluent-bit: an error is what cannot be tried again, a failed retry what was tried often enough.
     if (error.retryable) this.stats.retriesFailed++
+    else this.stats.errors++
     this.#o.log.error(`${chunk.count} records dropped: ${error.message}`, {
       code: error.code,
       tag: chunk.tag,
