@@ -118,9 +118,8 @@ export class Files {
     const size = Number(stat.size)
     const name = rotated?.openedAs ?? path
     const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
-    const start = path.endsWith('.gz')
-      ? this.#gzipStart(row, size, path, first)
-      : this.#start(row, fd, size, path, first)
+    const unseen = rotated !== undefined && row === undefined
+    const start = unseen ? AT_HEAD : this.#startOf(row, fd, size, path, first)
     let made: TailFile | undefined
     const source = this.#source(fd, path, start, () => made)
     const file = new TailFile({
