@@ -8,13 +8,14 @@ import { ROOT, setUp } from './bootstrap.mjs'
 /** @type {Forwarded[]} */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGCONT']
 const SAME_PRESS_MS = 300
+const PARENT_CHECK_MS = 1000
 
 /**
  * Runs bun with these arguments, passes signals on, and ends with its exit status or signal.
  *
  * Ctrl-C reaches us twice, from the terminal and from npm, and would reach a child in our process group a third time;
  * an agent takes the second SIGINT for "at once". So bun gets a group of its own, and of equal signals that come
- * together one is passed on. `--no-orphans` ends bun should we be killed.
+ * together one is passed on. `--no-orphans` ends bun should we be killed; should npm be killed, we stop bun.
  * @param {string} bun
  * @param {string[]} args
  */
@@ -29,6 +30,10 @@ export function runBun(bun, args) {
       last.set(signal, now)
       child.kill(signal)
     })
+  }
+  if (process.env.npm_lifecycle_event !== undefined) {
+    const npm = process.ppid
+    setInterval(() => process.ppid !== npm && child.kill('SIGTERM'), PARENT_CHECK_MS)
   }
   child.once('error', (err) => {
     process.stderr.write(`shipper: cannot start bun: ${err.message}\n`)

@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../scripts/bootstrap.mjs'
+import { type Running, run, start } from '../support/process.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const command = ['node', join(ROOT, 'scripts/run.mjs')]
+
+const SOURCE = `
+console.log('pid', process.pid)
+process.on('SIGTERM', () => { console.log('TERM'); setTimeout(() => process.exit(7), 50) })
+setInterval(() => {}, 1000)
+`
+
+async function started(): Promise<{ it: Running; pid: number }> {
+  const file = join(tmp(), 'main.ts')
+  writeFileSync(file, SOURCE)
+  const it = start([file], { command, env: { npm_lifecycle_event: undefined } })
+  await it.saysOnStdout('pid')
+  return { it, pid: Number(it.stdout.split(' ')[1]) }
+}
+
+test('arguments go in, the exit status comes out', async () => {
+  const file = join(tmp(), 'main.ts')
+  writeFileSync(file, 'console.log(...process.argv.slice(2)); process.exit(3)')
+  expect(await run([file, '-i', 'tail'], { command })).toMatchObject({ code: 3, stdout: '-i tail\n' })
+})
+
+test('a signal that comes from several sides is passed on once', async () => {
+  const { it } = await started()
+  it.kill('SIGTERM')
+  it.kill('SIGTERM')
+  expect(await it.ended()).toEqual({ code: 7, signal: null })
+  expect(it.stdout.match(/TERM/g)).toHaveLength(1)
+})
+
+test('no bun is left when it is killed', async () => {
+  const { it, pid } = await started()
+  it.kill('SIGKILL')
+  await until(() => !alive(pid), { what: `the end of bun ${pid}` })
+})
+
+/** What has ended and is not waited for is a zombie, and not alive. */
+function alive(pid: number): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')
+  } catch {
+    return false
+  }
+}
