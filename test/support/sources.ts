@@ -37,7 +37,8 @@ export function readSource(path: string, text: string): Source {
 
 /** `undici/index.js` is of the package `undici`; undefined for our own files and node's built-ins. */
 export function packageOf(name: string): string | undefined {
-  if (name.startsWith('src/') || name.startsWith('node:') || name.endsWith('.json')) return undefined
+  if (name.startsWith('src/') || name.startsWith('/') || name.startsWith('node:') || name.endsWith('.json'))
+    return undefined
   const [first = '', second = ''] = name.split('/')
   return first.startsWith('@') ? `${first}/${second}` : first
 }
