@@ -7,7 +7,9 @@ import { findLogs } from './system-logs.mjs'
 
 /** Above this the old lines would hide the new ones for a long time. */
 const FROM_HEAD_LIMIT_BYTES = 64_000_000
-const STATE = join(ROOT, '.state')
+// The tests have their own folders.
+const STATE = process.env.SHIPPER_STATE ?? join(ROOT, '.state')
+const LOGS = process.env.SHIPPER_LOGS ?? '/var/log'
 const DB = join(STATE, 'pos.db')
 
 const bun = setUp()
@@ -16,7 +18,7 @@ runBun(bun, [join(ROOT, 'src/main.ts'), ...(given.length > 0 ? given : defaultAr
 
 function defaultArguments() {
   mkdirSync(STATE, { recursive: true })
-  const logs = findLogs('/var/log')
+  const logs = findLogs(LOGS)
   if (logs.bytes === 0) return tailArguments([writeSample()], [], true)
   const fromHead = logs.bytes <= FROM_HEAD_LIMIT_BYTES
   const from = fromHead ? 'from their first line' : 'new lines only, because there are many old ones'
@@ -48,6 +50,6 @@ function writeSample() {
   const append = () => appendFileSync(path, `${new Date().toISOString()} sample line ${++n}\n`)
   append()
   setInterval(append, 1000)
-  say(`there is no readable log under /var/log: following a sample that gets a line each second, ${path}`)
+  say(`there is no readable log under ${LOGS}: following a sample that gets a line each second, ${path}`)
   return path
 }

@@ -1,0 +1,45 @@
+import { expect, test } from 'bun:test'
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../scripts/bootstrap.mjs'
+import { type Running, run, start } from '../support/process.ts'
+import { tmp } from '../support/tmp.ts'
+
+const command = ['node', join(ROOT, 'scripts/start.mjs')]
+
+function started(logs: string, state: string): Running {
+  return start([], {
+    command,
+    env: { SHIPPER_LOGS: logs, SHIPPER_STATE: state, npm_lifecycle_event: undefined },
+  })
+}
+
+test('npm start follows the logs of the machine to stdout and goes on where it ended', async () => {
+  const [logs, state] = [tmp(), tmp()]
+  writeFileSync(join(logs, 'a.log'), 'line one\n')
+  const first = started(logs, state)
+  await first.saysOnStdout('line one')
+  appendFileSync(join(logs, 'a.log'), 'line two\n')
+  await first.saysOnStdout('line two')
+  expect(first.stderr).toContain('following 1 logs of this machine')
+  expect((await first.stop()).code).toBe(0)
+  appendFileSync(join(logs, 'a.log'), 'line three\n')
+  const second = started(logs, state)
+  await second.saysOnStdout('line three')
+  expect((await second.stop()).code).toBe(0)
+  expect(second.stdout).not.toContain('line two')
+  expect(existsSync(join(state, 'pos.db'))).toBe(true)
+})
+
+test('npm start makes a sample where there is no log', async () => {
+  const it = started(tmp(), tmp())
+  await it.saysOnStdout('sample line 2')
+  expect(it.stderr).toContain('following a sample')
+  expect((await it.stop()).code).toBe(0)
+})
+
+test('npm start -- passes its arguments through', async () => {
+  const { code, stdout } = await run(['-i', 'nothing', '-o', 'stdout'], { command })
+  expect(code).toBe(1)
+  expect(stdout).toBe('')
+})
