@@ -1,5 +1,5 @@
 export interface UntilOptions {
-  /** Most time to wait; default 5000. */
+  /** Most time to wait; default 4500. */
   limitMs?: number
   /** What is waited for, for the message of the failure. A function is asked when the wait has failed. */
   what?: string | (() => string)
@@ -15,7 +15,7 @@ export async function until<T>(
   condition: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const { limitMs = 5000, everyMs = 5, what } = options
+  const { limitMs = 4500, everyMs = 5, what } = options
   const end = performance.now() + limitMs
   for (;;) {
     const value = await condition()

@@ -20,6 +20,7 @@ export interface FileInit {
   compressedBytes: number | undefined
   device: bigint
   inode: bigint
+  bornMs: number
   size: number
   offset: number
   skipping: boolean
@@ -63,6 +64,8 @@ export class TailFile implements Contributor {
   /** Rotated away or deleted: when, in milliseconds; undefined while the path is its own. */
   rotatedMs: number | undefined
   deleted = false
+  /** When it was created, in milliseconds of the file system's clock; 0 where it does not say. */
+  readonly bornMs: number
   /** Last time that bytes were read. */
   activeMs = 0
   /** Read this one first. */
@@ -92,6 +95,7 @@ export class TailFile implements Contributor {
     this.compressedBytes = init.compressedBytes
     this.device = init.device
     this.inode = init.inode
+    this.bornMs = init.bornMs
     this.size = init.size
     this.offset = this.#rangeStart = init.offset
     this.tag = init.tag

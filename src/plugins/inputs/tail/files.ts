@@ -130,6 +130,7 @@ export class Files {
       compressedBytes: path.endsWith('.gz') ? size : undefined,
       device: stat.dev,
       inode: stat.ino,
+      bornMs: Number(stat.birthtimeNs) / 1e6,
       size: path.endsWith('.gz') ? start.offset : size,
       offset: start.offset,
       skipping: start.skipping,

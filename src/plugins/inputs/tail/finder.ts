@@ -97,8 +97,8 @@ export function fnmatch(pattern: string, crossing: boolean): RegExp {
       }
       const body = pattern
         .slice(i + 1, close)
-        .replace(/\\/g, '\\\\')
-        .replace(/^[!^]/, '^')
+        .replace(BACKSLASH, '\\\\')
+        .replace(NEGATION, '^')
       out += `${first ? noDot : ''}[${body}]`
       i = close
     } else out += SPECIAL.test(c) ? `\\${c}` : c
@@ -119,7 +119,8 @@ function walk(
   if (typeof part === 'string') {
     if (last) {
       noteFolder(dir, folders)
-      addIfFile(dir, part, paths)
+      // Whether it is there and readable is seen when it is opened; a missing one is looked for again.
+      paths.add(join(dir, part))
     } else walk(join(dir, part), parts, at + 1, paths, folders)
     return
   }
@@ -131,11 +132,6 @@ function walk(
         walk(join(dir, entry.name), parts, at + 1, paths, folders)
     } else if (entry.isFile() || entry.isSymbolicLink()) paths.add(join(dir, entry.name))
   }
-}
-
-function addIfFile(dir: string, name: string, paths: Set<string>): void {
-  // Whether it is there and readable is seen when it is opened; a missing one is looked for again.
-  paths.add(join(dir, name))
 }
 
 function noteFolder(dir: string, folders: Set<string>): void {

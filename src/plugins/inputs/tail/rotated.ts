@@ -1,8 +1,10 @@
-import { fstatSync, readdirSync, statSync } from 'node:fs'
+import { fstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
+import { siblingsOf } from './folder.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, peek } from './identity.ts'
 import type { Positions } from './positions.ts'
 
 export interface RotatedOptions {
@@ -16,6 +18,8 @@ export interface RotatedOptions {
   log: Logger
   /** Reads a last line without newline; false when memory is full and it has to be tried again. */
   finish: (file: TailFile) => boolean
+  /** A file that was found is to be read. */
+  opened: (file: TailFile) => void
   /** Nothing more comes from this file: those that wait behind it may go on. */
   drained: (file: TailFile) => void
 }
@@ -50,6 +54,32 @@ export class Rotated {
       ...(name === undefined ? {} : { name }),
     })
     this.#o.positions.touch(file)
+  }
+
+  /**
+   * The path led to `before` and leads to `now`; rotation may have been faster than we are. Files that were created at
+   * the path and renamed away in between are found by their time of birth, and read in order. Returns the file that
+   * `now` has to wait for.
+   */
+  between(before: TailFile, now: TailFile, path: string): TailFile {
+    let previous = before
+    for (const sibling of siblingsOf(path).sort((a, b) => a.bornMs - b.bornMs)) {
+      const inBetween = sibling.bornMs >= before.bornMs && sibling.bornMs > 0 && !sibling.path.endsWith('.gz')
+      if (!inBetween || this.#o.files.byKey.has(sibling.key)) continue
+      const file = this.#o.files.openRotated(sibling.path, path, undefined)
+      if (file === undefined) continue
+      if (isCopy(file, before) || isCopy(file, now)) {
+        this.#o.positions.forget(file)
+        this.#o.files.close(file)
+        continue
+      }
+      this.hold(file)
+      this.#o.files.bind(sibling.path, file)
+      this.#o.opened(file)
+      file.after = previous
+      previous = file
+    }
+    return previous
   }
 
   /** From now on the file is one that is to be drained and closed. */
@@ -120,26 +150,22 @@ export class Rotated {
   }
 }
 
-/** The name that the file has now in its folder: rotation appends to the name, so only such names are looked at. */
+/** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
 function newName(file: TailFile, path: string): string | undefined {
-  const folder = dirname(path)
-  const stem = basename(path)
-  const entries = readable(folder).filter(
-    (e) => e !== stem && (e.startsWith(stem) || e.startsWith(stem.split('.')[0] ?? stem)),
-  )
-  for (const entry of entries) {
-    const candidate = join(folder, entry)
-    const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
-    if (stat?.ino === file.inode && stat.dev === file.device) return candidate
-  }
+  const stem = join(dirname(path), basename(path).split('.')[0] || basename(path))
+  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.key) return sibling.path
   return undefined
 }
 
-function readable(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    // The folder went with the file; the open file is all that is left of it.
-    return []
-  }
+/** A copy, made before or in place of the rename: what is in it has been read or will be. */
+function isCopy(file: TailFile, of: TailFile): boolean {
+  if (file.size === 0 || file.size !== of.size) return false
+  const size = Math.min(FINGERPRINT_BYTES, file.size)
+  // Both ends: programs like to begin a new log with the same words.
+  return [0, file.size - size].every((at) => hashAt(file.fd, at, size) === hashAt(of.fd, at, size))
+}
+
+function hashAt(fd: number, at: number, size: number): string | undefined {
+  const bytes = peek(fd, at, size)
+  return bytes === undefined ? undefined : fingerprintOf(bytes)
 }

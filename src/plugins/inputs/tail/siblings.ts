@@ -1,10 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { closeSync, openSync, readSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
-import { identityKey, type TailFile } from './file.ts'
+import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
+import { type Sibling, siblingsOf } from './folder.ts'
 import { fingerprintOf, mismatch } from './identity.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
@@ -40,14 +40,6 @@ export function finishRotated(o: SiblingsOptions): void {
   for (const [path, rows] of byPath) finishPath(path, rows, o)
 }
 
-interface Sibling {
-  path: string
-  key: string
-  inode: bigint
-  size: number
-  mtimeMs: number
-}
-
 function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
   const siblings = siblingsOf(path)
   const known = new Map<Sibling, OffsetRow>()
@@ -75,37 +67,6 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
   }
   const live = o.files.byPath.get(path)
   if (live !== undefined && previous !== undefined) live.after = previous
-}
-
-/** Files of the folder whose names begin with that of `path`, oldest first, itself left out. */
-function siblingsOf(path: string): Sibling[] {
-  const folder = dirname(path)
-  const stem = basename(path)
-  const found: Sibling[] = []
-  for (const name of namesIn(folder)) {
-    if (name === stem || !name.startsWith(stem)) continue
-    const candidate = join(folder, name)
-    const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
-    if (stat === undefined || !stat.isFile()) continue
-    const key = identityKey(stat.dev, stat.ino)
-    found.push({
-      path: candidate,
-      key,
-      inode: stat.ino,
-      size: Number(stat.size),
-      mtimeMs: Number(stat.mtimeMs),
-    })
-  }
-  return found.sort((a, b) => a.mtimeMs - b.mtimeMs)
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder)
-  } catch {
-    // The folder is gone, and what was in it too: each row is then reported as gone.
-    return []
-  }
 }
 
 /** The same file under another name, or a compressed or plain copy of it with the same first bytes. */

@@ -143,6 +143,7 @@ export class Tail implements Input {
       counters: this.#ctx.counters,
       log: this.#ctx.log,
       finish: (file) => this.#readLast(file),
+      opened: (file) => this.#schedule.add(file),
       drained: (file) => this.#schedule.release(file),
     })
     const events = {
@@ -203,14 +204,14 @@ export class Tail implements Input {
     if (known !== undefined && found?.file !== known) this.#rotated.away(known, path)
     if (found === undefined) return
     const { file } = found
-    if (known !== file) {
-      if (this.#finder.matches(path)) {
-        this.#rotated.back(file)
+    if (this.#finder.matches(path)) {
+      this.#rotated.back(file)
+      if (known !== file) {
         this.#files.bind(path, file)
         if (found.isNew) this.#watch?.set(this.#folders())
       }
-      if (known !== undefined && found.isNew && known.offset < known.size) file.after = known
     }
+    if (known !== undefined && found.isNew) file.after = this.#rotated.between(known, file, path)
     this.#schedule.add(file)
   }
 
