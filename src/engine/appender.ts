@@ -131,6 +131,8 @@ export class ChunkAppender implements Appender {
     const rooms = this.#head + TAIL_ROOM
     const need = used + bytes + rooms
     const likely = Math.min(Math.max(need, used + expect + rooms, used * 4, FIRST_BYTES), this.#o.chunkBytes)
+    // Empty and too small: back first, or a record of nearly the whole limit would wait for the buffer we hold ourselves.
+    if (used === 0) this.#drop()
     const next = this.#o.buffers.take(Math.max(need, likely)) ?? this.#o.buffers.take(need)
     if (next === undefined) return false
     if (used > 0) this.buf.copy(next, this.#head, this.#head, this.#sealedEnd)

@@ -114,6 +114,7 @@ export class Account implements BufferSource {
   /** True since the last `take` was refused; false when one is granted again. */
   paused = false
   #heldBytes = 0
+  #refused = 0
   readonly #held = new Set<Buffer>()
   readonly #budget: Budget
 
@@ -122,19 +123,23 @@ export class Account implements BufferSource {
     this.limitBytes = limitBytes
   }
 
+  /** Whether what was refused last would be granted now. */
   get hasRoom(): boolean {
-    return this.used < this.limitBytes && this.#budget.used < this.#budget.limitBytes
+    return this.#fits(this.#refused)
   }
 
   take(bytes: number): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
-    const own = this.used + size <= this.limitBytes || this.used === this.#heldBytes
-    if (!own || !this.#budget.allows(size)) {
-      this.paused = true
-      return undefined
-    }
-    this.paused = false
-    return this.#budget.take(size, this)
+    this.paused = !this.#fits(size)
+    if (!this.paused) return this.#budget.take(size, this)
+    this.#refused = size
+    return undefined
+  }
+
+  #fits(size: number): boolean {
+    // What is held (a read buffer) counts for the process; the limit of the input is for its records.
+    const free = this.used - this.#heldBytes
+    return (free + size <= this.limitBytes || free === 0) && this.#budget.allows(size)
   }
 
   force(bytes: number): Buffer {
@@ -160,9 +165,9 @@ export class Account implements BufferSource {
     this.#budget.give(buf)
   }
 
-  /** Resolves when a buffer came back and there is room, or on abort. */
+  /** Resolves when what was refused last fits, or on abort. */
   room(signal: AbortSignal): Promise<void> {
-    if (this.hasRoom && !this.paused) return Promise.resolve()
+    if (this.hasRoom) return Promise.resolve()
     return this.#budget.wait(this, signal)
   }
 }
