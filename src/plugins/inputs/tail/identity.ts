@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { basename } from 'node:path'
-import { xxh3 } from '../../../lib/xxh3.ts'
 import type { OffsetRow } from '../../../core/plugin.ts'
+import { xxh3 } from '../../../lib/xxh3.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 
 /** First bytes of a file that tell it from another one with its inode; fewer as long as it is shorter. */
