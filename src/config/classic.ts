@@ -1,0 +1,155 @@
+import type { Position } from '../core/error.ts'
+import { newSection, type Origin, problem, type Section, type Tree } from './tree.ts'
+
+const BOM = /^\uFEFF/
+const LINE_END = /\r?\n/
+const INDENT = /^[ \t]*/
+const HEADER = /^\[\s*([^\]]*?)\s*\]/
+const COMMAND = /^@(\w+)\s*(.*)$/
+const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/
+const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
+
+/**
+ * Reads one text of the classic format:
+ *
+ * ```
+ *   line    = "" | blanks "#" anything | "[" NAME "]" | "@INCLUDE" pattern | "@SET" NAME "=" value
+ *           | indent KEY blanks value | indent "[" NAME "]"
+ * ```
+ * Headers and commands stand in column 1, entries are indented; the first entry of a section sets its indent for all.
+ * A value is the rest of its line: no quotes, no comment behind it, no continuation. A deeper header begins a group,
+ * whose entries are indented deeper still. All problems are noted, and reading goes on at the next line.
+ */
+export class ClassicText {
+  readonly #file: string
+  readonly #origin: Origin
+  readonly #tree: Tree
+  readonly #include: (pattern: string, position: Position) => void
+  #line = 0
+  #section: Section | undefined
+  #indent: string | undefined
+  #group: Section | undefined
+  #groupIndent: string | undefined
+
+  /** Sections, variables and problems go into `tree`; `include` is called in the place of each @INCLUDE. */
+  constructor(
+    file: string,
+    origin: Origin,
+    tree: Tree,
+    include: (pattern: string, position: Position) => void,
+  ) {
+    this.#file = file
+    this.#origin = origin
+    this.#tree = tree
+    this.#include = include
+  }
+
+  read(text: string): void {
+    for (const line of text.replace(BOM, '').split(LINE_END)) {
+      this.#line++
+      const content = line.trim()
+      if (content !== '' && !content.startsWith('#')) this.#read(line, content)
+    }
+  }
+
+  #read(line: string, content: string): void {
+    const [indent = ''] = INDENT.exec(line) ?? []
+    const at = this.#at(indent.length)
+    if (indent === '') this.#topLevel(content, at)
+    else if (content.startsWith('@')) this.#problem(`${content.split(' ', 1)} must begin in column 1`, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
+    else this.#entry(this.#section, content, indent)
+  }
+
+  #topLevel(content: string, at: Position): void {
+    if (content.startsWith('@')) this.#command(content, at)
+    else if (content.startsWith('[')) this.#beginSection(content, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else {
+      this.#problem(`"${content}" must be indented`, at)
+      this.#add(this.#section, content, 0)
+    }
+  }
+
+  #beginSection(content: string, at: Position): void {
+    const name = this.#headerName(content, at)
+    if (name === undefined) return
+    this.#section = newSection(name, this.#origin, at)
+    this.#indent = this.#group = undefined
+    this.#tree.sections.push(this.#section)
+  }
+
+  #command(content: string, at: Position): void {
+    const [, name = '', argument = ''] = COMMAND.exec(content) ?? []
+    switch (name.toUpperCase()) {
+      case 'INCLUDE':
+        if (argument === '') this.#problem('@INCLUDE names no file', at)
+        else this.#include(argument, at)
+        return
+      case 'SET': {
+        const [, variable, value] = ASSIGNMENT.exec(argument) ?? []
+        if (variable === undefined || value === undefined) {
+          this.#problem(`@SET needs NAME=value, not "${argument}"`, at)
+        } else this.#tree.variables.set(variable, value)
+        return
+      }
+      default:
+        this.#problem(`unknown command "@${name}"`, at, 'the commands are @INCLUDE and @SET')
+    }
+  }
+
+  #headerName(content: string, at: Position): string | undefined {
+    const [, name] = HEADER.exec(content) ?? []
+    if (name === undefined || name === '') {
+      this.#problem(`"${content}" is not a section header like [INPUT]`, at)
+      return undefined
+    }
+    return name
+  }
+
+  #beginGroup(section: Section, content: string, indent: string, at: Position): void {
+    const name = this.#headerName(content, at)
+    if (name === undefined) return
+    this.#group = newSection(name, this.#origin, at)
+    this.#groupIndent = undefined
+    this.#indent ??= indent
+    section.groups.push(this.#group)
+  }
+
+  #entry(section: Section, content: string, indent: string): void {
+    this.#indent ??= indent
+    if (indent === this.#indent) this.#group = undefined
+    else if (this.#group !== undefined && indent.startsWith(this.#indent)) this.#groupIndent ??= indent
+    const expected = this.#group === undefined ? this.#indent : (this.#groupIndent ?? this.#indent)
+    if (indent !== expected) {
+      const [is, first] = [measure(indent), measure(expected)]
+      this.#problem(`indented by ${is}, but the first entry here by ${first}`, this.#at(indent.length))
+    }
+    // Kept even so: one wrong blank must not look like a missing option as well.
+    this.#add(this.#group ?? section, content, indent.length)
+  }
+
+  #add(section: Section, content: string, column: number): void {
+    const [, key = '', gap = '', value] = ENTRY.exec(content) ?? []
+    const position = this.#at(column)
+    if (value === undefined) this.#problem(`"${key}" has no value`, position)
+    else {
+      const valuePosition = this.#at(column + key.length + gap.length)
+      section.entries.push({ key, value, position, valuePosition })
+    }
+  }
+
+  #at(column: number): Position {
+    return { file: this.#file, line: this.#line, col: column + 1 }
+  }
+
+  #problem(message: string, position: Position, hint = ''): void {
+    this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, position, hint))
+  }
+}
+
+function measure(indent: string): string {
+  const kind = indent.includes('\t') ? (indent.includes(' ') ? 'tabs and blanks' : 'tab') : 'blank'
+  return `${indent.length} ${kind}${indent.length === 1 || kind.endsWith('s') ? '' : 's'}`
+}

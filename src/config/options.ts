@@ -1,0 +1,111 @@
+import type { Position } from '../core/error.ts'
+import { camelName, type Option, type OptionTable } from '../core/option.ts'
+import { defaultValue, findOption, parseValue } from '../core/option-value.ts'
+import { didYouMean, nearest } from '../lib/nearest.ts'
+import { type Entry, type Findings, problem, warn } from './tree.ts'
+
+export interface About {
+  /** Who the options are of, in messages: `tail`, `service`. */
+  label: string
+  /** Where a required option is missing. */
+  position: Position
+  /** What lists the options, e.g. `shipper -i tail -h`. */
+  list: string
+  /** Parsers files hold options of programs that read more of them: an unknown one is a warning there. */
+  lenient?: boolean
+}
+
+/**
+ * The entries as the tables' options: one object per table, with camel-case names and defaults. An option belongs to
+ * the first table that knows it. After a problem the values are not to be used.
+ */
+export function readOptions(
+  entries: readonly Entry[],
+  tables: readonly OptionTable[],
+  about: About,
+  findings: Findings,
+): Record<string, unknown>[] {
+  const given = tables.map(() => new Map<string, Entry[]>())
+  for (const entry of entries) {
+    const at = tables.findIndex((table) => findOption(table, entry.key) !== undefined)
+    const table = tables[at]
+    if (table === undefined) {
+      reportUnknown(entry, tables, about, findings)
+      continue
+    }
+    const name = findOption(table, entry.key) as string
+    const values = given[at]?.get(name)
+    if (values === undefined) given[at]?.set(name, [entry])
+    else values.push(entry)
+  }
+  return tables.map((table, at) => {
+    const parsed: Record<string, unknown> = {}
+    for (const [name, option] of Object.entries(table)) {
+      parsed[camelName(name)] = readOption(name, option, given[at]?.get(name) ?? [], about, findings)
+    }
+    return parsed
+  })
+}
+
+function readOption(
+  name: string,
+  option: Option,
+  entries: readonly Entry[],
+  about: About,
+  findings: Findings,
+): unknown {
+  const { label } = about
+  const filled = entries.filter((entry) => entry.value !== '')
+  if (option.required === true && filled.length === 0) {
+    const at = entries[0]?.valuePosition ?? about.position
+    findings.problems.push(
+      problem('E_CONFIG_MISSING_OPTION', `[${label}] required option "${name}" is missing`, at, ''),
+    )
+    return undefined
+  }
+  const first = entries[0]
+  if (first === undefined) return defaultValue(name, option)
+  if (option.ignored !== undefined) {
+    warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
+  }
+  if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
+  for (const earlier of entries.slice(0, -1)) reportRepeated(name, earlier, entries, about, findings)
+  return readValue(name, option, entries.at(-1) as Entry, about, findings)
+}
+
+function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {
+  const result = parseValue(name, option, entry.value)
+  if (result.problem === undefined) return result.value
+  // An option without effect cannot have a wrong value either.
+  if (option.ignored !== undefined) return undefined
+  const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
+  const hint = entry.value.includes(' #') ? 'a comment needs a line of its own' : ''
+  const message = `[${about.label}] ${result.problem}${near}`
+  findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
+  return undefined
+}
+
+/** Flags are meant to change what the file says, without a word. */
+function reportRepeated(
+  name: string,
+  earlier: Entry,
+  entries: readonly Entry[],
+  about: About,
+  findings: Findings,
+): void {
+  const last = entries.at(-1) as Entry
+  if (earlier.position.line !== undefined && last.position.line === undefined) return
+  const message = `[${about.label}] "${name}" is given again further on: this value does not count`
+  warn(findings, message, earlier.position)
+}
+
+function reportUnknown(entry: Entry, tables: readonly OptionTable[], about: About, findings: Findings): void {
+  const names = tables.flatMap((table) => Object.keys(table))
+  const near = nearest(entry.key, names)
+  const message = `[${about.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
+  if (about.lenient === true) warn(findings, `${message}: it has no effect`, entry.position)
+  else {
+    const hint = near === undefined ? `\`${about.list}\` lists them` : ''
+    findings.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.position, hint))
+  }
+}

@@ -1,0 +1,242 @@
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS, SERVICE_OPTIONS } from '../core/common-options.ts'
+import type { Position, ShipperError } from '../core/error.ts'
+import type { OptionTable } from '../core/option.ts'
+import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
+import type { PluginSpec, Registry } from '../core/plugin.ts'
+import { didYouMean } from '../lib/nearest.ts'
+import { checkMatches } from './match.ts'
+import { readOptions } from './options.ts'
+import { ParserPlanner, wordsOf } from './parsers.ts'
+import { type Entry, entryOf, type Findings, problem, type Section, type Tree, warn } from './tree.ts'
+import { parseUri, uriEntries } from './uri.ts'
+
+export interface PlanOptions {
+  registry: Registry
+  /** Check also what nobody uses: for --dry-run. */
+  thorough?: boolean
+}
+
+export interface PlanResult extends Findings {
+  /** Undefined when there are problems. */
+  plan: Plan | undefined
+}
+
+type StageKind = 'input' | 'filter' | 'output'
+type Sections = Record<StageKind | 'service' | 'parser', Section[]>
+
+const COMMON: Record<StageKind, OptionTable> = {
+  input: INPUT_OPTIONS,
+  filter: FILTER_OPTIONS,
+  output: OUTPUT_OPTIONS,
+}
+const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
+const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER']
+/** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
+const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
+const RETRY_LIMIT = /^(?:no_limits|false|off|no|no_retries|0*[1-9]\d*)$/i
+
+/**
+ * Checks a tree, whose variables are expanded, against the tables of the plugins that it names. It goes on behind a
+ * problem: the result has all of them, in the order of the files.
+ */
+export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanResult> {
+  const planner = new Planner(tree, options)
+  const plan = await planner.build()
+  const { problems, warnings } = planner
+  return { plan: problems.length === 0 ? plan : undefined, problems: inOrder(problems), warnings }
+}
+
+class Planner implements Findings {
+  readonly problems: ShipperError[]
+  readonly warnings: string[]
+  readonly #tree: Tree
+  readonly #registry: Registry
+  readonly #thorough: boolean
+  readonly #counts = new Map<string, number>()
+  readonly #names = new Set<string>()
+  readonly #parserNames: { entry: Entry; label: string }[] = []
+
+  constructor(tree: Tree, { registry, thorough = false }: PlanOptions) {
+    this.#tree = tree
+    this.problems = [...tree.problems]
+    this.warnings = [...tree.warnings]
+    this.#registry = registry
+    this.#thorough = thorough
+  }
+
+  async build(): Promise<Plan> {
+    const sections = this.#sectionsByKind()
+    const plan: Plan = {
+      service: this.#service(sections.service),
+      inputs: await this.#stages<InputPlan>('input', sections.input),
+      filters: await this.#stages<FilterPlan>('filter', sections.filter),
+      outputs: await this.#stages<OutputPlan>('output', sections.output),
+      parsers: [],
+      warnings: this.warnings,
+    }
+    const used = wordsOf([...sections.input, ...sections.filter])
+    const parsers = new ParserPlanner(this.#registry, this, used, this.#thorough)
+    for (const section of sections.parser) await parsers.add(section)
+    for (const { entry, label } of this.#parserNames) await parsers.require(entry, label)
+    plan.parsers = parsers.plans
+    if (sections.input.length === 0) this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
+    if (sections.output.length === 0) this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
+    if (this.problems.length === 0) checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
+    return plan
+  }
+
+  #sectionsByKind(): Sections {
+    const found = { service: [], input: [], filter: [], output: [], parser: [] } as Record<string, Section[]>
+    for (const section of this.#tree.sections) {
+      const kind = section.name.toLowerCase()
+      if (WITHOUT_EFFECT[kind] !== undefined) {
+        warn(this, `section [${section.name}] has no effect: ${WITHOUT_EFFECT[kind]}`, section.position)
+      } else if (section.origin === 'parsers' && kind !== 'parser') {
+        warn(this, `section [${section.name}] has no effect in a parsers file`, section.position)
+      } else if (found[kind] === undefined) {
+        const near = didYouMean(section.name, SECTIONS)
+        const hint = near === '' ? `the sections are ${SECTIONS.join(', ')}` : ''
+        this.#problem(
+          'E_CONFIG_UNKNOWN_SECTION',
+          `unknown section [${section.name}]${near}`,
+          section.position,
+          hint,
+        )
+      } else found[kind].push(section)
+      this.#groups(section)
+    }
+    return found as Sections
+  }
+
+  #groups(section: Section): void {
+    for (const { name, position } of section.groups) {
+      const known = SECTIONS.includes(name.toUpperCase())
+      const what = known ? 'must begin in column 1' : `is not known within [${section.name}]`
+      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, position, '')
+    }
+  }
+
+  /** Several [SERVICE] sections are one; flags come behind the file and so count. */
+  #service(sections: Section[]): Plan['service'] {
+    const entries = sections.flatMap((section) => section.entries)
+    const position = sections[0]?.position ?? { file: 'command line' }
+    const about = { label: 'service', position, list: 'shipper -h' }
+    const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
+    return service as unknown as Plan['service']
+  }
+
+  async #stages<P>(kind: StageKind, sections: Section[]): Promise<P[]> {
+    const plans: P[] = []
+    for (const section of sections) {
+      const plan = await this.#stage(kind, section)
+      if (plan !== undefined) plans.push(plan as P)
+    }
+    return plans
+  }
+
+  async #stage(kind: StageKind, section: Section): Promise<unknown> {
+    const name = entryOf(section, 'name')
+    if (name === undefined || name.value === '') {
+      const message = `[${kind}] required option "name" is missing`
+      this.#problem('E_CONFIG_MISSING_OPTION', message, section.position, '`shipper plugins` lists the names')
+      return undefined
+    }
+    const uri = parseUri(name.value)
+    const plugin = uri?.plugin ?? name.value
+    const spec = await this.#registry.find(kind, plugin)
+    if (spec === undefined) return this.#unknownPlugin(kind, plugin, name)
+    const entries = section.entries.filter((entry) => entry.key.toLowerCase() !== 'name')
+    if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
+    const about = {
+      label: spec.name,
+      position: section.position,
+      list: `shipper ${FLAG[kind]} ${spec.name} -h`,
+    }
+    const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
+    this.#checkForms(entries, spec)
+    if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
+      common.match ??= '*'
+    const counted = this.#count(kind, spec.name)
+    const stage = {
+      spec,
+      name: this.#instanceName(entryOf(section, 'alias'), counted),
+      options,
+      common,
+      position: section.position,
+    }
+    return kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
+  }
+
+  /** What a table cannot say: expressions that compile, Retry_Limit's words, parsers that exist. */
+  #checkForms(entries: readonly Entry[], spec: PluginSpec): void {
+    for (const entry of entries) {
+      const key = entry.key.toLowerCase()
+      if (key === 'match_regex') this.#checkRegex(entry, spec.name)
+      if (key === 'retry_limit' && !RETRY_LIMIT.test(entry.value)) {
+        const form = 'a number from 1, no_limits or no_retries'
+        const message = `[${spec.name}] "retry_limit" must be ${form}, not "${entry.value}"`
+        this.#problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, '')
+      }
+      if (key === 'parser' && Object.hasOwn(spec.options, 'parser') && spec.kind !== 'output') {
+        this.#parserNames.push({ entry, label: spec.name })
+      }
+    }
+  }
+
+  #checkRegex(entry: Entry, label: string): void {
+    try {
+      new RegExp(entry.value)
+    } catch (err) {
+      const message = `[${label}] "match_regex" cannot be compiled: ${(err as Error).message}`
+      this.#problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, '')
+    }
+  }
+
+  /** `tail.0`, `tail.1`, ... in order of declaration, whether aliased or not. */
+  #count(kind: StageKind, plugin: string): string {
+    const key = `${kind} ${plugin}`
+    const n = this.#counts.get(key) ?? 0
+    this.#counts.set(key, n + 1)
+    return `${plugin}.${n}`
+  }
+
+  /** Metrics and logs know an instance by its name, so there is each one once. */
+  #instanceName(alias: Entry | undefined, counted: string): string {
+    let name = alias?.value || counted
+    if (alias !== undefined && this.#names.has(name)) {
+      warn(this, `alias "${name}" is taken: the name is ${counted}`, alias.valuePosition)
+      name = counted
+    }
+    while (this.#names.has(name)) name += "'"
+    this.#names.add(name)
+    return name
+  }
+
+  #unknownPlugin(kind: StageKind, plugin: string, name: Entry): undefined {
+    const others = (['input', 'filter', 'output'] as const).filter((other) =>
+      this.#registry.names(other).includes(plugin.toLowerCase()),
+    )
+    const near = didYouMean(plugin, this.#registry.names(kind))
+    const elsewhere = others.length > 0 ? ` (there is an ${others.join(' and an ')} of this name)` : ''
+    const message = `unknown ${kind} "${plugin}"${near === '' ? elsewhere : near}`
+    const hint = near === '' ? '`shipper plugins` lists them' : ''
+    this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valuePosition, hint)
+  }
+
+  #problem(code: ShipperError['code'], message: string, position: Position | undefined, hint?: string): void {
+    this.problems.push(problem(code, message, position, hint))
+  }
+}
+
+/** By place within a file, files in the order in which they turn up; what has no place comes last. */
+function inOrder(problems: ShipperError[]): ShipperError[] {
+  const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
+  const rank = (p: ShipperError): number[] => {
+    const { file, line = 0, col = 0 } = p.position ?? {}
+    return [file === undefined ? files.length : files.indexOf(file), line, col]
+  }
+  return problems
+    .map((p) => ({ p, rank: rank(p) }))
+    .sort((a, b) => a.rank.map((n, i) => n - (b.rank[i] as number)).find((d) => d !== 0) ?? 0)
+    .map(({ p }) => p)
+}

@@ -1,0 +1,97 @@
+import { globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, extname, isAbsolute, join } from 'node:path'
+import { type Position, systemCode } from '../core/error.ts'
+import { ClassicText } from './classic.ts'
+import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './tree.ts'
+import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
+
+const GLOB = /[*?[{]/
+
+/** Reads a configuration file with all that it includes; the format goes by the name. Problems are in the tree. */
+export function readConfig(file: string, env: Environment, origin: Origin = 'main'): Tree {
+  const tree = emptyTree()
+  const extension = extname(file).toLowerCase()
+  if (extension === '.yaml' || extension === '.yml') {
+    const hint = 'write it in the classic format, see conf/shipper.conf'
+    tree.problems.push(
+      problem('E_CONFIG_SYNTAX', `${file} is YAML, which cannot be read yet`, undefined, hint),
+    )
+    return tree
+  }
+  new ClassicFiles(file, origin, tree, env).read(file, undefined)
+  return tree
+}
+
+/**
+ * The parsers of every Parsers_File of the tree: paths in a file are relative to the main configuration file, those of
+ * the command line to the working folder.
+ */
+export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: Environment): Tree[] {
+  const trees = new Map<string, Tree>()
+  for (const section of tree.sections) {
+    const base = section.origin === 'flags' || mainFile === undefined ? '' : dirname(mainFile)
+    for (const entry of parsersFiles(section)) {
+      const file = isAbsolute(entry.value) ? entry.value : join(base, entry.value)
+      if (!trees.has(file)) trees.set(file, readParsersFile(file, entry, env))
+    }
+  }
+  return [...trees.values()]
+}
+
+function parsersFiles({ name, entries }: Section): Entry[] {
+  if (name.toLowerCase() !== 'service') return []
+  return entries.filter((entry) => entry.key.toLowerCase() === 'parsers_file' && entry.value !== '')
+}
+
+/** A file that cannot be read is a problem of the line that names it. */
+function readParsersFile(file: string, entry: Entry, env: Environment): Tree {
+  const read = readConfig(file, env, 'parsers')
+  read.problems = read.problems.map((p) =>
+    p.position === undefined ? problem(p.code, p.message, entry.valuePosition) : p,
+  )
+  return read
+}
+
+class ClassicFiles {
+  readonly #main: string
+  readonly #origin: Origin
+  readonly #tree: Tree
+  readonly #env: Environment
+  readonly #seen = new Set<string>()
+
+  constructor(main: string, origin: Origin, tree: Tree, env: Environment) {
+    this.#main = main
+    this.#origin = origin
+    this.#tree = tree
+    this.#env = env
+  }
+
+  /** Each file is read once, whatever its names. */
+  read(file: string, from: Position | undefined): void {
+    let text: string
+    try {
+      const { dev, ino } = statSync(file, { bigint: true })
+      const identity = `${dev}:${ino}`
+      if (this.#seen.has(identity)) return
+      this.#seen.add(identity)
+      text = readFileSync(file, 'utf8')
+    } catch (err) {
+      const message = `cannot read ${file}: ${systemCode(err) ?? String(err)}`
+      this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
+      return
+    }
+    const include = (pattern: string, position: Position): void => this.#include(pattern, position)
+    new ClassicText(file, this.#origin, this.#tree, include).read(text)
+  }
+
+  /** Patterns are relative to the main file, also in an included one, as in fluent-bit. */
+  #include(pattern: string, position: Position): void {
+    const expanded = expand(pattern, lookupIn(this.#tree, this.#env), (name) => {
+      warn(this.#tree, unsetWarning(name), position)
+    })
+    const path = isAbsolute(expanded) ? expanded : join(dirname(this.#main), expanded)
+    const files = GLOB.test(expanded) ? globSync(path).sort() : [path]
+    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, position)
+    for (const file of files) this.read(file, position)
+  }
+}

@@ -1,0 +1,74 @@
+import { type ErrorCode, formatPosition, type Position, ShipperError } from '../core/error.ts'
+
+/**
+ * What every format and the command line are read into: sections with entries, each with its place, nothing
+ * interpreted yet. The plan is made from this and never sees a format.
+ */
+export interface Tree extends Findings {
+  sections: Section[]
+  /** Set in the configuration itself (`@SET`); looked up before the environment. */
+  variables: Map<string, string>
+}
+
+/** Problems end the start, all of them together; warnings are said, each with its place. */
+export interface Findings {
+  problems: ShipperError[]
+  warnings: string[]
+}
+
+/** main: the file of -c and what it includes · parsers: a Parsers_File · flags: the command line. */
+export type Origin = 'main' | 'parsers' | 'flags'
+
+export interface Section {
+  /** As written, e.g. `INPUT`. */
+  name: string
+  origin: Origin
+  position: Position
+  entries: Entry[]
+  /** Sections within it. */
+  groups: Section[]
+}
+
+export interface Entry {
+  key: string
+  value: string
+  position: Position
+  valuePosition: Position
+}
+
+export function emptyTree(): Tree {
+  return { sections: [], variables: new Map(), problems: [], warnings: [] }
+}
+
+export function newSection(name: string, origin: Origin, position: Position): Section {
+  return { name, origin, position, entries: [], groups: [] }
+}
+
+/** Puts the parts of `other` behind those of `tree`. */
+export function append(tree: Tree, other: Tree): void {
+  tree.sections.push(...other.sections)
+  for (const [name, value] of other.variables) tree.variables.set(name, value)
+  tree.problems.push(...other.problems)
+  tree.warnings.push(...other.warnings)
+}
+
+export function entryOf(section: Section, key: string): Entry | undefined {
+  return section.entries.findLast((entry) => entry.key.toLowerCase() === key)
+}
+
+export function warn(findings: Findings, message: string, position: Position): void {
+  findings.warnings.push(`${formatPosition(position)}: ${message}`)
+}
+
+/** A problem of the configuration at a place; `hint` is for the one who mends it. */
+export function problem(
+  code: ErrorCode,
+  message: string,
+  position: Position | undefined,
+  hint?: string,
+): ShipperError {
+  return new ShipperError(code, message, {
+    ...(position === undefined ? {} : { position }),
+    ...(hint === undefined ? {} : { hint }),
+  })
+}

@@ -1,0 +1,79 @@
+import { expect, test } from 'bun:test'
+import { Flags } from '../../src/config/flags.ts'
+import { load, OUT } from './loading.ts'
+
+const plugins = (input: string, output: string) => (flags: Flags) => {
+  flags.begin('input', input)
+  flags.begin('output', output)
+}
+
+test('the command line comes behind the file: sections are added, service options win, and outputs get everything', async () => {
+  const { plan, warnings } = await load(`[SERVICE]\n    Flush 5\n[INPUT]\n    Name clock\n${OUT}`, {
+    flags: (flags) => {
+      flags.service('flush', '2')
+      plugins('clock', 'store')(flags)
+    },
+  })
+  expect(warnings).toEqual([])
+  expect(plan?.service.flush).toBe(2000)
+  expect(plan?.inputs.map((i) => i.name)).toEqual(['clock.0', 'clock.1'])
+  expect(plan?.outputs.map((o) => [o.name, o.common.match])).toEqual([
+    ['send.0', '*'],
+    ['store.0', '*'],
+  ])
+})
+
+test('the command line does not add a match to one that is given', async () => {
+  const { plan } = await load(undefined, {
+    flags: (flags) => {
+      flags.begin('input', 'clock')
+      flags.begin('output', 'send')
+      flags.match('clock.*')
+      flags.begin('output', 'send')
+      flags.property('Match_Regex=^c')
+    },
+  })
+  expect(plan?.outputs.map((o) => o.common.match)).toEqual(['clock.*', undefined])
+})
+
+test('the command line is the place of its mistakes', async () => {
+  const { said } = await load(undefined, { flags: plugins('clok', 'send') })
+  expect(said).toEqual(['command line: unknown input "clok" (did you mean clock?)'])
+})
+
+test('the command line takes addresses as names', async () => {
+  const { plan } = await load(undefined, {
+    flags: plugins('listen://[::1]:80', 'store:///var/out?format=plain'),
+  })
+  expect(plan?.inputs[0]?.options).toEqual({ host: '::1', port: 80 })
+  expect(plan?.outputs[0]?.options).toEqual({ path: '/var/out', format: 'plain' })
+})
+
+test('the command line says which part of an address a plugin has no use for', async () => {
+  const { said } = await load(undefined, { flags: plugins('clock://h:1', 'send://h:99999/x') })
+  expect(said).toEqual([
+    'command line: [clock] takes no host, and "clock://h:1" has one',
+    'command line: [clock] takes no port, and "clock://h:1" has one',
+    'command line: [send] takes no path, and "send://h:99999/x" has one',
+    'command line: [send] "port" must be a whole number from 1 to 65535, not "99999"',
+  ])
+})
+
+test('the command line keeps further signs of equality in a value', () => {
+  const flags = new Flags()
+  flags.begin('input', 'follow')
+  flags.property('path=a=b')
+  expect(flags.tree.sections[0]?.entries.at(-1)).toMatchObject({ key: 'path', value: 'a=b' })
+})
+
+test('the command line refuses what belongs to no plugin or to another kind', () => {
+  const flags = new Flags()
+  expect(() => flags.property('a=b')).toThrow('-p a=b stands before any -i, -F or -o')
+  flags.begin('input', 'follow')
+  expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
+  expect(() => flags.match('*')).toThrow(
+    '-m * stands behind -i follow: only filters and outputs have a match',
+  )
+  flags.begin('output', 'send')
+  expect(() => flags.tag('x')).toThrow('-t x stands behind -o send: only an input has a tag')
+})

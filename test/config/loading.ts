@@ -1,0 +1,45 @@
+/** Loads configurations from a folder of their own with the plugins of specs.ts. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Flags } from '../../src/config/flags.ts'
+import { loadPlan } from '../../src/config/load.ts'
+import type { PlanResult } from '../../src/config/plan.ts'
+import { formatPosition } from '../../src/core/error.ts'
+import { tmp } from '../support/tmp.ts'
+import { SPECS } from './specs.ts'
+
+export const OUT = '[OUTPUT]\n    Name send\n    Match *\n'
+
+export interface Given {
+  files?: Record<string, string>
+  env?: Record<string, string>
+  flags?: (flags: Flags) => void
+  thorough?: boolean
+}
+
+/** Loads a main file, `a.conf`; the folder is cut off what it says. */
+export async function load(
+  text: string | undefined,
+  given: Given = {},
+): Promise<PlanResult & { said: string[] }> {
+  const dir = tmp()
+  for (const [name, content] of Object.entries({ ...given.files, ...(text && { 'a.conf': text }) })) {
+    mkdirSync(join(dir, name, '..'), { recursive: true })
+    writeFileSync(join(dir, name), content)
+  }
+  const flags = new Flags()
+  given.flags?.(flags)
+  const result = await loadPlan({
+    file: text === undefined ? undefined : join(dir, 'a.conf'),
+    flags: flags.tree,
+    registry: SPECS,
+    env: given.env ?? {},
+    thorough: given.thorough ?? false,
+  })
+  const short = (line: string): string => line.replaceAll(`${dir}/`, '')
+  return {
+    ...result,
+    warnings: result.warnings.map(short),
+    said: result.problems.map((p) => short(`${formatPosition(p.position)}: ${p.message}`)),
+  }
+}

@@ -1,0 +1,66 @@
+import { expect, test } from 'bun:test'
+import { load, OUT } from './loading.ts'
+
+const main = (parser: string): string =>
+  `[SERVICE]\n    Parsers_File p/parsers.conf\n[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}`
+const files = {
+  'p/parsers.conf':
+    '[PARSER]\n    Name good\n    Format plain\n    Time_Key t\n    Decode_Feld x\n' +
+    '[PARSER]\n    Name bad\n    Format regex\n    Regex (\n[PARSER]\n    Name odd\n    Format plan\n' +
+    '[PARSER]\n    Name good\n    Format regex\n    Regex a\n[MULTILINE_PARSER]\n    name m\n',
+}
+
+test('parsers come from files relative to the configuration file; the first of a name counts', async () => {
+  const { plan, said, warnings } = await load(main('good'), { files })
+  expect(said).toEqual([])
+  expect(plan?.parsers.map((p) => [p.name, p.spec.name, p.options])).toEqual([
+    ['good', 'plain', { timeKey: 't' }],
+    ['bad', 'regex', { regex: '(' }],
+  ])
+  expect(warnings).toEqual([
+    'p/parsers.conf:17:1: section [MULTILINE_PARSER] has no effect in a parsers file',
+    'p/parsers.conf:5:5: [parser good] unknown option "Decode_Feld": it has no effect',
+    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is left out',
+    'p/parsers.conf:13:1: [parser good] there is one of this name already: it counts',
+  ])
+})
+
+test('parsers of a file must be right only when they are used', async () => {
+  const { said } = await load(main('bad'), { files })
+  expect(said).toEqual(['p/parsers.conf:9:11: [parser bad] cannot compile "("'])
+  expect((await load(main('odd'), { files })).said).toEqual([
+    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?)',
+  ])
+})
+
+test('parsers are all compiled when asked for', async () => {
+  const { plan, warnings } = await load(main('good'), { files, thorough: true })
+  expect(plan?.parsers.map((p) => p.name)).toEqual(['good'])
+  expect(warnings.join('\n')).toContain('[parser bad] cannot compile "(": the parser is left out')
+})
+
+test('parsers in the main file must be right', async () => {
+  const { said } = await load(
+    `[INPUT]\n    Name clock\n${OUT}[PARSER]\n    Name a\n    Format plain\n    Tim_Key b\n[PARSER]\n    Format x\n`,
+  )
+  expect(said).toEqual([
+    'a.conf:9:5: [parser a] unknown option "Tim_Key" (did you mean time_key?)',
+    'a.conf:10:1: [parser] required option "name" is missing',
+  ])
+})
+
+test('parsers that an input names must be there; a format that needs no options is one', async () => {
+  expect((await load(main('goood'), { files })).said).toEqual([
+    'a.conf:6:12: [follow] there is no parser "goood" (did you mean good?)',
+  ])
+  const text = (parser: string): string =>
+    `[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}`
+  const { plan } = await load(text('plain'))
+  expect(plan?.parsers.map((p) => [p.name, p.options])).toEqual([['plain', { timeKey: 'time' }]])
+  expect((await load(text('regex'))).said).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
+})
+
+test('parsers of a file that cannot be read are a problem where it is named', async () => {
+  const { said } = await load(`[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`)
+  expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT'])
+})

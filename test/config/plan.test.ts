@@ -1,0 +1,86 @@
+import { expect, test } from 'bun:test'
+import { Flags } from '../../src/config/flags.ts'
+import { loadPlan } from '../../src/config/load.ts'
+import { load, OUT } from './loading.ts'
+import { SPECS } from './specs.ts'
+
+test('a plan has typed options, names counted per plugin, and the instance name as tag', async () => {
+  const { plan, said, warnings } = await load(
+    `[SERVICE]\n    Flush 0.5\n[INPUT]\n    NAME Follow\n    path a,b\n    PATH c\n    DB.Sync OFF\n    Tag app\n` +
+      `[INPUT]\n    Name follow\n    Path d\n    From_Head on\n[INPUT]\n    Name clock\n    Alias tick\n${OUT}`,
+  )
+  expect(said).toEqual([])
+  expect(warnings).toEqual([])
+  expect(plan?.service.flush).toBe(500)
+  expect(plan?.inputs.map((i) => [i.name, i.tag, i.options])).toEqual([
+    [
+      'follow.0',
+      'app',
+      {
+        path: [['a', 'b'], ['c']],
+        refreshInterval: 60_000,
+        readFromHead: false,
+        parser: undefined,
+        bufferChunkSize: 32_000,
+        dbSync: 'off',
+      },
+    ],
+    ['follow.1', 'follow.1', expect.objectContaining({ readFromHead: true })],
+    ['tick', 'clock.0', {}],
+  ])
+  expect(plan?.outputs[0]?.common).toMatchObject({ match: '*', retryLimit: 'no_limits' })
+})
+
+test('a plan is not made when anything is wrong, and all of it is told in order with the nearest names', async () => {
+  const { plan, said } = await load(
+    `[SERVICE]\n    Flsh 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
+      `    Refresh_Intervall 5\n    refresh_interval abc\n    db.sync ful\n[OUTPUT]\n    Name send\n    Match *\n    Retry_Limit 0\n    Match_Regex (\n[FILTER]\n    Match *\n`,
+  )
+  expect(plan).toBeUndefined()
+  expect(said).toEqual([
+    'a.conf:2:5: [service] unknown option "Flsh" (did you mean flush?)',
+    'a.conf:3:15: [service] "http_port" must be a whole number from 0 to 65535, not "70000"',
+    'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
+    'a.conf:7:10: unknown input "folow" (did you mean follow?)',
+    'a.conf:8:1: [follow] required option "path" is missing',
+    'a.conf:10:5: [follow] unknown option "Refresh_Intervall" (did you mean refresh_interval?)',
+    'a.conf:11:22: [follow] "refresh_interval" must be a time like 60 or 5m of at least 1ms, not "abc"',
+    'a.conf:12:13: [follow] "db.sync" must be one of full, normal, off, not "ful" (did you mean full?)',
+    'a.conf:16:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0"',
+    expect.stringContaining('a.conf:17:17: [send] "match_regex" cannot be compiled: '),
+    'a.conf:18:1: [filter] required option "name" is missing',
+  ])
+})
+
+test('a plan needs an input and an output', async () => {
+  expect((await load('[SERVICE]\n    Flush 1\n')).problems.map((p) => p.code)).toEqual([
+    'E_CONFIG_NO_INPUT',
+    'E_CONFIG_NO_OUTPUT',
+  ])
+})
+
+test('a plan says of a plugin of another kind what it is', async () => {
+  const { said } = await load(`[INPUT]\n    Name store\n${OUT}`)
+  expect(said).toEqual(['a.conf:2:10: unknown input "store" (there is an output of this name)'])
+})
+
+test('a plan does not print a secret', async () => {
+  const { said } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
+  expect(said).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
+})
+
+test('a plan shows a comment behind a value as what it is', async () => {
+  const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port 1 # local\n`)
+  expect(problems[0]?.hint).toBe('a comment needs a line of its own')
+})
+
+test('a plan refuses sections within sections', async () => {
+  const { said } = await load(`[INPUT]\n    Name clock\n    [OUTPUT]\n        Name send\n${OUT}`)
+  expect(said).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
+})
+
+test('a plan of YAML is refused with what to do', async () => {
+  const flags = new Flags()
+  const result = await loadPlan({ file: 'a.yaml', flags: flags.tree, registry: SPECS, env: {} })
+  expect(result.problems[0]?.message).toBe('a.yaml is YAML, which cannot be read yet')
+})

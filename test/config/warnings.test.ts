@@ -1,0 +1,52 @@
+import { expect, test } from 'bun:test'
+import { type Given, load, OUT } from './loading.ts'
+
+const warningsOf = async (text: string, given?: Given): Promise<string[]> => {
+  const { said, warnings } = await load(text, given)
+  expect(said).toEqual([])
+  return warnings
+}
+
+test('a warning is given for options without effect, whatever their value', async () => {
+  const text = `[INPUT]\n    Name follow\n    Path a\n    Buffer_Chunk_Size lots\n${OUT}    Workers 4\n`
+  expect(await warningsOf(text)).toEqual([
+    'a.conf:4:5: [follow] "buffer_chunk_size" has no effect: one buffer for all',
+    'a.conf:8:5: [send] "workers" has no effect: one thread does it all',
+  ])
+})
+
+test('a warning is given for an option that is set twice; the last one counts', async () => {
+  const text = `[INPUT]\n    Name listen\n    Port 1\n    port 2\n${OUT}`
+  const { plan, warnings } = await load(text)
+  expect(warnings).toEqual([
+    'a.conf:3:5: [listen] "port" is given again further on: this value does not count',
+  ])
+  expect(plan?.inputs[0]?.options).toMatchObject({ port: 2 })
+})
+
+test('a warning is given for outputs and filters that can get nothing', async () => {
+  const text =
+    '[INPUT]\n    Name clock\n    Tag app\n[FILTER]\n    Name keep\n    Match sys.*\n' +
+    '[OUTPUT]\n    Name send\n[OUTPUT]\n    Name send\n    Match_Regex ^b\n[OUTPUT]\n    Name send\n    Match a*p\n'
+  expect(await warningsOf(text)).toEqual([
+    'a.conf:4:1: [keep] Match sys.* does not fit the tag app: it gets nothing',
+    'a.conf:7:1: [send] has no Match: it gets nothing',
+    'a.conf:9:1: [send] Match_Regex ^b does not fit the tag app: it gets nothing',
+  ])
+})
+
+test('a warning is not given where the tag depends on the files', async () => {
+  const text = (tag: string, match: string): string =>
+    `[INPUT]\n    Name follow\n    Path a\n    Tag ${tag}\n[OUTPUT]\n    Name send\n    ${match}\n`
+  expect(await warningsOf(text('kube.*', 'Match kube.var.log.*'))).toEqual([])
+  expect(await warningsOf(text('<pod>.x', 'Match web.x'))).toEqual([])
+  expect(await warningsOf(text('kube.*', 'Match_Regex ^x'))).toEqual([])
+  expect(await warningsOf(text('kube.*', 'Match host.*'))).toHaveLength(1)
+})
+
+test('a warning is given for an alias that is taken', async () => {
+  const text = `[INPUT]\n    Name clock\n    Alias a\n[INPUT]\n    Name clock\n    Alias a\n${OUT}`
+  const { plan, warnings } = await load(text)
+  expect(warnings).toEqual(['a.conf:6:11: alias "a" is taken: the name is clock.1'])
+  expect(plan?.inputs.map((i) => i.name)).toEqual(['a', 'clock.1'])
+})
