@@ -22,9 +22,8 @@ async function main(): Promise<void> {
     process.stderr.write(`no node variant: ${manifest.pkg.tool} or node is not at hand (${reason})\n`)
     process.exit(process.env.CI === 'true' ? 1 : 0)
   }
-  const main = bundle(manifest)
   for (const name of names) {
-    const file = build(manifest, name, main, tools)
+    const file = build(manifest, name, bundle(manifest, name), tools)
     process.stdout.write(`${file} ${(statSync(join(ROOT, file)).size / 1e6).toFixed(1)} MB\n`)
   }
 }
@@ -50,12 +49,12 @@ function fetchTools({ pkg }: Manifest): Tools {
 }
 
 /** One CommonJS file for node; what is external is found by the tool. */
-function bundle(manifest: Manifest): string {
+function bundle(manifest: Manifest, name: string): string {
   const file = join(CACHE, 'pkg-main.cjs')
   const args = [
     ...['build', '--target=node', '--format=cjs', '--minify', manifest.entry, '--outfile', file],
     ...[...manifest.external, 'bun:sqlite'].flatMap((each) => ['--external', each]),
-    ...defines('node'),
+    ...defines(`node-${name}`),
   ]
   execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   return file
