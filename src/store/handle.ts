@@ -1,0 +1,253 @@
+import { existsSync, statSync } from 'node:fs'
+import { ShipperError } from '../core/error.ts'
+import type { Logger, OffsetOptions, OffsetRow } from '../core/plugin.ts'
+import { lockPath, takeLock } from './lock.ts'
+import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './recovery.ts'
+import {
+  CLEAR_DAMAGE,
+  ensureSchema,
+  extraValues,
+  fileValues,
+  INSERT_FILE,
+  REPLACE_EXTRA,
+  readDamage,
+  SELECT_ROWS,
+  toOffsetRow,
+  UPDATE_FILE,
+} from './schema.ts'
+import type { Database, OpenDatabase, Statement } from './sqlite.ts'
+
+/** SQLite waits synchronously: nothing else runs meanwhile. */
+const BUSY_MS = 200
+/** Up to this size every page is looked at when the database is opened: some milliseconds per MB. */
+const CHECK_BYTES = 32_000_000
+
+export interface Changes {
+  upsert: OffsetRow[]
+  remove: OffsetRow[]
+}
+
+interface Statements {
+  rows: Statement
+  insert: Statement
+  update: Statement
+  extra: Statement
+  removeFile: Statement
+  removeExtra: Statement
+}
+
+/** The database of this process: locked, sound, open; shared by every input that names it. */
+export class Handle {
+  readonly path: string
+  readonly #open: OpenDatabase
+  readonly #options: OffsetOptions
+  readonly #log: Logger
+  readonly #lock: { release(): void }
+  #db: Database
+  #statements: Statements
+  #damaged = false
+  #recovered = false
+  /** Why the database has to be rebuilt before the next write. */
+  #broken: string | undefined
+  /** How the last write ended; undefined before the first. */
+  #written: boolean | undefined
+
+  constructor(open: OpenDatabase, path: string, options: OffsetOptions, log: Logger) {
+    this.#open = open
+    this.path = path
+    this.#options = options
+    this.#log = log
+    const usedBefore = existsSync(lockPath(path))
+    refuseForeign(path)
+    this.#lock = takeLock(open, path)
+    try {
+      this.#db = this.#openSound(usedBefore)
+      this.#statements = prepare(this.#db)
+      this.#noteDamage()
+    } catch (error) {
+      this.#lock.release()
+      throw error
+    }
+  }
+
+  get damaged(): boolean {
+    return this.#damaged
+  }
+
+  rows(): OffsetRow[] {
+    return this.#statements.rows.all().map(toOffsetRow)
+  }
+
+  /** A damaged page met while running is mended on the spot, once: what is known is in `changes` or comes with the next. */
+  write(changes: Changes): void {
+    try {
+      if (this.#broken !== undefined) this.#mend(this.#broken)
+      this.#write(changes)
+    } catch (error) {
+      this.#noteWritten(false)
+      if (!isCorrupt(error) || this.#recovered) throw error
+      this.#broken = error.message
+      this.#mend(error.message)
+      this.#write(changes)
+    }
+    this.#noteWritten(true)
+  }
+
+  #mend(reason: string): void {
+    this.#db.close()
+    this.#db = this.#recover(reason)
+    this.#statements = prepare(this.#db)
+    this.#broken = undefined
+    this.#noteDamage()
+  }
+
+  close(): void {
+    try {
+      // Orderly end, all positions stored: every file that was there has its row now.
+      if (this.#damaged && this.#written === true) this.#db.exec(CLEAR_DAMAGE)
+    } catch {
+      // It stays marked as damaged, which costs nothing but a second look.
+    } finally {
+      this.#db.close()
+      this.#lock.release()
+    }
+  }
+
+  #write({ upsert, remove }: Changes): void {
+    const s = this.#statements
+    const ids: bigint[] = []
+    this.#db.transaction(() => {
+      for (const { id } of remove) {
+        if (id === undefined) continue
+        s.removeFile.run(BigInt(id))
+        s.removeExtra.run(BigInt(id))
+      }
+      for (const row of upsert) {
+        const id = store(s, row)
+        s.extra.run(...extraValues(row, id))
+        ids.push(id)
+      }
+    })
+    // Only now: a row whose transaction failed is as new as before.
+    for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
+  }
+
+  /** After a failure the next attempts do not wait for another process again: the event loop would stand still. */
+  #noteWritten(ok: boolean): void {
+    if (this.#written !== false && !ok) this.#quietly('PRAGMA busy_timeout = 0')
+    if (this.#written === false && ok) this.#quietly(`PRAGMA busy_timeout = ${BUSY_MS}`)
+    this.#written = ok
+  }
+
+  #quietly(sql: string): void {
+    try {
+      this.#db.exec(sql)
+    } catch {
+      // A setting of convenience.
+    }
+  }
+
+  #openSound(usedBefore: boolean): Database {
+    finishReplacement(this.path)
+    if (!existsSync(this.path)) createEmpty(this.#open, this.path)
+    const silent = silentDamage(this.path, usedBefore)
+    if (silent !== undefined) return this.#recover(silent)
+    try {
+      return this.#connect()
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+      return this.#recover(error.message)
+    }
+  }
+
+  #recover(reason: string): Database {
+    const { setAside, rowsKept } = recover(this.#open, this.path, reason)
+    this.#recovered = true
+    this.#log.error(
+      `the database ${this.path} was damaged (${reason}): it is kept as ${setAside}, ${rowsKept} positions could be read and are used; files without a position are read from their start`,
+      { code: 'E_STORE_CORRUPT', hint: 'some records may be sent again; look at the disk' },
+    )
+    return this.#connect()
+  }
+
+  #noteDamage(): void {
+    const damage = readDamage(this.#db)
+    this.#damaged = damage !== undefined
+    if (damage === undefined || this.#recovered) return
+    this.#log.warn(
+      `the database ${this.path} was damaged before the last start (${damage.setAside}): files without a position are read from their start`,
+    )
+  }
+
+  #connect(): Database {
+    try {
+      return this.#connectAs(this.#options.locking)
+    } catch (error) {
+      if (!(error instanceof ShipperError && error.code === 'E_STORE_FULL') || this.#options.locking)
+        throw error
+      // Without room for the file that readers share, the log works for a single process only.
+      const db = this.#connectAs(true)
+      this.#log.warn(`the disk of ${this.path} is full: no other program can read it until the next start`)
+      return db
+    }
+  }
+
+  #connectAs(exclusive: boolean): Database {
+    const db = this.#open(this.path, BUSY_MS)
+    try {
+      this.#configure(db, exclusive)
+      ensureSchema(db)
+      check(db)
+      return db
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  #configure(db: Database, exclusive: boolean): void {
+    if (exclusive) db.exec('PRAGMA locking_mode = EXCLUSIVE')
+    const mode = this.#options.journalMode.toLowerCase()
+    const actual = db.prepare(`PRAGMA journal_mode = ${mode}`).get()?.journal_mode
+    if (actual !== mode)
+      this.#log.warn(`the journal of ${this.path} is of mode ${actual}: ${mode} cannot be had`)
+    db.exec(`PRAGMA synchronous = ${this.#options.sync.toUpperCase()}`)
+    db.exec('PRAGMA cache_size = -512')
+  }
+}
+
+function prepare(db: Database): Statements {
+  return {
+    rows: db.prepare(SELECT_ROWS),
+    insert: db.prepare(INSERT_FILE),
+    update: db.prepare(UPDATE_FILE),
+    extra: db.prepare(REPLACE_EXTRA),
+    removeFile: db.prepare('DELETE FROM in_tail_files WHERE id = ?'),
+    removeExtra: db.prepare('DELETE FROM shipper_files WHERE id = ?'),
+  }
+}
+
+/** A row that another program has deleted gets a new id. */
+function store(s: Statements, row: OffsetRow): bigint {
+  if (row.id !== undefined) {
+    const id = BigInt(row.id)
+    if (s.update.run(...fileValues(row, id)).changes > 0) return id
+  }
+  return s.insert.run(...fileValues(row, null)).id
+}
+
+/** Throws E_STORE_CORRUPT. A large database only has its rows read, which is what follows in any case. */
+function check(db: Database): void {
+  if (statSync(db.path).size > CHECK_BYTES) {
+    db.prepare('SELECT sum(length(name)) FROM in_tail_files').get()
+    return
+  }
+  const found = db.prepare('PRAGMA quick_check(1)').get()?.quick_check
+  if (found !== 'ok') {
+    throw new ShipperError('E_STORE_CORRUPT', `the database ${db.path} is damaged: ${found}`)
+  }
+}
+
+function isCorrupt(error: unknown): error is ShipperError {
+  return error instanceof ShipperError && error.code === 'E_STORE_CORRUPT'
+}

@@ -1,0 +1,88 @@
+import { accessSync, constants, statfsSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type ErrorCode, messageOf, ShipperError, systemCode } from '../core/error.ts'
+
+/**
+ * An error of SQLite (or of the file system, about its file) as one of E_STORE_*. Where SQLite says only "unable to
+ * open" or "I/O error" the file system is asked for the reason. Nothing here opens the file: to close it again would
+ * give up the locks that SQLite holds on it for this process.
+ */
+export function storeError(error: unknown, path: string, doing: 'open' | 'use'): ShipperError {
+  if (error instanceof ShipperError) return error
+  const code = systemCode(error) ?? ''
+  const known = KNOWN.find(([prefix]) => code.startsWith(prefix))
+  const [, kind, retryable] = known ?? diagnose(path, doing)
+  const reason = known === undefined ? reasonOf(path, messageOf(error)) : messageOf(error)
+  return new ShipperError(kind, `cannot ${doing} the database ${path}: ${reason}`, {
+    retryable,
+    scope: 'peer',
+    details: { path, sqlite: code },
+    cause: error,
+  })
+}
+
+type Kind = readonly [prefix: string, code: ErrorCode, retryable: boolean]
+
+const KNOWN: readonly Kind[] = [
+  ['SQLITE_BUSY', 'E_STORE_BUSY', true],
+  ['SQLITE_LOCKED', 'E_STORE_BUSY', true],
+  ['SQLITE_FULL', 'E_STORE_FULL', true],
+  ['ENOSPC', 'E_STORE_FULL', true],
+  ['EDQUOT', 'E_STORE_FULL', true],
+  ['SQLITE_READONLY', 'E_STORE_READONLY', true],
+  ['EROFS', 'E_STORE_READONLY', true],
+  ['SQLITE_CORRUPT', 'E_STORE_CORRUPT', false],
+  ['SQLITE_NOTADB', 'E_STORE_CORRUPT', false],
+]
+
+function diagnose(path: string, doing: 'open' | 'use'): Kind {
+  if (isFull(path)) return ['', 'E_STORE_FULL', true]
+  if (!isFolder(path) && refusal(path, constants.R_OK) !== undefined && exists(path))
+    return ['', 'E_STORE_UNREADABLE', false]
+  if (writeRefusal(path) !== undefined) return ['', 'E_STORE_READONLY', true]
+  return ['', 'E_STORE_UNREADABLE', doing === 'use']
+}
+
+function reasonOf(path: string, message: string): string {
+  if (isFull(path)) return `${message}: no space left on the device`
+  if (isFolder(path)) return 'it is a folder'
+  if (exists(path)) {
+    const refused = refusal(path, constants.R_OK)
+    if (refused !== undefined) return `${refused}, read`
+  }
+  return writeRefusal(path) ?? message
+}
+
+/** Why the file or its folder (the journal is a file beside it) cannot be written. */
+function writeRefusal(path: string): string | undefined {
+  const folder = dirname(path)
+  const inFolder = refusal(folder, constants.W_OK | constants.X_OK)
+  if (inFolder !== undefined) return `${inFolder}, write to the folder ${folder}`
+  const inFile = exists(path) ? refusal(path, constants.W_OK) : undefined
+  return inFile === undefined ? undefined : `${inFile}, write`
+}
+
+function refusal(path: string, mode: number): string | undefined {
+  try {
+    accessSync(path, mode)
+    return undefined
+  } catch (error) {
+    return systemCode(error) ?? messageOf(error)
+  }
+}
+
+function exists(path: string): boolean {
+  return refusal(path, constants.F_OK) === undefined
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+}
+
+function isFull(path: string): boolean {
+  try {
+    return statfsSync(dirname(path)).bavail === 0
+  } catch {
+    return false
+  }
+}
