@@ -1,0 +1,161 @@
+import { resolve } from 'node:path'
+import type { Command } from 'commander'
+import { errorLine, problemsText } from './cli/report.ts'
+import { newRequest, OPTIONS, type Request, WITHOUT_EFFECT } from './cli/request.ts'
+import { loadPlan } from './config/load.ts'
+import type { PlanResult } from './config/plan.ts'
+import { exitStatusOf, ShipperError } from './core/error.ts'
+import { didYouMean } from './lib/nearest.ts'
+import { VERSION } from './lib/version.ts'
+import { registry } from './registry.ts'
+
+const USAGE_PREFIX = /^error: /
+const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
+
+const EPILOGUE = `
+Commands:
+  plugins                    list inputs, filters, outputs and formats of parsers
+
+Examples:
+  shipper -i tail -p 'path=/var/log/*.log' -p db=pos.db -t app -o forward://10.0.0.5:24224
+  shipper -i cpu -o stdout -f 1
+  shipper -i tail -h
+`
+
+/** Does what the arguments say and resolves with the exit status: 0 clean, 1 configuration or run, 2 arguments. */
+export async function main(args: string[]): Promise<number> {
+  try {
+    const { Command, CommanderError } = await import('commander')
+    const program = makeProgram(new Command('shipper'))
+    if (args.length === 0) {
+      process.stderr.write(program.helpInformation() + EPILOGUE)
+      return 2
+    }
+    try {
+      const request = parse(program, args)
+      return await answer(program, request)
+    } catch (err) {
+      throw err instanceof CommanderError ? usageError(err) : err
+    }
+  } catch (err) {
+    process.stderr.write(`${errorLine(err)}\n`)
+    return exitStatusOf(err)
+  }
+}
+
+function makeProgram(program: Command): Command {
+  program
+    .description('Follows logs and sends them on, at least once.')
+    .argument('[command]')
+    .usage('[options] [command]')
+    .helpOption(false)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ helpWidth: width(), visibleArguments: () => [] })
+  for (const [flags, help] of OPTIONS) program.option(flags, help)
+  for (const [flags] of WITHOUT_EFFECT) program.addOption(program.createOption(flags).hideHelp())
+  return program
+}
+
+function parse(program: Command, args: string[]): Request {
+  const request = newRequest()
+  const takes = [...OPTIONS.map(([, , take]) => take), ...WITHOUT_EFFECT.map(([, take]) => take)]
+  // Commander tells of each option in the order of the arguments; its own values would not keep that order.
+  program.options.forEach((option, at) => {
+    program.on(`option:${option.name()}`, (value: string | null) => takes[at]?.(request, value ?? ''))
+  })
+  program.parse(args, { from: 'user' })
+  return request
+}
+
+async function answer(program: Command, request: Request): Promise<number> {
+  const [command] = program.args
+  const { help } = request
+  if (command !== undefined && command !== 'plugins') {
+    const near = didYouMean(command, ['plugins'])
+    throw new ShipperError(
+      'E_CLI_USAGE',
+      `unknown command "${command}"${near}`,
+      near === '' ? {} : { hint: '' },
+    )
+  }
+  if (request.version) return print(versionLine())
+  if (help !== undefined) return print(await helpText(program, help.plugin))
+  if (command === 'plugins') {
+    const { pluginList } = await import('./cli/plugin-help.ts')
+    return print(await pluginList(registry, width()))
+  }
+  return run(request)
+}
+
+async function run(request: Request): Promise<number> {
+  const result = await load(request)
+  const { plan, problems, warnings } = result
+  if (plan === undefined || request.dryRun) {
+    for (const warning of warnings) process.stderr.write(`${warning} (warning)\n`)
+  }
+  if (plan === undefined) {
+    process.stderr.write(problemsText(problems))
+    return 1
+  }
+  if (request.dryRun) return print('configuration test is successful\n')
+  const { runAgent } = await import('./agent.ts')
+  const plugins = {
+    inputs: registry.names('input'),
+    filters: registry.names('filter'),
+    outputs: registry.names('output'),
+  }
+  return runAgent(plan, { version: VERSION.version, plugins })
+}
+
+/** Paths of the command line belong to the folder it is typed in, those of the configuration to the one of -w. */
+function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Request): Promise<PlanResult> {
+  const place = (path: string): string => (workdir === undefined ? path : resolve(path))
+  const file = config === undefined ? undefined : place(config)
+  for (const parsers of parsersFiles) flags.service('parsers_file', place(parsers))
+  if (logLevel !== undefined) flags.service('log_level', logLevel)
+  if (workdir !== undefined) enter(workdir)
+  return loadPlan({ file, flags: flags.tree, registry, env: process.env, thorough: dryRun })
+}
+
+function enter(workdir: string): void {
+  try {
+    process.chdir(workdir)
+  } catch (err) {
+    const message = `cannot enter the folder of -w, ${workdir}: ${(err as Error).message}`
+    throw new ShipperError('E_CLI_USAGE', message, { hint: 'name a folder that can be entered' })
+  }
+}
+
+async function helpText(program: Command, plugin: NonNullable<Request['help']>['plugin']): Promise<string> {
+  if (plugin === undefined) return program.helpInformation() + EPILOGUE
+  const [name = ''] = plugin.plugin.split('://')
+  const spec = await registry.find(plugin.kind, name)
+  if (spec === undefined) {
+    const near = didYouMean(name, registry.names(plugin.kind))
+    const hint = near === '' ? '`shipper plugins` lists them' : ''
+    throw new ShipperError('E_CONFIG_UNKNOWN_PLUGIN', `unknown ${plugin.kind} "${name}"${near}`, { hint })
+  }
+  const { pluginHelp } = await import('./cli/plugin-help.ts')
+  return pluginHelp(spec, width())
+}
+
+function versionLine(): string {
+  const { version, commit, target } = VERSION
+  const { bun, node } = process.versions
+  return `shipper ${version} (${commit}), ${target}, ${bun === undefined ? `node ${node}` : `bun ${bun}`}\n`
+}
+
+function usageError({ message }: Error): ShipperError {
+  const text = message.replace(USAGE_PREFIX, '').replace(SUGGESTION, ' (did you mean $1?)')
+  return new ShipperError('E_CLI_USAGE', text, text.endsWith('?)') ? { hint: '' } : {})
+}
+
+function print(text: string): 0 {
+  process.stdout.write(text)
+  return 0
+}
+
+function width(): number {
+  return Math.min(process.stdout.columns || 80, 110)
+}

@@ -1,0 +1,15 @@
+const BLANKS = /\s+/
+
+/** The words of `text` in lines of at most `width` signs, each behind `indent` blanks; a longer word has its own line. */
+export function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.trim().split(BLANKS)) {
+    if (line !== '' && indent + line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  if (line !== '') lines.push(line)
+  return lines.map((l) => `${' '.repeat(indent)}${l}\n`).join('')
+}
