@@ -44,7 +44,7 @@ export const ERROR_CODES = {
   E_PARSER_REGEX: {
     exit: 1,
     summary: 'a regular expression cannot be compiled',
-    remedy: 'see docs/plugins/regex.md for what is supported',
+    remedy: 'see docs/plugins/parser-regex.md for what is supported',
   },
   E_STORE_LOCKED: {
     exit: 1,
