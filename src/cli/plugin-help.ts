@@ -76,7 +76,7 @@ export function optionType(option: Option): string {
   }
 }
 
-function optionRange({ type, min, max }: Option): string {
+export function optionRange({ type, min, max }: Option): string {
   const format = type === 'size' ? formatSize : type === 'time' ? formatTime : String
   if (min !== undefined && max !== undefined) return `${format(min)} to ${format(max)}`
   if (max !== undefined) return `at most ${format(max)}`
