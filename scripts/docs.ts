@@ -1,0 +1,163 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/plugin-help.ts'
+import { SERVICE_OPTIONS } from '../src/core/common-options.ts'
+import { ERROR_CODES } from '../src/core/error.ts'
+import type { Option, OptionTable } from '../src/core/option.ts'
+import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
+import { registry } from '../src/registry.ts'
+import { ROOT } from './bootstrap.mjs'
+
+/**
+ * `npm run docs [-- --check]`: writes docs/plugins/ and docs/errors.md from the tables that the program itself uses.
+ * With --check nothing is written, and a difference ends with status 1.
+ */
+const PLUGINS = 'docs/plugins'
+const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
+const PIPE = /\|/g
+const TITLES: Record<PluginKind, string> = {
+  input: 'Inputs',
+  parser: 'Formats of parsers',
+  filter: 'Filters',
+  output: 'Outputs',
+}
+
+/** Path (from the root of the project) and text of every page. */
+export async function makePages(plugins: Registry): Promise<Map<string, string>> {
+  const pages = new Map<string, string>()
+  const specs: PluginSpec[] = []
+  for (const kind of KINDS) {
+    for (const name of plugins.names(kind)) {
+      const spec = await plugins.find(kind, name)
+      if (spec === undefined) throw new Error(`the registry names ${kind} ${name} and does not find it`)
+      specs.push(spec)
+      pages.set(`${PLUGINS}/${pageOf(spec)}`, pluginPage(spec))
+    }
+  }
+  pages.set(`${PLUGINS}/README.md`, indexPage(specs))
+  pages.set(`${PLUGINS}/service.md`, servicePage())
+  pages.set('docs/errors.md', errorsPage())
+  return pages
+}
+
+function pageOf(spec: PluginSpec): string {
+  return `${spec.kind}-${spec.name}.md`
+}
+
+function pluginPage(spec: PluginSpec): string {
+  const kind = spec.kind === 'parser' ? 'format of a parser' : spec.kind
+  const parts = [`# ${spec.name} (${kind})\n`, `${spec.summary}\n`, `${spec.description.trim()}\n`]
+  parts.push(`## Options\n\n${optionTable(spec.options)}`)
+  if (spec.kind !== 'parser') {
+    parts.push(
+      `It also takes [the options of every ${spec.kind}](README.md#options-of-every-${spec.kind}).\n`,
+    )
+  } else parts.push('The section also has `Name`, by which inputs and filters name it, and `Format`.\n')
+  parts.push(`## Example\n\n\`\`\`\n${spec.example.trimEnd()}\n\`\`\`\n`)
+  const counters = Object.entries(spec.counters ?? {})
+  if (counters.length > 0) {
+    const rows = counters.map(([name, text]) => `| \`${name}\` | ${cell(text)} |\n`)
+    parts.push(`## Counters\n\n| counter | of |\n|---|---|\n${rows.join('')}`)
+  }
+  return NOTE + parts.filter((part) => part.trim() !== '').join('\n')
+}
+
+function indexPage(specs: PluginSpec[]): string {
+  const parts = ['# Plugins\n', 'The options of [SERVICE] are in [service.md](service.md).\n']
+  for (const kind of KINDS) {
+    const rows = specs
+      .filter((spec) => spec.kind === kind)
+      .map((spec) => `| [${spec.name}](${pageOf(spec)}) | ${cell(spec.summary)} |\n`)
+    parts.push(`## ${TITLES[kind]}\n\n| name | |\n|---|---|\n${rows.join('')}`)
+  }
+  for (const kind of ['input', 'filter', 'output'] as const) {
+    parts.push(`## Options of every ${kind}\n\n${optionTable(COMMON_OPTIONS[kind])}`)
+  }
+  return NOTE + parts.join('\n')
+}
+
+function servicePage(): string {
+  const text =
+    'Options of the agent as a whole. On the command line they have flags of their own: `shipper -h`.\n'
+  return `${NOTE}# [SERVICE]\n\n${text}\n${optionTable(SERVICE_OPTIONS)}`
+}
+
+function errorsPage(): string {
+  const rows = Object.entries(ERROR_CODES).map(
+    ([code, { exit, summary, remedy }]) => `| \`${code}\` | ${exit} | ${cell(summary)} | ${cell(remedy)} |\n`,
+  )
+  const text = 'Status is what the program ends with when the error ends it.\n'
+  return `${NOTE}# Errors\n\n${text}\n| code | status | meaning | what to do |\n|---|---|---|---|\n${rows.join('')}`
+}
+
+function optionTable(table: OptionTable): string {
+  const options = Object.entries(table)
+  if (options.length === 0) return 'None of its own.\n'
+  const effective = options.filter(([, option]) => option.ignored === undefined)
+  const rows = effective.map(
+    ([name, option]) =>
+      `| \`${name}\` | ${cell(typeText(option))} | ${defaultText(option)} | ${cell(option.help)} |\n`,
+  )
+  const ignored = options
+    .filter(([, option]) => option.ignored !== undefined)
+    .map(([name, option]) => `- \`${name}\`: ${option.ignored}\n`)
+  const head = rows.length === 0 ? '' : `| option | type | default | |\n|---|---|---|---|\n${rows.join('')}`
+  const tail =
+    ignored.length === 0 ? '' : `Accepted so that existing files run, without effect:\n\n${ignored.join('')}`
+  return [head, tail].filter((part) => part !== '').join('\n')
+}
+
+function typeText(option: Option): string {
+  const aliases = option.aliases === undefined ? '' : `also called ${option.aliases.join(', ')}`
+  const repeat = option.repeat === true ? 'may be repeated' : ''
+  return [optionType(option), optionRange(option), repeat, aliases].filter((text) => text !== '').join(', ')
+}
+
+function defaultText(option: Option): string {
+  if (option.required === true) return '(required)'
+  return option.default === undefined || option.default === '' ? '' : `\`${cell(option.default)}\``
+}
+
+function cell(text: string): string {
+  return text.replace(PIPE, '\\|').replaceAll('\n', ' ')
+}
+
+/** Files that differ from the pages, with those that no page is for. */
+export function differences(root: string, pages: Map<string, string>): string[] {
+  const wrong = [...pages].filter(([path, text]) => readOr(join(root, path)) !== text).map(([path]) => path)
+  return [...wrong, ...strays(root, pages)].sort()
+}
+
+export function writePages(root: string, pages: Map<string, string>): void {
+  for (const path of strays(root, pages)) rmSync(join(root, path))
+  for (const [path, text] of pages) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), text)
+  }
+}
+
+function strays(root: string, pages: Map<string, string>): string[] {
+  const folder = join(root, PLUGINS)
+  if (!existsSync(folder)) return []
+  return readdirSync(folder)
+    .map((name) => `${PLUGINS}/${name}`)
+    .filter((path) => path.endsWith('.md') && !pages.has(path))
+}
+
+function readOr(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
+
+async function main(args: string[]): Promise<void> {
+  const pages = await makePages(registry)
+  const changed = differences(ROOT, pages)
+  if (!args.includes('--check')) {
+    writePages(ROOT, pages)
+    process.stdout.write(`${pages.size} pages, ${changed.length} changed\n`)
+  } else if (changed.length > 0) {
+    process.stderr.write(`not as the sources say (npm run docs writes them):\n  ${changed.join('\n  ')}\n`)
+    process.exitCode = 1
+  } else process.stdout.write(`${pages.size} pages are as the sources say\n`)
+}
+
+if (import.meta.main) await main(process.argv.slice(2))

@@ -1,0 +1,84 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { differences, makePages, writePages } from '../scripts/docs.ts'
+import { loadPlan } from '../src/config/load.ts'
+import type { PlanResult } from '../src/config/plan.ts'
+import { formatPosition } from '../src/core/error.ts'
+import { defaultValue } from '../src/core/option-value.ts'
+import { registry } from '../src/registry.ts'
+import { SPECS } from './config/specs.ts'
+import { tmp } from './support/tmp.ts'
+
+const ROOT = resolve(import.meta.dirname, '..')
+const HEADER = /^\[(\w+)\]/gm
+
+const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind) =>
+  registry.names(kind).map((name) => ({ kind, name })),
+)
+
+async function load(file: string): Promise<PlanResult & { said: string[] }> {
+  const result = await loadPlan({ file, flags: undefined, registry, env: {}, thorough: true })
+  return { ...result, said: result.problems.map((p) => `${formatPosition(p.position)}: ${p.message}`) }
+}
+
+test('docs are what the sources say', async () => {
+  expect(differences(ROOT, await makePages(registry))).toEqual([])
+})
+
+test('a page that is changed, missing or of no plugin is found, and written again', async () => {
+  const root = tmp()
+  const pages = await makePages(SPECS)
+  expect(differences(root, pages)).toEqual([...pages.keys()].sort())
+  writePages(root, pages)
+  expect(differences(root, pages)).toEqual([])
+  writeFileSync(join(root, 'docs/errors.md'), 'x')
+  writeFileSync(join(root, 'docs/plugins/input-gone.md'), 'x')
+  mkdirSync(join(root, 'docs/plugins/images'))
+  expect(differences(root, pages)).toEqual(['docs/errors.md', 'docs/plugins/input-gone.md'])
+  writePages(root, pages)
+  expect(differences(root, pages)).toEqual([])
+})
+
+test('a page has the options, what has no effect, and no table broken by its text', async () => {
+  const page = (await makePages(SPECS)).get('docs/plugins/input-follow.md')
+  expect(page).toContain('| `refresh_interval` | time, at least 1ms | `60` | How often. |\n')
+  expect(page).toContain('| `path` | list with commas, may be repeated | (required) | Files. |\n')
+  expect(page).toContain('| `db.sync` | full\\|normal\\|off | `normal` | Sync. |\n')
+  expect(page).toContain('- `buffer_chunk_size`: one buffer for all\n')
+  expect(page).toContain('(README.md#options-of-every-input)')
+})
+
+test.each(plugins)(
+  'the table of $kind $name is whole, and its name that of the registry',
+  async ({ kind, name }) => {
+    const spec = await registry.find(kind, name)
+    expect([spec?.kind, spec?.name]).toEqual([kind, name])
+    expect(spec?.summary).toEndWith('.')
+    for (const [key, option] of Object.entries(spec?.options ?? {})) {
+      expect(key).toBe(key.toLowerCase())
+      expect([key, option.help === '']).toEqual([key, false])
+      expect(() => defaultValue(key, option)).not.toThrow()
+    }
+  },
+)
+
+test.each(plugins)('the example of $kind $name runs as it is', async ({ kind, name }) => {
+  const example = (await registry.find(kind, name))?.example ?? ''
+  const sections = [...example.matchAll(HEADER)].map(([, section]) => section?.toUpperCase())
+  expect(sections).toContain(kind.toUpperCase())
+  const input = sections.includes('INPUT') ? '' : '[INPUT]\n    Name dummy\n'
+  const output = sections.includes('OUTPUT') ? '' : '[OUTPUT]\n    Name null\n    Match *\n'
+  const file = join(tmp(), 'example.conf')
+  writeFileSync(file, `${example}\n${input}${output}`)
+  const { said, warnings } = await load(file)
+  expect(said).toEqual([])
+  expect(warnings.filter((warning) => warning.includes('no effect'))).toEqual([])
+})
+
+test('the shipped configuration runs, without a warning', async () => {
+  const { said, warnings, plan } = await load(join(ROOT, 'conf/shipper.conf'))
+  expect(said).toEqual([])
+  expect(warnings).toEqual([])
+  expect(plan?.inputs[0]?.spec.name).toBe('tail')
+})
