@@ -1,24 +1,21 @@
 import { globSync, readFileSync, statSync } from 'node:fs'
-import { dirname, extname, isAbsolute, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { type Position, systemCode } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
 import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './tree.ts'
 import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
 
 const GLOB = /[*?[{]/
+const BOM = /^\uFEFF/
+const LINES_LOOKED_AT = 1000
+const YAML_NAME = /\.ya?ml$/i
+const YAML_START = /^(?:---|%YAML|[a-z_]+:(?:\s|$))/
+const FLUENTD_START = /^<\/?[a-z]+/
 
-/** Reads a configuration file with all that it includes; the format goes by the name. Problems are in the tree. */
+/** Reads a configuration file with all that it includes; see `formatOf`. Problems are in the tree. */
 export function readConfig(file: string, env: Environment, origin: Origin = 'main'): Tree {
   const tree = emptyTree()
-  const extension = extname(file).toLowerCase()
-  if (extension === '.yaml' || extension === '.yml') {
-    const hint = 'write it in the classic format, see conf/shipper.conf'
-    tree.problems.push(
-      problem('E_CONFIG_SYNTAX', `${file} is YAML, which cannot be read yet`, undefined, hint),
-    )
-    return tree
-  }
-  new ClassicFiles(file, origin, tree, env).read(file, undefined)
+  new ConfigFiles(file, origin, tree, env).read(file, undefined)
   return tree
 }
 
@@ -52,7 +49,16 @@ function readParsersFile(file: string, entry: Entry, env: Environment): Tree {
   return read
 }
 
-class ClassicFiles {
+/** By its name, and where that says nothing by its first line with content: a mounted file may have any name. */
+export function formatOf(file: string, text: string): 'classic' | 'YAML' | 'fluentd' {
+  if (YAML_NAME.test(file)) return 'YAML'
+  const lines = text.replace(BOM, '').split('\n', LINES_LOOKED_AT)
+  const first = lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('#')) ?? ''
+  if (YAML_START.test(first)) return 'YAML'
+  return FLUENTD_START.test(first) ? 'fluentd' : 'classic'
+}
+
+class ConfigFiles {
   readonly #main: string
   readonly #origin: Origin
   readonly #tree: Tree
@@ -78,6 +84,13 @@ class ClassicFiles {
     } catch (err) {
       const message = `cannot read ${file}: ${systemCode(err) ?? String(err)}`
       this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
+      return
+    }
+    const format = formatOf(file, text)
+    if (format !== 'classic') {
+      const message = `this file is in the format of ${format}, which cannot be read yet`
+      const hint = 'write it in the classic format, see conf/shipper.conf'
+      this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, { file }, hint))
       return
     }
     const include = (pattern: string, position: Position): void => this.#include(pattern, position)

@@ -1,8 +1,5 @@
 import { expect, test } from 'bun:test'
-import { Flags } from '../../src/config/flags.ts'
-import { loadPlan } from '../../src/config/load.ts'
 import { load, OUT } from './loading.ts'
-import { SPECS } from './specs.ts'
 
 test('a plan has typed options, names counted per plugin, and the instance name as tag', async () => {
   const { plan, said, warnings } = await load(
@@ -77,10 +74,4 @@ test('a plan shows a comment behind a value as what it is', async () => {
 test('a plan refuses sections within sections', async () => {
   const { said } = await load(`[INPUT]\n    Name clock\n    [OUTPUT]\n        Name send\n${OUT}`)
   expect(said).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
-})
-
-test('a plan of YAML is refused with what to do', async () => {
-  const flags = new Flags()
-  const result = await loadPlan({ file: 'a.yaml', flags: flags.tree, registry: SPECS, env: {} })
-  expect(result.problems[0]?.message).toBe('a.yaml is YAML, which cannot be read yet')
 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { hostname } from 'node:os'
+import { formatOf } from '../../src/config/read.ts'
 import { load, OUT } from './loading.ts'
 
 describe('variables', () => {
@@ -57,5 +58,24 @@ describe('@INCLUDE', () => {
       files: { 'b.conf': '[INPUT]\n    Name clok\n' },
     })
     expect(said).toEqual(['b.conf:2:10: unknown input "clok" (did you mean clock?)'])
+  })
+})
+
+describe('the format', () => {
+  test('goes by the name, else by the first line with content', () => {
+    expect(formatOf('a.yaml', '[INPUT]')).toBe('YAML')
+    expect(formatOf('a.YML', '')).toBe('YAML')
+    expect(formatOf('a', '# c\n\n  # d\nservice:\n  flush: 1\n')).toBe('YAML')
+    expect(formatOf('a', '\uFEFF\r\n<source>\r\n')).toBe('fluentd')
+    for (const text of ['', '# a: b', '\n[INPUT]\n', '@SET a: b', 'Name: x y']) {
+      expect(formatOf('a.conf', text)).toBe('classic')
+    }
+  })
+
+  test('is refused by name when it cannot be read, also in an included file', async () => {
+    const { said } = await load(`@INCLUDE b.yaml\n[INPUT]\n    Name clock\n${OUT}`, {
+      files: { 'b.yaml': 'env:\n' },
+    })
+    expect(said).toEqual(['b.yaml: this file is in the format of YAML, which cannot be read yet'])
   })
 })
