@@ -55,6 +55,8 @@ export class TailFile implements Contributor {
   readonly compressedBytes: number | undefined
   state: FileState = 'reading'
   offset: number
+  /** Where reading began in this run. */
+  readonly startedAt: number
   /** As last seen; the truth is in the file. */
   size: number
   /** Within a line that is too long: everything up to its newline is passed over. */
@@ -97,7 +99,7 @@ export class TailFile implements Contributor {
     this.inode = init.inode
     this.bornMs = init.bornMs
     this.size = init.size
-    this.offset = this.#rangeStart = init.offset
+    this.offset = this.#rangeStart = this.startedAt = init.offset
     this.tag = init.tag
     this.writer = init.writer
     this.#agentId = init.agentId

@@ -80,6 +80,17 @@ export class Tail implements Input {
     }
   }
 
+  get finite(): boolean {
+    return this.#options.exitOnEof
+  }
+
+  totalBytes(): number {
+    if (!this.#started) return 0
+    let total = 0
+    for (const file of this.#files.byKey.values()) total += Math.max(0, file.size - file.startedAt)
+    return total
+  }
+
   async close(): Promise<void> {
     await this.#watch?.close()
     this.#schedule.stop()
