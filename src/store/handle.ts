@@ -16,6 +16,7 @@ import {
   UPDATE_FILE,
 } from './schema.ts'
 import type { Database, OpenDatabase, Statement } from './sqlite.ts'
+import { requireAccess } from './trouble.ts'
 
 /** SQLite waits synchronously: nothing else runs meanwhile. */
 const BUSY_MS = 200
@@ -193,6 +194,7 @@ export class Handle {
   }
 
   #connectAs(exclusive: boolean): Database {
+    requireAccess(this.path)
     const db = this.#open(this.path, BUSY_MS)
     try {
       this.#configure(db, exclusive)

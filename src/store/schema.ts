@@ -23,7 +23,7 @@ const SHIPPER_DAMAGE =
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
 
-/** Creates or migrates the tables; always takes the write lock, so that a database that cannot be written is found out. */
+/** Creates or migrates the tables; always takes the write lock, so that a program that holds it is found out. */
 export function ensureSchema(db: Database): void {
   db.transaction(() => {
     db.exec(IN_TAIL_FILES)

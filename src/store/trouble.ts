@@ -53,6 +53,19 @@ function reasonOf(path: string, message: string): string {
   return writeRefusal(path) ?? message
 }
 
+/** SQLite opens a file that it may only read without a word, and then takes no write lock either. */
+export function requireAccess(path: string): void {
+  const unread = exists(path) ? refusal(path, constants.R_OK) : undefined
+  const refused = unread === undefined ? writeRefusal(path) : `${unread}, read`
+  if (refused === undefined) return
+  const code = unread === undefined ? 'E_STORE_READONLY' : 'E_STORE_UNREADABLE'
+  throw new ShipperError(code, `cannot use the database ${path}: ${refused}`, {
+    retryable: unread === undefined,
+    scope: 'peer',
+    details: { path },
+  })
+}
+
 /** Why the file or its folder (the journal is a file beside it) cannot be written. */
 function writeRefusal(path: string): string | undefined {
   const folder = dirname(path)

@@ -1,0 +1,7 @@
+import type { OffsetCase } from './offset-store/bench.ts'
+import { damage } from './offset-store/damage.ts'
+import { withFluentBit } from './offset-store/fluent-bit.ts'
+import { keeping } from './offset-store/keeping.ts'
+import { sharing } from './offset-store/sharing.ts'
+
+export const offsetStoreCases: OffsetCase[] = [...keeping, ...sharing, ...withFluentBit, ...damage]

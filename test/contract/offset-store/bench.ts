@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join, resolve } from 'node:path'
+import { ShipperError } from '../../../src/core/error.ts'
+import type { OffsetOptions, OffsetRow, OffsetStore } from '../../../src/core/plugin.ts'
+import { type OffsetContext, openOffsets } from '../../../src/store/offsets.ts'
+import { type Database, type Driver, loadSqlite } from '../../../src/store/sqlite.ts'
+
+/**
+ * What a store of offsets promises, on any driver and runtime: no test runner is imported, so that node runs the same
+ * cases. Each gets an empty folder.
+ */
+export interface OffsetCase {
+  name: string
+  run(t: Bench): Promise<void>
+}
+
+export const OPTIONS: OffsetOptions = { sync: 'normal', locking: false, journalMode: 'WAL' }
+const PEER = resolve(import.meta.dirname, '../../support/store-peer.ts')
+
+/** The tools of one case; `end` closes and kills what it left behind. */
+export class Bench {
+  readonly path: string
+  readonly dir: string
+  readonly driver: Driver
+  readonly said: string[] = []
+  #children: ChildProcess[] = []
+  #stores: OffsetStore[] = []
+
+  constructor(dir: string, driver: Driver) {
+    this.dir = dir
+    this.path = join(dir, 'pos.db')
+    this.driver = driver
+  }
+
+  async open(options: Partial<OffsetOptions> = {}, path = this.path): Promise<OffsetStore> {
+    const store = await openOffsets(path, { ...OPTIONS, ...options }, this.context)
+    this.#stores.push(store)
+    return store
+  }
+
+  get context(): OffsetContext {
+    const say = (level: string) => (message: string) => void this.said.push(`${level}: ${message}`)
+    const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
+    return { log, driver: this.driver, busyMs: 0 }
+  }
+
+  /** SQLite itself, as another program would use it. */
+  async sql<T>(use: (db: Database) => T, path = this.path): Promise<T> {
+    const db = (await loadSqlite(this.driver))(path, 0)
+    try {
+      return use(db)
+    } finally {
+      db.close()
+    }
+  }
+
+  /** A second process: what it said and how to end it. */
+  async peer(
+    mode: 'agent' | 'hold',
+    options: { path?: string; uid?: number } = {},
+  ): Promise<{
+    child: ChildProcess
+    said: Record<string, unknown>
+    end(signal?: NodeJS.Signals): Promise<void>
+  }> {
+    const { path = this.path, uid } = options
+    const child = spawn(process.execPath, [PEER, mode, path, this.driver], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      ...(uid === undefined ? {} : { uid }),
+    })
+    this.#children.push(child)
+    const closed = new Promise<void>((done) => child.once('close', () => done()))
+    const said = await new Promise<string>((done, fail) => {
+      let text = ''
+      child.stdout?.on('data', (bytes) => {
+        text += bytes
+        if (text.includes('\n')) done(text)
+      })
+      child.once('close', (code) => fail(new Error(`the peer ended with ${code}: ${text}`)))
+    })
+    const end = async (signal?: NodeJS.Signals): Promise<void> => {
+      if (signal === undefined) child.stdin?.end()
+      else child.kill(signal)
+      await closed
+    }
+    return { child, said: JSON.parse(said), end }
+  }
+
+  end(): void {
+    for (const child of this.#children) if (child.exitCode === null) child.kill('SIGKILL')
+    for (const store of this.#stores) store.close()
+  }
+}
+
+export function row(n: number, change: Partial<OffsetRow> = {}): OffsetRow {
+  return {
+    id: undefined,
+    name: `/var/log/app-${n}.log`,
+    offset: n * 1000,
+    inode: BigInt(1000 + n),
+    created: 1_700_000_000 + n,
+    rotated: false,
+    marker: -BigInt(n) - 1n,
+    markerSize: 32,
+    openedAs: `/var/log/app-${n}.log`,
+    device: 66n,
+    fingerprint: `00112233445566${String(n % 100).padStart(2, '0')}`,
+    fingerprintSize: 1024,
+    streamOffset: undefined,
+    skipping: false,
+    ...change,
+  }
+}
+
+export function rows(count: number, from = 0): OffsetRow[] {
+  return Array.from({ length: count }, (_, i) => row(from + i))
+}
+
+export async function refused(promise: Promise<unknown>): Promise<ShipperError> {
+  try {
+    await promise
+  } catch (error) {
+    assert.ok(error instanceof ShipperError, `not a ShipperError: ${error}`)
+    return error
+  }
+  throw new assert.AssertionError({ message: 'it was not refused' })
+}
+
+export const names = (store: OffsetStore): string[] => store.rows().map((r) => r.name)
+
+/** Fails unless the text has every part. */
+export function says(text: unknown, ...parts: string[]): void {
+  for (const part of parts) assert.ok(String(text).includes(part), `"${text}" does not say "${part}"`)
+}

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import {
+  closeSync,
+  copyFileSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { OffsetRow } from '../../../src/core/plugin.ts'
+import { Bench, names, type OffsetCase, refused, row, rows, says } from './bench.ts'
+
+/** Writes over `bytes` of a file, from `at`. */
+function overwrite(path: string, at: number, bytes: Buffer): void {
+  const fd = openSync(path, 'r+')
+  writeSync(fd, bytes, 0, bytes.length, at)
+  closeSync(fd)
+}
+
+/** A database of this many rows, closed, with its pages of 4096 bytes. */
+async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
+  const all = rows(count)
+  const store = await t.open()
+  store.write({ upsert: all, remove: [] })
+  store.close()
+  return all
+}
+
+const ASIDE = /^pos\.db\.corrupt-\d{8}T\d{9}Z$/
+
+/** Opens a damaged database: it says so, has set it aside byte for byte, works, and is sound for the next start. */
+async function recovers(t: Bench, least: number): Promise<OffsetRow[]> {
+  const before = readFileSync(t.path)
+  const store = await t.open()
+  assert.equal(store.damaged, true)
+  const [aside = ''] = readdirSync(t.dir).filter((name) => ASIDE.test(name))
+  assert.deepEqual(readFileSync(join(t.dir, aside)), before)
+  const kept = store.rows()
+  assert.ok(kept.length >= least, `${kept.length} of at least ${least} rows were kept`)
+  const said = t.said.filter((line) => line.startsWith('error: ')).join('\n')
+  says(
+    said,
+    'was damaged (',
+    `): it is kept as ${join(t.dir, aside)}, ${kept.length} positions could be read`,
+  )
+  says(said, 'files without a position are read from their start')
+  store.write({ upsert: [row(5000)], remove: [] })
+  store.close()
+  const next = await t.open()
+  assert.equal(next.damaged, false)
+  assert.equal(next.rows().length, kept.length + 1)
+  next.close()
+  return kept
+}
+
+export const damage: OffsetCase[] = [
+  {
+    name: 'recovers the rows of all other pages when one is torn',
+    async run(t) {
+      const all = await filled(t, 500)
+      const page = readFileSync(t.path).indexOf(all[250]?.name ?? '')
+      overwrite(t.path, page - (page % 4096) + 512, Buffer.alloc(3584, 0xa5))
+      const kept = await recovers(t, 400)
+      const known = new Map(all.map((r) => [r.id, r]))
+      const bare = ({ id, name, offset, inode }: OffsetRow): unknown[] => [id, name, offset, inode]
+      for (const r of kept) assert.deepEqual(bare(r), bare(known.get(r.id) as OffsetRow))
+      assert.ok(kept.filter((r) => r.openedAs !== undefined).length > 400, 'our own columns are kept')
+    },
+  },
+  {
+    name: 'recovers every row when the first page is garbage',
+    async run(t) {
+      const all = await filled(t, 500)
+      overwrite(t.path, 0, Buffer.alloc(4096, 'garbage '))
+      assert.deepEqual(await recovers(t, 500), all)
+    },
+  },
+  {
+    name: 'recovers what is left of a file that was cut off',
+    async run(t) {
+      await filled(t, 500)
+      truncateSync(t.path, Math.floor(readFileSync(t.path).length / 2) + 100)
+      await recovers(t, 100)
+    },
+  },
+  {
+    name: 'knows that a file cut off to nothing had rows',
+    async run(t) {
+      await filled(t, 5)
+      truncateSync(t.path, 0)
+      assert.deepEqual(await recovers(t, 0), [])
+    },
+  },
+  {
+    name: 'sees garbage in the write-ahead log, which SQLite itself passes over',
+    async run(t) {
+      await filled(t, 20)
+      writeFileSync(`${t.path}-wal`, Buffer.alloc(9000, 'garbage '))
+      await recovers(t, 20)
+      assert.equal(readdirSync(t.dir).filter((name) => name.endsWith('-wal')).length, 1, 'the log is kept')
+    },
+  },
+  {
+    name: 'recovers what a log damaged in the middle holds up to there, and is not alarmed by one that a crash cut off',
+    async run(t) {
+      const store = await t.open()
+      for (const r of rows(30)) store.write({ upsert: [r], remove: [] })
+      const log = readFileSync(`${t.path}-wal`)
+      const cut = join(t.dir, 'cut')
+      mkdirSync(cut)
+      copyFileSync(t.path, join(cut, 'pos.db'))
+      writeFileSync(join(cut, 'pos.db-wal'), log.subarray(0, log.length - 1000))
+      const afterCrash = await t.open({}, join(cut, 'pos.db'))
+      assert.deepEqual([afterCrash.damaged, afterCrash.rows().length], [false, 29])
+      afterCrash.close()
+      const torn = new Bench(join(t.dir, 'torn'), t.driver)
+      mkdirSync(torn.dir)
+      copyFileSync(t.path, torn.path)
+      log.fill(0, Math.floor(log.length / 2), Math.floor(log.length / 2) + 200)
+      writeFileSync(`${torn.path}-wal`, log)
+      store.close()
+      const kept = await recovers(torn, 10)
+      torn.end()
+      assert.deepEqual(
+        kept.map((r) => r.name),
+        rows(kept.length).map((r) => r.name),
+      )
+    },
+  },
+  {
+    name: 'is still damaged after a crash that came before every file was seen again',
+    async run(t) {
+      await filled(t, 50)
+      overwrite(t.path, 0, Buffer.alloc(100))
+      const killed = await t.peer('agent')
+      assert.deepEqual(killed.said, { rows: 50, damaged: true })
+      await killed.end('SIGKILL')
+      const store = await t.open()
+      assert.equal(store.damaged, true)
+      says(t.said.join(), 'warn: ', 'was damaged before the last start')
+      store.write({ upsert: [row(60)], remove: [] })
+      store.close()
+      assert.equal((await t.open()).damaged, false)
+    },
+  },
+  {
+    name: 'finishes a replacement that a crash interrupted',
+    async run(t) {
+      const all = await filled(t, 50)
+      const good = readFileSync(t.path)
+      writeFileSync(`${t.path}.recovered`, good)
+      overwrite(t.path, 0, Buffer.alloc(4096))
+      writeFileSync(`${t.path}-wal`, 'of the damaged one')
+      const store = await t.open()
+      assert.deepEqual(store.rows(), all)
+      const left = readdirSync(t.dir).filter(
+        (name) => name.includes('.corrupt-') || name.includes('.recovered'),
+      )
+      assert.equal(left.length, 2)
+    },
+  },
+  {
+    name: 'mends a database that is damaged while it is used',
+    async run(t) {
+      await filled(t, 500)
+      const store = await t.open({ journalMode: 'DELETE' })
+      const all = store.rows()
+      // A change from outside, so that SQLite gives up its pages in memory.
+      await t.sql((db) => db.exec('UPDATE in_tail_files SET rotated = 1 WHERE id = 1'))
+      const page = readFileSync(t.path).indexOf(all[250]?.name ?? '')
+      overwrite(t.path, page - (page % 4096), Buffer.alloc(4096, 0xa5))
+      store.write({ upsert: all, remove: [] })
+      assert.equal(store.damaged, true)
+      assert.deepEqual(new Set(names(store)), new Set(all.map((r) => r.name)))
+      says(t.said.join(), 'error: ', 'was damaged')
+    },
+  },
+  {
+    name: 'does not move away a file that was never a database',
+    async run(t) {
+      for (const content of ['a line of a log\n'.repeat(64), Buffer.alloc(1001, 0xee)]) {
+        writeFileSync(t.path, content)
+        for (let start = 0; start < 2; start++) {
+          const error = await refused(t.open())
+          assert.equal(error.code, 'E_STORE_UNREADABLE')
+          says(error.message, 'pos.db is not a database')
+        }
+        assert.deepEqual(readdirSync(t.dir), ['pos.db'])
+      }
+      const folder = await refused(t.open({}, t.dir))
+      assert.equal(folder.code, 'E_STORE_UNREADABLE')
+    },
+  },
+]

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { ShipperError } from '../../../src/core/error.ts'
+import type { OffsetRow } from '../../../src/core/plugin.ts'
+import { openOffsets } from '../../../src/store/offsets.ts'
+import { names, type OffsetCase, OPTIONS, refused, row, rows, says } from './bench.ts'
+
+export const keeping: OffsetCase[] = [
+  {
+    name: 'gives back after a restart what was written, newest id last',
+    async run(t) {
+      const a = await t.open()
+      const written = [row(1), row(2, { rotated: true, skipping: true, streamOffset: 2 ** 41 }), row(3)]
+      a.write({ upsert: written, remove: [] })
+      assert.deepEqual(
+        written.map((r) => r.id),
+        [1, 2, 3],
+      )
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(b.rows(), written)
+      assert.equal(b.damaged, false)
+      assert.deepEqual(t.said, [])
+    },
+  },
+  {
+    name: 'updates and removes by id, and leaves the rows of others alone',
+    async run(t) {
+      const store = await t.open()
+      const [a, b, c] = rows(3) as [OffsetRow, OffsetRow, OffsetRow]
+      store.write({ upsert: [a, b, c], remove: [] })
+      a.offset = 7
+      a.name = '/var/log/app-0.log.1'
+      store.write({ upsert: [a], remove: [b] })
+      assert.deepEqual(store.rows(), [a, c])
+    },
+  },
+  {
+    name: 'keeps numbers beyond 2^53, and beyond 2^63 as signed ones',
+    async run(t) {
+      const a = await t.open()
+      const big = 2n ** 63n + 5n
+      const offset = Number.MAX_SAFE_INTEGER
+      a.write({
+        upsert: [row(1, { inode: big, device: 2n ** 60n + 1n, offset, marker: -(2n ** 63n) })],
+        remove: [],
+      })
+      a.close()
+      const [r] = (await t.open()).rows()
+      assert.equal(r?.inode, BigInt.asIntN(64, big))
+      assert.equal(BigInt.asUintN(64, r?.inode ?? 0n), big)
+      assert.equal(r?.device, 2n ** 60n + 1n)
+      assert.equal(r?.offset, offset)
+      assert.equal(r?.marker, -(2n ** 63n))
+    },
+  },
+  {
+    name: 'gives a row that another program has deleted a new id',
+    async run(t) {
+      const store = await t.open()
+      const [a, b] = rows(2) as [OffsetRow, OffsetRow]
+      store.write({ upsert: [a, b], remove: [] })
+      await t.sql((db) => db.exec('DELETE FROM in_tail_files WHERE id = 1'))
+      store.write({ upsert: [a], remove: [] })
+      assert.equal(a.id, 3)
+      assert.deepEqual(names(store), [b.name, a.name])
+    },
+  },
+  {
+    name: 'keeps nothing of a write that fails half-way, and the next one succeeds',
+    async run(t) {
+      const store = await t.open()
+      const [first, second] = rows(2) as [OffsetRow, OffsetRow]
+      store.write({ upsert: [first], remove: [] })
+      const wrong = row(9, { name: null as unknown as string })
+      assert.throws(() => store.write({ upsert: [second, wrong], remove: [first] }), ShipperError)
+      assert.equal(second.id, undefined)
+      assert.deepEqual(names(store), [first.name])
+      store.write({ upsert: [second], remove: [first] })
+      assert.deepEqual(names(store), [second.name])
+    },
+  },
+  {
+    name: 'creates a missing folder and says so',
+    async run(t) {
+      const path = join(t.dir, 'state/of/agent/pos.db')
+      const store = await t.open({}, path)
+      assert.deepEqual(store.rows(), [])
+      says(t.said.join(), 'info: ', 'created the folder ', 'state/of/agent')
+    },
+  },
+  {
+    name: 'keeps nothing and makes no file without a path',
+    async run(t) {
+      const store = await openOffsets(undefined, OPTIONS, t.context)
+      const r = row(1)
+      store.write({ upsert: [r], remove: [] })
+      assert.equal(r.id, 1)
+      assert.deepEqual(store.rows(), [])
+      assert.equal(store.path, undefined)
+      assert.deepEqual(readdirSync(t.dir), [])
+    },
+  },
+  {
+    name: 'uses the journal, and keeps readers out, as the options say',
+    async run(t) {
+      const a = await t.open({ journalMode: 'DELETE' })
+      a.write({ upsert: [row(1)], remove: [] })
+      assert.equal(existsSync(`${t.path}-wal`), false)
+      a.close()
+      const b = await t.open({ locking: true })
+      b.write({ upsert: [row(2)], remove: [] })
+      const error = await refused(t.sql((db) => db.prepare('SELECT 1 FROM in_tail_files').all()))
+      assert.equal(error.code, 'E_STORE_BUSY')
+      b.close()
+      assert.equal((await t.open()).rows().length, 2)
+    },
+  },
+]
