@@ -1,0 +1,110 @@
+/** What stands behind a backslash, by byte; 0: not an escape of JSON. `u` is not in it. */
+const SIMPLE = new Uint8Array(256)
+for (const [letter, meant] of Object.entries({
+  '"': '"',
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+})) {
+  SIMPLE[letter.charCodeAt(0)] = meant.charCodeAt(0)
+}
+
+/** Plain bytes in a row after which `indexOf` and `copy` are worth their call. */
+const RUN = 24
+
+/**
+ * Writes src[start, end), the inside of a JSON string, with its escapes resolved: the offset behind it, or -1 for an
+ * escape that JSON does not have. Never longer than the source.
+ */
+export function unescapeJson(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+  let p = start
+  let o = at
+  let run = RUN
+  while (p < end) {
+    const c = src[p] as number
+    if (c !== 0x5c) {
+      if (run++ >= RUN) {
+        const next = src.indexOf(0x5c, p)
+        const stop = next < 0 || next > end ? end : next
+        src.copy(out, o, p, stop)
+        o += stop - p
+        p = stop
+        run = 0
+      } else {
+        out[o++] = c
+        p++
+      }
+      continue
+    }
+    run = 0
+    if (p + 1 >= end) return -1
+    const e = src[p + 1] as number
+    if (e === 0x75) {
+      const code = codePoint(src, p, end)
+      if (code < 0) return -1
+      p += code > 0xffff ? 12 : 6
+      o = writeCodePoint(out, o, code)
+    } else {
+      const byte = SIMPLE[e] as number
+      if (byte === 0) return -1
+      out[o++] = byte
+      p += 2
+    }
+  }
+  return o
+}
+
+/** The code point of `\uXXXX`, or of two of them that are a surrogate pair; U+FFFD for half a pair; -1 when malformed. */
+export function codePoint(src: Buffer, at: number, end: number): number {
+  const unit = hex4(src, at + 2, end)
+  if (unit < 0xd800 || unit > 0xdfff) return unit
+  if (unit > 0xdbff || src[at + 6] !== 0x5c || src[at + 7] !== 0x75) return 0xfffd
+  const low = hex4(src, at + 8, end)
+  return low < 0xdc00 || low > 0xdfff ? 0xfffd : 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
+}
+
+function hex4(src: Buffer, at: number, end: number): number {
+  if (at + 4 > end) return -1
+  let value = 0
+  for (let i = 0; i < 4; i++) {
+    const digit = HEX[src[at + i] as number] as number
+    if (digit < 0) return -1
+    value = value * 16 + digit
+  }
+  return value
+}
+
+/** The value of a hexadecimal digit, or -1. */
+export const HEX = new Int8Array(256).fill(-1)
+for (let i = 0; i < 16; i++) {
+  HEX[i.toString(16).charCodeAt(0)] = i
+  HEX[i.toString(16).toUpperCase().charCodeAt(0)] = i
+}
+
+/** As UTF-8. */
+export function writeCodePoint(out: Buffer, at: number, code: number): number {
+  if (code < 0x80) {
+    out[at] = code
+    return at + 1
+  }
+  if (code < 0x800) {
+    out[at] = 0xc0 | (code >> 6)
+    out[at + 1] = 0x80 | (code & 0x3f)
+    return at + 2
+  }
+  if (code < 0x10000) {
+    out[at] = 0xe0 | (code >> 12)
+    out[at + 1] = 0x80 | ((code >> 6) & 0x3f)
+    out[at + 2] = 0x80 | (code & 0x3f)
+    return at + 3
+  }
+  out[at] = 0xf0 | (code >> 18)
+  out[at + 1] = 0x80 | ((code >> 12) & 0x3f)
+  out[at + 2] = 0x80 | ((code >> 6) & 0x3f)
+  out[at + 3] = 0x80 | (code & 0x3f)
+  return at + 4
+}
