@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import {
   closeSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -151,16 +154,18 @@ export const damage: OffsetCase[] = [
     name: 'finishes a replacement that a crash interrupted',
     async run(t) {
       const all = await filled(t, 50)
-      const good = readFileSync(t.path)
-      writeFileSync(`${t.path}.recovered`, good)
-      overwrite(t.path, 0, Buffer.alloc(4096))
-      writeFileSync(`${t.path}-wal`, 'of the damaged one')
-      const store = await t.open()
-      assert.deepEqual(store.rows(), all)
-      const left = readdirSync(t.dir).filter(
-        (name) => name.includes('.corrupt-') || name.includes('.recovered'),
-      )
+      // The damaged one without its log, which was moved away first: sound by itself, and too old.
+      await t.sql((db) => db.exec('DELETE FROM in_tail_files WHERE id > 20'))
+      const old = readFileSync(t.path)
+      rmSync(t.path)
+      await filled(t, 50)
+      renameSync(t.path, `${t.path}.recovered`)
+      writeFileSync(t.path, old)
+      writeFileSync(`${t.path}-journal`, 'of the damaged one')
+      assert.deepEqual((await t.open()).rows(), all)
+      const left = readdirSync(t.dir).filter((name) => name.includes('.corrupt-'))
       assert.equal(left.length, 2)
+      assert.equal(existsSync(`${t.path}.recovered`), false)
     },
   },
   {
