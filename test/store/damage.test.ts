@@ -1,7 +1,8 @@
-import { test } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { salvage } from '../../src/store/salvage.ts'
 import { readWal } from '../../src/store/wal.ts'
 import { Bench, row, rows } from '../contract/offset-store/bench.ts'
 import { tmp } from '../support/tmp.ts'
@@ -87,4 +88,22 @@ test('the log is read without a complaint at any length, and never beyond what i
       return damaged === (length > 0 && length < 32) && pages.size <= whole
     }),
   )
+})
+
+test('of two rows with one id, one on a page that was given up, the smaller offset is used', async () => {
+  const bench = new Bench(tmp(), 'bun:sqlite')
+  const contents: Buffer[] = []
+  for (const offset of [70, 5000]) {
+    const store = await bench.open()
+    store.write({ upsert: [row(1, { id: 1, offset })], remove: [] })
+    store.close()
+    contents.push(readFileSync(bench.path))
+  }
+  const [older = db, newer = db] = contents
+  const none = Buffer.alloc(0)
+  for (const both of [Buffer.concat([older, newer]), Buffer.concat([newer, older])]) {
+    const { files, extras } = salvage(both, none)
+    expect(files.map(([id, , offset]) => [id, offset])).toEqual([[1n, 70n]])
+    expect(extras.map((values) => values[3])).toEqual([70n])
+  }
 })
