@@ -32,7 +32,7 @@ describe('arguments that cannot be used', () => {
     expect(await refused(['--inptu', 'x'])).toBe(
       "shipper: unknown option '--inptu' (did you mean --input?)\n",
     )
-    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a=b stands before any -i, -F or -o${see}`)
+    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a stands before any -i, -F or -o${see}`)
     expect(await refused(['-i', 'tail', '-m', '*'])).toBe(
       `shipper: -m * stands behind -i tail: only filters and outputs have a match${see}`,
     )

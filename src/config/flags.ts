@@ -23,7 +23,8 @@ export class Flags {
     const equals = text.indexOf('=')
     if (equals < 1) throw usage(`-p needs key=value, not "${text}"`)
     const key = text.slice(0, equals).trim()
-    this.#add(this.#stage(`-p ${text}`), key, text.slice(equals + 1))
+    // Only the key is shown: the value may be a secret.
+    this.#add(this.#stage(`-p ${key}`), key, text.slice(equals + 1))
   }
 
   tag(tag: string): void {

@@ -68,7 +68,7 @@ test('the command line keeps further signs of equality in a value', () => {
 
 test('the command line refuses what belongs to no plugin or to another kind', () => {
   const flags = new Flags()
-  expect(() => flags.property('a=b')).toThrow('-p a=b stands before any -i, -F or -o')
+  expect(() => flags.property('a=b')).toThrow('-p a stands before any -i, -F or -o')
   flags.begin('input', 'follow')
   expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
   expect(() => flags.match('*')).toThrow(
