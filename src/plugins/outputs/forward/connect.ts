@@ -1,0 +1,47 @@
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { messageOf, ShipperError } from '../../../core/error.ts'
+import type { Clock } from '../../../core/plugin.ts'
+import type { ForwardOptions } from './options.ts'
+
+/** How the peer is called in messages. */
+export function peerName(o: ForwardOptions): string {
+  return o.unixPath ?? (o.host.includes(':') ? `[${o.host}]:${o.port}` : `${o.host}:${o.port}`)
+}
+
+/**
+ * A connected socket. The name is resolved anew each time, so a peer that moved is found. Rejects, always retryable,
+ * with E_PEER_UNREACHABLE or, after Net.connect_timeout, E_PEER_TIMEOUT.
+ */
+export function connectPeer(o: ForwardOptions, clock: Clock): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(target(o))
+    const timer = clock.after(o.netConnectTimeout, () =>
+      fail('E_PEER_TIMEOUT', `no answer in ${o.netConnectTimeout} ms`),
+    )
+    function fail(code: 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE', why: string, cause?: unknown): void {
+      clock.cancel(timer)
+      socket.destroy()
+      const message = `cannot connect to ${peerName(o)}: ${why}`
+      reject(new ShipperError(code, message, { retryable: true, scope: 'peer', cause }))
+    }
+    socket.once('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
+    socket.once('connect', () => {
+      clock.cancel(timer)
+      socket.removeAllListeners('error')
+      socket.setNoDelay(true)
+      if (o.netTcpKeepalive) socket.setKeepAlive(true, Math.max(0, o.netTcpKeepaliveTime) * 1000)
+      resolve(socket)
+    })
+  })
+}
+
+function target(o: ForwardOptions): NetConnectOpts {
+  if (o.unixPath !== undefined) return { path: o.unixPath }
+  const family = o.netDnsPreferIpv4 ? 4 : o.netDnsPreferIpv6 ? 6 : undefined
+  return {
+    host: o.host,
+    port: o.port,
+    ...(family === undefined ? {} : { family }),
+    ...(o.netSourceAddress === undefined ? {} : { localAddress: o.netSourceAddress }),
+  }
+}

@@ -1,0 +1,108 @@
+import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+
+/** fluent-bit's names; where a default differs the help says so. */
+export const FORWARD_OPTIONS = defineOptions({
+  host: {
+    type: 'string',
+    default: '127.0.0.1',
+    help: 'Host name or address of the peer. A name is resolved anew at each connect.',
+  },
+  port: { type: 'int', default: '24224', min: 1, max: 65535, help: 'TCP port of the peer.' },
+  unix_path: { type: 'string', help: 'Path of a unix stream socket, instead of Host and Port.' },
+  require_ack_response: {
+    type: 'bool',
+    default: 'true',
+    help: 'Wait for the peer to acknowledge each chunk. On by default here (off in fluent-bit): without it a chunk counts as delivered when the kernel has taken its bytes.',
+  },
+  ack_timeout: {
+    type: 'time',
+    default: '60',
+    min: 1,
+    aliases: ['ack_response_timeout'],
+    help: 'Longest wait for an acknowledgement; then the connection is closed and the chunk is sent again on another.',
+  },
+  compress: {
+    type: 'enum',
+    values: ['text', 'gzip', 'zstd'],
+    default: 'text',
+    help: 'Compress the entries. zstd needs fluentd 1.19 or newer at the other end.',
+  },
+  time_as_integer: {
+    type: 'bool',
+    default: 'false',
+    help: 'Send whole seconds instead of EventTime, for fluentd 0.12 and older.',
+  },
+  send_options: {
+    type: 'bool',
+    default: 'false',
+    help: 'Send the option map (chunk id, number of entries) also without acknowledgements.',
+  },
+  tag: { type: 'string', help: 'Tag to send instead of the tag of the records.' },
+  add_option: {
+    type: 'slist',
+    words: 2,
+    repeat: true,
+    help: 'Further `key value` for the option map.',
+  },
+  retain_metadata_in_forward_mode: {
+    type: 'bool',
+    default: 'false',
+    help: 'Keep metadata in entries.',
+    ignored: 'entries are [time, record], which every receiver reads',
+  },
+  fluentd_compat: {
+    type: 'bool',
+    default: 'false',
+    help: 'How metrics are packed.',
+    ignored: 'there are only logs',
+  },
+  'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
+  'net.io_timeout': {
+    type: 'time',
+    default: '60',
+    help: 'Longest time that the peer may take no bytes while there are some to send; 0: no limit. fluent-bit’s default is 0.',
+  },
+  'net.keepalive': { type: 'bool', default: 'true', help: 'Use a connection for more than one chunk.' },
+  'net.keepalive_idle_timeout': {
+    type: 'time',
+    default: '30',
+    help: 'Close a connection that was not used for this long; 0: never.',
+  },
+  'net.keepalive_max_recycle': {
+    type: 'int',
+    default: '2000',
+    min: 0,
+    help: 'Close a connection after this many chunks, so that a load balancer can move us; 0: never.',
+  },
+  'net.tcp_keepalive': { type: 'bool', default: 'false', help: 'Let the kernel probe idle connections.' },
+  'net.tcp_keepalive_time': {
+    type: 'int',
+    default: '-1',
+    help: 'Seconds of idleness before the first probe; -1: the system’s.',
+  },
+  'net.tcp_keepalive_interval': {
+    type: 'int',
+    default: '-1',
+    help: 'Seconds between probes.',
+    ignored: 'the system decides',
+  },
+  'net.tcp_keepalive_probes': {
+    type: 'int',
+    default: '-1',
+    help: 'Number of probes.',
+    ignored: 'the system decides',
+  },
+  'net.source_address': { type: 'string', help: 'Local address to connect from.' },
+  'net.max_worker_connections': {
+    type: 'int',
+    default: '0',
+    help: 'Most connections.',
+    ignored: 'there is one, with several chunks in flight',
+  },
+  'net.dns.mode': { type: 'string', help: 'UDP or TCP.', ignored: 'the system resolves names' },
+  'net.dns.resolver': { type: 'string', help: 'LEGACY or ASYNC.', ignored: 'the system resolves names' },
+  'net.dns.prefer_ipv4': { type: 'bool', default: 'false', help: 'Connect to IPv4 addresses only.' },
+  'net.dns.prefer_ipv6': { type: 'bool', default: 'false', help: 'Connect to IPv6 addresses only.' },
+})
+
+export type ForwardOptions = OptionsOf<typeof FORWARD_OPTIONS>

@@ -1,0 +1,160 @@
+import { skip, writeArrayHead, writeMapHead, writeStr } from '../core/msgpack.ts'
+
+/**
+ * The forward protocol, version 1, as fluentd and fluent-bit speak it:
+ * github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1
+ *
+ * ```
+ *   PackedForward            [tag, bin(entries), {"chunk": id, "size": n, "compressed": "gzip"|"zstd"}]
+ *   CompressedPackedForward  the same, with the entries compressed
+ *   entry                    [EventTime | uint, map]
+ *   ack                      {"ack": id}
+ * ```
+ */
+export interface FrameOptions {
+  /** Asks for an ack with this id. */
+  chunk: string | undefined
+  /** Number of entries. */
+  size: number | undefined
+  compressed: 'gzip' | 'zstd' | undefined
+  /** Further pairs, as configured. */
+  extra: readonly (readonly [string, string])[]
+}
+
+/** Bytes before the entries: array head 92|93, tag str, bin head. */
+export function frameHeadSize(tagBytes: number): number {
+  return 1 + (tagBytes < 32 ? 1 : tagBytes < 256 ? 2 : tagBytes < 65536 ? 3 : 5) + tagBytes + 5
+}
+
+/**
+ * Writes the head so that it ends at `end`, where the entries begin: always bin32, so that its size is known before.
+ * Returns where it begins.
+ */
+export function writeFrameHead(
+  buf: Buffer,
+  end: number,
+  tag: string,
+  bytes: number,
+  withOptions: boolean,
+): number {
+  const start = end - frameHeadSize(Buffer.byteLength(tag))
+  const at = writeStr(buf, writeArrayHead(buf, start, withOptions ? 3 : 2), tag)
+  buf[at] = 0xc6
+  buf.writeUInt32BE(bytes, at + 1)
+  return start
+}
+
+/** The option map in fluent-bit's order: chunk, size, compressed. Undefined when there is nothing to say. */
+export function encodeFrameOptions(options: FrameOptions): Buffer | undefined {
+  const pairs: [string, string | number][] = []
+  if (options.chunk !== undefined) pairs.push(['chunk', options.chunk])
+  if (options.size !== undefined) pairs.push(['size', options.size])
+  if (options.compressed !== undefined) pairs.push(['compressed', options.compressed])
+  for (const [key, value] of options.extra) pairs.push([key, value])
+  if (pairs.length === 0) return undefined
+  const size = pairs.reduce((n, [k, v]) => n + 10 + Buffer.byteLength(k) + Buffer.byteLength(String(v)), 5)
+  const out = Buffer.allocUnsafe(size)
+  let at = writeMapHead(out, 0, pairs.length)
+  for (const [key, value] of pairs) {
+    at = writeStr(out, at, key)
+    if (typeof value === 'string') at = writeStr(out, at, value)
+    else {
+      out[at] = 0xce
+      out.writeUInt32BE(value, at + 1)
+      at += 5
+    }
+  }
+  return out.subarray(0, at)
+}
+
+/** A response longer than this is not an ack: ids are 24 bytes with us, and opaque strings with others. */
+const MAX_RESPONSE_BYTES = 4096
+
+/**
+ * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete; it throws
+ * when what comes is not MessagePack, not a map with a string under "ack", or longer than MAX_RESPONSE_BYTES.
+ */
+export class AckReader {
+  #rest: Buffer = Buffer.alloc(0)
+
+  push(data: Buffer): string[] {
+    const all = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data])
+    const ids: string[] = []
+    let at = 0
+    while (at < all.length) {
+      const first = all[at] as number
+      if (!isMapHead(first)) throw new Error(`expected a map, got byte 0x${first.toString(16)}`)
+      const end = skip(all, at, all.length)
+      if (end < 0) break
+      ids.push(ackOf(all, at, end))
+      at = end
+    }
+    const rest = all.subarray(at)
+    if (rest.length > MAX_RESPONSE_BYTES)
+      throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
+    // A copy: the socket may reuse its buffer.
+    this.#rest = rest.length === 0 ? rest : Buffer.from(rest)
+    return ids
+  }
+}
+
+function isMapHead(byte: number): boolean {
+  return (byte >= 0x80 && byte <= 0x8f) || byte === 0xde || byte === 0xdf
+}
+
+function ackOf(buf: Buffer, start: number, end: number): string {
+  const first = buf[start] as number
+  let at = start + (first <= 0x8f ? 1 : first === 0xde ? 3 : 5)
+  while (at < end) {
+    const value = skip(buf, at, end)
+    const key = readStr(buf, at)
+    const next = skip(buf, value, end)
+    if (key === 'ack') {
+      const id = readStr(buf, value)
+      if (id !== undefined) return id
+    }
+    at = next
+  }
+  throw new Error('a response without "ack"')
+}
+
+/** The str or bin at `at` as text, undefined when it is neither. */
+function readStr(buf: Buffer, at: number): string | undefined {
+  const span = spanOf(buf, at)
+  return span === undefined ? undefined : buf.toString('utf8', span.start, span.end)
+}
+
+/** Where the bytes of a str or bin are; the value must be whole. */
+export function spanOf(buf: Buffer, at: number): { start: number; end: number } | undefined {
+  const t = buf[at] as number
+  if (t >= 0xa0 && t <= 0xbf) return { start: at + 1, end: at + 1 + (t & 31) }
+  if (t === 0xd9 || t === 0xc4) return { start: at + 2, end: at + 2 + (buf[at + 1] as number) }
+  if (t === 0xda || t === 0xc5) return { start: at + 3, end: at + 3 + buf.readUInt16BE(at + 1) }
+  if (t === 0xdb || t === 0xc6) return { start: at + 5, end: at + 5 + buf.readUInt32BE(at + 1) }
+  return undefined
+}
+
+/**
+ * Rewrites entries from EventTime to whole seconds, for receivers older than fluentd 0.14: `d7 00 <sec><nsec>` becomes
+ * `ce <sec>`. Returns the end in `out`, or -1 when the bytes are not entries.
+ */
+export function entriesWithIntegerTime(
+  src: Buffer,
+  start: number,
+  end: number,
+  out: Buffer,
+  at: number,
+): number {
+  let from = start
+  let to = at
+  while (from < end) {
+    const next = skip(src, from, end)
+    if (next < 0 || src[from] !== 0x92 || src[from + 1] !== 0xd7) return -1
+    out[to] = 0x92
+    out[to + 1] = 0xce
+    src.copy(out, to + 2, from + 3, from + 7)
+    to += 6 + src.copy(out, to + 6, from + 11, next)
+    from = next
+  }
+  return to
+}
