@@ -149,7 +149,7 @@ function readOptions(buf: Buffer, start: number, end: number, frame: Frame): voi
 
 function textAt(buf: Buffer, at: number): string {
   const span = spanOf(buf, at)
-  return span === undefined ? '' : buf.latin1Slice(span.start, span.end)
+  return span === undefined ? '' : buf.toString('latin1', span.start, span.end)
 }
 
 function entriesOf(buf: Buffer, frame: Frame): Buffer {
@@ -280,8 +280,7 @@ function missing(below: number): object {
 
 function parseArgs(argv: string[]): Record<string, string | undefined> {
   const out: Record<string, string> = {}
-  for (let i = 0; i + 1 < argv.length; i += 2)
-    out[(argv[i] as string).replace(/^--/, '')] = argv[i + 1] as string
+  for (let i = 0; i + 1 < argv.length; i += 2) out[(argv[i] as string).slice(2)] = argv[i + 1] as string
   return out
 }
 

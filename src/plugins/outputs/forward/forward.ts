@@ -32,8 +32,9 @@ export class Forward implements Output {
     const framed = makeFrame(chunk, this.#o, this.#ctx.buffers)
     const before = this.#written
     // Waiting for the turn must not be cut short by a failure before it: that call has reported it.
+    const failures = this.#failures
     const turn = before
-      .then(() => this.#ready(signal))
+      .then(() => this.#ready(signal, failures))
       .then(async (session) => ({ session, frame: await framed }))
     let sent: Promise<void> | undefined
     const written = turn.then(({ session, frame }) => {
