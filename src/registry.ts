@@ -6,28 +6,18 @@ type Load = () => Promise<{ spec: PluginSpec }>
 const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   input: {
     tail: () => import('./plugins/inputs/tail/index.ts'),
-    stdin: () => import('./plugins/inputs/stdin.ts'),
-    dummy: () => import('./plugins/inputs/dummy.ts'),
-    cpu: () => import('./plugins/inputs/cpu.ts'),
-    mem: () => import('./plugins/inputs/mem.ts'),
-    health: () => import('./plugins/inputs/health.ts'),
   },
   parser: {
     json: () => import('./plugins/parsers/json.ts'),
-    regex: () => import('./plugins/parsers/regex.ts'),
     logfmt: () => import('./plugins/parsers/logfmt.ts'),
     ltsv: () => import('./plugins/parsers/ltsv.ts'),
     cri: () => import('./plugins/parsers/cri.ts'),
     docker: () => import('./plugins/parsers/docker.ts'),
   },
   filter: {
-    grep: () => import('./plugins/filters/grep.ts'),
-    record_modifier: () => import('./plugins/filters/record-modifier.ts'),
   },
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
-    stdout: () => import('./plugins/outputs/stdout.ts'),
-    file: () => import('./plugins/outputs/file/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),
   },
 }
