@@ -66,7 +66,10 @@ export class JsonNumber {
   #integer(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const negative = src[start] === 0x2d
     if (this.#digits <= EXACT_DIGITS) return writeNumber(out, at, negative ? -this.#value : this.#value)
-    return writeBigInteger(src.toString('latin1', start, end), out, at)
+    const text = src.toString('latin1', start, end)
+    const written = writeBigInteger(text, out, at)
+    if (written >= 0) return written
+    return Number.isFinite(Number(text)) ? writeNumber(out, at, Number(text)) : -1
   }
 
   /** One multiplication or division of exact numbers is rounded once, so it is right; the rest is left to `Number`. */
@@ -79,13 +82,13 @@ export class JsonNumber {
   }
 }
 
-/** Decimal digits with or without a minus: exact as int64 or uint64, else the nearest float64, else -1. */
+/** Decimal digits with or without a minus, as int64 or uint64; -1 beyond 64 bits. */
 export function writeBigInteger(text: string, out: Buffer, at: number): number {
   const value = Number(text)
   if (Number.isSafeInteger(value)) return writeNumber(out, at, value)
-  if (!Number.isFinite(value)) return -1
-  const exact = BigInt(text)
-  if (exact > MAX_UINT64 || exact < MIN_INT64) return writeNumber(out, at, value)
+  // Longer ones are not worth a bigint.
+  const exact = text.length > 20 ? MAX_UINT64 + 1n : BigInt(text)
+  if (exact > MAX_UINT64 || exact < MIN_INT64) return -1
   out[at] = exact > 0n ? 0xcf : 0xd3
   if (exact > 0n) out.writeBigUInt64BE(exact, at + 1)
   else out.writeBigInt64BE(exact, at + 1)

@@ -35,6 +35,8 @@ export class JsonTranscoder {
   pairAt = -1
   valueAt = -1
   pairEnd = -1
+  /** Where its value begins in the source. */
+  valueFrom = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
   /** Of each open container: where its head is in the output, its items so far, and 1 when it is a map. */
@@ -147,6 +149,7 @@ export class JsonTranscoder {
     if (depth === 1 && this.pairAt < 0 && o - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
       this.valueAt = o
+      this.valueFrom = this.end
     }
     return o
   }

@@ -26,16 +26,22 @@ const ENDS_WITH_ZONE = /%[zZ]$/
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
   const steps = new StepReader(compileFormat(format), zone, settings)
-  if (!isRfc3339(format)) return steps
-  const quick = new Rfc3339(zone, ENDS_WITH_ZONE.test(format))
-  // strptime allows one digit where RFC 3339 wants two.
-  return {
-    parse: (src, start, end, out) => quick.parse(src, start, end, out) || steps.parse(src, start, end, out),
-  }
+  return RFC3339.test(format) ? new QuickReader(new Rfc3339(zone, ENDS_WITH_ZONE.test(format)), steps) : steps
 }
 
-export function isRfc3339(format: string): boolean {
-  return RFC3339.test(format)
+/** strptime allows what RFC 3339 does not: one digit where two are usual, names of zones. */
+export class QuickReader implements TimeReader {
+  readonly quick: Rfc3339
+  readonly #steps: TimeReader
+
+  constructor(quick: Rfc3339, steps: TimeReader) {
+    this.quick = quick
+    this.#steps = steps
+  }
+
+  parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
+    return this.quick.parse(src, start, end, out) || this.#steps.parse(src, start, end, out)
+  }
 }
 
 const UNSET = -1

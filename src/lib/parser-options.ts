@@ -1,0 +1,63 @@
+import { ShipperError } from '../core/error.ts'
+import { defineOptions, type OptionsOf } from '../core/option.ts'
+import type { ParserContext } from '../core/plugin.ts'
+import { compileTime, type TimeReader } from './strptime.ts'
+import { fixedZone, type LocalZone, namedZone, parseOffset, systemZone, UTC } from './time-zone.ts'
+
+/** Which field holds the time of a record and how it is written; all parsers but cri take them. */
+export const TIME_OPTIONS = defineOptions({
+  time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
+  time_format: {
+    type: 'string',
+    help: 'How the time is written, as of strptime(3); `%L` is the fraction of a second. Without it the record has the time at which it was read, and the field stays. Text behind the time is passed over. A format without a year means the current one, or the last one for a date more than a month ahead.',
+  },
+  time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
+  time_strict: {
+    type: 'bool',
+    default: 'true',
+    help: 'False: the zone may be missing although the format has one. A time that is not understood leaves the field where it is, and the record has the time at which it was read.',
+  },
+  time_offset: {
+    type: 'string',
+    help: 'Offset of times that name no zone, e.g. `+0900`. Default: UTC.',
+  },
+  time_zone: {
+    type: 'string',
+    help: 'Zone of times that name none, by its IANA name, e.g. `Europe/Berlin`. Wins over Time_Offset.',
+  },
+  time_system_timezone: {
+    type: 'bool',
+    default: 'false',
+    help: 'Times that name no zone are of the zone of this machine.',
+  },
+})
+
+export const TYPES_OPTION = defineOptions({
+  types: {
+    type: 'slist',
+    help: 'Fields that are not text: `name:integer`, `float`, `bool` or `hex`, separated by blanks. A value that is not of that form stays as it is. Integers are exact up to 64 bits.',
+  },
+})
+
+export type TimeOptions = OptionsOf<typeof TIME_OPTIONS>
+
+/** The reader of the record's time, or undefined when there is no Time_Format. */
+export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader | undefined {
+  const zone = zoneOf(options)
+  if (options.timeFormat === undefined) return undefined
+  return compileTime(options.timeFormat, {
+    zone,
+    strict: options.timeStrict,
+    nowMs: () => ctx.clock.nowMs(),
+  })
+}
+
+function zoneOf(options: TimeOptions): LocalZone {
+  if (options.timeZone !== undefined) return namedZone(options.timeZone)
+  if (options.timeSystemTimezone) return systemZone()
+  if (options.timeOffset === undefined) return UTC
+  const offset = parseOffset(options.timeOffset)
+  if (offset !== undefined) return fixedZone(offset)
+  const message = `"time_offset" must be an offset like +0900, not "${options.timeOffset}"`
+  throw new ShipperError('E_CONFIG_BAD_VALUE', message, { hint: 'write a sign, hours and minutes' })
+}
