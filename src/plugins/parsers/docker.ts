@@ -1,0 +1,25 @@
+import { defineOptions } from '../../core/option.ts'
+import { defineParser } from '../../core/plugin.ts'
+import { JsonParser } from '../../lib/json-parser.ts'
+import { TIME_OPTIONS } from '../../lib/parser-options.ts'
+
+const OPTIONS = defineOptions({
+  ...TIME_OPTIONS,
+  time_format: { ...TIME_OPTIONS.time_format, default: '%Y-%m-%dT%H:%M:%S.%L' },
+  time_keep: { ...TIME_OPTIONS.time_keep, default: 'true' },
+})
+
+export const spec = defineParser({
+  kind: 'parser',
+  name: 'docker',
+  summary: 'Reads the lines of Docker’s json-file driver.',
+  description: `The parser json with Docker's time as default. The \`\\n\` at the end of \`log\` stays. Any other JSON object
+is read too. A line whose first key is \`log\` and whose form is Docker's own is not searched for control characters
+that ought to be escaped.`,
+  options: OPTIONS,
+  example: `[PARSER]
+    Name   docker
+    Format docker
+`,
+  create: (options, ctx) => new JsonParser(options, ctx),
+})

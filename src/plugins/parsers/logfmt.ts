@@ -1,0 +1,174 @@
+import { TRUE } from '../../core/msgpack.ts'
+import { defineOptions } from '../../core/option.ts'
+import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { FieldWriter } from '../../lib/field-writer.ts'
+import { codePoint, writeCodePoint } from '../../lib/json-escapes.ts'
+import { closeMap } from '../../lib/map-head.ts'
+import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+
+const OPTIONS = defineOptions({
+  ...TIME_OPTIONS,
+  ...TYPES_OPTION,
+  logfmt_no_bare_keys: {
+    type: 'bool',
+    default: 'false',
+    help: 'A line with a key that has no `=` is not logfmt: it is kept as it is. Otherwise such a key is true.',
+  },
+})
+
+export const spec = defineParser({
+  kind: 'parser',
+  name: 'logfmt',
+  summary: 'Reads lines of key=value pairs.',
+  description: `Values with blanks stand in quotation marks, with \`\\"\`, \`\\\\\`, \`\\n\`, \`\\t\`, \`\\r\` and \`\\uXXXX\` as escapes; any other
+character behind a backslash is itself. \`key=\` is an empty text. Types are for values without quotation marks or
+escapes and with them alike. A line without a key is kept as it is.`,
+  options: OPTIONS,
+  example: `[PARSER]
+    Name        app
+    Format      logfmt
+    Time_Key    ts
+    Time_Format %Y-%m-%dT%H:%M:%S.%L%z
+    Types       took:float
+`,
+  create: (options, ctx) =>
+    new LogfmtParser(
+      new FieldWriter(
+        { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
+        options.types,
+      ),
+      !options.logfmtNoBareKeys,
+    ),
+})
+
+/** 1: may stand in a key or a bare value: above the blank, no `=` and no `"`. A bare value may have `=` too. */
+const WORD = new Uint8Array(256).fill(1, 0x21)
+WORD[0x3d] = WORD[0x22] = 0
+
+/**
+ * ```
+ *   line  = *( garbage / pair )      garbage = blank / "=" / '"'
+ *   pair  = word [ "=" [ bare / quoted ] ]
+ *   bare  = 1*( word byte / "=" )    quoted = '"' *( any but '"' and "\" / "\" any ) '"'
+ * ```
+ * A quotation mark that is never closed ends with the line.
+ */
+class LogfmtParser implements Parser {
+  readonly #fields: FieldWriter
+  readonly #bareKeys: boolean
+  #text = Buffer.alloc(0)
+  #escaped = false
+
+  constructor(fields: FieldWriter, bareKeys: boolean) {
+    this.#fields = fields
+    this.#bareKeys = bareKeys
+  }
+
+  /** `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
+  bound(length: number): number {
+    return Math.ceil(length * (this.#fields.typed ? 2.75 : 1.5)) + 24
+  }
+
+  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    const { sec, nsec } = out
+    const fields = this.#fields
+    fields.begin(out.at + 1)
+    if (!this.#walk(src, start, end, out) || fields.pairs === 0) {
+      out.sec = sec
+      out.nsec = nsec
+      return false
+    }
+    out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
+    return true
+  }
+
+  #walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    let p = start
+    while (p < end) {
+      if (WORD[src[p] as number] === 0) {
+        p++
+        continue
+      }
+      const key = p
+      p = this.#word(src, p, end)
+      if (p >= end || src[p] !== 0x3d) {
+        if (!this.#bareKeys) return false
+        this.#fields.key(src, key, p, out)
+        out.buf[this.#fields.at++] = TRUE
+      } else if (p + 1 < end && src[p + 1] === 0x22) {
+        p = this.#quoted(src, key, p, end, out)
+      } else {
+        const value = p + 1
+        p = value
+        while (p < end && (WORD[src[p] as number] === 1 || src[p] === 0x3d)) p++
+        this.#fields.pair(src, key, value - 1, value, p, out)
+      }
+    }
+    return true
+  }
+
+  #word(src: Buffer, start: number, end: number): number {
+    let p = start
+    while (p < end && WORD[src[p] as number] === 1) p++
+    return p
+  }
+
+  /** The pair whose `=` is at `equals` and whose value is in quotation marks: the offset behind it. */
+  #quoted(src: Buffer, key: number, equals: number, end: number, out: EntryWriter): number {
+    const from = equals + 2
+    const close = this.#closing(src, from, end)
+    if (!this.#escaped) this.#fields.pair(src, key, equals, from, close, out)
+    else this.#unescaped(src, key, equals, close, out)
+    return Math.min(close + 1, end)
+  }
+
+  /** The closing mark, or `end`. */
+  #closing(src: Buffer, from: number, end: number): number {
+    let p = from
+    this.#escaped = false
+    while (p < end && src[p] !== 0x22) {
+      if (src[p] === 0x5c) {
+        this.#escaped = true
+        p++
+      }
+      p++
+    }
+    return Math.min(p, end)
+  }
+
+  /** The key and the value without its escapes are put side by side in a buffer of our own: the rare case. */
+  #unescaped(src: Buffer, key: number, equals: number, close: number, out: EntryWriter): void {
+    const size = close - key
+    if (this.#text.length < size) this.#text = Buffer.allocUnsafeSlow(size * 2)
+    const text = this.#text
+    src.copy(text, 0, key, equals)
+    const value = equals - key
+    const length = resolveEscapes(src, equals + 2, close, text, value)
+    this.#fields.pair(text, 0, value, value, length, out)
+  }
+}
+
+const LETTERS: Record<number, number> = { 110: 0x0a, 116: 0x09, 114: 0x0d, 98: 0x08, 102: 0x0c }
+
+/** Never fails: a malformed `\u` is the letter itself. */
+function resolveEscapes(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+  let p = start
+  let o = at
+  while (p < end) {
+    const c = src[p++] as number
+    if (c !== 0x5c || p >= end) {
+      out[o++] = c
+      continue
+    }
+    const letter = src[p] as number
+    const code = letter === 0x75 ? codePoint(src, p - 1, end) : -1
+    if (code >= 0) {
+      o = writeCodePoint(out, o, code)
+      p += code > 0xffff ? 11 : 5
+    } else {
+      out[o++] = LETTERS[letter] ?? letter
+      p++
+    }
+  }
+  return o
+}

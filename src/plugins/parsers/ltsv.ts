@@ -1,0 +1,84 @@
+import { defineOptions } from '../../core/option.ts'
+import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { FieldWriter } from '../../lib/field-writer.ts'
+import { closeMap } from '../../lib/map-head.ts'
+import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+
+export const spec = defineParser({
+  kind: 'parser',
+  name: 'ltsv',
+  summary: 'Reads lines of labelled, tab-separated values.',
+  description: `A line is \`label:value\`, tab, \`label:value\` and so on; a label has letters, digits, \`_\`, \`.\` and \`-\`. The value
+is everything up to the next tab. A line with a field that has no label is kept as it is.`,
+  options: defineOptions({ ...TIME_OPTIONS, ...TYPES_OPTION }),
+  example: `[PARSER]
+    Name        access
+    Format      ltsv
+    Time_Key    time
+    Time_Format [%d/%b/%Y:%H:%M:%S %z]
+    Types       status:integer size:integer
+`,
+  create: (options, ctx) =>
+    new LtsvParser(
+      new FieldWriter(
+        { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
+        options.types,
+      ),
+    ),
+})
+
+/** 1: may stand in a label, [0-9A-Za-z_.-]. */
+const LABEL = new Uint8Array(256)
+for (const c of Buffer.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-')) LABEL[c] = 1
+const TAB = 9
+
+/**
+ * ```
+ *   record = field *( TAB field )          field = label ":" *any but TAB
+ * ```
+ * Empty fields (two tabs in a row, one at the end) are passed over.
+ */
+class LtsvParser implements Parser {
+  readonly #fields: FieldWriter
+
+  constructor(fields: FieldWriter) {
+    this.#fields = fields
+  }
+
+  /** `a:5` and a tab are four bytes; as float64 they are eleven. */
+  bound(length: number): number {
+    return Math.ceil(length * (this.#fields.typed ? 2.75 : 1.5)) + 24
+  }
+
+  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    const { sec, nsec } = out
+    const fields = this.#fields
+    fields.begin(out.at + 1)
+    if (!this.#walk(src, start, end, out) || fields.pairs === 0) {
+      out.sec = sec
+      out.nsec = nsec
+      return false
+    }
+    out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
+    return true
+  }
+
+  #walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    let p = start
+    while (p < end) {
+      if (src[p] === TAB) {
+        p++
+        continue
+      }
+      const label = p
+      while (p < end && LABEL[src[p] as number] === 1) p++
+      if (p === label || p >= end || src[p] !== 0x3a) return false
+      const value = p + 1
+      const tab = src.indexOf(TAB, value)
+      const stop = tab < 0 || tab > end ? end : tab
+      this.#fields.pair(src, label, p, value, stop, out)
+      p = stop
+    }
+    return true
+  }
+}
