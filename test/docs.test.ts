@@ -67,7 +67,7 @@ test.each(plugins)('the example of $kind $name runs as it is', async ({ kind, na
   const example = (await registry.find(kind, name))?.example ?? ''
   const sections = [...example.matchAll(HEADER)].map(([, section]) => section?.toUpperCase())
   expect(sections).toContain(kind.toUpperCase())
-  const input = sections.includes('INPUT') ? '' : '[INPUT]\n    Name dummy\n'
+  const input = sections.includes('INPUT') ? '' : '[INPUT]\n    Name tail\n    Path a.log\n'
   const output = sections.includes('OUTPUT') ? '' : '[OUTPUT]\n    Name null\n    Match *\n'
   const file = join(tmp(), 'example.conf')
   writeFileSync(file, `${example}\n${input}${output}`)
