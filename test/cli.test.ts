@@ -104,14 +104,14 @@ test('a dry run of a bad one says all of it, each with its place, with status 1'
   const { code, stderr } = await check(
     '[INPUT]\n    Name tail\n    Path a\n    Refresh_Intervall 5\n    DB.Sync x\n[OUTPUT]\n    Name nul\n',
     '-i',
-    'cpuu',
+    'taill',
   )
   expect(code).toBe(1)
   expect(stderr).toBe(
     'a.conf:4:5: [tail] unknown option "Refresh_Intervall" (did you mean refresh_interval?)\n' +
       'a.conf:5:13: [tail] "db.sync" must be one of normal, extra, full, off, not "x"\n' +
       'a.conf:7:10: unknown output "nul" (did you mean null?)\n' +
-      'command line: unknown input "cpuu" (did you mean cpu?)\n' +
+      'command line: unknown input "taill" (did you mean tail?)\n' +
       'shipper: 4 problems in the configuration: not started\n',
   )
 })
