@@ -69,11 +69,11 @@ export class ParserPlanner {
       this.plans.push({ spec, name, options, position: entry.position })
       return
     }
-    const near = didYouMean(
-      name,
-      this.plans.map((plan) => plan.name),
-    )
-    const hint = this.plans.length === 0 ? 'name a Parsers_File in [SERVICE], or use -R' : ''
+    const names = [...this.plans.map((plan) => plan.name), ...this.#registry.names('parser')]
+    const near = spec === undefined ? didYouMean(name, names) : ''
+    const format = `the format ${name} needs a [PARSER] section with its options`
+    const file = this.plans.length === 0 ? 'name a Parsers_File in [SERVICE], or use -R' : ''
+    const hint = spec === undefined ? file : format
     const message = `[${label}] there is no parser "${name}"${near}`
     this.#findings.problems.push(
       problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, near === '' ? hint : ''),

@@ -57,6 +57,9 @@ test('parsers that an input names must be there; a format that needs no options 
     `[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}`
   const { plan } = await load(text('plain'))
   expect(plan?.parsers.map((p) => [p.name, p.options])).toEqual([['plain', { timeKey: 'time' }]])
+  expect((await load(text('plan'))).said).toEqual([
+    'a.conf:4:12: [follow] there is no parser "plan" (did you mean plain?)',
+  ])
   expect((await load(text('regex'))).said).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
 })
 
