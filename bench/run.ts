@@ -20,6 +20,7 @@ const USAGE = `npm run bench -- [options]
   --runs 3             measured runs per workload
   --lines 2000000      lines of the one-file workloads
   --binary PATH        default: dist/shipper-linux-${ARCH}, built when it is missing; a .ts file runs under bun
+  --parsers FILE       [PARSER] sections; default: conf/parsers.conf
   --idle-seconds 60    --refused-seconds 20
   --peer               fluent-bit from the PATH beside it; --peer-parsers FILE: its [PARSER] sections
   --write              docs/BENCHMARKS.md and docs/benchmarks.json
@@ -31,6 +32,7 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
     lines: { type: 'string', default: '2000000' },
     binary: { type: 'string' },
+    parsers: { type: 'string', default: PARSERS },
     'idle-seconds': { type: 'string', default: '60' },
     'refused-seconds': { type: 'string', default: '20' },
     peer: { type: 'boolean', default: false },
@@ -124,7 +126,7 @@ if (values.help || unknown !== undefined) {
   process.exitCode = values.help ? 0 : 2
 } else {
   const peer = values.peer ? fluentBit(['fluent-bit'], values['peer-parsers']) : undefined
-  const results = await run(shipper(command()), peer)
+  const results = await run(shipper(command(), resolve(values.parsers)), peer)
   process.stdout.write(`${report(results)}\n`)
   if (results.drains.some((result) => result.problems.length > 0)) process.exitCode = 1
   if (values.write) {

@@ -114,8 +114,8 @@ export interface Agent {
   forward: string[]
 }
 
-export function shipper(command: string[]): Agent {
-  return { command, flush: FLUSH_S, parsers: PARSERS, tail: [], forward: [] }
+export function shipper(command: string[], parsers: string): Agent {
+  return { command, flush: FLUSH_S, parsers, tail: [], forward: [] }
 }
 
 /** fluent-bit as its best figures were taken: acks on as they are here, and the two settings that cost it most. */
