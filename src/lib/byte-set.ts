@@ -1,0 +1,87 @@
+/** A set of byte values: what one position of a regular expression can match. */
+export class ByteSet {
+  readonly #has = new Uint8Array(256)
+
+  /** `ranges`: pairs of first and last characters, as in `azAZ09`. */
+  static of(ranges: string): ByteSet {
+    const set = new ByteSet()
+    for (let i = 0; i + 1 < ranges.length; i += 2)
+      set.addRange(ranges.charCodeAt(i), ranges.charCodeAt(i + 1))
+    return set
+  }
+
+  static byte(byte: number): ByteSet {
+    return new ByteSet().addRange(byte, byte)
+  }
+
+  has(byte: number): boolean {
+    return this.#has[byte] === 1
+  }
+
+  addRange(first: number, last: number): this {
+    this.#has.fill(1, first, last + 1)
+    return this
+  }
+
+  addAll(other: ByteSet): this {
+    for (let i = 0; i < 256; i++) if (other.has(i)) this.#has[i] = 1
+    return this
+  }
+
+  intersection(other: ByteSet): ByteSet {
+    const set = new ByteSet()
+    for (let i = 0; i < 256; i++) if (this.has(i) && other.has(i)) set.addRange(i, i)
+    return set
+  }
+
+  complement(): ByteSet {
+    const set = new ByteSet()
+    for (let i = 0; i < 256; i++) if (!this.has(i)) set.addRange(i, i)
+    return set
+  }
+
+  /** With the other case of each ASCII letter in it. */
+  folded(): ByteSet {
+    const set = new ByteSet().addAll(this)
+    for (let lower = 0x61; lower <= 0x7a; lower++) {
+      if (this.has(lower) || this.has(lower - 32)) set.addRange(lower, lower).addRange(lower - 32, lower - 32)
+    }
+    return set
+  }
+
+  get size(): number {
+    return this.#has.reduce((n, bit) => n + bit, 0)
+  }
+
+  /** The only member, or -1. */
+  get only(): number {
+    return this.size === 1 ? this.#has.indexOf(1) : -1
+  }
+
+  /** A JavaScript expression for one character of a latin1 string. */
+  toRegExp(): string {
+    if (this.only >= 0) return escapeByte(this.only)
+    if (this.size === 256) return '[^]'
+    return this.has(255) ? `[^${this.complement().#ranges()}]` : `[${this.#ranges()}]`
+  }
+
+  #ranges(): string {
+    let text = ''
+    for (let i = 0; i < 256; i++) {
+      if (!this.has(i)) continue
+      const first = i
+      while (this.has(i + 1)) i++
+      text += escapeByte(first)
+      if (i > first) text += (i > first + 1 ? '-' : '') + escapeByte(i)
+    }
+    return text
+  }
+}
+
+const PLAIN = /[\w !"#%&',:;<=>@`~]/
+
+function escapeByte(byte: number): string {
+  const char = String.fromCharCode(byte)
+  if (PLAIN.test(char)) return char
+  return byte > 0x20 && byte < 0x7f ? `\\${char}` : `\\x${byte.toString(16).padStart(2, '0')}`
+}

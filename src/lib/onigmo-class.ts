@@ -1,0 +1,149 @@
+import { ByteSet } from './byte-set.ts'
+
+const DIGIT = ByteSet.of('09')
+const WORD = ByteSet.of('azAZ09__')
+const HEX = ByteSet.of('afAF09')
+/** Without A0, which is a part of other characters in UTF-8. */
+const SPACE = ByteSet.of('\t\r  ')
+
+/** `\d`, `\W` and so on; ASCII only. */
+export const CLASS_ESCAPES: Record<string, ByteSet> = {
+  d: DIGIT,
+  D: DIGIT.complement(),
+  w: WORD,
+  W: WORD.complement(),
+  s: SPACE,
+  S: SPACE.complement(),
+  h: HEX,
+  H: HEX.complement(),
+}
+
+/** `[:alpha:]` and so on; ASCII only. */
+const POSIX: Record<string, ByteSet> = {
+  alpha: ByteSet.of('azAZ'),
+  digit: DIGIT,
+  alnum: ByteSet.of('azAZ09'),
+  upper: ByteSet.of('AZ'),
+  lower: ByteSet.of('az'),
+  space: SPACE,
+  blank: ByteSet.of('  \t\t'),
+  punct: ByteSet.of('!/:@[`{~'),
+  cntrl: ByteSet.of('\x00\x1f\x7f\x7f'),
+  graph: ByteSet.of('!~'),
+  print: ByteSet.of(' ~'),
+  xdigit: HEX,
+  word: WORD,
+  ascii: ByteSet.of('\x00\x7f'),
+}
+
+/** Control characters by their letter. */
+export const CHARACTER_ESCAPES: Record<string, number> = {
+  t: 9,
+  n: 10,
+  v: 11,
+  f: 12,
+  r: 13,
+  a: 7,
+  e: 27,
+}
+
+export interface ClassResult {
+  set: ByteSet
+  /** Characters of several bytes that are in it too. */
+  wide: string[]
+  /** Behind the bracket. */
+  end: number
+}
+
+const POSIX_FORM = /^\[:(\^?)([a-z]+):\]/
+const HEX_FORM = /^\\x(?:([0-9a-fA-F]{1,2})|\{([0-9a-fA-F]{1,6})\})/
+const ALPHANUMERIC = /[a-zA-Z0-9]/
+const OCTAL_FORM = /^\\(0[0-7]{0,2}|[1-3][0-7]{2})/
+
+/** Reads the class whose opening bracket is at `start`. `refuse` throws. */
+export function readClass(text: string, start: number, refuse: (what: string) => never): ClassResult {
+  let p = start + 1
+  const negated = text[p] === '^'
+  if (negated) p++
+  let set = new ByteSet()
+  const wide: string[] = []
+  const first = p
+  for (;;) {
+    const rest = text.slice(p)
+    if (rest === '') return refuse('a class without its closing bracket')
+    if (rest[0] === ']' && p > first) break
+    if (rest.startsWith('&&')) {
+      const other = readClass(`[${text.slice(p + 2)}`, 0, refuse)
+      if (wide.length + other.wide.length > 0) refuse('&& with characters outside ASCII')
+      set = set.intersection(other.set)
+      p += other.end
+      return { set: negated ? set.complement() : set, wide, end: p + 1 }
+    }
+    const posix = POSIX_FORM.exec(rest)
+    if (posix !== null) {
+      const named = POSIX[posix[2] as string] ?? refuse(`the class [:${posix[2]}:]`)
+      set.addAll(posix[1] === '^' ? named.complement() : named)
+      p += posix[0].length
+    } else if (rest[0] === '[') {
+      const inner = readClass(text, p, refuse)
+      set.addAll(inner.set)
+      wide.push(...inner.wide)
+      p = inner.end
+    } else p = readItem(text, p, set, wide, refuse)
+  }
+  if (negated && wide.length > 0) refuse('a negated class with characters outside ASCII')
+  return { set: negated ? set.complement() : set, wide, end: p + 1 }
+}
+
+/** A character, an escape or a range. */
+function readItem(
+  text: string,
+  start: number,
+  set: ByteSet,
+  wide: string[],
+  refuse: (what: string) => never,
+): number {
+  const shorthand = text[start] === '\\' ? CLASS_ESCAPES[text[start + 1] ?? ''] : undefined
+  if (shorthand !== undefined) {
+    set.addAll(shorthand)
+    return start + 2
+  }
+  const first = readCharacter(text, start, true, refuse)
+  const isRange = text[first.end] === '-' && text[first.end + 1] !== ']' && first.end + 1 < text.length
+  const last = isRange ? readCharacter(text, first.end + 1, true, refuse) : first
+  const ascii = first.byte >= 0 && last.byte >= 0
+  if (isRange && (!ascii || last.byte < first.byte)) refuse(`the range ${text.slice(start, last.end)}`)
+  if (ascii) set.addRange(first.byte, last.byte)
+  else wide.push(first.char)
+  return last.end
+}
+
+/** One character, written as it is or by an escape: its byte, or -1 and the character when it takes several. */
+export function readCharacter(
+  text: string,
+  start: number,
+  inClass: boolean,
+  refuse: (what: string) => never,
+): { byte: number; char: string; end: number } {
+  const char = String.fromCodePoint(text.codePointAt(start) as number)
+  if (char !== '\\') return { byte: char < '\x80' ? char.charCodeAt(0) : -1, char, end: start + char.length }
+  const rest = text.slice(start, start + 12)
+  const hex = HEX_FORM.exec(rest)
+  if (hex !== null) {
+    const code = Number.parseInt((hex[1] ?? hex[2]) as string, 16)
+    const end = start + hex[0].length
+    // \xe9 is a byte, \x{e9} a character.
+    if (hex[1] !== undefined || code < 0x80) return { byte: code, char: '', end }
+    return { byte: -1, char: String.fromCodePoint(code), end }
+  }
+  const octal = OCTAL_FORM.exec(rest)
+  if (octal !== null)
+    return { byte: Number.parseInt(octal[1] as string, 8), char: '', end: start + octal[0].length }
+  const letter = rest[1] ?? refuse('a backslash at the end')
+  if (inClass && letter === 'b') return { byte: 8, char: '', end: start + 2 }
+  const control = CHARACTER_ESCAPES[letter]
+  if (control !== undefined) return { byte: control, char: '', end: start + 2 }
+  if (ALPHANUMERIC.test(letter)) refuse(`the escape \\${letter}`)
+  const plain = String.fromCodePoint(text.codePointAt(start + 1) as number)
+  return { byte: plain < '\x80' ? plain.charCodeAt(0) : -1, char: plain, end: start + 1 + plain.length }
+}

@@ -1,0 +1,19 @@
+import type { ByteSet } from './byte-set.ts'
+
+/** A regular expression as a tree; positions are bytes, not characters. */
+export type Node =
+  | { type: 'set'; set: ByteSet }
+  | { type: 'sequence'; items: Node[] }
+  | { type: 'choice'; items: Node[] }
+  | { type: 'group'; name: string | undefined; node: Node }
+  | { type: 'atomic'; node: Node }
+  | { type: 'look'; sign: '=' | '!' | '<=' | '<!'; node: Node }
+  | { type: 'repeat'; node: Node; min: number; max: number; mode: '' | '?' | '+' }
+  | { type: 'anchor'; at: '^' | '$' | 'A' | 'z' | 'Z' | 'b' | 'B' }
+  | { type: 'back'; to: string | number }
+
+export const EMPTY: Node = { type: 'sequence', items: [] }
+
+export function sequence(items: Node[]): Node {
+  return items.length === 1 ? (items[0] as Node) : { type: 'sequence', items }
+}
