@@ -9,13 +9,13 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   },
   parser: {
     json: () => import('./plugins/parsers/json.ts'),
+    regex: () => import('./plugins/parsers/regex.ts'),
     logfmt: () => import('./plugins/parsers/logfmt.ts'),
     ltsv: () => import('./plugins/parsers/ltsv.ts'),
     cri: () => import('./plugins/parsers/cri.ts'),
     docker: () => import('./plugins/parsers/docker.ts'),
   },
-  filter: {
-  },
+  filter: {},
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),

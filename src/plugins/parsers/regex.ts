@@ -1,0 +1,183 @@
+import { ShipperError } from '../../core/error.ts'
+import { encodeStr, writeStrHead } from '../../core/msgpack.ts'
+import { defineOptions } from '../../core/option.ts'
+import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { closeMap } from '../../lib/map-head.ts'
+import { type Translated, translateOnigmo } from '../../lib/onigmo.ts'
+import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+import type { TimeReader } from '../../lib/strptime.ts'
+import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/typed-value.ts'
+import { putWords, targetView, wordsOf } from '../../lib/views.ts'
+
+const OPTIONS = defineOptions({
+  ...TIME_OPTIONS,
+  ...TYPES_OPTION,
+  regex: {
+    type: 'string',
+    required: true,
+    help: 'The expression, in Onigmo’s syntax; its named groups become the fields. It may stand in `/.../` with the flags i, m, x and o.',
+  },
+  skip_empty_values: { type: 'bool', default: 'true', help: 'Leave out fields whose group is empty.' },
+  regex_max_length: {
+    type: 'size',
+    default: '64K',
+    min: 1,
+    help: 'A longer line is not matched but kept as it is: it bounds the time of an expression that backtracks.',
+  },
+})
+
+export const spec = defineParser({
+  kind: 'parser',
+  name: 'regex',
+  summary: 'Reads lines by a regular expression with named groups.',
+  description: `A line that the expression does not match, or of which it captures nothing, is kept as it is. Of groups with the same name the last one that took part
+counts.
+
+The expression works on bytes: \`.\` is one byte, and a character outside ASCII is matched as its UTF-8 bytes. \`\\w\`, \`\\d\`, \`\\s\`
+and classes such as \`[[:alpha:]]\` are ASCII. Supported are groups, alternatives, greedy, lazy and possessive repetition,
+atomic groups, lookahead and lookbehind, \`\\h\`, \`\\A\`, \`\\z\`, \`\\Z\`, \`\\R\`, \`\\k<name>\`, the flags \`(?imx)\` and \`&&\` in classes.
+Refused with an error are conditions, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and negated
+classes with characters outside ASCII.
+
+The engine backtracks. An expression in which two repetitions can share the same text, like \`(a+)+\` or \`.*.*.*x\`, can take
+a time that grows with a power of the line's length, or worse: no limit but Regex_Max_Length is set to that, and the agent
+does nothing else meanwhile. Prefer \`[^"]*\` before a quotation mark to \`.*\`.`,
+  options: OPTIONS,
+  example: `[PARSER]
+    Name        access
+    Format      regex
+    Regex       ^(?<host>[^ ]*) \\[(?<time>[^\\]]*)\\] (?<code>\\d+)
+    Time_Key    time
+    Time_Format %d/%b/%Y:%H:%M:%S %z
+    Types       code:integer
+`,
+  create(options, ctx) {
+    const fields = { types: parseTypes(options.types), timeKey: options.timeKey, timeKeep: options.timeKeep }
+    return new RegexParser(translateOnigmo(options.regex), {
+      ...fields,
+      time: timeReader(options, ctx),
+      skipEmpty: options.skipEmptyValues,
+      maxLength: options.regexMaxLength,
+    })
+  },
+})
+
+interface Settings {
+  types: { key: string; type: ValueType }[]
+  time: TimeReader | undefined
+  timeKey: string
+  timeKeep: boolean
+  skipEmpty: boolean
+  maxLength: number
+}
+
+/** One named group: its key as MessagePack, and what its text becomes. */
+interface Field {
+  group: number
+  /** A later group of the same name. */
+  later: number
+  key: Float64Array
+  keySize: number
+  type: ValueType
+  isTime: boolean
+}
+
+/** Methods of every Buffer that its types leave out: half the cost of `toString` and `write`. */
+interface Latin1 {
+  latin1Slice(start: number, end: number): string
+  latin1Write(text: string, at: number): number
+}
+
+/** Room behind the place of a typed value where its text is put first. */
+const ASIDE = 16
+
+/**
+ * The line becomes one string, a character a byte, and what the groups captured is written back the same way: bytes that
+ * are not ASCII come out as they went in.
+ */
+class RegexParser implements Parser {
+  readonly #regex: Translated
+  readonly #settings: Settings
+  readonly #fields: Field[]
+  readonly #fixed: number
+
+  constructor(regex: Translated, settings: Settings) {
+    this.#regex = regex
+    this.#settings = settings
+    this.#fields = fieldsOf(regex.names, settings)
+    if (this.#fields.length === 0) {
+      const hint = 'write (?<name>...) around what is to become a field'
+      throw new ShipperError('E_PARSER_REGEX', 'the regular expression has no named group', { hint })
+    }
+    this.#fixed = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, TYPED_MAX), 40)
+  }
+
+  bound(length: number): number {
+    return this.#fixed + length * this.#regex.overlap
+  }
+
+  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    if (end - start > this.#settings.maxLength) return false
+    const newline = src.indexOf(10, start)
+    const regex = newline < 0 || newline >= end ? this.#regex.line : this.#regex.lines
+    const match = regex.exec((src as Buffer & Latin1).latin1Slice(start, end))
+    if (match === null) return false
+    const { skipEmpty } = this.#settings
+    const { sec, nsec } = out
+    const view = targetView(out.buf)
+    const fields = this.#fields
+    let at = out.at + 1
+    let pairs = 0
+    for (let i = 0; i < fields.length; i++) {
+      const field = fields[i] as Field
+      const text = match[field.group] ?? ''
+      if (text.length === 0 && skipEmpty) continue
+      if (field.later > 0 && (text.length === 0 || match[field.later] !== undefined)) continue
+      putWords(view, at, field.key)
+      const next = this.#value(field, text, out, at + field.keySize)
+      if (next < 0) continue
+      at = next
+      pairs++
+    }
+    if (pairs === 0) {
+      out.sec = sec
+      out.nsec = nsec
+      return false
+    }
+    out.at = closeMap(out.buf, out.at, out.at + 1, at, pairs + out.extraPairs)
+    return true
+  }
+
+  /** The offset behind the value; -1 when it was the time, and is not kept. */
+  #value(field: Field, text: string, out: EntryWriter, at: number): number {
+    const buf = out.buf as Buffer & Latin1
+    const length = text.length
+    if (field.type !== 'string') {
+      buf.latin1Write(text, at + ASIDE)
+      return writeTyped(field.type, buf, at + ASIDE, at + ASIDE + length, buf, at)
+    }
+    const from = writeStrHead(buf, at, length)
+    if (length === 1) buf[from] = text.charCodeAt(0)
+    else buf.latin1Write(text, from)
+    if (!field.isTime) return from + length
+    const found = (this.#settings.time as TimeReader).parse(buf, from, from + length, out)
+    return found && !this.#settings.timeKeep ? -1 : from + length
+  }
+}
+
+function fieldsOf(names: readonly (string | undefined)[], settings: Settings): Field[] {
+  return names.flatMap((name, group) => {
+    if (name === undefined) return []
+    const key = encodeStr(name)
+    const isTime = settings.time !== undefined && name === settings.timeKey
+    const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
+    return {
+      group,
+      later: names.indexOf(name, group + 1),
+      key: wordsOf(key),
+      keySize: key.length,
+      type: isTime ? 'string' : type,
+      isTime,
+    }
+  })
+}

@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { ShipperError } from '../../../src/core/error.ts'
+import { spec } from '../../../src/plugins/parsers/regex.ts'
+import { parseLine, parserOf } from '../../support/parse-line.ts'
+
+const record = (regex: string, line: string | Uint8Array, options: Record<string, string> = {}): unknown =>
+  parseLine(parserOf(spec, { regex, ...options }), line)?.record
+
+describe('regex', () => {
+  test('named groups become fields, a line that does not match is refused', () => {
+    expect(record('^(?<a>\\w+) (?<b>\\d+)', 'x 12 more')).toEqual({ a: 'x', b: '12' })
+    expect(record('^(?<a>\\w+) (?<b>\\d+)$', 'x 12 more')).toBeUndefined()
+  })
+
+  test('values keep their bytes, UTF-8 or not', () => {
+    expect(record('^(?<a>[^ ]+) (?<b>.+)$', 'é漢😀 ü')).toEqual({ a: 'é漢😀', b: 'ü' })
+    const parser = parserOf(spec, { regex: '^(?<a>.*)$' })
+    const out = { buf: Buffer.alloc(200), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+    const bytes = Buffer.from(Array.from({ length: 100 }, (_, i) => 156 + i))
+    expect(parser.parse(bytes, 0, 100, out)).toBe(true)
+    expect(out.buf.subarray(out.at - 100, out.at).equals(bytes)).toBe(true)
+  })
+
+  test('a value that occurs earlier in the line is the right one', () => {
+    expect(record('^. (?<a>\\w) (?<b>\\w)', 'b a b')).toEqual({ a: 'a', b: 'b' })
+  })
+
+  test('empty fields are left out, or kept on request', () => {
+    const regex = '^(?<a>\\w*),(?<b>\\w*)(?<c>x)?$'
+    expect(record(regex, 'q,')).toEqual({ a: 'q' })
+    expect(record(regex, 'q,', { skip_empty_values: 'off' })).toEqual({ a: 'q', b: '', c: '' })
+    expect(record(regex, ',')).toBeUndefined()
+  })
+
+  test('of groups of one name the one that took part counts', () => {
+    const regex = '^(?:"(?<v>[^"]*)"|(?<v>\\w+)) (?<w>.)'
+    expect(record(regex, '"a b" c')).toEqual({ v: 'a b', w: 'c' })
+    expect(record(regex, 'ab c', { skip_empty_values: 'off' })).toEqual({ v: 'ab', w: 'c' })
+  })
+
+  test('time and types', () => {
+    const options = {
+      regex: '^\\[(?<time>[^\\]]*)\\] (?<code>\\S+) (?<took>\\S+) (?<up>\\S+)',
+      time_format: '%d/%b/%Y:%H:%M:%S %z',
+      types: 'code:integer took:float up:bool',
+    }
+    expect(parseLine(parserOf(spec, options), '[21/Nov/2026:07:00:00 +0100] 200 0.25 true')).toEqual({
+      record: { code: 200, took: 0.25, up: true },
+      time: '2026-11-21T06:00:00.000000000Z',
+    })
+    expect(
+      parseLine(parserOf(spec, { ...options, time_keep: 'on' }), '[soon] - 18446744073709551615 no'),
+    ).toEqual({
+      record: { time: 'soon', code: '-', took: 2 ** 64, up: 'no' },
+      time: undefined,
+    })
+  })
+
+  test('a line with nothing but its time is refused, with the time of reading', () => {
+    expect(
+      parseLine(parserOf(spec, { regex: '(?<time>\\d+)', time_format: '%s' }), '1795240800'),
+    ).toBeUndefined()
+  })
+
+  test('a line above the length is not matched', () => {
+    expect(record('(?<a>.+)', 'x'.repeat(101), { regex_max_length: '100' })).toBeUndefined()
+    expect(record('(?<a>.+)', 'x'.repeat(100), { regex_max_length: '100' })).toEqual({ a: 'x'.repeat(100) })
+  })
+
+  test('in a text of several lines the anchors are those of its lines', () => {
+    expect(record('^(?<a>b.*)$', 'a\nbc\nd')).toEqual({ a: 'bc' })
+  })
+
+  test('an expression without a named group, or a bad type, is a configuration error', () => {
+    expect(() => parserOf(spec, { regex: '^(a)$' })).toThrow(ShipperError)
+    expect(() => parserOf(spec, { regex: '(?<a>x)', types: 'a:date' })).toThrow(
+      '"types" cannot have "a:date"',
+    )
+    expect(() => parserOf(spec, { regex: '(?<a>x)', time_offset: 'x' })).toThrow('"time_offset"')
+  })
+})
+
+test('any fields come back, with any number of extra pairs', () => {
+  const value = fc
+    .string({ unit: 'binary', maxLength: 300 })
+    .map((text) => text.toWellFormed().replaceAll('|', ''))
+  fc.assert(
+    fc.property(fc.array(value, { minLength: 1, maxLength: 20 }), fc.nat(20), (values, extra) => {
+      const regex = `\\A${values.map((_, i) => `(?<k${i}>[^|]*)`).join('\\|')}\\z`
+      const parser = parserOf(spec, { regex, skip_empty_values: 'off' })
+      const expected = Object.fromEntries(values.map((text, i) => [`k${i}`, text]))
+      expect(parseLine(parser, values.join('|'), extra)?.record).toEqual(expected)
+    }),
+  )
+})
+
+test('nested and overlapping groups of long lines keep the bound, typed ones too', () => {
+  const regex = '(?=(?<l>.*))(?<a>(?<b>(?<c>.*)))$'
+  for (const types of ['', 'a:integer b:float c:hex l:bool']) {
+    const parser = parserOf(spec, types === '' ? { regex } : { regex, types })
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 400 }), (line) => void parseLine(parser, line)))
+  }
+})
