@@ -1,0 +1,353 @@
+import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Parser, ParserSpec } from '../../src/core/plugin.ts'
+import { registry } from '../../src/registry.ts'
+import { type Parsed, parseLine, parserOf } from '../support/parse-line.ts'
+
+const FILE = resolve(import.meta.dirname, '../../conf/parsers.conf')
+const ENTRY = /^ {4}(\w+) +(.*)$/
+const BLANKS = /\s+/
+const NOW = '2026-11-22T00:00:00Z'
+
+/** The sections of the file, with option names in lower case. */
+function sections(): Record<string, string>[] {
+  const [, ...texts] = readFileSync(FILE, 'utf8').split('[PARSER]\n')
+  return texts.map((text) => {
+    const lines = text.split('\n').map((line) => ENTRY.exec(line))
+    return Object.fromEntries(lines.flatMap((m) => (m === null ? [] : [[m[1]?.toLowerCase(), m[2]]])))
+  })
+}
+
+async function load(name: string): Promise<Parser> {
+  const { name: _, format = '', ...options } = sections().find((section) => section.name === name) ?? {}
+  const spec = (await registry.find('parser', format)) as ParserSpec
+  for (const option of Object.keys(options)) expect(Object.keys(spec.options)).toContain(option)
+  return parserOf(spec, options, NOW)
+}
+
+async function parse(name: string, line: string): Promise<Parsed | undefined> {
+  return parseLine(await load(name), line)
+}
+
+test('the file has the names that users know, each once', () => {
+  const names = sections().map((section) => section.name)
+  expect(names.toSorted()).toEqual(
+    `apache apache2 apache_error cri docker docker-daemon envoy istio-envoy-proxy json k8s-nginx-ingress
+     kmsg-netfilter-log kube-custom logfmt ltsv mongodb nginx syslog-rfc3164 syslog-rfc3164-local syslog-rfc5424`.split(
+      /\s+/,
+    ),
+  )
+})
+
+const NOON = '2026-11-21T06:00:01.000000000Z'
+const COMBINED = '"https://example.com/start" "Mozilla/5.0 (X11; Linux x86_64)"'
+
+describe('containers', () => {
+  const time = '2026-11-21T06:00:01.123456789Z'
+
+  test('docker and cri', async () => {
+    const line = `{"log":"ready\\n","stream":"stdout","time":"${time}"}`
+    expect(await parse('docker', line)).toEqual({ record: { log: 'ready\n', stream: 'stdout', time }, time })
+    expect(await parse('cri', `${time} stderr F ready`)).toEqual({
+      record: { time, stream: 'stderr', logtag: 'F', message: 'ready' },
+      time,
+    })
+  })
+
+  test('docker-daemon, with and without quotation marks', async () => {
+    expect(
+      await parse('docker-daemon', `time="${time}" level=info msg="Loading \\"x\\": done." module=grpc`),
+    ).toEqual({
+      record: { time, level: 'info', msg: 'Loading \\"x\\": done.' },
+      time,
+    })
+    const line = 'time="2026-11-21T07:00:01+01:00" level=warning msg=stopping'
+    expect(await parse('docker-daemon', line)).toEqual({
+      record: { time: '2026-11-21T07:00:01+01:00', level: 'warning', msg: 'stopping' },
+      time: NOON,
+    })
+  })
+
+  test('kube-custom, with and without a word before the pod', async () => {
+    const id = 'ab12'.repeat(16)
+    const record = {
+      pod_name: 'web-5f.x-1',
+      namespace_name: 'shop',
+      container_name: 'nginx-a',
+      docker_id: id,
+    }
+    const file = `web-5f.x-1_shop_nginx-a-${id}.log`
+    expect((await parse('kube-custom', `kube.${file}`))?.record).toEqual({ tag: 'kube', ...record })
+    expect((await parse('kube-custom', `web-1_shop_nginx-${id}.log`))?.record.pod_name).toBe('web-1')
+  })
+})
+
+describe('web servers', () => {
+  const first = '[21/Nov/2026:07:00:01 +0100] "GET /a?b=c HTTP/1.1" 200 5316'
+  const fields = { method: 'GET', path: '/a?b=c', code: '200', size: '5316' }
+  const agent = { referer: 'https://example.com/start', agent: 'Mozilla/5.0 (X11; Linux x86_64)' }
+
+  test('apache in the common and the combined format', async () => {
+    for (const name of ['apache', 'apache2']) {
+      expect(await parse(name, `10.0.0.1 - frank ${first}`)).toEqual({
+        record: { host: '10.0.0.1', user: 'frank', ...fields },
+        time: NOON,
+      })
+      expect((await parse(name, `10.0.0.1 - - ${first} ${COMBINED}`))?.record).toEqual({
+        host: '10.0.0.1',
+        user: '-',
+        ...fields,
+        ...agent,
+      })
+    }
+    expect((await parse('apache', `::1 - - ${first} ${COMBINED} 1234`))?.record.host).toBe('::1')
+    expect(await parse('apache2', `::1 - - ${first} ${COMBINED} 1234`)).toBeUndefined()
+  })
+
+  test('apache with requests that are none, and with escaped quotation marks', async () => {
+    const timeout = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "-" 408 - "-" "-"'
+    expect((await parse('apache2', timeout))?.record).toMatchObject({ method: '-', code: '408', size: '-' })
+    const quoted = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "GET /\\"x HTTP/1.0" 404 196 "-" "a \\"b\\" c"'
+    expect((await parse('apache2', quoted))?.record).toMatchObject({ path: '/\\"x', agent: 'a \\"b\\" c' })
+  })
+
+  test('apache_error of 2.2 and 2.4', async () => {
+    const modern =
+      '[Sat Nov 21 06:00:01.123456 2026] [core:error] [pid 35708:tid 140233] [client 72.15.99.187:35236] AH00126: Invalid URI in request'
+    expect(await parse('apache_error', modern)).toEqual({
+      record: {
+        time: 'Sat Nov 21 06:00:01.123456 2026',
+        level: 'core:error',
+        pid: '35708:tid 140233',
+        client: '72.15.99.187:35236',
+        message: 'AH00126: Invalid URI in request',
+      },
+      time: undefined,
+    })
+    const old = '[Sat Nov 21 06:00:01 2026] [error] [client 10.0.0.1] File does not exist: /var/www/x'
+    expect((await parse('apache_error', old))?.record).toMatchObject({ level: 'error', client: '10.0.0.1' })
+    expect(
+      (await parse('apache_error', '[Sat Nov 21 06:00:01 2026] [notice] caught SIGTERM'))?.record.message,
+    ).toBe('caught SIGTERM')
+  })
+
+  test('nginx, its garbage requests and longer formats', async () => {
+    const record = { remote: '10.0.0.1', host: '-', user: '-', ...fields, ...agent }
+    expect(await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED}`)).toEqual({ record, time: NOON })
+    expect((await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED} "10.1.1.1" 0.005`))?.record).toEqual(
+      record,
+    )
+    const tls = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "\\x16\\x03\\x01\\x00" 400 157 "-" "-"'
+    expect((await parse('nginx', tls))?.record.method).toBe('\\x16\\x03\\x01\\x00')
+    const empty = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "" 400 0 "-" "-"'
+    expect((await parse('nginx', empty))?.record).toMatchObject({ code: '400', size: '0' })
+    expect(await parse('nginx', '2026/11/21 06:00:01 [error] 7#7: *1 open() failed')).toBeUndefined()
+  })
+
+  test('k8s-nginx-ingress, with one upstream and with several', async () => {
+    const head = `10.0.0.1 - - ${first} ${COMBINED} 481 0.005 [shop-web-80] []`
+    expect((await parse('k8s-nginx-ingress', `${head} 10.1.1.1:8080 12 0.004 200 9f8e7d`))?.record).toEqual({
+      remote: '10.0.0.1',
+      host: '-',
+      user: '-',
+      ...fields,
+      ...agent,
+      request_length: '481',
+      request_time: '0.005',
+      proxy_upstream_name: 'shop-web-80',
+      upstream_addr: '10.1.1.1:8080',
+      upstream_response_length: '12',
+      upstream_response_time: '0.004',
+      upstream_status: '200',
+      reg_id: '9f8e7d',
+    })
+    const several = `${head} 10.1.1.1:80, 10.1.1.2:80 0, 12 5.000, 0.004 504, 200 9f8e7d`
+    expect((await parse('k8s-nginx-ingress', several))?.record).toMatchObject({
+      upstream_addr: '10.1.1.1:80, 10.1.1.2:80',
+      upstream_status: '504, 200',
+      reg_id: '9f8e7d',
+    })
+  })
+})
+
+describe('proxies', () => {
+  test('envoy', async () => {
+    const line =
+      '[2026-11-21T06:00:01.000Z] "POST /api/v1/locations HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "nsq2http" "cc21d9b0-cf5c" "locations" "tcp://10.0.2.1:80"'
+    expect(await parse('envoy', line)).toEqual({
+      record: {
+        start_time: '2026-11-21T06:00:01.000Z',
+        method: 'POST',
+        path: '/api/v1/locations',
+        protocol: 'HTTP/2',
+        code: '204',
+        response_flags: '-',
+        bytes_received: '154',
+        bytes_sent: '0',
+        duration: '226',
+        x_envoy_upstream_service_time: '100',
+        x_forwarded_for: '10.0.35.28',
+        user_agent: 'nsq2http',
+        request_id: 'cc21d9b0-cf5c',
+        authority: 'locations',
+        upstream_host: 'tcp://10.0.2.1:80',
+      },
+      time: NOON,
+    })
+  })
+
+  test('istio, with a reason in quotation marks that has blanks or not', async () => {
+    const line = (reason: string): string =>
+      `[2026-11-21T06:00:01.000Z] "GET /status/418 HTTP/1.1" 418 - via_upstream - ${reason} 0 135 4 3 "-" "curl/8.5" "84961386" "httpbin:8000" "10.44.1.27:80" outbound|8000||httpbin.default.svc.cluster.local 10.44.1.23:37652 10.0.45.184:8000 10.44.1.23:46520 - default`
+    for (const reason of ['"-"', '"TLS error: Secret is not supplied by SDS"', '-']) {
+      const parsed = await parse('istio-envoy-proxy', line(reason))
+      expect(parsed?.time).toBe(NOON)
+      expect(parsed?.record).toMatchObject({
+        response_code: '418',
+        response_code_details: 'via_upstream',
+        upstream_transport_failure_reason: reason.replaceAll('"', ''),
+        bytes_received: '0',
+        authority: 'httpbin:8000',
+        upstream_cluster: 'outbound|8000||httpbin.default.svc.cluster.local',
+        downstream_remote_address: '10.44.1.23:46520',
+        requested_server_name: '-',
+        route_name: 'default',
+      })
+    }
+  })
+})
+
+describe('system', () => {
+  test('syslog-rfc5424, with structured data that has brackets, and with nothing', async () => {
+    const data = '[exampleSDID@32473 iut="3" eventSource="Appl\\"]\\]"][other@1 a="b"]'
+    const line = `<165>1 2026-11-21T06:00:01.003Z mymachine.example.com evntslog - ID47 ${data} An application event`
+    expect(await parse('syslog-rfc5424', line)).toEqual({
+      record: {
+        pri: '165',
+        time: '2026-11-21T06:00:01.003Z',
+        host: 'mymachine.example.com',
+        ident: 'evntslog',
+        pid: '-',
+        msgid: 'ID47',
+        extradata: data,
+        message: 'An application event',
+      },
+      time: '2026-11-21T06:00:01.003000000Z',
+    })
+    expect((await parse('syslog-rfc5424', '<34>1 2026-11-21T07:00:01+01:00 h su 77 - -'))?.record).toEqual({
+      pri: '34',
+      time: '2026-11-21T07:00:01+01:00',
+      host: 'h',
+      ident: 'su',
+      pid: '77',
+      msgid: '-',
+      extradata: '-',
+    })
+  })
+
+  test('syslog-rfc3164, with a host and without', async () => {
+    expect(
+      await parse('syslog-rfc3164', "<34>Nov  1 22:14:15 mymachine su[230]: 'su root' failed: for lonvick"),
+    ).toEqual({
+      record: {
+        pri: '34',
+        time: 'Nov  1 22:14:15',
+        host: 'mymachine',
+        ident: 'su',
+        pid: '230',
+        message: "'su root' failed: for lonvick",
+      },
+      time: '2026-11-01T22:14:15.000000000Z',
+    })
+    expect(
+      await parse('syslog-rfc3164-local', '<13>Dec 31 06:00:01 postfix/smtpd: connect from unknown'),
+    ).toEqual({
+      record: { pri: '13', time: 'Dec 31 06:00:01', ident: 'postfix/smtpd', message: 'connect from unknown' },
+      time: '2025-12-31T06:00:01.000000000Z',
+    })
+  })
+
+  test('kmsg-netfilter-log, TCP and UDP', async () => {
+    const head = '<4>1 2026-11-21T06:00:01.000000+00:00 fw kernel - - - [ 1234.567890] DROP: IN=eth0 OUT= '
+    const mac = 'MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 '
+    const ip = 'SRC=10.0.0.9 DST=10.0.0.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=1234 '
+    const tcp = await parse(
+      'kmsg-netfilter-log',
+      `${head}${mac}${ip}DF PROTO=TCP SPT=51234 DPT=22 WINDOW=64240 RES=0x00 ACK SYN URGP=0 `,
+    )
+    expect(tcp).toEqual({
+      record: {
+        pri: '4',
+        host: 'fw',
+        logprefix: 'DROP:',
+        in: 'eth0',
+        macsrc: '52:54:00:12:34:56',
+        macdst: '52:54:00:65:43:21',
+        ethtype: '08:00',
+        saddr: '10.0.0.9',
+        daddr: '10.0.0.1',
+        len: '60',
+        tos: '0x00',
+        prec: '0x00',
+        ttl: '64',
+        id: '1234',
+        proto: 'TCP',
+        sport: '51234',
+        dport: '22',
+        window: '64240',
+        res: '0x00',
+        flag: 'ACK SYN',
+        urgp: '0',
+      },
+      time: NOON,
+    })
+    const udp = await parse('kmsg-netfilter-log', `${head}${mac}${ip}PROTO=UDP SPT=53 DPT=5353 LEN=40 `)
+    expect(udp?.record).toMatchObject({ proto: 'UDP', sport: '53', dport: '5353', protolen: '40' })
+    const icmp = await parse('kmsg-netfilter-log', `${head}${ip}PROTO=ICMP TYPE=8 CODE=0 ID=7 SEQ=1 `)
+    expect(icmp?.record).toMatchObject({ proto: 'ICMP', saddr: '10.0.0.9' })
+  })
+
+  test('mongodb, with and without a duration', async () => {
+    const line =
+      '2026-11-21T06:00:01.000+0000 I  COMMAND  [conn12] command shop.items find keysExamined:0 protocol:op_msg 103ms'
+    expect(await parse('mongodb', line)).toEqual({
+      record: {
+        time: '2026-11-21T06:00:01.000+0000',
+        severity: 'I',
+        component: 'COMMAND',
+        context: 'conn12',
+        message: 'command shop.items find keysExamined:0 protocol:op_msg',
+        ms: '103',
+      },
+      time: NOON,
+    })
+    const plain =
+      '2026-11-21T06:00:01.000+0100 W  NETWORK  [initandlisten] waiting for connections on port 27017'
+    expect((await parse('mongodb', plain))?.record.message).toBe('waiting for connections on port 27017')
+  })
+})
+
+test('hostile lines of any of the expressions are done within a moment', async () => {
+  const parts = ['a', ' ', '"', '\\', '[', '1', '.', ', a', '" "', '\\"', '["', 'ab: ', 'a=1 ', '-a', '=""']
+  const heads = [
+    '',
+    '<1>1 a b c d e ',
+    '<1>Nov 21 06:00:00 ',
+    '1 2 3 [a] "',
+    '[a] "',
+    '1 2 3 [a] "G /a',
+    'time="',
+  ]
+  for (const { name = '', format } of sections()) {
+    if (format !== 'regex') continue
+    const parser = await load(name)
+    for (const head of heads) {
+      for (const part of parts) {
+        const started = performance.now()
+        parseLine(parser, `${head}${part.repeat(4000)}\x00`)
+        expect(performance.now() - started).toBeLessThan(400)
+      }
+    }
+  }
+})
