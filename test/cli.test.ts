@@ -150,3 +150,15 @@ test('a dry run reads -c and -R from where it is typed, and goes to -w for the r
   const { code, stderr } = await shipper(args, { cwd })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })
+
+test('a run of what the flags say ends with status 0, and says the warnings of the plan', async () => {
+  const cwd = tmp()
+  writeFileSync(join(cwd, 'a.log'), 'one\ntwo\n')
+  const input = ['-i', 'tail', '-p', 'path=a.log', '-p', 'read_from_head=on', '-p', 'exit_on_eof=on']
+  const { code, stderr } = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2'], {
+    cwd,
+  })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('one thread does it all') })
+  const quiet = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2', '-q'], { cwd })
+  expect(quiet).toMatchObject({ code: 0, stderr: '' })
+})
