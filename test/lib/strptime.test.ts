@@ -121,8 +121,25 @@ describe('what is remembered of a line', () => {
     expect(take('123.75 Z')).toBe(123.75)
     expect(take('1234.5 Z')).toBe(1234.5)
     expect(take('123 Z')).toBe(123)
+    expect(take('123')).toBe(-1)
+    const seconds = compileTime('%s')
+    for (const text of ['12', '12', '123', '12', '12x', '1']) {
+      const out = { ...UNSET }
+      seconds.parse(Buffer.from(text), 0, text.length, out)
+      expect(out.sec).toBe(Number.parseInt(text, 10))
+    }
     expect(take('123x')).toBe(-1)
     expect(take('123.5 Z')).toBe(123.5)
+  })
+
+  test('a year behind the fraction is that of its own line', () => {
+    const reader = compileTime('%a %b %d %H:%M:%S.%L %Y')
+    for (const year of [2026, 2026, 2025]) {
+      const out = { ...UNSET }
+      const src = Buffer.from(`Sat Nov 21 06:00:01.25 ${year}`)
+      expect(reader.parse(src, 0, src.length, out)).toBe(true)
+      expect(out).toEqual({ sec: Date.UTC(year, 10, 21, 6, 0, 1) / 1000, nsec: 250_000_000 })
+    }
   })
 
   test('a second on the same zone text keeps its zone, another one changes it', () => {
