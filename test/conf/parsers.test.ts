@@ -35,7 +35,7 @@ test('the file has the names that users know, each once', () => {
   expect(names.toSorted()).toEqual(
     `apache apache2 apache_error cri docker docker-daemon envoy istio-envoy-proxy json k8s-nginx-ingress
      kmsg-netfilter-log kube-custom logfmt ltsv mongodb nginx syslog-rfc3164 syslog-rfc3164-local syslog-rfc5424`.split(
-      /\s+/,
+      BLANKS,
     ),
   )
 })
