@@ -122,14 +122,14 @@ interface Frame {
 function frameAt(buf: Buffer, at: number): Frame | number {
   const items = (buf[at] as number) & 15
   const payloadAt = skip(buf, at + 1, buf.length)
-  if (payloadAt < 0 || payloadAt + 5 > buf.length) return 512
+  if (payloadAt < 0 || payloadAt + 5 > buf.length) return 1
   const payload = spanOf(buf, payloadAt)
   if (payload === undefined) throw new Error('only PackedForward is read here')
-  if (payload.end > buf.length) return payload.end - at + 64
+  if (payload.end > buf.length) return payload.end - at
   const frame: Frame = { end: payload.end, payload, id: undefined, size: -1, compressed: undefined }
   if (items < 3) return frame
   const end = skip(buf, payload.end, buf.length)
-  if (end < 0) return payload.end - at + 128
+  if (end < 0) return payload.end - at + 1
   readOptions(buf, payload.end, end, frame)
   frame.end = end
   return frame
