@@ -12,21 +12,27 @@ export function peerName(o: ForwardOptions): string {
  * A connected socket. The name is resolved anew each time, so a peer that moved is found. Rejects, always retryable,
  * with E_PEER_UNREACHABLE or, after Net.connect_timeout, E_PEER_TIMEOUT.
  */
-export function connectPeer(o: ForwardOptions, clock: Clock): Promise<Socket> {
+export function connectPeer(o: ForwardOptions, clock: Clock, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(target(o))
     const timer = clock.after(o.netConnectTimeout, () =>
       fail('E_PEER_TIMEOUT', `no answer in ${o.netConnectTimeout} ms`),
     )
-    function fail(code: 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE', why: string, cause?: unknown): void {
+    const abort = () => fail('E_PEER_UNREACHABLE', 'stopped while connecting')
+    signal.addEventListener('abort', abort, { once: true })
+    function done(): void {
       clock.cancel(timer)
+      signal.removeEventListener('abort', abort)
+    }
+    function fail(code: 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE', why: string, cause?: unknown): void {
+      done()
       socket.destroy()
       const message = `cannot connect to ${peerName(o)}: ${why}`
       reject(new ShipperError(code, message, { retryable: true, scope: 'peer', cause }))
     }
     socket.once('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
     socket.once('connect', () => {
-      clock.cancel(timer)
+      done()
       socket.removeAllListeners('error')
       socket.setNoDelay(true)
       if (o.netTcpKeepalive) socket.setKeepAlive(true, Math.max(0, o.netTcpKeepaliveTime) * 1000)

@@ -2,13 +2,13 @@ import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
 import { connectPeer, peerName } from './connect.ts'
-import { makeFrame } from './frame.ts'
+import { type Frame, makeFrame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
 import { Session } from './session.ts'
 
 /**
  * Sends chunks over one connection, several in flight. Frames go out in the order of the calls, whatever compressing
- * them takes: each call waits for the write of the one before it.
+ * them takes: a call that cannot send at once waits for the one before it.
  */
 export class Forward implements Output {
   readonly #o: ForwardOptions
@@ -17,51 +17,62 @@ export class Forward implements Output {
   /** Connections that were replaced and still wait for acks. */
   readonly #old = new Set<Session>()
   #connecting: Promise<Session> | undefined
-  /** Settles when the latest frame is written, or failed to be. */
-  #written: Promise<unknown> = Promise.resolve()
+  /** Calls that wait for their turn, and the promise that ends with the last of them. */
+  #waiting = 0
+  #turn: Promise<unknown> = Promise.resolve()
   /** Grows with each failure. A call that was made before one must not be sent after it: it would overtake. */
   #failures = 0
-  #closed = false
+  #signal: AbortSignal | undefined
+  readonly #stop = new AbortController()
 
   constructor(options: ForwardOptions, ctx: OutputContext) {
     this.#o = options
     this.#ctx = ctx
   }
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    const framed = makeFrame(chunk, this.#o, this.#ctx.buffers)
-    const before = this.#written
-    // Waiting for the turn must not be cut short by a failure before it: that call has reported it.
-    const failures = this.#failures
-    const turn = before
-      .then(() => this.#ready(signal, failures))
-      .then(async (session) => ({ session, frame: await framed }))
-    let sent: Promise<void> | undefined
-    const written = turn.then(({ session, frame }) => {
-      sent = session.send(chunk.id, frame)
-      sent.catch(() => {})
-    })
-    this.#written = written.catch(() => {})
-    const release = framed.then((f) => f.release)
-    try {
-      await written
-      await this.#orAborted(sent as Promise<void>, signal)
-    } finally {
-      ;(await release.catch(() => () => {}))()
-    }
+  flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+    this.#listen(signal)
+    if (this.#stop.signal.aborted) return Promise.reject(stopping())
+    const session = this.#session
+    const frame = makeFrame(chunk, this.#o, this.#ctx.buffers)
+    // The way of nearly all chunks: no promise but the one of the ack.
+    const now = this.#waiting === 0 && session?.open && !session.worn
+    if (now && !(frame instanceof Promise)) return session.send(chunk.id, frame)
+    return this.#sendInTurn(chunk.id, Promise.resolve(frame))
   }
 
   async close(): Promise<void> {
-    this.#closed = true
-    for (const session of [...this.#old, ...(this.#session === undefined ? [] : [this.#session])]) {
+    this.#stop.abort()
+    for (const session of this.#sessions()) {
       if (session.idle) session.end()
       else session.fail('E_PEER_CLOSED', 'the agent is stopping')
     }
   }
 
+  async #sendInTurn(id: string, framed: Promise<Frame>): Promise<void> {
+    const failures = this.#failures
+    this.#waiting++
+    // A failure before it has been reported by its own call; here it only ends the wait.
+    const sent = this.#turn.then(async () => {
+      const frame = await framed
+      try {
+        const session = await this.#ready(failures)
+        // Not awaited here: the next frame may follow this one before its ack.
+        return { ack: session.send(id, frame) }
+      } catch (error) {
+        frame.release()
+        throw error
+      } finally {
+        this.#waiting--
+      }
+    })
+    this.#turn = sent.catch(() => {})
+    await (await sent).ack
+  }
+
   /** The session for the next frame: the one there is, or a new one; concurrent calls share one attempt. */
-  async #ready(signal: AbortSignal, failures: number): Promise<Session> {
-    if (signal.aborted || this.#closed) throw aborted()
+  async #ready(failures: number): Promise<Session> {
+    if (this.#stop.signal.aborted) throw stopping()
     if (failures !== this.#failures) throw overtaken()
     const current = this.#session
     if (current?.open && !current.worn) return current
@@ -72,11 +83,11 @@ export class Forward implements Output {
     this.#connecting ??= this.#connect().finally(() => {
       this.#connecting = undefined
     })
-    return this.#orAborted(this.#connecting, signal)
+    return this.#connecting
   }
 
   async #connect(): Promise<Session> {
-    const socket = await connectPeer(this.#o, this.#ctx.clock).catch((error: unknown) => {
+    const socket = await connectPeer(this.#o, this.#ctx.clock, this.#stop.signal).catch((error: unknown) => {
       this.#failures++
       throw error
     })
@@ -88,26 +99,23 @@ export class Forward implements Output {
       if (this.#session === session) this.#session = undefined
     })
     this.#session = session
-    if (this.#closed) session.end()
     return session
   }
 
-  /** The promise, or a rejection as soon as the signal is aborted; the session is then closed, for a frame may be cut. */
-  #orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const abort = () => {
-        this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
-        for (const session of this.#old) session.fail('E_PEER_CLOSED', 'the agent is stopping')
-        reject(aborted())
-      }
-      if (signal.aborted) {
-        work.catch(() => {})
-        abort()
-        return
-      }
-      signal.addEventListener('abort', abort)
-      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-    })
+  /** An abort ends every connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
+  #listen(signal: AbortSignal): void {
+    if (signal === this.#signal) return
+    this.#signal = signal
+    const abort = () => {
+      this.#stop.abort()
+      for (const session of this.#sessions()) session.fail('E_PEER_CLOSED', 'the agent is stopping')
+    }
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+  }
+
+  #sessions(): Session[] {
+    return this.#session === undefined ? [...this.#old] : [...this.#old, this.#session]
   }
 }
 
@@ -115,6 +123,6 @@ function overtaken(): ShipperError {
   return new ShipperError('E_PEER_CLOSED', 'a chunk before it failed', { retryable: true, scope: 'peer' })
 }
 
-function aborted(): ShipperError {
+function stopping(): ShipperError {
   return new ShipperError('E_PEER_CLOSED', 'stopped while sending', { retryable: true, scope: 'peer' })
 }

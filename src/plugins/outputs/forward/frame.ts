@@ -19,33 +19,41 @@ export interface Frame {
  * Frames a chunk. In the plain case head and options are written into the rooms around the entries and the frame is one
  * view of the chunk: no copy, one write. A second output of the same chunk, other times or compression need a copy.
  */
-export async function makeFrame(
+export function makeFrame(
   chunk: Chunk,
   options: ForwardOptions,
   buffers: BufferSource,
-): Promise<Frame> {
+): Frame | Promise<Frame> {
   const tag = options.tag ?? chunk.tag
-  const plain = options.compress === 'text' && !options.timeAsInteger
   const tail = encodeFrameOptions(optionsOf(chunk, options))
-  if (plain && tail !== undefined && fitsRooms(chunk, tag, tail) && chunk.claimRooms())
-    return inPlace(chunk, tag, tail)
-  const entries = options.timeAsInteger
-    ? withIntegerTime(chunk, buffers)
-    : { bytes: chunk.entries(), release: () => {} }
-  try {
-    const payload =
-      options.compress === 'text' ? entries.bytes : await compress(entries.bytes, options.compress)
-    const head = Buffer.allocUnsafe(frameHeadSize(Buffer.byteLength(tag)))
-    writeFrameHead(head, head.length, tag, payload.length, tail !== undefined)
-    const parts = tail === undefined ? [head, payload] : [head, payload, tail]
-    // A compressed payload is a buffer of its own: the copy it was made of can go back now.
-    if (payload !== entries.bytes) entries.release()
-    return { parts, release: payload === entries.bytes ? entries.release : () => {} }
-  } catch (error) {
-    entries.release()
-    throw error
+  if (options.compress !== 'text') return compressed(chunk, tag, tail, options.compress)
+  if (options.timeAsInteger) {
+    const copy = withIntegerTime(chunk, buffers)
+    return { parts: around(tag, copy.bytes, tail), release: copy.release }
+  }
+  const inRooms = tail !== undefined && fitsRooms(chunk, tag, tail) && chunk.claimRooms()
+  return {
+    parts: inRooms ? [inPlace(chunk, tag, tail)] : around(tag, chunk.entries(), tail),
+    release: nothing,
   }
 }
+
+async function compressed(
+  chunk: Chunk,
+  tag: string,
+  tail: Buffer | undefined,
+  how: 'gzip' | 'zstd',
+): Promise<Frame> {
+  return { parts: around(tag, await compress(chunk.entries(), how), tail), release: nothing }
+}
+
+function around(tag: string, payload: Buffer, tail: Buffer | undefined): Buffer[] {
+  const head = Buffer.allocUnsafe(frameHeadSize(Buffer.byteLength(tag)))
+  writeFrameHead(head, head.length, tag, payload.length, tail !== undefined)
+  return tail === undefined ? [head, payload] : [head, payload, tail]
+}
+
+function nothing(): void {}
 
 function fitsRooms(chunk: Chunk, tag: string, tail: Buffer): boolean {
   return (
@@ -55,10 +63,10 @@ function fitsRooms(chunk: Chunk, tag: string, tail: Buffer): boolean {
   )
 }
 
-function inPlace(chunk: Chunk, tag: string, tail: Buffer): Frame {
+function inPlace(chunk: Chunk, tag: string, tail: Buffer): Buffer {
   const start = writeFrameHead(chunk.buf, chunk.start, tag, chunk.size, true)
   const end = chunk.end + tail.copy(chunk.buf, chunk.end)
-  return { parts: [chunk.buf.subarray(start, end)], release: () => {} }
+  return chunk.buf.subarray(start, end)
 }
 
 function optionsOf(chunk: Chunk, o: ForwardOptions): Parameters<typeof encodeFrameOptions>[0] {

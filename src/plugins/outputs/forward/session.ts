@@ -10,6 +10,7 @@ import type { ForwardOptions } from './options.ts'
 interface Pending {
   id: string
   sentMs: number
+  frame: Frame
   resolve: () => void
   reject: (error: ShipperError) => void
 }
@@ -68,14 +69,15 @@ export class Session {
     return this.#pending.length === 0
   }
 
-  /** Resolves when the peer has the frame. `frame` may be released when the promise has settled, not before. */
+  /** Resolves when the peer has the frame, which is released then, or with the rejection. */
   send(id: string, frame: Frame): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.open) {
+        frame.release()
         reject(this.#error('E_PEER_CLOSED', 'the connection was closed'))
         return
       }
-      const pending: Pending = { id, sentMs: this.#clock.nowMs(), resolve, reject }
+      const pending: Pending = { id, sentMs: this.#clock.nowMs(), frame, resolve, reject }
       this.#pending.push(pending)
       this.#frames++
       const last = frame.parts.length - 1
@@ -95,7 +97,10 @@ export class Session {
     this.#socket.destroy()
     this.#closed(true)
     const error = this.#error(code, why)
-    for (const pending of this.#pending.splice(0)) pending.reject(error)
+    for (const pending of this.#pending.splice(0)) {
+      pending.frame.release()
+      pending.reject(error)
+    }
   }
 
   /** Ends it when nothing is pending. */
@@ -133,6 +138,7 @@ export class Session {
     const at = this.#pending.indexOf(pending)
     if (at < 0) return
     this.#pending.splice(at, 1)
+    pending.frame.release()
     pending.resolve()
     if (this.idle && this.worn) this.end()
     else if (this.idle) this.#watch()
