@@ -35,6 +35,8 @@ export class ChunkAppender implements Appender {
   #sealedEnd = 0
   #contributors: Contributor[] = []
   #timer: TimerHandle | undefined
+  /** When the first of the records held came, or 0. */
+  #sinceMs = 0
 
   constructor(options: AppenderOptions) {
     this.#o = options
@@ -67,12 +69,11 @@ export class ChunkAppender implements Appender {
   join(contributor: Contributor): void {
     this.#contributors.push(contributor)
     // Bytes without records (empty lines, skipped ones) are settled with the chunk that follows, or by the timer.
-    if (this.#timer === undefined) this.#arm()
+    this.#arm()
   }
 
   seal(): void {
-    this.#o.clock.cancel(this.#timer)
-    this.#timer = undefined
+    this.#sinceMs = 0
     const { identities, settles } = this.#leave()
     if (this.#records === 0) {
       this.#drop()
@@ -148,12 +149,21 @@ export class ChunkAppender implements Appender {
     this.end = this.#sealedEnd = this.#inputBytes = 0
   }
 
+  /**
+   * One timer for many chunks: it is not moved with each of them (while a file is drained that would be a timer for
+   * every 256 KB) but looks, when it fires, how old the chunk of the moment is.
+   */
   #arm(): void {
-    if (this.#timer !== undefined) return
-    this.#timer = this.#o.clock.after(this.#o.flushMs, () => {
-      this.#timer = undefined
-      this.seal()
-    })
+    if (this.#sinceMs === 0) this.#sinceMs = this.#o.clock.nowMs()
+    this.#timer ??= this.#o.clock.after(this.#o.flushMs, () => this.#fired())
+  }
+
+  #fired(): void {
+    this.#timer = undefined
+    if (this.#sinceMs === 0) return
+    const leftMs = this.#sinceMs + this.#o.flushMs - this.#o.clock.nowMs()
+    if (leftMs <= 0) this.seal()
+    else this.#timer = this.#o.clock.after(leftMs, () => this.#fired())
   }
 }
 
