@@ -227,6 +227,14 @@ function sameTail(file: TailFile, block: Buffer): boolean {
   return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
 }
 
+/** Chunk buffers come again and again: a view for each is made once. */
+const views = new WeakMap<Buffer, DataView>()
+
 function viewOf(buf: Buffer): DataView {
-  return new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+  let view = views.get(buf)
+  if (view === undefined) {
+    view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    views.set(buf, view)
+  }
+  return view
 }
