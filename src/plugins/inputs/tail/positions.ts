@@ -6,6 +6,8 @@ import { growFingerprint, markerAt } from './identity.ts'
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
 export const COMMIT_MS = 250
 export const COMMIT_BYTES = 4_000_000
+/** After a failed write: a disk that is full or a database that is locked is not asked at every tick. */
+const RETRY_MS = 2000
 
 /**
  * The stored positions of the files: which rows are whose, and when they are written. What is not written when the
@@ -20,6 +22,7 @@ export class Positions {
   readonly #dirty = new Set<TailFile>()
   #removed: OffsetRow[] = []
   #uncommitted = 0
+  #failed = false
   #timer: TimerHandle | undefined
 
   constructor(store: OffsetStore, clock: Clock, log: Logger) {
@@ -39,11 +42,11 @@ export class Positions {
 
   /** The newest row of this inode, of this device where a device is known. */
   find(device: bigint, inode: bigint): OffsetRow | undefined {
-    const rows = this.#rows.get(inode)
+    const rows = this.#rows.get(asStored(inode))
     if (rows === undefined) return undefined
     for (let i = rows.length - 1; i >= 0; i--) {
       const row = rows[i] as OffsetRow
-      if (row.device === undefined || row.device === device) return row
+      if (row.device === undefined || row.device === asStored(device)) return row
     }
     // Device numbers may change with a reboot; the content is verified in any case.
     return rows[rows.length - 1]
@@ -81,7 +84,7 @@ export class Positions {
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)
     this.#uncommitted += bytes
-    if (this.#uncommitted >= COMMIT_BYTES) this.commit()
+    if (this.#uncommitted >= COMMIT_BYTES && !this.#failed) this.commit()
     else this.#arm()
   }
 
@@ -98,9 +101,11 @@ export class Positions {
     } catch (error) {
       const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
       this.#log.warn(`positions are not stored, tried again: ${messageOf(error)}`, { code })
-      this.#arm()
+      this.#failed = true
+      this.#arm(RETRY_MS)
       return false
     }
+    this.#failed = false
     for (const [i, file] of files.entries()) {
       file.rowId = rows[i]?.id
       file.dirty = false
@@ -116,9 +121,14 @@ export class Positions {
     this.#store.close()
   }
 
-  #arm(): void {
-    this.#timer ??= this.#clock.after(COMMIT_MS, () => this.commit())
+  #arm(ms = COMMIT_MS): void {
+    this.#timer ??= this.#clock.after(ms, () => this.commit())
   }
+}
+
+/** SQLite's integers are signed. */
+function asStored(inode: bigint): bigint {
+  return BigInt.asIntN(64, inode)
 }
 
 function rowOf(file: TailFile): OffsetRow {
@@ -132,12 +142,12 @@ function rowOf(file: TailFile): OffsetRow {
     id: file.rowId,
     name: file.path,
     offset,
-    inode: file.inode,
+    inode: asStored(file.inode),
     created: file.created,
     rotated: file.rotatedMs !== undefined,
     ...(open ? markerAt(file.fd, offset) : { marker: 0n, markerSize: 0 }),
     openedAs: file.openedAs,
-    device: file.device,
+    device: asStored(file.device),
     fingerprint: file.fingerprint,
     fingerprintSize: file.fingerprintSize,
     streamOffset: file.compressed && !read ? file.acked : undefined,

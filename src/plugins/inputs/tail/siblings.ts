@@ -73,7 +73,7 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
 function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   if (sibling.path.endsWith('.gz'))
     return row.fingerprintSize ? sameHead(row, inflatedHead(sibling, row.fingerprintSize)) : false
-  if (sibling.inode !== row.inode && !row.fingerprintSize) return false
+  if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
   const fd = openQuietly(sibling.path)
   if (fd === undefined) return false
   try {

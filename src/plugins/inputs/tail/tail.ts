@@ -1,4 +1,5 @@
 import { fstatSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { messageOf } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
@@ -43,7 +44,7 @@ export class Tail implements Input {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex
-    this.#finder = new Finder(options.path.flat(), (options.excludePath ?? []).flat())
+    this.#finder = new Finder(options.path.flat(), [...options.excludePath.flat(), ...ownFiles(options.db)])
     this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
     this.#reader = new Reader({
       blockBytes: BLOCK_BYTES,
@@ -343,4 +344,14 @@ export class Tail implements Input {
       buffer_max_size: this.#options.bufferMaxSize,
     })
   }
+}
+
+/**
+ * The database's own files, never to be followed: closing any descriptor of them would drop SQLite's locks, which belong
+ * to the process and not to the descriptor.
+ */
+function ownFiles(db: string | undefined): string[] {
+  if (db === undefined) return []
+  const path = resolve(db)
+  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((ending) => `${path}${ending}`)
 }
