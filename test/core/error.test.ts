@@ -1,0 +1,81 @@
+import { expect, test } from 'bun:test'
+import {
+  ERROR_CODES,
+  exitStatusOf,
+  formatPosition,
+  messageOf,
+  ShipperError,
+  systemCode,
+} from '../../src/core/error.ts'
+
+const CODE = /^E_[A-Z_]+$/
+const SUMMARY = /^[a-z].*[^.]$/
+
+test('an error without options is not retried, concerns its chunk and has the hint of its code', () => {
+  const error = new ShipperError('E_OUTPUT_WRITE', 'cannot write /x: ENOSPC')
+  expect(error).toBeInstanceOf(Error)
+  expect([error.name, error.code, error.message]).toEqual([
+    'ShipperError',
+    'E_OUTPUT_WRITE',
+    'cannot write /x: ENOSPC',
+  ])
+  expect([error.retryable, error.scope, error.hint]).toEqual([
+    false,
+    'chunk',
+    ERROR_CODES.E_OUTPUT_WRITE.remedy,
+  ])
+  expect([error.position, error.details, 'cause' in error]).toEqual([undefined, {}, false])
+})
+
+test('options replace what the code says', () => {
+  const cause = new Error('inner')
+  const position = { file: 'a.conf', line: 3 }
+  const error = new ShipperError('E_PEER_CLOSED', 'gone', {
+    hint: 'look there',
+    retryable: true,
+    scope: 'peer',
+    position,
+    details: { port: 1 },
+    cause,
+  })
+  expect([error.hint, error.retryable, error.scope]).toEqual(['look there', true, 'peer'])
+  expect([error.position, error.details, error.cause]).toEqual([position, { port: 1 }, cause])
+})
+
+test('a position is file:line:col, as far as it is known', () => {
+  expect(formatPosition({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
+  expect(formatPosition({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
+  expect(formatPosition({ file: '-i' })).toBe('-i')
+  expect(formatPosition(undefined)).toBe('')
+})
+
+test('anything thrown has a message, and a code when it has one', () => {
+  expect([messageOf(new TypeError('no')), messageOf('text'), messageOf(undefined), messageOf(null)]).toEqual([
+    'no',
+    'text',
+    'undefined',
+    'null',
+  ])
+  expect(systemCode(Object.assign(new Error('x'), { code: 'ENOENT' }))).toBe('ENOENT')
+  expect([systemCode(new Error('x')), systemCode({ code: 5 }), systemCode(null), systemCode('EIO')]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
+
+test('the exit status is that of the code, and 1 for what has none', () => {
+  expect(exitStatusOf(new ShipperError('E_CLI_USAGE', 'x'))).toBe(2)
+  expect(exitStatusOf(new ShipperError('E_STORE_LOCKED', 'x'))).toBe(1)
+  expect(exitStatusOf(new Error('x'))).toBe(1)
+})
+
+test('every code says in lower case what it means, and what to do', () => {
+  for (const [code, { exit, summary, remedy }] of Object.entries(ERROR_CODES)) {
+    expect(code).toMatch(CODE)
+    expect(exit).toBeGreaterThan(0)
+    expect(summary).toMatch(SUMMARY)
+    expect(remedy.length).toBeGreaterThan(3)
+  }
+})
