@@ -53,12 +53,21 @@ function command(): string[] {
 }
 
 function says(file: string, args: string[]): string {
-  return execFileSync(file, args, { cwd: ROOT, encoding: 'utf8' }).trim().split('\n')[0] ?? ''
+  return (
+    execFileSync(file, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+      .trim()
+      .split('\n')[0] ?? ''
+  )
 }
 
+/** The commit of this tree, which the binary is taken to be of; `unknown` outside a clone. */
 function commit(): string {
-  const changed = says('git', ['status', '--porcelain', '--', 'src']) === '' ? '' : ' with changes'
-  return `${says('git', ['rev-parse', '--short', 'HEAD'])}${changed}`
+  try {
+    const changed = says('git', ['status', '--porcelain', '--', 'src']) === '' ? '' : ' with changes'
+    return `${says('git', ['rev-parse', '--short', 'HEAD'])}${changed}`
+  } catch {
+    return 'unknown'
+  }
 }
 
 function machine(): Machine {
