@@ -74,12 +74,13 @@ export class Files {
     }
   }
 
-  /** `path` leads to `file` now. */
-  bind(path: string, file: TailFile): void {
+  /** `path` leads to `file` now; returns the folder where its appends are seen. */
+  bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
     file.path = path
-    const real = realPath(path)
-    if (real !== undefined && real !== path) this.byPath.set(real, file)
+    const real = realPath(path) ?? path
+    if (real !== path) this.byPath.set(real, file)
+    return dirname(real)
   }
 
   /** No path leads to the file any more. */
@@ -96,11 +97,11 @@ export class Files {
     this.#o.counters.add('files_closed')
   }
 
-  /** Folders of the real paths of links: changes of the file are only seen there. */
-  linkedFolders(): string[] {
+  /** Folders of all paths that lead to files, real paths of links included: appends are only seen there. */
+  folders(): Set<string> {
     const folders = new Set<string>()
     for (const path of this.byPath.keys()) folders.add(dirname(path))
-    return [...folders]
+    return folders
   }
 
   #openNew(
@@ -120,11 +121,13 @@ export class Files {
     const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
     const unseen = rotated !== undefined && row === undefined
     const start = unseen ? AT_HEAD : this.#startOf(row, fd, size, path, first)
+    // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
+    const openedAs = start.row?.openedAs ?? name
     let made: TailFile | undefined
     const source = this.#source(fd, path, start, () => made)
     const file = new TailFile({
       path,
-      openedAs: row?.openedAs ?? name,
+      openedAs,
       fd,
       source,
       compressedBytes: path.endsWith('.gz') ? size : undefined,
@@ -134,8 +137,8 @@ export class Files {
       size: path.endsWith('.gz') ? start.offset : size,
       offset: start.offset,
       skipping: start.skipping,
-      tag: expandTag(this.#o.tag, row?.openedAs ?? name, this.#o.tagRegex),
-      writer: this.#shared ?? new LineWriter(this.#o.format, row?.openedAs ?? name),
+      tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
+      writer: this.#shared ?? new LineWriter(this.#o.format, openedAs),
       agentId: this.#o.agentId,
       onSettled: this.#o.onSettled,
     })

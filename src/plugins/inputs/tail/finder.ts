@@ -1,7 +1,6 @@
-import { type Dirent, readdirSync } from 'node:fs'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { systemCode } from '../../../core/error.ts'
 
 /**
  * Finds the files of glob(3) patterns, and the folders in which new ones could appear: those are watched. Our own walk,
@@ -141,12 +140,7 @@ function noteFolder(dir: string, folders: Set<string>): void {
 }
 
 function isFolder(path: string): boolean {
-  try {
-    readdirSync(path)
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EACCES'
-  }
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 function entriesOf(dir: string): Dirent[] {

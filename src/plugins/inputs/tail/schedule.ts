@@ -12,6 +12,8 @@ import type { TailFile } from './file.ts'
  */
 export class Schedule {
   readonly #ready = new Set<TailFile>()
+  /** Ahead of all others: its turn was cut short. */
+  #next: TailFile | undefined
   readonly #held = new Map<TailFile, TailFile[]>()
   readonly #clock: Clock
   readonly #coalesceMs: number
@@ -31,10 +33,8 @@ export class Schedule {
   }
 
   addFirst(file: TailFile): void {
-    const rest = [...this.#ready]
-    this.#ready.clear()
-    this.#ready.add(file)
-    for (const f of rest) this.#ready.add(f)
+    this.#ready.delete(file)
+    this.#next = file
   }
 
   /** `file` waits until `before` is released. */
@@ -52,6 +52,9 @@ export class Schedule {
   }
 
   take(): TailFile | undefined {
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) return next
     for (const file of this.#ready) {
       this.#ready.delete(file)
       return file
@@ -64,7 +67,7 @@ export class Schedule {
    * flushes each line does not cost a read for each.
    */
   async wake(signal: AbortSignal): Promise<void> {
-    if (this.#ready.size === 0 && !signal.aborted) await this.#sleep(signal)
+    if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)
     const waitMs = this.#lastWakeMs + this.#coalesceMs - this.#clock.nowMs()
     if (waitMs > 0 && waitMs <= this.#coalesceMs && !signal.aborted) await this.#pause(waitMs)
     this.#lastWakeMs = this.#clock.nowMs()

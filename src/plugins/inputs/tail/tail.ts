@@ -36,6 +36,7 @@ export class Tail implements Input {
   #positions!: Positions
   #rotated!: Rotated
   #watch: FolderWatch | undefined
+  #watched = new Set<string>()
   #firstScan = new Set<TailFile>()
   #checkAt = 0
   #started = false
@@ -165,7 +166,7 @@ export class Tail implements Input {
     const poll = () => {
       void this.#watch?.close()
       this.#watch = new PollWatch(events)
-      this.#watch.set(this.#folders())
+      this.#watch.set(this.#watched)
     }
     this.#watch = o.inotifyWatcher ? new EventWatch(events, this.#ctx.log, poll) : new PollWatch(events)
     this.#started = true
@@ -183,19 +184,22 @@ export class Tail implements Input {
     })
   }
 
-  #folders(): string[] {
-    return [...this.#finder.find().folders, ...this.#files.linkedFolders()]
-  }
-
   /** The full search: new files, files gone from their path, folders to watch. */
   #refresh(first: boolean): void {
     // Watches before the search: what appears in between is seen by one of them.
-    const before = this.#finder.find()
-    this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
-    const { paths } = this.#finder.find()
+    this.#watchFolders(this.#finder.find().folders)
+    const { paths, folders } = this.#finder.find()
     for (const path of paths) this.#look(path, first)
-    for (const path of [...this.#files.byPath.keys()]) this.#look(path, false)
-    this.#watch?.set([...before.folders, ...this.#files.linkedFolders()])
+    const looked = new Set(paths)
+    for (const path of [...this.#files.byPath.keys()]) if (!looked.has(path)) this.#look(path, false)
+    this.#watchFolders(folders)
+  }
+
+  /** Those in which files could appear, and those in which appends to what is open are seen. */
+  #watchFolders(searched: Iterable<string>): void {
+    this.#watched = this.#files.folders()
+    for (const folder of searched) this.#watched.add(folder)
+    this.#watch?.set(this.#watched)
   }
 
   #touched(path: string, renamed: boolean): void {
@@ -219,8 +223,11 @@ export class Tail implements Input {
     if (this.#finder.matches(path)) {
       this.#rotated.back(file)
       if (known !== file) {
-        this.#files.bind(path, file)
-        if (found.isNew) this.#watch?.set(this.#folders())
+        const folder = this.#files.bind(path, file)
+        if (!this.#watched.has(folder)) {
+          this.#watched.add(folder)
+          this.#watch?.set(this.#watched)
+        }
       }
     }
     if (known !== undefined && found.isNew) file.after = this.#rotated.between(known, file, path)
