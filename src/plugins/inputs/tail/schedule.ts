@@ -18,6 +18,7 @@ export class Schedule {
   readonly #clock: Clock
   readonly #coalesceMs: number
   #wake: (() => void) | undefined
+  #signal: AbortSignal | undefined
   #lastWakeMs = 0
   #soon: TimerHandle | undefined
   readonly #timers = new Set<TimerHandle>()
@@ -103,14 +104,16 @@ export class Schedule {
   }
 
   #sleep(signal: AbortSignal): Promise<void> {
+    // One listener for all sleeps: one for each would be the garbage of every wake.
+    if (this.#signal !== signal) {
+      this.#signal = signal
+      signal.addEventListener('abort', () => this.#wake?.(), { once: true })
+    }
     return new Promise((resolve) => {
-      const done = () => {
+      this.#wake = () => {
         this.#wake = undefined
-        signal.removeEventListener('abort', done)
         resolve()
       }
-      this.#wake = done
-      signal.addEventListener('abort', done)
     })
   }
 
