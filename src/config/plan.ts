@@ -3,6 +3,7 @@ import type { Position, ShipperError } from '../core/error.ts'
 import type { OptionTable } from '../core/option.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
+import { parseRetryLimit } from '../core/retry-limit.ts'
 import { didYouMean } from '../lib/nearest.ts'
 import { checkMatches } from './match.ts'
 import { readOptions } from './options.ts'
@@ -33,7 +34,6 @@ const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o
 const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER']
 /** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
 const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
-const RETRY_LIMIT = /^(?:no_limits|false|off|no|no_retries|0*[1-9]\d*)$/i
 
 /**
  * Checks a tree, whose variables are expanded, against the tables of the plugins that it names. It goes on behind a
@@ -172,7 +172,7 @@ class Planner implements Findings {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
       if (key === 'match_regex') this.#checkRegex(entry, spec.name)
-      if (key === 'retry_limit' && !RETRY_LIMIT.test(entry.value)) {
+      if (key === 'retry_limit' && parseRetryLimit(entry.value) === undefined) {
         const form = 'a number from 1, no_limits or no_retries'
         const message = `[${spec.name}] "retry_limit" must be ${form}, not "${entry.value}"`
         this.#problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, '')

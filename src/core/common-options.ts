@@ -34,6 +34,46 @@ export const INPUT_OPTIONS = defineOptions({
     help: 'Pause at the limit of chunks.',
     ignored: 'reading always stops at the limit',
   },
+  'thread.ring_buffer.capacity': {
+    type: 'string',
+    help: 'Buffer between threads.',
+    ignored: 'one thread does it all',
+  },
+  'thread.ring_buffer.window': {
+    type: 'string',
+    help: 'Buffer between threads.',
+    ignored: 'one thread does it all',
+  },
+  rate_window: {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
+  rate_gate: {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
+  'rate_gate.max_bytes': {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
+  'rate_gate.max_records': {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
+  'rate_gate.backpressure': {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
+  'rate_gate.resume_ratio': {
+    type: 'string',
+    help: 'Limit of the rate of reading.',
+    ignored: 'reading goes as fast as the outputs acknowledge',
+  },
   log_suppress_interval: {
     type: 'time',
     default: '0',
@@ -211,5 +251,76 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   'dns.mode': { type: 'string', help: 'UDP or TCP.', ignored: 'the system resolves names' },
   'dns.resolver': { type: 'string', help: 'LEGACY or ASYNC.', ignored: 'the system resolves names' },
+  'dns.prefer_ipv4': {
+    type: 'string',
+    help: 'Which addresses are preferred.',
+    ignored: 'the system resolves names',
+  },
+  'dns.prefer_ipv6': {
+    type: 'string',
+    help: 'Which addresses are preferred.',
+    ignored: 'the system resolves names',
+  },
+  'json.escape_unicode': {
+    type: 'string',
+    help: 'How JSON is written.',
+    ignored: 'JSON is written as UTF-8, NaN as null',
+  },
+  'json.convert_nan_to_null': {
+    type: 'string',
+    help: 'How JSON is written.',
+    ignored: 'JSON is written as UTF-8, NaN as null',
+  },
+  multiline_buffer_limit: {
+    type: 'string',
+    help: 'Most bytes of a multiline record.',
+    ignored: 'there is no multiline parser yet',
+  },
+  'hot_reload.ensure_thread_safety': {
+    type: 'string',
+    help: 'How a reload is done.',
+    ignored: 'not yet there',
+  },
+  'hot_reload.timeout': { type: 'string', help: 'How a reload is done.', ignored: 'not yet there' },
+  'storage.inherit': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.type': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.trim_files': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.keep.rejected': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.rejected.path': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.rejected.limit': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.backlog.flush_on_shutdown': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.total_limit_size': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
   coro_stack_size: { type: 'size', help: 'Stack of a coroutine.', ignored: 'there are no coroutines' },
 })

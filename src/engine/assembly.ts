@@ -12,12 +12,12 @@ import type {
   Parser,
   PluginContext,
 } from '../core/plugin.ts'
+import { parseRetryLimit } from '../core/retry-limit.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { type Account, Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
-import { parseRetryLimit } from './retry.ts'
 import type { TagMatch } from './router.ts'
 import { Source } from './source.ts'
 
