@@ -35,8 +35,9 @@ export class ChunkAppender implements Appender {
   #sealedEnd = 0
   #contributors: Contributor[] = []
   #timer: TimerHandle | undefined
-  /** When the first of the records held came, or 0. */
-  #sinceMs = 0
+  /** When the records held are to be sealed at the latest, or 0. */
+  #dueMs = 0
+  #sealedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: AppenderOptions) {
     this.#o = options
@@ -73,7 +74,8 @@ export class ChunkAppender implements Appender {
   }
 
   seal(): void {
-    this.#sinceMs = 0
+    this.#dueMs = 0
+    this.#sealedMs = this.#o.clock.nowMs()
     const { identities, settles } = this.#leave()
     if (this.#records === 0) {
       this.#drop()
@@ -150,18 +152,23 @@ export class ChunkAppender implements Appender {
   }
 
   /**
+   * After a silence of Flush or longer the first records go out as soon as the turn that read them is over; from then
+   * on at most one chunk a Flush is sealed by the clock. So a line that comes alone does not wait.
+   *
    * One timer for many chunks: it is not moved with each of them (while a file is drained that would be a timer for
-   * every 256 KB) but looks, when it fires, how old the chunk of the moment is.
+   * every chunk) but looks, when it fires, whether the chunk of the moment is due.
    */
   #arm(): void {
-    if (this.#sinceMs === 0) this.#sinceMs = this.#o.clock.nowMs()
-    this.#timer ??= this.#o.clock.after(this.#o.flushMs, () => this.#fired())
+    if (this.#dueMs !== 0) return
+    const nowMs = this.#o.clock.nowMs()
+    this.#dueMs = Math.max(nowMs, Math.min(nowMs, this.#sealedMs) + this.#o.flushMs)
+    this.#timer ??= this.#o.clock.after(this.#dueMs - nowMs, () => this.#fired())
   }
 
   #fired(): void {
     this.#timer = undefined
-    if (this.#sinceMs === 0) return
-    const leftMs = this.#sinceMs + this.#o.flushMs - this.#o.clock.nowMs()
+    if (this.#dueMs === 0) return
+    const leftMs = this.#dueMs - this.#o.clock.nowMs()
     if (leftMs <= 0) this.seal()
     else this.#timer = this.#o.clock.after(leftMs, () => this.#fired())
   }

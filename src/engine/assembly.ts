@@ -106,6 +106,7 @@ export class Assembly {
   }
 
   stop(): void {
+    for (const { source } of this.inputs) source.stop()
     for (const { queue } of this.outputs) queue.stop()
   }
 

@@ -57,6 +57,11 @@ export class Source {
     for (const appender of this.#appenders.values()) appender.seal()
   }
 
+  /** Lets go of what is held and of the timers: nothing comes any more. */
+  stop(): void {
+    for (const appender of this.#appenders.values()) appender.abandon()
+  }
+
   /** Resolves when every sealed chunk has settled. */
   settled(): Promise<void> {
     if (this.open === 0) return Promise.resolve()
