@@ -2,7 +2,7 @@ import type { BufferSource } from '../core/buffers.ts'
 
 /** Sizes of pooled buffers; what does not fit the largest is allocated to measure and not kept. */
 const SMALL_CLASSES = [4096, 16384, 65536]
-/** Free buffers kept for the next chunk: more than a window of chunks is never refilled from the pool at once. */
+/** Free buffers kept for the next chunk, besides a quarter of the limit: a window of chunks is not larger. */
 const KEEP_FREE_BYTES = 4_000_000
 
 /**
@@ -22,12 +22,15 @@ export class Budget {
   held = 0
   readonly #classes: number[]
   readonly #free = new Map<number, Buffer[]>()
+  readonly #keepBytes: number
   #freeBytes = 0
   readonly #owners = new Map<Buffer, Account>()
   readonly #waiters: Waiter[] = []
+  readonly #signals = new WeakSet<AbortSignal>()
 
   constructor(limitBytes: number, chunkBytes: number) {
     this.limitBytes = limitBytes
+    this.#keepBytes = Math.min(KEEP_FREE_BYTES, limitBytes / 4)
     this.#classes = [...SMALL_CLASSES.filter((c) => c < chunkBytes), chunkBytes]
     for (const c of this.#classes) this.#free.set(c, [])
   }
@@ -35,6 +38,16 @@ export class Budget {
   /** `limitBytes` is what this account may hold at once. */
   account(limitBytes: number): Account {
     return new Account(this, limitBytes)
+  }
+
+  /** Bytes in the pool: allocated, held by nobody and not in `used`. */
+  get pooled(): number {
+    return this.#freeBytes
+  }
+
+  /** The size of pooled buffer of which `bytes` holds at least one; the smallest when it holds none. */
+  classWithin(bytes: number): number {
+    return this.#classes.findLast((c) => c <= bytes) ?? (this.#classes[0] as number)
   }
 
   /** @internal */
@@ -70,40 +83,46 @@ export class Budget {
     this.used -= size
     owner.used -= size
     const free = this.#free.get(size)
-    if (free !== undefined && this.#freeBytes + size <= KEEP_FREE_BYTES) {
+    if (free !== undefined && this.#freeBytes + size <= this.#keepBytes) {
       free.push(buf)
       this.#freeBytes += size
     }
-    if (this.#waiters.length > 0) this.#wake()
+    if (this.#waiters.length > 0) this.#wake(hasRoom)
   }
 
   /** @internal */
   wait(account: Account, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve()
+    // One listener for each signal, not for each wait: a file that is drained waits once per chunk.
+    if (!this.#signals.has(signal)) {
+      this.#signals.add(signal)
+      signal.addEventListener('abort', () => this.#wake((w) => w.signal === signal), { once: true })
+    }
     return new Promise((resolve) => {
-      const waiter: Waiter = { account, resolve: done }
-      const waiters = this.#waiters
-      function done() {
-        const at = waiters.indexOf(waiter)
-        if (at >= 0) waiters.splice(at, 1)
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      if (signal.aborted) {
-        resolve()
-        return
-      }
-      signal.addEventListener('abort', done)
-      waiters.push(waiter)
+      this.#waiters.push({ account, signal, resolve })
     })
   }
 
-  #wake(): void {
-    for (const waiter of [...this.#waiters]) if (waiter.account.hasRoom) waiter.resolve()
+  #wake(which: (waiter: Waiter) => boolean): void {
+    for (let i = 0; i < this.#waiters.length; ) {
+      const waiter = this.#waiters[i] as Waiter
+      if (!which(waiter)) {
+        i++
+        continue
+      }
+      this.#waiters.splice(i, 1)
+      waiter.resolve()
+    }
   }
+}
+
+function hasRoom(waiter: Waiter): boolean {
+  return waiter.account.hasRoom
 }
 
 interface Waiter {
   account: Account
+  signal: AbortSignal
   resolve: () => void
 }
 
@@ -111,10 +130,9 @@ interface Waiter {
 export class Account implements BufferSource {
   readonly limitBytes: number
   used = 0
-  /** True since the last `take` was refused; false when one is granted again. */
-  paused = false
   #heldBytes = 0
   #refused = 0
+  #waits = false
   readonly #held = new Set<Buffer>()
   readonly #budget: Budget
 
@@ -128,10 +146,15 @@ export class Account implements BufferSource {
     return this.#fits(this.#refused)
   }
 
+  /** The last `take` was refused and would be refused now. */
+  get paused(): boolean {
+    return this.#waits && !this.hasRoom
+  }
+
   take(bytes: number): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
-    this.paused = !this.#fits(size)
-    if (!this.paused) return this.#budget.take(size, this)
+    this.#waits = !this.#fits(size)
+    if (!this.#waits) return this.#budget.take(size, this)
     this.#refused = size
     return undefined
   }

@@ -1,9 +1,12 @@
 import type { Clock, TimerHandle } from '../core/plugin.ts'
 
-/** The real clock. Wall time with fractions of a millisecond, so that records of one millisecond keep their order. */
+/** The longest that setTimeout waits; what is longer it would run at once. */
+const MAX_MS = 2 ** 31 - 1
+
+/** The real clock. A wait of more than 24.8 days ends after 24.8 days. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  after: (ms, fn) => setTimeout(fn, ms),
+  after: (ms, fn) => setTimeout(fn, Math.min(ms, MAX_MS)),
   cancel: (handle: TimerHandle | undefined) => {
     if (handle !== undefined) clearTimeout(handle as ReturnType<typeof setTimeout>)
   },

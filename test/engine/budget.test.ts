@@ -1,0 +1,252 @@
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { type Account, Budget } from '../../src/engine/budget.ts'
+import { until } from '../support/until.ts'
+
+const never = new AbortController().signal
+
+/** Whether the promise has resolved by the time that everything queued has run. */
+async function resolved(promise: Promise<unknown>): Promise<boolean> {
+  let done = false
+  void promise.then(() => {
+    done = true
+  })
+  await new Promise((resolve) => setImmediate(resolve))
+  return done
+}
+
+const action = fc.record({
+  what: fc.constantFrom('take', 'take', 'take', 'give', 'give', 'hold', 'force'),
+  bytes: fc.integer({ min: 1, max: 90_000 }),
+  who: fc.nat(1),
+  which: fc.nat(1000),
+})
+
+/** Two accounts, and what is out of each. */
+class Books {
+  readonly budget = new Budget(200_000, 32_000)
+  readonly accounts = [this.budget.account(120_000), this.budget.account(60_000)]
+  out: { buf: Buffer; who: number; kind: string }[] = []
+
+  bytes(which: (o: { who: number; kind: string }) => boolean): number {
+    return this.out.reduce((n, o) => n + (which(o) ? o.buf.length : 0), 0)
+  }
+
+  give(which: number): void {
+    const [gone] = this.out.splice(which % Math.max(1, this.out.length), 1)
+    if (gone !== undefined) this.accounts[which % 2]?.give(gone.buf)
+  }
+
+  take(who: number, bytes: number): void {
+    const account = this.accounts[who] as Account
+    const alone = this.bytes((o) => o.kind !== 'hold') === 0
+    const before = this.budget.used
+    const own = this.bytes((o) => o.who === who && o.kind !== 'hold')
+    const buf = account.take(bytes)
+    if (buf === undefined) {
+      expect(alone).toBe(false)
+      return
+    }
+    expect(buf.length).toBeGreaterThanOrEqual(bytes)
+    expect(before + buf.length <= 200_000 || alone).toBe(true)
+    expect(own + buf.length <= account.limitBytes || own === 0).toBe(true)
+    this.out.push({ buf, who, kind: 'take' })
+  }
+
+  check(): void {
+    expect(new Set(this.out.map((o) => o.buf)).size).toBe(this.out.length)
+    expect(this.budget.used).toBe(this.bytes(() => true))
+    expect(this.budget.held).toBe(this.bytes((o) => o.kind === 'hold'))
+    for (const [i, account] of this.accounts.entries())
+      expect(account.used).toBe(this.bytes((o) => o.who === i))
+    expect(this.budget.pooled).toBeLessThanOrEqual(50_000)
+  }
+}
+
+test('takes never pass the limits of process and account, but for one alone; the sums are exact', () => {
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
+      const books = new Books()
+      for (const { what, bytes, who, which } of actions) {
+        if (what === 'give') books.give(which)
+        else if (what === 'take') books.take(who, bytes)
+        else books.out.push({ buf: (books.accounts[who] as Account)[what](bytes), who, kind: what })
+        books.check()
+      }
+      while (books.out.length > 0) books.give(0)
+      books.check()
+    }),
+    { numRuns: 200 },
+  )
+})
+
+describe('what is given', () => {
+  test('is as large as the smallest class that fits, and above them as large as asked', () => {
+    const account = new Budget(10_000_000, 256_000).account(10_000_000)
+    const sizes = [1, 4096, 4097, 65_536, 65_537, 256_000, 256_001].map((n) => account.take(n)?.length)
+    expect(sizes).toEqual([4096, 4096, 16_384, 65_536, 256_000, 256_000, 256_001])
+  })
+
+  test('is a buffer that came back, when there is one of its size', () => {
+    const account = new Budget(1_000_000, 64_000).account(1_000_000)
+    const buf = account.take(5000) as Buffer
+    account.give(buf)
+    expect(account.take(5000)).toBe(buf)
+    expect(account.take(5000)).not.toBe(buf)
+  })
+
+  test('counts where it was taken, whoever gives it back, and once', () => {
+    const budget = new Budget(1_000_000, 64_000)
+    const [a, b] = [budget.account(500_000), budget.account(500_000)]
+    const buf = a.take(4096) as Buffer
+    b.give(buf)
+    b.give(buf)
+    a.give(Buffer.alloc(4096))
+    expect([a.used, b.used, budget.used]).toEqual([0, 0, 0])
+    expect(a.take(4096)).toBe(buf)
+    expect(b.take(4096)).not.toBe(buf)
+  })
+
+  test('may be larger than the whole limit when nothing else is taken, read buffers aside', () => {
+    const budget = new Budget(100_000, 64_000)
+    const [a, b] = [budget.account(50_000), budget.account(50_000)]
+    a.hold(30_000)
+    b.hold(80_000)
+    const big = a.take(300_000) as Buffer
+    expect(big.length).toBe(300_000)
+    expect([a.take(1), b.take(1)]).toEqual([undefined, undefined])
+    a.give(big)
+    expect(b.take(1)?.length).toBe(4096)
+  })
+})
+
+test('what is held leaves the account its whole limit for records', () => {
+  const budget = new Budget(1_000_000, 64_000)
+  const account = budget.account(10_000)
+  const held = account.hold(262_144)
+  expect([account.take(4096)?.length, account.take(4096)?.length]).toEqual([4096, 4096])
+  expect(account.take(4096)).toBeUndefined()
+  account.give(held)
+  expect([account.used, budget.held]).toEqual([8192, 0])
+  expect(account.take(4096)).toBeUndefined()
+})
+
+test('one account at its limit does not hold back another', () => {
+  const budget = new Budget(1_000_000, 64_000)
+  const [a, b] = [budget.account(20_000), budget.account(20_000)]
+  a.take(16_384)
+  expect(a.take(16_384)).toBeUndefined()
+  expect(b.take(16_384)?.length).toBe(16_384)
+})
+
+test('a class within some bytes is pooled, and never larger than they are while one is small enough', () => {
+  const budget = new Budget(16_000_000, 256_000)
+  expect([10, 5000, 65_535, 65_536, 300_000].map((n) => budget.classWithin(n))).toEqual([
+    4096, 4096, 16_384, 65_536, 256_000,
+  ])
+})
+
+describe('room', () => {
+  test('is there at once where nothing was refused', async () => {
+    const account = new Budget(100_000, 16_000).account(50_000)
+    expect(await resolved(account.room(never))).toBe(true)
+  })
+
+  test('comes when what was refused fits, not with any buffer', async () => {
+    const account = new Budget(100_000, 65_536).account(80_000)
+    const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
+    expect(account.take(65_536)).toBeUndefined()
+    const room = account.room(never)
+    account.give(small)
+    expect(await resolved(room)).toBe(false)
+    account.give(large)
+    expect(await resolved(room)).toBe(true)
+    expect(account.take(65_536)).toBeDefined()
+  })
+
+  test('is there at once when it came between the refusal and the question', async () => {
+    const account = new Budget(100_000, 65_536).account(70_000)
+    const buf = account.take(65_536) as Buffer
+    account.take(65_536)
+    account.give(buf)
+    expect(await resolved(account.room(never))).toBe(true)
+  })
+
+  test('comes to every account that waits for the same budget', async () => {
+    const budget = new Budget(70_000, 65_536)
+    const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
+    const buf = c.take(65_536) as Buffer
+    for (const account of [a, b]) expect(account.take(65_536)).toBeUndefined()
+    const rooms = Promise.all([a.room(never), b.room(never)])
+    expect(await resolved(rooms)).toBe(false)
+    c.give(buf)
+    expect(await resolved(rooms)).toBe(true)
+  })
+
+  test('resolves when the wait is aborted, and for those with that signal only', async () => {
+    const account = new Budget(70_000, 65_536).account(70_000)
+    const buf = account.take(65_536) as Buffer
+    account.take(65_536)
+    const [one, two] = [new AbortController(), new AbortController()]
+    const first = [account.room(one.signal), account.room(one.signal)]
+    const second = account.room(two.signal)
+    one.abort()
+    expect(await resolved(Promise.all(first))).toBe(true)
+    expect(await resolved(second)).toBe(false)
+    expect(await resolved(account.room(one.signal))).toBe(true)
+    account.give(buf)
+    expect(await resolved(second)).toBe(true)
+  })
+})
+
+test('an account is paused while what was refused would be refused again', () => {
+  const account = new Budget(100_000, 65_536).account(70_000)
+  const buf = account.take(65_536) as Buffer
+  expect(account.paused).toBe(false)
+  account.take(65_536)
+  expect(account.paused).toBe(true)
+  // Nobody needs to ask again: a reader that has reached the end of its files does not.
+  account.give(buf)
+  expect(account.paused).toBe(false)
+})
+
+test('waiting on one signal adds one listener, however often', async () => {
+  const account = new Budget(70_000, 65_536).account(70_000)
+  let listeners = 0
+  const signal = new AbortController().signal
+  const add = signal.addEventListener.bind(signal)
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++
+    add(...args)
+  }
+  for (let i = 0; i < 50; i++) {
+    const buf = account.take(65_536) as Buffer
+    account.take(65_536)
+    const room = account.room(signal)
+    account.give(buf)
+    await room
+  }
+  expect(listeners).toBe(1)
+})
+
+test('a limit in use is never passed while many readers wait and go on', async () => {
+  const budget = new Budget(300_000, 65_536)
+  const stop = new AbortController()
+  const done = [0, 0, 0]
+  const readers = done.map(async (_, i) => {
+    const account = budget.account(200_000)
+    while ((done[i] as number) < 200) {
+      const buf = account.take(1 + (((done[i] as number) * 7919) % 65_536))
+      if (buf === undefined) {
+        await account.room(stop.signal)
+        continue
+      }
+      expect(budget.used).toBeLessThanOrEqual(300_000)
+      done[i] = (done[i] as number) + 1
+      setImmediate(() => account.give(buf))
+    }
+  })
+  await Promise.all(readers)
+  await until(() => budget.used === 0)
+  expect(done).toEqual([200, 200, 200])
+})

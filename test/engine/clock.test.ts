@@ -1,0 +1,23 @@
+import { expect, test } from 'bun:test'
+import { systemClock } from '../../src/engine/clock.ts'
+
+test('a wait longer than a timer can hold does not end at once', async () => {
+  let ended = false
+  const long = systemClock.after(2 ** 31, () => {
+    ended = true
+  })
+  await new Promise<void>((resolve) => systemClock.after(20, resolve))
+  systemClock.cancel(long)
+  expect(ended).toBe(false)
+})
+
+test('a cancelled timer does not run, and nothing may be cancelled', async () => {
+  let ran = false
+  const handle = systemClock.after(1, () => {
+    ran = true
+  })
+  systemClock.cancel(handle)
+  systemClock.cancel(undefined)
+  await new Promise<void>((resolve) => systemClock.after(10, resolve))
+  expect(ran).toBe(false)
+})
