@@ -67,7 +67,7 @@ export interface Contributor {
 
 export interface Appender {
   readonly tag: string
-  /** Valid after a true `reserve` until the next one. */
+  /** Valid after a true `reserve` until the next one, and until the turn ends: `Flush` may seal in between. */
   buf: Buffer
   end: number
   /**
@@ -91,6 +91,7 @@ export interface Appender {
 export interface InputContext extends PluginContext {
   /** The configured tag, or the name of the instance. */
   readonly tag: string
+  /** To be asked for in every turn and not kept: one that holds nothing may be forgotten. */
   appender(tag: string): Appender
   /** Seals every appender of this input. */
   sealAll(): void
