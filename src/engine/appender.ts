@@ -15,6 +15,8 @@ export interface AppenderOptions {
   nextIdentity: () => string
   /** Where a sealed chunk goes. */
   accept: (chunk: Chunk, ack: Ack) => void
+  /** Bytes of input that had no records in them: they are in no chunk. */
+  passed: (inputBytes: number) => void
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -35,7 +37,7 @@ export class ChunkAppender implements Appender {
   #sealedEnd = 0
   #contributors: Contributor[] = []
   #timer: TimerHandle | undefined
-  /** When the records held are to be sealed at the latest, or 0. */
+  /** When what is held is to be sealed at the latest; 0: there is nothing. */
   #dueMs = 0
   #sealedMs = Number.NEGATIVE_INFINITY
 
@@ -43,6 +45,11 @@ export class ChunkAppender implements Appender {
     this.#o = options
     this.tag = options.tag
     this.#head = headRoom(options.tag)
+  }
+
+  /** Neither records nor a buffer nor contributors. */
+  get idle(): boolean {
+    return this.#dueMs === 0
   }
 
   get held(): number {
@@ -61,7 +68,6 @@ export class ChunkAppender implements Appender {
   }
 
   added(records: number, inputBytes: number): void {
-    if (this.#records === 0 && records > 0) this.#arm()
     this.#records += records
     this.#inputBytes += inputBytes
     this.#sealedEnd = this.end
@@ -79,7 +85,9 @@ export class ChunkAppender implements Appender {
     const { identities, settles } = this.#leave()
     if (this.#records === 0) {
       this.#drop()
-      for (const settle of settles) settle('filtered')
+      if (this.#inputBytes > 0) this.#o.passed(this.#inputBytes)
+      this.#inputBytes = 0
+      settleAll(settles, 'filtered')
       return
     }
     const chunk = new Chunk(
@@ -107,7 +115,7 @@ export class ChunkAppender implements Appender {
   abandon(): void {
     this.#o.clock.cancel(this.#timer)
     this.#timer = undefined
-    this.#records = 0
+    this.#dueMs = this.#records = this.#inputBytes = 0
     this.#drop()
     settleAll(this.#leave().settles, 'aborted')
   }
@@ -142,13 +150,15 @@ export class ChunkAppender implements Appender {
     if (this.buf.length > 0) this.#o.buffers.give(this.buf)
     this.buf = next
     this.end = this.#sealedEnd = this.#head + used
+    // From here on and not from the first record: a buffer that is never written to must go back too.
+    this.#arm()
     return true
   }
 
   #drop(): void {
     if (this.buf.length > 0) this.#o.buffers.give(this.buf)
     this.buf = EMPTY
-    this.end = this.#sealedEnd = this.#inputBytes = 0
+    this.end = this.#sealedEnd = 0
   }
 
   /**
@@ -169,7 +179,8 @@ export class ChunkAppender implements Appender {
     this.#timer = undefined
     if (this.#dueMs === 0) return
     const leftMs = this.#dueMs - this.#o.clock.nowMs()
-    if (leftMs <= 0) this.seal()
+    // More than the whole time is left where the wall clock was set back.
+    if (leftMs <= 0 || leftMs > this.#o.flushMs) this.seal()
     else this.#timer = this.#o.clock.after(leftMs, () => this.#fired())
   }
 }

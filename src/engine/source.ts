@@ -48,6 +48,9 @@ export class Source {
       clock: this.#o.clock,
       nextIdentity: () => `${this.#o.runId}:${this.#o.name}:${this.#sequence++}`,
       accept: (chunk, ack) => this.#accept(chunk, ack),
+      passed: (inputBytes) => {
+        this.settledBytes += inputBytes
+      },
     })
     this.#appenders.set(tag, made)
     return made
@@ -89,7 +92,7 @@ export class Source {
   }
 
   #forgetIdle(): void {
-    for (const [tag, appender] of this.#appenders) if (appender.held === 0) this.#appenders.delete(tag)
+    for (const [tag, appender] of this.#appenders) if (appender.idle) this.#appenders.delete(tag)
   }
 }
 

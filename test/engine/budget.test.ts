@@ -183,6 +183,17 @@ describe('room', () => {
     expect(await resolved(rooms)).toBe(true)
   })
 
+  test('for little comes although another waits for more', async () => {
+    const budget = new Budget(140_000, 65_536)
+    const [a, b, c] = [budget.account(140_000), budget.account(140_000), budget.account(140_000)]
+    const [small] = [c.take(4096) as Buffer, c.take(65_536), c.take(65_536)]
+    expect([a.take(65_536), b.take(4096)?.length]).toEqual([undefined, 4096])
+    expect(b.take(4096)).toBeUndefined()
+    const [large, little] = [a.room(never), b.room(never)]
+    c.give(small)
+    expect([await resolved(large), await resolved(little)]).toEqual([false, true])
+  })
+
   test('resolves when the wait is aborted, and for those with that signal only', async () => {
     const account = new Budget(70_000, 65_536).account(70_000)
     const buf = account.take(65_536) as Buffer
