@@ -171,7 +171,7 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   chunk_size: {
     type: 'size',
-    default: '256K',
+    default: '1M',
     min: 4096,
     max: 2_000_000,
     help: 'Size at which a chunk is sealed.',

@@ -58,10 +58,10 @@ interface RunningOutput {
 }
 
 /**
- * An input without Mem_Buf_Limit may hold this part of Memory_Limit: reading further ahead of the peer gains nothing,
- * and one input cannot starve the others.
+ * An input without Mem_Buf_Limit may hold this part of Memory_Limit: one cannot starve the others, and chunks that are
+ * sent while they are still in the processor's cache cost a quarter less than with four times as many on their way.
  */
-const SHARE = 4
+const SHARE = 8
 
 /** The parts of one running agent, put together from a plan. Nothing runs yet. */
 export class Assembly {
