@@ -1,4 +1,5 @@
 import { skip, writeArrayHead, writeMapHead, writeStr } from '../core/msgpack.ts'
+import { spanOf } from '../core/record.ts'
 
 /**
  * The forward protocol, version 1, as fluentd and fluent-bit speak it:
@@ -122,16 +123,6 @@ function ackOf(buf: Buffer, start: number, end: number): string {
 function readStr(buf: Buffer, at: number): string | undefined {
   const span = spanOf(buf, at)
   return span === undefined ? undefined : buf.toString('utf8', span.start, span.end)
-}
-
-/** Where the bytes of a str or bin are; the value must be whole. */
-export function spanOf(buf: Buffer, at: number): { start: number; end: number } | undefined {
-  const t = buf[at] as number
-  if (t >= 0xa0 && t <= 0xbf) return { start: at + 1, end: at + 1 + (t & 31) }
-  if (t === 0xd9 || t === 0xc4) return { start: at + 2, end: at + 2 + (buf[at + 1] as number) }
-  if (t === 0xda || t === 0xc5) return { start: at + 3, end: at + 3 + buf.readUInt16BE(at + 1) }
-  if (t === 0xdb || t === 0xc6) return { start: at + 5, end: at + 5 + buf.readUInt32BE(at + 1) }
-  return undefined
 }
 
 /**

@@ -22,7 +22,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { skip } from '../../src/core/msgpack.ts'
-import { spanOf } from '../../src/protocol/forward.ts'
+import { spanOf } from '../../src/core/record.ts'
 
 const args = parseArgs(process.argv.slice(2))
 const mode = args.mode ?? 'count'
