@@ -18,6 +18,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   filter: {},
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
+    stdout: () => import('./plugins/outputs/stdout.ts'),
     null: () => import('./plugins/outputs/null.ts'),
   },
 }
