@@ -8,6 +8,8 @@ export interface Route {
   receipt: Receipt
   /** Failed tries so far. */
   attempts: number
+  /** Those of them that were the chunk's own and not its peer's: they choose the wait. */
+  refusals: number
   failed: boolean
 }
 
@@ -27,6 +29,8 @@ export class Lane {
   /** A failure is being sorted out: nothing is sent until then. */
   held = false
   timer: TimerHandle | undefined
+  /** When `timer` fires. */
+  retryAtMs = Number.POSITIVE_INFINITY
   #head = 0
 
   constructor(key: string) {
@@ -77,9 +81,10 @@ export class Lane {
     return failed.length
   }
 
-  /** Takes everything that is not in flight, for a stop. */
-  drainWaiting(): Route[] {
-    const rest = this.waiting.slice(this.#head)
+  /** Takes everything that no flush will answer for, for a stop. */
+  drain(): Route[] {
+    const rest = [...this.flying.filter((r) => r.failed), ...this.waiting.slice(this.#head)]
+    for (const route of rest) this.land(route)
     this.waiting = []
     this.#head = 0
     return rest

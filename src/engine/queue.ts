@@ -40,7 +40,8 @@ export class OutputQueue {
   #gate: 'open' | 'shut' | 'probing' = 'open'
   #gateTries = 0
   #gateTimer: TimerHandle | undefined
-  #retryAtMs: number | undefined
+  #gateAtMs = Number.POSITIVE_INFINITY
+  #pumping = false
   #stopped = false
   #idle: (() => void)[] = []
 
@@ -58,7 +59,7 @@ export class OutputQueue {
       lane = new Lane(chunk.tag)
       this.#lanes.set(chunk.tag, lane)
     }
-    lane.push({ chunk, receipt, attempts: 0, failed: false })
+    lane.push({ chunk, receipt, attempts: 0, refusals: 0, failed: false })
     if (lane.waitingCount === 1) this.#turn.push(lane)
     this.#pump()
   }
@@ -75,8 +76,11 @@ export class OutputQueue {
     return n
   }
 
+  /** Of the earliest retry. */
   get retryAtMs(): number | undefined {
-    return this.#retryAtMs
+    let at = this.#gateAtMs
+    for (const lane of this.#lanes.values()) at = Math.min(at, lane.retryAtMs)
+    return at === Number.POSITIVE_INFINITY ? undefined : at
   }
 
   get empty(): boolean {
@@ -93,9 +97,11 @@ export class OutputQueue {
   stop(): void {
     this.#stopped = true
     this.#o.clock.cancel(this.#gateTimer)
+    this.#gateAtMs = Number.POSITIVE_INFINITY
     for (const lane of this.#lanes.values()) {
       this.#o.clock.cancel(lane.timer)
-      for (const route of lane.drainWaiting()) route.receipt.settle('aborted')
+      lane.retryAtMs = Number.POSITIVE_INFINITY
+      for (const route of lane.drain()) route.receipt.settle('aborted')
       if (lane.empty) this.#lanes.delete(lane.key)
     }
     this.#turn = []
@@ -103,8 +109,10 @@ export class OutputQueue {
   }
 
   #pump(): void {
-    const limit = this.#gate === 'probing' ? 1 : this.#o.inFlight
-    while (this.#gate !== 'shut' && this.inFlight < limit && this.#turn.length > 0) {
+    // An output that throws at once answers within this loop; it goes on with what is left then.
+    if (this.#pumping) return
+    this.#pumping = true
+    while (this.inFlight < this.#flushesAllowed && this.#turn.length > 0) {
       const lane = this.#turn.shift() as Lane
       if (!lane.ready) continue
       const route = lane.launch() as Route
@@ -113,6 +121,12 @@ export class OutputQueue {
       // `#flush` settles every outcome itself and never rejects.
       void this.#flush(lane, route)
     }
+    this.#pumping = false
+  }
+
+  get #flushesAllowed(): number {
+    if (this.#gate === 'shut') return 0
+    return this.#gate === 'probing' ? 1 : this.#o.inFlight
   }
 
   async #flush(lane: Lane, route: Route): Promise<void> {
@@ -153,9 +167,12 @@ export class OutputQueue {
     lane.held = true
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
-    if (error.scope === 'peer') this.#shut(error)
-    else
-      this.#o.log.warn(`chunk is tried again: ${error.message}`, { code: error.code, tag: route.chunk.tag })
+    if (error.scope === 'peer') {
+      this.#shut(error)
+      return
+    }
+    route.refusals++
+    this.#o.log.warn(`chunk is tried again: ${error.message}`, { code: error.code, tag: route.chunk.tag })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
@@ -177,27 +194,28 @@ export class OutputQueue {
 
   /** After every answer: sorts out a held lane when the last of its flushes is back, sends on, reports idleness. */
   #after(lane: Lane): void {
-    if (lane.held && lane.timer === undefined && lane.flying.every((r) => r.failed)) this.#resend(lane)
+    if (lane.held && !this.#stopped && lane.timer === undefined && lane.flying.every((r) => r.failed))
+      this.#resend(lane)
     if (lane.empty) this.#lanes.delete(lane.key)
     this.#pump()
     if (this.empty) this.#settleIdle()
   }
 
   #resend(lane: Lane): void {
-    const attempts = Math.max(0, ...lane.flying.map((r) => r.attempts))
+    const refusals = Math.max(0, ...lane.flying.map((r) => r.refusals))
     lane.putBack()
-    if (this.#gate !== 'open') {
-      // The gate decides when; the lane is free to go with it.
+    if (this.#gate === 'shut' || refusals === 0) {
+      // The gate decides when, or has opened since; the lane is free to go with it.
       lane.held = false
       this.#queueTurn(lane)
       return
     }
-    const waitMs = retryWaitMs(this.#o.retry, Math.max(1, attempts), false)
-    this.#noteRetry(waitMs)
+    const waitMs = retryWaitMs(this.#o.retry, refusals, false)
+    lane.retryAtMs = this.#o.clock.nowMs() + waitMs
     lane.timer = this.#o.clock.after(waitMs, () => {
       lane.timer = undefined
       lane.held = false
-      this.#retryAtMs = undefined
+      lane.retryAtMs = Number.POSITIVE_INFINITY
       this.#queueTurn(lane)
       this.#pump()
     })
@@ -212,13 +230,13 @@ export class OutputQueue {
     this.#gate = 'shut'
     this.#gateTries++
     const waitMs = retryWaitMs(this.#o.retry, this.#gateTries, true)
-    this.#noteRetry(waitMs)
+    this.#gateAtMs = this.#o.clock.nowMs() + waitMs
     this.#o.log.warn(`peer is away, reading stops when memory is full: ${error.message}`, {
       code: error.code,
     })
     this.#gateTimer = this.#o.clock.after(waitMs, () => {
       this.#gateTimer = undefined
-      this.#retryAtMs = undefined
+      this.#gateAtMs = Number.POSITIVE_INFINITY
       this.#gate = 'probing'
       this.#pump()
     })
@@ -229,10 +247,6 @@ export class OutputQueue {
     this.#gate = 'open'
     this.#gateTries = 0
     for (const lane of this.#lanes.values()) this.#queueTurn(lane)
-  }
-
-  #noteRetry(waitMs: number): void {
-    this.#retryAtMs = this.#o.clock.nowMs() + waitMs
   }
 
   #settleIdle(): void {

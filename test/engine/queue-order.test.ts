@@ -1,0 +1,159 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { turn } from '../support/chunks.ts'
+import { away, type Call, forGood, QueueBench, refused } from '../support/queue-bench.ts'
+
+const TAGS = ['one', 'two', 'three']
+
+/**
+ * An output with any luck that keeps the contract: when a call fails so that it will be made again, the calls that were
+ * made after it on the same lane fail too, at any time and in any order; a connection that breaks fails all.
+ */
+class Luck {
+  readonly delivered: string[] = []
+  readonly #bench: QueueBench
+  readonly #doomed = new Set<Call>()
+
+  constructor(bench: QueueBench) {
+    this.#bench = bench
+  }
+
+  answer(which: number, fate: number): void {
+    const { calls } = this.#bench
+    // What was called behind a call that is to fail fails too.
+    for (const c of calls) {
+      if (calls.some((d) => d.tag === c.tag && this.#doomed.has(d) && calls.indexOf(d) < calls.indexOf(c)))
+        this.#doomed.add(c)
+    }
+    const call = calls[which % Math.max(1, calls.length)]
+    if (call === undefined) return
+    const before = calls.find((c) => c.tag === call.tag && !this.#doomed.has(c))
+    if (this.#doomed.has(call)) this.#reject(call, fate % 2 === 0 ? away() : refused())
+    // A peer that acknowledges in order answers the oldest of the lane first.
+    else if (fate < 50) this.#deliver(before ?? call)
+    else if (fate < 65) this.#fail(call, refused(), (c) => c.tag === call.tag)
+    else if (fate < 75) this.#fail(call, new Error('a defect'), (c) => c.tag === call.tag)
+    else if (fate < 95) this.#fail(call, away(), () => true)
+    else this.#reject(call, forGood())
+  }
+
+  #deliver(call: Call): void {
+    this.#bench.calls.splice(this.#bench.calls.indexOf(call), 1)
+    this.delivered.push(call.id)
+    call.resolve()
+  }
+
+  #reject(call: Call, error: unknown): void {
+    this.#doomed.delete(call)
+    this.#bench.calls.splice(this.#bench.calls.indexOf(call), 1)
+    call.reject(error)
+  }
+
+  #fail(call: Call, error: unknown, others: (c: Call) => boolean): void {
+    const { calls } = this.#bench
+    for (const later of calls) {
+      const after = later.tag !== call.tag || calls.indexOf(later) > calls.indexOf(call)
+      if (after && others(later)) this.#doomed.add(later)
+    }
+    this.#reject(call, error)
+  }
+}
+
+const step = fc.record({
+  what: fc.constantFrom('push', 'push', 'answer', 'answer', 'answer', 'wait'),
+  n: fc.nat(1000),
+  fate: fc.nat(99),
+})
+const run = fc.record({
+  steps: fc.array(step, { maxLength: 150, size: 'max' }),
+  inFlight: fc.integer({ min: 1, max: 6 }),
+  limit: fc.constantFrom(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 2),
+})
+
+interface Ran {
+  bench: QueueBench
+  luck: Luck
+  pushed: string[]
+}
+
+/** `n` in the order in which it was pushed; the number is the same over all lanes. */
+async function play({
+  steps,
+  inFlight,
+  limit,
+}: typeof run extends fc.Arbitrary<infer R> ? R : never): Promise<Ran> {
+  const bench = new QueueBench({ inFlight, limit })
+  const luck = new Luck(bench)
+  const pushed: string[] = []
+  for (const { what, n, fate } of steps) {
+    if (what === 'push') {
+      const tag = TAGS[n % TAGS.length] as string
+      const id = `${tag}:${pushed.length}`
+      pushed.push(id)
+      bench.push(id, tag)
+    } else if (what === 'wait') bench.clock.advance(n * 10)
+    else luck.answer(n, fate)
+    await turn()
+    expect(bench.calls.length).toBeLessThanOrEqual(inFlight)
+    expect(bench.queue.inFlight).toBe(bench.calls.length)
+  }
+  return { bench, luck, pushed }
+}
+
+/** First deliveries of each lane, as they should be: the delivered of those pushed, in that order. */
+function expectOrder({ luck, pushed }: Ran): void {
+  expect(new Set(luck.delivered).size).toBe(luck.delivered.length)
+  for (const tag of TAGS) {
+    const mine = (id: string): boolean => id.startsWith(`${tag}:`)
+    const there = new Set(luck.delivered)
+    expect(luck.delivered.filter(mine)).toEqual(pushed.filter((id) => mine(id) && there.has(id)))
+  }
+}
+
+test('whatever fails, each lane is delivered in order, and every receipt settles once', async () => {
+  await fc.assert(
+    fc.asyncProperty(run, async (plan) => {
+      const ran = await play(plan)
+      const { bench, luck, pushed } = ran
+      // From here on all goes well.
+      for (let i = 0; !bench.queue.empty; i++) {
+        expect(i).toBeLessThan(5000)
+        luck.answer(0, 0)
+        await turn()
+        if (bench.calls.length === 0) bench.clock.advance(60_000)
+      }
+      expectOrder(ran)
+      for (const id of pushed) {
+        expect(bench.outcomeOf(id)).toBe(luck.delivered.includes(id) ? 'delivered' : 'dropped')
+      }
+      const dropped = pushed.length - luck.delivered.length
+      expect(bench.queue.stats.droppedRecords).toBe(dropped)
+      expect(bench.queue.stats.errors + bench.queue.stats.retriesFailed).toBe(dropped)
+      expect([bench.account.used, bench.queue.inFlight, bench.queue.waiting]).toEqual([0, 0, 0])
+      bench.clock.advance(60_000)
+      expect(bench.clock.waiting).toBe(0)
+    }),
+    { numRuns: 300 },
+  )
+}, 30_000)
+
+test('whenever it is stopped, every receipt settles once when the flushes have answered', async () => {
+  await fc.assert(
+    fc.asyncProperty(run, fc.nat(99), async (plan, fate) => {
+      const ran = await play(plan)
+      const { bench, luck, pushed } = ran
+      const sent = bench.sent.length
+      bench.queue.stop()
+      expect(bench.clock.waiting).toBe(0)
+      while (bench.calls.length > 0) {
+        luck.answer(bench.calls.length - 1, fate)
+        await turn()
+      }
+      expectOrder(ran)
+      for (const id of pushed) expect(['delivered', 'dropped', 'aborted']).toContain(bench.outcomeOf(id))
+      expect([bench.account.used, bench.queue.inFlight, bench.queue.waiting]).toEqual([0, 0, 0])
+      expect([bench.clock.waiting, bench.sent.length, bench.queue.empty]).toEqual([0, sent, true])
+    }),
+    { numRuns: 300 },
+  )
+}, 30_000)

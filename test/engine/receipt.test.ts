@@ -1,0 +1,36 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import type { Outcome } from '../../src/core/plugin.ts'
+import { Receipt } from '../../src/engine/receipt.ts'
+import { makeChunk, roomyAccount } from '../support/chunks.ts'
+
+const WORST: Outcome[] = ['aborted', 'dropped', 'delivered', 'filtered']
+
+test('settles once with the worst outcome, after the last route, and gives the buffer back', () => {
+  const outcome = fc.constantFrom(...WORST)
+  fc.assert(
+    fc.property(fc.array(outcome, { minLength: 1, maxLength: 6 }), outcome, (outcomes, late) => {
+      const account = roomyAccount()
+      const settled: Outcome[] = []
+      const receipt = new Receipt(makeChunk('x', { account }), outcomes.length, (o) => settled.push(o))
+      outcomes.forEach((o, i) => {
+        expect([settled.length, account.used > 0]).toEqual([0, true])
+        receipt.settle(o)
+        expect(settled.length).toBe(i === outcomes.length - 1 ? 1 : 0)
+      })
+      receipt.settle(late)
+      expect(settled).toEqual([WORST.find((o) => outcomes.includes(o)) as Outcome])
+      expect(account.used).toBe(0)
+    }),
+  )
+})
+
+test('moves the position before the buffer is given back', () => {
+  const account = roomyAccount()
+  let used = 0
+  const receipt = new Receipt(makeChunk('x', { account }), 1, () => {
+    used = account.used
+  })
+  receipt.settle('delivered')
+  expect([used > 0, account.used]).toEqual([true, 0])
+})

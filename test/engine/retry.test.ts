@@ -1,0 +1,36 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { PROBE_CAP_MS, retryWaitMs } from '../../src/engine/retry.ts'
+
+const NO_LIMITS = { baseMs: 5000, capMs: 2_000_000, limit: Number.POSITIVE_INFINITY }
+
+test('a wait is spread over all from the floor to the doubled base, and ends at the cap', () => {
+  for (const [attempt, bound] of [
+    [1, 5000],
+    [2, 10_000],
+    [3, 20_000],
+    [9, 1_280_000],
+    [10, 2_000_000],
+    [5000, 2_000_000],
+  ] as const) {
+    expect(retryWaitMs(NO_LIMITS, attempt, false, () => 1)).toBe(bound)
+    expect(retryWaitMs(NO_LIMITS, attempt, false, () => 0.25)).toBe(bound / 4)
+    expect(retryWaitMs(NO_LIMITS, attempt, false, () => 0)).toBe(20)
+  }
+})
+
+test('any wait is finite, not below the floor and not above the cap', () => {
+  const ms = fc.integer({ min: 1, max: 10_000_000 })
+  fc.assert(
+    fc.property(ms, ms, fc.nat(10_000), fc.boolean(), (baseMs, capMs, tries, probing) => {
+      const wait = retryWaitMs({ ...NO_LIMITS, baseMs, capMs }, tries + 1, probing)
+      return wait >= 20 && wait <= Math.max(20, capMs)
+    }),
+  )
+})
+
+test('a peer that is away is asked each second, unless each question counts', () => {
+  expect(retryWaitMs(NO_LIMITS, 50, true, () => 1)).toBe(PROBE_CAP_MS)
+  expect(retryWaitMs({ ...NO_LIMITS, baseMs: 100 }, 1, true, () => 1)).toBe(100)
+  expect(retryWaitMs({ ...NO_LIMITS, limit: 3 }, 50, true, () => 1)).toBe(2_000_000)
+})
