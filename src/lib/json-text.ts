@@ -145,9 +145,9 @@ export class JsonText {
       case 0xc3:
         return this.#word(TRUE, at + 1)
       case 0xca:
-        return this.#number(src.readFloatBE(at + 1), at + 5)
+        return this.#float(src.readFloatBE(at + 1), at + 5)
       case 0xcb:
-        return this.#number(src.readDoubleBE(at + 1), at + 9)
+        return this.#float(src.readDoubleBE(at + 1), at + 9)
       case 0xcc:
         return this.#number(src.readUInt8(at + 1), at + 2)
       case 0xcd:
@@ -170,7 +170,13 @@ export class JsonText {
   }
 
   #number(value: number | bigint, next: number): number {
-    this.raw(typeof value === 'number' && !Number.isFinite(value) ? 'null' : String(value))
+    this.raw(String(value))
+    return next
+  }
+
+  #float(value: number, next: number): number {
+    if (this.arrows) this.raw(value.toFixed(6))
+    else this.raw(Number.isFinite(value) ? String(value) : 'null')
     return next
   }
 
