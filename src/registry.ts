@@ -6,6 +6,11 @@ type Load = () => Promise<{ spec: PluginSpec }>
 const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   input: {
     tail: () => import('./plugins/inputs/tail/index.ts'),
+    stdin: () => import('./plugins/inputs/stdin.ts'),
+    dummy: () => import('./plugins/inputs/dummy.ts'),
+    cpu: () => import('./plugins/inputs/cpu.ts'),
+    mem: () => import('./plugins/inputs/mem.ts'),
+    health: () => import('./plugins/inputs/health.ts'),
   },
   parser: {
     json: () => import('./plugins/parsers/json.ts'),

@@ -1,0 +1,98 @@
+import { ShipperError } from '../../core/error.ts'
+import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
+import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
+import { append, INTERVAL_OPTIONS, pause, splitMs } from '../../lib/periodic.ts'
+
+const OPTIONS = defineOptions({
+  dummy: { type: 'string', default: '{"message":"dummy"}', help: 'The record, as a JSON object.' },
+  metadata: {
+    type: 'string',
+    default: '{}',
+    help: 'Metadata of the record.',
+    ignored: 'entries are [time, record]',
+  },
+  rate: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records per second.' },
+  interval_sec: {
+    ...INTERVAL_OPTIONS.interval_sec,
+    default: '0',
+    help: 'Seconds between two records, instead of Rate.',
+  },
+  interval_nsec: INTERVAL_OPTIONS.interval_nsec,
+  samples: { type: 'int', default: '0', min: 0, help: 'Number of records to make; 0: no end.' },
+  copies: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records made at each turn.' },
+  start_time_sec: { type: 'int', default: '-1', help: 'Time of the first record, in seconds; -1: now.' },
+  start_time_nsec: { type: 'int', default: '0', help: 'Nanoseconds of the time of the first record.' },
+  fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the time of the first.' },
+})
+
+/** At high rates records are made in groups: a timer for each would cost more than the record. */
+const TURN_MS = 10
+
+class Dummy implements Input {
+  readonly #o: OptionsOf<typeof OPTIONS>
+  readonly #ctx: InputContext
+  readonly #record: Buffer
+  #startMs = 0
+  #firstMs = 0
+
+  constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
+    this.#o = options
+    this.#ctx = ctx
+    this.#record = recordOf(options.dummy)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { intervalSec, intervalNsec, rate, samples, copies } = this.#o
+    const interval = intervalSec * 1000 + intervalNsec / 1e6
+    const everyMs = interval > 0 ? interval : 1000 / rate
+    this.#startMs = this.#ctx.clock.nowMs()
+    const { startTimeSec, startTimeNsec } = this.#o
+    this.#firstMs = startTimeSec >= 0 ? startTimeSec * 1000 + startTimeNsec / 1e6 : this.#startMs
+    let made = 0
+    while (!signal.aborted && (samples === 0 || made < samples)) {
+      const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / everyMs)
+      while (made < due * copies && (samples === 0 || made < samples)) {
+        if (!(await append(this.#ctx, this.#record, this.#time(), signal))) return
+        made++
+      }
+      await pause(
+        this.#ctx,
+        Math.max(TURN_MS, this.#startMs + (due + 1) * everyMs - this.#ctx.clock.nowMs()),
+        signal,
+      )
+    }
+    // As in fluent-bit the agent goes on without it: there may be other inputs.
+    while (!signal.aborted) await pause(this.#ctx, 3_600_000, signal)
+  }
+
+  async close(): Promise<void> {}
+
+  #time(): { sec: number; nsec: number } {
+    const passed = this.#o.fixedTimestamp ? 0 : this.#ctx.clock.nowMs() - this.#startMs
+    return splitMs(this.#firstMs + passed)
+  }
+}
+
+function recordOf(json: string): Buffer {
+  const text = Buffer.from(json.trim())
+  const out = Buffer.alloc(jsonBound(text.length))
+  const transcoder = new JsonTranscoder()
+  const end = text[0] === 0x7b ? transcoder.transcode(text, 0, text.length, out, 0) : -1
+  if (end < 0 || transcoder.end !== text.length) {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `dummy must be a JSON object, not ${json}`, {
+      hint: 'for example {"message":"dummy"}',
+    })
+  }
+  return Buffer.from(out.subarray(0, end))
+}
+
+export const spec = defineInput({
+  kind: 'input',
+  name: 'dummy',
+  summary: 'Makes records of itself.',
+  description: 'For trying filters and outputs.',
+  options: OPTIONS,
+  example: '[INPUT]\n    Name  dummy\n    Dummy {"message":"hello"}\n    Rate  10\n',
+  create: (options, ctx) => new Dummy(options, ctx),
+})

@@ -1,0 +1,49 @@
+import { connect } from 'node:net'
+import { defineOptions } from '../../core/option.ts'
+import { defineInput } from '../../core/plugin.ts'
+import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
+import { RecordBytes } from '../../lib/record-bytes.ts'
+
+const OPTIONS = defineOptions({
+  host: { type: 'string', default: '127.0.0.1', help: 'Host name or address to connect to.' },
+  port: { type: 'int', required: true, min: 1, max: 65535, help: 'TCP port to connect to.' },
+  ...INTERVAL_OPTIONS,
+  alert: { type: 'bool', default: 'false', help: 'Only make a record when the port does not answer.' },
+  add_host: { type: 'bool', default: 'false', help: 'Add the host as `hostname`.' },
+  add_port: { type: 'bool', default: 'false', help: 'Add the port as `port`.' },
+})
+
+const CONNECT_MS = 5000
+
+/** Whether the port takes a connection within CONNECT_MS. */
+function answers(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: CONNECT_MS })
+    const done = (alive: boolean) => {
+      socket.destroy()
+      resolve(alive)
+    }
+    socket.once('connect', () => done(true))
+    socket.once('timeout', () => done(false))
+    socket.on('error', () => done(false))
+  })
+}
+
+export const spec = defineInput({
+  kind: 'input',
+  name: 'health',
+  summary: 'Whether a TCP port takes connections.',
+  description:
+    'Makes `{"alive": true}` or `{"alive": false}` at each interval. As an address: `health://127.0.0.1:8080`.',
+  options: OPTIONS,
+  example: '[INPUT]\n    Name health\n    Host 127.0.0.1\n    Port 8080\n',
+  create: (options, ctx) =>
+    new Periodic(ctx, intervalMs(options), async () => {
+      const alive = await answers(options.host, options.port)
+      if (alive && options.alert) return undefined
+      const record = new RecordBytes().bool('alive', alive)
+      if (options.addHost) record.text('hostname', options.host)
+      if (options.addPort) record.integer('port', options.port)
+      return record.bytes()
+    }),
+})

@@ -1,0 +1,55 @@
+import { readFileSync } from 'node:fs'
+import { defineOptions } from '../../core/option.ts'
+import { defineInput } from '../../core/plugin.ts'
+import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
+import { RecordBytes } from '../../lib/record-bytes.ts'
+
+const OPTIONS = defineOptions({
+  ...INTERVAL_OPTIONS,
+  pid: { type: 'int', default: '0', help: 'Adds the memory of this process; 0: none.' },
+})
+
+const LINE = /^(\w+):\s+(\d+)/gm
+const RESIDENT = /^VmRSS:\s+(\d+)/m
+const UNITS = ['b', 'K', 'M', 'G', 'T']
+
+/** kB, by the names of /proc/meminfo. */
+function meminfo(): Map<string, number> {
+  const text = readFileSync('/proc/meminfo', 'utf8')
+  return new Map([...text.matchAll(LINE)].map(([, name = '', kb]) => [name, Number(kb)]))
+}
+
+function record(pid: number): Buffer {
+  const info = meminfo()
+  const of = (name: string) => info.get(name) ?? 0
+  const out = new RecordBytes()
+    .integer('Mem.total', of('MemTotal'))
+    .integer('Mem.used', of('MemTotal') - of('MemFree'))
+    .integer('Mem.free', of('MemFree'))
+    .integer('Swap.total', of('SwapTotal'))
+    .integer('Swap.used', of('SwapTotal') - of('SwapFree'))
+    .integer('Swap.free', of('SwapFree'))
+  if (pid <= 0) return out.bytes()
+  const kb = Number(RESIDENT.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
+  return out
+    .integer('proc_bytes', kb * 1024)
+    .text('proc_hr', human(kb * 1024))
+    .bytes()
+}
+
+function human(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  for (; value >= 1024 && unit < UNITS.length - 1; unit++) value /= 1024
+  return `${value.toFixed(2)}${UNITS[unit]}`
+}
+
+export const spec = defineInput({
+  kind: 'input',
+  name: 'mem',
+  summary: 'Memory and swap of the machine, in kB.',
+  description: 'Mem.used is what is not free, caches included, as fluent-bit counts it.',
+  options: OPTIONS,
+  example: '[INPUT]\n    Name mem\n    Tag  memory\n',
+  create: (options, ctx) => new Periodic(ctx, intervalMs(options), () => record(options.pid)),
+})

@@ -1,0 +1,158 @@
+import { read } from 'node:fs'
+import { promisify } from 'node:util'
+import { systemCode } from '../../core/error.ts'
+import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack.ts'
+import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import {
+  type Appender,
+  defineInput,
+  type EntryWriter,
+  type Input,
+  type InputContext,
+  type Parser,
+} from '../../core/plugin.ts'
+import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
+import { pause, splitMs } from '../../lib/periodic.ts'
+
+const OPTIONS = defineOptions({
+  parser: {
+    type: 'string',
+    help: 'Name of the parser for each line. A line that it does not fit is kept whole under `log`.',
+  },
+  buffer_size: {
+    type: 'size',
+    default: '64K',
+    min: 1024,
+    max: 16_000_000,
+    help: 'Size of a read, and longest line: longer ones are cut into several records.',
+  },
+})
+
+const LOG = Buffer.concat([Buffer.from([0x81]), encodeStr('log')])
+const readFd = promisify(read)
+/** Where stdin is a non-blocking descriptor without data. */
+const EMPTY_MS = 20
+
+/** Reads lines of stdin, a block at a time: while memory is full nothing is read, and the pipe's writer waits. */
+class Stdin implements Input {
+  readonly finite = true
+  readonly #ctx: InputContext
+  readonly #block: Buffer
+  readonly #parser: Parser | undefined
+  readonly #json = new JsonTranscoder()
+  readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+  #held = 0
+
+  constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
+    this.#ctx = ctx
+    this.#block = ctx.buffers.hold(options.bufferSize)
+    this.#parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const n = await this.#read(signal)
+      if (n < 0) continue
+      const all = this.#held + n
+      const rest = await this.#lines(all, n === 0 || all === this.#block.length, signal)
+      this.#block.copyWithin(0, rest, all)
+      this.#held = all - rest
+      if (n > 0) continue
+      this.#ctx.sealAll()
+      this.#ctx.finished()
+      return
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ctx.buffers.give(this.#block)
+  }
+
+  /** Bytes read behind what is held; 0 at the end; -1: nothing yet. */
+  async #read(signal: AbortSignal): Promise<number> {
+    try {
+      const { bytesRead } = await readFd(0, this.#block, this.#held, this.#block.length - this.#held, null)
+      return bytesRead
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === 'EOF') return 0
+      if (code !== 'EAGAIN') throw error
+      await pause(this.#ctx, EMPTY_MS, signal)
+      return -1
+    }
+  }
+
+  /** Writes the lines of block[0, n); `last`: also what has no newline. Returns where the rest begins. */
+  async #lines(n: number, last: boolean, signal: AbortSignal): Promise<number> {
+    let pos = 0
+    while (pos < n) {
+      let nl = this.#block.indexOf(10, pos)
+      if (nl < 0 || nl >= n) {
+        // The block is full of one line only when it began at 0.
+        if (!last || (pos > 0 && n === this.#block.length)) break
+        nl = n
+      }
+      const end = nl > pos && this.#block[nl - 1] === 13 ? nl - 1 : nl
+      while (!this.#append(pos, end)) {
+        this.#ctx.sealAll()
+        await this.#ctx.room(signal)
+        if (signal.aborted) return pos
+      }
+      pos = Math.min(n, nl + 1)
+    }
+    return pos
+  }
+
+  #append(start: number, end: number): boolean {
+    const out = this.#ctx.appender(this.#ctx.tag)
+    const length = end - start
+    const need =
+      ENTRY_HEAD + Math.max(jsonBound(length), this.#parser?.bound(length) ?? 0, length + LOG.length + 8)
+    if (!out.reserve(need, this.#block.length)) return false
+    this.#entry(out, start, end)
+    out.added(1, length + 1)
+    return true
+  }
+
+  #entry(out: Appender, start: number, end: number): void {
+    const w = this.#writer
+    const now = splitMs(this.#ctx.clock.nowMs())
+    w.buf = out.buf
+    w.at = out.end + ENTRY_HEAD
+    w.sec = now.sec
+    w.nsec = now.nsec
+    const done =
+      this.#parser === undefined ? this.#object(start, end) : this.#parser.parse(this.#block, start, end, w)
+    if (!done) this.#line(start, end)
+    writeEntryHead(out.buf, out.end, w.sec, w.nsec)
+    out.end = w.at
+  }
+
+  /** A line that is a JSON object is the record. */
+  #object(start: number, end: number): boolean {
+    if (this.#block[start] !== 0x7b) return false
+    const at = this.#json.transcode(this.#block, start, end, this.#writer.buf, this.#writer.at)
+    if (at < 0 || this.#json.end !== end) return false
+    this.#writer.at = at
+    return true
+  }
+
+  #line(start: number, end: number): void {
+    const w = this.#writer
+    w.at += LOG.copy(w.buf, w.at)
+    w.at = writeStrHead(w.buf, w.at, end - start)
+    w.at += this.#block.copy(w.buf, w.at, start, end)
+  }
+}
+
+export const spec = defineInput({
+  kind: 'input',
+  name: 'stdin',
+  summary: 'Lines of the standard input.',
+  description:
+    'Without a Parser a line that is a JSON object becomes the record; any other line is kept under `log`. At the end of ' +
+    'the input everything is sent and acknowledged, and the agent ends when it has no other input.',
+  options: OPTIONS,
+  example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
+  create: (options, ctx) => new Stdin(options, ctx),
+})
