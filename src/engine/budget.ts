@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffers.ts'
 
 /** Sizes of pooled buffers; what does not fit the largest is allocated to measure and not kept. */
-const SMALL_CLASSES = [4096, 16384, 65536]
+const SMALL_CLASSES = [4096, 16_384, 65_536, 262_144]
 /** Free buffers kept for the next chunk, besides a quarter of the limit: a window of chunks is not larger. */
 const KEEP_FREE_BYTES = 4_000_000
 
@@ -43,11 +43,6 @@ export class Budget {
   /** Bytes in the pool: allocated, held by nobody and not in `used`. */
   get pooled(): number {
     return this.#freeBytes
-  }
-
-  /** The size of pooled buffer of which `bytes` holds at least one; the smallest when it holds none. */
-  classWithin(bytes: number): number {
-    return this.#classes.findLast((c) => c <= bytes) ?? (this.#classes[0] as number)
   }
 
   /** @internal */

@@ -85,6 +85,9 @@ describe('what is given', () => {
     const account = new Budget(10_000_000, 256_000).account(10_000_000)
     const sizes = [1, 4096, 4097, 65_536, 65_537, 256_000, 256_001].map((n) => account.take(n)?.length)
     expect(sizes).toEqual([4096, 4096, 16_384, 65_536, 256_000, 256_000, 256_001])
+    // The largest is four times the one below at most, so that a limit of some chunks holds some.
+    const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
+    expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
   })
 
   test('is a buffer that came back, when there is one of its size', () => {
@@ -137,13 +140,6 @@ test('one account at its limit does not hold back another', () => {
   a.take(16_384)
   expect(a.take(16_384)).toBeUndefined()
   expect(b.take(16_384)?.length).toBe(16_384)
-})
-
-test('a class within some bytes is pooled, and never larger than they are while one is small enough', () => {
-  const budget = new Budget(16_000_000, 256_000)
-  expect([10, 5000, 65_535, 65_536, 300_000].map((n) => budget.classWithin(n))).toEqual([
-    4096, 4096, 16_384, 65_536, 256_000,
-  ])
 })
 
 describe('room', () => {

@@ -270,6 +270,17 @@ describe('while it is asked whether the peer is back', () => {
     expect(longest).toBeGreaterThan(5000)
   })
 
+  test('the wait begins anew after the peer was back', async () => {
+    const b = new QueueBench({ limit: 1000 })
+    for (let outage = 0; outage < 20; outage++) {
+      b.push('a')
+      await b.fail('a', away())
+      expect((b.queue.retryAtMs ?? 0) - b.clock.nowMs()).toBeLessThanOrEqual(5000)
+      b.clock.advance(5000)
+      await b.ok('a')
+    }
+  })
+
   test('a limit counts the tries of each chunk, and the next asks when one is given up', async () => {
     const b = new QueueBench({ inFlight: 1, limit: 1 })
     b.pushAll('ab')
