@@ -20,10 +20,14 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
     cri: () => import('./plugins/parsers/cri.ts'),
     docker: () => import('./plugins/parsers/docker.ts'),
   },
-  filter: {},
+  filter: {
+    grep: () => import('./plugins/filters/grep.ts'),
+    record_modifier: () => import('./plugins/filters/record-modifier.ts'),
+  },
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
     stdout: () => import('./plugins/outputs/stdout.ts'),
+    file: () => import('./plugins/outputs/file/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),
   },
 }
