@@ -170,6 +170,8 @@ class Agent {
       this.#end({ why: 'signal' })
     }
     const dump = () => {
+      // `timeout` and service managers send SIGCONT right behind SIGTERM.
+      if (stopping) return
       void import('./observe/dump.ts').then(({ formatDump }) => {
         writeSync(2, formatDump(this.#assembly.snapshot()))
       })
