@@ -99,10 +99,8 @@ export class Assembly {
 
   /** Every sealed chunk of every input has settled. */
   async settled(): Promise<void> {
-    for (const { source } of this.inputs) {
-      source.sealAll()
-      await source.settled()
-    }
+    for (const { source } of this.inputs) source.sealAll()
+    for (const { source } of this.inputs) await source.settled()
   }
 
   stop(): void {
@@ -170,6 +168,7 @@ export class Assembly {
       account,
       clock: this.#o.clock,
       pipeline: this.pipeline,
+      routable: plan.common.routable,
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),

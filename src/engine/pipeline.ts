@@ -1,5 +1,6 @@
 import type { BufferSource } from '../core/buffers.ts'
 import type { Chunk } from '../core/chunk.ts'
+import { messageOf } from '../core/error.ts'
 import type { Ack, Filter, Logger } from '../core/plugin.ts'
 import type { OutputQueue } from './queue.ts'
 import { Receipt } from './receipt.ts'
@@ -40,6 +41,14 @@ export class BorrowedBuffers implements BufferSource {
   }
 }
 
+/** What the way of a chunk depends on besides its tag. */
+export interface Origin {
+  /** The input's, for what filters add. */
+  buffers: BufferSource
+  /** False: no output gets it. */
+  routable: boolean
+}
+
 /**
  * The way of a chunk: filters in order of declaration, then one queue per matching output. Everything here runs in the
  * call of `accept`; what waits, waits in the queues, and the receipt brings the outcome back.
@@ -59,12 +68,15 @@ export class Pipeline {
     this.#log = log
   }
 
-  accept(chunk: Chunk, buffers: BufferSource, ack: Ack): void {
+  accept(chunk: Chunk, origin: Origin, ack: Ack): void {
     const filters = this.#filters.find(chunk.tag)
-    if (filters.length > 0) this.#filter(chunk, filters, buffers)
+    if (filters.length > 0 && !this.#filter(chunk, filters, origin.buffers)) {
+      new Receipt(chunk, 1, ack).settle('aborted')
+      return
+    }
     const outputs = this.#outputs.find(chunk.tag)
-    if (chunk.count === 0 || outputs.length === 0) {
-      if (chunk.count > 0) this.#noteUnrouted(chunk)
+    if (chunk.count === 0 || outputs.length === 0 || !origin.routable) {
+      if (chunk.count > 0 && origin.routable) this.#noteUnrouted(chunk)
       new Receipt(chunk, 1, ack).settle('filtered')
       return
     }
@@ -72,19 +84,25 @@ export class Pipeline {
     for (const { queue } of outputs) queue.push(chunk, receipt)
   }
 
-  #filter(chunk: Chunk, filters: FilterStage[], buffers: BufferSource): void {
+  /** False: a filter threw, which is a defect; the chunk may be half changed and is read again by the next run. */
+  #filter(chunk: Chunk, filters: FilterStage[], buffers: BufferSource): boolean {
     this.#borrowed.current = buffers
-    for (const { filter, stats } of filters) {
-      if (chunk.count === 0) break
-      const { count, size } = chunk
-      filter.apply(chunk)
-      stats.records += count
-      stats.bytes += size
-      stats.dropRecords += Math.max(0, count - chunk.count)
-      stats.addRecords += Math.max(0, chunk.count - count)
-      if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
+    try {
+      for (const stage of filters) {
+        if (chunk.count === 0) break
+        apply(stage, chunk)
+      }
+      return true
+    } catch (error) {
+      this.#log.error(`a filter failed on ${chunk.count} records: ${messageOf(error)}`, {
+        code: 'E_INTERNAL',
+        tag: chunk.tag,
+        hint: 'the records stay unacknowledged: they are read again after a restart',
+      })
+      return false
+    } finally {
+      this.#borrowed.current = undefined
     }
-    this.#borrowed.current = undefined
   }
 
   /** As in fluent-bit, what no output matches is discarded; here it is counted and said once per tag. */
@@ -94,4 +112,14 @@ export class Pipeline {
     this.#unrouted.add(chunk.tag)
     this.#log.warn(`no output matches tag "${chunk.tag}": its records are discarded`, { tag: chunk.tag })
   }
+}
+
+function apply({ filter, stats }: FilterStage, chunk: Chunk): void {
+  const { count, size } = chunk
+  filter.apply(chunk)
+  stats.records += count
+  stats.bytes += size
+  stats.dropRecords += Math.max(0, count - chunk.count)
+  stats.addRecords += Math.max(0, chunk.count - count)
+  if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
 }

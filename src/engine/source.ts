@@ -2,7 +2,7 @@ import type { Chunk } from '../core/chunk.ts'
 import type { Ack, Clock, TimerHandle } from '../core/plugin.ts'
 import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { Origin, Pipeline } from './pipeline.ts'
 
 export interface SourceOptions {
   name: string
@@ -12,6 +12,7 @@ export interface SourceOptions {
   account: Account
   clock: Clock
   pipeline: Pipeline
+  routable: boolean
 }
 
 /** Idle appenders kept: a tag that was not written to for this many others is forgotten (it holds nothing). */
@@ -24,15 +25,19 @@ export class Source {
   /** Bytes of input settled as delivered or filtered, and as dropped. */
   settledBytes = 0
   droppedRecords = 0
+  /** Neither delivered nor given up: the next run reads them again. */
+  abortedRecords = 0
   /** Chunks sealed and not settled. */
   open = 0
   readonly #o: SourceOptions
+  readonly #origin: Origin
   readonly #appenders = new Map<string, ChunkAppender>()
   #sequence = 0
   #idle: (() => void)[] = []
 
   constructor(options: SourceOptions) {
     this.#o = options
+    this.#origin = { buffers: options.account, routable: options.routable }
   }
 
   appender(tag: string): ChunkAppender {
@@ -75,11 +80,12 @@ export class Source {
     this.records += chunk.count
     this.bytes += chunk.size
     this.open++
-    const { count, inputBytes } = chunk
-    this.#o.pipeline.accept(chunk, this.#o.account, (outcome) => {
+    this.#o.pipeline.accept(chunk, this.#origin, (outcome) => {
       this.open--
-      if (outcome === 'dropped') this.droppedRecords += count
-      if (outcome !== 'aborted') this.settledBytes += inputBytes
+      // The count that is left by filters.
+      if (outcome === 'dropped') this.droppedRecords += chunk.count
+      if (outcome === 'aborted') this.abortedRecords += chunk.count
+      else this.settledBytes += chunk.inputBytes
       ack(outcome)
       if (this.open === 0) this.#settleIdle()
     })
@@ -106,7 +112,9 @@ export async function within(work: Promise<unknown>, ms: number, clock: Clock): 
   const late = new Promise<boolean>((resolve) => {
     timer = clock.after(ms, () => resolve(false))
   })
-  const done = await Promise.race([work.then(() => true), late])
-  clock.cancel(timer)
-  return done
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clock.cancel(timer)
+  }
 }

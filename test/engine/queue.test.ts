@@ -251,8 +251,10 @@ describe('while it is asked whether the peer is back', () => {
     b.clock.advance(5000)
     expect(b.flying).toBe('a')
   })
+})
 
-  test('it is asked within a second without a limit; with one the wait grows', async () => {
+describe('a peer that is away', () => {
+  test('is asked within a second without a limit; with one the wait grows', async () => {
     const unlimited = new QueueBench()
     const limited = new QueueBench({ limit: 1000 })
     let longest = 0
@@ -270,7 +272,7 @@ describe('while it is asked whether the peer is back', () => {
     expect(longest).toBeGreaterThan(5000)
   })
 
-  test('the wait begins anew after the peer was back', async () => {
+  test('is waited for anew from the base after it was back', async () => {
     const b = new QueueBench({ limit: 1000 })
     for (let outage = 0; outage < 20; outage++) {
       b.push('a')
@@ -281,7 +283,7 @@ describe('while it is asked whether the peer is back', () => {
     }
   })
 
-  test('a limit counts the tries of each chunk, and the next asks when one is given up', async () => {
+  test('costs each chunk its own tries, and the next asks when one is given up', async () => {
     const b = new QueueBench({ inFlight: 1, limit: 1 })
     b.pushAll('ab')
     await b.fail('a', away())

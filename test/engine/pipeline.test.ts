@@ -1,0 +1,177 @@
+import { describe, expect, test } from 'bun:test'
+import type { Chunk } from '../../src/core/chunk.ts'
+import type { Outcome } from '../../src/core/plugin.ts'
+import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
+import { listLog, makeChunk, roomyAccount, turn } from '../support/chunks.ts'
+import { forGood, QueueBench } from '../support/queue-bench.ts'
+
+function stage(match: string, apply: (chunk: Chunk) => void): FilterStage {
+  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
+  return { match, matchRegex: undefined, filter: { apply }, stats }
+}
+
+interface Line {
+  outputs: QueueBench[]
+  logged: ReturnType<typeof listLog>
+  pipeline: Pipeline
+  borrowed: BorrowedBuffers
+  account: ReturnType<typeof roomyAccount>
+  /** Sends a chunk; the list has its outcomes. */
+  send(text: string, tag?: string, routable?: boolean): Outcome[]
+}
+
+function line(filters: FilterStage[], matches: string[], borrowed = new BorrowedBuffers()): Line {
+  const outputs = matches.map(() => new QueueBench())
+  const logged = listLog()
+  const stages = outputs.map(({ queue }, i) => ({ queue, match: matches[i], matchRegex: undefined }))
+  const pipeline = new Pipeline(filters, stages, borrowed, logged.log)
+  const account = roomyAccount()
+  const send = (text: string, tag = 't', routable = true): Outcome[] => {
+    const outcomes: Outcome[] = []
+    const chunk = makeChunk(text, { tag, count: text.length, account })
+    pipeline.accept(chunk, { buffers: account, routable }, (o) => outcomes.push(o))
+    return outcomes
+  }
+  return { outputs, logged, pipeline, borrowed, account, send }
+}
+
+const cut = (n: number) => (chunk: Chunk) => {
+  chunk.end -= n
+  chunk.count -= n
+}
+
+const add = (text: string, borrowed: BorrowedBuffers) => (chunk: Chunk) => {
+  const buf = borrowed.force(chunk.end + text.length)
+  chunk.buf.copy(buf, chunk.start, chunk.start, chunk.end)
+  const end = chunk.end + buf.write(text, chunk.end, 'latin1')
+  chunk.replace(buf, chunk.start, end, chunk.count + text.length)
+}
+
+describe('filters', () => {
+  test('are applied in order, those that match, and counted', () => {
+    const borrowed = new BorrowedBuffers()
+    const seen: string[] = []
+    const look = (chunk: Chunk): void => void seen.push(chunk.entries().toString())
+    const filters = [
+      stage('*', look),
+      stage('t', cut(2)),
+      stage('*', look),
+      stage('other', cut(1)),
+      stage('*', add('xyz', borrowed)),
+      stage('*', look),
+    ]
+    const { outputs, send, account } = line(filters, ['*'], borrowed)
+    send('abcde')
+    expect(seen).toEqual(['abcde', 'abc', 'abcxyz'])
+    expect(outputs[0]?.calls[0]?.chunk.entries().toString()).toBe('abcxyz')
+    expect(filters[1]?.stats).toEqual({ records: 5, bytes: 5, addRecords: 0, dropRecords: 2, dropBytes: 2 })
+    expect(filters[3]?.stats.records).toBe(0)
+    expect(filters[4]?.stats).toEqual({ records: 3, bytes: 3, addRecords: 3, dropRecords: 0, dropBytes: 0 })
+    // What the filter added counts for the input; what it replaced went back.
+    expect(account.used).toBe(4096)
+  })
+
+  test('that leave nothing settle the chunk as filtered, unseen by filters and outputs behind', () => {
+    let asked = false
+    const last = stage('*', () => {
+      asked = true
+    })
+    const { outputs, send, account, logged } = line([stage('*', cut(3)), last], ['*'])
+    expect(send('abc')).toEqual(['filtered'])
+    expect([asked, outputs[0]?.calls.length, account.used, logged.lines.length]).toEqual([false, 0, 0, 0])
+  })
+
+  test('that throw leave the chunk unacknowledged, with an error; the next chunk is filtered again', () => {
+    const filters = [
+      stage('*', (chunk) => {
+        if (chunk.entries().toString() === 'bad') throw new TypeError('no such key')
+      }),
+    ]
+    const { outputs, send, account, logged, borrowed } = line(filters, ['*'])
+    expect(send('bad')).toEqual(['aborted'])
+    expect([outputs[0]?.calls.length, account.used]).toEqual([0, 0])
+    expect(logged.lines).toEqual(['error a filter failed on 3 records: no such key'])
+    expect(() => borrowed.force(1)).toThrow('lent only while')
+    expect(send('good')).toEqual([])
+    expect(outputs[0]?.flying).toBe('good')
+  })
+
+  test('are lent buffers of the input whose chunk it is, and of none afterwards', () => {
+    const borrowed = new BorrowedBuffers()
+    const { send, account } = line([stage('*', add('x', borrowed))], [], borrowed)
+    send('a')
+    expect(account.used).toBe(0)
+    expect(() => borrowed.take(1)).toThrow('lent only while')
+    expect(borrowed.current).toBeUndefined()
+  })
+})
+
+describe('a chunk for several outputs', () => {
+  test('settles with the worst outcome when the last has answered', async () => {
+    const { outputs, send, account } = line([], ['*', 't', 'none', 't*'])
+    const outcomes = send('ab')
+    const [one, two, other, three] = outputs as [QueueBench, QueueBench, QueueBench, QueueBench]
+    expect(outputs.map((o) => o.calls.length)).toEqual([1, 1, 0, 1])
+    await three.ok('ab')
+    await one.fail('ab', forGood())
+    expect([outcomes.length, account.used > 0, other.queue.empty]).toEqual([0, true, true])
+    // It is as it was while another output still has it.
+    expect(two.calls[0]?.chunk.entries().toString()).toBe('ab')
+    await two.ok('ab')
+    expect([outcomes, account.used]).toEqual([['dropped'], 0])
+  })
+
+  test('settles as aborted when one stops first, though others deliver', async () => {
+    const { outputs, send, account } = line([], ['*', '*'])
+    const [one, two] = outputs as [QueueBench, QueueBench]
+    two.queue.stop()
+    const outcomes = send('ab')
+    await one.ok('ab')
+    expect([outcomes, account.used]).toEqual([['aborted'], 0])
+  })
+
+  test('settles once although an output throws before the next has it', async () => {
+    const { outputs, pipeline, account } = line([], ['*'])
+    const thrower = new QueueBench({
+      output: {
+        flush: () => {
+          throw forGood()
+        },
+        close: async () => {},
+      },
+    })
+    const stages = [thrower, ...outputs].map(({ queue }) => ({ queue, match: '*', matchRegex: undefined }))
+    const both = new Pipeline([], stages, new BorrowedBuffers(), thrower.logged.log)
+    expect(pipeline.unroutedRecords).toBe(0)
+    const outcomes: Outcome[] = []
+    both.accept(makeChunk('ab', { account }), { buffers: account, routable: true }, (o) => outcomes.push(o))
+    await turn()
+    expect(outcomes).toEqual([])
+    await outputs[0]?.ok('ab')
+    expect([outcomes, account.used]).toEqual([['dropped'], 0])
+  })
+})
+
+describe('a chunk for no output', () => {
+  test('is settled as filtered, counted, and said once per tag', () => {
+    const { send, account, logged, pipeline } = line([], ['kube.*'])
+    expect([send('abc', 'x'), send('de', 'x'), send('f', 'y')]).toEqual([
+      ['filtered'],
+      ['filtered'],
+      ['filtered'],
+    ])
+    expect([pipeline.unroutedRecords, account.used]).toEqual([6, 0])
+    expect(logged.lines).toEqual([
+      'warn no output matches tag "x": its records are discarded',
+      'warn no output matches tag "y": its records are discarded',
+    ])
+  })
+
+  test('because its input is not routable is filtered and settled, without a word', () => {
+    const filter = stage('*', cut(1))
+    const { send, account, logged, outputs } = line([filter], ['*'])
+    expect(send('abc', 't', false)).toEqual(['filtered'])
+    expect([outputs[0]?.calls.length, account.used, logged.lines.length]).toEqual([0, 0, 0])
+    expect(filter.stats.records).toBe(3)
+  })
+})
