@@ -89,7 +89,7 @@ test('names become camel case at each _ and dot', () => {
 test('every table of common options parses with its own defaults', () => {
   const service = parseOptions(SERVICE_OPTIONS, {})
   expect([service.flush, service.grace, service.memoryLimit, service.chunkSize]).toEqual([
-    1000, 5, 16_000_000, 256_000,
+    1000, 5, 16_000_000, 1_000_000,
   ])
   expect(parseOptions(INPUT_OPTIONS, {}).memBufLimit).toBe(0)
   expect(parseOptions(INPUT_OPTIONS, {}).routable).toBe(true)
