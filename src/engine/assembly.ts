@@ -1,4 +1,4 @@
-import { ShipperError } from '../core/error.ts'
+import { messageOf, ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
 import type {
   Clock,
@@ -108,13 +108,29 @@ export class Assembly {
     for (const { queue } of this.outputs) queue.stop()
   }
 
-  async closeInputs(): Promise<void> {
-    for (const { input } of this.inputs) await input.close()
+  /** Closes every one, whatever becomes of the others; false: some could not, and said why in the log. */
+  async closeInputs(): Promise<boolean> {
+    const closed = this.inputs.map(({ name, input }) => this.#close(name, () => input.close()))
+    return (await Promise.all(closed)).every(Boolean)
   }
 
-  async closeOutputs(): Promise<void> {
-    for (const { output } of this.outputs) await output.close()
-    for (const { stage } of this.#filters) stage.filter.close?.()
+  async closeOutputs(): Promise<boolean> {
+    const closed = [
+      ...this.outputs.map(({ name, output }) => this.#close(name, () => output.close())),
+      ...this.#filters.map(({ name, stage }) => this.#close(name, () => stage.filter.close?.())),
+    ]
+    return (await Promise.all(closed)).every(Boolean)
+  }
+
+  async #close(name: string, close: () => Promise<void> | void): Promise<boolean> {
+    try {
+      await close()
+      return true
+    } catch (error) {
+      const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
+      this.#o.log(name).error(`cannot be closed: ${messageOf(error)}`, { code })
+      return false
+    }
   }
 
   snapshot(): Snapshot {
@@ -163,7 +179,7 @@ export class Assembly {
     const source = new Source({
       name: plan.name,
       runId: this.#runId,
-      chunkBytes: Math.min(this.#plan.service.chunkSize, account.limitBytes / 4),
+      chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
       flushMs: this.#plan.service.flush,
       account,
       clock: this.#o.clock,

@@ -31,7 +31,10 @@ export class Budget {
   constructor(limitBytes: number, chunkBytes: number) {
     this.limitBytes = limitBytes
     this.#keepBytes = Math.min(KEEP_FREE_BYTES, limitBytes / 4)
-    this.#classes = [...SMALL_CLASSES.filter((c) => c < chunkBytes), chunkBytes]
+    // A size that the pool would not keep would only be more than is asked for.
+    this.#classes = [...SMALL_CLASSES.filter((c) => c < chunkBytes), chunkBytes].filter(
+      (c) => c <= this.#keepBytes,
+    )
     for (const c of this.#classes) this.#free.set(c, [])
   }
 

@@ -88,6 +88,9 @@ describe('what is given', () => {
     // The largest is four times the one below at most, so that a limit of some chunks holds some.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
+    // Nor more than a quarter of the whole limit, or a line would ask for what nobody may have.
+    const small = new Budget(1_000_000, 2_000_000).account(1_000_000)
+    expect([65_537, 300_000].map((n) => small.take(n)?.length)).toEqual([65_537, 300_000])
   })
 
   test('is a buffer that came back, when there is one of its size', () => {

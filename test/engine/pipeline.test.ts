@@ -71,6 +71,14 @@ describe('filters', () => {
     expect(account.used).toBe(4096)
   })
 
+  test('that only shorten records have dropped nothing', () => {
+    const shorten = stage('*', (chunk) => {
+      chunk.end -= 2
+    })
+    line([shorten], ['*']).send('abcd')
+    expect(shorten.stats).toEqual({ records: 4, bytes: 4, addRecords: 0, dropRecords: 0, dropBytes: 0 })
+  })
+
   test('that leave nothing settle the chunk as filtered, unseen by filters and outputs behind', () => {
     let asked = false
     const last = stage('*', () => {

@@ -37,6 +37,15 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
   return done
 }
 
+test('chunks without an origin have ids of their own', () => {
+  const { source, out } = bench()
+  for (const text of ['a', 'a', 'a']) {
+    write(source, text)
+    source.sealAll()
+  }
+  expect(new Set(out.calls.map((c) => c.id)).size).toBe(3)
+})
+
 test('what is sealed is counted, and settled when the last of it is', async () => {
   const { source, out } = bench()
   expect(await isDone(source.settled())).toBe(true)

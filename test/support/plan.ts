@@ -80,8 +80,10 @@ export class Lines implements Input {
       if (signal.aborted) break
       this.written++
     }
-    if (this.finite) this.#ctx.finished()
-    else if (!signal.aborted) {
+    if (this.finite) {
+      this.#ctx.sealAll()
+      this.#ctx.finished()
+    } else if (!signal.aborted) {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     }
     this.running = false

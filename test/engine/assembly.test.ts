@@ -1,0 +1,335 @@
+import { describe, expect, test } from 'bun:test'
+import type { Chunk } from '../../src/core/chunk.ts'
+import { ShipperError } from '../../src/core/error.ts'
+import type { Plan } from '../../src/core/plan.ts'
+import { defineParser, type Input, type InputContext, type Output } from '../../src/core/plugin.ts'
+import { Assembly } from '../../src/engine/assembly.ts'
+import { systemClock } from '../../src/engine/clock.ts'
+import { listLog } from '../support/chunks.ts'
+import { Lines, planOf } from '../support/plan.ts'
+import { atEnd } from '../support/tmp.ts'
+import { until, within } from '../support/until.ts'
+
+interface Running {
+  assembly: Assembly
+  logged: ReturnType<typeof listLog>
+  finished: string[]
+  stop: AbortController
+}
+
+function assemble(plan: Plan): Running {
+  const logged = listLog()
+  const finished: string[] = []
+  const stop = new AbortController()
+  const assembly = new Assembly(plan, {
+    clock: systemClock,
+    log: () => logged.log,
+    agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
+    openOffsets: () => Promise.reject(new Error('there are no offsets in this test')),
+    finished: (name) => finished.push(name),
+    signal: stop.signal,
+  })
+  atEnd(() => assembly.stop())
+  return { assembly, logged, finished, stop }
+}
+
+/** Keeps what it is given; while `shut`, flushes wait. */
+class Keep implements Output {
+  readonly texts: string[] = []
+  shut = false
+  #waiting: (() => void)[] = []
+
+  async flush(chunk: Chunk): Promise<void> {
+    if (this.shut) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.texts.push(chunk.entries().toString('latin1'))
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  release(): void {
+    this.shut = false
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  async close(): Promise<void> {}
+}
+
+function* repeat(n: number, text: (i: number) => { tag?: string; text: string }) {
+  for (let i = 0; i < n; i++) yield text(i)
+}
+
+describe('an input at its limit', () => {
+  test('stops taking until acks come, says so, and then goes on', async () => {
+    const keep = new Keep()
+    keep.shut = true
+    let input: Lines | undefined
+    const plan = planOf({
+      inputs: [
+        {
+          name: 'in.0',
+          create: (ctx) =>
+            (input = new Lines(
+              ctx,
+              repeat(2000, () => ({ text: 'x'.repeat(100) })),
+            )),
+          common: { mem_buf_limit: '50K' },
+        },
+      ],
+      outputs: [{ name: 'out.0', create: () => keep }],
+    })
+    const { assembly } = assemble(plan)
+    const run = assembly.inputs[0]?.input.run(new AbortController().signal)
+    await until(() => assembly.snapshot().inputs[0]?.paused)
+    const [state] = assembly.snapshot().inputs
+    expect(state?.memory).toBeLessThanOrEqual(50_000)
+    expect(state?.memory).toBeGreaterThan(10_000)
+    const { written } = input as Lines
+    expect(written).toBeLessThan(500)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect((input as Lines).written).toBe(written)
+    keep.release()
+    await run
+    await within(assembly.settled(), 4000, 'all acks')
+    expect(keep.texts.join('').length).toBe(200_000)
+    expect([assembly.snapshot().inputs[0]?.paused, assembly.snapshot().memory.used]).toEqual([false, 0])
+  })
+})
+
+describe('an input in little memory', () => {
+  // Sizes of budget, chunk and limit that do not fit each other must still let everything through.
+  for (const [service, common] of [
+    [{ memory_limit: '1M', chunk_size: '256K' }, { mem_buf_limit: '10K' }],
+    [{ memory_limit: '1M', chunk_size: '256K' }, {}],
+    [{ memory_limit: '1M', chunk_size: '2M' }, {}],
+    [{ memory_limit: '1M', chunk_size: '4096' }, { mem_buf_limit: '100' }],
+    [{ memory_limit: '16M' }, { mem_buf_limit: '1' }],
+    [{ memory_limit: '1000003' }, { mem_buf_limit: '999999' }],
+  ] as [Record<string, string>, Record<string, string>][]) {
+    test(`makes progress with ${JSON.stringify({ ...service, ...common })} and any lines`, async () => {
+      const keep = new Keep()
+      // Short lines and some longer than every limit, over more tags than there is memory for; Flush never helps.
+      const record = (i: number) => ({
+        tag: `t${i % 40}`,
+        text: `${i};`.padEnd(i % 50 === 0 ? 300_000 : i % 7 === 0 ? 9000 : 100, 'x'),
+      })
+      const plan = planOf({
+        inputs: [0, 1].map((n) => ({
+          name: `in.${n}`,
+          create: (ctx) => {
+            ctx.buffers.hold(262_144)
+            return new Lines(ctx, repeat(300, record))
+          },
+          common,
+        })),
+        outputs: [{ name: 'out.0', create: () => keep }],
+        service: { ...service, flush: '600' },
+      })
+      const { assembly } = assemble(plan)
+      let most = 0
+      const flush = keep.flush.bind(keep)
+      keep.flush = (chunk) => {
+        most = Math.max(most, assembly.snapshot().memory.used)
+        return flush(chunk)
+      }
+      const never = new AbortController().signal
+      await within(Promise.all(assembly.inputs.map((i) => i.input.run(never))), 4000, 'the inputs')
+      await within(assembly.settled(), 4000, 'all acks')
+      const got = keep.texts.join('').match(NUMBERS) ?? []
+      expect(got.length).toBe(600)
+      const { limit } = assembly.snapshot().memory
+      expect(most).toBeLessThanOrEqual(limit)
+      expect(assembly.snapshot().memory.used).toBe(2 * 262_144)
+    }, 10_000)
+  }
+})
+
+const NUMBERS = /\d+;/g
+
+test('a snapshot has the state of every stage', async () => {
+  const keep = new Keep()
+  const plan = planOf({
+    inputs: [
+      {
+        name: 'in.0',
+        create: (ctx) => {
+          ctx.counters.add('opened', 2)
+          return Object.assign(new Lines(ctx, [{ text: 'abc' }, { text: 'de' }]), {
+            status: () => ({ files: [] }),
+          })
+        },
+        common: { mem_buf_limit: '5M' },
+      },
+    ],
+    filters: [
+      {
+        name: 'sift.0',
+        create: () => ({
+          apply: (chunk) => {
+            chunk.end -= 2
+            chunk.count -= 1
+          },
+        }),
+      },
+    ],
+    outputs: [
+      { name: 'out.0', create: () => keep },
+      { name: 'out.1', create: () => new Keep(), common: { match: 'other' } },
+    ],
+  })
+  const { assembly } = assemble(plan)
+  await assembly.inputs[0]?.input.run(new AbortController().signal)
+  await assembly.settled()
+  const s = assembly.snapshot()
+  expect([s.version, s.hostname, s.memory]).toEqual(['1.2.3', 'leaf', { limit: 16_000_000, used: 0 }])
+  expect(s.nowMs).toBeGreaterThanOrEqual(s.startedMs)
+  expect(s.inputs).toEqual([
+    {
+      name: 'in.0',
+      plugin: 'lines',
+      records: 2,
+      bytes: 5,
+      memory: 0,
+      memoryLimit: 5_000_000,
+      paused: false,
+      counters: { opened: 2 },
+      status: { files: [] },
+    },
+  ])
+  const sifted = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
+  expect(s.filters).toEqual([{ name: 'sift.0', plugin: 'sift', ...sifted, counters: {} }])
+  expect(s.outputs.map((o) => [o.name, o.plugin, o.procRecords, o.procBytes])).toEqual([
+    ['out.0', 'keep', 1, 3],
+    ['out.1', 'keep', 0, 0],
+  ])
+  expect(s.outputs[0]).toMatchObject({
+    waiting: 0,
+    inFlight: 0,
+    retrying: 0,
+    errors: 0,
+    lastError: undefined,
+  })
+})
+
+test('what an output makes counts for the process and for no input', () => {
+  let made: Buffer | undefined
+  const plan = planOf({
+    inputs: [{ name: 'in.0', create: (ctx) => new Lines(ctx, []) }],
+    outputs: [
+      {
+        name: 'out.0',
+        create: (ctx) => {
+          made = ctx.buffers.force(4096)
+          return new Keep()
+        },
+      },
+    ],
+  })
+  const { memory, inputs } = assemble(plan).assembly.snapshot()
+  expect([made?.length, memory.used, inputs[0]?.memory]).toEqual([4096, 4096, 0])
+})
+
+test('every input is sealed at once, though the peer of one does not answer', async () => {
+  const [stuck, keep] = [new Keep(), new Keep()]
+  stuck.shut = true
+  const plan = planOf({
+    inputs: ['a', 'b'].map((name) => ({ name, create: (ctx) => new Lines(ctx, [{ text: name }], false) })),
+    outputs: [
+      { name: 'out.0', create: () => stuck, common: { match: 'a' } },
+      { name: 'out.1', create: () => keep, common: { match: 'b' } },
+    ],
+    service: { flush: '600' },
+  })
+  const { assembly } = assemble(plan)
+  const signal = AbortSignal.timeout(20)
+  await Promise.all(assembly.inputs.map((i) => i.input.run(signal)))
+  const settled = assembly.settled()
+  await until(() => keep.texts.length > 0 && stuck.waiting > 0)
+  stuck.release()
+  await within(settled, 1000, 'settled')
+  expect([stuck.texts, keep.texts]).toEqual([['a'], ['b']])
+})
+
+test('an input that is not routable sends nothing and its records settle', async () => {
+  const keep = new Keep()
+  const plan = planOf({
+    inputs: [{ name: 'a', create: (ctx) => new Lines(ctx, [{ text: 'x' }]), common: { routable: 'off' } }],
+    outputs: [{ name: 'out.0', create: () => keep }],
+  })
+  const { assembly } = assemble(plan)
+  await assembly.inputs[0]?.input.run(new AbortController().signal)
+  await within(assembly.settled(), 1000, 'settled')
+  expect([keep.texts.length, assembly.inputs[0]?.source.settledBytes]).toEqual([0, 1])
+})
+
+describe('a parser', () => {
+  const parserPlan = () => {
+    const spec = defineParser({
+      kind: 'parser',
+      name: 'json',
+      summary: '',
+      description: '',
+      options: {},
+      example: '',
+      create: () => ({ bound: () => 0, parse: () => false }),
+    })
+    return [{ spec, name: 'mine', options: {}, position: { file: 'parsers.conf' } }]
+  }
+  const ask = (parsers: Plan['parsers'], name: string): unknown[] => {
+    const got: unknown[] = []
+    const create = (ctx: InputContext): Input => {
+      got.push(ctx.parser(name), ctx.parser(name))
+      return new Lines(ctx, [])
+    }
+    assemble(planOf({ inputs: [{ name: 'in.0', create }], parsers }))
+    return got
+  }
+
+  test('is made for each who asks, since it keeps state', () => {
+    const [one, two] = ask(parserPlan(), 'mine')
+    expect(one).toBeDefined()
+    expect(one).not.toBe(two)
+  })
+
+  test('that there is none of is an error that names those there are', () => {
+    const errorOf = (parsers: Plan['parsers']): unknown => {
+      try {
+        return ask(parsers, 'other')
+      } catch (error) {
+        return error
+      }
+    }
+    const known = errorOf(parserPlan()) as ShipperError
+    expect(known).toBeInstanceOf(ShipperError)
+    expect([known.code, known.message, known.hint]).toEqual([
+      'E_CONFIG_BAD_VALUE',
+      'there is no parser "other"',
+      'known parsers: mine',
+    ])
+    expect((errorOf([]) as ShipperError).hint).toContain('Parsers_File')
+  })
+})
+
+test('every plugin is closed although some cannot be, and each failure is said', async () => {
+  const closed: string[] = []
+  const closing = (name: string, fails: boolean) => async () => {
+    closed.push(name)
+    if (fails) throw new ShipperError('E_STORE_FULL', `${name} is full`)
+  }
+  const plan = planOf({
+    inputs: ['a', 'b'].map((name) => ({
+      name,
+      create: (ctx) => Object.assign(new Lines(ctx, []), { close: closing(name, name === 'a') }),
+    })),
+    filters: [{ name: 'f', create: () => ({ apply: () => {}, close: () => void closed.push('f') }) }],
+    outputs: ['o', 'p'].map((name) => ({
+      name,
+      create: () => Object.assign(new Keep(), { close: closing(name, name === 'o') }),
+    })),
+  })
+  const { assembly, logged } = assemble(plan)
+  expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
+  expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
+  expect(logged.lines).toEqual(['error cannot be closed: a is full', 'error cannot be closed: o is full'])
+})
