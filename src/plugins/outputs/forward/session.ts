@@ -37,6 +37,7 @@ export class Session {
   #lastWrittenBytes = 0
   #frames = 0
   #usedMs = 0
+  #dueMs = 0
   open = true
 
   constructor(
@@ -138,19 +139,26 @@ export class Session {
     const at = this.#pending.indexOf(pending)
     if (at < 0) return
     this.#pending.splice(at, 1)
+    this.#usedMs = this.#clock.nowMs()
     pending.frame.release()
     pending.resolve()
     if (this.idle && this.worn) this.end()
     else if (this.idle) this.#watch()
   }
 
-  /** Arms the timer for what has to be watched now: an ack, a stalled write, or idleness. One timer at most. */
+  /**
+   * Sees to it that a timer fires in time for what has to be watched now: an ack, a stalled write, or idleness. One that
+   * fires earlier is left: it looks and arms the next, so a steady flow costs no timers.
+   */
   #watch(): void {
-    if (this.#timer !== undefined || !this.open) return
+    if (!this.open) return
     const ms = this.idle ? this.#o.netKeepaliveIdleTimeout : this.#busyLimitMs()
-    this.#usedMs = this.#clock.nowMs()
+    const nowMs = this.#clock.nowMs()
+    if (ms <= 0 || (this.#timer !== undefined && this.#dueMs <= nowMs + ms)) return
+    this.#clock.cancel(this.#timer)
+    this.#usedMs = nowMs
+    this.#dueMs = nowMs + ms
     this.#lastWrittenBytes = this.#socket.bytesWritten - this.#socket.writableLength
-    if (ms <= 0) return
     this.#timer = this.#clock.after(ms, () => {
       this.#timer = undefined
       this.#check()
