@@ -233,8 +233,14 @@ test('what an output makes counts for the process and for no input', () => {
 test('every input is sealed at once, though the peer of one does not answer', async () => {
   const [stuck, keep] = [new Keep(), new Keep()]
   stuck.shut = true
+  // The first line goes at once; the second is held, for ten minutes if it is not sealed.
+  async function* two(name: string) {
+    yield { text: name }
+    await until(() => keep.texts.includes('b') && stuck.waiting === 1)
+    yield { text: name.toUpperCase() }
+  }
   const plan = planOf({
-    inputs: ['a', 'b'].map((name) => ({ name, create: (ctx) => new Lines(ctx, [{ text: name }], false) })),
+    inputs: ['a', 'b'].map((name) => ({ name, create: (ctx) => new Lines(ctx, two(name), false) })),
     outputs: [
       { name: 'out.0', create: () => stuck, common: { match: 'a' } },
       { name: 'out.1', create: () => keep, common: { match: 'b' } },
@@ -242,13 +248,19 @@ test('every input is sealed at once, though the peer of one does not answer', as
     service: { flush: '600' },
   })
   const { assembly } = assemble(plan)
-  const signal = AbortSignal.timeout(20)
-  await Promise.all(assembly.inputs.map((i) => i.input.run(signal)))
+  const stop = new AbortController()
+  const runs = assembly.inputs.map((i) => i.input.run(stop.signal))
+  await until(() => assembly.inputs.every((i) => (i.input as Lines).written === 2))
+  stop.abort()
+  await Promise.all(runs)
   const settled = assembly.settled()
-  await until(() => keep.texts.length > 0 && stuck.waiting > 0)
+  await until(() => keep.texts.length === 2 && stuck.waiting === 2)
   stuck.release()
   await within(settled, 1000, 'settled')
-  expect([stuck.texts, keep.texts]).toEqual([['a'], ['b']])
+  expect([stuck.texts, keep.texts]).toEqual([
+    ['a', 'A'],
+    ['b', 'B'],
+  ])
 })
 
 test('an input that is not routable sends nothing and its records settle', async () => {

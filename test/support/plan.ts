@@ -55,6 +55,9 @@ export function planOf(parts: {
   }
 }
 
+type Line = { tag?: string; text: string }
+export type Records = Iterable<Line> | AsyncIterable<Line>
+
 /** An input that writes texts as records, each to the appender of its tag, and waits for room as inputs do. */
 export class Lines implements Input {
   readonly finite: boolean
@@ -62,9 +65,9 @@ export class Lines implements Input {
   written = 0
   running = false
   readonly #ctx: InputContext
-  readonly #records: Iterable<{ tag?: string; text: string }>
+  readonly #records: Records
 
-  constructor(ctx: InputContext, records: Iterable<{ tag?: string; text: string }>, finite = true) {
+  constructor(ctx: InputContext, records: Records, finite = true) {
     this.#ctx = ctx
     this.#records = records
     this.finite = finite
@@ -72,7 +75,7 @@ export class Lines implements Input {
 
   async run(signal: AbortSignal): Promise<void> {
     this.running = true
-    for (const { tag = this.#ctx.tag, text } of this.#records) {
+    for await (const { tag = this.#ctx.tag, text } of this.#records) {
       while (!signal.aborted && !this.#write(tag, text)) {
         this.#ctx.sealAll()
         await this.#ctx.room(signal)
