@@ -15,7 +15,7 @@ export interface AgentOptions {
 }
 
 /** Why the agent ends: a signal, every finite input has been read, or an input failed. */
-type End = { why: 'signal' | 'finished' } | { why: 'failed'; error: unknown }
+type End = { why: 'signal' | 'finished' | 'failed' }
 
 /** Time for flushes to answer an abort before they are left behind. */
 const ABORT_MS = 500
@@ -64,6 +64,10 @@ class Agent {
   readonly #finished = new Set<string>()
   readonly #ended: Promise<End>
   #end!: (end: End) => void
+  readonly #signalled: Promise<void>
+  #signal!: () => void
+  /** Of the first input that failed, whenever that was. */
+  #failure: { error: unknown } | undefined
 
   constructor(plan: Plan, options: AgentOptions, log: Log) {
     this.#plan = plan
@@ -71,6 +75,9 @@ class Agent {
     this.#log = log
     this.#ended = new Promise((resolve) => {
       this.#end = resolve
+    })
+    this.#signalled = new Promise((resolve) => {
+      this.#signal = resolve
     })
     this.#assembly = new Assembly(plan, {
       clock: systemClock,
@@ -89,32 +96,49 @@ class Agent {
     const log = this.#log.child('shipper')
     for (const warning of this.#plan.warnings) log.warn(warning)
     const unlisten = this.#listen(log)
-    const http = await this.#startHttp()
+    let http: { close(): Promise<void> } | undefined
+    let status = 1
+    let closed = false
     try {
+      http = await this.#startHttp()
       await this.#assembly.start()
-      const runs = this.#assembly.inputs.map((i) => this.#runInput(i))
-      const bar = await this.#startProgress()
-      const end = await this.#ended
-      this.#inputs.abort()
-      const complete = await this.#drain(end, runs, log)
-      bar?.()
-      if (end.why === 'failed') throw end.error
-      return this.#status(end, complete, log)
+      status = await this.#runToEnd(log)
     } finally {
-      this.#flushes.abort()
-      this.#assembly.stop()
-      await this.#assembly.closeInputs()
-      await within(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
+      closed = await this.#close()
       await http?.close()
       unlisten()
     }
+    return closed ? status : 1
+  }
+
+  async #runToEnd(log: ReturnType<Log['child']>): Promise<number> {
+    const runs = this.#assembly.inputs.map((i) => this.#runInput(i))
+    const bar = await this.#startProgress()
+    const end = await this.#ended
+    this.#inputs.abort()
+    const complete = await this.#drain(end, runs, log)
+    bar?.()
+    if (this.#failure !== undefined) throw this.#failure.error
+    return this.#status(end, complete, log)
+  }
+
+  /** Flushes get a moment to answer the abort: an ack that is on its way still moves its position. */
+  async #close(): Promise<boolean> {
+    this.#inputs.abort()
+    this.#flushes.abort()
+    this.#assembly.stop()
+    await within(this.#assembly.settled(), ABORT_MS, systemClock)
+    const inputs = await this.#assembly.closeInputs()
+    await within(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
+    return inputs
   }
 
   async #runInput(running: RunningInput): Promise<void> {
     try {
       await running.input.run(this.#inputs.signal)
     } catch (error) {
-      this.#end({ why: 'failed', error })
+      this.#failure ??= { error }
+      this.#end({ why: 'failed' })
     }
   }
 
@@ -125,10 +149,7 @@ class Agent {
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
     if (end.why === 'failed') return within(settled, graceMs, systemClock)
     if (end.why === 'finished') {
-      const signalled = new Promise<'signal'>((resolve) => {
-        this.#end = () => resolve('signal')
-      })
-      const first = await Promise.race([settled.then(() => 'settled' as const), signalled])
+      const first = await Promise.race([settled.then(() => 'settled'), this.#signalled])
       if (first === 'settled') return true
     }
     log.info(`stopping: waiting up to ${grace < 0 ? 'for ever' : `${grace} s`} for acknowledgements`)
@@ -142,7 +163,8 @@ class Agent {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.source.droppedRecords, 0)
-    if (end.why === 'finished' && complete && dropped === 0) return 0
+    const aborted = finite.reduce((n, i) => n + i.source.abortedRecords, 0)
+    if (end.why === 'finished' && complete && dropped === 0 && aborted === 0) return 0
     log.error(dropped > 0 ? `${dropped} records were dropped` : 'ended before everything was acknowledged', {
       code: 'E_RUN_INCOMPLETE',
       hint: 'start again: it goes on from the last acknowledged byte',
@@ -168,6 +190,7 @@ class Agent {
       stopping = true
       log.info(`${signal}: stopping`)
       this.#end({ why: 'signal' })
+      this.#signal()
     }
     const dump = () => {
       // `timeout` and service managers send SIGCONT right behind SIGTERM.
