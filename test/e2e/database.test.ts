@@ -1,0 +1,189 @@
+import { Database } from 'bun:sqlite'
+import { expect, test } from 'bun:test'
+import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { xxh3 } from '../../src/lib/xxh3.ts'
+import { run, shipperCommand, start } from '../support/process.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const LINES = 'one\ntwo\nthree\n'
+
+/** Reads the file to its end and prints its lines; what came out, and how it ended. */
+async function drain(dir: string, more: string[] = []) {
+  const tail = [
+    '-i',
+    'tail',
+    '-p',
+    `path=${join(dir, 'a.log')}`,
+    '-p',
+    `db=${join(dir, 'pos.db')}`,
+    '-p',
+    'exit_on_eof=on',
+  ]
+  const result = await run([
+    ...tail,
+    ...more,
+    '-o',
+    'stdout',
+    '-p',
+    'format=json_lines',
+    '-p',
+    'json_date_key=false',
+  ])
+  const lines = result.stdout.split('\n').filter((l) => l !== '')
+  return { ...result, lines: lines.map((l) => (JSON.parse(l) as { log: string }).log) }
+}
+
+function fluentBitDatabase(dir: string, withMarkers: boolean, offset: number): void {
+  const db = new Database(join(dir, 'pos.db'))
+  const markers = withMarkers ? ', offset_marker INTEGER DEFAULT 0, offset_marker_size INTEGER DEFAULT 0' : ''
+  db.exec(
+    `CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset INTEGER, inode INTEGER, created INTEGER, rotated INTEGER DEFAULT 0${markers});`,
+  )
+  const path = join(dir, 'a.log')
+  const inode = statSync(path).ino
+  const before = Buffer.from(LINES).subarray(Math.max(0, offset - 32), offset)
+  const marker = BigInt.asIntN(64, xxh3(before))
+  if (withMarkers) {
+    db.query(
+      'INSERT INTO in_tail_files (name, offset, inode, created, offset_marker, offset_marker_size) VALUES (?, ?, ?, 1700000000, ?, ?)',
+    ).run(path, offset, inode, marker, before.length)
+  } else {
+    db.query('INSERT INTO in_tail_files (name, offset, inode, created) VALUES (?, ?, ?, 1700000000)').run(
+      path,
+      offset,
+      inode,
+    )
+  }
+  db.close()
+}
+
+for (const withMarkers of [false, true]) {
+  test(`a database of fluent-bit ${withMarkers ? 'with' : 'without'} offset markers is taken over where it stopped, and can go back`, async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), LINES)
+    fluentBitDatabase(dir, withMarkers, 4)
+    const first = await drain(dir)
+    expect(first.lines).toEqual(['two', 'three'])
+    const db = new Database(join(dir, 'pos.db'), { readonly: true, safeIntegers: true })
+    const rows = db.query('SELECT * FROM in_tail_files').all()
+    db.close()
+    expect(rows).toEqual([
+      {
+        id: 1n,
+        name: join(dir, 'a.log'),
+        offset: BigInt(LINES.length),
+        inode: BigInt(statSync(join(dir, 'a.log')).ino),
+        created: 1700000000n,
+        rotated: 0n,
+        offset_marker: BigInt.asIntN(64, xxh3(Buffer.from(LINES))),
+        offset_marker_size: BigInt(LINES.length),
+      },
+    ])
+  })
+}
+
+test('a second agent on the same database refuses to start and says why', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const args = [
+    '-i',
+    'tail',
+    '-p',
+    `path=${join(dir, 'a.log')}`,
+    '-p',
+    `db=${join(dir, 'pos.db')}`,
+    '-o',
+    'null',
+    '-m',
+    '*',
+  ]
+  const first = start(args)
+  await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {
+    limitMs: 10_000,
+  })
+  const second = await run(args)
+  expect(second.code).toBe(1)
+  expect(second.stderr).toContain('E_STORE_LOCKED')
+  expect(second.stderr).toContain(String(first.pid))
+})
+
+test('a database that another process has locked ends the start with a clear error, and loses nothing', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  await drain(dir, ['-p', 'read_from_head=on'])
+  const other = new Database(join(dir, 'pos.db'))
+  other.exec('PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE')
+  const locked = await drain(dir)
+  expect(locked.code).toBe(1)
+  expect(locked.stderr).toContain('E_STORE_BUSY')
+  other.exec('ROLLBACK')
+  other.close()
+  expect((await drain(dir)).code).toBe(0)
+}, 30_000)
+
+test('a corrupt database is set aside, said, and the file is read from its start though Read_From_Head is off', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  expect((await drain(dir, ['-p', 'read_from_head=on'])).lines).toHaveLength(3)
+  const bytes = Buffer.alloc(statSync(join(dir, 'pos.db')).size, 0xa5)
+  writeFileSync(join(dir, 'pos.db'), bytes)
+  const after = await drain(dir)
+  expect(after.code).toBe(0)
+  expect(after.lines).toEqual(['one', 'two', 'three'])
+  expect(after.stderr).toContain('corrupt')
+  expect(readdirSync(dir).some((name) => name.startsWith('pos.db.corrupt-'))).toBe(true)
+  expect((await drain(dir)).lines).toEqual([])
+})
+
+const asOther = peerOrSkip('setpriv and root', process.getuid?.() === 0, 'root may write everywhere')
+asOther('a database in a folder that cannot be written ends the start with a clear error', async () => {
+  const dir = tmp()
+  chmodSync(dir, 0o755)
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const args = [
+    '-i',
+    'tail',
+    '-p',
+    `path=${join(dir, 'a.log')}`,
+    '-p',
+    `db=${join(dir, 'pos.db')}`,
+    '-o',
+    'null',
+    '-m',
+    '*',
+  ]
+  const command = ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand()]
+  const result = await run(args, { command })
+  expect(result.code).toBe(1)
+  expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
+  expect(result.stderr).toContain(dir)
+})
+
+test('nothing is written outside the folder of the database', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const result = await run(
+    [
+      '-i',
+      'tail',
+      '-p',
+      `path=${join(dir, 'a.log')}`,
+      '-p',
+      `db=${join(dir, 'pos.db')}`,
+      '-p',
+      'exit_on_eof=on',
+      '-p',
+      'read_from_head=on',
+      '-o',
+      'null',
+      '-m',
+      '*',
+    ],
+    { env: { TMPDIR: '/nonexistent', BUN_TMPDIR: '/nonexistent', HOME: '/nonexistent' }, cwd: '/' },
+  )
+  expect(result.code).toBe(0)
+  expect(readdirSync(dir).every((name) => name === 'a.log' || name.startsWith('pos.db'))).toBe(true)
+})

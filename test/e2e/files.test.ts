@@ -1,0 +1,181 @@
+import { Database } from 'bun:sqlite'
+import { expect, test } from 'bun:test'
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { run, shipperCommand, start } from '../support/process.ts'
+import { Sink } from '../support/sink.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const JSON_OUT = ['-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false']
+
+async function drained(path: string, more: string[] = []): Promise<Record<string, unknown>[]> {
+  const result = await run(
+    [
+      '-i',
+      'tail',
+      '-p',
+      `path=${path}`,
+      '-p',
+      'read_from_head=on',
+      '-p',
+      'exit_on_eof=on',
+      ...more,
+      ...JSON_OUT,
+    ],
+    {
+      limitMs: 60_000,
+    },
+  )
+  expect(result.code).toBe(0)
+  return result.stdout
+    .split('\n')
+    .filter((l) => l !== '')
+    .map((l) => JSON.parse(l) as Record<string, unknown>)
+}
+
+test('lines behind 4 GiB of holes are read, at their right offsets', async () => {
+  const dir = tmp()
+  const path = join(dir, 'sparse.log')
+  const at = 4 * 1024 ** 3 + 100
+  const fd = openSync(path, 'w')
+  ftruncateSync(fd, at)
+  writeSync(fd, 'behind\nthe hole\n', at)
+  closeSync(fd)
+  const db = join(dir, 'pos.db')
+  expect(await drained(path, ['-p', 'offset_key=at', '-p', `db=${db}`])).toEqual([
+    { at, log: 'behind' },
+    { at: at + 7, log: 'the hole' },
+  ])
+  const rows = new Database(db, { readonly: true }).query('SELECT offset FROM in_tail_files').all()
+  expect(rows).toEqual([{ offset: at + 16 }])
+}, 90_000)
+
+test('a line of 3 MB is cut and marked; what follows is read', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, `${'y'.repeat(3_000_000)}\nnext\n`)
+  const [long, next] = await drained(path)
+  expect(String(long?.log)).toHaveLength(1_000_000)
+  expect(long?.truncated).toBe(true)
+  expect(next).toEqual({ log: 'next' })
+})
+
+test('CRLF, NUL bytes, invalid UTF-8 and a last line without newline are passed on as documented', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, Buffer.from('crlf\r\nnul\0nul\n\xe9t\xe9\nlast', 'latin1'))
+  const records = await drained(path)
+  expect(records.map((r) => r.log)).toEqual(['crlf', 'nul\0nul', '\ufffdt\ufffd', 'last'])
+})
+
+test('ten thousand files are all read, also where 1,024 descriptors are the soft limit', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'logs'))
+  for (let i = 0; i < 10_000; i++) writeFileSync(join(dir, 'logs', `${i}.log`), `${i} line\n`)
+  const sink = await Sink.start('lines')
+  const agent = [
+    ...shipperCommand(),
+    '-i',
+    'tail',
+    '-t',
+    'app',
+    '-p',
+    `path=${join(dir, 'logs')}/*.log`,
+    '-p',
+    'read_from_head=on',
+  ]
+  const rest = [
+    '-p',
+    `db=${join(dir, 'pos.db')}`,
+    '-p',
+    'exit_on_eof=on',
+    '-o',
+    'forward',
+    '-p',
+    `port=${sink.port}`,
+    '-f',
+    '0.1',
+  ]
+  const limited = start([], { command: ['sh', '-c', 'ulimit -Sn 1024; exec "$@"', 'sh', ...agent, ...rest] })
+  expect((await limited.ended(60_000)).code).toBe(0)
+  expect(await sink.missing(10_000)).toEqual({ missing: 0, first: [] })
+}, 90_000)
+
+const asOther = peerOrSkip(
+  'setpriv and root',
+  process.getuid?.() === 0,
+  'a file that root cannot read needs another user',
+)
+asOther(
+  'a file that cannot be read is said, counted, and read when it can be',
+  async () => {
+    const dir = tmp()
+    chmodSync(dir, 0o755)
+    const path = join(dir, 'a.log')
+    writeFileSync(path, 'secret\n', { mode: 0o600 })
+    const args = [
+      '-i',
+      'tail',
+      '-p',
+      `path=${path}`,
+      '-p',
+      'read_from_head=on',
+      '-p',
+      'refresh_interval=0.2',
+      ...JSON_OUT,
+      '-m',
+      '*',
+    ]
+    const agent = start([], {
+      command: ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand(), ...args, '-f', '0.1'],
+    })
+    await agent.saysOnStderr('E_TAIL_UNREADABLE')
+    chmodSync(path, 0o644)
+    await agent.saysOnStdout('secret')
+    expect(agent.stderr.split('E_TAIL_UNREADABLE').length).toBe(2)
+  },
+  30_000,
+)
+
+test('a file replaced between two runs is read from its start, shorter or longer', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const db = ['-p', `db=${join(dir, 'pos.db')}`]
+  writeFileSync(path, 'one\ntwo\nthree\n')
+  await drained(path, db)
+  const { ino } = statSync(path)
+  writeFileSync(path, 'short\n')
+  expect(statSync(path).ino).toBe(ino)
+  expect((await drained(path, db)).map((r) => r.log)).toEqual(['short'])
+  writeFileSync(path, 'now much longer\nthan before\n')
+  expect((await drained(path, db)).map((r) => r.log)).toEqual(['now much longer', 'than before'])
+})
+
+test('a folder that appears later is found', async () => {
+  const dir = tmp()
+  const agent = start([
+    '-i',
+    'tail',
+    '-p',
+    `path=${join(dir, 'later/a.log')}`,
+    ...JSON_OUT,
+    '-m',
+    '*',
+    '-f',
+    '0.1',
+  ])
+  await agent.saysOnStderr('positions are not kept')
+  mkdirSync(join(dir, 'later'))
+  writeFileSync(join(dir, 'later/a.log'), 'here\n')
+  await agent.saysOnStdout('here')
+  await until(() => agent.stdout.includes('here'))
+}, 30_000)
