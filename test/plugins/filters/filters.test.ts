@@ -1,0 +1,92 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
+import { ShipperError } from '../../../src/core/error.ts'
+import { parseOptions } from '../../../src/core/option-value.ts'
+import type { Filter } from '../../../src/core/plugin.ts'
+import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
+import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
+
+type Texts = Record<string, string | string[]>
+
+function filterOf(spec: typeof grepSpec | typeof modifierSpec, texts: Texts, buffers = new LooseBuffers()): Filter {
+  const options = parseOptions(spec.options as never, texts as never)
+  return spec.create(options as never, { buffers } as never)
+}
+
+function through(spec: typeof grepSpec | typeof modifierSpec, texts: Texts, records: object[]): Record<string, unknown>[] {
+  const buffers = new LooseBuffers()
+  const chunk = chunkOf(records, 'app', buffers)
+  filterOf(spec, texts, buffers).apply(chunk)
+  const left = recordsOf(chunk)
+  expect(chunk.count).toBe(left.length)
+  expect(chunk.start).toBeGreaterThanOrEqual(headRoom('app'))
+  expect(chunk.buf.length - chunk.end).toBeGreaterThanOrEqual(TAIL_ROOM)
+  chunk.release()
+  expect(buffers.out.size).toBe(0)
+  return left
+}
+
+const LOGS = [{ log: 'GET /healthz' }, { log: 'GET /items' }, { other: 1 }, { log: 'POST /items' }]
+
+test('grep keeps what every Regex matches and no Exclude does', () => {
+  expect(through(grepSpec, { regex: 'log ^GET', exclude: 'log healthz' }, LOGS)).toEqual([{ log: 'GET /items' }])
+})
+
+test('grep without a match for a missing key: Regex drops it, Exclude keeps it', () => {
+  expect(through(grepSpec, { regex: 'log .' }, LOGS)).toHaveLength(3)
+  expect(through(grepSpec, { exclude: 'log items' }, LOGS)).toEqual([{ log: 'GET /healthz' }, { other: 1 }])
+})
+
+test('grep with Logical_Op: AND wants all rules, OR one', () => {
+  const rules = ['log GET', 'log items']
+  expect(through(grepSpec, { regex: rules, logical_op: 'AND' }, LOGS)).toEqual([{ log: 'GET /items' }])
+  expect(through(grepSpec, { regex: rules, logical_op: 'OR' }, LOGS)).toHaveLength(3)
+  expect(through(grepSpec, { exclude: rules, logical_op: 'OR' }, LOGS)).toEqual([{ other: 1 }])
+})
+
+test('grep does not find a literal beyond the end of its value', () => {
+  expect(through(grepSpec, { regex: 'a needle' }, [{ a: 'hay', b: 'needle' }])).toEqual([])
+})
+
+test('grep follows a record accessor into maps and lists', () => {
+  const records = [{ k8s: { labels: { app: 'web' }, list: ['x', 'y'] } }, { k8s: { labels: { app: 'db' }, list: ['x'] } }]
+  expect(through(grepSpec, { regex: "$k8s['labels']['app'] ^w" }, records)).toEqual([records[0] as never])
+  expect(through(grepSpec, { regex: '$k8s["list"][1] y' }, records)).toEqual([records[0] as never])
+})
+
+test('grep refuses a rule that it cannot use, with what is wrong', () => {
+  expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(ShipperError)
+  expect(() => filterOf(grepSpec, { regex: 'a (' })).toThrow(ShipperError)
+  expect(() => filterOf(grepSpec, { regex: 'a b', exclude: 'c d', logical_op: 'AND' })).toThrow('do not mix')
+})
+
+test('record_modifier adds, removes and allows keys, and leaves the others as they are', () => {
+  const record = { a: 1, b: { c: ['é', null, 1.5] }, d: 'x' }
+  expect(through(modifierSpec, { record: ['host web1', 'note two words'] }, [record])).toEqual([
+    { ...record, host: 'web1', note: 'two words' },
+  ])
+  expect(through(modifierSpec, { remove_key: ['a', 'd'] }, [record])).toEqual([{ b: record.b }])
+  expect(through(modifierSpec, { allowlist_key: 'd' }, [record])).toEqual([{ d: 'x' }])
+})
+
+test('record_modifier gives each record a UUID of its own', () => {
+  const ids = through(modifierSpec, { uuid_key: 'id' }, [{}, {}]).map((r) => r.id as string)
+  expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4/)
+  expect(new Set(ids).size).toBe(2)
+})
+
+test('property: filters keep the bytes of what they keep', () => {
+  const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.array(fc.string(), { maxLength: 3 }))
+  const record = fc.dictionary(fc.string({ minLength: 1, maxLength: 5 }).filter((k) => k !== '__proto__'), value, { maxKeys: 20 })
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 1, maxLength: 10 }), (records) => {
+      const marked = records.map((r, i) => ({ ...r, mark: i % 2 === 0 ? 'even' : 'odd' }))
+      expect(through(grepSpec, { exclude: 'mark ^odd$' }, marked)).toEqual(marked.filter((_, i) => i % 2 === 0))
+      const added = through(modifierSpec, { record: 'new value', remove_key: 'mark' }, marked)
+      expect(added).toEqual(marked.map(({ mark: _, ...rest }) => ({ ...rest, new: 'value' })) as never)
+    }),
+    { numRuns: 100 },
+  )
+})
