@@ -1,5 +1,6 @@
 import { decodeMulti } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
+import { INPUT_OPTIONS } from '../../src/core/common-options.ts'
 import { ShipperError } from '../../src/core/error.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { Plan } from '../../src/core/plan.ts'
@@ -182,7 +183,7 @@ export class TailRun {
           name: 'tail.0',
           tag: o.tag ?? 'app',
           options,
-          common: { memBufLimit: o.memBufLimit ?? 0 },
+          common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
         },
       ],
       filters: [],
