@@ -37,6 +37,10 @@ export class Rotated {
     this.#o = options
   }
 
+  get holding(): boolean {
+    return this.#held.size > 0
+  }
+
   /** The path leads elsewhere now. */
   away(file: TailFile, path: string): void {
     this.#o.files.unbind(file)

@@ -6,6 +6,7 @@ import type { TailFile } from './file.ts'
 import { Files } from './files.ts'
 import { Finder } from './finder.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
+import { Pace } from './pace.ts'
 import { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
 import { Rotated } from './rotated.ts'
@@ -30,6 +31,7 @@ export class Tail implements Input {
   readonly #finder: Finder
   readonly #tagRegex: RegExp | undefined
   readonly #schedule: Schedule
+  readonly #pace: Pace
   readonly #reader: Reader
   readonly #long = new WeakSet<TailFile>()
   #files!: Files
@@ -47,6 +49,7 @@ export class Tail implements Input {
     this.#tagRegex = tagRegex
     this.#finder = new Finder(options.path.flat(), [...options.excludePath.flat(), ...ownFiles(options.db)])
     this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
+    this.#pace = new Pace(ctx.clock, Math.min(options.progressCheckInterval, options.watcherInterval))
     this.#reader = new Reader({
       blockBytes: BLOCK_BYTES,
       maxLineBytes: options.bufferMaxSize,
@@ -69,7 +72,7 @@ export class Tail implements Input {
       this.#ctx.log.warn('no file matches Path: nothing to read')
     const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
     repeat(this.#options.refreshInterval, () => this.#refresh(false))
-    repeat(Math.min(this.#options.progressCheckInterval, this.#options.watcherInterval), () => this.#check())
+    this.#pace.start(() => this.#check(), signal)
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#allRead()) {
         this.#ctx.sealAll()
@@ -96,6 +99,7 @@ export class Tail implements Input {
   async close(): Promise<void> {
     await this.#watch?.close()
     this.#schedule.stop()
+    this.#pace.stop()
     if (!this.#started) return
     this.#positions.close()
     for (const file of [...this.#files.byKey.values()]) this.#files.close(file)
@@ -212,8 +216,8 @@ export class Tail implements Input {
     else if (this.#finder.mayHold(path)) this.#schedule.soon(SETTLE_MS, () => this.#refresh(false))
   }
 
-  /** Finds out what a path leads to now, and what became of the file it led to before. */
-  #look(path: string, first: boolean): void {
+  /** Finds out what a path leads to now, and what became of the file it led to before. `quiet`: read it only if it grew. */
+  #look(path: string, first: boolean, quiet = false): void {
     const known = this.#files.byPath.get(path)
     const found =
       this.#finder.matches(path) || known !== undefined ? this.#files.open(path, first) : undefined
@@ -231,10 +235,11 @@ export class Tail implements Input {
       }
     }
     if (known !== undefined && found.isNew) file.after = this.#rotated.between(known, file, path)
-    this.#schedule.add(file)
+    if (!quiet || found.isNew || file.size !== file.offset) this.#schedule.add(file)
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
+    this.#pace.active()
     if (file.fd < 0) return
     if (file.after !== undefined) {
       if (file.after.state !== 'idle' && file.after.state !== 'closed') {
@@ -316,10 +321,11 @@ export class Tail implements Input {
       this.#checkAt = (this.#checkAt + 1) % files.length
       const file = files[this.#checkAt] as TailFile
       this.#measure(file)
-      if (file.rotatedMs === undefined) this.#look(file.path, false)
+      if (file.rotatedMs === undefined) this.#look(file.path, false, true)
       else if (file.size !== file.offset) this.#schedule.add(file)
     }
     this.#rotated.check()
+    if (this.#rotated.holding) this.#pace.active()
   }
 
   #measure(file: TailFile): void {
