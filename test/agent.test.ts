@@ -84,6 +84,14 @@ const lines =
       finite,
     )
 
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
 const term = (): boolean => process.kill(process.pid, 'SIGTERM')
 
 describe('a finite run', () => {
@@ -107,6 +115,23 @@ describe('a finite run', () => {
     expect([peer.closed, ...run.inputs.map((i) => i.closed)]).toEqual([1, 1, 1])
   })
 
+  test('ends when all its finite inputs have, the endless ones then stop', async () => {
+    const peer = new Peer()
+    async function* slow() {
+      await until(() => run.inputs[0]?.running === false)
+      yield { text: 'c' }
+    }
+    const run = runWith({
+      inputs: [lines(['a']), lines(['b'], false), (ctx) => new Lines(ctx, slow())],
+      outputs: [{ name: 'out.0', create: () => peer }],
+    })
+    expect(await run.status).toBe(0)
+    expect(peer.texts.sort()).toEqual(['a', 'b', 'c'])
+    expect(run.inputs.map((i) => i.running)).toEqual([false, false, false])
+  })
+})
+
+describe('a finite run that is not complete', () => {
   test('ends with 1 when records were dropped, and says how many', async () => {
     const peer = new Peer()
     peer.mode = 'refuses'
@@ -131,29 +156,21 @@ describe('a finite run', () => {
     expect(peer.texts).toEqual([])
   })
 
-  test('ends when all its finite inputs have, the endless ones then stop', async () => {
-    const peer = new Peer()
-    const run = runWith({
-      inputs: [lines(['a']), lines(['b'], false)],
-      outputs: [{ name: 'out.0', create: () => peer }],
-    })
-    expect(await run.status).toBe(0)
-    expect(peer.texts.sort()).toEqual(['a', 'b'])
-    expect(run.inputs.map((i) => i.running)).toEqual([false, false])
-  })
-
-  test('that is interrupted while it waits for acks ends with 1 after Grace', async () => {
+  test('because it is interrupted while it waits for acks ends with 1 after Grace', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({
-      inputs: [lines(['a'])],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      inputs: [lines(['a']), lines(['b'])],
+      outputs: [{ name: 'out.0', create: () => peer, inFlight: 1 }],
       service: { grace: '0' },
     })
     await until(() => peer.flushing === 1)
+    const before = performance.now()
     term()
     expect(await run.status).toBe(1)
     expect([peer.texts.length, peer.closed, run.inputs[0]?.closed]).toEqual([0, 1, 1])
+    // What waits is let go at once, what flies as soon as it answers.
+    expect(performance.now() - before).toBeLessThan(400)
   })
 })
 
@@ -220,6 +237,22 @@ const failing = (error: Error, when: 'at once' | 'at the stop') => (ctx: InputCo
       throw error
     },
   })
+
+test('the HTTP server answers while the agent runs, and not after', async () => {
+  const port = await freePort()
+  const peer = new Peer()
+  const run = runWith({
+    inputs: [lines(['a'], false)],
+    outputs: [{ name: 'out.0', create: () => peer }],
+    service: { http_server: 'on', http_port: String(port) },
+  })
+  const url = `http://127.0.0.1:${port}/api/v1/health`
+  await until(() => run.inputs[0]?.running)
+  expect((await fetch(url)).status).toBe(200)
+  term()
+  expect(await run.status).toBe(0)
+  await expect(fetch(url)).rejects.toThrow()
+})
 
 describe('a failure of an input', () => {
   test('ends the run with its error, after the acks of the others', async () => {
