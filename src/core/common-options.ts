@@ -12,7 +12,7 @@ export const INPUT_OPTIONS = defineOptions({
   mem_buf_limit: {
     type: 'size',
     default: '0',
-    help: 'Most bytes of this input that may be in memory, read but not acknowledged. At the limit it stops reading; nothing is dropped. 0: only Memory_Limit of [SERVICE] counts.',
+    help: 'Most bytes of this input that may be in memory, read but not acknowledged. At the limit it stops reading; nothing is dropped. 0: an eighth of Memory_Limit of [SERVICE].',
   },
   routable: { type: 'bool', default: 'true', help: 'False: no output gets the records.' },
   threaded: {

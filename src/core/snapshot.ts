@@ -18,7 +18,7 @@ export interface InputSnapshot {
   plugin: string
   records: number
   bytes: number
-  /** Bytes of this input in memory, and its Mem_Buf_Limit (0: none). */
+  /** Bytes of this input in memory, and the most it may hold: Mem_Buf_Limit, or its share of Memory_Limit. */
   memory: number
   memoryLimit: number
   /** True while it does not read because a limit is reached. */
