@@ -44,7 +44,7 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'time',
     default: '2',
     min: 10,
-    help: 'How often open files are looked at without an event, 500 of them at a time; up to eight times as rarely while nothing happens.',
+    help: 'How often open files are looked at without an event, 500 of them at a time; up to thirty times as rarely while nothing happens.',
   },
   progress_check_interval_nsec: {
     type: 'int',

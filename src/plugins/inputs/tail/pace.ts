@@ -1,7 +1,7 @@
 import type { Clock, TimerHandle } from '../../../core/plugin.ts'
 
-/** The check is made this many times rarer, at most, while nothing happens. */
-const SLOWEST = 8
+/** The check is made this many times rarer, at most, while nothing happens: as rarely as Refresh_Interval by default. */
+const SLOWEST = 30
 
 /**
  * The times of the progress check: at its interval while files are read, ever more rarely while nothing happens at all,
