@@ -1,69 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { type Chunk, headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import type { Ack, Contributor, Outcome } from '../../src/core/plugin.ts'
-import { ChunkAppender } from '../../src/engine/appender.ts'
-import { type Account, Budget } from '../../src/engine/budget.ts'
-import { ManualClock } from '../support/manual-clock.ts'
-
-interface Sealed {
-  chunk: Chunk
-  ack: Ack
-  text: string
-}
-
-interface Bench {
-  appender: ChunkAppender
-  clock: ManualClock
-  account: Account
-  budget: Budget
-  sealed: Sealed[]
-  passed: number[]
-}
-
-function bench(options: { chunkBytes?: number; limit?: number; flushMs?: number; tag?: string } = {}): Bench {
-  const { chunkBytes = 65_536, limit = 10_000_000, flushMs = 1000, tag = 't' } = options
-  const clock = new ManualClock()
-  const budget = new Budget(limit, chunkBytes)
-  const account = budget.account(limit)
-  const sealed: Sealed[] = []
-  const passed: number[] = []
-  let n = 0
-  const appender = new ChunkAppender({
-    input: 'tail.0',
-    tag,
-    chunkBytes,
-    flushMs,
-    buffers: account,
-    clock,
-    nextIdentity: () => `run:${n++}`,
-    accept: (chunk, ack) => sealed.push({ chunk, ack, text: chunk.entries().toString('latin1') }),
-    passed: (bytes) => passed.push(bytes),
-  })
-  return { appender, clock, account, budget, sealed, passed }
-}
-
-function write(appender: ChunkAppender, text: string, inputBytes = text.length): boolean {
-  if (!appender.reserve(text.length)) return false
-  appender.end += appender.buf.write(text, appender.end, 'latin1')
-  appender.added(1, inputBytes)
-  return true
-}
-
-/** A contributor whose range since its last `leave` is what it was told to have read. */
-function ranges(name: string): Contributor & { end: number; outcomes: [string, Outcome][] } {
-  let start = 0
-  return {
-    end: 0,
-    outcomes: [],
-    leave() {
-      if (start === this.end) return undefined
-      const identity = `${name}:${start}-${this.end}`
-      start = this.end
-      return { identity, settle: (outcome) => this.outcomes.push([identity, outcome]) }
-    },
-  }
-}
+import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
+import { bench, write } from '../support/appender-bench.ts'
 
 describe('sealing', () => {
   test('keeps the bytes of any records in order, in chunks with room around and no larger than asked', () => {
@@ -219,93 +157,6 @@ describe('a buffer', () => {
   })
 })
 
-describe('ranges', () => {
-  test('of all who joined are settled with the chunk, once, and are its identity', () => {
-    const { appender, sealed } = bench()
-    const [a, b, idle] = [ranges('a'), ranges('b'), ranges('c')]
-    write(appender, 'xy')
-    a.end = 10
-    b.end = 7
-    for (const contributor of [a, b, idle]) appender.join(contributor)
-    appender.seal()
-    expect([a.outcomes, b.outcomes]).toEqual([[], []])
-    const { chunk, ack } = sealed[0] as Sealed
-    ack('delivered')
-    expect([a.outcomes, b.outcomes, idle.outcomes]).toEqual([
-      [['a:0-10', 'delivered']],
-      [['b:0-7', 'delivered']],
-      [],
-    ])
-    a.end = 20
-    write(appender, 'z')
-    appender.join(a)
-    appender.seal()
-    sealed[1]?.ack('aborted')
-    expect(a.outcomes[1]).toEqual(['a:10-20', 'aborted'])
-    expect(b.outcomes.length).toBe(1)
-    expect(sealed[1]?.chunk.id).not.toBe(chunk.id)
-  })
-
-  test('of one who did not join again are not in the next chunk', () => {
-    const { appender, sealed } = bench()
-    const [a, b] = [ranges('a'), ranges('b')]
-    for (const contributor of [a, b]) {
-      a.end += 5
-      b.end += 5
-      write(appender, 'x')
-      appender.join(contributor)
-      appender.seal()
-    }
-    for (const { ack } of sealed) ack('delivered')
-    expect([a.outcomes, b.outcomes]).toEqual([[['a:0-5', 'delivered']], [['b:0-10', 'delivered']]])
-  })
-
-  test('give the same id for the same origin and another for any other', () => {
-    const idOf = (tag: string, name: string, end: number): string => {
-      const { appender, sealed } = bench({ tag })
-      const file = ranges(name)
-      file.end = end
-      write(appender, 'x')
-      appender.join(file)
-      appender.seal()
-      return sealed[0]?.chunk.id ?? ''
-    }
-    expect(idOf('t', 'a', 5)).toBe(idOf('t', 'a', 5))
-    expect(new Set([idOf('t', 'a', 5), idOf('u', 'a', 5), idOf('t', 'b', 5), idOf('t', 'a', 6)]).size).toBe(4)
-  })
-})
-
-describe('ranges without records', () => {
-  test('are settled as filtered by the clock, and their bytes are told', () => {
-    const { appender, clock, sealed, passed, account } = bench()
-    const file = ranges('a')
-    appender.reserve(10)
-    appender.added(0, 30)
-    file.end = 30
-    appender.join(file)
-    clock.advance(1000)
-    expect(file.outcomes).toEqual([['a:0-30', 'filtered']])
-    expect([sealed.length, passed, account.used]).toEqual([0, [30], 0])
-    write(appender, 'x', 5)
-    appender.seal()
-    expect(sealed[0]?.chunk.inputBytes).toBe(5)
-  })
-
-  test('go with the chunk when some follow, their bytes too', () => {
-    const { appender, sealed, passed } = bench()
-    const file = ranges('a')
-    appender.added(0, 30)
-    file.end = 30
-    appender.join(file)
-    write(appender, 'x', 5)
-    file.end = 35
-    appender.seal()
-    sealed[0]?.ack('dropped')
-    expect(file.outcomes).toEqual([['a:0-35', 'dropped']])
-    expect([sealed[0]?.chunk.inputBytes, passed]).toEqual([35, []])
-  })
-})
-
 test('chunks without an origin have ids of their own', () => {
   const { appender, sealed } = bench()
   for (const text of ['x', 'x', 'x']) {
@@ -313,23 +164,4 @@ test('chunks without an origin have ids of their own', () => {
     appender.seal()
   }
   expect(new Set(sealed.map((s) => s.chunk.id)).size).toBe(3)
-})
-
-test('what is abandoned is not sent; its ranges are aborted, its buffer and timer are gone', () => {
-  const { appender, sealed, account, clock, passed } = bench()
-  const file = ranges('a')
-  write(appender, 'x')
-  file.end = 1
-  appender.join(file)
-  appender.abandon()
-  expect(file.outcomes).toEqual([['a:0-1', 'aborted']])
-  expect([sealed.length, account.used, clock.waiting, appender.held, appender.idle]).toEqual([
-    0,
-    0,
-    0,
-    0,
-    true,
-  ])
-  appender.seal()
-  expect([sealed.length, passed.length]).toEqual([0, 0])
 })

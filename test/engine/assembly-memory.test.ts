@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'bun:test'
+import { assemble, Keep } from '../support/assembled.ts'
+import { Lines, planOf } from '../support/plan.ts'
+import { until, within } from '../support/until.ts'
+
+const NUMBERS = /\d+;/g
+
+function* repeat(n: number, text: (i: number) => { tag?: string; text: string }) {
+  for (let i = 0; i < n; i++) yield text(i)
+}
+
+describe('an input at its limit', () => {
+  test('stops taking until acks come, says so, and then goes on', async () => {
+    const keep = new Keep()
+    keep.shut = true
+    let input: Lines | undefined
+    const plan = planOf({
+      inputs: [
+        {
+          name: 'in.0',
+          create: (ctx) =>
+            (input = new Lines(
+              ctx,
+              repeat(2000, () => ({ text: 'x'.repeat(100) })),
+            )),
+          common: { mem_buf_limit: '50K' },
+        },
+      ],
+      outputs: [{ name: 'out.0', create: () => keep }],
+    })
+    const { assembly } = assemble(plan)
+    const run = assembly.inputs[0]?.input.run(new AbortController().signal)
+    await until(() => assembly.snapshot().inputs[0]?.paused)
+    const [state] = assembly.snapshot().inputs
+    expect(state?.memory).toBeLessThanOrEqual(50_000)
+    expect(state?.memory).toBeGreaterThan(10_000)
+    const { written } = input as Lines
+    expect(written).toBeLessThan(500)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect((input as Lines).written).toBe(written)
+    keep.release()
+    await run
+    await within(assembly.settled(), 4000, 'all acks')
+    expect(keep.texts.join('').length).toBe(200_000)
+    expect([assembly.snapshot().inputs[0]?.paused, assembly.snapshot().memory.used]).toEqual([false, 0])
+  })
+})
+
+describe('an input in little memory', () => {
+  // Sizes of budget, chunk and limit that do not fit each other must still let everything through.
+  for (const [service, common] of [
+    [{ memory_limit: '1M', chunk_size: '256K' }, { mem_buf_limit: '10K' }],
+    [{ memory_limit: '1M', chunk_size: '256K' }, {}],
+    [{ memory_limit: '1M', chunk_size: '2M' }, {}],
+    [{ memory_limit: '1M', chunk_size: '4096' }, { mem_buf_limit: '100' }],
+    [{ memory_limit: '16M' }, { mem_buf_limit: '1' }],
+    [{ memory_limit: '1000003' }, { mem_buf_limit: '999999' }],
+  ] as [Record<string, string>, Record<string, string>][]) {
+    test(`makes progress with ${JSON.stringify({ ...service, ...common })} and any lines`, async () => {
+      const keep = new Keep()
+      // Short lines and some longer than every limit, over more tags than there is memory for; Flush never helps.
+      const record = (i: number) => ({
+        tag: `t${i % 40}`,
+        text: `${i};`.padEnd(i % 50 === 0 ? 300_000 : i % 7 === 0 ? 9000 : 100, 'x'),
+      })
+      const plan = planOf({
+        inputs: [0, 1].map((n) => ({
+          name: `in.${n}`,
+          create: (ctx) => {
+            ctx.buffers.hold(262_144)
+            return new Lines(ctx, repeat(300, record))
+          },
+          common,
+        })),
+        outputs: [{ name: 'out.0', create: () => keep }],
+        service: { ...service, flush: '600' },
+      })
+      const { assembly } = assemble(plan)
+      let most = 0
+      const flush = keep.flush.bind(keep)
+      keep.flush = (chunk) => {
+        most = Math.max(most, assembly.snapshot().memory.used)
+        return flush(chunk)
+      }
+      const never = new AbortController().signal
+      await within(Promise.all(assembly.inputs.map((i) => i.input.run(never))), 4000, 'the inputs')
+      await within(assembly.settled(), 4000, 'all acks')
+      const got = keep.texts.join('').match(NUMBERS) ?? []
+      expect(got.length).toBe(600)
+      const { limit } = assembly.snapshot().memory
+      expect(most).toBeLessThanOrEqual(limit)
+      expect(assembly.snapshot().memory.used).toBe(2 * 262_144)
+    }, 10_000)
+  }
+})

@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { runAgent } from '../../src/agent.ts'
+import type { Chunk } from '../../src/core/chunk.ts'
+import { ShipperError } from '../../src/core/error.ts'
+import type { InputContext, Output } from '../../src/core/plugin.ts'
+import { Lines, planOf } from './plan.ts'
+import { forGood } from './queue-bench.ts'
+import { tmp } from './tmp.ts'
+import { within } from './until.ts'
+
+const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
+
+/** A peer that takes all, none, or refuses; a flush without answer ends with the abort, as the contract says. */
+export class Peer implements Output {
+  readonly texts: string[] = []
+  mode: 'takes' | 'silent' | 'refuses' = 'takes'
+  flushing = 0
+  closed = 0
+
+  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+    if (this.mode === 'refuses') throw forGood()
+    this.flushing++
+    if (this.mode === 'silent') await this.#silence(signal)
+    this.flushing--
+    this.texts.push(chunk.entries().toString('latin1'))
+  }
+
+  async close(): Promise<void> {
+    this.closed++
+  }
+
+  #silence(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = setInterval(() => {
+        if (this.mode === 'silent' && !signal.aborted) return
+        clearInterval(look)
+        if (this.mode === 'silent') reject(new ShipperError('E_PEER_CLOSED', 'stopped', { retryable: true }))
+        else resolve()
+      }, 2)
+    })
+  }
+}
+
+export interface Run {
+  status: Promise<number>
+  logged(): string
+  inputs: Lines[]
+}
+
+type Parts = Omit<Parameters<typeof planOf>[0], 'inputs'> & {
+  inputs: ((ctx: InputContext) => Lines)[]
+}
+
+/** The agent in this process, with its log in a file. */
+export function runWith(parts: Parts): Run {
+  const file = join(tmp(), 'agent.log')
+  const inputs: Lines[] = []
+  const plan = planOf({
+    ...parts,
+    inputs: parts.inputs.map((make, i) => ({
+      name: `in.${i}`,
+      create: (ctx) => {
+        const input = make(ctx)
+        inputs.push(input)
+        return input
+      },
+    })),
+    service: { log_file: file, flush: '0.05', ...parts.service },
+  })
+  const status = within(runAgent(plan, OPTIONS), 4000, 'the end of the agent')
+  return { status, inputs, logged: () => readFileSync(file, 'utf8') }
+}
+
+export const lines =
+  (texts: string[], finite = true) =>
+  (ctx: InputContext) =>
+    new Lines(
+      ctx,
+      texts.map((text) => ({ text })),
+      finite,
+    )
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+export const term = (): boolean => process.kill(process.pid, 'SIGTERM')
