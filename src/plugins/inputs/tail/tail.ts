@@ -1,15 +1,15 @@
 import { fstatSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { messageOf } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
-import { Files } from './files.ts'
+import type { Files } from './files.ts'
 import { Finder } from './finder.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
-import { Positions } from './positions.ts'
+import { makeParts, ownFiles } from './parts.ts'
+import type { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
-import { Rotated } from './rotated.ts'
+import type { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
 import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
 
@@ -114,55 +114,15 @@ export class Tail implements Input {
   }
 
   async #start(): Promise<void> {
-    const { options: o } = { options: this.#options }
-    if (o.db === undefined) {
-      this.#ctx.log.warn(
-        'positions are not kept (no DB): after a restart reading starts as on a first start',
-        {
-          hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
-        },
-      )
-    }
-    const store = await this.#ctx.openOffsets(o.db, {
-      sync: o.dbSync,
-      locking: o.dbLocking,
-      journalMode: o.dbJournalMode,
-    })
-    this.#positions = new Positions(store, this.#ctx.clock, this.#ctx.log)
-    this.#files = new Files({
-      tag: this.#ctx.tag,
-      tagRegex: this.#tagRegex,
-      format: {
-        key: o.key,
-        pathKey: o.pathKey,
-        offsetKey: o.offsetKey,
-        parser: o.parser === undefined ? undefined : this.#ctx.parser(o.parser),
-      },
-      readFromHead: o.readFromHead,
-      newFromHead: o.readNewlyDiscoveredFilesFromHead,
-      ignoreOlderMs: o.ignoreOlder,
-      compareName: o.dbCompareFilename,
-      agentId: this.#ctx.agent.id,
-      positions: this.#positions,
-      counters: this.#ctx.counters,
-      log: this.#ctx.log,
-      nowMs: () => this.#ctx.clock.nowMs(),
-      onSettled: (file, bytes) => this.#settled(file, bytes),
-      onMore: (file) => this.#schedule.add(file),
-    })
-    this.#rotated = new Rotated({
-      files: this.#files,
-      positions: this.#positions,
-      waitMs: o.rotateWait,
-      holdBytes: o.holdLimit,
-      holdMs: o.holdTime,
-      clock: this.#ctx.clock,
-      counters: this.#ctx.counters,
-      log: this.#ctx.log,
+    const parts = await makeParts(this.#options, this.#ctx, this.#tagRegex, {
+      settled: (file, bytes) => this.#settled(file, bytes),
+      more: (file) => this.#schedule.add(file),
       finish: (file) => this.#readLast(file),
-      opened: (file) => this.#schedule.add(file),
       drained: (file) => this.#schedule.release(file),
     })
+    this.#positions = parts.positions
+    this.#files = parts.files
+    this.#rotated = parts.rotated
     const events = {
       touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
       unsure: () => this.#schedule.soon(SETTLE_MS, () => this.#refresh(false)),
@@ -172,7 +132,9 @@ export class Tail implements Input {
       this.#watch = new PollWatch(events)
       this.#watch.set(this.#watched)
     }
-    this.#watch = o.inotifyWatcher ? new EventWatch(events, this.#ctx.log, poll) : new PollWatch(events)
+    this.#watch = this.#options.inotifyWatcher
+      ? new EventWatch(events, this.#ctx.log, poll)
+      : new PollWatch(events)
     this.#started = true
   }
 
@@ -357,14 +319,4 @@ export class Tail implements Input {
       buffer_max_size: this.#options.bufferMaxSize,
     })
   }
-}
-
-/**
- * The database's own files, never to be followed: closing any descriptor of them would drop SQLite's locks, which belong
- * to the process and not to the descriptor.
- */
-function ownFiles(db: string | undefined): string[] {
-  if (db === undefined) return []
-  const path = resolve(db)
-  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((ending) => `${path}${ending}`)
 }

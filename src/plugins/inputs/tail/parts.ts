@@ -1,0 +1,81 @@
+import { resolve } from 'node:path'
+import type { InputContext } from '../../../core/plugin.ts'
+import type { TailFile } from './file.ts'
+import { Files } from './files.ts'
+import type { TailOptions } from './options.ts'
+import { Positions } from './positions.ts'
+import { Rotated } from './rotated.ts'
+
+/** What the parts tell the loop. */
+export interface PartEvents {
+  /** The position of a file moved over this many bytes. */
+  settled: (file: TailFile, bytes: number) => void
+  /** There is something to read. */
+  more: (file: TailFile) => void
+  /** Reads a last line without newline; false when memory is full. */
+  finish: (file: TailFile) => boolean
+  /** Nothing more comes from this file. */
+  drained: (file: TailFile) => void
+}
+
+/** Opens the database and puts together what keeps the files. */
+export async function makeParts(
+  o: TailOptions,
+  ctx: InputContext,
+  tagRegex: RegExp | undefined,
+  events: PartEvents,
+): Promise<{ positions: Positions; files: Files; rotated: Rotated }> {
+  const { clock, counters, log } = ctx
+  if (o.db === undefined) {
+    log.warn('positions are not kept (no DB): after a restart reading starts as on a first start', {
+      hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
+    })
+  }
+  const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
+  const store = await ctx.openOffsets(o.db, {
+    sync: o.dbSync,
+    locking: o.dbLocking,
+    journalMode: o.dbJournalMode,
+  })
+  const positions = new Positions(store, clock, log)
+  const files = new Files({
+    tag: ctx.tag,
+    tagRegex,
+    format: { key: o.key, pathKey: o.pathKey, offsetKey: o.offsetKey, parser },
+    readFromHead: o.readFromHead,
+    newFromHead: o.readNewlyDiscoveredFilesFromHead,
+    ignoreOlderMs: o.ignoreOlder,
+    compareName: o.dbCompareFilename,
+    agentId: ctx.agent.id,
+    positions,
+    counters,
+    log,
+    nowMs: () => clock.nowMs(),
+    onSettled: events.settled,
+    onMore: events.more,
+  })
+  const rotated = new Rotated({
+    files,
+    positions,
+    waitMs: o.rotateWait,
+    holdBytes: o.holdLimit,
+    holdMs: o.holdTime,
+    clock,
+    counters,
+    log,
+    finish: events.finish,
+    opened: events.more,
+    drained: events.drained,
+  })
+  return { positions, files, rotated }
+}
+
+/**
+ * The database's own files, never to be followed: closing any descriptor of them would drop SQLite's locks, which belong
+ * to the process and not to the descriptor.
+ */
+export function ownFiles(db: string | undefined): string[] {
+  if (db === undefined) return []
+  const path = resolve(db)
+  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((ending) => `${path}${ending}`)
+}
