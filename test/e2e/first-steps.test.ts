@@ -1,18 +1,22 @@
 import { expect, test } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { readFileSync, writeFileSync } from 'node:fs'
 import { run, start } from '../support/process.ts'
 import { atEnd, tmp } from '../support/tmp.ts'
 
 test('shipper -i cpu -o stdout -f 1 prints the fields of fluent-bit', async () => {
   const agent = start(['-i', 'cpu', '-o', 'stdout', '-f', '1'])
-  await agent.saysOnStdout(/^\[0\] cpu\.0: \[\[\d+\.\d{9}, \{\}\], \{"cpu_p"=>[\d.]+, "user_p"=>[\d.]+, "system_p"=>[\d.]+, "cpu0\.p_cpu"=>/m)
+  await agent.saysOnStdout(
+    /^\[0\] cpu\.0: \[\[\d+\.\d{9}, \{\}\], \{"cpu_p"=>[\d.]+, "user_p"=>[\d.]+, "system_p"=>[\d.]+, "cpu0\.p_cpu"=>/m,
+  )
 })
 
 test('mem prints kB of memory and swap', async () => {
   const agent = start(['-i', 'mem', '-o', 'stdout', '-p', 'format=json_lines', '-f', '0.1'])
-  await agent.saysOnStdout(/"Mem.total":\d+,"Mem.used":\d+,"Mem.free":\d+,"Swap.total":\d+,"Swap.used":\d+,"Swap.free":\d+\}/)
+  await agent.saysOnStdout(
+    /"Mem.total":\d+,"Mem.used":\d+,"Mem.free":\d+,"Swap.total":\d+,"Swap.used":\d+,"Swap.free":\d+\}/,
+  )
 })
 
 test('health tells a port that answers from one that does not', async () => {
@@ -28,9 +32,12 @@ test('health tells a port that answers from one that does not', async () => {
 })
 
 test('stdin: lines and JSON objects are records, and the end of input is the end of the agent', async () => {
-  const result = await run(['-i', 'stdin', '-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false'], {
-    stdin: 'plain\r\n{"a":[1,2.5,"x"]}\n{"broken"\nlast',
-  })
+  const result = await run(
+    ['-i', 'stdin', '-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false'],
+    {
+      stdin: 'plain\r\n{"a":[1,2.5,"x"]}\n{"broken"\nlast',
+    },
+  )
   expect(result.stdout).toBe('{"log":"plain"}\n{"a":[1,2.5,"x"]}\n{"log":"{\\"broken\\""}\n{"log":"last"}\n')
   expect(result.code).toBe(0)
 })
@@ -38,10 +45,26 @@ test('stdin: lines and JSON objects are records, and the end of input is the end
 test('stdin: a pipe of 40 MB goes through whole, whatever Mem_Buf_Limit', async () => {
   const dir = tmp()
   const lines = 200_000
-  const agent = await run(['-i', 'stdin', '-o', 'file', '-p', `path=${dir}`, '-p', 'file=out', '-p', 'format=template', '-p', 'template={log}'], {
-    stdin: Array.from({ length: lines }, (_, i) => `${i} ${'x'.repeat(190)}\n`).join(''),
-    limitMs: 60_000,
-  })
+  const agent = await run(
+    [
+      '-i',
+      'stdin',
+      '-o',
+      'file',
+      '-p',
+      `path=${dir}`,
+      '-p',
+      'file=out',
+      '-p',
+      'format=template',
+      '-p',
+      'template={log}',
+    ],
+    {
+      stdin: Array.from({ length: lines }, (_, i) => `${i} ${'x'.repeat(190)}\n`).join(''),
+      limitMs: 60_000,
+    },
+  )
   expect(agent.code).toBe(0)
   const out = readFileSync(join(dir, 'out'), 'utf8').split('\n')
   expect(out).toHaveLength(lines + 1)
@@ -50,7 +73,10 @@ test('stdin: a pipe of 40 MB goes through whole, whatever Mem_Buf_Limit', async 
 
 test('a classic configuration with parser, filters and ${ENV} runs', async () => {
   const dir = tmp()
-  writeFileSync(join(dir, 'a.log'), '2026-11-21T06:00:00.5Z stdout F hello\n2026-11-21T06:00:01Z stderr F drop me\n')
+  writeFileSync(
+    join(dir, 'a.log'),
+    '2026-11-21T06:00:00.5Z stdout F hello\n2026-11-21T06:00:01Z stderr F drop me\n',
+  )
   writeFileSync(
     join(dir, 'c.conf'),
     `[SERVICE]
@@ -96,7 +122,12 @@ test('the endpoints answer while it runs', async () => {
   expect(await get('/api/v1/metrics/prometheus')).toContain('fluentbit_input_records_total{name="tail.0"} 1')
   expect(await get('/api/v1/health')).toContain('ok')
   expect(JSON.parse(await get('/api/v1/uptime')).uptime_hr).toContain('has been running:  ')
-  expect(JSON.parse(await get('/api/v1/files')).files[0]).toMatchObject({ path: `${dir}/a.log`, size: 4, read: 4, lag: 0 })
+  expect(JSON.parse(await get('/api/v1/files')).files[0]).toMatchObject({
+    path: `${dir}/a.log`,
+    size: 4,
+    read: 4,
+    lag: 0,
+  })
   agent.kill('SIGUSR1')
   await agent.saysOnStderr('a.log')
 })

@@ -1,7 +1,7 @@
 import { decodeMulti, encode } from '@msgpack/msgpack'
+import type { BufferSource } from '../../src/core/buffers.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
 import { writeEntryHead } from '../../src/core/msgpack.ts'
-import type { BufferSource } from '../../src/core/buffers.ts'
 
 /** Buffers without a limit, which notes what is out. */
 export class LooseBuffers implements BufferSource {
@@ -36,7 +36,16 @@ export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = 
     at = writeEntryHead(buf, at, 1000 + i, 500_000_000)
     at += body.copy(buf, at)
   })
-  const init = { tag, input: 'test.0', buf, start: headRoom(tag), end: at, count: records.length, id: 'id', inputBytes: size }
+  const init = {
+    tag,
+    input: 'test.0',
+    buf,
+    start: headRoom(tag),
+    end: at,
+    count: records.length,
+    id: 'id',
+    inputBytes: size,
+  }
   return new Chunk(init, buffers)
 }
 

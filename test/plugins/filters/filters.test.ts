@@ -10,12 +10,20 @@ import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
 
 type Texts = Record<string, string | string[]>
 
-function filterOf(spec: typeof grepSpec | typeof modifierSpec, texts: Texts, buffers = new LooseBuffers()): Filter {
+function filterOf(
+  spec: typeof grepSpec | typeof modifierSpec,
+  texts: Texts,
+  buffers = new LooseBuffers(),
+): Filter {
   const options = parseOptions(spec.options as never, texts as never)
   return spec.create(options as never, { buffers } as never)
 }
 
-function through(spec: typeof grepSpec | typeof modifierSpec, texts: Texts, records: object[]): Record<string, unknown>[] {
+function through(
+  spec: typeof grepSpec | typeof modifierSpec,
+  texts: Texts,
+  records: object[],
+): Record<string, unknown>[] {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'app', buffers)
   filterOf(spec, texts, buffers).apply(chunk)
@@ -31,7 +39,9 @@ function through(spec: typeof grepSpec | typeof modifierSpec, texts: Texts, reco
 const LOGS = [{ log: 'GET /healthz' }, { log: 'GET /items' }, { other: 1 }, { log: 'POST /items' }]
 
 test('grep keeps what every Regex matches and no Exclude does', () => {
-  expect(through(grepSpec, { regex: 'log ^GET', exclude: 'log healthz' }, LOGS)).toEqual([{ log: 'GET /items' }])
+  expect(through(grepSpec, { regex: 'log ^GET', exclude: 'log healthz' }, LOGS)).toEqual([
+    { log: 'GET /items' },
+  ])
 })
 
 test('grep without a match for a missing key: Regex drops it, Exclude keeps it', () => {
@@ -51,7 +61,10 @@ test('grep does not find a literal beyond the end of its value', () => {
 })
 
 test('grep follows a record accessor into maps and lists', () => {
-  const records = [{ k8s: { labels: { app: 'web' }, list: ['x', 'y'] } }, { k8s: { labels: { app: 'db' }, list: ['x'] } }]
+  const records = [
+    { k8s: { labels: { app: 'web' }, list: ['x', 'y'] } },
+    { k8s: { labels: { app: 'db' }, list: ['x'] } },
+  ]
   expect(through(grepSpec, { regex: "$k8s['labels']['app'] ^w" }, records)).toEqual([records[0] as never])
   expect(through(grepSpec, { regex: '$k8s["list"][1] y' }, records)).toEqual([records[0] as never])
 })
@@ -78,12 +91,24 @@ test('record_modifier gives each record a UUID of its own', () => {
 })
 
 test('property: filters keep the bytes of what they keep', () => {
-  const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.constant(null), fc.array(fc.string(), { maxLength: 3 }))
-  const record = fc.dictionary(fc.string({ minLength: 1, maxLength: 5 }).filter((k) => k !== '__proto__'), value, { maxKeys: 20 })
+  const value = fc.oneof(
+    fc.string(),
+    fc.integer(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(fc.string(), { maxLength: 3 }),
+  )
+  const record = fc.dictionary(
+    fc.string({ minLength: 1, maxLength: 5 }).filter((k) => k !== '__proto__'),
+    value,
+    { maxKeys: 20 },
+  )
   fc.assert(
     fc.property(fc.array(record, { minLength: 1, maxLength: 10 }), (records) => {
       const marked = records.map((r, i) => ({ ...r, mark: i % 2 === 0 ? 'even' : 'odd' }))
-      expect(through(grepSpec, { exclude: 'mark ^odd$' }, marked)).toEqual(marked.filter((_, i) => i % 2 === 0))
+      expect(through(grepSpec, { exclude: 'mark ^odd$' }, marked)).toEqual(
+        marked.filter((_, i) => i % 2 === 0),
+      )
       const added = through(modifierSpec, { record: 'new value', remove_key: 'mark' }, marked)
       expect(added).toEqual(marked.map(({ mark: _, ...rest }) => ({ ...rest, new: 'value' })) as never)
     }),

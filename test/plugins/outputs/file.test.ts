@@ -16,13 +16,19 @@ async function written(texts: Record<string, string>, records: object[], times =
 const RECORD = { k: 'v', n: 1, text: 'a b' }
 
 test('each format writes its lines, and a further chunk is appended', async () => {
-  expect(await written({}, [RECORD], 2)).toBe('my.tag: [1000.500000000, {"k":"v","n":1,"text":"a b"}]\n'.repeat(2))
+  expect(await written({}, [RECORD], 2)).toBe(
+    'my.tag: [1000.500000000, {"k":"v","n":1,"text":"a b"}]\n'.repeat(2),
+  )
   expect(await written({ format: 'plain' }, [RECORD])).toBe('{"k":"v","n":1,"text":"a b"}\n')
   expect(await written({ format: 'csv', csv_column_names: 'on' }, [RECORD], 2)).toBe(
     'timestamp,k,n,text\n1000.500000000,"v",1,"a b"\n1000.500000000,"v",1,"a b"\n',
   )
-  expect(await written({ format: 'ltsv' }, [RECORD])).toBe('"time":1000.500000000\t"k":"v"\t"n":1\t"text":"a b"\n')
-  expect(await written({ format: 'template', template: '{time} {text}/{n} {gone}.' }, [RECORD])).toBe('1000.500000 a b/1 .\n')
+  expect(await written({ format: 'ltsv' }, [RECORD])).toBe(
+    '"time":1000.500000000\t"k":"v"\t"n":1\t"text":"a b"\n',
+  )
+  expect(await written({ format: 'template', template: '{time} {text}/{n} {gone}.' }, [RECORD])).toBe(
+    '1000.500000 a b/1 .\n',
+  )
 })
 
 test('a file that cannot be written is tried again', async () => {
@@ -30,7 +36,10 @@ test('a file that cannot be written is tried again', async () => {
   mkdirSync(join(dir, 'my.tag'))
   const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
   const failed = output.flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
-  expect(await failed.catch((error: unknown) => error)).toMatchObject({ code: 'E_OUTPUT_WRITE', retryable: true })
+  expect(await failed.catch((error: unknown) => error)).toMatchObject({
+    code: 'E_OUTPUT_WRITE',
+    retryable: true,
+  })
 })
 
 test('a folder that is missing is made with Mkdir, and a tag cannot leave it', async () => {
