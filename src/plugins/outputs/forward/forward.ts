@@ -4,7 +4,7 @@ import type { Output, OutputContext } from '../../../core/plugin.ts'
 import { connectPeer, peerName } from './connect.ts'
 import { type Frame, makeFrame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
-import type { Session } from './session.ts'
+import { Session } from './session.ts'
 
 /**
  * Sends chunks over one connection, several in flight. Frames go out in the order of the calls, whatever compressing
@@ -14,13 +14,14 @@ export class Forward implements Output {
   readonly #o: ForwardOptions
   readonly #ctx: OutputContext
   #session: Session | undefined
+  /** Connections that were replaced and still wait for acks. */
+  readonly #old = new Set<Session>()
+  #connecting: Promise<Session> | undefined
   /** Calls that wait for their turn, and the promise that ends with the last of them. */
   #waiting = 0
   #turn: Promise<unknown> = Promise.resolve()
   /** Grows with each failure. A call that was made before one must not be sent after it: it would overtake. */
   #failures = 0
-  /** A failure is on its way to the callers, which have promises to pass before they know: what comes now overtakes. */
-  #failing = false
   #signal: AbortSignal | undefined
   readonly #stop = new AbortController()
 
@@ -32,15 +33,8 @@ export class Forward implements Output {
   flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#listen(signal)
     if (this.#stop.signal.aborted) return Promise.reject(stopping())
-    if (this.#failing) return Promise.reject(overtaken())
     const session = this.#session
-    let frame: Frame | Promise<Frame>
-    try {
-      frame = makeFrame(chunk, this.#o, this.#ctx.buffers)
-    } catch (error) {
-      this.#failed()
-      return Promise.reject(error)
-    }
+    const frame = makeFrame(chunk, this.#o, this.#ctx.buffers)
     // The way of nearly all chunks: no promise but the one of the ack.
     const now = this.#waiting === 0 && session?.open && !session.worn
     if (now && !(frame instanceof Promise)) return session.send(chunk.id, frame)
@@ -49,28 +43,63 @@ export class Forward implements Output {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    if (this.#session?.idle) this.#session.end()
-    else this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
+    for (const session of this.#sessions()) {
+      if (session.idle) session.end()
+      else session.fail('E_PEER_CLOSED', 'the agent is stopping')
+    }
   }
 
   async #sendInTurn(id: string, framed: Promise<Frame>): Promise<void> {
     const failures = this.#failures
     this.#waiting++
-    // The rejection is met below, but perhaps after a long wait for the turn.
-    framed.catch(() => {})
     // A failure before it has been reported by its own call; here it only ends the wait.
     const sent = this.#turn.then(async () => {
+      const frame = await framed
       try {
-        const frame = await framed
+        const session = await this.#ready(failures)
         // Not awaited here: the next frame may follow this one before its ack.
-        return { ack: await this.#sendOn(failures, id, frame) }
+        return { ack: session.send(id, frame) }
+      } catch (error) {
+        frame.release()
+        throw error
       } finally {
         this.#waiting--
       }
     })
     this.#turn = sent.catch(() => {})
-    const { ack } = await sent
-    await ack()
+    await (await sent).ack
+  }
+
+  /** The session for the next frame: the one there is, or a new one; concurrent calls share one attempt. */
+  async #ready(failures: number): Promise<Session> {
+    if (this.#stop.signal.aborted) throw stopping()
+    if (failures !== this.#failures) throw overtaken()
+    const current = this.#session
+    if (current?.open && !current.worn) return current
+    if (current?.open) {
+      if (current.idle) current.end()
+      else this.#old.add(current)
+    }
+    this.#connecting ??= this.#connect().finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  async #connect(): Promise<Session> {
+    const socket = await connectPeer(this.#o, this.#ctx.clock, this.#stop.signal).catch((error: unknown) => {
+      this.#failures++
+      throw error
+    })
+    this.#ctx.counters.add('connections')
+    this.#ctx.log.debug(`connected to ${peerName(this.#o)}`)
+    const session: Session = new Session(socket, this.#o, this.#ctx.clock, this.#ctx.counters, (failed) => {
+      if (failed) this.#failures++
+      this.#old.delete(session)
+      if (this.#session === session) this.#session = undefined
+    })
+    this.#session = session
+    return session
   }
 
   /** An abort ends every connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
