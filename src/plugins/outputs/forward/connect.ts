@@ -14,31 +14,48 @@ export function peerName(o: ForwardOptions): string {
  */
 export function connectPeer(o: ForwardOptions, clock: Clock, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect(target(o))
+    let socket: Socket
+    try {
+      socket = connect(target(o))
+    } catch (error) {
+      // A source address that is none is thrown at once.
+      reject(unreachable(o, 'E_PEER_UNREACHABLE', messageOf(error), error))
+      return
+    }
     const timer = clock.after(o.netConnectTimeout, () =>
       fail('E_PEER_TIMEOUT', `no answer in ${o.netConnectTimeout} ms`),
     )
     const abort = () => fail('E_PEER_UNREACHABLE', 'stopped while connecting')
     signal.addEventListener('abort', abort, { once: true })
-    function done(): void {
+    let settled = false
+    function done(): boolean {
+      if (settled) return false
+      settled = true
       clock.cancel(timer)
       signal.removeEventListener('abort', abort)
+      return true
     }
-    function fail(code: 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE', why: string, cause?: unknown): void {
-      done()
+    function fail(code: ConnectCode, why: string, cause?: unknown): void {
+      if (!done()) return
       socket.destroy()
-      const message = `cannot connect to ${peerName(o)}: ${why}`
-      reject(new ShipperError(code, message, { retryable: true, scope: 'peer', cause }))
+      reject(unreachable(o, code, why, cause))
     }
-    socket.once('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
+    // Stays for the life of the socket: there is no moment at which an error would have no listener.
+    socket.on('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
     socket.once('connect', () => {
-      done()
-      socket.removeAllListeners('error')
+      if (!done()) return
       socket.setNoDelay(true)
       if (o.netTcpKeepalive) socket.setKeepAlive(true, Math.max(0, o.netTcpKeepaliveTime) * 1000)
       resolve(socket)
     })
   })
+}
+
+type ConnectCode = 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE'
+
+function unreachable(o: ForwardOptions, code: ConnectCode, why: string, cause?: unknown): ShipperError {
+  const message = `cannot connect to ${peerName(o)}: ${why}`
+  return new ShipperError(code, message, { retryable: true, scope: 'peer', cause })
 }
 
 function target(o: ForwardOptions): NetConnectOpts {

@@ -14,14 +14,13 @@ export class Forward implements Output {
   readonly #o: ForwardOptions
   readonly #ctx: OutputContext
   #session: Session | undefined
-  /** Connections that were replaced and still wait for acks. */
-  readonly #old = new Set<Session>()
-  #connecting: Promise<Session> | undefined
   /** Calls that wait for their turn, and the promise that ends with the last of them. */
   #waiting = 0
   #turn: Promise<unknown> = Promise.resolve()
   /** Grows with each failure. A call that was made before one must not be sent after it: it would overtake. */
   #failures = 0
+  /** A failure is on its way to the callers, which have promises to pass before they know: what comes now overtakes. */
+  #failing = false
   #signal: AbortSignal | undefined
   readonly #stop = new AbortController()
 
@@ -33,8 +32,15 @@ export class Forward implements Output {
   flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#listen(signal)
     if (this.#stop.signal.aborted) return Promise.reject(stopping())
+    if (this.#failing) return Promise.reject(overtaken())
     const session = this.#session
-    const frame = makeFrame(chunk, this.#o, this.#ctx.buffers)
+    let frame: Frame | Promise<Frame>
+    try {
+      frame = makeFrame(chunk, this.#o, this.#ctx.buffers)
+    } catch (error) {
+      this.#failed()
+      return Promise.reject(error)
+    }
     // The way of nearly all chunks: no promise but the one of the ack.
     const now = this.#waiting === 0 && session?.open && !session.worn
     if (now && !(frame instanceof Promise)) return session.send(chunk.id, frame)
@@ -43,79 +49,86 @@ export class Forward implements Output {
 
   async close(): Promise<void> {
     this.#stop.abort()
-    for (const session of this.#sessions()) {
-      if (session.idle) session.end()
-      else session.fail('E_PEER_CLOSED', 'the agent is stopping')
-    }
+    if (this.#session?.idle) this.#session.end()
+    else this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 
   async #sendInTurn(id: string, framed: Promise<Frame>): Promise<void> {
     const failures = this.#failures
     this.#waiting++
-    // A failure before it has been reported by its own call; here it only ends the wait.
-    const sent = this.#turn.then(async () => {
-      const frame = await framed
-      try {
-        const session = await this.#ready(failures)
-        // Not awaited here: the next frame may follow this one before its ack.
-        return { ack: session.send(id, frame) }
-      } catch (error) {
-        frame.release()
-        throw error
-      } finally {
-        this.#waiting--
-      }
-    })
+    // Its rejection is met in `#send`, but perhaps after a long wait for the turn.
+    framed.catch(() => {})
+    const sent = this.#turn.then(() => this.#send(failures, id, framed)).finally(() => this.#waiting--)
+    // A failure has been reported by its own call; for the next one it only ends the wait.
     this.#turn = sent.catch(() => {})
     await (await sent).ack
   }
 
-  /** The session for the next frame: the one there is, or a new one; concurrent calls share one attempt. */
+  /** Writes one frame, on a new connection when there is none. Its ack is not awaited: the next frame may follow. */
+  async #send(failures: number, id: string, framed: Promise<Frame>): Promise<{ ack: Promise<void> }> {
+    const frame = await framed.catch((error: unknown) => {
+      this.#failed()
+      throw error
+    })
+    try {
+      const session = await this.#ready(failures)
+      return { ack: session.send(id, frame) }
+    } catch (error) {
+      frame.release()
+      throw error
+    }
+  }
+
+  /**
+   * The session for the next frame. A worn one is waited for until it has all its acks: on two connections the later
+   * frame may arrive first. Without keepalive chunks therefore go one by one.
+   */
   async #ready(failures: number): Promise<Session> {
+    const current = this.#session
+    if (current?.open && current.worn) await current.ended
     if (this.#stop.signal.aborted) throw stopping()
     if (failures !== this.#failures) throw overtaken()
-    const current = this.#session
-    if (current?.open && !current.worn) return current
-    if (current?.open) {
-      if (current.idle) current.end()
-      else this.#old.add(current)
-    }
-    this.#connecting ??= this.#connect().finally(() => {
-      this.#connecting = undefined
-    })
-    return this.#connecting
+    return this.#session ?? this.#connect()
   }
 
   async #connect(): Promise<Session> {
-    const socket = await connectPeer(this.#o, this.#ctx.clock, this.#stop.signal).catch((error: unknown) => {
-      this.#failures++
+    const { clock, counters, log } = this.#ctx
+    const socket = await connectPeer(this.#o, clock, this.#stop.signal).catch((error: unknown) => {
+      this.#failed()
       throw error
     })
-    this.#ctx.counters.add('connections')
-    this.#ctx.log.debug(`connected to ${peerName(this.#o)}`)
-    const session: Session = new Session(socket, this.#o, this.#ctx.clock, this.#ctx.counters, (failed) => {
-      if (failed) this.#failures++
-      this.#old.delete(session)
+    if (this.#stop.signal.aborted) {
+      socket.destroy()
+      throw stopping()
+    }
+    counters.add('connections')
+    log.debug(`connected to ${peerName(this.#o)}`)
+    const session: Session = new Session(socket, this.#o, clock, counters, (failed) => {
+      if (failed) this.#failed()
       if (this.#session === session) this.#session = undefined
     })
     this.#session = session
     return session
   }
 
-  /** An abort ends every connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
+  #failed(): void {
+    this.#failures++
+    this.#failing = true
+    setImmediate(() => {
+      this.#failing = false
+    })
+  }
+
+  /** An abort ends the connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
   #listen(signal: AbortSignal): void {
     if (signal === this.#signal) return
     this.#signal = signal
     const abort = () => {
       this.#stop.abort()
-      for (const session of this.#sessions()) session.fail('E_PEER_CLOSED', 'the agent is stopping')
+      this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
     }
     if (signal.aborted) abort()
     else signal.addEventListener('abort', abort, { once: true })
-  }
-
-  #sessions(): Session[] {
-    return this.#session === undefined ? [...this.#old] : [...this.#old, this.#session]
   }
 }
 

@@ -9,7 +9,8 @@ import type { ForwardOptions } from './options.ts'
 /** A frame on its way: written, and waiting for its ack (or, without acks, for the kernel to take it). */
 interface Pending {
   id: string
-  sentMs: number
+  /** Of `#ticks` when it was sent. */
+  tick: number
   frame: Frame
   resolve: () => void
   reject: (error: ShipperError) => void
@@ -34,11 +35,20 @@ export class Session {
   readonly #pending: Pending[] = []
   readonly #closed: (failed: boolean) => void
   #timer: TimerHandle | undefined
-  #lastWrittenBytes = 0
+  /** Timer periods since the beginning: the clock of all limits. Wall time may jump, and would cost a call per chunk. */
+  #ticks = 0
+  readonly #tickMs: number
+  #usedTick = 0
+  /** When the socket was last seen to take a write, and what it had taken by then. */
+  #movedTick = 0
+  #takenBytes = 0
   #frames = 0
-  #usedMs = 0
-  #dueMs = 0
+  /** A peer may repeat an ack; only that of the last chunk is known again. */
+  #lastAcked = ''
+  #settleEnded: () => void = () => {}
   open = true
+  /** Resolves when it is no longer open. A worn session ends by itself with its last ack. */
+  readonly ended: Promise<void>
 
   constructor(
     socket: Socket,
@@ -54,8 +64,15 @@ export class Session {
     this.#closed = closed
     socket.on('data', (data) => this.#read(data as Buffer))
     socket.on('error', (error) => this.fail('E_PEER_CLOSED', messageOf(error)))
+    // Half closed is closed: no ack can come, and a peer that reads on would never let 'close' come either.
+    socket.on('end', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
     socket.on('close', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
-    // A connection that waits for work must not keep the process alive; a flush in flight does by its timer.
+    this.ended = new Promise((resolve) => {
+      this.#settleEnded = resolve
+    })
+    this.#tickMs = tickMs(o)
+    // A connection that waits for work must not keep the process alive; one with a flush in flight does.
+    socket.unref()
     this.#watch()
   }
 
@@ -78,7 +95,8 @@ export class Session {
         reject(this.#error('E_PEER_CLOSED', 'the connection was closed'))
         return
       }
-      const pending: Pending = { id, sentMs: this.#clock.nowMs(), frame, resolve, reject }
+      const pending: Pending = { id, tick: this.#ticks, frame, resolve, reject }
+      if (this.idle) this.#wake()
       this.#pending.push(pending)
       this.#frames++
       const last = frame.parts.length - 1
@@ -86,7 +104,6 @@ export class Session {
         if (i < last || this.#o.requireAckResponse) this.#socket.write(part)
         else this.#socket.write(part, (error) => error == null && this.#settle(pending))
       }
-      this.#watch()
     })
   }
 
@@ -96,7 +113,9 @@ export class Session {
     this.open = false
     this.#clock.cancel(this.#timer)
     this.#socket.destroy()
-    this.#closed(true)
+    // A peer may close a connection that waits for work: nothing has failed then.
+    this.#closed(!this.idle)
+    this.#settleEnded()
     const error = this.#error(code, why)
     for (const pending of this.#pending.splice(0)) {
       pending.frame.release()
@@ -109,10 +128,10 @@ export class Session {
     if (!this.open || !this.idle) return
     this.open = false
     this.#clock.cancel(this.#timer)
-    this.#socket.removeAllListeners('close')
-    this.#socket.end()
-    this.#socket.unref()
+    // Not left half closed: a peer that never closes its side would keep the descriptor.
+    this.#socket.end(() => this.#socket.destroy())
     this.#closed(false)
+    this.#settleEnded()
   }
 
   #read(data: Buffer): void {
@@ -126,10 +145,12 @@ export class Session {
     for (const id of ids) {
       const pending = this.#pending.find((p) => p.id === id)
       if (pending === undefined) {
+        if (id === this.#lastAcked) continue
         // Perhaps the ack of an earlier try, perhaps another chunk's: whom it belongs to cannot be told any more.
         this.fail('E_PEER_PROTOCOL', `an acknowledgement for "${id.slice(0, 64)}", which is not in flight`)
         return
       }
+      this.#lastAcked = id
       this.#counters.add('acks')
       this.#settle(pending)
     }
@@ -139,65 +160,73 @@ export class Session {
     const at = this.#pending.indexOf(pending)
     if (at < 0) return
     this.#pending.splice(at, 1)
-    this.#usedMs = this.#clock.nowMs()
     pending.frame.release()
     pending.resolve()
-    if (this.idle && this.worn) this.end()
-    else if (this.idle) this.#watch()
+    if (!this.idle) return
+    this.#usedTick = this.#ticks
+    if (this.worn) this.end()
+    else this.#socket.unref()
+  }
+
+  /** The first frame after idleness. */
+  #wake(): void {
+    this.#socket.ref()
+    this.#movedTick = this.#ticks
+    this.#watch()
   }
 
   /**
-   * Sees to it that a timer fires in time for what has to be watched now: an ack, a stalled write, or idleness. One that
-   * fires earlier is left: it looks and arms the next, so a steady flow costs no timers.
+   * One timer that is armed again by itself: nothing is armed or cancelled per chunk. It rests when there is nothing
+   * to watch. A limit is noticed at most half of it too late and never too early, also when the process was stopped.
    */
   #watch(): void {
-    if (!this.open) return
-    const ms = this.idle ? this.#o.netKeepaliveIdleTimeout : this.#busyLimitMs()
-    const nowMs = this.#clock.nowMs()
-    if (ms <= 0 || (this.#timer !== undefined && this.#dueMs <= nowMs + ms)) return
-    this.#clock.cancel(this.#timer)
-    this.#usedMs = nowMs
-    this.#dueMs = nowMs + ms
-    this.#lastWrittenBytes = this.#socket.bytesWritten - this.#socket.writableLength
-    this.#timer = this.#clock.after(ms, () => {
+    if (this.#timer !== undefined || !this.open || this.#tickMs === Number.POSITIVE_INFINITY) return
+    if (this.idle && this.#o.netKeepaliveIdleTimeout === 0) return
+    this.#timer = this.#clock.after(this.#tickMs, () => {
       this.#timer = undefined
+      this.#ticks++
       this.#check()
+      this.#watch()
     })
-    if (this.idle) (this.#timer as { unref?: () => void }).unref?.()
-  }
-
-  #busyLimitMs(): number {
-    const oldest = this.#pending[0]?.sentMs ?? this.#clock.nowMs()
-    const limits: number[] = []
-    if (this.#o.requireAckResponse) limits.push(oldest + this.#o.ackTimeout - this.#clock.nowMs())
-    if (this.#o.netIoTimeout > 0) limits.push(this.#o.netIoTimeout)
-    return limits.length === 0 ? 0 : Math.max(1, Math.min(...limits))
+    ;(this.#timer as { unref?: () => void }).unref?.()
   }
 
   #check(): void {
-    const now = this.#clock.nowMs()
+    const { ackTimeout, netIoTimeout, netKeepaliveIdleTimeout } = this.#o
     const oldest = this.#pending[0]
     if (oldest === undefined) {
-      if (this.#o.netKeepaliveIdleTimeout > 0 && now - this.#usedMs >= this.#o.netKeepaliveIdleTimeout)
-        this.end()
-      else this.#watch()
+      if (this.#passed(this.#usedTick, netKeepaliveIdleTimeout)) this.end()
       return
     }
-    if (this.#o.requireAckResponse && now - oldest.sentMs >= this.#o.ackTimeout) {
+    if (this.#o.requireAckResponse && this.#passed(oldest.tick, ackTimeout)) {
       this.#counters.add('ack_timeouts')
-      this.fail('E_PEER_TIMEOUT', `no acknowledgement in ${this.#o.ackTimeout} ms`)
+      this.fail('E_PEER_TIMEOUT', `no acknowledgement in ${ackTimeout} ms`)
       return
     }
-    const written = this.#socket.bytesWritten - this.#socket.writableLength
-    const stalled = this.#socket.writableLength > 0 && written === this.#lastWrittenBytes
-    if (stalled && this.#o.netIoTimeout > 0 && now - this.#usedMs >= this.#o.netIoTimeout) {
-      this.fail('E_PEER_TIMEOUT', `the peer took no bytes for ${this.#o.netIoTimeout} ms`)
-      return
-    }
-    this.#watch()
+    if (this.#moves()) this.#movedTick = this.#ticks
+    else if (this.#passed(this.#movedTick, netIoTimeout))
+      this.fail('E_PEER_TIMEOUT', `the peer took no bytes for ${netIoTimeout} ms`)
+  }
+
+  /** `writableLength` counts writes that the kernel has not taken whole; how much of one it took cannot be seen. */
+  #moves(): boolean {
+    const taken = this.#socket.bytesWritten - this.#socket.writableLength
+    const moved = taken !== this.#takenBytes || this.#socket.writableLength === 0
+    this.#takenBytes = taken
+    return moved
+  }
+
+  #passed(sinceTick: number, limitMs: number): boolean {
+    return limitMs > 0 && (this.#ticks - sinceTick - 1) * this.#tickMs >= limitMs
   }
 
   #error(code: ErrorCode, why: string): ShipperError {
     return new ShipperError(code, `${peerName(this.#o)}: ${why}`, { retryable: true, scope: 'peer' })
   }
+}
+
+/** A quarter of the shortest limit; Infinity when there is none. */
+function tickMs(o: ForwardOptions): number {
+  const limits = [o.netKeepaliveIdleTimeout, o.netIoTimeout, o.requireAckResponse ? o.ackTimeout : 0]
+  return Math.max(1, Math.min(...limits.map((ms) => (ms > 0 ? ms / 4 : Number.POSITIVE_INFINITY))))
 }
