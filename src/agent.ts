@@ -232,13 +232,19 @@ class Agent {
     const { createProgress } = await import('./observe/progress.ts')
     const total = () => finite.reduce((n, i) => n + (i.input.totalBytes?.() ?? 0), 0)
     const done = () => finite.reduce((n, i) => n + i.source.settledBytes, 0)
-    const bar = createProgress({ stream: process.stderr, totalBytes: total() })
-    this.#log.overlaid = true
-    const timer = setInterval(() => bar.update(done(), total()), 200)
+    let bar: ReturnType<typeof createProgress> | undefined
+    const draw = () => {
+      // Nothing is known before the files are found.
+      if (total() === 0) return
+      bar ??= createProgress({ stream: process.stderr, totalBytes: total() })
+      this.#log.overlaid = true
+      bar.update(done(), total())
+    }
+    const timer = setInterval(draw, 200)
     return () => {
       clearInterval(timer)
-      bar.update(done(), total())
-      bar.stop()
+      draw()
+      bar?.stop()
       this.#log.overlaid = false
     }
   }
