@@ -1,10 +1,12 @@
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../core/record.ts'
+import { utf8Sequence } from './utf8.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
-/** Bytes of a JSON string that cannot stand as they are. */
-const ESCAPED = new Uint8Array(256)
-for (let c = 0; c < 0x20; c++) ESCAPED[c] = 1
-ESCAPED[0x22] = ESCAPED[0x5c] = 1
+/** Bytes of a JSON string: 0 stands as it is, 1 is escaped, 2 begins (or breaks) a sequence of UTF-8. */
+const KIND = new Uint8Array(256).fill(2, 0x80)
+for (let c = 0; c < 0x20; c++) KIND[c] = 1
+KIND[0x22] = KIND[0x5c] = 1
+const REPLACEMENT = Buffer.from('\ufffd')
 const SHORT: Record<number, number> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13: 0x72, 34: 0x22, 92: 0x5c }
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
@@ -12,8 +14,8 @@ const NULL = Buffer.from('null')
 
 /**
  * MessagePack to JSON text, byte to byte. What JSON lacks: bin is written as a string, ext and values that are not
- * numbers as null, keys that are no strings as the text of their JSON. Bytes that are not UTF-8 are passed on as they
- * are, as fluent-bit does; integers keep all their digits.
+ * numbers as null, keys that are no strings as the text of their JSON. Bytes that are not UTF-8 become U+FFFD, or the text
+ * would be no JSON; integers keep all their digits.
  */
 export class JsonText {
   buf: Buffer = Buffer.allocUnsafe(16_384)
@@ -69,21 +71,15 @@ export class JsonText {
     let o = this.at
     out[o++] = 0x22
     let run = start
-    for (let p = start; p < end; p++) {
-      const c = src[p] as number
-      if (ESCAPED[c] === 0) continue
-      o += src.copy(out, o, run, p)
-      run = p + 1
-      out[o++] = 0x5c
-      const short = SHORT[c]
-      if (short !== undefined) out[o++] = short
-      else {
-        out[o] = 0x75
-        out[o + 1] = out[o + 2] = 0x30
-        out[o + 3] = HEX[c >> 4] as number
-        out[o + 4] = HEX[c & 15] as number
-        o += 5
+    for (let p = start; p < end; ) {
+      const kind = KIND[src[p] as number]
+      const length = kind === 2 ? utf8Sequence(src, p, end) : 1
+      if (kind === 1 || length < 0) {
+        o += src.copy(out, o, run, p)
+        o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)
+        run = p + Math.abs(length)
       }
+      p += Math.abs(length)
     }
     o += src.copy(out, o, run, end)
     out[o++] = 0x22
@@ -106,6 +102,12 @@ export class JsonText {
 
   #key(src: Buffer, at: number): number {
     if (textHead(src, at) > 0) return this.value(src, at)
+    if (mapPairs(src, at) < 0 && arrayItems(src, at) < 0) {
+      this.byte(0x22)
+      const next = this.#scalar(src, at)
+      this.byte(0x22)
+      return next
+    }
     const inner = new JsonText()
     const end = inner.value(src, at)
     const text = inner.bytes()
@@ -191,6 +193,21 @@ export class JsonText {
     this.buf.copy(larger, 0, 0, this.at)
     this.buf = larger
   }
+}
+
+/** The escape of a control character, a quote or a backslash; returns the offset behind it. */
+function writeEscape(c: number, out: Buffer, at: number): number {
+  out[at] = 0x5c
+  const short = SHORT[c]
+  if (short !== undefined) {
+    out[at + 1] = short
+    return at + 2
+  }
+  out[at + 1] = 0x75
+  out[at + 2] = out[at + 3] = 0x30
+  out[at + 4] = HEX[c >> 4] as number
+  out[at + 5] = HEX[c & 15] as number
+  return at + 6
 }
 
 /** nil c0: 1 · fixext d4..d8: 2 + 1,2,4,8,16 · ext c7, c8, c9 with their length. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { isUtf8 } from 'node:buffer'
 import { encode } from '@msgpack/msgpack'
 import fc from 'fast-check'
 import { JsonText } from '../../src/lib/json-text.ts'
@@ -34,4 +35,34 @@ test('what JSON lacks: integers keep all digits, NaN and ext are null, bin is te
   const ext = new JsonText()
   expect(ext.value(Buffer.from('d7000000000000000000', 'hex'), 0)).toBe(10)
   expect(ext.bytes().toString()).toBe('null')
+})
+
+test('property: bytes that are not UTF-8 are what TextDecoder makes of them', () => {
+  const bytes = fc.array(
+    fc.constantFrom(0x41, 0x22, 0x80, 0xbf, 0xc2, 0xc3, 0xe0, 0xa0, 0xed, 0x9f, 0xf0, 0x90, 0xf4, 0x8f, 0xff),
+  )
+  fc.assert(
+    fc.property(bytes, (list) => {
+      const raw = Buffer.from(list)
+      const text = new JsonText()
+      text.string(raw, 0, raw.length)
+      expect(
+        JSON.parse(
+          text
+            .bytes()
+            .toString('latin1')
+            .replace(/[\x80-\xff]+/g, (s) => Buffer.from(s, 'latin1').toString()),
+        ),
+      ).toBe(raw.toString())
+      expect(isUtf8(text.bytes())).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('keys that are no strings are the text of their JSON', () => {
+  const text = new JsonText()
+  const map = Buffer.from('84' + '07a161' + 'c0a162' + 'cb3ff8000000000000a163' + '9101a164', 'hex')
+  expect(text.value(map, 0)).toBe(map.length)
+  expect(text.bytes().toString()).toBe('{"7":"a","null":"b","1.5":"c","[1]":"d"}')
 })
