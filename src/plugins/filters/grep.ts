@@ -27,23 +27,34 @@ const OPTIONS = defineOptions({
   },
 })
 
-/** An expression without a character that means something is looked for as it stands. */
-const LITERAL = /^[\w \-/:=@#%&~`"'<>,;!]+$/
+/**
+ * An expression without a character that means something is looked for as it stands. Slashes at both ends are no part
+ * of an expression, so one that begins with a slash is left to the translator.
+ */
+const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
 class Rule {
   readonly exclude: boolean
   readonly #accessor: Accessor
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
+  /** Where the literal is found next in the chunk, from the last place it was looked for. */
+  #foundAt = -1
 
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
-    const accessor = Accessor.parse(key)
+    // As in fluent-bit the dollar may be left out: `kubernetes['host']`.
+    const accessor = Accessor.parse(key.startsWith('$') ? key : `$${key}`) ?? Accessor.parse(key)
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
     this.#literal = LITERAL.test(expression) ? Buffer.from(expression) : undefined
     this.#regex = translateOnigmo(expression).lines
+  }
+
+  /** To be called before the records of a chunk, which then come in order. */
+  begin(): void {
+    this.#foundAt = -1
   }
 
   /** Whether the value is there, is a text, and matches. */
@@ -53,11 +64,17 @@ class Rule {
     if (head < 0) return false
     const start = at + head
     const stop = start + textLength(buf, at)
-    if (this.#literal !== undefined) {
-      const found = buf.indexOf(this.#literal, start)
-      return found >= 0 && found + this.#literal.length <= stop
+    if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
+    return this.#next(buf, this.#literal, start) + this.#literal.length <= stop
+  }
+
+  /** One search serves all records before its hit: a search for each would read the rest of the chunk each time. */
+  #next(buf: Buffer, literal: Buffer, start: number): number {
+    if (this.#foundAt < start) {
+      const found = buf.indexOf(literal, start)
+      this.#foundAt = found < 0 ? Number.POSITIVE_INFINITY : found
     }
-    return this.#regex.test(buf.toString('latin1', start, stop))
+    return this.#foundAt
   }
 }
 
@@ -78,7 +95,10 @@ class Grep implements Filter {
 
   /** Kept records move to the front, over those that are dropped. */
   apply(chunk: Chunk): void {
-    const { buf, start, end } = chunk
+    const { start, end } = chunk
+    // What is behind the entries is not to be searched.
+    const buf = chunk.buf.subarray(0, end)
+    for (const rule of this.#rules) rule.begin()
     let to = start
     let kept = 0
     for (let at = start; at < end; ) {
@@ -117,7 +137,8 @@ export const spec = defineFilter({
   summary: 'Keeps or leaves out records by expressions on their values.',
   description:
     'Values are matched as bytes: `.` is one byte, and classes and `(?i)` know ASCII. A value that is missing or no text ' +
-    'matches nothing.',
+    'matches nothing. `legacy` is what the manual of fluent-bit says; its code stops at the first Regex that matches, in ' +
+    'order of the file, and does not look at the rules behind it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
   create: (options) => new Grep(options),

@@ -3,16 +3,20 @@ import { type Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
 import { encodeStr, skip, writeMapHead } from '../../core/msgpack.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
 import { defineFilter, type Filter, type FilterContext } from '../../core/plugin.ts'
-import { entryMap, isText, mapBody, mapPairs } from '../../core/record.ts'
+import { entryMap, mapBody, mapPairs, textHead, textLength } from '../../core/record.ts'
 
 const OPTIONS = defineOptions({
   record: { type: 'slist', words: 2, repeat: true, help: 'Add `KEY VALUE` to each record.' },
-  remove_key: { type: 'string', repeat: true, help: 'Remove this key.' },
+  remove_key: {
+    type: 'string',
+    repeat: true,
+    help: 'Remove this key, whatever its case; `name*`: all that begin so.',
+  },
   allowlist_key: {
     type: 'string',
     repeat: true,
     aliases: ['whitelist_key'],
-    help: 'Remove every key that is not named by one of these.',
+    help: 'Remove every key that is not named by one of these, written as in Remove_key.',
   },
   uuid_key: { type: 'string', help: 'Add a random UUID under this key to each record.' },
 })
@@ -20,12 +24,40 @@ const OPTIONS = defineOptions({
 const UUID_BYTES = 36
 const MAP_HEAD = 5
 
+/** A key as fluent-bit compares it: ASCII letters in either case, and `*` at the end for any rest. */
+class KeyName {
+  readonly #lower: Buffer
+  readonly #prefix: boolean
+
+  constructor(text: string) {
+    this.#prefix = text.endsWith('*')
+    const bytes = Buffer.from(this.#prefix ? text.slice(0, -1) : text)
+    this.#lower = bytes.map((byte) => lower(byte)) as Buffer
+  }
+
+  matches(buf: Buffer, key: number): boolean {
+    const head = textHead(buf, key)
+    if (head < 0) return false
+    const length = textLength(buf, key)
+    const name = this.#lower
+    if (this.#prefix ? length < name.length : length !== name.length) return false
+    for (let i = 0; i < name.length; i++) {
+      if (lower(buf[key + head + i] as number) !== name[i]) return false
+    }
+    return true
+  }
+}
+
+function lower(byte: number): number {
+  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte
+}
+
 class RecordModifier implements Filter {
   readonly #ctx: FilterContext
   readonly #added: Buffer
   readonly #addedPairs: number
-  readonly #remove: Buffer[]
-  readonly #allow: Buffer[]
+  readonly #remove: KeyName[]
+  readonly #allow: KeyName[]
   readonly #uuidKey: Buffer | undefined
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: FilterContext) {
@@ -34,8 +66,8 @@ class RecordModifier implements Filter {
       options.record.flatMap(([key = '', value = '']) => [encodeStr(key), encodeStr(value)]),
     )
     this.#addedPairs = options.record.length + (options.uuidKey === undefined ? 0 : 1)
-    this.#remove = options.removeKey.map((key) => Buffer.from(key))
-    this.#allow = options.allowlistKey.map((key) => Buffer.from(key))
+    this.#remove = options.removeKey.map((key) => new KeyName(key))
+    this.#allow = options.allowlistKey.map((key) => new KeyName(key))
     this.#uuidKey = options.uuidKey === undefined ? undefined : encodeStr(options.uuidKey)
   }
 
@@ -92,9 +124,9 @@ class RecordModifier implements Filter {
   }
 
   #keeps(buf: Buffer, key: number): boolean {
-    for (const name of this.#remove) if (isText(buf, key, name)) return false
+    for (const name of this.#remove) if (name.matches(buf, key)) return false
     if (this.#allow.length === 0) return true
-    for (const name of this.#allow) if (isText(buf, key, name)) return true
+    for (const name of this.#allow) if (name.matches(buf, key)) return true
     return false
   }
 }
@@ -103,7 +135,9 @@ export const spec = defineFilter({
   kind: 'filter',
   name: 'record_modifier',
   summary: 'Adds pairs to records and removes keys.',
-  description: 'A key that is added is put behind the others; one of that name that is there already stays.',
+  description:
+    'A key that is added is put behind the others; one of that name that is there already stays. A record whose keys ' +
+    'are all removed stays too, as an empty one: fluent-bit drops it.',
   options: OPTIONS,
   example:
     '[FILTER]\n    Name       record_modifier\n    Match      *\n    Record     host web1\n    Remove_key secret\n',

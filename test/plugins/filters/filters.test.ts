@@ -1,12 +1,16 @@
-import { expect, test } from 'bun:test'
+import { expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
 import { ShipperError } from '../../../src/core/error.ts'
 import { parseOptions } from '../../../src/core/option-value.ts'
-import type { Filter } from '../../../src/core/plugin.ts'
+import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
 import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
 import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'
+import { type Body, filterContract } from '../../contract/filter.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
+
+const LOWER_FIRST = /^[a-z]/m
+const L_FIRST = /^l/i
 
 type Texts = Record<string, string | string[]>
 
@@ -114,4 +118,66 @@ test('property: filters keep the bytes of what they keep', () => {
     }),
     { numRuns: 100 },
   )
+})
+
+function textOf(value: unknown): string | undefined {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
+  return typeof value === 'string' ? Buffer.from(value).toString('latin1') : undefined
+}
+
+function caseOf(spec: typeof grepSpec | typeof modifierSpec, texts: Texts) {
+  return (ctx: FilterContext) => filterOf(spec, texts, ctx.buffers as LooseBuffers)
+}
+
+filterContract({
+  name: 'grep, literal',
+  create: caseOf(grepSpec, { exclude: 'log z' }),
+  expected: (record) => (textOf(record.log)?.includes('z') ? undefined : record),
+})
+filterContract({
+  name: 'grep, expression',
+  create: caseOf(grepSpec, { regex: 'log ^[a-z]' }),
+  expected: (record) => (LOWER_FIRST.test(textOf(record.log) ?? '') ? record : undefined),
+})
+filterContract({
+  name: 'record_modifier, added',
+  create: caseOf(modifierSpec, { record: ['zone eu', 'note two words'] }),
+  expected: (record) => record,
+  added: { zone: 'eu', note: 'two words' },
+})
+filterContract({
+  name: 'record_modifier, removed',
+  create: caseOf(modifierSpec, { remove_key: ['mark', 'l*'] }),
+  expected: (record) => without(record, (key) => key.toLowerCase() === 'mark' || L_FIRST.test(key)),
+})
+
+function without(record: Body, gone: (key: string) => boolean): Body {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !gone(key)))
+}
+
+test('grep takes slashes around an expression for its ends, and a key with brackets for an accessor', () => {
+  expect(through(grepSpec, { exclude: 'log /healthz/' }, LOGS)).toHaveLength(3)
+  expect(through(grepSpec, { regex: 'log /get/i' }, LOGS)).toHaveLength(2)
+  const records = [{ k8s: { host: 'a' } }, { k8s: { host: 'b' } }]
+  expect(through(grepSpec, { regex: "k8s['host'] a" }, records)).toEqual([records[0] as never])
+})
+
+test('grep finds every hit of a literal, however far apart, and reads a chunk once', () => {
+  const records = Array.from({ length: 20_000 }, (_, i) => ({
+    log: `${i % 500 === 0 ? 'needle ' : ''}${i} ${'x'.repeat(80)}`,
+  }))
+  const chunk = chunkOf(records)
+  const filter = filterOf(grepSpec, { regex: 'log needle' })
+  const looks = spyOn(Buffer.prototype, 'indexOf')
+  filter.apply(chunk)
+  const times = looks.mock.calls.length
+  looks.mockRestore()
+  expect(recordsOf(chunk)).toEqual(records.filter((_, i) => i % 500 === 0))
+  expect(times).toBeLessThanOrEqual(41)
+})
+
+test('record_modifier names keys in any case, and by how they begin', () => {
+  const record = { Host: 1, k8s_pod: 2, K8S_NODE: 3, other: 4 }
+  expect(through(modifierSpec, { remove_key: ['HOST', 'k8s_*'] }, [record])).toEqual([{ other: 4 }])
+  expect(through(modifierSpec, { allowlist_key: ['k8s*'] }, [record])).toEqual([{ k8s_pod: 2, K8S_NODE: 3 }])
 })
