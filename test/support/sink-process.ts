@@ -4,8 +4,8 @@
  *   bun test/support/sink-process.ts [--port N] [--host A] [--mode count|lines|discard|times] [--unix PATH]
  *
  * Prints `listening PORT` on stdout when it is ready. A line on stdin is a command; each is answered by one line of JSON:
- *   summary   what was received: {bytes, records, chunks, connections, duplicateChunks}, in mode `lines` also
- *             {distinct, duplicates, min, max, disorder}, in mode `times` {times: [ms, ...]} of the chunks
+ *   summary   what was received: {bytes, records, chunks, connections, open, duplicateChunks, duplicateChunkRecords}, in
+ *             mode `lines` also {distinct, duplicates, min, max, disorder}, in mode `times` {times: [ms, ...]} of the chunks
  *   missing N the numbers below N that were not seen, at most 20 of them, and how many: {missing, first: [...]}
  *   ack on|off          answer acks or swallow them
  *   read on|off         stop and go on reading all sockets
@@ -44,6 +44,8 @@ function newStats() {
     chunks: 0,
     connections: 0,
     duplicateChunks: 0,
+    /** Records of chunks under an id that was seen before: the same as `duplicates` when ids are what they should be. */
+    duplicateChunkRecords: 0,
     distinct: 0,
     duplicates: 0,
     min: Number.POSITIVE_INFINITY,
@@ -95,12 +97,16 @@ class Connection {
 
   #take(buf: Buffer, frame: Frame): void {
     stats.chunks++
+    const recordsBefore = stats.records
     if (mode === 'times') stats.times.push(Date.now())
     if (mode === 'lines') countLines(entriesOf(buf, frame))
     else stats.records += frame.size >= 0 ? frame.size : countRecords(entriesOf(buf, frame))
     if (frame.id === undefined) return
     if (mode !== 'count') {
-      if (stats.ids.has(frame.id)) stats.duplicateChunks++
+      if (stats.ids.has(frame.id)) {
+        stats.duplicateChunks++
+        stats.duplicateChunkRecords += stats.records - recordsBefore
+      }
       stats.ids.add(frame.id)
     }
     if (garbage) {
@@ -264,7 +270,8 @@ async function setAccepting(on: boolean): Promise<void> {
 
 function summary(): object {
   const { ids, times, ...rest } = stats
-  return { ...rest, min: Number.isFinite(rest.min) ? rest.min : -1, ...(mode === 'times' ? { times } : {}) }
+  const min = Number.isFinite(rest.min) ? rest.min : -1
+  return { ...rest, open: sockets.size, min, ...(mode === 'times' ? { times } : {}) }
 }
 
 function missing(below: number): object {

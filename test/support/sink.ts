@@ -7,7 +7,10 @@ export interface SinkSummary {
   records: number
   chunks: number
   connections: number
+  /** Connections that are open now. */
+  open: number
   duplicateChunks: number
+  duplicateChunkRecords: number
   distinct: number
   duplicates: number
   min: number
