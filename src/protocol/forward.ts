@@ -70,6 +70,8 @@ export function encodeFrameOptions(options: FrameOptions): Buffer | undefined {
 
 /** A response longer than this is not an ack: ids are 24 bytes with us, and opaque strings with others. */
 const MAX_RESPONSE_BYTES = 4096
+/** `["HELO", options]`: how a peer with a shared key begins. */
+const HELO_HEAD = 0x92
 
 /**
  * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete; it throws
@@ -84,15 +86,16 @@ export class AckReader {
     let at = 0
     while (at < all.length) {
       const first = all[at] as number
+      if (first === HELO_HEAD) throw new Error('the peer asks for a shared key')
       if (!isMapHead(first)) throw new Error(`expected a map, got byte 0x${first.toString(16)}`)
       const end = skip(all, at, all.length)
+      if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
+        throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
       if (end < 0) break
       ids.push(ackOf(all, at, end))
       at = end
     }
     const rest = all.subarray(at)
-    if (rest.length > MAX_RESPONSE_BYTES)
-      throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
     // A copy: the socket may reuse its buffer.
     this.#rest = rest.length === 0 ? rest : Buffer.from(rest)
     return ids
