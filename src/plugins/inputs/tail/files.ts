@@ -161,8 +161,8 @@ export class Files {
         file.fingerprintSize = row.fingerprintSize ?? 0
       }
     }
-    // Written at once: from now on the agent is responsible for this file, also if nothing of it is read before a crash.
-    this.#o.positions.touch(file)
+    // From now on the agent is responsible for this file, also if nothing of it is read before a crash.
+    this.#o.positions.adopt(file)
   }
 
   #startOf(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {

@@ -80,6 +80,19 @@ export class Positions {
     this.#arm()
   }
 
+  /**
+   * A file is followed from now on. Stored at once, with those found beside it: a next run that knew nothing of it would
+   * begin at its end, and what was written since now would be lost.
+   */
+  adopt(file: TailFile): void {
+    this.#dirty.add(file)
+    if (!this.#failed) {
+      this.#clock.cancel(this.#timer)
+      this.#timer = undefined
+    }
+    this.#arm(0)
+  }
+
   /** Something of the file has changed; `bytes` of it were acknowledged. */
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)

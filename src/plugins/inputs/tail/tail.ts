@@ -66,6 +66,8 @@ export class Tail implements Input {
     await this.#start()
     this.#refresh(true)
     if (this.#positions.unclaimed().length > 0) await this.#finishRotated()
+    // Before the first read, which may take a while.
+    this.#positions.commit()
     this.#firstScan = new Set(this.#files.byKey.values())
     for (const file of this.#firstScan) this.#schedule.add(file)
     if (this.#options.exitOnEof && this.#files.byKey.size === 0)
