@@ -60,9 +60,13 @@ export const FORWARD_OPTIONS = defineOptions({
   'net.io_timeout': {
     type: 'time',
     default: '60',
-    help: 'Longest time that the peer may take no bytes while there are some to send; 0: no limit. fluent-bit’s default is 0.',
+    help: 'Longest time in which the peer may take no whole chunk while there are some to send; 0: no limit. fluent-bit’s default is 0.',
   },
-  'net.keepalive': { type: 'bool', default: 'true', help: 'Use a connection for more than one chunk.' },
+  'net.keepalive': {
+    type: 'bool',
+    default: 'true',
+    help: 'Use a connection for more than one chunk. When off, each chunk waits for the acknowledgement of the one before.',
+  },
   'net.keepalive_idle_timeout': {
     type: 'time',
     default: '30',
