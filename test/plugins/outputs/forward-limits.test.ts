@@ -127,9 +127,15 @@ test('a peer that closes an idle connection fails nothing: the next chunk goes o
 
 test('a peer that half closes with a chunk in flight fails it at once', async () => {
   const peer = await forwardPeer()
-  peer.answer = (_, socket) => void socket.end()
+  // It reads no more, so what is still to be written would keep 'close' from coming.
+  peer.onData = (socket) => {
+    socket.pause()
+    socket.end()
+    return true
+  }
   const { output } = forwardTo(peer)
-  const error = await within(rejection(output.flush(entriesChunk('c1'), never)), 1000, 'the failure')
+  const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
+  const error = await within(rejection(output.flush(big, never)), 2000, 'the failure')
   expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
 })
 
