@@ -11,6 +11,7 @@ const SHORT: Record<number, number> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
+const NIL = Buffer.from('nil')
 
 /**
  * MessagePack to JSON text, byte to byte. What JSON lacks: bin is written as a string, ext and values that are not
@@ -20,7 +21,7 @@ const NULL = Buffer.from('null')
 export class JsonText {
   buf: Buffer = Buffer.allocUnsafe(16_384)
   at = 0
-  /** `"k"=>"v"` with blanks behind commas, as fluent-bit prints records, instead of JSON. */
+  /** As fluent-bit prints records, instead of JSON: `"k"=>"v"`, nil, blanks behind commas, floats with six digits. */
   arrows = false
 
   /** A view of what was written, valid until the next write. */
@@ -167,7 +168,7 @@ export class JsonText {
       case 0xd3:
         return this.#number(src.readBigInt64BE(at + 1), at + 9)
       default:
-        return this.#word(NULL, at + extSize(src, at))
+        return this.#word(this.arrows ? NIL : NULL, at + extSize(src, at))
     }
   }
 

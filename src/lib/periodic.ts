@@ -1,3 +1,4 @@
+import { messageOf } from '../core/error.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../core/msgpack.ts'
 import type { Input, InputContext } from '../core/plugin.ts'
 
@@ -61,17 +62,16 @@ export function pause(ctx: InputContext, ms: number, signal: AbortSignal): Promi
   })
 }
 
-/** Makes a record every `ms`: `collect` gives its map, or undefined for none this time. */
+/** Gives the map of a record, or undefined for none this time; answers the signal at once. */
+type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
+
+/** Makes a record every `ms`. A failure is told and costs one record: the next one may succeed. */
 export class Periodic implements Input {
   readonly #ctx: InputContext
   readonly #ms: number
-  readonly #collect: () => Buffer | undefined | Promise<Buffer | undefined>
+  readonly #collect: Collect
 
-  constructor(
-    ctx: InputContext,
-    ms: number,
-    collect: () => Buffer | undefined | Promise<Buffer | undefined>,
-  ) {
+  constructor(ctx: InputContext, ms: number, collect: Collect) {
     this.#ctx = ctx
     this.#ms = ms
     this.#collect = collect
@@ -84,10 +84,19 @@ export class Periodic implements Input {
       if (signal.aborted) return
       // In step with the clock: a late record does not move those after it.
       next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())
-      const map = await this.#collect()
+      const map = await this.#try(signal)
       if (map !== undefined) await append(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
     }
   }
 
   async close(): Promise<void> {}
+
+  async #try(signal: AbortSignal): Promise<Buffer | undefined> {
+    try {
+      return await this.#collect(signal)
+    } catch (error) {
+      this.#ctx.log.warn(`no record this time: ${messageOf(error)}`)
+      return undefined
+    }
+  }
 }
