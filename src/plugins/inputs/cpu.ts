@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { messageOf, ShipperError } from '../../core/error.ts'
 import { defineOptions } from '../../core/option.ts'
 import { defineInput, type InputContext } from '../../core/plugin.ts'
 import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
@@ -83,6 +84,18 @@ class Usage {
   }
 }
 
+/** A process that is not there at the start is a mistake; one that ends later is not. */
+function usageOf(ctx: InputContext, pid: number): Usage {
+  try {
+    return new Usage(ctx, pid)
+  } catch (cause) {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `cannot watch process ${pid}: ${messageOf(cause)}`, {
+      hint: 'set Pid to a process that runs, or leave it out for the whole machine',
+      cause,
+    })
+  }
+}
+
 export const spec = defineInput({
   kind: 'input',
   name: 'cpu',
@@ -93,7 +106,7 @@ export const spec = defineInput({
   options: OPTIONS,
   example: '[INPUT]\n    Name cpu\n    Tag  my_cpu\n',
   create(options, ctx) {
-    const usage = new Usage(ctx, options.pid)
+    const usage = usageOf(ctx, options.pid)
     return new Periodic(ctx, intervalMs(options), () => usage.record())
   },
 })

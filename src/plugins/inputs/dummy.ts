@@ -12,17 +12,29 @@ const OPTIONS = defineOptions({
     help: 'Metadata of the record.',
     ignored: 'entries are [time, record]',
   },
-  rate: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records per second.' },
+  rate: {
+    type: 'int',
+    default: '1',
+    min: 1,
+    max: 1_000_000,
+    help: 'Turns per second, each of Copies records.',
+  },
   interval_sec: {
     ...INTERVAL_OPTIONS.interval_sec,
     default: '0',
-    help: 'Seconds between two records, instead of Rate.',
+    help: 'Seconds between two turns, instead of Rate.',
   },
   interval_nsec: INTERVAL_OPTIONS.interval_nsec,
-  samples: { type: 'int', default: '0', min: 0, help: 'Number of records to make; 0: no end.' },
+  samples: { type: 'int', default: '0', min: 0, help: 'Number of turns, each of Copies records; 0: no end.' },
   copies: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records made at each turn.' },
   start_time_sec: { type: 'int', default: '-1', help: 'Time of the first record, in seconds; -1: now.' },
-  start_time_nsec: { type: 'int', default: '0', help: 'Nanoseconds of the time of the first record.' },
+  start_time_nsec: {
+    type: 'int',
+    default: '0',
+    min: 0,
+    max: 999_999_999,
+    help: 'Nanoseconds of the time of the first record.',
+  },
   fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the time of the first.' },
 })
 
@@ -34,7 +46,6 @@ class Dummy implements Input {
   readonly #ctx: InputContext
   readonly #record: Buffer
   #startMs = 0
-  #firstMs = 0
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
     this.#o = options
@@ -47,12 +58,11 @@ class Dummy implements Input {
     const interval = intervalSec * 1000 + intervalNsec / 1e6
     const everyMs = interval > 0 ? interval : 1000 / rate
     this.#startMs = this.#ctx.clock.nowMs()
-    const { startTimeSec, startTimeNsec } = this.#o
-    this.#firstMs = startTimeSec >= 0 ? startTimeSec * 1000 + startTimeNsec / 1e6 : this.#startMs
+    const most = samples === 0 ? Number.POSITIVE_INFINITY : samples * copies
     let made = 0
-    while (!signal.aborted && (samples === 0 || made < samples)) {
+    while (!signal.aborted && made < most) {
       const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / everyMs)
-      while (made < due * copies && (samples === 0 || made < samples)) {
+      while (made < Math.min(due * copies, most)) {
         if (!(await append(this.#ctx, this.#record, this.#time(), signal))) return
         made++
       }
@@ -69,8 +79,12 @@ class Dummy implements Input {
   async close(): Promise<void> {}
 
   #time(): { sec: number; nsec: number } {
-    const passed = this.#o.fixedTimestamp ? 0 : this.#ctx.clock.nowMs() - this.#startMs
-    return splitMs(this.#firstMs + passed)
+    const { startTimeSec, startTimeNsec, fixedTimestamp } = this.#o
+    const passed = fixedTimestamp ? 0 : this.#ctx.clock.nowMs() - this.#startMs
+    if (startTimeSec < 0) return splitMs(this.#startMs + passed)
+    // In nanoseconds since that second: a float64 of milliseconds since 1970 has no digits for them.
+    const nsec = startTimeNsec + Math.floor(passed * 1e6)
+    return { sec: startTimeSec + Math.floor(nsec / 1e9), nsec: nsec % 1e9 }
   }
 }
 

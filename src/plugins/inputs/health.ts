@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { defineOptions } from '../../core/option.ts'
-import { defineInput } from '../../core/plugin.ts'
+import { type Clock, defineInput } from '../../core/plugin.ts'
 import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
 import { RecordBytes } from '../../lib/record-bytes.ts'
 
@@ -15,17 +15,21 @@ const OPTIONS = defineOptions({
 
 const CONNECT_MS = 5000
 
-/** Whether the port takes a connection within CONNECT_MS. */
-function answers(host: string, port: number): Promise<boolean> {
+/** Whether the port takes a connection within CONNECT_MS; false at once when the signal comes. */
+function answers(host: string, port: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, timeout: CONNECT_MS })
+    const socket = connect({ host, port })
     const done = (alive: boolean) => {
+      clock.cancel(timer)
+      signal.removeEventListener('abort', stop)
       socket.destroy()
       resolve(alive)
     }
+    const stop = () => done(false)
+    const timer = clock.after(CONNECT_MS, stop)
+    signal.addEventListener('abort', stop)
     socket.once('connect', () => done(true))
-    socket.once('timeout', () => done(false))
-    socket.on('error', () => done(false))
+    socket.on('error', stop)
   })
 }
 
@@ -38,8 +42,8 @@ export const spec = defineInput({
   options: OPTIONS,
   example: '[INPUT]\n    Name health\n    Host 127.0.0.1\n    Port 8080\n',
   create: (options, ctx) =>
-    new Periodic(ctx, intervalMs(options), async () => {
-      const alive = await answers(options.host, options.port)
+    new Periodic(ctx, intervalMs(options), async (signal) => {
+      const alive = await answers(options.host, options.port, ctx.clock, signal)
       if (alive && options.alert) return undefined
       const record = new RecordBytes().bool('alive', alive)
       if (options.addHost) record.text('hostname', options.host)

@@ -6,7 +6,7 @@ import { RecordBytes } from '../../lib/record-bytes.ts'
 
 const OPTIONS = defineOptions({
   ...INTERVAL_OPTIONS,
-  pid: { type: 'int', default: '0', help: 'Adds the memory of this process; 0: none.' },
+  pid: { type: 'int', default: '0', help: 'Adds the memory of this process, while it runs; 0: none.' },
 })
 
 const LINE = /^(\w+):\s+(\d+)/gm
@@ -29,12 +29,19 @@ function record(pid: number): Buffer {
     .integer('Swap.total', of('SwapTotal'))
     .integer('Swap.used', of('SwapTotal') - of('SwapFree'))
     .integer('Swap.free', of('SwapFree'))
-  if (pid <= 0) return out.bytes()
-  const kb = Number(RESIDENT.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0)
-  return out
-    .integer('proc_bytes', kb * 1024)
-    .text('proc_hr', human(kb * 1024))
-    .bytes()
+  const bytes = pid > 0 ? residentBytes(pid) : undefined
+  return bytes === undefined
+    ? out.bytes()
+    : out.integer('proc_bytes', bytes).text('proc_hr', human(bytes)).bytes()
+}
+
+/** Undefined when there is no such process: that of the machine is still worth a record. */
+function residentBytes(pid: number): number | undefined {
+  try {
+    return Number(RESIDENT.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024
+  } catch {
+    return undefined
+  }
 }
 
 function human(bytes: number): string {

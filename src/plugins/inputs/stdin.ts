@@ -1,5 +1,4 @@
 import { read } from 'node:fs'
-import { promisify } from 'node:util'
 import { systemCode } from '../../core/error.ts'
 import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
@@ -29,7 +28,6 @@ const OPTIONS = defineOptions({
 })
 
 const LOG = Buffer.concat([Buffer.from([0x81]), encodeStr('log')])
-const readFd = promisify(read)
 /** Where stdin is a non-blocking descriptor without data. */
 const EMPTY_MS = 20
 
@@ -42,6 +40,8 @@ class Stdin implements Input {
   readonly #json = new JsonTranscoder()
   readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   #held = 0
+  #reading = false
+  #closed = false
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
     this.#ctx = ctx
@@ -65,14 +65,14 @@ class Stdin implements Input {
   }
 
   async close(): Promise<void> {
-    this.#ctx.buffers.give(this.#block)
+    this.#closed = true
+    if (!this.#reading) this.#ctx.buffers.give(this.#block)
   }
 
-  /** Bytes read behind what is held; 0 at the end; -1: nothing yet. */
+  /** Bytes read behind what is held; 0 at the end; -1: nothing, or the signal came. */
   async #read(signal: AbortSignal): Promise<number> {
     try {
-      const { bytesRead } = await readFd(0, this.#block, this.#held, this.#block.length - this.#held, null)
-      return bytesRead
+      return await this.#readBlock(signal)
     } catch (error) {
       const code = systemCode(error)
       if (code === 'EOF') return 0
@@ -82,17 +82,29 @@ class Stdin implements Input {
     }
   }
 
+  /** A read of a pipe cannot be called back: after the signal it is left alone, and the block with it until it ends. */
+  #readBlock(signal: AbortSignal): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const stop = () => resolve(-1)
+      signal.addEventListener('abort', stop)
+      this.#reading = true
+      read(0, this.#block, this.#held, this.#block.length - this.#held, null, (error, bytes) => {
+        this.#reading = false
+        signal.removeEventListener('abort', stop)
+        if (this.#closed) this.#ctx.buffers.give(this.#block)
+        if (error === null) resolve(bytes)
+        else reject(error)
+      })
+    })
+  }
+
   /** Writes the lines of block[0, n); `last`: also what has no newline. Returns where the rest begins. */
   async #lines(n: number, last: boolean, signal: AbortSignal): Promise<number> {
     let pos = 0
     while (pos < n) {
-      let nl = this.#block.indexOf(10, pos)
-      if (nl < 0 || nl >= n) {
-        // The block is full of one line only when it began at 0.
-        if (!last || (pos > 0 && n === this.#block.length)) break
-        nl = n
-      }
-      const end = nl > pos && this.#block[nl - 1] === 13 ? nl - 1 : nl
+      const nl = this.#lineEnd(pos, n, last)
+      if (nl < 0) break
+      const end = nl < n && nl > pos && this.#block[nl - 1] === 13 ? nl - 1 : nl
       while (!this.#append(pos, end)) {
         this.#ctx.sealAll()
         await this.#ctx.room(signal)
@@ -101,6 +113,14 @@ class Stdin implements Input {
       pos = Math.min(n, nl + 1)
     }
     return pos
+  }
+
+  /** Where the line at `pos` ends: at its newline, or at n when it is to be taken without one; else -1. */
+  #lineEnd(pos: number, n: number, last: boolean): number {
+    const nl = this.#block.indexOf(10, pos)
+    if (nl >= 0 && nl < n) return nl
+    // A full block is cut only where one line fills it: behind others its last one is still to be read on.
+    return last && (pos === 0 || n < this.#block.length) ? n : -1
   }
 
   #append(start: number, end: number): boolean {

@@ -1,0 +1,60 @@
+import { expect, test } from 'bun:test'
+import { ShipperError } from '../../../src/core/error.ts'
+import { spec } from '../../../src/plugins/inputs/dummy.ts'
+import { InputRun } from '../../support/input-run.ts'
+
+async function made(texts: Record<string, string>, ms: number) {
+  const run = new InputRun(spec, texts)
+  await run.pass(ms)
+  const records = run.taken()
+  await run.stop()
+  expect(run.bench.clock.waiting).toBe(0)
+  return records
+}
+
+test('makes its record once a second, with the time of the clock', async () => {
+  const records = await made({}, 3005)
+  expect(records.map((r) => r.record)).toEqual([
+    { message: 'dummy' },
+    { message: 'dummy' },
+    { message: 'dummy' },
+  ])
+  expect(new Set(records.map((r) => r.time.slice(0, 10))).size).toBe(3)
+})
+
+test('Rate is turns per second, Copies records of a turn, Samples the number of turns', async () => {
+  expect(await made({ rate: '50' }, 1000)).toHaveLength(50)
+  expect(await made({ rate: '1000' }, 1000)).toHaveLength(1000)
+  expect(await made({ copies: '3', rate: '2' }, 1000)).toHaveLength(6)
+  expect(await made({ copies: '3', samples: '2', rate: '10' }, 3000)).toHaveLength(6)
+  expect(await made({ interval_sec: '2', rate: '10' }, 6000)).toHaveLength(3)
+  expect(await made({ interval_nsec: '500000000' }, 2000)).toHaveLength(4)
+})
+
+test('times begin at Start_Time, exact to the nanosecond, and stay there when fixed', async () => {
+  const start = { start_time_sec: '1700000000', start_time_nsec: '123456789', rate: '2' }
+  const fixed = await made({ ...start, fixed_timestamp: 'on' }, 1000)
+  expect(fixed.map((r) => r.time)).toEqual(['1700000000.123456789', '1700000000.123456789'])
+  const moving = await made(start, 1000)
+  expect(moving.map((r) => r.time.slice(0, 12))).toEqual(['1700000000.6', '1700000001.1'])
+})
+
+test('a limit on memory holds it up, and loses nothing of what it makes', async () => {
+  const run = new InputRun(spec, { copies: '20000', dummy: `{"m":"${'x'.repeat(100)}"}` }, 200_000)
+  await run.pass(1000, 100)
+  let count = 0
+  for (let i = 0; i < 200 && count < 20_000; i++) {
+    expect(run.bench.account.used).toBeLessThanOrEqual(200_000)
+    count += run.taken().length
+    await run.pass(10)
+  }
+  expect(count).toBe(20_000)
+  await run.stop()
+})
+
+test('what is no JSON object is refused, with the value', () => {
+  for (const dummy of ['[1]', '{"a":}', '{} x', 'text']) {
+    expect(() => new InputRun(spec, { dummy })).toThrow(ShipperError)
+    expect(() => new InputRun(spec, { dummy })).toThrow(dummy)
+  }
+})

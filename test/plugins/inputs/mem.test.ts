@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { spec } from '../../../src/plugins/inputs/mem.ts'
+import { firstOf, sleeper } from '../../support/input-run.ts'
+
+const HUMAN = /^\d+\.\d\d[bKMGT]$/
+
+describe('mem', () => {
+  test('gives kB of memory and swap that add up', async () => {
+    const [one] = await firstOf(spec, {})
+    const r = one?.record as Record<string, number>
+    expect(Object.keys(r)).toEqual([
+      'Mem.total',
+      'Mem.used',
+      'Mem.free',
+      'Swap.total',
+      'Swap.used',
+      'Swap.free',
+    ])
+    expect((r['Mem.used'] ?? 0) + (r['Mem.free'] ?? 0)).toBe(r['Mem.total'] as number)
+    expect(readFileSync('/proc/meminfo', 'utf8')).toContain(`${r['Mem.total']} kB`)
+  })
+
+  test('adds a process while it runs', async () => {
+    const { pid, end } = await sleeper()
+    const [one] = await firstOf(spec, { pid })
+    expect(one?.record.proc_bytes).toBeGreaterThan(0)
+    expect(one?.record.proc_hr).toMatch(HUMAN)
+    await end()
+    const [two] = await firstOf(spec, { pid })
+    expect(Object.keys(two?.record ?? {})).toHaveLength(6)
+  })
+})

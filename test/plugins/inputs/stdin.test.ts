@@ -1,0 +1,113 @@
+import { describe, expect, test } from 'bun:test'
+import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { run, shipperCommand, start } from '../../support/process.ts'
+import { tmp } from '../../support/tmp.ts'
+import { until } from '../../support/until.ts'
+
+const LINES = ['-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false', '-f', '0.05']
+
+async function printed(stdin: string | Uint8Array, options: string[] = []): Promise<string> {
+  const texts = options.flatMap((option) => ['-p', option])
+  const result = await run(['-i', 'stdin', ...texts, ...LINES], { stdin })
+  expect(result.code).toBe(0)
+  return result.stdout
+}
+
+describe('lines of stdin', () => {
+  test('only a whole JSON object becomes the record, any other line is kept as it is', async () => {
+    const lines = ['{"a":{"b":[1]}}', '{"a":1} more', '[1]', '"text"', '12', '{', '', ' {"a":1}', '{}']
+    const logs = lines.map((line) =>
+      line === lines[0] || line === '{}' ? line : JSON.stringify({ log: line }),
+    )
+    expect(await printed(`${lines.join('\n')}\n`)).toBe(`${logs.join('\n')}\n`)
+  })
+
+  test('a carriage return goes with the newline and only with it', async () => {
+    expect(await printed('a\r\nb\rc\nd\r')).toBe('{"log":"a"}\n{"log":"b\\rc"}\n{"log":"d\\r"}\n')
+  })
+
+  test('an empty input is a run that is done', async () => {
+    expect(await printed('')).toBe('')
+  })
+
+  test('a line longer than Buffer_Size is cut, and no byte of it is lost', async () => {
+    const long = Array.from({ length: 5000 }, (_, i) =>
+      i % 97 === 0 ? '\r' : String.fromCharCode(97 + (i % 26)),
+    ).join('')
+    const out = await printed(`short\n${long}\nlast`, ['buffer_size=1024'])
+    const logs = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).log as string)
+    expect(logs.length).toBeGreaterThan(5)
+    expect(logs[0]).toBe('short')
+    expect(logs.at(-1)).toBe('last')
+    expect(logs.slice(1, -1).join('')).toBe(long)
+  })
+
+  test('a file as standard input is read to its end', async () => {
+    const path = join(tmp(), 'in')
+    const lines = Array.from({ length: 20_000 }, (_, i) => `line ${i}`)
+    writeFileSync(path, lines.join('\n'))
+    const command = ['sh', '-c', `exec "$@" < '${path}'`, 'sh', ...shipperCommand()]
+    const { stdout, code } = await run(['-i', 'stdin', ...LINES], { command })
+    expect(code).toBe(0)
+    expect(stdout).toBe(lines.map((log) => `${JSON.stringify({ log })}\n`).join(''))
+  })
+
+  test('a parser makes the record, and a line that it does not fit is kept', async () => {
+    const dir = tmp()
+    const [parsers, config] = [join(dir, 'p.conf'), join(dir, 'c.conf')]
+    writeFileSync(parsers, '[PARSER]\n    Name pair\n    Format regex\n    Regex ^(?<k>[a-z]+)=(?<v>\\d+)$\n')
+    const output = '[OUTPUT]\n    Name stdout\n    Match *\n    Format json_lines\n    Json_Date_Key false\n'
+    const service = `[SERVICE]\n    Parsers_File ${parsers}\n    Flush 0.05\n`
+    writeFileSync(config, `${service}[INPUT]\n    Name stdin\n    Parser pair\n${output}`)
+    const { stdout } = await run(['-c', config], { stdin: 'a=1\n{"no":1}\nb=2' })
+    expect(stdout).toBe('{"k":"a","v":"1"}\n{"log":"{\\"no\\":1}"}\n{"k":"b","v":"2"}\n')
+  })
+})
+
+describe('stdin', () => {
+  test('a stop does not wait for a line that never comes', async () => {
+    const agent = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
+    agent.child.stdin?.write('one\nhalf')
+    await agent.saysOnStdout('{"log":"one"}\n')
+    const from = performance.now()
+    await agent.stop()
+    expect(performance.now() - from).toBeLessThan(4000)
+    expect(agent.stderr).not.toContain('stopped before everything')
+  })
+
+  test('while the output is away the writer of the pipe waits, and then every line arrives once', async () => {
+    const dir = tmp()
+    const [big, fifo, taken] = ['big', 'fifo', 'taken'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+    ]
+    const text = Array.from({ length: 40_000 }, (_, i) => `${i} ${'x'.repeat(190)}\n`).join('')
+    writeFileSync(big, text)
+    // A folder stands where the file is to be: the output fails until it is taken away.
+    mkdirSync(taken)
+    const options = [`path=${dir}`, 'file=taken', 'format=template', 'template={log}'].flatMap((o) => [
+      '-p',
+      o,
+    ])
+    const script = `mkfifo '${fifo}' && { cat '${big}' > '${fifo}' & exec "$@" < '${fifo}'; }`
+    const command = ['sh', '-c', script, 'sh', ...shipperCommand()]
+    const args = ['-i', 'stdin', '-p', 'mem_buf_limit=500K', '-o', 'file', ...options, '-f', '0.05']
+    const agent = start(args, { command })
+    await agent.saysOnStderr('cannot write')
+    await until(
+      () => {
+        agent.kill('SIGUSR1')
+        return agent.stderr.includes('PAUSED at its limit')
+      },
+      { everyMs: 100, what: () => agent.stderr },
+    )
+    rmdirSync(taken)
+    expect((await agent.ended(20_000)).code).toBe(0)
+    expect(readFileSync(taken, 'utf8')).toBe(text)
+  }, 30_000)
+})
