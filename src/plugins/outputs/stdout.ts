@@ -34,6 +34,7 @@ class Stdout implements Output {
   readonly #ctx: OutputContext
   readonly #text = new JsonText()
   readonly #time = new EntryTime()
+  #readerGone = false
 
   constructor(options: Options, ctx: OutputContext) {
     this.#o = options
@@ -81,6 +82,16 @@ class Stdout implements Output {
     this.#text.raw(this.#o.format === 'json_lines' ? '}\n' : '}')
   }
 
+  /**
+   * Stdout without a reader (`| head`) never gets one again: the agent is stopped, as SIGPIPE stops other programs, but
+   * with its grace for other outputs. The chunk is not given up: its position stays where it was.
+   */
+  #endAgent(): void {
+    if (this.#readerGone) return
+    this.#readerGone = true
+    process.kill(process.pid, 'SIGTERM')
+  }
+
   /** All of it, or a rejection: a part that was written before an error is written again with the chunk. */
   async #write(bytes: Buffer, signal: AbortSignal): Promise<void> {
     let at = 0
@@ -88,6 +99,7 @@ class Stdout implements Output {
       try {
         at += writeSync(1, bytes, at)
       } catch (error) {
+        if (systemCode(error) === 'EPIPE') this.#endAgent()
         if (systemCode(error) !== 'EAGAIN') throw outputError(error)
         await new Promise<void>((resolve) => this.#ctx.clock.after(FULL_PIPE_MS, resolve))
         if (signal.aborted) throw outputError(new Error('stopped while stdout was full'))
@@ -108,7 +120,7 @@ function outputError(error: unknown): ShipperError {
     retryable: true,
     scope: 'peer',
     cause: error,
-    hint: 'its reader is gone: stop the agent, or start it with a reader; nothing is lost meanwhile',
+    hint: 'its reader is gone, or the disk behind it is full; what was not written is kept',
   })
 }
 
@@ -118,7 +130,7 @@ export const spec = defineOutput({
   summary: 'Prints records.',
   description:
     'For trying things out, and for pipes: a full pipe holds reading up, nothing is dropped. A chunk counts as delivered ' +
-    'when the kernel has taken its text.',
+    'when the kernel has taken its text. When the reader has gone, as `head` does, the agent stops as after SIGTERM.',
   options: OPTIONS,
   example: '[OUTPUT]\n    Name   stdout\n    Match  *\n    Format json_lines\n',
   inFlight: 1,

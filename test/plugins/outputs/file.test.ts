@@ -1,13 +1,19 @@
 import { expect, test } from 'bun:test'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import { spec } from '../../../src/plugins/outputs/file/index.ts'
 import { chunkOf } from '../../support/chunk-of.ts'
+import { shipperCommand, start } from '../../support/process.ts'
 import { tmp } from '../../support/tmp.ts'
+import { until } from '../../support/until.ts'
 
-async function written(texts: Record<string, string>, records: object[], times = 1): Promise<string> {
-  const dir = tmp()
+async function written(
+  texts: Record<string, string>,
+  records: object[],
+  times = 1,
+  dir = tmp(),
+): Promise<string> {
   const output = spec.create(parseOptions(spec.options, { path: dir, ...texts }), {} as never)
   for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'), AbortSignal.timeout(5000))
   return readFileSync(join(dir, texts.file ?? 'my.tag'), 'utf8')
@@ -21,10 +27,10 @@ test('each format writes its lines, and a further chunk is appended', async () =
   )
   expect(await written({ format: 'plain' }, [RECORD])).toBe('{"k":"v","n":1,"text":"a b"}\n')
   expect(await written({ format: 'csv', csv_column_names: 'on' }, [RECORD], 2)).toBe(
-    'timestamp,k,n,text\n1000.500000000,"v",1,"a b"\n1000.500000000,"v",1,"a b"\n',
+    'timestamp,"k","n","text"\n1000.500000000,"v",1,"a b"\n1000.500000000,"v",1,"a b"\n',
   )
   expect(await written({ format: 'ltsv' }, [RECORD])).toBe(
-    '"time":1000.500000000\t"k":"v"\t"n":1\t"text":"a b"\n',
+    '"time":1000.500000\t"k":"v"\t"n":1\t"text":"a b"\n',
   )
   expect(await written({ format: 'template', template: '{time} {text}/{n} {gone}.' }, [RECORD])).toBe(
     '1000.500000 a b/1 .\n',
@@ -47,4 +53,29 @@ test('a folder that is missing is made with Mkdir, and a tag cannot leave it', a
   const output = spec.create(parseOptions(spec.options, { path: join(dir, 'a/b'), mkdir: 'on' }), {} as never)
   await output.flush(chunkOf([RECORD], '../../x'), AbortSignal.timeout(5000))
   expect(readFileSync(join(dir, 'a/b/_/_/x'), 'utf8')).toContain('"k":"v"')
+})
+
+test('the name of a file is taken as it is written, and dots of a tag stay', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'in'))
+  expect(await written({ file: '../a..b' }, [RECORD], 1, join(dir, 'in'))).toContain('"k":"v"')
+  expect(readFileSync(join(dir, 'a..b'), 'utf8')).toContain('"k":"v"')
+})
+
+test('a chunk that was written in part is taken back, so that the retry doubles nothing', async () => {
+  const dir = tmp()
+  const out = join(dir, 'out')
+  const options = ['path', 'file', 'format', 'template'].map(
+    (name, i) => `${name}=${[dir, 'out', 'template', '{log}'][i]}`,
+  )
+  const args = ['-i', 'stdin', '-o', 'file', ...options.flatMap((text) => ['-p', text]), '-f', '0.05']
+  // 40 blocks of 512 bytes; the ignored signal is what the kernel sends at the limit.
+  const script = `trap '' XFSZ; ulimit -Sf 40; exec "$@"`
+  const agent = start(args, { command: ['sh', '-c', script, 'sh', ...shipperCommand()], stdin: 'open' })
+  agent.child.stdin?.write('first\n')
+  await until(() => existsSync(out) && readFileSync(out, 'utf8') === 'first\n', { what: () => agent.stderr })
+  const lines = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
+  agent.child.stdin?.write(lines)
+  await agent.saysOnStderr('cannot write')
+  expect(readFileSync(out, 'utf8')).toBe('first\n')
 })

@@ -1,4 +1,5 @@
 import type { Chunk } from '../../../core/chunk.ts'
+import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack.ts'
 import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
 import { EntryTime } from '../../../lib/entry-time.ts'
@@ -29,7 +30,7 @@ export class FileFormat {
     this.text.reset()
     for (let at = start; at < end; at = skip(buf, at, end)) {
       const map = entryMap(buf, at, end)
-      if (map < 0) throw new Error(`chunk ${chunk.id} has an entry that is none`)
+      if (map < 0) throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
       this.#time.read(buf, at)
       if (fresh && at === start && this.#o.format === 'csv' && this.#o.csvColumnNames)
         this.#columns(buf, map, end)
@@ -52,7 +53,7 @@ export class FileFormat {
         })
         return
       case 'ltsv':
-        text.raw(`"time"${this.#o.labelDelimiter}${this.#time.seconds()}`)
+        text.raw(`"time"${this.#o.labelDelimiter}${this.#time.double()}`)
         this.#each(buf, map, end, (key, value) => {
           text.raw(this.#delimiter)
           text.value(buf, key)
@@ -74,7 +75,7 @@ export class FileFormat {
     this.text.raw('timestamp')
     this.#each(buf, map, end, (key) => {
       this.text.raw(this.#delimiter)
-      this.#plain(buf, key)
+      this.text.value(buf, key)
     })
     this.text.byte(0x0a)
   }

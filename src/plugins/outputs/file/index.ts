@@ -17,14 +17,14 @@ class FileOutput implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    // A tag may hold a path's characters; a file name may not leave the folder by them.
-    const path = join(this.#o.path, (this.#o.file ?? chunk.tag).replaceAll('..', '_'))
+    const path = join(this.#o.path, this.#o.file ?? nameOf(chunk.tag))
     let fd: number | undefined
     try {
       if (this.#o.mkdir) mkdirSync(dirname(path), { recursive: true })
       fd = openSync(path, 'a')
       this.#append(fd, chunk)
     } catch (error) {
+      if (error instanceof ShipperError) throw error
       throw new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${messageOf(error)}`, {
         retryable: true,
         scope: 'peer',
@@ -45,10 +45,27 @@ class FileOutput implements Output {
     try {
       while (at < bytes.length) at += writeSync(fd, bytes, at)
     } catch (error) {
-      if (at > 0) ftruncateSync(fd, size)
+      if (at > 0) takeBack(fd, size)
       throw error
     }
   }
+}
+
+/** A pipe or a device cannot take it back: there the retry writes it again. */
+function takeBack(fd: number, size: number): void {
+  try {
+    ftruncateSync(fd, size)
+  } catch {
+    // The failure of the write is the one to be told.
+  }
+}
+
+/** A tag may be a path below the folder (`var/log/a`), and may not lead out of it. */
+function nameOf(tag: string): string {
+  return tag
+    .split('/')
+    .map((part) => (part === '..' ? '_' : part))
+    .join('/')
 }
 
 export const spec = defineOutput({

@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'bun:test'
+import { run, shipperCommand, start } from '../../support/process.ts'
+import { until } from '../../support/until.ts'
+
+const FIXED = [
+  '-p',
+  'start_time_sec=1700000000',
+  '-p',
+  'start_time_nsec=123456789',
+  '-p',
+  'fixed_timestamp=on',
+]
+const DUMMY = [
+  '-i',
+  'dummy',
+  '-t',
+  'my.tag',
+  '-p',
+  'copies=2',
+  '-p',
+  'samples=1',
+  '-p',
+  'interval_nsec=1000000',
+  ...FIXED,
+]
+
+function printed(dummy: string, options: string[]) {
+  const texts = options.flatMap((option) => ['-p', option])
+  return start([...DUMMY, '-p', `dummy=${dummy}`, '-o', 'stdout', ...texts, '-m', '*', '-f', '0.05'])
+}
+
+const JSON_TEXT = '{"a":"x\\n","b":[1,-2.5,true,null],"c":{}}'
+const BODY = JSON_TEXT.slice(1)
+const CASES: [string, string[], string][] = [
+  [
+    'msgpack',
+    [],
+    [0, 1]
+      .map(
+        (n) =>
+          `[${n}] my.tag: [[1700000000.123456789, {}], {"a"=>"x\\n", "b"=>[1, -2.500000, true, nil], "c"=>{}}]\n`,
+      )
+      .join(''),
+  ],
+  ['json', ['format=json'], `[{"date":1700000000.123456,${BODY},{"date":1700000000.123456,${BODY}]\n`],
+  ['json_lines without time', ['format=json_lines', 'json_date_key=false'], `${JSON_TEXT}\n`.repeat(2)],
+  [
+    'json_stream',
+    ['format=json_stream', 'json_date_key=t', 'json_date_format=epoch'],
+    `{"t":1700000000,${BODY}`.repeat(2),
+  ],
+  [
+    'epoch_ms',
+    ['format=json_lines', 'json_date_format=epoch_ms'],
+    `{"date":1700000000123,${BODY}\n`.repeat(2),
+  ],
+  [
+    'iso8601',
+    ['format=json_lines', 'json_date_format=iso8601'],
+    `{"date":"2023-11-14T22:13:20.123456Z",${BODY}\n`.repeat(2),
+  ],
+  [
+    'java_sql_timestamp',
+    ['format=json_lines', 'json_date_format=java_sql_timestamp'],
+    `{"date":"2023-11-14 22:13:20.123456",${BODY}\n`.repeat(2),
+  ],
+]
+
+describe('stdout', () => {
+  for (const [name, options, text] of CASES) {
+    test(`prints ${name}`, async () => {
+      const agent = printed(JSON_TEXT, options)
+      await until(() => agent.stdout.length >= text.length, { what: () => agent.stderr })
+      expect(agent.stdout).toBe(text)
+    })
+  }
+
+  test('an empty record has its time only', async () => {
+    const agent = printed('{}', ['format=json_lines'])
+    await agent.saysOnStdout('{"date":1700000000.123456}\n')
+  })
+
+  test('the agent ends by itself when the reader of stdout has gone', async () => {
+    const agent = start(['-i', 'dummy', '-p', 'rate=500', '-o', 'stdout', '-f', '0.05'])
+    await agent.saysOnStdout('"message"=>"dummy"')
+    agent.child.stdout?.destroy()
+    expect((await agent.ended(15_000)).code).toBe(0)
+    expect(agent.stderr).toContain('EPIPE')
+  }, 20_000)
+
+  test('a run whose output nobody reads is not a success', async () => {
+    const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
+    const agent = start(['-i', 'stdin', '-o', 'stdout', '-f', '0.05'], { stdin: lines })
+    agent.child.stdin?.on('error', () => {})
+    await agent.saysOnStdout('0 xxx')
+    agent.child.stdout?.destroy()
+    expect((await agent.ended(15_000)).code).toBe(1)
+  }, 20_000)
+
+  test('a slow reader gets every line once', async () => {
+    const lines = 30_000
+    const stdin = Array.from({ length: lines }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
+    const script = '"$@" | { read -r first; echo "$first"; sleep 0.3; cat; }'
+    const command = ['sh', '-c', script, 'sh', ...shipperCommand()]
+    const args = ['-i', 'stdin', '-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false']
+    const { stdout } = await run(args, { stdin, command, limitMs: 20_000 })
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => Number.parseInt(line.slice(8), 10)),
+    ).toEqual(Array.from({ length: lines }, (_, i) => i))
+  }, 25_000)
+})
