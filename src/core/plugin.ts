@@ -1,5 +1,6 @@
 import type { BufferSource } from './buffers.ts'
 import type { Chunk } from './chunk.ts'
+import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 
 /**
@@ -140,48 +141,6 @@ export interface FileStatus {
   acked: number
   lag: number
   state: string
-}
-
-/** Where an input reads from after a restart; see src/store for the schema and the promises. */
-export interface OffsetStore {
-  /** All rows of this database, newest id last. */
-  rows(): OffsetRow[]
-  /** Writes every change in one transaction; throws E_STORE_* and keeps nothing half-done. Fills in `id` of new rows. */
-  write(changes: { upsert: OffsetRow[]; remove: OffsetRow[] }): void
-  close(): void
-  readonly path: string | undefined
-  /** The database was damaged and rows may be missing: files without a row are to be read from their start. */
-  readonly damaged: boolean
-}
-
-export interface OffsetOptions {
-  sync: 'extra' | 'full' | 'normal' | 'off'
-  locking: boolean
-  journalMode: string
-}
-
-/** A row of fluent-bit's in_tail_files and of our second table; numbers that may pass 2^53 are bigint. */
-export interface OffsetRow {
-  id: number | undefined
-  name: string
-  offset: number
-  inode: bigint
-  /** Unix seconds. */
-  created: number
-  rotated: boolean
-  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`; signed. 0 and 0: no check. */
-  marker: bigint
-  markerSize: number
-  /** Ours, from here on; absent (undefined) in a database written by fluent-bit. The path it had when it was opened: the tag is made of it. */
-  openedAs: string | undefined
-  device: bigint | undefined
-  /** Hash and length of the first bytes of the file, which tell it from another one that got its inode. */
-  fingerprint: string | undefined
-  fingerprintSize: number | undefined
-  /** Decompressed position, for .gz. */
-  streamOffset: number | undefined
-  /** True: the agent was within a line that is too long and is being skipped. */
-  skipping: boolean | undefined
 }
 
 /**

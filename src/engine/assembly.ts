@@ -1,4 +1,5 @@
 import { messageOf, ShipperError } from '../core/error.ts'
+import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
 import type {
   Clock,
@@ -6,8 +7,6 @@ import type {
   Input,
   InputContext,
   Logger,
-  OffsetOptions,
-  OffsetStore,
   Output,
   Parser,
   PluginContext,

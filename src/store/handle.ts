@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
-import type { Logger, OffsetOptions, OffsetRow } from '../core/plugin.ts'
+import type { OffsetOptions, OffsetRow } from '../core/offset-store.ts'
+import type { Logger } from '../core/plugin.ts'
 import { lockPath, takeLock } from './lock.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './recovery.ts'
 import {
@@ -40,6 +41,8 @@ interface Statements {
 /** The database of this process: locked, sound, open; shared by every input that names it. */
 export class Handle {
   readonly path: string
+  /** See OffsetStore. */
+  readonly storedMs: number | undefined
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
   readonly #log: Logger
@@ -60,6 +63,7 @@ export class Handle {
     this.#log = log
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
+    this.storedMs = lastWritten(path)
     this.#lock = takeLock(open, path)
     try {
       this.#db = this.#openSound(usedBefore)
@@ -252,4 +256,12 @@ function check(db: Database): void {
 
 function isCorrupt(error: unknown): error is ShipperError {
   return error instanceof ShipperError && error.code === 'E_STORE_CORRUPT'
+}
+
+function lastWritten(path: string): number | undefined {
+  const times = [path, `${path}-wal`].flatMap((p) => {
+    const stat = statSync(p, { throwIfNoEntry: false })
+    return stat === undefined || stat.size === 0 ? [] : [stat.mtimeMs]
+  })
+  return times.length === 0 ? undefined : Math.max(...times)
 }

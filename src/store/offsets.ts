@@ -2,7 +2,8 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipperError, systemCode } from '../core/error.ts'
-import type { Logger, OffsetOptions, OffsetRow, OffsetStore } from '../core/plugin.ts'
+import type { OffsetOptions, OffsetRow, OffsetStore } from '../core/offset-store.ts'
+import type { Logger } from '../core/plugin.ts'
 import { type Changes, Handle } from './handle.ts'
 import { type Driver, loadSqlite } from './sqlite.ts'
 import { storeError } from './trouble.ts'
@@ -101,6 +102,10 @@ class Shared implements OffsetStore {
     return this.#handle.damaged
   }
 
+  get storedMs(): number | undefined {
+    return this.#handle.storedMs
+  }
+
   rows(): OffsetRow[] {
     return this.#handle.rows()
   }
@@ -120,6 +125,7 @@ class Shared implements OffsetStore {
 class Forgetful implements OffsetStore {
   readonly path = undefined
   readonly damaged = false
+  readonly storedMs = undefined
   #id = 0
 
   rows(): OffsetRow[] {

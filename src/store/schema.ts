@@ -1,5 +1,5 @@
 import { ShipperError } from '../core/error.ts'
-import type { OffsetRow } from '../core/plugin.ts'
+import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, SqlRow, SqlValue } from './sqlite.ts'
 
 /** fluent-bit's own table: columns, types and defaults are a contract with it. */

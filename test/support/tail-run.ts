@@ -2,9 +2,10 @@ import { decodeMulti } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { INPUT_OPTIONS } from '../../src/core/common-options.ts'
 import { ShipperError } from '../../src/core/error.ts'
+import type { OffsetRow, OffsetStore } from '../../src/core/offset-store.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { Plan } from '../../src/core/plan.ts'
-import type { Logger, OffsetRow, OffsetStore, OutputSpec } from '../../src/core/plugin.ts'
+import type { Logger, OutputSpec } from '../../src/core/plugin.ts'
 import { Assembly } from '../../src/engine/assembly.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { spec as tail } from '../../src/plugins/inputs/tail/index.ts'
@@ -22,6 +23,7 @@ export class MemoryStore implements OffsetStore {
   table: OffsetRow[] = []
   writes = 0
   damaged = false
+  storedMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
   #nextId = 1

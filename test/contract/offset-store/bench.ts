@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
-import type { OffsetOptions, OffsetRow, OffsetStore } from '../../../src/core/plugin.ts'
+import type { OffsetOptions, OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { type OffsetContext, openOffsets } from '../../../src/store/offsets.ts'
 import { type Database, type Driver, loadSqlite } from '../../../src/store/sqlite.ts'
 

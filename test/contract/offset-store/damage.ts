@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import type { OffsetRow } from '../../../src/core/plugin.ts'
+import type { OffsetRow } from '../../../src/core/offset-store.ts'
 import { Bench, names, type OffsetCase, refused, row, rows, says } from './bench.ts'
 
 /** Writes over `bytes` of a file, from `at`. */

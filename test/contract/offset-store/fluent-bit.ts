@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import type { OffsetRow } from '../../../src/core/plugin.ts'
+import type { OffsetRow } from '../../../src/core/offset-store.ts'
 import type { Database, SqlRow } from '../../../src/store/sqlite.ts'
 import { type OffsetCase, refused, row, says } from './bench.ts'
 

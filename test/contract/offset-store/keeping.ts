@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
-import type { OffsetRow } from '../../../src/core/plugin.ts'
+import type { OffsetRow } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/offsets.ts'
 import { names, type OffsetCase, OPTIONS, refused, row, rows, says } from './bench.ts'
 

@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, realpathSync, statSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, openSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { messageOf, systemCode } from '../../../core/error.ts'
-import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
+import type { OffsetRow } from '../../../core/offset-store.ts'
+import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import { loadTail, mismatch } from './identity.ts'
 import { LineWriter } from './line-writer.ts'
@@ -120,7 +121,7 @@ export class Files {
     const name = rotated?.openedAs ?? path
     const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
     const unseen = rotated !== undefined && row === undefined
-    const start = unseen ? AT_HEAD : this.#startOf(row, fd, size, path, first)
+    const start = unseen ? AT_HEAD : this.#startOf(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
     let made: TailFile | undefined
@@ -165,13 +166,17 @@ export class Files {
     this.#o.positions.adopt(file)
   }
 
-  #startOf(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {
+  #startOf(row: OffsetRow | undefined, fd: number, stat: BigIntStats, path: string, first: boolean): Start {
+    const size = Number(stat.size)
+    // Also a file that appeared between two runs is new: with Read_from_Head off it would be begun at its end.
+    const isNew = !first || this.#o.positions.unseen(Number(stat.birthtimeNs) / 1e6)
+    const fromHead = this.#fromHead || (isNew && this.#o.newFromHead)
     return path.endsWith('.gz')
-      ? this.#gzipStart(row, size, path, first)
-      : this.#start(row, fd, size, path, first)
+      ? this.#gzipStart(row, size, path, fromHead || isNew)
+      : this.#start(row, fd, size, path, fromHead)
   }
 
-  #start(row: OffsetRow | undefined, fd: number, size: number, path: string, first: boolean): Start {
+  #start(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
     if (row !== undefined) {
       const reason = mismatch(row, fd, size, path, this.#o.compareName)
       if (reason === undefined) return { offset: row.offset, skipping: row.skipping === true, row }
@@ -179,7 +184,6 @@ export class Files {
       this.#o.counters.add('files_replaced')
       return { offset: 0, skipping: false, row: undefined }
     }
-    const fromHead = this.#fromHead || (!first && this.#o.newFromHead)
     return { offset: fromHead ? 0 : size, skipping: false, row: undefined }
   }
 
@@ -187,13 +191,10 @@ export class Files {
    * fluent-bit stores the compressed position, which cannot be gone on from but at the end: then the file is done. Ours
    * is the decompressed one. A .gz is never followed from its end: what is in it was all written before.
    */
-  #gzipStart(row: OffsetRow | undefined, size: number, path: string, first: boolean): Start {
+  #gzipStart(row: OffsetRow | undefined, size: number, path: string, fromHead: boolean): Start {
     const renamed = this.#o.compareName && row !== undefined && basename(row.name) !== basename(path)
     const known = renamed ? undefined : row
-    const done =
-      known === undefined
-        ? first && !this.#fromHead
-        : known.streamOffset === undefined && known.offset >= size
+    const done = known === undefined ? !fromHead : known.streamOffset === undefined && known.offset >= size
     if (done) return { offset: size, skipping: false, row: known, done }
     return { offset: known?.streamOffset ?? 0, skipping: known?.skipping === true, row: known }
   }

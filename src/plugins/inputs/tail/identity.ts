@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readSync } from 'node:fs'
 import { basename } from 'node:path'
-import type { OffsetRow } from '../../../core/plugin.ts'
+import type { OffsetRow } from '../../../core/offset-store.ts'
 import { xxh3 } from '../../../lib/xxh3.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 

@@ -1,5 +1,6 @@
 import { messageOf, ShipperError } from '../../../core/error.ts'
-import type { Clock, Logger, OffsetRow, OffsetStore, TimerHandle } from '../../../core/plugin.ts'
+import type { OffsetRow, OffsetStore } from '../../../core/offset-store.ts'
+import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import { growFingerprint, markerAt } from './identity.ts'
 
@@ -38,6 +39,11 @@ export class Positions {
 
   get damaged(): boolean {
     return this.#store.damaged
+  }
+
+  /** Whether a file was created (milliseconds, 0: not known) after a run before this one had its last look at files. */
+  unseen(bornMs: number): boolean {
+    return this.#store.storedMs !== undefined && bornMs > this.#store.storedMs
   }
 
   /** The newest row of this inode, of this device where a device is known. */

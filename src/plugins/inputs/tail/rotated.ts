@@ -61,15 +61,15 @@ export class Rotated {
   }
 
   /**
-   * The path led to `before` and leads to `now`; rotation may have been faster than we are. Files that were created at
-   * the path and renamed away in between are found by their time of birth, and read in order. Returns the file that
-   * `now` has to wait for.
+   * The path led to `before` (which may be closed by now) and leads to `now`; rotation may have been faster than we are.
+   * Files that were created at the path and renamed away in between are found by their time of birth, and read in order.
+   * Returns the file that `now` has to wait for.
    */
   between(before: TailFile, now: TailFile, path: string): TailFile {
     let previous = before
     for (const sibling of siblingsOf(path).sort((a, b) => a.bornMs - b.bornMs)) {
       const inBetween = sibling.bornMs >= before.bornMs && sibling.bornMs > 0 && !sibling.path.endsWith('.gz')
-      if (!inBetween || this.#o.files.byKey.has(sibling.key)) continue
+      if (!inBetween || sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
       const file = this.#o.files.openRotated(sibling.path, path, undefined)
       if (file === undefined) continue
       if (isCopy(file, before) || isCopy(file, now)) {
@@ -166,7 +166,10 @@ function isCopy(file: TailFile, of: TailFile): boolean {
   if (file.size === 0 || file.size !== of.size) return false
   const size = Math.min(FINGERPRINT_BYTES, file.size)
   // Both ends: programs like to begin a new log with the same words.
-  return [0, file.size - size].every((at) => hashAt(file.fd, at, size) === hashAt(of.fd, at, size))
+  return [0, file.size - size].every((at) => {
+    const hash = hashAt(file.fd, at, size)
+    return hash !== undefined && hash === hashAt(of.fd, at, size)
+  })
 }
 
 function hashAt(fd: number, at: number, size: number): string | undefined {

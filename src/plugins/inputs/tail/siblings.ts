@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
-import type { Counters, Logger, OffsetRow } from '../../../core/plugin.ts'
+import type { OffsetRow } from '../../../core/offset-store.ts'
+import type { Counters, Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'

@@ -4,6 +4,7 @@ import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import { Finder } from './finder.ts'
+import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
 import { makeParts, ownFiles } from './parts.ts'
@@ -11,19 +12,16 @@ import type { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
 import type { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
-import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
 
 /** Files looked at in one progress check. */
 const CHECKED_AT_ONCE = 500
-/** Looks at a folder that changed are joined for this long. */
-const SETTLE_MS = 15
 /** Appends to a file that keep coming are joined for this long, or a quarter of Flush. */
 const COALESCE_MS = 5
 const BLOCK_BYTES = 262_144
 
 /**
- * Follows files. Watch events are hints that put a path on the schedule; a look at the path (`#look`) and a turn of the
- * reader find out what happened; the progress check and Refresh_Interval find what no event told.
+ * Follows files. The lookout puts files on the schedule, a turn of the reader finds out what was written; the progress
+ * check and Refresh_Interval find what no event told.
  */
 export class Tail implements Input {
   readonly #options: TailOptions
@@ -37,8 +35,7 @@ export class Tail implements Input {
   #files!: Files
   #positions!: Positions
   #rotated!: Rotated
-  #watch: FolderWatch | undefined
-  #watched = new Set<string>()
+  #lookout!: Lookout
   #firstScan = new Set<TailFile>()
   #checkAt = 0
   #started = false
@@ -64,7 +61,7 @@ export class Tail implements Input {
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#start()
-    this.#refresh(true)
+    this.#lookout.search(true)
     if (this.#positions.unclaimed().length > 0) await this.#finishRotated()
     // Before the first read, which may take a while.
     this.#positions.commit()
@@ -73,7 +70,7 @@ export class Tail implements Input {
     if (this.#options.exitOnEof && this.#files.byKey.size === 0)
       this.#ctx.log.warn('no file matches Path: nothing to read')
     const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
-    repeat(this.#options.refreshInterval, () => this.#refresh(false))
+    repeat(this.#options.refreshInterval, () => this.#lookout.search(false))
     this.#pace.start(() => this.#check(), signal)
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#allRead()) {
@@ -99,10 +96,10 @@ export class Tail implements Input {
   }
 
   async close(): Promise<void> {
-    await this.#watch?.close()
     this.#schedule.stop()
     this.#pace.stop()
     if (!this.#started) return
+    await this.#lookout.close()
     this.#positions.close()
     for (const file of [...this.#files.byKey.values()]) this.#files.close(file)
     this.#reader.close()
@@ -125,18 +122,14 @@ export class Tail implements Input {
     this.#positions = parts.positions
     this.#files = parts.files
     this.#rotated = parts.rotated
-    const events = {
-      touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
-      unsure: () => this.#schedule.soon(SETTLE_MS, () => this.#refresh(false)),
-    }
-    const poll = () => {
-      void this.#watch?.close()
-      this.#watch = new PollWatch(events)
-      this.#watch.set(this.#watched)
-    }
-    this.#watch = this.#options.inotifyWatcher
-      ? new EventWatch(events, this.#ctx.log, poll)
-      : new PollWatch(events)
+    this.#lookout = new Lookout({
+      finder: this.#finder,
+      files: this.#files,
+      rotated: this.#rotated,
+      schedule: this.#schedule,
+      events: this.#options.inotifyWatcher,
+      log: this.#ctx.log,
+    })
     this.#started = true
   }
 
@@ -150,56 +143,6 @@ export class Tail implements Input {
       counters: this.#ctx.counters,
       log: this.#ctx.log,
     })
-  }
-
-  /** The full search: new files, files gone from their path, folders to watch. */
-  #refresh(first: boolean): void {
-    // Watches before the search: what appears in between is seen by one of them.
-    this.#watchFolders(this.#finder.find().folders)
-    const { paths, folders } = this.#finder.find()
-    for (const path of paths) this.#look(path, first)
-    const looked = new Set(paths)
-    for (const path of [...this.#files.byPath.keys()]) if (!looked.has(path)) this.#look(path, false)
-    this.#watchFolders(folders)
-  }
-
-  /** Those in which files could appear, and those in which appends to what is open are seen. */
-  #watchFolders(searched: Iterable<string>): void {
-    this.#watched = this.#files.folders()
-    for (const folder of searched) this.#watched.add(folder)
-    this.#watch?.set(this.#watched)
-  }
-
-  #touched(path: string, renamed: boolean): void {
-    const file = this.#files.byPath.get(path)
-    if (file !== undefined && !renamed) {
-      this.#schedule.add(file)
-      return
-    }
-    if (file !== undefined || this.#finder.matches(path)) this.#look(path, false)
-    else if (this.#finder.mayHold(path)) this.#schedule.soon(SETTLE_MS, () => this.#refresh(false))
-  }
-
-  /** Finds out what a path leads to now, and what became of the file it led to before. `quiet`: read it only if it grew. */
-  #look(path: string, first: boolean, quiet = false): void {
-    const known = this.#files.byPath.get(path)
-    const found =
-      this.#finder.matches(path) || known !== undefined ? this.#files.open(path, first) : undefined
-    if (known !== undefined && found?.file !== known) this.#rotated.away(known, path)
-    if (found === undefined) return
-    const { file } = found
-    if (this.#finder.matches(path)) {
-      this.#rotated.back(file)
-      if (known !== file) {
-        const folder = this.#files.bind(path, file)
-        if (!this.#watched.has(folder)) {
-          this.#watched.add(folder)
-          this.#watch?.set(this.#watched)
-        }
-      }
-    }
-    if (known !== undefined && found.isNew) file.after = this.#rotated.between(known, file, path)
-    if (!quiet || found.isNew || file.size !== file.offset) this.#schedule.add(file)
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
@@ -285,7 +228,7 @@ export class Tail implements Input {
       this.#checkAt = (this.#checkAt + 1) % files.length
       const file = files[this.#checkAt] as TailFile
       this.#measure(file)
-      if (file.rotatedMs === undefined) this.#look(file.path, false, true)
+      if (file.rotatedMs === undefined) this.#lookout.look(file.path, false, true)
       else if (file.size !== file.offset) this.#schedule.add(file)
     }
     this.#rotated.check()

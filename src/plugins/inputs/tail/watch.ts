@@ -12,8 +12,8 @@ export interface WatchEvents {
 
 /** Tells that something happened in a folder; only hints, the reconcile pass is the truth. */
 export interface FolderWatch {
-  /** Watches exactly these folders from now on. */
-  set(folders: Iterable<string>): void
+  /** Watches exactly these folders from now on. True: one of them was not watched before, and what is in it may be new. */
+  set(folders: Iterable<string>): boolean
   close(): Promise<void>
 }
 
@@ -34,15 +34,17 @@ export class EventWatch implements FolderWatch {
     this.#exhausted = exhausted
   }
 
-  set(folders: Iterable<string>): void {
+  set(folders: Iterable<string>): boolean {
     const wanted = new Set(folders)
+    let added = false
     for (const [folder, { watcher, inode }] of this.#watchers) {
       // A folder that was deleted and made anew has another inode: the old watch is dead without a word.
       if (wanted.has(folder) && inodeOf(folder) === inode) continue
       watcher.close()
       this.#watchers.delete(folder)
     }
-    for (const folder of wanted) if (!this.#watchers.has(folder)) this.#add(folder)
+    for (const folder of wanted) if (!this.#watchers.has(folder) && this.#add(folder)) added = true
+    return added
   }
 
   async close(): Promise<void> {
@@ -50,7 +52,7 @@ export class EventWatch implements FolderWatch {
     this.#watchers.clear()
   }
 
-  #add(folder: string): void {
+  #add(folder: string): boolean {
     try {
       const watcher = watch(folder, { persistent: false }, (event, name) => {
         if (name === null) this.#events.unsure()
@@ -58,8 +60,10 @@ export class EventWatch implements FolderWatch {
       })
       watcher.on('error', (error) => this.#lost(folder, error))
       this.#watchers.set(folder, { watcher, inode: inodeOf(folder) })
+      return true
     } catch (error) {
       this.#lost(folder, error)
+      return false
     }
   }
 
@@ -96,11 +100,13 @@ export class PollWatch implements FolderWatch {
     this.#events = events
   }
 
-  set(folders: Iterable<string>): void {
+  /** Never true: every poll looks at all of them. */
+  set(folders: Iterable<string>): boolean {
     const wanted = [...folders].sort()
-    if (wanted.join('\0') === this.#wanted.join('\0')) return
+    if (wanted.join('\0') === this.#wanted.join('\0')) return false
     this.#wanted = wanted
     this.#starting = (this.#starting ?? Promise.resolve()).then(() => this.#restart())
+    return false
   }
 
   async close(): Promise<void> {

@@ -215,6 +215,20 @@ describe('rotation', () => {
     expect(run.count('files_rotated')).toBeGreaterThan(0)
   })
 
+  test('reads a file that came and went while its path was seen to lead to none', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path })
+    await run.waitForLines(1)
+    renameSync(path, `${path}.1`)
+    await until(() => run.logs.some((l) => l.message.endsWith('was rotated')))
+    // In one go: the agent, in this process, cannot look in between.
+    writeFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(path, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
   test('drains a rotated file while nothing is acknowledged, however long that lasts', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, '')

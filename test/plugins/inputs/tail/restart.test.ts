@@ -3,6 +3,7 @@ import {
   appendFileSync,
   copyFileSync,
   renameSync,
+  rmSync,
   statSync,
   truncateSync,
   unlinkSync,
@@ -64,6 +65,22 @@ describe('a restart', () => {
     appendFileSync(path, 'while away\n')
     const second = run(store, { path, read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['while away'])
+  })
+
+  test('reads what was created while nobody looked from its start, though Read_from_Head is off', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'old.log'), 'old\n')
+    store.storedMs = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
+    const path = join(dir, 'new.log')
+    await until(() => {
+      rmSync(path, { force: true })
+      writeFileSync(path, 'new\n')
+      return statSync(path).birthtimeMs > (store.storedMs as number)
+    })
+    const second = run(store, { path: join(dir, '*.log'), read_from_head: 'off' })
+    expect(await second.waitForLines(1)).toEqual(['new'])
+    expect(second.files.map((f) => f.read).sort()).toEqual([4, 4])
   })
 
   test('never commits past an unfinished line', async () => {

@@ -1,0 +1,118 @@
+import type { Logger } from '../../../core/plugin.ts'
+import type { TailFile } from './file.ts'
+import type { Files } from './files.ts'
+import type { Finder } from './finder.ts'
+import type { Rotated } from './rotated.ts'
+import type { Schedule } from './schedule.ts'
+import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
+
+/** Looks at a folder that changed are joined for this long. */
+const SETTLE_MS = 15
+/** Paths without a file whose last file is remembered; beyond it the oldest is forgotten. */
+const REMEMBERED_PATHS = 10_000
+
+export interface LookoutOptions {
+  finder: Finder
+  files: Files
+  rotated: Rotated
+  schedule: Schedule
+  /** Off: folders are polled. */
+  events: boolean
+  log: Logger
+}
+
+/**
+ * Finds out what paths lead to. Watch events are hints that something happened to a path; a look at it tells what it
+ * leads to now and what became of the file it led to before; the full search finds what no event told.
+ */
+export class Lookout {
+  readonly #o: LookoutOptions
+  readonly #hints = {
+    touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
+    unsure: () => this.#searchSoon(),
+  }
+  #watch: FolderWatch
+  #watched = new Set<string>()
+  /** By path: the file it led to before it led to none, as between a rename and the creation of the next. */
+  readonly #left = new Map<string, TailFile>()
+
+  constructor(options: LookoutOptions) {
+    this.#o = options
+    this.#watch = options.events ? this.#eventWatch() : new PollWatch(this.#hints)
+  }
+
+  /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
+  search(first: boolean): void {
+    let found = this.#o.finder.find()
+    // What appeared in a folder after it was searched and before it was watched is seen by a further search.
+    while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
+    for (const path of found.paths) this.look(path, first)
+    const looked = new Set(found.paths)
+    for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.look(path, false)
+    this.#watchFolders(found.folders)
+  }
+
+  /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
+  look(path: string, first: boolean, quiet = false): void {
+    const { files, finder, rotated, schedule } = this.#o
+    const known = files.byPath.get(path)
+    const matches = finder.matches(path)
+    const found = matches || known !== undefined ? files.open(path, first) : undefined
+    if (known !== undefined && found?.file !== known) rotated.away(known, path)
+    if (found === undefined) {
+      if (known !== undefined && matches) this.#remember(path, known)
+      return
+    }
+    const { file } = found
+    if (matches) {
+      rotated.back(file)
+      if (known !== file) this.#watchAlso(files.bind(path, file))
+    }
+    const before = known ?? this.#left.get(path)
+    this.#left.delete(path)
+    if (before !== undefined && found.isNew) file.after = rotated.between(before, file, path)
+    if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.close()
+  }
+
+  /** Those in which files could appear, and those in which appends to what is open are seen. True: one is new. */
+  #watchFolders(searched: Iterable<string>): boolean {
+    this.#watched = this.#o.files.folders()
+    for (const folder of searched) this.#watched.add(folder)
+    return this.#watch.set(this.#watched)
+  }
+
+  #watchAlso(folder: string): void {
+    if (this.#watched.has(folder)) return
+    this.#watched.add(folder)
+    this.#watch.set(this.#watched)
+  }
+
+  #eventWatch(): FolderWatch {
+    return new EventWatch(this.#hints, this.#o.log, () => {
+      void this.#watch.close()
+      this.#watch = new PollWatch(this.#hints)
+      this.#watch.set(this.#watched)
+    })
+  }
+
+  #touched(path: string, renamed: boolean): void {
+    const { files, finder, schedule } = this.#o
+    const file = files.byPath.get(path)
+    if (file !== undefined && !renamed) schedule.add(file)
+    else if (file !== undefined || finder.matches(path)) this.look(path, false)
+    else if (finder.mayHold(path)) this.#searchSoon()
+  }
+
+  #searchSoon(): void {
+    this.#o.schedule.soon(SETTLE_MS, () => this.search(false))
+  }
+
+  #remember(path: string, file: TailFile): void {
+    if (this.#left.size >= REMEMBERED_PATHS) this.#left.delete(this.#left.keys().next().value as string)
+    this.#left.set(path, file)
+  }
+}
