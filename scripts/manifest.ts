@@ -11,6 +11,8 @@ export interface Manifest {
   out: string
   /** Packages that stay outside the bundle. */
   external: string[]
+  /** npm's name and version of the compiler of src/lib/kernel. */
+  compiler: string
   /** Files that go into the binary. */
   assets: string[]
   /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */

@@ -164,6 +164,8 @@ export interface Parser {
    * False: the line does not have this form; `out` is as before (bytes behind `at` are undefined).
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
+  /** The usual lines are of this form, and may be read by whoever knows it: to the same bytes as by `parse`. */
+  readonly form?: { readonly name: 'cri' | 'docker'; readonly keepTime: boolean } | undefined
 }
 
 export interface FilterContext extends PluginContext {

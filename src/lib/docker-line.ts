@@ -78,7 +78,8 @@ export class DockerLine {
   /** Where the time begins behind its quote; 0 when there is none of a likely length. */
   #timeStart(src: Buffer, start: number, end: number): number {
     const usual = end - TAIL - TIME_USUAL
-    if (usual > start && src[usual - 1] === 0x22) return usual
+    // A quote that far from the end may also be that of the key, before a shorter time.
+    if (usual > start && src[usual - 1] === 0x22 && src[usual] === 0x32) return usual
     for (let p = end - TAIL - 1; p > start && p > end - TIME_MAX; p--) if (src[p] === 0x22) return p + 1
     return 0
   }

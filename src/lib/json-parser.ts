@@ -8,6 +8,7 @@ import { QuickReader, type TimeReader } from './strptime.ts'
 
 /** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
 export class JsonParser implements Parser {
+  readonly form: Parser['form']
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
@@ -20,6 +21,7 @@ export class JsonParser implements Parser {
     this.#keep = timeKeep
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
     if (this.#time instanceof QuickReader && timeKey === 'time') {
+      this.form = { name: 'docker', keepTime: timeKeep }
       this.#docker = new DockerLine(this.#json, this.#time.quick, timeKeep)
     }
   }

@@ -51,11 +51,13 @@ const ERR_P = middle('stderr', 'P')
 
 /** line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
 class CriParser implements Parser {
+  readonly form: Parser['form']
   readonly #time = new Rfc3339()
   readonly #keep: boolean
 
   constructor(keep: boolean) {
     this.#keep = keep
+    this.form = { name: 'cri', keepTime: keep }
   }
 
   bound(length: number): number {

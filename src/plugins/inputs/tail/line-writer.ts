@@ -7,6 +7,7 @@ import {
   writeStrHead,
 } from '../../../core/msgpack.ts'
 import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+import type { EntryForm } from '../../../lib/kernel/kernel.ts'
 
 export interface LineFormat {
   key: string
@@ -16,6 +17,9 @@ export interface LineFormat {
 }
 
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
+const EMPTY = Buffer.alloc(0)
+/** A number of 8 bytes. */
+const OFFSET = Buffer.from([0xcf, 0, 0, 0, 0, 0, 0, 0, 0])
 const PADDING = 3
 /** Most bytes before the line's own: longest string head. */
 const STR_HEAD_MAX = 5
@@ -44,6 +48,8 @@ export class LineWriter implements EntryWriter {
   /** Where the offset's eight bytes are in `prefix`, or -1. */
   readonly offsetAt: number
   readonly parser: Parser | undefined
+  /** What the kernel has to know to write the same entries; undefined: the parser is none that it knows. */
+  readonly entry: EntryForm | undefined
   readonly #format: LineFormat
   readonly #pathPair: Buffer | undefined
   readonly #offsetKey: Buffer | undefined
@@ -67,6 +73,25 @@ export class LineWriter implements EntryWriter {
     )
     this.#words = new Uint32Array(Math.ceil(this.prefix.length / 4))
     this.#cutPrefix = this.#prefix(this.extraPairs + 2).bytes
+    this.entry = this.#entryForm()
+  }
+
+  #entryForm(): EntryForm | undefined {
+    const { prefix, offsetAt, extraPairs } = this
+    if (this.parser === undefined)
+      return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
+    const { form } = this.parser
+    if (form === undefined) return undefined
+    const path = this.#pathPair ?? EMPTY
+    const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])
+    return {
+      form: form.name,
+      prefix: EMPTY,
+      suffix: Buffer.concat([path, offset]),
+      offsetAt: offset.length === 0 ? -1 : path.length + offset.length - 8,
+      extraPairs,
+      keepTime: form.keepTime,
+    }
   }
 
   /** Most bytes that one line of this length can take. */
@@ -163,11 +188,9 @@ export class LineWriter implements EntryWriter {
     if (this.#pathPair !== undefined) parts.push(this.#pathPair)
     let offsetAt = -1
     if (this.#offsetKey !== undefined) {
-      const number = Buffer.alloc(9)
-      number[0] = 0xcf
       parts.push(this.#offsetKey)
       offsetAt = sizeOf(parts) + 1
-      parts.push(number)
+      parts.push(OFFSET)
     }
     parts.push(encodeStr(this.#format.key))
     // Padded, so that its last word can be read whole; what a store writes behind the prefix the line overwrites.

@@ -1,6 +1,7 @@
 import type { BufferSource } from '../../../core/buffers.ts'
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender, Clock, Counters } from '../../../core/plugin.ts'
+import { type Kernel, sharedKernel } from '../../../lib/kernel/kernel.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 import type { LineWriter } from './line-writer.ts'
 import { utf8Floor } from './utf8.ts'
@@ -25,8 +26,10 @@ export interface ReaderOptions {
  */
 export type Turn = 'end' | 'more' | 'full' | 'rewritten'
 
-/** Less than this is not worth a chunk of its own while there is more to read. */
+/** Less than this is not worth a chunk of its own while there is more to read, nor the kernel. */
 const SMALL_READ = 16_384
+/** So many lines in a row that are not for the kernel, and the block is read without it. */
+const ODD_LINES = 16
 
 /**
  * Reads blocks of a file and writes its complete lines as entries. One read buffer serves all files: the start of a line
@@ -34,16 +37,20 @@ const SMALL_READ = 16_384
  */
 export class Reader {
   readonly #o: ReaderOptions
+  readonly #own: Buffer
+  /** The kernel's input, once there was more than a little to read. */
+  #kernel: Kernel | undefined
+  /** What is read into: one of those two, or a larger one for a long line. */
   #block: Buffer
   readonly #zeros = Buffer.alloc(4096)
 
   constructor(options: ReaderOptions) {
     this.#o = options
-    this.#block = options.buffers.hold(options.blockBytes)
+    this.#own = this.#block = options.buffers.hold(options.blockBytes)
   }
 
   close(): void {
-    this.#o.buffers.give(this.#block)
+    this.#o.buffers.give(this.#own)
   }
 
   /**
@@ -53,6 +60,10 @@ export class Reader {
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
     const started = file.offset
     this.#stampTime(file.writer)
+    if (file.writer.entry !== undefined && file.size - file.offset > SMALL_READ) {
+      this.#kernel ??= sharedKernel()
+      this.#block = this.#kernel.input
+    }
     let wanted = this.#fitting(file, out)
     while (wanted > 0) {
       const before = file.tailSize
@@ -79,7 +90,7 @@ export class Reader {
   #fitting(file: TailFile, out: Appender): number {
     const unread = file.size - file.offset
     // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
-    if (unread <= SMALL_READ) return this.#o.blockBytes
+    if (unread <= SMALL_READ) return this.#block.length
     const { ratio } = file.writer
     let room = (out.buf.length - TAIL_ROOM - out.end) / ratio
     if (room < SMALL_READ) {
@@ -87,25 +98,27 @@ export class Reader {
       if (!out.reserve(SMALL_READ, unread * ratio)) return 0
       room = (out.buf.length - TAIL_ROOM - out.end) / ratio
     }
-    return Math.max(SMALL_READ, Math.min(this.#o.blockBytes, Math.floor(room)))
+    return Math.max(SMALL_READ, Math.min(this.#block.length, Math.floor(room)))
   }
 
   /** A line longer than what was read: the whole block, then a larger one. */
   #wider(wanted: number): number {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
-    this.#o.buffers.give(this.#block)
+    this.#narrow()
     this.#block = this.#o.buffers.hold(next)
     return next
   }
 
-  /** A buffer that was widened for a long line is not kept. */
   #done(turn: Turn): Turn {
-    if (this.#block.length > this.#o.blockBytes) {
-      this.#o.buffers.give(this.#block)
-      this.#block = this.#o.buffers.hold(this.#o.blockBytes)
-    }
+    this.#narrow()
     return turn
+  }
+
+  /** A buffer that was made for a long line is not kept. */
+  #narrow(): void {
+    if (this.#block !== this.#own && this.#block !== this.#kernel?.input) this.#o.buffers.give(this.#block)
+    this.#block = this.#own
   }
 
   #stampTime(writer: LineWriter): void {
@@ -129,7 +142,21 @@ export class Reader {
     let buf = out.buf
     let view = viewOf(buf)
     let state: 'ok' | 'full' = 'ok'
+    const kernel = this.#kernelFor(writer)
+    let odd = kernel === undefined ? ODD_LINES : 0
     for (;;) {
+      if (kernel !== undefined && odd < ODD_LINES) {
+        const size = kernel.run(pos, n, Math.max(0, limit - at), base)
+        if (kernel.consumed > pos) {
+          kernel.output.copy(buf, at, 0, size)
+          at += size
+          records += kernel.records
+          pos = kernel.consumed
+          if (kernel.records > ODD_LINES) odd = 0
+          continue
+        }
+        odd++
+      }
       let nl = pos < n ? src.indexOf(10, pos) : -1
       if (nl < 0 || nl >= n) {
         const rest = n - pos
@@ -180,6 +207,12 @@ export class Reader {
       if (pos > counted) this.#account(file, out, records, pos - counted, at - written)
     }
     return state
+  }
+
+  #kernelFor(writer: LineWriter): Kernel | undefined {
+    const kernel = this.#kernel
+    if (kernel === undefined || writer.entry === undefined || this.#block !== kernel.input) return undefined
+    return kernel.use(writer.entry, this.#o.maxLineBytes, this.#o.skipEmpty) ? kernel : undefined
   }
 
   #account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {

@@ -1,0 +1,151 @@
+import { putTime } from './cri'
+import { putEntryHead } from './entry'
+import { copy, headSize, putHead } from './memory'
+import { readTime, timeEnd } from './time'
+
+/** `{"log":"` */
+const HEAD: u64 = 0x223a22676f6c227b
+/** Size of what is between text and time. */
+const MIDDLE: usize = 28
+/** `"}` behind the time. */
+const TAIL: usize = 2
+const TIME_MAX: usize = 40
+const TIME_USUAL: usize = 30
+
+/** `stream` and its value as MessagePack: 14 bytes each. */
+const OUT_PAIR = memory.data<u8>([
+  0xa6, 0x73, 0x74, 0x72, 0x65, 0x61, 0x6d, 0xa6, 0x73, 0x74, 0x64, 0x6f, 0x75, 0x74, 0, 0,
+])
+const ERR_PAIR = memory.data<u8>([
+  0xa6, 0x73, 0x74, 0x72, 0x65, 0x61, 0x6d, 0xa6, 0x73, 0x74, 0x64, 0x65, 0x72, 0x72, 0, 0,
+])
+const PAIR: usize = 14
+/** `","stream":"stdout","time":"` and the same for stderr. */
+const OUT_MIDDLE = memory.data<u8>([
+  0x22, 0x2c, 0x22, 0x73, 0x74, 0x72, 0x65, 0x61, 0x6d, 0x22, 0x3a, 0x22, 0x73, 0x74, 0x64, 0x6f, 0x75, 0x74, 0x22,
+  0x2c, 0x22, 0x74, 0x69, 0x6d, 0x65, 0x22, 0x3a, 0x22,
+])
+const ERR_MIDDLE = memory.data<u8>([
+  0x22, 0x2c, 0x22, 0x73, 0x74, 0x72, 0x65, 0x61, 0x6d, 0x22, 0x3a, 0x22, 0x73, 0x74, 0x64, 0x65, 0x72, 0x72, 0x22,
+  0x2c, 0x22, 0x74, 0x69, 0x6d, 0x65, 0x22, 0x3a, 0x22,
+])
+
+/**
+ * `{"log":"TEXT","stream":"stdout","time":"TIME"}` to `{log, stream[, time]}`, the text without its escapes. Returns the
+ * offset behind the map, or 0 for a line of another form: attrs, other orders, blanks, half a surrogate.
+ */
+export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, keepTime: bool): usize {
+  if (end < p + 8 + MIDDLE + 22 + TAIL || load<u64>(p) != HEAD || load<u16>(end - TAIL) != 0x7d22) return 0
+  const time = timeStart(p, end)
+  if (time < p + 8 + MIDDLE) return 0
+  const text = time - MIDDLE
+  const pair = isAt(text, OUT_MIDDLE) ? OUT_PAIR : isAt(text, ERR_MIDDLE) ? ERR_PAIR : 0
+  if (pair == 0 || !readTime(time, end - TAIL) || timeEnd != end - TAIL) return 0
+  const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
+  store<u32>(body, 0x676f6ca3)
+  let at = putText(p + 8, text, body + 4)
+  if (at == 0) return 0
+  copy(at, pair, PAIR)
+  at += PAIR
+  return keepTime ? putTime(at, time, end - TAIL) : at
+}
+
+/** Where the time begins behind its quote, or 0. */
+// @ts-ignore: decorator
+@inline
+function timeStart(p: usize, end: usize): usize {
+  const usual = end - TAIL - TIME_USUAL
+  // A quote that far from the end may also be that of the key, before a shorter time.
+  if (usual > p && load<u8>(usual - 1) == 0x22 && load<u8>(usual) == 0x32) return usual
+  for (let q = end - TAIL - 1; q > p && q + TIME_MAX > end; q--) if (load<u8>(q) == 0x22) return q + 1
+  return 0
+}
+
+// @ts-ignore: decorator
+@inline
+function isAt(p: usize, middle: usize): bool {
+  return (
+    load<u64>(p + 8) == load<u64>(middle + 8) &&
+    load<u64>(p) == load<u64>(middle) &&
+    load<u64>(p + 16) == load<u64>(middle + 16) &&
+    load<u32>(p + 24) == load<u32>(middle + 24)
+  )
+}
+
+/**
+ * The inside of a JSON string as MessagePack: the offset behind it, or 0. Copied in runs of 16 bytes up to the next
+ * backslash. Its head is made for a text with one escape, `\n` at the end; when that was wrong the text is moved.
+ */
+function putText(p: usize, end: usize, at: usize): usize {
+  const guess = headSize(end - p > 0 ? end - p - 1 : 0)
+  const from = at + guess
+  let o = from
+  const slash = i8x16.splat(0x5c)
+  const quote = i8x16.splat(0x22)
+  while (p < end) {
+    const bytes = v128.load(p)
+    v128.store(o, bytes)
+    const found = i8x16.bitmask(v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote)))
+    const run = min<usize>(found == 0 ? 16 : (ctz(found) as usize), end - p)
+    p += run
+    o += run
+    if (found == 0 || p >= end) continue
+    if (load<u8>(p) == 0x22 || p + 2 > end) return 0
+    const letter = load<u8>(p + 1)
+    if (letter == 0x75) {
+      const unit = p + 6 <= end ? hex4(p + 2) : 0xffffffff
+      // Surrogates, whole or half, are rare enough to be left to the JSON parser.
+      if (unit > 0xffff || (unit >= 0xd800 && unit <= 0xdfff)) return 0
+      o = putUnit(o, unit)
+      p += 6
+    } else {
+      const byte = unescaped(letter)
+      if (byte == 0) return 0
+      store<u8>(o++, byte)
+      p += 2
+    }
+  }
+  const length = o - from
+  const size = headSize(length)
+  if (size != guess) memory.copy(at + size, from, length)
+  return putHead(at, length) + length
+}
+
+function unescaped(letter: u8): u8 {
+  if (letter == 0x6e) return 10
+  if (letter == 0x74) return 9
+  if (letter == 0x22 || letter == 0x5c || letter == 0x2f) return letter
+  if (letter == 0x72) return 13
+  if (letter == 0x62) return 8
+  return letter == 0x66 ? 12 : 0
+}
+
+/** Four hexadecimal digits, or more than 16 bits. */
+function hex4(p: usize): u32 {
+  let value: u32 = 0
+  for (let i: usize = 0; i < 4; i++) {
+    const c = load<u8>(p + i) as u32
+    const lower = c | 0x20
+    const digit = c - 48 <= 9 ? c - 48 : lower - 97 <= 5 ? lower - 87 : 0x10000
+    if (digit > 15) return 0xffffffff
+    value = value * 16 + digit
+  }
+  return value
+}
+
+/** As UTF-8; no surrogates. */
+function putUnit(o: usize, unit: u32): usize {
+  if (unit < 0x80) {
+    store<u8>(o, unit as u8)
+    return o + 1
+  }
+  if (unit < 0x800) {
+    store<u8>(o, (0xc0 | (unit >> 6)) as u8)
+    store<u8>(o + 1, (0x80 | (unit & 0x3f)) as u8)
+    return o + 2
+  }
+  store<u8>(o, (0xe0 | (unit >> 12)) as u8)
+  store<u8>(o + 1, (0x80 | ((unit >> 6) & 0x3f)) as u8)
+  store<u8>(o + 2, (0x80 | (unit & 0x3f)) as u8)
+  return o + 3
+}

@@ -1,0 +1,114 @@
+import { WASM } from './wasm.ts'
+
+/** What a line is read as; the numbers are those of assembly/lines.ts. */
+const FORMS = { raw: 0, cri: 1, docker: 2 } as const
+export type Form = keyof typeof FORMS
+
+/** Longer lines are rare, and the room that is kept for one would be missing for others. */
+const LONGEST = 16_384
+
+/** What the entries of a file have in common; made once per file and time of reading. */
+export interface EntryForm {
+  form: Form
+  /** Before a raw line: entry head with the time, map head, pairs, key. */
+  prefix: Buffer
+  /** Behind a parsed map. */
+  suffix: Buffer
+  extraPairs: number
+  /** Where in the prefix (raw) or the suffix the file's offset of the line goes, 8 bytes; -1: nowhere. */
+  offsetAt: number
+  keepTime: boolean
+}
+
+/** Where things are in its memory, and their sizes: assembly/memory.ts. */
+interface Exports {
+  memory: WebAssembly.Memory
+  PREFIX: WebAssembly.Global
+  SUFFIX: WebAssembly.Global
+  FIXED_BYTES: WebAssembly.Global
+  IN: WebAssembly.Global
+  IN_BYTES: WebAssembly.Global
+  OUT: WebAssembly.Global
+  OUT_BYTES: WebAssembly.Global
+  consumed: WebAssembly.Global
+  records: WebAssembly.Global
+  setup(prefix: number, suffix: number, offsetAt: number, extraPairs: number, keepTime: number): void
+  lines(
+    form: number,
+    start: number,
+    end: number,
+    room: number,
+    longest: number,
+    keepEmpty: number,
+    base: number,
+  ): number
+}
+
+/**
+ * Turns blocks of lines into entries with 16-byte instructions, compiled from assembly/. It does the usual lines of the
+ * usual forms and stops before any other one, which the caller does: what it writes is, byte for byte, what the parsers
+ * and the line writer write.
+ *
+ * One for the process: whoever reads fills `input`, calls `run` and copies `output` before anything else happens. Half a
+ * megabyte, so it is made when there is more than a little to read.
+ */
+export class Kernel {
+  /** Where a block of a file is read into. */
+  readonly input: Buffer
+  readonly output: Buffer
+  /** The offset in `input` up to which lines were consumed by the last run. */
+  consumed = 0
+  /** Entries written by the last run. */
+  records = 0
+  readonly #prefix: Buffer
+  readonly #suffix: Buffer
+  readonly #exports: Exports
+  #form = 0
+  #longest = 0
+  #keepEmpty = 0
+
+  constructor() {
+    const module = new WebAssembly.Module(Buffer.from(WASM, 'base64'))
+    const x = new WebAssembly.Instance(module).exports as unknown as Exports
+    const part = (at: WebAssembly.Global, size: WebAssembly.Global) =>
+      Buffer.from(x.memory.buffer, at.value, size.value)
+    this.#exports = x
+    this.input = part(x.IN, x.IN_BYTES)
+    this.output = part(x.OUT, x.OUT_BYTES)
+    this.#prefix = part(x.PREFIX, x.FIXED_BYTES)
+    this.#suffix = part(x.SUFFIX, x.FIXED_BYTES)
+  }
+
+  /** For the runs that follow. False: its fixed parts are too large, nothing has changed. */
+  use(entry: EntryForm, longest: number, skipEmpty: boolean): boolean {
+    const { prefix, suffix, offsetAt, extraPairs, keepTime } = entry
+    if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
+    prefix.copy(this.#prefix)
+    suffix.copy(this.#suffix)
+    this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keepTime ? 1 : 0)
+    this.#form = FORMS[entry.form]
+    this.#longest = Math.min(longest, LONGEST)
+    this.#keepEmpty = skipEmpty ? 0 : 1
+    return true
+  }
+
+  /**
+   * Writes the whole lines of input[start, end) as entries to `output`, at most `room` bytes of them, and returns how
+   * many bytes. `base`: the file's offset of input[0].
+   */
+  run(start: number, end: number, room: number, base: number): number {
+    const most = Math.min(room, this.output.length)
+    const x = this.#exports
+    const size = x.lines(this.#form, start, end, most, this.#longest, this.#keepEmpty, base)
+    this.consumed = x.consumed.value
+    this.records = x.records.value
+    return size
+  }
+}
+
+let shared: Kernel | undefined
+
+export function sharedKernel(): Kernel {
+  shared ??= new Kernel()
+  return shared
+}
