@@ -106,6 +106,12 @@ export interface InputContext extends PluginContext {
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
+  /**
+   * Undefined: records of this tag may be read from the file at `path` (its name, links not followed). Else a filter
+   * waits for what it needs to know of them; the promise resolves, after a limit of the filter's, when it is to be
+   * asked again. For inputs whose records wait where they are: to be asked before each turn of reading.
+   */
+  ready?(tag: string, path: string): Promise<void> | undefined
   /** Says that this input has read all it ever will (`Exit_On_Eof`, end of stdin): the agent waits for its acks and ends. */
   finished(): void
 }
@@ -170,15 +176,23 @@ export interface Parser {
 
 export interface FilterContext extends PluginContext {
   readonly buffers: BufferSource
+  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
+  parser(name: string): Parser
+  /** Where the agent keeps its positions: the folder of the first input's database; undefined when there is none. */
+  readonly stateFolder?: string | undefined
 }
 
 export interface Filter {
+  /** Before the first chunk; throws only for what an operator must mend. What takes long goes on behind it. */
+  start?(): Promise<void>
   /**
    * Changes the chunk in place (`chunk.end`, `chunk.count` after dropping records) or with `chunk.replace` and a buffer
    * from `ctx.buffers.force`. Synchronous; it must keep `headRoom(tag)` before and TAIL_ROOM behind the entries.
    */
   apply(chunk: Chunk): void
-  close?(): void
+  /** As `InputContext.ready`, for tags that the filter matches. It keeps the limit: the promise resolves in any case. */
+  ready?(tag: string, path: string): Promise<void> | undefined
+  close?(): Promise<void> | void
 }
 
 export interface OutputContext extends PluginContext {
@@ -215,6 +229,8 @@ interface SpecBase<T extends OptionTable> {
 
 export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'input'
+  /** The file of its positions: what other parts keep goes into its folder. */
+  statePath?(options: OptionsOf<T>): string | undefined
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
 export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
