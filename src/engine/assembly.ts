@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
@@ -91,8 +92,9 @@ export class Assembly {
     for (const input of plan.inputs) this.inputs.push(this.#makeInput(input))
   }
 
-  /** Asks the outputs for what they need before the first chunk. */
+  /** Asks filters and outputs for what they need before the first chunk. */
   async start(): Promise<void> {
+    for (const { stage } of this.#filters) await stage.filter.start?.()
     for (const { output } of this.outputs) await output.start?.()
   }
 
@@ -195,6 +197,7 @@ export class Assembly {
       room: (signal) => account.room(signal),
       parser: (name) => this.#parser(name, log),
       openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
+      ready: (tag, path) => this.pipeline.ready(tag, path),
       finished: () => this.#o.finished(plan.name),
     }
     const input = plan.spec.create(plan.options as never, ctx)
@@ -204,7 +207,12 @@ export class Assembly {
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap()
     const log = this.#o.log(plan.name, plan.common.logLevel)
-    const ctx: FilterContext = { ...this.#context(plan.name, log, counters), buffers }
+    const ctx: FilterContext = {
+      ...this.#context(plan.name, log, counters),
+      buffers,
+      parser: (name) => this.#parser(name, log),
+      stateFolder: this.#stateFolder(),
+    }
     const filter = plan.spec.create(plan.options as never, ctx)
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     return { name: plan.name, plugin: plan.spec.name, stage: { ...tagMatch(plan), filter, stats }, counters }
@@ -233,6 +241,14 @@ export class Assembly {
       signal: this.#o.signal,
     })
     return { name: plan.name, plugin: plan.spec.name, output, queue, counters }
+  }
+
+  #stateFolder(): string | undefined {
+    for (const { spec, options } of this.#plan.inputs) {
+      const path = spec.statePath?.(options as never)
+      if (path !== undefined) return dirname(path)
+    }
+    return undefined
   }
 
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {

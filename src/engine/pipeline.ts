@@ -84,6 +84,15 @@ export class Pipeline {
     for (const { queue } of outputs) queue.push(chunk, receipt)
   }
 
+  /** The first of the tag's filters that is not ready says when to ask again. */
+  ready(tag: string, path: string): Promise<void> | undefined {
+    for (const { filter } of this.#filters.find(tag)) {
+      const wait = filter.ready?.(tag, path)
+      if (wait !== undefined) return wait
+    }
+    return undefined
+  }
+
   /** False: a filter threw, which is a defect; the chunk may be half changed and is read again by the next run. */
   #filter(chunk: Chunk, filters: FilterStage[], buffers: BufferSource): boolean {
     this.#borrowed.current = buffers

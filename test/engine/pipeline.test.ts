@@ -183,3 +183,28 @@ describe('a chunk for no output', () => {
     expect(filter.stats.records).toBe(3)
   })
 })
+
+describe('readiness', () => {
+  test('is asked of the filters of the tag, in order, until one is not', async () => {
+    const asked: string[] = []
+    const wait = Promise.resolve()
+    const filter = (match: string, name: string, answer: Promise<void> | undefined): FilterStage => {
+      const made = stage(match, () => {})
+      made.filter.ready = (tag, path) => {
+        asked.push(`${name} ${tag} ${path}`)
+        return answer
+      }
+      return made
+    }
+    const filters = [
+      stage('*', () => {}),
+      filter('t', 'first', undefined),
+      filter('other', 'other', wait),
+      filter('*', 'last', wait),
+    ]
+    const { pipeline } = line(filters, ['*'])
+    expect(pipeline.ready('t', '/a')).toBe(wait)
+    expect(asked).toEqual(['first t /a', 'last t /a'])
+    expect(line(filters.slice(0, 2), ['*']).pipeline.ready('t', '/a')).toBeUndefined()
+  })
+})

@@ -5,7 +5,7 @@ import { ShipperError } from '../../src/core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../src/core/offset-store.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { Plan } from '../../src/core/plan.ts'
-import type { Logger, OutputSpec } from '../../src/core/plugin.ts'
+import { defineFilter, type Filter, type Logger, type OutputSpec } from '../../src/core/plugin.ts'
 import { Assembly } from '../../src/engine/assembly.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { spec as tail } from '../../src/plugins/inputs/tail/index.ts'
@@ -53,6 +53,14 @@ export interface TailRunOptions {
   service?: Partial<Plan['service']>
   memBufLimit?: number
   parsers?: Plan['parsers']
+  /** Filters of all tags. */
+  filters?: Filter[]
+}
+
+function filterPlan(filter: Filter, i: number): object {
+  const about = { summary: '', description: '', options: {}, example: '' }
+  const spec = defineFilter({ ...about, kind: 'filter', name: 'test', create: () => filter })
+  return { spec, name: `test.${i}`, options: {}, common: { match: '*' } }
 }
 
 /** The tail input in a real engine, with an output that keeps what it gets and acknowledges when told. */
@@ -188,7 +196,7 @@ export class TailRun {
           common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
         },
       ],
-      filters: [],
+      filters: (o.filters ?? []).map(filterPlan),
       outputs: [
         { spec: output, name: 'keep.0', options: {}, common: { match: '*', retryLimit: 'no_limits' } },
       ],
