@@ -25,6 +25,7 @@ export const spec = defineInput({
     null_bytes_skipped: 'NUL bytes passed over at the start of lines',
     lost_bytes: 'bytes that were gone before they could be read, or given up',
   },
+  statePath: ({ db }) => db,
   create: (options, ctx) =>
     new Tail(options, ctx, options.tagRegex === undefined ? undefined : new RegExp(options.tagRegex)),
 })

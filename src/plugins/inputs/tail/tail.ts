@@ -32,6 +32,7 @@ export class Tail implements Input {
   readonly #pace: Pace
   readonly #reader: Reader
   readonly #long = new WeakSet<TailFile>()
+  readonly #awaited = new WeakSet<TailFile>()
   #files!: Files
   #positions!: Positions
   #rotated!: Rotated
@@ -156,6 +157,7 @@ export class Tail implements Input {
       }
       file.after = undefined
     }
+    if (this.#awaits(file)) return
     const limit = Math.min(
       TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
@@ -179,6 +181,20 @@ export class Tail implements Input {
       this.#schedule.release(file)
       if (file.rotatedMs !== undefined) this.#rotated.settle(file)
     }
+  }
+
+  /** A filter is not ready for its lines: they wait in the file. */
+  #awaits(file: TailFile): boolean {
+    const wait = this.#ctx.ready?.(file.tag, file.openedAs)
+    if (wait === undefined) return false
+    file.state = 'waiting'
+    if (this.#awaited.has(file)) return true
+    this.#awaited.add(file)
+    void wait.then(() => {
+      this.#awaited.delete(file)
+      this.#schedule.add(file)
+    })
+    return true
   }
 
   #readTurn(file: TailFile, limit: number): 'end' | 'more' | 'full' | 'rewritten' {
