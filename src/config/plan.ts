@@ -6,6 +6,7 @@ import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { parseRetryLimit } from '../core/retry-limit.ts'
 import { didYouMean } from '../lib/nearest.ts'
 import { checkMatches } from './match.ts'
+import { MultilinePlanner } from './multilines.ts'
 import { readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import { type Entry, entryOf, type Findings, problem, type Section, type Tree, warn } from './tree.ts'
@@ -23,7 +24,7 @@ export interface PlanResult extends Findings {
 }
 
 type StageKind = 'input' | 'filter' | 'output'
-type Sections = Record<StageKind | 'service' | 'parser', Section[]>
+type Sections = Record<StageKind | 'service' | 'parser' | 'multiline_parser', Section[]>
 
 const COMMON: Record<StageKind, OptionTable> = {
   input: INPUT_OPTIONS,
@@ -31,7 +32,7 @@ const COMMON: Record<StageKind, OptionTable> = {
   output: OUTPUT_OPTIONS,
 }
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
-const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER']
+const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_PARSER']
 /** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
 const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
 
@@ -55,6 +56,7 @@ class Planner implements Findings {
   readonly #counts = new Map<string, number>()
   readonly #names = new Set<string>()
   readonly #parserNames: { entry: Entry; label: string }[] = []
+  readonly #multilineNames: { entry: Entry; label: string }[] = []
 
   constructor(tree: Tree, { registry, thorough = false }: PlanOptions) {
     this.#tree = tree
@@ -72,9 +74,14 @@ class Planner implements Findings {
       filters: await this.#stages<FilterPlan>('filter', sections.filter),
       outputs: await this.#stages<OutputPlan>('output', sections.output),
       parsers: [],
+      multilines: [],
       warnings: this.warnings,
     }
-    const used = wordsOf([...sections.input, ...sections.filter])
+    const used = wordsOf([...sections.input, ...sections.filter, ...sections.multiline_parser])
+    plan.multilines = this.#multilines(
+      sections.multiline_parser,
+      wordsOf([...sections.input, ...sections.filter]),
+    )
     const parsers = new ParserPlanner(this.#registry, this, used, this.#thorough)
     for (const section of sections.parser) await parsers.add(section)
     for (const { entry, label } of this.#parserNames) await parsers.require(entry, label)
@@ -85,13 +92,23 @@ class Planner implements Findings {
     return plan
   }
 
+  #multilines(sections: Section[], used: ReadonlySet<string>): Plan['multilines'] {
+    const planner = new MultilinePlanner(this, used)
+    for (const section of sections) {
+      const entry = planner.add(section)
+      if (entry !== undefined) this.#parserNames.push({ entry, label: 'multiline_parser' })
+    }
+    for (const { entry, label } of this.#multilineNames) planner.require(entry, label)
+    return planner.plans
+  }
+
   #sectionsByKind(): Sections {
-    const found = { service: [], input: [], filter: [], output: [], parser: [] } as Record<string, Section[]>
+    const found: Record<string, Section[]> = Object.fromEntries(SECTIONS.map((s) => [s.toLowerCase(), []]))
     for (const section of this.#tree.sections) {
       const kind = section.name.toLowerCase()
       if (WITHOUT_EFFECT[kind] !== undefined) {
         warn(this, `section [${section.name}] has no effect: ${WITHOUT_EFFECT[kind]}`, section.position)
-      } else if (section.origin === 'parsers' && kind !== 'parser') {
+      } else if (section.origin === 'parsers' && !kind.endsWith('parser')) {
         warn(this, `section [${section.name}] has no effect in a parsers file`, section.position)
       } else if (found[kind] === undefined) {
         const near = didYouMean(section.name, SECTIONS)
@@ -105,7 +122,7 @@ class Planner implements Findings {
       } else found[kind].push(section)
       this.#groups(section)
     }
-    return found as Sections
+    return found as unknown as Sections
   }
 
   #groups(section: Section): void {
@@ -180,6 +197,8 @@ class Planner implements Findings {
       if (key === 'parser' && Object.hasOwn(spec.options, 'parser') && spec.kind !== 'output') {
         this.#parserNames.push({ entry, label: spec.name })
       }
+      if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
+        this.#multilineNames.push({ entry, label: spec.name })
     }
   }
 

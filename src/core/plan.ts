@@ -1,5 +1,6 @@
 import type { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS, SERVICE_OPTIONS } from './common-options.ts'
 import type { Position } from './error.ts'
+import type { MultilinePlan } from './multiline.ts'
 import type { OptionsOf } from './option.ts'
 import type { FilterSpec, InputSpec, OutputSpec, ParserSpec } from './plugin.ts'
 
@@ -10,6 +11,7 @@ export interface Plan {
   filters: FilterPlan[]
   outputs: OutputPlan[]
   parsers: ParserPlan[]
+  multilines: MultilinePlan[]
   /** Said once at start: ignored options, outputs that nothing can match, unset variables. */
   warnings: string[]
 }

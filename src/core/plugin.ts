@@ -1,5 +1,6 @@
 import type { BufferSource } from './buffers.ts'
 import type { Chunk } from './chunk.ts'
+import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 
@@ -103,6 +104,8 @@ export interface InputContext extends PluginContext {
   /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
   parser(name: string): Parser
   /** The stored positions of this input; `path` undefined = kept in memory only. */
+  /** What the [MULTILINE_PARSER] section of this name says; undefined: there is none. */
+  multiline(name: string): MultilineOptions | undefined
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
@@ -178,6 +181,8 @@ export interface FilterContext extends PluginContext {
   readonly buffers: BufferSource
   /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
   parser(name: string): Parser
+  /** As for an input. */
+  multiline(name: string): MultilineOptions | undefined
   /** Where the agent keeps its positions: the folder of the first input's database; undefined when there is none. */
   readonly stateFolder?: string | undefined
 }

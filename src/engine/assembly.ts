@@ -1,5 +1,6 @@
 import { dirname } from 'node:path'
 import { messageOf, ShipperError } from '../core/error.ts'
+import type { MultilineOptions } from '../core/multiline.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
 import type {
@@ -196,6 +197,7 @@ export class Assembly {
       sealAll: () => source.sealAll(),
       room: (signal) => account.room(signal),
       parser: (name) => this.#parser(name, log),
+      multiline: (name) => this.#multiline(name),
       openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
       finished: () => this.#o.finished(plan.name),
@@ -211,6 +213,7 @@ export class Assembly {
       ...this.#context(plan.name, log, counters),
       buffers,
       parser: (name) => this.#parser(name, log),
+      multiline: (name) => this.#multiline(name),
       stateFolder: this.#stateFolder(),
     }
     const filter = plan.spec.create(plan.options as never, ctx)
@@ -249,6 +252,10 @@ export class Assembly {
       if (path !== undefined) return dirname(path)
     }
     return undefined
+  }
+
+  #multiline(name: string): MultilineOptions | undefined {
+    return this.#plan.multilines.find((plan) => plan.name === name)?.options
   }
 
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {

@@ -18,7 +18,7 @@ test('parsers come from files relative to the configuration file; the first of a
     ['bad', 'regex', { regex: '(' }],
   ])
   expect(warnings).toEqual([
-    'p/parsers.conf:17:1: section [MULTILINE_PARSER] has no effect in a parsers file',
+    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is left out',
     'p/parsers.conf:5:5: [parser good] unknown option "Decode_Feld": it has no effect',
     'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is left out',
     'p/parsers.conf:13:1: [parser good] there is one of this name already: it counts',

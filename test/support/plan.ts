@@ -50,6 +50,7 @@ export function planOf(parts: {
       const matched = parseOptions(OUTPUT_OPTIONS, { match: '*', ...common })
       return { spec, name, options: {}, common: matched, position }
     }),
+    multilines: [],
     parsers: parts.parsers ?? [],
     warnings: parts.warnings ?? [],
   }

@@ -53,6 +53,7 @@ export interface TailRunOptions {
   service?: Partial<Plan['service']>
   memBufLimit?: number
   parsers?: Plan['parsers']
+  multilines?: Plan['multilines']
   /** Filters of all tags. */
   filters?: Filter[]
 }
@@ -201,6 +202,7 @@ export class TailRun {
         { spec: output, name: 'keep.0', options: {}, common: { match: '*', retryLimit: 'no_limits' } },
       ],
       parsers: o.parsers ?? [],
+      multilines: o.multilines ?? [],
       warnings: [],
     } as unknown as Plan
   }

@@ -1,0 +1,47 @@
+import { expect, test } from 'bun:test'
+import { load, OUT } from './loading.ts'
+
+const config = (multiline: string): string => `[INPUT]\n    Name clock\n${OUT}${multiline}`
+
+test('a multiline parser has its rules, in their order', async () => {
+  const { plan, said } = await load(
+    config(
+      '[MULTILINE_PARSER]\n    name m\n    type regex\n    flush_timeout 100\n' +
+        '    rule "start_state" "/^a/" "next"\n    rule "next" "/^ /" "next"\n',
+    ),
+  )
+  expect(said).toEqual([])
+  expect(plan?.multilines).toMatchObject([
+    {
+      name: 'm',
+      options: {
+        type: 'regex',
+        flushTimeout: 100,
+        rule: ['"start_state" "/^a/" "next"', '"next" "/^ /" "next"'],
+      },
+    },
+  ])
+})
+
+test('what is wrong with a multiline parser is said with its place', async () => {
+  const head = '[MULTILINE_PARSER]\n    name m\n    type regex\n'
+  const at = (text: string) => load(config(head + text)).then(({ said }) => said.join('\n'))
+  expect(await at('')).toContain('[multiline_parser m] there is no rule from "start_state"')
+  expect(await at('    rule start_state\n')).toMatch(
+    /a\.conf:\d+:10: .*is not of the form "from" "\/regex\/" "to"/,
+  )
+  expect(await at('    rule "start_state" "/(/" "a"\n')).toMatch(/a\.conf:\d+:10: /)
+  expect(await at('    rule "start_state" "/a/" "b"\n    rule "c" "/a/" "b"\n')).toContain(
+    'no rule leads to the state "c"',
+  )
+  const end = await load(config('[MULTILINE_PARSER]\n    name m\n    type endswith\n'))
+  expect(end.said.join('\n')).toContain('type endswith needs "match_string"')
+})
+
+test('a section of the name of a built-in multiline parser does not replace it', async () => {
+  const { plan, warnings } = await load(
+    config('[MULTILINE_PARSER]\n    name java\n    type equal\n    match_string x\n'),
+  )
+  expect(plan?.multilines).toEqual([])
+  expect(warnings.join('\n')).toContain('there is a built-in one of this name')
+})
