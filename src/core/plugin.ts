@@ -165,6 +165,11 @@ export interface EntryWriter {
   extraPairs: number
 }
 
+/** `keepTime`: the pair `time` stays. Of cri: what the letter of the tag and the message are called. */
+export type LineForm =
+  | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
+  | { readonly name: 'docker'; readonly keepTime: boolean }
+
 export interface Parser {
   /** Most bytes that `parse` may write for a line of this length. */
   bound(length: number): number
@@ -174,7 +179,7 @@ export interface Parser {
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
   /** The usual lines are of this form, and may be read by whoever knows it: to the same bytes as by `parse`. */
-  readonly form?: { readonly name: 'cri' | 'docker'; readonly keepTime: boolean } | undefined
+  readonly form?: LineForm | undefined
 }
 
 export interface FilterContext extends PluginContext {

@@ -18,6 +18,10 @@ export interface EntryForm {
   /** Where in the prefix (raw) or the suffix the file's offset of the line goes, 8 bytes; -1: nowhere. */
   offsetAt: number
   keepTime: boolean
+  /** Parts of a line that the container runtime has split are left to the caller. */
+  wholeOnly?: boolean
+  /** Of cri: the pairs up to the message, for each stream, and where in them the letter of the tag is. */
+  cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
 }
 
 /** Where things are in its memory, and their sizes: assembly/memory.ts. */
@@ -30,9 +34,20 @@ interface Exports {
   IN_BYTES: WebAssembly.Global
   OUT: WebAssembly.Global
   OUT_BYTES: WebAssembly.Global
+  OUT_PAIRS: WebAssembly.Global
+  ERR_PAIRS: WebAssembly.Global
+  PAIRS_BYTES: WebAssembly.Global
   consumed: WebAssembly.Global
   records: WebAssembly.Global
-  setup(prefix: number, suffix: number, offsetAt: number, extraPairs: number, keepTime: number): void
+  setupCri(pairs: number, tagAt: number): void
+  setup(
+    prefix: number,
+    suffix: number,
+    offsetAt: number,
+    extraPairs: number,
+    keepTime: number,
+    wholeOnly: number,
+  ): void
   lines(
     form: number,
     start: number,
@@ -62,6 +77,8 @@ export class Kernel {
   records = 0
   readonly #prefix: Buffer
   readonly #suffix: Buffer
+  readonly #outPairs: Buffer
+  readonly #errPairs: Buffer
   readonly #exports: Exports
   #form = 0
   #longest = 0
@@ -77,15 +94,24 @@ export class Kernel {
     this.output = part(x.OUT, x.OUT_BYTES)
     this.#prefix = part(x.PREFIX, x.FIXED_BYTES)
     this.#suffix = part(x.SUFFIX, x.FIXED_BYTES)
+    this.#outPairs = part(x.OUT_PAIRS, x.PAIRS_BYTES)
+    this.#errPairs = part(x.ERR_PAIRS, x.PAIRS_BYTES)
   }
 
   /** For the runs that follow. False: its fixed parts are too large, nothing has changed. */
   use(entry: EntryForm, longest: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, offsetAt, extraPairs, keepTime } = entry
+    const { prefix, suffix, offsetAt, extraPairs, keepTime, wholeOnly, cri } = entry
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
+    if (cri !== undefined) {
+      if (cri.stdout.length > this.#outPairs.length) return false
+      cri.stdout.copy(this.#outPairs)
+      cri.stderr.copy(this.#errPairs)
+      this.#exports.setupCri(cri.stdout.length, cri.tagAt)
+    }
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
-    this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keepTime ? 1 : 0)
+    const [keep, whole] = [keepTime ? 1 : 0, wholeOnly === true ? 1 : 0]
+    this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, whole)
     this.#form = FORMS[entry.form]
     this.#longest = Math.min(longest, LONGEST)
     this.#keepEmpty = skipEmpty ? 0 : 1

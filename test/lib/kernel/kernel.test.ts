@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { sourceHash } from '../../../scripts/kernel.ts'
 import type { Parser } from '../../../src/core/plugin.ts'
+import { CriParser } from '../../../src/lib/cri-line.ts'
 import { Kernel } from '../../../src/lib/kernel/kernel.ts'
 import { SOURCE } from '../../../src/lib/kernel/wasm.ts'
 import { LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
@@ -10,6 +11,7 @@ import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { parserOf } from '../../support/parse-line.ts'
 
 const PARSERS: Record<string, Parser | undefined> = {
+  'cri under other keys': new CriParser(true, { tag: '_p', text: 'log' }),
   raw: undefined,
   cri: parserOf(criSpec),
   'cri without its time': parserOf(criSpec, { time_keep: 'off' }),

@@ -32,9 +32,10 @@ const ERR_MIDDLE = memory.data<u8>([
 
 /**
  * `{"log":"TEXT","stream":"stdout","time":"TIME"}` to `{log, stream[, time]}`, the text without its escapes. Returns the
- * offset behind the map, or 0 for a line of another form: attrs, other orders, blanks, half a surrogate.
+ * offset behind the map, or 0 for a line of another form: attrs, other orders, blanks, half a surrogate;
+ * with `whole` also a text without newline at its end, which is a part of a line.
  */
-export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, keepTime: bool): usize {
+export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, keepTime: bool, whole: bool): usize {
   if (end < p + 8 + MIDDLE + 22 + TAIL || load<u64>(p) != HEAD || load<u16>(end - TAIL) != 0x7d22) return 0
   const time = timeStart(p, end)
   if (time < p + 8 + MIDDLE) return 0
@@ -44,7 +45,7 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
-  if (at == 0) return 0
+  if (at == 0 || (whole && load<u8>(at - 1) != 10)) return 0
   copy(at, pair, PAIR)
   at += PAIR
   return keepTime ? putTime(at, time, end - TAIL) : at

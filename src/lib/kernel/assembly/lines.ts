@@ -1,15 +1,27 @@
-import { writeCri } from './cri'
+import { setupCri, writeCri } from './cri'
 import { writeDocker } from './docker'
 import { copy, IN, newlineIn, OUT, PREFIX, putHead, SUFFIX } from './memory'
 
-export { FIXED_BYTES, IN, IN_BYTES, OUT, OUT_BYTES, PREFIX, SUFFIX } from './memory'
+export { setupCri }
+export {
+  ERR_PAIRS,
+  FIXED_BYTES,
+  IN,
+  IN_BYTES,
+  OUT,
+  OUT_BYTES,
+  OUT_PAIRS,
+  PAIRS_BYTES,
+  PREFIX,
+  SUFFIX,
+} from './memory'
 
 /** What a line is read as. */
 const RAW: i32 = 0
 const CRI: i32 = 1
 
 /** Most bytes that a parsed entry has beyond its line and the suffix. */
-const PARSED_ROOM: usize = 128
+const PARSED_ROOM: usize = 320
 /** Written behind an entry by stores that are 16 bytes wide. */
 const SLACK: usize = 32
 
@@ -21,16 +33,18 @@ export let records: i32 = 0
 let prefixSize: usize = 0
 let suffixSize: usize = 0
 let offsetAt: i32 = -1
-/** Pairs in the suffix, and 1: the parsed time stays in the record. */
+/** Pairs in the suffix; whether the parsed time stays in the record; whether parts of lines are for somebody else. */
 let extraPairs: u32 = 0
 let keepTime: bool = false
+let wholeOnly: bool = false
 
-export function setup(prefix: usize, suffix: usize, offset: i32, pairs: u32, keep: bool): void {
+export function setup(prefix: usize, suffix: usize, offset: i32, pairs: u32, keep: bool, whole: bool): void {
   prefixSize = prefix
   suffixSize = suffix
   offsetAt = offset
   extraPairs = pairs
   keepTime = keep
+  wholeOnly = whole
 }
 
 /**
@@ -65,7 +79,7 @@ export function lines(
     if (length > longest || o + most + SLACK > limit) break
     if (form == RAW) o = writeRaw(p, length, o, base + ((p - IN) as f64))
     else {
-      const body = form == CRI ? writeCri(p, e, o, extraPairs, keepTime) : writeDocker(p, e, o, extraPairs, keepTime)
+      const body = form == CRI ? writeCri(p, e, o, extraPairs, keepTime, wholeOnly) : writeDocker(p, e, o, extraPairs, keepTime, wholeOnly)
       if (body == 0) break
       o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
     }

@@ -91,6 +91,7 @@ export class LineWriter implements EntryWriter {
       offsetAt: offset.length === 0 ? -1 : path.length + offset.length - 8,
       extraPairs,
       keepTime: form.keepTime,
+      ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
     }
   }
 
@@ -197,6 +198,13 @@ export class LineWriter implements EntryWriter {
     const padded = Buffer.concat([...parts, Buffer.alloc(PADDING)])
     return { bytes: padded.subarray(0, padded.length - PADDING), offsetAt }
   }
+}
+
+function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']> {
+  const pairs = (stream: string) =>
+    Buffer.concat([pair('stream', encodeStr(stream)), pair(tagKey, encodeStr('F')), encodeStr(textKey)])
+  const stdout = pairs('stdout')
+  return { stdout, stderr: pairs('stderr'), tagAt: stdout.length - encodeStr(textKey).length - 1 }
 }
 
 function pair(key: string, value: Buffer): Buffer {
