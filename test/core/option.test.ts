@@ -1,12 +1,8 @@
 import { expect, test } from 'bun:test'
-import {
-  FILTER_OPTIONS,
-  INPUT_OPTIONS,
-  OUTPUT_OPTIONS,
-  SERVICE_OPTIONS,
-} from '../../src/core/common-options.ts'
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../src/core/common-options.ts'
 import { camelName, defineOptions, type OptionsOf } from '../../src/core/option.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
+import { SERVICE_OPTIONS } from '../../src/core/service-options.ts'
 
 const table = defineOptions({
   'db.journal_mode': { type: 'enum', values: ['WAL', 'OFF'], default: 'WAL', help: '' },

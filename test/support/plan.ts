@@ -1,9 +1,4 @@
-import {
-  FILTER_OPTIONS,
-  INPUT_OPTIONS,
-  OUTPUT_OPTIONS,
-  SERVICE_OPTIONS,
-} from '../../src/core/common-options.ts'
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../src/core/common-options.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../../src/core/plan.ts'
 import {
@@ -17,6 +12,7 @@ import {
   type Output,
   type OutputContext,
 } from '../../src/core/plugin.ts'
+import { SERVICE_OPTIONS } from '../../src/core/service-options.ts'
 
 const about = { summary: '', description: '', options: {}, example: '' }
 const position = { file: 'test.conf' }

@@ -1,0 +1,207 @@
+import { defineOptions } from './option.ts'
+
+/** Options of [SERVICE]: the agent as a whole. */
+export const SERVICE_OPTIONS = defineOptions({
+  flush: {
+    type: 'time',
+    default: '1',
+    min: 1,
+    help: 'Most time that a record waits before it is sent, in seconds; decimals allowed.',
+  },
+  grace: {
+    type: 'int',
+    default: '5',
+    min: -1,
+    help: 'Seconds that a stop waits for acks before it ends; -1: without limit. What is not acknowledged by then is read again at the next start.',
+  },
+  daemon: {
+    type: 'bool',
+    default: 'off',
+    help: 'Run in the background.',
+    ignored: 'run it under a service manager',
+  },
+  log_file: { type: 'string', help: 'File for the agent’s own log instead of stderr.' },
+  log_level: {
+    type: 'enum',
+    values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
+    default: 'info',
+    help: 'How much the agent says of itself.',
+  },
+  parsers_file: {
+    type: 'string',
+    repeat: true,
+    help: 'File with [PARSER] sections, relative to the configuration file.',
+  },
+  plugins_file: {
+    type: 'string',
+    repeat: true,
+    help: 'File with plugins to load.',
+    ignored: 'all plugins are built in',
+  },
+  streams_file: {
+    type: 'string',
+    repeat: true,
+    help: 'File with stream tasks.',
+    ignored: 'there is no stream processor',
+  },
+  memory_limit: {
+    type: 'size',
+    default: '16M',
+    min: 1_000_000,
+    help: 'Budget of the process for read buffers, chunks waiting and chunks in flight. At the limit inputs stop reading; nothing is dropped.',
+  },
+  chunk_size: {
+    type: 'size',
+    default: '1M',
+    min: 4096,
+    max: 2_000_000,
+    help: 'Size at which a chunk is sealed.',
+  },
+  http_server: { type: 'bool', default: 'off', help: 'Answer the HTTP endpoints.' },
+  http_listen: {
+    type: 'string',
+    default: '127.0.0.1',
+    help: 'Address of the HTTP server. fluent-bit’s default is 0.0.0.0.',
+  },
+  http_port: { type: 'int', default: '2020', min: 0, max: 65535, help: 'Port of the HTTP server.' },
+  health_check: {
+    type: 'bool',
+    default: 'off',
+    help: 'Let /api/v1/health look at errors and failed retries.',
+  },
+  hc_errors_count: {
+    type: 'int',
+    default: '5',
+    min: 0,
+    help: 'Unhealthy above this many errors in Hc_Period.',
+  },
+  hc_retry_failure_count: {
+    type: 'int',
+    default: '5',
+    min: 0,
+    help: 'Unhealthy above this many chunks given up in Hc_Period.',
+  },
+  hc_period: { type: 'time', default: '60', min: 1000, help: 'The period that Health_Check looks at.' },
+  'scheduler.base': {
+    type: 'time',
+    default: '5',
+    min: 1,
+    help: 'First upper bound of the wait before a retry.',
+  },
+  'scheduler.cap': {
+    type: 'time',
+    default: '2000',
+    min: 1,
+    help: 'Largest upper bound of the wait before a retry.',
+  },
+  hot_reload: { type: 'bool', default: 'off', help: 'Allow reload.', ignored: 'not yet there' },
+  'storage.path': {
+    type: 'string',
+    help: 'Folder for chunks on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.sync': {
+    type: 'string',
+    help: 'How chunks are synced.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.checksum': {
+    type: 'bool',
+    help: 'Checksums of chunks on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.max_chunks_up': {
+    type: 'int',
+    help: 'Chunks mapped at once.',
+    ignored: 'Memory_Limit is the limit',
+  },
+  'storage.backlog.mem_limit': {
+    type: 'size',
+    help: 'Memory for chunks found at start.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.metrics': {
+    type: 'bool',
+    help: 'Answer /api/v1/storage.',
+    ignored: 'there are no chunks on disk',
+  },
+  'storage.delete_irrecoverable_chunks': {
+    type: 'bool',
+    help: 'Delete damaged chunks.',
+    ignored: 'there are no chunks on disk',
+  },
+  'dns.mode': { type: 'string', help: 'UDP or TCP.', ignored: 'the system resolves names' },
+  'dns.resolver': { type: 'string', help: 'LEGACY or ASYNC.', ignored: 'the system resolves names' },
+  'dns.prefer_ipv4': {
+    type: 'string',
+    help: 'Which addresses are preferred.',
+    ignored: 'the system resolves names',
+  },
+  'dns.prefer_ipv6': {
+    type: 'string',
+    help: 'Which addresses are preferred.',
+    ignored: 'the system resolves names',
+  },
+  'json.escape_unicode': {
+    type: 'string',
+    help: 'How JSON is written.',
+    ignored: 'JSON is written as UTF-8, NaN as null',
+  },
+  'json.convert_nan_to_null': {
+    type: 'string',
+    help: 'How JSON is written.',
+    ignored: 'JSON is written as UTF-8, NaN as null',
+  },
+  multiline_buffer_limit: {
+    type: 'string',
+    help: 'Most bytes of a multiline record.',
+    ignored: 'there is no multiline parser yet',
+  },
+  'hot_reload.ensure_thread_safety': {
+    type: 'string',
+    help: 'How a reload is done.',
+    ignored: 'not yet there',
+  },
+  'hot_reload.timeout': { type: 'string', help: 'How a reload is done.', ignored: 'not yet there' },
+  'storage.inherit': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.type': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.trim_files': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.keep.rejected': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.rejected.path': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.rejected.limit': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.backlog.flush_on_shutdown': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  'storage.total_limit_size': {
+    type: 'string',
+    help: 'How chunks are kept on disk.',
+    ignored: 'the file that is read is the buffer',
+  },
+  coro_stack_size: { type: 'size', help: 'Stack of a coroutine.', ignored: 'there are no coroutines' },
+})
