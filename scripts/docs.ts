@@ -1,10 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/plugin-help.ts'
-import { SERVICE_OPTIONS } from '../src/core/common-options.ts'
 import { ERROR_CODES } from '../src/core/error.ts'
 import type { Option, OptionTable } from '../src/core/option.ts'
 import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
+import { SERVICE_OPTIONS } from '../src/core/service-options.ts'
 import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
