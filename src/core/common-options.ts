@@ -1,7 +1,5 @@
 import { defineOptions } from './option.ts'
 
-export { SERVICE_OPTIONS } from './service-options.ts'
-
 /** Options that every plugin of a kind takes besides its own table; the engine reads them. */
 export const INPUT_OPTIONS = defineOptions({
   tag: { type: 'string', help: 'Tag of the records. Default: the name of the instance, e.g. `cpu.0`.' },
