@@ -1,4 +1,5 @@
 import { defineOptions } from './option.ts'
+import { checkRegExp, checkRetryLimit } from './option-check.ts'
 
 /** Options that every plugin of a kind takes besides its own table; the engine reads them. */
 export const INPUT_OPTIONS = defineOptions({
@@ -85,6 +86,7 @@ export const FILTER_OPTIONS = defineOptions({
   match: { type: 'string', help: 'Tags that the filter is for; `*` is any run of characters.' },
   match_regex: {
     type: 'string',
+    check: checkRegExp,
     help: 'Tags that the filter is for, as a regular expression; wins over Match.',
   },
   alias: { type: 'string', help: 'Name of the instance in logs and metrics.' },
@@ -99,6 +101,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   match: { type: 'string', help: 'Tags that the output gets; `*` is any run of characters.' },
   match_regex: {
     type: 'string',
+    check: checkRegExp,
     help: 'Tags that the output gets, as a regular expression; wins over Match.',
   },
   alias: { type: 'string', help: 'Name of the instance in logs and metrics.' },
@@ -110,6 +113,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   retry_limit: {
     type: 'string',
     default: 'no_limits',
+    check: checkRetryLimit,
     help: 'How often a failed chunk is tried again: a number from 1, `no_limits` (also `false`, `off`), or `no_retries`. With a limit the chunk is dropped after it, counted and logged. fluent-bit’s default is 1; here the file waits.',
   },
   workers: { type: 'int', default: '1', help: 'Number of threads.', ignored: 'one thread does it all' },

@@ -128,11 +128,12 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
-/** Where a configuration value stands: `line` and `col` count from 1; absent for a flag. */
+/** Where a configuration value stands: `line` and `col` count from 1; a flag has the argument instead, e.g. `-p port`. */
 export interface Position {
   file: string
   line?: number
   col?: number
+  argument?: string
 }
 
 export interface ErrorOptions {
@@ -142,6 +143,8 @@ export interface ErrorOptions {
   /** `peer`: the whole peer is away, so others would fail too; `chunk`: only this chunk is concerned. */
   scope?: 'peer' | 'chunk'
   position?: Position
+  /** Name of the option that is wrong, of the plugin that throws it: its place is looked up. */
+  option?: string
   details?: Record<string, unknown>
   cause?: unknown
 }
@@ -152,6 +155,7 @@ export class ShipperError extends Error {
   readonly retryable: boolean
   readonly scope: 'peer' | 'chunk'
   readonly position: Position | undefined
+  readonly option: string | undefined
   readonly details: Record<string, unknown>
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
@@ -162,12 +166,14 @@ export class ShipperError extends Error {
     this.retryable = options.retryable ?? false
     this.scope = options.scope ?? 'chunk'
     this.position = options.position
+    this.option = options.option
     this.details = options.details ?? {}
   }
 }
 
 export function formatPosition(p: Position | undefined): string {
   if (p === undefined) return ''
+  if (p.argument !== undefined) return `${p.file}, ${p.argument}`
   const line = p.line === undefined ? '' : `:${p.line}`
   return p.col === undefined ? `${p.file}${line}` : `${p.file}${line}:${p.col}`
 }

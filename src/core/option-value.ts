@@ -3,7 +3,7 @@ import { camelName } from './option.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
 
 /** A parsed value, or one line that says what the option takes; `problem` names the option and hides secrets. */
-export type ValueResult = { value: unknown; problem?: undefined } | { problem: string }
+export type ValueResult = { value: unknown; problem?: undefined } | { problem: string; hint?: string }
 
 const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
@@ -21,9 +21,14 @@ export function findOption(table: OptionTable, given: string): string | undefine
 
 export function parseValue(name: string, option: Option, text: string): ValueResult {
   const value = interpret(option, text)
-  if (value !== undefined && inRange(option, value)) return { value }
-  const shown = option.secret === true ? '******' : `"${text}"`
-  return { problem: `"${name}" must be ${describe(option)}, not ${shown}` }
+  const fits = value !== undefined && inRange(option, value)
+  const misfit = fits ? option.check?.(value) : { must: describe(option) }
+  if (misfit === undefined) return { value }
+  const { must, why, hint = '' } = misfit
+  // The reason may repeat a part of the value.
+  const secret = option.secret === true
+  const reason = secret || why === undefined ? '' : ` (${why})`
+  return { problem: `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`, hint }
 }
 
 /** What is parsed when the option is not given. */

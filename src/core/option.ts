@@ -1,3 +1,5 @@
+import type { Misfit } from './option-check.ts'
+
 /**
  * An option table is the one source of a plugin's options: the type of the parsed object, parsing, defaults, checks,
  * `--help` and the generated page all come from it. Keys are fluent-bit's spelling in lower case (`refresh_interval`,
@@ -33,6 +35,11 @@ export interface Option {
   readonly aliases?: readonly string[]
   /** Never printed: shown as `******`. */
   readonly secret?: true
+  /**
+   * What the type cannot say of a parsed value (with `repeat` of each), e.g. that an expression can be compiled. Pure:
+   * it looks at nothing but the value. What depends on several options is for `create`.
+   */
+  check?(value: unknown): Misfit | undefined
   /** Accepted so that existing configuration runs, and without effect; says why. */
   readonly ignored?: string
 }

@@ -26,6 +26,8 @@ interface StagePlan<S, C> {
   /** Parsed by the table of the kind. */
   common: C
   position: Position
+  /** Where the values of its options stand, by the names of the tables; of an option that is repeated, the last. */
+  places: ReadonlyMap<string, Position>
 }
 
 /** The tag is `common.tag`, or the instance name. */

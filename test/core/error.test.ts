@@ -45,7 +45,8 @@ test('options replace what the code says', () => {
 test('a position is file:line:col, as far as it is known', () => {
   expect(formatPosition({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
   expect(formatPosition({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
-  expect(formatPosition({ file: '-i' })).toBe('-i')
+  expect(formatPosition({ file: 'command line' })).toBe('command line')
+  expect(formatPosition({ file: 'command line', argument: '-p port' })).toBe('command line, -p port')
   expect(formatPosition(undefined)).toBe('')
 })
 

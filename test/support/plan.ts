@@ -16,6 +16,7 @@ import { SERVICE_OPTIONS } from '../../src/core/service-options.ts'
 
 const about = { summary: '', description: '', options: {}, example: '' }
 const position = { file: 'test.conf' }
+const places = new Map()
 
 /** Options as a user writes them, by their names in the tables. */
 type Texts = Record<string, string>
@@ -33,18 +34,26 @@ export function planOf(parts: {
     service: parseOptions(SERVICE_OPTIONS, parts.service ?? {}),
     inputs: parts.inputs.map(({ name, create, common = {} }): InputPlan => {
       const spec = defineInput({ ...about, kind: 'input', name: 'lines', create: (_, ctx) => create(ctx) })
-      return { spec, name, tag: name, options: {}, common: parseOptions(INPUT_OPTIONS, common), position }
+      return {
+        spec,
+        name,
+        tag: name,
+        options: {},
+        common: parseOptions(INPUT_OPTIONS, common),
+        position,
+        places,
+      }
     }),
     filters: (parts.filters ?? []).map(({ name, create, common = {} }): FilterPlan => {
       const spec = defineFilter({ ...about, kind: 'filter', name: 'sift', create: (_, ctx) => create(ctx) })
       const matched = parseOptions(FILTER_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, position }
+      return { spec, name, options: {}, common: matched, position, places }
     }),
     outputs: (parts.outputs ?? []).map(({ name, create, common = {}, inFlight = 4 }): OutputPlan => {
       const made = (_: unknown, ctx: OutputContext): Output => create(ctx)
       const spec = defineOutput({ ...about, kind: 'output', name: 'keep', inFlight, create: made })
       const matched = parseOptions(OUTPUT_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, position }
+      return { spec, name, options: {}, common: matched, position, places }
     }),
     multilines: [],
     parsers: parts.parsers ?? [],
