@@ -62,6 +62,10 @@ const CONTAINERS = ['docker', 'cri']
 
 export const MULTILINE_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
 
+export function isContainer(name: string): boolean {
+  return CONTAINERS.includes(name)
+}
+
 export function isBuiltIn(name: string): boolean {
   return MULTILINE_NAMES.includes(name)
 }

@@ -8,6 +8,7 @@ import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
 import { makeParts, ownFiles } from './parts.ts'
+import { PlainLines } from './plain-lines.ts'
 import type { Positions } from './positions.ts'
 import { Reader } from './reader.ts'
 import type { Rotated } from './rotated.ts'
@@ -51,12 +52,15 @@ export class Tail implements Input {
     this.#reader = new Reader({
       blockBytes: BLOCK_BYTES,
       maxLineBytes: options.bufferMaxSize,
-      skipLong: options.skipLongLines && !options.truncateLongLines,
-      skipEmpty: options.skipEmptyLines,
       buffers: ctx.buffers,
       clock: ctx.clock,
-      counters: ctx.counters,
-      onLongLine: (file) => this.#noteLong(file),
+      lines: new PlainLines({
+        maxLineBytes: options.bufferMaxSize,
+        skipLong: options.skipLongLines && !options.truncateLongLines,
+        skipEmpty: options.skipEmptyLines,
+        counters: ctx.counters,
+        onLongLine: (file) => this.#noteLong(file),
+      }),
     })
   }
 

@@ -1,0 +1,96 @@
+import { ShipperError } from '../../../core/error.ts'
+import type { InputContext, Parser } from '../../../core/plugin.ts'
+import { CriParser } from '../../../lib/cri-line.ts'
+import { JsonParser } from '../../../lib/json-parser.ts'
+import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
+import { type Machine, makeMachine } from '../../../lib/multiline/machine.ts'
+
+/** What joins lines: parts of a line that a container runtime split, or lines that belong together. */
+export interface Joiner {
+  name: string
+  /** Reads each line first; a line that it does not fit is not for this joiner. Undefined: the line is the text. */
+  parser: Parser | undefined
+  /** Keys of the text that is joined, and of the value that keeps streams apart; the bytes without a head. */
+  content: Buffer
+  group: Buffer | undefined
+  /** Of the value that is matched, when that is not the text. */
+  pattern: Buffer | undefined
+  /** Undefined for a container: its lines are parts when `isPart` says so. */
+  machine: Machine | undefined
+  isPart: ((buf: Buffer, start: number, end: number) => boolean) | undefined
+  /** A group that has not grown for so long is sent as it is. */
+  flushMs: number
+}
+
+/** fluent-bit's, for the parts of its containers and the traces of its languages. */
+const FLUSH_MS = 4000
+/** Docker's own form; its zone is always named. */
+const DOCKER_TIME = {
+  timeKey: 'time',
+  timeFormat: '%Y-%m-%dT%H:%M:%S.%L',
+  timeKeep: true,
+  timeStrict: true,
+  timeOffset: undefined,
+  timeZone: undefined,
+  timeSystemTimezone: false,
+}
+
+/** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */
+export function makeJoiners(names: readonly string[], lineKey: string, ctx: InputContext): Joiner[] {
+  return names.map((name) => {
+    if (isContainer(name)) return container(name, ctx)
+    const machine = traceMachine(name)
+    if (machine !== undefined) return { ...PLAIN, name, content: Buffer.from(lineKey), machine }
+    const options = ctx.multiline(name)
+    if (options === undefined) {
+      throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no multiline parser "${name}"`, {
+        hint: 'write a [MULTILINE_PARSER] section of this name',
+      })
+    }
+    return {
+      name,
+      parser: options.parser === undefined ? undefined : ctx.parser(options.parser),
+      content: Buffer.from(options.keyContent ?? lineKey),
+      group: keyOf(options.keyGroup),
+      pattern: keyOf(options.keyPattern),
+      machine: makeMachine(name, options),
+      isPart: undefined,
+      flushMs: options.flushTimeout,
+    }
+  })
+}
+
+const PLAIN = {
+  parser: undefined,
+  group: undefined,
+  pattern: undefined,
+  isPart: undefined,
+  flushMs: FLUSH_MS,
+}
+
+function container(name: string, ctx: InputContext): Joiner {
+  const { log, clock } = ctx
+  const common = {
+    ...PLAIN,
+    name,
+    content: Buffer.from('log'),
+    group: Buffer.from('stream'),
+    machine: undefined,
+  }
+  return name === 'cri'
+    ? {
+        ...common,
+        parser: new CriParser(true, { tag: '_p', text: 'log' }),
+        pattern: Buffer.from('_p'),
+        isPart: (buf, start, end) => end - start === 1 && buf[start] === 0x50,
+      }
+    : {
+        ...common,
+        parser: new JsonParser(DOCKER_TIME, { name, log, clock }),
+        isPart: (buf, start, end) => end === start || buf[end - 1] !== 0x0a,
+      }
+}
+
+function keyOf(key: string | undefined): Buffer | undefined {
+  return key === undefined ? undefined : Buffer.from(key)
+}
