@@ -106,6 +106,8 @@ export interface InputContext extends PluginContext {
   /** The stored positions of this input; `path` undefined = kept in memory only. */
   /** What the [MULTILINE_PARSER] section of this name says; undefined: there is none. */
   multiline(name: string): MultilineOptions | undefined
+  /** `Multiline_Buffer_Limit` in bytes. */
+  readonly multilineBytes: number
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number

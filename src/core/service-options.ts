@@ -153,9 +153,10 @@ export const SERVICE_OPTIONS = defineOptions({
     ignored: 'JSON is written as UTF-8, NaN as null',
   },
   multiline_buffer_limit: {
-    type: 'string',
-    help: 'Most bytes of a multiline record.',
-    ignored: 'there is no multiline parser yet',
+    type: 'size',
+    default: '2M',
+    min: 1024,
+    help: 'Most bytes of a record that is joined of several lines; what is beyond begins another record, and is counted.',
   },
   'hot_reload.ensure_thread_safety': {
     type: 'string',

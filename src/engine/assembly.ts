@@ -198,6 +198,7 @@ export class Assembly {
       room: (signal) => account.room(signal),
       parser: (name) => this.#parser(name, log),
       multiline: (name) => this.#multiline(name),
+      multilineBytes: this.#plan.service.multilineBufferLimit,
       openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
       finished: () => this.#o.finished(plan.name),

@@ -1,5 +1,6 @@
 import type { Ack, Contributor, FileStatus } from '../../../core/plugin.ts'
 import { Watermark } from '../../../core/watermark.ts'
+import type { FileGroups } from './file-groups.ts'
 import type { LineWriter } from './line-writer.ts'
 import type { ByteSource } from './source.ts'
 
@@ -82,6 +83,10 @@ export class TailFile implements Contributor {
   fingerprint: string | undefined
   fingerprintSize = 0
   lostBytes = 0
+  /** What is open of its lines, when lines are joined. */
+  groups: FileGroups | undefined
+  /** Open groups whose first line is in this file, which may be those of the file after it. */
+  readonly open = new Set<{ readonly from: number }>()
   #rangeStart: number
   #watermark: Watermark
   #ackedSkipping: { at: number; skipping: boolean } | undefined
@@ -123,7 +128,7 @@ export class TailFile implements Contributor {
 
   /** Something of it is in a chunk that has not settled, or is being put into one. */
   get unsettled(): boolean {
-    return this.#joined || this.#watermark.pending > 0
+    return this.#joined || this.#watermark.pending > 0 || this.open.size > 0
   }
 
   /** True when the current chunk has to be joined (once per chunk). */
@@ -136,14 +141,16 @@ export class TailFile implements Contributor {
   leave(): { identity: string; settle: Ack } | undefined {
     this.#joined = false
     const start = this.#rangeStart
-    const end = this.offset
-    if (end === start) return undefined
+    const end = this.#committable
+    // Behind an open group nothing is committed; but a chunk with records from there has to settle too.
+    const beyond = end < this.offset ? `+${this.offset}` : ''
+    if (end === start && beyond === '') return undefined
     this.#rangeStart = end
     const watermark = this.#watermark
     const ticket = watermark.open(start, end)
-    const skipping = this.skipping
+    const skipping = this.skipping && beyond === ''
     return {
-      identity: `${this.#agentId}:${this.key}:${this.generation}:${start}-${end}`,
+      identity: `${this.#agentId}:${this.key}:${this.generation}:${start}-${end}${beyond}`,
       settle: (outcome) => {
         if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
         this.#ackedSkipping = { at: end, skipping }
@@ -151,6 +158,12 @@ export class TailFile implements Contributor {
         this.#onSettled(this, end - start)
       },
     }
+  }
+
+  get #committable(): number {
+    let end = this.offset
+    for (const { from } of this.open) end = Math.min(end, from)
+    return end
   }
 
   /** Whether the acknowledged position is within a line that is being skipped. */

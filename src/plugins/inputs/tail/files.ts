@@ -4,6 +4,7 @@ import { messageOf, systemCode } from '../../../core/error.ts'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
+import type { FileGroups } from './file-groups.ts'
 import { loadTail, mismatch } from './identity.ts'
 import { LineWriter } from './line-writer.ts'
 import type { Positions } from './positions.ts'
@@ -23,6 +24,8 @@ export interface FilesOptions {
   counters: Counters
   log: Logger
   nowMs: () => number
+  /** What holds the open groups of a file, when lines are joined. */
+  groupsOf: ((openedAs: string) => FileGroups) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
@@ -144,6 +147,7 @@ export class Files {
       onSettled: this.#o.onSettled,
     })
     made = file
+    file.groups = this.#o.groupsOf?.(openedAs)
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')

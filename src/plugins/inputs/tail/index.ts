@@ -22,6 +22,7 @@ export const spec = defineInput({
     files_unreadable: 'files that could not be opened',
     long_line_skipped: 'lines longer than Buffer_Max_Size, left out',
     long_line_truncated: 'lines longer than Buffer_Max_Size, cut',
+    multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
     null_bytes_skipped: 'NUL bytes passed over at the start of lines',
     lost_bytes: 'bytes that were gone before they could be read, or given up',
   },

@@ -122,7 +122,7 @@ export class LineWriter implements EntryWriter {
     offset: number,
   ): number {
     if (this.parser !== undefined) {
-      const parsed = this.#parsed(this.parser, buf, at, src, start, end, offset)
+      const parsed = this.parsed(buf, at, src, start, end, offset)
       if (parsed > 0) return parsed
     }
     let p = at
@@ -156,20 +156,13 @@ export class LineWriter implements EntryWriter {
     return p + (end - start)
   }
 
-  #parsed(
-    parser: Parser,
-    buf: Buffer,
-    at: number,
-    src: Buffer,
-    start: number,
-    end: number,
-    offset: number,
-  ): number {
+  /** The same by the parser only: -1 for a line that it does not fit. */
+  parsed(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
     this.buf = buf
     this.at = at + 11
     this.sec = this.#readSec
     this.nsec = this.#readNsec
-    if (!parser.parse(src, start, end, this)) return -1
+    if (this.parser?.parse(src, start, end, this) !== true) return -1
     writeEntryHead(buf, at, this.sec, this.nsec)
     let p = this.at
     if (this.#pathPair !== undefined) p += this.#pathPair.copy(buf, p)

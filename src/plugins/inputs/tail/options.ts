@@ -130,6 +130,11 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'string',
     help: 'Name of the parser for each line. A line that it does not fit is kept whole under Key.',
   },
+  'multiline.parser': {
+    type: 'clist',
+    repeat: true,
+    help: 'Joins lines: `docker` and `cri` undo what a container runtime does (split lines are put together, the record has `log`, `stream` and `time`), and are told apart by themselves; `java`, `python`, `go`, `ruby`, `node` join stack traces, also those within container logs; any other name is a [MULTILINE_PARSER]. Not with Parser.',
+  },
   db: {
     type: 'string',
     help: 'SQLite file for the positions. Without it nothing is kept and a restart begins as a first start does.',

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import type { InputContext } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
+import type { FileGroups } from './file-groups.ts'
 import { Files } from './files.ts'
 import type { TailOptions } from './options.ts'
 import { Positions } from './positions.ts'
@@ -16,6 +17,7 @@ export interface PartEvents {
   finish: (file: TailFile) => boolean
   /** Nothing more comes from this file. */
   drained: (file: TailFile) => void
+  groupsOf: ((openedAs: string) => FileGroups) | undefined
 }
 
 /** Opens the database and puts together what keeps the files. */
@@ -51,6 +53,7 @@ export async function makeParts(
     counters,
     log,
     nowMs: () => clock.nowMs(),
+    groupsOf: events.groupsOf,
     onSettled: events.settled,
     onMore: events.more,
   })

@@ -49,7 +49,7 @@ export class Reader {
    */
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
     const started = file.offset
-    this.#stampTime(file.writer)
+    this.#stampTime(file)
     if (file.writer.entry !== undefined && file.size - file.offset > SMALL_READ) {
       this.#kernels ??= kernelBlock()
       this.#block = this.#kernels
@@ -112,10 +112,12 @@ export class Reader {
     this.#block = this.#own
   }
 
-  #stampTime(writer: TailFile['writer']): void {
+  #stampTime({ writer, groups }: TailFile): void {
     const ms = this.#o.clock.nowMs()
     const sec = Math.floor(ms / 1000)
-    writer.setTime(sec, Math.floor((ms - sec * 1000) * 1e6))
+    const nsec = Math.floor((ms - sec * 1000) * 1e6)
+    writer.setTime(sec, nsec)
+    groups?.setTime(sec, nsec)
   }
 
   #keepTail(file: TailFile, end: number): void {

@@ -4,13 +4,16 @@ import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import { Finder } from './finder.ts'
+import { GroupedLines } from './grouped-lines.ts'
+import { type Grouper, makeGrouper } from './grouper.ts'
+import type { LineLoop } from './line-loop.ts'
 import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
 import { makeParts, ownFiles } from './parts.ts'
 import { PlainLines } from './plain-lines.ts'
 import type { Positions } from './positions.ts'
-import { Reader } from './reader.ts'
+import { Reader, type Turn } from './reader.ts'
 import type { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
 
@@ -32,6 +35,7 @@ export class Tail implements Input {
   readonly #schedule: Schedule
   readonly #pace: Pace
   readonly #reader: Reader
+  readonly #grouper: Grouper | undefined
   readonly #long = new WeakSet<TailFile>()
   readonly #awaited = new WeakSet<TailFile>()
   #files!: Files
@@ -49,18 +53,13 @@ export class Tail implements Input {
     this.#finder = new Finder(options.path.flat(), [...options.excludePath.flat(), ...ownFiles(options.db)])
     this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
     this.#pace = new Pace(ctx.clock, Math.min(options.progressCheckInterval, options.watcherInterval))
+    this.#grouper = makeGrouper(options, ctx)
     this.#reader = new Reader({
       blockBytes: BLOCK_BYTES,
       maxLineBytes: options.bufferMaxSize,
       buffers: ctx.buffers,
       clock: ctx.clock,
-      lines: new PlainLines({
-        maxLineBytes: options.bufferMaxSize,
-        skipLong: options.skipLongLines && !options.truncateLongLines,
-        skipEmpty: options.skipEmptyLines,
-        counters: ctx.counters,
-        onLongLine: (file) => this.#noteLong(file),
-      }),
+      lines: this.#lineLoop(),
     })
   }
 
@@ -105,6 +104,7 @@ export class Tail implements Input {
     this.#pace.stop()
     if (!this.#started) return
     await this.#lookout.close()
+    this.#grouper?.close()
     this.#positions.close()
     for (const file of [...this.#files.byKey.values()]) this.#files.close(file)
     this.#reader.close()
@@ -117,12 +117,26 @@ export class Tail implements Input {
     return { files: files.map((f) => f.status()) }
   }
 
+  #lineLoop(): LineLoop {
+    const o = this.#options
+    const loop = {
+      maxLineBytes: o.bufferMaxSize,
+      skipLong: o.skipLongLines && !o.truncateLongLines,
+      skipEmpty: o.skipEmptyLines,
+      counters: this.#ctx.counters,
+      onLongLine: (file: TailFile) => this.#noteLong(file),
+    }
+    return this.#grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, this.#grouper)
+  }
+
   async #start(): Promise<void> {
+    const grouper = this.#grouper
     const parts = await makeParts(this.#options, this.#ctx, this.#tagRegex, {
       settled: (file, bytes) => this.#settled(file, bytes),
       more: (file) => this.#schedule.add(file),
       finish: (file) => this.#readLast(file),
       drained: (file) => this.#schedule.release(file),
+      groupsOf: grouper === undefined ? undefined : (path) => grouper.groupsOf(path),
     })
     this.#positions = parts.positions
     this.#files = parts.files
@@ -159,6 +173,7 @@ export class Tail implements Input {
         this.#schedule.hold(file, file.after)
         return
       }
+      this.#grouper?.handOver(file.after, file)
       file.after = undefined
     }
     if (this.#awaits(file)) return
@@ -201,14 +216,23 @@ export class Tail implements Input {
     return true
   }
 
-  #readTurn(file: TailFile, limit: number): 'end' | 'more' | 'full' | 'rewritten' {
+  #readTurn(file: TailFile, limit: number): Turn {
     try {
       const last = this.#options.exitOnEof
-      return this.#reader.turn(file, this.#ctx.appender(file.tag), limit, last)
+      const out = this.#ctx.appender(file.tag)
+      const turn = this.#reader.turn(file, out, limit, last)
+      // What is open ends with the file that it is in, unless another one goes on with it.
+      const over = turn === 'rewritten' || (turn === 'end' && last && !this.#hasNext(file))
+      return over && this.#grouper?.flush(file, out) === false ? 'full' : turn
     } catch (error) {
       this.#ctx.log.error(`cannot read ${file.path}: ${messageOf(error)}`, { code: 'E_TAIL_UNREADABLE' })
       return 'end'
     }
+  }
+
+  #hasNext(file: TailFile): boolean {
+    for (const other of this.#files.byKey.values()) if (other.after === file) return true
+    return false
   }
 
   /** The last line of a file that is about to be closed has no newline and will never get one. True when it is read. */

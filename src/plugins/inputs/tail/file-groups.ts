@@ -1,0 +1,23 @@
+import type { Group } from './group.ts'
+import type { LineWriter } from './line-writer.ts'
+
+/** What is open of one file; when the file is rotated it goes on in the next one. */
+export class FileGroups {
+  /** By stream: the value of the joiner's key, or nothing. */
+  readonly byStream = new Map<string, Group>()
+  /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
+  readonly writers: (LineWriter | undefined)[]
+  readonly plain: LineWriter
+  /** The container whose form the last line had: the others are tried behind it. */
+  container = 0
+
+  constructor(writers: (LineWriter | undefined)[], plain: LineWriter) {
+    this.writers = writers
+    this.plain = plain
+  }
+
+  setTime(sec: number, nsec: number): void {
+    this.plain.setTime(sec, nsec)
+    for (const writer of this.writers) writer?.setTime(sec, nsec)
+  }
+}

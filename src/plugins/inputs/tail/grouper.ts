@@ -1,0 +1,242 @@
+import { ShipperError } from '../../../core/error.ts'
+import type { Appender, Clock, Counters, InputContext } from '../../../core/plugin.ts'
+import { NO_GROUP, type Verdict } from '../../../lib/multiline/machine.ts'
+import type { TailFile } from './file.ts'
+import { FileGroups } from './file-groups.ts'
+import { Group } from './group.ts'
+import { type Joiner, makeJoiners } from './grouping.ts'
+import { type Line, LineEntries } from './line-entries.ts'
+import { type LineFormat, LineWriter } from './line-writer.ts'
+import type { TailOptions } from './options.ts'
+
+export interface GrouperOptions {
+  joiners: Joiner[]
+  format: Omit<LineFormat, 'parser'>
+  /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
+  limitBytes: number
+  ctx: InputContext
+}
+
+/** All open groups together may hold as much; beyond it the one that grows is sent. */
+const OPEN_BYTES = 4_000_000
+const SOON_MS = 1000
+
+/**
+ * Joins lines of each file and stream to records. Reads a line by the joiner whose form it has (a container's first),
+ * then lets the machines say what it is to the group before it.
+ */
+export class Grouper {
+  readonly #o: GrouperOptions
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #containers: Joiner[]
+  readonly #machines: Joiner[]
+  readonly #open = new Set<TailFile>()
+  readonly #lines: LineEntries
+  #heldBytes = 0
+  #timer: ReturnType<Clock['after']> | undefined
+
+  constructor(options: GrouperOptions) {
+    this.#o = options
+    this.#clock = options.ctx.clock
+    this.#counters = options.ctx.counters
+    this.#containers = options.joiners.filter((j) => j.isPart !== undefined)
+    this.#machines = options.joiners.filter((j) => j.machine !== undefined)
+    this.#lines = new LineEntries(options.joiners, options.format.key, options.ctx.buffers)
+  }
+
+  /** The writers of a file whose records are to have this path. */
+  groupsOf(path: string): FileGroups {
+    const { joiners, format } = this.#o
+    const writers = joiners.map(({ parser }) =>
+      parser === undefined ? undefined : new LineWriter({ ...format, parser }, path),
+    )
+    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
+    return new FileGroups(writers, new LineWriter({ ...format, parser: undefined }, path))
+  }
+
+  /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
+  usual(groups: FileGroups): LineWriter | undefined {
+    if (groups.byStream.size > 0 || this.#machines.length > 0) return undefined
+    return groups.writers[groups.container]
+  }
+
+  /**
+   * Takes the line src[start, end), which begins at `offset` of the file. False: there is no room for what it makes, and
+   * nothing has changed.
+   */
+  push(
+    file: TailFile,
+    groups: FileGroups,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+  ): boolean {
+    const line = this.#lines.read(groups, src, start, end, offset)
+    let group = groups.byStream.get(line.stream)
+    const joins = group?.midLine === true && line.valueAt >= 0
+    const verdict = joins ? 'join' : this.#verdict(group, line)
+    const state = this.#state
+    const machine = this.#machine
+    if (!out.reserve((group?.bound ?? 0) + line.size + 16, 0)) return false
+    if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
+      this.#emit(file, groups, line.stream, group, out)
+      group = undefined
+    }
+    if (group !== undefined && this.#tooLarge(group, line)) {
+      this.#counters.add('multiline_truncated')
+      this.#emit(file, groups, line.stream, group, out)
+      group = undefined
+    }
+    if (group === undefined) {
+      if (!line.isPart && verdict !== 'start' && verdict !== 'join') {
+        this.#alone(file, line, out)
+        return true
+      }
+      group = this.#begin(file, groups, line, offset)
+    } else {
+      const before = group.held
+      group.append(this.#lines.entry, line.textAt, line.textEnd)
+      this.#heldBytes += group.held - before
+    }
+    if (!joins) {
+      group.state = state
+      group.machine = machine
+    }
+    group.midLine = line.isPart
+    group.grownMs = this.#clock.nowMs()
+    const ends = verdict === 'last' || (group.machine === undefined && !line.isPart)
+    // There is room for both, see above.
+    if (ends && !line.isPart) this.#emit(file, groups, line.stream, group, out)
+    return true
+  }
+
+  /** Sends what is open of the file. False: there is no room for it now. */
+  flush(file: TailFile, out: Appender): boolean {
+    const { groups } = file
+    if (groups === undefined) return true
+    for (const [stream, group] of groups.byStream) {
+      if (!out.reserve(group.bound, 0)) return false
+      this.#emit(file, groups, stream, group, out)
+    }
+    return true
+  }
+
+  /** The file goes on in another one: what is open is joined with what comes there. */
+  handOver(from: TailFile, to: TailFile): void {
+    if (from.groups === undefined || to.groups === undefined || from.tag !== to.tag) return
+    for (const [stream, group] of from.groups.byStream) {
+      if (to.groups.byStream.has(stream)) continue
+      to.groups.byStream.set(stream, group)
+      from.groups.byStream.delete(stream)
+      this.#open.add(to)
+    }
+  }
+
+  /** The run is over: what is open is read again by the next one. */
+  close(): void {
+    this.#clock.cancel(this.#timer)
+    for (const { groups } of this.#open) {
+      for (const group of groups?.byStream.values() ?? []) group.drop()
+      groups?.byStream.clear()
+    }
+    this.#open.clear()
+    this.#lines.close()
+  }
+
+  #state = NO_GROUP
+  #machine: Joiner['machine']
+
+  /** By the machine that the group is in, else by the first for which the line begins one. */
+  #verdict(group: Group | undefined, line: Line): Verdict {
+    this.#machine = undefined
+    this.#state = NO_GROUP
+    if (line.valueAt < 0 || this.#machines.length === 0) return 'alone'
+    const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
+    const text = this.#lines.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
+    const own = line.joiner?.machine
+    if (group?.machine !== undefined && (own === undefined || own === group.machine)) {
+      const verdict = group.machine.next(group.state, text)
+      if (verdict === 'join' || verdict === 'last') return this.#by(group.machine, verdict)
+    }
+    for (const { machine, parser } of this.#machines) {
+      // One that reads its lines itself has no say in those of others.
+      if (machine === undefined || (parser !== undefined && machine !== own)) continue
+      if (machine.next(NO_GROUP, text) === 'start') return this.#by(machine, 'start')
+    }
+    return 'alone'
+  }
+
+  #by(machine: NonNullable<Joiner['machine']>, verdict: Verdict): Verdict {
+    this.#machine = machine
+    this.#state = machine.state
+    return verdict
+  }
+
+  #tooLarge(group: Group, line: Line): boolean {
+    const more = line.textEnd - line.textAt
+    return group.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
+  }
+
+  #begin(file: TailFile, groups: FileGroups, line: Line, offset: number): Group {
+    const { valueAt, textAt, textEnd: valueEnd } = line
+    const flushMs = line.joiner?.flushMs ?? this.#machines[0]?.flushMs ?? SOON_MS
+    const entry = this.#lines.entry.subarray(0, line.size)
+    const init = { origin: file, from: offset, entry, valueAt, valueEnd, textAt, flushMs }
+    const group = new Group(init, this.#o.ctx.buffers)
+    this.#heldBytes += group.held
+    groups.byStream.set(line.stream, group)
+    this.#open.add(file)
+    this.#timer ??= this.#clock.after(flushMs, () => this.#due())
+    return group
+  }
+
+  #alone(file: TailFile, line: Line, out: Appender): void {
+    out.end += this.#lines.entry.copy(out.buf, out.end, 0, line.size)
+    out.added(1, 0)
+    if (file.needsJoin()) out.join(file)
+  }
+
+  #emit(file: TailFile, groups: FileGroups, stream: string, group: Group, out: Appender): void {
+    this.#heldBytes -= group.held
+    groups.byStream.delete(stream)
+    group.emit(file, out)
+  }
+
+  /** Sends the groups that have not grown for their time. */
+  #due(): void {
+    this.#timer = undefined
+    const nowMs = this.#clock.nowMs()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const file of this.#open) {
+      const { groups } = file
+      for (const [stream, group] of groups?.byStream ?? []) {
+        const leftMs = group.grownMs + group.flushMs - nowMs
+        const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
+        if (groups !== undefined && out?.reserve(group.bound, 0)) this.#emit(file, groups, stream, group, out)
+        else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
+      }
+      if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#due())
+  }
+}
+
+/** Undefined: each line is a record. Throws E_CONFIG_BAD_VALUE. */
+export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefined {
+  const names = o.multilineParser.flat()
+  if (names.length === 0) return undefined
+  if (o.parser !== undefined) {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', '"parser" and "multiline.parser" exclude each other', {
+      hint: 'name the parser in the [MULTILINE_PARSER] section, or use the filter parser behind it',
+    })
+  }
+  return new Grouper({
+    joiners: makeJoiners(names, o.key, ctx),
+    format: { key: o.key, pathKey: o.pathKey, offsetKey: o.offsetKey },
+    limitBytes: ctx.multilineBytes,
+    ctx,
+  })
+}

@@ -1,0 +1,108 @@
+import type { BufferSource } from '../../../core/buffers.ts'
+import { entryMap, findKey, spanOf } from '../../../core/record.ts'
+import type { FileGroups } from './file-groups.ts'
+import type { Joiner } from './grouping.ts'
+
+/** The line at hand, as an entry in `entry[0, size)`. */
+export interface Line {
+  joiner: Joiner | undefined
+  size: number
+  /** The value of the text, with its head; -1: there is none, the entry is a record of its own. */
+  valueAt: number
+  textAt: number
+  textEnd: number
+  /** What the machines look at: the text, or the value of the joiner's pattern. */
+  matchAt: number
+  matchEnd: number
+  stream: string
+  isPart: boolean
+}
+
+/** Turns a line into an entry of its own, from which the text is taken that is joined. */
+export class LineEntries {
+  /** Holds the last line that was read. */
+  entry: Buffer
+  readonly #joiners: readonly Joiner[]
+  /** Of the text of a line that no joiner reads. */
+  readonly #key: Buffer
+  readonly #buffers: BufferSource
+  #view: DataView
+
+  constructor(joiners: readonly Joiner[], key: string, buffers: BufferSource) {
+    this.#joiners = joiners
+    this.#key = Buffer.from(key)
+    this.#buffers = buffers
+    this.entry = buffers.hold(65_536)
+    this.#view = viewOf(this.entry)
+  }
+
+  close(): void {
+    this.#buffers.give(this.entry)
+  }
+
+  /** Reads the line src[start, end), which begins at `offset` of its file, by the first joiner whose form it has. */
+  read(groups: FileGroups, src: Buffer, start: number, end: number, offset: number): Line {
+    const joiners = this.#joiners
+    for (let n = 0; n < joiners.length; n++) {
+      const i = (groups.container + n) % joiners.length
+      const writer = groups.writers[i]
+      if (writer === undefined) continue
+      this.#fit(writer.bound(end - start))
+      const size = writer.parsed(this.entry, 0, src, start, end, offset)
+      if (size < 0) continue
+      const joiner = joiners[i] as Joiner
+      if (joiner.isPart !== undefined) groups.container = i
+      return this.#locate(joiner, size)
+    }
+    this.#fit(groups.plain.bound(end - start))
+    const size = groups.plain.write(this.entry, this.#view, 0, src, start, end, offset)
+    return this.#locate(undefined, size)
+  }
+
+  /** Finds the text and the stream in the entry. */
+  #locate(joiner: Joiner | undefined, size: number): Line {
+    const entry = this.entry
+    const map = entryMap(entry, 0, size)
+    const key = joiner?.content ?? this.#key
+    const valueAt = findKey(entry, map, size, key)
+    const text = valueAt < 0 ? undefined : spanOf(entry, valueAt)
+    const line: Line = {
+      joiner,
+      size,
+      valueAt: text === undefined ? -1 : valueAt,
+      textAt: text?.start ?? 0,
+      textEnd: text?.end ?? 0,
+      matchAt: text?.start ?? 0,
+      matchEnd: text?.end ?? 0,
+      stream: '',
+      isPart: false,
+    }
+    if (joiner === undefined || text === undefined) return line
+    const stream = this.#valueOf(map, size, joiner.group)
+    if (stream !== undefined) line.stream = entry.toString('latin1', stream.start, stream.end)
+    const pattern = this.#valueOf(map, size, joiner.pattern) ?? text
+    line.isPart = joiner.isPart?.(entry, pattern.start, pattern.end) ?? false
+    if (joiner.machine !== undefined) {
+      line.matchAt = pattern.start
+      line.matchEnd = pattern.end
+    }
+    return line
+  }
+
+  #valueOf(map: number, size: number, key: Buffer | undefined): { start: number; end: number } | undefined {
+    const at = key === undefined ? -1 : findKey(this.entry, map, size, key)
+    return at < 0 ? undefined : spanOf(this.entry, at)
+  }
+
+  /** Room for an entry of so many bytes. */
+  #fit(bytes: number): void {
+    if (bytes + 64 <= this.entry.length) return
+    this.#buffers.give(this.entry)
+    this.entry = this.#buffers.hold(bytes + 64)
+    this.#view = viewOf(this.entry)
+  }
+}
+
+function viewOf(buf: Buffer): DataView {
+  return new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+}

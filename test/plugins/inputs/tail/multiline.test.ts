@@ -1,0 +1,209 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
+import { parseOptions } from '../../../../src/core/option-value.ts'
+import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail-run.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const TIME = '2026-11-21T06:00:00.123456789Z'
+const cri = (tag: string, text: string, stream = 'stdout') => `${TIME} ${stream} ${tag} ${text}\n`
+const docker = (log: string, stream = 'stdout') => `${JSON.stringify({ log, stream, time: TIME })}\n`
+
+function run(path: string, parsers: string, more: Partial<TailRunOptions> = {}): TailRun {
+  const tail = { path, read_from_head: 'on', 'multiline.parser': parsers, ...more.tail }
+  const made = new TailRun({ ...more, tail }).start()
+  atEnd(() => made.abort())
+  return made
+}
+
+/** Everything in the file, to its end. */
+async function drained(path: string, parsers: string, more: Partial<TailRunOptions> = {}): Promise<TailRun> {
+  const made = run(path, parsers, { ...more, tail: { ...more.tail, exit_on_eof: 'on' } })
+  await until(() => made.finished)
+  await made.stop()
+  return made
+}
+
+describe('lines of containers', () => {
+  test('parts of a line of CRI are joined for each stream, under the time of the first', async () => {
+    const path = join(tmp(), 'a.log')
+    const late = cri('F', 'c').replace('06:00:00', '06:00:09')
+    writeFileSync(
+      path,
+      cri('P', 'a') + cri('P', 'x', 'stderr') + cri('P', 'b') + late + cri('F', 'y', 'stderr'),
+    )
+    const { received } = await drained(path, 'docker, cri')
+    expect(received.map(({ record }) => record)).toEqual([
+      { time: TIME, stream: 'stdout', _p: 'P', log: 'abc' },
+      { time: TIME, stream: 'stderr', _p: 'P', log: 'xy' },
+    ])
+    expect(received.map(({ seconds }) => seconds)).toEqual([1_795_240_800, 1_795_240_800])
+  })
+
+  test('parts of a line of Docker are joined up to the newline', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, docker('a') + docker('x\n', 'stderr') + docker('b\n') + docker('whole\n'))
+    const { received } = await drained(path, 'docker, cri')
+    expect(received.map(({ record }) => record)).toEqual([
+      { log: 'x\n', stream: 'stderr', time: TIME },
+      { log: 'ab\n', stream: 'stdout', time: TIME },
+      { log: 'whole\n', stream: 'stdout', time: TIME },
+    ])
+  })
+
+  test('each line is told by its own form, and one of none is kept as it is', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${cri('F', 'one')}${docker('two\n')}three\n{"a":1}\n${cri('F', 'four')}`)
+    const { received } = await drained(path, 'docker, cri')
+    expect(received.map(({ record }) => record.log ?? record)).toEqual([
+      'one',
+      'two\n',
+      'three',
+      { a: 1 },
+      'four',
+    ])
+  })
+
+  test('any mixture of whole and split lines comes out whole, in the order of their ends', async () => {
+    const part = fc.record({
+      stream: fc.constantFrom('stdout', 'stderr'),
+      text: fc.stringMatching(/^[a-z ]{0,60}$/),
+      last: fc.boolean(),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(part, { minLength: 1, maxLength: 400 }), async (parts) => {
+        const path = join(tmp(), 'a.log')
+        const expected: string[] = []
+        const open = new Map<string, string>()
+        for (const { stream, text, last } of parts) {
+          const sofar = (open.get(stream) ?? '') + text
+          if (last) expected.push(`${stream}:${sofar}`)
+          open.set(stream, last ? '' : sofar)
+          if (!last) continue
+          open.delete(stream)
+        }
+        for (const stream of open.keys()) expected.push(`${stream}:${open.get(stream)}`)
+        writeFileSync(
+          path,
+          parts.map(({ stream, text, last }) => cri(last ? 'F' : 'P', text, stream)).join(''),
+        )
+        const { received } = await drained(path, 'cri')
+        expect(received.map(({ record }) => `${record.stream}:${record.log}`)).toEqual(expected)
+      }),
+      { numRuns: 20 },
+    )
+  }, 30_000)
+
+  test('a part that nothing follows is sent after a while', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, cri('P', 'half'))
+    const made = run(path, 'cri')
+    await until(() => made.received.length === 1, { limitMs: 8000 })
+    expect(made.received[0]?.record.log).toBe('half')
+    await until(() => made.files[0]?.acked === made.files[0]?.size)
+  }, 10_000)
+
+  test('what is larger than Multiline_Buffer_Limit goes on in another record, and is counted', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, cri('P', 'a'.repeat(3000)) + cri('P', 'b'.repeat(3000)) + cri('F', 'c'))
+    const made = await drained(path, 'cri', { service: { multilineBufferLimit: 4096 } })
+    expect(made.received.map(({ record }) => String(record.log).length)).toEqual([3000, 3001])
+    expect(made.count('multiline_truncated')).toBe(1)
+  })
+})
+
+describe('an open group', () => {
+  test('is never committed past, though lines of the other stream are acknowledged; the next run has it whole', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, cri('F', 'before') + cri('P', 'a') + cri('F', 'other', 'stderr'))
+    const first = run(path, 'cri', { store })
+    await until(() => first.received.length === 2)
+    await until(() => first.files[0]?.acked === cri('F', 'before').length)
+    await first.stop()
+    expect(store.table[0]?.offset).toBe(cri('F', 'before').length)
+    appendFileSync(path, cri('F', 'b'))
+    const second = run(path, 'cri', { store })
+    await until(() => second.received.length === 2)
+    expect(second.received.map(({ record }) => record.log)).toEqual(['other', 'ab'])
+    await until(() => second.files[0]?.acked === second.files[0]?.size)
+  })
+
+  test('goes on in the next file when its file is rotated', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, cri('F', 'one') + cri('P', 'half '))
+    const made = run(path, 'cri', { store })
+    await until(() => made.received.length === 1)
+    await until(() => made.files[0]?.read === made.files[0]?.size)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, cri('F', 'and half') + cri('F', 'two'))
+    await until(() => made.received.length === 3)
+    expect(made.received.map(({ record }) => record.log)).toEqual(['one', 'half and half', 'two'])
+    await until(() => made.files.every((file) => file.acked === file.size))
+  })
+
+  test('lets nothing of another chunk be committed: a chunk that failed behind it is read again', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, cri('P', 'a'))
+    const made = run(path, 'cri', { store })
+    made.hold = true
+    await until(() => made.files[0]?.read === made.files[0]?.size)
+    appendFileSync(path, cri('F', 'lost?', 'stderr'))
+    await until(() => made.chunks.length === 1)
+    appendFileSync(path, cri('F', 'b'))
+    await until(() => made.chunks.length === 2)
+    expect(new Set(made.chunks.map(({ id }) => id)).size).toBe(2)
+    await made.abort()
+    expect(store.table[0]?.offset).toBe(0)
+  })
+})
+
+describe('lines that belong together', () => {
+  const trace = ['java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)', '\tat a.B.d(B.java:9)']
+
+  test('a trace in plain lines is one record', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `before\n${trace.join('\n')}\nafter\n`)
+    const made = await drained(path, 'java')
+    expect(made.lines()).toEqual(['before', trace.join('\n'), 'after'])
+  })
+
+  test('a trace in the lines of a container is one record, also with other streams between', async () => {
+    for (const form of [(text: string) => cri('F', text), (text: string) => docker(`${text}\n`)]) {
+      const path = join(tmp(), 'a.log')
+      const lines = trace.flatMap((text) => [form(text), cri('F', 'between', 'stderr')])
+      writeFileSync(path, form('before') + lines.join('') + form('after'))
+      const made = await drained(path, 'docker, cri, java')
+      const logs = made.received.map(({ record }) => String(record.log).trimEnd())
+      expect(logs.filter((log) => log !== 'between')).toEqual(['before', trace.join('\n'), 'after'])
+    }
+  })
+
+  test('by the rules of a [MULTILINE_PARSER], with a parser of its own', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'start a\n more\n and more\nstart b\n')
+    const options = parseOptions(MULTILINE_OPTIONS, {
+      type: 'regex',
+      rule: ['"start_state" "/^start/" "more"', '"more" "/^ /" "more"'],
+    } as never)
+    const made = await drained(path, 'mine', { multilines: [{ name: 'mine', options }] })
+    expect(made.lines()).toEqual(['start a\n more\n and more', 'start b'])
+  })
+
+  test('up to the line that ends as it is told', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'a \\\nb \\\nc\nd\n')
+    const options = parseOptions(MULTILINE_OPTIONS, {
+      type: 'endswith',
+      match_string: '\\',
+      negate: 'on',
+    } as never)
+    const made = await drained(path, 'mine', { multilines: [{ name: 'mine', options }] })
+    expect(made.lines()).toEqual(['a \\\nb \\\nc', 'd'])
+  })
+})
