@@ -27,7 +27,7 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   const { must, why, hint = '' } = misfit
   // The reason may repeat a part of the value.
   const secret = option.secret === true
-  const reason = secret || why === undefined ? '' : ` (${why})`
+  const reason = secret || why === undefined ? '' : `: ${why}`
   return { problem: `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`, hint }
 }
 
