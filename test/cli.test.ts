@@ -111,7 +111,7 @@ test('a dry run of a bad one says all of it, each with its place, with status 1'
     'a.conf:4:5: [tail] unknown option "Refresh_Intervall" (did you mean refresh_interval?)\n' +
       'a.conf:5:13: [tail] "db.sync" must be one of normal, extra, full, off, not "x"\n' +
       'a.conf:7:10: unknown output "nul" (did you mean null?)\n' +
-      'command line: unknown input "taill" (did you mean tail?)\n' +
+      'command line, -i taill: unknown input "taill" (did you mean tail?)\n' +
       'shipper: 4 problems in the configuration: not started\n',
   )
 })

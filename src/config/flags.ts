@@ -1,21 +1,26 @@
 import type { Position } from '../core/error.ts'
 import { ShipperError } from '../core/error.ts'
-import { emptyTree, newSection, type Section, type Tree } from './tree.ts'
+import { COMMAND_LINE, emptyTree, newSection, type Section, type Tree } from './tree.ts'
+import { withoutSecrets } from './uri.ts'
 
 export type StageKind = 'input' | 'filter' | 'output'
 
-const POSITION: Position = { file: 'command line' }
+const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
 
-/** Makes a tree of the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. */
+/**
+ * Makes a tree of the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. Each entry
+ * has its argument as its place, without the value of a `-p`, which may be a secret.
+ */
 export class Flags {
   readonly tree: Tree = emptyTree()
   #current: Section | undefined
   #service: Section | undefined
 
   begin(kind: StageKind, plugin: string): void {
-    this.#current = newSection(kind.toUpperCase(), 'flags', POSITION)
+    const argument = `${FLAG[kind]} ${withoutSecrets(plugin)}`
+    this.#current = newSection(kind.toUpperCase(), 'flags', at(argument))
     this.tree.sections.push(this.#current)
-    this.#add(this.#current, 'name', plugin)
+    this.#add(this.#current, 'name', plugin, argument)
   }
 
   /** `key=value`; the value may have further `=`. */
@@ -24,14 +29,15 @@ export class Flags {
     if (equals < 1) throw usage(`-p needs key=value, not "${text}"`)
     const key = text.slice(0, equals).trim()
     // Only the key is shown: the value may be a secret.
-    this.#add(this.#stage(`-p ${key}`), key, text.slice(equals + 1))
+    const argument = `-p ${key}`
+    this.#add(this.#stage(argument), key, text.slice(equals + 1), argument)
   }
 
   tag(tag: string): void {
     const section = this.#stage(`-t ${tag}`)
     if (section.name !== 'INPUT')
       throw usage(`-t ${tag} stands behind ${flagOf(section)}: only an input has a tag`)
-    this.#add(section, 'tag', tag)
+    this.#add(section, 'tag', tag, `-t ${tag}`)
   }
 
   match(pattern: string): void {
@@ -39,15 +45,16 @@ export class Flags {
     if (section.name === 'INPUT') {
       throw usage(`-m ${pattern} stands behind ${flagOf(section)}: only filters and outputs have a match`)
     }
-    this.#add(section, 'match', pattern)
+    this.#add(section, 'match', pattern, `-m ${pattern}`)
   }
 
-  service(key: string, value: string): void {
+  /** An option of [SERVICE] that has a flag of its own. */
+  service(key: string, value: string, flag = ''): void {
     if (this.#service === undefined) {
-      this.#service = newSection('SERVICE', 'flags', POSITION)
+      this.#service = newSection('SERVICE', 'flags', { file: COMMAND_LINE })
       this.tree.sections.push(this.#service)
     }
-    this.#add(this.#service, key, value)
+    this.#add(this.#service, key, value, flag)
   }
 
   /** The plugin that `-h` asks about. */
@@ -62,14 +69,17 @@ export class Flags {
     return this.#current
   }
 
-  #add(section: Section, key: string, value: string): void {
-    section.entries.push({ key, value, position: POSITION, valuePosition: POSITION })
+  #add(section: Section, key: string, value: string, argument: string): void {
+    section.entries.push({ key, value, position: at(argument), valuePosition: at(argument) })
   }
 }
 
+function at(argument: string): Position {
+  return argument === '' ? { file: COMMAND_LINE } : { file: COMMAND_LINE, argument }
+}
+
 function flagOf(section: Section): string {
-  const flag = { INPUT: '-i', FILTER: '-F', OUTPUT: '-o' }[section.name]
-  return `${flag} ${section.entries[0]?.value}`
+  return section.position.argument ?? COMMAND_LINE
 }
 
 function usage(message: string): ShipperError {

@@ -79,10 +79,27 @@ function readValue(name: string, option: Option, entry: Entry, about: About, fin
   // An option without effect cannot have a wrong value either.
   if (option.ignored !== undefined) return undefined
   const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
-  const hint = entry.value.includes(' #') ? 'a comment needs a line of its own' : ''
   const message = `[${about.label}] ${result.problem}${near}`
+  const hint = hintOf(entry, option) ?? result.hint ?? ''
   findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
   return undefined
+}
+
+/** What is often behind a wrong value, whatever the option. */
+function hintOf({ value, variables }: Entry, { type }: Option): string | undefined {
+  if (variables !== undefined) return `the value comes from ${variables.join(' and ')}`
+  const comment = type !== 'string' && type !== 'slist' && value.includes(' #')
+  return comment ? 'a comment needs a line of its own' : undefined
+}
+
+/** Where each option of the table has its value, by the name of the table; of several the last. */
+export function placesOf(entries: readonly Entry[], table: OptionTable): Map<string, Position> {
+  const places = new Map<string, Position>()
+  for (const { key, valuePosition } of entries) {
+    const name = findOption(table, key)
+    if (name !== undefined) places.set(name, valuePosition)
+  }
+  return places
 }
 
 /** Flags are meant to change what the file says, without a word. */

@@ -3,15 +3,23 @@ import type { Position, ShipperError } from '../core/error.ts'
 import type { OptionTable } from '../core/option.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
-import { parseRetryLimit } from '../core/retry-limit.ts'
 import { SERVICE_OPTIONS } from '../core/service-options.ts'
 import { didYouMean } from '../lib/nearest.ts'
 import { checkMatches } from './match.ts'
 import { MultilinePlanner } from './multilines.ts'
-import { readOptions } from './options.ts'
+import { placesOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
-import { type Entry, entryOf, type Findings, problem, type Section, type Tree, warn } from './tree.ts'
-import { parseUri, uriEntries } from './uri.ts'
+import {
+  COMMAND_LINE,
+  type Entry,
+  entryOf,
+  type Findings,
+  problem,
+  type Section,
+  type Tree,
+  warn,
+} from './tree.ts'
+import { parseUri, uriEntries, withoutSecrets } from './uri.ts'
 
 export interface PlanOptions {
   registry: Registry
@@ -137,7 +145,7 @@ class Planner implements Findings {
   /** Several [SERVICE] sections are one; flags come behind the file and so count. */
   #service(sections: Section[]): Plan['service'] {
     const entries = sections.flatMap((section) => section.entries)
-    const position = sections[0]?.position ?? { file: 'command line' }
+    const position = sections[0]?.position ?? { file: COMMAND_LINE }
     const about = { label: 'service', position, list: 'shipper -h' }
     const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
     return service as unknown as Plan['service']
@@ -171,7 +179,7 @@ class Planner implements Findings {
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
     const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
-    this.#checkForms(entries, spec)
+    this.#noteParsers(entries, spec)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const counted = this.#count(kind, spec.name)
@@ -181,34 +189,20 @@ class Planner implements Findings {
       options,
       common,
       position: section.position,
+      places: placesOf(entries, { ...COMMON[kind], ...spec.options }),
     }
     return kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
   }
 
-  /** What a table cannot say: expressions that compile, Retry_Limit's words, parsers that exist. */
-  #checkForms(entries: readonly Entry[], spec: PluginSpec): void {
+  /** Parsers that must exist: they are looked up when all sections are read. */
+  #noteParsers(entries: readonly Entry[], spec: PluginSpec): void {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
-      if (key === 'match_regex') this.#checkRegex(entry, spec.name)
-      if (key === 'retry_limit' && parseRetryLimit(entry.value) === undefined) {
-        const form = 'a number from 1, no_limits or no_retries'
-        const message = `[${spec.name}] "retry_limit" must be ${form}, not "${entry.value}"`
-        this.#problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, '')
-      }
       if (key === 'parser' && Object.hasOwn(spec.options, 'parser') && spec.kind !== 'output') {
         this.#parserNames.push({ entry, label: spec.name })
       }
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
         this.#multilineNames.push({ entry, label: spec.name })
-    }
-  }
-
-  #checkRegex(entry: Entry, label: string): void {
-    try {
-      new RegExp(entry.value)
-    } catch (err) {
-      const message = `[${label}] "match_regex" cannot be compiled: ${(err as Error).message}`
-      this.#problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, '')
     }
   }
 
@@ -238,7 +232,7 @@ class Planner implements Findings {
     )
     const near = didYouMean(plugin, this.#registry.names(kind))
     const elsewhere = others.length > 0 ? ` (there is an ${others.join(' and an ')} of this name)` : ''
-    const message = `unknown ${kind} "${plugin}"${near === '' ? elsewhere : near}`
+    const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
     const hint = near === '' ? '`shipper plugins` lists them' : ''
     this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valuePosition, hint)
   }

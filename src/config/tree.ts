@@ -16,6 +16,9 @@ export interface Findings {
   warnings: string[]
 }
 
+/** The file of a place that is no file. */
+export const COMMAND_LINE = 'command line'
+
 /** main: the file of -c and what it includes · parsers: a Parsers_File · flags: the command line. */
 export type Origin = 'main' | 'parsers' | 'flags'
 
@@ -32,6 +35,8 @@ export interface Section {
 export interface Entry {
   key: string
   value: string
+  /** The variables that made the value, as written: `${PORT}`. */
+  variables?: string[]
   position: Position
   valuePosition: Position
 }

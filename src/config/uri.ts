@@ -35,20 +35,29 @@ export function parseUri(text: string): PluginUri | undefined {
 /** The parts of an address as options of the plugin's table; a part that the plugin has no option for is a problem. */
 export function uriEntries(uri: PluginUri, name: Entry, table: OptionTable, findings: Findings): Entry[] {
   const entries: Entry[] = []
+  const place = { ...name, position: name.valuePosition }
   const add = (part: string, value: string, options: string[]): void => {
     if (value === '') return
     const key = options.find((option) => Object.hasOwn(table, option))
-    if (key !== undefined) entries.push({ ...name, key, value })
+    if (key !== undefined) entries.push({ ...place, key, value })
     else {
-      const message = `[${uri.plugin}] takes no ${part}, and "${name.value}" has one`
+      const message = `[${uri.plugin}] takes no ${part}, and "${withoutSecrets(name.value)}" has one`
       findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valuePosition, ''))
     }
   }
   add('host', uri.host, ['host', 'listen'])
   add('port', uri.port, ['port'])
   add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])
-  for (const [key, value] of uri.query) entries.push({ ...name, key, value })
+  for (const [key, value] of uri.query) entries.push({ ...place, key, value })
   return entries
+}
+
+/** User and password of an address, and what follows its `?`: either may hold a secret. */
+const PRIVATE = /:\/\/[^/?]*@|\?.*$/gs
+
+/** The address as it may be shown. */
+export function withoutSecrets(address: string): string {
+  return address.replace(PRIVATE, (part) => (part.startsWith('?') ? '' : '://'))
 }
 
 function decode(text: string): string {

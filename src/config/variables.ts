@@ -34,6 +34,9 @@ export function expandSections(tree: Tree, sections: Section[], env: Environment
   const lookup = lookupIn(tree, env)
   for (const section of sections) {
     for (const entry of section.entries) {
+      const variables = entry.value.match(VARIABLE)
+      if (variables === null) continue
+      entry.variables = variables
       entry.value = expand(entry.value, lookup, (name) => {
         warn(tree, unsetWarning(name), entry.valuePosition)
       })

@@ -38,7 +38,28 @@ test('the command line does not add a match to one that is given', async () => {
 
 test('the command line is the place of its mistakes', async () => {
   const { said } = await load(undefined, { flags: plugins('clok', 'send') })
-  expect(said).toEqual(['command line: unknown input "clok" (did you mean clock?)'])
+  expect(said).toEqual(['command line, -i clok: unknown input "clok" (did you mean clock?)'])
+})
+
+test('the command line names the argument of a mistake, and not its value', async () => {
+  const { said } = await load(undefined, {
+    flags: (flags) => {
+      flags.service('flush', 'x', '-f')
+      flags.begin('input', 'clock')
+      flags.property('Prot=1')
+      flags.begin('output', 'send')
+      flags.property('key=hunter2')
+      flags.property('match_regex=(')
+      flags.begin('output', 'send://me:hunter2@h:1?key=hunter2')
+    },
+  })
+  expect(said).toEqual([
+    'command line, -f: [service] "flush" must be a time like 60 or 5m of at least 1ms, not "x"',
+    'command line, -p Prot: [clock] unknown option "Prot"',
+    'command line, -p key: [send] "key" must be a whole number, not ******',
+    'command line, -p match_regex: [send] "match_regex" must be a regular expression, not "(": missing )',
+    'command line, -o send://h:1: unknown output "send://h:1"',
+  ])
 })
 
 test('the command line takes addresses as names', async () => {
@@ -52,10 +73,10 @@ test('the command line takes addresses as names', async () => {
 test('the command line says which part of an address a plugin has no use for', async () => {
   const { said } = await load(undefined, { flags: plugins('clock://h:1', 'send://h:99999/x') })
   expect(said).toEqual([
-    'command line: [clock] takes no host, and "clock://h:1" has one',
-    'command line: [clock] takes no port, and "clock://h:1" has one',
-    'command line: [send] takes no path, and "send://h:99999/x" has one',
-    'command line: [send] "port" must be a whole number from 1 to 65535, not "99999"',
+    'command line, -i clock://h:1: [clock] takes no host, and "clock://h:1" has one',
+    'command line, -i clock://h:1: [clock] takes no port, and "clock://h:1" has one',
+    'command line, -o send://h:99999/x: [send] takes no path, and "send://h:99999/x" has one',
+    'command line, -o send://h:99999/x: [send] "port" must be a whole number from 1 to 65535, not "99999"',
   ])
 })
 

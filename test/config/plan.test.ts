@@ -44,7 +44,7 @@ test('a plan is not made when anything is wrong, and all of it is told in order 
     'a.conf:11:22: [follow] "refresh_interval" must be a time like 60 or 5m of at least 1ms, not "abc"',
     'a.conf:12:13: [follow] "db.sync" must be one of full, normal, off, not "ful" (did you mean full?)',
     'a.conf:16:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0"',
-    expect.stringContaining('a.conf:17:17: [send] "match_regex" cannot be compiled: '),
+    'a.conf:17:17: [send] "match_regex" must be a regular expression, not "(": missing )',
     'a.conf:18:1: [filter] required option "name" is missing',
   ])
 })
@@ -64,6 +64,39 @@ test('a plan says of a plugin of another kind what it is', async () => {
 test('a plan does not print a secret', async () => {
   const { said } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
   expect(said).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
+})
+
+test('a plan shows no secrets of an address', async () => {
+  const input = '    Name clock://me:hunter2@h:1/?key=hunter2\n[INPUT]\n    Name clock://h?key=hunter2\n'
+  const { said } = await load(`[INPUT]\n${input}${OUT}`)
+  expect(said).toEqual([
+    'a.conf:2:10: unknown input "clock://h:1/"',
+    'a.conf:4:10: [clock] takes no host, and "clock://h" has one',
+    'a.conf:4:10: [clock] unknown option "key"',
+  ])
+})
+
+test('a plan knows where each value of a stage stands', async () => {
+  const text = `[INPUT]\n    Name follow\n    path a\n    PATH b\n    From_Head on\n    Tag x\n${OUT}`
+  const { plan } = await load(text)
+  const lines = [...(plan?.inputs[0]?.places ?? [])].map(([name, { line, col }]) => [name, line, col])
+  expect(lines).toEqual([
+    ['path', 4, 10],
+    ['read_from_head', 5, 15],
+    ['tag', 6, 9],
+  ])
+})
+
+test('a plan says that a value which cannot be taken came of a variable', async () => {
+  const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port \${P}\${Q:-}\n`, {
+    env: { P: 'x\n' },
+  })
+  expect(problems.map((p) => [p.message, p.hint])).toEqual([
+    [
+      '[send] "port" must be a whole number from 1 to 65535, not "x\n"',
+      `the value comes from \${P} and \${Q:-}`,
+    ],
+  ])
 })
 
 test('a plan shows a comment behind a value as what it is', async () => {
