@@ -1,6 +1,7 @@
 import type { FileStatus } from '../core/plugin.ts'
+import { escapeControls } from '../core/printable.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../core/snapshot.ts'
-import { escapeControls, localTime } from './log-format.ts'
+import { localTime } from './log-format.ts'
 import { bytesText, timeText } from './units.ts'
 
 /**

@@ -1,4 +1,5 @@
 import { messageOf } from '../core/error.ts'
+import { cut, escapeControls, escapeJsonControls } from '../core/printable.ts'
 
 /** One line of the agent's own log as text for a person and as JSON for a machine. Secrets never get this far. */
 export interface LogLine {
@@ -28,10 +29,6 @@ const CAMEL = /([a-z0-9])([A-Z])/g
 const DASH = /[-.]/g
 const USERINFO = /(\/\/[^/\s:@]*:)[^/\s@]+@/g
 const BARE = /^[^\s"=]+$/
-// C0, DEL, C1, line separators, and the marks that turn the direction of what follows.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
-const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
 /** `[2026/11/21 06:00:00.123] [ info] [tail.0] message key=value`, in local time as fluent-bit's. */
 export function formatText(line: LogLine, colour: boolean): string {
@@ -50,19 +47,10 @@ export function formatJson(line: LogLine): string {
     time: isoTime(line.timeMs),
     level: line.level,
     plugin: line.plugin,
-    message: cut(line.message.replace(USERINFO, `$1${HIDDEN}@`)),
+    message: cut(line.message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS),
   }
   for (const [key, value] of shownFields(line.fields)) out[Object.hasOwn(out, key) ? `${key}_` : key] = value
-  // What JSON.stringify leaves of CONTROL could still steer a terminal that shows the file.
-  return `${JSON.stringify(out).replace(CONTROL, unicodeEscape)}\n`
-}
-
-/** Text without control characters: `\n`, `\x1b`, `\u202e` are written out. */
-export function escapeControls(text: string): string {
-  return text.replace(CONTROL, (c) => {
-    const code = c.charCodeAt(0)
-    return SHORT[c] ?? (code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : unicodeEscape(c))
-  })
+  return `${escapeJsonControls(JSON.stringify(out))}\n`
 }
 
 /** True when what is called so is not for other eyes. */
@@ -85,7 +73,7 @@ function shownFields(fields: Record<string, unknown> | undefined): [string, unkn
 function shownValue(key: string, value: unknown, depth: number): unknown {
   if (value === undefined || typeof value === 'function') return undefined
   if (isSecret(key)) return HIDDEN
-  if (typeof value === 'string') return cut(value.replace(USERINFO, `$1${HIDDEN}@`))
+  if (typeof value === 'string') return cut(value.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
   if (typeof value === 'boolean' || value === null) return value
   if (typeof value !== 'object') return String(value)
@@ -93,7 +81,7 @@ function shownValue(key: string, value: unknown, depth: number): unknown {
 }
 
 function shownObject(value: object, depth: number): unknown {
-  if (value instanceof Error) return cut(messageOf(value).replace(USERINFO, `$1${HIDDEN}@`))
+  if (value instanceof Error) return cut(messageOf(value).replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
   if (value instanceof Uint8Array) return `<${value.length} bytes>`
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString()
   if (depth >= MOST_DEPTH) return '...'
@@ -109,20 +97,12 @@ function shownObject(value: object, depth: number): unknown {
 }
 
 function messageText(message: string): string {
-  return escapeControls(cut(message.replace(USERINFO, `$1${HIDDEN}@`)))
+  return escapeControls(cut(message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS))
 }
 
 function fieldText(value: unknown): string {
   if (typeof value === 'string') return BARE.test(value) ? value : JSON.stringify(value)
-  return cut(typeof value === 'object' ? JSON.stringify(value) : String(value))
-}
-
-function cut(text: string): string {
-  return text.length > MOST_CHARS ? `${text.slice(0, MOST_CHARS)}...` : text
-}
-
-function unicodeEscape(c: string): string {
-  return `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return cut(typeof value === 'object' ? JSON.stringify(value) : String(value), MOST_CHARS)
 }
 
 /** `2026/11/21 06:00:00.123` in local time. */

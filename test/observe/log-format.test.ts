@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import {
-  escapeControls,
-  formatJson,
-  formatText,
-  isSecret,
-  type LogLine,
-} from '../../src/observe/log-format.ts'
+import { formatJson, formatText, isSecret, type LogLine } from '../../src/observe/log-format.ts'
 
 const TIME = new Date(2026, 10, 21, 6, 0, 0, 123).getTime()
 
@@ -133,8 +127,4 @@ describe('secrets', () => {
     const shown = formatText(line('to http://u:hunter2@host/', { url: 'https://u:hunter2@h' }), false)
     expect(shown).toContain('to http://u:******@host/ url=https://u:******@h')
   })
-})
-
-test('escapeControls leaves printable text alone', () => {
-  expect(escapeControls('größe 大 \\ 😀')).toBe('größe 大 \\ 😀')
 })
