@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { errorLine, problemsText } from './cli/report.ts'
+import { errorLine, problemsText, warningLine } from './cli/report.ts'
 import { newRequest, OPTIONS, type Request, WITHOUT_EFFECT } from './cli/request.ts'
 import { loadPlan } from './config/load.ts'
 import type { PlanResult } from './config/plan.ts'
@@ -62,7 +62,8 @@ function parse(program: Command, args: string[]): Request {
   const takes = [...OPTIONS.map(([, , take]) => take), ...WITHOUT_EFFECT.map(([, take]) => take)]
   // Commander tells of each option in the order of the arguments; its own values would not keep that order.
   program.options.forEach((option, at) => {
-    program.on(`option:${option.name()}`, (value: string | null) => takes[at]?.(request, value ?? ''))
+    const flag = option.short ?? option.long ?? ''
+    program.on(`option:${option.name()}`, (value: string | null) => takes[at]?.(request, value ?? '', flag))
   })
   program.parse(args, { from: 'user' })
   return request
@@ -92,7 +93,7 @@ async function run(request: Request): Promise<number> {
   const result = await load(request)
   const { plan, problems, warnings } = result
   if (plan === undefined || request.dryRun) {
-    for (const warning of warnings) process.stderr.write(`${warning} (warning)\n`)
+    for (const warning of warnings) process.stderr.write(`${warningLine(warning)}\n`)
   }
   if (plan === undefined) {
     process.stderr.write(problemsText(problems))
@@ -112,7 +113,7 @@ async function run(request: Request): Promise<number> {
 function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Request): Promise<PlanResult> {
   const place = (path: string): string => (workdir === undefined ? path : resolve(path))
   const file = config === undefined ? undefined : place(config)
-  for (const parsers of parsersFiles) flags.service('parsers_file', place(parsers))
+  for (const parsers of parsersFiles) flags.service('parsers_file', place(parsers), `-R ${parsers}`)
   if (logLevel !== undefined) flags.service('log_level', logLevel)
   if (workdir !== undefined) enter(workdir)
   return loadPlan({ file, flags: flags.tree, registry, env: process.env, thorough: dryRun })

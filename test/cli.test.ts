@@ -95,7 +95,7 @@ test('a dry run says its warnings', async () => {
   const { code, stderr } = await check(`${GOOD}    Workers 2\n`, '-d')
   expect(code).toBe(0)
   expect(stderr).toBe(
-    'command line: [service] "daemon" has no effect: run it under a service manager (warning)\n' +
+    'command line, -d: [service] "daemon" has no effect: run it under a service manager (warning)\n' +
       'a.conf:7:5: [null] "workers" has no effect: one thread does it all (warning)\n',
   )
 })

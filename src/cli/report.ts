@@ -1,11 +1,19 @@
 import { formatPosition, messageOf, ShipperError } from '../core/error.ts'
+import { cut, escapeControls } from '../core/printable.ts'
 
-/** One line: where, what, and what to do. */
+/** A value may be of any length, and the hint behind it must still be seen. */
+const MOST_CHARS = 500
+
+/** One line, whatever a file, an argument or the environment holds: where, what, and what to do. */
 export function errorLine(error: unknown): string {
-  if (!(error instanceof ShipperError)) return `shipper: ${messageOf(error)}`
+  if (!(error instanceof ShipperError)) return escapeControls(`shipper: ${messageOf(error)}`)
   const place = formatPosition(error.position)
   const hint = error.hint === '' ? '' : `; ${error.hint}`
-  return `${place === '' ? 'shipper' : place}: ${error.message}${hint}`
+  return escapeControls(`${place === '' ? 'shipper' : place}: ${cut(error.message, MOST_CHARS)}${hint}`)
+}
+
+export function warningLine(warning: string): string {
+  return escapeControls(`${cut(warning, MOST_CHARS)} (warning)`)
 }
 
 /** All problems of a configuration; nothing else is said when it cannot run. */

@@ -14,8 +14,8 @@ export interface Request {
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
 
-/** `value` is empty for a flag without one. */
-export type Take = (request: Request, value: string) => void
+/** `value` is empty for a flag without one; `flag` as in `-f`. */
+export type Take = (request: Request, value: string, flag: string) => void
 
 export function newRequest(): Request {
   return {
@@ -67,7 +67,7 @@ function begin(kind: StageKind): Take {
 }
 
 function service(key: string, fixed?: string): Take {
-  return (request, value) => request.flags.service(key, fixed ?? value)
+  return (request, value, flag) => request.flags.service(key, fixed ?? value, flag)
 }
 
 function set<K extends keyof Request>(key: K, fixed?: Request[K]): Take {
