@@ -19,8 +19,8 @@ import { type Account, Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
-import type { TagMatch } from './router.ts'
 import { Source } from './source.ts'
+import { type AnyStage, problemOf, tagMatch } from './stage.ts'
 
 export interface AssemblyOptions {
   clock: Clock
@@ -64,10 +64,14 @@ interface RunningOutput {
  */
 const SHARE = 8
 
-/** The parts of one running agent, put together from a plan. Nothing runs yet. */
+/**
+ * The parts of one running agent, put together from a plan. Nothing runs yet. With `problems` it is not whole and cannot
+ * be started, only closed: one stage that cannot be made does not hide what is wrong with the others.
+ */
 export class Assembly {
   readonly inputs: RunningInput[] = []
   readonly outputs: RunningOutput[] = []
+  readonly problems: ShipperError[] = []
   readonly budget: Budget
   readonly pipeline: Pipeline
   readonly #filters: RunningFilter[] = []
@@ -83,18 +87,34 @@ export class Assembly {
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
     const borrowed = new BorrowedBuffers()
-    for (const filter of plan.filters) this.#filters.push(this.#makeFilter(filter, borrowed))
-    for (const output of plan.outputs) this.outputs.push(this.#makeOutput(output))
-    const outputStages = plan.outputs.map((o, i): OutputStage => {
-      return { ...tagMatch(o), queue: (this.outputs[i] as RunningOutput).queue }
-    })
+    for (const filter of plan.filters) {
+      this.#try(filter, () => this.#filters.push(this.#makeFilter(filter, borrowed)))
+    }
+    const outputStages: OutputStage[] = []
+    for (const output of plan.outputs) {
+      this.#try(output, () => {
+        const made = this.#makeOutput(output)
+        this.outputs.push(made)
+        outputStages.push({ ...tagMatch(output), queue: made.queue })
+      })
+    }
     const stages = this.#filters.map((f) => f.stage)
     this.pipeline = new Pipeline(stages, outputStages, borrowed, options.log('engine'))
-    for (const input of plan.inputs) this.inputs.push(this.#makeInput(input))
+    for (const input of plan.inputs) this.#try(input, () => this.inputs.push(this.#makeInput(input)))
+  }
+
+  #try(stage: AnyStage, make: () => void): void {
+    try {
+      make()
+    } catch (error) {
+      this.problems.push(problemOf(stage, error))
+    }
   }
 
   /** Asks filters and outputs for what they need before the first chunk. */
   async start(): Promise<void> {
+    const [problem] = this.problems
+    if (problem !== undefined) throw problem
     for (const { stage } of this.#filters) await stage.filter.start?.()
     for (const { output } of this.outputs) await output.start?.()
   }
@@ -274,9 +294,4 @@ export class Assembly {
     }
     return plan.spec.create(plan.options as never, { name, log, clock: this.#o.clock })
   }
-}
-
-function tagMatch(plan: { common: { match: string | undefined; matchRegex: string | undefined } }): TagMatch {
-  const { match, matchRegex } = plan.common
-  return { match, matchRegex: matchRegex === undefined ? undefined : new RegExp(matchRegex) }
 }

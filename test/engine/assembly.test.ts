@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { defineParser, type Input, type InputContext } from '../../src/core/plugin.ts'
-import { assemble, Keep } from '../support/assembled.ts'
+import { assemble, Keep, unchecked } from '../support/assembled.ts'
 import { Lines, planOf } from '../support/plan.ts'
 import { until, within } from '../support/until.ts'
 
@@ -175,7 +175,7 @@ describe('a parser', () => {
     expect(known).toBeInstanceOf(ShipperError)
     expect([known.code, known.message, known.hint]).toEqual([
       'E_CONFIG_BAD_VALUE',
-      'there is no parser "other"',
+      '[lines] there is no parser "other"',
       'known parsers: mine',
     ])
     expect((errorOf([]) as ShipperError).hint).toContain('Parsers_File')
@@ -203,4 +203,47 @@ test('every plugin is closed although some cannot be, and each failure is said',
   expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
   expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
   expect(logged.lines).toEqual(['error cannot be closed: a is full', 'error cannot be closed: o is full'])
+})
+
+test('every stage that cannot be made is a problem, at the place of its option; the others are made and can be closed', async () => {
+  const closed: string[] = []
+  const refuse = (message: string, option?: string) => (): never => {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', message, { hint: 'mend it', ...(option && { option }) })
+  }
+  const plan = planOf({
+    inputs: [
+      { name: 'in.0', create: refuse('has no such file', 'tag') },
+      {
+        name: 'in.1',
+        create: (ctx) => Object.assign(new Lines(ctx, []), { close: async () => void closed.push('in.1') }),
+      },
+    ],
+    filters: [{ name: 'f.0', create: refuse('cannot have both') }],
+    outputs: [
+      {
+        name: 'out.0',
+        create: () => {
+          throw new TypeError('a defect')
+        },
+      },
+      {
+        name: 'out.1',
+        create: () => Object.assign(new Keep(), { close: async () => void closed.push('out.1') }),
+      },
+    ],
+  })
+  const tagPlace = { file: 'test.conf', line: 3, col: 9 }
+  Object.assign(plan.inputs[0] ?? {}, { places: new Map([['tag', tagPlace]]) })
+  const { assembly } = unchecked(plan)
+  expect(assembly.problems.map((p) => [p.code, p.message, p.position, p.hint])).toEqual([
+    ['E_CONFIG_BAD_VALUE', '[sift] cannot have both', { file: 'test.conf' }, 'mend it'],
+    ['E_INTERNAL', '[keep] a defect', { file: 'test.conf' }, 'report it with the message'],
+    ['E_CONFIG_BAD_VALUE', '[lines] has no such file', tagPlace, 'mend it'],
+  ])
+  await expect(assembly.start()).rejects.toThrow('[sift] cannot have both')
+  expect([await assembly.closeInputs(), await assembly.closeOutputs(), closed]).toEqual([
+    true,
+    true,
+    ['in.1', 'out.1'],
+  ])
 })

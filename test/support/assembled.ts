@@ -13,8 +13,15 @@ export interface Running {
   stop: AbortController
 }
 
-/** The parts of an agent of this plan, not running. */
+/** The parts of an agent of this plan, not running; throws what is wrong with it. */
 export function assemble(plan: Plan): Running {
+  const made = unchecked(plan)
+  for (const problem of made.assembly.problems) throw problem
+  return made
+}
+
+/** The same, whatever is wrong with it. */
+export function unchecked(plan: Plan): Running {
   const logged = listLog()
   const finished: string[] = []
   const stop = new AbortController()

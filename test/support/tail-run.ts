@@ -92,6 +92,7 @@ export class TailRun {
       },
       signal: this.#flushes.signal,
     })
+    for (const problem of this.assembly.problems) throw problem
   }
 
   start(): this {
