@@ -14,6 +14,7 @@ import {
   type Entry,
   entryOf,
   type Findings,
+  inOrder,
   problem,
   type Section,
   type Tree,
@@ -240,17 +241,4 @@ class Planner implements Findings {
   #problem(code: ShipperError['code'], message: string, position: Position | undefined, hint?: string): void {
     this.problems.push(problem(code, message, position, hint))
   }
-}
-
-/** By place within a file, files in the order in which they turn up; what has no place comes last. */
-function inOrder(problems: ShipperError[]): ShipperError[] {
-  const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
-  const rank = (p: ShipperError): number[] => {
-    const { file, line = 0, col = 0 } = p.position ?? {}
-    return [file === undefined ? files.length : files.indexOf(file), line, col]
-  }
-  return problems
-    .map((p) => ({ p, rank: rank(p) }))
-    .sort((a, b) => a.rank.map((n, i) => n - (b.rank[i] as number)).find((d) => d !== 0) ?? 0)
-    .map(({ p }) => p)
 }

@@ -77,3 +77,16 @@ export function problem(
     ...(hint === undefined ? {} : { hint }),
   })
 }
+
+/** By place within a file, files in the order in which they turn up; what has no place comes last. */
+export function inOrder(problems: readonly ShipperError[]): ShipperError[] {
+  const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
+  const rank = (p: ShipperError): number[] => {
+    const { file, line = 0, col = 0 } = p.position ?? {}
+    return [file === undefined ? files.length : files.indexOf(file), line, col]
+  }
+  return problems
+    .map((p) => ({ p, rank: rank(p) }))
+    .sort((a, b) => a.rank.map((n, i) => n - (b.rank[i] as number)).find((d) => d !== 0) ?? 0)
+    .map(({ p }) => p)
+}
