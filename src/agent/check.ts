@@ -1,0 +1,29 @@
+import { hostname } from 'node:os'
+import { inOrder } from '../config/tree.ts'
+import type { ShipperError } from '../core/error.ts'
+import type { Plan } from '../core/plan.ts'
+import type { Logger } from '../core/plugin.ts'
+import { Assembly } from '../engine/assembly.ts'
+import { systemClock } from '../engine/clock.ts'
+
+const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
+
+/**
+ * What is wrong with a plan that shows only when its plugins are created, in the order of the files. They are made
+ * and closed again, and not started: no file, database or socket is opened, and nothing is said.
+ */
+export async function checkPlan(plan: Plan, version: string): Promise<ShipperError[]> {
+  const stop = new AbortController()
+  const assembly = new Assembly(plan, {
+    clock: systemClock,
+    log: () => SILENT,
+    agent: { version, id: 'check', hostname: hostname() },
+    openOffsets: () => Promise.reject(new Error('a check opens no database')),
+    finished() {},
+    signal: stop.signal,
+  })
+  stop.abort()
+  assembly.stop()
+  await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
+  return inOrder(assembly.problems)
+}

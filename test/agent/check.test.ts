@@ -1,0 +1,88 @@
+import { expect, test } from 'bun:test'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkPlan } from '../../src/agent/check.ts'
+import { Flags } from '../../src/config/flags.ts'
+import { loadPlan } from '../../src/config/load.ts'
+import { formatPosition, ShipperError } from '../../src/core/error.ts'
+import type { Plan } from '../../src/core/plan.ts'
+import { registry } from '../../src/registry.ts'
+import { Keep } from '../support/assembled.ts'
+import { Lines, planOf } from '../support/plan.ts'
+import { tmp } from '../support/tmp.ts'
+
+test('a plan that can run has no problems, and each stage is closed again without having been started', async () => {
+  const did: string[] = []
+  const note = (name: string) => async () => void did.push(name)
+  const plan = planOf({
+    inputs: [
+      {
+        name: 'in.0',
+        create: (ctx) => Object.assign(new Lines(ctx, []), { run: note('run'), close: note('close in') }),
+      },
+    ],
+    filters: [
+      { name: 'f.0', create: () => ({ apply() {}, start: note('start f'), close: note('close f') }) },
+    ],
+    outputs: [
+      {
+        name: 'out.0',
+        create: () => Object.assign(new Keep(), { start: note('start'), close: note('close out') }),
+      },
+    ],
+  })
+  expect(await checkPlan(plan, '1.2.3')).toEqual([])
+  expect(did.sort()).toEqual(['close f', 'close in', 'close out'])
+})
+
+const plugins = (['input', 'filter', 'output'] as const).flatMap((kind) =>
+  registry.names(kind).map((name) => ({ kind, name })),
+)
+
+test.each(plugins)(
+  'the example of $kind $name has no problems, and opens nothing to be checked',
+  async ({ kind, name }) => {
+    const folder = tmp()
+    const example = (await registry.find(kind, name))?.example ?? ''
+    const input = example.includes('[INPUT]') ? '' : '[INPUT]\n    Name mem\n'
+    const output = example.includes('[OUTPUT]') ? '' : '[OUTPUT]\n    Name null\n    Match *\n'
+    const file = join(folder, 'example.conf')
+    writeFileSync(file, `${example}\n${input}${output}`)
+    const { plan, problems } = await loadPlan({ file, flags: undefined, registry, env: {} })
+    expect(problems).toEqual([])
+    const before = readdirSync('/proc/self/fd').length
+    expect(await checkPlan(plan as Plan, '1.2.3')).toEqual([])
+    expect(readdirSync('/proc/self/fd').length).toBe(before)
+  },
+)
+
+test('a check makes no file, folder or database', async () => {
+  const folder = tmp()
+  const flags = new Flags()
+  flags.begin('input', 'tail')
+  for (const option of [`path=${folder}/*.log`, `db=${folder}/pos.db`]) flags.property(option)
+  flags.begin('output', 'file')
+  for (const option of [`path=${folder}/out`, 'mkdir=on']) flags.property(option)
+  flags.service('log_file', `${folder}/agent.log`)
+  const { plan } = await loadPlan({ file: undefined, flags: flags.tree, registry, env: {} })
+  expect(await checkPlan(plan as Plan, '1.2.3')).toEqual([])
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('all problems are told, in the order of their places', async () => {
+  const refuse = (message: string) => (): never => {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', message)
+  }
+  const plan = planOf({
+    inputs: [{ name: 'in.0', create: refuse('one') }],
+    outputs: [{ name: 'out.0', create: refuse('two') }],
+  })
+  const at = (line: number) => ({ position: { file: 'a.conf', line } })
+  Object.assign(plan.inputs[0] ?? {}, at(1))
+  Object.assign(plan.outputs[0] ?? {}, at(5))
+  const problems = await checkPlan(plan, '1.2.3')
+  expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
+    'a.conf:1: [lines] one',
+    'a.conf:5: [keep] two',
+  ])
+})
