@@ -90,13 +90,15 @@ async function answer(program: Command, request: Request): Promise<number> {
 }
 
 async function run(request: Request): Promise<number> {
-  const result = await load(request)
-  const { plan, problems, warnings } = result
-  if (plan === undefined || request.dryRun) {
+  const { plan, problems, warnings } = await load(request)
+  const { checkPlan } = await import('./agent/check.ts')
+  const found = plan === undefined ? problems : await checkPlan(plan, VERSION.version)
+  const runs = plan !== undefined && found.length === 0
+  if (!runs || request.dryRun) {
     for (const warning of warnings) process.stderr.write(`${warningLine(warning)}\n`)
   }
-  if (plan === undefined) {
-    process.stderr.write(problemsText(problems))
+  if (!runs) {
+    process.stderr.write(problemsText(found))
     return 1
   }
   if (request.dryRun) return print('configuration test is successful\n')
