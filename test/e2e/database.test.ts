@@ -161,29 +161,3 @@ asOther('a database in a folder that cannot be written ends the start with a cle
   expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
   expect(result.stderr).toContain(dir)
 })
-
-test('nothing is written outside the folder of the database', async () => {
-  const dir = tmp()
-  writeFileSync(join(dir, 'a.log'), LINES)
-  const result = await run(
-    [
-      '-i',
-      'tail',
-      '-p',
-      `path=${join(dir, 'a.log')}`,
-      '-p',
-      `db=${join(dir, 'pos.db')}`,
-      '-p',
-      'exit_on_eof=on',
-      '-p',
-      'read_from_head=on',
-      '-o',
-      'null',
-      '-m',
-      '*',
-    ],
-    { env: { TMPDIR: '/nonexistent', BUN_TMPDIR: '/nonexistent', HOME: '/nonexistent' }, cwd: '/' },
-  )
-  expect(result.code).toBe(0)
-  expect(readdirSync(dir).every((name) => name === 'a.log' || name.startsWith('pos.db'))).toBe(true)
-})
