@@ -1,4 +1,4 @@
-import { messageOf, ShipperError } from '../../../core/error.ts'
+import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
@@ -23,7 +23,8 @@ export class Positions {
   readonly #dirty = new Set<TailFile>()
   #removed: OffsetRow[] = []
   #uncommitted = 0
-  #failed = false
+  /** Why the last write failed: said when it begins and when it changes, not at every attempt. */
+  #trouble: ErrorCode | undefined
   #timer: TimerHandle | undefined
 
   constructor(store: OffsetStore, clock: Clock, log: Logger) {
@@ -92,7 +93,7 @@ export class Positions {
    */
   adopt(file: TailFile): void {
     this.#dirty.add(file)
-    if (!this.#failed) {
+    if (this.#trouble === undefined) {
       this.#clock.cancel(this.#timer)
       this.#timer = undefined
     }
@@ -103,7 +104,7 @@ export class Positions {
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)
     this.#uncommitted += bytes
-    if (this.#uncommitted >= COMMIT_BYTES && !this.#failed) this.commit()
+    if (this.#uncommitted >= COMMIT_BYTES && this.#trouble === undefined) this.commit()
     else this.#arm()
   }
 
@@ -118,13 +119,12 @@ export class Positions {
     try {
       this.#store.write({ upsert: rows, remove: this.#removed })
     } catch (error) {
-      const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
-      this.#log.warn(`positions are not stored, tried again: ${messageOf(error)}`, { code })
-      this.#failed = true
+      this.#failed(error)
       this.#arm(RETRY_MS)
       return false
     }
-    this.#failed = false
+    if (this.#trouble !== undefined) this.#log.info('positions are stored again')
+    this.#trouble = undefined
     for (const [i, file] of files.entries()) {
       file.rowId = rows[i]?.id
       file.dirty = false
@@ -138,6 +138,14 @@ export class Positions {
     this.commit()
     this.#clock.cancel(this.#timer)
     this.#store.close()
+  }
+
+  #failed(error: unknown): void {
+    const { code, hint } =
+      error instanceof ShipperError ? error : new ShipperError('E_INTERNAL', messageOf(error))
+    if (code !== this.#trouble)
+      this.#log.warn(`positions are not stored, tried again: ${messageOf(error)}`, { code, hint })
+    this.#trouble = code
   }
 
   #arm(ms = COMMIT_MS): void {
