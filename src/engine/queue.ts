@@ -172,7 +172,8 @@ export class OutputQueue {
       return
     }
     route.refusals++
-    this.#o.log.warn(`chunk is tried again: ${error.message}`, { code: error.code, tag: route.chunk.tag })
+    const { code, hint, message } = error
+    this.#o.log.warn(`chunk is tried again: ${message}`, { code, tag: route.chunk.tag, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
@@ -233,6 +234,7 @@ export class OutputQueue {
     this.#gateAtMs = this.#o.clock.nowMs() + waitMs
     this.#o.log.warn(`peer is away, reading stops when memory is full: ${error.message}`, {
       code: error.code,
+      hint: error.hint,
     })
     this.#gateTimer = this.#o.clock.after(waitMs, () => {
       this.#gateTimer = undefined
