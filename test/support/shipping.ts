@@ -13,6 +13,8 @@ export interface Shipping {
   service?: Options
   tail?: Options
   forward?: Options
+  /** Starts the binary, if not by its path alone: in other mounts, as another user. */
+  command?: string[]
 }
 
 /** The binary, following `a.log` from its head with stored positions, with one forward output for each port. */
@@ -25,7 +27,7 @@ export function ship(s: Shipping): Running {
   ]
   const conf = join(s.dir, 'agent.conf')
   writeFileSync(conf, text.join('\n'))
-  return start(['-c', conf])
+  return start(['-c', conf], s.command === undefined ? {} : { command: s.command })
 }
 
 function section(name: string, options: Options): string {

@@ -1,0 +1,169 @@
+import { expect } from 'bun:test'
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { numbered, writeLines } from '../support/lines.ts'
+import { Mounts, withMounts } from '../support/mounts.ts'
+import { type Running, shipperCommand, start } from '../support/process.ts'
+import { allArrive, ship } from '../support/shipping.ts'
+import { Sink } from '../support/sink.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+/** A small file system at `path` that the program sees, and that this process fills and empties from outside. */
+class SmallDisk {
+  readonly path: string
+  readonly #mounts: Mounts
+
+  private constructor(path: string, mounts: Mounts) {
+    this.path = path
+    this.#mounts = mounts
+  }
+
+  static async make(size: string): Promise<SmallDisk> {
+    const path = tmp()
+    return new SmallDisk(path, await Mounts.make(`mount -t tmpfs -o size=${size} none ${path}`))
+  }
+
+  get command(): string[] {
+    return this.#mounts.command(shipperCommand())
+  }
+
+  /** A file of the disk, as this process sees it. */
+  file(name: string): string {
+    return this.#mounts.outside(join(this.path, name))
+  }
+
+  /** Takes every block but those that files have already. */
+  fill(): void {
+    const fd = openSync(this.file('fill'), 'a')
+    try {
+      for (;;) writeSync(fd, Buffer.alloc(4096))
+    } catch (error) {
+      expect((error as { code?: string }).code).toBe('ENOSPC')
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Gives back so many bytes. */
+  free(bytes: number): void {
+    const fill = this.file('fill')
+    truncateSync(fill, statSync(fill).size - bytes)
+  }
+
+  empty(): void {
+    rmSync(this.file('fill'))
+  }
+}
+
+/** Lines of the agent's log with this code. */
+function linesWith(agent: Running, code: string): Record<string, unknown>[] {
+  const all = agent.stderr.split('\n').filter((line) => line.includes(code))
+  return all.map((line) => JSON.parse(line))
+}
+
+/** For longer than the pauses between attempts: each line is delivered before the next is written. */
+async function keepsDelivering(sink: Sink, agent: Running, path: string, from: number): Promise<number> {
+  const end = performance.now() + 5000
+  let lines = from
+  while (performance.now() < end) {
+    writeLines(path, lines, lines + 10)
+    lines += 10
+    await allArrive(sink, agent, lines, 5000)
+  }
+  return lines
+}
+
+async function kill9(agent: Running, sink: Sink): Promise<void> {
+  agent.kill('SIGKILL')
+  await agent.exited
+  await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
+}
+
+withMounts(
+  'lines go on while the disk of the database is full, which is said once; positions are stored when there is room, and kill -9 loses nothing',
+  async () => {
+    const disk = await SmallDisk.make('1m')
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const sink = await Sink.start('lines')
+    const begin = () =>
+      ship({ dir, ports: [sink.port], command: disk.command, tail: { db: join(disk.path, 'pos.db') } })
+    writeLines(path, 0, 1000)
+    let agent = begin()
+    await allArrive(sink, agent, 1000)
+    disk.fill()
+    let lines = await keepsDelivering(sink, agent, path, 1000)
+    expect(linesWith(agent, 'E_STORE_FULL')).toMatchObject([
+      { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('free space') },
+    ])
+    await kill9(agent, sink)
+    writeLines(path, lines, lines + 1000)
+    lines += 1000
+    agent = begin()
+    await allArrive(sink, agent, lines)
+    lines = await keepsDelivering(sink, agent, path, lines)
+    const repeated = (await sink.summary()).duplicates
+    expect(repeated).toBeGreaterThan(0)
+    disk.empty()
+    await agent.saysOnStderr('positions are stored again')
+    await kill9(agent, sink)
+    writeLines(path, lines, lines + 1000)
+    lines += 1000
+    agent = begin()
+    await allArrive(sink, agent, lines)
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+    expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
+    expect((await sink.summary()).duplicates).toBe(repeated)
+  },
+  60_000,
+)
+
+/** The lines of the file, and what stands behind the last newline. */
+function linesOf(path: string): { lines: string[]; rest: string } {
+  const lines = readFileSync(path, 'utf8').split('\n')
+  return { rest: lines.pop() ?? '', lines }
+}
+
+withMounts(
+  'the output file waits while its disk is full: with room again every line is in the file once and whole, in its order',
+  async () => {
+    const disk = await SmallDisk.make('8m')
+    const dir = tmp()
+    const log = join(dir, 'a.log')
+    writeLines(log, 0, 1000)
+    const tail = ['-i', 'tail', '-p', `path=${log}`, '-p', `db=${dir}/pos.db`, '-p', 'read_from_head=on']
+    const file = ['path', 'file', 'format', 'template'].map(
+      (k, i) => `${k}=${[disk.path, 'out', 'template', '{log}'][i]}`,
+    )
+    const args = [...tail, '-o', 'file', ...file.flatMap((text) => ['-p', text]), '-m', '*', '-f', '0.05']
+    const agent = start(args, { command: disk.command })
+    const out = disk.file('out')
+    await until(() => existsSync(out) && linesOf(out).lines.length === 1000, { what: () => agent.stderr })
+    disk.fill()
+    // More than there is room for at first, so that the disk is full a second time in the midst of a chunk.
+    writeLines(log, 1000, 25_000)
+    await agent.saysOnStderr('E_OUTPUT_WRITE')
+    expect(linesWith(agent, 'E_OUTPUT_WRITE')).toMatchObject([
+      { level: 'warn', plugin: 'file.0', hint: expect.stringContaining('free space') },
+    ])
+    disk.free(3_000_000)
+    await until(() => linesOf(out).lines.length > 10_000, { what: () => agent.stderr })
+    disk.empty()
+    await until(() => linesOf(out).lines.length >= 25_000, { limitMs: 20_000, what: () => agent.stderr })
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+    const { lines, rest } = linesOf(out)
+    expect([lines.length, rest]).toEqual([25_000, ''])
+    expect(lines.every((line, n) => `${line}\n` === numbered(n))).toBe(true)
+  },
+  60_000,
+)
