@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import { spec } from '../../../src/plugins/outputs/file/index.ts'
@@ -60,6 +60,13 @@ test('the name of a file is taken as it is written, and dots of a tag stay', asy
   mkdirSync(join(dir, 'in'))
   expect(await written({ file: '../a..b' }, [RECORD], 1, join(dir, 'in'))).toContain('"k":"v"')
   expect(readFileSync(join(dir, 'a..b'), 'utf8')).toContain('"k":"v"')
+})
+
+test('a line that a crash has left unfinished is not joined with the next one', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'my.tag'), '{"whole":1}\n{"to')
+  const text = await written({ format: 'plain' }, [RECORD], 2, dir)
+  expect(text).toBe(`{"whole":1}\n{"to\n${'{"k":"v","n":1,"text":"a b"}\n'.repeat(2)}`)
 })
 
 test('a chunk that was written in part is taken back, so that the retry doubles nothing', async () => {

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import { messageOf, ShipperError } from '../../../core/error.ts'
@@ -22,7 +22,7 @@ class FileOutput implements Output {
     try {
       if (this.#o.mkdir) mkdirSync(dirname(path), { recursive: true })
       fd = openSync(path, 'a')
-      this.#append(fd, chunk)
+      this.#append(fd, path, chunk)
     } catch (error) {
       if (error instanceof ShipperError) throw error
       throw new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${messageOf(error)}`, {
@@ -37,9 +37,10 @@ class FileOutput implements Output {
 
   async close(): Promise<void> {}
 
-  #append(fd: number, chunk: Chunk): void {
+  #append(fd: number, path: string, chunk: Chunk): void {
     const { size } = fstatSync(fd)
     this.#format.write(chunk, size === 0)
+    if (size > 0 && isTorn(path, size)) writeSync(fd, '\n')
     const bytes = this.#format.text.bytes()
     let at = 0
     try {
@@ -50,6 +51,22 @@ class FileOutput implements Output {
     }
   }
 }
+
+/** Whether the last line has no end: a crash in the midst of a write leaves it so, and the next line must not join it. */
+function isTorn(path: string, size: number): boolean {
+  let fd: number | undefined
+  try {
+    // Opened again and only to read: a file that may be written and not read is left as it is.
+    fd = openSync(path, 'r')
+    return readSync(fd, LAST, 0, 1, size - 1) === 1 && LAST[0] !== 0x0a
+  } catch {
+    return false
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
+}
+
+const LAST = Buffer.alloc(1)
 
 /** A pipe or a device cannot take it back: there the retry writes it again. */
 function takeBack(fd: number, size: number): void {
@@ -74,7 +91,7 @@ export const spec = defineOutput({
   summary: 'Appends records to files.',
   description:
     'A chunk counts as delivered when the kernel has taken its text. A disk that is full is tried again, and nothing is ' +
-    'written twice.',
+    'written twice. What a crash has left of a line at the end of the file is ended before more is appended.',
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,
