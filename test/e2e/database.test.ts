@@ -1,13 +1,18 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
-import { chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { xxh3 } from '../../src/lib/xxh3.ts'
-import { run, shipperCommand, start } from '../support/process.ts'
+import { writeLines } from '../support/lines.ts'
+import { Mounts, withMounts } from '../support/mounts.ts'
+import { type Running, run, shipperCommand, start } from '../support/process.ts'
+import { allArrive, keepsDelivering, linesWith, ship } from '../support/shipping.ts'
+import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
+const LOG = /"log"=>"[^"]*"/g
 const LINES = 'one\ntwo\nthree\n'
 
 /** Reads the file to its end and prints its lines; what came out, and how it ended. */
@@ -123,6 +128,81 @@ test('a database that another process has locked ends the start with a clear err
   other.close()
   expect((await drain(dir)).code).toBe(0)
 }, 30_000)
+
+/** Another program has the database: a process, since SQLite takes no notice of locks within one. */
+async function holdDatabase(dir: string): Promise<Running> {
+  const script = join(import.meta.dirname, '../support/store-peer.ts')
+  const args = [script, 'hold', join(dir, 'pos.db'), 'bun:sqlite']
+  const other = start(args, { command: [process.execPath], stdin: 'open' })
+  await other.saysOnStdout('held')
+  return other
+}
+
+test('lines go on while another program has locked the database, which is said once; then positions are stored', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const sink = await Sink.start('lines')
+  writeLines(path, 0, 1000)
+  const agent = ship({ dir, ports: [sink.port] })
+  await allArrive(sink, agent, 1000)
+  const other = await holdDatabase(dir)
+  let lines = await keepsDelivering(sink, agent, path, 1000)
+  expect(linesWith(agent, 'E_STORE_BUSY')).toMatchObject([
+    { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
+  ])
+  await other.stop()
+  await agent.saysOnStderr('positions are stored again')
+  agent.kill('SIGKILL')
+  await agent.exited
+  writeLines(path, lines, lines + 1000)
+  lines += 1000
+  await allArrive(sink, ship({ dir, ports: [sink.port] }), lines)
+  expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
+  expect((await sink.summary()).duplicates).toBe(0)
+}, 30_000)
+
+test('a start waits while another program has the database, and goes on where it stopped when it is free', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  await drain(dir, ['-p', 'read_from_head=on'])
+  appendFileSync(join(dir, 'a.log'), 'four\n')
+  const other = await holdDatabase(dir)
+  const args = ['-i', 'tail', '-p', `path=${dir}/a.log`, '-p', `db=${dir}/pos.db`, '-p', 'exit_on_eof=on']
+  const agent = start([...args, '-o', 'stdout', '-m', '*'])
+  await agent.saysOnStderr('waiting')
+  await other.stop()
+  expect(await agent.ended()).toEqual({ code: 0, signal: null })
+  expect(agent.stdout.match(LOG)).toEqual(['"log"=>"four"'])
+})
+
+withMounts(
+  'a database on a read-only file system ends the start with a clear error, and goes on where it stopped when it can be written',
+  async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), LINES)
+    await drain(dir, ['-p', 'read_from_head=on'])
+    appendFileSync(join(dir, 'a.log'), 'four\n')
+    const mounts = await Mounts.make(`mount --bind ${dir} ${dir}\nmount -o remount,bind,ro ${dir}`)
+    const command = mounts.command(shipperCommand())
+    const args = [
+      '-i',
+      'tail',
+      '-p',
+      `path=${dir}/a.log`,
+      '-p',
+      `db=${dir}/pos.db`,
+      '-o',
+      'stdout',
+      '-m',
+      '*',
+    ]
+    const refused = await run(args, { command })
+    expect(refused).toMatchObject({ code: 1, stdout: '' })
+    expect(refused.stderr).toContain('E_STORE_READONLY')
+    expect(refused.stderr).toContain('EROFS')
+    expect((await drain(dir)).lines).toEqual(['four'])
+  },
+)
 
 test('a corrupt database is set aside, said, and the file is read from its start though Read_From_Head is off', async () => {
   const dir = tmp()

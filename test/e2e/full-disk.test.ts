@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { numbered, writeLines } from '../support/lines.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
 import { type Running, shipperCommand, start } from '../support/process.ts'
-import { allArrive, ship } from '../support/shipping.ts'
+import { allArrive, keepsDelivering, linesWith, ship } from '../support/shipping.ts'
 import { Sink } from '../support/sink.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -63,24 +63,6 @@ class SmallDisk {
   empty(): void {
     rmSync(this.file('fill'))
   }
-}
-
-/** Lines of the agent's log with this code. */
-function linesWith(agent: Running, code: string): Record<string, unknown>[] {
-  const all = agent.stderr.split('\n').filter((line) => line.includes(code))
-  return all.map((line) => JSON.parse(line))
-}
-
-/** For longer than the pauses between attempts: each line is delivered before the next is written. */
-async function keepsDelivering(sink: Sink, agent: Running, path: string, from: number): Promise<number> {
-  const end = performance.now() + 5000
-  let lines = from
-  while (performance.now() < end) {
-    writeLines(path, lines, lines + 10)
-    lines += 10
-    await allArrive(sink, agent, lines, 5000)
-  }
-  return lines
 }
 
 async function kill9(agent: Running, sink: Sink): Promise<void> {

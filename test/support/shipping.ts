@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { writeLines } from './lines.ts'
 import { type Running, start } from './process.ts'
 import type { Sink } from './sink.ts'
 import { until } from './until.ts'
@@ -45,6 +46,29 @@ export async function allArrive(sink: Sink, agent: Running, count: number, limit
       cause,
     })
   }
+}
+
+/** Lines of the agent's log with this code. */
+export function linesWith(agent: Running, code: string): Record<string, unknown>[] {
+  const all = agent.stderr.split('\n').filter((line) => line.includes(code))
+  return all.map((line) => JSON.parse(line))
+}
+
+/** For longer than the pauses between attempts: each line is delivered before the next is written. */
+export async function keepsDelivering(
+  sink: Sink,
+  agent: Running,
+  path: string,
+  from: number,
+): Promise<number> {
+  const end = performance.now() + 5000
+  let lines = from
+  while (performance.now() < end) {
+    writeLines(path, lines, lines + 10)
+    lines += 10
+    await allArrive(sink, agent, lines, 5000)
+  }
+  return lines
 }
 
 /** Acknowledged bytes of each open file, by what the agent prints on SIGUSR1. */
