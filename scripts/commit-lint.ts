@@ -27,6 +27,7 @@ const AREAS: Record<string, RegExp[]> = {
   ci: [/^\.ci\//],
   deps: [/^src\//],
   docs: [/^[A-Z]+(?:\.md)?$/],
+  install: [/^scripts\/install\.sh$/, /^conf\//, /^pkg\.config\.json$/],
   cli: [/^src\/(?:cli|main)\.ts$/, /^src\/cli\//],
   test: [],
 }

@@ -15,6 +15,8 @@ export interface Manifest {
   compiler: string
   /** Files that go into the binary. */
   assets: string[]
+  /** What a release has beside the binaries, under its name there: the installer takes these files from it. */
+  install: Record<string, string>
   /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */
   bun: { flags: string[]; targets: Record<string, { target: string; runtime: string }> }
   /** The node variant: the tool's package, the version of node, what the tool is told. */
