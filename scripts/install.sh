@@ -266,11 +266,16 @@ sum_of() {
 fetch() {
   if [ "$FETCH" = curl ]; then
     case $1 in https:*) only='=https' ;; *) only='=http,https' ;; esac
-    curl -fsSL --proto "$only" --connect-timeout 20 --speed-limit 1000 --speed-time 30 -o "$2" "$1" 2>"$WORK/said" &
-  elif wget --version 2>/dev/null | grep -q GNU; then
-    wget -nv -t 2 -T 30 -O "$2" "$1" 2>"$WORK/said" &
+    curl -fsSL --proto "$only" --connect-timeout 20 --speed-limit 1000 --speed-time 30 -o "$2" "$1" >/dev/null 2>"$WORK/said" &
   else
-    wget -q -T 30 -O "$2" "$1" 2>"$WORK/said" &
+    # A busybox that was built without -T crashes on it.
+    case $(wget --help 2>&1) in
+      *GNU*) quiet='-nv -t 2 -T 30' ;;
+      *'-T SEC'*) quiet='-q -T 30' ;;
+      *) quiet='-q' ;;
+    esac
+    # shellcheck disable=SC2086 # words
+    wget $quiet -O "$2" "$1" >/dev/null 2>"$WORK/said" &
   fi
   CHILD=$!
   wait "$CHILD"
@@ -444,6 +449,8 @@ user_line() {
 delete_user() {
   if has userdel; then
     userdel ${ROOT:+--prefix "$ROOT"} "$NAME"
+    # userdel takes the group along only where login.defs says so.
+    if grep -q "^$NAME:" "$ROOT/etc/group"; then groupdel ${ROOT:+--prefix "$ROOT"} "$NAME"; fi
   else
     deluser "$NAME"
   fi >/dev/null 2>&1
@@ -470,7 +477,8 @@ undo() {
 # shellcheck disable=SC2317 # called by a trap
 leave() {
   status=$?
-  trap '' HUP INT TERM
+  # Not ignored ('') but caught: what is ignored here would be ignored by a service that is started here, for ever.
+  trap : HUP INT TERM
   trap - EXIT
   [ -z "$CHILD" ] || kill "$CHILD" 2>/dev/null
   [ "$status" -eq 0 ] || undo

@@ -1,0 +1,161 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, rmSync, statSync } from 'node:fs'
+import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/install.ts'
+
+test('a first version that does not stay up leaves nothing', async () => {
+  const { it } = await machineWith({ version: '1.0.0', staysUp: false })
+  const before = it.tree()
+  const { code, stderr } = await it.run()
+  expect(code).toBe(1)
+  expect(stderr.trim().split('\n')).toHaveLength(2)
+  expect(it.tree()).toEqual(before)
+})
+
+test('a version that does not take the existing configuration changes nothing, and the service goes on', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0' })
+  await it.run()
+  const before = it.tree()
+  const { pid } = it
+  const calls = it.calls.length
+  publish({ version: '1.1.0', takesConfiguration: false })
+  const { code, stderr } = await it.run()
+  expect(code).toBe(1)
+  expect(stderr).toContain(`1.1.0 does not take ${it.path(CONF)}; nothing was changed: error: no such option`)
+  expect(it.tree()).toEqual(before)
+  expect(it.pid).toBe(pid)
+  expect(it.calls).toHaveLength(calls)
+})
+
+test('an older version is installed by its number', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0' })
+  publish({ version: '1.1.0' })
+  await it.run()
+  const { code } = await it.run([], { env: { SHIPPER_VERSION: 'v1.0.0' } })
+  expect(code).toBe(0)
+  expect(it.read('usr/local/bin/shipper')).toContain('shipper 1.0.0')
+})
+
+test('--no-start installs and enables, and leaves a running service as it is', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0' })
+  const first = await it.run(['--no-start'])
+  expect(first.code).toBe(0)
+  expect(first.stdout).toContain('is not started')
+  expect(names(it.tree())).toEqual(expect.arrayContaining(INSTALLED))
+  expect(it.pid).toBe(0)
+  await it.run()
+  const { pid } = it
+  publish({ version: '1.1.0' })
+  expect((await it.run(['--no-start'])).code).toBe(0)
+  expect(it.pid).toBe(pid)
+  expect(it.read('usr/local/bin/shipper')).toContain('1.1.0')
+})
+
+test('an upgrade does not enable again what was disabled', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  await it.run()
+  rmSync(it.path('etc/systemd/system/multi-user.target.wants/shipper.service'))
+  await it.run()
+  expect(it.has('etc/systemd/system/multi-user.target.wants/shipper.service')).toBe(false)
+})
+
+test('--dry-run names every file that would be written, and changes nothing', async () => {
+  const { it, server } = await machineWith({ version: '1.0.0' })
+  const before = it.tree()
+  const { code, stdout } = await it.run(['--dry-run'])
+  expect(code).toBe(0)
+  expect(it.tree()).toEqual(before)
+  expect(server.asked).toEqual(['/latest', '/v1.0.0/SHA256SUMS'])
+  for (const path of ['usr/local/bin/shipper', CONF, 'etc/shipper/parsers.conf', UNIT, 'var/lib/shipper']) {
+    expect(stdout).toContain(it.path(path))
+  }
+  await it.run()
+  const installed = it.tree()
+  const removal = await it.run(['--dry-run', '--uninstall', '--purge'])
+  expect(removal.stdout).toContain(`would remove ${it.path(UNIT)}`)
+  expect(it.tree()).toEqual(installed)
+  expect(it.running()).toBe(true)
+})
+
+test('under OpenRC it installs, upgrades, is removed and purged', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0' }, 'openrc')
+  const before = it.tree()
+  expect((await it.run()).stdout).toContain('rc-service shipper restart')
+  expect(it.running()).toBe(true)
+  expect(it.tree()).toContain('etc/runlevels/default/shipper -> /etc/init.d/shipper')
+  expect(statSync(it.path('etc/init.d/shipper')).mode & 0o777).toBe(0o755)
+  publish({ version: '1.1.0', staysUp: false })
+  const installed = it.tree()
+  expect((await it.run()).stderr).toContain('does not stay up')
+  expect(it.tree()).toEqual(installed)
+  expect(it.running()).toBe(true)
+  await it.run(['--uninstall', '--purge'])
+  expect(it.running()).toBe(false)
+  expect(it.tree()).toEqual(before)
+})
+
+test('without a service manager it is installed and said how to start it', async () => {
+  const { it } = await machineWith({ version: '1.0.0' }, 'none')
+  const { code, stdout } = await it.run()
+  expect(code).toBe(0)
+  expect(stdout).toContain(`Start it with: ${it.path('usr/local/bin/shipper')} -c ${it.path(CONF)}`)
+})
+
+test('--prefix needs no root and no service, and leaves nothing when it is purged', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  const before = it.tree()
+  const args = ['--prefix', '/home/me/.local']
+  const { code, stdout } = await it.run(args)
+  expect(code).toBe(0)
+  expect(stdout.trim().split('\n')).toHaveLength(5)
+  expect(it.calls).toEqual([])
+  expect(it.read(`home/me/.local/${CONF}`)).toContain(`\${SHIPPER_STATE:-/home/me/.local/var/lib/shipper}`)
+  await it.run([...args, '--uninstall', '--purge'])
+  expect(it.tree().filter((line) => !line.startsWith('home'))).toEqual(before)
+  expect(it.has('home/me/.local')).toBe(false)
+})
+
+test('the address to send to can be given with the line', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  const env = { FORWARD_HOST: '10.0.0.5', FORWARD_PORT: '24225' }
+  expect((await it.run([], { env })).stdout).toContain('sends to 10.0.0.5, port 24225')
+  expect(it.read(CONF)).toContain(`Host   \${FORWARD_HOST:-10.0.0.5}`)
+  expect(it.read(CONF)).toContain(`Port   \${FORWARD_PORT:-24225}`)
+  expect((await it.run([], { env: { FORWARD_HOST: '10.0.0.6' } })).stderr).toContain(
+    'FORWARD_HOST is not used',
+  )
+})
+
+test.skipIf(!IS_ROOT)('the service has a user of its own, which goes with a purge', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  await it.run()
+  const [, , uid, gid, , home, shell] =
+    it
+      .read('etc/passwd')
+      .split('\n')
+      .find((line) => line.startsWith('shipper:'))
+      ?.split(':') ?? []
+  expect([home, shell]).toEqual(['/var/lib/shipper', '/usr/sbin/nologin'])
+  expect(statSync(it.path('var/lib/shipper'))).toMatchObject({ uid: Number(uid), gid: Number(gid) })
+  expect(statSync(it.path(CONF))).toMatchObject({ uid: 0, gid: Number(gid) })
+  expect(statSync(it.path(CONF)).mode & 0o777).toBe(0o640)
+  await it.run(['--uninstall'])
+  expect(it.read('etc/passwd')).toContain('shipper:')
+  await it.run(['--uninstall', '--purge'])
+  expect(it.read('etc/passwd')).not.toContain('shipper:')
+})
+
+test.skipIf(!IS_ROOT)('a person of the same name is not deleted by a purge', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  const person = 'shipper:x:1000:1000::/home/shipper:/bin/sh\n'
+  it.write('etc/passwd', person)
+  await it.run()
+  await it.run(['--uninstall', '--purge'])
+  expect(it.read('etc/passwd')).toBe(person)
+})
+
+test('a machine with the Debian package is left alone', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  mkdirSync(it.path('var/lib/dpkg/info'), { recursive: true })
+  it.write('var/lib/dpkg/info/shipper.list', '')
+  expect(await it.run()).toMatchObject({ code: 1, stderr: expect.stringContaining('Debian package') })
+})

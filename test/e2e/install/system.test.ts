@@ -1,0 +1,233 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ARCH, ROOT } from '../../../scripts/bootstrap.mjs'
+import { readManifest } from '../../../scripts/manifest.ts'
+import { canMount, MOUNT_NAMESPACE, machineWith, QUICK, SCRIPT, SHELLS } from '../../support/install.ts'
+import { BINARY_NAME, releaseOf } from '../../support/release.ts'
+import { peerOrSkip } from '../../support/skip.ts'
+import { until } from '../../support/until.ts'
+
+const testWithMount = peerOrSkip('a mount namespace', canMount(), 'unshare cannot make one')
+const NO_SPACE = /^install\.sh: cannot (?:write|make|download|keep) /
+const HAS = /^has\(\) \{$/m
+const _NEEDS_ROOT = /^install.sh: this needs root.*\n$/
+const TARGET_NAME = /\((\S+)\)/
+
+/** Shell functions in place of programs that tell about the system. */
+function system(machine: string, libc: 'glibc' | 'musl', kernel = 'Linux'): string {
+  return `
+uname() { case $1 in -s) echo ${kernel} ;; -m) echo ${machine} ;; esac; }
+getconf() { ${libc === 'glibc' ? 'echo glibc 2.36' : 'return 1'}; }
+ldd() { ${libc === 'glibc' ? 'echo "ldd (GNU libc)"' : 'echo "musl libc (x86_64)" >&2; return 1'}; }
+${QUICK}`
+}
+
+for (const { name, command: shell, test } of SHELLS) {
+  test(`${name}: each binary of the manifest is the one for its system`, async () => {
+    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { name, bun } = readManifest()
+    expect(SCRIPT).toContain(`\nNAME=${name}\n`)
+    const targets = Object.keys(bun.targets)
+    server.files.set(
+      '/v1.0.0/SHA256SUMS',
+      Buffer.from(targets.map((target) => `${'0'.repeat(64)}  ${name}-${target}\n`).join('')),
+    )
+    const chosen: string[] = []
+    for (const machine of ['x86_64', 'amd64', 'aarch64', 'arm64']) {
+      for (const libc of ['glibc', 'musl'] as const) {
+        const { stdout } = await it.run(['--dry-run'], { shell, before: system(machine, libc) })
+        chosen.push(TARGET_NAME.exec(stdout)?.[1] ?? stdout)
+      }
+    }
+    const [x64, arm64] = [
+      ['linux-x64', 'linux-x64-musl'],
+      ['linux-arm64', 'linux-arm64-musl'],
+    ]
+    expect(chosen).toEqual([...x64, ...x64, ...arm64, ...arm64])
+    expect([...new Set(chosen)].sort()).toEqual(targets.sort())
+  })
+
+  test(`${name}: a system or a processor without a binary is one clear line`, async () => {
+    const { it, server } = await machineWith({ version: '1.0.0' })
+    const before = it.tree()
+    const darwin = await it.run([], { shell, before: system('arm64', 'glibc', 'Darwin') })
+    expect(darwin).toMatchObject({
+      code: 1,
+      stderr: 'install.sh: unsupported system Darwin: there are binaries for Linux\n',
+    })
+    const riscv = await it.run([], { shell, before: system('riscv64', 'glibc') })
+    expect(riscv.stderr).toBe(
+      'install.sh: unsupported processor riscv64: there are binaries for x86_64 and aarch64\n',
+    )
+    expect(it.tree()).toEqual(before)
+    expect(server.asked).toEqual([])
+  })
+
+  test(`${name}: a second run at the same time ends with a clear line, and the first one succeeds`, async () => {
+    const { it, server } = await machineWith({ version: '1.0.0' })
+    const goOn: (() => void)[] = []
+    server.fault = (path, response, body) => {
+      if (!path.endsWith(BINARY_NAME)) return false
+      goOn.push(() => response.end(body))
+      return true
+    }
+    const first = it.begin([], { shell })
+    await until(() => goOn.length === 1)
+    const second = await it.run([], { shell })
+    expect(second.code).toBe(1)
+    expect(second.stderr).toBe(`install.sh: another installation is running (process ${first.pid})\n`)
+    goOn[0]?.()
+    expect((await first.ended()).code).toBe(0)
+    expect(it.running()).toBe(true)
+  })
+
+  test(`${name}: interrupted in a download, it ends at once and leaves nothing`, async () => {
+    const { it, server } = await machineWith({ version: '1.0.0' })
+    const before = it.tree()
+    server.fault = (path) => path.endsWith(BINARY_NAME)
+    for (const [signal, status] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+      ['SIGHUP', 129],
+    ] as const) {
+      const asked = server.asked.length
+      const run = it.begin([], { shell })
+      await until(() => server.asked.length > asked + 2)
+      const { code } = await run.stop(signal)
+      expect(code).toBe(status)
+      expect(run.stderr).toContain('interrupted, everything is as it was')
+      expect(it.tree()).toEqual(before)
+    }
+  })
+
+  test(`${name}: after a kill -9 in a download the next run takes over and leaves nothing behind`, async () => {
+    const { it, server } = await machineWith({ version: '1.0.0' })
+    server.fault = (path) => path.endsWith(BINARY_NAME)
+    const run = it.begin([], { shell })
+    await until(() => server.asked.length > 2)
+    await run.stop('SIGKILL')
+    expect(it.tree().filter((line) => line.includes('/.shipper'))).not.toEqual([])
+    server.fault = undefined
+    expect((await it.run([], { shell })).code).toBe(0)
+    expect(it.tree().filter((line) => line.includes('/.shipper'))).toEqual([])
+  })
+}
+
+test('interrupted while the new version is looked at, the old one is put back', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0' })
+  await it.run()
+  const before = it.tree()
+  publish({ version: '1.1.0' })
+  const restarts = () => it.calls.filter((call) => call === 'restart shipper').length
+  const run = it.begin([], { before: '' })
+  await until(() => restarts() === 2)
+  run.kill('SIGTERM')
+  await until(() => restarts() === 3)
+  expect((await run.ended()).code).toBe(143)
+  expect(it.tree()).toEqual(before)
+  expect(it.running()).toBe(true)
+}, 20_000)
+
+test('an executable for another processor is not tried', async () => {
+  const { it, server } = await machineWith({ version: '1.0.0' })
+  const other = Buffer.from(readFileSync(process.execPath).subarray(0, 4096))
+  other[18] = ARCH === 'x64' ? 0xb7 : 0x3e
+  server.publish('1.0.0', releaseOf(other))
+  const before = it.tree()
+  expect(await it.run()).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('is for another processor than'),
+  })
+  expect(it.tree()).toEqual(before)
+})
+
+test('a binary that does not run here is not installed', async () => {
+  const { it, publish } = await machineWith({ version: '1.0.0', status: 132 })
+  const before = it.tree()
+  expect((await it.run()).stderr).toContain('does not run on this system, its processor may be too old')
+  publish({ version: '1.0.0', status: 127 })
+  const musl = await it.run([], { before: system(ARCH === 'x64' ? 'x86_64' : 'aarch64', 'glibc') })
+  expect(musl.stderr).toContain('does not run on this system: ')
+  expect(it.tree()).toEqual(before)
+})
+
+test('without curl and wget, without a checksum program, without root: one clear line each', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  const before = it.tree()
+  const without = (...programs: string[]) =>
+    SCRIPT.replace(HAS, `$&\n  case $1 in ${programs.join(' | ')}) return 1 ;; esac`)
+  expect((await it.run([], { script: without('curl', 'wget') })).stderr).toBe(
+    'install.sh: neither curl nor wget is here: install one of them, or give --from DIR\n',
+  )
+  expect((await it.run([], { script: without('sha256sum', 'shasum', 'openssl') })).stderr).toBe(
+    'install.sh: neither sha256sum, shasum nor openssl is here: install one of them\n',
+  )
+  const person = `${QUICK}id() { echo 1000; }\n`
+  expect((await it.run(['--root', '/'], { before: person })).stderr).toMatch(
+    /^install.sh: this needs root.*\n$/,
+  )
+  expect((await it.run(['--root', '/', '--uninstall'], { before: person })).stderr).toBe(
+    'install.sh: this needs root\n',
+  )
+  expect(it.tree()).toEqual(before)
+})
+
+test('arguments that cannot be understood are one clear line each', async () => {
+  const { it } = await machineWith({ version: '1.0.0' })
+  const said = async (...args: string[]) => (await it.run(args)).stderr
+  expect(await said('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
+  expect(await said('--prefix')).toBe('install.sh: --prefix needs a folder\n')
+  expect(await said('--purge')).toBe('install.sh: --purge goes with --uninstall\n')
+  expect(await said('--prefix', '/a b')).toBe(
+    'install.sh: the path of --prefix has a blank or a special character: /a b\n',
+  )
+  expect((await it.run(['--help'])).stdout).toContain('--uninstall')
+})
+
+/** A file system with room for `pages` of 4 KB over a folder of the root, in a mount namespace of the run; it ends with `ls`. */
+function small(folder: string, pages: number): string[] {
+  const script = `
+    mount -t tmpfs -o size=${4 * (pages + 1)}k none '${folder}' && head -c 4096 /dev/zero >'${folder}/full' || exit 9
+    "$@"; status=$?; ls -A '${folder}' >&2; exit $status`
+  return ['unshare', ...MOUNT_NAMESPACE, 'sh', '-c', script, 'sh']
+}
+
+testWithMount(
+  'on a full disk nothing is installed, wherever it gets full',
+  async () => {
+    const { it } = await machineWith({ version: '1.0.0' })
+    mkdirSync(it.path('etc/shipper'))
+    const before = it.tree()
+    const disks = [
+      ['usr/local/bin', 0],
+      ['usr/local/bin', 1],
+      ['usr/local/bin', 20],
+      ['etc/systemd/system', 0],
+      ['etc/shipper', 0],
+      ['etc/shipper', 1],
+    ] as const
+    for (const [folder, pages] of disks) {
+      const { code, stderr } = await it.run([], { around: small(it.path(folder), pages) })
+      const [line, ...files] = stderr
+        .split('\n')
+        .filter((line) => !line.startsWith('downloading') && line !== '')
+      expect({ code, line, files }).toEqual({
+        code: 1,
+        line: expect.stringMatching(NO_SPACE),
+        files: ['full'],
+      })
+      expect(it.tree()).toEqual(before)
+      expect(it.running()).toBe(false)
+    }
+    expect((await it.run()).code).toBe(0)
+  },
+  60_000,
+)
+
+test('the script names every file that a release has for it', () => {
+  const files = Object.keys(readManifest().install).filter((name) => name !== 'install.sh')
+  const named = SCRIPT.replaceAll('$NAME', readManifest().name)
+  for (const file of files) expect(named).toContain(file)
+  expect(readFileSync(join(ROOT, 'scripts/install.sh'), 'utf8')).toEndWith('\n{ main "$@"; exit; }\n')
+})

@@ -1,0 +1,87 @@
+import { expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { debianProgram } from '../../support/debian.ts'
+import { SHELLS } from '../../support/install.ts'
+import { shipperCommand } from '../../support/process.ts'
+import { peerOrSkip } from '../../support/skip.ts'
+import { tmp } from '../../support/tmp.ts'
+
+const UNIT = join(ROOT, 'conf/systemd/shipper.service')
+const OPENRC = join(ROOT, 'conf/openrc/shipper')
+const INSTALL = join(ROOT, 'scripts/install.sh')
+const SCORE = /Overall exposure level for shipper\.service: (\d+\.\d+)/
+const LIMITS = {
+  unit: /^MemoryMax=(\d+)M$/m,
+  openrc: /memory\.max (\d+)/,
+  agent: /^\s*Memory_Limit\s+(\d+)M$/m,
+}
+
+const shellcheck = debianProgram('shellcheck', 'shellcheck', 'usr/bin/shellcheck')
+const analyze = debianProgram('systemd-analyze', 'systemd', 'usr/bin/systemd-analyze')
+const testWithShellcheck = peerOrSkip(
+  'shellcheck',
+  shellcheck !== undefined,
+  'no program and no Debian package',
+)
+const canAnalyze = analyze !== undefined && spawnSync(analyze, ['--version']).status === 0
+const testWithSystemd = peerOrSkip('systemd-analyze', canAnalyze, 'no systemd here')
+
+function output(command: string | undefined, ...args: string[]): string {
+  const { stdout, stderr } = spawnSync(command ?? '', args, { encoding: 'utf8' })
+  return `${stdout}${stderr}`
+}
+
+testWithShellcheck('shellcheck has nothing to say about the scripts', () => {
+  expect(output(shellcheck, '--shell=sh', INSTALL, OPENRC)).toBe('')
+})
+
+testWithSystemd('systemd takes the unit without a word', () => {
+  const unit = join(tmp(), 'shipper.service')
+  const [binary = ''] = shipperCommand()
+  writeFileSync(unit, readFileSync(UNIT, 'utf8').replace('/usr/local/bin/shipper', binary))
+  expect(output(analyze, 'verify', '--man=no', unit)).toBe('')
+})
+
+testWithSystemd(
+  'the score of systemd-analyze security is 2 at most, with systemd 252 the one of the guide',
+  () => {
+    const [, score] = SCORE.exec(output(analyze, 'security', '--offline=true', UNIT)) ?? []
+    expect(Number(score)).toBeLessThanOrEqual(2)
+    const guide = readFileSync(join(ROOT, 'docs/guides/install.md'), 'utf8')
+    if (output(analyze, '--version').startsWith('systemd 252 ')) expect(guide).toContain(`**${score}**`)
+  },
+)
+
+for (const { name, command, test } of SHELLS) {
+  test(`${name}: the OpenRC script is read, and takes over NAME=value lines without running anything`, () => {
+    const dir = tmp()
+    const lines = [
+      'FORWARD_HOST=10.0.0.5',
+      'QUOTED="a b"',
+      '# a comment',
+      'BAD-NAME=1',
+      'CODE=$(touch ran)',
+      'LAST=x',
+    ]
+    writeFileSync(join(dir, 'env'), lines.join('\n'))
+    const script = `. ${OPENRC}; read_environment ${dir}/env; export -p | grep -E "FORWARD|QUOTED|BAD|CODE|LAST"; ls`
+    const [file = '', ...args] = command
+    const { stdout } = spawnSync(file, [...args, '-c', script], { encoding: 'utf8', cwd: dir })
+    expect(stdout).toContain('10.0.0.5')
+    expect(stdout).toContain('a b')
+    expect(stdout).toContain('LAST')
+    expect(stdout).not.toContain('BAD')
+    expect(stdout.trim().split('\n').at(-1)).toBe('env')
+  })
+}
+
+test('both service files have room for the Memory_Limit of the configuration, and the same', () => {
+  const conf = readFileSync(join(ROOT, 'conf/shipper.conf'), 'utf8')
+  const memory = Number(LIMITS.agent.exec(conf)?.[1])
+  const unit = Number(LIMITS.unit.exec(readFileSync(UNIT, 'utf8'))?.[1])
+  expect(unit).toBe(128 + 4 * memory)
+  expect(Number(LIMITS.openrc.exec(readFileSync(OPENRC, 'utf8'))?.[1])).toBe(unit * 2 ** 20)
+})
