@@ -2,6 +2,7 @@ import { FALSE, NIL, strHeadSize, TRUE, writeArrayHead, writeStrHead } from '../
 import { unescapeJson } from './json-escapes.ts'
 import { JsonNumber } from './json-number.ts'
 import { closeMap, mapHeadSize } from './map-head.ts'
+import type { UniqueKeys } from './unique-keys.ts'
 
 const MAX_DEPTH = 256
 /** Up to this length bytes are copied one by one: `copy` costs as much as 30 of them. */
@@ -21,7 +22,7 @@ export function jsonBound(length: number): number {
  * JSON text to MessagePack, byte to byte, by the grammar of RFC 8259: what `JSON.parse` refuses is refused, except that
  * bytes that are not UTF-8 stay as they are. Beyond `JSON.parse`: integers are exact up to 64 bits. Less: more than 256
  * levels, and numbers that no float64 holds (1e400), are refused. A lone surrogate escape becomes U+FFFD. Duplicate
- * keys stay. A number with a point or an exponent is a float64, any other one an integer.
+ * keys stay, unless they are to be settled. A number with a point or an exponent is a float64, any other one an integer.
  */
 export class JsonTranscoder {
   /** The offset in the source behind the value that was read last. */
@@ -43,10 +44,16 @@ export class JsonTranscoder {
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
+  readonly #keys: UniqueKeys | undefined
+  readonly #bases = new Int32Array(MAX_DEPTH)
 
-  /** `watch`: a key of the outermost map, in MessagePack with its head, that is to be found. */
-  constructor(watch: Buffer = Buffer.alloc(0)) {
+  /**
+   * `watch`: a key of the outermost map, in MessagePack with its head, that is to be found. `keys`: of keys that come
+   * twice in a map the last one stays; those of the outermost map are left in it. The two do not go together.
+   */
+  constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
     this.#watch = watch
+    this.#keys = keys
   }
 
   /**
@@ -66,6 +73,7 @@ export class JsonTranscoder {
         this.#heads[depth] = o
         this.#counts[depth] = 0
         this.#maps[depth] = c === 0x7b ? 1 : 0
+        if (this.#keys !== undefined) this.#bases[depth] = this.#keys.count
         depth++
         o++
         p = skipBlanks(src, p + 1, end)
@@ -146,6 +154,7 @@ export class JsonTranscoder {
     const p = skipBlanks(src, this.end, end)
     if (p >= end || src[p] !== 0x3a) return -1
     this.end = skipBlanks(src, p + 1, end)
+    this.#keys?.push(at)
     if (depth === 1 && this.pairAt < 0 && o - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
       this.valueAt = o
@@ -154,10 +163,18 @@ export class JsonTranscoder {
     return o
   }
 
-  #close(out: Buffer, o: number, depth: number): number {
+  #close(out: Buffer, end: number, depth: number): number {
     const at = this.#heads[depth] as number
-    const count = this.#counts[depth] as number
+    let count = this.#counts[depth] as number
+    let o = end
     if (this.#maps[depth] === 1) {
+      const keys = this.#keys
+      if (keys !== undefined) {
+        const base = this.#bases[depth] as number
+        o = keys.settle(out, base, end)
+        count = keys.count - base
+        if (depth > 0) keys.count = base
+      }
       const pairs = depth === 0 ? count + this.extraPairs : count
       if (depth === 0) this.#outermost(at, count, pairs)
       return closeMap(out, at, at + 1, o, pairs)
