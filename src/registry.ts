@@ -23,6 +23,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   filter: {
     grep: () => import('./plugins/filters/grep.ts'),
     record_modifier: () => import('./plugins/filters/record-modifier.ts'),
+    kubernetes: () => import('./plugins/filters/kubernetes/index.ts'),
   },
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),

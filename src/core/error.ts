@@ -118,6 +118,21 @@ export const ERROR_CODES = {
     summary: 'the peer refused a chunk for good',
     remedy: 'see the reason given',
   },
+  E_KUBE_API: {
+    exit: 1,
+    summary: 'the Kubernetes API cannot be asked',
+    remedy: 'check Kube_URL and the network; records go on with what is known, and it is asked again by itself',
+  },
+  E_KUBE_FORBIDDEN: {
+    exit: 1,
+    summary: 'the Kubernetes API refuses the agent',
+    remedy: 'give its service account get, list and watch on pods (and get on namespaces), see conf/kubernetes',
+  },
+  E_KUBE_TOKEN: {
+    exit: 1,
+    summary: 'the token for the Kubernetes API cannot be read',
+    remedy: 'check Kube_Token_File or Kube_Token_Command',
+  },
   E_RUN_INCOMPLETE: {
     exit: 1,
     summary: 'the run ended before everything was acknowledged',

@@ -1,0 +1,63 @@
+import { realpathSync } from 'node:fs'
+
+/** The container that a log is of, as far as its tag, path or journal field tells. */
+export interface ContainerRef {
+  pod: string
+  namespace: string
+  container: string | undefined
+  dockerId: string | undefined
+  /** As in the path under /var/log/pods: of a static pod it is the hash of its manifest. */
+  uid: string | undefined
+  /** How often the container had been restarted. */
+  restarts: number | undefined
+}
+
+/** `POD_NAMESPACE_CONTAINER-ID.log`, the names of the kubelet under /var/log/containers; only pods have dots. */
+const CONTAINER_LOG =
+  /^([a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)_([^_.]+)_([^_.]+)-([a-z0-9]{64})(?:\.log)?(?:\..*)?$/
+/** `NAMESPACE_POD_UID/CONTAINER/N.log` under /var/log/pods, in a tag with dots for slashes. */
+const POD_LOG = /^([^_./]+)_([^_/]+)_([^_./]+)[./]([^_./]+)[./](\d+)\.log(?:\..*)?$/
+const FOLDERS = /^(?:.*\.)?var\.log\.(?:containers|pods)\./
+const POD_FOLDER = '/pods/'
+/** `k8s_CONTAINER[.HASH]_POD_NAMESPACE_UID_ATTEMPT`, the name that dockershim and cri-dockerd give a container. */
+const JOURNAL_NAME = /^[^_]+_([^_.]+)(?:\.[^_]+)?_([^_]+)_([^_]+)_([^_]+)_(\d+)$/
+
+/** By the names of files that the kubelet makes; undefined: the tag is of another form. */
+export function refOfTag(tag: string, prefix: string): ContainerRef | undefined {
+  const rest = tag.startsWith(prefix) ? tag.slice(prefix.length) : tag.replace(FOLDERS, '')
+  const file = CONTAINER_LOG.exec(rest)
+  if (file === null) return refOfPodLog(rest)
+  const [, pod = '', namespace = '', container, dockerId] = file
+  return { pod, namespace, container, dockerId, uid: undefined, restarts: undefined }
+}
+
+/** Of `NAMESPACE_POD_UID.CONTAINER.N.log`, or the same with slashes. */
+function refOfPodLog(text: string): ContainerRef | undefined {
+  const found = POD_LOG.exec(text)
+  if (found === null) return undefined
+  const [, namespace = '', pod = '', uid, container, restarts] = found
+  return { pod, namespace, container, dockerId: undefined, uid, restarts: Number(restarts) }
+}
+
+/** With what the file behind the links of `path` tells more: the uid and the restarts. */
+export function refOfPath(ref: ContainerRef, path: string): ContainerRef {
+  const at = (real: string): ContainerRef | undefined => {
+    const folder = real.lastIndexOf(POD_FOLDER)
+    return folder < 0 ? undefined : refOfPodLog(real.slice(folder + POD_FOLDER.length))
+  }
+  let found = at(path)
+  try {
+    found ??= at(realpathSync(path))
+  } catch {
+    // The link or its file is gone: its name has told what it can.
+  }
+  if (found === undefined || found.pod !== ref.pod || found.namespace !== ref.namespace) return ref
+  return { ...ref, uid: found.uid, restarts: found.restarts, container: ref.container ?? found.container }
+}
+
+export function refOfJournal(name: string): ContainerRef | undefined {
+  const found = JOURNAL_NAME.exec(name)
+  if (found === null) return undefined
+  const [, container, pod = '', namespace = '', uid, restarts] = found
+  return { pod, namespace, container, dockerId: undefined, uid, restarts: Number(restarts) }
+}

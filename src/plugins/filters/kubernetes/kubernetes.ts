@@ -1,0 +1,240 @@
+import { join } from 'node:path'
+import type { Chunk } from '../../../core/chunk.ts'
+import { encodeStr } from '../../../core/msgpack.ts'
+import type { Filter, FilterContext } from '../../../core/plugin.ts'
+import { findKey, spanOf } from '../../../core/record.ts'
+import { type Container, Containers } from './containers.ts'
+import { Entries, type Meta } from './entries.ts'
+import { type ContainerRef, refOfJournal, refOfTag } from './identity.ts'
+import { encodeDummy, pairsOf } from './metadata.ts'
+import type { KubernetesOptions } from './options.ts'
+import type { Keep, Pod } from './pod.ts'
+import { Pods } from './pods.ts'
+import { preloadedNamespace, preloadedPod } from './preload.ts'
+import { PodSnapshot } from './snapshot.ts'
+import { Source } from './source.ts'
+import { tagReader } from './tag-reader.ts'
+
+const LOG = encodeStr('log')
+const MESSAGE = encodeStr('MESSAGE')
+const CONTAINER_NAME = Buffer.from('CONTAINER_NAME')
+/** Where nothing tells when a pod becomes known, it is asked for again this often while lines wait. */
+const LOOK_AGAIN_MS = 250
+/** A pod that was looked up before its containers were reported is asked for again after this time. */
+const UNREPORTED_MS = 30_000
+
+/**
+ * Gives records the metadata of their pod. What a pod is comes from a watch that runs beside the records; `apply` only
+ * looks at what is known, and `ready` keeps the lines of a pod that is not known yet in their file for a while.
+ */
+export class Kubernetes implements Filter {
+  readonly #options: KubernetesOptions
+  readonly #ctx: FilterContext
+  readonly #pods: Pods
+  readonly #containers: Containers
+  readonly #entries: Entries
+  readonly #source: Source | undefined
+  readonly #snapshot: PodSnapshot | undefined
+  readonly #dummy: Meta | undefined
+  readonly #withNamespaces: boolean
+  readonly #keep: Keep
+  /** Those whose lines wait, by namespace and by namespace/pod. */
+  readonly #waiting = new Map<string, Set<Container>>()
+
+  constructor(options: KubernetesOptions, ctx: FilterContext) {
+    this.#options = options
+    this.#ctx = ctx
+    this.#pods = new Pods(() => ctx.clock.nowMs())
+    this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
+    const suggestions = options['k8s-loggingParser'] || options['k8s-loggingExclude']
+    const { labels, annotations, ownerReferences: owners } = options
+    this.#keep = { labels, annotations, owners, suggestions }
+    this.#withNamespaces = options.namespaceLabels || options.namespaceAnnotations
+    this.#source = this.#makeSource()
+    this.#snapshot = this.#makeSnapshot()
+    this.#containers = this.#makeContainers()
+    this.#entries = new Entries({
+      logKey: options.useJournal ? MESSAGE : LOG,
+      mergeKey: options.mergeLogKey === undefined ? undefined : encodeStr(options.mergeLogKey),
+      merge: options.mergeLog,
+      trim: options.mergeLogTrim,
+      keepLog: options.keepLog,
+      parser: options.mergeParser === undefined ? undefined : ctx.parser(options.mergeParser),
+      buffers: ctx.buffers,
+    })
+    if (options.dummyMeta)
+      this.#dummy = { pairs: pairsOf(encodeDummy(ctx.clock.nowMs()), undefined), streams: undefined }
+  }
+
+  async start(): Promise<void> {
+    this.#snapshot?.load()
+    this.#source?.start()
+  }
+
+  async close(): Promise<void> {
+    for (const key of [...this.#waiting.keys()]) this.#wake(key)
+    await this.#source?.close()
+    await this.#snapshot?.close()
+  }
+
+  apply(chunk: Chunk): void {
+    if (this.#dummy !== undefined) this.#entries.apply(chunk, this.#dummy)
+    else if (this.#options.useJournal)
+      this.#entries.apply(chunk, (buf, map, end) => this.#ofJournal(buf, map, end))
+    else {
+      const { count } = chunk
+      const container = this.#containers.of(chunk.tag)
+      const meta = this.#metaOf(container)
+      this.#entries.apply(chunk, meta)
+      if (container.pod === undefined) this.#ctx.counters.add('records_incomplete', chunk.count)
+      if (chunk.count < count) this.#ctx.counters.add('records_excluded', count - chunk.count)
+    }
+  }
+
+  ready(tag: string, path: string): Promise<void> | undefined {
+    const source = this.#source
+    if (source === undefined || this.#options.useJournal) return undefined
+    const container = this.#containers.of(tag)
+    const { ref } = container
+    if (container.gaveUp || ref === undefined) return undefined
+    this.#containers.seePath(container, path)
+    const now = this.#ctx.clock.nowMs()
+    if (this.#known(container.ref ?? ref)) {
+      container.waitingMs = undefined
+      return undefined
+    }
+    container.waitingMs ??= now
+    const leftMs = container.waitingMs + this.#options.kubeMetaWait - now
+    if (leftMs <= 0 || source.hopeless || this.#pods.isRefused(ref)) {
+      this.#giveUp(container, ref)
+      return undefined
+    }
+    source.want(container.ref ?? ref)
+    container.wait ??= this.#waitFor(container, ref, source.ageing ? Math.min(leftMs, LOOK_AGAIN_MS) : leftMs)
+    return container.wait
+  }
+
+  #known(ref: ContainerRef): boolean {
+    if (this.#pods.find(ref) === undefined && !this.#preload(ref)) return false
+    if (!this.#withNamespaces || this.#source === undefined) return true
+    return this.#source.namespace(ref.namespace) !== undefined || this.#source.namespaceFailed(ref.namespace)
+  }
+
+  #waitFor(container: Container, ref: ContainerRef, ms: number): Promise<void> {
+    const keys = [`${ref.namespace}/${ref.pod}`, ref.namespace]
+    for (const key of keys) {
+      const others = this.#waiting.get(key)
+      if (others === undefined) this.#waiting.set(key, new Set([container]))
+      else others.add(container)
+    }
+    return new Promise((resolve) => {
+      const { clock } = this.#ctx
+      container.wake = () => {
+        clock.cancel(timer)
+        container.wait = container.wake = undefined
+        for (const key of keys) {
+          const others = this.#waiting.get(key)
+          others?.delete(container)
+          if (others?.size === 0) this.#waiting.delete(key)
+        }
+        resolve()
+      }
+      const timer = clock.after(ms, container.wake)
+    })
+  }
+
+  #wake(key: string): void {
+    for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
+  }
+
+  #giveUp(container: Container, ref: ContainerRef): void {
+    container.gaveUp = true
+    this.#ctx.counters.add('pods_unknown')
+    this.#ctx.log.warn(
+      `pod ${ref.namespace}/${ref.pod} is not known: its records have what their path tells`,
+      {
+        container: ref.container,
+        waited_ms: this.#ctx.clock.nowMs() - (container.waitingMs ?? 0),
+      },
+    )
+  }
+
+  /** With the question for what is not known, or old. */
+  #metaOf(container: Container): Meta {
+    const { ref } = container
+    const meta = this.#containers.metaOf(container)
+    if (ref === undefined) return meta
+    if (container.pod === undefined) {
+      if (this.#preload(ref)) return this.#containers.metaOf(container)
+      this.#source?.want(ref)
+    } else if (this.#source?.ageing) this.#refresh(container, ref, container.pod)
+    return meta
+  }
+
+  #refresh(container: Container, ref: ContainerRef, pod: Pod): void {
+    const now = this.#ctx.clock.nowMs()
+    if (container.askedMs === 0) container.askedMs = now
+    const reported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
+    const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_MS
+    if (ttlMs === 0 || now - container.askedMs < ttlMs) return
+    container.askedMs = now
+    this.#source?.want(ref)
+  }
+
+  #ofJournal(buf: Buffer, map: number, end: number): Meta | undefined {
+    const value = findKey(buf, map, end, CONTAINER_NAME)
+    const span = value < 0 ? undefined : spanOf(buf, value)
+    if (span === undefined) return undefined
+    const container = this.#containers.of(buf.toString('latin1', span.start, span.end))
+    const meta = this.#metaOf(container)
+    if (container.pod === undefined) this.#ctx.counters.add('records_incomplete')
+    return meta
+  }
+
+  #preload(ref: ContainerRef): boolean {
+    const folder = this.#options.kubeMetaPreloadCacheDir
+    if (folder === undefined) return false
+    const pod = preloadedPod(folder, ref.namespace, ref.pod, this.#keep)
+    const namespace = this.#withNamespaces ? preloadedNamespace(folder, ref.namespace) : undefined
+    if (namespace !== undefined) this.#source?.preloadNamespace(ref.namespace, namespace)
+    if (pod === undefined) return false
+    this.#pods.put(ref.uid === undefined ? pod : { ...pod, pathUid: ref.uid })
+    return this.#pods.find(ref) !== undefined
+  }
+
+  #makeSource(): Source | undefined {
+    const o = this.#options
+    if (o.useTagForMeta || o.dummyMeta) return undefined
+    return new Source(o, this.#ctx, this.#pods, this.#keep, (name) => this.#wake(name))
+  }
+
+  #makeSnapshot(): PodSnapshot | undefined {
+    const { kubeSnapshot } = this.#options
+    const { stateFolder, name, clock, log } = this.#ctx
+    if (this.#source === undefined || kubeSnapshot === 'off') return undefined
+    const path = kubeSnapshot ?? (stateFolder === undefined ? undefined : join(stateFolder, `${name}.pods`))
+    if (path === undefined) return undefined
+    const snapshot = new PodSnapshot(path, this.#pods, clock, log)
+    this.#pods.onDirty = () => snapshot.touch()
+    return snapshot
+  }
+
+  #makeContainers(): Containers {
+    const o = this.#options
+    const wanted = {
+      labels: o.labels,
+      annotations: o.annotations,
+      owners: o.ownerReferences,
+      namespaceLabels: o.namespaceLabels,
+      namespaceAnnotations: o.namespaceAnnotations,
+      namespaceOnly: o.namespaceMetadataOnly,
+    }
+    const namespace = (name: string) => (this.#withNamespaces ? this.#source?.namespace(name) : undefined)
+    const refOf = o.useJournal
+      ? refOfJournal
+      : o.regexParser === undefined
+        ? (tag: string) => refOfTag(tag, o.kubeTagPrefix)
+        : tagReader(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
+    return new Containers({ options: o, ctx: this.#ctx, pods: this.#pods, wanted, namespace }, refOf)
+  }
+}

@@ -1,0 +1,143 @@
+import { encodeStr, FALSE, TRUE, writeArrayHead, writeMapHead, writeNumber } from '../../../core/msgpack.ts'
+import type { ContainerRef } from './identity.ts'
+import type { Owner, Pod, Texts } from './pod.ts'
+import { containerOf } from './pods.ts'
+
+/** What of a pod and its namespace goes into records. */
+export interface Wanted {
+  labels: boolean
+  annotations: boolean
+  owners: boolean
+  namespaceLabels: boolean
+  namespaceAnnotations: boolean
+  namespaceOnly: boolean
+}
+
+/** Pairs for the end of each record of a container, encoded once. */
+export interface Pairs {
+  bytes: Buffer
+  count: number
+  /** The keys among them, to be found in records that have them already. */
+  keys: Buffer[]
+}
+
+export const KUBERNETES = encodeStr('kubernetes')
+export const NAMESPACE = encodeStr('kubernetes_namespace')
+
+/**
+ * `kubernetes: {pod_name, namespace_name, pod_id, labels, annotations, ownerReferences, host, pod_ip, container_name,
+ * docker_id, container_hash, container_image}`, in this order and without what is not known.
+ */
+export function encodePod(pod: Pod, ref: ContainerRef, wanted: Wanted): Buffer {
+  const map = new MapBytes()
+  map.text('pod_name', pod.name).text('namespace_name', pod.namespace).text('pod_id', pod.uid)
+  if (wanted.labels) map.texts('labels', pod.labels)
+  if (wanted.annotations) map.texts('annotations', pod.annotations)
+  if (wanted.owners && pod.owners !== undefined && pod.owners.length > 0)
+    map.add('ownerReferences', encodeOwners(pod.owners))
+  const container = containerOf(pod, ref)
+  return map
+    .text('host', pod.node)
+    .text('pod_ip', pod.ip)
+    .text('container_name', ref.container)
+    .text('docker_id', ref.dockerId ?? idOfRun(pod, ref))
+    .text('container_hash', container?.imageId)
+    .text('container_image', container?.image)
+    .bytes()
+}
+
+/** What the name of the log tells; `incomplete` marks it. */
+export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): Buffer {
+  const map = new MapBytes()
+    .text('pod_name', ref?.pod)
+    .text('namespace_name', ref?.namespace)
+    .text('pod_id', ref?.uid)
+    .text('container_name', ref?.container)
+    .text('docker_id', ref?.dockerId)
+  if (ref?.restarts !== undefined) map.number('restart_count', ref.restarts)
+  if (incomplete) map.add('incomplete', Buffer.from([TRUE]))
+  return map.bytes()
+}
+
+export function encodeNamespace(
+  name: string,
+  namespace: { labels: Texts; annotations: Texts } | undefined,
+  wanted: Wanted,
+): Buffer {
+  const map = new MapBytes().text('name', name)
+  if (wanted.namespaceLabels) map.texts('labels', namespace?.labels)
+  if (wanted.namespaceAnnotations) map.texts('annotations', namespace?.annotations)
+  return map.bytes()
+}
+
+export function encodeDummy(nowMs: number): Buffer {
+  return new MapBytes().text('dummy', new Date(nowMs).toISOString()).bytes()
+}
+
+/** The pairs that records get; either map may be absent. */
+export function pairsOf(kubernetes: Buffer | undefined, namespace: Buffer | undefined): Pairs {
+  const keys = [
+    ...(kubernetes === undefined ? [] : [KUBERNETES]),
+    ...(namespace === undefined ? [] : [NAMESPACE]),
+  ]
+  const parts = [
+    ...(kubernetes === undefined ? [] : [KUBERNETES, kubernetes]),
+    ...(namespace === undefined ? [] : [NAMESPACE, namespace]),
+  ]
+  return { bytes: Buffer.concat(parts), count: keys.length, keys }
+}
+
+/** Logs under /var/log/pods are named by the number of the run. */
+function idOfRun(pod: Pod, ref: ContainerRef): string | undefined {
+  const container = containerOf(pod, ref)
+  if (container === undefined || ref.restarts === undefined) return undefined
+  if (ref.restarts === container.restarts) return container.id
+  return ref.restarts === container.restarts - 1 ? container.lastId : undefined
+}
+
+function encodeOwners(owners: Owner[]): Buffer {
+  const head = Buffer.alloc(5)
+  const items = owners.map((owner) => {
+    const map = new MapBytes()
+    for (const [key, value] of Object.entries(owner)) {
+      if (typeof value === 'string') map.text(key, value)
+      else map.add(key, Buffer.from([value ? TRUE : FALSE]))
+    }
+    return map.bytes()
+  })
+  return Buffer.concat([head.subarray(0, writeArrayHead(head, 0, owners.length)), ...items])
+}
+
+class MapBytes {
+  readonly #parts: Buffer[] = []
+  #pairs = 0
+
+  add(key: string, value: Buffer): this {
+    this.#parts.push(encodeStr(key), value)
+    this.#pairs++
+    return this
+  }
+
+  /** Nothing when it is not known. */
+  text(key: string, value: string | undefined): this {
+    return value === undefined ? this : this.add(key, encodeStr(value))
+  }
+
+  number(key: string, value: number): this {
+    const out = Buffer.alloc(9)
+    return this.add(key, out.subarray(0, writeNumber(out, 0, value)))
+  }
+
+  texts(key: string, values: Texts | undefined): this {
+    const entries = Object.entries(values ?? {})
+    if (entries.length === 0) return this
+    const map = new MapBytes()
+    for (const [name, value] of entries) map.text(name, value)
+    return this.add(key, map.bytes())
+  }
+
+  bytes(): Buffer {
+    const head = Buffer.alloc(5)
+    return Buffer.concat([head.subarray(0, writeMapHead(head, 0, this.#pairs)), ...this.#parts])
+  }
+}

@@ -1,0 +1,147 @@
+import type { ContainerRef } from './identity.ts'
+import type { Container, Pod } from './pod.ts'
+
+/** A pod that is gone stays known for this long: its last lines may still be unread. */
+export const KEPT_MS = 300_000
+/** Pods that are kept at once, those that are gone included; a node has 110 by default. */
+const MOST_PODS = 5000
+const MOST_REFUSED = 1000
+
+interface Known {
+  pod: Pod
+  /** When it was deleted, in milliseconds. */
+  goneMs: number | undefined
+}
+
+/** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
+export class Pods {
+  readonly #byUid = new Map<string, Known>()
+  readonly #byName = new Map<string, Known[]>()
+  readonly #byPathUid = new Map<string, Known>()
+  /** Pods that the API has and that cannot be used (too large): nobody need wait for them. */
+  readonly #refused = new Set<string>()
+  readonly #nowMs: () => number
+  /** Told when a pod of this name is new or changed. */
+  onChange: (pod: Pod) => void = () => {}
+  /** Told when anything is to be stored anew. */
+  onDirty: () => void = () => {}
+
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs
+  }
+
+  get size(): number {
+    return this.#byUid.size
+  }
+
+  /** A pod as the API has it now. */
+  put(pod: Pod): void {
+    const known = this.#byUid.get(pod.uid)
+    if (known !== undefined && known.goneMs === undefined && isSame(known.pod, pod)) return
+    if (known === undefined) this.#add({ pod, goneMs: undefined })
+    else {
+      known.pod = pod
+      known.goneMs = undefined
+    }
+    this.onDirty()
+    this.onChange(pod)
+  }
+
+  /** As it was stored: `goneMs` of one that had been deleted by then. */
+  restore(pod: Pod, goneMs: number | undefined): void {
+    if (!this.#byUid.has(pod.uid)) this.#add({ pod, goneMs })
+  }
+
+  /** It was deleted; its last state may come with the news. */
+  gone(pod: Pod): void {
+    if (!this.#byUid.has(pod.uid)) this.put(pod)
+    const known = this.#byUid.get(pod.uid) as Known
+    if (known.goneMs !== undefined) return
+    known.pod = pod
+    known.goneMs = this.#nowMs()
+    this.onDirty()
+  }
+
+  /** The pods of this list are all that there are. */
+  only(uids: ReadonlySet<string>): void {
+    for (const [uid, known] of this.#byUid) if (!uids.has(uid)) this.gone(known.pod)
+  }
+
+  refuse(namespace: string, name: string): void {
+    if (this.#refused.size >= MOST_REFUSED) this.#refused.clear()
+    this.#refused.add(`${namespace}/${name}`)
+  }
+
+  isRefused(ref: ContainerRef): boolean {
+    return this.#refused.has(`${ref.namespace}/${ref.pod}`)
+  }
+
+  /** Forgets what has been gone for long. */
+  sweep(): void {
+    const before = this.#nowMs() - KEPT_MS
+    for (const known of [...this.#byUid.values()]) {
+      if (known.goneMs !== undefined && known.goneMs < before) this.#drop(known)
+    }
+  }
+
+  /**
+   * The pod that the log is of. A uid decides alone: a pod of the same name with another one is another pod (that of a
+   * StatefulSet before or after). Without one the id of the container does, and then the name.
+   */
+  find(ref: ContainerRef): Pod | undefined {
+    if (ref.uid !== undefined) return (this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid))?.pod
+    const named = this.#byName.get(`${ref.namespace}/${ref.pod}`)
+    if (named === undefined) return undefined
+    const { dockerId } = ref
+    if (dockerId !== undefined) {
+      const own = named.find(({ pod }) =>
+        pod.containers.some((c) => c.id === dockerId || c.lastId === dockerId),
+      )
+      if (own !== undefined) return own.pod
+    }
+    const fitting = named.filter(({ pod }) => !contradicts(pod, ref))
+    return (fitting.findLast((known) => known.goneMs === undefined) ?? fitting.at(-1))?.pod
+  }
+
+  all(): { pod: Pod; goneMs: number | undefined }[] {
+    return [...this.#byUid.values()]
+  }
+
+  #add(known: Known): void {
+    if (this.#byUid.size >= MOST_PODS) this.#drop(this.#byUid.values().next().value as Known)
+    const { pod } = known
+    this.#byUid.set(pod.uid, known)
+    if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, known)
+    const key = `${pod.namespace}/${pod.name}`
+    const named = this.#byName.get(key)
+    if (named === undefined) this.#byName.set(key, [known])
+    else named.push(known)
+  }
+
+  #drop(known: Known): void {
+    const { pod } = known
+    this.#byUid.delete(pod.uid)
+    if (pod.pathUid !== undefined) this.#byPathUid.delete(pod.pathUid)
+    const key = `${pod.namespace}/${pod.name}`
+    const left = (this.#byName.get(key) ?? []).filter((k) => k !== known)
+    if (left.length === 0) this.#byName.delete(key)
+    else this.#byName.set(key, left)
+  }
+}
+
+/** The container of this name has had one run only, and that was another one. */
+function contradicts(pod: Pod, { container, dockerId }: ContainerRef): boolean {
+  const found = pod.containers.find((c) => c.name === container)
+  if (found === undefined || found.id === undefined || dockerId === undefined) return false
+  return found.restarts === 0 && found.id !== dockerId
+}
+
+/** Most events are of a status that no record has: the bytes made of the pod stay good. */
+function isSame(a: Pod, b: Pod): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** The container of the pod that the log is of. */
+export function containerOf(pod: Pod, ref: ContainerRef): Container | undefined {
+  return pod.containers.find((c) => c.name === ref.container)
+}

@@ -1,0 +1,64 @@
+import { encodeStr, skip } from '../../../core/msgpack.ts'
+import { mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
+import type { Stream } from './annotations.ts'
+
+const STREAM = encodeStr('stream')
+const STDOUT = encodeStr('stdout')
+const STDERR = encodeStr('stderr')
+
+/** Where the pairs of one record are; used again for each. */
+export class RecordFields {
+  /** Number of pairs, where each begins, and where the first does. */
+  count = 0
+  pairs = new Int32Array(64)
+  body = 0
+  /** The pair of the line, its end, and its text; the length is -1 when there is none, or it is no text. */
+  logPair = -1
+  logEnd = -1
+  logStart = -1
+  logLength = -1
+  /** By the field `stream`. */
+  stream: Stream | undefined
+  readonly #logKey: Buffer
+
+  constructor(logKey: Buffer) {
+    this.#logKey = logKey
+  }
+
+  read(buf: Buffer, map: number, end: number): void {
+    const count = mapPairs(buf, map)
+    if (count > this.pairs.length) this.pairs = new Int32Array(count * 2)
+    this.count = count
+    this.logPair = this.logLength = -1
+    this.stream = undefined
+    let at = mapBody(buf, map)
+    this.body = at
+    for (let i = 0; i < count; i++) {
+      this.pairs[i] = at
+      const value = skip(buf, at, end)
+      const next = skip(buf, value, end)
+      if (isAt(buf, at, this.#logKey)) this.#log(buf, at, value, next)
+      else if (isAt(buf, at, STREAM)) this.stream = streamAt(buf, value)
+      at = next
+    }
+  }
+
+  #log(buf: Buffer, pair: number, value: number, next: number): void {
+    this.logPair = pair
+    this.logEnd = next
+    const head = textHead(buf, value)
+    this.logStart = value + head
+    this.logLength = head < 0 ? -1 : textLength(buf, value)
+  }
+}
+
+function streamAt(buf: Buffer, at: number): Stream | undefined {
+  if (isAt(buf, at, STDOUT)) return 'stdout'
+  return isAt(buf, at, STDERR) ? 'stderr' : undefined
+}
+
+/** Short texts, with their heads: a loop is faster than `compare`. */
+function isAt(buf: Buffer, at: number, text: Buffer): boolean {
+  for (let i = 0; i < text.length; i++) if (buf[at + i] !== text[i]) return false
+  return true
+}

@@ -1,0 +1,199 @@
+import type { FilterContext } from '../../../core/plugin.ts'
+import { ApiError, KubeClient } from './api/client.ts'
+import { Lookups } from './api/lookups.ts'
+import { type Namespace, Namespaces } from './api/namespaces.ts'
+import { pause } from './api/pause.ts'
+import { Token } from './api/token.ts'
+import { PodWatch } from './api/watch.ts'
+import type { ContainerRef } from './identity.ts'
+import type { KubernetesOptions } from './options.ts'
+import type { Keep } from './pod.ts'
+import type { Pods } from './pods.ts'
+
+/** Rights that were missing may be given: they are tried again this often. */
+const FORBIDDEN_MS = 300_000
+/** How a pod begins in a list, and in an event. */
+const NAME = /"name":\s*"([^"]{1,253})"/
+const NAMESPACE = /"namespace":\s*"([^"]{1,63})"/
+const MOST_JITTER_MS = 1000
+
+/**
+ * Where pods come from: the watch of this node; single lookups where the rights allow no watch, and until the node's
+ * name is known; or the kubelet.
+ */
+export class Source {
+  readonly #options: KubernetesOptions
+  readonly #ctx: FilterContext
+  readonly #pods: Pods
+  readonly #keep: Keep
+  readonly #client: KubeClient
+  readonly #lookups: Lookups
+  readonly #namespaces: Namespaces
+  readonly #stop = new AbortController()
+  /** Pods are asked for one by one. */
+  #single: boolean
+  #nodeFound: (node: string) => void = () => {}
+  #running: Promise<void> | undefined
+  readonly #tooLargeSaid = new Set<string>()
+
+  constructor(
+    options: KubernetesOptions,
+    ctx: FilterContext,
+    pods: Pods,
+    keep: Keep,
+    onNamespace: (name: string) => void,
+  ) {
+    this.#options = options
+    this.#ctx = ctx
+    this.#pods = pods
+    this.#keep = keep
+    this.#client = this.#makeClient()
+    this.#single = options.useKubelet || this.#node === undefined
+    const { clock, counters, log } = ctx
+    const { signal } = this.#stop
+    const parts = { client: this.#client, clock, counters, log, signal }
+    this.#lookups = new Lookups({
+      ...parts,
+      pods,
+      keep,
+      kubelet: options.useKubelet,
+      tooLarge: (head, bytes) => this.#tooLarge(head, bytes),
+      found: (pod) => {
+        if (pod.node !== undefined) this.#nodeFound(pod.node)
+      },
+    })
+    const ttlMs = options.kubeMetaNamespaceCacheTtl
+    this.#namespaces = new Namespaces({ ...parts, ttlMs, onChange: onNamespace })
+  }
+
+  start(): void {
+    if (this.#options.useKubelet) return
+    this.#running = this.#run().catch((error) => {
+      this.#ctx.log.error(`the watch of pods ended: ${String(error)}`, { code: 'E_INTERNAL' })
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+    await this.#client.close()
+  }
+
+  /** The pod of a log is not known: asks for it if nothing else brings it. */
+  want(ref: ContainerRef): void {
+    if (this.#single) this.#lookups.want(ref)
+  }
+
+  /** What is known of pods is as old as the last question about them. */
+  get ageing(): boolean {
+    return this.#single
+  }
+
+  /** Waiting is in vain: nobody may be asked. */
+  get hopeless(): boolean {
+    return this.#single && this.#lookups.forbidden
+  }
+
+  namespace(name: string): Namespace | undefined {
+    return this.#namespaces.find(name)
+  }
+
+  namespaceFailed(name: string): boolean {
+    return this.#namespaces.failed(name)
+  }
+
+  preloadNamespace(name: string, value: Namespace): void {
+    this.#namespaces.put(name, value)
+  }
+
+  get #node(): string | undefined {
+    return this.#options.kubeNodeName || process.env.NODE_NAME || undefined
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop
+    const node = this.#node ?? (await this.#learnNode(signal))
+    while (!signal.aborted) {
+      try {
+        await this.#watch(node).run(signal)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+        this.#single = true
+        this.#ctx.counters.add('api_errors')
+        this.#ctx.log.warn(`${error.message}: pods are asked for one by one`, {
+          code: error.code,
+          hint: 'allow list and watch of pods to its service account, see conf/kubernetes',
+        })
+        await pause(FORBIDDEN_MS * (0.5 + Math.random()), this.#ctx.clock, signal)
+      }
+    }
+  }
+
+  #learnNode(signal: AbortSignal): Promise<string> {
+    this.#ctx.log.warn(
+      'the name of this node is not known: it is taken from the first pod that is looked up',
+      {
+        hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or Kube_Node_Name',
+      },
+    )
+    return new Promise((resolve) => {
+      this.#nodeFound = resolve
+      signal.addEventListener('abort', () => resolve(''), { once: true })
+    })
+  }
+
+  #watch(node: string): PodWatch {
+    const { clock, counters, log } = this.#ctx
+    return new PodWatch({
+      client: this.#client,
+      pods: this.#pods,
+      keep: this.#keep,
+      node,
+      clock,
+      counters,
+      log,
+      jitterMs: Math.min(MOST_JITTER_MS, this.#options.kubeMetaWait / 5),
+      tooLarge: (head, bytes) => this.#tooLarge(head, bytes),
+      watching: () => {
+        this.#single = false
+      },
+    })
+  }
+
+  /** Once for each pod. Nobody waits for it: it will not be known. */
+  #tooLarge(head: string, bytes: number): void {
+    const name = NAME.exec(head)?.[1] ?? '?'
+    const namespace = NAMESPACE.exec(head)?.[1] ?? '?'
+    this.#pods.refuse(namespace, name)
+    this.#ctx.counters.add('pods_oversize')
+    const key = `${namespace}/${name}`
+    if (this.#tooLargeSaid.has(key) || this.#tooLargeSaid.size >= 1000) return
+    this.#tooLargeSaid.add(key)
+    this.#ctx.log.warn(`pod ${key} is larger than Buffer_Size: its records have what their path tells`, {
+      bytes,
+      hint: 'raise Buffer_Size of the kubernetes filter',
+    })
+  }
+
+  #makeClient(): KubeClient {
+    const o = this.#options
+    const nowMs = (): number => this.#ctx.clock.nowMs()
+    return new KubeClient({
+      url: o.useKubelet ? `https://${o.kubeletHost}:${o.kubeletPort}` : o.kubeUrl,
+      caFile: o.kubeCaFile,
+      caPath: o.kubeCaPath,
+      verify: o.tlsVerify,
+      verifyHost: o.tlsVerifyHostname,
+      serverName: o.tlsVhost,
+      token: new Token({
+        file: o.kubeTokenFile,
+        command: o.kubeTokenCommand,
+        ttlMs: o.kubeTokenTtl,
+        nowMs,
+      }),
+      userAgent: `shipper/${this.#ctx.agent.version}`,
+      limitBytes: o.bufferSize,
+      counters: this.#ctx.counters,
+    })
+  }
+}

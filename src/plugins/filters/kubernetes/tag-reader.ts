@@ -1,0 +1,40 @@
+import { skip } from '../../../core/msgpack.ts'
+import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+import { mapBody, mapPairs, spanOf } from '../../../core/record.ts'
+import type { ContainerRef } from './identity.ts'
+
+/** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */
+export function tagReader(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {
+  return (tag) => {
+    const text = Buffer.from(tag.startsWith(prefix) ? tag.slice(prefix.length) : tag)
+    const buf = Buffer.alloc(parser.bound(text.length) + 32)
+    const out: EntryWriter = { buf, at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+    if (!parser.parse(text, 0, text.length, out)) return undefined
+    const fields = textsOf(buf, out.at)
+    const pod = fields.get('pod_name')
+    const namespace = fields.get('namespace_name')
+    if (!pod || !namespace) return undefined
+    return {
+      pod,
+      namespace,
+      container: fields.get('container_name') || undefined,
+      dockerId: fields.get('docker_id') || undefined,
+      uid: fields.get('pod_id') || undefined,
+      restarts: undefined,
+    }
+  }
+}
+
+/** The texts of the map at the start of `buf`. */
+function textsOf(buf: Buffer, end: number): Map<string, string> {
+  const fields = new Map<string, string>()
+  let at = mapBody(buf, 0)
+  for (let i = mapPairs(buf, 0); i > 0; i--) {
+    const value = skip(buf, at, end)
+    const [key, text] = [spanOf(buf, at), spanOf(buf, value)]
+    if (key !== undefined && text !== undefined)
+      fields.set(buf.toString('utf8', key.start, key.end), buf.toString('utf8', text.start, text.end))
+    at = skip(buf, value, end)
+  }
+  return fields
+}
