@@ -1,0 +1,223 @@
+import { describe, expect, test } from 'bun:test'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { KubeApi } from '../../../support/kube-api.ts'
+import { logName, NODE, podOf } from '../../../support/kube-pods.ts'
+import { KubeRun } from '../../../support/kube-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const TOKENS = /one|two/
+const QUICK = { kube_meta_wait: '1' }
+
+describe('TLS', () => {
+  test('the server’s certificate must be of Kube_CA_File', async () => {
+    const api = await KubeApi.start({ tls: true })
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await new KubeRun(api, { texts: QUICK }).start()
+    await run.known(logName(pod))
+    const stranger = await new KubeRun(await KubeApi.start({ tls: true }), {
+      texts: { ...QUICK, kube_url: api.url },
+    }).start()
+    await until(() => stranger.counters.get('api_errors') > 0)
+    expect(stranger.logged.lines.join()).toContain('certificate')
+    expect(stranger.metadata(logName(pod)).incomplete).toBe(true)
+  })
+
+  test('its name is checked, unless tls.verify_hostname or tls.verify is off, or tls.vhost names another', async () => {
+    const api = await KubeApi.start({ tls: true, names: ['kubernetes.default.svc'] })
+    const pod = api.create(podOf({ name: 'a' }))
+    const strict = await new KubeRun(api, { texts: QUICK }).start()
+    await until(() => strict.counters.get('api_errors') > 0)
+    expect(strict.metadata(logName(pod)).incomplete).toBe(true)
+    for (const [name, value] of [
+      ['tls.verify_hostname', 'off'],
+      ['tls.verify', 'off'],
+      ['tls.vhost', 'kubernetes.default.svc'],
+    ] as const) {
+      const run = await new KubeRun(api, { texts: { ...QUICK, [name]: value } }).start()
+      await run.known(logName(pod))
+    }
+  })
+
+  test('authorities may be in a folder', async () => {
+    const api = await KubeApi.start({ tls: true })
+    const folder = tmp()
+    writeFileSync(join(folder, 'ca.pem'), api.authority?.cert ?? '')
+    const texts = { ...QUICK, kube_ca_file: join(folder, 'none'), kube_ca_path: folder }
+    const run = await new KubeRun(api, { texts }).start()
+    await run.known(logName(api.create(podOf({ name: 'a' }))))
+  })
+})
+
+describe('tokens', () => {
+  test('a token that was replaced is read again at a 401, and the request made again at once', async () => {
+    const api = await KubeApi.start({ tokens: ['one'] })
+    const run = new KubeRun(api, { texts: QUICK })
+    writeFileSync(run.tokenFile, 'one\n')
+    await run.start()
+    await run.known(logName(api.create(podOf({ name: 'a' }))))
+    api.tokens.clear()
+    api.tokens.add('two')
+    writeFileSync(run.tokenFile, 'two\n')
+    api.cutWatches()
+    await run.known(logName(api.create(podOf({ name: 'b' }))))
+    expect(api.requests.filter((r) => r.verb === 'watch').at(-1)?.token).toBe('two')
+    expect(run.logged.lines.join()).not.toMatch(TOKENS)
+  })
+
+  test('an expired token is refused until there is another one', async () => {
+    const api = await KubeApi.start({ tokens: ['new'] })
+    const run = new KubeRun(api, { texts: QUICK })
+    writeFileSync(run.tokenFile, 'expired')
+    const pod = api.create(podOf({ name: 'a' }))
+    await run.start()
+    await until(() => run.counters.get('api_errors') > 0)
+    expect(run.logged.lines.join()).toContain('401')
+    writeFileSync(run.tokenFile, 'new')
+    await run.known(logName(pod))
+  })
+
+  test('a command gives one, and is run again at a 401 only', async () => {
+    const api = await KubeApi.start({ tokens: ['t1'] })
+    const folder = tmp()
+    const counter = join(folder, 'runs')
+    const command = `echo x >> ${counter}; echo t$(wc -l < ${counter})`
+    const run = await new KubeRun(api, { texts: { ...QUICK, kube_token_command: command } }).start()
+    await run.known(logName(api.create(podOf({ name: 'a' }))))
+    api.tokens.clear()
+    api.tokens.add('t2')
+    api.cutWatches()
+    await run.known(logName(api.create(podOf({ name: 'b' }))))
+    expect([...new Set(api.requests.map((r) => r.token))]).toEqual(['t1', 't2'])
+  })
+})
+
+describe('pods one by one', () => {
+  test('are asked for where a watch is forbidden, each once', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('list').add('watch')
+    const pods = Array.from({ length: 20 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
+    const run = await new KubeRun(api, { texts: QUICK }).start()
+    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    await Promise.all(pods.flatMap((pod) => [run.ready(logName(pod)), run.ready(logName(pod))]))
+    for (const pod of pods) expect((await run.known(logName(pod))).pod_id).toBe(pod.metadata.uid)
+    expect([api.count('list'), api.count('get')]).toEqual([1, 20])
+    expect(api.requests.find((r) => r.verb === 'get')?.query.get('resourceVersion')).toBe('0')
+  })
+
+  test('are asked for beside a list when only the watch is forbidden', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('watch')
+    const there = api.create(podOf({ name: 'there' }))
+    const run = await new KubeRun(api, { texts: QUICK }).start()
+    await run.known(logName(there))
+    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    const later = api.create(podOf({ name: 'later' }))
+    await run.known(logName(later))
+    expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch', 'get'])
+  })
+
+  test('are not asked for again and again when they are not there', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('list')
+    const run = await new KubeRun(api, { texts: QUICK }).start()
+    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    const log = logName(podOf({ name: 'gone' }))
+    expect(await run.ready(log)).toBeGreaterThan(900)
+    const asked = api.count('get')
+    for (let i = 0; i < 1000; i++) run.metadata(log)
+    expect(asked).toBeLessThan(5)
+    expect(api.count('get')).toBeLessThanOrEqual(asked + 1)
+    expect(run.metadata(log)).toMatchObject({ pod_name: 'gone', namespace_name: 'default', incomplete: true })
+  })
+
+  test('nobody waits where all is forbidden', async () => {
+    const api = await KubeApi.start()
+    for (const verb of ['list', 'watch', 'get'] as const) api.forbidden.add(verb)
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '4' } }).start()
+    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    expect(await run.ready(logName(podOf({ name: 'a' })))).toBeLessThan(1500)
+    expect(run.logged.lines.filter((line) => line.includes('403')).length).toBeLessThanOrEqual(2)
+  })
+})
+
+describe('single pods', () => {
+  test('tell the name of the node, whose pods are then watched', async () => {
+    const api = await KubeApi.start()
+    const [first, second] = ['a', 'b'].map((name) => api.create(podOf({ name })))
+    const before = process.env.NODE_NAME
+    delete process.env.NODE_NAME
+    const run = await new KubeRun(api, { texts: { ...QUICK, kube_node_name: '' } }).start()
+    if (before !== undefined) process.env.NODE_NAME = before
+    if (first === undefined || second === undefined) throw new Error('no pods')
+    await run.ready(logName(first))
+    await until(() => api.watching === 1)
+    expect((await run.known(logName(second))).host).toBe(NODE)
+    expect(api.requests.map((r) => r.verb)).toEqual(['get', 'list', 'watch'])
+  })
+
+  test('come from the kubelet, by one request for all that wait', async () => {
+    const api = await KubeApi.start({ tls: true, tokens: ['t'] })
+    const pods = Array.from({ length: 30 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
+    const texts = { ...QUICK, use_kubelet: 'on', kubelet_port: String(api.port) }
+    const run = new KubeRun(api, { texts })
+    writeFileSync(run.tokenFile, 't')
+    await run.start()
+    await Promise.all(pods.map((pod) => run.ready(logName(pod))))
+    for (const pod of pods) expect(run.metadata(logName(pod)).pod_id).toBe(pod.metadata.uid)
+    expect(api.requests.every((r) => r.verb === 'kubelet')).toBe(true)
+    expect(api.requests.length).toBeLessThanOrEqual(2)
+  })
+})
+
+describe('namespaces', () => {
+  test('are asked for once, and stand behind the pod, or alone', async () => {
+    const api = await KubeApi.start()
+    api.namespaces.set('default', { labels: { team: 'x' }, annotations: { note: 'y' } })
+    const pod = api.create(podOf({ name: 'a' }))
+    const wanted = { ...QUICK, namespace_labels: 'on', namespace_annotations: 'on' }
+    const namespace = { name: 'default', labels: { team: 'x' }, annotations: { note: 'y' } }
+    const run = await new KubeRun(api, { texts: wanted }).start()
+    await run.ready(logName(pod))
+    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(Object.keys(record ?? {})).toEqual(['log', 'kubernetes', 'kubernetes_namespace'])
+    expect(record?.kubernetes_namespace).toEqual(namespace)
+    expect(api.count('namespace')).toBe(1)
+    const alone = await new KubeRun(api, { texts: { ...wanted, namespace_metadata_only: 'on' } }).start()
+    await alone.ready(logName(pod))
+    const [other] = alone.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(other).toEqual({ log: 'x', kubernetes_namespace: namespace })
+  })
+
+  test('that are forbidden are said once, and nobody waits for them', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('namespace')
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '4', namespace_labels: 'on' } }).start()
+    expect(await run.ready(logName(pod))).toBeLessThan(2000)
+    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(record).toMatchObject({ kubernetes: { pod_name: 'a' }, kubernetes_namespace: { name: 'default' } })
+    expect(run.logged.lines.filter((line) => line.includes('403'))).toHaveLength(1)
+  })
+})
+
+test('Use_Tag_For_Meta, Dummy_Meta and preloaded objects need no API', async () => {
+  const log = logName(podOf({ name: 'web' }))
+  const tag = await new KubeRun(undefined, { texts: { use_tag_for_meta: 'on' } }).start()
+  expect(tag.metadata(log)).toMatchObject({
+    pod_name: 'web',
+    namespace_name: 'default',
+    container_name: 'app',
+  })
+  expect(tag.metadata(log)).not.toHaveProperty('incomplete')
+  expect(await tag.ready(log)).toBeLessThan(100)
+  const dummy = await new KubeRun(undefined, { texts: { dummy_meta: 'on' } }).start()
+  expect(Object.keys(dummy.metadata(log))).toEqual(['dummy'])
+  const folder = join(tmp(), 'meta')
+  mkdirSync(folder)
+  writeFileSync(join(folder, 'default_web.meta'), JSON.stringify({ metadata: { labels: { app: 'stored' } } }))
+  const preload = await new KubeRun(undefined, { texts: { kube_meta_preload_cache_dir: folder } }).start()
+  expect(await preload.ready(log)).toBeLessThan(100)
+  expect(preload.metadata(log)).toMatchObject({ pod_name: 'web', labels: { app: 'stored' } })
+})
