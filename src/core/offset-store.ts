@@ -3,7 +3,12 @@ export interface OffsetStore {
   /** All rows of this database, newest id last. */
   rows(): OffsetRow[]
   /** Writes every change in one transaction; throws E_STORE_* and keeps nothing half-done. Fills in `id` of new rows. */
-  write(changes: { upsert: OffsetRow[]; remove: OffsetRow[] }): void
+  write(changes: OffsetChanges): void
+  /**
+   * Takes this database for the position of one journal and gives the stored one; undefined: there is none. Throws
+   * E_STORE_LOCKED when another input of this agent has it: fluent-bit's table holds a single cursor.
+   */
+  claimCursor(): string | undefined
   close(): void
   readonly path: string | undefined
   /** The database was damaged and rows may be missing: files without a row are to be read from their start. */
@@ -13,6 +18,13 @@ export interface OffsetStore {
    * was created since then was created while nobody looked.
    */
   readonly storedMs: number | undefined
+}
+
+export interface OffsetChanges {
+  upsert: OffsetRow[]
+  remove: OffsetRow[]
+  /** The new position in the journal, of the input that has claimed it. */
+  cursor?: string
 }
 
 export interface OffsetOptions {

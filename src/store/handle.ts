@@ -1,7 +1,8 @@
 import { existsSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
-import type { OffsetOptions, OffsetRow } from '../core/offset-store.ts'
+import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-store.ts'
 import type { Logger } from '../core/plugin.ts'
+import { CursorTable } from './cursor.ts'
 import { lockPath, takeLock } from './lock.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './recovery.ts'
 import {
@@ -24,11 +25,6 @@ const BUSY_MS = 200
 /** Up to this size every page is looked at when the database is opened: some milliseconds per MB. */
 const CHECK_BYTES = 32_000_000
 
-export interface Changes {
-  upsert: OffsetRow[]
-  remove: OffsetRow[]
-}
-
 interface Statements {
   rows: Statement
   insert: Statement
@@ -49,6 +45,7 @@ export class Handle {
   readonly #lock: { release(): void }
   #db: Database
   #statements: Statements
+  #cursorTable: CursorTable | undefined
   #damaged = false
   #recovered = false
   /** Why the database has to be rebuilt before the next write. */
@@ -83,8 +80,18 @@ export class Handle {
     return this.#statements.rows.all().map(toOffsetRow)
   }
 
+  /** The stored position in the journal; a database without one has no table for it until this is asked. */
+  cursor(): string | undefined {
+    return this.#cursors().read()
+  }
+
+  #cursors(): CursorTable {
+    this.#cursorTable ??= new CursorTable(this.#db)
+    return this.#cursorTable
+  }
+
   /** A damaged page met while running is mended on the spot, once: what is known is in `changes` or comes with the next. */
-  write(changes: Changes): void {
+  write(changes: OffsetChanges): void {
     try {
       if (this.#broken !== undefined) this.#mend(this.#broken)
       this.#write(changes)
@@ -102,6 +109,7 @@ export class Handle {
     this.#db.close()
     this.#db = this.#recover(reason)
     this.#statements = prepare(this.#db)
+    this.#cursorTable = undefined
     this.#broken = undefined
     this.#noteDamage()
   }
@@ -118,7 +126,7 @@ export class Handle {
     }
   }
 
-  #write({ upsert, remove }: Changes): void {
+  #write({ upsert, remove, cursor }: OffsetChanges): void {
     const s = this.#statements
     const ids: bigint[] = []
     this.#db.transaction(() => {
@@ -132,6 +140,7 @@ export class Handle {
         s.extra.run(...extraValues(row, id))
         ids.push(id)
       }
+      if (cursor !== undefined) this.#cursors().write(cursor)
     })
     // Only now: a row whose transaction failed is as new as before.
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])

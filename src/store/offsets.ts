@@ -2,9 +2,9 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipperError, systemCode } from '../core/error.ts'
-import type { OffsetOptions, OffsetRow, OffsetStore } from '../core/offset-store.ts'
+import type { OffsetChanges, OffsetOptions, OffsetRow, OffsetStore } from '../core/offset-store.ts'
 import type { Logger } from '../core/plugin.ts'
-import { type Changes, Handle } from './handle.ts'
+import { Handle } from './handle.ts'
 import { type Driver, loadSqlite } from './sqlite.ts'
 import { storeError } from './trouble.ts'
 
@@ -18,6 +18,8 @@ export interface OffsetContext {
 
 /** One handle per file: a second one in this process would be another agent to its lock. */
 const shared = new Map<string, { handle: Promise<Handle>; users: number; options: OffsetOptions }>()
+/** Handles whose cursor an input has claimed. */
+const cursorOwners = new WeakSet<Handle>()
 
 /**
  * The stored positions in the database `path`, which is created with its folder when it is not there. Without a path
@@ -91,6 +93,7 @@ class Shared implements OffsetStore {
   readonly #handle: Handle
   readonly #leave: () => boolean
   #closed = false
+  #ownsCursor = false
 
   constructor(handle: Handle, leave: () => boolean) {
     this.path = handle.path
@@ -110,13 +113,25 @@ class Shared implements OffsetStore {
     return this.#handle.rows()
   }
 
-  write(changes: Changes): void {
-    if (changes.upsert.length + changes.remove.length > 0) this.#handle.write(changes)
+  write(changes: OffsetChanges): void {
+    const { upsert, remove, cursor } = changes
+    if (upsert.length + remove.length > 0 || cursor !== undefined) this.#handle.write(changes)
+  }
+
+  claimCursor(): string | undefined {
+    if (cursorOwners.has(this.#handle) && !this.#ownsCursor)
+      throw new ShipperError('E_STORE_LOCKED', `${this.path} holds the cursor of another input already`, {
+        hint: 'give each systemd input its own DB',
+      })
+    cursorOwners.add(this.#handle)
+    this.#ownsCursor = true
+    return this.#handle.cursor()
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.#ownsCursor) cursorOwners.delete(this.#handle)
     if (this.#leave()) this.#handle.close()
   }
 }
@@ -132,7 +147,9 @@ class Forgetful implements OffsetStore {
     return []
   }
 
-  write({ upsert }: Changes): void {
+  claimCursor(): undefined {}
+
+  write({ upsert }: OffsetChanges): void {
     for (const row of upsert) row.id ??= ++this.#id
   }
 

@@ -1,5 +1,6 @@
 import { chmodSync, existsSync, readFileSync, renameSync, rmSync, type Stats, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
+import { CursorTable } from './cursor.ts'
 import { lockPath } from './lock.ts'
 import { hasHeader, type Salvaged, salvage } from './salvage.ts'
 import { ensureSchema, INSERT_FILE, REPLACE_EXTRA, writeDamage } from './schema.ts'
@@ -59,7 +60,7 @@ export function silentDamage(path: string, usedBefore: boolean): string | undefi
 
 /** Puts an empty database in place, whole or not at all. */
 export function createEmpty(open: OpenDatabase, path: string): void {
-  build(open, path, `${path}.new`, { files: [], extras: [] }, undefined)
+  build(open, path, `${path}.new`, { files: [], extras: [], cursor: undefined })
   rename(`${path}.new`, path)
 }
 
@@ -97,6 +98,7 @@ function build(open: OpenDatabase, path: string, file: string, rows: Salvaged, s
       for (const row of rows.files) insert.run(...insertable(row))
       const extra = db.prepare(REPLACE_EXTRA)
       for (const row of rows.extras) extra.run(...row)
+      if (rows.cursor !== undefined) new CursorTable(db).write(rows.cursor)
       if (setAside !== undefined) writeDamage(db, setAside, rows.files.length)
     })
   } finally {

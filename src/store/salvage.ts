@@ -1,3 +1,4 @@
+import { salvageCursor } from './cursor.ts'
 import type { SqlValue } from './sqlite.ts'
 import { readWal } from './wal.ts'
 
@@ -5,6 +6,8 @@ import { readWal } from './wal.ts'
 export interface Salvaged {
   files: SqlValue[][]
   extras: SqlValue[][]
+  /** The position in the journal, where there was one. */
+  cursor: string | undefined
 }
 
 /**
@@ -22,14 +25,16 @@ export interface Salvaged {
  */
 export function salvage(db: Buffer, log: Buffer): Salvaged {
   const wal = readWal(log)
-  let best: Salvaged = { files: [], extras: [] }
+  let best: Rows = { files: [], extras: [] }
   for (const size of pageSizes(db, wal.pageSize)) {
     const found = salvagePages(db, size, wal.pageSize === size ? wal.pages : new Map())
     if (found.files.length > best.files.length) best = found
     if (best.files.length > 0) break
   }
-  return best
+  return { ...best, cursor: salvageCursor(db, log) }
 }
+
+type Rows = Pick<Salvaged, 'files' | 'extras'>
 
 const MAGIC = 'SQLite format 3\0'
 
@@ -44,7 +49,7 @@ function pageSizes(db: Buffer, ofLog: number): number[] {
   return [...new Set(sizes)].filter((size) => size >= 512)
 }
 
-function salvagePages(db: Buffer, size: number, newer: Map<number, Buffer>): Salvaged {
+function salvagePages(db: Buffer, size: number, newer: Map<number, Buffer>): Rows {
   const files = new Map<SqlValue, SqlValue[]>()
   const extras = new Map<SqlValue, SqlValue[]>()
   const last = Math.max(Math.ceil(db.length / size), ...newer.keys())

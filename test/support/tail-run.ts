@@ -42,6 +42,8 @@ export class MemoryStore implements OffsetStore {
     for (const row of changes.remove) this.table = this.table.filter((r) => r.id !== row.id)
   }
 
+  claimCursor(): undefined {}
+
   close(): void {}
 }
 

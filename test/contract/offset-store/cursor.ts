@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { ShipperError } from '../../../src/core/error.ts'
+import { openOffsets } from '../../../src/store/offsets.ts'
+import type { Database } from '../../../src/store/sqlite.ts'
+import { type Bench, type OffsetCase, OPTIONS, row, says } from './bench.ts'
+
+/** fluent-bit's statements. */
+const THEIR_TABLE =
+  'CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);'
+const THEIR_UPDATE = 'UPDATE in_systemd_cursor SET cursor=?, updated=?;'
+
+const BOOT = 'b'.repeat(32)
+
+function cursor(n: number): string {
+  return `s=${'a'.repeat(32)};i=${n.toString(16)};b=${BOOT};m=${n};t=60a24194f${1000 + n};x=8a81bd55eb94138a`
+}
+
+const set = (text: string) => ({ upsert: [], remove: [], cursor: text })
+const stored = (db: Database): unknown[] =>
+  db
+    .prepare('SELECT cursor, updated > 1700000000 AS new FROM in_systemd_cursor')
+    .all()
+    .map((r) => ({ ...r }))
+
+async function closedWith(t: Bench, ...cursors: string[]): Promise<void> {
+  const store = await t.open()
+  store.claimCursor()
+  for (const text of cursors) store.write(set(text))
+  store.close()
+}
+
+export const cursors: OffsetCase[] = [
+  {
+    name: 'gives back after a restart the cursor that was written last',
+    async run(t) {
+      const store = await t.open()
+      assert.equal(store.claimCursor(), undefined)
+      store.write(set(cursor(1)))
+      store.write(set(cursor(2)))
+      store.close()
+      assert.equal((await t.open()).claimCursor(), cursor(2))
+      assert.deepEqual(await t.sql(stored), [{ cursor: cursor(2), new: 1n }])
+    },
+  },
+  {
+    name: 'takes over a cursor of fluent-bit, which then goes on from ours',
+    async run(t) {
+      await t.sql((db) => {
+        db.exec(THEIR_TABLE)
+        db.exec(`INSERT INTO in_systemd_cursor VALUES ('${cursor(1)}', 1), ('${cursor(5)}', 2)`)
+      })
+      const store = await t.open()
+      assert.equal(store.claimCursor(), cursor(5))
+      store.write(set(cursor(6)))
+      store.close()
+      await t.sql((db) => {
+        db.exec(THEIR_TABLE)
+        assert.equal(db.prepare('SELECT * FROM in_systemd_cursor LIMIT 1;').get()?.cursor, cursor(6))
+        db.prepare(THEIR_UPDATE).run(cursor(7), 3n)
+      })
+      assert.equal((await t.open()).claimCursor(), cursor(7))
+    },
+  },
+  {
+    name: 'knows that fluent-bit has read nothing yet',
+    async run(t) {
+      await t.sql((db) => db.exec(`${THEIR_TABLE} INSERT INTO in_systemd_cursor VALUES ('(null)', 1)`))
+      assert.equal((await t.open()).claimCursor(), undefined)
+    },
+  },
+  {
+    name: 'keeps a cursor beside the positions of files, and makes no table for it unasked',
+    async run(t) {
+      const [files, journal] = [await t.open(), await t.open()]
+      files.write({ upsert: [row(1)], remove: [] })
+      const tables = "SELECT 1 FROM sqlite_master WHERE name = 'in_systemd_cursor'"
+      assert.equal(await t.sql((db) => db.prepare(tables).get()), undefined)
+      journal.claimCursor()
+      journal.write(set(cursor(1)))
+      files.write({ upsert: [row(2)], remove: [] })
+      files.close()
+      journal.write(set(cursor(2)))
+      journal.close()
+      const again = await t.open()
+      assert.deepEqual([again.claimCursor(), again.rows().length], [cursor(2), 2])
+    },
+  },
+  {
+    name: 'a second input of the agent does not get the cursor until the first has closed',
+    async run(t) {
+      const [a, b] = [await t.open(), await t.open()]
+      a.claimCursor()
+      assert.throws(
+        () => b.claimCursor(),
+        (error) => error instanceof ShipperError && error.code === 'E_STORE_LOCKED',
+      )
+      a.write(set(cursor(1)))
+      a.close()
+      assert.equal(b.claimCursor(), cursor(1))
+    },
+  },
+  {
+    name: 'keeps no cursor without a path',
+    async run(t) {
+      const store = await openOffsets(undefined, OPTIONS, t.context)
+      assert.equal(store.claimCursor(), undefined)
+      store.write(set(cursor(1)))
+      store.close()
+      assert.deepEqual(readdirSync(t.dir), [])
+    },
+  },
+  {
+    name: 'recovers the newest cursor from a database whose first page is garbage',
+    async run(t) {
+      await closedWith(t, cursor(1), cursor(2), cursor(3))
+      const bytes = readFileSync(t.path)
+      bytes.fill('garbage ', 0, 1000)
+      writeFileSync(t.path, bytes)
+      const store = await t.open()
+      assert.deepEqual([store.damaged, store.claimCursor()], [true, cursor(3)])
+      says(t.said.join(), 'error: ', 'was damaged (')
+      store.write(set(cursor(4)))
+      store.close()
+      const next = await t.open()
+      assert.deepEqual([next.damaged, next.claimCursor()], [false, cursor(4)])
+    },
+  },
+  {
+    name: 'says that it is damaged when the cursor is gone with the rest of the file',
+    async run(t) {
+      await closedWith(t, cursor(1))
+      truncateSync(t.path, 0)
+      const store = await t.open()
+      assert.deepEqual([store.damaged, store.claimCursor()], [true, undefined])
+    },
+  },
+  {
+    name: 'writes the cursor again into a database that is damaged while it is used',
+    async run(t) {
+      const store = await t.open({ journalMode: 'DELETE' })
+      store.claimCursor()
+      store.write({ ...set(cursor(1)), upsert: [row(1)] })
+      const bytes = readFileSync(t.path)
+      bytes.fill(0xa5, 4096)
+      writeFileSync(t.path, bytes)
+      await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+      store.write(set(cursor(2)))
+      says(t.said.join(), 'error: ', 'was damaged (')
+      store.close()
+      assert.equal((await t.open()).claimCursor(), cursor(2))
+    },
+  },
+]
