@@ -1,10 +1,10 @@
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender } from '../../../core/plugin.ts'
+import { utf8Floor } from '../../../core/utf8.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import type { Grouper } from './grouper.ts'
 import { type Block, LineLoop, type LineLoopOptions, ODD_LINES } from './line-loop.ts'
-import { utf8Floor } from './utf8.ts'
 
 /** Lines that are joined to records. What is usual, whole lines of a container, still goes through the kernel. */
 export class GroupedLines extends LineLoop {

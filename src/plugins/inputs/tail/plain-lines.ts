@@ -1,8 +1,8 @@
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender } from '../../../core/plugin.ts'
+import { utf8Floor } from '../../../core/utf8.ts'
 import type { TailFile } from './file.ts'
 import { type Block, LineLoop, ODD_LINES } from './line-loop.ts'
-import { utf8Floor } from './utf8.ts'
 
 /** Each line is a record of its own. */
 export class PlainLines extends LineLoop {
