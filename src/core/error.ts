@@ -81,6 +81,21 @@ export const ERROR_CODES = {
     summary: 'a file matched by Path cannot be read',
     remedy: 'run as a user who may read it, or exclude it with Exclude_Path',
   },
+  E_JOURNAL_MISSING: {
+    exit: 1,
+    summary: 'journalctl cannot be started',
+    remedy: 'install systemd, which journalctl comes with, or have it on the PATH of the agent',
+  },
+  E_JOURNAL_READ: {
+    exit: 1,
+    summary: 'the journal cannot be read',
+    remedy: 'see what journalctl said; run as root or as a member of the group systemd-journal',
+  },
+  E_JOURNAL_CURSOR: {
+    exit: 1,
+    summary: 'the entry of the stored position is not in the journal any more',
+    remedy: 'let the journal keep more (SystemMaxUse in journald.conf), or mend the output that is behind',
+  },
   E_LOG_FILE: {
     exit: 1,
     summary: 'the file for the agent’s own log cannot be opened',

@@ -1,0 +1,44 @@
+/** A field of an entry: its name and its value. */
+export type Field = [name: string, value: Buffer]
+
+/** An entry of the export format, its fields in order; `binary` ones are framed by their length. */
+export function exportEntry(
+  fields: Field[],
+  binary: (value: Buffer, at: number) => boolean = needsLength,
+): Buffer {
+  const parts = fields.flatMap(([name, value], at) => {
+    if (!binary(value, at)) return [Buffer.from(`${name}=`), value, NEWLINE]
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(value.length))
+    return [Buffer.from(`${name}\n`), length, value, NEWLINE]
+  })
+  return Buffer.concat([...parts, NEWLINE])
+}
+
+const NEWLINE = Buffer.from('\n')
+
+/** What journalctl frames by length: it is not printable text of one line. */
+export function needsLength(value: Buffer): boolean {
+  return value.some((byte) => byte < 0x20 && byte !== 9) || !value.equals(Buffer.from(value.toString()))
+}
+
+export interface EntryInit {
+  /** Microseconds since 1970. */
+  us: number
+  boot?: string
+  monotonicUs?: number
+  fields: Record<string, string | Buffer | string[]>
+}
+
+/** An entry as systemd-journal-remote takes it. */
+export function entry({ us, boot = 'b'.repeat(32), monotonicUs = us - 1.6e15, fields }: EntryInit): Buffer {
+  const own = Object.entries(fields).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [value]).map((one): Field => [name, Buffer.from(one)]),
+  )
+  return exportEntry([
+    ['__REALTIME_TIMESTAMP', Buffer.from(String(us))],
+    ['__MONOTONIC_TIMESTAMP', Buffer.from(String(monotonicUs))],
+    ['_BOOT_ID', Buffer.from(boot)],
+    ...own,
+  ])
+}
