@@ -1,0 +1,100 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { crc32c } from '../../../src/lib/crc32c.ts'
+import {
+  BATCH_HEAD,
+  BatchWriter,
+  copyHead,
+  copyRecords,
+  NO_HEADERS,
+  recordBound,
+  sealLength,
+  stampBatch,
+} from '../../../src/protocol/kafka/batch.ts'
+import { decodeBatch } from '../../support/kafka-decode.ts'
+
+interface Given {
+  ms: number
+  key: Uint8Array | null
+  value: Uint8Array
+  headers: boolean
+}
+
+const records = fc.array(
+  fc.record({
+    ms: fc.integer({ min: 0, max: 4_294_967_295_999 }),
+    key: fc.option(fc.uint8Array({ maxLength: 70 })),
+    value: fc.uint8Array({ maxLength: 300 }),
+    headers: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 80 },
+)
+/** One header, `h: v`. */
+const HEADERS = Buffer.from([2, 2, 0x68, 2, 0x76])
+
+test('a reader that is not ours finds every record as it was given', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, fc.nat(9), async (given, start) => {
+      const writer = write(given, start)
+      const batch = await decodeBatch(writer.buf.subarray(start, writer.end))
+      expect(batch).toMatchObject({ lastOffsetDelta: given.length - 1, producerId: '7000000000' })
+      expect(batch).toMatchObject({ producerEpoch: 3, firstSequence: 2147483647, attributes: 0 })
+      expect(batch.maxTimestamp).toBe(String(Math.max(...given.map((r) => r.ms))))
+      expectRecords(batch.records, given)
+    }),
+  )
+})
+
+test('the checksum stands over everything behind it', () => {
+  const writer = write([{ ms: 5, key: null, value: Buffer.from('abc'), headers: false }], 4)
+  const { buf, start, end } = writer
+  expect(buf.readUInt32BE(start + 17)).toBe(crc32c(buf, start + 21, end))
+  expect(buf.readInt32BE(start + 8)).toBe(end - start - 12)
+})
+
+test('a batch that is cut in two has the same records in two', async () => {
+  await fc.assert(
+    fc.asyncProperty(records, fc.nat(), async (given, cut) => {
+      const { buf, start, end } = write(given, 0)
+      const first = 1 + (cut % given.length)
+      const halves = [first, given.length - first]
+      let from = start + BATCH_HEAD
+      let seen = 0
+      for (const count of halves.filter((n) => n > 0)) {
+        const out = Buffer.alloc(end - start)
+        copyHead(buf, start, out, 0, count)
+        const copied = copyRecords(buf, from, count, out, BATCH_HEAD)
+        sealLength(out, 0, copied.end, 'none')
+        const batch = await decodeBatch(out.subarray(0, copied.end))
+        expect(batch.lastOffsetDelta).toBe(count - 1)
+        expectRecords(batch.records, given.slice(seen, seen + count))
+        from = copied.next
+        seen += count
+      }
+      expect([from, seen]).toEqual([end, given.length])
+    }),
+  )
+})
+
+function write(given: Given[], start: number): BatchWriter {
+  const writer = new BatchWriter(Buffer.alloc(start + BATCH_HEAD + given.length * 500), start)
+  for (const { ms, key, value, headers } of given) {
+    const [k, v] = [Buffer.from(key ?? []), Buffer.from(value)]
+    const head = headers ? HEADERS : NO_HEADERS
+    const before = writer.end
+    writer.add(ms, k, 0, key === null ? -1 : k.length, v, 0, v.length, head, head.length)
+    expect(writer.end - before).toBeLessThanOrEqual(recordBound(k.length, v.length, head.length))
+  }
+  writer.seal()
+  const stamp = { producerId: 7_000_000_000n, epoch: 3, sequence: 2147483647 }
+  stampBatch(writer.buf, start, writer.end, stamp, crc32c)
+  return writer
+}
+
+function expectRecords(found: Awaited<ReturnType<typeof decodeBatch>>['records'], given: Given[]): void {
+  expect(found.map((r) => Number(r.timestamp))).toEqual(given.map((r) => r.ms))
+  expect(found.map((r) => r.key)).toEqual(given.map((r) => (r.key === null ? null : Buffer.from(r.key))))
+  expect(found.map((r) => r.value)).toEqual(given.map((r) => Buffer.from(r.value)))
+  const headers = found.map((r) => Object.entries(r.headers).map(([k, v]) => [k, String(v)]))
+  expect(headers).toEqual(given.map((r) => (r.headers ? [['h', 'v']] : [])))
+}

@@ -1,0 +1,59 @@
+import { expect, test } from 'bun:test'
+import { frameProduce, type Piece, pieceRoom, readProduce } from '../../../src/protocol/kafka/produce.ts'
+import { WireReader, WireWriter } from '../../../src/protocol/kafka/wire.ts'
+
+const HEAD = { correlation: 77, clientId: 'agent', acks: -1, timeoutMs: 30_000 }
+
+function piece(topic: string, partition: number, text: string): Piece {
+  const start = pieceRoom(HEAD.clientId, topic)
+  const buf = Buffer.alloc(start + text.length)
+  buf.write(text, start)
+  return { topic, partition, buf, start, end: buf.length }
+}
+
+test('batches of several topics and partitions make one request', () => {
+  const pieces = [piece('töne', 0, 'one'), piece('töne', 4, 'second'), piece('b', 1, 'third')]
+  const parts = frameProduce(pieces, HEAD)
+  expect(parts.map((part, i) => part.buffer === pieces[i]?.buf.buffer)).toEqual([true, true, true])
+  const request = Buffer.concat(parts)
+  const r = new WireReader(request)
+  expect(r.int32()).toBe(request.length - 4)
+  expect([r.int16(), r.int16(), r.int32(), r.string()]).toEqual([0, 7, 77, 'agent'])
+  expect([r.string(), r.int16(), r.int32()]).toEqual([undefined, -1, 30_000])
+  const topics = r.array(() => [r.string(), r.array(() => [r.int32(), r.data().toString()])])
+  expect(topics).toEqual([
+    [
+      'töne',
+      [
+        [0, 'one'],
+        [4, 'second'],
+      ],
+    ],
+    ['b', [[1, 'third']]],
+  ])
+})
+
+test('the room before a batch is no smaller than the head that may come there', () => {
+  const one = piece('topic', 3, 'x')
+  expect(frameProduce([one], HEAD)[0]?.length).toBe(one.buf.length)
+})
+
+test('an answer has an error for each partition; a cut one is none', () => {
+  const w = new WireWriter().int32(2)
+  for (const [topic, error] of [
+    ['a', 0],
+    ['b', 45],
+  ] as const) {
+    w.string(topic).int32(1).int32(9).int16(error)
+    for (let i = 0; i < 6; i++) w.int32(-1)
+  }
+  const body = w.int32(12).bytes()
+  expect(readProduce(body)).toEqual({
+    answers: [
+      { topic: 'a', partition: 9, error: 0 },
+      { topic: 'b', partition: 9, error: 45 },
+    ],
+    throttleMs: 12,
+  })
+  expect(() => readProduce(body.subarray(0, body.length - 1))).toThrow(RangeError)
+})
