@@ -33,7 +33,7 @@ test.each([
   ['endless iterations', FIRST.replace('4096', '99999999999')],
   ['no salt', FIRST.replace('s=', 'x=')],
 ])('does not answer a challenge with %s', async (_, challenge) => {
-  expect(client().final(Buffer.from(challenge))).rejects.toThrow('the broker')
+  await expect(client().final(Buffer.from(challenge))).rejects.toThrow('the broker')
 })
 
 test('escapes what has a meaning in a name', () => {
