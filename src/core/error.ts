@@ -123,6 +123,21 @@ export const ERROR_CODES = {
     summary: 'the peer did not answer in time',
     remedy: 'see the peer’s own log, or raise the timeout',
   },
+  E_PEER_AUTH: {
+    exit: 1,
+    summary: 'the peer does not accept who we are',
+    remedy: 'check name, password and certificates; they are tried again, ever more slowly',
+  },
+  E_KAFKA_TOPIC: {
+    exit: 1,
+    summary: 'a topic does not exist or may not be written',
+    remedy: 'create the topic or grant Write on it; its records wait until then',
+  },
+  E_KAFKA_BROKER: {
+    exit: 1,
+    summary: 'a Kafka broker could not take a batch',
+    remedy: 'see the error that is named in the broker’s own log; the batch is sent again',
+  },
   E_OUTPUT_WRITE: {
     exit: 1,
     summary: 'an output cannot write',

@@ -209,6 +209,8 @@ export interface Filter {
 
 export interface OutputContext extends PluginContext {
   readonly buffers: BufferSource
+  /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
+  readonly stateFolder?: string | undefined
 }
 
 export interface Output {
@@ -222,6 +224,8 @@ export interface Output {
    * the engine has made it again (they fail too, as those on one connection do), or the order is lost.
    */
   flush(chunk: Chunk, signal: AbortSignal): Promise<void>
+  /** After a rejected flush: the chunk is given up and does not come again (`Retry_Limit`). */
+  forget?(chunk: Chunk): void
   /** Nothing is in flight any more. Idempotent. */
   close(): Promise<void>
 }

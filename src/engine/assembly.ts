@@ -250,6 +250,7 @@ export class Assembly {
     const output = plan.spec.create(plan.options as never, {
       ...this.#context(plan.name, log, counters),
       buffers: account,
+      stateFolder: this.#stateFolder(),
     })
     const queue = new OutputQueue({
       name: plan.name,

@@ -179,6 +179,7 @@ export class OutputQueue {
   #drop(lane: Lane, route: Route, error: ShipperError): void {
     lane.land(route)
     const { chunk } = route
+    this.#o.output.forget?.(chunk)
     this.stats.droppedRecords += chunk.count
     // As in fluent-bit: an error is what cannot be tried again, a failed retry what was tried often enough.
     if (error.retryable) this.stats.retriesFailed++

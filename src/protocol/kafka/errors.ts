@@ -13,7 +13,8 @@ export type Remedy = 'leader' | 'later' | 'operator' | 'identity' | 'written' | 
 const ERRORS: Record<number, readonly [string, Remedy]> = {
   [-1]: ['UNKNOWN_SERVER_ERROR', 'later'],
   2: ['CORRUPT_MESSAGE', 'later'],
-  3: ['UNKNOWN_TOPIC_OR_PARTITION', 'operator'],
+  // Said while a topic is being made or moved, too: whether there is one the metadata tells.
+  3: ['UNKNOWN_TOPIC_OR_PARTITION', 'leader'],
   5: ['LEADER_NOT_AVAILABLE', 'leader'],
   6: ['NOT_LEADER_OR_FOLLOWER', 'leader'],
   7: ['REQUEST_TIMED_OUT', 'later'],

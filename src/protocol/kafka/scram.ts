@@ -15,7 +15,7 @@ export class ScramClient {
   readonly #password: string
   readonly #nonce: string
   readonly #bare: string
-  #signature = Buffer.alloc(0)
+  #signature: Buffer = Buffer.alloc(0)
 
   constructor(hash: ScramHash, user: string, password: string, nonce: string) {
     this.#hash = hash

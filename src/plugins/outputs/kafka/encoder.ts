@@ -1,0 +1,169 @@
+import type { Chunk } from '../../../core/chunk.ts'
+import { ShipperError } from '../../../core/error.ts'
+import type { OutputContext } from '../../../core/plugin.ts'
+import { partitionOf } from '../../../lib/murmur2.ts'
+import { BATCH_HEAD, sealLength } from '../../../protocol/kafka/batch.ts'
+import { pieceRoom } from '../../../protocol/kafka/produce.ts'
+import type { Topic } from './cluster.ts'
+import type { Compression } from './compress.ts'
+import { Entry } from './entry.ts'
+import { Headers } from './headers.ts'
+import { Key, TopicChoice } from './keys.ts'
+import { OpenBatch, type Sealed } from './open-batch.ts'
+import type { KafkaOptions } from './options.ts'
+import type { Partition } from './partition.ts'
+import { Batch, Shipment } from './shipment.ts'
+import { makeValue, type Value } from './values.ts'
+
+/** Where the records of a chunk are put in many batches each begins this small. */
+const SMALL_BYTES = 16_384
+/** JSON has more bytes than MessagePack: this much of a chunk's size, and so much for each record. */
+const TEXT_PART = 1.1
+const RECORD_PART = 24
+
+/** Makes record batches of chunks: one walk over the entries, nothing allocated for any of them. */
+export class Encoder {
+  readonly #o: KafkaOptions
+  readonly #ctx: OutputContext
+  readonly #entry = new Entry()
+  readonly #key: Key
+  readonly #topics: TopicChoice
+  readonly #headers: Headers
+  readonly #value: Value
+  /** Topics in the order of their turns: the next partition of each. */
+  readonly #turns = new Map<string, number>()
+
+  constructor(options: KafkaOptions, ctx: OutputContext) {
+    this.#o = options
+    this.#ctx = ctx
+    this.#key = new Key(options)
+    this.#topics = new TopicChoice(options)
+    this.#headers = new Headers(options, ctx.agent.id)
+    this.#value = makeValue(options, ctx.agent.hostname)
+  }
+
+  /** The topics that the records of the chunk go to. */
+  topicsOf(chunk: Chunk): string[] {
+    const first = this.#topics.begin(chunk.tag)
+    if (this.#topics.same) return [first]
+    const names = new Set<string>()
+    for (let at = chunk.start; at < chunk.end; at = this.#entry.end) {
+      this.#read(chunk, at)
+      names.add(this.#topics.of(chunk.buf, this.#entry))
+    }
+    return [...names]
+  }
+
+  /** Batches of the whole chunk; `topics` has all that `topicsOf` named. */
+  encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): Sealed[] {
+    const sealed: Sealed[] = []
+    const open = new Map<Partition, OpenBatch>()
+    this.#topics.begin(chunk.tag)
+    this.#key.begin(chunk.tag)
+    try {
+      this.#walk(chunk, topics, open)
+      for (const batch of open.values()) {
+        batch.seal()
+        sealed.push(...batch.sealed)
+      }
+      return sealed
+    } catch (error) {
+      for (const batch of open.values()) batch.abandon()
+      throw error
+    } finally {
+      this.#value.reset()
+    }
+  }
+
+  #walk(chunk: Chunk, topics: ReadonlyMap<string, Topic>, open: Map<Partition, OpenBatch>): void {
+    const { buf, end } = chunk
+    const value = this.#value
+    const entry = this.#entry
+    const keyed = this.#o.partitioner === 'murmur2'
+    const one = this.#topics.same && (this.#key.same || !keyed)
+    const sticky = new Map<Topic, Partition>()
+    let batch: OpenBatch | undefined
+    for (let at = chunk.start; at < end; at = entry.end) {
+      this.#read(chunk, at)
+      value.set(buf, entry)
+      this.#key.set(buf, entry)
+      this.#headers.set(buf, entry)
+      if (batch === undefined || !one) {
+        const topic = topics.get(this.#topics.of(buf, entry)) as Topic
+        const target = keyed && this.#key.length >= 0 ? this.#byKey(topic) : this.#inTurn(topic, sticky)
+        batch = open.get(target) ?? this.#begin(chunk, target, one, open)
+      }
+      batch.add(entry.ms, this.#key, value, this.#headers)
+    }
+  }
+
+  #read(chunk: Chunk, at: number): void {
+    if (this.#entry.read(chunk.buf, at, chunk.end, this.#value.key)) return
+    throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
+  }
+
+  #byKey({ partitions }: Topic): Partition {
+    const { src, start, length } = this.#key
+    return partitions[partitionOf(src, start, start + length, partitions.length)] as Partition
+  }
+
+  /** One partition for a chunk, the next one that has a leader for the next. */
+  #inTurn(topic: Topic, sticky: Map<Topic, Partition>): Partition {
+    let partition = sticky.get(topic)
+    if (partition !== undefined) return partition
+    const { partitions } = topic
+    const from = this.#turns.get(topic.name) ?? 0
+    let at = from % partitions.length
+    for (let i = 0; i < partitions.length && (partitions[at] as Partition).leader < 0; i++)
+      at = (at + 1) % partitions.length
+    this.#turns.set(topic.name, at + 1)
+    partition = partitions[at] as Partition
+    sticky.set(topic, partition)
+    return partition
+  }
+
+  #begin(chunk: Chunk, target: Partition, one: boolean, open: Map<Partition, OpenBatch>): OpenBatch {
+    const text = this.#o.format === 'json' || this.#o.format === 'gelf'
+    const size = Math.ceil(chunk.size * (text ? TEXT_PART : 1)) + chunk.count * RECORD_PART
+    const batch = new OpenBatch({
+      target,
+      buffers: this.#ctx.buffers,
+      room: pieceRoom(this.#o.clientId, target.topic),
+      maxBytes: this.#o.batchMaxBytes,
+      expectBytes: one ? size : Math.min(size, SMALL_BYTES),
+    })
+    open.set(target, batch)
+    return batch
+  }
+}
+
+/** The batches of a chunk as they are sent: compressed, if that is asked for. */
+export async function pack(
+  chunk: Chunk,
+  sealed: readonly Sealed[],
+  compression: Compression | undefined,
+  { buffers }: OutputContext,
+): Promise<Shipment> {
+  const shipment = new Shipment(chunk)
+  for (const plain of sealed) {
+    const made = compression === undefined ? plain : await compressed(plain, compression, buffers)
+    shipment.batches.add(new Batch({ ...made, shipment, buffers }))
+  }
+  return shipment
+}
+
+async function compressed(
+  plain: Sealed,
+  { codec, compress }: Compression,
+  buffers: OutputContext['buffers'],
+): Promise<Sealed> {
+  const { buf, start, end } = plain
+  const records = await compress(buf.subarray(start + BATCH_HEAD, end))
+  const out = buffers.force(start + BATCH_HEAD + records.length)
+  buf.copy(out, start, start, start + BATCH_HEAD)
+  records.copy(out, start + BATCH_HEAD)
+  buffers.give(buf)
+  const last = start + BATCH_HEAD + records.length
+  sealLength(out, start, last, codec)
+  return { ...plain, buf: out, end: last }
+}

@@ -1,0 +1,118 @@
+import { ShipperError } from '../../../core/error.ts'
+import type { ProduceAnswer } from '../../../protocol/kafka/produce.ts'
+import type { Connection } from './connection.ts'
+import type { Partition } from './partition.ts'
+import type { Address, Settings } from './settings.ts'
+import type { Batch } from './shipment.ts'
+
+/** A request is not made larger than this by a further batch. */
+const REQUEST_BYTES = 1_000_000
+
+/** One broker: the connection for the batches of the partitions that it leads, several requests in flight. */
+export class Node {
+  address: Address
+  readonly #s: Settings
+  readonly #open: (address: Address) => Promise<Connection>
+  readonly #partitions = new Set<Partition>()
+  #connection: Connection | undefined
+  #connecting: Promise<void> | undefined
+  #woken = false
+
+  constructor(address: Address, settings: Settings, open: (address: Address) => Promise<Connection>) {
+    this.address = address
+    this.#s = settings
+    this.#open = open
+  }
+
+  /** Resolves when it can take the batches of this partition. */
+  async take(partition: Partition): Promise<void> {
+    if (this.#connection?.open !== true) {
+      this.#connecting ??= this.#connect().finally(() => {
+        this.#connecting = undefined
+      })
+      await this.#connecting
+    }
+    this.#partitions.add(partition)
+  }
+
+  leave(partition: Partition): void {
+    this.#partitions.delete(partition)
+  }
+
+  /** Sends when the current turn is over, so that batches for many partitions go in one request. */
+  wake(): void {
+    if (this.#woken) return
+    this.#woken = true
+    queueMicrotask(() => {
+      this.#woken = false
+      this.#pump()
+    })
+  }
+
+  close(): void {
+    const connection = this.#connection
+    if (connection === undefined) return
+    if (connection.inFlight > 0) connection.fail('E_PEER_CLOSED', 'the agent is stopping')
+    else connection.end()
+  }
+
+  async #connect(): Promise<void> {
+    const connection = await this.#open(this.address)
+    this.#connection = connection
+    connection.closed = () => {
+      if (this.#connection === connection) this.#connection = undefined
+      for (const partition of [...this.#partitions]) partition.disconnected()
+    }
+  }
+
+  #pump(): void {
+    const connection = this.#connection
+    while (connection?.open && !connection.worn && connection.inFlight < this.#s.maxInFlight) {
+      const batches = this.#gather()
+      if (batches.length === 0) return
+      // Settles every batch itself and never rejects.
+      void this.#send(connection, batches)
+    }
+  }
+
+  /** One batch of each partition that has one; those that got their turn are the last of the next round. */
+  #gather(): Batch[] {
+    const batches: Batch[] = []
+    let bytes = 0
+    for (const partition of this.#partitions) {
+      if (bytes >= REQUEST_BYTES) break
+      const batch = partition.take()
+      if (batch === undefined) continue
+      batches.push(batch)
+      bytes += batch.size
+    }
+    if (batches.length < 2) return batches
+    for (const { target } of batches) {
+      this.#partitions.delete(target)
+      this.#partitions.add(target)
+    }
+    return batches.sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0))
+  }
+
+  async #send(connection: Connection, batches: Batch[]): Promise<void> {
+    let answers: ProduceAnswer[]
+    try {
+      answers = await connection.produce(batches)
+    } catch (error) {
+      for (const batch of batches) batch.target.lost(batch, error as ShipperError)
+      return
+    }
+    for (const batch of batches) {
+      const answer = answers.find((a) => a.partition === batch.partition && a.topic === batch.topic)
+      if (this.#s.acks === 0) batch.target.answered(batch, 0)
+      else if (answer === undefined) batch.target.lost(batch, noAnswer(connection, batch))
+      else batch.target.answered(batch, answer.error)
+    }
+    this.#pump()
+  }
+}
+
+function noAnswer(connection: Connection, { topic, partition }: Batch): ShipperError {
+  const message = `${connection.peer}: its answer has nothing about ${topic}/${partition}`
+  return new ShipperError('E_PEER_PROTOCOL', message, { retryable: true, scope: 'peer' })
+}

@@ -1,0 +1,95 @@
+import type { BufferSource } from '../../../core/buffers.ts'
+import { BATCH_HEAD, BatchWriter, recordBound } from '../../../protocol/kafka/batch.ts'
+import type { Headers } from './headers.ts'
+import type { Key } from './keys.ts'
+import type { Partition } from './partition.ts'
+import type { Value } from './values.ts'
+
+/** A batch whose bytes are written, but for its stamp. */
+export interface Sealed {
+  target: Partition
+  buf: Buffer
+  start: number
+  end: number
+  count: number
+}
+
+export interface OpenBatchInit {
+  target: Partition
+  buffers: BufferSource
+  /** Bytes to leave free before each batch. */
+  room: number
+  /** A batch is ended before it grows beyond this; a single record may be larger. */
+  maxBytes: number
+  /** Bytes to begin with. */
+  expectBytes: number
+}
+
+/** Takes the records for one partition, and makes as many batches of them as are needed. */
+export class OpenBatch {
+  readonly target: Partition
+  readonly sealed: Sealed[] = []
+  readonly #o: OpenBatchInit
+  #writer: BatchWriter | undefined
+
+  constructor(init: OpenBatchInit) {
+    this.#o = init
+    this.target = init.target
+  }
+
+  add(ms: number, key: Key, value: Value, headers: Headers): void {
+    const bound = recordBound(key.length, value.length, headers.length)
+    const writer = this.#writerFor(bound)
+    writer.add(
+      ms,
+      key.src,
+      key.start,
+      key.length,
+      value.src,
+      value.start,
+      value.length,
+      headers.buf,
+      headers.length,
+    )
+  }
+
+  seal(): void {
+    const writer = this.#writer
+    if (writer === undefined) return
+    this.#writer = undefined
+    writer.seal()
+    const { buf, start, end, count } = writer
+    this.sealed.push({ target: this.target, buf, start, end, count })
+  }
+
+  /** Gives back what it holds: the chunk cannot be sent. */
+  abandon(): void {
+    if (this.#writer !== undefined) this.#o.buffers.give(this.#writer.buf)
+    this.#writer = undefined
+    for (const { buf } of this.sealed.splice(0)) this.#o.buffers.give(buf)
+  }
+
+  #writerFor(bound: number): BatchWriter {
+    let writer = this.#writer
+    if (writer !== undefined && writer.size + bound > this.#o.maxBytes) {
+      this.seal()
+      writer = undefined
+    }
+    if (writer === undefined) {
+      const bytes = BATCH_HEAD + Math.max(bound, Math.min(this.#o.expectBytes, this.#o.maxBytes))
+      writer = new BatchWriter(this.#o.buffers.force(this.#o.room + bytes), this.#o.room)
+      this.#writer = writer
+    } else if (writer.end + bound > writer.buf.length) this.#grow(writer, bound)
+    return writer
+  }
+
+  #grow(writer: BatchWriter, bound: number): void {
+    const { buffers, room, maxBytes } = this.#o
+    const old = writer.buf
+    const wanted = Math.min(old.length * 4, room + maxBytes)
+    const larger = buffers.force(Math.max(wanted, writer.end + bound))
+    old.copy(larger, 0, 0, writer.end)
+    writer.buf = larger
+    buffers.give(old)
+  }
+}

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs'
+import { messageOf, ShipperError } from '../../../core/error.ts'
+import type { KafkaOptions } from './options.ts'
+import { translate } from './rdkafka.ts'
+
+export interface Address {
+  host: string
+  port: number
+}
+
+export interface Sasl {
+  mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  user: string
+  password: string
+}
+
+export interface TlsFiles {
+  verify: boolean
+  verifyHostname: boolean
+  serverName: string | undefined
+  ca: Buffer | undefined
+  cert: Buffer | undefined
+  key: Buffer | undefined
+  passphrase: string | undefined
+}
+
+/** What connections need to know: options of both kinds of names, checked against each other. */
+export interface Settings {
+  brokers: Address[]
+  clientId: string
+  /** -1: all in sync. */
+  acks: number
+  idempotent: boolean
+  maxInFlight: number
+  requestTimeoutMs: number
+  connectTimeoutMs: number
+  metadataMaxAgeMs: number
+  createTopics: boolean
+  tls: TlsFiles | undefined
+  sasl: Sasl | undefined
+}
+
+const BROKER = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
+const DEFAULT_PORT = 9092
+
+/** Throws E_CONFIG_BAD_VALUE for options that do not go together, E_CONFIG_UNREADABLE for a file. */
+export function settingsOf(o: KafkaOptions): Settings {
+  const other = translate(o, o)
+  const acks = o.acks === 'all' ? -1 : Number(o.acks)
+  if (o.idempotence === true && acks !== -1)
+    throw bad(`idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
+  return {
+    brokers: o.brokers.map(parseBroker),
+    clientId: o.clientId,
+    acks,
+    idempotent: o.idempotence ?? acks === -1,
+    maxInFlight: o.maxInFlight,
+    requestTimeoutMs: other.requestTimeoutMs ?? o.requestTimeout,
+    connectTimeoutMs: other.connectTimeoutMs ?? o.netConnectTimeout,
+    metadataMaxAgeMs: other.metadataMaxAgeMs ?? o.metadataMaxAge,
+    createTopics: o.allowAutoCreateTopics,
+    tls: (other.tls ?? o.tls) ? tlsOf(o, other.verifyHostname) : undefined,
+    sasl: saslOf(o, other.sasl),
+  }
+}
+
+function parseBroker(text: string): Address {
+  const match = BROKER.exec(text)
+  const port = Number(match?.[3] ?? DEFAULT_PORT)
+  if (match === null || port < 1 || port > 65535)
+    throw bad(`"${text}" in brokers is not host:port`, 'write host:port, or [address]:port for IPv6')
+  return { host: match[1] ?? match[2] ?? '', port }
+}
+
+function saslOf(o: KafkaOptions, wanted: boolean | undefined): Sasl | undefined {
+  if (wanted === false || (wanted === undefined && o.saslMechanism === undefined)) return undefined
+  if (o.saslUsername === undefined || o.saslPassword === undefined)
+    throw bad('SASL needs a name and a password', 'set Sasl_Username and Sasl_Password')
+  return { mechanism: o.saslMechanism ?? 'PLAIN', user: o.saslUsername, password: o.saslPassword }
+}
+
+function tlsOf(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
+  if ((o.tlsCrtFile === undefined) !== (o.tlsKeyFile === undefined))
+    throw bad('a certificate of ours needs its key', 'set both tls.crt_file and tls.key_file')
+  return {
+    verify: o.tlsVerify,
+    verifyHostname: verifyHostname ?? o.tlsVerifyHostname,
+    serverName: o.tlsVhost,
+    ca: read('tls.ca_file', o.tlsCaFile),
+    cert: read('tls.crt_file', o.tlsCrtFile),
+    key: read('tls.key_file', o.tlsKeyFile),
+    passphrase: o.tlsKeyPasswd,
+  }
+}
+
+function read(option: string, path: string | undefined): Buffer | undefined {
+  if (path === undefined) return undefined
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    const message = `cannot read ${option} ${path}: ${messageOf(error)}`
+    throw new ShipperError('E_CONFIG_UNREADABLE', message, { cause: error })
+  }
+}
+
+function bad(message: string, hint: string): ShipperError {
+  return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
+}

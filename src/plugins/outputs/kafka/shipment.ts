@@ -1,0 +1,106 @@
+import type { BufferSource } from '../../../core/buffers.ts'
+import type { Chunk } from '../../../core/chunk.ts'
+import type { ShipperError } from '../../../core/error.ts'
+import type { Stamp } from '../../../protocol/kafka/batch.ts'
+import type { Piece } from '../../../protocol/kafka/produce.ts'
+import type { Partition } from './partition.ts'
+
+/** Where records come from, for those that end in the dead-letter file. */
+export interface Origin {
+  tag: string
+  input: string
+  chunk: string
+}
+
+/**
+ * What became of one chunk: its batches, and the flush that waits for them. It outlives a failed flush: the engine
+ * makes the call again, and finds what has been delivered meanwhile.
+ */
+export class Shipment {
+  readonly origin: Origin
+  readonly batches = new Set<Batch>()
+  #waiter: { resolve: () => void; reject: (error: ShipperError) => void } | undefined
+
+  constructor(chunk: Chunk) {
+    this.origin = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
+  }
+
+  /** Settles once: with the last batch, or with the first failure of one of them. */
+  wait(): Promise<void> {
+    if (this.batches.size === 0) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+  }
+
+  /** The batch is acknowledged, or given up after it was written to the dead-letter file. */
+  settle(batch: Batch): void {
+    this.batches.delete(batch)
+    batch.release()
+    if (this.batches.size > 0) return
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.resolve()
+  }
+
+  fail(error: ShipperError): void {
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.reject(error)
+  }
+}
+
+/**
+ * One record batch for one partition. Once stamped its bytes do not change any more until a broker has said that it did
+ * not take them: whatever is sent again is the same.
+ */
+export class Batch implements Piece {
+  readonly shipment: Shipment
+  readonly target: Partition
+  readonly buf: Buffer
+  readonly start: number
+  readonly end: number
+  readonly count: number
+  stamp: Stamp | undefined
+  flying = false
+  /** How often it was sent. */
+  tries = 0
+  #buffers: BufferSource | undefined
+
+  constructor(init: {
+    shipment: Shipment
+    target: Partition
+    buf: Buffer
+    start: number
+    end: number
+    count: number
+    /** Where `buf` goes back to; none for one that is not of the pool. */
+    buffers?: BufferSource | undefined
+  }) {
+    this.shipment = init.shipment
+    this.target = init.target
+    this.buf = init.buf
+    this.start = init.start
+    this.end = init.end
+    this.count = init.count
+    this.#buffers = init.buffers
+  }
+
+  get topic(): string {
+    return this.target.topic
+  }
+
+  get partition(): number {
+    return this.target.index
+  }
+
+  get size(): number {
+    return this.end - this.start
+  }
+
+  /** Once. */
+  release(): void {
+    this.#buffers?.give(this.buf)
+    this.#buffers = undefined
+  }
+}

@@ -1,0 +1,58 @@
+import { BATCH_HEAD, copyHead, copyRecords, sealLength } from '../../../protocol/kafka/batch.ts'
+import { pieceRoom } from '../../../protocol/kafka/produce.ts'
+import type { Compression } from './compress.ts'
+import { Batch } from './shipment.ts'
+
+/**
+ * The two halves of a batch that is refused as a whole; undefined: it is a single record. Each record keeps its sequence
+ * number: the second half goes on where the first one ends.
+ */
+export function splitBatch(
+  batch: Batch,
+  clientId: string,
+  compression: Compression | undefined,
+): Batch[] | undefined {
+  if (batch.count < 2) return undefined
+  const records = recordsOf(batch, compression)
+  const first = batch.count >> 1
+  const parts: Batch[] = []
+  let from = 0
+  let sequence = batch.stamp?.sequence ?? -1
+  for (const count of [first, batch.count - first]) {
+    const start = pieceRoom(clientId, batch.topic)
+    const buf = Buffer.allocUnsafe(start + BATCH_HEAD + records.length + count)
+    copyHead(batch.buf, batch.start, buf, start, count)
+    const copied = copyRecords(records, from, count, buf, start + BATCH_HEAD)
+    from = copied.next
+    const part = finish(batch, buf, start, copied.end, count, compression)
+    if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence }
+    if (sequence >= 0) sequence = (sequence + count) % 2 ** 31
+    parts.push(part)
+  }
+  return parts
+}
+
+/** The records as they were before compression. */
+export function recordsOf(batch: Batch, compression: Compression | undefined): Buffer {
+  const bytes = batch.buf.subarray(batch.start + BATCH_HEAD, batch.end)
+  return compression === undefined ? bytes : compression.decompress(bytes)
+}
+
+function finish(
+  whole: Batch,
+  buf: Buffer,
+  start: number,
+  end: number,
+  count: number,
+  compression: Compression | undefined,
+): Batch {
+  const { shipment, target } = whole
+  if (compression === undefined) {
+    sealLength(buf, start, end, 'none')
+    return new Batch({ shipment, target, buf, start, end, count })
+  }
+  const small = compression.compressSync(buf.subarray(start + BATCH_HEAD, end))
+  const out = Buffer.concat([buf.subarray(0, start + BATCH_HEAD), small])
+  sealLength(out, start, out.length, compression.codec)
+  return new Batch({ shipment, target, buf: out, start, end: out.length, count })
+}

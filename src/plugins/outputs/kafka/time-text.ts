@@ -1,0 +1,52 @@
+/** Times as text, in a buffer of their own; what changes once a second only is written once a second. */
+export class TimeText {
+  readonly bytes = Buffer.alloc(40)
+  readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
+  #sec = -1
+  #head = 0
+
+  constructor(form: 'double' | 'iso8601' | 'iso8601_ns') {
+    this.#form = form
+  }
+
+  /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns its length. */
+  set(sec: number, nsec: number): number {
+    if (sec !== this.#sec) {
+      this.#sec = sec
+      const text = this.#form === 'double' ? `${sec}.` : `${new Date(sec * 1000).toISOString().slice(0, 19)}.`
+      this.#head = this.bytes.write(text, 'latin1')
+    }
+    if (this.#form === 'iso8601') return this.#zone(this.#digits(Math.floor(nsec / 1_000_000), 3))
+    const end = this.#digits(nsec, 9)
+    return this.#form === 'double' ? end : this.#zone(end)
+  }
+
+  #digits(value: number, width: number): number {
+    const end = this.#head + width
+    let rest = value
+    for (let p = end - 1; p >= this.#head; p--) {
+      const tenth = Math.floor(rest / 10)
+      this.bytes[p] = 0x30 + rest - tenth * 10
+      rest = tenth
+    }
+    return end
+  }
+
+  #zone(end: number): number {
+    this.bytes[end] = 0x5a
+    return end + 1
+  }
+}
+
+/** Writes a whole number that is not negative in decimal; returns the offset behind it. */
+export function writeDecimal(buf: Buffer, at: number, value: number): number {
+  let size = 1
+  for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) size++
+  let rest = value
+  for (let p = at + size - 1; p >= at; p--) {
+    const tenth = Math.floor(rest / 10)
+    buf[p] = 0x30 + rest - tenth * 10
+    rest = tenth
+  }
+  return at + size
+}

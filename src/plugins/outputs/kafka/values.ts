@@ -1,0 +1,171 @@
+import { encodeStr, writeMapHead } from '../../../core/msgpack.ts'
+import { type Accessor, mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
+import { JsonText } from '../../../lib/json-text.ts'
+import { accessorOf } from './accessor.ts'
+import type { Entry } from './entry.ts'
+import { Gelf } from './gelf.ts'
+import type { KafkaOptions } from './options.ts'
+import { TimeText } from './time-text.ts'
+
+/** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
+export abstract class Value {
+  src: Buffer = Buffer.alloc(0)
+  start = 0
+  length = 0
+  /** A plain key that `Entry.read` is to find for it. */
+  readonly key: Buffer | undefined
+
+  constructor(key?: Buffer) {
+    this.key = key
+  }
+
+  abstract set(buf: Buffer, entry: Entry): void
+
+  /** A buffer that one huge record has made large is not kept. */
+  reset(): void {}
+}
+
+export function makeValue(o: KafkaOptions, hostname: string): Value {
+  switch (o.format) {
+    case 'raw':
+      return new RawValue(o.rawLogKey)
+    case 'msgpack':
+      return o.timestampKey === '' ? new MapValue() : new TimedMapValue(o)
+    case 'json':
+      return new JsonValue(o)
+    case 'gelf':
+      return new TextValue(new Gelf(o, hostname))
+  }
+}
+
+class RawValue extends Value {
+  readonly #accessor: Accessor | undefined
+  readonly #text = new JsonText()
+
+  constructor(key: string) {
+    const nested = key.startsWith('$')
+    super(nested ? undefined : Buffer.from(key))
+    if (nested) this.#accessor = accessorOf('raw_log_key', key)
+  }
+
+  set(buf: Buffer, entry: Entry): void {
+    const at = this.#accessor === undefined ? entry.value : this.#accessor.find(buf, entry.map, entry.end)
+    const head = at < 0 ? -1 : textHead(buf, at)
+    if (head > 0) {
+      this.src = buf
+      this.start = at + head
+      this.length = textLength(buf, at)
+      return
+    }
+    this.#text.reset()
+    this.#text.value(buf, at < 0 ? entry.map : at)
+    this.src = this.#text.buf
+    this.start = 0
+    this.length = this.#text.at
+  }
+
+  override reset(): void {
+    this.#text.reset()
+  }
+}
+
+/** The map as it is. */
+class MapValue extends Value {
+  set(buf: Buffer, entry: Entry): void {
+    this.src = buf
+    this.start = entry.map
+    this.length = entry.end - entry.map
+  }
+}
+
+/** The map with one pair more before the others: its time, as float64 or text. */
+class TimedMapValue extends Value {
+  readonly #key: Buffer
+  readonly #time: TimeText | undefined
+
+  constructor(o: KafkaOptions) {
+    super()
+    this.#key = encodeStr(o.timestampKey)
+    this.#time = o.timestampFormat === 'double' ? undefined : new TimeText(o.timestampFormat)
+    this.src = Buffer.allocUnsafe(4096)
+  }
+
+  set(buf: Buffer, { sec, nsec, map, end }: Entry): void {
+    const need = this.#key.length + 48 + end - map
+    if (need > this.src.length) this.src = Buffer.allocUnsafe(need * 2)
+    const out = this.src
+    let at = writeMapHead(out, 0, mapPairs(buf, map) + 1)
+    at += this.#key.copy(out, at)
+    if (this.#time === undefined) {
+      out[at] = 0xcb
+      at = out.writeDoubleBE(sec + nsec / 1e9, at + 1)
+    } else {
+      const text = this.#time.set(sec, nsec)
+      out[at] = 0xa0 | text
+      at += 1 + this.#time.bytes.copy(out, at + 1, 0, text)
+    }
+    this.length = at + buf.copy(out, at, mapBody(buf, map), end)
+  }
+
+  override reset(): void {
+    if (this.src.length > 4_000_000) this.src = Buffer.allocUnsafe(4096)
+  }
+}
+
+/** Something that writes a record as text. */
+export interface TextForm {
+  write(text: JsonText, buf: Buffer, entry: Entry): void
+}
+
+class TextValue extends Value {
+  readonly #text = new JsonText()
+  readonly #form: TextForm
+
+  constructor(form: TextForm) {
+    super()
+    this.#form = form
+  }
+
+  set(buf: Buffer, entry: Entry): void {
+    this.#text.reset()
+    this.#form.write(this.#text, buf, entry)
+    this.src = this.#text.buf
+    this.length = this.#text.at
+  }
+
+  override reset(): void {
+    this.#text.reset()
+  }
+}
+
+class JsonValue extends TextValue {
+  constructor(o: KafkaOptions) {
+    super(new JsonForm(o))
+  }
+}
+
+class JsonForm implements TextForm {
+  /** `{"@timestamp":`, with a quote behind it where the time is a text. */
+  readonly #head: Buffer
+  readonly #time: TimeText
+  readonly #quoted: boolean
+
+  constructor(o: KafkaOptions) {
+    this.#quoted = o.timestampFormat !== 'double'
+    this.#time = new TimeText(o.timestampFormat)
+    const key = o.timestampKey === '' ? '' : `${JSON.stringify(o.timestampKey)}:${this.#quoted ? '"' : ''}`
+    this.#head = Buffer.from(key)
+  }
+
+  write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {
+    text.byte(0x7b)
+    if (this.#head.length > 0) {
+      text.copy(this.#head, 0, this.#head.length)
+      text.copy(this.#time.bytes, 0, this.#time.set(sec, nsec))
+      if (this.#quoted) text.byte(0x22)
+      if (mapPairs(buf, map) > 0) text.byte(0x2c)
+    }
+    text.pairs(buf, map)
+    text.byte(0x7d)
+  }
+}
