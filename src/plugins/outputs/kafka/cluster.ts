@@ -29,9 +29,9 @@ export interface Topic {
 
 /** A connection for metadata is not kept for longer. */
 const CONTROL_MS = 60_000
-/** A topic that is being made, or has no leader yet: asked again this often, with these pauses, before it is an error. */
-const TOPIC_TRIES = 10
-const TOPIC_PAUSE_MS = 200
+/** A topic that is being made or has no leader yet, a producer id: asked for this often before it is an error. */
+const TRIES = 10
+const PAUSE_MS = 200
 /** Who was refused is not tried again at once, or accounts are locked. */
 const AUTH_CAP_MS = 60_000
 const UNKNOWN_TOPIC = 3
@@ -106,19 +106,14 @@ export class Cluster {
   }
 
   async #askIdentity(): Promise<Identity> {
-    const connection = await this.#controlConnection()
-    const answer = readInitProducerId(await connection.request(INIT_PRODUCER_ID, initProducerIdBody()))
-    if (answer.error === 0) return { producerId: answer.producerId, epoch: answer.epoch }
-    const operator = remedyOf(answer.error) === 'operator'
-    throw new ShipperError(
-      operator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER',
-      `no producer id: ${errorName(answer.error)}`,
-      {
-        retryable: true,
-        scope: operator ? 'chunk' : 'peer',
-        ...(operator ? { hint: 'grant Write on the topics (or IdempotentWrite on the cluster)' } : {}),
-      },
-    )
+    for (let tries = 1; ; tries++) {
+      const connection = await this.#controlConnection()
+      const answer = readInitProducerId(await connection.request(INIT_PRODUCER_ID, initProducerIdBody()))
+      if (answer.error === 0) return { producerId: answer.producerId, epoch: answer.epoch }
+      if (remedyOf(answer.error) === 'operator' || tries >= TRIES) throw identityError(answer.error)
+      // A broker that has just started is not ready for it yet.
+      await pause(PAUSE_MS, this.#ctx.clock, this.#signal)
+    }
   }
 
   /** One question at a time for a topic; whoever asks meanwhile waits for its answer. */
@@ -138,8 +133,8 @@ export class Cluster {
       const error = this.#learnTopic(topic, metadata)
       if (error === 0) return
       const coming = error === LEADER_NOT_AVAILABLE || (error === UNKNOWN_TOPIC && this.#s.createTopics)
-      if (!coming || tries >= TOPIC_TRIES) throw topicError(topic.name, error)
-      await pause(TOPIC_PAUSE_MS, this.#ctx.clock, this.#signal)
+      if (!coming || tries >= TRIES) throw topicError(topic.name, error)
+      await pause(PAUSE_MS, this.#ctx.clock, this.#signal)
     }
   }
 
@@ -241,6 +236,13 @@ function topicError(topic: string, code: number): ShipperError {
   if (code === LEADER_NOT_AVAILABLE) return later(`topic "${topic}": ${errorName(code)}`)
   const message = `topic "${topic}": ${errorName(code)}`
   return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk' })
+}
+
+function identityError(code: number): ShipperError {
+  const message = `no producer id: ${errorName(code)}`
+  if (remedyOf(code) !== 'operator') return later(message)
+  const hint = 'grant Write on the topics (or IdempotentWrite on the cluster)'
+  return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk', hint })
 }
 
 function later(message: string): ShipperError {

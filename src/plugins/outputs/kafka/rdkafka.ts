@@ -1,6 +1,8 @@
 import { ShipperError } from '../../../core/error.ts'
 import { camelName, defineOptions, type OptionsOf } from '../../../core/option.ts'
 
+const REFUSED = 'Refused: '
+
 /**
  * librdkafka's names as fluent-bit passes them on. Those with an equal of the same form are aliases in options.ts; here
  * are those in other units, those without effect here, and those that are refused with the name of what does it.
@@ -71,7 +73,6 @@ export const RDKAFKA_OPTIONS = defineOptions({
 })
 
 type RdkafkaOptions = OptionsOf<typeof RDKAFKA_OPTIONS>
-const REFUSED = 'Refused: '
 
 function nothing<const N extends string>(name: N, why: string) {
   const option = { type: 'string', help: 'Of librdkafka.', ignored: why } as const
