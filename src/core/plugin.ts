@@ -93,6 +93,8 @@ export interface Appender {
 export interface InputContext extends PluginContext {
   /** The configured tag, or the name of the instance. */
   readonly tag: string
+  /** The configured tag alone, for inputs whose records bring one: undefined, they keep it. */
+  readonly givenTag?: string | undefined
   /** To be asked for in every turn and not kept: one that holds nothing may be forgotten. */
   appender(tag: string): Appender
   /** Seals every appender of this input. */
