@@ -211,6 +211,7 @@ export class Assembly {
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
       tag: plan.tag,
+      givenTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
       buffers: account,
       appender: (tag) => source.appender(tag),
