@@ -8,6 +8,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
     tail: () => import('./plugins/inputs/tail/index.ts'),
     stdin: () => import('./plugins/inputs/stdin.ts'),
     dummy: () => import('./plugins/inputs/dummy.ts'),
+    forward: () => import('./plugins/inputs/forward/index.ts'),
     cpu: () => import('./plugins/inputs/cpu.ts'),
     mem: () => import('./plugins/inputs/mem.ts'),
     health: () => import('./plugins/inputs/health.ts'),

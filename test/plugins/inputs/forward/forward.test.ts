@@ -1,0 +1,356 @@
+import { describe, expect, test } from 'bun:test'
+import { readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { EventTime, FluentClient } from '@fluent-org/logger'
+import { ExtData, encode } from '@msgpack/msgpack'
+import { Client, type ForwardRun, forwardIn } from '../../../support/forward-in-run.ts'
+import { entriesChunk, forwardTo } from '../../../support/forward-run.ts'
+import { start } from '../../../support/process.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until, within } from '../../../support/until.ts'
+
+const bytesOf = (value: unknown): Buffer => Buffer.from(encode(value) as Uint8Array)
+const at = (sec: number): ExtData => {
+  const data = Buffer.alloc(8)
+  data.writeUInt32BE(sec, 0)
+  return new ExtData(0, data)
+}
+const entries = (from: number, to: number, text = ''): Buffer[] =>
+  Array.from({ length: to - from }, (_, i) => bytesOf([at(1000), { n: from + i, text }]))
+
+function numbersOf({ outputs }: ForwardRun, i = 0): number[] {
+  return outputs[i]?.records.map(({ record }) => (record as { n: number }).n) ?? []
+}
+
+const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
+
+describe('a message', () => {
+  test('in any form goes on, with its tag, its time and its bytes', async () => {
+    const run = await forwardIn()
+    const packed = Buffer.concat(entries(4, 6))
+    const members = Buffer.concat([
+      gzipSync(entries(6, 7)[0] as Buffer),
+      gzipSync(entries(7, 8)[0] as Buffer),
+    ])
+    const client = new Client(run.port)
+    client.send(
+      bytesOf(['a.message', 1000, { n: 0 }]),
+      bytesOf(['b.message', at(1000), { n: 1 }, { chunk: 'm' }]),
+      bytesOf([
+        'forward',
+        [
+          [at(1000), { n: 2 }],
+          [1000, { n: 3 }],
+        ],
+        { chunk: 'f' },
+      ]),
+      bytesOf(['packed', packed, { chunk: 'p', size: 2 }]),
+      bytesOf(['gzip', members, { chunk: 'g', compressed: 'gzip' }]),
+      bytesOf(['zstd', zstdCompressSync(entries(8, 9)[0] as Buffer), { chunk: 'z', compressed: 'zstd' }]),
+    )
+    await until(() => client.acks.length === 5)
+    expect(client.acks.toSorted()).toEqual(['f', 'g', 'm', 'p', 'z'])
+    run.assembly.inputs[0]?.source.sealAll()
+    await until(() => numbersOf(run).length === 9)
+    const got = run.outputs[0]?.records.map(({ tag, time, record }) => [tag, time, record]) ?? []
+    const form = (tag: string, n: number, record: object = { n, text: '' }) => [tag, at(1000), record]
+    expect(got.toSorted(([, , a], [, , b]) => (a as { n: number }).n - (b as { n: number }).n)).toEqual([
+      form('a.message', 0, { n: 0 }),
+      form('b.message', 1, { n: 1 }),
+      form('forward', 2, { n: 2 }),
+      form('forward', 3, { n: 3 }),
+      form('packed', 4),
+      form('packed', 5),
+      form('gzip', 6),
+      form('gzip', 7),
+      form('zstd', 8),
+    ])
+    expect(run.outputs[0]?.chunks.find(({ tag }) => tag === 'packed')?.bytes).toEqual(packed)
+  })
+
+  test('Tag wins over the tag of the message, Tag_Prefix goes before it', async () => {
+    const named = await forwardIn({ tag_prefix: 'x.' }, { common: { tag: 'mine' } })
+    const prefixed = await forwardIn({ tag_prefix: 'x.' })
+    for (const run of [named, prefixed]) {
+      const client = new Client(run.port)
+      client.send(bytesOf(['t', 1000, {}, { chunk: 'c' }]))
+      await until(() => client.acks.length === 1)
+    }
+    expect(named.outputs[0]?.records[0]?.tag).toBe('mine')
+    expect(prefixed.outputs[0]?.records[0]?.tag).toBe('x.t')
+  })
+
+  test('entries that are none are left out, counted and told; a time that is missing is that of now', async () => {
+    const run = await forwardIn()
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', [[at(1000), { n: 0 }], 'none', [null, { n: 1 }], [-1, {}]], { chunk: 'c' }]))
+    await until(() => client.acks.length === 1)
+    expect(numbersOf(run)).toEqual([0, 1])
+    const time = run.outputs[0]?.records[1]?.time as ExtData
+    expect(Math.abs(Buffer.from(time.data as Uint8Array).readUInt32BE(0) - Date.now() / 1000)).toBeLessThan(
+      60,
+    )
+    expect(run.counter('skipped_entries')).toBe(1)
+    expect(run.logged.filter((line) => line.includes('left out'))).toHaveLength(1)
+  })
+})
+
+describe('what a client sends', () => {
+  test('our own output: it arrives, in every compression, and its flush is over when it was acknowledged', async () => {
+    const run = await forwardIn()
+    for (const compress of ['text', 'gzip', 'zstd']) {
+      const { output } = forwardTo(undefined, { port: String(run.port), compress })
+      const chunk = entriesChunk(
+        compress,
+        Array.from({ length: 500 }, (_, i) => `${i}`),
+        `tag.${compress}`,
+      )
+      const bytes = Buffer.from(chunk.entries())
+      await output.flush(chunk, new AbortController().signal)
+      const got = run.outputs[0]?.chunks.filter(({ tag }) => tag === `tag.${compress}`) ?? []
+      expect(Buffer.concat(got.map((c) => c.bytes))).toEqual(bytes)
+    }
+  })
+
+  test('a foreign logger: it arrives, and it hears its acknowledgements', async () => {
+    const run = await forwardIn()
+    for (const eventMode of ['Message', 'Forward', 'PackedForward', 'CompressedPackedForward'] as const) {
+      const client = new FluentClient(eventMode, {
+        socket: { host: '127.0.0.1', port: run.port, timeout: 3000 },
+        ack: { ackTimeout: 3000 },
+        eventMode,
+      })
+      await client.connect()
+      await Promise.all([1, 2, 3].map((n) => client.emit('label', { n }, new EventTime(1000, 5))))
+      await client.disconnect()
+    }
+    const tags = run.outputs[0]?.records.map(({ tag }) => tag) ?? []
+    expect(tags).toHaveLength(12)
+    expect(new Set(tags)).toContain('CompressedPackedForward.label')
+  })
+})
+
+describe('an acknowledgement', () => {
+  test('comes when every output has settled the records and not before', async () => {
+    const run = await forwardIn({}, { outputs: 2 })
+    const [one, two] = run.outputs
+    if (one === undefined || two === undefined) throw new Error('two outputs')
+    one.shut = two.shut = true
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', Buffer.concat(entries(0, 3)), { chunk: 'c' }]))
+    await until(() => one.waiting === 1 && two.waiting === 1)
+    one.open()
+    await until(() => one.records.length === 3)
+    expect(client.acks).toEqual([])
+    two.open()
+    await until(() => client.acks.length === 1)
+  })
+
+  test('of a message in several chunks comes with the last of them', async () => {
+    const run = await forwardIn({}, { service: { chunk_size: '4096' } })
+    const output = run.outputs[0]
+    if (output === undefined) throw new Error('an output')
+    output.shut = true
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', Buffer.concat(entries(0, 300, 'x'.repeat(100))), { chunk: 'c' }]))
+    await until(() => run.counter('messages') === 1)
+    await until(() => output.waiting > 1)
+    expect(client.acks).toEqual([])
+    output.open()
+    await until(() => client.acks.length === 1)
+    expect(numbersOf(run)).toEqual(count(300))
+    expect(output.chunks.length).toBeGreaterThan(5)
+    expect(new Set(output.chunks.map(({ id }) => id)).size).toBe(output.chunks.length)
+  })
+
+  test('of a message without records comes at once; a peer that has said all still gets its own, and then the end', async () => {
+    const run = await forwardIn()
+    const output = run.outputs[0]
+    if (output === undefined) throw new Error('an output')
+    output.shut = true
+    const client = new Client(run.port)
+    client.send(
+      Buffer.from([0xc0]),
+      bytesOf(['t', [], { chunk: 'empty' }]),
+      bytesOf(['t', 5, {}, { chunk: Buffer.from([0, 255]) }]),
+    )
+    client.socket.end()
+    await until(() => client.acks.length === 1 && output.waiting === 1)
+    expect(client.ended).toBe(false)
+    output.open()
+    await until(() => client.ended)
+    expect(client.acks).toEqual(['empty', new Uint8Array([0, 255])])
+    await until(() => run.input.status?.().connections === 0)
+  })
+})
+
+describe('at the end an acknowledgement', () => {
+  test('never comes for what was given up at the end: the connection is closed instead', async () => {
+    const run = await forwardIn()
+    const output = run.outputs[0]
+    if (output === undefined) throw new Error('an output')
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'before' }]))
+    await until(() => client.acks.length === 1)
+    output.shut = true
+    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'given up' }]))
+    await until(() => output.waiting === 1)
+    await run.close()
+    await until(() => client.ended)
+    expect(client.acks).toEqual(['before'])
+  })
+
+  test('still comes between the signal and the end, and nothing more is read then', async () => {
+    const run = await forwardIn()
+    const output = run.outputs[0]
+    if (output === undefined) throw new Error('an output')
+    output.shut = true
+    const client = new Client(run.port)
+    client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'in time' }]))
+    await until(() => output.waiting === 1)
+    await run.stopReading()
+    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'too late' }]))
+    output.open()
+    await run.assembly.settled()
+    await until(() => client.acks.length === 1)
+    await run.close()
+    await until(() => client.ended)
+    expect(client.acks).toEqual(['in time'])
+    expect(numbersOf(run)).toEqual([0])
+  })
+})
+
+test('while outputs are behind peers are not read, memory stays flat, and then everything arrives once', async () => {
+  const run = await forwardIn({}, { service: { memory_limit: '4M', chunk_size: '65536' } })
+  const [output] = run.outputs
+  const [input] = run.assembly.inputs
+  if (output === undefined || input === undefined) throw new Error('an output')
+  output.shut = true
+  const clients = [0, 1, 2, 3].map(() => new Client(run.port))
+  const text = 'x'.repeat(1000)
+  for (const [i, client] of clients.entries())
+    for (let m = 0; m < 40; m++) {
+      const from = (i * 40 + m) * 100
+      client.send(
+        bytesOf([`t${i % 2}`, Buffer.concat(entries(from, from + 100, text)), { chunk: `${i}.${m}` }]),
+      )
+    }
+  await until(() => input.account.paused)
+  expect(run.assembly.budget.used).toBeLessThan(4_000_000)
+  expect(input.source.records).toBeLessThan(2000)
+  output.open()
+  await until(() => clients.every(({ acks }) => acks.length === 40), { limitMs: 15_000 })
+  expect(numbersOf(run).toSorted((a, b) => a - b)).toEqual(count(16_000))
+  await until(() => run.assembly.budget.used === 0)
+}, 30_000)
+
+describe('a peer', () => {
+  test('that sends what is no message is cut off with one line, and the others are not', async () => {
+    const run = await forwardIn({ buffer_max_size: '65536' })
+    const good = new Client(run.port)
+    good.send(bytesOf(['t', 5, { n: 0 }, { chunk: 'first' }]))
+    const bomb = gzipSync(Buffer.alloc(10_000_000, bytesOf([at(1), {}])))
+    const bad: [Buffer, string][] = [
+      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'where a message begins'],
+      [bytesOf(['t', Buffer.alloc(70_000)]), 'a payload of 70000 bytes'],
+      [bytesOf(['t', [[at(1), { k: 'x'.repeat(70_000) }]]]), 'a value of more than 65536 bytes'],
+      [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'cannot be unpacked'],
+      [bytesOf(['t', Buffer.from('1f8b0800', 'hex')]), 'cannot be unpacked'],
+      [bytesOf(['t', Buffer.alloc(200, 0x91)]), 'nested deeper'],
+    ]
+    for (const [bytes, words] of bad) {
+      const client = new Client(run.port)
+      client.send(bytes)
+      await until(() => client.closed || client.ended, { what: words })
+      client.socket.destroy()
+      expect(run.logged.filter((line) => line.includes(words))).toHaveLength(
+        words.includes('unpacked') ? run.counter('closed_peers') - 3 : 1,
+      )
+    }
+    expect(run.counter('closed_peers')).toBe(bad.length)
+    good.send(bytesOf(['t', 5, { n: 1 }, { chunk: 'last' }]))
+    await until(() => good.acks.length === 2)
+    expect(numbersOf(run)).toEqual([0, 1])
+  })
+
+  test('that is one too many is closed at once', async () => {
+    const run = await forwardIn({ max_connections: '1' })
+    const first = new Client(run.port)
+    await until(() => run.counter('connections') === 1)
+    const second = new Client(run.port)
+    await until(() => second.ended || second.closed)
+    first.socket.destroy()
+    await until(() => run.input.status?.().connections === 0)
+    const third = new Client(run.port)
+    third.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
+    await until(() => third.acks.length === 1)
+    expect(run.counter('refused_connections')).toBe(1)
+  })
+})
+
+describe('a connection', () => {
+  test('that goes within a message leaves nothing held, and the entries that came whole', async () => {
+    const run = await forwardIn()
+    const client = new Client(run.port)
+    const bytes = bytesOf(['t', Buffer.concat(entries(0, 10)), { chunk: 'c' }])
+    client.send(bytes.subarray(0, bytes.length - 20))
+    await until(() => run.assembly.inputs[0]?.account.used)
+    client.socket.destroy()
+    await until(() => run.counter('cut_messages') === 1)
+    await run.assembly.settled()
+    expect(numbersOf(run)).toEqual(count(9))
+    expect(run.assembly.budget.used).toBe(0)
+  })
+
+  test('that never reads its acknowledgements waits, and holds no memory of ours for each', async () => {
+    const run = await forwardIn()
+    const output = run.outputs[0]
+    if (output === undefined) throw new Error('an output')
+    output.shut = true
+    const client = new Client(run.port)
+    const messages = Buffer.concat(count(3000).map((n) => bytesOf(['t', 5, { n }, { chunk: `${n}` }])))
+    client.send(messages)
+    await until(() => run.counter('messages') === 1024)
+    output.open()
+    await until(() => client.acks.length === 3000)
+    expect(numbersOf(run)).toEqual(count(3000))
+  })
+})
+
+describe('Unix_Path', () => {
+  test('is listened on with Unix_Perm, also where a killed process has left it, and is gone in the end', async () => {
+    const path = join(tmp(), 'in.sock')
+    const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
+    await start(['-e', script], { command: [process.execPath] }).ended()
+    expect(statSync(path).isSocket()).toBe(true)
+    const run = await forwardIn({ unix_path: path, unix_perm: '0600' })
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    const client = new Client(path)
+    client.send(bytesOf(['t', 5, {}, { chunk: 'c' }]))
+    await until(() => client.acks.length === 1)
+    await expect(forwardIn({ unix_path: path })).rejects.toThrow(`cannot listen on ${path}`)
+    client.send(bytesOf(['t', 5, {}, { chunk: 'd' }]))
+    await until(() => client.acks.length === 2)
+    await run.close()
+    expect(() => statSync(path)).toThrow('ENOENT')
+  })
+
+  test('is not taken where a file stands, which stays', async () => {
+    const path = join(tmp(), 'file')
+    await Bun.write(path, 'mine')
+    await expect(forwardIn({ unix_path: path })).rejects.toThrow(`cannot listen on ${path}`)
+    expect(readFileSync(path, 'utf8')).toBe('mine')
+  })
+})
+
+test('a port that is taken ends the run with what to do', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as { port: number }
+  await expect(within(forwardIn({ port: String(port) }), 2000, 'the failure')).rejects.toThrow(
+    `cannot listen on 127.0.0.1:${port}`,
+  )
+  server.close()
+})
