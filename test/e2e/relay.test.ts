@@ -1,0 +1,74 @@
+import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { writeLines } from '../support/lines.ts'
+import { freePorts } from '../support/ports.ts'
+import { type Running, start } from '../support/process.ts'
+import { ackedBytes, allArrive, seeded, ship } from '../support/shipping.ts'
+import { Sink } from '../support/sink.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
+process.stdout.write(`relay.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+/** The binary between two others: forward in, forward out. */
+function relay(dir: string, port: number, sinks: number[], more = ''): Running {
+  const outputs = sinks.map((to) => `[OUTPUT]\n    Name forward\n    Match *\n    Port ${to}\n`)
+  const text = `[SERVICE]\n    Flush 1\n    Grace 2\n${more}[INPUT]\n    Name forward\n    Port ${port}\n${outputs.join('')}`
+  const conf = join(dir, 'relay.conf')
+  writeFileSync(conf, text)
+  return start(['-c', conf])
+}
+
+for (const compress of ['text', 'gzip']) {
+  test(`kill -9 of a relay ten times loses no line of a sender with acks (compress ${compress})`, async () => {
+    const dir = tmp()
+    const lines = 300_000
+    writeLines(join(dir, 'a.log'), 0, lines)
+    const [port = 0] = await freePorts(1)
+    const sink = await Sink.start('lines')
+    const random = seeded(SEED)
+    let hop = relay(dir, port, [sink.port])
+    await hop.saysOnStderr('listening on')
+    const leaf = ship({ dir, ports: [port], forward: { compress } })
+    for (let kill = 0; kill < 10; kill++) {
+      const target = (await sink.summary()).distinct + 1 + random() * 20_000
+      const arrived = async () => (await sink.summary()).distinct >= Math.min(target, lines)
+      await until(arrived, {
+        limitMs: 30_000,
+        everyMs: 1,
+        what: () => `kill ${kill}; ${leaf.stderr} ${hop.stderr}`,
+      })
+      hop.kill('SIGKILL')
+      await hop.exited
+      hop = relay(dir, port, [sink.port])
+    }
+    await allArrive(sink, leaf, lines, 60_000)
+    expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
+    expect((await sink.summary()).disorder).toBe(0)
+    expect(await hop.stop()).toEqual({ code: 0, signal: null })
+  }, 120_000)
+}
+
+test('what is behind a relay that does not acknowledge moves no position before it', async () => {
+  const dir = tmp()
+  writeLines(join(dir, 'a.log'), 0, 20_000)
+  const [port = 0] = await freePorts(1)
+  const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
+  await two.ask('ack off')
+  const hop = relay(dir, port, [one.port, two.port])
+  await hop.saysOnStderr('listening on')
+  const leaf = ship({ dir, ports: [port] })
+  await until(async () => (await two.summary()).chunks > 0 && (await one.summary()).chunks > 0, {
+    limitMs: 10_000,
+  })
+  expect(await ackedBytes(leaf)).toEqual([0])
+  // A stop within Grace gives up what is not acknowledged, and tells the sender nothing of it.
+  expect(await hop.stop()).toEqual({ code: 0, signal: null })
+  expect(await ackedBytes(leaf)).toEqual([0])
+  await two.ask('ack on')
+  relay(dir, port, [one.port, two.port])
+  await allArrive(two, leaf, 20_000)
+  expect(await one.missing(20_000)).toEqual({ missing: 0, first: [] })
+}, 60_000)
