@@ -25,10 +25,8 @@ export async function loadCompression(codec: Codec): Promise<Compression | undef
       const { snappyCompression } = await import('./snappy.ts')
       return snappyCompression()
     }
-    case 'lz4': {
-      const { lz4Compression } = await import('./lz4.ts')
-      return lz4Compression()
-    }
+    case 'lz4':
+      return (await import('./lz4.ts')).LZ4
   }
 }
 

@@ -1,13 +1,50 @@
+import { LZ4_BLOCK_BYTES, lz4Bound, lz4Compress, lz4Decompress } from '../../../lib/lz4.ts'
 import type { Compression } from './compress.ts'
 
-/** LZ4 frames, as the batch format 2 wants them. */
-export async function lz4Compression(): Promise<Compression> {
-  const { default: lz4 } = await import('lz4js')
-  const compress = (bytes: Buffer) => Buffer.from(lz4.compress(bytes))
-  return {
-    codec: 'lz4',
-    compress,
-    compressSync: compress,
-    decompress: (bytes) => Buffer.from(lz4.decompress(bytes)),
+/** Magic; version 1 with independent blocks; blocks of 64 KB; the checksum of these two. As Java's clients have it. */
+const HEAD = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82])
+const PLAIN = 0x80000000
+
+/**
+ * ```
+ *   Frame => magic | flags | block size | checksum | Block* | 0 int32 LE       Block => size int32 LE | bytes
+ * ```
+ * The highest bit of a size says that the bytes are not compressed.
+ */
+export const LZ4: Compression = { codec: 'lz4', compress, compressSync: compress, decompress }
+
+function compress(bytes: Buffer): Buffer {
+  const blocks = Math.ceil(bytes.length / LZ4_BLOCK_BYTES)
+  const out = Buffer.allocUnsafe(HEAD.length + blocks * (4 + lz4Bound(LZ4_BLOCK_BYTES)) + 4)
+  let at = HEAD.copy(out)
+  for (let from = 0; from < bytes.length; from += LZ4_BLOCK_BYTES) {
+    const to = Math.min(from + LZ4_BLOCK_BYTES, bytes.length)
+    const end = lz4Compress(bytes, from, to, out, at + 4)
+    const length = end - at - 4
+    if (length < to - from) {
+      out.writeUInt32LE(length, at)
+      at = end
+    } else {
+      at = out.writeUInt32LE(to - from + PLAIN, at)
+      at += bytes.copy(out, at, from, to)
+    }
+  }
+  at = out.writeUInt32LE(0, at)
+  return out.subarray(0, at)
+}
+
+function decompress(bytes: Buffer): Buffer {
+  const parts: Buffer[] = []
+  for (let at = HEAD.length; ; ) {
+    const size = bytes.readUInt32LE(at)
+    at += 4
+    if (size === 0) return Buffer.concat(parts)
+    const end = at + (size & 0x7fffffff)
+    if (size >= PLAIN) parts.push(bytes.subarray(at, end))
+    else {
+      const block = Buffer.allocUnsafe(LZ4_BLOCK_BYTES)
+      parts.push(block.subarray(0, lz4Decompress(bytes, at, end, block, 0)))
+    }
+    at = end
   }
 }
