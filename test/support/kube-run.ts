@@ -46,6 +46,7 @@ export class KubeRun {
       clock: o.clock ?? systemClock,
       agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
       buffers: new LooseBuffers(),
+      multiline: () => undefined,
       parser: (name) => {
         const make = o.parsers?.[name]
         if (make === undefined) throw new Error(`there is no parser ${name}`)
