@@ -151,12 +151,14 @@ export const ERROR_CODES = {
   E_KUBE_API: {
     exit: 1,
     summary: 'the Kubernetes API cannot be asked',
-    remedy: 'check Kube_URL and the network; records go on with what is known, and it is asked again by itself',
+    remedy:
+      'check Kube_URL and the network; records go on with what is known, and it is asked again by itself',
   },
   E_KUBE_FORBIDDEN: {
     exit: 1,
     summary: 'the Kubernetes API refuses the agent',
-    remedy: 'give its service account get, list and watch on pods (and get on namespaces), see conf/kubernetes',
+    remedy:
+      'give its service account get, list and watch on pods (and get on namespaces), see conf/kubernetes',
   },
   E_KUBE_TOKEN: {
     exit: 1,
