@@ -1,4 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { checkRegExp } from '../../../core/option-check.ts'
 
 /** The names and defaults are fluent-bit's; where a default differs the help says so. */
 export const TAIL_OPTIONS = defineOptions({
@@ -16,6 +17,7 @@ export const TAIL_OPTIONS = defineOptions({
   key: { type: 'string', default: 'log', help: 'Key of the line in a record that is not parsed.' },
   tag_regex: {
     type: 'string',
+    check: checkRegExp,
     help: 'Regular expression with named groups, matched against the path; `<name>` in Tag becomes the group, or `_`.',
   },
   path_key: {
