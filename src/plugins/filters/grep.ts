@@ -2,6 +2,7 @@ import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { type Misfit, misfit } from '../../core/option-check.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { Accessor, entryMap, textHead, textLength } from '../../core/record.ts'
 import { translateOnigmo } from '../../lib/onigmo.ts'
@@ -11,12 +12,14 @@ const OPTIONS = defineOptions({
     type: 'slist',
     words: 2,
     repeat: true,
+    check: checkRule,
     help: 'Keep records whose value of KEY matches the expression: `Regex KEY EXPRESSION`.',
   },
   exclude: {
     type: 'slist',
     words: 2,
     repeat: true,
+    check: checkRule,
     help: 'Leave out records whose value of KEY matches: `Exclude KEY EXPRESSION`.',
   },
   logical_op: {
@@ -84,7 +87,7 @@ class Grep implements Filter {
 
   constructor(options: OptionsOf<typeof OPTIONS>) {
     if (options.logicalOp !== 'legacy' && options.regex.length > 0 && options.exclude.length > 0) {
-      throw badRule('Regex and Exclude do not mix with Logical_Op AND or OR')
+      throw badRule('Regex and Exclude do not mix with Logical_Op AND or OR', 'logical_op')
     }
     this.#op = options.logicalOp
     this.#rules = [
@@ -125,10 +128,13 @@ class Grep implements Filter {
   }
 }
 
-function badRule(message: string): ShipperError {
-  return new ShipperError('E_CONFIG_BAD_VALUE', `[grep] ${message}`, {
-    hint: 'see docs/plugins/filter-grep.md',
-  })
+function checkRule(words: string[]): Misfit | undefined {
+  return misfit('a key and a regular expression', () => new Rule(words, false))
+}
+
+function badRule(message: string, option?: string): ShipperError {
+  const hint = 'see docs/plugins/filter-grep.md'
+  return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint, ...(option && { option }) })
 }
 
 export const spec = defineFilter({

@@ -1,7 +1,6 @@
 import { expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
-import { ShipperError } from '../../../src/core/error.ts'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
 import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
@@ -74,8 +73,9 @@ test('grep follows a record accessor into maps and lists', () => {
 })
 
 test('grep refuses a rule that it cannot use, with what is wrong', () => {
-  expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(ShipperError)
-  expect(() => filterOf(grepSpec, { regex: 'a (' })).toThrow(ShipperError)
+  const must = 'must be a key and a regular expression, not'
+  expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(`"regex" ${must} "$[ x": "$[" is not a key`)
+  expect(() => filterOf(grepSpec, { exclude: 'a (' })).toThrow(`"exclude" ${must} "a (": `)
   expect(() => filterOf(grepSpec, { regex: 'a b', exclude: 'c d', logical_op: 'AND' })).toThrow('do not mix')
 })
 
