@@ -90,6 +90,7 @@ function usageOf(ctx: InputContext, pid: number): Usage {
     return new Usage(ctx, pid)
   } catch (cause) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', `cannot watch process ${pid}: ${messageOf(cause)}`, {
+      option: 'pid',
       hint: 'set Pid to a process that runs, or leave it out for the whole machine',
       cause,
     })

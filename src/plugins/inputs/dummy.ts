@@ -1,11 +1,17 @@
 import { ShipperError } from '../../core/error.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { misfit } from '../../core/option-check.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
 import { append, INTERVAL_OPTIONS, pause, splitMs } from '../../lib/periodic.ts'
 
 const OPTIONS = defineOptions({
-  dummy: { type: 'string', default: '{"message":"dummy"}', help: 'The record, as a JSON object.' },
+  dummy: {
+    type: 'string',
+    default: '{"message":"dummy"}',
+    check: (json: string) => misfit('a JSON object', () => recordOf(json)),
+    help: 'The record, as a JSON object.',
+  },
   metadata: {
     type: 'string',
     default: '{}',
@@ -94,7 +100,7 @@ function recordOf(json: string): Buffer {
   const transcoder = new JsonTranscoder()
   const end = text[0] === 0x7b ? transcoder.transcode(text, 0, text.length, out, 0) : -1
   if (end < 0 || transcoder.end !== text.length) {
-    throw new ShipperError('E_CONFIG_BAD_VALUE', `dummy must be a JSON object, not ${json}`, {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', 'it cannot be read as one', {
       hint: 'for example {"message":"dummy"}',
     })
   }
