@@ -99,13 +99,30 @@ test('a unix socket', async () => {
   expect(peer.ids).toEqual(['c1'])
 })
 
-test('source_address is the address it comes from, and one that is none is an error to try again', async () => {
+test('source_address is the address it comes from, and one that is not here is an error to try again', async () => {
   const peer = await forwardPeer()
   await forwardTo(peer, { 'net.source_address': '127.0.0.7' }).output.flush(entriesChunk('c1'), never)
   expect(peer.remotes).toEqual(['127.0.0.7'])
-  const bad = forwardTo(peer, { 'net.source_address': 'nonsense' }).output
+  const bad = forwardTo(peer, { 'net.source_address': '203.0.113.9' }).output
   const error = await rejection(bad.flush(entriesChunk('c2'), never))
   expect(error).toMatchObject({ code: 'E_PEER_UNREACHABLE', retryable: true, scope: 'peer' })
+})
+
+test('what a forward output cannot do is refused before it is made or by its option', () => {
+  const refused = (options: Record<string, string>): unknown => {
+    try {
+      forwardTo(undefined, options)
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+  expect(String(refused({ 'net.source_address': 'nonsense' }))).toContain('must be an IP address')
+  expect(String(refused({ tag: '$a' }))).toContain('"tag" must be a fixed text, not "$a"')
+  expect(refused({ time_as_integer: 'on', compress: 'gzip' })).toMatchObject({
+    code: 'E_CONFIG_BAD_VALUE',
+    option: 'time_as_integer',
+  })
 })
 
 test('two outputs of one chunk both send it right', async () => {

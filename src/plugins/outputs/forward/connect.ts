@@ -14,14 +14,7 @@ export function peerName(o: ForwardOptions): string {
  */
 export function connectPeer(o: ForwardOptions, clock: Clock, signal: AbortSignal): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    let socket: Socket
-    try {
-      socket = connect(target(o))
-    } catch (error) {
-      // A source address that is none is thrown at once.
-      reject(unreachable(o, 'E_PEER_UNREACHABLE', messageOf(error), error))
-      return
-    }
+    const socket = connect(target(o))
     const timer = clock.after(o.netConnectTimeout, () =>
       fail('E_PEER_TIMEOUT', `no answer in ${o.netConnectTimeout} ms`),
     )

@@ -20,17 +20,9 @@ export const spec = defineOutput({
   },
   inFlight: 8,
   create(options, ctx) {
-    if (options.tag?.includes('$')) {
-      throw new ShipperError(
-        'E_CONFIG_BAD_VALUE',
-        `tag of forward cannot be made of the record: "${options.tag}"`,
-        {
-          hint: 'give a fixed tag, or none to keep that of the records',
-        },
-      )
-    }
     if (options.timeAsInteger && options.compress !== 'text') {
-      throw new ShipperError('E_CONFIG_BAD_VALUE', 'time_as_integer does not go with compress', {
+      throw new ShipperError('E_CONFIG_BAD_VALUE', '"time_as_integer" does not go with "compress"', {
+        option: 'time_as_integer',
         hint: 'receivers that need whole seconds cannot read compressed chunks; choose one of the two',
       })
     }

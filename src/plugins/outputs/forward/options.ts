@@ -1,4 +1,15 @@
+import { isIP } from 'node:net'
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import type { Misfit } from '../../../core/option-check.ts'
+
+function checkTag(tag: string): Misfit | undefined {
+  if (!tag.includes('$')) return undefined
+  return {
+    must: 'a fixed text',
+    why: 'it cannot be made of the record',
+    hint: 'give a fixed tag, or none to keep that of the records',
+  }
+}
 
 /** fluent-bit's names; where a default differs the help says so. */
 export const FORWARD_OPTIONS = defineOptions({
@@ -37,7 +48,7 @@ export const FORWARD_OPTIONS = defineOptions({
     default: 'false',
     help: 'Send the option map (chunk id, number of entries) also without acknowledgements.',
   },
-  tag: { type: 'string', help: 'Tag to send instead of the tag of the records.' },
+  tag: { type: 'string', check: checkTag, help: 'Tag to send instead of the tag of the records.' },
   add_option: {
     type: 'slist',
     words: 2,
@@ -96,7 +107,11 @@ export const FORWARD_OPTIONS = defineOptions({
     help: 'Number of probes.',
     ignored: 'the system decides',
   },
-  'net.source_address': { type: 'string', help: 'Local address to connect from.' },
+  'net.source_address': {
+    type: 'string',
+    check: (text: string) => (isIP(text) === 0 ? { must: 'an IP address' } : undefined),
+    help: 'Local address to connect from.',
+  },
   'net.max_worker_connections': {
     type: 'int',
     default: '0',
