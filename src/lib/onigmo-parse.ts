@@ -56,7 +56,7 @@ class Reader {
   }
 
   readonly #refuse = (what: string): never => {
-    const hint = 'see docs/plugins/regex.md for what is supported'
+    const hint = 'see docs/plugins/parser-regex.md for what is supported'
     const message = `the regular expression has what is not supported: ${what}, near character ${this.#at + 1}`
     throw new ShipperError('E_PARSER_REGEX', message, { hint })
   }

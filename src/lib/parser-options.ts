@@ -1,14 +1,17 @@
-import { ShipperError } from '../core/error.ts'
 import { defineOptions, type OptionsOf } from '../core/option.ts'
+import { misfit } from '../core/option-check.ts'
 import type { ParserContext } from '../core/plugin.ts'
 import { compileTime, type TimeReader } from './strptime.ts'
-import { fixedZone, type LocalZone, namedZone, parseOffset, systemZone, UTC } from './time-zone.ts'
+import { compileFormat } from './strptime-format.ts'
+import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from './time-zone.ts'
+import { parseTypes } from './typed-value.ts'
 
 /** Which field holds the time of a record and how it is written; all parsers but cri take them. */
 export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {
     type: 'string',
+    check: (format: string) => misfit('a format of strptime', () => compileFormat(format)),
     help: 'How the time is written, as of strptime(3); `%L` is the fraction of a second. Without it the record has the time at which it was read, and the field stays. Text behind the time is passed over. A format without a year means the current one, or the last one for a date more than a month ahead.',
   },
   time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
@@ -19,10 +22,12 @@ export const TIME_OPTIONS = defineOptions({
   },
   time_offset: {
     type: 'string',
+    check: (text: string) => misfit('an offset', () => offsetZone(text)),
     help: 'Offset of times that name no zone, e.g. `+0900`. Default: UTC.',
   },
   time_zone: {
     type: 'string',
+    check: (name: string) => misfit('the name of a zone', () => namedZone(name)),
     help: 'Zone of times that name none, by its IANA name, e.g. `Europe/Berlin`. Wins over Time_Offset.',
   },
   time_system_timezone: {
@@ -35,6 +40,7 @@ export const TIME_OPTIONS = defineOptions({
 export const TYPES_OPTION = defineOptions({
   types: {
     type: 'slist',
+    check: (words: string[]) => misfit('a list of name:type', () => parseTypes(words)),
     help: 'Fields that are not text: `name:integer`, `float`, `bool` or `hex`, separated by blanks. A value that is not of that form stays as it is. Integers are exact up to 64 bits.',
   },
 })
@@ -55,9 +61,5 @@ export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader
 function zoneOf(options: TimeOptions): LocalZone {
   if (options.timeZone !== undefined) return namedZone(options.timeZone)
   if (options.timeSystemTimezone) return systemZone()
-  if (options.timeOffset === undefined) return UTC
-  const offset = parseOffset(options.timeOffset)
-  if (offset !== undefined) return fixedZone(offset)
-  const message = `"time_offset" must be an offset like +0900, not "${options.timeOffset}"`
-  throw new ShipperError('E_CONFIG_BAD_VALUE', message, { hint: 'write a sign, hours and minutes' })
+  return options.timeOffset === undefined ? UTC : offsetZone(options.timeOffset)
 }

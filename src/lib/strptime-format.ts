@@ -86,30 +86,30 @@ export function compileFormat(format: string): Step[] {
       steps.push({ op: 'literal', byte })
     } else {
       const letter = String.fromCharCode(bytes[++i] ?? 0)
-      steps.push(...conversion(format, letter))
+      steps.push(...conversion(letter))
     }
   }
-  checkFraction(format, steps)
+  checkFraction(steps)
   return steps
 }
 
-function conversion(format: string, letter: string): Step[] {
+function conversion(letter: string): Step[] {
   const shorthand = SHORTHANDS[letter]
   if (shorthand !== undefined) return compileFormat(shorthand)
   const step = CONVERSIONS[letter]
   if (step !== undefined) return [step]
   const hint = 'known are %Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%'
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"time_format" has an unknown %${letter}: "${format}"`, {
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `%${letter} is not known`, {
     hint,
   })
 }
 
 /** `%L` is the fraction of what stands before it: of %S or %s, with one character between or none. */
-function checkFraction(format: string, steps: Step[]): void {
+function checkFraction(steps: Step[]): void {
   const at = steps.findIndex((step) => step.op === 'fraction')
   if (at < 0) return
   const before = steps[at - 1]?.op === 'literal' ? steps[at - 2] : steps[at - 1]
   if (before?.op === 'epoch' || (before?.op === 'number' && before.field === FIELD.second)) return
   const hint = 'write it behind %S or %s, e.g. %S.%L'
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"time_format" has a misplaced %L: "${format}"`, { hint })
+  throw new ShipperError('E_CONFIG_BAD_VALUE', '%L is misplaced', { hint })
 }

@@ -23,6 +23,15 @@ export function parseOffset(text: string): number | undefined {
   return sign === '-' ? -seconds : seconds
 }
 
+/** The zone of an offset; throws E_CONFIG_BAD_VALUE for a text that is none. */
+export function offsetZone(text: string): LocalZone {
+  const offset = parseOffset(text)
+  if (offset !== undefined) return fixedZone(offset)
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is no offset`, {
+    hint: 'write a sign, hours and minutes, e.g. +0900',
+  })
+}
+
 /** The zone of this machine (TZ or /etc/localtime). */
 export function systemZone(): LocalZone {
   return new ChangingZone((utcSec) => new Date(utcSec * 1000).getTimezoneOffset() * -60)
@@ -44,7 +53,7 @@ export function namedZone(name: string): LocalZone {
     })
   } catch (cause) {
     const hint = 'give a name of the IANA database, e.g. Europe/Berlin'
-    throw new ShipperError('E_CONFIG_BAD_VALUE', `"time_zone" has no such zone: "${name}"`, { hint, cause })
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no zone "${name}"`, { hint, cause })
   }
   return new ChangingZone((utcSec) => {
     const parts: Record<string, number> = {}

@@ -22,7 +22,7 @@ export function parseTypes(words: readonly string[] | undefined): { key: string;
     const type = VALUE_TYPES.find((known) => known === (name === 'int' ? 'integer' : name))
     if (colon < 1 || type === undefined) {
       const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`
-      throw new ShipperError('E_CONFIG_BAD_VALUE', `"types" cannot have "${word}"`, { hint })
+      throw new ShipperError('E_CONFIG_BAD_VALUE', `"${word}" is none`, { hint })
     }
     return { key: word.slice(0, colon), type }
   })

@@ -75,7 +75,7 @@ describe('regex', () => {
   test('an expression without a named group, or a bad type, is a configuration error', () => {
     expect(() => parserOf(spec, { regex: '^(a)$' })).toThrow(ShipperError)
     expect(() => parserOf(spec, { regex: '(?<a>x)', types: 'a:date' })).toThrow(
-      '"types" cannot have "a:date"',
+      '"types" must be a list of name:type, not "a:date": "a:date" is none',
     )
     expect(() => parserOf(spec, { regex: '(?<a>x)', time_offset: 'x' })).toThrow('"time_offset"')
   })

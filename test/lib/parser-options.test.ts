@@ -1,0 +1,29 @@
+import { expect, test } from 'bun:test'
+import type { Option } from '../../src/core/option.ts'
+import { parseValue } from '../../src/core/option-value.ts'
+import { TIME_OPTIONS, TYPES_OPTION } from '../../src/lib/parser-options.ts'
+
+const TABLE: Record<string, Option> = { ...TIME_OPTIONS, ...TYPES_OPTION }
+
+test.each([
+  ['time_format', '%Y-%Q', '"time_format" must be a format of strptime, not "%Y-%Q": %Q is not known'],
+  ['time_format', '%L %Y', '"time_format" must be a format of strptime, not "%L %Y": %L is misplaced'],
+  ['time_offset', '9', '"time_offset" must be an offset, not "9": "9" is no offset'],
+  ['time_zone', 'Berlin', '"time_zone" must be the name of a zone, not "Berlin": there is no zone "Berlin"'],
+  ['types', 'a:int b:date', '"types" must be a list of name:type, not "a:int b:date": "b:date" is none'],
+])('%s that is %j is refused with the reason and what to write', (name, text, problem) => {
+  const result = parseValue(name, TABLE[name] as Option, text)
+  expect(result.problem).toBe(problem)
+  expect((result as { hint?: string }).hint).not.toBe('')
+})
+
+test('what a parser can use is taken', () => {
+  for (const [name, text] of Object.entries({
+    time_format: '%Y-%m-%dT%H:%M:%S.%L%z',
+    time_offset: '-03:30',
+    time_zone: 'Europe/Berlin',
+    types: 'a:integer b:float',
+  })) {
+    expect(parseValue(name, TABLE[name] as Option, text).problem).toBeUndefined()
+  }
+})
