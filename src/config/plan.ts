@@ -1,6 +1,7 @@
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/common-options.ts'
 import type { Position, ShipperError } from '../core/error.ts'
 import type { OptionTable } from '../core/option.ts'
+import { parseOptions } from '../core/option-value.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { SERVICE_OPTIONS } from '../core/service-options.ts'
@@ -31,6 +32,8 @@ export interface PlanOptions {
 export interface PlanResult extends Findings {
   /** Undefined when there are problems. */
   plan: Plan | undefined
+  /** What of it is right by itself, whatever is wrong with the rest: for checks that go further. Not to be run. */
+  sound: Plan
 }
 
 type StageKind = 'input' | 'filter' | 'output'
@@ -43,6 +46,8 @@ const COMMON: Record<StageKind, OptionTable> = {
 }
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
 const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_PARSER']
+/** After these nobody knows which sections are meant to be there. */
+const HIDES_SECTIONS = new Set(['E_CONFIG_UNREADABLE', 'E_CONFIG_SYNTAX', 'E_CONFIG_UNKNOWN_SECTION'])
 /** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
 const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
 
@@ -54,7 +59,8 @@ export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanR
   const planner = new Planner(tree, options)
   const plan = await planner.build()
   const { problems, warnings } = planner
-  return { plan: problems.length === 0 ? plan : undefined, problems: inOrder(problems), warnings }
+  const sound = planner.soundOf(plan)
+  return { plan: problems.length === 0 ? plan : undefined, sound, problems: inOrder(problems), warnings }
 }
 
 class Planner implements Findings {
@@ -65,7 +71,8 @@ class Planner implements Findings {
   readonly #thorough: boolean
   readonly #counts = new Map<string, number>()
   readonly #names = new Set<string>()
-  readonly #parserNames: { entry: Entry; label: string }[] = []
+  readonly #unsound = new Set<unknown>()
+  readonly #parserNames: { entry: Entry; label: string; stage?: unknown }[] = []
   readonly #multilineNames: { entry: Entry; label: string }[] = []
 
   constructor(tree: Tree, { registry, thorough = false }: PlanOptions) {
@@ -94,12 +101,31 @@ class Planner implements Findings {
     )
     const parsers = new ParserPlanner(this.#registry, this, used, this.#thorough)
     for (const section of sections.parser) await parsers.add(section)
-    for (const { entry, label } of this.#parserNames) await parsers.require(entry, label)
+    for (const { entry, label, stage } of this.#parserNames) {
+      await parsers.require(entry, label)
+      if (!parsers.plans.some(({ name }) => name === entry.value)) this.#unsound.add(stage)
+    }
     plan.parsers = parsers.plans
-    if (sections.input.length === 0) this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
-    if (sections.output.length === 0) this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
+    const whole = !this.problems.some(({ code }) => HIDES_SECTIONS.has(code))
+    if (whole && sections.input.length === 0) {
+      this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
+    }
+    if (whole && sections.output.length === 0) {
+      this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
+    }
     if (this.problems.length === 0) checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
     return plan
+  }
+
+  soundOf(plan: Plan): Plan {
+    const isSound = (stage: unknown): boolean => !this.#unsound.has(stage)
+    return {
+      ...plan,
+      service: isSound(plan.service) ? plan.service : parseOptions(SERVICE_OPTIONS, {}),
+      inputs: plan.inputs.filter(isSound),
+      filters: plan.filters.filter(isSound),
+      outputs: plan.outputs.filter(isSound),
+    }
   }
 
   #multilines(sections: Section[], used: ReadonlySet<string>): Plan['multilines'] {
@@ -148,7 +174,9 @@ class Planner implements Findings {
     const entries = sections.flatMap((section) => section.entries)
     const position = sections[0]?.position ?? { file: COMMAND_LINE }
     const about = { label: 'service', position, list: 'shipper -h' }
+    const before = this.problems.length
     const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
+    if (this.problems.length > before) this.#unsound.add(service)
     return service as unknown as Plan['service']
   }
 
@@ -172,6 +200,7 @@ class Planner implements Findings {
     const plugin = uri?.plugin ?? name.value
     const spec = await this.#registry.find(kind, plugin)
     if (spec === undefined) return this.#unknownPlugin(kind, plugin, name)
+    const before = this.problems.length
     const entries = section.entries.filter((entry) => entry.key.toLowerCase() !== 'name')
     if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
     const about = {
@@ -180,7 +209,6 @@ class Planner implements Findings {
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
     const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
-    this.#noteParsers(entries, spec)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const counted = this.#count(kind, spec.name)
@@ -192,15 +220,18 @@ class Planner implements Findings {
       position: section.position,
       places: placesOf(entries, { ...COMMON[kind], ...spec.options }),
     }
-    return kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
+    const plan = kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
+    if (this.problems.length > before) this.#unsound.add(plan)
+    this.#noteParsers(entries, spec, plan)
+    return plan
   }
 
   /** Parsers that must exist: they are looked up when all sections are read. */
-  #noteParsers(entries: readonly Entry[], spec: PluginSpec): void {
+  #noteParsers(entries: readonly Entry[], spec: PluginSpec, stage: unknown): void {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
       if (key === 'parser' && Object.hasOwn(spec.options, 'parser') && spec.kind !== 'output') {
-        this.#parserNames.push({ entry, label: spec.name })
+        this.#parserNames.push({ entry, label: spec.name, stage })
       }
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
         this.#multilineNames.push({ entry, label: spec.name })

@@ -56,6 +56,25 @@ test('a plan needs an input and an output', async () => {
   ])
 })
 
+test('a plan that cannot be read whole is not said to lack sections', async () => {
+  const { said } = await load('@INCLUDE none.conf\n')
+  expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT'])
+  expect((await load('[INPT]\n    Name clock\n')).problems.map((p) => p.code)).toEqual([
+    'E_CONFIG_UNKNOWN_SECTION',
+  ])
+})
+
+test('a plan with problems has the stages that are right by themselves, for further checks', async () => {
+  const { plan, sound } = await load(
+    `[SERVICE]\n    Flush x\n[INPUT]\n    Name clock\n[INPUT]\n    Name follow\n[INPUT]\n    Name listen\n    Port x\n` +
+      `[INPUT]\n    Name follow\n    Path a\n    Parser none\n[FILTER]\n    Name keep\n    Match *\n${OUT}[OUTPUT]\n    Name sned\n`,
+  )
+  expect(plan).toBeUndefined()
+  const stages = [...sound.inputs, ...sound.filters, ...sound.outputs]
+  expect(stages.map(({ name }) => name)).toEqual(['clock.0', 'keep.0', 'send.0'])
+  expect(sound.service.flush).toBe(1000)
+})
+
 test('a plan says of a plugin of another kind what it is', async () => {
   const { said } = await load(`[INPUT]\n    Name store\n${OUT}`)
   expect(said).toEqual(['a.conf:2:10: unknown input "store" (there is an output of this name)'])
