@@ -4,6 +4,7 @@ import { errorLine, problemsText, warningLine } from './cli/report.ts'
 import { newRequest, OPTIONS, type Request, WITHOUT_EFFECT } from './cli/request.ts'
 import { loadPlan } from './config/load.ts'
 import type { PlanResult } from './config/plan.ts'
+import { inOrder } from './config/tree.ts'
 import { exitStatusOf, ShipperError } from './core/error.ts'
 import { didYouMean } from './lib/nearest.ts'
 import { VERSION } from './lib/version.ts'
@@ -90,9 +91,9 @@ async function answer(program: Command, request: Request): Promise<number> {
 }
 
 async function run(request: Request): Promise<number> {
-  const { plan, problems, warnings } = await load(request)
+  const { plan, sound, problems, warnings } = await load(request)
   const { checkPlan } = await import('./agent/check.ts')
-  const found = plan === undefined ? problems : await checkPlan(plan, VERSION.version)
+  const found = inOrder([...problems, ...(await checkPlan(sound, VERSION.version))])
   const runs = plan !== undefined && found.length === 0
   if (!runs || request.dryRun) {
     for (const warning of warnings) process.stderr.write(`${warningLine(warning)}\n`)
