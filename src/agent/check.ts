@@ -1,5 +1,4 @@
 import { hostname } from 'node:os'
-import { inOrder } from '../config/tree.ts'
 import type { ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
 import type { Logger } from '../core/plugin.ts'
@@ -9,8 +8,8 @@ import { systemClock } from '../engine/clock.ts'
 const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
 
 /**
- * What is wrong with a plan that shows only when its plugins are created, in the order of the files. They are made
- * and closed again, and not started: no file, database or socket is opened, and nothing is said.
+ * What is wrong with a plan that shows only when its plugins are created. They are made and closed again, and not
+ * started: no file, database or socket is opened, and nothing is said.
  */
 export async function checkPlan(plan: Plan, version: string): Promise<ShipperError[]> {
   const stop = new AbortController()
@@ -25,5 +24,5 @@ export async function checkPlan(plan: Plan, version: string): Promise<ShipperErr
   stop.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
-  return inOrder(assembly.problems)
+  return assembly.problems
 }

