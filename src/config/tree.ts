@@ -78,12 +78,13 @@ export function problem(
   })
 }
 
-/** By place within a file, files in the order in which they turn up; what has no place comes last. */
+/** By place within a file, files in the order in which they turn up; then the command line, then what has no place. */
 export function inOrder(problems: readonly ShipperError[]): ShipperError[] {
   const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
   const rank = (p: ShipperError): number[] => {
     const { file, line = 0, col = 0 } = p.position ?? {}
-    return [file === undefined ? files.length : files.indexOf(file), line, col]
+    if (file === undefined) return [files.length + 1, 0, 0]
+    return [file === COMMAND_LINE ? files.length : files.indexOf(file), line, col]
   }
   return problems
     .map((p) => ({ p, rank: rank(p) }))

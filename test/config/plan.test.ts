@@ -1,4 +1,6 @@
 import { expect, test } from 'bun:test'
+import { inOrder } from '../../src/config/tree.ts'
+import { type Position, ShipperError } from '../../src/core/error.ts'
 import { load, OUT } from './loading.ts'
 
 test('a plan has typed options, names counted per plugin, and the instance name as tag', async () => {
@@ -126,4 +128,20 @@ test('a plan shows a comment behind a value as what it is', async () => {
 test('a plan refuses sections within sections', async () => {
   const { said } = await load(`[INPUT]\n    Name clock\n    [OUTPUT]\n        Name send\n${OUT}`)
   expect(said).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
+})
+
+test('problems come in the order of the files, then those of the command line, then those without a place', () => {
+  const at = (message: string, position?: Position): ShipperError =>
+    new ShipperError('E_CONFIG_BAD_VALUE', message, position === undefined ? {} : { position })
+  const mixed = [
+    at('7'),
+    at('5', { file: 'command line', argument: '-f' }),
+    at('4', { file: 'b.conf', line: 1, col: 1 }),
+    at('3', { file: 'a.conf', line: 2, col: 9 }),
+    at('6', { file: 'command line', argument: '-i x' }),
+    at('2', { file: 'a.conf', line: 2, col: 1 }),
+  ]
+  expect(inOrder([at('1', { file: 'a.conf', line: 1 }), ...mixed]).map((p) => p.message)).toEqual([
+    ...['1', '2', '3', '4', '5', '6', '7'],
+  ])
 })
