@@ -33,6 +33,8 @@ export interface Option {
   /** Number of words of an slist. */
   readonly words?: number
   readonly aliases?: readonly string[]
+  /** Its aliases mean different things, and their order counts: each value begins with the name that was written. */
+  readonly named?: true
   /** Never printed: shown as `******`. */
   readonly secret?: true
   /**
