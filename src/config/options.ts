@@ -74,7 +74,8 @@ function readOption(
 }
 
 function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {
-  const result = parseValue(name, option, entry.value)
+  const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
+  const result = parseValue(name, option, text)
   if (result.problem === undefined) return result.value
   // An option without effect cannot have a wrong value either.
   if (option.ignored !== undefined) return undefined

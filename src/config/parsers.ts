@@ -131,7 +131,9 @@ function compile(plan: ParserPlan, section: Section, found: Findings): void {
     plan.spec.create(plan.options as never, { name: plan.name, log: SILENT, clock: STILL })
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
-    const place = entryOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
+    const place =
+      section.entries.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
+      entryOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
     const position = place?.valuePosition ?? section.position
     found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, position, err.hint))
   }
