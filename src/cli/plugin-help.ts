@@ -53,7 +53,8 @@ export function optionFacts(option: Option): string {
   if (option.required === true) facts.push('required')
   if (option.repeat === true) facts.push('may be repeated')
   if (option.default !== undefined) facts.push(`default ${option.default === '' ? 'empty' : option.default}`)
-  if (option.aliases !== undefined) facts.push(`also called ${option.aliases.join(', ')}`)
+  if (option.aliases !== undefined)
+    facts.push(`${option.named ? 'or' : 'also called'} ${option.aliases.join(', ')}`)
   return facts.filter((fact) => fact !== '').join(', ')
 }
 
