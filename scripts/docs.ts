@@ -108,7 +108,8 @@ function optionTable(table: OptionTable): string {
 }
 
 function typeText(option: Option): string {
-  const aliases = option.aliases === undefined ? '' : `also called ${option.aliases.join(', ')}`
+  const aliases =
+    option.aliases === undefined ? '' : `${option.named ? 'or' : 'also called'} ${option.aliases.join(', ')}`
   const repeat = option.repeat === true ? 'may be repeated' : ''
   return [optionType(option), optionRange(option), repeat, aliases].filter((text) => text !== '').join(', ')
 }
