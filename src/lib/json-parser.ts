@@ -1,10 +1,17 @@
 import { encodeStr } from '../core/msgpack.ts'
 import type { EntryWriter, Parser, ParserContext } from '../core/plugin.ts'
+import { withDecoders } from './decoding-parser.ts'
 import { DockerLine } from './docker-line.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from './json-transcode.ts'
 import { closeMap } from './map-head.ts'
 import { type TimeOptions, timeReader } from './parser-options.ts'
 import { QuickReader, type TimeReader } from './strptime.ts'
+
+export function jsonParser(options: TimeOptions & { decodeField: string[][] }, ctx: ParserContext): Parser {
+  const reader = timeReader(options, ctx)
+  const time = reader === undefined ? {} : { time: { reader, key: options.timeKey, keep: options.timeKeep } }
+  return withDecoders(new JsonParser(options, ctx), options.decodeField, ctx, time)
+}
 
 /** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
 export class JsonParser implements Parser {

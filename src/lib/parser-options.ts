@@ -45,6 +45,28 @@ export const TYPES_OPTION = defineOptions({
   },
 })
 
+export const DECODE_OPTION = defineOptions({
+  decode_field: {
+    type: 'slist',
+    repeat: true,
+    named: true,
+    aliases: ['decode_field_as'],
+    help: 'What to make of a field that holds encoded text: `DECODER FIELD [try_next|do_next]`, as described for the parser.',
+  },
+})
+
+/** For the descriptions of the parsers that take it. */
+export const DECODE_DESCRIPTION = `\`Decode_Field_As DECODER FIELD\` replaces the value of a field by what is encoded in it; \`Decode_Field json FIELD\`
+leaves the value and appends the fields of the object to the record. The decoders are
+
+- \`json\`: an object, with blanks around it; anything else is a failure
+- \`escaped\`: \`\\a\` \`\\b\` \`\\t\` \`\\n\` \`\\v\` \`\\f\` \`\\r\` as in C; before any other character the backslash is taken off
+- \`escaped_utf8\`: the same, and \`\\101\` \`\\x41\` \`\\u0041\` \`\\U00000041\` are characters, written as UTF-8
+- \`mysql_quoted\`: a text in quotation marks as MySQL writes it; any other text stays
+
+Of the rules of a field the first is taken. The one after it is taken after a failure only with the action \`try_next\` or
+\`do_next\`, and after a success only with \`do_next\` and as long as the value is a text.`
+
 export type TimeOptions = OptionsOf<typeof TIME_OPTIONS>
 
 /** The reader of the record's time, or undefined when there is no Time_Format. */
