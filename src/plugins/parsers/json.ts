@@ -1,6 +1,6 @@
 import { defineParser } from '../../core/plugin.ts'
-import { JsonParser } from '../../lib/json-parser.ts'
-import { TIME_OPTIONS } from '../../lib/parser-options.ts'
+import { jsonParser } from '../../lib/json-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parser-options.ts'
 
 export const spec = defineParser({
   kind: 'parser',
@@ -14,13 +14,16 @@ Integers are exact up to 64 bits; a number with a point or an exponent is a floa
 (\`\\ud83d\`) becomes U+FFFD; bytes that are not UTF-8 stay as they are.
 
 Lines of Docker's json-file driver are recognised when Time_Key is \`time\` and Time_Format is that of Docker, and read
-about three times as fast.`,
-  options: TIME_OPTIONS,
+about three times as fast.
+
+${DECODE_DESCRIPTION}
+Time_Key may name a field that is appended.`,
+  options: { ...TIME_OPTIONS, ...DECODE_OPTION },
   example: `[PARSER]
     Name        app
     Format      json
     Time_Key    ts
     Time_Format %Y-%m-%dT%H:%M:%S.%L%z
 `,
-  create: (options, ctx) => new JsonParser(options, ctx),
+  create: jsonParser,
 })

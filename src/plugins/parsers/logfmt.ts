@@ -1,14 +1,22 @@
 import { TRUE } from '../../core/msgpack.ts'
 import { defineOptions } from '../../core/option.ts'
 import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { withDecoders } from '../../lib/decoding-parser.ts'
 import { FieldWriter } from '../../lib/field-writer.ts'
 import { codePoint, writeCodePoint } from '../../lib/json-escapes.ts'
 import { closeMap } from '../../lib/map-head.ts'
-import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+import {
+  DECODE_DESCRIPTION,
+  DECODE_OPTION,
+  TIME_OPTIONS,
+  TYPES_OPTION,
+  timeReader,
+} from '../../lib/parser-options.ts'
 
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,
   ...TYPES_OPTION,
+  ...DECODE_OPTION,
   logfmt_no_bare_keys: {
     type: 'bool',
     default: 'false',
@@ -22,7 +30,9 @@ export const spec = defineParser({
   summary: 'Reads lines of key=value pairs.',
   description: `Values with blanks stand in quotation marks, with \`\\"\`, \`\\\\\`, \`\\n\`, \`\\t\`, \`\\r\` and \`\\uXXXX\` as escapes; any other
 character behind a backslash is itself. \`key=\` is an empty text. Types are for values without quotation marks or
-escapes and with them alike. A line without a key is kept as it is.`,
+escapes and with them alike. A line without a key is kept as it is.
+
+${DECODE_DESCRIPTION}`,
   options: OPTIONS,
   example: `[PARSER]
     Name        app
@@ -32,12 +42,16 @@ escapes and with them alike. A line without a key is kept as it is.`,
     Types       took:float
 `,
   create: (options, ctx) =>
-    new LogfmtParser(
-      new FieldWriter(
-        { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
-        options.types,
+    withDecoders(
+      new LogfmtParser(
+        new FieldWriter(
+          { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
+          options.types,
+        ),
+        !options.logfmtNoBareKeys,
       ),
-      !options.logfmtNoBareKeys,
+      options.decodeField,
+      ctx,
     ),
 })
 

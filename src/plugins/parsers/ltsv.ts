@@ -1,16 +1,25 @@
 import { defineOptions } from '../../core/option.ts'
 import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { withDecoders } from '../../lib/decoding-parser.ts'
 import { FieldWriter } from '../../lib/field-writer.ts'
 import { closeMap } from '../../lib/map-head.ts'
-import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+import {
+  DECODE_DESCRIPTION,
+  DECODE_OPTION,
+  TIME_OPTIONS,
+  TYPES_OPTION,
+  timeReader,
+} from '../../lib/parser-options.ts'
 
 export const spec = defineParser({
   kind: 'parser',
   name: 'ltsv',
   summary: 'Reads lines of labelled, tab-separated values.',
   description: `A line is \`label:value\`, tab, \`label:value\` and so on; a label has letters, digits, \`_\`, \`.\` and \`-\`. The value
-is everything up to the next tab. A line with a field that has no label is kept as it is.`,
-  options: defineOptions({ ...TIME_OPTIONS, ...TYPES_OPTION }),
+is everything up to the next tab. A line with a field that has no label is kept as it is.
+
+${DECODE_DESCRIPTION}`,
+  options: defineOptions({ ...TIME_OPTIONS, ...TYPES_OPTION, ...DECODE_OPTION }),
   example: `[PARSER]
     Name        access
     Format      ltsv
@@ -19,11 +28,15 @@ is everything up to the next tab. A line with a field that has no label is kept 
     Types       status:integer size:integer
 `,
   create: (options, ctx) =>
-    new LtsvParser(
-      new FieldWriter(
-        { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
-        options.types,
+    withDecoders(
+      new LtsvParser(
+        new FieldWriter(
+          { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
+          options.types,
+        ),
       ),
+      options.decodeField,
+      ctx,
     ),
 })
 

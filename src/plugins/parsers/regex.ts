@@ -2,9 +2,16 @@ import { ShipperError } from '../../core/error.ts'
 import { encodeStr, writeStrHead } from '../../core/msgpack.ts'
 import { defineOptions } from '../../core/option.ts'
 import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import { withDecoders } from '../../lib/decoding-parser.ts'
 import { closeMap } from '../../lib/map-head.ts'
 import { type Translated, translateOnigmo } from '../../lib/onigmo.ts'
-import { TIME_OPTIONS, TYPES_OPTION, timeReader } from '../../lib/parser-options.ts'
+import {
+  DECODE_DESCRIPTION,
+  DECODE_OPTION,
+  TIME_OPTIONS,
+  TYPES_OPTION,
+  timeReader,
+} from '../../lib/parser-options.ts'
 import type { TimeReader } from '../../lib/strptime.ts'
 import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/typed-value.ts'
 import { putWords, targetView, wordsOf } from '../../lib/views.ts'
@@ -12,6 +19,7 @@ import { putWords, targetView, wordsOf } from '../../lib/views.ts'
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,
   ...TYPES_OPTION,
+  ...DECODE_OPTION,
   regex: {
     type: 'string',
     required: true,
@@ -41,7 +49,9 @@ classes with characters outside ASCII.
 
 The engine backtracks. An expression in which two repetitions can share the same text, like \`(a+)+\` or \`.*.*.*x\`, can take
 a time that grows with a power of the line's length, or worse: no limit but Regex_Max_Length is set to that, and the agent
-does nothing else meanwhile. Prefer \`[^"]*\` before a quotation mark to \`.*\`.`,
+does nothing else meanwhile. Prefer \`[^"]*\` before a quotation mark to \`.*\`.
+
+${DECODE_DESCRIPTION}`,
   options: OPTIONS,
   example: `[PARSER]
     Name        access
@@ -53,12 +63,14 @@ does nothing else meanwhile. Prefer \`[^"]*\` before a quotation mark to \`.*\`.
 `,
   create(options, ctx) {
     const fields = { types: parseTypes(options.types), timeKey: options.timeKey, timeKeep: options.timeKeep }
-    return new RegexParser(translateOnigmo(options.regex), {
+    const regex = translateOnigmo(options.regex)
+    const parser = new RegexParser(regex, {
       ...fields,
       time: timeReader(options, ctx),
       skipEmpty: options.skipEmptyValues,
       maxLength: options.regexMaxLength,
     })
+    return withDecoders(parser, options.decodeField, ctx, { overlap: regex.overlap })
   },
 })
 

@@ -1,0 +1,326 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { Flags } from '../../../src/config/flags.ts'
+import { loadPlan } from '../../../src/config/load.ts'
+import type { OptionTable } from '../../../src/core/option.ts'
+import { parseOptions } from '../../../src/core/option-value.ts'
+import type { Parser, ParserSpec } from '../../../src/core/plugin.ts'
+import { spec as docker } from '../../../src/plugins/parsers/docker.ts'
+import { spec as json } from '../../../src/plugins/parsers/json.ts'
+import { spec as logfmt } from '../../../src/plugins/parsers/logfmt.ts'
+import { spec as ltsv } from '../../../src/plugins/parsers/ltsv.ts'
+import { spec as regex } from '../../../src/plugins/parsers/regex.ts'
+import { registry } from '../../../src/registry.ts'
+import { type Parsed, parseLine, SILENT } from '../../support/parse-line.ts'
+import { tmp } from '../../support/tmp.ts'
+
+/** A parser with these rules; what it said when it was made. */
+function parserWith<T extends OptionTable>(
+  spec: ParserSpec<T>,
+  rules: string[],
+  texts: Record<string, string> = {},
+): Parser & { said: string[] } {
+  const said: string[] = []
+  const clock = { nowMs: () => 0, after: () => undefined as never, cancel() {} }
+  const options = parseOptions(spec.options, { ...texts, decode_field: rules } as never)
+  const log = { ...SILENT, warn: (message: string) => void said.push(message) }
+  return Object.assign(spec.create(options, { name: 'test', log, clock }), { said })
+}
+
+/** Of the JSON line with this value as `log`. */
+function logged(rules: string[], log: unknown, texts: Record<string, string> = {}): Parsed | undefined {
+  return parseLine(parserWith(json, rules, texts), JSON.stringify({ before: 1, log, behind: [2] }), 3)
+}
+
+const OBJECT = { status: 'up', n: 1.5, deep: { a: [1, null] } }
+const TEXT = ` ${JSON.stringify(OBJECT)}\r\n`
+
+describe('decode_field_as', () => {
+  test('json replaces the text of an object by the object, in its place', () => {
+    const parsed = logged(['decode_field_as json log'], TEXT)
+    expect(parsed?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind'])
+  })
+
+  test('json leaves what is no object', () => {
+    for (const text of [
+      '',
+      ' ',
+      '{',
+      '[1]',
+      '"a"',
+      '{"a":1}{"b":2}',
+      '{"a":1} x',
+      '{a:1}',
+      'null',
+      '{"a":"\u0001"}',
+    ])
+      expect(logged(['decode_field_as json log'], text)?.record.log).toBe(text)
+  })
+
+  test('a value that is no text, and a field without rules, stay', () => {
+    for (const value of [1, null, true, { log: '{}' }, ['{}']]) {
+      expect(logged(['decode_field_as json log'], value)?.record.log).toEqual(value)
+    }
+    expect(logged(['decode_field_as json other'], TEXT)?.record.log).toBe(TEXT)
+    expect(logged(['decode_field_as json lo'], TEXT)?.record.log).toBe(TEXT)
+  })
+
+  test('each text decoder replaces the text', () => {
+    expect(logged(['decode_field_as escaped log'], 'a\\nb\\"')?.record.log).toBe('a\nb"')
+    expect(logged(['decode_field_as ESCAPED_UTF8 log'], '\\u00e9')?.record.log).toBe('é')
+    expect(logged(['decode_field_as mysql_quoted log'], `'it\\'s'`)?.record.log).toBe(`it's`)
+  })
+
+  test('a long text that becomes shorter gets a head of its new size', () => {
+    const log = '\\n'.repeat(200)
+    expect(logged(['decode_field_as escaped log'], log)?.record.log).toBe('\n'.repeat(200))
+  })
+})
+
+describe('the rules of a field', () => {
+  const quoted = JSON.stringify(JSON.stringify(OBJECT)).slice(1, -1)
+
+  test('do_next: the next one gets what the first has made', () => {
+    const rules = ['decode_field_as escaped log do_next', 'decode_field_as json log']
+    expect(logged(rules, quoted)?.record.log).toEqual(OBJECT)
+    expect(logged(rules, 'plain\\n')?.record.log).toBe('plain\n')
+  })
+
+  test('without an action the first one is the last, whether it succeeds or not', () => {
+    expect(logged(['decode_field_as escaped log', 'decode_field_as json log'], quoted)?.record.log).toBe(
+      JSON.stringify(OBJECT),
+    )
+    expect(logged(['decode_field_as json log', 'decode_field_as escaped log'], 'a\\n')?.record.log).toBe(
+      'a\\n',
+    )
+  })
+
+  test('try_next: the next one only after a failure', () => {
+    const rules = ['decode_field_as json log try_next', 'decode_field_as escaped log']
+    expect(logged(rules, 'a\\n')?.record.log).toBe('a\n')
+    expect(logged(rules, '{"a":"\\\\n"}')?.record.log).toEqual({ a: '\\n' })
+    const after = ['decode_field_as escaped log try_next', 'decode_field_as json log']
+    expect(logged(after, '{\\"a\\":1}')?.record.log).toBe('{"a":1}')
+  })
+
+  test('nothing is done to an object that was made', () => {
+    const rules = [
+      'decode_field_as json log do_next',
+      'decode_field json log do_next',
+      'decode_field_as escaped log',
+    ]
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
+  })
+
+  test('of other fields are independent', () => {
+    const parser = parserWith(json, ['decode_field_as json a', 'decode_field_as escaped b'])
+    expect(parseLine(parser, JSON.stringify({ b: '\\t', a: '{"x":1}', c: '{}' }))?.record).toEqual({
+      b: '\t',
+      a: { x: 1 },
+      c: '{}',
+    })
+  })
+})
+
+describe('decode_field', () => {
+  test('json leaves the value and appends the fields of the object', () => {
+    const parsed = logged(['decode_field json log'], TEXT)
+    expect(parsed?.record).toEqual({ before: 1, log: TEXT, behind: [2], ...OBJECT })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind', 'status', 'n', 'deep'])
+  })
+
+  test('goes with decode_field_as, in the order in which they are written', () => {
+    const rules = ['decode_field json log do_next', 'decode_field_as json log']
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2], ...OBJECT })
+    const after = ['decode_field_as escaped log do_next', 'decode_field json log']
+    expect(logged(after, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2], a: 1 })
+    const before = ['decode_field json log do_next', 'decode_field_as escaped log']
+    expect(logged(before, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2] })
+  })
+
+  test('appends the fields of one text once, and those of several texts in their order', () => {
+    const twice = [
+      'decode_field json log do_next',
+      'decode_field_as escaped log do_next',
+      'decode_field json log',
+    ]
+    const record = logged(twice, '{"a\\\\\\\\":1}')?.record
+    expect(record).toEqual({ before: 1, log: '{"a\\\\":1}', behind: [2], 'a\\': 1 })
+    const parser = parserWith(json, ['decode_field json a', 'decode_field json b'])
+    const line = JSON.stringify({ b: '{"x":1}', a: '{"y":2}' })
+    expect(Object.entries(parseLine(parser, line)?.record ?? {}).slice(2)).toEqual([
+      ['x', 1],
+      ['y', 2],
+    ])
+  })
+
+  test('of more than fifteen fields in all gives the map a larger head', () => {
+    const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, i]))
+    expect(logged(['decode_field json log'], JSON.stringify(many))?.record).toMatchObject(many)
+  })
+
+  test('with a text decoder appends nothing, and says so', () => {
+    const parser = parserWith(json, ['decode_field escaped log'])
+    expect(parser.said).toEqual([expect.stringContaining('decode_field_as replaces the value')])
+    expect(parseLine(parser, '{"log":"a\\\\n"}')?.record).toEqual({ log: 'a\\n' })
+  })
+})
+
+describe('the time', () => {
+  const texts = { time_key: 'ts', time_format: '%Y-%m-%dT%H:%M:%S.%L%z' }
+  const ts = '2026-11-21T06:00:00.25Z'
+  const time = '2026-11-21T06:00:00.250000000Z'
+
+  test('is that of the record itself, if it has one', () => {
+    const parser = parserWith(json, ['decode_field json log'], texts)
+    const line = JSON.stringify({ log: '{"ts":"2020-01-01T00:00:00Z","a":1}', ts })
+    expect(parseLine(parser, line)).toEqual({
+      record: { log: '{"ts":"2020-01-01T00:00:00Z","a":1}', ts: '2020-01-01T00:00:00Z', a: 1 },
+      time,
+    })
+  })
+
+  test('else of a field that was appended, which stays with time_keep only', () => {
+    const log = JSON.stringify({ a: 1, ts, b: 2 })
+    const taken = logged(['decode_field json log'], log, texts)
+    expect(taken).toEqual({ record: { before: 1, log, behind: [2], a: 1, b: 2 }, time })
+    const kept = logged(['decode_field json log'], log, { ...texts, time_keep: 'on' })
+    expect(kept).toEqual({ record: { before: 1, log, behind: [2], a: 1, ts, b: 2 }, time })
+  })
+
+  test('that is none leaves the field', () => {
+    const log = JSON.stringify({ ts: 'yesterday' })
+    const parsed = logged(['decode_field json log'], log, texts)
+    expect(parsed).toEqual({ record: { before: 1, log, behind: [2], ts: 'yesterday' }, time: undefined })
+  })
+})
+
+describe('each format', () => {
+  const log = '{"a":1}'
+
+  test('docker, with the time of the line', () => {
+    const line = JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: '2026-11-21T06:00:00.1Z' })
+    expect(parseLine(parserWith(docker, ['decode_field_as json log']), line)).toEqual({
+      record: { log: { a: 1 }, stream: 'stdout', time: '2026-11-21T06:00:00.1Z' },
+      time: '2026-11-21T06:00:00.100000000Z',
+    })
+  })
+
+  test('regex, groups within groups too', () => {
+    const texts = { regex: '^(?<all>(?<level>[A-Z]+) (?<log>.*))$' }
+    const rules = ['decode_field_as json log', 'decode_field_as escaped all']
+    expect(parseLine(parserWith(regex, rules, texts), `INFO ${log}`)?.record).toEqual({
+      all: `INFO ${log}`,
+      level: 'INFO',
+      log: { a: 1 },
+    })
+    expect(parseLine(parserWith(regex, rules, texts), 'nothing of that')).toBeUndefined()
+  })
+
+  test('ltsv', () => {
+    const parser = parserWith(ltsv, ['decode_field json log'], { types: 'n:integer' })
+    expect(parseLine(parser, `n:5\tlog:${log}`)?.record).toEqual({ n: 5, log, a: 1 })
+  })
+
+  test('logfmt', () => {
+    const parser = parserWith(logfmt, ['decode_field_as json log'])
+    expect(parseLine(parser, `x log="{\\"a\\":1}" y=2`)?.record).toEqual({ x: true, log: { a: 1 }, y: '2' })
+  })
+})
+
+describe('in a configuration', () => {
+  const load = (rules: string) => {
+    const file = join(tmp(), 'a.conf')
+    const parser = `[PARSER]\n    Name p\n    Format json\n${rules}`
+    writeFileSync(file, `[INPUT]\n    Name dummy\n[OUTPUT]\n    Name null\n    Match *\n${parser}`)
+    return loadPlan({ file, flags: new Flags().tree, registry, env: {} })
+  }
+
+  test('the order of both options counts', async () => {
+    const { plan, problems } = await load(
+      '    Decode_Field_As escaped_utf8 log do_next\n    Decode_Field    json log\n    decode_field_as json  log\n',
+    )
+    expect(problems).toEqual([])
+    expect(plan?.parsers[0]?.options).toMatchObject({
+      decodeField: [
+        ['decode_field_as', 'escaped_utf8', 'log', 'do_next'],
+        ['decode_field', 'json', 'log'],
+        ['decode_field_as', 'json', 'log'],
+      ],
+    })
+  })
+
+  test('a mistake is named with its place', async () => {
+    const { problems } = await load('    Decode_Field json log\n    Decode_Field_As jsno log\n')
+    expect(problems).toMatchObject([
+      { position: { line: 10, col: 21 }, hint: expect.stringContaining('json?') },
+    ])
+  })
+})
+
+test('what is no rule is refused with what there is', () => {
+  const hintOf = (rule: string): string => {
+    try {
+      parserWith(json, [rule])
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'E_CONFIG_BAD_VALUE' })
+      return (error as { hint: string }).hint
+    }
+    throw new Error(`"${rule}" was taken`)
+  }
+  expect(hintOf('decode_field_as')).toContain('write a decoder')
+  expect(hintOf('decode_field_as json')).toContain('write a decoder')
+  expect(hintOf('decode_field_as json log do_next more')).toContain('write a decoder')
+  expect(hintOf('decode_field_as jsno log')).toContain('(did you mean json?)')
+  expect(hintOf('decode_field_as base64 log')).toContain('escaped, escaped_utf8, mysql_quoted')
+  expect(hintOf('decode_field_as json log donext')).toContain('(did you mean do_next?)')
+})
+
+describe('any line', () => {
+  const action = fc.constantFrom('', ' try_next', ' do_next')
+  const decoder = fc.constantFrom('json', 'json', 'escaped', 'escaped_utf8', 'mysql_quoted')
+  const rule = fc
+    .tuple(fc.constantFrom('decode_field', 'decode_field_as'), decoder, fc.constantFrom('a', 'b'), action)
+    .map(([name, type, field, next]) => `${name} ${type} ${field}${next}`)
+  const rules = fc.array(rule, { minLength: 1, maxLength: 4 })
+  const dense = fc.array(fc.constantFrom('1e1', '[1e1]', '{}', '"\\\\n"', '{"":1e1}'), { maxLength: 40 })
+  const object = dense.map((items) => `{"":[${items.join(',')}],"a":1}`)
+  const text = fc.oneof(object, fc.string({ unit: fc.constantFrom(...'\\"\'{}:,a1u0 é'), maxLength: 40 }))
+
+  test('keeps the bound and gives whole records, whatever the rules', () => {
+    fc.assert(
+      fc.property(rules, fc.array(text, { maxLength: 4 }), fc.nat(20), (given, values, extra) => {
+        const lines = values.map((value, i) => `"${'ab'[i % 2]}":${JSON.stringify(value)}`)
+        parseLine(parserWith(json, given), `{${lines.join(',')}}`, extra)
+        parseLine(
+          parserWith(ltsv, given),
+          values.map((value, i) => `${'ab'[i % 2]}:${value}`).join('\t'),
+          extra,
+        )
+        parseLine(parserWith(regex, given, { regex: '(?<b>(?<a>.*))' }), values.join(' '), extra)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('keeps the bound also when one text becomes two objects that are larger than it', () => {
+    const rules = ['decode_field json a do_next', 'decode_field_as json a']
+    const numbers = Array.from({ length: 300 }, () => '1e1')
+    const parsed = parseLine(parserWith(ltsv, rules), `a:{"":[${numbers.join(',')}]}`)
+    expect(parsed?.record).toEqual({ a: { '': numbers.map(Number) }, '': numbers.map(Number) })
+  })
+
+  test('is refused or taken as without rules', () => {
+    const plain = parserWith(json, [])
+    fc.assert(
+      fc.property(rules, fc.oneof(text, fc.json()), (given, line) => {
+        expect(parseLine(parserWith(json, given), line) === undefined).toBe(
+          parseLine(plain, line) === undefined,
+        )
+      }),
+    )
+  })
+})
