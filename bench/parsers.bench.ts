@@ -81,6 +81,11 @@ const CASES: Case[] = [
     line: (i) => dockerLine(`${text(i, 80)}name="daily report" ${text(i, 60)}`, i),
   },
   { name: 'docker-nested-json', parser: parserOf(docker), line: (i) => dockerLine(nested(i), i) },
+  {
+    name: 'docker-decoded-json',
+    parser: parserOf(docker, { decode_field: 'decode_field_as json log' }),
+    line: (i) => dockerLine(nested(i), i),
+  },
   { name: 'json-docker-generic', parser: parserOf(json), line: (i) => dockerLine(text(i, 160), i) },
   { name: 'json', parser: parserOf(json), line: nested },
   {
