@@ -1,4 +1,4 @@
-import { globSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { type Position, systemCode } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
@@ -20,15 +20,19 @@ export function readConfig(file: string, env: Environment, origin: Origin = 'mai
 }
 
 /**
- * The parsers of every Parsers_File of the tree: paths in a file are relative to the main configuration file, those of
- * the command line to the working folder.
+ * The parsers of every Parsers_File of the tree. A path in a file is relative to the folder of the main configuration
+ * file, one of the command line to the working folder; where there is no such file, the other way round.
  */
 export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: Environment): Tree[] {
   const trees = new Map<string, Tree>()
   for (const section of tree.sections) {
-    const base = section.origin === 'flags' || mainFile === undefined ? '' : dirname(mainFile)
+    const folders = ['', mainFile === undefined ? '' : dirname(mainFile)]
+    if (section.origin !== 'flags') folders.reverse()
     for (const entry of parsersFiles(section)) {
-      const file = isAbsolute(entry.value) ? entry.value : join(base, entry.value)
+      const places = isAbsolute(entry.value)
+        ? [entry.value]
+        : folders.map((folder) => join(folder, entry.value))
+      const file = places.find((place) => existsSync(place)) ?? (places[0] as string)
       if (!trees.has(file)) trees.set(file, readParsersFile(file, entry, env))
     }
   }

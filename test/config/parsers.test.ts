@@ -1,4 +1,8 @@
-import { expect, test } from 'bun:test'
+import { afterEach, describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Flags } from '../../src/config/flags.ts'
+import { tmp } from '../support/tmp.ts'
 import { load, OUT } from './loading.ts'
 
 const main = (parser: string): string =>
@@ -66,4 +70,42 @@ test('parsers that an input names must be there; a format that needs no options 
 test('parsers of a file that cannot be read are a problem where it is named', async () => {
   const { said } = await load(`[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`)
   expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT'])
+})
+
+describe('a relative path of a parsers file', () => {
+  const parser = (name: string): string => `[PARSER]\n    Name ${name}\n    Format plain\n`
+  const conf = (path: string): string =>
+    `[SERVICE]\n    Parsers_File ${path}\n[INPUT]\n    Name clock\n${OUT}`
+  const cwd = process.cwd()
+  afterEach(() => process.chdir(cwd))
+
+  /** The names of the parsers, when these files are in the working folder and those beside the configuration. */
+  async function found(text: string, here: string[], beside: string[], flag?: string): Promise<string[]> {
+    const folder = tmp()
+    for (const name of here) writeFileSync(join(folder, name), parser('here'))
+    process.chdir(folder)
+    const files = Object.fromEntries(beside.map((name) => [name, parser('beside')]))
+    const flags = (f: Flags): void => void (flag && f.service('parsers_file', flag))
+    const { plan, said } = await load(text, { files, flags })
+    return plan?.parsers.map(({ name }) => name) ?? said
+  }
+
+  test('is looked for beside the configuration file, then in the working folder', async () => {
+    expect(await found(conf('p.conf'), [], ['p.conf'])).toEqual(['beside'])
+    expect(await found(conf('p.conf'), ['p.conf'], ['p.conf'])).toEqual(['beside'])
+    expect(await found(conf('p.conf'), ['p.conf'], [])).toEqual(['here'])
+    expect(await found(conf('p.conf'), [], [])).toEqual(['a.conf:2:18: cannot read p.conf: ENOENT'])
+  })
+
+  test('that the command line gives is looked for in the working folder, then beside the configuration file', async () => {
+    const none = `[INPUT]\n    Name clock\n${OUT}`
+    expect(await found(none, ['p.conf'], ['p.conf'], 'p.conf')).toEqual(['here'])
+    expect(await found(none, [], ['p.conf'], 'p.conf')).toEqual(['beside'])
+  })
+
+  test('that is absolute is that file', async () => {
+    expect(await found(conf('/none/p.conf'), ['p.conf'], ['p.conf'])).toEqual([
+      'a.conf:2:18: cannot read /none/p.conf: ENOENT',
+    ])
+  })
 })
