@@ -54,13 +54,16 @@ export class Merge {
     const { mergeKey, trim } = this.#o
     const keys = this.#keys
     const first = keys.count
-    const map = mergeKey === undefined ? at : at + mergeKey.copy(out, at)
+    // Among the fields of the record the map's head is in the way: it is written over the byte before, which comes back.
+    const kept = out[at - 1] as number
+    const map = mergeKey === undefined ? at - 1 : at + mergeKey.copy(out, at)
     const parser = suggested ?? this.#o.parser
     const { logStart, logLength } = fields
     let end =
       parser === undefined
         ? this.#transcode(buf, logStart, logStart + logLength, out, map)
         : this.#parse(parser, buf, logStart, logLength, out, map, entry)
+    if (mergeKey === undefined && end < 0) out[at - 1] = kept
     if (end < 0) {
       keys.count = first
       return -1
@@ -72,9 +75,11 @@ export class Merge {
       keys.push(at)
       return end
     }
-    out.copyWithin(map, from, end)
-    keys.move(first, map - from)
-    return end - (from - map)
+    out[at - 1] = kept
+    if (from === at) return end
+    out.copyWithin(at, from, end)
+    keys.move(first, at - from)
+    return end - (from - at)
   }
 
   /** Exactly one object, with nothing but blanks around it. */

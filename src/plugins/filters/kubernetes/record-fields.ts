@@ -25,7 +25,8 @@ export class RecordFields {
     this.#logKey = logKey
   }
 
-  read(buf: Buffer, map: number, end: number): void {
+  /** Reads the pairs of the map at `map`; returns where they end. */
+  read(buf: Buffer, map: number, end: number): number {
     const count = mapPairs(buf, map)
     if (count > this.pairs.length) this.pairs = new Int32Array(count * 2)
     this.count = count
@@ -41,6 +42,7 @@ export class RecordFields {
       else if (isAt(buf, at, STREAM)) this.stream = streamAt(buf, value)
       at = next
     }
+    return at
   }
 
   #log(buf: Buffer, pair: number, value: number, next: number): void {
