@@ -21,6 +21,10 @@ export interface AppenderOptions {
 
 const EMPTY = Buffer.alloc(0)
 const FIRST_BYTES = 4096
+/** Of records that grow in their filters: sizes that the pool has, so that the buffer is as large as is asked for. */
+const GROWING_BYTES = [262_144, 65_536, 16_384]
+/** Filters that only add a little are not worth smaller chunks. */
+const GROWS = 1.5
 
 /**
  * Collects the records of one tag. Holds a buffer only while there are records: small at first, larger as they come,
@@ -40,11 +44,14 @@ export class ChunkAppender implements Appender {
   /** When what is held is to be sealed at the latest; 0: there is nothing. */
   #dueMs = 0
   #sealedMs = Number.NEGATIVE_INFINITY
+  /** At which a chunk is sealed: less than Chunk_Size where filters make more of it. */
+  #limit: number
 
   constructor(options: AppenderOptions) {
     this.#o = options
     this.tag = options.tag
     this.#head = headRoom(options.tag)
+    this.#limit = options.chunkBytes
   }
 
   /** Neither records nor a buffer nor contributors. */
@@ -60,7 +67,7 @@ export class ChunkAppender implements Appender {
     if (this.buf.length > 0 && this.end + bytes + TAIL_ROOM <= this.buf.length) return true
     const used = this.buf.length === 0 ? 0 : this.#sealedEnd - this.#head
     const wanted = used + bytes
-    if (used > 0 && (wanted > this.#capacity || this.buf.length >= this.#o.chunkBytes)) {
+    if (used > 0 && (wanted > this.#capacity || this.buf.length >= this.#limit)) {
       this.seal()
       return this.reserve(bytes, expect)
     }
@@ -105,10 +112,21 @@ export class ChunkAppender implements Appender {
     )
     this.buf = EMPTY
     this.end = this.#sealedEnd = this.#records = this.#inputBytes = 0
+    const before = chunk.size
     this.#o.accept(
       chunk,
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
+    // Nothing is left of one that has settled already.
+    if (chunk.size > 0) this.#limit = this.#limitFor(chunk.size / before)
+  }
+
+  /** The filters have run: what comes out of them is what is to be of Chunk_Size. */
+  #limitFor(growth: number): number {
+    const { chunkBytes } = this.#o
+    if (growth < GROWS) return chunkBytes
+    const wanted = chunkBytes / growth
+    return Math.min(chunkBytes, GROWING_BYTES.find((bytes) => bytes <= wanted) ?? 16_384)
   }
 
   /** Nothing sealed: the buffer goes back, open ranges stay unsettled. For a stop without a flush. */
@@ -135,13 +153,13 @@ export class ChunkAppender implements Appender {
   }
 
   get #capacity(): number {
-    return this.#o.chunkBytes - this.#head - TAIL_ROOM
+    return this.#limit - this.#head - TAIL_ROOM
   }
 
   #grow(used: number, bytes: number, expect: number): boolean {
     const rooms = this.#head + TAIL_ROOM
     const need = used + bytes + rooms
-    const likely = Math.min(Math.max(need, used + expect + rooms, used * 4, FIRST_BYTES), this.#o.chunkBytes)
+    const likely = Math.min(Math.max(need, used + expect + rooms, used * 4, FIRST_BYTES), this.#limit)
     // Empty and too small: back first, or a record of nearly the whole limit would wait for the buffer we hold ourselves.
     if (used === 0) this.#drop()
     const next = this.#o.buffers.take(Math.max(need, likely)) ?? this.#o.buffers.take(need)

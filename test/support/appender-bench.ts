@@ -21,9 +21,16 @@ export interface Bench {
 
 /** An appender alone: what it seals is kept. */
 export function bench(
-  options: { chunkBytes?: number; limit?: number; flushMs?: number; tag?: string } = {},
+  options: {
+    chunkBytes?: number
+    limit?: number
+    flushMs?: number
+    tag?: string
+    /** Filters make so many times as much of a chunk. */
+    growth?: number
+  } = {},
 ): Bench {
-  const { chunkBytes = 65_536, limit = 10_000_000, flushMs = 1000, tag = 't' } = options
+  const { chunkBytes = 65_536, limit = 10_000_000, flushMs = 1000, tag = 't', growth = 1 } = options
   const clock = new ManualClock()
   const budget = new Budget(limit, chunkBytes)
   const account = budget.account(limit)
@@ -38,7 +45,13 @@ export function bench(
     buffers: account,
     clock,
     nextIdentity: () => `run:${n++}`,
-    accept: (chunk, ack) => sealed.push({ chunk, ack, text: chunk.entries().toString('latin1') }),
+    accept: (chunk, ack) => {
+      sealed.push({ chunk, ack, text: chunk.entries().toString('latin1') })
+      if (growth === 1) return
+      const start = chunk.start
+      const grown = account.force(start + chunk.size * growth)
+      chunk.replace(grown, start, start + chunk.size * growth, chunk.count)
+    },
     passed: (bytes) => passed.push(bytes),
   })
   return { appender, clock, account, budget, sealed, passed }
