@@ -1,6 +1,7 @@
 import { ShipperError } from '../../../core/error.ts'
 import type { Appender, Clock, Counters, InputContext } from '../../../core/plugin.ts'
-import { NO_GROUP, type Verdict } from '../../../lib/multiline/machine.ts'
+import { Decider } from '../../../lib/multiline/decider.ts'
+import type { Verdict } from '../../../lib/multiline/machine.ts'
 import type { TailFile } from './file.ts'
 import { FileGroups } from './file-groups.ts'
 import { Group } from './group.ts'
@@ -30,7 +31,9 @@ export class Grouper {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #containers: Joiner[]
-  readonly #machines: Joiner[]
+  readonly #decider: Decider
+  /** Of lines that no joiner reads. */
+  readonly #flushMs: number
   readonly #open = new Set<TailFile>()
   readonly #lines: LineEntries
   #heldBytes = 0
@@ -41,7 +44,11 @@ export class Grouper {
     this.#clock = options.ctx.clock
     this.#counters = options.ctx.counters
     this.#containers = options.joiners.filter((j) => j.isPart !== undefined)
-    this.#machines = options.joiners.filter((j) => j.machine !== undefined)
+    const machines = options.joiners.flatMap(({ machine, parser }) =>
+      machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
+    )
+    this.#decider = new Decider(machines)
+    this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
     this.#lines = new LineEntries(options.joiners, options.format.key, options.ctx.buffers)
   }
 
@@ -57,7 +64,7 @@ export class Grouper {
 
   /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
   usual(groups: FileGroups): LineWriter | undefined {
-    if (groups.byStream.size > 0 || this.#machines.length > 0) return undefined
+    if (groups.byStream.size > 0 || !this.#decider.isEmpty) return undefined
     return groups.writers[groups.container]
   }
 
@@ -76,11 +83,10 @@ export class Grouper {
   ): boolean {
     const line = this.#lines.read(groups, src, start, end, offset)
     let group = groups.byStream.get(line.stream)
-    const joins = group?.midLine === true && line.valueAt >= 0
+    const joins = group?.joined.midLine === true && line.valueAt >= 0
     const verdict = joins ? 'join' : this.#verdict(group, line)
-    const state = this.#state
-    const machine = this.#machine
-    if (!out.reserve((group?.bound ?? 0) + line.size + 16, 0)) return false
+    const { state, machine } = this.#decider
+    if (!out.reserve((group?.joined.bound ?? 0) + line.size + 16, 0)) return false
     if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
       this.#emit(file, groups, line.stream, group, out)
       group = undefined
@@ -97,15 +103,15 @@ export class Grouper {
       }
       group = this.#begin(file, groups, line, offset)
     } else {
-      const before = group.held
-      group.append(this.#lines.entry, line.textAt, line.textEnd)
-      this.#heldBytes += group.held - before
+      const before = group.joined.held
+      group.joined.append(this.#lines.entry, line.textAt, line.textEnd)
+      this.#heldBytes += group.joined.held - before
     }
     if (!joins) {
       group.state = state
       group.machine = machine
     }
-    group.midLine = line.isPart
+    group.joined.midLine = line.isPart
     group.grownMs = this.#clock.nowMs()
     const ends = verdict === 'last' || (group.machine === undefined && !line.isPart)
     // There is room for both, see above.
@@ -118,7 +124,7 @@ export class Grouper {
     const { groups } = file
     if (groups === undefined) return true
     for (const [stream, group] of groups.byStream) {
-      if (!out.reserve(group.bound, 0)) return false
+      if (!out.reserve(group.joined.bound, 0)) return false
       this.#emit(file, groups, stream, group, out)
     }
     return true
@@ -146,47 +152,23 @@ export class Grouper {
     this.#lines.close()
   }
 
-  #state = NO_GROUP
-  #machine: Joiner['machine']
-
   /** By the machine that the group is in, else by the first for which the line begins one. */
   #verdict(group: Group | undefined, line: Line): Verdict {
-    this.#machine = undefined
-    this.#state = NO_GROUP
-    if (line.valueAt < 0 || this.#machines.length === 0) return 'alone'
+    if (line.valueAt < 0 || this.#decider.isEmpty) return this.#decider.alone()
     const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
     const text = this.#lines.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
-    const own = line.joiner?.machine
-    if (group?.machine !== undefined && (own === undefined || own === group.machine)) {
-      const verdict = group.machine.next(group.state, text)
-      if (verdict === 'join' || verdict === 'last') return this.#by(group.machine, verdict)
-    }
-    for (const { machine, parser } of this.#machines) {
-      // One that reads its lines itself has no say in those of others.
-      if (machine === undefined || (parser !== undefined && machine !== own)) continue
-      if (machine.next(NO_GROUP, text) === 'start') return this.#by(machine, 'start')
-    }
-    return 'alone'
-  }
-
-  #by(machine: NonNullable<Joiner['machine']>, verdict: Verdict): Verdict {
-    this.#machine = machine
-    this.#state = machine.state
-    return verdict
+    return this.#decider.decide(group, text, line.joiner?.machine)
   }
 
   #tooLarge(group: Group, line: Line): boolean {
     const more = line.textEnd - line.textAt
-    return group.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
+    return group.joined.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
   }
 
   #begin(file: TailFile, groups: FileGroups, line: Line, offset: number): Group {
-    const { valueAt, textAt, textEnd: valueEnd } = line
-    const flushMs = line.joiner?.flushMs ?? this.#machines[0]?.flushMs ?? SOON_MS
-    const entry = this.#lines.entry.subarray(0, line.size)
-    const init = { origin: file, from: offset, entry, valueAt, valueEnd, textAt, flushMs }
-    const group = new Group(init, this.#o.ctx.buffers)
-    this.#heldBytes += group.held
+    const flushMs = line.joiner?.flushMs ?? this.#flushMs
+    const group = new Group(file, offset, this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
+    this.#heldBytes += group.joined.held
     groups.byStream.set(line.stream, group)
     this.#open.add(file)
     this.#timer ??= this.#clock.after(flushMs, () => this.#due())
@@ -200,7 +182,7 @@ export class Grouper {
   }
 
   #emit(file: TailFile, groups: FileGroups, stream: string, group: Group, out: Appender): void {
-    this.#heldBytes -= group.held
+    this.#heldBytes -= group.joined.held
     groups.byStream.delete(stream)
     group.emit(file, out)
   }
@@ -215,7 +197,8 @@ export class Grouper {
       for (const [stream, group] of groups?.byStream ?? []) {
         const leftMs = group.grownMs + group.flushMs - nowMs
         const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
-        if (groups !== undefined && out?.reserve(group.bound, 0)) this.#emit(file, groups, stream, group, out)
+        if (groups !== undefined && out?.reserve(group.joined.bound, 0))
+          this.#emit(file, groups, stream, group, out)
         else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
       }
       if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)

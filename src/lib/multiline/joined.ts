@@ -1,0 +1,77 @@
+import type { BufferSource } from '../../core/buffers.ts'
+import { writeStrHead } from '../../core/msgpack.ts'
+
+const FIRST_BYTES = 4096
+
+/** Where the value of the text is in an entry, with its head, and where the text itself begins. */
+export interface TextPlace {
+  valueAt: number
+  textAt: number
+  textEnd: number
+}
+
+/**
+ * The entry of a first line, with the texts of all that belong to it in the place of its own; not those of other keys.
+ *
+ * ```
+ *   before | str head | text of line 1 \n text of line 2 ... | after
+ * ```
+ */
+export class JoinedEntry {
+  /** The last part was not the end of its line: the next one is put behind it as it is. */
+  midLine = false
+  size = 0
+  #text: Buffer
+  readonly #before: Buffer
+  readonly #after: Buffer
+  readonly #buffers: BufferSource
+
+  /** The entry is src[start, end). */
+  constructor(src: Buffer, start: number, end: number, place: TextPlace, buffers: BufferSource) {
+    const { valueAt, textAt, textEnd } = place
+    this.#buffers = buffers
+    this.#before = Buffer.from(src.subarray(start, valueAt))
+    this.#after = Buffer.from(src.subarray(textEnd, end))
+    this.#text = buffers.hold(Math.max(FIRST_BYTES, textEnd - textAt))
+    this.size = src.copy(this.#text, 0, textAt, textEnd)
+  }
+
+  /** Most bytes that its record takes. */
+  get bound(): number {
+    return this.#before.length + 5 + this.size + this.#after.length
+  }
+
+  /** Bytes of memory. */
+  get held(): number {
+    return this.#text.length
+  }
+
+  /** Puts src[start, end) behind the text, with a line feed between lines unless there is one. */
+  append(src: Buffer, start: number, end: number): void {
+    const breaks = !this.midLine && this.size > 0 && this.#text[this.size - 1] !== 10
+    const needed = this.size + (end - start) + 1
+    if (needed > this.#text.length) this.#grow(needed)
+    if (breaks) this.#text[this.size++] = 10
+    this.size += src.copy(this.#text, this.size, start, end)
+  }
+
+  /** Writes the record at `buf[at]`; the offset behind it. */
+  write(buf: Buffer, at: number): number {
+    let o = at + this.#before.copy(buf, at)
+    o = writeStrHead(buf, o, this.size)
+    o += this.#text.copy(buf, o, 0, this.size)
+    return o + this.#after.copy(buf, o)
+  }
+
+  /** It is not needed any more. */
+  drop(): void {
+    this.#buffers.give(this.#text)
+  }
+
+  #grow(needed: number): void {
+    const next = this.#buffers.hold(Math.max(needed, this.#text.length * 2))
+    this.#text.copy(next, 0, 0, this.size)
+    this.#buffers.give(this.#text)
+    this.#text = next
+  }
+}
