@@ -1,5 +1,5 @@
 import type { BufferSource } from './buffers.ts'
-import type { Chunk } from './chunk.ts'
+import type { Chunk, ChunkInit } from './chunk.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
@@ -192,8 +192,25 @@ export interface FilterContext extends PluginContext {
   parser(name: string): Parser
   /** As for an input. */
   multiline(name: string): MultilineOptions | undefined
+  /** `Multiline_Buffer_Limit` in bytes. */
+  readonly multilineBytes: number
+  /** Sends records on that were kept back, as a chunk of their own, to the filters behind this one and the outputs. */
+  emit(records: ChunkInit, buffers: BufferSource, ack: Ack): void
   /** Where the agent keeps its positions: the folder of the first input's database; undefined when there is none. */
   readonly stateFolder?: string | undefined
+}
+
+/**
+ * For a filter that keeps records of a chunk back until those that belong to them have come. Nothing of a chunk is
+ * acknowledged before what was kept of it has settled.
+ */
+export interface Later {
+  /** Those of the chunk's input: what is kept counts there. */
+  readonly buffers: BufferSource
+  /** The chunk at hand settles only when this is called too. */
+  keep(): Ack
+  /** Is told what becomes of the chunk at hand: records that were kept before are in it now. */
+  attach(ack: Ack): void
 }
 
 export interface Filter {
@@ -203,7 +220,7 @@ export interface Filter {
    * Changes the chunk in place (`chunk.end`, `chunk.count` after dropping records) or with `chunk.replace` and a buffer
    * from `ctx.buffers.force`. Synchronous; it must keep `headRoom(tag)` before and TAIL_ROOM behind the entries.
    */
-  apply(chunk: Chunk): void
+  apply(chunk: Chunk, later: Later): void
   /** As `InputContext.ready`, for tags that the filter matches. It keeps the limit: the promise resolves in any case. */
   ready?(tag: string, path: string): Promise<void> | undefined
   close?(): Promise<void> | void

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { MultilineOptions } from '../core/multiline.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
@@ -236,11 +237,14 @@ export class Assembly {
       buffers,
       parser: (name) => this.#parser(name, log),
       multiline: (name) => this.#multiline(name),
+      multilineBytes: this.#plan.service.multilineBufferLimit,
+      emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
       stateFolder: this.#stateFolder(),
     }
-    const filter = plan.spec.create(plan.options as never, ctx)
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
-    return { name: plan.name, plugin: plan.spec.name, stage: { ...tagMatch(plan), filter, stats }, counters }
+    const filter = plan.spec.create(plan.options as never, ctx)
+    const stage: FilterStage = { ...tagMatch(plan), filter, stats }
+    return { name: plan.name, plugin: plan.spec.name, stage, counters }
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {

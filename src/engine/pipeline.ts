@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffers.ts'
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
-import type { Ack, Filter, Logger } from '../core/plugin.ts'
+import type { Ack, Filter, Later, Logger, Outcome } from '../core/plugin.ts'
 import type { OutputQueue } from './queue.ts'
 import { Receipt } from './receipt.ts'
 import { Router, type TagMatch } from './router.ts'
@@ -69,18 +69,29 @@ export class Pipeline {
   }
 
   accept(chunk: Chunk, origin: Origin, ack: Ack): void {
+    this.#send(chunk, this.#filters.find(chunk.tag), origin, ack)
+  }
+
+  /** Records that a filter kept back go on behind it. */
+  emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack): void {
     const filters = this.#filters.find(chunk.tag)
-    if (filters.length > 0 && !this.#filter(chunk, filters, origin.buffers)) {
-      new Receipt(chunk, 1, ack).settle('aborted')
+    const rest = filters.slice(filters.indexOf(after) + 1)
+    this.#send(chunk, rest, { buffers, routable: true }, ack)
+  }
+
+  #send(chunk: Chunk, filters: readonly FilterStage[], origin: Origin, ack: Ack): void {
+    const legs = new Legs(origin.buffers, ack)
+    if (filters.length > 0 && !this.#filter(chunk, filters, legs)) {
+      legs.receipt(chunk, 1).settle('aborted')
       return
     }
     const outputs = this.#outputs.find(chunk.tag)
     if (chunk.count === 0 || outputs.length === 0 || !origin.routable) {
       if (chunk.count > 0 && origin.routable) this.#noteUnrouted(chunk)
-      new Receipt(chunk, 1, ack).settle('filtered')
+      legs.receipt(chunk, 1).settle('filtered')
       return
     }
-    const receipt = new Receipt(chunk, outputs.length, ack)
+    const receipt = legs.receipt(chunk, outputs.length)
     for (const { queue } of outputs) queue.push(chunk, receipt)
   }
 
@@ -94,12 +105,12 @@ export class Pipeline {
   }
 
   /** False: a filter threw, which is a defect; the chunk may be half changed and is read again by the next run. */
-  #filter(chunk: Chunk, filters: FilterStage[], buffers: BufferSource): boolean {
-    this.#borrowed.current = buffers
+  #filter(chunk: Chunk, filters: readonly FilterStage[], legs: Legs): boolean {
+    this.#borrowed.current = legs.buffers
     try {
       for (const stage of filters) {
         if (chunk.count === 0) break
-        apply(stage, chunk)
+        apply(stage, chunk, legs)
       }
       return true
     } catch (error) {
@@ -123,12 +134,51 @@ export class Pipeline {
   }
 }
 
-function apply({ filter, stats }: FilterStage, chunk: Chunk): void {
+function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: Legs): void {
   const { count, size } = chunk
-  filter.apply(chunk)
+  filter.apply(chunk, legs)
   stats.records += count
   stats.bytes += size
   stats.dropRecords += Math.max(0, count - chunk.count)
   stats.addRecords += Math.max(0, chunk.count - count)
   if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
+}
+
+/** What a chunk waits for besides its outputs, and who is told of its outcome besides its input. */
+class Legs implements Later {
+  readonly buffers: BufferSource
+  readonly #ack: Ack
+  #kept = 0
+  #attached: Ack[] | undefined
+  #receipt: Receipt | undefined
+
+  constructor(buffers: BufferSource, ack: Ack) {
+    this.buffers = buffers
+    this.#ack = ack
+  }
+
+  keep(): Ack {
+    this.#kept++
+    let called = false
+    return (outcome) => {
+      if (called) return
+      called = true
+      this.#receipt?.settle(outcome)
+    }
+  }
+
+  attach(ack: Ack): void {
+    this.#attached = [...(this.#attached ?? []), ack]
+  }
+
+  /** To be asked for once, behind the filters. */
+  receipt(chunk: Chunk, routes: number): Receipt {
+    const attached = this.#attached
+    const tell = (outcome: Outcome) => {
+      this.#ack(outcome)
+      for (const ack of attached ?? []) ack(outcome)
+    }
+    this.#receipt = new Receipt(chunk, routes + this.#kept, attached === undefined ? this.#ack : tell)
+    return this.#receipt
+  }
 }

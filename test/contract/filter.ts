@@ -5,6 +5,7 @@ import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
 import { skip, writeMapHead } from '../../src/core/msgpack.ts'
 import type { Filter, FilterContext } from '../../src/core/plugin.ts'
 import { chunkOf, LooseBuffers } from '../support/chunk-of.ts'
+import { LaterList } from '../support/later.ts'
 
 export type Body = Record<string, unknown>
 
@@ -74,7 +75,7 @@ export function filterContract(o: FilterCase): void {
         const buffers = new LooseBuffers()
         const chunk = chunkOf(records, 'some.tag', buffers)
         const filter = o.create({ buffers } as unknown as FilterContext)
-        filter.apply(chunk)
+        filter.apply(chunk, new LaterList(buffers))
         const entries = entriesOf(chunk.buf, chunk.start, chunk.end)
         expect(entries).toEqual(expectedEntries(records, o))
         expect(chunk.count).toBe(entries.length)
@@ -94,7 +95,7 @@ export function filterContract(o: FilterCase): void {
     const filter = o.create({ buffers } as unknown as FilterContext)
     for (const part of [records, records.slice(1), records]) {
       const chunk = chunkOf(part, 'some.tag', buffers)
-      filter.apply(chunk)
+      filter.apply(chunk, new LaterList(buffers))
       expect(entriesOf(chunk.buf, chunk.start, chunk.end)).toEqual(expectedEntries(part, o))
     }
   })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Chunk } from '../../src/core/chunk.ts'
-import type { Outcome } from '../../src/core/plugin.ts'
+import type { Ack, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, makeChunk, roomyAccount, turn } from '../support/chunks.ts'
 import { forGood, QueueBench } from '../support/queue-bench.ts'
@@ -206,5 +206,48 @@ describe('readiness', () => {
     expect(pipeline.ready('t', '/a')).toBe(wait)
     expect(asked).toEqual(['first t /a', 'last t /a'])
     expect(line(filters.slice(0, 2), ['*']).pipeline.ready('t', '/a')).toBeUndefined()
+  })
+})
+
+async function answerAll(output: QueueBench | undefined): Promise<void> {
+  for (const { resolve } of output?.calls.splice(0) ?? []) resolve()
+  await turn()
+}
+
+describe('a filter that keeps records back', () => {
+  test('holds the chunk until what was kept has settled; it is told of the chunk that has it in the end', async () => {
+    const kept: Ack[] = []
+    const first: FilterStage['filter'] = {
+      apply: (chunk, later) => {
+        if (chunk.entries().toString() === 'keep') kept.push(later.keep())
+        else for (const ack of kept) later.attach(ack)
+      },
+    }
+    const made = line([{ ...stage('*', () => {}), filter: first }], ['*'])
+    const outcomes = made.send('keep')
+    await answerAll(made.outputs[0])
+    expect(outcomes).toEqual([])
+    const second = made.send('rest')
+    await answerAll(made.outputs[0])
+    expect([outcomes, second]).toEqual([['delivered'], ['delivered']])
+    kept[0]?.('aborted')
+    expect(outcomes).toEqual(['delivered'])
+    expect(made.account.used).toBe(0)
+  })
+
+  test('sends on by itself what it kept, to the filters behind it only', async () => {
+    const seen: string[] = []
+    const stages = [
+      stage('*', () => seen.push('before')),
+      stage('*', () => {}),
+      stage('*', () => seen.push('after')),
+    ]
+    const { pipeline, outputs, account } = line(stages, ['*'])
+    const outcomes: Outcome[] = []
+    const chunk = makeChunk('late', { tag: 't', count: 4, account })
+    pipeline.emit(stages[1] as FilterStage, chunk, account, (outcome) => outcomes.push(outcome))
+    await answerAll(outputs[0])
+    expect(seen).toEqual(['after'])
+    expect(outcomes).toEqual(['delivered'])
   })
 })

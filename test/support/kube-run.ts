@@ -9,6 +9,7 @@ import { chunkOf, LooseBuffers, recordsOf } from './chunk-of.ts'
 import { listLog } from './chunks.ts'
 import type { KubeApi } from './kube-api.ts'
 import { NODE } from './kube-pods.ts'
+import { LaterList } from './later.ts'
 import { atEnd, tmp } from './tmp.ts'
 import { until } from './until.ts'
 
@@ -47,6 +48,10 @@ export class KubeRun {
       agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
       buffers: new LooseBuffers(),
       multiline: () => undefined,
+      multilineBytes: 2_000_000,
+      emit: () => {
+        throw new Error('it keeps nothing back')
+      },
       parser: (name) => {
         const make = o.parsers?.[name]
         if (make === undefined) throw new Error(`there is no parser ${name}`)
@@ -70,7 +75,7 @@ export class KubeRun {
 
   through(tag: string, records: object[]): Record<string, unknown>[] {
     const chunk = chunkOf(records, tag)
-    this.filter.apply(chunk)
+    this.filter.apply(chunk, new LaterList())
     return recordsOf(chunk)
   }
 
