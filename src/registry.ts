@@ -25,6 +25,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
     grep: () => import('./plugins/filters/grep.ts'),
     record_modifier: () => import('./plugins/filters/record-modifier.ts'),
     kubernetes: () => import('./plugins/filters/kubernetes/index.ts'),
+    multiline: () => import('./plugins/filters/multiline/index.ts'),
   },
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),

@@ -7,6 +7,7 @@ import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
 import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'
 import { type Body, filterContract } from '../../contract/filter.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
+import { LaterList } from '../../support/later.ts'
 
 const LOWER_FIRST = /^[a-z]/m
 const L_FIRST = /^l/i
@@ -29,7 +30,7 @@ function through(
 ): Record<string, unknown>[] {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'app', buffers)
-  filterOf(spec, texts, buffers).apply(chunk)
+  filterOf(spec, texts, buffers).apply(chunk, new LaterList(buffers))
   const left = recordsOf(chunk)
   expect(chunk.count).toBe(left.length)
   expect(chunk.start).toBeGreaterThanOrEqual(headRoom('app'))
@@ -167,9 +168,10 @@ test('grep finds every hit of a literal, however far apart, and reads a chunk on
     log: `${i % 500 === 0 ? 'needle ' : ''}${i} ${'x'.repeat(80)}`,
   }))
   const chunk = chunkOf(records)
-  const filter = filterOf(grepSpec, { regex: 'log needle' })
+  const buffers = new LooseBuffers()
+  const filter = filterOf(grepSpec, { regex: 'log needle' }, buffers)
   const looks = spyOn(Buffer.prototype, 'indexOf')
-  filter.apply(chunk)
+  filter.apply(chunk, new LaterList(buffers))
   const times = looks.mock.calls.length
   looks.mockRestore()
   expect(recordsOf(chunk)).toEqual(records.filter((_, i) => i % 500 === 0))

@@ -1,0 +1,166 @@
+import { ShipperError } from '../../../core/error.ts'
+import { skip } from '../../../core/msgpack.ts'
+import type { FilterContext } from '../../../core/plugin.ts'
+import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/record.ts'
+import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
+import { Decider, type Decision } from '../../../lib/multiline/decider.ts'
+import type { TextPlace } from '../../../lib/multiline/joined.ts'
+import { type Machine, makeMachine, type Verdict } from '../../../lib/multiline/machine.ts'
+import type { MultilineFilterOptions } from './options.ts'
+
+/** A record of a chunk: its text, and what joins it with others. */
+export interface Part extends TextPlace {
+  /** Which group it could be of, within its tag. */
+  group: string
+  /** Not the end of its line. */
+  isPart: boolean
+}
+
+/** Finds out what a record is to the group before it. */
+export interface Judge {
+  /** Undefined: it has no text and is of no group. */
+  look(buf: Buffer, at: number, end: number): Part | undefined
+  verdict(
+    buf: Buffer,
+    part: Part,
+    group: { machine: Machine | undefined; state: number } | undefined,
+  ): Verdict
+  /** After `verdict`. */
+  readonly machine: Machine | undefined
+  readonly state: number
+}
+
+/** By the rules of multiline parsers. Throws E_CONFIG_BAD_VALUE for a name that is none. */
+export class RuleJudge implements Judge {
+  readonly #decider: Decider
+  readonly #content: Buffer
+  readonly #groupKey: Buffer
+
+  constructor(o: MultilineFilterOptions, ctx: FilterContext) {
+    this.#content = Buffer.from(o.multilineKeyContent)
+    this.#groupKey = Buffer.from(o.groupKey)
+    const names = o.multilineParser.flat()
+    if (names.length === 0) throw bad('"multiline.parser" is missing', 'name one, e.g. java')
+    this.#decider = new Decider(names.map((name) => decision(name, ctx)))
+  }
+
+  get machine(): Machine | undefined {
+    return this.#decider.machine
+  }
+
+  get state(): number {
+    return this.#decider.state
+  }
+
+  look(buf: Buffer, at: number, end: number): Part | undefined {
+    const text = textOf(buf, at, end, this.#content)
+    if (text === undefined) return undefined
+    const key = findKey(buf, entryMap(buf, at, end), end, this.#groupKey)
+    const group = key < 0 ? undefined : spanOf(buf, key)
+    return {
+      ...text,
+      group: group === undefined ? '' : buf.toString('latin1', group.start, group.end),
+      isPart: false,
+    }
+  }
+
+  verdict(
+    buf: Buffer,
+    part: Part,
+    group: { machine: Machine | undefined; state: number } | undefined,
+  ): Verdict {
+    const newline = buf[part.textEnd - 1] === 10 ? 1 : 0
+    return this.#decider.decide(group, buf.toString('latin1', part.textAt, part.textEnd - newline))
+  }
+}
+
+const PARTIAL = Buffer.from('partial_message')
+const ID = Buffer.from('partial_id')
+const LAST = Buffer.from('partial_last')
+
+/** Parts of a message as Docker's fluentd driver marks them: those of one partial_id, up to `partial_last: true`. */
+export class PartialJudge implements Judge {
+  readonly machine = undefined
+  readonly state = 0
+  readonly #content: Buffer
+
+  constructor(o: MultilineFilterOptions) {
+    this.#content = Buffer.from(o.multilineKeyContent)
+  }
+
+  look(buf: Buffer, at: number, end: number): Part | undefined {
+    const map = entryMap(buf, at, end)
+    if (map < 0 || findKey(buf, map, end, PARTIAL) < 0) return undefined
+    const text = textOf(buf, at, end, this.#content)
+    const idAt = findKey(buf, map, end, ID)
+    const id = idAt < 0 ? undefined : spanOf(buf, idAt)
+    if (text === undefined || id === undefined) return undefined
+    const last = findKey(buf, map, end, LAST)
+    return {
+      ...text,
+      group: buf.toString('latin1', id.start, id.end),
+      isPart: last < 0 || !isTrue(buf, last),
+    }
+  }
+
+  verdict(_buf: Buffer, part: Part, group: unknown): Verdict {
+    if (group === undefined) return part.isPart ? 'start' : 'alone'
+    return part.isPart ? 'join' : 'last'
+  }
+}
+
+const TRUE = Buffer.from('true')
+
+function isTrue(buf: Buffer, at: number): boolean {
+  return buf[at] === 0xc3 || isText(buf, at, TRUE)
+}
+
+function decision(name: string, ctx: FilterContext): Decision {
+  const trace = traceMachine(name)
+  if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
+  if (isContainer(name))
+    throw bad(`"${name}" joins lines of files`, 'name it in multiline.parser of the input tail')
+  const options = ctx.multiline(name)
+  if (options === undefined)
+    throw bad(`there is no multiline parser "${name}"`, 'write a [MULTILINE_PARSER] section of this name')
+  if (options.parser !== undefined)
+    throw bad(
+      `multiline parser "${name}" has a parser of its own`,
+      'records are read already: leave Parser out',
+    )
+  return { machine: makeMachine(name, options), ownLinesOnly: false }
+}
+
+function bad(message: string, hint: string): ShipperError {
+  return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
+}
+
+/** Where the text under `key` is in the entry at `at`. */
+export function textOf(buf: Buffer, at: number, end: number, key: Buffer): TextPlace | undefined {
+  const map = entryMap(buf, at, end)
+  const valueAt = map < 0 ? -1 : findKey(buf, map, end, key)
+  const text = valueAt < 0 ? undefined : spanOf(buf, valueAt)
+  return text === undefined ? undefined : { valueAt, textAt: text.start, textEnd: text.end }
+}
+
+/** The entry at `at` without the pairs whose keys begin with `partial_`: what is behind `out[to]` then. */
+export function withoutMarks(buf: Buffer, at: number, end: number, out: Buffer): number {
+  const map = entryMap(buf, at, end)
+  let to = buf.copy(out, 0, at, map)
+  const headAt = to
+  to += 5
+  let pairs = 0
+  let pair = mapBody(buf, map)
+  for (let i = mapPairs(buf, map); i > 0; i--) {
+    const next = skip(buf, skip(buf, pair, end), end)
+    const key = spanOf(buf, pair)
+    if (key === undefined || !buf.toString('latin1', key.start, key.end).startsWith('partial_')) {
+      to += buf.copy(out, to, pair, next)
+      pairs++
+    }
+    pair = next
+  }
+  out[headAt] = 0xdf
+  out.writeUInt32BE(pairs, headAt + 1)
+  return to
+}
