@@ -54,8 +54,8 @@ function shell(name: string, path: string | undefined, ...args: string[]): Shell
   return { name, command: [path ?? name, ...args], test: peerOrSkip(name, path !== undefined, reason) }
 }
 
-/** Waits in the script are one twentieth as long. */
-export const QUICK = 'sleep() { command sleep 0.05; }\n'
+/** Waits in the script are one fiftieth as long. */
+export const QUICK = 'sleep() { command sleep 0.02; }\n'
 
 /** A service manager for a throw-away root: starts and stops what the unit file says, as processes of their own. */
 const SYSTEMCTL = `#!/bin/sh
@@ -137,22 +137,32 @@ export class Machine {
     return start(['-s', '--', '--root', this.root, ...args], {
       command: [...around, ...shell],
       stdin: before + script,
-      env: {
-        PATH: `${this.#fakes}:${process.env.PATH}:/usr/sbin:/sbin`,
-        FAKE_ROOT: this.root,
-        FAKE_STATE: this.#state,
-        SHIPPER_BASE_URL: this.url,
-        SHIPPER_VERSION: undefined,
-        FORWARD_HOST: undefined,
-        ...env,
-      },
+      env: this.#environment(env),
     })
   }
 
+  /** Runs a line of shell; PATH of `env` goes before. */
+  async shell(line: string, env: Record<string, string | undefined>): Promise<Result> {
+    return resultOf(start(['-c', line], { command: SHELL, env: this.#environment(env) }))
+  }
+
   async run(args: string[] = [], options: RunOptions = {}): Promise<Result> {
-    const it = this.begin(args, options)
-    const exit = await it.ended(30_000)
-    return { ...exit, stdout: it.stdout, stderr: it.stderr }
+    return resultOf(this.begin(args, options))
+  }
+
+  #environment({
+    PATH = '',
+    ...env
+  }: Record<string, string | undefined> = {}): Record<string, string | undefined> {
+    return {
+      PATH: `${PATH}${PATH && ':'}${this.#fakes}:${process.env.PATH}:/usr/sbin:/sbin`,
+      FAKE_ROOT: this.root,
+      FAKE_STATE: this.#state,
+      SHIPPER_BASE_URL: this.url,
+      SHIPPER_VERSION: undefined,
+      FORWARD_HOST: undefined,
+      ...env,
+    }
   }
 
   path(path: string): string {
@@ -205,6 +215,11 @@ export class Machine {
     writeFileSync(path, text)
     chmodSync(path, 0o755)
   }
+}
+
+async function resultOf(it: Running): Promise<Result> {
+  const exit = await it.ended(30_000)
+  return { ...exit, stdout: it.stdout, stderr: it.stderr }
 }
 
 /** A machine, and a server with a release of this binary; `publish` adds one. */

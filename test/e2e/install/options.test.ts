@@ -1,6 +1,9 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, rmSync, statSync } from 'node:fs'
 import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/install.ts'
+import { peerOrSkip } from '../../support/skip.ts'
+
+const testAsRoot = peerOrSkip('root', IS_ROOT, 'only root gives files to others')
 
 test('a first version that does not stay up leaves nothing', async () => {
   const { it } = await machineWith({ version: '1.0.0', staysUp: false })
@@ -125,7 +128,7 @@ test('the address to send to can be given with the line', async () => {
   )
 })
 
-test.skipIf(!IS_ROOT)('the service has a user of its own, which goes with a purge', async () => {
+testAsRoot('the service has a user of its own, which goes with a purge', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await it.run()
   const [, , uid, gid, , home, shell] =
@@ -144,7 +147,7 @@ test.skipIf(!IS_ROOT)('the service has a user of its own, which goes with a purg
   expect(it.read('etc/passwd')).not.toContain('shipper:')
 })
 
-test.skipIf(!IS_ROOT)('a person of the same name is not deleted by a purge', async () => {
+testAsRoot('a person of the same name is not deleted by a purge', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const person = 'shipper:x:1000:1000::/home/shipper:/bin/sh\n'
   it.write('etc/passwd', person)
