@@ -582,8 +582,8 @@ report() {
 
 uninstall() {
   if [ -z "$PREFIX$ROOT" ] && [ "$(id -u)" -ne 0 ] && [ "$DRY" = no ]; then die 'this needs root'; fi
-  if [ "$DRY" = no ] && [ -d "$BIN_DIR" ]; then lock; fi
   gone=''
+  if [ "$DRY" = no ] && [ -d "$BIN_DIR" ]; then lock; fi
   if [ -n "$UNIT" ] && [ -e "$UNIT" ]; then
     if [ "$DRY" = yes ]; then
       say "would stop the service $NAME"

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, readFileSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { ARCH, ROOT } from '../../../scripts/bootstrap.mjs'
 import { readManifest } from '../../../scripts/manifest.ts'
@@ -11,7 +12,7 @@ import { until } from '../../support/until.ts'
 const testWithMount = peerOrSkip('a mount namespace', canMount(), 'unshare cannot make one')
 const NO_SPACE = /^install\.sh: cannot (?:write|make|download|keep) /
 const HAS = /^has\(\) \{$/m
-const _NEEDS_ROOT = /^install.sh: this needs root.*\n$/
+const NEEDS_ROOT = /^install.sh: this needs root.*\n$/
 const TARGET_NAME = /\((\S+)\)/
 
 /** Shell functions in place of programs that tell about the system. */
@@ -85,7 +86,11 @@ for (const { name, command: shell, test } of SHELLS) {
   test(`${name}: interrupted in a download, it ends at once and leaves nothing`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
-    server.fault = (path) => path.endsWith(BINARY_NAME)
+    let download: ServerResponse | undefined
+    server.fault = (path, response) => {
+      download = response
+      return path.endsWith(BINARY_NAME)
+    }
     for (const [signal, status] of [
       ['SIGINT', 130],
       ['SIGTERM', 143],
@@ -97,6 +102,7 @@ for (const { name, command: shell, test } of SHELLS) {
       const { code } = await run.stop(signal)
       expect(code).toBe(status)
       expect(run.stderr).toContain('interrupted, everything is as it was')
+      await until(() => download?.destroyed, { what: 'the end of the download' })
       expect(it.tree()).toEqual(before)
     }
   })
@@ -164,12 +170,12 @@ test('without curl and wget, without a checksum program, without root: one clear
     'install.sh: neither sha256sum, shasum nor openssl is here: install one of them\n',
   )
   const person = `${QUICK}id() { echo 1000; }\n`
-  expect((await it.run(['--root', '/'], { before: person })).stderr).toMatch(
-    /^install.sh: this needs root.*\n$/,
-  )
-  expect((await it.run(['--root', '/', '--uninstall'], { before: person })).stderr).toBe(
-    'install.sh: this needs root\n',
-  )
+  // This is the real root: should the check be gone, the script ends right behind it.
+  const script = SCRIPT.replace('\n  find_target\n', '\n  exit 9\n').replace("\n  gone=''\n", '\n  exit 9\n')
+  expect(script.split('exit 9')).toHaveLength(3)
+  const options = { before: person, script }
+  expect((await it.run(['--root', '/'], options)).stderr).toMatch(NEEDS_ROOT)
+  expect((await it.run(['--root', '/', '--uninstall'], options)).stderr).toMatch(NEEDS_ROOT)
   expect(it.tree()).toEqual(before)
 })
 
