@@ -136,7 +136,8 @@ export class Machine {
     const { shell = SHELL, env, before = QUICK, script = SCRIPT, around = [] } = options
     return start(['-s', '--', '--root', this.root, ...args], {
       command: [...around, ...shell],
-      stdin: before + script,
+      // Should it ever lose its arguments, it still stays in this root.
+      stdin: before + script.replace("ROOT=''", `ROOT='${this.root}'`),
       env: this.#environment(env),
     })
   }
