@@ -1,0 +1,181 @@
+import { expect } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { decode } from '@msgpack/msgpack'
+import { Authority } from '../support/certs.ts'
+import { KafkaBroker, testWithKafka, USERS } from '../support/kafka.ts'
+import { leafTo, numbersIn } from '../support/kafka-agent.ts'
+import { numbered, writeLines } from '../support/lines.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+/** Lines of every sort of byte: the output must not change one. */
+function oddLines(): Buffer[] {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((b) => b !== 10 && b !== 13))
+  return [
+    Buffer.concat([Buffer.from('all '), bytes]),
+    Buffer.from('plain'),
+    Buffer.from('{"a":1}'),
+    Buffer.from('ünï ☃ "quoted" \\ \t'),
+    Buffer.alloc(5000, 'x'),
+  ]
+}
+
+testWithKafka(
+  'every format and compression is read back by the consumer of Kafka, byte for byte',
+  async () => {
+    const broker = await KafkaBroker.start()
+    const lines = oddLines()
+    for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
+      for (const format of ['raw', 'json', 'msgpack'] as const) {
+        const dir = tmp()
+        writeFileSync(join(dir, 'a.log'), Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')])))
+        const topic = `${format}.${compression}`
+        await broker.createTopic(topic)
+        const kafka = { topics: topic, format, compression, message_key: '$TAG' }
+        const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
+        expect(await agent.ended(30_000)).toEqual({ code: 0, signal: null })
+        const records = await broker.consume(topic)
+        const values = records.map(({ value }) => value ?? Buffer.alloc(0))
+        if (format === 'raw') expect(values).toEqual(lines)
+        if (format === 'msgpack') {
+          const logs = values.map((value) => (decode(value, { rawStrings: true }) as { log: Uint8Array }).log)
+          expect(logs.map((log) => Buffer.from(log) as Buffer)).toEqual(lines)
+        }
+        if (format === 'json') {
+          const logs = values.map((value) => JSON.parse(String(value)).log as string)
+          expect(logs).toEqual(lines.map((line) => line.toString()))
+        }
+        expect(records.every(({ key }) => String(key) === 'app')).toBe(true)
+        for (const { timestamp } of records) expect(Math.abs(timestamp - Date.now())).toBeLessThan(60_000)
+        const [batch] = await broker.batches(topic)
+        expect(batch?.compression).toBe(compression)
+        expect(batch?.producerId).toBeGreaterThanOrEqual(0)
+      }
+    }
+  },
+  180_000,
+)
+
+testWithKafka(
+  'every SASL mechanism over TLS is let in, a wrong password and a wrong CA are named and wait',
+  async () => {
+    const broker = await KafkaBroker.start({ listener: 'sasl_ssl' })
+    const dir = tmp()
+    await broker.createTopic('t')
+    const tls = { tls: 'on', 'tls.ca_file': broker.caFile }
+    let written = 0
+    for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+      for (const [user, password] of Object.entries(USERS)) {
+        writeLines(join(dir, 'a.log'), written, written + 100)
+        written += 100
+        const sasl = { sasl_mechanism: mechanism, sasl_username: user, sasl_password: password }
+        const agent = leafTo({ dir, broker, kafka: { ...tls, ...sasl }, tail: { exit_on_eof: 'on' } })
+        expect(await agent.ended(30_000), agent.stderr).toEqual({ code: 0, signal: null })
+      }
+    }
+    expect(await broker.numbers('t', written)).toMatchObject({ records: written, missing: 0 })
+    writeLines(join(dir, 'a.log'), written, written + 1)
+    const right = { sasl_mechanism: 'SCRAM-SHA-256', sasl_username: 'bob', sasl_password: USERS.bob }
+    const stranger = broker.file('other.pem', new Authority('Stranger').cert)
+    for (const [wrong, words] of [
+      [{ ...tls, ...right, sasl_password: 'secret-typo' }, 'uthentication'],
+      [{ ...right, tls: 'on', 'tls.ca_file': stranger }, 'certificate'],
+    ] as const) {
+      const agent = leafTo({ dir, broker, kafka: wrong, service: { grace: 1 } })
+      await agent.saysOnStderr(words, 20_000)
+      expect(agent.stderr).not.toContain('secret-typo')
+      expect(agent.exit).toBeUndefined()
+      await agent.stop()
+    }
+    const last = leafTo({ dir, broker, kafka: { ...tls, ...right }, tail: { exit_on_eof: 'on' } })
+    expect(await last.ended(30_000), last.stderr).toEqual({ code: 0, signal: null })
+    expect(await broker.numbers('t', written + 1)).toMatchObject({ records: written + 1, missing: 0 })
+  },
+  180_000,
+)
+
+testWithKafka(
+  'a client certificate that the broker asks for is shown',
+  async () => {
+    const broker = await KafkaBroker.start({ listener: 'ssl', clientAuth: true })
+    const dir = tmp()
+    await broker.createTopic('t')
+    writeLines(join(dir, 'a.log'), 0, 10)
+    const { cert, key } = broker.authority.issue('leaf')
+    const files = {
+      'tls.crt_file': broker.file('leaf.pem', cert),
+      'tls.key_file': broker.file('leaf.key', key),
+    }
+    const kafka = { tls: 'on', 'tls.ca_file': broker.caFile, ...files }
+    const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
+    expect(await agent.ended(30_000), agent.stderr).toEqual({ code: 0, signal: null })
+    expect(await broker.numbers('t', 10)).toMatchObject({ records: 10, missing: 0 })
+  },
+  90_000,
+)
+
+testWithKafka(
+  'a topic that does not exist or may not be written is named and waited for',
+  async () => {
+    const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
+    const props = {
+      'authorizer.class.name': authorizer,
+      'super.users': 'User:ANONYMOUS',
+      'allow.everyone.if.no.acl.found': 'true',
+    }
+    const broker = await KafkaBroker.start({ listener: 'sasl_plaintext', props })
+    const dir = tmp()
+    writeLines(join(dir, 'a.log'), 0, 1000)
+    const kafka = { sasl_mechanism: 'PLAIN', sasl_username: 'bob', sasl_password: USERS.bob }
+    const agent = leafTo({ dir, broker, kafka })
+    await agent.saysOnStderr('topic \\"t\\": UNKNOWN_TOPIC', 30_000)
+    await broker.createTopic('t')
+    expect(await numbersIn(broker, agent, 1000)).toMatchObject({ records: 1000 })
+    await broker.deny('t', 'bob', 'WRITE')
+    const before = agent.stderr.length
+    writeLines(join(dir, 'a.log'), 1000, 1100)
+    await until(() => agent.stderr.slice(before).includes('AUTHORIZATION'), {
+      limitMs: 20_000,
+      what: () => agent.stderr,
+    })
+    expect(agent.stderr.slice(before)).toContain('t/0')
+    await broker.deny('t', 'bob', 'WRITE', true)
+    expect(await numbersIn(broker, agent, 1100)).toMatchObject({ records: 1100, duplicates: 0, disorder: 0 })
+    expect(agent.exit).toBeUndefined()
+  },
+  120_000,
+)
+
+testWithKafka(
+  'records of 2 MB arrive where the broker takes them, and are in the dead-letter file where not',
+  async () => {
+    const broker = await KafkaBroker.start({ props: { 'message.max.bytes': 1_048_588 } })
+    const dir = tmp()
+    const large = Buffer.alloc(2_000_000, 'L')
+    const content = Buffer.concat([
+      Buffer.from(numbered(0)),
+      large,
+      Buffer.from('\n'),
+      Buffer.from(numbered(1)),
+    ])
+    writeFileSync(join(dir, 'a.log'), content)
+    await broker.createTopic('t')
+    await broker.createTopic('large', {}, { 'max.message.bytes': '4000000' })
+    const tail = { exit_on_eof: 'on', buffer_max_size: '3M' }
+    const letters = join(dir, 'dead.jsonl')
+    const first = leafTo({ dir, broker, tail, kafka: { dead_letter_file: letters } })
+    expect(await first.ended(30_000), first.stderr).toEqual({ code: 0, signal: null })
+    expect(await broker.numbers('t', 2)).toMatchObject({ records: 2, missing: 0 })
+    const [letter, ...more] = (await Bun.file(letters).text()).trim().split('\n')
+    expect(more).toEqual([])
+    expect(letter).toContain('MESSAGE_TOO_LARGE')
+    expect(letter).toContain('LLLL')
+    const again = { ...tail, db: join(dir, 'again.db') }
+    const second = leafTo({ dir, broker, tail: again, kafka: { topics: 'large' } })
+    expect(await second.ended(30_000), second.stderr).toEqual({ code: 0, signal: null })
+    const values = (await broker.consume('large')).map(({ value }) => value?.length)
+    expect(values).toEqual([numbered(0).length - 1, large.length, numbered(1).length - 1])
+  },
+  120_000,
+)
