@@ -54,6 +54,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 public final class Tool {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration POLL = Duration.ofMillis(200);
+  private static final int HIGHEST = 100_000_000;
   private static final long LIMIT_MS = 60_000;
   private final Admin admin;
   private final String bootstrap;
@@ -248,12 +249,14 @@ public final class Tool {
         "disorder", counts[2], "missing", below - seen.get(0, below).cardinality(), "first", first);
   }
 
+  /** -1: there is none; of JSON it is looked for in the field `log`. */
   private static int firstNumber(byte[] value) {
-    int at = 0;
+    int log = new String(value, StandardCharsets.ISO_8859_1).indexOf("\"log\":");
+    int at = log < 0 ? 0 : log;
     while (at < value.length && !digit(value[at])) at++;
-    int n = at < value.length ? 0 : -1;
-    for (; at < value.length && digit(value[at]); at++) n = n * 10 + value[at] - '0';
-    return n;
+    long n = at < value.length ? 0 : -1;
+    for (; at < value.length && digit(value[at]) && n <= HIGHEST; at++) n = n * 10 + value[at] - '0';
+    return n > HIGHEST ? -1 : (int) n;
   }
 
   private static boolean digit(byte b) {

@@ -1,0 +1,98 @@
+import { expect } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { EventTime, FluentClient } from '@fluent-org/logger'
+import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
+import { numbersIn } from '../support/kafka-agent.ts'
+import { writeLines } from '../support/lines.ts'
+import { freePorts } from '../support/ports.ts'
+import { type Running, start } from '../support/process.ts'
+import { ackedBytes, seeded, ship } from '../support/shipping.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const CONF = resolve(import.meta.dirname, '../../conf/relay.conf')
+const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
+process.stdout.write(`kafka-relay.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+/** conf/relay.conf as it is, but for its addresses. */
+function relay(dir: string, port: number, broker: KafkaBroker): Running {
+  const text = readFileSync(CONF, 'utf8')
+    .replace('0.0.0.0', '127.0.0.1')
+    .replace('24224', String(port))
+    .replace('127.0.0.1:9092', broker.bootstrap)
+    .replace('[SERVICE]\n', '[SERVICE]\n    Scheduler.Base 1\n    Scheduler.Cap 2\n    Grace 2\n')
+    .replace('[OUTPUT]\n', '[OUTPUT]\n    Request_Timeout 3\n')
+  const conf = join(dir, 'relay.conf')
+  writeFileSync(conf, text)
+  return start(['-c', conf])
+}
+
+testWithKafka(
+  'conf/relay.conf puts records into the topic of their tag, with its key and the time of the event',
+  async () => {
+    const broker = await KafkaBroker.start({ autoCreate: true })
+    const [port = 0] = await freePorts(1)
+    const hop = relay(tmp(), port, broker)
+    await hop.saysOnStderr('listening on')
+    const options = { socket: { host: '127.0.0.1', port, timeout: 20_000 }, ack: { ackTimeout: 20_000 } }
+    const client = new FluentClient('app', { ...options, eventMode: 'PackedForward' })
+    await client.connect()
+    await Promise.all(
+      [1, 2, 3].map((n) =>
+        client.emit('web', { n, log: `line ${n}` }, new EventTime(1_700_000_000 + n, 5e6)),
+      ),
+    )
+    // The acknowledgement has come: Kafka has them already.
+    const records = await broker.consume('app.web')
+    await client.disconnect()
+    expect(records.map(({ value }) => JSON.parse(String(value)))).toMatchObject(
+      [1, 2, 3].map((n) => ({ n, log: `line ${n}` })),
+    )
+    expect(records.map(({ key }) => String(key))).toEqual(['app.web', 'app.web', 'app.web'])
+    expect(records.map(({ timestamp }) => timestamp)).toEqual(
+      [1, 2, 3].map((n) => (1_700_000_000 + n) * 1000 + 5),
+    )
+    expect(await hop.stop()).toEqual({ code: 0, signal: null })
+  },
+  90_000,
+)
+
+testWithKafka(
+  'a sender is not acknowledged while the broker stands still, and killed relays lose none of its lines',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('app')
+    const dir = tmp()
+    const lines = 200_000
+    const [port = 0] = await freePorts(1)
+    let hop = relay(dir, port, broker)
+    await hop.saysOnStderr('listening on')
+    await broker.stop()
+    writeLines(join(dir, 'a.log'), 0, lines)
+    const leaf = ship({ dir, ports: [port] })
+    await until(() => hop.stderr.includes('away') || hop.stderr.includes('again'), {
+      limitMs: 45_000,
+      what: () => hop.stderr,
+    })
+    expect(await ackedBytes(leaf)).toEqual([0])
+    broker.cont()
+    const random = seeded(SEED)
+    for (let kill = 0; kill < 5; kill++) {
+      const target = Math.min(lines, (await broker.records('app')) + 1 + random() * 30_000)
+      const arrived = async () => (await broker.records('app')) >= target
+      await until(arrived, {
+        limitMs: 60_000,
+        everyMs: 20,
+        what: () => `kill ${kill}; ${leaf.stderr} ${hop.stderr}`,
+      })
+      hop.kill('SIGKILL')
+      await hop.exited
+      hop = relay(dir, port, broker)
+    }
+    expect(await numbersIn(broker, hop, lines, 60_000, 'app')).toMatchObject({ missing: 0, disorder: 0 })
+    const size = Bun.file(join(dir, 'a.log')).size
+    await until(async () => (await ackedBytes(leaf))[0] === size, { limitMs: 20_000, everyMs: 100 })
+  },
+  180_000,
+)
