@@ -91,6 +91,8 @@ export class Partition {
       },
       (error: ShipperError) => {
         if (this.#state === 'starting') this.#state = 'idle'
+        // The leader that was named may be the one that is gone: the others had not yet chosen a new one.
+        this.stale = true
         this.#reject(error)
       },
     )
