@@ -1,0 +1,182 @@
+import { expect } from 'bun:test'
+import { join } from 'node:path'
+import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
+import { leafTo, numbersIn } from '../support/kafka-agent.ts'
+import { writeLines } from '../support/lines.ts'
+import { ackedBytes, seeded } from '../support/shipping.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
+process.stdout.write(`kafka-faults.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+const LINES = 400_000
+/** Many batches, so that some are on their way whenever a fault comes. */
+const SMALL = { service: { chunk_size: 65_536 }, kafka: { request_timeout: 3 } }
+const COMPLETE = { records: LINES, missing: 0, duplicates: 0, disorder: 0 }
+
+const hasMore = (broker: KafkaBroker, than: number) => async () =>
+  (await broker.records('t').catch(() => 0)) > than
+
+testWithKafka(
+  'a broker that stands still longer than the request timeout, twice in a drain: none lost, none twice, in order',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('t')
+    const dir = tmp()
+    writeLines(join(dir, 'a.log'), 0, LINES)
+    const agent = leafTo({ dir, broker, ...SMALL })
+    const stopped: number[] = []
+    for (const after of [20_000, 150_000]) {
+      await until(hasMore(broker, after), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
+      await broker.stop()
+      const before = agent.stderr.length
+      await until(() => agent.stderr.slice(before).includes('is away'), {
+        limitMs: 15_000,
+        what: () => agent.stderr,
+      })
+      // As long again: what was sent again stands in its sockets too.
+      await Bun.sleep(3500)
+      broker.cont()
+      stopped.push(await broker.records('t'))
+    }
+    expect(await numbersIn(broker, agent, LINES)).toMatchObject(COMPLETE)
+    expect(Math.max(...stopped)).toBeLessThan(LINES)
+    const batches = await broker.batches('t')
+    expect(new Set(batches.map(({ producerId }) => producerId)).size).toBe(1)
+  },
+  120_000,
+)
+
+testWithKafka(
+  'a broker that is killed twice in a drain and comes back has every line, in order',
+  async () => {
+    const broker = await KafkaBroker.start({ props: { 'log.flush.interval.messages': 1 } })
+    await broker.createTopic('t')
+    const dir = tmp()
+    writeLines(join(dir, 'a.log'), 0, LINES)
+    const agent = leafTo({ dir, broker, ...SMALL })
+    for (const after of [20_000, 150_000]) {
+      await until(hasMore(broker, after), { limitMs: 60_000, everyMs: 1, what: () => agent.stderr })
+      await broker.kill9()
+      await broker.restart()
+    }
+    expect(await numbersIn(broker, agent, LINES)).toMatchObject(COMPLETE)
+  },
+  180_000,
+)
+
+testWithKafka(
+  'the agent is killed ten times: no line is lost, and those that are there twice carry the same headers',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('t')
+    const dir = tmp()
+    const lines = 100_000
+    writeLines(join(dir, 'a.log'), 0, lines)
+    const random = seeded(SEED)
+    const tail = { path_key: 'file', offset_key: 'offset' }
+    const kafka = { position_headers: 'on' }
+    const all = { dir, broker, tail, kafka, service: { chunk_size: 65_536 } }
+    for (let kill = 0; kill < 10; kill++) {
+      const agent = leafTo(all)
+      const target = Math.min(lines, (await broker.records('t')) + random() * 15_000)
+      await until(hasMore(broker, target - 1), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
+      agent.kill('SIGKILL')
+      await agent.exited
+    }
+    const last = leafTo({ ...all, tail: { ...tail, exit_on_eof: 'on' } })
+    expect(await last.ended(60_000), last.stderr).toEqual({ code: 0, signal: null })
+    const records = await broker.consume('t')
+    const places = new Map<string, string>()
+    for (const { headers, value } of records) {
+      const place = headers.map(([name, bytes]) => `${name}=${bytes}`).join(' ')
+      const line = places.get(place) ?? String(value)
+      expect(String(value)).toBe(line)
+      places.set(place, line)
+    }
+    const distinct = new Set([...places.values()].map((line) => Number.parseInt(line, 10)))
+    expect(distinct.size).toBe(lines)
+    expect(places.size).toBe(lines)
+    expect(records[0]?.headers.map(([name]) => name)).toEqual(['agent', 'file', 'offset'])
+  },
+  180_000,
+)
+
+testWithKafka(
+  'with one broker of three down and the leader moved between the others no line is lost, in order',
+  async () => {
+    const broker = await KafkaBroker.start({ brokers: 3 })
+    await broker.createTopic('t', {}, { 'min.insync.replicas': '2' })
+    await broker.move('t', [0, 1, 2])
+    const dir = tmp()
+    writeLines(join(dir, 'a.log'), 0, LINES)
+    const agent = leafTo({ dir, broker, ...SMALL })
+    await until(hasMore(broker, 20_000), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
+    await broker.kill9(0)
+    await until(async () => (await broker.leader('t')) > 0, { limitMs: 30_000, everyMs: 100 })
+    const [from, to] = (await broker.leader('t')) === 1 ? [1, 2] : [2, 1]
+    await until(hasMore(broker, 60_000), { limitMs: 60_000, everyMs: 1, what: () => agent.stderr })
+    await broker.move('t', [to, from])
+    expect(await numbersIn(broker, agent, LINES, 90_000)).toMatchObject(COMPLETE)
+  },
+  240_000,
+)
+
+testWithKafka(
+  'while replicas are missing nothing is acknowledged, and then every line is, once',
+  async () => {
+    const broker = await KafkaBroker.start({ brokers: 3 })
+    await broker.createTopic('t', {}, { 'min.insync.replicas': '3' })
+    await broker.move('t', [0, 1, 2])
+    const dir = tmp()
+    await broker.kill9(2)
+    await until(async () => (await broker.describe('t'))[0]?.isr.length === 2, {
+      limitMs: 30_000,
+      everyMs: 100,
+    })
+    writeLines(join(dir, 'a.log'), 0, LINES)
+    const agent = leafTo({ dir, broker, ...SMALL })
+    await agent.saysOnStderr('NOT_ENOUGH_REPLICAS', 30_000)
+    await Bun.sleep(10_000)
+    expect(await ackedBytes(agent)).toEqual([0])
+    await broker.restart(2)
+    expect(await numbersIn(broker, agent, LINES, 90_000)).toMatchObject(COMPLETE)
+  },
+  240_000,
+)
+
+testWithKafka(
+  'a topic that is deleted in the drain and made again gets what was not acknowledged, and the rest',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('t')
+    const dir = tmp()
+    writeLines(join(dir, 'a.log'), 0, LINES)
+    const agent = leafTo({ dir, broker, ...SMALL })
+    await until(hasMore(broker, 20_000), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
+    await broker.deleteTopic('t')
+    await agent.saysOnStderr('UNKNOWN_TOPIC', 30_000)
+    await until(
+      () =>
+        broker.createTopic('t').then(
+          () => true,
+          () => false,
+        ),
+      { limitMs: 30_000, everyMs: 200 },
+    )
+    // What was in the topic is gone with it: the last line says that all the others have been sent.
+    await until(async () => (await ackedBytes(agent))[0] === Bun.file(join(dir, 'a.log')).size, {
+      limitMs: 60_000,
+      everyMs: 200,
+      what: () => agent.stderr,
+    })
+    const { first, ...numbers } = await broker.numbers('t', LINES)
+    expect(numbers).toMatchObject({ duplicates: 0, disorder: 0 })
+    expect(numbers.distinct).toBe(LINES - numbers.missing)
+    // Only a beginning is missing: what the deleted topic had.
+    expect((await broker.numbers('t', numbers.missing)).distinct - numbers.distinct).toBe(0)
+    expect(first[0]).toBe(0)
+  },
+  180_000,
+)
