@@ -5,6 +5,7 @@ import { decode } from '@msgpack/msgpack'
 import { Authority } from '../support/certs.ts'
 import { KafkaBroker, testWithKafka, USERS } from '../support/kafka.ts'
 import { leafTo, numbersIn } from '../support/kafka-agent.ts'
+import { kcatValues } from '../support/kcat.ts'
 import { numbered, writeLines } from '../support/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -38,6 +39,7 @@ testWithKafka(
         const records = await broker.consume(topic)
         const values = records.map(({ value }) => value ?? Buffer.alloc(0))
         if (format === 'raw') expect(values).toEqual(lines)
+        expect((await kcatValues(broker.bootstrap, topic)) ?? values).toEqual(values)
         if (format === 'msgpack') {
           const logs = values.map((value) => (decode(value, { rawStrings: true }) as { log: Uint8Array }).log)
           expect(logs.map((log) => Buffer.from(log) as Buffer)).toEqual(lines)

@@ -2,11 +2,11 @@ import { expect } from 'bun:test'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { Authority } from './certs.ts'
-import { KafkaBroker, testWithKafka, USERS } from './kafka.ts'
-import { start } from './process.ts'
-import { tmp } from './tmp.ts'
-import { until } from './until.ts'
+import { Authority } from '../support/certs.ts'
+import { KafkaBroker, testWithKafka, USERS } from '../support/kafka.ts'
+import { start } from '../support/process.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
 
 const PIDS = /pids (.*)/
 
@@ -175,7 +175,7 @@ testWithKafka(
   async () => {
     const script = `
     import { test } from 'bun:test'
-    import { KafkaBroker } from ${JSON.stringify(join(import.meta.dirname, 'kafka.ts'))}
+    import { KafkaBroker } from ${JSON.stringify(join(import.meta.dirname, '../support/kafka.ts'))}
     test('t', async () => {
       const broker = await KafkaBroker.start({ brokers: 3 })
       await broker.stop(0)
