@@ -41,7 +41,7 @@ export class DeadLetters {
       code: 'E_OUTPUT_REJECTED',
       tag,
       chunk,
-      time: record.time,
+      recordTime: record.time,
       bytes: records.length,
     })
   }

@@ -1,0 +1,24 @@
+import { outputContract } from '../../../contract/output.ts'
+import { kafkaPeer } from '../../../support/kafka-peer.ts'
+import { kafkaTo, linesChunk } from '../../../support/kafka-run.ts'
+
+/** The value of the only record stands at the end, before the count of its headers. */
+function idOf(bytes: Buffer): string {
+  return bytes.subarray(bytes.lastIndexOf('c'), bytes.length - 1).toString()
+}
+
+outputContract('kafka', async () => {
+  const peer = await kafkaPeer()
+  const { output } = await kafkaTo(peer)
+  return {
+    output,
+    chunk: (id) => linesChunk([id]),
+    down: () => peer.close(),
+    up: async () => void (await peer.listen()),
+    acking: (on) => {
+      peer.answer = on ? 'send' : 'hold'
+    },
+    ackAll: () => peer.release(),
+    arrived: () => peer.arrivals.map(({ bytes }) => ({ id: idOf(bytes), bytes })),
+  }
+})

@@ -1,0 +1,58 @@
+import type { Chunk } from '../../src/core/chunk.ts'
+import { parseOptions } from '../../src/core/option-value.ts'
+import type { Output, OutputContext } from '../../src/core/plugin.ts'
+import { type Account, Budget } from '../../src/engine/budget.ts'
+import { systemClock } from '../../src/engine/clock.ts'
+import { CounterMap } from '../../src/engine/counters.ts'
+import { spec } from '../../src/plugins/outputs/kafka/index.ts'
+import { chunkOf } from './chunk-of.ts'
+import { listLog } from './chunks.ts'
+import { decodeBatch } from './kafka-decode.ts'
+import type { KafkaPeer, ProducedBatch } from './kafka-peer.ts'
+import { atEnd } from './tmp.ts'
+
+export interface KafkaRun {
+  output: Output
+  counters: CounterMap
+  account: Account
+  log: string[]
+}
+
+/** A kafka output to this peer: topic `logs`, raw values. Closed after the test. */
+export async function kafkaTo(
+  peer: KafkaPeer,
+  texts: Record<string, string> = {},
+  stateFolder?: string,
+): Promise<KafkaRun> {
+  const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
+  const counters = new CounterMap()
+  const { lines, log } = listLog()
+  const ctx: OutputContext = {
+    name: 'kafka.0',
+    log,
+    counters,
+    clock: systemClock,
+    agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
+    buffers: account,
+    stateFolder,
+  }
+  const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
+  const output = spec.create(parseOptions(spec.options, all) as never, ctx)
+  await output.start?.()
+  atEnd(() => output.close())
+  return { output, counters, account, log: lines }
+}
+
+/** A chunk whose records are `{log: line}`. */
+export function linesChunk(lines: string[], tag = 'app'): Chunk {
+  return chunkOf(
+    lines.map((log) => ({ log })),
+    tag,
+  )
+}
+
+/** The values of batches, in their order. */
+export async function valuesOf(batches: readonly ProducedBatch[]): Promise<string[]> {
+  const decoded = await Promise.all(batches.map((b) => decodeBatch(b.bytes)))
+  return decoded.flatMap(({ records }) => records.map((r) => r.value.toString()))
+}
