@@ -1,5 +1,6 @@
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../core/record.ts'
 import { utf8Sequence } from './utf8.ts'
+import { sourceView } from './views.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
 /** Bytes of a JSON string: 0 stands as it is, 1 is escaped, 2 begins (or breaks) a sequence of UTF-8. */
@@ -68,11 +69,14 @@ export class JsonText {
   /** The bytes src[start, end) as a JSON string. */
   string(src: Buffer, start: number, end: number): void {
     this.#room((end - start) * 6 + 2)
+    const view = sourceView(src)
     const out = this.buf
     let o = this.at
     out[o++] = 0x22
     let run = start
     for (let p = start; p < end; ) {
+      while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
+      if (p === end) break
       const kind = KIND[src[p] as number]
       const length = kind === 2 ? utf8Sequence(src, p, end) : 1
       if (kind === 1 || length < 0) {
@@ -194,6 +198,14 @@ export class JsonText {
     this.buf.copy(larger, 0, 0, this.at)
     this.buf = larger
   }
+}
+
+/** Whether four bytes stand as they are: no control character, quote, backslash, nor anything beyond ASCII. */
+function isPlain(word: number): boolean {
+  const quote = word ^ 0x22222222
+  const slash = word ^ 0x5c5c5c5c
+  const found = (word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101) | word
+  return (found & 0x80808080) === 0
 }
 
 /** The escape of a control character, a quote or a backslash; returns the offset behind it. */

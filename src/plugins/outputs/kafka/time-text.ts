@@ -3,7 +3,9 @@ export class TimeText {
   readonly bytes = Buffer.alloc(40)
   readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
   #sec = -1
+  #nsec = -1
   #head = 0
+  #end = 0
 
   constructor(form: 'double' | 'iso8601' | 'iso8601_ns') {
     this.#form = form
@@ -11,14 +13,20 @@ export class TimeText {
 
   /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns its length. */
   set(sec: number, nsec: number): number {
-    if (sec !== this.#sec) {
-      this.#sec = sec
-      const text = this.#form === 'double' ? `${sec}.` : `${new Date(sec * 1000).toISOString().slice(0, 19)}.`
-      this.#head = this.bytes.write(text, 'latin1')
-    }
-    if (this.#form === 'iso8601') return this.#zone(this.#digits(Math.floor(nsec / 1_000_000), 3))
-    const end = this.#digits(nsec, 9)
-    return this.#form === 'double' ? end : this.#zone(end)
+    // Lines that were read together have the same time.
+    if (sec === this.#sec && nsec === this.#nsec) return this.#end
+    if (sec !== this.#sec) this.#second(sec)
+    this.#nsec = nsec
+    const ms = this.#form === 'iso8601'
+    this.#end = ms ? this.#digits(Math.floor(nsec / 1_000_000), 3) : this.#digits(nsec, 9)
+    if (this.#form !== 'double') this.bytes[this.#end++] = 0x5a
+    return this.#end
+  }
+
+  #second(sec: number): void {
+    this.#sec = sec
+    const text = this.#form === 'double' ? String(sec) : new Date(sec * 1000).toISOString().slice(0, 19)
+    this.#head = this.bytes.write(`${text}.`, 'latin1')
   }
 
   #digits(value: number, width: number): number {
@@ -30,11 +38,6 @@ export class TimeText {
       rest = tenth
     }
     return end
-  }
-
-  #zone(end: number): number {
-    this.bytes[end] = 0x5a
-    return end + 1
   }
 }
 
