@@ -7,6 +7,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   input: {
     tail: () => import('./plugins/inputs/tail/index.ts'),
     stdin: () => import('./plugins/inputs/stdin.ts'),
+    systemd: () => import('./plugins/inputs/systemd/index.ts'),
     dummy: () => import('./plugins/inputs/dummy.ts'),
     forward: () => import('./plugins/inputs/forward/index.ts'),
     cpu: () => import('./plugins/inputs/cpu.ts'),

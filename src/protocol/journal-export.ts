@@ -2,6 +2,13 @@ import type { BufferSource } from '../core/buffers.ts'
 import { ShipperError } from '../core/error.ts'
 import { utf8Floor } from '../core/utf8.ts'
 
+/** The HASH of a name. */
+export function hashName(name: string): number {
+  let hash = 0
+  for (const c of Buffer.from(name)) hash = (Math.imul(hash, 31) + c) | 0
+  return hash
+}
+
 /** Where a field of the entry stands in `buf`: `fields` has this many numbers for each. */
 export const FIELD = 5
 export const NAME = 0
@@ -89,6 +96,11 @@ export class ExportScanner {
     this.#buffers = buffers
     this.#blockBytes = blockBytes
     this.buf = buffers.hold(blockBytes)
+  }
+
+  /** Bytes of names and values in `fields`. */
+  get keptBytes(): number {
+    return this.#kept
   }
 
   close(): void {
