@@ -4,11 +4,12 @@ import type { OffsetStore } from '../../../core/offset-store.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { pause } from '../../../lib/periodic.ts'
 import { ExportScanner } from '../../../protocol/journal-export.ts'
-import { type Cursor, entriesBetween, isSameEntry, parseCursor, timeCursor } from './cursor.ts'
-import { askCursor, type End, Follower, machineMatch, matches, readError, sourceArgs } from './journalctl.ts'
+import { type Cursor, isSameEntry, parseCursor } from './cursor.ts'
+import { type End, Follower, matches, readError, sourceArgs } from './journalctl.ts'
 import type { SystemdOptions } from './options.ts'
 import { Position } from './position.ts'
 import { RecordWriter } from './record-writer.ts'
+import { askEntry, beginBehind, sayGone } from './resume.ts'
 import { Portions } from './units.ts'
 
 /** Before journalctl is started again: the first time after a success, doubled up to the second. */
@@ -140,13 +141,12 @@ export class Systemd implements Input {
 
   /** Stored at once: a next run that knew nothing of it would begin at its own end, and what came since would be lost. */
   async #goToTail(signal: AbortSignal): Promise<void> {
-    const { path } = this.#options
-    const last = await askCursor([...sourceArgs(path), ...machineMatch(path)], signal)
+    const last = await askEntry(this.#options.path, signal)
     if (signal.aborted) return
     this.#fromTail = false
-    if (last === undefined || parseCursor(last) === undefined) return
-    this.#setCursor(last)
-    this.#position.moveTo(last)
+    if (last === undefined) return
+    this.#setCursor(last.text)
+    this.#position.moveTo(last.text)
     this.#position.commit()
   }
 
@@ -197,42 +197,17 @@ export class Systemd implements Input {
     }
   }
 
-  /**
-   * Where the child begins. It is asked for the entry of the cursor first: given one whose entry is gone, journalctl
-   * says nothing and goes on with any other.
-   */
+  /** Arguments that make the child begin behind the last entry read. */
   async #resume(signal: AbortSignal): Promise<string[]> {
     this.#known = undefined
     if (this.#fromTail) await this.#goToTail(signal)
     const text = this.#lastRead()
     const cursor = text === undefined ? undefined : parseCursor(text)
     if (cursor === undefined) return []
-    const args = sourceArgs(this.#options.path)
-    const found = await askCursor([...args, `--cursor=${cursor.text}`], signal)
-    if (signal.aborted) return []
-    const entry = found === undefined ? undefined : parseCursor(found)
-    if (entry !== undefined && isSameEntry(cursor, entry)) {
-      this.#known = cursor
-      return [`--cursor=${cursor.text}`]
-    }
-    this.#sayGone(cursor, entry)
-    return entry === undefined ? [] : [`--cursor=${timeCursor(cursor)}`]
-  }
-
-  #sayGone(cursor: Cursor, found: Cursor | undefined): void {
-    const missing = found === undefined ? undefined : entriesBetween(cursor, found)
-    const oldest = found === undefined || found.us < cursor.us ? undefined : time(found)
-    this.#ctx.counters.add('cursor_gone')
-    if (missing !== undefined) this.#ctx.counters.add('lost_entries', missing)
-    const next = oldest === undefined ? 'what comes' : `the oldest entry that is there (${oldest})`
-    this.#ctx.log.error(
-      `the entry of the position (${time(cursor)}) is not in the journal any more: going on with ${next}`,
-      {
-        code: 'E_JOURNAL_CURSOR',
-        lost_entries: missing === undefined ? 'unknown' : `at most ${missing}`,
-        cursor: cursor.text,
-      },
-    )
+    const gone = (next: Cursor | undefined): void => sayGone(cursor, next, this.#ctx)
+    const { args, known } = await beginBehind(cursor, this.#options.path, signal, gone)
+    this.#known = known
+    return args
   }
 
   /** Puts the entry that was found into its chunk; false: there is no room. */
@@ -289,8 +264,4 @@ function howItEnded(end: End | undefined): string {
   if (end === undefined) return 'journalctl is gone'
   const how = end.signal === null ? `status ${end.code}` : end.signal
   return `journalctl ended with ${how}${end.said === '' ? '' : `: ${end.said}`}`
-}
-
-function time(cursor: Cursor): string {
-  return new Date(cursor.us / 1000).toISOString()
 }
