@@ -1,0 +1,185 @@
+import { expect } from 'bun:test'
+import { join } from 'node:path'
+import {
+  childrenOf,
+  cpuTicks,
+  cursorsIn,
+  followJournal,
+  isAlive,
+  Journal,
+  numberedEntries,
+  storedCursor,
+} from '../support/journal.ts'
+import { journalTools } from '../support/journal-tools.ts'
+import type { Running } from '../support/process.ts'
+import { allArrive, peakBytes, seeded } from '../support/shipping.ts'
+import { Sink } from '../support/sink.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const tools = journalTools()
+const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
+const ENTRIES = 100_000
+
+const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
+process.stdout.write(`journal.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+/** One journal of many entries for all tests: it takes seconds to write. */
+const large = tools.reason === '' ? new Journal(tools, join(tmp(), 'large')) : undefined
+large?.write(numberedEntries(0, ENTRIES))
+
+async function kill9(agent: Running, sink: Sink): Promise<void> {
+  agent.kill('SIGKILL')
+  await agent.exited
+  await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
+}
+
+testJournal(
+  'kill -9 ten times in a drain of 100,000 entries loses none',
+  async () => {
+    const dir = tmp()
+    const sink = await Sink.start('lines')
+    const random = seeded(SEED)
+    const follow = (exit: string): Running =>
+      followJournal({
+        dir,
+        path: large?.dir ?? '',
+        ports: [sink.port],
+        tools,
+        systemd: { exit_on_eof: exit },
+      })
+    let stored = 0
+    for (let kill = 0; kill < 10; kill++) {
+      const agent = follow('off')
+      const target = (await sink.summary()).distinct + 1 + random() * 8000
+      await until(async () => (await sink.summary()).distinct >= target, {
+        limitMs: 20_000,
+        everyMs: 1,
+        what: () => agent.stderr,
+      })
+      if (random() < 0.5) await until(() => storedCursor(dir) !== undefined)
+      await kill9(agent, sink)
+      if (storedCursor(dir) !== undefined) stored++
+    }
+    expect((await sink.summary()).distinct).toBeLessThan(ENTRIES)
+    expect(stored).toBeGreaterThan(0)
+    expect(await follow('on').ended(60_000)).toEqual({ code: 0, signal: null })
+    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+    expect((await sink.summary()).disorder).toBe(0)
+    expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
+  },
+  120_000,
+)
+
+testJournal(
+  'journalctl killed again and again in a drain: none lost, none twice',
+  async () => {
+    const dir = tmp()
+    const sink = await Sink.start('lines')
+    const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
+    const random = seeded(SEED)
+    for (let kill = 0; kill < 8; kill++) {
+      const target = (await sink.summary()).distinct + 1 + random() * 6000
+      await until(async () => (await sink.summary()).distinct >= target, {
+        limitMs: 20_000,
+        everyMs: 1,
+        what: () => agent.stderr,
+      })
+      const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid))
+      process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+      await until(() => !isAlive(child))
+    }
+    await allArrive(sink, agent, ENTRIES, 60_000)
+    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+    const { duplicates, disorder } = await sink.summary()
+    expect([duplicates, disorder]).toEqual([0, 0])
+    expect(agent.stderr).toContain('journalctl is started again')
+    expect(agent.stderr).not.toContain('not in the journal any more')
+  },
+  120_000,
+)
+
+testJournal(
+  'while a peer does not acknowledge the cursor does not move, also beside one that does',
+  async () => {
+    const dir = tmp()
+    const journal = new Journal(tools, join(dir, 'j'))
+    journal.write(numberedEntries(0, 100))
+    const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
+    const ports = [one.port, two.port]
+    const first = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
+    expect(await first.ended(20_000)).toEqual({ code: 0, signal: null })
+    const [last] = cursorsIn(journal).slice(-1)
+    expect(storedCursor(dir)).toBe(last as string)
+
+    journal.write(numberedEntries(100, 300))
+    await two.ask('ack off')
+    const second = followJournal({ dir, path: journal.dir, ports, tools })
+    await allArrive(one, second, 300)
+    await until(async () => (await two.summary()).distinct === 300)
+    second.kill('SIGTERM')
+    await second.saysOnStderr('stopping')
+    await kill9(second, one)
+    expect(storedCursor(dir)).toBe(last as string)
+
+    await two.ask('ack on')
+    await until(async () => (await two.summary()).open === 0)
+    await two.ask('reset')
+    const third = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
+    expect(await third.ended(20_000)).toEqual({ code: 0, signal: null })
+    const { min, max, distinct } = await two.summary()
+    expect([min, max, distinct]).toEqual([100, 299, 200])
+  },
+  60_000,
+)
+
+testJournal(
+  'a peer that does not read stops journalctl, memory stays, and all arrive once when it reads again',
+  async () => {
+    const dir = tmp()
+    const sink = await Sink.start('lines')
+    await sink.ask('read off')
+    const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
+    const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid), {
+      limitMs: 10_000,
+    })
+    // Nothing moves any more: it waits to write.
+    let ticks = -1
+    const stands = (): boolean => {
+      const before = ticks
+      ticks = cpuTicks(child)
+      return ticks === before
+    }
+    await until(stands, { limitMs: 20_000, everyMs: 500 })
+    expect((await sink.summary()).distinct).toBe(0)
+    await sink.ask('read on')
+    await allArrive(sink, agent, ENTRIES, 60_000)
+    expect((await sink.summary()).duplicates).toBe(0)
+    expect(peakBytes(agent)).toBeLessThan(120_000_000)
+  },
+  120_000,
+)
+
+testJournal(
+  'kill -9 of the agent ends journalctl, whether it writes, waits for the pipe or for entries',
+  async () => {
+    const dir = tmp()
+    const journal = new Journal(tools, join(dir, 'j'))
+    journal.write(numberedEntries(0, 10))
+    const sink = await Sink.start('lines')
+    for (const [path, prepare] of [
+      [journal.dir, 'read on'],
+      [large?.dir ?? '', 'read off'],
+    ] as const) {
+      await sink.ask(prepare)
+      const agent = followJournal({ dir: tmp(), path, ports: [sink.port], tools })
+      if (prepare === 'read on') await allArrive(sink, agent, 10)
+      const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid))
+      agent.kill('SIGKILL')
+      await agent.exited
+      await until(() => !isAlive(child), { what: 'the end of journalctl' })
+    }
+  },
+  60_000,
+)
