@@ -1,0 +1,131 @@
+import { expect, test } from 'bun:test'
+import { decode } from '@msgpack/msgpack'
+import fc from 'fast-check'
+import { skip } from '../../../../src/core/msgpack.ts'
+import { EntryTime } from '../../../../src/lib/entry-time.ts'
+import type { Position } from '../../../../src/plugins/inputs/systemd/position.ts'
+import { RecordWriter } from '../../../../src/plugins/inputs/systemd/record-writer.ts'
+import { Portions } from '../../../../src/plugins/inputs/systemd/units.ts'
+import { ExportScanner } from '../../../../src/protocol/journal-export.ts'
+import { testAccount } from '../../../support/forward-run.ts'
+import { exportEntry, type Field } from '../../../support/journal-export.ts'
+
+const LIMITS = { fields: 100_000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }
+const TIME: Field = ['__REALTIME_TIMESTAMP', Buffer.from('1700000000123456')]
+
+function scanned(fields: Field[], limits: Partial<typeof LIMITS> = {}): ExportScanner {
+  const scan = new ExportScanner({ ...LIMITS, ...limits }, testAccount())
+  const bytes = exportEntry([TIME, ...fields])
+  for (let at = 0; at < bytes.length; ) {
+    at = scan.push(bytes, at)
+    if (scan.next()) return scan
+  }
+  throw new Error('no entry')
+}
+
+/** The record, its values as latin1, written between bytes that must stay. */
+function written(writer: RecordWriter, scan: ExportScanner): { time: string; record: unknown } {
+  const bound = writer.bound(scan)
+  const out = Buffer.alloc(bound + 20, 0xee)
+  const end = writer.write(scan, out, 10)
+  expect(end - 10).toBeLessThanOrEqual(bound)
+  expect([out.subarray(0, 10), out.subarray(end)].every((rest) => rest.every((b) => b === 0xee))).toBe(true)
+  expect(skip(out, 10, end)).toBe(end)
+  const time = new EntryTime()
+  time.read(out, 10)
+  const map = decode(out.subarray(skip(out, 11, end), end), { rawStrings: true, mapKeyConverter: latin1 })
+  return { time: time.seconds(), record: latin1(map) }
+}
+
+function latin1(value: unknown): string | number {
+  return plain(value) as string
+}
+
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('latin1')
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, plain(v)]))
+}
+
+const name = fc.oneof(
+  fc.constantFrom('A', 'B', 'MESSAGE', '_PID'),
+  fc.stringMatching(/^[A-Z][A-Z0-9_]{0,63}$/),
+)
+const value = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
+
+test('a record has every value byte for byte, and an array for a name that is repeated', () => {
+  const property = fc.property(
+    fc.array(fc.tuple(name, value), { minLength: 1, maxLength: 30 }),
+    fc.boolean(),
+    (fields, lower) => {
+      const expected: Record<string, string | string[]> = {}
+      for (const [key, bytes] of fields) {
+        const k = lower ? key.toLowerCase() : key
+        const text = bytes.toString('latin1')
+        const before = expected[k]
+        expected[k] = before === undefined ? text : [before, text].flat()
+      }
+      const { time, record } = written(new RecordWriter(lower), scanned(fields as Field[]))
+      expect(time).toBe('1700000000.123456000')
+      expect(record).toEqual(expected)
+    },
+  )
+  fc.assert(property, { numRuns: 300 })
+})
+
+test('one writer serves entries with and without repeated names in turn', () => {
+  const writer = new RecordWriter(false)
+  const twice: Field[] = [
+    ['A', Buffer.from('1')],
+    ['B', Buffer.from('2')],
+    ['A', Buffer.from('3')],
+  ]
+  const once: Field[] = [
+    ['B', Buffer.from('4')],
+    ['A', Buffer.from('5')],
+  ]
+  for (let i = 0; i < 3; i++) {
+    expect(written(writer, scanned(twice)).record).toEqual({ A: ['1', '3'], B: '2' })
+    expect(written(writer, scanned(once)).record).toEqual({ A: '5', B: '4' })
+  }
+})
+
+test('takes thousands of fields, all of one name or all different', () => {
+  const many = Array.from({ length: 3000 }, (_, i): Field => [`F${i}`, Buffer.from(`${i}`)])
+  expect(Object.keys(written(new RecordWriter(false), scanned(many)).record as object)).toHaveLength(3000)
+  const same = many.map(([, v]): Field => ['F', v])
+  expect((written(new RecordWriter(false), scanned(same)).record as { F: string[] }).F).toHaveLength(3000)
+})
+
+test('an entry that is cut says so', () => {
+  const fields: Field[] = [
+    ['A', Buffer.from('12345')],
+    ['B', Buffer.from('2')],
+  ]
+  expect(written(new RecordWriter(false), scanned(fields, { fieldBytes: 3 })).record).toEqual({
+    A: '123',
+    B: '2',
+    truncated: true,
+  })
+  expect(written(new RecordWriter(false), scanned(fields, { fields: 1 })).record).toEqual({
+    A: '12345',
+    truncated: true,
+  })
+})
+
+test('units have a portion each, and those of many sessions are forgotten', () => {
+  const portions = new Portions('j.*', false, {} as Position, 's')
+  const of = (unit: string): ReturnType<Portions['of']> =>
+    portions.of(scanned([['_SYSTEMD_UNIT', Buffer.from(unit)]]))
+  const first = of('a.service')
+  expect([first.tag, of('b.service').tag, of('a.service') === first]).toEqual([
+    'j.a.service',
+    'j.b.service',
+    true,
+  ])
+  expect(portions.of(scanned([['SYSTEMD_UNIT', Buffer.from('a')]])).tag).toBe('j.unknown')
+  for (let i = 0; i < 5000; i++) of(`session-${i}.scope`)
+  expect(of('a.service') === first).toBe(false)
+  expect(of('a.service').tag).toBe('j.a.service')
+})
