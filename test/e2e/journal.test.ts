@@ -115,12 +115,12 @@ testJournal(
 
     journal.write(numberedEntries(100, 300))
     await two.ask('ack off')
-    const second = followJournal({ dir, path: journal.dir, ports, tools })
+    const service = { grace: '1' }
+    const second = followJournal({ dir, path: journal.dir, ports, tools, service })
     await allArrive(one, second, 300)
     await until(async () => (await two.summary()).distinct === 300)
-    second.kill('SIGTERM')
-    await second.saysOnStderr('stopping')
-    await kill9(second, one)
+    // At its end it stores what it has.
+    expect(await second.stop('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(storedCursor(dir)).toBe(last as string)
 
     await two.ask('ack on')
