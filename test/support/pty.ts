@@ -21,17 +21,27 @@ _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status) & 255)
 `
 
+type Environment = Record<string, string | undefined>
+
 const present = spawnSync('python3', ['-c', 'import pty, termios']).status === 0
 
 /** `test` for cases that need a real terminal. */
 export const testOnTerminal = peerOrSkip('python3', present, 'no python3 with the pty module on PATH')
 
 /** Runs a TypeScript program on a terminal of its own; what it drew and its exit status. */
-export async function runOnTerminal(
+export function runOnTerminal(
   script: string,
-  env: Record<string, string | undefined> = {},
+  env: Environment = {},
+): ReturnType<typeof runCommandOnTerminal> {
+  return runCommandOnTerminal([process.execPath, script], env)
+}
+
+/** The same for any command. */
+export async function runCommandOnTerminal(
+  command: string[],
+  env: Environment = {},
 ): Promise<{ screen: string; code: number | null }> {
-  const it = start(['-c', BRIDGE, process.execPath, script], {
+  const it = start(['-c', BRIDGE, ...command], {
     command: ['python3'],
     env: { TERM: 'xterm', NO_COLOR: undefined, ...env },
   })

@@ -1,0 +1,302 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { run, type StartOptions, start } from '../support/process.ts'
+import { atEnd, tmp } from '../support/tmp.ts'
+
+const IN = '[INPUT]\n    Name dummy\n'
+const OUT = '[OUTPUT]\n    Name null\n    Match *\n'
+
+/** A run that must be refused before anything has started: its lines, one for each problem. */
+async function refused(args: string[], options: StartOptions = {}): Promise<string[]> {
+  const { code, stdout, stderr } = await run(args, options)
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  const lines = stderr.split('\n')
+  expect(lines.pop()).toBe('')
+  const count = lines.length - 1
+  const counted = count === 1 ? '1 problem' : `${count} problems`
+  expect(lines.pop()).toBe(`shipper: ${counted} in the configuration: not started`)
+  return lines
+}
+
+/** The same of a file, `a.conf`, with -D and without. */
+async function refusedFile(text: string, env: Record<string, string> = {}): Promise<string[]> {
+  const cwd = tmp()
+  writeFileSync(join(cwd, 'a.conf'), text)
+  const lines = await refused(['-c', 'a.conf', '-D'], { cwd, env })
+  expect(await refused(['-c', 'a.conf'], { cwd, env })).toEqual(lines)
+  return lines
+}
+
+/** What it is, the file, and the line that is said. */
+const MISTAKES: [string, string, string][] = [
+  [
+    'an unknown section',
+    `[INPTU]\n    Name x\n${IN}${OUT}`,
+    'a.conf:1:1: unknown section [INPTU] (did you mean INPUT?)',
+  ],
+  [
+    'a section like no other',
+    `[X]\n    Name x\n${IN}${OUT}`,
+    'a.conf:1:1: unknown section [X]; the sections are SERVICE, INPUT, FILTER, OUTPUT, PARSER, MULTILINE_PARSER',
+  ],
+  [
+    'an unknown plugin',
+    `[INPUT]\n    Name tial\n${OUT}`,
+    'a.conf:2:10: unknown input "tial" (did you mean tail?)',
+  ],
+  [
+    'a plugin like no other',
+    `[INPUT]\n    Name xyz\n${OUT}`,
+    'a.conf:2:10: unknown input "xyz"; `shipper plugins` lists them',
+  ],
+  [
+    'an output as an input',
+    `[INPUT]\n    Name null\n${OUT}`,
+    'a.conf:2:10: unknown input "null" (there is an output of this name); `shipper plugins` lists them',
+  ],
+  [
+    'an unknown option',
+    `[INPUT]\n    Name tail\n    Path a\n    Tga x\n${OUT}`,
+    'a.conf:4:5: [tail] unknown option "Tga" (did you mean tag?)',
+  ],
+  [
+    'an option like no other',
+    `${IN}    Frobnicate x\n${OUT}`,
+    'a.conf:3:5: [dummy] unknown option "Frobnicate"; `shipper -i dummy -h` lists them',
+  ],
+  [
+    'a missing option',
+    `[INPUT]\n    Name tail\n${OUT}`,
+    'a.conf:1:1: [tail] required option "path" is missing',
+  ],
+  [
+    'a value out of range',
+    `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Port 70000\n`,
+    'a.conf:6:10: [forward] "port" must be a whole number from 1 to 65535, not "70000"',
+  ],
+  [
+    'a word that is none of the list',
+    `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Compress gzp\n`,
+    'a.conf:6:14: [forward] "compress" must be one of text, gzip, zstd, not "gzp" (did you mean gzip?)',
+  ],
+  [
+    'a Tag_Regex that is none',
+    `[INPUT]\n    Name tail\n    Path a\n    Tag_Regex (?<x>a\n${OUT}`,
+    'a.conf:4:15: [tail] "tag_regex" must be a regular expression, not "(?<x>a": missing )',
+  ],
+  [
+    'a Match_Regex that is none',
+    `${IN}[OUTPUT]\n    Name null\n    Match_Regex *a\n`,
+    'a.conf:5:17: [null] "match_regex" must be a regular expression, not "*a": nothing to repeat',
+  ],
+  [
+    'a rule of grep that is none',
+    `${IN}[FILTER]\n    Name grep\n    Match *\n    Exclude log a)\n${OUT}`,
+    'a.conf:6:13: [grep] "exclude" must be a key and a regular expression, not "log a)": the regular expression has what ' +
+      'is not supported: a closing bracket without an opening one, near character 2; see docs/plugins/parser-regex.md ' +
+      'for what is supported',
+  ],
+  [
+    'a record that is none',
+    `${IN}    Dummy [1]\n${OUT}`,
+    'a.conf:3:11: [dummy] "dummy" must be a JSON object, not "[1]": it cannot be read as one; for example {"message":"dummy"}',
+  ],
+  [
+    'options that do not go together',
+    `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Time_As_Integer on\n    Compress zstd\n`,
+    'a.conf:6:21: [forward] "time_as_integer" does not go with "compress"; receivers that need whole seconds cannot read ' +
+      'compressed chunks; choose one of the two',
+  ],
+  [
+    'a process to watch that is not there',
+    `[INPUT]\n    Name cpu\n    Pid 99999999\n${OUT}`,
+    "a.conf:3:9: [cpu] cannot watch process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
+      'Pid to a process that runs, or leave it out for the whole machine',
+  ],
+  [
+    'a time format with a letter that is none',
+    `${IN}${OUT}[PARSER]\n    Name p\n    Format json\n    Time_Format %Y-%Q\n`,
+    'a.conf:9:17: [parser p] "time_format" must be a format of strptime, not "%Y-%Q": %Q is not known; known are ' +
+      '%Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%',
+  ],
+  [
+    'a parser that is not there',
+    `[INPUT]\n    Name stdin\n    Parser cir\n${OUT}`,
+    'a.conf:3:12: [stdin] there is no parser "cir" (did you mean cri?)',
+  ],
+  ['no input', OUT, 'shipper: there is no input; add an [INPUT] section or -i NAME'],
+  ['no output', IN, 'shipper: there is no output; add an [OUTPUT] section or -o NAME'],
+  ['a key without a value', `${IN}    Tag\n${OUT}`, 'a.conf:3:5: "Tag" has no value'],
+]
+
+test.each(MISTAKES)('%s in a file is one line: where, what, and what to do', async (_, text, line) => {
+  expect(await refusedFile(text)).toEqual([line])
+})
+
+test('all mistakes of a file and of the arguments are told in one run', async () => {
+  const cwd = tmp()
+  writeFileSync(
+    join(cwd, 'a.conf'),
+    '[SERVICE]\n    Flush 1\n[INPUT]\n    Name tail\n    Path a\n    Tag_Regex (\n[FILTER]\n    Name grep\n    Match *\n' +
+      '    Regex log (\n    Exclude log [\n[OUTPUT]\n    Name forward\n    Match *\n    Time_As_Integer on\n    Compress gzip\n',
+  )
+  const args = [
+    '-c',
+    'a.conf',
+    '-R',
+    'none.conf',
+    '-i',
+    'cpu',
+    '-p',
+    'pid=99999999',
+    '-o',
+    'nul',
+    '-f',
+    'never',
+  ]
+  const lines = await refused(args, { cwd })
+  const places = lines.map((line) => line.slice(0, line.indexOf(': ')))
+  expect(places).toEqual([
+    'a.conf:6:15',
+    'a.conf:10:11',
+    'a.conf:11:13',
+    'a.conf:15:21',
+    'command line, -R none.conf',
+    'command line, -f',
+    'command line, -o nul',
+    'command line, -p pid',
+  ])
+})
+
+describe('a value from the environment that cannot be taken', () => {
+  const text = `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Port \${PORT}\n`
+
+  test('is one line that names the variable, whatever is in it', async () => {
+    const where = 'a.conf:6:10: [forward] "port" must be a whole number from 1 to 65535, not'
+    const from = `; the value comes from \${PORT}`
+    expect(await refusedFile(text, { PORT: 'http' })).toEqual([`${where} "http"${from}`])
+    expect(await refusedFile(text, { PORT: '1\n[OUTPUT]\x1b[2J' })).toEqual([
+      `${where} "1\\n[OUTPUT]\\x1b[2J"${from}`,
+    ])
+    const [long = ''] = await refusedFile(text, { PORT: 'x'.repeat(100_000) })
+    expect(long.length).toBeLessThan(700)
+    expect(long).toEndWith(`...${from}`)
+  })
+
+  test('is told where it is not set at all', async () => {
+    const cwd = tmp()
+    writeFileSync(join(cwd, 'a.conf'), text)
+    const { code, stderr } = await run(['-c', 'a.conf'], { cwd, env: { PORT: undefined } })
+    expect(code).toBe(1)
+    expect(stderr.split('\n')).toEqual([
+      'a.conf:6:10: variable PORT is not set: nothing is put in its place (warning)',
+      `a.conf:6:10: [forward] "port" must be a whole number from 1 to 65535, not ""; the value comes from \${PORT}`,
+      'shipper: 1 problem in the configuration: not started',
+      '',
+    ])
+  })
+})
+
+describe('a configuration that cannot be read', () => {
+  test('is named with the reason, and nothing is said of what it lacks', async () => {
+    const cwd = tmp()
+    const todo = '; check the path and its permissions'
+    expect(await refused(['-c', 'none.conf'], { cwd })).toEqual([
+      `shipper: cannot read none.conf: ENOENT${todo}`,
+    ])
+    expect(await refused(['-c', '.'], { cwd })).toEqual([`shipper: cannot read .: EISDIR${todo}`])
+    writeFileSync(join(cwd, 'a.yaml'), 'pipeline:\n')
+    expect(await refused(['-c', 'a.yaml'], { cwd })).toHaveLength(1)
+  })
+})
+
+describe('arguments', () => {
+  test.each([
+    [
+      ['-i', 'tail', '-p', 'tag_regex=(', '-p', 'path=a', '-o', 'null'],
+      ['command line, -p tag_regex: [tail] "tag_regex" must be a regular expression, not "(": missing )'],
+    ],
+    [
+      ['-i', 'dummy', '-o', 'forward://h:99999'],
+      [
+        'command line, -o forward://h:99999: [forward] "port" must be a whole number from 1 to 65535, not "99999"',
+      ],
+    ],
+    [
+      ['-i', 'dummy', '-o', 'null', '-f', 'soon'],
+      ['command line, -f: [service] "flush" must be a time like 60 or 5m of at least 1ms, not "soon"'],
+    ],
+    [
+      ['-i', 'cup', '-o', 'nul'],
+      [
+        'command line, -i cup: unknown input "cup" (did you mean cpu?)',
+        'command line, -o nul: unknown output "nul" (did you mean null?)',
+      ],
+    ],
+    [['-i', 'cpu'], ['shipper: there is no output; add an [OUTPUT] section or -o NAME']],
+    [['-o', 'null'], ['shipper: there is no input; add an [INPUT] section or -i NAME']],
+  ])('%j are refused with the argument that is wrong', async (args, lines) => {
+    expect(await refused(args)).toEqual(lines)
+    expect(await refused([...args, '-D'])).toEqual(lines)
+  })
+
+  test.each([
+    [[], 'Usage: shipper'],
+    [['--inputt', 'cpu'], "shipper: unknown option '--inputt' (did you mean --input?)"],
+    [['-p', 'a=b'], 'shipper: -p a stands before any -i, -F or -o; see `shipper --help`'],
+    [['plugin'], 'shipper: unknown command "plugin" (did you mean plugins?)'],
+  ])('%j cannot be used: status 2', async (args, text) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toStartWith(text)
+  })
+})
+
+describe('what runs in spite of a warning', () => {
+  /** Runs until it says it and then stops it; all its log lines. */
+  async function warned(args: string[], text: string): Promise<{ level: string; message: string }[]> {
+    const agent = start(args)
+    await agent.saysOnStderr(text)
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+    return agent.stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  }
+
+  test('an output that matches nothing is one line', async () => {
+    const said = await warned(
+      ['-i', 'dummy', '-t', 'app', '-o', 'null', '-m', 'sys.*', '-o', 'null'],
+      'it gets nothing',
+    )
+    expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
+      {
+        level: 'warn',
+        message: 'command line, -o null: [null] Match sys.* does not fit the tag app: it gets nothing',
+      },
+    ])
+  })
+
+  test('two inputs of one name are told apart, with one line', async () => {
+    const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
+    const said = await warned(two, 'is taken')
+    expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
+      { level: 'warn', message: 'command line, -p alias: alias "a" is taken: the name is dummy.1' },
+    ])
+  })
+})
+
+test('a port of -H that is in use is one line with what to do, and status 1', async () => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atEnd(() => void server.close())
+  const { port } = server.address() as { port: number }
+  const { code, stderr } = await run(['-i', 'dummy', '-o', 'null', '-H', '-P', String(port)])
+  expect(code).toBe(1)
+  const said = JSON.parse(stderr)
+  expect(said).toMatchObject({ level: 'error', code: 'E_LISTEN' })
+  expect(said.message).toContain(`127.0.0.1:${port}`)
+  expect(said.hint).not.toBe('')
+})
