@@ -199,17 +199,15 @@ describe('a value from the environment that cannot be taken', () => {
   })
 })
 
-describe('a configuration that cannot be read', () => {
-  test('is named with the reason, and nothing is said of what it lacks', async () => {
-    const cwd = tmp()
-    const todo = '; check the path and its permissions'
-    expect(await refused(['-c', 'none.conf'], { cwd })).toEqual([
-      `shipper: cannot read none.conf: ENOENT${todo}`,
-    ])
-    expect(await refused(['-c', '.'], { cwd })).toEqual([`shipper: cannot read .: EISDIR${todo}`])
-    writeFileSync(join(cwd, 'a.yaml'), 'pipeline:\n')
-    expect(await refused(['-c', 'a.yaml'], { cwd })).toHaveLength(1)
-  })
+test('a configuration that cannot be read is named with the reason, and nothing is said of what it lacks', async () => {
+  const cwd = tmp()
+  const todo = '; check the path and its permissions'
+  expect(await refused(['-c', 'none.conf'], { cwd })).toEqual([
+    `shipper: cannot read none.conf: ENOENT${todo}`,
+  ])
+  expect(await refused(['-c', '.'], { cwd })).toEqual([`shipper: cannot read .: EISDIR${todo}`])
+  writeFileSync(join(cwd, 'a.yaml'), 'pipeline:\n')
+  expect(await refused(['-c', 'a.yaml'], { cwd })).toHaveLength(1)
 })
 
 describe('arguments', () => {
