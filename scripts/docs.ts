@@ -2,9 +2,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { dirname, join } from 'node:path'
 import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/plugin-help.ts'
 import { ERROR_CODES } from '../src/core/error.ts'
+import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/option.ts'
 import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
 import { SERVICE_OPTIONS } from '../src/core/service-options.ts'
+import { MULTILINE_NAMES } from '../src/lib/multiline/builtin.ts'
 import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
@@ -36,6 +38,7 @@ export async function makePages(plugins: Registry): Promise<Map<string, string>>
   }
   pages.set(`${PLUGINS}/README.md`, indexPage(specs))
   pages.set(`${PLUGINS}/service.md`, servicePage())
+  pages.set(`${PLUGINS}/multiline.md`, multilinePage())
   pages.set('docs/errors.md', errorsPage())
   return pages
 }
@@ -63,7 +66,9 @@ function pluginPage(spec: PluginSpec): string {
 }
 
 function indexPage(specs: PluginSpec[]): string {
-  const parts = ['# Plugins\n', 'The options of [SERVICE] are in [service.md](service.md).\n']
+  const sections =
+    '[SERVICE] is in [service.md](service.md), [MULTILINE_PARSER] in [multiline.md](multiline.md).\n'
+  const parts = ['# Plugins\n', sections]
   for (const kind of KINDS) {
     const rows = specs
       .filter((spec) => spec.kind === kind)
@@ -82,12 +87,25 @@ function servicePage(): string {
   return `${NOTE}# [SERVICE]\n\n${text}\n${optionTable(SERVICE_OPTIONS)}`
 }
 
+function multilinePage(): string {
+  const text =
+    'Joins lines that belong together. The section also has `Name`, by which `Multiline.Parser` names it. ' +
+    `Built in, without a section: ${MULTILINE_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
+  const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
+  const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
+  const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`
+  return `${NOTE}# [MULTILINE_PARSER]\n\n${text}\n${options}\n## Example\n\n\`\`\`\n${example}${rules}\`\`\`\n`
+}
+
 function errorsPage(): string {
   const rows = Object.entries(ERROR_CODES).map(
     ([code, { exit, summary, remedy }]) => `| \`${code}\` | ${exit} | ${cell(summary)} | ${cell(remedy)} |\n`,
   )
-  const text = 'Status is what the program ends with when the error ends it.\n'
-  return `${NOTE}# Errors\n\n${text}\n| code | status | meaning | what to do |\n|---|---|---|---|\n${rows.join('')}`
+  const text =
+    'A line of the log has the code as `code`, and as `hint` what to do in the case at hand. Problems of a configuration ' +
+    'are told with their place instead of a code. Status is what the program ends with when the error ends it; most ' +
+    'errors while it runs do not.\n'
+  return `${NOTE}# Errors\n\n${text}\n| code | status | cause | what to do |\n|---|---|---|---|\n${rows.join('')}`
 }
 
 function optionTable(table: OptionTable): string {

@@ -1,16 +1,20 @@
 import { expect, test } from 'bun:test'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { differences, makePages, writePages } from '../scripts/docs.ts'
 import { loadPlan } from '../src/config/load.ts'
 import type { PlanResult } from '../src/config/plan.ts'
-import { formatPosition } from '../src/core/error.ts'
+import { ERROR_CODES, formatPosition } from '../src/core/error.ts'
 import { defaultValue } from '../src/core/option-value.ts'
 import { registry } from '../src/registry.ts'
 import { SPECS } from './config/specs.ts'
+import { sourcesUnder } from './support/sources.ts'
 import { tmp } from './support/tmp.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
+/** `docs/DELIVERY.md, "When ..."` */
+const PAGE = /\b(docs\/[\w/-]+\.md)(?:, "([^"]+)")?/g
+const EXAMPLE = /## Example\n\n```\n([\s\S]*?)```/
 const HEADER = /^\[(\w+)\]/gm
 
 const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind) =>
@@ -24,6 +28,26 @@ async function load(file: string): Promise<PlanResult & { said: string[] }> {
 
 test('docs are what the sources say', async () => {
   expect(differences(ROOT, await makePages(registry))).toEqual([])
+})
+
+test('every error code has its line, with cause and what to do', async () => {
+  const page = (await makePages(registry)).get('docs/errors.md') ?? ''
+  for (const [code, { exit, summary, remedy }] of Object.entries(ERROR_CODES)) {
+    expect(page).toContain(`\n| \`${code}\` | ${exit} | ${summary} | ${remedy} |\n`)
+  }
+})
+
+test('every page and heading that a message names is there', () => {
+  const named = sourcesUnder('src').flatMap(({ path, code }) =>
+    [...code.matchAll(PAGE)].map(([, page = '', heading]) => ({ path, page, heading })),
+  )
+  expect(named.length).toBeGreaterThan(3)
+  const missing = named.filter(({ page, heading }) => {
+    const file = join(ROOT, page)
+    if (!existsSync(file)) return true
+    return heading !== undefined && !readFileSync(file, 'utf8').includes(`# ${heading}\n`)
+  })
+  expect(missing).toEqual([])
 })
 
 test('a page that is changed, missing or of no plugin is found, and written again', async () => {
@@ -74,6 +98,16 @@ test.each(plugins)('the example of $kind $name runs as it is', async ({ kind, na
   const { said, warnings } = await load(file)
   expect(said).toEqual([])
   expect(warnings.filter((warning) => warning.includes('no effect'))).toEqual([])
+})
+
+test('the example of the multiline parsers runs as it is', async () => {
+  const page = (await makePages(registry)).get('docs/plugins/multiline.md') ?? ''
+  const [, example = ''] = EXAMPLE.exec(page) ?? []
+  const file = join(tmp(), 'example.conf')
+  writeFileSync(file, `${example}[INPUT]\n    Name mem\n[OUTPUT]\n    Name null\n    Match *\n`)
+  const { plan, said } = await load(file)
+  expect(said).toEqual([])
+  expect(plan?.multilines.map(({ name }) => name)).toEqual(['traces'])
 })
 
 test('the shipped configuration runs, without a warning', async () => {
