@@ -213,6 +213,7 @@ export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefi
   if (names.length === 0) return undefined
   if (o.parser !== undefined) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', '"parser" and "multiline.parser" exclude each other', {
+      option: 'parser',
       hint: 'name the parser in the [MULTILINE_PARSER] section, or use the filter parser behind it',
     })
   }
