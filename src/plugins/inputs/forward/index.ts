@@ -1,9 +1,6 @@
-import { ShipperError } from '../../../core/error.ts'
 import { defineInput } from '../../../core/plugin.ts'
 import { ForwardInput } from './forward.ts'
 import { FORWARD_OPTIONS } from './options.ts'
-
-const OCTAL = /^[0-7]{3,4}$/
 
 export const spec = defineInput({
   kind: 'input',
@@ -26,12 +23,5 @@ export const spec = defineInput({
     cut_messages: 'connections that ended within a message',
     closed_peers: 'connections closed because of what the peer sent, or did not',
   },
-  create(options, ctx) {
-    if (options.unixPerm !== undefined && !OCTAL.test(options.unixPerm)) {
-      throw new ShipperError('E_CONFIG_BAD_VALUE', `unix_perm is not an octal mode: "${options.unixPerm}"`, {
-        hint: 'e.g. 0660',
-      })
-    }
-    return new ForwardInput(options, ctx)
-  },
+  create: (options, ctx) => new ForwardInput(options, ctx),
 })

@@ -1,5 +1,7 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
 
+const OCTAL = /^[0-7]{3,4}$/
+
 /** fluent-bit's names; where a default differs the help says so. */
 export const FORWARD_OPTIONS = defineOptions({
   listen: {
@@ -20,6 +22,7 @@ export const FORWARD_OPTIONS = defineOptions({
   },
   unix_perm: {
     type: 'string',
+    check: (text: string) => (OCTAL.test(text) ? undefined : { must: 'an octal mode like 0660' }),
     help: 'Permissions of Unix_Path, octal, e.g. `0660`. Default: what the umask leaves.',
   },
   buffer_max_size: {
