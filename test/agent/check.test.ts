@@ -56,6 +56,40 @@ test.each(plugins)(
   },
 )
 
+const TAIL = '[INPUT]\n    Name tail\n    Path a\n    Tag kube.*\n'
+const NULL = '[OUTPUT]\n    Name null\n    Match *\n'
+const kafka = (options: string): string => `${TAIL}[OUTPUT]\n    Name kafka\n    Match *\n    ${options}\n`
+
+test.each([
+  ['a.conf:5:12', `${TAIL}    Parser json\n    multiline.parser java\n${NULL}`, '[tail] "parser" and'],
+  [
+    'a.conf:8:16',
+    `${TAIL}[FILTER]\n    Name grep\n    Match *\n    Logical_Op AND\n    Regex a b\n    Exclude a c\n${NULL}`,
+    '[grep] Regex and',
+  ],
+  ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is no record accessor'],
+  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence needs acks all'],
+  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL needs'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a certificate of ours'],
+])(
+  'what shows when a plugin is made is told at %s, where its option stands',
+  async (place, text, message) => {
+    const folder = tmp()
+    writeFileSync(join(folder, 'a.conf'), text)
+    const { plan, problems } = await loadPlan({
+      file: join(folder, 'a.conf'),
+      flags: undefined,
+      registry,
+      env: {},
+    })
+    expect(problems).toEqual([])
+    const told = await checkPlan(plan as Plan, '1.2.3')
+    expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
+    expect(told[0]?.message).toStartWith(message)
+  },
+)
+
 test('a check makes no file, folder or database', async () => {
   const folder = tmp()
   const flags = new Flags()

@@ -6,6 +6,7 @@ export function accessorOf(option: string, text: string): Accessor {
   const accessor = Accessor.parse(text)
   if (accessor !== undefined) return accessor
   throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is no record accessor for ${option}`, {
+    option,
     hint: "write a key, or $key['of']['a']['map']",
   })
 }

@@ -98,6 +98,7 @@ export function translate(o: RdkafkaOptions, given: Record<string, unknown>): Tr
   for (const [name, option] of Object.entries(RDKAFKA_OPTIONS)) {
     if (!option.help.startsWith(REFUSED) || given[camelName(name)] === undefined) continue
     throw new ShipperError('E_CONFIG_BAD_VALUE', `"${name}" is librdkafka’s and has no equal here`, {
+      option: name,
       hint: option.help.slice(REFUSED.length, -1),
     })
   }

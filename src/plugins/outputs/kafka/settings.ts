@@ -48,7 +48,7 @@ export function settingsOf(o: KafkaOptions): Settings {
   const other = translate(o, o)
   const acks = o.acks === 'all' ? -1 : Number(o.acks)
   if (o.idempotence === true && acks !== -1)
-    throw bad(`idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
+    throw bad('idempotence', `idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
   return {
     brokers: o.brokers.map(parseBroker),
     clientId: o.clientId,
@@ -68,20 +68,24 @@ function parseBroker(text: string): Address {
   const match = BROKER.exec(text)
   const port = Number(match?.[3] ?? DEFAULT_PORT)
   if (match === null || port < 1 || port > 65535)
-    throw bad(`"${text}" in brokers is not host:port`, 'write host:port, or [address]:port for IPv6')
+    throw bad(
+      'brokers',
+      `"${text}" in brokers is not host:port`,
+      'write host:port, or [address]:port for IPv6',
+    )
   return { host: match[1] ?? match[2] ?? '', port }
 }
 
 function saslOf(o: KafkaOptions, wanted: boolean | undefined): Sasl | undefined {
   if (wanted === false || (wanted === undefined && o.saslMechanism === undefined)) return undefined
   if (o.saslUsername === undefined || o.saslPassword === undefined)
-    throw bad('SASL needs a name and a password', 'set Sasl_Username and Sasl_Password')
+    throw bad('sasl_mechanism', 'SASL needs a name and a password', 'set Sasl_Username and Sasl_Password')
   return { mechanism: o.saslMechanism ?? 'PLAIN', user: o.saslUsername, password: o.saslPassword }
 }
 
 function tlsOf(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
   if ((o.tlsCrtFile === undefined) !== (o.tlsKeyFile === undefined))
-    throw bad('a certificate of ours needs its key', 'set both tls.crt_file and tls.key_file')
+    throw bad('tls.crt_file', 'a certificate of ours needs its key', 'set both tls.crt_file and tls.key_file')
   return {
     verify: o.tlsVerify,
     verifyHostname: verifyHostname ?? o.tlsVerifyHostname,
@@ -99,10 +103,10 @@ function read(option: string, path: string | undefined): Buffer | undefined {
     return readFileSync(path)
   } catch (error) {
     const message = `cannot read ${option} ${path}: ${messageOf(error)}`
-    throw new ShipperError('E_CONFIG_UNREADABLE', message, { cause: error })
+    throw new ShipperError('E_CONFIG_UNREADABLE', message, { option, cause: error })
   }
 }
 
-function bad(message: string, hint: string): ShipperError {
-  return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
+function bad(option: string, message: string, hint: string): ShipperError {
+  return new ShipperError('E_CONFIG_BAD_VALUE', message, { option, hint })
 }
