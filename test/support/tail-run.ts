@@ -10,6 +10,7 @@ import { Assembly } from '../../src/engine/assembly.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { spec as tail } from '../../src/plugins/inputs/tail/index.ts'
 import { TAIL_OPTIONS } from '../../src/plugins/inputs/tail/options.ts'
+import { atEnd } from './tmp.ts'
 import { until } from './until.ts'
 
 export interface Received {
@@ -218,4 +219,35 @@ export class TailRun {
       }
     return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
   }
+}
+
+/** A run from the head of the files, ended with the test. */
+export function follow(
+  tail: Record<string, string>,
+  more: Partial<ConstructorParameters<typeof TailRun>[0]> = {},
+): TailRun {
+  const run = new TailRun({ tail: { read_from_head: 'on', ...tail }, ...more }).start()
+  atEnd(() => run.abort())
+  return run
+}
+
+/** The same with stored positions. */
+export function resume(
+  store: MemoryStore,
+  tail: Record<string, string>,
+  more: { memBufLimit?: number } = {},
+): TailRun {
+  return follow(tail, { store, ...more })
+}
+
+/** One run over what is there, to its end and acknowledged. */
+export async function readAll(
+  store: MemoryStore,
+  tail: Record<string, string>,
+  lines: number,
+): Promise<string[]> {
+  const run = resume(store, tail)
+  await run.waitForLines(lines)
+  await run.stop()
+  return run.lines()
 }

@@ -1,0 +1,120 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  copyFileSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail-run.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+describe('rotation while the agent was away', () => {
+  test('finishes the known file, then those rotated after it, then the live one, in order', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(`${path}.1`, 'three\n')
+    writeFileSync(path, 'four\n')
+    age(`${path}.2`, 20)
+    age(`${path}.1`, 10)
+    expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
+  })
+
+  test('leaves older rotated files alone', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(`${path}.3`, 'long ago\n')
+    age(`${path}.3`, 1000)
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, 'three\n')
+    age(`${path}.1`, 10)
+    expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
+  })
+
+  test('finishes a rotated file that was compressed, at the decompressed offset', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    unlinkSync(path)
+    writeFileSync(`${path}.1.gz`, gzipSync('one\ntwo\n'))
+    age(`${path}.1.gz`, 10)
+    writeFileSync(path, 'three\n')
+    expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
+  })
+
+  test('finishes the copy of a file that was copied and truncated', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    copyFileSync(path, `${path}.1`)
+    age(`${path}.1`, 10)
+    truncateSync(path)
+    appendFileSync(path, 'three\n')
+    expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
+  })
+
+  test('goes on with a rotated file that was not drained at the stop, under its old tag', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const first = new TailRun({
+      tail: { path, read_from_head: 'on' },
+      tag: 't.*',
+      store,
+      memBufLimit: 40_000,
+    }).start()
+    first.hold = true
+    await until(() => first.received.length > 0)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, '')
+    await until(() => first.files.length === 2)
+    await first.abort()
+    const second = new TailRun({ tail: { path, read_from_head: 'on' }, tag: 't.*', store }).start()
+    atEnd(() => second.abort())
+    await second.waitForLines(2000)
+    expect(new Set(second.received.map((r) => r.tag)).size).toBe(1)
+    expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
+  })
+
+  test('says that a known file is gone, and removes its row', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    unlinkSync(path)
+    const second = resume(store, { path })
+    await until(() => second.count('files_gone') === 1)
+    await second.stop()
+    expect(store.table).toEqual([])
+  })
+
+  test('leaves the rows of other inputs alone', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    writeFileSync(join(dir, 'b.log'), 'one\n')
+    await readAll(store, { path: join(dir, 'a.log') }, 1)
+    await readAll(store, { path: join(dir, 'b.log') }, 1)
+    expect(store.table.map((r) => r.name).sort()).toEqual([join(dir, 'a.log'), join(dir, 'b.log')])
+  })
+})
+
+function age(path: string, seconds: number): void {
+  const then = Date.now() / 1000 - seconds
+  utimesSync(path, then, then)
+}

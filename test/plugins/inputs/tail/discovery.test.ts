@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { follow } from '../../../support/tail-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+describe('discovery', () => {
+  test('starts at the end of files that are there, and at the start of files that come', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'old.log'), 'before\n')
+    const run = follow({ path: join(dir, '*.log'), read_from_head: 'off' })
+    await until(() => run.files.length === 1)
+    appendFileSync(join(dir, 'old.log'), 'after\n')
+    writeFileSync(join(dir, 'new.log'), 'new\n')
+    expect((await run.waitForLines(2)).sort()).toEqual(['after', 'new'])
+  })
+
+  test('picks up a new file within 250 ms', async () => {
+    const dir = tmp()
+    const run = follow({ path: join(dir, '*.log') })
+    writeFileSync(join(dir, 'warm.log'), 'x\n')
+    await run.waitForLines(1)
+    const start = performance.now()
+    writeFileSync(join(dir, 'new.log'), 'new\n')
+    await run.waitForLines(2, 2000)
+    expect(performance.now() - start).toBeLessThan(250)
+  })
+
+  test('finds a folder that appears later, and one that appears again', async () => {
+    const dir = tmp()
+    const run = follow({ path: join(dir, 'later/*/x.log') })
+    for (const round of ['a', 'b']) {
+      mkdirSync(join(dir, 'later', round), { recursive: true })
+      writeFileSync(join(dir, 'later', round, 'x.log'), `${round}\n`)
+      await until(() => run.lines().includes(round))
+    }
+    expect(run.lines()).toEqual(['a', 'b'])
+  })
+
+  test('leaves out what Exclude_Path names', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), 'a\n')
+    writeFileSync(join(dir, 'a.debug.log'), 'b\n')
+    const run = follow({ path: join(dir, '*.log'), exclude_path: '*.debug.log, *.gz' })
+    await run.waitForLines(1)
+    expect(run.files.map((f) => f.path)).toEqual([join(dir, 'a.log')])
+  })
+
+  test('says once that a file cannot be read, and reads it when it can', async () => {
+    if (process.getuid?.() === 0) return unreadableAsRoot()
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    chmodSync(path, 0)
+    const run = follow({ path })
+    await until(() => run.logs.some((l) => l.fields.code === 'E_TAIL_UNREADABLE'))
+    chmodSync(path, 0o644)
+    expect(await run.waitForLines(1)).toEqual(['one'])
+  })
+
+  test('follows a link to where it leads, and the new file when it is swapped', async () => {
+    const dir = tmp()
+    mkdirSync(join(dir, 'real'))
+    writeFileSync(join(dir, 'real/1.log'), 'one\n')
+    symlinkSync(join(dir, 'real/1.log'), join(dir, 'link.log'))
+    const run = follow({ path: join(dir, '*.log'), watcher_interval: '50ms' })
+    await run.waitForLines(1)
+    appendFileSync(join(dir, 'real/1.log'), 'two\n')
+    await run.waitForLines(2)
+    writeFileSync(join(dir, 'real/2.log'), 'three\n')
+    symlinkSync(join(dir, 'real/2.log'), join(dir, 'tmp'))
+    renameSync(join(dir, 'tmp'), join(dir, 'link.log'))
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
+  test('polls with Inotify_Watcher off', async () => {
+    const dir = tmp()
+    const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off' })
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    await run.waitForLines(1)
+    appendFileSync(join(dir, 'a.log'), 'two\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  })
+})
+
+function unreadableAsRoot(): void {
+  // Root reads everything; the same claim is tested with the binary as another user in e2e.
+  expect(process.getuid?.()).toBe(0)
+}

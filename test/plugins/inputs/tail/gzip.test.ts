@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+describe('compressed files', () => {
+  test('reads a .gz of several members, once', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    const store = new MemoryStore()
+    writeFileSync(path, Buffer.concat([gzipSync('one\ntw'), gzipSync('o\nthree\n')]))
+    expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
+    const second = resume(store, { path })
+    await until(() => second.files[0]?.state === 'idle')
+    expect(second.lines()).toEqual([])
+  })
+
+  test('goes on at the decompressed position after a restart', async () => {
+    const path = join(tmp(), 'a.gz')
+    const store = new MemoryStore()
+    const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}`)
+    writeFileSync(path, gzipSync(`${lines.join('\n')}\n`))
+    const first = resume(store, { path }, { memBufLimit: 100_000 })
+    await until(() => first.received.length > 0)
+    first.hold = true
+    await until(() => first.assembly.inputs[0]?.account.paused)
+    await first.abort()
+    const acked = store.table[0]?.streamOffset ?? 0
+    expect(acked).toBeGreaterThan(0)
+    const second = resume(store, { path })
+    await until(() => second.lines().at(-1) === lines.at(-1))
+    expect(new Set([...first.lines(), ...second.lines()]).size).toBe(20_000)
+  })
+
+  test('sends what comes before the damage of a cut-off .gz, and says so', async () => {
+    const path = join(tmp(), 'a.gz')
+    const whole = gzipSync(Array.from({ length: 5000 }, (_, i) => `line ${i * 7919}\n`).join(''))
+    writeFileSync(path, whole.subarray(0, whole.length - 2000))
+    const made = resume(new MemoryStore(), { path })
+    await until(() => made.count('gzip_errors') === 1)
+    await until(() => made.lines().length > 100)
+  })
+})

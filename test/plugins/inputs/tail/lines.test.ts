@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { follow } from '../../../support/tail-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+describe('lines', () => {
+  test('sends what is there, then what is appended', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\ntwo\n')
+    const run = follow({ path })
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+    appendFileSync(path, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
+  test('waits for the newline of an unfinished line', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\ntw')
+    const run = follow({ path })
+    expect(await run.waitForLines(1)).toEqual(['one'])
+    expect(run.files[0]?.read).toBe(4)
+    appendFileSync(path, 'o\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  })
+
+  test('takes the CR of CRLF off, and keeps NUL bytes and invalid UTF-8 within a line', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, Buffer.from('crlf\r\na\0b\n\xff\xfe\n', 'latin1'))
+    const run = follow({ path })
+    await run.waitForLines(3)
+    expect(run.lines().slice(0, 2)).toEqual(['crlf', 'a\0b'])
+    expect(run.received).toHaveLength(3)
+  })
+
+  test('sends empty lines, or leaves them out with Skip_Empty_Lines, and commits past them', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), '\none\n\n')
+    const all = follow({ path: join(dir, 'a.log') })
+    expect(await all.waitForLines(3)).toEqual(['', 'one', ''])
+    const some = follow({ path: join(dir, 'a.log'), skip_empty_lines: 'on' })
+    expect(await some.waitForLines(1)).toEqual(['one'])
+    await until(() => some.files[0]?.acked === 6)
+  })
+
+  test('passes over NUL bytes at the start of a line', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, Buffer.concat([Buffer.alloc(300_000), Buffer.from('one\n')]))
+    const run = follow({ path })
+    expect(await run.waitForLines(1)).toEqual(['one'])
+    expect(run.count('null_bytes_skipped')).toBe(300_000)
+  })
+
+  test('cuts a line longer than Buffer_Max_Size, marks it, counts it, and goes on behind it', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${'x'.repeat(3_000_000)}\nafter\n`)
+    const run = follow({ path })
+    await run.waitForLines(2)
+    expect(run.received[0]?.record).toEqual({ log: 'x'.repeat(1_000_000), truncated: true })
+    expect(run.lines()[1]).toBe('after')
+    expect(run.count('long_line_truncated')).toBe(1)
+  })
+
+  test('leaves a long line out with Skip_Long_Lines', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `before\n${'x'.repeat(5000)}\nafter\n`)
+    const run = follow({ path, buffer_max_size: '2K', skip_long_lines: 'on' })
+    expect(await run.waitForLines(2)).toEqual(['before', 'after'])
+    expect(run.count('long_line_skipped')).toBe(1)
+  })
+
+  test('cuts between characters, not within one', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${'é'.repeat(2000)}\n`)
+    const run = follow({ path, buffer_max_size: '1025' })
+    await run.waitForLines(1)
+    expect(run.lines()[0]).toBe('é'.repeat(512))
+  })
+
+  test('reads a line of nearly the whole memory limit', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${'x'.repeat(900_000)}\nafter\n`)
+    const run = follow({ path }, { service: { memoryLimit: 1_000_000 } as never })
+    await run.waitForLines(2)
+    expect(run.lines()[0]?.length).toBe(900_000)
+  })
+
+  test('adds path and offset under Path_Key and Offset_Key, before the line', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\ntwo\n')
+    const run = follow({ path, path_key: 'file', offset_key: 'at', key: 'line' })
+    await until(() => run.received.length === 2)
+    expect(Object.entries(run.received[1]?.record ?? {})).toEqual([
+      ['file', path],
+      ['at', 4],
+      ['line', 'two'],
+    ])
+  })
+})

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { follow, MemoryStore } from '../../../support/tail-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+describe('rotation', () => {
+  test('reads a renamed file to its end, then the new one, in order', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, '')
+    const run = follow({ path })
+    await until(() => run.files.length === 1)
+    const expected: string[] = []
+    for (let i = 0; i < 20; i++) {
+      appendFileSync(path, `${i}a\n${i}b\n`)
+      expected.push(`${i}a`, `${i}b`)
+      renameSync(path, `${path}.${i}`)
+      appendFileSync(`${path}.${i}`, `${i}late\n`)
+      expected.push(`${i}late`)
+      writeFileSync(path, '')
+    }
+    const lines = await run.waitForLines(60)
+    expect([...lines].sort()).toEqual([...expected].sort())
+    expect(run.count('files_rotated')).toBeGreaterThan(0)
+  })
+
+  test('reads a file that came and went while its path was seen to lead to none', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path })
+    await run.waitForLines(1)
+    renameSync(path, `${path}.1`)
+    await until(() => run.logs.some((l) => l.message.endsWith('was rotated')))
+    // In one go: the agent, in this process, cannot look in between.
+    writeFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(path, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
+  test('drains a rotated file while nothing is acknowledged, however long that lasts', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, '')
+    const run = follow(
+      { path, rotate_wait: '10ms', progress_check_interval: '20ms' },
+      { memBufLimit: 40_000 },
+    )
+    run.hold = true
+    await until(() => run.files.length === 1)
+    for (let i = 0; i < 5; i++) {
+      appendFileSync(path, `${i}${'x'.repeat(98)}\n`.repeat(1000))
+      renameSync(path, `${path}.${i}`)
+      writeFileSync(path, '')
+    }
+    await until(() => run.files.length >= 5)
+    run.ack()
+    await run.waitForLines(5000)
+    expect(run.received).toHaveLength(5000)
+  })
+
+  test('closes a rotated file after Rotate_Wait when all of it is acknowledged, and forgets its row', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const store = new MemoryStore()
+    const run = follow({ path, rotate_wait: '20ms', progress_check_interval: '20ms' }, { store })
+    await run.waitForLines(1)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, 'two\n')
+    await run.waitForLines(2)
+    await until(() => run.files.length === 1 && store.table.length === 1)
+    expect(run.files[0]?.path).toBe(path)
+  })
+
+  test('keeps following a file that is renamed within Path, without reading it again', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    const run = follow({ path: join(dir, '*.log*'), rotate_wait: '20ms', progress_check_interval: '20ms' })
+    await run.waitForLines(1)
+    renameSync(join(dir, 'a.log'), join(dir, 'a.log.1'))
+    await until(() => run.files.some((f) => f.path.endsWith('a.log.1') && f.state === 'idle'))
+    appendFileSync(join(dir, 'a.log.1'), 'two\n')
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+    expect(run.files).toHaveLength(1)
+  })
+
+  test('reads on after copytruncate', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\ntwo\n')
+    const run = follow({ path })
+    await run.waitForLines(2)
+    truncateSync(path)
+    appendFileSync(path, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+    expect(run.count('files_truncated')).toBe(1)
+  })
+
+  test('sees a file that was truncated and has grown past the old offset', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\ntwo\n')
+    const run = follow({ path })
+    await run.waitForLines(2)
+    writeFileSync(path, 'a new beginning\nand more\n')
+    expect(await run.waitForLines(4)).toEqual(['one', 'two', 'a new beginning', 'and more'])
+  })
+
+  test('reports the bytes that a writer truncated before they were read', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const run = follow({ path, progress_check_interval: '20ms' }, { memBufLimit: 40_000 })
+    run.hold = true
+    await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+    const read = run.files[0]?.read ?? 0
+    truncateSync(path)
+    run.ack()
+    appendFileSync(path, 'after\n')
+    await until(() => run.lines().includes('after'))
+    expect(run.count('lost_bytes')).toBe(200_000 - read)
+  })
+
+  test('reads a deleted file to its end', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const run = follow(
+      { path, rotate_wait: '10ms', progress_check_interval: '20ms' },
+      { memBufLimit: 40_000 },
+    )
+    run.hold = true
+    await until(() => run.received.length > 0)
+    unlinkSync(path)
+    await until(() => run.files[0]?.state === 'deleted')
+    run.ack()
+    await run.waitForLines(2000)
+    await until(() => run.files.length === 0)
+  })
+
+  test('sends the last line of a rotated file that never got its newline', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\nlast words')
+    const run = follow({ path, rotate_wait: '20ms', progress_check_interval: '20ms' })
+    await run.waitForLines(1)
+    unlinkSync(path)
+    expect(await run.waitForLines(2)).toEqual(['one', 'last words'])
+  })
+
+  test('gives up what is held beyond Hold_Limit, and counts and says it', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const run = follow({ path, hold_limit: '10K', progress_check_interval: '20ms' }, { memBufLimit: 40_000 })
+    run.hold = true
+    await until(() => run.assembly.inputs[0]?.account.paused)
+    const read = run.files[0]?.read ?? 0
+    unlinkSync(path)
+    await until(() => run.files.length === 0)
+    expect(run.count('lost_bytes')).toBe(200_000 - read)
+    expect(run.logs.find((l) => l.fields.code === 'E_TAIL_ABANDONED')?.fields).toMatchObject({
+      from: read,
+      to: 200_000,
+    })
+  })
+})
