@@ -1,6 +1,6 @@
 import { arrayBody, arrayItems, textHead, textLength } from '../core/record.ts'
 import { chunkIdOf, compressionOf } from './forward-option.ts'
-import { entryBody, entryTime, isMap } from './forward-time.ts'
+import { entryBody, entryTime, isMap, isReady } from './forward-time.ts'
 import { Inflow, type Lender } from './inflow.ts'
 import { Malformed, ValueScanner } from './msgpack-scan.ts'
 
@@ -162,14 +162,11 @@ export class MessageReader {
     const t = this.buf[this.#in.from] as number
     if (textHead(this.buf, this.#in.from) < 0)
       throw new Malformed(`the byte 0x${t.toString(16)} where a tag begins`)
-    const end = this.#scanner.scan(this.buf, this.#in.from, this.#in.to)
-    if (end < 0) {
-      if (this.#in.to - this.#in.from > MAX_TAG_BYTES + 5)
-        throw new Malformed(`a tag of more than ${MAX_TAG_BYTES} bytes`)
-      return 'more'
-    }
     const start = this.#in.from + textHead(this.buf, this.#in.from)
-    if (end - start > MAX_TAG_BYTES) throw new Malformed(`a tag of more than ${MAX_TAG_BYTES} bytes`)
+    const end = this.#scanner.scan(this.buf, this.#in.from, this.#in.to)
+    if ((end < 0 ? this.#in.to : end) - start > MAX_TAG_BYTES)
+      throw new Malformed(`a tag of more than ${MAX_TAG_BYTES} bytes`)
+    if (end < 0) return 'more'
     this.tag = this.buf.toString('utf8', start, end)
     this.#in.from = end
     return this.#goTo('body')
@@ -299,9 +296,4 @@ export class MessageReader {
     this.#goTo('top')
     return 'end'
   }
-}
-
-/** The form in which records are kept here: `92 d7 00 <8 bytes> <map>`. The value must be whole. */
-function isReady(buf: Buffer, at: number): boolean {
-  return buf[at] === 0x92 && buf[at + 1] === 0xd7 && buf[at + 2] === 0 && isMap(buf[at + 11] as number)
 }

@@ -68,3 +68,8 @@ export function entryBody(buf: Buffer, time: number, end: number): number {
 export function isMap(type: number): boolean {
   return (type >= 0x80 && type <= 0x8f) || type === 0xde || type === 0xdf
 }
+
+/** The form in which records are kept here: `92 d7 00 <8 bytes> <map>`. The value must be whole. */
+export function isReady(buf: Buffer, at: number): boolean {
+  return buf[at] === 0x92 && buf[at + 1] === 0xd7 && buf[at + 2] === 0 && isMap(buf[at + 11] as number)
+}
