@@ -1,0 +1,88 @@
+import { expect, test } from 'bun:test'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { breachesOf } from '../support/kube-schema.ts'
+import { run } from '../support/process.ts'
+import { tmp } from '../support/tmp.ts'
+
+const DOCUMENTS = /^---$/m
+const GRACE = /Grace\s+(\d+)/
+const DB_FOLDER = /DB\s+(\S+)\//
+const FOLDER = resolve(import.meta.dirname, '../../conf/kubernetes')
+
+interface PodSpec {
+  terminationGracePeriodSeconds: number
+  containers: { volumeMounts: { name: string; mountPath: string }[] }[]
+  volumes: { name: string; hostPath?: object }[]
+}
+
+interface Manifest {
+  kind: string
+  metadata: { name: string; namespace?: string }
+  data?: Record<string, string>
+  spec?: { template: { spec: PodSpec } }
+  rules?: { apiGroups: string[]; resources: string[]; verbs: string[] }[]
+}
+
+const all = readdirSync(FOLDER).flatMap((name) => {
+  const documents = readFileSync(join(FOLDER, name), 'utf8').split(DOCUMENTS)
+  return documents.map((text) => Bun.YAML.parse(text) as Manifest)
+})
+
+function only(kind: string): Manifest {
+  const found = all.filter((m) => m.kind === kind)
+  expect(found).toHaveLength(1)
+  return found[0] as Manifest
+}
+
+test('the manifests have no field that an API server would refuse', () => {
+  expect(all.flatMap(breachesOf)).toEqual([])
+  expect(all.map((m) => m.kind).sort()).toEqual([
+    'ClusterRole',
+    'ClusterRoleBinding',
+    'ConfigMap',
+    'DaemonSet',
+    'Namespace',
+    'ServiceAccount',
+  ])
+})
+
+test('the check of manifests sees a misspelt field, a wrong type and what is missing', () => {
+  const good = only('DaemonSet')
+  const text = JSON.stringify(good)
+  const broken = (from: string, to: string): string[] => breachesOf(JSON.parse(text.replace(from, to)))
+  expect(broken('"volumeMounts"', '"volumesMounts"')).toEqual([
+    'DaemonSet.spec.template.spec.containers[0].volumesMounts is not a field',
+  ])
+  expect(broken('"containerPort":2020', '"containerPort":"2020"')).toHaveLength(1)
+  expect(broken('"image":', '"images":')).toHaveLength(2)
+  expect(broken('apps/v1', 'apps/v1beta1')).toHaveLength(1)
+})
+
+test('the rights are those that the filter uses, and no more', () => {
+  expect(only('ClusterRole').rules).toEqual([
+    { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
+    { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
+  ])
+})
+
+test('the configuration of the manifests is one that the agent takes', async () => {
+  const dir = tmp()
+  for (const [name, text] of Object.entries(only('ConfigMap').data ?? {}))
+    writeFileSync(join(dir, name), text)
+  const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
+  expect(stderr).not.toContain('no effect')
+  expect(code).toBe(0)
+})
+
+test('what stops the pod gives Grace its time, and positions are kept on the node', () => {
+  const text = only('ConfigMap').data?.['shipper.conf'] ?? ''
+  const grace = Number(GRACE.exec(text)?.[1])
+  const pod = only('DaemonSet').spec?.template.spec as PodSpec
+  expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(grace + 5)
+  const db = DB_FOLDER.exec(text)?.[1]
+  const mounts = pod.containers[0]?.volumeMounts
+  const name = mounts?.find((m) => m.mountPath === db)?.name
+  const state = { path: '/var/lib/shipper', type: 'DirectoryOrCreate' }
+  expect(pod.volumes.find((v) => v.name === name)?.hostPath).toEqual(state)
+})

@@ -1,0 +1,245 @@
+/**
+ * The fields of the API's objects that manifests here may have, with their types: an API server that validates strictly
+ * refuses what is misspelt, so does this. From the reference of the API, v1.36; a field that is used first is added.
+ */
+export type Schema =
+  | 'string'
+  | 'integer'
+  | 'boolean'
+  /** A number with a unit, or a percentage. */
+  | 'quantity'
+  | 'port'
+  | { map: Schema }
+  | { list: Schema }
+  | { values: readonly (string | number)[] }
+  | { required?: readonly string[]; fields: { [name: string]: Schema } }
+
+const strings: Schema = { map: 'string' }
+const words: Schema = { list: 'string' }
+
+const METADATA: Schema = {
+  required: ['name'],
+  fields: { name: 'string', namespace: 'string', labels: strings, annotations: strings },
+}
+const PROBE: Schema = {
+  fields: {
+    httpGet: { required: ['port'], fields: { path: 'string', port: 'port', scheme: 'string' } },
+    initialDelaySeconds: 'integer',
+    periodSeconds: 'integer',
+    timeoutSeconds: 'integer',
+    failureThreshold: 'integer',
+    successThreshold: 'integer',
+  },
+}
+const ENV: Schema = {
+  required: ['name'],
+  fields: {
+    name: 'string',
+    value: 'string',
+    valueFrom: {
+      fields: {
+        fieldRef: { required: ['fieldPath'], fields: { fieldPath: 'string', apiVersion: 'string' } },
+        secretKeyRef: {
+          required: ['name', 'key'],
+          fields: { name: 'string', key: 'string', optional: 'boolean' },
+        },
+      },
+    },
+  },
+}
+const CONTAINER: Schema = {
+  required: ['name', 'image'],
+  fields: {
+    name: 'string',
+    image: 'string',
+    imagePullPolicy: { values: ['Always', 'IfNotPresent', 'Never'] },
+    args: words,
+    env: { list: ENV },
+    ports: {
+      list: {
+        required: ['containerPort'],
+        fields: { name: 'string', containerPort: 'integer', protocol: { values: ['TCP', 'UDP'] } },
+      },
+    },
+    resources: { fields: { requests: { map: 'quantity' }, limits: { map: 'quantity' } } },
+    securityContext: {
+      fields: {
+        allowPrivilegeEscalation: 'boolean',
+        readOnlyRootFilesystem: 'boolean',
+        runAsUser: 'integer',
+        runAsGroup: 'integer',
+        runAsNonRoot: 'boolean',
+        capabilities: { fields: { drop: words, add: words } },
+      },
+    },
+    livenessProbe: PROBE,
+    readinessProbe: PROBE,
+    volumeMounts: {
+      list: {
+        required: ['name', 'mountPath'],
+        fields: { name: 'string', mountPath: 'string', readOnly: 'boolean', subPath: 'string' },
+      },
+    },
+  },
+}
+const VOLUME: Schema = {
+  required: ['name'],
+  fields: {
+    name: 'string',
+    configMap: { fields: { name: 'string', defaultMode: 'integer', optional: 'boolean' } },
+    secret: { fields: { secretName: 'string', defaultMode: 'integer', optional: 'boolean' } },
+    emptyDir: { fields: { medium: 'string', sizeLimit: 'quantity' } },
+    hostPath: {
+      required: ['path'],
+      fields: {
+        path: 'string',
+        type: { values: ['', 'DirectoryOrCreate', 'Directory', 'FileOrCreate', 'File'] },
+      },
+    },
+  },
+}
+const POD_SPEC: Schema = {
+  required: ['containers'],
+  fields: {
+    serviceAccountName: 'string',
+    priorityClassName: 'string',
+    terminationGracePeriodSeconds: 'integer',
+    nodeSelector: strings,
+    imagePullSecrets: { list: { fields: { name: 'string' } } },
+    tolerations: {
+      list: {
+        fields: {
+          key: 'string',
+          operator: { values: ['Exists', 'Equal'] },
+          value: 'string',
+          effect: { values: ['NoSchedule', 'PreferNoSchedule', 'NoExecute'] },
+        },
+      },
+    },
+    securityContext: {
+      fields: {
+        runAsUser: 'integer',
+        runAsGroup: 'integer',
+        runAsNonRoot: 'boolean',
+        fsGroup: 'integer',
+        supplementalGroups: { list: 'integer' },
+        seccompProfile: {
+          required: ['type'],
+          fields: { type: { values: ['RuntimeDefault', 'Unconfined'] } },
+        },
+      },
+    },
+    containers: { list: CONTAINER },
+    volumes: { list: VOLUME },
+  },
+}
+const TYPE = { apiVersion: 'string', kind: 'string', metadata: METADATA } as const
+
+export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
+  Namespace: { apiVersion: 'v1', schema: { fields: TYPE } },
+  ServiceAccount: {
+    apiVersion: 'v1',
+    schema: { fields: { ...TYPE, automountServiceAccountToken: 'boolean' } },
+  },
+  ConfigMap: { apiVersion: 'v1', schema: { fields: { ...TYPE, data: strings } } },
+  ClusterRole: {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    schema: {
+      fields: {
+        ...TYPE,
+        rules: {
+          list: {
+            required: ['verbs'],
+            fields: { apiGroups: words, resources: words, verbs: words, resourceNames: words },
+          },
+        },
+      },
+    },
+  },
+  ClusterRoleBinding: {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    schema: {
+      required: ['roleRef'],
+      fields: {
+        ...TYPE,
+        roleRef: {
+          required: ['apiGroup', 'kind', 'name'],
+          fields: { apiGroup: 'string', kind: 'string', name: 'string' },
+        },
+        subjects: {
+          list: {
+            required: ['kind', 'name'],
+            fields: { kind: 'string', name: 'string', namespace: 'string', apiGroup: 'string' },
+          },
+        },
+      },
+    },
+  },
+  DaemonSet: {
+    apiVersion: 'apps/v1',
+    schema: {
+      required: ['spec'],
+      fields: {
+        ...TYPE,
+        spec: {
+          required: ['selector', 'template'],
+          fields: {
+            selector: { fields: { matchLabels: strings } },
+            minReadySeconds: 'integer',
+            updateStrategy: {
+              fields: {
+                type: { values: ['RollingUpdate', 'OnDelete'] },
+                rollingUpdate: { fields: { maxUnavailable: 'quantity', maxSurge: 'quantity' } },
+              },
+            },
+            template: {
+              required: ['spec'],
+              fields: { metadata: { fields: { labels: strings, annotations: strings } }, spec: POD_SPEC },
+            },
+          },
+        },
+      },
+    },
+  },
+}
+
+const QUANTITY = /^\d+(\.\d+)?(m|Ki|Mi|Gi|k|M|G|%)?$/
+
+/** What of the object an API server would refuse; nothing when it is right. */
+export function breachesOf(object: unknown): string[] {
+  const { kind, apiVersion } = (object ?? {}) as { kind?: string; apiVersion?: string }
+  const known = KINDS[kind ?? '']
+  if (known === undefined) return [`kind ${kind} is not known`]
+  if (apiVersion !== known.apiVersion) return [`${kind} is of ${known.apiVersion}, not ${apiVersion}`]
+  return check(object, known.schema, kind ?? '')
+}
+
+function check(value: unknown, schema: Schema, at: string): string[] {
+  if (typeof schema === 'string')
+    return isOfType(value, schema) ? [] : [`${at}: ${JSON.stringify(value)} is no ${schema}`]
+  if ('values' in schema)
+    return schema.values.includes(value as string) ? [] : [`${at}: ${String(value)} is not one of its values`]
+  if ('list' in schema) {
+    if (!Array.isArray(value)) return [`${at} is no list`]
+    return value.flatMap((item, i) => check(item, schema.list, `${at}[${i}]`))
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${at} is no object`]
+  const entries = Object.entries(value)
+  if ('map' in schema) return entries.flatMap(([key, item]) => check(item, schema.map, `${at}.${key}`))
+  const missing = (schema.required ?? [])
+    .filter((name) => !(name in value))
+    .map((name) => `${at}.${name} is missing`)
+  const found = entries.flatMap(([name, item]) => {
+    const field = schema.fields[name]
+    return field === undefined ? [`${at}.${name} is not a field`] : check(item, field, `${at}.${name}`)
+  })
+  return [...missing, ...found]
+}
+
+function isOfType(value: unknown, type: string): boolean {
+  if (type === 'integer') return Number.isInteger(value)
+  if (type === 'port') return Number.isInteger(value) || typeof value === 'string'
+  if (type === 'quantity')
+    return Number.isInteger(value) || (typeof value === 'string' && QUANTITY.test(value))
+  return typeof value === type
+}
