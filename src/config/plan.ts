@@ -48,6 +48,8 @@ const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o
 const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_PARSER']
 /** After these nobody knows which sections are meant to be there. */
 const HIDES_SECTIONS = new Set(['E_CONFIG_UNREADABLE', 'E_CONFIG_SYNTAX', 'E_CONFIG_UNKNOWN_SECTION'])
+/** Options that name a parser. */
+const PARSER_OPTIONS = ['parser', 'merge_parser', 'regex_parser']
 /** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
 const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
 
@@ -230,7 +232,7 @@ class Planner implements Findings {
   #noteParsers(entries: readonly Entry[], spec: PluginSpec, stage: unknown): void {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
-      if (key === 'parser' && Object.hasOwn(spec.options, 'parser') && spec.kind !== 'output') {
+      if (PARSER_OPTIONS.includes(key) && Object.hasOwn(spec.options, key) && spec.kind !== 'output') {
         this.#parserNames.push({ entry, label: spec.name, stage })
       }
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))

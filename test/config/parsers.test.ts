@@ -67,6 +67,15 @@ test('parsers that an input names must be there; a format that needs no options 
   expect((await load(text('regex'))).said).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
 })
 
+test('parsers that a filter names must be there, whatever the option for them is called', async () => {
+  const text = (parser: string): string =>
+    `[INPUT]\n    Name clock\n[FILTER]\n    Name keep\n    Match *\n    Merge_Parser ${parser}\n${OUT}`
+  expect((await load(text('plain'))).plan?.parsers.map((p) => p.name)).toEqual(['plain'])
+  expect((await load(text('plan'))).said).toEqual([
+    'a.conf:6:18: [keep] there is no parser "plan" (did you mean plain?)',
+  ])
+})
+
 test('parsers of a file that cannot be read are a problem where it is named', async () => {
   const { said } = await load(`[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`)
   expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT'])

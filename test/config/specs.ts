@@ -43,6 +43,7 @@ const keep = defineFilter({
   name: 'keep',
   options: defineOptions({
     regex: { type: 'slist', words: 2, repeat: true, help: 'Key and expression.' },
+    merge_parser: { type: 'string', help: 'Parser.' },
   }),
   create: never,
 })
