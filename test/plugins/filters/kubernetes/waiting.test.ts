@@ -132,16 +132,20 @@ describe('the snapshot', () => {
     }
   })
 
-  test('is corrected by the next list: what went meanwhile is gone', async () => {
+  test('is corrected by the next list: what went meanwhile is gone, and forgotten five minutes later', async () => {
     const { folder, pods } = await stored()
+    const [before] = pods as [ReturnType<typeof podOf>]
     const api = await KubeApi.start()
     const again = podOf({ name: 'here', labels: { gen: 'two' }, dockerId: 'e'.repeat(64) })
     api.create(again)
-    const run = await new KubeRun(api, { stateFolder: folder, texts: { kube_meta_wait: '1' } }).start()
-    expect(await until(() => run.known(logName(again)).catch(() => undefined))).toMatchObject({
-      labels: { gen: 'two' },
-    })
-    expect(run.metadata(logName(pods[0] as (typeof pods)[0])).labels).toEqual({ app: 'here' })
+    const clock = new ManualClock(Date.now())
+    const texts = { kube_meta_wait: '0' }
+    const run = await new KubeRun(api, { stateFolder: folder, clock, texts }).start()
+    expect(await run.known(logName(again))).toMatchObject({ labels: { gen: 'two' } })
+    expect(run.metadata(logName(before)).labels).toEqual({ app: 'here' })
+    clock.advance(301_000)
+    await run.known(logName(api.create(podOf({ name: 'other' }))))
+    expect(run.metadata(logName(before))).toMatchObject({ pod_name: 'here', incomplete: true })
   })
 })
 
