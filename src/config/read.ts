@@ -1,12 +1,13 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { type Position, systemCode } from '../core/error.ts'
+import { messageOf, type Position, systemCode } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
 import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './tree.ts'
 import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
 
 const GLOB = /[*?[{]/
 const BOM = /^\uFEFF/
+const MOST_BYTES = 16_000_000
 const LINES_LOOKED_AT = 1000
 const YAML_NAME = /\.ya?ml$/i
 const YAML_START = /^(?:---|%YAML|[a-z_]+:(?:\s|$))/
@@ -80,13 +81,15 @@ class ConfigFiles {
   read(file: string, from: Position | undefined): void {
     let text: string
     try {
-      const { dev, ino } = statSync(file, { bigint: true })
+      const { dev, ino, size } = statSync(file, { bigint: true })
       const identity = `${dev}:${ino}`
       if (this.#seen.has(identity)) return
       this.#seen.add(identity)
+      if (size > MOST_BYTES) throw new Error('it is too large for a configuration')
       text = readFileSync(file, 'utf8')
+      if (text.includes('\0')) throw new Error('it is not text')
     } catch (err) {
-      const message = `cannot read ${file}: ${systemCode(err) ?? String(err)}`
+      const message = `cannot read ${file}: ${systemCode(err) ?? messageOf(err)}`
       this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
       return
     }

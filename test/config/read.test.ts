@@ -79,3 +79,12 @@ describe('the format', () => {
     expect(said).toEqual(['b.yaml: this file is in the format of YAML, which cannot be read yet'])
   })
 })
+
+test('a file that is no text, or too large to be a configuration, is refused in one line', async () => {
+  const files = { 'b.conf': '[INPUT]\0', 'c.conf': '#\n'.repeat(8_100_000) }
+  const { said } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
+  expect(said).toEqual([
+    'a.conf:1:1: cannot read b.conf: it is not text',
+    'a.conf:2:1: cannot read c.conf: it is too large for a configuration',
+  ])
+})
