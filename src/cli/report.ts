@@ -16,9 +16,13 @@ export function warningLine(warning: string): string {
   return escapeControls(`${cut(warning, MOST_CHARS)} (warning)`)
 }
 
+/** A file that is no configuration at all has a problem in each line. */
+const MOST_PROBLEMS = 100
+
 /** All problems of a configuration; nothing else is said when it cannot run. */
 export function problemsText(problems: readonly ShipperError[]): string {
-  const lines = problems.map((problem) => `${errorLine(problem)}\n`)
+  const lines = problems.slice(0, MOST_PROBLEMS).map((problem) => `${errorLine(problem)}\n`)
   const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
-  return `${lines.join('')}shipper: ${count} in the configuration: not started\n`
+  const shown = lines.length < problems.length ? `, ${lines.length} of them shown` : ''
+  return `${lines.join('')}shipper: ${count} in the configuration${shown}: not started\n`
 }

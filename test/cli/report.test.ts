@@ -18,4 +18,7 @@ test('a problem is one line with its place and what to do, whatever its value ho
 test('problems are followed by their number', () => {
   expect(problemsText([bad('a')])).toEndWith('\nshipper: 1 problem in the configuration: not started\n')
   expect(problemsText([bad('a'), bad('b')]).split('\n')).toHaveLength(4)
+  const many = problemsText(Array.from({ length: 5000 }, () => bad('a')))
+  expect(many.split('\n')).toHaveLength(102)
+  expect(many).toEndWith('\nshipper: 5000 problems in the configuration, 100 of them shown: not started\n')
 })
