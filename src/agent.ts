@@ -3,6 +3,7 @@ import { readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { exitStatusOf, messageOf, ShipperError } from './core/error.ts'
 import type { Plan } from './core/plan.ts'
+import { escapeControls } from './core/printable.ts'
 import { Assembly, type RunningInput } from './engine/assembly.ts'
 import { systemClock } from './engine/clock.ts'
 import { within } from './engine/source.ts'
@@ -26,7 +27,8 @@ export async function runAgent(plan: Plan, options: AgentOptions): Promise<numbe
   try {
     log = openLog(plan)
   } catch (error) {
-    process.stderr.write(`shipper: ${messageOf(error)}\n`)
+    const hint = error instanceof ShipperError ? `; ${error.hint}` : ''
+    process.stderr.write(`${escapeControls(`shipper: ${messageOf(error)}${hint}`)}\n`)
     return exitStatusOf(error)
   }
   try {

@@ -125,3 +125,11 @@ test('-H answers at the address of -L and -P', async () => {
   expect(plugins.plugins.inputs).toContain('tail')
   await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow()
 })
+
+test('a Log_File that cannot be opened is one line with what to do, and status 1', async () => {
+  const { code, stderr } = await run(['-i', 'dummy', '-o', 'null', '-l', '/dev/null/x.log'])
+  expect(code).toBe(1)
+  expect(stderr).toBe(
+    'shipper: cannot open log_file /dev/null/x.log: ENOTDIR; check the path of Log_File and its permissions\n',
+  )
+})
