@@ -1,0 +1,91 @@
+import { expect } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { breachesOf } from '../support/kube-schema.ts'
+import { run } from '../support/process.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+
+const DOCUMENTS = /^---$/m
+const CONF = resolve(import.meta.dirname, '../../conf')
+const CHART = join(CONF, 'helm/shipper')
+const HELM = process.env.SHIPPER_HELM ?? 'helm'
+
+interface Manifest {
+  kind: string
+  metadata: { name: string; labels?: object }
+  data?: Record<string, string>
+  spec?: { selector: unknown; template: { metadata: unknown; spec: object } }
+  rules?: unknown
+}
+
+function helm(...args: string[]): { status: number | null; out: string } {
+  const { status, stdout, stderr } = spawnSync(HELM, args, {
+    encoding: 'utf8',
+    env: { ...process.env, HOME: tmp() },
+  })
+  return { status, out: `${stdout}${stderr}` }
+}
+
+const present = spawnSync(HELM, ['version']).status === 0
+const withHelm = peerOrSkip('helm', present, 'no `helm` on PATH, and SHIPPER_HELM names none')
+
+function template(...args: string[]): Manifest[] {
+  const { status, out } = helm('template', 'shipper', CHART, '--namespace', 'shipper', ...args)
+  expect([status, status === 0 ? '' : out]).toEqual([0, ''])
+  return parsed(out)
+}
+
+function parsed(text: string): Manifest[] {
+  return text
+    .split(DOCUMENTS)
+    .map((document) => Bun.YAML.parse(document) as Manifest | null)
+    .filter((manifest) => manifest !== null && manifest !== undefined)
+}
+
+function only(all: Manifest[], kind: string): Manifest {
+  const found = all.filter((m) => m.kind === kind)
+  expect(found).toHaveLength(1)
+  return found[0] as Manifest
+}
+
+withHelm('helm lint finds nothing, and every field is one of the API', () => {
+  expect(helm('lint', '--strict', CHART)).toMatchObject({ status: 0 })
+  const more = ['--set', 'nodeSelector.a=b,podLabels.c=d,podAnnotations.e=f,imagePullSecrets[0].name=g']
+  for (const args of [
+    [],
+    more,
+    ['--set', 'tolerations=null,serviceAccount.create=false,rbac.create=false'],
+  ]) {
+    expect(template(...args).flatMap(breachesOf)).toEqual([])
+  }
+})
+
+withHelm('with its defaults it makes what conf/kubernetes has', () => {
+  const made = template()
+  const folder = join(CONF, 'kubernetes')
+  const plain = readdirSync(folder).flatMap((name) => parsed(readFileSync(join(folder, name), 'utf8')))
+  const [ours, theirs] = [plain, made].map((all) => only(all, 'DaemonSet').spec?.template.spec)
+  const image = { containers: [{ imagePullPolicy: 'IfNotPresent' }] }
+  expect(theirs).toMatchObject(ours as object)
+  expect(theirs).toMatchObject(image)
+  expect(only(made, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
+})
+
+withHelm('the configurations it makes are ones that the agent takes', async () => {
+  const more = ['--set', 'extraConfig=[OUTPUT]\n    Name null\n    Match kube.*,tail.Skip_Empty_Lines=on']
+  for (const args of [[], ['--set', 'output.kind=kafka'], more]) {
+    const dir = tmp()
+    const { data = {} } = only(template(...args), 'ConfigMap')
+    for (const [name, text] of Object.entries(data)) writeFileSync(join(dir, name), text)
+    const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
+    expect([code, code === 0 ? '' : `${stderr}${data['shipper.conf']}`]).toEqual([0, ''])
+  }
+})
+
+withHelm('an output that it does not know is refused', () => {
+  const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
+  expect(status).not.toBe(0)
+  expect(out).toContain('output.kind must be forward or kafka')
+})
