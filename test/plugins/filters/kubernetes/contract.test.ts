@@ -1,0 +1,28 @@
+import { parseOptions } from '../../../../src/core/option-value.ts'
+import type { FilterContext } from '../../../../src/core/plugin.ts'
+import { systemClock } from '../../../../src/engine/clock.ts'
+import { CounterMap } from '../../../../src/engine/counters.ts'
+import { spec } from '../../../../src/plugins/filters/kubernetes/index.ts'
+import { filterContract } from '../../../contract/filter.ts'
+import { listLog } from '../../../support/chunks.ts'
+
+/** What the tag of the contract's chunks tells: nothing. */
+const added = { kubernetes: {} }
+
+function create(texts: Record<string, string>): (ctx: FilterContext) => ReturnType<typeof spec.create> {
+  return ({ buffers }) => {
+    const options = parseOptions(spec.options, { use_tag_for_meta: 'on', ...texts })
+    const counters = new CounterMap()
+    const ctx = { name: 'kubernetes.0', log: listLog().log, clock: systemClock, counters, buffers }
+    return spec.create(options, ctx as unknown as FilterContext)
+  }
+}
+
+filterContract({ name: 'kubernetes', create: create({}), expected: (record) => record, added })
+filterContract({
+  name: 'kubernetes, Merge_Log',
+  create: create({ merge_log: 'on', keep_log: 'off' }),
+  // A line that is no JSON object, as hardly any of the contract's is, stays.
+  expected: (record) => record,
+  added,
+})
