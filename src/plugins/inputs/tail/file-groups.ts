@@ -1,3 +1,4 @@
+import type { Chain } from './chain.ts'
 import type { Group } from './group.ts'
 import type { LineWriter } from './line-writer.ts'
 
@@ -5,6 +6,8 @@ import type { LineWriter } from './line-writer.ts'
 export class FileGroups {
   /** By stream: the value of the joiner's key, or nothing. */
   readonly byStream = new Map<string, Group>()
+  /** Of the groups that are open. */
+  chain: Chain | undefined
   /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
   readonly writers: (LineWriter | undefined)[]
   readonly plain: LineWriter

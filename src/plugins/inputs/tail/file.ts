@@ -85,8 +85,8 @@ export class TailFile implements Contributor {
   lostBytes = 0
   /** What is open of its lines, when lines are joined. */
   groups: FileGroups | undefined
-  /** Open groups whose first line is in this file, which may be those of the file after it. */
-  readonly open = new Set<{ readonly from: number }>()
+  /** Nothing is committed beyond it: from there on groups were open, and have not all ended. */
+  hold: number | undefined
   #rangeStart: number
   #watermark: Watermark
   #ackedSkipping: { at: number; skipping: boolean } | undefined
@@ -128,7 +128,7 @@ export class TailFile implements Contributor {
 
   /** Something of it is in a chunk that has not settled, or is being put into one. */
   get unsettled(): boolean {
-    return this.#joined || this.#watermark.pending > 0 || this.open.size > 0
+    return this.#joined || this.#watermark.pending > 0 || this.hold !== undefined
   }
 
   /** True when the current chunk has to be joined (once per chunk). */
@@ -141,7 +141,7 @@ export class TailFile implements Contributor {
   leave(): { identity: string; settle: Ack } | undefined {
     this.#joined = false
     const start = this.#rangeStart
-    const end = this.#committable
+    const end = this.hold ?? this.offset
     // Behind an open group nothing is committed; but a chunk with records from there has to settle too.
     const beyond = end < this.offset ? `+${this.offset}` : ''
     if (end === start && beyond === '') return undefined
@@ -158,12 +158,6 @@ export class TailFile implements Contributor {
         this.#onSettled(this, end - start)
       },
     }
-  }
-
-  get #committable(): number {
-    let end = this.offset
-    for (const { from } of this.open) end = Math.min(end, from)
-    return end
   }
 
   /** Whether the acknowledged position is within a line that is being skipped. */

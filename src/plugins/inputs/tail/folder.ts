@@ -17,7 +17,7 @@ export interface Sibling {
 const ROTATED = /^[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
 
 /**
- * Oldest change first, `path` itself left out. Only names that rotation makes, so that `app.log.json` beside `app.log` is
+ * The oldest first, `path` itself left out. Only names that rotation makes, so that `app.log.json` beside `app.log` is
  * not taken for a part of it; `anyName`: for a caller that knows the identity it looks for.
  */
 export function siblingsOf(path: string, anyName = false): Sibling[] {
@@ -39,8 +39,29 @@ export function siblingsOf(path: string, anyName = false): Sibling[] {
       bornMs: Number(stat.birthtimeNs) / 1e6,
     })
   }
-  return found.sort((a, b) => a.mtimeMs - b.mtimeMs)
+  // While it is compressed there are both; the copy may not be complete.
+  const plain = new Set(found.map((s) => s.path))
+  return found
+    .filter((s) => !s.path.endsWith('.gz') || !plain.has(s.path.replace(COMPRESSED, '')))
+    .sort((a, b) => byName(a, b, path) || a.mtimeMs - b.mtimeMs)
 }
+
+const DATED = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
+const COUNTED = /^[._-]?(\d{1,4})$/
+
+/**
+ * By what rotation put behind the name: a date that grows, or a number that grows with age. 0: their times must tell;
+ * those of a compressed copy are often when it was made.
+ */
+function byName(a: Sibling, b: Sibling, path: string): number {
+  const [one, two] = [a, b].map((s) => s.path.slice(path.length).replace(COMPRESSED, '')) as [string, string]
+  const [first, second] = [DATED.exec(one)?.[1], DATED.exec(two)?.[1]]
+  if (first !== undefined && second !== undefined) return first < second ? -1 : first > second ? 1 : 0
+  const [m, n] = [COUNTED.exec(one)?.[1], COUNTED.exec(two)?.[1]]
+  return m === undefined || n === undefined ? 0 : Number(n) - Number(m)
+}
+
+const COMPRESSED = /\.gz$/
 
 function namesIn(folder: string): string[] {
   try {

@@ -2,6 +2,7 @@ import { ShipperError } from '../../../core/error.ts'
 import type { Appender, Clock, Counters, InputContext } from '../../../core/plugin.ts'
 import { Decider } from '../../../lib/multiline/decider.ts'
 import type { Verdict } from '../../../lib/multiline/machine.ts'
+import { Chain } from './chain.ts'
 import type { TailFile } from './file.ts'
 import { FileGroups } from './file-groups.ts'
 import { Group } from './group.ts'
@@ -88,12 +89,12 @@ export class Grouper {
     const { state, machine } = this.#decider
     if (!out.reserve((group?.joined.bound ?? 0) + line.size + 16, 0)) return false
     if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
-      this.#emit(file, groups, line.stream, group, out)
+      this.#emit(groups, line.stream, group, out)
       group = undefined
     }
     if (group !== undefined && this.#tooLarge(group, line)) {
       this.#counters.add('multiline_truncated')
-      this.#emit(file, groups, line.stream, group, out)
+      this.#emit(groups, line.stream, group, out)
       group = undefined
     }
     if (group === undefined) {
@@ -115,7 +116,7 @@ export class Grouper {
     group.grownMs = this.#clock.nowMs()
     const ends = verdict === 'last' || (group.machine === undefined && !line.isPart)
     // There is room for both, see above.
-    if (ends && !line.isPart) this.#emit(file, groups, line.stream, group, out)
+    if (ends && !line.isPart) this.#emit(groups, line.stream, group, out)
     return true
   }
 
@@ -125,7 +126,7 @@ export class Grouper {
     if (groups === undefined) return true
     for (const [stream, group] of groups.byStream) {
       if (!out.reserve(group.joined.bound, 0)) return false
-      this.#emit(file, groups, stream, group, out)
+      this.#emit(groups, stream, group, out)
     }
     return true
   }
@@ -133,20 +134,24 @@ export class Grouper {
   /** The file goes on in another one: what is open is joined with what comes there. */
   handOver(from: TailFile, to: TailFile): void {
     if (from.groups === undefined || to.groups === undefined || from.tag !== to.tag) return
+    if (to.groups.byStream.size > 0) return
     for (const [stream, group] of from.groups.byStream) {
-      if (to.groups.byStream.has(stream)) continue
       to.groups.byStream.set(stream, group)
       from.groups.byStream.delete(stream)
       this.#open.add(to)
     }
+    to.groups.chain = from.groups.chain
+    from.groups.chain = undefined
+    to.groups.chain?.hold(to, to.offset)
   }
 
   /** The run is over: what is open is read again by the next one. */
   close(): void {
     this.#clock.cancel(this.#timer)
     for (const { groups } of this.#open) {
-      for (const group of groups?.byStream.values() ?? []) group.drop()
+      for (const { joined } of groups?.byStream.values() ?? []) joined.drop()
       groups?.byStream.clear()
+      groups?.chain?.release()
     }
     this.#open.clear()
     this.#lines.close()
@@ -167,7 +172,9 @@ export class Grouper {
 
   #begin(file: TailFile, groups: FileGroups, line: Line, offset: number): Group {
     const flushMs = line.joiner?.flushMs ?? this.#flushMs
-    const group = new Group(file, offset, this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
+    const group = new Group(this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
+    groups.chain ??= new Chain()
+    groups.chain.begin(file, offset)
     this.#heldBytes += group.joined.held
     groups.byStream.set(line.stream, group)
     this.#open.add(file)
@@ -181,10 +188,13 @@ export class Grouper {
     if (file.needsJoin()) out.join(file)
   }
 
-  #emit(file: TailFile, groups: FileGroups, stream: string, group: Group, out: Appender): void {
+  #emit(groups: FileGroups, stream: string, group: Group, out: Appender): void {
     this.#heldBytes -= group.joined.held
     groups.byStream.delete(stream)
-    group.emit(file, out)
+    out.end = group.joined.write(out.buf, out.end)
+    out.added(1, 0)
+    group.joined.drop()
+    if (groups.chain?.end(out)) groups.chain = undefined
   }
 
   /** Sends the groups that have not grown for their time. */
@@ -198,7 +208,7 @@ export class Grouper {
         const leftMs = group.grownMs + group.flushMs - nowMs
         const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
         if (groups !== undefined && out?.reserve(group.joined.bound, 0))
-          this.#emit(file, groups, stream, group, out)
+          this.#emit(groups, stream, group, out)
         else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
       }
       if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)

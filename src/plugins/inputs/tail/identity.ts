@@ -63,9 +63,12 @@ export function markerAt(fd: number, offset: number): { marker: bigint; markerSi
   return bytes === undefined ? { marker: 0n, markerSize: 0 } : { marker: xxh3(bytes), markerSize: size }
 }
 
-/** Lets the fingerprint grow with the file, over acknowledged bytes only, until it is whole. */
+/**
+ * Lets the fingerprint grow with the file until it is whole: over bytes that are not acknowledged too, or a file that is
+ * compressed before its first ack could not be told from another one.
+ */
 export function growFingerprint(file: TailFile): void {
-  const size = Math.min(FINGERPRINT_BYTES, file.acked)
+  const size = Math.min(FINGERPRINT_BYTES, file.size)
   if (size <= file.fingerprintSize) return
   const head = peek(file.fd, 0, size)
   if (head === undefined) return

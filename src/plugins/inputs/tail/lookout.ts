@@ -8,6 +8,8 @@ import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
 
 /** Looks at a folder that changed are joined for this long. */
 const SETTLE_MS = 15
+/** bun begins to watch on a thread of its own: what comes before it does is found by looking again, so often. */
+const AGAIN_MS = [100, 1000]
 /** Paths without a file whose last file is remembered; beyond it the oldest is forgotten. */
 const REMEMBERED_PATHS = 10_000
 
@@ -82,7 +84,9 @@ export class Lookout {
   #watchFolders(searched: Iterable<string>): boolean {
     this.#watched = this.#o.files.folders()
     for (const folder of searched) this.#watched.add(folder)
-    return this.#watch.set(this.#watched)
+    const added = this.#watch.set(this.#watched)
+    if (added) for (const ms of AGAIN_MS) this.#o.schedule.once(ms, () => this.search(false))
+    return added
   }
 
   #watchAlso(folder: string): void {

@@ -23,6 +23,7 @@ export class Positions {
   readonly #dirty = new Set<TailFile>()
   #removed: OffsetRow[] = []
   #uncommitted = 0
+  #committing = false
   /** Why the last write failed: said when it begins and when it changes, not at every attempt. */
   #trouble: ErrorCode | undefined
   #timer: TimerHandle | undefined
@@ -104,8 +105,21 @@ export class Positions {
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)
     this.#uncommitted += bytes
-    if (this.#uncommitted >= COMMIT_BYTES && this.#trouble === undefined) this.commit()
+    if (this.#uncommitted >= COMMIT_BYTES && this.#trouble === undefined) this.#commitBehind()
     else this.#arm()
+  }
+
+  /**
+   * Behind everything that settles in the same go: what two files have in one chunk (a line that was split by a rotation)
+   * is stored together, or a crash would leave one of them past it.
+   */
+  #commitBehind(): void {
+    if (this.#committing) return
+    this.#committing = true
+    queueMicrotask(() => {
+      this.#committing = false
+      if (this.#trouble === undefined) this.commit()
+    })
   }
 
   /** Writes what has changed, in one transaction. On failure everything stays to be written and is tried again. */

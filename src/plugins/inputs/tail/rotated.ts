@@ -49,6 +49,11 @@ export class Rotated {
     this.#o.counters.add('files_rotated')
     const stat = fstatSync(file.fd, { bigint: true })
     if (!file.compressed) file.size = Number(stat.size)
+    if (file.size > file.offset && file.state === 'idle') {
+      // What was written just before: the file that follows waits for it.
+      file.state = 'reading'
+      this.#o.opened(file)
+    }
     file.deleted = stat.nlink === 0n
     const name = file.deleted ? undefined : newName(file, path)
     if (name !== undefined) this.#o.files.bind(name, file)

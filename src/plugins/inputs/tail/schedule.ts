@@ -87,6 +87,15 @@ export class Schedule {
     })
   }
 
+  /** Runs `fn` after `ms`, unless it is stopped before. */
+  once(ms: number, fn: () => void): void {
+    const handle = this.#clock.after(ms, () => {
+      this.#timers.delete(handle)
+      fn()
+    })
+    this.#timers.add(handle)
+  }
+
   every(ms: number, fn: () => void, signal: AbortSignal): void {
     const handle = this.#clock.after(ms, () => {
       this.#timers.delete(handle)

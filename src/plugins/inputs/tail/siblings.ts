@@ -6,7 +6,7 @@ import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
 import { type Sibling, siblingsOf } from './folder.ts'
-import { fingerprintOf, mismatch } from './identity.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, mismatch } from './identity.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -42,14 +42,12 @@ export function finishRotated(o: SiblingsOptions): void {
 }
 
 function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
-  const siblings = siblingsOf(path)
-  const known = new Map<Sibling, OffsetRow>()
-  for (const row of rows) {
-    const sibling = siblings.find((s) => !known.has(s) && isFileOf(row, s))
-    if (sibling === undefined) noteGone(row, path, o)
-    else known.set(sibling, row)
+  const { siblings, known, gone } = identify(path, rows)
+  const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
+  for (const row of gone) {
+    if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
+    else noteGone(row, path, o)
   }
-  const first = siblings.findIndex((s) => known.has(s))
   if (first < 0) return
   let previous: TailFile | undefined
   for (const sibling of siblings.slice(first)) {
@@ -60,6 +58,7 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
     if (row !== undefined) o.positions.claim(row)
     const file = o.files.openRotated(sibling.path, path, wanted)
     if (file === undefined) continue
+    if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
     o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
     o.rotated.hold(file)
     o.files.bind(sibling.path, file)
@@ -70,10 +69,49 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
   if (live !== undefined && previous !== undefined) live.after = previous
 }
 
+interface Identified {
+  siblings: Sibling[]
+  known: Map<Sibling, OffsetRow>
+  gone: OffsetRow[]
+}
+
+/** Names may change while they are looked at (a rotation goes on): then it is looked again, a few times. */
+function identify(path: string, rows: OffsetRow[]): Identified {
+  for (let look = 1; ; look++) {
+    const siblings = siblingsOf(path)
+    const known = new Map<Sibling, OffsetRow>()
+    const gone: OffsetRow[] = []
+    for (const row of rows) {
+      const sibling = siblings.find((s) => !known.has(s) && isFileOf(row, s))
+      if (sibling === undefined) gone.push(row)
+      else known.set(sibling, row)
+    }
+    if (gone.length === 0 || look === LOOKS || sameNames(siblings, siblingsOf(path))) {
+      return { siblings, known, gone }
+    }
+  }
+}
+
+const LOOKS = 5
+
+function sameNames(a: Sibling[], b: Sibling[]): boolean {
+  return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
+}
+
+/**
+ * Nothing is known of what was in it, as a crash came before its first bytes were looked at, and it may have been
+ * compressed since: any file that changed after it was opened is read.
+ */
+function mayBe(row: OffsetRow, sibling: Sibling): boolean {
+  return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
+}
+
 /** The same file under another name, or a compressed or plain copy of it with the same first bytes. */
 function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  if (sibling.path.endsWith('.gz'))
-    return row.fingerprintSize ? sameHead(row, inflatedHead(sibling, row.fingerprintSize)) : false
+  if (sibling.path.endsWith('.gz')) {
+    const size = row.fingerprintSize
+    return size ? sameHead(row, inflatedHead(sibling, size)?.subarray(0, size)) : false
+  }
   if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
   const fd = openQuietly(sibling.path)
   if (fd === undefined) return false
@@ -88,7 +126,7 @@ function sameHead(row: OffsetRow, head: Buffer | undefined): boolean {
   return head !== undefined && fingerprintOf(head) === row.fingerprint
 }
 
-/** The first `size` decompressed bytes, from the first compressed ones only. */
+/** At least the first `size` decompressed bytes, from the first compressed ones only. */
 function inflatedHead(sibling: Sibling, size: number): Buffer | undefined {
   const fd = openQuietly(sibling.path)
   if (fd === undefined) return undefined
@@ -96,7 +134,7 @@ function inflatedHead(sibling: Sibling, size: number): Buffer | undefined {
     const raw = Buffer.alloc(Math.min(16_384, sibling.size))
     const n = readSync(fd, raw, 0, raw.length, 0)
     const head = gunzipSync(raw.subarray(0, n), { finishFlush: constants.Z_SYNC_FLUSH })
-    return head.length < size ? undefined : head.subarray(0, size)
+    return head.length < size ? undefined : head
   } catch {
     // Not gzip after all, or damaged: not a copy of anything.
     return undefined
@@ -114,8 +152,18 @@ function openQuietly(path: string): number | undefined {
   }
 }
 
+/** A compressed copy is known by its first decompressed bytes, as the file was of which it is one. */
+function rememberHead(file: TailFile, sibling: Sibling): void {
+  const head = inflatedHead(sibling, 1)
+  if (head === undefined) return
+  const known = head.subarray(0, FINGERPRINT_BYTES)
+  file.fingerprint = fingerprintOf(known)
+  file.fingerprintSize = known.length
+}
+
+/** A plain file's offset counts decompressed bytes of its copy; the row of a copy has its own. */
 function asStored(row: OffsetRow, sibling: Sibling): OffsetRow {
-  if (!sibling.path.endsWith('.gz')) return row
+  if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
   return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }
 

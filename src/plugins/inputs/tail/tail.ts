@@ -184,7 +184,11 @@ export class Tail implements Input {
     file.state = 'reading'
     const before = file.offset
     const turn = this.#readTurn(file, limit)
-    if (file.offset !== before) file.activeMs = this.#ctx.clock.nowMs()
+    if (file.offset !== before) {
+      file.activeMs = this.#ctx.clock.nowMs()
+      // So that it is known by its first bytes, should it be rotated and compressed before the first ack.
+      if (file.fingerprintSize === 0) this.#positions.touch(file)
+    }
     if (turn === 'full') {
       this.#schedule.addFirst(file)
       this.#ctx.sealAll()

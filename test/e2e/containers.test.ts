@@ -1,0 +1,91 @@
+import { expect, test } from 'bun:test'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { numbered } from '../support/lines.ts'
+import { type Running, start } from '../support/process.ts'
+import { seeded } from '../support/shipping.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
+process.stdout.write(`containers.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+interface Arrived {
+  /** How often each line came whole. */
+  lines: Map<number, number>
+  /** Records that are no whole line, or not under their stream. */
+  broken: string[]
+}
+
+function arrived(path: string): Arrived {
+  const lines = new Map<number, number>()
+  const broken: string[] = []
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
+  for (const line of text.split('\n')) {
+    // kill -9 may have left a line unfinished: its record came again.
+    if (!line.endsWith('}')) continue
+    const { log, stream } = JSON.parse(line.slice(line.indexOf('{'))) as { log: string; stream: string }
+    const n = Number.parseInt(log, 10)
+    const whole = `${log}\n` === numbered(n) && (stream === 'stdout' || stream === 'stderr')
+    if (whole) lines.set(n, (lines.get(n) ?? 0) + 1)
+    else broken.push(`${stream} ${log}`)
+  }
+  return { lines, broken }
+}
+
+/** Ranges of lines that did not come. */
+function missing(lines: Map<number, number>, count: number): string {
+  const ranges: string[] = []
+  for (let n = 0; n < count; n++) {
+    if (lines.has(n)) continue
+    const from = n
+    while (n + 1 < count && !lines.has(n + 1)) n++
+    ranges.push(`${from}-${n}`)
+  }
+  return `${ranges.slice(0, 20).join(' ')} (${ranges.length} ranges)`
+}
+
+function follow(dir: string): Running {
+  const tail = { path: join(dir, '*.log'), db: join(dir, 'pos.db'), 'multiline.parser': 'docker, cri' }
+  const options = Object.entries(tail).flatMap(([key, value]) => ['-p', `${key}=${value}`])
+  const file = ['-o', 'file', '-p', `path=${dir}`, '-p', 'file=out', '-p', 'format=plain', '-f', '0.1']
+  return start(['-i', 'tail', '-t', 'kube', '-p', 'read_from_head=on', ...options, ...file])
+}
+
+for (const [what, killEveryMs] of [
+  ['', 0],
+  [', and the agent is killed again and again', 700],
+] as const) {
+  test(`split lines of two streams arrive whole while the kubelet rotates and compresses${what}`, async () => {
+    const dir = tmp()
+    const random = seeded(SEED)
+    const out = join(dir, 'out')
+    const script = join(import.meta.dirname, '../support/cri-writer-process.ts')
+    let agent = follow(dir)
+    let said = ''
+    // By this line it is seen that the agent follows the file: what it has never seen it cannot miss.
+    writeFileSync(join(dir, '0.log'), `2026-11-21T06:00:00.1Z stdout F ${numbered(0)}`)
+    await until(() => arrived(out).lines.has(0))
+    const writer = start([script, join(dir, '0.log'), '20000', '15', '300'], { command: [process.execPath] })
+    while (writer.exit === undefined) {
+      await Bun.sleep(killEveryMs === 0 ? 100 : random() * killEveryMs)
+      if (killEveryMs === 0) continue
+      agent.kill('SIGKILL')
+      await agent.exited
+      said += agent.stderr
+      agent = follow(dir)
+    }
+    const count = Number(writer.stdout)
+    expect(count).toBeGreaterThan(50_000)
+    await until(() => arrived(out).lines.size >= count, {
+      limitMs: 20_000,
+      everyMs: 250,
+      what: () =>
+        `${count} lines, missing ${missing(arrived(out).lines, count)}, broken ${arrived(out).broken.join('; ')}\n${said}${agent.stderr}`,
+    })
+    const { lines, broken } = arrived(out)
+    if (broken.length > 0) console.log(said + agent.stderr)
+    expect(broken).toEqual([])
+    if (killEveryMs === 0) expect(Math.max(...lines.values())).toBe(1)
+  }, 60_000)
+}

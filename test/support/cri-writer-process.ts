@@ -1,0 +1,72 @@
+/**
+ * A container runtime and its kubelet, for the tests of container logs:
+ *   bun test/support/cri-writer-process.ts PATH LINES_PER_SECOND ROTATIONS EVERY_MS
+ * Writes numbered lines as CRI, even ones to stdout and odd ones to stderr, each split at random into up to three parts
+ * between which the other stream goes on. Rotates as the kubelet does: renames the file, goes on in a new one, and
+ * compresses the one renamed before. Prints the number behind the last line.
+ */
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { gzipSync } from 'node:zlib'
+import { numbered } from './lines.ts'
+
+const [path = '', rate = '0', rotations = '0', every = '0'] = process.argv.slice(2)
+let fd = openSync(path, 'a')
+// Line 0 is there already: by it a test sees that the agent follows.
+let next = 1
+const startedMs = performance.now()
+/** Of each stream: the parts of its line that are still to be written. */
+const rest: string[][] = [[], []]
+
+function part(stream: number): string {
+  const parts = rest[stream] as string[]
+  if (parts.length === 0) parts.push(...split(numbered(next++).trimEnd()))
+  const text = parts.shift() as string
+  const name = stream === 0 ? 'stdout' : 'stderr'
+  return `${new Date().toISOString().replace('Z', '000000Z')} ${name} ${parts.length > 0 ? 'P' : 'F'} ${text}\n`
+}
+
+function split(line: string): string[] {
+  const parts: string[] = []
+  let at = 0
+  for (let n = Math.floor(Math.random() * 3); n > 0; n--) {
+    const end = at + Math.floor(Math.random() * (line.length - at))
+    parts.push(line.slice(at, end))
+    at = end
+  }
+  return [...parts, line.slice(at)]
+}
+
+function writeDue(): void {
+  const due = ((performance.now() - startedMs) / 1000) * Number(rate)
+  let block = ''
+  while (next < due) block += part(Math.random() < 0.5 ? 0 : 1)
+  if (block !== '') writeSync(fd, block)
+}
+
+function compress(file: string): void {
+  writeFileSync(`${file}.tmp`, gzipSync(readFileSync(file)))
+  renameSync(`${file}.tmp`, `${file}.gz`)
+  rmSync(file)
+}
+
+const rotated: string[] = []
+let nextMs = performance.now() + Number(every)
+while (rotated.length < Number(rotations)) {
+  writeDue()
+  if (performance.now() >= nextMs) {
+    nextMs += Number(every)
+    const name = `${path}.20261121-${String(rotated.length).padStart(6, '0')}`
+    renameSync(path, name)
+    closeSync(fd)
+    fd = openSync(path, 'a')
+    const before = rotated.at(-1)
+    if (before !== undefined) compress(before)
+    rotated.push(name)
+  }
+  await Bun.sleep(5)
+}
+// What was begun is ended.
+let block = ''
+for (const stream of [0, 1]) while ((rest[stream] as string[]).length > 0) block += part(stream)
+writeSync(fd, block)
+process.stdout.write(`${next}\n`)
