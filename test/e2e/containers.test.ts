@@ -84,7 +84,6 @@ for (const [what, killEveryMs] of [
         `${count} lines, missing ${missing(arrived(out).lines, count)}, broken ${arrived(out).broken.join('; ')}\n${said}${agent.stderr}`,
     })
     const { lines, broken } = arrived(out)
-    if (broken.length > 0) console.log(said + agent.stderr)
     expect(broken).toEqual([])
     if (killEveryMs === 0) expect(Math.max(...lines.values())).toBe(1)
   }, 60_000)

@@ -6,6 +6,7 @@ import { identityKey } from './file.ts'
 export interface Sibling {
   path: string
   key: string
+  device: bigint
   inode: bigint
   size: number
   mtimeMs: number
@@ -33,6 +34,7 @@ export function siblingsOf(path: string, anyName = false): Sibling[] {
     found.push({
       path: candidate,
       key: identityKey(stat.dev, stat.ino),
+      device: stat.dev,
       inode: stat.ino,
       size: Number(stat.size),
       mtimeMs: Number(stat.mtimeNs) / 1e6,

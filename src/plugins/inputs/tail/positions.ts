@@ -24,6 +24,7 @@ export class Positions {
   #removed: OffsetRow[] = []
   #uncommitted = 0
   #committing = false
+  #closed = false
   /** Why the last write failed: said when it begins and when it changes, not at every attempt. */
   #trouble: ErrorCode | undefined
   #timer: TimerHandle | undefined
@@ -67,6 +68,10 @@ export class Positions {
     const rest = rows.filter((r) => r !== row)
     if (rest.length === 0) this.#rows.delete(row.inode)
     else this.#rows.set(row.inode, rest)
+  }
+
+  isUnclaimed(row: OffsetRow): boolean {
+    return this.#rows.get(row.inode)?.includes(row) ?? false
   }
 
   /** Rows that no open file has claimed. */
@@ -118,7 +123,7 @@ export class Positions {
     this.#committing = true
     queueMicrotask(() => {
       this.#committing = false
-      if (this.#trouble === undefined) this.commit()
+      if (this.#trouble === undefined && !this.#closed) this.commit()
     })
   }
 
@@ -150,6 +155,7 @@ export class Positions {
 
   close(): void {
     this.commit()
+    this.#closed = true
     this.#clock.cancel(this.#timer)
     this.#store.close()
   }

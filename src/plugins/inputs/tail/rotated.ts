@@ -75,7 +75,9 @@ export class Rotated {
     for (const sibling of siblingsOf(path).sort((a, b) => a.bornMs - b.bornMs)) {
       const inBetween = sibling.bornMs >= before.bornMs && sibling.bornMs > 0 && !sibling.path.endsWith('.gz')
       if (!inBetween || sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
-      const file = this.#o.files.openRotated(sibling.path, path, undefined)
+      // Its row, when the search for those rotated while we were away has not come to it yet.
+      const row = this.#o.positions.find(sibling.device, sibling.inode)
+      const file = this.#o.files.openRotated(sibling.path, path, row)
       if (file === undefined) continue
       if (isCopy(file, before) || isCopy(file, now)) {
         this.#o.positions.forget(file)

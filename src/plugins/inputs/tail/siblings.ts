@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
@@ -42,31 +42,51 @@ export function finishRotated(o: SiblingsOptions): void {
 }
 
 function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
-  const { siblings, known, gone } = identify(path, rows)
-  const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
-  for (const row of gone) {
-    if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
-    else noteGone(row, path, o)
-  }
-  if (first < 0) return
+  let left = rows
   let previous: TailFile | undefined
-  for (const sibling of siblings.slice(first)) {
+  for (let look = 1; left.length > 0 && look <= LOOKS; look++) {
+    const { siblings, known, gone } = identify(path, left)
+    const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
+    for (const row of gone) {
+      if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
+      else noteGone(row, path, o)
+    }
+    if (first < 0) break
+    const opened = openAll(path, siblings.slice(first), known, previous, o)
+    previous = opened.last
+    // A file that was compressed or renamed since it was looked at is there under another name.
+    left = opened.whole ? [] : left.filter((row) => !gone.includes(row) && o.positions.isUnclaimed(row))
+  }
+  const live = o.files.byPath.get(path)
+  if (live !== undefined && previous !== undefined) live.after = previous
+}
+
+/** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */
+function openAll(
+  path: string,
+  siblings: Sibling[],
+  known: Map<Sibling, OffsetRow>,
+  before: TailFile | undefined,
+  o: SiblingsOptions,
+): { last: TailFile | undefined; whole: boolean } {
+  let last = before
+  for (const sibling of siblings) {
     if (o.files.byKey.has(sibling.key)) continue
     const row = known.get(sibling)
     // A compressed copy has another inode: its row's offset counts decompressed bytes now.
     const wanted = row === undefined ? undefined : asStored(row, sibling)
-    if (row !== undefined) o.positions.claim(row)
     const file = o.files.openRotated(sibling.path, path, wanted)
+    if (file === undefined && !existsSync(sibling.path)) return { last, whole: false }
+    if (row !== undefined) o.positions.claim(row)
     if (file === undefined) continue
     if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
     o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
     o.rotated.hold(file)
     o.files.bind(sibling.path, file)
-    file.after = previous
-    previous = file
+    file.after = last
+    last = file
   }
-  const live = o.files.byPath.get(path)
-  if (live !== undefined && previous !== undefined) live.after = previous
+  return { last, whole: true }
 }
 
 interface Identified {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
@@ -115,6 +115,17 @@ describe('lines of containers', () => {
   })
 })
 
+/** Streams of which a line is begun before `offset` and not ended. */
+function openAt(text: string, offset: number): string[] {
+  const open = new Set<string>()
+  for (const line of text.slice(0, offset).split('\n')) {
+    const [, stream = '', tag] = line.split(' ')
+    if (tag === 'P') open.add(stream)
+    else open.delete(stream)
+  }
+  return [...open]
+}
+
 describe('an open group', () => {
   test('is never committed past, though lines of the other stream are acknowledged; the next run has it whole', async () => {
     const path = join(tmp(), 'a.log')
@@ -130,6 +141,39 @@ describe('an open group', () => {
     await until(() => second.received.length === 2)
     expect(second.received.map(({ record }) => record.log)).toEqual(['other', 'ab'])
     await until(() => second.files[0]?.acked === second.files[0]?.size)
+  })
+
+  test('is never in the way of a stored position, however streams overlap and chunks are cut', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    const torn: string[] = []
+    const write = store.write.bind(store)
+    store.write = (changes) => {
+      write(changes)
+      const text = readFileSync(path, 'latin1')
+      for (const { offset } of store.table) torn.push(...openAt(text, offset).map((s) => `${s} at ${offset}`))
+    }
+    writeFileSync(path, '')
+    const made = run(path, 'cri', { store, service: { chunkSize: 8192 } })
+    const rest = new Map<string, number>()
+    let whole = 0
+    for (let batch = 0; batch < 60; batch++) {
+      let block = ''
+      for (let n = Math.random() * 60; n > 0; n--) {
+        const stream = Math.random() < 0.5 ? 'stdout' : 'stderr'
+        const left = rest.get(stream) ?? Math.floor(Math.random() * 3)
+        rest.set(stream, left - 1)
+        if (left === 0) rest.delete(stream)
+        whole += left === 0 ? 1 : 0
+        block += cri(left === 0 ? 'F' : 'P', 'x'.repeat(Math.random() * 150), stream)
+      }
+      appendFileSync(path, block)
+      await until(() => made.files[0]?.read === made.files[0]?.size)
+    }
+    await until(() => made.received.length >= whole)
+    await made.stop()
+    expect(torn).toEqual([])
+    expect(store.writes).toBeGreaterThan(2)
   })
 
   test('goes on in the next file when its file is rotated', async () => {
