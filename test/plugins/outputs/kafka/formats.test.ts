@@ -1,0 +1,221 @@
+import { expect, test } from 'bun:test'
+import { decode } from '@msgpack/msgpack'
+import { ShipperError } from '../../../../src/core/error.ts'
+import { partitionOf } from '../../../../src/lib/murmur2.ts'
+import { chunkOf } from '../../../support/chunk-of.ts'
+import { type DecodedRecord, decodeBatch } from '../../../support/kafka-decode.ts'
+import { type KafkaPeer, kafkaPeer } from '../../../support/kafka-peer.ts'
+import { kafkaTo } from '../../../support/kafka-run.ts'
+
+const never = new AbortController().signal
+
+async function recordsIn(peer: KafkaPeer, topic = 'logs', partition = 0): Promise<DecodedRecord[]> {
+  const batches = await Promise.all(peer.written(topic, partition).map((b) => decodeBatch(b.bytes)))
+  return batches.flatMap((b) => b.records)
+}
+
+/** What becomes of these records, one second apart from 1,000.5 on. */
+async function sent(records: object[], texts: Record<string, string>): Promise<DecodedRecord[]> {
+  const peer = await kafkaPeer()
+  const { output, account } = await kafkaTo(peer, texts)
+  await output.flush(chunkOf(records, 'app.web'), never)
+  expect(account.used).toBe(0)
+  return recordsIn(peer)
+}
+
+const texts = (records: DecodedRecord[]) => records.map((r) => r.value.toString())
+
+test('json has the record, with its time before the other fields', async () => {
+  const records = [{ log: 'a"b', n: 1.5 }, {}]
+  expect(texts(await sent(records, { format: 'json' }))).toEqual([
+    '{"@timestamp":1000.500000000,"log":"a\\"b","n":1.5}',
+    '{"@timestamp":1001.500000000}',
+  ])
+  expect(texts(await sent(records, { format: 'json', timestamp_key: '' }))).toEqual([
+    '{"log":"a\\"b","n":1.5}',
+    '{}',
+  ])
+})
+
+test.each([
+  ['iso8601', '1970-01-01T00:16:40.500Z'],
+  ['iso8601_ns', '1970-01-01T00:16:40.500000000Z'],
+])('a time as %s', async (form, time) => {
+  const options = { timestamp_format: form, timestamp_key: 'ts' }
+  expect(texts(await sent([{ a: 1 }], { format: 'json', ...options }))).toEqual([`{"ts":"${time}","a":1}`])
+  const [packed] = await sent([{ a: 1 }], { format: 'msgpack', ...options })
+  expect(decode(packed?.value as Buffer)).toEqual({ ts: time, a: 1 })
+})
+
+test('msgpack has the map, with its time as float64 before the other fields or as it was', async () => {
+  const large = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, 'x'.repeat(400)]))
+  const records = await sent([{ a: [1, { b: null }] }, large], { format: 'msgpack' })
+  expect(records.map((r) => decode(r.value))).toEqual([
+    { '@timestamp': 1000.5, a: [1, { b: null }] },
+    { '@timestamp': 1001.5, ...large },
+  ])
+  const [plain] = await sent([{ a: 1 }], { format: 'msgpack', timestamp_key: '' })
+  expect(decode(plain?.value as Buffer)).toEqual({ a: 1 })
+})
+
+test('raw has the bytes of one field; a record without it is JSON', async () => {
+  const bytes = Uint8Array.from([0xff, 0x00, 0x22])
+  const records = await sent(
+    [{ x: 1, log: 'ä'.repeat(300), log2: 'no' }, { log: bytes }, { log: { a: 1 } }, { other: 2 }],
+    {},
+  )
+  expect(records.map((r) => r.value)).toEqual([
+    Buffer.from('ä'.repeat(300)),
+    Buffer.from(bytes),
+    Buffer.from('{"a":1}'),
+    Buffer.from('{"other":2}'),
+  ])
+  const nested = await sent([{ k8s: { pod: 'p' } }], { raw_log_key: "$k8s['pod']" })
+  expect(texts(nested)).toEqual(['p'])
+})
+
+test('gelf has its own fields, and all others behind a _', async () => {
+  const records = [
+    {
+      log: 'short',
+      host: 'h',
+      level: 3,
+      full_message: 'long',
+      k8s: { pod: 'p', ok: true },
+      id: 7,
+      list: [1],
+    },
+    { level: 'info' },
+  ]
+  const values = texts(await sent(records, { format: 'gelf' })).map((v) => JSON.parse(v))
+  expect(values).toEqual([
+    {
+      version: '1.1',
+      host: 'h',
+      short_message: 'short',
+      timestamp: 1000.5,
+      full_message: 'long',
+      level: 3,
+      _k8s_pod: 'p',
+      _k8s_ok: 'true',
+      __id: 7,
+      _list: '[1]',
+    },
+    { version: '1.1', host: 'host-1', short_message: '-', timestamp: 1001.5, _level: 'info' },
+  ])
+})
+
+test('the time of the Kafka record is that of the record', async () => {
+  expect((await sent([{ log: 'a' }, { log: 'b' }], {})).map((r) => r.timestamp)).toEqual([
+    '1000500',
+    '1001500',
+  ])
+})
+
+test('keys are fixed, of the tag, or of a field with the fixed one for records without it', async () => {
+  const keys = async (options: Record<string, string>) =>
+    (await sent([{ u: 'x' }, { u: 42 }, {}], options)).map((r) => r.key?.toString())
+  expect(await keys({})).toEqual([undefined, undefined, undefined])
+  expect(await keys({ message_key: 'k' })).toEqual(['k', 'k', 'k'])
+  expect(await keys({ message_key: 'from-$TAG' })).toEqual(['from-app.web', 'from-app.web', 'from-app.web'])
+  expect(await keys({ message_key_field: 'u' })).toEqual(['x', '42', undefined])
+  expect(await keys({ message_key_field: 'u', message_key: 'k' })).toEqual(['x', '42', 'k'])
+})
+
+test('records of one key come to the partition of Java’s clients, those without one to one after the other', async () => {
+  const peer = await kafkaPeer()
+  peer.topics.set('logs', 3)
+  const { output } = await kafkaTo(peer, { message_key_field: 'k' })
+  const names = Array.from({ length: 40 }, (_, i) => `key-${i}`)
+  await output.flush(chunkOf(names.map((k) => ({ k, log: k }))), never)
+  for (let p = 0; p < 3; p++) {
+    const expected = names.filter((k) => partitionOf(Buffer.from(k), 0, k.length, 3) === p)
+    expect(texts(await recordsIn(peer, 'logs', p))).toEqual(expected)
+  }
+  expect(peer.connections).toBe(2)
+  const before = [0, 1, 2].map((p) => peer.written('logs', p).length)
+  for (let i = 0; i < 6; i++) await output.flush(chunkOf([{ log: 'a' }, { log: 'b' }]), never)
+  expect([0, 1, 2].map((p) => peer.written('logs', p).length - (before[p] ?? 0))).toEqual([2, 2, 2])
+})
+
+test('topic_key chooses among the topics, and any topic with dynamic_topic', async () => {
+  const peer = await kafkaPeer()
+  for (const name of ['a', 'b', 'x_y']) peer.topics.set(name, 1)
+  const records = [{ t: 'b', log: '1' }, { t: 'x/y', log: '2' }, { log: '3' }, { t: 'a', log: '4' }]
+  const options = { topics: 'a,b', topic_key: 't' }
+  await (await kafkaTo(peer, options)).output.flush(chunkOf(records), never)
+  const found = async () =>
+    Promise.all(['a', 'b', 'x_y'].map(async (name) => texts(await recordsIn(peer, name))))
+  expect(await found()).toEqual([['2', '3', '4'], ['1'], []])
+  await (await kafkaTo(peer, { ...options, dynamic_topic: 'on' })).output.flush(chunkOf(records), never)
+  expect(await found()).toEqual([['2', '3', '4', '3', '4'], ['1', '1'], ['2']])
+})
+
+test('position headers say agent, file and offset, as far as the record has them', async () => {
+  const records = [
+    { log: '1', file: '/var/log/a', offset: 70_000 },
+    { log: '2', file: '/var/log/a', offset: 0 },
+    { log: '3' },
+  ]
+  const headers = (await sent(records, { position_headers: 'on' })).map((r) =>
+    Object.entries(r.headers).map(([k, v]) => `${k}=${v}`),
+  )
+  expect(headers).toEqual([
+    ['agent=agent-1', 'file=/var/log/a', 'offset=70000'],
+    ['agent=agent-1', 'file=/var/log/a', 'offset=0'],
+    ['agent=agent-1'],
+  ])
+  expect((await sent(records, {})).map((r) => r.headers)).toEqual([{}, {}, {}])
+})
+
+test('a batch ends before batch_max_bytes; a larger record goes alone', async () => {
+  const peer = await kafkaPeer()
+  const { output } = await kafkaTo(peer, { batch_max_bytes: '2000' })
+  const lines = ['a'.repeat(900), 'b'.repeat(900), 'c'.repeat(900), 'd'.repeat(5000), 'e']
+  await output.flush(chunkOf(lines.map((log) => ({ log }))), never)
+  expect(peer.written().map((b) => b.count)).toEqual([2, 1, 1, 1])
+  expect(texts(await recordsIn(peer))).toEqual(lines)
+})
+
+test('without idempotence there are no numbers, and one batch of a partition is on its way', async () => {
+  const peer = await kafkaPeer()
+  const { output } = await kafkaTo(peer, { acks: '1' })
+  peer.answer = 'hold'
+  const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }]), never))
+  while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  peer.answer = 'send'
+  expect(peer.arrivals).toHaveLength(1)
+  peer.release()
+  await Promise.all(flushes)
+  expect(peer.written().map((b) => [b.producerId, b.epoch, b.sequence, b.acks])).toEqual([
+    [-1n, -1, -1, 1],
+    [-1n, -1, -1, 1],
+  ])
+})
+
+test('without acks a batch is delivered when it is written', async () => {
+  const peer = await kafkaPeer()
+  const { output } = await kafkaTo(peer, { acks: '0' })
+  await output.flush(chunkOf([{ log: 'a' }]), never)
+  while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(peer.arrivals.map((b) => b.acks)).toEqual([0])
+})
+
+test.each([
+  [{ brokers: 'host:x' }, '"host:x" in brokers is not host:port'],
+  [{ brokers: 'host:70000' }, '"host:70000" in brokers is not host:port'],
+  [{ idempotence: 'on', acks: '1' }, 'idempotence needs acks all, not 1'],
+  [{ sasl_mechanism: 'PLAIN' }, 'SASL needs a name and a password'],
+  [{ tls: 'on', 'tls.crt_file': '/x' }, 'a certificate of ours needs its key'],
+  [{ message_key_field: '$a[' }, '"$a[" is no record accessor for message_key_field'],
+  [{ 'rdkafka.transactional.id': 'x' }, '"rdkafka.transactional.id" is librdkafka’s and has no equal here'],
+])('options that cannot be are told: %p', async (given, message) => {
+  const peer = await kafkaPeer()
+  const error = await kafkaTo(peer, given as never).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toBeInstanceOf(ShipperError)
+  expect(error).toMatchObject({ code: 'E_CONFIG_BAD_VALUE', message })
+  expect((error as ShipperError).hint).not.toBe('')
+})

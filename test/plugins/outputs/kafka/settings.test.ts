@@ -1,0 +1,70 @@
+import { expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { findOption, parseOptions } from '../../../../src/core/option-value.ts'
+import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
+import { type Settings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
+import { tmp } from '../../../support/tmp.ts'
+
+/** As the configuration does: aliases are found without regard to case. */
+function settings(texts: Record<string, string>): Settings {
+  const named = Object.entries(texts).map(([key, value]) => [findOption(KAFKA_OPTIONS, key) as string, value])
+  return settingsOf(parseOptions(KAFKA_OPTIONS, Object.fromEntries(named)))
+}
+
+test('brokers have names, addresses and a port of their own or 9092', () => {
+  expect(settings({ brokers: 'a.example:9093, 10.0.0.1,[::1]:1' }).brokers).toEqual([
+    { host: 'a.example', port: 9093 },
+    { host: '10.0.0.1', port: 9092 },
+    { host: '::1', port: 1 },
+  ])
+})
+
+test('names of librdkafka come to ours', () => {
+  expect(
+    settings({
+      'rdkafka.request.required.acks': '-1',
+      'rdkafka.request.timeout.ms': '1500',
+      'rdkafka.socket.connection.setup.timeout.ms': '700',
+      'rdkafka.metadata.max.age.ms': '9000',
+      'rdkafka.max.in.flight': '3',
+      'rdkafka.client.id': 'me',
+      'rdkafka.security.protocol': 'SASL_PLAINTEXT',
+      'rdkafka.sasl.mechanisms': 'scram-sha-512',
+      'rdkafka.sasl.username': 'u',
+      'rdkafka.sasl.password': 'p',
+    }),
+  ).toMatchObject({
+    acks: -1,
+    idempotent: true,
+    requestTimeoutMs: 1500,
+    connectTimeoutMs: 700,
+    metadataMaxAgeMs: 9000,
+    maxInFlight: 3,
+    clientId: 'me',
+    tls: undefined,
+    sasl: { mechanism: 'SCRAM-SHA-512', user: 'u', password: 'p' },
+  })
+})
+
+test('fewer acks than all switch idempotence off, unless it is asked for', () => {
+  expect(settings({ acks: '1' })).toMatchObject({ acks: 1, idempotent: false })
+  expect(settings({ 'rdkafka.enable.idempotence': 'false' })).toMatchObject({ acks: -1, idempotent: false })
+})
+
+test('TLS has the bytes of its files, and a file that is not there is named', () => {
+  const ca = join(tmp(), 'ca.pem')
+  writeFileSync(ca, 'PEM')
+  const given = {
+    'rdkafka.security.protocol': 'ssl',
+    'rdkafka.ssl.endpoint.identification.algorithm': 'none',
+  }
+  expect(settings({ ...given, 'rdkafka.ssl.ca.location': ca }).tls).toMatchObject({
+    ca: Buffer.from('PEM'),
+    verify: true,
+    verifyHostname: false,
+  })
+  expect(() => settings({ tls: 'on', 'tls.ca_file': `${ca}.none` })).toThrow(
+    `cannot read tls.ca_file ${ca}.none`,
+  )
+})
