@@ -124,12 +124,14 @@ export class Encoder {
 
   #begin(chunk: Chunk, target: Partition, one: boolean, open: Map<Partition, OpenBatch>): OpenBatch {
     const text = this.#o.format === 'json' || this.#o.format === 'gelf'
-    const size = Math.ceil(chunk.size * (text ? TEXT_PART : 1)) + chunk.count * RECORD_PART
+    const size = BATCH_HEAD + Math.ceil(chunk.size * (text ? TEXT_PART : 1)) + chunk.count * RECORD_PART
+    const room = pieceRoom(this.#o.clientId, target.topic)
     const batch = new OpenBatch({
       target,
       buffers: this.#ctx.buffers,
-      room: pieceRoom(this.#o.clientId, target.topic),
-      maxBytes: this.#o.batchMaxBytes,
+      room,
+      // With its room it fits a buffer of the pool: one byte more and each would be made anew.
+      maxBytes: Math.max(this.#o.batchMaxBytes - room, BATCH_HEAD),
       expectBytes: one ? size : Math.min(size, SMALL_BYTES),
     })
     open.set(target, batch)

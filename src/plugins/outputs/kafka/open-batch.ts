@@ -76,7 +76,7 @@ export class OpenBatch {
       writer = undefined
     }
     if (writer === undefined) {
-      const bytes = BATCH_HEAD + Math.max(bound, Math.min(this.#o.expectBytes, this.#o.maxBytes))
+      const bytes = Math.max(BATCH_HEAD + bound, Math.min(this.#o.expectBytes, this.#o.maxBytes))
       writer = new BatchWriter(this.#o.buffers.force(this.#o.room + bytes), this.#o.room)
       this.#writer = writer
     } else if (writer.end + bound > writer.buf.length) this.#grow(writer, bound)
