@@ -1,12 +1,12 @@
 import { expect } from 'bun:test'
 import { join } from 'node:path'
 import {
-  childrenOf,
   cpuTicks,
   cursorsIn,
   followJournal,
   isAlive,
   Journal,
+  journalctlOf,
   numberedEntries,
   storedCursor,
 } from '../support/journal.ts'
@@ -35,6 +35,14 @@ async function kill9(agent: Running, sink: Sink): Promise<void> {
   await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
 }
 
+/** Waits for so many more, or for all that there are. */
+async function someArrive(sink: Sink, agent: Running, more: number): Promise<void> {
+  const { distinct } = await sink.summary()
+  const target = Math.min(ENTRIES, distinct + 1 + more)
+  const what = (): string => `${target} entries after ${distinct}; ${agent.stderr}`
+  await until(async () => (await sink.summary()).distinct >= target, { limitMs: 20_000, everyMs: 1, what })
+}
+
 testJournal(
   'kill -9 ten times in a drain of 100,000 entries loses none',
   async () => {
@@ -49,21 +57,14 @@ testJournal(
         tools,
         systemd: { exit_on_eof: exit },
       })
-    let stored = 0
+    let midway = 0
     for (let kill = 0; kill < 10; kill++) {
       const agent = follow('off')
-      const target = (await sink.summary()).distinct + 1 + random() * 8000
-      await until(async () => (await sink.summary()).distinct >= target, {
-        limitMs: 20_000,
-        everyMs: 1,
-        what: () => agent.stderr,
-      })
-      if (random() < 0.5) await until(() => storedCursor(dir) !== undefined)
+      await someArrive(sink, agent, random() * 3000)
       await kill9(agent, sink)
-      if (storedCursor(dir) !== undefined) stored++
+      if ((await sink.summary()).distinct < ENTRIES) midway++
     }
-    expect((await sink.summary()).distinct).toBeLessThan(ENTRIES)
-    expect(stored).toBeGreaterThan(0)
+    expect(midway).toBeGreaterThan(2)
     expect(await follow('on').ended(60_000)).toEqual({ code: 0, signal: null })
     expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
     expect((await sink.summary()).disorder).toBe(0)
@@ -80,13 +81,8 @@ testJournal(
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
     const random = seeded(SEED)
     for (let kill = 0; kill < 8; kill++) {
-      const target = (await sink.summary()).distinct + 1 + random() * 6000
-      await until(async () => (await sink.summary()).distinct >= target, {
-        limitMs: 20_000,
-        everyMs: 1,
-        what: () => agent.stderr,
-      })
-      const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid))
+      await someArrive(sink, agent, random() * 6000)
+      const child = await journalctlOf(agent)
       process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
       await until(() => !isAlive(child))
     }
@@ -141,9 +137,7 @@ testJournal(
     const sink = await Sink.start('lines')
     await sink.ask('read off')
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
-    const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid), {
-      limitMs: 10_000,
-    })
+    const child = await journalctlOf(agent)
     // Nothing moves any more: it waits to write.
     let ticks = -1
     const stands = (): boolean => {
@@ -175,7 +169,7 @@ testJournal(
       await sink.ask(prepare)
       const agent = followJournal({ dir: tmp(), path, ports: [sink.port], tools })
       if (prepare === 'read on') await allArrive(sink, agent, 10)
-      const [child = 0] = await until(() => childrenOf(agent.pid).length > 0 && childrenOf(agent.pid))
+      const child = await journalctlOf(agent)
       agent.kill('SIGKILL')
       await agent.exited
       await until(() => !isAlive(child), { what: 'the end of journalctl' })

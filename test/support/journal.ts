@@ -6,7 +6,7 @@ import { type EntryInit, entry } from './journal-export.ts'
 import type { JournalTools } from './journal-tools.ts'
 import { type Running, start } from './process.ts'
 import { atEnd } from './tmp.ts'
-import { within } from './until.ts'
+import { until, within } from './until.ts'
 
 /** 2023-11-14T22:13:20Z */
 export const START_US = 1_700_000_000_000_000
@@ -132,12 +132,14 @@ export function cursorsIn(journal: Journal): string[] {
   return [...journal.export().toString('latin1').matchAll(FIRST_FIELD)].map(([, cursor = '']) => cursor)
 }
 
-/** The journalctl processes of an agent. */
-export function childrenOf(pid: number): number[] {
-  const all = readdirSync('/proc')
-    .map(Number)
-    .filter((n) => n > 0)
-  return all.filter((child) => Number(statOf(child)?.[1]) === pid && isAlive(child))
+/** The journalctl that an agent has started. */
+export function journalctlOf(agent: Running): Promise<number> {
+  const all = (): number[] =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((n) => n > 0)
+  const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
+  return until(() => all().find(isChild), { limitMs: 10_000, what: 'a journalctl of the agent' })
 }
 
 export function isAlive(pid: number): boolean {

@@ -9,6 +9,8 @@ const PROGRAM = 'journalctl'
 const ASK_MS = 120_000
 /** After SIGTERM; then it is killed. */
 const STOP_MS = 300
+/** Read and not taken: beyond that it waits. */
+const READ_AHEAD = 131_072
 /** Of what it says on stderr. */
 const SAID_BYTES = 2000
 const MACHINE_ID = /^[0-9a-f]{32}$/
@@ -74,7 +76,10 @@ export interface End {
 export class Follower {
   readonly #child: ChildProcess
   readonly #clock: Clock
-  readonly #pieces: Buffer[] = []
+  readonly #signal: AbortSignal
+  readonly #wakeUp = (): void => this.#wake?.()
+  #pieces: Buffer[] = []
+  #waiting = 0
   readonly #closed: Promise<void>
   #end: End | undefined
   #error: unknown
@@ -83,13 +88,16 @@ export class Follower {
   #wake: (() => void) | undefined
 
   /** It ends by itself when this process does, however that comes: it watches its standard output. */
-  constructor(args: string[], clock: Clock) {
+  constructor(args: string[], clock: Clock, signal: AbortSignal) {
     this.#clock = clock
+    this.#signal = signal
+    signal.addEventListener('abort', this.#wakeUp)
     this.#child = spawn(PROGRAM, args, { stdio: ['ignore', 'pipe', 'pipe'], env: environment() })
     const { stdout, stderr } = this.#child
     stdout?.on('data', (piece: Buffer) => {
       this.#pieces.push(piece)
-      stdout.pause()
+      this.#waiting += piece.length
+      if (this.#waiting >= READ_AHEAD) stdout.pause()
       this.#wake?.()
     })
     stderr?.on('data', (text: Buffer) => {
@@ -122,21 +130,33 @@ export class Follower {
     return this.#end
   }
 
-  /** The next bytes; undefined when it has ended and everything is read, or `signal` came. Throws when it cannot be started. */
-  async read(signal: AbortSignal): Promise<Buffer | undefined> {
-    while (!signal.aborted) {
-      const piece = this.#pieces.shift()
-      if (piece !== undefined) return piece
+  /**
+   * What has come since the last call, or comes next; undefined when it has ended and everything is read, or the signal
+   * came. Throws when it cannot be started.
+   */
+  async read(): Promise<Buffer[] | undefined> {
+    while (!this.#signal.aborted) {
+      if (this.#pieces.length > 0) return this.#take()
       if (this.#error !== undefined) throw failure(this.#error, '')
       if (this.#end !== undefined && this.#allRead) return undefined
-      const more = this.#piece(signal)
-      this.#child.stdout?.resume()
-      await more
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
     }
     return undefined
   }
 
+  #take(): Buffer[] {
+    const pieces = this.#pieces
+    if (this.#waiting >= READ_AHEAD) this.#child.stdout?.resume()
+    this.#pieces = []
+    this.#waiting = 0
+    return pieces
+  }
+
   async stop(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#wakeUp)
     if (this.#end !== undefined) return
     // Nobody reads any more, but only a pipe that is empty is seen to be closed.
     this.#child.stdout?.removeAllListeners('data').resume()
@@ -144,18 +164,6 @@ export class Follower {
     const late = this.#clock.after(STOP_MS, () => this.#child.kill('SIGKILL'))
     await this.#closed
     this.#clock.cancel(late)
-  }
-
-  #piece(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#wake = undefined
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      this.#wake = done
-      signal.addEventListener('abort', done)
-    })
   }
 }
 

@@ -15,9 +15,9 @@ import { Portions } from './units.ts'
 /** Before journalctl is started again: the first time after a success, doubled up to the second. */
 const RESTART_MS = 100
 const RESTART_MOST_MS = 30_000
-/** Is likely to follow a piece of this size. */
+/** A chunk that has got this much in less than a Flush is likely to get this much. */
+const MUCH = 8192
 const BACKLOG = 262_144
-const BACKLOG_PIECE = 65_536
 const FILTER = /^[A-Z0-9_]+=/
 /** Longer than any cursor of journald. */
 const CURSOR_BYTES = 4096
@@ -44,8 +44,6 @@ export class Systemd implements Input {
   #atFirst = true
   /** The next start without a position is at the end of the journal. */
   #fromTail = false
-  /** Much is likely to follow. */
-  #backlog = false
   #taken = 0
   #saidCut = false
 
@@ -161,6 +159,7 @@ export class Systemd implements Input {
       this.#child = new Follower(
         [...sourceArgs(this.#options.path), ...mode, ...from, ...matches(this.#options)],
         this.#ctx.clock,
+        signal,
       )
       return await this.#readAll(this.#child, signal)
     } catch (error) {
@@ -174,15 +173,18 @@ export class Systemd implements Input {
 
   async #readAll(child: Follower, signal: AbortSignal): Promise<'all read' | ShipperError> {
     for (;;) {
-      const piece = await child.read(signal)
-      if (piece === undefined) break
-      this.#backlog = piece.length >= BACKLOG_PIECE && !this.#ctx.tag.includes('*')
-      for (let at = 0; at < piece.length && !signal.aborted; ) {
-        at = this.#scan.push(piece, at)
-        await this.#entries(signal)
-      }
+      const pieces = await child.read()
+      if (pieces === undefined) break
+      for (const piece of pieces) await this.#piece(piece, signal)
     }
     return this.#options.exitOnEof && child.end?.code === 0 ? 'all read' : readError(howItEnded(child.end))
+  }
+
+  async #piece(piece: Buffer, signal: AbortSignal): Promise<void> {
+    for (let at = 0; at < piece.length && !signal.aborted; ) {
+      at = this.#scan.push(piece, at)
+      await this.#entries(signal)
+    }
   }
 
   /** Takes the entries that are whole; while there is no room for one nothing is read, and journalctl waits. */
@@ -219,7 +221,7 @@ export class Systemd implements Input {
     }
     const portion = this.#portions.of(scan)
     const out = this.#ctx.appender(portion.tag)
-    if (!out.reserve(this.#writer.bound(scan), this.#backlog ? BACKLOG : 0)) return false
+    if (!out.reserve(this.#writer.bound(scan), out.held > MUCH ? BACKLOG : 0)) return false
     out.end = this.#writer.write(scan, out.buf, out.end)
     out.added(1, scan.entryBytes)
     if (portion.idle) {
