@@ -1,5 +1,7 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
 
+const FILTER = /^[A-Z0-9_]+=/
+
 /** The names and defaults are fluent-bit's; Max_Field_Size, Max_Entry_Size, Exit_On_Eof and the last two of DB.* are ours. */
 export const SYSTEMD_OPTIONS = defineOptions({
   path: {
@@ -10,6 +12,7 @@ export const SYSTEMD_OPTIONS = defineOptions({
     type: 'string',
     repeat: true,
     help: 'Only entries with this field and value, e.g. `_SYSTEMD_UNIT=ssh.service`.',
+    check: (text: string) => (FILTER.test(text) ? undefined : { must: 'FIELD=VALUE, the field in capitals' }),
   },
   systemd_filter_type: {
     type: 'enum',

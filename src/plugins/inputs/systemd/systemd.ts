@@ -18,7 +18,6 @@ const RESTART_MOST_MS = 30_000
 /** A chunk that has got this much in less than a Flush is likely to get this much. */
 const MUCH = 8192
 const BACKLOG = 262_144
-const FILTER = /^[A-Z0-9_]+=/
 /** Longer than any cursor of journald. */
 const CURSOR_BYTES = 4096
 
@@ -50,12 +49,6 @@ export class Systemd implements Input {
   constructor(options: SystemdOptions, ctx: InputContext) {
     this.#options = options
     this.#ctx = ctx
-    for (const filter of options.systemdFilter) {
-      if (FILTER.test(filter)) continue
-      throw new ShipperError('E_CONFIG_BAD_VALUE', `"systemd_filter" must be FIELD=VALUE, not "${filter}"`, {
-        hint: 'names of fields are in capitals, e.g. _SYSTEMD_UNIT=ssh.service',
-      })
-    }
     const limits = {
       fields: options.maxFields,
       fieldBytes: options.maxFieldSize,
