@@ -1,0 +1,68 @@
+import { expect } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { decode } from '@msgpack/msgpack'
+import { Journal, numberedEntries, START_US } from '../support/journal.ts'
+import { journalTools } from '../support/journal-tools.ts'
+import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
+import { type Running, start } from '../support/process.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+import { until } from '../support/until.ts'
+
+const CONF = resolve(import.meta.dirname, '../../conf/journald-to-kafka.conf')
+const ENTRIES = 20_000
+
+const tools = journalTools()
+const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal', false, tools.reason)
+
+/** The configuration as it is, but for the journal that it reads. */
+function leaf(dir: string, journal: Journal, broker: KafkaBroker): Running {
+  const conf = join(dir, 'leaf.conf')
+  writeFileSync(conf, readFileSync(CONF, 'utf8').replace('[INPUT]\n', `[INPUT]\n    Path ${journal.dir}\n`))
+  return start(['-c', conf], {
+    env: { PATH: tools.path, KAFKA_BROKERS: broker.bootstrap, SHIPPER_STATE: dir },
+  })
+}
+
+testLeaf(
+  'conf/journald-to-kafka.conf: killed again and again it loses none, keyed by unit, at the time of the entry',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('journal')
+    const dir = tmp()
+    const journal = new Journal(tools, join(dir, 'j'))
+    journal.write(
+      numberedEntries(0, ENTRIES).map((e, i) => ({
+        ...e,
+        fields: { ...e.fields, _SYSTEMD_UNIT: `unit-${i % 3}.service` },
+      })),
+    )
+    let agent = leaf(dir, journal, broker)
+    for (let kill = 1; kill <= 3; kill++) {
+      const some = async (): Promise<boolean> => (await broker.records('journal')) >= (kill * ENTRIES) / 5
+      await until(some, { limitMs: 60_000, everyMs: 10, what: () => agent.stderr })
+      agent.kill('SIGKILL')
+      await agent.exited
+      agent = leaf(dir, journal, broker)
+    }
+    const seen = new Set<string>()
+    const all = async () => {
+      const records = await broker.consume('journal')
+      for (const { value, key, timestamp } of records) {
+        const map = decode(value as Uint8Array) as Record<string, string>
+        const number = Number(String(map.log).slice(5))
+        expect([String(key), map.systemd_unit]).toEqual([
+          `journal.unit-${number % 3}.service`,
+          `unit-${number % 3}.service`,
+        ])
+        expect(Number(timestamp)).toBe(START_US / 1000 + number)
+        seen.add(String(map.log))
+      }
+      return seen.size === ENTRIES
+    }
+    await until(all, { limitMs: 60_000, everyMs: 500, what: () => `${seen.size} entries; ${agent.stderr}` })
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+  },
+  180_000,
+)
