@@ -167,9 +167,9 @@ export class Follower {
   }
 }
 
-/** Messages that do not depend on the language, no colours. */
+/** Messages that do not depend on the language, no colours; and where an empty environment would look. */
 function environment(): NodeJS.ProcessEnv {
-  return { ...process.env, LC_ALL: 'C', SYSTEMD_COLORS: '0' }
+  return { PATH: '/usr/local/bin:/usr/bin:/bin', ...process.env, LC_ALL: 'C', SYSTEMD_COLORS: '0' }
 }
 
 function failure(error: unknown, stderr: string): ShipperError {
