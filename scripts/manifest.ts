@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
+import { commitOf, versionOfPackage } from './source.ts'
 
 /** pkg.config.json: the one list of names, targets, assets and runtimes. The version is that of package.json. */
 export interface Manifest {
@@ -35,29 +36,13 @@ export function readManifest(): Manifest {
   return readJson('pkg.config.json') as Manifest
 }
 
-function versionOfPackage(): string {
-  return (readJson('package.json') as { version: string }).version
-}
-
 function readJson(path: string): unknown {
   return JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 }
 
-/** Short id of the commit, `-dirty` behind it when the sources differ from it; `unknown` outside a git work tree. */
-function commit(): string {
-  try {
-    const git = (...args: string[]): string =>
-      execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-    const id = git('rev-parse', '--short=10', 'HEAD')
-    return git('status', '--porcelain', '--', 'src', 'package.json') === '' ? id : `${id}-dirty`
-  } catch {
-    return 'unknown'
-  }
-}
-
 /** The values of src/lib/version.ts, as flags of `bun build`. */
 export function defines(target: string): string[] {
-  const values = { VERSION: versionOfPackage(), COMMIT: commit(), TARGET: target }
+  const values = { VERSION: versionOfPackage(), COMMIT: commitOf(), TARGET: target }
   return Object.entries(values).flatMap(([name, value]) => [
     '--define',
     `SHIPPER_${name}=${JSON.stringify(value)}`,

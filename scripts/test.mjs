@@ -4,19 +4,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } fr
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { ARCH, ROOT, setUp } from './bootstrap.mjs'
+import { INGREDIENTS } from './ingredients.mjs'
 import { emptyTally, readReport, summary } from './test-report.mjs'
 
 const CACHE = join(ROOT, '.cache')
 const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
-/** What the binary is made of. */
-const INGREDIENTS = [
-  'src',
-  'conf',
-  'package.json',
-  'package-lock.json',
-  'pkg.config.json',
-  'scripts/build.ts',
-]
 const CORES = availableParallelism()
 /** A test has its own limit; this one ends a process that hangs as a whole. */
 const WATCHDOG_MS = 30 * 60_000

@@ -5,12 +5,27 @@ import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
 import { run, start } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 
-test('the binary knows its version', async () => {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+const VERSION_LINE = /^(\S+) (\S+) \((\S+)\), (\S+), (\S+ \S+)\n$/
+const COMMIT = /^(?:[0-9a-f]{10}(?:-dirty)?|unknown)$/
+
+test('the binary says what it is, of which commit, for what, and on what it runs', async () => {
+  const { version, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const { code, stdout } = await run(['--version'])
   expect(code).toBe(0)
-  expect(stdout).toContain(version)
-  expect(stdout).toContain(`linux-${ARCH}`)
+  const [, name, says, commit, target, runtime] = VERSION_LINE.exec(stdout) ?? []
+  expect([name, says, target, runtime]).toEqual([
+    'shipper',
+    version,
+    `linux-${ARCH}`,
+    `bun ${devDependencies.bun}`,
+  ])
+  expect(commit).toMatch(COMMIT)
+  expect((await run(['-V'])).stdout).toBe(stdout)
+})
+
+test('a run from source says so in place of a commit', async () => {
+  const { stdout } = await run(['-V'], { command: [process.execPath, join(ROOT, 'src/main.ts')] })
+  expect(VERSION_LINE.exec(stdout)?.[3]).toBe('source')
 })
 
 test('the binary takes no orders from the folder that it is started in', async () => {
