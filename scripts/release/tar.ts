@@ -1,0 +1,75 @@
+/** A file or a folder of an archive; a folder ends with a slash and has no bytes. */
+export interface Entry {
+  path: string
+  mode: number
+  bytes: Uint8Array
+}
+
+const BLOCK = 512
+const NAME_LIMIT = 100
+const FILE = '0'
+const FOLDER = '5'
+
+/**
+ * A POSIX ustar archive. The same entries give the same bytes: they are sorted, belong to root, and have one time.
+ *
+ * ```
+ * archive = (header bytes padding)* 2 * 512 zeros
+ * header  = name[100] mode[8] uid[8] gid[8] size[12] mtime[12] checksum[8] type[1] link[100]
+ *           "ustar\0" "00" owner[32] group[32] device[16] prefix[155] zeros[12]
+ * ```
+ * Numbers are octal text that ends with a NUL. Paths of more than 100 bytes, links and devices are not promised.
+ */
+export function tar(entries: Entry[], mtime: number): Buffer {
+  const parts: Uint8Array[] = []
+  for (const { path, mode, bytes } of sorted(entries)) {
+    parts.push(header(path, mode, bytes.length, mtime), bytes, Buffer.alloc(-bytes.length & (BLOCK - 1)))
+  }
+  return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)])
+}
+
+/** A folder before what is in it, whatever the locale. */
+function sorted(entries: Entry[]): Entry[] {
+  return entries.toSorted((a, b) => (a.path < b.path ? -1 : 1))
+}
+
+function header(path: string, mode: number, size: number, mtime: number): Buffer {
+  const name = Buffer.from(path)
+  if (name.length > NAME_LIMIT) throw new Error(`the path is too long for the archive: ${path}`)
+  const block = Buffer.alloc(BLOCK)
+  name.copy(block)
+  octal(block, mode, 100, 8)
+  octal(block, 0, 108, 8)
+  octal(block, 0, 116, 8)
+  octal(block, size, 124, 12)
+  octal(block, mtime, 136, 12)
+  block.write(path.endsWith('/') ? FOLDER : FILE, 156)
+  block.write('ustar\x0000root', 257)
+  block.write('root', 297)
+  // The checksum is of the header with blanks in its own place.
+  block.fill(' ', 148, 156)
+  octal(
+    block,
+    block.reduce((sum, byte) => sum + byte, 0),
+    148,
+    7,
+  )
+  return block
+}
+
+function octal(block: Buffer, value: number, at: number, length: number): void {
+  const text = value.toString(8).padStart(length - 1, '0')
+  if (text.length >= length) throw new Error(`${value} does not fit into the archive`)
+  block.write(`${text}\0`, at)
+}
+
+/** The files, and each folder above them once. */
+export function withFolders(files: Entry[], root: string): Entry[] {
+  const folders = new Set([root])
+  for (const { path } of files) {
+    for (let end = path.indexOf('/', root.length); end !== -1; end = path.indexOf('/', end + 1)) {
+      folders.add(path.slice(0, end + 1))
+    }
+  }
+  return [...files, ...[...folders].map((path) => ({ path, mode: 0o755, bytes: Buffer.alloc(0) }))]
+}
