@@ -3,11 +3,13 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
-import { commitOf, versionOfPackage } from './source.ts'
+import { commitOf, ofPackage } from './source.ts'
 
 /** pkg.config.json: the one list of names, targets, assets and runtimes. The version is that of package.json. */
 export interface Manifest {
   name: string
+  /** Of the Debian packages: name and address. */
+  maintainer: string
   entry: string
   out: string
   /** Packages that stay outside the bundle. */
@@ -42,7 +44,7 @@ function readJson(path: string): unknown {
 
 /** The values of src/lib/version.ts, as flags of `bun build`. */
 export function defines(target: string): string[] {
-  const values = { VERSION: versionOfPackage(), COMMIT: commitOf(), TARGET: target }
+  const values = { VERSION: ofPackage().version, COMMIT: commitOf(), TARGET: target }
   return Object.entries(values).flatMap(([name, value]) => [
     '--define',
     `SHIPPER_${name}=${JSON.stringify(value)}`,

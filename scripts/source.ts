@@ -7,8 +7,9 @@ import { INGREDIENTS } from './ingredients.mjs'
 /** Always as many, whatever git thinks is enough: the id is part of the binary, and the same input gives the same bytes. */
 const ID_LENGTH = 10
 
-export function versionOfPackage(root = ROOT): string {
-  return (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }).version
+/** What package.json alone says: the version, and the SPDX id of our licence. */
+export function ofPackage(): { version: string; license: string } {
+  return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 }
 
 /** Short id of the commit, `-dirty` behind it when the sources differ from it; `unknown` outside a git work tree. */

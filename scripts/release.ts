@@ -1,0 +1,175 @@
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { fail, ROOT } from './bootstrap.mjs'
+import { type Built, build } from './build.ts'
+import { chooseTargets, locked, type Manifest, readManifest } from './manifest.ts'
+import { bundledFolders, describe, directOf } from './release/bundled.ts'
+import { DEBIAN_ARCH, deb, debianVersion } from './release/deb.ts'
+import { archive, file, plainFiles, type ReleaseFile, sums } from './release/files.ts'
+import { thirdPartyLicences } from './release/licences.ts'
+import { sbom } from './release/sbom.ts'
+import { sizesOf, sizesTable } from './release/sizes.ts'
+import { changes, commitOf, ofPackage, sourceTime } from './source.ts'
+
+/**
+ * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]`: a folder with everything that is
+ * published of this version, see docs/RELEASE.md. The same sources give the same bytes: nothing in it depends on the
+ * place, the clock, the locale or the user.
+ */
+interface Settings {
+  out: string
+  /** What install.sh downloads from. */
+  baseUrl: string
+  version: string
+  commit: string
+  /** Seconds since 1970 of every file in an archive. */
+  time: number
+}
+
+const SLASHES = /\/+$/
+const ADDRESS = /^https?:\/\/[\w.~:/%[\]@-]+$/
+
+function main(): void {
+  const manifest = readManifest()
+  const { targets, settings } = readArguments(manifest)
+  mkdirSync(settings.out, { recursive: true })
+  const draft = mkdtempSync(join(settings.out, '.draft-'))
+  try {
+    const { files, table } = makeFiles(manifest, targets, settings, draft)
+    const all = [...files, file('SHA256SUMS', sums(files))]
+    for (const { path, mode, bytes } of all) writeFileSync(join(draft, path), bytes, { mode })
+    publish(draft, settings)
+    for (const { path, bytes } of all) {
+      process.stdout.write(`${(bytes.length / 1e6).toFixed(2).padStart(8)} MB  ${path}\n`)
+    }
+    process.stdout.write(`\n${table}`)
+  } finally {
+    rmSync(draft, { recursive: true, force: true })
+  }
+}
+
+function readArguments(manifest: Manifest): { targets: string[]; settings: Settings } {
+  const { values } = parseArgs({
+    options: {
+      target: { type: 'string', multiple: true },
+      out: { type: 'string', default: join(ROOT, manifest.out, 'release') },
+      'base-url': { type: 'string', default: '' },
+      dirty: { type: 'boolean', default: false },
+    },
+  })
+  const known = Object.keys(manifest.bun.targets)
+  const targets = chooseTargets(known, values.target ?? known)
+  const baseUrl = values['base-url'].replace(SLASHES, '')
+  if (baseUrl !== '' && !ADDRESS.test(baseUrl)) {
+    fail(`--base-url is not an http or https address: ${baseUrl}`, 'name the folder above v<version>/')
+  }
+  const changed = changes(ROOT, ['.'])
+  if (changed !== '' && !values.dirty) {
+    fail(
+      `the checkout has changes:\n${changed}`,
+      'commit them, or say --dirty for a release that nobody can repeat',
+    )
+  }
+  const time = sourceTime()
+  if (time === undefined) {
+    fail('there is no commit to take the time from', 'set SOURCE_DATE_EPOCH to seconds since 1970')
+  }
+  const settings = {
+    out: resolve(values.out),
+    baseUrl,
+    version: ofPackage().version,
+    commit: commitOf(),
+    time,
+  }
+  return { targets: targets.toSorted(), settings }
+}
+
+/** Everything but SHA256SUMS. The binaries are built in `draft` and stay there. */
+function makeFiles(
+  manifest: Manifest,
+  targets: string[],
+  settings: Settings,
+  draft: string,
+): { files: ReleaseFile[]; table: string } {
+  const { version, time } = settings
+  const built = targets.map((target) => ({ target, ...build(manifest, target, draft) }))
+  const { licences, materials } = about(manifest, built, settings)
+  const plain = plainFiles(manifest, settings.baseUrl, licences)
+  const archives: Record<string, number> = {}
+  const files = [...plain, file(`${manifest.name}-${version}.cdx.json`, materials)]
+  for (const { target, file: path } of built) {
+    const binary = readFileSync(path)
+    const program = { path: `${manifest.name}-${target}`, mode: 0o755, bytes: binary }
+    const folder = `${manifest.name}-${version}-${target}`
+    const packed = archive(folder, [...plain, program], time)
+    archives[target] = packed.length
+    files.push(program, { path: `${folder}.tar.gz`, mode: 0o644, bytes: packed })
+    const arch = DEBIAN_ARCH[target]
+    if (arch !== undefined) {
+      const bytes = deb({
+        version,
+        time,
+        arch,
+        binary,
+        maintainer: manifest.maintainer,
+        copyright: copyright(plain),
+      })
+      files.push({ path: `${manifest.name}_${debianVersion(version)}_${arch}.deb`, mode: 0o644, bytes })
+    }
+  }
+  return {
+    files,
+    table: sizesTable(
+      built.map((each) => sizesOf(each.target, each)),
+      archives,
+    ),
+  }
+}
+
+/** The texts on what is in the binaries; all have the same packages in them. */
+function about(
+  manifest: Manifest,
+  built: (Built & { target: string })[],
+  { version, commit, time }: Settings,
+): { licences: string; materials: string } {
+  const folders = new Set(built.flatMap(({ metafile }) => bundledFolders(metafile)))
+  const packages = describe(ROOT, [...folders].sort())
+  const bun = locked('bun').version
+  const runtimes = built.map(({ target }) => {
+    const { integrity = '', ...rest } = locked(manifest.bun.targets[target]?.runtime ?? '')
+    return { ...rest, integrity }
+  })
+  const input = {
+    name: manifest.name,
+    version,
+    commit,
+    licence: ofPackage().license,
+    time,
+    packages,
+    bun,
+    runtimes,
+  }
+  return {
+    licences: thirdPartyLicences(packages, bun),
+    materials: sbom({ ...input, direct: directOf(ROOT, packages) }),
+  }
+}
+
+function copyright(plain: ReleaseFile[]): string {
+  const texts = ['LICENSE', 'THIRD-PARTY-LICENSES'].map((name) => plain.find(({ path }) => path === name))
+  return texts.map((each) => Buffer.from(each?.bytes ?? []).toString()).join('\n')
+}
+
+/** `latest` comes last: who reads it finds the files of its version. */
+function publish(draft: string, { out, version }: Settings): void {
+  const folder = join(out, `v${version}`)
+  rmSync(folder, { recursive: true, force: true })
+  chmodSync(draft, 0o755)
+  renameSync(draft, folder)
+  writeFileSync(join(out, '.latest'), `${version}\n`)
+  renameSync(join(out, '.latest'), join(out, 'latest'))
+  process.stdout.write(`${relative(process.cwd(), folder) || '.'}\n`)
+}
+
+main()

@@ -1,0 +1,82 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Metafile } from '../build.ts'
+
+/** An npm package of which code is in the binary. */
+export interface Package {
+  name: string
+  version: string
+  /** SPDX id or expression. */
+  licence: string
+  /** npm's `sha512-BASE64` of what was installed. */
+  integrity: string
+  /** Names of the bundled packages that it needs. */
+  needs: string[]
+  /** Texts of its licence files. */
+  texts: string[]
+}
+
+interface Locked {
+  version: string
+  license?: string
+  integrity?: string
+  dependencies?: Record<string, string>
+}
+
+const FOLDER = /^(?:.*\/)?(node_modules\/(?:@[^/]+\/)?[^/]+)\//
+const LICENCE_FILE = /^(?:licen[sc]e|copying|notice)\b/i
+
+/** Folders of the packages that left bytes in the output; one that was imported and is not used is not among them. */
+export function bundledFolders({ outputs }: Metafile): string[] {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
+  const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0)
+  return [...new Set(used.flatMap(([path]) => FOLDER.exec(path)?.[1] ?? []))].sort()
+}
+
+/** What package-lock.json and the packages themselves say of them, by name. */
+export function describe(root: string, folders: string[]): Package[] {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, Locked>
+  }
+  const names = new Set(folders.map(nameOf))
+  return folders.map((folder) => {
+    const entry = lock.packages[folder]
+    if (entry?.integrity === undefined)
+      throw new Error(`${folder} is in the binary and not in package-lock.json`)
+    const { version, integrity, dependencies = {} } = entry
+    const needs = Object.keys(dependencies).filter((name) => names.has(name))
+    const licence = entry.license ?? licenceOf(join(root, folder))
+    return {
+      name: nameOf(folder),
+      version,
+      licence,
+      integrity,
+      needs,
+      texts: licenceTexts(join(root, folder)),
+    }
+  })
+}
+
+/** `name` of the main program's own dependencies that are bundled. */
+export function directOf(root: string, packages: Package[]): string[] {
+  const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>
+  }
+  return packages.map(({ name }) => name).filter((name) => name in dependencies)
+}
+
+function nameOf(folder: string): string {
+  return folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length)
+}
+
+function licenceOf(folder: string): string {
+  const { license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { license?: string }
+  if (license === undefined) throw new Error(`${folder} names no licence`)
+  return license
+}
+
+function licenceTexts(folder: string): string[] {
+  if (!existsSync(folder)) throw new Error(`${folder} is not installed`)
+  const files = readdirSync(folder).filter((name) => LICENCE_FILE.test(name))
+  return files.sort().map((name) => `${readFileSync(join(folder, name), 'utf8').trim()}\n`)
+}

@@ -1,0 +1,48 @@
+import { statSync } from 'node:fs'
+import type { Built } from '../build.ts'
+
+/** What a binary consists of, in bytes. */
+export interface Sizes {
+  target: string
+  /** The whole file. */
+  binary: number
+  /** bun's executable. */
+  runtime: number
+  /** JavaScript of src/, minified. */
+  ours: number
+  /** JavaScript of the packages, minified. */
+  packages: number
+  /** The rest: the same program as bytecode, so that it starts without being parsed, and what aligns it. */
+  bytecode: number
+}
+
+export function sizesOf(target: string, { file, runtime, metafile }: Built): Sizes {
+  const outputs = Object.values(metafile.outputs)
+  const inputs = outputs.flatMap((output) => Object.entries(output.inputs))
+  const sum = (numbers: number[]): number => numbers.reduce((total, each) => total + each, 0)
+  const packages = sum(
+    inputs.filter(([path]) => path.includes('node_modules/')).map(([, each]) => each.bytesInOutput),
+  )
+  const script = sum(outputs.map(({ bytes }) => bytes))
+  const [binary, runtimeSize] = [statSync(file).size, statSync(runtime).size]
+  return {
+    target,
+    binary,
+    runtime: runtimeSize,
+    ours: script - packages,
+    packages,
+    bytecode: binary - runtimeSize - script,
+  }
+}
+
+const HEAD = `| binary | MB | runtime (bun) | our JavaScript | packages' JavaScript | bytecode | as tar.gz |
+|---|---|---|---|---|---|---|`
+
+/** Rows of docs/RELEASE.md; `archives` are sizes of the tar.gz by target. */
+export function sizesTable(sizes: Sizes[], archives: Record<string, number>): string {
+  const rows = sizes.map(({ target, binary, runtime, ours, packages, bytecode }) => {
+    const numbers = [binary, runtime, ours, packages, bytecode, archives[target] ?? 0]
+    return `| ${target} | ${numbers.map((each) => (each / 1e6).toFixed(2)).join(' | ')} |`
+  })
+  return `${HEAD}\n${rows.join('\n')}\n`
+}
