@@ -10,7 +10,7 @@ export interface Package {
   licence: string
   /** npm's `sha512-BASE64` of what was installed. */
   integrity: string
-  /** Names of the bundled packages that it needs. */
+  /** The bundled packages that it needs, as `name@version`: there may be two of a name. */
   needs: string[]
   /** Texts of its licence files. */
   texts: string[]
@@ -23,7 +23,7 @@ interface Locked {
   dependencies?: Record<string, string>
 }
 
-const FOLDER = /^(?:.*\/)?(node_modules\/(?:@[^/]+\/)?[^/]+)\//
+const FOLDER = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
 const LICENCE_FILE = /^(?:licen[sc]e|copying|notice)\b/i
 
 /** Folders of the packages that left bytes in the output; one that was imported and is not used is not among them. */
@@ -38,13 +38,17 @@ export function describe(root: string, folders: string[]): Package[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Locked>
   }
-  const names = new Set(folders.map(nameOf))
+  const resolve = (folder: string, name: string): string[] => {
+    const found = placesOf(folder, name).find((place) => place in lock.packages)
+    const version = found === undefined ? undefined : lock.packages[found]?.version
+    return version !== undefined && folders.includes(found ?? '') ? [`${name}@${version}`] : []
+  }
   return folders.map((folder) => {
     const entry = lock.packages[folder]
     if (entry?.integrity === undefined)
       throw new Error(`${folder} is in the binary and not in package-lock.json`)
     const { version, integrity, dependencies = {} } = entry
-    const needs = Object.keys(dependencies).filter((name) => names.has(name))
+    const needs = Object.keys(dependencies).flatMap((name) => resolve(folder, name))
     const licence = entry.license ?? licenceOf(join(root, folder))
     return {
       name: nameOf(folder),
@@ -57,12 +61,20 @@ export function describe(root: string, folders: string[]): Package[] {
   })
 }
 
-/** `name` of the main program's own dependencies that are bundled. */
+/** What the program itself imports, as `name@version`. */
 export function directOf(root: string, packages: Package[]): string[] {
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>
   }
-  return packages.map(({ name }) => name).filter((name) => name in dependencies)
+  return packages.flatMap(({ name, version }) => (dependencies[name] === version ? `${name}@${version}` : []))
+}
+
+/** Where node looks for a package that `folder` imports, the nearest first. */
+function placesOf(folder: string, name: string): string[] {
+  const parents = folder
+    .split('/node_modules/')
+    .map((_, at, parts) => parts.slice(0, at + 1).join('/node_modules/'))
+  return [...parents.map((parent) => `${parent}/node_modules/${name}`).reverse(), `node_modules/${name}`]
 }
 
 function nameOf(folder: string): string {

@@ -10,7 +10,7 @@ export interface SbomInput {
   /** Seconds since 1970. */
   time: number
   packages: Package[]
-  /** Names of the packages that the program itself imports. */
+  /** The packages that the program itself imports, as `name@version`. */
   direct: string[]
   bun: string
   /** The npm package of the runtime of each target. */
@@ -53,7 +53,6 @@ export function sbom(input: SbomInput): string {
     purl: `pkg:npm/bun@${bun}`,
     components: [...runtimes.map(runtimeOf), ...LINKED.map(linkedOf)],
   }
-  const refs = new Map(packages.map((each) => [each.name, refOf(each)]))
   const content = {
     version: 1,
     metadata: {
@@ -64,8 +63,8 @@ export function sbom(input: SbomInput): string {
     },
     components: [...packages.map(packageOf), runtime],
     dependencies: [
-      { ref: name, dependsOn: [...direct.map((each) => refs.get(each)), runtime['bom-ref']] },
-      ...packages.map((each) => ({ ref: refOf(each), dependsOn: each.needs.map((need) => refs.get(need)) })),
+      { ref: name, dependsOn: [...direct, runtime['bom-ref']] },
+      ...packages.map((each) => ({ ref: refOf(each), dependsOn: each.needs })),
       { ref: runtime['bom-ref'], dependsOn: runtime.components?.map((each) => each['bom-ref']) },
     ],
   }
