@@ -38,7 +38,10 @@ function main(): void {
   try {
     const { files, table } = makeFiles(manifest, targets, settings, draft)
     const all = [...files, file('SHA256SUMS', sums(files))]
-    for (const { path, mode, bytes } of all) writeFileSync(join(draft, path), bytes, { mode })
+    for (const { path, mode, bytes } of all) {
+      writeFileSync(join(draft, path), bytes)
+      chmodSync(join(draft, path), mode)
+    }
     publish(draft, settings)
     for (const { path, bytes } of all) {
       process.stdout.write(`${(bytes.length / 1e6).toFixed(2).padStart(8)} MB  ${path}\n`)

@@ -1,0 +1,133 @@
+import { expect, test } from 'bun:test'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
+import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
+import { readManifest } from '../../scripts/manifest.ts'
+import { run } from '../support/process.ts'
+import { projectCopy } from '../support/project-copy.ts'
+import { startRelease, sumsOf, TARGETS, VERSION } from '../support/released.ts'
+import { peerOrSkip } from '../support/skip.ts'
+import { tmp } from '../support/tmp.ts'
+
+const OWN = `linux-${ARCH}`
+const LIMIT_MS = 150_000
+const ROW = /^\| linux-\S+ \|.*$/gm
+/** How far a size in the document may be from what it is today: a tenth, of the small ones 0.2 MB. */
+const tolerance = (size: number): number => Math.max(size / 10, 0.2)
+
+const has = (name: string): boolean => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
+const withSha256sum = peerOrSkip('sha256sum', has('sha256sum'), 'no `sha256sum` on PATH')
+const withTar = peerOrSkip('tar', has('tar'), 'no `tar` on PATH')
+
+// Two folders, two users' habits: what could get into a file by accident is another one in each.
+const here = projectCopy(new Date('2024-01-01'))
+const there = projectCopy(new Date('2001-09-09'))
+const first = startRelease(here, '022', { TZ: 'UTC', LC_ALL: 'C', USER: 'a' }, TARGETS)
+const second = startRelease(
+  there,
+  '077',
+  { TZ: 'Asia/Tokyo', LC_ALL: 'tr_TR.UTF-8', USER: 'b', HOME: tmp() },
+  [OWN],
+)
+const folder = join(here, `dist/release/v${VERSION}`)
+const released = Promise.all([first.ended(LIMIT_MS), second.ended(LIMIT_MS)]).then(([one, two]) => {
+  if (one.code !== 0 || two.code !== 0) throw new Error(`no release:\n${first.stderr}${second.stderr}`)
+})
+released.catch(() => {})
+
+/** Of the binary, the archive and the package of this machine's target. */
+const read = (name: string): Buffer => readFileSync(join(folder, name))
+
+test('the same sources give the same bytes in another folder, at another time, for another user', async () => {
+  await released
+  const one = sumsOf(folder)
+  const two = sumsOf(join(there, `dist/release/v${VERSION}`))
+  const common = Object.keys(two).filter((name) => TARGETS.length === 1 || name !== 'SHA256SUMS')
+  // With more targets in one of the two, the materials list more runtimes.
+  const same = common.filter((name) => TARGETS.length === 1 || !name.endsWith('.cdx.json'))
+  for (const name of same) expect({ name, sum: two[name] }).toEqual({ name, sum: one[name] })
+  expect(same).toContain(`shipper-${OWN}`)
+  expect(same).toContain(`shipper-${VERSION}-${OWN}.tar.gz`)
+})
+
+test('no path of the machine that built it is in the binary', async () => {
+  await released
+  const binary = read(`shipper-${OWN}`)
+  for (const path of [here, ROOT]) expect(binary.indexOf(path)).toBe(-1)
+})
+
+test('it has the files that the installer asks for, and names its version beside them', async () => {
+  await released
+  const names = Object.keys(sumsOf(folder))
+  for (const name of Object.keys(readManifest().install)) expect(names).toContain(name)
+  for (const target of TARGETS) expect(names).toContain(`shipper-${target}`)
+  expect(readFileSync(join(here, 'dist/release/latest'), 'utf8')).toBe(`${VERSION}\n`)
+  expect(statSync(join(there, `dist/release/v${VERSION}`)).mode & 0o777).toBe(0o755)
+  expect(statSync(join(there, `dist/release/v${VERSION}/install.sh`)).mode & 0o777).toBe(0o755)
+})
+
+withSha256sum('sha256sum -c takes it as it is, and no file that was changed', async () => {
+  await released
+  const check = (cwd: string): number | null => spawnSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd }).status
+  expect(check(folder)).toBe(0)
+  const names = read('SHA256SUMS')
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => line.slice(66))
+  expect([...names, 'SHA256SUMS'].sort()).toEqual(Object.keys(sumsOf(folder)))
+  const changed = tmp()
+  cpSync(folder, changed, { recursive: true })
+  writeFileSync(join(changed, 'shipper.conf'), '# other\n')
+  expect(check(changed)).not.toBe(0)
+})
+
+withTar('the archive installs without a network, and what it installs runs', async () => {
+  await released
+  const dir = tmp()
+  const name = `shipper-${VERSION}-${OWN}`
+  execFileSync('tar', ['-xzf', join(folder, `${name}.tar.gz`), '-C', dir])
+  const prefix = join(dir, 'installed')
+  const script = join(dir, name, 'install.sh')
+  const installed = await run(['--from', join(dir, name), '--prefix', prefix], { command: ['sh', script] })
+  expect(installed).toMatchObject({ code: 0, stderr: '' })
+  const { stdout } = await run(['--version'], { command: [join(prefix, 'bin/shipper')] })
+  expect(stdout).toBe(`shipper ${VERSION} (unknown), ${OWN}, bun ${process.versions.bun}\n`)
+})
+
+test('the bill of materials is valid and names what is bundled, and no tool', async () => {
+  await released
+  const text = read(`shipper-${VERSION}.cdx.json`).toString()
+  expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull()
+  const names = JSON.parse(text).components.map(({ name }: { name: string }) => name)
+  for (const name of ['chokidar', 'commander', 'undici', 'bun']) expect(names).toContain(name)
+  for (const name of ['typescript', 'better-sqlite3', 'ajv']) expect(names).not.toContain(name)
+  const licences = read('THIRD-PARTY-LICENSES').toString()
+  for (const name of names) expect(licences).toContain(`\n${name} `)
+})
+
+test('docs/RELEASE.md states the size and what it consists of', async () => {
+  await released
+  const stated = rowsOf(readFileSync(join(ROOT, 'docs/RELEASE.md'), 'utf8'))
+  const made = rowsOf(first.stdout)
+  expect([...made.keys()]).toEqual(TARGETS.toSorted())
+  for (const [target, sizes] of made) {
+    const far = sizes.some(
+      (size, at) => !(Math.abs((stated.get(target)?.[at] ?? NaN) - size) <= tolerance(size)),
+    )
+    // Then put the table that `npm run release` prints into the document.
+    expect({ target, sizes, stated: far ? stated.get(target) : sizes }).toEqual({
+      target,
+      sizes,
+      stated: sizes,
+    })
+  }
+})
+
+/** Megabytes: of the binary, the runtime, our JavaScript, that of packages, bytecode, the archive. */
+function rowsOf(text: string): Map<string, number[]> {
+  const rows = (text.match(ROW) ?? []).map((row) => row.split('|').map((cell) => cell.trim()))
+  return new Map(rows.map(([, target = '', ...cells]) => [target, cells.slice(0, 6).map(Number)]))
+}
