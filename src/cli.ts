@@ -13,9 +13,12 @@ import { registry } from './registry.ts'
 const USAGE_PREFIX = /^error: /
 const SUGGESTION = /\n\(Did you mean (.+)\?\)$/
 
+const COMMANDS = ['plugins', 'manifest']
+
 const EPILOGUE = `
 Commands:
   plugins                    list inputs, filters, outputs and formats of parsers
+  manifest                   print the Kubernetes manifests; -o and -p give the output
 
 Examples:
   shipper -i tail -p 'path=/var/log/*.log' -p db=pos.db -t app -o forward://10.0.0.5:24224
@@ -73,8 +76,8 @@ function parse(program: Command, args: string[]): Request {
 async function answer(program: Command, request: Request): Promise<number> {
   const [command] = program.args
   const { help } = request
-  if (command !== undefined && command !== 'plugins') {
-    const near = didYouMean(command, ['plugins'])
+  if (command !== undefined && !COMMANDS.includes(command)) {
+    const near = didYouMean(command, COMMANDS)
     throw new ShipperError(
       'E_CLI_USAGE',
       `unknown command "${command}"${near}`,
@@ -87,7 +90,23 @@ async function answer(program: Command, request: Request): Promise<number> {
     const { pluginList } = await import('./cli/plugin-help.ts')
     return print(await pluginList(registry, width()))
   }
+  if (command === 'manifest') return manifest(request)
   return run(request)
+}
+
+/** The flags are checked as those of a run: with an input, which the manifests have already. */
+async function manifest(request: Request): Promise<number> {
+  const { manifests, outputSection } = await import('./cli/manifest.ts')
+  const output = outputSection(request.flags.tree)
+  request.flags.begin('input', 'dummy')
+  if (output === undefined) request.flags.begin('output', 'null')
+  const { problems } = await load(request)
+  if (problems.length > 0) {
+    process.stderr.write(problemsText(problems))
+    return 1
+  }
+  const { image, namespace } = request
+  return print(manifests({ image: image ?? `shipper:${VERSION.version}`, namespace, output }))
 }
 
 async function run(request: Request): Promise<number> {

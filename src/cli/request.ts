@@ -10,6 +10,9 @@ export interface Request {
   /** Of `-v` (once or twice) and `-q`. */
   logLevel: 'debug' | 'trace' | 'off' | undefined
   version: boolean
+  /** Of the manifests. */
+  image: string | undefined
+  namespace: string | undefined
   /** `-h` came, behind this plugin or before any. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
@@ -26,6 +29,8 @@ export function newRequest(): Request {
     dryRun: false,
     logLevel: undefined,
     version: false,
+    image: undefined,
+    namespace: undefined,
     help: undefined,
   }
 }
@@ -48,6 +53,8 @@ export const OPTIONS: readonly (readonly [flags: string, help: string, take: Tak
   ['-H, --http', 'answer HTTP: metrics, health, files', service('http_server', 'on')],
   ['-L, --http_listen <ADDRESS>', 'address of the HTTP server', service('http_listen')],
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
+  ['--image <IMAGE>', 'of `manifest`: the image of the DaemonSet', set('image')],
+  ['--namespace <NAME>', 'of `manifest`: the namespace, default shipper', set('namespace')],
   ['-D, --dry-run', 'check the configuration and end', set('dryRun', true)],
   ['-V, --version', 'print the version and end', set('version', true)],
   ['-h, --help', 'print this; behind -i, -F or -o: the options of that plugin', help],

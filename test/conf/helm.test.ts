@@ -29,7 +29,7 @@ function helm(...args: string[]): { status: number | null; out: string } {
 }
 
 const present = spawnSync(HELM, ['version']).status === 0
-const withHelm = peerOrSkip('helm', present, 'no `helm` on PATH, and SHIPPER_HELM names none')
+const withHelm = peerOrSkip('helm', present, 'no `helm` on PATH, and SHIPPER_HELM names none', 'nowhere')
 
 function template(...args: string[]): Manifest[] {
   const { status, out } = helm('template', 'shipper', CHART, '--namespace', 'shipper', ...args)

@@ -86,3 +86,46 @@ test('what stops the pod gives Grace its time, and positions are kept on the nod
   const state = { path: '/var/lib/shipper', type: 'DirectoryOrCreate' }
   expect(pod.volumes.find((v) => v.name === name)?.hostPath).toEqual(state)
 })
+
+/** What `shipper manifest` prints. */
+async function printed(...args: string[]): Promise<{ manifests: Manifest[]; config: string }> {
+  const { code, stdout, stderr } = await run(['manifest', ...args])
+  expect([code, stderr]).toEqual([0, ''])
+  const manifests = stdout.split(DOCUMENTS).map((document) => Bun.YAML.parse(document) as Manifest)
+  const map = manifests.find((m) => m.kind === 'ConfigMap')
+  return { manifests, config: map?.data?.['shipper.conf'] ?? '' }
+}
+
+test('shipper manifest prints them', async () => {
+  const byKind = (list: Manifest[]) => Object.fromEntries(list.map((m) => [m.kind, m]))
+  const { manifests } = await printed()
+  expect(byKind(manifests)).toEqual(byKind(all))
+})
+
+test('shipper manifest takes output, image and namespace from its flags', async () => {
+  const output = ['-o', 'kafka', '-p', 'brokers=a:9092,b:9092', '-p', 'topics=logs', '-m', '*']
+  const { manifests, config } = await printed('--image', 'x/y:2', '--namespace', 'obs', ...output)
+  expect(manifests.flatMap(breachesOf)).toEqual([])
+  const text = JSON.stringify(manifests)
+  expect(text).toContain('"image":"x/y:2"')
+  expect(text).not.toContain('"namespace":"shipper"')
+  expect(config).toMatch(/\[OUTPUT\]\n {4}name {2}kafka\n {4}brokers {2}a:9092,b:9092\n/)
+  expect(config).not.toContain('forward')
+  const dir = tmp()
+  writeFileSync(join(dir, 'shipper.conf'), config)
+  writeFileSync(join(dir, 'parsers.conf'), '')
+  expect((await run(['-c', join(dir, 'shipper.conf'), '-D'])).code).toBe(0)
+})
+
+test('shipper manifest refuses what it cannot put into them', async () => {
+  for (const [args, said] of [
+    [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],
+    [['-i', 'tail', '-p', 'path=a'], 'manifest takes one -o, and no [INPUT]'],
+    [['--namespace', 'a b'], '--namespace "a b" is no name of a namespace'],
+    [['--image', 'a: b'], '--image "a: b" is no name of an image'],
+  ] as const) {
+    const { code, stdout, stderr } = await run(['manifest', ...args])
+    expect([code === 0, stdout]).toEqual([false, ''])
+    expect(stderr).toContain(said)
+  }
+})

@@ -1,0 +1,5 @@
+/** Files that the bundler puts into the program as text: `with { type: 'text' }`. */
+declare module '*.yaml' {
+  const text: string
+  export default text
+}
