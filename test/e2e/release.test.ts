@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
 import { readManifest } from '../../scripts/manifest.ts'
+import { DEBIAN_ARCH, debianVersion } from '../../scripts/release/deb.ts'
+import { withDpkgDeb } from '../support/debian-root.ts'
 import { run } from '../support/process.ts'
 import { projectCopy } from '../support/project-copy.ts'
 import { startRelease, sumsOf, TARGETS, VERSION } from '../support/released.ts'
@@ -95,6 +97,14 @@ withTar('the archive installs without a network, and what it installs runs', asy
   expect(installed).toMatchObject({ code: 0, stderr: '' })
   const { stdout } = await run(['--version'], { command: [join(prefix, 'bin/shipper')] })
   expect(stdout).toBe(`shipper ${VERSION} (unknown), ${OWN}, bun ${process.versions.bun}\n`)
+})
+
+withDpkgDeb('the Debian package has the binary of the release', async () => {
+  await released
+  const dir = tmp()
+  const name = `shipper_${debianVersion(VERSION)}_${DEBIAN_ARCH[OWN]}.deb`
+  execFileSync('dpkg-deb', ['-x', join(folder, name), dir])
+  expect(readFileSync(join(dir, 'usr/bin/shipper')).equals(read(`shipper-${OWN}`))).toBe(true)
 })
 
 test('the bill of materials is valid and names what is bundled, and no tool', async () => {

@@ -1,0 +1,142 @@
+import { expect } from 'bun:test'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { deb, debianVersion } from '../../../scripts/release/deb.ts'
+import { debianProgram } from '../../support/debian.ts'
+import { DebianRoot, withDpkgDeb, withDpkgRoot } from '../../support/debian-root.ts'
+import { peerOrSkip } from '../../support/skip.ts'
+import { tmp } from '../../support/tmp.ts'
+
+const CONF = 'etc/shipper/shipper.conf'
+const UNIT = 'lib/systemd/system/shipper.service'
+const FILES = ['etc/shipper/parsers.conf', CONF, UNIT, 'usr/bin/shipper', 'usr/share/doc/shipper/copyright']
+const TIME = 1_700_000_000
+
+/** A package whose binary is a script. */
+function packageOf(version: string): string {
+  const bytes = deb({
+    version,
+    maintainer: 'A <a@localhost>',
+    arch: 'all',
+    time: TIME,
+    binary: Buffer.from(`#!/bin/sh\necho shipper ${version}\n`),
+    copyright: 'free\n',
+  })
+  const file = join(tmp(), `shipper_${version}.deb`)
+  writeFileSync(file, bytes)
+  return file
+}
+
+withDpkgDeb('dpkg-deb reads what the package says of itself', () => {
+  const field = (file: string, name: string): string =>
+    execFileSync('dpkg-deb', ['-f', file, name], { encoding: 'utf8' }).trim()
+  const file = packageOf('1.2.3-rc.1')
+  expect(field(file, 'Package')).toBe('shipper')
+  expect(field(file, 'Version')).toBe('1.2.3~rc.1')
+  expect(field(file, 'Maintainer')).toBe('A <a@localhost>')
+  expect(field(file, 'Depends')).toContain('libc6 (>= 2.17)')
+  expect(Number(field(file, 'Installed-Size'))).toBeGreaterThan(10)
+  execFileSync('dpkg-deb', ['-I', file], { stdio: 'ignore' })
+})
+
+withDpkgDeb('it has the binary, the unit for it, the configuration and the licences', () => {
+  const file = packageOf('1.2.3')
+  const listed = execFileSync('dpkg-deb', ['-c', file], { encoding: 'utf8' }).trim().split('\n')
+  expect(listed.filter((line) => line.startsWith('-')).map((line) => line.split(' ./')[1])).toEqual(FILES)
+  expect(listed.every((line) => line.includes(' root/root '))).toBe(true)
+  const dir = tmp()
+  execFileSync('dpkg-deb', ['-x', file, dir])
+  expect(execFileSync(join(dir, 'usr/bin/shipper'), { encoding: 'utf8' })).toBe('shipper 1.2.3\n')
+  const control = tmp()
+  execFileSync('dpkg-deb', ['-e', file, control])
+  expect(spawnSync('md5sum', ['-c', join(control, 'md5sums')], { cwd: dir }).status).toBe(0)
+  const root = { path: dir, read: DebianRoot.prototype.read }
+  expect(root.read(UNIT)).toContain('\nExecStart=/usr/bin/shipper -c /etc/shipper/shipper.conf\n')
+  expect(root.read(UNIT)).not.toContain('/usr/local')
+  expect(root.read(CONF)).toContain(`\${SHIPPER_STATE:-/var/lib/shipper}/shipper.db`)
+})
+
+withDpkgRoot('installing creates the user and the state folder and enables the service', () => {
+  const it = new DebianRoot()
+  const { status, output } = it.dpkg('-i', packageOf('1.0.0'))
+  expect({ status, output }).toMatchObject({ status: 0 })
+  expect(it.files()).toEqual([...FILES, 'etc/systemd/system/multi-user.target.wants/shipper.service'].sort())
+  const account = it.account('shipper')
+  expect(it.owner('var/lib/shipper')).toBe(`750 ${account}`)
+  expect(it.owner(CONF)).toBe(`640 0:${account?.split(':')[1]}`)
+  expect(it.owner('usr/bin/shipper')).toBe('755 0:0')
+})
+
+withDpkgRoot('an upgrade keeps the configuration, its mode and the positions', () => {
+  const it = new DebianRoot()
+  it.dpkg('-i', packageOf('1.0.0-rc.1'))
+  it.write(CONF, '# mine\n')
+  it.write('var/lib/shipper/shipper.db', 'positions')
+  execFileSync('chmod', ['600', join(it.path, CONF)])
+  const { status, output } = it.dpkg('-i', packageOf('1.0.0'))
+  expect({ status, output }).toMatchObject({ status: 0 })
+  expect(output).toContain('1.0.0) over (1.0.0~rc.1)')
+  expect(it.read(CONF)).toBe('# mine\n')
+  expect(it.owner(CONF)).toStartWith('600 ')
+  expect(it.read('usr/bin/shipper')).toContain('1.0.0\n')
+  expect(it.read('var/lib/shipper/shipper.db')).toBe('positions')
+})
+
+withDpkgRoot('removing keeps configuration and positions, purging leaves nothing', () => {
+  const it = new DebianRoot()
+  it.dpkg('-i', packageOf('1.0.0'))
+  it.write('var/lib/shipper/shipper.db', 'positions')
+  it.write('etc/shipper/shipper.env', 'KEY=1\n')
+  expect(it.dpkg('-r', 'shipper')).toMatchObject({ status: 0 })
+  expect(it.has('usr/bin/shipper')).toBe(false)
+  expect(it.has(CONF)).toBe(true)
+  expect(it.has('var/lib/shipper/shipper.db')).toBe(true)
+  expect(it.dpkg('-P', 'shipper')).toMatchObject({ status: 0 })
+  expect(it.files()).toEqual([])
+  expect(it.account('shipper')).toBeUndefined()
+  expect(it.read('etc/group')).toBe('root:x:0:\n')
+})
+
+withDpkgRoot('a group of that name, and a user that is there, are taken as they are', () => {
+  const it = new DebianRoot()
+  it.write('etc/group', 'root:x:0:\nshipper:x:4321:\n')
+  expect(it.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
+  expect(it.account('shipper')).toEndWith(':4321')
+  const other = new DebianRoot()
+  other.write('etc/passwd', 'root:x:0:0::/:/bin/sh\nshipper:x:1234:1234::/home/shipper:/bin/sh\n')
+  expect(other.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
+  expect(other.owner('var/lib/shipper')).toBe('750 1234:1234')
+})
+
+withDpkgRoot('it is refused where install.sh has installed it, and says what to do', () => {
+  const it = new DebianRoot()
+  it.write('etc/systemd/system/shipper.service', '[Service]\nExecStart=/usr/local/bin/shipper -c a\n')
+  const { status, output } = it.dpkg('-i', packageOf('1.0.0'))
+  expect(status).not.toBe(0)
+  expect(output).toContain('install.sh --uninstall')
+  expect(it.has('usr/bin/shipper')).toBe(false)
+  // A unit that an administrator wrote is none of install.sh's.
+  it.write('etc/systemd/system/shipper.service', '[Service]\nExecStart=/usr/bin/shipper -c a\n')
+  expect(it.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
+})
+
+withDpkgDeb('a release candidate is older than its release', () => {
+  const older = ['--compare-versions', debianVersion('1.0.0-rc.2'), 'lt', debianVersion('1.0.0')]
+  expect(spawnSync('dpkg', older).status).toBe(0)
+})
+
+const shellcheck = debianProgram('shellcheck', 'shellcheck', 'usr/bin/shellcheck')
+
+peerOrSkip(
+  'shellcheck',
+  shellcheck !== undefined,
+  'neither on PATH nor from a Debian package',
+)('the scripts of the package are clean for shellcheck', () => {
+  const folder = join(ROOT, 'scripts/release/deb')
+  const scripts = readdirSync(folder).map((name) => join(folder, name))
+  expect(scripts).toHaveLength(4)
+  const { stdout, status } = spawnSync(shellcheck ?? '', scripts, { encoding: 'utf8' })
+  expect({ status, stdout }).toEqual({ status: 0, stdout: '' })
+})
