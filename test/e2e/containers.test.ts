@@ -1,9 +1,10 @@
 import { expect, test } from 'bun:test'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { numbered } from '../support/lines.ts'
 import { type Running, start } from '../support/process.ts'
-import { seeded } from '../support/shipping.ts'
+import { allArrive, seeded, ship } from '../support/shipping.ts'
+import { Sink } from '../support/sink.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
@@ -88,3 +89,31 @@ for (const [what, killEveryMs] of [
     if (killEveryMs === 0) expect(Math.max(...lines.values())).toBe(1)
   }, 60_000)
 }
+
+test('the folder of a pod that is removed while the agent is behind: no line is lost', async () => {
+  const dir = tmp()
+  const pod = join(dir, 'pods/default_web_1234/app')
+  mkdirSync(pod, { recursive: true })
+  mkdirSync(join(dir, 'containers'))
+  const link = join(dir, 'containers/web_default_app-0123.log')
+  symlinkSync(join(pod, '0.log'), link)
+  const count = 40_000
+  let text = ''
+  for (let n = 0; n < count; n++) text += `2026-11-21T06:00:00.1Z stdout F ${numbered(n)}`
+  writeFileSync(join(pod, '0.log'), text)
+  const sink = await Sink.start('lines')
+  await sink.ask('read off')
+  const agent = ship({
+    dir,
+    ports: [sink.port],
+    tail: { path: join(dir, 'containers/*.log'), 'multiline.parser': 'docker, cri' },
+    service: { memory_limit: '4M' },
+  })
+  await until(async () => (await sink.summary()).connections > 0, { limitMs: 10_000 })
+  rmSync(join(dir, 'pods'), { recursive: true })
+  rmSync(link)
+  await agent.saysOnStderr('was deleted')
+  await sink.ask('read on')
+  await allArrive(sink, agent, count)
+  expect(await sink.missing(count)).toEqual({ missing: 0, first: [] })
+}, 60_000)
