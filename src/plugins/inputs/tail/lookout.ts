@@ -54,6 +54,13 @@ export class Lookout {
     this.#watchFolders(found.folders)
   }
 
+  /** A search that looks only at paths that lead to no file yet. */
+  #searchNew(): void {
+    const { paths, folders } = this.#o.finder.find()
+    this.#watchFolders(folders)
+    for (const path of paths) if (!this.#o.files.byPath.has(path)) this.look(path, false)
+  }
+
   /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
   look(path: string, first: boolean, quiet = false): void {
     const { files, finder, rotated, schedule } = this.#o
@@ -85,7 +92,7 @@ export class Lookout {
     this.#watched = this.#o.files.folders()
     for (const folder of searched) this.#watched.add(folder)
     const added = this.#watch.set(this.#watched)
-    if (added) for (const ms of AGAIN_MS) this.#o.schedule.once(ms, () => this.search(false))
+    if (added) for (const ms of AGAIN_MS) this.#o.schedule.once(ms, () => this.#searchNew())
     return added
   }
 
