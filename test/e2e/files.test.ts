@@ -167,6 +167,9 @@ test('a folder that appears later is found', async () => {
     'tail',
     '-p',
     `path=${join(dir, 'later/a.log')}`,
+    // Else it counts whether the folder came before the first search or after it.
+    '-p',
+    'read_from_head=on',
     ...JSON_OUT,
     '-m',
     '*',
