@@ -23,7 +23,14 @@ const TRAVELLERS = [
 
 /** Areas that are not named after a folder of src/ or a plugin. */
 const AREAS: Record<string, RegExp[]> = {
-  build: [/^pkg\.config\.json$/, /^scripts\//, /^\.npmrc$/, /^(?:tsconfig|biome)\.json$/, /^\.gitignore$/],
+  build: [
+    /^(?:Dockerfile|\.dockerignore)$/,
+    /^pkg\.config\.json$/,
+    /^scripts\//,
+    /^\.npmrc$/,
+    /^(?:tsconfig|biome)\.json$/,
+    /^\.gitignore$/,
+  ],
   ci: [/^\.ci\//],
   deps: [/^src\//],
   docs: [/^[A-Z]+(?:\.md)?$/],
