@@ -118,6 +118,20 @@ test('the bill of materials is valid and names what is bundled, and no tool', as
   for (const name of names) expect(licences).toContain(`\n${name} `)
 })
 
+test('nothing is made from a changed checkout, without a time, or with an address that is none', async () => {
+  await released
+  const refused = async (args: string[], env: Record<string, string | undefined> = {}): Promise<string> => {
+    const command = [process.execPath, 'scripts/release.ts']
+    const { code, stdout, stderr } = await run(args, { command, cwd: there, env })
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    return stderr
+  }
+  expect(await refused([], { SOURCE_DATE_EPOCH: undefined })).toContain('SOURCE_DATE_EPOCH')
+  expect(await refused(['--base-url', "x'; reboot"])).toContain('--base-url is not an http or https address')
+  execFileSync('git', ['init', '-q'], { cwd: there })
+  expect(await refused([])).toContain('the checkout has changes:\n?? ')
+})
+
 test('docs/RELEASE.md states the size and what it consists of', async () => {
   await released
   const stated = rowsOf(readFileSync(join(ROOT, 'docs/RELEASE.md'), 'utf8'))

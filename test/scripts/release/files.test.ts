@@ -1,0 +1,23 @@
+import { expect, test } from 'bun:test'
+import { readManifest } from '../../../scripts/manifest.ts'
+import { file, plainFiles, sums } from '../../../scripts/release/files.ts'
+
+const installer = (baseUrl: string): string => {
+  const found = plainFiles(readManifest(), baseUrl, '').find(({ path }) => path === 'install.sh')
+  return Buffer.from(found?.bytes ?? []).toString()
+}
+
+test('the installer of a release knows where the releases are', () => {
+  expect(installer('https://example.org/r')).toContain("\nDEFAULT_BASE_URL='https://example.org/r'\n")
+  expect(installer('')).toContain("\nDEFAULT_BASE_URL=''\n")
+})
+
+test('programs can be run, texts cannot', () => {
+  expect(file('a', '#!/bin/sh\n').mode).toBe(0o755)
+  expect(file('a', 'text\n').mode).toBe(0o644)
+})
+
+test('sums are by name, in the form of sha256sum', () => {
+  const empty = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+  expect(sums([file('b', ''), file('a', '')])).toBe(`${empty}  a\n${empty}  b\n`)
+})
