@@ -12,7 +12,8 @@ export function tmp(name = 'shipper-'): string {
 
 const cleanings: (() => void | Promise<void>)[] = []
 
-async function cleanUp(): Promise<void> {
+/** What a test does at its end; called by a program that uses these parts outside of the test runner. */
+export async function cleanUp(): Promise<void> {
   for (;;) {
     const clean = cleanings.pop()
     if (clean === undefined) return
@@ -31,6 +32,12 @@ export function atEnd(clean: () => void | Promise<void>): void {
     onTestFinished(cleanUp)
     cleanings.push(clean)
   } catch {
-    afterAll(clean)
+    if (inTests()) afterAll(clean)
+    else cleanings.push(clean)
   }
+}
+
+/** False in the benchmarks, where hooks are refused: they end what they started with `cleanUp`. */
+function inTests(): boolean {
+  return process.env.NODE_ENV === 'test'
 }
