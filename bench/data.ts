@@ -11,7 +11,7 @@ export interface Dataset {
   records: number
 }
 
-export type Shape = 'raw' | 'cri' | 'docker' | 'nginx'
+export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'kube'
 
 /** In front of the ten digits of a record's number, once in each line. */
 export const MARK = 'id='
@@ -20,6 +20,7 @@ const FOLDER = resolve(import.meta.dirname, '.data')
 /** Part of every file name: raise it when the lines change, so that old files are not taken for new ones. */
 const VERSION = 1
 const LINE = 200
+const KUBE_LINE = 190
 /** Lines of a pattern; the whole pattern is written again and again with only numbers and times replaced. */
 const PATTERN = 4096
 const MICROS_PER_LINE = 37
@@ -83,6 +84,11 @@ function patternLine(shape: Shape, random: (below: number) => number): string {
     const quoted = random(4) === 0 ? 'name=\\"daily report\\" ' : ''
     const head = `${level} ${id} ${quoted}`
     return open + head + words(random, LINE - open.length - head.length - close.length) + close
+  }
+  if (shape === 'kube') {
+    const open = `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F {"level":"${level?.toLowerCase()}","msg":"${id} `
+    const close = `","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${(random(900) / 10 + 10).toFixed(1)},"cached":true}\n`
+    return open + words(random, KUBE_LINE - open.length - close.length) + close
   }
   const head =
     shape === 'cri' ? `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F ${level} ${id} ` : `${level} ${id} `
@@ -168,16 +174,21 @@ export function dataset(shape: Shape, records: number): Dataset {
   return { name, path, files: [path], bytes: statSync(path).size, records }
 }
 
-/** Many files of raw lines; the numbers go on from file to file. */
-export function datasetOfFiles(files: number, recordsEach: number): Dataset {
-  const name = `many-${files}x${recordsEach}-v${VERSION}`
+/** Many files of lines of a shape; the numbers go on from file to file. `nameOf`: what a file is called. */
+export function datasetOfFiles(
+  files: number,
+  recordsEach: number,
+  shape: 'raw' | 'kube' = 'raw',
+  nameOf = (i: number) => `app-${String(i).padStart(5, '0')}.log`,
+): Dataset {
+  const name = `${shape === 'raw' ? 'many' : shape}-${files}x${recordsEach}-v${VERSION}`
   const folder = join(FOLDER, name)
-  const paths = Array.from({ length: files }, (_, i) => join(folder, `app-${String(i).padStart(5, '0')}.log`))
+  const paths = Array.from({ length: files }, (_, i) => join(folder, nameOf(i)))
   if (!existsSync(folder)) {
     const part = `${folder}.part`
     rmSync(part, { recursive: true, force: true })
     mkdirSync(part, { recursive: true })
-    const pattern = makePattern('raw')
+    const pattern = makePattern(shape)
     for (const [i, path] of paths.entries()) {
       writeFile(path.replace(folder, part), pattern, i * recordsEach, recordsEach)
     }

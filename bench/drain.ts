@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { Dataset } from './data.ts'
 import { measure, median, type Usage } from './measure.ts'
+import { apiOfPods, kubernetesFilter } from './pods.ts'
 import type { SinkMode, Summary } from './sink.ts'
 import { type Agent, drainCommand, type Workload } from './workloads.ts'
 
@@ -40,21 +41,28 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
     SinkProcess.start('discard'),
   ])
   const [check, count, discard] = sinks
+  const api = workload.pods === undefined ? undefined : await apiOfPods(workload.pods)
+  const filter = api === undefined ? [] : kubernetesFilter(api, data)
+  const once = (agent: Agent, port: number) => drainOnce(agent, workload, data, { port, filter })
   try {
     if (workload.output === 'forward') {
-      await drainOnce(options.agent, workload, data, check.port)
-      verify(result, await check.take(), true)
+      await once(options.agent, check.port)
+      const summary = await check.take()
+      verify(result, summary, true)
+      if (summary.payloadBytes < summary.records * (workload.entryBytes ?? 0))
+        result.problems.push(`${name}: ${(summary.payloadBytes / summary.records).toFixed(0)} bytes a record`)
     }
     for (let i = 0; i < options.runs; i++) {
       result.floor.push(await measure([process.execPath, FLOOR, String(discard.port), ...data.files]))
-      result.runs.push(await drainOnce(options.agent, workload, data, count.port))
+      result.runs.push(await once(options.agent, count.port))
       if (workload.output === 'forward') verify(result, await count.take(), false)
       if (options.peer === undefined) continue
-      result.peer.push(await drainOnce(options.peer, workload, data, count.port))
+      result.peer.push(await once(options.peer, count.port))
       await count.take()
     }
   } finally {
     for (const sink of sinks) sink.close()
+    await api?.down()
   }
   return result
 }
@@ -62,10 +70,15 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
 const FLOOR = resolve(import.meta.dirname, 'floor.ts')
 const SINK = resolve(import.meta.dirname, 'sink.ts')
 
-async function drainOnce(agent: Agent, workload: Workload, data: Dataset, port: number): Promise<Usage> {
+async function drainOnce(
+  agent: Agent,
+  workload: Workload,
+  data: Dataset,
+  to: { port: number; filter: string[] },
+): Promise<Usage> {
   const folder = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
   try {
-    return await measure(drainCommand(agent, workload, data.path, { port, db: join(folder, 'pos.db') }))
+    return await measure(drainCommand(agent, workload, data.path, { ...to, db: join(folder, 'pos.db') }))
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

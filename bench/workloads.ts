@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type Dataset, dataset, datasetOfFiles } from './data.ts'
+import { datasetOfPods } from './pods.ts'
 
 /** A file or files drained once from head to end by a process of its own. */
 export interface Workload {
@@ -9,6 +10,10 @@ export interface Workload {
   /** Options of the tail input besides path, database and the end at EOF. */
   tail: string[]
   parser?: string
+  /** So many pods have written the data: the kubernetes filter asks an API server for them. */
+  pods?: number
+  /** Entries are so many bytes long at least, by which one sees that the filter has added what it should. */
+  entryBytes?: number
   output: 'forward' | 'null'
   forward: string[]
   goal: Goal
@@ -32,6 +37,12 @@ function oneFile(shape: 'raw' | 'cri' | 'docker' | 'nginx'): (lines: number) => 
 }
 
 const PLAIN: Pick<Workload, 'tail' | 'output' | 'forward'> = { tail: [], output: 'forward', forward: [] }
+
+/** A node's logs: records grow from 190 to about 870 bytes. */
+function node(pods: number): Pick<Workload, 'data' | 'tail' | 'output' | 'forward' | 'pods' | 'entryBytes'> {
+  const tail = ['multiline.parser=docker,cri']
+  return { ...PLAIN, tail, pods, entryBytes: 800, data: (lines) => datasetOfPods(pods, lines) }
+}
 
 export const WORKLOADS: Workload[] = [
   {
@@ -86,6 +97,26 @@ export const WORKLOADS: Workload[] = [
     goal: { wallMbS: 400, peakRssMb: PEAK_RSS_MB },
   },
   {
+    ...node(110),
+    name: 'kube',
+    title: 'CRI of 110 pods, kubernetes, Merge_Log → forward',
+    goal: { floors: 8, peakRssMb: PEAK_RSS_MB },
+    fluentBit: 77,
+  },
+  {
+    ...node(500),
+    name: 'kube-500',
+    title: 'the same of 500 pods',
+    goal: { floors: 8, peakRssMb: 80 },
+  },
+  {
+    ...node(110),
+    name: 'kube-limit',
+    title: 'the same of 110 pods, Mem_Buf_Limit 5MB, Flush 1',
+    tail: [...node(110).tail, 'mem_buf_limit=5MB'],
+    goal: { wallMbS: 150, peakRssMb: PEAK_RSS_MB },
+  },
+  {
     ...PLAIN,
     name: 'gzip',
     title: 'raw → forward, Compress gzip',
@@ -133,6 +164,8 @@ export interface Place {
   port: number
   /** Path of the offset database. */
   db: string
+  /** Arguments of a filter between the two. */
+  filter?: string[]
 }
 
 /** The command line that drains the workload. */
@@ -141,7 +174,13 @@ export function drainCommand(agent: Agent, workload: Workload, path: string, pla
   return [
     ...agent.command,
     ...(workload.parser === undefined ? [] : ['-R', agent.parsers]),
-    ...tailArguments(path, place.db, ['exit_on_eof=on', ...parser, ...agent.tail, ...workload.tail]),
+    ...tailArguments(
+      path,
+      place.db,
+      ['exit_on_eof=on', ...parser, ...agent.tail, ...workload.tail],
+      workload.pods === undefined ? 'app' : 'kube.*',
+    ),
+    ...(place.filter ?? []),
     ...outputArguments(workload.output, place.port, [...agent.forward, ...workload.forward]),
     ...['-f', agent.flush],
   ]
@@ -157,9 +196,9 @@ export function followCommand(agent: Agent, path: string, place: Place, flush: s
   ]
 }
 
-function tailArguments(path: string, db: string, properties: string[]): string[] {
+function tailArguments(path: string, db: string, properties: string[], tag = 'app'): string[] {
   const all = [`path=${path}`, 'read_from_head=on', `db=${db}`, ...properties]
-  return ['-i', 'tail', '-t', 'app', ...all.flatMap((property) => ['-p', property])]
+  return ['-i', 'tail', '-t', tag, ...all.flatMap((property) => ['-p', property])]
 }
 
 function outputArguments(output: 'forward' | 'null', port: number, properties: string[]): string[] {

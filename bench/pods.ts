@@ -1,0 +1,59 @@
+import { dirname } from 'node:path'
+import { KubeApi } from '../test/support/kube-api.ts'
+import { dockerId, logName, type PodObject, podOf } from '../test/support/kube-pods.ts'
+import { type Dataset, datasetOfFiles } from './data.ts'
+
+const NODE = 'bench-node-1'
+/** What is one dot in a tag. */
+const DOTS = /[./]+/g
+const TEAMS = ['checkout', 'search', 'payments', 'catalog']
+
+/** The pod with this number, the same at every run, with as many labels and annotations as a chart gives. */
+function pod(i: number): PodObject {
+  const team = TEAMS[i % TEAMS.length] as string
+  const name = `${team}-api-7d9c5b8f${String(i).padStart(2, '0')}-x${String(i).padStart(4, '0')}`
+  return podOf({
+    name,
+    namespace: team,
+    node: NODE,
+    uid: `5b1c7a52-9d2e-4f6b-8a13-${String(i).padStart(12, '0')}`,
+    dockerId: dockerId(i),
+    ip: `10.42.${i >> 8}.${i & 255}`,
+    labels: {
+      'app.kubernetes.io/name': `${team}-api`,
+      'app.kubernetes.io/managed-by': 'Helm',
+      'app.kubernetes.io/version': '3.14.2',
+      'pod-template-hash': '7d9c5b8f00',
+      team,
+    },
+    annotations: {
+      'checksum/config': '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+      'prometheus.io/scrape': 'true',
+      'prometheus.io/port': '9090',
+    },
+  })
+}
+
+/** The logs of a node: of each pod one file of CRI lines whose text is a JSON object. */
+export function datasetOfPods(pods: number, lines: number): Dataset {
+  return datasetOfFiles(pods, Math.floor(lines / pods), 'kube', (i) => logName(pod(i)))
+}
+
+/** The API server of a node with so many pods, in this process: until `down`. */
+export async function apiOfPods(pods: number): Promise<KubeApi> {
+  const api = await KubeApi.start()
+  for (let i = 0; i < pods; i++) api.create(pod(i))
+  return api
+}
+
+/** Arguments of the filter for the logs of `data`, as a DaemonSet has it besides. */
+export function kubernetesFilter(api: KubeApi, data: Dataset): string[] {
+  const properties = [
+    `kube_url=${api.url}`,
+    `kube_tag_prefix=kube${dirname(data.path).replace(DOTS, '.')}.`,
+    `kube_node_name=${NODE}`,
+    'merge_log=on',
+    'keep_log=off',
+  ]
+  return ['-F', 'kubernetes', '-m', 'kube.*', ...properties.flatMap((property) => ['-p', property])]
+}
