@@ -53,21 +53,26 @@ function follow(dir: string): Running {
   return start(['-i', 'tail', '-t', 'kube', '-p', 'read_from_head=on', ...options, ...file])
 }
 
-for (const [what, killEveryMs] of [
-  ['', 0],
-  [', and the agent is killed again and again', 700],
+for (const [what, killEveryMs, linked] of [
+  ['', 0, true],
+  [', and the agent is killed again and again', 700, false],
+  [' behind a link, and the agent is killed again and again', 700, true],
 ] as const) {
   test(`split lines of two streams arrive whole while the kubelet rotates and compresses${what}`, async () => {
     const dir = tmp()
+    const logs = join(dir, linked ? 'pod' : '')
+    const log = join(logs, '0.log')
+    mkdirSync(logs, { recursive: true })
+    if (linked) symlinkSync(log, join(dir, 'web_default_app-0123.log'))
     const random = seeded(SEED)
     const out = join(dir, 'out')
     const script = join(import.meta.dirname, '../support/cri-writer-process.ts')
     let agent = follow(dir)
     let said = ''
     // By this line it is seen that the agent follows the file: what it has never seen it cannot miss.
-    writeFileSync(join(dir, '0.log'), `2026-11-21T06:00:00.1Z stdout F ${numbered(0)}`)
+    writeFileSync(log, `2026-11-21T06:00:00.1Z stdout F ${numbered(0)}`)
     await until(() => arrived(out).lines.has(0))
-    const writer = start([script, join(dir, '0.log'), '20000', '15', '300'], { command: [process.execPath] })
+    const writer = start([script, log, '20000', '15', '300'], { command: [process.execPath] })
     while (writer.exit === undefined) {
       await Bun.sleep(killEveryMs === 0 ? 100 : random() * killEveryMs)
       if (killEveryMs === 0) continue

@@ -39,6 +39,9 @@ export class Files {
   readonly byKey = new Map<string, TailFile>()
   /** Every path that leads to a file: its name, and the real path of a link. */
   readonly byPath = new Map<string, TailFile>()
+  /** Paths that are links, or lead through one, and where they led last. */
+  readonly #targets = new Map<string, string>()
+  readonly #links = new Map<string, Set<string>>()
   readonly #o: FilesOptions
   readonly #trouble = new Map<string, string>()
   readonly #shared: LineWriter | undefined
@@ -84,7 +87,32 @@ export class Files {
     file.path = path
     const real = realPath(path) ?? path
     if (real !== path) this.byPath.set(real, file)
+    this.#leads(path, real)
     return dirname(real)
+  }
+
+  /** The links that lead to a path, also while there is nothing at it, as in a rotation. */
+  linksTo(path: string): Iterable<string> | undefined {
+    return this.#links.get(path)
+  }
+
+  /** The path is no link any more. */
+  forgetLink(path: string): void {
+    this.#leads(path, path)
+  }
+
+  #leads(path: string, real: string): void {
+    const before = this.#targets.get(path)
+    if (before === real) return
+    if (before !== undefined) {
+      const links = this.#links.get(before)
+      links?.delete(path)
+      if (links?.size === 0) this.#links.delete(before)
+      this.#targets.delete(path)
+    }
+    if (real === path) return
+    this.#targets.set(path, real)
+    this.#links.set(real, (this.#links.get(real) ?? new Set()).add(path))
   }
 
   /** No path leads to the file any more. */
@@ -105,6 +133,7 @@ export class Files {
   folders(): Set<string> {
     const folders = new Set<string>()
     for (const path of this.byPath.keys()) folders.add(dirname(path))
+    for (const path of this.#links.keys()) folders.add(dirname(path))
     return folders
   }
 

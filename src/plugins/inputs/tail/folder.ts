@@ -1,5 +1,5 @@
-import { readdirSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { identityKey } from './file.ts'
 
 /** A file beside a followed one whose name begins with the same words: `x.log.1` beside `x.log`. */
@@ -18,10 +18,11 @@ export interface Sibling {
 const ROTATED = /^[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
 
 /**
- * The oldest first, `path` itself left out. Only names that rotation makes, so that `app.log.json` beside `app.log` is
+ * The oldest first, `link` itself left out; of a link to a log, as in /var/log/containers, those beside its target. Only names that rotation makes, so that `app.log.json` beside `app.log` is
  * not taken for a part of it; `anyName`: for a caller that knows the identity it looks for.
  */
-export function siblingsOf(path: string, anyName = false): Sibling[] {
+export function siblingsOf(link: string, anyName = false): Sibling[] {
+  const path = targetOf(link)
   const folder = dirname(path)
   const stem = basename(path)
   const found: Sibling[] = []
@@ -64,6 +65,26 @@ function byName(a: Sibling, b: Sibling, path: string): number {
 }
 
 const COMPRESSED = /\.gz$/
+
+/** Where a path leads, also when there is nothing any more: rotation renames what a link leads to. */
+export function targetOf(path: string): string {
+  let target = path
+  for (let links = 0; links < MOST_LINKS; links++) {
+    try {
+      return realpathSync(target)
+    } catch {
+      // Its last part is missing, or a link's target is.
+    }
+    try {
+      target = resolve(dirname(target), readlinkSync(target))
+    } catch {
+      return target
+    }
+  }
+  return target
+}
+
+const MOST_LINKS = 8
 
 function namesIn(folder: string): string[] {
   try {

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs'
 import type { Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
@@ -64,12 +65,19 @@ export class Lookout {
   /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
   look(path: string, first: boolean, quiet = false): void {
     const { files, finder, rotated, schedule } = this.#o
-    const known = files.byPath.get(path)
     const matches = finder.matches(path)
+    // What happens to the target of a link is the link's: by its name the file was found, and has its tag.
+    const links = matches ? undefined : files.linksTo(path)
+    if (links !== undefined) {
+      for (const link of [...links]) this.look(link, first, quiet)
+      return
+    }
+    const known = files.byPath.get(path)
     const found = matches || known !== undefined ? files.open(path, first) : undefined
     if (known !== undefined && found?.file !== known) rotated.away(known, path)
     if (found === undefined) {
       if (known !== undefined && matches) this.#remember(path, known)
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) files.forgetLink(path)
       return
     }
     const { file } = found
@@ -114,7 +122,8 @@ export class Lookout {
     const { files, finder, schedule } = this.#o
     const file = files.byPath.get(path)
     if (file !== undefined && !renamed) schedule.add(file)
-    else if (file !== undefined || finder.matches(path)) this.look(path, false)
+    else if (file !== undefined || finder.matches(path) || files.linksTo(path) !== undefined)
+      this.look(path, false)
     else if (finder.mayHold(path)) this.#searchSoon()
   }
 

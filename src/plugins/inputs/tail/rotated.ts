@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
-import { siblingsOf } from './folder.ts'
+import { siblingsOf, targetOf } from './folder.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, peek } from './identity.ts'
 import type { Positions } from './positions.ts'
 
@@ -163,7 +163,8 @@ export class Rotated {
 
 /** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
 function newName(file: TailFile, path: string): string | undefined {
-  const stem = join(dirname(path), basename(path).split('.')[0] || basename(path))
+  const target = targetOf(path)
+  const stem = join(dirname(target), basename(target).split('.')[0] || basename(target))
   for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.key) return sibling.path
   return undefined
 }

@@ -34,6 +34,8 @@ test('a file is found that came after its folder was searched and before the fol
   const files = {
     byPath: new Map<string, TailFile>(),
     folders: () => new Set<string>(),
+    linksTo: () => undefined,
+    forgetLink: () => {},
     open: (path: string) => void opened.push(path),
   } as unknown as Files
   const schedule = new Schedule(systemClock, 5)

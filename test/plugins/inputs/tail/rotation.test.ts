@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, renameSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { follow, MemoryStore } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -37,6 +45,23 @@ describe('rotation', () => {
     renameSync(path, `${path}.2`)
     writeFileSync(path, 'three\n')
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
+  test('follows a link whose target is rotated, under the name and tag of the link', async () => {
+    const dir = tmp()
+    const [link, real] = [join(dir, 'web.log'), join(dir, 'pod/0.log')]
+    mkdirSync(join(dir, 'pod'))
+    writeFileSync(real, 'one\n')
+    symlinkSync(real, link)
+    const run = follow({ path: join(dir, '*.log') }, { tag: 'kube.*' })
+    await run.waitForLines(1)
+    for (const [n, line] of ['two', 'three', 'four'].entries()) {
+      renameSync(real, `${real}.2026112${n}-060000`)
+      writeFileSync(real, `${line}\n`)
+      await run.waitForLines(n + 2)
+    }
+    expect(run.lines()).toEqual(['one', 'two', 'three', 'four'])
+    expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
   })
 
   test('drains a rotated file while nothing is acknowledged, however long that lasts', async () => {
