@@ -19,6 +19,7 @@ const NAMESPACE = /^( *namespace: )shipper$/gm
 const NAMESPACE_NAME = /^( *name: )shipper$/m
 /** From the section to the comment that is behind it, at the level of the other keys of the map. */
 const OUTPUT = /^ {4}\[OUTPUT\]\n(?: {8}.*\n|\n)*/m
+const MATCH = /^match(_regex)?$/i
 const NAME = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 /** What would end the line, or the image's, in YAML or in the configuration. */
 const ODD = /[\s#'"]/
@@ -50,13 +51,14 @@ export function outputSection({ sections }: Tree): Section | undefined {
   return output
 }
 
-/** As a block of the config map: every line at least as far in as the others. */
+/** As a block of the config map: every line at least as far in as the others. Without -m it gets all, as on a command line. */
 function sectionText({ entries }: Section): string {
   const lines = entries.map(({ key, value }) => {
     if (value.includes('\n')) throw usage(`-p ${key} has a line feed`)
     return `        ${key}  ${value}\n`
   })
-  return `    [OUTPUT]\n${lines.join('')}`
+  const matched = entries.some(({ key }) => MATCH.test(key))
+  return `    [OUTPUT]\n${lines.join('')}${matched ? '' : '        match  *\n'}`
 }
 
 function usage(message: string): ShipperError {
