@@ -84,6 +84,9 @@ export class Budget {
     if (free !== undefined && this.#freeBytes + size <= this.#keepBytes) {
       free.push(buf)
       this.#freeBytes += size
+    } else {
+      // Frees its memory now: the garbage collector sees a small object and would come when there are hundreds of MB.
+      ;(buf.buffer as ArrayBuffer).transfer(0)
     }
     if (this.#waiters.length > 0) this.#wake(hasRoom)
   }

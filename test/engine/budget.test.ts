@@ -260,3 +260,14 @@ test('a limit in use is never passed while many readers wait and go on', async (
   await until(() => budget.used === 0)
   expect(done).toEqual([200, 200, 200])
 })
+
+test('what the pool does not keep has no memory any more when it comes back', () => {
+  const account = new Budget(10_000_000, 65_536).account(10_000_000)
+  const large = account.force(3_000_000)
+  const small = account.force(65_536)
+  account.give(large)
+  account.give(small)
+  expect(large.length).toBe(0)
+  expect(small.length).toBe(65_536)
+  expect(account.used).toBe(0)
+})
