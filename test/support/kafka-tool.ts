@@ -50,7 +50,7 @@ export class KafkaTool {
   #ended: string | undefined
 
   constructor(classPath: string, bootstrap: string) {
-    const flags = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
+    const flags = ['-Xmx1g', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
     this.#child = spawn('java', [...flags, '-cp', classPath, 'Tool', bootstrap], { stdio: 'pipe' })
     let rest = ''
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {

@@ -54,7 +54,8 @@ testWithBinary(
     })
     await until(async () => (await sink.summary()).distinct > RATE)
     const first = it.pid
-    expect((await it.run()).code).toBe(0)
+    const upgraded = await it.run()
+    expect([upgraded.code, upgraded.stderr]).toEqual([0, ''])
     expect(it.pid).not.toBe(first)
     expect(it.running()).toBe(true)
 

@@ -9,7 +9,8 @@ import { type Body, filterContract } from '../../contract/filter.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
 import { LaterList } from '../../support/later.ts'
 
-const LOWER_FIRST = /^[a-z]/m
+// As in Ruby: behind a line feed, and not behind a carriage return.
+const LOWER_FIRST = /(?:^|\n)[a-z]/
 const L_FIRST = /^l/i
 
 type Texts = Record<string, string | string[]>
