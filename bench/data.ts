@@ -11,7 +11,7 @@ export interface Dataset {
   records: number
 }
 
-export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'kube'
+export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'kube' | 'value'
 
 /** In front of the ten digits of a record's number, once in each line. */
 export const MARK = 'id='
@@ -21,6 +21,7 @@ const FOLDER = resolve(import.meta.dirname, '.data')
 const VERSION = 1
 const LINE = 200
 const KUBE_LINE = 190
+const VALUE_LINE = 187
 /** Lines of a pattern; the whole pattern is written again and again with only numbers and times replaced. */
 const PATTERN = 4096
 const MICROS_PER_LINE = 37
@@ -58,6 +59,18 @@ function words(random: (below: number) => number, length: number): string {
   return `${text.slice(0, length - 1)}.`
 }
 
+function nginxLine(id: string, random: (below: number) => number): string {
+  const address = `10.${random(256)}.${random(256)}.${random(256)}`
+  const user = random(10) === 0 ? 'alice' : '-'
+  const method = random(6) === 0 ? 'POST' : 'GET'
+  const status = [200, 200, 200, 200, 304, 301, 404, 500][random(8)]
+  const size = status === 304 ? 0 : random(100_000)
+  const referer = random(2) === 0 ? 'https://shop.example.com/start?from=mail' : '-'
+  const page = PAGES[random(PAGES.length)]
+  const agent = AGENTS[random(AGENTS.length)]
+  return `${address} - ${user} [21/Nov/2026:TTTTTTTT +0000] "${method} ${page}?${id}&lang=en HTTP/1.1" ${status} ${size} "${referer}" "${agent}"\n`
+}
+
 /**
  * One line with its `\n`. A run of `T` stands for a time: 15 of them for `HH:MM:SS.uuuuuu`, 8 for `HH:MM:SS`. The
  * number is ten zeros behind MARK. No other text has either.
@@ -65,17 +78,8 @@ function words(random: (below: number) => number, length: number): string {
 function patternLine(shape: Shape, random: (below: number) => number): string {
   const level = LEVELS[random(LEVELS.length)]
   const id = `${MARK}0000000000`
-  if (shape === 'nginx') {
-    const address = `10.${random(256)}.${random(256)}.${random(256)}`
-    const user = random(10) === 0 ? 'alice' : '-'
-    const method = random(6) === 0 ? 'POST' : 'GET'
-    const status = [200, 200, 200, 200, 304, 301, 404, 500][random(8)]
-    const size = status === 304 ? 0 : random(100_000)
-    const referer = random(2) === 0 ? 'https://shop.example.com/start?from=mail' : '-'
-    const page = PAGES[random(PAGES.length)]
-    const agent = AGENTS[random(AGENTS.length)]
-    return `${address} - ${user} [21/Nov/2026:TTTTTTTT +0000] "${method} ${page}?${id}&lang=en HTTP/1.1" ${status} ${size} "${referer}" "${agent}"\n`
-  }
+  if (shape === 'nginx') return nginxLine(id, random)
+  if (shape === 'value') return `${id} ${level} ${words(random, VALUE_LINE - 17 - (level?.length ?? 0))}\n`
   const stream = random(8) === 0 ? 'stderr' : 'stdout'
   if (shape === 'docker') {
     const open = '{"log":"'

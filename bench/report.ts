@@ -1,5 +1,8 @@
 import { type DrainResult, figures } from './drain.ts'
+import type { KafkaResult } from './kafka.ts'
 import type { DelayResult, IdleResult, RefusedResult } from './live.ts'
+import { median } from './measure.ts'
+import type { RelayResult } from './relay.ts'
 import { WORKLOADS } from './workloads.ts'
 
 /** Everything a run found out: raw runs, so that tables and plots can be made of it later. */
@@ -9,6 +12,8 @@ export interface Results {
   versions: { shipper: string; bun: string; peer: string | undefined }
   settings: { runs: number; lines: number }
   drains: DrainResult[]
+  kafka: KafkaResult | undefined
+  relay: RelayResult | undefined
   idle: IdleResult | undefined
   start: DelayResult | undefined
   appends: DelayResult[]
@@ -36,6 +41,8 @@ export function report(results: Results): string {
     machineText(results),
     drainTable(results),
     peerTable(results),
+    kafkaTable(results.kafka),
+    relayTable(results.relay),
     liveTable(results),
     problems(results),
   ]
@@ -110,6 +117,33 @@ function peerTable({ drains, versions }: Results): string {
   return table(head, rows)
 }
 
+function kafkaTable(result: KafkaResult | undefined): string {
+  if (result === undefined) return ''
+  const rows = result.clients.map(({ title, goal, runs }) => {
+    const { mbPerCpuS, wallMbS, peakRssMb } = figures(result.bytes, runs)
+    const missed =
+      goal === undefined ? [] : [mbPerCpuS < goal.mbPerCpuS && 'CPU', peakRssMb > goal.peakRssMb && 'RSS']
+    const names = missed.filter((name) => name !== false)
+    const reached = goal === undefined ? '' : names.length === 0 ? 'yes' : `no: ${names.join(', ')}`
+    const wanted = goal === undefined ? '' : `${goal.mbPerCpuS} MB/CPU-s, ${goal.peakRssMb} MB`
+    return [title, mbPerCpuS.toFixed(0), wanted, wallMbS.toFixed(0), `${peakRssMb.toFixed(0)} MB`, reached]
+  })
+  return table(['to a real Kafka', 'MB/CPU-s', 'goal', 'wall MB/s', 'peak RSS', 'reached'], rows)
+}
+
+function relayTable(result: RelayResult | undefined): string {
+  if (result === undefined) return ''
+  const rows = result.steps.map(({ wanted, acked, cpuPercent, rssMb }) => [
+    wanted === 0 ? 'as many as it takes' : wanted.toLocaleString('en'),
+    Math.round(median(acked)).toLocaleString('en'),
+    `${median(cpuPercent).toFixed(1)} %`,
+    `${median(rssMb).toFixed(0)} MB`,
+    `${Math.max(...rssMb).toFixed(0)} MB`,
+  ])
+  const head = ['relay, forward → Kafka: records/s', 'acknowledged/s', 'CPU of a core', 'RSS', 'highest RSS']
+  return table(head, rows)
+}
+
 function liveTable(results: Results): string {
   const rows = [...idleRows(results.idle), ...delayRows(results), ...refusedRows(results.refused)]
   return rows.length === 0 ? '' : table(['running on', 'figure', 'goal', 'reached'], rows)
@@ -169,8 +203,10 @@ function refusedRows(refused: RefusedResult | undefined): string[][] {
   ]
 }
 
-function problems({ drains, refused }: Results): string {
-  const lines = drains.flatMap((result) => result.problems)
+function problems({ drains, kafka, relay, refused }: Results): string {
+  const lines = [...drains, kafka].flatMap((result) => result?.problems ?? [])
+  if (relay !== undefined && relay.records < relay.acked)
+    lines.push(`relay: ${relay.records} records in Kafka of ${relay.acked} acknowledged ones`)
   if (refused !== undefined && refused.arrived !== refused.records) {
     lines.push(`refused: ${refused.arrived} records arrived of ${refused.records}`)
   }

@@ -4,15 +4,17 @@ import { cpus, loadavg, release, totalmem } from 'node:os'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { drain } from './drain.ts'
+import { kafka } from './kafka.ts'
 import { append, idle, refused, start } from './live.ts'
 import { page } from './page.ts'
+import { relay } from './relay.ts'
 import { type Machine, type Results, report } from './report.ts'
 import { type Agent, fluentBit, PARSERS, shipper, WORKLOADS } from './workloads.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 const CPU_MODEL = /^model name\s*: (.*)$/m
-const LIVE = ['idle', 'start', 'append', 'refused']
+const LIVE = ['kafka', 'relay', 'start', 'append', 'refused', 'idle']
 const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIVE]
 
 const USAGE = `npm run bench -- [options]
@@ -21,7 +23,7 @@ const USAGE = `npm run bench -- [options]
   --lines 2000000      lines of the one-file workloads
   --binary PATH        default: dist/shipper-linux-${ARCH}, built when it is missing; a .ts file runs under bun
   --parsers FILE       [PARSER] sections; default: conf/parsers.conf
-  --idle-seconds 60    --refused-seconds 20
+  --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
   --peer               fluent-bit from the PATH beside it; --peer-parsers FILE: its [PARSER] sections
   --write              docs/BENCHMARKS.md and docs/benchmarks.json
 `
@@ -34,6 +36,7 @@ const { values } = parseArgs({
     binary: { type: 'string' },
     parsers: { type: 'string', default: PARSERS },
     'idle-seconds': { type: 'string', default: '60' },
+    'relay-seconds': { type: 'string', default: '10' },
     'refused-seconds': { type: 'string', default: '20' },
     peer: { type: 'boolean', default: false },
     'peer-parsers': { type: 'string', default: PARSERS },
@@ -107,6 +110,8 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
     },
     settings: { runs, lines },
     drains: [],
+    kafka: undefined,
+    relay: undefined,
     idle: undefined,
     start: undefined,
     appends: [],
@@ -116,6 +121,8 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
     const result = await step(workload.name, () => drain(workload, { agent, peer, runs, lines }))
     if (result !== undefined) results.drains.push(result)
   }
+  results.kafka = await step('kafka', () => kafka({ agent, peer }, runs, lines))
+  results.relay = await step('relay', () => relay(agent, Number(values['relay-seconds'])))
   results.start = await step('start', () => start(agent, '0.1', 15))
   const appends = await step('append', async () => [
     await append(agent, '0.1', 100),
@@ -137,7 +144,8 @@ if (values.help || unknown !== undefined) {
   const peer = values.peer ? fluentBit(['fluent-bit'], values['peer-parsers']) : undefined
   const results = await run(shipper(command(), resolve(values.parsers)), peer)
   process.stdout.write(`${report(results)}\n`)
-  if (results.drains.some((result) => result.problems.length > 0)) process.exitCode = 1
+  if ([...results.drains, results.kafka].some((result) => (result?.problems.length ?? 0) > 0))
+    process.exitCode = 1
   if (values.write) {
     writeFileSync(resolve(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(results, null, 1)}\n`)
     writeFileSync(resolve(ROOT, 'docs/BENCHMARKS.md'), page(results))
