@@ -69,7 +69,7 @@ testWithBinary(
       code: 1,
       stderr: expect.stringContaining('everything is put back'),
     })
-    expect(it.running()).toBe(true)
+    await until(() => it.running(), { limitMs: 15_000, what: () => it.serviceLog.slice(-2000) })
     expect(it.pid).not.toBe(second)
     expect(readFileSync(it.path('usr/local/bin/shipper')).equals(real)).toBe(true)
 

@@ -263,6 +263,8 @@ describe('any line', () => {
     const plain = parserWith(json, [])
     fc.assert(
       fc.property(rules, fc.oneof(text, fc.json()), (given, line) => {
+        // The decoder of the test refuses that key.
+        fc.pre(!line.includes('__proto__'))
         expect(parseLine(parserWith(json, given), line) === undefined).toBe(
           parseLine(plain, line) === undefined,
         )

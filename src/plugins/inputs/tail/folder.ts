@@ -50,18 +50,16 @@ export function siblingsOf(link: string, anyName = false): Sibling[] {
 }
 
 const DATED = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
-const COUNTED = /^[._-]?(\d{1,4})$/
 
 /**
- * By what rotation put behind the name: a date that grows, or a number that grows with age. 0: their times must tell;
- * those of a compressed copy are often when it was made.
+ * By the date that rotation put behind the name. 0: their times must tell, though that of a compressed copy may be when
+ * it was made; not the number behind the name, which grows with age where it is logrotate's, and the other way else.
  */
 function byName(a: Sibling, b: Sibling, path: string): number {
   const [one, two] = [a, b].map((s) => s.path.slice(path.length).replace(COMPRESSED, '')) as [string, string]
   const [first, second] = [DATED.exec(one)?.[1], DATED.exec(two)?.[1]]
-  if (first !== undefined && second !== undefined) return first < second ? -1 : first > second ? 1 : 0
-  const [m, n] = [COUNTED.exec(one)?.[1], COUNTED.exec(two)?.[1]]
-  return m === undefined || n === undefined ? 0 : Number(n) - Number(m)
+  if (first === undefined || second === undefined || first === second) return 0
+  return first < second ? -1 : 1
 }
 
 const COMPRESSED = /\.gz$/
