@@ -27,6 +27,8 @@ export interface Machine {
   memoryGb: number
   /** Load average when the run began: what else was going on. */
   load: number
+  /** And when it ended: one core of it is the measurement's own. */
+  loadAtEnd: number
 }
 
 /** Goals of the figures that are not drains. */
@@ -53,7 +55,7 @@ export function report(results: Results): string {
 function machineText({ date, machine, versions, settings }: Results): string {
   const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
   return [
-    `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start.`,
+    `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
     `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
   ].join('\n')
 }

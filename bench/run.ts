@@ -7,6 +7,7 @@ import { drain } from './drain.ts'
 import { kafka } from './kafka.ts'
 import { append, idle, refused, start } from './live.ts'
 import { page } from './page.ts'
+import { plots } from './plots.ts'
 import { relay } from './relay.ts'
 import { type Machine, type Results, report } from './report.ts'
 import { type Agent, fluentBit, PARSERS, shipper, WORKLOADS } from './workloads.ts'
@@ -25,7 +26,7 @@ const USAGE = `npm run bench -- [options]
   --parsers FILE       [PARSER] sections; default: conf/parsers.conf
   --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
   --peer               fluent-bit from the PATH beside it; --peer-parsers FILE: its [PARSER] sections
-  --write              docs/BENCHMARKS.md and docs/benchmarks.json
+  --write              docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
 `
 
 const { values } = parseArgs({
@@ -73,6 +74,10 @@ function commit(): string {
   }
 }
 
+function loadNow(): number {
+  return Number(loadavg()[0]?.toFixed(1))
+}
+
 function machine(): Machine {
   const model = CPU_MODEL.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]
   return {
@@ -80,7 +85,8 @@ function machine(): Machine {
     cores: cpus().length,
     kernel: release(),
     memoryGb: Math.round(totalmem() / 1e9),
-    load: Number(loadavg()[0]?.toFixed(1)),
+    load: loadNow(),
+    loadAtEnd: 0,
   }
 }
 
@@ -131,7 +137,15 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
   results.appends = appends ?? []
   results.refused = await step('refused', () => refused(agent, Number(values['refused-seconds']), lines))
   results.idle = await step('idle', () => idle(agent, Number(values['idle-seconds'])))
+  results.machine.loadAtEnd = loadNow()
   return results
+}
+
+function write(results: Results): void {
+  const docs = resolve(ROOT, 'docs')
+  writeFileSync(`${docs}/benchmarks.json`, `${JSON.stringify(results, null, 1)}\n`)
+  writeFileSync(`${docs}/BENCHMARKS.md`, page(results))
+  for (const { file, svg } of plots(results)) writeFileSync(`${docs}/${file}`, svg)
 }
 
 const chosen = new Set(values.only.split(','))
@@ -146,8 +160,5 @@ if (values.help || unknown !== undefined) {
   process.stdout.write(`${report(results)}\n`)
   if ([...results.drains, results.kafka].some((result) => (result?.problems.length ?? 0) > 0))
     process.exitCode = 1
-  if (values.write) {
-    writeFileSync(resolve(ROOT, 'docs/benchmarks.json'), `${JSON.stringify(results, null, 1)}\n`)
-    writeFileSync(resolve(ROOT, 'docs/BENCHMARKS.md'), page(results))
-  }
+  if (values.write) write(results)
 }

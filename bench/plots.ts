@@ -1,0 +1,81 @@
+import { figures } from './drain.ts'
+import type { Results } from './report.ts'
+import { bars, lines, type Series } from './svg.ts'
+import { WORKLOADS } from './workloads.ts'
+
+export interface Plot {
+  /** In docs/. */
+  file: string
+  title: string
+  svg: string
+}
+
+/** The plots of what was measured; of what was not there is none. */
+export function plots(results: Results): Plot[] {
+  return [
+    throughput(results),
+    cpu(results),
+    kafka(results),
+    relay(results, 'cpu'),
+    relay(results, 'rss'),
+    refused(results),
+  ].filter((plot) => plot !== undefined)
+}
+
+function throughput({ drains }: Results): Plot | undefined {
+  if (drains.length === 0) return undefined
+  const title = 'MB of input per CPU-second, against the floor'
+  const groups = drains.map(({ title: label, bytes, runs, floor }) => {
+    const most = figures(bytes, floor).mbPerCpuS
+    const other = WORKLOADS.find((workload) => workload.title === label)?.fluentBit
+    return { label, values: [most, figures(bytes, runs).mbPerCpuS, other && most / other] }
+  })
+  return {
+    file: 'bench-throughput.svg',
+    title,
+    svg: bars(title, ['floor', 'shipper', 'fluent-bit (its own run)'], groups),
+  }
+}
+
+function cpu({ drains }: Results): Plot | undefined {
+  if (drains.length === 0) return undefined
+  const title = 'CPU for the same input, as a multiple of the floor (less is better)'
+  const groups = drains.map(({ title: label, bytes, runs, floor }) => {
+    const ratio = figures(bytes, floor).mbPerCpuS / figures(bytes, runs).mbPerCpuS
+    return { label, values: [ratio, WORKLOADS.find((workload) => workload.title === label)?.fluentBit] }
+  })
+  return { file: 'bench-cpu.svg', title, svg: bars(title, ['shipper', 'fluent-bit (its own run)'], groups) }
+}
+
+function kafka({ kafka: result }: Results): Plot | undefined {
+  if (result === undefined) return undefined
+  const title = 'From a file to a real Kafka: MB per CPU-second and MB/s'
+  const groups = result.clients.map(({ title: label, runs }) => {
+    const { mbPerCpuS, wallMbS } = figures(result.bytes, runs)
+    return { label, values: [mbPerCpuS, wallMbS] }
+  })
+  return { file: 'bench-kafka.svg', title, svg: bars(title, ['MB per CPU-second', 'wall MB/s'], groups) }
+}
+
+function relay({ relay: result }: Results, what: 'cpu' | 'rss'): Plot | undefined {
+  if (result === undefined) return undefined
+  const series = result.steps.map(
+    ({ wanted, cpuPercent, rssMb }): Series => ({
+      name: wanted === 0 ? 'as many as it takes' : `${wanted.toLocaleString('en')}/s`,
+      values: what === 'cpu' ? cpuPercent : rssMb,
+    }),
+  )
+  const title = what === 'cpu' ? 'Relay into Kafka: CPU over time' : 'Relay into Kafka: memory over time'
+  const unit = what === 'cpu' ? '% of a core' : 'RSS in MB'
+  return { file: `bench-relay-${what}.svg`, title, svg: lines(title, unit, series) }
+}
+
+function refused({ refused: result }: Results): Plot | undefined {
+  if (result === undefined) return undefined
+  const title = 'Memory over time while the peer refuses'
+  return {
+    file: 'bench-refused.svg',
+    title,
+    svg: lines(title, 'RSS in MB', [{ name: 'RSS', values: result.rssMb }]),
+  }
+}
