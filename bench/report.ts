@@ -38,6 +38,9 @@ const GOALS = {
   appendMs: { '0.1': 55, '0.01': 12 } as Record<string, number>,
 }
 
+/** Above it, somebody else was at work when the run began. */
+const QUIET_LOAD = 0.5
+
 export function report(results: Results): string {
   return [
     machineText(results),
@@ -54,9 +57,13 @@ export function report(results: Results): string {
 
 function machineText({ date, machine, versions, settings }: Results): string {
   const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
+  const busy = machine.load > QUIET_LOAD
   return [
     `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
     `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
+    ...(busy
+      ? ['The machine did other work at the time: absolute figures are too low, ratios hold better.']
+      : []),
   ].join('\n')
 }
 
