@@ -11,12 +11,17 @@ import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
 /**
- * `npm run docs [-- --check]`: writes docs/plugins/ and docs/errors.md from the tables that the program itself uses.
- * With --check nothing is written, and a difference ends with status 1.
+ * `npm run docs [-- --check]`: writes docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
+ * the marked parts of README.md. With --check nothing is written, and a difference ends with status 1.
  */
 const PLUGINS = 'docs/plugins'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
 const PIPE = /\|/g
+/** `<!-- plugins: ... -->` up to `<!-- /plugins -->` */
+const PART = /(<!-- (\w+): [^\n]*-->\n)[\s\S]*?(<!-- \/\2 -->)/g
+const CELL_EDGE = /^\||\|$/g
+/** Columns of the first table of docs/BENCHMARKS.md that README.md shows. */
+const FIGURES = ['workload', 'MB/CPU-s', 'floor / n', 'fluent-bit¹']
 const TITLES: Record<PluginKind, string> = {
   input: 'Inputs',
   parser: 'Formats of parsers',
@@ -40,7 +45,40 @@ export async function makePages(plugins: Registry): Promise<Map<string, string>>
   pages.set(`${PLUGINS}/service.md`, servicePage())
   pages.set(`${PLUGINS}/multiline.md`, multilinePage())
   pages.set('docs/errors.md', errorsPage())
+  pages.set('README.md', readme(specs))
   return pages
+}
+
+/** README.md with its marked parts made anew. */
+function readme(specs: PluginSpec[]): string {
+  const parts: Record<string, string> = { plugins: pluginList(specs), figures: figureTable() }
+  return readFileSync(join(ROOT, 'README.md'), 'utf8').replace(PART, (_, begin, name, end) => {
+    const text = parts[name]
+    if (text === undefined) throw new Error(`README.md has a part ${name}, which nothing makes`)
+    return `${begin}${text}${end}`
+  })
+}
+
+function pluginList(specs: PluginSpec[]): string {
+  const lines = KINDS.map((kind) => {
+    const own = specs.filter((spec) => spec.kind === kind)
+    return `- ${TITLES[kind]}: ${own.map((spec) => `[${spec.name}](${PLUGINS}/${pageOf(spec)})`).join(', ')}\n`
+  })
+  const sections = `- Sections: [[SERVICE]](${PLUGINS}/service.md), [[MULTILINE_PARSER]](${PLUGINS}/multiline.md)\n`
+  return `${lines.join('')}${sections}`
+}
+
+function figureTable(): string {
+  const page = readFileSync(join(ROOT, 'docs/BENCHMARKS.md'), 'utf8').split('\n')
+  const from = page.findIndex((line) => line.startsWith(`| ${FIGURES[0]} |`))
+  const lines = page.slice(from)
+  const rows = lines.slice(0, lines.indexOf('')).map((line) => line.replace(CELL_EDGE, '').split('|'))
+  const columns = FIGURES.map((name) => rows[0]?.findIndex((text) => text.trim() === name) ?? -1)
+  if (columns.includes(-1)) throw new Error(`docs/BENCHMARKS.md has no table with ${FIGURES.join(', ')}`)
+  return rows
+    .map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`)
+    .join('')
+    .replace('¹', '')
 }
 
 function pageOf(spec: PluginSpec): string {

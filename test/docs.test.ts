@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { differences, makePages, writePages } from '../scripts/docs.ts'
 import { loadPlan } from '../src/config/load.ts'
 import type { PlanResult } from '../src/config/plan.ts'
@@ -15,6 +15,11 @@ const ROOT = resolve(import.meta.dirname, '..')
 /** `docs/DELIVERY.md, "When ..."` */
 const PAGE = /\b(docs\/[\w/-]+\.md)(?:, "([^"]+)")?/g
 const EXAMPLE = /## Example\n\n```\n([\s\S]*?)```/
+/** A link of Markdown to a file of the project: path, and the heading behind #. */
+const LINK = /\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g
+const CODE = /^```[\s\S]*?^```$/gm
+const HEADING = /^#+ (.*)$/gm
+const NOT_IN_ANCHORS = /[^\p{L}\p{N} _-]/gu
 const HEADER = /^\[(\w+)\]/gm
 
 const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind) =>
@@ -37,6 +42,12 @@ test('every error code has its line, with cause and what to do', async () => {
   }
 })
 
+test('README names every plugin with its page', () => {
+  const text = readFileSync(join(ROOT, 'README.md'), 'utf8')
+  const links = plugins.map(({ kind, name }) => `[${name}](docs/plugins/${kind}-${name}.md)`)
+  expect(links.filter((link) => !text.includes(link))).toEqual([])
+})
+
 test('every page and heading that a message names is there', () => {
   const named = sourcesUnder('src').flatMap(({ path, code }) =>
     [...code.matchAll(PAGE)].map(([, page = '', heading]) => ({ path, page, heading })),
@@ -48,6 +59,39 @@ test('every page and heading that a message names is there', () => {
     return heading !== undefined && !readFileSync(file, 'utf8').includes(`# ${heading}\n`)
   })
   expect(missing).toEqual([])
+})
+
+/** The headings of a page as GitHub makes anchors of them. */
+function anchorsOf(text: string): string[] {
+  return [...text.matchAll(HEADING)].map(([, heading = '']) =>
+    heading.toLowerCase().replace(NOT_IN_ANCHORS, '').replaceAll(' ', '-'),
+  )
+}
+
+test('every link of a page leads to a file and a heading that are there', () => {
+  const names = readdirSync(join(ROOT, 'docs'), { recursive: true }) as string[]
+  const pages = ['README.md', 'CONTRIBUTING.md', ...names.map((name) => join('docs', name))]
+  const broken = pages
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((path) => {
+      const text = readFileSync(join(ROOT, path), 'utf8').replace(CODE, '')
+      return [...text.matchAll(LINK)].flatMap(([link, to = '', anchor]) => {
+        const file = to === '' ? join(ROOT, path) : join(ROOT, dirname(path), to)
+        if (!existsSync(file)) return [`${path}: ${link}`]
+        const found = anchor === undefined || anchorsOf(readFileSync(file, 'utf8')).includes(anchor)
+        return found ? [] : [`${path}: ${link}`]
+      })
+    })
+  expect(broken).toEqual([])
+})
+
+test('every guide has a test that runs its commands', () => {
+  const tests = readdirSync(join(ROOT, 'test/e2e'), { recursive: true }) as string[]
+  const texts = tests
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => readFileSync(join(ROOT, 'test/e2e', name), 'utf8'))
+  const guides = readdirSync(join(ROOT, 'docs/guides')).map((name) => `docs/guides/${name}`)
+  expect(guides.filter((path) => !texts.some((text) => text.includes(`'${path}'`)))).toEqual([])
 })
 
 test('a page that is changed, missing or of no plugin is found, and written again', async () => {
