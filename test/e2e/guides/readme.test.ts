@@ -7,6 +7,8 @@ import { freePorts } from '../../support/ports.ts'
 import { Sink } from '../../support/sink.ts'
 import { until } from '../../support/until.ts'
 
+const MANIFEST = /`(shipper manifest [^`]+)`/
+
 test('the commands of README.md run as they are written', async () => {
   const [port = 0] = await freePorts(1)
   const sink = await Sink.start('lines')
@@ -61,6 +63,9 @@ test('the commands of README.md run as they are written', async () => {
     '[INPUT]\n    Name tail\n    Path a.log\n[OUTPUT]\n    Name null\n    Match *\n',
   )
   expect(await guide.run('shipper -c /etc/fluent-bit')).toContain('successful')
+  const [, manifest = ''] = MANIFEST.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
+  expect((await guide.launch(manifest).ended()).code).toBe(0)
+  expect(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8')).toContain('brokers  kafka:9092')
   // test/e2e/start.test.ts, and this run.
   guide.next('npm start')
   guide.next('npm test')
