@@ -1,0 +1,54 @@
+import { expect } from 'bun:test'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { MACHINE } from '../../support/journald.ts'
+import { shipperCommand } from '../../support/process.ts'
+import { releaseOf } from '../../support/release.ts'
+import { Sink } from '../../support/sink.ts'
+import { peerOrSkip } from '../../support/skip.ts'
+import { Systemd } from '../../support/systemd.ts'
+import { until } from '../../support/until.ts'
+
+const ENTRIES = 100
+
+const systemd = await Systemd.boot()
+const testService = peerOrSkip('a booted systemd', systemd !== undefined, 'needs root, overlay and cgroup2')
+
+testService(
+  'the service as it is installed, with all its limits, reads the journal of the machine and goes on behind it',
+  async () => {
+    const it = systemd as Systemd
+    /** Entries with the field LOG, which is where the sink looks for numbers. */
+    const log = (from: number): void => {
+      const entry = `printf 'MESSAGE=x\\nSYSLOG_IDENTIFIER=test\\nLOG=line %d\\n' $n | logger --journald`
+      const { status, stderr } = it.sh(
+        `for n in $(seq ${from} ${from + ENTRIES - 1}); do ${entry} || exit 1; done`,
+      )
+      expect([status, stderr]).toEqual([0, ''])
+    }
+    const sink = await Sink.start('lines')
+    it.folder('/opt/good', releaseOf(readFileSync(shipperCommand()[0] ?? '')))
+    it.sh('rm -rf /var/log/* && mkdir -p /var/log/journal /etc/shipper && chmod 700 /var/log/journal')
+    writeFileSync(it.path('/etc/machine-id'), `${MACHINE}\n`)
+    it.sh('systemctl start systemd-journald && journalctl --flush')
+    log(0)
+
+    const conf = readFileSync(join(ROOT, 'conf/journald-to-kafka.conf'), 'utf8')
+    const only = '[INPUT]\n    Systemd_Filter SYSLOG_IDENTIFIER=test\n'
+    const [leaf = ''] = conf.replace('[INPUT]\n', only).split('[OUTPUT]')
+    const output = `[OUTPUT]\n    Name forward\n    Match *\n    Port ${sink.port}\n`
+    writeFileSync(it.path('/etc/shipper/shipper.conf'), leaf + output)
+    expect(await it.install('--from', '/opt/good')).toMatchObject({ code: 0, stderr: '' })
+    const arrived = async (count: number): Promise<boolean> => (await sink.summary()).distinct === count
+    const what = (): string =>
+      it.sh('systemctl status shipper; ls -laR /var/log/journal; journalctl -n 2').stdout
+    await until(() => arrived(ENTRIES), { limitMs: 10_000, what })
+
+    it.sh('systemctl kill --signal=KILL shipper')
+    log(ENTRIES)
+    await until(() => arrived(2 * ENTRIES), { limitMs: 20_000, what })
+    expect((await sink.summary()).duplicates).toBeLessThan(ENTRIES)
+  },
+  90_000,
+)
