@@ -68,6 +68,7 @@ function pluginList(specs: PluginSpec[]): string {
   return `${lines.join('')}${sections}`
 }
 
+/** Some columns of the first table of docs/BENCHMARKS.md, and what is said of the run. */
 function figureTable(): string {
   const page = readFileSync(join(ROOT, 'docs/BENCHMARKS.md'), 'utf8').split('\n')
   const from = page.findIndex((line) => line.startsWith(`| ${FIGURES[0]} |`))
@@ -75,10 +76,10 @@ function figureTable(): string {
   const rows = lines.slice(0, lines.indexOf('')).map((line) => line.replace(CELL_EDGE, '').split('|'))
   const columns = FIGURES.map((name) => rows[0]?.findIndex((text) => text.trim() === name) ?? -1)
   if (columns.includes(-1)) throw new Error(`docs/BENCHMARKS.md has no table with ${FIGURES.join(', ')}`)
-  return rows
-    .map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`)
-    .join('')
-    .replace('¹', '')
+  const table = rows.map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`).join('')
+  // The paragraph before it: day, machine, versions, and what was wrong with the run.
+  const about = page.slice(page.lastIndexOf('', from - 2) + 1, from - 1)
+  return `${table.replace('¹', '')}\n${about.join('\n')}\n`
 }
 
 function pageOf(spec: PluginSpec): string {
