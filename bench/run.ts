@@ -146,6 +146,8 @@ function write(results: Results): void {
   writeFileSync(`${docs}/benchmarks.json`, `${JSON.stringify(results, null, 1)}\n`)
   writeFileSync(`${docs}/BENCHMARKS.md`, page(results))
   for (const { file, svg } of plots(results)) writeFileSync(`${docs}/${file}`, svg)
+  // README.md shows some of the figures.
+  execFileSync('npm', ['run', '--silent', 'docs'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
 const chosen = new Set(values.only.split(','))
