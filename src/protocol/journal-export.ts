@@ -1,33 +1,18 @@
 import type { BufferSource } from '../core/buffers.ts'
-import { ShipperError } from '../core/error.ts'
 import { utf8Floor } from '../core/utf8.ts'
-
-/** The HASH of a name. */
-export function hashName(name: string): number {
-  let hash = 0
-  for (const c of Buffer.from(name)) hash = (Math.imul(hash, 31) + c) | 0
-  return hash
-}
-
-/** Where a field of the entry stands in `buf`: `fields` has this many numbers for each. */
-export const FIELD = 5
-export const NAME = 0
-export const NAME_END = 1
-export const VALUE = 2
-export const VALUE_END = 3
-/** Of the name: equal names have equal ones. */
-export const HASH = 4
-
-export interface ExportLimits {
-  /** Most fields of an entry; those behind are left out. */
-  fields: number
-  /** Longest value in bytes; longer ones are cut, between two characters where it is UTF-8. */
-  fieldBytes: number
-  /** Most bytes of names and values of an entry; the value that passes it is cut, fields behind are left out. */
-  entryBytes: number
-  /** Takes one underscore off each name. */
-  stripUnderscore: boolean
-}
+import {
+  broken,
+  digits,
+  type ExportLimits,
+  FIELD,
+  HASH,
+  isCursor,
+  isRealtime,
+  NAME,
+  NAME_END,
+  VALUE,
+  VALUE_END,
+} from './journal-fields.ts'
 
 const LF = 10
 const EQUALS = 61
@@ -38,9 +23,6 @@ const MAX_NAME = 256
 const MAX_ADDRESS = 4096
 /** journald's own limit is below 1 GB. */
 const MAX_LENGTH = 2 ** 40
-
-const CURSOR = Buffer.from('CURSOR')
-const REALTIME = Buffer.from('REALTIME_TIMESTAMP')
 
 /**
  * Finds the fields of the entries in a stream of the journal export format, however it is cut into pieces; nothing is
@@ -115,14 +97,13 @@ export class ExportScanner {
 
   /** Takes bytes of `data` from `from` on, as many as there is room for, and gives the offset behind them. */
   push(data: Buffer, from: number): number {
-    let at = this.#skip === 0 ? from : this.#passOver(data, from)
+    const at = this.#skip === 0 ? from : this.#passOver(data, from)
     if (at === data.length) return at
     if (this.buf.length - this.#end < data.length - at) this.#makeRoom()
     const n = Math.min(data.length - at, this.buf.length - this.#end)
     data.copy(this.buf, this.#end, at, at + n)
     this.#end += n
-    at += n
-    return at
+    return at + n
   }
 
   /** True: the fields of the next entry are there, until the next call. False: more bytes are needed. */
@@ -246,10 +227,10 @@ export class ExportScanner {
   }
 
   #address(name: number, nameEnd: number, value: number, valueEnd: number): void {
-    if (isName(CURSOR, this.buf, name, nameEnd)) {
+    if (isCursor(this.buf, name, nameEnd)) {
       this.cursor = value
       this.cursorEnd = this.#keptEnd = valueEnd
-    } else if (isName(REALTIME, this.buf, name, nameEnd)) {
+    } else if (isRealtime(this.buf, name, nameEnd)) {
       this.realtimeUs = digits(this.buf, value, valueEnd)
     }
   }
@@ -319,24 +300,4 @@ export class ExportScanner {
     wider.set(this.fields)
     this.fields = wider
   }
-}
-
-function isName(name: Buffer, buf: Buffer, start: number, end: number): boolean {
-  return end - start === name.length && buf.compare(name, 0, name.length, start, end) === 0
-}
-
-function digits(buf: Buffer, start: number, end: number): number {
-  let n = 0
-  for (let p = start; p < end; p++) {
-    const digit = (buf[p] as number) - 48
-    if (digit < 0 || digit > 9) throw broken('a time that is no number')
-    n = n * 10 + digit
-  }
-  return Number.isSafeInteger(n) ? n : 0
-}
-
-function broken(what: string): ShipperError {
-  return new ShipperError('E_JOURNAL_READ', `journalctl wrote ${what}: this is not the export format`, {
-    retryable: true,
-  })
 }

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ShipperError } from '../../src/core/error.ts'
 import { Budget } from '../../src/engine/budget.ts'
+import { ExportScanner } from '../../src/protocol/journal-export.ts'
 import {
   type ExportLimits,
-  ExportScanner,
   FIELD,
   NAME,
   NAME_END,
   VALUE,
   VALUE_END,
-} from '../../src/protocol/journal-export.ts'
+} from '../../src/protocol/journal-fields.ts'
 import { exportEntry, type Field, needsLength } from '../support/journal-export.ts'
 
 const WIDE: ExportLimits = { fields: 8000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }

@@ -7,15 +7,8 @@ import {
   writeMapHead,
   writeStrHead,
 } from '../../../core/msgpack.ts'
-import {
-  type ExportScanner,
-  FIELD,
-  HASH,
-  NAME,
-  NAME_END,
-  VALUE,
-  VALUE_END,
-} from '../../../protocol/journal-export.ts'
+import type { ExportScanner } from '../../../protocol/journal-export.ts'
+import { FIELD, HASH, NAME, NAME_END, VALUE, VALUE_END } from '../../../protocol/journal-fields.ts'
 
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
 /** Heads of the entry and the map, and the mark of a cut one. */

@@ -1,14 +1,6 @@
 import type { Ack, Contributor } from '../../../core/plugin.ts'
-import {
-  type ExportScanner,
-  FIELD,
-  HASH,
-  hashName,
-  NAME,
-  NAME_END,
-  VALUE,
-  VALUE_END,
-} from '../../../protocol/journal-export.ts'
+import type { ExportScanner } from '../../../protocol/journal-export.ts'
+import { FIELD, HASH, hashName, NAME, NAME_END, VALUE, VALUE_END } from '../../../protocol/journal-fields.ts'
 import type { Position, Range } from './position.ts'
 
 const UNIT = '_SYSTEMD_UNIT'
