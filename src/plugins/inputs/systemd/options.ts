@@ -1,4 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { DATABASE_OPTIONS } from '../../../lib/database.ts'
 
 const FILTER = /^[A-Z0-9_]+=/
 
@@ -67,23 +68,7 @@ export const SYSTEMD_OPTIONS = defineOptions({
     type: 'string',
     help: 'SQLite file for the position. Without it nothing is kept and a restart begins as a first start does. It holds the cursor of one systemd input, and may be that of a tail input.',
   },
-  'db.sync': {
-    type: 'enum',
-    values: ['normal', 'extra', 'full', 'off'],
-    default: 'normal',
-    help: 'When SQLite syncs to the disk. A crash of the agent loses nothing with any of them.',
-  },
-  'db.locking': {
-    type: 'bool',
-    default: 'false',
-    help: 'Keep other programs from opening the database at all.',
-  },
-  'db.journal_mode': {
-    type: 'enum',
-    values: ['WAL', 'DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF'],
-    default: 'WAL',
-    help: 'Journal of the database.',
-  },
+  ...DATABASE_OPTIONS,
 })
 
 export type SystemdOptions = OptionsOf<typeof SYSTEMD_OPTIONS>

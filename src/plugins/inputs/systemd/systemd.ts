@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { ShipperError } from '../../../core/error.ts'
 import type { OffsetStore } from '../../../core/offset-store.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
+import { openDatabase } from '../../../lib/database.ts'
 import { pause } from '../../../lib/periodic.ts'
 import { ExportScanner } from '../../../protocol/journal-export.ts'
 import { type Cursor, isSameEntry, parseCursor } from './cursor.ts'
@@ -104,8 +105,7 @@ export class Systemd implements Input {
 
   async #start(): Promise<void> {
     const o = this.#options
-    const options = { sync: o.dbSync, locking: o.dbLocking, journalMode: o.dbJournalMode }
-    const store = await this.#ctx.openOffsets(o.db, options)
+    const store = await openDatabase(this.#ctx, o)
     const found = store.claimCursor()
     const stored = this.#usable(found, store.path)
     const parts = { store, lastRead: () => this.#lastRead(), clock: this.#ctx.clock, log: this.#ctx.log }

@@ -1,5 +1,6 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
 import { checkRegExp } from '../../../core/option-check.ts'
+import { DATABASE_OPTIONS } from '../../../lib/database.ts'
 
 /** The names and defaults are fluent-bit's; where a default differs the help says so. */
 export const TAIL_OPTIONS = defineOptions({
@@ -141,23 +142,7 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'string',
     help: 'SQLite file for the positions. Without it nothing is kept and a restart begins as a first start does.',
   },
-  'db.sync': {
-    type: 'enum',
-    values: ['normal', 'extra', 'full', 'off'],
-    default: 'normal',
-    help: 'When SQLite syncs to the disk. A crash of the agent loses nothing with any of them; `full` also covers a power failure.',
-  },
-  'db.locking': {
-    type: 'bool',
-    default: 'false',
-    help: 'Keep other programs from opening the database at all.',
-  },
-  'db.journal_mode': {
-    type: 'enum',
-    values: ['WAL', 'DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF'],
-    default: 'WAL',
-    help: 'Journal of the database.',
-  },
+  ...DATABASE_OPTIONS,
   'db.compare_filename': {
     type: 'bool',
     default: 'false',

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { InputContext } from '../../../core/plugin.ts'
+import { openDatabase } from '../../../lib/database.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { Files } from './files.ts'
@@ -34,11 +35,7 @@ export async function makeParts(
     })
   }
   const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
-  const store = await ctx.openOffsets(o.db, {
-    sync: o.dbSync,
-    locking: o.dbLocking,
-    journalMode: o.dbJournalMode,
-  })
+  const store = await openDatabase(ctx, o)
   const positions = new Positions(store, clock, log)
   const files = new Files({
     tag: ctx.tag,
