@@ -3,7 +3,7 @@
 /**
  * @typedef {object} Tally
  * @property {number} passed
- * @property {string[]} failed `file > name` of each
+ * @property {string[]} failed `file > name` of each, and under it what failed
  * @property {string[]} skipped
  */
 
@@ -13,8 +13,11 @@ export function emptyTally() {
 }
 
 const CASE = /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g
+const FAILURE = /<(?:failure|error)\b[^>]*>([\s\S]*?)<\/(?:failure|error)>/
 const ATTRIBUTE = /\b(name|file|classname)="([^"]*)"/g
 const ENTITY = /&(?:amp|lt|gt|quot|apos|#(\d+)|#x([0-9a-fA-F]+));/g
+/** Of what a failed test said. */
+const MOST_LINES = 60
 /** @type {Record<string, string>} */
 const NAMED = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'" }
 
@@ -29,10 +32,22 @@ export function readReport(tally, xml) {
     const attributes = {}
     for (const [, key = '', value = ''] of head.matchAll(ATTRIBUTE)) attributes[key] = unescapeXml(value)
     const label = [attributes.file, attributes.classname, attributes.name].filter(Boolean).join(' > ')
-    if (body.includes('<failure') || body.includes('<error')) tally.failed.push(label)
+    if (body.includes('<failure') || body.includes('<error')) tally.failed.push(label + reason(body))
     else if (body.includes('<skipped')) tally.skipped.push(label)
     else tally.passed++
   }
+}
+
+/**
+ * Of a build server often only the end of its output is kept: what failed has to be there too.
+ * @param {string} body
+ */
+function reason(body) {
+  const text = unescapeXml(FAILURE.exec(body)?.[1] ?? '').trimEnd()
+  if (text === '') return ''
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const more = lines.length > MOST_LINES ? [`(and ${lines.length - MOST_LINES} lines)`] : []
+  return [...lines.slice(0, MOST_LINES), ...more].map((line) => `\n    ${line}`).join('')
 }
 
 /** @param {string} text */

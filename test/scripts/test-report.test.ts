@@ -22,9 +22,22 @@ test('counts and names what bun reported', () => {
   readReport(tally, readFileSync(join(dir, 'r.xml'), 'utf8'))
   expect(tally).toEqual({
     passed: 1,
-    failed: ['a.test.ts > a < b & "c" > two is three'],
+    failed: [expect.stringMatching(/^a\.test\.ts > a < b & "c" > two is three\n/)],
     skipped: ['a.test.ts > a broker answers'],
   })
+})
+
+test('what failed stands under its name, with its first lines', () => {
+  const dir = tmp()
+  const long = "test('long', () => { throw new Error(Array.from({ length: 99 }, (_, i) => i).join('\\n')) })"
+  writeFileSync(join(dir, 'a.test.ts'), `${SOURCE}${long}\n`)
+  spawnSync(process.execPath, ['test', '--reporter=junit', '--reporter-outfile=r.xml'], { cwd: dir })
+  const tally = emptyTally()
+  readReport(tally, readFileSync(join(dir, 'r.xml'), 'utf8'))
+  const [short, cut] = tally.failed.map((text) => text.split('\n'))
+  expect(short).toContain('    Expected: 3')
+  expect(cut?.slice(1, 3)).toEqual(['    Error: 0', '    1'])
+  expect(cut?.at(-1)).toMatch(/^ {4}\(and \d+ lines\)$/)
 })
 
 test('the summary ends with the counts', () => {
