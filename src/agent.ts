@@ -96,8 +96,8 @@ class Agent {
 
   async run(): Promise<number> {
     const log = this.#log.child('shipper')
-    for (const warning of this.#plan.warnings) log.warn(warning)
     const unlisten = this.#listen(log)
+    for (const warning of this.#plan.warnings) log.warn(warning)
     let http: { close(): Promise<void> } | undefined
     let status = 1
     let closed = false

@@ -6,6 +6,26 @@ import { freePort, lines, Peer, runWith, term } from './support/agent-run.ts'
 import { Lines } from './support/plan.ts'
 import { until } from './support/until.ts'
 
+test('a signal may follow the first line that it says', async () => {
+  const before = process.listenerCount('SIGTERM')
+  let listening: number | undefined
+  const warnings = ['']
+  Object.defineProperty(warnings, 0, {
+    get: () => {
+      listening = process.listenerCount('SIGTERM')
+      return 'said before anything else'
+    },
+  })
+  const run = runWith({
+    warnings,
+    inputs: [lines(['a'])],
+    outputs: [{ name: 'out.0', create: () => new Peer() }],
+  })
+  expect(await run.status).toBe(0)
+  expect(run.logged()).toContain('said before anything else')
+  expect(listening).toBe(before + 1)
+})
+
 describe('a finite run', () => {
   test('ends with 0 when everything is acknowledged, and not before', async () => {
     const peer = new Peer()
