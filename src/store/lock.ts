@@ -2,8 +2,8 @@ import { readFileSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
 import type { Database, OpenDatabase } from './sqlite.ts'
 
-/** Covers a predecessor that is just ending. */
-const WAIT_MS = 200
+/** Covers a predecessor that is just ending: on a busy machine its last thread can outlive its first by this much. */
+const WAIT_MS = 1000
 
 export function lockPath(path: string): string {
   return `${path}.lock`

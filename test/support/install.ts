@@ -60,7 +60,8 @@ export const QUICK = 'sleep() { command sleep 0.02; }\n'
 /** A service manager for a throw-away root: starts and stops what the unit file says, as processes of their own. */
 const SYSTEMCTL = `#!/bin/sh
 unit=$FAKE_ROOT/etc/systemd/system/shipper.service
-alive() { [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status"; }
+# The first thread may have ended while another still holds the files of the process.
+alive() { [ -d "/proc/$pid" ] && { ! grep -q '^State:.Z' "/proc/$pid/status" || [ "$(ls "/proc/$pid/task" | wc -l)" -gt 1 ]; }; }
 pid=$(cat "$FAKE_STATE/pid" 2>/dev/null) || pid=none
 echo "$*" >>"$FAKE_STATE/calls"
 stop() { if alive; then kill "$pid"; while alive; do sleep 0.02; done; fi; }

@@ -47,7 +47,7 @@ testWithBinary(
     )
     it.write('var/log/app.log', '00000000 the first line\n')
     expect(await it.run()).toMatchObject({ code: 0, stdout: expect.stringContaining('runs as the service') })
-    expect(it.has('var/lib/shipper/shipper.db')).toBe(true)
+    await until(() => it.has('var/lib/shipper/shipper.db'))
 
     const writer = start([log, String(RATE), '1', String(SECONDS * 1000), '0', 'rename'], {
       command: [process.execPath, WRITER],
