@@ -6,26 +6,43 @@ import { ROOT } from './bootstrap.mjs'
 import { CACHE, readManifest } from './manifest.ts'
 
 /**
- * `npm run kernel [-- --check]`: compiles src/lib/kernel/assembly/ to src/lib/kernel/wasm.ts. What it makes is committed,
- * because the compiler is a hundred megabytes that nobody else needs: it is fetched into .cache/ and is no dependency.
- * With --check nothing is written, and a difference ends with status 1.
+ * `npm run kernel [-- --check]`: compiles each src/lib/kernel/assembly/NAME/NAME.ts to src/lib/kernel/NAME.wasm.ts. What
+ * it makes is committed, because the compiler is a hundred megabytes that nobody else needs: it is fetched into .cache/
+ * and is no dependency. With --check nothing is written, and a difference ends with status 1.
  */
 const FOLDER = 'src/lib/kernel'
 const ASSEMBLY = join(ROOT, FOLDER, 'assembly')
-const FLAGS = [
-  ...['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--use', 'abort='],
-  // The pages below are the caller's (memory.ts), and there are no others.
-  ...['--memoryBase', '20480', '--initialMemory', '7', '--maximumMemory', '7'],
-]
+/** What every kernel may import. */
+const COMMON = 'common'
+const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--use', 'abort=']
+
+/**
+ * Of each kernel: its memory in pages of 64 KiB, and where in it its own data begins. What is below that and behind it
+ * is the caller's (memory.ts of the kernel). One that is not used costs nothing.
+ */
+const KERNELS: Record<string, { pages: number; base: number }> = {
+  lines: { pages: 7, base: 20_480 },
+}
+
+export const kernelNames = (): string[] => Object.keys(KERNELS)
+
+function flagsOf(name: string): string[] {
+  const { pages, base } = KERNELS[name] as { pages: number; base: number }
+  const memory = ['--memoryBase', base, '--initialMemory', pages, '--maximumMemory', pages]
+  return [...FLAGS, ...memory.map(String)]
+}
 
 /** SHA-256 of the sources: by it a test sees that they were changed and not compiled. */
-export function sourceHash(): string {
-  const hash = createHash('sha256').update(FLAGS.join(' '))
-  for (const name of readdirSync(ASSEMBLY).sort()) hash.update(readFileSync(join(ASSEMBLY, name)))
+export function sourceHash(name: string): string {
+  const hash = createHash('sha256').update(flagsOf(name).join(' '))
+  for (const folder of [COMMON, name]) {
+    const path = join(ASSEMBLY, folder)
+    for (const file of readdirSync(path).sort()) hash.update(readFileSync(join(path, file)))
+  }
   return hash.digest('hex')
 }
 
-function compile(): string {
+function compile(name: string): string {
   const { compiler } = readManifest()
   const folder = join(CACHE, compiler.replace('@', '-'))
   const asc = join(folder, 'node_modules/assemblyscript/bin/asc.js')
@@ -34,9 +51,9 @@ function compile(): string {
     const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', compiler]
     execFileSync('npm', args, { stdio: ['ignore', 'ignore', 'inherit'] })
   }
-  const file = join(folder, `lines.${process.pid}.wasm`)
+  const file = join(folder, `${name}.${process.pid}.wasm`)
   try {
-    execFileSync('node', [asc, join(ASSEMBLY, 'lines.ts'), ...FLAGS, '--outFile', file], {
+    execFileSync('node', [asc, join(ASSEMBLY, name, `${name}.ts`), ...flagsOf(name), '--outFile', file], {
       cwd: folder,
       stdio: ['ignore', 'inherit', 'ignore'],
     })
@@ -46,20 +63,24 @@ function compile(): string {
   }
 }
 
-function main(): void {
-  const path = join(ROOT, FOLDER, 'wasm.ts')
-  const text = `/** Made by \`npm run kernel\` from assembly/: change that, not this. */
-export const SOURCE = '${sourceHash()}'
+/** False: the file is another one than its sources make. */
+function update(name: string, check: boolean): boolean {
+  const path = join(ROOT, FOLDER, `${name}.wasm.ts`)
+  const text = `/** Made by \`npm run kernel\` from assembly/${name}/: change that, not this. */
+export const SOURCE = '${sourceHash(name)}'
 export const WASM =
-  '${compile()}'
+  '${compile(name)}'
 `
-  if (!process.argv.includes('--check')) {
-    writeFileSync(path, text)
-    return
+  if (!check) writeFileSync(path, text)
+  else if (readFileSync(path, 'utf8') !== text) {
+    process.stderr.write(`${path} is not what its sources make: run \`npm run kernel\`\n`)
+    return false
   }
-  if (readFileSync(path, 'utf8') === text) return
-  process.stderr.write(`${FOLDER}/wasm.ts is not what its sources make: run \`npm run kernel\`\n`)
-  process.exit(1)
+  return true
 }
 
-if (import.meta.main) main()
+if (import.meta.main) {
+  const check = process.argv.includes('--check')
+  const good = kernelNames().map((name) => update(name, check))
+  if (good.includes(false)) process.exit(1)
+}

@@ -1,6 +1,6 @@
-import { WASM } from './wasm.ts'
+import { WASM } from './lines.wasm.ts'
 
-/** What a line is read as; the numbers are those of assembly/lines.ts. */
+/** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
 const FORMS = { raw: 0, cri: 1, docker: 2 } as const
 export type Form = keyof typeof FORMS
 
@@ -24,7 +24,7 @@ export interface EntryForm {
   cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
 }
 
-/** Where things are in its memory, and their sizes: assembly/memory.ts. */
+/** Where things are in its memory, and their sizes: assembly/lines/memory.ts. */
 interface Exports {
   memory: WebAssembly.Memory
   PREFIX: WebAssembly.Global

@@ -1,10 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { sourceHash } from '../../../scripts/kernel.ts'
 import type { Parser } from '../../../src/core/plugin.ts'
 import { CriParser } from '../../../src/lib/cri-line.ts'
 import { Kernel } from '../../../src/lib/kernel/kernel.ts'
-import { SOURCE } from '../../../src/lib/kernel/wasm.ts'
 import { LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
@@ -161,9 +159,5 @@ describe('the kernel', () => {
     block.copy(kernel.input)
     for (const room of [0, 1, 40, 100, 1000])
       expect(kernel.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
-  })
-
-  test('is what its sources make', () => {
-    expect(SOURCE).toBe(sourceHash())
   })
 })

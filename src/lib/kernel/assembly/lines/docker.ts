@@ -1,6 +1,6 @@
 import { putTime } from './cri'
 import { putEntryHead } from './entry'
-import { copy, headSize, putHead } from './memory'
+import { copy, headSize, putHead } from '../common/bytes'
 import { readTime, timeEnd } from './time'
 
 /** `{"log":"` */
@@ -52,7 +52,6 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
 }
 
 /** Where the time begins behind its quote, or 0. */
-// @ts-ignore: decorator
 @inline
 function timeStart(p: usize, end: usize): usize {
   const usual = end - TAIL - TIME_USUAL
@@ -62,7 +61,6 @@ function timeStart(p: usize, end: usize): usize {
   return 0
 }
 
-// @ts-ignore: decorator
 @inline
 function isAt(p: usize, middle: usize): bool {
   return (

@@ -1,5 +1,6 @@
 import { putEntryHead } from './entry'
-import { copy, OUT_PAIRS, ERR_PAIRS, putHead } from './memory'
+import { copy, putHead } from '../common/bytes'
+import { OUT_PAIRS, ERR_PAIRS } from './memory'
 import { readTime, timeEnd } from './time'
 
 /** ` stdout ` and ` stderr ` as words. */

@@ -1,6 +1,7 @@
 import { setupCri, writeCri } from './cri'
 import { writeDocker } from './docker'
-import { copy, IN, newlineIn, OUT, PREFIX, putHead, SUFFIX } from './memory'
+import { copy, newlineIn, putHead } from '../common/bytes'
+import { IN, OUT, PREFIX, SUFFIX } from './memory'
 
 export { setupCri }
 export {
@@ -91,7 +92,6 @@ export function lines(
   return o - OUT
 }
 
-// @ts-ignore: decorator
 @inline
 function writeRaw(p: usize, length: usize, o: usize, offset: f64): usize {
   copy(o, PREFIX, prefixSize)

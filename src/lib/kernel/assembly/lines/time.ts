@@ -75,7 +75,6 @@ function readMinute(p: usize): bool {
 }
 
 /** Two digits, or more than 10,000. */
-// @ts-ignore: decorator
 @inline
 function two(p: usize): u32 {
   const a = (load<u8>(p) as u32) - 48
@@ -83,7 +82,6 @@ function two(p: usize): u32 {
   return a <= 9 && b <= 9 ? a * 10 + b : 0xffff
 }
 
-// @ts-ignore: decorator
 @inline
 function areDigits(word: u64): bool {
   const v = word ^ ZEROS
@@ -91,7 +89,6 @@ function areDigits(word: u64): bool {
 }
 
 /** Eight digits at once: pairs, then fours, then all of them. */
-// @ts-ignore: decorator
 @inline
 function eight(word: u64): u32 {
   let v = ((word & 0x0f0f0f0f0f0f0f0f) * 2561) >> 8

@@ -1,0 +1,21 @@
+/**
+ * The memory, in bytes: below its own data and above it there is room for whoever calls.
+ *
+ * ```
+ *   PREFIX  entry head, map head, path and offset pairs, key: what stands before a raw line, padded to 16
+ *   SUFFIX  path and offset pairs: what stands behind a parsed map, padded to 16
+ *   OUT_PAIRS, ERR_PAIRS  of CRI lines: the pairs up to the message, for stdout and stderr, padded to 16
+ *   IN      bytes of a file    OUT  entries
+ * ```
+ * Loads and stores are 16 bytes wide: up to 15 bytes behind the input are read, behind the output written.
+ */
+export const PREFIX: usize = 1024
+export const SUFFIX: usize = 9216
+export const FIXED_BYTES: usize = 8192
+export const OUT_PAIRS: usize = 512
+export const ERR_PAIRS: usize = 768
+export const PAIRS_BYTES: usize = 192
+export const IN: usize = 65536
+export const IN_BYTES: usize = 262144
+export const OUT: usize = IN + IN_BYTES + 64
+export const OUT_BYTES: usize = 98304
