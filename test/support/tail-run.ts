@@ -198,6 +198,8 @@ export class TailRun {
           name: 'tail.0',
           tag: o.tag ?? 'app',
           options,
+          position: { file: 'test', line: 1 },
+          places: new Map(),
           common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
         },
       ],

@@ -34,6 +34,7 @@ export class Decider {
     text: string,
     own?: Machine,
   ): Verdict {
+    if (own?.byParser) return this.#by(own, 'start')
     const alone = this.alone()
     if (group?.machine !== undefined && (own === undefined || own === group.machine)) {
       const verdict = group.machine.next(group.state, text)

@@ -23,6 +23,8 @@ export interface Machine {
   /** `text`: latin1 of the line's bytes. Leaves the state behind it in `state`. */
   next(state: number, text: string): Verdict
   state: number
+  /** Every line that its own parser has read begins a group. */
+  readonly byParser?: boolean
 }
 
 /**

@@ -1,4 +1,3 @@
-import { ShipperError } from '../../../core/error.ts'
 import type { Appender, Clock, Counters, InputContext } from '../../../core/plugin.ts'
 import { Decider } from '../../../lib/multiline/decider.ts'
 import type { Verdict } from '../../../lib/multiline/machine.ts'
@@ -6,7 +5,7 @@ import { Chain } from './chain.ts'
 import type { TailFile } from './file.ts'
 import { FileGroups } from './file-groups.ts'
 import { Group } from './group.ts'
-import { type Joiner, makeJoiners } from './grouping.ts'
+import { type Joiner, joinersOf } from './grouping.ts'
 import { type Line, LineEntries } from './line-entries.ts'
 import { type LineFormat, LineWriter } from './line-writer.ts'
 import type { TailOptions } from './options.ts'
@@ -31,7 +30,6 @@ export class Grouper {
   readonly #o: GrouperOptions
   readonly #clock: Clock
   readonly #counters: Counters
-  readonly #containers: Joiner[]
   readonly #decider: Decider
   /** Of lines that no joiner reads. */
   readonly #flushMs: number
@@ -44,13 +42,12 @@ export class Grouper {
     this.#o = options
     this.#clock = options.ctx.clock
     this.#counters = options.ctx.counters
-    this.#containers = options.joiners.filter((j) => j.isPart !== undefined)
     const machines = options.joiners.flatMap(({ machine, parser }) =>
       machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
     )
     this.#decider = new Decider(machines)
     this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
-    this.#lines = new LineEntries(options.joiners, options.format.key, options.ctx.buffers)
+    this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
   }
 
   /** The writers of a file whose records are to have this path. */
@@ -219,16 +216,10 @@ export class Grouper {
 
 /** Undefined: each line is a record. Throws E_CONFIG_BAD_VALUE. */
 export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefined {
-  const names = o.multilineParser.flat()
-  if (names.length === 0) return undefined
-  if (o.parser !== undefined) {
-    throw new ShipperError('E_CONFIG_BAD_VALUE', '"parser" and "multiline.parser" exclude each other', {
-      option: 'parser',
-      hint: 'name the parser in the [MULTILINE_PARSER] section, or use the filter parser behind it',
-    })
-  }
+  const joiners = joinersOf(o, ctx)
+  if (joiners.length === 0) return undefined
   return new Grouper({
-    joiners: makeJoiners(names, o.key, ctx),
+    joiners,
     format: { key: o.key, pathKey: o.pathKey, offsetKey: o.offsetKey },
     limitBytes: ctx.multilineBytes,
     ctx,

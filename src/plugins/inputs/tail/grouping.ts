@@ -3,15 +3,17 @@ import type { InputContext, Parser } from '../../../core/plugin.ts'
 import { CriParser } from '../../../lib/cri-line.ts'
 import { JsonParser } from '../../../lib/json-parser.ts'
 import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
+import { FirstLineMachine, FirstTextMachine } from '../../../lib/multiline/first-line.ts'
 import { type Machine, makeMachine } from '../../../lib/multiline/machine.ts'
+import type { TailOptions } from './options.ts'
 
 /** What joins lines: parts of a line that a container runtime split, or lines that belong together. */
 export interface Joiner {
   name: string
   /** Reads each line first; a line that it does not fit is not for this joiner. Undefined: the line is the text. */
   parser: Parser | undefined
-  /** Keys of the text that is joined, and of the value that keeps streams apart; the bytes without a head. */
-  content: Buffer
+  /** Keys of the text that is joined (undefined: the last value), and of the value that keeps streams apart. */
+  content: Buffer | undefined
   group: Buffer | undefined
   /** Of the value that is matched, when that is not the text. */
   pattern: Buffer | undefined
@@ -33,6 +35,60 @@ const DOCKER_TIME = {
   timeOffset: undefined,
   timeZone: undefined,
   timeSystemTimezone: false,
+}
+
+/** The joiners of the options, none when lines are not joined. Throws E_CONFIG_BAD_VALUE. */
+export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
+  const names = o.multilineParser.flat()
+  const ways = [
+    ...(names.length > 0 ? ['multiline.parser'] : []),
+    ...(o.multiline ? ['multiline'] : []),
+    ...(o.dockerMode ? ['docker_mode'] : []),
+  ]
+  if (ways.length > 1) throw exclusive(ways[0] as string, ways[1] as string)
+  if (o.multiline) return [firstLine(o, ctx)]
+  if (o.dockerMode) return dockerMode(o, ctx)
+  if (names.length > 0 && o.parser !== undefined) throw exclusive('multiline.parser', 'parser')
+  return makeJoiners(names, o.key, ctx)
+}
+
+function exclusive(one: string, other: string): ShipperError {
+  return new ShipperError('E_CONFIG_BAD_VALUE', `"${other}" and "${one}" exclude each other`, {
+    option: other,
+    hint:
+      other === 'parser'
+        ? 'name the parser in the [MULTILINE_PARSER] section, or use the filter parser behind it'
+        : 'multiline.parser does what both do',
+  })
+}
+
+function firstLine(o: TailOptions, ctx: InputContext): Joiner {
+  const { parserFirstline: name, multilineFlush: flushMs } = o
+  if (name === undefined) {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', '"multiline" needs "parser_firstline"', {
+      option: 'multiline',
+      hint: 'name the [PARSER] that fits the first line of a record',
+    })
+  }
+  if (o.parser !== undefined) ctx.log.warn('"parser" has no effect: "parser_firstline" reads the lines')
+  const machine = new FirstLineMachine()
+  return { ...PLAIN, name, parser: ctx.parser(name), content: undefined, machine, flushMs }
+}
+
+/** As `multiline.parser docker`, but that its lines are read by Parser; traces by the parser of their first line. */
+function dockerMode(o: TailOptions, ctx: InputContext): Joiner[] {
+  const docker = container('docker', ctx)
+  const lines: Joiner = {
+    ...docker,
+    parser: o.parser === undefined ? docker.parser : ctx.parser(o.parser),
+    flushMs: o.dockerModeFlush,
+  }
+  if (o.dockerModeParser === undefined) return [lines]
+  const machine = new FirstTextMachine(ctx.parser(o.dockerModeParser))
+  return [
+    lines,
+    { ...PLAIN, name: 'docker_mode', content: docker.content, machine, flushMs: o.dockerModeFlush },
+  ]
 }
 
 /** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */

@@ -1,7 +1,9 @@
 import type { BufferSource } from '../../../core/buffers.ts'
-import { entryMap, findKey, spanOf } from '../../../core/record.ts'
+import { skip } from '../../../core/msgpack.ts'
+import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../core/record.ts'
 import type { FileGroups } from './file-groups.ts'
 import type { Joiner } from './grouping.ts'
+import type { LineFormat } from './line-writer.ts'
 
 /** The line at hand, as an entry in `entry[0, size)`. */
 export interface Line {
@@ -26,11 +28,14 @@ export class LineEntries {
   /** Of the text of a line that no joiner reads. */
   readonly #key: Buffer
   readonly #buffers: BufferSource
+  readonly #extraPairs: number
   #view: DataView
 
-  constructor(joiners: readonly Joiner[], key: string, buffers: BufferSource) {
+  constructor(joiners: readonly Joiner[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
+    const { key, pathKey, offsetKey } = format
     this.#joiners = joiners
     this.#key = Buffer.from(key)
+    this.#extraPairs = (pathKey === undefined ? 0 : 1) + (offsetKey === undefined ? 0 : 1)
     this.#buffers = buffers
     this.entry = buffers.hold(65_536)
     this.#view = viewOf(this.entry)
@@ -63,8 +68,10 @@ export class LineEntries {
   #locate(joiner: Joiner | undefined, size: number): Line {
     const entry = this.entry
     const map = entryMap(entry, 0, size)
-    const key = joiner?.content ?? this.#key
-    const valueAt = findKey(entry, map, size, key)
+    const valueAt =
+      joiner !== undefined && joiner.content === undefined
+        ? this.#lastValue(map, size)
+        : findKey(entry, map, size, joiner?.content ?? this.#key)
     const text = valueAt < 0 ? undefined : spanOf(entry, valueAt)
     const line: Line = {
       joiner,
@@ -87,6 +94,18 @@ export class LineEntries {
       line.matchEnd = pattern.end
     }
     return line
+  }
+
+  /** The last one that the parser wrote: path and offset stand behind it. */
+  #lastValue(map: number, size: number): number {
+    const pairs = mapPairs(this.entry, map) - this.#extraPairs
+    let at = -1
+    let pair = mapBody(this.entry, map)
+    for (let i = 0; i < pairs; i++) {
+      at = skip(this.entry, pair, size)
+      pair = skip(this.entry, at, size)
+    }
+    return at
   }
 
   #valueOf(map: number, size: number, key: Buffer | undefined): { start: number; end: number } | undefined {

@@ -138,6 +138,33 @@ export const TAIL_OPTIONS = defineOptions({
     repeat: true,
     help: 'Joins lines: `docker` and `cri` undo what a container runtime does (split lines are put together, the record has `log`, `stream` and `time`), and are told apart by themselves; `java`, `python`, `go`, `ruby`, `node` join stack traces, also those within container logs; any other name is a [MULTILINE_PARSER]. Not with Parser.',
   },
+  multiline: {
+    type: 'bool',
+    default: 'false',
+    help: 'The older way: a line that Parser_Firstline reads begins a record, and lines that it does not read are put behind the last value of that. fluent-bit’s further Parser_1, Parser_2 ... are not offered.',
+  },
+  parser_firstline: { type: 'string', help: 'Name of the parser for the first line, with Multiline.' },
+  multiline_flush: {
+    type: 'time',
+    default: '4',
+    min: 1,
+    help: 'With Multiline: a record that has not grown for so long is sent.',
+  },
+  docker_mode: {
+    type: 'bool',
+    default: 'false',
+    help: 'The older way to join lines that Docker has split: Parser (default: as `docker`) reads each, and they are joined up to a `log` that ends with a newline.',
+  },
+  docker_mode_flush: {
+    type: 'time',
+    default: '4',
+    min: 1,
+    help: 'With Docker_Mode: a record that has not grown for so long is sent.',
+  },
+  docker_mode_parser: {
+    type: 'string',
+    help: 'With Docker_Mode: name of a parser that fits the `log` of the first line of a record; those that it does not fit are joined with it.',
+  },
   db: {
     type: 'string',
     help: 'SQLite file for the positions. Without it nothing is kept and a restart begins as a first start does.',

@@ -1,0 +1,32 @@
+import type { EntryWriter, Parser } from '../../core/plugin.ts'
+import { type Machine, NO_GROUP, type Verdict } from './machine.ts'
+
+/** What the parser of its joiner reads begins a group; any other line goes on with the one before it. */
+export class FirstLineMachine implements Machine {
+  state = 0
+  readonly byParser = true
+
+  next(state: number): Verdict {
+    return state === NO_GROUP ? 'alone' : 'join'
+  }
+}
+
+/** The same for texts that are values of records: a parser only says whether one begins a group. */
+export class FirstTextMachine implements Machine {
+  state = 0
+  readonly #parser: Parser
+  readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+
+  constructor(parser: Parser) {
+    this.#parser = parser
+  }
+
+  next(state: number, text: string): Verdict {
+    const line = Buffer.from(text, 'latin1')
+    const bound = this.#parser.bound(line.length)
+    if (bound > this.#writer.buf.length) this.#writer.buf = Buffer.alloc(bound)
+    this.#writer.at = 0
+    if (this.#parser.parse(line, 0, line.length, this.#writer)) return 'start'
+    return state === NO_GROUP ? 'alone' : 'join'
+  }
+}

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'bun:test'
+import { appendFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { OptionTable } from '../../../../src/core/option.ts'
+import { parseOptions } from '../../../../src/core/option-value.ts'
+import type { ParserPlan } from '../../../../src/core/plan.ts'
+import type { ParserSpec } from '../../../../src/core/plugin.ts'
+import { spec as json } from '../../../../src/plugins/parsers/json.ts'
+import { spec as regex } from '../../../../src/plugins/parsers/regex.ts'
+import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail-run.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+function parserPlan<T extends OptionTable>(name: string, spec: ParserSpec<T>, texts: object): ParserPlan {
+  const options = parseOptions(spec.options, texts as never)
+  return { spec: spec as unknown as ParserSpec, name, options, position: { file: 'test', line: 1 } }
+}
+
+const FIRST = parserPlan('first', regex, {
+  regex: '^(?<time>\\d+-\\d+-\\d+T\\d+:\\d+:\\d+Z) (?<level>[A-Z]+) (?<message>.*)$',
+  time_key: 'time',
+  time_format: '%Y-%m-%dT%H:%M:%S%z',
+})
+const NUMBERED = parserPlan('numbered', regex, { regex: '^(?<word>\\w+) (?<n>\\d+)$', types: 'n:integer' })
+const DOCKER = parserPlan('docker', json, {
+  time_key: 'time',
+  time_format: '%Y-%m-%dT%H:%M:%S.%L',
+  time_keep: 'off',
+})
+const STAMP = parserPlan('stamp', regex, { regex: '^(?<at>\\d+:\\d+) ' })
+const MULTILINE = { multiline: 'on', parser_firstline: 'first' }
+const TIME = '2026-11-21T06:00:00.123456789Z'
+const docker = (log: string, stream = 'stdout') => `${JSON.stringify({ log, stream, time: TIME })}\n`
+
+function run(text: string, tail: Record<string, string>, more: Partial<TailRunOptions> = {}): TailRun {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, text)
+  const parsers: ParserPlan[] = [FIRST, NUMBERED, DOCKER, STAMP]
+  const made = new TailRun({ ...more, parsers, tail: { path, read_from_head: 'on', ...tail } }).start()
+  atEnd(() => made.abort())
+  return made
+}
+
+async function drained(text: string, tail: Record<string, string>): Promise<TailRun> {
+  const made = run(text, { ...tail, exit_on_eof: 'on' })
+  await until(() => made.finished)
+  await made.stop()
+  return made
+}
+
+const records = (made: TailRun) => made.received.map(({ record }) => record)
+
+describe('Multiline with Parser_Firstline', () => {
+  const TEXT = `2026-11-21T06:00:00Z ERROR it failed
+  at a (b.rb:1)
+  at c (d.rb:2)
+2026-11-21T06:00:09Z INFO it goes on
+`
+
+  test('what the parser does not read goes behind the last value of the line before that it did', async () => {
+    const made = await drained(TEXT, MULTILINE)
+    expect(records(made)).toEqual([
+      { level: 'ERROR', message: 'it failed\n  at a (b.rb:1)\n  at c (d.rb:2)' },
+      { level: 'INFO', message: 'it goes on' },
+    ])
+    expect(made.received.map(({ seconds }) => seconds)).toEqual([1_795_240_800, 1_795_240_809])
+  })
+
+  test('the last value is that of the parser also where path and offset stand behind it', async () => {
+    const made = await drained(TEXT, { ...MULTILINE, path_key: 'file', offset_key: 'at' })
+    expect(records(made)).toMatchObject([
+      { message: 'it failed\n  at a (b.rb:1)\n  at c (d.rb:2)', at: 0 },
+      { message: 'it goes on', at: TEXT.lastIndexOf('2026') },
+    ])
+  })
+
+  test('lines before the first one are records of their own', async () => {
+    const made = await drained(`x\ny\n${TEXT}`, MULTILINE)
+    expect(made.lines().slice(0, 2)).toEqual(['x', 'y'])
+    expect(records(made)[3]).toEqual({ level: 'INFO', message: 'it goes on' })
+  })
+
+  test('behind a last value that is no text nothing can be put', async () => {
+    const made = await drained('a 1\nb\nc 2\n', { ...MULTILINE, parser_firstline: 'numbered' })
+    expect(records(made)).toEqual([{ word: 'a', n: 1 }, { log: 'b' }, { word: 'c', n: 2 }])
+  })
+
+  test('an open record is sent after Multiline_Flush, and its position is not stored before', async () => {
+    const store = new MemoryStore()
+    const made = run(TEXT, { ...MULTILINE, multiline_flush: '50ms' }, { store })
+    await until(() => made.received.length === 2)
+    await until(() => store.table[0]?.offset === TEXT.length)
+    const held = run(TEXT, { ...MULTILINE, multiline_flush: '1h' }, { store: new MemoryStore() })
+    await until(() => held.received.length === 1)
+    const next = '2026-11-21T06:00:10Z INFO and again\n'
+    appendFileSync(held.files[0]?.path ?? '', ` and on\n${next}`)
+    await until(() => held.received.length === 2)
+    expect(records(held)[1]).toEqual({ level: 'INFO', message: 'it goes on\n and on' })
+  })
+})
+
+describe('Docker_Mode', () => {
+  test('parts of a line are joined up to the newline, read by Parser, for each stream', async () => {
+    const text = docker('a') + docker('x\n', 'stderr') + docker('b\n') + docker('whole\n')
+    const made = await drained(text, { docker_mode: 'on', parser: 'docker' })
+    expect(records(made)).toEqual([
+      { log: 'x\n', stream: 'stderr' },
+      { log: 'ab\n', stream: 'stdout' },
+      { log: 'whole\n', stream: 'stdout' },
+    ])
+  })
+
+  test('without Parser the lines are read as those of Docker', async () => {
+    const made = await drained(docker('a') + docker('b\n'), { docker_mode: 'on' })
+    expect(records(made)).toEqual([{ log: 'ab\n', stream: 'stdout', time: TIME }])
+  })
+
+  test('Docker_Mode_Parser says which log begins a record', async () => {
+    const logs = ['06:00 one\n', ' more\n', ' and', ' more\n', '06:01 two\n']
+    const tail = { docker_mode: 'on', parser: 'docker', docker_mode_parser: 'stamp' }
+    const made = await drained(logs.map((log) => docker(log)).join(''), tail)
+    expect(made.lines()).toEqual(['06:00 one\n more\n and more\n', '06:01 two\n'])
+  })
+})
+
+test.each([
+  [{ multiline: 'on' }, '"multiline" needs "parser_firstline"'],
+  [{ ...MULTILINE, docker_mode: 'on' }, '"docker_mode" and "multiline" exclude each other'],
+  [
+    { docker_mode: 'on', 'multiline.parser': 'cri' },
+    '"docker_mode" and "multiline.parser" exclude each other',
+  ],
+  [{ parser: 'first', 'multiline.parser': 'cri' }, '"parser" and "multiline.parser" exclude each other'],
+])('%j is refused', (tail, message) => {
+  expect(() => run('', tail)).toThrow(message)
+})
