@@ -5,23 +5,25 @@ import { decode } from '@msgpack/msgpack'
 import { Journal, numberedEntries, START_US } from '../support/journal.ts'
 import { journalTools } from '../support/journal-tools.ts'
 import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
+import { KafkaPeer } from '../support/kafka-peer.ts'
 import { type Running, start } from '../support/process.ts'
 import { peerOrSkip } from '../support/skip.ts'
-import { tmp } from '../support/tmp.ts'
+import { atEnd, tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const CONF = resolve(import.meta.dirname, '../../conf/journald-to-kafka.conf')
 const ENTRIES = 20_000
 
 const tools = journalTools()
+const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
 const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal', false, tools.reason)
 
 /** The configuration as it is, but for the journal that it reads. */
-function leaf(dir: string, journal: Journal, broker: KafkaBroker): Running {
+function leaf(dir: string, journal: Journal, bootstrap: string, state = dir): Running {
   const conf = join(dir, 'leaf.conf')
   writeFileSync(conf, readFileSync(CONF, 'utf8').replace('[INPUT]\n', `[INPUT]\n    Path ${journal.dir}\n`))
   return start(['-c', conf], {
-    env: { PATH: tools.path, KAFKA_BROKERS: broker.bootstrap, SHIPPER_STATE: dir },
+    env: { PATH: tools.path, KAFKA_BROKERS: bootstrap, SHIPPER_STATE: state },
   })
 }
 
@@ -38,13 +40,13 @@ testLeaf(
         fields: { ...e.fields, _SYSTEMD_UNIT: `unit-${i % 3}.service` },
       })),
     )
-    let agent = leaf(dir, journal, broker)
+    let agent = leaf(dir, journal, broker.bootstrap)
     for (let kill = 1; kill <= 3; kill++) {
       const some = async (): Promise<boolean> => (await broker.records('journal')) >= (kill * ENTRIES) / 5
       await until(some, { limitMs: 60_000, everyMs: 10, what: () => agent.stderr })
       agent.kill('SIGKILL')
       await agent.exited
-      agent = leaf(dir, journal, broker)
+      agent = leaf(dir, journal, broker.bootstrap)
     }
     const seen = new Set<string>()
     const all = async () => {
@@ -66,3 +68,19 @@ testLeaf(
   },
   180_000,
 )
+
+testJournal('an entry that no broker takes is beside the database of the journal', async () => {
+  const MESSAGE_TOO_LARGE = 10
+  const broker = await new KafkaPeer().listen()
+  atEnd(() => broker.close())
+  broker.topics.set('journal', 1)
+  broker.refuse = () => MESSAGE_TOO_LARGE
+  const [work, dir] = [tmp(), tmp()]
+  const journal = new Journal(tools, join(work, 'j'))
+  journal.write(numberedEntries(0, 1))
+  const agent = leaf(work, journal, `127.0.0.1:${broker.port}`, dir)
+  await agent.saysOnStderr('a record is given up')
+  const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8')
+  expect(JSON.parse(letters)).toMatchObject({ topic: 'journal', tag: 'journal.unknown', input: 'systemd.0' })
+  expect(await agent.stop()).toEqual({ code: 0, signal: null })
+})

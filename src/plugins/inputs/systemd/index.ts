@@ -29,5 +29,6 @@ The database is that of fluent-bit (\`in_systemd_cursor\`) and can be taken over
     values_cut: 'values longer than Max_Field_Size or Max_Entry_Size, cut',
     fields_left_out: 'fields beyond Max_Fields or Max_Entry_Size, left out',
   },
+  statePath: ({ db }) => db,
   create: (options, ctx) => new Systemd(options, ctx),
 })
