@@ -3,6 +3,7 @@ import type { Chunk, ChunkInit } from './chunk.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
+import type { Parser } from './parser.ts'
 
 /**
  * The contracts between the engine and the plugins. The engine never sees an offset; a plugin never sees a retry.
@@ -47,6 +48,15 @@ export interface PluginContext {
   readonly agent: { readonly version: string; readonly id: string; readonly hostname: string }
 }
 
+/** A source with positions (a file): asked for its range when the chunk it wrote to is sealed. */
+export interface Contributor {
+  /**
+   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:generation:start-end`) enters the chunk's
+   * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
+   */
+  leave(): { identity: string; settle: Ack } | undefined
+}
+
 /**
  * Collects records of one tag and seals them into chunks: at its size limit, when `Flush` has passed since the first
  * record, or when asked. Made by `InputContext.appender`.
@@ -58,15 +68,6 @@ export interface PluginContext {
  *   out.join(contributor)                                       // its range is settled with the chunk
  * ```
  */
-/** A source with positions (a file): asked for its range when the chunk it wrote to is sealed. */
-export interface Contributor {
-  /**
-   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:generation:start-end`) enters the chunk's
-   * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
-   */
-  leave(): { identity: string; settle: Ack } | undefined
-}
-
 export interface Appender {
   readonly tag: string
   /** Valid after a true `reserve` until the next one, and until the turn ends: `Flush` may seal in between. */
@@ -90,7 +91,17 @@ export interface Appender {
   readonly held: number
 }
 
-export interface InputContext extends PluginContext {
+/** For whoever has lines. */
+export interface LineContext {
+  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
+  parser(name: string): Parser
+  /** What the [MULTILINE_PARSER] section of this name says; undefined: there is none. */
+  multiline(name: string): MultilineOptions | undefined
+  /** `Multiline_Buffer_Limit` in bytes. */
+  readonly multilineBytes: number
+}
+
+export interface InputContext extends PluginContext, LineContext {
   /** The configured tag, or the name of the instance. */
   readonly tag: string
   /** The configured tag alone, for inputs whose records bring one: undefined, they keep it. */
@@ -103,13 +114,7 @@ export interface InputContext extends PluginContext {
   room(signal: AbortSignal): Promise<void>
   /** A buffer of this input's own (a read buffer), counted for as long as it is held. */
   readonly buffers: BufferSource
-  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
-  parser(name: string): Parser
   /** The stored positions of this input; `path` undefined = kept in memory only. */
-  /** What the [MULTILINE_PARSER] section of this name says; undefined: there is none. */
-  multiline(name: string): MultilineOptions | undefined
-  /** `Multiline_Buffer_Limit` in bytes. */
-  readonly multilineBytes: number
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
@@ -156,44 +161,8 @@ export interface FileStatus {
   state: string
 }
 
-/**
- * Where a parser writes: the map at `at`, nothing before it. `sec`/`nsec` are the record's time, preset by the caller
- * to the time of reading and replaced by the parser when it finds one.
- */
-export interface EntryWriter {
-  buf: Buffer
-  at: number
-  sec: number
-  nsec: number
-  /** Pairs that the caller will append behind the parser's own: they are counted in the map's head. */
-  extraPairs: number
-}
-
-/** `keepTime`: the pair `time` stays. Of cri: what the letter of the tag and the message are called. */
-export type LineForm =
-  | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
-  | { readonly name: 'docker'; readonly keepTime: boolean }
-
-export interface Parser {
-  /** Most bytes that `parse` may write for a line of this length. */
-  bound(length: number): number
-  /**
-   * Parses the line src[start, end) (no newline, no CR) and writes its map at `out.at`, which it moves behind it.
-   * False: the line does not have this form; `out` is as before (bytes behind `at` are undefined).
-   */
-  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
-  /** The usual lines are of this form, and may be read by whoever knows it: to the same bytes as by `parse`. */
-  readonly form?: LineForm | undefined
-}
-
-export interface FilterContext extends PluginContext {
+export interface FilterContext extends PluginContext, LineContext {
   readonly buffers: BufferSource
-  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
-  parser(name: string): Parser
-  /** As for an input. */
-  multiline(name: string): MultilineOptions | undefined
-  /** `Multiline_Buffer_Limit` in bytes. */
-  readonly multilineBytes: number
   /** Sends records on that were kept back, as a chunk of their own, to the filters behind this one and the outputs. */
   emit(records: ChunkInit, buffers: BufferSource, ack: Ack): void
   /** Where the agent keeps its positions: the folder of the first input's database; undefined when there is none. */

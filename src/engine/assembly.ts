@@ -1,7 +1,6 @@
 import { dirname } from 'node:path'
 import { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
-import type { MultilineOptions } from '../core/multiline.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
 import type {
@@ -11,13 +10,13 @@ import type {
   InputContext,
   Logger,
   Output,
-  Parser,
   PluginContext,
 } from '../core/plugin.ts'
 import { parseRetryLimit } from '../core/retry-limit.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { type Account, Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
+import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
 import { Source } from './source.ts'
@@ -211,6 +210,7 @@ export class Assembly {
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
+      ...lineContext(this.#plan, log, this.#o.clock),
       tag: plan.tag,
       givenTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
@@ -218,9 +218,6 @@ export class Assembly {
       appender: (tag) => source.appender(tag),
       sealAll: () => source.sealAll(),
       room: (signal) => account.room(signal),
-      parser: (name) => this.#parser(name, log),
-      multiline: (name) => this.#multiline(name),
-      multilineBytes: this.#plan.service.multilineBufferLimit,
       openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
       finished: () => this.#o.finished(plan.name),
@@ -234,10 +231,8 @@ export class Assembly {
     const log = this.#o.log(plan.name, plan.common.logLevel)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
+      ...lineContext(this.#plan, log, this.#o.clock),
       buffers,
-      parser: (name) => this.#parser(name, log),
-      multiline: (name) => this.#multiline(name),
-      multilineBytes: this.#plan.service.multilineBufferLimit,
       emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
       stateFolder: this.#stateFolder(),
     }
@@ -281,23 +276,7 @@ export class Assembly {
     return undefined
   }
 
-  #multiline(name: string): MultilineOptions | undefined {
-    return this.#plan.multilines.find((plan) => plan.name === name)?.options
-  }
-
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {
     return { name, log, counters, clock: this.#o.clock, agent: this.#o.agent }
-  }
-
-  /** A parser of its own for each user: parsers keep state between lines (the last date seen). */
-  #parser(name: string, log: Logger): Parser {
-    const plan = this.#plan.parsers.find((p) => p.name === name)
-    if (plan === undefined) {
-      const known = this.#plan.parsers.map((p) => p.name).join(', ')
-      throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no parser "${name}"`, {
-        hint: known === '' ? 'name a Parsers_File in [SERVICE], or use -R' : `known parsers: ${known}`,
-      })
-    }
-    return plan.spec.create(plan.options as never, { name, log, clock: this.#o.clock })
   }
 }

@@ -1,5 +1,5 @@
 import { encodeStr, writeMapHead, writeStrHead } from '../core/msgpack.ts'
-import type { EntryWriter, Parser } from '../core/plugin.ts'
+import type { EntryWriter, Parser } from '../core/parser.ts'
 import { copyString } from './json-transcode.ts'
 import { Rfc3339 } from './rfc3339.ts'
 import { copyText, putWords, sourceView, targetView, wordsOf } from './views.ts'

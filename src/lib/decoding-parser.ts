@@ -1,5 +1,6 @@
 import { skip } from '../core/msgpack.ts'
-import type { EntryWriter, Parser, ParserContext } from '../core/plugin.ts'
+import type { EntryWriter, Parser } from '../core/parser.ts'
+import type { ParserContext } from '../core/plugin.ts'
 import { isText, mapBody, mapPairs, textHead, textLength } from '../core/record.ts'
 import { AppendedFields, isString, KEPT } from './appended-fields.ts'
 import { type DecodeRule, type FieldRules, parseDecodeRules } from './decode-rules.ts'

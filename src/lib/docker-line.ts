@@ -1,5 +1,5 @@
 import { strHeadSize, writeMapHead, writeStrHead } from '../core/msgpack.ts'
-import type { EntryWriter } from '../core/plugin.ts'
+import type { EntryWriter } from '../core/parser.ts'
 import type { JsonTranscoder } from './json-transcode.ts'
 import { mapHeadSize } from './map-head.ts'
 import type { Rfc3339 } from './rfc3339.ts'

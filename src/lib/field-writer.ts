@@ -1,4 +1,4 @@
-import type { EntryWriter } from '../core/plugin.ts'
+import type { EntryWriter } from '../core/parser.ts'
 import { copyString } from './json-transcode.ts'
 import type { TimeReader } from './strptime.ts'
 import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'

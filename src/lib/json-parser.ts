@@ -1,5 +1,6 @@
 import { encodeStr } from '../core/msgpack.ts'
-import type { EntryWriter, Parser, ParserContext } from '../core/plugin.ts'
+import type { EntryWriter, Parser } from '../core/parser.ts'
+import type { ParserContext } from '../core/plugin.ts'
 import { withDecoders } from './decoding-parser.ts'
 import { DockerLine } from './docker-line.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from './json-transcode.ts'

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Parser, ParserSpec } from '../../src/core/plugin.ts'
+import type { Parser } from '../../src/core/parser.ts'
+import type { ParserSpec } from '../../src/core/plugin.ts'
 import { registry } from '../../src/registry.ts'
 import { type Parsed, parseLine, parserOf } from '../support/parse-line.ts'
 

@@ -3,7 +3,8 @@ import { decode } from '@msgpack/msgpack'
 import { skip } from '../../src/core/msgpack.ts'
 import type { OptionTable } from '../../src/core/option.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
-import type { Clock, EntryWriter, Logger, Parser, ParserSpec } from '../../src/core/plugin.ts'
+import type { EntryWriter, Parser } from '../../src/core/parser.ts'
+import type { Clock, Logger, ParserSpec } from '../../src/core/plugin.ts'
 
 export const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
 const READ_SEC = 7

@@ -2,14 +2,8 @@ import { read } from 'node:fs'
 import { systemCode } from '../../core/error.ts'
 import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
-import {
-  type Appender,
-  defineInput,
-  type EntryWriter,
-  type Input,
-  type InputContext,
-  type Parser,
-} from '../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../core/parser.ts'
+import { type Appender, defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
 import { pause, splitMs } from '../../lib/periodic.ts'
 

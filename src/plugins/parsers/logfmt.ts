@@ -1,6 +1,7 @@
 import { TRUE } from '../../core/msgpack.ts'
 import { defineOptions } from '../../core/option.ts'
-import { defineParser, type EntryWriter, type Parser } from '../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../core/parser.ts'
+import { defineParser } from '../../core/plugin.ts'
 import { withDecoders } from '../../lib/decoding-parser.ts'
 import { FieldWriter } from '../../lib/field-writer.ts'
 import { codePoint, writeCodePoint } from '../../lib/json-escapes.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import type { Parser } from '../../../src/core/plugin.ts'
+import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/cri-line.ts'
 import { Kernel } from '../../../src/lib/kernel/kernel.ts'
 import { LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'

@@ -1,4 +1,5 @@
-import type { FilterContext, Parser } from '../../../core/plugin.ts'
+import type { Parser } from '../../../core/parser.ts'
+import type { FilterContext } from '../../../core/plugin.ts'
 import { STREAMS, suggestionsOf } from './annotations.ts'
 import type { Namespace } from './api/namespaces.ts'
 import type { Meta } from './entries.ts'

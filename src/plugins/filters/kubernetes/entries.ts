@@ -1,7 +1,7 @@
 import type { BufferSource } from '../../../core/buffers.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { ENTRY_HEAD, skip, writeMapHead } from '../../../core/msgpack.ts'
-import type { Parser } from '../../../core/plugin.ts'
+import type { Parser } from '../../../core/parser.ts'
 import { entryMap, mapBody, mapPairs } from '../../../core/record.ts'
 import { closeMap, mapHeadSize } from '../../../lib/map-head.ts'
 import { UniqueKeys } from '../../../lib/unique-keys.ts'

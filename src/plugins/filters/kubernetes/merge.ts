@@ -1,5 +1,5 @@
 import { skip, writeEventTime, writeStrHead } from '../../../core/msgpack.ts'
-import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../../core/parser.ts'
 import { mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../../../lib/json-transcode.ts'
 import { closeMap, mapHeadSize } from '../../../lib/map-head.ts'

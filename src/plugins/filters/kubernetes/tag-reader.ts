@@ -1,5 +1,5 @@
 import { skip } from '../../../core/msgpack.ts'
-import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../../core/parser.ts'
 import { mapBody, mapPairs, spanOf } from '../../../core/record.ts'
 import type { ContainerRef } from './identity.ts'
 

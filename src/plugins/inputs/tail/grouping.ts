@@ -1,5 +1,6 @@
 import { ShipperError } from '../../../core/error.ts'
-import type { InputContext, Parser } from '../../../core/plugin.ts'
+import type { Parser } from '../../../core/parser.ts'
+import type { InputContext } from '../../../core/plugin.ts'
 import { CriParser } from '../../../lib/cri-line.ts'
 import { JsonParser } from '../../../lib/json-parser.ts'
 import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'

@@ -6,7 +6,7 @@ import {
   writeMapHead,
   writeStrHead,
 } from '../../../core/msgpack.ts'
-import type { EntryWriter, Parser } from '../../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../../core/parser.ts'
 import type { EntryForm } from '../../../lib/kernel/kernel.ts'
 
 export interface LineFormat {

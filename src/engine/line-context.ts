@@ -1,0 +1,25 @@
+import { ShipperError } from '../core/error.ts'
+import type { Parser } from '../core/parser.ts'
+import type { Plan } from '../core/plan.ts'
+import type { Clock, LineContext, Logger } from '../core/plugin.ts'
+
+/** What a stage may ask of the sections of parsers. */
+export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext {
+  return {
+    parser: (name) => newParser(plan.parsers, name, log, clock),
+    multiline: (name) => plan.multilines.find((section) => section.name === name)?.options,
+    multilineBytes: plan.service.multilineBufferLimit,
+  }
+}
+
+/** One of its own for each user: parsers keep state between lines (the last date seen). */
+function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: Clock): Parser {
+  const plan = parsers.find((p) => p.name === name)
+  if (plan === undefined) {
+    const known = parsers.map((p) => p.name).join(', ')
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no parser "${name}"`, {
+      hint: known === '' ? 'name a Parsers_File in [SERVICE], or use -R' : `known parsers: ${known}`,
+    })
+  }
+  return plan.spec.create(plan.options as never, { name, log, clock })
+}
