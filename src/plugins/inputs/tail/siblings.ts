@@ -1,12 +1,11 @@
-import { closeSync, existsSync, openSync, readSync } from 'node:fs'
-import { constants, gunzipSync } from 'node:zlib'
+import { existsSync } from 'node:fs'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
+import { isFileOf, rememberHead } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
 import { type Sibling, siblingsOf } from './folder.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, mismatch } from './identity.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -124,61 +123,6 @@ function sameNames(a: Sibling[], b: Sibling[]): boolean {
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
   return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
-}
-
-/** The same file under another name, or a compressed or plain copy of it with the same first bytes. */
-function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  if (sibling.path.endsWith('.gz')) {
-    const size = row.fingerprintSize
-    return size ? sameHead(row, inflatedHead(sibling, size)?.subarray(0, size)) : false
-  }
-  if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
-  const fd = openQuietly(sibling.path)
-  if (fd === undefined) return false
-  try {
-    return mismatch(row, fd, sibling.size, sibling.path, false) === undefined
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function sameHead(row: OffsetRow, head: Buffer | undefined): boolean {
-  return head !== undefined && fingerprintOf(head) === row.fingerprint
-}
-
-/** At least the first `size` decompressed bytes, from the first compressed ones only. */
-function inflatedHead(sibling: Sibling, size: number): Buffer | undefined {
-  const fd = openQuietly(sibling.path)
-  if (fd === undefined) return undefined
-  try {
-    const raw = Buffer.alloc(Math.min(16_384, sibling.size))
-    const n = readSync(fd, raw, 0, raw.length, 0)
-    const head = gunzipSync(raw.subarray(0, n), { finishFlush: constants.Z_SYNC_FLUSH })
-    return head.length < size ? undefined : head
-  } catch {
-    // Not gzip after all, or damaged: not a copy of anything.
-    return undefined
-  } finally {
-    closeSync(fd)
-  }
-}
-
-function openQuietly(path: string): number | undefined {
-  try {
-    return openSync(path, 'r')
-  } catch {
-    // Not readable: it is then reported as gone with its path.
-    return undefined
-  }
-}
-
-/** A compressed copy is known by its first decompressed bytes, as the file was of which it is one. */
-function rememberHead(file: TailFile, sibling: Sibling): void {
-  const head = inflatedHead(sibling, 1)
-  if (head === undefined) return
-  const known = head.subarray(0, FINGERPRINT_BYTES)
-  file.fingerprint = fingerprintOf(known)
-  file.fingerprintSize = known.length
 }
 
 /** A plain file's offset counts decompressed bytes of its copy; the row of a copy has its own. */
