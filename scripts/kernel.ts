@@ -21,6 +21,7 @@ const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--
  * is the caller's (memory.ts of the kernel). One that is not used costs nothing.
  */
 const KERNELS: Record<string, { pages: number; base: number }> = {
+  crc32c: { pages: 1, base: 0 },
   lines: { pages: 7, base: 20_480 },
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { crc32c } from '../../src/lib/crc32c.ts'
+import { crc32c, lookedUp } from '../../src/lib/crc32c.ts'
 
 /** RFC 3720, appendix B.4. */
 test.each([
@@ -19,6 +19,26 @@ test('is that of one bit after another, wherever the bytes stand', () => {
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(20), (bytes, start) => {
       const at = Math.min(start, bytes.length)
       expect(crc32c(bytes, at, bytes.length)).toBe(bitByBit(bytes.subarray(at)))
+    }),
+  )
+})
+
+// 61,440 bytes are folded at once, and 3,360 are to be left for the last step.
+const near = fc
+  .constantFrom(8192, 61_440, 64_800, 122_880, 126_240)
+  .chain((n) => fc.integer({ min: n - 20, max: n + 20 }))
+
+test('is the same whether it is folded or looked up', () => {
+  const bytes = Buffer.alloc(200_000)
+  let x = 1
+  for (let i = 0; i < bytes.length; i++) {
+    x = (Math.imul(x, 1_103_515_245) + 12_345) | 0
+    bytes[i] = x >>> 16
+  }
+  fc.assert(
+    fc.property(fc.oneof(near, fc.integer({ min: 0, max: 190_000 })), fc.nat(1000), (size, start) => {
+      const end = start + size
+      expect(crc32c(bytes, start, end)).toBe((lookedUp(-1, bytes, start, end) ^ -1) >>> 0)
     }),
   )
 })
