@@ -1,4 +1,4 @@
-import type { EntryWriter, Parser } from '../../core/plugin.ts'
+import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { type Machine, NO_GROUP, type Verdict } from './machine.ts'
 
 /** What the parser of its joiner reads begins a group; any other line goes on with the one before it. */
