@@ -1,10 +1,12 @@
-import { fstatSync } from 'node:fs'
+import { existsSync, fstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
+import { isCompressed, isFileOf, rememberHead } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
-import { siblingsOf, targetOf } from './folder.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, peek } from './identity.ts'
+import { type Sibling, siblingsOf, targetOf } from './folder.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from './identity.ts'
 import type { Positions } from './positions.ts'
 
 export interface RotatedOptions {
@@ -67,30 +69,42 @@ export class Rotated {
 
   /**
    * The path led to `before` (which may be closed by now) and leads to `now`; rotation may have been faster than we are.
-   * Files that were created at the path and renamed away in between are found by their time of birth, and read in order.
+   * Files that were created at the path and renamed away in between, some of them compressed since, are read in order.
    * Returns the file that `now` has to wait for.
    */
   between(before: TailFile, now: TailFile, path: string): TailFile {
     let previous = before
-    for (const sibling of siblingsOf(path).sort((a, b) => a.bornMs - b.bornMs)) {
-      const inBetween = sibling.bornMs >= before.bornMs && sibling.bornMs > 0 && !sibling.path.endsWith('.gz')
-      if (!inBetween || sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
-      // Its row, when the search for those rotated while we were away has not come to it yet.
-      const row = this.#o.positions.find(sibling.device, sibling.inode)
-      const file = this.#o.files.openRotated(sibling.path, path, row)
-      if (file === undefined) continue
-      if (isCopy(file, before) || isCopy(file, now)) {
-        this.#o.positions.forget(file)
-        this.#o.files.close(file)
-        continue
+    for (let look = 1; look <= LOOKS; look++) {
+      let whole = true
+      for (const sibling of cameBehind(previous, siblingsOf(path), before.bornMs)) {
+        if (sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
+        // Its row, when the search for those rotated while we were away has not come to it yet.
+        const row = this.#o.positions.find(sibling.device, sibling.inode)
+        const file = this.open(sibling, path, row !== undefined && isFileOf(row, sibling) ? row : undefined)
+        whole &&= file !== undefined || existsSync(sibling.path)
+        if (file === undefined) continue
+        if (isCopy(file, before) || isCopy(file, now)) {
+          this.#close(file)
+          continue
+        }
+        this.#o.opened(file)
+        file.after = previous
+        previous = file
       }
-      this.hold(file)
-      this.#o.files.bind(sibling.path, file)
-      this.#o.opened(file)
-      file.after = previous
-      previous = file
+      // One that was compressed or renamed since it was looked at is there under another name.
+      if (whole) break
     }
     return previous
+  }
+
+  /** Opens a file that is not at its path any more; it is to be drained and closed. */
+  open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
+    const file = this.#o.files.openRotated(sibling.path, path, row)
+    if (file === undefined) return undefined
+    if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
+    this.hold(file)
+    this.#o.files.bind(sibling.path, file)
+    return file
   }
 
   /** From now on the file is one that is to be drained and closed. */
@@ -161,12 +175,30 @@ export class Rotated {
   }
 }
 
+/** Most times that names are looked at which change meanwhile. */
+const LOOKS = 5
+
 /** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
 function newName(file: TailFile, path: string): string | undefined {
   const target = targetOf(path)
   const stem = join(dirname(target), basename(target).split('.')[0] || basename(target))
   for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.key) return sibling.path
   return undefined
+}
+
+/**
+ * Plain ones by their time of birth. That of a compressed one is when it was compressed, maybe long after it was read:
+ * those count that stand behind the file itself. Compressed is what was rotated first.
+ */
+function cameBehind(file: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
+  const isLater = (s: Sibling): boolean => s.bornMs > 0 && s.bornMs >= sinceMs
+  const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s))
+  plain.sort((a, b) => a.bornMs - b.bornMs)
+  if (file.fd >= 0 && !file.compressed) growFingerprint(file)
+  const byKey = siblings.findIndex((s) => s.key === file.key)
+  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isCompressed(file, s))
+  if (own < 0) return plain
+  return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
 }
 
 /** A copy, made before or in place of the rename: what is in it has been read or will be. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
-import { isFileOf, rememberHead } from './copies.ts'
+import { isFileOf } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
@@ -74,14 +74,11 @@ function openAll(
     const row = known.get(sibling)
     // A compressed copy has another inode: its row's offset counts decompressed bytes now.
     const wanted = row === undefined ? undefined : asStored(row, sibling)
-    const file = o.files.openRotated(sibling.path, path, wanted)
+    const file = o.rotated.open(sibling, path, wanted)
     if (file === undefined && !existsSync(sibling.path)) return { last, whole: false }
     if (row !== undefined) o.positions.claim(row)
     if (file === undefined) continue
-    if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
     o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
-    o.rotated.hold(file)
-    o.files.bind(sibling.path, file)
     file.after = last
     last = file
   }

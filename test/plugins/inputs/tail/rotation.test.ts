@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   mkdirSync,
+  readFileSync,
   renameSync,
   symlinkSync,
   truncateSync,
@@ -9,9 +10,21 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { follow, MemoryStore } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
+
+/** As the kubelet does both. */
+function rotate(path: string, n: number): void {
+  renameSync(path, `${path}.20261121-00000${n}`)
+}
+
+function compress(path: string, n: number): void {
+  const rotated = `${path}.20261121-00000${n}`
+  writeFileSync(`${rotated}.gz`, gzipSync(readFileSync(rotated)))
+  unlinkSync(rotated)
+}
 
 describe('rotation', () => {
   test('reads a renamed file to its end, then the new one, in order', async () => {
@@ -45,6 +58,36 @@ describe('rotation', () => {
     renameSync(path, `${path}.2`)
     writeFileSync(path, 'three\n')
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+  })
+
+  test('reads files that came, went and were compressed between two looks', async () => {
+    const path = join(tmp(), '0.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path })
+    await run.waitForLines(1)
+    // In one go: the agent, in this process, cannot look in between.
+    for (const [n, line] of ['two', 'three', 'four', 'five'].entries()) {
+      rotate(path, n)
+      writeFileSync(path, `${line}\n`)
+      if (n > 0) compress(path, n - 1)
+    }
+    expect(await run.waitForLines(5)).toEqual(['one', 'two', 'three', 'four', 'five'])
+  })
+
+  test('does not read again what was read and is compressed with a later rotation', async () => {
+    const path = join(tmp(), '0.log')
+    writeFileSync(path, '0\n')
+    const run = follow({ path, rotate_wait: '10ms', progress_check_interval: '10ms' })
+    for (let n = 1; n <= 5; n++) {
+      await run.waitForLines(n)
+      await until(() => run.files.length === 1)
+      if (n > 1) compress(path, n - 1)
+      rotate(path, n)
+      writeFileSync(path, `${n}\n`)
+    }
+    expect(await run.waitForLines(6)).toEqual(['0', '1', '2', '3', '4', '5'])
+    await until(() => run.files.length === 1)
+    expect(run.received).toHaveLength(6)
   })
 
   test('follows a link whose target is rotated, under the name and tag of the link', async () => {
