@@ -18,15 +18,18 @@ import { chunkOf } from '../support/chunk-of.ts'
 type Value = string | number | boolean | null | Value[] | { [key: string]: Value }
 
 const KEY = fc.constantFrom('a', 'b', 'app', 'a b', 'é', 'k'.repeat(40), 'x'.repeat(300))
+const scalar = fc.oneof(fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null))
+/** Small where it nests: a few large ones would take most of the time. */
 const { value } = fc.letrec<{ value: Value }>((tie) => ({
   value: fc.oneof(
-    { maxDepth: 4 },
-    fc.oneof(fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null)),
-    fc.array(tie('value'), { maxLength: 20 }),
-    fc.dictionary(KEY, tie('value')),
+    { maxDepth: 3 },
+    scalar,
+    fc.array(scalar, { maxLength: 20 }),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(KEY, tie('value'), { maxKeys: 4 }),
   ),
 }))
-const step = fc.oneof(KEY, fc.nat({ max: 20 }))
+const step = fc.oneof(KEY, fc.nat({ max: 4 }))
 
 /** Bytes with others around them, so that a read too far is seen. */
 function framed(bytes: Uint8Array): { buf: Buffer; at: number; end: number } {
