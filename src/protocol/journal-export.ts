@@ -6,17 +6,20 @@ import {
   type ExportLimits,
   FIELD,
   HASH,
+  isAddress,
   isCursor,
   isRealtime,
+  moveFields,
   NAME,
   NAME_END,
+  UNDERSCORE,
   VALUE,
   VALUE_END,
+  widened,
 } from './journal-fields.ts'
 
 const LF = 10
 const EQUALS = 61
-const UNDERSCORE = 95
 /** journald allows 64. */
 const MAX_NAME = 256
 /** Of what stands in a `__` field. */
@@ -189,19 +192,15 @@ export class ExportScanner {
 
   /** How many bytes of the value may be kept; -1: the field is left out. */
   #room(from: number, nameEnd: number): number {
-    if (this.#isAddress(from)) return MAX_ADDRESS
+    if (isAddress(this.buf, from)) return MAX_ADDRESS
     const { fields, fieldBytes, entryBytes } = this.#limits
     const left = entryBytes - this.#kept - (nameEnd - from)
     return this.count >= fields || left <= 0 ? -1 : Math.min(fieldBytes, left)
   }
 
-  #isAddress(from: number): boolean {
-    return this.buf[from] === UNDERSCORE && this.buf[from + 1] === UNDERSCORE
-  }
-
   #keep(name: number, nameEnd: number, value: number, valueEnd: number, room: number, hash: number): void {
     const from = this.#at
-    if (this.#isAddress(from)) {
+    if (isAddress(this.buf, from)) {
       if (valueEnd - value > room) throw broken('an address that is too long')
       this.#address(from + 2, nameEnd, value, valueEnd)
       return
@@ -214,7 +213,7 @@ export class ExportScanner {
     const end = cut ? utf8Floor(this.buf, value, value + room) : valueEnd
     if (cut) this.cutValues++
     const at = this.count * FIELD
-    if (at === this.fields.length) this.#widen()
+    if (at === this.fields.length) this.fields = widened(this.fields)
     const f = this.fields
     f[at + NAME] = name
     f[at + NAME_END] = nameEnd
@@ -288,16 +287,8 @@ export class ExportScanner {
 
   #moved(by: number): void {
     if (this.#whole || by === 0) return
-    const f = this.fields
-    for (let at = 0; at < this.count * FIELD; at += FIELD)
-      for (let i = NAME; i <= VALUE_END; i++) f[at + i] = (f[at + i] as number) - by
+    moveFields(this.fields, this.count, by)
     this.cursor -= by
     this.cursorEnd -= by
-  }
-
-  #widen(): void {
-    const wider = new Int32Array(this.fields.length * 2)
-    wider.set(this.fields)
-    this.fields = wider
   }
 }

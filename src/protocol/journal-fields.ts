@@ -9,12 +9,27 @@ export const VALUE_END = 3
 /** Of the name: equal names have equal ones. */
 export const HASH = 4
 
+/** The buffer's content is `by` bytes nearer to its front now. */
+export function moveFields(fields: Int32Array, count: number, by: number): void {
+  for (let at = 0; at < count * FIELD; at += FIELD)
+    for (let i = NAME; i <= VALUE_END; i++) fields[at + i] = (fields[at + i] as number) - by
+}
+
+/** The same fields, with room for as many more. */
+export function widened(fields: Int32Array): Int32Array<ArrayBuffer> {
+  const wider = new Int32Array(fields.length * 2)
+  wider.set(fields)
+  return wider
+}
+
 /** The HASH of a name. */
 export function hashName(name: string): number {
   let hash = 0
   for (const c of Buffer.from(name)) hash = (Math.imul(hash, 31) + c) | 0
   return hash
 }
+
+export const UNDERSCORE = 95
 
 export interface ExportLimits {
   /** Most fields of an entry; those behind are left out. */
@@ -29,6 +44,11 @@ export interface ExportLimits {
 
 const CURSOR = Buffer.from('CURSOR')
 const REALTIME = Buffer.from('REALTIME_TIMESTAMP')
+
+/** A field with two underscores is the entry's address. */
+export function isAddress(buf: Buffer, from: number): boolean {
+  return buf[from] === UNDERSCORE && buf[from + 1] === UNDERSCORE
+}
 
 /** The name behind the `__` of the entry's address. */
 export function isCursor(buf: Buffer, start: number, end: number): boolean {
