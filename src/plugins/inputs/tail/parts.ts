@@ -4,7 +4,11 @@ import { openDatabase } from '../../../lib/database.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { Files } from './files.ts'
+import { GroupedLines } from './grouped-lines.ts'
+import type { Grouper } from './grouper.ts'
+import type { LineLoop } from './line-loop.ts'
 import type { TailOptions } from './options.ts'
+import { PlainLines } from './plain-lines.ts'
 import { Positions } from './positions.ts'
 import { Rotated } from './rotated.ts'
 
@@ -68,6 +72,22 @@ export async function makeParts(
     drained: events.drained,
   })
   return { positions, files, rotated }
+}
+
+/** What reads the lines of a block; a long one is said once for each file. */
+export function lineLoop(o: TailOptions, { counters, log }: InputContext, grouper?: Grouper): LineLoop {
+  const skipLong = o.skipLongLines && !o.truncateLongLines
+  const said = new WeakSet<TailFile>()
+  const onLongLine = (file: TailFile): void => {
+    if (said.has(file)) return
+    said.add(file)
+    log.warn(`${file.path} has a line longer than Buffer_Max_Size: it is ${skipLong ? 'left out' : 'cut'}`, {
+      offset: file.offset,
+      buffer_max_size: o.bufferMaxSize,
+    })
+  }
+  const loop = { maxLineBytes: o.bufferMaxSize, skipLong, skipEmpty: o.skipEmptyLines, counters, onLongLine }
+  return grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, grouper)
 }
 
 /**

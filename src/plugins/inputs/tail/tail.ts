@@ -4,14 +4,11 @@ import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import { Finder } from './finder.ts'
-import { GroupedLines } from './grouped-lines.ts'
 import { type Grouper, makeGrouper } from './grouper.ts'
-import type { LineLoop } from './line-loop.ts'
 import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
-import { makeParts, ownFiles } from './parts.ts'
-import { PlainLines } from './plain-lines.ts'
+import { lineLoop, makeParts, ownFiles } from './parts.ts'
 import type { Positions } from './positions.ts'
 import { Reader, type Turn } from './reader.ts'
 import type { Rotated } from './rotated.ts'
@@ -36,7 +33,6 @@ export class Tail implements Input {
   readonly #pace: Pace
   readonly #reader: Reader
   readonly #grouper: Grouper | undefined
-  readonly #long = new WeakSet<TailFile>()
   readonly #awaited = new WeakSet<TailFile>()
   #files!: Files
   #positions!: Positions
@@ -59,7 +55,7 @@ export class Tail implements Input {
       maxLineBytes: options.bufferMaxSize,
       buffers: ctx.buffers,
       clock: ctx.clock,
-      lines: this.#lineLoop(),
+      lines: lineLoop(options, ctx, this.#grouper),
     })
   }
 
@@ -115,18 +111,6 @@ export class Tail implements Input {
     const files = [...this.#files.byKey.values()]
     for (const file of files) this.#measure(file)
     return { files: files.map((f) => f.status()) }
-  }
-
-  #lineLoop(): LineLoop {
-    const o = this.#options
-    const loop = {
-      maxLineBytes: o.bufferMaxSize,
-      skipLong: o.skipLongLines && !o.truncateLongLines,
-      skipEmpty: o.skipEmptyLines,
-      counters: this.#ctx.counters,
-      onLongLine: (file: TailFile) => this.#noteLong(file),
-    }
-    return this.#grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, this.#grouper)
   }
 
   async #start(): Promise<void> {
@@ -301,15 +285,5 @@ export class Tail implements Input {
       else return false
     }
     return true
-  }
-
-  #noteLong(file: TailFile): void {
-    if (this.#long.has(file)) return
-    this.#long.add(file)
-    const what = this.#options.skipLongLines && !this.#options.truncateLongLines ? 'left out' : 'cut'
-    this.#ctx.log.warn(`${file.path} has a line longer than Buffer_Max_Size: it is ${what}`, {
-      offset: file.offset,
-      buffer_max_size: this.#options.bufferMaxSize,
-    })
   }
 }
