@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { functionSizes } from '../../scripts/sizes.ts'
+import { BUDGET, functionSizes, sizesUnder } from '../../scripts/sizes.ts'
 
 const SOURCE = `export function first(a: number): void {
   if (a > 1) {
@@ -27,4 +27,10 @@ test('measures functions, methods and arrows, and no other block', () => {
     { name: 'a.ts:12 run', lines: 5 },
     { name: 'a.ts:13 inner', lines: 3 },
   ])
+})
+
+test('no file of the program and its tools is longer than its budget', () => {
+  const files = ['src', 'scripts', 'bench'].flatMap((folder) => sizesUnder(folder).files)
+  expect(files.length).toBeGreaterThan(300)
+  expect(files.filter(({ lines }) => lines > BUDGET.file)).toEqual([])
 })
