@@ -1,19 +1,25 @@
 /**
  * A container runtime and its kubelet, for the tests of container logs:
- *   bun test/support/cri-writer-process.ts PATH LINES_PER_SECOND ROTATIONS EVERY_MS
+ *   bun test/support/cri-writer-process.ts PATH LINES_PER_SECOND ROTATIONS LINES_OF_EACH
  * Writes numbered lines as CRI, even ones to stdout and odd ones to stderr, each split at random into up to three parts
  * between which the other stream goes on. Rotates as the kubelet does: renames the file, goes on in a new one, and
- * compresses the one renamed before. Prints the number behind the last line.
+ * compresses the one renamed before. Prints the number behind the last line. What a busy machine did not let it write in
+ * time is not made up for: it takes longer there, and does no more.
  */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { numbered } from './lines.ts'
 
-const [path = '', rate = '0', rotations = '0', every = '0'] = process.argv.slice(2)
+/** Longest time whose lines are written at once. */
+const MOST_MS = 50
+
+const [path = '', rate = '0', rotations = '0', each = '0'] = process.argv.slice(2)
 let fd = openSync(path, 'a')
 // Line 0 is there already: by it a test sees that the agent follows.
 let next = 1
-const startedMs = performance.now()
+/** The lines before it may be written. */
+let due = next
+let nowMs = performance.now()
 /** Of each stream: the parts of its line that are still to be written. */
 const rest: string[][] = [[], []]
 
@@ -36,8 +42,10 @@ function split(line: string): string[] {
   return [...parts, line.slice(at)]
 }
 
-function writeDue(): void {
-  const due = ((performance.now() - startedMs) / 1000) * Number(rate)
+function writeDue(end: number): void {
+  const beforeMs = nowMs
+  nowMs = performance.now()
+  due = Math.min(end, due + (Math.min(MOST_MS, nowMs - beforeMs) / 1000) * Number(rate))
   let block = ''
   while (next < due) block += part(Math.random() < 0.5 ? 0 : 1)
   if (block !== '') writeSync(fd, block)
@@ -50,11 +58,10 @@ function compress(file: string): void {
 }
 
 const rotated: string[] = []
-let nextMs = performance.now() + Number(every)
 while (rotated.length < Number(rotations)) {
-  writeDue()
-  if (performance.now() >= nextMs) {
-    nextMs += Number(every)
+  const end = (rotated.length + 1) * Number(each)
+  writeDue(end)
+  if (next >= end) {
     const name = `${path}.20261121-${String(rotated.length).padStart(6, '0')}`
     renameSync(path, name)
     closeSync(fd)
