@@ -14,6 +14,9 @@ export interface ManifestOptions {
   output: Section | undefined
 }
 
+/** In place of the first comment, which is of the folder. */
+const HEAD = '# By shipper manifest. To apply: kubectl apply -f FILE\n'
+const FOLDER_HEAD = /^#.*\n/
 const IMAGE = /^( *image: ).*$/m
 const NAMESPACE = /^( *namespace: )shipper$/gm
 const NAMESPACE_NAME = /^( *name: )shipper$/m
@@ -31,7 +34,7 @@ export function manifests({ image, namespace = 'shipper', output }: ManifestOpti
   const config = output === undefined ? configMap : configMap.replace(OUTPUT, () => sectionText(output))
   const inSpace = (text: string) => text.replace(NAMESPACE, `$1${namespace}`)
   return [
-    namespaceYaml.replace(NAMESPACE_NAME, `$1${namespace}`),
+    namespaceYaml.replace(FOLDER_HEAD, HEAD).replace(NAMESPACE_NAME, `$1${namespace}`),
     inSpace(serviceAccount),
     inSpace(rbac),
     inSpace(config),

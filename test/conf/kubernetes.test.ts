@@ -102,6 +102,12 @@ test('shipper manifest prints them', async () => {
   expect(byKind(manifests)).toEqual(byKind(all))
 })
 
+test('what shipper manifest prints says how to apply it, and names no file that only the sources have', async () => {
+  const { stdout } = await run(['manifest'])
+  expect(stdout).toStartWith('# By shipper manifest. To apply: kubectl apply -f FILE\napiVersion: v1\n')
+  expect(stdout).not.toContain('conf/')
+})
+
 test('an output without -m gets every record, as on a command line', async () => {
   for (const [args, expected] of [
     [[], 'name  kafka\n    match  *\n'],
