@@ -96,7 +96,7 @@ class ConfigFiles {
     const format = formatOf(file, text)
     if (format !== 'classic') {
       const message = `this file is in the format of ${format}, which cannot be read yet`
-      const hint = 'write it in the classic format, see conf/shipper.conf'
+      const hint = 'write it in the classic format: [INPUT], and keys with values below it'
       this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, { file }, hint))
       return
     }

@@ -158,7 +158,7 @@ export const ERROR_CODES = {
     exit: 1,
     summary: 'the Kubernetes API refuses the agent',
     remedy:
-      'give its service account get, list and watch on pods (and get on namespaces), see conf/kubernetes',
+      'give its service account get, list and watch on pods (and get on namespaces): those that `shipper manifest` prints',
   },
   E_KUBE_TOKEN: {
     exit: 1,
