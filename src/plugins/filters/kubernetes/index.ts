@@ -11,10 +11,13 @@ pod_ip, container_name, docker_id, container_hash, container_image, in this orde
 Namespace_Labels or Namespace_Annotations also \`kubernetes_namespace\`. Of a key that a record has twice, the last one
 stays, in \`log\` also in maps within.
 
-**Where it comes from.** One list and one watch of the pods of this node; the node is NODE_NAME of the environment. It
-needs \`get\`, \`list\` and \`watch\` on pods, and \`get\` on namespaces for their metadata. Where \`list\` or \`watch\` are
-forbidden, pods are asked for one by one. A pod that was deleted stays known for five minutes, and what is known is kept
+**Where it comes from.** One list and one watch of the pods of this node. They need \`get\`, \`list\` and \`watch\` on pods, and
+\`get\` on namespaces for their metadata. Where \`list\` or \`watch\` are forbidden, pods are asked for one by one. A pod that was deleted stays known for five minutes, and what is known is kept
 in a file for restarts while the API is away (Kube_Snapshot).
+
+**Which node.** NODE_NAME of the environment, or Kube_Node_Name. Without them the kubelet is asked once at the start for
+its pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a certificate that Kube_CA_File vouches for; where it
+refuses, is not reached or is slow, pods are asked for one by one until the first of them tells its node.
 
 **A pod that is not known** yet holds back its lines for Kube_Meta_Wait, in their file. What can still not be known has
 what the path tells (pod_name, namespace_name, container_name, docker_id; pod_id and restart_count where the log is under

@@ -42,7 +42,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   },
   kube_node_name: {
     type: 'string',
-    help: 'Name of this node, whose pods are listed and watched. Default: the environment’s NODE_NAME, else the node of the first pod that is looked up.',
+    help: 'Name of this node, whose pods are listed and watched. Default: NODE_NAME of the environment; without it the kubelet is asked once (Kubelet_Host, Kubelet_Port), and when it does not answer, it is the node of the first pod that is looked up.',
   },
   kube_meta_wait: {
     type: 'time',
@@ -122,7 +122,11 @@ export const KUBERNETES_OPTIONS = defineOptions({
     default: 'false',
     help: 'Ask the kubelet of this node instead of the API server.',
   },
-  kubelet_host: { type: 'string', default: '127.0.0.1', help: 'Host of the kubelet.' },
+  kubelet_host: {
+    type: 'string',
+    default: '127.0.0.1',
+    help: 'Host of the kubelet: in a pod, without the network of its node, it is the address of the node.',
+  },
   kubelet_port: { type: 'int', default: '10250', min: 1, max: 65535, help: 'Port of the kubelet.' },
   dummy_meta: {
     type: 'bool',

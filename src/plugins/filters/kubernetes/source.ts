@@ -1,7 +1,9 @@
+import { messageOf } from '../../../core/error.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
 import { ApiError, KubeClient } from './api/client.ts'
 import { Lookups } from './api/lookups.ts'
 import { type Namespace, Namespaces } from './api/namespaces.ts'
+import { nodeOfKubelet } from './api/node-name.ts'
 import { pause } from './api/pause.ts'
 import { Token } from './api/token.ts'
 import { PodWatch } from './api/watch.ts'
@@ -47,7 +49,7 @@ export class Source {
     this.#ctx = ctx
     this.#pods = pods
     this.#keep = keep
-    this.#client = this.#makeClient()
+    this.#client = this.#makeClient(options.useKubelet)
     this.#single = options.useKubelet || this.#node === undefined
     const { clock, counters, log } = ctx
     const { signal } = this.#stop
@@ -122,24 +124,43 @@ export class Source {
         this.#ctx.counters.add('api_errors')
         this.#ctx.log.warn(`${error.message}: pods are asked for one by one`, {
           code: error.code,
-          hint: 'allow list and watch of pods to its service account, see conf/kubernetes',
+          hint: 'allow list and watch of pods to its service account: those that `shipper manifest` prints',
         })
         await pause(FORBIDDEN_MS * (0.5 + Math.random()), this.#ctx.clock, signal)
       }
     }
   }
 
-  #learnNode(signal: AbortSignal): Promise<string> {
-    this.#ctx.log.warn(
-      'the name of this node is not known: it is taken from the first pod that is looked up',
-      {
-        hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or Kube_Node_Name',
-      },
-    )
-    return new Promise((resolve) => {
+  /** From the kubelet; when it does not say, or is slow to, from the first pod that is looked up. */
+  async #learnNode(signal: AbortSignal): Promise<string> {
+    const known = new AbortController()
+    const ofPod = new Promise<string>((resolve) => {
       this.#nodeFound = resolve
       signal.addEventListener('abort', () => resolve(''), { once: true })
     })
+    const ofKubelet = this.#askKubelet(known.signal).then((node) => node ?? ofPod)
+    const node = await Promise.race([ofPod, ofKubelet])
+    known.abort()
+    return node
+  }
+
+  async #askKubelet(signal: AbortSignal): Promise<string | undefined> {
+    const kubelet = this.#makeClient(true)
+    let why = 'it runs no pod'
+    try {
+      const node = await nodeOfKubelet(kubelet, signal)
+      if (node !== undefined) return node
+    } catch (error) {
+      why = messageOf(error)
+    } finally {
+      await kubelet.close()
+    }
+    if (signal.aborted) return undefined
+    this.#ctx.log.warn(
+      `the name of this node is not known, and its kubelet does not tell it (${why}): it is taken from the first pod that is looked up`,
+      { hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or Kube_Node_Name' },
+    )
+    return undefined
   }
 
   #watch(node: string): PodWatch {
@@ -175,16 +196,18 @@ export class Source {
     })
   }
 
-  #makeClient(): KubeClient {
+  #makeClient(ofKubelet: boolean): KubeClient {
     const o = this.#options
+    // The name that is to be checked is the API server's, unless only the kubelet is asked.
+    const serverName = ofKubelet === o.useKubelet ? o.tlsVhost : undefined
     const nowMs = (): number => this.#ctx.clock.nowMs()
     return new KubeClient({
-      url: o.useKubelet ? `https://${o.kubeletHost}:${o.kubeletPort}` : o.kubeUrl,
+      url: ofKubelet ? `https://${o.kubeletHost}:${o.kubeletPort}` : o.kubeUrl,
       caFile: o.kubeCaFile,
       caPath: o.kubeCaPath,
       verify: o.tlsVerify,
       verifyHost: o.tlsVerifyHostname,
-      serverName: o.tlsVhost,
+      serverName,
       token: new Token({
         file: o.kubeTokenFile,
         command: o.kubeTokenCommand,

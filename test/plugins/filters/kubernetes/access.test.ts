@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { KubeApi } from '../../../support/kube-api.ts'
 import { logName, NODE, podOf } from '../../../support/kube-pods.ts'
 import { KubeRun } from '../../../support/kube-run.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { freePorts } from '../../../support/ports.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const TOKENS = /one|two/
@@ -146,21 +148,65 @@ describe('pods one by one', () => {
   })
 })
 
-describe('single pods', () => {
-  test('tell the name of the node, whose pods are then watched', async () => {
-    const api = await KubeApi.start()
+/** The filter where the environment does not name the node. */
+async function nameless(api: KubeApi, kubeletPort: number, token = ''): Promise<KubeRun> {
+  const before = process.env.NODE_NAME
+  delete process.env.NODE_NAME
+  const texts = { ...QUICK, kube_node_name: '', kubelet_port: String(kubeletPort) }
+  const run = new KubeRun(api, { texts })
+  writeFileSync(run.tokenFile, token)
+  await run.start()
+  if (before !== undefined) process.env.NODE_NAME = before
+  return run
+}
+
+describe('the name of the node', () => {
+  test('comes from the kubelet: its pods are then watched', async () => {
+    const api = await KubeApi.start({ tls: true, tokens: ['t'] })
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await nameless(api, api.port, 't')
+    await until(() => api.watching === 1)
+    expect(run.metadata(logName(pod)).host).toBe(NODE)
+    expect(api.requests.map((r) => r.verb)).toEqual(['kubelet', 'list', 'watch'])
+  })
+
+  test('comes from the first pod that is looked up where the kubelet refuses, which is said', async () => {
+    const api = await KubeApi.start({ tls: true })
+    api.forbidden.add('kubelet')
     const [first, second] = ['a', 'b'].map((name) => api.create(podOf({ name })))
-    const before = process.env.NODE_NAME
-    delete process.env.NODE_NAME
-    const run = await new KubeRun(api, { texts: { ...QUICK, kube_node_name: '' } }).start()
-    if (before !== undefined) process.env.NODE_NAME = before
     if (first === undefined || second === undefined) throw new Error('no pods')
+    const run = await nameless(api, api.port)
+    await until(() =>
+      run.logged.lines.some((line) => line.includes('its kubelet does not tell it (GET /pods')),
+    )
     await run.ready(logName(first))
     await until(() => api.watching === 1)
     expect((await run.known(logName(second))).host).toBe(NODE)
-    expect(api.requests.map((r) => r.verb)).toEqual(['get', 'list', 'watch'])
+    expect(api.requests.map((r) => r.verb)).toEqual(['kubelet', 'get', 'list', 'watch'])
   })
 
+  test('comes from the first pod that is looked up while the kubelet does not answer', async () => {
+    const silent = createServer()
+    const [port] = await freePorts(1)
+    await new Promise<void>((resolve) => silent.listen(port, '127.0.0.1', resolve))
+    const open: Socket[] = []
+    silent.on('connection', (socket) => open.push(socket))
+    atEnd(() => {
+      for (const socket of open) socket.destroy()
+      silent.close()
+    })
+    const api = await KubeApi.start()
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await nameless(api, port as number)
+    await until(() => open.length > 0)
+    await run.ready(logName(pod))
+    await until(() => api.watching === 1)
+    await run.close()
+    expect(run.logged.lines.join()).not.toContain('kubelet')
+  })
+})
+
+describe('single pods', () => {
   test('come from the kubelet, by one request for all that wait', async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['t'] })
     const pods = Array.from({ length: 30 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
