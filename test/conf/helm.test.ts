@@ -2,15 +2,14 @@ import { expect } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { HELM, testWithHelm } from '../support/helm.ts'
 import { breachesOf } from '../support/kube-schema.ts'
 import { run } from '../support/process.ts'
-import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 
 const DOCUMENTS = /^---$/m
 const CONF = resolve(import.meta.dirname, '../../conf')
 const CHART = join(CONF, 'helm/shipper')
-const HELM = process.env.SHIPPER_HELM ?? 'helm'
 
 interface Manifest {
   kind: string
@@ -27,9 +26,6 @@ function helm(...args: string[]): { status: number | null; out: string } {
   })
   return { status, out: `${stdout}${stderr}` }
 }
-
-const present = spawnSync(HELM, ['version']).status === 0
-const withHelm = peerOrSkip('helm', present, 'no `helm` on PATH, and SHIPPER_HELM names none', 'nowhere')
 
 function template(...args: string[]): Manifest[] {
   const { status, out } = helm('template', 'shipper', CHART, '--namespace', 'shipper', ...args)
@@ -50,7 +46,7 @@ function only(all: Manifest[], kind: string): Manifest {
   return found[0] as Manifest
 }
 
-withHelm('helm lint finds nothing, and every field is one of the API', () => {
+testWithHelm('helm lint finds nothing, and every field is one of the API', () => {
   expect(helm('lint', '--strict', CHART)).toMatchObject({ status: 0 })
   const more = ['--set', 'nodeSelector.a=b,podLabels.c=d,podAnnotations.e=f,imagePullSecrets[0].name=g']
   for (const args of [
@@ -62,7 +58,7 @@ withHelm('helm lint finds nothing, and every field is one of the API', () => {
   }
 })
 
-withHelm('with its defaults it makes what conf/kubernetes has', () => {
+testWithHelm('with its defaults it makes what conf/kubernetes has', () => {
   const made = template()
   const folder = join(CONF, 'kubernetes')
   const plain = readdirSync(folder).flatMap((name) => parsed(readFileSync(join(folder, name), 'utf8')))
@@ -73,7 +69,7 @@ withHelm('with its defaults it makes what conf/kubernetes has', () => {
   expect(only(made, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
 })
 
-withHelm('the configurations it makes are ones that the agent takes', async () => {
+testWithHelm('the configurations it makes are ones that the agent takes', async () => {
   const more = ['--set', 'extraConfig=[OUTPUT]\n    Name null\n    Match kube.*,tail.Skip_Empty_Lines=on']
   for (const args of [[], ['--set', 'output.kind=kafka'], more]) {
     const dir = tmp()
@@ -84,7 +80,7 @@ withHelm('the configurations it makes are ones that the agent takes', async () =
   }
 })
 
-withHelm('an output that it does not know is refused', () => {
+testWithHelm('an output that it does not know is refused', () => {
   const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
   expect(status).not.toBe(0)
   expect(out).toContain('output.kind must be forward or kafka')

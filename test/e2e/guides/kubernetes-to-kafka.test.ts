@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { Guide, onPath } from '../../support/guide.ts'
+import { HELM, testWithHelm } from '../../support/helm.ts'
 import { KafkaBroker, testWithKafka } from '../../support/kafka.ts'
 import { KubeApi } from '../../support/kube-api.ts'
 import { KubeNode } from '../../support/kube-node.ts'
@@ -10,12 +11,10 @@ import { NODE, podOf } from '../../support/kube-pods.ts'
 import { breachesOf } from '../../support/kube-schema.ts'
 import { freePorts } from '../../support/ports.ts'
 import { run, start } from '../../support/process.ts'
-import { peerOrSkip } from '../../support/skip.ts'
 import { until } from '../../support/until.ts'
 
 const PAGE = 'docs/guides/kubernetes-to-kafka.md'
 const DOCUMENTS = /^---$/m
-const HELM = process.env.SHIPPER_HELM ?? 'helm'
 
 interface Manifest {
   kind: string
@@ -90,19 +89,20 @@ testWithKafka(
   90_000,
 )
 
-const testHelm = peerOrSkip('helm', onPath(HELM), 'no `helm` on PATH, and SHIPPER_HELM names none', 'nowhere')
-
-testHelm('the helm command of the guide makes manifests that an API server and the agent take', async () => {
-  const guide = new Guide(PAGE, { inPlaceOf: { 'conf/helm': join(ROOT, 'conf/helm') } })
-  guide.next('shipper manifest')
-  for (const _ of [1, 2]) guide.next('kubectl')
-  const template = guide.next('helm install').replace('helm install', `${HELM} template`)
-  const it = guide.launch(template.replace(' --create-namespace', ''), { env: { HOME: guide.dir } })
-  expect([(await it.ended()).code, it.stderr]).toEqual([0, ''])
-  const made = manifestsIn(it.stdout)
-  expect(made.flatMap(breachesOf)).toEqual([])
-  const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
-  for (const [name, text] of Object.entries(data)) guide.file(name, text)
-  expect(data['shipper.conf']).toContain('kafka.kafka.svc:9092')
-  expect((await run(['-c', join(guide.dir, 'shipper.conf'), '-D'])).code).toBe(0)
-})
+testWithHelm(
+  'the helm command of the guide makes manifests that an API server and the agent take',
+  async () => {
+    const guide = new Guide(PAGE, { inPlaceOf: { 'conf/helm': join(ROOT, 'conf/helm') } })
+    guide.next('shipper manifest')
+    for (const _ of [1, 2]) guide.next('kubectl')
+    const template = guide.next('helm install').replace('helm install', `${HELM} template`)
+    const it = guide.launch(template.replace(' --create-namespace', ''), { env: { HOME: guide.dir } })
+    expect([(await it.ended()).code, it.stderr]).toEqual([0, ''])
+    const made = manifestsIn(it.stdout)
+    expect(made.flatMap(breachesOf)).toEqual([])
+    const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
+    for (const [name, text] of Object.entries(data)) guide.file(name, text)
+    expect(data['shipper.conf']).toContain('kafka.kafka.svc:9092')
+    expect((await run(['-c', join(guide.dir, 'shipper.conf'), '-D'])).code).toBe(0)
+  },
+)
