@@ -81,7 +81,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   merge_log: {
     type: 'bool',
     default: 'false',
-    help: 'Read `log` as a JSON object and put its fields into the record.',
+    help: 'Read `log` as a JSON object and put its fields into the record. Of records of the parser cri, which have `logtag` and no `log`, it is `message`.',
   },
   merge_log_key: { type: 'string', help: 'Put them under this key.' },
   merge_log_trim: { type: 'bool', default: 'true', help: 'Take line ends off the end of their values.' },

@@ -5,8 +5,15 @@ import type { Stream } from './annotations.ts'
 const STREAM = encodeStr('stream')
 const STDOUT = encodeStr('stdout')
 const STDERR = encodeStr('stderr')
+/** Of records of the parser cri. */
+const LOGTAG = encodeStr('logtag')
+const MESSAGE = encodeStr('message')
 
-/** Where the pairs of one record are; used again for each. */
+/**
+ * Where the pairs of one record are; used again for each. The line is `log`. The parser cri calls it `message`, as
+ * fluent-bit's does, which then finds no line to merge: here it is the line of a record that has `logtag` and no `log`.
+ * A `message` of any other record is a field like others.
+ */
 export class RecordFields {
   /** Number of pairs, where each begins, and where the first does. */
   count = 0
@@ -32,6 +39,8 @@ export class RecordFields {
     this.count = count
     this.logPair = this.logLength = -1
     this.stream = undefined
+    let tagged = false
+    let message = -1
     let at = mapBody(buf, map)
     this.body = at
     for (let i = 0; i < count; i++) {
@@ -40,7 +49,13 @@ export class RecordFields {
       const next = skip(buf, value, end)
       if (isAt(buf, at, this.#logKey)) this.#log(buf, at, value, next)
       else if (isAt(buf, at, STREAM)) this.stream = streamAt(buf, value)
+      else if (isAt(buf, at, LOGTAG)) tagged = true
+      else if (isAt(buf, at, MESSAGE)) message = at
       at = next
+    }
+    if (tagged && message >= 0 && this.logPair < 0) {
+      const value = skip(buf, message, end)
+      this.#log(buf, message, value, skip(buf, value, end))
     }
     return at
   }

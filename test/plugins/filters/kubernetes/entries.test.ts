@@ -21,6 +21,8 @@ type Body = Record<string, unknown>
 const POD = { pod_name: 'web', labels: { app: 'web' } }
 const META: Meta = { pairs: pairsOf(Buffer.from(encode(POD)), undefined), streams: undefined }
 
+const NONE = { exclude: false, parser: undefined }
+
 function through(options: Partial<EntriesOptions>, records: Body[], meta = META): Body[] {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'k', buffers)
@@ -120,6 +122,36 @@ describe('Merge_Log', () => {
   })
 })
 
+describe('records of the parser cri, whose line is `message`', () => {
+  const head = { time: 't', stream: 'stdout', logtag: 'F' }
+  const cri = { ...head, message: '{"a":1}' }
+
+  test('are merged as those with `log` are, also in a large chunk and beside lines that it could not read', () => {
+    const records = Array.from({ length: 300 }, (_, i) => (i % 7 === 3 ? { log: `torn ${i}` } : cri))
+    const merged = through({ keepLog: false }, records)
+    expect(merged).toEqual(
+      records.map((r) => (r === cri ? { ...head, a: 1, kubernetes: POD } : { ...r, kubernetes: POD })),
+    )
+    expect(through({}, [cri])).toEqual([{ ...cri, a: 1, kubernetes: POD }])
+  })
+
+  test('are those with `logtag` and without `log`: any other `message` is a field', () => {
+    const others = [
+      { stream: 'stdout', message: '{"a":1}' },
+      { logtag: 'F', log: 'plain', message: '{"a":1}' },
+      { logtag: 'F', message: 7 },
+    ]
+    expect(through({ keepLog: false }, others)).toEqual(others.map((r) => ({ ...r, kubernetes: POD })))
+  })
+
+  test('are read with the parser that a pod asks for', () => {
+    const streams = { stdout: { exclude: false, parser: jsonParser() }, stderr: NONE }
+    expect(through({ merge: false, keepLog: false }, [cri], { ...META, streams })).toEqual([
+      { ...head, a: 1, kubernetes: POD },
+    ])
+  })
+})
+
 describe('values of merged lines', () => {
   test('lose line ends when asked to', () => {
     const log = JSON.stringify({
@@ -189,18 +221,16 @@ describe('values of merged lines', () => {
 })
 
 describe('wishes of pods', () => {
-  const none = { exclude: false, parser: undefined }
-
   test('exclude a stream, or all of a container', () => {
     const records = [{ stream: 'stdout', log: 'a' }, { stream: 'stderr', log: 'b' }, { log: 'c' }]
-    const errors = { ...META, streams: { stdout: none, stderr: { ...none, exclude: true } } }
+    const errors = { ...META, streams: { stdout: NONE, stderr: { ...NONE, exclude: true } } }
     expect(through({}, records, errors).map((r) => r.log)).toEqual(['a', 'c'])
-    const all = { ...none, exclude: true }
+    const all = { ...NONE, exclude: true }
     expect(through({}, records, { ...META, streams: { stdout: all, stderr: all } })).toEqual([])
   })
 
   test('name a parser for a stream, also without Merge_Log', () => {
-    const streams = { stdout: { exclude: false, parser: jsonParser() }, stderr: none }
+    const streams = { stdout: { exclude: false, parser: jsonParser() }, stderr: NONE }
     const records = ['stdout', 'stderr'].map((stream) => ({ stream, log: '{"a":1}' }))
     expect(through({ merge: false, keepLog: false }, records, { ...META, streams })).toEqual([
       { stream: 'stdout', a: 1, kubernetes: POD },
