@@ -163,6 +163,8 @@ export class Machine {
       SHIPPER_BASE_URL: this.url,
       SHIPPER_VERSION: undefined,
       FORWARD_HOST: undefined,
+      // That of the test run says that a bun ends with its parent: a service does not end with what started it.
+      BUN_FEATURE_FLAG_NO_ORPHANS: undefined,
       ...env,
     }
   }
