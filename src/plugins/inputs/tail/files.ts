@@ -1,10 +1,11 @@
-import { type BigIntStats, closeSync, fstatSync, openSync, realpathSync, statSync } from 'node:fs'
+import { type BigIntStats, closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
+import { targetOf } from './folder.ts'
 import { loadTail, mismatch } from './identity.ts'
 import { LineWriter } from './line-writer.ts'
 import type { Positions } from './positions.ts'
@@ -85,7 +86,7 @@ export class Files {
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
     file.path = path
-    const real = realPath(path) ?? path
+    const real = targetOf(path)
     if (real !== path) this.byPath.set(real, file)
     this.#leads(path, real)
     return dirname(real)
@@ -277,12 +278,3 @@ interface Start {
 }
 
 const AT_HEAD: Start = { offset: 0, skipping: false, row: undefined }
-
-function realPath(path: string): string | undefined {
-  try {
-    return realpathSync(path)
-  } catch {
-    // It vanished in between: the next look at the path tells.
-    return undefined
-  }
-}
