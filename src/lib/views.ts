@@ -58,3 +58,15 @@ export function copyText(
   for (let i = 0; i < length; i += 8) view.setFloat64(at + i, from.getFloat64(start + i))
   return at + length
 }
+
+const views = new WeakMap<Buffer, DataView>()
+
+/** For buffers that come again and again: a view for each is made once. */
+export function viewOf(buf: Buffer): DataView {
+  let view = views.get(buf)
+  if (view === undefined) {
+    view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    views.set(buf, view)
+  }
+  return view
+}

@@ -1,5 +1,6 @@
 import type { BufferSource } from '../../core/buffers.ts'
 import { writeStrHead } from '../../core/msgpack.ts'
+import { entryMap, findKey, spanOf } from '../../core/record.ts'
 
 const FIRST_BYTES = 4096
 
@@ -8,6 +9,18 @@ export interface TextPlace {
   valueAt: number
   textAt: number
   textEnd: number
+}
+
+/** Of the value at `valueAt`; undefined: there is none (below 0), or it is no text. */
+export function placeOf(buf: Buffer, valueAt: number): TextPlace | undefined {
+  const text = valueAt < 0 ? undefined : spanOf(buf, valueAt)
+  return text === undefined ? undefined : { valueAt, textAt: text.start, textEnd: text.end }
+}
+
+/** Where the text under `key` is in the entry at `at`. */
+export function textOf(buf: Buffer, at: number, end: number, key: Buffer): TextPlace | undefined {
+  const map = entryMap(buf, at, end)
+  return map < 0 ? undefined : placeOf(buf, findKey(buf, map, end, key))
 }
 
 /**

@@ -4,7 +4,7 @@ import type { FilterContext } from '../../../core/plugin.ts'
 import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/record.ts'
 import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
 import { Decider, type Decision } from '../../../lib/multiline/decider.ts'
-import type { TextPlace } from '../../../lib/multiline/joined.ts'
+import { type TextPlace, textOf } from '../../../lib/multiline/joined.ts'
 import { type Machine, makeMachine, type Verdict } from '../../../lib/multiline/machine.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
@@ -133,14 +133,6 @@ function decision(name: string, ctx: FilterContext): Decision {
 
 function bad(message: string, hint: string): ShipperError {
   return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
-}
-
-/** Where the text under `key` is in the entry at `at`. */
-export function textOf(buf: Buffer, at: number, end: number, key: Buffer): TextPlace | undefined {
-  const map = entryMap(buf, at, end)
-  const valueAt = map < 0 ? -1 : findKey(buf, map, end, key)
-  const text = valueAt < 0 ? undefined : spanOf(buf, valueAt)
-  return text === undefined ? undefined : { valueAt, textAt: text.start, textEnd: text.end }
 }
 
 /** The entry at `at` without the pairs whose keys begin with `partial_`: what is behind `out[to]` then. */

@@ -2,9 +2,9 @@ import type { BufferSource } from '../../../core/buffers.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack.ts'
 import type { Ack, Filter, FilterContext, Later, TimerHandle } from '../../../core/plugin.ts'
-import { JoinedEntry } from '../../../lib/multiline/joined.ts'
+import { JoinedEntry, textOf } from '../../../lib/multiline/joined.ts'
 import type { Machine } from '../../../lib/multiline/machine.ts'
-import { type Judge, type Part, PartialJudge, RuleJudge, textOf, withoutMarks } from './judge.ts'
+import { type Judge, type Part, PartialJudge, RuleJudge, withoutMarks } from './judge.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
 /** Records that become one, kept back until the next chunk of their tag, or for Flush_Ms. */
@@ -34,6 +34,7 @@ export class Multiline implements Filter {
   readonly #o: MultilineFilterOptions
   readonly #ctx: FilterContext
   readonly #judge: Judge
+  readonly #content: Buffer
   /** By tag, then by stream. */
   readonly #kept = new Map<string, Map<string, Kept>>()
   #timer: TimerHandle | undefined
@@ -45,6 +46,7 @@ export class Multiline implements Filter {
   constructor(o: MultilineFilterOptions, ctx: FilterContext) {
     this.#o = o
     this.#ctx = ctx
+    this.#content = Buffer.from(o.multilineKeyContent)
     this.#judge = o.mode === 'partial_message' ? new PartialJudge(o) : new RuleJudge(o, ctx)
   }
 
@@ -132,7 +134,7 @@ export class Multiline implements Filter {
     if (this.#o.mode !== 'partial_message') return new JoinedEntry(buf, at, end, part, buffers)
     const clean = Buffer.alloc(end - at + 8)
     const size = withoutMarks(buf, at, end, clean)
-    const place = textOf(clean, 0, size, Buffer.from(this.#o.multilineKeyContent)) ?? part
+    const place = textOf(clean, 0, size, this.#content) ?? part
     return new JoinedEntry(clean, 0, size, place, buffers)
   }
 

@@ -1,6 +1,8 @@
 import type { BufferSource } from '../../../core/buffers.ts'
 import { skip } from '../../../core/msgpack.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../core/record.ts'
+import { placeOf } from '../../../lib/multiline/joined.ts'
+import { viewOf } from '../../../lib/views.ts'
 import type { FileGroups } from './file-groups.ts'
 import type { Joiner } from './grouping.ts'
 import type { LineFormat } from './line-writer.ts'
@@ -72,26 +74,27 @@ export class LineEntries {
       joiner !== undefined && joiner.content === undefined
         ? this.#lastValue(map, size)
         : findKey(entry, map, size, joiner?.content ?? this.#key)
-    const text = valueAt < 0 ? undefined : spanOf(entry, valueAt)
+    const text = placeOf(entry, valueAt)
     const line: Line = {
       joiner,
       size,
-      valueAt: text === undefined ? -1 : valueAt,
-      textAt: text?.start ?? 0,
-      textEnd: text?.end ?? 0,
-      matchAt: text?.start ?? 0,
-      matchEnd: text?.end ?? 0,
+      valueAt: text?.valueAt ?? -1,
+      textAt: text?.textAt ?? 0,
+      textEnd: text?.textEnd ?? 0,
+      matchAt: text?.textAt ?? 0,
+      matchEnd: text?.textEnd ?? 0,
       stream: '',
       isPart: false,
     }
     if (joiner === undefined || text === undefined) return line
     const stream = this.#valueOf(map, size, joiner.group)
     if (stream !== undefined) line.stream = entry.toString('latin1', stream.start, stream.end)
-    const pattern = this.#valueOf(map, size, joiner.pattern) ?? text
-    line.isPart = joiner.isPart?.(entry, pattern.start, pattern.end) ?? false
+    const pattern = this.#valueOf(map, size, joiner.pattern)
+    const [from, to] = pattern === undefined ? [text.textAt, text.textEnd] : [pattern.start, pattern.end]
+    line.isPart = joiner.isPart?.(entry, from, to) ?? false
     if (joiner.machine !== undefined) {
-      line.matchAt = pattern.start
-      line.matchEnd = pattern.end
+      line.matchAt = from
+      line.matchEnd = to
     }
     return line
   }
@@ -120,8 +123,4 @@ export class LineEntries {
     this.entry = this.#buffers.hold(bytes + 64)
     this.#view = viewOf(this.entry)
   }
-}
-
-function viewOf(buf: Buffer): DataView {
-  return new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
 }

@@ -1,6 +1,7 @@
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender } from '../../../core/plugin.ts'
 import { utf8Floor } from '../../../core/utf8.ts'
+import { viewOf } from '../../../lib/views.ts'
 import type { TailFile } from './file.ts'
 import { type Block, LineLoop, ODD_LINES } from './line-loop.ts'
 
@@ -76,16 +77,4 @@ export class PlainLines extends LineLoop {
     if (pos > counted) this.account(file, out, records, pos - counted, at - written)
     return 'ok'
   }
-}
-
-/** Chunk buffers come again and again: a view for each is made once. */
-const views = new WeakMap<Buffer, DataView>()
-
-export function viewOf(buf: Buffer): DataView {
-  let view = views.get(buf)
-  if (view === undefined) {
-    view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
-    views.set(buf, view)
-  }
-  return view
 }
