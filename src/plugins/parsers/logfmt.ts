@@ -1,18 +1,11 @@
 import { TRUE } from '../../core/msgpack.ts'
-import { defineOptions } from '../../core/option.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { defineParser } from '../../core/plugin.ts'
+import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import type { EntryWriter } from '../../core/parser.ts'
+import { defineParser, type ParserContext } from '../../core/plugin.ts'
 import { withDecoders } from '../../lib/decoding-parser.ts'
-import { FieldWriter } from '../../lib/field-writer.ts'
+import { FieldParser } from '../../lib/field-parser.ts'
 import { codePoint, writeCodePoint } from '../../lib/json-escapes.ts'
-import { closeMap } from '../../lib/map-head.ts'
-import {
-  DECODE_DESCRIPTION,
-  DECODE_OPTION,
-  TIME_OPTIONS,
-  TYPES_OPTION,
-  timeReader,
-} from '../../lib/parser-options.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parser-options.ts'
 
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,
@@ -42,18 +35,7 @@ ${DECODE_DESCRIPTION}`,
     Time_Format %Y-%m-%dT%H:%M:%S.%L%z
     Types       took:float
 `,
-  create: (options, ctx) =>
-    withDecoders(
-      new LogfmtParser(
-        new FieldWriter(
-          { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
-          options.types,
-        ),
-        !options.logfmtNoBareKeys,
-      ),
-      options.decodeField,
-      ctx,
-    ),
+  create: (options, ctx) => withDecoders(new LogfmtParser(options, ctx), options.decodeField, ctx),
 })
 
 /** 1: may stand in a key or a bare value: above the blank, no `=` and no `"`. A bare value may have `=` too. */
@@ -68,36 +50,17 @@ WORD[0x3d] = WORD[0x22] = 0
  * ```
  * A quotation mark that is never closed ends with the line.
  */
-class LogfmtParser implements Parser {
-  readonly #fields: FieldWriter
+class LogfmtParser extends FieldParser {
   readonly #bareKeys: boolean
   #text = Buffer.alloc(0)
   #escaped = false
 
-  constructor(fields: FieldWriter, bareKeys: boolean) {
-    this.#fields = fields
-    this.#bareKeys = bareKeys
+  constructor(options: OptionsOf<typeof OPTIONS>, ctx: ParserContext) {
+    super(options, ctx)
+    this.#bareKeys = !options.logfmtNoBareKeys
   }
 
-  /** `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
-  bound(length: number): number {
-    return Math.ceil(length * (this.#fields.typed ? 2.75 : 1.5)) + 24
-  }
-
-  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    const { sec, nsec } = out
-    const fields = this.#fields
-    fields.begin(out.at + 1)
-    if (!this.#walk(src, start, end, out) || fields.pairs === 0) {
-      out.sec = sec
-      out.nsec = nsec
-      return false
-    }
-    out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
-    return true
-  }
-
-  #walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+  protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     let p = start
     while (p < end) {
       if (WORD[src[p] as number] === 0) {
@@ -108,15 +71,15 @@ class LogfmtParser implements Parser {
       p = this.#word(src, p, end)
       if (p >= end || src[p] !== 0x3d) {
         if (!this.#bareKeys) return false
-        this.#fields.key(src, key, p, out)
-        out.buf[this.#fields.at++] = TRUE
+        this.fields.key(src, key, p, out)
+        out.buf[this.fields.at++] = TRUE
       } else if (p + 1 < end && src[p + 1] === 0x22) {
         p = this.#quoted(src, key, p, end, out)
       } else {
         const value = p + 1
         p = value
         while (p < end && (WORD[src[p] as number] === 1 || src[p] === 0x3d)) p++
-        this.#fields.pair(src, key, value - 1, value, p, out)
+        this.fields.pair(src, key, value - 1, value, p, out)
       }
     }
     return true
@@ -132,7 +95,7 @@ class LogfmtParser implements Parser {
   #quoted(src: Buffer, key: number, equals: number, end: number, out: EntryWriter): number {
     const from = equals + 2
     const close = this.#closing(src, from, end)
-    if (!this.#escaped) this.#fields.pair(src, key, equals, from, close, out)
+    if (!this.#escaped) this.fields.pair(src, key, equals, from, close, out)
     else this.#unescaped(src, key, equals, close, out)
     return Math.min(close + 1, end)
   }
@@ -159,7 +122,7 @@ class LogfmtParser implements Parser {
     src.copy(text, 0, key, equals)
     const value = equals - key
     const length = resolveEscapes(src, equals + 2, close, text, value)
-    this.#fields.pair(text, 0, value, value, length, out)
+    this.fields.pair(text, 0, value, value, length, out)
   }
 }
 

@@ -1,16 +1,9 @@
 import { defineOptions } from '../../core/option.ts'
-import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { EntryWriter } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
 import { withDecoders } from '../../lib/decoding-parser.ts'
-import { FieldWriter } from '../../lib/field-writer.ts'
-import { closeMap } from '../../lib/map-head.ts'
-import {
-  DECODE_DESCRIPTION,
-  DECODE_OPTION,
-  TIME_OPTIONS,
-  TYPES_OPTION,
-  timeReader,
-} from '../../lib/parser-options.ts'
+import { FieldParser } from '../../lib/field-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parser-options.ts'
 
 export const spec = defineParser({
   kind: 'parser',
@@ -28,17 +21,7 @@ ${DECODE_DESCRIPTION}`,
     Time_Format [%d/%b/%Y:%H:%M:%S %z]
     Types       status:integer size:integer
 `,
-  create: (options, ctx) =>
-    withDecoders(
-      new LtsvParser(
-        new FieldWriter(
-          { reader: timeReader(options, ctx), key: options.timeKey, keep: options.timeKeep },
-          options.types,
-        ),
-      ),
-      options.decodeField,
-      ctx,
-    ),
+  create: (options, ctx) => withDecoders(new LtsvParser(options, ctx), options.decodeField, ctx),
 })
 
 /** 1: may stand in a label, [0-9A-Za-z_.-]. */
@@ -52,32 +35,8 @@ const TAB = 9
  * ```
  * Empty fields (two tabs in a row, one at the end) are passed over.
  */
-class LtsvParser implements Parser {
-  readonly #fields: FieldWriter
-
-  constructor(fields: FieldWriter) {
-    this.#fields = fields
-  }
-
-  /** `a:5` and a tab are four bytes; as float64 they are eleven. */
-  bound(length: number): number {
-    return Math.ceil(length * (this.#fields.typed ? 2.75 : 1.5)) + 24
-  }
-
-  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    const { sec, nsec } = out
-    const fields = this.#fields
-    fields.begin(out.at + 1)
-    if (!this.#walk(src, start, end, out) || fields.pairs === 0) {
-      out.sec = sec
-      out.nsec = nsec
-      return false
-    }
-    out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
-    return true
-  }
-
-  #walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+class LtsvParser extends FieldParser {
+  protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     let p = start
     while (p < end) {
       if (src[p] === TAB) {
@@ -90,7 +49,7 @@ class LtsvParser implements Parser {
       const value = p + 1
       const tab = src.indexOf(TAB, value)
       const stop = tab < 0 || tab > end ? end : tab
-      this.#fields.pair(src, label, p, value, stop, out)
+      this.fields.pair(src, label, p, value, stop, out)
       p = stop
     }
     return true
