@@ -15,20 +15,17 @@ import { until } from '../support/until.ts'
 const LOG = /"log"=>"[^"]*"/g
 const LINES = 'one\ntwo\nthree\n'
 
+/** The arguments for `a.log` with stored positions. */
+function follows(dir: string): string[] {
+  return ['-i', 'tail', '-p', `path=${join(dir, 'a.log')}`, '-p', `db=${join(dir, 'pos.db')}`]
+}
+
 /** Reads the file to its end and prints its lines; what came out, and how it ended. */
 async function drain(dir: string, more: string[] = []) {
-  const tail = [
-    '-i',
-    'tail',
-    '-p',
-    `path=${join(dir, 'a.log')}`,
-    '-p',
-    `db=${join(dir, 'pos.db')}`,
+  const result = await run([
+    ...follows(dir),
     '-p',
     'exit_on_eof=on',
-  ]
-  const result = await run([
-    ...tail,
     ...more,
     '-o',
     'stdout',
@@ -93,18 +90,7 @@ for (const withMarkers of [false, true]) {
 test('a second agent on the same database refuses to start and says why', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
-  const args = [
-    '-i',
-    'tail',
-    '-p',
-    `path=${join(dir, 'a.log')}`,
-    '-p',
-    `db=${join(dir, 'pos.db')}`,
-    '-o',
-    'null',
-    '-m',
-    '*',
-  ]
+  const args = [...follows(dir), '-o', 'null', '-m', '*']
   const first = start(args)
   await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {
     limitMs: 10_000,
@@ -223,18 +209,7 @@ asOther('a database in a folder that cannot be written ends the start with a cle
   const dir = tmp()
   chmodSync(dir, 0o755)
   writeFileSync(join(dir, 'a.log'), LINES)
-  const args = [
-    '-i',
-    'tail',
-    '-p',
-    `path=${join(dir, 'a.log')}`,
-    '-p',
-    `db=${join(dir, 'pos.db')}`,
-    '-o',
-    'null',
-    '-m',
-    '*',
-  ]
+  const args = [...follows(dir), '-o', 'null', '-m', '*']
   const command = ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand()]
   const result = await run(args, { command })
   expect(result.code).toBe(1)

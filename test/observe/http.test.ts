@@ -95,17 +95,7 @@ describe('answers', () => {
     })
     const { files } = (await (await fetch(`${BASE}/api/v1/files`)).json()) as { files: object[] }
     current = sampleSnapshot()
-    expect(files[0]).toEqual({
-      input: 'tail.0',
-      path: '/var/log/a.log',
-      device: '2049',
-      inode: '42',
-      size: 2000,
-      read: 2000,
-      acked: 2000,
-      lag: 0,
-      state: 'following',
-    })
+    expect(files[0]).toEqual({ input: 'tail.0', ...sampleFile() })
     expect(files.slice(1)).toMatchObject([{ path: '/b\n"', lag: 7 }, { input: 'other' }])
   })
 
