@@ -1,9 +1,9 @@
-import { ShipperError } from '../core/error.ts'
+import { type Position, ShipperError } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
 import type { Clock, Logger, ParserSpec, Registry } from '../core/plugin.ts'
 import { didYouMean } from '../lib/nearest.ts'
 import { readOptions } from './options.ts'
-import { type Entry, entryOf, type Findings, problem, type Section, warn } from './tree.ts'
+import { COMMAND_LINE, type Entry, entryOf, type Findings, problem, type Section, warn } from './tree.ts'
 
 const TOKEN_END = /[\s,]+/
 
@@ -19,6 +19,7 @@ export class ParserPlanner {
   readonly #used: ReadonlySet<string>
   readonly #thorough: boolean
   readonly #broken = new Set<string>()
+  #sections: ReadonlyMap<string, Section> | undefined
 
   /** `thorough`: also compile what nobody uses, and say which options are not known. */
   constructor(registry: Registry, findings: Findings, used: ReadonlySet<string>, thorough: boolean) {
@@ -56,28 +57,58 @@ export class ParserPlanner {
   }
 
   /**
-   * Checks that a `Parser` option names one. A format that needs no options (`json`, `cri`) is also a name, so that
-   * `-p parser=cri` needs no parsers file.
+   * Checks that a `Parser` option names one. Where no section does, it may be a format that needs no options (`json`,
+   * `cri`), or a parser of conf/parsers.conf: `-p parser=cri` and `-p parser=nginx` need no parsers file.
    */
   async require(entry: Entry, label: string): Promise<void> {
     const name = entry.value
-    if (this.#broken.has(name) || this.plans.some((plan) => plan.name === name)) return
-    const spec = (await this.#registry.find('parser', name)) as ParserSpec | undefined
-    if (spec !== undefined && !Object.values(spec.options).some((option) => option.required === true)) {
-      const about = { label: name, position: entry.position, list: '' }
-      const [options] = readOptions([], [spec.options], about, this.#findings)
-      this.plans.push({ spec, name, options, position: entry.position })
+    if (this.#broken.has(name) || this.#has(name)) return
+    const plan = await this.#known(name, entry.position)
+    if (plan !== undefined) {
+      this.plans.push(plan)
       return
     }
-    const names = [...this.plans.map((plan) => plan.name), ...this.#registry.names('parser')]
-    const near = spec === undefined ? didYouMean(name, names) : ''
+    const own = [...this.plans.map((known) => known.name), ...this.#registry.names('parser')]
+    const near = didYouMean(name, own) || didYouMean(name, [...(await this.#shipped()).keys()])
+    const isFormat = (await this.#registry.find('parser', name)) !== undefined
     const format = `the format ${name} needs a [PARSER] section with its options`
     const file = this.plans.length === 0 ? 'name a Parsers_File in [SERVICE], or use -R' : ''
-    const hint = spec === undefined ? file : format
-    const message = `[${label}] there is no parser "${name}"${near}`
+    const hint = isFormat ? format : file
+    const message = `[${label}] there is no parser "${name}"${isFormat ? '' : near}`
     this.#findings.problems.push(
-      problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, near === '' ? hint : ''),
+      problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, isFormat || near === '' ? hint : ''),
     )
+  }
+
+  /** All that `require` would find, under the names that are free: for who names parsers only when the agent runs. */
+  async offer(): Promise<void> {
+    for (const name of [...this.#registry.names('parser'), ...(await this.#shipped()).keys()]) {
+      if (this.#broken.has(name) || this.#has(name)) continue
+      const plan = await this.#known(name, { file: COMMAND_LINE })
+      if (plan !== undefined) this.plans.push(plan)
+    }
+  }
+
+  #has(name: string): boolean {
+    return this.plans.some((plan) => plan.name === name)
+  }
+
+  /** The format of this name, when it needs no options; else the parser of the program. */
+  async #known(name: string, position: Position): Promise<ParserPlan | undefined> {
+    const spec = (await this.#registry.find('parser', name)) as ParserSpec | undefined
+    if (spec !== undefined && !Object.values(spec.options).some((option) => option.required === true)) {
+      const [options] = readOptions([], [spec.options], { label: name, position, list: '' }, this.#findings)
+      return { spec, name, options, position }
+    }
+    const section = (await this.#shipped()).get(name)
+    // A test sees to it that nothing is wrong with it.
+    return section === undefined ? undefined : this.#plan(section, name, { problems: [], warnings: [] })
+  }
+
+  /** Read when a name is looked for that nobody else has. */
+  async #shipped(): Promise<ReadonlyMap<string, Section>> {
+    this.#sections ??= (await import('./shipped.ts')).shippedParsers()
+    return this.#sections
   }
 
   async #plan(section: Section, name: string, found: Findings): Promise<ParserPlan | undefined> {

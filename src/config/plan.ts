@@ -50,6 +50,8 @@ const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_P
 const HIDES_SECTIONS = new Set(['E_CONFIG_UNREADABLE', 'E_CONFIG_SYNTAX', 'E_CONFIG_UNKNOWN_SECTION'])
 /** Options that name a parser. */
 const PARSER_OPTIONS = ['parser', 'merge_parser', 'regex_parser']
+/** The option, as it is parsed, with which pods may name any. */
+const ANY_PARSER = 'k8s-loggingParser'
 /** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
 const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
 
@@ -107,6 +109,8 @@ class Planner implements Findings {
       await parsers.require(entry, label)
       if (!parsers.plans.some(({ name }) => name === entry.value)) this.#unsound.add(stage)
     }
+    if (plan.filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER] === true))
+      await parsers.offer()
     plan.parsers = parsers.plans
     const whole = !this.problems.some(({ code }) => HIDES_SECTIONS.has(code))
     if (whole && sections.input.length === 0) {

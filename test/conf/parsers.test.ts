@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { Flags } from '../../src/config/flags.ts'
+import { loadPlan } from '../../src/config/load.ts'
 import type { Parser } from '../../src/core/parser.ts'
 import type { ParserSpec } from '../../src/core/plugin.ts'
+import { systemClock } from '../../src/engine/clock.ts'
 import { registry } from '../../src/registry.ts'
+import { listLog } from '../support/chunks.ts'
 import { type Parsed, parseLine, parserOf } from '../support/parse-line.ts'
 
 const FILE = resolve(import.meta.dirname, '../../conf/parsers.conf')
@@ -43,6 +47,29 @@ test('the file has the names that users know, each once', () => {
 
 const NOON = '2026-11-21T06:00:01.000000000Z'
 const COMBINED = '"https://example.com/start" "Mozilla/5.0 (X11; Linux x86_64)"'
+
+test('the program has them all, and the formats that need no options, for the annotations of pods', async () => {
+  const flags = new Flags()
+  flags.begin('input', 'dummy')
+  flags.begin('filter', 'kubernetes')
+  flags.property('k8s-logging.parser=on')
+  flags.begin('output', 'null')
+  const { plan, problems, warnings } = await loadPlan({
+    file: undefined,
+    flags: flags.tree,
+    registry,
+    env: {},
+  })
+  expect([problems, warnings]).toEqual([[], []])
+  const known = plan?.parsers ?? []
+  expect(known.map((p) => p.name).toSorted()).toEqual(
+    sections()
+      .map((section) => section.name ?? '')
+      .toSorted(),
+  )
+  for (const { name, spec, options } of known)
+    spec.create(options as never, { name, log: listLog().log, clock: systemClock })
+})
 
 describe('containers', () => {
   const time = '2026-11-21T06:00:01.123456789Z'

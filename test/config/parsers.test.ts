@@ -67,6 +67,32 @@ test('parsers that an input names must be there; a format that needs no options 
   expect((await load(text('regex'))).said).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
 })
 
+test('parsers of conf/parsers.conf need no file; a section of their name, or a format, comes first', async () => {
+  const text = (parser: string, more = ''): string =>
+    `[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}${more}`
+  const { plan, said, warnings } = await load(text('nginx'))
+  expect([said, warnings]).toEqual([[], []])
+  expect(plan?.parsers.map((p) => [p.name, p.spec.name])).toEqual([['nginx', 'regex']])
+  const own = await load(text('nginx', '[PARSER]\n    Name nginx\n    Format plain\n'))
+  expect(own.plan?.parsers.map((p) => [p.name, p.spec.name])).toEqual([['nginx', 'plain']])
+  expect((await load(text('ngnix'))).said).toEqual([
+    'a.conf:4:12: [follow] there is no parser "ngnix" (did you mean nginx?)',
+  ])
+})
+
+test('parsers that pods may name are all that there are, behind those of the sections', async () => {
+  const text = (value: string): string =>
+    `[INPUT]\n    Name clock\n[FILTER]\n    Name pods\n    Match *\n    K8S-Logging.Parser ${value}\n${OUT}` +
+    '[PARSER]\n    Name nginx\n    Format plain\n'
+  const { plan, said } = await load(text('on'))
+  expect(said).toEqual([])
+  const names = plan?.parsers.map((p) => p.name) ?? []
+  expect(names.slice(0, 2)).toEqual(['nginx', 'plain'])
+  expect(names).toContain('apache2')
+  expect(new Set(names).size).toBe(names.length)
+  expect((await load(text('off'))).plan?.parsers.map((p) => p.name)).toEqual(['nginx'])
+})
+
 test('parsers that a filter names must be there, whatever the option for them is called', async () => {
   const text = (parser: string): string =>
     `[INPUT]\n    Name clock\n[FILTER]\n    Name keep\n    Match *\n    Merge_Parser ${parser}\n${OUT}`

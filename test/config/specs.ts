@@ -48,6 +48,14 @@ const keep = defineFilter({
   create: never,
 })
 
+const pods = defineFilter({
+  ...texts,
+  kind: 'filter',
+  name: 'pods',
+  options: defineOptions({ 'k8s-logging.parser': { type: 'bool', default: 'off', help: 'Theirs.' } }),
+  create: never,
+})
+
 const send = defineOutput({
   ...texts,
   kind: 'output',
@@ -96,4 +104,4 @@ const regex = defineParser({
   },
 })
 
-export const SPECS = registryOf(follow, clock, listen, keep, send, store, plain, regex)
+export const SPECS = registryOf(follow, clock, listen, keep, pods, send, store, plain, regex)

@@ -193,3 +193,18 @@ test(
   },
   LIMIT_MS,
 )
+
+test(
+  'a pod may name a parser of conf/parsers.conf, which no file of the agent has',
+  async () => {
+    const api = await KubeApi.start()
+    const node = new KubeNode(api)
+    const pod = api.create(podOf({ name: 'web', annotations: { 'fluentbit.io/parser': 'nginx' } }))
+    node.log(pod, '10.0.0.9 - - [21/Nov/2026:06:00:00 +0000] "GET /a HTTP/1.1" 200 12')
+    const agent = node.agent({ 'k8s-logging.parser': 'on', keep_log: 'off' })
+    const [record] = await agent.waitFor(1)
+    expect(record).toMatchObject({ remote: '10.0.0.9', method: 'GET', path: '/a', code: '200' })
+    expect(record).not.toHaveProperty('log')
+  },
+  LIMIT_MS,
+)

@@ -28,7 +28,9 @@ what the path tells (pod_name, namespace_name, container_name, docker_id; pod_id
 under the same name, is another one.
 
 **Annotations of pods.** \`fluentbit.io/parser\` and \`fluentbit.io/exclude\`, each also with \`_stdout\` or \`_stderr\` and then
-\`-CONTAINER\`; the one that says most counts. The stream is the field \`stream\` of the record.`,
+\`-CONTAINER\`; the one that says most counts. The stream is the field \`stream\` of the record. A parser is one of a
+[PARSER] section, a format that needs no options (json, logfmt, ltsv), or one of conf/parsers.conf (nginx, apache2), which
+need no Parsers_File; one that is not there is said once for each pod, and the lines stay as they are.`,
   options: KUBERNETES_OPTIONS,
   example: `[FILTER]
     Name                kubernetes

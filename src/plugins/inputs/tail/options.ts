@@ -131,7 +131,7 @@ export const TAIL_OPTIONS = defineOptions({
   },
   parser: {
     type: 'string',
-    help: 'Name of the parser for each line. A line that it does not fit is kept whole under Key.',
+    help: 'Name of the parser for each line: of a [PARSER] section, a format that needs no options (`json`, `cri`), or one of conf/parsers.conf (`nginx`, `apache2`), which need no file. A line that it does not fit is kept whole under Key.',
   },
   'multiline.parser': {
     type: 'clist',
