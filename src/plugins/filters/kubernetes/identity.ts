@@ -1,4 +1,5 @@
-import { realpathSync } from 'node:fs'
+import { readlinkSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 
 /** The container that a log is of, as far as its tag, path or journal field tells. */
 export interface ContainerRef {
@@ -19,6 +20,7 @@ const CONTAINER_LOG =
 const POD_LOG = /^([^_./]+)_([^_/]+)_([^_./]+)[./]([^_./]+)[./](\d+)\.log(?:\..*)?$/
 const FOLDERS = /^(?:.*\.)?var\.log\.(?:containers|pods)\./
 const POD_FOLDER = '/pods/'
+const MOST_LINKS = 8
 /** `k8s_CONTAINER[.HASH]_POD_NAMESPACE_UID_ATTEMPT`, the name that dockershim and cri-dockerd give a container. */
 const JOURNAL_NAME = /^[^_]+_([^_.]+)(?:\.[^_]+)?_([^_]+)_([^_]+)_([^_]+)_(\d+)$/
 
@@ -39,20 +41,30 @@ function refOfPodLog(text: string): ContainerRef | undefined {
   return { pod, namespace, container, dockerId: undefined, uid, restarts: Number(restarts) }
 }
 
-/** With what the file behind the links of `path` tells more: the uid and the restarts. */
+/**
+ * With what the links of `path` tell more: the uid and the restarts. Each of them is looked at, since it need not be the
+ * last that is under /var/log/pods: with docker its files are links to /var/lib/docker/containers.
+ */
 export function refOfPath(ref: ContainerRef, path: string): ContainerRef {
-  const at = (real: string): ContainerRef | undefined => {
-    const folder = real.lastIndexOf(POD_FOLDER)
-    return folder < 0 ? undefined : refOfPodLog(real.slice(folder + POD_FOLDER.length))
-  }
-  let found = at(path)
-  try {
-    found ??= at(realpathSync(path))
-  } catch {
-    // The link or its file is gone: its name has told what it can.
-  }
+  const found = podLogBehind(path)
   if (found === undefined || found.pod !== ref.pod || found.namespace !== ref.namespace) return ref
   return { ...ref, uid: found.uid, restarts: found.restarts, container: ref.container ?? found.container }
+}
+
+function podLogBehind(path: string): ContainerRef | undefined {
+  let link = path
+  for (let hop = 0; hop < MOST_LINKS; hop++) {
+    const folder = link.lastIndexOf(POD_FOLDER)
+    const found = folder < 0 ? undefined : refOfPodLog(link.slice(folder + POD_FOLDER.length))
+    if (found !== undefined) return found
+    try {
+      link = resolve(dirname(link), readlinkSync(link))
+    } catch {
+      // No link, or gone: its name has told what it can.
+      return undefined
+    }
+  }
+  return undefined
 }
 
 export function refOfJournal(name: string): ContainerRef | undefined {
