@@ -80,6 +80,38 @@ testWithHelm('the configurations it makes are ones that the agent takes', async 
   }
 })
 
+testWithHelm('numbers of a values file are written out, and what a secret needs has a place', async () => {
+  const dir = tmp()
+  const values = `
+tail: {Mem_Buf_Limit: 5242880}
+service: {memoryLimit: 33554432, grace: 60}
+image: {tag: 1.5}
+output: {options: {Shared_Key: '\${KEY}', Retry_Limit: 1000000}}
+env: [{name: KEY, valueFrom: {secretKeyRef: {name: forward, key: key}}}]
+volumes: [{name: ca, secret: {secretName: ca}}]
+volumeMounts: [{name: ca, mountPath: /etc/ca, readOnly: true}]
+`
+  writeFileSync(join(dir, 'values.yaml'), values)
+  const made = template('-f', join(dir, 'values.yaml'))
+  expect(made.flatMap(breachesOf)).toEqual([])
+  const conf = only(made, 'ConfigMap').data?.['shipper.conf'] ?? ''
+  for (const line of [
+    'Mem_Buf_Limit  5242880',
+    'Memory_Limit  33554432',
+    'Retry_Limit  1000000',
+    'Grace         60',
+  ])
+    expect(conf).toContain(`${line}\n`)
+  const text = JSON.stringify(only(made, 'DaemonSet'))
+  for (const part of [
+    '"secretKeyRef":{',
+    '"secretName":"ca"',
+    '"mountPath":"/etc/ca"',
+    '"image":"shipper:1.5"',
+  ])
+    expect(text).toContain(part)
+})
+
 testWithHelm('an output that it does not know is refused', () => {
   const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
   expect(status).not.toBe(0)

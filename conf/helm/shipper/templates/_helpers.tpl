@@ -17,10 +17,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
+{{- /* Numbers of a values file are floating: a large one would be printed as 5.24288e+06, which is no size. */ -}}
+{{- define "shipper.value" -}}
+{{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ . }}{{ end -}}
+{{- end -}}
+
 {{- /* Options of a section, a line each. */ -}}
 {{- define "shipper.options" -}}
 {{- range $name, $value := . }}
-    {{ $name }}  {{ $value }}
+    {{ $name }}  {{ include "shipper.value" $value }}
 {{- end }}
 {{- end -}}
 
@@ -30,7 +35,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     Grace         {{ .Values.service.grace }}
     Log_Level     {{ .Values.service.logLevel }}
     Parsers_File  parsers.conf
-    Memory_Limit  {{ .Values.service.memoryLimit }}
+    Memory_Limit  {{ include "shipper.value" .Values.service.memoryLimit }}
     HTTP_Server   on
     HTTP_Listen   0.0.0.0
     HTTP_Port     2020
