@@ -1,0 +1,225 @@
+import { decimalSize, digits } from './time'
+import { textHead, textLength } from './skip'
+
+/** Deeper ones are left to the caller, as is all for which 0 is returned. */
+const MAX_DEPTH: u32 = 16
+const TRUE: u32 = 0x65757274
+const NULL: u32 = 0x6c6c756e
+const FALS: u32 = 0x736c6166
+/** Where the next byte of text goes; a value takes no more than six times its size. */
+export let to: usize = 0
+
+export function setTo(at: usize): void {
+  to = at
+}
+
+@inline
+export function put(byte: u8): void {
+  store<u8>(to++, byte)
+}
+
+/** Writes the value at `p`, which is whole, as JSON; the offset behind it. */
+export function value(p: usize, depth: u32): usize {
+  const head = textHead(p)
+  if (head > 0) {
+    const start = p + head
+    return text(start, start + textLength(p, head))
+  }
+  const t = load<u8>(p) as u32
+  if (t >= 0x80 && t < 0x90) return map(p + 1, t & 15, depth)
+  if (t == 0xde) return map(p + 3, bswap<u16>(load<u16>(p + 1)) as u32, depth)
+  if (t >= 0x90 && t < 0xa0) return array(p + 1, t & 15, depth)
+  if (t == 0xdc) return array(p + 3, bswap<u16>(load<u16>(p + 1)) as u32, depth)
+  return scalar(p, t)
+}
+
+function map(p: usize, pairs: u32, depth: u32): usize {
+  if (depth == MAX_DEPTH) return 0
+  put(0x7b)
+  const next = pairsOf(p, pairs, depth)
+  put(0x7d)
+  return next
+}
+
+/** Pairs of a map without its braces. */
+export function pairsOf(at: usize, pairs: u32, depth: u32): usize {
+  let p = at
+  for (let i: u32 = 0; i < pairs; i++) {
+    if (i > 0) put(0x2c)
+    const head = textHead(p)
+    if (head == 0) return 0
+    const start = p + head
+    p = text(start, start + textLength(p, head))
+    if (p == 0) return 0
+    put(0x3a)
+    p = value(p, depth + 1)
+    if (p == 0) return 0
+  }
+  return p
+}
+
+function array(at: usize, items: u32, depth: u32): usize {
+  if (depth == MAX_DEPTH) return 0
+  let p = at
+  put(0x5b)
+  for (let i: u32 = 0; i < items; i++) {
+    if (i > 0) put(0x2c)
+    p = value(p, depth + 1)
+    if (p == 0) return 0
+  }
+  put(0x5d)
+  return p
+}
+
+function scalar(p: usize, t: u32): usize {
+  if (t < 0x80) return unsigned(t, p + 1)
+  if (t >= 0xe0) return signed(t as i8 as i64, p + 1)
+  switch (t) {
+    case 0xc0:
+      return word(NULL, p + 1)
+    case 0xc2:
+      store<u8>(to + 4, 0x65)
+      store<u32>(to, FALS)
+      to += 5
+      return p + 1
+    case 0xc3:
+      return word(TRUE, p + 1)
+    case 0xcc:
+      return unsigned(load<u8>(p + 1), p + 2)
+    case 0xcd:
+      return unsigned(bswap<u16>(load<u16>(p + 1)), p + 3)
+    case 0xce:
+      return unsigned(bswap<u32>(load<u32>(p + 1)), p + 5)
+    case 0xcf:
+      return unsigned(bswap<u64>(load<u64>(p + 1)), p + 9)
+    case 0xd0:
+      return signed(load<i8>(p + 1), p + 2)
+    case 0xd1:
+      return signed(bswap<u16>(load<u16>(p + 1)) as i16, p + 3)
+    case 0xd2:
+      return signed(bswap<u32>(load<u32>(p + 1)) as i32, p + 5)
+    case 0xd3:
+      return signed(bswap<u64>(load<u64>(p + 1)) as i64, p + 9)
+    case 0xcb:
+      return float(reinterpret<f64>(bswap<u64>(load<u64>(p + 1)))) ? p + 9 : 0
+  }
+  return 0
+}
+
+@inline
+function word(letters: u32, next: usize): usize {
+  store<u32>(to, letters)
+  to += 4
+  return next
+}
+
+function unsigned(number: u64, next: usize): usize {
+  to = digits(to, number, decimalSize(number))
+  return next
+}
+
+function signed(number: i64, next: usize): usize {
+  if (number >= 0) return unsigned(number as u64, next)
+  put(0x2d)
+  return unsigned((0 - number) as u64, next)
+}
+
+/**
+ * A float64 of at most 15 digits, six of them behind the point: no two such numbers have the same float64, so it is the
+ * shortest text for it, as String() makes it. False: another one.
+ */
+function float(number: f64): bool {
+  const size = abs(number)
+  // NaN is none of them.
+  if (!(size < 1e9)) return false
+  let scale: f64 = 1
+  for (let places: usize = 0; places <= 6; places++, scale *= 10) {
+    const whole = nearest(size * scale)
+    if (whole / scale != size) continue
+    if (number < 0) put(0x2d)
+    const all = whole as u64
+    const point = scale as u64
+    unsigned(all / point, 0)
+    if (places > 0) {
+      put(0x2e)
+      to = digits(to, all % point, places)
+    }
+    return true
+  }
+  return false
+}
+
+/** The bytes [start, end) as a JSON string, copied in runs of 16 up to the next one that does not stand as it is. */
+function text(start: usize, end: usize): usize {
+  const blank = i8x16.splat(0x20)
+  const quote = i8x16.splat(0x22)
+  const slash = i8x16.splat(0x5c)
+  let p = start
+  let o = to
+  store<u8>(o++, 0x22)
+  while (p < end) {
+    const bytes = v128.load(p)
+    v128.store(o, bytes)
+    // Signed: what is beyond ASCII is below a blank, too.
+    const special = v128.or(v128.or(i8x16.eq(bytes, quote), i8x16.eq(bytes, slash)), i8x16.lt_s(bytes, blank))
+    const found = i8x16.bitmask(special)
+    const run = min<usize>(found == 0 ? 16 : (ctz(found) as usize), end - p)
+    p += run
+    o += run
+    if (found == 0 || p >= end) continue
+    const c = load<u8>(p) as u32
+    if (c < 0x80) {
+      o = putEscape(o, c)
+      p++
+      continue
+    }
+    do {
+      const size = sequence(p, end)
+      if (size == 0) return 0
+      store<u32>(o, load<u32>(p))
+      p += size
+      o += size
+    } while (p < end && load<u8>(p) >= 0x80)
+  }
+  store<u8>(o, 0x22)
+  to = o + 1
+  return end
+}
+
+/** Bytes of the UTF-8 sequence at `p`, neither overlong nor a surrogate (RFC 3629, section 4); 0: it is none. */
+@inline
+function sequence(p: usize, end: usize): usize {
+  const first = load<u8>(p) as u32
+  const size: usize = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4
+  if (first < 0xc2 || first > 0xf4 || p + size > end) return 0
+  const second = load<u8>(p + 1) as u32
+  const low: u32 = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80
+  const high: u32 = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf
+  if (second < low || second > high) return 0
+  if (size > 2 && (load<u8>(p + 2) & 0xc0) != 0x80) return 0
+  return size > 3 && (load<u8>(p + 3) & 0xc0) != 0x80 ? 0 : size
+}
+
+function putEscape(o: usize, c: u32): usize {
+  store<u8>(o, 0x5c)
+  const letter = shortEscape(c)
+  if (letter != 0) {
+    store<u8>(o + 1, letter)
+    return o + 2
+  }
+  store<u8>(o + 1, 0x75)
+  store<u16>(o + 2, 0x3030)
+  store<u8>(o + 4, (0x30 + (c >> 4)) as u8)
+  const low = c & 15
+  store<u8>(o + 5, (low < 10 ? 0x30 + low : 0x57 + low) as u8)
+  return o + 6
+}
+
+function shortEscape(c: u32): u8 {
+  if (c == 0x22 || c == 0x5c) return c as u8
+  if (c == 10) return 0x6e
+  if (c == 9) return 0x74
+  if (c == 13) return 0x72
+  if (c == 8) return 0x62
+  return c == 12 ? 0x66 : 0
+}

@@ -1,0 +1,20 @@
+/**
+ * The memory, in bytes; its own data is between what the caller fixes and the blocks.
+ *
+ * ```
+ *   NAME    raw: the key of the pair whose value is sent, with its MessagePack head
+ *   KEY     the key of every Kafka record
+ *   HEAD    json, timed: what stands before the time in a value
+ *   IN      entries of a chunk     OUT  records of a batch
+ * ```
+ * Loads and stores are 16 bytes wide: up to 15 bytes behind the input are read, behind the output written.
+ */
+export const NAME: usize = 1024
+export const KEY: usize = 2048
+export const HEAD: usize = 3072
+export const FIXED_BYTES: usize = 1008
+export const TIME: usize = 4096
+export const IN: usize = 8192
+export const IN_BYTES: usize = 65536
+export const OUT: usize = IN + IN_BYTES + 64
+export const OUT_BYTES: usize = 188224

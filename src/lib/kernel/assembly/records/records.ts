@@ -1,0 +1,205 @@
+import { copy } from '../common/bytes'
+import { pairsOf, put, setTo, to, value } from './json'
+import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES, TIME } from './memory'
+import { skip, textHead, textLength } from './skip'
+import { setTimeForm, timeForm, timeText } from './time'
+import { putVarint, varintSize, zigzag } from './varint'
+
+export { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES }
+
+const RAW: u32 = 0
+const MAP: u32 = 1
+const TIMED: u32 = 2
+/** Not a usual value. */
+const NONE: usize = usize.MAX_VALUE
+
+/** Longer entries are left to the caller: the room that is kept for the worst of one would be missing for others. */
+const LONGEST: usize = 16384
+/** An entry before its map: `92 d7 00 sec nsec`. */
+const ENTRY_HEAD: usize = 11
+/** Most bytes of a record besides key, value and headers: as recordBound has it. */
+const RECORD_HEAD_MAX: usize = 31
+/** A character of a text may become six. */
+const GROWTH: usize = 6
+
+/** Behind the last entry that was taken, from IN on; how many there were; and their latest time, in milliseconds. */
+export let consumed: usize = 0
+export let taken: u32 = 0
+export let maxMs: f64 = 0
+
+let format: u32 = 0
+let nameSize: usize = 0
+/** -1: none. */
+let keySize: i32 = -1
+let headSize: usize = 0
+/** The bytes of the value that is being written, and where it goes: those of raw and msgpack stand in the entry. */
+let from: usize = 0
+
+export function setup(form: u32, name: usize, key: i32, head: usize, time: u32): void {
+  format = form
+  nameSize = name
+  keySize = key
+  headSize = head
+  setTimeForm(time)
+}
+
+/**
+ * Makes records of the whole entries of IN[start, end) as long as they are usual ones and the bound of the next fits
+ * `room`; returns how many bytes. `count` records are in the batch already, the first of them of the time `baseMs`.
+ */
+export function records(start: usize, end: usize, room: usize, count: u32, baseMs: f64, latestMs: f64): usize {
+  const stop = IN + end
+  const base = baseMs as i64
+  const keyBytes: usize = keySize > 0 ? (keySize as usize) : 0
+  let latest = latestMs as i64
+  let p = IN + start
+  let o = OUT
+  let n: u32 = 0
+  while (p + ENTRY_HEAD < stop && (load<u32>(p) & 0xffffff) == 0x00d792) {
+    const map = p + ENTRY_HEAD
+    const next = isMap(map) ? skip(map, stop) : 0
+    if (next == 0 || next - map > LONGEST) break
+    const most = (next - map) * GROWTH + headSize + keyBytes + 96
+    if (o + most > OUT + OUT_BYTES) break
+    const sec = bswap<u32>(load<u32>(p + 3))
+    const nsec = bswap<u32>(load<u32>(p + 7))
+    const ms = (sec as i64) * 1000 + ((nsec / 1000000) as i64)
+    const delta = zigzag(ms - base)
+    const offset = zigzag((count + n) as i64)
+    const head = 1 + varintSize(delta) + varintSize(offset) + varintSize(zigzag(keySize)) + keyBytes
+    // Two bytes for either length: of values of 64 to 8,191 bytes that is right.
+    const at = o + 2 + head + 2
+    const length = writeValue(map, next, at, sec, nsec)
+    if (length == NONE || o - OUT + RECORD_HEAD_MAX + keyBytes + length + 1 > room) break
+    const lengthSize = varintSize(zigzag(length))
+    const bytes = zigzag(head + lengthSize + length + 1)
+    const real = o + varintSize(bytes) + head + lengthSize
+    if (from != 0) copy(real, from, length)
+    else if (real != at) memory.copy(real, at, length)
+    o = putVarint(o, bytes)
+    store<u8>(o, 0)
+    o = putVarint(putVarint(o + 1, delta), offset)
+    o = putVarint(o, zigzag(keySize))
+    copyFixed(o, KEY, keyBytes)
+    putVarint(o + keyBytes, zigzag(length))
+    o = real + length
+    store<u8>(o++, 0)
+    latest = max(latest, ms)
+    p = next
+    n++
+  }
+  consumed = p - IN
+  taken = n
+  maxMs = latest as f64
+  return o - OUT
+}
+
+@inline
+function isMap(at: usize): bool {
+  const t = load<u8>(at)
+  return (t & 0xf0) == 0x80 || t == 0xde
+}
+
+/** Byte by byte near values that were written already: a wide store would go over them. */
+@inline
+function copyFixed(at: usize, source: usize, size: usize): void {
+  for (let i: usize = 0; i < size; i++) store<u8>(at + i, load<u8>(source + i))
+}
+
+/** Its length; it stands at `from`, or if that is 0 at `at`. */
+function writeValue(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usize {
+  from = 0
+  if (format == MAP) {
+    from = map
+    return end - map
+  }
+  if (format == RAW) return writeRaw(map, end)
+  return format == TIMED ? writeTimed(map, end, at, sec, nsec) : writeJson(map, at, sec, nsec)
+}
+
+@inline
+function pairCount(map: usize): u32 {
+  const t = load<u8>(map) as u32
+  return t == 0xde ? (bswap<u16>(load<u16>(map + 1)) as u32) : t & 15
+}
+
+@inline
+function bodyOf(map: usize): usize {
+  return load<u8>(map) == 0xde ? map + 3 : map + 1
+}
+
+/** The last pair of that name counts, as in JSON. */
+function writeRaw(map: usize, end: usize): usize {
+  const pairs = pairCount(map)
+  let p = bodyOf(map)
+  let length = NONE
+  for (let i: u32 = 0; i < pairs; i++) {
+    const wanted = isName(p)
+    p = skip(p, end)
+    if (wanted) {
+      const head = textHead(p)
+      if (head == 0) return NONE
+      from = p + head
+      length = textLength(p, head)
+    }
+    p = skip(p, end)
+  }
+  return length
+}
+
+@inline
+function isName(p: usize): bool {
+  const head = textHead(p)
+  if (head == 0 || textLength(p, head) != nameSize) return false
+  for (let i: usize = 0; i < nameSize; i++) if (load<u8>(p + head + i) != load<u8>(NAME + i)) return false
+  return true
+}
+
+/** The map with its time as the first pair. */
+function writeTimed(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usize {
+  const pairs = pairCount(map) + 1
+  let o = at
+  if (pairs < 16) store<u8>(o++, (0x80 | pairs) as u8)
+  else {
+    if (pairs > 0xffff) return NONE
+    store<u8>(o, 0xde)
+    store<u16>(o + 1, bswap<u16>(pairs as u16))
+    o += 3
+  }
+  copy(o, HEAD, headSize)
+  o += headSize
+  if (timeForm == 0) {
+    const time = reinterpret<u64>((sec as f64) + (nsec as f64) / 1e9)
+    store<u8>(o, 0xcb)
+    store<u64>(o + 1, bswap<u64>(time))
+    o += 9
+  } else {
+    const size = timeText(sec, nsec)
+    store<u8>(o, (0xa0 | size) as u8)
+    copy(o + 1, TIME, size)
+    o += 1 + size
+  }
+  const body = bodyOf(map)
+  copy(o, body, end - body)
+  return o + (end - body) - at
+}
+
+/** `{`, the time if it has a name, and the pairs of the map. */
+function writeJson(map: usize, at: usize, sec: u32, nsec: u32): usize {
+  const pairs = pairCount(map)
+  let o = at
+  store<u8>(o++, 0x7b)
+  if (headSize > 0) {
+    copy(o, HEAD, headSize)
+    o += headSize
+    const size = timeText(sec, nsec)
+    copy(o, TIME, size)
+    o += size
+    if (timeForm != 0) store<u8>(o++, 0x22)
+    if (pairs > 0) store<u8>(o++, 0x2c)
+  }
+  setTo(o)
+  if (pairsOf(bodyOf(map), pairs, 0) == 0) return NONE
+  put(0x7d)
+  return to - at
+}
