@@ -1,3 +1,4 @@
+import type { BufferSource } from '../../src/core/buffers.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { Output, OutputContext } from '../../src/core/plugin.ts'
@@ -18,6 +19,20 @@ export interface KafkaRun {
   log: string[]
 }
 
+/** What an output is made with. */
+export function outputContext(buffers: BufferSource, more: Partial<OutputContext> = {}): OutputContext {
+  return {
+    name: 'kafka.0',
+    log: listLog().log,
+    counters: new CounterMap(),
+    clock: systemClock,
+    agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
+    buffers,
+    stateFolder: undefined,
+    ...more,
+  }
+}
+
 /** A kafka output to this peer: topic `logs`, raw values. Closed after the test. */
 export async function kafkaTo(
   peer: KafkaPeer,
@@ -27,15 +42,7 @@ export async function kafkaTo(
   const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
   const counters = new CounterMap()
   const { lines, log } = listLog()
-  const ctx: OutputContext = {
-    name: 'kafka.0',
-    log,
-    counters,
-    clock: systemClock,
-    agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
-    buffers: account,
-    stateFolder,
-  }
+  const ctx = outputContext(account, { log, counters, stateFolder })
   const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
   const output = spec.create(parseOptions(spec.options, all) as never, ctx)
   await output.start?.()

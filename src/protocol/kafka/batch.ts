@@ -42,8 +42,9 @@ export class BatchWriter {
   readonly start: number
   end: number
   count = 0
-  #baseMs = 0
-  #maxMs = 0
+  /** Time of the first record, and the latest one. */
+  baseMs = 0
+  maxMs = 0
 
   constructor(buf: Buffer, start: number) {
     this.buf = buf
@@ -68,9 +69,9 @@ export class BatchWriter {
     headers: Buffer,
     headersLength: number,
   ): void {
-    if (this.count === 0) this.#baseMs = this.#maxMs = ms
-    else if (ms > this.#maxMs) this.#maxMs = ms
-    const time = ms - this.#baseMs
+    if (this.count === 0) this.baseMs = this.maxMs = ms
+    else if (ms > this.maxMs) this.maxMs = ms
+    const time = ms - this.baseMs
     const bytes =
       1 +
       varintSize(time) +
@@ -95,6 +96,13 @@ export class BatchWriter {
     this.count++
   }
 
+  /** Counts records that were written at `end`; their times and offsets are those that follow. */
+  extend(bytes: number, records: number, maxMs: number): void {
+    this.end += bytes
+    this.count += records
+    this.maxMs = maxMs
+  }
+
   /** Fills in the head, but for what `stampBatch` writes. */
   seal(codec: Codec = 'none'): void {
     const { buf, start } = this
@@ -102,8 +110,8 @@ export class BatchWriter {
     buf.writeInt32BE(-1, start + 12)
     buf[start + MAGIC_AT] = 2
     buf.writeInt32BE(this.count - 1, start + LAST_DELTA_AT)
-    buf.writeBigInt64BE(BigInt(this.#baseMs), start + BASE_TIME_AT)
-    buf.writeBigInt64BE(BigInt(this.#maxMs), start + MAX_TIME_AT)
+    buf.writeBigInt64BE(BigInt(this.baseMs), start + BASE_TIME_AT)
+    buf.writeBigInt64BE(BigInt(this.maxMs), start + MAX_TIME_AT)
     buf.writeInt32BE(this.count, start + COUNT_AT)
     sealLength(buf, start, this.end, codec)
   }

@@ -1,6 +1,7 @@
 import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import type { OutputContext } from '../../../core/plugin.ts'
+import { sharedRecordKernel } from '../../../lib/kernel/record-kernel.ts'
 import { partitionOf } from '../../../lib/murmur2.ts'
 import { BATCH_HEAD, sealLength } from '../../../protocol/kafka/batch.ts'
 import { pieceRoom } from '../../../protocol/kafka/produce.ts'
@@ -13,6 +14,7 @@ import { OpenBatch, type Sealed } from './open-batch.ts'
 import type { KafkaOptions } from './options.ts'
 import type { Partition } from './partition.ts'
 import { Batch, Shipment } from './shipment.ts'
+import { UsualRecords } from './usual.ts'
 import { makeValue, type Value } from './values.ts'
 
 /** Where the records of a chunk are put in many batches each begins this small. */
@@ -20,6 +22,9 @@ const SMALL_BYTES = 16_384
 /** JSON has more bytes than MessagePack: this much of a chunk's size, and so much for each record. */
 const TEXT_PART = 1.1
 const RECORD_PART = 24
+
+/** A chunk of fewer records is not worth the kernel. */
+const FEW_RECORDS = 32
 
 /** Makes record batches of chunks: one walk over the entries, nothing allocated for any of them. */
 export class Encoder {
@@ -79,27 +84,48 @@ export class Encoder {
     const { buf, end } = chunk
     const value = this.#value
     const entry = this.#entry
-    const keyed = this.#o.partitioner === 'murmur2'
-    const one = this.#topics.same && (this.#key.same || !keyed)
+    const one = this.#topics.same && (this.#key.same || !this.#keyed)
     const sticky = new Map<Topic, Partition>()
+    const usual = one ? this.#usual(chunk) : undefined
     let batch: OpenBatch | undefined
     for (let at = chunk.start; at < end; at = entry.end) {
+      if (usual !== undefined && batch !== undefined) {
+        at = usual.take(batch, chunk, at)
+        if (at === end) break
+      }
       this.#read(chunk, at)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
       if (batch === undefined || !one) {
         const topic = topics.get(this.#topics.of(buf, entry)) as Topic
-        const target = keyed && this.#key.length >= 0 ? this.#byKey(topic) : this.#inTurn(topic, sticky)
+        const target = this.#target(topic, sticky)
         batch = open.get(target) ?? this.#begin(chunk, target, one, open)
       }
       batch.add(entry.ms, this.#key, value, this.#headers)
     }
   }
 
+  /** Undefined: the kernel cannot write what the records of the chunk have in common. */
+  #usual(chunk: Chunk): UsualRecords | undefined {
+    const { form } = this.#value
+    if (form === undefined || !this.#key.same || !this.#headers.none || chunk.count < FEW_RECORDS)
+      return undefined
+    const kernel = sharedRecordKernel()
+    return kernel.use(form, this.#key.fixed) ? new UsualRecords(kernel) : undefined
+  }
+
   #read(chunk: Chunk, at: number): void {
     if (this.#entry.read(chunk.buf, at, chunk.end, this.#value.key)) return
     throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
+  }
+
+  get #keyed(): boolean {
+    return this.#o.partitioner === 'murmur2'
+  }
+
+  #target(topic: Topic, sticky: Map<Topic, Partition>): Partition {
+    return this.#keyed && this.#key.length >= 0 ? this.#byKey(topic) : this.#inTurn(topic, sticky)
   }
 
   #byKey({ partitions }: Topic): Partition {

@@ -21,6 +21,11 @@ export class Headers {
   /** Where the headers of the record itself begin, behind the agent's. */
   readonly #own: number = 0
 
+  /** No record has any. */
+  get none(): boolean {
+    return this.buf === NO_HEADERS
+  }
+
   constructor(o: KafkaOptions, agentId: string) {
     if (!o.positionHeaders) return
     this.#file = accessorOf('position_file_key', o.positionFileKey)

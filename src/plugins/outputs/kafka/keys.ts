@@ -14,6 +14,7 @@ export class Key {
   readonly #fixed: string | undefined
   readonly #field: Accessor | undefined
   readonly #text = new JsonText()
+  /** That of records which bring none of their own. */
   #default: Buffer | undefined
 
   constructor(o: KafkaOptions) {
@@ -25,6 +26,11 @@ export class Key {
   /** All records of a chunk have the same one. */
   get same(): boolean {
     return this.#field === undefined
+  }
+
+  /** Of all records of the chunk, where it is the same. */
+  get fixed(): Buffer | undefined {
+    return this.#default
   }
 
   /** To be called for each chunk: what is fixed in it. */

@@ -1,4 +1,5 @@
 import type { BufferSource } from '../../../core/buffers.ts'
+import type { RecordKernel } from '../../../lib/kernel/record-kernel.ts'
 import { BATCH_HEAD, BatchWriter, recordBound } from '../../../protocol/kafka/batch.ts'
 import type { Headers } from './headers.ts'
 import type { Key } from './keys.ts'
@@ -51,6 +52,26 @@ export class OpenBatch {
       headers.buf,
       headers.length,
     )
+  }
+
+  /**
+   * Takes the records of the entries of chunk[start, end) as long as they are usual ones and fit what it has open;
+   * returns the offset of the entry that is to be added by itself, as the first one is in any case.
+   */
+  addUsual(kernel: RecordKernel, chunk: Buffer, start: number, end: number): number {
+    const writer = this.#writer
+    if (writer === undefined) return start
+    let at = start
+    while (at < end) {
+      // Less than nothing is left behind a single record that is larger than a batch.
+      const room = Math.max(0, Math.min(this.#o.maxBytes - writer.size, writer.buf.length - writer.end))
+      const size = kernel.run(chunk, at, end, room, writer)
+      if (kernel.records === 0) break
+      kernel.output.copy(writer.buf, writer.end, 0, size)
+      writer.extend(size, kernel.records, kernel.maxMs)
+      at = kernel.consumed
+    }
+    return at
   }
 
   seal(): void {

@@ -1,6 +1,7 @@
 import { encodeStr, writeMapHead } from '../../../core/msgpack.ts'
 import { type Accessor, mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
 import { JsonText } from '../../../lib/json-text.ts'
+import type { RecordForm } from '../../../lib/kernel/record-kernel.ts'
 import { accessorOf } from './accessor.ts'
 import type { Entry } from './entry.ts'
 import { Gelf } from './gelf.ts'
@@ -12,6 +13,8 @@ export abstract class Value {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
+  /** What a kernel has to know to write the same; undefined: there is none that could. */
+  form: RecordForm | undefined
   /** A plain key that `Entry.read` is to find for it. */
   readonly key: Buffer | undefined
 
@@ -46,6 +49,7 @@ class RawValue extends Value {
     const nested = key.startsWith('$')
     super(nested ? undefined : Buffer.from(key))
     if (nested) this.#accessor = accessorOf('raw_log_key', key)
+    else this.form = { format: 'raw', name: Buffer.from(key) }
   }
 
   set(buf: Buffer, entry: Entry): void {
@@ -71,6 +75,8 @@ class RawValue extends Value {
 
 /** The map as it is. */
 class MapValue extends Value {
+  override form: RecordForm = { format: 'map' }
+
   set(buf: Buffer, entry: Entry): void {
     this.src = buf
     this.start = entry.map
@@ -88,6 +94,7 @@ class TimedMapValue extends Value {
     this.#key = encodeStr(o.timestampKey)
     this.#time = o.timestampFormat === 'double' ? undefined : new TimeText(o.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
+    this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
   }
 
   set(buf: Buffer, { sec, nsec, map, end }: Entry): void {
@@ -140,13 +147,15 @@ class TextValue extends Value {
 
 class JsonValue extends TextValue {
   constructor(o: KafkaOptions) {
-    super(new JsonForm(o))
+    const form = new JsonForm(o)
+    super(form)
+    this.form = { format: 'json', head: form.head, time: o.timestampFormat }
   }
 }
 
 class JsonForm implements TextForm {
   /** `{"@timestamp":`, with a quote behind it where the time is a text. */
-  readonly #head: Buffer
+  readonly head: Buffer
   readonly #time: TimeText
   readonly #quoted: boolean
 
@@ -154,13 +163,13 @@ class JsonForm implements TextForm {
     this.#quoted = o.timestampFormat !== 'double'
     this.#time = new TimeText(o.timestampFormat)
     const key = o.timestampKey === '' ? '' : `${JSON.stringify(o.timestampKey)}:${this.#quoted ? '"' : ''}`
-    this.#head = Buffer.from(key)
+    this.head = Buffer.from(key)
   }
 
   write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {
     text.byte(0x7b)
-    if (this.#head.length > 0) {
-      text.copy(this.#head, 0, this.#head.length)
+    if (this.head.length > 0) {
+      text.copy(this.head, 0, this.head.length)
       text.copy(this.#time.bytes, 0, this.#time.set(sec, nsec))
       if (this.#quoted) text.byte(0x22)
       if (mapPairs(buf, map) > 0) text.byte(0x2c)

@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'bun:test'
+import { encode } from '@msgpack/msgpack'
+import fc from 'fast-check'
+import { Chunk } from '../../../../src/core/chunk.ts'
+import { writeEntryHead } from '../../../../src/core/msgpack.ts'
+import { parseOptions } from '../../../../src/core/option-value.ts'
+import { sharedRecordKernel } from '../../../../src/lib/kernel/record-kernel.ts'
+import type { Topic } from '../../../../src/plugins/outputs/kafka/cluster.ts'
+import { Encoder } from '../../../../src/plugins/outputs/kafka/encoder.ts'
+import { spec } from '../../../../src/plugins/outputs/kafka/index.ts'
+import type { Partition } from '../../../../src/plugins/outputs/kafka/partition.ts'
+import { LooseBuffers } from '../../../support/chunk-of.ts'
+import { outputContext } from '../../../support/kafka-run.ts'
+
+interface Given {
+  sec: number
+  nsec: number
+  /** The map as MessagePack. */
+  map: Uint8Array
+}
+
+const FORMATS: Record<string, Record<string, string>> = {
+  raw: { format: 'raw' },
+  'raw of a longer key, with a key': { format: 'raw', raw_log_key: 'message', message_key: '$TAG' },
+  msgpack: { format: 'msgpack', timestamp_key: '' },
+  'msgpack with its time': { format: 'msgpack', message_key: 'k' },
+  'msgpack with its time as text': { format: 'msgpack', timestamp_format: 'iso8601' },
+  json: { format: 'json' },
+  'json without a time, with an empty key': { format: 'json', timestamp_key: '', message_key: '' },
+  'json with milliseconds': { format: 'json', timestamp_format: 'iso8601', timestamp_key: 't"' },
+  'json with nanoseconds': { format: 'json', timestamp_format: 'iso8601_ns' },
+}
+
+/** Small batches, so that many begin in the midst of a chunk. */
+const SMALL = { batch_max_bytes: '4000' }
+
+function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: number; bytes: string }[] {
+  const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
+  const encoder = new Encoder(options, outputContext(new LooseBuffers()))
+  const partition = { topic: 'logs', index: 0, leader: 1 } as Partition
+  const topic: Topic = { name: 'logs', partitions: [partition], atMs: 0, asking: undefined }
+  return (chunk) =>
+    encoder
+      .encode(chunk, new Map([['logs', topic]]))
+      .map(({ buf, start, end, count }) => ({ count, bytes: buf.toString('latin1', start, end) }))
+}
+
+/** `count` is what decides: the kernel is not asked for a chunk that has few records. */
+function chunkOf(given: Given[], count: number): Chunk {
+  const size = given.reduce((n, { map }) => n + 11 + map.length, 0)
+  const buf = Buffer.alloc(size + 100)
+  let at = 20
+  for (const { sec, nsec, map } of given) {
+    at = writeEntryHead(buf, at, sec, nsec)
+    buf.set(map, at)
+    at += map.length
+  }
+  const init = { tag: 'app', input: 'test.0', id: 'id', inputBytes: size }
+  return new Chunk({ ...init, buf, start: 20, end: at, count }, new LooseBuffers())
+}
+
+const WORDS = ['plain', 'q"', '\\', '\n\t\r\b\f', '\u0001\u001f', 'é€😀', '\u007f', '漢字', ' ']
+const words = fc.array(fc.constantFrom(...WORDS), { maxLength: 40 }).map((list) => list.join(''))
+const text = fc.oneof(words, fc.string({ unit: 'binary', maxLength: 50 }), fc.uint8Array({ maxLength: 60 }))
+const number = fc.oneof(
+  fc.integer(),
+  fc.maxSafeInteger(),
+  fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }),
+  fc.double(),
+  fc.integer({ min: -99_999, max: 99_999 }).map((n) => n / 1000),
+)
+const { value } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { withCrossShrink: true, depthSize: 'small' },
+    text,
+    number,
+    fc.constantFrom(null, true, false, -0, 1e21, 1e-7, 0.1 + 0.2),
+    fc.array(tie('value'), { maxLength: 20 }),
+    fc.dictionary(fc.constantFrom('a', 'log', 'ключ', '"'), tie('value')),
+  ),
+}))
+const record = fc.dictionary(fc.constantFrom('log', 'message', 'n', 'x"y', 'долго'.repeat(9)), value)
+/** A map may have a key twice, and keys that are no text. */
+const odd = fc.constantFrom('82a36c6f67a161a36c6f67a162', '81012a', '81c0a161', '81a36c6f67c403616263', '80')
+const map = fc.oneof(
+  { weight: 9, arbitrary: record.map((each) => encode(each, { useBigInt64: true })) },
+  { weight: 1, arbitrary: odd.map((hex) => Buffer.from(hex, 'hex')) },
+)
+const times = {
+  sec: fc.oneof(fc.integer({ min: 1_700_000_000, max: 1_700_000_002 }), fc.nat({ max: 2 ** 32 - 1 })),
+  nsec: fc.oneof(fc.nat({ max: 999_999_999 }), fc.constantFrom(0, 2 ** 32 - 1)),
+}
+const given = fc.array(fc.record({ ...times, map }), { minLength: 1, maxLength: 12 })
+
+for (const [name, texts] of Object.entries(FORMATS)) {
+  test(`${name}: what the kernel writes is what is written without it`, () => {
+    const encoded = encoderOf({ ...texts, ...SMALL })
+    fc.assert(
+      fc.property(given, (each) => {
+        expect(encoded(chunkOf(each, 1000))).toEqual(encoded(chunkOf(each, 1)))
+      }),
+      { numRuns: 60 },
+    )
+  }, 30_000)
+}
+
+describe('the kernel', () => {
+  const line = (n: number) => ({ log: `line ${n} `.repeat(n % 40), ok: true, n: n * 1000, took: n / 100 })
+  const entry = (n: number, body: unknown): Given => ({ sec: 1000 + n, nsec: n * 1e6, map: encode(body) })
+
+  for (const [name, texts] of Object.entries(FORMATS)) {
+    if (name.startsWith('raw of')) continue
+    test(`${name}: writes usual records itself, over many blocks`, () => {
+      const kernel = sharedRecordKernel()
+      const run = kernel.run
+      let written = 0
+      kernel.run = (...args) => {
+        const size = run.apply(kernel, args)
+        written += kernel.records
+        return size
+      }
+      try {
+        const all = Array.from({ length: 3000 }, (_, n) => entry(n, line(n)))
+        const batches = encoderOf(texts)(chunkOf(all, all.length))
+        expect(batches).toEqual(encoderOf(texts)(chunkOf(all, 1)))
+        // Without it: the first record of a batch, and one for which its buffer has to grow.
+        expect(written).toBeGreaterThan(all.length - 5)
+      } finally {
+        kernel.run = run
+      }
+    })
+  }
+
+  test('leaves records that are too large, and goes on behind them', () => {
+    const large = { log: 'x'.repeat(100_000) }
+    const all = Array.from({ length: 200 }, (_, n) => entry(n, n % 50 === 7 ? large : line(n)))
+    for (const format of ['raw', 'json', 'msgpack'])
+      expect(encoderOf({ format })(chunkOf(all, 200))).toEqual(encoderOf({ format })(chunkOf(all, 1)))
+  })
+})
