@@ -114,8 +114,13 @@ function word(letters: u32, next: usize): usize {
 }
 
 function unsigned(number: u64, next: usize): usize {
-  to = digits(to, number, decimalSize(number))
+  to = putDecimal(to, number)
   return next
+}
+
+function putDecimal(at: usize, number: u64): usize {
+  if (number <= 0xffffffff) return digits(at, number as u32, decimalSize(number as u32))
+  return digits(putDecimal(at, number / 1000000000), (number % 1000000000) as u32, 9)
 }
 
 function signed(number: i64, next: usize): usize {
@@ -142,31 +147,40 @@ function float(number: f64): bool {
     unsigned(all / point, 0)
     if (places > 0) {
       put(0x2e)
-      to = digits(to, all % point, places)
+      to = digits(to, (all % point) as u32, places)
     }
     return true
   }
   return false
 }
 
+/** Copies 16 bytes; the bits of those that do not stand as they are in a JSON string. */
+@inline
+function specialsAt(p: usize, o: usize): i32 {
+  const bytes = v128.load(p)
+  v128.store(o, bytes)
+  const marks = v128.or(i8x16.eq(bytes, i8x16.splat(0x22)), i8x16.eq(bytes, i8x16.splat(0x5c)))
+  // Signed: what is beyond ASCII is below a blank, too.
+  return i8x16.bitmask(v128.or(marks, i8x16.lt_s(bytes, i8x16.splat(0x20))))
+}
+
 /** The bytes [start, end) as a JSON string, copied in runs of 16 up to the next one that does not stand as it is. */
 function text(start: usize, end: usize): usize {
-  const blank = i8x16.splat(0x20)
-  const quote = i8x16.splat(0x22)
-  const slash = i8x16.splat(0x5c)
   let p = start
   let o = to
   store<u8>(o++, 0x22)
-  while (p < end) {
-    const bytes = v128.load(p)
-    v128.store(o, bytes)
-    // Signed: what is beyond ASCII is below a blank, too.
-    const special = v128.or(v128.or(i8x16.eq(bytes, quote), i8x16.eq(bytes, slash)), i8x16.lt_s(bytes, blank))
-    const found = i8x16.bitmask(special)
-    const run = min<usize>(found == 0 ? 16 : (ctz(found) as usize), end - p)
+  for (;;) {
+    let found: i32 = 0
+    // No step waits for what the one before has found.
+    for (; p + 16 <= end; p += 16, o += 16) {
+      found = specialsAt(p, o)
+      if (found != 0) break
+    }
+    if (found == 0) found = specialsAt(p, o) | (0x10000 >> ((p + 16 - end) as i32))
+    const run = ctz(found) as usize
     p += run
     o += run
-    if (found == 0 || p >= end) continue
+    if (p == end) break
     const c = load<u8>(p) as u32
     if (c < 0x80) {
       o = putEscape(o, c)

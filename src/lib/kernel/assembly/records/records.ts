@@ -1,4 +1,5 @@
 import { copy } from '../common/bytes'
+import { divMillion } from './divide'
 import { pairsOf, put, setTo, to, value } from './json'
 import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES, TIME } from './memory'
 import { skip, textHead, textLength } from './skip'
@@ -34,6 +35,8 @@ let keySize: i32 = -1
 let headSize: usize = 0
 /** The bytes of the value that is being written, and where it goes: those of raw and msgpack stand in the entry. */
 let from: usize = 0
+/** What `walk` has found, or NONE. */
+let rawSize: usize = 0
 
 export function setup(form: u32, name: usize, key: i32, head: usize, time: u32): void {
   format = form
@@ -57,13 +60,13 @@ export function records(start: usize, end: usize, room: usize, count: u32, baseM
   let n: u32 = 0
   while (p + ENTRY_HEAD < stop && (load<u32>(p) & 0xffffff) == 0x00d792) {
     const map = p + ENTRY_HEAD
-    const next = isMap(map) ? skip(map, stop) : 0
+    const next = isMap(map) ? (format == RAW ? walk(map, stop) : skip(map, stop)) : 0
     if (next == 0 || next - map > LONGEST) break
     const most = (next - map) * GROWTH + headSize + keyBytes + 96
     if (o + most > OUT + OUT_BYTES) break
     const sec = bswap<u32>(load<u32>(p + 3))
     const nsec = bswap<u32>(load<u32>(p + 7))
-    const ms = (sec as i64) * 1000 + ((nsec / 1000000) as i64)
+    const ms = (sec as i64) * 1000 + (divMillion(nsec) as i64)
     const delta = zigzag(ms - base)
     const offset = zigzag((count + n) as i64)
     const head = 1 + varintSize(delta) + varintSize(offset) + varintSize(zigzag(keySize)) + keyBytes
@@ -108,12 +111,12 @@ function copyFixed(at: usize, source: usize, size: usize): void {
 
 /** Its length; it stands at `from`, or if that is 0 at `at`. */
 function writeValue(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usize {
+  if (format == RAW) return rawSize
   from = 0
   if (format == MAP) {
     from = map
     return end - map
   }
-  if (format == RAW) return writeRaw(map, end)
   return format == TIMED ? writeTimed(map, end, at, sec, nsec) : writeJson(map, at, sec, nsec)
 }
 
@@ -128,23 +131,24 @@ function bodyOf(map: usize): usize {
   return load<u8>(map) == 0xde ? map + 3 : map + 1
 }
 
-/** The last pair of that name counts, as in JSON. */
-function writeRaw(map: usize, end: usize): usize {
+/** As skip, and finds the value to be sent on the way: of the last pair of that name, as in JSON. */
+function walk(map: usize, end: usize): usize {
   const pairs = pairCount(map)
   let p = bodyOf(map)
-  let length = NONE
+  rawSize = NONE
   for (let i: u32 = 0; i < pairs; i++) {
-    const wanted = isName(p)
-    p = skip(p, end)
-    if (wanted) {
-      const head = textHead(p)
-      if (head == 0) return NONE
-      from = p + head
-      length = textLength(p, head)
+    if (p >= end) return 0
+    const at = skip(p, end)
+    if (at == 0 || at >= end) return 0
+    if (isName(p)) {
+      const head = textHead(at)
+      rawSize = head == 0 ? NONE : textLength(at, head)
+      from = at + head
     }
-    p = skip(p, end)
+    p = skip(at, end)
+    if (p == 0) return 0
   }
-  return length
+  return p
 }
 
 @inline

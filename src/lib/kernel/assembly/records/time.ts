@@ -1,3 +1,4 @@
+import { div10, divMillion } from './divide'
 import { TIME } from './memory'
 
 /** 0 `1700000000.123456789`, 1 `2023-11-14T22:13:20.123Z`, 2 the latter with nine digits. */
@@ -22,21 +23,25 @@ export function timeText(sec: u32, nsec: u32): usize {
   }
   lastSec = sec
   lastNsec = nsec
-  end = timeForm == 1 ? digits(head, nsec / 1000000, 3) : digits(head, nsec, 9)
+  end = timeForm == 1 ? digits(head, divMillion(nsec), 3) : digits(head, nsec, 9)
   if (timeForm != 0) store<u8>(end++, 0x5a)
   return end - TIME
 }
 
 /** The last `width` digits; the offset behind them. */
-export function digits(at: usize, value: u64, width: usize): usize {
+export function digits(at: usize, value: u32, width: usize): usize {
   let rest = value
-  for (let p = at + width; p > at; rest /= 10) store<u8>(--p, (0x30 + (rest % 10)) as u8)
+  for (let p = at + width; p > at; ) {
+    const tenth = div10(rest)
+    store<u8>(--p, (0x30 + rest - tenth * 10) as u8)
+    rest = tenth
+  }
   return at + width
 }
 
-export function decimalSize(value: u64): usize {
+export function decimalSize(value: u32): usize {
   let size: usize = 1
-  for (let rest = value; rest >= 10; rest /= 10) size++
+  for (let rest = value; rest >= 10; rest = div10(rest)) size++
   return size
 }
 

@@ -7,7 +7,11 @@ export function zigzag(n: i64): u64 {
 
 @inline
 export function varintSize(z: u64): usize {
-  return z < 0x80 ? 1 : (((70 - clz(z)) as usize) / 7)
+  if (z < 0x80) return 1
+  if (z < 0x4000) return 2
+  let size: usize = 3
+  for (let rest = z >> 21; rest > 0; rest >>= 7) size++
+  return size
 }
 
 @inline

@@ -1,0 +1,11 @@
+/** Quotients by multiplication: the runtime divides by constants with an instruction of some thirty cycles. */
+
+@inline
+export function div10(n: u32): u32 {
+  return (((n as u64) * 0xcccccccd) >> 35) as u32
+}
+
+@inline
+export function divMillion(n: u32): u32 {
+  return (((n as u64) * 0x431bde83) >> 50) as u32
+}
