@@ -45,7 +45,7 @@ export const KAFKA_OPTIONS = defineOptions({
   timestamp_key: {
     type: 'string',
     default: '@timestamp',
-    help: 'Key under which `json` and `msgpack` add the record’s time; empty: not added. The Kafka record has it as its timestamp in any case.',
+    help: 'Key under which `json` and `msgpack` add the record’s time; `off`, `false` or nothing: not added. The Kafka record has it as its timestamp in any case.',
   },
   timestamp_format: {
     type: 'enum',

@@ -33,12 +33,19 @@ export function makeValue(o: KafkaOptions, hostname: string): Value {
     case 'raw':
       return new RawValue(o.rawLogKey)
     case 'msgpack':
-      return o.timestampKey === '' ? new MapValue() : new TimedMapValue(o)
+      return timeKey(o) === '' ? new MapValue() : new TimedMapValue(o)
     case 'json':
       return new JsonValue(o)
     case 'gelf':
       return new TextValue(new Gelf(o, hostname))
   }
+}
+
+const OFF = ['off', 'false']
+
+/** Empty: no time is added. In the classic format a key without a value is a mistake, so there are words for it. */
+function timeKey({ timestampKey }: KafkaOptions): string {
+  return OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
 }
 
 class RawValue extends Value {
@@ -91,7 +98,7 @@ class TimedMapValue extends Value {
 
   constructor(o: KafkaOptions) {
     super()
-    this.#key = encodeStr(o.timestampKey)
+    this.#key = encodeStr(timeKey(o))
     this.#time = o.timestampFormat === 'double' ? undefined : new TimeText(o.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
     this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
@@ -162,8 +169,8 @@ class JsonForm implements TextForm {
   constructor(o: KafkaOptions) {
     this.#quoted = o.timestampFormat !== 'double'
     this.#time = new TimeText(o.timestampFormat)
-    const key = o.timestampKey === '' ? '' : `${JSON.stringify(o.timestampKey)}:${this.#quoted ? '"' : ''}`
-    this.head = Buffer.from(key)
+    const key = timeKey(o)
+    this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
   write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {

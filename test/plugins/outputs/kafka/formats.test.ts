@@ -31,10 +31,11 @@ test('json has the record, with its time before the other fields', async () => {
     '{"@timestamp":1000.500000000,"log":"a\\"b","n":1.5}',
     '{"@timestamp":1001.500000000}',
   ])
-  expect(texts(await sent(records, { format: 'json', timestamp_key: '' }))).toEqual([
-    '{"log":"a\\"b","n":1.5}',
-    '{}',
-  ])
+  for (const off of ['', 'off', 'False'])
+    expect(texts(await sent(records, { format: 'json', timestamp_key: off }))).toEqual([
+      '{"log":"a\\"b","n":1.5}',
+      '{}',
+    ])
 })
 
 test.each([
@@ -54,8 +55,10 @@ test('msgpack has the map, with its time as float64 before the other fields or a
     { '@timestamp': 1000.5, a: [1, { b: null }] },
     { '@timestamp': 1001.5, ...large },
   ])
-  const [plain] = await sent([{ a: 1 }], { format: 'msgpack', timestamp_key: '' })
-  expect(decode(plain?.value as Buffer)).toEqual({ a: 1 })
+  for (const off of ['', 'off']) {
+    const [plain] = await sent([{ a: 1 }], { format: 'msgpack', timestamp_key: off })
+    expect(decode(plain?.value as Buffer)).toEqual({ a: 1 })
+  }
 })
 
 test('raw has the bytes of one field; a record without it is JSON', async () => {
