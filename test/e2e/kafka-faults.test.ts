@@ -138,7 +138,7 @@ testWithKafka(
     writeLines(join(dir, 'a.log'), 0, LINES)
     const agent = leafTo({ dir, broker, ...SMALL })
     await agent.saysOnStderr('NOT_ENOUGH_REPLICAS', 30_000)
-    await Bun.sleep(10_000)
+    await Bun.sleep(30_000)
     expect(await ackedBytes(agent)).toEqual([0])
     await broker.restart(2)
     expect(await numbersIn(broker, agent, LINES, 90_000)).toMatchObject(COMPLETE)
