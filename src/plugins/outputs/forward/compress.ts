@@ -21,8 +21,23 @@ async function load(how: 'gzip' | 'zstd'): Promise<Compress> {
   const zlib = await import('node:zlib')
   if (how === 'gzip') {
     const gzip = promisify(zlib.gzip) as (bytes: Buffer, options: object) => Promise<Buffer>
-    return (bytes) => gzip(bytes, { level: LEVEL })
+    return (bytes) => gzip(bytes, { level: LEVEL, chunkSize: roomFor(bytes) })
   }
   const zstd = promisify(zlib.zstdCompress) as (bytes: Buffer, options: object) => Promise<Buffer>
-  return (bytes) => zstd(bytes, { params: { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL } })
+  const params = { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL }
+  return (bytes) => zstd(bytes, { params, chunkSize: roomFor(bytes) })
+}
+
+const LEAST_ROOM = 1024
+
+/** All of the result in one piece: by default it comes in pieces of 16 KB, each by way of the thread pool. */
+function roomFor(bytes: Buffer): number {
+  return Math.max(LEAST_ROOM, bytes.length)
+}
+
+/** Frees the memory of a result now: the garbage collector sees small objects and lets many of them pile up. */
+export function discard(bytes: Buffer): void {
+  const memory = bytes.buffer as ArrayBuffer
+  // A small one may be part of a pool that others use.
+  if (memory.byteLength === bytes.length) memory.transfer(0)
 }

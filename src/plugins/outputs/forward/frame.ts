@@ -6,7 +6,7 @@ import {
   frameHeadSize,
   writeFrameHead,
 } from '../../../protocol/forward.ts'
-import { compress } from './compress.ts'
+import { compress, discard } from './compress.ts'
 import type { ForwardOptions } from './options.ts'
 
 /** What goes over the wire for one chunk; the parts are views that stay valid until `release`. */
@@ -44,7 +44,8 @@ async function compressed(
   tail: Buffer | undefined,
   how: 'gzip' | 'zstd',
 ): Promise<Frame> {
-  return { parts: around(tag, await compress(chunk.entries(), how), tail), release: nothing }
+  const payload = await compress(chunk.entries(), how)
+  return { parts: around(tag, payload, tail), release: () => discard(payload) }
 }
 
 function around(tag: string, payload: Buffer, tail: Buffer | undefined): Buffer[] {
