@@ -53,7 +53,7 @@ function bundle(manifest: Manifest, name: string): string {
   const file = join(CACHE, 'pkg-main.cjs')
   const args = [
     ...['build', '--target=node', '--format=cjs', '--minify', manifest.entry, '--outfile', file],
-    ...[...manifest.external, 'bun:sqlite'].flatMap((each) => ['--external', each]),
+    ...[...manifest.external, 'bun:sqlite', 'bun:ffi'].flatMap((each) => ['--external', each]),
     ...defines(`node-${name}`),
   ]
   execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { giveBackCleanPages } from './agent/clean-pages.ts'
 import { exitStatusOf, messageOf, ShipperError } from './core/error.ts'
 import type { Plan } from './core/plan.ts'
 import { escapeControls } from './core/printable.ts'
@@ -101,11 +102,14 @@ class Agent {
     let http: { close(): Promise<void> } | undefined
     let status = 1
     let closed = false
+    let stopGivingBack = () => {}
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
+      stopGivingBack = await giveBackCleanPages(systemClock)
       status = await this.#runToEnd(log)
     } finally {
+      stopGivingBack()
       closed = await this.#close()
       await http?.close()
       unlisten()

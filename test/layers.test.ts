@@ -61,7 +61,7 @@ describe('src', () => {
     const shared = [...owners].filter(([, files]) => files.length > 1)
     expect(shared.map(([name, files]) => `${name}: ${files.map(({ path }) => path).join(' ')}`)).toEqual([])
     const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, '../package.json'), 'utf8'))
-    const known = [...Object.keys(manifest.dependencies), 'bun:sqlite']
+    const known = [...Object.keys(manifest.dependencies), 'bun:sqlite', 'bun:ffi']
     expect([...owners.keys()].filter((name) => !known.includes(name ?? ''))).toEqual([])
   })
 
