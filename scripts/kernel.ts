@@ -23,6 +23,7 @@ const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--
 const KERNELS: Record<string, { pages: number; base: number }> = {
   crc32c: { pages: 1, base: 0 },
   lines: { pages: 7, base: 20_480 },
+  merge: { pages: 4, base: 4096 },
   records: { pages: 4, base: 5120 },
 }
 

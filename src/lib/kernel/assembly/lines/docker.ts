@@ -1,6 +1,7 @@
 import { putTime } from './cri'
 import { putEntryHead } from './entry'
 import { copy, headSize, putHead } from '../common/bytes'
+import { hex4, putUnit, unescaped } from '../common/escapes'
 import { readTime, timeEnd } from './time'
 
 /** `{"log":"` */
@@ -108,43 +109,4 @@ function putText(p: usize, end: usize, at: usize): usize {
   const size = headSize(length)
   if (size != guess) memory.copy(at + size, from, length)
   return putHead(at, length) + length
-}
-
-function unescaped(letter: u8): u8 {
-  if (letter == 0x6e) return 10
-  if (letter == 0x74) return 9
-  if (letter == 0x22 || letter == 0x5c || letter == 0x2f) return letter
-  if (letter == 0x72) return 13
-  if (letter == 0x62) return 8
-  return letter == 0x66 ? 12 : 0
-}
-
-/** Four hexadecimal digits, or more than 16 bits. */
-function hex4(p: usize): u32 {
-  let value: u32 = 0
-  for (let i: usize = 0; i < 4; i++) {
-    const c = load<u8>(p + i) as u32
-    const lower = c | 0x20
-    const digit = c - 48 <= 9 ? c - 48 : lower - 97 <= 5 ? lower - 87 : 0x10000
-    if (digit > 15) return 0xffffffff
-    value = value * 16 + digit
-  }
-  return value
-}
-
-/** As UTF-8; no surrogates. */
-function putUnit(o: usize, unit: u32): usize {
-  if (unit < 0x80) {
-    store<u8>(o, unit as u8)
-    return o + 1
-  }
-  if (unit < 0x800) {
-    store<u8>(o, (0xc0 | (unit >> 6)) as u8)
-    store<u8>(o + 1, (0x80 | (unit & 0x3f)) as u8)
-    return o + 2
-  }
-  store<u8>(o, (0xe0 | (unit >> 12)) as u8)
-  store<u8>(o + 1, (0x80 | ((unit >> 6) & 0x3f)) as u8)
-  store<u8>(o + 2, (0x80 | (unit & 0x3f)) as u8)
-  return o + 3
 }

@@ -1,0 +1,123 @@
+import { put16, put32 } from '../common/bytes'
+import { addKey, forgetKeys, keyCount } from './keys'
+import { numberEnd, putNumber } from './number'
+import { putText, textEnd } from './text'
+
+/** Behind what was read, and how many pairs or items it had. */
+export let jsonEnd: usize = 0
+export let itemCount: u32 = 0
+
+/** Deeper ones are left to others. */
+const MOST_DEPTH: i32 = 16
+
+/** `true`, `null` and the end of `false`. */
+const TRUE: u32 = 0x65757274
+const NULL: u32 = 0x6c6c756e
+const ALSE: u32 = 0x65736c61
+
+@inline
+export function skipBlanks(p: usize, end: usize): usize {
+  while (p < end) {
+    const c = load<u8>(p)
+    if (c > 0x20 || (c != 0x20 && c != 0x09 && c != 0x0a && c != 0x0d)) break
+    p++
+  }
+  return p
+}
+
+/**
+ * The pairs of the object whose brace is before `p`, as MessagePack without the head of the map; 0: it is not for us.
+ * Its keys must be others than those noted from `base` on; those of the outermost object (depth 0) stay noted.
+ */
+export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32, trim: bool): usize {
+  let n: u32 = 0
+  p = skipBlanks(p, end)
+  if (p < end && load<u8>(p) == 0x7d) return closed(p, 0, at)
+  for (;;) {
+    if (p >= end || load<u8>(p) != 0x22) return 0
+    const key = at
+    at = putText(p + 1, end, at, false)
+    if (at == 0 || !addKey(key, at - key, base)) return 0
+    p = skipBlanks(textEnd, end)
+    if (p >= end || load<u8>(p) != 0x3a) return 0
+    at = putValue(skipBlanks(p + 1, end), end, at, depth, trim)
+    if (at == 0) return 0
+    n++
+    p = skipBlanks(jsonEnd, end)
+    const c = p < end ? load<u8>(p) : 0
+    if (c == 0x7d) break
+    if (c != 0x2c) return 0
+    p = skipBlanks(p + 1, end)
+  }
+  if (depth > 0) forgetKeys(base)
+  return closed(p, n, at)
+}
+
+function putItems(p: usize, end: usize, at: usize, depth: i32): usize {
+  let n: u32 = 0
+  p = skipBlanks(p, end)
+  if (p < end && load<u8>(p) == 0x5d) return closed(p, 0, at)
+  for (;;) {
+    at = putValue(p, end, at, depth, false)
+    if (at == 0) return 0
+    n++
+    p = skipBlanks(jsonEnd, end)
+    const c = p < end ? load<u8>(p) : 0
+    if (c == 0x5d) break
+    if (c != 0x2c) return 0
+    p = skipBlanks(p + 1, end)
+  }
+  return closed(p, n, at)
+}
+
+@inline
+function closed(p: usize, n: u32, at: usize): usize {
+  jsonEnd = p + 1
+  itemCount = n
+  return at
+}
+
+function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
+  if (p >= end) return 0
+  const c = load<u8>(p)
+  if (c == 0x22) {
+    at = putText(p + 1, end, at, trim)
+    jsonEnd = textEnd
+    return at
+  }
+  if (c == 0x7b || c == 0x5b) {
+    if (depth == MOST_DEPTH) return 0
+    const object = c == 0x7b
+    const to = object
+      ? putPairs(p + 1, end, at + 1, keyCount, depth + 1, false)
+      : putItems(p + 1, end, at + 1, depth + 1)
+    return to == 0 ? 0 : putCount(at, to, object)
+  }
+  if (c == 0x74 || c == 0x6e || c == 0x66) return putWord(p, end, at)
+  at = putNumber(p, end, at)
+  jsonEnd = numberEnd
+  return at
+}
+
+function putWord(p: usize, end: usize, at: usize): usize {
+  const c = load<u8>(p)
+  jsonEnd = p + (c == 0x66 ? 5 : 4)
+  if (jsonEnd > end || load<u32>(c == 0x66 ? p + 1 : p) != (c == 0x74 ? TRUE : c == 0x6e ? NULL : ALSE)) return 0
+  store<u8>(at, c == 0x74 ? 0xc3 : c == 0x6e ? 0xc0 : 0xc2)
+  return at + 1
+}
+
+/** The head of the map or array at `at`, for which one byte was kept; the offset behind the whole. */
+function putCount(at: usize, end: usize, object: bool): usize {
+  const n = itemCount
+  if (n < 16) {
+    store<u8>(at, ((object ? 0x80 : 0x90) | n) as u8)
+    return end
+  }
+  const more: usize = n < 0x10000 ? 2 : 4
+  memory.copy(at + 1 + more, at + 1, end - at - 1)
+  store<u8>(at, (object ? 0xde : 0xdc) + (more == 4 ? 1 : 0))
+  if (more == 4) put32(at + 1, n)
+  else put16(at + 1, n)
+  return end + more
+}

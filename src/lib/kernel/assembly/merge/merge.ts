@@ -1,0 +1,149 @@
+import { copy, put16 } from '../common/bytes'
+import { itemCount, jsonEnd, putPairs, skipBlanks } from './json'
+import { addKey, forgetKeys, keyCount } from './keys'
+import { IN, META, OUT } from './memory'
+
+export { IN, IN_BYTES, META, META_BYTES, OUT, OUT_BYTES } from './memory'
+
+/** `92 d7 00`: an entry with an EventTime; its time and the head of its map follow. */
+const ENTRY: u32 = 0x00d792
+const HEAD: usize = 11
+/** The key `log` with its head. */
+const LOG: u32 = 0x676f6ca3
+/** Of four bytes of JSON, `0.1,`, become nine at most; heads and stores that are 16 bytes wide need some more. */
+const GROWTH: usize = 3
+const SLACK: usize = 96
+
+/** After `merge`: how far it got in the input, from IN on; how many entries it wrote. */
+export let consumed: usize = 0
+export let records: i32 = 0
+
+let metaSize: usize = 0
+let metaPairs: u32 = 0
+let merging: bool = false
+let keepLog: bool = false
+let trim: bool = false
+
+/** As the record before: the head of the map then need not be made larger. */
+let lastPairs: u32 = 1
+
+/** Of the entry at hand: its end, and its line; the pair is 0 when there is none. */
+let entryEnd: usize = 0
+let logPair: usize = 0
+let logText: usize = 0
+let logEnd: usize = 0
+
+export function setup(size: usize, pairs: u32, merge: bool, keep: bool, trimmed: bool): void {
+  metaSize = size
+  metaPairs = pairs
+  merging = merge
+  keepLog = keep
+  trim = trimmed
+  forgetKeys(0)
+}
+
+/** Once for each of the pairs in META: its key is there, with a head of one byte. */
+export function metaKey(at: usize): void {
+  addKey(META + at, 1 + ((load<u8>(META + at) & 31) as usize), 0)
+}
+
+/**
+ * Writes the entries in IN[start, end) with their new pairs at OUT, as long as there is room for them, and returns the
+ * bytes written. Ends before an entry that is not for it, or is cut off at `end`.
+ */
+export function merge(start: usize, end: usize, room: usize): usize {
+  let p = IN + start
+  const stop = IN + end
+  let o = OUT
+  const limit = OUT + room
+  let n = 0
+  while (p < stop) {
+    if (!readEntry(p, stop) || o + (entryEnd - p) * GROWTH + metaSize + SLACK > limit) break
+    const to = putEntry(p, o)
+    if (to == 0) break
+    n++
+    o = to
+    p = entryEnd
+  }
+  consumed = p - IN
+  records = n
+  return o - OUT
+}
+
+/** Finds the end and the line, and notes the keys but that of the line. All values are texts, or it is not for us. */
+function readEntry(p: usize, stop: usize): bool {
+  const head = load<u8>(p + HEAD)
+  if ((load<u32>(p) & 0xffffff) != ENTRY || (head & 0xf0) != 0x80) return false
+  forgetKeys(metaPairs)
+  logPair = 0
+  let at = p + HEAD + 1
+  for (let i = head & 15; i > 0; i--) {
+    const key = load<u8>(at)
+    const value = at + 1 + ((key & 31) as usize)
+    if ((key & 0xe0) != 0xa0 || value >= stop) return false
+    const type = load<u8>(value)
+    let text = value + 1
+    let length: usize = type & 31
+    if (type == 0xd9) {
+      text += 1
+      length = load<u8>(value + 1)
+    } else if (type == 0xda) {
+      text += 2
+      length = bswap<u16>(load<u16>(value + 1)) as usize
+    } else if ((type & 0xe0) != 0xa0) return false
+    if (load<u32>(at) == LOG) {
+      if (logPair != 0) return false
+      logPair = at
+      logText = text
+      logEnd = text + length
+    } else if (!addKey(at, value - at, 0)) return false
+    at = text + length
+    if (at > stop) return false
+  }
+  entryEnd = at
+  return true
+}
+
+function putEntry(p: usize, o: usize): usize {
+  const own = p + HEAD + 1
+  const head = o + HEAD
+  let pairs: u32 = (load<u8>(p + HEAD) & 15) + metaPairs
+  v128.store(o, v128.load(p))
+  const body = head + (lastPairs < 16 ? 1 : 3)
+  let at = body
+  const from = merging && logPair != 0 ? skipBlanks(logText, logEnd) : 0
+  if (from == 0 || from == logEnd || load<u8>(from) != 0x7b) {
+    copy(at, own, entryEnd - own)
+    at += entryEnd - own
+  } else {
+    if (keepLog) {
+      if (!addKey(logPair, 4, 0)) return 0
+      copy(at, own, entryEnd - own)
+      at += entryEnd - own
+    } else {
+      copy(at, own, logPair - own)
+      at += logPair - own
+      copy(at, logEnd, entryEnd - logEnd)
+      at += entryEnd - logEnd
+      pairs--
+    }
+    at = putPairs(from + 1, logEnd, at, 0, 0, trim)
+    if (at == 0 || skipBlanks(jsonEnd, logEnd) != logEnd) return 0
+    pairs += itemCount
+  }
+  copy(at, META, metaSize)
+  lastPairs = pairs
+  return putMapHead(head, body, at + metaSize, pairs)
+}
+
+/** For which the bytes up to `body` were kept; the offset behind the whole. */
+function putMapHead(head: usize, body: usize, end: usize, pairs: u32): usize {
+  const from = head + (pairs < 16 ? 1 : 3)
+  if (from != body) memory.copy(from, body, end - body)
+  if (pairs < 16) store<u8>(head, (0x80 | pairs) as u8)
+  else {
+    store<u8>(head, 0xde)
+    put16(head + 1, pairs)
+  }
+  return end + from - body
+}

@@ -1,0 +1,85 @@
+import { copy, headSize, putHead } from '../common/bytes'
+import { hex4, putUnit, unescaped } from '../common/escapes'
+
+/** Behind the closing quote of the text that was read. */
+export let textEnd: usize = 0
+
+const QUOTE: u8 = 0x22
+const SLASH: u8 = 0x5c
+
+/** The first quote, backslash or control character at or behind `p`, or `end`. */
+@inline
+function stopIn(p: usize, end: usize): usize {
+  const quote = i8x16.splat(QUOTE)
+  const slash = i8x16.splat(SLASH)
+  const blank = i8x16.splat(0x20)
+  while (p < end) {
+    const bytes = v128.load(p)
+    const marks = v128.or(i8x16.eq(bytes, quote), i8x16.eq(bytes, slash))
+    const found = i8x16.bitmask(v128.or(marks, i8x16.lt_u(bytes, blank)))
+    if (found != 0) return min<usize>(p + (ctz(found) as usize), end)
+    p += 16
+  }
+  return end
+}
+
+/**
+ * The JSON string whose opening quote is before `p`, as MessagePack: the offset behind it, or 0 when it has no end, a
+ * control character, or an escape of half a pair. With `trim` line ends at its end are left out.
+ */
+export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
+  const stop = stopIn(p, end)
+  if (stop == end) return 0
+  const c = load<u8>(stop)
+  if (c != QUOTE) return c == SLASH ? putEscaped(p, stop, end, at, trim) : 0
+  textEnd = stop + 1
+  const length = stop - p
+  if (length < 32) {
+    store<u8>(at, (0xa0 | length) as u8)
+    v128.store(at + 1, v128.load(p))
+    v128.store(at + 17, v128.load(p + 16))
+    return at + 1 + length
+  }
+  const text = putHead(at, length)
+  copy(text, p, length)
+  return text + length
+}
+
+/** The same, from the first backslash on, which is at `stop`. Its head is made for 32 to 255 bytes; else it is moved. */
+function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): usize {
+  const from = at + 2
+  let o = from
+  for (;;) {
+    copy(o, p, stop - p)
+    o += stop - p
+    if (stop == end) return 0
+    const c = load<u8>(stop)
+    if (c == QUOTE) break
+    if (c != SLASH || stop + 2 > end) return 0
+    const letter = load<u8>(stop + 1)
+    if (letter == 0x75) {
+      const unit = stop + 6 <= end ? hex4(stop + 2) : 0xffffffff
+      // Surrogates, whole or half, are rare enough to be left to others.
+      if (unit > 0xffff || (unit >= 0xd800 && unit <= 0xdfff)) return 0
+      o = putUnit(o, unit)
+      p = stop + 6
+    } else {
+      const byte = unescaped(letter)
+      if (byte == 0) return 0
+      store<u8>(o++, byte)
+      p = stop + 2
+    }
+    stop = stopIn(p, end)
+  }
+  textEnd = stop + 1
+  if (trim) while (o > from && isLineEnd(load<u8>(o - 1))) o--
+  const length = o - from
+  const size = headSize(length)
+  if (size != 2) memory.copy(at + size, from, length)
+  return putHead(at, length) + length
+}
+
+@inline
+function isLineEnd(byte: u8): bool {
+  return byte == 10 || byte == 13
+}
