@@ -7,8 +7,9 @@ import { closeMap, mapHeadSize } from '../../../lib/map-head.ts'
 import { UniqueKeys } from '../../../lib/unique-keys.ts'
 import type { Stream } from './annotations.ts'
 import { Merge, type MergeOptions } from './merge.ts'
-import { KUBERNETES, type Pairs } from './metadata.ts'
+import { KUBERNETES, NAMESPACE, type Pairs } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
+import { UsualEntries } from './usual-entries.ts'
 
 /** What the records of one container get, and how they are read. */
 export interface Meta {
@@ -31,6 +32,10 @@ export type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
 
 /** Room for a larger head of the map. */
 const HEAD_ROOM = 16
+/** Smaller chunks are not worth the kernel: where there are no others, it is never loaded. */
+const KERNEL_BYTES = 8192
+/** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
+const ODD_ENTRIES = 16
 
 /**
  * Rewrites the entries of a chunk, byte to byte:
@@ -46,6 +51,7 @@ export class Entries {
   readonly #keys = new UniqueKeys()
   readonly #merge: Merge
   readonly #fields: RecordFields
+  readonly #usual: UsualEntries
   #out: Buffer = Buffer.alloc(0)
   /** Where the next entry begins. */
   #next = 0
@@ -55,6 +61,7 @@ export class Entries {
     this.#o = options
     this.#merge = new Merge(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
+    this.#usual = new UsualEntries(options)
   }
 
   apply(chunk: Chunk, meta: Meta | MetaOf): void {
@@ -67,18 +74,48 @@ export class Entries {
     const head = headRoom(chunk.tag)
     const more = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + HEAD_ROOM)
     this.#out = this.#o.buffers.force(head + chunk.size + more + TAIL_ROOM)
-    // A key of ours within the chunk is rare, and one search shows that there is none.
-    const found = buf.indexOf(KUBERNETES, start)
-    const simple = !this.#o.merge && (found < 0 || found >= end)
     let to = head
     let count = 0
     this.#next = start
+    let simple: boolean | undefined
+    let odd = this.#isForKernel(chunk, meta) ? 0 : ODD_ENTRIES
     while (this.#next < end) {
+      if (odd < ODD_ENTRIES && this.#usual.run(buf, this.#next, end)) {
+        to = this.#take(to)
+        count += this.#usual.records
+        odd = 0
+        continue
+      }
+      odd++
+      simple ??= this.#isSimple(chunk)
       const written = this.#entry(buf, this.#next, end, meta, simple, to)
       if (written > to) count++
       to = written
     }
     chunk.replace(this.#out, head, to, count)
+  }
+
+  #isForKernel(chunk: Chunk, meta: Meta | MetaOf): boolean {
+    if (typeof meta === 'function' || meta.streams !== undefined || chunk.size < KERNEL_BYTES) return false
+    return this.#usual.begin(meta.pairs)
+  }
+
+  /** Nothing to merge, and none has a key of ours: that is rare, and one search shows that there is none. */
+  #isSimple({ buf, start, end }: Chunk): boolean {
+    if (this.#o.merge) return false
+    for (const key of [KUBERNETES, NAMESPACE]) {
+      const found = buf.indexOf(key, start)
+      if (found >= 0 && found < end) return false
+    }
+    return true
+  }
+
+  /** What the kernel has written. */
+  #take(to: number): number {
+    const { output, size, next } = this.#usual
+    this.#room(to, size)
+    this.#next = next
+    return to + output.copy(this.#out, to, 0, size)
   }
 
   /** Writes the entry at `at` and moves `next` behind it. Its end is found with its fields, not by a walk of its own. */
@@ -106,7 +143,7 @@ export class Entries {
     this.#room(to, end - at + pairs.bytes.length + HEAD_ROOM)
     const out = this.#out
     let o = copyShort(buf, at, map, out, to)
-    o = writeMapHead(out, o, mapPairs(buf, map) + pairs.count)
+    o = writeMapHead(out, o, mapPairs(buf, map) + pairs.starts.length)
     o += buf.copy(out, o, mapBody(buf, map), end)
     return o + pairs.bytes.copy(out, o)
   }
@@ -154,14 +191,9 @@ export class Entries {
     return copyShort(buf, fields.logEnd, end, out, o)
   }
 
-  #meta(pairs: Pairs, at: number): number {
-    const out = this.#out
-    const end = at + pairs.bytes.copy(out, at)
-    for (let o = at, i = 0; i < pairs.count; i++) {
-      this.#keys.push(o)
-      if (i + 1 < pairs.count) o = skip(out, skip(out, o, end), end)
-    }
-    return end
+  #meta({ bytes, starts }: Pairs, at: number): number {
+    for (let i = 0; i < starts.length; i++) this.#keys.push(at + (starts[i] as number))
+    return at + bytes.copy(this.#out, at)
   }
 
   /** Makes sure that so many bytes fit behind `to`, with the tail room: by a larger buffer, if need be. */

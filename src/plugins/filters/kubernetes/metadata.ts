@@ -16,9 +16,8 @@ export interface Wanted {
 /** Pairs for the end of each record of a container, encoded once. */
 export interface Pairs {
   bytes: Buffer
-  count: number
-  /** The keys among them, to be found in records that have them already. */
-  keys: Buffer[]
+  /** Where each of them begins. */
+  starts: number[]
 }
 
 export const KUBERNETES = encodeStr('kubernetes')
@@ -76,15 +75,14 @@ export function encodeDummy(nowMs: number): Buffer {
 
 /** The pairs that records get; either map may be absent. */
 export function pairsOf(kubernetes: Buffer | undefined, namespace: Buffer | undefined): Pairs {
-  const keys = [
-    ...(kubernetes === undefined ? [] : [KUBERNETES]),
-    ...(namespace === undefined ? [] : [NAMESPACE]),
+  const first = kubernetes === undefined ? [] : [KUBERNETES, kubernetes]
+  const second = namespace === undefined ? [] : [NAMESPACE, namespace]
+  const bytes = Buffer.concat([...first, ...second])
+  const starts = [
+    ...(kubernetes === undefined ? [] : [0]),
+    ...(namespace === undefined ? [] : [bytes.length - NAMESPACE.length - namespace.length]),
   ]
-  const parts = [
-    ...(kubernetes === undefined ? [] : [KUBERNETES, kubernetes]),
-    ...(namespace === undefined ? [] : [NAMESPACE, namespace]),
-  ]
-  return { bytes: Buffer.concat(parts), count: keys.length, keys }
+  return { bytes, starts }
 }
 
 /** Logs under /var/log/pods are named by the number of the run. */
