@@ -8,6 +8,8 @@ export interface AppenderOptions {
   tag: string
   /** A chunk is sealed at this size. */
   chunkBytes: number
+  /** The size that proved right for the last chunk of any tag of the input; each begins with it. */
+  learnt: { bytes: number }
   flushMs: number
   buffers: BufferSource
   clock: Clock
@@ -21,8 +23,12 @@ export interface AppenderOptions {
 
 const EMPTY = Buffer.alloc(0)
 const FIRST_BYTES = 4096
-/** Of records that grow in their filters: sizes that the pool has, so that the buffer is as large as is asked for. */
-const GROWING_BYTES = [262_144, 65_536, 16_384]
+/**
+ * What records that grow in their filters are to become: a size that the pool has, or a buffer of the next one would be
+ * taken and stay three quarters empty. A tenth is left for chunks that grow more than the one before.
+ */
+const GROWN_BYTES = 262_144 * 0.9
+const LEAST_BYTES = 16_384
 /** Filters that only add a little are not worth smaller chunks. */
 const GROWS = 1.5
 
@@ -32,8 +38,10 @@ const GROWS = 1.5
  */
 export class ChunkAppender implements Appender {
   readonly tag: string
+  /** As much of the buffer as is to be filled. */
   buf: Buffer = EMPTY
   end = 0
+  #whole: Buffer = EMPTY
   readonly #o: AppenderOptions
   readonly #head: number
   #records = 0
@@ -51,7 +59,7 @@ export class ChunkAppender implements Appender {
     this.#o = options
     this.tag = options.tag
     this.#head = headRoom(options.tag)
-    this.#limit = options.chunkBytes
+    this.#limit = options.learnt.bytes
   }
 
   /** Neither records nor a buffer nor contributors. */
@@ -101,7 +109,7 @@ export class ChunkAppender implements Appender {
       {
         tag: this.tag,
         input: this.#o.input,
-        buf: this.buf,
+        buf: this.#whole,
         start: this.#head,
         end: this.#sealedEnd,
         count: this.#records,
@@ -110,7 +118,7 @@ export class ChunkAppender implements Appender {
       },
       this.#o.buffers,
     )
-    this.buf = EMPTY
+    this.buf = this.#whole = EMPTY
     this.end = this.#sealedEnd = this.#records = this.#inputBytes = 0
     const before = chunk.size
     this.#o.accept(
@@ -118,15 +126,15 @@ export class ChunkAppender implements Appender {
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
     // Nothing is left of one that has settled already.
-    if (chunk.size > 0) this.#limit = this.#limitFor(chunk.size / before)
+    if (chunk.size > 0) this.#limit = this.#o.learnt.bytes = this.#limitFor(chunk.size / before)
   }
 
-  /** The filters have run: what comes out of them is what is to be of Chunk_Size. */
+  /** The filters have run: what comes out of them is what is to be of a good size. */
   #limitFor(growth: number): number {
     const { chunkBytes } = this.#o
     if (growth < GROWS) return chunkBytes
-    const wanted = chunkBytes / growth
-    return Math.min(chunkBytes, GROWING_BYTES.find((bytes) => bytes <= wanted) ?? 16_384)
+    const wanted = Math.max(LEAST_BYTES, Math.floor(GROWN_BYTES / growth))
+    return Math.min(chunkBytes, wanted)
   }
 
   /** Nothing sealed: the buffer goes back, open ranges stay unsettled. For a stop without a flush. */
@@ -165,8 +173,10 @@ export class ChunkAppender implements Appender {
     const next = this.#o.buffers.take(Math.max(need, likely)) ?? this.#o.buffers.take(need)
     if (next === undefined) return false
     if (used > 0) this.buf.copy(next, this.#head, this.#head, this.#sealedEnd)
-    if (this.buf.length > 0) this.#o.buffers.give(this.buf)
-    this.buf = next
+    if (this.buf.length > 0) this.#o.buffers.give(this.#whole)
+    const room = Math.max(need, this.#limit)
+    this.#whole = next
+    this.buf = room < next.length ? next.subarray(0, room) : next
     this.end = this.#sealedEnd = this.#head + used
     // From here on and not from the first record: a buffer that is never written to must go back too.
     this.#arm()
@@ -174,8 +184,8 @@ export class ChunkAppender implements Appender {
   }
 
   #drop(): void {
-    if (this.buf.length > 0) this.#o.buffers.give(this.buf)
-    this.buf = EMPTY
+    if (this.buf.length > 0) this.#o.buffers.give(this.#whole)
+    this.buf = this.#whole = EMPTY
     this.end = this.#sealedEnd = 0
   }
 

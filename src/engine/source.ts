@@ -32,11 +32,13 @@ export class Source {
   readonly #o: SourceOptions
   readonly #origin: Origin
   readonly #appenders = new Map<string, ChunkAppender>()
+  readonly #learnt: { bytes: number }
   #sequence = 0
   #idle: (() => void)[] = []
 
   constructor(options: SourceOptions) {
     this.#o = options
+    this.#learnt = { bytes: options.chunkBytes }
     this.#origin = { buffers: options.account, routable: options.routable }
   }
 
@@ -48,6 +50,7 @@ export class Source {
       input: this.#o.name,
       tag,
       chunkBytes: this.#o.chunkBytes,
+      learnt: this.#learnt,
       flushMs: this.#o.flushMs,
       buffers: this.#o.account,
       clock: this.#o.clock,

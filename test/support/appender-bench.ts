@@ -41,6 +41,7 @@ export function bench(
     input: 'tail.0',
     tag,
     chunkBytes,
+    learnt: { bytes: chunkBytes },
     flushMs,
     buffers: account,
     clock,
