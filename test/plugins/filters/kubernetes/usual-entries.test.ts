@@ -63,6 +63,8 @@ const name = fc.constantFrom(
   'log',
   'stream',
   'kubernetes',
+  'message',
+  'logtag',
   'kubernetes_namespace',
   'é',
   'x'.repeat(33),
@@ -190,7 +192,9 @@ const record = fc.oneof(
   line.map((log) =>
     Object.fromEntries([...Array.from({ length: 15 }, (_, i) => [`k${i}`, '1']), ['log', log]]),
   ),
-  fc.constantFrom({}, { stream: 'stdout' }),
+  line.map((message) => ({ stream: 'stdout', logtag: 'F', message })),
+  fc.tuple(line, name).map(([message, key]) => ({ logtag: 'F', message, [key]: 'x' })),
+  fc.constantFrom({}, { stream: 'stdout' }, { message: '{"a":1}' }, { logtag: 'F' }),
 )
 /** So that the chunk is large enough for the kernel. */
 const FILL = Array.from({ length: 50 }, (_, i) => ({
@@ -216,10 +220,15 @@ for (const [how, choice] of Object.entries(OPTIONS)) {
 
 /** How many of these lines the kernel does itself, one after another. */
 function done(choice: Choice, lines: string[]): number {
+  const records = lines.map((log) => ({ stream: 'stdout', _p: 'F', log }))
+  return doneOf(choice, records)
+}
+
+function doneOf(choice: Choice, records: object[]): number {
   const kernel = new MergeKernel()
   const { bytes, starts } = (METAS['a pod'] as Meta).pairs
   expect(kernel.use({ pairs: bytes, starts, ...choice })).toBe(true)
-  const chunk = chunkOf(lines.map((log) => ({ stream: 'stdout', _p: 'F', log })))
+  const chunk = chunkOf(records)
   chunk.entries().copy(kernel.input)
   kernel.run(0, chunk.size)
   return kernel.records
@@ -241,6 +250,12 @@ describe('the kernel', () => {
       '{"log":"within","stream2":"x"}',
     ]
     expect(done(choice, lines)).toBe(lines.length)
+  })
+
+  test('does the records of the parser cri itself', () => {
+    const cri = (message: string) => ({ stream: 'stdout', logtag: 'F', message })
+    const records = [cri('{"message":"within"}'), cri('plain'), { message: '{"a":1}' }]
+    expect(doneOf(choice, records)).toBe(records.length)
   })
 
   const odd = [

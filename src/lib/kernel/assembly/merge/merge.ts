@@ -8,8 +8,10 @@ export { IN, IN_BYTES, META, META_BYTES, OUT, OUT_BYTES } from './memory'
 /** `92 d7 00`: an entry with an EventTime; its time and the head of its map follow. */
 const ENTRY: u32 = 0x00d792
 const HEAD: usize = 11
-/** The key `log` with its head. */
+/** The key `log` with its head; `message`, which is the line instead where there is `logtag`: of the parser cri. */
 const LOG: u32 = 0x676f6ca3
+const MESSAGE: u64 = 0x6567617373656da7
+const LOGTAG: u64 = 0x676174676f6ca6
 /** Of four bytes of JSON, `0.1,`, become nine at most; heads and stores that are 16 bytes wide need some more. */
 const GROWTH: usize = 3
 const SLACK: usize = 96
@@ -30,6 +32,7 @@ let lastPairs: u32 = 1
 /** Of the entry at hand: its end, and its line; the pair is 0 when there is none. */
 let entryEnd: usize = 0
 let logPair: usize = 0
+let logKeySize: usize = 0
 let logText: usize = 0
 let logEnd: usize = 0
 
@@ -76,6 +79,10 @@ function readEntry(p: usize, stop: usize): bool {
   if ((load<u32>(p) & 0xffffff) != ENTRY || (head & 0xf0) != 0x80) return false
   forgetKeys(metaPairs)
   logPair = 0
+  let tagged = false
+  let message: usize = 0
+  let messageText: usize = 0
+  let messageEnd: usize = 0
   let at = p + HEAD + 1
   for (let i = head & 15; i > 0; i--) {
     const key = load<u8>(at)
@@ -93,15 +100,32 @@ function readEntry(p: usize, stop: usize): bool {
     } else if ((type & 0xe0) != 0xa0) return false
     if (load<u32>(at) == LOG) {
       if (logPair != 0) return false
-      logPair = at
-      logText = text
-      logEnd = text + length
-    } else if (!addKey(at, value - at, 0)) return false
+      setLine(at, 4, text, text + length)
+    } else if (load<u64>(at) == MESSAGE) {
+      if (message != 0) return false
+      message = at
+      messageText = text
+      messageEnd = text + length
+    } else {
+      if ((load<u64>(at) & 0xffffffffffffff) == LOGTAG) tagged = true
+      if (!addKey(at, value - at, 0)) return false
+    }
     at = text + length
     if (at > stop) return false
   }
   entryEnd = at
+  if (message == 0) return true
+  if (logPair != 0 || !tagged) return addKey(message, 8, 0)
+  setLine(message, 8, messageText, messageEnd)
   return true
+}
+
+@inline
+function setLine(pair: usize, keySize: usize, text: usize, end: usize): void {
+  logPair = pair
+  logKeySize = keySize
+  logText = text
+  logEnd = end
 }
 
 function putEntry(p: usize, o: usize): usize {
@@ -117,7 +141,7 @@ function putEntry(p: usize, o: usize): usize {
     at += entryEnd - own
   } else {
     if (keepLog) {
-      if (!addKey(logPair, 4, 0)) return 0
+      if (!addKey(logPair, logKeySize, 0)) return 0
       copy(at, own, entryEnd - own)
       at += entryEnd - own
     } else {
