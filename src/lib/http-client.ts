@@ -1,6 +1,7 @@
-import type { Dispatcher, Pool } from 'undici'
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { RequestOptions as SecureOptions } from 'node:https'
 
-/** HTTP over TLS or without, to one origin; undici is loaded with the first request. */
+/** HTTP over TLS or without, to one origin; the runtime's client is loaded with the first request. */
 export interface HttpOptions {
   /** `https://host:port` */
   origin: string
@@ -32,73 +33,89 @@ export interface HttpAnswer {
   drop(): void
 }
 
-const CONNECT_TIMEOUT_MS = 10_000
-/** One is taken by an answer that does not end. */
-const CONNECTIONS = 4
-
-let send: typeof import('undici/lib/api/api-request.js').default
-
+/**
+ * A connection for each request: they are few, and one that a server closes while it waits for the next is no concern.
+ * Not undici: the WebAssembly of its parser alone takes 20 MB and 70 ms to compile.
+ */
 export class HttpClient {
-  readonly #options: HttpOptions
-  #pool: Promise<Pool> | undefined
+  readonly #url: URL
+  readonly #options: SecureOptions
+  readonly #open = new Set<ClientRequest>()
 
-  constructor(options: HttpOptions) {
-    this.#options = options
+  constructor(o: HttpOptions) {
+    this.#url = new URL(o.origin)
+    const { protocol, hostname, port } = this.#url
+    this.#options = {
+      protocol,
+      hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
+      ...(port === '' ? {} : { port }),
+      agent: false,
+      rejectUnauthorized: o.verify,
+      ...(o.ca === undefined ? {} : { ca: o.ca }),
+      ...(o.serverName === undefined ? {} : { servername: o.serverName }),
+      ...(o.verifyHost ? {} : { checkServerIdentity: () => undefined }),
+    }
   }
 
   async get(request: HttpRequest): Promise<HttpAnswer> {
-    this.#pool ??= makePool(this.#options)
-    const pool = await this.#pool
-    const answer = await send.call(pool, {
-      method: 'GET',
-      path: request.path,
-      headers: request.headers,
-      signal: request.signal,
-      headersTimeout: request.headTimeoutMs,
-      bodyTimeout: request.bodyTimeoutMs,
-    })
+    const { path, headers, signal } = request
+    const made = await this.#request({ ...this.#options, path, headers, signal })
+    const answer = await this.#head(made, request.headTimeoutMs)
     return {
-      status: answer.statusCode,
-      header: (name) => headerOf(answer, name),
-      body: answer.body,
+      status: answer.statusCode ?? 0,
+      header: (name) => {
+        const value = answer.headers[name]
+        return Array.isArray(value) ? value[0] : value
+      },
+      body: piecesOf(answer, request.bodyTimeoutMs),
       drop: () => {
         // What its end would report is of no interest any more.
-        answer.body.on('error', () => {})
-        answer.body.destroy()
+        answer.on('error', () => {})
+        made.destroy()
       },
     }
   }
 
   /** Ends what is under way. */
   async close(): Promise<void> {
-    const pool = this.#pool
-    this.#pool = undefined
-    await (await pool)?.destroy()
+    for (const made of this.#open) made.destroy()
+  }
+
+  async #request(options: RequestOptions): Promise<ClientRequest> {
+    const secure = this.#url.protocol === 'https:'
+    const { request } = secure ? await import('node:https') : await import('node:http')
+    const made = request(options)
+    this.#open.add(made)
+    made.once('close', () => this.#open.delete(made))
+    return made
+  }
+
+  #head(made: ClientRequest, limitMs: number): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => made.destroy(new Error(`no answer in ${limitMs} ms`)), limitMs)
+      made.once('response', (answer: IncomingMessage) => {
+        clearTimeout(timer)
+        resolve(answer)
+      })
+      // Stays for the life of the request: behind the head, its body reports what happened.
+      made.on('error', (error) => {
+        clearTimeout(timer)
+        reject(error)
+      })
+      made.end()
+    })
   }
 }
 
-function headerOf(answer: Dispatcher.ResponseData, name: string): string | undefined {
-  const value = answer.headers[name]
-  return Array.isArray(value) ? value[0] : value
-}
-
-async function makePool(o: HttpOptions): Promise<Pool> {
-  // By its files: bun answers the bare name with a stand-in of its own that lacks pools, and all of undici (fetch, mocks,
-  // caches) takes 8 MB more than these.
-  const [{ default: Pool }, { default: request }] = await Promise.all([
-    import('undici/lib/dispatcher/pool.js'),
-    import('undici/lib/api/api-request.js'),
-  ])
-  send = request
-  return new Pool(o.origin, {
-    connections: CONNECTIONS,
-    pipelining: 1,
-    connect: {
-      timeout: CONNECT_TIMEOUT_MS,
-      rejectUnauthorized: o.verify,
-      ...(o.ca === undefined ? {} : { ca: o.ca }),
-      ...(o.serverName === undefined ? {} : { servername: o.serverName }),
-      ...(o.verifyHost ? {} : { checkServerIdentity: () => undefined }),
-    },
-  })
+async function* piecesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<Buffer> {
+  const timer = setTimeout(() => answer.destroy(new Error(`silent for ${silenceMs} ms`)), silenceMs)
+  try {
+    for await (const piece of answer) {
+      timer.refresh()
+      yield piece as Buffer
+    }
+    if (!answer.complete) throw new Error('the connection was closed before the end of the answer')
+  } finally {
+    clearTimeout(timer)
+  }
 }
