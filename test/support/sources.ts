@@ -35,7 +35,7 @@ export function readSource(path: string, text: string): Source {
   return { path, code, imports: [...new Set(imports)] }
 }
 
-/** `undici/index.js` is of the package `undici`; undefined for our own files and node's built-ins. */
+/** `chokidar/handler.js` is of the package `chokidar`; undefined for our own files and node's built-ins. */
 export function packageOf(name: string): string | undefined {
   if (name.startsWith('src/') || name.startsWith('/') || name.startsWith('node:') || name.endsWith('.json'))
     return undefined
