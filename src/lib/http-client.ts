@@ -35,7 +35,7 @@ export interface HttpAnswer {
 
 /**
  * A connection for each request: they are few, and one that a server closes while it waits for the next is no concern.
- * Not undici: the WebAssembly of its parser alone takes 20 MB and 70 ms to compile.
+ * Not undici: its parser alone takes 20 MB and 70 ms to compile. docs/adr/0010-http-client.md
  */
 export class HttpClient {
   readonly #url: URL
