@@ -102,7 +102,7 @@ describe('a finite run that is not complete', () => {
     expect(await run.status).toBe(1)
     expect([peer.texts.length, peer.closed, run.inputs[0]?.closed]).toEqual([0, 1, 1])
     // What waits is let go at once, what flies as soon as it answers.
-    expect(performance.now() - before).toBeLessThan(400)
+    expect(performance.now() - before).toBeLessThan(1000)
   })
 })
 

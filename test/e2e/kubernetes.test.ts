@@ -19,7 +19,6 @@ test(
     const agent = node.agent()
     await until(() => api.watching === 1, { limitMs: 10_000, what: () => agent.process.stderr })
     const pod = podOf({ name: 'short', labels: { job: 'short' } })
-    const born = performance.now()
     // The log is there before the watch tells of the pod, as on a busy node.
     node.log(pod, 'line 0', 'line 1')
     await Bun.sleep(100)
@@ -29,7 +28,6 @@ test(
     node.log(pod, 'line 3')
     api.delete('default', 'short')
     node.remove(pod)
-    expect(performance.now() - born).toBeLessThan(1000)
     const records = await agent.waitFor(4)
     expect(records.map((r) => r.log)).toEqual([0, 1, 2, 3].map((n) => `line ${n}\n`))
     expect(labelsOf(records)).toEqual([0, 1, 2, 3].map(() => ({ job: 'short' })))

@@ -16,15 +16,13 @@ describe('discovery', () => {
     expect((await run.waitForLines(2)).sort()).toEqual(['after', 'new'])
   })
 
-  test('picks up a new file within 250 ms', async () => {
+  test('picks up a new file when it comes, not at the next search', async () => {
     const dir = tmp()
-    const run = follow({ path: join(dir, '*.log') })
+    const run = follow({ path: join(dir, '*.log'), refresh_interval: '1h' })
     writeFileSync(join(dir, 'warm.log'), 'x\n')
     await run.waitForLines(1)
-    const start = performance.now()
     writeFileSync(join(dir, 'new.log'), 'new\n')
-    await run.waitForLines(2, 2000)
-    expect(performance.now() - start).toBeLessThan(250)
+    await run.waitForLines(2, 10_000)
   })
 
   test('finds a folder that appears later, and one that appears again', async () => {
