@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { countEntries, type Frame, FrameReader } from '../../bench/frames.ts'
+import { fc } from '../support/property.ts'
 
 const entries = (count: number): Buffer =>
   Buffer.concat(Array.from({ length: count }, (_, i) => encode([i, { log: `line ${i}`.repeat(i + 1) }])))

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { ClassicText } from '../../src/config/classic.ts'
 import { emptyTree, type Tree } from '../../src/config/tree.ts'
 import { formatPosition } from '../../src/core/error.ts'
+import { fc } from '../support/property.ts'
 
 function read(text: string): Tree & { included: string[] } {
   const included: string[] = []

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { patternsMeet } from '../../src/config/match.ts'
 import { matchTag } from '../../src/core/tag.ts'
+import { fc } from '../support/property.ts'
 
 const sign = fc.constantFrom('a', 'b', '*')
 const pattern = fc.string({ unit: sign, maxLength: 6 })

@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
 import { skip, writeMapHead } from '../../src/core/msgpack.ts'
 import type { Filter, FilterContext } from '../../src/core/plugin.ts'
 import { chunkOf, LooseBuffers } from '../support/chunk-of.ts'
 import { LaterList } from '../support/later.ts'
+import { fc } from '../support/property.ts'
 
 export type Body = Record<string, unknown>
 

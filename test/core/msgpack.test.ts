@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { Decoder, decode, Encoder, ExtData } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import {
   ENTRY_HEAD,
   encodeStr,
@@ -14,6 +13,7 @@ import {
   writeStr,
   writeStrHead,
 } from '../../src/core/msgpack.ts'
+import { fc } from '../support/property.ts'
 
 const encoder = new Encoder({ useBigInt64: true })
 const encode = (value: unknown): Buffer => Buffer.from(encoder.encode(value))

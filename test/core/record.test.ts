@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { skip } from '../../src/core/msgpack.ts'
 import {
   Accessor,
@@ -14,6 +13,7 @@ import {
   spanOf,
 } from '../../src/core/record.ts'
 import { chunkOf } from '../support/chunk-of.ts'
+import { fc } from '../support/property.ts'
 
 type Value = string | number | boolean | null | Value[] | { [key: string]: Value }
 

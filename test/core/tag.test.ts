@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { matchTag } from '../../src/core/tag.ts'
+import { fc } from '../support/property.ts'
 
 const SPECIAL = /[.+?^${}()|[\]\\]/g
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from '../../src/core/units.ts'
+import { fc } from '../support/property.ts'
 
 describe('sizes', () => {
   test('are powers of 1000, with or without B, in any case', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { Watermark } from '../../src/core/watermark.ts'
+import { fc } from '../support/property.ts'
 
 test('moves only over settled ranges without a gap', () => {
   const mark = new Watermark(100)

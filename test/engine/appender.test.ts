@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
 import { bench, write } from '../support/appender-bench.ts'
+import { fc } from '../support/property.ts'
 
 describe('sealing', () => {
   test('keeps the bytes of any records in order, in chunks with room around and no larger than asked', () => {

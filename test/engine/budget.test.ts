@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { type Account, Budget } from '../../src/engine/budget.ts'
+import { fc } from '../support/property.ts'
 import { until } from '../support/until.ts'
 
 const never = new AbortController().signal

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { turn } from '../support/chunks.ts'
+import { fc } from '../support/property.ts'
 import { away, type Call, forGood, QueueBench, refused } from '../support/queue-bench.ts'
 
 const TAGS = ['one', 'two', 'three']

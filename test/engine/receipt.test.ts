@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { Receipt } from '../../src/engine/receipt.ts'
 import { makeChunk, roomyAccount } from '../support/chunks.ts'
+import { fc } from '../support/property.ts'
 
 const WORST: Outcome[] = ['aborted', 'dropped', 'delivered', 'filtered']
 

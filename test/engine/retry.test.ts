@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { PROBE_CAP_MS, retryWaitMs } from '../../src/engine/retry.ts'
+import { fc } from '../support/property.ts'
 
 const NO_LIMITS = { baseMs: 5000, capMs: 2_000_000, limit: Number.POSITIVE_INFINITY }
 

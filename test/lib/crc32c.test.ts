@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { crc32c, lookedUp } from '../../src/lib/crc32c.ts'
+import { fc } from '../support/property.ts'
 
 /** RFC 3720, appendix B.4. */
 test.each([

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { JsonObjects, type JsonObjectsOptions } from '../../src/lib/json-objects.ts'
+import { fc } from '../support/property.ts'
 
 interface Seen {
   found: [number, unknown][]

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { isUtf8 } from 'node:buffer'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { JsonText } from '../../src/lib/json-text.ts'
+import { fc } from '../support/property.ts'
 
 function textOf(value: unknown): string {
   const bytes = Buffer.from(encode(value))

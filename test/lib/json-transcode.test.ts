@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { encodeStr, skip } from '../../src/core/msgpack.ts'
 import { JsonTranscoder, jsonBound } from '../../src/lib/json-transcode.ts'
+import { fc } from '../support/property.ts'
 
 const transcoder = new JsonTranscoder()
 const NONE = Symbol('refused')

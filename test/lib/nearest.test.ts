@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { didYouMean, editDistance, nearest } from '../../src/lib/nearest.ts'
+import { fc } from '../support/property.ts'
 
 const NAMES = ['tail', 'stdin', 'cpu', 'mem', 'refresh_interval', 'read_from_head']
 

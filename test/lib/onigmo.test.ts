@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { ShipperError } from '../../src/core/error.ts'
 import { ByteSet } from '../../src/lib/byte-set.ts'
 import { translateOnigmo } from '../../src/lib/onigmo.ts'
+import { fc } from '../support/property.ts'
 
 /** What the groups captured, by name; a whole match without groups is `{}`. Texts are matched as UTF-8 bytes. */
 function match(expression: string, text: string): Record<string, string | undefined> | null {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { ShipperError } from '../../src/core/error.ts'
 import { compileTime, type TimeSettings } from '../../src/lib/strptime.ts'
 import { fixedZone, namedZone, parseOffset, systemZone } from '../../src/lib/time-zone.ts'
+import { fc } from '../support/property.ts'
 
 const UNSET = { sec: -1, nsec: -1 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { type Unescape, unescapeLetters, unescapeUtf8, unquoteMysql } from '../../src/lib/unescape.ts'
+import { fc } from '../support/property.ts'
 
 const BEFORE = '\\u00'
 const BEHIND = '41\\'

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { mapBody, mapPairs } from '../../src/core/record.ts'
 import { JsonTranscoder, jsonBound } from '../../src/lib/json-transcode.ts'
 import { UniqueKeys } from '../../src/lib/unique-keys.ts'
 import { cpuMs } from '../support/cpu.ts'
+import { fc } from '../support/property.ts'
 
 /** `{"a":1,"a":2}` as text: pairs in order, with keys that may come again. */
 type Json = string | { pairs: [string, Json][] }

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { xxh3 } from '../../src/lib/xxh3.ts'
+import { fc } from '../support/property.ts'
 
 const { vectors } = JSON.parse(
   readFileSync(join(import.meta.dirname, '../fixtures/xxh3/vectors.json'), 'utf8'),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { formatJson, formatText, isSecret, type LogLine } from '../../src/observe/log-format.ts'
+import { fc } from '../support/property.ts'
 
 const TIME = new Date(2026, 10, 21, 6, 0, 0, 123).getTime()
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { formatCmetrics, formatPrometheus, metricName } from '../../src/observe/prometheus.ts'
+import { fc } from '../support/property.ts'
 import { parsePrometheus } from './prometheus-parser.ts'
 
 const ONE = { name: 'a_total', help: 'What it is.', type: 'counter' as const }

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { DecodeError, decode, ExtData, encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { MessageReader } from '../../src/protocol/forward-in.ts'
 import { encodeAck } from '../../src/protocol/forward-option.ts'
 import { readTime } from '../../src/protocol/forward-time.ts'
 import { Malformed } from '../../src/protocol/msgpack-scan.ts'
+import { fc } from '../support/property.ts'
 
 interface Read {
   tag: string

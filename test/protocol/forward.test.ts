@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, decodeMulti, encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import {
   AckReader,
   encodeFrameOptions,
@@ -9,6 +8,7 @@ import {
   writeFrameHead,
 } from '../../src/protocol/forward.ts'
 import { entriesChunk } from '../support/forward-run.ts'
+import { fc } from '../support/property.ts'
 
 const REASON = /^(expected a map|a response |the peer asks for a shared key)/
 const NO_OPTIONS = { chunk: undefined, size: undefined, compressed: undefined, extra: [] }

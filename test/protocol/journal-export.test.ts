@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { ShipperError } from '../../src/core/error.ts'
 import { Budget } from '../../src/engine/budget.ts'
 import { ExportScanner } from '../../src/protocol/journal-export.ts'
@@ -12,6 +11,7 @@ import {
   VALUE_END,
 } from '../../src/protocol/journal-fields.ts'
 import { exportEntry, type Field, needsLength } from '../support/journal-export.ts'
+import { fc } from '../support/property.ts'
 
 const WIDE: ExportLimits = { fields: 8000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }
 

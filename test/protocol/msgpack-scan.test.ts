@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { MAX_NESTING, Malformed, ValueScanner } from '../../src/protocol/msgpack-scan.ts'
+import { fc } from '../support/property.ts'
 
 const scalar = fc.oneof(
   fc.constantFrom(null, true, -1, 300, -70_000, 2 ** 40, 1.5),

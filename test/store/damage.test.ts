@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import fc from 'fast-check'
 import { salvage } from '../../src/store/salvage.ts'
 import { readWal } from '../../src/store/wal.ts'
 import { Bench, row, rows } from '../contract/offset-store/bench.ts'
+import { fc } from '../support/property.ts'
 import { tmp } from '../support/tmp.ts'
 
 /** A database in use, with most of its rows in the log, as a crash leaves it. */

@@ -66,13 +66,18 @@ export const sharing: OffsetCase[] = [
       const store = await t.open()
       const r = row(1)
       const holder = await t.peer('hold')
-      for (let i = 0; i < 2; i++) {
+      const waits: number[] = []
+      for (let i = 0; i < 6; i++) {
         const start = performance.now()
         const error = await refused((async () => store.write({ upsert: [r], remove: [] }))())
         assert.equal(error.code, 'E_STORE_BUSY')
         assert.equal(error.retryable, true)
-        assert.ok(performance.now() - start < (i === 0 ? 400 : 100), 'it waited too long')
+        waits.push(performance.now() - start)
       }
+      // The first waits a moment for the other program, those behind it do not: the shortest of them, as a busy machine
+      // makes any of them longer.
+      assert.ok((waits[0] as number) < 2000, `it waited ${waits[0]} ms`)
+      assert.ok(Math.min(...waits.slice(1)) < 100, `it waited ${waits} ms`)
       store.close()
       assert.equal((await refused(t.open())).code, 'E_STORE_BUSY')
       const patient = openOffsets(t.path, OPTIONS, { ...t.context, busyMs: 10_000 })

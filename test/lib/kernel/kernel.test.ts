@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/cri-line.ts'
 import { Kernel } from '../../../src/lib/kernel/kernel.ts'
@@ -7,6 +6,7 @@ import { LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { parserOf } from '../../support/parse-line.ts'
+import { fc } from '../../support/property.ts'
 
 const PARSERS: Record<string, Parser | undefined> = {
   'cri under other keys': new CriParser(true, { tag: '_p', text: 'log' }),

@@ -1,5 +1,4 @@
 import { expect, spyOn, test } from 'bun:test'
-import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
@@ -8,6 +7,7 @@ import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifi
 import { type Body, filterContract } from '../../contract/filter.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
 import { LaterList } from '../../support/later.ts'
+import { fc } from '../../support/property.ts'
 
 // As in Ruby: behind a line feed, and not behind a carriage return.
 const LOWER_FIRST = /(?:^|\n)[a-z]/

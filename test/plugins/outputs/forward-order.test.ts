@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test'
 import { FluentServer } from '@fluent-org/logger'
-import fc from 'fast-check'
 import { systemClock } from '../../../src/engine/clock.ts'
 import { OutputQueue } from '../../../src/engine/queue.ts'
 import { listLog, receiptOf } from '../../support/chunks.ts'
 import { acknowledge, ForwardPeer } from '../../support/forward-peer.ts'
 import { entriesChunk, forwardTo, testAccount } from '../../support/forward-run.ts'
+import { fc } from '../../support/property.ts'
 import { atEnd } from '../../support/tmp.ts'
 import { until, within } from '../../support/until.ts'
 

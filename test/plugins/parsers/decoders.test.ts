@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'bun:test'
-import fc from 'fast-check'
 import type { OptionTable } from '../../../src/core/option.ts'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import type { Parser } from '../../../src/core/parser.ts'
@@ -10,6 +9,7 @@ import { spec as logfmt } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsv } from '../../../src/plugins/parsers/ltsv.ts'
 import { spec as regex } from '../../../src/plugins/parsers/regex.ts'
 import { type Parsed, parseLine, SILENT } from '../../support/parse-line.ts'
+import { fc } from '../../support/property.ts'
 
 /** A parser with these rules; what it said when it was made. */
 function parserWith<T extends OptionTable>(

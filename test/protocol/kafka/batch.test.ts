@@ -1,5 +1,4 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { crc32c } from '../../../src/lib/crc32c.ts'
 import {
   BATCH_HEAD,
@@ -12,6 +11,7 @@ import {
   stampBatch,
 } from '../../../src/protocol/kafka/batch.ts'
 import { decodeBatch } from '../../support/kafka-decode.ts'
+import { fc } from '../../support/property.ts'
 
 interface Given {
   ms: number

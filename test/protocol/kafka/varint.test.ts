@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import fc from 'fast-check'
 import { readVarint, varintSize, writeVarint } from '../../../src/protocol/kafka/varint.ts'
+import { fc } from '../../support/property.ts'
 
 test.each([
   [0, '00'],

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { headRoom, TAIL_ROOM } from '../../../../src/core/chunk.ts'
 import { encodeStr, skip } from '../../../../src/core/msgpack.ts'
 import { parseOptions } from '../../../../src/core/option-value.ts'
@@ -16,6 +15,7 @@ import { spec as jsonSpec } from '../../../../src/plugins/parsers/json.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../../support/chunk-of.ts'
 import { listLog } from '../../../support/chunks.ts'
 import { cpuMs } from '../../../support/cpu.ts'
+import { fc } from '../../../support/property.ts'
 
 type Body = Record<string, unknown>
 

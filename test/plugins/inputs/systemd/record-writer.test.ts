@@ -1,6 +1,5 @@
 import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { skip } from '../../../../src/core/msgpack.ts'
 import { EntryTime } from '../../../../src/lib/entry-time.ts'
 import type { Position } from '../../../../src/plugins/inputs/systemd/position.ts'
@@ -9,6 +8,7 @@ import { Portions } from '../../../../src/plugins/inputs/systemd/units.ts'
 import { ExportScanner } from '../../../../src/protocol/journal-export.ts'
 import { testAccount } from '../../../support/forward-run.ts'
 import { exportEntry, type Field } from '../../../support/journal-export.ts'
+import { fc } from '../../../support/property.ts'
 
 const LIMITS = { fields: 100_000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }
 const TIME: Field = ['__REALTIME_TIMESTAMP', Buffer.from('1700000000123456')]

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import { Chunk } from '../../../../src/core/chunk.ts'
 import { writeEntryHead } from '../../../../src/core/msgpack.ts'
 import { parseOptions } from '../../../../src/core/option-value.ts'
@@ -11,6 +10,7 @@ import { spec } from '../../../../src/plugins/outputs/kafka/index.ts'
 import type { Partition } from '../../../../src/plugins/outputs/kafka/partition.ts'
 import { LooseBuffers } from '../../../support/chunk-of.ts'
 import { outputContext } from '../../../support/kafka-run.ts'
+import { fc } from '../../../support/property.ts'
 
 interface Given {
   sec: number
