@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import fc from 'fast-check'
 import type { Chunk } from '../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../src/core/msgpack.ts'
 import { MergeKernel } from '../../../../src/lib/kernel/merge-kernel.ts'
 import { Entries, type Meta } from '../../../../src/plugins/filters/kubernetes/entries.ts'
 import { pairsOf } from '../../../../src/plugins/filters/kubernetes/metadata.ts'
 import { chunkOf, LooseBuffers } from '../../../support/chunk-of.ts'
+import { fc } from '../../../support/property.ts'
 
 const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))
