@@ -32,7 +32,7 @@ const needsBinary = patterns.length === 0 || e2e.length > 0
 const [built] = await Promise.all([needsBinary && buildIfStale(), ...checks])
 await runTests(
   'unit',
-  [20_000, CORES],
+  [60_000, CORES],
   chosen.filter((path) => !e2e.includes(path)),
 )
 if (built) {
