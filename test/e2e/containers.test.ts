@@ -114,7 +114,7 @@ test('the folder of a pod that is removed while the agent is behind: no line is 
     tail: { path: join(dir, 'containers/*.log'), 'multiline.parser': 'docker, cri' },
     service: { memory_limit: '4M' },
   })
-  await until(async () => (await sink.summary()).connections > 0, { limitMs: 10_000 })
+  await until(async () => (await sink.summary()).connections > 0, { limitMs: 30_000 })
   rmSync(join(dir, 'pods'), { recursive: true })
   rmSync(link)
   await agent.saysOnStderr('was deleted')

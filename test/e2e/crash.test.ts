@@ -144,7 +144,7 @@ test('a second signal ends at once, and the next run sends the rest', async () =
   const sink = await Sink.start('lines')
   await sink.ask('ack off')
   const agent = ship({ dir, ports: [sink.port], service: { grace: 30 } })
-  await until(async () => (await sink.summary()).chunks > 0, { limitMs: 10_000 })
+  await until(async () => (await sink.summary()).chunks > 0, { limitMs: 30_000 })
   agent.kill('SIGTERM')
   await agent.saysOnStderr('stopping')
   const again = performance.now()

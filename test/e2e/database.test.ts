@@ -93,7 +93,7 @@ test('a second agent on the same database refuses to start and says why', async 
   const args = [...follows(dir), '-o', 'null', '-m', '*']
   const first = start(args)
   await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {
-    limitMs: 10_000,
+    limitMs: 30_000,
   })
   const second = await run(args)
   expect(second.code).toBe(1)

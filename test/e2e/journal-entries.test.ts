@@ -253,12 +253,12 @@ testJournal(
     const options = { dir, path: journal.dir, ports: [sink.port], tools, systemd: { read_from_tail: 'on' } }
     const agent = followJournal(options)
     await until(() => storedCursor(dir) === cursorsIn(journal).at(-1), {
-      limitMs: 10_000,
+      limitMs: 30_000,
       what: () => agent.stderr,
     })
     journal.write(numberedEntries(100, 150), 'more.journal')
     await until(async () => (await sink.summary()).distinct === 50, {
-      limitMs: 10_000,
+      limitMs: 30_000,
       what: () => agent.stderr,
     })
     await agent.stop('SIGKILL')
@@ -267,7 +267,7 @@ testJournal(
     await sink.ask('ack on')
     const next = followJournal(options)
     await until(async () => (await sink.summary()).distinct === 50, {
-      limitMs: 10_000,
+      limitMs: 30_000,
       what: () => next.stderr,
     })
     expect(await sink.summary()).toMatchObject({ min: 100, max: 149, duplicates: 0 })

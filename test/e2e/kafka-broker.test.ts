@@ -191,7 +191,7 @@ testWithKafka(
     expect(pids).toHaveLength(4)
     await child.stop('SIGKILL')
     const alive = () => pids.filter((pid) => existsSync(`/proc/${pid}`))
-    await until(() => alive().length === 0, { limitMs: 10_000, what: () => `the end of ${alive()}` })
+    await until(() => alive().length === 0, { limitMs: 30_000, what: () => `the end of ${alive()}` })
   },
   120_000,
 )

@@ -43,7 +43,7 @@ test('SIGUSR1 and SIGCONT print every input, file, offset, lag, queue and retry,
       what: () => `${text} in\n${agent.stderr.slice(-2000)}`,
     })
   // By then it listens to signals.
-  await until(() => peer.arrivals.length === 1, { limitMs: 10_000 })
+  await until(() => peer.arrivals.length === 1, { limitMs: 30_000 })
   const { dev, ino } = statSync(log)
   await shows(new RegExp(`^ +idle +0 +9 +9 +9 +${dev}:${ino} +${log}$`, 'm'), 'SIGUSR1')
   const done = await dump('SIGCONT')
@@ -84,7 +84,7 @@ test('the endpoints of an agent whose peer is away say so, and that it is back',
   await peer.listen()
   const acked = async (): Promise<boolean> =>
     (await (await get('/api/v1/files')).text()).includes('"acked":4')
-  await until(acked, { limitMs: 10_000, what: () => agent.stderr.slice(-2000) })
+  await until(acked, { limitMs: 30_000, what: () => agent.stderr.slice(-2000) })
   const text = await (await get('/api/v2/metrics/prometheus')).text()
   expect(text).toMatch(DELIVERED)
 }, 30_000)

@@ -61,7 +61,7 @@ test('what is behind a relay that does not acknowledge moves no position before 
   await hop.saysOnStderr('listening on')
   const leaf = ship({ dir, ports: [port] })
   await until(async () => (await two.summary()).chunks > 0 && (await one.summary()).chunks > 0, {
-    limitMs: 10_000,
+    limitMs: 30_000,
   })
   expect(await ackedBytes(leaf)).toEqual([0])
   // A stop within Grace gives up what is not acknowledged, and tells the sender nothing of it.

@@ -37,7 +37,7 @@ async function agentOn(path: string, more: string[] = []): Promise<{ sink: Sink;
   ]
   const agent = start([...tail, '-o', 'forward', '-p', `port=${sink.port}`, '-f', '0.1'])
   await until(async () => (await sink.summary()).distinct === 1, {
-    limitMs: 10_000,
+    limitMs: 30_000,
     what: () => agent.stderr,
   })
   return { sink, agent }
@@ -85,7 +85,7 @@ test('a file that is deleted while the agent is behind is read to its end', asyn
   const { sink, agent } = await agentOn(path, ['-p', 'mem_buf_limit=1M'])
   await sink.ask('ack off')
   writeLines(path, 1, 300_000)
-  await until(async () => (await sink.summary()).distinct > 1, { limitMs: 10_000 })
+  await until(async () => (await sink.summary()).distinct > 1, { limitMs: 30_000 })
   unlinkSync(path)
   await agent.saysOnStderr('was deleted')
   await sink.ask('ack on')

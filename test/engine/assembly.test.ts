@@ -115,7 +115,7 @@ test('every input is sealed at once, though the peer of one does not answer', as
   const settled = assembly.settled()
   await until(() => keep.texts.length === 2 && stuck.waiting === 2)
   stuck.release()
-  await within(settled, 1000, 'settled')
+  await within(settled, 10_000, 'settled')
   expect([stuck.texts, keep.texts]).toEqual([
     ['a', 'A'],
     ['b', 'B'],

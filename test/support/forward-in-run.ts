@@ -91,7 +91,7 @@ export async function forwardIn(
   await Promise.race([until(line, { what: 'the listener' }), failed])
   const stopReading = async (): Promise<void> => {
     ended.abort()
-    await within(run, 1000, 'the input to stop')
+    await within(run, 10_000, 'the input to stop')
   }
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {

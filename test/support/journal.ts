@@ -139,7 +139,7 @@ export function journalctlOf(agent: Running): Promise<number> {
       .map(Number)
       .filter((n) => n > 0)
   const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
-  return until(() => all().find(isChild), { limitMs: 10_000, what: 'a journalctl of the agent' })
+  return until(() => all().find(isChild), { limitMs: 30_000, what: 'a journalctl of the agent' })
 }
 
 export function isAlive(pid: number): boolean {

@@ -89,13 +89,13 @@ export class Running {
   }
 
   /** Sends the signal and waits for the end. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', limitMs = 10_000): Promise<Exit> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', limitMs = 30_000): Promise<Exit> {
     this.kill(signal)
     return this.ended(limitMs)
   }
 
   /** Waits for the end; the failure shows what it said on stderr. */
-  async ended(limitMs = 10_000): Promise<Exit> {
+  async ended(limitMs = 30_000): Promise<Exit> {
     try {
       return await within(this.exited, limitMs, `the end of process ${this.pid}`)
     } catch (err) {
@@ -104,11 +104,11 @@ export class Running {
   }
 
   /** Waits until stderr contains or matches; a process that has ended without it is a failure at once. */
-  saysOnStderr(what: string | RegExp, limitMs = 10_000): Promise<true> {
+  saysOnStderr(what: string | RegExp, limitMs = 30_000): Promise<true> {
     return this.#says(what, () => this.#err, 'stderr', limitMs)
   }
 
-  saysOnStdout(what: string | RegExp, limitMs = 10_000): Promise<true> {
+  saysOnStdout(what: string | RegExp, limitMs = 30_000): Promise<true> {
     return this.#says(what, () => this.stdout, 'stdout', limitMs)
   }
 

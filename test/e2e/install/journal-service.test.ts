@@ -43,7 +43,7 @@ testService(
     const arrived = async (count: number): Promise<boolean> => (await sink.summary()).distinct === count
     const what = (): string =>
       it.sh('systemctl status shipper; ls -laR /var/log/journal; journalctl -n 2').stdout
-    await until(() => arrived(ENTRIES), { limitMs: 10_000, what })
+    await until(() => arrived(ENTRIES), { limitMs: 30_000, what })
 
     it.sh('systemctl kill --signal=KILL shipper')
     log(ENTRIES)

@@ -36,7 +36,7 @@ testWithSystemd(
     chmodSync(it.path('/var/log/app.log'), 0o600)
 
     expect(await it.install('--from', '/opt/good')).toMatchObject({ code: 0, stderr: '' })
-    await until(async () => (await sink.summary()).distinct === LINES, { limitMs: 10_000 })
+    await until(async () => (await sink.summary()).distinct === LINES, { limitMs: 30_000 })
     const status = it.sh('cat /proc/$(systemctl show -p MainPID --value shipper)/status').stdout
     const [, uid] = UID.exec(status) ?? []
     expect(Number(uid)).toBeGreaterThan(0)
@@ -51,7 +51,7 @@ testWithSystemd(
     expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('everything is put back') })
     expect(it.sh('systemctl is-active shipper && shipper --version').stdout).toStartWith('active\nshipper 0.')
     writeLines(it.path('/var/log/app.log'), LINES, 2 * LINES)
-    await until(async () => (await sink.summary()).distinct === 2 * LINES, { limitMs: 10_000 })
+    await until(async () => (await sink.summary()).distinct === 2 * LINES, { limitMs: 30_000 })
 
     expect(await it.install('--uninstall', '--purge')).toMatchObject({ code: 0, stderr: '' })
     const left = it.sh(

@@ -23,7 +23,7 @@ test('an ack that does not come in ack_timeout closes the connection, whatever t
   await new Promise((resolve) => setImmediate(resolve))
   expect(failed).toBe(false)
   clock.advance(1000)
-  expect(await within(error, 1000, 'the ack timeout')).toMatchObject({
+  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({
     code: 'E_PEER_TIMEOUT',
     retryable: true,
   })
@@ -46,7 +46,7 @@ test('a jump of the wall time is no timeout', async () => {
   expect(failed).toBe(false)
   clock.set(clock.nowMs() - 7_200_000)
   clock.advance(2500)
-  expect(await within(error, 1000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
+  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
 test('a peer that stops reading is given up after net.io_timeout', async () => {

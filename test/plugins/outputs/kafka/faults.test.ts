@@ -75,7 +75,7 @@ test('whatever becomes of answers and requests, all is there once and in order',
         return CODES[fault]
       }
       peer.answer = () => after
-      await within(deliver(output, numbered(12, 3)), 4000, 'delivery')
+      await within(deliver(output, numbered(12, 3)), 15_000, 'delivery')
       expect(await valuesOf(peer.written())).toEqual(counted(36))
       expectOneBatchPerNumber(peer)
       expect(account.used).toBe(0)
