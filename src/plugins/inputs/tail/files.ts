@@ -130,6 +130,12 @@ export class Files {
     this.#o.counters.add('files_closed')
   }
 
+  /** Files without a row that were begun while nobody looked: what is beside them may have been rotated meanwhile, too. */
+  begunUnseen(): TailFile[] {
+    const { positions } = this.#o
+    return [...this.byKey.values()].filter((f) => f.rowId === undefined && positions.unseen(f.bornMs))
+  }
+
   /** Folders of all paths that lead to files, real paths of links included: appends are only seen there. */
   folders(): Set<string> {
     const folders = new Set<string>()

@@ -21,7 +21,8 @@ export interface SiblingsOptions {
 /**
  * After downtime: files whose stored row no file under Path has taken up. They were rotated while nobody looked; under
  * `x.log` that is `x.log.1`, `x.log-20261121`, `x.log.2.gz` ... What is left of the known file is read first, then the
- * files that were rotated after it, then the live one.
+ * files that were rotated after it, then the live one. Of a log that was begun in the meantime, or of which the known
+ * file is gone, those that were made in the meantime.
  *
  * ```
  *   x.log.3.gz   x.log.2          x.log.1         x.log
@@ -37,7 +38,9 @@ export function finishRotated(o: SiblingsOptions): void {
     if (!o.finder.matches(path)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
+  const begun = o.files.begunUnseen().filter((file) => !byPath.has(file.openedAs))
   for (const [path, rows] of byPath) finishPath(path, rows, o)
+  for (const live of begun) live.after = openUnseen(live.openedAs, undefined, o)
 }
 
 function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
@@ -50,7 +53,11 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
       if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
       else noteGone(row, path, o)
     }
-    if (first < 0) break
+    if (first < 0) {
+      const isNew = o.files.byPath.get(path)?.rowId === undefined
+      if (isNew) previous = openUnseen(path, previous, o)
+      break
+    }
     const opened = openAll(path, siblings.slice(first), known, previous, o)
     previous = opened.last
     // A file that was compressed or renamed since it was looked at is there under another name.
@@ -58,6 +65,22 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
   }
   const live = o.files.byPath.get(path)
   if (live !== undefined && previous !== undefined) live.after = previous
+}
+
+/**
+ * None of the files beside `path` is known, and neither is the one at it: the newest of them, back to the first that was
+ * there at the last look. Further back there may be what was read and then compressed, under a new inode.
+ */
+function openUnseen(path: string, before: TailFile | undefined, o: SiblingsOptions): TailFile | undefined {
+  let last = before
+  for (let look = 1; look <= LOOKS; look++) {
+    const siblings = siblingsOf(path)
+    const seen = siblings.findLastIndex((s) => !o.positions.unseen(s.bornMs))
+    const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
+    last = opened.last
+    if (opened.whole) break
+  }
+  return last
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */

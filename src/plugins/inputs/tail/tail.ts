@@ -62,7 +62,8 @@ export class Tail implements Input {
   async run(signal: AbortSignal): Promise<void> {
     await this.#start()
     this.#lookout.search(true)
-    if (this.#positions.unclaimed().length > 0) await this.#finishRotated()
+    const away = this.#positions.unclaimed().length > 0 || this.#files.begunUnseen().length > 0
+    if (away) await this.#finishRotated()
     // Before the first read, which may take a while.
     this.#positions.commit()
     this.#firstScan = new Set(this.#files.byKey.values())

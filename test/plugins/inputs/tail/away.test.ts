@@ -3,6 +3,8 @@ import {
   appendFileSync,
   copyFileSync,
   renameSync,
+  rmSync,
+  statSync,
   truncateSync,
   unlinkSync,
   utimesSync,
@@ -113,6 +115,62 @@ describe('rotation while the agent was away', () => {
     expect(store.table.map((r) => r.name).sort()).toEqual([join(dir, 'a.log'), join(dir, 'b.log')])
   })
 })
+
+describe('a log that was begun while the agent was away', () => {
+  test('is read whole: what was rotated and compressed of it, then the live file', async () => {
+    const dir = tmp()
+    const store = await lastLook(dir)
+    const path = join(dir, 'a.log')
+    writeFileSync(`${path}.20261121-060001.gz`, gzipSync('one\n'))
+    writeFileSync(`${path}.20261121-060002`, 'two\n')
+    writeFileSync(path, 'three\n')
+    expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
+    expect(await readAll(store, { path }, 0)).toEqual([])
+  })
+
+  test('in the place of one whose known file is gone: what is left of those in between is read', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const known = new MemoryStore()
+    writeFileSync(path, 'known\n')
+    await readAll(known, { path }, 1)
+    const store = await lastLook(dir, known)
+    // Its inode is not free for the next.
+    renameSync(path, join(dir, 'moved'))
+    writeFileSync(`${path}.20261121-060003.gz`, gzipSync('three\n'))
+    writeFileSync(`${path}.20261121-060004`, 'four\n')
+    writeFileSync(path, 'five\n')
+    const run = resume(store, { path })
+    expect(await run.waitForLines(3)).toEqual(['three', 'four', 'five'])
+    expect(run.count('files_gone')).toBe(1)
+  })
+
+  test('does not take for its own what was beside it before, nor what lies further back', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    writeFileSync(`${path}.20261121-060002`, 'before\n')
+    const store = await lastLook(dir)
+    writeFileSync(`${path}.20261121-060001.gz`, gzipSync('long before\n'))
+    writeFileSync(`${path}.20261121-060003`, 'three\n')
+    writeFileSync(path, 'four\n')
+    expect(await readAll(store, { path }, 2)).toEqual(['three', 'four'])
+    expect(await readAll(new MemoryStore(), { path }, 1)).toEqual(['four'])
+  })
+})
+
+/** A run has ended: what is made from here on is born after its last look. */
+async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
+  const probe = join(dir, 'probe')
+  const bornMs = (): number => {
+    rmSync(probe, { force: true })
+    writeFileSync(probe, '')
+    return statSync(probe).birthtimeMs
+  }
+  const lastMs = bornMs()
+  store.storedMs = lastMs
+  await until(() => bornMs() > lastMs)
+  return store
+}
 
 function age(path: string, seconds: number): void {
   const then = Date.now() / 1000 - seconds
