@@ -1,5 +1,6 @@
 import { messageOf } from '../../../core/error.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
+import { apiAddress, kubeletAddress } from './api/address.ts'
 import { ApiError, KubeClient } from './api/client.ts'
 import { Lookups } from './api/lookups.ts'
 import { type Namespace, Namespaces } from './api/namespaces.ts'
@@ -28,6 +29,8 @@ export class Source {
   readonly #ctx: FilterContext
   readonly #pods: Pods
   readonly #keep: Keep
+  readonly #url: string
+  readonly #kubeletUrl: string
   readonly #client: KubeClient
   readonly #lookups: Lookups
   readonly #namespaces: Namespaces
@@ -49,6 +52,8 @@ export class Source {
     this.#ctx = ctx
     this.#pods = pods
     this.#keep = keep
+    this.#url = apiAddress(options.kubeUrl)
+    this.#kubeletUrl = kubeletAddress(options.kubeletHost, options.kubeletPort)
     this.#client = this.#makeClient(options.useKubelet)
     this.#single = options.useKubelet || this.#node === undefined
     const { clock, counters, log } = ctx
@@ -202,7 +207,7 @@ export class Source {
     const serverName = ofKubelet === o.useKubelet ? o.tlsVhost : undefined
     const nowMs = (): number => this.#ctx.clock.nowMs()
     return new KubeClient({
-      url: ofKubelet ? `https://${o.kubeletHost}:${o.kubeletPort}` : o.kubeUrl,
+      url: ofKubelet ? this.#kubeletUrl : this.#url,
       caFile: o.kubeCaFile,
       caPath: o.kubeCaPath,
       verify: o.tlsVerify,
