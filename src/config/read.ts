@@ -6,6 +6,8 @@ import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, w
 import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
 
 const GLOB = /[*?[{]/
+const OWN_PARSERS =
+  'if it is the file that fluent-bit comes with, leave the line out: parsers of its names are in the program'
 const BOM = /^\uFEFF/
 const MOST_BYTES = 16_000_000
 const LINES_LOOKED_AT = 1000
@@ -49,7 +51,7 @@ function parsersFiles({ name, entries }: Section): Entry[] {
 function readParsersFile(file: string, entry: Entry, env: Environment): Tree {
   const read = readConfig(file, env, 'parsers')
   read.problems = read.problems.map((p) =>
-    p.position === undefined ? problem(p.code, p.message, entry.valuePosition) : p,
+    p.position === undefined ? problem(p.code, p.message, entry.valuePosition, OWN_PARSERS) : p,
   )
   return read
 }

@@ -103,8 +103,10 @@ test('parsers that a filter names must be there, whatever the option for them is
 })
 
 test('parsers of a file that cannot be read are a problem where it is named', async () => {
-  const { said } = await load(`[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`)
+  const text = `[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`
+  const { said, problems } = await load(text)
   expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT'])
+  expect(problems[0]?.hint).toContain('leave the line out')
 })
 
 describe('a relative path of a parsers file', () => {
