@@ -8,6 +8,7 @@ import { run } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 
 const DOCUMENTS = /^---$/m
+const BLANKS = /\s+/g
 const CONF = resolve(import.meta.dirname, '../../conf')
 const CHART = join(CONF, 'helm/shipper')
 
@@ -46,6 +47,12 @@ function only(all: Manifest[], kind: string): Manifest {
   return found[0] as Manifest
 }
 
+/** Sections and options, whatever stands between them. */
+function linesOf(conf = ''): string[] {
+  const lines = conf.split('\n').map((line) => line.trim().replace(BLANKS, ' '))
+  return lines.filter((line) => line !== '' && !line.startsWith('#'))
+}
+
 testWithHelm('helm lint finds nothing, and every field is one of the API', () => {
   expect(helm('lint', '--strict', CHART)).toMatchObject({ status: 0 })
   const more = ['--set', 'nodeSelector.a=b,podLabels.c=d,podAnnotations.e=f,imagePullSecrets[0].name=g']
@@ -67,6 +74,8 @@ testWithHelm('with its defaults it makes what conf/kubernetes has', () => {
   expect(theirs).toMatchObject(ours as object)
   expect(theirs).toMatchObject(image)
   expect(only(made, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
+  const [config, chart] = [plain, made].map((all) => linesOf(only(all, 'ConfigMap').data?.['shipper.conf']))
+  expect(chart).toEqual(config)
 })
 
 testWithHelm('the configurations it makes are ones that the agent takes', async () => {
@@ -111,6 +120,25 @@ volumeMounts: [{name: ca, mountPath: /etc/ca, readOnly: true}]
   ])
     expect(text).toContain(part)
 })
+
+testWithHelm(
+  'an option of the values takes the place of the one that the section has, however it is written',
+  async () => {
+    const dir = tmp()
+    const values = `
+tail: {path: /var/log/containers/*_prod_*.log, multiline.parser: 'docker, cri, java'}
+kubernetes: {merge_log: off}
+output: {options: {Match: kube.*}}
+`
+    writeFileSync(join(dir, 'values.yaml'), values)
+    const { data = {} } = only(template('-f', join(dir, 'values.yaml')), 'ConfigMap')
+    for (const [name, text] of Object.entries(data)) writeFileSync(join(dir, name), text)
+    const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
+    expect([code, stderr]).toEqual([0, ''])
+    expect(data['shipper.conf']).not.toContain('/var/log/containers/*.log')
+    expect(data['shipper.conf']).toContain('/var/log/containers/*_prod_*.log')
+  },
+)
 
 testWithHelm('an output that it does not know is refused', () => {
   const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')

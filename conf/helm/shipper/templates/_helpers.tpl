@@ -29,6 +29,18 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 {{- end -}}
 
+{{- /* Options of a section: `own`, but for those that the values give, and these, `more`. */ -}}
+{{- define "shipper.section" -}}
+{{- $given := dict -}}
+{{- range $name, $_ := .more }}{{ $_ := set $given (lower $name) true }}{{ end -}}
+{{- range .own }}
+{{- if not (hasKey $given (lower (first .))) }}
+    {{ printf "%-19s" (first .) }} {{ last . }}
+{{- end }}
+{{- end }}
+{{- include "shipper.options" .more }}
+{{- end -}}
+
 {{- define "shipper.conf" -}}
 [SERVICE]
     Flush         {{ .Values.service.flush }}
@@ -41,39 +53,45 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     HTTP_Port     2020
 
 [INPUT]
-    Name              tail
-    Tag               kube.*
-    Path              /var/log/containers/*.log
-    multiline.parser  docker, cri
-    DB                /var/lib/shipper/pos.db
-    Read_From_Head    on
-{{- include "shipper.options" .Values.tail }}
+    Name                tail
+{{- $tail := list
+  (list "Tag" "kube.*")
+  (list "Path" "/var/log/containers/*.log")
+  (list "multiline.parser" "docker, cri")
+  (list "DB" "/var/lib/shipper/pos.db")
+  (list "Read_From_Head" "on")
+}}
+{{- include "shipper.section" (dict "own" $tail "more" .Values.tail) }}
 
 [FILTER]
     Name                kubernetes
-    Match               kube.*
-    Merge_Log           on
-    Keep_Log            off
-    K8S-Logging.Parser  on
-    K8S-Logging.Exclude on
-{{- include "shipper.options" .Values.kubernetes }}
+{{- $kubernetes := list
+  (list "Match" "kube.*")
+  (list "Merge_Log" "on")
+  (list "Keep_Log" "off")
+  (list "K8S-Logging.Parser" "on")
+  (list "K8S-Logging.Exclude" "on")
+}}
+{{- include "shipper.section" (dict "own" $kubernetes "more" .Values.kubernetes) }}
 
 [OUTPUT]
+    Name                {{ .Values.output.kind }}
+{{- $output := list (list "Match" "*") }}
 {{- if eq .Values.output.kind "kafka" }}
-    Name     kafka
-    Match    *
-    Brokers  {{ .Values.output.kafka.brokers }}
-    Topics   {{ .Values.output.kafka.topic }}
+{{- $output = concat $output (list
+  (list "Brokers" .Values.output.kafka.brokers)
+  (list "Topics" .Values.output.kafka.topic))
+}}
 {{- else if eq .Values.output.kind "forward" }}
-    Name                  forward
-    Match                 *
-    Host                  {{ .Values.output.forward.host }}
-    Port                  {{ .Values.output.forward.port }}
-    Require_ack_response  on
+{{- $output = concat $output (list
+  (list "Host" .Values.output.forward.host)
+  (list "Port" .Values.output.forward.port)
+  (list "Require_ack_response" "on"))
+}}
 {{- else }}
 {{- fail (printf "output.kind must be forward or kafka, not %q" .Values.output.kind) }}
 {{- end }}
-{{- include "shipper.options" .Values.output.options }}
+{{- include "shipper.section" (dict "own" $output "more" .Values.output.options) }}
 {{- with .Values.extraConfig }}
 
 {{ . | trim }}
