@@ -2,7 +2,7 @@ import { copy } from '../common/bytes'
 import { divMillion } from './divide'
 import { pairsOf, put, setTo, to, value } from './json'
 import { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES, TIME } from './memory'
-import { skip, textHead, textLength } from './skip'
+import { after, skip, textHead, textLength } from './skip'
 import { setTimeForm, timeForm, timeText } from './time'
 import { putVarint, varintSize, zigzag } from './varint'
 
@@ -137,15 +137,14 @@ function walk(map: usize, end: usize): usize {
   let p = bodyOf(map)
   rawSize = NONE
   for (let i: u32 = 0; i < pairs; i++) {
-    if (p >= end) return 0
-    const at = skip(p, end)
+    const at = after(p, end)
     if (at == 0 || at >= end) return 0
     if (isName(p)) {
       const head = textHead(at)
       rawSize = head == 0 ? NONE : textLength(at, head)
       from = at + head
     }
-    p = skip(at, end)
+    p = after(at, end)
     if (p == 0) return 0
   }
   return p

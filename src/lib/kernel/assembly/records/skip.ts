@@ -25,6 +25,18 @@ export function skip(at: usize, end: usize): usize {
   return p <= end ? p : 0
 }
 
+/** As `skip`, quick for the texts of which records are made. */
+@inline
+export function after(at: usize, end: usize): usize {
+  if (at >= end) return 0
+  const t = load<u8>(at)
+  let p: usize = 0
+  if ((t & 0xe0) == 0xa0) p = at + 1 + ((t & 31) as usize)
+  else if (t == 0xd9) p = at + 2 + (load<u8>(at + 1) as usize)
+  else return skip(at, end)
+  return p <= end ? p : 0
+}
+
 /** Bytes of the head of the text at `at`, str or bin of less than 64 KB, or 0: it is something else. */
 @inline
 export function textHead(at: usize): usize {

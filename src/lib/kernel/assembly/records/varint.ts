@@ -16,6 +16,10 @@ export function varintSize(z: u64): usize {
 
 @inline
 export function putVarint(at: usize, value: u64): usize {
+  if (value < 0x80) {
+    store<u8>(at, value as u8)
+    return at + 1
+  }
   let z = value
   let p = at
   while (z >= 0x80) {
