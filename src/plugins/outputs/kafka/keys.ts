@@ -2,12 +2,13 @@ import { type Accessor, textHead, textLength } from '../../../core/record.ts'
 import { JsonText } from '../../../lib/json-text.ts'
 import { accessorOf } from './accessor.ts'
 import type { Entry } from './entry.ts'
+import { type Span, takeText } from './field-text.ts'
 import type { KafkaOptions } from './options.ts'
 
 const TAG = '$TAG'
 
 /** The key of a Kafka record; after `set` it is `src[start, start + length)`, none if the length is -1. */
-export class Key {
+export class Key implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = -1
@@ -42,22 +43,8 @@ export class Key {
   set(buf: Buffer, { map, end }: Entry): void {
     if (this.#field === undefined) return
     const at = this.#field.find(buf, map, end)
-    if (at < 0) {
-      this.#take(this.#default)
-      return
-    }
-    const head = textHead(buf, at)
-    if (head > 0) {
-      this.src = buf
-      this.start = at + head
-      this.length = textLength(buf, at)
-      return
-    }
-    this.#text.reset()
-    this.#text.value(buf, at)
-    this.src = this.#text.buf
-    this.start = 0
-    this.length = this.#text.at
+    if (at < 0) this.#take(this.#default)
+    else takeText(this, this.#text, buf, at)
   }
 
   #take(key: Buffer | undefined): void {

@@ -1,15 +1,16 @@
 import { encodeStr, writeMapHead } from '../../../core/msgpack.ts'
-import { type Accessor, mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
+import { type Accessor, mapBody, mapPairs } from '../../../core/record.ts'
 import { JsonText } from '../../../lib/json-text.ts'
 import type { RecordForm } from '../../../lib/kernel/record-kernel.ts'
 import { accessorOf } from './accessor.ts'
 import type { Entry } from './entry.ts'
+import { type Span, takeText } from './field-text.ts'
 import { Gelf } from './gelf.ts'
 import type { KafkaOptions } from './options.ts'
 import { TimeText } from './time-text.ts'
 
 /** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
-export abstract class Value {
+export abstract class Value implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
@@ -61,18 +62,7 @@ class RawValue extends Value {
 
   set(buf: Buffer, entry: Entry): void {
     const at = this.#accessor === undefined ? entry.value : this.#accessor.find(buf, entry.map, entry.end)
-    const head = at < 0 ? -1 : textHead(buf, at)
-    if (head > 0) {
-      this.src = buf
-      this.start = at + head
-      this.length = textLength(buf, at)
-      return
-    }
-    this.#text.reset()
-    this.#text.value(buf, at < 0 ? entry.map : at)
-    this.src = this.#text.buf
-    this.start = 0
-    this.length = this.#text.at
+    takeText(this, this.#text, buf, at < 0 ? entry.map : at)
   }
 
   override reset(): void {
