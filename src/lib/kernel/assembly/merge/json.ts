@@ -1,7 +1,7 @@
 import { put16, put32 } from '../common/bytes'
-import { addKey, forgetKeys, keyCount } from './keys'
+import { addKey, enterMap, keyCount, leaveMap } from './keys'
 import { numberEnd, putNumber } from './number'
-import { putText, textEnd } from './text'
+import { putKey, putText, textEnd } from './text'
 
 /** Behind what was read, and how many pairs or items it had. */
 export let jsonEnd: usize = 0
@@ -27,7 +27,7 @@ export function skipBlanks(p: usize, end: usize): usize {
 
 /**
  * The pairs of the object whose brace is before `p`, as MessagePack without the head of the map; 0: it is not for us.
- * Its keys must be others than those noted from `base` on; those of the outermost object (depth 0) stay noted.
+ * Its keys must be others than those noted from `base` on, and are noted.
  */
 export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32, trim: bool): usize {
   let n: u32 = 0
@@ -35,9 +35,8 @@ export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32,
   if (p < end && load<u8>(p) == 0x7d) return closed(p, 0, at)
   for (;;) {
     if (p >= end || load<u8>(p) != 0x22) return 0
-    const key = at
-    at = putText(p + 1, end, at, false)
-    if (at == 0 || !addKey(key, at - key, base)) return 0
+    at = putKey(p + 1, end, at)
+    if (at == 0 || !addKey(p + 1, textEnd - p - 2, base)) return 0
     p = skipBlanks(textEnd, end)
     if (p >= end || load<u8>(p) != 0x3a) return 0
     at = putValue(skipBlanks(p + 1, end), end, at, depth, trim)
@@ -49,8 +48,15 @@ export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32,
     if (c != 0x2c) return 0
     p = skipBlanks(p + 1, end)
   }
-  if (depth > 0) forgetKeys(base)
   return closed(p, n, at)
+}
+
+function putMap(p: usize, end: usize, at: usize, depth: i32): usize {
+  const base = keyCount
+  const outer = enterMap()
+  const to = putPairs(p, end, at, base, depth, false)
+  leaveMap(base, outer)
+  return to
 }
 
 function putItems(p: usize, end: usize, at: usize, depth: i32): usize {
@@ -88,9 +94,7 @@ function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usiz
   if (c == 0x7b || c == 0x5b) {
     if (depth == MOST_DEPTH) return 0
     const object = c == 0x7b
-    const to = object
-      ? putPairs(p + 1, end, at + 1, keyCount, depth + 1, false)
-      : putItems(p + 1, end, at + 1, depth + 1)
+    const to = object ? putMap(p + 1, end, at + 1, depth + 1) : putItems(p + 1, end, at + 1, depth + 1)
     return to == 0 ? 0 : putCount(at, to, object)
   }
   if (c == 0x74 || c == 0x6e || c == 0x66) return putWord(p, end, at)

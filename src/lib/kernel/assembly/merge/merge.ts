@@ -1,6 +1,6 @@
 import { copy, put16 } from '../common/bytes'
 import { itemCount, jsonEnd, putPairs, skipBlanks } from './json'
-import { addKey, forgetKeys, keyCount } from './keys'
+import { addKey, forgetAll, forgetRecord, keepKeys } from './keys'
 import { IN, META, OUT } from './memory'
 
 export { IN, IN_BYTES, META, META_BYTES, OUT, OUT_BYTES } from './memory'
@@ -42,12 +42,13 @@ export function setup(size: usize, pairs: u32, merge: bool, keep: bool, trimmed:
   merging = merge
   keepLog = keep
   trim = trimmed
-  forgetKeys(0)
+  forgetAll()
 }
 
 /** Once for each of the pairs in META: its key is there, with a head of one byte. */
 export function metaKey(at: usize): void {
-  addKey(META + at, 1 + ((load<u8>(META + at) & 31) as usize), 0)
+  addKey(META + at + 1, (load<u8>(META + at) & 31) as usize, 0)
+  keepKeys()
 }
 
 /**
@@ -77,7 +78,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
 function readEntry(p: usize, stop: usize): bool {
   const head = load<u8>(p + HEAD)
   if ((load<u32>(p) & 0xffffff) != ENTRY || (head & 0xf0) != 0x80) return false
-  forgetKeys(metaPairs)
+  forgetRecord()
   logPair = 0
   let tagged = false
   let message: usize = 0
@@ -100,7 +101,7 @@ function readEntry(p: usize, stop: usize): bool {
     } else if ((type & 0xe0) != 0xa0) return false
     if (load<u32>(at) == LOG) {
       if (logPair != 0) return false
-      setLine(at, 4, text, text + length)
+      setLine(at, 3, text, text + length)
     } else if (load<u64>(at) == MESSAGE) {
       if (message != 0) return false
       message = at
@@ -108,15 +109,15 @@ function readEntry(p: usize, stop: usize): bool {
       messageEnd = text + length
     } else {
       if ((load<u64>(at) & 0xffffffffffffff) == LOGTAG) tagged = true
-      if (!addKey(at, value - at, 0)) return false
+      if (!addKey(at + 1, value - at - 1, 0)) return false
     }
     at = text + length
     if (at > stop) return false
   }
   entryEnd = at
   if (message == 0) return true
-  if (logPair != 0 || !tagged) return addKey(message, 8, 0)
-  setLine(message, 8, messageText, messageEnd)
+  if (logPair != 0 || !tagged) return addKey(message + 1, 7, 0)
+  setLine(message, 7, messageText, messageEnd)
   return true
 }
 
@@ -141,7 +142,7 @@ function putEntry(p: usize, o: usize): usize {
     at += entryEnd - own
   } else {
     if (keepLog) {
-      if (!addKey(logPair, logKeySize, 0)) return 0
+      if (!addKey(logPair + 1, logKeySize, 0)) return 0
       copy(at, own, entryEnd - own)
       at += entryEnd - own
     } else {

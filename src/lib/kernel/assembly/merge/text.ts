@@ -7,16 +7,18 @@ export let textEnd: usize = 0
 const QUOTE: u8 = 0x22
 const SLASH: u8 = 0x5c
 
-/** The first quote, backslash or control character at or behind `p`, or `end`. */
+/** Of 16 bytes those that are a quote, a backslash or a control character. */
 @inline
-function stopIn(p: usize, end: usize): usize {
-  const quote = i8x16.splat(QUOTE)
-  const slash = i8x16.splat(SLASH)
-  const blank = i8x16.splat(0x20)
+function stopsIn(bytes: v128): i32 {
+  const marks = v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(SLASH)))
+  return i8x16.bitmask(v128.or(marks, i8x16.lt_u(bytes, i8x16.splat(0x20))))
+}
+
+/** The first of them at or behind `p`, or `end`. */
+@inline
+function stopAt(p: usize, end: usize): usize {
   while (p < end) {
-    const bytes = v128.load(p)
-    const marks = v128.or(i8x16.eq(bytes, quote), i8x16.eq(bytes, slash))
-    const found = i8x16.bitmask(v128.or(marks, i8x16.lt_u(bytes, blank)))
+    const found = stopsIn(v128.load(p))
     if (found != 0) return min<usize>(p + (ctz(found) as usize), end)
     p += 16
   }
@@ -25,24 +27,58 @@ function stopIn(p: usize, end: usize): usize {
 
 /**
  * The JSON string whose opening quote is before `p`, as MessagePack: the offset behind it, or 0 when it has no end, a
- * control character, or an escape of half a pair. With `trim` line ends at its end are left out.
+ * control character, or an escape of half a pair. With `trim` line ends at its end are left out. It is copied while
+ * its end is looked for, behind a head for 32 to 255 bytes.
  */
 export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
-  const stop = stopIn(p, end)
-  if (stop == end) return 0
+  let stop = p
+  let o = at + 2
+  for (;;) {
+    if (stop >= end) return 0
+    const bytes = v128.load(stop)
+    v128.store(o, bytes)
+    const found = stopsIn(bytes)
+    if (found != 0) {
+      stop += ctz(found) as usize
+      break
+    }
+    stop += 16
+    o += 16
+  }
+  if (stop >= end) return 0
   const c = load<u8>(stop)
   if (c != QUOTE) return c == SLASH ? putEscaped(p, stop, end, at, trim) : 0
   textEnd = stop + 1
   const length = stop - p
-  if (length < 32) {
-    store<u8>(at, (0xa0 | length) as u8)
-    v128.store(at + 1, v128.load(p))
-    v128.store(at + 17, v128.load(p + 16))
-    return at + 1 + length
+  if (length < 32) return putShort(p, length, at)
+  if (length < 256) {
+    store<u8>(at, 0xd9)
+    store<u8>(at + 1, length as u8)
+    return at + 2 + length
   }
   const text = putHead(at, length)
   copy(text, p, length)
   return text + length
+}
+
+/** The same for a key, which has no escapes here: 0 also for one that has. */
+export function putKey(p: usize, end: usize, at: usize): usize {
+  const stop = stopAt(p, end)
+  if (stop == end || load<u8>(stop) != QUOTE) return 0
+  textEnd = stop + 1
+  const length = stop - p
+  if (length < 32) return putShort(p, length, at)
+  const text = putHead(at, length)
+  copy(text, p, length)
+  return text + length
+}
+
+@inline
+function putShort(p: usize, length: usize, at: usize): usize {
+  store<u8>(at, (0xa0 | length) as u8)
+  v128.store(at + 1, v128.load(p))
+  v128.store(at + 17, v128.load(p + 16))
+  return at + 1 + length
 }
 
 /** The same, from the first backslash on, which is at `stop`. Its head is made for 32 to 255 bytes; else it is moved. */
@@ -69,7 +105,7 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
       store<u8>(o++, byte)
       p = stop + 2
     }
-    stop = stopIn(p, end)
+    stop = stopAt(p, end)
   }
   textEnd = stop + 1
   if (trim) while (o > from && isLineEnd(load<u8>(o - 1))) o--
