@@ -65,7 +65,7 @@ export class Source {
   }
 
   sealAll(): void {
-    for (const appender of this.#appenders.values()) appender.seal()
+    for (const appender of this.#appenders.values()) if (!appender.idle) appender.seal()
   }
 
   /** Lets go of what is held and of the timers: nothing comes any more. */
