@@ -8,6 +8,11 @@ export interface AppenderOptions {
   tag: string
   /** A chunk is sealed at this size. */
   chunkBytes: number
+  /**
+   * What a chunk is to become that grows in filters: a size that the pool has, or a buffer of the next one would be
+   * taken and stay half empty.
+   */
+  grownBytes: number
   /** The size that proved right for the last chunk of any tag of the input; each begins with it. */
   learnt: { bytes: number }
   flushMs: number
@@ -23,11 +28,8 @@ export interface AppenderOptions {
 
 const EMPTY = Buffer.alloc(0)
 const FIRST_BYTES = 4096
-/**
- * What records that grow in their filters are to become: a size that the pool has, or a buffer of the next one would be
- * taken and stay three quarters empty. A tenth is left for chunks that grow more than the one before.
- */
-const GROWN_BYTES = 262_144 * 0.9
+/** Of the buffer that a filter is to fill: what is left for a chunk that grows more than the one before. */
+const FILLED = 0.9
 const LEAST_BYTES = 16_384
 /** Filters that only add a little are not worth smaller chunks. */
 const GROWS = 1.5
@@ -131,9 +133,9 @@ export class ChunkAppender implements Appender {
 
   /** The filters have run: what comes out of them is what is to be of a good size. */
   #limitFor(growth: number): number {
-    const { chunkBytes } = this.#o
+    const { chunkBytes, grownBytes } = this.#o
     if (growth < GROWS) return chunkBytes
-    const wanted = Math.max(LEAST_BYTES, Math.floor(GROWN_BYTES / growth))
+    const wanted = Math.max(LEAST_BYTES, Math.floor((grownBytes * FILLED) / growth))
     return Math.min(chunkBytes, wanted)
   }
 

@@ -202,6 +202,8 @@ export class Assembly {
       name: plan.name,
       runId: this.#runId,
       chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
+      // Two of them at a time, or there is nothing to do while one waits for its ack.
+      grownBytes: this.budget.sizeWithin(account.limitBytes / 2),
       flushMs: this.#plan.service.flush,
       account,
       clock: this.#o.clock,

@@ -59,6 +59,11 @@ export class Budget {
     return bytes
   }
 
+  /** The largest size of the pool that is not above `bytes`. */
+  sizeWithin(bytes: number): number {
+    return this.#classes.findLast((c) => c <= bytes) ?? bytes
+  }
+
   /** @internal */
   take(size: number, owner: Account): Buffer {
     const free = this.#free.get(size)

@@ -8,6 +8,7 @@ export interface SourceOptions {
   name: string
   runId: string
   chunkBytes: number
+  grownBytes: number
   flushMs: number
   account: Account
   clock: Clock
@@ -50,6 +51,7 @@ export class Source {
       input: this.#o.name,
       tag,
       chunkBytes: this.#o.chunkBytes,
+      grownBytes: this.#o.grownBytes,
       learnt: this.#learnt,
       flushMs: this.#o.flushMs,
       buffers: this.#o.account,

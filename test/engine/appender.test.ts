@@ -166,7 +166,7 @@ test('chunks without an origin have ids of their own', () => {
   expect(new Set(sealed.map((s) => s.chunk.id)).size).toBe(3)
 })
 
-test('chunks that grow in their filters are sealed early, so that they are of Chunk_Size behind them', () => {
+test('chunks that grow in their filters are sealed early, so that they fill a buffer of the pool behind them', () => {
   const { appender, sealed } = bench({ chunkBytes: 400_000, growth: 5 })
   const text = 'x'.repeat(1000)
   for (let i = 0; i < 1500; i++) expect(write(appender, text)).toBe(true)
@@ -175,5 +175,8 @@ test('chunks that grow in their filters are sealed early, so that they are of Ch
   expect(first).toBeGreaterThan(400_000)
   expect(rest.length).toBeGreaterThan(10)
   for (const size of rest) expect(size).toBeLessThanOrEqual(400_000)
+  expect(rest[0]).toBeGreaterThan(300_000)
+  const { buf } = (sealed[1] as (typeof sealed)[number]).chunk
+  expect(buf.length).toBe(400_000)
   expect(sealed.reduce((n, s) => n + s.chunk.count, 0)).toBe(1500)
 })

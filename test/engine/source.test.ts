@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { Source, within } from '../../src/engine/source.ts'
@@ -16,7 +17,8 @@ function bench(filters: FilterStage[] = []) {
     new BorrowedBuffers(),
     listLog().log,
   )
-  const options = { name: 'in.0', runId: 'r', chunkBytes: 65_536, flushMs: 1000, account, clock, pipeline }
+  const sizes = { chunkBytes: 65_536, grownBytes: 65_536, flushMs: 1000 }
+  const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
   return { clock, account, out, source: new Source({ ...options, routable: true }) }
 }
 
@@ -157,4 +159,24 @@ describe('within', () => {
     done()
     expect(await wait).toBe(true)
   })
+})
+
+test('what one tag has learnt of the growth in filters, the next one begins with', () => {
+  const grow: FilterStage['filter'] = {
+    apply: (chunk) => {
+      const buf = account.force(chunk.start + chunk.size * 5 + TAIL_ROOM)
+      chunk.replace(buf, chunk.start, chunk.start + chunk.size * 5, chunk.count)
+    },
+  }
+  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
+  const made = bench([{ filter: grow, match: '*', matchRegex: undefined, stats }])
+  const { account, source } = made
+  for (const tag of ['a', 'b']) {
+    const appender = source.appender(tag)
+    expect(appender.reserve(100, 1_000_000)).toBe(true)
+    expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
+    appender.end += 100
+    appender.added(1, 100)
+    appender.seal()
+  }
 })

@@ -41,6 +41,7 @@ export function bench(
     input: 'tail.0',
     tag,
     chunkBytes,
+    grownBytes: budget.sizeWithin(limit / 2),
     learnt: { bytes: chunkBytes },
     flushMs,
     buffers: account,
