@@ -16,7 +16,8 @@ const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
  *   line    = "" | blanks "#" anything | "[" NAME "]" | "@INCLUDE" pattern | "@SET" NAME "=" value
  *           | indent KEY blanks value | indent "[" NAME "]"
  * ```
- * Headers and commands stand in column 1, entries are indented; the first entry of a section sets its indent for all.
+ * Headers and commands stand in column 1, entries are indented; the first entry of a section sets its indent for all,
+ * and so does that of the file; twice as much is right as well (fluent-bit takes it for a group that is not there).
  * A value is the rest of its line: no quotes, no comment behind it, no continuation. A deeper header begins a group,
  * whose entries are indented deeper still. All problems are noted, and reading goes on at the next line.
  */
@@ -28,6 +29,7 @@ export class ClassicText {
   #line = 0
   #section: Section | undefined
   #indent: string | undefined
+  #fileIndent: string | undefined
   #group: Section | undefined
   #groupIndent: string | undefined
 
@@ -121,8 +123,10 @@ export class ClassicText {
     this.#indent ??= indent
     if (indent === this.#indent) this.#group = undefined
     else if (this.#group !== undefined && indent.startsWith(this.#indent)) this.#groupIndent ??= indent
+    this.#fileIndent ??= indent
     const expected = this.#group === undefined ? this.#indent : (this.#groupIndent ?? this.#indent)
-    if (indent !== expected) {
+    const usual = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
+    if (!usual.some((one) => isOnceOrTwice(indent, one))) {
       const [is, first] = [measure(indent), measure(expected)]
       this.#problem(`indented by ${is}, but the first entry here by ${first}`, this.#at(indent.length))
     }
@@ -147,6 +151,10 @@ export class ClassicText {
   #problem(message: string, position: Position, hint = ''): void {
     this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, position, hint))
   }
+}
+
+function isOnceOrTwice(indent: string, one: string): boolean {
+  return indent === one || (indent.startsWith(one) && indent.length === 2 * one.length)
 }
 
 function measure(indent: string): string {

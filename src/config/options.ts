@@ -4,6 +4,8 @@ import { defaultValue, findOption, parseValue } from '../core/option-value.ts'
 import { didYouMean, nearest } from '../lib/nearest.ts'
 import { type Entry, type Findings, problem, warn } from './tree.ts'
 
+const COMMENT = /\s#/
+
 export interface About {
   /** Who the options are of, in messages: `tail`, `service`. */
   label: string
@@ -11,7 +13,7 @@ export interface About {
   position: Position
   /** What lists the options, e.g. `shipper -i tail -h`. */
   list: string
-  /** Parsers files hold options of programs that read more of them: an unknown one is a warning there. */
+  /** An unknown option is a warning: in parsers, which other programs share, and in [SERVICE], where fluent-bit says nothing. */
   lenient?: boolean
 }
 
@@ -27,6 +29,8 @@ export function readOptions(
 ): Record<string, unknown>[] {
   const given = tables.map(() => new Map<string, Entry[]>())
   for (const entry of entries) {
+    // A variable that is not set makes nothing of its value: the option is as if it were not there, as in fluent-bit.
+    if (entry.value === '' && entry.variables !== undefined && !isRequired(entry, tables)) continue
     const at = tables.findIndex((table) => findOption(table, entry.key) !== undefined)
     const table = tables[at]
     if (table === undefined) {
@@ -45,6 +49,10 @@ export function readOptions(
     }
     return parsed
   })
+}
+
+function isRequired({ key }: Entry, tables: readonly OptionTable[]): boolean {
+  return tables.some((table) => table[findOption(table, key) ?? '']?.required === true)
 }
 
 function readOption(
@@ -77,6 +85,16 @@ function readValue(name: string, option: Option, entry: Entry, about: About, fin
   const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) return result.value
+  const bare = withoutComment(entry.value, option)
+  const again = bare === undefined ? result : parseValue(name, option, bare)
+  if (again.problem === undefined) {
+    warn(
+      findings,
+      `[${about.label}] "${name}" is ${bare}: a comment needs a line of its own`,
+      entry.valuePosition,
+    )
+    return again.value
+  }
   // An option without effect cannot have a wrong value either.
   if (option.ignored !== undefined) return undefined
   const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
@@ -86,11 +104,17 @@ function readValue(name: string, option: Option, entry: Entry, about: About, fin
   return undefined
 }
 
+/** There are no comments behind values: a text may have a `#`. fluent-bit reads a number up to what is none, though. */
+function withoutComment(value: string, { type }: Option): string | undefined {
+  if (type === 'string' || type === 'slist' || type === 'clist') return undefined
+  const at = value.search(COMMENT)
+  return at < 0 ? undefined : value.slice(0, at).trimEnd()
+}
+
 /** What is often behind a wrong value, whatever the option. */
-function hintOf({ value, variables }: Entry, { type }: Option): string | undefined {
+function hintOf({ value, variables }: Entry, option: Option): string | undefined {
   if (variables !== undefined) return `the value comes from ${variables.join(' and ')}`
-  const comment = type !== 'string' && type !== 'slist' && value.includes(' #')
-  return comment ? 'a comment needs a line of its own' : undefined
+  return withoutComment(value, option) === undefined ? undefined : 'a comment needs a line of its own'
 }
 
 /** Where each option of the table has its value, by the name of the table; of several the last. */

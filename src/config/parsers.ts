@@ -127,12 +127,7 @@ export class ParserPlanner {
       found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valuePosition, hint))
       return undefined
     }
-    const about = {
-      label,
-      position: section.position,
-      list: 'shipper plugins',
-      lenient: section.origin === 'parsers',
-    }
+    const about = { label, position: section.position, list: 'shipper plugins', lenient: true }
     const own = section.entries.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
     const [options] = readOptions(own, [spec.options], about, found)
     const plan: ParserPlan = { spec, name, options, position: section.position }

@@ -153,18 +153,18 @@ class Planner implements Findings {
       } else if (section.origin === 'parsers' && !kind.endsWith('parser')) {
         warn(this, `section [${section.name}] has no effect in a parsers file`, section.position)
       } else if (found[kind] === undefined) {
-        const near = didYouMean(section.name, SECTIONS)
-        const hint = near === '' ? `the sections are ${SECTIONS.join(', ')}` : ''
-        this.#problem(
-          'E_CONFIG_UNKNOWN_SECTION',
-          `unknown section [${section.name}]${near}`,
-          section.position,
-          hint,
-        )
+        this.#unknownSection(section)
       } else found[kind].push(section)
       this.#groups(section)
     }
     return found as unknown as Sections
+  }
+
+  /** fluent-bit passes over any; what looks like a slip would be missing there too, and nobody would know. */
+  #unknownSection({ name, position }: Section): void {
+    const near = didYouMean(name, SECTIONS)
+    if (near === '') warn(this, `section [${name}] is not known: it has no effect`, position)
+    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, position, '')
   }
 
   #groups(section: Section): void {
@@ -179,7 +179,7 @@ class Planner implements Findings {
   #service(sections: Section[]): Plan['service'] {
     const entries = sections.flatMap((section) => section.entries)
     const position = sections[0]?.position ?? { file: COMMAND_LINE }
-    const about = { label: 'service', position, list: 'shipper -h' }
+    const about = { label: 'service', position, list: 'shipper -h', lenient: true }
     const before = this.problems.length
     const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
     if (this.problems.length > before) this.#unsound.add(service)

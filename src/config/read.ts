@@ -106,13 +106,14 @@ class ConfigFiles {
     new ClassicText(file, this.#origin, this.#tree, include).read(text)
   }
 
-  /** Patterns are relative to the main file, also in an included one, as in fluent-bit. */
+  /** Relative to the main file, also in an included one, as in fluent-bit; a file that is not there, to the working folder. */
   #include(pattern: string, position: Position): void {
     const expanded = expand(pattern, lookupIn(this.#tree, this.#env), (name) => {
       warn(this.#tree, unsetWarning(name), position)
     })
     const path = isAbsolute(expanded) ? expanded : join(dirname(this.#main), expanded)
-    const files = GLOB.test(expanded) ? globSync(path).sort() : [path]
+    const file = !existsSync(path) && existsSync(expanded) ? expanded : path
+    const files = GLOB.test(expanded) ? globSync(path).sort() : [file]
     if (files.length === 0) warn(this.#tree, `no file matches ${path}`, position)
     for (const file of files) this.read(file, position)
   }

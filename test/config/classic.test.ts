@@ -62,6 +62,19 @@ describe('the classic format', () => {
   })
 })
 
+describe('an indent of the classic format', () => {
+  test('may be twice that of the first entry', () => {
+    expect(problems('[INPUT]\n  Name tail\n    Path a\n\tTag b\n')).toEqual([
+      'a.conf:4:2: indented by 1 tab, but the first entry here by 2 blanks',
+    ])
+  })
+
+  test('may be that of the first section', () => {
+    expect(problems('[SERVICE]\n  Flush 1\n[INPUT]\n    Name tail\n  Path a\n')).toEqual([])
+    expect(problems('[SERVICE]\n    Flush 1\n[INPUT]\n  Name tail\n        Path a\n')).toEqual([])
+  })
+})
+
 describe('a mistake in the classic format', () => {
   test('is told with line and column, and all of them at once', () => {
     expect(

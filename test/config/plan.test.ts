@@ -32,12 +32,11 @@ test('a plan has typed options, names counted per plugin, and the instance name 
 
 test('a plan is not made when anything is wrong, and all of it is told in order with the nearest names', async () => {
   const { plan, said } = await load(
-    `[SERVICE]\n    Flsh 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
+    `[SERVICE]\n    Flush 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
       `    Refresh_Intervall 5\n    refresh_interval abc\n    db.sync ful\n[OUTPUT]\n    Name send\n    Match *\n    Retry_Limit 0\n    Match_Regex (\n[FILTER]\n    Match *\n`,
   )
   expect(plan).toBeUndefined()
   expect(said).toEqual([
-    'a.conf:2:5: [service] unknown option "Flsh" (did you mean flush?)',
     'a.conf:3:15: [service] "http_port" must be a whole number from 0 to 65535, not "70000"',
     'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
     'a.conf:7:10: unknown input "folow" (did you mean follow?)',
@@ -121,8 +120,25 @@ test('a plan says that a value which cannot be taken came of a variable', async 
 })
 
 test('a plan shows a comment behind a value as what it is', async () => {
-  const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port 1 # local\n`)
+  const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port x # local\n`)
   expect(problems[0]?.hint).toBe('a comment needs a line of its own')
+})
+
+test('a plan takes what stands before a comment, but not of a text', async () => {
+  const text = `[SERVICE]\n    Flush 2  ## often\n    Log_File a #1\n[INPUT]\n    Name clock\n${OUT}`
+  const { plan, warnings } = await load(text)
+  expect(plan?.service).toMatchObject({ flush: 2000, logFile: 'a #1' })
+  expect(warnings).toEqual(['a.conf:2:11: [service] "flush" is 2: a comment needs a line of its own'])
+})
+
+test('a plan has the default where a variable that is not set makes the value', async () => {
+  const text = `[INPUT]\n    Name clock\n    Tag \${T}\n${OUT}    Port \${P}\n    Retry_Limit \${R}\n`
+  const { plan, said } = await load(text)
+  expect(said).toEqual([])
+  expect(plan?.inputs[0]?.tag).toBe('clock.0')
+  expect(plan?.outputs[0]?.common).toMatchObject({ retryLimit: 'no_limits' })
+  const { said: required } = await load(`[INPUT]\n    Name follow\n    Path \${P}\n${OUT}`)
+  expect(required).toEqual(['a.conf:3:10: [follow] required option "path" is missing'])
 })
 
 test('a plan refuses sections within sections', async () => {

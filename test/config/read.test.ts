@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { formatOf } from '../../src/config/read.ts'
+import { tmp } from '../support/tmp.ts'
 import { load, OUT } from './loading.ts'
 
 describe('variables', () => {
@@ -51,6 +54,19 @@ describe('@INCLUDE', () => {
     )
     expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT'])
     expect(warnings).toEqual(['a.conf:2:1: no file matches none/*.conf'])
+  })
+
+  test('falls back to the working folder', async () => {
+    const cwd = process.cwd()
+    const folder = tmp()
+    writeFileSync(join(folder, 'here.conf'), '[INPUT]\n    Name clock\n    Tag here\n')
+    try {
+      process.chdir(folder)
+      const { plan } = await load(`@INCLUDE here.conf\n${OUT}`)
+      expect(plan?.inputs.map((i) => i.tag)).toEqual(['here'])
+    } finally {
+      process.chdir(cwd)
+    }
   })
 
   test('names the included file in its problems', async () => {
