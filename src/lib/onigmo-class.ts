@@ -56,7 +56,7 @@ export interface ClassResult {
 }
 
 const POSIX_FORM = /^\[:(\^?)([a-z]+):\]/
-const HEX_FORM = /^\\x(?:([0-9a-fA-F]{1,2})|\{([0-9a-fA-F]{1,6})\})/
+const HEX_FORM = /^\\(?:x([0-9a-fA-F]{1,2})|x\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F]{4}))/
 const ALPHANUMERIC = /[a-zA-Z0-9]/
 const OCTAL_FORM = /^\\(0[0-7]{0,2}|[1-3][0-7]{2})/
 
@@ -130,9 +130,9 @@ export function readCharacter(
   const rest = text.slice(start, start + 12)
   const hex = HEX_FORM.exec(rest)
   if (hex !== null) {
-    const code = Number.parseInt((hex[1] ?? hex[2]) as string, 16)
+    const code = Number.parseInt((hex[1] ?? hex[2] ?? hex[3]) as string, 16)
     const end = start + hex[0].length
-    // \xe9 is a byte, \x{e9} a character.
+    // \xe9 is a byte, \x{e9} and \u00e9 a character.
     if (hex[1] !== undefined || code < 0x80) return { byte: code, char: '', end }
     return { byte: -1, char: String.fromCodePoint(code), end }
   }

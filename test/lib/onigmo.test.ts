@@ -70,6 +70,7 @@ describe('characters and classes', () => {
   test('characters outside ASCII are matched by their bytes', () => {
     expect(match('(?<w>é+)', 'xééy')).toEqual({ w: 'éé' })
     expect(match('^(?<w>[éa]+)$', 'aéa')).toEqual({ w: 'aéa' })
+    expect(match('^(?<w>\\u00e9[^\\u0023]+)\\u0023', 'éa#')).toEqual({ w: 'éa' })
     expect(match('^(?<w>\\x{e9})$', 'é')).toEqual({ w: 'é' })
     // A0 is a part of `à`: it is no blank.
     expect(match('^(?<w>\\S+)', 'à b')).toEqual({ w: 'à' })
