@@ -9,8 +9,7 @@ export const INTERVAL_OPTIONS = {
     type: 'int',
     default: '0',
     min: 0,
-    max: 999_999_999,
-    help: 'Nanoseconds added to Interval_Sec.',
+    help: 'Nanoseconds added to Interval_Sec; more than a second is as much more.',
   },
 } as const
 
