@@ -84,7 +84,11 @@ function readOption(
 function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {
   const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
   const result = parseValue(name, option, text)
-  if (result.problem === undefined) return result.value
+  if (result.problem === undefined) {
+    if (result.warning !== undefined)
+      warn(findings, `[${about.label}] ${result.warning}`, entry.valuePosition)
+    return result.value
+  }
   const bare = withoutComment(entry.value, option)
   const again = bare === undefined ? result : parseValue(name, option, bare)
   if (again.problem === undefined) {

@@ -7,16 +7,19 @@ export interface Misfit {
   must: string
   why?: string
   hint?: string
+  /** What is done instead, a clause: then this is a warning, for what fluent-bit starts with too and nothing is lost by. */
+  instead?: string
 }
 
 /** A check that makes what the value is for, and throws it away: what it throws is the reason. */
-export function misfit(must: string, make: () => unknown): Misfit | undefined {
+export function misfit(must: string, make: () => unknown, instead?: string): Misfit | undefined {
   try {
     make()
     return undefined
   } catch (error) {
     const hint = error instanceof ShipperError ? error.hint : ''
-    return { must, why: messageOf(error).replace(ENGINE_PREFIX, ''), hint }
+    const why = messageOf(error).replace(ENGINE_PREFIX, '')
+    return { must, why, hint, ...(instead === undefined ? {} : { instead }) }
   }
 }
 
@@ -30,5 +33,5 @@ export function checkRegExp(text: string): Misfit | undefined {
 
 export function checkRetryLimit(text: string): Misfit | undefined {
   if (parseRetryLimit(text) !== undefined) return undefined
-  return { must: 'a number from 1, no_limits or no_retries' }
+  return { must: 'a number from 1, no_limits or no_retries', instead: 'there is no limit' }
 }

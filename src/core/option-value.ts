@@ -1,9 +1,16 @@
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
+import type { Misfit } from './option-check.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
 
 /** A parsed value, or one line that says what the option takes; `problem` names the option and hides secrets. */
-export type ValueResult = { value: unknown; problem?: undefined } | { problem: string; hint?: string }
+export type ValueResult =
+  | {
+      value: unknown
+      problem?: undefined /** What the text should have been, and what it is now. */
+      warning?: string
+    }
+  | { problem: string; hint?: string }
 
 const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
@@ -20,15 +27,28 @@ export function findOption(table: OptionTable, given: string): string | undefine
 }
 
 export function parseValue(name: string, option: Option, text: string): ValueResult {
-  const value = interpret(option, text)
+  const given = interpret(option, text)
+  const value = option.type === 'size' ? atMost(given, option.max) : given
   const fits = value !== undefined && inRange(option, value)
-  const misfit = fits ? option.check?.(value) : { must: describe(option) }
+  const misfit = fits && value === given ? option.check?.(value) : rangeMisfit(option, value)
   if (misfit === undefined) return { value }
-  const { must, why, hint = '' } = misfit
+  const { must, why, hint = '', instead } = misfit
   // The reason may repeat a part of the value.
   const secret = option.secret === true
   const reason = secret || why === undefined ? '' : `: ${why}`
-  return { problem: `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`, hint }
+  const problem = `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`
+  return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
+}
+
+/** More than there can be is as much as there can be: sizes are limits, and nobody's start should fail for one. */
+function atMost(value: unknown, max: number | undefined): unknown {
+  return typeof value === 'number' && max !== undefined ? Math.min(value, max) : value
+}
+
+function rangeMisfit(option: Option, value: unknown): Misfit {
+  const must = describe(option)
+  const isMost = option.type === 'size' && typeof value === 'number' && value === option.max
+  return isMost ? { must, instead: `it is ${formatSize(value)}` } : { must }
 }
 
 /** What is parsed when the option is not given. */

@@ -20,9 +20,10 @@ export function parseSize(text: string): number | undefined {
 
 /**
  * `60`, `0.5`, `5m` -> milliseconds: without a suffix, seconds. The `sec.nsec` of some of fluent-bit's options is read
- * as a decimal: the same for nine digits, and what everyone means by fewer.
+ * as a decimal: the same for nine digits, and what everyone means by fewer. `false` -> 0.
  */
 export function parseTime(text: string): number | undefined {
+  if (text.toLowerCase() === 'false') return 0
   const [, number, unit = 's'] = TIME.exec(text) ?? []
   if (number === undefined) return undefined
   // Whole nanoseconds: 0.07 s is 70 ms and not 70.00000000000001.

@@ -44,7 +44,6 @@ test('a plan is not made when anything is wrong, and all of it is told in order 
     'a.conf:10:5: [follow] unknown option "Refresh_Intervall" (did you mean refresh_interval?)',
     'a.conf:11:22: [follow] "refresh_interval" must be a time like 60 or 5m of at least 1ms, not "abc"',
     'a.conf:12:13: [follow] "db.sync" must be one of full, normal, off, not "ful" (did you mean full?)',
-    'a.conf:16:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0"',
     'a.conf:17:17: [send] "match_regex" must be a regular expression, not "(": missing )',
     'a.conf:18:1: [filter] required option "name" is missing',
   ])

@@ -24,6 +24,15 @@ test('a warning is given for what fluent-bit passes over without a word', async 
   ])
 })
 
+test('a warning is given for a limit that is none', async () => {
+  expect(
+    await warningsOf(`[SERVICE]\n    Chunk_Size 5GB\n[INPUT]\n    Name clock\n${OUT}    Retry_Limit 0\n`),
+  ).toEqual([
+    'a.conf:2:16: [service] "chunk_size" must be a size like 32K or 5M from 4096 to 2M, not "5GB": it is 2M',
+    'a.conf:8:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0": there is no limit',
+  ])
+})
+
 test('a warning is given for an option that is set twice; the last one counts', async () => {
   const text = `[INPUT]\n    Name listen\n    Port 1\n    port 2\n${OUT}`
   const { plan, warnings } = await load(text)

@@ -7,7 +7,10 @@ test('a check says what a value must be, and why it is not', () => {
   expect(checkRegExp('^(?<a>x)$')).toBeUndefined()
   expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', why: 'missing )', hint: '' })
   expect(checkRetryLimit('no_limits')).toBeUndefined()
-  expect(checkRetryLimit('0')).toEqual({ must: 'a number from 1, no_limits or no_retries' })
+  expect(checkRetryLimit('0')).toEqual({
+    must: 'a number from 1, no_limits or no_retries',
+    instead: 'there is no limit',
+  })
 })
 
 test('a check that makes the thing passes on the hint of what it throws', () => {

@@ -44,6 +44,7 @@ describe('times', () => {
     expect(parseTime('1.250000000')).toBe(1250)
     expect(parseTime('0.000000001')).toBe(0.000001)
     expect(parseTime('0.07')).toBe(70)
+    expect(parseTime('False')).toBe(0)
   })
 
   test('what is no time is undefined', () => {
