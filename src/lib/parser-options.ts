@@ -4,15 +4,20 @@ import type { ParserContext } from '../core/plugin.ts'
 import { compileTime, type TimeReader } from './strptime.ts'
 import { compileFormat } from './strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from './time-zone.ts'
-import { parseTypes } from './typed-value.ts'
+import { checkTypes } from './typed-value.ts'
 
 /** Which field holds the time of a record and how it is written; all parsers but cri take them. */
 export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {
     type: 'string',
-    check: (format: string) => misfit('a format of strptime', () => compileFormat(format)),
-    help: 'How the time is written, as of strptime(3); `%L` is the fraction of a second. Without it the record has the time at which it was read, and the field stays. Text behind the time is passed over. A format without a year means the current one, or the last one for a date more than a month ahead.',
+    check: (format: string) =>
+      misfit(
+        'a format of strptime',
+        () => compileFormat(format),
+        'the record has the time at which it was read',
+      ),
+    help: 'How the time is written, as of strptime(3); `%L` is the fraction of a second. Without it the record has the time at which it was read, and the field stays. Text behind the time is passed over. With a conversion that is not known it is as if there were none, with a warning. A format without a year means the current one, or the last one for a date more than a month ahead.',
   },
   time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
   time_strict: {
@@ -40,7 +45,7 @@ export const TIME_OPTIONS = defineOptions({
 export const TYPES_OPTION = defineOptions({
   types: {
     type: 'slist',
-    check: (words: string[]) => misfit('a list of name:type', () => parseTypes(words)),
+    check: checkTypes,
     help: 'Fields that are not text: `name:integer`, `float`, `bool` or `hex`, separated by blanks. A value that is not of that form stays as it is. Integers are exact up to 64 bits.',
   },
 })
@@ -72,12 +77,17 @@ export type TimeOptions = OptionsOf<typeof TIME_OPTIONS>
 /** The reader of the record's time, or undefined when there is no Time_Format. */
 export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader | undefined {
   const zone = zoneOf(options)
-  if (options.timeFormat === undefined) return undefined
+  if (options.timeFormat === undefined || !isFormat(options.timeFormat)) return undefined
   return compileTime(options.timeFormat, {
     zone,
     strict: options.timeStrict,
     nowMs: () => ctx.clock.nowMs(),
   })
+}
+
+/** The check of the option has said so already. */
+function isFormat(format: string): boolean {
+  return misfit('', () => compileFormat(format)) === undefined
 }
 
 function zoneOf(options: TimeOptions): LocalZone {

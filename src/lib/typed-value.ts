@@ -1,5 +1,5 @@
-import { ShipperError } from '../core/error.ts'
 import { FALSE, TRUE, writeNumber } from '../core/msgpack.ts'
+import type { Misfit } from '../core/option-check.ts'
 import { HEX } from './json-escapes.ts'
 import { writeBigInteger } from './json-number.ts'
 import { copyString } from './json-transcode.ts'
@@ -14,18 +14,25 @@ export const TYPED_MAX = 9
 const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const LEADING_PLUS = /^\+/
 
-/** `code:integer size:integer` as pairs; throws E_CONFIG_BAD_VALUE for a type it does not know. */
+/** `code:integer size:integer` as pairs. Of a type that it does not know it makes text, as fluent-bit does. */
 export function parseTypes(words: readonly string[] | undefined): { key: string; type: ValueType }[] {
-  return (words ?? []).map((word) => {
-    const colon = word.lastIndexOf(':')
-    const name = word.slice(colon + 1).toLowerCase()
-    const type = VALUE_TYPES.find((known) => known === (name === 'int' ? 'integer' : name))
-    if (colon < 1 || type === undefined) {
-      const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`
-      throw new ShipperError('E_CONFIG_BAD_VALUE', `"${word}" is none`, { hint })
-    }
-    return { key: word.slice(0, colon), type }
-  })
+  return (words ?? []).map((word) => ({
+    key: word.slice(0, Math.max(0, word.lastIndexOf(':'))),
+    type: typeOf(word) ?? 'string',
+  }))
+}
+
+/** A word that is not `name:type`. */
+export function checkTypes(words: readonly string[]): Misfit | undefined {
+  const none = words.find((word) => word.lastIndexOf(':') < 1 || typeOf(word) === undefined)
+  if (none === undefined) return undefined
+  const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`
+  return { must: 'a list of name:type', why: `"${none}" is none`, hint, instead: 'such fields are text' }
+}
+
+function typeOf(word: string): ValueType | undefined {
+  const name = word.slice(word.lastIndexOf(':') + 1).toLowerCase()
+  return VALUE_TYPES.find((known) => known === (name === 'int' ? 'integer' : name))
 }
 
 /** Writes src[start, end) as a value of this type, or as text when it has not the form: the offset behind it. */
