@@ -1,6 +1,6 @@
-import { ShipperError } from '../../core/error.ts'
 import { encodeStr, writeStrHead } from '../../core/msgpack.ts'
 import { defineOptions } from '../../core/option.ts'
+import type { Misfit } from '../../core/option-check.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
 import { withDecoders } from '../../lib/decoding-parser.ts'
@@ -17,6 +17,15 @@ import type { TimeReader } from '../../lib/strptime.ts'
 import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/typed-value.ts'
 import { putWords, targetView, wordsOf } from '../../lib/views.ts'
 
+const NAMED = /\(\?(?:<[^=!]|')/
+
+/** fluent-bit has such parsers too, for the first lines of old multiline rules, and they never fit. */
+function checkNames(expression: string): Misfit | undefined {
+  if (NAMED.test(expression)) return undefined
+  const hint = 'write (?<name>...) around what is to become a field'
+  return { must: 'an expression with named groups', hint, instead: 'no line fits it' }
+}
+
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,
   ...TYPES_OPTION,
@@ -24,6 +33,7 @@ const OPTIONS = defineOptions({
   regex: {
     type: 'string',
     required: true,
+    check: checkNames,
     help: 'The expression, in Onigmo’s syntax; its named groups become the fields. It may stand in `/.../` with the flags i, m, x and o.',
   },
   skip_empty_values: { type: 'bool', default: 'true', help: 'Leave out fields whose group is empty.' },
@@ -118,10 +128,6 @@ class RegexParser implements Parser {
     this.#regex = regex
     this.#settings = settings
     this.#fields = fieldsOf(regex.names, settings)
-    if (this.#fields.length === 0) {
-      const hint = 'write (?<name>...) around what is to become a field'
-      throw new ShipperError('E_PARSER_REGEX', 'the regular expression has no named group', { hint })
-    }
     this.#fixed = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, TYPED_MAX), 40)
   }
 
@@ -130,7 +136,7 @@ class RegexParser implements Parser {
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    if (end - start > this.#settings.maxLength) return false
+    if (this.#fields.length === 0 || end - start > this.#settings.maxLength) return false
     const newline = src.indexOf(10, start)
     const regex = newline < 0 || newline >= end ? this.#regex.line : this.#regex.lines
     const match = regex.exec((src as Buffer & Latin1).latin1Slice(start, end))

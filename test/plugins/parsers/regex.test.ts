@@ -72,12 +72,18 @@ describe('regex', () => {
     expect(record('^(?<a>b.*)$', 'a\nbc\nd')).toEqual({ a: 'bc' })
   })
 
-  test('an expression without a named group, or a bad type, is a configuration error', () => {
-    expect(() => parserOf(spec, { regex: '^(a)$' })).toThrow(ShipperError)
-    expect(() => parserOf(spec, { regex: '(?<a>x)', types: 'a:date' })).toThrow(
-      '"types" must be a list of name:type, not "a:date": "a:date" is none',
-    )
+  test('an expression without a named group fits no line', () => {
+    expect(record('^(a)$', 'a')).toBeUndefined()
+  })
+
+  test('a bad expression or offset is a configuration error', () => {
+    expect(() => parserOf(spec, { regex: '(?<a>x' })).toThrow(ShipperError)
     expect(() => parserOf(spec, { regex: '(?<a>x)', time_offset: 'x' })).toThrow('"time_offset"')
+  })
+
+  test('with a time format that nobody knows, the line is a record all the same', () => {
+    const line = record('^(?<time>\\S+) (?<a>.*)$', '2024-1 b', { time_format: '%Y-%Q' })
+    expect(line).toEqual({ time: '2024-1', a: 'b' })
   })
 })
 
