@@ -13,8 +13,11 @@ export interface About {
   position: Position
   /** What lists the options, e.g. `shipper -i tail -h`. */
   list: string
-  /** An unknown option is a warning: in parsers, which other programs share, and in [SERVICE], where fluent-bit says nothing. */
-  lenient?: boolean
+  /**
+   * Unknown options that are a warning: those unlike any name of ours in [PARSER] and [SERVICE], where fluent-bit passes
+   * over them without a word; all of them in parsers files, which other programs share.
+   */
+  lenient?: 'unlike' | 'all'
 }
 
 /**
@@ -149,7 +152,8 @@ function reportUnknown(entry: Entry, tables: readonly OptionTable[], about: Abou
   const names = tables.flatMap((table) => Object.keys(table))
   const near = nearest(entry.key, names)
   const message = `[${about.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
-  if (about.lenient === true) warn(findings, `${message}: it has no effect`, entry.position)
+  if (about.lenient === 'all' || (about.lenient === 'unlike' && near === undefined))
+    warn(findings, `${message}: it has no effect`, entry.position)
   else {
     const hint = near === undefined ? `\`${about.list}\` lists them` : ''
     findings.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.position, hint))

@@ -127,7 +127,8 @@ export class ParserPlanner {
       found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valuePosition, hint))
       return undefined
     }
-    const about = { label, position: section.position, list: 'shipper plugins', lenient: true }
+    const lenient = section.origin === 'parsers' ? ('all' as const) : ('unlike' as const)
+    const about = { label, position: section.position, list: 'shipper plugins', lenient }
     const own = section.entries.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
     const [options] = readOptions(own, [spec.options], about, found)
     const plan: ParserPlan = { spec, name, options, position: section.position }

@@ -179,7 +179,7 @@ class Planner implements Findings {
   #service(sections: Section[]): Plan['service'] {
     const entries = sections.flatMap((section) => section.entries)
     const position = sections[0]?.position ?? { file: COMMAND_LINE }
-    const about = { label: 'service', position, list: 'shipper -h', lenient: true }
+    const about = { label: 'service', position, list: 'shipper -h', lenient: 'unlike' as const }
     const before = this.problems.length
     const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
     if (this.problems.length > before) this.#unsound.add(service)

@@ -32,11 +32,12 @@ test('a plan has typed options, names counted per plugin, and the instance name 
 
 test('a plan is not made when anything is wrong, and all of it is told in order with the nearest names', async () => {
   const { plan, said } = await load(
-    `[SERVICE]\n    Flush 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
+    `[SERVICE]\n    Flsh 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
       `    Refresh_Intervall 5\n    refresh_interval abc\n    db.sync ful\n[OUTPUT]\n    Name send\n    Match *\n    Retry_Limit 0\n    Match_Regex (\n[FILTER]\n    Match *\n`,
   )
   expect(plan).toBeUndefined()
   expect(said).toEqual([
+    'a.conf:2:5: [service] unknown option "Flsh" (did you mean flush?)',
     'a.conf:3:15: [service] "http_port" must be a whole number from 0 to 65535, not "70000"',
     'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
     'a.conf:7:10: unknown input "folow" (did you mean follow?)',
