@@ -28,7 +28,7 @@ ${plots(results)
   (bench/floor.ts). It is run by turns with the shipper in the same minutes. \`floor / 2\` means that the shipper spends
   twice what it costs only to move the bytes. Absolute figures differ from machine to machine; these ratios much less.
 - **wall MB/s**: input over the time from start to end of the process. The sink has the other core.
-- **peak RSS**: VmHWM, read every 10 ms. It counts the runtime's own file pages (20 to 25 MB, shared between processes).
+- **peak RSS**: VmHWM, read every 10 ms. It counts the runtime's own file pages too (15 to 45 MB, shared between processes).
 - **Arrival**: in a run of its own before the measured ones the sink walks every entry and ticks off each record's number:
   none may be missing, none may come twice. In the measured runs it counts and acknowledges without looking inside.
 - **start, append**: the clock runs from the start of the process, or from the write to the log file, until the sink has the
