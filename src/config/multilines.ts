@@ -35,7 +35,12 @@ export class MultilinePlanner {
       return undefined
     }
     const own = section.entries.filter((entry) => entry.key.toLowerCase() !== 'name')
-    const about = { label: `multiline_parser ${name}`, position, list: 'docs/plugins/multiline.md' }
+    const about = {
+      label: `multiline_parser ${name}`,
+      position,
+      list: 'docs/plugins/multiline.md',
+      firstCounts: true,
+    }
     const found: Findings = { problems: [], warnings: [] }
     const [options] = readOptions(own, [MULTILINE_OPTIONS], about, found)
     if (found.problems.length === 0) compile(section, name, options as unknown as MultilineOptions, found)

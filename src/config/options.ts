@@ -18,6 +18,8 @@ export interface About {
    * over them without a word; all of them in parsers files, which other programs share.
    */
   lenient?: 'unlike' | 'all'
+  /** Of an option given twice the first counts: so does fluent-bit read parsers. Else the last one, as it reads plugins. */
+  firstCounts?: boolean
 }
 
 /**
@@ -80,8 +82,9 @@ function readOption(
     warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
   }
   if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
-  for (const earlier of entries.slice(0, -1)) reportRepeated(name, earlier, entries, about, findings)
-  return readValue(name, option, entries.at(-1) as Entry, about, findings)
+  const counts = about.firstCounts === true ? first : (entries.at(-1) as Entry)
+  for (const entry of entries) if (entry !== counts) reportRepeated(name, entry, counts, about, findings)
+  return readValue(name, option, counts, about, findings)
 }
 
 function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {
@@ -135,17 +138,11 @@ export function placesOf(entries: readonly Entry[], table: OptionTable): Map<str
 }
 
 /** Flags are meant to change what the file says, without a word. */
-function reportRepeated(
-  name: string,
-  earlier: Entry,
-  entries: readonly Entry[],
-  about: About,
-  findings: Findings,
-): void {
-  const last = entries.at(-1) as Entry
-  if (earlier.position.line !== undefined && last.position.line === undefined) return
-  const message = `[${about.label}] "${name}" is given again further on: this value does not count`
-  warn(findings, message, earlier.position)
+function reportRepeated(name: string, entry: Entry, counts: Entry, about: About, findings: Findings): void {
+  if (entry.position.line !== undefined && counts.position.line === undefined) return
+  const where = about.firstCounts === true ? 'further up' : 'again further on'
+  const message = `[${about.label}] "${name}" is given ${where}: this value does not count`
+  warn(findings, message, entry.position)
 }
 
 function reportUnknown(entry: Entry, tables: readonly OptionTable[], about: About, findings: Findings): void {

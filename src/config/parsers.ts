@@ -128,7 +128,7 @@ export class ParserPlanner {
       return undefined
     }
     const lenient = section.origin === 'parsers' ? ('all' as const) : ('unlike' as const)
-    const about = { label, position: section.position, list: 'shipper plugins', lenient }
+    const about = { label, position: section.position, list: 'shipper plugins', lenient, firstCounts: true }
     const own = section.entries.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
     const [options] = readOptions(own, [spec.options], about, found)
     const plan: ParserPlan = { spec, name, options, position: section.position }

@@ -220,7 +220,10 @@ class Planner implements Findings {
     const counted = this.#count(kind, spec.name)
     const stage = {
       spec,
-      name: this.#instanceName(entryOf(section, 'alias'), counted),
+      name: this.#instanceName(
+        entries.findLast(({ key }) => key.toLowerCase() === 'alias'),
+        counted,
+      ),
       options,
       common,
       position: section.position,

@@ -57,8 +57,9 @@ export function append(tree: Tree, other: Tree): void {
   tree.warnings.push(...other.warnings)
 }
 
+/** The first of this key, as fluent-bit has it for the names of sections. */
 export function entryOf(section: Section, key: string): Entry | undefined {
-  return section.entries.findLast((entry) => entry.key.toLowerCase() === key)
+  return section.entries.find((entry) => entry.key.toLowerCase() === key)
 }
 
 export function warn(findings: Findings, message: string, position: Position): void {

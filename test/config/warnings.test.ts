@@ -41,6 +41,15 @@ test('a warning is given for an option that is set twice; the last one counts', 
   expect(plan?.inputs[0]?.options).toMatchObject({ port: 2 })
 })
 
+test('a warning is given for an option of a parser that is set twice; the first one counts', async () => {
+  const parser = '[PARSER]\n    Name p\n    Format plain\n    Time_Key a\n    Time_Key b\n'
+  const { plan, warnings } = await load(`[INPUT]\n    Name clock\n${OUT}${parser}`)
+  expect(warnings).toEqual([
+    'a.conf:10:5: [parser p] "time_key" is given further up: this value does not count',
+  ])
+  expect(plan?.parsers[0]?.options).toMatchObject({ timeKey: 'a' })
+})
+
 test('a warning is given for outputs and filters that can get nothing', async () => {
   const text =
     '[INPUT]\n    Name clock\n    Tag app\n[FILTER]\n    Name keep\n    Match sys.*\n' +
