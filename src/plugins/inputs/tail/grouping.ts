@@ -38,29 +38,32 @@ const DOCKER_TIME = {
   timeSystemTimezone: false,
 }
 
-/** The joiners of the options, none when lines are not joined. Throws E_CONFIG_BAD_VALUE. */
+/**
+ * The joiners of the options, none when lines are not joined. `multiline.parser` wins over the older ways and Parser, as in
+ * fluent-bit. Throws E_CONFIG_BAD_VALUE.
+ */
 export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
   const names = o.multilineParser.flat()
-  const ways = [
-    ...(names.length > 0 ? ['multiline.parser'] : []),
-    ...(o.multiline ? ['multiline'] : []),
-    ...(o.dockerMode ? ['docker_mode'] : []),
-  ]
-  if (ways.length > 1) throw exclusive(ways[0] as string, ways[1] as string)
+  if (names.length > 0) {
+    warnOfOthers(o, ctx)
+    return makeJoiners(names, o.key, ctx)
+  }
+  if (o.multiline && o.dockerMode) {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', '"docker_mode" and "multiline" exclude each other', {
+      option: 'docker_mode',
+      hint: 'multiline.parser does what both do',
+    })
+  }
   if (o.multiline) return [firstLine(o, ctx)]
-  if (o.dockerMode) return dockerMode(o, ctx)
-  if (names.length > 0 && o.parser !== undefined) throw exclusive('multiline.parser', 'parser')
-  return makeJoiners(names, o.key, ctx)
+  return o.dockerMode ? dockerMode(o, ctx) : []
 }
 
-function exclusive(one: string, other: string): ShipperError {
-  return new ShipperError('E_CONFIG_BAD_VALUE', `"${other}" and "${one}" exclude each other`, {
-    option: other,
-    hint:
-      other === 'parser'
-        ? 'name the parser in the [MULTILINE_PARSER] section, or use the filter parser behind it'
-        : 'multiline.parser does what both do',
-  })
+function warnOfOthers(o: TailOptions, ctx: InputContext): void {
+  const given = { multiline: o.multiline, docker_mode: o.dockerMode, parser: o.parser !== undefined }
+  const hint = 'a [MULTILINE_PARSER] can name a parser'
+  for (const [name, isGiven] of Object.entries(given)) {
+    if (isGiven) ctx.log.warn(`"${name}" has no effect: "multiline.parser" reads the lines`, { hint })
+  }
 }
 
 function firstLine(o: TailOptions, ctx: InputContext): Joiner {

@@ -126,11 +126,20 @@ describe('Docker_Mode', () => {
 test.each([
   [{ multiline: 'on' }, '"multiline" needs "parser_firstline"'],
   [{ ...MULTILINE, docker_mode: 'on' }, '"docker_mode" and "multiline" exclude each other'],
-  [
-    { docker_mode: 'on', 'multiline.parser': 'cri' },
-    '"docker_mode" and "multiline.parser" exclude each other',
-  ],
-  [{ parser: 'first', 'multiline.parser': 'cri' }, '"parser" and "multiline.parser" exclude each other'],
 ])('%j is refused', (tail, message) => {
   expect(() => run('', tail)).toThrow(message)
 })
+
+test.each(['parser', 'multiline', 'docker_mode'])(
+  'multiline.parser wins over %s, with a warning',
+  async (name) => {
+    const line = '2026-11-21T06:00:00.5Z stdout F a\n'
+    const made = await drained(line, {
+      [name]: name === 'parser' ? 'first' : 'on',
+      'multiline.parser': 'cri',
+    })
+    expect(records(made)).toMatchObject([{ log: 'a', stream: 'stdout' }])
+    const warnings = made.logs.filter(({ level }) => level === 'warn').map(({ message }) => message)
+    expect(warnings).toContain(`"${name}" has no effect: "multiline.parser" reads the lines`)
+  },
+)
