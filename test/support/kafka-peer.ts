@@ -34,6 +34,8 @@ export class KafkaPeer {
   readonly arrivals: ProducedBatch[] = []
   readonly sockets = new Set<Socket>()
   readonly topics = new Map<string, number>([['logs', 1]])
+  /** What clients called themselves. */
+  readonly clientIds = new Set<string | undefined>()
   connections = 0
   /** An error instead of writing; 0: write. */
   refuse: (batch: ProducedBatch) => number = () => 0
@@ -116,7 +118,7 @@ export class KafkaPeer {
     const key = r.int16()
     r.int16()
     const correlation = r.int32()
-    r.string()
+    this.clientIds.add(r.string())
     const send = (body: WireWriter) => {
       const bytes = body.bytes()
       const head = new WireWriter().int32(bytes.length + 4).int32(correlation)

@@ -1,0 +1,56 @@
+import { expect, test } from 'bun:test'
+import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer as createPlain, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { createServer } from 'node:tls'
+import { parseOptions } from '../../../../src/core/option-value.ts'
+import { systemClock } from '../../../../src/engine/clock.ts'
+import { connectSocket } from '../../../../src/plugins/outputs/kafka/connect.ts'
+import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
+import { settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
+import { Authority } from '../../../support/certs.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+
+const never = new AbortController().signal
+const authority = new Authority()
+
+async function listening(server: Server): Promise<number> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  atEnd(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+function connected(port: number, texts: Record<string, string>): Promise<Socket> {
+  const settings = settingsOf(parseOptions(KAFKA_OPTIONS, texts))
+  return connectSocket({ host: '127.0.0.1', port }, settings, systemClock, never)
+}
+
+test('the certificate has to be for tls.vhost, or else for the host, unless that is not to be checked', async () => {
+  const caFile = join(tmp(), 'ca.pem')
+  writeFileSync(caFile, authority.cert)
+  const server = createServer(authority.issue('broker', ['kafka.example']), (socket) =>
+    socket.on('error', () => {}),
+  )
+  server.on('tlsClientError', () => {})
+  const port = await listening(server)
+  const tls = { tls: 'on', 'tls.ca_file': caFile }
+  await expect(connected(port, tls)).rejects.toMatchObject({ code: 'E_PEER_UNREACHABLE', retryable: true })
+  await expect(connected(port, { ...tls, 'tls.vhost': 'other.example' })).rejects.toThrow(
+    'cannot connect to 127.0.0.1',
+  )
+  ;(await connected(port, { ...tls, 'tls.vhost': 'kafka.example' })).destroy()
+  ;(await connected(port, { ...tls, 'tls.verify_hostname': 'off' })).destroy()
+})
+
+test('a broker that takes the connection and says nothing is given up after net.connect_timeout', async () => {
+  const port = await listening(createPlain())
+  const options = { tls: 'on', 'net.connect_timeout': '0.2' }
+  await expect(connected(port, options)).rejects.toMatchObject({ code: 'E_PEER_TIMEOUT', retryable: true })
+})
