@@ -49,6 +49,30 @@ export function siblingsOf(link: string, anyName = false): Sibling[] {
     .sort((a, b) => byName(a, b, path) || a.mtimeMs - b.mtimeMs)
 }
 
+/** Those that something stands beside whose name begins with theirs; a folder may have thousands, and is read once. */
+export function withSiblings(links: readonly string[]): string[] {
+  const listings = new Map<string, string[]>()
+  return links.filter((link) => {
+    const path = targetOf(link)
+    const folder = dirname(path)
+    const names = listings.get(folder) ?? namesIn(folder).sort()
+    listings.set(folder, names)
+    const stem = basename(path)
+    return names[firstBehind(names, stem)]?.startsWith(stem) === true
+  })
+}
+
+/** Index of the first of sorted names that comes behind `name`. */
+function firstBehind(names: readonly string[], name: string): number {
+  let [low, high] = [0, names.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((names[middle] as string) <= name) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 const DATED = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
 
 /**

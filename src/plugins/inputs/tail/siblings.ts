@@ -5,7 +5,7 @@ import { isFileOf } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
-import { type Sibling, siblingsOf } from './folder.ts'
+import { type Sibling, siblingsOf, withSiblings } from './folder.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -38,9 +38,12 @@ export function finishRotated(o: SiblingsOptions): void {
     if (!o.finder.matches(path)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
-  const begun = o.files.begunUnseen().filter((file) => !byPath.has(file.openedAs))
+  const begun = o.files.begunUnseen().map((file) => file.openedAs)
   for (const [path, rows] of byPath) finishPath(path, rows, o)
-  for (const live of begun) live.after = openUnseen(live.openedAs, undefined, o)
+  for (const path of withSiblings(begun)) {
+    const live = o.files.byPath.get(path)
+    if (live !== undefined && !byPath.has(path)) live.after = openUnseen(path, undefined, o)
+  }
 }
 
 function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
