@@ -111,12 +111,6 @@ const MISTAKES: [string, string, string][] = [
       'Pid to a process that runs, or leave it out for the whole machine',
   ],
   [
-    'a time format with a letter that is none',
-    `${IN}${OUT}[PARSER]\n    Name p\n    Format json\n    Time_Format %Y-%Q\n`,
-    'a.conf:9:17: [parser p] "time_format" must be a format of strptime, not "%Y-%Q": %Q is not known; known are ' +
-      '%Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%',
-  ],
-  [
     'a parser that is not there',
     `[INPUT]\n    Name stdin\n    Parser cir\n${OUT}`,
     'a.conf:3:12: [stdin] there is no parser "cir" (did you mean cri?)',
