@@ -16,10 +16,11 @@ test('a warning is given for options without effect, whatever their value', asyn
 })
 
 test('a warning is given for what fluent-bit passes over without a word', async () => {
-  const text = `[SERVICE]\n    HTTP_Monitor On\n[CUSTOM]\n    Name x\n[INPUT]\n    Name clock\n${OUT}`
+  const text = `[SERVICE]\n    HTTP_Monitor On\n    net.dns.resolver LEGACY\n[CUSTOM]\n    Name x\n[INPUT]\n    Name clock\n${OUT}`
   expect((await warningsOf(text)).toSorted()).toEqual([
     'a.conf:2:5: [service] unknown option "HTTP_Monitor": it has no effect',
-    'a.conf:3:1: section [CUSTOM] is not known: it has no effect',
+    'a.conf:3:5: [service] "dns.resolver" has no effect: the system resolves names',
+    'a.conf:4:1: section [CUSTOM] is not known: it has no effect',
   ])
 })
 
