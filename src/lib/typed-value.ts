@@ -16,10 +16,9 @@ const LEADING_PLUS = /^\+/
 
 /** `code:integer size:integer` as pairs. Of a type that it does not know it makes text, as fluent-bit does. */
 export function parseTypes(words: readonly string[] | undefined): { key: string; type: ValueType }[] {
-  return (words ?? []).map((word) => ({
-    key: word.slice(0, Math.max(0, word.lastIndexOf(':'))),
-    type: typeOf(word) ?? 'string',
-  }))
+  return (words ?? [])
+    .filter((word) => word.lastIndexOf(':') > 0)
+    .map((word) => ({ key: word.slice(0, word.lastIndexOf(':')), type: typeOf(word) ?? 'string' }))
 }
 
 /** A word that is not `name:type`. */

@@ -71,7 +71,9 @@ describe('regex', () => {
   test('in a text of several lines the anchors are those of its lines', () => {
     expect(record('^(?<a>b.*)$', 'a\nbc\nd')).toEqual({ a: 'bc' })
   })
+})
 
+describe('regex with what it cannot use', () => {
   test('an expression without a named group fits no line', () => {
     expect(record('^(a)$', 'a')).toBeUndefined()
   })
@@ -79,6 +81,11 @@ describe('regex', () => {
   test('a bad expression or offset is a configuration error', () => {
     expect(() => parserOf(spec, { regex: '(?<a>x' })).toThrow(ShipperError)
     expect(() => parserOf(spec, { regex: '(?<a>x)', time_offset: 'x' })).toThrow('"time_offset"')
+  })
+
+  test('a type that nobody knows is text, and the others count', () => {
+    const types = 'a: integer b:date c:integer'
+    expect(record('^(?<a>.)(?<b>.)(?<c>.)$', '123', { types })).toEqual({ a: '1', b: '2', c: 3 })
   })
 
   test('with a time format that nobody knows, the line is a record all the same', () => {
