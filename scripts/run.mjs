@@ -20,7 +20,6 @@ const PARENT_CHECK_MS = 1000
  * @param {string[]} args
  */
 export function runBun(bun, args) {
-  const child = spawn(bun, ['--no-orphans', '--no-install', ...args], { stdio: 'inherit', detached: true })
   /** @type {Map<string, number>} */
   const last = new Map()
   for (const signal of FORWARDED) {
@@ -31,6 +30,8 @@ export function runBun(bun, args) {
       child.kill(signal)
     })
   }
+  // Behind the handlers: who sees bun run may send a signal at once, and we may not have had our turn since.
+  const child = spawn(bun, ['--no-orphans', '--no-install', ...args], { stdio: 'inherit', detached: true })
   if (process.env.npm_lifecycle_event !== undefined) {
     const npm = process.ppid
     setInterval(() => process.ppid !== npm && child.kill('SIGTERM'), PARENT_CHECK_MS)
