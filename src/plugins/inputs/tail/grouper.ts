@@ -31,6 +31,7 @@ export class Grouper {
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #decider: Decider
+  readonly #ofLine: boolean
   /** Of lines that no joiner reads. */
   readonly #flushMs: number
   readonly #open = new Set<TailFile>()
@@ -46,6 +47,7 @@ export class Grouper {
       machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
     )
     this.#decider = new Decider(machines)
+    this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
     this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
     this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
   }
@@ -82,7 +84,8 @@ export class Grouper {
     const line = this.#lines.read(groups, src, start, end, offset)
     let group = groups.byStream.get(line.stream)
     const joins = group?.joined.midLine === true && line.valueAt >= 0
-    const verdict = joins ? 'join' : this.#verdict(group, line)
+    const raw = this.#ofLine ? src.toString('latin1', start, end) : undefined
+    const verdict = joins ? 'join' : this.#verdict(group, line, raw)
     const { state, machine } = this.#decider
     if (!out.reserve((group?.joined.bound ?? 0) + line.size + 16, 0)) return false
     if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
@@ -155,8 +158,9 @@ export class Grouper {
   }
 
   /** By the machine that the group is in, else by the first for which the line begins one. */
-  #verdict(group: Group | undefined, line: Line): Verdict {
+  #verdict(group: Group | undefined, line: Line, raw: string | undefined): Verdict {
     if (line.valueAt < 0 || this.#decider.isEmpty) return this.#decider.alone()
+    if (raw !== undefined) return this.#decider.decide(group, raw, line.joiner?.machine)
     const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
     const text = this.#lines.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
     return this.#decider.decide(group, text, line.joiner?.machine)

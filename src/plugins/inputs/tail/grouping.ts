@@ -20,6 +20,8 @@ export interface Joiner {
   pattern: Buffer | undefined
   /** Undefined for a container: its lines are parts when `isPart` says so. */
   machine: Machine | undefined
+  /** The machine looks at the line as it stands in the file, not at its text. */
+  ofLine: boolean
   isPart: ((buf: Buffer, start: number, end: number) => boolean) | undefined
   /** A group that has not grown for so long is sent as it is. */
   flushMs: number
@@ -79,7 +81,7 @@ function firstLine(o: TailOptions, ctx: InputContext): Joiner {
   return { ...PLAIN, name, parser: ctx.parser(name), content: undefined, machine, flushMs }
 }
 
-/** As `multiline.parser docker`, but that its lines are read by Parser; traces by the parser of their first line. */
+/** As `multiline.parser docker`, but that its lines are read by Parser; traces by the parser of their first line, JSON as it is. */
 function dockerMode(o: TailOptions, ctx: InputContext): Joiner[] {
   const docker = container('docker', ctx)
   const lines: Joiner = {
@@ -91,7 +93,14 @@ function dockerMode(o: TailOptions, ctx: InputContext): Joiner[] {
   const machine = new FirstTextMachine(ctx.parser(o.dockerModeParser))
   return [
     lines,
-    { ...PLAIN, name: 'docker_mode', content: docker.content, machine, flushMs: o.dockerModeFlush },
+    {
+      ...PLAIN,
+      name: 'docker_mode',
+      content: docker.content,
+      machine,
+      ofLine: true,
+      flushMs: o.dockerModeFlush,
+    },
   ]
 }
 
@@ -114,6 +123,7 @@ export function makeJoiners(names: readonly string[], lineKey: string, ctx: Inpu
       group: keyOf(options.keyGroup),
       pattern: keyOf(options.keyPattern),
       machine: makeMachine(name, options),
+      ofLine: false,
       isPart: undefined,
       flushMs: options.flushTimeout,
     }
@@ -124,6 +134,7 @@ const PLAIN = {
   parser: undefined,
   group: undefined,
   pattern: undefined,
+  ofLine: false,
   isPart: undefined,
   flushMs: FLUSH_MS,
 }

@@ -163,7 +163,7 @@ export const TAIL_OPTIONS = defineOptions({
   },
   docker_mode_parser: {
     type: 'string',
-    help: 'With Docker_Mode: name of a parser that fits the `log` of the first line of a record; those that it does not fit are joined with it.',
+    help: 'With Docker_Mode: name of a parser that fits the first line of a record, as it stands in the file (`{"log":"...`); those that it does not fit are joined with it.',
   },
   db: {
     type: 'string',

@@ -27,7 +27,8 @@ const DOCKER = parserPlan('docker', json, {
   time_format: '%Y-%m-%dT%H:%M:%S.%L',
   time_keep: 'off',
 })
-const STAMP = parserPlan('stamp', regex, { regex: '^(?<at>\\d+:\\d+) ' })
+/** Parsers of the first line are written for the line as it stands in the file. */
+const STAMP = parserPlan('stamp', regex, { regex: '(?<log>(?<="log":")\\d+:\\d+ .*?)(?<!\\\\)".*"stream"' })
 const MULTILINE = { multiline: 'on', parser_firstline: 'first' }
 const TIME = '2026-11-21T06:00:00.123456789Z'
 const docker = (log: string, stream = 'stdout') => `${JSON.stringify({ log, stream, time: TIME })}\n`
