@@ -37,6 +37,7 @@ test('any help, label and value is read back as it was', () => {
       expect((parsed.get('g')?.samples[0]?.value ?? 1) + 0).toBe(gauge + 0)
       expect(parsed.get('a_total')?.samples[0]?.value).toBe(Number.isNaN(counter) ? NaN : counter + 0)
     }),
+    { examples: [['', 'a\u2028b', 0, 0]] },
   )
 })
 
