@@ -61,7 +61,6 @@ const NULL = '[OUTPUT]\n    Name null\n    Match *\n'
 const kafka = (options: string): string => `${TAIL}[OUTPUT]\n    Name kafka\n    Match *\n    ${options}\n`
 
 test.each([
-  ['a.conf:5:12', `${TAIL}    Parser json\n    multiline.parser java\n${NULL}`, '[tail] "parser" and'],
   [
     'a.conf:8:16',
     `${TAIL}[FILTER]\n    Name grep\n    Match *\n    Logical_Op AND\n    Regex a b\n    Exclude a c\n${NULL}`,
