@@ -1,7 +1,7 @@
 import { createServer as createHttp, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { type Authority, makeAuthority, makeCertificate } from './certificates.ts'
+import { Authority } from './certs.ts'
 import type { PodObject } from './kube-pods.ts'
 import { expiredEvent, listOf, statusBody, Watch } from './kube-watch.ts'
 import { atEnd } from './tmp.ts'
@@ -64,7 +64,7 @@ export class KubeApi {
   private constructor(options: ApiOptions) {
     this.#options = options
     this.tokens = new Set(options.tokens ?? [])
-    if (options.tls) this.authority = makeAuthority()
+    if (options.tls) this.authority = new Authority()
   }
 
   static async start(options: ApiOptions = {}): Promise<KubeApi> {
@@ -99,7 +99,7 @@ export class KubeApi {
     const server =
       this.authority === undefined
         ? createHttp(answer)
-        : createHttps(makeCertificate(this.authority, names), answer)
+        : createHttps(this.authority.issue('kube-apiserver', names), answer)
     this.#server = server
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)

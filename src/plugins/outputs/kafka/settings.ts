@@ -1,3 +1,4 @@
+import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { KafkaOptions } from './options.ts'
@@ -92,9 +93,22 @@ function tlsOf(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
     serverName: o.tlsVhost,
     ca: read('tls.ca_file', o.tlsCaFile),
     cert: read('tls.crt_file', o.tlsCrtFile),
-    key: read('tls.key_file', o.tlsKeyFile),
+    key: keyOf(o),
     passphrase: o.tlsKeyPasswd,
   }
+}
+
+/** Opened once before the start: a connection would only say that something could not be decrypted. */
+function keyOf(o: KafkaOptions): Buffer | undefined {
+  const key = read('tls.key_file', o.tlsKeyFile)
+  if (key === undefined) return undefined
+  try {
+    createPrivateKey({ key, ...(o.tlsKeyPasswd === undefined ? {} : { passphrase: o.tlsKeyPasswd }) })
+  } catch (error) {
+    const message = `tls.key_file ${o.tlsKeyFile} is no key, or tls.key_passwd does not open it: ${messageOf(error)}`
+    throw new ShipperError('E_CONFIG_BAD_VALUE', message, { option: 'tls.key_file', cause: error })
+  }
+  return key
 }
 
 function read(option: string, path: string | undefined): Buffer | undefined {

@@ -1,4 +1,5 @@
 import { expect, test } from 'bun:test'
+import { createPrivateKey } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer as createPlain, type Server, type Socket } from 'node:net'
@@ -11,6 +12,7 @@ import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
 import { settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
 import { Authority } from '../../../support/certs.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
 
 const never = new AbortController().signal
 const authority = new Authority()
@@ -53,4 +55,38 @@ test('a broker that takes the connection and says nothing is given up after net.
   const port = await listening(createPlain())
   const options = { tls: 'on', 'net.connect_timeout': '0.2' }
   await expect(connected(port, options)).rejects.toMatchObject({ code: 'E_PEER_TIMEOUT', retryable: true })
+})
+
+test('a client key with a passphrase is opened with tls.key_passwd, and a wrong one is named', async () => {
+  const dir = tmp()
+  const client = authority.issue('leaf')
+  const locked = createPrivateKey(client.key).export({
+    ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'right' },
+  } as never)
+  const files = { 'ca.pem': authority.cert, 'leaf.pem': client.cert, 'leaf.key': String(locked) }
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
+  const asked = { ca: [authority.cert], requestCert: true, rejectUnauthorized: true }
+  const server = createServer({ ...authority.issue('broker', ['127.0.0.1']), ...asked }, (socket) =>
+    socket.on('error', () => {}),
+  )
+  server.on('tlsClientError', () => {})
+  const subjects: string[] = []
+  server.on('secureConnection', (socket) => subjects.push(String(socket.getPeerCertificate().subject.CN)))
+  const port = await listening(server)
+  const tls = {
+    tls: 'on',
+    'tls.ca_file': join(dir, 'ca.pem'),
+    'tls.crt_file': join(dir, 'leaf.pem'),
+    'tls.key_file': join(dir, 'leaf.key'),
+  }
+  const socket = await connected(port, { ...tls, 'tls.key_passwd': 'right' })
+  await until(() => subjects.length === 1)
+  socket.destroy()
+  expect(subjects).toEqual(['leaf'])
+  for (const wrong of [{ 'tls.key_passwd': 'wrong' }, {}]) {
+    const settings = () => settingsOf(parseOptions(KAFKA_OPTIONS, { ...tls, ...wrong }))
+    expect(settings).toThrow(
+      `tls.key_file ${join(dir, 'leaf.key')} is no key, or tls.key_passwd does not open it`,
+    )
+  }
 })
