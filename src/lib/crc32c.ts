@@ -1,4 +1,5 @@
 import { WASM } from './kernel/crc32c.wasm.ts'
+import { type KernelExports, shared, startKernel } from './kernel/instance.ts'
 
 /** Reflected form of the Castagnoli polynomial 0x1EDC6F41 (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78
@@ -25,8 +26,7 @@ function makeTables(): Int32Array {
 const WORTH_BYTES = 8192
 
 /** assembly/crc32c/crc32c.ts */
-interface Exports {
-  memory: WebAssembly.Memory
+interface Exports extends KernelExports {
   DATA: WebAssembly.Global
   DATA_BYTES: WebAssembly.Global
   LAST_BYTES: WebAssembly.Global
@@ -80,10 +80,9 @@ class Fold {
   readonly #lastBytes: number
 
   constructor() {
-    const module = new WebAssembly.Module(Buffer.from(WASM, 'base64'))
-    const x = new WebAssembly.Instance(module).exports as unknown as Exports
+    const { exports: x, part } = startKernel<Exports>(WASM)
     this.#exports = x
-    this.#data = new Uint8Array(x.memory.buffer, x.DATA.value, x.DATA_BYTES.value)
+    this.#data = part(x.DATA, x.DATA_BYTES)
     this.#lastBytes = x.LAST_BYTES.value
   }
 
@@ -110,9 +109,4 @@ class Fold {
   }
 }
 
-let fold: Fold | undefined
-
-function sharedFold(): Fold {
-  fold ??= new Fold()
-  return fold
-}
+const sharedFold = shared(() => new Fold())

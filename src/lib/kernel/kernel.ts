@@ -1,3 +1,4 @@
+import { type KernelExports, shared, startKernel } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
 /** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
@@ -25,8 +26,7 @@ export interface EntryForm {
 }
 
 /** Where things are in its memory, and their sizes: assembly/lines/memory.ts. */
-interface Exports {
-  memory: WebAssembly.Memory
+interface Exports extends KernelExports {
   PREFIX: WebAssembly.Global
   SUFFIX: WebAssembly.Global
   FIXED_BYTES: WebAssembly.Global
@@ -85,10 +85,7 @@ export class Kernel {
   #keepEmpty = 0
 
   constructor() {
-    const module = new WebAssembly.Module(Buffer.from(WASM, 'base64'))
-    const x = new WebAssembly.Instance(module).exports as unknown as Exports
-    const part = (at: WebAssembly.Global, size: WebAssembly.Global) =>
-      Buffer.from(x.memory.buffer, at.value, size.value)
+    const { exports: x, part } = startKernel<Exports>(WASM)
     this.#exports = x
     this.input = part(x.IN, x.IN_BYTES)
     this.output = part(x.OUT, x.OUT_BYTES)
@@ -132,9 +129,4 @@ export class Kernel {
   }
 }
 
-let shared: Kernel | undefined
-
-export function sharedKernel(): Kernel {
-  shared ??= new Kernel()
-  return shared
-}
+export const sharedKernel = shared(() => new Kernel())

@@ -1,3 +1,4 @@
+import { type KernelExports, shared, startKernel } from './instance.ts'
 import { WASM } from './merge.wasm.ts'
 
 /** What the records of one container get, and what becomes of their line. */
@@ -13,8 +14,7 @@ export interface MergeForm {
 }
 
 /** Where things are in its memory, and their sizes: assembly/merge/memory.ts. */
-interface Exports {
-  memory: WebAssembly.Memory
+interface Exports extends KernelExports {
   META: WebAssembly.Global
   META_BYTES: WebAssembly.Global
   IN: WebAssembly.Global
@@ -48,10 +48,7 @@ export class MergeKernel {
   readonly #exports: Exports
 
   constructor() {
-    const module = new WebAssembly.Module(Buffer.from(WASM, 'base64'))
-    const x = new WebAssembly.Instance(module).exports as unknown as Exports
-    const part = (at: WebAssembly.Global, size: WebAssembly.Global) =>
-      Buffer.from(x.memory.buffer, at.value, size.value)
+    const { exports: x, part } = startKernel<Exports>(WASM)
     this.#exports = x
     this.#meta = part(x.META, x.META_BYTES)
     this.input = part(x.IN, x.IN_BYTES)
@@ -78,9 +75,4 @@ export class MergeKernel {
   }
 }
 
-let shared: MergeKernel | undefined
-
-export function sharedMergeKernel(): MergeKernel {
-  shared ??= new MergeKernel()
-  return shared
-}
+export const sharedMergeKernel = shared(() => new MergeKernel())

@@ -1,3 +1,4 @@
+import { type KernelExports, shared, startKernel } from './instance.ts'
 import { WASM } from './records.wasm.ts'
 
 /** What a value is made of; the numbers are those of assembly/records/records.ts. */
@@ -22,8 +23,7 @@ export interface BatchSoFar {
 }
 
 /** Where things are in its memory, and their sizes: assembly/records/memory.ts. */
-interface Exports {
-  memory: WebAssembly.Memory
+interface Exports extends KernelExports {
   NAME: WebAssembly.Global
   KEY: WebAssembly.Global
   HEAD: WebAssembly.Global
@@ -65,10 +65,7 @@ export class RecordKernel {
   #end = 0
 
   constructor() {
-    const module = new WebAssembly.Module(Buffer.from(WASM, 'base64'))
-    const x = new WebAssembly.Instance(module).exports as unknown as Exports
-    const part = (at: WebAssembly.Global, size: WebAssembly.Global) =>
-      Buffer.from(x.memory.buffer, at.value, size.value)
+    const { exports: x, part } = startKernel<Exports>(WASM)
     this.#exports = x
     this.#input = part(x.IN, x.IN_BYTES)
     this.output = part(x.OUT, x.OUT_BYTES)
@@ -115,9 +112,4 @@ export class RecordKernel {
   }
 }
 
-let shared: RecordKernel | undefined
-
-export function sharedRecordKernel(): RecordKernel {
-  shared ??= new RecordKernel()
-  return shared
-}
+export const sharedRecordKernel = shared(() => new RecordKernel())
