@@ -7,7 +7,8 @@ import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units
 export type ValueResult =
   | {
       value: unknown
-      problem?: undefined /** What the text should have been, and what it is now. */
+      problem?: undefined
+      /** What the text should have been, and what it is now. */
       warning?: string
     }
   | { problem: string; hint?: string }
