@@ -2,6 +2,9 @@ import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { identityKey } from './file.ts'
 
+/** Most times that names are looked at which change meanwhile: a rotation goes on. */
+export const LOOKS = 5
+
 /** A file beside a followed one whose name begins with the same words: `x.log.1` beside `x.log`. */
 export interface Sibling {
   path: string
@@ -18,8 +21,9 @@ export interface Sibling {
 const ROTATED = /^[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
 
 /**
- * The oldest first, `link` itself left out; of a link to a log, as in /var/log/containers, those beside its target. Only names that rotation makes, so that `app.log.json` beside `app.log` is
- * not taken for a part of it; `anyName`: for a caller that knows the identity it looks for.
+ * The oldest first, `link` itself left out; of a link to a log, as in /var/log/containers, those beside its target. Only
+ * names that rotation makes, so that `app.log.json` beside `app.log` is not taken for a part of it; `anyName`: for a
+ * caller that knows the identity it looks for.
  */
 export function siblingsOf(link: string, anyName = false): Sibling[] {
   const path = targetOf(link)

@@ -5,7 +5,7 @@ import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
 import { isCompressed, isFileOf, rememberHead } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
-import { type Sibling, siblingsOf, targetOf } from './folder.ts'
+import { LOOKS, type Sibling, siblingsOf, targetOf } from './folder.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from './identity.ts'
 import type { Positions } from './positions.ts'
 
@@ -174,9 +174,6 @@ export class Rotated {
     this.#o.drained(file)
   }
 }
-
-/** Most times that names are looked at which change meanwhile. */
-const LOOKS = 5
 
 /** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
 function newName(file: TailFile, path: string): string | undefined {

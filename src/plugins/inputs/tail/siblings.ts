@@ -5,7 +5,7 @@ import { isFileOf } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
-import { type Sibling, siblingsOf, withSiblings } from './folder.ts'
+import { LOOKS, type Sibling, siblingsOf, withSiblings } from './folder.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -133,8 +133,6 @@ function identify(path: string, rows: OffsetRow[]): Identified {
     }
   }
 }
-
-const LOOKS = 5
 
 function sameNames(a: Sibling[], b: Sibling[]): boolean {
   return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
