@@ -1,4 +1,4 @@
-import { type KernelExports, shared, startKernel } from './instance.ts'
+import { InputBlock, type KernelExports, shared, startKernel } from './instance.ts'
 import { WASM } from './records.wasm.ts'
 
 /** What a value is made of; the numbers are those of assembly/records/records.ts. */
@@ -40,8 +40,6 @@ interface Exports extends KernelExports {
 }
 
 const EMPTY = Buffer.alloc(0)
-/** An entry that does not end within so many bytes is not for it. */
-const LONGEST = 16_448
 
 /**
  * Turns entries of a chunk into records of a Kafka batch, as `Kernel` does lines: byte for byte what the output writes
@@ -57,17 +55,14 @@ export class RecordKernel {
   records = 0
   maxMs = 0
   readonly output: Buffer
-  readonly #input: Buffer
+  readonly #block: InputBlock
   readonly #fixed: Buffer[]
   readonly #exports: Exports
-  /** What of the chunk is in `#input`. */
-  #start = 0
-  #end = 0
 
   constructor() {
     const { exports: x, part } = startKernel<Exports>(WASM)
     this.#exports = x
-    this.#input = part(x.IN, x.IN_BYTES)
+    this.#block = new InputBlock(part(x.IN, x.IN_BYTES))
     this.output = part(x.OUT, x.OUT_BYTES)
     this.#fixed = [x.NAME, x.KEY, x.HEAD].map((at) => part(at, x.FIXED_BYTES))
   }
@@ -79,7 +74,7 @@ export class RecordKernel {
     if (fixed.some((bytes, i) => bytes.length > (this.#fixed[i] as Buffer).length)) return false
     for (const [i, bytes] of fixed.entries()) bytes.copy(this.#fixed[i] as Buffer)
     this.#exports.setup(FORMATS[form.format], name.length, key?.length ?? -1, head.length, TIMES[time])
-    this.#start = this.#end = 0
+    this.#block.clear()
     return true
   }
 
@@ -88,27 +83,17 @@ export class RecordKernel {
    * in `room`; returns how many bytes. The batch has one record or more already.
    */
   run(chunk: Buffer, at: number, end: number, room: number, batch: BatchSoFar): number {
-    const x = this.#exports
-    if (at < this.#start || at >= this.#end) this.#load(chunk, at, end)
-    let size = this.#run(at, room, batch)
-    if (x.consumed.value === at - this.#start && this.#end < end && this.#end - at < LONGEST) {
-      // The entry may be cut off.
-      this.#load(chunk, at, end)
-      size = this.#run(at, room, batch)
-    }
-    this.consumed = this.#start + x.consumed.value
+    const [x, block] = [this.#exports, this.#block]
+    const { count, baseMs, maxMs } = batch
+    let size = 0
+    block.run(chunk, at, end, () => {
+      size = x.records(at - block.from, block.to - block.from, room, count, baseMs, maxMs)
+      return x.taken.value > 0
+    })
+    this.consumed = block.from + x.consumed.value
     this.records = x.taken.value
     this.maxMs = x.maxMs.value
     return size
-  }
-
-  #run(at: number, room: number, { count, baseMs, maxMs }: BatchSoFar): number {
-    return this.#exports.records(at - this.#start, this.#end - this.#start, room, count, baseMs, maxMs)
-  }
-
-  #load(chunk: Buffer, at: number, end: number): void {
-    this.#start = at
-    this.#end = at + chunk.copy(this.#input, 0, at, Math.min(end, at + this.#input.length))
   }
 }
 
