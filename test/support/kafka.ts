@@ -143,9 +143,12 @@ export class KafkaBroker {
     return (state[partition]?.leader ?? 0) - 1
   }
 
-  /** Moves the partition to these brokers (by index), the first of which is to lead. */
+  /** Moves the partition to these brokers (by index), until the first of them leads it. */
   async move(topic: string, brokers: number[], partition = 0): Promise<void> {
     await this.tool.ask('move', { topic, partition, replicas: brokers.map((i) => i + 1) })
+    // The brokers learn of an election one after the other.
+    const leads = async () => (await this.leader(topic, partition)) === brokers[0]
+    await until(leads, { limitMs: 30_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
   }
 
   /** Denies an operation (`WRITE`, `DESCRIBE`) to a user, or takes that back; needs the authorizer in `props`. */
