@@ -269,8 +269,9 @@ function isCorrupt(error: unknown): error is ShipperError {
 
 function lastWritten(path: string): number | undefined {
   const times = [path, `${path}-wal`].flatMap((p) => {
-    const stat = statSync(p, { throwIfNoEntry: false })
-    return stat === undefined || stat.size === 0 ? [] : [stat.mtimeMs]
+    // In whole nanoseconds: mtimeMs is rounded otherwise than the births it is compared with.
+    const stat = statSync(p, { throwIfNoEntry: false, bigint: true })
+    return stat === undefined || stat.size === 0n ? [] : [Number(stat.mtimeNs) / 1e6]
   })
   return times.length === 0 ? undefined : Math.max(...times)
 }

@@ -13,6 +13,7 @@ import type { Positions } from './positions.ts'
 import { Reader, type Turn } from './reader.ts'
 import type { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
+import { finishRotated } from './siblings.ts'
 
 /** Files looked at in one progress check. */
 const CHECKED_AT_ONCE = 500
@@ -63,7 +64,8 @@ export class Tail implements Input {
     await this.#start()
     this.#lookout.search(true)
     const away = this.#positions.unclaimed().length > 0 || this.#files.begunUnseen().length > 0
-    if (away) await this.#finishRotated()
+    // In one go with the search: a row stored in between says that all of its log is known.
+    if (away) this.#finishRotated()
     // Before the first read, which may take a while.
     this.#positions.commit()
     this.#firstScan = new Set(this.#files.byKey.values())
@@ -137,8 +139,7 @@ export class Tail implements Input {
     this.#started = true
   }
 
-  async #finishRotated(): Promise<void> {
-    const { finishRotated } = await import('./siblings.ts')
+  #finishRotated(): void {
     finishRotated({
       files: this.#files,
       positions: this.#positions,

@@ -164,7 +164,7 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
   const bornMs = (): number => {
     rmSync(probe, { force: true })
     writeFileSync(probe, '')
-    return statSync(probe).birthtimeMs
+    return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
   store.storedMs = lastMs
