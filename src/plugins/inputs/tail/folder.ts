@@ -20,21 +20,37 @@ export interface Sibling {
 /** What rotation appends to a name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; and `.gz` behind it. */
 const ROTATED = /^[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
 
+/** Names of folders, sorted, each folder read once: for a look at many files of one folder. */
+export class FolderNames {
+  readonly #byFolder = new Map<string, string[]>()
+
+  /** Those that begin with `stem` and go on. */
+  behind(folder: string, stem: string): string[] {
+    const names = this.#byFolder.get(folder) ?? namesIn(folder).sort()
+    this.#byFolder.set(folder, names)
+    const first = firstBehind(names, stem)
+    let end = first
+    while (names[end]?.startsWith(stem)) end++
+    return names.slice(first, end)
+  }
+}
+
 /**
  * The oldest first, `link` itself left out; of a link to a log, as in /var/log/containers, those beside its target. Only
  * names that rotation makes, so that `app.log.json` beside `app.log` is not taken for a part of it; `anyName`: for a
  * caller that knows the identity it looks for.
  */
-export function siblingsOf(link: string, anyName = false): Sibling[] {
+export function siblingsOf(link: string, anyName = false, names?: FolderNames): Sibling[] {
   const path = targetOf(link)
   const folder = dirname(path)
   const stem = basename(path)
   const found: Sibling[] = []
-  for (const name of namesIn(folder)) {
-    if (name === stem || !name.startsWith(stem)) continue
+  for (const name of (names ?? new FolderNames()).behind(folder, stem)) {
     if (!anyName && !ROTATED.test(name.slice(stem.length))) continue
     const candidate = join(folder, name)
     const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
+    // Renamed or compressed since the folder was read: it stands under a name that is not among these.
+    if (stat === undefined && names !== undefined) return siblingsOf(link, anyName)
     if (stat === undefined || !stat.isFile()) continue
     found.push({
       path: candidate,
@@ -53,16 +69,11 @@ export function siblingsOf(link: string, anyName = false): Sibling[] {
     .sort((a, b) => byName(a, b, path) || a.mtimeMs - b.mtimeMs)
 }
 
-/** Those that something stands beside whose name begins with theirs; a folder may have thousands, and is read once. */
-export function withSiblings(links: readonly string[]): string[] {
-  const listings = new Map<string, string[]>()
+/** Those that something stands beside whose name begins with theirs. */
+export function withSiblings(links: readonly string[], names: FolderNames): string[] {
   return links.filter((link) => {
     const path = targetOf(link)
-    const folder = dirname(path)
-    const names = listings.get(folder) ?? namesIn(folder).sort()
-    listings.set(folder, names)
-    const stem = basename(path)
-    return names[firstBehind(names, stem)]?.startsWith(stem) === true
+    return names.behind(dirname(path), basename(path)).length > 0
   })
 }
 

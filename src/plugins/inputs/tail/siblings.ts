@@ -5,7 +5,7 @@ import { isFileOf } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
-import { LOOKS, type Sibling, siblingsOf, withSiblings } from './folder.ts'
+import { FolderNames, LOOKS, type Sibling, siblingsOf, withSiblings } from './folder.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -39,18 +39,19 @@ export function finishRotated(o: SiblingsOptions): void {
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
   const begun = o.files.begunUnseen().map((file) => file.openedAs)
-  for (const [path, rows] of byPath) finishPath(path, rows, o)
-  for (const path of withSiblings(begun)) {
+  const names = new FolderNames()
+  for (const [path, rows] of byPath) finishPath(path, rows, names, o)
+  for (const path of withSiblings(begun, names)) {
     const live = o.files.byPath.get(path)
-    if (live !== undefined && !byPath.has(path)) live.after = openUnseen(path, undefined, o)
+    if (live !== undefined && !byPath.has(path)) live.after = openUnseen(path, undefined, names, o)
   }
 }
 
-function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
+function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: SiblingsOptions): void {
   let left = rows
   let previous: TailFile | undefined
   for (let look = 1; left.length > 0 && look <= LOOKS; look++) {
-    const { siblings, known, gone } = identify(path, left)
+    const { siblings, known, gone } = identify(path, left, look === 1 ? names : undefined)
     const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
     for (const row of gone) {
       if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
@@ -58,7 +59,7 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
     }
     if (first < 0) {
       const isNew = o.files.byPath.get(path)?.rowId === undefined
-      if (isNew) previous = openUnseen(path, previous, o)
+      if (isNew) previous = openUnseen(path, previous, names, o)
       break
     }
     const opened = openAll(path, siblings.slice(first), known, previous, o)
@@ -74,10 +75,15 @@ function finishPath(path: string, rows: OffsetRow[], o: SiblingsOptions): void {
  * None of the files beside `path` is known, and neither is the one at it: the newest of them, back to the first that was
  * there at the last look. Further back there may be what was read and then compressed, under a new inode.
  */
-function openUnseen(path: string, before: TailFile | undefined, o: SiblingsOptions): TailFile | undefined {
+function openUnseen(
+  path: string,
+  before: TailFile | undefined,
+  names: FolderNames,
+  o: SiblingsOptions,
+): TailFile | undefined {
   let last = before
   for (let look = 1; look <= LOOKS; look++) {
-    const siblings = siblingsOf(path)
+    const siblings = siblingsOf(path, false, look === 1 ? names : undefined)
     const seen = siblings.findLastIndex((s) => !o.positions.unseen(s.bornMs))
     const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
     last = opened.last
@@ -118,9 +124,9 @@ interface Identified {
 }
 
 /** Names may change while they are looked at (a rotation goes on): then it is looked again, a few times. */
-function identify(path: string, rows: OffsetRow[]): Identified {
+function identify(path: string, rows: OffsetRow[], names: FolderNames | undefined): Identified {
   for (let look = 1; ; look++) {
-    const siblings = siblingsOf(path)
+    const siblings = siblingsOf(path, false, look === 1 ? names : undefined)
     const known = new Map<Sibling, OffsetRow>()
     const gone: OffsetRow[] = []
     for (const row of rows) {

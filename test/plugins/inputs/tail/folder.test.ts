@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { siblingsOf, withSiblings } from '../../../../src/plugins/inputs/tail/folder.ts'
+import { FolderNames, siblingsOf, withSiblings } from '../../../../src/plugins/inputs/tail/folder.ts'
 import { tmp } from '../../../support/tmp.ts'
 
 test('files that something stands beside are found in one look at their folder, through links too', () => {
@@ -12,8 +12,18 @@ test('files that something stands beside are found in one look at their folder, 
   for (const name of names) writeFileSync(join(logs, name), '')
   symlinkSync(join(logs, 'b.log'), join(dir, 'link.log'))
   const paths = ['a', 'b', 'c', 'd', 'z', 'gone'].map((name) => join(logs, `${name}.log`))
-  const found = withSiblings([...paths, join(dir, 'link.log'), join(dir, 'none/x.log')])
+  const found = withSiblings([...paths, join(dir, 'link.log'), join(dir, 'none/x.log')], new FolderNames())
   expect(found).toEqual([...['a', 'b', 'd'].map((name) => join(logs, `${name}.log`)), join(dir, 'link.log')])
   // What rotation does not make is told apart only then.
   expect(found.map((path) => siblingsOf(path).length)).toEqual([1, 1, 0, 1])
+})
+
+test('a name that is gone since its folder was read is looked for under its new one', () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  for (const name of ['a.log', 'a.log.1', 'b.log', 'b.log.1']) writeFileSync(join(dir, name), '')
+  const names = new FolderNames()
+  expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.1`])
+  renameSync(`${path}.1`, `${path}.2`)
+  expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.2`])
 })
