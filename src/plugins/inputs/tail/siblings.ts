@@ -5,7 +5,7 @@ import { isFileOf } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
-import { FolderNames, LOOKS, type Sibling, siblingsOf, withSiblings } from './folder.ts'
+import { FolderNames, LOOKS, rotatedFrom, type Sibling, siblingsOf, withSiblings } from './folder.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 
@@ -33,7 +33,7 @@ export interface SiblingsOptions {
 export function finishRotated(o: SiblingsOptions): void {
   const byPath = new Map<string, OffsetRow[]>()
   for (const row of o.positions.unclaimed()) {
-    const path = row.openedAs ?? row.name
+    const path = pathOf(row, o.finder)
     // Rows of other inputs that share the database are not ours to judge.
     if (!o.finder.matches(path)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
@@ -45,6 +45,14 @@ export function finishRotated(o: SiblingsOptions): void {
     const live = o.files.byPath.get(path)
     if (live !== undefined && !byPath.has(path)) live.after = openUnseen(path, undefined, names, o)
   }
+}
+
+/** Where the file was last: it may have been renamed within Path since it was opened, and rotated there. */
+function pathOf({ name, openedAs }: OffsetRow, finder: Finder): string {
+  const base = rotatedFrom(name)
+  if (openedAs === undefined || openedAs === base) return openedAs ?? name
+  if (finder.matches(name)) return name
+  return base !== undefined && finder.matches(base) ? base : openedAs
 }
 
 function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: SiblingsOptions): void {

@@ -93,6 +93,26 @@ describe('rotation while the agent was away', () => {
     expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
   })
 
+  test('finishes a file that was renamed within Path before and rotated under its new name, with its old tag', async () => {
+    const dir = tmp()
+    const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]
+    const store = new MemoryStore()
+    const options = { path: join(dir, '*.log'), read_from_head: 'on' }
+    writeFileSync(path, 'one\n')
+    const first = new TailRun({ tail: options, tag: 't.*', store }).start()
+    await first.waitForLines(1)
+    renameSync(path, renamed)
+    await until(() => first.files.some((f) => f.path === renamed))
+    await first.stop()
+    appendFileSync(renamed, 'two\n')
+    renameSync(renamed, `${renamed}.1`)
+    writeFileSync(renamed, 'three\n')
+    const second = new TailRun({ tail: options, tag: 't.*', store }).start()
+    atEnd(() => second.abort())
+    expect(await second.waitForLines(2)).toEqual(['two', 'three'])
+    expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
+  })
+
   test('says that a known file is gone, and removes its row', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
