@@ -72,6 +72,12 @@ export class Files {
     }
   }
 
+  /** The file that a path leads to, if it is followed already. */
+  followed(path: string): TailFile | undefined {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return stat === undefined ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
+  }
+
   /** Opens a file that is not at its own path any more (rotated while we were away); its tag is that of `openedAs`. */
   openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
     try {

@@ -73,14 +73,15 @@ export class Lookout {
       return
     }
     const known = files.byPath.get(path)
-    const found = matches || known !== undefined ? files.open(path, first) : undefined
-    if (known !== undefined && found?.file !== known) rotated.away(known, path)
-    if (found === undefined) {
+    // The name of a rotated file, that another one has now: it was read already, or is found from the path it came from.
+    const found = matches ? files.open(path, first) : { file: files.followed(path), isNew: false }
+    const file = found?.file
+    if (known !== undefined && file !== known) rotated.away(known, path)
+    if (found === undefined || file === undefined) {
       if (known !== undefined && matches) this.#remember(path, known)
       if (lstatSync(path, { throwIfNoEntry: false }) === undefined) files.forgetLink(path)
       return
     }
-    const { file } = found
     if (matches) {
       rotated.back(file)
       if (known !== file) this.#watchAlso(files.bind(path, file))

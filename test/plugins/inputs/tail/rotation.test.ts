@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { follow, MemoryStore } from '../../../support/tail-run.ts'
+import { follow, MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -88,6 +88,27 @@ describe('rotation', () => {
     expect(await run.waitForLines(6)).toEqual(['0', '1', '2', '3', '4', '5'])
     await until(() => run.files.length === 1)
     expect(run.received).toHaveLength(6)
+  })
+
+  test('does not read again what was read and has the name now that another rotated file had', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, '0\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, '1\n')
+    writeFileSync(`${path}.1.gz`, gzipSync('0\n1\n'))
+    unlinkSync(path)
+    writeFileSync(path, '2\n')
+    const run = resume(store, { path, rotate_wait: '500ms', progress_check_interval: '10ms' })
+    expect(await run.waitForLines(2)).toEqual(['1', '2'])
+    // As logrotate with compress: both have their new names before either is looked at.
+    renameSync(`${path}.1.gz`, `${path}.2.gz`)
+    writeFileSync(`${path}.1.gz`, gzipSync('2\n'))
+    unlinkSync(path)
+    writeFileSync(path, '3\n')
+    expect(await run.waitForLines(3)).toEqual(['1', '2', '3'])
+    await until(() => run.files.filter((f) => f.path.endsWith('.gz')).length === 0)
+    expect(run.lines()).toEqual(['1', '2', '3'])
   })
 
   test('follows a link whose target is rotated, under the name and tag of the link', async () => {
