@@ -133,6 +133,7 @@ export class OutputQueue {
     const { chunk } = route
     const records = chunk.count
     const bytes = chunk.size
+    const startMs = this.#o.clock.nowMs()
     try {
       await this.#o.output.flush(chunk, this.#o.signal)
     } catch (error) {
@@ -144,6 +145,8 @@ export class OutputQueue {
     this.inFlight--
     this.stats.procRecords += records
     this.stats.procBytes += bytes
+    const ms = Math.round(this.#o.clock.nowMs() - startMs)
+    this.#o.log.debug('chunk is delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
     lane.land(route)
     route.receipt.settle('delivered')
     if (this.#gate === 'probing') this.#open()

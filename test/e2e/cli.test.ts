@@ -54,7 +54,7 @@ describe('what is asked for', () => {
 })
 
 describe('how much is said', () => {
-  /** A finite run that has a warning (no DB) and a debug line (connected). */
+  /** A finite run of one file and one chunk that has a warning (no DB). */
   async function said(...args: string[]): Promise<{ level: string; message: string }[]> {
     const peer = await forwardPeer()
     const { code, stderr } = await run([
@@ -72,12 +72,15 @@ describe('how much is said', () => {
       .map((line) => JSON.parse(line))
   }
 
-  test('-q is silent, -v and -vv tell more than nothing', async () => {
+  test('-q is silent, -v and -vv name each file and each chunk', async () => {
     const levels = async (...args: string[]) => new Set((await said(...args)).map(({ level }) => level))
     expect(await said('-q')).toEqual([])
     expect((await levels()).has('debug')).toBe(false)
     expect((await levels()).has('warn')).toBe(true)
-    expect((await levels('-v')).has('debug')).toBe(true)
+    const more = (await said('-v')).filter(({ level }) => level === 'debug').map(({ message }) => message)
+    expect(more.filter((message) => message === 'chunk is delivered')).toHaveLength(1)
+    expect(more.filter((message) => message.endsWith(' is followed'))).toHaveLength(1)
+    expect(more.filter((message) => message.endsWith(' is closed'))).toHaveLength(1)
     expect((await levels('-vv')).has('debug')).toBe(true)
   })
 })

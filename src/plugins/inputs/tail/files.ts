@@ -134,6 +134,11 @@ export class Files {
     this.byKey.delete(file.key)
     this.unbind(file)
     this.#o.counters.add('files_closed')
+    this.#o.log.debug(`${file.path} is closed`, {
+      inode: String(file.inode),
+      read: file.offset,
+      acked: file.acked,
+    })
   }
 
   /** Files without a row that were begun while nobody looked: what is beside them may have been rotated meanwhile, too. */
@@ -193,6 +198,12 @@ export class Files {
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')
+    this.#o.log.debug(`${path} is followed`, {
+      tag: file.tag,
+      inode: String(file.inode),
+      size,
+      from: file.offset,
+    })
     return file
   }
 
