@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { errorLine, problemsText, warningLine } from './cli/report.ts'
-import { newRequest, OPTIONS, type Request, WITHOUT_EFFECT } from './cli/request.ts'
+import { newRequest, OPTIONS, REFUSED, type Request, type Take, WITHOUT_EFFECT } from './cli/request.ts'
 import { loadPlan } from './config/load.ts'
 import type { PlanResult } from './config/plan.ts'
 import { inOrder } from './config/tree.ts'
@@ -50,20 +50,25 @@ export async function main(args: string[]): Promise<number> {
 function makeProgram(program: Command): Command {
   program
     .description('Follows logs and sends them on, at least once.')
-    .argument('[command]')
+    .argument('[command...]')
     .usage('[options] [command]')
     .helpOption(false)
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ helpWidth: width(), visibleArguments: () => [] })
   for (const [flags, help] of OPTIONS) program.option(flags, help)
-  for (const [flags] of WITHOUT_EFFECT) program.addOption(program.createOption(flags).hideHelp())
+  for (const [flags] of [...WITHOUT_EFFECT, ...REFUSED])
+    program.addOption(program.createOption(flags).hideHelp())
   return program
 }
 
 function parse(program: Command, args: string[]): Request {
   const request = newRequest()
-  const takes = [...OPTIONS.map(([, , take]) => take), ...WITHOUT_EFFECT.map(([, take]) => take)]
+  const takes = [
+    ...OPTIONS.map(([, , take]) => take),
+    ...WITHOUT_EFFECT.map(([, take]) => take),
+    ...REFUSED.map(([, why]) => refuse(why)),
+  ]
   // Commander tells of each option in the order of the arguments; its own values would not keep that order.
   program.options.forEach((option, at) => {
     const flag = option.short ?? option.long ?? ''
@@ -73,8 +78,16 @@ function parse(program: Command, args: string[]): Request {
   return request
 }
 
+function refuse(why: string): Take {
+  return (_request, _value, flag) => {
+    throw new ShipperError('E_CLI_USAGE', `${flag} is a flag of fluent-bit that is not taken here`, {
+      hint: why,
+    })
+  }
+}
+
 async function answer(program: Command, request: Request): Promise<number> {
-  const [command] = program.args
+  const [command, ...rest] = program.args
   const { help } = request
   if (command !== undefined && !COMMANDS.includes(command)) {
     const near = didYouMean(command, COMMANDS)
@@ -84,6 +97,7 @@ async function answer(program: Command, request: Request): Promise<number> {
       near === '' ? {} : { hint: '' },
     )
   }
+  if (rest.length > 0) throw new ShipperError('E_CLI_USAGE', `"${rest[0]}" behind ${command} has no meaning`)
   if (request.version) return print(versionLine())
   if (help !== undefined) return print(await helpText(program, help.plugin))
   if (command === 'plugins') {

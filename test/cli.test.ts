@@ -6,6 +6,7 @@ import { run, type StartOptions } from './support/process.ts'
 import { tmp } from './support/tmp.ts'
 
 const MAIN = resolve(import.meta.dirname, '../src/main.ts')
+const WITHOUT_EFFECT = /^command line, -.*?: \[service\] ".*?" has no effect: /gm
 const VERSION_LINE = /^shipper \d+\.\d+\.\d+ \(\w+\), linux-\w+, bun [\d.]+\n$/
 
 /** From the sources: the built program may be older than they are. */
@@ -29,6 +30,7 @@ async function check(text: string, ...args: string[]): ReturnType<typeof run> {
 describe('arguments that cannot be used', () => {
   test('end with status 2 and one line', async () => {
     const see = '; see `shipper --help`\n'
+    expect(await refused(['plugins', 'tail'])).toBe(`shipper: "tail" behind plugins has no meaning${see}`)
     expect(await refused(['--inptu', 'x'])).toBe(
       "shipper: unknown option '--inptu' (did you mean --input?)\n",
     )
@@ -88,6 +90,30 @@ test('a dry run of a good configuration says so, with status 0, and starts nothi
     code: 0,
     stdout: 'configuration test is successful\n',
     stderr: '',
+  })
+})
+
+describe('flags of fluent-bit', () => {
+  test('that change nothing here are taken with a warning', async () => {
+    const args = ['-b', '/x', '-e', 'x.so', '-s', '1', '--supervisor', '-Y', '-W', '-Z']
+    const { code, stderr } = await check(GOOD, ...args)
+    expect(code).toBe(0)
+    const about = stderr.match(WITHOUT_EFFECT)
+    expect(about).toHaveLength(7)
+    expect(stderr).toContain(
+      '[service] "hot_reload" has no effect: nothing is reloaded; a restart loses no line',
+    )
+  })
+
+  test.each([
+    ['-T', 'SELECT 1', 'there is no stream processor'],
+    ['-C', 'calyptia', 'there are no custom plugins'],
+    ['--enable-fips', undefined, 'there is no FIPS mode'],
+    ['--trace-input', 'cpu', '-v names each chunk that is delivered'],
+  ])('that ask for what is not there are refused: %s', async (flag, value, why) => {
+    expect(await refused([flag, ...(value === undefined ? [] : [value])])).toBe(
+      `shipper: ${flag} is a flag of fluent-bit that is not taken here; ${why}\n`,
+    )
   })
 })
 

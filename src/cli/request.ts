@@ -47,7 +47,7 @@ export const OPTIONS: readonly (readonly [flags: string, help: string, take: Tak
   ['-R, --parser <FILE>', 'file with parsers; may be repeated', (r, v) => void r.parsersFiles.push(v)],
   ['-f, --flush <SECONDS>', 'most time that a record waits, decimals allowed', service('flush')],
   ['-l, --log_file <FILE>', 'write the own log to FILE', service('log_file')],
-  ['-v, --verbose', 'log more; -vv: even more', verbose],
+  ['-v, --verbose', 'log also each file that is followed and each chunk that is delivered', verbose],
   ['-q, --quiet', 'log nothing', set('logLevel', 'off')],
   ['-w, --workdir <DIR>', 'folder that paths of the configuration are relative to', set('workdir')],
   ['-H, --http', 'answer HTTP: metrics, health, files', service('http_server', 'on')],
@@ -66,7 +66,23 @@ export const WITHOUT_EFFECT: readonly (readonly [flags: string, take: Take])[] =
   ['-d, --daemon', service('daemon', 'on')],
   ['-e, --plugin <FILE>', service('plugins_file')],
   ['-s, --coro_stack_size <SIZE>', service('coro_stack_size')],
+  ['--supervisor', service('daemon', 'on')],
   ['-Y, --enable-hot-reload', service('hot_reload', 'on')],
+  ['-W, --disable-thread-safety-on-hot-reload', service('hot_reload.ensure_thread_safety', 'off')],
+  ['-Z, --enable-chunk-trace', service('enable_chunk_trace', 'on')],
+]
+
+/** Flags of fluent-bit that ask for what is not there: to go on without it would not be what was meant. */
+export const REFUSED: readonly (readonly [flags: string, why: string])[] = [
+  ['-C, --custom <NAME>', 'there are no custom plugins'],
+  ['-T, --sp-task <SQL>', 'there is no stream processor'],
+  ['-S, --sosreport', '`kill -USR1 PID` prints the state of a running agent'],
+  ['-J, --help-json', 'docs/plugins has the options of every plugin'],
+  ['--enable-fips', 'there is no FIPS mode'],
+  ['--trace <SETTINGS>', '-v names each chunk that is delivered'],
+  ['--trace-input <NAME>', '-v names each chunk that is delivered'],
+  ['--trace-output <NAME>', '-v names each chunk that is delivered'],
+  ['--trace-output-property <KEY=VALUE>', '-v names each chunk that is delivered'],
 ]
 
 function begin(kind: StageKind): Take {

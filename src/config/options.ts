@@ -4,7 +4,8 @@ import { defaultValue, findOption, parseValue } from '../core/option-value.ts'
 import { didYouMean, nearest } from '../lib/nearest.ts'
 import { type Entry, type Findings, problem, warn } from './tree.ts'
 
-const COMMENT = /\s#/
+/** What may have been meant as a comment behind a value. */
+export const COMMENT = /\s#/
 
 export interface About {
   /** Who the options are of, in messages: `tail`, `service`. */

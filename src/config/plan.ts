@@ -5,10 +5,10 @@ import { parseOptions } from '../core/option-value.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { SERVICE_OPTIONS } from '../core/service-options.ts'
-import { didYouMean } from '../lib/nearest.ts'
+import { didYouMean, nearest } from '../lib/nearest.ts'
 import { checkMatches } from './match.ts'
 import { MultilinePlanner } from './multilines.ts'
-import { placesOf, readOptions } from './options.ts'
+import { COMMENT, placesOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import {
   COMMAND_LINE,
@@ -198,10 +198,12 @@ class Planner implements Findings {
   async #stage(kind: StageKind, section: Section): Promise<unknown> {
     const name = entryOf(section, 'name')
     if (name === undefined || name.value === '') {
-      const message = `[${kind}] required option "name" is missing`
-      this.#problem('E_CONFIG_MISSING_OPTION', message, section.position, '`shipper plugins` lists the names')
+      this.#nameMissing(kind, section)
       return undefined
     }
+    for (const other of section.entries)
+      if (other !== name && other.key.toLowerCase() === 'name')
+        warn(this, `"name" is ${name.value} further up: this value does not count`, other.position)
     const uri = parseUri(name.value)
     const plugin = uri?.plugin ?? name.value
     const spec = await this.#registry.find(kind, plugin)
@@ -233,6 +235,20 @@ class Planner implements Findings {
     if (this.problems.length > before) this.#unsound.add(plan)
     this.#noteParsers(entries, spec, plan)
     return plan
+  }
+
+  #nameMissing(kind: StageKind, { entries, position }: Section): void {
+    const near = nearest(
+      'name',
+      entries.map(({ key }) => key),
+    )
+    const slip = entries.find(({ key }) => key === near)
+    const message = `[${kind}] required option "name" is missing`
+    const hint =
+      slip === undefined
+        ? '`shipper plugins` lists the names'
+        : `is "${slip.key} ${slip.value}" meant to be it?`
+    this.#problem('E_CONFIG_MISSING_OPTION', message, slip?.position ?? position, hint)
   }
 
   /** Parsers that must exist: they are looked up when all sections are read. */
@@ -274,7 +290,8 @@ class Planner implements Findings {
     const near = didYouMean(plugin, this.#registry.names(kind))
     const elsewhere = others.length > 0 ? ` (there is an ${others.join(' and an ')} of this name)` : ''
     const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
-    const hint = near === '' ? '`shipper plugins` lists them' : ''
+    const list = near === '' ? '`shipper plugins` lists them' : ''
+    const hint = COMMENT.test(plugin) ? 'a comment needs a line of its own' : list
     this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valuePosition, hint)
   }
 

@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { messageOf, type Position, systemCode } from '../core/error.ts'
+import { type Position, reasonOf } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
 import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './tree.ts'
 import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
@@ -91,7 +91,7 @@ class ConfigFiles {
       text = readFileSync(file, 'utf8')
       if (text.includes('\0')) throw new Error('it is not text')
     } catch (err) {
-      const message = `cannot read ${file}: ${systemCode(err) ?? messageOf(err)}`
+      const message = `cannot read ${file}: ${reasonOf(err)}`
       this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
       return
     }

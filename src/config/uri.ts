@@ -1,10 +1,12 @@
 import type { OptionTable } from '../core/option.ts'
 import { type Entry, type Findings, problem } from './tree.ts'
 
-const URI = /^([^:/?]+):\/\/(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
+const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
 
 export interface PluginUri {
   plugin: string
+  /** User and password: there is no option for them. */
+  user: string
   host: string
   port: string
   path: string
@@ -14,14 +16,15 @@ export interface PluginUri {
 
 /**
  * The name of a plugin may be an address, as in `-o forward://10.0.0.5:24224` or `-o file:///var/out?format=plain`:
- * name "://" [host] [":" port] ["/" path] ["?" key=value *("&" key=value)]. Undefined: it is a plain name.
+ * name "://" [user "@"] [host] [":" port] ["/" path] ["?" key=value *("&" key=value)]. Undefined: it is a plain name.
  */
 export function parseUri(text: string): PluginUri | undefined {
-  const [, plugin, host = '', port = '', path = '', query = ''] = URI.exec(text) ?? []
+  const [, plugin, user = '', host = '', port = '', path = '', query = ''] = URI.exec(text) ?? []
   if (plugin === undefined) return undefined
   const pairs = query.split('&').filter((pair) => pair !== '')
   return {
     plugin,
+    user,
     host: host.startsWith('[') ? host.slice(1, -1) : host,
     port,
     path,
@@ -45,6 +48,7 @@ export function uriEntries(uri: PluginUri, name: Entry, table: OptionTable, find
       findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valuePosition, ''))
     }
   }
+  add('user or password', uri.user, [])
   add('host', uri.host, ['host', 'listen'])
   add('port', uri.port, ['port'])
   add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])

@@ -230,6 +230,13 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+const CALL = /, \w+(?: '.*')?$/s
+
+/** As `messageOf`, of a system error without its call and path, which the words around it name already. */
+export function reasonOf(error: unknown): string {
+  return systemCode(error) === undefined ? messageOf(error) : messageOf(error).replace(CALL, '')
+}
+
 /** `ENOENT`, `ECONNREFUSED`, ... of a system error, or undefined. */
 export function systemCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code

@@ -94,7 +94,12 @@ export const SERVICE_OPTIONS = defineOptions({
     min: 1,
     help: 'Largest upper bound of the wait before a retry.',
   },
-  hot_reload: { type: 'bool', default: 'off', help: 'Allow reload.', ignored: 'not yet there' },
+  hot_reload: {
+    type: 'bool',
+    default: 'off',
+    help: 'Allow reload.',
+    ignored: 'nothing is reloaded; a restart loses no line',
+  },
   'storage.path': {
     type: 'string',
     help: 'Folder for chunks on disk.',
@@ -173,9 +178,13 @@ export const SERVICE_OPTIONS = defineOptions({
   'hot_reload.ensure_thread_safety': {
     type: 'string',
     help: 'How a reload is done.',
-    ignored: 'not yet there',
+    ignored: 'nothing is reloaded; a restart loses no line',
   },
-  'hot_reload.timeout': { type: 'string', help: 'How a reload is done.', ignored: 'not yet there' },
+  'hot_reload.timeout': {
+    type: 'string',
+    help: 'How a reload is done.',
+    ignored: 'nothing is reloaded; a restart loses no line',
+  },
   'storage.inherit': {
     type: 'string',
     help: 'How chunks are kept on disk.',
@@ -215,6 +224,11 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'string',
     help: 'How chunks are kept on disk.',
     ignored: 'the file that is read is the buffer',
+  },
+  enable_chunk_trace: {
+    type: 'string',
+    help: 'Whether chunks can be traced.',
+    ignored: '-v names each chunk',
   },
   coro_stack_size: { type: 'size', help: 'Stack of a coroutine.', ignored: 'there are no coroutines' },
 })

@@ -150,6 +150,7 @@ const HINTS: Record<string, string> = {
   EADDRINUSE: 'another program has the port (another agent?): stop it or set Http_Port',
   EACCES: 'ports below 1024 need a privilege: set Http_Port to a higher one',
   EADDRNOTAVAIL: 'the address is not one of this machine: set Http_Listen',
+  EINVAL: 'it is no address of this machine: set Http_Listen to an IP address',
   ENOTFOUND: 'the name has no address: set Http_Listen to an IP address',
 }
 

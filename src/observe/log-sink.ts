@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
-import { messageOf, ShipperError, systemCode } from '../core/error.ts'
+import { reasonOf, ShipperError, systemCode } from '../core/error.ts'
 
 /**
  * Where log lines go. All writes are synchronous, so that the last words before an exit are not lost; a pipe whose
@@ -80,7 +80,7 @@ export class FileSink implements LogSink {
       const why =
         problem instanceof ShipperError
           ? problem.message
-          : `cannot write log_file ${this.#path}: ${reason(problem)}`
+          : `cannot write log_file ${this.#path}: ${reasonOf(problem)}`
       if (!this.#failing) this.#fallback.write(this.#note(`${why}; the log goes to stderr meanwhile`))
       this.#fallback.write(line)
     }
@@ -164,13 +164,9 @@ function openLog(path: string): number {
   try {
     return openSync(path, 'a', 0o640)
   } catch (error) {
-    throw new ShipperError(
-      'E_LOG_FILE',
-      `cannot open log_file ${path}: ${systemCode(error) ?? messageOf(error)}`,
-      {
-        cause: error,
-      },
-    )
+    throw new ShipperError('E_LOG_FILE', `cannot open log_file ${path}: ${reasonOf(error)}`, {
+      cause: error,
+    })
   }
 }
 
@@ -182,8 +178,4 @@ function leadsTo(path: string, fd: number): boolean {
   } catch {
     return false
   }
-}
-
-function reason(error: unknown): string {
-  return systemCode(error) ?? messageOf(error)
 }

@@ -58,7 +58,8 @@ test('the command line names the argument of a mistake, and not its value', asyn
     'command line, -p Prot: [clock] unknown option "Prot"',
     'command line, -p key: [send] "key" must be a whole number, not ******',
     'command line, -p match_regex: [send] "match_regex" must be a regular expression, not "(": missing )',
-    'command line, -o send://h:1: unknown output "send://h:1"',
+    'command line, -o send://h:1: [send] takes no user or password, and "send://h:1" has one',
+    'command line, -o send://h:1: [send] "key" must be a whole number, not ******',
   ])
 })
 

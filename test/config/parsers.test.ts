@@ -105,7 +105,7 @@ test('parsers that a filter names must be there, whatever the option for them is
 test('parsers of a file that cannot be read are a problem where it is named', async () => {
   const text = `[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`
   const { said, problems } = await load(text)
-  expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT'])
+  expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT: no such file or directory'])
   expect(problems[0]?.hint).toContain('leave the line out')
 })
 
@@ -131,7 +131,9 @@ describe('a relative path of a parsers file', () => {
     expect(await found(conf('p.conf'), [], ['p.conf'])).toEqual(['beside'])
     expect(await found(conf('p.conf'), ['p.conf'], ['p.conf'])).toEqual(['beside'])
     expect(await found(conf('p.conf'), ['p.conf'], [])).toEqual(['here'])
-    expect(await found(conf('p.conf'), [], [])).toEqual(['a.conf:2:18: cannot read p.conf: ENOENT'])
+    expect(await found(conf('p.conf'), [], [])).toEqual([
+      'a.conf:2:18: cannot read p.conf: ENOENT: no such file or directory',
+    ])
   })
 
   test('that the command line gives is looked for in the working folder, then beside the configuration file', async () => {
@@ -142,7 +144,7 @@ describe('a relative path of a parsers file', () => {
 
   test('that is absolute is that file', async () => {
     expect(await found(conf('/none/p.conf'), ['p.conf'], ['p.conf'])).toEqual([
-      'a.conf:2:18: cannot read /none/p.conf: ENOENT',
+      'a.conf:2:18: cannot read /none/p.conf: ENOENT: no such file or directory',
     ])
   })
 })

@@ -59,7 +59,7 @@ test('a plan needs an input and an output', async () => {
 
 test('a plan that cannot be read whole is not said to lack sections', async () => {
   const { said } = await load('@INCLUDE none.conf\n')
-  expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT'])
+  expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
   expect((await load('[INPT]\n    Name clock\n')).problems.map((p) => p.code)).toEqual([
     'E_CONFIG_UNKNOWN_SECTION',
   ])
@@ -90,9 +90,30 @@ test('a plan shows no secrets of an address', async () => {
   const input = '    Name clock://me:hunter2@h:1/?key=hunter2\n[INPUT]\n    Name clock://h?key=hunter2\n'
   const { said } = await load(`[INPUT]\n${input}${OUT}`)
   expect(said).toEqual([
-    'a.conf:2:10: unknown input "clock://h:1/"',
+    'a.conf:2:10: [clock] takes no user or password, and "clock://h:1/" has one',
+    'a.conf:2:10: [clock] takes no host, and "clock://h:1/" has one',
+    'a.conf:2:10: [clock] takes no port, and "clock://h:1/" has one',
+    'a.conf:2:10: [clock] unknown option "key"',
     'a.conf:4:10: [clock] takes no host, and "clock://h" has one',
     'a.conf:4:10: [clock] unknown option "key"',
+  ])
+})
+
+test('a plan says which name of two counts, and which key may be meant to be the name', async () => {
+  const twice = await load(`[INPUT]\n    Name clock\n    NAME follow\n${OUT}`)
+  expect(twice.plan?.inputs[0]?.name).toBe('clock.0')
+  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is clock further up: this value does not count'])
+  const { problems } = await load(`[INPUT]\n    Tag a\n    Nmae clock\n${OUT}[FILTER]\n    Match *\n`)
+  expect(problems.map((p) => [p.position?.line, p.message, p.hint])).toEqual([
+    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be it?'],
+    [7, '[filter] required option "name" is missing', '`shipper plugins` lists the names'],
+  ])
+})
+
+test('a plan says of a name with a comment behind it that there is none', async () => {
+  const { problems } = await load(`[INPUT]\n    Name clock # every second\n${OUT}`)
+  expect(problems.map((p) => [p.message, p.hint])).toEqual([
+    ['unknown input "clock # every second"', 'a comment needs a line of its own'],
   ])
 })
 

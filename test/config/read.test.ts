@@ -52,7 +52,7 @@ describe('@INCLUDE', () => {
     const { said, warnings } = await load(
       `@INCLUDE none.conf\n@INCLUDE none/*.conf\n[INPUT]\n    Name clock\n${OUT}`,
     )
-    expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT'])
+    expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
     expect(warnings).toEqual(['a.conf:2:1: no file matches none/*.conf'])
   })
 

@@ -189,9 +189,11 @@ test('a configuration that cannot be read is named with the reason, and nothing 
   const cwd = tmp()
   const todo = '; check the path and its permissions'
   expect(await refused(['-c', 'none.conf'], { cwd })).toEqual([
-    `shipper: cannot read none.conf: ENOENT${todo}`,
+    `shipper: cannot read none.conf: ENOENT: no such file or directory${todo}`,
   ])
-  expect(await refused(['-c', '.'], { cwd })).toEqual([`shipper: cannot read .: EISDIR${todo}`])
+  expect(await refused(['-c', '.'], { cwd })).toEqual([
+    `shipper: cannot read .: EISDIR: it is a folder${todo}`,
+  ])
   writeFileSync(join(cwd, 'a.yaml'), 'pipeline:\n')
   expect(await refused(['-c', 'a.yaml'], { cwd })).toHaveLength(1)
 })

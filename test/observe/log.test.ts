@@ -319,7 +319,7 @@ describe('a Log_File that fails', () => {
     clock.advance(1000)
     sink.write('{"message":"3"}\n')
     expect(fallback.messages).toEqual([
-      `cannot open log_file ${path}: ENOENT; the log goes to stderr meanwhile`,
+      `cannot open log_file ${path}: ENOENT: no such file or directory; the log goes to stderr meanwhile`,
       '1',
       '2',
       '3',
