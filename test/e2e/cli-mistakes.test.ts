@@ -192,7 +192,7 @@ test('a configuration that cannot be read is named with the reason, and nothing 
     `shipper: cannot read none.conf: ENOENT: no such file or directory${todo}`,
   ])
   expect(await refused(['-c', '.'], { cwd })).toEqual([
-    `shipper: cannot read .: EISDIR: it is a folder${todo}`,
+    `shipper: cannot read .: EISDIR: illegal operation on a directory${todo}`,
   ])
   writeFileSync(join(cwd, 'a.yaml'), 'pipeline:\n')
   expect(await refused(['-c', 'a.yaml'], { cwd })).toHaveLength(1)

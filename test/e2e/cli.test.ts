@@ -133,6 +133,6 @@ test('a Log_File that cannot be opened is one line with what to do, and status 1
   const { code, stderr } = await run(['-i', 'dummy', '-o', 'null', '-l', '/dev/null/x.log'])
   expect(code).toBe(1)
   expect(stderr).toBe(
-    'shipper: cannot open log_file /dev/null/x.log: ENOTDIR; check the path of Log_File and its permissions\n',
+    'shipper: cannot open log_file /dev/null/x.log: ENOTDIR: not a directory; check the path of Log_File and its permissions\n',
   )
 })
