@@ -33,15 +33,19 @@ const OPTIONS = defineOptions({
   interval_nsec: INTERVAL_OPTIONS.interval_nsec,
   samples: { type: 'int', default: '0', min: 0, help: 'Number of turns, each of Copies records; 0: no end.' },
   copies: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records made at each turn.' },
-  start_time_sec: { type: 'int', default: '-1', help: 'Time of the first record, in seconds; -1: now.' },
+  start_time_sec: {
+    type: 'int',
+    default: '-1',
+    help: 'What the time of the start counts as, in seconds; -1: the time that it is.',
+  },
   start_time_nsec: {
     type: 'int',
     default: '0',
     min: 0,
     max: 999_999_999,
-    help: 'Nanoseconds of the time of the first record.',
+    help: 'Nanoseconds to Start_Time_Sec.',
   },
-  fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the time of the first.' },
+  fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the time of the start.' },
 })
 
 /** At high rates records are made in groups: a timer for each would cost more than the record. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseOptions } from '../../../src/core/option-value.ts'
 import { spec } from '../../../src/plugins/outputs/file/index.ts'
@@ -53,6 +53,33 @@ test('a folder that is missing is made with Mkdir, and a tag cannot leave it', a
   const output = spec.create(parseOptions(spec.options, { path: join(dir, 'a/b'), mkdir: 'on' }), {} as never)
   await output.flush(chunkOf([RECORD], '../../x'), AbortSignal.timeout(5000))
   expect(readFileSync(join(dir, 'a/b/_/_/x'), 'utf8')).toContain('"k":"v"')
+})
+
+test('a tag that is no name of a file is made one, so that it holds up nothing', async () => {
+  const dir = tmp()
+  const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
+  const tags = ['', '.', '/', '/x/', 'a\0b', 'é'.repeat(200)]
+  for (const tag of tags) await output.flush(chunkOf([RECORD], tag), AbortSignal.timeout(5000))
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(files.map(({ name }) => name).sort()).toEqual(['_', 'a_b', 'x', 'é'.repeat(127)])
+  expect(readFileSync(join(dir, '_'), 'utf8').split('\n')).toHaveLength(4)
+})
+
+test('what is wrong with one file is told apart from what is wrong with the folder, and says what to do', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'my.tag'))
+  const failure = (path: string, texts = {}): Promise<unknown> => {
+    const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
+    return output
+      .flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
+      .catch((error: unknown) => error)
+  }
+  expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
+  expect(await failure(join(dir, 'none'))).toMatchObject({
+    scope: 'peer',
+    message: `cannot write ${dir}/none/my.tag: ENOENT: no such file or directory`,
+    hint: 'make the folder, or set Mkdir to on',
+  })
 })
 
 test('the name of a file is taken as it is written, and dots of a tag stay', async () => {

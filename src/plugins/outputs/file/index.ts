@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
-import { messageOf, ShipperError } from '../../../core/error.ts'
+import { reasonOf, ShipperError, systemCode } from '../../../core/error.ts'
 import { defineOutput, type Output } from '../../../core/plugin.ts'
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
@@ -25,11 +25,7 @@ class FileOutput implements Output {
       this.#append(fd, path, chunk)
     } catch (error) {
       if (error instanceof ShipperError) throw error
-      throw new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${messageOf(error)}`, {
-        retryable: true,
-        scope: 'peer',
-        cause: error,
-      })
+      throw writeError(error, path, this.#o)
     } finally {
       if (fd !== undefined) closeSync(fd)
     }
@@ -77,12 +73,44 @@ function takeBack(fd: number, size: number): void {
   }
 }
 
-/** A tag may be a path below the folder (`var/log/a`), and may not lead out of it. */
+/** Most bytes of a name in a folder. */
+const NAME_BYTES = 255
+const NUL = /\0/g
+
+/**
+ * A tag may be a path below the folder (`var/log/a`), and may not lead out of it. Whatever a sender takes for a tag is made
+ * a name that can be written: one that cannot would hold up all the others.
+ */
 function nameOf(tag: string): string {
-  return tag
-    .split('/')
-    .map((part) => (part === '..' ? '_' : part))
-    .join('/')
+  const parts = tag.split('/').filter((part) => part !== '')
+  return parts.length === 0 ? '_' : parts.map(partOf).join('/')
+}
+
+function partOf(text: string): string {
+  if (text === '.' || text === '..') return '_'
+  const part = text.replace(NUL, '_')
+  if (Buffer.byteLength(part) <= NAME_BYTES) return part
+  const bytes = Buffer.from(part)
+  return bytes.toString('utf8', 0, charStart(bytes, NAME_BYTES))
+}
+
+function charStart(bytes: Buffer, at: number): number {
+  let start = at
+  while (((bytes[start] as number) & 0xc0) === 0x80) start--
+  return start
+}
+
+/** What has to do with the name of one file, and not with the folder or the disk. */
+const OF_ONE_FILE = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
+
+function writeError(error: unknown, path: string, { mkdir }: FileOptions): ShipperError {
+  const code = systemCode(error) ?? ''
+  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${reasonOf(error)}`, {
+    retryable: true,
+    scope: OF_ONE_FILE.includes(code) ? 'chunk' : 'peer',
+    cause: error,
+    ...(code === 'ENOENT' && !mkdir ? { hint: 'make the folder, or set Mkdir to on' } : {}),
+  })
 }
 
 export const spec = defineOutput({
