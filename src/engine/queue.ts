@@ -236,7 +236,7 @@ export class OutputQueue {
     this.#gateTries++
     const waitMs = retryWaitMs(this.#o.retry, this.#gateTries, true)
     this.#gateAtMs = this.#o.clock.nowMs() + waitMs
-    this.#o.log.warn(`peer is away, reading stops when memory is full: ${error.message}`, {
+    this.#o.log.warn(`nothing can be delivered, reading stops when memory is full: ${error.message}`, {
       code: error.code,
       hint: error.hint,
     })
@@ -249,7 +249,7 @@ export class OutputQueue {
   }
 
   #open(): void {
-    if (this.#gateTries > 0) this.#o.log.info('peer is back')
+    if (this.#gateTries > 0) this.#o.log.info('delivery goes on')
     this.#gate = 'open'
     this.#gateTries = 0
     for (const lane of this.#lanes.values()) this.#queueTurn(lane)
