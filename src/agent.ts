@@ -208,9 +208,12 @@ class Agent {
     const handlers: [NodeJS.Signals, (signal: NodeJS.Signals) => void][] = [
       ['SIGTERM', stop],
       ['SIGINT', stop],
+      ['SIGQUIT', stop],
       ['SIGUSR1', dump],
       ['SIGCONT', dump],
     ]
+    // `nohup` ignores it, and a handler would undo that.
+    if (!ignoresHangUp()) handlers.push(['SIGHUP', stop])
     for (const [signal, handler] of handlers) process.on(signal, handler)
     return () => {
       for (const [signal, handler] of handlers) process.off(signal, handler)
@@ -253,6 +256,17 @@ class Agent {
       bar?.stop()
       this.#log.overlaid = false
     }
+  }
+}
+
+const IGNORED_SIGNALS = /^SigIgn:\s*([0-9a-f]+)$/m
+
+function ignoresHangUp(): boolean {
+  try {
+    const [, mask = '0'] = IGNORED_SIGNALS.exec(readFileSync('/proc/self/status', 'latin1')) ?? []
+    return (BigInt(`0x${mask}`) & 1n) === 1n
+  } catch {
+    return false
   }
 }
 

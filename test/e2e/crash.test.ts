@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { numbered, writeLines } from '../support/lines.ts'
-import { type Running, start } from '../support/process.ts'
+import { type Running, shipperCommand, start } from '../support/process.ts'
 import { ackedBytes, allArrive, seeded, ship } from '../support/shipping.ts'
 import { Sink } from '../support/sink.ts'
 import { tmp } from '../support/tmp.ts'
@@ -126,7 +126,9 @@ for (const [what, command] of [
     await sink.ask(command)
     const agent = ship({ dir, ports: [sink.port], service: { grace: 1 } })
     // Something is on its way: it was sent, or the peer was found to be away.
-    await until(async () => (await sink.summary()).connections > 0 || agent.stderr.includes('is away'))
+    await until(
+      async () => (await sink.summary()).connections > 0 || agent.stderr.includes('nothing can be delivered'),
+    )
     const stopped = performance.now()
     expect(await agent.stop('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(performance.now() - stopped).toBeLessThan(5000)
@@ -137,6 +139,24 @@ for (const [what, command] of [
     expect(await sink.missing(20_000)).toEqual({ missing: 0, first: [] })
   }, 60_000)
 }
+
+test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s is a stop as SIGTERM is', async (signal) => {
+  const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'])
+  await agent.saysOnStderr('http server is ready')
+  expect(await agent.stop(signal)).toEqual({ code: 0, signal: null })
+  expect(agent.stderr).toContain(`${signal}: stopping`)
+})
+
+test('a hang-up that is to be ignored is ignored', async () => {
+  const command = ['sh', '-c', 'trap \'\' HUP; exec "$@"', 'sh', ...shipperCommand()]
+  const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'], { command })
+  await agent.saysOnStderr('http server is ready')
+  agent.kill('SIGHUP')
+  agent.kill('SIGUSR1')
+  await agent.saysOnStderr('--- shipper')
+  expect(await agent.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+  expect(agent.stderr).not.toContain('SIGHUP')
+})
 
 test('a second signal ends at once, and the next run sends the rest', async () => {
   const dir = tmp()
@@ -168,7 +188,9 @@ for (const [what, command] of [
     await two.ask(command)
     const agent = ship({ dir, ports: [one.port, two.port] })
     await allArrive(one, agent, 1000)
-    await until(async () => (await two.summary()).chunks > 0 || agent.stderr.includes('is away'))
+    await until(
+      async () => (await two.summary()).chunks > 0 || agent.stderr.includes('nothing can be delivered'),
+    )
     expect(await ackedBytes(agent)).toEqual([0])
     await kill9(agent, one)
     await two.ask(command.replace('off', 'on'))
