@@ -65,6 +65,8 @@ class Agent {
   readonly #inputs = new AbortController()
   readonly #flushes = new AbortController()
   readonly #finished = new Set<string>()
+  /** What inputs that have finished could not read. */
+  readonly #incomplete: string[] = []
   readonly #ended: Promise<End>
   #end!: (end: End) => void
   readonly #signalled: Promise<void>
@@ -90,7 +92,7 @@ class Agent {
         const { openOffsets } = await import('./store/offsets.ts')
         return openOffsets(path, o, { log: logger })
       },
-      finished: (name) => this.#noteFinished(name),
+      finished: (name, incomplete) => this.#noteFinished(name, incomplete),
       signal: this.#flushes.signal,
     })
   }
@@ -170,16 +172,22 @@ class Agent {
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.source.droppedRecords, 0)
     const aborted = finite.reduce((n, i) => n + i.source.abortedRecords, 0)
-    if (end.why === 'finished' && complete && dropped === 0 && aborted === 0) return 0
-    log.error(dropped > 0 ? `${dropped} records were dropped` : 'ended before everything was acknowledged', {
+    const whole = end.why === 'finished' && complete && aborted === 0
+    const missing = [...this.#incomplete]
+    if (dropped > 0) missing.push(`${dropped} records were dropped`)
+    if (whole && missing.length === 0) return 0
+    log.error(missing.length > 0 ? missing.join(', ') : 'ended before everything was acknowledged', {
       code: 'E_RUN_INCOMPLETE',
-      hint: 'start again: it goes on from the last acknowledged byte',
+      hint: whole
+        ? 'see what was said of them before'
+        : 'start again: it goes on from the last acknowledged byte',
     })
     return 1
   }
 
-  #noteFinished(name: string): void {
+  #noteFinished(name: string, incomplete: string | undefined): void {
     this.#finished.add(name)
+    if (incomplete !== undefined) this.#incomplete.push(incomplete)
     const open = this.#assembly.inputs.filter((i) => i.input.finite && !this.#finished.has(i.name))
     if (open.length === 0) this.#end({ why: 'finished' })
   }

@@ -73,6 +73,20 @@ describe('a finite run that is not complete', () => {
     expect(run.logged()).toContain('E_RUN_INCOMPLETE')
   })
 
+  test('ends with 1 when an input could not read all, after the acks of what it has read', async () => {
+    const peer = new Peer()
+    const some = (ctx: InputContext) => {
+      const input = new Lines(ctx, [{ text: 'a' }])
+      input.incomplete = '2 files could not be read'
+      return input
+    }
+    const run = runWith({ inputs: [some], outputs: [{ name: 'out.0', create: () => peer }] })
+    expect(await run.status).toBe(1)
+    expect(peer.texts).toEqual(['a'])
+    expect(run.logged()).toContain('2 files could not be read')
+    expect(run.logged()).toContain('E_RUN_INCOMPLETE')
+  })
+
   test('ends with 1 when a filter left records unacknowledged', async () => {
     const peer = new Peer()
     const apply = (): void => {

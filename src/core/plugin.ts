@@ -124,8 +124,11 @@ export interface InputContext extends PluginContext, LineContext {
    * asked again. For inputs whose records wait where they are: to be asked before each turn of reading.
    */
   ready?(tag: string, path: string): Promise<void> | undefined
-  /** Says that this input has read all it ever will (`Exit_On_Eof`, end of stdin): the agent waits for its acks and ends. */
-  finished(): void
+  /**
+   * Says that this input has read all it ever will (`Exit_On_Eof`, end of stdin): the agent waits for its acks and ends.
+   * `incomplete`: what could not be read, a clause; the run has then failed.
+   */
+  finished(incomplete?: string): void
 }
 
 export interface Input {

@@ -28,7 +28,7 @@ export interface AssemblyOptions {
   agent: PluginContext['agent']
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
   /** An input has read all it ever will. */
-  finished: (name: string) => void
+  finished: (name: string, incomplete?: string) => void
   /** Aborts flushes. */
   signal: AbortSignal
 }
@@ -222,7 +222,7 @@ export class Assembly {
       room: (signal) => account.room(signal),
       openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
-      finished: () => this.#o.finished(plan.name),
+      finished: (incomplete) => this.#o.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
     return { name: plan.name, plugin: plan.spec.name, input, source, account, counters, log }

@@ -142,6 +142,12 @@ asOther(
       command: ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand(), ...args, '-f', '0.1'],
     })
     await agent.saysOnStderr('E_TAIL_UNREADABLE')
+    const once = [...args.slice(0, 2), '-p', 'exit_on_eof=on', ...args.slice(2)]
+    const finite = start([], {
+      command: ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand(), ...once],
+    })
+    await finite.saysOnStderr('1 file could not be read')
+    expect((await finite.ended(5000)).code).toBe(1)
     chmodSync(path, 0o644)
     await agent.saysOnStdout('secret')
     expect(agent.stderr.split('E_TAIL_UNREADABLE').length).toBe(2)

@@ -70,6 +70,8 @@ export class Lines implements Input {
   closed = 0
   written = 0
   running = false
+  /** What it says that it could not read. */
+  incomplete: string | undefined
   readonly #ctx: InputContext
   readonly #records: Records
 
@@ -91,7 +93,7 @@ export class Lines implements Input {
     }
     if (this.finite) {
       this.#ctx.sealAll()
-      this.#ctx.finished()
+      this.#ctx.finished(this.incomplete)
     } else if (!signal.aborted) {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     }

@@ -77,6 +77,8 @@ export class TailRun {
   hold = false
   failing = false
   finished = false
+  /** What it could not read, when it finished. */
+  incomplete: string | undefined
   readonly chunks: { id: string; tag: string; count: number }[] = []
   #held: (() => void)[] = []
   readonly #inputs = new AbortController()
@@ -90,8 +92,9 @@ export class TailRun {
       log: () => this.#logger(),
       agent: { version: 'test', id: 'agent', hostname: 'host' },
       openOffsets: async () => this.store,
-      finished: () => {
+      finished: (_, incomplete) => {
         this.finished = true
+        this.incomplete = incomplete
       },
       signal: this.#flushes.signal,
     })

@@ -1,6 +1,5 @@
 import { type BigIntStats, closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
-import { messageOf, systemCode } from '../../../core/error.ts'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
@@ -11,6 +10,7 @@ import { LineWriter } from './line-writer.ts'
 import type { Positions } from './positions.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
 import { expandTag } from './tag.ts'
+import type { Trouble } from './trouble.ts'
 
 export interface FilesOptions {
   tag: string
@@ -24,6 +24,7 @@ export interface FilesOptions {
   positions: Positions
   counters: Counters
   log: Logger
+  trouble: Trouble
   nowMs: () => number
   /** What holds the open groups of a file, when lines are joined. */
   groupsOf: ((openedAs: string) => FileGroups) | undefined
@@ -31,9 +32,6 @@ export interface FilesOptions {
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
-
-/** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
-const REMEMBERED_TROUBLE = 1000
 
 /** The open files, by identity and by path; opens them where they are to be read from. */
 export class Files {
@@ -44,7 +42,6 @@ export class Files {
   readonly #targets = new Map<string, string>()
   readonly #links = new Map<string, Set<string>>()
   readonly #o: FilesOptions
-  readonly #trouble = new Map<string, string>()
   readonly #shared: LineWriter | undefined
 
   constructor(options: FilesOptions) {
@@ -64,10 +61,10 @@ export class Files {
       if (known !== undefined) return { file: known, isNew: false }
       if (this.#tooOld(Number(stat.mtimeMs))) return undefined
       const file = this.#openNew(path, first)
-      this.#trouble.delete(path)
+      this.#o.trouble.over(path)
       return file === undefined ? undefined : { file, isNew: true }
     } catch (error) {
-      this.#noteTrouble(path, error)
+      this.#o.trouble.note(path, error)
       return undefined
     }
   }
@@ -83,7 +80,7 @@ export class Files {
     try {
       return this.#openNew(path, false, { openedAs, row })
     } catch (error) {
-      this.#noteTrouble(path, error)
+      this.#o.trouble.note(path, error)
       return undefined
     }
   }
@@ -275,19 +272,6 @@ export class Files {
 
   #tooOld(mtimeMs: number): boolean {
     return this.#o.ignoreOlderMs > 0 && this.#o.nowMs() - mtimeMs > this.#o.ignoreOlderMs
-  }
-
-  #noteTrouble(path: string, error: unknown): void {
-    const code = systemCode(error) ?? messageOf(error)
-    if (code === 'ENOENT' || this.#trouble.get(path) === code) return
-    if (this.#trouble.size >= REMEMBERED_TROUBLE)
-      this.#trouble.delete(this.#trouble.keys().next().value as string)
-    this.#trouble.set(path, code)
-    this.#o.counters.add('files_unreadable')
-    this.#o.log.error(`cannot read ${path}: ${messageOf(error)}`, {
-      code: 'E_TAIL_UNREADABLE',
-      hint: 'run as a user who may read it, or exclude it with Exclude_Path; it is tried again',
-    })
   }
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { InputContext } from '../../../core/plugin.ts'
+import type { InputContext, Logger } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/database.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
@@ -11,6 +11,7 @@ import type { TailOptions } from './options.ts'
 import { PlainLines } from './plain-lines.ts'
 import { Positions } from './positions.ts'
 import { Rotated } from './rotated.ts'
+import type { Trouble } from './trouble.ts'
 
 /** What the parts tell the loop. */
 export interface PartEvents {
@@ -18,10 +19,11 @@ export interface PartEvents {
   settled: (file: TailFile, bytes: number) => void
   /** There is something to read. */
   more: (file: TailFile) => void
-  /** Reads a last line without newline; false when memory is full. */
+  /** Reads a last line without newline; false when memory is full or it cannot be read. */
   finish: (file: TailFile) => boolean
   /** Nothing more comes from this file. */
   drained: (file: TailFile) => void
+  trouble: Trouble
   groupsOf: ((openedAs: string) => FileGroups) | undefined
 }
 
@@ -53,6 +55,7 @@ export async function makeParts(
     positions,
     counters,
     log,
+    trouble: events.trouble,
     nowMs: () => clock.nowMs(),
     groupsOf: events.groupsOf,
     onSettled: events.settled,
@@ -88,6 +91,11 @@ export function lineLoop(o: TailOptions, { counters, log }: InputContext, groupe
   }
   const loop = { maxLineBytes: o.bufferMaxSize, skipLong, skipEmpty: o.skipEmptyLines, counters, onLongLine }
   return grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, grouper)
+}
+
+export function sayNothingFound({ exitOnEof, path }: TailOptions, log: Logger): void {
+  if (exitOnEof) log.warn('no file matches Path: nothing to read')
+  else log.info('no file matches Path: what comes is read', { path: path.flat().join(', ') })
 }
 
 /**

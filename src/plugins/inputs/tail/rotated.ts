@@ -18,7 +18,7 @@ export interface RotatedOptions {
   clock: Clock
   counters: Counters
   log: Logger
-  /** Reads a last line without newline; false when memory is full and it has to be tried again. */
+  /** Reads a last line without newline; false when memory is full or it cannot be read: it has to be tried again. */
   finish: (file: TailFile) => boolean
   /** A file that was found is to be read. */
   opened: (file: TailFile) => void

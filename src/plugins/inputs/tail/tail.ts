@@ -1,5 +1,4 @@
 import { fstatSync } from 'node:fs'
-import { messageOf } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
@@ -8,12 +7,13 @@ import { type Grouper, makeGrouper } from './grouper.ts'
 import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
-import { lineLoop, makeParts, ownFiles } from './parts.ts'
+import { lineLoop, makeParts, ownFiles, sayNothingFound } from './parts.ts'
 import type { Positions } from './positions.ts'
 import { Reader, type Turn } from './reader.ts'
 import type { Rotated } from './rotated.ts'
 import { Schedule } from './schedule.ts'
 import { finishRotated } from './siblings.ts'
+import { Trouble } from './trouble.ts'
 
 /** Files looked at in one progress check. */
 const CHECKED_AT_ONCE = 500
@@ -34,6 +34,7 @@ export class Tail implements Input {
   readonly #pace: Pace
   readonly #reader: Reader
   readonly #grouper: Grouper | undefined
+  readonly #trouble: Trouble
   readonly #awaited = new WeakSet<TailFile>()
   #files!: Files
   #positions!: Positions
@@ -47,6 +48,7 @@ export class Tail implements Input {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex
+    this.#trouble = new Trouble(ctx.counters, ctx.log)
     this.#finder = new Finder(options.path.flat(), [...options.excludePath.flat(), ...ownFiles(options.db)])
     this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
     this.#pace = new Pace(ctx.clock, Math.min(options.progressCheckInterval, options.watcherInterval))
@@ -70,15 +72,14 @@ export class Tail implements Input {
     this.#positions.commit()
     this.#firstScan = new Set(this.#files.byKey.values())
     for (const file of this.#firstScan) this.#schedule.add(file)
-    if (this.#options.exitOnEof && this.#files.byKey.size === 0)
-      this.#ctx.log.warn('no file matches Path: nothing to read')
+    if (this.#files.byKey.size === 0) sayNothingFound(this.#options, this.#ctx.log)
     const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
     repeat(this.#options.refreshInterval, () => this.#lookout.search(false))
     this.#pace.start(() => this.#check(), signal)
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#allRead()) {
         this.#ctx.sealAll()
-        this.#ctx.finished()
+        this.#ctx.finished(this.#trouble.incomplete)
         break
       }
       const file = this.#schedule.take()
@@ -123,6 +124,7 @@ export class Tail implements Input {
       more: (file) => this.#schedule.add(file),
       finish: (file) => this.#readLast(file),
       drained: (file) => this.#schedule.release(file),
+      trouble: this.#trouble,
       groupsOf: grouper === undefined ? undefined : (path) => grouper.groupsOf(path),
     })
     this.#positions = parts.positions
@@ -211,11 +213,12 @@ export class Tail implements Input {
       const last = this.#options.exitOnEof
       const out = this.#ctx.appender(file.tag)
       const turn = this.#reader.turn(file, out, limit, last)
+      this.#trouble.over(file.path)
       // What is open ends with the file that it is in, unless another one goes on with it.
       const over = turn === 'rewritten' || (turn === 'end' && last && !this.#hasNext(file))
       return over && this.#grouper?.flush(file, out) === false ? 'full' : turn
     } catch (error) {
-      this.#ctx.log.error(`cannot read ${file.path}: ${messageOf(error)}`, { code: 'E_TAIL_UNREADABLE' })
+      this.#trouble.note(file.path, error)
       return 'end'
     }
   }
@@ -225,13 +228,16 @@ export class Tail implements Input {
     return false
   }
 
-  /** The last line of a file that is about to be closed has no newline and will never get one. True when it is read. */
+  /**
+   * The last line of a file that is about to be closed has no newline and will never get one. False: it is not read now;
+   * one that cannot be read is held until Hold_Time, and then counted as lost.
+   */
   #readLast(file: TailFile): boolean {
     try {
       return this.#reader.turn(file, this.#ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
-    } catch {
-      // Reported by the turn before; the file is closed in any case.
-      return true
+    } catch (error) {
+      this.#trouble.note(file.path, error)
+      return false
     }
   }
 
