@@ -23,8 +23,11 @@ export interface InputSnapshot {
   memoryLimit: number
   /** True while it does not read because a limit is reached. */
   paused: boolean
-  /** The plugin's own counters by name, e.g. files_opened. */
+  /** Sealed and not settled. */
+  chunks: number
+  /** The plugin's own counters by name, e.g. files_opened, and what its table says of each. */
   counters: Record<string, number>
+  counterHelp?: Record<string, string> | undefined
   status: InputStatus | undefined
 }
 
@@ -37,6 +40,7 @@ export interface FilterSnapshot {
   dropRecords: number
   dropBytes: number
   counters: Record<string, number>
+  counterHelp?: Record<string, string> | undefined
 }
 
 export interface OutputSnapshot {
@@ -56,4 +60,5 @@ export interface OutputSnapshot {
   retryAtMs: number | undefined
   lastError: string | undefined
   counters: Record<string, number>
+  counterHelp?: Record<string, string> | undefined
 }

@@ -40,6 +40,7 @@ export interface RunningInput {
   source: Source
   account: Account
   counters: CounterMap
+  counterHelp: Record<string, string> | undefined
   log: Logger
 }
 
@@ -48,6 +49,7 @@ interface RunningFilter {
   plugin: string
   stage: FilterStage
   counters: CounterMap
+  counterHelp: Record<string, string> | undefined
 }
 
 interface RunningOutput {
@@ -56,6 +58,7 @@ interface RunningOutput {
   output: Output
   queue: OutputQueue
   counters: CounterMap
+  counterHelp: Record<string, string> | undefined
 }
 
 /**
@@ -170,7 +173,9 @@ export class Assembly {
         memory: i.account.used,
         memoryLimit: i.account.limitBytes,
         paused: i.account.paused,
+        chunks: i.source.open,
         counters: i.counters.toJSON(),
+        counterHelp: i.counterHelp,
         status: i.input.status?.(),
       })),
       filters: this.#filters.map((f) => ({
@@ -178,6 +183,7 @@ export class Assembly {
         plugin: f.plugin,
         ...f.stage.stats,
         counters: f.counters.toJSON(),
+        counterHelp: f.counterHelp,
       })),
       outputs: this.outputs.map((o) => ({
         name: o.name,
@@ -189,6 +195,7 @@ export class Assembly {
         retryAtMs: o.queue.retryAtMs,
         lastError: o.queue.lastError,
         counters: o.counters.toJSON(),
+        counterHelp: o.counterHelp,
       })),
     }
   }
@@ -196,7 +203,7 @@ export class Assembly {
   #makeInput(plan: Plan['inputs'][number]): RunningInput {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
-    const counters = new CounterMap()
+    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
     const log = this.#o.log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const source = new Source({
       name: plan.name,
@@ -225,11 +232,20 @@ export class Assembly {
       finished: (incomplete) => this.#o.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
-    return { name: plan.name, plugin: plan.spec.name, input, source, account, counters, log }
+    return {
+      name: plan.name,
+      plugin: plan.spec.name,
+      input,
+      source,
+      account,
+      counters,
+      counterHelp: plan.spec.counters,
+      log,
+    }
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
-    const counters = new CounterMap()
+    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
     const log = this.#o.log(plan.name, plan.common.logLevel)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
@@ -241,11 +257,11 @@ export class Assembly {
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     const filter = plan.spec.create(plan.options as never, ctx)
     const stage: FilterStage = { ...tagMatch(plan), filter, stats }
-    return { name: plan.name, plugin: plan.spec.name, stage, counters }
+    return { name: plan.name, plugin: plan.spec.name, stage, counters, counterHelp: plan.spec.counters }
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
-    const counters = new CounterMap()
+    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
     const log = this.#o.log(plan.name, plan.common.logLevel)
     // What an output makes of a chunk (a compressed copy) counts for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
@@ -267,7 +283,14 @@ export class Assembly {
       log,
       signal: this.#o.signal,
     })
-    return { name: plan.name, plugin: plan.spec.name, output, queue, counters }
+    return {
+      name: plan.name,
+      plugin: plan.spec.name,
+      output,
+      queue,
+      counters,
+      counterHelp: plan.spec.counters,
+    }
   }
 
   #stateFolder(): string | undefined {

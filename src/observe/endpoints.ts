@@ -110,17 +110,16 @@ function files(snapshot: Snapshot): unknown[] {
 
 /**
  * fluent-bit's document. Nothing of ours is on disk, so `fs_` is 0 and all is in memory. A chunk for two outputs counts
- * twice in the total. Chunks are not counted per input: null there; `busy_size` is what the input holds in memory, all
- * of which waits for an ack.
+ * twice in the total of all. Those of an input are all busy: they wait for an ack; `busy_size` is what it holds in memory.
  */
 function storage({ inputs, outputs }: Snapshot): unknown {
-  const chunks = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)
+  const all = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)
   return {
     storage_layer: {
-      chunks: { total_chunks: chunks, mem_chunks: chunks, fs_chunks: 0, fs_chunks_up: 0, fs_chunks_down: 0 },
+      chunks: { total_chunks: all, mem_chunks: all, fs_chunks: 0, fs_chunks_up: 0, fs_chunks_down: 0 },
     },
     input_chunks: Object.fromEntries(
-      inputs.map(({ name, memory, memoryLimit }) => [
+      inputs.map(({ name, memory, memoryLimit, chunks }) => [
         name,
         {
           status: {
@@ -128,7 +127,7 @@ function storage({ inputs, outputs }: Snapshot): unknown {
             mem_size: binarySize(memory),
             mem_limit: binarySize(memoryLimit),
           },
-          chunks: { total: null, up: null, down: 0, busy: null, busy_size: binarySize(memory) },
+          chunks: { total: chunks, up: chunks, down: 0, busy: chunks, busy_size: binarySize(memory) },
         },
       ]),
     ),

@@ -26,7 +26,9 @@ export function metricsDocument(snapshot: Snapshot): MetricsDocument {
 
 function byName<T extends { name: string; counters: Figures }>(items: T[], figures: (item: T) => Figures) {
   // Not an object literal: an alias may be `__proto__`.
-  return Object.fromEntries(items.map((item) => [item.name, { ...item.counters, ...figures(item) }]))
+  return Object.fromEntries(
+    items.map((item) => [item.name, { ...figures(item), ...item.counters, ...figures(item) }]),
+  )
 }
 
 function inputFigures(input: InputSnapshot): Figures {
@@ -104,13 +106,13 @@ const HELP: Record<string, string> = {
   retried_records: 'Records of chunks that were tried again.',
 }
 
-type Counted = { name: string; plugin: string; counters: Figures }
+type Counted = Pick<InputSnapshot, 'name' | 'plugin' | 'counters' | 'counterHelp'>
 
 function addCounters(families: Map<string, Family>, kind: string, item: Counted, common: Figures): void {
   for (const [key, value] of Object.entries({ ...item.counters, ...common })) {
     const classic = Object.hasOwn(common, key) || (kind === 'input' && CLASSIC.has(key))
     const name = `${classic ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
-    const help = HELP[key] ?? `${key} of the plugin ${item.plugin}.`
+    const help = HELP[key] ?? `${item.counterHelp?.[key] ?? key} (${item.plugin}).`
     const family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
     family.samples.push({ labels: { name: item.name }, value })
     families.set(name, family)

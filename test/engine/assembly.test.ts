@@ -52,7 +52,9 @@ test('a snapshot has the state of every stage', async () => {
       memory: 0,
       memoryLimit: 5_000_000,
       paused: false,
+      chunks: 0,
       counters: { opened: 2 },
+      counterHelp: undefined,
       status: { files: [] },
     },
   ])

@@ -111,6 +111,13 @@ describe('answers', () => {
       fs_chunks_up: 0,
       fs_chunks_down: 0,
     })
+    expect(storage.input_chunks['tail.0'].chunks).toEqual({
+      total: 3,
+      up: 3,
+      down: 0,
+      busy: 3,
+      busy_size: '1.0K',
+    })
     expect(storage.input_chunks['tail.0'].status).toEqual({
       overlimit: false,
       mem_size: '1.0K',

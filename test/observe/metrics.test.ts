@@ -43,6 +43,14 @@ test('the document has fluent-bit’s field names', () => {
   })
 })
 
+test('the help of a plugin’s own counter is what its table says', () => {
+  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that are gone' } })]
+  const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(
+    (f) => f.name === 'shipper_input_lost_total',
+  )
+  expect(family).toMatchObject({ help: 'bytes that are gone (tail).', samples: [{ value: 0 }] })
+})
+
 test('a plugin’s counter cannot pose as a common one, and an alias may be any word', () => {
   const inputs = [sampleInput({ name: '__proto__', counters: { records: 999 } })]
   const text = JSON.stringify(metricsDocument(sampleSnapshot({ inputs })))

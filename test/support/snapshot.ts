@@ -26,6 +26,7 @@ export function sampleInput(changes: Partial<InputSnapshot> = {}): InputSnapshot
     memory: 1024,
     memoryLimit: 50_000_000,
     paused: false,
+    chunks: 3,
     counters: { files_opened: 2, files_closed: 0, files_rotated: 1, bytes_abandoned: 0 },
     status: {
       files: [

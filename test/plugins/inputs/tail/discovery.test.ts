@@ -71,6 +71,21 @@ describe('discovery', () => {
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
   })
 
+  test('says at the start that nothing matches yet, and counts from 0', async () => {
+    const path = join(tmp(), 'later', '*.log')
+    const run = follow({ path })
+    await until(() => run.logs.some((l) => l.message === 'no file matches Path: what comes is read'))
+    expect(run.logs.find((l) => l.level === 'info')?.fields).toEqual({ path })
+    const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
+    expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
+    expect(counterHelp).toMatchObject({
+      lost_bytes: 'bytes that were gone before they could be read, or given up',
+    })
+    mkdirSync(join(path, '..'))
+    writeFileSync(join(path, '..', 'a.log'), 'one\n')
+    expect(await run.waitForLines(1)).toEqual(['one'])
+  })
+
   test('polls with Inotify_Watcher off', async () => {
     const dir = tmp()
     const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off' })
