@@ -1,4 +1,6 @@
 import { expect } from 'bun:test'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
 import { leafTo, numbersIn } from '../support/kafka-agent.ts'
@@ -144,6 +146,25 @@ testWithKafka(
     expect(await numbersIn(broker, agent, LINES, 90_000)).toMatchObject(COMPLETE)
   },
   240_000,
+)
+
+testWithKafka(
+  'a first batch that is too large is cut, and nothing behind it is written before it',
+  async () => {
+    const broker = await KafkaBroker.start()
+    await broker.createTopic('t', {}, { 'max.message.bytes': '20000' })
+    const dir = tmp()
+    // Of the first chunk only zstd makes no less than the limit.
+    const rest = (i: number) => (i < 160 ? randomBytes(150).toString('hex') : 'x'.repeat(300))
+    const lines = 5000
+    writeFileSync(join(dir, 'a.log'), Array.from({ length: lines }, (_, i) => `${i} ${rest(i)}\n`).join(''))
+    const agent = leafTo({ dir, broker, ...SMALL, kafka: { compression: 'zstd' } })
+    expect(await numbersIn(broker, agent, lines)).toMatchObject({ ...COMPLETE, records: lines })
+    const batches = await broker.batches('t')
+    expect(batches[0]?.records).toBeLessThan(batches[2]?.records as number)
+    expect(new Set(batches.map(({ producerId }) => producerId)).size).toBe(1)
+  },
+  60_000,
 )
 
 testWithKafka(

@@ -27,7 +27,8 @@ const [PRODUCE, METADATA, HANDSHAKE, VERSIONS, INIT, AUTHENTICATE] = [0, 3, 17, 
 
 /**
  * A broker in this process, whose faults a test chooses. It keeps sequence numbers as Kafka does: a batch that it has is
- * not written twice, one that does not follow is refused. Real brokers are in the end-to-end tests.
+ * not written twice, one that does not follow is refused, and of a producer that it does not know any number is the first.
+ * Real brokers are in the end-to-end tests.
  */
 export class KafkaPeer {
   /** Every batch that came, also those that were not written. */
@@ -199,7 +200,8 @@ export class KafkaPeer {
     if (batch.producerId >= 0n) {
       const known = log.batches.filter((b) => b.producerId === batch.producerId).slice(-DUPLICATES_KNOWN)
       if (known.some((b) => b.sequence === batch.sequence && b.count === batch.count)) return 0
-      if (batch.sequence !== (log.next.get(batch.producerId) ?? 0)) return OUT_OF_ORDER
+      const next = log.next.get(batch.producerId)
+      if (next !== undefined && batch.sequence !== next) return OUT_OF_ORDER
       log.next.set(batch.producerId, batch.sequence + batch.count)
     }
     log.batches.push(batch)

@@ -43,6 +43,9 @@ const QUICK_TRIES = 2
  * ```
  * A new identity (numbers from 0) is taken only when the broker has said that the first batch is not written: because
  * it does not know us any more, or because a record was given up and has left a hole in the numbers.
+ *
+ * To a broker that does not know an identity any number is its first. So one batch flies alone until the broker has
+ * taken it: were it refused, those behind it would be written before it.
  */
 export class Partition {
   readonly topic: string
@@ -56,6 +59,8 @@ export class Partition {
   ownIdentity = false
   #batches: Batch[] = []
   #flying = 0
+  /** The broker has taken a batch since the start: it knows the identity and its number. */
+  #known = false
   #sequence = 0
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
   #failed: { batch: Batch; code: number; error: ShipperError } | undefined
@@ -87,6 +92,7 @@ export class Partition {
       () => {
         if (this.#state !== 'starting') return
         this.#state = 'running'
+        this.#known = false
         this.#around.wake(this)
       },
       (error: ShipperError) => {
@@ -100,8 +106,8 @@ export class Partition {
 
   /** The next batch to send, now flying. */
   take(): Batch | undefined {
-    if (this.#state !== 'running' || this.#failed !== undefined || this.#flying >= this.#around.window)
-      return undefined
+    const window = this.#known ? this.#around.window : 1
+    if (this.#state !== 'running' || this.#failed !== undefined || this.#flying >= window) return undefined
     const batch = this.#batches[this.#flying]
     if (batch === undefined) return undefined
     if (batch.stamp === undefined) this.#stamp(batch)
@@ -159,6 +165,7 @@ export class Partition {
     if (written) {
       this.#batches.splice(this.#batches.indexOf(batch), 1)
       this.#quickTries = 0
+      this.#known = true
       this.#around.count('batches')
       batch.shipment.settle(batch)
     } else if (this.#failed === undefined || this.#isBefore(batch, this.#failed.batch)) {

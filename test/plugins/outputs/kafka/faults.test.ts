@@ -89,6 +89,7 @@ test('whatever becomes of answers and requests, all is there once and in order',
 test('a batch without an answer in time is sent again under its number, before all others', async () => {
   const peer = await kafkaPeer()
   const { output, counters } = await kafkaTo(peer, { request_timeout: '200ms' })
+  await deliver(output, numbered(1, 1))
   peer.answer = 'hold'
   const chunks = numbered(3, 2)
   const errors = await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk, never))))
@@ -101,10 +102,27 @@ test('a batch without an answer in time is sent again under its number, before a
   // Only the second is asked for: the first must go before it all the same.
   await deliver(output, [chunks[1] as Chunk])
   await deliver(output, [chunks[0], chunks[2], ...numbered(1, 1)] as Chunk[])
-  expect(await valuesOf(peer.written())).toEqual(['0', '1', '2', '3', '4', '5', '0'])
+  expect(await valuesOf(peer.written())).toEqual(['0', '0', '1', '2', '3', '4', '5', '0'])
   expectOneBatchPerNumber(peer)
   expect(counters.get('request_timeouts')).toBe(1)
   expect(counters.get('resent_batches')).toBe(3)
+})
+
+test('one batch is on its way alone until the broker knows the producer', async () => {
+  const peer = await kafkaPeer()
+  const { output, counters } = await kafkaTo(peer)
+  peer.answer = 'hold'
+  const chunks = numbered(4, 1)
+  const delivered = deliver(output, chunks)
+  await until(() => peer.arrivals.length > 0)
+  for (let i = 0; i < 10; i++) await turn()
+  expect(peer.arrivals).toHaveLength(1)
+  peer.release()
+  await until(() => peer.arrivals.length === 4)
+  peer.answer = 'send'
+  peer.release()
+  expect(await delivered).toEqual([])
+  expect(counters.get('identity_resets')).toBe(0)
 })
 
 test('a broker that has forgotten the producer gets the batch under a new identity', async () => {
