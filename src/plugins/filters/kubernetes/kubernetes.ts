@@ -172,6 +172,10 @@ export class Kubernetes implements Filter {
   }
 
   #refresh(container: Container, ref: ContainerRef, pod: Pod): void {
+    if (this.#source?.watchless && this.#pods.isStored(pod)) {
+      this.#source.want(ref)
+      return
+    }
     const now = this.#ctx.clock.nowMs()
     if (container.askedMs === 0) container.askedMs = now
     const reported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)

@@ -11,6 +11,8 @@ interface Known {
   pod: Pod
   /** When it was deleted, in milliseconds. */
   goneMs: number | undefined
+  /** As it was before the start: nobody was asked for it since. */
+  stored: boolean
 }
 
 /** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
@@ -37,8 +39,9 @@ export class Pods {
   /** A pod as the API has it now. */
   put(pod: Pod): void {
     const known = this.#byUid.get(pod.uid)
+    if (known !== undefined) known.stored = false
     if (known !== undefined && known.goneMs === undefined && isSame(known.pod, pod)) return
-    if (known === undefined) this.#add({ pod, goneMs: undefined })
+    if (known === undefined) this.#add({ pod, goneMs: undefined, stored: false })
     else {
       known.pod = pod
       known.goneMs = undefined
@@ -49,7 +52,18 @@ export class Pods {
 
   /** As it was stored: `goneMs` of one that had been deleted by then. */
   restore(pod: Pod, goneMs: number | undefined): void {
-    if (!this.#byUid.has(pod.uid)) this.#add({ pod, goneMs })
+    if (!this.#byUid.has(pod.uid)) this.#add({ pod, goneMs, stored: true })
+  }
+
+  isStored(pod: Pod): boolean {
+    return this.#byUid.get(pod.uid)?.stored === true
+  }
+
+  /** It was asked for; when nothing newer came, there is nothing newer. */
+  asked(ref: ContainerRef): void {
+    const pod = this.find(ref)
+    const known = pod === undefined ? undefined : this.#byUid.get(pod.uid)
+    if (known !== undefined) known.stored = false
   }
 
   /** It was deleted; its last state may come with the news. */
@@ -108,7 +122,7 @@ export class Pods {
   }
 
   #add(known: Known): void {
-    if (this.#byUid.size >= MOST_PODS) this.#drop(this.#byUid.values().next().value as Known)
+    if (this.#byUid.size >= MOST_PODS) this.#drop(this.#leastNeeded())
     const { pod } = known
     this.#byUid.set(pod.uid, known)
     if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, known)
@@ -116,6 +130,12 @@ export class Pods {
     const named = this.#byName.get(key)
     if (named === undefined) this.#byName.set(key, [known])
     else named.push(known)
+  }
+
+  /** The first that is gone, or the oldest. */
+  #leastNeeded(): Known {
+    for (const known of this.#byUid.values()) if (known.goneMs !== undefined) return known
+    return this.#byUid.values().next().value as Known
   }
 
   #drop(known: Known): void {

@@ -13,8 +13,9 @@ import type { KubernetesOptions } from './options.ts'
 import type { Keep } from './pod.ts'
 import type { Pods } from './pods.ts'
 
-/** Rights that were missing may be given: they are tried again this often. */
-const FORBIDDEN_MS = 300_000
+/** Rights that were missing may be given; a server that has just started refuses what it allows later. Doubled each time. */
+const FORBIDDEN_MS = 5000
+const FORBIDDEN_MOST_MS = 300_000
 /** How a pod begins in a list, and in an event. */
 const NAME = /"name":\s*"([^"]{1,253})"/
 const NAMESPACE = /"namespace":\s*"([^"]{1,63})"/
@@ -37,6 +38,8 @@ export class Source {
   readonly #stop = new AbortController()
   /** Pods are asked for one by one. */
   #single: boolean
+  /** How often in a row the watch was refused. */
+  #refusals = 0
   #nodeFound: (node: string) => void = () => {}
   #running: Promise<void> | undefined
   readonly #tooLargeSaid = new Set<string>()
@@ -96,6 +99,11 @@ export class Source {
     return this.#single
   }
 
+  /** No watch will bring what is new: pods that are known from before the start have to be asked for, too. */
+  get watchless(): boolean {
+    return this.#single && (this.#options.useKubelet || this.#refusals > 0)
+  }
+
   /** Waiting is in vain: nobody may be asked. */
   get hopeless(): boolean {
     return this.#single && this.#lookups.forbidden
@@ -125,15 +133,22 @@ export class Source {
         await this.#watch(node).run(signal)
       } catch (error) {
         if (!(error instanceof ApiError)) throw error
-        this.#single = true
-        this.#ctx.counters.add('api_errors')
-        this.#ctx.log.warn(`${error.message}: pods are asked for one by one`, {
-          code: error.code,
-          hint: 'allow list and watch of pods to its service account: those that `shipper manifest` prints',
-        })
-        await pause(FORBIDDEN_MS * (0.5 + Math.random()), this.#ctx.clock, signal)
+        await this.#refused(error, signal)
       }
     }
+  }
+
+  async #refused(error: ApiError, signal: AbortSignal): Promise<void> {
+    const { counters, log, clock } = this.#ctx
+    this.#single = true
+    counters.add('api_errors')
+    if (this.#refusals++ === 0)
+      log.warn(`${error.message}: pods are asked for one by one`, {
+        code: error.code,
+        hint: 'allow list and watch of pods to its service account: those that `shipper manifest` prints',
+      })
+    const waitMs = Math.min(FORBIDDEN_MOST_MS, FORBIDDEN_MS * 2 ** Math.min(this.#refusals - 1, 20))
+    await pause(waitMs * (0.5 + Math.random()), clock, signal)
   }
 
   /** From the kubelet; when it does not say, or is slow to, from the first pod that is looked up. */
@@ -182,6 +197,7 @@ export class Source {
       tooLarge: (head, bytes) => this.#tooLarge(head, bytes),
       watching: () => {
         this.#single = false
+        this.#refusals = 0
       },
     })
   }

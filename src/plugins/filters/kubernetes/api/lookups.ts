@@ -51,7 +51,8 @@ export class Lookups {
 
   /** Asks for the pod, unless that is done already or was in vain a short while ago. */
   want(ref: ContainerRef): void {
-    const key = `${ref.namespace}/${ref.pod}`
+    // With the uid: that a pod was missed says nothing of the next one of its name.
+    const key = `${ref.namespace}/${ref.pod}/${ref.uid ?? ''}`
     if (this.#running.has(key) || this.#waiting.has(key)) return
     const miss = this.#misses.get(key)
     if (miss !== undefined && this.#o.clock.nowMs() < miss.untilMs) return
@@ -90,14 +91,17 @@ export class Lookups {
     const [namespace, name] = [ref.namespace, ref.pod].map(encodeURIComponent)
     const path = kubelet ? '/pods' : `/api/v1/namespaces/${namespace}/pods/${name}?resourceVersion=0`
     counters.add('lookups')
+    let answered = true
     try {
       await client.read(path, kubelet ? { from: 2, to: 2 } : { from: 0, to: 0 }, found, { signal })
       this.forbidden = false
     } catch (error) {
+      answered = error instanceof ApiError && error.status === 404
       this.#note(error)
     }
     for (const [key, wanted] of refs) {
-      if (this.#o.pods.find(wanted) === undefined) this.#missed(key)
+      if (answered) this.#o.pods.asked(wanted)
+      if (!answered || this.#o.pods.find(wanted) === undefined) this.#missed(key)
       else this.#misses.delete(key)
     }
   }

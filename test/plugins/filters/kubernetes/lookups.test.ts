@@ -1,0 +1,91 @@
+import { expect, test } from 'bun:test'
+import { KubeApi } from '../../../support/kube-api.ts'
+import { logName, podOf } from '../../../support/kube-pods.ts'
+import { KubeRun } from '../../../support/kube-run.ts'
+import { ManualClock } from '../../../support/manual-clock.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const QUICK = { kube_meta_wait: '1' }
+
+test('pods of the snapshot are asked for once where no watch tells what has changed', async () => {
+  const api = await KubeApi.start()
+  api.forbidden.add('list')
+  const stateFolder = tmp()
+  const [web, gone] = ['web', 'gone'].map((name) => api.create(podOf({ name, labels: { run: '1' } })))
+  if (web === undefined || gone === undefined) throw new Error('no pods')
+  const first = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  for (const pod of [web, gone]) await first.known(logName(pod))
+  await first.close()
+  api.modify('default', 'web', (pod) => {
+    pod.metadata.labels = { run: '2' }
+  })
+  api.delete('default', 'gone')
+  const before = api.count('get')
+  const second = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  expect(await second.ready(logName(web))).toBeLessThan(900)
+  await until(() => second.logged.lines.some((line) => line.includes('one by one')))
+  await until(() => (second.metadata(logName(web)).labels as { run?: string }).run === '2')
+  await until(() => {
+    expect(second.metadata(logName(gone)).labels).toEqual({ run: '1' })
+    return api.count('get') === before + 2
+  })
+  for (let i = 0; i < 20; i++) for (const pod of [web, gone]) second.metadata(logName(pod))
+  expect(api.count('get')).toBe(before + 2)
+})
+
+test('pods of the snapshot are not asked for without end while nobody answers', async () => {
+  const api = await KubeApi.start()
+  api.forbidden.add('list')
+  const stateFolder = tmp()
+  const pod = api.create(podOf({ name: 'web' }))
+  const first = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  await first.known(logName(pod))
+  await first.close()
+  for (let i = 0; i < 1000; i++) api.failures.push({ status: 500 })
+  const texts = { ...QUICK, use_kubelet: 'on', kubelet_port: '1' }
+  const second = await new KubeRun(api, { stateFolder, texts }).start()
+  second.metadata(logName(pod))
+  await until(() => second.counters.get('api_errors') > 0)
+  for (let i = 0; i < 50; i++) expect(second.metadata(logName(pod))).toMatchObject({ pod_name: 'web' })
+  expect(second.counters.get('lookups')).toBeLessThan(4)
+})
+
+test('a pod that was missed does not delay the next one of its name', async () => {
+  const api = await KubeApi.start()
+  api.forbidden.add('list')
+  const clock = new ManualClock(Date.now())
+  const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
+  await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+  const ask = (uid: string, dockerId: string): Record<string, unknown> => {
+    const log = logName(podOf({ name: 'db-0', dockerId }))
+    run.filter.ready?.(`kube.var.log.containers.${log}`, `/var/log/pods/default_db-0_${uid}/app/0.log`)
+    return run.metadata(log)
+  }
+  await until(() => {
+    ask('old', 'a'.repeat(64))
+    clock.advance(100_000)
+    return api.count('get') > 5
+  })
+  const pod = api.create(podOf({ name: 'db-0', uid: 'new' }))
+  await until(
+    () => ask('new', 'b'.repeat(64)).pod_id === pod.metadata.uid && ask('new', 'b'.repeat(64)).labels,
+  )
+})
+
+test('a server that refuses at first is asked again after some seconds', async () => {
+  const api = await KubeApi.start()
+  api.forbidden.add('list').add('get')
+  const clock = new ManualClock(Date.now())
+  const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
+  const said = (): string[] => run.logged.lines.filter((line) => line.includes('one by one'))
+  await until(() => said().length === 1)
+  clock.advance(7500)
+  await until(() => api.count('list') === 2)
+  api.forbidden.clear()
+  await until(() => {
+    clock.advance(1000)
+    return api.watching === 1
+  })
+  expect(said()).toHaveLength(1)
+})
