@@ -45,6 +45,7 @@ need no Parsers_File; one that is not there is said once for each pod, and the l
     records_incomplete: 'records with nothing but what their path tells',
     records_excluded: 'records left out by an annotation of their pod',
     pods_unknown: 'containers whose pod was not known after Kube_Meta_Wait',
+    namespaces_unknown: 'containers whose namespace was wanted and not known after Kube_Meta_Wait',
     pods_oversize: 'objects of pods larger than Buffer_Size',
     parsers_unknown: 'annotations that name no parser',
     lists: 'lists of the pods of this node',

@@ -99,25 +99,27 @@ export class Kubernetes implements Filter {
     if (container.gaveUp || ref === undefined) return undefined
     this.#containers.seePath(container, path)
     const now = this.#ctx.clock.nowMs()
-    if (this.#known(container.ref ?? ref)) {
+    const missing = this.#missing(container.ref ?? ref, source)
+    if (missing === undefined) {
       container.waitingMs = undefined
       return undefined
     }
     container.waitingMs ??= now
     const leftMs = container.waitingMs + this.#options.kubeMetaWait - now
-    if (leftMs <= 0 || source.hopeless || this.#pods.isRefused(ref)) {
-      this.#giveUp(container, ref)
+    if (leftMs <= 0 || (missing === 'pod' && (source.hopeless || this.#pods.isRefused(ref)))) {
+      this.#giveUp(container, ref, missing)
       return undefined
     }
-    source.want(container.ref ?? ref)
-    container.wait ??= this.#waitFor(container, ref, source.ageing ? Math.min(leftMs, LOOK_AGAIN_MS) : leftMs)
+    if (missing === 'pod') source.want(container.ref ?? ref)
+    const toldMs = missing === 'pod' && !source.ageing ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS)
+    container.wait ??= this.#waitFor(container, ref, toldMs)
     return container.wait
   }
 
-  #known(ref: ContainerRef): boolean {
-    if (this.#pods.find(ref) === undefined && !this.#preload(ref)) return false
-    if (!this.#withNamespaces || this.#source === undefined) return true
-    return this.#source.namespace(ref.namespace) !== undefined || this.#source.namespaceFailed(ref.namespace)
+  #missing(ref: ContainerRef, { namespaces }: Source): 'pod' | 'namespace' | undefined {
+    if (this.#pods.find(ref) === undefined && !this.#preload(ref)) return 'pod'
+    if (!this.#withNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
+    return namespaces.refused(ref.namespace) ? undefined : 'namespace'
   }
 
   #waitFor(container: Container, ref: ContainerRef, ms: number): Promise<void> {
@@ -147,16 +149,24 @@ export class Kubernetes implements Filter {
     for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
   }
 
-  #giveUp(container: Container, ref: ContainerRef): void {
+  #giveUp(container: Container, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
     container.gaveUp = true
-    this.#ctx.counters.add('pods_unknown')
-    this.#ctx.log.warn(
-      `pod ${ref.namespace}/${ref.pod} is not known: its records have what their path tells`,
-      {
-        container: ref.container,
-        waited_ms: this.#ctx.clock.nowMs() - (container.waitingMs ?? 0),
-      },
-    )
+    const { counters, log, clock } = this.#ctx
+    const about = {
+      container: ref.container,
+      waited_ms: clock.nowMs() - (container.waitingMs ?? 0),
+    }
+    const pod = `${ref.namespace}/${ref.pod}`
+    if (missing === 'pod') {
+      counters.add('pods_unknown')
+      log.warn(`pod ${pod} is not known: its records have what their path tells`, about)
+    } else {
+      counters.add('namespaces_unknown')
+      log.warn(
+        `namespace ${ref.namespace} is not known: records of pod ${pod} go without its metadata`,
+        about,
+      )
+    }
   }
 
   /** With the question for what is not known, or old. */
@@ -200,7 +210,7 @@ export class Kubernetes implements Filter {
     if (folder === undefined) return false
     const pod = preloadedPod(folder, ref.namespace, ref.pod, this.#keep)
     const namespace = this.#withNamespaces ? preloadedNamespace(folder, ref.namespace) : undefined
-    if (namespace !== undefined) this.#source?.preloadNamespace(ref.namespace, namespace)
+    if (namespace !== undefined) this.#source?.namespaces.put(ref.namespace, namespace)
     if (pod === undefined) return false
     this.#pods.put(ref.uid === undefined ? pod : { ...pod, pathUid: ref.uid })
     return this.#pods.find(ref) !== undefined
@@ -218,8 +228,9 @@ export class Kubernetes implements Filter {
     if (this.#source === undefined || kubeSnapshot === 'off') return undefined
     const path = kubeSnapshot ?? (stateFolder === undefined ? undefined : join(stateFolder, `${name}.pods`))
     if (path === undefined) return undefined
-    const snapshot = new PodSnapshot(path, this.#pods, clock, log)
-    this.#pods.onDirty = () => snapshot.touch()
+    const { namespaces } = this.#source
+    const snapshot = new PodSnapshot(path, { pods: this.#pods, namespaces }, clock, log)
+    this.#pods.onDirty = namespaces.onDirty = () => snapshot.touch()
     return snapshot
   }
 
@@ -233,7 +244,8 @@ export class Kubernetes implements Filter {
       namespaceAnnotations: o.namespaceAnnotations,
       namespaceOnly: o.namespaceMetadataOnly,
     }
-    const namespace = (name: string) => (this.#withNamespaces ? this.#source?.namespace(name) : undefined)
+    const namespace = (name: string) =>
+      this.#withNamespaces ? this.#source?.namespaces.find(name) : undefined
     const refOf = o.useJournal
       ? refOfJournal
       : o.regexParser === undefined

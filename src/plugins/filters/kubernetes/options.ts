@@ -51,7 +51,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   },
   kube_snapshot: {
     type: 'string',
-    help: 'File in which the known pods are kept, for a restart while the API is away. Default: beside the database of the first tail input that has one. `off`: none.',
+    help: 'File in which the known pods and namespaces are kept, for a restart while the API is away. Default: beside the database of the first tail input that has one. `off`: none.',
   },
   buffer_size: {
     type: 'size',

@@ -3,30 +3,48 @@ import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
+import type { Namespace, Namespaces } from './api/namespaces.ts'
 import type { Pod } from './pod.ts'
 import { KEPT_MS, type Pods } from './pods.ts'
 
 const FORMAT = 'shipper-kubernetes-pods'
-const VERSION = 1
+const VERSION = 2
 /** What is behind it is left out when writing; a larger file is not read. */
 const MOST_BYTES = 16_000_000
 /** Changes are stored together, at most this often. */
 const DELAY_MS = 3000
 const MODE = 0o600
 
+interface StoredPod {
+  pod: Pod
+  goneMs?: number
+}
+
+interface StoredNamespace {
+  namespace: string
+  value: Namespace
+}
+
+/** What is kept. */
+export interface Kept {
+  pods: Pods
+  namespaces: Namespaces
+}
+
 /**
- * The known pods in a file, so that a restart needs no API. Pods may carry what is not for everybody: only the owner
- * reads it.
+ * The known pods and namespaces in a file, so that a restart needs no API. They may carry what is not for everybody:
+ * only the owner reads it.
  *
  * ```
- *   {"format":"shipper-kubernetes-pods","version":1,"bytes":N,"sha256":"..."}     of what follows
- *   {"pod":{...},"goneMs":...}                                                    a line each
+ *   {"format":"shipper-kubernetes-pods","version":2,"bytes":N,"sha256":"..."}     of what follows
+ *   {"namespace":"...","value":{"labels":{...},"annotations":{...}}}              a line each
+ *   {"pod":{...},"goneMs":...}
  * ```
  * It is written beside itself, synced and renamed, and believed only when length and hash are right.
  */
 export class PodSnapshot {
   readonly #path: string
-  readonly #pods: Pods
+  readonly #kept: Kept
   readonly #clock: Clock
   readonly #log: Logger
   #timer: TimerHandle | undefined
@@ -34,9 +52,9 @@ export class PodSnapshot {
   #dirty = false
   #trouble = ''
 
-  constructor(path: string, pods: Pods, clock: Clock, log: Logger) {
+  constructor(path: string, kept: Kept, clock: Clock, log: Logger) {
     this.#path = path
-    this.#pods = pods
+    this.#kept = kept
     this.#clock = clock
     this.#log = log
   }
@@ -55,12 +73,14 @@ export class PodSnapshot {
       this.#say(`${this.#path} is damaged, or no snapshot of pods: it is not used, and written anew`)
       return
     }
+    const { pods, namespaces } = this.#kept
     const oldest = this.#clock.nowMs() - KEPT_MS
     for (const line of lines) {
-      const { pod, goneMs } = JSON.parse(line) as { pod: Pod; goneMs?: number }
-      if (goneMs === undefined || goneMs >= oldest) this.#pods.restore(pod, goneMs)
+      const stored = JSON.parse(line) as StoredPod | StoredNamespace
+      if ('namespace' in stored) namespaces.restore(stored.namespace, stored.value)
+      else if (stored.goneMs === undefined || stored.goneMs >= oldest) pods.restore(stored.pod, stored.goneMs)
     }
-    if (lines.length > 0) this.#log.debug(`${lines.length} pods are known from ${this.#path}`)
+    if (lines.length > 0) this.#log.debug(`${pods.size} pods are known from ${this.#path}`)
   }
 
   /** Something changed: it is stored soon. */
@@ -99,15 +119,16 @@ export class PodSnapshot {
     }
   }
 
-  /** Those that are there first: one that is gone is worth less. */
+  /** Of the pods those that are there first: one that is gone is worth less. */
   #content(): Buffer {
     const parts: string[] = []
     let bytes = 0
-    const all = this.#pods
+    const pods = this.#kept.pods
       .all()
       .sort((a, b) => Number(a.goneMs !== undefined) - Number(b.goneMs !== undefined))
-    for (const { pod, goneMs } of all) {
-      const line = `${JSON.stringify({ pod, goneMs })}\n`
+      .map(({ pod, goneMs }) => ({ pod, goneMs }))
+    for (const stored of [...this.#kept.namespaces.all(), ...pods]) {
+      const line = `${JSON.stringify(stored)}\n`
       bytes += Buffer.byteLength(line)
       if (bytes > MOST_BYTES) break
       parts.push(line)

@@ -3,7 +3,7 @@ import type { FilterContext } from '../../../core/plugin.ts'
 import { apiAddress, kubeletAddress } from './api/address.ts'
 import { ApiError, KubeClient } from './api/client.ts'
 import { Lookups } from './api/lookups.ts'
-import { type Namespace, Namespaces } from './api/namespaces.ts'
+import { Namespaces } from './api/namespaces.ts'
 import { nodeOfKubelet } from './api/node-name.ts'
 import { pause } from './api/pause.ts'
 import { Token } from './api/token.ts'
@@ -109,16 +109,8 @@ export class Source {
     return this.#single && this.#lookups.forbidden
   }
 
-  namespace(name: string): Namespace | undefined {
-    return this.#namespaces.find(name)
-  }
-
-  namespaceFailed(name: string): boolean {
-    return this.#namespaces.failed(name)
-  }
-
-  preloadNamespace(name: string, value: Namespace): void {
-    this.#namespaces.put(name, value)
+  get namespaces(): Namespaces {
+    return this.#namespaces
   }
 
   get #node(): string | undefined {

@@ -222,37 +222,6 @@ describe('single pods', () => {
   })
 })
 
-describe('namespaces', () => {
-  test('are asked for once, and stand behind the pod, or alone', async () => {
-    const api = await KubeApi.start()
-    api.namespaces.set('default', { labels: { team: 'x' }, annotations: { note: 'y' } })
-    const pod = api.create(podOf({ name: 'a' }))
-    const wanted = { ...QUICK, namespace_labels: 'on', namespace_annotations: 'on' }
-    const namespace = { name: 'default', labels: { team: 'x' }, annotations: { note: 'y' } }
-    const run = await new KubeRun(api, { texts: wanted }).start()
-    await run.ready(logName(pod))
-    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
-    expect(Object.keys(record ?? {})).toEqual(['log', 'kubernetes', 'kubernetes_namespace'])
-    expect(record?.kubernetes_namespace).toEqual(namespace)
-    expect(api.count('namespace')).toBe(1)
-    const alone = await new KubeRun(api, { texts: { ...wanted, namespace_metadata_only: 'on' } }).start()
-    await alone.ready(logName(pod))
-    const [other] = alone.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
-    expect(other).toEqual({ log: 'x', kubernetes_namespace: namespace })
-  })
-
-  test('that are forbidden are said once, and nobody waits for them', async () => {
-    const api = await KubeApi.start()
-    api.forbidden.add('namespace')
-    const pod = api.create(podOf({ name: 'a' }))
-    const run = await new KubeRun(api, { texts: { kube_meta_wait: '4', namespace_labels: 'on' } }).start()
-    expect(await run.ready(logName(pod))).toBeLessThan(2000)
-    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
-    expect(record).toMatchObject({ kubernetes: { pod_name: 'a' }, kubernetes_namespace: { name: 'default' } })
-    expect(run.logged.lines.filter((line) => line.includes('403'))).toHaveLength(1)
-  })
-})
-
 test('Use_Tag_For_Meta, Dummy_Meta and preloaded objects need no API', async () => {
   const log = logName(podOf({ name: 'web' }))
   const tag = await new KubeRun(undefined, { texts: { use_tag_for_meta: 'on' } }).start()

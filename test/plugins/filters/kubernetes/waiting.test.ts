@@ -116,7 +116,7 @@ describe('the snapshot', () => {
     const bytes = readFileSync(path)
     const flipped = Buffer.from(bytes)
     flipped[bytes.length - 20] = (flipped[bytes.length - 20] as number) ^ 1
-    const other = Buffer.from(bytes.toString().replace('"version":1', '"version":2'))
+    const other = Buffer.from(bytes.toString().replace('"version":2', '"version":3'))
     for (const damaged of [
       flipped,
       bytes.subarray(0, -10),

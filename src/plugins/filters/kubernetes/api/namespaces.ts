@@ -12,6 +12,8 @@ export interface Namespace {
 interface Known {
   value: Namespace | undefined
   failures: number
+  /** The API has answered, and there is nothing to be had: it is not there, or we may not ask. */
+  refused: boolean
   askAgainMs: number
   asking: boolean
 }
@@ -28,12 +30,16 @@ export interface NamespacesOptions {
 }
 
 const MOST = 1000
+const REFUSALS = new Set([401, 403, 404])
+const UNKNOWN: Known = { value: undefined, failures: 0, refused: false, askAgainMs: 0, asking: false }
 
 /** Labels and annotations of namespaces, asked for when they are needed, and again after their time. */
 export class Namespaces {
   readonly #o: NamespacesOptions
   readonly #known = new Map<string, Known>()
   #said = false
+  /** Told when anything is to be stored anew. */
+  onDirty: () => void = () => {}
 
   constructor(options: NamespacesOptions) {
     this.#o = options
@@ -47,18 +53,30 @@ export class Namespaces {
     return known.value
   }
 
-  /** It was asked for in vain. */
-  failed(name: string): boolean {
-    return (this.#known.get(name)?.failures ?? 0) > 0
+  /** Waiting for it is in vain. */
+  refused(name: string): boolean {
+    return this.#known.get(name)?.refused === true
   }
 
+  /** It is not asked for. */
   put(name: string, value: Namespace): void {
-    this.#known.set(name, { value, failures: 0, askAgainMs: Number.POSITIVE_INFINITY, asking: false })
+    this.#known.set(name, { ...UNKNOWN, value, askAgainMs: Number.POSITIVE_INFINITY })
+  }
+
+  /** As it was stored: good until the API tells more. */
+  restore(name: string, value: Namespace): void {
+    if (!this.#known.has(name)) this.#known.set(name, { ...UNKNOWN, value })
+  }
+
+  all(): { namespace: string; value: Namespace }[] {
+    return [...this.#known].flatMap(([namespace, { value }]) =>
+      value === undefined ? [] : [{ namespace, value }],
+    )
   }
 
   #add(name: string): undefined {
     if (this.#known.size >= MOST) this.#known.delete(this.#known.keys().next().value as string)
-    const made: Known = { value: undefined, failures: 0, askAgainMs: 0, asking: false }
+    const made: Known = { ...UNKNOWN }
     this.#known.set(name, made)
     void this.#ask(name, made)
     return undefined
@@ -73,9 +91,11 @@ export class Namespaces {
       const path = `/api/v1/namespaces/${encodeURIComponent(name)}?resourceVersion=0`
       await client.read(path, { from: 0, to: 0 }, found, { signal })
       known.failures = 0
+      known.refused = false
       known.askAgainMs = ttlMs > 0 ? clock.nowMs() + ttlMs : Number.POSITIVE_INFINITY
     } catch (error) {
       known.failures++
+      known.refused = error instanceof ApiError && REFUSALS.has(error.status)
       known.askAgainMs = clock.nowMs() + backoffMs(known.failures + 3)
       this.#note(error)
     } finally {
@@ -87,7 +107,9 @@ export class Namespaces {
   #take(known: Known, value: unknown): void {
     const next = namespaceOfObject(value)
     // The same object for the same content: bytes made of it stay good.
-    if (JSON.stringify(known.value) !== JSON.stringify(next)) known.value = next
+    if (JSON.stringify(known.value) === JSON.stringify(next)) return
+    known.value = next
+    this.onDirty()
   }
 
   #note(error: unknown): void {

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'bun:test'
+import { KubeApi } from '../../../support/kube-api.ts'
+import { logName, podOf } from '../../../support/kube-pods.ts'
+import { KubeRun } from '../../../support/kube-run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const QUICK = { kube_meta_wait: '1' }
+
+describe('namespaces', () => {
+  test('are asked for once, and stand behind the pod, or alone', async () => {
+    const api = await KubeApi.start()
+    api.namespaces.set('default', { labels: { team: 'x' }, annotations: { note: 'y' } })
+    const pod = api.create(podOf({ name: 'a' }))
+    const wanted = { ...QUICK, namespace_labels: 'on', namespace_annotations: 'on' }
+    const namespace = { name: 'default', labels: { team: 'x' }, annotations: { note: 'y' } }
+    const run = await new KubeRun(api, { texts: wanted }).start()
+    await run.ready(logName(pod))
+    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(Object.keys(record ?? {})).toEqual(['log', 'kubernetes', 'kubernetes_namespace'])
+    expect(record?.kubernetes_namespace).toEqual(namespace)
+    expect(api.count('namespace')).toBe(1)
+    const alone = await new KubeRun(api, { texts: { ...wanted, namespace_metadata_only: 'on' } }).start()
+    await alone.ready(logName(pod))
+    const [other] = alone.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(other).toEqual({ log: 'x', kubernetes_namespace: namespace })
+  })
+
+  test('are known after a restart while the API is away, and waited for where they were not', async () => {
+    const api = await KubeApi.start()
+    api.namespaces.set('default', { labels: { team: 'x' } })
+    const stateFolder = tmp()
+    const [here, other] = ['default', 'other'].map((namespace) => api.create(podOf({ name: 'a', namespace })))
+    if (here === undefined || other === undefined) throw new Error('no pods')
+    const first = await new KubeRun(api, { stateFolder, texts: { ...QUICK, namespace_labels: 'on' } }).start()
+    for (const pod of [here, other]) await first.ready(logName(pod))
+    await first.close()
+    const second = await new KubeRun(undefined, {
+      stateFolder,
+      texts: { kube_meta_wait: '0.6', namespace_labels: 'on' },
+    }).start()
+    expect(await second.ready(logName(here))).toBeLessThan(400)
+    const [record] = second.through(`kube.var.log.containers.${logName(here)}`, [{ log: 'x' }])
+    expect(record?.kubernetes_namespace).toEqual({ name: 'default', labels: { team: 'x' } })
+    expect(await second.ready(logName(other))).toBeGreaterThan(500)
+    const said = 'namespace other is not known: records of pod other/a go without its metadata'
+    expect(second.logged.lines.join()).toContain(said)
+    expect([second.counters.get('namespaces_unknown'), second.counters.get('pods_unknown')]).toEqual([1, 0])
+  })
+
+  test('that cannot be had at first are asked for again while lines wait', async () => {
+    const api = await KubeApi.start()
+    api.namespaces.set('default', { labels: { team: 'x' } })
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '60', namespace_labels: 'on' } }).start()
+    await until(() => api.watching === 1)
+    api.failures.push({ status: 500 })
+    expect(await run.ready(logName(pod))).toBeLessThan(20_000)
+    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(record?.kubernetes_namespace).toEqual({ name: 'default', labels: { team: 'x' } })
+  })
+
+  test('that are forbidden are said once, and nobody waits for them', async () => {
+    const api = await KubeApi.start()
+    api.forbidden.add('namespace')
+    const pod = api.create(podOf({ name: 'a' }))
+    const run = await new KubeRun(api, { texts: { kube_meta_wait: '4', namespace_labels: 'on' } }).start()
+    expect(await run.ready(logName(pod))).toBeLessThan(2000)
+    const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
+    expect(record).toMatchObject({ kubernetes: { pod_name: 'a' }, kubernetes_namespace: { name: 'default' } })
+    expect(run.logged.lines.filter((line) => line.includes('403'))).toHaveLength(1)
+  })
+})
