@@ -76,6 +76,12 @@ export function growFingerprint(file: TailFile): void {
   file.fingerprintSize = size
 }
 
+/** Whether the bytes before the offset are those that were read: else it was truncated, or written anew. */
+export function isAsRead({ fd, compressed, offset, tail, tailSize }: TailFile): boolean {
+  if (fd < 0 || compressed || tailSize === 0) return true
+  return peek(fd, offset - tailSize, tailSize)?.equals(tail.subarray(0, tailSize)) === true
+}
+
 /** Remembers the bytes before the offset, so that the next read can check them. */
 export function loadTail(file: TailFile): void {
   const size = Math.min(TAIL_BYTES, file.offset)

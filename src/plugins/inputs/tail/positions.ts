@@ -2,7 +2,7 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
-import { growFingerprint, markerAt } from './identity.ts'
+import { growFingerprint, isAsRead, markerAt } from './identity.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
 export const COMMIT_MS = 250
@@ -133,8 +133,14 @@ export class Positions {
     this.#timer = undefined
     this.#uncommitted = 0
     if (this.#dirty.size === 0 && this.#removed.length === 0) return true
-    const files = [...this.#dirty]
-    const rows = files.map(rowOf)
+    const files: TailFile[] = []
+    const rows: OffsetRow[] = []
+    for (const file of this.#dirty) {
+      const row = storedRow(file)
+      if (row === undefined) continue
+      files.push(file)
+      rows.push(row)
+    }
     try {
       this.#store.write({ upsert: rows, remove: this.#removed })
     } catch (error) {
@@ -148,7 +154,7 @@ export class Positions {
       file.rowId = rows[i]?.id
       file.dirty = false
     }
-    this.#dirty.clear()
+    for (const file of files) this.#dirty.delete(file)
     this.#removed = []
     return true
   }
@@ -176,6 +182,18 @@ export class Positions {
 /** SQLite's integers are signed. */
 function asStored(inode: bigint): bigint {
   return BigInt.asIntN(64, inode)
+}
+
+/**
+ * Undefined: it was truncated and we have not come to it yet. Its row stays, by which a copy of what was in it is found;
+ * the position of before with marks of what is in it now would be taken for that of the new content.
+ */
+function storedRow(file: TailFile): OffsetRow | undefined {
+  const row = rowOf(file)
+  // Last, so that what the row was made of was there before.
+  if (isAsRead(file)) return row
+  if (file.rowId !== undefined) return undefined
+  return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }
 
 function rowOf(file: TailFile): OffsetRow {

@@ -140,6 +140,21 @@ describe('a file that is another one now', () => {
     ])
   })
 
+  test('truncated and written anew just before the end of a run: read from the start', async () => {
+    const path = join(tmp(), 'a.log')
+    const head = `${'h'.repeat(1100)}\n`
+    const store = new MemoryStore()
+    writeFileSync(path, `${head}one\n`)
+    const first = resume(store, { path })
+    first.hold = true
+    await first.waitForLines(2)
+    // In one go: the agent, in this process, cannot look in between.
+    writeFileSync(path, `${head}two three four\nfive\n`)
+    first.ack()
+    await first.abort()
+    expect(await readAll(store, { path }, 3)).toEqual([head.trimEnd(), 'two three four', 'five'])
+  })
+
   test('with the inode of a deleted one: read from the start', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
