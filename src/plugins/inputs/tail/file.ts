@@ -22,6 +22,7 @@ export interface FileInit {
   device: bigint
   inode: bigint
   bornMs: number
+  sinceMs: number
   size: number
   offset: number
   skipping: boolean
@@ -69,6 +70,10 @@ export class TailFile implements Contributor {
   deleted = false
   /** When it was created, in milliseconds of the file system's clock; 0 where it does not say. */
   readonly bornMs: number
+  /** What stands beside it since before then is older, or a copy of what was in it before it was truncated. */
+  sinceMs: number
+  /** Nothing was known of what was in it when it was opened. */
+  blank = false
   /** Last time that bytes were read. */
   activeMs = 0
   /** Read this one first. */
@@ -103,6 +108,7 @@ export class TailFile implements Contributor {
     this.device = init.device
     this.inode = init.inode
     this.bornMs = init.bornMs
+    this.sinceMs = init.sinceMs
     this.size = init.size
     this.offset = this.#rangeStart = this.startedAt = init.offset
     this.tag = init.tag

@@ -33,6 +33,9 @@ export interface FilesOptions {
   onMore: (file: TailFile) => void
 }
 
+/** Times of files are those of the last tick of the system's clock: up to so much behind. */
+const TICK_MS = 20
+
 /** The open files, by identity and by path; opens them where they are to be read from. */
 export class Files {
   readonly byKey = new Map<string, TailFile>()
@@ -138,10 +141,12 @@ export class Files {
     })
   }
 
-  /** Files without a row that were begun while nobody looked: what is beside them may have been rotated meanwhile, too. */
+  /** Files of which nothing was known, in a run that is not the first: what was in them may stand beside them by now. */
   begunUnseen(): TailFile[] {
     const { positions } = this.#o
-    return [...this.byKey.values()].filter((f) => f.rowId === undefined && positions.unseen(f.bornMs))
+    return [...this.byKey.values()].filter(
+      (f) => f.blank && (f.rowId !== undefined || positions.unseen(f.bornMs)),
+    )
   }
 
   /** Folders of all paths that lead to files, real paths of links included: appends are only seen there. */
@@ -171,6 +176,7 @@ export class Files {
     const start = unseen ? AT_HEAD : this.#startOf(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
+    const bornMs = Number(stat.birthtimeNs) / 1e6
     let made: TailFile | undefined
     const source = this.#source(fd, path, start, () => made)
     const file = new TailFile({
@@ -181,7 +187,8 @@ export class Files {
       compressedBytes: path.endsWith('.gz') ? size : undefined,
       device: stat.dev,
       inode: stat.ino,
-      bornMs: Number(stat.birthtimeNs) / 1e6,
+      bornMs,
+      sinceMs: Math.max(bornMs, this.#o.nowMs() - TICK_MS),
       size: path.endsWith('.gz') ? start.offset : size,
       offset: start.offset,
       skipping: start.skipping,
@@ -208,6 +215,7 @@ export class Files {
     if (!file.compressed) loadTail(file)
     file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
     file.activeMs = this.#o.nowMs()
+    file.blank = row === undefined || (row.offset === 0 && !row.fingerprintSize)
     if (row !== undefined) {
       this.#o.positions.claim(row)
       file.rowId = row.id

@@ -76,7 +76,7 @@ export class Rotated {
     let previous = before
     for (let look = 1; look <= LOOKS; look++) {
       let whole = true
-      for (const sibling of cameBehind(previous, siblingsOf(path), before.bornMs)) {
+      for (const sibling of cameBehind(previous, siblingsOf(path), before.sinceMs)) {
         if (sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
         // Its row, when the search for those rotated while we were away has not come to it yet.
         const row = this.#o.positions.find(sibling.device, sibling.inode)

@@ -43,7 +43,8 @@ export function finishRotated(o: SiblingsOptions): void {
   for (const [path, rows] of byPath) finishPath(path, rows, names, o)
   for (const path of withSiblings(begun, names)) {
     const live = o.files.byPath.get(path)
-    if (live !== undefined && !byPath.has(path)) live.after = openUnseen(path, undefined, names, o)
+    if (live !== undefined && !byPath.has(path))
+      live.after = openUnseen(path, undefined, names, o, copiedFrom(live))
   }
 }
 
@@ -88,16 +89,23 @@ function openUnseen(
   before: TailFile | undefined,
   names: FolderNames,
   o: SiblingsOptions,
+  sinceMs = 0,
 ): TailFile | undefined {
   let last = before
   for (let look = 1; look <= LOOKS; look++) {
-    const siblings = siblingsOf(path, false, look === 1 ? names : undefined)
+    const found = siblingsOf(path, false, look === 1 ? names : undefined)
+    const siblings = found.filter((s) => s.mtimeMs > sinceMs)
     const seen = siblings.findLastIndex((s) => !o.positions.unseen(s.bornMs))
     const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
     last = opened.last
     if (opened.whole) break
   }
   return last
+}
+
+/** Beside a file that was known while it was empty, only copies of what was in it since can be new. */
+function copiedFrom(live: TailFile): number {
+  return live.rowId === undefined ? 0 : live.bornMs
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */

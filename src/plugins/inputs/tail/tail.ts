@@ -244,7 +244,8 @@ export class Tail implements Input {
   /** Truncated, or another content was written over it: what was not read of the old content is gone. */
   #rewritten(file: TailFile): void {
     const unread = Math.max(0, file.size - file.offset)
-    const size = Number(fstatSync(file.fd, { bigint: true }).size)
+    const stat = fstatSync(file.fd, { bigint: true })
+    const size = Number(stat.size)
     this.#ctx.counters.add('files_truncated')
     this.#ctx.counters.add('lost_bytes', unread)
     file.lostBytes += unread
@@ -258,6 +259,8 @@ export class Tail implements Input {
     file.size = size
     file.fingerprint = undefined
     file.fingerprintSize = 0
+    // Its copy was made before, or in the same tick of the system's clock.
+    file.sinceMs = Number(stat.mtimeNs) / 1e6 + 0.001
     this.#positions.touch(file)
   }
 

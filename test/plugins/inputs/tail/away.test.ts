@@ -70,6 +70,20 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
   })
 
+  test('finishes the copy of a file that was known while it was empty, written, copied and truncated', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, '')
+    await readAll(store, { path }, 0)
+    await lastLook(dir, store)
+    appendFileSync(path, 'one\n')
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, 'two\n')
+    expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
+  })
+
   test('goes on with a rotated file that was not drained at the stop, under its old tag', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
+  copyFileSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -182,6 +183,19 @@ describe('rotation', () => {
     appendFileSync(path, 'three\n')
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
     expect(run.count('files_truncated')).toBe(1)
+  })
+
+  test('does not read the copies of copytruncate when the file itself is replaced', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path })
+    await run.waitForLines(1)
+    copyFileSync(path, `${path}.1`)
+    writeFileSync(path, 'another\n')
+    await run.waitForLines(2)
+    unlinkSync(path)
+    writeFileSync(path, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'another', 'three'])
   })
 
   test('sees a file that was truncated and has grown past the old offset', async () => {
