@@ -31,6 +31,11 @@ export interface OffsetOptions {
   sync: 'extra' | 'full' | 'normal' | 'off'
   locking: boolean
   journalMode: string
+  /**
+   * Who the rows are of, the same at every start, where several inputs share the database: each goes on from its own,
+   * and from those of nobody.
+   */
+  owner?: string
 }
 
 /** A row of fluent-bit's in_tail_files and of our second table; numbers that may pass 2^53 are bigint. */

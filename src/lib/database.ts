@@ -25,7 +25,8 @@ export const DATABASE_OPTIONS = defineOptions({
 
 type DatabaseOptions = OptionsOf<typeof DATABASE_OPTIONS> & { db: string | undefined }
 
-/** Without `db` positions are kept in memory only. */
-export function openDatabase(ctx: InputContext, o: DatabaseOptions): Promise<OffsetStore> {
-  return ctx.openOffsets(o.db, { sync: o.dbSync, locking: o.dbLocking, journalMode: o.dbJournalMode })
+/** Without `db` positions are kept in memory only. `owner`: see OffsetOptions. */
+export function openDatabase(ctx: InputContext, o: DatabaseOptions, owner?: string): Promise<OffsetStore> {
+  const options = { sync: o.dbSync, locking: o.dbLocking, journalMode: o.dbJournalMode }
+  return ctx.openOffsets(o.db, owner === undefined ? options : { ...options, owner })
 }

@@ -4,6 +4,7 @@ import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-sto
 import type { Logger } from '../core/plugin.ts'
 import { CursorTable } from './cursor.ts'
 import { lockPath, takeLock } from './lock.ts'
+import { Owners } from './owners.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './recovery.ts'
 import {
   CLEAR_DAMAGE,
@@ -39,6 +40,7 @@ export class Handle {
   readonly path: string
   /** See OffsetStore. */
   readonly storedMs: number | undefined
+  readonly owners = new Owners()
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
   readonly #log: Logger
@@ -65,6 +67,7 @@ export class Handle {
     try {
       this.#db = this.#openSound(usedBefore)
       this.#statements = prepare(this.#db)
+      this.owners.load(this.#db)
       this.#noteDamage()
     } catch (error) {
       this.#lock.release()
@@ -91,16 +94,16 @@ export class Handle {
   }
 
   /** A damaged page met while running is mended on the spot, once: what is known is in `changes` or comes with the next. */
-  write(changes: OffsetChanges): void {
+  write(changes: OffsetChanges, owner = ''): void {
     try {
       if (this.#broken !== undefined) this.#mend(this.#broken)
-      this.#write(changes)
+      this.#write(changes, owner)
     } catch (error) {
       this.#noteWritten(false)
       if (!isCorrupt(error) || this.#recovered) throw error
       this.#broken = error.message
       this.#mend(error.message)
-      this.#write(changes)
+      this.#write(changes, owner)
     }
     this.#noteWritten(true)
   }
@@ -109,6 +112,7 @@ export class Handle {
     this.#db.close()
     this.#db = this.#recover(reason)
     this.#statements = prepare(this.#db)
+    this.owners.load(this.#db)
     this.#cursorTable = undefined
     this.#broken = undefined
     this.#noteDamage()
@@ -126,23 +130,28 @@ export class Handle {
     }
   }
 
-  #write({ upsert, remove, cursor }: OffsetChanges): void {
+  #write({ upsert, remove, cursor }: OffsetChanges, owner: string): void {
     const s = this.#statements
     const ids: bigint[] = []
+    const gone = remove.filter(({ id }) => !this.owners.isOthers(id, owner))
+    this.owners.forget(gone)
+    let noteOwner = (): void => {}
     this.#db.transaction(() => {
-      for (const { id } of remove) {
+      for (const { id } of gone) {
         if (id === undefined) continue
         s.removeFile.run(BigInt(id))
         s.removeExtra.run(BigInt(id))
       }
       for (const row of upsert) {
-        const id = store(s, row)
+        const id = store(s, row, this.owners.isOthers(row.id, owner))
         s.extra.run(...extraValues(row, id))
         ids.push(id)
       }
+      if (owner !== '') noteOwner = this.owners.write(this.#db, owner, upsert, ids)
       if (cursor !== undefined) this.#cursors().write(cursor)
     })
     // Only now: a row whose transaction failed is as new as before.
+    noteOwner()
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
   }
 
@@ -242,9 +251,9 @@ function prepare(db: Database): Statements {
   }
 }
 
-/** A row that another program has deleted gets a new id. */
-function store(s: Statements, row: OffsetRow): bigint {
-  if (row.id !== undefined) {
+/** A row that another program has deleted, or another input has taken, gets a new id. */
+function store(s: Statements, row: OffsetRow, taken: boolean): bigint {
+  if (row.id !== undefined && !taken) {
     const id = BigInt(row.id)
     if (s.update.run(...fileValues(row, id)).changes > 0) return id
   }

@@ -44,7 +44,11 @@ export async function openOffsets(
     return shared.get(real) === entry && shared.delete(real)
   }
   try {
-    return new Shared(await entry.handle, leave)
+    const handle = await entry.handle
+    const owner = options.owner === undefined ? undefined : handle.owners.enter(options.owner)
+    // Those that start together know of each other before the first looks for its rows.
+    await new Promise(setImmediate)
+    return new Shared(handle, leave, owner)
   } catch (error) {
     leave()
     throw error
@@ -92,10 +96,12 @@ class Shared implements OffsetStore {
   readonly path: string
   readonly #handle: Handle
   readonly #leave: () => boolean
+  readonly #owner: string | undefined
   #closed = false
   #ownsCursor = false
 
-  constructor(handle: Handle, leave: () => boolean) {
+  constructor(handle: Handle, leave: () => boolean, owner: string | undefined) {
+    this.#owner = owner
     this.path = handle.path
     this.#handle = handle
     this.#leave = leave
@@ -110,12 +116,13 @@ class Shared implements OffsetStore {
   }
 
   rows(): OffsetRow[] {
-    return this.#handle.rows()
+    const rows = this.#handle.rows()
+    return this.#owner === undefined ? rows : this.#handle.owners.visible(rows, this.#owner)
   }
 
   write(changes: OffsetChanges): void {
     const { upsert, remove, cursor } = changes
-    if (upsert.length + remove.length > 0 || cursor !== undefined) this.#handle.write(changes)
+    if (upsert.length + remove.length > 0 || cursor !== undefined) this.#handle.write(changes, this.#owner)
   }
 
   claimCursor(): string | undefined {
@@ -131,6 +138,7 @@ class Shared implements OffsetStore {
   close(): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.#owner !== undefined) this.#handle.owners.leave(this.#owner)
     if (this.#ownsCursor) cursorOwners.delete(this.#handle)
     if (this.#leave()) this.#handle.close()
   }

@@ -216,3 +216,34 @@ asOther('a database in a folder that cannot be written ends the start with a cle
   expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
   expect(result.stderr).toContain(dir)
 })
+
+test('two inputs that follow the same file with one database each go on from where they were', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const head = ['-p', 'read_from_head=on']
+  const inputs = [...follows(dir), ...head, '-t', 'behind', ...follows(dir), ...head, '-t', 'ahead']
+  const away = ['-o', 'forward://127.0.0.1:1', '-m', 'behind']
+  const there = ['-o', 'null', '-m', 'ahead', '-f', '0.1']
+  const first = start([...inputs, ...away, ...there])
+  const offsets = (): unknown[] => rowsOf(dir).map(({ offset }) => offset)
+  await until(() => offsets().includes(LINES.length))
+  await first.stop()
+  expect(offsets()).toEqual([0, LINES.length])
+  const second = start([...inputs, '-o', 'stdout', '-m', 'behind', ...there])
+  await second.saysOnStdout('three')
+  await until(() => offsets().join() === `${LINES.length},${LINES.length}`)
+  await second.stop()
+  expect(second.stdout.match(LOG)).toEqual(['one', 'two', 'three'].map((line) => `"log"=>"${line}"`))
+}, 30_000)
+
+function rowsOf(dir: string): { offset: number }[] {
+  try {
+    const db = new Database(join(dir, 'pos.db'), { readonly: true })
+    const rows = db.query('SELECT offset FROM in_tail_files ORDER BY id').all() as { offset: number }[]
+    db.close()
+    return rows
+  } catch {
+    // Not there yet.
+    return []
+  }
+}

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { symlinkSync } from 'node:fs'
 import { join } from 'node:path'
+import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/offsets.ts'
 import { names, type OffsetCase, OPTIONS, refused, row, says } from './bench.ts'
+
+const offsets = (store: OffsetStore): number[] => store.rows().map((r) => r.offset)
 
 export const sharing: OffsetCase[] = [
   {
@@ -20,6 +23,56 @@ export const sharing: OffsetCase[] = [
       b.close()
       assert.equal(c.rows().length, 3)
       says(t.said.join(), 'warn: ', ' is open already: the DB.* options of the first')
+    },
+  },
+  {
+    name: 'inputs that follow the same file have a row each, and go on from their own',
+    async run(t) {
+      const start = () => Promise.all([t.open({ owner: 'a' }), t.open({ owner: 'b' })])
+      const [a, b] = await start()
+      const [behind, ahead] = [row(1, { offset: 10 }), row(1, { offset: 500 })]
+      a.write({ upsert: [behind], remove: [] })
+      b.write({ upsert: [ahead], remove: [] })
+      assert.notEqual(behind.id, ahead.id)
+      a.close()
+      b.close()
+      const [a2, b2] = await start()
+      assert.deepEqual([offsets(a2), offsets(b2)], [[10], [500]])
+      b2.write({ upsert: [], remove: [{ ...behind }] })
+      assert.deepEqual(offsets(a2), [10])
+      a2.close()
+      b2.close()
+      // Of inputs that are not there any more the one that was behind counts.
+      assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
+    },
+  },
+  {
+    name: 'the row of nobody is taken by the first input that writes it, and another one makes its own',
+    async run(t) {
+      const before = await t.open()
+      before.write({ upsert: [row(1)], remove: [] })
+      before.close()
+      const [a, b] = await Promise.all([t.open({ owner: 'x' }), t.open({ owner: 'x' })])
+      const [[ofA], [ofB]] = [a.rows(), b.rows()] as [[OffsetRow], [OffsetRow]]
+      a.write({ upsert: [{ ...ofA, offset: 2000 }], remove: [] })
+      b.write({ upsert: [{ ...ofB, offset: 3000 }], remove: [] })
+      assert.deepEqual([offsets(a), offsets(b)], [[2000], [3000]])
+      const stored = await t.sql((db) => db.prepare('SELECT id, offset FROM in_tail_files').all())
+      assert.deepEqual(
+        stored.map((r) => r.offset),
+        [2000n, 3000n],
+      )
+    },
+  },
+  {
+    name: 'a database of one input has no table of owners',
+    async run(t) {
+      const store = await t.open({ owner: 'a' })
+      store.write({ upsert: [row(1)], remove: [] })
+      assert.deepEqual(
+        await t.sql((db) => db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_inputs'").all()),
+        [],
+      )
     },
   },
   {

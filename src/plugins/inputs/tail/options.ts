@@ -167,7 +167,7 @@ export const TAIL_OPTIONS = defineOptions({
   },
   db: {
     type: 'string',
-    help: 'SQLite file for the positions. Without it nothing is kept and a restart begins as a first start does.',
+    help: 'SQLite file for the positions; several inputs may share one, also for the same files. Without it nothing is kept and a restart begins as a first start does.',
   },
   ...DATABASE_OPTIONS,
   'db.compare_filename': {

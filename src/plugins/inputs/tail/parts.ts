@@ -41,7 +41,7 @@ export async function makeParts(
     })
   }
   const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
-  const store = await openDatabase(ctx, o)
+  const store = await openDatabase(ctx, o, [o.path.flat().join(), ctx.givenTag ?? ''].join(' '))
   const positions = new Positions(store, clock, log)
   const files = new Files({
     tag: ctx.tag,
