@@ -72,6 +72,11 @@ export function encodeFrameOptions(options: FrameOptions): Buffer | undefined {
 const MAX_RESPONSE_BYTES = 4096
 /** `["HELO", options]`: how a peer with a shared key begins. */
 const HELO_HEAD = 0x92
+/** How a TLS server begins its answer to what is no TLS. */
+const TLS_ALERT = 0x15
+
+/** The peer wants what is not offered. */
+export class Unoffered extends Error {}
 
 /**
  * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete; it throws
@@ -86,8 +91,7 @@ export class AckReader {
     let at = 0
     while (at < all.length) {
       const first = all[at] as number
-      if (first === HELO_HEAD) throw new Error('the peer asks for a shared key')
-      if (!isMapHead(first)) throw new Error(`expected a map, got byte 0x${first.toString(16)}`)
+      if (!isMapHead(first)) throw noMap(first)
       const end = skip(all, at, all.length)
       if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
         throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
@@ -100,6 +104,12 @@ export class AckReader {
     this.#rest = rest.length === 0 ? rest : Buffer.from(rest)
     return ids
   }
+}
+
+function noMap(first: number): Error {
+  if (first === HELO_HEAD) return new Unoffered('the peer asks for a shared key')
+  if (first === TLS_ALERT) return new Unoffered('the peer speaks TLS')
+  return new Error(`expected a map, got byte 0x${first.toString(16)}`)
 }
 
 function isMapHead(byte: number): boolean {

@@ -105,6 +105,18 @@ const MISTAKES: [string, string, string][] = [
       'compressed chunks; choose one of the two',
   ],
   [
+    'TLS where there is none yet',
+    `${IN}[OUTPUT]\n    Name forward\n    Match *\n    tls on\n`,
+    'a.conf:6:9: [forward] "tls" must be off, not "on"; there is no TLS here yet: lead it through a tunnel, or leave this ' +
+      'out where the network is safe',
+  ],
+  [
+    'a shared key where there is none yet',
+    `${IN}[OUTPUT]\n    Name forward\n    Match *\n    tls off\n    Shared_Key hunter2\n`,
+    'a.conf:7:16: [forward] "shared_key" must be left out, not ******; there is no shared key here yet: lead it through a ' +
+      'tunnel, or leave this out where the network is safe',
+  ],
+  [
     'a process to watch that is not there',
     `[INPUT]\n    Name cpu\n    Pid 99999999\n${OUT}`,
     "a.conf:3:9: [cpu] cannot watch process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +

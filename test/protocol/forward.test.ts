@@ -10,7 +10,7 @@ import {
 import { entriesChunk } from '../support/forward-run.ts'
 import { fc } from '../support/property.ts'
 
-const REASON = /^(expected a map|a response |the peer asks for a shared key)/
+const REASON = /^(expected a map|a response |the peer asks for a shared key|the peer speaks TLS)/
 const NO_OPTIONS = { chunk: undefined, size: undefined, compressed: undefined, extra: [] }
 
 describe('frames', () => {
@@ -101,6 +101,7 @@ describe('AckReader', () => {
     expect(push({ ack: 7 })).toThrow('without "ack"')
     expect(push('ack')).toThrow('expected a map')
     expect(push(['HELO', {}])).toThrow('shared key')
+    expect(() => new AckReader().push(Buffer.from('150303000202', 'hex'))).toThrow('the peer speaks TLS')
     expect(push({ ack: 'x'.repeat(5000) })).toThrow('more than 4096 bytes')
     // A map of four milliards of pairs that never ends.
     const reader = new AckReader()

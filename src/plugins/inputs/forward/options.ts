@@ -1,4 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/forward-security.ts'
 
 const OCTAL = /^[0-7]{3,4}$/
 
@@ -46,6 +47,15 @@ export const FORWARD_OPTIONS = defineOptions({
     max: 65_536,
     help: 'Most connections at a time; a further one is closed at once. fluent-bit has no such limit.',
   },
+  ...SHARED_KEY_ABSENT,
+  'security.users': {
+    type: 'string',
+    repeat: true,
+    secret: true,
+    check: () => ({ must: 'left out', hint: 'there are no users here yet' }),
+    help: 'Not offered yet: a value is refused.',
+  },
+  ...TLS_ABSENT,
   workers: { type: 'int', default: '1', help: 'Number of threads.', ignored: 'one thread does it all' },
 })
 

@@ -10,7 +10,8 @@ export const spec = defineOutput({
   description:
     'Chunks go out as PackedForward with EventTime, several in flight on one connection, and count as delivered when ' +
     'the peer has acknowledged them. The id of a chunk is the same when the same bytes are sent again, so a receiver ' +
-    'can recognise repetitions.',
+    'can recognise repetitions. There is no shared key and no TLS yet: send over a network that is safe, or through a ' +
+    'tunnel.',
   options: FORWARD_OPTIONS,
   example: '[OUTPUT]\n    Name  forward\n    Match *\n    Host  127.0.0.1\n    Port  24224\n',
   counters: {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { defineOptions, type OptionsOf } from '../../../core/option.ts'
 import type { Misfit } from '../../../core/option-check.ts'
+import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/forward-security.ts'
 
 function checkTag(tag: string): Misfit | undefined {
   if (!tag.includes('$')) return undefined
@@ -67,6 +68,18 @@ export const FORWARD_OPTIONS = defineOptions({
     help: 'How metrics are packed.',
     ignored: 'there are only logs',
   },
+  upstream: {
+    type: 'string',
+    check: () => ({
+      must: 'left out',
+      hint: 'there is one peer for now: give Host and Port of one of the nodes, or a name that leads to all of them',
+    }),
+    help: 'Not offered yet: a value is refused.',
+  },
+  ...SHARED_KEY_ABSENT,
+  username: { type: 'string', help: 'User, with a shared key.', ignored: 'there is no shared key yet' },
+  password: { type: 'string', help: 'Password, with a shared key.', ignored: 'there is no shared key yet' },
+  ...TLS_ABSENT,
   'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
   'net.io_timeout': {
     type: 'time',

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { Clock, Counters, TimerHandle } from '../../../core/plugin.ts'
-import { AckReader } from '../../../protocol/forward.ts'
+import { AckReader, Unoffered } from '../../../protocol/forward.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
@@ -108,7 +108,7 @@ export class Session {
   }
 
   /** Closes it; whatever is pending is rejected. */
-  fail(code: ErrorCode, why: string): void {
+  fail(code: ErrorCode, why: string, hint?: string): void {
     if (!this.open) return
     this.open = false
     this.#clock.cancel(this.#timer)
@@ -116,7 +116,7 @@ export class Session {
     // A peer may close a connection that waits for work: nothing has failed then.
     this.#closed(!this.idle)
     this.#settleEnded()
-    const error = this.#error(code, why)
+    const error = this.#error(code, why, hint)
     for (const pending of this.#pending.splice(0)) {
       pending.frame.release()
       pending.reject(error)
@@ -139,7 +139,13 @@ export class Session {
     try {
       ids = this.#acks.push(data)
     } catch (error) {
-      this.fail('E_PEER_PROTOCOL', messageOf(error))
+      if (error instanceof Unoffered)
+        this.fail(
+          'E_PEER_PROTOCOL',
+          `${error.message}, which is not offered yet`,
+          'give it an entrance without',
+        )
+      else this.fail('E_PEER_PROTOCOL', messageOf(error))
       return
     }
     for (const id of ids) {
@@ -220,8 +226,12 @@ export class Session {
     return limitMs > 0 && (this.#ticks - sinceTick - 1) * this.#tickMs >= limitMs
   }
 
-  #error(code: ErrorCode, why: string): ShipperError {
-    return new ShipperError(code, `${peerName(this.#o)}: ${why}`, { retryable: true, scope: 'peer' })
+  #error(code: ErrorCode, why: string, hint?: string): ShipperError {
+    return new ShipperError(code, `${peerName(this.#o)}: ${why}`, {
+      retryable: true,
+      scope: 'peer',
+      ...(hint === undefined ? {} : { hint }),
+    })
   }
 }
 
