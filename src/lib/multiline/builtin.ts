@@ -32,10 +32,11 @@ const TRACES: Record<string, [from: string, regex: RegExp, to: string][]> = {
     ['head', /^[\t ]+panic: /, 'head'],
     ['head, gap, frame', /^\s*$/, 'gap'],
     ['head, gap, frame', /^goroutine \d+(?: gp=\S+)?(?: m=\S+)?(?: mp=\S+)? \[[^\]]+\]:$/, 'goroutine'],
-    ['goroutine, frame', /^(?:created by )?\S.*\)$|^created by \S/, 'call'],
+    // Up to its arguments a call has no blank: a log line that ends with a bracket is none.
+    ['goroutine, frame', /^[^\s()]+(?:\(\S*?\)[^\s()]*)?\(.*\)$|^created by \S/, 'call'],
     ['goroutine, frame', /^\.\.\.(?:additional|\d+) frames elided\.\.\.$/, 'frame'],
     ['call', /^\t\S.*:\d+/, 'frame'],
-    ['frame', /^exit status \d+/, 'frame'],
+    ['frame', /^exit status \d+$/, 'end'],
   ],
   ruby: [
     ['start_state', /(?:^|\s)\S+:\d+:in [`'].+['`]: /, 'head'],

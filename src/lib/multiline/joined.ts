@@ -34,6 +34,8 @@ export class JoinedEntry {
   /** The last part was not the end of its line: the next one is put behind it as it is. */
   midLine = false
   size = 0
+  /** The last part brought the end of its line with it, as those of docker do. */
+  #ended = false
   #text: Buffer
   readonly #before: Buffer
   readonly #after: Buffer
@@ -46,7 +48,7 @@ export class JoinedEntry {
     this.#before = Buffer.from(src.subarray(start, valueAt))
     this.#after = Buffer.from(src.subarray(textEnd, end))
     this.#text = buffers.hold(Math.max(FIRST_BYTES, textEnd - textAt))
-    this.size = src.copy(this.#text, 0, textAt, textEnd)
+    this.#put(src, textAt, textEnd)
   }
 
   /** Most bytes that its record takes. */
@@ -59,13 +61,12 @@ export class JoinedEntry {
     return this.#text.length
   }
 
-  /** Puts src[start, end) behind the text, with a line feed between lines unless there is one. */
+  /** Puts src[start, end) behind the text, with a line feed between lines unless the one before brought its own. */
   append(src: Buffer, start: number, end: number): void {
-    const breaks = !this.midLine && this.size > 0 && this.#text[this.size - 1] !== 10
     const needed = this.size + (end - start) + 1
     if (needed > this.#text.length) this.#grow(needed)
-    if (breaks) this.#text[this.size++] = 10
-    this.size += src.copy(this.#text, this.size, start, end)
+    if (!this.midLine && !this.#ended) this.#text[this.size++] = 10
+    this.#put(src, start, end)
   }
 
   /** Writes the record at `buf[at]`; the offset behind it. */
@@ -79,6 +80,11 @@ export class JoinedEntry {
   /** It is not needed any more. */
   drop(): void {
     this.#buffers.give(this.#text)
+  }
+
+  #put(src: Buffer, start: number, end: number): void {
+    this.size += src.copy(this.#text, this.size, start, end)
+    this.#ended = end > start && src[end - 1] === 10
   }
 
   #grow(needed: number): void {

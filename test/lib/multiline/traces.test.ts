@@ -97,6 +97,31 @@ describe('the trace of a program that failed is one group, and the lines around 
     }, 90_000)
   }
 
+  test('go: every form of a call, and no log line that ends with a bracket', () => {
+    const lines = [
+      'panic: boom [recovered]',
+      '\tpanic: boom',
+      '',
+      'goroutine 7 [running]:',
+      'panic({0x4b1f20?, 0x4e3a10?})',
+      '\t/go/src/runtime/panic.go:787 +0x132',
+      'net/http.(*conn).serve.func1()',
+      '\t/go/src/net/http/server.go:1947 +0xbe',
+      'example.com/a%2eb.Map[...](0xc000012345, {0x1, 0x2, 0x3})',
+      '\t/src/map.go:12 +0x1d',
+      'main.(*T).Do(...)',
+      '\t/src/t.go:9',
+      'created by net/http.(*Server).Serve in goroutine 1',
+      '\t/go/src/net/http/server.go:3454 +0x485',
+    ]
+    const machine = traceMachine('go') as RuleMachine
+    for (const after of ['INFO listening (port 80)', 'x.rb:1:in `a`: bad (RuntimeError)', 'x () (y)'])
+      expect(groupsOf(machine, [...lines, after])).toEqual([lines, [after]])
+    const ended = [...lines, 'exit status 2']
+    const next = 'main.go(1)'
+    expect(groupsOf(machine, [...ended, next])).toEqual([ended, [next]])
+  })
+
   test('python, twice in a row', () => {
     const lines = traceBy('python3', [], 'main.py', PYTHON)
     const machine = traceMachine('python') as RuleMachine
