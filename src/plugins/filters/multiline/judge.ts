@@ -18,6 +18,8 @@ export interface Part extends TextPlace {
 
 /** Finds out what a record is to the group before it. */
 export interface Judge {
+  /** Key of the text. */
+  readonly content: Buffer
   /** Undefined: it has no text and is of no group. */
   look(buf: Buffer, at: number, end: number): Part | undefined
   verdict(
@@ -30,17 +32,28 @@ export interface Judge {
   readonly state: number
 }
 
-/** By the rules of multiline parsers. Throws E_CONFIG_BAD_VALUE for a name that is none. */
+/**
+ * By the rules of multiline parsers. A record is read once for all of them: the keys that the filter does not name are
+ * those of the first that names one. Throws E_CONFIG_BAD_VALUE for a name that is none.
+ */
 export class RuleJudge implements Judge {
   readonly #decider: Decider
-  readonly #content: Buffer
+  readonly content: Buffer
   readonly #groupKey: Buffer
+  readonly #pattern: Buffer | undefined
+  /** Where the text that the rules are for is, when it is not the one that is joined. */
+  #matched: TextPlace | undefined
 
   constructor(o: MultilineFilterOptions, ctx: FilterContext) {
-    this.#content = Buffer.from(o.multilineKeyContent)
-    this.#groupKey = Buffer.from(o.groupKey)
     const names = o.multilineParser.flat()
     if (names.length === 0) throw bad('"multiline.parser" is missing', 'name one, e.g. java')
+    const own = names.map((name) => ctx.multiline(name)).filter((options) => options !== undefined)
+    const pattern = own.find(({ keyPattern }) => keyPattern)?.keyPattern
+    this.content = Buffer.from(
+      o.multilineKeyContent ?? own.find(({ keyContent }) => keyContent)?.keyContent ?? 'log',
+    )
+    this.#groupKey = Buffer.from(o.groupKey ?? own.find(({ keyGroup }) => keyGroup)?.keyGroup ?? 'stream')
+    this.#pattern = pattern === undefined ? undefined : Buffer.from(pattern)
     this.#decider = new Decider(names.map((name) => decision(name, ctx)))
   }
 
@@ -53,8 +66,9 @@ export class RuleJudge implements Judge {
   }
 
   look(buf: Buffer, at: number, end: number): Part | undefined {
-    const text = textOf(buf, at, end, this.#content)
+    const text = textOf(buf, at, end, this.content)
     if (text === undefined) return undefined
+    if (this.#pattern !== undefined) this.#matched = textOf(buf, at, end, this.#pattern)
     const key = findKey(buf, entryMap(buf, at, end), end, this.#groupKey)
     const group = key < 0 ? undefined : spanOf(buf, key)
     return {
@@ -69,8 +83,9 @@ export class RuleJudge implements Judge {
     part: Part,
     group: { machine: Machine | undefined; state: number } | undefined,
   ): Verdict {
-    const newline = buf[part.textEnd - 1] === 10 ? 1 : 0
-    return this.#decider.decide(group, buf.toString('latin1', part.textAt, part.textEnd - newline))
+    const { textAt, textEnd } = this.#matched ?? part
+    const newline = textEnd > textAt && buf[textEnd - 1] === 10 ? 1 : 0
+    return this.#decider.decide(group, buf.toString('latin1', textAt, textEnd - newline))
   }
 }
 
@@ -82,16 +97,16 @@ const LAST = Buffer.from('partial_last')
 export class PartialJudge implements Judge {
   readonly machine = undefined
   readonly state = 0
-  readonly #content: Buffer
+  readonly content: Buffer
 
   constructor(o: MultilineFilterOptions) {
-    this.#content = Buffer.from(o.multilineKeyContent)
+    this.content = Buffer.from(o.multilineKeyContent ?? 'log')
   }
 
   look(buf: Buffer, at: number, end: number): Part | undefined {
     const map = entryMap(buf, at, end)
     if (map < 0 || findKey(buf, map, end, PARTIAL) < 0) return undefined
-    const text = textOf(buf, at, end, this.#content)
+    const text = textOf(buf, at, end, this.content)
     const idAt = findKey(buf, map, end, ID)
     const id = idAt < 0 ? undefined : spanOf(buf, idAt)
     if (text === undefined || id === undefined) return undefined

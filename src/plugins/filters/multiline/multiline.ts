@@ -34,7 +34,6 @@ export class Multiline implements Filter {
   readonly #o: MultilineFilterOptions
   readonly #ctx: FilterContext
   readonly #judge: Judge
-  readonly #content: Buffer
   /** By tag, then by stream. */
   readonly #kept = new Map<string, Map<string, Kept>>()
   #timer: TimerHandle | undefined
@@ -46,7 +45,6 @@ export class Multiline implements Filter {
   constructor(o: MultilineFilterOptions, ctx: FilterContext) {
     this.#o = o
     this.#ctx = ctx
-    this.#content = Buffer.from(o.multilineKeyContent)
     this.#judge = o.mode === 'partial_message' ? new PartialJudge(o) : new RuleJudge(o, ctx)
   }
 
@@ -134,7 +132,7 @@ export class Multiline implements Filter {
     if (this.#o.mode !== 'partial_message') return new JoinedEntry(buf, at, end, part, buffers)
     const clean = Buffer.alloc(end - at + 8)
     const size = withoutMarks(buf, at, end, clean)
-    const place = textOf(clean, 0, size, this.#content) ?? part
+    const place = textOf(clean, 0, size, this.#judge.content) ?? part
     return new JoinedEntry(clean, 0, size, place, buffers)
   }
 

@@ -13,7 +13,10 @@ export const MULTILINE_FILTER_OPTIONS = defineOptions({
     repeat: true,
     help: '`java`, `python`, `go`, `ruby`, `node`, or the name of a [MULTILINE_PARSER] without a Parser of its own.',
   },
-  'multiline.key_content': { type: 'string', default: 'log', help: 'Key of the text that is joined.' },
+  'multiline.key_content': {
+    type: 'string',
+    help: 'Key of the text that is joined. Default: Key_Content of the first [MULTILINE_PARSER] that has one, or `log`.',
+  },
   buffer: {
     type: 'bool',
     default: 'true',
@@ -27,8 +30,7 @@ export const MULTILINE_FILTER_OPTIONS = defineOptions({
   },
   group_key: {
     type: 'string',
-    default: 'stream',
-    help: 'Records of one tag with different values under this key are joined apart; ours. Name Path_Key of the input here when several files share a tag.',
+    help: 'Records of one tag with different values under this key are joined apart; ours. Default: Key_Group of the first [MULTILINE_PARSER] that has one, or `stream`. Name Path_Key of the input here when several files share a tag.',
   },
   emitter_name: {
     type: 'string',

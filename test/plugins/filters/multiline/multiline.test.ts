@@ -23,12 +23,14 @@ class Bench {
   constructor(texts: Record<string, string>, limitBytes = 100_000) {
     const options = parseOptions(spec.options, { 'multiline.parser': 'java', ...texts } as never)
     const lines = parseOptions(MULTILINE_OPTIONS, { type: 'endswith', match_string: ';' } as never)
+    const keys = { key_content: 'msg', key_group: 'id', key_pattern: 'end' }
+    const keyed = parseOptions(MULTILINE_OPTIONS, { type: 'endswith', match_string: ';', ...keys } as never)
     this.filter = spec.create(options, {
       name: 'multiline.0',
       buffers: this.buffers,
       clock: this.clock,
       counters: { add: (name: string) => void this.counted.push(name) },
-      multiline: (name: string) => (name === 'upto' ? lines : undefined),
+      multiline: (name: string) => ({ upto: lines, keyed })[name],
       multilineBytes: limitBytes,
       emit: (init: ChunkInit, buffers: BufferSource, ack: Ack) => {
         const chunk = new Chunk(init, buffers)
@@ -54,6 +56,27 @@ class Bench {
     return { logs: made.left.map((r) => r.log), later: made.later }
   }
 }
+
+test('the keys of a [MULTILINE_PARSER] are used, unless the filter names others', () => {
+  const records = [
+    { msg: 'a1', id: 'a', end: '' },
+    { msg: 'b1', id: 'b', end: '' },
+    { msg: 'a2', id: 'a', end: ';' },
+    { msg: 'b2', id: 'b', end: 'x;' },
+    { msg: 'a3;', id: 'a' },
+  ]
+  const keyed = new Bench({ 'multiline.parser': 'keyed' })
+  expect(keyed.send(records).left.map((r) => r.msg)).toEqual(['a1\na2', 'b1\nb2', 'a3;'])
+  const named = new Bench({ 'multiline.parser': 'keyed', group_key: 'none' })
+  expect(named.send(records).left.map((r) => r.msg)).toEqual(['a1\nb1\na2', 'b2', 'a3;'])
+})
+
+test('an empty line within a group stays, and so does one that begins it', () => {
+  const bench = new Bench({ 'multiline.parser': 'upto' })
+  expect(bench.lines(['a', '', '', 'b;']).logs).toEqual(['a\n\n\nb;'])
+  expect(bench.lines(['', 'c;']).logs).toEqual(['\nc;'])
+  expect(bench.lines(['a\n', '\n', 'b;\n']).logs).toEqual(['a\n\nb;\n'])
+})
 
 test('a trace within a chunk is one record, with the time and the keys of its first', () => {
   const bench = new Bench({})
