@@ -1,7 +1,7 @@
 import type { BufferSource } from '../../src/core/buffers.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
-import type { Output, OutputContext } from '../../src/core/plugin.ts'
+import type { Clock, Output, OutputContext } from '../../src/core/plugin.ts'
 import { type Account, Budget } from '../../src/engine/budget.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { CounterMap } from '../../src/engine/counters.ts'
@@ -38,11 +38,12 @@ export async function kafkaTo(
   peer: KafkaPeer,
   texts: Record<string, string> = {},
   stateFolder?: string,
+  clock: Clock = systemClock,
 ): Promise<KafkaRun> {
   const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
   const counters = new CounterMap()
   const { lines, log } = listLog()
-  const ctx = outputContext(account, { log, counters, stateFolder })
+  const ctx = outputContext(account, { log, counters, stateFolder, clock })
   const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
   const output = spec.create(parseOptions(spec.options, all) as never, ctx)
   await output.start?.()

@@ -34,6 +34,8 @@ const TRIES = 10
 const PAUSE_MS = 200
 /** Who was refused is not tried again at once, or accounts are locked. */
 const AUTH_CAP_MS = 60_000
+/** A broker that has not yet heard of new partitions does not name them; for so long they are waited for. */
+const MISSING_MS = 10_000
 const UNKNOWN_TOPIC = 3
 const LEADER_NOT_AVAILABLE = 5
 
@@ -89,6 +91,7 @@ export class Cluster {
 
   async #ready(partition: Partition): Promise<void> {
     if (partition.stale || partition.leader < 0) await this.#ask(this.#topics.get(partition.topic) as Topic)
+    if (partition.missingMs !== undefined) throw later(`${partition.topic}/${partition.index} is not there`)
     const node = this.#nodes.get(partition.leader)
     if (node === undefined) throw later(`${partition.topic}/${partition.index} has no leader`)
     if (this.#s.idempotent && partition.identity === undefined)
@@ -159,13 +162,35 @@ export class Cluster {
     for (const { index, leader } of found.partitions) {
       topic.partitions[index] ??= new Partition(topic.name, index, around)
       const partition = topic.partitions[index]
+      partition.missingMs = undefined
       // While it sends to its old leader that one's answers tell.
       if (partition.running) continue
       partition.leader = leader
       partition.stale = false
     }
     topic.atMs = this.#ctx.clock.nowMs()
+    this.#dropMissing(topic, found.partitions.length)
     return topic.partitions.every((p) => p.leader < 0) ? LEADER_NOT_AVAILABLE : 0
+  }
+
+  /** The topic was made again with fewer partitions. */
+  #dropMissing({ partitions, atMs }: Topic, count: number): void {
+    for (const partition of partitions.slice(count)) {
+      partition.missingMs ??= atMs
+      partition.stale ||= !partition.running
+    }
+    for (
+      let last = partitions.at(-1);
+      last !== undefined && partitions.length > count;
+      last = partitions.at(-1)
+    ) {
+      if (last.running || atMs - (last.missingMs ?? atMs) < MISSING_MS) return
+      partitions.pop()
+      const heir = partitions[last.index % count] as Partition
+      const name = `${last.topic}/${last.index}`
+      this.#ctx.log.warn(`${name} is gone with its topic: what was for it goes to partition ${heir.index}`)
+      last.handOver(heir)
+    }
   }
 
   #controlConnection(): Promise<Connection> {

@@ -55,6 +55,8 @@ export class Partition {
   /** The leader has to be asked for. */
   stale = true
   identity: Identity | undefined
+  /** Since when the brokers do not name it any more, in milliseconds. */
+  missingMs: number | undefined
   /** The identity that all share is of no use to this one any more. */
   ownIdentity = false
   #batches: Batch[] = []
@@ -65,6 +67,7 @@ export class Partition {
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
   #failed: { batch: Batch; code: number; error: ShipperError } | undefined
   #quickTries = 0
+  #heir: Partition | undefined
   readonly #around: Surroundings
 
   constructor(topic: string, index: number, around: Surroundings) {
@@ -78,8 +81,19 @@ export class Partition {
   }
 
   push(batch: Batch): void {
+    if (this.#heir !== undefined) {
+      this.#heir.push(batch.movedTo(this.#heir))
+      return
+    }
     this.#batches.push(batch)
     this.kick()
+  }
+
+  /** It is gone with its topic, and with it all that was written: what is left, and still comes, is for another one. */
+  handOver(heir: Partition): void {
+    this.#state = 'closed'
+    this.#heir = heir
+    for (const batch of this.#batches.splice(0)) this.push(batch)
   }
 
   /** Goes on sending, if there is something and nothing hinders it. */

@@ -98,6 +98,16 @@ export class Batch implements Piece {
     return this.end - this.start
   }
 
+  /** The same records for another partition: it takes the place of this one. */
+  movedTo(target: Partition): Batch {
+    const { shipment, buf, start, end, count } = this
+    const moved = new Batch({ shipment, target, buf, start, end, count, buffers: this.#buffers })
+    this.#buffers = undefined
+    shipment.batches.delete(this)
+    shipment.batches.add(moved)
+    return moved
+  }
+
   /** Once. */
   release(): void {
     this.#buffers?.give(this.buf)

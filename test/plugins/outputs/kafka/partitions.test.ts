@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test'
+import type { ShipperError } from '../../../../src/core/error.ts'
 import { kafkaPeer } from '../../../support/kafka-peer.ts'
 import { kafkaTo, linesChunk, valuesOf } from '../../../support/kafka-run.ts'
+import { ManualClock } from '../../../support/manual-clock.ts'
 import { until } from '../../../support/until.ts'
 
 const never = new AbortController().signal
@@ -26,6 +28,36 @@ test('partitions that a topic gets later are used when its metadata are old', as
   }
   await until(found, { limitMs: 10_000, everyMs: 50, what: 'a batch in the new partition' })
   expect(peer.written('logs', 0).length).toBeGreaterThan(0)
+})
+
+test('a topic that is made again with fewer partitions has what was for those that are gone', async () => {
+  const peer = await kafkaPeer()
+  peer.topics.set('logs', 3)
+  const clock = new ManualClock(Date.now())
+  const { output, account, log } = await kafkaTo(peer, { partitioner: 'sticky' }, undefined, clock)
+  await output.flush(linesChunk(['a0']), never)
+  await output.flush(linesChunk(['a1']), never)
+  // The topic is deleted, and made again.
+  peer.topics.set('logs', 1)
+  peer.refuse = ({ partition }) => (partition === 0 ? 0 : 3)
+  const chunk = linesChunk(['a2'])
+  const errors: string[] = []
+  await until(async () => {
+    clock.advance(1000)
+    return output.flush(chunk, never).then(
+      () => true,
+      (error: ShipperError) => {
+        errors.push(error.message)
+        return false
+      },
+    )
+  })
+  expect(errors).toContain('logs/2 is not there')
+  expect(errors.length).toBeGreaterThan(8)
+  for (const line of ['a3', 'a4']) await output.flush(linesChunk([line]), never)
+  expect(await valuesOf(peer.written('logs', 0))).toEqual(['a0', 'a2', 'a3', 'a4'])
+  expect(log.join()).toContain('logs/2 is gone with its topic: what was for it goes to partition 0')
+  expect(account.used).toBe(0)
 })
 
 test('every request says whose it is', async () => {
