@@ -43,6 +43,14 @@ type State =
   | 'map'
   | 'option'
 
+/** What else is often sent to the port, by its first byte. */
+const OTHERS: Record<number, string> = {
+  22: 'a greeting of TLS, which is not spoken here yet',
+  71: 'a request of HTTP',
+  80: 'a request of HTTP',
+  91: 'JSON, and only MessagePack is read here',
+  123: 'JSON, and only MessagePack is read here',
+}
 const MAX_TAG_BYTES = 1024
 const MAX_OPTION_BYTES = 65_536
 /** Entries that are given out together: few enough to fit behind others in a chunk. */
@@ -150,7 +158,8 @@ export class MessageReader {
     }
     if (t === 0xdc && this.#in.to - this.#in.from < 3) return 'more'
     const items = t === 0xdd ? -1 : arrayItems(this.buf, this.#in.from)
-    if (items < 2 || items > 4) throw new Malformed(`the byte 0x${t.toString(16)} where a message begins`)
+    if (items < 2 || items > 4)
+      throw new Malformed(OTHERS[t] ?? `the byte 0x${t.toString(16)} where a message begins`)
     this.#in.from = arrayBody(this.buf, this.#in.from)
     this.#items = items
     this.chunk = undefined

@@ -180,7 +180,10 @@ test('says what is over a limit or is no message', () => {
     (...values: Buffer[]) =>
     () =>
       readAll(values, 1000)
-  expect(reading(Buffer.from('GET / HTTP/1.1\r\n'))).toThrow('the byte 0x47 where a message begins')
+  expect(reading(Buffer.from('GET / HTTP/1.1\r\n'))).toThrow('a request of HTTP')
+  expect(reading(Buffer.from('["tag",1,{}]'))).toThrow('JSON')
+  expect(reading(Buffer.from([0x16, 3, 1, 2, 0]))).toThrow('TLS')
+  expect(reading(Buffer.from('oh'))).toThrow('the byte 0x6f where a message begins')
   expect(reading(bytesOf(['t', 'x'.repeat(1001)]).subarray(0, 8))).toThrow('a payload of 1001 bytes')
   expect(reading(bytesOf(['t'.repeat(1025), 5, {}]))).toThrow('more than 1000 bytes')
   expect(() => readAll([bytesOf(['t'.repeat(1025), 5, {}])])).toThrow('a tag of more than 1024 bytes')

@@ -253,7 +253,7 @@ describe('a peer', () => {
     good.send(bytesOf(['t', 5, { n: 0 }, { chunk: 'first' }]))
     const bomb = gzipSync(Buffer.alloc(10_000_000, bytesOf([at(1), {}])))
     const bad: [Buffer, string][] = [
-      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'where a message begins'],
+      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'a request of HTTP'],
       [bytesOf(['t', Buffer.alloc(70_000)]), 'a payload of 70000 bytes'],
       [bytesOf(['t', [[at(1), { k: 'x'.repeat(70_000) }]]]), 'a value of more than 65536 bytes'],
       [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'cannot be unpacked'],
