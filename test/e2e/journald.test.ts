@@ -1,7 +1,15 @@
 import { expect } from 'bun:test'
 import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { cursorsIn, followJournal, Journal, numberedEntries, storedCursor } from '../support/journal.ts'
+import {
+  cpuTicks,
+  cursorsIn,
+  followJournal,
+  Journal,
+  journalctlOf,
+  numberedEntries,
+  storedCursor,
+} from '../support/journal.ts'
 import { journalTools } from '../support/journal-tools.ts'
 import { Journald, journaldAbsent } from '../support/journald.ts'
 import type { Running } from '../support/process.ts'
@@ -94,6 +102,48 @@ testJournald(
     expect(storedCursor(dir)).toBe(left.at(-1) as string)
   },
   60_000,
+)
+
+testJournald(
+  'says how many entries were vacuumed while a peer did not read, and sends all others',
+  async () => {
+    const dir = tmp()
+    const journald = await Journald.start(dir)
+    const filler = 'x'.repeat(1000)
+    const long = (from: number, to: number) => lines(from, to).map((line) => `${line} ${filler}`)
+    await journald.send(long(0, 6000))
+    const sink = await Sink.start('count')
+    await sink.ask('read off')
+    const service = { memory_limit: '2M' }
+    const agent = followJournal({ dir, path: journald.path, ports: [sink.port], tools, service })
+    const child = await journalctlOf(agent)
+    let ticks = -1
+    const stands = (): boolean => {
+      const before = ticks
+      ticks = cpuTicks(child)
+      return ticks === before
+    }
+    await until(stands, { limitMs: 20_000, everyMs: 500 })
+    // Two files come and go.
+    for (const from of [6000, 6100]) {
+      await journald.rotate()
+      await journald.send(lines(from, from + 100))
+    }
+    await journald.rotate()
+    await journald.keep(1)
+    await journald.send(lines(6200, 6250))
+    const all = cursorsIn(new Journal(tools, journald.path))
+    expect(all.length).toBeLessThan(300)
+    await sink.ask('read on')
+    await until(() => storedCursor(dir) === all.at(-1), { limitMs: 30_000, what: () => agent.stderr })
+    expect(String(loss(agent).message)).toContain('vacuumed while outputs were behind')
+    const lost = Number(String(loss(agent).lost_entries).replace('at most ', ''))
+    const { records } = await sink.summary()
+    // With some of journald itself.
+    expect(records + lost).toBeGreaterThanOrEqual(6250)
+    expect(records + lost).toBeLessThan(6300)
+  },
+  90_000,
 )
 
 testJournal(

@@ -15,8 +15,9 @@ array. Its time is when the journal got the entry. \`*\` in Tag becomes the unit
 
 When the entry of the stored position is not there any more (the journal was vacuumed, or lost its end in a power
 failure), that is an error with the time of the gap, \`cursor_gone\` counts it, and reading goes on with the oldest entry
-behind it. \`lost_entries\` is an upper bound: journald gives numbers of the same sequence to the journals of users. Not
-noticed is what was rotated in and vacuumed while an output was away and journalctl waited.
+behind it. What was vacuumed while an output was away and journalctl waited is told and counted when reading goes on, but
+not with Systemd_Filter, which leaves gaps of its own. \`lost_entries\` is an upper bound: journald gives numbers of the
+same sequence to the journals of users.
 
 The database is that of fluent-bit (\`in_systemd_cursor\`) and can be taken over from it and given back.`,
   options: SYSTEMD_OPTIONS,

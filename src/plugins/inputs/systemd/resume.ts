@@ -56,6 +56,18 @@ export function sayGone(cursor: Cursor, next: Cursor | undefined, ctx: InputCont
   )
 }
 
+/** Counts and tells what was vacuumed between two entries that were read one after the other. */
+export function sayGap(before: string, next: string, ctx: InputContext): void {
+  const [a, b] = [parseCursor(before), parseCursor(next)]
+  const lost = a === undefined || b === undefined ? undefined : entriesBetween(a, b)
+  if (!lost || a === undefined || b === undefined) return
+  ctx.counters.add('lost_entries', lost)
+  ctx.log.error(
+    `entries between ${time(a)} and ${time(b)} are not in the journal any more: they were vacuumed while outputs were behind`,
+    { code: 'E_JOURNAL_CURSOR', lost_entries: `at most ${lost}`, cursor: before },
+  )
+}
+
 function time(cursor: Cursor): string {
   return new Date(cursor.us / 1000).toISOString()
 }

@@ -10,7 +10,7 @@ import { type End, Follower, matches, readError, sourceArgs } from './journalctl
 import type { SystemdOptions } from './options.ts'
 import { Position } from './position.ts'
 import { RecordWriter } from './record-writer.ts'
-import { askEntry, beginBehind, sayGone } from './resume.ts'
+import { askEntry, beginBehind, sayGap, sayGone } from './resume.ts'
 import { Portions } from './units.ts'
 
 /** Before journalctl is started again: the first time after a success, doubled up to the second. */
@@ -19,6 +19,8 @@ const RESTART_MOST_MS = 30_000
 /** A chunk that has got this much in less than a Flush is likely to get this much. */
 const MUCH = 8192
 const BACKLOG = 262_144
+/** Of the stream: more than journalctl, the pipe and our buffers hold of before a wait. */
+const BEHIND_BYTES = 4_000_000
 /** Longer than any cursor of journald. */
 const CURSOR_BYTES = 4096
 
@@ -45,6 +47,8 @@ export class Systemd implements Input {
   /** The next start without a position is at the end of the journal. */
   #fromTail = false
   #taken = 0
+  /** Bytes still to come in which a gap may be: journalctl has waited, and does not see files that came and went. */
+  #gapBytes = 0
   #saidCut = false
 
   constructor(options: SystemdOptions, ctx: InputContext) {
@@ -148,6 +152,7 @@ export class Systemd implements Input {
       if (signal.aborted) return 'all read'
       const mode = this.#options.exitOnEof ? ['--no-tail'] : ['--follow', '--no-tail']
       this.#scan.reset()
+      this.#gapBytes = 0
       this.#atFirst = true
       this.#child = new Follower(
         [...sourceArgs(this.#options.path), ...mode, ...from, ...matches(this.#options)],
@@ -187,6 +192,7 @@ export class Systemd implements Input {
         this.#ctx.sealAll()
         await this.#ctx.room(signal)
         if (signal.aborted) return
+        this.#gapBytes = BEHIND_BYTES
       }
       if (this.#taken % this.#options.maxEntries === 0) await turn()
     }
@@ -223,6 +229,7 @@ export class Systemd implements Input {
     }
     portion.add(scan.realtimeUs)
     this.#taken++
+    if (this.#gapBytes > 0) this.#lookForGap()
     this.#cursorEnd = scan.buf.copy(this.#cursor, 0, scan.cursor, scan.cursorEnd)
     if (scan.cutValues + scan.leftOut > 0) this.#noteCut()
     return true
@@ -233,6 +240,15 @@ export class Systemd implements Input {
     if (known === undefined) return false
     const first = parseCursor(this.#scan.buf.toString('latin1', this.#scan.cursor, this.#scan.cursorEnd))
     return first !== undefined && isSameEntry(known, first)
+  }
+
+  /** By the numbers of the entry and the one before it; filters leave such gaps by themselves. */
+  #lookForGap(): void {
+    const scan = this.#scan
+    this.#gapBytes -= scan.entryBytes
+    const before = this.#lastRead()
+    if (before === undefined || this.#options.systemdFilter.length > 0) return
+    sayGap(before, scan.buf.toString('latin1', scan.cursor, scan.cursorEnd), this.#ctx)
   }
 
   #noteCut(): void {
