@@ -140,6 +140,19 @@ output: {options: {Match: kube.*}}
   },
 )
 
+testWithHelm('a stop has time for what it does before it, and the probes may be on IPv6', async () => {
+  const set = 'service.preStopSleep=15,service.grace=60,service.httpListen=::'
+  const made = template('--set', set)
+  expect(made.flatMap(breachesOf)).toEqual([])
+  expect(only(made, 'DaemonSet').spec?.template.spec).toMatchObject({
+    terminationGracePeriodSeconds: 85,
+    containers: [{ lifecycle: { preStop: { sleep: { seconds: 15 } } } }],
+  })
+  const conf = only(made, 'ConfigMap').data?.['shipper.conf'] ?? ''
+  expect(conf).toContain('HTTP_Listen   ::\n')
+  expect(JSON.stringify(template())).not.toContain('lifecycle')
+})
+
 testWithHelm('an output that it does not know is refused', () => {
   const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
   expect(status).not.toBe(0)

@@ -72,6 +72,9 @@ const CONTAINER: Schema = {
         capabilities: { fields: { drop: words, add: words } },
       },
     },
+    lifecycle: {
+      fields: { preStop: { fields: { sleep: { required: ['seconds'], fields: { seconds: 'integer' } } } } },
+    },
     livenessProbe: PROBE,
     readinessProbe: PROBE,
     volumeMounts: {

@@ -49,7 +49,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     Parsers_File  parsers.conf
     Memory_Limit  {{ include "shipper.value" .Values.service.memoryLimit }}
     HTTP_Server   on
-    HTTP_Listen   0.0.0.0
+    HTTP_Listen   {{ .Values.service.httpListen }}
     HTTP_Port     2020
 
 [INPUT]
