@@ -1,6 +1,7 @@
 import configMap from '../../conf/kubernetes/config-map.yaml' with { type: 'text' }
 import daemonSet from '../../conf/kubernetes/daemon-set.yaml' with { type: 'text' }
 import namespaceYaml from '../../conf/kubernetes/namespace.yaml' with { type: 'text' }
+import quota from '../../conf/kubernetes/quota.yaml' with { type: 'text' }
 import rbac from '../../conf/kubernetes/rbac.yaml' with { type: 'text' }
 import serviceAccount from '../../conf/kubernetes/service-account.yaml' with { type: 'text' }
 import type { Section, Tree } from '../config/tree.ts'
@@ -35,6 +36,7 @@ export function manifests({ image, namespace = 'shipper', output }: ManifestOpti
   const inSpace = (text: string) => text.replace(NAMESPACE, `$1${namespace}`)
   return [
     namespaceYaml.replace(FOLDER_HEAD, HEAD).replace(NAMESPACE_NAME, `$1${namespace}`),
+    inSpace(quota),
     inSpace(serviceAccount),
     inSpace(rbac),
     inSpace(config),

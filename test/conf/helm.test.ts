@@ -59,7 +59,7 @@ testWithHelm('helm lint finds nothing, and every field is one of the API', () =>
   for (const args of [
     [],
     more,
-    ['--set', 'tolerations=null,serviceAccount.create=false,rbac.create=false'],
+    ['--set', 'tolerations=null,serviceAccount.create=false,rbac.create=false,quota.create=false'],
   ]) {
     expect(template(...args).flatMap(breachesOf)).toEqual([])
   }
@@ -74,6 +74,7 @@ testWithHelm('with its defaults it makes what conf/kubernetes has', () => {
   expect(theirs).toMatchObject(ours as object)
   expect(theirs).toMatchObject(image)
   expect(only(made, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
+  expect(only(made, 'ResourceQuota').spec).toEqual(only(plain, 'ResourceQuota').spec)
   const [config, chart] = [plain, made].map((all) => linesOf(only(all, 'ConfigMap').data?.['shipper.conf']))
   expect(chart).toEqual(config)
 })

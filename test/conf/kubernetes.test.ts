@@ -11,6 +11,7 @@ const DB_FOLDER = /DB\s+(\S+)\//
 const FOLDER = resolve(import.meta.dirname, '../../conf/kubernetes')
 
 interface PodSpec {
+  priorityClassName: string
   terminationGracePeriodSeconds: number
   containers: { volumeMounts: { name: string; mountPath: string }[] }[]
   volumes: { name: string; hostPath?: object }[]
@@ -43,6 +44,7 @@ test('the manifests have no field that an API server would refuse', () => {
     'ConfigMap',
     'DaemonSet',
     'Namespace',
+    'ResourceQuota',
     'ServiceAccount',
   ])
 })
@@ -85,6 +87,14 @@ test('what stops the pod gives Grace its time, and positions are kept on the nod
   const name = mounts?.find((m) => m.mountPath === db)?.name
   const state = { path: '/var/lib/shipper', type: 'DirectoryOrCreate' }
   expect(pod.volumes.find((v) => v.name === name)?.hostPath).toEqual(state)
+})
+
+test('a quota allows the priority that the pods have', () => {
+  const { spec } = only('ResourceQuota') as Manifest & { spec: object }
+  const pod = only('DaemonSet').spec?.template.spec as PodSpec
+  expect(spec).toMatchObject({
+    scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', values: [pod.priorityClassName] }] },
+  })
 })
 
 /** What `shipper manifest` prints. */

@@ -144,6 +144,33 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
     apiVersion: 'v1',
     schema: { fields: { ...TYPE, automountServiceAccountToken: 'boolean' } },
   },
+  ResourceQuota: {
+    apiVersion: 'v1',
+    schema: {
+      fields: {
+        ...TYPE,
+        spec: {
+          fields: {
+            hard: { map: 'quantity' },
+            scopeSelector: {
+              fields: {
+                matchExpressions: {
+                  list: {
+                    required: ['scopeName', 'operator'],
+                    fields: {
+                      scopeName: { values: ['PriorityClass', 'Terminating', 'NotTerminating', 'BestEffort'] },
+                      operator: { values: ['In', 'NotIn', 'Exists', 'DoesNotExist'] },
+                      values: words,
+                    },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    },
+  },
   ConfigMap: { apiVersion: 'v1', schema: { fields: { ...TYPE, data: strings } } },
   ClusterRole: {
     apiVersion: 'rbac.authorization.k8s.io/v1',
