@@ -6,6 +6,7 @@ import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { SERVICE_OPTIONS } from '../core/service-options.ts'
 import { didYouMean, nearest } from '../lib/nearest.ts'
+import { InstanceNames } from './instance-names.ts'
 import { checkMatches } from './match.ts'
 import { MultilinePlanner } from './multilines.ts'
 import { COMMENT, placesOf, readOptions } from './options.ts'
@@ -73,8 +74,7 @@ class Planner implements Findings {
   readonly #tree: Tree
   readonly #registry: Registry
   readonly #thorough: boolean
-  readonly #counts = new Map<string, number>()
-  readonly #names = new Set<string>()
+  readonly #names = new InstanceNames()
   readonly #unsound = new Set<unknown>()
   readonly #parserNames: { entry: Entry; label: string; stage?: unknown }[] = []
   readonly #multilineNames: { entry: Entry; label: string }[] = []
@@ -219,13 +219,11 @@ class Planner implements Findings {
     const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
-    const counted = this.#count(kind, spec.name)
+    const alias = entries.findLast(({ key }) => key.toLowerCase() === 'alias')
+    const { name: instance, counted } = this.#names.next(kind, spec.name, alias, this)
     const stage = {
       spec,
-      name: this.#instanceName(
-        entries.findLast(({ key }) => key.toLowerCase() === 'alias'),
-        counted,
-      ),
+      name: instance,
       options,
       common,
       position: section.position,
@@ -261,26 +259,6 @@ class Planner implements Findings {
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
         this.#multilineNames.push({ entry, label: spec.name })
     }
-  }
-
-  /** `tail.0`, `tail.1`, ... in order of declaration, whether aliased or not. */
-  #count(kind: StageKind, plugin: string): string {
-    const key = `${kind} ${plugin}`
-    const n = this.#counts.get(key) ?? 0
-    this.#counts.set(key, n + 1)
-    return `${plugin}.${n}`
-  }
-
-  /** Metrics and logs know an instance by its name, so there is each one once. */
-  #instanceName(alias: Entry | undefined, counted: string): string {
-    let name = alias?.value || counted
-    if (alias !== undefined && this.#names.has(name)) {
-      warn(this, `alias "${name}" is taken: the name is ${counted}`, alias.valuePosition)
-      name = counted
-    }
-    while (this.#names.has(name)) name += "'"
-    this.#names.add(name)
-    return name
   }
 
   #unknownPlugin(kind: StageKind, plugin: string, name: Entry): undefined {

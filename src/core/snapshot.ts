@@ -27,7 +27,7 @@ export interface InputSnapshot {
   chunks: number
   /** The plugin's own counters by name, e.g. files_opened, and what its table says of each. */
   counters: Record<string, number>
-  counterHelp?: Record<string, string> | undefined
+  counterHelp: Readonly<Record<string, string>>
   status: InputStatus | undefined
 }
 
@@ -40,7 +40,7 @@ export interface FilterSnapshot {
   dropRecords: number
   dropBytes: number
   counters: Record<string, number>
-  counterHelp?: Record<string, string> | undefined
+  counterHelp: Readonly<Record<string, string>>
 }
 
 export interface OutputSnapshot {
@@ -60,5 +60,5 @@ export interface OutputSnapshot {
   retryAtMs: number | undefined
   lastError: string | undefined
   counters: Record<string, number>
-  counterHelp?: Record<string, string> | undefined
+  counterHelp: Readonly<Record<string, string>>
 }

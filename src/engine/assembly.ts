@@ -3,22 +3,22 @@ import { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import type { Plan } from '../core/plan.ts'
-import type {
-  Clock,
-  FilterContext,
-  Input,
-  InputContext,
-  Logger,
-  Output,
-  PluginContext,
-} from '../core/plugin.ts'
+import type { Clock, FilterContext, InputContext, Logger, PluginContext } from '../core/plugin.ts'
 import { parseRetryLimit } from '../core/retry-limit.ts'
 import type { Snapshot } from '../core/snapshot.ts'
-import { type Account, Budget } from './budget.ts'
+import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import {
+  filterSnapshot,
+  inputSnapshot,
+  outputSnapshot,
+  type RunningFilter,
+  type RunningInput,
+  type RunningOutput,
+} from './running.ts'
 import { Source } from './source.ts'
 import { type AnyStage, problemOf, tagMatch } from './stage.ts'
 
@@ -31,34 +31,6 @@ export interface AssemblyOptions {
   finished: (name: string, incomplete?: string) => void
   /** Aborts flushes. */
   signal: AbortSignal
-}
-
-export interface RunningInput {
-  name: string
-  plugin: string
-  input: Input
-  source: Source
-  account: Account
-  counters: CounterMap
-  counterHelp: Record<string, string> | undefined
-  log: Logger
-}
-
-interface RunningFilter {
-  name: string
-  plugin: string
-  stage: FilterStage
-  counters: CounterMap
-  counterHelp: Record<string, string> | undefined
-}
-
-interface RunningOutput {
-  name: string
-  plugin: string
-  output: Output
-  queue: OutputQueue
-  counters: CounterMap
-  counterHelp: Record<string, string> | undefined
 }
 
 /**
@@ -165,45 +137,16 @@ export class Assembly {
       startedMs: this.#startedMs,
       nowMs: this.#o.clock.nowMs(),
       memory: { limit: this.budget.limitBytes, used: this.budget.used },
-      inputs: this.inputs.map((i) => ({
-        name: i.name,
-        plugin: i.plugin,
-        records: i.source.records,
-        bytes: i.source.bytes,
-        memory: i.account.used,
-        memoryLimit: i.account.limitBytes,
-        paused: i.account.paused,
-        chunks: i.source.open,
-        counters: i.counters.toJSON(),
-        counterHelp: i.counterHelp,
-        status: i.input.status?.(),
-      })),
-      filters: this.#filters.map((f) => ({
-        name: f.name,
-        plugin: f.plugin,
-        ...f.stage.stats,
-        counters: f.counters.toJSON(),
-        counterHelp: f.counterHelp,
-      })),
-      outputs: this.outputs.map((o) => ({
-        name: o.name,
-        plugin: o.plugin,
-        ...o.queue.stats,
-        waiting: o.queue.waiting,
-        inFlight: o.queue.inFlight,
-        retrying: o.queue.retrying,
-        retryAtMs: o.queue.retryAtMs,
-        lastError: o.queue.lastError,
-        counters: o.counters.toJSON(),
-        counterHelp: o.counterHelp,
-      })),
+      inputs: this.inputs.map(inputSnapshot),
+      filters: this.#filters.map(filterSnapshot),
+      outputs: this.outputs.map(outputSnapshot),
     }
   }
 
   #makeInput(plan: Plan['inputs'][number]): RunningInput {
     const limit = plan.common.memBufLimit || this.budget.limitBytes / SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
-    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
+    const counters = new CounterMap(plan.spec.counters)
     const log = this.#o.log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
     const source = new Source({
       name: plan.name,
@@ -239,13 +182,12 @@ export class Assembly {
       source,
       account,
       counters,
-      counterHelp: plan.spec.counters,
       log,
     }
   }
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
-    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
+    const counters = new CounterMap(plan.spec.counters)
     const log = this.#o.log(plan.name, plan.common.logLevel)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
@@ -257,11 +199,11 @@ export class Assembly {
     const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
     const filter = plan.spec.create(plan.options as never, ctx)
     const stage: FilterStage = { ...tagMatch(plan), filter, stats }
-    return { name: plan.name, plugin: plan.spec.name, stage, counters, counterHelp: plan.spec.counters }
+    return { name: plan.name, plugin: plan.spec.name, stage, counters }
   }
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
-    const counters = new CounterMap(Object.keys(plan.spec.counters ?? {}))
+    const counters = new CounterMap(plan.spec.counters)
     const log = this.#o.log(plan.name, plan.common.logLevel)
     // What an output makes of a chunk (a compressed copy) counts for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
@@ -289,7 +231,6 @@ export class Assembly {
       output,
       queue,
       counters,
-      counterHelp: plan.spec.counters,
     }
   }
 

@@ -112,7 +112,7 @@ function addCounters(families: Map<string, Family>, kind: string, item: Counted,
   for (const [key, value] of Object.entries({ ...item.counters, ...common })) {
     const classic = Object.hasOwn(common, key) || (kind === 'input' && CLASSIC.has(key))
     const name = `${classic ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
-    const help = HELP[key] ?? `${item.counterHelp?.[key] ?? key} (${item.plugin}).`
+    const help = HELP[key] ?? `${item.counterHelp[key] ?? key} (${item.plugin}).`
     const family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
     family.samples.push({ labels: { name: item.name }, value })
     families.set(name, family)

@@ -54,12 +54,12 @@ test('a snapshot has the state of every stage', async () => {
       paused: false,
       chunks: 0,
       counters: { opened: 2 },
-      counterHelp: undefined,
+      counterHelp: {},
       status: { files: [] },
     },
   ])
   const sifted = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
-  expect(s.filters).toEqual([{ name: 'sift.0', plugin: 'sift', ...sifted, counters: {} }])
+  expect(s.filters).toEqual([{ name: 'sift.0', plugin: 'sift', ...sifted, counters: {}, counterHelp: {} }])
   expect(s.outputs.map((o) => [o.name, o.plugin, o.procRecords, o.procBytes])).toEqual([
     ['out.0', 'keep', 1, 3],
     ['out.1', 'keep', 0, 0],
