@@ -35,6 +35,11 @@ export function isCompressed(
   return fingerprintOf(head.subarray(0, fingerprintSize)) === fingerprint
 }
 
+/** Nothing is compressed there. */
+export function isEmpty(sibling: Sibling): boolean {
+  return headOf(sibling)?.length === 0
+}
+
 /** A compressed copy is known by its first decompressed bytes, as the file was of which it is one. */
 export function rememberHead(file: TailFile, sibling: Sibling): void {
   const head = headOf(sibling)

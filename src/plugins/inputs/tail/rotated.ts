@@ -2,7 +2,7 @@ import { existsSync, fstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Clock, Counters, Logger } from '../../../core/plugin.ts'
-import { isCompressed, isFileOf, rememberHead } from './copies.ts'
+import { isCompressed, isEmpty, isFileOf, rememberHead } from './copies.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import { LOOKS, type Sibling, siblingsOf, targetOf } from './folder.ts'
@@ -49,14 +49,7 @@ export class Rotated {
     if (file.rotatedMs !== undefined) return
     this.hold(file)
     this.#o.counters.add('files_rotated')
-    const stat = fstatSync(file.fd, { bigint: true })
-    if (!file.compressed) file.size = Number(stat.size)
-    if (file.size > file.offset && file.state === 'idle') {
-      // What was written just before: the file that follows waits for it.
-      file.state = 'reading'
-      this.#o.opened(file)
-    }
-    file.deleted = stat.nlink === 0n
+    file.deleted = this.#measure(file)
     const name = file.deleted ? undefined : newName(file, path)
     if (name !== undefined) this.#o.files.bind(name, file)
     this.#o.log.info(`${path} was ${file.deleted ? 'deleted' : 'rotated'}`, {
@@ -67,6 +60,17 @@ export class Rotated {
     this.#o.positions.touch(file)
   }
 
+  /** What was written to it just before is read: the file that follows waits for it. True: it is deleted. */
+  #measure(file: TailFile): boolean {
+    const stat = fstatSync(file.fd, { bigint: true })
+    if (!file.compressed) file.size = Number(stat.size)
+    if (file.size > file.offset && file.state === 'idle') {
+      file.state = 'reading'
+      this.#o.opened(file)
+    }
+    return stat.nlink === 0n
+  }
+
   /**
    * The path led to `before` (which may be closed by now) and leads to `now`; rotation may have been faster than we are.
    * Files that were created at the path and renamed away in between, some of them compressed since, are read in order.
@@ -74,6 +78,7 @@ export class Rotated {
    */
   between(before: TailFile, now: TailFile, path: string): TailFile {
     let previous = before
+    if (before.fd >= 0) this.#measure(before)
     for (let look = 1; look <= LOOKS; look++) {
       let whole = true
       for (const sibling of cameBehind(previous, siblingsOf(path), before.sinceMs)) {
@@ -193,7 +198,9 @@ function cameBehind(file: TailFile, siblings: Sibling[], sinceMs: number): Sibli
   plain.sort((a, b) => a.bornMs - b.bornMs)
   if (file.fd >= 0 && !file.compressed) growFingerprint(file)
   const byKey = siblings.findIndex((s) => s.key === file.key)
-  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isCompressed(file, s))
+  const isItself = (s: Sibling): boolean =>
+    file.size === 0 ? isLater(s) && isEmpty(s) : isCompressed(file, s)
+  const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isItself(s))
   if (own < 0) return plain
   return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
 }

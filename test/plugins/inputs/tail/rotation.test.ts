@@ -75,6 +75,39 @@ describe('rotation', () => {
     expect(await run.waitForLines(5)).toEqual(['one', 'two', 'three', 'four', 'five'])
   })
 
+  test('reads what came behind an empty file, both of them compressed between two looks', async () => {
+    const path = join(tmp(), '0.log')
+    writeFileSync(path, '')
+    const run = follow({ path })
+    await until(() => run.files.length === 1)
+    rotate(path, 1)
+    writeFileSync(path, 'one\n')
+    rotate(path, 2)
+    compress(path, 1)
+    writeFileSync(path, 'two\n')
+    compress(path, 2)
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  })
+
+  test('reads what is written to a renamed file before there is a new one, in order', async () => {
+    const dir = tmp()
+    const names = [...'abcdefghijkl']
+    const path = (name: string): string => join(dir, `${name}.log`)
+    for (const name of names) writeFileSync(path(name), `${name}1\n`)
+    const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off' })
+    await run.waitForLines(names.length)
+    for (const name of names) renameSync(path(name), `${path(name)}.1`)
+    await until(() => run.count('files_rotated') === names.length)
+    // In one go: which of the two is looked at first is up to the poll.
+    for (const name of names) {
+      appendFileSync(`${path(name)}.1`, `${name}2\n`)
+      writeFileSync(path(name), `${name}3\n`)
+    }
+    const lines = await run.waitForLines(3 * names.length)
+    for (const name of names)
+      expect(lines.filter((l) => l.startsWith(name))).toEqual([`${name}1`, `${name}2`, `${name}3`])
+  })
+
   test('does not read again what was read and is compressed with a later rotation', async () => {
     const path = join(tmp(), '0.log')
     writeFileSync(path, '0\n')
