@@ -14,15 +14,18 @@ export interface OffsetStore {
   /** The database was damaged and rows may be missing: files without a row are to be read from their start. */
   readonly damaged: boolean
   /**
-   * When a run before this one last wrote to it, in milliseconds of the file system's clock; undefined: it is new. What
-   * was created since then was created while nobody looked.
+   * When an input with these paths last looked for all of its files, in a run before this one, in milliseconds: what was
+   * created since then and has no row was seen by nobody. Where that is not stored, when the database was last written;
+   * undefined: it is new.
    */
-  readonly storedMs: number | undefined
+  lookedMs(paths: string): number | undefined
 }
 
 export interface OffsetChanges {
   upsert: OffsetRow[]
   remove: OffsetRow[]
+  /** Together with the rows of what was found. */
+  looked?: { paths: string; ms: number } | undefined
   /** The new position in the journal, of the input that has claimed it. */
   cursor?: string
 }

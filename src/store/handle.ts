@@ -13,7 +13,9 @@ import {
   fileValues,
   INSERT_FILE,
   REPLACE_EXTRA,
+  REPLACE_LOOK,
   readDamage,
+  SELECT_LOOK,
   SELECT_ROWS,
   toOffsetRow,
   UPDATE_FILE,
@@ -33,13 +35,15 @@ interface Statements {
   extra: Statement
   removeFile: Statement
   removeExtra: Statement
+  look: Statement
+  setLook: Statement
 }
 
 /** The database of this process: locked, sound, open; shared by every input that names it. */
 export class Handle {
   readonly path: string
-  /** See OffsetStore. */
-  readonly storedMs: number | undefined
+  /** When it was last written by a run before this one. */
+  readonly #storedMs: number | undefined
   readonly owners = new Owners()
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
@@ -62,7 +66,7 @@ export class Handle {
     this.#log = log
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
-    this.storedMs = lastWritten(path)
+    this.#storedMs = lastWritten(path)
     this.#lock = takeLock(open, path)
     try {
       this.#db = this.#openSound(usedBefore)
@@ -81,6 +85,12 @@ export class Handle {
 
   rows(): OffsetRow[] {
     return this.#statements.rows.all().map(toOffsetRow)
+  }
+
+  /** See OffsetStore. */
+  lookedMs(paths: string): number | undefined {
+    const at = this.#statements.look.get(paths)?.at
+    return typeof at === 'bigint' ? Number(at) : this.#storedMs
   }
 
   /** The stored position in the journal; a database without one has no table for it until this is asked. */
@@ -130,7 +140,7 @@ export class Handle {
     }
   }
 
-  #write({ upsert, remove, cursor }: OffsetChanges, owner: string): void {
+  #write({ upsert, remove, looked, cursor }: OffsetChanges, owner: string): void {
     const s = this.#statements
     const ids: bigint[] = []
     const gone = remove.filter(({ id }) => !this.owners.isOthers(id, owner))
@@ -148,6 +158,7 @@ export class Handle {
         ids.push(id)
       }
       if (owner !== '') noteOwner = this.owners.write(this.#db, owner, upsert, ids)
+      if (looked !== undefined) s.setLook.run(looked.paths, BigInt(Math.floor(looked.ms)))
       if (cursor !== undefined) this.#cursors().write(cursor)
     })
     // Only now: a row whose transaction failed is as new as before.
@@ -248,6 +259,8 @@ function prepare(db: Database): Statements {
     extra: db.prepare(REPLACE_EXTRA),
     removeFile: db.prepare('DELETE FROM in_tail_files WHERE id = ?'),
     removeExtra: db.prepare('DELETE FROM shipper_files WHERE id = ?'),
+    look: db.prepare(SELECT_LOOK),
+    setLook: db.prepare(REPLACE_LOOK),
   }
 }
 

@@ -111,8 +111,8 @@ class Shared implements OffsetStore {
     return this.#handle.damaged
   }
 
-  get storedMs(): number | undefined {
-    return this.#handle.storedMs
+  lookedMs(paths: string): number | undefined {
+    return this.#handle.lookedMs(paths)
   }
 
   rows(): OffsetRow[] {
@@ -121,8 +121,9 @@ class Shared implements OffsetStore {
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, cursor } = changes
-    if (upsert.length + remove.length > 0 || cursor !== undefined) this.#handle.write(changes, this.#owner)
+    const { upsert, remove, looked, cursor } = changes
+    if (upsert.length + remove.length > 0 || looked !== undefined || cursor !== undefined)
+      this.#handle.write(changes, this.#owner)
   }
 
   claimCursor(): string | undefined {
@@ -148,12 +149,13 @@ class Shared implements OffsetStore {
 class Forgetful implements OffsetStore {
   readonly path = undefined
   readonly damaged = false
-  readonly storedMs = undefined
   #id = 0
 
   rows(): OffsetRow[] {
     return []
   }
+
+  lookedMs(): undefined {}
 
   claimCursor(): undefined {}
 

@@ -19,6 +19,9 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
 const SHIPPER_DAMAGE =
   'CREATE TABLE IF NOT EXISTS shipper_damage (at INTEGER, set_aside TEXT, rows_kept INTEGER)'
 
+/** By the paths of an input: when it last looked for all of its files, in milliseconds. */
+const SHIPPER_LOOKS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIMARY KEY, at INTEGER)'
+
 /** Columns that older versions of fluent-bit did not have; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
@@ -45,6 +48,7 @@ export function ensureSchema(db: Database): void {
       if (!columns.has(name)) db.exec(`ALTER TABLE in_tail_files ADD COLUMN ${name} INTEGER DEFAULT 0`)
     }
     db.exec(SHIPPER_FILES)
+    db.exec(SHIPPER_LOOKS)
     const orphans = 'FROM shipper_files WHERE id NOT IN (SELECT id FROM in_tail_files)'
     if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
   })
@@ -75,6 +79,8 @@ export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode = ?, created = ?, rotated = ?,
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
+export const SELECT_LOOK = 'SELECT at FROM shipper_looks WHERE paths = ?'
+export const REPLACE_LOOK = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** Values for INSERT_FILE and UPDATE_FILE; a null id lets SQLite choose. */

@@ -2,7 +2,7 @@ import { decodeMulti } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { INPUT_OPTIONS } from '../../src/core/common-options.ts'
 import { ShipperError } from '../../src/core/error.ts'
-import type { OffsetRow, OffsetStore } from '../../src/core/offset-store.ts'
+import type { OffsetChanges, OffsetRow, OffsetStore } from '../../src/core/offset-store.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { defineFilter, type Filter, type Logger, type OutputSpec } from '../../src/core/plugin.ts'
@@ -24,7 +24,8 @@ export class MemoryStore implements OffsetStore {
   table: OffsetRow[] = []
   writes = 0
   damaged = false
-  storedMs: number | undefined
+  /** As if a run before had looked then; else when one has. */
+  looked: number | undefined
   readonly path = undefined
   failing: Error | undefined
   #nextId = 1
@@ -33,9 +34,14 @@ export class MemoryStore implements OffsetStore {
     return this.table.map((r) => ({ ...r }))
   }
 
-  write(changes: { upsert: OffsetRow[]; remove: OffsetRow[] }): void {
+  lookedMs(): number | undefined {
+    return this.looked
+  }
+
+  write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
+    this.looked = changes.looked?.ms ?? this.looked
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]

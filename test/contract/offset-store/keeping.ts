@@ -25,6 +25,18 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
+    name: 'knows for the paths of each input when it looked last; of others, when the database was written',
+    async run(t) {
+      const a = await t.open()
+      assert.equal(a.lookedMs('/a/*.log'), undefined)
+      a.write({ upsert: [row(1)], remove: [], looked: { paths: '/a/*.log', ms: 1000.7 } })
+      a.close()
+      const b = await t.open()
+      assert.equal(b.lookedMs('/a/*.log'), 1000)
+      assert.ok(Number(b.lookedMs('/b/*.log')) > 1000)
+    },
+  },
+  {
     name: 'updates and removes by id, and leaves the rows of others alone',
     async run(t) {
       const store = await t.open()

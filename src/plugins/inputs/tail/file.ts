@@ -179,6 +179,8 @@ export class TailFile implements Contributor {
     this.#ackedSkipping = { at: offset, skipping }
     this.#watermark = new Watermark(offset)
     this.tailSize = 0
+    this.fingerprint = undefined
+    this.fingerprintSize = 0
     this.dirty = true
   }
 

@@ -5,7 +5,7 @@ import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { targetOf } from './folder.ts'
-import { loadTail, mismatch } from './identity.ts'
+import { loadTail, mismatch, TICK_MS } from './identity.ts'
 import { LineWriter } from './line-writer.ts'
 import type { Positions } from './positions.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
@@ -32,9 +32,6 @@ export interface FilesOptions {
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
-
-/** Times of files are those of the last tick of the system's clock: up to so much behind. */
-const TICK_MS = 20
 
 /** The open files, by identity and by path; opens them where they are to be read from. */
 export class Files {

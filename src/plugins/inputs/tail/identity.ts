@@ -8,6 +8,9 @@ import { TAIL_BYTES, type TailFile } from './file.ts'
 /** First bytes of a file that tell it from another one with its inode; fewer as long as it is shorter. */
 export const FINGERPRINT_BYTES = 1024
 
+/** Times of files are those of the last tick of the system's clock: up to so much behind. */
+export const TICK_MS = 20
+
 const scratch = Buffer.alloc(FINGERPRINT_BYTES)
 
 /**

@@ -1,8 +1,9 @@
 import { lstatSync } from 'node:fs'
-import type { Logger } from '../../../core/plugin.ts'
+import type { Clock, Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
+import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 import type { Schedule } from './schedule.ts'
 import { EventWatch, type FolderWatch, PollWatch } from './watch.ts'
@@ -17,8 +18,10 @@ const REMEMBERED_PATHS = 10_000
 export interface LookoutOptions {
   finder: Finder
   files: Files
+  positions: Positions
   rotated: Rotated
   schedule: Schedule
+  clock: Clock
   /** Off: folders are polled. */
   events: boolean
   log: Logger
@@ -46,6 +49,7 @@ export class Lookout {
 
   /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
   search(first: boolean): void {
+    const nowMs = this.#o.clock.nowMs()
     let found = this.#o.finder.find()
     // What appeared in a folder after it was searched and before it was watched is seen by a further search.
     while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
@@ -53,6 +57,7 @@ export class Lookout {
     const looked = new Set(found.paths)
     for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.look(path, false)
     this.#watchFolders(found.folders)
+    this.#o.positions.looked(nowMs)
   }
 
   /** A search that looks only at paths that lead to no file yet. */

@@ -41,8 +41,9 @@ export async function makeParts(
     })
   }
   const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
-  const store = await openDatabase(ctx, o, [o.path.flat().join(), ctx.givenTag ?? ''].join(' '))
-  const positions = new Positions(store, clock, log)
+  const paths = o.path.flat().join(',')
+  const store = await openDatabase(ctx, o, `${paths} ${ctx.givenTag ?? ''}`)
+  const positions = new Positions(store, paths, clock, log)
   const files = new Files({
     tag: ctx.tag,
     tagRegex,

@@ -2,7 +2,7 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
-import { growFingerprint, isAsRead, markerAt } from './identity.ts'
+import { growFingerprint, isAsRead, markerAt, TICK_MS } from './identity.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
 export const COMMIT_MS = 250
@@ -22,6 +22,10 @@ export class Positions {
   readonly #rows = new Map<bigint, OffsetRow[]>()
   readonly #dirty = new Set<TailFile>()
   #removed: OffsetRow[] = []
+  /** Of all files of the input: in a run before, and in this one. */
+  readonly #lookedBefore: number | undefined
+  readonly #paths: string
+  #looked: { paths: string; ms: number } | undefined
   #uncommitted = 0
   #committing = false
   #closed = false
@@ -29,10 +33,12 @@ export class Positions {
   #trouble: ErrorCode | undefined
   #timer: TimerHandle | undefined
 
-  constructor(store: OffsetStore, clock: Clock, log: Logger) {
+  constructor(store: OffsetStore, paths: string, clock: Clock, log: Logger) {
     this.#store = store
     this.#clock = clock
     this.#log = log
+    this.#paths = paths
+    this.#lookedBefore = store.lookedMs(paths)
     for (const row of store.rows()) {
       const same = this.#rows.get(row.inode)
       if (same === undefined) this.#rows.set(row.inode, [row])
@@ -46,7 +52,15 @@ export class Positions {
 
   /** Whether a file was created (milliseconds, 0: not known) after a run before this one had its last look at files. */
   unseen(bornMs: number): boolean {
-    return this.#store.storedMs !== undefined && bornMs > this.#store.storedMs
+    return this.#lookedBefore !== undefined && bornMs > this.#lookedBefore
+  }
+
+  /**
+   * Everything that was there at this time has been looked at; stored with what that found. Not stored for itself: an
+   * agent that has nothing to do writes nothing.
+   */
+  looked(ms: number): void {
+    this.#looked = { paths: this.#paths, ms: ms - TICK_MS }
   }
 
   /** The newest row of this inode, of this device where a device is known. */
@@ -142,7 +156,7 @@ export class Positions {
       rows.push(row)
     }
     try {
-      this.#store.write({ upsert: rows, remove: this.#removed })
+      this.#store.write({ upsert: rows, remove: this.#removed, looked: this.#looked })
     } catch (error) {
       this.#failed(error)
       this.#arm(RETRY_MS)
@@ -156,6 +170,7 @@ export class Positions {
     }
     for (const file of files) this.#dirty.delete(file)
     this.#removed = []
+    this.#looked = undefined
     return true
   }
 

@@ -133,8 +133,10 @@ export class Tail implements Input {
     this.#lookout = new Lookout({
       finder: this.#finder,
       files: this.#files,
+      positions: this.#positions,
       rotated: this.#rotated,
       schedule: this.#schedule,
+      clock: this.#ctx.clock,
       events: this.#options.inotifyWatcher,
       log: this.#ctx.log,
     })
@@ -257,8 +259,6 @@ export class Tail implements Input {
     this.#ctx.appender(file.tag).seal()
     file.restart(0)
     file.size = size
-    file.fingerprint = undefined
-    file.fingerprintSize = 0
     // Its copy was made before, or in the same tick of the system's clock.
     file.sinceMs = Number(stat.mtimeNs) / 1e6 + 0.001
     this.#positions.touch(file)

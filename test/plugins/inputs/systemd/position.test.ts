@@ -12,7 +12,7 @@ function bench() {
   const store: OffsetStore = {
     path: 'x',
     damaged: false,
-    storedMs: undefined,
+    lookedMs: () => undefined,
     rows: () => [],
     claimCursor: () => undefined,
     write: ({ cursor }: OffsetChanges) => {

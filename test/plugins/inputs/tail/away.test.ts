@@ -201,7 +201,7 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
-  store.storedMs = lastMs
+  store.looked = lastMs
   await until(() => bornMs() > lastMs)
   return store
 }

@@ -6,6 +6,7 @@ import type { TailFile } from '../../../../src/plugins/inputs/tail/file.ts'
 import type { Files } from '../../../../src/plugins/inputs/tail/files.ts'
 import { Finder } from '../../../../src/plugins/inputs/tail/finder.ts'
 import { Lookout } from '../../../../src/plugins/inputs/tail/lookout.ts'
+import type { Positions } from '../../../../src/plugins/inputs/tail/positions.ts'
 import type { Rotated } from '../../../../src/plugins/inputs/tail/rotated.ts'
 import { Schedule } from '../../../../src/plugins/inputs/tail/schedule.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
@@ -42,8 +43,10 @@ test('a file is found that came after its folder was searched and before the fol
   const lookout = new Lookout({
     finder,
     files,
+    positions: { looked: () => {} } as unknown as Positions,
     rotated: {} as Rotated,
     schedule,
+    clock: systemClock,
     events: true,
     log: QUIET,
   })

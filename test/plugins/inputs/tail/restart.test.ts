@@ -54,16 +54,32 @@ describe('a restart', () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), 'old\n')
-    store.storedMs = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
+    store.looked = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
     const path = join(dir, 'new.log')
     await until(() => {
       rmSync(path, { force: true })
       writeFileSync(path, 'new\n')
-      return statSync(path).birthtimeMs > (store.storedMs as number)
+      return statSync(path).birthtimeMs > (store.looked as number)
     })
     const second = resume(store, { path: join(dir, '*.log'), read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['new'])
     expect(second.files.map((f) => f.read).sort()).toEqual([4, 4])
+  })
+
+  test('reads what was created while a run came to its end from its start, though Read_from_Head is off', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'old.log'), '')
+    const first = resume(store, { path: join(dir, '*.log'), read_from_head: 'off' })
+    await until(() => first.files.length === 1)
+    first.hold = true
+    appendFileSync(join(dir, 'old.log'), 'old\n')
+    await first.waitForLines(1)
+    const stopped = first.stop()
+    writeFileSync(join(dir, 'new.log'), 'new\n')
+    first.ack()
+    await stopped
+    expect(await readAll(store, { path: join(dir, '*.log'), read_from_head: 'off' }, 1)).toEqual(['new'])
   })
 
   test('never commits past an unfinished line', async () => {
