@@ -215,7 +215,8 @@ function rowOf(file: TailFile): OffsetRow {
   // What is hashed is what is on disk: not for a .gz, whose offsets count decompressed bytes.
   const open = file.fd >= 0 && !file.compressed
   if (open) growFingerprint(file)
-  const read = file.source.complete && file.acked >= file.size
+  // Not by its size, which is 0 until its first turn.
+  const read = file.source.endsAt(file.acked)
   // fluent-bit's column holds the compressed position of a .gz; it can only go on from the end.
   const offset = file.compressedBytes === undefined ? file.acked : read ? file.compressedBytes : 0
   return {

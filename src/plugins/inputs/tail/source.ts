@@ -7,6 +7,8 @@ export interface ByteSource {
   read(buf: Buffer, at: number, length: number, position: number): number
   /** False: what was read so far is not all, more will be announced. */
   readonly complete: boolean
+  /** Nothing will ever come behind `position`. */
+  endsAt(position: number): boolean
   close(): void
 }
 
@@ -21,6 +23,10 @@ export class PlainSource implements ByteSource {
 
   read(buf: Buffer, at: number, length: number, position: number): number {
     return readSync(this.#fd, buf, at, length, position)
+  }
+
+  endsAt(): boolean {
+    return false
   }
 
   close(): void {
@@ -39,6 +45,10 @@ export class EmptySource implements ByteSource {
 
   read(): number {
     return 0
+  }
+
+  endsAt(): boolean {
+    return true
   }
 
   close(): void {
@@ -60,8 +70,8 @@ const WINDOW_BYTES = 262_144
  */
 export class GzipSource implements ByteSource {
   complete = false
-  /** Size of what was inflated so far; the whole size when complete. */
-  size = 0
+  /** Of what was inflated so far; the whole size when complete. */
+  #size = 0
   readonly #announce: () => void
   readonly #failed: (error: Error) => void
   #parts: Buffer[] = []
@@ -90,6 +100,10 @@ export class GzipSource implements ByteSource {
     // A line longer than the window: it grows as far as the reader asks.
     if (copied < length) this.#inflate?.resume()
     return copied
+  }
+
+  endsAt(position: number): boolean {
+    return this.complete && position >= this.#size
   }
 
   close(): void {
@@ -121,7 +135,7 @@ export class GzipSource implements ByteSource {
     this.#inflate = inflate
     let skip = from
     inflate.on('data', (data: Buffer) => {
-      this.size += data.length
+      this.#size += data.length
       const part = skip >= data.length ? undefined : data.subarray(skip)
       skip = Math.max(0, skip - data.length)
       if (part === undefined) return

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
+import type { Chunk } from '../../../../src/core/chunk.ts'
+import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -32,6 +33,21 @@ describe('compressed files', () => {
     const second = resume(store, { path })
     await until(() => second.lines().at(-1) === lines.at(-1))
     expect(new Set([...first.lines(), ...second.lines()]).size).toBe(20_000)
+  })
+
+  test('is not done with what is inflated and waits to be read', async () => {
+    const path = join(tmp(), 'a.gz')
+    const store = new MemoryStore()
+    store.failing = new Error('busy')
+    writeFileSync(path, gzipSync('one\n'))
+    const never = { ready: () => new Promise<void>(() => {}), apply: (chunk: Chunk) => chunk }
+    const first = new TailRun({ tail: { path, read_from_head: 'on' }, store, filters: [never] }).start()
+    await until(() => first.logs.some(({ message }) => message.startsWith('positions are not stored')))
+    store.failing = undefined
+    // Tried again so late that it is inflated by then.
+    await until(() => store.table.length === 1)
+    await first.abort()
+    expect(await readAll(store, { path }, 1)).toEqual(['one'])
   })
 
   test('sends what comes before the damage of a cut-off .gz, and says so', async () => {
