@@ -56,7 +56,7 @@ function oneByOne(choice: Choice, meta: Meta, records: object[]): Buffer {
 }
 
 /** So that the chunk is large enough for the kernel. */
-const FILL = Array.from({ length: 50 }, (_, i) => ({
+const FILL = Array.from({ length: 80 }, (_, i) => ({
   stream: 'stdout',
   log: `{"n":${i},"text":"${'f'.repeat(100)}"}`,
 }))
@@ -182,4 +182,73 @@ test('texts and keys of every length come out as without the kernel', () => {
   sameForAll(lengths.map((n) => `{"a":"${'x'.repeat(n)}","b":1}`))
   sameForAll(lengths.map((n) => `{"a":"${'x'.repeat(n)}\\n","b":"\\t${'y'.repeat(n)}"}`))
   sameForAll(lengths.map((n) => `{"${'k'.repeat(n)}":1,"${'k'.repeat(n)}":2,"${'k'.repeat(n + 1)}":3}`))
+})
+
+/** Names that come again and again, as long as a slot of the kernel and longer, some in one map twice. */
+const again = fc.constantFrom(
+  'a',
+  'b',
+  'ab',
+  '',
+  'k'.repeat(15),
+  'k'.repeat(16),
+  'k'.repeat(31),
+  'k'.repeat(32),
+)
+const shape = fc.letrec((tie) => ({
+  map: fc
+    .array(fc.tuple(again, tie('value')), { maxLength: 5 })
+    .map((pairs) => `{${pairs.map(([key, value]) => `"${key}":${value}`).join(',')}}`),
+  value: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    fc.constantFrom('1', '"x"', 'true'),
+    tie('map'),
+    fc.array(tie('map'), { maxLength: 3 }).map((maps) => `[${maps.join(',')}]`),
+  ),
+})).map
+
+test('records of few shapes, by turns, come out as without the kernel', () => {
+  const choice = OPTIONS['with Merge_Log, without Keep_Log']
+  const meta = METAS['a pod and a namespace'] as Meta
+  const records = fc.array(fc.tuple(again, shape), { minLength: 1, maxLength: 4 }).chain((shapes) =>
+    fc.array(fc.constantFrom(...shapes), { minLength: 1, maxLength: 12 }).map((all) =>
+      // One that the kernel knows and that has no keys behind each: else it would leave the rest of the chunk.
+      all.flatMap(([own, log]) => [
+        { [own]: 'own', log },
+        { [own]: 'own', log: '{}' },
+      ]),
+    ),
+  )
+  fc.assert(
+    fc.property(records, (some) => {
+      const all = [...some, ...FILL]
+      expect(
+        apply(choice, meta, all)
+          .entries()
+          .equals(oneByOne(choice, meta, all)),
+      ).toBe(true)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('a record of more maps than the kernel has room for keys comes out as without it', () => {
+  const maps = Array.from({ length: 400 }, (_, i) => `{"a":${i},"b":{"a":1}${i % 50 === 49 ? ',"a":2' : ''}}`)
+  sameForAll([`{"list":[${maps.slice(0, 49).join(',')}],"z":1}`, `{"list":[${maps.join(',')}],"list":1}`])
+  sameForAll(
+    [`{"l":[${maps.slice(0, 45).join(',')}],"a":{"b":1}}`, '{"l":[],"a":{"b":1}}'].flatMap((l) => [l, l]),
+  )
+})
+
+test('keys that look like those of the record before come out as without the kernel', () => {
+  sameForAll(['{"l":[{"c":1},{"c":2}]}', '{"l":[{"c":1,"c":2}]}'])
+  sameForAll(['{"a":{"c":1},"c":2}', '{"a":{"c":1,"c":2}}'])
+  sameForAll(['{"a":1,"b":2}', '{"a":1,"a":2}', '{"a":1,"b":2,"a":3}'])
+  // Behind 40 bytes, as many as the long key has, there are a quote and a colon.
+  const beside = `{"a":1,"${'b'.repeat(34)}":2}`
+  const long = `"${'k'.repeat(40)}":1`
+  sameForAll([beside, `{${long}}`, beside])
+  sameForAll([beside, `{${long},"z":2}`, beside])
+  // A key whose end is the end of the text.
+  sameForAll(['{"level":1}', '{"level"'])
 })

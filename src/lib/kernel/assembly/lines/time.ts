@@ -1,3 +1,5 @@
+import { digitsIn, eightDigits } from '../common/digits'
+
 /**
  * Times as container runtimes write them, `2026-11-21T06:00:00.123456789Z`: one to nine digits of a second, `Z` or
  * `+hh:mm`. The first 16 bytes are the same for a minute: what they mean is kept.
@@ -11,7 +13,6 @@ let head: u64 = 0
 let tail: u64 = 0
 let minute: i64 = 0
 
-const ZEROS: u64 = 0x3030303030303030
 /** Shortest that is read: one digit of a second, and Z. */
 export const TIME_MIN: usize = 22
 
@@ -25,8 +26,8 @@ export function readTime(p: usize, end: usize): bool {
   if (load<u8>(p + 16) != 0x3a || s > 60 || load<u8>(p + 19) != 0x2e) return false
   let q = p + 20
   let value: u32 = 0
-  if (q + 9 < end && areDigits(load<u64>(q))) {
-    value = eight(load<u64>(q))
+  if (q + 9 < end && digitsIn(load<u64>(q)) == 8) {
+    value = eightDigits(load<u64>(q))
     q += 8
   }
   let digits = q - (p + 20)
@@ -80,20 +81,6 @@ function two(p: usize): u32 {
   const a = (load<u8>(p) as u32) - 48
   const b = (load<u8>(p + 1) as u32) - 48
   return a <= 9 && b <= 9 ? a * 10 + b : 0xffff
-}
-
-@inline
-function areDigits(word: u64): bool {
-  const v = word ^ ZEROS
-  return ((v | (v + 0x7676767676767676)) & 0x8080808080808080) == 0
-}
-
-/** Eight digits at once: pairs, then fours, then all of them. */
-@inline
-function eight(word: u64): u32 {
-  let v = ((word & 0x0f0f0f0f0f0f0f0f) * 2561) >> 8
-  v = ((v & 0x00ff00ff00ff00ff) * 6553601) >> 16
-  return (((v & 0x0000ffff0000ffff) * 42949672960001) >> 32) as u32
 }
 
 function daysIn(year: u32, month: u32): u32 {

@@ -1,7 +1,7 @@
 import { put16, put32 } from '../common/bytes'
-import { addKey, enterMap, keyCount, leaveMap } from './keys'
+import { addKey, enterMap, leaveMap, lengthOf, mapNow, nextSlot, sameKey } from './keys'
 import { numberEnd, putNumber } from './number'
-import { putKey, putText, textEnd } from './text'
+import { putKey, putShort, putText, textEnd } from './text'
 
 /** Behind what was read, and how many pairs or items it had. */
 export let jsonEnd: usize = 0
@@ -27,17 +27,24 @@ export function skipBlanks(p: usize, end: usize): usize {
 
 /**
  * The pairs of the object whose brace is before `p`, as MessagePack without the head of the map; 0: it is not for us.
- * Its keys must be others than those noted from `base` on, and are noted.
+ * Its keys must be others than those noted of its map, and are noted.
  */
-export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32, trim: bool): usize {
+export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   let n: u32 = 0
   p = skipBlanks(p, end)
   if (p < end && load<u8>(p) == 0x7d) return closed(p, 0, at)
   for (;;) {
     if (p >= end || load<u8>(p) != 0x22) return 0
-    at = putKey(p + 1, end, at)
-    if (at == 0 || !addKey(p + 1, textEnd - p - 2, base)) return 0
-    p = skipBlanks(textEnd, end)
+    const slot = sameKey(p + 1)
+    if (slot != 0) {
+      const length = lengthOf(slot)
+      at = putShort(slot, length, at)
+      p = skipBlanks(p + 2 + length, end)
+    } else {
+      at = putKey(p + 1, end, at)
+      if (at == 0 || !addKey(p + 1, textEnd - p - 2)) return 0
+      p = skipBlanks(textEnd, end)
+    }
     if (p >= end || load<u8>(p) != 0x3a) return 0
     at = putValue(skipBlanks(p + 1, end), end, at, depth, trim)
     if (at == 0) return 0
@@ -52,10 +59,11 @@ export function putPairs(p: usize, end: usize, at: usize, base: i32, depth: i32,
 }
 
 function putMap(p: usize, end: usize, at: usize, depth: i32): usize {
-  const base = keyCount
-  const outer = enterMap()
-  const to = putPairs(p, end, at, base, depth, false)
-  leaveMap(base, outer)
+  const from = nextSlot()
+  const outer = mapNow()
+  const seen = enterMap()
+  const to = putPairs(p, end, at, depth, false)
+  leaveMap(outer, seen, from)
   return to
 }
 
@@ -83,14 +91,20 @@ function closed(p: usize, n: u32, at: usize): usize {
   return at
 }
 
+/** A text at once, since most are that. */
+@inline
 function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   if (p >= end) return 0
   const c = load<u8>(p)
   if (c == 0x22) {
-    at = putText(p + 1, end, at, trim)
+    const to = putText(p + 1, end, at, trim)
     jsonEnd = textEnd
-    return at
+    return to
   }
+  return putOther(c, p, end, at, depth)
+}
+
+function putOther(c: u8, p: usize, end: usize, at: usize, depth: i32): usize {
   if (c == 0x7b || c == 0x5b) {
     if (depth == MOST_DEPTH) return 0
     const object = c == 0x7b

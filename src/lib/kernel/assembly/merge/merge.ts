@@ -47,7 +47,7 @@ export function setup(size: usize, pairs: u32, merge: bool, keep: bool, trimmed:
 
 /** Once for each of the pairs in META: its key is there, with a head of one byte. */
 export function metaKey(at: usize): void {
-  addKey(META + at + 1, (load<u8>(META + at) & 31) as usize, 0)
+  addKey(META + at + 1, (load<u8>(META + at) & 31) as usize)
   keepKeys()
 }
 
@@ -109,14 +109,14 @@ function readEntry(p: usize, stop: usize): bool {
       messageEnd = text + length
     } else {
       if ((load<u64>(at) & 0xffffffffffffff) == LOGTAG) tagged = true
-      if (!addKey(at + 1, value - at - 1, 0)) return false
+      if (!addKey(at + 1, value - at - 1)) return false
     }
     at = text + length
     if (at > stop) return false
   }
   entryEnd = at
   if (message == 0) return true
-  if (logPair != 0 || !tagged) return addKey(message + 1, 7, 0)
+  if (logPair != 0 || !tagged) return addKey(message + 1, 7)
   setLine(message, 7, messageText, messageEnd)
   return true
 }
@@ -142,7 +142,7 @@ function putEntry(p: usize, o: usize): usize {
     at += entryEnd - own
   } else {
     if (keepLog) {
-      if (!addKey(logPair + 1, logKeySize, 0)) return 0
+      if (!addKey(logPair + 1, logKeySize)) return 0
       copy(at, own, entryEnd - own)
       at += entryEnd - own
     } else {
@@ -152,7 +152,7 @@ function putEntry(p: usize, o: usize): usize {
       at += entryEnd - logEnd
       pairs--
     }
-    at = putPairs(from + 1, logEnd, at, 0, 0, trim)
+    at = putPairs(from + 1, logEnd, at, 0, trim)
     if (at == 0 || skipBlanks(jsonEnd, logEnd) != logEnd) return 0
     pairs += itemCount
   }

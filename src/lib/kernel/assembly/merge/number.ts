@@ -1,4 +1,5 @@
 import { put16, put32 } from '../common/bytes'
+import { digitsIn, eightDigits } from '../common/digits'
 
 /** Behind the number that was read. */
 export let numberEnd: usize = 0
@@ -9,6 +10,8 @@ const EXACT_DIGITS: usize = 15
 const MOST_DIGITS: usize = 19
 
 const POW10 = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15])
+
+const WHOLE_POW10 = memory.data<u64>([1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000])
 
 let value: u64 = 0
 
@@ -37,14 +40,17 @@ export function putNumber(p: usize, end: usize, at: usize): usize {
   return at + 9
 }
 
+/** Eight at a time: how many there are is not guessed digit by digit, which goes wrong at the end of each number. */
 @inline
 function readDigits(p: usize, end: usize): usize {
   let q = p
-  while (q < end) {
-    const digit = (load<u8>(q) as u32) - 48
-    if (digit > 9) break
-    value = value * 10 + (digit as u64)
-    q++
+  let count: usize = 8
+  while (count == 8) {
+    const word = load<u64>(q)
+    count = min<usize>(digitsIn(word), end - q)
+    if (count == 0) break
+    value = value * load<u64>(WHOLE_POW10 + (count << 3)) + (eightDigits(word << (64 - (count << 3))) as u64)
+    q += count
   }
   return q
 }

@@ -74,7 +74,7 @@ export function putKey(p: usize, end: usize, at: usize): usize {
 }
 
 @inline
-function putShort(p: usize, length: usize, at: usize): usize {
+export function putShort(p: usize, length: usize, at: usize): usize {
   store<u8>(at, (0xa0 | length) as u8)
   v128.store(at + 1, v128.load(p))
   v128.store(at + 17, v128.load(p + 16))
