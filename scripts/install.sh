@@ -217,7 +217,11 @@ plan() {
     fi
   done
   say "would keep positions in $STATE_DIR"
-  [ "$SERVICE" = none ] || say "would write $UNIT and create the user $NAME if there is none"
+  if [ "$SERVICE" != none ]; then
+    say "would write $UNIT"
+    if [ ! -e "$UNIT" ] && [ ! -L "$ENABLED" ]; then say "would enable it by the link $ENABLED"; fi
+  fi
+  if [ -z "$PREFIX" ] && [ -e "$ROOT/etc/passwd" ] && ! user_line; then say "would create the user $NAME"; fi
   if [ "$RUNNING$START" = yesyes ]; then say "would start the service $NAME, and go back if it does not stay up"; fi
 }
 

@@ -71,8 +71,11 @@ test('--dry-run names every file that would be written, and changes nothing', as
   for (const path of ['usr/local/bin/shipper', CONF, 'etc/shipper/parsers.conf', UNIT, 'var/lib/shipper']) {
     expect(stdout).toContain(it.path(path))
   }
+  expect(stdout).toContain('would create the user shipper\n')
   await it.run()
   const installed = it.tree()
+  const added = names(installed).filter((name) => !name.endsWith('/') && !names(before).includes(name))
+  expect(added.filter((name) => !stdout.includes(it.path(name)))).toEqual([])
   const removal = await it.run(['--dry-run', '--uninstall', '--purge'])
   expect(removal.stdout).toContain(`would remove ${it.path(UNIT)}`)
   expect(it.tree()).toEqual(installed)
