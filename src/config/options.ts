@@ -79,13 +79,19 @@ function readOption(
   }
   const first = entries[0]
   if (first === undefined) return defaultValue(name, option)
-  if (option.ignored !== undefined) {
+  if (option.ignored !== undefined && !entries.every(({ value }) => isDefault(name, option, value))) {
     warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
   }
   if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
   const counts = about.firstCounts === true ? first : (entries.at(-1) as Entry)
   for (const entry of entries) if (entry !== counts) reportRepeated(name, entry, counts, about, findings)
   return readValue(name, option, counts, about, findings)
+}
+
+/** `Daemon off`: what is not there is not asked for either. */
+function isDefault(name: string, option: Option, value: string): boolean {
+  const parsed = parseValue(name, option, value)
+  return parsed.problem === undefined && parsed.value === defaultValue(name, option)
 }
 
 function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {

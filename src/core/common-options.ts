@@ -7,7 +7,7 @@ export const INPUT_OPTIONS = defineOptions({
   alias: { type: 'string', help: 'Name of the instance in logs and metrics.' },
   log_level: {
     type: 'enum',
-    values: ['off', 'error', 'warn', 'info', 'debug', 'trace'],
+    values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: that of [SERVICE].',
   },
   mem_buf_limit: {
@@ -92,7 +92,7 @@ export const FILTER_OPTIONS = defineOptions({
   alias: { type: 'string', help: 'Name of the instance in logs and metrics.' },
   log_level: {
     type: 'enum',
-    values: ['off', 'error', 'warn', 'info', 'debug', 'trace'],
+    values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: that of [SERVICE].',
   },
 })
@@ -107,7 +107,7 @@ export const OUTPUT_OPTIONS = defineOptions({
   alias: { type: 'string', help: 'Name of the instance in logs and metrics.' },
   log_level: {
     type: 'enum',
-    values: ['off', 'error', 'warn', 'info', 'debug', 'trace'],
+    values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     help: 'Log level of this instance. Default: that of [SERVICE].',
   },
   retry_limit: {

@@ -112,6 +112,7 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   'storage.checksum': {
     type: 'bool',
+    default: 'off',
     help: 'Checksums of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
@@ -127,11 +128,13 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   'storage.metrics': {
     type: 'bool',
+    default: 'off',
     help: 'Answer /api/v1/storage.',
     ignored: 'there are no chunks on disk',
   },
   'storage.delete_irrecoverable_chunks': {
     type: 'bool',
+    default: 'off',
     help: 'Delete damaged chunks.',
     ignored: 'there are no chunks on disk',
   },

@@ -15,6 +15,11 @@ test('a warning is given for options without effect, whatever their value', asyn
   ])
 })
 
+test('no warning is given for options without effect that ask for nothing', async () => {
+  const text = `[SERVICE]\n    Daemon Off\n    storage.metrics off\n[INPUT]\n    Name clock\n    threaded no\n${OUT}    Workers 1\n`
+  expect(await warningsOf(text)).toEqual([])
+})
+
 test('a warning is given for what fluent-bit passes over without a word', async () => {
   const text = `[SERVICE]\n    HTTP_Monitor On\n    net.dns.resolver LEGACY\n[CUSTOM]\n    Name x\n[INPUT]\n    Name clock\n${OUT}`
   expect((await warningsOf(text)).toSorted()).toEqual([
