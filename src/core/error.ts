@@ -81,6 +81,11 @@ export const ERROR_CODES = {
     summary: 'a file matched by Path cannot be read',
     remedy: 'run as a user who may read it, or exclude it with Exclude_Path',
   },
+  E_STDIN: {
+    exit: 1,
+    summary: 'the standard input cannot be read',
+    remedy: 'lead a pipe or a file into it',
+  },
   E_JOURNAL_MISSING: {
     exit: 1,
     summary: 'journalctl cannot be started',

@@ -1,5 +1,5 @@
 import { read } from 'node:fs'
-import { systemCode } from '../../core/error.ts'
+import { reasonOf, ShipperError, systemCode } from '../../core/error.ts'
 import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack.ts'
 import { defineOptions, type OptionsOf } from '../../core/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
@@ -22,6 +22,15 @@ const OPTIONS = defineOptions({
 })
 
 const LOG = Buffer.concat([Buffer.from([0x81]), encodeStr('log')])
+const OPEN_MAP = 0x7b
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const COMMA = 0x2c
+/** What stands before the first object of an event. */
+const EVENT = /^\[[ \t]*(\[[ \t]*)?(\d{1,10})(?:\.(\d+))?[ \t]*,[ \t]*/
+const MOST_HEAD = 100
+/** An EventTime has 32 bits for them. */
+const MOST_SECONDS = 0xffffffff
 /** Where stdin is a non-blocking descriptor without data. */
 const EMPTY_MS = 20
 
@@ -33,6 +42,7 @@ class Stdin implements Input {
   readonly #parser: Parser | undefined
   readonly #json = new JsonTranscoder()
   readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+  #mapEnd = 0
   #held = 0
   #reading = false
   #closed = false
@@ -70,7 +80,7 @@ class Stdin implements Input {
     } catch (error) {
       const code = systemCode(error)
       if (code === 'EOF') return 0
-      if (code !== 'EAGAIN') throw error
+      if (code !== 'EAGAIN') throw readError(error)
       await pause(this.#ctx, EMPTY_MS, signal)
       return -1
     }
@@ -142,13 +152,48 @@ class Stdin implements Input {
     out.end = w.at
   }
 
-  /** A line that is a JSON object is the record. */
+  /** A line that is a JSON object is the record, one that is an event of fluent-bit's has its time. */
   #object(start: number, end: number): boolean {
-    if (this.#block[start] !== 0x7b) return false
-    const at = this.#json.transcode(this.#block, start, end, this.#writer.buf, this.#writer.at)
-    if (at < 0 || this.#json.end !== end) return false
-    this.#writer.at = at
+    const first = this.#block[start]
+    if (first === OPEN_LIST) return this.#block[end - 1] === CLOSE_LIST && this.#event(start, end)
+    if (first !== OPEN_MAP || this.#map(start, end) !== end) return false
+    this.#writer.at = this.#mapEnd
     return true
+  }
+
+  /** `[TIME, MAP]` or `[[TIME, METADATA], MAP]`; TIME in seconds, with decimals. */
+  #event(start: number, end: number): boolean {
+    const head = EVENT.exec(this.#block.toString('latin1', start, Math.min(end, start + MOST_HEAD)))
+    if (head === null) return false
+    const [text, nested, seconds = '', decimals = ''] = head
+    let at = start + text.length
+    if (nested !== undefined) at = this.#behind(COMMA, this.#behind(CLOSE_LIST, this.#map(at, end), end), end)
+    at = this.#behind(CLOSE_LIST, this.#map(at, end), end)
+    if (at !== end || Number(seconds) > MOST_SECONDS) return false
+    const w = this.#writer
+    w.at = this.#mapEnd
+    w.sec = Number(seconds)
+    w.nsec = Number(decimals.slice(0, 9).padEnd(9, '0'))
+    return true
+  }
+
+  /** Writes the object at `at`, up to `#mapEnd`; returns where it ends in the block, -1: there is none. */
+  #map(at: number, end: number): number {
+    if (at < 0 || this.#block[at] !== OPEN_MAP) return -1
+    this.#mapEnd = this.#json.transcode(this.#block, at, end, this.#writer.buf, this.#writer.at)
+    return this.#mapEnd < 0 ? -1 : this.#json.end
+  }
+
+  /** The first byte behind `sign` and the blanks around it; -1: it is not there. */
+  #behind(sign: number, at: number, end: number): number {
+    const found = at < 0 ? at : this.#skipBlanks(at, end)
+    return found >= 0 && this.#block[found] === sign ? this.#skipBlanks(found + 1, end) : -1
+  }
+
+  #skipBlanks(at: number, end: number): number {
+    let p = at
+    while (p < end && (this.#block[p] === 0x20 || this.#block[p] === 0x09)) p++
+    return p
   }
 
   #line(start: number, end: number): void {
@@ -159,13 +204,18 @@ class Stdin implements Input {
   }
 }
 
+function readError(error: unknown): ShipperError {
+  return new ShipperError('E_STDIN', `cannot read the standard input: ${reasonOf(error)}`, { cause: error })
+}
+
 export const spec = defineInput({
   kind: 'input',
   name: 'stdin',
   summary: 'Lines of the standard input.',
   description:
-    'Without a Parser a line that is a JSON object becomes the record; any other line is kept under `log`. At the end of ' +
-    'the input everything is sent and acknowledged, and the agent ends when it has no other input.',
+    'Without a Parser a line that is a JSON object becomes the record, and so does the object of a line `[TIME, {...}]` or ' +
+    '`[[TIME, METADATA], {...}]`, with that time, in seconds; any other line is kept under `log`. At the end of the input ' +
+    'everything is sent and acknowledged, and the agent ends when it has no other input.',
   options: OPTIONS,
   example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
   create: (options, ctx) => new Stdin(options, ctx),

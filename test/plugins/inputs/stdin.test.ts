@@ -23,6 +23,48 @@ describe('lines of stdin', () => {
     expect(await printed(`${lines.join('\n')}\n`)).toBe(`${logs.join('\n')}\n`)
   })
 
+  test('an event of fluent-bit’s is a record with its time, whatever else is in a list is text', async () => {
+    const events = [
+      '[1700000000.25,{"a":1}]',
+      '[ 1700000001 , {"a":2} ]',
+      '[[1700000002.123456789,{"m":{"x":[1]}}],{"a":3}]',
+      '[ [ 1700000003.5, {} ] , {} ]',
+    ]
+    const others = [
+      '[1700000000.25,{"a":1}',
+      '[1700000000.25,{"a":1}]]',
+      '[1700000000.25,[1]]',
+      '[-1,{"a":1}]',
+      '[4294967296,{"a":1}]',
+      '[[1700000002.1,5],{"a":3}]',
+      '[[1700000002.1],{"a":3}]',
+      '[[1700000002.1,{}] {"a":3}]',
+      '[2026-11-21] {"a":3}]',
+      '[]',
+    ]
+    const args = ['-i', 'stdin', '-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_format=iso8601']
+    const { stdout } = await run(args, { stdin: [...events, ...others].join('\n') })
+    const records = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(records.slice(0, 4)).toEqual([
+      { date: '2023-11-14T22:13:20.250000Z', a: 1 },
+      { date: '2023-11-14T22:13:21.000000Z', a: 2 },
+      { date: '2023-11-14T22:13:22.123456Z', a: 3 },
+      { date: '2023-11-14T22:13:23.500000Z' },
+    ])
+    expect(records.slice(4).map(({ log }) => log)).toEqual(others)
+  })
+
+  test('a folder as standard input is an error that says so', async () => {
+    const command = ['sh', '-c', `exec "$@" < '${tmp()}'`, 'sh', ...shipperCommand()]
+    const { stderr, code } = await run(['-i', 'stdin', ...LINES], { command })
+    expect(code).toBe(1)
+    expect(stderr).toContain('cannot read the standard input: EISDIR')
+    expect(stderr).toContain('E_STDIN')
+  })
+
   test('a carriage return goes with the newline and only with it', async () => {
     expect(await printed('a\r\nb\rc\nd\r')).toBe('{"log":"a"}\n{"log":"b\\rc"}\n{"log":"d\\r"}\n')
   })
