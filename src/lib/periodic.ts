@@ -9,12 +9,13 @@ export const INTERVAL_OPTIONS = {
     type: 'int',
     default: '0',
     min: 0,
-    help: 'Nanoseconds added to Interval_Sec; more than a second is as much more.',
+    help: 'Nanoseconds added to Interval_Sec; more than a second is as much more. 0 and 0: what is the default.',
   },
 } as const
 
+/** Nothing in all is the default, as in fluent-bit. */
 export function intervalMs(o: { intervalSec: number; intervalNsec: number }): number {
-  return Math.max(1, o.intervalSec * 1000 + o.intervalNsec / 1e6)
+  return Math.max(1, o.intervalSec * 1000 + o.intervalNsec / 1e6 || 1000)
 }
 
 /** Seconds and nanoseconds of a wall time in milliseconds. */
