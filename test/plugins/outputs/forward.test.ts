@@ -108,6 +108,15 @@ test('source_address is the address it comes from, and one that is not here is a
   expect(error).toMatchObject({ code: 'E_PEER_UNREACHABLE', retryable: true, scope: 'peer' })
 })
 
+test.each([
+  [{ unix_path: '/none/peer.sock' } as Record<string, string>, 'check Unix_Path'],
+  [{ 'net.source_address': '192.0.2.1' }, 'Net.Source_Address 192.0.2.1 is not an address of this machine'],
+])('a connection that cannot be made says of %j what to do', async (texts, hint) => {
+  const { output } = forwardTo(undefined, texts)
+  const error = await rejection(output.flush(entriesChunk('c1'), never))
+  expect(String(error.hint)).toStartWith(hint)
+})
+
 test('what a forward output cannot do is refused before it is made or by its option', () => {
   const refused = (options: Record<string, string>): unknown => {
     try {

@@ -1,5 +1,5 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
-import { messageOf, ShipperError } from '../../../core/error.ts'
+import { messageOf, ShipperError, systemCode } from '../../../core/error.ts'
 import type { Clock } from '../../../core/plugin.ts'
 import type { ForwardOptions } from './options.ts'
 
@@ -48,7 +48,20 @@ type ConnectCode = 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE'
 
 function unreachable(o: ForwardOptions, code: ConnectCode, why: string, cause?: unknown): ShipperError {
   const message = `cannot connect to ${peerName(o)}: ${why}`
-  return new ShipperError(code, message, { retryable: true, scope: 'peer', cause })
+  const hint = hintOf(o, systemCode(cause))
+  return new ShipperError(code, message, {
+    retryable: true,
+    scope: 'peer',
+    cause,
+    ...(hint === undefined ? {} : { hint }),
+  })
+}
+
+/** What is not about host, port and network. */
+function hintOf(o: ForwardOptions, code: string | undefined): string | undefined {
+  if (o.unixPath !== undefined) return 'check Unix_Path, its permissions, and that the peer listens on it'
+  if (o.netSourceAddress === undefined || code !== 'EADDRNOTAVAIL') return undefined
+  return `Net.Source_Address ${o.netSourceAddress} is not an address of this machine`
 }
 
 function target(o: ForwardOptions): NetConnectOpts {
