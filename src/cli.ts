@@ -126,10 +126,12 @@ async function manifest(request: Request): Promise<number> {
 async function run(request: Request): Promise<number> {
   const { plan, sound, problems, warnings } = await load(request)
   const { checkPlan } = await import('./agent/check.ts')
-  const found = inOrder([...problems, ...(await checkPlan(sound, VERSION.version))])
+  const checked = await checkPlan(sound, VERSION.version)
+  const found = inOrder([...problems, ...checked.problems])
   const runs = plan !== undefined && found.length === 0
   if (!runs || request.dryRun) {
-    for (const warning of warnings) process.stderr.write(`${warningLine(warning)}\n`)
+    for (const warning of [...warnings, ...checked.warnings])
+      process.stderr.write(`${warningLine(warning)}\n`)
   }
   if (!runs) {
     process.stderr.write(problemsText(found))

@@ -126,6 +126,22 @@ test('a dry run says its warnings', async () => {
   )
 })
 
+test('a dry run says what plugins say of their options when they are made', async () => {
+  const tail = '[INPUT]\n    Name tail\n    Path a.log\n    Parser json\n    multiline.parser java\n'
+  const { code, stderr } = await check(`${tail}[OUTPUT]\n    Name null\n    Match *\n`)
+  expect(code).toBe(0)
+  expect(stderr).toBe('tail.0: "parser" has no effect: "multiline.parser" reads the lines (warning)\n')
+})
+
+test('a dry run tells of a multiline parser that is not there once', async () => {
+  const tail = '[INPUT]\n    Name tail\n    Path a.log\n    multiline.parser jav\n'
+  const { stderr } = await check(`${tail}[OUTPUT]\n    Name null\n    Match *\n`)
+  expect(stderr).toBe(
+    'a.conf:4:22: [tail] there is no multiline parser "jav" (did you mean java?)\n' +
+      'shipper: 1 problem in the configuration: not started\n',
+  )
+})
+
 test('a dry run of a bad one says all of it, each with its place, with status 1', async () => {
   const { code, stderr } = await check(
     '[INPUT]\n    Name tail\n    Path a\n    Refresh_Intervall 5\n    DB.Sync x\n[OUTPUT]\n    Name nul\n',

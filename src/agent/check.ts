@@ -5,17 +5,28 @@ import type { Logger } from '../core/plugin.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 
-const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
+/** `warnings`: what they say of their options, which a start says in the log. */
+export interface Checked {
+  problems: ShipperError[]
+  warnings: string[]
+}
 
 /**
  * What is wrong with a plan that shows only when its plugins are created. They are made and closed again, and not
  * started: no file, database or socket is opened, and nothing is said.
  */
-export async function checkPlan(plan: Plan, version: string): Promise<ShipperError[]> {
+export async function checkPlan(plan: Plan, version: string): Promise<Checked> {
   const stop = new AbortController()
+  const warnings: string[] = []
+  const log = (name: string): Logger => ({
+    error() {},
+    warn: (message) => void warnings.push(`${name}: ${message}`),
+    info() {},
+    debug() {},
+  })
   const assembly = new Assembly(plan, {
     clock: systemClock,
-    log: () => SILENT,
+    log,
     agent: { version, id: 'check', hostname: hostname() },
     openOffsets: () => Promise.reject(new Error('a check opens no database')),
     finished() {},
@@ -24,5 +35,5 @@ export async function checkPlan(plan: Plan, version: string): Promise<ShipperErr
   stop.abort()
   assembly.stop()
   await Promise.all([assembly.closeInputs(), assembly.closeOutputs()])
-  return assembly.problems
+  return { problems: assembly.problems, warnings }
 }

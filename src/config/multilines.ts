@@ -59,7 +59,9 @@ export class MultilinePlanner {
   }
 
   /** Checks that every name of a `multiline.parser` is one. */
-  require(entry: Entry, label: string): void {
+  /** False: one of them is not there, which is a problem now. */
+  require(entry: Entry, label: string): boolean {
+    const before = this.#findings.problems.length
     for (const name of entry.value.split(COMMA)) {
       if (name === '' || isBuiltIn(name) || this.#broken.has(name)) continue
       if (this.plans.some((plan) => plan.name === name)) continue
@@ -69,6 +71,7 @@ export class MultilinePlanner {
       const hint = near === '' ? `there are ${names.join(', ')}` : ''
       this.#findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
     }
+    return this.#findings.problems.length === before
   }
 }
 

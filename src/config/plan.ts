@@ -77,7 +77,7 @@ class Planner implements Findings {
   readonly #names = new InstanceNames()
   readonly #unsound = new Set<unknown>()
   readonly #parserNames: { entry: Entry; label: string; stage?: unknown }[] = []
-  readonly #multilineNames: { entry: Entry; label: string }[] = []
+  readonly #multilineNames: { entry: Entry; label: string; stage: unknown }[] = []
 
   constructor(tree: Tree, { registry, thorough = false }: PlanOptions) {
     this.#tree = tree
@@ -140,7 +140,8 @@ class Planner implements Findings {
       const entry = planner.add(section)
       if (entry !== undefined) this.#parserNames.push({ entry, label: 'multiline_parser' })
     }
-    for (const { entry, label } of this.#multilineNames) planner.require(entry, label)
+    for (const { entry, label, stage } of this.#multilineNames)
+      if (!planner.require(entry, label)) this.#unsound.add(stage)
     return planner.plans
   }
 
@@ -257,7 +258,7 @@ class Planner implements Findings {
         this.#parserNames.push({ entry, label: spec.name, stage })
       }
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
-        this.#multilineNames.push({ entry, label: spec.name })
+        this.#multilineNames.push({ entry, label: spec.name, stage })
     }
   }
 

@@ -31,7 +31,7 @@ test('a plan that can run has no problems, and each stage is closed again withou
       },
     ],
   })
-  expect(await checkPlan(plan, '1.2.3')).toEqual([])
+  expect(await checkPlan(plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
   expect(did.sort()).toEqual(['close f', 'close in', 'close out'])
 })
 
@@ -51,7 +51,7 @@ test.each(plugins)(
     const { plan, problems } = await loadPlan({ file, flags: undefined, registry, env: {} })
     expect(problems).toEqual([])
     const before = readdirSync('/proc/self/fd').length
-    expect(await checkPlan(plan as Plan, '1.2.3')).toEqual([])
+    expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
     expect(readdirSync('/proc/self/fd').length).toBe(before)
   },
 )
@@ -83,7 +83,7 @@ test.each([
       env: {},
     })
     expect(problems).toEqual([])
-    const told = await checkPlan(plan as Plan, '1.2.3')
+    const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
     expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
     expect(told[0]?.message).toStartWith(message)
   },
@@ -98,7 +98,7 @@ test('a check makes no file, folder or database', async () => {
   for (const option of [`path=${folder}/out`, 'mkdir=on']) flags.property(option)
   flags.service('log_file', `${folder}/agent.log`)
   const { plan } = await loadPlan({ file: undefined, flags: flags.tree, registry, env: {} })
-  expect(await checkPlan(plan as Plan, '1.2.3')).toEqual([])
+  expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
   expect(readdirSync(folder)).toEqual([])
 })
 
@@ -113,7 +113,7 @@ test('all problems are told, each with its place', async () => {
   const at = (line: number) => ({ position: { file: 'a.conf', line } })
   Object.assign(plan.inputs[0] ?? {}, at(1))
   Object.assign(plan.outputs[0] ?? {}, at(5))
-  const problems = await checkPlan(plan, '1.2.3')
+  const { problems } = await checkPlan(plan, '1.2.3')
   expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
     'a.conf:5: [keep] two',
     'a.conf:1: [lines] one',
