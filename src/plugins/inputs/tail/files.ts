@@ -121,7 +121,13 @@ export class Files {
 
   /** No path leads to the file any more. */
   unbind(file: TailFile): void {
-    for (const [path, f] of this.byPath) if (f === file) this.byPath.delete(path)
+    for (const path of this.pathsOf(file)) this.byPath.delete(path)
+  }
+
+  pathsOf(file: TailFile): string[] {
+    const paths: string[] = []
+    for (const [path, f] of this.byPath) if (f === file) paths.push(path)
+    return paths
   }
 
   close(file: TailFile): void {

@@ -77,10 +77,11 @@ export class Lookout {
       for (const link of [...links]) this.look(link, first, quiet)
       return
     }
-    const known = files.byPath.get(path)
+    const bound = files.byPath.get(path)
     // The name of a rotated file, that another one has now: it was read already, or is found from the path it came from.
     const found = matches ? files.open(path, first) : { file: files.followed(path), isNew: false }
     const file = found?.file
+    const known = bound !== undefined && file !== bound && this.#isElsewhere(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) rotated.away(known, path)
     if (found === undefined || file === undefined) {
       if (known !== undefined && matches) this.#remember(path, known)
@@ -95,6 +96,17 @@ export class Lookout {
     this.#left.delete(path)
     if (before !== undefined && found.isNew) file.after = rotated.between(before, file, path)
     if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+  }
+
+  /** Another path that matches leads to the file still, as links do: it is followed on under that. */
+  #isElsewhere(file: TailFile, path: string): boolean {
+    const { files, finder } = this.#o
+    const leads = (p: string): boolean => p !== path && finder.matches(p) && files.followed(p) === file
+    const other = files.pathsOf(file).find(leads)
+    if (other === undefined) return false
+    files.byPath.delete(path)
+    files.bind(other, file)
+    return true
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, chmodSync, mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { follow } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -84,6 +93,32 @@ describe('discovery', () => {
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')
     expect(await run.waitForLines(1)).toEqual(['one'])
+  })
+
+  test.each([
+    ['a hard link', linkSync],
+    ['a symbolic link', symlinkSync],
+  ])('a file that is found by two paths, one of them %s, is followed on under the other', async (_, link) => {
+    const dir = tmp()
+    const [real, other] = [join(dir, 'a.log'), join(dir, 'b.link')]
+    writeFileSync(real, 'one\n')
+    link(real, other)
+    const path = `${dir}/*.log,${dir}/*.link`
+    const run = follow({
+      path,
+      rotate_wait: '10ms',
+      progress_check_interval: '10ms',
+      refresh_interval: '50ms',
+    })
+    await run.waitForLines(1)
+    unlinkSync(other)
+    await until(() => run.files[0]?.path === real)
+    // A second file is found by a search behind it: by then the first would have been closed and begun anew.
+    writeFileSync(join(dir, 'z.log'), 'two\n')
+    await run.waitForLines(2)
+    appendFileSync(real, 'three\n')
+    expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
+    expect([run.count('files_opened'), run.count('files_rotated')]).toEqual([2, 0])
   })
 
   test('polls with Inotify_Watcher off', async () => {
