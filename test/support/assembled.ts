@@ -1,6 +1,6 @@
 import type { Chunk } from '../../src/core/chunk.ts'
 import type { Plan } from '../../src/core/plan.ts'
-import type { Output } from '../../src/core/plugin.ts'
+import type { Clock, Output } from '../../src/core/plugin.ts'
 import { Assembly } from '../../src/engine/assembly.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { listLog } from './chunks.ts'
@@ -14,19 +14,19 @@ export interface Running {
 }
 
 /** The parts of an agent of this plan, not running; throws what is wrong with it. */
-export function assemble(plan: Plan): Running {
-  const made = unchecked(plan)
+export function assemble(plan: Plan, clock: Clock = systemClock): Running {
+  const made = unchecked(plan, clock)
   for (const problem of made.assembly.problems) throw problem
   return made
 }
 
 /** The same, whatever is wrong with it. */
-export function unchecked(plan: Plan): Running {
+export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
   const logged = listLog()
   const finished: string[] = []
   const stop = new AbortController()
   const assembly = new Assembly(plan, {
-    clock: systemClock,
+    clock,
     log: () => logged.log,
     agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
     openOffsets: () => Promise.reject(new Error('there are no offsets in this test')),

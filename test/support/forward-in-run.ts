@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { parseOptions } from '../../src/core/option-value.ts'
-import type { Input, Output } from '../../src/core/plugin.ts'
+import type { Clock, Input, Output } from '../../src/core/plugin.ts'
 import type { Assembly } from '../../src/engine/assembly.ts'
 import { spec } from '../../src/plugins/inputs/forward/index.ts'
 import { assemble } from './assembled.ts'
@@ -63,7 +63,7 @@ export interface ForwardRun {
 /** The input with the real engine behind it, in this process. */
 export async function forwardIn(
   options: Texts = {},
-  more: { service?: Texts; common?: Texts; outputs?: number } = {},
+  more: { service?: Texts; common?: Texts; outputs?: number; clock?: Clock } = {},
 ): Promise<ForwardRun> {
   const outputs = Array.from({ length: more.outputs ?? 1 }, () => new Records())
   const plan = planOf({
@@ -78,7 +78,7 @@ export async function forwardIn(
     // Nothing in these tests may wait for Flush.
     service: { flush: '1000', ...more.service },
   })
-  const { assembly, logged, stop } = assemble(plan)
+  const { assembly, logged, stop } = assemble(plan, more.clock)
   await assembly.start()
   const [running] = assembly.inputs
   if (running === undefined) throw new Error('there is no input')

@@ -25,7 +25,10 @@ export interface Shared {
   closed(connection: Connection): void
 }
 
-/** Silence in the midst of a message after which a peer is given up: what it holds others wait for. */
+/**
+ * Silence in the midst of a message after which a peer is given up: what it holds others wait for. One that says a byte
+ * now and then is given up after as long without a whole value, if others do wait.
+ */
 const SILENCE_MS = 60_000
 /** How long a peer that has said all is kept for its acknowledgements. */
 const HALF_OPEN_MS = 10_000
@@ -48,6 +51,10 @@ export class Connection implements MessageOwner {
   #tag = ''
   #message: Message | undefined
   #messages = 0
+  /** When it last brought a value to its end, or was not read. */
+  #progressMs = 0
+  /** It has brought one to its end since. */
+  #moved = true
   /** Messages that wait for their records to be settled, to be acknowledged. */
   #unsettled = 0
   #onSettled: (() => void) | undefined
@@ -120,9 +127,11 @@ export class Connection implements MessageOwner {
           this.#socket.pause()
           await this.#s.holds.room()
           if (this.#over) return
+          this.#moved = true
         }
         await this.#read(this.#reader)
         if (this.#over) return
+        this.#noteSlow()
       }
       this.#socket.resume()
     } catch (error) {
@@ -145,7 +154,16 @@ export class Connection implements MessageOwner {
       const wait = this.#handle(step, reader)
       if (wait !== undefined) await wait
       if (this.#over) return
+      this.#moved = true
     }
+  }
+
+  #noteSlow(): void {
+    const now = this.#s.ctx.clock.nowMs()
+    if (this.#moved || !this.#reader.within) this.#progressMs = now
+    else if (this.#s.holds.wanted && now - this.#progressMs > SILENCE_MS)
+      this.#fail(`took more than ${SILENCE_MS / 1000} s for one value while others waited`)
+    this.#moved = false
   }
 
   /** A promise only where there is something to wait for. */

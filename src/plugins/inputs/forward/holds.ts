@@ -53,6 +53,11 @@ export class Holds {
     return this.#privileged === hold
   }
 
+  /** Others wait for what one holds. */
+  get wanted(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** Resolves when something was given back, or on `wake`. */
   room(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve))

@@ -1,10 +1,13 @@
 import { describe, expect, test } from 'bun:test'
+import { randomBytes } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { gzipSync, zstdCompressSync } from 'node:zlib'
 import { EventTime, FluentClient } from '@fluent-org/logger'
 import { ExtData, encode } from '@msgpack/msgpack'
+import { systemClock } from '../../../../src/engine/clock.ts'
+import { turn } from '../../../support/chunks.ts'
 import { Client, type ForwardRun, forwardIn } from '../../../support/forward-in-run.ts'
 import { entriesChunk, forwardTo } from '../../../support/forward-run.ts'
 import { start } from '../../../support/process.ts'
@@ -288,6 +291,39 @@ describe('a peer', () => {
     await until(() => third.acks.length === 1)
     expect(run.counter('refused_connections')).toBe(1)
   })
+})
+
+test('a peer that takes for ever for a value is closed when others wait for what it holds, and not before', async () => {
+  let aheadMs = 0
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+  const run = await forwardIn({ buffer_max_size: '3M' }, { clock })
+  const packed = gzipSync(Buffer.concat(entries(0, 100, randomBytes(14_000).toString('hex'))), { level: 0 })
+  const large = bytesOf(['t', packed, { chunk: 'other' }])
+  const slow = new Client(run.port)
+  const trickle = async (to: number): Promise<void> => {
+    for (; sent < to && run.counter('closed_peers') === 0; sent++) {
+      slow.send(large.subarray(sent, sent + 1))
+      await until(() => slow.socket.writableLength === 0)
+      await turn()
+    }
+  }
+  let sent = large.length - 1000
+  slow.send(large.subarray(0, sent))
+  await until(() => (run.assembly.inputs[0]?.account.used ?? 0) > 4_000_000)
+  aheadMs += 61_000
+  // Nobody waits: it may be as slow as it is.
+  await trickle(sent + 100)
+  expect(slow.closed).toBe(false)
+  const other = new Client(run.port)
+  other.send(large)
+  await until(() => {
+    aheadMs += 1000
+    return trickle(sent + 1).then(() => run.counter('closed_peers') === 1)
+  })
+  await until(() => slow.closed)
+  expect(run.logged.join()).toContain('took more than 60 s for one value while others waited')
+  expect(other.closed).toBe(false)
+  await until(() => other.acks.length === 1)
 })
 
 describe('a connection', () => {
