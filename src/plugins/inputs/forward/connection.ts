@@ -123,6 +123,7 @@ export class Connection implements MessageOwner {
     this.#busy = true
     try {
       for (let data = this.#pending.shift(); data !== undefined; data = this.#pending.shift()) {
+        this.#moved ||= !this.#reader.within
         while (!this.#reader.push(data)) {
           this.#socket.pause()
           await this.#s.holds.room()
@@ -160,7 +161,7 @@ export class Connection implements MessageOwner {
 
   #noteSlow(): void {
     const now = this.#s.ctx.clock.nowMs()
-    if (this.#moved || !this.#reader.within) this.#progressMs = now
+    if (this.#moved) this.#progressMs = now
     else if (this.#s.holds.wanted && now - this.#progressMs > SILENCE_MS)
       this.#fail(`took more than ${SILENCE_MS / 1000} s for one value while others waited`)
     this.#moved = false
