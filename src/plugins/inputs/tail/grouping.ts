@@ -29,6 +29,8 @@ export interface Joiner {
 
 /** fluent-bit's, for the parts of its containers and the traces of its languages. */
 const FLUSH_MS = 4000
+const CONTAINER_FOLDERS = ['/var/log/containers/', '/var/log/pods/']
+const CONTAINER_FORMS = ['docker', 'cri']
 /** Docker's own form; its zone is always named. */
 const DOCKER_TIME = {
   timeKey: 'time',
@@ -42,7 +44,7 @@ const DOCKER_TIME = {
 
 /**
  * The joiners of the options, none when lines are not joined. `multiline.parser` wins over the older ways and Parser, as in
- * fluent-bit. Throws E_CONFIG_BAD_VALUE.
+ * fluent-bit. Logs of containers for which nothing is named are read as what they are. Throws E_CONFIG_BAD_VALUE.
  */
 export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
   const names = o.multilineParser.flat()
@@ -57,7 +59,15 @@ export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
     })
   }
   if (o.multiline) return [firstLine(o, ctx)]
-  return o.dockerMode ? dockerMode(o, ctx) : []
+  if (o.dockerMode) return dockerMode(o, ctx)
+  return o.parser === undefined && o.path.flat().every(isOfContainers)
+    ? makeJoiners(CONTAINER_FORMS, o.key, ctx)
+    : []
+}
+
+/** The folders in which the kubelet has the logs of containers: nothing else is there. */
+function isOfContainers(path: string): boolean {
+  return CONTAINER_FOLDERS.some((folder) => path.startsWith(folder))
 }
 
 function warnOfOthers(o: TailOptions, ctx: InputContext): void {

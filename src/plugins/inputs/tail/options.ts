@@ -136,7 +136,7 @@ export const TAIL_OPTIONS = defineOptions({
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: 'Joins lines: `docker` and `cri` undo what a container runtime does (split lines are put together, the record has `log`, `stream` and `time`), and are told apart by themselves; `java`, `python`, `go`, `ruby`, `node` join stack traces, also those within container logs; any other name is a [MULTILINE_PARSER]. With it Parser, Multiline and Docker_Mode have no effect.',
+    help: 'Joins lines: `docker` and `cri` undo what a container runtime does (split lines are put together, the record has `log`, `stream` and `time`), and are told apart by themselves; `java`, `python`, `go`, `ruby`, `node` join stack traces, also those within container logs; any other name is a [MULTILINE_PARSER]. With it Parser, Multiline and Docker_Mode have no effect. Without any of the four, logs under /var/log/containers and /var/log/pods are read as with `docker, cri`.',
   },
   multiline: {
     type: 'bool',

@@ -3,6 +3,9 @@ import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs
 import { join } from 'node:path'
 import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
 import { parseOptions } from '../../../../src/core/option-value.ts'
+import type { InputContext } from '../../../../src/core/plugin.ts'
+import { joinersOf } from '../../../../src/plugins/inputs/tail/grouping.ts'
+import { TAIL_OPTIONS } from '../../../../src/plugins/inputs/tail/options.ts'
 import { fc } from '../../../support/property.ts'
 import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail-run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
@@ -65,6 +68,23 @@ describe('lines of containers', () => {
       { a: 1 },
       'four',
     ])
+  })
+
+  test('are read as such where the kubelet has them, unless something else is named', () => {
+    const names = (texts: Record<string, string>): string[] => {
+      const ctx = {
+        parser: () => ({}),
+        multiline: () => undefined,
+        log: { warn() {} },
+      } as unknown as InputContext
+      return joinersOf(parseOptions(TAIL_OPTIONS, texts as never), ctx).map(({ name }) => name)
+    }
+    for (const path of ['/var/log/containers/*.log', '/var/log/containers/a*.log,/var/log/pods/*/*/*.log'])
+      expect(names({ path })).toEqual(['docker', 'cri'])
+    expect(names({ path: '/var/log/containers/*.log', parser: 'cri' })).toEqual([])
+    expect(names({ path: '/var/log/containers/*.log', 'multiline.parser': 'go' })).toEqual(['go'])
+    expect(names({ path: '/var/log/containers/*.log,/var/log/syslog' })).toEqual([])
+    expect(names({ path: '/var/log/*.log' })).toEqual([])
   })
 
   test('any mixture of whole and split lines comes out whole, in the order of their ends', async () => {
