@@ -6,8 +6,8 @@ export const spec = defineFilter({
   kind: 'filter',
   name: 'kubernetes',
   summary: 'Adds the metadata of the pod to the records of a container.',
-  description: `Records get \`kubernetes\`: pod_name, namespace_name, pod_id, labels, annotations, ownerReferences (when asked for), host,
-pod_ip, container_name, docker_id, container_hash, container_image, in this order and without what is not known; with
+  description: `Records get \`kubernetes\`: pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name, docker_id,
+container_hash, container_image, ownerReferences (when asked for), in this order and without what is not known; with
 Namespace_Labels or Namespace_Annotations also \`kubernetes_namespace\`. Of a key that a record has twice, the last one
 stays, in \`log\` also in maps within.
 

@@ -24,25 +24,25 @@ export const KUBERNETES = encodeStr('kubernetes')
 export const NAMESPACE = encodeStr('kubernetes_namespace')
 
 /**
- * `kubernetes: {pod_name, namespace_name, pod_id, labels, annotations, ownerReferences, host, pod_ip, container_name,
- * docker_id, container_hash, container_image}`, in this order and without what is not known.
+ * `kubernetes: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name, docker_id,
+ * container_hash, container_image, ownerReferences}`, in this order and without what is not known.
  */
 export function encodePod(pod: Pod, ref: ContainerRef, wanted: Wanted): Buffer {
   const map = new MapBytes()
   map.text('pod_name', pod.name).text('namespace_name', pod.namespace).text('pod_id', pod.uid)
   if (wanted.labels) map.texts('labels', pod.labels)
   if (wanted.annotations) map.texts('annotations', pod.annotations)
-  if (wanted.owners && pod.owners !== undefined && pod.owners.length > 0)
-    map.add('ownerReferences', encodeOwners(pod.owners))
   const container = containerOf(pod, ref)
-  return map
+  map
     .text('host', pod.node)
     .text('pod_ip', pod.ip)
     .text('container_name', ref.container)
     .text('docker_id', ref.dockerId ?? idOfRun(pod, ref))
     .text('container_hash', container?.imageId)
     .text('container_image', container?.image)
-    .bytes()
+  if (wanted.owners && pod.owners !== undefined && pod.owners.length > 0)
+    map.add('ownerReferences', encodeOwners(pod.owners))
+  return map.bytes()
 }
 
 /** What the name of the log tells; `incomplete` marks it. */

@@ -40,13 +40,13 @@ test('metadata has all its keys, in order', async () => {
     ['pod_id', pod.metadata.uid],
     ['labels', { app: 'web', 'odd/ä': '' }],
     ['annotations', { note: 'a"\n' }],
-    ['ownerReferences', pod.metadata.ownerReferences],
     ['host', NODE],
     ['pod_ip', '10.1.2.3'],
     ['container_name', 'app'],
     ['docker_id', dockerId('web')],
     ['container_hash', 'docker.io/library/web@sha256:abcdef'],
     ['container_image', 'docker.io/library/web:1.0'],
+    ['ownerReferences', pod.metadata.ownerReferences],
   ])
 })
 
