@@ -1,5 +1,6 @@
 import { arrayBody, arrayItems, textHead, textLength } from '../core/record.ts'
 import { chunkIdOf, compressionOf } from './forward-option.ts'
+import { notForward } from './forward-strangers.ts'
 import { entryBody, entryTime, isMap, isReady } from './forward-time.ts'
 import { Inflow, type Lender } from './inflow.ts'
 import { Malformed, ValueScanner } from './msgpack-scan.ts'
@@ -43,14 +44,6 @@ type State =
   | 'map'
   | 'option'
 
-/** What else is often sent to the port, by its first byte. */
-const OTHERS: Record<number, string> = {
-  22: 'a greeting of TLS, which is not spoken here yet',
-  71: 'a request of HTTP',
-  80: 'a request of HTTP',
-  91: 'JSON, and only MessagePack is read here',
-  123: 'JSON, and only MessagePack is read here',
-}
 const MAX_TAG_BYTES = 1024
 const MAX_OPTION_BYTES = 65_536
 /** Entries that are given out together: few enough to fit behind others in a chunk. */
@@ -158,8 +151,7 @@ export class MessageReader {
     }
     if (t === 0xdc && this.#in.to - this.#in.from < 3) return 'more'
     const items = t === 0xdd ? -1 : arrayItems(this.buf, this.#in.from)
-    if (items < 2 || items > 4)
-      throw new Malformed(OTHERS[t] ?? `the byte 0x${t.toString(16)} where a message begins`)
+    if (items < 2 || items > 4) throw notForward(t)
     this.#in.from = arrayBody(this.buf, this.#in.from)
     this.#items = items
     this.chunk = undefined
