@@ -74,7 +74,7 @@ export function siblingsOf(link: string, anyName = false, names?: FolderNames): 
   const plain = new Set(found.map((s) => s.path))
   return found
     .filter((s) => !s.path.endsWith('.gz') || !plain.has(s.path.replace(COMPRESSED, '')))
-    .sort((a, b) => byName(a, b, path) || a.mtimeMs - b.mtimeMs)
+    .sort((a, b) => byName(a, b, path) || byTime(a, b))
 }
 
 /** Those that something stands beside whose name begins with theirs. */
@@ -107,6 +107,12 @@ function byName(a: Sibling, b: Sibling, path: string): number {
   const [first, second] = [DATED.exec(one)?.[1], DATED.exec(two)?.[1]]
   if (first === undefined || second === undefined || first === second) return 0
   return first < second ? -1 : 1
+}
+
+/** Rotated twice within a tick of the clock: by birth, and then logrotate's numbers are the best guess. */
+function byTime(a: Sibling, b: Sibling): number {
+  const older = a.mtimeMs - b.mtimeMs || a.bornMs - b.bornMs || b.path.length - a.path.length
+  return older || (a.path < b.path ? 1 : -1)
 }
 
 const COMPRESSED = /\.gz$/

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { FolderNames, siblingsOf, withSiblings } from '../../../../src/plugins/inputs/tail/folder.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -26,4 +26,12 @@ test('a name that is gone since its folder was read is looked for under its new 
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.1`])
   renameSync(`${path}.1`, `${path}.2`)
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.2`])
+})
+
+test('files that were last written in one tick of the clock are in the order of their births', () => {
+  const path = join(tmp(), 'a.log')
+  const names = ['10', '9', '8', '2', '1'].map((n) => `${path}.${n}`)
+  for (const name of names) writeFileSync(name, '')
+  for (const name of names) utimesSync(name, 1000, 1000)
+  expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
 })
