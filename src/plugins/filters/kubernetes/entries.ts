@@ -32,7 +32,7 @@ export type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
 
 /** Room for a larger head of the map. */
 const HEAD_ROOM = 16
-/** Smaller chunks are not worth the kernel: where there are no others, it is never loaded. */
+/** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
 const KERNEL_BYTES = 8192
 /** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
 const ODD_ENTRIES = 16
@@ -96,8 +96,8 @@ export class Entries {
   }
 
   #isForKernel(chunk: Chunk, meta: Meta | MetaOf): boolean {
-    if (typeof meta === 'function' || meta.streams !== undefined || chunk.size < KERNEL_BYTES) return false
-    return this.#usual.begin(meta.pairs)
+    if (typeof meta === 'function' || meta.streams !== undefined) return false
+    return (chunk.size >= KERNEL_BYTES || this.#usual.loaded) && this.#usual.begin(meta.pairs)
   }
 
   /** Nothing to merge, and none has a key of ours: that is rare, and one search shows that there is none. */

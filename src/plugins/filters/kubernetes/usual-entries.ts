@@ -22,6 +22,10 @@ export class UsualEntries {
     this.#form = plain ? { merge, keepLog, trim } : undefined
   }
 
+  get loaded(): boolean {
+    return this.#kernel !== undefined
+  }
+
   get output(): Buffer {
     return this.#shared.output
   }

@@ -1,5 +1,4 @@
 import type { BufferSource } from '../../../core/buffers.ts'
-import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender, Clock } from '../../../core/plugin.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 import { kernelBlock, type LineLoop } from './line-loop.ts'
@@ -19,8 +18,10 @@ export interface ReaderOptions {
  */
 export type Turn = 'end' | 'more' | 'full' | 'rewritten'
 
-/** Less than this is not worth a chunk of its own while there is more to read, nor the kernel. */
+/** Less than this is not worth a chunk of its own while there is more to read, nor loading the kernel. */
 const SMALL_READ = 16_384
+/** Left free at the end of a chunk: the kernel leaves a line to others when it is not sure that there is room for it. */
+const SPARE = 2048
 
 /**
  * Reads blocks of a file and writes its complete lines as entries. One read buffer serves all files: the start of a line
@@ -50,10 +51,7 @@ export class Reader {
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
     const started = file.offset
     this.#stampTime(file)
-    if (file.writer.entry !== undefined && file.size - file.offset > SMALL_READ) {
-      this.#kernels ??= kernelBlock()
-      this.#block = this.#kernels
-    }
+    if (file.writer.entry !== undefined) this.#block = this.#blockFor(file.size - file.offset)
     let wanted = this.#fitting(file, out)
     while (wanted > 0) {
       const before = file.tailSize
@@ -83,13 +81,19 @@ export class Reader {
     // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
     if (unread <= SMALL_READ) return this.#block.length
     const { ratio } = file.writer
-    let room = (out.buf.length - TAIL_ROOM - out.end) / ratio
+    let room = (out.buf.length - SPARE - out.end) / ratio
     if (room < SMALL_READ) {
       out.seal()
       if (!out.reserve(SMALL_READ, unread * ratio)) return 0
-      room = (out.buf.length - TAIL_ROOM - out.end) / ratio
+      room = (out.buf.length - SPARE - out.end) / ratio
     }
     return Math.max(SMALL_READ, Math.min(this.#block.length, Math.floor(room)))
+  }
+
+  /** Of lines that the kernel knows: its own one, once there has been a reason to load it. */
+  #blockFor(unread: number): Buffer {
+    if (unread > SMALL_READ) this.#kernels ??= kernelBlock()
+    return this.#kernels ?? this.#own
   }
 
   /** A line longer than what was read: the whole block, then a larger one. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { defineParser } from '../../../../src/core/plugin.ts'
+import { CriParser } from '../../../../src/lib/cri-line.ts'
 import { follow } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -97,4 +99,33 @@ describe('lines', () => {
       ['line', 'two'],
     ])
   })
+})
+
+test('lines of a known form are for the kernel, also the last ones of a chunk and a few that follow', async () => {
+  let parsed = 0
+  const counting = defineParser({
+    ...{ kind: 'parser', name: 'cri', summary: '', description: '', options: {}, example: '' },
+    create: () => {
+      const parser = new CriParser(true, { tag: 'logtag', text: 'message' })
+      const parse = parser.parse.bind(parser)
+      parser.parse = (...args) => {
+        parsed++
+        return parse(...args)
+      }
+      return parser
+    },
+  })
+  const path = join(tmp(), 'a.log')
+  const line = (i: number) => `2026-11-21T06:00:00.${100_000 + i}Z stdout F ${'x'.repeat(100 + (i % 97))}\n`
+  const lines = (count: number) => Array.from({ length: count }, (_, i) => line(i)).join('')
+  writeFileSync(path, lines(12_000))
+  const parsers = [{ name: 'cri', spec: counting, options: {} }]
+  const run = follow({ path, parser: 'cri' }, { parsers: parsers as never })
+  await run.waitForLines(12_000)
+  expect(run.chunks.length).toBeGreaterThan(8)
+  expect(parsed).toBe(0)
+  appendFileSync(path, lines(20))
+  await run.waitForLines(12_020)
+  // The one that a buffer is made for, and those for which it may be too small.
+  expect(parsed).toBeLessThan(5)
 })
