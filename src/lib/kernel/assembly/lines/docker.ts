@@ -82,14 +82,20 @@ function putText(p: usize, end: usize, at: usize): usize {
   let o = from
   const slash = i8x16.splat(0x5c)
   const quote = i8x16.splat(0x22)
-  while (p < end) {
-    const bytes = v128.load(p)
-    v128.store(o, bytes)
-    const found = i8x16.bitmask(v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote)))
-    const run = min<usize>(found == 0 ? 16 : (ctz(found) as usize), end - p)
+  for (;;) {
+    let found: i32 = 0
+    for (;;) {
+      const bytes = v128.load(p)
+      v128.store(o, bytes)
+      found = i8x16.bitmask(v128.or(i8x16.eq(bytes, slash), i8x16.eq(bytes, quote)))
+      if (found != 0 || p + 16 >= end) break
+      p += 16
+      o += 16
+    }
+    const run = min<usize>(ctz(found | 0x10000) as usize, end - p)
     p += run
     o += run
-    if (found == 0 || p >= end) continue
+    if (p >= end) break
     if (load<u8>(p) == 0x22 || p + 2 > end) return 0
     const letter = load<u8>(p + 1)
     if (letter == 0x75) {
@@ -104,6 +110,7 @@ function putText(p: usize, end: usize, at: usize): usize {
       store<u8>(o++, byte)
       p += 2
     }
+    if (p >= end) break
   }
   const length = o - from
   const size = headSize(length)
