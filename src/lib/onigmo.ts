@@ -4,6 +4,7 @@ import { parseOnigmo } from './onigmo-parse.ts'
 
 /** An expression of Onigmo as one of JavaScript, to be used on latin1 strings of the bytes. */
 export interface Translated {
+  tree: Node
   /** For texts of one line. */
   line: RegExp
   /** For texts with line feeds, where `^` and `$` match at each line, as always in Ruby. */
@@ -21,6 +22,7 @@ export function translateOnigmo(expression: string): Translated {
   const source = line.emit(tree)
   try {
     return {
+      tree,
       line: new RegExp(source),
       lines: new RegExp(lines.emit(tree)),
       names: line.names,

@@ -1,10 +1,12 @@
-import { encodeStr, writeStrHead } from '../../core/msgpack.ts'
+import { encodeStr } from '../../core/msgpack.ts'
 import { defineOptions } from '../../core/option.ts'
 import type { Misfit } from '../../core/option-check.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
 import { withDecoders } from '../../lib/decoding-parser.ts'
+import { copyString } from '../../lib/json-transcode.ts'
 import { closeMap } from '../../lib/map-head.ts'
+import { type LineMatcher, matcherOf } from '../../lib/matcher/line-matcher.ts'
 import { type Translated, translateOnigmo } from '../../lib/onigmo.ts'
 import {
   DECODE_DESCRIPTION,
@@ -96,8 +98,9 @@ interface Settings {
 
 /** One named group: its key as MessagePack, and what its text becomes. */
 interface Field {
-  group: number
-  /** A later group of the same name. */
+  /** Where its offsets stand in the spans. */
+  place: number
+  /** Those of a later group of the same name. */
   later: number
   key: Float64Array
   keySize: number
@@ -105,42 +108,31 @@ interface Field {
   isTime: boolean
 }
 
-/** Methods of every Buffer that its types leave out: half the cost of `toString` and `write`. */
-interface Latin1 {
-  latin1Slice(start: number, end: number): string
-  latin1Write(text: string, at: number): number
-}
-
-/** Room behind the place of a typed value where its text is put first. */
-const ASIDE = 16
-
-/**
- * The line becomes one string, a character a byte, and what the groups captured is written back the same way: bytes that
- * are not ASCII come out as they went in.
- */
+/** What the groups captured are ranges of the line: their bytes come out as they went in. */
 class RegexParser implements Parser {
-  readonly #regex: Translated
+  readonly #matcher: LineMatcher
   readonly #settings: Settings
   readonly #fields: Field[]
   readonly #fixed: number
+  readonly #overlap: number
 
   constructor(regex: Translated, settings: Settings) {
-    this.#regex = regex
+    this.#matcher = matcherOf(regex)
+    this.#overlap = regex.overlap
     this.#settings = settings
     this.#fields = fieldsOf(regex.names, settings)
     this.#fixed = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, TYPED_MAX), 40)
   }
 
   bound(length: number): number {
-    return this.#fixed + length * this.#regex.overlap
+    return this.#fixed + length * this.#overlap
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     if (this.#fields.length === 0 || end - start > this.#settings.maxLength) return false
-    const newline = src.indexOf(10, start)
-    const regex = newline < 0 || newline >= end ? this.#regex.line : this.#regex.lines
-    const match = regex.exec((src as Buffer & Latin1).latin1Slice(start, end))
-    if (match === null) return false
+    const matcher = this.#matcher
+    if (!matcher.match(src, start, end)) return false
+    const { spans } = matcher
     const { skipEmpty } = this.#settings
     const { sec, nsec } = out
     const view = targetView(out.buf)
@@ -149,11 +141,12 @@ class RegexParser implements Parser {
     let pairs = 0
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as Field
-      const text = match[field.group] ?? ''
-      if (text.length === 0 && skipEmpty) continue
-      if (field.later > 0 && (text.length === 0 || match[field.later] !== undefined)) continue
+      const from = spans[field.place] as number
+      const to = spans[field.place + 1] as number
+      if (from === to && skipEmpty) continue
+      if (field.later > 0 && (from === to || (spans[field.later] as number) >= 0)) continue
       putWords(view, at, field.key)
-      const next = this.#value(field, text, out, at + field.keySize)
+      const next = this.#value(field, src, from, to, out, at + field.keySize)
       if (next < 0) continue
       at = next
       pairs++
@@ -168,19 +161,13 @@ class RegexParser implements Parser {
   }
 
   /** The offset behind the value; -1 when it was the time, and is not kept. */
-  #value(field: Field, text: string, out: EntryWriter, at: number): number {
-    const buf = out.buf as Buffer & Latin1
-    const length = text.length
-    if (field.type !== 'string') {
-      buf.latin1Write(text, at + ASIDE)
-      return writeTyped(field.type, buf, at + ASIDE, at + ASIDE + length, buf, at)
+  #value(field: Field, src: Buffer, from: number, to: number, out: EntryWriter, at: number): number {
+    if (field.type !== 'string') return writeTyped(field.type, src, from, to, out.buf, at)
+    if (field.isTime) {
+      const found = (this.#settings.time as TimeReader).parse(src, from, to, out)
+      if (found && !this.#settings.timeKeep) return -1
     }
-    const from = writeStrHead(buf, at, length)
-    if (length === 1) buf[from] = text.charCodeAt(0)
-    else buf.latin1Write(text, from)
-    if (!field.isTime) return from + length
-    const found = (this.#settings.time as TimeReader).parse(buf, from, from + length, out)
-    return found && !this.#settings.timeKeep ? -1 : from + length
+    return copyString(src, from, to, out.buf, at)
   }
 }
 
@@ -191,8 +178,8 @@ function fieldsOf(names: readonly (string | undefined)[], settings: Settings): F
     const isTime = settings.time !== undefined && name === settings.timeKey
     const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
     return {
-      group,
-      later: names.indexOf(name, group + 1),
+      place: group * 2,
+      later: names.indexOf(name, group + 1) * 2,
       key: wordsOf(key),
       keySize: key.length,
       type: isTime ? 'string' : type,
