@@ -6,8 +6,10 @@ import {
   frameHeadSize,
   writeFrameHead,
 } from '../../../protocol/forward.ts'
-import { compress, discard } from './compress.ts'
+import { type Compression, Compressor } from './compress.ts'
 import type { ForwardOptions } from './options.ts'
+
+const COMPRESSORS = { gzip: new Compressor('gzip'), zstd: new Compressor('zstd') }
 
 /** What goes over the wire for one chunk; the parts are views that stay valid until `release`. */
 export interface Frame {
@@ -26,7 +28,7 @@ export function makeFrame(
 ): Frame | Promise<Frame> {
   const tag = options.tag ?? chunk.tag
   const tail = encodeFrameOptions(optionsOf(chunk, options))
-  if (options.compress !== 'text') return compressed(chunk, tag, tail, options.compress)
+  if (options.compress !== 'text') return compressed(chunk, tag, tail, options.compress, buffers)
   if (options.timeAsInteger) {
     const copy = withIntegerTime(chunk, buffers)
     return { parts: around(tag, copy.bytes, tail), release: copy.release }
@@ -42,10 +44,11 @@ async function compressed(
   chunk: Chunk,
   tag: string,
   tail: Buffer | undefined,
-  how: 'gzip' | 'zstd',
+  how: Compression,
+  buffers: BufferSource,
 ): Promise<Frame> {
-  const payload = await compress(chunk.entries(), how)
-  return { parts: around(tag, payload, tail), release: () => discard(payload) }
+  const { buf, size } = await COMPRESSORS[how].compress(chunk.entries(), buffers)
+  return { parts: around(tag, buf.subarray(0, size), tail), release: () => buffers.give(buf) }
 }
 
 function around(tag: string, payload: Buffer, tail: Buffer | undefined): Buffer[] {
