@@ -137,6 +137,11 @@ export class TailFile implements Contributor {
     return this.#joined || this.#watermark.pending > 0 || this.hold !== undefined
   }
 
+  /** It was read up to this offset, and there is no more. */
+  isAt(offset: number): boolean {
+    return this.offset === offset && this.size === offset
+  }
+
   /** True when the current chunk has to be joined (once per chunk). */
   needsJoin(): boolean {
     if (this.#joined) return false

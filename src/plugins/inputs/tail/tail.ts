@@ -155,7 +155,6 @@ export class Tail implements Input {
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
-    this.#pace.active()
     if (file.fd < 0) return
     if (file.after !== undefined) {
       if (file.after.state !== 'idle' && file.after.state !== 'closed') {
@@ -174,6 +173,8 @@ export class Tail implements Input {
     file.state = 'reading'
     const before = file.offset
     const turn = this.#readTurn(file, limit)
+    // Not for a look at a file in which nothing is new: each search makes one.
+    if (turn !== 'end' || !file.isAt(before)) this.#pace.active()
     if (file.offset !== before) {
       file.activeMs = this.#ctx.clock.nowMs()
       // So that it is known by its first bytes, should it be rotated and compressed before the first ack.
