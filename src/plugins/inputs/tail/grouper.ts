@@ -18,6 +18,12 @@ export interface GrouperOptions {
   ctx: InputContext
 }
 
+/** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
+interface Writers {
+  writers: (LineWriter | undefined)[]
+  plain: LineWriter
+}
+
 /** All open groups together may hold as much; beyond it the one that grows is sent. */
 const OPEN_BYTES = 4_000_000
 const SOON_MS = 1000
@@ -36,6 +42,8 @@ export class Grouper {
   readonly #flushMs: number
   readonly #open = new Set<TailFile>()
   readonly #lines: LineEntries
+  /** Without a path in the records all files have the same. */
+  readonly #shared: Writers | undefined
   #heldBytes = 0
   #timer: ReturnType<Clock['after']> | undefined
 
@@ -49,17 +57,23 @@ export class Grouper {
     this.#decider = new Decider(machines)
     this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
     this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
+    this.#shared = options.format.pathKey === undefined ? this.#writersOf('') : undefined
     this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
   }
 
-  /** The writers of a file whose records are to have this path. */
+  /** For a file whose records are to have this path. */
   groupsOf(path: string): FileGroups {
+    const { writers, plain } = this.#shared ?? this.#writersOf(path)
+    return new FileGroups(writers, plain)
+  }
+
+  #writersOf(path: string): Writers {
     const { joiners, format } = this.#o
     const writers = joiners.map(({ parser }) =>
       parser === undefined ? undefined : new LineWriter({ ...format, parser }, path),
     )
     for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
-    return new FileGroups(writers, new LineWriter({ ...format, parser: undefined }, path))
+    return { writers, plain: new LineWriter({ ...format, parser: undefined }, path) }
   }
 
   /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
