@@ -205,12 +205,8 @@ export class Files {
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')
-    this.#o.log.debug(`${path} is followed`, {
-      tag: file.tag,
-      inode: String(file.inode),
-      size,
-      from: file.offset,
-    })
+    const { tag, offset: from } = file
+    this.#o.log.debug(`${path} is followed`, { tag, inode: String(file.inode), size, from })
     return file
   }
 
