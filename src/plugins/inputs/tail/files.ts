@@ -56,6 +56,7 @@ export class Files {
   open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+      if (stat === undefined) this.#o.trouble.missing(path)
       if (stat === undefined || !stat.isFile()) return undefined
       const known = this.byKey.get(identityKey(stat.dev, stat.ino))
       if (known !== undefined) return { file: known, isNew: false }

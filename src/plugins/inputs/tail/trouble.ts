@@ -3,6 +3,8 @@ import type { Counters, Logger } from '../../../core/plugin.ts'
 
 /** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
 const REMEMBERED = 1000
+/** What bytes become that are no UTF-8. */
+const NO_TEXT = '\ufffd'
 const FORBIDDEN = ['EACCES', 'EPERM']
 
 /** Files that cannot be opened or read: each is said when that begins and when its reason changes. */
@@ -34,6 +36,11 @@ export class Trouble {
         ? 'run as a user who may read it, or exclude it with Exclude_Path; it is tried again'
         : 'it is tried again',
     })
+  }
+
+  /** Gone meanwhile, unless its name is no text: then it is there, and cannot be opened by what came of the name. */
+  missing(path: string): void {
+    if (path.includes(NO_TEXT)) this.note(path, new Error('its name is not UTF-8'))
   }
 
   /** It can be read. */

@@ -121,6 +121,19 @@ describe('discovery', () => {
     expect([run.count('files_opened'), run.count('files_rotated')]).toEqual([2, 0])
   })
 
+  test('a file whose name is not UTF-8 is said and counted, and holds up no other', async () => {
+    const dir = tmp()
+    writeFileSync(Buffer.concat([Buffer.from(`${dir}/a`), Buffer.from([0xff]), Buffer.from('.log')]), 'no\n')
+    writeFileSync(join(dir, 'b.log'), 'yes\n')
+    const run = follow({ path: `${dir}/*.log`, exit_on_eof: 'on' })
+    await until(() => run.finished)
+    expect(run.lines()).toEqual(['yes'])
+    expect(run.logs.filter((l) => l.level === 'error').map((l) => l.message)).toEqual([
+      `cannot read ${dir}/a\ufffd.log: its name is not UTF-8`,
+    ])
+    expect([run.count('files_unreadable'), run.incomplete]).toEqual([1, '1 file could not be read'])
+  })
+
   test('polls with Inotify_Watcher off', async () => {
     const dir = tmp()
     const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off' })
