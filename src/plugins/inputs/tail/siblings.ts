@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../core/plugin.ts'
 import { isFileOf } from './copies.ts'
@@ -35,7 +35,7 @@ export function finishRotated(o: SiblingsOptions): void {
   for (const row of o.positions.unclaimed()) {
     const path = pathOf(row, o.finder)
     // Rows of other inputs that share the database are not ours to judge.
-    if (!o.finder.matches(path)) continue
+    if (!o.finder.matches(path) || isPassedOver(row, path, o.files)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
   const begun = o.files.begunUnseen().map((file) => file.openedAs)
@@ -45,6 +45,17 @@ export function finishRotated(o: SiblingsOptions): void {
     const live = o.files.byPath.get(path)
     if (live !== undefined && !byPath.has(path))
       live.after = openUnseen(path, undefined, names, o, copiedFrom(live))
+  }
+}
+
+/** It is where it was, and not read now: too old for Ignore_Older, or it cannot be opened. Its row waits for it. */
+function isPassedOver({ inode }: OffsetRow, path: string, files: Files): boolean {
+  try {
+    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
+    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.followed(path) === undefined
+  } catch {
+    // A folder that cannot be searched: nobody knows.
+    return true
   }
 }
 

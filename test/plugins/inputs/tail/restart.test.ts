@@ -6,6 +6,7 @@ import {
   statSync,
   truncateSync,
   unlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -48,6 +49,20 @@ describe('a restart', () => {
     appendFileSync(path, 'while away\n')
     const second = resume(store, { path, read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['while away'])
+  })
+
+  test('keeps the position of a file that Ignore_Older passes over, for when it grows again', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    const ignore = { path, ignore_older: '1h', refresh_interval: '50ms' }
+    writeFileSync(path, 'one\ntwo\n')
+    expect(await readAll(store, ignore, 2)).toEqual(['one', 'two'])
+    utimesSync(path, 1, 1)
+    const second = resume(store, ignore)
+    await until(() => second.logs.some(({ message }) => message.startsWith('no file matches')))
+    appendFileSync(path, 'three\n')
+    expect(await second.waitForLines(1)).toEqual(['three'])
+    expect([second.count('files_gone'), store.table.length]).toEqual([0, 1])
   })
 
   test('reads what was created while nobody looked from its start, though Read_from_Head is off', async () => {
