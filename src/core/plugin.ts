@@ -51,7 +51,7 @@ export interface PluginContext {
 /** A source with positions (a file): asked for its range when the chunk it wrote to is sealed. */
 export interface Contributor {
   /**
-   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:generation:start-end`) enters the chunk's
+   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:time:start-end`) enters the chunk's
    * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
    */
   leave(): { identity: string; settle: Ack } | undefined

@@ -4,7 +4,7 @@ import type { Database, Statement } from './sqlite.ts'
 /** `inode` and `created` are copies: where they differ fluent-bit has given the id to another file since. */
 const TABLE = `CREATE TABLE IF NOT EXISTS shipper_inputs (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, input TEXT NOT NULL)`
-const SELECT = `SELECT s.id, s.input FROM shipper_inputs s JOIN in_tail_files f
+const SELECT = `SELECT s.id, s.input, s.created FROM shipper_inputs s JOIN in_tail_files f
   ON f.id = s.id AND f.inode = s.inode AND f.created = s.created`
 
 /**
@@ -14,7 +14,7 @@ const SELECT = `SELECT s.id, s.input FROM shipper_inputs s JOIN in_tail_files f
  */
 export class Owners {
   readonly #active = new Set<string>()
-  readonly #inputs = new Map<number, string>()
+  readonly #inputs = new Map<number, { input: string; created: number }>()
   #insert: { db: Database; statement: Statement } | undefined
 
   /** What is stored; a database of a single input has no table for it. */
@@ -23,7 +23,8 @@ export class Owners {
     const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_inputs'").get()
     if (table === undefined) return
     db.exec('DELETE FROM shipper_inputs WHERE id NOT IN (SELECT id FROM in_tail_files)')
-    for (const { id, input } of db.prepare(SELECT).all()) this.#inputs.set(Number(id), String(input))
+    for (const { id, input, created } of db.prepare(SELECT).all())
+      this.#inputs.set(Number(id), { input: String(input), created: Number(created) })
   }
 
   /** Returns the name that the input has here: two may have the same Path and Tag. */
@@ -66,12 +67,15 @@ export class Owners {
   write(db: Database, me: string, rows: readonly OffsetRow[], ids: readonly bigint[]): () => void {
     if (this.#active.size < 2 && this.#inputs.size === 0) return () => {}
     const changed = ids.map((id, at) => ({ id, row: rows[at] as OffsetRow }))
-    const foreign = changed.filter(({ id }) => this.#inputs.get(Number(id)) !== me)
-    if (foreign.length > 0) this.#insertInto(db)
-    for (const { id, row } of foreign)
+    const news = changed.filter(({ id, row }) => {
+      const known = this.#inputs.get(Number(id))
+      return known?.input !== me || known.created !== row.created
+    })
+    if (news.length > 0) this.#insertInto(db)
+    for (const { id, row } of news)
       this.#insert?.statement.run(id, BigInt.asIntN(64, row.inode), BigInt(row.created), me)
     return () => {
-      for (const { id } of foreign) this.#inputs.set(Number(id), me)
+      for (const { id, row } of news) this.#inputs.set(Number(id), { input: me, created: row.created })
     }
   }
 
@@ -88,7 +92,7 @@ export class Owners {
   }
 
   #ownerOf(id: number | undefined): string | undefined {
-    return id === undefined ? undefined : this.#inputs.get(id)
+    return id === undefined ? undefined : this.#inputs.get(id)?.input
   }
 }
 

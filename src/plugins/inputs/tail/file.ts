@@ -63,8 +63,8 @@ export class TailFile implements Contributor {
   size: number
   /** Within a line that is too long: everything up to its newline is passed over. */
   skipping = false
-  /** Grows with each truncation: a range of before never settles into the positions of after. */
-  generation = 0
+  /** Of truncations in one second, those before the last. */
+  #generation = 0
   /** Rotated away or deleted: when, in milliseconds; undefined while the path is its own. */
   rotatedMs: number | undefined
   deleted = false
@@ -83,6 +83,10 @@ export class TailFile implements Contributor {
   tailSize = 0
   /** Of the database. */
   rowId: number | undefined
+  /**
+   * Unix seconds: when it was found, or truncated last. With it a range has another identity than the same range of what
+   * was there before, under this inode too, and has it in the next run still.
+   */
   created = 0
   dirty = true
   fingerprint: string | undefined
@@ -161,7 +165,7 @@ export class TailFile implements Contributor {
     const ticket = watermark.open(start, end)
     const skipping = this.skipping && beyond === ''
     return {
-      identity: `${this.#agentId}:${this.key}:${this.generation}:${start}-${end}${beyond}`,
+      identity: `${this.#agentId}:${this.key}:${this.created}.${this.#generation}:${start}-${end}${beyond}`,
       settle: (outcome) => {
         if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
         this.#ackedSkipping = { at: end, skipping }
@@ -176,13 +180,16 @@ export class TailFile implements Contributor {
     return this.#ackedSkipping?.at === this.acked && this.#ackedSkipping.skipping
   }
 
-  /** From here on nothing of before counts: the file was truncated, or is taken up at a stored position. */
-  restart(offset: number, skipping = false): void {
-    this.generation++
-    this.offset = this.#rangeStart = offset
-    this.skipping = skipping
-    this.#ackedSkipping = { at: offset, skipping }
-    this.#watermark = new Watermark(offset)
+  /** It was truncated: from here on nothing of before counts. */
+  restart(nowMs: number): void {
+    const second = Math.floor(nowMs / 1000)
+    this.#generation = second === this.created ? this.#generation + 1 : 0
+    this.created = second
+    this.offset = this.#rangeStart = 0
+    this.skipping = false
+    this.#ackedSkipping = { at: 0, skipping: false }
+    // A range of before never settles into the positions of after.
+    this.#watermark = new Watermark(0)
     this.tailSize = 0
     this.fingerprint = undefined
     this.fingerprintSize = 0

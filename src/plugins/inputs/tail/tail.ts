@@ -258,7 +258,7 @@ export class Tail implements Input {
       ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()
-    file.restart(0)
+    file.restart(this.#ctx.clock.nowMs())
     file.size = size
     // Its copy was made before, or in the same tick of the system's clock.
     file.sinceMs = Number(stat.mtimeNs) / 1e6 + 0.001

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../src/core/error.ts'
-import { MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
+import { MemoryStore, readAll, resume, type TailRun } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -37,6 +37,50 @@ describe('a restart', () => {
     const second = resume(store, { path })
     expect(await second.waitForLines(2)).toEqual(['one', 'two'])
     expect(second.chunks[0]?.id).toBe(first.chunks[0]?.id as string)
+  })
+
+  test('gives no other bytes the id of a chunk, however often the file is truncated in between', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    const second = (): number => Math.floor(Date.now() / 1000)
+    const nextSecond = async (): Promise<void> => {
+      const now = second()
+      await until(() => second() > now)
+    }
+    const ids: (string | undefined)[] = []
+    const rewrite = async (run: TailRun, text: string): Promise<void> => {
+      await nextSecond()
+      writeFileSync(path, text)
+      await until(() => run.lines().includes(text.trim()))
+      ids.push(run.chunks.at(-1)?.id)
+    }
+    writeFileSync(path, 'one\n')
+    const first = resume(store, { path })
+    await first.waitForLines(1)
+    ids.push(first.chunks[0]?.id)
+    await rewrite(first, 'two\n')
+    await first.stop()
+    const again = resume(store, { path })
+    await until(() => again.files.length === 1)
+    await rewrite(again, 'six\n')
+    expect(new Set(ids).size).toBe(3)
+  })
+
+  test('sends what came behind a truncation again under the same chunk id', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\ntwo\n')
+    const first = resume(store, { path })
+    await first.waitForLines(2)
+    const { created } = store.table[0] ?? {}
+    await until(() => Math.floor(Date.now() / 1000) !== created)
+    first.hold = true
+    writeFileSync(path, 'three\n')
+    await first.waitForLines(3)
+    await first.abort()
+    const second = resume(store, { path })
+    expect(await second.waitForLines(1)).toEqual(['three'])
+    expect(second.chunks[0]?.id).toBe(first.chunks.at(-1)?.id as string)
   })
 
   test('does not skip a file that was known but never read, though Read_From_Head is off', async () => {
