@@ -1,6 +1,6 @@
 import { expect } from 'bun:test'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
 import { leafTo, numbersIn } from '../support/kafka-agent.ts'
@@ -69,30 +69,35 @@ testWithKafka(
 )
 
 testWithKafka(
-  'the agent is killed ten times: no line is lost, and those that are there twice carry the same headers',
+  'the agent is killed ten times, the log rotated: no line is lost, and those that are there twice carry the same headers',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')
     const dir = tmp()
     const lines = 100_000
-    writeLines(join(dir, 'a.log'), 0, lines)
+    writeLines(join(dir, 'a.log'), 0, lines / 2)
     const random = seeded(SEED)
-    const tail = { path_key: 'file', offset_key: 'offset' }
+    const tail = { path_key: 'file', file_id_key: 'file_id', offset_key: 'offset' }
     const kafka = { position_headers: 'on' }
     const all = { dir, broker, tail, kafka, service: { chunk_size: 65_536 } }
     for (let kill = 0; kill < 10; kill++) {
       const agent = leafTo(all)
-      const target = Math.min(lines, (await broker.records('t')) + random() * 15_000)
+      const target = Math.min(kill < 5 ? lines / 2 : lines, (await broker.records('t')) + random() * 15_000)
       await until(hasMore(broker, target - 1), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
       agent.kill('SIGKILL')
       await agent.exited
+      if (kill !== 4) continue
+      // The new log has lines at the offsets of the old one.
+      renameSync(join(dir, 'a.log'), join(dir, 'a.log.1'))
+      writeLines(join(dir, 'a.log'), lines / 2, lines)
     }
     const last = leafTo({ ...all, tail: { ...tail, exit_on_eof: 'on' } })
     expect(await last.ended(60_000), last.stderr).toEqual({ code: 0, signal: null })
     const records = await broker.consume('t')
     const places = new Map<string, string>()
     for (const { headers, value } of records) {
-      const place = headers.map(([name, bytes]) => `${name}=${bytes}`).join(' ')
+      const ours = headers.filter(([name]) => name !== 'file')
+      const place = ours.map(([name, bytes]) => `${name}=${bytes}`).join(' ')
       const line = places.get(place) ?? String(value)
       expect(String(value)).toBe(line)
       places.set(place, line)
@@ -100,7 +105,7 @@ testWithKafka(
     const distinct = new Set([...places.values()].map((line) => Number.parseInt(line, 10)))
     expect(distinct.size).toBe(lines)
     expect(places.size).toBe(lines)
-    expect(records[0]?.headers.map(([name]) => name)).toEqual(['agent', 'file', 'offset'])
+    expect(records[0]?.headers.map(([name]) => name)).toEqual(['agent', 'file', 'file_id', 'offset'])
   },
   180_000,
 )

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/cri-line.ts'
 import { Kernel } from '../../../src/lib/kernel/kernel.ts'
-import { LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
+import { type LineFormat, LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { parserOf } from '../../support/parse-line.ts'
@@ -16,15 +16,18 @@ const PARSERS: Record<string, Parser | undefined> = {
   docker: parserOf(dockerSpec, { time_key: 'time' }),
   'docker without its time': parserOf(dockerSpec, { time_key: 'time', time_keep: 'off' }),
 }
-const KEYS: Record<string, { pathKey: string | undefined; offsetKey: string | undefined }> = {
-  '': { pathKey: undefined, offsetKey: undefined },
-  ' with path and offset': { pathKey: 'path', offsetKey: 'at' },
+const NONE = { pathKey: undefined, idKey: undefined, offsetKey: undefined }
+type Keys = Omit<LineFormat, 'key' | 'parser'>
+
+const KEYS: Record<string, Keys> = {
+  '': NONE,
+  ' with path, id and offset': { pathKey: 'path', idKey: 'id', offsetKey: 'at' },
 }
 const kernel = new Kernel()
 const BASE = 2 ** 33 + 5
 
 function writerOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): LineWriter {
-  const writer = new LineWriter({ key: 'log', ...keys, parser }, '/var/log/a.log')
+  const writer = new LineWriter({ key: 'log', ...keys, parser }, { path: '/var/log/a.log', id: '1-2-3' })
   writer.setTime(1_700_000_000, 5)
   return writer
 }
@@ -127,7 +130,7 @@ describe('the kernel', () => {
   ]
   for (const [form, lines] of usual) {
     test(`reads the usual lines of ${form} itself, also with CRLF`, () => {
-      const writer = writerOf(PARSERS[form], { pathKey: undefined, offsetKey: undefined })
+      const writer = writerOf(PARSERS[form], NONE)
       const expected = Buffer.concat(lines.map((each) => byWriter(writer, Buffer.from(each))))
       for (const end of ['\n', '\r\n']) {
         const block = Buffer.from(lines.map((each) => each + end).join(''))
@@ -138,22 +141,22 @@ describe('the kernel', () => {
   }
 
   test('stops before a line that has no end, is too long, or is of another form', () => {
-    const raw = writerOf(undefined, { pathKey: undefined, offsetKey: undefined })
+    const raw = writerOf(undefined, NONE)
     expect(byKernel(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
     expect(byKernel(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
-    const cri = writerOf(PARSERS.cri, { pathKey: undefined, offsetKey: undefined })
+    const cri = writerOf(PARSERS.cri, NONE)
     const good = '2026-11-21T06:00:00.1Z stdout F a\n'
     expect(byKernel(cri, Buffer.from(`${good}not cri\n${good}`)).consumed).toBe(good.length)
   })
 
   test('passes over empty lines when they are to be skipped', () => {
-    const raw = writerOf(undefined, { pathKey: undefined, offsetKey: undefined })
+    const raw = writerOf(undefined, NONE)
     const made = byKernel(raw, Buffer.from('\n\r\na\n\n'), 100, true)
     expect([made.records, made.consumed]).toEqual([1, 6])
   })
 
   test('never writes more than the room it is given', () => {
-    const raw = writerOf(undefined, { pathKey: undefined, offsetKey: undefined })
+    const raw = writerOf(undefined, NONE)
     kernel.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
     const block = Buffer.from('0123456789\n'.repeat(50))
     block.copy(kernel.input)

@@ -5,8 +5,8 @@ import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { targetOf } from './folder.ts'
-import { loadTail, mismatch, TICK_MS } from './identity.ts'
-import { LineWriter } from './line-writer.ts'
+import { fileId, loadTail, mismatch, TICK_MS } from './identity.ts'
+import { type FileNames, LineWriter, NO_NAMES, tellsOfFile } from './line-writer.ts'
 import type { Positions } from './positions.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
 import { expandTag } from './tag.ts'
@@ -27,7 +27,7 @@ export interface FilesOptions {
   trouble: Trouble
   nowMs: () => number
   /** What holds the open groups of a file, when lines are joined. */
-  groupsOf: ((openedAs: string) => FileGroups) | undefined
+  groupsOf: ((names: FileNames) => FileGroups) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
@@ -46,7 +46,7 @@ export class Files {
 
   constructor(options: FilesOptions) {
     this.#o = options
-    this.#shared = options.format.pathKey === undefined ? new LineWriter(options.format, '') : undefined
+    this.#shared = tellsOfFile(options.format) ? undefined : new LineWriter(options.format, NO_NAMES)
   }
 
   /**
@@ -181,6 +181,7 @@ export class Files {
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
     const bornMs = Number(stat.birthtimeNs) / 1e6
+    const names = { path: openedAs, id: fileId(stat) }
     let made: TailFile | undefined
     const source = this.#source(fd, path, start, () => made)
     const file = new TailFile({
@@ -197,12 +198,12 @@ export class Files {
       offset: start.offset,
       skipping: start.skipping,
       tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
-      writer: this.#shared ?? new LineWriter(this.#o.format, openedAs),
+      writer: this.#shared ?? new LineWriter(this.#o.format, names),
       agentId: this.#o.agentId,
       onSettled: this.#o.onSettled,
     })
     made = file
-    file.groups = this.#o.groupsOf?.(openedAs)
+    file.groups = this.#o.groupsOf?.(names)
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')

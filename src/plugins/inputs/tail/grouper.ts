@@ -7,7 +7,7 @@ import { FileGroups } from './file-groups.ts'
 import { Group } from './group.ts'
 import { type Joiner, joinersOf } from './grouping.ts'
 import { type Line, LineEntries } from './line-entries.ts'
-import { type LineFormat, LineWriter } from './line-writer.ts'
+import { type FileNames, type LineFormat, LineWriter, NO_NAMES, tellsOfFile } from './line-writer.ts'
 import type { TailOptions } from './options.ts'
 
 export interface GrouperOptions {
@@ -42,7 +42,7 @@ export class Grouper {
   readonly #flushMs: number
   readonly #open = new Set<TailFile>()
   readonly #lines: LineEntries
-  /** Without a path in the records all files have the same. */
+  /** Where records tell nothing of their file, all files have the same. */
   readonly #shared: Writers | undefined
   #heldBytes = 0
   #timer: ReturnType<Clock['after']> | undefined
@@ -57,23 +57,23 @@ export class Grouper {
     this.#decider = new Decider(machines)
     this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
     this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
-    this.#shared = options.format.pathKey === undefined ? this.#writersOf('') : undefined
+    this.#shared = tellsOfFile(options.format) ? undefined : this.#writersOf(NO_NAMES)
     this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
   }
 
-  /** For a file whose records are to have this path. */
-  groupsOf(path: string): FileGroups {
-    const { writers, plain } = this.#shared ?? this.#writersOf(path)
+  /** For a file of these names. */
+  groupsOf(names: FileNames): FileGroups {
+    const { writers, plain } = this.#shared ?? this.#writersOf(names)
     return new FileGroups(writers, plain)
   }
 
-  #writersOf(path: string): Writers {
+  #writersOf(names: FileNames): Writers {
     const { joiners, format } = this.#o
     const writers = joiners.map(({ parser }) =>
-      parser === undefined ? undefined : new LineWriter({ ...format, parser }, path),
+      parser === undefined ? undefined : new LineWriter({ ...format, parser }, names),
     )
     for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
-    return { writers, plain: new LineWriter({ ...format, parser: undefined }, path) }
+    return { writers, plain: new LineWriter({ ...format, parser: undefined }, names) }
   }
 
   /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
@@ -238,7 +238,7 @@ export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefi
   if (joiners.length === 0) return undefined
   return new Grouper({
     joiners,
-    format: { key: o.key, pathKey: o.pathKey, offsetKey: o.offsetKey },
+    format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey },
     limitBytes: ctx.multilineBytes,
     ctx,
   })

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readSync } from 'node:fs'
+import { type BigIntStats, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../core/offset-store.ts'
 import { xxh3 } from '../../../lib/xxh3.ts'
@@ -35,6 +35,11 @@ export function peek(fd: number, at: number, size: number): Buffer | undefined {
 /** 16 hex digits of the SHA-1 of the bytes. */
 export function fingerprintOf(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
+}
+
+/** A text that is of this file alone; without the time of birth on file systems that have none. */
+export function fileId({ dev, ino, birthtimeNs }: BigIntStats): string {
+  return [dev, ino, birthtimeNs].map((part) => part.toString(16)).join('-')
 }
 
 /** Why a stored position does not belong to this file, or undefined when it does. */

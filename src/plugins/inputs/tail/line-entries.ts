@@ -5,7 +5,7 @@ import { placeOf } from '../../../lib/multiline/joined.ts'
 import { viewOf } from '../../../lib/views.ts'
 import type { FileGroups } from './file-groups.ts'
 import type { Joiner } from './grouping.ts'
-import type { LineFormat } from './line-writer.ts'
+import { extraPairsOf, type LineFormat } from './line-writer.ts'
 
 /** The line at hand, as an entry in `entry[0, size)`. */
 export interface Line {
@@ -34,10 +34,10 @@ export class LineEntries {
   #view: DataView
 
   constructor(joiners: readonly Joiner[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
-    const { key, pathKey, offsetKey } = format
+    const { key } = format
     this.#joiners = joiners
     this.#key = Buffer.from(key)
-    this.#extraPairs = (pathKey === undefined ? 0 : 1) + (offsetKey === undefined ? 0 : 1)
+    this.#extraPairs = extraPairsOf(format)
     this.#buffers = buffers
     this.entry = buffers.hold(65_536)
     this.#view = viewOf(this.entry)

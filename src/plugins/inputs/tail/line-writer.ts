@@ -12,8 +12,16 @@ import type { EntryForm } from '../../../lib/kernel/kernel.ts'
 export interface LineFormat {
   key: string
   pathKey: string | undefined
+  idKey: string | undefined
   offsetKey: string | undefined
   parser: Parser | undefined
+}
+
+/** What entries may tell of the file that they are of. */
+export interface FileNames {
+  path: string
+  /** Its own whatever its path is. */
+  id: string
 }
 
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
@@ -28,10 +36,10 @@ const STR_HEAD_MAX = 5
  * Writes the entries of one file. Everything of an entry that does not change from line to line is encoded once:
  *
  * ```
- *   92 d7 00 <sec><nsec> 8n [path_key path] [offset_key cf <offset u64>] key | str head | line
- *   |------------------------- prefix, copied per line ---------------------|
+ *   92 d7 00 <sec><nsec> 8n [path_key path] [id_key id] [offset_key cf <offset u64>] key | str head | line
+ *   |--------------------------------- prefix, copied per line --------------------------|
  * ```
- * Parsed lines have their own map, with path and offset behind it.
+ * Parsed lines have their own map, with path, id and offset behind it.
  */
 export class LineWriter implements EntryWriter {
   buf: Buffer = Buffer.alloc(0)
@@ -51,18 +59,21 @@ export class LineWriter implements EntryWriter {
   /** What the kernel has to know to write the same entries; undefined: the parser is none that it knows. */
   readonly entry: EntryForm | undefined
   readonly #format: LineFormat
-  readonly #pathPair: Buffer | undefined
+  /** Path and id, those that are wanted. */
+  readonly #filePairs: Buffer
   readonly #offsetKey: Buffer | undefined
   readonly #cutPrefix: Buffer
   #readSec = 0
   #readNsec = 0
 
-  constructor(format: LineFormat, path: string) {
+  constructor(format: LineFormat, { path, id }: FileNames) {
     this.#format = format
     this.parser = format.parser
-    this.#pathPair = format.pathKey === undefined ? undefined : pair(format.pathKey, encodeStr(path))
+    const pathPair = format.pathKey === undefined ? EMPTY : pair(format.pathKey, encodeStr(path))
+    const idPair = format.idKey === undefined ? EMPTY : pair(format.idKey, encodeStr(id))
+    this.#filePairs = Buffer.concat([pathPair, idPair])
     this.#offsetKey = format.offsetKey === undefined ? undefined : encodeStr(format.offsetKey)
-    this.extraPairs = (this.#pathPair ? 1 : 0) + (this.#offsetKey ? 1 : 0)
+    this.extraPairs = extraPairsOf(format)
     const built = this.#prefix(this.extraPairs + 1)
     this.prefix = built.bytes
     this.offsetAt = built.offsetAt
@@ -82,13 +93,13 @@ export class LineWriter implements EntryWriter {
       return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
     const { form } = this.parser
     if (form === undefined) return undefined
-    const path = this.#pathPair ?? EMPTY
+    const file = this.#filePairs
     const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])
     return {
       form: form.name,
       prefix: EMPTY,
-      suffix: Buffer.concat([path, offset]),
-      offsetAt: offset.length === 0 ? -1 : path.length + offset.length - 8,
+      suffix: Buffer.concat([file, offset]),
+      offsetAt: offset.length === 0 ? -1 : file.length + offset.length - 8,
       extraPairs,
       keepTime: form.keepTime,
       ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
@@ -165,7 +176,7 @@ export class LineWriter implements EntryWriter {
     if (this.parser?.parse(src, start, end, this) !== true) return -1
     writeEntryHead(buf, at, this.sec, this.nsec)
     let p = this.at
-    if (this.#pathPair !== undefined) p += this.#pathPair.copy(buf, p)
+    if (this.#filePairs.length > 0) p += this.#filePairs.copy(buf, p)
     if (this.#offsetKey !== undefined) {
       p += this.#offsetKey.copy(buf, p)
       buf[p] = 0xcf
@@ -179,7 +190,7 @@ export class LineWriter implements EntryWriter {
     const parts: Buffer[] = []
     const head = Buffer.alloc(16)
     parts.push(head.subarray(0, writeMapHead(head, writeEntryHead(head, 0, 0, 0), pairs)))
-    if (this.#pathPair !== undefined) parts.push(this.#pathPair)
+    parts.push(this.#filePairs)
     let offsetAt = -1
     if (this.#offsetKey !== undefined) {
       parts.push(this.#offsetKey)
@@ -191,6 +202,19 @@ export class LineWriter implements EntryWriter {
     const padded = Buffer.concat([...parts, Buffer.alloc(PADDING)])
     return { bytes: padded.subarray(0, padded.length - PADDING), offsetAt }
   }
+}
+
+/** The entries of a file tell which one it is; else all files may share a writer. */
+export function tellsOfFile({ pathKey, idKey }: Omit<LineFormat, 'parser'>): boolean {
+  return pathKey !== undefined || idKey !== undefined
+}
+
+/** Of a writer that all files share. */
+export const NO_NAMES: FileNames = { path: '', id: '' }
+
+/** How many pairs the format adds to those of a line. */
+export function extraPairsOf({ pathKey, idKey, offsetKey }: Omit<LineFormat, 'parser'>): number {
+  return [pathKey, idKey, offsetKey].filter((key) => key !== undefined).length
 }
 
 function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']> {

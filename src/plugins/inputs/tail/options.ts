@@ -25,6 +25,10 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'string',
     help: 'Adds the path of the file under this key: the name it had when it was opened.',
   },
+  file_id_key: {
+    type: 'string',
+    help: 'Adds under this key a text that is of this file alone, also when it is renamed and another one has its path: device, inode and time of birth. Ours.',
+  },
   offset_key: { type: 'string', help: 'Adds the byte offset of the start of the line under this key.' },
   read_from_head: {
     type: 'bool',

@@ -7,6 +7,7 @@ import { Files } from './files.ts'
 import { GroupedLines } from './grouped-lines.ts'
 import type { Grouper } from './grouper.ts'
 import type { LineLoop } from './line-loop.ts'
+import type { FileNames } from './line-writer.ts'
 import type { TailOptions } from './options.ts'
 import { PlainLines } from './plain-lines.ts'
 import { Positions } from './positions.ts'
@@ -24,7 +25,7 @@ export interface PartEvents {
   /** Nothing more comes from this file. */
   drained: (file: TailFile) => void
   trouble: Trouble
-  groupsOf: ((openedAs: string) => FileGroups) | undefined
+  groupsOf: ((names: FileNames) => FileGroups) | undefined
 }
 
 /** Opens the database and puts together what keeps the files. */
@@ -47,7 +48,7 @@ export async function makeParts(
   const files = new Files({
     tag: ctx.tag,
     tagRegex,
-    format: { key: o.key, pathKey: o.pathKey, offsetKey: o.offsetKey, parser },
+    format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey, parser },
     readFromHead: o.readFromHead,
     newFromHead: o.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: o.ignoreOlder,

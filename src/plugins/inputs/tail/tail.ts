@@ -125,7 +125,7 @@ export class Tail implements Input {
       finish: (file) => this.#readLast(file),
       drained: (file) => this.#schedule.release(file),
       trouble: this.#trouble,
-      groupsOf: grouper === undefined ? undefined : (path) => grouper.groupsOf(path),
+      groupsOf: grouper === undefined ? undefined : (names) => grouper.groupsOf(names),
     })
     this.#positions = parts.positions
     this.#files = parts.files

@@ -37,14 +37,24 @@ export class Encoder {
   readonly #value: Value
   /** Topics in the order of their turns: the next partition of each. */
   readonly #turns = new Map<string, number>()
+  #said = false
 
   constructor(options: KafkaOptions, ctx: OutputContext) {
     this.#o = options
     this.#ctx = ctx
     this.#key = new Key(options)
     this.#topics = new TopicChoice(options)
-    this.#headers = new Headers(options, ctx.agent.id)
+    this.#headers = new Headers(options, ctx.agent.id, () => this.#sayIncomplete())
     this.#value = makeValue(options, ctx.agent.hostname)
+  }
+
+  #sayIncomplete(): void {
+    if (this.#said) return
+    this.#said = true
+    const { positionFileKey, positionIdKey, positionOffsetKey } = this.#o
+    this.#ctx.log.warn('Position_Headers is on, and there are records without the fields for it', {
+      hint: `set Path_Key ${positionFileKey}, File_Id_Key ${positionIdKey} and Offset_Key ${positionOffsetKey} of the tail input`,
+    })
   }
 
   /** The topics that the records of the chunk go to. */

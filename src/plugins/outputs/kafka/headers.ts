@@ -7,9 +7,11 @@ import type { KafkaOptions } from './options.ts'
 import { writeDecimal } from './time-text.ts'
 
 const FILE = Buffer.from('file')
+const FILE_ID = Buffer.from('file_id')
 const OFFSET = Buffer.from('offset')
 /** A path is no longer (PATH_MAX); of a longer value the end is left out. */
 const FILE_MAX = 4096
+const ID_MAX = 256
 const DIGITS_MAX = 16
 
 /** The headers of a record; after `set` they are the first `length` bytes of `buf`. */
@@ -17,44 +19,50 @@ export class Headers {
   buf: Buffer = NO_HEADERS
   length = 1
   readonly #file: Accessor | undefined
+  readonly #id: Accessor | undefined
   readonly #offset: Accessor | undefined
   /** Where the headers of the record itself begin, behind the agent's. */
   readonly #own: number = 0
+  #count = 0
+  readonly #incomplete: () => void
 
   /** No record has any. */
   get none(): boolean {
     return this.buf === NO_HEADERS
   }
 
-  constructor(o: KafkaOptions, agentId: string) {
+  /** `incomplete` is called for each record that lacks one of the fields. */
+  constructor(o: KafkaOptions, agentId: string, incomplete: () => void) {
+    this.#incomplete = incomplete
     if (!o.positionHeaders) return
     this.#file = accessorOf('position_file_key', o.positionFileKey)
+    this.#id = accessorOf('position_id_key', o.positionIdKey)
     this.#offset = accessorOf('position_offset_key', o.positionOffsetKey)
     const agent = Buffer.from(agentId)
-    this.buf = Buffer.alloc(FILE_MAX + agent.length + 128)
+    this.buf = Buffer.alloc(FILE_MAX + ID_MAX + agent.length + 128)
     this.#own = this.#pair(1, Buffer.from('agent'), agent, 0, agent.length)
   }
 
   set(src: Buffer, { map, end }: Entry): void {
-    if (this.#file === undefined || this.#offset === undefined) return
-    let [count, at] = [1, this.#own]
-    const file = this.#file.find(src, map, end)
-    const head = file < 0 ? -1 : textHead(src, file)
-    if (head > 0) {
-      count++
-      at = this.#pair(at, FILE, src, file + head, Math.min(textLength(src, file), FILE_MAX))
-    }
+    if (this.#file === undefined || this.#id === undefined || this.#offset === undefined) return
+    this.#count = 1
+    let at = this.#text(this.#own, FILE, src, this.#file.find(src, map, end), FILE_MAX)
+    at = this.#text(at, FILE_ID, src, this.#id.find(src, map, end), ID_MAX)
     const offset = numberAt(src, this.#offset.find(src, map, end))
-    if (offset >= 0) {
-      count++
-      const digits = DIGITS
-      at = this.#pair(at, OFFSET, digits, 0, writeDecimal(digits, 0, offset))
-    }
-    writeVarint(this.buf, 0, count)
+    if (offset >= 0) at = this.#pair(at, OFFSET, DIGITS, 0, writeDecimal(DIGITS, 0, offset))
+    // Of all that there may be.
+    if (this.#count < 4) this.#incomplete()
+    writeVarint(this.buf, 0, this.#count)
     this.length = at
   }
 
+  #text(at: number, key: Buffer, src: Buffer, value: number, most: number): number {
+    const head = value < 0 ? -1 : textHead(src, value)
+    return head < 0 ? at : this.#pair(at, key, src, value + head, Math.min(textLength(src, value), most))
+  }
+
   #pair(from: number, key: Buffer, src: Buffer, start: number, length: number): number {
+    this.#count++
     let at = writeVarint(this.buf, from, key.length)
     at += key.copy(this.buf, at)
     at = writeVarint(this.buf, at, length)

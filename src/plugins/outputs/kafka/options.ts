@@ -113,9 +113,10 @@ export const KAFKA_OPTIONS = defineOptions({
   position_headers: {
     type: 'bool',
     default: 'false',
-    help: 'Give each Kafka record the headers `agent`, `file` and `offset`, by which a consumer knows repetitions. They are fields of the record: set Path_Key and Offset_Key of the tail input to the names below.',
+    help: 'Give each Kafka record the headers `agent`, `file`, `file_id` and `offset`, those whose field it has. Of repetitions `agent`, `file_id` and `offset` are the same, and of no two lines, but for files that were truncated in their place. Set Path_Key, File_Id_Key and Offset_Key of the tail input to the names below.',
   },
   position_file_key: { type: 'string', default: 'file', help: 'Field for the header `file`.' },
+  position_id_key: { type: 'string', default: 'file_id', help: 'Field for the header `file_id`.' },
   position_offset_key: { type: 'string', default: 'offset', help: 'Field for the header `offset`.' },
   client_id: {
     type: 'string',

@@ -156,7 +156,7 @@ test('topic_key chooses among the topics, and any topic with dynamic_topic', asy
 
 test('position headers say agent, file and offset, as far as the record has them', async () => {
   const records = [
-    { log: '1', file: '/var/log/a', offset: 70_000 },
+    { log: '1', file: '/var/log/a', file_id: '1-2-3', offset: 70_000 },
     { log: '2', file: '/var/log/a', offset: 0 },
     { log: '3' },
   ]
@@ -164,11 +164,23 @@ test('position headers say agent, file and offset, as far as the record has them
     Object.entries(r.headers).map(([k, v]) => `${k}=${v}`),
   )
   expect(headers).toEqual([
-    ['agent=agent-1', 'file=/var/log/a', 'offset=70000'],
+    ['agent=agent-1', 'file=/var/log/a', 'file_id=1-2-3', 'offset=70000'],
     ['agent=agent-1', 'file=/var/log/a', 'offset=0'],
     ['agent=agent-1'],
   ])
   expect((await sent(records, {})).map((r) => r.headers)).toEqual([{}, {}, {}])
+})
+
+test('that records have no fields for the headers is said once', async () => {
+  const peer = await kafkaPeer()
+  const { output, log } = await kafkaTo(peer, { position_headers: 'on' })
+  const whole = { file: 'a', file_id: 'b', offset: 5 }
+  await output.flush(chunkOf([{ log: '1', ...whole }]), never)
+  expect(log.filter((line) => line.startsWith('warn'))).toEqual([])
+  for (let i = 0; i < 2; i++) await output.flush(chunkOf([{ log: '2' }, { log: '3', ...whole }]), never)
+  expect(log.filter((line) => line.startsWith('warn'))).toEqual([
+    'warn Position_Headers is on, and there are records without the fields for it',
+  ])
 })
 
 test('a batch ends before batch_max_bytes; a larger record goes alone', async () => {
