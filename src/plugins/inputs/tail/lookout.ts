@@ -3,6 +3,7 @@ import type { Clock, Logger } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
 import type { Finder } from './finder.ts'
+import { TICK_MS } from './identity.ts'
 import type { Positions } from './positions.ts'
 import type { Rotated } from './rotated.ts'
 import type { Schedule } from './schedule.ts'
@@ -14,6 +15,8 @@ const SETTLE_MS = 15
 const AGAIN_MS = [100, 1000]
 /** Paths without a file whose last file is remembered; beyond it the oldest is forgotten. */
 const REMEMBERED_PATHS = 10_000
+/** With more than so many files it is not looked whether a new log has been rotated before it was seen. */
+const MANY_FILES = 1000
 
 export interface LookoutOptions {
   finder: Finder
@@ -41,6 +44,8 @@ export class Lookout {
   #watched = new Set<string>()
   /** By path: the file it led to before it led to none, as between a rename and the creation of the next. */
   readonly #left = new Map<string, TailFile>()
+  /** When the last full search began, by the clock of the file system; undefined: the first is not over. */
+  #searchedMs: number | undefined
 
   constructor(options: LookoutOptions) {
     this.#o = options
@@ -57,6 +62,7 @@ export class Lookout {
     const looked = new Set(found.paths)
     for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.look(path, false)
     this.#watchFolders(found.folders)
+    this.#searchedMs = nowMs - TICK_MS
     this.#o.positions.looked(nowMs)
   }
 
@@ -94,8 +100,16 @@ export class Lookout {
     }
     const before = known ?? this.#left.get(path)
     this.#left.delete(path)
-    if (before !== undefined && found.isNew) file.after = rotated.between(before, file, path)
+    if (found.isNew && matches) file.after = this.#predecessor(before, file, path)
     if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+  }
+
+  /** The file that a new one has to wait for: rotation may have been faster than we are. */
+  #predecessor(before: TailFile | undefined, file: TailFile, path: string): TailFile | undefined {
+    const { files, rotated } = this.#o
+    if (before !== undefined) return rotated.between(before, file, path)
+    if (this.#searchedMs === undefined || files.byKey.size > MANY_FILES) return undefined
+    return rotated.begun(file, path, this.#searchedMs)
   }
 
   /** Another path that matches leads to the file still, as links do: it is followed on under that. */

@@ -77,29 +77,49 @@ export class Rotated {
    * Returns the file that `now` has to wait for.
    */
   between(before: TailFile, now: TailFile, path: string): TailFile {
-    let previous = before
     if (before.fd >= 0) this.#measure(before)
+    const find = (last: TailFile): Sibling[] => cameBehind(last, siblingsOf(path), before.sinceMs)
+    return this.#openAll(path, before, [before, now], (last) => find(last ?? before)) ?? before
+  }
+
+  /**
+   * The path leads to `now`, and led to nothing when all paths were looked at last, at `sinceMs`: what was rotated away
+   * from it since then was never seen.
+   */
+  begun(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
+    const isLater = (s: Sibling): boolean => s.bornMs > sinceMs && s.mtimeMs > sinceMs
+    return this.#openAll(path, undefined, [now], () => siblingsOf(path).filter(isLater))
+  }
+
+  /** Opens what `find` gives, each to be read behind the one before, but for copies of `known`. Returns the last one. */
+  #openAll(
+    path: string,
+    before: TailFile | undefined,
+    known: TailFile[],
+    find: (last: TailFile | undefined) => Sibling[],
+  ): TailFile | undefined {
+    let last = before
     for (let look = 1; look <= LOOKS; look++) {
       let whole = true
-      for (const sibling of cameBehind(previous, siblingsOf(path), before.sinceMs)) {
-        if (sibling.key === before.key || this.#o.files.byKey.has(sibling.key)) continue
+      for (const sibling of find(last)) {
+        if (sibling.key === before?.key || this.#o.files.byKey.has(sibling.key)) continue
         // Its row, when the search for those rotated while we were away has not come to it yet.
         const row = this.#o.positions.find(sibling.device, sibling.inode)
         const file = this.open(sibling, path, row !== undefined && isFileOf(row, sibling) ? row : undefined)
         whole &&= file !== undefined || existsSync(sibling.path)
         if (file === undefined) continue
-        if (isCopy(file, before) || isCopy(file, now)) {
+        if (known.some((one) => isCopy(file, one))) {
           this.#close(file)
           continue
         }
         this.#o.opened(file)
-        file.after = previous
-        previous = file
+        file.after = last
+        last = file
       }
       // One that was compressed or renamed since it was looked at is there under another name.
       if (whole) break
     }
-    return previous
+    return last
   }
 
   /** Opens a file that is not at its path any more; it is to be drained and closed. */

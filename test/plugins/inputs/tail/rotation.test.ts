@@ -12,6 +12,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/identity.ts'
 import { follow, MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -87,6 +88,24 @@ describe('rotation', () => {
     writeFileSync(path, 'two\n')
     compress(path, 2)
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  })
+
+  test('reads a log that was begun, rotated and compressed before it was ever seen', async () => {
+    const dir = tmp()
+    const path = join(dir, '0.log')
+    writeFileSync(join(dir, 'known.log'), 'known\n')
+    writeFileSync(`${path}.20261120-000000`, 'long ago\n')
+    const begun = Date.now()
+    await until(() => Date.now() > begun + 2 * TICK_MS)
+    const run = follow({ path: join(dir, '*.log') })
+    await run.waitForLines(1)
+    for (const [n, line] of ['one', 'two', 'three'].entries()) {
+      writeFileSync(path, `${line}\n`)
+      rotate(path, n)
+      if (n > 0) compress(path, n - 1)
+    }
+    writeFileSync(path, 'four\n')
+    expect(await run.waitForLines(5)).toEqual(['known', 'one', 'two', 'three', 'four'])
   })
 
   test('reads what is written to a renamed file before there is a new one, in order', async () => {
