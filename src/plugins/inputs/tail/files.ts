@@ -131,6 +131,12 @@ export class Files {
     return paths
   }
 
+  /** Without a search for its paths in all of them for each. */
+  closeAll(): void {
+    this.byPath.clear()
+    for (const file of [...this.byKey.values()]) this.close(file)
+  }
+
   close(file: TailFile): void {
     if (file.fd >= 0) file.source.close()
     file.fd = -1

@@ -106,7 +106,7 @@ export class Tail implements Input {
     await this.#lookout.close()
     this.#grouper?.close()
     this.#positions.close()
-    for (const file of [...this.#files.byKey.values()]) this.#files.close(file)
+    this.#files.closeAll()
     this.#reader.close()
   }
 
