@@ -146,7 +146,7 @@ asOther(
     const finite = start([], {
       command: ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand(), ...once],
     })
-    await finite.saysOnStderr('1 file could not be read')
+    await finite.saysOnStderr('1 path could not be read')
     expect((await finite.ended(5000)).code).toBe(1)
     chmodSync(path, 0o644)
     await agent.saysOnStdout('secret')
@@ -154,6 +154,21 @@ asOther(
   },
   30_000,
 )
+
+asOther('a folder that cannot be read is said, and its files are read when it can be', async () => {
+  const dir = tmp()
+  chmodSync(dir, 0o755)
+  mkdirSync(join(dir, 'private'), { mode: 0o700 })
+  writeFileSync(join(dir, 'private/a.log'), 'secret\n', { mode: 0o644 })
+  const path = join(dir, 'private/*.log')
+  const args = ['-i', 'tail', '-p', `path=${path}`, '-p', 'refresh_interval=0.2', ...JSON_OUT, '-m', '*']
+  const agent = start([], {
+    command: ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand(), ...args, '-f', '0.1'],
+  })
+  await agent.saysOnStderr(`cannot read ${dir}/private: EACCES`)
+  chmodSync(join(dir, 'private'), 0o755)
+  await agent.saysOnStdout('secret')
+})
 
 test('a file replaced between two runs is read from its start, shorter or longer', async () => {
   const dir = tmp()

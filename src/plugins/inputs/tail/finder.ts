@@ -1,6 +1,7 @@
 import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
+import { systemCode } from '../../../core/error.ts'
 
 /**
  * Finds the files of glob(3) patterns, and the folders in which new ones could appear: those are watched. Our own walk,
@@ -10,8 +11,11 @@ import { dirname, join, resolve } from 'node:path'
 export class Finder {
   readonly #patterns: Pattern[]
   readonly #excludes: RegExp[]
+  readonly #trouble: FolderTrouble
 
-  constructor(patterns: string[], excludes: string[]) {
+  /** `trouble` is told of each folder that is there and cannot be read. */
+  constructor(patterns: string[], excludes: string[], trouble: FolderTrouble) {
+    this.#trouble = trouble
     this.#patterns = patterns.map(parsePattern)
     this.#excludes = excludes.map((e) => fnmatch(e, true))
   }
@@ -20,7 +24,8 @@ export class Finder {
   find(): { paths: string[]; folders: string[] } {
     const paths = new Set<string>()
     const folders = new Set<string>()
-    for (const pattern of this.#patterns) walk(pattern.root, pattern.parts, 0, paths, folders)
+    const found = { paths, folders, trouble: this.#trouble }
+    for (const pattern of this.#patterns) walk(pattern.root, pattern.parts, 0, found)
     return { paths: [...paths].filter((p) => !this.#excluded(p)), folders: [...folders] }
   }
 
@@ -42,6 +47,17 @@ export class Finder {
   #excluded(path: string): boolean {
     return this.#excludes.some((e) => e.test(path))
   }
+}
+
+export interface FolderTrouble {
+  note(folder: string, error: unknown): void
+  over(folder: string): void
+}
+
+interface Found {
+  paths: Set<string>
+  folders: Set<string>
+  trouble: FolderTrouble
 }
 
 interface Pattern {
@@ -105,30 +121,24 @@ export function fnmatch(pattern: string, crossing: boolean): RegExp {
   return new RegExp(`^${out}$`)
 }
 
-function walk(
-  dir: string,
-  parts: (string | RegExp)[],
-  at: number,
-  paths: Set<string>,
-  folders: Set<string>,
-): void {
+function walk(dir: string, parts: (string | RegExp)[], at: number, found: Found): void {
   const part = parts[at]
   if (part === undefined) return
+  const { paths, folders } = found
   const last = at === parts.length - 1
   if (typeof part === 'string') {
     if (last) {
       noteFolder(dir, folders)
       // Whether it is there and readable is seen when it is opened; a missing one is looked for again.
       paths.add(join(dir, part))
-    } else walk(join(dir, part), parts, at + 1, paths, folders)
+    } else walk(join(dir, part), parts, at + 1, found)
     return
   }
   noteFolder(dir, folders)
-  for (const entry of entriesOf(dir)) {
+  for (const entry of entriesOf(dir, found.trouble)) {
     if (!part.test(entry.name)) continue
     if (!last) {
-      if (entry.isDirectory() || entry.isSymbolicLink())
-        walk(join(dir, entry.name), parts, at + 1, paths, folders)
+      if (entry.isDirectory() || entry.isSymbolicLink()) walk(join(dir, entry.name), parts, at + 1, found)
     } else if (entry.isFile() || entry.isSymbolicLink()) paths.add(join(dir, entry.name))
   }
 }
@@ -143,11 +153,15 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-function entriesOf(dir: string): Dirent[] {
+function entriesOf(dir: string, trouble: FolderTrouble): Dirent[] {
   try {
-    return readdirSync(dir, { withFileTypes: true })
-  } catch {
-    // Missing or not readable: what is in it appears when it can be read; the watch on its ancestor tells.
+    const entries = readdirSync(dir, { withFileTypes: true })
+    trouble.over(dir)
+    return entries
+  } catch (error) {
+    // What is in it appears when it can be read, or is there; the watch on its ancestor tells.
+    const code = systemCode(error)
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') trouble.note(dir, error)
     return []
   }
 }

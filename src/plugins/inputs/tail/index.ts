@@ -19,7 +19,7 @@ export const spec = defineInput({
     files_replaced: 'files that were not those of the stored position',
     files_gone: 'files of a stored position that were not found any more',
     gzip_errors: 'compressed files that are damaged or cut off',
-    files_unreadable: 'files that could not be opened',
+    files_unreadable: 'files and folders that could not be read',
     long_line_skipped: 'lines longer than Buffer_Max_Size, left out',
     long_line_truncated: 'lines longer than Buffer_Max_Size, cut',
     multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',

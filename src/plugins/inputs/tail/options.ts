@@ -120,7 +120,7 @@ export const TAIL_OPTIONS = defineOptions({
   exit_on_eof: {
     type: 'bool',
     default: 'false',
-    help: 'Read what is there, wait for every ack, and end: status 0 only if everything was acknowledged. A last line without newline is sent too.',
+    help: 'Read what is there, wait for every ack, and end: status 0 only if all that was found could be read, and everything was acknowledged. A last line without newline is sent too.',
   },
   inotify_watcher: {
     type: 'bool',

@@ -4,6 +4,7 @@ import { openDatabase } from '../../../lib/database.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { Files } from './files.ts'
+import { Finder } from './finder.ts'
 import { GroupedLines } from './grouped-lines.ts'
 import type { Grouper } from './grouper.ts'
 import type { LineLoop } from './line-loop.ts'
@@ -95,6 +96,10 @@ export function lineLoop(o: TailOptions, { counters, log }: InputContext, groupe
   return grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, grouper)
 }
 
+export function makeFinder({ path, excludePath, db }: TailOptions, trouble: Trouble): Finder {
+  return new Finder(path.flat(), [...excludePath.flat(), ...ownFiles(db)], trouble)
+}
+
 export function sayNothingFound({ exitOnEof, path }: TailOptions, log: Logger): void {
   if (exitOnEof) log.warn('no file matches Path: nothing to read')
   else log.info('no file matches Path: what comes is read', { path: path.flat().join(', ') })
@@ -104,7 +109,7 @@ export function sayNothingFound({ exitOnEof, path }: TailOptions, log: Logger): 
  * The database's own files, never to be followed: closing any descriptor of them would drop SQLite's locks, which belong
  * to the process and not to the descriptor.
  */
-export function ownFiles(db: string | undefined): string[] {
+function ownFiles(db: string | undefined): string[] {
   if (db === undefined) return []
   const path = resolve(db)
   return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((ending) => `${path}${ending}`)

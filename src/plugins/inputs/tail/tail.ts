@@ -2,12 +2,12 @@ import { fstatSync } from 'node:fs'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
 import type { Files } from './files.ts'
-import { Finder } from './finder.ts'
+import type { Finder } from './finder.ts'
 import { type Grouper, makeGrouper } from './grouper.ts'
 import { Lookout } from './lookout.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import { Pace } from './pace.ts'
-import { lineLoop, makeParts, ownFiles, sayNothingFound } from './parts.ts'
+import { lineLoop, makeFinder, makeParts, sayNothingFound } from './parts.ts'
 import type { Positions } from './positions.ts'
 import { Reader, type Turn } from './reader.ts'
 import type { Rotated } from './rotated.ts'
@@ -49,7 +49,7 @@ export class Tail implements Input {
     this.#ctx = ctx
     this.#tagRegex = tagRegex
     this.#trouble = new Trouble(ctx.counters, ctx.log)
-    this.#finder = new Finder(options.path.flat(), [...options.excludePath.flat(), ...ownFiles(options.db)])
+    this.#finder = makeFinder(options, this.#trouble)
     this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
     this.#pace = new Pace(ctx.clock, Math.min(options.progressCheckInterval, options.watcherInterval))
     this.#grouper = makeGrouper(options, ctx)

@@ -7,7 +7,7 @@ const REMEMBERED = 1000
 const NO_TEXT = '\ufffd'
 const FORBIDDEN = ['EACCES', 'EPERM']
 
-/** Files that cannot be opened or read: each is said when that begins and when its reason changes. */
+/** Files and folders that cannot be opened or read: each is said when that begins and when its reason changes. */
 export class Trouble {
   readonly #counters: Counters
   readonly #log: Logger
@@ -20,8 +20,8 @@ export class Trouble {
 
   /** What could not be read of all that was found, a clause. */
   get incomplete(): string | undefined {
-    const files = this.#codes.size + this.#counters.get('gzip_errors')
-    return files === 0 ? undefined : `${files} ${files === 1 ? 'file' : 'files'} could not be read`
+    const paths = this.#codes.size + this.#counters.get('gzip_errors')
+    return paths === 0 ? undefined : `${paths} ${paths === 1 ? 'path' : 'paths'} could not be read`
   }
 
   note(path: string, error: unknown): void {

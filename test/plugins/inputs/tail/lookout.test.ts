@@ -26,7 +26,7 @@ class Interrupted extends Finder {
 
 test('a file is found that came after its folder was searched and before the folder was watched', () => {
   const dir = tmp()
-  const finder = new Interrupted([join(dir, '*/*.log')], [])
+  const finder = new Interrupted([join(dir, '*/*.log')], [], { note() {}, over() {} })
   finder.after = [
     () => mkdirSync(join(dir, 'later')),
     () => writeFileSync(join(dir, 'later/a.log'), 'here\n'),

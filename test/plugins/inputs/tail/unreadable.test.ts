@@ -49,12 +49,12 @@ withBroken('a rotated file that fails to read is held for Hold_Time, and then co
   })
 })
 
-withBroken('a finite run says how many files could not be read', async () => {
+withBroken('a finite run says how many paths could not be read', async () => {
   const dir = tmp()
   symlinkSync(BROKEN, join(dir, 'a.log'))
   writeFileSync(join(dir, 'b.log'), 'one\n')
   const run = follow({ path: `${dir}/*.log`, exit_on_eof: 'on' })
   await until(() => run.finished)
-  expect(run.incomplete).toBe('1 file could not be read')
+  expect(run.incomplete).toBe('1 path could not be read')
   expect(run.lines()).toEqual(['one'])
 })
