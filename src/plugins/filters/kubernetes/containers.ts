@@ -87,7 +87,8 @@ export class Containers {
   /** For the records of now. */
   metaOf(container: Container): Meta {
     const { ref } = container
-    const pod = ref === undefined ? undefined : this.#o.pods.find(ref)
+    // Once known it is: its last lines may have to wait for longer than pods that are gone are kept.
+    const pod = ref === undefined ? undefined : (this.#o.pods.find(ref) ?? container.pod)
     const namespace = ref === undefined ? undefined : this.#o.namespace(ref.namespace)
     if (container.meta !== undefined && pod === container.pod && namespace === container.namespace)
       return container.meta

@@ -13,8 +13,8 @@ stays, in \`log\` also in maps within.
 
 **Where it comes from.** One list and one watch of the pods of this node. They need \`get\`, \`list\` and \`watch\` on pods, and
 \`get\` on namespaces for their metadata. Where \`list\` or \`watch\` are forbidden, pods are asked for one by one. A pod that
-was deleted stays known for five minutes, and what is known is kept in a file for restarts while the API is away
-(Kube_Snapshot).
+was deleted stays known for five minutes, and for as long as lines of it come, and what is known is kept in a file for
+restarts while the API is away (Kube_Snapshot).
 
 **Which node.** NODE_NAME of the environment, or Kube_Node_Name. Without them the kubelet is asked once at the start for
 its pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a certificate that Kube_CA_File vouches for; where it

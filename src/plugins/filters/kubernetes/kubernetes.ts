@@ -99,7 +99,7 @@ export class Kubernetes implements Filter {
     if (container.gaveUp || ref === undefined) return undefined
     this.#containers.seePath(container, path)
     const now = this.#ctx.clock.nowMs()
-    const missing = this.#missing(container.ref ?? ref, source)
+    const missing = this.#missing(container, container.ref ?? ref, source)
     if (missing === undefined) {
       container.waitingMs = undefined
       return undefined
@@ -116,8 +116,9 @@ export class Kubernetes implements Filter {
     return container.wait
   }
 
-  #missing(ref: ContainerRef, { namespaces }: Source): 'pod' | 'namespace' | undefined {
-    if (this.#pods.find(ref) === undefined && !this.#preload(ref)) return 'pod'
+  #missing(container: Container, ref: ContainerRef, { namespaces }: Source): 'pod' | 'namespace' | undefined {
+    const known = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
+    if (!known) return 'pod'
     if (!this.#withNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.refused(ref.namespace) ? undefined : 'namespace'
   }

@@ -142,10 +142,13 @@ describe('the snapshot', () => {
     const texts = { kube_meta_wait: '0' }
     const run = await new KubeRun(api, { stateFolder: folder, clock, texts }).start()
     expect(await run.known(logName(again))).toMatchObject({ labels: { gen: 'two' } })
+    clock.advance(299_000)
+    await run.known(logName(api.create(podOf({ name: 'third' }))))
     expect(run.metadata(logName(before)).labels).toEqual({ app: 'here' })
-    clock.advance(301_000)
+    clock.advance(2000)
     await run.known(logName(api.create(podOf({ name: 'other' }))))
-    expect(run.metadata(logName(before))).toMatchObject({ pod_name: 'here', incomplete: true })
+    const unread = logName(podOf({ name: 'gone', dockerId: 'd'.repeat(64) }))
+    expect(run.metadata(unread)).toMatchObject({ pod_name: 'gone', incomplete: true })
   })
 })
 

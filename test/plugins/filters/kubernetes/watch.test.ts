@@ -117,7 +117,7 @@ test('a version that is forgotten, an ERROR within a 200, ends in a new list; po
   expect(run.metadata(logName(gone)).labels).toEqual({ app: 'gone' })
 })
 
-test('a deleted pod stays known for five minutes', async () => {
+test('a deleted pod stays known for five minutes, and for as long as lines of it come', async () => {
   const api = await KubeApi.start()
   const clock = new ManualClock()
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
@@ -132,7 +132,10 @@ test('a deleted pod stays known for five minutes', async () => {
   expect(run.metadata(logName(pod)).labels).toEqual({ app: 'short' })
   clock.advance(2000)
   await run.known(logName(api.create(podOf({ name: 'fourth' }))))
-  expect(run.metadata(logName(pod))).toMatchObject({ pod_name: 'short', incomplete: true })
+  const unread = logName(podOf({ name: 'short', dockerId: dockerId('unread') }))
+  expect(run.metadata(unread)).toMatchObject({ pod_name: 'short', incomplete: true })
+  expect(run.metadata(logName(pod)).labels).toEqual({ app: 'short' })
+  expect(await run.ready(logName(pod))).toBeLessThan(100)
 })
 
 test('an API that is away is asked again with growing waits, and its pods are known when it is back', async () => {
