@@ -138,6 +138,23 @@ test('a deleted pod stays known for five minutes, and for as long as lines of it
   expect(await run.ready(logName(pod))).toBeLessThan(100)
 })
 
+test('a watch from a version that the server does not have yet, which says nothing, ends in a new list', async () => {
+  const api = await KubeApi.start()
+  const clock = new ManualClock(Date.now())
+  const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
+  await until(() => api.watching === 1)
+  await run.known(logName(api.create(podOf({ name: 'a' }))))
+  clock.advance(300_000)
+  api.endWatches()
+  // It had heard of a pod.
+  await until(() => api.count('watch') === 2 && api.watching === 1)
+  expect(api.count('list')).toBe(1)
+  clock.advance(300_000)
+  api.endWatches()
+  await until(() => api.count('watch') === 3)
+  expect(api.count('list')).toBe(2)
+})
+
 test('an API that is away is asked again with growing waits, and its pods are known when it is back', async () => {
   const api = await KubeApi.start()
   await api.down()

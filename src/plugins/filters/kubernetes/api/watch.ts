@@ -25,6 +25,11 @@ export interface WatchOptions {
 const WATCH_SECONDS = { least: 240, most: 480 }
 /** Bookmarks come about once a minute: a watch that is silent for longer is dead. */
 const SILENCE_MS = 200_000
+/**
+ * A watch that has said nothing for so long is of a version that the server does not have (its state was restored from
+ * an older one): it then answers with 200 and never says a word.
+ */
+const DEAF_MS = 150_000
 /** A watch that ends sooner was not worth its request: it is not opened again at once. */
 const SHORT_MS = 1000
 /** A token that is refused may be replaced at any time. */
@@ -47,6 +52,8 @@ export class PodWatch {
   #expired = 0
   #failures = 0
   #openedMs = 0
+  /** The open watch has said something. */
+  #heard = true
 
   constructor(options: WatchOptions) {
     this.#o = options
@@ -65,16 +72,25 @@ export class PodWatch {
   async #once(signal: AbortSignal): Promise<number> {
     try {
       if (this.#version === undefined) await this.#list(signal)
+      this.#heard = false
       this.#openedMs = this.#o.clock.nowMs()
       await this.#watch(signal)
     } catch (error) {
       if (signal.aborted) return 0
       if (error instanceof ApiError && error.status === 403) throw error
+      this.#doubt()
       return this.#failed(error)
     }
+    this.#doubt()
     if (this.#o.clock.nowMs() - this.#openedMs >= SHORT_MS) this.#failures = 0
     else this.#failures++
     return this.#failures === 0 ? 0 : backoffMs(this.#failures)
+  }
+
+  #doubt(): void {
+    if (this.#heard || this.#o.clock.nowMs() - this.#openedMs < DEAF_MS) return
+    this.#version = undefined
+    this.#o.log.info('the watch of pods has said nothing, not even a bookmark: listing again')
   }
 
   #failed(error: unknown): number {
@@ -149,6 +165,7 @@ export class PodWatch {
   #event(value: unknown): void {
     const { type, object } = (value ?? {}) as { type?: unknown; object?: unknown }
     const { pods } = this.#o
+    this.#heard = true
     if (type === 'ERROR') throw errorOf(object)
     this.#version = versionOf(object) ?? this.#version
     this.#failures = this.#expired = 0
