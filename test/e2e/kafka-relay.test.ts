@@ -1,14 +1,15 @@
-import { expect } from 'bun:test'
+import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { EventTime, FluentClient } from '@fluent-org/logger'
 import { KafkaBroker, testWithKafka } from '../support/kafka.ts'
 import { numbersIn } from '../support/kafka-agent.ts'
+import { KafkaPeer } from '../support/kafka-peer.ts'
 import { writeLines } from '../support/lines.ts'
 import { freePorts } from '../support/ports.ts'
 import { type Running, start } from '../support/process.ts'
 import { ackedBytes, seeded, ship } from '../support/shipping.ts'
-import { tmp } from '../support/tmp.ts'
+import { atEnd, tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const CONF = resolve(import.meta.dirname, '../../conf/relay.conf')
@@ -16,7 +17,7 @@ const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`kafka-relay.test.ts: SHIPPER_SEED=${SEED}\n`)
 
 /** conf/relay.conf as it is, but for its addresses. */
-function relay(dir: string, port: number, broker: KafkaBroker): Running {
+function relay(dir: string, port: number, broker: { bootstrap: string }): Running {
   const text = readFileSync(CONF, 'utf8')
     .replace('0.0.0.0', '127.0.0.1')
     .replace('24224', String(port))
@@ -25,7 +26,7 @@ function relay(dir: string, port: number, broker: KafkaBroker): Running {
     .replace('[OUTPUT]\n', '[OUTPUT]\n    Request_Timeout 3\n')
   const conf = join(dir, 'relay.conf')
   writeFileSync(conf, text)
-  return start(['-c', conf])
+  return start(['-c', conf], { env: { SHIPPER_STATE: dir } })
 }
 
 testWithKafka(
@@ -96,3 +97,23 @@ testWithKafka(
   },
   180_000,
 )
+
+test('a record that no broker takes is kept by conf/relay.conf, and its sender acknowledged', async () => {
+  const MESSAGE_TOO_LARGE = 10
+  const broker = await new KafkaPeer().listen()
+  atEnd(() => broker.close())
+  broker.topics.set('app.web', 1)
+  broker.refuse = () => MESSAGE_TOO_LARGE
+  const dir = tmp()
+  const [port = 0] = await freePorts(1)
+  const hop = relay(dir, port, { bootstrap: `127.0.0.1:${broker.port}` })
+  await hop.saysOnStderr('listening on')
+  const options = { socket: { host: '127.0.0.1', port, timeout: 20_000 }, ack: { ackTimeout: 20_000 } }
+  const client = new FluentClient('app', { ...options, eventMode: 'Message' })
+  await client.connect()
+  await client.emit('web', { log: 'large' }, new EventTime(1_700_000_000, 0))
+  await client.disconnect()
+  const letters = readFileSync(join(dir, 'dead-letters.jsonl'), 'utf8')
+  expect(JSON.parse(letters)).toMatchObject({ topic: 'app.web', key: 'app.web', tag: 'app.web' })
+  expect(await hop.stop()).toEqual({ code: 0, signal: null })
+}, 60_000)
