@@ -26,7 +26,7 @@ export interface KafkaOptions {
 }
 
 const CLUSTER_ID = 'c2hpcHBlci10ZXN0LWNsdQ'
-const START_MS = 60_000
+const START_MS = 120_000
 /** Behind the name of the thread, in which anything may stand. */
 const STATE = /\) (\S)[^)]*$/
 const PORT_IN_USE = /Address already in use/
