@@ -88,7 +88,7 @@ export class Lookout {
     const found = matches ? files.open(path, first) : { file: files.followed(path), isNew: false }
     const file = found?.file
     const known = bound !== undefined && file !== bound && this.#isElsewhere(bound, path) ? undefined : bound
-    if (known !== undefined && file !== known) rotated.away(known, path)
+    if (known !== undefined && file !== known) this.#away(known, path)
     if (found === undefined || file === undefined) {
       if (known !== undefined && matches) this.#remember(path, known)
       if (lstatSync(path, { throwIfNoEntry: false }) === undefined) files.forgetLink(path)
@@ -102,6 +102,13 @@ export class Lookout {
     this.#left.delete(path)
     if (found.isNew && matches) file.after = this.#predecessor(before, file, path)
     if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+  }
+
+  /** Renamed within Path it is followed on, from now: it could be closed before its new name is looked at. */
+  #away(file: TailFile, path: string): void {
+    const { finder, rotated } = this.#o
+    const name = rotated.away(file, path)
+    if (name !== undefined && finder.matches(name)) rotated.back(file)
   }
 
   /** The file that a new one has to wait for: rotation may have been faster than we are. */

@@ -43,10 +43,10 @@ export class Rotated {
     return this.#held.size > 0
   }
 
-  /** The path leads elsewhere now. */
-  away(file: TailFile, path: string): void {
+  /** The path leads elsewhere now. Returns the name that the file has. */
+  away(file: TailFile, path: string): string | undefined {
     this.#o.files.unbind(file)
-    if (file.rotatedMs !== undefined) return
+    if (file.rotatedMs !== undefined) return undefined
     this.hold(file)
     this.#o.counters.add('files_rotated')
     file.deleted = this.#measure(file)
@@ -58,6 +58,7 @@ export class Rotated {
       ...(name === undefined ? {} : { name }),
     })
     this.#o.positions.touch(file)
+    return name
   }
 
   /** What was written to it just before is read: the file that follows waits for it. True: it is deleted. */

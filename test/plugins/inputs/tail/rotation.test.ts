@@ -214,6 +214,20 @@ describe('rotation', () => {
     expect(run.files[0]?.path).toBe(path)
   })
 
+  test('reads none again of many that are renamed within Path, however early rotated ones are closed', async () => {
+    const dir = tmp()
+    const paths = Array.from({ length: 100 }, (_, i) => join(dir, `${i}.log`))
+    for (const path of paths) writeFileSync(path, `${path}\n`)
+    const run = follow({ path: join(dir, '*.log*'), rotate_wait: '1ms', progress_check_interval: '10ms' })
+    await run.waitForLines(100)
+    for (const path of paths) renameSync(path, `${path}.1`)
+    await until(() => run.files.filter((f) => f.path.endsWith('.1')).length === 100)
+    for (const path of paths) appendFileSync(`${path}.1`, 'more\n')
+    await run.waitForLines(200)
+    expect(run.lines().sort()).toEqual([...paths, ...paths.map(() => 'more')].sort())
+    expect(run.count('files_closed')).toBe(0)
+  })
+
   test('keeps following a file that is renamed within Path, without reading it again', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), 'one\n')
