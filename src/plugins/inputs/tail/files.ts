@@ -5,7 +5,7 @@ import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { targetOf } from './folder.ts'
-import { fileId, loadTail, mismatch, TICK_MS } from './identity.ts'
+import { fileId, isBlank, itsRow, loadTail, mismatch, TICK_MS } from './identity.ts'
 import { type FileNames, LineWriter, NO_NAMES, tellsOfFile } from './line-writer.ts'
 import type { Positions } from './positions.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
@@ -181,7 +181,7 @@ export class Files {
     }
     const size = Number(stat.size)
     const name = rotated?.openedAs ?? path
-    const row = rotated === undefined ? this.#o.positions.find(stat.dev, stat.ino) : rotated.row
+    const row = rotated === undefined ? itsRow(this.#o.positions.find(stat.dev, stat.ino), stat) : rotated.row
     const unseen = rotated !== undefined && row === undefined
     const start = unseen ? AT_HEAD : this.#startOf(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
@@ -222,7 +222,7 @@ export class Files {
     if (!file.compressed) loadTail(file)
     file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
     file.activeMs = this.#o.nowMs()
-    file.blank = row === undefined || (row.offset === 0 && !row.fingerprintSize)
+    file.blank = row === undefined || isBlank(row)
     if (row !== undefined) {
       this.#o.positions.claim(row)
       file.rowId = row.id

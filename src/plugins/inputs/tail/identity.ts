@@ -42,6 +42,18 @@ export function fileId({ dev, ino, birthtimeNs }: BigIntStats): string {
   return [dev, ino, birthtimeNs].map((part) => part.toString(16)).join('-')
 }
 
+/** The row was stored when nothing was known of the content. */
+export function isBlank({ offset, fingerprintSize }: OffsetRow): boolean {
+  return offset === 0 && !fingerprintSize
+}
+
+/** The row of its inode, unless that was stored of an empty file and this one, created later, has but its inode. */
+export function itsRow(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
+  // A row tells to the second when its file was opened.
+  const later = row !== undefined && stat.birthtimeNs / 1_000_000_000n > BigInt(row.created)
+  return later && isBlank(row) ? undefined : row
+}
+
 /** Why a stored position does not belong to this file, or undefined when it does. */
 export function mismatch(
   row: OffsetRow,

@@ -105,7 +105,7 @@ function openUnseen(
   let last = before
   for (let look = 1; look <= LOOKS; look++) {
     const found = siblingsOf(path, false, look === 1 ? names : undefined)
-    const siblings = found.filter((s) => s.mtimeMs > sinceMs)
+    const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
     const seen = siblings.findLastIndex((s) => !o.positions.unseen(s.bornMs))
     const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
     last = opened.last

@@ -84,6 +84,23 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
   })
 
+  test('finishes what was rotated and compressed, though the new file has the inode of one known while it was empty', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, '')
+    await readAll(store, { path }, 0)
+    await lastLook(dir, store)
+    unlinkSync(path)
+    writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
+    writeFileSync(path, 'two\n')
+    age(`${path}.1.gz`, 0.5)
+    // What inode reuse looks like to the agent, long after.
+    const created = Math.floor(Date.now() / 1000) - 10
+    store.table = store.table.map((r) => ({ ...r, inode: statSync(path, { bigint: true }).ino, created }))
+    expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
+  })
+
   test('goes on with a rotated file that was not drained at the stop, under its old tag', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
