@@ -152,12 +152,20 @@ export class Rotated {
   settle(file: TailFile): void {
     if (!this.#held.has(file) || file.state !== 'idle') return
     const quietMs = this.#o.clock.nowMs() - Math.max(file.rotatedMs ?? 0, file.activeMs)
-    if (quietMs < this.#o.waitMs || file.unsettled) return
+    if (quietMs < this.#o.waitMs || file.unsettled || this.#grew(file)) return
     if (file.offset < file.size && !file.skipping) {
       // A last line that will never be finished: it is sent, and the file is closed when that is acknowledged.
       if (!this.#o.finish(file) || file.unsettled) return
     }
     this.#close(file)
+  }
+
+  /** Written to since it was last looked at, of which no event tells when it is deleted: it is read first. */
+  #grew(file: TailFile): boolean {
+    const before = file.size
+    if (file.compressed || Number(fstatSync(file.fd, { bigint: true }).size) <= before) return false
+    this.#measure(file)
+    return true
   }
 
   /** Rotate_Wait, Hold_Limit and Hold_Time; called with the progress check. */

@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
+  closeSync,
   copyFileSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -238,6 +241,24 @@ describe('rotation', () => {
     appendFileSync(join(dir, 'a.log.1'), 'two\n')
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
     expect(run.files).toHaveLength(1)
+  })
+
+  test('reads what is written to a deleted file before its last acknowledgement', async () => {
+    const path = join(tmp(), 'a.log')
+    const fd = openSync(path, 'a')
+    writeSync(fd, 'one\n')
+    const run = follow({ path, rotate_wait: '20ms', progress_check_interval: '60s' })
+    run.hold = true
+    await run.waitForLines(1)
+    unlinkSync(path)
+    await until(() => run.logs.some((l) => l.message.endsWith('was deleted')))
+    const deleted = Date.now()
+    await until(() => Date.now() > deleted + 50)
+    // In one go: the agent, in this process, cannot look in between.
+    writeSync(fd, 'two\n')
+    closeSync(fd)
+    run.ack()
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   })
 
   test('reads on after copytruncate', async () => {
