@@ -38,7 +38,7 @@ export function finishRotated(o: SiblingsOptions): void {
     if (!o.finder.matches(path) || isPassedOver(row, path, o.files)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
-  const begun = o.files.begunUnseen().map((file) => file.openedAs)
+  const begun = o.files.begunUnseen().map((file) => file.path)
   const names = new FolderNames()
   for (const [path, rows] of byPath) finishPath(path, rows, names, o)
   for (const path of withSiblings(begun, names)) {
@@ -78,8 +78,8 @@ function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: Sibl
       else noteGone(row, path, o)
     }
     if (first < 0) {
-      const isNew = o.files.byPath.get(path)?.rowId === undefined
-      if (isNew) previous = openUnseen(path, previous, names, o)
+      const live = o.files.byPath.get(path)
+      if (live?.blank !== false) previous = openUnseen(path, previous, names, o, copiedFrom(live))
       break
     }
     const opened = openAll(path, siblings.slice(first), known, previous, o)
@@ -115,8 +115,8 @@ function openUnseen(
 }
 
 /** Beside a file that was known while it was empty, only copies of what was in it since can be new. */
-function copiedFrom(live: TailFile): number {
-  return live.rowId === undefined ? 0 : live.bornMs
+function copiedFrom(live: TailFile | undefined): number {
+  return live?.rowId === undefined ? 0 : live.bornMs
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */

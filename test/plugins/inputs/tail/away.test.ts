@@ -12,9 +12,12 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
+import type { OffsetRow } from '../../../../src/core/offset-store.ts'
 import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail-run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
+
+const GONE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
 describe('rotation while the agent was away', () => {
   test('finishes the known file, then those rotated after it, then the live one, in order', async () => {
@@ -83,6 +86,26 @@ describe('rotation while the agent was away', () => {
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
   })
+
+  for (const [what, change] of [
+    ['was renamed before', (row: OffsetRow) => [{ ...row, openedAs: row.name.replace('a.log', 'old.log') }]],
+    ['has a row of a file that is gone beside its own', (row: OffsetRow) => [row, { ...row, ...GONE }]],
+  ] as const) {
+    test(`finishes the copy of one that was known while it was empty and ${what}`, async () => {
+      const dir = tmp()
+      const path = join(dir, 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, '')
+      await readAll(store, { path: join(dir, '*.log') }, 0)
+      await lastLook(dir, store)
+      store.table = store.table.flatMap(change)
+      appendFileSync(path, 'one\n')
+      copyFileSync(path, `${path}.1`)
+      truncateSync(path)
+      appendFileSync(path, 'two\n')
+      expect(await readAll(store, { path: join(dir, '*.log') }, 2)).toEqual(['one', 'two'])
+    })
+  }
 
   test('finishes what was rotated and compressed, though the new file has the inode of one known while it was empty', async () => {
     const dir = tmp()
