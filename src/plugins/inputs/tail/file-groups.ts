@@ -11,8 +11,6 @@ export class FileGroups {
   /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
   readonly writers: (LineWriter | undefined)[]
   readonly plain: LineWriter
-  /** The container whose form the last line had: the others are tried behind it. */
-  container = 0
 
   constructor(writers: (LineWriter | undefined)[], plain: LineWriter) {
     this.writers = writers

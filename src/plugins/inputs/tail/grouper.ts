@@ -79,7 +79,7 @@ export class Grouper {
   /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
   usual(groups: FileGroups): LineWriter | undefined {
     if (groups.byStream.size > 0 || !this.#decider.isEmpty) return undefined
-    return groups.writers[groups.container]
+    return groups.writers[this.#lines.container]
   }
 
   /**

@@ -26,6 +26,8 @@ export interface Line {
 export class LineEntries {
   /** Holds the last line that was read. */
   entry: Buffer
+  /** The container whose form the last line had, of whatever file: all logs of a node are of one. Tried first. */
+  container = 0
   readonly #joiners: readonly Joiner[]
   /** Of the text of a line that no joiner reads. */
   readonly #key: Buffer
@@ -51,14 +53,14 @@ export class LineEntries {
   read(groups: FileGroups, src: Buffer, start: number, end: number, offset: number): Line {
     const joiners = this.#joiners
     for (let n = 0; n < joiners.length; n++) {
-      const i = (groups.container + n) % joiners.length
+      const i = (this.container + n) % joiners.length
       const writer = groups.writers[i]
       if (writer === undefined) continue
       this.#fit(writer.bound(end - start))
       const size = writer.parsed(this.entry, 0, src, start, end, offset)
       if (size < 0) continue
       const joiner = joiners[i] as Joiner
-      if (joiner.isPart !== undefined) groups.container = i
+      if (joiner.isPart !== undefined) this.container = i
       return this.#locate(joiner, size)
     }
     this.#fit(groups.plain.bound(end - start))

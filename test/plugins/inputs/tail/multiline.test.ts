@@ -57,6 +57,25 @@ describe('lines of containers', () => {
     ])
   })
 
+  test('logs of several containers beside each other are read by the form of each', async () => {
+    const folder = tmp()
+    const texts = Array.from({ length: 2000 }, (_, i) => `line ${i}`)
+    for (const [name, write] of Object.entries({
+      cri: (t: string) => cri('F', t),
+      docker: (t: string) => docker(`${t}\n`),
+    }))
+      for (const i of [1, 2])
+        writeFileSync(join(folder, `${name}-${i}.log`), texts.map((t) => write(`${t} of ${i}`)).join(''))
+    const { received } = await drained(join(folder, '*.log'), 'docker, cri')
+    for (const end of ['', '\n'])
+      for (const i of [1, 2]) {
+        const logs = received
+          .map(({ record }) => String(record.log))
+          .filter((log) => log.endsWith(` of ${i}${end}`))
+        expect(logs).toEqual(texts.map((t) => `${t} of ${i}${end}`))
+      }
+  })
+
   test('each line is told by its own form, and one of none is kept as it is', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${cri('F', 'one')}${docker('two\n')}three\n{"a":1}\n${cri('F', 'four')}`)
