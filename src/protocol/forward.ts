@@ -46,25 +46,33 @@ export function writeFrameHead(
 }
 
 /** The option map in fluent-bit's order: chunk, size, compressed. Undefined when there is nothing to say. */
-export function encodeFrameOptions(options: FrameOptions): Buffer | undefined {
-  const pairs: [string, string | number][] = []
-  if (options.chunk !== undefined) pairs.push(['chunk', options.chunk])
-  if (options.size !== undefined) pairs.push(['size', options.size])
-  if (options.compressed !== undefined) pairs.push(['compressed', options.compressed])
-  for (const [key, value] of options.extra) pairs.push([key, value])
-  if (pairs.length === 0) return undefined
-  const size = pairs.reduce((n, [k, v]) => n + 10 + Buffer.byteLength(k) + Buffer.byteLength(String(v)), 5)
-  const out = Buffer.allocUnsafe(size)
-  let at = writeMapHead(out, 0, pairs.length)
-  for (const [key, value] of pairs) {
-    at = writeStr(out, at, key)
-    if (typeof value === 'string') at = writeStr(out, at, value)
-    else {
-      out[at] = 0xce
-      out.writeUInt32BE(value, at + 1)
-      at += 5
-    }
+export function encodeFrameOptions({ chunk, size, compressed, extra }: FrameOptions): Buffer | undefined {
+  let pairs = extra.length
+  let bytes = 5
+  if (chunk !== undefined) {
+    pairs++
+    bytes += 11 + Buffer.byteLength(chunk)
   }
+  if (size !== undefined) {
+    pairs++
+    bytes += 10
+  }
+  if (compressed !== undefined) {
+    pairs++
+    bytes += 16
+  }
+  if (pairs === 0) return undefined
+  for (const [key, value] of extra) bytes += 10 + Buffer.byteLength(key) + Buffer.byteLength(value)
+  const out = Buffer.allocUnsafe(bytes)
+  let at = writeMapHead(out, 0, pairs)
+  if (chunk !== undefined) at = writeStr(out, writeStr(out, at, 'chunk'), chunk)
+  if (size !== undefined) {
+    at = writeStr(out, at, 'size')
+    out[at] = 0xce
+    at = out.writeUInt32BE(size, at + 1)
+  }
+  if (compressed !== undefined) at = writeStr(out, writeStr(out, at, 'compressed'), compressed)
+  for (const [key, value] of extra) at = writeStr(out, writeStr(out, at, key), value)
   return out.subarray(0, at)
 }
 
