@@ -5,39 +5,17 @@ import type { Logger } from '../core/plugin.ts'
 import { CursorTable } from './cursor.ts'
 import { lockPath, takeLock } from './lock.ts'
 import { Owners } from './owners.ts'
+import { copyBack, lastWritten, Presence } from './presence.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './recovery.ts'
-import {
-  CLEAR_DAMAGE,
-  ensureSchema,
-  extraValues,
-  fileValues,
-  INSERT_FILE,
-  REPLACE_EXTRA,
-  REPLACE_LOOK,
-  readDamage,
-  SELECT_LOOK,
-  SELECT_ROWS,
-  toOffsetRow,
-  UPDATE_FILE,
-} from './schema.ts'
-import type { Database, OpenDatabase, Statement } from './sqlite.ts'
+import { CLEAR_DAMAGE, ensureSchema, extraValues, readDamage, toOffsetRow } from './schema.ts'
+import type { Database, OpenDatabase } from './sqlite.ts'
+import { prepare, type Statements, store } from './statements.ts'
 import { requireAccess } from './trouble.ts'
 
 /** SQLite waits synchronously: nothing else runs meanwhile. */
 const BUSY_MS = 200
 /** Up to this size every page is looked at when the database is opened: some milliseconds per MB. */
 const CHECK_BYTES = 32_000_000
-
-interface Statements {
-  rows: Statement
-  insert: Statement
-  update: Statement
-  extra: Statement
-  removeFile: Statement
-  removeExtra: Statement
-  look: Statement
-  setLook: Statement
-}
 
 /** The database of this process: locked, sound, open; shared by every input that names it. */
 export class Handle {
@@ -48,7 +26,8 @@ export class Handle {
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
   readonly #log: Logger
-  readonly #lock: { release(): void }
+  readonly #presence: Presence
+  #lock: { release(): void }
   #db: Database
   #statements: Statements
   #cursorTable: CursorTable | undefined
@@ -56,6 +35,8 @@ export class Handle {
   #recovered = false
   /** Why the database has to be rebuilt before the next write. */
   #broken: string | undefined
+  /** It was deleted, is there again, and is to be opened. */
+  #reopens = false
   /** How the last write ended; undefined before the first. */
   #written: boolean | undefined
 
@@ -72,6 +53,7 @@ export class Handle {
       this.#db = this.#openSound(usedBefore)
       this.#statements = prepare(this.#db)
       this.owners.load(this.#db)
+      this.#presence = new Presence(path)
       this.#noteDamage()
     } catch (error) {
       this.#lock.release()
@@ -107,6 +89,7 @@ export class Handle {
   write(changes: OffsetChanges, owner = ''): void {
     try {
       if (this.#broken !== undefined) this.#mend(this.#broken)
+      this.#restore()
       this.#write(changes, owner)
     } catch (error) {
       this.#noteWritten(false)
@@ -120,22 +103,53 @@ export class Handle {
 
   #mend(reason: string): void {
     this.#db.close()
-    this.#db = this.#recover(reason)
-    this.#statements = prepare(this.#db)
-    this.owners.load(this.#db)
-    this.#cursorTable = undefined
+    this.#use(this.#recover(reason))
     this.#broken = undefined
     this.#noteDamage()
   }
 
+  #use(db: Database): void {
+    this.#db = db
+    this.#statements = prepare(db)
+    this.owners.load(db)
+    this.#cursorTable = undefined
+    this.#presence.note()
+  }
+
+  /** When it was deleted while it was open: before the next write, and at the end. */
+  #restore(): void {
+    if (!this.#reopens) {
+      if (!this.#presence.isGone) return
+      const lock = this.#presence.lockAgain(this.#open)
+      if (lock !== undefined) {
+        this.#lock.release()
+        this.#lock = lock
+      }
+      copyBack(this.#db, this.path)
+      // Before the new one is opened: at its end SQLite removes the log by its name.
+      this.#db.close()
+      this.#reopens = true
+    }
+    this.#use(this.#connect())
+    this.#reopens = false
+    this.#log.error(
+      `the database ${this.path} was deleted while it was in use: it is there again with all positions`,
+      {
+        code: 'E_STORE_UNREADABLE',
+        hint: 'stop the agent before its database is moved or removed',
+      },
+    )
+  }
+
   close(): void {
     try {
+      this.#restore()
       // Orderly end, all positions stored: every file that was there has its row now.
       if (this.#damaged && this.#written === true) this.#db.exec(CLEAR_DAMAGE)
     } catch {
       // It stays marked as damaged, which costs nothing but a second look.
     } finally {
-      this.#db.close()
+      if (!this.#reopens) this.#db.close()
       this.#lock.release()
     }
   }
@@ -251,28 +265,6 @@ export class Handle {
   }
 }
 
-function prepare(db: Database): Statements {
-  return {
-    rows: db.prepare(SELECT_ROWS),
-    insert: db.prepare(INSERT_FILE),
-    update: db.prepare(UPDATE_FILE),
-    extra: db.prepare(REPLACE_EXTRA),
-    removeFile: db.prepare('DELETE FROM in_tail_files WHERE id = ?'),
-    removeExtra: db.prepare('DELETE FROM shipper_files WHERE id = ?'),
-    look: db.prepare(SELECT_LOOK),
-    setLook: db.prepare(REPLACE_LOOK),
-  }
-}
-
-/** A row that another program has deleted, or another input has taken, gets a new id. */
-function store(s: Statements, row: OffsetRow, taken: boolean): bigint {
-  if (row.id !== undefined && !taken) {
-    const id = BigInt(row.id)
-    if (s.update.run(...fileValues(row, id)).changes > 0) return id
-  }
-  return s.insert.run(...fileValues(row, null)).id
-}
-
 /** Throws E_STORE_CORRUPT. A large database only has its rows read, which is what follows in any case. */
 function check(db: Database): void {
   if (statSync(db.path).size > CHECK_BYTES) {
@@ -287,13 +279,4 @@ function check(db: Database): void {
 
 function isCorrupt(error: unknown): error is ShipperError {
   return error instanceof ShipperError && error.code === 'E_STORE_CORRUPT'
-}
-
-function lastWritten(path: string): number | undefined {
-  const times = [path, `${path}-wal`].flatMap((p) => {
-    // In whole nanoseconds: mtimeMs is rounded otherwise than the births it is compared with.
-    const stat = statSync(p, { throwIfNoEntry: false, bigint: true })
-    return stat === undefined || stat.size === 0n ? [] : [Number(stat.mtimeNs) / 1e6]
-  })
-  return times.length === 0 ? undefined : Math.max(...times)
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { symlinkSync } from 'node:fs'
+import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/offsets.ts'
@@ -62,6 +62,44 @@ export const sharing: OffsetCase[] = [
         stored.map((r) => r.offset),
         [2000n, 3000n],
       )
+    },
+  },
+  {
+    name: 'a database that is deleted while it is open is there again with all rows, under the lock of this agent',
+    async run(t) {
+      for (const names of [['pos.db'], ['pos.db', 'pos.db-wal', 'pos.db-shm', 'pos.db.lock']]) {
+        const store = await t.open()
+        store.write({ upsert: [row(1), row(2)], remove: [] })
+        for (const name of names) rmSync(join(t.dir, name), { force: true })
+        store.write({ upsert: [row(3)], remove: [] })
+        says(t.said.join(), 'error: ', 'was deleted while it was in use: it is there again')
+        const stored = await t.sql((db) => db.prepare('SELECT count(*) AS n FROM in_tail_files').get())
+        assert.equal(stored?.n, 3n)
+        assert.equal((await t.peer('agent')).said.code, 'E_STORE_LOCKED')
+        store.close()
+        rmSync(t.path)
+      }
+    },
+  },
+  {
+    name: 'a database that is deleted while nothing is written is there again at the end',
+    async run(t) {
+      const store = await t.open()
+      store.write({ upsert: [row(1)], remove: [] })
+      rmSync(t.path)
+      store.close()
+      assert.deepEqual(names(await t.open()), [row(1).name])
+    },
+  },
+  {
+    name: 'a database that was replaced while it is open is said, and left to the next start',
+    async run(t) {
+      const store = await t.open()
+      store.write({ upsert: [row(1)], remove: [] })
+      renameSync(t.path, `${t.path}.away`)
+      writeFileSync(t.path, '')
+      const write = async () => store.write({ upsert: [row(2)], remove: [] })
+      says((await refused(write())).message, 'was replaced while it was in use')
     },
   },
   {
