@@ -1,6 +1,7 @@
 import { Database } from 'bun:sqlite'
 import { expect, test } from 'bun:test'
 import {
+  appendFileSync,
   chmodSync,
   closeSync,
   ftruncateSync,
@@ -154,6 +155,22 @@ asOther(
   },
   30_000,
 )
+
+test('a hundred inputs share a Memory_Limit that is smaller than their read buffers would be', async () => {
+  const dir = tmp()
+  const each = Array.from({ length: 100 }, (_, i) => i)
+  const inputs = each.map((i) => {
+    writeFileSync(join(dir, `${i}.log`), `first ${i}\n`)
+    return `[INPUT]\n    Name tail\n    Path ${dir}/${i}.log\n    Read_From_Head on\n`
+  })
+  const service = '[SERVICE]\n    Memory_Limit 4M\n    Flush 1\n'
+  writeFileSync(join(dir, 'a.conf'), `${service}${inputs.join('')}[OUTPUT]\n    Name stdout\n    Match *\n`)
+  const agent = start(['-c', join(dir, 'a.conf')])
+  const count = (): number => agent.stdout.split('"log"=>').length - 1
+  await until(() => count() === 100, { what: () => `100 lines, have ${count()}` })
+  for (const i of each) appendFileSync(join(dir, `${i}.log`), `then ${i}\n`)
+  await until(() => count() === 200, { what: () => `200 lines, have ${count()}` })
+}, 30_000)
 
 asOther('a folder that cannot be read is said, and its files are read when it can be', async () => {
   const dir = tmp()

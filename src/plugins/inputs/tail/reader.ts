@@ -23,25 +23,22 @@ const SMALL_READ = 16_384
 /** Left free at the end of a chunk: the kernel leaves a line to others when it is not sure that there is room for it. */
 const SPARE = 2048
 
+const NONE: Buffer = Buffer.alloc(0)
+
 /**
- * Reads blocks of a file and writes its complete lines as entries. One read buffer serves all files: the start of a line
- * whose end is not there yet is read again the next time, so a file that waits costs no memory.
+ * Reads blocks of a file and writes its complete lines as entries. The start of a line whose end is not there yet is read
+ * again the next time, so a file that waits costs no memory; and neither does an input: it has a read buffer in its turn
+ * only, or a hundred inputs that have nothing to do would leave no room to the one that has.
  */
 export class Reader {
   readonly #o: ReaderOptions
-  readonly #own: Buffer
   /** The kernel's input, once there was more than a little to read. */
   #kernels: Buffer | undefined
-  /** What is read into: one of those two, or a larger one for a long line. */
-  #block: Buffer
+  /** What is read into, within a turn: the kernel's, one of the budget, or a larger one for a long line. */
+  #block: Buffer = NONE
 
   constructor(options: ReaderOptions) {
     this.#o = options
-    this.#own = this.#block = options.buffers.hold(options.blockBytes)
-  }
-
-  close(): void {
-    this.#o.buffers.give(this.#own)
   }
 
   /**
@@ -49,27 +46,36 @@ export class Reader {
    * newline is complete. Throws what `read` throws (EIO, ESTALE).
    */
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
-    const started = file.offset
     this.#stampTime(file)
-    if (file.writer.entry !== undefined) this.#block = this.#blockFor(file.size - file.offset)
+    const kernels = file.writer.entry === undefined ? undefined : this.#kernelsFor(file.size - file.offset)
+    this.#block = kernels ?? this.#o.buffers.hold(this.#o.blockBytes)
+    try {
+      return this.#read(file, out, limitBytes, last)
+    } finally {
+      this.#release()
+    }
+  }
+
+  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+    const started = file.offset
     let wanted = this.#fitting(file, out)
     while (wanted > 0) {
       const before = file.tailSize
       const n = file.source.read(this.#block, 0, wanted, file.offset - before)
-      if (n < before || !sameTail(file, this.#block)) return this.#done('rewritten')
+      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
       const from = file.offset
       file.size = Math.max(file.size, from + n - before)
-      if (n === before) return this.#done('end')
+      if (n === before) return 'end'
       const whole = n < wanted
       const block = { buf: this.#block, start: before, end: n, last: last && whole && file.source.complete }
       const state = this.#o.lines.lines(file, out, block)
       if (file.offset > from && !file.compressed) this.#keepTail(file, before + file.offset - from)
-      if (state === 'full') return this.#done('full')
-      if (whole) return this.#done('end')
-      if (file.offset - started >= limitBytes) return this.#done('more')
+      if (state === 'full') return 'full'
+      if (whole) return 'end'
+      if (file.offset - started >= limitBytes) return 'more'
       wanted = file.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
     }
-    return this.#done('full')
+    return 'full'
   }
 
   /**
@@ -90,30 +96,24 @@ export class Reader {
     return Math.max(SMALL_READ, Math.min(this.#block.length, Math.floor(room)))
   }
 
-  /** Of lines that the kernel knows: its own one, once there has been a reason to load it. */
-  #blockFor(unread: number): Buffer {
+  /** For lines that the kernel knows, once there has been a reason to load it. */
+  #kernelsFor(unread: number): Buffer | undefined {
     if (unread > SMALL_READ) this.#kernels ??= kernelBlock()
-    return this.#kernels ?? this.#own
+    return this.#kernels
   }
 
   /** A line longer than what was read: the whole block, then a larger one. */
   #wider(wanted: number): number {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
-    this.#narrow()
+    this.#release()
     this.#block = this.#o.buffers.hold(next)
     return next
   }
 
-  #done(turn: Turn): Turn {
-    this.#narrow()
-    return turn
-  }
-
-  /** A buffer that was made for a long line is not kept. */
-  #narrow(): void {
-    if (this.#block !== this.#own && this.#block !== this.#kernels) this.#o.buffers.give(this.#block)
-    this.#block = this.#own
+  #release(): void {
+    if (this.#block !== this.#kernels) this.#o.buffers.give(this.#block)
+    this.#block = NONE
   }
 
   #stampTime({ writer, groups }: TailFile): void {

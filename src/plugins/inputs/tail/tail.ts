@@ -107,7 +107,6 @@ export class Tail implements Input {
     this.#grouper?.close()
     this.#positions.close()
     this.#files.closeAll()
-    this.#reader.close()
   }
 
   status(): InputStatus {

@@ -8,6 +8,15 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 describe('lines', () => {
+  test('nothing of the budget is held while there is nothing to read', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const run = follow({ path })
+    await run.waitForLines(1)
+    await until(() => run.assembly.budget.used === 0)
+    expect([run.assembly.budget.held, run.lines()]).toEqual([0, ['one']])
+  })
+
   test('sends what is there, then what is appended', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\ntwo\n')
