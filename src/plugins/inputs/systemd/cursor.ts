@@ -52,3 +52,19 @@ export function entriesBetween(from: Cursor, to: Cursor): number | undefined {
   if (from.sequence !== to.sequence || to.number <= from.number) return undefined
   return to.number - from.number - 1
 }
+
+/** Where the number begins: behind `s=`, 32 digits, `;i=`. */
+const NUMBER_AT = 37
+const NUMBER_DIGITS = 16
+
+/** The number of a cursor that begins at `start`; whether it is one is not looked at. */
+export function numberIn(buf: Buffer, start: number): number {
+  let number = 0
+  for (let p = start + NUMBER_AT; p < start + NUMBER_AT + NUMBER_DIGITS; p++) {
+    const c = buf[p] as number
+    const digit = c >= 0x30 && c <= 0x39 ? c - 0x30 : c >= 0x61 && c <= 0x66 ? c - 0x57 : -1
+    if (digit < 0) break
+    number = number * 16 + digit
+  }
+  return number
+}

@@ -5,7 +5,7 @@ import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/database.ts'
 import { pause } from '../../../lib/periodic.ts'
 import { ExportScanner } from '../../../protocol/journal-export.ts'
-import { type Cursor, isSameEntry, parseCursor } from './cursor.ts'
+import { type Cursor, isSameEntry, numberIn, parseCursor } from './cursor.ts'
 import { type End, Follower, matches, readError, sourceArgs } from './journalctl.ts'
 import type { SystemdOptions } from './options.ts'
 import { Position } from './position.ts'
@@ -246,9 +246,12 @@ export class Systemd implements Input {
   #lookForGap(): void {
     const scan = this.#scan
     this.#gapBytes -= scan.entryBytes
-    const before = this.#lastRead()
-    if (before === undefined || this.#options.systemdFilter.length > 0) return
-    sayGap(before, scan.buf.toString('latin1', scan.cursor, scan.cursorEnd), this.#ctx)
+    const before = numberIn(this.#cursor, 0)
+    // Nearly always: nothing is made of their texts.
+    if (numberIn(scan.buf, scan.cursor) === before + 1) return
+    const text = this.#lastRead()
+    if (text === undefined || this.#options.systemdFilter.length > 0) return
+    sayGap(text, scan.buf.toString('latin1', scan.cursor, scan.cursorEnd), this.#ctx)
   }
 
   #noteCut(): void {

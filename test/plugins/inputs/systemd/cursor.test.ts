@@ -3,6 +3,7 @@ import {
   type Cursor,
   entriesBetween,
   isSameEntry,
+  numberIn,
   parseCursor,
   timeCursor,
 } from '../../../../src/plugins/inputs/systemd/cursor.ts'
@@ -21,6 +22,12 @@ test('a cursor has a number in a sequence and a time', () => {
     us: 1_700_000_019_999_000,
   })
   expect(timeCursor(cursor('a', '4e20'))).toBe('t=60a24194f6918')
+})
+
+test('its number is read without making anything of it', () => {
+  for (const number of ['0', 'f', '4e20', '1fffffffffffff'])
+    expect(numberIn(Buffer.from(`__${cursor('a', number).text}`), 2)).toBe(Number.parseInt(number, 16))
+  expect(numberIn(Buffer.from('s='), 0)).toBe(0)
 })
 
 test.each([
