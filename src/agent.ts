@@ -279,13 +279,20 @@ function ignoresHangUp(): boolean {
   }
 }
 
-/** The same at every start on this machine, and not its secret machine-id itself. */
+/**
+ * The same at every start on this machine, and not its secret machine-id itself. In a pod of Kubernetes it is the node's
+ * name, where that is given: host name and machine-id are those of the pod, which is another one after each restart.
+ */
 function machineId(): string {
-  let text = hostname()
-  try {
-    text = readFileSync('/etc/machine-id', 'utf8').trim() || text
-  } catch {
-    // No machine-id (a container): the host name is what tells agents apart there.
-  }
+  const text = process.env.NODE_NAME || storedMachineId() || hostname()
   return createHash('sha1').update(`shipper:${text}`).digest('hex').slice(0, 12)
+}
+
+/** Empty where there is none, as in many containers. */
+function storedMachineId(): string {
+  try {
+    return readFileSync('/etc/machine-id', 'utf8').trim()
+  } catch {
+    return ''
+  }
 }
