@@ -47,7 +47,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   kube_meta_wait: {
     type: 'time',
     default: '5',
-    help: 'Longest that the lines of a pod that is not known yet wait, in their file and not in memory. After it they go with what their path tells, and `incomplete: true`.',
+    help: 'Longest that the lines of a pod that is not known yet, or whose namespace is wanted and not known, wait: in their file and not in memory. After it they go with what their path tells, and `incomplete: true`.',
   },
   kube_snapshot: {
     type: 'string',

@@ -3,6 +3,7 @@ import type { Container, Pod } from './pod.ts'
 
 /** A pod that is gone stays known for this long: its last lines may still be unread. */
 export const KEPT_MS = 300_000
+const UNUSED_MS = 3_600_000
 /** Pods that are kept at once, those that are gone included; a node has 110 by default. */
 const MOST_PODS = 5000
 const MOST_REFUSED = 1000
@@ -13,6 +14,8 @@ interface Known {
   goneMs: number | undefined
   /** As it was before the start: nobody was asked for it since. */
   stored: boolean
+  /** When records of it came last. */
+  usedMs: number
 }
 
 /** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
@@ -41,7 +44,7 @@ export class Pods {
     const known = this.#byUid.get(pod.uid)
     if (known !== undefined) known.stored = false
     if (known !== undefined && known.goneMs === undefined && isSame(known.pod, pod)) return
-    if (known === undefined) this.#add({ pod, goneMs: undefined, stored: false })
+    if (known === undefined) this.#add(pod, undefined, false)
     else {
       known.pod = pod
       known.goneMs = undefined
@@ -52,7 +55,7 @@ export class Pods {
 
   /** As it was stored: `goneMs` of one that had been deleted by then. */
   restore(pod: Pod, goneMs: number | undefined): void {
-    if (!this.#byUid.has(pod.uid)) this.#add({ pod, goneMs, stored: true })
+    if (!this.#byUid.has(pod.uid)) this.#add(pod, goneMs, true)
   }
 
   isStored(pod: Pod): boolean {
@@ -61,8 +64,7 @@ export class Pods {
 
   /** It was asked for; when nothing newer came, there is nothing newer. */
   asked(ref: ContainerRef): void {
-    const pod = this.find(ref)
-    const known = pod === undefined ? undefined : this.#byUid.get(pod.uid)
+    const known = this.#of(ref)
     if (known !== undefined) known.stored = false
   }
 
@@ -98,12 +100,29 @@ export class Pods {
     }
   }
 
+  /** Forgets what no records have come of for long: where nothing tells that a pod is gone. */
+  sweepUnused(): void {
+    const before = this.#nowMs() - UNUSED_MS
+    for (const known of [...this.#byUid.values()]) {
+      if (known.usedMs >= before) continue
+      this.#drop(known)
+      this.onDirty()
+    }
+  }
+
+  /** The pod that the log is of, of which records have come. */
+  find(ref: ContainerRef): Pod | undefined {
+    const known = this.#of(ref)
+    if (known !== undefined) known.usedMs = this.#nowMs()
+    return known?.pod
+  }
+
   /**
-   * The pod that the log is of. A uid decides alone: a pod of the same name with another one is another pod (that of a
+   * A uid decides alone: a pod of the same name with another one is another pod (that of a
    * StatefulSet before or after). Without one the id of the container does, and then the name.
    */
-  find(ref: ContainerRef): Pod | undefined {
-    if (ref.uid !== undefined) return (this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid))?.pod
+  #of(ref: ContainerRef): Known | undefined {
+    if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid)
     const named = this.#byName.get(`${ref.namespace}/${ref.pod}`)
     if (named === undefined) return undefined
     const { dockerId } = ref
@@ -111,19 +130,19 @@ export class Pods {
       const own = named.find(({ pod }) =>
         pod.containers.some((c) => c.id === dockerId || c.lastId === dockerId),
       )
-      if (own !== undefined) return own.pod
+      if (own !== undefined) return own
     }
     const fitting = named.filter(({ pod }) => !contradicts(pod, ref))
-    return (fitting.findLast((known) => known.goneMs === undefined) ?? fitting.at(-1))?.pod
+    return fitting.findLast((known) => known.goneMs === undefined) ?? fitting.at(-1)
   }
 
   all(): { pod: Pod; goneMs: number | undefined }[] {
     return [...this.#byUid.values()]
   }
 
-  #add(known: Known): void {
+  #add(pod: Pod, goneMs: number | undefined, stored: boolean): void {
+    const known: Known = { pod, goneMs, stored, usedMs: this.#nowMs() }
     if (this.#byUid.size >= MOST_PODS) this.#drop(this.#leastNeeded())
-    const { pod } = known
     this.#byUid.set(pod.uid, known)
     if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, known)
     const key = `${pod.namespace}/${pod.name}`

@@ -1,4 +1,6 @@
 import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { KubeApi } from '../../../support/kube-api.ts'
 import { logName, podOf } from '../../../support/kube-pods.ts'
 import { KubeRun } from '../../../support/kube-run.ts'
@@ -90,4 +92,28 @@ test('a server that refuses at first is asked again after some seconds', async (
     return api.watching === 1
   })
   expect(said()).toHaveLength(1)
+})
+
+test('pods that nothing has come of for an hour are forgotten, those of which lines come are not', async () => {
+  const api = await KubeApi.start()
+  api.forbidden.add('list')
+  const stateFolder = tmp()
+  const clock = new ManualClock(Date.now())
+  const run = await new KubeRun(api, { clock, stateFolder, texts: { kube_meta_wait: '0' } }).start()
+  await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+  const pods = ['idle', 'busy', 'late'].map((name) => api.create(podOf({ name })))
+  const [idle, busy, late] = pods.map(logName) as [string, string, string]
+  for (const log of [idle, busy]) await run.known(log)
+  clock.advance(3_000_000)
+  run.metadata(busy)
+  clock.advance(1_000_000)
+  await run.known(late)
+  // What a line of it has is known in any case.
+  expect(run.metadata(idle).labels).toEqual({ app: 'idle' })
+  await run.close()
+  const kept = readFileSync(join(stateFolder, 'kubernetes.0.pods'), 'utf8')
+  expect(['idle', 'busy', 'late'].filter((name) => kept.includes(`"name":"${name}"`))).toEqual([
+    'busy',
+    'late',
+  ])
 })

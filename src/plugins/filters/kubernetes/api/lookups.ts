@@ -99,6 +99,7 @@ export class Lookups {
       answered = error instanceof ApiError && error.status === 404
       this.#note(error)
     }
+    this.#o.pods.sweepUnused()
     for (const [key, wanted] of refs) {
       if (answered) this.#o.pods.asked(wanted)
       if (!answered || this.#o.pods.find(wanted) === undefined) this.#missed(key)
