@@ -1,29 +1,22 @@
-import { type BigIntStats, closeSync, fstatSync, openSync, statSync } from 'node:fs'
-import { basename, dirname } from 'node:path'
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../core/plugin.ts'
 import { identityKey, TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { targetOf } from './folder.ts'
-import { fileId, isBlank, itsRow, loadTail, mismatch, TICK_MS } from './identity.ts'
+import { fileId, isBlank, itsRow, loadTail, TICK_MS } from './identity.ts'
 import { type FileNames, LineWriter, NO_NAMES, tellsOfFile } from './line-writer.ts'
-import type { Positions } from './positions.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from './source.ts'
+import { AT_HEAD, type Start, Starts, type StartsOptions } from './starts.ts'
 import { expandTag } from './tag.ts'
 import type { Trouble } from './trouble.ts'
 
-export interface FilesOptions {
+export interface FilesOptions extends StartsOptions {
   tag: string
   tagRegex: RegExp | undefined
   format: ConstructorParameters<typeof LineWriter>[0]
-  readFromHead: boolean
-  newFromHead: boolean
   ignoreOlderMs: number
-  compareName: boolean
   agentId: string
-  positions: Positions
-  counters: Counters
-  log: Logger
   trouble: Trouble
   nowMs: () => number
   /** What holds the open groups of a file, when lines are joined. */
@@ -42,10 +35,12 @@ export class Files {
   readonly #targets = new Map<string, string>()
   readonly #links = new Map<string, Set<string>>()
   readonly #o: FilesOptions
+  readonly #starts: Starts
   readonly #shared: LineWriter | undefined
 
   constructor(options: FilesOptions) {
     this.#o = options
+    this.#starts = new Starts(options)
     this.#shared = tellsOfFile(options.format) ? undefined : new LineWriter(options.format, NO_NAMES)
   }
 
@@ -183,7 +178,7 @@ export class Files {
     const name = rotated?.openedAs ?? path
     const row = rotated === undefined ? itsRow(this.#o.positions.find(stat.dev, stat.ino), stat) : rotated.row
     const unseen = rotated !== undefined && row === undefined
-    const start = unseen ? AT_HEAD : this.#startOf(row, fd, stat, path, first)
+    const start = unseen ? AT_HEAD : this.#starts.of(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
     const bornMs = Number(stat.birthtimeNs) / 1e6
@@ -235,43 +230,6 @@ export class Files {
     this.#o.positions.adopt(file)
   }
 
-  #startOf(row: OffsetRow | undefined, fd: number, stat: BigIntStats, path: string, first: boolean): Start {
-    const size = Number(stat.size)
-    // Also a file that appeared between two runs is new: with Read_from_Head off it would be begun at its end.
-    const isNew = !first || this.#o.positions.unseen(Number(stat.birthtimeNs) / 1e6)
-    const fromHead = this.#fromHead || (isNew && this.#o.newFromHead)
-    return path.endsWith('.gz')
-      ? this.#gzipStart(row, size, path, fromHead || isNew)
-      : this.#start(row, fd, size, path, fromHead)
-  }
-
-  #start(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
-    if (row !== undefined) {
-      const reason = mismatch(row, fd, size, path, this.#o.compareName)
-      if (reason === undefined) return { offset: row.offset, skipping: row.skipping === true, row }
-      this.#o.log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
-      this.#o.counters.add('files_replaced')
-      return { offset: 0, skipping: false, row: undefined }
-    }
-    return { offset: fromHead ? 0 : size, skipping: false, row: undefined }
-  }
-
-  /**
-   * fluent-bit stores the compressed position, which cannot be gone on from but at the end: then the file is done. Ours
-   * is the decompressed one. A .gz is never followed from its end: what is in it was all written before.
-   */
-  #gzipStart(row: OffsetRow | undefined, size: number, path: string, fromHead: boolean): Start {
-    const renamed = this.#o.compareName && row !== undefined && basename(row.name) !== basename(path)
-    const known = renamed ? undefined : row
-    const done = known === undefined ? !fromHead : known.streamOffset === undefined && known.offset >= size
-    if (done) return { offset: size, skipping: false, row: known, done }
-    return { offset: known?.streamOffset ?? 0, skipping: known?.skipping === true, row: known }
-  }
-
-  get #fromHead(): boolean {
-    return this.#o.readFromHead || this.#o.positions.damaged
-  }
-
   #source(fd: number, path: string, start: Start, file: () => TailFile | undefined): ByteSource {
     if (!path.endsWith('.gz')) return new PlainSource(fd)
     if (start.done) return new EmptySource(fd)
@@ -289,14 +247,3 @@ export class Files {
     return this.#o.ignoreOlderMs > 0 && this.#o.nowMs() - mtimeMs > this.#o.ignoreOlderMs
   }
 }
-
-interface Start {
-  offset: number
-  skipping: boolean
-  /** The row that the file goes on with; undefined when it gets a new one. */
-  row: OffsetRow | undefined
-  /** A .gz that is not to be read at all. */
-  done?: boolean
-}
-
-const AT_HEAD: Start = { offset: 0, skipping: false, row: undefined }
