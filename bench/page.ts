@@ -33,8 +33,8 @@ ${plots(results)
   none may be missing, none may come twice. In the measured runs it counts and acknowledges without looking inside.
 - **start, append**: the clock runs from the start of the process, or from the write to the log file, until the sink has the
   whole message. The sink is in the measuring process, so there is one clock.
-- **idle**: one file, one line delivered, then nothing. Memory from smaps_rollup, CPU and context switches from the
-  scheduler's account of each thread.
+- **idle**: one file, one line delivered, then nothing; the minute begins 35 s later. Memory from smaps_rollup, CPU and
+  context switches from the scheduler's account of each thread.
 - **kubernetes**: the lines (190 bytes) are JSON texts that pods wrote; the filter asks an API server of the bench, reads the
   text into the record and adds the pod, so that a record leaves with about 870 bytes. MB are those of the input.
 - **to a real Kafka**: one broker on the same two cores, acks=all, numbered batches, one partition, values of 186 bytes;
