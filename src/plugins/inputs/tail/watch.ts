@@ -128,6 +128,8 @@ export class PollWatch implements FolderWatch {
     })
     watcher.on('all', (_event, path) => this.#events.touched(path, true))
     watcher.on('error', () => this.#events.unsure())
+    // What came before its first look is none of its events.
+    watcher.on('ready', () => this.#events.unsure())
     this.#close = () => watcher.close()
   }
 }

@@ -34,6 +34,15 @@ describe('discovery', () => {
     await run.waitForLines(2, 10_000)
   })
 
+  test('finds a file that comes right after the start, also without events', async () => {
+    const dir = tmp()
+    writeFileSync(join(dir, 'old.log'), 'old\n')
+    const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off', refresh_interval: '1h' })
+    await until(() => run.files.length === 1, { everyMs: 1 })
+    writeFileSync(join(dir, 'new.log'), 'new\n')
+    expect(await run.waitForLines(2, 10_000)).toEqual(['old', 'new'])
+  }, 20_000)
+
   test('finds a folder that appears later, and one that appears again', async () => {
     const dir = tmp()
     const run = follow({ path: join(dir, 'later/*/x.log') })
