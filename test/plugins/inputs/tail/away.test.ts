@@ -107,6 +107,21 @@ describe('rotation while the agent was away', () => {
     })
   }
 
+  test('finishes the copy of a file of which no more was known than how every line begins', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, '2026-11')
+    await readAll(store, { path }, 0)
+    expect(store.table[0]).toMatchObject({ offset: 0, fingerprintSize: 7 })
+    await lastLook(dir, store)
+    appendFileSync(path, ' one\n')
+    copyFileSync(path, `${path}.1`)
+    truncateSync(path)
+    appendFileSync(path, '2026-11 two\n')
+    expect(await readAll(store, { path }, 2)).toEqual(['2026-11 one', '2026-11 two'])
+  })
+
   test('finishes what was rotated and compressed, though the new file has the inode of one known while it was empty', async () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
