@@ -19,6 +19,8 @@ export interface OffsetStore {
    * undefined: it is new.
    */
   lookedMs(paths: string): number | undefined
+  /** When a run before this one last wrote to it, by the clock of the file system; undefined: it is new. */
+  readonly storedMs: number | undefined
 }
 
 export interface OffsetChanges {

@@ -20,8 +20,8 @@ const CHECK_BYTES = 32_000_000
 /** The database of this process: locked, sound, open; shared by every input that names it. */
 export class Handle {
   readonly path: string
-  /** When it was last written by a run before this one. */
-  readonly #storedMs: number | undefined
+  /** See OffsetStore. */
+  readonly storedMs: number | undefined
   readonly owners = new Owners()
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
@@ -47,7 +47,7 @@ export class Handle {
     this.#log = log
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
-    this.#storedMs = lastWritten(path)
+    this.storedMs = lastWritten(path)
     this.#lock = takeLock(open, path)
     try {
       this.#db = this.#openSound(usedBefore)
@@ -72,7 +72,7 @@ export class Handle {
   /** See OffsetStore. */
   lookedMs(paths: string): number | undefined {
     const at = this.#statements.look.get(paths)?.at
-    return typeof at === 'bigint' ? Number(at) : this.#storedMs
+    return typeof at === 'bigint' ? Number(at) : this.storedMs
   }
 
   /** The stored position in the journal; a database without one has no table for it until this is asked. */

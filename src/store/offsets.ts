@@ -111,6 +111,10 @@ class Shared implements OffsetStore {
     return this.#handle.damaged
   }
 
+  get storedMs(): number | undefined {
+    return this.#handle.storedMs
+  }
+
   lookedMs(paths: string): number | undefined {
     return this.#handle.lookedMs(paths)
   }
@@ -154,6 +158,8 @@ class Forgetful implements OffsetStore {
   rows(): OffsetRow[] {
     return []
   }
+
+  readonly storedMs = undefined
 
   lookedMs(): undefined {}
 

@@ -26,6 +26,7 @@ export class MemoryStore implements OffsetStore {
   damaged = false
   /** As if a run before had looked then; else when one has. */
   looked: number | undefined
+  storedMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
   #nextId = 1

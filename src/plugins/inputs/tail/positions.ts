@@ -55,6 +55,11 @@ export class Positions {
     return this.#lookedBefore !== undefined && bornMs > this.#lookedBefore
   }
 
+  /** When the run before this one was last heard of, in milliseconds; 0: there was none. */
+  get storedMs(): number {
+    return this.#store.storedMs ?? 0
+  }
+
   /**
    * Everything that was there at this time has been looked at; stored with what that found. Not stored for itself: an
    * agent that has nothing to do writes nothing.

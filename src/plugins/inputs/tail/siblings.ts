@@ -44,7 +44,7 @@ export function finishRotated(o: SiblingsOptions): void {
   for (const path of withSiblings(begun, names)) {
     const live = o.files.byPath.get(path)
     if (live !== undefined && !byPath.has(path))
-      live.after = openUnseen(path, undefined, names, o, copiedFrom(live))
+      live.after = openUnseen(path, undefined, names, o, copiedFrom(live, o))
   }
 }
 
@@ -79,7 +79,7 @@ function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: Sibl
     }
     if (first < 0) {
       const live = o.files.byPath.get(path)
-      if (live?.blank !== false) previous = openUnseen(path, previous, names, o, copiedFrom(live))
+      if (live?.blank !== false) previous = openUnseen(path, previous, names, o, copiedFrom(live, o))
       break
     }
     const opened = openAll(path, siblings.slice(first), known, previous, o)
@@ -114,9 +114,9 @@ function openUnseen(
   return last
 }
 
-/** Beside a file that was known while it was empty, only copies of what was in it since can be new. */
-function copiedFrom(live: TailFile | undefined): number {
-  return live?.rowId === undefined ? 0 : live.bornMs
+/** Beside a file that was known while it was empty, only copies of what was in it while away are new. */
+function copiedFrom(live: TailFile | undefined, { positions }: SiblingsOptions): number {
+  return live?.rowId === undefined ? 0 : Math.max(live.bornMs, positions.storedMs)
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */

@@ -13,6 +13,7 @@ function bench() {
     path: 'x',
     damaged: false,
     lookedMs: () => undefined,
+    storedMs: undefined,
     rows: () => [],
     claimCursor: () => undefined,
     write: ({ cursor }: OffsetChanges) => {

@@ -107,6 +107,22 @@ describe('rotation while the agent was away', () => {
     })
   }
 
+  test('leaves the copy alone that was made while the agent read the file', async () => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, '')
+    await readAll(store, { path }, 0)
+    await lastLook(dir, store)
+    const { looked } = store
+    writeFileSync(`${path}.1`, 'one\n')
+    await lastLook(dir, store)
+    // The last search was before it, the last commit behind it.
+    store.looked = looked
+    appendFileSync(path, 'two\n')
+    expect(await readAll(store, { path }, 1)).toEqual(['two'])
+  })
+
   test('finishes the copy of a file of which no more was known than how every line begins', async () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
@@ -256,7 +272,7 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
-  store.looked = lastMs
+  store.looked = store.storedMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
 }
