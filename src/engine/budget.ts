@@ -138,6 +138,8 @@ export class Account implements BufferSource {
   used = 0
   #heldBytes = 0
   #refused = 0
+  /** What was held when it was refused: who holds a read buffer while it asks will hold one again. */
+  #refusedHeld = 0
   #waits = false
   readonly #held = new Set<Buffer>()
   readonly #budget: Budget
@@ -149,7 +151,7 @@ export class Account implements BufferSource {
 
   /** Whether what was refused last would be granted now. */
   get hasRoom(): boolean {
-    return this.#fits(this.#refused)
+    return this.#fits(this.#refused, Math.max(0, this.#refusedHeld - this.#heldBytes))
   }
 
   /** The last `take` was refused and would be refused now. */
@@ -159,16 +161,17 @@ export class Account implements BufferSource {
 
   take(bytes: number): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
-    this.#waits = !this.#fits(size)
+    this.#waits = !this.#fits(size, 0)
     if (!this.#waits) return this.#budget.take(size, this)
     this.#refused = size
+    this.#refusedHeld = this.#heldBytes
     return undefined
   }
 
-  #fits(size: number): boolean {
+  #fits(size: number, heldAgain: number): boolean {
     // What is held (a read buffer) counts for the process; the limit of the input is for its records.
     const free = this.used - this.#heldBytes
-    return (free + size <= this.limitBytes || free === 0) && this.#budget.allows(size)
+    return (free + size <= this.limitBytes || free === 0) && this.#budget.allows(size + heldAgain)
   }
 
   force(bytes: number): Buffer {

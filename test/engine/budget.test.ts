@@ -171,6 +171,21 @@ describe('room', () => {
     expect(await resolved(account.room(never))).toBe(true)
   })
 
+  test('comes when what was refused fits beside what was held meanwhile, or the next try would fail again', async () => {
+    const budget = new Budget(100_000, 65_536)
+    const [other, mine] = [budget.account(100_000), budget.account(100_000)]
+    const taken = [other.take(40_000), other.take(20_000)] as Buffer[]
+    const block = mine.hold(30_000)
+    expect(mine.take(16_384)).toBeUndefined()
+    mine.give(block)
+    const room = mine.room(never)
+    expect(await resolved(room)).toBe(false)
+    other.give(taken[1] as Buffer)
+    expect(await resolved(room)).toBe(true)
+    mine.hold(30_000)
+    expect(mine.take(16_384)).toBeDefined()
+  })
+
   test('comes to every account that waits for the same budget', async () => {
     const budget = new Budget(70_000, 65_536)
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]

@@ -183,6 +183,7 @@ export class Tail implements Input {
       this.#schedule.addFirst(file)
       this.#ctx.sealAll()
       await this.#ctx.room(signal)
+      await this.#schedule.yield()
     } else if (turn === 'more') {
       this.#schedule.add(file)
       await this.#schedule.yield()
@@ -247,18 +248,17 @@ export class Tail implements Input {
   #rewritten(file: TailFile): void {
     const unread = Math.max(0, file.size - file.offset)
     const stat = fstatSync(file.fd, { bigint: true })
-    const size = Number(stat.size)
     this.#ctx.counters.add('files_truncated')
     this.#ctx.counters.add('lost_bytes', unread)
     file.lostBytes += unread
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset: file.offset,
-      size,
+      size: Number(stat.size),
       ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs())
-    file.size = size
+    file.size = Number(stat.size)
     // Its copy was made before, or in the same tick of the system's clock.
     file.sinceMs = Number(stat.mtimeNs) / 1e6 + 0.001
     this.#positions.touch(file)
