@@ -1,7 +1,7 @@
 /**
  * A forward peer in a process of its own, for the e2e tests and the bench.
  *
- *   bun test/support/sink-process.ts [--port N] [--host A] [--mode count|lines|discard|times] [--unix PATH]
+ *   bun test/support/sink-process.ts [--port N] [--host A] [--mode count|lines|series|discard|times] [--unix PATH]
  *
  * Prints `listening PORT` on stdout when it is ready. A line on stdin is a command; each is answered by one line of JSON:
  *   summary   what was received: {bytes, records, chunks, connections, open, duplicateChunks, duplicateChunkRecords}, in
@@ -13,16 +13,18 @@
  *   close-after N       cut each connection after N more bytes; 0 ends that
  *   garbage             answer the next chunk with bytes that are no ack
  *   reset               forget what was counted
+ *   series, mark        mode `series`: what is known of each million of numbers; what is stale from now on, see there
  * It ends when stdin ends.
  *
  * `count` walks over frames by their length heads and never looks at records: more than 1 GB/s on one core. `lines` takes
  * the first run of digits of each `log` value as the number of the line. `disorder` counts first arrivals of a number
- * that is lower than one seen before.
+ * that is lower than one seen before. What the command `series` gives is counted in test/support/sink-series.ts.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { skip } from '../../src/core/msgpack.ts'
 import { spanOf } from '../../src/core/record.ts'
+import { SeriesCount } from './sink-series.ts'
 
 const args = parseArgs(process.argv.slice(2))
 const mode = args.mode ?? 'count'
@@ -34,6 +36,7 @@ let cutAfter = 0
 let garbage = false
 let stats = newStats()
 let seen = new Uint8Array(1 << 20)
+const series = new SeriesCount()
 const sockets = new Set<Socket>()
 let server: Server
 
@@ -99,7 +102,7 @@ class Connection {
     stats.chunks++
     const recordsBefore = stats.records
     if (mode === 'times') stats.times.push(Date.now())
-    if (mode === 'lines') countLines(entriesOf(buf, frame))
+    if (mode === 'lines' || mode === 'series') countLines(entriesOf(buf, frame))
     else stats.records += frame.size >= 0 ? frame.size : countRecords(entriesOf(buf, frame))
     if (frame.id === undefined) return
     if (mode !== 'count') {
@@ -178,7 +181,11 @@ function countLines(entries: Buffer): void {
     if (end < 0) throw new Error('an entry is cut off')
     const key = entries.indexOf(LOG_KEY, at)
     const span = key >= 0 && key < end ? spanOf(entries, key + LOG_KEY.length) : undefined
-    if (span !== undefined) countNumber(firstNumber(entries, span.start, span.end))
+    if (span !== undefined) {
+      const n = firstNumber(entries, span.start, span.end)
+      if (mode === 'series') series.count(n, entries, span)
+      else countNumber(n)
+    }
     stats.records++
     at = end
   }
@@ -252,6 +259,8 @@ async function command(line: string): Promise<object> {
   } else if (name === 'accept') await setAccepting(value === 'on')
   else if (name === 'close-after') cutAfter = Number(value)
   else if (name === 'garbage') garbage = true
+  else if (name === 'series') return series.summary()
+  else if (name === 'mark') series.mark()
   else if (name === 'reset') {
     stats = newStats()
     seen.fill(0)

@@ -33,7 +33,7 @@ export class Sink {
     })
   }
 
-  static async start(mode: 'count' | 'lines' | 'times' = 'lines', port = 0): Promise<Sink> {
+  static async start(mode: 'count' | 'lines' | 'series' | 'times' = 'lines', port = 0): Promise<Sink> {
     const sink = new Sink(['--mode', mode, '--port', String(port)])
     await sink.#ready()
     return sink
