@@ -51,8 +51,7 @@ export class Files {
   open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      if (stat === undefined) this.#o.trouble.missing(path)
-      if (stat === undefined || !stat.isFile()) return undefined
+      if (!stat?.isFile()) return this.#o.trouble.missing(path)
       const known = this.byKey.get(identityKey(stat.dev, stat.ino))
       if (known !== undefined) return { file: known, isNew: false }
       if (this.#tooOld(Number(stat.mtimeMs))) return undefined
@@ -208,8 +207,7 @@ export class Files {
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')
-    const { tag, offset: from } = file
-    this.#o.log.debug(`${path} is followed`, { tag, inode: String(file.inode), size, from })
+    this.#o.log.debug(`${path} is followed`, { tag: file.tag, size, from: file.offset })
     return file
   }
 

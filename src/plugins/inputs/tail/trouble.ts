@@ -39,7 +39,7 @@ export class Trouble {
   }
 
   /** Gone meanwhile, unless its name is no text: then it is there, and cannot be opened by what came of the name. */
-  missing(path: string): void {
+  missing(path: string): undefined {
     if (path.includes(NO_TEXT)) this.note(path, new Error('its name is not UTF-8'))
   }
 
