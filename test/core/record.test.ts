@@ -56,7 +56,8 @@ describe('Accessor', () => {
         const { buf, at, end } = framed(encode(record))
         const text = `$${first}${rest.map((s) => (typeof s === 'number' ? `[${s}]` : `['${s}']`)).join('')}`
         const found = Accessor.parse(text)?.find(buf, at, end) as number
-        const expected = follow(record, [first, ...rest])
+        // Decoded, because MessagePack has no negative zero among its integers.
+        const expected = follow(decode(encode(record)) as Value, [first, ...rest])
         if (expected === undefined) expect(found).toBe(-1)
         else expect(decode(buf.subarray(found, skip(buf, found, end)))).toEqual(expected)
       }),
