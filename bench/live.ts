@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dataset } from './data.ts'
-import { Child, median, memoryOf, quantile, sleep, threadsOf } from './measure.ts'
+import { Child, median, memoryOf, quantile, sleep, threadsOf, usedBetween } from './measure.ts'
 import { Sink } from './sink.ts'
 import { type Agent, drainCommand, followCommand, WORKLOADS } from './workloads.ts'
 
@@ -105,12 +105,13 @@ export function idle(agent: Agent, seconds: number): Promise<IdleResult> {
     const before = threadsOf(child.pid)
     await sleep(seconds * 1000)
     const after = threadsOf(child.pid)
+    const { cpuMs, switches } = usedBetween(before, after)
     return {
       seconds,
       ...memoryOf(child.pid),
-      cpuMsPerMinute: ((after.cpuMs - before.cpuMs) * 60) / seconds,
-      switchesPerMinute: ((after.switches - before.switches) * 60) / seconds,
-      threads: after.threads,
+      cpuMsPerMinute: (cpuMs * 60) / seconds,
+      switchesPerMinute: (switches * 60) / seconds,
+      threads: after.size,
     }
   })
 }

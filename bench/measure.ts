@@ -104,19 +104,33 @@ export function memoryOf(pid: number): Memory {
   return { rssMb: (number(text, RSS) * 1024) / 1e6, anonymousMb: (number(text, ANONYMOUS) * 1024) / 1e6 }
 }
 
-/** CPU and context switches of a living process so far; threads that have ended are not in it. */
-export function threadsOf(pid: number): { threads: number; cpuMs: number; switches: number } {
+export interface ThreadUse {
+  cpuMs: number
+  switches: number
+}
+
+/** CPU and context switches of each thread of a living process so far. */
+export function threadsOf(pid: number): Map<string, ThreadUse> {
   const folder = `/proc/${pid}/task`
-  const ids = readdirSync(folder)
-  let cpuMs = 0
-  let switches = 0
-  for (const id of ids) {
-    // In nanoseconds, where /proc/PID/stat counts ticks of 10 ms.
-    cpuMs += Number(read(`${folder}/${id}/schedstat`).split(' ')[0]) / 1e6
+  const use = (id: string): ThreadUse => {
     const status = read(`${folder}/${id}/status`)
-    switches += number(status, VOLUNTARY) + number(status, INVOLUNTARY)
+    return {
+      // In nanoseconds, where /proc/PID/stat counts ticks of 10 ms.
+      cpuMs: Number(read(`${folder}/${id}/schedstat`).split(' ')[0]) / 1e6,
+      switches: number(status, VOLUNTARY) + number(status, INVOLUNTARY),
+    }
   }
-  return { threads: ids.length, cpuMs, switches }
+  return new Map(readdirSync(folder).map((id) => [id, use(id)]))
+}
+
+/** What the threads have used in between, but for those that ended: what they used last is not known. */
+export function usedBetween(before: Map<string, ThreadUse>, after: Map<string, ThreadUse>): ThreadUse {
+  const used = { cpuMs: 0, switches: 0 }
+  for (const [id, { cpuMs, switches }] of after) {
+    used.cpuMs += cpuMs - (before.get(id)?.cpuMs ?? 0)
+    used.switches += switches - (before.get(id)?.switches ?? 0)
+  }
+  return used
 }
 
 function read(path: string): string {

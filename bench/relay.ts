@@ -6,7 +6,7 @@ import { connected, freePorts } from '../test/support/ports.ts'
 import { cleanUp } from '../test/support/tmp.ts'
 import { until } from '../test/support/until.ts'
 import { Load } from './load.ts'
-import { Child, memoryOf, sleep, threadsOf } from './measure.ts'
+import { Child, memoryOf, sleep, threadsOf, usedBetween } from './measure.ts'
 import type { Agent } from './workloads.ts'
 
 /** conf/relay.conf between a sender and a real Kafka, looked at each second. */
@@ -65,11 +65,11 @@ export async function relay(agent: Agent, seconds: number): Promise<RelayResult>
 async function sample(pid: number, load: Load, wanted: number, seconds: number): Promise<RelayStep> {
   const step: RelayStep = { wanted, acked: [], cpuPercent: [], rssMb: [] }
   for (let i = 0; i < seconds; i++) {
-    const [from, cpuMs, acked] = [performance.now(), threadsOf(pid).cpuMs, load.acked]
+    const [from, before, acked] = [performance.now(), threadsOf(pid), load.acked]
     await sleep(1000)
     const passed = performance.now() - from
     step.acked.push(((load.acked - acked) * 1000) / passed)
-    step.cpuPercent.push(((threadsOf(pid).cpuMs - cpuMs) * 100) / passed)
+    step.cpuPercent.push((usedBetween(before, threadsOf(pid)).cpuMs * 100) / passed)
     step.rssMb.push(memoryOf(pid).rssMb)
   }
   return step
