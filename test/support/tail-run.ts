@@ -59,6 +59,8 @@ export interface TailRunOptions {
   /** fluent-bit's spelling, values as text. */
   tail: Record<string, string>
   tag?: string
+  /** Of the input. */
+  name?: string
   store?: OffsetStore
   service?: Partial<Plan['service']>
   memBufLimit?: number
@@ -205,7 +207,7 @@ export class TailRun {
       inputs: [
         {
           spec: tail,
-          name: 'tail.0',
+          name: o.name ?? 'tail.0',
           tag: o.tag ?? 'app',
           options,
           position: { file: 'test', line: 1 },

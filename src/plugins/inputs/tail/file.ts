@@ -28,7 +28,8 @@ export interface FileInit {
   skipping: boolean
   tag: string
   writer: LineWriter
-  agentId: string
+  /** Agent and input. */
+  origin: string
   onSettled: (file: TailFile, bytes: number) => void
 }
 
@@ -99,7 +100,7 @@ export class TailFile implements Contributor {
   #rangeStart: number
   #watermark: Watermark
   #ackedSkipping: { at: number; skipping: boolean } | undefined
-  readonly #agentId: string
+  readonly #origin: string
   readonly #onSettled: (file: TailFile, bytes: number) => void
   #joined = false
 
@@ -117,7 +118,7 @@ export class TailFile implements Contributor {
     this.offset = this.#rangeStart = this.startedAt = init.offset
     this.tag = init.tag
     this.writer = init.writer
-    this.#agentId = init.agentId
+    this.#origin = init.origin
     this.#onSettled = init.onSettled
     this.#watermark = new Watermark(init.offset)
     this.skipping = init.skipping
@@ -165,7 +166,7 @@ export class TailFile implements Contributor {
     const ticket = watermark.open(start, end)
     const skipping = this.skipping && beyond === ''
     return {
-      identity: `${this.#agentId}:${this.key}:${this.created}.${this.#generation}:${start}-${end}${beyond}`,
+      identity: `${this.#origin}:${this.key}:${this.created}.${this.#generation}:${start}-${end}${beyond}`,
       settle: (outcome) => {
         if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
         this.#ackedSkipping = { at: end, skipping }

@@ -16,7 +16,8 @@ export interface FilesOptions extends StartsOptions {
   tagRegex: RegExp | undefined
   format: ConstructorParameters<typeof LineWriter>[0]
   ignoreOlderMs: number
-  agentId: string
+  /** Agent and input: two inputs that follow one file make chunks of their own. */
+  origin: string
   trouble: Trouble
   nowMs: () => number
   /** What holds the open groups of a file, when lines are joined. */
@@ -199,7 +200,7 @@ export class Files {
       skipping: start.skipping,
       tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
       writer: this.#shared ?? new LineWriter(this.#o.format, names),
-      agentId: this.#o.agentId,
+      origin: this.#o.origin,
       onSettled: this.#o.onSettled,
     })
     made = file

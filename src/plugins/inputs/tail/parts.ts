@@ -54,7 +54,7 @@ export async function makeParts(
     newFromHead: o.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: o.ignoreOlder,
     compareName: o.dbCompareFilename,
-    agentId: ctx.agent.id,
+    origin: `${ctx.agent.id}:${ctx.name}`,
     positions,
     counters,
     log,

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../src/core/error.ts'
-import { MemoryStore, readAll, resume, type TailRun } from '../../../support/tail-run.ts'
+import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail-run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -37,6 +37,22 @@ describe('a restart', () => {
     const second = resume(store, { path })
     expect(await second.waitForLines(2)).toEqual(['one', 'two'])
     expect(second.chunks[0]?.id).toBe(first.chunks[0]?.id as string)
+  })
+
+  test('gives the chunks of two inputs that read the same lines of a file their own ids', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'one\n')
+    const ids: (string | undefined)[] = []
+    const store = new MemoryStore()
+    for (const name of ['tail.0', 'tail.1', 'tail.1']) {
+      const run = follow({ path }, { name, store })
+      run.hold = true
+      await run.waitForLines(1)
+      await run.abort()
+      ids.push(run.chunks[0]?.id)
+    }
+    expect(ids[1]).not.toBe(ids[0] as string)
+    expect(ids[2]).toBe(ids[1] as string)
   })
 
   test('gives no other bytes the id of a chunk, however often the file is truncated in between', async () => {
