@@ -146,8 +146,7 @@ export class Matcher {
     const tables = this.#tables
     const set = code[pc + 2] as number
     const least = from + (code[pc + 3] as number)
-    const most = code[pc + 4] as number
-    const limit = most < 0 || from + most > end ? end : from + most
+    const limit = limitOf(code, pc, from, end)
     let p = from
     while (p < limit && tables[set + (src[p] as number)] === 1) p++
     if (p < least) return -1
@@ -161,8 +160,7 @@ export class Matcher {
     const tables = this.#tables
     const set = code[pc + 2] as number
     const least = from + (code[pc + 3] as number)
-    const most = code[pc + 4] as number
-    const limit = most < 0 || from + most > end ? end : from + most
+    const limit = limitOf(code, pc, from, end)
     let p = from
     while (p < least && p < limit && tables[set + (src[p] as number)] === 1) p++
     if (p < least) return -1
@@ -247,6 +245,12 @@ export class Matcher {
     stack[top + 2] = b
     stack[top + 3] = c
   }
+}
+
+/** Where the run at `pc` that begins at `from` ends at the latest. */
+function limitOf(code: Int32Array, pc: number, from: number, end: number): number {
+  const most = code[pc + 4] as number
+  return most < 0 || from + most > end ? end : from + most
 }
 
 function isAnchor(op: number, src: Buffer, start: number, end: number, p: number): boolean {
