@@ -18,13 +18,13 @@ export interface Sibling {
 }
 
 /** What rotation appends to a name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; and `.gz` behind it. */
-const ROTATED = /^[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
-
-const ROTATED_NAME = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
+const ROTATED_END = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
+/** The same, and nothing before it. */
+const ROTATED = new RegExp(`^${ROTATED_END.source}`)
 
 /** The path whose log would be rotated to this one; undefined when it is no name that rotation makes. */
 export function rotatedFrom(path: string): string | undefined {
-  const at = ROTATED_NAME.exec(basename(path))?.index ?? 0
+  const at = ROTATED_END.exec(basename(path))?.index ?? 0
   return at > 0 ? join(dirname(path), basename(path).slice(0, at)) : undefined
 }
 

@@ -54,7 +54,7 @@ export class Lookout {
 
   /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
   search(first: boolean): void {
-    const nowMs = this.#o.clock.nowMs()
+    const sinceMs = this.#o.clock.nowMs() - TICK_MS
     let found = this.#o.finder.find()
     // What appeared in a folder after it was searched and before it was watched is seen by a further search.
     while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
@@ -62,8 +62,8 @@ export class Lookout {
     const looked = new Set(found.paths)
     for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.look(path, false)
     this.#watchFolders(found.folders)
-    this.#searchedMs = nowMs - TICK_MS
-    this.#o.positions.looked(nowMs)
+    this.#searchedMs = sinceMs
+    this.#o.positions.looked(sinceMs)
   }
 
   /** A search that looks only at paths that lead to no file yet. */

@@ -2,7 +2,7 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { TailFile } from './file.ts'
-import { growFingerprint, isAsRead, markerAt, TICK_MS } from './identity.ts'
+import { growFingerprint, isAsRead, markerAt } from './identity.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
 export const COMMIT_MS = 250
@@ -61,11 +61,11 @@ export class Positions {
   }
 
   /**
-   * Everything that was there at this time has been looked at; stored with what that found. Not stored for itself: an
-   * agent that has nothing to do writes nothing.
+   * Everything that was there at this time, by the file system's clock, has been looked at; stored with what that found.
+   * Not stored for itself: an agent that has nothing to do writes nothing.
    */
   looked(ms: number): void {
-    this.#looked = { paths: this.#paths, ms: ms - TICK_MS }
+    this.#looked = { paths: this.#paths, ms }
   }
 
   /** The newest row of this inode, of this device where a device is known. */
