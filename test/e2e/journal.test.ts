@@ -1,13 +1,13 @@
 import { expect } from 'bun:test'
 import { join } from 'node:path'
 import {
-  cpuTicks,
   cursorsIn,
   followJournal,
   isAlive,
   Journal,
   journalctlOf,
   numberedEntries,
+  standsStill,
   storedCursor,
 } from '../support/journal.ts'
 import { journalTools } from '../support/journal-tools.ts'
@@ -139,13 +139,7 @@ testJournal(
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
     const child = await journalctlOf(agent)
     // Nothing moves any more: it waits to write.
-    let ticks = -1
-    const stands = (): boolean => {
-      const before = ticks
-      ticks = cpuTicks(child)
-      return ticks === before
-    }
-    await until(stands, { limitMs: 20_000, everyMs: 500 })
+    await standsStill(child)
     expect((await sink.summary()).distinct).toBe(0)
     await sink.ask('read on')
     await allArrive(sink, agent, ENTRIES, 60_000)

@@ -2,12 +2,12 @@ import { expect } from 'bun:test'
 import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  cpuTicks,
   cursorsIn,
   followJournal,
   Journal,
   journalctlOf,
   numberedEntries,
+  standsStill,
   storedCursor,
 } from '../support/journal.ts'
 import { journalTools } from '../support/journal-tools.ts'
@@ -117,13 +117,7 @@ testJournald(
     const service = { memory_limit: '2M' }
     const agent = followJournal({ dir, path: journald.path, ports: [sink.port], tools, service })
     const child = await journalctlOf(agent)
-    let ticks = -1
-    const stands = (): boolean => {
-      const before = ticks
-      ticks = cpuTicks(child)
-      return ticks === before
-    }
-    await until(stands, { limitMs: 20_000, everyMs: 500 })
+    await standsStill(child)
     // Two files come and go.
     for (const from of [6000, 6100]) {
       await journald.rotate()

@@ -147,8 +147,19 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z'
 }
 
+/** The process waits: for half a second it used no processor. */
+export async function standsStill(pid: number): Promise<void> {
+  let ticks = -1
+  const stands = (): boolean => {
+    const before = ticks
+    ticks = cpuTicks(pid)
+    return ticks === before
+  }
+  await until(stands, { limitMs: 20_000, everyMs: 500 })
+}
+
 /** Time on a processor so far, in the kernel's ticks. */
-export function cpuTicks(pid: number): number {
+function cpuTicks(pid: number): number {
   const stat = statOf(pid)
   return Number(stat?.[11]) + Number(stat?.[12])
 }

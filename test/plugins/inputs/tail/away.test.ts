@@ -66,23 +66,16 @@ describe('rotation while the agent was away', () => {
     writeFileSync(path, 'one\n')
     await readAll(store, { path }, 1)
     appendFileSync(path, 'two\n')
-    copyFileSync(path, `${path}.1`)
+    copyTruncate(path)
     age(`${path}.1`, 10)
-    truncateSync(path)
     appendFileSync(path, 'three\n')
     expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
   })
 
   test('finishes the copy of a file that was known while it was empty, written, copied and truncated', async () => {
-    const dir = tmp()
-    const path = join(dir, 'a.log')
-    const store = new MemoryStore()
-    writeFileSync(path, '')
-    await readAll(store, { path }, 0)
-    await lastLook(dir, store)
+    const { path, store } = await knownEmpty()
     appendFileSync(path, 'one\n')
-    copyFileSync(path, `${path}.1`)
-    truncateSync(path)
+    copyTruncate(path)
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
   })
@@ -100,20 +93,14 @@ describe('rotation while the agent was away', () => {
       await lastLook(dir, store)
       store.table = store.table.flatMap(change)
       appendFileSync(path, 'one\n')
-      copyFileSync(path, `${path}.1`)
-      truncateSync(path)
+      copyTruncate(path)
       appendFileSync(path, 'two\n')
       expect(await readAll(store, { path: join(dir, '*.log') }, 2)).toEqual(['one', 'two'])
     })
   }
 
   test('leaves the copy alone that was made while the agent read the file', async () => {
-    const dir = tmp()
-    const path = join(dir, 'a.log')
-    const store = new MemoryStore()
-    writeFileSync(path, '')
-    await readAll(store, { path }, 0)
-    await lastLook(dir, store)
+    const { dir, path, store } = await knownEmpty()
     const { looked } = store
     writeFileSync(`${path}.1`, 'one\n')
     await lastLook(dir, store)
@@ -132,19 +119,13 @@ describe('rotation while the agent was away', () => {
     expect(store.table[0]).toMatchObject({ offset: 0, fingerprintSize: 7 })
     await lastLook(dir, store)
     appendFileSync(path, ' one\n')
-    copyFileSync(path, `${path}.1`)
-    truncateSync(path)
+    copyTruncate(path)
     appendFileSync(path, '2026-11 two\n')
     expect(await readAll(store, { path }, 2)).toEqual(['2026-11 one', '2026-11 two'])
   })
 
   test('finishes what was rotated and compressed, though the new file has the inode of one known while it was empty', async () => {
-    const dir = tmp()
-    const path = join(dir, 'a.log')
-    const store = new MemoryStore()
-    writeFileSync(path, '')
-    await readAll(store, { path }, 0)
-    await lastLook(dir, store)
+    const { path, store } = await knownEmpty()
     unlinkSync(path)
     writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
     writeFileSync(path, 'two\n')
@@ -275,6 +256,21 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
   store.looked = store.storedMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
+}
+
+/** A log that was known while it was empty, and a run that has ended. */
+async function knownEmpty(): Promise<{ dir: string; path: string; store: MemoryStore }> {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, '')
+  await readAll(store, { path }, 0)
+  return { dir, path, store: await lastLook(dir, store) }
+}
+
+function copyTruncate(path: string): void {
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
 }
 
 function age(path: string, seconds: number): void {
