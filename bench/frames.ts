@@ -1,4 +1,4 @@
-import { skip } from '../src/core/msgpack.ts'
+import { skip } from '../src/core/msgpack/encode.ts'
 
 /** One message of the forward protocol, as far as a sink looks at it. */
 export interface Frame {

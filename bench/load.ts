@@ -1,5 +1,5 @@
 import type { Socket } from 'bun'
-import { encodeStr, writeEntryHead, writeMapHead, writeStr } from '../src/core/msgpack.ts'
+import { encodeStr, writeEntryHead, writeMapHead, writeStr } from '../src/core/msgpack/encode.ts'
 
 const FRAME_RECORDS = 500
 const LINE_BYTES = 186

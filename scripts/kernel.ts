@@ -6,11 +6,11 @@ import { ROOT } from './bootstrap.mjs'
 import { CACHE, readManifest } from './manifest.ts'
 
 /**
- * `npm run kernel [-- --check]`: compiles each src/lib/kernel/assembly/NAME/NAME.ts to src/lib/kernel/NAME.wasm.ts. What
+ * `npm run kernel [-- --check]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. What
  * it makes is committed, because the compiler is a hundred megabytes that nobody else needs: it is fetched into .cache/
  * and is no dependency. With --check nothing is written, and a difference ends with status 1.
  */
-const FOLDER = 'src/lib/kernel'
+const FOLDER = 'src/lib/wasm'
 const ASSEMBLY = join(ROOT, FOLDER, 'assembly')
 /** What every kernel may import. */
 const COMMON = 'common'

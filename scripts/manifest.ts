@@ -14,7 +14,7 @@ export interface Manifest {
   out: string
   /** Packages that stay outside the bundle. */
   external: string[]
-  /** npm's name and version of the compiler of src/lib/kernel. */
+  /** npm's name and version of the compiler of src/lib/wasm. */
   compiler: string
   /** Files that go into the binary. */
   assets: string[]

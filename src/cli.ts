@@ -6,7 +6,7 @@ import { loadPlan } from './config/load.ts'
 import type { PlanResult } from './config/plan.ts'
 import { inOrder } from './config/tree.ts'
 import { exitStatusOf, ShipperError } from './core/error.ts'
-import { didYouMean } from './lib/nearest.ts'
+import { didYouMean } from './lib/text/did-you-mean.ts'
 import { VERSION } from './lib/version.ts'
 import { registry } from './registry.ts'
 

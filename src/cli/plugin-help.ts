@@ -1,7 +1,7 @@
-import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/common-options.ts'
-import type { Option, OptionTable } from '../core/option.ts'
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
+import type { Option, OptionTable } from '../core/options/option.ts'
+import { formatSize, formatTime } from '../core/options/units.ts'
 import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
-import { formatSize, formatTime } from '../core/units.ts'
 import { wrap } from './text.ts'
 
 /** Options that every plugin of a kind has besides its own. */

@@ -1,5 +1,5 @@
 import { formatPosition, messageOf, ShipperError } from '../core/error.ts'
-import { cut, escapeControls } from '../core/printable.ts'
+import { cut, escapeControls } from '../core/escape-controls.ts'
 
 /** A value may be of any length, and the hint behind it must still be seen. */
 const MOST_CHARS = 500

@@ -1,8 +1,8 @@
 import { ShipperError } from '../core/error.ts'
 import { MULTILINE_OPTIONS, type MultilineOptions, type MultilinePlan } from '../core/multiline.ts'
-import { isBuiltIn, MULTILINE_NAMES } from '../lib/multiline/builtin.ts'
-import { makeMachine } from '../lib/multiline/machine.ts'
-import { didYouMean } from '../lib/nearest.ts'
+import { isBuiltIn, MULTILINE_NAMES } from '../lib/multiline/builtin-rules.ts'
+import { makeMachine } from '../lib/multiline/state-machine.ts'
+import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { readOptions } from './options.ts'
 import { type Entry, entryOf, type Findings, problem, type Section, warn } from './tree.ts'
 

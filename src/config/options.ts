@@ -1,7 +1,7 @@
 import type { Position } from '../core/error.ts'
-import { camelName, type Option, type OptionTable } from '../core/option.ts'
-import { defaultValue, findOption, parseValue } from '../core/option-value.ts'
-import { didYouMean, nearest } from '../lib/nearest.ts'
+import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
+import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
+import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import { type Entry, type Findings, problem, warn } from './tree.ts'
 
 /** What may have been meant as a comment behind a value. */

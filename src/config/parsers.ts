@@ -1,7 +1,7 @@
 import { type Position, ShipperError } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
 import type { Clock, Logger, ParserSpec, Registry } from '../core/plugin.ts'
-import { didYouMean } from '../lib/nearest.ts'
+import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { readOptions } from './options.ts'
 import { COMMAND_LINE, type Entry, entryOf, type Findings, problem, type Section, warn } from './tree.ts'
 

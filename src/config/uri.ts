@@ -1,4 +1,4 @@
-import type { OptionTable } from '../core/option.ts'
+import type { OptionTable } from '../core/options/option.ts'
 import { type Entry, type Findings, problem } from './tree.ts'
 
 const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/

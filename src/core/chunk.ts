@@ -1,4 +1,4 @@
-import type { BufferSource } from './buffers.ts'
+import type { BufferSource } from './buffer-source.ts'
 
 /**
  * Sealed records of one tag: concatenated `[EventTime, map]` entries, ready to be sent as PackedForward.

@@ -1,4 +1,4 @@
-import { defineOptions, type OptionsOf } from './option.ts'
+import { defineOptions, type OptionsOf } from './options/option.ts'
 
 /** The table of a [MULTILINE_PARSER] section, without its Name. */
 export const MULTILINE_OPTIONS = defineOptions({

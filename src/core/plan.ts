@@ -1,9 +1,9 @@
-import type { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from './common-options.ts'
 import type { Position } from './error.ts'
 import type { MultilinePlan } from './multiline.ts'
-import type { OptionsOf } from './option.ts'
+import type { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from './options/common.ts'
+import type { OptionsOf } from './options/option.ts'
+import type { SERVICE_OPTIONS } from './options/service.ts'
 import type { FilterSpec, InputSpec, OutputSpec, ParserSpec } from './plugin.ts'
-import type { SERVICE_OPTIONS } from './service-options.ts'
 
 /** What the configuration says, checked and typed: the only thing that the agent is given. */
 export interface Plan {

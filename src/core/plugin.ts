@@ -1,8 +1,8 @@
-import type { BufferSource } from './buffers.ts'
+import type { BufferSource } from './buffer-source.ts'
 import type { Chunk, ChunkInit } from './chunk.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
-import type { Option, OptionsOf, OptionTable } from './option.ts'
+import type { Option, OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { BufferSource } from '../core/buffers.ts'
+import type { BufferSource } from '../core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../core/chunk.ts'
 import type { Ack, Appender, Clock, Contributor, Outcome, TimerHandle } from '../core/plugin.ts'
 import { originId } from './chunk-id.ts'

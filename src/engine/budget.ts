@@ -1,4 +1,4 @@
-import type { BufferSource } from '../core/buffers.ts'
+import type { BufferSource } from '../core/buffer-source.ts'
 
 /** Sizes of pooled buffers; what does not fit the largest is allocated to measure and not kept. */
 const SMALL_CLASSES = [4096, 16_384, 65_536, 262_144]

@@ -1,4 +1,4 @@
-import type { BufferSource } from '../core/buffers.ts'
+import type { BufferSource } from '../core/buffer-source.ts'
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
 import type { Ack, Filter, Later, Logger, Outcome } from '../core/plugin.ts'

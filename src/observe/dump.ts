@@ -1,5 +1,5 @@
+import { escapeControls } from '../core/escape-controls.ts'
 import type { FileStatus } from '../core/plugin.ts'
-import { escapeControls } from '../core/printable.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../core/snapshot.ts'
 import { localTime } from './log-format.ts'
 import { bytesText, timeText } from './units.ts'

@@ -1,5 +1,5 @@
 import { messageOf } from '../core/error.ts'
-import { cut, escapeControls, escapeJsonControls } from '../core/printable.ts'
+import { cut, escapeControls, escapeJsonControls } from '../core/escape-controls.ts'
 
 /** One line of the agent's own log as text for a person and as JSON for a machine. Secrets never get this far. */
 export interface LogLine {

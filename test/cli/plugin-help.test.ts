@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { pluginHelp, pluginList } from '../../src/cli/plugin-help.ts'
-import { defineOptions } from '../../src/core/option.ts'
+import { defineOptions } from '../../src/core/options/option.ts'
 import { defineParser } from '../../src/core/plugin.ts'
 import { registryOf } from '../support/registry.ts'
 

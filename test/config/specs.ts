@@ -1,5 +1,5 @@
 import { ShipperError } from '../../src/core/error.ts'
-import { defineOptions } from '../../src/core/option.ts'
+import { defineOptions } from '../../src/core/options/option.ts'
 import { defineFilter, defineInput, defineOutput, defineParser } from '../../src/core/plugin.ts'
 import { registryOf } from '../support/registry.ts'
 

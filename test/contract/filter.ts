@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
 import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import { skip, writeMapHead } from '../../src/core/msgpack.ts'
+import { skip, writeMapHead } from '../../src/core/msgpack/encode.ts'
 import type { Filter, FilterContext } from '../../src/core/plugin.ts'
 import { chunkOf, LooseBuffers } from '../support/chunk-of.ts'
 import { LaterList } from '../support/later.ts'

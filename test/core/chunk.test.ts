@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import type { BufferSource } from '../../src/core/buffers.ts'
+import type { BufferSource } from '../../src/core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import { writeArrayHead, writeBinHead, writeStr } from '../../src/core/msgpack.ts'
+import { writeArrayHead, writeBinHead, writeStr } from '../../src/core/msgpack/encode.ts'
 
 function source(): BufferSource & { given: Buffer[] } {
   const given: Buffer[] = []

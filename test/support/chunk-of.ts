@@ -1,7 +1,7 @@
 import { decodeMulti, encode } from '@msgpack/msgpack'
-import type { BufferSource } from '../../src/core/buffers.ts'
+import type { BufferSource } from '../../src/core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import { writeEntryHead } from '../../src/core/msgpack.ts'
+import { writeEntryHead } from '../../src/core/msgpack/encode.ts'
 
 /** Buffers without a limit, which notes what is out. */
 export class LooseBuffers implements BufferSource {

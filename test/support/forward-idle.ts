@@ -1,4 +1,4 @@
-import { parseOptions } from '../../src/core/option-value.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { Forward } from '../../src/plugins/outputs/forward/forward.ts'
 import { FORWARD_OPTIONS } from '../../src/plugins/outputs/forward/options.ts'

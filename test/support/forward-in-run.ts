@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
 import type { Chunk } from '../../src/core/chunk.ts'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import type { Clock, Input, Output } from '../../src/core/plugin.ts'
 import type { Assembly } from '../../src/engine/assembly.ts'
 import { spec } from '../../src/plugins/inputs/forward/index.ts'

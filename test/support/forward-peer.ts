@@ -1,7 +1,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { decode, decodeMulti, encode } from '@msgpack/msgpack'
-import { skip } from '../../src/core/msgpack.ts'
+import { skip } from '../../src/core/msgpack/encode.ts'
 import { atEnd } from './tmp.ts'
 
 /** A frame as it came: its bytes, and what they say. */

@@ -1,6 +1,6 @@
 import { Chunk, headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import { ENTRY_HEAD, writeEntryHead, writeMapHead, writeStr } from '../../src/core/msgpack.ts'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { ENTRY_HEAD, writeEntryHead, writeMapHead, writeStr } from '../../src/core/msgpack/encode.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import type { Clock, Output, OutputContext } from '../../src/core/plugin.ts'
 import { type Account, Budget } from '../../src/engine/budget.ts'
 import { systemClock } from '../../src/engine/clock.ts'

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import { crc32c } from '../../src/lib/crc32c.ts'
+import { crc32c } from '../../src/lib/hash/crc32c.ts'
 import { WireReader, WireWriter } from '../../src/protocol/kafka/wire.ts'
 import { atEnd } from './tmp.ts'
 

@@ -1,6 +1,6 @@
-import type { BufferSource } from '../../src/core/buffers.ts'
+import type { BufferSource } from '../../src/core/buffer-source.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import type { Clock, Output, OutputContext } from '../../src/core/plugin.ts'
 import { type Account, Budget } from '../../src/engine/budget.ts'
 import { systemClock } from '../../src/engine/clock.ts'

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import type { Parser } from '../../src/core/parser.ts'
 import type { Clock, Filter } from '../../src/core/plugin.ts'
 import { systemClock } from '../../src/engine/clock.ts'

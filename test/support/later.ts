@@ -1,4 +1,4 @@
-import type { BufferSource } from '../../src/core/buffers.ts'
+import type { BufferSource } from '../../src/core/buffer-source.ts'
 import type { Ack, Later, Outcome } from '../../src/core/plugin.ts'
 import { LooseBuffers } from './chunk-of.ts'
 

@@ -1,8 +1,8 @@
 import { expect } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
-import { skip } from '../../src/core/msgpack.ts'
-import type { OptionTable } from '../../src/core/option.ts'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { skip } from '../../src/core/msgpack/encode.ts'
+import type { OptionTable } from '../../src/core/options/option.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
 import type { EntryWriter, Parser } from '../../src/core/parser.ts'
 import type { Clock, Logger, ParserSpec } from '../../src/core/plugin.ts'
 

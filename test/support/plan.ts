@@ -1,5 +1,6 @@
-import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../src/core/common-options.ts'
-import { parseOptions } from '../../src/core/option-value.ts'
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../src/core/options/common.ts'
+import { parseOptions } from '../../src/core/options/parse.ts'
+import { SERVICE_OPTIONS } from '../../src/core/options/service.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../../src/core/plan.ts'
 import {
   defineFilter,
@@ -12,7 +13,6 @@ import {
   type Output,
   type OutputContext,
 } from '../../src/core/plugin.ts'
-import { SERVICE_OPTIONS } from '../../src/core/service-options.ts'
 
 const about = { summary: '', description: '', options: {}, example: '' }
 const position = { file: 'test.conf' }

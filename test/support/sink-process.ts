@@ -22,8 +22,8 @@
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
-import { skip } from '../../src/core/msgpack.ts'
-import { spanOf } from '../../src/core/record.ts'
+import { skip } from '../../src/core/msgpack/encode.ts'
+import { spanOf } from '../../src/core/msgpack/record.ts'
 import { SeriesCount } from './sink-series.ts'
 
 const args = parseArgs(process.argv.slice(2))

@@ -1,5 +1,5 @@
 import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { type Machine, NO_GROUP, type Verdict } from './machine.ts'
+import { type Machine, NO_GROUP, type Verdict } from './state-machine.ts'
 
 /** What the parser of its joiner reads begins a group; any other line goes on with the one before it. */
 export class FirstLineMachine implements Machine {

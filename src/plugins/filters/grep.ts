@@ -1,11 +1,11 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
-import { skip } from '../../core/msgpack.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
-import { type Misfit, misfit } from '../../core/option-check.ts'
+import { skip } from '../../core/msgpack/encode.ts'
+import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
+import { type Misfit, misfit } from '../../core/options/checks.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
-import { Accessor, entryMap, textHead, textLength } from '../../core/record.ts'
-import { translateOnigmo } from '../../lib/onigmo.ts'
+import { translateOnigmo } from '../../lib/regex/onigmo.ts'
 
 const OPTIONS = defineOptions({
   regex: {

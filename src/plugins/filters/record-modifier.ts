@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
-import { encodeStr, skip, writeMapHead } from '../../core/msgpack.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { encodeStr, skip, writeMapHead } from '../../core/msgpack/encode.ts'
+import { entryMap, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter, type FilterContext } from '../../core/plugin.ts'
-import { entryMap, mapBody, mapPairs, textHead, textLength } from '../../core/record.ts'
 
 const OPTIONS = defineOptions({
   record: { type: 'slist', words: 2, repeat: true, help: 'Add `KEY VALUE` to each record.' },

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../core/error.ts'
-import { defineOptions } from '../../core/option.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import { defineInput, type InputContext } from '../../core/plugin.ts'
-import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
-import { RecordBytes } from '../../lib/record-bytes.ts'
+import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/plugin/interval-input.ts'
+import { RecordBytes } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
   ...INTERVAL_OPTIONS,

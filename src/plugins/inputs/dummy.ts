@@ -1,9 +1,9 @@
 import { ShipperError } from '../../core/error.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
-import { misfit } from '../../core/option-check.ts'
+import { misfit } from '../../core/options/checks.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
-import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
-import { append, INTERVAL_OPTIONS, pause, splitMs } from '../../lib/periodic.ts'
+import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
+import { append, INTERVAL_OPTIONS, pause, splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   dummy: {

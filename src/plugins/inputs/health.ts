@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
-import { defineOptions } from '../../core/option.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import { type Clock, defineInput } from '../../core/plugin.ts'
-import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/periodic.ts'
-import { RecordBytes } from '../../lib/record-bytes.ts'
+import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/plugin/interval-input.ts'
+import { RecordBytes } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
   host: { type: 'string', default: '127.0.0.1', help: 'Host name or address to connect to.' },

@@ -1,11 +1,11 @@
 import { read } from 'node:fs'
 import { reasonOf, ShipperError, systemCode } from '../../core/error.ts'
-import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack/encode.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { type Appender, defineInput, type Input, type InputContext } from '../../core/plugin.ts'
-import { JsonTranscoder, jsonBound } from '../../lib/json-transcode.ts'
-import { pause, splitMs } from '../../lib/periodic.ts'
+import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
+import { pause, splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   parser: {

@@ -1,12 +1,12 @@
 import { writeSync } from 'node:fs'
 import type { Chunk } from '../../core/chunk.ts'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
-import { skip } from '../../core/msgpack.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { skip } from '../../core/msgpack/encode.ts'
+import { entryMap } from '../../core/msgpack/record.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
-import { entryMap } from '../../core/record.ts'
-import { EntryTime } from '../../lib/entry-time.ts'
-import { JsonText } from '../../lib/json-text.ts'
+import { JsonText } from '../../lib/json/msgpack-to-json.ts'
+import { EntryTime } from '../../lib/records/event-time.ts'
 
 const OPTIONS = defineOptions({
   format: {

@@ -1,6 +1,6 @@
-import { defineOptions } from '../../core/option.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import { defineParser } from '../../core/plugin.ts'
-import { CriParser } from '../../lib/cri-line.ts'
+import { CriParser } from '../../lib/parsing/cri-parser.ts'
 
 const OPTIONS = defineOptions({
   time_keep: { type: 'bool', default: 'true', help: 'Keep the field `time` in the record.' },

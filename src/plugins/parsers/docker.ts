@@ -1,7 +1,7 @@
-import { defineOptions } from '../../core/option.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import { defineParser } from '../../core/plugin.ts'
-import { jsonParser } from '../../lib/json-parser.ts'
-import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parser-options.ts'
+import { jsonParser } from '../../lib/parsing/json-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parsing/options.ts'
 
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,

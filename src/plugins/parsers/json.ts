@@ -1,6 +1,6 @@
 import { defineParser } from '../../core/plugin.ts'
-import { jsonParser } from '../../lib/json-parser.ts'
-import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parser-options.ts'
+import { jsonParser } from '../../lib/parsing/json-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parsing/options.ts'
 
 export const spec = defineParser({
   kind: 'parser',

@@ -1,11 +1,11 @@
-import { TRUE } from '../../core/msgpack.ts'
-import { defineOptions, type OptionsOf } from '../../core/option.ts'
+import { TRUE } from '../../core/msgpack/encode.ts'
+import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { defineParser, type ParserContext } from '../../core/plugin.ts'
-import { withDecoders } from '../../lib/decoding-parser.ts'
-import { FieldParser } from '../../lib/field-parser.ts'
-import { codePoint, writeCodePoint } from '../../lib/json-escapes.ts'
-import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parser-options.ts'
+import { codePoint, writeCodePoint } from '../../lib/json/escapes.ts'
+import { withDecoders } from '../../lib/parsing/field-decoder.ts'
+import { FieldParser } from '../../lib/parsing/field-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parsing/options.ts'
 
 const OPTIONS = defineOptions({
   ...TIME_OPTIONS,

@@ -1,9 +1,9 @@
-import { defineOptions } from '../../core/option.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
-import { withDecoders } from '../../lib/decoding-parser.ts'
-import { FieldParser } from '../../lib/field-parser.ts'
-import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parser-options.ts'
+import { withDecoders } from '../../lib/parsing/field-decoder.ts'
+import { FieldParser } from '../../lib/parsing/field-parser.ts'
+import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '../../lib/parsing/options.ts'
 
 export const spec = defineParser({
   kind: 'parser',

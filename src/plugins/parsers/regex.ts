@@ -1,23 +1,23 @@
-import { encodeStr } from '../../core/msgpack.ts'
-import { defineOptions } from '../../core/option.ts'
-import type { Misfit } from '../../core/option-check.ts'
+import { encodeStr } from '../../core/msgpack/encode.ts'
+import { closeMap } from '../../core/msgpack/map-head.ts'
+import type { Misfit } from '../../core/options/checks.ts'
+import { defineOptions } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
-import { withDecoders } from '../../lib/decoding-parser.ts'
-import { copyString } from '../../lib/json-transcode.ts'
-import { closeMap } from '../../lib/map-head.ts'
-import { type LineMatcher, matcherOf } from '../../lib/matcher/line-matcher.ts'
-import { type Translated, translateOnigmo } from '../../lib/onigmo.ts'
+import { copyString } from '../../lib/json/json-to-msgpack.ts'
+import { withDecoders } from '../../lib/parsing/field-decoder.ts'
 import {
   DECODE_DESCRIPTION,
   DECODE_OPTION,
   TIME_OPTIONS,
   TYPES_OPTION,
   timeReader,
-} from '../../lib/parser-options.ts'
-import type { TimeReader } from '../../lib/strptime.ts'
-import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/typed-value.ts'
-import { putWords, targetView, wordsOf } from '../../lib/views.ts'
+} from '../../lib/parsing/options.ts'
+import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
+import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
+import { type Translated, translateOnigmo } from '../../lib/regex/onigmo.ts'
+import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
+import type { TimeReader } from '../../lib/time/strptime.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 

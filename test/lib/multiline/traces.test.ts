@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { traceMachine } from '../../../src/lib/multiline/builtin.ts'
-import { NO_GROUP, type RuleMachine } from '../../../src/lib/multiline/machine.ts'
+import { traceMachine } from '../../../src/lib/multiline/builtin-rules.ts'
+import { NO_GROUP, type RuleMachine } from '../../../src/lib/multiline/state-machine.ts'
 import { tmp } from '../../support/tmp.ts'
 
 /** The groups that lines fall into. */

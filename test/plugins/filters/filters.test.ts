@@ -1,6 +1,6 @@
 import { expect, spyOn, test } from 'bun:test'
 import { headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
-import { parseOptions } from '../../../src/core/option-value.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
 import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
 import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'

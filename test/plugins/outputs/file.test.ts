@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseOptions } from '../../../src/core/option-value.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
 import { spec } from '../../../src/plugins/outputs/file/index.ts'
 import { chunkOf } from '../../support/chunk-of.ts'
 import { shipperCommand, start } from '../../support/process.ts'

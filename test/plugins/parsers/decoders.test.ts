@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import type { OptionTable } from '../../../src/core/option.ts'
-import { parseOptions } from '../../../src/core/option-value.ts'
+import type { OptionTable } from '../../../src/core/options/option.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Parser } from '../../../src/core/parser.ts'
 import type { ParserSpec } from '../../../src/core/plugin.ts'
 import { spec as docker } from '../../../src/plugins/parsers/docker.ts'

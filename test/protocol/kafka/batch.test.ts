@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { crc32c } from '../../../src/lib/crc32c.ts'
+import { crc32c } from '../../../src/lib/hash/crc32c.ts'
 import {
   BATCH_HEAD,
   BatchWriter,

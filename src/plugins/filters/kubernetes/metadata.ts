@@ -1,4 +1,11 @@
-import { encodeStr, FALSE, TRUE, writeArrayHead, writeMapHead, writeNumber } from '../../../core/msgpack.ts'
+import {
+  encodeStr,
+  FALSE,
+  TRUE,
+  writeArrayHead,
+  writeMapHead,
+  writeNumber,
+} from '../../../core/msgpack/encode.ts'
 import type { ContainerRef } from './identity.ts'
 import type { Owner, Pod, Texts } from './pod.ts'
 import { containerOf } from './pods.ts'

@@ -1,4 +1,4 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 const TOKEN_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
 const DNS = 'the API is tried again, at growing intervals, for as long as it takes'

@@ -1,6 +1,6 @@
-import { skip } from '../../../core/msgpack.ts'
+import { skip } from '../../../core/msgpack/encode.ts'
+import { mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../../core/parser.ts'
-import { mapBody, mapPairs, spanOf } from '../../../core/record.ts'
 import type { ContainerRef } from './identity.ts'
 
 /** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */

@@ -1,6 +1,6 @@
-import { encodeStr } from '../../../core/msgpack.ts'
-import { InputBlock } from '../../../lib/kernel/instance.ts'
-import { type MergeForm, type MergeKernel, sharedMergeKernel } from '../../../lib/kernel/merge-kernel.ts'
+import { encodeStr } from '../../../core/msgpack/encode.ts'
+import { InputBlock } from '../../../lib/wasm/instance.ts'
+import { type MergeForm, type MergeKernel, sharedMergeKernel } from '../../../lib/wasm/metadata-merger.ts'
 import type { EntriesOptions } from './entries.ts'
 import type { Pairs } from './metadata.ts'
 

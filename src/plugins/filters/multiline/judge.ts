@@ -1,11 +1,11 @@
 import { ShipperError } from '../../../core/error.ts'
-import { skip } from '../../../core/msgpack.ts'
+import { skip } from '../../../core/msgpack/encode.ts'
+import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
-import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/record.ts'
-import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
-import { Decider, type Decision } from '../../../lib/multiline/decider.ts'
-import { type TextPlace, textOf } from '../../../lib/multiline/joined.ts'
-import { type Machine, makeMachine, type Verdict } from '../../../lib/multiline/machine.ts'
+import { isContainer, traceMachine } from '../../../lib/multiline/builtin-rules.ts'
+import { Decider, type Decision } from '../../../lib/multiline/classifier.ts'
+import { type TextPlace, textOf } from '../../../lib/multiline/joined-record.ts'
+import { type Machine, makeMachine, type Verdict } from '../../../lib/multiline/state-machine.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
 /** A record of a chunk: its text, and what joins it with others. */

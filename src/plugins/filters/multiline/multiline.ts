@@ -1,9 +1,9 @@
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
-import { skip } from '../../../core/msgpack.ts'
+import { skip } from '../../../core/msgpack/encode.ts'
 import type { Ack, Filter, FilterContext, Later, TimerHandle } from '../../../core/plugin.ts'
-import { JoinedEntry, textOf } from '../../../lib/multiline/joined.ts'
-import type { Machine } from '../../../lib/multiline/machine.ts'
+import { JoinedEntry, textOf } from '../../../lib/multiline/joined-record.ts'
+import type { Machine } from '../../../lib/multiline/state-machine.ts'
 import { type Judge, type Part, PartialJudge, RuleJudge, withoutMarks } from './judge.ts'
 import type { MultilineFilterOptions } from './options.ts'
 

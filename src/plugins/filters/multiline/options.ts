@@ -1,4 +1,4 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 /** The names and defaults are fluent-bit's. */
 export const MULTILINE_FILTER_OPTIONS = defineOptions({

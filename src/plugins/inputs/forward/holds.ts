@@ -1,4 +1,4 @@
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 
 /** What every connection may have whatever the others hold, so that small peers never wait for large ones. */
 const SMALL_BYTES = 16_384

@@ -1,5 +1,5 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
-import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/forward-security.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
 
 const OCTAL = /^[0-7]{3,4}$/
 

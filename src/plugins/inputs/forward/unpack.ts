@@ -1,5 +1,5 @@
 import { messageOf } from '../../../core/error.ts'
-import { Malformed } from '../../../protocol/msgpack-scan.ts'
+import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 
 type Unpack = (bytes: Buffer, options: object, done: (error: Error | null, out: Buffer) => void) => void
 

@@ -6,9 +6,9 @@ import {
   writeEntryHead,
   writeMapHead,
   writeStrHead,
-} from '../../../core/msgpack.ts'
-import type { ExportScanner } from '../../../protocol/journal-export.ts'
-import { FIELD, HASH, NAME, NAME_END, VALUE, VALUE_END } from '../../../protocol/journal-fields.ts'
+} from '../../../core/msgpack/encode.ts'
+import type { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
+import { FIELD, HASH, NAME, NAME_END, VALUE, VALUE_END } from '../../../protocol/journal/field-names.ts'
 
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
 /** Heads of the entry and the map, and the mark of a cut one. */

@@ -1,6 +1,14 @@
 import type { Ack, Contributor } from '../../../core/plugin.ts'
-import type { ExportScanner } from '../../../protocol/journal-export.ts'
-import { FIELD, HASH, hashName, NAME, NAME_END, VALUE, VALUE_END } from '../../../protocol/journal-fields.ts'
+import type { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
+import {
+  FIELD,
+  HASH,
+  hashName,
+  NAME,
+  NAME_END,
+  VALUE,
+  VALUE_END,
+} from '../../../protocol/journal/field-names.ts'
 import type { Position, Range } from './position.ts'
 
 const UNIT = '_SYSTEMD_UNIT'

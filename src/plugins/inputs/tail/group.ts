@@ -1,6 +1,6 @@
-import type { BufferSource } from '../../../core/buffers.ts'
-import { JoinedEntry } from '../../../lib/multiline/joined.ts'
-import type { Machine } from '../../../lib/multiline/machine.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
+import { JoinedEntry } from '../../../lib/multiline/joined-record.ts'
+import type { Machine } from '../../../lib/multiline/state-machine.ts'
 import type { Line } from './line-entries.ts'
 
 /** Lines of a file and a stream that become one record, as far as they have come. */

@@ -1,6 +1,6 @@
 import type { Appender, Clock, Counters, InputContext } from '../../../core/plugin.ts'
-import { Decider } from '../../../lib/multiline/decider.ts'
-import type { Verdict } from '../../../lib/multiline/machine.ts'
+import { Decider } from '../../../lib/multiline/classifier.ts'
+import type { Verdict } from '../../../lib/multiline/state-machine.ts'
 import { Chain } from './chain.ts'
 import type { TailFile } from './file.ts'
 import { FileGroups } from './file-groups.ts'

@@ -1,11 +1,11 @@
 import { ShipperError } from '../../../core/error.ts'
 import type { Parser } from '../../../core/parser.ts'
 import type { InputContext } from '../../../core/plugin.ts'
-import { CriParser } from '../../../lib/cri-line.ts'
-import { JsonParser } from '../../../lib/json-parser.ts'
-import { isContainer, traceMachine } from '../../../lib/multiline/builtin.ts'
+import { isContainer, traceMachine } from '../../../lib/multiline/builtin-rules.ts'
 import { FirstLineMachine, FirstTextMachine } from '../../../lib/multiline/first-line.ts'
-import { type Machine, makeMachine } from '../../../lib/multiline/machine.ts'
+import { type Machine, makeMachine } from '../../../lib/multiline/state-machine.ts'
+import { CriParser } from '../../../lib/parsing/cri-parser.ts'
+import { JsonParser } from '../../../lib/parsing/json-parser.ts'
 import type { TailOptions } from './options.ts'
 
 /** What joins lines: parts of a line that a container runtime split, or lines that belong together. */

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type BigIntStats, readSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../core/offset-store.ts'
-import { xxh3 } from '../../../lib/xxh3.ts'
+import { xxh3 } from '../../../lib/hash/xxh3.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 
 /** First bytes of a file that tell it from another one with its inode; fewer as long as it is shorter. */

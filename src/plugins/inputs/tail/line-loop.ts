@@ -1,5 +1,5 @@
 import type { Appender, Counters } from '../../../core/plugin.ts'
-import { type Kernel, sharedKernel } from '../../../lib/kernel/kernel.ts'
+import { type Kernel, sharedKernel } from '../../../lib/wasm/line-encoder.ts'
 import type { TailFile } from './file.ts'
 import type { LineWriter } from './line-writer.ts'
 

@@ -5,9 +5,9 @@ import {
   writeEventTime,
   writeMapHead,
   writeStrHead,
-} from '../../../core/msgpack.ts'
+} from '../../../core/msgpack/encode.ts'
 import type { EntryWriter, Parser } from '../../../core/parser.ts'
-import type { EntryForm } from '../../../lib/kernel/kernel.ts'
+import type { EntryForm } from '../../../lib/wasm/line-encoder.ts'
 
 export interface LineFormat {
   key: string

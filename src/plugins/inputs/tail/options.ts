@@ -1,6 +1,6 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
-import { checkRegExp } from '../../../core/option-check.ts'
-import { DATABASE_OPTIONS } from '../../../lib/database.ts'
+import { checkRegExp } from '../../../core/options/checks.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { DATABASE_OPTIONS } from '../../../lib/plugin/offset-database.ts'
 
 /** The names and defaults are fluent-bit's; where a default differs the help says so. */
 export const TAIL_OPTIONS = defineOptions({

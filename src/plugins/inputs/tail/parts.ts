@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { InputContext, Logger } from '../../../core/plugin.ts'
-import { openDatabase } from '../../../lib/database.ts'
+import { openDatabase } from '../../../lib/plugin/offset-database.ts'
 import type { TailFile } from './file.ts'
 import type { FileGroups } from './file-groups.ts'
 import { Files } from './files.ts'

@@ -1,7 +1,7 @@
 import { TAIL_ROOM } from '../../../core/chunk.ts'
 import type { Appender } from '../../../core/plugin.ts'
 import { utf8Floor } from '../../../core/utf8.ts'
-import { viewOf } from '../../../lib/views.ts'
+import { viewOf } from '../../../lib/text/data-views.ts'
 import type { TailFile } from './file.ts'
 import { type Block, LineLoop, ODD_LINES } from './line-loop.ts'
 

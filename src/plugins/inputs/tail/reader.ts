@@ -1,4 +1,4 @@
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 import type { Appender, Clock } from '../../../core/plugin.ts'
 import { TAIL_BYTES, type TailFile } from './file.ts'
 import { kernelBlock, type LineLoop } from './line-loop.ts'

@@ -1,9 +1,9 @@
 import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
-import { skip } from '../../../core/msgpack.ts'
-import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/record.ts'
-import { EntryTime } from '../../../lib/entry-time.ts'
-import { JsonText } from '../../../lib/json-text.ts'
+import { skip } from '../../../core/msgpack/encode.ts'
+import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
+import { EntryTime } from '../../../lib/records/event-time.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
 
 /** A piece of a template: text, or the key whose value stands there. */

@@ -1,4 +1,4 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 export const FILE_OPTIONS = defineOptions({
   path: { type: 'string', default: '.', help: 'Folder of the files.' },

@@ -1,5 +1,5 @@
 import type { Gzip, ZstdCompress } from 'node:zlib'
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 
 /** Level 1 for both: measured, higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1

@@ -1,11 +1,11 @@
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, TAIL_ROOM } from '../../../core/chunk.ts'
 import {
   encodeFrameOptions,
   entriesWithIntegerTime,
   frameHeadSize,
   writeFrameHead,
-} from '../../../protocol/forward.ts'
+} from '../../../protocol/forward/frame.ts'
 import { type Compression, Compressor } from './compress.ts'
 import type { ForwardOptions } from './options.ts'
 

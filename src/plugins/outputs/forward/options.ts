@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
-import type { Misfit } from '../../../core/option-check.ts'
-import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/forward-security.ts'
+import type { Misfit } from '../../../core/options/checks.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
+import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
 
 function checkTag(tag: string): Misfit | undefined {
   if (!tag.includes('$')) return undefined

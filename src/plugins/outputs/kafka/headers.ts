@@ -1,8 +1,8 @@
-import { type Accessor, textHead, textLength } from '../../../core/record.ts'
+import { type Accessor, textHead, textLength } from '../../../core/msgpack/record.ts'
+import type { Entry } from '../../../lib/records/entry.ts'
 import { NO_HEADERS } from '../../../protocol/kafka/batch.ts'
 import { writeVarint } from '../../../protocol/kafka/varint.ts'
 import { accessorOf } from './accessor.ts'
-import type { Entry } from './entry.ts'
 import type { KafkaOptions } from './options.ts'
 import { writeDecimal } from './time-text.ts'
 

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import type { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
+import { Turns } from '../../../lib/async/ordered-sender.ts'
 import { Cluster, type Topic } from './cluster.ts'
 import { type Compression, loadCompression } from './compress.ts'
 import { DeadLetters } from './dead-letter.ts'
@@ -11,7 +12,6 @@ import { stopping } from './pause.ts'
 import type { Settings } from './settings.ts'
 import type { Batch, Shipment } from './shipment.ts'
 import { recordsOf, splitBatch } from './split.ts'
-import { Turns } from './turns.ts'
 
 /**
  * Makes batches of chunks and hands them to their partitions. A chunk is encoded once: its shipment stays from the first

@@ -1,7 +1,7 @@
-import { type Accessor, textHead, textLength } from '../../../core/record.ts'
-import { JsonText } from '../../../lib/json-text.ts'
+import { type Accessor, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
+import type { Entry } from '../../../lib/records/entry.ts'
 import { accessorOf } from './accessor.ts'
-import type { Entry } from './entry.ts'
 import { type Span, takeText } from './field-text.ts'
 import type { KafkaOptions } from './options.ts'
 

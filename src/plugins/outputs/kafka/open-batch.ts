@@ -1,5 +1,5 @@
-import type { BufferSource } from '../../../core/buffers.ts'
-import type { RecordKernel } from '../../../lib/kernel/record-kernel.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
+import type { RecordKernel } from '../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEAD, BatchWriter, recordBound } from '../../../protocol/kafka/batch.ts'
 import type { Headers } from './headers.ts'
 import type { Key } from './keys.ts'

@@ -1,4 +1,4 @@
-import { defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { RDKAFKA_OPTIONS } from './rdkafka.ts'
 
 /** fluent-bit's names where it has one; where a default differs the help says so. */

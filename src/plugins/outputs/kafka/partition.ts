@@ -1,5 +1,5 @@
 import { ShipperError } from '../../../core/error.ts'
-import { crc32c } from '../../../lib/crc32c.ts'
+import { crc32c } from '../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../protocol/kafka/batch.ts'
 import { errorName, type Remedy, remedyOf } from '../../../protocol/kafka/errors.ts'
 import type { Batch, Shipment } from './shipment.ts'

@@ -1,5 +1,5 @@
 import { ShipperError } from '../../../core/error.ts'
-import { camelName, defineOptions, type OptionsOf } from '../../../core/option.ts'
+import { camelName, defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 const REFUSED = 'Refused: '
 

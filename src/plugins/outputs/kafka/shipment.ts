@@ -1,4 +1,4 @@
-import type { BufferSource } from '../../../core/buffers.ts'
+import type { BufferSource } from '../../../core/buffer-source.ts'
 import type { Chunk } from '../../../core/chunk.ts'
 import type { ShipperError } from '../../../core/error.ts'
 import type { Stamp } from '../../../protocol/kafka/batch.ts'

@@ -1,4 +1,4 @@
-import { parseOptions } from '../../../../src/core/option-value.ts'
+import { parseOptions } from '../../../../src/core/options/parse.ts'
 import type { FilterContext } from '../../../../src/core/plugin.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
 import { CounterMap } from '../../../../src/engine/counters.ts'

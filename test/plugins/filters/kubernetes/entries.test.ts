@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
 import { headRoom, TAIL_ROOM } from '../../../../src/core/chunk.ts'
-import { encodeStr, skip } from '../../../../src/core/msgpack.ts'
-import { parseOptions } from '../../../../src/core/option-value.ts'
-import { entryMap, mapPairs } from '../../../../src/core/record.ts'
+import { encodeStr, skip } from '../../../../src/core/msgpack/encode.ts'
+import { entryMap, mapPairs } from '../../../../src/core/msgpack/record.ts'
+import { parseOptions } from '../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../src/engine/clock.ts'
 import {
   Entries,

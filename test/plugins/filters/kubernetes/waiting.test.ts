@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseOptions } from '../../../../src/core/option-value.ts'
+import { parseOptions } from '../../../../src/core/options/parse.ts'
 import { spec as jsonSpec } from '../../../../src/plugins/parsers/json.ts'
 import { listLog } from '../../../support/chunks.ts'
 import { KubeApi } from '../../../support/kube-api.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
 import { ShipperError } from '../../../../src/core/error.ts'
-import { partitionOf } from '../../../../src/lib/murmur2.ts'
+import { partitionOf } from '../../../../src/protocol/kafka/murmur2.ts'
 import { chunkOf } from '../../../support/chunk-of.ts'
 import { type DecodedRecord, decodeBatch } from '../../../support/kafka-decode.ts'
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka-peer.ts'

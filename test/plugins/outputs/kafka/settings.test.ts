@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { findOption, parseOptions } from '../../../../src/core/option-value.ts'
+import { findOption, parseOptions } from '../../../../src/core/options/parse.ts'
 import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
 import { type Settings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
 import { tmp } from '../../../support/tmp.ts'

@@ -1,0 +1,132 @@
+import { skip } from './encode.ts'
+
+/** Views on the bytes of records: what is looked for is found in place, nothing is decoded. */
+
+/** Where the bytes of the str or bin at `at` are; undefined when it is neither. The value must be whole. */
+export function spanOf(buf: Buffer, at: number): { start: number; end: number } | undefined {
+  const head = textHead(buf, at)
+  return head < 0 ? undefined : { start: at + head, end: at + head + textLength(buf, at) }
+}
+
+/** Bytes of the head of the str or bin at `at`, or -1 when it is another type. */
+export function textHead(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  if (t >= 0xa0 && t <= 0xbf) return 1
+  if (t === 0xd9 || t === 0xc4) return 2
+  if (t === 0xda || t === 0xc5) return 3
+  if (t === 0xdb || t === 0xc6) return 5
+  return -1
+}
+
+/** Bytes of the text of the str or bin at `at`. */
+export function textLength(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  if (t <= 0xbf) return t & 31
+  if (t === 0xd9 || t === 0xc4) return buf[at + 1] as number
+  if (t === 0xda || t === 0xc5) return buf.readUInt16BE(at + 1)
+  return buf.readUInt32BE(at + 1)
+}
+
+/** Pairs of the map at `at` and where the first begins; -1 pairs when it is no map. */
+export function mapPairs(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  if (t >= 0x80 && t <= 0x8f) return t & 15
+  if (t === 0xde) return buf.readUInt16BE(at + 1)
+  if (t === 0xdf) return buf.readUInt32BE(at + 1)
+  return -1
+}
+
+export function mapBody(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  return at + (t <= 0x8f ? 1 : t === 0xde ? 3 : 5)
+}
+
+/** Items of the array at `at`, or -1; its first item begins at `arrayBody`. */
+export function arrayItems(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  if (t >= 0x90 && t <= 0x9f) return t & 15
+  if (t === 0xdc) return buf.readUInt16BE(at + 1)
+  if (t === 0xdd) return buf.readUInt32BE(at + 1)
+  return -1
+}
+
+export function arrayBody(buf: Buffer, at: number): number {
+  const t = buf[at] as number
+  return at + (t <= 0x9f ? 1 : t === 0xdc ? 3 : 5)
+}
+
+/** The map of the entry `[time, map]` at `at`, or -1 when that is no entry. */
+export function entryMap(buf: Buffer, at: number, end: number): number {
+  if (buf[at] !== 0x92) return -1
+  const map = skip(buf, at + 1, end)
+  return map > 0 && map < end && mapPairs(buf, map) >= 0 ? map : -1
+}
+
+/** Whether the text at `at` is `key` (its bytes, without a head). */
+export function isText(buf: Buffer, at: number, key: Buffer): boolean {
+  const head = textHead(buf, at)
+  if (head < 0 || textLength(buf, at) !== key.length) return false
+  return buf.compare(key, 0, key.length, at + head, at + head + key.length) === 0
+}
+
+/** Where the value of the last pair with this key begins, or -1: of equal keys the last one counts, as in JSON. */
+export function findKey(buf: Buffer, map: number, end: number, key: Buffer): number {
+  const pairs = mapPairs(buf, map)
+  let found = -1
+  let at = mapBody(buf, map)
+  for (let i = 0; i < pairs; i++) {
+    const value = skip(buf, at, end)
+    if (value < 0) return -1
+    if (isText(buf, at, key)) found = value
+    at = skip(buf, value, end)
+    if (at < 0) return -1
+  }
+  return found
+}
+
+type Step = Buffer | number
+const STEP = /^\[(?:'([^']*)'|"([^"]*)"|(\d+))\]/
+
+/**
+ * A record accessor: `$kubernetes['labels']['app']`, `$list[0]`, or a plain key. Undefined when the text is none.
+ */
+export class Accessor {
+  readonly #steps: Step[]
+
+  private constructor(steps: Step[]) {
+    this.#steps = steps
+  }
+
+  static parse(text: string): Accessor | undefined {
+    if (!text.startsWith('$')) return text === '' ? undefined : new Accessor([Buffer.from(text)])
+    const open = text.indexOf('[')
+    const first = text.slice(1, open < 0 ? undefined : open)
+    if (first === '') return undefined
+    const steps: Step[] = [Buffer.from(first)]
+    let rest = open < 0 ? '' : text.slice(open)
+    while (rest !== '') {
+      const match = STEP.exec(rest)
+      if (match === null) return undefined
+      steps.push(match[3] === undefined ? Buffer.from(match[1] ?? match[2] ?? '') : Number(match[3]))
+      rest = rest.slice(match[0].length)
+    }
+    return new Accessor(steps)
+  }
+
+  /** Where the value begins in the record whose map is at `map`, or -1. */
+  find(buf: Buffer, map: number, end: number): number {
+    let at = map
+    for (const step of this.#steps) {
+      at = typeof step === 'number' ? item(buf, at, end, step) : findKey(buf, at, end, step)
+      if (at < 0) return -1
+    }
+    return at
+  }
+}
+
+function item(buf: Buffer, array: number, end: number, index: number): number {
+  if (index >= arrayItems(buf, array)) return -1
+  let at = arrayBody(buf, array)
+  for (let i = 0; i < index && at >= 0; i++) at = skip(buf, at, end)
+  return at
+}

@@ -1,0 +1,187 @@
+import type { Misfit } from './checks.ts'
+import type { Option, OptionsOf, OptionTable } from './option.ts'
+import { camelName } from './option.ts'
+import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
+
+/** A parsed value, or one line that says what the option takes; `problem` names the option and hides secrets. */
+export type ValueResult =
+  | {
+      value: unknown
+      problem?: undefined
+      /** What the text should have been, and what it is now. */
+      warning?: string
+    }
+  | { problem: string; hint?: string }
+
+const INT = /^[+-]?\d+$/
+const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const BLANK = /\s/
+
+/** The name of the table that `given` means, by name or alias without regard to case. */
+export function findOption(table: OptionTable, given: string): string | undefined {
+  const name = given.toLowerCase()
+  if (Object.hasOwn(table, name)) return name
+  for (const [other, option] of Object.entries(table)) {
+    if (option.aliases?.some((alias) => alias.toLowerCase() === name)) return other
+  }
+  return undefined
+}
+
+export function parseValue(name: string, option: Option, text: string): ValueResult {
+  const given = interpret(option, text)
+  const value = option.type === 'size' ? atMost(given, option.max) : given
+  const fits = value !== undefined && inRange(option, value)
+  const misfit = fits && value === given ? option.check?.(value) : rangeMisfit(option, value)
+  if (misfit === undefined) return { value }
+  const { must, why, hint = '', instead } = misfit
+  // The reason may repeat a part of the value.
+  const secret = option.secret === true
+  const reason = secret || why === undefined ? '' : `: ${why}`
+  const problem = `"${name}" must be ${must}, not ${secret ? '******' : `"${text}"`}${reason}`
+  return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
+}
+
+/** More than there can be is as much as there can be: sizes are limits, and nobody's start should fail for one. */
+function atMost(value: unknown, max: number | undefined): unknown {
+  return typeof value === 'number' && max !== undefined ? Math.min(value, max) : value
+}
+
+function rangeMisfit(option: Option, value: unknown): Misfit {
+  const must = describe(option)
+  const isMost = option.type === 'size' && typeof value === 'number' && value === option.max
+  return isMost ? { must, instead: `it is ${formatSize(value)}` } : { must }
+}
+
+/** What is parsed when the option is not given. */
+export function defaultValue(name: string, option: Option): unknown {
+  if (option.default === undefined) return option.repeat === true ? [] : undefined
+  const result = parseValue(name, option, option.default)
+  if (result.problem !== undefined) throw new Error(`default of an option: ${result.problem}`)
+  return option.repeat === true ? [result.value] : result.value
+}
+
+/**
+ * The parsed form of a table from texts by canonical name, with the defaults of what is absent. It leaves checks of
+ * names and of required options to the caller; a bad value ends in an Error.
+ */
+export function parseOptions<const T extends OptionTable>(
+  table: T,
+  texts: { readonly [name in keyof T]?: string | readonly string[] },
+): OptionsOf<T> {
+  const parsed: Record<string, unknown> = {}
+  for (const [name, option] of Object.entries(table)) {
+    const given = texts[name]
+    const values = (given === undefined ? [] : [given].flat()).map((text) => {
+      const result = parseValue(name, option, text)
+      if (result.problem !== undefined) throw new Error(result.problem)
+      return result.value
+    })
+    if (values.length === 0) parsed[camelName(name)] = defaultValue(name, option)
+    else parsed[camelName(name)] = option.repeat === true ? values : values.at(-1)
+  }
+  return parsed as OptionsOf<T>
+}
+
+/** Completes "must be ...". */
+export function describe(option: Option): string {
+  switch (option.type) {
+    case 'string':
+      return 'a text'
+    case 'bool':
+      return 'true, on or yes, or false, off or no'
+    case 'int':
+      return `a whole number${rangeText(option, String)}`
+    case 'double':
+      return `a number${rangeText(option, String)}`
+    case 'size':
+      return `a size like 32K or 5M${rangeText(option, formatSize)}`
+    case 'time':
+      return `a time like 60 or 5m${rangeText(option, formatTime)}`
+    case 'enum':
+      return `one of ${option.values?.join(', ') ?? ''}`
+    case 'clist':
+      return 'a list separated by commas'
+    case 'slist':
+      return option.words === undefined ? 'words separated by blanks' : `${option.words} words`
+  }
+}
+
+function interpret(option: Option, text: string): unknown {
+  switch (option.type) {
+    case 'string':
+      return text
+    case 'bool':
+      return parseBool(text)
+    case 'int':
+      return INT.test(text) && Number.isSafeInteger(Number(text)) ? Number(text) : undefined
+    case 'double':
+      return DOUBLE.test(text) ? Number(text) : undefined
+    case 'size':
+      return parseSize(text)
+    case 'time':
+      return parseTime(text)
+    case 'enum':
+      return option.values?.find((value) => value.toLowerCase() === text.toLowerCase())
+    case 'clist':
+      return text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '')
+    case 'slist':
+      return splitWords(text, option.words)
+  }
+}
+
+function inRange(option: Option, value: unknown): boolean {
+  if (typeof value !== 'number') return true
+  const { min, max } = limits(option)
+  return (min === undefined || value >= min) && (max === undefined || value <= max)
+}
+
+/** A size or a time is not negative unless its table says so. */
+function limits(option: Option): { min: number | undefined; max: number | undefined } {
+  const min = option.min ?? (option.type === 'size' || option.type === 'time' ? 0 : undefined)
+  return { min, max: option.max }
+}
+
+function rangeText(option: Option, format: (n: number) => string): string {
+  const { min, max } = limits(option)
+  if (min !== undefined && max !== undefined) return ` from ${format(min)} to ${format(max)}`
+  if (max !== undefined) return ` of at most ${format(max)}`
+  return min !== undefined && option.min !== undefined ? ` of at least ${format(min)}` : ''
+}
+
+/**
+ * words = word *( blanks word ); word = 1*non-blank | '"' *( char | '\"' ) '"'. With `count` the last one is the rest
+ * as it is written, and fewer words are none.
+ */
+function splitWords(text: string, count = Number.POSITIVE_INFINITY): string[] | undefined {
+  const words: string[] = []
+  let at = 0
+  for (;;) {
+    while (at < text.length && BLANK.test(text[at] as string)) at++
+    if (at === text.length) break
+    if (words.length === count - 1) {
+      words.push(text.slice(at).trimEnd())
+      break
+    }
+    const end = endOfWord(text, at)
+    const word = text.slice(at, end)
+    words.push(isQuoted(word) ? word.slice(1, -1).replaceAll('\\"', '"') : word)
+    at = end
+  }
+  return count === Number.POSITIVE_INFINITY || words.length === count ? words : undefined
+}
+
+function endOfWord(text: string, start: number): number {
+  const quoted = text[start] === '"'
+  for (let at = start + 1; at < text.length; at++) {
+    if (quoted && text[at] === '"' && text[at - 1] !== '\\') return at + 1
+    if (!quoted && BLANK.test(text[at] as string)) return at
+  }
+  return text.length
+}
+
+function isQuoted(word: string): boolean {
+  return word.length > 1 && word.startsWith('"') && word.endsWith('"')
+}

@@ -1,0 +1,234 @@
+import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { sourceView } from '../text/data-views.ts'
+import { utf8Sequence } from '../utf8.ts'
+
+const HEX = Buffer.from('0123456789abcdef')
+/** Bytes of a JSON string: 0 stands as it is, 1 is escaped, 2 begins (or breaks) a sequence of UTF-8. */
+const KIND = new Uint8Array(256).fill(2, 0x80)
+for (let c = 0; c < 0x20; c++) KIND[c] = 1
+KIND[0x22] = KIND[0x5c] = 1
+const REPLACEMENT = Buffer.from('\ufffd')
+const SHORT: Record<number, number> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13: 0x72, 34: 0x22, 92: 0x5c }
+const TRUE = Buffer.from('true')
+const FALSE = Buffer.from('false')
+const NULL = Buffer.from('null')
+const NIL = Buffer.from('nil')
+
+/**
+ * MessagePack to JSON text, byte to byte. What JSON lacks: bin is written as a string, ext and values that are not
+ * numbers as null, keys that are no strings as the text of their JSON. Bytes that are not UTF-8 become U+FFFD, or the text
+ * would be no JSON; integers keep all their digits.
+ */
+export class JsonText {
+  buf: Buffer = Buffer.allocUnsafe(16_384)
+  at = 0
+  /** As fluent-bit prints records, instead of JSON: `"k"=>"v"`, nil, blanks behind commas, floats with six digits. */
+  arrows = false
+
+  /** A view of what was written, valid until the next write. */
+  bytes(): Buffer {
+    return this.buf.subarray(0, this.at)
+  }
+
+  reset(): void {
+    this.at = 0
+    // One huge record must not be paid for ever after.
+    if (this.buf.length > 4_000_000) this.buf = Buffer.allocUnsafe(16_384)
+  }
+
+  raw(text: string): void {
+    this.#room(text.length * 3)
+    this.at += this.buf.write(text, this.at)
+  }
+
+  byte(byte: number): void {
+    this.#room(1)
+    this.buf[this.at++] = byte
+  }
+
+  copy(src: Buffer, start: number, end: number): void {
+    this.#room(end - start)
+    this.at += src.copy(this.buf, this.at, start, end)
+  }
+
+  /** The value at `at`; returns the offset behind it. The value must be whole. */
+  value(src: Buffer, at: number): number {
+    const head = textHead(src, at)
+    if (head > 0) {
+      const end = at + head + textLength(src, at)
+      this.string(src, at + head, end)
+      return end
+    }
+    const pairs = mapPairs(src, at)
+    if (pairs >= 0) return this.#map(src, at)
+    const items = arrayItems(src, at)
+    if (items >= 0) return this.#array(src, at, items)
+    return this.#scalar(src, at)
+  }
+
+  /** The bytes src[start, end) as a JSON string. */
+  string(src: Buffer, start: number, end: number): void {
+    this.#room((end - start) * 6 + 2)
+    const view = sourceView(src)
+    const out = this.buf
+    let o = this.at
+    out[o++] = 0x22
+    let run = start
+    for (let p = start; p < end; ) {
+      while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
+      if (p === end) break
+      const kind = KIND[src[p] as number]
+      const length = kind === 2 ? utf8Sequence(src, p, end) : 1
+      if (kind === 1 || length < 0) {
+        o += src.copy(out, o, run, p)
+        o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)
+        run = p + Math.abs(length)
+      }
+      p += Math.abs(length)
+    }
+    o += src.copy(out, o, run, end)
+    out[o++] = 0x22
+    this.at = o
+  }
+
+  /** The pairs of a map without its braces, so that others can be put before them; returns the offset behind it. */
+  pairs(src: Buffer, at: number): number {
+    const n = mapPairs(src, at)
+    let p = mapBody(src, at)
+    for (let i = 0; i < n; i++) {
+      if (i > 0) this.#comma()
+      p = this.#key(src, p)
+      if (this.arrows) this.raw('=>')
+      else this.byte(0x3a)
+      p = this.value(src, p)
+    }
+    return p
+  }
+
+  #key(src: Buffer, at: number): number {
+    if (textHead(src, at) > 0) return this.value(src, at)
+    if (mapPairs(src, at) < 0 && arrayItems(src, at) < 0) {
+      this.byte(0x22)
+      const next = this.#scalar(src, at)
+      this.byte(0x22)
+      return next
+    }
+    const inner = new JsonText()
+    const end = inner.value(src, at)
+    const text = inner.bytes()
+    this.string(text, 0, text.length)
+    return end
+  }
+
+  #map(src: Buffer, at: number): number {
+    this.byte(0x7b)
+    const end = this.pairs(src, at)
+    this.byte(0x7d)
+    return end
+  }
+
+  #array(src: Buffer, at: number, items: number): number {
+    this.byte(0x5b)
+    let p = arrayBody(src, at)
+    for (let i = 0; i < items; i++) {
+      if (i > 0) this.#comma()
+      p = this.value(src, p)
+    }
+    this.byte(0x5d)
+    return p
+  }
+
+  #comma(): void {
+    this.byte(0x2c)
+    if (this.arrows) this.byte(0x20)
+  }
+
+  #scalar(src: Buffer, at: number): number {
+    const t = src[at] as number
+    if (t < 0x80 || t >= 0xe0) return this.#number(t < 0x80 ? t : t - 256, at + 1)
+    switch (t) {
+      case 0xc2:
+        return this.#word(FALSE, at + 1)
+      case 0xc3:
+        return this.#word(TRUE, at + 1)
+      case 0xca:
+        return this.#float(src.readFloatBE(at + 1), at + 5)
+      case 0xcb:
+        return this.#float(src.readDoubleBE(at + 1), at + 9)
+      case 0xcc:
+        return this.#number(src.readUInt8(at + 1), at + 2)
+      case 0xcd:
+        return this.#number(src.readUInt16BE(at + 1), at + 3)
+      case 0xce:
+        return this.#number(src.readUInt32BE(at + 1), at + 5)
+      case 0xcf:
+        return this.#number(src.readBigUInt64BE(at + 1), at + 9)
+      case 0xd0:
+        return this.#number(src.readInt8(at + 1), at + 2)
+      case 0xd1:
+        return this.#number(src.readInt16BE(at + 1), at + 3)
+      case 0xd2:
+        return this.#number(src.readInt32BE(at + 1), at + 5)
+      case 0xd3:
+        return this.#number(src.readBigInt64BE(at + 1), at + 9)
+      default:
+        return this.#word(this.arrows ? NIL : NULL, at + extSize(src, at))
+    }
+  }
+
+  #number(value: number | bigint, next: number): number {
+    this.raw(String(value))
+    return next
+  }
+
+  #float(value: number, next: number): number {
+    if (this.arrows) this.raw(value.toFixed(6))
+    else this.raw(Number.isFinite(value) ? String(value) : 'null')
+    return next
+  }
+
+  #word(word: Buffer, next: number): number {
+    this.copy(word, 0, word.length)
+    return next
+  }
+
+  #room(bytes: number): void {
+    if (this.at + bytes <= this.buf.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.buf.length * 2, this.at + bytes))
+    this.buf.copy(larger, 0, 0, this.at)
+    this.buf = larger
+  }
+}
+
+/** Whether four bytes stand as they are: no control character, quote, backslash, nor anything beyond ASCII. */
+function isPlain(word: number): boolean {
+  const quote = word ^ 0x22222222
+  const slash = word ^ 0x5c5c5c5c
+  const found = (word - 0x20202020) | (quote - 0x01010101) | (slash - 0x01010101) | word
+  return (found & 0x80808080) === 0
+}
+
+/** The escape of a control character, a quote or a backslash; returns the offset behind it. */
+function writeEscape(c: number, out: Buffer, at: number): number {
+  out[at] = 0x5c
+  const short = SHORT[c]
+  if (short !== undefined) {
+    out[at + 1] = short
+    return at + 2
+  }
+  out[at + 1] = 0x75
+  out[at + 2] = out[at + 3] = 0x30
+  out[at + 4] = HEX[c >> 4] as number
+  out[at + 5] = HEX[c & 15] as number
+  return at + 6
+}
+
+/** nil c0: 1 · fixext d4..d8: 2 + 1,2,4,8,16 · ext c7, c8, c9 with their length. */
+function extSize(src: Buffer, at: number): number {
+  const t = src[at] as number
+  if (t >= 0xd4 && t <= 0xd8) return 2 + (1 << (t - 0xd4))
+  if (t === 0xc7) return 3 + (src[at + 1] as number)
+  if (t === 0xc8) return 4 + src.readUInt16BE(at + 1)
+  if (t === 0xc9) return 6 + src.readUInt32BE(at + 1)
+  return 1
+}

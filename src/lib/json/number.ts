@@ -1,0 +1,105 @@
+import { writeNumber } from '../../core/msgpack/encode.ts'
+
+const POW10 = Array.from({ length: 23 }, (_, i) => 10 ** i)
+/** So many digits are below 2^53: sums of them are exact. */
+const EXACT_DIGITS = 15
+const MAX_UINT64 = 2n ** 64n - 1n
+const MIN_INT64 = -(2n ** 63n)
+
+/** number = [ "-" ] ( "0" / digit1-9 *digit ) [ "." 1*digit ] [ ( "e" / "E" ) [ "+" / "-" ] 1*digit ] */
+export class JsonNumber {
+  /** The offset behind the number that was read. */
+  end = 0
+  #value = 0
+  #digits = 0
+
+  /** The offset behind what it wrote, or -1: no number, or one that is no finite float64. */
+  write(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+    const negative = src[start] === 0x2d
+    const from = negative ? start + 1 : start
+    this.#value = 0
+    this.#digits = 0
+    let p = this.#read(src, from, end)
+    if (p === from || (src[from] === 0x30 && p > from + 1)) return -1
+    let c = p < end ? (src[p] as number) : 0
+    if (c !== 0x2e && c !== 0x65 && c !== 0x45) {
+      this.end = p
+      return this.#integer(src, start, p, out, at)
+    }
+    let scale = 0
+    if (c === 0x2e) {
+      const point = ++p
+      p = this.#read(src, point, end)
+      if (p === point) return -1
+      scale = point - p
+      c = p < end ? (src[p] as number) : 0
+    }
+    if (c === 0x65 || c === 0x45) {
+      const exponent = exponentEnd(src, p + 1, end)
+      if (exponent < 0) return -1
+      scale = exponent - p > 4 ? Number.NaN : scale + Number(src.toString('latin1', p + 1, exponent))
+      p = exponent
+    }
+    this.end = p
+    const value = this.#float(src, start, p, scale)
+    if (!Number.isFinite(value)) return -1
+    out[at] = 0xcb
+    out.writeDoubleBE(value, at + 1)
+    return at + 9
+  }
+
+  /** Reads digits on into the value. */
+  #read(src: Buffer, start: number, end: number): number {
+    let p = start
+    let value = this.#value
+    while (p < end) {
+      const digit = (src[p] as number) - 48
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+      p++
+    }
+    this.#value = value
+    this.#digits += p - start
+    return p
+  }
+
+  #integer(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
+    const negative = src[start] === 0x2d
+    if (this.#digits <= EXACT_DIGITS) return writeNumber(out, at, negative ? -this.#value : this.#value)
+    const text = src.toString('latin1', start, end)
+    const written = writeBigInteger(text, out, at)
+    if (written >= 0) return written
+    return Number.isFinite(Number(text)) ? writeNumber(out, at, Number(text)) : -1
+  }
+
+  /** One multiplication or division of exact numbers is rounded once, so it is right; the rest is left to `Number`. */
+  #float(src: Buffer, start: number, end: number, scale: number): number {
+    if (this.#digits > EXACT_DIGITS || !(Math.abs(scale) <= 22))
+      return Number(src.toString('latin1', start, end))
+    const power = POW10[Math.abs(scale)] as number
+    const value = scale < 0 ? this.#value / power : this.#value * power
+    return src[start] === 0x2d ? -value : value
+  }
+}
+
+/** Decimal digits with or without a minus, as int64 or uint64; -1 beyond 64 bits. */
+export function writeBigInteger(text: string, out: Buffer, at: number): number {
+  const value = Number(text)
+  if (Number.isSafeInteger(value)) return writeNumber(out, at, value)
+  // Longer ones are not worth a bigint.
+  const exact = text.length > 20 ? MAX_UINT64 + 1n : BigInt(text)
+  if (exact > MAX_UINT64 || exact < MIN_INT64) return -1
+  out[at] = exact > 0n ? 0xcf : 0xd3
+  if (exact > 0n) out.writeBigUInt64BE(exact, at + 1)
+  else out.writeBigInt64BE(exact, at + 1)
+  return at + 9
+}
+
+/** Behind [ "+" / "-" ] 1*digit, or -1. */
+function exponentEnd(src: Buffer, start: number, end: number): number {
+  const sign = start < end ? src[start] : 0
+  const from = sign === 0x2b || sign === 0x2d ? start + 1 : start
+  let p = from
+  while (p < end && (src[p] as number) >= 0x30 && (src[p] as number) <= 0x39) p++
+  return p === from ? -1 : p
+}

@@ -1,0 +1,70 @@
+import type { EntryWriter } from '../../core/parser.ts'
+import { copyString } from '../json/json-to-msgpack.ts'
+import type { TimeReader } from '../time/strptime.ts'
+import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
+
+/**
+ * Writes the fields of formats whose keys stand in the line (logfmt, ltsv): keys and values are ranges of its bytes,
+ * the time is taken from its field, and typed fields are converted.
+ */
+export class FieldWriter {
+  /** Pairs written so far; the offset behind them. */
+  pairs = 0
+  at = 0
+  readonly typed: boolean
+  readonly #timeKey: Buffer
+  readonly #time: TimeReader | undefined
+  readonly #timeKeep: boolean
+  readonly #types: { key: Buffer; type: ValueType }[]
+  #timed = false
+
+  constructor(
+    time: { reader: TimeReader | undefined; key: string; keep: boolean },
+    types: readonly string[] | undefined,
+  ) {
+    this.#time = time.reader
+    this.#timeKey = Buffer.from(time.key)
+    this.#timeKeep = time.keep
+    this.#types = parseTypes(types).map(({ key, type }) => ({ key: Buffer.from(key), type }))
+    this.typed = this.#types.length > 0
+  }
+
+  begin(at: number): void {
+    this.at = at
+    this.pairs = 0
+    this.#timed = false
+  }
+
+  key(src: Buffer, start: number, end: number, out: EntryWriter): void {
+    this.at = copyString(src, start, end, out.buf, this.at)
+    this.pairs++
+  }
+
+  /** One pair; only the first field with the time's name is the time. */
+  pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
+    if (this.#time !== undefined && !this.#timed && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
+      this.#timed = this.#time.parse(src, start, end, out)
+      if (this.#timed && !this.#timeKeep) return
+    }
+    this.key(src, key, keyEnd, out)
+    const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'
+    this.at =
+      type === 'string'
+        ? copyString(src, start, end, out.buf, this.at)
+        : writeTyped(type, src, start, end, out.buf, this.at)
+  }
+
+  #typeOf(src: Buffer, key: number, keyEnd: number): ValueType {
+    for (let i = 0; i < this.#types.length; i++) {
+      const rule = this.#types[i] as { key: Buffer; type: ValueType }
+      if (isKey(rule.key, src, key, keyEnd)) return rule.type
+    }
+    return 'string'
+  }
+}
+
+function isKey(name: Buffer, src: Buffer, start: number, end: number): boolean {
+  if (end - start !== name.length) return false
+  for (let i = 0; i < name.length; i++) if (src[start + i] !== name[i]) return false
+  return true
+}

@@ -1,0 +1,70 @@
+import { encodeStr } from '../../core/msgpack/encode.ts'
+import { closeMap } from '../../core/msgpack/map-head.ts'
+import type { EntryWriter, Parser } from '../../core/parser.ts'
+import type { ParserContext } from '../../core/plugin.ts'
+import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
+import { QuickReader, type TimeReader } from '../time/strptime.ts'
+import { DockerLine } from './docker-parser.ts'
+import { withDecoders } from './field-decoder.ts'
+import { type TimeOptions, timeReader } from './options.ts'
+
+export function jsonParser(options: TimeOptions & { decodeField: string[][] }, ctx: ParserContext): Parser {
+  const reader = timeReader(options, ctx)
+  const time = reader === undefined ? {} : { time: { reader, key: options.timeKey, keep: options.timeKeep } }
+  return withDecoders(new JsonParser(options, ctx), options.decodeField, ctx, time)
+}
+
+/** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
+export class JsonParser implements Parser {
+  readonly form: Parser['form']
+  readonly #json: JsonTranscoder
+  readonly #time: TimeReader | undefined
+  readonly #keep: boolean
+  /** Lines of Docker look alike, and are worth a way of their own when their time is the one that is wanted. */
+  readonly #docker: DockerLine | undefined
+
+  constructor(options: TimeOptions, ctx: ParserContext) {
+    const { timeKey, timeKeep } = options
+    this.#time = timeReader(options, ctx)
+    this.#keep = timeKeep
+    this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
+    if (this.#time instanceof QuickReader && timeKey === 'time') {
+      this.form = { name: 'docker', keepTime: timeKeep }
+      this.#docker = new DockerLine(this.#json, this.#time.quick, timeKeep)
+    }
+  }
+
+  bound(length: number): number {
+    return jsonBound(length)
+  }
+
+  parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
+    if (this.#docker?.parse(src, start, end, out)) return true
+    const from = skipBlanks(src, start, end)
+    if (from >= end || src[from] !== 0x7b) return false
+    const json = this.#json
+    json.extraPairs = out.extraPairs
+    const at = json.transcode(src, from, end, out.buf, out.at)
+    if (at < 0 || skipBlanks(src, json.end, end) < end) return false
+    out.at =
+      json.pairAt >= 0 && this.#readTime(src, end, out) && !this.#keep ? this.#withoutTime(out, at) : at
+    return true
+  }
+
+  /** From a string as it is without its escapes, or from a number (`%s`). */
+  #readTime(src: Buffer, end: number, out: EntryWriter): boolean {
+    const { valueAt, pairEnd, valueFrom } = this.#json
+    const type = out.buf[valueAt] as number
+    const time = this.#time as TimeReader
+    if (type >= 0xa0 && type < 0xc0) return time.parse(out.buf, valueAt + 1, pairEnd, out)
+    if (type === 0xd9) return time.parse(out.buf, valueAt + 2, pairEnd, out)
+    const digit = src[valueFrom] as number
+    return digit >= 0x30 && digit <= 0x39 && time.parse(src, valueFrom, end, out)
+  }
+
+  #withoutTime(out: EntryWriter, at: number): number {
+    const { pairAt, pairEnd, pairs, body } = this.#json
+    out.buf.copyWithin(pairAt, pairEnd, at)
+    return closeMap(out.buf, out.at, body, at - (pairEnd - pairAt), pairs - 1 + out.extraPairs)
+  }
+}

@@ -1,0 +1,102 @@
+import { messageOf } from '../../core/error.ts'
+import { ENTRY_HEAD, writeEntryHead } from '../../core/msgpack/encode.ts'
+import type { Input, InputContext } from '../../core/plugin.ts'
+
+/** Rows of inputs that make records by the clock. */
+export const INTERVAL_OPTIONS = {
+  interval_sec: { type: 'int', default: '1', min: 0, help: 'Seconds between two records.' },
+  interval_nsec: {
+    type: 'int',
+    default: '0',
+    min: 0,
+    help: 'Nanoseconds added to Interval_Sec; more than a second is as much more. 0 and 0: what is the default.',
+  },
+} as const
+
+/** Nothing in all is the default, as in fluent-bit. */
+export function intervalMs(o: { intervalSec: number; intervalNsec: number }): number {
+  return Math.max(1, o.intervalSec * 1000 + o.intervalNsec / 1e6 || 1000)
+}
+
+/** Seconds and nanoseconds of a wall time in milliseconds. */
+export function splitMs(ms: number): { sec: number; nsec: number } {
+  const sec = Math.floor(ms / 1000)
+  return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) }
+}
+
+/** Appends one record, waiting for room in the budget; false when the signal came first. */
+export async function append(
+  ctx: InputContext,
+  map: Buffer,
+  time: { sec: number; nsec: number },
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (;;) {
+    if (signal.aborted) return false
+    const out = ctx.appender(ctx.tag)
+    if (out.reserve(ENTRY_HEAD + map.length)) {
+      const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
+      out.end = at + map.copy(out.buf, at)
+      out.added(1, map.length)
+      return true
+    }
+    ctx.sealAll()
+    await ctx.room(signal)
+  }
+}
+
+/** Resolves after `ms`, or when the signal comes. */
+export function pause(ctx: InputContext, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve()
+      return
+    }
+    const done = () => {
+      ctx.clock.cancel(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = ctx.clock.after(ms, done)
+    signal.addEventListener('abort', done)
+  })
+}
+
+/** Gives the map of a record, or undefined for none this time; answers the signal at once. */
+type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
+
+/** Makes a record every `ms`. A failure is told and costs one record: the next one may succeed. */
+export class Periodic implements Input {
+  readonly #ctx: InputContext
+  readonly #ms: number
+  readonly #collect: Collect
+
+  constructor(ctx: InputContext, ms: number, collect: Collect) {
+    this.#ctx = ctx
+    this.#ms = ms
+    this.#collect = collect
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    let next = this.#ctx.clock.nowMs() + this.#ms
+    while (!signal.aborted) {
+      await pause(this.#ctx, Math.max(0, next - this.#ctx.clock.nowMs()), signal)
+      if (signal.aborted) return
+      // In step with the clock: a late record does not move those after it.
+      next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())
+      const map = await this.#try(signal)
+      if (map !== undefined) await append(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
+    }
+  }
+
+  async close(): Promise<void> {}
+
+  async #try(signal: AbortSignal): Promise<Buffer | undefined> {
+    try {
+      return await this.#collect(signal)
+    } catch (error) {
+      this.#ctx.log.warn(`no record this time: ${messageOf(error)}`)
+      return undefined
+    }
+  }
+}

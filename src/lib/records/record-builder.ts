@@ -1,0 +1,40 @@
+import { encodeStr, FALSE, TRUE, writeMapHead, writeNumber } from '../../core/msgpack/encode.ts'
+
+/** Builds a small map as bytes, a pair at a time; for inputs that make a record a second, not for lines. */
+export class RecordBytes {
+  readonly #parts: Buffer[] = []
+  #pairs = 0
+
+  text(key: string, value: string): this {
+    return this.#add(key, encodeStr(value))
+  }
+
+  /** A whole number as integer. */
+  integer(key: string, value: number): this {
+    const out = Buffer.alloc(9)
+    return this.#add(key, out.subarray(0, writeNumber(out, 0, Math.round(value))))
+  }
+
+  /** A float64 in any case, also for 0. */
+  float(key: string, value: number): this {
+    const out = Buffer.alloc(9)
+    out[0] = 0xcb
+    out.writeDoubleBE(value, 1)
+    return this.#add(key, out)
+  }
+
+  bool(key: string, value: boolean): this {
+    return this.#add(key, Buffer.from([value ? TRUE : FALSE]))
+  }
+
+  bytes(): Buffer {
+    const head = Buffer.alloc(5)
+    return Buffer.concat([head.subarray(0, writeMapHead(head, 0, this.#pairs)), ...this.#parts])
+  }
+
+  #add(key: string, value: Buffer): this {
+    this.#parts.push(encodeStr(key), value)
+    this.#pairs++
+    return this
+  }
+}

@@ -1,0 +1,280 @@
+import {
+  FIELD,
+  FORGET,
+  LAST_END,
+  LAZY,
+  LINE_END,
+  LINE_START,
+  MATCHED,
+  NONE,
+  type Program,
+  RUN,
+  SAVE,
+  SET,
+  SPLIT,
+  TEXT,
+  TEXT_END,
+  TEXT_START,
+  UNTIL,
+  WORD_EDGE,
+} from './compile.ts'
+import { END } from './first-bytes.ts'
+
+/** What waits on the stack, by its first number: another way; a run that can be shorter, or longer; a place as it was. */
+const WAY = 0
+const SHORTER = 1
+const LONGER = 2
+const PLACE = 3
+const FRAME = 4
+
+/**
+ * Matches an expression against bytes in place: no text is made of them, and nothing is allocated. It backtracks as
+ * RegExp does, in the same order and so to the same result, but only where what stands next leaves two ways open.
+ */
+export class Matcher {
+  /** Of each group, from 0 for all of the match: where it begins and ends, or -1. */
+  readonly spans: Int32Array
+  readonly #program: Program
+  readonly #code: Int32Array
+  readonly #tables: Uint8Array
+  readonly #texts: Uint8Array
+  #stack = new Int32Array(64 * FRAME)
+  #depth = 0
+  /** Where to go on, after a split and after a step back. */
+  #pc = 0
+
+  constructor(program: Program) {
+    this.#program = program
+    this.#code = program.code
+    this.#tables = program.tables
+    this.#texts = program.texts
+    this.spans = new Int32Array((program.groups + 1) * 2)
+  }
+
+  /** Looks for the expression in src[start, end), which is all of the text. */
+  match(src: Buffer, start: number, end: number): boolean {
+    const { atLine, first } = this.#program
+    const tables = this.#tables
+    for (let at = start; at <= end; at++) {
+      if (tables[first + (at < end ? (src[at] as number) : END)] === 1 && this.#matchAt(src, start, end, at))
+        return true
+      if (!atLine) continue
+      // Before a newline `at++` is the next start of a line.
+      at = src.indexOf(10, at)
+      if (at < 0 || at >= end) return false
+    }
+    return false
+  }
+
+  #matchAt(src: Buffer, start: number, end: number, from: number): boolean {
+    const code = this.#code
+    this.spans.fill(NONE)
+    this.#depth = 0
+    let pc = this.#program.start
+    let p = from
+    for (let op = code[pc]; op !== MATCHED; op = code[pc]) {
+      if (op === UNTIL) p = this.#until(src, pc, p, end)
+      else if (op === TEXT) p = this.#text(src, pc, p, end)
+      else if (op === FIELD) p = this.#run(src, pc, p, end)
+      else if (op === SPLIT) p = this.#split(src, pc, p, end)
+      else p = this.#step(src, pc, p, start, end)
+      const isNext = p >= 0 && op !== SPLIT
+      if (p < 0) p = this.#back(src)
+      if (p < 0) return false
+      pc = isNext ? (code[pc + 1] as number) : this.#pc
+    }
+    this.spans[0] = from
+    this.spans[1] = p
+    return true
+  }
+
+  /** The offset behind what one instruction takes, or -1. */
+  #step(src: Buffer, pc: number, p: number, start: number, end: number): number {
+    switch (this.#code[pc]) {
+      case RUN:
+        return this.#run(src, pc, p, end)
+      case SET:
+        return p < end && this.#tables[(this.#code[pc + 2] as number) + (src[p] as number)] === 1 ? p + 1 : -1
+      case SAVE:
+        this.#save(this.#code[pc + 2] as number, p)
+        return p
+      case LAZY:
+        return this.#lazy(src, pc, p, end)
+      case FORGET:
+        for (let place = this.#code[pc + 2] as number; place <= (this.#code[pc + 3] as number); place++)
+          this.#save(place, NONE)
+        return p
+      default:
+        return isAnchor(this.#code[pc] as number, src, start, end, p) ? p : -1
+    }
+  }
+
+  /** Chooses the way; where both are open the other one waits. */
+  #split(src: Buffer, pc: number, p: number, end: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const c = p < end ? (src[p] as number) : END
+    const one = tables[(code[pc + 3] as number) + c] === 1
+    const other = tables[(code[pc + 4] as number) + c] === 1
+    if (one && other) this.#push(WAY, code[pc + 2] as number, p, 0)
+    this.#pc = code[one ? pc + 1 : pc + 2] as number
+    return one || other ? p : -1
+  }
+
+  #text(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const texts = this.#texts
+    const to = from + (code[pc + 3] as number)
+    if (to > end) return -1
+    // It stands the other way round.
+    let at = code[pc + 2] as number
+    for (let p = from; p < to; p++) if (src[p] !== texts[at--]) return -1
+    return to
+  }
+
+  #until(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const byte = code[pc + 2] as number
+    let p = from
+    while (p < end && src[p] !== byte) p++
+    this.#field(code[pc + 5] as number, from, p)
+    return p
+  }
+
+  #run(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const set = code[pc + 2] as number
+    const least = from + (code[pc + 3] as number)
+    const limit = limitOf(code, pc, from, end)
+    let p = from
+    while (p < limit && tables[set + (src[p] as number)] === 1) p++
+    if (p < least) return -1
+    if (code[pc] === FIELD) this.#field(code[pc + 5] as number, from, p)
+    else if (p > least && code[pc + 5] !== NONE) this.#push(SHORTER, pc, least, p)
+    return p
+  }
+
+  #lazy(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const set = code[pc + 2] as number
+    const least = from + (code[pc + 3] as number)
+    const limit = limitOf(code, pc, from, end)
+    let p = from
+    while (p < least && p < limit && tables[set + (src[p] as number)] === 1) p++
+    if (p < least) return -1
+    this.#push(LONGER, pc, limit, p)
+    return p
+  }
+
+  /** Takes the last way that was left open: the offset from which it goes on, or -1 when there is none. */
+  #back(src: Buffer): number {
+    const code = this.#code
+    const stack = this.#stack
+    while (this.#depth > 0) {
+      const top = (this.#depth - 1) * FRAME
+      const kind = stack[top] as number
+      const a = stack[top + 1] as number
+      if (kind === SHORTER || kind === LONGER) {
+        const p = kind === SHORTER ? this.#shorter(src, a, top) : this.#longer(src, a, top)
+        if (p < 0) continue
+        this.#pc = code[a + 1] as number
+        return p
+      }
+      this.#depth--
+      const b = stack[top + 2] as number
+      if (kind === PLACE) this.spans[a] = b
+      else {
+        this.#pc = a
+        return b
+      }
+    }
+    return -1
+  }
+
+  /** The run at `pc` gives back, up to where that which follows it can begin. */
+  #shorter(src: Buffer, pc: number, top: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const stack = this.#stack
+    const follow = code[pc + 5] as number
+    const least = stack[top + 2] as number
+    let p = stack[top + 3] as number
+    do p--
+    while (p > least && tables[follow + (src[p] as number)] === 0)
+    if (p > least) stack[top + 3] = p
+    else this.#depth--
+    return p
+  }
+
+  #longer(src: Buffer, pc: number, top: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const stack = this.#stack
+    const p = stack[top + 3] as number
+    if (p < (stack[top + 2] as number) && tables[(code[pc + 2] as number) + (src[p] as number)] === 1) {
+      stack[top + 3] = p + 1
+      return p + 1
+    }
+    this.#depth--
+    return -1
+  }
+
+  #field(place: number, from: number, to: number): void {
+    this.#save(place, from)
+    this.#save(place + 1, to)
+  }
+
+  #save(place: number, p: number): void {
+    const spans = this.spans
+    if (this.#depth > 0) this.#push(PLACE, place, spans[place] as number, 0)
+    spans[place] = p
+  }
+
+  #push(kind: number, a: number, b: number, c: number): void {
+    const top = this.#depth++ * FRAME
+    if (top === this.#stack.length) {
+      const larger = new Int32Array(top * 2)
+      larger.set(this.#stack)
+      this.#stack = larger
+    }
+    const stack = this.#stack
+    stack[top] = kind
+    stack[top + 1] = a
+    stack[top + 2] = b
+    stack[top + 3] = c
+  }
+}
+
+/** Where the run at `pc` that begins at `from` ends at the latest. */
+function limitOf(code: Int32Array, pc: number, from: number, end: number): number {
+  const most = code[pc + 4] as number
+  return most < 0 || from + most > end ? end : from + most
+}
+
+function isAnchor(op: number, src: Buffer, start: number, end: number, p: number): boolean {
+  switch (op) {
+    case LINE_START:
+      return p === start || src[p - 1] === 10
+    case LINE_END:
+      return p === end || src[p] === 10
+    case TEXT_START:
+      return p === start
+    case TEXT_END:
+      return p === end
+    case LAST_END:
+      return p === end || (p === end - 1 && src[p] === 10)
+    default:
+      return isWordEdge(src, start, end, p) === (op === WORD_EDGE)
+  }
+}
+
+function isWordEdge(src: Buffer, start: number, end: number, p: number): boolean {
+  return (p > start && isWord(src[p - 1] as number)) !== (p < end && isWord(src[p] as number))
+}
+
+function isWord(c: number): boolean {
+  const letter = c | 0x20
+  return (letter >= 0x61 && letter <= 0x7a) || (c >= 0x30 && c <= 0x39) || c === 0x5f
+}

@@ -1,0 +1,89 @@
+import type { Node } from './ast.ts'
+import type { ByteSet } from './byte-set.ts'
+
+/** In place of a byte: the end of the text. */
+export const END = 256
+const WORDS = 9
+
+/**
+ * What may come next, a bit for each byte and one for END: those of several steps are joined often, while the program
+ * starts. Too much in it costs time, too little would be a wrong answer.
+ */
+export type First = Uint32Array
+
+const ofSets = new WeakMap<ByteSet, First>()
+
+export function anything(): First {
+  return new Uint32Array(WORDS).fill(0xffffffff)
+}
+
+/** What a text begins with that `node` and what comes after it match. */
+export function firstOf(node: Node, after: First): First {
+  switch (node.type) {
+    case 'set':
+      return firstOfSet(node.set)
+    case 'sequence':
+      return node.items.reduceRight((next, item) => firstOf(item, next), after)
+    case 'choice':
+      return node.items.map((item) => firstOf(item, after)).reduce(union)
+    case 'group':
+      return firstOf(node.node, after)
+    case 'repeat':
+      return node.min > 0 ? firstOf(node.node, after) : union(firstOf(node.node, after), after)
+    case 'anchor':
+      return node.at === '$' || node.at === 'Z' ? firstOfEnd(after) : after
+    default:
+      return anything()
+  }
+}
+
+export function firstOfSet(set: ByteSet): First {
+  const known = ofSets.get(set)
+  if (known !== undefined) return known
+  const first = new Uint32Array(WORDS)
+  for (let c = 0; c < END; c++) if (set.has(c)) add(first, c)
+  ofSets.set(set, first)
+  return first
+}
+
+/** Behind an anchor: of what comes after it, what can stand at the end of a line. */
+function firstOfEnd(after: First): First {
+  const first = new Uint32Array(WORDS)
+  for (const c of [10, END]) if (has(after, c)) add(first, c)
+  return first
+}
+
+export function has(first: First, c: number): boolean {
+  return (((first[c >> 5] as number) >>> (c & 31)) & 1) === 1
+}
+
+function add(first: First, c: number): void {
+  first[c >> 5] = (first[c >> 5] as number) | (1 << (c & 31))
+}
+
+export function union(a: First, b: First): First {
+  return a.map((word, i) => word | (b[i] as number))
+}
+
+export function overlap(a: First, b: First): boolean {
+  return a.some((word, i) => (word & (b[i] as number)) !== 0)
+}
+
+/** It can match nothing. */
+export function mayBeEmpty(node: Node): boolean {
+  switch (node.type) {
+    case 'set':
+      return false
+    case 'sequence':
+      return node.items.every(mayBeEmpty)
+    case 'choice':
+      return node.items.some(mayBeEmpty)
+    case 'group':
+    case 'atomic':
+      return mayBeEmpty(node.node)
+    case 'repeat':
+      return node.min === 0 || mayBeEmpty(node.node)
+    default:
+      return true
+  }
+}

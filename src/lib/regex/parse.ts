@@ -1,0 +1,230 @@
+import { ShipperError } from '../../core/error.ts'
+import { EMPTY, type Node, sequence } from './ast.ts'
+import { ByteSet } from './byte-set.ts'
+import { CLASS_ESCAPES, readCharacter, readClass } from './char-class.ts'
+
+const WRAPPED = /^\/(.*)\/([imxo]*)$/s
+const QUANTIFIER = /^(?:[*+?]|\{(\d*)(,?)(\d*)\})([?+]?)/
+const NAMED = /^\(\?(?:<([^>=!][^>]*)>|'([^']+)')/
+const NAME = /^[\x21-\x7e]+$/
+const OPTIONS = /^\(\?([imx]*)(?:-([imx]*))?([:)])/
+const BACK = /^\\k(?:<([^>]+)>|'([^']+)')/
+/** Three octal digits are a character. */
+const NUMBER_BACK = /^\\(?![1-3][0-7]{2})[1-9]/
+const ANY_NAMED = /\(\?(?:<[^=!]|')/
+const ANCHORS = /^\\[AzZbB]/
+const EXTENDED_BLANK = /\s/
+const LOOKS = [
+  ['(?=', '='],
+  ['(?!', '!'],
+  ['(?<=', '<='],
+  ['(?<!', '<!'],
+] as const
+
+interface Flags {
+  i: boolean
+  m: boolean
+  x: boolean
+}
+
+/**
+ * Reads an expression as fluent-bit takes it: Onigmo with Ruby's syntax, with or without `/.../imxo` around it. With
+ * named groups in it, plain brackets do not capture. Throws E_PARSER_REGEX for what cannot be carried over.
+ */
+export function parseOnigmo(expression: string): Node {
+  const [, inner, letters = ''] = WRAPPED.exec(expression) ?? []
+  const flags = { i: letters.includes('i'), m: letters.includes('m'), x: letters.includes('x') }
+  return new Reader(inner ?? expression, flags).read()
+}
+
+class Reader {
+  readonly #text: string
+  readonly #named: boolean
+  #at = 0
+  #flags: Flags
+
+  constructor(text: string, flags: Flags) {
+    this.#text = text
+    this.#flags = flags
+    this.#named = ANY_NAMED.test(text)
+  }
+
+  read(): Node {
+    const node = this.#choice()
+    if (this.#at < this.#text.length) this.#refuse('a closing bracket without an opening one')
+    return node
+  }
+
+  readonly #refuse = (what: string): never => {
+    const hint = 'see docs/plugins/parser-regex.md for what is supported'
+    const message = `the regular expression has what is not supported: ${what}, near character ${this.#at + 1}`
+    throw new ShipperError('E_PARSER_REGEX', message, { hint })
+  }
+
+  get #rest(): string {
+    return this.#text.slice(this.#at)
+  }
+
+  #choice(): Node {
+    const items = [this.#sequence()]
+    while (this.#text[this.#at] === '|') {
+      this.#at++
+      items.push(this.#sequence())
+    }
+    return items.length === 1 ? (items[0] as Node) : { type: 'choice', items }
+  }
+
+  #sequence(): Node {
+    const items: Node[] = []
+    for (;;) {
+      this.#skipExtended()
+      const char = this.#text[this.#at]
+      if (char === undefined || char === '|' || char === ')') return sequence(items)
+      items.push(this.#repeated(this.#atom(char)))
+    }
+  }
+
+  /** Blanks and comments under the x flag. */
+  #skipExtended(): void {
+    while (this.#flags.x && this.#at < this.#text.length) {
+      const char = this.#text[this.#at] as string
+      if (char === '#') {
+        const end = this.#text.indexOf('\n', this.#at)
+        this.#at = end < 0 ? this.#text.length : end
+      } else if (!EXTENDED_BLANK.test(char)) return
+      else this.#at++
+    }
+  }
+
+  #repeated(atom: Node): Node {
+    let node = atom
+    for (;;) {
+      this.#skipExtended()
+      const found = QUANTIFIER.exec(this.#rest)
+      if (found === null) return node
+      const [all, low = '', comma = '', high = '', suffix = ''] = found
+      const isInterval = all[0] === '{'
+      if (isInterval && low === '' && high === '') return node
+      if (node.type === 'anchor' || node === EMPTY) this.#refuse('a repetition of nothing')
+      const min = isInterval ? Number(low) : all[0] === '+' ? 1 : 0
+      const max = isInterval ? intervalMax(low, comma, high) : all[0] === '?' ? 1 : Number.POSITIVE_INFINITY
+      if (max < min || max === 0) this.#refuse(`the repetition ${all}`)
+      // In Ruby `{2}+` is a repetition of a repetition, and `{2}?` one that may be missing.
+      const own = isInterval && (suffix === '+' || comma === '') ? '' : suffix
+      this.#at += all.length - suffix.length + own.length
+      node = { type: 'repeat', node, min, max, mode: own as '' | '?' | '+' }
+    }
+  }
+
+  #atom(char: string): Node {
+    if (char === '(') return this.#group()
+    if (char === '[') {
+      const { set, wide, end } = readClass(this.#text, this.#at, this.#refuse)
+      this.#at = end
+      const one = this.#set(set)
+      return wide.length === 0 ? one : { type: 'choice', items: [...wide.map(bytesOf), one] }
+    }
+    if (char === '*' || char === '+' || char === '?') this.#refuse('a repetition of nothing')
+    if (char === '.') return this.#step(1, { type: 'set', set: this.#flags.m ? ANY : NOT_NEWLINE })
+    if (char === '^' || char === '$') return this.#step(1, { type: 'anchor', at: char })
+    if (char === '\\') return this.#escape()
+    return this.#character()
+  }
+
+  #character(): Node {
+    const { byte, char, end } = readCharacter(this.#text, this.#at, false, this.#refuse)
+    this.#at = end
+    return byte >= 0 ? this.#set(ByteSet.byte(byte)) : bytesOf(char)
+  }
+
+  #escape(): Node {
+    const letter = this.#text[this.#at + 1] ?? ''
+    const set = CLASS_ESCAPES[letter]
+    if (set !== undefined) return this.#step(2, { type: 'set', set })
+    if (ANCHORS.test(this.#rest)) return this.#step(2, { type: 'anchor', at: letter as 'A' })
+    const back = BACK.exec(this.#rest)
+    if (back !== null) return this.#step(back[0].length, { type: 'back', to: (back[1] ?? back[2]) as string })
+    if (NUMBER_BACK.test(this.#rest)) {
+      if (this.#named) this.#refuse(`the reference \\${letter} beside named groups`)
+      return this.#step(2, { type: 'back', to: Number(letter) })
+    }
+    if (letter === 'R') return this.#step(2, LINE_BREAK)
+    return this.#character()
+  }
+
+  #group(): Node {
+    const named = NAMED.exec(this.#rest)
+    if (named !== null) {
+      const name = (named[1] ?? named[2]) as string
+      if (!NAME.test(name)) this.#refuse(`the group name "${name}"`)
+      return { type: 'group', name, node: this.#inside(named[0].length) }
+    }
+    for (const [open, sign] of LOOKS) {
+      if (this.#rest.startsWith(open)) return { type: 'look', sign, node: this.#inside(open.length) }
+    }
+    if (this.#rest.startsWith('(?>')) return { type: 'atomic', node: this.#inside(3) }
+    if (this.#rest.startsWith('(?#')) {
+      const end = this.#text.indexOf(')', this.#at)
+      if (end < 0) this.#refuse('a comment without its closing bracket')
+      return this.#step(end + 1 - this.#at, EMPTY)
+    }
+    const options = OPTIONS.exec(this.#rest)
+    if (options !== null) return this.#options(options)
+    if (this.#rest.startsWith('(?')) this.#refuse(`the group ${this.#rest.slice(0, 4)}`)
+    const node = this.#inside(1)
+    return this.#named ? sequence([node]) : { type: 'group', name: undefined, node }
+  }
+
+  /** `(?i:...)`, or `(?i)` for all that follows in the group around it, alternatives too. */
+  #options([all, on = '', off = '', end]: RegExpExecArray): Node {
+    const before = this.#flags
+    const flags = { ...before }
+    for (const letter of on) flags[letter as keyof Flags] = true
+    for (const letter of off) flags[letter as keyof Flags] = false
+    this.#flags = flags
+    if (end === ':') return this.#inside(all.length, before)
+    this.#at += all.length
+    const node = this.#choice()
+    this.#flags = before
+    return node
+  }
+
+  /** What stands up to the closing bracket; flags set inside end with it. */
+  #inside(open: number, before = this.#flags): Node {
+    this.#at += open
+    const node = this.#choice()
+    if (this.#text[this.#at] !== ')') this.#refuse('a group without its closing bracket')
+    this.#at++
+    this.#flags = before
+    return node
+  }
+
+  #set(set: ByteSet): Node {
+    return { type: 'set', set: this.#flags.i ? set.folded() : set }
+  }
+
+  #step(length: number, node: Node): Node {
+    this.#at += length
+    return node
+  }
+}
+
+function intervalMax(low: string, comma: string, high: string): number {
+  if (comma === '') return Number(low)
+  return high === '' ? Number.POSITIVE_INFINITY : Number(high)
+}
+
+const ANY = new ByteSet().addRange(0, 255)
+const NOT_NEWLINE = ByteSet.byte(10).complement()
+const LINE_BREAK: Node = {
+  type: 'choice',
+  items: [bytesOf('\r\n'), { type: 'set', set: ByteSet.of('\n\r') }],
+}
+
+/** The UTF-8 bytes of a text, one behind the other. */
+function bytesOf(text: string): Node {
+  return {
+    type: 'sequence',
+    items: [...Buffer.from(text)].map((byte) => ({ type: 'set', set: ByteSet.byte(byte) })),
+  }
+}

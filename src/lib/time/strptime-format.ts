@@ -1,0 +1,115 @@
+import { ShipperError } from '../../core/error.ts'
+
+/** One step of a compiled Time_Format. */
+export type Step =
+  | { op: 'literal'; byte: number }
+  | { op: 'blanks' }
+  | { op: 'fraction' }
+  | { op: 'number'; field: number; digits: number; min: number; max: number }
+  | { op: 'epoch' }
+  | { op: 'zone' }
+  | { op: 'month' }
+  | { op: 'weekday' }
+  | { op: 'half' }
+
+/** Places of the numbers that a format can read. */
+export const FIELD = {
+  year: 0,
+  month: 1,
+  day: 2,
+  hour: 3,
+  hour12: 4,
+  minute: 5,
+  second: 6,
+  yearDay: 7,
+  skip: 8,
+} as const
+export const FIELD_COUNT = 9
+
+const number = (field: keyof typeof FIELD, digits: number, min: number, max: number): Step => ({
+  op: 'number',
+  field: FIELD[field],
+  digits,
+  min,
+  max,
+})
+
+/** The conversions of strptime(3) that make sense in a log, and `%L`, a fraction of a second. */
+const CONVERSIONS: Record<string, Step> = {
+  Y: number('year', 4, 0, 9999),
+  y: number('year', 2, 0, 99),
+  m: number('month', 2, 1, 12),
+  d: number('day', 2, 1, 31),
+  e: number('day', 2, 1, 31),
+  H: number('hour', 2, 0, 23),
+  k: number('hour', 2, 0, 23),
+  I: number('hour12', 2, 1, 12),
+  l: number('hour12', 2, 1, 12),
+  M: number('minute', 2, 0, 59),
+  S: number('second', 2, 0, 60),
+  j: number('yearDay', 3, 1, 366),
+  u: number('skip', 1, 1, 7),
+  w: number('skip', 1, 0, 6),
+  L: { op: 'fraction' },
+  s: { op: 'epoch' },
+  z: { op: 'zone' },
+  Z: { op: 'zone' },
+  b: { op: 'month' },
+  B: { op: 'month' },
+  h: { op: 'month' },
+  a: { op: 'weekday' },
+  A: { op: 'weekday' },
+  p: { op: 'half' },
+  P: { op: 'half' },
+  n: { op: 'blanks' },
+  t: { op: 'blanks' },
+  '%': { op: 'literal', byte: 0x25 },
+}
+
+const SHORTHANDS: Record<string, string> = {
+  T: '%H:%M:%S',
+  D: '%m/%d/%y',
+  F: '%Y-%m-%d',
+  R: '%H:%M',
+  r: '%I:%M:%S %p',
+  c: '%a %b %e %H:%M:%S %Y',
+}
+
+export function compileFormat(format: string): Step[] {
+  const steps: Step[] = []
+  const bytes = Buffer.from(format)
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i] as number
+    if (byte === 0x20 || (byte >= 9 && byte <= 13)) {
+      if (steps.at(-1)?.op !== 'blanks') steps.push({ op: 'blanks' })
+    } else if (byte !== 0x25) {
+      steps.push({ op: 'literal', byte })
+    } else {
+      const letter = String.fromCharCode(bytes[++i] ?? 0)
+      steps.push(...conversion(letter))
+    }
+  }
+  checkFraction(steps)
+  return steps
+}
+
+function conversion(letter: string): Step[] {
+  const shorthand = SHORTHANDS[letter]
+  if (shorthand !== undefined) return compileFormat(shorthand)
+  const step = CONVERSIONS[letter]
+  if (step !== undefined) return [step]
+  const hint = 'known are %Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%'
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `%${letter} is not known`, {
+    hint,
+  })
+}
+
+/** `%L` is the fraction of what stands before it: of %S or %s, with one character between or none. */
+function checkFraction(steps: Step[]): void {
+  const at = steps.findIndex((step) => step.op === 'fraction')
+  if (at < 0) return
+  const before = steps[at - 1]?.op === 'literal' ? steps[at - 2] : steps[at - 1]
+  if (before?.op === 'epoch' || (before?.op === 'number' && before.field === FIELD.second)) return
+  const hint = 'write it behind %S or %s, e.g. %S.%L'
+  throw new ShipperError('E_CONFIG_BAD_VALUE', '%L is misplaced', { hint })
+}

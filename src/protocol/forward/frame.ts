@@ -1,0 +1,172 @@
+import { skip, writeArrayHead, writeMapHead, writeStr } from '../../core/msgpack/encode.ts'
+import { spanOf } from '../../core/msgpack/record.ts'
+
+/**
+ * The forward protocol, version 1, as fluentd and fluent-bit speak it:
+ * github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1
+ *
+ * ```
+ *   PackedForward            [tag, bin(entries), {"chunk": id, "size": n, "compressed": "gzip"|"zstd"}]
+ *   CompressedPackedForward  the same, with the entries compressed
+ *   entry                    [EventTime | uint, map]
+ *   ack                      {"ack": id}
+ * ```
+ */
+export interface FrameOptions {
+  /** Asks for an ack with this id. */
+  chunk: string | undefined
+  /** Number of entries. */
+  size: number | undefined
+  compressed: 'gzip' | 'zstd' | undefined
+  /** Further pairs, as configured. */
+  extra: readonly (readonly [string, string])[]
+}
+
+/** Bytes before the entries: array head 92|93, tag str, bin head. */
+export function frameHeadSize(tagBytes: number): number {
+  return 1 + (tagBytes < 32 ? 1 : tagBytes < 256 ? 2 : tagBytes < 65536 ? 3 : 5) + tagBytes + 5
+}
+
+/**
+ * Writes the head so that it ends at `end`, where the entries begin: always bin32, so that its size is known before.
+ * Returns where it begins.
+ */
+export function writeFrameHead(
+  buf: Buffer,
+  end: number,
+  tag: string,
+  bytes: number,
+  withOptions: boolean,
+): number {
+  const start = end - frameHeadSize(Buffer.byteLength(tag))
+  const at = writeStr(buf, writeArrayHead(buf, start, withOptions ? 3 : 2), tag)
+  buf[at] = 0xc6
+  buf.writeUInt32BE(bytes, at + 1)
+  return start
+}
+
+/** The option map in fluent-bit's order: chunk, size, compressed. Undefined when there is nothing to say. */
+export function encodeFrameOptions({ chunk, size, compressed, extra }: FrameOptions): Buffer | undefined {
+  let pairs = extra.length
+  let bytes = 5
+  if (chunk !== undefined) {
+    pairs++
+    bytes += 11 + Buffer.byteLength(chunk)
+  }
+  if (size !== undefined) {
+    pairs++
+    bytes += 10
+  }
+  if (compressed !== undefined) {
+    pairs++
+    bytes += 16
+  }
+  if (pairs === 0) return undefined
+  for (const [key, value] of extra) bytes += 10 + Buffer.byteLength(key) + Buffer.byteLength(value)
+  const out = Buffer.allocUnsafe(bytes)
+  let at = writeMapHead(out, 0, pairs)
+  if (chunk !== undefined) at = writeStr(out, writeStr(out, at, 'chunk'), chunk)
+  if (size !== undefined) {
+    at = writeStr(out, at, 'size')
+    out[at] = 0xce
+    at = out.writeUInt32BE(size, at + 1)
+  }
+  if (compressed !== undefined) at = writeStr(out, writeStr(out, at, 'compressed'), compressed)
+  for (const [key, value] of extra) at = writeStr(out, writeStr(out, at, key), value)
+  return out.subarray(0, at)
+}
+
+/** A response longer than this is not an ack: ids are 24 bytes with us, and opaque strings with others. */
+const MAX_RESPONSE_BYTES = 4096
+/** `["HELO", options]`: how a peer with a shared key begins. */
+const HELO_HEAD = 0x92
+/** How a TLS server begins its answer to what is no TLS. */
+const TLS_ALERT = 0x15
+
+/** The peer wants what is not offered. */
+export class Unoffered extends Error {}
+
+/**
+ * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete; it throws
+ * when what comes is not MessagePack, not a map with a string under "ack", or longer than MAX_RESPONSE_BYTES.
+ */
+export class AckReader {
+  #rest: Buffer = Buffer.alloc(0)
+
+  push(data: Buffer): string[] {
+    const all = this.#rest.length === 0 ? data : Buffer.concat([this.#rest, data])
+    const ids: string[] = []
+    let at = 0
+    while (at < all.length) {
+      const first = all[at] as number
+      if (!isMapHead(first)) throw noMap(first)
+      const end = skip(all, at, all.length)
+      if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
+        throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
+      if (end < 0) break
+      ids.push(ackOf(all, at, end))
+      at = end
+    }
+    const rest = all.subarray(at)
+    // A copy: the socket may reuse its buffer.
+    this.#rest = rest.length === 0 ? rest : Buffer.from(rest)
+    return ids
+  }
+}
+
+function noMap(first: number): Error {
+  if (first === HELO_HEAD) return new Unoffered('the peer asks for a shared key')
+  if (first === TLS_ALERT) return new Unoffered('the peer speaks TLS')
+  return new Error(`expected a map, got byte 0x${first.toString(16)}`)
+}
+
+function isMapHead(byte: number): boolean {
+  return (byte >= 0x80 && byte <= 0x8f) || byte === 0xde || byte === 0xdf
+}
+
+function ackOf(buf: Buffer, start: number, end: number): string {
+  const first = buf[start] as number
+  let at = start + (first <= 0x8f ? 1 : first === 0xde ? 3 : 5)
+  while (at < end) {
+    const value = skip(buf, at, end)
+    const key = readStr(buf, at)
+    const next = skip(buf, value, end)
+    if (key === 'ack') {
+      const id = readStr(buf, value)
+      if (id !== undefined) return id
+    }
+    at = next
+  }
+  throw new Error('a response without "ack"')
+}
+
+/** The str or bin at `at` as text, undefined when it is neither. */
+function readStr(buf: Buffer, at: number): string | undefined {
+  const span = spanOf(buf, at)
+  return span === undefined ? undefined : buf.toString('utf8', span.start, span.end)
+}
+
+/**
+ * Rewrites entries from EventTime to whole seconds, for receivers older than fluentd 0.14: `d7 00 <sec><nsec>` becomes
+ * `ce <sec>`. Returns the end in `out`, or -1 when the bytes are not entries.
+ */
+export function entriesWithIntegerTime(
+  src: Buffer,
+  start: number,
+  end: number,
+  out: Buffer,
+  at: number,
+): number {
+  let from = start
+  let to = at
+  while (from < end) {
+    const next = skip(src, from, end)
+    if (next < 0 || src[from] !== 0x92 || src[from + 1] !== 0xd7) return -1
+    out[to] = 0x92
+    out[to + 1] = 0xce
+    src.copy(out, to + 2, from + 3, from + 7)
+    to += 6 + src.copy(out, to + 6, from + 11, next)
+    from = next
+  }
+  return to
+}

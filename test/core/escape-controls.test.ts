@@ -1,0 +1,15 @@
+import { expect, test } from 'bun:test'
+import { cut, escapeControls, escapeJsonControls } from '../../src/core/escape-controls.ts'
+
+test('control characters are written out, so that a text has one line and moves no cursor', () => {
+  expect(escapeControls('a\nb\r\t\x00\x1b[2J\x7f\u0085\u2028\u202e')).toBe(
+    'a\\nb\\r\\t\\x00\\x1b[2J\\x7f\\x85\\u2028\\u202e',
+  )
+  expect(escapeControls('größe 大 \\ 😀')).toBe('größe 大 \\ 😀')
+  expect(JSON.parse(escapeJsonControls(JSON.stringify('a\u0085\n')))).toBe('a\u0085\n')
+  expect(escapeJsonControls(JSON.stringify('\u0085'))).toBe('"\\u0085"')
+})
+
+test('a long text is cut, with dots that say so', () => {
+  expect([cut('abc', 3), cut('abcd', 3)]).toEqual(['abc', 'abc...'])
+})

@@ -1,0 +1,46 @@
+import { expect, test } from 'bun:test'
+import { ShipperError } from '../../../src/core/error.ts'
+import { checkRegExp, checkRetryLimit, misfit } from '../../../src/core/options/checks.ts'
+import { parseValue } from '../../../src/core/options/parse.ts'
+
+test('a check says what a value must be, and why it is not', () => {
+  expect(checkRegExp('^(?<a>x)$')).toBeUndefined()
+  expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', why: 'missing )', hint: '' })
+  expect(checkRetryLimit('no_limits')).toBeUndefined()
+  expect(checkRetryLimit('0')).toEqual({
+    must: 'a number from 1, no_limits or no_retries',
+    instead: 'there is no limit',
+  })
+})
+
+test('a check that makes the thing passes on the hint of what it throws', () => {
+  const refuse = (): never => {
+    throw new ShipperError('E_PARSER_REGEX', 'too odd', { hint: 'be plain' })
+  }
+  expect(misfit('plain', refuse)).toEqual({ must: 'plain', why: 'too odd', hint: 'be plain' })
+  expect(misfit('plain', () => 1)).toBeUndefined()
+})
+
+test('a checked option takes what its type and its check take', () => {
+  const option = {
+    type: 'int',
+    help: '',
+    check: (n: number) => (n % 2 === 0 ? undefined : { must: 'even' }),
+  } as const
+  expect(parseValue('n', option, '4')).toEqual({ value: 4 })
+  expect(parseValue('n', option, '5')).toEqual({ problem: '"n" must be even, not "5"', hint: '' })
+  expect(parseValue('n', option, 'x')).toEqual({ problem: '"n" must be a whole number, not "x"', hint: '' })
+})
+
+test('a checked secret is not shown, nor is the reason, which may quote it', () => {
+  const option = {
+    type: 'string',
+    help: '',
+    secret: true,
+    check: () => ({ must: 'a key', why: 'hunter2 is none' }),
+  } as const
+  expect(parseValue('key', option, 'hunter2')).toEqual({
+    problem: '"key" must be a key, not ******',
+    hint: '',
+  })
+})

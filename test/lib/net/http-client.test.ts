@@ -1,0 +1,92 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { HttpClient } from '../../../src/lib/net/http-client.ts'
+
+let server: Server | undefined
+const sockets = new Set<Socket>()
+
+afterEach(() => {
+  for (const socket of sockets) socket.destroy()
+  server?.close()
+})
+
+/** A server that answers every request with these bytes, and closes the connection behind them when it is told to. */
+async function answering(bytes: string, close = false): Promise<HttpClient> {
+  server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      if (close) socket.end(bytes)
+      else socket.write(bytes)
+    })
+  })
+  await new Promise<void>((done) => server?.listen(0, '127.0.0.1', done))
+  const { port } = server.address() as AddressInfo
+  return new HttpClient({ origin: `http://127.0.0.1:${port}`, verify: true, verifyHost: true })
+}
+
+async function textOf(client: HttpClient, limitMs = 60_000): Promise<string> {
+  const { signal } = new AbortController()
+  const request = { path: '/x', headers: {}, signal, headTimeoutMs: limitMs, bodyTimeoutMs: limitMs }
+  const answer = await client.get(request)
+  let text = `${answer.status} `
+  for await (const piece of answer.body) text += piece.toString()
+  return text
+}
+
+/** That it is rejected, and soon: without its limits a request would wait for ever. */
+async function fails(work: Promise<unknown>): Promise<void> {
+  const startedMs = performance.now()
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(Error)
+  expect(performance.now() - startedMs).toBeLessThan(5000)
+}
+
+const PATIENT = { path: '/', headers: {}, headTimeoutMs: 60_000, bodyTimeoutMs: 60_000 }
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+
+describe('an answer', () => {
+  test('comes whole, by its length or in chunks', async () => {
+    expect(await textOf(await answering('HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno'))).toBe('404 no')
+    expect(await textOf(await answering(`${CHUNKED}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`))).toBe('200 abcde')
+  })
+
+  test('that is cut off is an error', async () => {
+    await fails(textOf(await answering(`${CHUNKED}5\r\nabc`, true)))
+    await fails(textOf(await answering(`${CHUNKED}3\r\nabc\r\n`, true)))
+    await fails(textOf(await answering('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc', true)))
+  })
+
+  test('whose head does not come in time is an error', async () => {
+    await fails(textOf(await answering(''), 200))
+  })
+
+  test('that falls silent is an error', async () => {
+    await fails(textOf(await answering(`${CHUNKED}3\r\nabc\r\n`), 200))
+  })
+
+  for (const [what, end] of [
+    ['the signal', (_: HttpClient, stop: AbortController) => stop.abort()],
+    ['the client', (client: HttpClient) => void client.close()],
+  ] as const) {
+    test(`ends with ${what}`, async () => {
+      const stop = new AbortController()
+      const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
+      const answer = await client.get({ ...PATIENT, signal: stop.signal })
+      const read = async () => {
+        for await (const piece of answer.body) if (piece.length > 0) end(client, stop)
+      }
+      await fails(read())
+    })
+  }
+
+  test('that is not wanted can be let go', async () => {
+    const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
+    const answer = await client.get({ ...PATIENT, signal: new AbortController().signal })
+    answer.drop()
+    await client.close()
+  })
+})

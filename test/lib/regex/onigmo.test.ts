@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'bun:test'
+import { ShipperError } from '../../../src/core/error.ts'
+import { ByteSet } from '../../../src/lib/regex/byte-set.ts'
+import { translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
+import { fc } from '../../support/property.ts'
+
+/** What the groups captured, by name; a whole match without groups is `{}`. Texts are matched as UTF-8 bytes. */
+function match(expression: string, text: string): Record<string, string | undefined> | null {
+  const { line, lines, names } = translateOnigmo(expression)
+  const found = (text.includes('\n') ? lines : line).exec(Buffer.from(text).toString('latin1'))
+  if (found === null) return null
+  const pairs = names.flatMap((name, i) => {
+    const value = found[i]
+    return name === undefined
+      ? []
+      : [[name, value === undefined ? undefined : Buffer.from(value, 'latin1').toString()]]
+  })
+  return Object.fromEntries(pairs)
+}
+const matches = (expression: string, text: string): boolean => match(expression, text) !== null
+
+describe('groups', () => {
+  test('named ones capture, in both spellings; plain ones beside them do not', () => {
+    expect(match("(?<a>\\d+)(-|:)(?'b'\\w+)", '12:x')).toEqual({ a: '12', b: 'x' })
+    expect(translateOnigmo('(a)(?<n>b)').names).toEqual([undefined, 'n'])
+    expect(translateOnigmo('(a)(b)').names).toEqual([undefined, undefined, undefined])
+  })
+
+  test('references go to names, and to numbers without names', () => {
+    expect(match('(?<q>["\'])(?<v>.*?)\\k<q>', "say 'a\"b' x")).toEqual({ q: "'", v: 'a"b' })
+    expect(matches('^(.)\\1$', 'aa') && !matches('^(.)\\1$', 'ab')).toBe(true)
+  })
+
+  test('possessive repetitions and atomic groups give nothing back', () => {
+    for (const expression of ['^a++a', '^(?>a+)a', '^a*+a', '^(?>a|ab)c$', '^a?+a$']) {
+      expect([matches(expression, 'aaa'), matches(expression, 'abc'), matches(expression, 'a')]).toEqual([
+        false,
+        false,
+        false,
+      ])
+    }
+    expect(match('^(?<n>[a-z]++)(?<r>.*)$', 'abc1')).toEqual({ n: 'abc', r: '1' })
+    expect(match('^(?>(?<a>x)|y)(?<b>z)', 'xz')).toEqual({ a: 'x', b: 'z' })
+  })
+
+  test('lookaround', () => {
+    expect(match('(?<=a)(?<x>.)(?!c)(?=d)', 'abd')).toEqual({ x: 'b' })
+    expect(matches('(?<!a)b', 'ab')).toBe(false)
+  })
+
+  test('comments are nothing', () => {
+    expect(matches('^a(?# what )b$', 'ab')).toBe(true)
+  })
+})
+
+describe('characters and classes', () => {
+  test('POSIX brackets, shorthands, nested classes and intersections', () => {
+    expect(match('^(?<a>[[:alpha:]_]+)(?<b>[[:^alpha:]]+)$', 'ab_12')).toEqual({ a: 'ab_', b: '12' })
+    expect(match('(?<h>\\h+)(?<n>\\H*)', 'xfF0z')).toEqual({ h: 'fF0', n: 'z' })
+    expect(match('^(?<a>[a-c[x-z]]+)(?<b>[a-z&&[^aeiou]]+)', 'axzbdfe')).toEqual({ a: 'axzb', b: 'df' })
+    expect(match('^(?<a>[]a]+)(?<b>[^]a]+)', ']a]b')).toEqual({ a: ']a]', b: 'b' })
+    expect(match('^(?<a>[\\d\\s.-]+)', '1 2.3-x')).toEqual({ a: '1 2.3-' })
+  })
+
+  test('\\< and \\> are the signs themselves, as are other escaped signs', () => {
+    expect(match('^\\<(?<pri>[0-9]+)\\>\\/\\"\\-', '<34>/"-')).toEqual({ pri: '34' })
+    expect(match('^\\x41\\t\\101(?<e>\\e)', 'A\tA\x1b')).toEqual({ e: '\x1b' })
+  })
+
+  test('characters outside ASCII are matched by their bytes', () => {
+    expect(match('(?<w>é+)', 'xééy')).toEqual({ w: 'éé' })
+    expect(match('^(?<w>[éa]+)$', 'aéa')).toEqual({ w: 'aéa' })
+    expect(match('^(?<w>\\u00e9[^\\u0023]+)\\u0023', 'éa#')).toEqual({ w: 'éa' })
+    expect(match('^(?<w>\\x{e9})$', 'é')).toEqual({ w: 'é' })
+    // A0 is a part of `à`: it is no blank.
+    expect(match('^(?<w>\\S+)', 'à b')).toEqual({ w: 'à' })
+    expect(match('(?i)^(?<w>Ã)', 'ã')).toBe(null)
+  })
+
+  test('a set means the same as its expression', () => {
+    const range = fc.tuple(fc.nat(255), fc.nat(255))
+    fc.assert(
+      fc.property(fc.array(range, { maxLength: 5 }), fc.boolean(), (ranges, inverted) => {
+        const plain = ranges.reduce((s, [a, b]) => s.addRange(Math.min(a, b), Math.max(a, b)), new ByteSet())
+        const set = inverted ? plain.complement() : plain
+        const regex = new RegExp(`^${set.toRegExp()}$`)
+        for (let byte = 0; byte < 256; byte++)
+          expect(regex.test(String.fromCharCode(byte))).toBe(set.has(byte))
+      }),
+      { numRuns: 30 },
+    )
+  })
+})
+
+describe('flags', () => {
+  test('i, m and x around the whole expression', () => {
+    expect(match('/^GET (?<p>[a-c]+)$/i', 'get AbC')).toEqual({ p: 'AbC' })
+    expect(match('/^(?<a>.+)$/m', 'a\nb')).toEqual({ a: 'a\nb' })
+    expect(match('/ ^ (?<a> \\d + ) # number\n \\ [ ] $ /x', '12  ')).toEqual({ a: '12' })
+  })
+
+  test('inline flags hold to the end of their group, alternatives too', () => {
+    expect(['aB', 'ab', 'AB', 'c', 'C'].map((text) => matches('^(?:a(?i)b|c)$', text))).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+    ])
+    expect(['aC', 'ac'].map((text) => matches('^(?:a(?i)b|c)$', text))).toEqual([true, true])
+    expect(['Ab', 'AB'].map((text) => matches('^(?i:a)b$', text))).toEqual([true, false])
+    expect(matches('(?i)a(?-i:B)', 'AB') && !matches('(?i)a(?-i:B)', 'Ab')).toBe(true)
+  })
+
+  test('anchors are those of lines, and of the text', () => {
+    expect(match('^(?<a>b)$', 'a\nb\nc')).toEqual({ a: 'b' })
+    expect([matches('\\Ab', 'a\nb'), matches('b\\z', 'b\na'), matches('b\\Z', 'a\nb\n')]).toEqual([
+      false,
+      false,
+      true,
+    ])
+  })
+})
+
+test('repetitions as Ruby reads them', () => {
+  expect(match('^(?<a>a{,2})(?<b>a{2}?)(?<c>a{1,}?)', 'aaaaaaa')).toEqual({ a: 'aa', b: 'aa', c: 'a' })
+  expect(match('^(?<a>a{2}+)$', 'aaaa')).toEqual({ a: 'aaaa' })
+  expect(match('^(?<a>{x})', '{x}')).toEqual({ a: '{x}' })
+})
+
+test('what cannot be carried over is refused and named', () => {
+  const refused = {
+    '(?<a>x)(?(1)b|c)': 'the group (?(1',
+    '(?<a>x)\\g<a>': 'the escape \\g',
+    '(?~x)': 'the group (?~x',
+    '\\Kx': 'the escape \\K',
+    '\\p{Alpha}': 'the escape \\p',
+    '[^é]': 'a negated class',
+    '[á-é]': 'the range á-é',
+    '[[:foo:]]': '[:foo:]',
+    'a)': 'a closing bracket',
+    '(a': 'without its closing bracket',
+    '[a': 'without its closing bracket',
+    '*a': 'a repetition of nothing',
+    '(?<a>x)(y)\\1': 'the reference \\1',
+    '\\k<z>(?<z>a)': 'not before it',
+    '(?<ä>x)': 'the group name',
+    'x\\': 'a backslash at the end',
+  }
+  for (const [expression, part] of Object.entries(refused)) {
+    const attempt = (): unknown => translateOnigmo(expression)
+    expect(attempt).toThrow(ShipperError)
+    expect(attempt).toThrow(part)
+  }
+})
+
+test('any text is either translated or refused with the code for it', () => {
+  const signs = fc.constantFrom(
+    ...'ab()[]{}|*+?.^$\\<>-:=!,1dné',
+    '(?<n>',
+    '(?:',
+    '[[:alpha:]]',
+    '(?i)',
+    '++',
+    '\\h',
+  )
+  fc.assert(
+    fc.property(fc.array(signs, { maxLength: 15 }), (parts) => {
+      try {
+        translateOnigmo(parts.join(''))
+      } catch (error) {
+        expect(error).toBeInstanceOf(ShipperError)
+      }
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('overlap counts groups within groups and in lookarounds', () => {
+  const overlap = (expression: string): number => translateOnigmo(expression).overlap
+  expect(overlap('(?<a>x)(?<b>y)')).toBe(1)
+  expect(overlap('(?<a>x(?<b>y(?<c>z))(?<d>w))')).toBe(3)
+  expect(overlap('(?=(?<a>.*))(?<b>.*)|(?<c>x)')).toBe(2)
+})

@@ -1,0 +1,34 @@
+import { expect, test } from 'bun:test'
+import { didYouMean, editDistance, nearest } from '../../../src/lib/text/did-you-mean.ts'
+import { fc } from '../../support/property.ts'
+
+const NAMES = ['tail', 'stdin', 'cpu', 'mem', 'refresh_interval', 'read_from_head']
+
+test('one slip is found: a letter too many, too few, wrong, or two swapped', () => {
+  expect(['taill', 'til', 'tbil', 'tial'].map((name) => nearest(name, NAMES))).toEqual(Array(4).fill('tail'))
+  expect(nearest('Refresh_Intervall', NAMES)).toBe('refresh_interval')
+})
+
+test('what is far from everything has no nearest name', () => {
+  for (const name of ['kafka', 'xyz', 'interval', '']) expect(nearest(name, NAMES)).toBeUndefined()
+  expect(nearest('ab', ['x'])).toBeUndefined()
+})
+
+test('of several near ones the nearest is taken', () => {
+  expect(nearest('read_form_head', ['read_firm_hea', ...NAMES])).toBe('read_from_head')
+})
+
+test('the hint is nothing when there is nothing to hint', () => {
+  expect(didYouMean('cpuu', NAMES)).toBe(' (did you mean cpu?)')
+  expect(didYouMean('zzzzzz', NAMES)).toBe('')
+})
+
+test('the distance is 0 for equal texts only, the same both ways, and at most the longer length', () => {
+  const text = fc.string({ maxLength: 8 })
+  fc.assert(
+    fc.property(text, text, (a, b) => {
+      const d = editDistance(a, b)
+      return d === editDistance(b, a) && (d === 0) === (a === b) && d <= Math.max(a.length, b.length)
+    }),
+  )
+})

@@ -1,0 +1,271 @@
+import { describe, expect, test } from 'bun:test'
+import { ShipperError } from '../../../src/core/error.ts'
+import { compileTime, type TimeSettings } from '../../../src/lib/time/strptime.ts'
+import { fixedZone, namedZone, parseOffset, systemZone } from '../../../src/lib/time/zone.ts'
+import { fc } from '../../support/property.ts'
+
+const UNSET = { sec: -1, nsec: -1 }
+
+function read(format: string, text: string, settings?: TimeSettings): { sec: number; nsec: number } {
+  const out = { ...UNSET }
+  // Bytes around the text must not be looked at.
+  const src = Buffer.from(`99${text}99`)
+  const found = compileTime(format, settings).parse(src, 2, src.length - 2, out)
+  if (!found) expect(out).toEqual(UNSET)
+  return out
+}
+
+function iso(format: string, text: string, settings?: TimeSettings): string {
+  const { sec, nsec } = read(format, text, settings)
+  return sec < 0
+    ? 'none'
+    : `${new Date(sec * 1000).toISOString().slice(0, 19)}.${String(nsec).padStart(9, '0')}`
+}
+
+describe('the shape of RFC 3339', () => {
+  const DOCKER = '%Y-%m-%dT%H:%M:%S.%L'
+  const CRI = '%Y-%m-%dT%H:%M:%S.%L%z'
+
+  test('is read with nine digits, fewer, none, and with more', () => {
+    expect(iso(DOCKER, '2026-11-21T06:00:00.123456789Z')).toBe('2026-11-21T06:00:00.123456789')
+    expect(iso(DOCKER, '2026-11-21T06:00:00.5Z')).toBe('2026-11-21T06:00:00.500000000')
+    expect(iso(DOCKER, '2026-11-21T06:00:00Z')).toBe('2026-11-21T06:00:00.000000000')
+    expect(iso(DOCKER, '2026-11-21T06:00:00.1234567899')).toBe('2026-11-21T06:00:00.123456789')
+  })
+
+  test('is read with any zone', () => {
+    for (const zone of ['+0100', '+01:00', '+01']) {
+      expect(iso(CRI, `2026-11-21T06:00:00.1${zone}`)).toBe('2026-11-21T05:00:00.100000000')
+    }
+    expect(iso(CRI, '2026-01-01T00:30:00.1-09:30')).toBe('2026-01-01T10:00:00.100000000')
+    expect(iso(CRI, '2026-01-01T00:30:00.1 CET')).toBe('2025-12-31T23:30:00.100000000')
+  })
+
+  test('without a zone is of the zone that is configured, unless %z wants one', () => {
+    const zone = fixedZone(3600)
+    expect(iso(DOCKER, '2026-11-21T06:00:00', { zone })).toBe('2026-11-21T05:00:00.000000000')
+    expect(iso(CRI, '2026-11-21T06:00:00.1', { zone })).toBe('none')
+    expect(iso(CRI, '2026-11-21T06:00:00.1', { zone, strict: false })).toBe('2026-11-21T05:00:00.100000000')
+    expect(iso(CRI, '2026-11-21T06:00:00.1 CEST', { strict: false })).toBe('2026-11-21T04:00:00.100000000')
+  })
+
+  test('is refused when a part is out of range', () => {
+    for (const text of [
+      '2026-13-01T06:00:00Z',
+      '2026-02-29T06:00:00Z',
+      '2026-11-21T24:00:00Z',
+      '2026-11-21T06:60:00Z',
+    ])
+      expect(iso(DOCKER, text)).toBe('none')
+    for (const text of ['', '2026', '2026-11-21', '1960-01-01T00:00:00Z', 'x'.repeat(30)])
+      expect(iso(DOCKER, text)).toBe('none')
+  })
+
+  test('equals Date for every moment, also when times alternate', () => {
+    const reader = compileTime(CRI)
+    const moment = fc.date({ min: new Date(0), max: new Date('2106-01-01'), noInvalidDate: true })
+    fc.assert(
+      fc.property(fc.array(moment, { minLength: 2, maxLength: 6 }), (dates) => {
+        for (const date of [...dates, ...dates]) {
+          const src = Buffer.from(date.toISOString())
+          const out = { ...UNSET }
+          expect(reader.parse(src, 0, src.length, out)).toBe(true)
+          expect(out.sec * 1000 + out.nsec / 1e6).toBe(date.getTime())
+        }
+      }),
+    )
+  })
+})
+
+describe('a format of strptime', () => {
+  test('of access logs, with the month by name', () => {
+    expect(iso('%d/%b/%Y:%H:%M:%S %z', '21/Nov/2026:06:00:01 +0100')).toBe('2026-11-21T05:00:01.000000000')
+    expect(iso('%d/%b/%Y:%H:%M:%S %z', '21/Foo/2026:06:00:01 +0100')).toBe('none')
+  })
+
+  test('epochs with and without fraction', () => {
+    expect(read('%s', '1795240800')).toEqual({ sec: 1795240800, nsec: 0 })
+    expect(read('%s.%L', '1795240800.25')).toEqual({ sec: 1795240800, nsec: 250_000_000 })
+    expect(read('%s.%L', '1795240800')).toEqual({ sec: 1795240800, nsec: 0 })
+    expect(read('%s', '99999999999')).toEqual(UNSET)
+  })
+
+  test('names of days, twelve hours, shorthands, days of the year, short years', () => {
+    expect(iso('%A, %d-%b-%y %T %Z', 'Saturday, 21-Nov-26 06:00:00 GMT')).toBe(
+      '2026-11-21T06:00:00.000000000',
+    )
+    expect(iso('%a %B %e %I:%M:%S %p %Y', 'Sat November  1 12:00:00 am 2026')).toBe(
+      '2026-11-01T00:00:00.000000000',
+    )
+    expect(iso('%D %R', '11/21/99 18:05')).toBe('1999-11-21T18:05:00.000000000')
+    expect(iso('%F %I %p', '2026-11-21 12 PM')).toBe('2026-11-21T12:00:00.000000000')
+    expect(iso('%Y %j', '2026 032')).toBe('2026-02-01T00:00:00.000000000')
+    expect(iso('100%% %Y', '100% 2026')).toBe('2026-01-01T00:00:00.000000000')
+  })
+
+  test('one digit where two are usual, and text behind the time', () => {
+    expect(iso('%Y-%m-%d %H:%M:%S', '2026-1-5 6:07:08')).toBe('2026-01-05T06:07:08.000000000')
+    expect(iso('%Y/%m/%d %H:%M', '2026/01/05 06:07 and so on')).toBe('2026-01-05T06:07:00.000000000')
+  })
+})
+
+describe('what is remembered of a line', () => {
+  test('lines that share their beginning are told apart', () => {
+    const reader = compileTime('%s.%L %z')
+    const take = (text: string): number => {
+      const out = { ...UNSET }
+      const src = Buffer.from(text)
+      return reader.parse(src, 0, src.length, out) ? out.sec + out.nsec / 1e9 : -1
+    }
+    expect(take('123.5 Z')).toBe(123.5)
+    expect(take('123.75 Z')).toBe(123.75)
+    expect(take('1234.5 Z')).toBe(1234.5)
+    expect(take('123 Z')).toBe(123)
+    expect(take('123')).toBe(-1)
+    const seconds = compileTime('%s')
+    for (const text of ['12', '12', '123', '12', '12x', '1']) {
+      const out = { ...UNSET }
+      seconds.parse(Buffer.from(text), 0, text.length, out)
+      expect(out.sec).toBe(Number.parseInt(text, 10))
+    }
+    expect(take('123x')).toBe(-1)
+    expect(take('123.5 Z')).toBe(123.5)
+  })
+
+  test('a year behind the fraction is that of its own line', () => {
+    const reader = compileTime('%a %b %d %H:%M:%S.%L %Y')
+    for (const year of [2026, 2026, 2025]) {
+      const out = { ...UNSET }
+      const src = Buffer.from(`Sat Nov 21 06:00:01.25 ${year}`)
+      expect(reader.parse(src, 0, src.length, out)).toBe(true)
+      expect(out).toEqual({ sec: Date.UTC(year, 10, 21, 6, 0, 1) / 1000, nsec: 250_000_000 })
+    }
+  })
+
+  test('a second on the same zone text keeps its zone, another one changes it', () => {
+    const reader = compileTime('%d/%b/%Y:%H:%M:%S %z')
+    const take = (text: string): number => {
+      const out = { ...UNSET }
+      const src = Buffer.from(`${text}]`)
+      reader.parse(src, 0, src.length, out)
+      return out.sec
+    }
+    const utc = take('21/Nov/2026:06:00:00 +0000')
+    expect(take('21/Nov/2026:06:00:00 +0000')).toBe(utc)
+    expect(take('21/Nov/2026:06:00:00 +0100')).toBe(utc - 3600)
+    expect(take('21/Nov/2026:06:00:00 -0130')).toBe(utc + 5400)
+  })
+})
+
+describe('bad formats and bad texts', () => {
+  test('an unknown conversion or a misplaced fraction is a configuration error', () => {
+    for (const format of ['%Q', '%', '%Y %L', '%H.%L']) {
+      expect(() => compileTime(format)).toThrow(ShipperError)
+    }
+  })
+
+  test('no bytes make it throw or read outside', () => {
+    const formats = [
+      '%d/%b/%Y:%H:%M:%S %z',
+      '%b %d %H:%M:%S',
+      '%s.%L',
+      '%Y-%m-%dT%H:%M:%S.%L%z',
+      '%a %p %j %Z',
+    ]
+    const readers = formats.map((format) => compileTime(format))
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        const src = Buffer.from(bytes)
+        for (const reader of readers) reader.parse(src, 0, src.length, { ...UNSET })
+      }),
+    )
+  })
+})
+
+describe('a format without a year', () => {
+  const at = (now: string): TimeSettings => ({ nowMs: () => Date.parse(now) })
+
+  test('takes the current one', () => {
+    expect(iso('%b %d %H:%M:%S', 'Nov  2 06:00:00', at('2026-11-21T12:00:00Z'))).toBe(
+      '2026-11-02T06:00:00.000000000',
+    )
+  })
+
+  test('takes the last one in January for a line of December, also when the text repeats', () => {
+    expect(iso('%b %d %H:%M:%S', 'Dec 31 23:59:59', at('2027-01-01T00:00:10Z'))).toBe(
+      '2026-12-31T23:59:59.000000000',
+    )
+    let now = Date.parse('2026-12-31T23:59:59Z')
+    const reader = compileTime('%b %d %H:%M:%S', { nowMs: () => now })
+    const src = Buffer.from('Nov 21 06:00:00 x')
+    const out = { ...UNSET }
+    reader.parse(src, 0, src.length, out)
+    const first = out.sec
+    now += 365 * 86_400_000
+    reader.parse(src, 0, src.length, out)
+    expect(out.sec - first).toBe(365 * 86_400)
+  })
+
+  test('takes the next one for a zone that is there already', () => {
+    const settings = { ...at('2026-12-31T20:00:00Z'), zone: fixedZone(9 * 3600) }
+    expect(iso('%b %d %H:%M:%S', 'Jan  1 05:00:00', settings)).toBe('2026-12-31T20:00:00.000000000')
+  })
+
+  test('takes the last leap year for 29 February', () => {
+    expect(iso('%b %d', 'Feb 29', at('2027-06-01T00:00:00Z'))).toBe('2024-02-29T00:00:00.000000000')
+  })
+})
+
+describe('zones', () => {
+  test('offsets as they are written', () => {
+    expect(['+0900', '-03:30', '+01', 'Z', 'x', '+9'].map(parseOffset)).toEqual([
+      32400,
+      -12600,
+      3600,
+      0,
+      undefined,
+      undefined,
+    ])
+  })
+
+  test('summer time of a named zone, with the hour that comes twice and the one that is skipped', () => {
+    const settings = { zone: namedZone('Europe/Berlin') }
+    const berlin = (text: string): string => iso('%Y-%m-%d %H:%M', text, settings).slice(0, 16)
+    expect(berlin('2026-07-01 12:00')).toBe('2026-07-01T10:00')
+    expect(berlin('2026-12-01 12:00')).toBe('2026-12-01T11:00')
+    expect(berlin('2026-10-25 02:30')).toBe('2026-10-25T00:30')
+    expect(berlin('2026-10-25 03:00')).toBe('2026-10-25T02:00')
+    expect(berlin('2026-03-29 01:59')).toBe('2026-03-29T00:59')
+    expect(berlin('2026-03-29 03:00')).toBe('2026-03-29T01:00')
+    expect(berlin('2026-03-29 02:30')).toBe('2026-03-29T01:30')
+  })
+
+  test('a named zone gives back the moment that Intl shows', () => {
+    const zone = namedZone('America/St_Johns')
+    const show = new Intl.DateTimeFormat('sv-SE', {
+      timeZone: 'America/St_Johns',
+      dateStyle: 'short',
+      timeStyle: 'medium',
+    })
+    const reader = compileTime('%Y-%m-%d %H:%M:%S', { zone })
+    fc.assert(
+      fc.property(fc.integer({ min: 1e9, max: 1.9e9 }), (sec) => {
+        const text = show.format(sec * 1000)
+        const src = Buffer.from(text)
+        const out = { ...UNSET }
+        expect(reader.parse(src, 0, src.length, out)).toBe(true)
+        expect(show.format(out.sec * 1000)).toBe(text)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  test('the zone of the system is that of Date', () => {
+    const local = new Date(2026, 6, 1, 12, 0, 0).getTime() / 1000
+    expect(read('%Y-%m-%d %H:%M', '2026-07-01 12:00', { zone: systemZone() }).sec).toBe(local)
+  })
+
+  test('an unknown zone is a configuration error', () => {
+    expect(() => namedZone('Europe/Nowhere')).toThrow(ShipperError)
+  })
+})

@@ -1,0 +1,166 @@
+import { describe, expect, test } from 'bun:test'
+import type { Parser } from '../../../src/core/parser.ts'
+import { CriParser } from '../../../src/lib/parsing/cri-parser.ts'
+import { Kernel } from '../../../src/lib/wasm/line-encoder.ts'
+import { type LineFormat, LineWriter } from '../../../src/plugins/inputs/tail/line-writer.ts'
+import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
+import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
+import { parserOf } from '../../support/parse-line.ts'
+import { fc } from '../../support/property.ts'
+
+const PARSERS: Record<string, Parser | undefined> = {
+  'cri under other keys': new CriParser(true, { tag: '_p', text: 'log' }),
+  raw: undefined,
+  cri: parserOf(criSpec),
+  'cri without its time': parserOf(criSpec, { time_keep: 'off' }),
+  docker: parserOf(dockerSpec, { time_key: 'time' }),
+  'docker without its time': parserOf(dockerSpec, { time_key: 'time', time_keep: 'off' }),
+}
+const NONE = { pathKey: undefined, idKey: undefined, offsetKey: undefined }
+type Keys = Omit<LineFormat, 'key' | 'parser'>
+
+const KEYS: Record<string, Keys> = {
+  '': NONE,
+  ' with path, id and offset': { pathKey: 'path', idKey: 'id', offsetKey: 'at' },
+}
+const kernel = new Kernel()
+const BASE = 2 ** 33 + 5
+
+function writerOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): LineWriter {
+  const writer = new LineWriter({ key: 'log', ...keys, parser }, { path: '/var/log/a.log', id: '1-2-3' })
+  writer.setTime(1_700_000_000, 5)
+  return writer
+}
+
+/** What the kernel makes of the block: its entries, and how far it got. */
+function byKernel(writer: LineWriter, block: Buffer, longest = 10_000, skipEmpty = false) {
+  if (writer.entry === undefined || !kernel.use(writer.entry, longest, skipEmpty))
+    throw new Error('not for it')
+  block.copy(kernel.input)
+  const size = kernel.run(0, block.length, 1e9, BASE)
+  const entries = Buffer.from(kernel.output.subarray(0, size))
+  return { entries, consumed: kernel.consumed, records: kernel.records }
+}
+
+function byWriter(writer: LineWriter, line: Buffer): Buffer<ArrayBuffer> {
+  const out = Buffer.alloc(writer.bound(line.length) + 64)
+  const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
+  return out.subarray(0, writer.write(out, view, 0, line, 0, line.length, BASE))
+}
+
+// Docker writes control characters as escapes, and they are not looked for; newlines end a line.
+const text = fc.oneof(
+  fc.string({ unit: fc.constantFrom('a', 'é', '\\', '"', ' ', '\u{1f600}', '0'), maxLength: 400 }),
+  fc.constantFrom(
+    '\\n',
+    '\\u003c',
+    '\\u00e9\\u20ac',
+    '\\ud83d\\ude00',
+    '\\ud83d',
+    '\\x',
+    '\\',
+    '\\"',
+    '\\u12',
+  ),
+  fc.stringMatching(/^[a-z ]{0,300}$/),
+)
+const digits = (n: number) => fc.nat({ max: 10 ** n - 1 }).map((v) => String(v).padStart(n, '0'))
+const time = fc
+  .tuple(
+    fc.constantFrom(
+      '2026-11-21T06:00:',
+      '2024-02-29T23:59:',
+      '2023-02-29T23:59:',
+      '1970-01-01T00:00:',
+      '2026-13-01T',
+    ),
+    digits(2),
+    fc.oneof(digits(9), digits(3), digits(1), digits(10), fc.constant('')),
+    fc.constantFrom('Z', '+05:30', '-08:00', '+0530', '', 'z', '+99:99'),
+  )
+  .map(([minute, second, fraction, zone]) => `${minute}${second}.${fraction}${zone}`)
+const stream = fc.constantFrom('stdout', 'stderr', 'stdin', 'stdoux')
+const cri = fc
+  .tuple(time, stream, fc.constantFrom('F', 'P', 'X', 'FF', ''), text)
+  .map((parts) => parts.join(' '))
+const docker = fc
+  .tuple(text, fc.constantFrom('\\n', ''), stream, time, fc.constantFrom('', ' ', ',"attrs":{}'))
+  .map(([log, end, name, at, more]) => `{"log":"${log}${end}","stream":"${name}","time":"${at}"${more}}`)
+const line = fc.oneof(
+  cri,
+  docker,
+  text,
+  fc.tuple(cri, fc.nat(60)).map(([l, n]) => l.slice(0, n)),
+)
+
+for (const [form, parser] of Object.entries(PARSERS)) {
+  for (const [which, keys] of Object.entries(KEYS)) {
+    test(`${form}${which}: what the kernel writes is what the line writer writes`, () => {
+      const writer = writerOf(parser, keys)
+      fc.assert(
+        fc.property(line, (each) => {
+          const made = byKernel(writer, Buffer.from(`${each}\n`))
+          if (made.records > 0) expect(made.entries).toEqual(byWriter(writer, Buffer.from(each)))
+        }),
+        { numRuns: 2000 },
+      )
+    })
+  }
+}
+
+describe('the kernel', () => {
+  const usual: [string, string[]][] = [
+    ['raw', ['', 'a', 'x'.repeat(31), 'x'.repeat(32), 'é'.repeat(128), 'x'.repeat(9999)]],
+    [
+      'cri',
+      [
+        '2026-11-21T06:00:00.123456789Z stdout F hello',
+        '2026-11-21T06:00:00.1+01:00 stderr P ',
+        `2024-02-29T23:59:60.999Z stdout F ${'x'.repeat(300)}`,
+      ],
+    ],
+    [
+      'docker',
+      [
+        '{"log":"hello\\n","stream":"stdout","time":"2026-11-21T06:00:00.123456789Z"}',
+        '{"log":"","stream":"stderr","time":"2026-11-21T06:00:00.1Z"}',
+        '{"log":"a \\"b\\" \\u003cc\\u003e \\t\\\\ \\/\\n","stream":"stdout","time":"2026-11-21T06:00:00.12Z"}',
+      ],
+    ],
+  ]
+  for (const [form, lines] of usual) {
+    test(`reads the usual lines of ${form} itself, also with CRLF`, () => {
+      const writer = writerOf(PARSERS[form], NONE)
+      const expected = Buffer.concat(lines.map((each) => byWriter(writer, Buffer.from(each))))
+      for (const end of ['\n', '\r\n']) {
+        const block = Buffer.from(lines.map((each) => each + end).join(''))
+        const made = byKernel(writer, block)
+        expect({ ...made }).toEqual({ entries: expected, consumed: block.length, records: lines.length })
+      }
+    })
+  }
+
+  test('stops before a line that has no end, is too long, or is of another form', () => {
+    const raw = writerOf(undefined, NONE)
+    expect(byKernel(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
+    expect(byKernel(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
+    const cri = writerOf(PARSERS.cri, NONE)
+    const good = '2026-11-21T06:00:00.1Z stdout F a\n'
+    expect(byKernel(cri, Buffer.from(`${good}not cri\n${good}`)).consumed).toBe(good.length)
+  })
+
+  test('passes over empty lines when they are to be skipped', () => {
+    const raw = writerOf(undefined, NONE)
+    const made = byKernel(raw, Buffer.from('\n\r\na\n\n'), 100, true)
+    expect([made.records, made.consumed]).toEqual([1, 6])
+  })
+
+  test('never writes more than the room it is given', () => {
+    const raw = writerOf(undefined, NONE)
+    kernel.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
+    const block = Buffer.from('0123456789\n'.repeat(50))
+    block.copy(kernel.input)
+    for (const room of [0, 1, 40, 100, 1000])
+      expect(kernel.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
+  })
+})
