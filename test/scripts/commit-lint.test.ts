@@ -7,7 +7,7 @@ test('a commit of one area, its tests and documents are well', () => {
   expect(
     of('engine: cap the wait', 'src/engine/retry.ts', 'test/engine/retry.test.ts', 'docs/DELIVERY.md'),
   ).toEqual([])
-  expect(of('tail: read on after copytruncate', 'src/plugins/inputs/tail/file.ts')).toEqual([])
+  expect(of('tail: read on after copytruncate', 'src/plugins/inputs/tail/file/tail-file.ts')).toEqual([])
   expect(of('out-forward: match acks in order', 'src/plugins/outputs/forward/index.ts')).toEqual([])
   expect(of('cli: take a URL after -o', 'src/cli.ts')).toEqual([])
   expect(of('ci: run npm test', '.ci/run')).toEqual([])

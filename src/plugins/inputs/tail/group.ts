@@ -1,7 +1,7 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { JoinedEntry } from '../../../lib/multiline/joined-record.ts'
 import type { Machine } from '../../../lib/multiline/state-machine.ts'
-import type { Line } from './line-entries.ts'
+import type { Line } from './multiline/line-decoder.ts'
 
 /** Lines of a file and a stream that become one record, as far as they have come. */
 export class Group {

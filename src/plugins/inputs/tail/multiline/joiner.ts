@@ -1,0 +1,245 @@
+import type { Appender, Clock, Counters, InputContext } from '../../../../core/plugin.ts'
+import { Decider } from '../../../../lib/multiline/classifier.ts'
+import type { Verdict } from '../../../../lib/multiline/state-machine.ts'
+import { type FileNames, type LineFormat, LineWriter, NO_NAMES, tellsOfFile } from '../file/entry-encoder.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import { Group } from '../group.ts'
+import type { TailOptions } from '../options.ts'
+import { type Joiner, joinersOf } from './join-rules.ts'
+import { type Line, LineEntries } from './line-decoder.ts'
+import { FileGroups } from './open-records.ts'
+import { Chain } from './position-hold.ts'
+
+export interface GrouperOptions {
+  joiners: Joiner[]
+  format: Omit<LineFormat, 'parser'>
+  /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
+  limitBytes: number
+  ctx: InputContext
+}
+
+/** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
+interface Writers {
+  writers: (LineWriter | undefined)[]
+  plain: LineWriter
+}
+
+/** All open groups together may hold as much; beyond it the one that grows is sent. */
+const OPEN_BYTES = 4_000_000
+const SOON_MS = 1000
+
+/**
+ * Joins lines of each file and stream to records. Reads a line by the joiner whose form it has (a container's first),
+ * then lets the machines say what it is to the group before it.
+ */
+export class Grouper {
+  readonly #o: GrouperOptions
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #decider: Decider
+  readonly #ofLine: boolean
+  /** Of lines that no joiner reads. */
+  readonly #flushMs: number
+  readonly #open = new Set<TailFile>()
+  readonly #lines: LineEntries
+  /** Where records tell nothing of their file, all files have the same. */
+  readonly #shared: Writers | undefined
+  #heldBytes = 0
+  #timer: ReturnType<Clock['after']> | undefined
+
+  constructor(options: GrouperOptions) {
+    this.#o = options
+    this.#clock = options.ctx.clock
+    this.#counters = options.ctx.counters
+    const machines = options.joiners.flatMap(({ machine, parser }) =>
+      machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
+    )
+    this.#decider = new Decider(machines)
+    this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
+    this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
+    this.#shared = tellsOfFile(options.format) ? undefined : this.#writersOf(NO_NAMES)
+    this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
+  }
+
+  /** For a file of these names. */
+  groupsOf(names: FileNames): FileGroups {
+    const { writers, plain } = this.#shared ?? this.#writersOf(names)
+    return new FileGroups(writers, plain)
+  }
+
+  #writersOf(names: FileNames): Writers {
+    const { joiners, format } = this.#o
+    const writers = joiners.map(({ parser }) =>
+      parser === undefined ? undefined : new LineWriter({ ...format, parser }, names),
+    )
+    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
+    return { writers, plain: new LineWriter({ ...format, parser: undefined }, names) }
+  }
+
+  /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
+  usual(groups: FileGroups): LineWriter | undefined {
+    if (groups.byStream.size > 0 || !this.#decider.isEmpty) return undefined
+    return groups.writers[this.#lines.container]
+  }
+
+  /**
+   * Takes the line src[start, end), which begins at `offset` of the file. False: there is no room for what it makes, and
+   * nothing has changed.
+   */
+  push(
+    file: TailFile,
+    groups: FileGroups,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+  ): boolean {
+    const line = this.#lines.read(groups, src, start, end, offset)
+    let group = groups.byStream.get(line.stream)
+    const joins = group?.joined.midLine === true && line.valueAt >= 0
+    const raw = this.#ofLine ? src.toString('latin1', start, end) : undefined
+    const verdict = joins ? 'join' : this.#verdict(group, line, raw)
+    const { state, machine } = this.#decider
+    if (!out.reserve((group?.joined.bound ?? 0) + line.size + 16, 0)) return false
+    if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
+      this.#emit(groups, line.stream, group, out)
+      group = undefined
+    }
+    if (group !== undefined && this.#tooLarge(group, line)) {
+      this.#counters.add('multiline_truncated')
+      this.#emit(groups, line.stream, group, out)
+      group = undefined
+    }
+    if (group === undefined) {
+      if (!line.isPart && verdict !== 'start' && verdict !== 'join') {
+        this.#alone(file, line, out)
+        return true
+      }
+      group = this.#begin(file, groups, line, offset)
+    } else {
+      const before = group.joined.held
+      group.joined.append(this.#lines.entry, line.textAt, line.textEnd)
+      this.#heldBytes += group.joined.held - before
+    }
+    if (!joins) {
+      group.state = state
+      group.machine = machine
+    }
+    group.joined.midLine = line.isPart
+    group.grownMs = this.#clock.nowMs()
+    const ends = verdict === 'last' || (group.machine === undefined && !line.isPart)
+    // There is room for both, see above.
+    if (ends && !line.isPart) this.#emit(groups, line.stream, group, out)
+    return true
+  }
+
+  /** Sends what is open of the file. False: there is no room for it now. */
+  flush(file: TailFile, out: Appender): boolean {
+    const { groups } = file
+    if (groups === undefined) return true
+    for (const [stream, group] of groups.byStream) {
+      if (!out.reserve(group.joined.bound, 0)) return false
+      this.#emit(groups, stream, group, out)
+    }
+    return true
+  }
+
+  /** The file goes on in another one: what is open is joined with what comes there. */
+  handOver(from: TailFile, to: TailFile): void {
+    if (from.groups === undefined || to.groups === undefined || from.tag !== to.tag) return
+    if (to.groups.byStream.size > 0) return
+    for (const [stream, group] of from.groups.byStream) {
+      to.groups.byStream.set(stream, group)
+      from.groups.byStream.delete(stream)
+      this.#open.add(to)
+    }
+    to.groups.chain = from.groups.chain
+    from.groups.chain = undefined
+    to.groups.chain?.hold(to, to.offset)
+  }
+
+  /** The run is over: what is open is read again by the next one. */
+  close(): void {
+    this.#clock.cancel(this.#timer)
+    for (const { groups } of this.#open) {
+      for (const { joined } of groups?.byStream.values() ?? []) joined.drop()
+      groups?.byStream.clear()
+      groups?.chain?.release()
+    }
+    this.#open.clear()
+    this.#lines.close()
+  }
+
+  /** By the machine that the group is in, else by the first for which the line begins one. */
+  #verdict(group: Group | undefined, line: Line, raw: string | undefined): Verdict {
+    if (line.valueAt < 0 || this.#decider.isEmpty) return this.#decider.alone()
+    if (raw !== undefined) return this.#decider.decide(group, raw, line.joiner?.machine)
+    const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
+    const text = this.#lines.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
+    return this.#decider.decide(group, text, line.joiner?.machine)
+  }
+
+  #tooLarge(group: Group, line: Line): boolean {
+    const more = line.textEnd - line.textAt
+    return group.joined.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
+  }
+
+  #begin(file: TailFile, groups: FileGroups, line: Line, offset: number): Group {
+    const flushMs = line.joiner?.flushMs ?? this.#flushMs
+    const group = new Group(this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
+    groups.chain ??= new Chain()
+    groups.chain.begin(file, offset)
+    this.#heldBytes += group.joined.held
+    groups.byStream.set(line.stream, group)
+    this.#open.add(file)
+    this.#timer ??= this.#clock.after(flushMs, () => this.#due())
+    return group
+  }
+
+  #alone(file: TailFile, line: Line, out: Appender): void {
+    out.end += this.#lines.entry.copy(out.buf, out.end, 0, line.size)
+    out.added(1, 0)
+    if (file.needsJoin()) out.join(file)
+  }
+
+  #emit(groups: FileGroups, stream: string, group: Group, out: Appender): void {
+    this.#heldBytes -= group.joined.held
+    groups.byStream.delete(stream)
+    out.end = group.joined.write(out.buf, out.end)
+    out.added(1, 0)
+    group.joined.drop()
+    if (groups.chain?.end(out)) groups.chain = undefined
+  }
+
+  /** Sends the groups that have not grown for their time. */
+  #due(): void {
+    this.#timer = undefined
+    const nowMs = this.#clock.nowMs()
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const file of this.#open) {
+      const { groups } = file
+      for (const [stream, group] of groups?.byStream ?? []) {
+        const leftMs = group.grownMs + group.flushMs - nowMs
+        const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
+        if (groups !== undefined && out?.reserve(group.joined.bound, 0))
+          this.#emit(groups, stream, group, out)
+        else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
+      }
+      if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)
+    }
+    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#due())
+  }
+}
+
+/** Undefined: each line is a record. Throws E_CONFIG_BAD_VALUE. */
+export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefined {
+  const joiners = joinersOf(o, ctx)
+  if (joiners.length === 0) return undefined
+  return new Grouper({
+    joiners,
+    format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey },
+    limitBytes: ctx.multilineBytes,
+    ctx,
+  })
+}

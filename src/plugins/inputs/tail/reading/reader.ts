@@ -1,0 +1,137 @@
+import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { Appender, Clock } from '../../../../core/plugin.ts'
+import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
+import { kernelBlock, type LineLoop } from './block-encoder.ts'
+
+export interface ReaderOptions {
+  /** Size of a read in bytes. */
+  blockBytes: number
+  maxLineBytes: number
+  buffers: BufferSource
+  clock: Clock
+  lines: LineLoop
+}
+
+/**
+ * end: everything was read, but perhaps for a line without newline · more: the turn is over, there is more ·
+ * full: the budget is exhausted · rewritten: the bytes before the offset are not those that were read.
+ */
+export type Turn = 'end' | 'more' | 'full' | 'rewritten'
+
+/** Less than this is not worth a chunk of its own while there is more to read, nor loading the kernel. */
+const SMALL_READ = 16_384
+/** Left free at the end of a chunk: the kernel leaves a line to others when it is not sure that there is room for it. */
+const SPARE = 2048
+
+const NONE: Buffer = Buffer.alloc(0)
+
+/**
+ * Reads blocks of a file and writes its complete lines as entries. The start of a line whose end is not there yet is read
+ * again the next time, so a file that waits costs no memory; and neither does an input: it has a read buffer in its turn
+ * only, or a hundred inputs that have nothing to do would leave no room to the one that has.
+ */
+export class Reader {
+  readonly #o: ReaderOptions
+  /** The kernel's input, once there was more than a little to read. */
+  #kernels: Buffer | undefined
+  /** What is read into, within a turn: the kernel's, one of the budget, or a larger one for a long line. */
+  #block: Buffer = NONE
+
+  constructor(options: ReaderOptions) {
+    this.#o = options
+  }
+
+  /**
+   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
+   * newline is complete. Throws what `read` throws (EIO, ESTALE).
+   */
+  turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+    this.#stampTime(file)
+    const kernels = file.writer.entry === undefined ? undefined : this.#kernelsFor(file.size - file.offset)
+    this.#block = kernels ?? this.#o.buffers.hold(this.#o.blockBytes)
+    try {
+      return this.#read(file, out, limitBytes, last)
+    } finally {
+      this.#release()
+    }
+  }
+
+  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+    const started = file.offset
+    let wanted = this.#fitting(file, out)
+    while (wanted > 0) {
+      const before = file.tailSize
+      const n = file.source.read(this.#block, 0, wanted, file.offset - before)
+      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
+      const from = file.offset
+      file.size = Math.max(file.size, from + n - before)
+      if (n === before) return 'end'
+      const whole = n < wanted
+      const block = { buf: this.#block, start: before, end: n, last: last && whole && file.source.complete }
+      const state = this.#o.lines.lines(file, out, block)
+      if (file.offset > from && !file.compressed) this.#keepTail(file, before + file.offset - from)
+      if (state === 'full') return 'full'
+      if (whole) return 'end'
+      if (file.offset - started >= limitBytes) return 'more'
+      wanted = file.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
+    }
+    return 'full'
+  }
+
+  /**
+   * How much to read so that its entries just fill the chunk: what does not fit would have to be read again when the
+   * budget is exhausted. 0: there is no buffer to be had.
+   */
+  #fitting(file: TailFile, out: Appender): number {
+    const unread = file.size - file.offset
+    // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
+    if (unread <= SMALL_READ) return this.#block.length
+    const { ratio } = file.writer
+    let room = (out.buf.length - SPARE - out.end) / ratio
+    if (room < SMALL_READ) {
+      out.seal()
+      if (!out.reserve(SMALL_READ, unread * ratio)) return 0
+      room = (out.buf.length - SPARE - out.end) / ratio
+    }
+    return Math.max(SMALL_READ, Math.min(this.#block.length, Math.floor(room)))
+  }
+
+  /** For lines that the kernel knows, once there has been a reason to load it. */
+  #kernelsFor(unread: number): Buffer | undefined {
+    if (unread > SMALL_READ) this.#kernels ??= kernelBlock()
+    return this.#kernels
+  }
+
+  /** A line longer than what was read: the whole block, then a larger one. */
+  #wider(wanted: number): number {
+    if (wanted < this.#block.length) return this.#block.length
+    const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
+    this.#release()
+    this.#block = this.#o.buffers.hold(next)
+    return next
+  }
+
+  #release(): void {
+    if (this.#block !== this.#kernels) this.#o.buffers.give(this.#block)
+    this.#block = NONE
+  }
+
+  #stampTime({ writer, groups }: TailFile): void {
+    const ms = this.#o.clock.nowMs()
+    const sec = Math.floor(ms / 1000)
+    const nsec = Math.floor((ms - sec * 1000) * 1e6)
+    writer.setTime(sec, nsec)
+    groups?.setTime(sec, nsec)
+  }
+
+  #keepTail(file: TailFile, end: number): void {
+    const size = Math.min(TAIL_BYTES, end)
+    this.#block.copy(file.tail, 0, end - size, end)
+    file.tailSize = Math.min(size, file.offset)
+  }
+}
+
+function sameTail(file: TailFile, block: Buffer): boolean {
+  const size = file.tailSize
+  return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
+}

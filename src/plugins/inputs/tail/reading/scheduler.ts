@@ -1,0 +1,134 @@
+import type { Clock, TimerHandle } from '../../../../core/plugin.ts'
+import type { TailFile } from '../file/tail-file.ts'
+
+/**
+ * Which files are to be read, in turn, and the waits in between.
+ *
+ * ```
+ *   add --> ready: f1 f2 f3 --take--> a turn --more--> add
+ *              ^
+ *   held: f4 behind f0 (rotated, not drained) --release(f0)
+ * ```
+ */
+export class Schedule {
+  readonly #ready = new Set<TailFile>()
+  /** Ahead of all others: its turn was cut short. */
+  #next: TailFile | undefined
+  readonly #held = new Map<TailFile, TailFile[]>()
+  readonly #clock: Clock
+  readonly #coalesceMs: number
+  #wake: (() => void) | undefined
+  #signal: AbortSignal | undefined
+  #lastWakeMs = 0
+  #soon: TimerHandle | undefined
+  readonly #timers = new Set<TimerHandle>()
+
+  constructor(clock: Clock, coalesceMs: number) {
+    this.#clock = clock
+    this.#coalesceMs = coalesceMs
+  }
+
+  add(file: TailFile): void {
+    this.#ready.add(file)
+    this.#wake?.()
+  }
+
+  addFirst(file: TailFile): void {
+    this.#ready.delete(file)
+    this.#next = file
+  }
+
+  /** `file` waits until `before` is released. */
+  hold(file: TailFile, before: TailFile): void {
+    const held = this.#held.get(before)
+    if (held === undefined) this.#held.set(before, [file])
+    else if (!held.includes(file)) held.push(file)
+  }
+
+  release(before: TailFile): void {
+    const held = this.#held.get(before)
+    if (held === undefined) return
+    this.#held.delete(before)
+    for (const file of held) this.add(file)
+  }
+
+  take(): TailFile | undefined {
+    const next = this.#next
+    this.#next = undefined
+    if (next !== undefined) return next
+    for (const file of this.#ready) {
+      this.#ready.delete(file)
+      return file
+    }
+    return undefined
+  }
+
+  /**
+   * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a writer that
+   * flushes each line does not cost a read for each.
+   */
+  async wake(signal: AbortSignal): Promise<void> {
+    if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)
+    const waitMs = this.#lastWakeMs + this.#coalesceMs - this.#clock.nowMs()
+    if (waitMs > 0 && waitMs <= this.#coalesceMs && !signal.aborted) await this.#pause(waitMs)
+    this.#lastWakeMs = this.#clock.nowMs()
+  }
+
+  /** Lets sockets and timers have their turn. */
+  yield(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** Runs `fn` once after `ms`; calls until then are one. */
+  soon(ms: number, fn: () => void): void {
+    this.#soon ??= this.#clock.after(ms, () => {
+      this.#soon = undefined
+      fn()
+    })
+  }
+
+  /** Runs `fn` after `ms`, unless it is stopped before. */
+  once(ms: number, fn: () => void): void {
+    const handle = this.#clock.after(ms, () => {
+      this.#timers.delete(handle)
+      fn()
+    })
+    this.#timers.add(handle)
+  }
+
+  every(ms: number, fn: () => void, signal: AbortSignal): void {
+    const handle = this.#clock.after(ms, () => {
+      this.#timers.delete(handle)
+      if (signal.aborted) return
+      fn()
+      this.every(ms, fn, signal)
+    })
+    this.#timers.add(handle)
+  }
+
+  stop(): void {
+    this.#clock.cancel(this.#soon)
+    for (const timer of this.#timers) this.#clock.cancel(timer)
+    this.#timers.clear()
+  }
+
+  #sleep(signal: AbortSignal): Promise<void> {
+    // One listener for all sleeps: one for each would be the garbage of every wake.
+    if (this.#signal !== signal) {
+      this.#signal = signal
+      signal.addEventListener('abort', () => this.#wake?.(), { once: true })
+    }
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#clock.after(ms, resolve)
+    })
+  }
+}

@@ -1,0 +1,41 @@
+import { expect, test } from 'bun:test'
+import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  FolderNames,
+  siblingsOf,
+  withSiblings,
+} from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
+import { tmp } from '../../../../support/tmp.ts'
+
+test('files that something stands beside are found in one look at their folder, through links too', () => {
+  const dir = tmp()
+  const logs = join(dir, 'logs')
+  mkdirSync(logs)
+  const names = ['a.log', 'a.log.1', 'a.logs', 'b.log', 'b.log.old', 'c.log', 'd.log', 'd.log.json', 'z.log']
+  for (const name of names) writeFileSync(join(logs, name), '')
+  symlinkSync(join(logs, 'b.log'), join(dir, 'link.log'))
+  const paths = ['a', 'b', 'c', 'd', 'z', 'gone'].map((name) => join(logs, `${name}.log`))
+  const found = withSiblings([...paths, join(dir, 'link.log'), join(dir, 'none/x.log')], new FolderNames())
+  expect(found).toEqual([...['a', 'b', 'd'].map((name) => join(logs, `${name}.log`)), join(dir, 'link.log')])
+  // What rotation does not make is told apart only then.
+  expect(found.map((path) => siblingsOf(path).length)).toEqual([1, 1, 0, 1])
+})
+
+test('a name that is gone since its folder was read is looked for under its new one', () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  for (const name of ['a.log', 'a.log.1', 'b.log', 'b.log.1']) writeFileSync(join(dir, name), '')
+  const names = new FolderNames()
+  expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.1`])
+  renameSync(`${path}.1`, `${path}.2`)
+  expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.2`])
+})
+
+test('files that were last written in one tick of the clock are in the order of their births', () => {
+  const path = join(tmp(), 'a.log')
+  const names = ['10', '9', '8', '2', '1'].map((n) => `${path}.${n}`)
+  for (const name of names) writeFileSync(name, '')
+  for (const name of names) utimesSync(name, 1000, 1000)
+  expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
+})
