@@ -1,5 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { RDKAFKA_OPTIONS } from './rdkafka.ts'
+import { RDKAFKA_OPTIONS } from './librdkafka-options.ts'
 
 /** fluent-bit's names where it has one; where a default differs the help says so. */
 export const KAFKA_OPTIONS = defineOptions({

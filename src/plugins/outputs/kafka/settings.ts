@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../core/error.ts'
+import { translate } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
-import { translate } from './rdkafka.ts'
 
 export interface Address {
   host: string

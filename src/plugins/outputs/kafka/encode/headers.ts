@@ -1,10 +1,10 @@
-import { type Accessor, textHead, textLength } from '../../../core/msgpack/record.ts'
-import type { Entry } from '../../../lib/records/entry.ts'
-import { NO_HEADERS } from '../../../protocol/kafka/batch.ts'
-import { writeVarint } from '../../../protocol/kafka/varint.ts'
+import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import type { Entry } from '../../../../lib/records/entry.ts'
+import { NO_HEADERS } from '../../../../protocol/kafka/batch.ts'
+import { writeVarint } from '../../../../protocol/kafka/varint.ts'
+import type { KafkaOptions } from '../options.ts'
 import { accessorOf } from './accessor.ts'
-import type { KafkaOptions } from './options.ts'
-import { writeDecimal } from './time-text.ts'
+import { writeDecimal } from './timestamp.ts'
 
 const FILE = Buffer.from('file')
 const FILE_ID = Buffer.from('file_id')

@@ -1,13 +1,13 @@
-import { encodeStr, writeMapHead } from '../../../core/msgpack/encode.ts'
-import { type Accessor, mapBody, mapPairs } from '../../../core/msgpack/record.ts'
-import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import type { Entry } from '../../../lib/records/entry.ts'
-import type { RecordForm } from '../../../lib/wasm/record-encoder.ts'
+import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
+import { type Accessor, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
+import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import type { Entry } from '../../../../lib/records/entry.ts'
+import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
+import type { KafkaOptions } from '../options.ts'
 import { accessorOf } from './accessor.ts'
 import { type Span, takeText } from './field-text.ts'
 import { Gelf } from './gelf.ts'
-import type { KafkaOptions } from './options.ts'
-import { TimeText } from './time-text.ts'
+import { TimeText } from './timestamp.ts'
 
 /** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
 export abstract class Value implements Span {

@@ -1,5 +1,5 @@
-import { LZ4_BLOCK_BYTES, lz4Bound, lz4Compress, lz4Decompress } from '../../../lib/lz4.ts'
-import type { Compression } from './compress.ts'
+import type { Compression } from './codecs.ts'
+import { LZ4_BLOCK_BYTES, lz4Bound, lz4Compress, lz4Decompress } from './lz4-block.ts'
 
 /** Magic; version 1 with independent blocks; blocks of 64 KB; the checksum of these two. As Java's clients have it. */
 const HEAD = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82])

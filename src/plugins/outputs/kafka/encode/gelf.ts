@@ -1,10 +1,10 @@
-import { skip } from '../../../core/msgpack/encode.ts'
-import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
-import type { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import type { Entry } from '../../../lib/records/entry.ts'
-import type { KafkaOptions } from './options.ts'
-import { TimeText } from './time-text.ts'
-import type { TextForm } from './values.ts'
+import { skip } from '../../../../core/msgpack/encode.ts'
+import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import type { Entry } from '../../../../lib/records/entry.ts'
+import type { KafkaOptions } from '../options.ts'
+import { TimeText } from './timestamp.ts'
+import type { TextForm } from './value.ts'
 
 const FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
 /** Levels are those of syslog. */

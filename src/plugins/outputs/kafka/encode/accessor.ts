@@ -1,5 +1,5 @@
-import { ShipperError } from '../../../core/error.ts'
-import { Accessor } from '../../../core/msgpack/record.ts'
+import { ShipperError } from '../../../../core/error.ts'
+import { Accessor } from '../../../../core/msgpack/record.ts'
 
 /** The record accessor that an option gives; throws E_CONFIG_BAD_VALUE when it is none. */
 export function accessorOf(option: string, text: string): Accessor {

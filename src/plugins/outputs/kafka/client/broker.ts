@@ -1,9 +1,9 @@
-import { ShipperError } from '../../../core/error.ts'
-import type { ProduceAnswer } from '../../../protocol/kafka/produce.ts'
+import { ShipperError } from '../../../../core/error.ts'
+import type { ProduceAnswer } from '../../../../protocol/kafka/produce.ts'
+import type { Batch } from '../delivery/chunk-delivery.ts'
+import type { Partition } from '../delivery/partition-queue.ts'
+import type { Address, Settings } from '../settings.ts'
 import type { Connection } from './connection.ts'
-import type { Partition } from './partition.ts'
-import type { Address, Settings } from './settings.ts'
-import type { Batch } from './shipment.ts'
 
 /** A request is not made larger than this by a further batch. */
 const REQUEST_BYTES = 1_000_000

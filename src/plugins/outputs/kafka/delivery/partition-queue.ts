@@ -1,8 +1,8 @@
-import { ShipperError } from '../../../core/error.ts'
-import { crc32c } from '../../../lib/hash/crc32c.ts'
-import { type Stamp, stampBatch } from '../../../protocol/kafka/batch.ts'
-import { errorName, type Remedy, remedyOf } from '../../../protocol/kafka/errors.ts'
-import type { Batch, Shipment } from './shipment.ts'
+import { ShipperError } from '../../../../core/error.ts'
+import { crc32c } from '../../../../lib/hash/crc32c.ts'
+import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
+import { errorName, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
+import type { Batch, Shipment } from './chunk-delivery.ts'
 
 /** Producer id and epoch, under which a partition's sequence numbers count. */
 export type Identity = Omit<Stamp, 'sequence'>

@@ -1,4 +1,4 @@
-import type { Compression } from './compress.ts'
+import type { Compression } from './codecs.ts'
 
 /** The head of snappy-java's stream: a magic, its version, and the oldest that can read it. */
 const HEAD = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])

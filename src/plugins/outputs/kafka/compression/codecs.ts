@@ -1,5 +1,5 @@
 import { promisify } from 'node:util'
-import type { Codec } from '../../../protocol/kafka/batch.ts'
+import type { Codec } from '../../../../protocol/kafka/batch.ts'
 
 /** How the records of a batch are made smaller, and back again for one that has to be cut in two. */
 export interface Compression {
@@ -26,7 +26,7 @@ export async function loadCompression(codec: Codec): Promise<Compression | undef
       return snappyCompression()
     }
     case 'lz4':
-      return (await import('./lz4.ts')).LZ4
+      return (await import('./lz4-frame.ts')).LZ4
   }
 }
 

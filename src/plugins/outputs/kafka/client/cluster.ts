@@ -1,6 +1,6 @@
-import { messageOf, ShipperError } from '../../../core/error.ts'
-import type { OutputContext } from '../../../core/plugin.ts'
-import { errorName, remedyOf } from '../../../protocol/kafka/errors.ts'
+import { messageOf, ShipperError } from '../../../../core/error.ts'
+import type { OutputContext } from '../../../../core/plugin.ts'
+import { errorName, remedyOf } from '../../../../protocol/kafka/errors.ts'
 import {
   INIT_PRODUCER_ID,
   initProducerIdBody,
@@ -9,14 +9,14 @@ import {
   metadataBody,
   readInitProducerId,
   readMetadata,
-} from '../../../protocol/kafka/requests.ts'
+} from '../../../../protocol/kafka/requests.ts'
+import { type Identity, Partition, type Surroundings } from '../delivery/partition-queue.ts'
+import { pause } from '../pause.ts'
+import type { Address, Settings } from '../settings.ts'
+import { login } from './authenticate.ts'
+import { Node } from './broker.ts'
 import { brokerName, connectSocket } from './connect.ts'
 import { Connection } from './connection.ts'
-import { login } from './login.ts'
-import { Node } from './node.ts'
-import { type Identity, Partition, type Surroundings } from './partition.ts'
-import { pause } from './pause.ts'
-import type { Address, Settings } from './settings.ts'
 
 /** What is known of a topic; the partitions keep their batches over all changes of leaders. */
 export interface Topic {

@@ -1,9 +1,9 @@
-import type { BufferSource } from '../../../core/buffer-source.ts'
-import type { Chunk } from '../../../core/chunk.ts'
-import type { ShipperError } from '../../../core/error.ts'
-import type { Stamp } from '../../../protocol/kafka/batch.ts'
-import type { Piece } from '../../../protocol/kafka/produce.ts'
-import type { Partition } from './partition.ts'
+import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { Chunk } from '../../../../core/chunk.ts'
+import type { ShipperError } from '../../../../core/error.ts'
+import type { Stamp } from '../../../../protocol/kafka/batch.ts'
+import type { Piece } from '../../../../protocol/kafka/produce.ts'
+import type { Partition } from './partition-queue.ts'
 
 /** Where records come from, for those that end in the dead-letter file. */
 export interface Origin {

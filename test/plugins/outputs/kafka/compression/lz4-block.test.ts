@@ -1,6 +1,11 @@
 import { expect, test } from 'bun:test'
-import { LZ4_BLOCK_BYTES, lz4Bound, lz4Compress, lz4Decompress } from '../../src/lib/lz4.ts'
-import { fc } from '../support/property.ts'
+import {
+  LZ4_BLOCK_BYTES,
+  lz4Bound,
+  lz4Compress,
+  lz4Decompress,
+} from '../../../../../src/plugins/outputs/kafka/compression/lz4-block.ts'
+import { fc } from '../../../../support/property.ts'
 
 /** Bytes in which there is something to find: a few pieces, repeated. */
 const bytes = fc

@@ -1,7 +1,7 @@
-import { BATCH_HEAD, copyHead, copyRecords, sealLength } from '../../../protocol/kafka/batch.ts'
-import { pieceRoom } from '../../../protocol/kafka/produce.ts'
-import type { Compression } from './compress.ts'
-import { Batch } from './shipment.ts'
+import { BATCH_HEAD, copyHead, copyRecords, sealLength } from '../../../../protocol/kafka/batch.ts'
+import { pieceRoom } from '../../../../protocol/kafka/produce.ts'
+import type { Compression } from '../compression/codecs.ts'
+import { Batch } from './chunk-delivery.ts'
 
 /**
  * The two halves of a batch that is refused as a whole; undefined: it is a single record. Each record keeps its sequence

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { messageOf, ShipperError } from '../../../core/error.ts'
-import { errorName } from '../../../protocol/kafka/errors.ts'
+import { messageOf, ShipperError } from '../../../../core/error.ts'
+import { errorName } from '../../../../protocol/kafka/errors.ts'
 import {
   API_VERSIONS,
   type Api,
@@ -15,10 +15,10 @@ import {
   type SaslAnswer,
   saslAuthenticateBody,
   saslHandshakeBody,
-} from '../../../protocol/kafka/requests.ts'
-import { ScramClient } from '../../../protocol/kafka/scram.ts'
+} from '../../../../protocol/kafka/requests.ts'
+import { ScramClient } from '../../../../protocol/kafka/scram.ts'
+import type { Sasl, Settings } from '../settings.ts'
 import type { Connection } from './connection.ts'
-import type { Sasl, Settings } from './settings.ts'
 
 const UNSUPPORTED_MECHANISM = 33
 /** Part of a session's life after which it gets no further request. */

@@ -1,9 +1,14 @@
 import type { Socket } from 'node:net'
-import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
-import type { Clock, Counters, TimerHandle } from '../../../core/plugin.ts'
-import { frameProduce, type Piece, type ProduceAnswer, readProduce } from '../../../protocol/kafka/produce.ts'
-import { type Api, encodeRequest, PRODUCE } from '../../../protocol/kafka/requests.ts'
-import type { Settings } from './settings.ts'
+import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
+import type { Clock, Counters, TimerHandle } from '../../../../core/plugin.ts'
+import {
+  frameProduce,
+  type Piece,
+  type ProduceAnswer,
+  readProduce,
+} from '../../../../protocol/kafka/produce.ts'
+import { type Api, encodeRequest, PRODUCE } from '../../../../protocol/kafka/requests.ts'
+import type { Settings } from '../settings.ts'
 
 interface Pending {
   correlation: number

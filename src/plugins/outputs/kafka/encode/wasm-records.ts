@@ -1,5 +1,5 @@
-import type { Chunk } from '../../../core/chunk.ts'
-import type { RecordKernel } from '../../../lib/wasm/record-encoder.ts'
+import type { Chunk } from '../../../../core/chunk.ts'
+import type { RecordKernel } from '../../../../lib/wasm/record-encoder.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 /** So many records in a row that are not for the kernel, and the chunk is encoded without it. */

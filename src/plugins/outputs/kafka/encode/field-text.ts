@@ -1,5 +1,5 @@
-import { textHead, textLength } from '../../../core/msgpack/record.ts'
-import type { JsonText } from '../../../lib/json/msgpack-to-json.ts'
+import { textHead, textLength } from '../../../../core/msgpack/record.ts'
+import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 
 /** Bytes of a key or a value: `src[start, start + length)`. */
 export interface Span {

@@ -1,10 +1,10 @@
-import type { BufferSource } from '../../../core/buffer-source.ts'
-import type { RecordKernel } from '../../../lib/wasm/record-encoder.ts'
-import { BATCH_HEAD, BatchWriter, recordBound } from '../../../protocol/kafka/batch.ts'
+import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { RecordKernel } from '../../../../lib/wasm/record-encoder.ts'
+import { BATCH_HEAD, BatchWriter, recordBound } from '../../../../protocol/kafka/batch.ts'
+import type { Partition } from '../delivery/partition-queue.ts'
 import type { Headers } from './headers.ts'
-import type { Key } from './keys.ts'
-import type { Partition } from './partition.ts'
-import type { Value } from './values.ts'
+import type { Key } from './key.ts'
+import type { Value } from './value.ts'
 
 /** A batch whose bytes are written, but for its stamp. */
 export interface Sealed {

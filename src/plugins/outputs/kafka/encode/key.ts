@@ -1,9 +1,9 @@
-import { type Accessor, textHead, textLength } from '../../../core/msgpack/record.ts'
-import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import type { Entry } from '../../../lib/records/entry.ts'
+import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import type { Entry } from '../../../../lib/records/entry.ts'
+import type { KafkaOptions } from '../options.ts'
 import { accessorOf } from './accessor.ts'
 import { type Span, takeText } from './field-text.ts'
-import type { KafkaOptions } from './options.ts'
 
 const TAG = '$TAG'
 

@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs'
-import { messageOf, ShipperError } from '../../../core/error.ts'
-import type { Counters, Logger } from '../../../core/plugin.ts'
-import { readVarint, varintSize } from '../../../protocol/kafka/varint.ts'
-import type { Batch } from './shipment.ts'
+import { messageOf, ShipperError } from '../../../../core/error.ts'
+import type { Counters, Logger } from '../../../../core/plugin.ts'
+import { readVarint, varintSize } from '../../../../protocol/kafka/varint.ts'
+import type { Batch } from './chunk-delivery.ts'
 
 const BASE_TIME_AT = 27
 
