@@ -2,8 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Counters } from '../../../../core/plugin.ts'
-import { JsonObjects } from '../../../../lib/json-objects.ts'
 import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
+import { JsonObjects } from './json-stream.ts'
 import type { Token } from './token.ts'
 
 export interface ClientOptions {

@@ -1,10 +1,10 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
-import type { ContainerRef } from '../identity.ts'
-import { type Keep, type Pod, podOfObject } from '../pod.ts'
-import type { Pods } from '../pods.ts'
+import type { ContainerRef } from '../pods/container-ref.ts'
+import { type Keep, type Pod, podOfObject } from '../pods/pod.ts'
+import type { Pods } from '../pods/pod-cache.ts'
+import { backoffMs } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
-import { backoffMs } from './pause.ts'
 
 export interface LookupOptions {
   client: KubeClient

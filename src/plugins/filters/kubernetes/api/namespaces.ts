@@ -1,8 +1,8 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
-import { namespaceOfObject, type Texts } from '../pod.ts'
+import { namespaceOfObject, type Texts } from '../pods/pod.ts'
+import { backoffMs } from './backoff.ts'
 import { ApiError, type KubeClient } from './client.ts'
-import { backoffMs } from './pause.ts'
 
 export interface Namespace {
   labels: Texts

@@ -1,4 +1,4 @@
-import { podOfObject } from '../pod.ts'
+import { podOfObject } from '../pods/pod.ts'
 import type { Found, KubeClient } from './client.ts'
 
 const NOTHING = { labels: false, annotations: false, owners: false, suggestions: false }

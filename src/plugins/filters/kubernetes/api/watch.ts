@@ -1,9 +1,9 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
-import { type Keep, podOfObject } from '../pod.ts'
-import type { Pods } from '../pods.ts'
+import { type Keep, podOfObject } from '../pods/pod.ts'
+import type { Pods } from '../pods/pod-cache.ts'
+import { backoffMs, pause } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
-import { backoffMs, pause } from './pause.ts'
 
 export interface WatchOptions {
   client: KubeClient

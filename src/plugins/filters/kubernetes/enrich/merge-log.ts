@@ -1,9 +1,9 @@
-import { skip, writeEventTime, writeStrHead } from '../../../core/msgpack/encode.ts'
-import { closeMap, mapHeadSize } from '../../../core/msgpack/map-head.ts'
-import { mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
-import type { UniqueKeys } from '../../../core/msgpack/unique-keys.ts'
-import type { EntryWriter, Parser } from '../../../core/parser.ts'
-import { JsonTranscoder, jsonBound, skipBlanks } from '../../../lib/json/json-to-msgpack.ts'
+import { skip, writeEventTime, writeStrHead } from '../../../../core/msgpack/encode.ts'
+import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
+import { mapBody, mapPairs, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import type { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
+import type { EntryWriter, Parser } from '../../../../core/parser.ts'
+import { JsonTranscoder, jsonBound, skipBlanks } from '../../../../lib/json/json-to-msgpack.ts'
 import type { RecordFields } from './record-fields.ts'
 
 export interface MergeOptions {

@@ -1,7 +1,7 @@
-import { encodeStr } from '../../../core/msgpack/encode.ts'
-import { InputBlock } from '../../../lib/wasm/instance.ts'
-import { type MergeForm, type MergeKernel, sharedMergeKernel } from '../../../lib/wasm/metadata-merger.ts'
-import type { EntriesOptions } from './entries.ts'
+import { encodeStr } from '../../../../core/msgpack/encode.ts'
+import { InputBlock } from '../../../../lib/wasm/instance.ts'
+import { type MergeForm, type MergeKernel, sharedMergeKernel } from '../../../../lib/wasm/metadata-merger.ts'
+import type { EntriesOptions } from './enricher.ts'
 import type { Pairs } from './metadata.ts'
 
 const LOG = encodeStr('log')

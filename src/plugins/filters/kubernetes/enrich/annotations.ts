@@ -1,4 +1,4 @@
-import type { Texts } from './pod.ts'
+import type { Texts } from '../pods/pod.ts'
 
 export const STREAMS = ['stdout', 'stderr'] as const
 export type Stream = (typeof STREAMS)[number]

@@ -5,10 +5,10 @@ import {
   writeArrayHead,
   writeMapHead,
   writeNumber,
-} from '../../../core/msgpack/encode.ts'
-import type { ContainerRef } from './identity.ts'
-import type { Owner, Pod, Texts } from './pod.ts'
-import { containerOf } from './pods.ts'
+} from '../../../../core/msgpack/encode.ts'
+import type { ContainerRef } from '../pods/container-ref.ts'
+import type { Owner, Pod, Texts } from '../pods/pod.ts'
+import { containerOf } from '../pods/pod-cache.ts'
 
 /** What of a pod and its namespace goes into records. */
 export interface Wanted {

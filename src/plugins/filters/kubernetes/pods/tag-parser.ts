@@ -1,7 +1,7 @@
-import { skip } from '../../../core/msgpack/encode.ts'
-import { mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
-import type { EntryWriter, Parser } from '../../../core/parser.ts'
-import type { ContainerRef } from './identity.ts'
+import { skip } from '../../../../core/msgpack/encode.ts'
+import { mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
+import type { EntryWriter, Parser } from '../../../../core/parser.ts'
+import type { ContainerRef } from './container-ref.ts'
 
 /** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */
 export function tagReader(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {

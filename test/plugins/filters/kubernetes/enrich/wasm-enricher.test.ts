@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
-import type { Chunk } from '../../../../src/core/chunk.ts'
-import { encodeStr } from '../../../../src/core/msgpack/encode.ts'
-import { MergeKernel } from '../../../../src/lib/wasm/metadata-merger.ts'
-import { Entries, type Meta } from '../../../../src/plugins/filters/kubernetes/entries.ts'
-import { pairsOf } from '../../../../src/plugins/filters/kubernetes/metadata.ts'
-import { chunkOf, LooseBuffers } from '../../../support/chunk-of.ts'
-import { record } from '../../../support/container-records.ts'
-import { fc } from '../../../support/property.ts'
+import type { Chunk } from '../../../../../src/core/chunk.ts'
+import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
+import { MergeKernel } from '../../../../../src/lib/wasm/metadata-merger.ts'
+import { Entries, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
+import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import { chunkOf, LooseBuffers } from '../../../../support/chunk-of.ts'
+import { record } from '../../../../support/container-records.ts'
+import { fc } from '../../../../support/property.ts'
 
 const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))

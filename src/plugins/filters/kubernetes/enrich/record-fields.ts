@@ -1,5 +1,5 @@
-import { encodeStr, skip } from '../../../core/msgpack/encode.ts'
-import { mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { encodeStr, skip } from '../../../../core/msgpack/encode.ts'
+import { mapBody, mapPairs, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import type { Stream } from './annotations.ts'
 
 const STREAM = encodeStr('stream')

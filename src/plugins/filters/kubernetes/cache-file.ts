@@ -4,8 +4,8 @@ import { open, rename, rm } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
 import type { Namespace, Namespaces } from './api/namespaces.ts'
-import type { Pod } from './pod.ts'
-import { KEPT_MS, type Pods } from './pods.ts'
+import type { Pod } from './pods/pod.ts'
+import { KEPT_MS, type Pods } from './pods/pod-cache.ts'
 
 const FORMAT = 'shipper-kubernetes-pods'
 const VERSION = 2

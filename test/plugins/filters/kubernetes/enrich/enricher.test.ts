@@ -1,21 +1,21 @@
 import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
-import { headRoom, TAIL_ROOM } from '../../../../src/core/chunk.ts'
-import { encodeStr, skip } from '../../../../src/core/msgpack/encode.ts'
-import { entryMap, mapPairs } from '../../../../src/core/msgpack/record.ts'
-import { parseOptions } from '../../../../src/core/options/parse.ts'
-import { systemClock } from '../../../../src/engine/clock.ts'
+import { headRoom, TAIL_ROOM } from '../../../../../src/core/chunk.ts'
+import { encodeStr, skip } from '../../../../../src/core/msgpack/encode.ts'
+import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
+import { parseOptions } from '../../../../../src/core/options/parse.ts'
+import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
   Entries,
   type EntriesOptions,
   type Meta,
-} from '../../../../src/plugins/filters/kubernetes/entries.ts'
-import { pairsOf } from '../../../../src/plugins/filters/kubernetes/metadata.ts'
-import { spec as jsonSpec } from '../../../../src/plugins/parsers/json.ts'
-import { chunkOf, LooseBuffers, recordsOf } from '../../../support/chunk-of.ts'
-import { listLog } from '../../../support/chunks.ts'
-import { cpuMs } from '../../../support/cpu.ts'
-import { fc } from '../../../support/property.ts'
+} from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
+import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import { spec as jsonSpec } from '../../../../../src/plugins/parsers/json.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/chunk-of.ts'
+import { listLog } from '../../../../support/chunks.ts'
+import { cpuMs } from '../../../../support/cpu.ts'
+import { fc } from '../../../../support/property.ts'
 
 type Body = Record<string, unknown>
 

@@ -1,6 +1,9 @@
 import { expect, test } from 'bun:test'
-import { JsonObjects, type JsonObjectsOptions } from '../../src/lib/json-objects.ts'
-import { fc } from '../support/property.ts'
+import {
+  JsonObjects,
+  type JsonObjectsOptions,
+} from '../../../../../src/plugins/filters/kubernetes/api/json-stream.ts'
+import { fc } from '../../../../support/property.ts'
 
 interface Seen {
   found: [number, unknown][]

@@ -1,4 +1,4 @@
-import type { ContainerRef } from './identity.ts'
+import type { ContainerRef } from './container-ref.ts'
 import type { Container, Pod } from './pod.ts'
 
 /** A pod that is gone stays known for this long: its last lines may still be unread. */

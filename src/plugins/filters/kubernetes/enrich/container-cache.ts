@@ -1,13 +1,13 @@
-import type { Parser } from '../../../core/parser.ts'
-import type { FilterContext } from '../../../core/plugin.ts'
+import type { Parser } from '../../../../core/parser.ts'
+import type { FilterContext } from '../../../../core/plugin.ts'
+import type { Namespace } from '../api/namespaces.ts'
+import type { KubernetesOptions } from '../options.ts'
+import { type ContainerRef, refOfPath } from '../pods/container-ref.ts'
+import type { Pod } from '../pods/pod.ts'
+import type { Pods } from '../pods/pod-cache.ts'
 import { STREAMS, suggestionsOf } from './annotations.ts'
-import type { Namespace } from './api/namespaces.ts'
-import type { Meta } from './entries.ts'
-import { type ContainerRef, refOfPath } from './identity.ts'
+import type { Meta } from './enricher.ts'
 import { encodeNamespace, encodePod, encodeRef, pairsOf, type Wanted } from './metadata.ts'
-import type { KubernetesOptions } from './options.ts'
-import type { Pod } from './pod.ts'
-import type { Pods } from './pods.ts'
 
 /** The container of one tag, and what was last made of it. */
 export interface Container {

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { refOfPath, refOfTag } from '../../../../src/plugins/filters/kubernetes/identity.ts'
-import { tmp } from '../../../support/tmp.ts'
+import { refOfPath, refOfTag } from '../../../../../src/plugins/filters/kubernetes/pods/container-ref.ts'
+import { tmp } from '../../../../support/tmp.ts'
 
 const ID = 'a'.repeat(64)
 const PREFIX = 'kube.var.log.containers.'
