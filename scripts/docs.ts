@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/plugin-help.ts'
+import { COMMON_OPTIONS, KINDS, optionRange, optionType } from '../src/cli/help.ts'
 import { ERROR_CODES } from '../src/core/error.ts'
 import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/options/option.ts'

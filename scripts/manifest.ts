@@ -42,7 +42,7 @@ function readJson(path: string): unknown {
   return JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 }
 
-/** The values of src/lib/version.ts, as flags of `bun build`. */
+/** The values of src/cli/version.ts, as flags of `bun build`. */
 export function defines(target: string): string[] {
   const values = { VERSION: ofPackage().version, COMMIT: commitOf(), TARGET: target }
   return Object.entries(values).flatMap(([name, value]) => [

@@ -1,4 +1,4 @@
-import { main } from './cli.ts'
+import { main } from './cli/main.ts'
 
 const LINGER_MS = 2000
 

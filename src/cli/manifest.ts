@@ -4,7 +4,7 @@ import namespaceYaml from '../../conf/kubernetes/namespace.yaml' with { type: 't
 import quota from '../../conf/kubernetes/quota.yaml' with { type: 'text' }
 import rbac from '../../conf/kubernetes/rbac.yaml' with { type: 'text' }
 import serviceAccount from '../../conf/kubernetes/service-account.yaml' with { type: 'text' }
-import type { Section, Tree } from '../config/tree.ts'
+import type { Section, Tree } from '../config/config-tree.ts'
 import { ShipperError } from '../core/error.ts'
 
 export interface ManifestOptions {

@@ -1,5 +1,5 @@
 import type { Position } from '../core/error.ts'
-import { newSection, type Origin, problem, type Section, type Tree } from './tree.ts'
+import { newSection, type Origin, problem, type Section, type Tree } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
 const LINE_END = /\r?\n/

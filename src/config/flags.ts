@@ -1,7 +1,7 @@
 import type { Position } from '../core/error.ts'
 import { ShipperError } from '../core/error.ts'
-import { COMMAND_LINE, emptyTree, newSection, type Section, type Tree } from './tree.ts'
-import { withoutSecrets } from './uri.ts'
+import { COMMAND_LINE, emptyTree, newSection, type Section, type Tree } from './config-tree.ts'
+import { withoutSecrets } from './plugin-uri.ts'
 
 export type StageKind = 'input' | 'filter' | 'output'
 

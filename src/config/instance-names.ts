@@ -1,4 +1,4 @@
-import { type Entry, type Findings, warn } from './tree.ts'
+import { type Entry, type Findings, warn } from './config-tree.ts'
 
 /** What the instances of plugins are called. Metrics and logs know an instance by its name, so there is each one once. */
 export class InstanceNames {

@@ -1,7 +1,7 @@
 import type { Registry } from '../core/plugin.ts'
+import { append, emptyTree, type Tree } from './config-tree.ts'
+import { readConfig, readParsersFiles } from './files.ts'
 import { buildPlan, type PlanResult } from './plan.ts'
-import { readConfig, readParsersFiles } from './read.ts'
-import { append, emptyTree, type Tree } from './tree.ts'
 import { type Environment, expandSections } from './variables.ts'
 
 export interface LoadOptions {

@@ -2,7 +2,7 @@ import type { Position } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
-import { type Entry, type Findings, problem, warn } from './tree.ts'
+import { type Entry, type Findings, problem, warn } from './config-tree.ts'
 
 /** What may have been meant as a comment behind a value. */
 export const COMMENT = /\s#/

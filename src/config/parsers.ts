@@ -2,8 +2,16 @@ import { type Position, ShipperError } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
 import type { Clock, Logger, ParserSpec, Registry } from '../core/plugin.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
+import {
+  COMMAND_LINE,
+  type Entry,
+  entryOf,
+  type Findings,
+  problem,
+  type Section,
+  warn,
+} from './config-tree.ts'
 import { readOptions } from './options.ts'
-import { COMMAND_LINE, type Entry, entryOf, type Findings, problem, type Section, warn } from './tree.ts'
 
 const TOKEN_END = /[\s,]+/
 
@@ -107,7 +115,7 @@ export class ParserPlanner {
 
   /** Read when a name is looked for that nobody else has. */
   async #shipped(): Promise<ReadonlyMap<string, Section>> {
-    this.#sections ??= (await import('./shipped.ts')).shippedParsers()
+    this.#sections ??= (await import('./builtin-parsers.ts')).shippedParsers()
     return this.#sections
   }
 

@@ -6,11 +6,6 @@ import { SERVICE_OPTIONS } from '../core/options/service.ts'
 import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../core/plan.ts'
 import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
-import { InstanceNames } from './instance-names.ts'
-import { checkMatches } from './match.ts'
-import { MultilinePlanner } from './multilines.ts'
-import { COMMENT, placesOf, readOptions } from './options.ts'
-import { ParserPlanner, wordsOf } from './parsers.ts'
 import {
   COMMAND_LINE,
   type Entry,
@@ -21,8 +16,13 @@ import {
   type Section,
   type Tree,
   warn,
-} from './tree.ts'
-import { parseUri, uriEntries, withoutSecrets } from './uri.ts'
+} from './config-tree.ts'
+import { InstanceNames } from './instance-names.ts'
+import { MultilinePlanner } from './multiline-parsers.ts'
+import { COMMENT, placesOf, readOptions } from './options.ts'
+import { ParserPlanner, wordsOf } from './parsers.ts'
+import { parseUri, uriEntries, withoutSecrets } from './plugin-uri.ts'
+import { checkMatches } from './route-check.ts'
 
 export interface PlanOptions {
   registry: Registry

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { type Section, type Tree, warn } from './tree.ts'
+import { type Section, type Tree, warn } from './config-tree.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

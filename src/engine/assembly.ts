@@ -8,9 +8,11 @@ import type { Clock, FilterContext, InputContext, Logger, PluginContext } from '
 import type { Snapshot } from '../core/snapshot.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
+import { Source } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
+import { type AnyStage, problemOf, tagMatch } from './stage.ts'
 import {
   filterSnapshot,
   inputSnapshot,
@@ -18,9 +20,7 @@ import {
   type RunningFilter,
   type RunningInput,
   type RunningOutput,
-} from './running.ts'
-import { Source } from './source.ts'
-import { type AnyStage, problemOf, tagMatch } from './stage.ts'
+} from './stages.ts'
 
 export interface AssemblyOptions {
   clock: Clock

@@ -1,6 +1,6 @@
 import { ShipperError } from '../core/error.ts'
 import type { OffsetRow } from '../core/offset-store.ts'
-import type { Database, SqlRow, SqlValue } from './sqlite.ts'
+import type { Database, SqlRow, SqlValue } from './driver.ts'
 
 /** fluent-bit's own table: columns, types and defaults are a contract with it. */
 const IN_TAIL_FILES = `CREATE TABLE IF NOT EXISTS in_tail_files (

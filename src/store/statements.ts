@@ -1,4 +1,5 @@
 import type { OffsetRow } from '../core/offset-store.ts'
+import type { Database, Statement } from './driver.ts'
 import {
   fileValues,
   INSERT_FILE,
@@ -8,7 +9,6 @@ import {
   SELECT_ROWS,
   UPDATE_FILE,
 } from './schema.ts'
-import type { Database, Statement } from './sqlite.ts'
 
 export interface Statements {
   rows: Statement

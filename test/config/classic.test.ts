@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { ClassicText } from '../../src/config/classic.ts'
-import { emptyTree, type Tree } from '../../src/config/tree.ts'
+import { emptyTree, type Tree } from '../../src/config/config-tree.ts'
 import { formatPosition } from '../../src/core/error.ts'
 import { fc } from '../support/property.ts'
 

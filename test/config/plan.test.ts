@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { inOrder } from '../../src/config/tree.ts'
+import { inOrder } from '../../src/config/config-tree.ts'
 import { type Position, ShipperError } from '../../src/core/error.ts'
 import { load, OUT } from './loading.ts'
 

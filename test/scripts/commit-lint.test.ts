@@ -9,13 +9,13 @@ test('a commit of one area, its tests and documents are well', () => {
   ).toEqual([])
   expect(of('tail: read on after copytruncate', 'src/plugins/inputs/tail/file/tail-file.ts')).toEqual([])
   expect(of('out-forward: match acks in order', 'src/plugins/outputs/forward/index.ts')).toEqual([])
-  expect(of('cli: take a URL after -o', 'src/cli.ts')).toEqual([])
+  expect(of('cli: take a URL after -o', 'src/cli/main.ts')).toEqual([])
   expect(of('ci: run npm test', '.ci/run')).toEqual([])
 })
 
 test('a second area is a complaint that names its files', () => {
-  expect(of('engine: cap the wait', 'src/engine/retry.ts', 'src/config/tree.ts')).toEqual([
-    'not of the area engine: src/config/tree.ts',
+  expect(of('engine: cap the wait', 'src/engine/retry.ts', 'src/config/config-tree.ts')).toEqual([
+    'not of the area engine: src/config/config-tree.ts',
   ])
 })
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import { runAgent } from '../../src/agent.ts'
+import { runAgent } from '../../src/agent/agent.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
 import type { InputContext, Output } from '../../src/core/plugin.ts'

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Driver } from '../../src/store/sqlite.ts'
+import type { Driver } from '../../src/store/driver.ts'
 import { Bench } from '../contract/offset-store/bench.ts'
 import { offsetStoreCases } from '../contract/offset-store.ts'
 

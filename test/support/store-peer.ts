@@ -3,8 +3,8 @@
  * runs it too. Says one line of JSON, then waits for the end of its stdin.
  */
 import { ShipperError } from '../../src/core/error.ts'
-import { openOffsets } from '../../src/store/offsets.ts'
-import { type Driver, loadSqlite } from '../../src/store/sqlite.ts'
+import { type Driver, loadSqlite } from '../../src/store/driver.ts'
+import { openOffsets } from '../../src/store/open.ts'
 
 const [mode = '', path = '', driver = ''] = process.argv.slice(2)
 const log = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} }

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { join, resolve } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetOptions, OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
-import { type OffsetContext, openOffsets } from '../../../src/store/offsets.ts'
-import { type Database, type Driver, loadSqlite } from '../../../src/store/sqlite.ts'
+import { type Database, type Driver, loadSqlite } from '../../../src/store/driver.ts'
+import { type OffsetContext, openOffsets } from '../../../src/store/open.ts'
 
 /**
  * What a store of offsets promises, on any driver and runtime: no test runner is imported, so that node runs the same

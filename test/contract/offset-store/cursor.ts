@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { ShipperError } from '../../../src/core/error.ts'
-import { openOffsets } from '../../../src/store/offsets.ts'
-import type { Database } from '../../../src/store/sqlite.ts'
+import type { Database } from '../../../src/store/driver.ts'
+import { openOffsets } from '../../../src/store/open.ts'
 import { type Bench, type OffsetCase, OPTIONS, row, says } from './bench.ts'
 
 /** fluent-bit's statements. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
-import type { Database, SqlRow } from '../../../src/store/sqlite.ts'
+import type { Database, SqlRow } from '../../../src/store/driver.ts'
 import { type OffsetCase, refused, row, says } from './bench.ts'
 
 /** fluent-bit's table: with the columns of 5.x, or as it was before. */

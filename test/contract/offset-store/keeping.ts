@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
-import { openOffsets } from '../../../src/store/offsets.ts'
+import { openOffsets } from '../../../src/store/open.ts'
 import { names, type OffsetCase, OPTIONS, refused, row, rows, says } from './bench.ts'
 
 export const keeping: OffsetCase[] = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
-import { openOffsets } from '../../../src/store/offsets.ts'
+import { openOffsets } from '../../../src/store/open.ts'
 import { names, type OffsetCase, OPTIONS, refused, row, says } from './bench.ts'
 
 const offsets = (store: OffsetStore): number[] => store.rows().map((r) => r.offset)

@@ -4,7 +4,7 @@ import { skip } from '../../../core/msgpack/encode.ts'
 import type { Ack, Filter, FilterContext, Later, TimerHandle } from '../../../core/plugin.ts'
 import { JoinedEntry, textOf } from '../../../lib/multiline/joined-record.ts'
 import type { Machine } from '../../../lib/multiline/state-machine.ts'
-import { type Judge, type Part, PartialJudge, RuleJudge, withoutMarks } from './judge.ts'
+import { type Judge, type Part, PartialJudge, RuleJudge, withoutMarks } from './classifier.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
 /** Records that become one, kept back until the next chunk of their tag, or for Flush_Ms. */

@@ -7,8 +7,8 @@ import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
 import { MessageReader, type Step } from '../../../protocol/forward/message-reader.ts'
 import { compressionOf, encodeAck } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
-import type { Holds } from './holds.ts'
 import { Message, type MessageOwner } from './message.ts'
+import type { Holds } from './receive-budget.ts'
 
 /** What the connections of one input share. */
 export interface Shared {

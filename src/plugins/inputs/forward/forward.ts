@@ -3,9 +3,9 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { Connection, type Shared } from './connection.ts'
-import { Holds } from './holds.ts'
+import { unpack } from './decompress.ts'
 import type { ForwardOptions } from './options.ts'
-import { unpack } from './unpack.ts'
+import { Holds } from './receive-budget.ts'
 
 /** Four times the size of the message: what gzip makes of logs is between a fifth and a twentieth. */
 const UNPACKED = 4

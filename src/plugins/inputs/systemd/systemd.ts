@@ -10,8 +10,8 @@ import { type End, Follower, matches, readError, sourceArgs } from './journalctl
 import type { SystemdOptions } from './options.ts'
 import { Position } from './position.ts'
 import { RecordWriter } from './record-writer.ts'
-import { askEntry, beginBehind, sayGap, sayGone } from './resume.ts'
-import { Portions } from './units.ts'
+import { askEntry, beginBehind, sayGap, sayGone } from './start-cursor.ts'
+import { Portions } from './unit-ranges.ts'
 
 /** Before journalctl is started again: the first time after a success, doubled up to the second. */
 const RESTART_MS = 100

@@ -1,0 +1,104 @@
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
+import type { Option, OptionTable } from '../core/options/option.ts'
+import { formatSize, formatTime } from '../core/options/units.ts'
+import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
+import { wrap } from './wrap.ts'
+
+/** Options that every plugin of a kind has besides its own. */
+export const COMMON_OPTIONS: Record<PluginKind, OptionTable> = {
+  input: INPUT_OPTIONS,
+  filter: FILTER_OPTIONS,
+  output: OUTPUT_OPTIONS,
+  parser: {},
+}
+
+export const KINDS = ['input', 'parser', 'filter', 'output'] as const
+const FLAGS: Record<PluginKind, string> = { input: '-i ', filter: '-F ', output: '-o ', parser: 'format ' }
+/** Longer names push their facts aside, so that one of them does not make all help narrow. */
+const WIDEST_NAME = 22
+const LINE_START = /^(?=.)/gm
+
+/** What `-h` behind a plugin prints, made of its table. */
+export function pluginHelp(spec: PluginSpec, width: number): string {
+  const tables: [string, OptionTable][] = [[`Options of ${spec.name} (-p name=value):`, spec.options]]
+  const common = COMMON_OPTIONS[spec.kind]
+  if (Object.keys(common).length > 0) tables.push([`Options of every ${spec.kind}:`, common])
+  return [
+    wrap(`shipper ${FLAGS[spec.kind]}${spec.name}: ${spec.summary}`, width, 0),
+    wrap(spec.description, width, 0),
+    ...tables.map(([title, table]) => tableHelp(title, table, width)),
+    `Example:\n${spec.example.replace(LINE_START, '  ')}`,
+  ]
+    .filter((part) => part.trim() !== '')
+    .join('\n')
+}
+
+function tableHelp(title: string, table: OptionTable, width: number): string {
+  const options = Object.entries(table)
+  if (options.length === 0) return ''
+  const effective = options.filter(([, option]) => option.ignored === undefined)
+  const column = Math.min(Math.max(...effective.map(([name]) => name.length), 0), WIDEST_NAME) + 4
+  const rows = effective.map(([name, option]) => {
+    const head = `  ${name}`.padEnd(column - 2)
+    return `${head}  ${optionFacts(option)}\n${wrap(option.help, width, column)}`
+  })
+  const ignored = options.filter(([, option]) => option.ignored !== undefined).map(([name]) => name)
+  const rest = ignored.length === 0 ? '' : wrap(`Accepted, without effect: ${ignored.join(', ')}.`, width, 2)
+  return `${title}\n${rows.join('')}${rest}`
+}
+
+/** `time, at least 1ms, default 60`. */
+export function optionFacts(option: Option): string {
+  const facts = [optionType(option), optionRange(option)]
+  if (option.required === true) facts.push('required')
+  if (option.repeat === true) facts.push('may be repeated')
+  if (option.default !== undefined) facts.push(`default ${option.default === '' ? 'empty' : option.default}`)
+  if (option.aliases !== undefined)
+    facts.push(`${option.named ? 'or' : 'also called'} ${option.aliases.join(', ')}`)
+  return facts.filter((fact) => fact !== '').join(', ')
+}
+
+export function optionType(option: Option): string {
+  switch (option.type) {
+    case 'string':
+      return 'text'
+    case 'int':
+      return 'whole number'
+    case 'double':
+      return 'number'
+    case 'enum':
+      return option.values?.join('|') ?? ''
+    case 'clist':
+      return 'list with commas'
+    case 'slist':
+      return option.words === undefined ? 'list with blanks' : `${option.words} words`
+    default:
+      return option.type
+  }
+}
+
+export function optionRange({ type, min, max }: Option): string {
+  const format = type === 'size' ? formatSize : type === 'time' ? formatTime : String
+  if (min !== undefined && max !== undefined) return `${format(min)} to ${format(max)}`
+  if (max !== undefined) return `at most ${format(max)}`
+  return min === undefined ? '' : `at least ${format(min)}`
+}
+
+/** What `shipper plugins` prints. */
+export async function pluginList(registry: Registry, width: number): Promise<string> {
+  const blocks = await Promise.all(KINDS.map((kind) => kindList(registry, kind, width)))
+  return `${blocks.join('\n')}\n\`shipper -i tail -h\` prints the options of a plugin.\n`
+}
+
+async function kindList(registry: Registry, kind: PluginKind, width: number): Promise<string> {
+  const names = registry.names(kind)
+  const column = Math.max(...names.map((name) => name.length), 0) + 4
+  const rows = await Promise.all(
+    names.map(async (name) => {
+      const spec = await registry.find(kind, name)
+      return `  ${name}`.padEnd(column) + wrap(spec?.summary ?? '', width, column).slice(column)
+    }),
+  )
+  const title = kind === 'parser' ? 'formats of parsers' : `${kind}s`
+  return `${title}:\n${rows.join('')}`
+}

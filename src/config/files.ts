@@ -1,0 +1,120 @@
+import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
+import { dirname, isAbsolute, join } from 'node:path'
+import { type Position, reasonOf } from '../core/error.ts'
+import { ClassicText } from './classic.ts'
+import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './config-tree.ts'
+import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
+
+const GLOB = /[*?[{]/
+const OWN_PARSERS =
+  'if it is the file that fluent-bit comes with, leave the line out: parsers of its names are in the program'
+const BOM = /^\uFEFF/
+const MOST_BYTES = 16_000_000
+const LINES_LOOKED_AT = 1000
+const YAML_NAME = /\.ya?ml$/i
+const YAML_START = /^(?:---|%YAML|[a-z_]+:(?:\s|$))/
+const FLUENTD_START = /^<\/?[a-z]+/
+
+/** Reads a configuration file with all that it includes; see `formatOf`. Problems are in the tree. */
+export function readConfig(file: string, env: Environment, origin: Origin = 'main'): Tree {
+  const tree = emptyTree()
+  new ConfigFiles(file, origin, tree, env).read(file, undefined)
+  return tree
+}
+
+/**
+ * The parsers of every Parsers_File of the tree. A path in a file is relative to the folder of the main configuration
+ * file, one of the command line to the working folder; where there is no such file, the other way round.
+ */
+export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: Environment): Tree[] {
+  const trees = new Map<string, Tree>()
+  for (const section of tree.sections) {
+    const folders = ['', mainFile === undefined ? '' : dirname(mainFile)]
+    if (section.origin !== 'flags') folders.reverse()
+    for (const entry of parsersFiles(section)) {
+      const places = isAbsolute(entry.value)
+        ? [entry.value]
+        : folders.map((folder) => join(folder, entry.value))
+      const file = places.find((place) => existsSync(place)) ?? (places[0] as string)
+      if (!trees.has(file)) trees.set(file, readParsersFile(file, entry, env))
+    }
+  }
+  return [...trees.values()]
+}
+
+function parsersFiles({ name, entries }: Section): Entry[] {
+  if (name.toLowerCase() !== 'service') return []
+  return entries.filter((entry) => entry.key.toLowerCase() === 'parsers_file' && entry.value !== '')
+}
+
+/** A file that cannot be read is a problem of the line that names it. */
+function readParsersFile(file: string, entry: Entry, env: Environment): Tree {
+  const read = readConfig(file, env, 'parsers')
+  read.problems = read.problems.map((p) =>
+    p.position === undefined ? problem(p.code, p.message, entry.valuePosition, OWN_PARSERS) : p,
+  )
+  return read
+}
+
+/** By its name, and where that says nothing by its first line with content: a mounted file may have any name. */
+export function formatOf(file: string, text: string): 'classic' | 'YAML' | 'fluentd' {
+  if (YAML_NAME.test(file)) return 'YAML'
+  const lines = text.replace(BOM, '').split('\n', LINES_LOOKED_AT)
+  const first = lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('#')) ?? ''
+  if (YAML_START.test(first)) return 'YAML'
+  return FLUENTD_START.test(first) ? 'fluentd' : 'classic'
+}
+
+class ConfigFiles {
+  readonly #main: string
+  readonly #origin: Origin
+  readonly #tree: Tree
+  readonly #env: Environment
+  readonly #seen = new Set<string>()
+
+  constructor(main: string, origin: Origin, tree: Tree, env: Environment) {
+    this.#main = main
+    this.#origin = origin
+    this.#tree = tree
+    this.#env = env
+  }
+
+  /** Each file is read once, whatever its names. */
+  read(file: string, from: Position | undefined): void {
+    let text: string
+    try {
+      const { dev, ino, size } = statSync(file, { bigint: true })
+      const identity = `${dev}:${ino}`
+      if (this.#seen.has(identity)) return
+      this.#seen.add(identity)
+      if (size > MOST_BYTES) throw new Error('it is too large for a configuration')
+      text = readFileSync(file, 'utf8')
+      if (text.includes('\0')) throw new Error('it is not text')
+    } catch (err) {
+      const message = `cannot read ${file}: ${reasonOf(err)}`
+      this.#tree.problems.push(problem('E_CONFIG_UNREADABLE', message, from))
+      return
+    }
+    const format = formatOf(file, text)
+    if (format !== 'classic') {
+      const message = `this file is in the format of ${format}, which cannot be read yet`
+      const hint = 'write it in the classic format: [INPUT], and keys with values below it'
+      this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, { file }, hint))
+      return
+    }
+    const include = (pattern: string, position: Position): void => this.#include(pattern, position)
+    new ClassicText(file, this.#origin, this.#tree, include).read(text)
+  }
+
+  /** Relative to the main file, also in an included one, as in fluent-bit; a file that is not there, to the working folder. */
+  #include(pattern: string, position: Position): void {
+    const expanded = expand(pattern, lookupIn(this.#tree, this.#env), (name) => {
+      warn(this.#tree, unsetWarning(name), position)
+    })
+    const path = isAbsolute(expanded) ? expanded : join(dirname(this.#main), expanded)
+    const file = !existsSync(path) && existsSync(expanded) ? expanded : path
+    const files = GLOB.test(expanded) ? globSync(path).sort() : [file]
+    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, position)
+    for (const file of files) this.read(file, position)
+  }
+}

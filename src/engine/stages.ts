@@ -1,0 +1,64 @@
+import type { Input, Logger, Output } from '../core/plugin.ts'
+import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
+import type { Account } from './budget.ts'
+import type { CounterMap } from './counters.ts'
+import type { Source } from './input-stage.ts'
+import type { FilterStage } from './pipeline.ts'
+import type { OutputQueue } from './queue.ts'
+
+interface Running {
+  name: string
+  plugin: string
+  counters: CounterMap
+}
+
+export interface RunningInput extends Running {
+  input: Input
+  source: Source
+  account: Account
+  log: Logger
+}
+
+export interface RunningFilter extends Running {
+  stage: FilterStage
+}
+
+export interface RunningOutput extends Running {
+  output: Output
+  queue: OutputQueue
+}
+
+export function inputSnapshot(running: RunningInput): InputSnapshot {
+  const { input, source, account } = running
+  return {
+    ...common(running),
+    records: source.records,
+    bytes: source.bytes,
+    memory: account.used,
+    memoryLimit: account.limitBytes,
+    paused: account.paused,
+    chunks: source.open,
+    status: input.status?.(),
+  }
+}
+
+export function filterSnapshot(running: RunningFilter): FilterSnapshot {
+  return { ...common(running), ...running.stage.stats }
+}
+
+export function outputSnapshot(running: RunningOutput): OutputSnapshot {
+  const { queue } = running
+  return {
+    ...common(running),
+    ...queue.stats,
+    waiting: queue.waiting,
+    inFlight: queue.inFlight,
+    retrying: queue.retrying,
+    retryAtMs: queue.retryAtMs,
+    lastError: queue.lastError,
+  }
+}
+
+function common({ name, plugin, counters }: Running) {
+  return { name, plugin, counters: counters.toJSON(), counterHelp: counters.help }
+}

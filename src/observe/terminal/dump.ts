@@ -1,0 +1,108 @@
+import { escapeControls } from '../../core/escape-controls.ts'
+import type { FileStatus } from '../../core/plugin.ts'
+import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../../core/snapshot.ts'
+import { localTime } from '../log/format.ts'
+import { bytesText, timeText } from './human-units.ts'
+
+/**
+ * The snapshot as a person reads it, for SIGUSR1 and SIGCONT: every input with its files, every filter, every output.
+ * Files that are most behind come first. For programs there is `/api/v1/files`; this text may change.
+ */
+export function formatDump(snapshot: Snapshot): string {
+  const { version, hostname, startedMs, nowMs, memory } = snapshot
+  const lines = [
+    `--- shipper ${version} on ${hostname}, ${localTime(nowMs)}, up ${timeText(nowMs - startedMs)}`,
+    `memory  ${bytesText(memory.used)} of ${bytesText(memory.limit)}`,
+  ]
+  for (const input of snapshot.inputs) lines.push(...inputLines(input))
+  for (const filter of snapshot.filters) lines.push(...filterLines(filter))
+  for (const output of snapshot.outputs) lines.push(...outputLines(output, nowMs))
+  lines.push('---')
+  return `${lines.map(escapeControls).join('\n')}\n`
+}
+
+function inputLines(input: InputSnapshot): string[] {
+  const limit = input.memoryLimit > 0 ? ` of ${bytesText(input.memoryLimit)}` : ''
+  const files = input.status?.files
+  return [
+    '',
+    `input   ${titled(input)}  ${input.records} records, ${bytesText(input.bytes)}`,
+    `  memory ${bytesText(input.memory)}${limit}${input.paused ? ', PAUSED at its limit' : ''}`,
+    ...counterLines(input.counters),
+    ...(files === undefined ? [] : fileLines(files)),
+  ]
+}
+
+function fileLines(files: FileStatus[]): string[] {
+  const lag = files.reduce((sum, file) => sum + file.lag, 0)
+  const title = `  ${files.length} ${files.length === 1 ? 'file' : 'files'}, lag ${bytesText(lag)}`
+  if (files.length === 0) return [title]
+  const sorted = [...files].sort((a, b) => b.lag - a.lag)
+  const rows = sorted.map((f) => [
+    f.state,
+    String(f.lag),
+    String(f.size),
+    String(f.read),
+    String(f.acked),
+    `${f.device}:${f.inode}`,
+    f.path,
+  ])
+  return [title, ...aligned([['STATE', 'LAG', 'SIZE', 'READ', 'ACKED', 'DEV:INODE', 'PATH'], ...rows])]
+}
+
+function filterLines(filter: FilterSnapshot): string[] {
+  const changes = `dropped ${filter.dropRecords}, added ${filter.addRecords}`
+  return [
+    '',
+    `filter  ${titled(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
+    ...counterLines(filter.counters),
+  ]
+}
+
+function outputLines(output: OutputSnapshot, nowMs: number): string[] {
+  const next = output.retryAtMs === undefined ? '' : `, next retry in ${secondsTo(output.retryAtMs, nowMs)}`
+  const failed = `retries ${output.retries} (${output.retriedRecords} records)`
+  const lost = `given up ${output.retriesFailed} chunks, dropped ${output.droppedRecords} records`
+  return [
+    '',
+    `output  ${titled(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
+    `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
+    `  errors ${output.errors}, ${failed}, ${lost}`,
+    ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
+    ...counterLines(output.counters),
+  ]
+}
+
+function titled({ name, plugin }: { name: string; plugin: string }): string {
+  return name === plugin || name.startsWith(`${plugin}.`) ? name : `${name} (${plugin})`
+}
+
+function counterLines(counters: Record<string, number>): string[] {
+  const counted = Object.entries(counters).filter(([, value]) => value !== 0)
+  return counted.length === 0 ? [] : [`  ${counted.map(([name, value]) => `${name} ${value}`).join(', ')}`]
+}
+
+function secondsTo(atMs: number, nowMs: number): string {
+  return `${(Math.max(0, atMs - nowMs) / 1000).toFixed(1)} s`
+}
+
+/** Columns padded to their widest cell; numbers to the right, the last column as it is. */
+function aligned(rows: string[][]): string[] {
+  const widths: number[] = []
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, cell.length)
+    })
+  }
+  return rows.map((row) => {
+    const cells = row.map((cell, i) => {
+      if (i === row.length - 1) return cell
+      const width = widths[i] as number
+      return NUMERIC.has(i) ? cell.padStart(width) : cell.padEnd(width)
+    })
+    return `    ${cells.join('  ')}`
+  })
+}
+
+/** LAG, SIZE, READ, ACKED. */
+const NUMERIC = new Set([1, 2, 3, 4])

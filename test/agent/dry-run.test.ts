@@ -1,0 +1,121 @@
+import { expect, test } from 'bun:test'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { checkPlan } from '../../src/agent/dry-run.ts'
+import { Flags } from '../../src/config/flags.ts'
+import { loadPlan } from '../../src/config/load.ts'
+import { formatPosition, ShipperError } from '../../src/core/error.ts'
+import type { Plan } from '../../src/core/plan.ts'
+import { registry } from '../../src/registry.ts'
+import { Keep } from '../support/assembled.ts'
+import { Lines, planOf } from '../support/plan.ts'
+import { tmp } from '../support/tmp.ts'
+
+test('a plan that can run has no problems, and each stage is closed again without having been started', async () => {
+  const did: string[] = []
+  const note = (name: string) => async () => void did.push(name)
+  const plan = planOf({
+    inputs: [
+      {
+        name: 'in.0',
+        create: (ctx) => Object.assign(new Lines(ctx, []), { run: note('run'), close: note('close in') }),
+      },
+    ],
+    filters: [
+      { name: 'f.0', create: () => ({ apply() {}, start: note('start f'), close: note('close f') }) },
+    ],
+    outputs: [
+      {
+        name: 'out.0',
+        create: () => Object.assign(new Keep(), { start: note('start'), close: note('close out') }),
+      },
+    ],
+  })
+  expect(await checkPlan(plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+  expect(did.sort()).toEqual(['close f', 'close in', 'close out'])
+})
+
+const plugins = (['input', 'filter', 'output'] as const).flatMap((kind) =>
+  registry.names(kind).map((name) => ({ kind, name })),
+)
+
+test.each(plugins)(
+  'the example of $kind $name has no problems, and opens nothing to be checked',
+  async ({ kind, name }) => {
+    const folder = tmp()
+    const example = (await registry.find(kind, name))?.example ?? ''
+    const input = example.includes('[INPUT]') ? '' : '[INPUT]\n    Name mem\n'
+    const output = example.includes('[OUTPUT]') ? '' : '[OUTPUT]\n    Name null\n    Match *\n'
+    const file = join(folder, 'example.conf')
+    writeFileSync(file, `${example}\n${input}${output}`)
+    const { plan, problems } = await loadPlan({ file, flags: undefined, registry, env: {} })
+    expect(problems).toEqual([])
+    const before = readdirSync('/proc/self/fd').length
+    expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+    expect(readdirSync('/proc/self/fd').length).toBe(before)
+  },
+)
+
+const TAIL = '[INPUT]\n    Name tail\n    Path a\n    Tag kube.*\n'
+const NULL = '[OUTPUT]\n    Name null\n    Match *\n'
+const kafka = (options: string): string => `${TAIL}[OUTPUT]\n    Name kafka\n    Match *\n    ${options}\n`
+
+test.each([
+  [
+    'a.conf:8:16',
+    `${TAIL}[FILTER]\n    Name grep\n    Match *\n    Logical_Op AND\n    Regex a b\n    Exclude a c\n${NULL}`,
+    '[grep] Regex and',
+  ],
+  ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is no record accessor'],
+  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence needs acks all'],
+  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL needs'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a certificate of ours'],
+])(
+  'what shows when a plugin is made is told at %s, where its option stands',
+  async (place, text, message) => {
+    const folder = tmp()
+    writeFileSync(join(folder, 'a.conf'), text)
+    const { plan, problems } = await loadPlan({
+      file: join(folder, 'a.conf'),
+      flags: undefined,
+      registry,
+      env: {},
+    })
+    expect(problems).toEqual([])
+    const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
+    expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
+    expect(told[0]?.message).toStartWith(message)
+  },
+)
+
+test('a check makes no file, folder or database', async () => {
+  const folder = tmp()
+  const flags = new Flags()
+  flags.begin('input', 'tail')
+  for (const option of [`path=${folder}/*.log`, `db=${folder}/pos.db`]) flags.property(option)
+  flags.begin('output', 'file')
+  for (const option of [`path=${folder}/out`, 'mkdir=on']) flags.property(option)
+  flags.service('log_file', `${folder}/agent.log`)
+  const { plan } = await loadPlan({ file: undefined, flags: flags.tree, registry, env: {} })
+  expect(await checkPlan(plan as Plan, '1.2.3')).toEqual({ problems: [], warnings: [] })
+  expect(readdirSync(folder)).toEqual([])
+})
+
+test('all problems are told, each with its place', async () => {
+  const refuse = (message: string) => (): never => {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', message)
+  }
+  const plan = planOf({
+    inputs: [{ name: 'in.0', create: refuse('one') }],
+    outputs: [{ name: 'out.0', create: refuse('two') }],
+  })
+  const at = (line: number) => ({ position: { file: 'a.conf', line } })
+  Object.assign(plan.inputs[0] ?? {}, at(1))
+  Object.assign(plan.outputs[0] ?? {}, at(5))
+  const { problems } = await checkPlan(plan, '1.2.3')
+  expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
+    'a.conf:5: [keep] two',
+    'a.conf:1: [lines] one',
+  ])
+})

@@ -1,0 +1,93 @@
+import { expect, test } from 'bun:test'
+import { readFileSync } from 'node:fs'
+import { cleanMappings, giveBackCleanPages, type Mapping } from '../../src/agent/release-pages.ts'
+import { systemClock } from '../../src/engine/clock.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { until } from '../support/until.ts'
+
+const RESIDENT = /^RssFile:\s+(\d+) kB$/m
+
+/** An entry of /proc/PID/smaps with the lines that matter. */
+function entry(head: string, path: string, own: { anonymous?: number; swap?: number; dirty?: number } = {}) {
+  const { anonymous = 0, swap = 0, dirty = 0 } = own
+  return `${head.padEnd(73)}${path}
+Size:              24804 kB
+Rss:                6052 kB
+Private_Dirty:     ${dirty} kB
+Anonymous:         ${anonymous} kB
+Swap:                  ${swap} kB
+SwapPss:               0 kB
+VmFlags: rd mr mw me
+`
+}
+
+test('what can be had from the file again is what is only read and has no page of the process itself', () => {
+  const file = '/opt/our programs/shipper (deleted)'
+  const smaps = [
+    entry('00200000-01a39000 r--p 00000000 fe:00 10355251', file),
+    entry('01a40000-0684a000 r-xp 01838000 fe:00 10355251', file, { dirty: 33_696 }),
+    entry('0684a000-0685f000 rw-p 06641000 fe:00 10355251', file),
+    entry('0685f000-06867000 r--p 06656000 fe:00 10355251', file, { anonymous: 4 }),
+    entry('06867000-06868000 r--p 0665e000 fe:00 10355251', file, { swap: 4 }),
+    entry('06868000-06869000 r--s 0665e000 fe:00 10355251', file),
+    entry('7f0609d82000-7f0649d82000 rwxp 00000000 00:00 0', ''),
+    entry('7f064a0ed000-7f064a243000 r-xp 00026000 fe:00 326269', '/usr/lib/libc.so.6'),
+    entry('7ffd5e7c4000-7ffd5e7c6000 r-xp 00000000 00:00 0', '[vdso]'),
+  ].join('')
+  expect(cleanMappings(smaps, file)).toEqual([
+    { start: 0x200000, bytes: 0x1839000 },
+    { start: 0x1a40000, bytes: 0x4e0a000 },
+  ])
+})
+
+test('pages are given back at once and then at waits that grow, to the longest', async () => {
+  const clock = new ManualClock()
+  let rounds = 0
+  let first: Mapping | undefined
+  const stop = await giveBackCleanPages(clock, async () => (mapping) => {
+    first ??= mapping
+    if (mapping === first) rounds++
+    return true
+  })
+  expect(rounds).toBe(1)
+  const at: number[] = []
+  for (let ms = 10; ms <= 1_200_000; ms += 10) {
+    const before = rounds
+    clock.advance(10)
+    if (rounds > before) at.push(ms)
+  }
+  expect(at.slice(0, 4)).toEqual([80, 320, 1040, 3200])
+  const last = at.slice(-3)
+  expect(last.map((ms, i) => ms - (last[i - 1] ?? ms))).toEqual([0, 300_000, 300_000])
+  stop()
+  clock.advance(3_000_000)
+  expect(rounds).toBe(at.length + 1)
+})
+
+test('where the system refuses it is not tried again, and where there is no call nothing happens', async () => {
+  const clock = new ManualClock()
+  let tries = 0
+  const refused = await giveBackCleanPages(clock, async () => () => {
+    tries++
+    return false
+  })
+  clock.advance(1_000_000)
+  expect(tries).toBe(1)
+  refused()
+  const none = await giveBackCleanPages(clock, async () => undefined)
+  clock.advance(1_000_000)
+  none()
+})
+
+test('this process gives pages of its executable back, and runs on', async () => {
+  const resident = () => Number(RESIDENT.exec(readFileSync('/proc/self/status', 'utf8'))?.[1])
+  const before = resident()
+  let least = before
+  const stop = await giveBackCleanPages(systemClock)
+  await until(() => {
+    least = Math.min(least, resident())
+    return least < before * 0.75
+  })
+  stop()
+  expect(JSON.parse(JSON.stringify({ a: [1, 'two', null] }))).toEqual({ a: [1, 'two', null] })
+})

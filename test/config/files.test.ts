@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { formatOf } from '../../src/config/files.ts'
+import { tmp } from '../support/tmp.ts'
+import { load, OUT } from './loading.ts'
+
+describe('variables', () => {
+  const text = `@SET H=set\n[INPUT]\n    Name clock\n    Tag \${T:-none}.\${U}\n[OUTPUT]\n    Name send\n    Match *\n    Host \${H}-\${HOSTNAME}\n`
+
+  test('come from @SET, the environment, or their default', async () => {
+    const { plan, warnings } = await load(text, { env: { T: 't', U: 'u', H: 'env', HOSTNAME: 'h' } })
+    expect(plan?.inputs[0]?.tag).toBe('t.u')
+    expect(plan?.outputs[0]?.options).toMatchObject({ host: 'set-h' })
+    expect(warnings).toEqual([])
+  })
+
+  test('that are not set are nothing, with a warning; HOSTNAME always is', async () => {
+    const { plan, warnings } = await load(text)
+    expect(plan?.inputs[0]?.tag).toBe('none.')
+    expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })
+    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: nothing is put in its place'])
+  })
+
+  test('leave the dollar of an expression alone', async () => {
+    const expression = `^a{2}$|b${'$'}{2}$`
+    const filter = `[FILTER]\n    Name keep\n    Match *\n    Regex log ${expression}\n`
+    const { plan } = await load(`[INPUT]\n    Name clock\n${filter}${OUT}`)
+    expect(plan?.filters[0]?.options).toEqual({ regex: [['log', expression]] })
+  })
+})
+
+describe('@INCLUDE', () => {
+  test('takes patterns relative to the main file, in order, each file once', async () => {
+    const { plan, said } = await load(
+      `@INCLUDE \${D}/*.conf\n@INCLUDE inputs/b.conf\n@INCLUDE *.conf\n${OUT}`,
+      {
+        env: { D: 'inputs' },
+        files: {
+          'inputs/b.conf': '[INPUT]\n    Name clock\n    Tag b\n',
+          'inputs/a.conf': '[INPUT]\n    Name clock\n    Tag a\n@INCLUDE more/c.conf\n',
+          'more/c.conf': '[INPUT]\n    Name clock\n    Tag c\n',
+        },
+      },
+    )
+    expect(said).toEqual([])
+    expect(plan?.inputs.map((i) => i.tag)).toEqual(['a', 'c', 'b'])
+  })
+
+  test('of a file that is not there is a problem, of a pattern without a match a warning', async () => {
+    const { said, warnings } = await load(
+      `@INCLUDE none.conf\n@INCLUDE none/*.conf\n[INPUT]\n    Name clock\n${OUT}`,
+    )
+    expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
+    expect(warnings).toEqual(['a.conf:2:1: no file matches none/*.conf'])
+  })
+
+  test('falls back to the working folder', async () => {
+    const cwd = process.cwd()
+    const folder = tmp()
+    writeFileSync(join(folder, 'here.conf'), '[INPUT]\n    Name clock\n    Tag here\n')
+    try {
+      process.chdir(folder)
+      const { plan } = await load(`@INCLUDE here.conf\n${OUT}`)
+      expect(plan?.inputs.map((i) => i.tag)).toEqual(['here'])
+    } finally {
+      process.chdir(cwd)
+    }
+  })
+
+  test('names the included file in its problems', async () => {
+    const { said } = await load(`@INCLUDE b.conf\n${OUT}`, {
+      files: { 'b.conf': '[INPUT]\n    Name clok\n' },
+    })
+    expect(said).toEqual(['b.conf:2:10: unknown input "clok" (did you mean clock?)'])
+  })
+})
+
+describe('the format', () => {
+  test('goes by the name, else by the first line with content', () => {
+    expect(formatOf('a.yaml', '[INPUT]')).toBe('YAML')
+    expect(formatOf('a.YML', '')).toBe('YAML')
+    expect(formatOf('a', '# c\n\n  # d\nservice:\n  flush: 1\n')).toBe('YAML')
+    expect(formatOf('a', '\uFEFF\r\n<source>\r\n')).toBe('fluentd')
+    for (const text of ['', '# a: b', '\n[INPUT]\n', '@SET a: b', 'Name: x y']) {
+      expect(formatOf('a.conf', text)).toBe('classic')
+    }
+  })
+
+  test('is refused by name when it cannot be read, also in an included file', async () => {
+    const { said } = await load(`@INCLUDE b.yaml\n[INPUT]\n    Name clock\n${OUT}`, {
+      files: { 'b.yaml': 'env:\n' },
+    })
+    expect(said).toEqual(['b.yaml: this file is in the format of YAML, which cannot be read yet'])
+  })
+})
+
+test('a file that is no text, or too large to be a configuration, is refused in one line', async () => {
+  const files = { 'b.conf': '[INPUT]\0', 'c.conf': '#\n'.repeat(8_100_000) }
+  const { said } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
+  expect(said).toEqual([
+    'a.conf:1:1: cannot read b.conf: it is not text',
+    'a.conf:2:1: cannot read c.conf: it is too large for a configuration',
+  ])
+})

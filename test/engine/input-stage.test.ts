@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'bun:test'
+import { TAIL_ROOM } from '../../src/core/chunk.ts'
+import type { Outcome } from '../../src/core/plugin.ts'
+import { Source, within } from '../../src/engine/input-stage.ts'
+import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
+import { listLog, roomyAccount, turn } from '../support/chunks.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { forGood, QueueBench } from '../support/queue-bench.ts'
+
+function bench(filters: FilterStage[] = []) {
+  const clock = new ManualClock()
+  const account = roomyAccount()
+  const out = new QueueBench()
+  const pipeline = new Pipeline(
+    filters,
+    [{ queue: out.queue, match: '*', matchRegex: undefined }],
+    new BorrowedBuffers(),
+    listLog().log,
+  )
+  const sizes = { chunkBytes: 65_536, grownBytes: 65_536, flushMs: 1000 }
+  const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
+  return { clock, account, out, source: new Source({ ...options, routable: true }) }
+}
+
+function write(source: Source, text: string, tag = 't', ack?: (outcome: Outcome) => void): void {
+  const appender = source.appender(tag)
+  appender.reserve(text.length)
+  appender.end += appender.buf.write(text, appender.end)
+  appender.added(1, text.length * 10)
+  if (ack !== undefined) appender.join({ leave: () => ({ identity: text, settle: ack }) })
+}
+
+async function isDone(promise: Promise<unknown>): Promise<boolean> {
+  let done = false
+  void promise.then(() => {
+    done = true
+  })
+  await turn()
+  return done
+}
+
+test('chunks without an origin have ids of their own', () => {
+  const { source, out } = bench()
+  for (const text of ['a', 'a', 'a']) {
+    write(source, text)
+    source.sealAll()
+  }
+  expect(new Set(out.calls.map((c) => c.id)).size).toBe(3)
+})
+
+test('what is sealed is counted, and settled when the last of it is', async () => {
+  const { source, out } = bench()
+  expect(await isDone(source.settled())).toBe(true)
+  write(source, 'abc', 'one')
+  write(source, 'de', 'two')
+  expect([source.records, source.open]).toEqual([0, 0])
+  source.sealAll()
+  expect([source.records, source.bytes, source.open]).toEqual([2, 5, 2])
+  const settled = source.settled()
+  await out.ok(out.calls[0]?.id as string)
+  expect([await isDone(settled), source.settledBytes]).toEqual([false, 30])
+  await out.ok(out.calls[0]?.id as string)
+  expect([await isDone(settled), source.settledBytes, source.open]).toEqual([true, 50, 0])
+})
+
+test('each outcome is counted as what it is', async () => {
+  const { source, out } = bench()
+  const outcomes: Outcome[] = []
+  for (const text of ['a', 'bb', 'ccc']) {
+    write(source, text, text, (o) => outcomes.push(o))
+    source.sealAll()
+  }
+  const [a, bb, ccc] = out.calls.map((c) => c.id) as [string, string, string]
+  await out.ok(a)
+  await out.fail(bb, forGood())
+  out.queue.stop()
+  await out.fail(ccc, forGood())
+  expect(outcomes).toEqual(['delivered', 'dropped', 'aborted'])
+  // What is aborted is not done; what is dropped is.
+  expect([source.settledBytes, source.droppedRecords, source.abortedRecords]).toEqual([30, 1, 1])
+})
+
+test('dropped are the records that the filters left', async () => {
+  const apply: FilterStage['filter'] = {
+    apply: (chunk) => {
+      chunk.count = 1
+    },
+  }
+  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
+  const { source, out } = bench([{ match: '*', matchRegex: undefined, filter: apply, stats }])
+  write(source, 'a')
+  write(source, 'b')
+  source.sealAll()
+  expect(source.records).toBe(2)
+  await out.fail(out.calls[0]?.id as string, forGood())
+  expect(source.droppedRecords).toBe(1)
+})
+
+test('bytes that had no records in them count as done', () => {
+  const { source, clock } = bench()
+  source.appender('t').added(0, 70)
+  source.appender('t').join({ leave: () => undefined })
+  clock.advance(1000)
+  expect(source.settledBytes).toBe(70)
+})
+
+describe('appenders', () => {
+  test('are the same for the same tag', () => {
+    const { source } = bench()
+    expect(source.appender('a')).toBe(source.appender('a'))
+    expect(source.appender('a')).not.toBe(source.appender('b'))
+  })
+
+  test('that hold nothing are forgotten when there are many, those that hold anything never', () => {
+    const { source, out, account } = bench()
+    const outcomes: Outcome[] = []
+    const quiet = source.appender('quiet')
+    write(source, 'kept', 'full')
+    const joined = source.appender('joined')
+    joined.join({ leave: () => ({ identity: 'x', settle: (o) => outcomes.push(o) }) })
+    const reserved = source.appender('reserved')
+    reserved.reserve(10)
+    for (let i = 0; i < 5000; i++) source.appender(`t${i}`)
+    expect(source.appender('quiet')).not.toBe(quiet)
+    expect(source.appender('joined')).toBe(joined)
+    expect(source.appender('reserved')).toBe(reserved)
+    source.sealAll()
+    expect(out.calls.map((c) => c.chunk.entries().toString())).toEqual(['kept'])
+    expect([outcomes, account.used]).toEqual([['filtered'], 4096])
+  })
+
+  test('are let go by a stop: nothing is sent, ranges are aborted, no timer is left', () => {
+    const { source, out, clock, account } = bench()
+    const outcomes: Outcome[] = []
+    write(source, 'a', 'one', (o) => outcomes.push(o))
+    source.appender('two').reserve(5)
+    source.stop()
+    expect([outcomes, out.calls.length, clock.waiting, account.used]).toEqual([['aborted'], 0, 0, 0])
+  })
+})
+
+describe('within', () => {
+  test('says whether the work was done in time', async () => {
+    const clock = new ManualClock()
+    expect(await within(Promise.resolve(), 100, clock)).toBe(true)
+    expect(clock.waiting).toBe(0)
+    const late = within(new Promise(() => {}), 100, clock)
+    clock.advance(100)
+    expect(await late).toBe(false)
+  })
+
+  test('leaves no timer when the work fails, and none without a limit', async () => {
+    const clock = new ManualClock()
+    await expect(within(Promise.reject(new Error('no')), 100, clock)).rejects.toThrow('no')
+    expect(clock.waiting).toBe(0)
+    let done = (): void => {}
+    const wait = within(new Promise<void>((resolve) => (done = resolve)), Number.POSITIVE_INFINITY, clock)
+    expect(clock.waiting).toBe(0)
+    done()
+    expect(await wait).toBe(true)
+  })
+})
+
+test('what one tag has learnt of the growth in filters, the next one begins with', () => {
+  const grow: FilterStage['filter'] = {
+    apply: (chunk) => {
+      const buf = account.force(chunk.start + chunk.size * 5 + TAIL_ROOM)
+      chunk.replace(buf, chunk.start, chunk.start + chunk.size * 5, chunk.count)
+    },
+  }
+  const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
+  const made = bench([{ filter: grow, match: '*', matchRegex: undefined, stats }])
+  const { account, source } = made
+  for (const tag of ['a', 'b']) {
+    const appender = source.appender(tag)
+    expect(appender.reserve(100, 1_000_000)).toBe(true)
+    expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
+    appender.end += 100
+    appender.added(1, 100)
+    appender.seal()
+  }
+})

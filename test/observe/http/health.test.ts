@@ -1,0 +1,70 @@
+import { expect, test } from 'bun:test'
+import type { Snapshot } from '../../../src/core/snapshot.ts'
+import { HealthWindow } from '../../../src/observe/http/health.ts'
+import { sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+
+const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000 }
+
+function at(seconds: number, errors: number, retriesFailed = 0): Snapshot {
+  return sampleSnapshot({
+    startedMs: 0,
+    nowMs: seconds * 1000,
+    outputs: [sampleOutput({ errors, retriesFailed })],
+  })
+}
+
+test('more errors than the limit within the period are unhealthy, as many are not', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  expect(window.verdict(at(10, 5)).status).toBe('ok')
+  expect(window.verdict(at(10, 6))).toEqual({
+    status: 'error',
+    errors: 6,
+    retries_failed: 0,
+    error_limit: 5,
+    retry_failure_limit: 2,
+    period_limit: 60,
+  })
+})
+
+test('chunks given up have a limit of their own', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  expect(window.verdict(at(10, 0, 2)).status).toBe('ok')
+  expect(window.verdict(at(10, 0, 3)).status).toBe('error')
+})
+
+test('errors of all outputs count together', () => {
+  const outputs = [sampleOutput({ errors: 3 }), sampleOutput({ name: 'b', errors: 3 })]
+  const window = new HealthWindow(OPTIONS, 0)
+  expect(window.verdict(sampleSnapshot({ nowMs: 1, outputs })).errors).toBe(6)
+})
+
+test('errors are forgotten when the period has passed, and not before', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  for (let s = 5; s <= 500; s += 5) {
+    // Ten errors at second 100.
+    const now = at(s, s >= 100 ? 10 : 0)
+    window.sample(now)
+    const sick = s >= 100 && s < 160
+    expect([s, window.verdict(now).status]).toEqual([s, sick ? 'error' : 'ok'])
+  }
+})
+
+test('the period begins at the latest sample before it, not at the first one kept', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  window.sample(at(5, 10))
+  expect(window.verdict(at(64, 10)).errors).toBe(10)
+  expect(window.verdict(at(65, 10)).errors).toBe(0)
+})
+
+test('a clock that is set back does not freeze the window', () => {
+  const window = new HealthWindow(OPTIONS, 0)
+  window.sample(at(1_000_000, 0))
+  window.sample(at(10, 10))
+  window.sample(at(80, 20))
+  expect(window.verdict(at(150, 20)).errors).toBe(0)
+})
+
+test('without Health_Check all is well', () => {
+  const window = new HealthWindow({ ...OPTIONS, enabled: false }, 0)
+  expect(window.verdict(at(10, 1000, 1000))).toMatchObject({ status: 'ok', errors: 0, retries_failed: 0 })
+})

@@ -1,0 +1,155 @@
+import { describe, expect, test } from 'bun:test'
+import type { Snapshot } from '../../../src/core/snapshot.ts'
+import { metricFamilies, metricsDocument } from '../../../src/observe/http/metrics.ts'
+import { formatPrometheus } from '../../../src/observe/http/prometheus.ts'
+import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+import { type ParsedSample, parsePrometheus } from '../prometheus-parser.ts'
+
+function scrape(snapshot: Snapshot, version: 1 | 2) {
+  return parsePrometheus(formatPrometheus(metricFamilies(snapshot, version), snapshot.nowMs))
+}
+
+function only(snapshot: Snapshot, name: string, version: 1 | 2 = 1): ParsedSample | undefined {
+  const samples = scrape(snapshot, version).get(name)?.samples ?? []
+  expect(samples.length).toBeLessThanOrEqual(1)
+  return samples[0]
+}
+
+test('the document has fluent-bit’s field names', () => {
+  expect(metricsDocument(sampleSnapshot())).toEqual({
+    input: {
+      'tail.0': {
+        records: 12,
+        bytes: 2400,
+        files_opened: 2,
+        files_closed: 0,
+        files_rotated: 1,
+        bytes_abandoned: 0,
+      },
+    },
+    filter: { 'grep.0': { drop_records: 3, add_records: 0, records: 12, bytes: 2400, drop_bytes: 600 } },
+    output: {
+      'forward.0': {
+        proc_records: 9,
+        proc_bytes: 1800,
+        errors: 1,
+        retries: 2,
+        retries_failed: 0,
+        dropped_records: 0,
+        retried_records: 4,
+        connections_opened: 3,
+      },
+    },
+  })
+})
+
+test('the help of a plugin’s own counter is what its table says', () => {
+  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that are gone' } })]
+  const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(
+    (f) => f.name === 'shipper_input_lost_total',
+  )
+  expect(family).toMatchObject({ help: 'bytes that are gone (tail).', samples: [{ value: 0 }] })
+})
+
+test('a plugin’s counter cannot pose as a common one, and an alias may be any word', () => {
+  const inputs = [sampleInput({ name: '__proto__', counters: { records: 999 } })]
+  const text = JSON.stringify(metricsDocument(sampleSnapshot({ inputs })))
+  expect(text).toStartWith('{"input":{"__proto__":{"records":12,')
+})
+
+describe('the series', () => {
+  test.each([1, 2] as const)(
+    'of version %d are valid text for an agent with and without parts',
+    (version) => {
+      const snapshot = sampleSnapshot()
+      expect(scrape(snapshot, version).size).toBeGreaterThan(30)
+      expect(scrape(sampleSnapshot({ inputs: [], filters: [], outputs: [] }), version).size).toBeGreaterThan(
+        3,
+      )
+    },
+  )
+
+  test('carry fluent-bit’s names, the instance and the time', () => {
+    const snapshot = sampleSnapshot()
+    expect(only(snapshot, 'fluentbit_input_records_total')).toEqual({
+      name: 'fluentbit_input_records_total',
+      labels: { name: 'tail.0' },
+      value: 12,
+      timestamp: snapshot.nowMs,
+    })
+    for (const name of [
+      'fluentbit_input_bytes_total',
+      'fluentbit_input_files_opened_total',
+      'fluentbit_filter_drop_records_total',
+      'fluentbit_filter_add_records_total',
+      'fluentbit_output_proc_records_total',
+      'fluentbit_output_proc_bytes_total',
+      'fluentbit_output_errors_total',
+      'fluentbit_output_retries_total',
+      'fluentbit_output_retries_failed_total',
+      'fluentbit_output_retried_records_total',
+      'fluentbit_output_dropped_records_total',
+    ]) {
+      expect(only(snapshot, name)).toBeDefined()
+    }
+  })
+
+  test('of one name stand together, one per instance', () => {
+    const outputs = [sampleOutput(), sampleOutput({ name: 'a "quoted" \\ alias\n', procRecords: 1 })]
+    const family = scrape(sampleSnapshot({ outputs }), 1).get('fluentbit_output_proc_records_total')
+    expect(family?.samples.map((s) => [s.labels.name, s.value])).toEqual([
+      ['forward.0', 9],
+      ['a "quoted" \\ alias\n', 1],
+    ])
+  })
+})
+
+describe('our own series', () => {
+  test('of what only we count are named shipper_', () => {
+    expect(only(sampleSnapshot(), 'shipper_input_bytes_abandoned_total')?.value).toBe(0)
+    expect(only(sampleSnapshot(), 'shipper_output_connections_opened_total')?.value).toBe(3)
+    expect(only(sampleSnapshot(), 'shipper_memory_used_bytes')?.value).toBe(1_500_000)
+    expect(only(sampleSnapshot(), 'shipper_memory_limit_bytes')?.value).toBe(16_000_000)
+    expect(only(sampleSnapshot(), 'shipper_output_retrying_chunks')?.value).toBe(1)
+    expect(only(sampleSnapshot(), 'shipper_output_next_retry_seconds')?.value).toBeCloseTo(3.2)
+    const idle = sampleSnapshot({ outputs: [sampleOutput({ retrying: 0, retryAtMs: undefined })] })
+    expect(only(idle, 'shipper_output_next_retry_seconds')).toBeUndefined()
+  })
+
+  test('of files are a sum and a maximum, however many files there are', () => {
+    const files = Array.from({ length: 1000 }, (_, i) => sampleFile({ path: `/f${i}`, lag: i }))
+    const snapshot = sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
+    expect(only(snapshot, 'shipper_input_files')?.value).toBe(1000)
+    expect(only(snapshot, 'shipper_input_lag_bytes')?.value).toBe(499_500)
+    expect(only(snapshot, 'shipper_input_lag_bytes_max')?.value).toBe(999)
+    expect(scrape(snapshot, 1).size).toBe(scrape(sampleSnapshot(), 1).size)
+  })
+
+  test('of the process carry the labels of their version', () => {
+    expect(only(sampleSnapshot(), 'fluentbit_build_info')).toMatchObject({
+      labels: { version: '0.1.0', edition: 'Community' },
+      value: 1,
+      timestamp: undefined,
+    })
+    expect(only(sampleSnapshot(), 'process_start_time_seconds')?.value).toBe(Date.UTC(2026, 10, 21, 5) / 1000)
+    expect(only(sampleSnapshot(), 'fluentbit_uptime', 2)).toMatchObject({
+      labels: { hostname: 'leaf-1' },
+      value: 3600,
+    })
+    expect(only(sampleSnapshot(), 'fluentbit_build_info', 2)?.labels).toEqual({
+      hostname: 'leaf-1',
+      version: '0.1.0',
+      os: 'linux',
+    })
+  })
+
+  test('say that an input is paused and over its limit', () => {
+    const inputs = [sampleInput({ paused: true, memory: 500, memoryLimit: 500 })]
+    const snapshot = sampleSnapshot({ inputs })
+    expect(only(snapshot, 'shipper_input_paused')?.value).toBe(1)
+    expect(only(snapshot, 'fluentbit_input_ingestion_paused', 2)?.value).toBe(1)
+    expect(only(snapshot, 'fluentbit_input_storage_overlimit', 2)?.value).toBe(1)
+    const free = sampleSnapshot({ inputs: [sampleInput({ memory: 500, memoryLimit: 0 })] })
+    expect(only(free, 'fluentbit_input_storage_overlimit', 2)?.value).toBe(0)
+  })
+})

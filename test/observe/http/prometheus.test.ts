@@ -1,0 +1,76 @@
+import { expect, test } from 'bun:test'
+import { formatCmetrics, formatPrometheus, metricName } from '../../../src/observe/http/prometheus.ts'
+import { fc } from '../../support/property.ts'
+import { parsePrometheus } from '../prometheus-parser.ts'
+
+const ONE = { name: 'a_total', help: 'What it is.', type: 'counter' as const }
+
+test('a family is HELP, TYPE and its samples with the timestamp in milliseconds', () => {
+  const families = [{ ...ONE, samples: [{ labels: { name: 'tail.0' }, value: 12 }] }]
+  expect(formatPrometheus(families, 1_700_000_000_000)).toBe(
+    '# HELP a_total What it is.\n# TYPE a_total counter\na_total{name="tail.0"} 12 1700000000000\n',
+  )
+  expect(formatPrometheus(families)).toEndWith('{name="tail.0"} 12\n')
+})
+
+test('a timestamp has no fraction, and a timeless family none at all', () => {
+  const samples = [{ labels: {}, value: 1 }]
+  expect(formatPrometheus([{ ...ONE, samples }], 5.75)).toEndWith('a_total 1 5\n')
+  expect(formatPrometheus([{ ...ONE, samples, timeless: true }], 5)).toEndWith('a_total 1\n')
+})
+
+test('a family without samples is left out', () => {
+  expect(formatPrometheus([{ ...ONE, samples: [] }])).toBe('')
+})
+
+test('any help, label and value is read back as it was', () => {
+  const text = fc.string({ unit: 'grapheme' })
+  fc.assert(
+    fc.property(text, text, fc.double(), fc.double({ min: 0 }), (help, label, gauge, counter) => {
+      const families = [
+        { name: 'g', help, type: 'gauge' as const, samples: [{ labels: { name: label }, value: gauge }] },
+        { ...ONE, samples: [{ labels: { name: label }, value: counter }] },
+      ]
+      const parsed = parsePrometheus(formatPrometheus(families, 1))
+      expect(parsed.get('g')?.samples[0]?.labels.name).toBe(label)
+      // -0 is 0 to Prometheus as well.
+      expect((parsed.get('g')?.samples[0]?.value ?? 1) + 0).toBe(gauge + 0)
+      expect(parsed.get('a_total')?.samples[0]?.value).toBe(Number.isNaN(counter) ? NaN : counter + 0)
+    }),
+    { examples: [['', 'a\u2028b', 0, 0]] },
+  )
+})
+
+test('a label that no UTF-8 can say is mended, not sent', () => {
+  const families = [{ ...ONE, samples: [{ labels: { name: 'a\ud800b' }, value: 1 }] }]
+  expect(formatPrometheus(families)).toContain('{name="a\ufffdb"}')
+})
+
+test('any text makes a metric name', () => {
+  expect(metricName('files.opened-now')).toBe('files_opened_now')
+  expect(metricName('2xx')).toBe('_2xx')
+  expect(metricName('')).toBe('_')
+})
+
+test('the text form of cmetrics has the time first', () => {
+  const families = [{ ...ONE, samples: [{ labels: { name: 'x' }, value: 3 }] }]
+  expect(formatCmetrics(families, Date.UTC(2026, 10, 21, 6, 0, 0, 123))).toBe(
+    '2026-11-21T06:00:00.123000000Z a_total{name="x"} = 3\n',
+  )
+})
+
+test('the strict reader refuses what is not the format', () => {
+  for (const bad of [
+    'a 1',
+    'a 1\n',
+    '# HELP a b\na 1\n',
+    '# HELP a b\n# TYPE a counter\nb 1\n',
+    '# HELP a b\n# TYPE a counter\na 1\na 1\n',
+    '# HELP a b\n# TYPE a counter\na{x="1} 1\n',
+    '# HELP a b\n# TYPE a counter\na 0x10\n',
+    '# HELP a b\n# TYPE a counter\n',
+    '# HELP a b\n# TYPE a counter\na 1\n\n',
+  ]) {
+    expect(() => parsePrometheus(bad)).toThrow()
+  }
+})

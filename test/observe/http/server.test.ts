@@ -1,0 +1,352 @@
+import { afterAll, describe, expect, test } from 'bun:test'
+import { connect, type Socket } from 'node:net'
+import { ShipperError } from '../../../src/core/error.ts'
+import type { Logger } from '../../../src/core/plugin.ts'
+import type { Snapshot } from '../../../src/core/snapshot.ts'
+import { type HttpLimits, type HttpOptions, startHttp } from '../../../src/observe/http/server.ts'
+import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+import { atEnd } from '../../support/tmp.ts'
+import { until, within } from '../../support/until.ts'
+import { parsePrometheus } from '../prometheus-parser.ts'
+
+const said: string[] = []
+const say = (message: string): void => void said.push(message)
+const log: Logger = { error: say, warn: say, info: say, debug: say }
+
+const HEALTH = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000 }
+
+function serve(snapshot: () => Snapshot, options: Partial<HttpOptions> = {}) {
+  return startHttp({ listen: '127.0.0.1', port: 0, health: HEALTH, ...options }, snapshot, log)
+}
+
+let current = sampleSnapshot()
+const server = await serve(() => current)
+afterAll(() => server.close())
+const BASE = `http://127.0.0.1:${server.port}`
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test reads of a document, it asserts
+async function read(path: string): Promise<any> {
+  return (await fetch(`${BASE}${path}`)).json()
+}
+
+const UPTIME: [number, string][] = [
+  [0, '0 day, 0 hour, 0 minute and 0 second'],
+  [1, '0 day, 0 hour, 0 minute and 1 second'],
+  [3600.9, '0 day, 1 hour, 0 minute and 0 second'],
+  [90_061, '1 day, 1 hour, 1 minute and 1 second'],
+  [8_950_000, '103 days, 14 hours, 6 minutes and 40 seconds'],
+]
+
+describe('answers of its own', () => {
+  test('/ with version, edition and flags', async () => {
+    const answer = await fetch(`${BASE}/`)
+    expect(answer.headers.get('content-type')).toBe('application/json')
+    expect(await answer.json()).toEqual({
+      'fluent-bit': { version: '0.1.0', edition: 'Community', flags: [] },
+    })
+  })
+
+  test.each(UPTIME)('uptime of %d s as fluent-bit words it', async (seconds, words) => {
+    current = sampleSnapshot({ startedMs: 1e12, nowMs: 1e12 + seconds * 1000 })
+    expect(await (await fetch(`${BASE}/api/v1/uptime`)).json()).toEqual({
+      uptime_sec: Math.floor(seconds),
+      uptime_hr: `Fluent Bit has been running:  ${words}`,
+    })
+    current = sampleSnapshot()
+  })
+
+  test('/api/v1/metrics with the figures of the moment', async () => {
+    expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(12)
+    current = sampleSnapshot({ inputs: [sampleInput({ records: 13 })] })
+    expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(13)
+    current = sampleSnapshot()
+  })
+
+  test('Prometheus text with timestamps in version 1 and without in 2', async () => {
+    for (const [path, timestamp] of [
+      ['/api/v1/metrics/prometheus', current.nowMs],
+      ['/api/v2/metrics/prometheus', undefined],
+    ] as const) {
+      const answer = await fetch(`${BASE}${path}`)
+      expect(answer.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+      const records = parsePrometheus(await answer.text()).get('fluentbit_input_records_total')
+      expect(records?.samples).toEqual([
+        { name: 'fluentbit_input_records_total', labels: { name: 'tail.0' }, value: 12, timestamp },
+      ])
+    }
+  })
+
+  test('/api/v2/metrics with the text form of cmetrics', async () => {
+    const lines = (await (await fetch(`${BASE}/api/v2/metrics`)).text()).split('\n')
+    expect(lines).toContain(
+      '2026-11-21T06:00:00.123000000Z fluentbit_input_records_total{name="tail.0"} = 12',
+    )
+  })
+})
+
+describe('answers', () => {
+  test('/api/v1/files with every file of every input', async () => {
+    current = sampleSnapshot({
+      inputs: [
+        sampleInput({ status: { files: [sampleFile(), sampleFile({ path: '/b\n"', lag: 7 })] } }),
+        sampleInput({ name: 'cpu.0', plugin: 'cpu', status: undefined }),
+        sampleInput({ name: 'other', status: { files: [sampleFile()] } }),
+      ],
+    })
+    const { files } = (await (await fetch(`${BASE}/api/v1/files`)).json()) as { files: object[] }
+    current = sampleSnapshot()
+    expect(files[0]).toEqual({ input: 'tail.0', ...sampleFile() })
+    expect(files.slice(1)).toMatchObject([{ path: '/b\n"', lag: 7 }, { input: 'other' }])
+  })
+
+  test('/api/v1/plugins and /api/v1/storage in fluent-bit’s form', async () => {
+    expect(await (await fetch(`${BASE}/api/v1/plugins`)).json()).toEqual({
+      plugins: { inputs: ['tail'], filters: ['grep'], outputs: ['forward'] },
+    })
+    const storage = await read('/api/v1/storage')
+    expect(storage.storage_layer.chunks).toEqual({
+      total_chunks: 3,
+      mem_chunks: 3,
+      fs_chunks: 0,
+      fs_chunks_up: 0,
+      fs_chunks_down: 0,
+    })
+    expect(storage.input_chunks['tail.0'].chunks).toEqual({
+      total: 3,
+      up: 3,
+      down: 0,
+      busy: 3,
+      busy_size: '1.0K',
+    })
+    expect(storage.input_chunks['tail.0'].status).toEqual({
+      overlimit: false,
+      mem_size: '1.0K',
+      mem_limit: '47.7M',
+    })
+  })
+
+  test('the same with a query, a slash at the end, and to HEAD without a body', async () => {
+    expect((await fetch(`${BASE}/api/v1/uptime/?x=1`)).status).toBe(200)
+    const head = await fetch(`${BASE}/api/v1/metrics`, { method: 'HEAD' })
+    expect(head.status).toBe(200)
+    const whole = await (await fetch(`${BASE}/api/v1/metrics`)).text()
+    expect(head.headers.get('content-length')).toBe(String(whole.length))
+    expect(await head.text()).toBe('')
+  })
+})
+
+describe('health', () => {
+  test('is ok with 200 and error with 500, in both versions', async () => {
+    current = sampleSnapshot({ outputs: [sampleOutput({ errors: 5 })] })
+    const ok = await fetch(`${BASE}/api/v1/health`)
+    expect([ok.status, await ok.text()]).toEqual([200, 'ok\n'])
+    current = sampleSnapshot({ outputs: [sampleOutput({ errors: 6 })] })
+    const error = await fetch(`${BASE}/api/v1/health`)
+    expect([error.status, await error.text()]).toEqual([500, 'error\n'])
+    const v2 = await fetch(`${BASE}/api/v2/health`)
+    expect(v2.status).toBe(500)
+    expect(await v2.json()).toMatchObject({ status: 'error', errors: 6, error_limit: 5, period_limit: 60 })
+    current = sampleSnapshot()
+  })
+
+  test('recovers when the errors are older than the period, without anyone having asked', async () => {
+    let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
+    let asked = 0
+    const it = await serve(
+      () => {
+        asked++
+        return now
+      },
+      { health: { ...HEALTH, periodMs: 1000 } },
+    )
+    atEnd(() => it.close())
+    const status = async () => (await fetch(`http://127.0.0.1:${it.port}/api/v1/health`)).status
+    expect(await status()).toBe(500)
+    asked = 0
+    await until(() => asked > 0)
+    now = { ...now, nowMs: now.nowMs + 1001 }
+    expect(await status()).toBe(200)
+  })
+})
+
+describe('refuses', () => {
+  test('an unknown path with JSON', async () => {
+    for (const path of ['/api', '/api/v1/metrics/x', '/__proto__', '/constructor', '/api/v1/..%2f']) {
+      const answer = await fetch(`${BASE}${path}`)
+      expect([path, answer.status]).toEqual([path, 404])
+      expect(await answer.json()).toEqual({ error: 'not found' })
+    }
+  })
+
+  test('other methods with 405 and what is allowed', async () => {
+    for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
+      const answer = await fetch(`${BASE}/api/v1/metrics`, { method })
+      expect([method, answer.status]).toEqual([method, 405])
+      expect(answer.headers.get('allow')).toBe('GET, HEAD')
+    }
+  })
+
+  test('a body, and does not read it', async () => {
+    const socket = await open(server.port)
+    socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nabc')
+    expect(await allOf(socket)).toStartWith('HTTP/1.1 405 ')
+    const other = await open(server.port)
+    other.write('GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n')
+    expect(await allOf(other)).toStartWith('HTTP/1.1 413 ')
+  })
+
+  test('what is not HTTP, and goes on', async () => {
+    const socket = await open(server.port)
+    socket.write('\x00\xff garbage\r\n\r\n')
+    await allOf(socket)
+    expect((await fetch(`${BASE}/`)).status).toBe(200)
+  })
+
+  test('to die of a snapshot that fails', async () => {
+    let broken = false
+    const it = await serve(() => {
+      if (broken) throw new Error('no snapshot today')
+      return sampleSnapshot()
+    })
+    atEnd(() => it.close())
+    broken = true
+    const answer = await fetch(`http://127.0.0.1:${it.port}/api/v1/metrics`)
+    expect([answer.status, await answer.json()]).toEqual([500, { error: 'internal error' }])
+    expect(said.at(-1)).toBe('cannot answer /api/v1/metrics: no snapshot today')
+  })
+})
+
+describe('limits', () => {
+  const limited = async (limits: Partial<HttpLimits>, snapshot = () => sampleSnapshot()) => {
+    const it = await serve(snapshot, { limits })
+    atEnd(() => it.close())
+    return it
+  }
+
+  test('a client that is slow with its headers is cut off', async () => {
+    const it = await limited({ headersMs: 100 })
+    const socket = await open(it.port)
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
+    await within(allOf(socket), 4000, 'the end of a connection without its last header')
+  })
+
+  test('an idle connection is closed', async () => {
+    const it = await limited({ keepAliveMs: 50 })
+    const socket = await open(it.port)
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    expect(await within(allOf(socket), 6000, 'the end of an idle connection')).toStartWith('HTTP/1.1 200 ')
+  }, 8000)
+
+  test('headers that are too long are refused', async () => {
+    const it = await limited({ headerBytes: 4096 })
+    const socket = await open(it.port)
+    socket.write(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(10_000)}\r\n\r\n`)
+    expect(await allOf(socket)).not.toContain(' 200 ')
+  })
+
+  test('connections above the limit are dropped, and a place becomes free again', async () => {
+    const it = await limited({ connections: 2, headersMs: 10_000 })
+    const held = [await open(it.port), await open(it.port)]
+    for (const socket of held) socket.write('GET / HTTP/1.1\r\n')
+    const third = await open(it.port)
+    third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    expect(await within(allOf(third), 4000, 'the third to be dropped')).toBe('')
+    held[0]?.destroy()
+    await until(() => served(it.port))
+  })
+
+  test('a reader that does not read is cut off', async () => {
+    const it = await limited({ sendMs: 100, connections: 1 }, manyFiles)
+    const stuck = await stuckReader(it.port)
+    // Only one connection is let in: another is served when the stuck one is gone.
+    await until(() => served(it.port))
+    expect(stuck.bytesRead).toBeLessThan(15_000_000)
+  })
+})
+
+describe('start and stop', () => {
+  test('a port in use is E_LISTEN with the address and what to do', async () => {
+    const second = serve(() => current, { port: server.port })
+    const error = await second.then(
+      () => undefined,
+      (e: unknown) => e,
+    )
+    expect(error).toBeInstanceOf(ShipperError)
+    const { code, message, hint } = error as ShipperError
+    expect(code).toBe('E_LISTEN')
+    expect(message).toBe(`http server cannot listen on 127.0.0.1:${server.port}: EADDRINUSE`)
+    expect(hint).toContain('Http_Port')
+  })
+
+  test('an address of another machine is E_LISTEN too', async () => {
+    const second = serve(() => current, { listen: '192.0.2.1' })
+    await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
+  })
+
+  test('close does not wait for a reader that does not read', async () => {
+    const it = await serve(manyFiles, { limits: { sendMs: 60_000 } })
+    const stuck = await stuckReader(it.port)
+    await within(it.close(), 2000, 'close')
+    stuck.removeAllListeners('data').resume()
+    await within(ended(stuck), 2000, 'the end of the connection')
+    expect(stuck.bytesRead).toBeLessThan(12_000_000)
+  })
+
+  test('close ends open connections, frees the port and may be called twice', async () => {
+    const it = await serve(() => current)
+    const socket = await open(it.port)
+    socket.write('GET / HTTP/1.1\r\n')
+    await within(it.close(), 2000, 'close')
+    await within(allOf(socket), 2000, 'the end of the connection')
+    await it.close()
+    const again = await serve(() => current, { port: it.port })
+    await again.close()
+  })
+})
+
+/** An answer of about 15 MB: more than the kernel holds of it. */
+function manyFiles(): Snapshot {
+  const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
+  return sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
+}
+
+/** A connection that asks for much and reads the first bytes only. */
+async function stuckReader(port: number): Promise<Socket> {
+  const socket = await open(port)
+  socket.on('error', () => {})
+  socket.on('data', () => socket.pause())
+  socket.write('GET /api/v1/files HTTP/1.1\r\nHost: a\r\n\r\n')
+  await until(() => socket.isPaused())
+  return socket
+}
+
+async function served(port: number): Promise<boolean> {
+  const socket = await open(port)
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  return (await allOf(socket)).includes(' 200 ')
+}
+
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket))
+    socket.once('error', reject)
+    atEnd(() => void socket.destroy())
+  })
+}
+
+function ended(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    socket.on('error', () => {})
+    socket.once('close', () => resolve())
+    if (socket.destroyed) resolve()
+  })
+}
+
+async function allOf(socket: Socket): Promise<string> {
+  let text = ''
+  socket.on('data', (data) => {
+    text += data.toString('latin1')
+  })
+  await ended(socket)
+  return text
+}

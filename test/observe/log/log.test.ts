@@ -1,0 +1,335 @@
+import { describe, expect, test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { ShipperError } from '../../../src/core/error.ts'
+import type { Logger } from '../../../src/core/plugin.ts'
+import { createLog, type LogLevel, type LogOptions } from '../../../src/observe/log/log.ts'
+import { FileSink, fdSink, type LogSink } from '../../../src/observe/log/sink.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { start } from '../../support/process.ts'
+import { runOnTerminal, testOnTerminal } from '../../support/pty.ts'
+import { tmp } from '../../support/tmp.ts'
+
+const TIME = /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\]/
+const APPENDED = /^before\n\{"time":.*"message":"x"\}\n$/
+
+class Kept implements LogSink {
+  text = ''
+  write(line: string): void {
+    this.text += line
+  }
+  reopen(): void {}
+  close(): void {}
+  get messages(): string[] {
+    return this.text
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line).message)
+  }
+}
+
+function kept(options: Partial<LogOptions> = {}) {
+  const sink = new Kept()
+  const clock = new ManualClock()
+  const log = createLog({ level: 'info', clock, sink, format: 'json', ...options })
+  return { sink, clock, log }
+}
+
+function sayAll(log: Logger): void {
+  log.error('e')
+  log.warn('w')
+  log.info('i')
+  log.debug('d')
+}
+
+describe('levels', () => {
+  test.each([
+    ['off', []],
+    ['error', ['e']],
+    ['warn', ['e', 'w']],
+    ['warning', ['e', 'w']],
+    ['info', ['e', 'w', 'i']],
+    ['debug', ['e', 'w', 'i', 'd']],
+    ['trace', ['e', 'w', 'i', 'd']],
+  ] as [LogLevel, string[]][])('%s prints what is at least as grave', (level, expected) => {
+    const { sink, log } = kept({ level })
+    sayAll(log.child('a'))
+    expect(sink.messages).toEqual(expected)
+  })
+
+  test('an instance’s own level wins, and the root’s may change later for the others', () => {
+    const { sink, log } = kept({ level: 'error' })
+    const own = log.child('own', 'debug')
+    const other = log.child('other')
+    own.debug('seen')
+    other.info('not seen')
+    log.level = 'info'
+    other.info('seen too')
+    expect(sink.messages).toEqual(['seen', 'seen too'])
+  })
+})
+
+describe('folding', () => {
+  test('an equal warning is printed once in ten seconds, then with a count', () => {
+    const { sink, clock, log } = kept()
+    const a = log.child('a')
+    for (let i = 0; i < 4; i++) a.warn('peer is away', { attempt: i })
+    expect(sink.messages).toEqual(['peer is away'])
+    clock.advance(10_000)
+    expect(sink.messages).toEqual(['peer is away', 'peer is away (repeated 3 times in 10 s)'])
+    expect(sink.text).toContain('"attempt":3')
+  })
+
+  test('goes on folding in the next window, and forgets what stays away', () => {
+    const { sink, clock, log } = kept()
+    const a = log.child('a')
+    a.warn('x')
+    a.warn('x')
+    clock.advance(10_000)
+    a.warn('x')
+    clock.advance(10_000)
+    expect(sink.messages.at(-1)).toBe('x (repeated 1 time in 10 s)')
+    expect(sink.messages).toHaveLength(3)
+    clock.advance(10_000)
+    a.warn('x')
+    expect(sink.messages).toHaveLength(4)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test('no timer runs while nothing is folded', () => {
+    const { clock, log } = kept()
+    log.child('a').warn('x')
+    log.child('a').warn('y')
+    expect(clock.waiting).toBe(0)
+  })
+
+  test('another instance, level, message or path is not the same', () => {
+    const { sink, log } = kept()
+    log.child('a').warn('x')
+    log.child('b').warn('x')
+    log.child('a').error('x')
+    log.child('a').warn('y')
+    log.child('a').warn('x', { path: '/1' })
+    log.child('a').warn('x', { path: '/2' })
+    expect(sink.messages).toHaveLength(6)
+  })
+
+  test('of one error code at most five different lines come through in a window', () => {
+    const { sink, clock, log } = kept()
+    const a = log.child('a')
+    for (let i = 0; i < 1000; i++) {
+      a.warn(`cannot read ${i}`, { error: new ShipperError('E_TAIL_UNREADABLE', 'no') })
+    }
+    expect(sink.messages).toHaveLength(5)
+    clock.advance(10_000)
+    expect(sink.messages.at(-1)).toBe('cannot read 999 (E_TAIL_UNREADABLE 995 times more in 10 s)')
+  })
+})
+
+describe('a window of folding', () => {
+  test('information is not folded unless Log_Suppress_Interval is set', () => {
+    const { sink, clock, log } = kept()
+    const free = log.child('free')
+    const held = log.child('held', undefined, 60_000)
+    for (let i = 0; i < 3; i++) {
+      free.info('f')
+      held.info('h')
+    }
+    expect(sink.messages).toEqual(['f', 'h', 'f', 'f'])
+    clock.advance(59_000)
+    expect(sink.messages).toHaveLength(4)
+    clock.advance(1000)
+    expect(sink.messages.at(-1)).toBe('h (repeated 2 times in 60 s)')
+  })
+
+  test('a short window is not held back by a long one that began before', () => {
+    const { sink, clock, log } = kept()
+    const long = log.child('long', undefined, 3_600_000)
+    for (let i = 0; i < 2; i++) long.warn('l')
+    for (let i = 0; i < 2; i++) log.child('short').warn('s')
+    clock.advance(10_000)
+    expect(sink.messages.at(-1)).toBe('s (repeated 1 time in 10 s)')
+  })
+
+  test('a clock that is set back does not silence a message', () => {
+    const { sink, clock, log } = kept()
+    log.child('a').warn('x')
+    clock.set(clock.nowMs() - 86_400_000)
+    log.child('a').warn('x')
+    expect(sink.messages).toEqual(['x', 'x'])
+  })
+
+  test('close says what is folded', () => {
+    const { sink, clock, log } = kept()
+    for (let i = 0; i < 3; i++) log.child('a').error('x')
+    clock.advance(2000)
+    log.close()
+    expect(sink.messages.at(-1)).toBe('x (repeated 2 times in 2 s)')
+    expect(clock.waiting).toBe(0)
+  })
+
+  test('memory is bounded and no count is lost when there are more messages than it holds', () => {
+    const { sink, log } = kept()
+    const a = log.child('a')
+    for (let round = 0; round < 2; round++) for (let i = 0; i < 100; i++) a.warn(`m${i}`)
+    for (let i = 0; i < 5000; i++) a.warn(`n${i}`)
+    const told = sink.messages.filter((m) => m.includes('(repeated 1 time in 1 s)'))
+    expect(told).toHaveLength(100)
+  })
+})
+
+const PROGRAM = `
+import { createLog } from ${JSON.stringify(join(import.meta.dirname, '../../../src/observe/log/log.ts'))}
+const clock = { nowMs: () => Date.now(), after: (ms, fn) => setTimeout(fn, ms), cancel: (t) => clearTimeout(t) }
+const log = createLog({ level: 'info', clock })
+`
+
+function program(text: string): string {
+  const path = join(tmp(), 'program.ts')
+  writeFileSync(path, PROGRAM + text)
+  return path
+}
+
+describe('stderr', () => {
+  test('gets JSON lines when it is not a terminal, to the last before an exit', async () => {
+    const path = program(`for (let i = 0; i < 5000; i++) log.child('a').info('line ' + i)\nprocess.exit(3)`)
+    const it = start([path], { command: [process.execPath] })
+    expect((await it.ended()).code).toBe(3)
+    const lines = it.stderr.trim().split('\n')
+    expect(lines).toHaveLength(5000)
+    expect(JSON.parse(lines[4999] as string).message).toBe('line 4999')
+  })
+
+  testOnTerminal('gets coloured text when it is a terminal', async () => {
+    const { screen } = await runOnTerminal(program(`log.child('tail.0').warn('watch out')`))
+    expect(screen.slice(25)).toBe(' [\x1b[33m warn\x1b[0m] [tail.0] watch out\r\n')
+    expect(screen).toMatch(TIME)
+  })
+
+  testOnTerminal('gets no colour with NO_COLOR', async () => {
+    const { screen } = await runOnTerminal(program(`log.child('a').warn('x')`), { NO_COLOR: '1' })
+    expect(screen).toContain('[ warn] [a] x')
+    expect(screen).not.toContain('\x1b')
+  })
+
+  testOnTerminal('clears a progress bar’s line before its own', async () => {
+    const { screen } = await runOnTerminal(program(`log.overlaid = true; log.child('a').info('x')`))
+    expect(screen).toStartWith('\r\x1b[2K[')
+  })
+
+  test('being closed does not end the program', async () => {
+    const path = program(
+      `await new Promise((r) => process.stdin.once('data', r)); log.child('a').info('x'); console.log('on')\nprocess.exit()`,
+    )
+    const it = start([path], { command: [process.execPath], stdin: 'open' })
+    it.child.stderr?.destroy()
+    it.child.stdin?.write('go\n')
+    expect((await it.ended()).code).toBe(0)
+    expect(it.stdout).toBe('on\n')
+  })
+})
+
+test('a non-blocking pipe that is full costs counted lines, not the agent’s life', () => {
+  // A FIFO opened by hand is the only descriptor here that is non-blocking for the writer.
+  const fifo = join(tmp(), 'fifo')
+  expect(spawnSync('mkfifo', [fifo]).status).toBe(0)
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)
+  const sink = fdSink(writer, (message) => `NOTE ${message}\n`, 10)
+  const line = `${'x'.repeat(9999)}\n`
+  for (let i = 0; i < 10; i++) sink.write(line)
+  const all = Buffer.alloc(1 << 20)
+  let text = all.toString('latin1', 0, readSync(reader, all))
+  sink.write('last\n')
+  text += all.toString('latin1', 0, readSync(reader, all))
+  closeSync(reader)
+  closeSync(writer)
+  const lines = text.split('\n')
+  const whole = lines.filter((l) => l.length === 9999).length
+  expect(lines.at(-2)).toBe('last')
+  expect(lines.at(-3)).toBe(`NOTE ${10 - whole} log lines were lost: the reader is too slow`)
+})
+
+function file(path: string) {
+  const clock = new ManualClock()
+  const fallback = new Kept()
+  const note = (message: string): string => `${JSON.stringify({ message })}\n`
+  return { clock, fallback, sink: new FileSink(path, () => clock.nowMs(), note, fallback) }
+}
+
+describe('Log_File', () => {
+  test('is appended to, as JSON lines', () => {
+    const path = join(tmp(), 'agent.log')
+    writeFileSync(path, 'before\n')
+    const log = createLog({ level: 'info', clock: new ManualClock(), file: path })
+    log.child('a').info('x')
+    log.close()
+    expect(readFileSync(path, 'utf8')).toMatch(APPENDED)
+  })
+
+  test('that cannot be opened is E_LOG_FILE with the path', () => {
+    const path = join(tmp(), 'absent', 'agent.log')
+    const open = () => createLog({ level: 'info', clock: new ManualClock(), file: path })
+    expect(open).toThrow(ShipperError)
+    expect(open).toThrow(`cannot open log_file ${path}: ENOENT`)
+  })
+
+  test('goes on in a new file after a rotation', () => {
+    const path = join(tmp(), 'agent.log')
+    const { sink, clock } = file(path)
+    sink.write('1\n')
+    renameSync(path, `${path}.1`)
+    clock.advance(1000)
+    sink.write('2\n')
+    expect(readFileSync(`${path}.1`, 'utf8')).toBe('1\n')
+    expect(readFileSync(path, 'utf8')).toBe('2\n')
+  })
+
+  test('is opened anew at once when asked', () => {
+    const path = join(tmp(), 'agent.log')
+    const { sink } = file(path)
+    renameSync(path, `${path}.1`)
+    sink.reopen()
+    sink.write('1\n')
+    expect(readFileSync(path, 'utf8')).toBe('1\n')
+  })
+})
+
+describe('a Log_File that fails', () => {
+  test('sends lines to stderr while it cannot be written, says so once, and recovers', () => {
+    const dir = tmp()
+    const path = join(dir, 'logs', 'agent.log')
+    mkdirSync(join(dir, 'logs'))
+    const { sink, clock, fallback } = file(path)
+    rmSync(join(dir, 'logs'), { recursive: true })
+    clock.advance(1000)
+    sink.write('{"message":"1"}\n')
+    sink.write('{"message":"2"}\n')
+    clock.advance(1000)
+    sink.write('{"message":"3"}\n')
+    expect(fallback.messages).toEqual([
+      `cannot open log_file ${path}: ENOENT: no such file or directory; the log goes to stderr meanwhile`,
+      '1',
+      '2',
+      '3',
+    ])
+    mkdirSync(join(dir, 'logs'))
+    clock.advance(1000)
+    sink.write('4\n')
+    expect(readFileSync(path, 'utf8')).toBe('4\n')
+    sink.close()
+    sink.write('{"message":"5"}\n')
+    expect(fallback.messages.at(-1)).toBe('5')
+  })
+})

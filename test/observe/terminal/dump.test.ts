@@ -1,0 +1,53 @@
+import { expect, test } from 'bun:test'
+import { localTime } from '../../../src/observe/log/format.ts'
+import { formatDump } from '../../../src/observe/terminal/dump.ts'
+import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+
+test('shows every input, file, offset, lag, queue and retry, aligned', () => {
+  const snapshot = sampleSnapshot()
+  expect(formatDump(snapshot)).toBe(`\
+--- shipper 0.1.0 on leaf-1, ${localTime(snapshot.nowMs)}, up 1:00:00
+memory  1.5 MB of 16.0 MB
+
+input   tail.0  12 records, 2.4 KB
+  memory 1.0 KB of 50.0 MB
+  files_opened 2, files_rotated 1
+  2 files, lag 500 B
+    STATE      LAG  SIZE  READ  ACKED  DEV:INODE  PATH
+    following  500   900   700    400  2049:43    /var/log/b.log
+    following    0  2000  2000   2000  2049:42    /var/log/a.log
+
+filter  grep.0  12 records, 2.4 KB, dropped 3, added 0
+
+output  forward.0  9 records, 1.8 KB
+  chunks waiting 2, in flight 1, retrying 1, next retry in 3.2 s
+  errors 1, retries 2 (4 records), given up 0 chunks, dropped 0 records
+  last error: cannot reach 10.0.0.5:24224: ECONNREFUSED
+  connections_opened 3
+---
+`)
+})
+
+test('says that an input is paused, and the plugin of an alias', () => {
+  const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ name: 'web', paused: true })] }))
+  expect(text).toContain('input   web (tail)')
+  expect(text).toContain(', PAUSED at its limit\n')
+})
+
+test('a retry that is due is not in the past', () => {
+  const outputs = [sampleOutput({ retryAtMs: 0 })]
+  expect(formatDump(sampleSnapshot({ outputs }))).toContain('next retry in 0.0 s')
+})
+
+test('a file name cannot steer the terminal or add a line', () => {
+  const files = [sampleFile({ path: '/a\x1b[2J\nb' })]
+  const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ status: { files } })] }))
+  expect(text).toContain('/a\\x1b[2J\\nb\n')
+  expect(text).not.toContain('\x1b')
+})
+
+test('an agent without files or parts is shown too', () => {
+  const inputs = [sampleInput({ status: { files: [] } }), sampleInput({ name: 'cpu.0', status: undefined })]
+  expect(formatDump(sampleSnapshot({ inputs }))).toContain('  0 files, lag 0 B\n\ninput   cpu.0 (tail)')
+  expect(formatDump(sampleSnapshot({ inputs: [], filters: [], outputs: [] })).split('\n')).toHaveLength(4)
+})

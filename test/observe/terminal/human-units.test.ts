@@ -1,0 +1,24 @@
+import { expect, test } from 'bun:test'
+import { bytesText, timeText } from '../../../src/observe/terminal/human-units.ts'
+
+test.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [1000, '1.0 KB'],
+  [999_949, '999.9 KB'],
+  [999_951, '1.0 MB'],
+  [16_000_000, '16.0 MB'],
+  [5e15, '5000.0 TB'],
+] as [number, string][])('%d bytes are %s', (bytes, text) => {
+  expect(bytesText(bytes)).toBe(text)
+})
+
+test.each([
+  [-5, '0:00'],
+  [6_600, '0:07'],
+  [727_000, '12:07'],
+  [3_723_000, '1:02:03'],
+  [176_523_000, '2 d 01:02:03'],
+] as [number, string][])('%d ms are %s', (ms, text) => {
+  expect(timeText(ms)).toBe(text)
+})
