@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
-import { KubeApi } from '../test/support/kube-api.ts'
-import { dockerId, logName, type PodObject, podOf } from '../test/support/kube-pods.ts'
+import { KubeApi } from '../test/support/kubernetes/api-server.ts'
+import { dockerId, logName, type PodObject, podOf } from '../test/support/kubernetes/pods.ts'
 import { type Dataset, datasetOfFiles } from './data.ts'
 
 const NODE = 'bench-node-1'

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { KafkaBroker } from '../test/support/kafka.ts'
+import { KafkaBroker } from '../test/support/kafka/brokers.ts'
 import { connected, freePorts } from '../test/support/ports.ts'
 import { cleanUp } from '../test/support/tmp.ts'
 import { until } from '../test/support/until.ts'

@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { ShipperError } from '../../src/core/error.ts'
 import type { InputContext, Output } from '../../src/core/plugin.ts'
 import { freePort, lines, Peer, runWith, term } from '../support/agent-run.ts'
-import { Lines } from '../support/plan.ts'
+import { Lines } from '../support/engine/plan.ts'
 import { until } from '../support/until.ts'
 
 test('a signal may follow the first line that it says', async () => {

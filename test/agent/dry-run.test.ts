@@ -7,8 +7,8 @@ import { loadPlan } from '../../src/config/load.ts'
 import { formatPosition, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
-import { Keep } from '../support/assembled.ts'
-import { Lines, planOf } from '../support/plan.ts'
+import { Keep } from '../support/engine/assembled.ts'
+import { Lines, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
 
 test('a plan that can run has no problems, and each stage is closed again without having been started', async () => {

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { cleanMappings, giveBackCleanPages, type Mapping } from '../../src/agent/release-pages.ts'
 import { systemClock } from '../../src/engine/clock.ts'
-import { ManualClock } from '../support/manual-clock.ts'
+import { ManualClock } from '../support/engine/manual-clock.ts'
 import { until } from '../support/until.ts'
 
 const RESIDENT = /^RssFile:\s+(\d+) kB$/m

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { pluginHelp, pluginList } from '../../src/cli/help.ts'
 import { defineOptions } from '../../src/core/options/option.ts'
 import { defineParser } from '../../src/core/plugin.ts'
-import { registryOf } from '../support/registry.ts'
+import { registryOf } from '../support/engine/registry.ts'
 
 const spec = defineParser({
   kind: 'parser',

@@ -2,9 +2,9 @@ import { expect } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { HELM, testWithHelm } from '../support/helm.ts'
-import { breachesOf } from '../support/kube-schema.ts'
+import { breachesOf } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
+import { HELM, testWithHelm } from '../support/release/helm.ts'
 import { tmp } from '../support/tmp.ts'
 
 const DOCUMENTS = /^---$/m

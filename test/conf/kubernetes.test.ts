@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { breachesOf } from '../support/kube-schema.ts'
+import { breachesOf } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 

@@ -7,9 +7,9 @@ import type { Parser } from '../../src/core/parser.ts'
 import type { ParserSpec } from '../../src/core/plugin.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { registry } from '../../src/registry.ts'
-import { listLog } from '../support/chunks.ts'
 import { cpuMs } from '../support/cpu.ts'
-import { type Parsed, parseLine, parserOf } from '../support/parse-line.ts'
+import { listLog } from '../support/engine/chunks.ts'
+import { type Parsed, parseLine, parserOf } from '../support/tail/parse-line.ts'
 
 const FILE = resolve(import.meta.dirname, '../../conf/parsers.conf')
 const ENTRY = /^ {4}(\w+) +(.*)$/

@@ -1,7 +1,7 @@
 import { ShipperError } from '../../src/core/error.ts'
 import { defineOptions } from '../../src/core/options/option.ts'
 import { defineFilter, defineInput, defineOutput, defineParser } from '../../src/core/plugin.ts'
-import { registryOf } from '../support/registry.ts'
+import { registryOf } from '../support/engine/registry.ts'
 
 /** Plugins whose tables have one option of each sort; nothing here is ever run. */
 const never = (): never => {

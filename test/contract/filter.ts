@@ -3,7 +3,7 @@ import { encode } from '@msgpack/msgpack'
 import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
 import { skip, writeMapHead } from '../../src/core/msgpack/encode.ts'
 import type { Filter, FilterContext } from '../../src/core/plugin.ts'
-import { chunkOf, LooseBuffers } from '../support/chunk-of.ts'
+import { chunkOf, LooseBuffers } from '../support/engine/chunk-of.ts'
 import { LaterList } from '../support/later.ts'
 import { fc } from '../support/property.ts'
 

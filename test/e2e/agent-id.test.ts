@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { decodeBatch } from '../support/kafka-decode.ts'
-import { kafkaPeer } from '../support/kafka-peer.ts'
+import { decodeBatch } from '../support/kafka/decode.ts'
+import { kafkaPeer } from '../support/kafka/peer.ts'
 import { start } from '../support/process.ts'
 import { until } from '../support/until.ts'
 

@@ -3,11 +3,11 @@ import { expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { lstatSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
 import { type Running, run, shipperCommand, start } from '../support/process.ts'
 import { allArrive } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 
 /**

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { numbered } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { type Running, start } from '../support/process.ts'
 import { allArrive, seeded, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { numbered } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
@@ -66,7 +66,7 @@ for (const [what, killEveryMs, linked] of [
     if (linked) symlinkSync(log, join(dir, 'web_default_app-0123.log'))
     const random = seeded(SEED)
     const out = join(dir, 'out')
-    const script = join(import.meta.dirname, '../support/cri-writer-process.ts')
+    const script = join(import.meta.dirname, '../support/kubernetes/cri-writer-process.ts')
     let agent = follow(dir)
     let said = ''
     // By this line it is seen that the agent follows the file: what it has never seen it cannot miss.

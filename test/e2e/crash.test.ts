@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
-import { numbered, writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { type Running, shipperCommand, start } from '../support/process.ts'
 import { ackedBytes, allArrive, seeded, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
@@ -69,7 +69,7 @@ for (const [what, rotations, everyMs] of [
     const path = join(dir, 'a.log')
     writeLines(path, 0, 1)
     const sink = await Sink.start('lines')
-    const script = join(import.meta.dirname, '../support/writer-process.ts')
+    const script = join(import.meta.dirname, '../support/tail/writer-process.ts')
     const args = [path, 50_000, rotations, everyMs, 0, 'rename'].map(String)
     const random = seeded(SEED)
     let agent = ship({ dir, ports: [sink.port] })

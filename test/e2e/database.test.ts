@@ -3,12 +3,12 @@ import { expect, test } from 'bun:test'
 import { appendFileSync, chmodSync, existsSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { xxh3 } from '../../src/lib/hash/xxh3.ts'
-import { writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
 import { type Running, run, shipperCommand, start } from '../support/process.ts'
 import { allArrive, keepsDelivering, linesWith, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
+import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
@@ -117,7 +117,7 @@ test('a database that another process has locked ends the start with a clear err
 
 /** Another program has the database: a process, since SQLite takes no notice of locks within one. */
 async function holdDatabase(dir: string): Promise<Running> {
-  const script = join(import.meta.dirname, '../support/store-peer.ts')
+  const script = join(import.meta.dirname, '../support/store/peer-process.ts')
   const args = [script, 'hold', join(dir, 'pos.db'), 'bun:sqlite']
   const other = start(args, { command: [process.execPath], stdin: 'open' })
   await other.saysOnStdout('held')

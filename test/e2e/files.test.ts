@@ -12,8 +12,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { Sink } from '../support/forward/sink.ts'
 import { run, shipperCommand, start } from '../support/process.ts'
-import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'

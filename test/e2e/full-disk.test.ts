@@ -10,11 +10,11 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { numbered, writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
 import { type Running, shipperCommand, start } from '../support/process.ts'
 import { allArrive, keepsDelivering, linesWith, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 

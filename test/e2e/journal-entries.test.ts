@@ -2,7 +2,9 @@ import { Database } from 'bun:sqlite'
 import { expect } from 'bun:test'
 import { join } from 'node:path'
 import { decodeMulti, ExtensionCodec } from '@msgpack/msgpack'
-import { type Arrival, type ForwardPeer, forwardPeer } from '../support/forward-peer.ts'
+import { type Arrival, type ForwardPeer, forwardPeer } from '../support/forward/peer.ts'
+import { Sink } from '../support/forward/sink.ts'
+import type { EntryInit } from '../support/journal/export.ts'
 import {
   cursorsIn,
   followJournal,
@@ -10,12 +12,10 @@ import {
   numberedEntries,
   START_US,
   storedCursor,
-} from '../support/journal.ts'
-import type { EntryInit } from '../support/journal-export.ts'
-import { journalTools } from '../support/journal-tools.ts'
+} from '../support/journal/journal.ts'
+import { journalTools } from '../support/journal/tools.ts'
 import { start } from '../support/process.ts'
 import { allArrive } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'

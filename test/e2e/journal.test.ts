@@ -1,5 +1,6 @@
 import { expect } from 'bun:test'
 import { join } from 'node:path'
+import { Sink } from '../support/forward/sink.ts'
 import {
   cursorsIn,
   followJournal,
@@ -9,11 +10,10 @@ import {
   numberedEntries,
   standsStill,
   storedCursor,
-} from '../support/journal.ts'
-import { journalTools } from '../support/journal-tools.ts'
+} from '../support/journal/journal.ts'
+import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
 import { allArrive, peakBytes, seeded } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'

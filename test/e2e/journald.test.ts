@@ -1,6 +1,7 @@
 import { expect } from 'bun:test'
 import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { Sink } from '../support/forward/sink.ts'
 import {
   cursorsIn,
   followJournal,
@@ -9,12 +10,11 @@ import {
   numberedEntries,
   standsStill,
   storedCursor,
-} from '../support/journal.ts'
-import { journalTools } from '../support/journal-tools.ts'
-import { Journald, journaldAbsent } from '../support/journald.ts'
+} from '../support/journal/journal.ts'
+import { Journald, journaldAbsent } from '../support/journal/journald.ts'
+import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
 import { allArrive } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'

@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { Authority } from '../support/certs.ts'
-import { KafkaBroker, testWithKafka, USERS } from '../support/kafka.ts'
+import { KafkaBroker, testWithKafka, USERS } from '../support/kafka/brokers.ts'
 import { start } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -175,7 +175,7 @@ testWithKafka(
   async () => {
     const script = `
     import { test } from 'bun:test'
-    import { KafkaBroker } from ${JSON.stringify(join(import.meta.dirname, '../support/kafka.ts'))}
+    import { KafkaBroker } from ${JSON.stringify(join(import.meta.dirname, '../support/kafka/brokers.ts'))}
     test('t', async () => {
       const broker = await KafkaBroker.start({ brokers: 3 })
       await broker.stop(0)

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { KubeApi } from '../support/kube-api.ts'
-import { KubeNode, type LogRecord } from '../support/kube-node.ts'
-import { dockerId, podOf } from '../support/kube-pods.ts'
+import { KubeApi } from '../support/kubernetes/api-server.ts'
+import { KubeNode, type LogRecord } from '../support/kubernetes/node.ts'
+import { dockerId, podOf } from '../support/kubernetes/pods.ts'
 import { peakBytes } from '../support/shipping.ts'
 import { until } from '../support/until.ts'
 

@@ -3,11 +3,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
 import { CACHE, readManifest } from '../../scripts/manifest.ts'
-import { writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { run } from '../support/process.ts'
 import { allArrive, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
 import { CI, peerOrSkip } from '../support/skip.ts'
+import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 
 const { pkg, out, name } = readManifest()

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { numbered, writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import type { Running } from '../support/process.ts'
 import { allArrive, peakBytes, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 

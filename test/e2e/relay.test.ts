@@ -1,11 +1,11 @@
 import { expect, test } from 'bun:test'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { freePorts } from '../support/ports.ts'
 import { type Running, start } from '../support/process.ts'
 import { ackedBytes, allArrive, seeded, ship } from '../support/shipping.ts'
-import { Sink } from '../support/sink.ts'
+import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 

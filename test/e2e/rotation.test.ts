@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
 import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { numbered, writeLines } from '../support/lines.ts'
+import { Sink } from '../support/forward/sink.ts'
 import { type Running, start } from '../support/process.ts'
-import { Sink } from '../support/sink.ts'
+import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const RATE = 50_000
-const WRITER = join(import.meta.dirname, '../support/writer-process.ts')
+const WRITER = join(import.meta.dirname, '../support/tail/writer-process.ts')
 
 interface Rotation {
   how: 'rename' | 'copytruncate'

@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { Soak } from '../support/soak.ts'
+import { Soak } from '../support/soak/soak.ts'
 import { tmp } from '../support/tmp.ts'
 
 /** SHIPPER_SEED=100 SHIPPER_SOAK=50 runs 50 seeds from 100 on, of SHIPPER_STEPS each: to be run for long. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import type { Contributor, Outcome } from '../../src/core/plugin.ts'
-import { bench, type Sealed, write } from '../support/appender-bench.ts'
+import { bench, type Sealed, write } from '../support/engine/appender-bench.ts'
 
 /** A contributor whose range since its last `leave` is what it was told to have read. */
 function ranges(name: string): Contributor & { end: number; outcomes: [string, Outcome][] } {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { headRoom, TAIL_ROOM } from '../../src/core/chunk.ts'
-import { bench, write } from '../support/appender-bench.ts'
+import { bench, write } from '../support/engine/appender-bench.ts'
 import { fc } from '../support/property.ts'
 
 describe('sealing', () => {

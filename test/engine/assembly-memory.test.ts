@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
-import { assemble, Keep } from '../support/assembled.ts'
-import { Lines, planOf } from '../support/plan.ts'
+import { assemble, Keep } from '../support/engine/assembled.ts'
+import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
 
 const NUMBERS = /\d+;/g

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { defineParser, type Input, type InputContext } from '../../src/core/plugin.ts'
-import { assemble, Keep, unchecked } from '../support/assembled.ts'
-import { Lines, planOf } from '../support/plan.ts'
+import { assemble, Keep, unchecked } from '../support/engine/assembled.ts'
+import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
 
 test('a snapshot has the state of every stage', async () => {

@@ -3,9 +3,9 @@ import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { Source, within } from '../../src/engine/input-stage.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
-import { listLog, roomyAccount, turn } from '../support/chunks.ts'
-import { ManualClock } from '../support/manual-clock.ts'
-import { forGood, QueueBench } from '../support/queue-bench.ts'
+import { listLog, roomyAccount, turn } from '../support/engine/chunks.ts'
+import { ManualClock } from '../support/engine/manual-clock.ts'
+import { forGood, QueueBench } from '../support/engine/queue-bench.ts'
 
 function bench(filters: FilterStage[] = []) {
   const clock = new ManualClock()

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { Lane, type Route } from '../../src/engine/lane.ts'
-import { makeChunk, receiptOf } from '../support/chunks.ts'
+import { makeChunk, receiptOf } from '../support/engine/chunks.ts'
 
 function route(name: string): Route {
   const chunk = makeChunk(name)

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import type { Chunk } from '../../src/core/chunk.ts'
 import type { Ack, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
-import { listLog, makeChunk, roomyAccount, turn } from '../support/chunks.ts'
-import { forGood, QueueBench } from '../support/queue-bench.ts'
+import { listLog, makeChunk, roomyAccount, turn } from '../support/engine/chunks.ts'
+import { forGood, QueueBench } from '../support/engine/queue-bench.ts'
 
 function stage(match: string, apply: (chunk: Chunk) => void): FilterStage {
   const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { away, QueueBench } from '../support/queue-bench.ts'
+import { away, QueueBench } from '../support/engine/queue-bench.ts'
 
 describe('when the peer is away', () => {
   test('one chunk at a time asks for it, of whatever lane', async () => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { turn } from '../support/chunks.ts'
+import { turn } from '../support/engine/chunks.ts'
+import { away, type Call, forGood, QueueBench, refused } from '../support/engine/queue-bench.ts'
 import { fc } from '../support/property.ts'
-import { away, type Call, forGood, QueueBench, refused } from '../support/queue-bench.ts'
 
 const TAGS = ['one', 'two', 'three']
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../src/core/error.ts'
-import { turn } from '../support/chunks.ts'
-import { away, forGood, QueueBench, refused } from '../support/queue-bench.ts'
+import { turn } from '../support/engine/chunks.ts'
+import { away, forGood, QueueBench, refused } from '../support/engine/queue-bench.ts'
 
 describe('delivery', () => {
   test('goes up to the number in flight, in order, lanes in turn', async () => {

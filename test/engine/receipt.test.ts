@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { Receipt } from '../../src/engine/receipt.ts'
-import { makeChunk, roomyAccount } from '../support/chunks.ts'
+import { makeChunk, roomyAccount } from '../support/engine/chunks.ts'
 import { fc } from '../support/property.ts'
 
 const WORST: Outcome[] = ['aborted', 'dropped', 'delivered', 'filtered']

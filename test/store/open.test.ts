@@ -40,7 +40,7 @@ const testUnderNode = peerOrSkip('node', node !== '', reason)
 testUnderNode(
   'every case holds under node too',
   async () => {
-    const script = resolve(import.meta.dirname, '../support/store-cases.ts')
+    const script = resolve(import.meta.dirname, '../support/store/cases.ts')
     const { stdout } = await promisify(execFile)(node, [script, 'better-sqlite3'], { timeout: 60_000 })
     const results = stdout
       .trimEnd()

@@ -1,6 +1,6 @@
 import type { BufferSource } from '../../src/core/buffer-source.ts'
 import type { Ack, Later, Outcome } from '../../src/core/plugin.ts'
-import { LooseBuffers } from './chunk-of.ts'
+import { LooseBuffers } from './engine/chunk-of.ts'
 
 /** What a filter is given with a chunk: notes what it keeps, and settles the chunk when told. */
 export class LaterList implements Later {

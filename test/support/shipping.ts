@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { writeLines } from './lines.ts'
+import type { Sink } from './forward/sink.ts'
 import { type Running, start } from './process.ts'
-import type { Sink } from './sink.ts'
+import { writeLines } from './tail/lines.ts'
 import { until } from './until.ts'
 
 type Options = Record<string, string | number>

@@ -16,7 +16,7 @@ export interface OffsetCase {
 }
 
 export const OPTIONS: OffsetOptions = { sync: 'normal', locking: false, journalMode: 'WAL' }
-const PEER = resolve(import.meta.dirname, '../../support/store-peer.ts')
+const PEER = resolve(import.meta.dirname, '../../support/store/peer-process.ts')
 
 /** The tools of one case; `end` closes and kills what it left behind. */
 export class Bench {

@@ -12,7 +12,7 @@ import {
   mapPairs,
   spanOf,
 } from '../../../src/core/msgpack/record.ts'
-import { chunkOf } from '../../support/chunk-of.ts'
+import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { fc } from '../../support/property.ts'
 
 type Value = string | number | boolean | null | Value[] | { [key: string]: Value }

@@ -2,9 +2,9 @@ import { expect, test } from 'bun:test'
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
+import { Sink } from '../../support/forward/sink.ts'
 import { Guide } from '../../support/guide.ts'
 import { freePorts } from '../../support/ports.ts'
-import { Sink } from '../../support/sink.ts'
 import { until } from '../../support/until.ts'
 
 const MANIFEST = /`(shipper manifest [^`]+)`/

@@ -3,10 +3,10 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { Guide, onPath } from '../../support/guide.ts'
-import { KafkaBroker, testWithKafka } from '../../support/kafka.ts'
-import { numbersIn } from '../../support/kafka-agent.ts'
-import { writeLines } from '../../support/lines.ts'
+import { numbersIn } from '../../support/kafka/agent.ts'
+import { KafkaBroker, testWithKafka } from '../../support/kafka/brokers.ts'
 import { freePorts } from '../../support/ports.ts'
+import { writeLines } from '../../support/tail/lines.ts'
 import { until } from '../../support/until.ts'
 
 const LINES = 20_000

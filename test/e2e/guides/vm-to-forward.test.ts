@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Guide } from '../../support/guide.ts'
-import { CONF, machineWith, QUICK, SCRIPT, UNIT } from '../../support/install.ts'
 import { freePorts } from '../../support/ports.ts'
+import { CONF, machineWith, QUICK, SCRIPT, UNIT } from '../../support/release/install.ts'
 import { until } from '../../support/until.ts'
 
 const EXEC_START = /^ExecStart=\S+shipper (.*)$/m

@@ -1,8 +1,16 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { INSTALLED, type Machine, machineWith, names, QUICK, SCRIPT, SHELLS } from '../../support/install.ts'
-import { BINARY_NAME, cutAt, releaseOf, stub } from '../../support/release.ts'
+import {
+  INSTALLED,
+  type Machine,
+  machineWith,
+  names,
+  QUICK,
+  SCRIPT,
+  SHELLS,
+} from '../../support/release/install.ts'
+import { BINARY_NAME, cutAt, releaseOf, stub } from '../../support/release/release.ts'
 import { tmp } from '../../support/tmp.ts'
 
 const TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]

@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
-import { machineWith, QUICK, SCRIPT } from '../../support/install.ts'
-import { releaseOf, stub } from '../../support/release.ts'
+import { machineWith, QUICK, SCRIPT } from '../../support/release/install.ts'
+import { releaseOf, stub } from '../../support/release/release.ts'
 import { tmp } from '../../support/tmp.ts'
 
 const GUIDE = readFileSync(join(ROOT, 'docs/guides/install.md'), 'utf8')

@@ -1,6 +1,6 @@
 import { expect } from 'bun:test'
-import { CONF, INSTALLED, machineWith, names, SHELLS, UNIT } from '../../support/install.ts'
-import { BINARY_NAME } from '../../support/release.ts'
+import { CONF, INSTALLED, machineWith, names, SHELLS, UNIT } from '../../support/release/install.ts'
+import { BINARY_NAME } from '../../support/release/release.ts'
 
 for (const { name, command: shell, test } of SHELLS) {
   test(`${name}: one line installs a running service, and says in five lines what it did`, async () => {

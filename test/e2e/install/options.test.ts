@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { mkdirSync, rmSync, statSync } from 'node:fs'
-import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/install.ts'
+import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/release/install.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 
 const testAsRoot = peerOrSkip('root', IS_ROOT, 'only root gives files to others')

@@ -4,8 +4,15 @@ import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { ARCH, ROOT } from '../../../scripts/bootstrap.mjs'
 import { readManifest } from '../../../scripts/manifest.ts'
-import { canMount, MOUNT_NAMESPACE, machineWith, QUICK, SCRIPT, SHELLS } from '../../support/install.ts'
-import { BINARY_NAME, releaseOf } from '../../support/release.ts'
+import {
+  canMount,
+  MOUNT_NAMESPACE,
+  machineWith,
+  QUICK,
+  SCRIPT,
+  SHELLS,
+} from '../../support/release/install.ts'
+import { BINARY_NAME, releaseOf } from '../../support/release/release.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,11 +1,11 @@
 import { expect } from 'bun:test'
 import { chmodSync, readFileSync } from 'node:fs'
-import { writeLines } from '../../support/lines.ts'
+import { Sink } from '../../support/forward/sink.ts'
+import { Systemd } from '../../support/journal/systemd.ts'
 import { shipperCommand } from '../../support/process.ts'
-import { releaseOf, stub } from '../../support/release.ts'
-import { Sink } from '../../support/sink.ts'
+import { releaseOf, stub } from '../../support/release/release.ts'
 import { peerOrSkip } from '../../support/skip.ts'
-import { Systemd } from '../../support/systemd.ts'
+import { writeLines } from '../../support/tail/lines.ts'
 import { until } from '../../support/until.ts'
 
 const LINES = 1000

@@ -2,16 +2,16 @@ import { expect } from 'bun:test'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
-import { CONF, Machine } from '../../support/install.ts'
+import { Sink } from '../../support/forward/sink.ts'
 import { shipperCommand, start } from '../../support/process.ts'
-import { ReleaseServer, releaseOf } from '../../support/release.ts'
-import { Sink } from '../../support/sink.ts'
+import { CONF, Machine } from '../../support/release/install.ts'
+import { ReleaseServer, releaseOf } from '../../support/release/release.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 import { until } from '../../support/until.ts'
 
 const RATE = 5000
 const SECONDS = 10
-const WRITER = join(ROOT, 'test/support/writer-process.ts')
+const WRITER = join(ROOT, 'test/support/tail/writer-process.ts')
 
 const [binary = '', ...rest] = shipperCommand()
 const testWithBinary = peerOrSkip('the binary', rest.length === 0, 'not built, see npm run build')

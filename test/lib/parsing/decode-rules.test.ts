@@ -5,7 +5,7 @@ import { Flags } from '../../../src/config/flags.ts'
 import { loadPlan } from '../../../src/config/load.ts'
 import { parseDecodeRules } from '../../../src/lib/parsing/decode-rules.ts'
 import { registry } from '../../../src/registry.ts'
-import { SILENT } from '../../support/parse-line.ts'
+import { SILENT } from '../../support/tail/parse-line.ts'
 import { tmp } from '../../support/tmp.ts'
 
 describe('in a configuration', () => {

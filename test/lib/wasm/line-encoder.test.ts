@@ -5,8 +5,8 @@ import { Kernel } from '../../../src/lib/wasm/line-encoder.ts'
 import { type LineFormat, LineWriter } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
-import { parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parserOf } from '../../support/tail/parse-line.ts'
 
 const PARSERS: Record<string, Parser | undefined> = {
   'cri under other keys': new CriParser(true, { tag: '_p', text: 'log' }),

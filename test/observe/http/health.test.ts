@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { HealthWindow } from '../../../src/observe/http/health.ts'
-import { sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+import { sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
 const OPTIONS = { enabled: true, errorsCount: 5, retryFailureCount: 2, periodMs: 60_000 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { metricFamilies, metricsDocument } from '../../../src/observe/http/metrics.ts'
 import { formatPrometheus } from '../../../src/observe/http/prometheus.ts'
-import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 import { type ParsedSample, parsePrometheus } from '../prometheus-parser.ts'
 
 function scrape(snapshot: Snapshot, version: 1 | 2) {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { localTime } from '../../../src/observe/log/format.ts'
 import { formatDump } from '../../../src/observe/terminal/dump.ts'
-import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/snapshot.ts'
+import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'
 
 test('shows every input, file, offset, lag, queue and retry, aligned', () => {
   const snapshot = sampleSnapshot()

@@ -5,7 +5,7 @@ import type { Filter, FilterContext } from '../../../src/core/plugin.ts'
 import { spec as grepSpec } from '../../../src/plugins/filters/grep.ts'
 import { spec as modifierSpec } from '../../../src/plugins/filters/record-modifier.ts'
 import { type Body, filterContract } from '../../contract/filter.ts'
-import { chunkOf, LooseBuffers, recordsOf } from '../../support/chunk-of.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../support/engine/chunk-of.ts'
 import { LaterList } from '../../support/later.ts'
 import { fc } from '../../support/property.ts'
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { ShipperError } from '../../../src/core/error.ts'
 import { spec } from '../../../src/plugins/inputs/cpu.ts'
-import { firstOf, InputRun, sleeper } from '../../support/input-run.ts'
+import { firstOf, InputRun, sleeper } from '../../support/engine/input-run.ts'
 
 const GONE = /no record this time.*ENOENT/
 

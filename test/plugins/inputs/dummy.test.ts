@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { spec } from '../../../src/plugins/inputs/dummy.ts'
-import { InputRun } from '../../support/input-run.ts'
+import { InputRun } from '../../support/engine/input-run.ts'
 
 async function made(texts: Record<string, string>, ms: number) {
   const run = new InputRun(spec, texts)

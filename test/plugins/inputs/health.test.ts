@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { spec } from '../../../src/plugins/inputs/health.ts'
-import { InputRun, type Made } from '../../support/input-run.ts'
+import { InputRun, type Made } from '../../support/engine/input-run.ts'
 import { atEnd } from '../../support/tmp.ts'
 import { until } from '../../support/until.ts'
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { spec } from '../../../src/plugins/inputs/mem.ts'
-import { firstOf, sleeper } from '../../support/input-run.ts'
+import { firstOf, sleeper } from '../../support/engine/input-run.ts'
 
 const HUMAN = /^\d+\.\d\d[bKMGT]$/
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { spec } from '../../../src/plugins/parsers/cri.ts'
-import { parseLine, parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
 const cri = parserOf(spec)
 const NAIVE = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+(?:Z|[+-]\d\d:\d\d)) ([^ ]+) ([^ ]+) (.*)$/s

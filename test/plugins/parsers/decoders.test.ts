@@ -8,8 +8,8 @@ import { spec as json } from '../../../src/plugins/parsers/json.ts'
 import { spec as logfmt } from '../../../src/plugins/parsers/logfmt.ts'
 import { spec as ltsv } from '../../../src/plugins/parsers/ltsv.ts'
 import { spec as regex } from '../../../src/plugins/parsers/regex.ts'
-import { type Parsed, parseLine, SILENT } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { type Parsed, parseLine, SILENT } from '../../support/tail/parse-line.ts'
 
 /** A parser with these rules; what it said when it was made. */
 function parserWith<T extends OptionTable>(

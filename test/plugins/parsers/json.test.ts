@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { spec } from '../../../src/plugins/parsers/json.ts'
-import { parseLine, parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
 const TIME = '2026-11-21T06:00:00.123456789Z'
 const plain = parserOf(spec)

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { spec } from '../../../src/plugins/parsers/logfmt.ts'
-import { parseLine, parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
 const KEY = /^[!#-<>-~]{1,12}$/
 const logfmt = parserOf(spec)

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { spec } from '../../../src/plugins/parsers/ltsv.ts'
-import { parseLine, parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
 const LABEL = /^[0-9A-Za-z_.-]{1,12}$/
 const ltsv = parserOf(spec)

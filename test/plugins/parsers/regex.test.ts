@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
 import { spec } from '../../../src/plugins/parsers/regex.ts'
-import { parseLine, parserOf } from '../../support/parse-line.ts'
 import { fc } from '../../support/property.ts'
+import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 
 const record = (regex: string, line: string | Uint8Array, options: Record<string, string> = {}): unknown =>
   parseLine(parserOf(spec, { regex, ...options }), line)?.record

@@ -7,7 +7,7 @@ import {
   frameHeadSize,
   writeFrameHead,
 } from '../../../src/protocol/forward/frame.ts'
-import { entriesChunk } from '../../support/forward-run.ts'
+import { entriesChunk } from '../../support/forward/output-run.ts'
 import { fc } from '../../support/property.ts'
 
 const REASON = /^(expected a map|a response |the peer asks for a shared key|the peer speaks TLS)/

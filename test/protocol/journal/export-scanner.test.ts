@@ -10,7 +10,7 @@ import {
   VALUE,
   VALUE_END,
 } from '../../../src/protocol/journal/field-names.ts'
-import { exportEntry, type Field, needsLength } from '../../support/journal-export.ts'
+import { exportEntry, type Field, needsLength } from '../../support/journal/export.ts'
 import { fc } from '../../support/property.ts'
 
 const WIDE: ExportLimits = { fields: 8000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }

@@ -10,7 +10,7 @@ import {
   sealLength,
   stampBatch,
 } from '../../../src/protocol/kafka/batch.ts'
-import { decodeBatch } from '../../support/kafka-decode.ts'
+import { decodeBatch } from '../../support/kafka/decode.ts'
 import { fc } from '../../support/property.ts'
 
 interface Given {

@@ -4,7 +4,7 @@ import { systemClock } from '../../../../src/engine/clock.ts'
 import { CounterMap } from '../../../../src/engine/counters.ts'
 import { spec } from '../../../../src/plugins/filters/kubernetes/index.ts'
 import { filterContract } from '../../../contract/filter.ts'
-import { listLog } from '../../../support/chunks.ts'
+import { listLog } from '../../../support/engine/chunks.ts'
 
 /** What the tag of the contract's chunks tells: nothing. */
 const added = { kubernetes: {} }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { KubeApi } from '../../../support/kube-api.ts'
-import { logName, podOf } from '../../../support/kube-pods.ts'
-import { KubeRun } from '../../../support/kube-run.ts'
+import { KubeApi } from '../../../support/kubernetes/api-server.ts'
+import { logName, podOf } from '../../../support/kubernetes/pods.ts'
+import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
-import { KubeApi } from '../../../support/kube-api.ts'
-import { dockerId, logName, NODE, podOf } from '../../../support/kube-pods.ts'
-import { KubeRun } from '../../../support/kube-run.ts'
-import { ManualClock } from '../../../support/manual-clock.ts'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
+import { KubeApi } from '../../../support/kubernetes/api-server.ts'
+import { dockerId, logName, NODE, podOf } from '../../../support/kubernetes/pods.ts'
+import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { until } from '../../../support/until.ts'
 
 /** No wait before the first request, which is a fifth of it at most. */

@@ -5,9 +5,9 @@ import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
 import type { Ack, FilterContext, Outcome } from '../../../../src/core/plugin.ts'
 import { spec } from '../../../../src/plugins/filters/multiline/index.ts'
-import { chunkOf, LooseBuffers, recordsOf } from '../../../support/chunk-of.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../../support/engine/chunk-of.ts'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { LaterList } from '../../../support/later.ts'
-import { ManualClock } from '../../../support/manual-clock.ts'
 
 const TRACE = ['java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)', '\tat a.B.d(B.java:9)']
 const HEAD = 'java.lang.RuntimeException: y'

@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import type { OffsetChanges, OffsetStore } from '../../../../src/core/offset-store.ts'
 import type { Outcome } from '../../../../src/core/plugin.ts'
 import { COMMIT_MS, Position, type Range } from '../../../../src/plugins/inputs/systemd/position.ts'
-import { listLog } from '../../../support/chunks.ts'
-import { ManualClock } from '../../../support/manual-clock.ts'
+import { listLog } from '../../../support/engine/chunks.ts'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { fc } from '../../../support/property.ts'
 
 function bench() {

@@ -6,8 +6,8 @@ import type { Position } from '../../../../src/plugins/inputs/systemd/position.t
 import { RecordWriter } from '../../../../src/plugins/inputs/systemd/record-writer.ts'
 import { Portions } from '../../../../src/plugins/inputs/systemd/unit-ranges.ts'
 import { ExportScanner } from '../../../../src/protocol/journal/export-scanner.ts'
-import { testAccount } from '../../../support/forward-run.ts'
-import { exportEntry, type Field } from '../../../support/journal-export.ts'
+import { testAccount } from '../../../support/forward/output-run.ts'
+import { exportEntry, type Field } from '../../../support/journal/export.ts'
 import { fc } from '../../../support/property.ts'
 
 const LIMITS = { fields: 100_000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }

@@ -13,7 +13,7 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../src/core/offset-store.ts'
-import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail-run.ts'
+import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -7,7 +7,7 @@ import type { ParserPlan } from '../../../../src/core/plan.ts'
 import type { ParserSpec } from '../../../../src/core/plugin.ts'
 import { spec as json } from '../../../../src/plugins/parsers/json.ts'
 import { spec as regex } from '../../../../src/plugins/parsers/regex.ts'
-import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail-run.ts'
+import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Chunk } from '../../../../src/core/chunk.ts'
-import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail-run.ts'
+import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

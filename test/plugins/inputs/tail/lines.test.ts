@@ -3,7 +3,7 @@ import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineParser } from '../../../../src/core/plugin.ts'
 import { CriParser } from '../../../../src/lib/parsing/cri-parser.ts'
-import { follow } from '../../../support/tail-run.ts'
+import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

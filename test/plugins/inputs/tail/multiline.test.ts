@@ -7,7 +7,7 @@ import type { InputContext } from '../../../../src/core/plugin.ts'
 import { joinersOf } from '../../../../src/plugins/inputs/tail/multiline/join-rules.ts'
 import { TAIL_OPTIONS } from '../../../../src/plugins/inputs/tail/options.ts'
 import { fc } from '../../../support/property.ts'
-import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail-run.ts'
+import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

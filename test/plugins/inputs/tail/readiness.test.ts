@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { appendFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { follow } from '../../../support/tail-run.ts'
+import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 
 describe('a filter that is not ready', () => {

@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../src/core/error.ts'
-import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail-run.ts'
+import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
-import { follow, MemoryStore, readAll, resume } from '../../../support/tail-run.ts'
+import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -2,7 +2,7 @@ import { expect } from 'bun:test'
 import { openSync, readSync, statSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { peerOrSkip } from '../../../support/skip.ts'
-import { follow } from '../../../support/tail-run.ts'
+import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 

@@ -1,6 +1,6 @@
 import { outputContract } from '../../../contract/output.ts'
-import { kafkaPeer } from '../../../support/kafka-peer.ts'
-import { kafkaTo, linesChunk } from '../../../support/kafka-run.ts'
+import { kafkaPeer } from '../../../support/kafka/peer.ts'
+import { kafkaTo, linesChunk } from '../../../support/kafka/run.ts'
 
 /** The value of the only record stands at the end, before the count of its headers. */
 function idOf(bytes: Buffer): string {

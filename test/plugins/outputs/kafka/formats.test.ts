@@ -2,10 +2,10 @@ import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
 import { ShipperError } from '../../../../src/core/error.ts'
 import { partitionOf } from '../../../../src/protocol/kafka/murmur2.ts'
-import { chunkOf } from '../../../support/chunk-of.ts'
-import { type DecodedRecord, decodeBatch } from '../../../support/kafka-decode.ts'
-import { type KafkaPeer, kafkaPeer } from '../../../support/kafka-peer.ts'
-import { kafkaTo } from '../../../support/kafka-run.ts'
+import { chunkOf } from '../../../support/engine/chunk-of.ts'
+import { type DecodedRecord, decodeBatch } from '../../../support/kafka/decode.ts'
+import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
+import { kafkaTo } from '../../../support/kafka/run.ts'
 
 const never = new AbortController().signal
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'bun:test'
 import type { ShipperError } from '../../../../src/core/error.ts'
-import { kafkaPeer } from '../../../support/kafka-peer.ts'
-import { kafkaTo, linesChunk, valuesOf } from '../../../support/kafka-run.ts'
-import { ManualClock } from '../../../support/manual-clock.ts'
+import { ManualClock } from '../../../support/engine/manual-clock.ts'
+import { kafkaPeer } from '../../../support/kafka/peer.ts'
+import { kafkaTo, linesChunk, valuesOf } from '../../../support/kafka/run.ts'
 import { until } from '../../../support/until.ts'
 
 const never = new AbortController().signal

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { apiAddress, kubeletAddress } from '../../../../../src/plugins/filters/kubernetes/api/address.ts'
-import { KubeRun } from '../../../../support/kube-run.ts'
+import { KubeRun } from '../../../../support/kubernetes/run.ts'
 
 test('an address of the API has a scheme, or the start ends with what to write', () => {
   for (const url of ['https://kubernetes.default.svc:443', 'http://[::1]:8001/proxy', 'HTTPS://10.0.0.1'])

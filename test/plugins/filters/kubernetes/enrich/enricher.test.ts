@@ -12,9 +12,9 @@ import {
 } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec as jsonSpec } from '../../../../../src/plugins/parsers/json.ts'
-import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/chunk-of.ts'
-import { listLog } from '../../../../support/chunks.ts'
 import { cpuMs } from '../../../../support/cpu.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
+import { listLog } from '../../../../support/engine/chunks.ts'
 import { fc } from '../../../../support/property.ts'
 
 type Body = Record<string, unknown>

@@ -5,9 +5,9 @@ import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
 import { MergeKernel } from '../../../../../src/lib/wasm/metadata-merger.ts'
 import { Entries, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
-import { chunkOf, LooseBuffers } from '../../../../support/chunk-of.ts'
-import { record } from '../../../../support/container-records.ts'
+import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
 import { fc } from '../../../../support/property.ts'
+import { record } from '../../../../support/tail/container-records.ts'
 
 const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))

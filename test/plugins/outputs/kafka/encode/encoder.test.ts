@@ -8,8 +8,8 @@ import type { Topic } from '../../../../../src/plugins/outputs/kafka/client/clus
 import type { Partition } from '../../../../../src/plugins/outputs/kafka/delivery/partition-queue.ts'
 import { Encoder } from '../../../../../src/plugins/outputs/kafka/encode/encoder.ts'
 import { spec } from '../../../../../src/plugins/outputs/kafka/index.ts'
-import { LooseBuffers } from '../../../../support/chunk-of.ts'
-import { outputContext } from '../../../../support/kafka-run.ts'
+import { LooseBuffers } from '../../../../support/engine/chunk-of.ts'
+import { outputContext } from '../../../../support/kafka/run.ts'
 import { fc } from '../../../../support/property.ts'
 
 interface Given {

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT } from './bootstrap.mjs'
+import { CACHE, readManifest } from './manifest.ts'
+
+/**
+ * `npm run wasm [-- --check]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. What
+ * it makes is committed, because the compiler is a hundred megabytes that nobody else needs: it is fetched into .cache/
+ * and is no dependency. With --check nothing is written, and a difference ends with status 1.
+ */
+const FOLDER = 'src/lib/wasm'
+const ASSEMBLY = join(ROOT, FOLDER, 'assembly')
+/** What every kernel may import. */
+const COMMON = 'common'
+const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--use', 'abort=']
+
+/**
+ * Of each kernel: its memory in pages of 64 KiB, and where in it its own data begins. What is below that and behind it
+ * is the caller's (memory.ts of the kernel). One that is not used costs nothing.
+ */
+const MODULES: Record<string, { pages: number; base: number }> = {
+  crc32c: { pages: 1, base: 0 },
+  lines: { pages: 7, base: 20_480 },
+  merge: { pages: 4, base: 4096 },
+  records: { pages: 4, base: 5120 },
+}
+
+export const moduleNames = (): string[] => Object.keys(MODULES)
+
+function flagsOf(name: string): string[] {
+  const { pages, base } = MODULES[name] as { pages: number; base: number }
+  const memory = ['--memoryBase', base, '--initialMemory', pages, '--maximumMemory', pages]
+  return [...FLAGS, ...memory.map(String)]
+}
+
+/** SHA-256 of the sources: by it a test sees that they were changed and not compiled. */
+export function sourceHash(name: string): string {
+  const hash = createHash('sha256').update(flagsOf(name).join(' '))
+  for (const folder of [COMMON, name]) {
+    const path = join(ASSEMBLY, folder)
+    for (const file of readdirSync(path).sort()) hash.update(readFileSync(join(path, file)))
+  }
+  return hash.digest('hex')
+}
+
+function compile(name: string): string {
+  const { compiler } = readManifest()
+  const folder = join(CACHE, compiler.replace('@', '-'))
+  const asc = join(folder, 'node_modules/assemblyscript/bin/asc.js')
+  if (!existsSync(asc)) {
+    mkdirSync(folder, { recursive: true })
+    const args = ['install', '--prefix', folder, '--no-audit', '--no-fund', compiler]
+    execFileSync('npm', args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  }
+  const file = join(folder, `${name}.${process.pid}.wasm`)
+  try {
+    execFileSync('node', [asc, join(ASSEMBLY, name, `${name}.ts`), ...flagsOf(name), '--outFile', file], {
+      cwd: folder,
+      stdio: ['ignore', 'inherit', 'ignore'],
+    })
+    return readFileSync(file).toString('base64')
+  } finally {
+    rmSync(file, { force: true })
+  }
+}
+
+/** False: the file is another one than its sources make. */
+function update(name: string, check: boolean): boolean {
+  const path = join(ROOT, FOLDER, `${name}.wasm.ts`)
+  const text = `/** Made by \`npm run wasm\` from assembly/${name}/: change that, not this. */
+export const SOURCE = '${sourceHash(name)}'
+export const WASM =
+  '${compile(name)}'
+`
+  if (!check) writeFileSync(path, text)
+  else if (readFileSync(path, 'utf8') !== text) {
+    process.stderr.write(`${path} is not what its sources make: run \`npm run wasm\`\n`)
+    return false
+  }
+  return true
+}
+
+if (import.meta.main) {
+  const check = process.argv.includes('--check')
+  const good = moduleNames().map((name) => update(name, check))
+  if (good.includes(false)) process.exit(1)
+}

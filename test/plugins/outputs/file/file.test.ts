@@ -1,0 +1,115 @@
+import { expect, test } from 'bun:test'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseOptions } from '../../../../src/core/options/parse.ts'
+import { spec } from '../../../../src/plugins/outputs/file/index.ts'
+import { chunkOf } from '../../../support/engine/chunk-of.ts'
+import { shipperCommand, start } from '../../../support/process.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+async function written(
+  texts: Record<string, string>,
+  records: object[],
+  times = 1,
+  dir = tmp(),
+): Promise<string> {
+  const output = spec.create(parseOptions(spec.options, { path: dir, ...texts }), {} as never)
+  for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'), AbortSignal.timeout(5000))
+  return readFileSync(join(dir, texts.file ?? 'my.tag'), 'utf8')
+}
+
+const RECORD = { k: 'v', n: 1, text: 'a b' }
+
+test('each format writes its lines, and a further chunk is appended', async () => {
+  expect(await written({}, [RECORD], 2)).toBe(
+    'my.tag: [1000.500000000, {"k":"v","n":1,"text":"a b"}]\n'.repeat(2),
+  )
+  expect(await written({ format: 'plain' }, [RECORD])).toBe('{"k":"v","n":1,"text":"a b"}\n')
+  expect(await written({ format: 'csv', csv_column_names: 'on' }, [RECORD], 2)).toBe(
+    'timestamp,"k","n","text"\n1000.500000000,"v",1,"a b"\n1000.500000000,"v",1,"a b"\n',
+  )
+  expect(await written({ format: 'ltsv' }, [RECORD])).toBe(
+    '"time":1000.500000\t"k":"v"\t"n":1\t"text":"a b"\n',
+  )
+  expect(await written({ format: 'template', template: '{time} {text}/{n} {gone}.' }, [RECORD])).toBe(
+    '1000.500000 a b/1 .\n',
+  )
+})
+
+test('a file that cannot be written is tried again', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'my.tag'))
+  const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
+  const failed = output.flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
+  expect(await failed.catch((error: unknown) => error)).toMatchObject({
+    code: 'E_OUTPUT_WRITE',
+    retryable: true,
+  })
+})
+
+test('a folder that is missing is made with Mkdir, and a tag cannot leave it', async () => {
+  const dir = tmp()
+  const output = spec.create(parseOptions(spec.options, { path: join(dir, 'a/b'), mkdir: 'on' }), {} as never)
+  await output.flush(chunkOf([RECORD], '../../x'), AbortSignal.timeout(5000))
+  expect(readFileSync(join(dir, 'a/b/_/_/x'), 'utf8')).toContain('"k":"v"')
+})
+
+test('a tag that is no name of a file is made one, so that it holds up nothing', async () => {
+  const dir = tmp()
+  const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
+  const tags = ['', '.', '/', '/x/', 'a\0b', 'é'.repeat(200)]
+  for (const tag of tags) await output.flush(chunkOf([RECORD], tag), AbortSignal.timeout(5000))
+  const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  expect(files.map(({ name }) => name).sort()).toEqual(['_', 'a_b', 'x', 'é'.repeat(127)])
+  expect(readFileSync(join(dir, '_'), 'utf8').split('\n')).toHaveLength(4)
+})
+
+test('what is wrong with one file is told apart from what is wrong with the folder, and says what to do', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'my.tag'))
+  const failure = (path: string, texts = {}): Promise<unknown> => {
+    const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
+    return output
+      .flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
+      .catch((error: unknown) => error)
+  }
+  expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
+  expect(await failure(join(dir, 'none'))).toMatchObject({
+    scope: 'peer',
+    message: `cannot write ${dir}/none/my.tag: ENOENT: no such file or directory`,
+    hint: 'make the folder, or set Mkdir to on',
+  })
+})
+
+test('the name of a file is taken as it is written, and dots of a tag stay', async () => {
+  const dir = tmp()
+  mkdirSync(join(dir, 'in'))
+  expect(await written({ file: '../a..b' }, [RECORD], 1, join(dir, 'in'))).toContain('"k":"v"')
+  expect(readFileSync(join(dir, 'a..b'), 'utf8')).toContain('"k":"v"')
+})
+
+test('a line that a crash has left unfinished is not joined with the next one', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'my.tag'), '{"whole":1}\n{"to')
+  const text = await written({ format: 'plain' }, [RECORD], 2, dir)
+  expect(text).toBe(`{"whole":1}\n{"to\n${'{"k":"v","n":1,"text":"a b"}\n'.repeat(2)}`)
+})
+
+test('a chunk that was written in part is taken back, so that the retry doubles nothing', async () => {
+  const dir = tmp()
+  const out = join(dir, 'out')
+  const options = ['path', 'file', 'format', 'template'].map(
+    (name, i) => `${name}=${[dir, 'out', 'template', '{log}'][i]}`,
+  )
+  const args = ['-i', 'stdin', '-o', 'file', ...options.flatMap((text) => ['-p', text]), '-f', '0.05']
+  // 40 blocks of 512 bytes; the ignored signal is what the kernel sends at the limit.
+  const script = `trap '' XFSZ; ulimit -Sf 40; exec "$@"`
+  const agent = start(args, { command: ['sh', '-c', script, 'sh', ...shipperCommand()], stdin: 'open' })
+  agent.child.stdin?.write('first\n')
+  await until(() => existsSync(out) && readFileSync(out, 'utf8') === 'first\n', { what: () => agent.stderr })
+  const lines = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
+  agent.child.stdin?.write(lines)
+  await agent.saysOnStderr('cannot write')
+  expect(readFileSync(out, 'utf8')).toBe('first\n')
+})

@@ -1,0 +1,214 @@
+import { expect, test } from 'bun:test'
+import { join } from 'node:path'
+import type { Chunk } from '../../../../src/core/chunk.ts'
+import type { Output } from '../../../../src/core/plugin.ts'
+import { outputContract, rejection } from '../../../contract/output.ts'
+import { entriesChunk, forwardTo } from '../../../support/forward/output-run.ts'
+import { acknowledge, ackOf, entriesOf, forwardPeer, silent } from '../../../support/forward/peer.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until, within } from '../../../support/until.ts'
+
+const never = new AbortController().signal
+
+outputContract('forward', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer)
+  return {
+    output,
+    chunk: (id) => entriesChunk(id),
+    down: () => peer.close(),
+    up: async () => void (await peer.listen()),
+    acking: (on) => {
+      peer.answer = on ? acknowledge : silent
+    },
+    ackAll: () => {
+      for (const arrival of peer.arrivals) for (const socket of peer.sockets) acknowledge(arrival, socket)
+    },
+    arrived: () => peer.arrivals.map((a) => ({ id: String(a.options?.chunk), bytes: a.raw })),
+  }
+})
+
+function flush(output: Output, ...chunks: Chunk[]): Promise<void>[] {
+  return chunks.map((chunk) => output.flush(chunk, never))
+}
+
+test('sends PackedForward with tag, id and number of entries', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer)
+  const chunk = entriesChunk('id-1', ['a', 'b'], 'app.web')
+  const bytes = Buffer.from(chunk.entries())
+  await output.flush(chunk, never)
+  const [got] = peer.arrivals
+  expect(got?.tag).toBe('app.web')
+  expect(got?.options).toEqual({ chunk: 'id-1', size: 2 })
+  expect(got?.entries.equals(bytes)).toBe(true)
+})
+
+for (const how of ['gzip', 'zstd'] as const) {
+  test(`compresses with ${how}, in order of the calls`, async () => {
+    const peer = await forwardPeer()
+    const { output } = forwardTo(peer, { compress: how })
+    // The first takes longest to compress: it must be the first all the same.
+    const chunks = [100_000, 10, 1000].map((n, i) => entriesChunk(`c${i}`, ['x'.repeat(n)]))
+    const bytes = chunks.map((chunk) => Buffer.from(chunk.entries()))
+    await Promise.all(flush(output, ...chunks))
+    expect(peer.ids).toEqual(['c0', 'c1', 'c2'])
+    expect(peer.arrivals[0]?.options).toEqual({ chunk: 'c0', size: 1, compressed: how })
+    expect(peer.arrivals.every((a, i) => a.entries.equals(bytes[i] as Buffer))).toBe(true)
+  })
+}
+
+test('time_as_integer sends whole seconds and gives its copy back', async () => {
+  const peer = await forwardPeer()
+  const { output, account } = forwardTo(peer, { time_as_integer: 'true' })
+  await output.flush(entriesChunk('c1', ['a', 'b']), never)
+  expect(entriesOf(peer.arrivals[0] as never)).toEqual([
+    [1_700_000_000, { log: 'a' }],
+    [1_700_000_001, { log: 'b' }],
+  ])
+  expect(account.used).toBe(0)
+})
+
+test('without acks there is no option map, and a chunk is delivered when it is written', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer, { require_ack_response: 'off' })
+  await within(output.flush(entriesChunk('c1'), never), 2000, 'the flush')
+  await until(() => peer.arrivals.length === 1)
+  expect(peer.arrivals[0]?.options).toBeUndefined()
+})
+
+test('send_options sends id and size without acks; tag and add_option are sent', async () => {
+  const peer = await forwardPeer()
+  const { output } = forwardTo(peer, {
+    require_ack_response: 'off',
+    send_options: 'on',
+    tag: 'other',
+    add_option: ['team blue', `long ${'v'.repeat(300)}`],
+  })
+  await output.flush(entriesChunk('c1'), never)
+  await until(() => peer.arrivals.length === 1)
+  expect(peer.arrivals[0]?.tag).toBe('other')
+  expect(peer.arrivals[0]?.options).toEqual({ chunk: 'c1', size: 1, team: 'blue', long: 'v'.repeat(300) })
+})
+
+test('a unix socket', async () => {
+  const path = join(tmp(), 's')
+  const peer = await forwardPeer(path)
+  const { output } = forwardTo(undefined, { unix_path: path })
+  await output.flush(entriesChunk('c1'), never)
+  expect(peer.ids).toEqual(['c1'])
+})
+
+test('source_address is the address it comes from, and one that is not here is an error to try again', async () => {
+  const peer = await forwardPeer()
+  await forwardTo(peer, { 'net.source_address': '127.0.0.7' }).output.flush(entriesChunk('c1'), never)
+  expect(peer.remotes).toEqual(['127.0.0.7'])
+  const bad = forwardTo(peer, { 'net.source_address': '203.0.113.9' }).output
+  const error = await rejection(bad.flush(entriesChunk('c2'), never))
+  expect(error).toMatchObject({ code: 'E_PEER_UNREACHABLE', retryable: true, scope: 'peer' })
+})
+
+test.each([
+  [{ unix_path: '/none/peer.sock' } as Record<string, string>, 'check Unix_Path'],
+  [{ 'net.source_address': '192.0.2.1' }, 'Net.Source_Address 192.0.2.1 is not an address of this machine'],
+])('a connection that cannot be made says of %j what to do', async (texts, hint) => {
+  const { output } = forwardTo(undefined, texts)
+  const error = await rejection(output.flush(entriesChunk('c1'), never))
+  expect(String(error.hint)).toStartWith(hint)
+})
+
+test('what a forward output cannot do is refused before it is made or by its option', () => {
+  const refused = (options: Record<string, string>): unknown => {
+    try {
+      forwardTo(undefined, options)
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+  expect(String(refused({ 'net.source_address': 'nonsense' }))).toContain('must be an IP address')
+  expect(String(refused({ tag: '$a' }))).toContain('"tag" must be a fixed text, not "$a"')
+  expect(refused({ time_as_integer: 'on', compress: 'gzip' })).toMatchObject({
+    code: 'E_CONFIG_BAD_VALUE',
+    option: 'time_as_integer',
+  })
+})
+
+test('two outputs of one chunk both send it right', async () => {
+  const [a, b] = [await forwardPeer(), await forwardPeer()]
+  const chunk = entriesChunk('c1', ['one', 'two'])
+  const bytes = Buffer.from(chunk.entries())
+  const second = forwardTo(b, { tag: 'a.longer.tag', add_option: ['k v'] }).output
+  await Promise.all([...flush(forwardTo(a).output, chunk), ...flush(second, chunk)])
+  expect(a.arrivals[0]).toMatchObject({ tag: 't', options: { chunk: 'c1', size: 2 } })
+  expect(b.arrivals[0]).toMatchObject({ tag: 'a.longer.tag', options: { chunk: 'c1', size: 2, k: 'v' } })
+  for (const peer of [a, b]) expect(peer.arrivals[0]?.entries.equals(bytes)).toBe(true)
+})
+
+test('acks out of order settle their own chunks', async () => {
+  const peer = await forwardPeer()
+  peer.answer = silent
+  const { output } = forwardTo(peer)
+  const settled: string[] = []
+  const all = ['a', 'b', 'c'].map((id) =>
+    output.flush(entriesChunk(id), never).then(() => void settled.push(id)),
+  )
+  const [socket] = await until(() => peer.arrivals.length === 3 && [...peer.sockets])
+  for (const at of [2, 0, 1]) socket?.write(ackOf(peer.arrivals[at] as never))
+  await Promise.all(all)
+  expect(settled).toEqual(['c', 'a', 'b'])
+})
+
+test('an ack that comes byte by byte, and one that comes twice, are taken', async () => {
+  const peer = await forwardPeer()
+  peer.answer = async (arrival, socket) => {
+    const ack = ackOf(arrival)
+    for (const byte of ack.subarray(0, -1)) {
+      socket.write(Buffer.of(byte))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    socket.write(Buffer.concat([ack.subarray(-1), ack]))
+  }
+  const { output } = forwardTo(peer)
+  await output.flush(entriesChunk('c1'), never)
+  await output.flush(entriesChunk('c2'), never)
+  expect(peer.connections).toBe(1)
+})
+
+for (const [what, bytes] of [
+  ['garbage', Buffer.from('HTTP/1.1 400 no\r\n\r\n')],
+  ['an ack of an unknown id', Buffer.from([0x81, 0xa3, 0x61, 0x63, 0x6b, 0xa1, 0x7a])],
+  ['a handshake', Buffer.from([0x92, 0xa4, 0x48, 0x45, 0x4c, 0x4f, 0x80])],
+] as const) {
+  test(`${what} ends the connection; the chunk is sent again on another`, async () => {
+    const peer = await forwardPeer()
+    peer.answer = (_, socket) => void socket.write(bytes)
+    const { output } = forwardTo(peer)
+    const chunk = entriesChunk('c1')
+    const error = await rejection(output.flush(chunk, never))
+    expect(error).toMatchObject({ code: 'E_PEER_PROTOCOL', retryable: true, scope: 'peer' })
+    peer.answer = acknowledge
+    await new Promise((resolve) => setImmediate(resolve))
+    await output.flush(chunk, never)
+    expect(peer.connections).toBe(2)
+  })
+}
+
+test('what is called between a failure and its report does not overtake', async () => {
+  const peer = await forwardPeer()
+  // One packet: the ack of a, and one that breaks the connection while b waits.
+  peer.answer = (arrival, socket) => {
+    if (arrival.options?.chunk === 'b')
+      socket.write(Buffer.concat([ackOf(peer.arrivals[0] as never), Buffer.of(0xc0)]))
+  }
+  const { output } = forwardTo(peer)
+  let next: Promise<unknown> | undefined
+  const a = output.flush(entriesChunk('a'), never).catch(() => {})
+  const b = rejection(output.flush(entriesChunk('b'), never))
+  void a.then(() => {
+    next = rejection(output.flush(entriesChunk('c'), never))
+  })
+  await Promise.all([a, b])
+  await next
+  expect(peer.ids).toEqual(['a', 'b'])
+})

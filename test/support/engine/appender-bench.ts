@@ -1,0 +1,67 @@
+import type { Chunk } from '../../../src/core/chunk.ts'
+import type { Ack } from '../../../src/core/plugin.ts'
+import { ChunkAppender } from '../../../src/engine/appender.ts'
+import { type Account, Budget } from '../../../src/engine/budget.ts'
+import { ManualClock } from './manual-clock.ts'
+
+export interface Sealed {
+  chunk: Chunk
+  ack: Ack
+  text: string
+}
+
+export interface Bench {
+  appender: ChunkAppender
+  clock: ManualClock
+  account: Account
+  budget: Budget
+  sealed: Sealed[]
+  passed: number[]
+}
+
+/** An appender alone: what it seals is kept. */
+export function bench(
+  options: {
+    chunkBytes?: number
+    limit?: number
+    flushMs?: number
+    tag?: string
+    /** Filters make so many times as much of a chunk. */
+    growth?: number
+  } = {},
+): Bench {
+  const { chunkBytes = 65_536, limit = 10_000_000, flushMs = 1000, tag = 't', growth = 1 } = options
+  const clock = new ManualClock()
+  const budget = new Budget(limit, chunkBytes)
+  const account = budget.account(limit)
+  const sealed: Sealed[] = []
+  const passed: number[] = []
+  let n = 0
+  const appender = new ChunkAppender({
+    input: 'tail.0',
+    tag,
+    chunkBytes,
+    grownBytes: budget.sizeWithin(limit / 2),
+    learnt: { bytes: chunkBytes },
+    flushMs,
+    buffers: account,
+    clock,
+    nextIdentity: () => `run:${n++}`,
+    accept: (chunk, ack) => {
+      sealed.push({ chunk, ack, text: chunk.entries().toString('latin1') })
+      if (growth === 1) return
+      const start = chunk.start
+      const grown = account.force(start + chunk.size * growth)
+      chunk.replace(grown, start, start + chunk.size * growth, chunk.count)
+    },
+    passed: (bytes) => passed.push(bytes),
+  })
+  return { appender, clock, account, budget, sealed, passed }
+}
+
+export function write(appender: ChunkAppender, text: string, inputBytes = text.length): boolean {
+  if (!appender.reserve(text.length)) return false
+  appender.end += appender.buf.write(text, appender.end, 'latin1')
+  appender.added(1, inputBytes)
+  return true
+}

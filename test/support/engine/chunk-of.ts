@@ -1,0 +1,54 @@
+import { decodeMulti, encode } from '@msgpack/msgpack'
+import type { BufferSource } from '../../../src/core/buffer-source.ts'
+import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
+import { writeEntryHead } from '../../../src/core/msgpack/encode.ts'
+
+/** Buffers without a limit, which notes what is out. */
+export class LooseBuffers implements BufferSource {
+  readonly out = new Set<Buffer>()
+
+  take(bytes: number): Buffer {
+    return this.force(bytes)
+  }
+
+  force(bytes: number): Buffer {
+    const buf = Buffer.alloc(bytes)
+    this.out.add(buf)
+    return buf
+  }
+
+  hold(bytes: number): Buffer {
+    return this.force(bytes)
+  }
+
+  give(buf: Buffer): void {
+    this.out.delete(buf)
+  }
+}
+
+/** A chunk of these records, one second apart from 1,000 on. */
+export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = new LooseBuffers()): Chunk {
+  const bodies = records.map((r) => Buffer.from(encode(r)))
+  const size = bodies.reduce((n, b) => n + b.length + 11, 0)
+  const buf = buffers.force(headRoom(tag) + size + TAIL_ROOM)
+  let at = headRoom(tag)
+  bodies.forEach((body, i) => {
+    at = writeEntryHead(buf, at, 1000 + i, 500_000_000)
+    at += body.copy(buf, at)
+  })
+  const init = {
+    tag,
+    input: 'test.0',
+    buf,
+    start: headRoom(tag),
+    end: at,
+    count: records.length,
+    id: 'id',
+    inputBytes: size,
+  }
+  return new Chunk(init, buffers)
+}
+
+export function recordsOf(chunk: Chunk): Record<string, unknown>[] {
+  return [...decodeMulti(chunk.entries())].map((entry) => (entry as [unknown, Record<string, unknown>])[1])
+}

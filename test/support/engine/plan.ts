@@ -1,0 +1,114 @@
+import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../../../src/core/options/common.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import { SERVICE_OPTIONS } from '../../../src/core/options/service.ts'
+import type { FilterPlan, InputPlan, OutputPlan, Plan } from '../../../src/core/plan.ts'
+import {
+  defineFilter,
+  defineInput,
+  defineOutput,
+  type Filter,
+  type FilterContext,
+  type Input,
+  type InputContext,
+  type Output,
+  type OutputContext,
+} from '../../../src/core/plugin.ts'
+
+const about = { summary: '', description: '', options: {}, example: '' }
+const position = { file: 'test.conf' }
+const places = new Map()
+
+/** Options as a user writes them, by their names in the tables. */
+type Texts = Record<string, string>
+
+/** A plan of plugins that a test makes: each stage is its `create` and the common options it is given. */
+export function planOf(parts: {
+  inputs: { name: string; create: (ctx: InputContext) => Input; common?: Texts }[]
+  outputs?: { name: string; create: (ctx: OutputContext) => Output; common?: Texts; inFlight?: number }[]
+  filters?: { name: string; create: (ctx: FilterContext) => Filter; common?: Texts }[]
+  parsers?: Plan['parsers']
+  service?: Texts
+  warnings?: string[]
+}): Plan {
+  return {
+    service: parseOptions(SERVICE_OPTIONS, parts.service ?? {}),
+    inputs: parts.inputs.map(({ name, create, common = {} }): InputPlan => {
+      const spec = defineInput({ ...about, kind: 'input', name: 'lines', create: (_, ctx) => create(ctx) })
+      return {
+        spec,
+        name,
+        tag: name,
+        options: {},
+        common: parseOptions(INPUT_OPTIONS, common),
+        position,
+        places,
+      }
+    }),
+    filters: (parts.filters ?? []).map(({ name, create, common = {} }): FilterPlan => {
+      const spec = defineFilter({ ...about, kind: 'filter', name: 'sift', create: (_, ctx) => create(ctx) })
+      const matched = parseOptions(FILTER_OPTIONS, { match: '*', ...common })
+      return { spec, name, options: {}, common: matched, position, places }
+    }),
+    outputs: (parts.outputs ?? []).map(({ name, create, common = {}, inFlight = 4 }): OutputPlan => {
+      const made = (_: unknown, ctx: OutputContext): Output => create(ctx)
+      const spec = defineOutput({ ...about, kind: 'output', name: 'keep', inFlight, create: made })
+      const matched = parseOptions(OUTPUT_OPTIONS, { match: '*', ...common })
+      return { spec, name, options: {}, common: matched, position, places }
+    }),
+    multilines: [],
+    parsers: parts.parsers ?? [],
+    warnings: parts.warnings ?? [],
+  }
+}
+
+type Line = { tag?: string; text: string }
+export type Records = Iterable<Line> | AsyncIterable<Line>
+
+/** An input that writes texts as records, each to the appender of its tag, and waits for room as inputs do. */
+export class Lines implements Input {
+  readonly finite: boolean
+  closed = 0
+  written = 0
+  running = false
+  /** What it says that it could not read. */
+  incomplete: string | undefined
+  readonly #ctx: InputContext
+  readonly #records: Records
+
+  constructor(ctx: InputContext, records: Records, finite = true) {
+    this.#ctx = ctx
+    this.#records = records
+    this.finite = finite
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    this.running = true
+    for await (const { tag = this.#ctx.tag, text } of this.#records) {
+      while (!signal.aborted && !this.#write(tag, text)) {
+        this.#ctx.sealAll()
+        await this.#ctx.room(signal)
+      }
+      if (signal.aborted) break
+      this.written++
+    }
+    if (this.finite) {
+      this.#ctx.sealAll()
+      this.#ctx.finished(this.incomplete)
+    } else if (!signal.aborted) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+    }
+    this.running = false
+  }
+
+  async close(): Promise<void> {
+    this.closed++
+  }
+
+  #write(tag: string, text: string): boolean {
+    const out = this.#ctx.appender(tag)
+    if (!out.reserve(text.length)) return false
+    out.end += out.buf.write(text, out.end, 'latin1')
+    out.added(1, text.length)
+    return true
+  }
+}

@@ -1,0 +1,92 @@
+import type { Chunk } from '../../../src/core/chunk.ts'
+import { type ErrorOptions, ShipperError } from '../../../src/core/error.ts'
+import type { Output } from '../../../src/core/plugin.ts'
+import type { Account } from '../../../src/engine/budget.ts'
+import { OutputQueue } from '../../../src/engine/queue.ts'
+import { listLog, makeChunk, receiptOf, roomyAccount, turn } from './chunks.ts'
+import { ManualClock } from './manual-clock.ts'
+
+export interface Call {
+  chunk: Chunk
+  tag: string
+  id: string
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** A queue whose output answers when the test says so. */
+export class QueueBench {
+  readonly clock = new ManualClock()
+  readonly account: Account = roomyAccount()
+  readonly stopping = new AbortController()
+  readonly logged = listLog()
+  /** Flushes that are not answered, in the order in which they were called. */
+  readonly calls: Call[] = []
+  /** Ids in the order in which they were sent, again when sent again. */
+  readonly sent: string[] = []
+  readonly outcomes = new Map<string, string[]>()
+  readonly queue: OutputQueue
+
+  constructor(options: { inFlight?: number; limit?: number; output?: Output } = {}) {
+    const output: Output = options.output ?? { flush: (chunk) => this.#flush(chunk), close: async () => {} }
+    this.queue = new OutputQueue({
+      name: 'out.0',
+      output,
+      inFlight: options.inFlight ?? 4,
+      retry: { baseMs: 5000, capMs: 60_000, limit: options.limit ?? Number.POSITIVE_INFINITY },
+      clock: this.clock,
+      log: this.logged.log,
+      signal: this.stopping.signal,
+    })
+  }
+
+  push(id: string, tag = 't', count = 1): void {
+    const chunk = makeChunk(id, { tag, count, account: this.account })
+    const { receipt, outcomes } = receiptOf(chunk)
+    this.outcomes.set(id, outcomes)
+    this.queue.push(chunk, receipt)
+  }
+
+  pushAll(ids: string, tag = 't'): void {
+    for (const id of ids) this.push(id, tag)
+  }
+
+  get flying(): string {
+    return this.calls.map((c) => c.id).join('')
+  }
+
+  async ok(id: string): Promise<void> {
+    this.#take(id).resolve()
+    await turn()
+  }
+
+  async fail(id: string, error: unknown): Promise<void> {
+    this.#take(id).reject(error)
+    await turn()
+  }
+
+  outcomeOf(id: string): string {
+    return this.outcomes.get(id)?.join('+') ?? 'never pushed'
+  }
+
+  #take(id: string): Call {
+    const at = this.calls.findIndex((c) => c.id === id)
+    if (at < 0) throw new Error(`${id} is not in flight: ${this.flying}`)
+    return this.calls.splice(at, 1)[0] as Call
+  }
+
+  #flush(chunk: Chunk): Promise<void> {
+    this.sent.push(chunk.id)
+    return new Promise((resolve, reject) => {
+      this.calls.push({ chunk, tag: chunk.tag, id: chunk.id, resolve, reject })
+    })
+  }
+}
+
+export const away = (): ShipperError => flushError({ retryable: true, scope: 'peer' })
+export const refused = (): ShipperError => flushError({ retryable: true, scope: 'chunk' })
+export const forGood = (): ShipperError => flushError({ retryable: false })
+
+function flushError(options: ErrorOptions): ShipperError {
+  return new ShipperError('E_PEER_CLOSED', 'it did not work', options)
+}

@@ -1,0 +1,18 @@
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import { systemClock } from '../../../src/engine/clock.ts'
+import { Forward } from '../../../src/plugins/outputs/forward/forward.ts'
+import { FORWARD_OPTIONS } from '../../../src/plugins/outputs/forward/options.ts'
+import { makeChunk, roomyAccount } from '../engine/chunks.ts'
+
+// A program of its own: delivers one chunk to the port it is given and ends when nothing holds it.
+const none = () => {}
+const output = new Forward(parseOptions(FORWARD_OPTIONS, { port: process.argv[2] ?? '' }), {
+  name: 'forward.0',
+  log: { error: none, warn: none, info: none, debug: none },
+  counters: { add: none, get: () => 0 },
+  clock: systemClock,
+  agent: { version: '0', id: 'test', hostname: 'test' },
+  buffers: roomyAccount(),
+})
+await output.flush(makeChunk('c1'), new AbortController().signal)
+process.stdout.write('delivered\n')

@@ -1,0 +1,146 @@
+import { connect, type Socket } from 'node:net'
+import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
+import type { Chunk } from '../../../src/core/chunk.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Clock, Input, Output } from '../../../src/core/plugin.ts'
+import type { Assembly } from '../../../src/engine/assembly.ts'
+import { spec } from '../../../src/plugins/inputs/forward/index.ts'
+import { assemble } from '../engine/assembled.ts'
+import { planOf } from '../engine/plan.ts'
+import { atEnd } from '../tmp.ts'
+import { until, within } from '../until.ts'
+
+type Texts = Record<string, string>
+
+/** Keeps the records that it is given; while `shut`, flushes wait, and fail at the end of the run. */
+export class Records implements Output {
+  readonly records: { tag: string; time: unknown; record: unknown }[] = []
+  readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
+  shut = false
+  #waiting: (() => void)[] = []
+
+  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+    if (this.shut) {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiting.push(resolve)
+        signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+      })
+    }
+    const bytes = Buffer.from(chunk.entries())
+    this.chunks.push({ tag: chunk.tag, id: chunk.id, bytes })
+    for (const entry of decodeMulti(bytes)) {
+      const [time, record] = entry as [unknown, unknown]
+      this.records.push({ tag: chunk.tag, time, record })
+    }
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  open(): void {
+    this.shut = false
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  async close(): Promise<void> {}
+}
+
+export interface ForwardRun {
+  assembly: Assembly
+  input: Input
+  outputs: Records[]
+  logged: string[]
+  /** Of a TCP listener. */
+  port: number
+  counter(name: string): number
+  /** The first half of a stop: nothing is read any more. */
+  stopReading(): Promise<void>
+  /** The second: flushes are aborted, what is not settled is given up, connections are closed. */
+  close(): Promise<void>
+}
+
+/** The input with the real engine behind it, in this process. */
+export async function forwardIn(
+  options: Texts = {},
+  more: { service?: Texts; common?: Texts; outputs?: number; clock?: Clock } = {},
+): Promise<ForwardRun> {
+  const outputs = Array.from({ length: more.outputs ?? 1 }, () => new Records())
+  const plan = planOf({
+    inputs: [
+      {
+        name: 'forward.0',
+        create: (ctx) => spec.create(parseOptions(spec.options, { port: '0', ...options }), ctx),
+        common: more.common ?? {},
+      },
+    ],
+    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: () => output })),
+    // Nothing in these tests may wait for Flush.
+    service: { flush: '1000', ...more.service },
+  })
+  const { assembly, logged, stop } = assemble(plan, more.clock)
+  await assembly.start()
+  const [running] = assembly.inputs
+  if (running === undefined) throw new Error('there is no input')
+  const { input, counters } = running
+  const ended = new AbortController()
+  const run = input.run(ended.signal)
+  const failed = run.then(() => undefined)
+  failed.catch(() => {})
+  const line = () => logged.lines.find((text) => text.includes('listening on'))
+  await Promise.race([until(line, { what: 'the listener' }), failed])
+  const stopReading = async (): Promise<void> => {
+    ended.abort()
+    await within(run, 10_000, 'the input to stop')
+  }
+  let closed: Promise<void> | undefined
+  const close = (): Promise<void> => {
+    closed ??= (async () => {
+      await stopReading()
+      stop.abort()
+      assembly.stop()
+      await within(assembly.closeInputs(), 2000, 'the input to close')
+    })()
+    return closed
+  }
+  atEnd(close)
+  const port = Number(PORT.exec(line() ?? '')?.[1] ?? 0)
+  const counter = (name: string): number => counters.get(name)
+  return { assembly, input, outputs, logged: logged.lines, port, counter, stopReading, close }
+}
+
+const PORT = /:(\d+)$/
+
+/** A peer on a bare socket: what it sends is the test's, the acknowledgements that come are kept. */
+export class Client {
+  readonly acks: unknown[] = []
+  ended = false
+  closed = false
+  readonly socket: Socket
+
+  constructor(at: number | string) {
+    this.socket =
+      typeof at === 'number' ? connect({ port: at, host: '127.0.0.1', allowHalfOpen: true }) : connect(at)
+    this.socket.on('error', () => {})
+    this.socket.on('end', () => {
+      this.ended = true
+    })
+    this.socket.on('close', () => {
+      this.closed = true
+    })
+    void this.#read()
+    atEnd(() => void this.socket.destroy())
+  }
+
+  send(...parts: Uint8Array[]): void {
+    this.socket.write(Buffer.concat(parts))
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for await (const map of decodeMultiStream(this.socket)) this.acks.push((map as { ack: unknown }).ack)
+    } catch {
+      // The connection was cut: what came before counts.
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
+import { ENTRY_HEAD, writeEntryHead, writeMapHead, writeStr } from '../../../src/core/msgpack/encode.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Clock, Output, OutputContext } from '../../../src/core/plugin.ts'
+import { type Account, Budget } from '../../../src/engine/budget.ts'
+import { systemClock } from '../../../src/engine/clock.ts'
+import { spec } from '../../../src/plugins/outputs/forward/index.ts'
+import { atEnd } from '../tmp.ts'
+import type { ForwardPeer } from './peer.ts'
+
+/** An output with what it counted and the account its copies come from. */
+export interface Run {
+  output: Output
+  counts: Map<string, number>
+  account: Account
+}
+
+/** A forward output to `peer` with these options, as written in a configuration; closed when the test is over. */
+export function forwardTo(
+  peer: ForwardPeer | undefined,
+  options: Record<string, string | string[]> = {},
+  clock: Clock = systemClock,
+): Run {
+  const counts = new Map<string, number>()
+  const account = testAccount()
+  const quiet = () => {}
+  const ctx: OutputContext = {
+    name: 'forward.0',
+    log: { error: quiet, warn: quiet, info: quiet, debug: quiet },
+    counters: {
+      add: (name, n = 1) => void counts.set(name, (counts.get(name) ?? 0) + n),
+      get: (name) => counts.get(name) ?? 0,
+    },
+    clock,
+    agent: { version: '0', id: 'test', hostname: 'test' },
+    buffers: account,
+  }
+  const given = peer === undefined || peer.port === 0 ? options : { port: String(peer.port), ...options }
+  const output = spec.create(parseOptions(spec.options, given), ctx)
+  atEnd(() => output.close())
+  return { output, counts, account }
+}
+
+export function testAccount(): Account {
+  return new Budget(100_000_000, 65_536).account(100_000_000)
+}
+
+/** A chunk of real entries `[EventTime(1700000000 + i, 5), {"log": text}]`. */
+export function entriesChunk(
+  id: string,
+  texts: string[] = [`line of ${id}`],
+  tag = 't',
+  account: Account = testAccount(),
+): Chunk {
+  const start = headRoom(tag)
+  const bytes = texts.reduce((n, text) => n + ENTRY_HEAD + 10 + Buffer.byteLength(text), 0)
+  const buf = account.force(start + bytes + TAIL_ROOM)
+  let at = start
+  for (const [i, text] of texts.entries()) {
+    at = writeEntryHead(buf, at, 1_700_000_000 + i, 5)
+    at = writeStr(buf, writeStr(buf, writeMapHead(buf, at, 1), 'log'), text)
+  }
+  const init = { tag, input: 'in.0', buf, start, end: at, count: texts.length, id, inputBytes: bytes }
+  return new Chunk(init, account)
+}

@@ -1,0 +1,175 @@
+import { Database } from 'bun:sqlite'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Running, start } from '../process.ts'
+import { atEnd } from '../tmp.ts'
+import { until, within } from '../until.ts'
+import { type EntryInit, entry } from './export.ts'
+import type { JournalTools } from './tools.ts'
+
+/** 2023-11-14T22:13:20Z */
+export const START_US = 1_700_000_000_000_000
+
+/** A folder of real journal files. */
+export class Journal {
+  readonly dir: string
+  readonly #tools: JournalTools
+
+  constructor(tools: JournalTools, dir: string) {
+    this.#tools = tools
+    this.dir = dir
+    mkdirSync(dir, { recursive: true })
+  }
+
+  /** Writes (or appends to) a file of the folder. */
+  write(entries: EntryInit[], file = 'system.journal'): void {
+    this.writeExport(Buffer.concat(entries.map(entry)), file)
+  }
+
+  writeExport(stream: Buffer, file = 'system.journal'): void {
+    const { remote, env } = this.#tools
+    const args = [`--output=${join(this.dir, file)}`, '-']
+    const { status, stderr } = spawnSync(remote, args, { input: stream, env, timeout: 60_000 })
+    if (status !== 0) throw new Error(`systemd-journal-remote ended with ${status}: ${stderr}`)
+  }
+
+  /** A writer that stays: entries appear in the file as they are written. */
+  writer(file = 'live.journal'): JournalWriter {
+    return new JournalWriter(this.#tools, join(this.dir, file))
+  }
+
+  /** What journalctl itself says is in the folder, as export. */
+  export(): Buffer {
+    const args = ['--output=export', '--merge', `--directory=${this.dir}`]
+    const { stdout } = spawnSync('journalctl', args, {
+      env: { ...process.env, PATH: this.#tools.path },
+      maxBuffer: 1e9,
+      timeout: 60_000,
+    })
+    return stdout
+  }
+}
+
+export class JournalWriter {
+  readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
+
+  constructor({ remote, env }: JournalTools, file: string) {
+    this.#child = spawn(remote, [`--output=${file}`, '-'], { env, stdio: ['pipe', 'ignore', 'ignore'] })
+    this.#exited = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.stdin?.on('error', () => {})
+    atEnd(() => {
+      this.#child.kill('SIGKILL')
+    })
+  }
+
+  write(entries: EntryInit[]): void {
+    this.#child.stdin?.write(Buffer.concat(entries.map(entry)))
+  }
+
+  async end(): Promise<void> {
+    this.#child.stdin?.end()
+    await within(this.#exited, 10_000, 'the end of systemd-journal-remote')
+  }
+}
+
+/** Entries numbered from `from` to `to`, one each millisecond; with Lowercase the sink of the tests reads the number. */
+export function numberedEntries(from: number, to: number, more: EntryInit['fields'] = {}): EntryInit[] {
+  return Array.from({ length: to - from }, (_, i) => ({
+    us: START_US + (from + i) * 1000,
+    fields: { LOG: `line ${from + i}`, MESSAGE: `message ${from + i}`, PRIORITY: '6', ...more },
+  }))
+}
+
+/** The agent, following `path` with a stored position and one forward output for each port. */
+export function followJournal(s: {
+  dir: string
+  path: string
+  ports: number[]
+  tools: JournalTools
+  systemd?: Record<string, string | string[]>
+  service?: Record<string, string>
+}): Running {
+  const own = { name: 'systemd', tag: 'j', path: s.path, db: join(s.dir, 'pos.db'), lowercase: 'on' }
+  const text = [
+    section('SERVICE', { flush: '0.1', ...s.service }),
+    section('INPUT', { ...own, ...s.systemd }),
+    ...s.ports.map((port) => section('OUTPUT', { name: 'forward', match: '*', port: String(port) })),
+  ]
+  const conf = join(s.dir, 'agent.conf')
+  writeFileSync(conf, text.join('\n'))
+  return start(['-c', conf], { env: { PATH: s.tools.path } })
+}
+
+function section(name: string, options: Record<string, string | string[]>): string {
+  const lines = Object.entries(options).flatMap(([key, values]) =>
+    [values].flat().map((value) => `    ${key}  ${value}\n`),
+  )
+  return `[${name}]\n${lines.join('')}`
+}
+
+/** The stored cursor. */
+export function storedCursor(dir: string): string | undefined {
+  const path = join(dir, 'pos.db')
+  if (!existsSync(path)) return undefined
+  const db = new Database(path, { readonly: true })
+  try {
+    db.exec('PRAGMA busy_timeout = 2000')
+    const table = db.query("SELECT 1 FROM sqlite_master WHERE name = 'in_systemd_cursor'").get()
+    if (table === null) return undefined
+    const row = db.query('SELECT cursor FROM in_systemd_cursor').get() as { cursor: string } | null
+    return row?.cursor
+  } finally {
+    db.close()
+  }
+}
+
+const FIRST_FIELD = /^__CURSOR=(.*)$/gm
+
+/** The cursors of all entries in the folder, in order. */
+export function cursorsIn(journal: Journal): string[] {
+  return [...journal.export().toString('latin1').matchAll(FIRST_FIELD)].map(([, cursor = '']) => cursor)
+}
+
+/** The journalctl that an agent has started. */
+export function journalctlOf(agent: Running): Promise<number> {
+  const all = (): number[] =>
+    readdirSync('/proc')
+      .map(Number)
+      .filter((n) => n > 0)
+  const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
+  return until(() => all().find(isChild), { limitMs: 30_000, what: 'a journalctl of the agent' })
+}
+
+export function isAlive(pid: number): boolean {
+  const state = statOf(pid)?.[0]
+  return state !== undefined && state !== 'Z'
+}
+
+/** The process waits: for half a second it used no processor. */
+export async function standsStill(pid: number): Promise<void> {
+  let ticks = -1
+  const stands = (): boolean => {
+    const before = ticks
+    ticks = cpuTicks(pid)
+    return ticks === before
+  }
+  await until(stands, { limitMs: 20_000, everyMs: 500 })
+}
+
+/** Time on a processor so far, in the kernel's ticks. */
+function cpuTicks(pid: number): number {
+  const stat = statOf(pid)
+  return Number(stat?.[11]) + Number(stat?.[12])
+}
+
+/** Of /proc/PID/stat, from the state on. */
+function statOf(pid: number): string[] | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  } catch {
+    return undefined
+  }
+}

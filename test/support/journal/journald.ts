@@ -1,0 +1,111 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { atEnd } from '../tmp.ts'
+import { within } from '../until.ts'
+
+const PROGRAM = ['/usr/lib/systemd/systemd-journald', '/lib/systemd/systemd-journald'].find((p) =>
+  existsSync(p),
+)
+export const MACHINE = '0123456789abcdef0123456789abcdef'
+
+const CONFIG = `[Journal]
+Storage=volatile
+RateLimitBurst=0
+RateLimitIntervalSec=0
+ReadKMsg=no
+Audit=no
+ForwardToSyslog=no
+ForwardToWall=no
+`
+
+/** Its own folders stand where journald expects the machine's; a line of stdin is a command, answered by a line. */
+const SCRIPT = `
+mount --bind "$1/run" /run/systemd && mount --bind "$1/log" /run/log && mount --bind "$1/conf" /etc/systemd/journald.conf &&
+mount --bind "$1/machine-id" /etc/machine-id || exit 1
+"$2" >/dev/null 2>&1 & pid=$!
+while ! [ -S /run/systemd/journal/stdout ]; do sleep 0.02; done
+echo "$pid"
+while read -r command file; do
+  case $command in
+    send)
+      systemd-cat -t test < "$file"
+      while ! journalctl -q --merge -o cat -n 50 | grep -qxF "$(tail -n 1 "$file")"; do sleep 0.02; done ;;
+    rotate) journalctl -q --rotate ;;
+    keep) journalctl -q --vacuum-files="$file" >/dev/null 2>&1 ;;
+  esac
+  echo done
+done
+kill $pid
+`
+
+/** Why journald cannot be run here; empty: it can. */
+export function journaldAbsent(): string {
+  if (PROGRAM === undefined) return 'there is no systemd-journald'
+  const { status } = spawnSync('unshare', ['--mount', 'mount', '--bind', '/tmp', '/tmp'], { timeout: 5000 })
+  return status === 0 ? '' : 'it needs root and a mount namespace of its own'
+}
+
+/** A real systemd-journald in a mount namespace of its own; ends with the test. */
+export class Journald {
+  /** The folder of its files. */
+  readonly path: string
+  readonly #dir: string
+  readonly #child: ChildProcess
+  readonly #answers: ((line: string) => void)[] = []
+  #files = 0
+
+  private constructor(dir: string) {
+    this.#dir = dir
+    this.path = join(dir, 'log/journal', MACHINE)
+    for (const name of ['run', 'log']) mkdirSync(join(dir, name))
+    writeFileSync(join(dir, 'conf'), CONFIG)
+    writeFileSync(join(dir, 'machine-id'), `${MACHINE}\n`)
+    const args = ['--mount', '--propagation', 'private', 'sh', '-c', SCRIPT, 'journald', dir, PROGRAM ?? '']
+    this.#child = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    let rest = ''
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) this.#answers.shift()?.(line)
+    })
+  }
+
+  static async start(dir: string): Promise<Journald> {
+    const journald = new Journald(dir)
+    const exited = new Promise((resolve) => journald.#child.once('exit', resolve))
+    const pid = await journald.#answer('the start of journald')
+    atEnd(async () => {
+      journald.#child.stdin?.end()
+      await within(exited, 2000, 'the end of journald').catch(() => process.kill(Number(pid), 'SIGKILL'))
+    })
+    return journald
+  }
+
+  /** Each line is an entry. */
+  async send(lines: string[]): Promise<void> {
+    const file = join(this.#dir, `lines-${this.#files++}`)
+    writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
+    await this.#do(`send ${file}`)
+  }
+
+  /** The file that is written to becomes an archived one. */
+  rotate(): Promise<void> {
+    return this.#do('rotate')
+  }
+
+  /** Vacuums all but so many archived files. */
+  keep(files: number): Promise<void> {
+    return this.#do(`keep ${files}`)
+  }
+
+  async #do(command: string): Promise<void> {
+    const answer = this.#answer(command)
+    this.#child.stdin?.write(`${command}\n`)
+    await answer
+  }
+
+  #answer(what: string): Promise<string> {
+    return within(new Promise((resolve) => this.#answers.push(resolve)), 10_000, what)
+  }
+}

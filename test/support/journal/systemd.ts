@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Running, start } from '../process.ts'
+import { type Result, SCRIPT } from '../release/install.ts'
+import { atEnd, tmp } from '../tmp.ts'
+import { until } from '../until.ts'
+
+const SYSTEMD = '/lib/systemd/systemd'
+
+/**
+ * The root of this machine under an overlay, in namespaces of its own, with a /dev, /run, /proc and control groups of its
+ * own. `$1` is an empty folder.
+ */
+const BOOT = `
+set -e
+mount --make-rprivate /
+cd "$1"
+mkdir -p upper/etc/systemd/system work root
+printf '[Unit]\\nDescription=nothing but what a test starts\\n' >upper/etc/systemd/system/quiet.target
+mkdir -p upper/etc/systemd/system/multi-user.target.wants
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work none root
+cd root
+mount -t proc none proc
+for dir in run tmp; do mount -t tmpfs none $dir; done
+mount -t tmpfs -o mode=755 none dev
+mkdir dev/pts dev/shm dev/mqueue dev/hugepages
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+for node in null zero full random urandom tty; do touch dev/$node; mount --bind /dev/$node dev/$node; done
+mount -t sysfs -o ro none sys
+mount -t tmpfs none sys/fs/cgroup
+mount -t cgroup2 none sys/fs/cgroup
+mkdir -p .old
+pivot_root . .old
+umount -l .old
+exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin ${SYSTEMD} --system --unit=quiet.target --log-target=null
+`
+
+/** A booted systemd. Its process 1 ends with the test, and all that it has started with it. */
+export class Systemd {
+  readonly #unshare: Running
+  #pid = 0
+
+  private constructor() {
+    this.#unshare = start(
+      ['-m', '-p', '-u', '-i', '-C', '-f', '--kill-child', 'sh', '-c', BOOT, 'sh', tmp()],
+      {
+        command: ['unshare'],
+      },
+    )
+    atEnd(() => {
+      if (this.#pid > 0) process.kill(this.#pid, 'SIGKILL')
+    })
+  }
+
+  /** Undefined where one cannot be had: no root, no overlay, no control groups of version 2. */
+  static async boot(): Promise<Systemd | undefined> {
+    if (process.getuid?.() !== 0 || !existsSync(SYSTEMD)) return undefined
+    const it = new Systemd()
+    const up = await until(() => it.#unshare.exit !== undefined || it.#isUp(), { limitMs: 15_000 }).catch(
+      () => false,
+    )
+    return up && it.#unshare.exit === undefined ? it : undefined
+  }
+
+  #isUp(): boolean {
+    const { pid } = this.#unshare
+    const children = `/proc/${pid}/task/${pid}/children`
+    if (!existsSync(children)) return false
+    this.#pid = Number(spawnSync('cat', [children], { encoding: 'utf8' }).stdout.trim())
+    return this.#pid > 0 && this.sh('systemctl is-active quiet.target').stdout === 'active\n'
+  }
+
+  /** Runs a line of shell in it. */
+  sh(line: string): { status: number | null; stdout: string; stderr: string } {
+    return spawnSync('nsenter', [...this.#enter(), 'sh', '-c', line], { encoding: 'utf8', timeout: 60_000 })
+  }
+
+  /** Runs the installer in it, as root and in the real places. */
+  async install(...args: string[]): Promise<Result> {
+    const command = ['nsenter', ...this.#enter(), 'sh', '-s', '--']
+    const it = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
+    const exit = await it.ended(60_000)
+    return { ...exit, stdout: it.stdout, stderr: it.stderr }
+  }
+
+  /** A path of its root, seen from here. */
+  path(path: string): string {
+    return join(`/proc/${this.#pid}/root`, path)
+  }
+
+  /** Writes files into a new folder of it. */
+  folder(path: string, files: Map<string, Buffer>): void {
+    mkdirSync(this.path(path), { recursive: true })
+    for (const [name, bytes] of files) writeFileSync(join(this.path(path), name), bytes, { mode: 0o755 })
+  }
+
+  list(path: string): string[] {
+    return existsSync(this.path(path)) ? readdirSync(this.path(path)) : []
+  }
+
+  #enter(): string[] {
+    const path = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+    return ['-t', String(this.#pid), '-m', '-p', '-u', '-i', '-C', 'env', '-i', path]
+  }
+}

@@ -1,0 +1,69 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Running, start } from '../process.ts'
+import { until } from '../until.ts'
+import type { KafkaBroker } from './brokers.ts'
+import type { Numbers } from './tool.ts'
+
+type Options = Record<string, string | number>
+
+export interface Leaf {
+  /** Holds the configuration, the database and `a.log`. */
+  dir: string
+  broker: KafkaBroker
+  service?: Options
+  tail?: Options
+  kafka?: Options
+}
+
+/** The binary, following `a.log` from its head with stored positions, to the topic `t`, one line a record. */
+export function leafTo({ dir, broker, service, tail, kafka }: Leaf): Running {
+  const follows = { tag: 'app', path: join(dir, 'a.log'), db: join(dir, 'pos.db'), read_from_head: 'on' }
+  // A flush that failed is to be tried again soon.
+  const retries = { 'scheduler.base': 1, 'scheduler.cap': 2 }
+  const text = [
+    section('SERVICE', { flush: 0.1, ...retries, ...service }),
+    section('INPUT', { name: 'tail', ...follows, ...tail }),
+    section('OUTPUT', {
+      name: 'kafka',
+      match: '*',
+      brokers: broker.bootstrap,
+      topics: 't',
+      format: 'raw',
+      ...kafka,
+    }),
+  ]
+  const conf = join(dir, 'agent.conf')
+  writeFileSync(conf, text.join('\n'))
+  return start(['-c', conf])
+}
+
+export function section(name: string, options: Options): string {
+  const lines = Object.entries(options).map(([key, value]) => `    ${key}  ${value}\n`)
+  return `[${name}]\n${lines.join('')}`
+}
+
+/** Waits until the topic has so many records at least, then reads their numbers. */
+export async function numbersIn(
+  broker: KafkaBroker,
+  agent: Running,
+  lines: number,
+  limitMs = 60_000,
+  topic = 't',
+): Promise<Numbers> {
+  const what = () => `${lines} records in ${topic}; ${agent.stderr.slice(-3000)}`
+  // A topic of which a broker is away cannot say where it ends.
+  const records = () => broker.records(topic).catch(() => 0)
+  for (;;) {
+    await until(async () => (await records()) >= lines, { limitMs, everyMs: 100, what })
+    const numbers = await broker.numbers(topic, lines)
+    // Records may be there twice before the last is there at all.
+    if (numbers.missing === 0) return numbers
+    const seen = numbers.records
+    try {
+      await until(async () => (await records()) > seen, { limitMs: 15_000, everyMs: 100, what })
+    } catch {
+      return broker.numbers(topic, lines)
+    }
+  }
+}

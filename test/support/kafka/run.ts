@@ -1,0 +1,66 @@
+import type { BufferSource } from '../../../src/core/buffer-source.ts'
+import type { Chunk } from '../../../src/core/chunk.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Clock, Output, OutputContext } from '../../../src/core/plugin.ts'
+import { type Account, Budget } from '../../../src/engine/budget.ts'
+import { systemClock } from '../../../src/engine/clock.ts'
+import { CounterMap } from '../../../src/engine/counters.ts'
+import { spec } from '../../../src/plugins/outputs/kafka/index.ts'
+import { chunkOf } from '../engine/chunk-of.ts'
+import { listLog } from '../engine/chunks.ts'
+import { atEnd } from '../tmp.ts'
+import { decodeBatch } from './decode.ts'
+import type { KafkaPeer, ProducedBatch } from './peer.ts'
+
+export interface KafkaRun {
+  output: Output
+  counters: CounterMap
+  account: Account
+  log: string[]
+}
+
+/** What an output is made with. */
+export function outputContext(buffers: BufferSource, more: Partial<OutputContext> = {}): OutputContext {
+  return {
+    name: 'kafka.0',
+    log: listLog().log,
+    counters: new CounterMap(),
+    clock: systemClock,
+    agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
+    buffers,
+    stateFolder: undefined,
+    ...more,
+  }
+}
+
+/** A kafka output to this peer: topic `logs`, raw values. Closed after the test. */
+export async function kafkaTo(
+  peer: KafkaPeer,
+  texts: Record<string, string> = {},
+  stateFolder?: string,
+  clock: Clock = systemClock,
+): Promise<KafkaRun> {
+  const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
+  const counters = new CounterMap()
+  const { lines, log } = listLog()
+  const ctx = outputContext(account, { log, counters, stateFolder, clock })
+  const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
+  const output = spec.create(parseOptions(spec.options, all) as never, ctx)
+  await output.start?.()
+  atEnd(() => output.close())
+  return { output, counters, account, log: lines }
+}
+
+/** A chunk whose records are `{log: line}`. */
+export function linesChunk(lines: string[], tag = 'app'): Chunk {
+  return chunkOf(
+    lines.map((log) => ({ log })),
+    tag,
+  )
+}
+
+/** The values of batches, in their order. */
+export async function valuesOf(batches: readonly ProducedBatch[]): Promise<string[]> {
+  const decoded = await Promise.all(batches.map((b) => decodeBatch(b.bytes)))
+  return decoded.flatMap(({ records }) => records.map((r) => r.value.toString()))
+}

@@ -1,0 +1,132 @@
+import { appendFileSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Running, start } from '../process.ts'
+import { tmp } from '../tmp.ts'
+import { until } from '../until.ts'
+import type { KubeApi } from './api-server.ts'
+import { logName, NODE, type PodObject } from './pods.ts'
+
+export interface LogRecord {
+  log?: string
+  kubernetes?: {
+    pod_name?: string
+    pod_id?: string
+    labels?: Record<string, string>
+    incomplete?: boolean
+    [key: string]: unknown
+  }
+  [key: string]: unknown
+}
+
+/**
+ * The folders of a node as the kubelet and a container runtime keep them, under a temporary one:
+ *
+ * ```
+ *   containers/POD_NAMESPACE_CONTAINER-ID.log -> pods/NAMESPACE_POD_UID/CONTAINER/0.log
+ * ```
+ */
+export class KubeNode {
+  readonly dir = tmp()
+  readonly #api: KubeApi
+
+  constructor(api: KubeApi) {
+    this.#api = api
+    for (const name of ['containers', 'pods', 'account']) mkdirSync(join(this.dir, name))
+    if (api.authority !== undefined) writeFileSync(join(this.dir, 'account/ca.crt'), api.authority.cert)
+  }
+
+  set token(text: string) {
+    writeFileSync(join(this.dir, 'account/token'), text)
+  }
+
+  /** The runtime writes lines of the pod's container. */
+  log(pod: PodObject, ...texts: string[]): void {
+    const folder = this.#folder(pod)
+    const file = join(folder, '0.log')
+    const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
+    const isNew = mkdirSync(folder, { recursive: true }) !== undefined
+    appendFileSync(file, lines.join(''))
+    if (isNew) symlinkSync(file, join(this.dir, 'containers', logName(pod)))
+  }
+
+  /** The kubelet has cleaned up behind a pod. */
+  remove(pod: PodObject): void {
+    const { namespace, name, uid } = pod.metadata
+    rmSync(join(this.dir, 'pods', `${namespace}_${name}_${uid}`), { recursive: true })
+    rmSync(join(this.dir, 'containers', logName(pod)))
+  }
+
+  /** The binary, as a DaemonSet would run it. */
+  agent(filter: Record<string, string> = {}): AgentRun {
+    const dotted = this.dir.replaceAll('/', '.')
+    const tail = {
+      name: 'tail',
+      tag: 'kube.*',
+      path: join(this.dir, 'containers/*.log'),
+      db: join(this.dir, 'pos.db'),
+      parser: 'docker',
+      read_from_head: 'on',
+    }
+    const kubernetes = {
+      name: 'kubernetes',
+      match: 'kube.*',
+      kube_url: this.#api.url,
+      kube_tag_prefix: `kube${dotted}.containers.`,
+      kube_token_file: join(this.dir, 'account/token'),
+      kube_ca_file: join(this.dir, 'account/ca.crt'),
+      ...filter,
+    }
+    const text = [
+      section('SERVICE', { flush: '0.1' }),
+      section('INPUT', tail),
+      section('FILTER', kubernetes),
+      section('OUTPUT', { name: 'stdout', match: '*', format: 'json_lines' }),
+    ]
+    const conf = join(this.dir, 'agent.conf')
+    writeFileSync(conf, text.join('\n'))
+    return new AgentRun(start(['-c', conf], { env: { NODE_NAME: NODE } }))
+  }
+
+  #folder(pod: PodObject): string {
+    const { namespace, name, uid } = pod.metadata
+    const container = (pod.spec.containers[0] as { name: string }).name
+    return join(this.dir, 'pods', `${namespace}_${name}_${uid}`, container)
+  }
+}
+
+const TIME = '2026-11-21T06:00:00.123456789Z'
+
+export class AgentRun {
+  readonly process: Running
+
+  constructor(process: Running) {
+    this.process = process
+  }
+
+  get records(): LogRecord[] {
+    const { stdout } = this.process
+    const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
+    return whole
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as LogRecord)
+  }
+
+  of(pod: PodObject): LogRecord[] {
+    return this.records.filter((record) => record.kubernetes?.pod_name === pod.metadata.name)
+  }
+
+  waitFor(count: number, limitMs = 30_000): Promise<LogRecord[]> {
+    const what = (): string => `${count} records, have ${this.records.length}:\n${this.process.stderr}`
+    return until(() => (this.records.length >= count ? this.records : undefined), {
+      limitMs,
+      what,
+      everyMs: 20,
+    })
+  }
+}
+
+function section(name: string, options: Record<string, string>): string {
+  const lines = Object.entries(options).map(([key, value]) => `    ${key}  ${value}\n`)
+  return `[${name}]\n${lines.join('')}`
+}

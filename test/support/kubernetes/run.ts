@@ -1,0 +1,108 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Parser } from '../../../src/core/parser.ts'
+import type { Clock, Filter } from '../../../src/core/plugin.ts'
+import { systemClock } from '../../../src/engine/clock.ts'
+import { CounterMap } from '../../../src/engine/counters.ts'
+import { spec } from '../../../src/plugins/filters/kubernetes/index.ts'
+import { chunkOf, LooseBuffers, recordsOf } from '../engine/chunk-of.ts'
+import { listLog } from '../engine/chunks.ts'
+import { LaterList } from '../later.ts'
+import { atEnd, tmp } from '../tmp.ts'
+import { until } from '../until.ts'
+import type { KubeApi } from './api-server.ts'
+import { NODE } from './pods.ts'
+
+export interface KubeRunOptions {
+  texts?: Record<string, string>
+  parsers?: Record<string, () => Parser>
+  stateFolder?: string
+  clock?: Clock
+}
+
+/** The filter alone, on a test's API server. Ends with the test. */
+export class KubeRun {
+  readonly counters = new CounterMap()
+  readonly logged = listLog()
+  readonly filter: Filter
+  readonly tokenFile: string
+  #closed = false
+
+  constructor(api: KubeApi | undefined, o: KubeRunOptions = {}) {
+    const dir = tmp()
+    this.tokenFile = join(dir, 'token')
+    const caFile = join(dir, 'ca.crt')
+    if (api?.authority !== undefined) writeFileSync(caFile, api.authority.cert)
+    const options = parseOptions(spec.options, {
+      kube_url: api?.url ?? 'http://127.0.0.1:1',
+      kube_ca_file: caFile,
+      kube_token_file: this.tokenFile,
+      kube_node_name: NODE,
+      ...o.texts,
+    })
+    this.filter = spec.create(options, {
+      name: 'kubernetes.0',
+      log: this.logged.log,
+      counters: this.counters,
+      clock: o.clock ?? systemClock,
+      agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
+      buffers: new LooseBuffers(),
+      multiline: () => undefined,
+      multilineBytes: 2_000_000,
+      emit: () => {
+        throw new Error('it keeps nothing back')
+      },
+      parser: (name) => {
+        const make = o.parsers?.[name]
+        if (make === undefined) throw new Error(`there is no parser ${name}`)
+        return make()
+      },
+      stateFolder: o.stateFolder,
+    })
+    atEnd(() => this.close())
+  }
+
+  async start(): Promise<this> {
+    await this.filter.start?.()
+    return this
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.filter.close?.()
+  }
+
+  through(tag: string, records: object[]): Record<string, unknown>[] {
+    const chunk = chunkOf(records, tag)
+    this.filter.apply(chunk, new LaterList())
+    return recordsOf(chunk)
+  }
+
+  /** The metadata that a record of this log gets now. */
+  metadata(log: string): Record<string, unknown> {
+    const [record] = this.through(`kube.var.log.containers.${log}`, [{ log: 'x' }])
+    return (record?.kubernetes ?? {}) as Record<string, unknown>
+  }
+
+  known(log: string): Promise<Record<string, unknown>> {
+    return until(
+      () => {
+        const found = this.metadata(log)
+        return found.incomplete === true ? undefined : found
+      },
+      { what: () => `metadata of ${log}; it said:\n${this.logged.lines.join('\n')}` },
+    )
+  }
+
+  /** Asks as a tail input does until lines may be read; resolves with the milliseconds it took. */
+  async ready(log: string, path = `/var/log/containers/${log}`): Promise<number> {
+    const began = performance.now()
+    for (;;) {
+      const wait = this.filter.ready?.(`kube.var.log.containers.${log}`, path)
+      if (wait === undefined) return performance.now() - began
+      await wait
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import type { ServerResponse } from 'node:http'
+import type { Change } from './api-server.ts'
+import type { PodObject } from './pods.ts'
+
+export interface WatchOptions {
+  node: string | undefined
+  bookmarks: boolean
+  timeoutMs: number
+  pieceBytes: number
+  cutAfter: number
+  version: () => string
+}
+
+/** One open watch: what it is told goes out as a line each, `{"type": ..., "object": ...}`. */
+export class Watch {
+  readonly #response: ServerResponse
+  readonly #o: WatchOptions
+  readonly #timer: ReturnType<typeof setTimeout>
+  #sent = 0
+
+  constructor(response: ServerResponse, options: WatchOptions) {
+    this.#response = response
+    this.#o = options
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.flushHeaders()
+    this.#timer = setTimeout(() => {
+      this.bookmark(options.version())
+      this.end()
+    }, options.timeoutMs)
+    response.once('close', () => clearTimeout(this.#timer))
+  }
+
+  /** A pod that is bound to the node is new for who watches the node; one that leaves is deleted. */
+  tell({ before, after, version }: Change): void {
+    const was = before !== undefined && this.#ours(before)
+    const is = after !== undefined && this.#ours(after)
+    if (is) this.#event(was ? 'MODIFIED' : 'ADDED', after as PodObject)
+    else if (was) {
+      const last = structuredClone(before as PodObject)
+      last.metadata.resourceVersion = String(version)
+      this.#event('DELETED', last)
+    }
+  }
+
+  bookmark(resourceVersion: string): void {
+    if (!this.#o.bookmarks) return
+    const object = {
+      kind: 'Pod',
+      apiVersion: 'v1',
+      metadata: { resourceVersion, creationTimestamp: null },
+      spec: { containers: null },
+      status: {},
+    }
+    this.#write({ type: 'BOOKMARK', object })
+  }
+
+  fail(event: object): void {
+    this.#write(event)
+    this.end()
+  }
+
+  end(): void {
+    this.#response.end()
+  }
+
+  cut(): void {
+    this.#response.destroy()
+  }
+
+  #ours(pod: PodObject): boolean {
+    return this.#o.node === undefined || pod.spec.nodeName === this.#o.node
+  }
+
+  #event(type: string, pod: PodObject): void {
+    this.#write({ type, object: { kind: 'Pod', apiVersion: 'v1', ...pod } })
+  }
+
+  #write(event: object): void {
+    const bytes = Buffer.from(`${JSON.stringify(event)}\n`)
+    const { cutAfter, pieceBytes } = this.#o
+    const left = cutAfter > 0 ? cutAfter - this.#sent : bytes.length
+    const step = pieceBytes || bytes.length
+    for (let at = 0; at < Math.min(left, bytes.length); at += step) {
+      this.#response.write(bytes.subarray(at, Math.min(at + step, left)))
+    }
+    this.#sent += bytes.length
+    if (left < bytes.length) setImmediate(() => this.cut())
+  }
+}
+
+/** Objects of a list have neither kind nor apiVersion. */
+export function listOf(items: PodObject[], resourceVersion: string): object {
+  return { kind: 'PodList', apiVersion: 'v1', metadata: { resourceVersion }, items }
+}
+
+export function statusBody(code: number, reason: string, message: string): object {
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
+}
+
+/** What an expired watch was seen to answer, in a 200. */
+export function expiredEvent(from: number, oldest: number): object {
+  return {
+    type: 'ERROR',
+    object: statusBody(410, 'Expired', `too old resource version: ${from} (${oldest})`),
+  }
+}

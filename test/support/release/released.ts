@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ARCH, ROOT } from '../../../scripts/bootstrap.mjs'
+import { readManifest } from '../../../scripts/manifest.ts'
+import { type Running, start } from '../process.ts'
+
+/** With SHIPPER_RELEASE=all every target: it fetches a runtime of forty megabytes for each of the others. */
+export const TARGETS =
+  process.env.SHIPPER_RELEASE === 'all' ? Object.keys(readManifest().bun.targets) : [`linux-${ARCH}`]
+export const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  version: string
+}
+export const EPOCH = '1700000000'
+
+/** Starts `scripts/release.ts` of a copy of the project, under this umask and environment. */
+export function startRelease(
+  project: string,
+  umask: string,
+  env: Record<string, string>,
+  targets: string[],
+): Running {
+  const arguments_ = targets.flatMap((target) => ['--target', target])
+  const inner = [process.execPath, 'scripts/release.ts', ...arguments_]
+  return start([], {
+    command: ['sh', '-c', `umask ${umask}; exec "$@"`, 'sh', ...inner],
+    cwd: project,
+    env: { SOURCE_DATE_EPOCH: EPOCH, ...env },
+  })
+}
+
+/** SHA-256 by name of what is in a folder. */
+export function sumsOf(folder: string): Record<string, string> {
+  const names = readdirSync(folder).sort()
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      createHash('sha256')
+        .update(readFileSync(join(folder, name)))
+        .digest('hex'),
+    ]),
+  )
+}

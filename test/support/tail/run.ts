@@ -1,0 +1,267 @@
+import { decodeMulti } from '@msgpack/msgpack'
+import type { Chunk } from '../../../src/core/chunk.ts'
+import { ShipperError } from '../../../src/core/error.ts'
+import type { OffsetChanges, OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
+import { INPUT_OPTIONS } from '../../../src/core/options/common.ts'
+import { parseOptions } from '../../../src/core/options/parse.ts'
+import type { Plan } from '../../../src/core/plan.ts'
+import { defineFilter, type Filter, type Logger, type OutputSpec } from '../../../src/core/plugin.ts'
+import { Assembly } from '../../../src/engine/assembly.ts'
+import { systemClock } from '../../../src/engine/clock.ts'
+import { spec as tail } from '../../../src/plugins/inputs/tail/index.ts'
+import { TAIL_OPTIONS } from '../../../src/plugins/inputs/tail/options.ts'
+import { atEnd } from '../tmp.ts'
+import { until } from '../until.ts'
+
+export interface Received {
+  tag: string
+  seconds: number
+  record: Record<string, unknown>
+}
+
+/** Offsets in memory that outlive a run, so that the next one can go on from them. */
+export class MemoryStore implements OffsetStore {
+  table: OffsetRow[] = []
+  writes = 0
+  damaged = false
+  /** As if a run before had looked then; else when one has. */
+  looked: number | undefined
+  storedMs: number | undefined
+  readonly path = undefined
+  failing: Error | undefined
+  #nextId = 1
+
+  rows(): OffsetRow[] {
+    return this.table.map((r) => ({ ...r }))
+  }
+
+  lookedMs(): number | undefined {
+    return this.looked
+  }
+
+  write(changes: OffsetChanges): void {
+    if (this.failing !== undefined) throw this.failing
+    this.writes++
+    this.looked = changes.looked?.ms ?? this.looked
+    for (const row of changes.upsert) {
+      row.id ??= this.#nextId++
+      this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]
+    }
+    for (const row of changes.remove) this.table = this.table.filter((r) => r.id !== row.id)
+  }
+
+  claimCursor(): undefined {}
+
+  close(): void {}
+}
+
+export interface TailRunOptions {
+  /** fluent-bit's spelling, values as text. */
+  tail: Record<string, string>
+  tag?: string
+  /** Of the input. */
+  name?: string
+  store?: OffsetStore
+  service?: Partial<Plan['service']>
+  memBufLimit?: number
+  parsers?: Plan['parsers']
+  multilines?: Plan['multilines']
+  /** Filters of all tags. */
+  filters?: Filter[]
+}
+
+function filterPlan(filter: Filter, i: number): object {
+  const about = { summary: '', description: '', options: {}, example: '' }
+  const spec = defineFilter({ ...about, kind: 'filter', name: 'test', create: () => filter })
+  return { spec, name: `test.${i}`, options: {}, common: { match: '*' } }
+}
+
+/** The tail input in a real engine, with an output that keeps what it gets and acknowledges when told. */
+export class TailRun {
+  readonly received: Received[] = []
+  readonly logs: { level: string; message: string; fields: Record<string, unknown> }[] = []
+  readonly store: OffsetStore
+  readonly assembly: Assembly
+  /** Chunks that came while `hold` was on: each is settled by `ack()`. */
+  hold = false
+  failing = false
+  finished = false
+  /** What it could not read, when it finished. */
+  incomplete: string | undefined
+  readonly chunks: { id: string; tag: string; count: number }[] = []
+  #held: (() => void)[] = []
+  readonly #inputs = new AbortController()
+  readonly #flushes = new AbortController()
+  #run: Promise<void> | undefined
+
+  constructor(options: TailRunOptions) {
+    this.store = options.store ?? new MemoryStore()
+    this.assembly = new Assembly(this.#plan(options), {
+      clock: systemClock,
+      log: () => this.#logger(),
+      agent: { version: 'test', id: 'agent', hostname: 'host' },
+      openOffsets: async () => this.store,
+      finished: (_, incomplete) => {
+        this.finished = true
+        this.incomplete = incomplete
+      },
+      signal: this.#flushes.signal,
+    })
+    for (const problem of this.assembly.problems) throw problem
+  }
+
+  start(): this {
+    this.#run = this.assembly.inputs[0]?.input.run(this.#inputs.signal)
+    return this
+  }
+
+  lines(tag?: string): string[] {
+    return this.received.filter((r) => tag === undefined || r.tag === tag).map((r) => String(r.record.log))
+  }
+
+  async waitForLines(count: number, limitMs = 15_000): Promise<string[]> {
+    await until(() => this.received.length >= count, {
+      limitMs,
+      what: () => `${count} lines, have ${this.received.length}`,
+    })
+    return this.lines()
+  }
+
+  /** Acknowledges everything held, and what comes from now on. */
+  ack(): void {
+    this.hold = false
+    const held = this.#held
+    this.#held = []
+    for (const settle of held) settle()
+  }
+
+  count(name: string): number {
+    return this.assembly.inputs[0]?.counters.get(name) ?? 0
+  }
+
+  get files() {
+    return this.assembly.inputs[0]?.input.status?.().files ?? []
+  }
+
+  /** A stop as the agent does it. */
+  async stop(): Promise<void> {
+    this.#inputs.abort()
+    await this.#run
+    await this.assembly.settled()
+    await this.#close()
+  }
+
+  /** A stop without a drain: what is not acknowledged is aborted, as at the end of Grace. */
+  async abort(): Promise<void> {
+    this.#inputs.abort()
+    await this.#run
+    await this.#close()
+  }
+
+  async #close(): Promise<void> {
+    this.#flushes.abort()
+    this.assembly.stop()
+    await this.assembly.closeInputs()
+    await this.assembly.closeOutputs()
+  }
+
+  #flush(chunk: Chunk): Promise<void> {
+    if (this.failing)
+      return Promise.reject(
+        new ShipperError('E_PEER_UNREACHABLE', 'down', { retryable: true, scope: 'peer' }),
+      )
+    this.chunks.push({ id: chunk.id, tag: chunk.tag, count: chunk.count })
+    for (const entry of decodeMulti(chunk.entries())) {
+      const [time, record] = entry as [{ type: number; data: Uint8Array }, Record<string, unknown>]
+      const seconds = Buffer.from(time.data).readUInt32BE(0)
+      this.received.push({ tag: chunk.tag, seconds, record })
+    }
+    if (!this.hold) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#held.push(resolve)
+      this.#flushes.signal.addEventListener('abort', () => reject(new Error('aborted')))
+    })
+  }
+
+  #plan(o: TailRunOptions): Plan {
+    const options = parseOptions(TAIL_OPTIONS, o.tail)
+    const output: OutputSpec = {
+      kind: 'output',
+      name: 'keep',
+      inFlight: 8,
+      summary: '',
+      description: '',
+      example: '',
+      options: {},
+      create: () => ({ flush: (chunk) => this.#flush(chunk), close: async () => {} }),
+    }
+    return {
+      service: {
+        flush: 20,
+        memoryLimit: 16e6,
+        chunkSize: 262_144,
+        schedulerBase: 20,
+        schedulerCap: 100,
+        ...o.service,
+      },
+      inputs: [
+        {
+          spec: tail,
+          name: o.name ?? 'tail.0',
+          tag: o.tag ?? 'app',
+          options,
+          position: { file: 'test', line: 1 },
+          places: new Map(),
+          common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
+        },
+      ],
+      filters: (o.filters ?? []).map(filterPlan),
+      outputs: [
+        { spec: output, name: 'keep.0', options: {}, common: { match: '*', retryLimit: 'no_limits' } },
+      ],
+      parsers: o.parsers ?? [],
+      multilines: o.multilines ?? [],
+      warnings: [],
+    } as unknown as Plan
+  }
+
+  #logger(): Logger {
+    const at =
+      (level: string) =>
+      (message: string, fields: Record<string, unknown> = {}) => {
+        this.logs.push({ level, message, fields })
+      }
+    return { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') }
+  }
+}
+
+/** A run from the head of the files, ended with the test. */
+export function follow(
+  tail: Record<string, string>,
+  more: Partial<ConstructorParameters<typeof TailRun>[0]> = {},
+): TailRun {
+  const run = new TailRun({ tail: { read_from_head: 'on', ...tail }, ...more }).start()
+  atEnd(() => run.abort())
+  return run
+}
+
+/** The same with stored positions. */
+export function resume(
+  store: MemoryStore,
+  tail: Record<string, string>,
+  more: { memBufLimit?: number } = {},
+): TailRun {
+  return follow(tail, { store, ...more })
+}
+
+/** One run over what is there, to its end and acknowledged. */
+export async function readAll(
+  store: MemoryStore,
+  tail: Record<string, string>,
+  lines: number,
+): Promise<string[]> {
+  const run = resume(store, tail)
+  await run.waitForLines(lines)
+  await run.stop()
+  return run.lines()
+}
