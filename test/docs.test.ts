@@ -27,7 +27,7 @@ const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind
 )
 
 async function load(file: string): Promise<PlanResult & { said: string[] }> {
-  const result = await loadPlan({ file, flags: undefined, registry, env: {}, thorough: true })
+  const result = await loadPlan({ file, flags: undefined, registry, env: {}, checkUnused: true })
   return { ...result, said: result.problems.map((p) => `${formatPosition(p.position)}: ${p.message}`) }
 }
 

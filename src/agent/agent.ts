@@ -9,7 +9,7 @@ import { systemClock } from '../engine/clock.ts'
 import { within } from '../engine/input-stage.ts'
 import type { RunningInput } from '../engine/stages.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
-import { giveBackCleanPages } from './release-pages.ts'
+import { releaseCleanPages } from './release-pages.ts'
 
 export interface AgentOptions {
   version: string
@@ -36,7 +36,7 @@ export async function runAgent(plan: Plan, options: AgentOptions): Promise<numbe
   try {
     return await new Agent(plan, options, log).run()
   } catch (error) {
-    sayError(log, error)
+    logError(log, error)
     return exitStatusOf(error)
   } finally {
     log.close()
@@ -52,7 +52,7 @@ function openLog(plan: Plan): Log {
   })
 }
 
-function sayError(log: Log, error: unknown): void {
+function logError(log: Log, error: unknown): void {
   const known =
     error instanceof ShipperError ? { code: error.code, hint: error.hint } : { code: 'E_INTERNAL' }
   log.child('shipper').error(messageOf(error), known)
@@ -109,7 +109,7 @@ class Agent {
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
-      stopGivingBack = await giveBackCleanPages(systemClock)
+      stopGivingBack = await releaseCleanPages(systemClock)
       status = await this.#runToEnd(log)
     } finally {
       stopGivingBack()
@@ -171,8 +171,8 @@ class Agent {
   #status(end: End, complete: boolean, log: ReturnType<Log['child']>): number {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
-    const dropped = finite.reduce((n, i) => n + i.source.droppedRecords, 0)
-    const aborted = finite.reduce((n, i) => n + i.source.abortedRecords, 0)
+    const dropped = finite.reduce((n, i) => n + i.stage.droppedRecords, 0)
+    const aborted = finite.reduce((n, i) => n + i.stage.abortedRecords, 0)
     const whole = end.why === 'finished' && complete && aborted === 0
     const missing = [...this.#incomplete]
     if (dropped > 0) missing.push(`${dropped} records were dropped`)
@@ -249,7 +249,7 @@ class Agent {
     if (finite.length === 0 || !process.stderr.isTTY) return undefined
     const { createProgress } = await import('../observe/terminal/progress-bar.ts')
     const total = () => finite.reduce((n, i) => n + (i.input.totalBytes?.() ?? 0), 0)
-    const done = () => finite.reduce((n, i) => n + i.source.settledBytes, 0)
+    const done = () => finite.reduce((n, i) => n + i.stage.settledBytes, 0)
     let bar: ReturnType<typeof createProgress> | undefined
     const draw = () => {
       // Nothing is known before the files are found.

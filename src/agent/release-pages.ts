@@ -8,7 +8,7 @@ export interface Mapping {
 }
 
 /** Resident parts of the process that it can do without. Returns true when it was given back. */
-export type GiveBack = (mapping: Mapping) => boolean
+export type ReleasePages = (mapping: Mapping) => boolean
 
 const FIRST_MS = 80
 const GROWTH = 3
@@ -22,7 +22,7 @@ const LONGEST_MS = 300_000
  *
  * Where it cannot work (node, a system without /proc or without the call) nothing happens: it changes no result.
  */
-export async function giveBackCleanPages(clock: Clock, load = loadGiveBack): Promise<() => void> {
+export async function releaseCleanPages(clock: Clock, load = loadGiveBack): Promise<() => void> {
   const giveBack = await load()
   const mappings = giveBack === undefined ? [] : ownMappings()
   let timer: TimerHandle | undefined
@@ -72,7 +72,7 @@ const LIBC = 'libc.so.6'
 const MADV_DONTNEED = 4
 
 /** The seam to the C library, by the runtime's own means; undefined where there are none. */
-async function loadGiveBack(): Promise<GiveBack | undefined> {
+async function loadGiveBack(): Promise<ReleasePages | undefined> {
   if (process.versions.bun === undefined || process.platform !== 'linux') return undefined
   try {
     const { dlopen } = await import('bun:ffi')

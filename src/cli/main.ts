@@ -124,7 +124,7 @@ async function manifest(request: Request): Promise<number> {
 }
 
 async function run(request: Request): Promise<number> {
-  const { plan, sound, problems, warnings } = await load(request)
+  const { plan, validPart: sound, problems, warnings } = await load(request)
   const { checkPlan } = await import('../agent/dry-run.ts')
   const checked = await checkPlan(sound, VERSION.version)
   const found = inOrder([...problems, ...checked.problems])
@@ -154,7 +154,7 @@ function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Reques
   for (const parsers of parsersFiles) flags.service('parsers_file', place(parsers), `-R ${parsers}`)
   if (logLevel !== undefined) flags.service('log_level', logLevel)
   if (workdir !== undefined) enter(workdir)
-  return loadPlan({ file, flags: flags.tree, registry, env: process.env, thorough: dryRun })
+  return loadPlan({ file, flags: flags.tree, registry, env: process.env, checkUnused: dryRun })
 }
 
 function enter(workdir: string): void {

@@ -57,7 +57,7 @@ export function outputSection({ sections }: Tree): Section | undefined {
 }
 
 /** As a block of the config map: every line at least as far in as the others. Without -m it gets all, as on a command line. */
-function sectionText({ entries }: Section): string {
+function sectionText({ properties: entries }: Section): string {
   const lines = entries.map(({ key, value }) => {
     if (value.includes('\n')) throw usage(`-p ${key} has a line feed`)
     return `        ${key}  ${value}\n`

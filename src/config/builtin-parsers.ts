@@ -1,12 +1,12 @@
 import text from '../../conf/parsers.conf' with { type: 'text' }
 import { ClassicText } from './classic.ts'
-import { emptyTree, entryOf, type Section } from './config-tree.ts'
+import { emptyTree, propertyOf, type Section } from './config-tree.ts'
 
 const NAME = 'conf/parsers.conf of the program'
 
 /** The [PARSER] sections of conf/parsers.conf, which is in the program, by name. */
-export function shippedParsers(): ReadonlyMap<string, Section> {
+export function builtinParsers(): ReadonlyMap<string, Section> {
   const tree = emptyTree()
   new ClassicText(NAME, 'parsers', tree, () => {}).read(text)
-  return new Map(tree.sections.map((section) => [entryOf(section, 'name')?.value ?? '', section]))
+  return new Map(tree.sections.map((section) => [propertyOf(section, 'name')?.value ?? '', section]))
 }

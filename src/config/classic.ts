@@ -1,5 +1,5 @@
 import type { Position } from '../core/error.ts'
-import { newSection, type Origin, problem, type Section, type Tree } from './config-tree.ts'
+import { newSection, problem, type Section, type SectionOrigin, type Tree } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
 const LINE_END = /\r?\n/
@@ -23,7 +23,7 @@ const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
  */
 export class ClassicText {
   readonly #file: string
-  readonly #origin: Origin
+  readonly #origin: SectionOrigin
   readonly #tree: Tree
   readonly #include: (pattern: string, position: Position) => void
   #line = 0
@@ -36,7 +36,7 @@ export class ClassicText {
   /** Sections, variables and problems go into `tree`; `include` is called in the place of each @INCLUDE. */
   constructor(
     file: string,
-    origin: Origin,
+    origin: SectionOrigin,
     tree: Tree,
     include: (pattern: string, position: Position) => void,
   ) {
@@ -140,7 +140,7 @@ export class ClassicText {
     if (value === undefined) this.#problem(`"${key}" has no value`, position)
     else {
       const valuePosition = this.#at(column + key.length + gap.length)
-      section.entries.push({ key, value, position, valuePosition })
+      section.properties.push({ key, value, position, valuePosition })
     }
   }
 

@@ -4,14 +4,14 @@ import { type ErrorCode, formatPosition, type Position, ShipperError } from '../
  * What every format and the command line are read into: sections with entries, each with its place, nothing
  * interpreted yet. The plan is made from this and never sees a format.
  */
-export interface Tree extends Findings {
+export interface Tree extends Diagnostics {
   sections: Section[]
   /** Set in the configuration itself (`@SET`); looked up before the environment. */
   variables: Map<string, string>
 }
 
 /** Problems end the start, all of them together; warnings are said, each with its place. */
-export interface Findings {
+export interface Diagnostics {
   problems: ShipperError[]
   warnings: string[]
 }
@@ -20,19 +20,19 @@ export interface Findings {
 export const COMMAND_LINE = 'command line'
 
 /** main: the file of -c and what it includes · parsers: a Parsers_File · flags: the command line. */
-export type Origin = 'main' | 'parsers' | 'flags'
+export type SectionOrigin = 'main' | 'parsers' | 'flags'
 
 export interface Section {
   /** As written, e.g. `INPUT`. */
   name: string
-  origin: Origin
+  origin: SectionOrigin
   position: Position
-  entries: Entry[]
+  properties: Property[]
   /** Sections within it. */
   groups: Section[]
 }
 
-export interface Entry {
+export interface Property {
   key: string
   value: string
   /** The variables that made the value, as written: `${PORT}`. */
@@ -45,8 +45,8 @@ export function emptyTree(): Tree {
   return { sections: [], variables: new Map(), problems: [], warnings: [] }
 }
 
-export function newSection(name: string, origin: Origin, position: Position): Section {
-  return { name, origin, position, entries: [], groups: [] }
+export function newSection(name: string, origin: SectionOrigin, position: Position): Section {
+  return { name, origin, position, properties: [], groups: [] }
 }
 
 /** Puts the parts of `other` behind those of `tree`. */
@@ -58,11 +58,11 @@ export function append(tree: Tree, other: Tree): void {
 }
 
 /** The first of this key, as fluent-bit has it for the names of sections. */
-export function entryOf(section: Section, key: string): Entry | undefined {
-  return section.entries.find((entry) => entry.key.toLowerCase() === key)
+export function propertyOf(section: Section, key: string): Property | undefined {
+  return section.properties.find((entry) => entry.key.toLowerCase() === key)
 }
 
-export function warn(findings: Findings, message: string, position: Position): void {
+export function warn(findings: Diagnostics, message: string, position: Position): void {
   findings.warnings.push(`${formatPosition(position)}: ${message}`)
 }
 

@@ -2,7 +2,15 @@ import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { type Position, reasonOf } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
-import { type Entry, emptyTree, type Origin, problem, type Section, type Tree, warn } from './config-tree.ts'
+import {
+  emptyTree,
+  type Property,
+  problem,
+  type Section,
+  type SectionOrigin,
+  type Tree,
+  warn,
+} from './config-tree.ts'
 import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts'
 
 const GLOB = /[*?[{]/
@@ -16,7 +24,7 @@ const YAML_START = /^(?:---|%YAML|[a-z_]+:(?:\s|$))/
 const FLUENTD_START = /^<\/?[a-z]+/
 
 /** Reads a configuration file with all that it includes; see `formatOf`. Problems are in the tree. */
-export function readConfig(file: string, env: Environment, origin: Origin = 'main'): Tree {
+export function readConfig(file: string, env: Environment, origin: SectionOrigin = 'main'): Tree {
   const tree = emptyTree()
   new ConfigFiles(file, origin, tree, env).read(file, undefined)
   return tree
@@ -42,13 +50,13 @@ export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: 
   return [...trees.values()]
 }
 
-function parsersFiles({ name, entries }: Section): Entry[] {
+function parsersFiles({ name, properties: entries }: Section): Property[] {
   if (name.toLowerCase() !== 'service') return []
   return entries.filter((entry) => entry.key.toLowerCase() === 'parsers_file' && entry.value !== '')
 }
 
 /** A file that cannot be read is a problem of the line that names it. */
-function readParsersFile(file: string, entry: Entry, env: Environment): Tree {
+function readParsersFile(file: string, entry: Property, env: Environment): Tree {
   const read = readConfig(file, env, 'parsers')
   read.problems = read.problems.map((p) =>
     p.position === undefined ? problem(p.code, p.message, entry.valuePosition, OWN_PARSERS) : p,
@@ -67,12 +75,12 @@ export function formatOf(file: string, text: string): 'classic' | 'YAML' | 'flue
 
 class ConfigFiles {
   readonly #main: string
-  readonly #origin: Origin
+  readonly #origin: SectionOrigin
   readonly #tree: Tree
   readonly #env: Environment
   readonly #seen = new Set<string>()
 
-  constructor(main: string, origin: Origin, tree: Tree, env: Environment) {
+  constructor(main: string, origin: SectionOrigin, tree: Tree, env: Environment) {
     this.#main = main
     this.#origin = origin
     this.#tree = tree

@@ -61,7 +61,7 @@ export class Flags {
   get current(): { kind: StageKind; plugin: string } | undefined {
     const section = this.#current
     if (section === undefined) return undefined
-    return { kind: section.name.toLowerCase() as StageKind, plugin: section.entries[0]?.value ?? '' }
+    return { kind: section.name.toLowerCase() as StageKind, plugin: section.properties[0]?.value ?? '' }
   }
 
   #stage(flag: string): Section {
@@ -70,7 +70,7 @@ export class Flags {
   }
 
   #add(section: Section, key: string, value: string, argument: string): void {
-    section.entries.push({ key, value, position: at(argument), valuePosition: at(argument) })
+    section.properties.push({ key, value, position: at(argument), valuePosition: at(argument) })
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Entry, type Findings, warn } from './config-tree.ts'
+import { type Diagnostics, type Property, warn } from './config-tree.ts'
 
 /** What the instances of plugins are called. Metrics and logs know an instance by its name, so there is each one once. */
 export class InstanceNames {
@@ -9,8 +9,8 @@ export class InstanceNames {
   next(
     kind: string,
     plugin: string,
-    alias: Entry | undefined,
-    findings: Findings,
+    alias: Property | undefined,
+    findings: Diagnostics,
   ): { name: string; counted: string } {
     const key = `${kind} ${plugin}`
     const n = this.#counts.get(key) ?? 0

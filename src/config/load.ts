@@ -12,12 +12,12 @@ export interface LoadOptions {
   registry: Registry
   env: Environment
   /** Check also what nobody uses: for --dry-run. */
-  thorough?: boolean
+  checkUnused?: boolean
 }
 
 /** From file and flags to a checked plan, or to all the problems there are. */
 export async function loadPlan(options: LoadOptions): Promise<PlanResult> {
-  const { file, flags, registry, env, thorough = false } = options
+  const { file, flags, registry, env, checkUnused: thorough = false } = options
   const tree = emptyTree()
   if (file !== undefined) append(tree, readConfig(file, env))
   if (flags !== undefined) append(tree, flags)
@@ -26,5 +26,5 @@ export async function loadPlan(options: LoadOptions): Promise<PlanResult> {
     expandSections(parsers, parsers.sections, env)
     append(tree, parsers)
   }
-  return buildPlan(tree, { registry, thorough })
+  return buildPlan(tree, { registry, checkUnused: thorough })
 }

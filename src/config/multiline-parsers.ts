@@ -1,9 +1,9 @@
 import { ShipperError } from '../core/error.ts'
 import { MULTILINE_OPTIONS, type MultilineOptions, type MultilinePlan } from '../core/multiline.ts'
 import { isBuiltIn, MULTILINE_NAMES } from '../lib/multiline/builtin-rules.ts'
-import { makeMachine } from '../lib/multiline/state-machine.ts'
+import { makeStateMachine } from '../lib/multiline/state-machine.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
-import { type Entry, entryOf, type Findings, problem, type Section, warn } from './config-tree.ts'
+import { type Diagnostics, type Property, problem, propertyOf, type Section, warn } from './config-tree.ts'
 import { readOptions } from './options.ts'
 
 const COMMA = /[\s,]+/
@@ -11,18 +11,18 @@ const COMMA = /[\s,]+/
 /** Plans the [MULTILINE_PARSER] sections; what is wrong with one of a parsers file counts when it is used. */
 export class MultilinePlanner {
   readonly plans: MultilinePlan[] = []
-  readonly #findings: Findings
+  readonly #findings: Diagnostics
   readonly #used: ReadonlySet<string>
   readonly #broken = new Set<string>()
 
-  constructor(findings: Findings, used: ReadonlySet<string>) {
+  constructor(findings: Diagnostics, used: ReadonlySet<string>) {
     this.#findings = findings
     this.#used = used
   }
 
   /** Returns the entry that names a parser, which is to be checked when all parsers are known. */
-  add(section: Section): Entry | undefined {
-    const name = entryOf(section, 'name')?.value
+  add(section: Section): Property | undefined {
+    const name = propertyOf(section, 'name')?.value
     const { position } = section
     if (name === undefined || name === '') {
       const message = '[multiline_parser] required option "name" is missing'
@@ -34,20 +34,20 @@ export class MultilinePlanner {
       warn(this.#findings, `[multiline_parser ${name}] there ${which} of this name: it counts`, position)
       return undefined
     }
-    const own = section.entries.filter((entry) => entry.key.toLowerCase() !== 'name')
+    const own = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
     const about = {
       label: `multiline_parser ${name}`,
       position,
       list: 'docs/plugins/multiline.md',
       firstCounts: true,
     }
-    const found: Findings = { problems: [], warnings: [] }
+    const found: Diagnostics = { problems: [], warnings: [] }
     const [options] = readOptions(own, [MULTILINE_OPTIONS], about, found)
     if (found.problems.length === 0) compile(section, name, options as unknown as MultilineOptions, found)
     this.#findings.warnings.push(...found.warnings)
     if (found.problems.length === 0) {
       this.plans.push({ name, options: options as unknown as MultilineOptions })
-      return entryOf(section, 'parser')
+      return propertyOf(section, 'parser')
     }
     this.#broken.add(name)
     if (section.origin !== 'parsers' || this.#used.has(name)) this.#findings.problems.push(...found.problems)
@@ -60,7 +60,7 @@ export class MultilinePlanner {
 
   /** Checks that every name of a `multiline.parser` is one. */
   /** False: one of them is not there, which is a problem now. */
-  require(entry: Entry, label: string): boolean {
+  require(entry: Property, label: string): boolean {
     const before = this.#findings.problems.length
     for (const name of entry.value.split(COMMA)) {
       if (name === '' || isBuiltIn(name) || this.#broken.has(name)) continue
@@ -76,12 +76,12 @@ export class MultilinePlanner {
 }
 
 /** Makes the machine and throws it away: so a rule that cannot be compiled is found with its place. */
-function compile(section: Section, name: string, options: MultilineOptions, found: Findings): void {
+function compile(section: Section, name: string, options: MultilineOptions, found: Diagnostics): void {
   try {
-    makeMachine(name, options)
+    makeStateMachine(name, options)
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
-    const place = entryOf(section, options.type === 'regex' ? 'rule' : 'type')
+    const place = propertyOf(section, options.type === 'regex' ? 'rule' : 'type')
     const position = place?.valuePosition ?? section.position
     found.problems.push(problem(err.code, err.message, position, err.hint))
   }

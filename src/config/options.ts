@@ -2,7 +2,7 @@ import type { Position } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
-import { type Entry, type Findings, problem, warn } from './config-tree.ts'
+import { type Diagnostics, type Property, problem, warn } from './config-tree.ts'
 
 /** What may have been meant as a comment behind a value. */
 export const COMMENT = /\s#/
@@ -28,12 +28,12 @@ export interface About {
  * the first table that knows it. After a problem the values are not to be used.
  */
 export function readOptions(
-  entries: readonly Entry[],
+  entries: readonly Property[],
   tables: readonly OptionTable[],
   about: About,
-  findings: Findings,
+  findings: Diagnostics,
 ): Record<string, unknown>[] {
-  const given = tables.map(() => new Map<string, Entry[]>())
+  const given = tables.map(() => new Map<string, Property[]>())
   for (const entry of entries) {
     // A variable that is not set makes nothing of its value: the option is as if it were not there, as in fluent-bit.
     if (entry.value === '' && entry.variables !== undefined && !isRequired(entry, tables)) continue
@@ -57,16 +57,16 @@ export function readOptions(
   })
 }
 
-function isRequired({ key }: Entry, tables: readonly OptionTable[]): boolean {
+function isRequired({ key }: Property, tables: readonly OptionTable[]): boolean {
   return tables.some((table) => table[findOption(table, key) ?? '']?.required === true)
 }
 
 function readOption(
   name: string,
   option: Option,
-  entries: readonly Entry[],
+  entries: readonly Property[],
   about: About,
-  findings: Findings,
+  findings: Diagnostics,
 ): unknown {
   const { label } = about
   const filled = entries.filter((entry) => entry.value !== '')
@@ -83,7 +83,7 @@ function readOption(
     warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
   }
   if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
-  const counts = about.firstCounts === true ? first : (entries.at(-1) as Entry)
+  const counts = about.firstCounts === true ? first : (entries.at(-1) as Property)
   for (const entry of entries) if (entry !== counts) reportRepeated(name, entry, counts, about, findings)
   return readValue(name, option, counts, about, findings)
 }
@@ -94,7 +94,13 @@ function isDefault(name: string, option: Option, value: string): boolean {
   return parsed.problem === undefined && parsed.value === defaultValue(name, option)
 }
 
-function readValue(name: string, option: Option, entry: Entry, about: About, findings: Findings): unknown {
+function readValue(
+  name: string,
+  option: Option,
+  entry: Property,
+  about: About,
+  findings: Diagnostics,
+): unknown {
   const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) {
@@ -129,13 +135,13 @@ function withoutComment(value: string, { type }: Option): string | undefined {
 }
 
 /** What is often behind a wrong value, whatever the option. */
-function hintOf({ value, variables }: Entry, option: Option): string | undefined {
+function hintOf({ value, variables }: Property, option: Option): string | undefined {
   if (variables !== undefined) return `the value comes from ${variables.join(' and ')}`
   return withoutComment(value, option) === undefined ? undefined : 'a comment needs a line of its own'
 }
 
 /** Where each option of the table has its value, by the name of the table; of several the last. */
-export function placesOf(entries: readonly Entry[], table: OptionTable): Map<string, Position> {
+export function placesOf(entries: readonly Property[], table: OptionTable): Map<string, Position> {
   const places = new Map<string, Position>()
   for (const { key, valuePosition } of entries) {
     const name = findOption(table, key)
@@ -145,14 +151,25 @@ export function placesOf(entries: readonly Entry[], table: OptionTable): Map<str
 }
 
 /** Flags are meant to change what the file says, without a word. */
-function reportRepeated(name: string, entry: Entry, counts: Entry, about: About, findings: Findings): void {
+function reportRepeated(
+  name: string,
+  entry: Property,
+  counts: Property,
+  about: About,
+  findings: Diagnostics,
+): void {
   if (entry.position.line !== undefined && counts.position.line === undefined) return
   const where = about.firstCounts === true ? 'further up' : 'again further on'
   const message = `[${about.label}] "${name}" is given ${where}: this value does not count`
   warn(findings, message, entry.position)
 }
 
-function reportUnknown(entry: Entry, tables: readonly OptionTable[], about: About, findings: Findings): void {
+function reportUnknown(
+  entry: Property,
+  tables: readonly OptionTable[],
+  about: About,
+  findings: Diagnostics,
+): void {
   const names = tables.flatMap((table) => Object.keys(table))
   const near = nearest(entry.key, names)
   const message = `[${about.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`

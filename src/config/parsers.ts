@@ -4,10 +4,10 @@ import type { Clock, Logger, ParserSpec, Registry } from '../core/plugin.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,
-  type Entry,
-  entryOf,
-  type Findings,
+  type Diagnostics,
+  type Property,
   problem,
+  propertyOf,
   type Section,
   warn,
 } from './config-tree.ts'
@@ -23,14 +23,14 @@ const TOKEN_END = /[\s,]+/
 export class ParserPlanner {
   readonly plans: ParserPlan[] = []
   readonly #registry: Registry
-  readonly #findings: Findings
+  readonly #findings: Diagnostics
   readonly #used: ReadonlySet<string>
   readonly #thorough: boolean
   readonly #broken = new Set<string>()
   #sections: ReadonlyMap<string, Section> | undefined
 
   /** `thorough`: also compile what nobody uses, and say which options are not known. */
-  constructor(registry: Registry, findings: Findings, used: ReadonlySet<string>, thorough: boolean) {
+  constructor(registry: Registry, findings: Diagnostics, used: ReadonlySet<string>, thorough: boolean) {
     this.#registry = registry
     this.#findings = findings
     this.#used = used
@@ -38,7 +38,7 @@ export class ParserPlanner {
   }
 
   async add(section: Section): Promise<void> {
-    const name = entryOf(section, 'name')?.value
+    const name = propertyOf(section, 'name')?.value
     if (name === undefined || name === '') return this.#missing(section, 'parser', 'Name')
     const first = this.plans.find((plan) => plan.name === name)
     if (first !== undefined) {
@@ -48,7 +48,7 @@ export class ParserPlanner {
         section.position,
       )
     }
-    const found: Findings = { problems: [], warnings: [] }
+    const found: Diagnostics = { problems: [], warnings: [] }
     const plan = await this.#plan(section, name, found)
     const shared = section.origin === 'parsers'
     const used = this.#used.has(name)
@@ -68,7 +68,7 @@ export class ParserPlanner {
    * Checks that a `Parser` option names one. Where no section does, it may be a format that needs no options (`json`,
    * `cri`), or a parser of conf/parsers.conf: `-p parser=cri` and `-p parser=nginx` need no parsers file.
    */
-  async require(entry: Entry, label: string): Promise<void> {
+  async require(entry: Property, label: string): Promise<void> {
     const name = entry.value
     if (this.#broken.has(name) || this.#has(name)) return
     const plan = await this.#known(name, entry.position)
@@ -115,13 +115,13 @@ export class ParserPlanner {
 
   /** Read when a name is looked for that nobody else has. */
   async #shipped(): Promise<ReadonlyMap<string, Section>> {
-    this.#sections ??= (await import('./builtin-parsers.ts')).shippedParsers()
+    this.#sections ??= (await import('./builtin-parsers.ts')).builtinParsers()
     return this.#sections
   }
 
-  async #plan(section: Section, name: string, found: Findings): Promise<ParserPlan | undefined> {
+  async #plan(section: Section, name: string, found: Diagnostics): Promise<ParserPlan | undefined> {
     const label = `parser ${name}`
-    const format = entryOf(section, 'format')
+    const format = propertyOf(section, 'format')
     if (format === undefined) {
       this.#missing(section, label, 'Format', found)
       return undefined
@@ -137,7 +137,7 @@ export class ParserPlanner {
     }
     const lenient = section.origin === 'parsers' ? ('all' as const) : ('unlike' as const)
     const about = { label, position: section.position, list: 'shipper plugins', lenient, firstCounts: true }
-    const own = section.entries.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
+    const own = section.properties.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
     const [options] = readOptions(own, [spec.options], about, found)
     const plan: ParserPlan = { spec, name, options, position: section.position }
     const wanted = this.#thorough || this.#used.has(name) || section.origin !== 'parsers'
@@ -154,21 +154,21 @@ export class ParserPlanner {
 /** Every word of a value of an input or filter: more than the parsers that are used, and never fewer. */
 export function wordsOf(sections: readonly Section[]): Set<string> {
   const words = new Set<string>()
-  for (const { entries } of sections) {
+  for (const { properties: entries } of sections) {
     for (const { value } of entries) for (const word of value.split(TOKEN_END)) words.add(word)
   }
   return words
 }
 
 /** Makes the parser and throws it away: so a regular expression that cannot be compiled is found with its place. */
-function compile(plan: ParserPlan, section: Section, found: Findings): void {
+function compile(plan: ParserPlan, section: Section, found: Diagnostics): void {
   try {
     plan.spec.create(plan.options as never, { name: plan.name, log: SILENT, clock: STILL })
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
     const place =
-      section.entries.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
-      entryOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
+      section.properties.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
+      propertyOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
     const position = place?.valuePosition ?? section.position
     found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, position, err.hint))
   }

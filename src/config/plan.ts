@@ -8,11 +8,11 @@ import type { PluginSpec, Registry } from '../core/plugin.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,
-  type Entry,
-  entryOf,
-  type Findings,
+  type Diagnostics,
   inOrder,
+  type Property,
   problem,
+  propertyOf,
   type Section,
   type Tree,
   warn,
@@ -27,14 +27,14 @@ import { checkMatches } from './route-check.ts'
 export interface PlanOptions {
   registry: Registry
   /** Check also what nobody uses: for --dry-run. */
-  thorough?: boolean
+  checkUnused?: boolean
 }
 
-export interface PlanResult extends Findings {
+export interface PlanResult extends Diagnostics {
   /** Undefined when there are problems. */
   plan: Plan | undefined
   /** What of it is right by itself, whatever is wrong with the rest: for checks that go further. Not to be run. */
-  sound: Plan
+  validPart: Plan
 }
 
 type StageKind = 'input' | 'filter' | 'output'
@@ -65,10 +65,15 @@ export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanR
   const plan = await planner.build()
   const { problems, warnings } = planner
   const sound = planner.soundOf(plan)
-  return { plan: problems.length === 0 ? plan : undefined, sound, problems: inOrder(problems), warnings }
+  return {
+    plan: problems.length === 0 ? plan : undefined,
+    validPart: sound,
+    problems: inOrder(problems),
+    warnings,
+  }
 }
 
-class Planner implements Findings {
+class Planner implements Diagnostics {
   readonly problems: ShipperError[]
   readonly warnings: string[]
   readonly #tree: Tree
@@ -76,10 +81,10 @@ class Planner implements Findings {
   readonly #thorough: boolean
   readonly #names = new InstanceNames()
   readonly #unsound = new Set<unknown>()
-  readonly #parserNames: { entry: Entry; label: string; stage?: unknown }[] = []
-  readonly #multilineNames: { entry: Entry; label: string; stage: unknown }[] = []
+  readonly #parserNames: { entry: Property; label: string; stage?: unknown }[] = []
+  readonly #multilineNames: { entry: Property; label: string; stage: unknown }[] = []
 
-  constructor(tree: Tree, { registry, thorough = false }: PlanOptions) {
+  constructor(tree: Tree, { registry, checkUnused: thorough = false }: PlanOptions) {
     this.#tree = tree
     this.problems = [...tree.problems]
     this.warnings = [...tree.warnings]
@@ -178,7 +183,7 @@ class Planner implements Findings {
 
   /** Several [SERVICE] sections are one; flags come behind the file and so count. */
   #service(sections: Section[]): Plan['service'] {
-    const entries = sections.flatMap((section) => section.entries)
+    const entries = sections.flatMap((section) => section.properties)
     const position = sections[0]?.position ?? { file: COMMAND_LINE }
     const about = { label: 'service', position, list: 'shipper -h', lenient: 'unlike' as const }
     const before = this.problems.length
@@ -197,12 +202,12 @@ class Planner implements Findings {
   }
 
   async #stage(kind: StageKind, section: Section): Promise<unknown> {
-    const name = entryOf(section, 'name')
+    const name = propertyOf(section, 'name')
     if (name === undefined || name.value === '') {
       this.#nameMissing(kind, section)
       return undefined
     }
-    for (const other of section.entries)
+    for (const other of section.properties)
       if (other !== name && other.key.toLowerCase() === 'name')
         warn(this, `"name" is ${name.value} further up: this value does not count`, other.position)
     const uri = parseUri(name.value)
@@ -210,7 +215,7 @@ class Planner implements Findings {
     const spec = await this.#registry.find(kind, plugin)
     if (spec === undefined) return this.#unknownPlugin(kind, plugin, name)
     const before = this.problems.length
-    const entries = section.entries.filter((entry) => entry.key.toLowerCase() !== 'name')
+    const entries = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
     if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
     const about = {
       label: spec.name,
@@ -236,7 +241,7 @@ class Planner implements Findings {
     return plan
   }
 
-  #nameMissing(kind: StageKind, { entries, position }: Section): void {
+  #nameMissing(kind: StageKind, { properties: entries, position }: Section): void {
     const near = nearest(
       'name',
       entries.map(({ key }) => key),
@@ -251,7 +256,7 @@ class Planner implements Findings {
   }
 
   /** Parsers that must exist: they are looked up when all sections are read. */
-  #noteParsers(entries: readonly Entry[], spec: PluginSpec, stage: unknown): void {
+  #noteParsers(entries: readonly Property[], spec: PluginSpec, stage: unknown): void {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
       if (PARSER_OPTIONS.includes(key) && Object.hasOwn(spec.options, key) && spec.kind !== 'output') {
@@ -262,7 +267,7 @@ class Planner implements Findings {
     }
   }
 
-  #unknownPlugin(kind: StageKind, plugin: string, name: Entry): undefined {
+  #unknownPlugin(kind: StageKind, plugin: string, name: Property): undefined {
     const others = (['input', 'filter', 'output'] as const).filter((other) =>
       this.#registry.names(other).includes(plugin.toLowerCase()),
     )

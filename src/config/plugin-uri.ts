@@ -1,5 +1,5 @@
 import type { OptionTable } from '../core/options/option.ts'
-import { type Entry, type Findings, problem } from './config-tree.ts'
+import { type Diagnostics, type Property, problem } from './config-tree.ts'
 
 const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
 
@@ -36,8 +36,13 @@ export function parseUri(text: string): PluginUri | undefined {
 }
 
 /** The parts of an address as options of the plugin's table; a part that the plugin has no option for is a problem. */
-export function uriEntries(uri: PluginUri, name: Entry, table: OptionTable, findings: Findings): Entry[] {
-  const entries: Entry[] = []
+export function uriEntries(
+  uri: PluginUri,
+  name: Property,
+  table: OptionTable,
+  findings: Diagnostics,
+): Property[] {
+  const entries: Property[] = []
   const place = { ...name, position: name.valuePosition }
   const add = (part: string, value: string, options: string[]): void => {
     if (value === '') return

@@ -1,5 +1,5 @@
 import type { FilterPlan, InputPlan, OutputPlan } from '../core/plan.ts'
-import { type Findings, warn } from './config-tree.ts'
+import { type Diagnostics, warn } from './config-tree.ts'
 
 const GROUP = /<[^>]*>/g
 
@@ -7,7 +7,7 @@ const GROUP = /<[^>]*>/g
 export function checkMatches(
   inputs: readonly InputPlan[],
   stages: readonly (FilterPlan | OutputPlan)[],
-  findings: Findings,
+  findings: Diagnostics,
 ): void {
   const tags = inputs.filter((input) => input.common.routable).map((input) => input.tag)
   for (const { spec, common, position } of stages) {

@@ -33,7 +33,7 @@ export function lookupIn(tree: Tree, env: Environment): (name: string) => string
 export function expandSections(tree: Tree, sections: Section[], env: Environment): void {
   const lookup = lookupIn(tree, env)
   for (const section of sections) {
-    for (const entry of section.entries) {
+    for (const entry of section.properties) {
       const variables = entry.value.match(VARIABLE)
       if (variables === null) continue
       entry.variables = variables

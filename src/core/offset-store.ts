@@ -18,16 +18,16 @@ export interface OffsetStore {
    * created since then and has no row was seen by nobody. Where that is not stored, when the database was last written;
    * undefined: it is new.
    */
-  lookedMs(paths: string): number | undefined
+  lastScanMs(paths: string): number | undefined
   /** When a run before this one last wrote to it, by the clock of the file system; undefined: it is new. */
-  readonly storedMs: number | undefined
+  readonly lastWriteMs: number | undefined
 }
 
 export interface OffsetChanges {
   upsert: OffsetRow[]
   remove: OffsetRow[]
   /** Together with the rows of what was found. */
-  looked?: { paths: string; ms: number } | undefined
+  scanned?: { paths: string; ms: number } | undefined
   /** The new position in the journal, of the input that has claimed it. */
   cursor?: string
 }

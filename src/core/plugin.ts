@@ -176,7 +176,7 @@ export interface FilterContext extends PluginContext, LineContext {
  * For a filter that keeps records of a chunk back until those that belong to them have come. Nothing of a chunk is
  * acknowledged before what was kept of it has settled.
  */
-export interface Later {
+export interface Deferral {
   /** Those of the chunk's input: what is kept counts there. */
   readonly buffers: BufferSource
   /** The chunk at hand settles only when this is called too. */
@@ -192,7 +192,7 @@ export interface Filter {
    * Changes the chunk in place (`chunk.end`, `chunk.count` after dropping records) or with `chunk.replace` and a buffer
    * from `ctx.buffers.force`. Synchronous; it must keep `headRoom(tag)` before and TAIL_ROOM behind the entries.
    */
-  apply(chunk: Chunk, later: Later): void
+  apply(chunk: Chunk, later: Deferral): void
   /** As `InputContext.ready`, for tags that the filter matches. It keeps the limit: the promise resolves in any case. */
   ready?(tag: string, path: string): Promise<void> | undefined
   close?(): Promise<void> | void

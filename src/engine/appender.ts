@@ -14,7 +14,7 @@ export interface AppenderOptions {
    */
   grownBytes: number
   /** The size that proved right for the last chunk of any tag of the input; each begins with it. */
-  learnt: { bytes: number }
+  adaptiveBytes: { bytes: number }
   flushMs: number
   buffers: BufferSource
   clock: Clock
@@ -23,7 +23,7 @@ export interface AppenderOptions {
   /** Where a sealed chunk goes. */
   accept: (chunk: Chunk, ack: Ack) => void
   /** Bytes of input that had no records in them: they are in no chunk. */
-  passed: (inputBytes: number) => void
+  skippedBytes: (inputBytes: number) => void
 }
 
 const EMPTY = Buffer.alloc(0)
@@ -61,7 +61,7 @@ export class ChunkAppender implements Appender {
     this.#o = options
     this.tag = options.tag
     this.#head = headRoom(options.tag)
-    this.#limit = options.learnt.bytes
+    this.#limit = options.adaptiveBytes.bytes
   }
 
   /** Neither records nor a buffer nor contributors. */
@@ -102,7 +102,7 @@ export class ChunkAppender implements Appender {
     const { identities, settles } = this.#leave()
     if (this.#records === 0) {
       this.#drop()
-      if (this.#inputBytes > 0) this.#o.passed(this.#inputBytes)
+      if (this.#inputBytes > 0) this.#o.skippedBytes(this.#inputBytes)
       this.#inputBytes = 0
       settleAll(settles, 'filtered')
       return
@@ -128,7 +128,7 @@ export class ChunkAppender implements Appender {
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
     // Nothing is left of one that has settled already.
-    if (chunk.size > 0) this.#limit = this.#o.learnt.bytes = this.#limitFor(chunk.size / before)
+    if (chunk.size > 0) this.#limit = this.#o.adaptiveBytes.bytes = this.#limitFor(chunk.size / before)
   }
 
   /** The filters have run: what comes out of them is what is to be of a good size. */

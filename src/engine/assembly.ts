@@ -8,7 +8,7 @@ import type { Clock, FilterContext, InputContext, Logger, PluginContext } from '
 import type { Snapshot } from '../core/snapshot.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
-import { Source } from './input-stage.ts'
+import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
@@ -96,12 +96,12 @@ export class Assembly {
 
   /** Every sealed chunk of every input has settled. */
   async settled(): Promise<void> {
-    for (const { source } of this.inputs) source.sealAll()
-    for (const { source } of this.inputs) await source.settled()
+    for (const { stage: source } of this.inputs) source.sealAll()
+    for (const { stage: source } of this.inputs) await source.settled()
   }
 
   stop(): void {
-    for (const { source } of this.inputs) source.stop()
+    for (const { stage: source } of this.inputs) source.stop()
     for (const { queue } of this.outputs) queue.stop()
   }
 
@@ -148,7 +148,7 @@ export class Assembly {
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
     const counters = new CounterMap(plan.spec.counters)
     const log = this.#o.log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
-    const source = new Source({
+    const source = new InputStage({
       name: plan.name,
       runId: this.#runId,
       chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
@@ -179,7 +179,7 @@ export class Assembly {
       name: plan.name,
       plugin: plan.spec.name,
       input,
-      source,
+      stage: source,
       account,
       counters,
       log,

@@ -2,9 +2,9 @@ import type { Chunk } from '../core/chunk.ts'
 import type { Ack, Clock, TimerHandle } from '../core/plugin.ts'
 import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
-import type { Origin, Pipeline } from './pipeline.ts'
+import type { ChunkOrigin, Pipeline } from './pipeline.ts'
 
-export interface SourceOptions {
+export interface InputStageOptions {
   name: string
   runId: string
   chunkBytes: number
@@ -20,7 +20,7 @@ export interface SourceOptions {
 const KEPT_APPENDERS = 2048
 
 /** What the engine keeps for one input: its appenders, its account, its counts, and what of it is not settled. */
-export class Source {
+export class InputStage {
   records = 0
   bytes = 0
   /** Bytes of input settled as delivered or filtered, and as dropped. */
@@ -30,14 +30,14 @@ export class Source {
   abortedRecords = 0
   /** Chunks sealed and not settled. */
   open = 0
-  readonly #o: SourceOptions
-  readonly #origin: Origin
+  readonly #o: InputStageOptions
+  readonly #origin: ChunkOrigin
   readonly #appenders = new Map<string, ChunkAppender>()
   readonly #learnt: { bytes: number }
   #sequence = 0
   #idle: (() => void)[] = []
 
-  constructor(options: SourceOptions) {
+  constructor(options: InputStageOptions) {
     this.#o = options
     this.#learnt = { bytes: options.chunkBytes }
     this.#origin = { buffers: options.account, routable: options.routable }
@@ -52,13 +52,13 @@ export class Source {
       tag,
       chunkBytes: this.#o.chunkBytes,
       grownBytes: this.#o.grownBytes,
-      learnt: this.#learnt,
+      adaptiveBytes: this.#learnt,
       flushMs: this.#o.flushMs,
       buffers: this.#o.account,
       clock: this.#o.clock,
       nextIdentity: () => `${this.#o.runId}:${this.#o.name}:${this.#sequence++}`,
       accept: (chunk, ack) => this.#accept(chunk, ack),
-      passed: (inputBytes) => {
+      skippedBytes: (inputBytes) => {
         this.settledBytes += inputBytes
       },
     })

@@ -1,7 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf } from '../core/error.ts'
-import type { Ack, Filter, Later, Logger, Outcome } from '../core/plugin.ts'
+import type { Ack, Deferral, Filter, Logger, Outcome } from '../core/plugin.ts'
 import type { OutputQueue } from './queue.ts'
 import { Receipt } from './receipt.ts'
 import { Router, type TagMatch } from './router.ts'
@@ -42,7 +42,7 @@ export class BorrowedBuffers implements BufferSource {
 }
 
 /** What the way of a chunk depends on besides its tag. */
-export interface Origin {
+export interface ChunkOrigin {
   /** The input's, for what filters add. */
   buffers: BufferSource
   /** False: no output gets it. */
@@ -68,7 +68,7 @@ export class Pipeline {
     this.#log = log
   }
 
-  accept(chunk: Chunk, origin: Origin, ack: Ack): void {
+  accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
     this.#send(chunk, this.#filters.find(chunk.tag), origin, ack)
   }
 
@@ -79,8 +79,8 @@ export class Pipeline {
     this.#send(chunk, rest, { buffers, routable: true }, ack)
   }
 
-  #send(chunk: Chunk, filters: readonly FilterStage[], origin: Origin, ack: Ack): void {
-    const legs = new Legs(origin.buffers, ack)
+  #send(chunk: Chunk, filters: readonly FilterStage[], origin: ChunkOrigin, ack: Ack): void {
+    const legs = new FanOut(origin.buffers, ack)
     if (filters.length > 0 && !this.#filter(chunk, filters, legs)) {
       legs.receipt(chunk, 1).settle('aborted')
       return
@@ -105,7 +105,7 @@ export class Pipeline {
   }
 
   /** False: a filter threw, which is a defect; the chunk may be half changed and is read again by the next run. */
-  #filter(chunk: Chunk, filters: readonly FilterStage[], legs: Legs): boolean {
+  #filter(chunk: Chunk, filters: readonly FilterStage[], legs: FanOut): boolean {
     this.#borrowed.current = legs.buffers
     try {
       for (const stage of filters) {
@@ -134,7 +134,7 @@ export class Pipeline {
   }
 }
 
-function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: Legs): void {
+function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: FanOut): void {
   const { count, size } = chunk
   filter.apply(chunk, legs)
   stats.records += count
@@ -145,7 +145,7 @@ function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: Legs): void {
 }
 
 /** What a chunk waits for besides its outputs, and who is told of its outcome besides its input. */
-class Legs implements Later {
+class FanOut implements Deferral {
   readonly buffers: BufferSource
   readonly #ack: Ack
   #kept = 0

@@ -2,7 +2,7 @@ import type { Input, Logger, Output } from '../core/plugin.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
 import type { Account } from './budget.ts'
 import type { CounterMap } from './counters.ts'
-import type { Source } from './input-stage.ts'
+import type { InputStage } from './input-stage.ts'
 import type { FilterStage } from './pipeline.ts'
 import type { OutputQueue } from './queue.ts'
 
@@ -14,7 +14,7 @@ interface Running {
 
 export interface RunningInput extends Running {
   input: Input
-  source: Source
+  stage: InputStage
   account: Account
   log: Logger
 }
@@ -29,7 +29,7 @@ export interface RunningOutput extends Running {
 }
 
 export function inputSnapshot(running: RunningInput): InputSnapshot {
-  const { input, source, account } = running
+  const { input, stage: source, account } = running
   return {
     ...common(running),
     records: source.records,

@@ -3,12 +3,12 @@ import { ShipperError } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-store.ts'
 import type { Logger } from '../core/plugin.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
-import { copyBack, lastWritten, Presence } from './deletion-guard.ts'
+import { copyBack, DeletionGuard, lastWritten } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { requireAccess } from './errors.ts'
 import { CursorTable } from './journal-cursor.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './repair/repair.ts'
-import { Owners } from './row-owners.ts'
+import { RowOwners } from './row-owners.ts'
 import { CLEAR_DAMAGE, ensureSchema, extraValues, readDamage, toOffsetRow } from './schema.ts'
 import { prepare, type Statements, store } from './statements.ts'
 
@@ -18,15 +18,15 @@ const BUSY_MS = 200
 const CHECK_BYTES = 32_000_000
 
 /** The database of this process: locked, sound, open; shared by every input that names it. */
-export class Handle {
+export class OffsetDatabase {
   readonly path: string
   /** See OffsetStore. */
   readonly storedMs: number | undefined
-  readonly owners = new Owners()
+  readonly owners = new RowOwners()
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
   readonly #log: Logger
-  readonly #presence: Presence
+  readonly #presence: DeletionGuard
   #lock: { release(): void }
   #db: Database
   #statements: Statements
@@ -53,7 +53,7 @@ export class Handle {
       this.#db = this.#openSound(usedBefore)
       this.#statements = prepare(this.#db)
       this.owners.load(this.#db)
-      this.#presence = new Presence(path)
+      this.#presence = new DeletionGuard(path)
       this.#noteDamage()
     } catch (error) {
       this.#lock.release()
@@ -154,7 +154,7 @@ export class Handle {
     }
   }
 
-  #write({ upsert, remove, looked, cursor }: OffsetChanges, owner: string): void {
+  #write({ upsert, remove, scanned: looked, cursor }: OffsetChanges, owner: string): void {
     const s = this.#statements
     const ids: bigint[] = []
     const gone = remove.filter(({ id }) => !this.owners.isOthers(id, owner))

@@ -18,7 +18,7 @@ export function lastWritten(path: string): number | undefined {
  * Whether the files that this process has open are still those at their names. SQLite would go on in files that were
  * deleted without a word, and the next start would know nothing.
  */
-export class Presence {
+export class DeletionGuard {
   readonly #path: string
   #database: bigint | undefined
   #lock: bigint | undefined

@@ -37,7 +37,7 @@ export async function loadSqlite(driver: Driver = DEFAULT_DRIVER): Promise<OpenD
   const connect = driver === 'bun:sqlite' ? await loadBun() : await loadBetter()
   return (path, busyMs) => {
     try {
-      return new Connection(path, connect(path), busyMs)
+      return new SqliteDatabase(path, connect(path), busyMs)
     } catch (error) {
       throw storeError(error, path, 'open')
     }
@@ -69,7 +69,7 @@ async function loadBetter(): Promise<(path: string) => Raw> {
   return (path) => new Better(path, { timeout: 0 }).defaultSafeIntegers(true)
 }
 
-class Connection implements Database {
+class SqliteDatabase implements Database {
   readonly path: string
   readonly #raw: Raw
   readonly #statements: RawStatement[] = []

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipperError, systemCode } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow, OffsetStore } from '../core/offset-store.ts'
 import type { Logger } from '../core/plugin.ts'
-import { Handle } from './database.ts'
+import { OffsetDatabase } from './database.ts'
 import { type Driver, loadSqlite } from './driver.ts'
 import { storeError } from './errors.ts'
 
@@ -17,9 +17,9 @@ export interface OffsetContext {
 }
 
 /** One handle per file: a second one in this process would be another agent to its lock. */
-const shared = new Map<string, { handle: Promise<Handle>; users: number; options: OffsetOptions }>()
+const shared = new Map<string, { handle: Promise<OffsetDatabase>; users: number; options: OffsetOptions }>()
 /** Handles whose cursor an input has claimed. */
-const cursorOwners = new WeakSet<Handle>()
+const cursorOwners = new WeakSet<OffsetDatabase>()
 
 /**
  * The stored positions in the database `path`, which is created with its folder when it is not there. Without a path
@@ -32,9 +32,9 @@ export async function openOffsets(
   options: OffsetOptions,
   ctx: OffsetContext,
 ): Promise<OffsetStore> {
-  if (path === undefined) return new Forgetful()
+  if (path === undefined) return new MemoryOffsetStore()
   const real = realPath(resolve(path), ctx.log)
-  const entry = shared.get(real) ?? { handle: openPatiently(real, options, ctx), users: 0, options }
+  const entry = shared.get(real) ?? { handle: openWithRetry(real, options, ctx), users: 0, options }
   shared.set(real, entry)
   entry.users++
   if (differs(entry.options, options))
@@ -48,19 +48,23 @@ export async function openOffsets(
     const owner = options.owner === undefined ? undefined : handle.owners.enter(options.owner)
     // Those that start together know of each other before the first looks for its rows.
     await new Promise(setImmediate)
-    return new Shared(handle, leave, owner)
+    return new SharedOffsetStore(handle, leave, owner)
   } catch (error) {
     leave()
     throw error
   }
 }
 
-async function openPatiently(path: string, options: OffsetOptions, ctx: OffsetContext): Promise<Handle> {
+async function openWithRetry(
+  path: string,
+  options: OffsetOptions,
+  ctx: OffsetContext,
+): Promise<OffsetDatabase> {
   const open = await loadSqlite(ctx.driver)
   const end = performance.now() + (ctx.busyMs ?? 5000)
   for (let attempt = 1; ; attempt++) {
     try {
-      return new Handle(open, path, options, ctx.log)
+      return new OffsetDatabase(open, path, options, ctx.log)
     } catch (error) {
       const busy = error instanceof ShipperError && error.code === 'E_STORE_BUSY'
       if (!busy || performance.now() >= end) throw error
@@ -92,15 +96,15 @@ function differs(a: OffsetOptions, b: OffsetOptions): boolean {
 }
 
 /** One input's share of a handle. */
-class Shared implements OffsetStore {
+class SharedOffsetStore implements OffsetStore {
   readonly path: string
-  readonly #handle: Handle
+  readonly #handle: OffsetDatabase
   readonly #leave: () => boolean
   readonly #owner: string | undefined
   #closed = false
   #ownsCursor = false
 
-  constructor(handle: Handle, leave: () => boolean, owner: string | undefined) {
+  constructor(handle: OffsetDatabase, leave: () => boolean, owner: string | undefined) {
     this.#owner = owner
     this.path = handle.path
     this.#handle = handle
@@ -111,11 +115,11 @@ class Shared implements OffsetStore {
     return this.#handle.damaged
   }
 
-  get storedMs(): number | undefined {
+  get lastWriteMs(): number | undefined {
     return this.#handle.storedMs
   }
 
-  lookedMs(paths: string): number | undefined {
+  lastScanMs(paths: string): number | undefined {
     return this.#handle.lookedMs(paths)
   }
 
@@ -125,7 +129,7 @@ class Shared implements OffsetStore {
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, looked, cursor } = changes
+    const { upsert, remove, scanned: looked, cursor } = changes
     if (upsert.length + remove.length > 0 || looked !== undefined || cursor !== undefined)
       this.#handle.write(changes, this.#owner)
   }
@@ -150,7 +154,7 @@ class Shared implements OffsetStore {
 }
 
 /** Without a database: rows get an id and are forgotten. */
-class Forgetful implements OffsetStore {
+class MemoryOffsetStore implements OffsetStore {
   readonly path = undefined
   readonly damaged = false
   #id = 0
@@ -159,9 +163,9 @@ class Forgetful implements OffsetStore {
     return []
   }
 
-  readonly storedMs = undefined
+  readonly lastWriteMs = undefined
 
-  lookedMs(): undefined {}
+  lastScanMs(): undefined {}
 
   claimCursor(): undefined {}
 

@@ -12,7 +12,7 @@ const SELECT = `SELECT s.id, s.input, s.created FROM shipper_inputs s JOIN in_ta
  * row each, or the one that is behind would go on from where the other is. A row of nobody, or of an input that is not
  * there any more (its Path or Tag was changed), is for whoever follows its file.
  */
-export class Owners {
+export class RowOwners {
   readonly #active = new Set<string>()
   readonly #inputs = new Map<number, { input: string; created: number }>()
   #insert: { db: Database; statement: Statement } | undefined

@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
-import { cleanMappings, giveBackCleanPages, type Mapping } from '../../src/agent/release-pages.ts'
+import { cleanMappings, type Mapping, releaseCleanPages } from '../../src/agent/release-pages.ts'
 import { systemClock } from '../../src/engine/clock.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 import { until } from '../support/until.ts'
@@ -44,7 +44,7 @@ test('pages are given back at once and then at waits that grow, to the longest',
   const clock = new ManualClock()
   let rounds = 0
   let first: Mapping | undefined
-  const stop = await giveBackCleanPages(clock, async () => (mapping) => {
+  const stop = await releaseCleanPages(clock, async () => (mapping) => {
     first ??= mapping
     if (mapping === first) rounds++
     return true
@@ -67,14 +67,14 @@ test('pages are given back at once and then at waits that grow, to the longest',
 test('where the system refuses it is not tried again, and where there is no call nothing happens', async () => {
   const clock = new ManualClock()
   let tries = 0
-  const refused = await giveBackCleanPages(clock, async () => () => {
+  const refused = await releaseCleanPages(clock, async () => () => {
     tries++
     return false
   })
   clock.advance(1_000_000)
   expect(tries).toBe(1)
   refused()
-  const none = await giveBackCleanPages(clock, async () => undefined)
+  const none = await releaseCleanPages(clock, async () => undefined)
   clock.advance(1_000_000)
   none()
 })
@@ -83,7 +83,7 @@ test('this process gives pages of its executable back, and runs on', async () =>
   const resident = () => Number(RESIDENT.exec(readFileSync('/proc/self/status', 'utf8'))?.[1])
   const before = resident()
   let least = before
-  const stop = await giveBackCleanPages(systemClock)
+  const stop = await releaseCleanPages(systemClock)
   await until(() => {
     least = Math.min(least, resident())
     return least < before * 0.75

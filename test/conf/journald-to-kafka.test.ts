@@ -12,7 +12,7 @@ test('the leaf without a buffer is what the program takes, its paths and brokers
     flags: undefined,
     registry,
     env,
-    thorough: true,
+    checkUnused: true,
   })
   expect([problems, warnings]).toEqual([[], []])
   expect(plan?.inputs[0]).toMatchObject({

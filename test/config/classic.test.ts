@@ -13,7 +13,7 @@ function read(text: string): Tree & { included: string[] } {
 const problems = (text: string): string[] =>
   read(text).problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)
 const pairs = (tree: Tree): string[][] =>
-  tree.sections.map((s) => [s.name, ...s.entries.map((e) => `${e.key}=${e.value}`)])
+  tree.sections.map((s) => [s.name, ...s.properties.map((e) => `${e.key}=${e.value}`)])
 
 describe('the classic format', () => {
   test('is sections with entries, each with its place', () => {
@@ -22,7 +22,7 @@ describe('the classic format', () => {
       ['SERVICE', 'Flush=1'],
       ['INPUT', 'Name=tail', 'Path=/a b.log'],
     ])
-    const path = tree.sections[1]?.entries[1]
+    const path = tree.sections[1]?.properties[1]
     expect(formatPosition(tree.sections[1]?.position)).toBe('a.conf:4:1')
     expect(formatPosition(path?.position)).toBe('a.conf:6:3')
     expect(formatPosition(path?.valuePosition)).toBe('a.conf:6:9')
@@ -57,7 +57,7 @@ describe('the classic format', () => {
   test('keeps a deeper section as a group and comes back from it', () => {
     const tree = read('[INPUT]\n  Name tail\n  [PROCESSOR]\n    Rule a\n    Rule b\n  Tag x\n')
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=x']])
-    expect(tree.sections[0]?.groups.map((g) => [g.name, g.entries.length])).toEqual([['PROCESSOR', 2]])
+    expect(tree.sections[0]?.groups.map((g) => [g.name, g.properties.length])).toEqual([['PROCESSOR', 2]])
     expect(tree.problems).toEqual([])
   })
 })

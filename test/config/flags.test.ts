@@ -85,7 +85,7 @@ test('the command line keeps further signs of equality in a value', () => {
   const flags = new Flags()
   flags.begin('input', 'follow')
   flags.property('path=a=b')
-  expect(flags.tree.sections[0]?.entries.at(-1)).toMatchObject({ key: 'path', value: 'a=b' })
+  expect(flags.tree.sections[0]?.properties.at(-1)).toMatchObject({ key: 'path', value: 'a=b' })
 })
 
 test('the command line refuses what belongs to no plugin or to another kind', () => {

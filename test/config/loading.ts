@@ -34,7 +34,7 @@ export async function load(
     flags: flags.tree,
     registry: SPECS,
     env: given.env ?? {},
-    thorough: given.thorough ?? false,
+    checkUnused: given.thorough ?? false,
   })
   const short = (line: string): string => line.replaceAll(`${dir}/`, '')
   return {

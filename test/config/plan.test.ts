@@ -66,7 +66,7 @@ test('a plan that cannot be read whole is not said to lack sections', async () =
 })
 
 test('a plan with problems has the stages that are right by themselves, for further checks', async () => {
-  const { plan, sound } = await load(
+  const { plan, validPart: sound } = await load(
     `[SERVICE]\n    Flush x\n[INPUT]\n    Name clock\n[INPUT]\n    Name follow\n[INPUT]\n    Name listen\n    Port x\n` +
       `[INPUT]\n    Name follow\n    Path a\n    Parser none\n[FILTER]\n    Name keep\n    Match *\n${OUT}[OUTPUT]\n    Name sned\n`,
   )

@@ -133,7 +133,7 @@ test('an input that is not routable sends nothing and its records settle', async
   const { assembly } = assemble(plan)
   await assembly.inputs[0]?.input.run(new AbortController().signal)
   await within(assembly.settled(), 1000, 'settled')
-  expect([keep.texts.length, assembly.inputs[0]?.source.settledBytes]).toEqual([0, 1])
+  expect([keep.texts.length, assembly.inputs[0]?.stage.settledBytes]).toEqual([0, 1])
 })
 
 describe('a parser', () => {

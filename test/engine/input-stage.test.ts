@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
-import { Source, within } from '../../src/engine/input-stage.ts'
+import { InputStage, within } from '../../src/engine/input-stage.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, roomyAccount, turn } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
@@ -19,10 +19,10 @@ function bench(filters: FilterStage[] = []) {
   )
   const sizes = { chunkBytes: 65_536, grownBytes: 65_536, flushMs: 1000 }
   const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
-  return { clock, account, out, source: new Source({ ...options, routable: true }) }
+  return { clock, account, out, source: new InputStage({ ...options, routable: true }) }
 }
 
-function write(source: Source, text: string, tag = 't', ack?: (outcome: Outcome) => void): void {
+function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outcome) => void): void {
   const appender = source.appender(tag)
   appender.reserve(text.length)
   appender.end += appender.buf.write(text, appender.end)

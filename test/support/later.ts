@@ -1,9 +1,9 @@
 import type { BufferSource } from '../../src/core/buffer-source.ts'
-import type { Ack, Later, Outcome } from '../../src/core/plugin.ts'
+import type { Ack, Deferral, Outcome } from '../../src/core/plugin.ts'
 import { LooseBuffers } from './engine/chunk-of.ts'
 
 /** What a filter is given with a chunk: notes what it keeps, and settles the chunk when told. */
-export class LaterList implements Later {
+export class LaterList implements Deferral {
   readonly buffers: BufferSource
   /** Outcomes of what was kept, undefined as long as it is. */
   readonly kept: (Outcome | undefined)[] = []

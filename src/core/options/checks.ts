@@ -2,7 +2,7 @@ import { messageOf, ShipperError } from '../error.ts'
 import { parseRetryLimit } from './retry-limit.ts'
 
 /** What an option takes, when a value is not that, with the reason and what to do about it. */
-export interface Misfit {
+export interface InvalidValue {
   /** Completes "must be ...". */
   must: string
   why?: string
@@ -12,7 +12,7 @@ export interface Misfit {
 }
 
 /** A check that makes what the value is for, and throws it away: what it throws is the reason. */
-export function misfit(must: string, make: () => unknown, instead?: string): Misfit | undefined {
+export function invalidValue(must: string, make: () => unknown, instead?: string): InvalidValue | undefined {
   try {
     make()
     return undefined
@@ -27,11 +27,11 @@ export function misfit(must: string, make: () => unknown, instead?: string): Mis
 const ENGINE_PREFIX = /^Invalid regular expression: (?:\/.*\/\w*: )?/s
 
 /** An expression as JavaScript has them. */
-export function checkRegExp(text: string): Misfit | undefined {
-  return misfit('a regular expression', () => new RegExp(text))
+export function checkRegExp(text: string): InvalidValue | undefined {
+  return invalidValue('a regular expression', () => new RegExp(text))
 }
 
-export function checkRetryLimit(text: string): Misfit | undefined {
+export function checkRetryLimit(text: string): InvalidValue | undefined {
   if (parseRetryLimit(text) !== undefined) return undefined
   return { must: 'a number from 1, no_limits or no_retries', instead: 'there is no limit' }
 }

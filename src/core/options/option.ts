@@ -1,4 +1,4 @@
-import type { Misfit } from './checks.ts'
+import type { InvalidValue } from './checks.ts'
 
 /**
  * An option table is the one source of a plugin's options: the type of the parsed object, parsing, defaults, checks,
@@ -41,7 +41,7 @@ export interface Option {
    * What the type cannot say of a parsed value (with `repeat` of each), e.g. that an expression can be compiled. Pure:
    * it looks at nothing but the value. What depends on several options is for `create`.
    */
-  check?(value: unknown): Misfit | undefined
+  check?(value: unknown): InvalidValue | undefined
   /** Accepted so that existing configuration runs, and without effect; says why. */
   readonly ignored?: string
 }

@@ -1,4 +1,4 @@
-import type { Misfit } from './checks.ts'
+import type { InvalidValue } from './checks.ts'
 import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
@@ -46,7 +46,7 @@ function atMost(value: unknown, max: number | undefined): unknown {
   return typeof value === 'number' && max !== undefined ? Math.min(value, max) : value
 }
 
-function rangeMisfit(option: Option, value: unknown): Misfit {
+function rangeMisfit(option: Option, value: unknown): InvalidValue {
   const must = describe(option)
   const isMost = option.type === 'size' && typeof value === 'number' && value === option.max
   return isMost ? { must, instead: `it is ${formatSize(value)}` } : { must }

@@ -13,7 +13,7 @@ interface Lane {
  * Prepares several at once and sends them in the order of the calls, for each lane on its own. When one fails, those
  * that were called after it in its lane fail too, until their callers can have seen it.
  */
-export class Turns {
+export class OrderedSender {
   readonly #lanes = new Map<string, Lane>()
 
   /** `discard` gets what was prepared and is not sent. */

@@ -1,5 +1,5 @@
 import { WASM } from '../wasm/crc32c.wasm.ts'
-import { type KernelExports, shared, startKernel } from '../wasm/instance.ts'
+import { instantiate, shared, type WasmExports } from '../wasm/instance.ts'
 
 /** Reflected form of the Castagnoli polynomial 0x1EDC6F41 (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78
@@ -26,7 +26,7 @@ function makeTables(): Int32Array {
 const WORTH_BYTES = 8192
 
 /** assembly/crc32c/crc32c.ts */
-interface Exports extends KernelExports {
+interface Exports extends WasmExports {
   DATA: WebAssembly.Global
   DATA_BYTES: WebAssembly.Global
   LAST_BYTES: WebAssembly.Global
@@ -74,13 +74,13 @@ export function lookedUp(before: number, buf: Uint8Array, start: number, end: nu
 }
 
 /** assembly/crc32c and its memory of 64 KB; one for the process. */
-class Fold {
+class Crc32cState {
   readonly #exports: Exports
   readonly #data: Uint8Array
   readonly #lastBytes: number
 
   constructor() {
-    const { exports: x, part } = startKernel<Exports>(WASM)
+    const { exports: x, part } = instantiate<Exports>(WASM)
     this.#exports = x
     this.#data = part(x.DATA, x.DATA_BYTES)
     this.#lastBytes = x.LAST_BYTES.value
@@ -109,4 +109,4 @@ class Fold {
   }
 }
 
-const sharedFold = shared(() => new Fold())
+const sharedFold = shared(() => new Crc32cState())

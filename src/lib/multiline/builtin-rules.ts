@@ -1,4 +1,4 @@
-import { type Rule, RuleMachine } from './state-machine.ts'
+import { type Rule, RuleStateMachine } from './state-machine.ts'
 
 /**
  * Rules for the stack traces of runtimes, by name: `state, state: expression -> state`. A trace begins with the line that
@@ -72,8 +72,8 @@ export function isBuiltIn(name: string): boolean {
 }
 
 /** The rules of a built-in multiline parser, or undefined when there is none of this name. */
-export function traceMachine(name: string): RuleMachine | undefined {
+export function traceStateMachine(name: string): RuleStateMachine | undefined {
   const rules = TRACES[name]
   if (rules === undefined) return undefined
-  return new RuleMachine(rules.map(([from, regex, to]): Rule => ({ from: from.split(', '), regex, to })))
+  return new RuleStateMachine(rules.map(([from, regex, to]): Rule => ({ from: from.split(', '), regex, to })))
 }

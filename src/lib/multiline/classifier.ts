@@ -1,15 +1,15 @@
-import { type Machine, NO_GROUP, type Verdict } from './state-machine.ts'
+import { type LineRole, NO_GROUP, type StateMachine } from './state-machine.ts'
 
 /** A machine, and whether it has a say only in lines that its own parser has read. */
 export interface Decision {
-  machine: Machine
+  machine: StateMachine
   ownLinesOnly: boolean
 }
 
 /** Several machines at once: a group is of the one for which its first line begins one. */
-export class Decider {
+export class LineClassifier {
   /** After `decide`: the machine that the line is of, and the state it leads to. */
-  machine: Machine | undefined
+  machine: StateMachine | undefined
   state = NO_GROUP
   readonly #machines: readonly Decision[]
 
@@ -22,7 +22,7 @@ export class Decider {
   }
 
   /** For a line that has no text. */
-  alone(): Verdict {
+  alone(): LineRole {
     this.machine = undefined
     this.state = NO_GROUP
     return 'alone'
@@ -30,10 +30,10 @@ export class Decider {
 
   /** `group`: the machine and the state of the group before the line; `own`: the machine whose parser read the line. */
   decide(
-    group: { machine: Machine | undefined; state: number } | undefined,
+    group: { machine: StateMachine | undefined; state: number } | undefined,
     text: string,
-    own?: Machine,
-  ): Verdict {
+    own?: StateMachine,
+  ): LineRole {
     if (own?.byParser) return this.#by(own, 'start')
     const alone = this.alone()
     if (group?.machine !== undefined && (own === undefined || own === group.machine)) {
@@ -47,7 +47,7 @@ export class Decider {
     return alone
   }
 
-  #by(machine: Machine, verdict: Verdict): Verdict {
+  #by(machine: StateMachine, verdict: LineRole): LineRole {
     this.machine = machine
     this.state = machine.state
     return verdict

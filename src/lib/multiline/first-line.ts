@@ -1,18 +1,18 @@
 import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { type Machine, NO_GROUP, type Verdict } from './state-machine.ts'
+import { type LineRole, NO_GROUP, type StateMachine } from './state-machine.ts'
 
 /** What the parser of its joiner reads begins a group; any other line goes on with the one before it. */
-export class FirstLineMachine implements Machine {
+export class FirstLineStateMachine implements StateMachine {
   state = 0
   readonly byParser = true
 
-  next(state: number): Verdict {
+  next(state: number): LineRole {
     return state === NO_GROUP ? 'alone' : 'join'
   }
 }
 
 /** The same for texts that are values of records: a parser only says whether one begins a group. */
-export class FirstTextMachine implements Machine {
+export class FirstTextStateMachine implements StateMachine {
   state = 0
   readonly #parser: Parser
   readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
@@ -21,7 +21,7 @@ export class FirstTextMachine implements Machine {
     this.#parser = parser
   }
 
-  next(state: number, text: string): Verdict {
+  next(state: number, text: string): LineRole {
     const line = Buffer.from(text, 'latin1')
     const bound = this.#parser.bound(line.length)
     if (bound > this.#writer.buf.length) this.#writer.buf = Buffer.alloc(bound)

@@ -30,7 +30,7 @@ export function textOf(buf: Buffer, at: number, end: number, key: Buffer): TextP
  *   before | str head | text of line 1 \n text of line 2 ... | after
  * ```
  */
-export class JoinedEntry {
+export class JoinedRecord {
   /** The last part was not the end of its line: the next one is put behind it as it is. */
   midLine = false
   size = 0

@@ -6,7 +6,7 @@ import { translateOnigmo } from '../regex/onigmo.ts'
  * What a line is to the group before it. start: the group ends, this begins one · join: it belongs to it, and more may ·
  * last: it belongs to it and ends it · alone: the group ends, and this is a record of its own.
  */
-export type Verdict = 'start' | 'join' | 'last' | 'alone'
+export type LineRole = 'start' | 'join' | 'last' | 'alone'
 
 export interface Rule {
   from: string[]
@@ -19,9 +19,9 @@ export const NO_GROUP = -1
 const START = 'start_state'
 
 /** Says, line by line, what belongs together. The state is the caller's: one machine serves every file and stream. */
-export interface Machine {
+export interface StateMachine {
   /** `text`: latin1 of the line's bytes. Leaves the state behind it in `state`. */
-  next(state: number, text: string): Verdict
+  next(state: number, text: string): LineRole
   state: number
   /** Every line that its own parser has read begins a group. */
   readonly byParser?: boolean
@@ -31,7 +31,7 @@ export interface Machine {
  * The state machine of fluent-bit's multiline parsers: in a group the rules of its state are tried in order, then, and
  * without a group at once, those of `start_state`.
  */
-export class RuleMachine implements Machine {
+export class RuleStateMachine implements StateMachine {
   state = NO_GROUP
   /** By state: the rules that lead on from it. */
   readonly #rules: { regex: RegExp; to: number }[][]
@@ -47,7 +47,7 @@ export class RuleMachine implements Machine {
     this.#start = from(START)
   }
 
-  next(state: number, text: string): Verdict {
+  next(state: number, text: string): LineRole {
     if (state !== NO_GROUP) {
       for (const { regex, to } of this.#rules[state] ?? []) {
         if (!regex.test(text)) continue
@@ -66,7 +66,7 @@ export class RuleMachine implements Machine {
 }
 
 /** Joins up to the line whose text ends with, or is, a given one. */
-export class EndMachine implements Machine {
+export class EndStateMachine implements StateMachine {
   state = NO_GROUP
   readonly #isEnd: (text: string) => boolean
 
@@ -75,7 +75,7 @@ export class EndMachine implements Machine {
     this.#isEnd = (line) => (whole ? line === end : line.endsWith(end)) !== negate
   }
 
-  next(state: number, text: string): Verdict {
+  next(state: number, text: string): LineRole {
     const ends = this.#isEnd(text)
     this.state = ends ? NO_GROUP : 0
     if (state === NO_GROUP) return ends ? 'alone' : 'start'
@@ -84,11 +84,11 @@ export class EndMachine implements Machine {
 }
 
 /** Throws E_CONFIG_BAD_VALUE and what the translation of an expression throws. */
-export function makeMachine(name: string, o: MultilineOptions): Machine {
+export function makeStateMachine(name: string, o: MultilineOptions): StateMachine {
   if (o.type !== 'regex') {
     if (o.matchString === undefined || o.matchString === '')
       throw bad(name, `type ${o.type} needs "match_string"`)
-    return new EndMachine(o.matchString, o.type !== 'endswith', o.negate)
+    return new EndStateMachine(o.matchString, o.type !== 'endswith', o.negate)
   }
   const rules = o.rule.map((text) => parseRule(name, text))
   if (!rules.some((rule) => rule.from.includes(START))) throw bad(name, 'there is no rule from "start_state"')
@@ -96,7 +96,7 @@ export function makeMachine(name: string, o: MultilineOptions): Machine {
     const unknown = rule.from.find((from) => from !== START && !rules.some(({ to }) => to === from))
     if (unknown !== undefined) throw bad(name, `no rule leads to the state "${unknown}"`)
   }
-  return new RuleMachine(rules)
+  return new RuleStateMachine(rules)
 }
 
 const RULE = /^\s*"([^"]+)"\s+"\/?(.*?)\/?"\s+"([^"]+)"\s*$/

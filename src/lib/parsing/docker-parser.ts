@@ -28,7 +28,7 @@ const SHORTEST = 8 + MIDDLE + 19 + TAIL
  * The text is copied in one go when its only escape is the `\n` at its end. Control characters, which Docker always
  * escapes, are not looked for in it. Any other form (attrs, another order, blanks) is left to the JSON transcoder.
  */
-export class DockerLine {
+export class DockerParser {
   readonly #json: JsonTranscoder
   readonly #time: Rfc3339
   readonly #keep: boolean

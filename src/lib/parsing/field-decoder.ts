@@ -27,14 +27,14 @@ export function withDecoders(
   ctx: ParserContext,
   more: More = {},
 ): Parser {
-  return given.length === 0 ? parser : new DecodingParser(parser, parseDecodeRules(given, ctx.log), more)
+  return given.length === 0 ? parser : new FieldDecoder(parser, parseDecodeRules(given, ctx.log), more)
 }
 
 /**
  * A parser with rules for fields that hold encoded text. The record is written aside; then its pairs are copied, and
  * values that have rules go through them on the way.
  */
-class DecodingParser implements Parser {
+class FieldDecoder implements Parser {
   readonly #parser: Parser
   readonly #fields: readonly FieldRules[]
   readonly #overlap: number

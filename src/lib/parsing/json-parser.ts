@@ -4,7 +4,7 @@ import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
 import { QuickReader, type TimeReader } from '../time/strptime.ts'
-import { DockerLine } from './docker-parser.ts'
+import { DockerParser } from './docker-parser.ts'
 import { withDecoders } from './field-decoder.ts'
 import { type TimeOptions, timeReader } from './options.ts'
 
@@ -21,7 +21,7 @@ export class JsonParser implements Parser {
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
   /** Lines of Docker look alike, and are worth a way of their own when their time is the one that is wanted. */
-  readonly #docker: DockerLine | undefined
+  readonly #docker: DockerParser | undefined
 
   constructor(options: TimeOptions, ctx: ParserContext) {
     const { timeKey, timeKeep } = options
@@ -30,7 +30,7 @@ export class JsonParser implements Parser {
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
     if (this.#time instanceof QuickReader && timeKey === 'time') {
       this.form = { name: 'docker', keepTime: timeKeep }
-      this.#docker = new DockerLine(this.#json, this.#time.quick, timeKeep)
+      this.#docker = new DockerParser(this.#json, this.#time.quick, timeKeep)
     }
   }
 

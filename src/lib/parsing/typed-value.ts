@@ -1,5 +1,5 @@
 import { FALSE, TRUE, writeNumber } from '../../core/msgpack/encode.ts'
-import type { Misfit } from '../../core/options/checks.ts'
+import type { InvalidValue } from '../../core/options/checks.ts'
 import { HEX } from '../json/escapes.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import { writeBigInteger } from '../json/number.ts'
@@ -22,7 +22,7 @@ export function parseTypes(words: readonly string[] | undefined): { key: string;
 }
 
 /** A word that is not `name:type`. */
-export function checkTypes(words: readonly string[]): Misfit | undefined {
+export function checkTypes(words: readonly string[]): InvalidValue | undefined {
   const none = words.find((word) => word.lastIndexOf(':') < 1 || typeOf(word) === undefined)
   if (none === undefined) return undefined
   const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`

@@ -1,4 +1,4 @@
-import type { Misfit } from '../../core/options/checks.ts'
+import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions, type Option } from '../../core/options/option.ts'
 
 /** fluent-bit's options for TLS and the shared key of the forward protocol, which are not offered yet. */
@@ -7,7 +7,7 @@ const WAY = 'lead it through a tunnel, or leave this out where the network is sa
 
 /** What would be sent in the open, or without a key, where the configuration says otherwise, must not be started. */
 function absent(must: string, what: string) {
-  return (value: unknown): Misfit | undefined =>
+  return (value: unknown): InvalidValue | undefined =>
     value === false || value === '' ? undefined : { must, hint: `there is no ${what} here yet: ${WAY}` }
 }
 

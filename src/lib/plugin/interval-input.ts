@@ -66,7 +66,7 @@ export function pause(ctx: InputContext, ms: number, signal: AbortSignal): Promi
 type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
 
 /** Makes a record every `ms`. A failure is told and costs one record: the next one may succeed. */
-export class Periodic implements Input {
+export class IntervalInput implements Input {
   readonly #ctx: InputContext
   readonly #ms: number
   readonly #collect: Collect

@@ -1,6 +1,6 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
-import { EntryTime } from './event-time.ts'
+import { EventTime } from './event-time.ts'
 
 /** One entry of a chunk as it is walked over: where things are, and its time. One object for all of them. */
 export class Entry {
@@ -12,7 +12,7 @@ export class Entry {
   end = 0
   /** Where the value of the wanted key begins, or -1. */
   value = -1
-  readonly #time = new EntryTime()
+  readonly #time = new EventTime()
 
   /** The time in milliseconds, as Kafka has it. */
   get ms(): number {

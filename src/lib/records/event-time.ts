@@ -1,5 +1,5 @@
 /** The time of an entry, as outputs print it. `d7 00 <sec u32><nsec u32>`, or an unsigned integer of seconds. */
-export class EntryTime {
+export class EventTime {
   sec = 0
   nsec = 0
 

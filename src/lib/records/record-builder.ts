@@ -1,7 +1,7 @@
 import { encodeStr, FALSE, TRUE, writeMapHead, writeNumber } from '../../core/msgpack/encode.ts'
 
 /** Builds a small map as bytes, a pair at a time; for inputs that make a record a second, not for lines. */
-export class RecordBytes {
+export class RecordBuilder {
   readonly #parts: Buffer[] = []
   #pairs = 0
 

@@ -31,7 +31,7 @@ const FRAME = 4
  * Matches an expression against bytes in place: no text is made of them, and nothing is allocated. It backtracks as
  * RegExp does, in the same order and so to the same result, but only where what stands next leaves two ways open.
  */
-export class Matcher {
+export class Backtracker {
   /** Of each group, from 0 for all of the match: where it begins and ends, or -1. */
   readonly spans: Int32Array
   readonly #program: Program

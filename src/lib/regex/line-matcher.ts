@@ -1,4 +1,4 @@
-import { Matcher } from './backtracker.ts'
+import { Backtracker } from './backtracker.ts'
 import { programOf } from './compile.ts'
 import type { Translated } from './onigmo.ts'
 
@@ -12,7 +12,7 @@ export interface LineMatcher {
 /** The matcher of bytes; for what it does not know RegExp, at several times its cost and with garbage for each line. */
 export function matcherOf(regex: Translated): LineMatcher {
   const program = programOf(regex.tree)
-  return program === undefined ? new RegExpMatcher(regex) : new Matcher(program)
+  return program === undefined ? new RegExpMatcher(regex) : new Backtracker(program)
 }
 
 /** Methods of every Buffer that its types leave out: half the cost of `toString`. */

@@ -34,10 +34,10 @@ interface Flags {
 export function parseOnigmo(expression: string): Node {
   const [, inner, letters = ''] = WRAPPED.exec(expression) ?? []
   const flags = { i: letters.includes('i'), m: letters.includes('m'), x: letters.includes('x') }
-  return new Reader(inner ?? expression, flags).read()
+  return new PatternParser(inner ?? expression, flags).read()
 }
 
-class Reader {
+class PatternParser {
   readonly #text: string
   readonly #named: boolean
   #at = 0

@@ -1,10 +1,10 @@
 /** What every kernel has. */
-export interface KernelExports {
+export interface WasmExports {
   memory: WebAssembly.Memory
 }
 
 /** Compiles and starts a kernel: `wasm` of its .wasm.ts. `part` is the memory from one exported address on, by its size. */
-export function startKernel<X extends KernelExports>(
+export function instantiate<X extends WasmExports>(
   wasm: string,
 ): { exports: X; part: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
   const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'))

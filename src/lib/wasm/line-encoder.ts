@@ -1,4 +1,4 @@
-import { type KernelExports, shared, startKernel } from './instance.ts'
+import { instantiate, shared, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
 /** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
@@ -26,7 +26,7 @@ export interface EntryForm {
 }
 
 /** Where things are in its memory, and their sizes: assembly/lines/memory.ts. */
-interface Exports extends KernelExports {
+interface Exports extends WasmExports {
   PREFIX: WebAssembly.Global
   SUFFIX: WebAssembly.Global
   FIXED_BYTES: WebAssembly.Global
@@ -67,7 +67,7 @@ interface Exports extends KernelExports {
  * One for the process: whoever reads fills `input`, calls `run` and copies `output` before anything else happens. Half a
  * megabyte, so it is made when there is more than a little to read.
  */
-export class Kernel {
+export class LineEncoder {
   /** Where a block of a file is read into. */
   readonly input: Buffer
   readonly output: Buffer
@@ -85,7 +85,7 @@ export class Kernel {
   #keepEmpty = 0
 
   constructor() {
-    const { exports: x, part } = startKernel<Exports>(WASM)
+    const { exports: x, part } = instantiate<Exports>(WASM)
     this.#exports = x
     this.input = part(x.IN, x.IN_BYTES)
     this.output = part(x.OUT, x.OUT_BYTES)
@@ -129,4 +129,4 @@ export class Kernel {
   }
 }
 
-export const sharedKernel = shared(() => new Kernel())
+export const sharedLineEncoder = shared(() => new LineEncoder())

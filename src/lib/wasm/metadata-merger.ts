@@ -1,4 +1,4 @@
-import { type KernelExports, shared, startKernel } from './instance.ts'
+import { instantiate, shared, type WasmExports } from './instance.ts'
 import { WASM } from './merge.wasm.ts'
 
 /** What the records of one container get, and what becomes of their line. */
@@ -14,7 +14,7 @@ export interface MergeForm {
 }
 
 /** Where things are in its memory, and their sizes: assembly/merge/memory.ts. */
-interface Exports extends KernelExports {
+interface Exports extends WasmExports {
   META: WebAssembly.Global
   META_BYTES: WebAssembly.Global
   IN: WebAssembly.Global
@@ -37,7 +37,7 @@ interface Exports extends KernelExports {
  * One for the process, a quarter of a megabyte: whoever calls `use` and `run` copies `output` before anything else
  * happens.
  */
-export class MergeKernel {
+export class MetadataMerger {
   readonly input: Buffer
   readonly output: Buffer
   /** The offset in `input` up to which entries were consumed by the last run. */
@@ -48,7 +48,7 @@ export class MergeKernel {
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, part } = startKernel<Exports>(WASM)
+    const { exports: x, part } = instantiate<Exports>(WASM)
     this.#exports = x
     this.#meta = part(x.META, x.META_BYTES)
     this.input = part(x.IN, x.IN_BYTES)
@@ -75,4 +75,4 @@ export class MergeKernel {
   }
 }
 
-export const sharedMergeKernel = shared(() => new MergeKernel())
+export const sharedMetadataMerger = shared(() => new MetadataMerger())

@@ -1,4 +1,4 @@
-import { InputBlock, type KernelExports, shared, startKernel } from './instance.ts'
+import { InputBlock, instantiate, shared, type WasmExports } from './instance.ts'
 import { WASM } from './records.wasm.ts'
 
 /** What a value is made of; the numbers are those of assembly/records/records.ts. */
@@ -23,7 +23,7 @@ export interface BatchSoFar {
 }
 
 /** Where things are in its memory, and their sizes: assembly/records/memory.ts. */
-interface Exports extends KernelExports {
+interface Exports extends WasmExports {
   NAME: WebAssembly.Global
   KEY: WebAssembly.Global
   HEAD: WebAssembly.Global
@@ -48,7 +48,7 @@ const EMPTY = Buffer.alloc(0)
  *
  * One for the process: `use` and the `run`s after it happen in one turn. A quarter of a megabyte.
  */
-export class RecordKernel {
+export class RecordEncoder {
   /** The offset in the chunk up to which entries were taken by the last run. */
   consumed = 0
   /** Records written by the last run, and the latest time of the batch behind it. */
@@ -60,7 +60,7 @@ export class RecordKernel {
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, part } = startKernel<Exports>(WASM)
+    const { exports: x, part } = instantiate<Exports>(WASM)
     this.#exports = x
     this.#block = new InputBlock(part(x.IN, x.IN_BYTES))
     this.output = part(x.OUT, x.OUT_BYTES)
@@ -97,4 +97,4 @@ export class RecordKernel {
   }
 }
 
-export const sharedRecordKernel = shared(() => new RecordKernel())
+export const sharedRecordEncoder = shared(() => new RecordEncoder())

@@ -13,7 +13,7 @@ import type { LogLine } from './format.ts'
  * Lines with an error code are further held to LINES_PER_CODE a window, since their messages differ by file or peer.
  * Never lost without a word: whatever was folded is counted in a line at the end of its window, or at `flush`.
  */
-export class Fold {
+export class LogDeduplicator {
   #clock: Clock
   #print: (line: LogLine) => void
   #messages = new Map<string, Entry>()

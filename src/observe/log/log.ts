@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '../../core/plugin.ts'
-import { Fold } from './dedup.ts'
+import { LogDeduplicator } from './dedup.ts'
 import { formatJson, formatText, type LineLevel, type LogLine } from './format.ts'
 import { FileSink, fdSink, isTerminal, type LogSink, type Note } from './sink.ts'
 
@@ -59,7 +59,7 @@ export function createLog(options: LogOptions): Log {
     sink.write(terminal && log.overlaid ? `${CLEAR_LINE}${shown}` : shown)
   }
 
-  const fold = new Fold(clock, print)
+  const fold = new LogDeduplicator(clock, print)
   const log: Log = {
     overlaid: false,
     level: options.level,

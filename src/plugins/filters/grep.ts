@@ -2,7 +2,7 @@ import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
 import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
-import { type Misfit, misfit } from '../../core/options/checks.ts'
+import { type InvalidValue, invalidValue } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -128,8 +128,8 @@ class Grep implements Filter {
   }
 }
 
-function checkRule(words: string[]): Misfit | undefined {
-  return misfit('a key and a regular expression', () => new Rule(words, false))
+function checkRule(words: string[]): InvalidValue | undefined {
+  return invalidValue('a key and a regular expression', () => new Rule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {

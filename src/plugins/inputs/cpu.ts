@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../core/error.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import { defineInput, type InputContext } from '../../core/plugin.ts'
-import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/plugin/interval-input.ts'
-import { RecordBytes } from '../../lib/records/record-builder.ts'
+import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/interval-input.ts'
+import { RecordBuilder } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
   ...INTERVAL_OPTIONS,
@@ -58,7 +58,7 @@ class Usage {
     const now = this.#read()
     const nowMs = this.#ctx.clock.nowMs()
     const ticks = Math.max(1e-3, ((nowMs - this.#beforeMs) / 1000) * TICKS)
-    const record = new RecordBytes()
+    const record = new RecordBuilder()
     const cores = Math.max(1, now.length - 1)
     now.forEach((t, i) => {
       const before = this.#before[i] ?? t
@@ -108,6 +108,6 @@ export const spec = defineInput({
   example: '[INPUT]\n    Name cpu\n    Tag  my_cpu\n',
   create(options, ctx) {
     const usage = usageOf(ctx, options.pid)
-    return new Periodic(ctx, intervalMs(options), () => usage.record())
+    return new IntervalInput(ctx, intervalMs(options), () => usage.record())
   },
 })

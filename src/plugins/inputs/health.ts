@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import { defineOptions } from '../../core/options/option.ts'
 import { type Clock, defineInput } from '../../core/plugin.ts'
-import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/plugin/interval-input.ts'
-import { RecordBytes } from '../../lib/records/record-builder.ts'
+import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/interval-input.ts'
+import { RecordBuilder } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
   host: { type: 'string', default: '127.0.0.1', help: 'Host name or address to connect to.' },
@@ -42,10 +42,10 @@ export const spec = defineInput({
   options: OPTIONS,
   example: '[INPUT]\n    Name health\n    Host 127.0.0.1\n    Port 8080\n',
   create: (options, ctx) =>
-    new Periodic(ctx, intervalMs(options), async (signal) => {
+    new IntervalInput(ctx, intervalMs(options), async (signal) => {
       const alive = await answers(options.host, options.port, ctx.clock, signal)
       if (alive && options.alert) return undefined
-      const record = new RecordBytes().bool('alive', alive)
+      const record = new RecordBuilder().bool('alive', alive)
       if (options.addHost) record.text('hostname', options.host)
       if (options.addPort) record.integer('port', options.port)
       return record.bytes()

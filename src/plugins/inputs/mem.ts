@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { defineOptions } from '../../core/options/option.ts'
 import { defineInput } from '../../core/plugin.ts'
-import { INTERVAL_OPTIONS, intervalMs, Periodic } from '../../lib/plugin/interval-input.ts'
-import { RecordBytes } from '../../lib/records/record-builder.ts'
+import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/interval-input.ts'
+import { RecordBuilder } from '../../lib/records/record-builder.ts'
 
 const OPTIONS = defineOptions({
   ...INTERVAL_OPTIONS,
@@ -22,7 +22,7 @@ function meminfo(): Map<string, number> {
 function record(pid: number): Buffer {
   const info = meminfo()
   const of = (name: string) => info.get(name) ?? 0
-  const out = new RecordBytes()
+  const out = new RecordBuilder()
     .integer('Mem.total', of('MemTotal'))
     .integer('Mem.used', of('MemTotal') - of('MemFree'))
     .integer('Mem.free', of('MemFree'))
@@ -58,5 +58,5 @@ export const spec = defineInput({
   description: 'Mem.used is what is not free, caches included, as fluent-bit counts it.',
   options: OPTIONS,
   example: '[INPUT]\n    Name mem\n    Tag  memory\n',
-  create: (options, ctx) => new Periodic(ctx, intervalMs(options), () => record(options.pid)),
+  create: (options, ctx) => new IntervalInput(ctx, intervalMs(options), () => record(options.pid)),
 })

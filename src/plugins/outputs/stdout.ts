@@ -6,7 +6,7 @@ import { entryMap } from '../../core/msgpack/record.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
-import { EntryTime } from '../../lib/records/event-time.ts'
+import { EventTime } from '../../lib/records/event-time.ts'
 
 const OPTIONS = defineOptions({
   format: {
@@ -33,7 +33,7 @@ class Stdout implements Output {
   readonly #o: Options
   readonly #ctx: OutputContext
   readonly #text = new JsonText()
-  readonly #time = new EntryTime()
+  readonly #time = new EventTime()
   #readerGone = false
 
   constructor(options: Options, ctx: OutputContext) {
@@ -108,7 +108,7 @@ class Stdout implements Output {
   }
 }
 
-export function dateOf(time: EntryTime, format: Options['jsonDateFormat']): string {
+export function dateOf(time: EventTime, format: Options['jsonDateFormat']): string {
   if (format === 'double') return time.double()
   if (format === 'epoch') return String(time.sec)
   if (format === 'epoch_ms') return time.epochMs()

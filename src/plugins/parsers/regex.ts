@@ -1,6 +1,6 @@
 import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
-import type { Misfit } from '../../core/options/checks.ts'
+import type { InvalidValue } from '../../core/options/checks.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { defineParser } from '../../core/plugin.ts'
@@ -22,7 +22,7 @@ import type { TimeReader } from '../../lib/time/strptime.ts'
 const NAMED = /\(\?(?:<[^=!]|')/
 
 /** fluent-bit has such parsers too, for the first lines of old multiline rules, and they never fit. */
-function checkNames(expression: string): Misfit | undefined {
+function checkNames(expression: string): InvalidValue | undefined {
   if (NAMED.test(expression)) return undefined
   const hint = 'write (?<name>...) around what is to become a field'
   return { must: 'an expression with named groups', hint, instead: 'no line fits it' }

@@ -1,7 +1,7 @@
 import { arrayBody, arrayItems, textHead, textLength } from '../../core/msgpack/record.ts'
 import { entryBody, entryTime, isMap, isReady } from './event-time.ts'
 import { chunkIdOf, compressionOf } from './option.ts'
-import { Inflow, type Lender } from './receive-buffer.ts'
+import { type Allocator, ReceiveBuffer } from './receive-buffer.ts'
 import { Malformed, ValueScanner } from './value-scanner.ts'
 import { notForward } from './wrong-protocol.ts'
 
@@ -20,7 +20,7 @@ import { notForward } from './wrong-protocol.ts'
  * Entries are given out as they arrive: a message is never held as a whole, only the value that is being read and a
  * compressed payload. So the entries of a message that breaks off have been given out, and come again when it is sent again.
  */
-export interface ReaderOptions extends Lender {
+export interface ReaderOptions extends Allocator {
   /** Most bytes of a payload as sent, of an entry, of the values of one Message. */
   maxBytes: number
 }
@@ -61,7 +61,7 @@ export class MessageReader {
   /** The value of "chunk" as it was sent, to be sent back: a copy. */
   chunk: Buffer | undefined
   readonly #maxBytes: number
-  readonly #in: Inflow
+  readonly #in: ReceiveBuffer
   readonly #scanner: ValueScanner
   #state: State = 'top'
   #items = 0
@@ -71,7 +71,7 @@ export class MessageReader {
 
   constructor(options: ReaderOptions) {
     this.#maxBytes = options.maxBytes
-    this.#in = new Inflow(options)
+    this.#in = new ReceiveBuffer(options)
     this.#scanner = new ValueScanner(options.maxBytes)
   }
 

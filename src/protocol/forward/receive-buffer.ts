@@ -2,7 +2,7 @@ const EMPTY = Buffer.alloc(0)
 const FIRST_BYTES = 16_384
 
 /** Where a reader has its buffer from. */
-export interface Lender {
+export interface Allocator {
   /** A buffer for what has come and is not read, or undefined when there is none now. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void
@@ -16,13 +16,13 @@ export interface Lender {
  * ```
  * What is left is moved to the front only when the room behind it is too small. An empty one holds no buffer.
  */
-export class Inflow {
+export class ReceiveBuffer {
   buf: Buffer = EMPTY
   from = 0
   to = 0
-  readonly #lender: Lender
+  readonly #lender: Allocator
 
-  constructor(lender: Lender) {
+  constructor(lender: Allocator) {
     this.#lender = lender
   }
 

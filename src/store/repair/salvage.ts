@@ -102,7 +102,7 @@ function leafRows(page: Buffer): SqlValue[][] {
 
 /** Undefined for anything that is not a whole record of integers, texts and nulls. */
 function readCell(page: Buffer, at: number): SqlValue[] | undefined {
-  const r: Reader = { page, at, ok: true }
+  const r: PageCursor = { page, at, ok: true }
   const length = Number(varint(r))
   const id = BigInt.asIntN(64, varint(r))
   const start = r.at
@@ -119,7 +119,7 @@ function readCell(page: Buffer, at: number): SqlValue[] | undefined {
   return row
 }
 
-interface Reader {
+interface PageCursor {
   page: Buffer
   at: number
   /** False once it went over the edge or met what it does not know. */
@@ -127,7 +127,7 @@ interface Reader {
 }
 
 /** Up to nine bytes, seven bits each, the high ones first; the ninth has eight. */
-function varint(r: Reader): bigint {
+function varint(r: PageCursor): bigint {
   let n = 0n
   for (let i = 0; i < 9; i++) {
     const byte = r.page[r.at++]
@@ -145,7 +145,7 @@ function varint(r: Reader): bigint {
 const INTEGER_BYTES = [0, 1, 2, 3, 4, 6, 8]
 
 /** Types: 0 null, 1-6 integers, 8 and 9 the numbers 0 and 1, odd from 13 texts; others are not in these tables. */
-function value(r: Reader, type: number): SqlValue {
+function value(r: PageCursor, type: number): SqlValue {
   if (type === 0) return null
   if (type === 8) return 0n
   if (type === 9) return 1n

@@ -28,12 +28,12 @@ export const keeping: OffsetCase[] = [
     name: 'knows for the paths of each input when it looked last; of others, when the database was written',
     async run(t) {
       const a = await t.open()
-      assert.equal(a.lookedMs('/a/*.log'), undefined)
-      a.write({ upsert: [row(1)], remove: [], looked: { paths: '/a/*.log', ms: 1000.7 } })
+      assert.equal(a.lastScanMs('/a/*.log'), undefined)
+      a.write({ upsert: [row(1)], remove: [], scanned: { paths: '/a/*.log', ms: 1000.7 } })
       a.close()
       const b = await t.open()
-      assert.equal(b.lookedMs('/a/*.log'), 1000)
-      assert.ok(Number(b.lookedMs('/b/*.log')) > 1000)
+      assert.equal(b.lastScanMs('/a/*.log'), 1000)
+      assert.ok(Number(b.lastScanMs('/b/*.log')) > 1000)
     },
   },
   {

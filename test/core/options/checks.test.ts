@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
-import { checkRegExp, checkRetryLimit, misfit } from '../../../src/core/options/checks.ts'
+import { checkRegExp, checkRetryLimit, invalidValue } from '../../../src/core/options/checks.ts'
 import { parseValue } from '../../../src/core/options/parse.ts'
 
 test('a check says what a value must be, and why it is not', () => {
@@ -17,8 +17,8 @@ test('a check that makes the thing passes on the hint of what it throws', () => 
   const refuse = (): never => {
     throw new ShipperError('E_PARSER_REGEX', 'too odd', { hint: 'be plain' })
   }
-  expect(misfit('plain', refuse)).toEqual({ must: 'plain', why: 'too odd', hint: 'be plain' })
-  expect(misfit('plain', () => 1)).toBeUndefined()
+  expect(invalidValue('plain', refuse)).toEqual({ must: 'plain', why: 'too odd', hint: 'be plain' })
+  expect(invalidValue('plain', () => 1)).toBeUndefined()
 })
 
 test('a checked option takes what its type and its check take', () => {

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { traceMachine } from '../../../src/lib/multiline/builtin-rules.ts'
-import { NO_GROUP, type RuleMachine } from '../../../src/lib/multiline/state-machine.ts'
+import { traceStateMachine } from '../../../src/lib/multiline/builtin-rules.ts'
+import { NO_GROUP, type RuleStateMachine } from '../../../src/lib/multiline/state-machine.ts'
 import { tmp } from '../../support/tmp.ts'
 
 /** The groups that lines fall into. */
-function groupsOf(machine: RuleMachine, lines: string[]): string[][] {
+function groupsOf(machine: RuleStateMachine, lines: string[]): string[][] {
   const groups: string[][] = []
   let state = NO_GROUP
   for (const line of lines) {
@@ -88,7 +88,7 @@ describe('the trace of a program that failed is one group, and the lines around 
   ]
   for (const [name, trace] of cases) {
     test(name, () => {
-      const machine = traceMachine(name) as RuleMachine
+      const machine = traceStateMachine(name) as RuleStateMachine
       const lines = trace()
       expect(lines.length).toBeGreaterThan(2)
       const before = '2026-11-21T06:00:00Z INFO started'
@@ -114,7 +114,7 @@ describe('the trace of a program that failed is one group, and the lines around 
       'created by net/http.(*Server).Serve in goroutine 1',
       '\t/go/src/net/http/server.go:3454 +0x485',
     ]
-    const machine = traceMachine('go') as RuleMachine
+    const machine = traceStateMachine('go') as RuleStateMachine
     for (const after of ['INFO listening (port 80)', 'x.rb:1:in `a`: bad (RuntimeError)', 'x () (y)'])
       expect(groupsOf(machine, [...lines, after])).toEqual([lines, [after]])
     const ended = [...lines, 'exit status 2']
@@ -124,16 +124,14 @@ describe('the trace of a program that failed is one group, and the lines around 
 
   test('python, twice in a row', () => {
     const lines = traceBy('python3', [], 'main.py', PYTHON)
-    const machine = traceMachine('python') as RuleMachine
+    const machine = traceStateMachine('python') as RuleStateMachine
     expect(groupsOf(machine, [...lines, ...lines])).toEqual([lines, lines])
   })
 
   test('a log line that carries the error begins the group of java', () => {
     const lines = ['06:00 ERROR app - failed: java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)']
-    expect(groupsOf(traceMachine('java') as RuleMachine, ['06:00 INFO ok', ...lines, 'next'])).toEqual([
-      ['06:00 INFO ok'],
-      lines,
-      ['next'],
-    ])
+    expect(
+      groupsOf(traceStateMachine('java') as RuleStateMachine, ['06:00 INFO ok', ...lines, 'next']),
+    ).toEqual([['06:00 INFO ok'], lines, ['next']])
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { Matcher } from '../../../src/lib/regex/backtracker.ts'
+import { Backtracker } from '../../../src/lib/regex/backtracker.ts'
 import { matcherOf, RegExpMatcher } from '../../../src/lib/regex/line-matcher.ts'
 import { translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
 import { fc } from '../../support/property.ts'
@@ -29,7 +29,7 @@ function same(expression: string, text: string | Buffer): void {
 
 describe('the matcher of bytes', () => {
   test('is what all the parsers that we ship are made of', () => {
-    const others = SHIPPED.filter(({ regex }) => !(matcherOf(translateOnigmo(regex)) instanceof Matcher))
+    const others = SHIPPED.filter(({ regex }) => !(matcherOf(translateOnigmo(regex)) instanceof Backtracker))
     expect(SHIPPED.length).toBeGreaterThan(12)
     expect(others.map(({ name }) => name)).toEqual([])
   })
@@ -101,7 +101,7 @@ test('finds in any text what RegExp finds', () => {
       fc.boolean(),
       (inner, texts, atLine) => {
         const expression = `${atLine ? '^' : ''}${inner}(?<last>a?)`
-        if (matcherOf(translateOnigmo(expression)) instanceof Matcher) own++
+        if (matcherOf(translateOnigmo(expression)) instanceof Backtracker) own++
         tried++
         for (const each of texts) same(expression, each)
       },

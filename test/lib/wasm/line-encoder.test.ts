@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/parsing/cri-parser.ts'
-import { Kernel } from '../../../src/lib/wasm/line-encoder.ts'
-import { type LineFormat, LineWriter } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { LineEncoder } from '../../../src/lib/wasm/line-encoder.ts'
+import { EntryEncoder, type LineFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { fc } from '../../support/property.ts'
@@ -23,17 +23,17 @@ const KEYS: Record<string, Keys> = {
   '': NONE,
   ' with path, id and offset': { pathKey: 'path', idKey: 'id', offsetKey: 'at' },
 }
-const kernel = new Kernel()
+const kernel = new LineEncoder()
 const BASE = 2 ** 33 + 5
 
-function writerOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): LineWriter {
-  const writer = new LineWriter({ key: 'log', ...keys, parser }, { path: '/var/log/a.log', id: '1-2-3' })
+function writerOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): EntryEncoder {
+  const writer = new EntryEncoder({ key: 'log', ...keys, parser }, { path: '/var/log/a.log', id: '1-2-3' })
   writer.setTime(1_700_000_000, 5)
   return writer
 }
 
 /** What the kernel makes of the block: its entries, and how far it got. */
-function byKernel(writer: LineWriter, block: Buffer, longest = 10_000, skipEmpty = false) {
+function byKernel(writer: EntryEncoder, block: Buffer, longest = 10_000, skipEmpty = false) {
   if (writer.entry === undefined || !kernel.use(writer.entry, longest, skipEmpty))
     throw new Error('not for it')
   block.copy(kernel.input)
@@ -42,7 +42,7 @@ function byKernel(writer: LineWriter, block: Buffer, longest = 10_000, skipEmpty
   return { entries, consumed: kernel.consumed, records: kernel.records }
 }
 
-function byWriter(writer: LineWriter, line: Buffer): Buffer<ArrayBuffer> {
+function byWriter(writer: EntryEncoder, line: Buffer): Buffer<ArrayBuffer> {
   const out = Buffer.alloc(writer.bound(line.length) + 64)
   const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
   return out.subarray(0, writer.write(out, view, 0, line, 0, line.length, BASE))

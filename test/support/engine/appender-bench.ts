@@ -42,7 +42,7 @@ export function bench(
     tag,
     chunkBytes,
     grownBytes: budget.sizeWithin(limit / 2),
-    learnt: { bytes: chunkBytes },
+    adaptiveBytes: { bytes: chunkBytes },
     flushMs,
     buffers: account,
     clock,
@@ -54,7 +54,7 @@ export function bench(
       const grown = account.force(start + chunk.size * growth)
       chunk.replace(grown, start, start + chunk.size * growth, chunk.count)
     },
-    passed: (bytes) => passed.push(bytes),
+    skippedBytes: (bytes) => passed.push(bytes),
   })
   return { appender, clock, account, budget, sealed, passed }
 }

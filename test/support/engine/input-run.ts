@@ -4,7 +4,7 @@ import { decode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Input, InputContext, InputSpec } from '../../../src/core/plugin.ts'
-import { EntryTime } from '../../../src/lib/records/event-time.ts'
+import { EventTime } from '../../../src/lib/records/event-time.ts'
 import { atEnd } from '../tmp.ts'
 import { within } from '../until.ts'
 import { type Bench, bench } from './appender-bench.ts'
@@ -65,7 +65,7 @@ export class InputRun {
     this.bench.appender.seal()
     return this.bench.sealed.splice(0).flatMap(({ chunk, ack }) => {
       const made: Made[] = []
-      const time = new EntryTime()
+      const time = new EventTime()
       const { buf, start, end } = chunk
       for (let at = start; at < end; at = skip(buf, at, end)) {
         time.read(buf, at)

@@ -26,7 +26,7 @@ export class MemoryStore implements OffsetStore {
   damaged = false
   /** As if a run before had looked then; else when one has. */
   looked: number | undefined
-  storedMs: number | undefined
+  lastWriteMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
   #nextId = 1
@@ -35,14 +35,14 @@ export class MemoryStore implements OffsetStore {
     return this.table.map((r) => ({ ...r }))
   }
 
-  lookedMs(): number | undefined {
+  lastScanMs(): number | undefined {
     return this.looked
   }
 
   write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
-    this.looked = changes.looked?.ms ?? this.looked
+    this.looked = changes.scanned?.ms ?? this.looked
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/plugin.ts'
-import type { Namespace, Namespaces } from './api/namespaces.ts'
+import type { Namespace, NamespaceCache } from './api/namespaces.ts'
 import type { Pod } from './pods/pod.ts'
-import { KEPT_MS, type Pods } from './pods/pod-cache.ts'
+import { KEPT_MS, type PodCache } from './pods/pod-cache.ts'
 
 const FORMAT = 'shipper-kubernetes-pods'
 const VERSION = 2
@@ -27,8 +27,8 @@ interface StoredNamespace {
 
 /** What is kept. */
 export interface Kept {
-  pods: Pods
-  namespaces: Namespaces
+  pods: PodCache
+  namespaces: NamespaceCache
 }
 
 /**
@@ -42,7 +42,7 @@ export interface Kept {
  * ```
  * It is written beside itself, synced and renamed, and believed only when length and hash are right.
  */
-export class PodSnapshot {
+export class CacheFile {
   readonly #path: string
   readonly #kept: Kept
   readonly #clock: Clock

@@ -3,17 +3,17 @@ import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
 import type { Filter, FilterContext } from '../../../core/plugin.ts'
-import { Source } from './api/pod-source.ts'
-import { PodSnapshot } from './cache-file.ts'
-import { type Container, Containers } from './enrich/container-cache.ts'
-import { Entries, type Meta } from './enrich/enricher.ts'
+import { PodSource } from './api/pod-source.ts'
+import { CacheFile } from './cache-file.ts'
+import { type CachedContainer, ContainerCache } from './enrich/container-cache.ts'
+import { Enricher, type Meta } from './enrich/enricher.ts'
 import { encodeDummy, pairsOf } from './enrich/metadata.ts'
 import type { KubernetesOptions } from './options.ts'
 import { type ContainerRef, refOfJournal, refOfTag } from './pods/container-ref.ts'
 import type { Keep, Pod } from './pods/pod.ts'
-import { Pods } from './pods/pod-cache.ts'
+import { PodCache } from './pods/pod-cache.ts'
 import { preloadedNamespace, preloadedPod } from './pods/preload.ts'
-import { tagReader } from './pods/tag-parser.ts'
+import { tagParser } from './pods/tag-parser.ts'
 
 const LOG = encodeStr('log')
 const MESSAGE = encodeStr('MESSAGE')
@@ -30,21 +30,21 @@ const UNREPORTED_MS = 30_000
 export class Kubernetes implements Filter {
   readonly #options: KubernetesOptions
   readonly #ctx: FilterContext
-  readonly #pods: Pods
-  readonly #containers: Containers
-  readonly #entries: Entries
-  readonly #source: Source | undefined
-  readonly #snapshot: PodSnapshot | undefined
+  readonly #pods: PodCache
+  readonly #containers: ContainerCache
+  readonly #entries: Enricher
+  readonly #source: PodSource | undefined
+  readonly #snapshot: CacheFile | undefined
   readonly #dummy: Meta | undefined
   readonly #withNamespaces: boolean
   readonly #keep: Keep
   /** Those whose lines wait, by namespace and by namespace/pod. */
-  readonly #waiting = new Map<string, Set<Container>>()
+  readonly #waiting = new Map<string, Set<CachedContainer>>()
 
   constructor(options: KubernetesOptions, ctx: FilterContext) {
     this.#options = options
     this.#ctx = ctx
-    this.#pods = new Pods(() => ctx.clock.nowMs())
+    this.#pods = new PodCache(() => ctx.clock.nowMs())
     this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
     const suggestions = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
@@ -53,7 +53,7 @@ export class Kubernetes implements Filter {
     this.#source = this.#makeSource()
     this.#snapshot = this.#makeSnapshot()
     this.#containers = this.#makeContainers()
-    this.#entries = new Entries({
+    this.#entries = new Enricher({
       logKey: options.useJournal ? MESSAGE : LOG,
       mergeKey: options.mergeLogKey === undefined ? undefined : encodeStr(options.mergeLogKey),
       merge: options.mergeLog,
@@ -106,24 +106,28 @@ export class Kubernetes implements Filter {
     }
     container.waitingMs ??= now
     const leftMs = container.waitingMs + this.#options.kubeMetaWait - now
-    if (leftMs <= 0 || (missing === 'pod' && (source.hopeless || this.#pods.isRefused(ref)))) {
+    if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isRefused(ref)))) {
       this.#giveUp(container, ref, missing)
       return undefined
     }
-    if (missing === 'pod') source.want(container.ref ?? ref)
-    const toldMs = missing === 'pod' && !source.ageing ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS)
+    if (missing === 'pod') source.request(container.ref ?? ref)
+    const toldMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS)
     container.wait ??= this.#waitFor(container, ref, toldMs)
     return container.wait
   }
 
-  #missing(container: Container, ref: ContainerRef, { namespaces }: Source): 'pod' | 'namespace' | undefined {
+  #missing(
+    container: CachedContainer,
+    ref: ContainerRef,
+    { namespaces }: PodSource,
+  ): 'pod' | 'namespace' | undefined {
     const known = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
     if (!known) return 'pod'
     if (!this.#withNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.refused(ref.namespace) ? undefined : 'namespace'
   }
 
-  #waitFor(container: Container, ref: ContainerRef, ms: number): Promise<void> {
+  #waitFor(container: CachedContainer, ref: ContainerRef, ms: number): Promise<void> {
     const keys = [`${ref.namespace}/${ref.pod}`, ref.namespace]
     for (const key of keys) {
       const others = this.#waiting.get(key)
@@ -150,7 +154,7 @@ export class Kubernetes implements Filter {
     for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
   }
 
-  #giveUp(container: Container, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
+  #giveUp(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
     container.gaveUp = true
     const { counters, log, clock } = this.#ctx
     const about = {
@@ -171,20 +175,20 @@ export class Kubernetes implements Filter {
   }
 
   /** With the question for what is not known, or old. */
-  #metaOf(container: Container): Meta {
+  #metaOf(container: CachedContainer): Meta {
     const { ref } = container
     const meta = this.#containers.metaOf(container)
     if (ref === undefined) return meta
     if (container.pod === undefined) {
       if (this.#preload(ref)) return this.#containers.metaOf(container)
-      this.#source?.want(ref)
-    } else if (this.#source?.ageing) this.#refresh(container, ref, container.pod)
+      this.#source?.request(ref)
+    } else if (this.#source?.pollOnly) this.#refresh(container, ref, container.pod)
     return meta
   }
 
-  #refresh(container: Container, ref: ContainerRef, pod: Pod): void {
-    if (this.#source?.watchless && this.#pods.isStored(pod)) {
-      this.#source.want(ref)
+  #refresh(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
+    if (this.#source?.watchUnavailable && this.#pods.isStored(pod)) {
+      this.#source.request(ref)
       return
     }
     const now = this.#ctx.clock.nowMs()
@@ -193,7 +197,7 @@ export class Kubernetes implements Filter {
     const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_MS
     if (ttlMs === 0 || now - container.askedMs < ttlMs) return
     container.askedMs = now
-    this.#source?.want(ref)
+    this.#source?.request(ref)
   }
 
   #ofJournal(buf: Buffer, map: number, end: number): Meta | undefined {
@@ -217,25 +221,25 @@ export class Kubernetes implements Filter {
     return this.#pods.find(ref) !== undefined
   }
 
-  #makeSource(): Source | undefined {
+  #makeSource(): PodSource | undefined {
     const o = this.#options
     if (o.useTagForMeta || o.dummyMeta) return undefined
-    return new Source(o, this.#ctx, this.#pods, this.#keep, (name) => this.#wake(name))
+    return new PodSource(o, this.#ctx, this.#pods, this.#keep, (name) => this.#wake(name))
   }
 
-  #makeSnapshot(): PodSnapshot | undefined {
+  #makeSnapshot(): CacheFile | undefined {
     const { kubeSnapshot } = this.#options
     const { stateFolder, name, clock, log } = this.#ctx
     if (this.#source === undefined || kubeSnapshot === 'off') return undefined
     const path = kubeSnapshot ?? (stateFolder === undefined ? undefined : join(stateFolder, `${name}.pods`))
     if (path === undefined) return undefined
     const { namespaces } = this.#source
-    const snapshot = new PodSnapshot(path, { pods: this.#pods, namespaces }, clock, log)
+    const snapshot = new CacheFile(path, { pods: this.#pods, namespaces }, clock, log)
     this.#pods.onDirty = namespaces.onDirty = () => snapshot.touch()
     return snapshot
   }
 
-  #makeContainers(): Containers {
+  #makeContainers(): ContainerCache {
     const o = this.#options
     const wanted = {
       labels: o.labels,
@@ -251,7 +255,7 @@ export class Kubernetes implements Filter {
       ? refOfJournal
       : o.regexParser === undefined
         ? (tag: string) => refOfTag(tag, o.kubeTagPrefix)
-        : tagReader(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
-    return new Containers({ options: o, ctx: this.#ctx, pods: this.#pods, wanted, namespace }, refOf)
+        : tagParser(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
+    return new ContainerCache({ options: o, ctx: this.#ctx, pods: this.#pods, wanted, namespace }, refOf)
   }
 }

@@ -2,10 +2,10 @@ import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
-import { isContainer, traceMachine } from '../../../lib/multiline/builtin-rules.ts'
-import { Decider, type Decision } from '../../../lib/multiline/classifier.ts'
+import { isContainer, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
+import { type Decision, LineClassifier } from '../../../lib/multiline/classifier.ts'
 import { type TextPlace, textOf } from '../../../lib/multiline/joined-record.ts'
-import { type Machine, makeMachine, type Verdict } from '../../../lib/multiline/state-machine.ts'
+import { type LineRole, makeStateMachine, type StateMachine } from '../../../lib/multiline/state-machine.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
 /** A record of a chunk: its text, and what joins it with others. */
@@ -17,7 +17,7 @@ export interface Part extends TextPlace {
 }
 
 /** Finds out what a record is to the group before it. */
-export interface Judge {
+export interface RecordClassifier {
   /** Key of the text. */
   readonly content: Buffer
   /** Undefined: it has no text and is of no group. */
@@ -25,10 +25,10 @@ export interface Judge {
   verdict(
     buf: Buffer,
     part: Part,
-    group: { machine: Machine | undefined; state: number } | undefined,
-  ): Verdict
+    group: { machine: StateMachine | undefined; state: number } | undefined,
+  ): LineRole
   /** After `verdict`. */
-  readonly machine: Machine | undefined
+  readonly machine: StateMachine | undefined
   readonly state: number
 }
 
@@ -36,8 +36,8 @@ export interface Judge {
  * By the rules of multiline parsers. A record is read once for all of them: the keys that the filter does not name are
  * those of the first that names one. Throws E_CONFIG_BAD_VALUE for a name that is none.
  */
-export class RuleJudge implements Judge {
-  readonly #decider: Decider
+export class RuleClassifier implements RecordClassifier {
+  readonly #decider: LineClassifier
   readonly content: Buffer
   readonly #groupKey: Buffer
   readonly #pattern: Buffer | undefined
@@ -54,10 +54,10 @@ export class RuleJudge implements Judge {
     )
     this.#groupKey = Buffer.from(o.groupKey ?? own.find(({ keyGroup }) => keyGroup)?.keyGroup ?? 'stream')
     this.#pattern = pattern === undefined ? undefined : Buffer.from(pattern)
-    this.#decider = new Decider(names.map((name) => decision(name, ctx)))
+    this.#decider = new LineClassifier(names.map((name) => decision(name, ctx)))
   }
 
-  get machine(): Machine | undefined {
+  get machine(): StateMachine | undefined {
     return this.#decider.machine
   }
 
@@ -81,8 +81,8 @@ export class RuleJudge implements Judge {
   verdict(
     buf: Buffer,
     part: Part,
-    group: { machine: Machine | undefined; state: number } | undefined,
-  ): Verdict {
+    group: { machine: StateMachine | undefined; state: number } | undefined,
+  ): LineRole {
     const { textAt, textEnd } = this.#matched ?? part
     const newline = textEnd > textAt && buf[textEnd - 1] === 10 ? 1 : 0
     return this.#decider.decide(group, buf.toString('latin1', textAt, textEnd - newline))
@@ -94,7 +94,7 @@ const ID = Buffer.from('partial_id')
 const LAST = Buffer.from('partial_last')
 
 /** Parts of a message as Docker's fluentd driver marks them: those of one partial_id, up to `partial_last: true`. */
-export class PartialJudge implements Judge {
+export class PartialClassifier implements RecordClassifier {
   readonly machine = undefined
   readonly state = 0
   readonly content: Buffer
@@ -118,7 +118,7 @@ export class PartialJudge implements Judge {
     }
   }
 
-  verdict(_buf: Buffer, part: Part, group: unknown): Verdict {
+  verdict(_buf: Buffer, part: Part, group: unknown): LineRole {
     if (group === undefined) return part.isPart ? 'start' : 'alone'
     return part.isPart ? 'join' : 'last'
   }
@@ -131,7 +131,7 @@ function isTrue(buf: Buffer, at: number): boolean {
 }
 
 function decision(name: string, ctx: FilterContext): Decision {
-  const trace = traceMachine(name)
+  const trace = traceStateMachine(name)
   if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
   if (isContainer(name))
     throw bad(`"${name}" joins lines of files`, 'name it in multiline.parser of the input tail')
@@ -143,7 +143,7 @@ function decision(name: string, ctx: FilterContext): Decision {
       `multiline parser "${name}" has a parser of its own`,
       'records are read already: leave Parser out',
     )
-  return { machine: makeMachine(name, options), ownLinesOnly: false }
+  return { machine: makeStateMachine(name, options), ownLinesOnly: false }
 }
 
 function bad(message: string, hint: string): ShipperError {

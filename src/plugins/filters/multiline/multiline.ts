@@ -1,10 +1,16 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import type { Ack, Filter, FilterContext, Later, TimerHandle } from '../../../core/plugin.ts'
-import { JoinedEntry, textOf } from '../../../lib/multiline/joined-record.ts'
-import type { Machine } from '../../../lib/multiline/state-machine.ts'
-import { type Judge, type Part, PartialJudge, RuleJudge, withoutMarks } from './classifier.ts'
+import type { Ack, Deferral, Filter, FilterContext, TimerHandle } from '../../../core/plugin.ts'
+import { JoinedRecord, textOf } from '../../../lib/multiline/joined-record.ts'
+import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
+import {
+  type Part,
+  PartialClassifier,
+  type RecordClassifier,
+  RuleClassifier,
+  withoutMarks,
+} from './classifier.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
 /** Records that become one, kept back until the next chunk of their tag, or for Flush_Ms. */
@@ -13,8 +19,8 @@ interface Kept {
   key: string
   input: string
   id: string
-  joined: JoinedEntry
-  machine: Machine | undefined
+  joined: JoinedRecord
+  machine: StateMachine | undefined
   state: number
   /** Of the chunks that parts of it came with. */
   acks: Ack[]
@@ -33,7 +39,7 @@ const EMPTY = Buffer.alloc(0)
 export class Multiline implements Filter {
   readonly #o: MultilineFilterOptions
   readonly #ctx: FilterContext
-  readonly #judge: Judge
+  readonly #judge: RecordClassifier
   /** By tag, then by stream. */
   readonly #kept = new Map<string, Map<string, Kept>>()
   #timer: TimerHandle | undefined
@@ -45,10 +51,10 @@ export class Multiline implements Filter {
   constructor(o: MultilineFilterOptions, ctx: FilterContext) {
     this.#o = o
     this.#ctx = ctx
-    this.#judge = o.mode === 'partial_message' ? new PartialJudge(o) : new RuleJudge(o, ctx)
+    this.#judge = o.mode === 'partial_message' ? new PartialClassifier(o) : new RuleClassifier(o, ctx)
   }
 
-  apply(chunk: Chunk, later: Later): void {
+  apply(chunk: Chunk, later: Deferral): void {
     const { buf, end, tag } = chunk
     const groups = this.#kept.get(tag) ?? new Map<string, Kept>()
     this.#kept.set(tag, groups)
@@ -89,7 +95,7 @@ export class Multiline implements Filter {
     this.#kept.clear()
   }
 
-  #record(chunk: Chunk, later: Later, groups: Map<string, Kept>, at: number, end: number): void {
+  #record(chunk: Chunk, later: Deferral, groups: Map<string, Kept>, at: number, end: number): void {
     const { buf } = chunk
     const part = this.#judge.look(buf, at, end)
     if (part === undefined) {
@@ -120,7 +126,7 @@ export class Multiline implements Filter {
     if (verdict === 'last') this.#emit(groups, kept)
   }
 
-  #begin(chunk: Chunk, later: Later, part: Part, at: number, end: number): Kept {
+  #begin(chunk: Chunk, later: Deferral, part: Part, at: number, end: number): Kept {
     const { buffers } = later
     const { tag, input } = chunk
     const id = `${chunk.id}+${at - chunk.start}`
@@ -128,12 +134,12 @@ export class Multiline implements Filter {
     return { ...about, joined: this.#firstOf(chunk.buf, part, at, end, buffers), touched: true, grownMs: 0 }
   }
 
-  #firstOf(buf: Buffer, part: Part, at: number, end: number, buffers: BufferSource): JoinedEntry {
-    if (this.#o.mode !== 'partial_message') return new JoinedEntry(buf, at, end, part, buffers)
+  #firstOf(buf: Buffer, part: Part, at: number, end: number, buffers: BufferSource): JoinedRecord {
+    if (this.#o.mode !== 'partial_message') return new JoinedRecord(buf, at, end, part, buffers)
     const clean = Buffer.alloc(end - at + 8)
     const size = withoutMarks(buf, at, end, clean)
     const place = textOf(clean, 0, size, this.#judge.content) ?? part
-    return new JoinedEntry(clean, 0, size, place, buffers)
+    return new JoinedRecord(clean, 0, size, place, buffers)
   }
 
   #tooLarge(kept: Kept, part: Part): boolean {

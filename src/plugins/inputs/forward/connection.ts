@@ -8,21 +8,21 @@ import { MessageReader, type Step } from '../../../protocol/forward/message-read
 import { compressionOf, encodeAck } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Message, type MessageOwner } from './message.ts'
-import type { Holds } from './receive-budget.ts'
+import type { ReceiveBudget } from './receive-budget.ts'
 
 /** What the connections of one input share. */
-export interface Shared {
+export interface ConnectionHost {
   readonly ctx: InputContext
   readonly signal: AbortSignal
   readonly maxBytes: number
   tagOf(tag: string): string
   /** Where connections have their buffers from. */
-  readonly holds: Holds
+  readonly holds: ReceiveBudget
   /** Unpacks, and uses what comes out before the next one is unpacked. */
   unpacked(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
   /** Seals the chunk of this tag when what has come by now has been read. */
   sealSoon(tag: string): void
-  closed(connection: Connection): void
+  closed(connection: SenderConnection): void
 }
 
 /**
@@ -38,10 +38,10 @@ const MAX_UNSETTLED = 1024
 const MAX_UNREAD_BYTES = 1_000_000
 
 /** One peer: its bytes to entries to chunks, and the acknowledgements back. A handshake would come before `start`. */
-export class Connection implements MessageOwner {
+export class SenderConnection implements MessageOwner {
   readonly #id: string
   readonly #socket: Socket
-  readonly #s: Shared
+  readonly #s: ConnectionHost
   readonly #peer: string
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
@@ -61,7 +61,7 @@ export class Connection implements MessageOwner {
   #peerEnded = false
   #closed = false
 
-  constructor(socket: Socket, id: string, shared: Shared) {
+  constructor(socket: Socket, id: string, shared: ConnectionHost) {
     this.#socket = socket
     this.#id = id
     this.#s = shared

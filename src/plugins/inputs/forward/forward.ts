@@ -2,10 +2,10 @@ import { chmodSync, lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
-import { Connection, type Shared } from './connection.ts'
+import { type ConnectionHost, SenderConnection } from './connection.ts'
 import { unpack } from './decompress.ts'
 import type { ForwardOptions } from './options.ts'
-import { Holds } from './receive-budget.ts'
+import { ReceiveBudget } from './receive-budget.ts'
 
 /** Four times the size of the message: what gzip makes of logs is between a fifth and a twentieth. */
 const UNPACKED = 4
@@ -16,8 +16,8 @@ const CLOSE_MS = 500
 export class ForwardInput implements Input {
   readonly #o: ForwardOptions
   readonly #ctx: InputContext
-  readonly #connections = new Set<Connection>()
-  readonly #holds: Holds
+  readonly #connections = new Set<SenderConnection>()
+  readonly #holds: ReceiveBudget
   /** Tags of which a message has to be acknowledged. */
   readonly #toSeal = new Set<string>()
   #server: Server | undefined
@@ -28,7 +28,7 @@ export class ForwardInput implements Input {
   constructor(options: ForwardOptions, ctx: InputContext) {
     this.#o = options
     this.#ctx = ctx
-    this.#holds = new Holds(ctx.buffers, options.bufferMaxSize)
+    this.#holds = new ReceiveBudget(ctx.buffers, options.bufferMaxSize)
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -62,7 +62,7 @@ export class ForwardInput implements Input {
     return { connections: this.#connections.size }
   }
 
-  #shared(signal: AbortSignal): Shared {
+  #shared(signal: AbortSignal): ConnectionHost {
     const prefix = this.#o.tagPrefix ?? ''
     return {
       ctx: this.#ctx,
@@ -79,7 +79,7 @@ export class ForwardInput implements Input {
     }
   }
 
-  #accept(socket: Socket, shared: Shared): void {
+  #accept(socket: Socket, shared: ConnectionHost): void {
     if (this.#connections.size >= this.#o.maxConnections || shared.signal.aborted) {
       this.#ctx.counters.add('refused_connections')
       this.#ctx.log.warn(`more than ${this.#o.maxConnections} connections: a further one is closed`)
@@ -89,7 +89,7 @@ export class ForwardInput implements Input {
     this.#ctx.counters.add('connections')
     const { agent, clock } = this.#ctx
     const id = `${agent.id}:${process.pid}:${clock.nowMs()}:${this.#accepted++}`
-    const connection = new Connection(socket, id, shared)
+    const connection = new SenderConnection(socket, id, shared)
     this.#connections.add(connection)
     connection.start()
   }

@@ -4,7 +4,7 @@ import type { BufferSource } from '../../../core/buffer-source.ts'
 const SMALL_BYTES = 16_384
 
 /** Where one connection gets its buffer from. */
-export interface Hold {
+export interface ConnectionBudget {
   /** Undefined: there is none now, see `Holds.room`. While it grows a connection has two. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void
@@ -15,11 +15,11 @@ export interface Hold {
  * not whole. Counted in the budget of the process, and limited together: over the limit a connection waits, unread, until
  * another gives back. One at a time may pass the limit, or all could wait for each other with half of what they need.
  */
-export class Holds {
+export class ReceiveBudget {
   readonly #buffers: BufferSource
   readonly #limit: number
   #used = 0
-  #privileged: Hold | undefined
+  #privileged: ConnectionBudget | undefined
   #waiting: (() => void)[] = []
 
   constructor(buffers: BufferSource, largest: number) {
@@ -27,9 +27,9 @@ export class Holds {
     this.#limit = Math.max(4_000_000, 2 * largest)
   }
 
-  connection(): Hold {
+  connection(): ConnectionBudget {
     let held = 0
-    const hold: Hold = {
+    const hold: ConnectionBudget = {
       take: (bytes) => {
         if (!this.#allows(bytes, hold)) return undefined
         held += bytes
@@ -47,7 +47,7 @@ export class Holds {
     return hold
   }
 
-  #allows(bytes: number, hold: Hold): boolean {
+  #allows(bytes: number, hold: ConnectionBudget): boolean {
     if (bytes <= SMALL_BYTES || this.#used + bytes <= this.#limit) return true
     this.#privileged ??= hold
     return this.#privileged === hold

@@ -1,22 +1,22 @@
 import { resolve } from 'node:path'
 import type { InputContext, Logger } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/plugin/offset-database.ts'
-import { Finder } from './discovery/glob.ts'
+import { Glob } from './discovery/glob.ts'
 import type { FileNames } from './file/entry-encoder.ts'
 import type { TailFile } from './file/tail-file.ts'
-import { GroupedLines } from './multiline/joined-lines.ts'
-import type { Grouper } from './multiline/joiner.ts'
-import type { FileGroups } from './multiline/open-records.ts'
+import { JoinedLines } from './multiline/joined-lines.ts'
+import type { Joiner } from './multiline/joiner.ts'
+import type { OpenRecords } from './multiline/open-records.ts'
 import type { TailOptions } from './options.ts'
-import type { LineLoop } from './reading/block-encoder.ts'
+import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
-import { Rotated } from './rotation/rotated-files.ts'
-import { Files } from './tracking/open-files.ts'
+import { RotatedFiles } from './rotation/rotated-files.ts'
+import { OpenFiles } from './tracking/open-files.ts'
 import { Positions } from './tracking/positions.ts'
-import type { Trouble } from './tracking/read-errors.ts'
+import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** What the parts tell the loop. */
-export interface PartEvents {
+export interface TailEvents {
   /** The position of a file moved over this many bytes. */
   settled: (file: TailFile, bytes: number) => void
   /** There is something to read. */
@@ -25,17 +25,17 @@ export interface PartEvents {
   finish: (file: TailFile) => boolean
   /** Nothing more comes from this file. */
   drained: (file: TailFile) => void
-  trouble: Trouble
-  groupsOf: ((names: FileNames) => FileGroups) | undefined
+  trouble: ReadErrors
+  groupsOf: ((names: FileNames) => OpenRecords) | undefined
 }
 
 /** Opens the database and puts together what keeps the files. */
-export async function makeParts(
+export async function buildTail(
   o: TailOptions,
   ctx: InputContext,
   tagRegex: RegExp | undefined,
-  events: PartEvents,
-): Promise<{ positions: Positions; files: Files; rotated: Rotated }> {
+  events: TailEvents,
+): Promise<{ positions: Positions; files: OpenFiles; rotated: RotatedFiles }> {
   const { clock, counters, log } = ctx
   if (o.db === undefined) {
     log.warn('positions are not kept (no DB): after a restart reading starts as on a first start', {
@@ -46,7 +46,7 @@ export async function makeParts(
   const paths = o.path.flat().join(',')
   const store = await openDatabase(ctx, o, `${paths} ${ctx.givenTag ?? ''}`)
   const positions = new Positions(store, paths, clock, log)
-  const files = new Files({
+  const files = new OpenFiles({
     tag: ctx.tag,
     tagRegex,
     format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey, parser },
@@ -64,7 +64,7 @@ export async function makeParts(
     onSettled: events.settled,
     onMore: events.more,
   })
-  const rotated = new Rotated({
+  const rotated = new RotatedFiles({
     files,
     positions,
     waitMs: o.rotateWait,
@@ -81,7 +81,11 @@ export async function makeParts(
 }
 
 /** What reads the lines of a block; a long one is said once for each file. */
-export function lineLoop(o: TailOptions, { counters, log }: InputContext, grouper?: Grouper): LineLoop {
+export function buildBlockEncoder(
+  o: TailOptions,
+  { counters, log }: InputContext,
+  grouper?: Joiner,
+): BlockEncoder {
   const skipLong = o.skipLongLines && !o.truncateLongLines
   const said = new WeakSet<TailFile>()
   const onLongLine = (file: TailFile): void => {
@@ -93,14 +97,14 @@ export function lineLoop(o: TailOptions, { counters, log }: InputContext, groupe
     })
   }
   const loop = { maxLineBytes: o.bufferMaxSize, skipLong, skipEmpty: o.skipEmptyLines, counters, onLongLine }
-  return grouper === undefined ? new PlainLines(loop) : new GroupedLines(loop, grouper)
+  return grouper === undefined ? new PlainLines(loop) : new JoinedLines(loop, grouper)
 }
 
-export function makeFinder({ path, excludePath, db }: TailOptions, trouble: Trouble): Finder {
-  return new Finder(path.flat(), [...excludePath.flat(), ...ownFiles(db)], trouble)
+export function buildGlob({ path, excludePath, db }: TailOptions, trouble: ReadErrors): Glob {
+  return new Glob(path.flat(), [...excludePath.flat(), ...ownFiles(db)], trouble)
 }
 
-export function sayNothingFound({ exitOnEof, path }: TailOptions, log: Logger): void {
+export function logNothingFound({ exitOnEof, path }: TailOptions, log: Logger): void {
   if (exitOnEof) log.warn('no file matches Path: nothing to read')
   else log.info('no file matches Path: what comes is read', { path: path.flat().join(', ') })
 }

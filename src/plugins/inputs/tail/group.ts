@@ -1,20 +1,20 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
-import { JoinedEntry } from '../../../lib/multiline/joined-record.ts'
-import type { Machine } from '../../../lib/multiline/state-machine.ts'
+import { JoinedRecord } from '../../../lib/multiline/joined-record.ts'
+import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
 import type { Line } from './multiline/line-decoder.ts'
 
 /** Lines of a file and a stream that become one record, as far as they have come. */
-export class Group {
+export class OpenRecord {
   readonly flushMs: number
-  readonly joined: JoinedEntry
+  readonly joined: JoinedRecord
   /** Which machine it is in, and its state there; undefined: parts of a container only. */
-  machine: Machine | undefined
+  machine: StateMachine | undefined
   state = 0
   /** When it last grew. */
   grownMs = 0
 
   constructor(entry: Buffer, line: Line, flushMs: number, buffers: BufferSource) {
     this.flushMs = flushMs
-    this.joined = new JoinedEntry(entry, 0, line.size, line, buffers)
+    this.joined = new JoinedRecord(entry, 0, line.size, line, buffers)
   }
 }

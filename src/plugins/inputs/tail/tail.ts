@@ -1,19 +1,19 @@
 import { fstatSync } from 'node:fs'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
-import { lineLoop, makeFinder, makeParts, sayNothingFound } from './build.ts'
-import { finishRotated } from './discovery/after-downtime.ts'
-import type { Finder } from './discovery/glob.ts'
-import { Pace } from './discovery/progress-check.ts'
-import { Lookout } from './discovery/reconciler.ts'
+import { buildBlockEncoder, buildGlob, buildTail, logNothingFound } from './build.ts'
+import { resumeRotatedFiles } from './discovery/after-downtime.ts'
+import type { Glob } from './discovery/glob.ts'
+import { ProgressCheck } from './discovery/progress-check.ts'
+import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
-import { type Grouper, makeGrouper } from './multiline/joiner.ts'
+import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
-import { Reader, type Turn } from './reading/reader.ts'
-import { Schedule } from './reading/scheduler.ts'
-import type { Rotated } from './rotation/rotated-files.ts'
-import type { Files } from './tracking/open-files.ts'
+import { FileReader, type Turn } from './reading/reader.ts'
+import { Scheduler } from './reading/scheduler.ts'
+import type { RotatedFiles } from './rotation/rotated-files.ts'
+import type { OpenFiles } from './tracking/open-files.ts'
 import type { Positions } from './tracking/positions.ts'
-import { Trouble } from './tracking/read-errors.ts'
+import { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files looked at in one progress check. */
 const CHECKED_AT_ONCE = 500
@@ -28,18 +28,18 @@ const BLOCK_BYTES = 262_144
 export class Tail implements Input {
   readonly #options: TailOptions
   readonly #ctx: InputContext
-  readonly #finder: Finder
+  readonly #finder: Glob
   readonly #tagRegex: RegExp | undefined
-  readonly #schedule: Schedule
-  readonly #pace: Pace
-  readonly #reader: Reader
-  readonly #grouper: Grouper | undefined
-  readonly #trouble: Trouble
+  readonly #schedule: Scheduler
+  readonly #pace: ProgressCheck
+  readonly #reader: FileReader
+  readonly #grouper: Joiner | undefined
+  readonly #trouble: ReadErrors
   readonly #awaited = new WeakSet<TailFile>()
-  #files!: Files
+  #files!: OpenFiles
   #positions!: Positions
-  #rotated!: Rotated
-  #lookout!: Lookout
+  #rotated!: RotatedFiles
+  #lookout!: Reconciler
   #firstScan = new Set<TailFile>()
   #checkAt = 0
   #started = false
@@ -48,33 +48,36 @@ export class Tail implements Input {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex
-    this.#trouble = new Trouble(ctx.counters, ctx.log)
-    this.#finder = makeFinder(options, this.#trouble)
-    this.#schedule = new Schedule(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
-    this.#pace = new Pace(ctx.clock, Math.min(options.progressCheckInterval, options.watcherInterval))
-    this.#grouper = makeGrouper(options, ctx)
-    this.#reader = new Reader({
+    this.#trouble = new ReadErrors(ctx.counters, ctx.log)
+    this.#finder = buildGlob(options, this.#trouble)
+    this.#schedule = new Scheduler(ctx.clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
+    this.#pace = new ProgressCheck(
+      ctx.clock,
+      Math.min(options.progressCheckInterval, options.watcherInterval),
+    )
+    this.#grouper = makeJoiner(options, ctx)
+    this.#reader = new FileReader({
       blockBytes: BLOCK_BYTES,
       maxLineBytes: options.bufferMaxSize,
       buffers: ctx.buffers,
       clock: ctx.clock,
-      lines: lineLoop(options, ctx, this.#grouper),
+      lines: buildBlockEncoder(options, ctx, this.#grouper),
     })
   }
 
   async run(signal: AbortSignal): Promise<void> {
     await this.#start()
-    this.#lookout.search(true)
-    const away = this.#positions.unclaimed().length > 0 || this.#files.begunUnseen().length > 0
+    this.#lookout.scan(true)
+    const away = this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
     // In one go with the search: a row stored in between says that all of its log is known.
     if (away) this.#finishRotated()
     // Before the first read, which may take a while.
     this.#positions.commit()
     this.#firstScan = new Set(this.#files.byKey.values())
     for (const file of this.#firstScan) this.#schedule.add(file)
-    if (this.#files.byKey.size === 0) sayNothingFound(this.#options, this.#ctx.log)
+    if (this.#files.byKey.size === 0) logNothingFound(this.#options, this.#ctx.log)
     const repeat = (ms: number, fn: () => void) => this.#schedule.every(ms, fn, signal)
-    repeat(this.#options.refreshInterval, () => this.#lookout.search(false))
+    repeat(this.#options.refreshInterval, () => this.#lookout.scan(false))
     this.#pace.start(() => this.#check(), signal)
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#allRead()) {
@@ -118,18 +121,18 @@ export class Tail implements Input {
 
   async #start(): Promise<void> {
     const grouper = this.#grouper
-    const parts = await makeParts(this.#options, this.#ctx, this.#tagRegex, {
+    const parts = await buildTail(this.#options, this.#ctx, this.#tagRegex, {
       settled: (file, bytes) => this.#settled(file, bytes),
       more: (file) => this.#schedule.add(file),
       finish: (file) => this.#readLast(file),
       drained: (file) => this.#schedule.release(file),
       trouble: this.#trouble,
-      groupsOf: grouper === undefined ? undefined : (names) => grouper.groupsOf(names),
+      groupsOf: grouper === undefined ? undefined : (names) => grouper.openRecordsFor(names),
     })
     this.#positions = parts.positions
     this.#files = parts.files
     this.#rotated = parts.rotated
-    this.#lookout = new Lookout({
+    this.#lookout = new Reconciler({
       finder: this.#finder,
       files: this.#files,
       positions: this.#positions,
@@ -143,7 +146,7 @@ export class Tail implements Input {
   }
 
   #finishRotated(): void {
-    finishRotated({
+    resumeRotatedFiles({
       files: this.#files,
       positions: this.#positions,
       finder: this.#finder,
@@ -173,7 +176,7 @@ export class Tail implements Input {
     const before = file.offset
     const turn = this.#readTurn(file, limit)
     // Not for a look at a file in which nothing is new: each search makes one.
-    if (turn !== 'end' || !file.isAt(before)) this.#pace.active()
+    if (turn !== 'end' || !file.isAt(before)) this.#pace.recordActivity()
     if (file.offset !== before) {
       file.activeMs = this.#ctx.clock.nowMs()
       // So that it is known by its first bytes, should it be rotated and compressed before the first ack.
@@ -193,7 +196,7 @@ export class Tail implements Input {
     } else if (file.source.complete) {
       file.state = 'idle'
       this.#schedule.release(file)
-      if (file.rotatedMs !== undefined) this.#rotated.settle(file)
+      if (file.rotatedMs !== undefined) this.#rotated.closeIfDone(file)
     }
   }
 
@@ -216,12 +219,12 @@ export class Tail implements Input {
       const last = this.#options.exitOnEof
       const out = this.#ctx.appender(file.tag)
       const turn = this.#reader.turn(file, out, limit, last)
-      this.#trouble.over(file.path)
+      this.#trouble.clear(file.path)
       // What is open ends with the file that it is in, unless another one goes on with it.
       const over = turn === 'rewritten' || (turn === 'end' && last && !this.#hasNext(file))
       return over && this.#grouper?.flush(file, out) === false ? 'full' : turn
     } catch (error) {
-      this.#trouble.note(file.path, error)
+      this.#trouble.record(file.path, error)
       return 'end'
     }
   }
@@ -239,7 +242,7 @@ export class Tail implements Input {
     try {
       return this.#reader.turn(file, this.#ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
     } catch (error) {
-      this.#trouble.note(file.path, error)
+      this.#trouble.record(file.path, error)
       return false
     }
   }
@@ -271,11 +274,11 @@ export class Tail implements Input {
       this.#checkAt = (this.#checkAt + 1) % files.length
       const file = files[this.#checkAt] as TailFile
       this.#measure(file)
-      if (file.rotatedMs === undefined) this.#lookout.look(file.path, false, true)
+      if (file.rotatedMs === undefined) this.#lookout.reconcile(file.path, false, true)
       else if (file.size !== file.offset) this.#schedule.add(file)
     }
     this.#rotated.check()
-    if (this.#rotated.holding) this.#pace.active()
+    if (this.#rotated.holding) this.#pace.recordActivity()
   }
 
   #measure(file: TailFile): void {
@@ -287,7 +290,7 @@ export class Tail implements Input {
 
   #settled(file: TailFile, bytes: number): void {
     this.#positions.touch(file, bytes)
-    if (file.rotatedMs !== undefined) this.#rotated.settle(file)
+    if (file.rotatedMs !== undefined) this.#rotated.closeIfDone(file)
   }
 
   #allRead(): boolean {

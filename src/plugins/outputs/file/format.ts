@@ -3,7 +3,7 @@ import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import { EntryTime } from '../../../lib/records/event-time.ts'
+import { EventTime } from '../../../lib/records/event-time.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
 
 /** A piece of a template: text, or the key whose value stands there. */
@@ -14,7 +14,7 @@ const FIELD = /\{([^{}]+)\}/
 export class FileFormat {
   readonly text = new JsonText()
   readonly #o: FileOptions
-  readonly #time = new EntryTime()
+  readonly #time = new EventTime()
   readonly #delimiter: string
   readonly #template: Piece[]
 

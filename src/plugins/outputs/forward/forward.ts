@@ -42,7 +42,7 @@ export class Forward implements Output {
       return Promise.reject(error)
     }
     // The way of nearly all chunks: no promise but the one of the ack.
-    const now = this.#waiting === 0 && session?.open && !session.worn
+    const now = this.#waiting === 0 && session?.open && !session.needsRecycle
     if (now && !(frame instanceof Promise)) return session.send(chunk.id, frame)
     return this.#sendInTurn(chunk.id, Promise.resolve(frame))
   }
@@ -85,7 +85,7 @@ export class Forward implements Output {
    */
   async #ready(failures: number): Promise<Session> {
     const current = this.#session
-    if (current?.open && current.worn) await current.ended
+    if (current?.open && current.needsRecycle) await current.ended
     if (this.#stop.signal.aborted) throw stopping()
     if (failures !== this.#failures) throw overtaken()
     return this.#session ?? this.#connect()

@@ -1,9 +1,9 @@
 import { isIP } from 'node:net'
-import type { Misfit } from '../../../core/options/checks.ts'
+import type { InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
 
-function checkTag(tag: string): Misfit | undefined {
+function checkTag(tag: string): InvalidValue | undefined {
   if (!tag.includes('$')) return undefined
   return {
     must: 'a fixed text',

@@ -77,7 +77,7 @@ export class Session {
   }
 
   /** True when this connection should take no further frame. */
-  get worn(): boolean {
+  get needsRecycle(): boolean {
     const { netKeepalive, netKeepaliveMaxRecycle } = this.#o
     if (!netKeepalive) return this.#frames > 0
     return netKeepaliveMaxRecycle > 0 && this.#frames >= netKeepaliveMaxRecycle
@@ -170,7 +170,7 @@ export class Session {
     pending.resolve()
     if (!this.idle) return
     this.#usedTick = this.#ticks
-    if (this.worn) this.end()
+    if (this.needsRecycle) this.end()
     else this.#socket.unref()
   }
 

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
 import type { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
-import { Turns } from '../../../lib/async/ordered-sender.ts'
+import { OrderedSender } from '../../../lib/async/ordered-sender.ts'
 import { Cluster, type Topic } from './client/cluster.ts'
 import { type Compression, loadCompression } from './compression/codecs.ts'
-import type { Batch, Shipment } from './delivery/chunk-delivery.ts'
+import type { Batch, ChunkDelivery } from './delivery/chunk-delivery.ts'
 import { DeadLetters } from './delivery/dead-letter.ts'
 import { recordsOf, splitBatch } from './delivery/split-batch.ts'
 import { Encoder, pack } from './encode/encoder.ts'
@@ -24,8 +24,8 @@ export class Kafka implements Output {
   readonly #cluster: Cluster
   readonly #encoder: Encoder
   readonly #deadLetters: DeadLetters
-  readonly #turns = new Turns()
-  readonly #shipments = new Map<Chunk, Shipment>()
+  readonly #turns = new OrderedSender()
+  readonly #shipments = new Map<Chunk, ChunkDelivery>()
   #compression: Compression | undefined
   #signal: AbortSignal | undefined
 
@@ -41,7 +41,7 @@ export class Kafka implements Output {
       window: settings.idempotent ? settings.maxInFlight : 1,
       idempotent: settings.idempotent,
       split: (batch) => splitBatch(batch, options.clientId, this.#compression),
-      bury: (batch, reason) => this.#bury(batch, reason),
+      deadLetter: (batch, reason) => this.#bury(batch, reason),
       count: (name) => ctx.counters.add(name),
     })
   }
@@ -56,7 +56,7 @@ export class Kafka implements Output {
     const known = this.#shipments.get(chunk)
     if (known === undefined) return this.#ship(chunk)
     const delivered = this.#delivered(chunk, known)
-    for (const target of new Set([...known.batches].map((b) => b.target))) target.kick()
+    for (const target of new Set([...known.batches].map((b) => b.target))) target.resume()
     return delivered
   }
 
@@ -87,12 +87,12 @@ export class Kafka implements Output {
     await sent.delivered
   }
 
-  async #delivered(chunk: Chunk, shipment: Shipment): Promise<void> {
+  async #delivered(chunk: Chunk, shipment: ChunkDelivery): Promise<void> {
     await shipment.wait()
     this.#shipments.delete(chunk)
   }
 
-  async #prepare(chunk: Chunk): Promise<Shipment> {
+  async #prepare(chunk: Chunk): Promise<ChunkDelivery> {
     const topics = new Map<string, Topic>()
     for (const name of this.#encoder.topicsOf(chunk)) topics.set(name, await this.#cluster.topic(name))
     if (this.#stop.signal.aborted) throw stopping()
@@ -122,7 +122,7 @@ export class Kafka implements Output {
   }
 }
 
-function release(shipment: Shipment): void {
+function release(shipment: ChunkDelivery): void {
   for (const batch of shipment.batches) batch.release()
 }
 

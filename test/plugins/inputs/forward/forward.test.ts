@@ -55,7 +55,7 @@ describe('a message', () => {
     )
     await until(() => client.acks.length === 5)
     expect(client.acks.toSorted()).toEqual(['f', 'g', 'm', 'p', 'z'])
-    run.assembly.inputs[0]?.source.sealAll()
+    run.assembly.inputs[0]?.stage.sealAll()
     await until(() => numbersOf(run).length === 9)
     const got = run.outputs[0]?.records.map(({ tag, time, record }) => [tag, time, record]) ?? []
     const form = (tag: string, n: number, record: object = { n, text: '' }) => [tag, at(1000), record]
@@ -242,7 +242,7 @@ test('while outputs are behind peers are not read, memory stays flat, and then e
     }
   await until(() => input.account.paused)
   expect(run.assembly.budget.used).toBeLessThan(4_000_000)
-  expect(input.source.records).toBeLessThan(2000)
+  expect(input.stage.records).toBeLessThan(2000)
   output.open()
   await until(() => clients.every(({ acks }) => acks.length === 40), { limitMs: 15_000 })
   expect(numbersOf(run).toSorted((a, b) => a - b)).toEqual(count(16_000))

@@ -12,8 +12,8 @@ function bench() {
   const store: OffsetStore = {
     path: 'x',
     damaged: false,
-    lookedMs: () => undefined,
-    storedMs: undefined,
+    lastScanMs: () => undefined,
+    lastWriteMs: undefined,
     rows: () => [],
     claimCursor: () => undefined,
     write: ({ cursor }: OffsetChanges) => {

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
 import { skip } from '../../../../src/core/msgpack/encode.ts'
-import { EntryTime } from '../../../../src/lib/records/event-time.ts'
+import { EventTime } from '../../../../src/lib/records/event-time.ts'
 import type { Position } from '../../../../src/plugins/inputs/systemd/position.ts'
 import { RecordWriter } from '../../../../src/plugins/inputs/systemd/record-writer.ts'
 import { Portions } from '../../../../src/plugins/inputs/systemd/unit-ranges.ts'
@@ -31,7 +31,7 @@ function written(writer: RecordWriter, scan: ExportScanner): { time: string; rec
   expect(end - 10).toBeLessThanOrEqual(bound)
   expect([out.subarray(0, 10), out.subarray(end)].every((rest) => rest.every((b) => b === 0xee))).toBe(true)
   expect(skip(out, 10, end)).toBe(end)
-  const time = new EntryTime()
+  const time = new EventTime()
   time.read(out, 10)
   const map = decode(out.subarray(skip(out, 11, end), end), { rawStrings: true, mapKeyConverter: latin1 })
   return { time: time.seconds(), record: latin1(map) }

@@ -253,7 +253,7 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
-  store.looked = store.storedMs = lastMs
+  store.looked = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { MULTILINE_OPTIONS } from '../../../../src/core/multiline.ts'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
 import type { InputContext } from '../../../../src/core/plugin.ts'
-import { joinersOf } from '../../../../src/plugins/inputs/tail/multiline/join-rules.ts'
+import { joinRulesOf } from '../../../../src/plugins/inputs/tail/multiline/join-rules.ts'
 import { TAIL_OPTIONS } from '../../../../src/plugins/inputs/tail/options.ts'
 import { fc } from '../../../support/property.ts'
 import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
@@ -96,7 +96,7 @@ describe('lines of containers', () => {
         multiline: () => undefined,
         log: { warn() {} },
       } as unknown as InputContext
-      return joinersOf(parseOptions(TAIL_OPTIONS, texts as never), ctx).map(({ name }) => name)
+      return joinRulesOf(parseOptions(TAIL_OPTIONS, texts as never), ctx).map(({ name }) => name)
     }
     for (const path of ['/var/log/containers/*.log', '/var/log/containers/a*.log,/var/log/pods/*/*/*.log'])
       expect(names({ path })).toEqual(['docker', 'cri'])

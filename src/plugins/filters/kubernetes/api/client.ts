@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Counters } from '../../../../core/plugin.ts'
 import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
-import { JsonObjects } from './json-stream.ts'
+import { JsonStream } from './json-stream.ts'
 import type { Token } from './token.ts'
 
 export interface ClientOptions {
@@ -73,7 +73,7 @@ export class KubeClient {
   ): Promise<void> {
     const answer = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
     options.opened?.()
-    const objects = new JsonObjects({
+    const objects = new JsonStream({
       ...depths,
       limitBytes: this.#o.limitBytes || Number.POSITIVE_INFINITY,
       found: (text, depth) => found.object(JSON.parse(text), depth),

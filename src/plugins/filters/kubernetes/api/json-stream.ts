@@ -1,5 +1,5 @@
 /** What becomes of the objects that are found in a stream of JSON. */
-export interface JsonObjectsOptions {
+export interface JsonStreamOptions {
   /** Depths at which objects are wanted: 0 for a row of objects, 1 and 2 for the members and lists of one. */
   from: number
   to: number
@@ -25,8 +25,8 @@ const BACKSLASH = 0x5c
  *   list, depths 1 to 2  {"metadata":{...},"items":[{...},{...}]}
  * ```
  */
-export class JsonObjects {
-  readonly #o: JsonObjectsOptions
+export class JsonStream {
+  readonly #o: JsonStreamOptions
   #depth = 0
   #inString = false
   #escaped = false
@@ -37,7 +37,7 @@ export class JsonObjects {
   #parts: Buffer[] = []
   #bytes = 0
 
-  constructor(options: JsonObjectsOptions) {
+  constructor(options: JsonStreamOptions) {
     this.#o = options
   }
 

@@ -2,13 +2,13 @@ import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { type Keep, type Pod, podOfObject } from '../pods/pod.ts'
-import type { Pods } from '../pods/pod-cache.ts'
+import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
 
 export interface LookupOptions {
   client: KubeClient
-  pods: Pods
+  pods: PodCache
   keep: Keep
   clock: Clock
   counters: Counters

@@ -18,7 +18,7 @@ interface Known {
   asking: boolean
 }
 
-export interface NamespacesOptions {
+export interface NamespaceCacheOptions {
   client: KubeClient
   clock: Clock
   counters: Counters
@@ -34,14 +34,14 @@ const REFUSALS = new Set([401, 403, 404])
 const UNKNOWN: Known = { value: undefined, failures: 0, refused: false, askAgainMs: 0, asking: false }
 
 /** Labels and annotations of namespaces, asked for when they are needed, and again after their time. */
-export class Namespaces {
-  readonly #o: NamespacesOptions
+export class NamespaceCache {
+  readonly #o: NamespaceCacheOptions
   readonly #known = new Map<string, Known>()
   #said = false
   /** Told when anything is to be stored anew. */
   onDirty: () => void = () => {}
 
-  constructor(options: NamespacesOptions) {
+  constructor(options: NamespaceCacheOptions) {
     this.#o = options
   }
 

@@ -3,12 +3,12 @@ import type { FilterContext } from '../../../../core/plugin.ts'
 import type { KubernetesOptions } from '../options.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import type { Keep } from '../pods/pod.ts'
-import type { Pods } from '../pods/pod-cache.ts'
+import type { PodCache } from '../pods/pod-cache.ts'
 import { apiAddress, kubeletAddress } from './address.ts'
 import { pause } from './backoff.ts'
 import { ApiError, KubeClient } from './client.ts'
 import { Lookups } from './lookups.ts'
-import { Namespaces } from './namespaces.ts'
+import { NamespaceCache } from './namespaces.ts'
 import { nodeOfKubelet } from './node-name.ts'
 import { Token } from './token.ts'
 import { PodWatch } from './watch.ts'
@@ -25,16 +25,16 @@ const MOST_JITTER_MS = 1000
  * Where pods come from: the watch of this node; single lookups where the rights allow no watch, and until the node's
  * name is known; or the kubelet.
  */
-export class Source {
+export class PodSource {
   readonly #options: KubernetesOptions
   readonly #ctx: FilterContext
-  readonly #pods: Pods
+  readonly #pods: PodCache
   readonly #keep: Keep
   readonly #url: string
   readonly #kubeletUrl: string
   readonly #client: KubeClient
   readonly #lookups: Lookups
-  readonly #namespaces: Namespaces
+  readonly #namespaces: NamespaceCache
   readonly #stop = new AbortController()
   /** Pods are asked for one by one. */
   #single: boolean
@@ -47,7 +47,7 @@ export class Source {
   constructor(
     options: KubernetesOptions,
     ctx: FilterContext,
-    pods: Pods,
+    pods: PodCache,
     keep: Keep,
     onNamespace: (name: string) => void,
   ) {
@@ -73,7 +73,7 @@ export class Source {
       },
     })
     const ttlMs = options.kubeMetaNamespaceCacheTtl
-    this.#namespaces = new Namespaces({ ...parts, ttlMs, onChange: onNamespace })
+    this.#namespaces = new NamespaceCache({ ...parts, ttlMs, onChange: onNamespace })
   }
 
   start(): void {
@@ -90,26 +90,26 @@ export class Source {
   }
 
   /** The pod of a log is not known: asks for it if nothing else brings it. */
-  want(ref: ContainerRef): void {
+  request(ref: ContainerRef): void {
     if (this.#single) this.#lookups.want(ref)
   }
 
   /** What is known of pods is as old as the last question about them. */
-  get ageing(): boolean {
+  get pollOnly(): boolean {
     return this.#single
   }
 
   /** No watch will bring what is new: pods that are known from before the start have to be asked for, too. */
-  get watchless(): boolean {
+  get watchUnavailable(): boolean {
     return this.#single && (this.#options.useKubelet || this.#refusals > 0)
   }
 
   /** Waiting is in vain: nobody may be asked. */
-  get hopeless(): boolean {
+  get lookupsForbidden(): boolean {
     return this.#single && this.#lookups.forbidden
   }
 
-  get namespaces(): Namespaces {
+  get namespaces(): NamespaceCache {
     return this.#namespaces
   }
 

@@ -1,13 +1,13 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
 import { type Keep, podOfObject } from '../pods/pod.ts'
-import type { Pods } from '../pods/pod-cache.ts'
+import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs, pause } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
 
 export interface WatchOptions {
   client: KubeClient
-  pods: Pods
+  pods: PodCache
   keep: Keep
   node: string
   clock: Clock

@@ -4,13 +4,13 @@ import type { Namespace } from '../api/namespaces.ts'
 import type { KubernetesOptions } from '../options.ts'
 import { type ContainerRef, refOfPath } from '../pods/container-ref.ts'
 import type { Pod } from '../pods/pod.ts'
-import type { Pods } from '../pods/pod-cache.ts'
+import type { PodCache } from '../pods/pod-cache.ts'
 import { STREAMS, suggestionsOf } from './annotations.ts'
 import type { Meta } from './enricher.ts'
 import { encodeNamespace, encodePod, encodeRef, pairsOf, type Wanted } from './metadata.ts'
 
 /** The container of one tag, and what was last made of it. */
-export interface Container {
+export interface CachedContainer {
   ref: ContainerRef | undefined
   /** The path of its log has been looked at. */
   pathSeen: boolean
@@ -25,10 +25,10 @@ export interface Container {
   meta: Meta | undefined
 }
 
-export interface ContainersOptions {
+export interface ContainerCacheOptions {
   options: KubernetesOptions
   ctx: FilterContext
-  pods: Pods
+  pods: PodCache
   wanted: Wanted
   /** The namespace, when it is wanted and known. */
   namespace(name: string): Namespace | undefined
@@ -39,29 +39,29 @@ const MOST = 4096
 const MOST_SAID = 1000
 
 /** The containers by tag, and the bytes for their records, which are made again only when their pod has changed. */
-export class Containers {
-  readonly #o: ContainersOptions
-  readonly #byTag = new Map<string, Container>()
+export class ContainerCache {
+  readonly #o: ContainerCacheOptions
+  readonly #byTag = new Map<string, CachedContainer>()
   readonly #refOf: (tag: string) => ContainerRef | undefined
   readonly #parsers = new Map<string, Parser | undefined>()
   readonly #said = new Set<string>()
   readonly #exclude: boolean
   readonly #suggest: boolean
 
-  constructor(options: ContainersOptions, refOf: (tag: string) => ContainerRef | undefined) {
+  constructor(options: ContainerCacheOptions, refOf: (tag: string) => ContainerRef | undefined) {
     this.#o = options
     this.#refOf = refOf
     this.#exclude = options.options['k8s-loggingExclude']
     this.#suggest = options.options['k8s-loggingParser']
   }
 
-  of(tag: string): Container {
+  of(tag: string): CachedContainer {
     const known = this.#byTag.get(tag)
     if (known !== undefined) return known
     if (this.#byTag.size >= MOST) this.#byTag.delete(this.#byTag.keys().next().value as string)
     const ref = this.#refOf(tag)
     if (ref === undefined) this.#sayOnce(tag, `"${tag}" names no container: its records have no metadata`)
-    const made: Container = {
+    const made: CachedContainer = {
       ref,
       pathSeen: false,
       waitingMs: undefined,
@@ -78,14 +78,14 @@ export class Containers {
   }
 
   /** Takes from the path of the log what its tag does not tell. */
-  seePath(container: Container, path: string): void {
+  seePath(container: CachedContainer, path: string): void {
     if (container.pathSeen || container.ref === undefined) return
     container.pathSeen = true
     container.ref = refOfPath(container.ref, path)
   }
 
   /** For the records of now. */
-  metaOf(container: Container): Meta {
+  metaOf(container: CachedContainer): Meta {
     const { ref } = container
     // Once known it is: its last lines may have to wait for longer than pods that are gone are kept.
     const pod = ref === undefined ? undefined : (this.#o.pods.find(ref) ?? container.pod)

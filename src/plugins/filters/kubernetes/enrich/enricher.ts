@@ -6,10 +6,10 @@ import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
 import type { Stream } from './annotations.ts'
-import { Merge, type MergeOptions } from './merge-log.ts'
+import { LogMerger, type MergeOptions } from './merge-log.ts'
 import { KUBERNETES, NAMESPACE, type Pairs } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
-import { UsualEntries } from './wasm-enricher.ts'
+import { WasmEnricher } from './wasm-enricher.ts'
 
 /** What the records of one container get, and how they are read. */
 export interface Meta {
@@ -18,7 +18,7 @@ export interface Meta {
   streams: Record<Stream, { exclude: boolean; parser: Parser | undefined }> | undefined
 }
 
-export interface EntriesOptions extends MergeOptions {
+export interface EnricherOptions extends MergeOptions {
   /** MessagePack of the key of the line. */
   logKey: Buffer
   /** The line is to be read also without the wish of a pod. */
@@ -46,22 +46,22 @@ const ODD_ENTRIES = 16
  * ```
  * Of keys that come twice the last one stays.
  */
-export class Entries {
-  readonly #o: EntriesOptions
+export class Enricher {
+  readonly #o: EnricherOptions
   readonly #keys = new UniqueKeys()
-  readonly #merge: Merge
+  readonly #merge: LogMerger
   readonly #fields: RecordFields
-  readonly #usual: UsualEntries
+  readonly #usual: WasmEnricher
   #out: Buffer = Buffer.alloc(0)
   /** Where the next entry begins. */
   #next = 0
   #lastCount = 1
 
-  constructor(options: EntriesOptions) {
+  constructor(options: EnricherOptions) {
     this.#o = options
-    this.#merge = new Merge(options, this.#keys)
+    this.#merge = new LogMerger(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
-    this.#usual = new UsualEntries(options)
+    this.#usual = new WasmEnricher(options)
   }
 
   apply(chunk: Chunk, meta: Meta | MetaOf): void {

@@ -21,7 +21,7 @@ const FIXEXT8 = 0xd7
 const TIME_AT = 3
 
 /** Puts the fields of a line into its record. */
-export class Merge {
+export class LogMerger {
   readonly #o: MergeOptions
   readonly #keys: UniqueKeys
   readonly #json: JsonTranscoder

@@ -1,23 +1,27 @@
 import { encodeStr } from '../../../../core/msgpack/encode.ts'
 import { InputBlock } from '../../../../lib/wasm/instance.ts'
-import { type MergeForm, type MergeKernel, sharedMergeKernel } from '../../../../lib/wasm/metadata-merger.ts'
-import type { EntriesOptions } from './enricher.ts'
+import {
+  type MergeForm,
+  type MetadataMerger,
+  sharedMetadataMerger,
+} from '../../../../lib/wasm/metadata-merger.ts'
+import type { EnricherOptions } from './enricher.ts'
 import type { Pairs } from './metadata.ts'
 
 const LOG = encodeStr('log')
 
 /** The entries of one chunk in blocks through the kernel: those that it knows, up to the first that it does not. */
-export class UsualEntries {
+export class WasmEnricher {
   /** Of the options, what the kernel has to know; undefined: it cannot do what they ask for. */
   readonly #form: Omit<MergeForm, 'pairs' | 'starts'> | undefined
-  #kernel: MergeKernel | undefined
+  #kernel: MetadataMerger | undefined
   #block: InputBlock | undefined
   /** Of the last run: its entries are in output[0, size), and `next` in the chunk is behind them. */
   records = 0
   size = 0
   next = 0
 
-  constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: EntriesOptions) {
+  constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: EnricherOptions) {
     const plain = mergeKey === undefined && parser === undefined && logKey.equals(LOG)
     this.#form = plain ? { merge, keepLog, trim } : undefined
   }
@@ -49,13 +53,13 @@ export class UsualEntries {
     return taken
   }
 
-  #blockOf(kernel: MergeKernel): InputBlock {
+  #blockOf(kernel: MetadataMerger): InputBlock {
     this.#block ??= new InputBlock(kernel.input)
     return this.#block
   }
 
-  get #shared(): MergeKernel {
-    this.#kernel ??= sharedMergeKernel()
+  get #shared(): MetadataMerger {
+    this.#kernel ??= sharedMetadataMerger()
     return this.#kernel
   }
 }

@@ -19,7 +19,7 @@ interface Known {
 }
 
 /** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
-export class Pods {
+export class PodCache {
   readonly #byUid = new Map<string, Known>()
   readonly #byName = new Map<string, Known[]>()
   readonly #byPathUid = new Map<string, Known>()

@@ -4,7 +4,7 @@ import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { ContainerRef } from './container-ref.ts'
 
 /** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */
-export function tagReader(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {
+export function tagParser(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {
   return (tag) => {
     const text = Buffer.from(tag.startsWith(prefix) ? tag.slice(prefix.length) : tag)
     const buf = Buffer.alloc(parser.bound(text.length) + 32)

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../../core/plugin.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import type { Rotated } from '../rotation/rotated-files.ts'
+import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isFileOf } from '../rotation/same-content.ts'
 import {
   FolderNames,
@@ -12,15 +12,15 @@ import {
   siblingsOf,
   withSiblings,
 } from '../rotation/siblings.ts'
-import type { Files } from '../tracking/open-files.ts'
+import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
-import type { Finder } from './glob.ts'
+import type { Glob } from './glob.ts'
 
-export interface SiblingsOptions {
-  files: Files
+export interface AfterDowntimeOptions {
+  files: OpenFiles
   positions: Positions
-  finder: Finder
-  rotated: Rotated
+  finder: Glob
+  rotated: RotatedFiles
   counters: Counters
   log: Logger
 }
@@ -37,7 +37,7 @@ export interface SiblingsOptions {
  * ```
  * Not promised: a file that was deleted is gone, and one that was moved to another folder is not looked for.
  */
-export function finishRotated(o: SiblingsOptions): void {
+export function resumeRotatedFiles(o: AfterDowntimeOptions): void {
   const byPath = new Map<string, OffsetRow[]>()
   for (const row of o.positions.unclaimed()) {
     const path = pathOf(row, o.finder)
@@ -45,7 +45,7 @@ export function finishRotated(o: SiblingsOptions): void {
     if (!o.finder.matches(path) || isPassedOver(row, path, o.files)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
-  const begun = o.files.begunUnseen().map((file) => file.path)
+  const begun = o.files.createdSinceLastScan().map((file) => file.path)
   const names = new FolderNames()
   for (const [path, rows] of byPath) finishPath(path, rows, names, o)
   for (const path of withSiblings(begun, names)) {
@@ -56,7 +56,7 @@ export function finishRotated(o: SiblingsOptions): void {
 }
 
 /** It is where it was, and not read now: too old for Ignore_Older, or it cannot be opened. Its row waits for it. */
-function isPassedOver({ inode }: OffsetRow, path: string, files: Files): boolean {
+function isPassedOver({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
     return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.followed(path) === undefined
@@ -67,14 +67,14 @@ function isPassedOver({ inode }: OffsetRow, path: string, files: Files): boolean
 }
 
 /** Where the file was last: it may have been renamed within Path since it was opened, and rotated there. */
-function pathOf({ name, openedAs }: OffsetRow, finder: Finder): string {
+function pathOf({ name, openedAs }: OffsetRow, finder: Glob): string {
   const base = rotatedFrom(name)
   if (openedAs === undefined || openedAs === base) return openedAs ?? name
   if (finder.matches(name)) return name
   return base !== undefined && finder.matches(base) ? base : openedAs
 }
 
-function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: SiblingsOptions): void {
+function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: AfterDowntimeOptions): void {
   let left = rows
   let previous: TailFile | undefined
   for (let look = 1; left.length > 0 && look <= LOOKS; look++) {
@@ -106,14 +106,14 @@ function openUnseen(
   path: string,
   before: TailFile | undefined,
   names: FolderNames,
-  o: SiblingsOptions,
+  o: AfterDowntimeOptions,
   sinceMs = 0,
 ): TailFile | undefined {
   let last = before
   for (let look = 1; look <= LOOKS; look++) {
     const found = siblingsOf(path, false, look === 1 ? names : undefined)
     const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-    const seen = siblings.findLastIndex((s) => !o.positions.unseen(s.bornMs))
+    const seen = siblings.findLastIndex((s) => !o.positions.createdSinceLastScan(s.bornMs))
     const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
     last = opened.last
     if (opened.whole) break
@@ -122,8 +122,8 @@ function openUnseen(
 }
 
 /** Beside a file that was known while it was empty, only copies of what was in it while away are new. */
-function copiedFrom(live: TailFile | undefined, { positions }: SiblingsOptions): number {
-  return live?.rowId === undefined ? 0 : Math.max(live.bornMs, positions.storedMs)
+function copiedFrom(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
+  return live?.rowId === undefined ? 0 : Math.max(live.bornMs, positions.lastWriteMs)
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */
@@ -132,7 +132,7 @@ function openAll(
   siblings: Sibling[],
   known: Map<Sibling, OffsetRow>,
   before: TailFile | undefined,
-  o: SiblingsOptions,
+  o: AfterDowntimeOptions,
 ): { last: TailFile | undefined; whole: boolean } {
   let last = before
   for (const sibling of siblings) {
@@ -192,7 +192,7 @@ function asStored(row: OffsetRow, sibling: Sibling): OffsetRow {
   return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }
 
-function noteGone(row: OffsetRow, path: string, o: SiblingsOptions): void {
+function noteGone(row: OffsetRow, path: string, o: AfterDowntimeOptions): void {
   o.counters.add('files_gone')
   o.log.warn(
     `${path} (inode ${row.inode}) is gone: what was written to it after offset ${row.offset} is not known`,

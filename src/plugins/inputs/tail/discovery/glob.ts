@@ -8,13 +8,13 @@ import { systemCode } from '../../../../core/error.ts'
  * because a glob library tells the files but not the folders it looked into.
  * Pattern: `*`, `?` and `[...]` within one part of the path; `~` first; a leading dot is only matched by a dot.
  */
-export class Finder {
+export class Glob {
   readonly #patterns: Pattern[]
   readonly #excludes: RegExp[]
-  readonly #trouble: FolderTrouble
+  readonly #trouble: DirectoryErrors
 
   /** `trouble` is told of each folder that is there and cannot be read. */
-  constructor(patterns: string[], excludes: string[], trouble: FolderTrouble) {
+  constructor(patterns: string[], excludes: string[], trouble: DirectoryErrors) {
     this.#trouble = trouble
     this.#patterns = patterns.map(parsePattern)
     this.#excludes = excludes.map((e) => fnmatch(e, true))
@@ -36,7 +36,7 @@ export class Finder {
   }
 
   /** Whether something that matches could be in this path, were it a folder. */
-  mayHold(path: string): boolean {
+  mightContain(path: string): boolean {
     const parts = path.split('/').filter((p) => p !== '')
     return this.#patterns.some(
       (pattern) =>
@@ -49,15 +49,15 @@ export class Finder {
   }
 }
 
-export interface FolderTrouble {
-  note(folder: string, error: unknown): void
-  over(folder: string): void
+export interface DirectoryErrors {
+  record(folder: string, error: unknown): void
+  clear(folder: string): void
 }
 
 interface Found {
   paths: Set<string>
   folders: Set<string>
-  trouble: FolderTrouble
+  trouble: DirectoryErrors
 }
 
 interface Pattern {
@@ -153,15 +153,15 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-function entriesOf(dir: string, trouble: FolderTrouble): Dirent[] {
+function entriesOf(dir: string, trouble: DirectoryErrors): Dirent[] {
   try {
     const entries = readdirSync(dir, { withFileTypes: true })
-    trouble.over(dir)
+    trouble.clear(dir)
     return entries
   } catch (error) {
     // What is in it appears when it can be read, or is there; the watch on its ancestor tells.
     const code = systemCode(error)
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') trouble.note(dir, error)
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') trouble.record(dir, error)
     return []
   }
 }

@@ -7,7 +7,7 @@ const SLOWEST = 30
  * The times of the progress check: at its interval while files are read, ever more rarely while nothing happens at all,
  * since each wake of an idle runtime costs a hundred times the check itself.
  */
-export class Pace {
+export class ProgressCheck {
   readonly #clock: Clock
   readonly #everyMs: number
   #nowMs: number
@@ -30,7 +30,7 @@ export class Pace {
   }
 
   /** Something happened: back to the interval. */
-  active(): void {
+  recordActivity(): void {
     if (this.#nowMs === this.#everyMs) return
     this.#nowMs = this.#everyMs
     if (this.#timer !== undefined) this.#arm()

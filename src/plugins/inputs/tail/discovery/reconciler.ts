@@ -2,12 +2,12 @@ import { lstatSync } from 'node:fs'
 import type { Clock, Logger } from '../../../../core/plugin.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import type { Schedule } from '../reading/scheduler.ts'
-import type { Rotated } from '../rotation/rotated-files.ts'
-import type { Files } from '../tracking/open-files.ts'
+import type { Scheduler } from '../reading/scheduler.ts'
+import type { RotatedFiles } from '../rotation/rotated-files.ts'
+import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { EventWatch, type FolderWatch, PollWatch } from './folder-watch.ts'
-import type { Finder } from './glob.ts'
+import type { Glob } from './glob.ts'
 
 /** Looks at a folder that changed are joined for this long. */
 const SETTLE_MS = 15
@@ -18,12 +18,12 @@ const REMEMBERED_PATHS = 10_000
 /** With more than so many files it is not looked whether a new log has been rotated before it was seen. */
 const MANY_FILES = 1000
 
-export interface LookoutOptions {
-  finder: Finder
-  files: Files
+export interface ReconcilerOptions {
+  finder: Glob
+  files: OpenFiles
   positions: Positions
-  rotated: Rotated
-  schedule: Schedule
+  rotated: RotatedFiles
+  schedule: Scheduler
   clock: Clock
   /** Off: folders are polled. */
   events: boolean
@@ -34,8 +34,8 @@ export interface LookoutOptions {
  * Finds out what paths lead to. Watch events are hints that something happened to a path; a look at it tells what it
  * leads to now and what became of the file it led to before; the full search finds what no event told.
  */
-export class Lookout {
-  readonly #o: LookoutOptions
+export class Reconciler {
+  readonly #o: ReconcilerOptions
   readonly #hints = {
     touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
     unsure: () => this.#searchSoon(),
@@ -47,40 +47,40 @@ export class Lookout {
   /** When the last full search began, by the clock of the file system; undefined: the first is not over. */
   #searchedMs: number | undefined
 
-  constructor(options: LookoutOptions) {
+  constructor(options: ReconcilerOptions) {
     this.#o = options
     this.#watch = options.events ? this.#eventWatch() : new PollWatch(this.#hints)
   }
 
   /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
-  search(first: boolean): void {
+  scan(first: boolean): void {
     const sinceMs = this.#o.clock.nowMs() - TICK_MS
     let found = this.#o.finder.find()
     // What appeared in a folder after it was searched and before it was watched is seen by a further search.
     while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
-    for (const path of found.paths) this.look(path, first)
+    for (const path of found.paths) this.reconcile(path, first)
     const looked = new Set(found.paths)
-    for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.look(path, false)
+    for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.reconcile(path, false)
     this.#watchFolders(found.folders)
     this.#searchedMs = sinceMs
-    this.#o.positions.looked(sinceMs)
+    this.#o.positions.recordScan(sinceMs)
   }
 
   /** A search that looks only at paths that lead to no file yet. */
   #searchNew(): void {
     const { paths, folders } = this.#o.finder.find()
     this.#watchFolders(folders)
-    for (const path of paths) if (!this.#o.files.byPath.has(path)) this.look(path, false)
+    for (const path of paths) if (!this.#o.files.byPath.has(path)) this.reconcile(path, false)
   }
 
   /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
-  look(path: string, first: boolean, quiet = false): void {
+  reconcile(path: string, first: boolean, quiet = false): void {
     const { files, finder, rotated, schedule } = this.#o
     const matches = finder.matches(path)
     // What happens to the target of a link is the link's: by its name the file was found, and has its tag.
     const links = matches ? undefined : files.linksTo(path)
     if (links !== undefined) {
-      for (const link of [...links]) this.look(link, first, quiet)
+      for (const link of [...links]) this.reconcile(link, first, quiet)
       return
     }
     const bound = files.byPath.get(path)
@@ -95,7 +95,7 @@ export class Lookout {
       return
     }
     if (matches) {
-      rotated.back(file)
+      rotated.resumeFollowing(file)
       if (known !== file) this.#watchAlso(files.bind(path, file))
     }
     const before = known ?? this.#left.get(path)
@@ -107,16 +107,16 @@ export class Lookout {
   /** Renamed within Path it is followed on, from now: it could be closed before its new name is looked at. */
   #away(file: TailFile, path: string): void {
     const { finder, rotated } = this.#o
-    const name = rotated.away(file, path)
-    if (name !== undefined && finder.matches(name)) rotated.back(file)
+    const name = rotated.markRotated(file, path)
+    if (name !== undefined && finder.matches(name)) rotated.resumeFollowing(file)
   }
 
   /** The file that a new one has to wait for: rotation may have been faster than we are. */
   #predecessor(before: TailFile | undefined, file: TailFile, path: string): TailFile | undefined {
     const { files, rotated } = this.#o
-    if (before !== undefined) return rotated.between(before, file, path)
+    if (before !== undefined) return rotated.openMissedSince(before, file, path)
     if (this.#searchedMs === undefined || files.byKey.size > MANY_FILES) return undefined
-    return rotated.begun(file, path, this.#searchedMs)
+    return rotated.openMissedBefore(file, path, this.#searchedMs)
   }
 
   /** Another path that matches leads to the file still, as links do: it is followed on under that. */
@@ -162,12 +162,12 @@ export class Lookout {
     const file = files.byPath.get(path)
     if (file !== undefined && !renamed) schedule.add(file)
     else if (file !== undefined || finder.matches(path) || files.linksTo(path) !== undefined)
-      this.look(path, false)
-    else if (finder.mayHold(path)) this.#searchSoon()
+      this.reconcile(path, false)
+    else if (finder.mightContain(path)) this.#searchSoon()
   }
 
   #searchSoon(): void {
-    this.#o.schedule.soon(SETTLE_MS, () => this.search(false))
+    this.#o.schedule.soon(SETTLE_MS, () => this.scan(false))
   }
 
   #remember(path: string, file: TailFile): void {

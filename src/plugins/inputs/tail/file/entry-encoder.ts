@@ -41,7 +41,7 @@ const STR_HEAD_MAX = 5
  * ```
  * Parsed lines have their own map, with path, id and offset behind it.
  */
-export class LineWriter implements EntryWriter {
+export class EntryEncoder implements EntryWriter {
   buf: Buffer = Buffer.alloc(0)
   at = 0
   sec = 0
@@ -205,7 +205,7 @@ export class LineWriter implements EntryWriter {
 }
 
 /** The entries of a file tell which one it is; else all files may share a writer. */
-export function tellsOfFile({ pathKey, idKey }: Omit<LineFormat, 'parser'>): boolean {
+export function hasFileFields({ pathKey, idKey }: Omit<LineFormat, 'parser'>): boolean {
   return pathKey !== undefined || idKey !== undefined
 }
 

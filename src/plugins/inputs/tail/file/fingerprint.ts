@@ -51,7 +51,7 @@ export function isBlank({ offset, fingerprintSize = 0 }: OffsetRow): boolean {
 }
 
 /** The row of its inode, unless that was stored of an empty file and this one, created later, has but its inode. */
-export function itsRow(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
+export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
   // A row tells to the second when its file was opened.
   const later = row !== undefined && stat.birthtimeNs / 1_000_000_000n > BigInt(row.created)
   return later && isBlank(row) ? undefined : row
@@ -100,13 +100,13 @@ export function growFingerprint(file: TailFile): void {
 }
 
 /** Whether the bytes before the offset are those that were read: else it was truncated, or written anew. */
-export function isAsRead({ fd, compressed, offset, tail, tailSize }: TailFile): boolean {
+export function lastBytesMatch({ fd, compressed, offset, tail, tailSize }: TailFile): boolean {
   if (fd < 0 || compressed || tailSize === 0) return true
   return peek(fd, offset - tailSize, tailSize)?.equals(tail.subarray(0, tailSize)) === true
 }
 
 /** Remembers the bytes before the offset, so that the next read can check them. */
-export function loadTail(file: TailFile): void {
+export function loadLastBytes(file: TailFile): void {
   const size = Math.min(TAIL_BYTES, file.offset)
   const bytes = size === 0 ? undefined : peek(file.fd, file.offset - size, size)
   file.tailSize = bytes === undefined ? 0 : bytes.copy(file.tail)

@@ -1,8 +1,8 @@
 import type { Ack, Contributor, FileStatus } from '../../../../core/plugin.ts'
 import { Watermark } from '../../../../core/watermark.ts'
-import type { FileGroups } from '../multiline/open-records.ts'
+import type { OpenRecords } from '../multiline/open-records.ts'
 import type { ByteSource } from './byte-source.ts'
-import type { LineWriter } from './entry-encoder.ts'
+import type { EntryEncoder } from './entry-encoder.ts'
 
 /** Bytes before the offset that are compared at each read: a rewritten file shows there. */
 export const TAIL_BYTES = 32
@@ -27,7 +27,7 @@ export interface FileInit {
   offset: number
   skipping: boolean
   tag: string
-  writer: LineWriter
+  writer: EntryEncoder
   /** Agent and input. */
   origin: string
   onSettled: (file: TailFile, bytes: number) => void
@@ -51,7 +51,7 @@ export class TailFile implements Contributor {
   readonly device: bigint
   readonly inode: bigint
   readonly tag: string
-  readonly writer: LineWriter
+  readonly writer: EntryEncoder
   fd: number
   source: ByteSource
   /** Of a .gz: its size on disk; offsets count decompressed bytes. */
@@ -94,7 +94,7 @@ export class TailFile implements Contributor {
   fingerprintSize = 0
   lostBytes = 0
   /** What is open of its lines, when lines are joined. */
-  groups: FileGroups | undefined
+  groups: OpenRecords | undefined
   /** Nothing is committed beyond it: from there on groups were open, and have not all ended. */
   hold: number | undefined
   #rangeStart: number

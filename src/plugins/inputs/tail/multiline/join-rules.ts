@@ -1,15 +1,15 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { Parser } from '../../../../core/parser.ts'
 import type { InputContext } from '../../../../core/plugin.ts'
-import { isContainer, traceMachine } from '../../../../lib/multiline/builtin-rules.ts'
-import { FirstLineMachine, FirstTextMachine } from '../../../../lib/multiline/first-line.ts'
-import { type Machine, makeMachine } from '../../../../lib/multiline/state-machine.ts'
+import { isContainer, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
+import { FirstLineStateMachine, FirstTextStateMachine } from '../../../../lib/multiline/first-line.ts'
+import { makeStateMachine, type StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import { CriParser } from '../../../../lib/parsing/cri-parser.ts'
 import { JsonParser } from '../../../../lib/parsing/json-parser.ts'
 import type { TailOptions } from '../options.ts'
 
 /** What joins lines: parts of a line that a container runtime split, or lines that belong together. */
-export interface Joiner {
+export interface JoinRule {
   name: string
   /** Reads each line first; a line that it does not fit is not for this joiner. Undefined: the line is the text. */
   parser: Parser | undefined
@@ -19,7 +19,7 @@ export interface Joiner {
   /** Of the value that is matched, when that is not the text. */
   pattern: Buffer | undefined
   /** Undefined for a container: its lines are parts when `isPart` says so. */
-  machine: Machine | undefined
+  machine: StateMachine | undefined
   /** The machine looks at the line as it stands in the file, not at its text. */
   ofLine: boolean
   isPart: ((buf: Buffer, start: number, end: number) => boolean) | undefined
@@ -46,11 +46,11 @@ const DOCKER_TIME = {
  * The joiners of the options, none when lines are not joined. `multiline.parser` wins over the older ways and Parser, as in
  * fluent-bit. Logs of containers for which nothing is named are read as what they are. Throws E_CONFIG_BAD_VALUE.
  */
-export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
+export function joinRulesOf(o: TailOptions, ctx: InputContext): JoinRule[] {
   const names = o.multilineParser.flat()
   if (names.length > 0) {
     warnOfOthers(o, ctx)
-    return makeJoiners(names, o.key, ctx)
+    return makeJoinRules(names, o.key, ctx)
   }
   if (o.multiline && o.dockerMode) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', '"docker_mode" and "multiline" exclude each other', {
@@ -61,7 +61,7 @@ export function joinersOf(o: TailOptions, ctx: InputContext): Joiner[] {
   if (o.multiline) return [firstLine(o, ctx)]
   if (o.dockerMode) return dockerMode(o, ctx)
   return o.parser === undefined && o.path.flat().every(isOfContainers)
-    ? makeJoiners(CONTAINER_FORMS, o.key, ctx)
+    ? makeJoinRules(CONTAINER_FORMS, o.key, ctx)
     : []
 }
 
@@ -78,7 +78,7 @@ function warnOfOthers(o: TailOptions, ctx: InputContext): void {
   }
 }
 
-function firstLine(o: TailOptions, ctx: InputContext): Joiner {
+function firstLine(o: TailOptions, ctx: InputContext): JoinRule {
   const { parserFirstline: name, multilineFlush: flushMs } = o
   if (name === undefined) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', '"multiline" needs "parser_firstline"', {
@@ -87,20 +87,20 @@ function firstLine(o: TailOptions, ctx: InputContext): Joiner {
     })
   }
   if (o.parser !== undefined) ctx.log.warn('"parser" has no effect: "parser_firstline" reads the lines')
-  const machine = new FirstLineMachine()
+  const machine = new FirstLineStateMachine()
   return { ...PLAIN, name, parser: ctx.parser(name), content: undefined, machine, flushMs }
 }
 
 /** As `multiline.parser docker`, but that its lines are read by Parser; traces by the parser of their first line, JSON as it is. */
-function dockerMode(o: TailOptions, ctx: InputContext): Joiner[] {
+function dockerMode(o: TailOptions, ctx: InputContext): JoinRule[] {
   const docker = container('docker', ctx)
-  const lines: Joiner = {
+  const lines: JoinRule = {
     ...docker,
     parser: o.parser === undefined ? docker.parser : ctx.parser(o.parser),
     flushMs: o.dockerModeFlush,
   }
   if (o.dockerModeParser === undefined) return [lines]
-  const machine = new FirstTextMachine(ctx.parser(o.dockerModeParser))
+  const machine = new FirstTextStateMachine(ctx.parser(o.dockerModeParser))
   return [
     lines,
     {
@@ -115,10 +115,10 @@ function dockerMode(o: TailOptions, ctx: InputContext): Joiner[] {
 }
 
 /** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */
-export function makeJoiners(names: readonly string[], lineKey: string, ctx: InputContext): Joiner[] {
+export function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
     if (isContainer(name)) return container(name, ctx)
-    const machine = traceMachine(name)
+    const machine = traceStateMachine(name)
     if (machine !== undefined) return { ...PLAIN, name, content: Buffer.from(lineKey), machine }
     const options = ctx.multiline(name)
     if (options === undefined) {
@@ -132,7 +132,7 @@ export function makeJoiners(names: readonly string[], lineKey: string, ctx: Inpu
       content: Buffer.from(options.keyContent ?? lineKey),
       group: keyOf(options.keyGroup),
       pattern: keyOf(options.keyPattern),
-      machine: makeMachine(name, options),
+      machine: makeStateMachine(name, options),
       ofLine: false,
       isPart: undefined,
       flushMs: options.flushTimeout,
@@ -149,7 +149,7 @@ const PLAIN = {
   flushMs: FLUSH_MS,
 }
 
-function container(name: string, ctx: InputContext): Joiner {
+function container(name: string, ctx: InputContext): JoinRule {
   const { log, clock } = ctx
   const common = {
     ...PLAIN,

@@ -2,22 +2,22 @@ import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, LineLoop, type LineLoopOptions, ODD_LINES } from '../reading/block-encoder.ts'
-import type { Grouper } from './joiner.ts'
-import type { FileGroups } from './open-records.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions, ODD_LINES } from '../reading/block-encoder.ts'
+import type { Joiner } from './joiner.ts'
+import type { OpenRecords } from './open-records.ts'
 
 /** Lines that are joined to records. What is usual, whole lines of a container, still goes through the kernel. */
-export class GroupedLines extends LineLoop {
-  readonly #grouper: Grouper
+export class JoinedLines extends BlockEncoder {
+  readonly #grouper: Joiner
 
-  constructor(options: LineLoopOptions, grouper: Grouper) {
+  constructor(options: BlockEncoderOptions, grouper: Joiner) {
     super(options)
     this.#grouper = grouper
   }
 
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const groups = file.groups as FileGroups
+    const groups = file.groups as OpenRecords
     const base = file.offset - start
     let pos = this.#moveTo(file, out, start, this.first(file, block))
     let odd = 0
@@ -45,7 +45,7 @@ export class GroupedLines extends LineLoop {
   /** Lines that the kernel writes; where the first one begins that it does not. */
   #usual(
     file: TailFile,
-    groups: FileGroups,
+    groups: OpenRecords,
     out: Appender,
     block: Block,
     start: number,
@@ -71,7 +71,7 @@ export class GroupedLines extends LineLoop {
   /** A line that is too long is a record of its own, whatever is open. False: there is no room for it. */
   #long(
     file: TailFile,
-    groups: FileGroups,
+    groups: OpenRecords,
     out: Appender,
     src: Buffer,
     pos: number,

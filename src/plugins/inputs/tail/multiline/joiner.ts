@@ -1,17 +1,23 @@
 import type { Appender, Clock, Counters, InputContext } from '../../../../core/plugin.ts'
-import { Decider } from '../../../../lib/multiline/classifier.ts'
-import type { Verdict } from '../../../../lib/multiline/state-machine.ts'
-import { type FileNames, type LineFormat, LineWriter, NO_NAMES, tellsOfFile } from '../file/entry-encoder.ts'
+import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
+import type { LineRole } from '../../../../lib/multiline/state-machine.ts'
+import {
+  EntryEncoder,
+  type FileNames,
+  hasFileFields,
+  type LineFormat,
+  NO_NAMES,
+} from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { Group } from '../group.ts'
+import { OpenRecord } from '../group.ts'
 import type { TailOptions } from '../options.ts'
-import { type Joiner, joinersOf } from './join-rules.ts'
-import { type Line, LineEntries } from './line-decoder.ts'
-import { FileGroups } from './open-records.ts'
-import { Chain } from './position-hold.ts'
+import { type JoinRule, joinRulesOf } from './join-rules.ts'
+import { type Line, LineDecoder } from './line-decoder.ts'
+import { OpenRecords } from './open-records.ts'
+import { PositionHold } from './position-hold.ts'
 
-export interface GrouperOptions {
-  joiners: Joiner[]
+export interface JoinerOptions {
+  joiners: JoinRule[]
   format: Omit<LineFormat, 'parser'>
   /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
   limitBytes: number
@@ -20,8 +26,8 @@ export interface GrouperOptions {
 
 /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
 interface Writers {
-  writers: (LineWriter | undefined)[]
-  plain: LineWriter
+  writers: (EntryEncoder | undefined)[]
+  plain: EntryEncoder
 }
 
 /** All open groups together may hold as much; beyond it the one that grows is sent. */
@@ -32,52 +38,52 @@ const SOON_MS = 1000
  * Joins lines of each file and stream to records. Reads a line by the joiner whose form it has (a container's first),
  * then lets the machines say what it is to the group before it.
  */
-export class Grouper {
-  readonly #o: GrouperOptions
+export class Joiner {
+  readonly #o: JoinerOptions
   readonly #clock: Clock
   readonly #counters: Counters
-  readonly #decider: Decider
+  readonly #decider: LineClassifier
   readonly #ofLine: boolean
   /** Of lines that no joiner reads. */
   readonly #flushMs: number
   readonly #open = new Set<TailFile>()
-  readonly #lines: LineEntries
+  readonly #lines: LineDecoder
   /** Where records tell nothing of their file, all files have the same. */
   readonly #shared: Writers | undefined
   #heldBytes = 0
   #timer: ReturnType<Clock['after']> | undefined
 
-  constructor(options: GrouperOptions) {
+  constructor(options: JoinerOptions) {
     this.#o = options
     this.#clock = options.ctx.clock
     this.#counters = options.ctx.counters
     const machines = options.joiners.flatMap(({ machine, parser }) =>
       machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
     )
-    this.#decider = new Decider(machines)
+    this.#decider = new LineClassifier(machines)
     this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
     this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
-    this.#shared = tellsOfFile(options.format) ? undefined : this.#writersOf(NO_NAMES)
-    this.#lines = new LineEntries(options.joiners, options.format, options.ctx.buffers)
+    this.#shared = hasFileFields(options.format) ? undefined : this.#writersOf(NO_NAMES)
+    this.#lines = new LineDecoder(options.joiners, options.format, options.ctx.buffers)
   }
 
   /** For a file of these names. */
-  groupsOf(names: FileNames): FileGroups {
+  openRecordsFor(names: FileNames): OpenRecords {
     const { writers, plain } = this.#shared ?? this.#writersOf(names)
-    return new FileGroups(writers, plain)
+    return new OpenRecords(writers, plain)
   }
 
   #writersOf(names: FileNames): Writers {
     const { joiners, format } = this.#o
     const writers = joiners.map(({ parser }) =>
-      parser === undefined ? undefined : new LineWriter({ ...format, parser }, names),
+      parser === undefined ? undefined : new EntryEncoder({ ...format, parser }, names),
     )
     for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
-    return { writers, plain: new LineWriter({ ...format, parser: undefined }, names) }
+    return { writers, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
   }
 
   /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
-  usual(groups: FileGroups): LineWriter | undefined {
+  usual(groups: OpenRecords): EntryEncoder | undefined {
     if (groups.byStream.size > 0 || !this.#decider.isEmpty) return undefined
     return groups.writers[this.#lines.container]
   }
@@ -88,7 +94,7 @@ export class Grouper {
    */
   push(
     file: TailFile,
-    groups: FileGroups,
+    groups: OpenRecords,
     out: Appender,
     src: Buffer,
     start: number,
@@ -172,7 +178,7 @@ export class Grouper {
   }
 
   /** By the machine that the group is in, else by the first for which the line begins one. */
-  #verdict(group: Group | undefined, line: Line, raw: string | undefined): Verdict {
+  #verdict(group: OpenRecord | undefined, line: Line, raw: string | undefined): LineRole {
     if (line.valueAt < 0 || this.#decider.isEmpty) return this.#decider.alone()
     if (raw !== undefined) return this.#decider.decide(group, raw, line.joiner?.machine)
     const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
@@ -180,15 +186,15 @@ export class Grouper {
     return this.#decider.decide(group, text, line.joiner?.machine)
   }
 
-  #tooLarge(group: Group, line: Line): boolean {
+  #tooLarge(group: OpenRecord, line: Line): boolean {
     const more = line.textEnd - line.textAt
     return group.joined.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
   }
 
-  #begin(file: TailFile, groups: FileGroups, line: Line, offset: number): Group {
+  #begin(file: TailFile, groups: OpenRecords, line: Line, offset: number): OpenRecord {
     const flushMs = line.joiner?.flushMs ?? this.#flushMs
-    const group = new Group(this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
-    groups.chain ??= new Chain()
+    const group = new OpenRecord(this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
+    groups.chain ??= new PositionHold()
     groups.chain.begin(file, offset)
     this.#heldBytes += group.joined.held
     groups.byStream.set(line.stream, group)
@@ -203,7 +209,7 @@ export class Grouper {
     if (file.needsJoin()) out.join(file)
   }
 
-  #emit(groups: FileGroups, stream: string, group: Group, out: Appender): void {
+  #emit(groups: OpenRecords, stream: string, group: OpenRecord, out: Appender): void {
     this.#heldBytes -= group.joined.held
     groups.byStream.delete(stream)
     out.end = group.joined.write(out.buf, out.end)
@@ -233,10 +239,10 @@ export class Grouper {
 }
 
 /** Undefined: each line is a record. Throws E_CONFIG_BAD_VALUE. */
-export function makeGrouper(o: TailOptions, ctx: InputContext): Grouper | undefined {
-  const joiners = joinersOf(o, ctx)
+export function makeJoiner(o: TailOptions, ctx: InputContext): Joiner | undefined {
+  const joiners = joinRulesOf(o, ctx)
   if (joiners.length === 0) return undefined
-  return new Grouper({
+  return new Joiner({
     joiners,
     format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey },
     limitBytes: ctx.multilineBytes,

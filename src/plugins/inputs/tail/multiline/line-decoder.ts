@@ -4,12 +4,12 @@ import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/m
 import { placeOf } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import { extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
-import type { Joiner } from './join-rules.ts'
-import type { FileGroups } from './open-records.ts'
+import type { JoinRule } from './join-rules.ts'
+import type { OpenRecords } from './open-records.ts'
 
 /** The line at hand, as an entry in `entry[0, size)`. */
 export interface Line {
-  joiner: Joiner | undefined
+  joiner: JoinRule | undefined
   size: number
   /** The value of the text, with its head; -1: there is none, the entry is a record of its own. */
   valueAt: number
@@ -23,19 +23,19 @@ export interface Line {
 }
 
 /** Turns a line into an entry of its own, from which the text is taken that is joined. */
-export class LineEntries {
+export class LineDecoder {
   /** Holds the last line that was read. */
   entry: Buffer
   /** The container whose form the last line had, of whatever file: all logs of a node are of one. Tried first. */
   container = 0
-  readonly #joiners: readonly Joiner[]
+  readonly #joiners: readonly JoinRule[]
   /** Of the text of a line that no joiner reads. */
   readonly #key: Buffer
   readonly #buffers: BufferSource
   readonly #extraPairs: number
   #view: DataView
 
-  constructor(joiners: readonly Joiner[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
+  constructor(joiners: readonly JoinRule[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
     const { key } = format
     this.#joiners = joiners
     this.#key = Buffer.from(key)
@@ -50,7 +50,7 @@ export class LineEntries {
   }
 
   /** Reads the line src[start, end), which begins at `offset` of its file, by the first joiner whose form it has. */
-  read(groups: FileGroups, src: Buffer, start: number, end: number, offset: number): Line {
+  read(groups: OpenRecords, src: Buffer, start: number, end: number, offset: number): Line {
     const joiners = this.#joiners
     for (let n = 0; n < joiners.length; n++) {
       const i = (this.container + n) % joiners.length
@@ -59,7 +59,7 @@ export class LineEntries {
       this.#fit(writer.bound(end - start))
       const size = writer.parsed(this.entry, 0, src, start, end, offset)
       if (size < 0) continue
-      const joiner = joiners[i] as Joiner
+      const joiner = joiners[i] as JoinRule
       if (joiner.isPart !== undefined) this.container = i
       return this.#locate(joiner, size)
     }
@@ -69,7 +69,7 @@ export class LineEntries {
   }
 
   /** Finds the text and the stream in the entry. */
-  #locate(joiner: Joiner | undefined, size: number): Line {
+  #locate(joiner: JoinRule | undefined, size: number): Line {
     const entry = this.entry
     const map = entryMap(entry, 0, size)
     const valueAt =

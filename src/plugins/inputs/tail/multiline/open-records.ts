@@ -1,18 +1,18 @@
-import type { LineWriter } from '../file/entry-encoder.ts'
-import type { Group } from '../group.ts'
-import type { Chain } from './position-hold.ts'
+import type { EntryEncoder } from '../file/entry-encoder.ts'
+import type { OpenRecord } from '../group.ts'
+import type { PositionHold } from './position-hold.ts'
 
 /** What is open of one file; when the file is rotated it goes on in the next one. */
-export class FileGroups {
+export class OpenRecords {
   /** By stream: the value of the joiner's key, or nothing. */
-  readonly byStream = new Map<string, Group>()
+  readonly byStream = new Map<string, OpenRecord>()
   /** Of the groups that are open. */
-  chain: Chain | undefined
+  chain: PositionHold | undefined
   /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
-  readonly writers: (LineWriter | undefined)[]
-  readonly plain: LineWriter
+  readonly writers: (EntryEncoder | undefined)[]
+  readonly plain: EntryEncoder
 
-  constructor(writers: (LineWriter | undefined)[], plain: LineWriter) {
+  constructor(writers: (EntryEncoder | undefined)[], plain: EntryEncoder) {
     this.writers = writers
     this.plain = plain
   }

@@ -12,7 +12,7 @@ import type { TailFile } from '../file/tail-file.ts'
  * Between the two there is no position from which a next run could go on: a group of which it read only the end would be
  * torn. So all files that the groups are in are held back until then, together.
  */
-export class Chain {
+export class PositionHold {
   #open = 0
   readonly #files = new Set<TailFile>()
 

@@ -1,9 +1,9 @@
 import type { Appender, Counters } from '../../../../core/plugin.ts'
-import { type Kernel, sharedKernel } from '../../../../lib/wasm/line-encoder.ts'
-import type { LineWriter } from '../file/entry-encoder.ts'
+import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
+import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-export interface LineLoopOptions {
+export interface BlockEncoderOptions {
   maxLineBytes: number
   /** Lines that are too long: left out whole instead of cut. */
   skipLong: boolean
@@ -26,11 +26,11 @@ export interface Block {
 export const ODD_LINES = 16
 
 /** What the ways to turn a block into entries have in common. */
-export abstract class LineLoop {
-  protected readonly o: LineLoopOptions
+export abstract class BlockEncoder {
+  protected readonly o: BlockEncoderOptions
   readonly #zeros = Buffer.alloc(4096)
 
-  constructor(options: LineLoopOptions) {
+  constructor(options: BlockEncoderOptions) {
     this.o = options
   }
 
@@ -52,9 +52,9 @@ export abstract class LineLoop {
   }
 
   /** The kernel, if the block was read into its memory and it can write these entries. */
-  protected kernelFor(writer: LineWriter, block: Block): Kernel | undefined {
+  protected kernelFor(writer: EntryEncoder, block: Block): LineEncoder | undefined {
     if (writer.entry === undefined || !isKernels(block.buf)) return undefined
-    const kernel = sharedKernel()
+    const kernel = sharedLineEncoder()
     return kernel.use(writer.entry, this.o.maxLineBytes, this.o.skipEmpty) ? kernel : undefined
   }
 
@@ -96,7 +96,7 @@ let kernelInput: Buffer | undefined
 
 /** The kernel's memory for a block; from then on a block in it is the kernel's. */
 export function kernelBlock(): Buffer {
-  kernelInput ??= sharedKernel().input
+  kernelInput ??= sharedLineEncoder().input
   return kernelInput
 }
 

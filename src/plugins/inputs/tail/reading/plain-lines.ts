@@ -3,10 +3,10 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, LineLoop, ODD_LINES } from './block-encoder.ts'
+import { type Block, BlockEncoder, ODD_LINES } from './block-encoder.ts'
 
 /** Each line is a record of its own. */
-export class PlainLines extends LineLoop {
+export class PlainLines extends BlockEncoder {
   /** The hot loop: what is not for the kernel goes through it line by line. */
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block

@@ -1,15 +1,15 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender, Clock } from '../../../../core/plugin.ts'
 import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
-import { kernelBlock, type LineLoop } from './block-encoder.ts'
+import { type BlockEncoder, kernelBlock } from './block-encoder.ts'
 
-export interface ReaderOptions {
+export interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number
   buffers: BufferSource
   clock: Clock
-  lines: LineLoop
+  lines: BlockEncoder
 }
 
 /**
@@ -30,14 +30,14 @@ const NONE: Buffer = Buffer.alloc(0)
  * again the next time, so a file that waits costs no memory; and neither does an input: it has a read buffer in its turn
  * only, or a hundred inputs that have nothing to do would leave no room to the one that has.
  */
-export class Reader {
-  readonly #o: ReaderOptions
+export class FileReader {
+  readonly #o: FileReaderOptions
   /** The kernel's input, once there was more than a little to read. */
   #kernels: Buffer | undefined
   /** What is read into, within a turn: the kernel's, one of the budget, or a larger one for a long line. */
   #block: Buffer = NONE
 
-  constructor(options: ReaderOptions) {
+  constructor(options: FileReaderOptions) {
     this.#o = options
   }
 

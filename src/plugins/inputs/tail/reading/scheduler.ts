@@ -10,7 +10,7 @@ import type { TailFile } from '../file/tail-file.ts'
  *   held: f4 behind f0 (rotated, not drained) --release(f0)
  * ```
  */
-export class Schedule {
+export class Scheduler {
   readonly #ready = new Set<TailFile>()
   /** Ahead of all others: its turn was cut short. */
   #next: TailFile | undefined

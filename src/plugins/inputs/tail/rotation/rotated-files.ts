@@ -4,13 +4,13 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import type { Files } from '../tracking/open-files.ts'
+import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { isCompressed, isEmpty, isFileOf, rememberHead } from './same-content.ts'
 import { LOOKS, type Sibling, siblingsOf, targetOf } from './siblings.ts'
 
-export interface RotatedOptions {
-  files: Files
+export interface RotatedFilesOptions {
+  files: OpenFiles
   positions: Positions
   waitMs: number
   holdBytes: number
@@ -31,11 +31,11 @@ export interface RotatedOptions {
  * are drained, acknowledged and quiet for Rotate_Wait; given up before only when they hold more than Hold_Limit or longer
  * than Hold_Time, and then it is counted and said.
  */
-export class Rotated {
-  readonly #o: RotatedOptions
+export class RotatedFiles {
+  readonly #o: RotatedFilesOptions
   readonly #held = new Set<TailFile>()
 
-  constructor(options: RotatedOptions) {
+  constructor(options: RotatedFilesOptions) {
     this.#o = options
   }
 
@@ -44,7 +44,7 @@ export class Rotated {
   }
 
   /** The path leads elsewhere now. Returns the name that the file has. */
-  away(file: TailFile, path: string): string | undefined {
+  markRotated(file: TailFile, path: string): string | undefined {
     this.#o.files.unbind(file)
     if (file.rotatedMs !== undefined) return undefined
     this.hold(file)
@@ -77,7 +77,7 @@ export class Rotated {
    * Files that were created at the path and renamed away in between, some of them compressed since, are read in order.
    * Returns the file that `now` has to wait for.
    */
-  between(before: TailFile, now: TailFile, path: string): TailFile {
+  openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
     if (before.fd >= 0) this.#measure(before)
     const find = (last: TailFile): Sibling[] => cameBehind(last, siblingsOf(path), before.sinceMs)
     return this.#openAll(path, before, [before, now], (last) => find(last ?? before)) ?? before
@@ -87,7 +87,7 @@ export class Rotated {
    * The path leads to `now`, and led to nothing when all paths were looked at last, at `sinceMs`: what was rotated away
    * from it since then was never seen.
    */
-  begun(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
+  openMissedBefore(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
     const isLater = (s: Sibling): boolean => s.bornMs > sinceMs && s.mtimeMs > sinceMs
     return this.#openAll(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
@@ -140,7 +140,7 @@ export class Rotated {
   }
 
   /** A matching path leads to the file (again): it was renamed within Path, and is followed on. */
-  back(file: TailFile): void {
+  resumeFollowing(file: TailFile): void {
     if (file.rotatedMs === undefined) return
     file.rotatedMs = undefined
     file.deleted = false
@@ -149,7 +149,7 @@ export class Rotated {
   }
 
   /** Closes the file when it is time. */
-  settle(file: TailFile): void {
+  closeIfDone(file: TailFile): void {
     if (!this.#held.has(file) || file.state !== 'idle') return
     const quietMs = this.#o.clock.nowMs() - Math.max(file.rotatedMs ?? 0, file.activeMs)
     if (quietMs < this.#o.waitMs || file.unsettled || this.#grew(file)) return
@@ -172,7 +172,7 @@ export class Rotated {
   check(): void {
     let heldBytes = 0
     for (const file of [...this.#held]) {
-      this.settle(file)
+      this.closeIfDone(file)
       if (!this.#held.has(file)) continue
       const unread = Math.max(0, file.size - file.offset)
       heldBytes += unread

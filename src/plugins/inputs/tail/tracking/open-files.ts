@@ -2,47 +2,47 @@ import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
-import { type FileNames, LineWriter, NO_NAMES, tellsOfFile } from '../file/entry-encoder.ts'
-import { fileId, isBlank, itsRow, loadTail, TICK_MS } from '../file/fingerprint.ts'
+import { EntryEncoder, type FileNames, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
+import { fileId, isBlank, loadLastBytes, rowForFile, TICK_MS } from '../file/fingerprint.ts'
 import { expandTag } from '../file/tag.ts'
 import { identityKey, TailFile } from '../file/tail-file.ts'
-import type { FileGroups } from '../multiline/open-records.ts'
+import type { OpenRecords } from '../multiline/open-records.ts'
 import { targetOf } from '../rotation/siblings.ts'
-import type { Trouble } from './read-errors.ts'
-import { AT_HEAD, type Start, Starts, type StartsOptions } from './start-offset.ts'
+import type { ReadErrors } from './read-errors.ts'
+import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
 
-export interface FilesOptions extends StartsOptions {
+export interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
   tagRegex: RegExp | undefined
-  format: ConstructorParameters<typeof LineWriter>[0]
+  format: ConstructorParameters<typeof EntryEncoder>[0]
   ignoreOlderMs: number
   /** Agent and input: two inputs that follow one file make chunks of their own. */
   origin: string
-  trouble: Trouble
+  trouble: ReadErrors
   nowMs: () => number
   /** What holds the open groups of a file, when lines are joined. */
-  groupsOf: ((names: FileNames) => FileGroups) | undefined
+  groupsOf: ((names: FileNames) => OpenRecords) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
 
 /** The open files, by identity and by path; opens them where they are to be read from. */
-export class Files {
+export class OpenFiles {
   readonly byKey = new Map<string, TailFile>()
   /** Every path that leads to a file: its name, and the real path of a link. */
   readonly byPath = new Map<string, TailFile>()
   /** Paths that are links, or lead through one, and where they led last. */
   readonly #targets = new Map<string, string>()
   readonly #links = new Map<string, Set<string>>()
-  readonly #o: FilesOptions
-  readonly #starts: Starts
-  readonly #shared: LineWriter | undefined
+  readonly #o: OpenFilesOptions
+  readonly #starts: StartOffset
+  readonly #shared: EntryEncoder | undefined
 
-  constructor(options: FilesOptions) {
+  constructor(options: OpenFilesOptions) {
     this.#o = options
-    this.#starts = new Starts(options)
-    this.#shared = tellsOfFile(options.format) ? undefined : new LineWriter(options.format, NO_NAMES)
+    this.#starts = new StartOffset(options)
+    this.#shared = hasFileFields(options.format) ? undefined : new EntryEncoder(options.format, NO_NAMES)
   }
 
   /**
@@ -52,15 +52,15 @@ export class Files {
   open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      if (!stat?.isFile()) return this.#o.trouble.missing(path)
+      if (!stat?.isFile()) return this.#o.trouble.recordMissing(path)
       const known = this.byKey.get(identityKey(stat.dev, stat.ino))
       if (known !== undefined) return { file: known, isNew: false }
       if (this.#tooOld(Number(stat.mtimeMs))) return undefined
       const file = this.#openNew(path, first)
-      this.#o.trouble.over(path)
+      this.#o.trouble.clear(path)
       return file === undefined ? undefined : { file, isNew: true }
     } catch (error) {
-      this.#o.trouble.note(path, error)
+      this.#o.trouble.record(path, error)
       return undefined
     }
   }
@@ -76,7 +76,7 @@ export class Files {
     try {
       return this.#openNew(path, false, { openedAs, row })
     } catch (error) {
-      this.#o.trouble.note(path, error)
+      this.#o.trouble.record(path, error)
       return undefined
     }
   }
@@ -147,10 +147,10 @@ export class Files {
   }
 
   /** Files of which nothing was known, in a run that is not the first: what was in them may stand beside them by now. */
-  begunUnseen(): TailFile[] {
+  createdSinceLastScan(): TailFile[] {
     const { positions } = this.#o
     return [...this.byKey.values()].filter(
-      (f) => f.blank && (f.rowId !== undefined || positions.unseen(f.bornMs)),
+      (f) => f.blank && (f.rowId !== undefined || positions.createdSinceLastScan(f.bornMs)),
     )
   }
 
@@ -176,9 +176,10 @@ export class Files {
     }
     const size = Number(stat.size)
     const name = rotated?.openedAs ?? path
-    const row = rotated === undefined ? itsRow(this.#o.positions.find(stat.dev, stat.ino), stat) : rotated.row
+    const row =
+      rotated === undefined ? rowForFile(this.#o.positions.find(stat.dev, stat.ino), stat) : rotated.row
     const unseen = rotated !== undefined && row === undefined
-    const start = unseen ? AT_HEAD : this.#starts.of(row, fd, stat, path, first)
+    const start = unseen ? AT_HEAD : this.#starts.forFile(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
     const bornMs = Number(stat.birthtimeNs) / 1e6
@@ -199,7 +200,7 @@ export class Files {
       offset: start.offset,
       skipping: start.skipping,
       tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
-      writer: this.#shared ?? new LineWriter(this.#o.format, names),
+      writer: this.#shared ?? new EntryEncoder(this.#o.format, names),
       origin: this.#o.origin,
       onSettled: this.#o.onSettled,
     })
@@ -213,7 +214,7 @@ export class Files {
   }
 
   #adopt(file: TailFile, row: OffsetRow | undefined): void {
-    if (!file.compressed) loadTail(file)
+    if (!file.compressed) loadLastBytes(file)
     file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
     file.activeMs = this.#o.nowMs()
     file.blank = row === undefined || isBlank(row)

@@ -1,7 +1,7 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/plugin.ts'
-import { growFingerprint, isAsRead, markerAt } from '../file/fingerprint.ts'
+import { growFingerprint, lastBytesMatch, markerAt } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
@@ -38,7 +38,7 @@ export class Positions {
     this.#clock = clock
     this.#log = log
     this.#paths = paths
-    this.#lookedBefore = store.lookedMs(paths)
+    this.#lookedBefore = store.lastScanMs(paths)
     for (const row of store.rows()) {
       const same = this.#rows.get(row.inode)
       if (same === undefined) this.#rows.set(row.inode, [row])
@@ -51,20 +51,20 @@ export class Positions {
   }
 
   /** Whether a file was created (milliseconds, 0: not known) after a run before this one had its last look at files. */
-  unseen(bornMs: number): boolean {
+  createdSinceLastScan(bornMs: number): boolean {
     return this.#lookedBefore !== undefined && bornMs > this.#lookedBefore
   }
 
   /** When the run before this one was last heard of, in milliseconds; 0: there was none. */
-  get storedMs(): number {
-    return this.#store.storedMs ?? 0
+  get lastWriteMs(): number {
+    return this.#store.lastWriteMs ?? 0
   }
 
   /**
    * Everything that was there at this time, by the file system's clock, has been looked at; stored with what that found.
    * Not stored for itself: an agent that has nothing to do writes nothing.
    */
-  looked(ms: number): void {
+  recordScan(ms: number): void {
     this.#looked = { paths: this.#paths, ms }
   }
 
@@ -161,7 +161,7 @@ export class Positions {
       rows.push(row)
     }
     try {
-      this.#store.write({ upsert: rows, remove: this.#removed, looked: this.#looked })
+      this.#store.write({ upsert: rows, remove: this.#removed, scanned: this.#looked })
     } catch (error) {
       this.#failed(error)
       this.#arm(RETRY_MS)
@@ -211,7 +211,7 @@ function asStored(inode: bigint): bigint {
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)
   // Last, so that what the row was made of was there before.
-  if (isAsRead(file)) return row
+  if (lastBytesMatch(file)) return row
   if (file.rowId !== undefined) return undefined
   return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }

@@ -8,7 +8,7 @@ const NO_TEXT = '\ufffd'
 const FORBIDDEN = ['EACCES', 'EPERM']
 
 /** Files and folders that cannot be opened or read: each is said when that begins and when its reason changes. */
-export class Trouble {
+export class ReadErrors {
   readonly #counters: Counters
   readonly #log: Logger
   readonly #codes = new Map<string, string>()
@@ -24,7 +24,7 @@ export class Trouble {
     return paths === 0 ? undefined : `${paths} ${paths === 1 ? 'path' : 'paths'} could not be read`
   }
 
-  note(path: string, error: unknown): void {
+  record(path: string, error: unknown): void {
     const code = systemCode(error) ?? messageOf(error)
     if (code === 'ENOENT' || this.#codes.get(path) === code) return
     if (this.#codes.size >= REMEMBERED) this.#codes.delete(this.#codes.keys().next().value as string)
@@ -39,12 +39,12 @@ export class Trouble {
   }
 
   /** Gone meanwhile, unless its name is no text: then it is there, and cannot be opened by what came of the name. */
-  missing(path: string): undefined {
-    if (path.includes(NO_TEXT)) this.note(path, new Error('its name is not UTF-8'))
+  recordMissing(path: string): undefined {
+    if (path.includes(NO_TEXT)) this.record(path, new Error('its name is not UTF-8'))
   }
 
   /** It can be read. */
-  over(path: string): void {
+  clear(path: string): void {
     if (this.#codes.size > 0) this.#codes.delete(path)
   }
 }

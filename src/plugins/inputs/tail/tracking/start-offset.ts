@@ -5,7 +5,7 @@ import type { Counters, Logger } from '../../../../core/plugin.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import type { Positions } from './positions.ts'
 
-export interface StartsOptions {
+export interface StartOffsetOptions {
   readFromHead: boolean
   newFromHead: boolean
   compareName: boolean
@@ -27,17 +27,17 @@ export interface Start {
 export const AT_HEAD: Start = { offset: 0, skipping: false, row: undefined }
 
 /** Decides where files that are opened are read from: by their row, where it is theirs, or by what the options say. */
-export class Starts {
-  readonly #o: StartsOptions
+export class StartOffset {
+  readonly #o: StartOffsetOptions
 
-  constructor(options: StartsOptions) {
+  constructor(options: StartOffsetOptions) {
     this.#o = options
   }
 
-  of(row: OffsetRow | undefined, fd: number, stat: BigIntStats, path: string, first: boolean): Start {
+  forFile(row: OffsetRow | undefined, fd: number, stat: BigIntStats, path: string, first: boolean): Start {
     const size = Number(stat.size)
     // Also a file that appeared between two runs is new: with Read_from_Head off it would be begun at its end.
-    const isNew = !first || this.#o.positions.unseen(Number(stat.birthtimeNs) / 1e6)
+    const isNew = !first || this.#o.positions.createdSinceLastScan(Number(stat.birthtimeNs) / 1e6)
     const fromHead = this.#fromHead || (isNew && this.#o.newFromHead)
     return path.endsWith('.gz')
       ? this.#gzipStart(row, size, path, fromHead || isNew)

@@ -18,19 +18,19 @@ import {
 } from '../../../../protocol/kafka/requests.ts'
 import { ScramClient } from '../../../../protocol/kafka/scram.ts'
 import type { Sasl, Settings } from '../settings.ts'
-import type { Connection } from './connection.ts'
+import type { BrokerConnection } from './connection.ts'
 
 const UNSUPPORTED_MECHANISM = 33
 /** Part of a session's life after which it gets no further request. */
 const SESSION_PART = 0.8
 
 /** The first requests of a connection: does the broker speak our versions, and who are we. Rejects retryable. */
-export async function login(connection: Connection, s: Settings): Promise<void> {
+export async function authenticate(connection: BrokerConnection, s: Settings): Promise<void> {
   await checkVersions(connection, s)
-  if (s.sasl !== undefined) await authenticate(connection, s.sasl)
+  if (s.sasl !== undefined) await saslExchange(connection, s.sasl)
 }
 
-async function checkVersions(connection: Connection, s: Settings): Promise<void> {
+async function checkVersions(connection: BrokerConnection, s: Settings): Promise<void> {
   const { error, ranges } = readApiVersions(await connection.request(API_VERSIONS, Buffer.alloc(0)))
   if (error !== 0) throw connection.fail('E_PEER_PROTOCOL', `it answers ApiVersions with ${errorName(error)}`)
   const needed: Api[] = [PRODUCE, METADATA]
@@ -44,7 +44,7 @@ async function checkVersions(connection: Connection, s: Settings): Promise<void>
   }
 }
 
-async function authenticate(connection: Connection, sasl: Sasl): Promise<void> {
+async function saslExchange(connection: BrokerConnection, sasl: Sasl): Promise<void> {
   const body = saslHandshakeBody(sasl.mechanism)
   const { error, mechanisms } = readSaslHandshake(await connection.request(SASL_HANDSHAKE, body))
   if (error !== 0) {
@@ -53,15 +53,15 @@ async function authenticate(connection: Connection, sasl: Sasl): Promise<void> {
   }
   const { lifetimeMs } =
     sasl.mechanism === 'PLAIN' ? await plain(connection, sasl) : await scram(connection, sasl)
-  if (lifetimeMs > 0) connection.wearAfter(lifetimeMs * SESSION_PART)
+  if (lifetimeMs > 0) connection.recycleAfter(lifetimeMs * SESSION_PART)
 }
 
 /** RFC 4616: authorization identity (none), name, password, each behind a zero byte. */
-function plain(connection: Connection, { user, password }: Sasl): Promise<SaslAnswer> {
+function plain(connection: BrokerConnection, { user, password }: Sasl): Promise<SaslAnswer> {
   return step(connection, Buffer.from(`\0${user}\0${password}`))
 }
 
-async function scram(connection: Connection, { mechanism, user, password }: Sasl): Promise<SaslAnswer> {
+async function scram(connection: BrokerConnection, { mechanism, user, password }: Sasl): Promise<SaslAnswer> {
   const hash = mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512'
   const client = new ScramClient(hash, user, password, randomBytes(18).toString('base64'))
   const challenge = await step(connection, client.first())
@@ -74,13 +74,13 @@ async function scram(connection: Connection, { mechanism, user, password }: Sasl
   }
 }
 
-async function step(connection: Connection, token: Buffer): Promise<SaslAnswer> {
+async function step(connection: BrokerConnection, token: Buffer): Promise<SaslAnswer> {
   const body = await connection.request(SASL_AUTHENTICATE, saslAuthenticateBody(token))
   const answer = readSaslAuthenticate(body)
   if (answer.error === 0) return answer
   throw refused(connection, `authentication failed: ${answer.message || errorName(answer.error)}`)
 }
 
-function refused(connection: Connection, why: string): ShipperError {
+function refused(connection: BrokerConnection, why: string): ShipperError {
   return connection.fail('E_PEER_AUTH', why)
 }

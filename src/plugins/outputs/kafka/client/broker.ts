@@ -1,31 +1,31 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { ProduceAnswer } from '../../../../protocol/kafka/produce.ts'
 import type { Batch } from '../delivery/chunk-delivery.ts'
-import type { Partition } from '../delivery/partition-queue.ts'
+import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { Address, Settings } from '../settings.ts'
-import type { Connection } from './connection.ts'
+import type { BrokerConnection } from './connection.ts'
 
 /** A request is not made larger than this by a further batch. */
 const REQUEST_BYTES = 1_000_000
 
 /** One broker: the connection for the batches of the partitions that it leads, several requests in flight. */
-export class Node {
+export class Broker {
   address: Address
   readonly #s: Settings
-  readonly #open: (address: Address) => Promise<Connection>
-  readonly #partitions = new Set<Partition>()
-  #connection: Connection | undefined
+  readonly #open: (address: Address) => Promise<BrokerConnection>
+  readonly #partitions = new Set<PartitionQueue>()
+  #connection: BrokerConnection | undefined
   #connecting: Promise<void> | undefined
   #woken = false
 
-  constructor(address: Address, settings: Settings, open: (address: Address) => Promise<Connection>) {
+  constructor(address: Address, settings: Settings, open: (address: Address) => Promise<BrokerConnection>) {
     this.address = address
     this.#s = settings
     this.#open = open
   }
 
   /** Resolves when it can take the batches of this partition. */
-  async take(partition: Partition): Promise<void> {
+  async take(partition: PartitionQueue): Promise<void> {
     if (this.#connection?.open !== true) {
       this.#connecting ??= this.#connect().finally(() => {
         this.#connecting = undefined
@@ -35,7 +35,7 @@ export class Node {
     this.#partitions.add(partition)
   }
 
-  leave(partition: Partition): void {
+  leave(partition: PartitionQueue): void {
     this.#partitions.delete(partition)
   }
 
@@ -67,7 +67,7 @@ export class Node {
 
   #pump(): void {
     const connection = this.#connection
-    while (connection?.open && !connection.worn && connection.inFlight < this.#s.maxInFlight) {
+    while (connection?.open && !connection.needsRecycle && connection.inFlight < this.#s.maxInFlight) {
       const batches = this.#gather()
       if (batches.length === 0) return
       // Settles every batch itself and never rejects.
@@ -94,7 +94,7 @@ export class Node {
     return batches.sort((a, b) => (a.topic < b.topic ? -1 : a.topic > b.topic ? 1 : 0))
   }
 
-  async #send(connection: Connection, batches: Batch[]): Promise<void> {
+  async #send(connection: BrokerConnection, batches: Batch[]): Promise<void> {
     let answers: ProduceAnswer[]
     try {
       answers = await connection.produce(batches)
@@ -112,7 +112,7 @@ export class Node {
   }
 }
 
-function noAnswer(connection: Connection, { topic, partition }: Batch): ShipperError {
+function noAnswer(connection: BrokerConnection, { topic, partition }: Batch): ShipperError {
   const message = `${connection.peer}: its answer has nothing about ${topic}/${partition}`
   return new ShipperError('E_PEER_PROTOCOL', message, { retryable: true, scope: 'peer' })
 }

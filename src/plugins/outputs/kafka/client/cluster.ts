@@ -10,18 +10,18 @@ import {
   readInitProducerId,
   readMetadata,
 } from '../../../../protocol/kafka/requests.ts'
-import { type Identity, Partition, type Surroundings } from '../delivery/partition-queue.ts'
+import { type PartitionHost, PartitionQueue, type ProducerIdentity } from '../delivery/partition-queue.ts'
 import { pause } from '../pause.ts'
 import type { Address, Settings } from '../settings.ts'
-import { login } from './authenticate.ts'
-import { Node } from './broker.ts'
+import { authenticate } from './authenticate.ts'
+import { Broker } from './broker.ts'
 import { brokerName, connectSocket } from './connect.ts'
-import { Connection } from './connection.ts'
+import { BrokerConnection } from './connection.ts'
 
 /** What is known of a topic; the partitions keep their batches over all changes of leaders. */
 export interface Topic {
   readonly name: string
-  partitions: Partition[]
+  partitions: PartitionQueue[]
   /** When metadata were asked for last; 0: never. */
   atMs: number
   asking: Promise<void> | undefined
@@ -44,21 +44,21 @@ export class Cluster {
   readonly #s: Settings
   readonly #ctx: OutputContext
   readonly #signal: AbortSignal
-  readonly #around: Omit<Surroundings, 'ready' | 'wake'>
+  readonly #around: Omit<PartitionHost, 'ready' | 'wake'>
   readonly #topics = new Map<string, Topic>()
-  readonly #nodes = new Map<number, Node>()
-  #control: Connection | undefined
-  #controlOpening: Promise<Connection> | undefined
+  readonly #nodes = new Map<number, Broker>()
+  #control: BrokerConnection | undefined
+  #controlOpening: Promise<BrokerConnection> | undefined
   /** Of the addresses, the one to begin with. */
   #first = 0
-  #identity: Promise<Identity> | undefined
+  #identity: Promise<ProducerIdentity> | undefined
   #refusal: { error: ShipperError; times: number; untilMs: number } | undefined
 
   constructor(
     settings: Settings,
     ctx: OutputContext,
     signal: AbortSignal,
-    around: Omit<Surroundings, 'ready' | 'wake'>,
+    around: Omit<PartitionHost, 'ready' | 'wake'>,
   ) {
     this.#s = settings
     this.#ctx = ctx
@@ -85,11 +85,11 @@ export class Cluster {
     this.#control?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 
-  partitions(): Partition[] {
+  partitions(): PartitionQueue[] {
     return [...this.#topics.values()].flatMap((topic) => topic.partitions)
   }
 
-  async #ready(partition: Partition): Promise<void> {
+  async #ready(partition: PartitionQueue): Promise<void> {
     if (partition.stale || partition.leader < 0) await this.#ask(this.#topics.get(partition.topic) as Topic)
     if (partition.missingMs !== undefined) throw later(`${partition.topic}/${partition.index} is not there`)
     const node = this.#nodes.get(partition.leader)
@@ -100,7 +100,7 @@ export class Cluster {
     await node.take(partition)
   }
 
-  #sharedIdentity(): Promise<Identity> {
+  #sharedIdentity(): Promise<ProducerIdentity> {
     this.#identity ??= this.#askIdentity().catch((error: unknown) => {
       this.#identity = undefined
       throw error
@@ -108,7 +108,7 @@ export class Cluster {
     return this.#identity
   }
 
-  async #askIdentity(): Promise<Identity> {
+  async #askIdentity(): Promise<ProducerIdentity> {
     for (let tries = 1; ; tries++) {
       const connection = await this.#controlConnection()
       const answer = readInitProducerId(await connection.request(INIT_PRODUCER_ID, initProducerIdBody()))
@@ -144,7 +144,8 @@ export class Cluster {
   #learnNodes({ brokers }: Metadata): void {
     for (const { id, host, port } of brokers) {
       const node = this.#nodes.get(id)
-      if (node === undefined) this.#nodes.set(id, new Node({ host, port }, this.#s, (a) => this.#connect(a)))
+      if (node === undefined)
+        this.#nodes.set(id, new Broker({ host, port }, this.#s, (a) => this.#connect(a)))
       else node.address = { host, port }
     }
   }
@@ -154,13 +155,13 @@ export class Cluster {
     if (found === undefined) return UNKNOWN_TOPIC
     if (found.error !== 0) return found.error
     if (found.partitions.length === 0) return LEADER_NOT_AVAILABLE
-    const around: Surroundings = {
+    const around: PartitionHost = {
       ...this.#around,
       ready: (partition) => this.#ready(partition),
       wake: (partition) => this.#nodes.get(partition.leader)?.wake(),
     }
     for (const { index, leader } of found.partitions) {
-      topic.partitions[index] ??= new Partition(topic.name, index, around)
+      topic.partitions[index] ??= new PartitionQueue(topic.name, index, around)
       const partition = topic.partitions[index]
       partition.missingMs = undefined
       // While it sends to its old leader that one's answers tell.
@@ -186,16 +187,16 @@ export class Cluster {
     ) {
       if (last.running || atMs - (last.missingMs ?? atMs) < MISSING_MS) return
       partitions.pop()
-      const heir = partitions[last.index % count] as Partition
+      const heir = partitions[last.index % count] as PartitionQueue
       const name = `${last.topic}/${last.index}`
       this.#ctx.log.warn(`${name} is gone with its topic: what was for it goes to partition ${heir.index}`)
       last.handOver(heir)
     }
   }
 
-  #controlConnection(): Promise<Connection> {
+  #controlConnection(): Promise<BrokerConnection> {
     const open = this.#control
-    if (open?.open && !open.worn) return Promise.resolve(open)
+    if (open?.open && !open.needsRecycle) return Promise.resolve(open)
     this.#controlOpening ??= this.#openControl().finally(() => {
       this.#controlOpening = undefined
     })
@@ -203,14 +204,14 @@ export class Cluster {
   }
 
   /** The first of the configured and the known brokers that answers. */
-  async #openControl(): Promise<Connection> {
+  async #openControl(): Promise<BrokerConnection> {
     const addresses = [...this.#s.brokers, ...[...this.#nodes.values()].map((node) => node.address)]
     let last: unknown
     for (let i = 0; i < addresses.length; i++) {
       const at = (this.#first + i) % addresses.length
       try {
         const connection = await this.#connect(addresses[at] as Address)
-        connection.wearAfter(CONTROL_MS)
+        connection.recycleAfter(CONTROL_MS)
         this.#first = at
         this.#control = connection
         return connection
@@ -221,17 +222,17 @@ export class Cluster {
     throw last
   }
 
-  async #connect(address: Address): Promise<Connection> {
+  async #connect(address: Address): Promise<BrokerConnection> {
     const { clock, counters, log } = this.#ctx
     const refusal = this.#refusal
     if (refusal !== undefined && clock.nowMs() < refusal.untilMs) throw refusal.error
     const socket = await connectSocket(address, this.#s, clock, this.#signal)
     const peer = brokerName(address)
-    const connection = new Connection({ socket, peer, settings: this.#s, clock, counters })
+    const connection = new BrokerConnection({ socket, peer, settings: this.#s, clock, counters })
     const abort = () => connection.fail('E_PEER_CLOSED', 'the agent is stopping')
     this.#signal.addEventListener('abort', abort, { once: true })
     try {
-      await login(connection, this.#s)
+      await authenticate(connection, this.#s)
     } catch (error) {
       throw this.#notIn(connection, error)
     } finally {
@@ -243,7 +244,7 @@ export class Cluster {
     return connection
   }
 
-  #notIn(connection: Connection, thrown: unknown): ShipperError {
+  #notIn(connection: BrokerConnection, thrown: unknown): ShipperError {
     const error =
       thrown instanceof ShipperError
         ? thrown

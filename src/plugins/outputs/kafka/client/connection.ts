@@ -42,7 +42,7 @@ export interface ConnectionParts {
  * After a failure nothing of `pending` can be known to have been done. That a late answer ends the connection is what
  * keeps the order: a request sent again on the same one would overtake none, but on another one it might.
  */
-export class Connection {
+export class BrokerConnection {
   open = true
   /** Called once, when it is no longer open. */
   closed: () => void = () => {}
@@ -59,7 +59,7 @@ export class Connection {
   readonly #tickMs: number
   #wornTimer: TimerHandle | undefined
   /** The broker will soon want another authentication: take no further request. */
-  worn = false
+  needsRecycle = false
 
   constructor({ socket, peer, settings, clock, counters }: ConnectionParts) {
     this.#socket = socket
@@ -116,7 +116,7 @@ export class Connection {
 
   /** Ends it when nothing is pending, else with the last answer. */
   end(): void {
-    this.worn = true
+    this.needsRecycle = true
     if (!this.open || this.inFlight > 0) return
     this.#end()
     this.#socket.end(() => this.#socket.destroy())
@@ -124,7 +124,7 @@ export class Connection {
   }
 
   /** Takes no further request after `ms`; the first call counts. */
-  wearAfter(ms: number): void {
+  recycleAfter(ms: number): void {
     if (this.#wornTimer !== undefined) return
     this.#wornTimer = this.#clock.after(ms, () => this.end())
     ;(this.#wornTimer as { unref?: () => void }).unref?.()
@@ -189,7 +189,7 @@ export class Connection {
     pending.resolve(body)
     if (this.inFlight > 0) return
     this.#socket.unref()
-    if (this.worn) this.end()
+    if (this.needsRecycle) this.end()
   }
 
   /** One timer, armed again by itself while something is pending: nothing is armed or cancelled per request. */

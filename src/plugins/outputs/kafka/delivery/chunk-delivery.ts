@@ -3,10 +3,10 @@ import type { Chunk } from '../../../../core/chunk.ts'
 import type { ShipperError } from '../../../../core/error.ts'
 import type { Stamp } from '../../../../protocol/kafka/batch.ts'
 import type { Piece } from '../../../../protocol/kafka/produce.ts'
-import type { Partition } from './partition-queue.ts'
+import type { PartitionQueue } from './partition-queue.ts'
 
 /** Where records come from, for those that end in the dead-letter file. */
-export interface Origin {
+export interface ChunkInfo {
   tag: string
   input: string
   chunk: string
@@ -16,8 +16,8 @@ export interface Origin {
  * What became of one chunk: its batches, and the flush that waits for them. It outlives a failed flush: the engine
  * makes the call again, and finds what has been delivered meanwhile.
  */
-export class Shipment {
-  readonly origin: Origin
+export class ChunkDelivery {
+  readonly origin: ChunkInfo
   readonly batches = new Set<Batch>()
   #waiter: { resolve: () => void; reject: (error: ShipperError) => void } | undefined
 
@@ -55,21 +55,21 @@ export class Shipment {
  * not take them: whatever is sent again is the same.
  */
 export class Batch implements Piece {
-  readonly shipment: Shipment
-  readonly target: Partition
+  readonly delivery: ChunkDelivery
+  readonly target: PartitionQueue
   readonly buf: Buffer
   readonly start: number
   readonly end: number
   readonly count: number
   stamp: Stamp | undefined
-  flying = false
+  inFlight = false
   /** How often it was sent. */
   tries = 0
   #buffers: BufferSource | undefined
 
   constructor(init: {
-    shipment: Shipment
-    target: Partition
+    shipment: ChunkDelivery
+    target: PartitionQueue
     buf: Buffer
     start: number
     end: number
@@ -77,7 +77,7 @@ export class Batch implements Piece {
     /** Where `buf` goes back to; none for one that is not of the pool. */
     buffers?: BufferSource | undefined
   }) {
-    this.shipment = init.shipment
+    this.delivery = init.shipment
     this.target = init.target
     this.buf = init.buf
     this.start = init.start
@@ -99,8 +99,8 @@ export class Batch implements Piece {
   }
 
   /** The same records for another partition: it takes the place of this one. */
-  movedTo(target: Partition): Batch {
-    const { shipment, buf, start, end, count } = this
+  movedTo(target: PartitionQueue): Batch {
+    const { delivery: shipment, buf, start, end, count } = this
     const moved = new Batch({ shipment, target, buf, start, end, count, buffers: this.#buffers })
     this.#buffers = undefined
     shipment.batches.delete(this)

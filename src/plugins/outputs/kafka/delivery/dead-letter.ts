@@ -31,7 +31,7 @@ export class DeadLetters {
   /** Throws a retryable E_OUTPUT_WRITE when the file cannot be written: then nothing is given up. */
   bury(batch: Batch, records: Buffer, reason: string, nowMs: number): void {
     const { topic, partition } = batch
-    const { tag, input, chunk } = batch.shipment.origin
+    const { tag, input, chunk } = batch.delivery.origin
     const record = readRecord(batch, records)
     const letter = { buried: iso(nowMs), reason, topic, partition, tag, input, chunk, ...record }
     const kept = this.#o.path !== undefined && this.#append(this.#o.path, `${JSON.stringify(letter)}\n`)

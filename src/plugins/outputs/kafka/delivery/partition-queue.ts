@@ -2,24 +2,24 @@ import { ShipperError } from '../../../../core/error.ts'
 import { crc32c } from '../../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
 import { errorName, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
-import type { Batch, Shipment } from './chunk-delivery.ts'
+import type { Batch, ChunkDelivery } from './chunk-delivery.ts'
 
 /** Producer id and epoch, under which a partition's sequence numbers count. */
-export type Identity = Omit<Stamp, 'sequence'>
+export type ProducerIdentity = Omit<Stamp, 'sequence'>
 
 /** What a partition needs from the cluster it is in. */
-export interface Surroundings {
+export interface PartitionHost {
   /** Most batches of a partition on their way. */
   readonly window: number
   readonly idempotent: boolean
   /** Resolves when the partition's leader is known and connected, and `identity` is set. Rejects with a ShipperError. */
-  ready(partition: Partition): Promise<void>
+  ready(partition: PartitionQueue): Promise<void>
   /** There may be something to `take`. */
-  wake(partition: Partition): void
+  wake(partition: PartitionQueue): void
   /** Parts of a batch that is refused as a whole; undefined: it is a single record. */
   split(batch: Batch): Batch[] | undefined
   /** Keeps a single record that will never be taken, in a file; throws when that is not possible. */
-  bury(batch: Batch, reason: string): void
+  deadLetter(batch: Batch, reason: string): void
   count(name: 'batches' | 'resent_batches' | 'split_batches' | 'identity_resets'): void
 }
 
@@ -47,14 +47,14 @@ const QUICK_TRIES = 2
  * To a broker that does not know an identity any number is its first. So one batch flies alone until the broker has
  * taken it: were it refused, those behind it would be written before it.
  */
-export class Partition {
+export class PartitionQueue {
   readonly topic: string
   readonly index: number
   /** Broker id; -1: not known. */
   leader = -1
   /** The leader has to be asked for. */
   stale = true
-  identity: Identity | undefined
+  identity: ProducerIdentity | undefined
   /** Since when the brokers do not name it any more, in milliseconds. */
   missingMs: number | undefined
   /** The identity that all share is of no use to this one any more. */
@@ -67,10 +67,10 @@ export class Partition {
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
   #failed: { batch: Batch; code: number; error: ShipperError } | undefined
   #quickTries = 0
-  #heir: Partition | undefined
-  readonly #around: Surroundings
+  #heir: PartitionQueue | undefined
+  readonly #around: PartitionHost
 
-  constructor(topic: string, index: number, around: Surroundings) {
+  constructor(topic: string, index: number, around: PartitionHost) {
     this.topic = topic
     this.index = index
     this.#around = around
@@ -86,18 +86,18 @@ export class Partition {
       return
     }
     this.#batches.push(batch)
-    this.kick()
+    this.resume()
   }
 
   /** It is gone with its topic, and with it all that was written: what is left, and still comes, is for another one. */
-  handOver(heir: Partition): void {
+  handOver(heir: PartitionQueue): void {
     this.#state = 'closed'
     this.#heir = heir
     for (const batch of this.#batches.splice(0)) this.push(batch)
   }
 
   /** Goes on sending, if there is something and nothing hinders it. */
-  kick(): void {
+  resume(): void {
     if (this.#batches.length === 0) return
     if (this.#state === 'running') this.#around.wake(this)
     if (this.#state !== 'idle') return
@@ -125,7 +125,7 @@ export class Partition {
     const batch = this.#batches[this.#flying]
     if (batch === undefined) return undefined
     if (batch.stamp === undefined) this.#stamp(batch)
-    batch.flying = true
+    batch.inFlight = true
     this.#flying++
     if (batch.tries++ > 0) this.#around.count('resent_batches')
     return batch
@@ -146,12 +146,12 @@ export class Partition {
   disconnected(): void {
     if (this.#state !== 'running' || this.#flying > 0) return
     this.#state = 'idle'
-    this.kick()
+    this.resume()
   }
 
   /** The chunk is given up: what of it was never sent is not sent any more. What was sent has a number, and stays. */
-  forget(shipment: Shipment): void {
-    const gone = (b: Batch) => b.shipment === shipment && b.stamp === undefined
+  forget(shipment: ChunkDelivery): void {
+    const gone = (b: Batch) => b.delivery === shipment && b.stamp === undefined
     for (const batch of this.#batches.filter(gone)) shipment.settle(batch)
     this.#batches = this.#batches.filter((b) => !gone(b))
   }
@@ -159,7 +159,7 @@ export class Partition {
   close(error: ShipperError): void {
     this.#state = 'closed'
     for (const batch of this.#batches.splice(0)) {
-      batch.shipment.fail(error)
+      batch.delivery.fail(error)
       batch.release()
     }
   }
@@ -172,8 +172,8 @@ export class Partition {
   }
 
   #landed(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
-    if (!batch.flying) return
-    batch.flying = false
+    if (!batch.inFlight) return
+    batch.inFlight = false
     this.#flying--
     if (this.#state === 'closed') return
     if (written) {
@@ -181,7 +181,7 @@ export class Partition {
       this.#quickTries = 0
       this.#known = true
       this.#around.count('batches')
-      batch.shipment.settle(batch)
+      batch.delivery.settle(batch)
     } else if (this.#failed === undefined || this.#isBefore(batch, this.#failed.batch)) {
       // The first of the batches says what is wrong; those behind it fail because it did.
       this.#failed = { batch, code, error: error as ShipperError }
@@ -211,7 +211,7 @@ export class Partition {
     }
     this.#quickTries++
     if (remedy === 'identity') this.#renew()
-    this.kick()
+    this.resume()
   }
 
   /** Not written, and never will be: in smaller parts perhaps, and what is left of it in the end is buried. */
@@ -220,20 +220,20 @@ export class Partition {
     try {
       const parts = this.#around.split(batch)
       if (parts === undefined) {
-        this.#around.bury(batch, error.message)
+        this.#around.deadLetter(batch, error.message)
         this.#batches.splice(at, 1)
         this.#renew()
-        batch.shipment.settle(batch)
+        batch.delivery.settle(batch)
       } else {
         this.#batches.splice(at, 1, ...parts)
         this.#around.count('split_batches')
         for (const part of parts) {
-          batch.shipment.batches.add(part)
+          batch.delivery.batches.add(part)
           if (part.stamp !== undefined) stampBatch(part.buf, part.start, part.end, part.stamp, crc32c)
         }
-        batch.shipment.settle(batch)
+        batch.delivery.settle(batch)
       }
-      this.kick()
+      this.resume()
     } catch (failure) {
       this.#reject(failure instanceof ShipperError ? failure : error)
     }
@@ -250,7 +250,7 @@ export class Partition {
   }
 
   #reject(error: ShipperError): void {
-    for (const { shipment } of this.#batches) shipment.fail(error)
+    for (const { delivery: shipment } of this.#batches) shipment.fail(error)
   }
 
   #errorOf(code: number): ShipperError {

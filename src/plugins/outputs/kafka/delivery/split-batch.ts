@@ -46,7 +46,7 @@ function finish(
   count: number,
   compression: Compression | undefined,
 ): Batch {
-  const { shipment, target } = whole
+  const { delivery: shipment, target } = whole
   if (compression === undefined) {
     sealLength(buf, start, end, 'none')
     return new Batch({ shipment, target, buf, start, end, count })

@@ -2,20 +2,20 @@ import type { Chunk } from '../../../../core/chunk.ts'
 import { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
-import { sharedRecordKernel } from '../../../../lib/wasm/record-encoder.ts'
+import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEAD, sealLength } from '../../../../protocol/kafka/batch.ts'
 import { partitionOf } from '../../../../protocol/kafka/murmur2.ts'
 import { pieceRoom } from '../../../../protocol/kafka/produce.ts'
 import type { Topic } from '../client/cluster.ts'
 import type { Compression } from '../compression/codecs.ts'
-import { Batch, Shipment } from '../delivery/chunk-delivery.ts'
-import type { Partition } from '../delivery/partition-queue.ts'
+import { Batch, ChunkDelivery } from '../delivery/chunk-delivery.ts'
+import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { KafkaOptions } from '../options.ts'
 import { Headers } from './headers.ts'
 import { Key, TopicChoice } from './key.ts'
 import { OpenBatch, type Sealed } from './open-batch.ts'
 import { makeValue, type Value } from './value.ts'
-import { UsualRecords } from './wasm-records.ts'
+import { WasmRecords } from './wasm-records.ts'
 
 /** Where the records of a chunk are put in many batches each begins this small. */
 const SMALL_BYTES = 16_384
@@ -72,7 +72,7 @@ export class Encoder {
   /** Batches of the whole chunk; `topics` has all that `topicsOf` named. */
   encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): Sealed[] {
     const sealed: Sealed[] = []
-    const open = new Map<Partition, OpenBatch>()
+    const open = new Map<PartitionQueue, OpenBatch>()
     this.#topics.begin(chunk.tag)
     this.#key.begin(chunk.tag)
     try {
@@ -90,12 +90,12 @@ export class Encoder {
     }
   }
 
-  #walk(chunk: Chunk, topics: ReadonlyMap<string, Topic>, open: Map<Partition, OpenBatch>): void {
+  #walk(chunk: Chunk, topics: ReadonlyMap<string, Topic>, open: Map<PartitionQueue, OpenBatch>): void {
     const { buf, end } = chunk
     const value = this.#value
     const entry = this.#entry
     const one = this.#topics.same && (this.#key.same || !this.#keyed)
-    const sticky = new Map<Topic, Partition>()
+    const sticky = new Map<Topic, PartitionQueue>()
     const usual = one ? this.#usual(chunk) : undefined
     let batch: OpenBatch | undefined
     for (let at = chunk.start; at < end; at = entry.end) {
@@ -117,12 +117,12 @@ export class Encoder {
   }
 
   /** Undefined: the kernel cannot write what the records of the chunk have in common. */
-  #usual(chunk: Chunk): UsualRecords | undefined {
+  #usual(chunk: Chunk): WasmRecords | undefined {
     const { form } = this.#value
     if (form === undefined || !this.#key.same || !this.#headers.none || chunk.count < FEW_RECORDS)
       return undefined
-    const kernel = sharedRecordKernel()
-    return kernel.use(form, this.#key.fixed) ? new UsualRecords(kernel) : undefined
+    const kernel = sharedRecordEncoder()
+    return kernel.use(form, this.#key.fixed) ? new WasmRecords(kernel) : undefined
   }
 
   #read(chunk: Chunk, at: number): void {
@@ -134,31 +134,36 @@ export class Encoder {
     return this.#o.partitioner === 'murmur2'
   }
 
-  #target(topic: Topic, sticky: Map<Topic, Partition>): Partition {
+  #target(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
     return this.#keyed && this.#key.length >= 0 ? this.#byKey(topic) : this.#inTurn(topic, sticky)
   }
 
-  #byKey({ partitions }: Topic): Partition {
+  #byKey({ partitions }: Topic): PartitionQueue {
     const { src, start, length } = this.#key
-    return partitions[partitionOf(src, start, start + length, partitions.length)] as Partition
+    return partitions[partitionOf(src, start, start + length, partitions.length)] as PartitionQueue
   }
 
   /** One partition for a chunk, the next one that has a leader for the next. */
-  #inTurn(topic: Topic, sticky: Map<Topic, Partition>): Partition {
+  #inTurn(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
     let partition = sticky.get(topic)
     if (partition !== undefined) return partition
     const { partitions } = topic
     const from = this.#turns.get(topic.name) ?? 0
     let at = from % partitions.length
-    for (let i = 0; i < partitions.length && (partitions[at] as Partition).leader < 0; i++)
+    for (let i = 0; i < partitions.length && (partitions[at] as PartitionQueue).leader < 0; i++)
       at = (at + 1) % partitions.length
     this.#turns.set(topic.name, at + 1)
-    partition = partitions[at] as Partition
+    partition = partitions[at] as PartitionQueue
     sticky.set(topic, partition)
     return partition
   }
 
-  #begin(chunk: Chunk, target: Partition, one: boolean, open: Map<Partition, OpenBatch>): OpenBatch {
+  #begin(
+    chunk: Chunk,
+    target: PartitionQueue,
+    one: boolean,
+    open: Map<PartitionQueue, OpenBatch>,
+  ): OpenBatch {
     const text = this.#o.format === 'json' || this.#o.format === 'gelf'
     const size = BATCH_HEAD + Math.ceil(chunk.size * (text ? TEXT_PART : 1)) + chunk.count * RECORD_PART
     const room = pieceRoom(this.#o.clientId, target.topic)
@@ -181,8 +186,8 @@ export async function pack(
   sealed: readonly Sealed[],
   compression: Compression | undefined,
   { buffers }: OutputContext,
-): Promise<Shipment> {
-  const shipment = new Shipment(chunk)
+): Promise<ChunkDelivery> {
+  const shipment = new ChunkDelivery(chunk)
   for (const plain of sealed) {
     const made = compression === undefined ? plain : await compressed(plain, compression, buffers)
     shipment.batches.add(new Batch({ ...made, shipment, buffers }))

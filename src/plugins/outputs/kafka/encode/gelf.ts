@@ -3,7 +3,7 @@ import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../../co
 import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
-import { TimeText } from './timestamp.ts'
+import { Timestamp } from './timestamp.ts'
 import type { TextForm } from './value.ts'
 
 const FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
@@ -21,7 +21,7 @@ export class Gelf implements TextForm {
   readonly #fullKey: Buffer
   readonly #levelKey: Buffer
   readonly #hostname: string
-  readonly #time = new TimeText('double')
+  readonly #time = new Timestamp('double')
 
   constructor(o: KafkaOptions, hostname: string) {
     this.#hostKey = Buffer.from(o.gelfHostKey)

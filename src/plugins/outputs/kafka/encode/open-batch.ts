@@ -1,14 +1,14 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
-import type { RecordKernel } from '../../../../lib/wasm/record-encoder.ts'
+import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEAD, BatchWriter, recordBound } from '../../../../protocol/kafka/batch.ts'
-import type { Partition } from '../delivery/partition-queue.ts'
+import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { Headers } from './headers.ts'
 import type { Key } from './key.ts'
 import type { Value } from './value.ts'
 
 /** A batch whose bytes are written, but for its stamp. */
 export interface Sealed {
-  target: Partition
+  target: PartitionQueue
   buf: Buffer
   start: number
   end: number
@@ -16,7 +16,7 @@ export interface Sealed {
 }
 
 export interface OpenBatchInit {
-  target: Partition
+  target: PartitionQueue
   buffers: BufferSource
   /** Bytes to leave free before each batch. */
   room: number
@@ -28,7 +28,7 @@ export interface OpenBatchInit {
 
 /** Takes the records for one partition, and makes as many batches of them as are needed. */
 export class OpenBatch {
-  readonly target: Partition
+  readonly target: PartitionQueue
   readonly sealed: Sealed[] = []
   readonly #o: OpenBatchInit
   #writer: BatchWriter | undefined
@@ -58,7 +58,7 @@ export class OpenBatch {
    * Takes the records of the entries of chunk[start, end) as long as they are usual ones and fit what it has open;
    * returns the offset of the entry that is to be added by itself, as the first one is in any case.
    */
-  addUsual(kernel: RecordKernel, chunk: Buffer, start: number, end: number): number {
+  addFast(kernel: RecordEncoder, chunk: Buffer, start: number, end: number): number {
     const writer = this.#writer
     if (writer === undefined) return start
     let at = start

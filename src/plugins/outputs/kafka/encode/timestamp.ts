@@ -1,5 +1,5 @@
 /** Times as text, in a buffer of their own; what changes once a second only is written once a second. */
-export class TimeText {
+export class Timestamp {
   readonly bytes = Buffer.alloc(40)
   readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
   #sec = -1

@@ -7,7 +7,7 @@ import type { KafkaOptions } from '../options.ts'
 import { accessorOf } from './accessor.ts'
 import { type Span, takeText } from './field-text.ts'
 import { Gelf } from './gelf.ts'
-import { TimeText } from './timestamp.ts'
+import { Timestamp } from './timestamp.ts'
 
 /** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
 export abstract class Value implements Span {
@@ -84,12 +84,12 @@ class MapValue extends Value {
 /** The map with one pair more before the others: its time, as float64 or text. */
 class TimedMapValue extends Value {
   readonly #key: Buffer
-  readonly #time: TimeText | undefined
+  readonly #time: Timestamp | undefined
 
   constructor(o: KafkaOptions) {
     super()
     this.#key = encodeStr(timeKey(o))
-    this.#time = o.timestampFormat === 'double' ? undefined : new TimeText(o.timestampFormat)
+    this.#time = o.timestampFormat === 'double' ? undefined : new Timestamp(o.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
     this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
   }
@@ -153,12 +153,12 @@ class JsonValue extends TextValue {
 class JsonForm implements TextForm {
   /** `{"@timestamp":`, with a quote behind it where the time is a text. */
   readonly head: Buffer
-  readonly #time: TimeText
+  readonly #time: Timestamp
   readonly #quoted: boolean
 
   constructor(o: KafkaOptions) {
     this.#quoted = o.timestampFormat !== 'double'
-    this.#time = new TimeText(o.timestampFormat)
+    this.#time = new Timestamp(o.timestampFormat)
     const key = timeKey(o)
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }

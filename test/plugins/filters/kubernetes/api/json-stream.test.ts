@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import {
-  JsonObjects,
-  type JsonObjectsOptions,
+  JsonStream,
+  type JsonStreamOptions,
 } from '../../../../../src/plugins/filters/kubernetes/api/json-stream.ts'
 import { fc } from '../../../../support/property.ts'
 
@@ -12,9 +12,9 @@ interface Seen {
 }
 
 /** Feeds the text in pieces of these sizes, and what is left. */
-function cut(text: string, sizes: number[], options: Partial<JsonObjectsOptions> = {}): Seen {
+function cut(text: string, sizes: number[], options: Partial<JsonStreamOptions> = {}): Seen {
   const seen: Seen = { found: [], large: [], complete: false }
-  const objects = new JsonObjects({
+  const objects = new JsonStream({
     from: 0,
     to: 0,
     limitBytes: 1e6,

@@ -6,8 +6,8 @@ import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
-  Entries,
-  type EntriesOptions,
+  Enricher,
+  type EnricherOptions,
   type Meta,
 } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
@@ -24,10 +24,10 @@ const META: Meta = { pairs: pairsOf(Buffer.from(encode(POD)), undefined), stream
 
 const NONE = { exclude: false, parser: undefined }
 
-function through(options: Partial<EntriesOptions>, records: Body[], meta = META): Body[] {
+function through(options: Partial<EnricherOptions>, records: Body[], meta = META): Body[] {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'k', buffers)
-  const entries = new Entries({
+  const entries = new Enricher({
     logKey: encodeStr('log'),
     mergeKey: undefined,
     merge: true,
@@ -182,7 +182,7 @@ describe('values of merged lines', () => {
       trim: true,
       keepLog: false,
     }
-    new Entries({ ...base, parser: jsonParser(), buffers }).apply(chunk, META)
+    new Enricher({ ...base, parser: jsonParser(), buffers }).apply(chunk, META)
     expect(recordsOf(chunk)).toEqual([{ m: { a: 2 }, kubernetes: POD }])
     expect(chunk.buf.readUInt32BE(chunk.start + 3)).toBe(1500)
   })
@@ -271,7 +271,7 @@ test('entries that are none stay as they are', () => {
     keepLog: false,
     parser: undefined,
   }
-  new Entries({ ...base, buffers }).apply(chunk, META)
+  new Enricher({ ...base, buffers }).apply(chunk, META)
   expect(chunk.entries().equals(before)).toBe(true)
   expect(decode(before)).toHaveLength(3)
 })

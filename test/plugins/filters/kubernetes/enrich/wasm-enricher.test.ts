@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import { encode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
-import { MergeKernel } from '../../../../../src/lib/wasm/metadata-merger.ts'
-import { Entries, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
+import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
+import { Enricher, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
 import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
 import { fc } from '../../../../support/property.ts'
@@ -24,8 +24,8 @@ const OPTIONS = {
 type Choice = (typeof OPTIONS)[keyof typeof OPTIONS]
 
 /** Chunks of less than 8 KB go without the kernel: so one way each record by itself, the other way all together. */
-function entriesOf(choice: Choice, buffers: LooseBuffers): Entries {
-  return new Entries({
+function entriesOf(choice: Choice, buffers: LooseBuffers): Enricher {
+  return new Enricher({
     logKey: encodeStr('log'),
     mergeKey: undefined,
     parser: undefined,
@@ -84,7 +84,7 @@ function done(choice: Choice, lines: string[]): number {
 }
 
 function doneOf(choice: Choice, records: object[]): number {
-  const kernel = new MergeKernel()
+  const kernel = new MetadataMerger()
   const { bytes, starts } = (METAS['a pod'] as Meta).pairs
   expect(kernel.use({ pairs: bytes, starts, ...choice })).toBe(true)
   const chunk = chunkOf(records)
@@ -130,7 +130,7 @@ describe('the kernel', () => {
 
   test('refuses pairs that are larger than its memory for them', () => {
     const { bytes, starts } = pairsOf(Buffer.from(encode({ annotations: 'x'.repeat(100_000) })), undefined)
-    expect(new MergeKernel().use({ pairs: bytes, starts, ...choice })).toBe(false)
+    expect(new MetadataMerger().use({ pairs: bytes, starts, ...choice })).toBe(false)
   })
 })
 

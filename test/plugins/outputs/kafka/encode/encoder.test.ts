@@ -3,9 +3,9 @@ import { encode } from '@msgpack/msgpack'
 import { Chunk } from '../../../../../src/core/chunk.ts'
 import { writeEntryHead } from '../../../../../src/core/msgpack/encode.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
-import { sharedRecordKernel } from '../../../../../src/lib/wasm/record-encoder.ts'
+import { sharedRecordEncoder } from '../../../../../src/lib/wasm/record-encoder.ts'
 import type { Topic } from '../../../../../src/plugins/outputs/kafka/client/cluster.ts'
-import type { Partition } from '../../../../../src/plugins/outputs/kafka/delivery/partition-queue.ts'
+import type { PartitionQueue } from '../../../../../src/plugins/outputs/kafka/delivery/partition-queue.ts'
 import { Encoder } from '../../../../../src/plugins/outputs/kafka/encode/encoder.ts'
 import { spec } from '../../../../../src/plugins/outputs/kafka/index.ts'
 import { LooseBuffers } from '../../../../support/engine/chunk-of.ts'
@@ -37,7 +37,7 @@ const SMALL = { batch_max_bytes: '4000' }
 function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: number; bytes: string }[] {
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
   const encoder = new Encoder(options, outputContext(new LooseBuffers()))
-  const partition = { topic: 'logs', index: 0, leader: 1 } as Partition
+  const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
   const topic: Topic = { name: 'logs', partitions: [partition], atMs: 0, asking: undefined }
   return (chunk) =>
     encoder
@@ -111,7 +111,7 @@ describe('the kernel', () => {
   for (const [name, texts] of Object.entries(FORMATS)) {
     if (name.startsWith('raw of')) continue
     test(`${name}: writes usual records itself, over many blocks`, () => {
-      const kernel = sharedRecordKernel()
+      const kernel = sharedRecordEncoder()
       const run = kernel.run
       let written = 0
       kernel.run = (...args) => {
