@@ -70,6 +70,10 @@ describe('src', () => {
     expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
   })
 
+  test('has no circle of imports, types included, between files or between the rooms of a folder', () => {
+    expect(circles(sources)).toEqual([])
+  })
+
   test('the registry lists exactly the plugins that there are', () => {
     const listed = sources.find(({ path }) => path === 'src/registry.ts')?.imports ?? []
     const plugins = sources.map(({ path }) => path).filter(isPlugin)
@@ -84,7 +88,7 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/lib/a.ts', "import { x } from '../engine/b.ts'\n")).toEqual([
       'src/lib/a.ts -> src/engine/b.ts',
     ])
-    expect(breachesOf('src/agent/agent.ts', "import type { X } from './registry.ts'\n")).toHaveLength(1)
+    expect(breachesOf('src/agent/a.ts', "import type { X } from '../registry.ts'\n")).toHaveLength(1)
     expect(breachesOf('src/core/a.ts', "const x = import('../lib/b.ts')\n")).toHaveLength(1)
     expect(breachesOf('src/store/a.ts', "export * from '../lib/b.ts'\n")).toHaveLength(1)
   })
@@ -100,6 +104,24 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
   })
 
+  test('sees a circle between files and one between the rooms of a folder', () => {
+    const files = (texts: Record<string, string>) =>
+      Object.entries(texts).map(([path, from]) => readSource(path, `import type { X } from '${from}'\n`))
+    expect(circles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([
+      'src/lib: a.ts -> b.ts -> a.ts',
+    ])
+    expect(
+      circles(
+        files({
+          'src/lib/x/a.ts': '../y/b.ts',
+          'src/lib/y/b.ts': '../z.ts',
+          'src/lib/y/c.ts': '../x/d.ts',
+        }),
+      ),
+    ).toEqual(['src/lib: x -> y -> x'])
+    expect(circles(files({ 'src/lib/x/a.ts': '../y/b.ts', 'src/lib/y/b.ts': '../z.ts' }))).toEqual([])
+  })
+
   test('allows what the table allows and reads no comment', () => {
     expect(breachesOf('src/cli/main.ts', "import { a } from './agent.ts'\nimport 'commander'\n")).toEqual([])
     expect(
@@ -111,6 +133,54 @@ describe('the check of the layers', () => {
 function breaches({ path, imports }: Source): string[] {
   const files = imports.filter((name) => name.endsWith('.ts'))
   return files.filter((name) => !allowed(path, name)).map((name) => `${path} -> ${name}`)
+}
+
+/**
+ * Circles of imports, seen from each folder: its nodes are its files and its subfolders. One path for each circle found,
+ * so a circle between files is named in their folder and one between rooms in the folder above.
+ */
+function circles(all: Source[]): string[] {
+  const graphs = new Map<string, Map<string, Set<string>>>()
+  for (const { path, imports } of all)
+    for (const name of imports) {
+      if (!name.startsWith('src/') || !name.endsWith('.ts')) continue
+      const [from, to] = [path.split('/'), name.split('/')]
+      const shared = from.findIndex((part, i) => part !== to[i])
+      const graph = getOrMake(graphs, from.slice(0, shared).join('/'), () => new Map<string, Set<string>>())
+      getOrMake(graph, from[shared] ?? '', () => new Set<string>()).add(to[shared] ?? '')
+    }
+  return [...graphs].flatMap(([folder, graph]) => {
+    const found = circleIn(graph)
+    return found === undefined ? [] : [`${folder}: ${found.join(' -> ')}`]
+  })
+}
+
+function circleIn(graph: Map<string, Set<string>>): string[] | undefined {
+  const done = new Set<string>()
+  const walk = (node: string, trail: string[]): string[] | undefined => {
+    const at = trail.indexOf(node)
+    if (at >= 0) return [...trail.slice(at), node]
+    if (done.has(node)) return undefined
+    for (const next of graph.get(node) ?? []) {
+      const found = walk(next, [...trail, node])
+      if (found !== undefined) return found
+    }
+    done.add(node)
+    return undefined
+  }
+  for (const node of graph.keys()) {
+    const found = walk(node, [])
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key)
+  if (known !== undefined) return known
+  const made = make()
+  map.set(key, made)
+  return made
 }
 
 function allowed(from: string, to: string): boolean {
