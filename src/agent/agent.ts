@@ -6,8 +6,8 @@ import { escapeControls } from '../core/escape-controls.ts'
 import type { Plan } from '../core/plan.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
-import { within } from '../engine/input-stage.ts'
 import type { RunningInput } from '../engine/stages.ts'
+import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { releaseCleanPages } from './release-pages.ts'
 
@@ -136,9 +136,9 @@ class Agent {
     this.#inputs.abort()
     this.#flushes.abort()
     this.#assembly.stop()
-    await within(this.#assembly.settled(), ABORT_MS, systemClock)
+    await settlesWithin(this.#assembly.settled(), ABORT_MS, systemClock)
     const inputs = await this.#assembly.closeInputs()
-    await within(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
+    await settlesWithin(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
     return inputs
   }
 
@@ -156,13 +156,13 @@ class Agent {
     const grace = this.#plan.service.grace
     const graceMs = grace < 0 ? Number.POSITIVE_INFINITY : grace * 1000
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
-    if (end.why === 'failed') return within(settled, graceMs, systemClock)
+    if (end.why === 'failed') return settlesWithin(settled, graceMs, systemClock)
     if (end.why === 'finished') {
       const first = await Promise.race([settled.then(() => 'settled'), this.#signalled])
       if (first === 'settled') return true
     }
     log.info(`stopping: waiting up to ${grace < 0 ? 'for ever' : `${grace} s`} for acknowledgements`)
-    const complete = await within(settled, graceMs, systemClock)
+    const complete = await settlesWithin(settled, graceMs, systemClock)
     if (!complete)
       log.warn('stopped before everything was acknowledged: the rest is sent after the next start')
     return complete

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import type { ShipperError } from '../core/error.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Logger } from '../core/plugin.ts'
+import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 

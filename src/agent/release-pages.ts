@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs'
-import type { Clock, TimerHandle } from '../core/plugin.ts'
+import type { Clock, TimerHandle } from '../core/services.ts'
 
 /** A part of the address space. */
 export interface Mapping {

@@ -1,6 +1,7 @@
 import { type Position, ShipperError } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
-import type { Clock, Logger, ParserSpec, Registry } from '../core/plugin.ts'
+import type { ParserSpec, Registry } from '../core/plugin.ts'
+import type { Clock, Logger } from '../core/services.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,

@@ -4,6 +4,7 @@ import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { Option, OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
+import type { Clock, Counters, Logger } from './services.ts'
 
 /**
  * The contracts between the engine and the plugins. The engine never sees an offset; a plugin never sees a retry.
@@ -14,28 +15,6 @@ export type Outcome = 'delivered' | 'filtered' | 'dropped' | 'aborted'
 
 /** Called exactly once per chunk. Only `aborted` must not move a position. */
 export type Ack = (outcome: Outcome) => void
-
-export interface Logger {
-  error(message: string, fields?: Record<string, unknown>): void
-  warn(message: string, fields?: Record<string, unknown>): void
-  info(message: string, fields?: Record<string, unknown>): void
-  debug(message: string, fields?: Record<string, unknown>): void
-}
-
-/** Named counters of one plugin instance; shown by the metrics endpoints. */
-export interface Counters {
-  add(name: string, n?: number): void
-  get(name: string): number
-}
-
-/** Wall time in milliseconds (`nowMs`, fractions allowed) and timers that a test can drive. */
-export interface Clock {
-  nowMs(): number
-  /** Runs `fn` once after `ms`; the handle is for `cancel`. */
-  after(ms: number, fn: () => void): TimerHandle
-  cancel(handle: TimerHandle | undefined): void
-}
-export type TimerHandle = { readonly __timer: unique symbol } | ReturnType<typeof setTimeout>
 
 /** What every plugin is given. */
 export interface PluginContext {

@@ -1,6 +1,7 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../core/chunk.ts'
-import type { Ack, Appender, Clock, Contributor, Outcome, TimerHandle } from '../core/plugin.ts'
+import type { Ack, Appender, Contributor, Outcome } from '../core/plugin.ts'
+import type { Clock, TimerHandle } from '../core/services.ts'
 import { originId } from './chunk-id.ts'
 
 export interface AppenderOptions {

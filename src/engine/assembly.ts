@@ -4,7 +4,8 @@ import { messageOf, ShipperError } from '../core/error.ts'
 import type { OffsetOptions, OffsetStore } from '../core/offset-store.ts'
 import { parseRetryLimit } from '../core/options/retry-limit.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Clock, FilterContext, InputContext, Logger, PluginContext } from '../core/plugin.ts'
+import type { FilterContext, InputContext, PluginContext } from '../core/plugin.ts'
+import type { Clock, Logger } from '../core/services.ts'
 import type { Snapshot } from '../core/snapshot.ts'
 import { Budget } from './budget.ts'
 import { CounterMap } from './counters.ts'
@@ -12,14 +13,16 @@ import { InputStage } from './input-stage.ts'
 import { lineContext } from './line-context.ts'
 import { BorrowedBuffers, type FilterStage, type OutputStage, Pipeline } from './pipeline.ts'
 import { OutputQueue } from './queue.ts'
-import { type AnyStage, problemOf, tagMatch } from './stage.ts'
 import {
+  type AnyStage,
   filterSnapshot,
   inputSnapshot,
   outputSnapshot,
+  problemOf,
   type RunningFilter,
   type RunningInput,
   type RunningOutput,
+  tagMatch,
 } from './stages.ts'
 
 export interface AssemblyOptions {

@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../core/plugin.ts'
+import type { Clock, TimerHandle } from '../core/services.ts'
 
 /** The longest that setTimeout waits; what is longer it would run at once. */
 const MAX_MS = 2 ** 31 - 1

@@ -1,4 +1,4 @@
-import type { Counters } from '../core/plugin.ts'
+import type { Counters } from '../core/services.ts'
 
 /** Counters of one plugin instance by name; those of its table are there from the start, or an alarm would miss the first. */
 export class CounterMap implements Counters {

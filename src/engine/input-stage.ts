@@ -1,5 +1,6 @@
 import type { Chunk } from '../core/chunk.ts'
-import type { Ack, Clock, TimerHandle } from '../core/plugin.ts'
+import type { Ack } from '../core/plugin.ts'
+import type { Clock } from '../core/services.ts'
 import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
@@ -104,22 +105,5 @@ export class InputStage {
 
   #forgetIdle(): void {
     for (const [tag, appender] of this.#appenders) if (appender.idle) this.#appenders.delete(tag)
-  }
-}
-
-/** Resolves true when `work` is done, false when `ms` have passed first; Infinity waits without limit. */
-export async function within(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
-  if (ms === Number.POSITIVE_INFINITY) {
-    await work
-    return true
-  }
-  let timer: TimerHandle | undefined
-  const late = new Promise<boolean>((resolve) => {
-    timer = clock.after(ms, () => resolve(false))
-  })
-  try {
-    return await Promise.race([work.then(() => true), late])
-  } finally {
-    clock.cancel(timer)
   }
 }

@@ -1,5 +1,5 @@
 import type { Chunk } from '../core/chunk.ts'
-import type { TimerHandle } from '../core/plugin.ts'
+import type { TimerHandle } from '../core/services.ts'
 import type { Receipt } from './receipt.ts'
 
 /** One (chunk, output) pair on its way. */

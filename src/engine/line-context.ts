@@ -1,7 +1,8 @@
 import { ShipperError } from '../core/error.ts'
 import type { Parser } from '../core/parser.ts'
 import type { Plan } from '../core/plan.ts'
-import type { Clock, LineContext, Logger } from '../core/plugin.ts'
+import type { LineContext } from '../core/plugin.ts'
+import type { Clock, Logger } from '../core/services.ts'
 
 /** What a stage may ask of the sections of parsers. */
 export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext {

@@ -1,6 +1,7 @@
 import type { Chunk } from '../core/chunk.ts'
 import { messageOf, ShipperError } from '../core/error.ts'
-import type { Clock, Logger, Output, TimerHandle } from '../core/plugin.ts'
+import type { Output } from '../core/plugin.ts'
+import type { Clock, Logger, TimerHandle } from '../core/services.ts'
 import { Lane, type Route } from './lane.ts'
 import type { Receipt } from './receipt.ts'
 import { type RetryPolicy, retryWaitMs } from './retry.ts'

@@ -1,10 +1,14 @@
-import type { Input, Logger, Output } from '../core/plugin.ts'
+import { messageOf, ShipperError } from '../core/error.ts'
+import type { Plan } from '../core/plan.ts'
+import type { Input, Output } from '../core/plugin.ts'
+import type { Logger } from '../core/services.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot } from '../core/snapshot.ts'
 import type { Account } from './budget.ts'
 import type { CounterMap } from './counters.ts'
 import type { InputStage } from './input-stage.ts'
 import type { FilterStage } from './pipeline.ts'
 import type { OutputQueue } from './queue.ts'
+import type { TagMatch } from './router.ts'
 
 interface Running {
   name: string
@@ -61,4 +65,23 @@ export function outputSnapshot(running: RunningOutput): OutputSnapshot {
 
 function common({ name, plugin, counters }: Running) {
   return { name, plugin, counters: counters.toJSON(), counterHelp: counters.help }
+}
+
+export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]
+
+/** Why the stage cannot be made, with the place of the option that is named, else of the stage. */
+export function problemOf({ spec, position, places }: AnyStage, error: unknown): ShipperError {
+  if (!(error instanceof ShipperError)) {
+    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { position, cause: error })
+  }
+  const { code, message, hint, option } = error
+  const place = error.position ?? (option === undefined ? undefined : places.get(option)) ?? position
+  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, position: place, cause: error })
+}
+
+export function tagMatch(plan: {
+  common: { match: string | undefined; matchRegex: string | undefined }
+}): TagMatch {
+  const { match, matchRegex } = plan.common
+  return { match, matchRegex: matchRegex === undefined ? undefined : new RegExp(matchRegex) }
 }

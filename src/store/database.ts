@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-store.ts'
-import type { Logger } from '../core/plugin.ts'
+import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
 import { copyBack, DeletionGuard, lastWritten } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
-import { InputStage, within } from '../../src/engine/input-stage.ts'
+import { InputStage } from '../../src/engine/input-stage.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, roomyAccount, turn } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
@@ -136,28 +136,6 @@ describe('appenders', () => {
     source.appender('two').reserve(5)
     source.stop()
     expect([outcomes, out.calls.length, clock.waiting, account.used]).toEqual([['aborted'], 0, 0, 0])
-  })
-})
-
-describe('within', () => {
-  test('says whether the work was done in time', async () => {
-    const clock = new ManualClock()
-    expect(await within(Promise.resolve(), 100, clock)).toBe(true)
-    expect(clock.waiting).toBe(0)
-    const late = within(new Promise(() => {}), 100, clock)
-    clock.advance(100)
-    expect(await late).toBe(false)
-  })
-
-  test('leaves no timer when the work fails, and none without a limit', async () => {
-    const clock = new ManualClock()
-    await expect(within(Promise.reject(new Error('no')), 100, clock)).rejects.toThrow('no')
-    expect(clock.waiting).toBe(0)
-    let done = (): void => {}
-    const wait = within(new Promise<void>((resolve) => (done = resolve)), Number.POSITIVE_INFINITY, clock)
-    expect(clock.waiting).toBe(0)
-    done()
-    expect(await wait).toBe(true)
   })
 })
 

@@ -1,4 +1,4 @@
-import { stopping } from '../../plugins/outputs/kafka/pause.ts'
+import { stopped } from '../net/stopped.ts'
 
 interface Lane {
   waiting: number
@@ -37,7 +37,7 @@ export class OrderedSender {
       })
       if (failures === lane.failures) return send(ready)
       discard(ready)
-      throw lane.failure ?? stopping()
+      throw lane.failure ?? stopped()
     })
     lane.turn = sent.then(
       () => {},

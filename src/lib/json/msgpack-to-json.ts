@@ -1,6 +1,6 @@
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { utf8Sequence } from '../../core/utf8.ts'
 import { sourceView } from '../text/data-views.ts'
-import { utf8Sequence } from '../utf8.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
 /** Bytes of a JSON string: 0 stands as it is, 1 is escaped, 2 begins (or breaks) a sequence of UTF-8. */

@@ -1,5 +1,5 @@
 import { ShipperError } from '../../core/error.ts'
-import type { Logger } from '../../core/plugin.ts'
+import type { Logger } from '../../core/services.ts'
 import { didYouMean } from '../text/did-you-mean.ts'
 import { type Unescape, unescapeLetters, unescapeUtf8, unquoteMysql } from './unescape.ts'
 

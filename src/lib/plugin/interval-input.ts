@@ -1,6 +1,7 @@
 import { messageOf } from '../../core/error.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../core/msgpack/encode.ts'
 import type { Input, InputContext } from '../../core/plugin.ts'
+import { sleep } from '../async/sleep.ts'
 
 /** Rows of inputs that make records by the clock. */
 export const INTERVAL_OPTIONS = {
@@ -45,23 +46,6 @@ export async function append(
   }
 }
 
-/** Resolves after `ms`, or when the signal comes. */
-export function pause(ctx: InputContext, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve()
-      return
-    }
-    const done = () => {
-      ctx.clock.cancel(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = ctx.clock.after(ms, done)
-    signal.addEventListener('abort', done)
-  })
-}
-
 /** Gives the map of a record, or undefined for none this time; answers the signal at once. */
 type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
 
@@ -80,7 +64,7 @@ export class IntervalInput implements Input {
   async run(signal: AbortSignal): Promise<void> {
     let next = this.#ctx.clock.nowMs() + this.#ms
     while (!signal.aborted) {
-      await pause(this.#ctx, Math.max(0, next - this.#ctx.clock.nowMs()), signal)
+      await sleep(Math.max(0, next - this.#ctx.clock.nowMs()), this.#ctx.clock, signal)
       if (signal.aborted) return
       // In step with the clock: a late record does not move those after it.
       next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())

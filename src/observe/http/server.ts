@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
-import type { Logger } from '../../core/plugin.ts'
+import type { Logger } from '../../core/services.ts'
 import type { Snapshot } from '../../core/snapshot.ts'
 import { type Answer, endpointOf, json, type PluginNames } from './endpoints.ts'
 import { type HealthOptions, HealthWindow } from './health.ts'

@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../../core/plugin.ts'
+import type { Clock, TimerHandle } from '../../core/services.ts'
 import type { LogLine } from './format.ts'
 
 /**

@@ -1,4 +1,4 @@
-import type { Clock, Logger } from '../../core/plugin.ts'
+import type { Clock, Logger } from '../../core/services.ts'
 import { LogDeduplicator } from './dedup.ts'
 import { formatJson, formatText, type LineLevel, type LogLine } from './format.ts'
 import { FileSink, fdSink, isTerminal, type LogSink, type Note } from './sink.ts'

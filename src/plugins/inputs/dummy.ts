@@ -2,8 +2,9 @@ import { ShipperError } from '../../core/error.ts'
 import { invalidValue } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
+import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { append, INTERVAL_OPTIONS, pause, splitMs } from '../../lib/plugin/interval-input.ts'
+import { append, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   dummy: {
@@ -76,14 +77,11 @@ class Dummy implements Input {
         if (!(await append(this.#ctx, this.#record, this.#time(), signal))) return
         made++
       }
-      await pause(
-        this.#ctx,
-        Math.max(TURN_MS, this.#startMs + (due + 1) * everyMs - this.#ctx.clock.nowMs()),
-        signal,
-      )
+      const leftMs = this.#startMs + (due + 1) * everyMs - this.#ctx.clock.nowMs()
+      await sleep(Math.max(TURN_MS, leftMs), this.#ctx.clock, signal)
     }
     // As in fluent-bit the agent goes on without it: there may be other inputs.
-    while (!signal.aborted) await pause(this.#ctx, 3_600_000, signal)
+    while (!signal.aborted) await sleep(3_600_000, this.#ctx.clock, signal)
   }
 
   async close(): Promise<void> {}

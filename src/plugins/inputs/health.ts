@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { defineOptions } from '../../core/options/option.ts'
-import { type Clock, defineInput } from '../../core/plugin.ts'
+import { defineInput } from '../../core/plugin.ts'
+import type { Clock } from '../../core/services.ts'
 import { INTERVAL_OPTIONS, IntervalInput, intervalMs } from '../../lib/plugin/interval-input.ts'
 import { RecordBuilder } from '../../lib/records/record-builder.ts'
 

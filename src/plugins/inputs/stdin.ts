@@ -4,8 +4,9 @@ import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { type Appender, defineInput, type Input, type InputContext } from '../../core/plugin.ts'
+import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { pause, splitMs } from '../../lib/plugin/interval-input.ts'
+import { splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   parser: {
@@ -81,7 +82,7 @@ class Stdin implements Input {
       const code = systemCode(error)
       if (code === 'EOF') return 0
       if (code !== 'EAGAIN') throw readError(error)
-      await pause(this.#ctx, EMPTY_MS, signal)
+      await sleep(EMPTY_MS, this.#ctx.clock, signal)
       return -1
     }
   }

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'bun:test'
 import { connect, type Socket } from 'node:net'
 import { ShipperError } from '../../../src/core/error.ts'
-import type { Logger } from '../../../src/core/plugin.ts'
+import type { Logger } from '../../../src/core/services.ts'
 import type { Snapshot } from '../../../src/core/snapshot.ts'
 import { type HttpLimits, type HttpOptions, startHttp } from '../../../src/observe/http/server.ts'
 import { sampleFile, sampleInput, sampleOutput, sampleSnapshot } from '../../support/engine/snapshot.ts'

@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
-import type { Logger } from '../../../src/core/plugin.ts'
+import type { Logger } from '../../../src/core/services.ts'
 import { createLog, type LogLevel, type LogOptions } from '../../../src/observe/log/log.ts'
 import { FileSink, fdSink, type LogSink } from '../../../src/observe/log/sink.ts'
 import { ManualClock } from '../../support/engine/manual-clock.ts'

@@ -1,6 +1,7 @@
 import type { Chunk } from '../../../src/core/chunk.ts'
 import type { Plan } from '../../../src/core/plan.ts'
-import type { Clock, Output } from '../../../src/core/plugin.ts'
+import type { Output } from '../../../src/core/plugin.ts'
+import type { Clock } from '../../../src/core/services.ts'
 import { Assembly } from '../../../src/engine/assembly.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
 import { atEnd } from '../tmp.ts'

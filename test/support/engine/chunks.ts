@@ -1,5 +1,6 @@
 import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
-import type { Logger, Outcome } from '../../../src/core/plugin.ts'
+import type { Outcome } from '../../../src/core/plugin.ts'
+import type { Logger } from '../../../src/core/services.ts'
 import { type Account, Budget } from '../../../src/engine/budget.ts'
 import { Receipt } from '../../../src/engine/receipt.ts'
 

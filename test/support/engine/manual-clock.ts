@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../../../src/core/plugin.ts'
+import type { Clock, TimerHandle } from '../../../src/core/services.ts'
 
 /** A clock that stands until a test moves it. */
 export class ManualClock implements Clock {

@@ -4,7 +4,8 @@ import { skip } from '../../../src/core/msgpack/encode.ts'
 import type { OptionTable } from '../../../src/core/options/option.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { EntryWriter, Parser } from '../../../src/core/parser.ts'
-import type { Clock, Logger, ParserSpec } from '../../../src/core/plugin.ts'
+import type { ParserSpec } from '../../../src/core/plugin.ts'
+import type { Clock, Logger } from '../../../src/core/services.ts'
 
 export const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
 const READ_SEC = 7

@@ -1,7 +1,8 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import type { Ack, Deferral, Filter, FilterContext, TimerHandle } from '../../../core/plugin.ts'
+import type { Ack, Deferral, Filter, FilterContext } from '../../../core/plugin.ts'
+import type { TimerHandle } from '../../../core/services.ts'
 import { JoinedRecord, textOf } from '../../../lib/multiline/joined-record.ts'
 import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
 import {

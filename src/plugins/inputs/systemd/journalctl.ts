@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { ShipperError, systemCode } from '../../../core/error.ts'
-import type { Clock, TimerHandle } from '../../../core/plugin.ts'
+import type { Clock, TimerHandle } from '../../../core/services.ts'
 import type { SystemdOptions } from './options.ts'
 
 const PROGRAM = 'journalctl'

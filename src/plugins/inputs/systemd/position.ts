@@ -1,6 +1,7 @@
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { OffsetStore } from '../../../core/offset-store.ts'
-import type { Clock, Logger, Outcome, TimerHandle } from '../../../core/plugin.ts'
+import type { Outcome } from '../../../core/plugin.ts'
+import type { Clock, Logger, TimerHandle } from '../../../core/services.ts'
 
 /** An acknowledged position waits at most this long before it is written to the database. */
 export const COMMIT_MS = 250

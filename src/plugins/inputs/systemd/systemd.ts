@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { ShipperError } from '../../../core/error.ts'
 import type { OffsetStore } from '../../../core/offset-store.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
-import { pause } from '../../../lib/plugin/interval-input.ts'
+import { sleep } from '../../../lib/async/sleep.ts'
 import { openDatabase } from '../../../lib/plugin/offset-database.ts'
 import { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
 import { type Cursor, isSameEntry, numberIn, parseCursor } from './cursor.ts'
@@ -82,7 +82,7 @@ export class Systemd implements Input {
       }
       const worked = this.#taken > before || this.#ctx.clock.nowMs() - startedMs > RESTART_MOST_MS
       waitMs = worked ? RESTART_MS : Math.min(waitMs * 2, RESTART_MOST_MS)
-      await pause(this.#ctx, waitMs, signal)
+      await sleep(waitMs, this.#ctx.clock, signal)
       if (signal.aborted) return
       // Only now: with Ctrl-C the signal reaches journalctl first.
       this.#ctx.counters.add('restarts')

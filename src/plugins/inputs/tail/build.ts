@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import type { InputContext, Logger } from '../../../core/plugin.ts'
+import type { InputContext } from '../../../core/plugin.ts'
+import type { Logger } from '../../../core/services.ts'
 import { openDatabase } from '../../../lib/plugin/offset-database.ts'
 import { Glob } from './discovery/glob.ts'
 import type { FileNames } from './file/entry-encoder.ts'

@@ -1,6 +1,6 @@
 import { connect, type NetConnectOpts, type Socket } from 'node:net'
 import { messageOf, ShipperError, systemCode } from '../../../core/error.ts'
-import type { Clock } from '../../../core/plugin.ts'
+import type { Clock } from '../../../core/services.ts'
 import type { ForwardOptions } from './options.ts'
 
 /** How the peer is called in messages. */

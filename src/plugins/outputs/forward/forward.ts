@@ -1,6 +1,7 @@
 import type { Chunk } from '../../../core/chunk.ts'
 import { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
+import { stopped } from '../../../lib/net/stopped.ts'
 import { connectPeer, peerName } from './connect.ts'
 import { type Frame, makeFrame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
@@ -31,7 +32,7 @@ export class Forward implements Output {
 
   flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#listen(signal)
-    if (this.#stop.signal.aborted) return Promise.reject(stopping())
+    if (this.#stop.signal.aborted) return Promise.reject(stopped())
     if (this.#failing) return Promise.reject(overtaken())
     const session = this.#session
     let frame: Frame | Promise<Frame>
@@ -86,7 +87,7 @@ export class Forward implements Output {
   async #ready(failures: number): Promise<Session> {
     const current = this.#session
     if (current?.open && current.needsRecycle) await current.ended
-    if (this.#stop.signal.aborted) throw stopping()
+    if (this.#stop.signal.aborted) throw stopped()
     if (failures !== this.#failures) throw overtaken()
     return this.#session ?? this.#connect()
   }
@@ -99,7 +100,7 @@ export class Forward implements Output {
     })
     if (this.#stop.signal.aborted) {
       socket.destroy()
-      throw stopping()
+      throw stopped()
     }
     counters.add('connections')
     log.debug(`connected to ${peerName(this.#o)}`)
@@ -134,8 +135,4 @@ export class Forward implements Output {
 
 function overtaken(): ShipperError {
   return new ShipperError('E_PEER_CLOSED', 'a chunk before it failed', { retryable: true, scope: 'peer' })
-}
-
-function stopping(): ShipperError {
-  return new ShipperError('E_PEER_CLOSED', 'stopped while sending', { retryable: true, scope: 'peer' })
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
-import type { Clock, Counters, TimerHandle } from '../../../core/plugin.ts'
+import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
 import { AckReader, Unoffered } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'

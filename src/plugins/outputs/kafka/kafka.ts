@@ -3,6 +3,7 @@ import type { Chunk } from '../../../core/chunk.ts'
 import type { ShipperError } from '../../../core/error.ts'
 import type { Output, OutputContext } from '../../../core/plugin.ts'
 import { OrderedSender } from '../../../lib/async/ordered-sender.ts'
+import { stopped } from '../../../lib/net/stopped.ts'
 import { Cluster, type Topic } from './client/cluster.ts'
 import { type Compression, loadCompression } from './compression/codecs.ts'
 import type { Batch, ChunkDelivery } from './delivery/chunk-delivery.ts'
@@ -10,7 +11,6 @@ import { DeadLetters } from './delivery/dead-letter.ts'
 import { recordsOf, splitBatch } from './delivery/split-batch.ts'
 import { Encoder, pack } from './encode/encoder.ts'
 import type { KafkaOptions } from './options.ts'
-import { stopping } from './pause.ts'
 import type { Settings } from './settings.ts'
 
 /**
@@ -52,7 +52,7 @@ export class Kafka implements Output {
 
   flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#listen(signal)
-    if (this.#stop.signal.aborted) return Promise.reject(stopping())
+    if (this.#stop.signal.aborted) return Promise.reject(stopped())
     const known = this.#shipments.get(chunk)
     if (known === undefined) return this.#ship(chunk)
     const delivered = this.#delivered(chunk, known)
@@ -95,7 +95,7 @@ export class Kafka implements Output {
   async #prepare(chunk: Chunk): Promise<ChunkDelivery> {
     const topics = new Map<string, Topic>()
     for (const name of this.#encoder.topicsOf(chunk)) topics.set(name, await this.#cluster.topic(name))
-    if (this.#stop.signal.aborted) throw stopping()
+    if (this.#stop.signal.aborted) throw stopped()
     return pack(chunk, this.#encoder.encode(chunk, topics), this.#compression, this.#ctx)
   }
 
@@ -116,7 +116,7 @@ export class Kafka implements Output {
   #end(): void {
     if (this.#stop.signal.aborted) return
     this.#stop.abort()
-    const error: ShipperError = stopping()
+    const error: ShipperError = stopped()
     this.#cluster.close(error)
     this.#shipments.clear()
   }

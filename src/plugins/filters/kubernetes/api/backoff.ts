@@ -1,4 +1,4 @@
-import type { Clock } from '../../../../core/plugin.ts'
+import type { Clock } from '../../../../core/services.ts'
 
 const BASE_MS = 500
 const CAP_MS = 60_000
@@ -7,18 +7,4 @@ const CAP_MS = 60_000
 export function backoffMs(failures: number): number {
   const bound = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(failures - 1, 20))
   return bound * (0.25 + 0.75 * Math.random())
-}
-
-/** Resolves after `ms`, or when the signal comes. */
-export function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
-  if (signal.aborted || ms <= 0) return Promise.resolve()
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clock.cancel(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = clock.after(ms, end)
-    signal.addEventListener('abort', end, { once: true })
-  })
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Counters } from '../../../../core/plugin.ts'
+import type { Counters } from '../../../../core/services.ts'
 import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
 import { JsonStream } from './json-stream.ts'
 import type { Token } from './token.ts'

@@ -1,5 +1,5 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import { type Keep, type Pod, podOfObject } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'

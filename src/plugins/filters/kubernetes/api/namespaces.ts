@@ -1,5 +1,5 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { namespaceOfObject, type Texts } from '../pods/pod.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type KubeClient } from './client.ts'

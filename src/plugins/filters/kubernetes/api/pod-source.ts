@@ -1,11 +1,11 @@
 import { messageOf } from '../../../../core/error.ts'
 import type { FilterContext } from '../../../../core/plugin.ts'
+import { sleep } from '../../../../lib/async/sleep.ts'
 import type { KubernetesOptions } from '../options.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
 import type { Keep } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { apiAddress, kubeletAddress } from './address.ts'
-import { pause } from './backoff.ts'
 import { ApiError, KubeClient } from './client.ts'
 import { Lookups } from './lookups.ts'
 import { NamespaceCache } from './namespaces.ts'
@@ -140,7 +140,7 @@ export class PodSource {
         hint: 'allow list and watch of pods to its service account: those that `shipper manifest` prints',
       })
     const waitMs = Math.min(FORBIDDEN_MOST_MS, FORBIDDEN_MS * 2 ** Math.min(this.#refusals - 1, 20))
-    await pause(waitMs * (0.5 + Math.random()), clock, signal)
+    await sleep(waitMs * (0.5 + Math.random()), clock, signal)
   }
 
   /** From the kubelet; when it does not say, or is slow to, from the first pod that is looked up. */

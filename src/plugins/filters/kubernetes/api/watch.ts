@@ -1,8 +1,9 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import { sleep } from '../../../../lib/async/sleep.ts'
 import { type Keep, podOfObject } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
-import { backoffMs, pause } from './backoff.ts'
+import { backoffMs } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
 
 export interface WatchOptions {
@@ -61,10 +62,10 @@ export class PodWatch {
 
   /** Runs until `signal` is aborted, or rejects with an ApiError when it is forbidden. */
   async run(signal: AbortSignal): Promise<void> {
-    await pause(Math.random() * this.#o.jitterMs, this.#o.clock, signal)
+    await sleep(Math.random() * this.#o.jitterMs, this.#o.clock, signal)
     while (!signal.aborted) {
       const waitMs = await this.#once(signal)
-      if (waitMs > 0) await pause(waitMs, this.#o.clock, signal)
+      if (waitMs > 0) await sleep(waitMs, this.#o.clock, signal)
     }
   }
 

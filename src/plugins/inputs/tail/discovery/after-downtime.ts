@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../../core/plugin.ts'
+import type { Counters, Logger } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isFileOf } from '../rotation/same-content.ts'

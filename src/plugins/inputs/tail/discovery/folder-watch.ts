@@ -1,7 +1,7 @@
 import { type FSWatcher, statSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, systemCode } from '../../../../core/error.ts'
-import type { Logger } from '../../../../core/plugin.ts'
+import type { Logger } from '../../../../core/services.ts'
 
 export interface WatchEvents {
   /** Something happened to this path; `renamed`: it may lead to another file now. */

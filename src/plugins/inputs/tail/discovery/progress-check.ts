@@ -1,4 +1,4 @@
-import type { Clock, TimerHandle } from '../../../../core/plugin.ts'
+import type { Clock, TimerHandle } from '../../../../core/services.ts'
 
 /** The check is made this many times rarer, at most, while nothing happens: as rarely as Refresh_Interval by default. */
 const SLOWEST = 30

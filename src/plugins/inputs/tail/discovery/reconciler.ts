@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs'
-import type { Clock, Logger } from '../../../../core/plugin.ts'
+import type { Clock, Logger } from '../../../../core/services.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Scheduler } from '../reading/scheduler.ts'

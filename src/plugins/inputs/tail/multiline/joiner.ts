@@ -1,4 +1,5 @@
-import type { Appender, Clock, Counters, InputContext } from '../../../../core/plugin.ts'
+import type { Appender, InputContext } from '../../../../core/plugin.ts'
+import type { Clock, Counters } from '../../../../core/services.ts'
 import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
 import type { LineRole } from '../../../../lib/multiline/state-machine.ts'
 import {

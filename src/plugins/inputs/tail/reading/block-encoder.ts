@@ -1,4 +1,5 @@
-import type { Appender, Counters } from '../../../../core/plugin.ts'
+import type { Appender } from '../../../../core/plugin.ts'
+import type { Counters } from '../../../../core/services.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'

@@ -1,5 +1,6 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
-import type { Appender, Clock } from '../../../../core/plugin.ts'
+import type { Appender } from '../../../../core/plugin.ts'
+import type { Clock } from '../../../../core/services.ts'
 import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, kernelBlock } from './block-encoder.ts'
 

@@ -1,7 +1,7 @@
 import { existsSync, fstatSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Clock, Counters, Logger } from '../../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'

@@ -1,6 +1,6 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
-import type { Clock, Logger, TimerHandle } from '../../../../core/plugin.ts'
+import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { growFingerprint, lastBytesMatch, markerAt } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 

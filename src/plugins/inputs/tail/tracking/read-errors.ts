@@ -1,5 +1,5 @@
 import { messageOf, systemCode } from '../../../../core/error.ts'
-import type { Counters, Logger } from '../../../../core/plugin.ts'
+import type { Counters, Logger } from '../../../../core/services.ts'
 
 /** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
 const REMEMBERED = 1000

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../../core/plugin.ts'
+import type { Counters, Logger } from '../../../../core/services.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import type { Positions } from './positions.ts'
 

@@ -1,5 +1,7 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
+import { sleep } from '../../../../lib/async/sleep.ts'
+import { stopped } from '../../../../lib/net/stopped.ts'
 import { errorName, remedyOf } from '../../../../protocol/kafka/errors.ts'
 import {
   INIT_PRODUCER_ID,
@@ -11,7 +13,6 @@ import {
   readMetadata,
 } from '../../../../protocol/kafka/requests.ts'
 import { type PartitionHost, PartitionQueue, type ProducerIdentity } from '../delivery/partition-queue.ts'
-import { pause } from '../pause.ts'
 import type { Address, Settings } from '../settings.ts'
 import { authenticate } from './authenticate.ts'
 import { Broker } from './broker.ts'
@@ -115,7 +116,8 @@ export class Cluster {
       if (answer.error === 0) return { producerId: answer.producerId, epoch: answer.epoch }
       if (remedyOf(answer.error) === 'operator' || tries >= TRIES) throw identityError(answer.error)
       // A broker that has just started is not ready for it yet.
-      await pause(PAUSE_MS, this.#ctx.clock, this.#signal)
+      await sleep(PAUSE_MS, this.#ctx.clock, this.#signal)
+      if (this.#signal.aborted) throw stopped()
     }
   }
 
@@ -137,7 +139,8 @@ export class Cluster {
       if (error === 0) return
       const coming = error === LEADER_NOT_AVAILABLE || (error === UNKNOWN_TOPIC && this.#s.createTopics)
       if (!coming || tries >= TRIES) throw topicError(topic.name, error)
-      await pause(PAUSE_MS, this.#ctx.clock, this.#signal)
+      await sleep(PAUSE_MS, this.#ctx.clock, this.#signal)
+      if (this.#signal.aborted) throw stopped()
     }
   }
 

@@ -1,7 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock } from '../../../../core/plugin.ts'
+import type { Clock } from '../../../../core/services.ts'
 import type { Address, Settings, TlsFiles } from '../settings.ts'
 
 /** How a broker is called in messages. */

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Clock, Counters, TimerHandle } from '../../../../core/plugin.ts'
+import type { Clock, Counters, TimerHandle } from '../../../../core/services.ts'
 import {
   frameProduce,
   type Piece,

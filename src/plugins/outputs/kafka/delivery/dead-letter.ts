@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { closeSync, fstatSync, openSync, writeSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
-import type { Counters, Logger } from '../../../../core/plugin.ts'
+import type { Counters, Logger } from '../../../../core/services.ts'
 import { readVarint, varintSize } from '../../../../protocol/kafka/varint.ts'
 import type { Batch } from './chunk-delivery.ts'
 
