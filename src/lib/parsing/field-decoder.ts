@@ -141,7 +141,7 @@ class FieldDecoder implements Parser {
     const { buf, at } = this.#appended.room(jsonBound(to - from))
     const o = this.#object(src, from, to, buf, at)
     if (o < 0) return false
-    this.#appended.add(this.#json.body, o, this.#json.pairs, again)
+    this.#appended.add(this.#json.bodyAt, o, this.#json.pairs, again)
     return true
   }
 

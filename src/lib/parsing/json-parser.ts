@@ -53,7 +53,7 @@ export class JsonParser implements Parser {
 
   /** From a string as it is without its escapes, or from a number (`%s`). */
   #readTime(src: Buffer, end: number, out: EntryWriter): boolean {
-    const { valueAt, pairEnd, valueFrom } = this.#json
+    const { valueAt, pairEnd, sourceValueAt: valueFrom } = this.#json
     const type = out.buf[valueAt] as number
     const time = this.#time as TimeReader
     if (type >= 0xa0 && type < 0xc0) return time.parse(out.buf, valueAt + 1, pairEnd, out)
@@ -63,7 +63,7 @@ export class JsonParser implements Parser {
   }
 
   #withoutTime(out: EntryWriter, at: number): number {
-    const { pairAt, pairEnd, pairs, body } = this.#json
+    const { pairAt, pairEnd, pairs, bodyAt: body } = this.#json
     out.buf.copyWithin(pairAt, pairEnd, at)
     return closeMap(out.buf, out.at, body, at - (pairEnd - pairAt), pairs - 1 + out.extraPairs)
   }

@@ -91,7 +91,7 @@ export class LogMerger {
     const end = json.transcode(buf, from, stop, out, at)
     if (end < 0 || skipBlanks(buf, json.end, stop) < stop) return -1
     // Keys were noted behind a head of one byte.
-    this.#keys.move(first, json.body - at - 1)
+    this.#keys.move(first, json.bodyAt - at - 1)
     return end
   }
 

@@ -1,5 +1,4 @@
 import type { Chunk } from '../../../../core/chunk.ts'
-import { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
 import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
@@ -63,7 +62,7 @@ export class Encoder {
     if (this.#topics.same) return [first]
     const names = new Set<string>()
     for (let at = chunk.start; at < chunk.end; at = this.#entry.end) {
-      this.#read(chunk, at)
+      this.#entry.read(chunk, at, this.#value.key)
       names.add(this.#topics.of(chunk.buf, this.#entry))
     }
     return [...names]
@@ -103,7 +102,7 @@ export class Encoder {
         at = usual.take(batch, chunk, at)
         if (at === end) break
       }
-      this.#read(chunk, at)
+      entry.read(chunk, at, value.key)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
@@ -112,7 +111,7 @@ export class Encoder {
         const target = this.#target(topic, sticky)
         batch = open.get(target) ?? this.#begin(chunk, target, one, open)
       }
-      batch.add(entry.ms, this.#key, value, this.#headers)
+      batch.add(entry.time.ms, this.#key, value, this.#headers)
     }
   }
 
@@ -123,11 +122,6 @@ export class Encoder {
       return undefined
     const kernel = sharedRecordEncoder()
     return kernel.use(form, this.#key.fixed) ? new WasmRecords(kernel) : undefined
-  }
-
-  #read(chunk: Chunk, at: number): void {
-    if (this.#entry.read(chunk.buf, at, chunk.end, this.#value.key)) return
-    throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
   }
 
   get #keyed(): boolean {

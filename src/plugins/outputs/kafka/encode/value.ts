@@ -94,7 +94,7 @@ class TimedMapValue extends Value {
     this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
   }
 
-  set(buf: Buffer, { sec, nsec, map, end }: Entry): void {
+  set(buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
     const need = this.#key.length + 48 + end - map
     if (need > this.src.length) this.src = Buffer.allocUnsafe(need * 2)
     const out = this.src
@@ -163,7 +163,7 @@ class JsonForm implements TextForm {
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
-  write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map }: Entry): void {
     text.byte(0x7b)
     if (this.head.length > 0) {
       text.copy(this.head, 0, this.head.length)
