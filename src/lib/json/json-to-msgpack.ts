@@ -171,7 +171,7 @@ export class JsonTranscoder {
       const keys = this.#keys
       if (keys !== undefined) {
         const base = this.#bases[depth] as number
-        o = keys.settle(out, base, end)
+        o = keys.removeDuplicates(out, base, end)
         count = keys.count - base
         if (depth > 0) keys.count = base
       }

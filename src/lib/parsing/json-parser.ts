@@ -16,7 +16,7 @@ export function jsonParser(options: TimeOptions & { decodeField: string[][] }, c
 
 /** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
 export class JsonParser implements Parser {
-  readonly form: Parser['form']
+  readonly lineFormat: Parser['lineFormat']
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
@@ -29,7 +29,7 @@ export class JsonParser implements Parser {
     this.#keep = timeKeep
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
     if (this.#time instanceof QuickReader && timeKey === 'time') {
-      this.form = { name: 'docker', keepTime: timeKeep }
+      this.lineFormat = { name: 'docker', keepTime: timeKeep }
       this.#docker = new DockerParser(this.#json, this.#time.quick, timeKeep)
     }
   }

@@ -38,11 +38,11 @@ export async function appendRecord(
     if (out.reserve(ENTRY_HEAD + map.length)) {
       const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
       out.end = at + map.copy(out.buf, at)
-      out.added(1, map.length)
+      out.commit(1, map.length)
       return true
     }
     ctx.sealAll()
-    await ctx.room(signal)
+    await ctx.waitForMemory(signal)
   }
 }
 

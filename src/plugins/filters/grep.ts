@@ -1,8 +1,8 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
-import { type InvalidValue, invalidValue } from '../../core/options/checks.ts'
+import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
+import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -38,7 +38,7 @@ const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
 class Rule {
   readonly exclude: boolean
-  readonly #accessor: Accessor
+  readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
   /** Where the literal is found next in the chunk, from the last place it was looked for. */
@@ -47,7 +47,7 @@ class Rule {
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
     // As in fluent-bit the dollar may be left out: `kubernetes['host']`.
-    const accessor = Accessor.parse(key.startsWith('$') ? key : `$${key}`) ?? Accessor.parse(key)
+    const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
@@ -129,7 +129,7 @@ class Grep implements Filter {
 }
 
 function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidValue('a key and a regular expression', () => new Rule(words, false))
+  return invalidIfThrows('a key and a regular expression', () => new Rule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {

@@ -1,5 +1,5 @@
 import { ShipperError } from '../../core/error.ts'
-import { invalidValue } from '../../core/options/checks.ts'
+import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
@@ -10,7 +10,7 @@ const OPTIONS = defineOptions({
   dummy: {
     type: 'string',
     default: '{"message":"dummy"}',
-    check: (json: string) => invalidValue('a JSON object', () => recordOf(json)),
+    check: (json: string) => invalidIfThrows('a JSON object', () => recordOf(json)),
     help: 'The record, as a JSON object.',
   },
   metadata: {

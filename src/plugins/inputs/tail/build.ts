@@ -45,7 +45,7 @@ export async function buildTail(
   }
   const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
   const paths = o.path.flat().join(',')
-  const store = await openDatabase(ctx, o, `${paths} ${ctx.givenTag ?? ''}`)
+  const store = await openDatabase(ctx, o, `${paths} ${ctx.configuredTag ?? ''}`)
   const positions = new Positions(store, paths, clock, log)
   const files = new OpenFiles({
     tag: ctx.tag,

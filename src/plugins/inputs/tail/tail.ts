@@ -185,7 +185,7 @@ export class Tail implements Input {
     if (turn === 'full') {
       this.#schedule.addFirst(file)
       this.#ctx.sealAll()
-      await this.#ctx.room(signal)
+      await this.#ctx.waitForMemory(signal)
       await this.#schedule.yield()
     } else if (turn === 'more') {
       this.#schedule.add(file)

@@ -7,7 +7,7 @@ function checkTag(tag: string): InvalidValue | undefined {
   if (!tag.includes('$')) return undefined
   return {
     must: 'a fixed text',
-    why: 'it cannot be made of the record',
+    reason: 'it cannot be made of the record',
     hint: 'give a fixed tag, or none to keep that of the records',
   }
 }

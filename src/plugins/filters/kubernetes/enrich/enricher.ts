@@ -169,7 +169,7 @@ export class Enricher {
       else if (without) o = this.#original(buf, end, body, false)
     }
     o = this.#meta(meta.pairs, o)
-    o = this.#keys.settle(out, 0, o)
+    o = this.#keys.removeDuplicates(out, 0, o)
     this.#lastCount = this.#keys.count
     return closeMap(out, head, body, o, this.#lastCount)
   }

@@ -91,7 +91,7 @@ export class EntryEncoder implements EntryWriter {
     const { prefix, offsetAt, extraPairs } = this
     if (this.parser === undefined)
       return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
-    const { form } = this.parser
+    const { lineFormat: form } = this.parser
     if (form === undefined) return undefined
     const file = this.#filePairs
     const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])

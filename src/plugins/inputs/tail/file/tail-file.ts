@@ -154,7 +154,7 @@ export class TailFile implements Contributor {
     return true
   }
 
-  leave(): { identity: string; settle: Ack } | undefined {
+  closeRange(): { identity: string; settle: Ack } | undefined {
     this.#joined = false
     const start = this.#rangeStart
     const end = this.hold ?? this.offset

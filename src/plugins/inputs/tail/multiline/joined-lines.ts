@@ -83,7 +83,7 @@ export class JoinedLines extends BlockEncoder {
       if (!out.reserve(writer.bound(this.o.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.o.maxLineBytes)
       out.end = writer.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.added(1, 0)
+      out.commit(1, 0)
     }
     this.noteLong(file)
     if (cutOff) file.skipping = true
@@ -93,8 +93,8 @@ export class JoinedLines extends BlockEncoder {
   #moveTo(file: TailFile, out: Appender, from: number, to: number): number {
     if (to > from) {
       file.offset += to - from
-      out.added(0, to - from)
-      if (file.needsJoin()) out.join(file)
+      out.commit(0, to - from)
+      if (file.needsJoin()) out.addContributor(file)
     }
     return to
   }

@@ -206,15 +206,15 @@ export class Joiner {
 
   #alone(file: TailFile, line: Line, out: Appender): void {
     out.end += this.#lines.entry.copy(out.buf, out.end, 0, line.size)
-    out.added(1, 0)
-    if (file.needsJoin()) out.join(file)
+    out.commit(1, 0)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
   #emit(groups: OpenRecords, stream: string, group: OpenRecord, out: Appender): void {
     this.#heldBytes -= group.joined.held
     groups.byStream.delete(stream)
     out.end = group.joined.write(out.buf, out.end)
-    out.added(1, 0)
+    out.commit(1, 0)
     group.joined.drop()
     if (groups.chain?.end(out)) groups.chain = undefined
   }

@@ -41,7 +41,7 @@ export class LineDecoder {
     this.#key = Buffer.from(key)
     this.#extraPairs = extraPairsOf(format)
     this.#buffers = buffers
-    this.entry = buffers.hold(65_536)
+    this.entry = buffers.takeLongLived(65_536)
     this.#view = viewOf(this.entry)
   }
 
@@ -122,7 +122,7 @@ export class LineDecoder {
   #fit(bytes: number): void {
     if (bytes + 64 <= this.entry.length) return
     this.#buffers.give(this.entry)
-    this.entry = this.#buffers.hold(bytes + 64)
+    this.entry = this.#buffers.takeLongLived(bytes + 64)
     this.#view = viewOf(this.entry)
   }
 }

@@ -33,7 +33,7 @@ export class PositionHold {
     const clean = --this.#open === 0
     if (clean) this.release()
     // Also while they are held: what is in this chunk has to settle before they move.
-    for (const file of this.#files) if (file.needsJoin()) out.join(file)
+    for (const file of this.#files) if (file.needsJoin()) out.addContributor(file)
     return clean
   }
 

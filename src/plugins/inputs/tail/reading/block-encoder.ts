@@ -62,8 +62,8 @@ export abstract class BlockEncoder {
   protected account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
     // Weighted to the lines just seen; never below 1/4, or one odd block would make the next reads too long.
     if (bytes > 1024) file.writer.ratio = Math.max(0.25, (file.writer.ratio + written / bytes) / 2)
-    out.added(records, bytes)
-    if (file.needsJoin()) out.join(file)
+    out.commit(records, bytes)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
   protected noteLong(file: TailFile): void {

@@ -49,7 +49,7 @@ export class FileReader {
   turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
     this.#stampTime(file)
     const kernels = file.writer.entry === undefined ? undefined : this.#kernelsFor(file.size - file.offset)
-    this.#block = kernels ?? this.#o.buffers.hold(this.#o.blockBytes)
+    this.#block = kernels ?? this.#o.buffers.takeLongLived(this.#o.blockBytes)
     try {
       return this.#read(file, out, limitBytes, last)
     } finally {
@@ -108,7 +108,7 @@ export class FileReader {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
     this.#release()
-    this.#block = this.#o.buffers.hold(next)
+    this.#block = this.#o.buffers.takeLongLived(next)
     return next
   }
 

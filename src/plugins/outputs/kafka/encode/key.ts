@@ -1,4 +1,4 @@
-import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -13,7 +13,7 @@ export class Key implements Span {
   start = 0
   length = -1
   readonly #fixed: string | undefined
-  readonly #field: Accessor | undefined
+  readonly #field: RecordAccessor | undefined
   readonly #text = new JsonText()
   /** That of records which bring none of their own. */
   #default: Buffer | undefined
@@ -60,7 +60,7 @@ const TOPIC_MAX = 249
 /** Which topic a record goes to. */
 export class TopicChoice {
   readonly #names: string[]
-  readonly #field: Accessor | undefined
+  readonly #field: RecordAccessor | undefined
   readonly #dynamic: boolean
   #default = ''
   #known = new Map<string, string>()

@@ -1,5 +1,5 @@
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
-import { type Accessor, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
+import { mapBody, mapPairs, type RecordAccessor } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
@@ -50,7 +50,7 @@ function timeKey({ timestampKey }: KafkaOptions): string {
 }
 
 class RawValue extends Value {
-  readonly #accessor: Accessor | undefined
+  readonly #accessor: RecordAccessor | undefined
   readonly #text = new JsonText()
 
   constructor(key: string) {
