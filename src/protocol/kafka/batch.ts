@@ -1,22 +1,22 @@
 import { readVarint, varintSize, writeVarint } from './varint.ts'
 
 /** Bytes before the first record. */
-export const BATCH_HEAD = 61
+export const BATCH_HEADER_BYTES = 61
 /** Offsets in the head. The checksum is over everything behind it. */
 const LENGTH_AT = 8
 const MAGIC_AT = 16
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
-const LAST_DELTA_AT = 23
+const LAST_OFFSET_DELTA_AT = 23
 const BASE_TIME_AT = 27
 const MAX_TIME_AT = 35
-const PRODUCER_AT = 43
+const PRODUCER_ID_AT = 43
 const EPOCH_AT = 51
 const SEQUENCE_AT = 53
 const COUNT_AT = 57
 
 /** Most bytes of a record besides key, value and headers: length, attributes, time, offset, lengths of key and value. */
-const RECORD_HEAD_MAX = 5 + 1 + 10 + 5 + 5 + 5
+const MAX_RECORD_OVERHEAD_BYTES = 5 + 1 + 10 + 5 + 5 + 5
 
 export const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 export type Codec = keyof typeof CODECS
@@ -49,7 +49,7 @@ export class BatchWriter {
   constructor(buf: Buffer, start: number) {
     this.buf = buf
     this.start = start
-    this.end = start + BATCH_HEAD
+    this.end = start + BATCH_HEADER_BYTES
   }
 
   /** Bytes of the batch as it is now. */
@@ -106,24 +106,24 @@ export class BatchWriter {
   /** Fills in the head, but for what `stampBatch` writes. */
   seal(codec: Codec = 'none'): void {
     const { buf, start } = this
-    buf.fill(0, start, start + BATCH_HEAD)
+    buf.fill(0, start, start + BATCH_HEADER_BYTES)
     buf.writeInt32BE(-1, start + 12)
     buf[start + MAGIC_AT] = 2
-    buf.writeInt32BE(this.count - 1, start + LAST_DELTA_AT)
+    buf.writeInt32BE(this.count - 1, start + LAST_OFFSET_DELTA_AT)
     buf.writeBigInt64BE(BigInt(this.baseMs), start + BASE_TIME_AT)
     buf.writeBigInt64BE(BigInt(this.maxMs), start + MAX_TIME_AT)
     buf.writeInt32BE(this.count, start + COUNT_AT)
-    sealLength(buf, start, this.end, codec)
+    writeLengthAndCodec(buf, start, this.end, codec)
   }
 }
 
 /** Most bytes that a record takes. */
-export function recordBound(keyLength: number, valueLength: number, headersLength: number): number {
-  return RECORD_HEAD_MAX + Math.max(0, keyLength) + valueLength + headersLength
+export function maxRecordBytes(keyLength: number, valueLength: number, headersLength: number): number {
+  return MAX_RECORD_OVERHEAD_BYTES + Math.max(0, keyLength) + valueLength + headersLength
 }
 
 /** After the records of a sealed batch were replaced by their compressed form, which ends at `end`. */
-export function sealLength(buf: Buffer, start: number, end: number, codec: Codec): void {
+export function writeLengthAndCodec(buf: Buffer, start: number, end: number, codec: Codec): void {
   buf.writeInt32BE(end - start - LENGTH_AT - 4, start + LENGTH_AT)
   buf.writeInt16BE(CODECS[codec], start + ATTRIBUTES_AT)
 }
@@ -143,7 +143,7 @@ export function stampBatch(
   stamp: Stamp,
   crc32c: (buf: Buffer, start: number, end: number) => number,
 ): void {
-  buf.writeBigInt64BE(stamp.producerId, start + PRODUCER_AT)
+  buf.writeBigInt64BE(stamp.producerId, start + PRODUCER_ID_AT)
   buf.writeInt16BE(stamp.epoch, start + EPOCH_AT)
   buf.writeInt32BE(stamp.sequence, start + SEQUENCE_AT)
   buf.writeUInt32BE(crc32c(buf, start + ATTRIBUTES_AT, end), start + CRC_AT)
@@ -180,8 +180,8 @@ export function copyRecords(
 }
 
 /** The head of a batch for a part of its records: that of `src`, with another count. Its times stay. */
-export function copyHead(src: Buffer, start: number, to: Buffer, at: number, count: number): void {
-  src.copy(to, at, start, start + BATCH_HEAD)
-  to.writeInt32BE(count - 1, at + LAST_DELTA_AT)
+export function copyBatchHeader(src: Buffer, start: number, to: Buffer, at: number, count: number): void {
+  src.copy(to, at, start, start + BATCH_HEADER_BYTES)
+  to.writeInt32BE(count - 1, at + LAST_OFFSET_DELTA_AT)
   to.writeInt32BE(count, at + COUNT_AT)
 }

@@ -2,7 +2,7 @@ import { PRODUCE } from './requests.ts'
 import { WireReader } from './wire.ts'
 
 /** A batch with room before it, in which its part of a Produce request is written. */
-export interface Piece {
+export interface ProduceBatch {
   readonly topic: string
   readonly partition: number
   readonly buf: Buffer
@@ -11,19 +11,19 @@ export interface Piece {
   readonly end: number
 }
 
-const REQUEST_HEAD = 4 + 2 + 2 + 4 + 2
-const BODY_HEAD = 2 + 2 + 4 + 4
-const TOPIC_HEAD = 2 + 4
-const PARTITION_HEAD = 4 + 4
+const REQUEST_HEADER_BYTES = 4 + 2 + 2 + 4 + 2
+const PRODUCE_HEADER_BYTES = 2 + 2 + 4 + 4
+const TOPIC_HEADER_BYTES = 2 + 4
+const PARTITION_HEADER_BYTES = 4 + 4
 
 /** Room before a batch: whichever piece is the first of a request holds its head. */
-export function pieceRoom(clientId: string, topic: string): number {
+export function reservedBytes(clientId: string, topic: string): number {
   const names = Buffer.byteLength(clientId) + Buffer.byteLength(topic)
-  return REQUEST_HEAD + BODY_HEAD + TOPIC_HEAD + PARTITION_HEAD + names
+  return REQUEST_HEADER_BYTES + PRODUCE_HEADER_BYTES + TOPIC_HEADER_BYTES + PARTITION_HEADER_BYTES + names
 }
 
-export interface ProduceHead {
-  correlation: number
+export interface ProduceHeader {
+  correlationId: number
   clientId: string
   acks: number
   timeoutMs: number
@@ -38,24 +38,24 @@ export interface ProduceHead {
  *              [topic string | [partition int32 | size int32 | RecordBatch]]
  * ```
  */
-export function frameProduce(pieces: readonly Piece[], head: ProduceHead): Buffer[] {
-  let size = REQUEST_HEAD - 4 + BODY_HEAD + Buffer.byteLength(head.clientId)
+export function frameProduce(pieces: readonly ProduceBatch[], head: ProduceHeader): Buffer[] {
+  let size = REQUEST_HEADER_BYTES - 4 + PRODUCE_HEADER_BYTES + Buffer.byteLength(head.clientId)
   const topics = new Map<string, number>()
   for (const { topic, start, end } of pieces) {
-    if (!topics.has(topic)) size += TOPIC_HEAD + Buffer.byteLength(topic)
+    if (!topics.has(topic)) size += TOPIC_HEADER_BYTES + Buffer.byteLength(topic)
     topics.set(topic, (topics.get(topic) ?? 0) + 1)
-    size += PARTITION_HEAD + end - start
+    size += PARTITION_HEADER_BYTES + end - start
   }
   let previous: string | undefined
   return pieces.map((piece, i) => {
     const { buf, topic, start, end } = piece
     const inTopic = topic === previous ? 0 : (topics.get(topic) as number)
     previous = topic
-    let at = start - PARTITION_HEAD
-    if (inTopic > 0) at -= TOPIC_HEAD + Buffer.byteLength(topic)
-    if (i === 0) at -= REQUEST_HEAD + BODY_HEAD + Buffer.byteLength(head.clientId)
+    let at = start - PARTITION_HEADER_BYTES
+    if (inTopic > 0) at -= TOPIC_HEADER_BYTES + Buffer.byteLength(topic)
+    if (i === 0) at -= REQUEST_HEADER_BYTES + PRODUCE_HEADER_BYTES + Buffer.byteLength(head.clientId)
     const from = at
-    if (i === 0) at = writeHead(buf, at, size, head, topics.size)
+    if (i === 0) at = writeHeader(buf, at, size, head, topics.size)
     if (inTopic > 0) at = buf.writeInt32BE(inTopic, writeString(buf, at, topic))
     at = buf.writeInt32BE(piece.partition, at)
     buf.writeInt32BE(end - start, at)
@@ -63,11 +63,11 @@ export function frameProduce(pieces: readonly Piece[], head: ProduceHead): Buffe
   })
 }
 
-function writeHead(buf: Buffer, from: number, size: number, head: ProduceHead, topics: number): number {
+function writeHeader(buf: Buffer, from: number, size: number, head: ProduceHeader, topics: number): number {
   let at = buf.writeInt32BE(size, from)
   at = buf.writeInt16BE(PRODUCE.key, at)
   at = buf.writeInt16BE(PRODUCE.version, at)
-  at = buf.writeInt32BE(head.correlation, at)
+  at = buf.writeInt32BE(head.correlationId, at)
   at = writeString(buf, at, head.clientId)
   at = buf.writeInt16BE(-1, at)
   at = buf.writeInt16BE(head.acks, at)
@@ -81,7 +81,7 @@ function writeString(buf: Buffer, at: number, text: string): number {
   return at + 2 + buf.write(text, at + 2, length)
 }
 
-export interface ProduceAnswer {
+export interface PartitionResponse {
   topic: string
   partition: number
   error: number
@@ -91,9 +91,9 @@ export interface ProduceAnswer {
  * Response => [topic string | [partition int32 | error int16 | baseOffset int64 | logAppendTime int64 |
  * logStartOffset int64]] | throttleMs int32
  */
-export function readProduce(body: Buffer): { answers: ProduceAnswer[]; throttleMs: number } {
+export function readProduce(body: Buffer): { answers: PartitionResponse[]; throttleMs: number } {
   const r = new WireReader(body)
-  const answers: ProduceAnswer[] = []
+  const answers: PartitionResponse[] = []
   r.array(() => {
     const topic = r.string() ?? ''
     r.array(() => {

@@ -22,8 +22,13 @@ export const INIT_PRODUCER_ID: Api = { name: 'InitProducerId', key: 22, version:
 export const SASL_AUTHENTICATE: Api = { name: 'SaslAuthenticate', key: 36, version: 1 }
 
 /** A whole request with its size in front. */
-export function encodeRequest(api: Api, correlation: number, clientId: string, body: Buffer): Buffer {
-  const head = new WireWriter().int32(0).int16(api.key).int16(api.version).int32(correlation).string(clientId)
+export function encodeRequest(api: Api, correlationId: number, clientId: string, body: Buffer): Buffer {
+  const head = new WireWriter()
+    .int32(0)
+    .int16(api.key)
+    .int16(api.version)
+    .int32(correlationId)
+    .string(clientId)
   const request = Buffer.concat([head.bytes(), body])
   request.writeInt32BE(request.length - 4, 0)
   return request
@@ -116,7 +121,7 @@ export function saslAuthenticateBody(token: Buffer): Buffer {
   return new WireWriter().data(token).bytes()
 }
 
-export interface SaslAnswer {
+export interface SaslResponse {
   error: number
   message: string
   token: Buffer
@@ -124,7 +129,7 @@ export interface SaslAnswer {
   lifetimeMs: number
 }
 
-export function readSaslAuthenticate(body: Buffer): SaslAnswer {
+export function readSaslAuthenticate(body: Buffer): SaslResponse {
   const r = new WireReader(body)
   return { error: r.int16(), message: r.string() ?? '', token: r.data(), lifetimeMs: Number(r.int64()) }
 }

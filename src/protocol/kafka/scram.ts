@@ -14,18 +14,18 @@ export class ScramClient {
   readonly #hash: ScramHash
   readonly #password: string
   readonly #nonce: string
-  readonly #bare: string
+  readonly #firstBare: string
   #signature: Buffer = Buffer.alloc(0)
 
   constructor(hash: ScramHash, user: string, password: string, nonce: string) {
     this.#hash = hash
     this.#password = password
     this.#nonce = nonce
-    this.#bare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`
+    this.#firstBare = `n=${user.replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`
   }
 
   first(): Buffer {
-    return Buffer.from(HEADER + this.#bare)
+    return Buffer.from(HEADER + this.#firstBare)
   }
 
   /** Throws an Error when the server's message is not one that may be answered. */
@@ -38,7 +38,7 @@ export class ScramClient {
     if (!(rounds >= MIN_ITERATIONS && rounds <= MAX_ITERATIONS))
       throw new Error(`the broker asks for ${rounds} iterations`)
     const withoutProof = `c=${Buffer.from(HEADER).toString('base64')},r=${nonce}`
-    const message = `${this.#bare},${text},${withoutProof}`
+    const message = `${this.#firstBare},${text},${withoutProof}`
     const salted = await derive(
       this.#password.normalize('NFKC'),
       Buffer.from(salt, 'base64'),

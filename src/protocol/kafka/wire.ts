@@ -10,17 +10,17 @@ export class WireWriter {
   }
 
   int8(n: number): this {
-    this.at = this.#room(1).writeInt8(n, this.at)
+    this.at = this.#reserve(1).writeInt8(n, this.at)
     return this
   }
 
   int16(n: number): this {
-    this.at = this.#room(2).writeInt16BE(n, this.at)
+    this.at = this.#reserve(2).writeInt16BE(n, this.at)
     return this
   }
 
   int32(n: number): this {
-    this.at = this.#room(4).writeInt32BE(n, this.at)
+    this.at = this.#reserve(4).writeInt32BE(n, this.at)
     return this
   }
 
@@ -28,17 +28,17 @@ export class WireWriter {
     if (text === undefined) return this.int16(-1)
     const length = Buffer.byteLength(text)
     this.int16(length)
-    this.at += this.#room(length).write(text, this.at)
+    this.at += this.#reserve(length).write(text, this.at)
     return this
   }
 
   data(bytes: Buffer): this {
     this.int32(bytes.length)
-    this.at += bytes.copy(this.#room(bytes.length), this.at)
+    this.at += bytes.copy(this.#reserve(bytes.length), this.at)
     return this
   }
 
-  #room(bytes: number): Buffer {
+  #reserve(bytes: number): Buffer {
     if (this.at + bytes > this.#buf.length) {
       const larger = Buffer.alloc((this.at + bytes) * 2)
       this.#buf.copy(larger)

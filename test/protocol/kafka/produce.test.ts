@@ -1,11 +1,16 @@
 import { expect, test } from 'bun:test'
-import { frameProduce, type Piece, pieceRoom, readProduce } from '../../../src/protocol/kafka/produce.ts'
+import {
+  frameProduce,
+  type ProduceBatch,
+  readProduce,
+  reservedBytes,
+} from '../../../src/protocol/kafka/produce.ts'
 import { WireReader, WireWriter } from '../../../src/protocol/kafka/wire.ts'
 
-const HEAD = { correlation: 77, clientId: 'agent', acks: -1, timeoutMs: 30_000 }
+const HEAD = { correlationId: 77, clientId: 'agent', acks: -1, timeoutMs: 30_000 }
 
-function piece(topic: string, partition: number, text: string): Piece {
-  const start = pieceRoom(HEAD.clientId, topic)
+function piece(topic: string, partition: number, text: string): ProduceBatch {
+  const start = reservedBytes(HEAD.clientId, topic)
   const buf = Buffer.alloc(start + text.length)
   buf.write(text, start)
   return { topic, partition, buf, start, end: buf.length }

@@ -2,7 +2,7 @@ import { ShipperError } from '../../../../core/error.ts'
 import { Accessor } from '../../../../core/msgpack/record.ts'
 
 /** The record accessor that an option gives; throws E_CONFIG_BAD_VALUE when it is none. */
-export function accessorOf(option: string, text: string): Accessor {
+export function parseAccessor(option: string, text: string): Accessor {
   const accessor = Accessor.parse(text)
   if (accessor !== undefined) return accessor
   throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is no record accessor for ${option}`, {
