@@ -1,6 +1,8 @@
-/** Values of requests and responses: big-endian, strings and arrays with their length before them (-1: null). */
+/**
+ * Values of requests and responses: big-endian, strings and arrays prefixed with their length (-1: null).
+ */
 
-/** Grows as needed; for the small requests. Record batches are not copied through it. */
+/** Writes small requests into a growing buffer. Record batches are not copied through it. */
 export class WireWriter {
   #buf = Buffer.alloc(256)
   at = 0
@@ -48,7 +50,7 @@ export class WireWriter {
   }
 }
 
-/** Throws a RangeError at the end of the bytes: a response that is cut is no response. */
+/** Reads the values of a response in order. Throws a RangeError at the end of the bytes, when the response is truncated. */
 export class WireReader {
   readonly #buf: Buffer
   #at: number
@@ -95,7 +97,7 @@ export class WireReader {
 
   #take(length: number): Buffer {
     const end = this.#at + length
-    if (end > this.#buf.length) throw new RangeError('the response is cut')
+    if (end > this.#buf.length) throw new RangeError('the response is truncated')
     const bytes = this.#buf.subarray(this.#at, end)
     this.#at = end
     return bytes

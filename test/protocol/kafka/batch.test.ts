@@ -32,7 +32,7 @@ const records = fc.array(
 /** One header, `h: v`. */
 const HEADERS = Buffer.from([2, 2, 0x68, 2, 0x76])
 
-test('a reader that is not ours finds every record as it was given', async () => {
+test('an independent decoder reads every record back unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(records, fc.nat(9), async (given, start) => {
       const writer = write(given, start)
@@ -45,14 +45,14 @@ test('a reader that is not ours finds every record as it was given', async () =>
   )
 })
 
-test('the checksum stands over everything behind it', () => {
+test('the checksum covers everything after it', () => {
   const writer = write([{ ms: 5, key: null, value: Buffer.from('abc'), headers: false }], 4)
   const { buf, start, end } = writer
   expect(buf.readUInt32BE(start + 17)).toBe(crc32c(buf, start + 21, end))
   expect(buf.readInt32BE(start + 8)).toBe(end - start - 12)
 })
 
-test('a batch that is cut in two has the same records in two', async () => {
+test('a batch split in two keeps all its records', async () => {
   await fc.assert(
     fc.asyncProperty(records, fc.nat(), async (given, cut) => {
       const { buf, start, end } = write(given, 0)

@@ -97,7 +97,7 @@ export class BrokerConnection {
     const body = await this.#send(parts, correlationId, acks !== 0)
     if (acks === 0) return []
     try {
-      return readProduce(body).answers
+      return readProduce(body).responses
     } catch (error) {
       throw this.fail('E_PEER_PROTOCOL', `its answer to ${PRODUCE.name} cannot be read: ${messageOf(error)}`)
     }
