@@ -28,10 +28,10 @@ export interface KafkaOptions {
 const CLUSTER_ID = 'c2hpcHBlci10ZXN0LWNsdQ'
 const START_MS = 120_000
 /** Behind the name of the thread, in which anything may stand. */
-const STATE = /\) (\S)[^)]*$/
+const THREAD_STATE = /\) (\S)[^)]*$/
 const PORT_IN_USE = /Address already in use/
 
-interface Node {
+interface BrokerProcess {
   id: number
   ports: { client: number; internal: number; controller: number }
   dir: string
@@ -51,7 +51,7 @@ export class KafkaBroker {
   readonly #options: KafkaOptions
   readonly #classPath = kafkaClassPath()
   readonly #dir = tmp('kafka-')
-  #nodes: Node[] = []
+  #processes: BrokerProcess[] = []
 
   private constructor(options: KafkaOptions) {
     this.#options = options
@@ -75,12 +75,12 @@ export class KafkaBroker {
 
   /** `host:port,...` for clients. */
   get bootstrap(): string {
-    return this.#nodes.map(({ ports }) => `127.0.0.1:${ports.client}`).join(',')
+    return this.#processes.map(({ ports }) => `127.0.0.1:${ports.client}`).join(',')
   }
 
   /** The processes, that of the tool included. */
   get pids(): number[] {
-    return [...this.#nodes.map(({ child }) => child?.pid ?? 0), this.tool.pid]
+    return [...this.#processes.map(({ child }) => child?.pid ?? 0), this.tool.pid]
   }
 
   /** A file that is gone after the test. */
@@ -91,37 +91,37 @@ export class KafkaBroker {
   }
 
   async kill9(i = 0): Promise<void> {
-    const node = this.#node(i)
-    this.#unguard(node)
-    node.child?.kill('SIGKILL')
-    node.child = undefined
-    await within(node.exited, 10_000, `the end of broker ${i}`)
+    const broker = this.#process(i)
+    this.#unguard(broker)
+    broker.child?.kill('SIGKILL')
+    broker.child = undefined
+    await within(broker.exited, 10_000, `the end of broker ${i}`)
   }
 
   /** Starts it where it was; resolves when it listens. Its partitions may take some seconds more. */
   async restart(i = 0): Promise<void> {
     await this.kill9(i)
-    this.#launch(this.#node(i))
+    this.#launch(this.#process(i))
     await this.#ready()
   }
 
   /** SIGSTOP: its sockets stay open and answer nothing. Resolves when every thread of it stands still. */
   async stop(i = 0): Promise<void> {
-    const node = this.#node(i)
-    const script = `read end; kill -9 ${node.child?.pid}`
-    node.guard = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
-    node.child?.kill('SIGSTOP')
-    await until(() => threadStates(node.child?.pid).every((state) => state === 'T'), { what: 'the stop' })
+    const broker = this.#process(i)
+    const script = `read end; kill -9 ${broker.child?.pid}`
+    broker.guard = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
+    broker.child?.kill('SIGSTOP')
+    await until(() => threadStates(broker.child?.pid).every((state) => state === 'T'), { what: 'the stop' })
   }
 
   cont(i = 0): void {
-    const node = this.#node(i)
-    this.#unguard(node)
-    node.child?.kill('SIGCONT')
+    const broker = this.#process(i)
+    this.#unguard(broker)
+    broker.child?.kill('SIGCONT')
   }
 
   async createTopic(topic: string, options: { partitions?: number; replication?: number } = {}, config = {}) {
-    const { partitions = 1, replication = this.#nodes.length } = options
+    const { partitions = 1, replication = this.#processes.length } = options
     await this.tool.ask('create', { topic, partitions, replication, config })
   }
 
@@ -174,22 +174,22 @@ export class KafkaBroker {
 
   /** The batches in the log of a broker. */
   batches(topic: string, partition = 0, i = 0): Promise<Batch[]> {
-    return this.tool.ask('batches', { dir: join(this.#node(i).dir, 'data', `${topic}-${partition}`) })
+    return this.tool.ask('batches', { dir: join(this.#process(i).dir, 'data', `${topic}-${partition}`) })
   }
 
   /** What a broker says: errors only. */
   log(i = 0): string {
-    return readFileSync(join(this.#node(i).dir, 'log'), 'utf8')
+    return readFileSync(join(this.#process(i).dir, 'log'), 'utf8')
   }
 
   async #boot(attempt: number): Promise<void> {
     const count = this.#options.brokers ?? 1
-    this.#nodes = []
+    this.#processes = []
     for (let i = 0; i < count; i++) {
       const dir = join(this.#dir, `${attempt}-${i}`)
       mkdirSync(dir)
       const [client = 0, internal = 0, controller = 0] = await freePorts(3)
-      this.#nodes.push({
+      this.#processes.push({
         id: i + 1,
         ports: { client, internal, controller },
         dir,
@@ -198,38 +198,38 @@ export class KafkaBroker {
         guard: undefined,
       })
     }
-    for (const node of this.#nodes) this.#configure(node)
-    for (const node of this.#nodes) this.#launch(node)
-    const internal = this.#nodes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
+    for (const broker of this.#processes) this.#configure(broker)
+    for (const broker of this.#processes) this.#launch(broker)
+    const internal = this.#processes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
     this.tool = new KafkaTool(this.#classPath, internal)
     await within(this.#ready(), START_MS, `the start of ${count} brokers, attempt ${attempt}`)
     for (const [user, password] of Object.entries(this.#options.listener?.startsWith('sasl') ? USERS : {}))
       await this.tool.ask('scram', { user, password })
   }
 
-  #configure(node: Node): void {
+  #configure(broker: BrokerProcess): void {
     const { listener = 'plaintext', autoCreate = false, clientAuth = false, props = {} } = this.#options
     const { cert, key } = this.authority.issue('broker', ['127.0.0.1', 'localhost'])
-    writeFileSync(join(node.dir, 'key.pem'), `${key}\n${cert}`)
-    const voters = this.#nodes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(',')
+    writeFileSync(join(broker.dir, 'key.pem'), `${key}\n${cert}`)
+    const voters = this.#processes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(',')
     const ca = this.caFile
-    const all = { ...serverProperties({ ...node, voters, listener, autoCreate, clientAuth, ca }), ...props }
+    const all = { ...serverProperties({ ...broker, voters, listener, autoCreate, clientAuth, ca }), ...props }
     const text = Object.entries(all).map(([name, value]) => `${name}=${value}\n`)
-    writeFileSync(join(node.dir, 'server.properties'), text.join(''))
+    writeFileSync(join(broker.dir, 'server.properties'), text.join(''))
   }
 
-  #launch(node: Node): void {
+  #launch(broker: BrokerProcess): void {
     const flags = ['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
-    const args = ['-cp', this.#classPath, 'Broker', CLUSTER_ID, join(node.dir, 'server.properties')]
-    const log = openSync(join(node.dir, 'log'), 'a')
-    node.child = spawn('java', [...flags, ...args], { stdio: ['pipe', log, log] })
+    const args = ['-cp', this.#classPath, 'Broker', CLUSTER_ID, join(broker.dir, 'server.properties')]
+    const log = openSync(join(broker.dir, 'log'), 'a')
+    broker.child = spawn('java', [...flags, ...args], { stdio: ['pipe', log, log] })
     closeSync(log)
-    node.exited = once(node.child, 'exit')
-    node.child.stdin?.on('error', () => {})
+    broker.exited = once(broker.child, 'exit')
+    broker.child.stdin?.on('error', () => {})
   }
 
   async #ready(): Promise<void> {
-    const running = this.#nodes.filter(({ child }) => child !== undefined)
+    const running = this.#processes.filter(({ child }) => child !== undefined)
     const up = async () => {
       await this.tool.ask('ready', { brokers: running.length })
       await until(() => this.#listening(running), { limitMs: START_MS, what: 'the listeners' })
@@ -241,28 +241,30 @@ export class KafkaBroker {
     await Promise.race([up(), died])
   }
 
-  async #listening(nodes: Node[]): Promise<boolean> {
-    return (await Promise.all(nodes.map(({ ports }) => connected(ports.client)))).every(Boolean)
+  async #listening(brokers: BrokerProcess[]): Promise<boolean> {
+    return (await Promise.all(brokers.map(({ ports }) => connected(ports.client)))).every(Boolean)
   }
 
-  #unguard(node: Node): void {
-    node.guard?.kill('SIGKILL')
-    node.guard = undefined
+  #unguard(broker: BrokerProcess): void {
+    broker.guard?.kill('SIGKILL')
+    broker.guard = undefined
   }
 
-  #node(i: number): Node {
-    const node = this.#nodes[i]
-    if (node === undefined) throw new Error(`there is no broker ${i}`)
-    return node
+  #process(i: number): BrokerProcess {
+    const broker = this.#processes[i]
+    if (broker === undefined) throw new Error(`there is no broker ${i}`)
+    return broker
   }
 
   async #end(): Promise<void> {
     this.tool?.close()
-    for (let i = 0; i < this.#nodes.length; i++) await this.kill9(i)
+    for (let i = 0; i < this.#processes.length; i++) await this.kill9(i)
   }
 }
 
 function threadStates(pid = 0): (string | undefined)[] {
   const tasks = `/proc/${pid}/task`
-  return readdirSync(tasks).map((tid) => STATE.exec(readFileSync(`${tasks}/${tid}/stat`, 'latin1'))?.[1])
+  return readdirSync(tasks).map(
+    (tid) => THREAD_STATE.exec(readFileSync(`${tasks}/${tid}/stat`, 'latin1'))?.[1],
+  )
 }

@@ -16,13 +16,13 @@ export interface ProducedBatch {
 }
 
 /** What a partition has: batches in their order, and the next sequence of each producer. */
-interface Log {
+interface PartitionLog {
   batches: ProducedBatch[]
   next: Map<bigint, number>
 }
 
 const OUT_OF_ORDER = 45
-const DUPLICATES_KNOWN = 5
+const MAX_REMEMBERED_BATCHES = 5
 const [PRODUCE, METADATA, HANDSHAKE, VERSIONS, INIT, AUTHENTICATE] = [0, 3, 17, 18, 22, 36]
 
 /**
@@ -56,9 +56,9 @@ export class KafkaPeer {
     [INIT, 0, 6],
     [AUTHENTICATE, 0, 2],
   ]
-  readonly #logs = new Map<string, Log>()
-  readonly #held: (() => void)[] = []
-  #ids = 1000n
+  readonly #logs = new Map<string, PartitionLog>()
+  readonly #deferred: (() => void)[] = []
+  #nextProducerId = 1000n
   #server: Server | undefined
   port = 0
 
@@ -76,14 +76,14 @@ export class KafkaPeer {
 
   /** Stops listening and cuts what is connected. */
   async close(): Promise<void> {
-    this.#held.length = 0
+    this.#deferred.length = 0
     const closed = new Promise((resolve) => this.#server?.close(resolve))
     for (const socket of this.sockets) socket.destroy()
     await closed
   }
 
-  release(): void {
-    for (const send of this.#held.splice(0)) send()
+  sendDeferred(): void {
+    for (const send of this.#deferred.splice(0)) send()
   }
 
   /** What is written, in its order. */
@@ -91,7 +91,7 @@ export class KafkaPeer {
     return this.#log(topic, partition).batches
   }
 
-  #log(topic: string, partition: number): Log {
+  #log(topic: string, partition: number): PartitionLog {
     const key = `${topic}/${partition}`
     const log = this.#logs.get(key) ?? { batches: [], next: new Map() }
     this.#logs.set(key, log)
@@ -126,17 +126,17 @@ export class KafkaPeer {
       socket.write(Buffer.concat([head.bytes(), bytes]))
     }
     if (key === PRODUCE) this.#produce(socket, r, send)
-    else send(this.#small(key, r))
+    else send(this.#respond(key, r))
   }
 
-  #small(key: number, r: WireReader): WireWriter {
+  #respond(key: number, r: WireReader): WireWriter {
     const w = new WireWriter()
     if (key === VERSIONS) {
       w.int16(0).int32(this.versions.length)
       for (const [api, min, max] of this.versions) w.int16(api).int16(min).int16(max)
     } else if (key === INIT) {
       w.int32(0).int16(this.identityError)
-      writeInt64(w, this.#ids++).int16(0)
+      writeInt64(w, this.#nextProducerId++).int16(0)
     } else if (key === HANDSHAKE) {
       w.int16(this.mechanisms.includes(r.string() ?? '') ? 0 : 33).int32(this.mechanisms.length)
       for (const name of this.mechanisms) w.string(name)
@@ -189,7 +189,7 @@ export class KafkaPeer {
     if (acks === 0) return
     const how = typeof this.answer === 'function' ? this.answer() : this.answer
     if (how === 'cut') socket.destroy()
-    else if (how === 'hold' || this.#held.length > 0) this.#held.push(() => send(w))
+    else if (how === 'hold' || this.#deferred.length > 0) this.#deferred.push(() => send(w))
     else send(w)
   }
 
@@ -198,7 +198,9 @@ export class KafkaPeer {
     if (error !== 0) return error
     const log = this.#log(batch.topic, batch.partition)
     if (batch.producerId >= 0n) {
-      const known = log.batches.filter((b) => b.producerId === batch.producerId).slice(-DUPLICATES_KNOWN)
+      const known = log.batches
+        .filter((b) => b.producerId === batch.producerId)
+        .slice(-MAX_REMEMBERED_BATCHES)
       if (known.some((b) => b.sequence === batch.sequence && b.count === batch.count)) return 0
       const next = log.next.get(batch.producerId)
       if (next !== undefined && batch.sequence !== next) return OUT_OF_ORDER

@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../core/error.ts'
-import { translate } from './librdkafka-options.ts'
+import { translateLibrdkafka } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
 
 export interface Address {
@@ -41,15 +41,15 @@ export interface Settings {
   sasl: Sasl | undefined
 }
 
-const BROKER = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
+const BROKER_ADDRESS = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
 const DEFAULT_PORT = 9092
 
 /** Throws E_CONFIG_BAD_VALUE for options that do not go together, E_CONFIG_UNREADABLE for a file. */
 export function settingsOf(o: KafkaOptions): Settings {
-  const other = translate(o, o)
+  const other = translateLibrdkafka(o, o)
   const acks = o.acks === 'all' ? -1 : Number(o.acks)
   if (o.idempotence === true && acks !== -1)
-    throw bad('idempotence', `idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
+    throw badValue('idempotence', `idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
   return {
     brokers: o.brokers.map(parseBroker),
     clientId: o.clientId,
@@ -60,16 +60,16 @@ export function settingsOf(o: KafkaOptions): Settings {
     connectTimeoutMs: other.connectTimeoutMs ?? o.netConnectTimeout,
     metadataMaxAgeMs: other.metadataMaxAgeMs ?? o.metadataMaxAge,
     createTopics: o.allowAutoCreateTopics,
-    tls: (other.tls ?? o.tls) ? tlsOf(o, other.verifyHostname) : undefined,
-    sasl: saslOf(o, other.sasl),
+    tls: (other.tls ?? o.tls) ? tlsSettings(o, other.verifyHostname) : undefined,
+    sasl: saslSettings(o, other.sasl),
   }
 }
 
 function parseBroker(text: string): Address {
-  const match = BROKER.exec(text)
+  const match = BROKER_ADDRESS.exec(text)
   const port = Number(match?.[3] ?? DEFAULT_PORT)
   if (match === null || port < 1 || port > 65535)
-    throw bad(
+    throw badValue(
       'brokers',
       `"${text}" in brokers is not host:port`,
       'write host:port, or [address]:port for IPv6',
@@ -77,30 +77,38 @@ function parseBroker(text: string): Address {
   return { host: match[1] ?? match[2] ?? '', port }
 }
 
-function saslOf(o: KafkaOptions, wanted: boolean | undefined): Sasl | undefined {
+function saslSettings(o: KafkaOptions, wanted: boolean | undefined): Sasl | undefined {
   if (wanted === false || (wanted === undefined && o.saslMechanism === undefined)) return undefined
   if (o.saslUsername === undefined || o.saslPassword === undefined)
-    throw bad('sasl_mechanism', 'SASL needs a name and a password', 'set Sasl_Username and Sasl_Password')
+    throw badValue(
+      'sasl_mechanism',
+      'SASL needs a name and a password',
+      'set Sasl_Username and Sasl_Password',
+    )
   return { mechanism: o.saslMechanism ?? 'PLAIN', user: o.saslUsername, password: o.saslPassword }
 }
 
-function tlsOf(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
+function tlsSettings(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
   if ((o.tlsCrtFile === undefined) !== (o.tlsKeyFile === undefined))
-    throw bad('tls.crt_file', 'a certificate of ours needs its key', 'set both tls.crt_file and tls.key_file')
+    throw badValue(
+      'tls.crt_file',
+      'a certificate of ours needs its key',
+      'set both tls.crt_file and tls.key_file',
+    )
   return {
     verify: o.tlsVerify,
     verifyHostname: verifyHostname ?? o.tlsVerifyHostname,
     serverName: o.tlsVhost,
-    ca: read('tls.ca_file', o.tlsCaFile),
-    cert: read('tls.crt_file', o.tlsCrtFile),
-    key: keyOf(o),
+    ca: readOptionFile('tls.ca_file', o.tlsCaFile),
+    cert: readOptionFile('tls.crt_file', o.tlsCrtFile),
+    key: readPrivateKey(o),
     passphrase: o.tlsKeyPasswd,
   }
 }
 
 /** Opened once before the start: a connection would only say that something could not be decrypted. */
-function keyOf(o: KafkaOptions): Buffer | undefined {
-  const key = read('tls.key_file', o.tlsKeyFile)
+function readPrivateKey(o: KafkaOptions): Buffer | undefined {
+  const key = readOptionFile('tls.key_file', o.tlsKeyFile)
   if (key === undefined) return undefined
   try {
     createPrivateKey({ key, ...(o.tlsKeyPasswd === undefined ? {} : { passphrase: o.tlsKeyPasswd }) })
@@ -111,7 +119,7 @@ function keyOf(o: KafkaOptions): Buffer | undefined {
   return key
 }
 
-function read(option: string, path: string | undefined): Buffer | undefined {
+function readOptionFile(option: string, path: string | undefined): Buffer | undefined {
   if (path === undefined) return undefined
   try {
     return readFileSync(path)
@@ -121,6 +129,6 @@ function read(option: string, path: string | undefined): Buffer | undefined {
   }
 }
 
-function bad(option: string, message: string, hint: string): ShipperError {
+function badValue(option: string, message: string, hint: string): ShipperError {
   return new ShipperError('E_CONFIG_BAD_VALUE', message, { option, hint })
 }

@@ -18,7 +18,7 @@ outputContract('kafka', async () => {
     acking: (on) => {
       peer.answer = on ? 'send' : 'hold'
     },
-    ackAll: () => peer.release(),
+    ackAll: () => peer.sendDeferred(),
     arrived: () => peer.arrivals.map(({ bytes }) => ({ id: idOf(bytes), bytes })),
   }
 })

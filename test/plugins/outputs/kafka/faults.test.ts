@@ -123,10 +123,10 @@ test('one batch is on its way alone until the broker knows the producer', async 
   await until(() => peer.arrivals.length > 0)
   for (let i = 0; i < 10; i++) await turn()
   expect(peer.arrivals).toHaveLength(1)
-  peer.release()
+  peer.sendDeferred()
   await until(() => peer.arrivals.length === 4)
   peer.answer = 'send'
-  peer.release()
+  peer.sendDeferred()
   expect(await delivered).toEqual([])
   expect(counters.get('identity_resets')).toBe(0)
 })

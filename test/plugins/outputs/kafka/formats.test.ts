@@ -200,7 +200,7 @@ test('without idempotence there are no numbers, and one batch of a partition is 
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   peer.answer = 'send'
   expect(peer.arrivals).toHaveLength(1)
-  peer.release()
+  peer.sendDeferred()
   await Promise.all(flushes)
   expect(peer.written().map((b) => [b.producerId, b.epoch, b.sequence, b.acks])).toEqual([
     [-1n, -1, -1, 1],

@@ -12,7 +12,7 @@ import {
   readSaslHandshake,
   SASL_AUTHENTICATE,
   SASL_HANDSHAKE,
-  type SaslAnswer,
+  type SaslResponse,
   saslAuthenticateBody,
   saslHandshakeBody,
 } from '../../../../protocol/kafka/requests.ts'
@@ -22,7 +22,7 @@ import type { BrokerConnection } from './connection.ts'
 
 const UNSUPPORTED_MECHANISM = 33
 /** Part of a session's life after which it gets no further request. */
-const SESSION_PART = 0.8
+const MAX_SESSION_PART = 0.8
 
 /** The first requests of a connection: does the broker speak our versions, and who are we. Rejects retryable. */
 export async function authenticate(connection: BrokerConnection, s: Settings): Promise<void> {
@@ -49,38 +49,41 @@ async function saslExchange(connection: BrokerConnection, sasl: Sasl): Promise<v
   const { error, mechanisms } = readSaslHandshake(await connection.request(SASL_HANDSHAKE, body))
   if (error !== 0) {
     const why = error === UNSUPPORTED_MECHANISM ? `it takes ${mechanisms.join(', ')}` : errorName(error)
-    throw refused(connection, `no authentication with ${sasl.mechanism}: ${why}`)
+    throw authError(connection, `no authentication with ${sasl.mechanism}: ${why}`)
   }
   const { lifetimeMs } =
     sasl.mechanism === 'PLAIN' ? await plain(connection, sasl) : await scram(connection, sasl)
-  if (lifetimeMs > 0) connection.recycleAfter(lifetimeMs * SESSION_PART)
+  if (lifetimeMs > 0) connection.recycleAfter(lifetimeMs * MAX_SESSION_PART)
 }
 
 /** RFC 4616: authorization identity (none), name, password, each behind a zero byte. */
-function plain(connection: BrokerConnection, { user, password }: Sasl): Promise<SaslAnswer> {
-  return step(connection, Buffer.from(`\0${user}\0${password}`))
+function plain(connection: BrokerConnection, { user, password }: Sasl): Promise<SaslResponse> {
+  return exchangeToken(connection, Buffer.from(`\0${user}\0${password}`))
 }
 
-async function scram(connection: BrokerConnection, { mechanism, user, password }: Sasl): Promise<SaslAnswer> {
+async function scram(
+  connection: BrokerConnection,
+  { mechanism, user, password }: Sasl,
+): Promise<SaslResponse> {
   const hash = mechanism === 'SCRAM-SHA-256' ? 'sha256' : 'sha512'
   const client = new ScramClient(hash, user, password, randomBytes(18).toString('base64'))
-  const challenge = await step(connection, client.first())
+  const challenge = await exchangeToken(connection, client.first())
   try {
-    const answer = await step(connection, await client.final(challenge.token))
+    const answer = await exchangeToken(connection, await client.final(challenge.token))
     client.verify(answer.token)
     return answer
   } catch (error) {
-    throw error instanceof ShipperError ? error : refused(connection, messageOf(error))
+    throw error instanceof ShipperError ? error : authError(connection, messageOf(error))
   }
 }
 
-async function step(connection: BrokerConnection, token: Buffer): Promise<SaslAnswer> {
+async function exchangeToken(connection: BrokerConnection, token: Buffer): Promise<SaslResponse> {
   const body = await connection.request(SASL_AUTHENTICATE, saslAuthenticateBody(token))
   const answer = readSaslAuthenticate(body)
   if (answer.error === 0) return answer
-  throw refused(connection, `authentication failed: ${answer.message || errorName(answer.error)}`)
+  throw authError(connection, `authentication failed: ${answer.message || errorName(answer.error)}`)
 }
 
-function refused(connection: BrokerConnection, why: string): ShipperError {
+function authError(connection: BrokerConnection, why: string): ShipperError {
   return connection.fail('E_PEER_AUTH', why)
 }

@@ -20,22 +20,22 @@ export async function loadCompression(codec: Codec): Promise<Compression | undef
       return undefined
     case 'gzip':
     case 'zstd':
-      return zlibCompression(codec)
+      return createZlibCompression(codec)
     case 'snappy': {
-      const { snappyCompression } = await import('./snappy.ts')
-      return snappyCompression()
+      const { createSnappyCompression } = await import('./snappy.ts')
+      return createSnappyCompression()
     }
     case 'lz4':
       return (await import('./lz4-frame.ts')).LZ4
   }
 }
 
-type Run = (bytes: Buffer, options: object) => Promise<Buffer>
+type AsyncCompress = (bytes: Buffer, options: object) => Promise<Buffer>
 
-async function zlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
+async function createZlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
   const zlib = await import('node:zlib')
   if (codec === 'gzip') {
-    const gzip = promisify(zlib.gzip) as Run
+    const gzip = promisify(zlib.gzip) as AsyncCompress
     return {
       codec,
       compress: (bytes) => gzip(bytes, { level: LEVEL }),
@@ -43,7 +43,7 @@ async function zlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
       decompress: (bytes) => zlib.gunzipSync(bytes),
     }
   }
-  const zstd = promisify(zlib.zstdCompress) as Run
+  const zstd = promisify(zlib.zstdCompress) as AsyncCompress
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL }
   return {
     codec,

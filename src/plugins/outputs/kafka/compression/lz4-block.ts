@@ -8,25 +8,25 @@
  * package that is widely used does not keep to that, and Java refuses what it makes.
  */
 const MIN_MATCH = 4
-const LAST_MATCH = 12
+const LAST_MATCH_DISTANCE = 12
 const LAST_LITERALS = 5
 const HASH_BITS = 13
 const PRIME = 0x9e3779b1
 /** Offsets have 16 bits. */
-export const LZ4_BLOCK_BYTES = 65_536
+export const MAX_LZ4_BLOCK_BYTES = 65_536
 
-const places = new Uint16Array(1 << HASH_BITS)
+const hashTable = new Uint16Array(1 << HASH_BITS)
 
 /** Most bytes that a block of this length can become. */
-export function lz4Bound(length: number): number {
+export function maxLz4Bytes(length: number): number {
   return length + Math.ceil(length / 255) + 16
 }
 
 /** Compresses src[start, end), at most LZ4_BLOCK_BYTES, into `out` at `at`, which has `lz4Bound` bytes; returns the end. */
 export function lz4Compress(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  places.fill(0)
+  hashTable.fill(0)
   const view = new DataView(src.buffer, src.byteOffset, src.byteLength)
-  const lastMatch = end - LAST_MATCH
+  const lastMatch = end - LAST_MATCH_DISTANCE
   const lastByte = end - LAST_LITERALS
   let literals = start
   let o = at
@@ -36,8 +36,8 @@ export function lz4Compress(src: Buffer, start: number, end: number, out: Buffer
   while (p <= lastMatch) {
     const word = view.getUint32(p, true)
     const hash = Math.imul(word, PRIME) >>> (32 - HASH_BITS)
-    const candidate = start + (places[hash] as number)
-    places[hash] = p - start
+    const candidate = start + (hashTable[hash] as number)
+    hashTable[hash] = p - start
     if (candidate >= p || view.getUint32(candidate, true) !== word) {
       p += misses++ >> 6
       continue
@@ -53,7 +53,7 @@ export function lz4Compress(src: Buffer, start: number, end: number, out: Buffer
     o = writeSequence(src, literals, p, out, o, length - MIN_MATCH)
     out[o++] = (p - match) & 0xff
     out[o++] = (p - match) >>> 8
-    if (length - MIN_MATCH >= 15) o = writeRest(out, o, length - MIN_MATCH - 15)
+    if (length - MIN_MATCH >= 15) o = writeLengthRest(out, o, length - MIN_MATCH - 15)
     p += length
     literals = p
   }
@@ -72,13 +72,13 @@ function writeSequence(
   const count = to - from
   let o = at + 1
   out[at] = (Math.min(count, 15) << 4) | Math.min(match, 15)
-  if (count >= 15) o = writeRest(out, o, count - 15)
+  if (count >= 15) o = writeLengthRest(out, o, count - 15)
   if (count > 32) return o + src.copy(out, o, from, to)
   for (let p = from; p < to; p++) out[o++] = src[p] as number
   return o
 }
 
-function writeRest(out: Buffer, at: number, rest: number): number {
+function writeLengthRest(out: Buffer, at: number, rest: number): number {
   let o = at
   let left = rest
   for (; left >= 255; left -= 255) out[o++] = 255

@@ -2,7 +2,7 @@ import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Chunk } from '../../../../core/chunk.ts'
 import type { ShipperError } from '../../../../core/error.ts'
 import type { Stamp } from '../../../../protocol/kafka/batch.ts'
-import type { Piece } from '../../../../protocol/kafka/produce.ts'
+import type { ProduceBatch } from '../../../../protocol/kafka/produce.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 
 /** Where records come from, for those that end in the dead-letter file. */
@@ -17,12 +17,12 @@ export interface ChunkInfo {
  * makes the call again, and finds what has been delivered meanwhile.
  */
 export class ChunkDelivery {
-  readonly origin: ChunkInfo
+  readonly info: ChunkInfo
   readonly batches = new Set<Batch>()
   #waiter: { resolve: () => void; reject: (error: ShipperError) => void } | undefined
 
   constructor(chunk: Chunk) {
-    this.origin = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
+    this.info = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
   }
 
   /** Settles once: with the last batch, or with the first failure of one of them. */
@@ -54,7 +54,7 @@ export class ChunkDelivery {
  * One record batch for one partition. Once stamped its bytes do not change any more until a broker has said that it did
  * not take them: whatever is sent again is the same.
  */
-export class Batch implements Piece {
+export class Batch implements ProduceBatch {
   readonly delivery: ChunkDelivery
   readonly target: PartitionQueue
   readonly buf: Buffer
@@ -64,11 +64,11 @@ export class Batch implements Piece {
   stamp: Stamp | undefined
   inFlight = false
   /** How often it was sent. */
-  tries = 0
+  attempts = 0
   #buffers: BufferSource | undefined
 
   constructor(init: {
-    shipment: ChunkDelivery
+    delivery: ChunkDelivery
     target: PartitionQueue
     buf: Buffer
     start: number
@@ -77,7 +77,7 @@ export class Batch implements Piece {
     /** Where `buf` goes back to; none for one that is not of the pool. */
     buffers?: BufferSource | undefined
   }) {
-    this.delivery = init.shipment
+    this.delivery = init.delivery
     this.target = init.target
     this.buf = init.buf
     this.start = init.start
@@ -99,12 +99,12 @@ export class Batch implements Piece {
   }
 
   /** The same records for another partition: it takes the place of this one. */
-  movedTo(target: PartitionQueue): Batch {
-    const { delivery: shipment, buf, start, end, count } = this
-    const moved = new Batch({ shipment, target, buf, start, end, count, buffers: this.#buffers })
+  moveTo(target: PartitionQueue): Batch {
+    const { delivery, buf, start, end, count } = this
+    const moved = new Batch({ delivery, target, buf, start, end, count, buffers: this.#buffers })
     this.#buffers = undefined
-    shipment.batches.delete(this)
-    shipment.batches.add(moved)
+    delivery.batches.delete(this)
+    delivery.batches.add(moved)
     return moved
   }
 

@@ -10,10 +10,10 @@ export type ProducerIdentity = Omit<Stamp, 'sequence'>
 /** What a partition needs from the cluster it is in. */
 export interface PartitionHost {
   /** Most batches of a partition on their way. */
-  readonly window: number
+  readonly maxInFlight: number
   readonly idempotent: boolean
   /** Resolves when the partition's leader is known and connected, and `identity` is set. Rejects with a ShipperError. */
-  ready(partition: PartitionQueue): Promise<void>
+  connectLeader(partition: PartitionQueue): Promise<void>
   /** There may be something to `take`. */
   wake(partition: PartitionQueue): void
   /** Parts of a batch that is refused as a whole; undefined: it is a single record. */
@@ -24,9 +24,9 @@ export interface PartitionHost {
 }
 
 /** Sequence numbers wrap to 0. */
-const SEQUENCES = 2 ** 31
+const SEQUENCE_COUNT = 2 ** 31
 /** How often in a row a failure may be answered at once, before the engine is asked to wait. */
-const QUICK_TRIES = 2
+const MAX_IMMEDIATE_RETRIES = 2
 
 /**
  * The batches for one partition, in order, and their sequence numbers. The one rule is that a number belongs to its
@@ -56,24 +56,24 @@ export class PartitionQueue {
   stale = true
   identity: ProducerIdentity | undefined
   /** Since when the brokers do not name it any more, in milliseconds. */
-  missingMs: number | undefined
+  missingSinceMs: number | undefined
   /** The identity that all share is of no use to this one any more. */
-  ownIdentity = false
+  needsOwnIdentity = false
   #batches: Batch[] = []
-  #flying = 0
+  #inFlight = 0
   /** The broker has taken a batch since the start: it knows the identity and its number. */
-  #known = false
+  #isIdentityKnown = false
   #sequence = 0
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
-  #failed: { batch: Batch; code: number; error: ShipperError } | undefined
-  #quickTries = 0
-  #heir: PartitionQueue | undefined
-  readonly #around: PartitionHost
+  #firstFailure: { batch: Batch; code: number; error: ShipperError } | undefined
+  #immediateRetries = 0
+  #successor: PartitionQueue | undefined
+  readonly #host: PartitionHost
 
-  constructor(topic: string, index: number, around: PartitionHost) {
+  constructor(topic: string, index: number, host: PartitionHost) {
     this.topic = topic
     this.index = index
-    this.#around = around
+    this.#host = host
   }
 
   get running(): boolean {
@@ -81,8 +81,8 @@ export class PartitionQueue {
   }
 
   push(batch: Batch): void {
-    if (this.#heir !== undefined) {
-      this.#heir.push(batch.movedTo(this.#heir))
+    if (this.#successor !== undefined) {
+      this.#successor.push(batch.moveTo(this.#successor))
       return
     }
     this.#batches.push(batch)
@@ -90,24 +90,24 @@ export class PartitionQueue {
   }
 
   /** It is gone with its topic, and with it all that was written: what is left, and still comes, is for another one. */
-  handOver(heir: PartitionQueue): void {
+  handOver(successor: PartitionQueue): void {
     this.#state = 'closed'
-    this.#heir = heir
+    this.#successor = successor
     for (const batch of this.#batches.splice(0)) this.push(batch)
   }
 
   /** Goes on sending, if there is something and nothing hinders it. */
   resume(): void {
     if (this.#batches.length === 0) return
-    if (this.#state === 'running') this.#around.wake(this)
+    if (this.#state === 'running') this.#host.wake(this)
     if (this.#state !== 'idle') return
     this.#state = 'starting'
-    this.#around.ready(this).then(
+    this.#host.connectLeader(this).then(
       () => {
         if (this.#state !== 'starting') return
         this.#state = 'running'
-        this.#known = false
-        this.#around.wake(this)
+        this.#isIdentityKnown = false
+        this.#host.wake(this)
       },
       (error: ShipperError) => {
         if (this.#state === 'starting') this.#state = 'idle'
@@ -120,39 +120,40 @@ export class PartitionQueue {
 
   /** The next batch to send, now flying. */
   take(): Batch | undefined {
-    const window = this.#known ? this.#around.window : 1
-    if (this.#state !== 'running' || this.#failed !== undefined || this.#flying >= window) return undefined
-    const batch = this.#batches[this.#flying]
+    const window = this.#isIdentityKnown ? this.#host.maxInFlight : 1
+    if (this.#state !== 'running' || this.#firstFailure !== undefined || this.#inFlight >= window)
+      return undefined
+    const batch = this.#batches[this.#inFlight]
     if (batch === undefined) return undefined
     if (batch.stamp === undefined) this.#stamp(batch)
     batch.inFlight = true
-    this.#flying++
-    if (batch.tries++ > 0) this.#around.count('resent_batches')
+    this.#inFlight++
+    if (batch.attempts++ > 0) this.#host.count('resent_batches')
     return batch
   }
 
   /** The broker's word on a batch; 0: written. */
-  answered(batch: Batch, code: number): void {
+  onResponse(batch: Batch, code: number): void {
     const error = code === 0 ? undefined : this.#errorOf(code)
-    this.#landed(batch, code === 0 || remedyOf(code) === 'written', code, error)
+    this.#completed(batch, code === 0 || remedyOf(code) === 'written', code, error)
   }
 
   /** No word on a batch: it may have been written or not. */
-  lost(batch: Batch, error: ShipperError): void {
-    this.#landed(batch, false, 0, error)
+  onNoResponse(batch: Batch, error: ShipperError): void {
+    this.#completed(batch, false, 0, error)
   }
 
   /** Nothing that was taken is without an answer, and the connection is gone. */
-  disconnected(): void {
-    if (this.#state !== 'running' || this.#flying > 0) return
+  onDisconnect(): void {
+    if (this.#state !== 'running' || this.#inFlight > 0) return
     this.#state = 'idle'
     this.resume()
   }
 
   /** The chunk is given up: what of it was never sent is not sent any more. What was sent has a number, and stays. */
-  forget(shipment: ChunkDelivery): void {
-    const gone = (b: Batch) => b.delivery === shipment && b.stamp === undefined
-    for (const batch of this.#batches.filter(gone)) shipment.settle(batch)
+  forget(delivery: ChunkDelivery): void {
+    const gone = (b: Batch) => b.delivery === delivery && b.stamp === undefined
+    for (const batch of this.#batches.filter(gone)) delivery.settle(batch)
     this.#batches = this.#batches.filter((b) => !gone(b))
   }
 
@@ -166,27 +167,27 @@ export class PartitionQueue {
 
   #stamp(batch: Batch): void {
     const identity = this.identity ?? { producerId: -1n, epoch: -1 }
-    batch.stamp = { ...identity, sequence: this.#around.idempotent ? this.#sequence : -1 }
-    this.#sequence = (this.#sequence + batch.count) % SEQUENCES
+    batch.stamp = { ...identity, sequence: this.#host.idempotent ? this.#sequence : -1 }
+    this.#sequence = (this.#sequence + batch.count) % SEQUENCE_COUNT
     stampBatch(batch.buf, batch.start, batch.end, batch.stamp, crc32c)
   }
 
-  #landed(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
+  #completed(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
     if (!batch.inFlight) return
     batch.inFlight = false
-    this.#flying--
+    this.#inFlight--
     if (this.#state === 'closed') return
     if (written) {
       this.#batches.splice(this.#batches.indexOf(batch), 1)
-      this.#quickTries = 0
-      this.#known = true
-      this.#around.count('batches')
+      this.#immediateRetries = 0
+      this.#isIdentityKnown = true
+      this.#host.count('batches')
       batch.delivery.settle(batch)
-    } else if (this.#failed === undefined || this.#isBefore(batch, this.#failed.batch)) {
+    } else if (this.#firstFailure === undefined || this.#isBefore(batch, this.#firstFailure.batch)) {
       // The first of the batches says what is wrong; those behind it fail because it did.
-      this.#failed = { batch, code, error: error as ShipperError }
+      this.#firstFailure = { batch, code, error: error as ShipperError }
     }
-    if (this.#failed !== undefined && this.#flying === 0) this.#sortOut(this.#failed)
+    if (this.#firstFailure !== undefined && this.#inFlight === 0) this.#recover(this.#firstFailure)
   }
 
   #isBefore(a: Batch, b: Batch): boolean {
@@ -194,39 +195,39 @@ export class PartitionQueue {
   }
 
   /** Everything has answered: what is still in `batches` was not written, or it is not known. */
-  #sortOut({ batch, code, error }: { batch: Batch; code: number; error: ShipperError }): void {
-    this.#failed = undefined
+  #recover({ batch, code, error }: { batch: Batch; code: number; error: ShipperError }): void {
+    this.#firstFailure = undefined
     this.#state = 'idle'
     // A batch without an answer has no code, and may be of an old leader.
     const remedy: Remedy = code === 0 ? 'leader' : remedyOf(code)
     if (remedy === 'refused') {
-      this.#refused(batch, error)
+      this.#splitOrDeadLetter(batch, error)
       return
     }
     this.stale = true
     const quick = remedy === 'identity' || (remedy === 'leader' && code !== 0)
-    if (!quick || this.#quickTries >= QUICK_TRIES) {
+    if (!quick || this.#immediateRetries >= MAX_IMMEDIATE_RETRIES) {
       this.#reject(error)
       return
     }
-    this.#quickTries++
-    if (remedy === 'identity') this.#renew()
+    this.#immediateRetries++
+    if (remedy === 'identity') this.#resetIdentity()
     this.resume()
   }
 
   /** Not written, and never will be: in smaller parts perhaps, and what is left of it in the end is buried. */
-  #refused(batch: Batch, error: ShipperError): void {
+  #splitOrDeadLetter(batch: Batch, error: ShipperError): void {
     const at = this.#batches.indexOf(batch)
     try {
-      const parts = this.#around.split(batch)
+      const parts = this.#host.split(batch)
       if (parts === undefined) {
-        this.#around.deadLetter(batch, error.message)
+        this.#host.deadLetter(batch, error.message)
         this.#batches.splice(at, 1)
-        this.#renew()
+        this.#resetIdentity()
         batch.delivery.settle(batch)
       } else {
         this.#batches.splice(at, 1, ...parts)
-        this.#around.count('split_batches')
+        this.#host.count('split_batches')
         for (const part of parts) {
           batch.delivery.batches.add(part)
           if (part.stamp !== undefined) stampBatch(part.buf, part.start, part.end, part.stamp, crc32c)
@@ -240,17 +241,17 @@ export class PartitionQueue {
   }
 
   /** Of the batches that are left none is written: they get numbers of another identity. */
-  #renew(): void {
-    if (!this.#around.idempotent) return
-    this.#around.count('identity_resets')
+  #resetIdentity(): void {
+    if (!this.#host.idempotent) return
+    this.#host.count('identity_resets')
     this.identity = undefined
-    this.ownIdentity = true
+    this.needsOwnIdentity = true
     this.#sequence = 0
     for (const batch of this.#batches) batch.stamp = undefined
   }
 
   #reject(error: ShipperError): void {
-    for (const { delivery: shipment } of this.#batches) shipment.fail(error)
+    for (const { delivery } of this.#batches) delivery.fail(error)
   }
 
   #errorOf(code: number): ShipperError {

@@ -1,5 +1,10 @@
-import { BATCH_HEAD, copyHead, copyRecords, sealLength } from '../../../../protocol/kafka/batch.ts'
-import { pieceRoom } from '../../../../protocol/kafka/produce.ts'
+import {
+  BATCH_HEADER_BYTES,
+  copyBatchHeader,
+  copyRecords,
+  writeLengthAndCodec,
+} from '../../../../protocol/kafka/batch.ts'
+import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
 import type { Compression } from '../compression/codecs.ts'
 import { Batch } from './chunk-delivery.ts'
 
@@ -13,18 +18,18 @@ export function splitBatch(
   compression: Compression | undefined,
 ): Batch[] | undefined {
   if (batch.count < 2) return undefined
-  const records = recordsOf(batch, compression)
+  const records = uncompressedRecords(batch, compression)
   const first = batch.count >> 1
   const parts: Batch[] = []
   let from = 0
   let sequence = batch.stamp?.sequence ?? -1
   for (const count of [first, batch.count - first]) {
-    const start = pieceRoom(clientId, batch.topic)
-    const buf = Buffer.allocUnsafe(start + BATCH_HEAD + records.length + count)
-    copyHead(batch.buf, batch.start, buf, start, count)
-    const copied = copyRecords(records, from, count, buf, start + BATCH_HEAD)
+    const start = reservedBytes(clientId, batch.topic)
+    const buf = Buffer.allocUnsafe(start + BATCH_HEADER_BYTES + records.length + count)
+    copyBatchHeader(batch.buf, batch.start, buf, start, count)
+    const copied = copyRecords(records, from, count, buf, start + BATCH_HEADER_BYTES)
     from = copied.next
-    const part = finish(batch, buf, start, copied.end, count, compression)
+    const part = createPart(batch, buf, start, copied.end, count, compression)
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence }
     if (sequence >= 0) sequence = (sequence + count) % 2 ** 31
     parts.push(part)
@@ -33,12 +38,12 @@ export function splitBatch(
 }
 
 /** The records as they were before compression. */
-export function recordsOf(batch: Batch, compression: Compression | undefined): Buffer {
-  const bytes = batch.buf.subarray(batch.start + BATCH_HEAD, batch.end)
+export function uncompressedRecords(batch: Batch, compression: Compression | undefined): Buffer {
+  const bytes = batch.buf.subarray(batch.start + BATCH_HEADER_BYTES, batch.end)
   return compression === undefined ? bytes : compression.decompress(bytes)
 }
 
-function finish(
+function createPart(
   whole: Batch,
   buf: Buffer,
   start: number,
@@ -46,13 +51,13 @@ function finish(
   count: number,
   compression: Compression | undefined,
 ): Batch {
-  const { delivery: shipment, target } = whole
+  const { delivery, target } = whole
   if (compression === undefined) {
-    sealLength(buf, start, end, 'none')
-    return new Batch({ shipment, target, buf, start, end, count })
+    writeLengthAndCodec(buf, start, end, 'none')
+    return new Batch({ delivery, target, buf, start, end, count })
   }
-  const small = compression.compressSync(buf.subarray(start + BATCH_HEAD, end))
-  const out = Buffer.concat([buf.subarray(0, start + BATCH_HEAD), small])
-  sealLength(out, start, out.length, compression.codec)
-  return new Batch({ shipment, target, buf: out, start, end: out.length, count })
+  const small = compression.compressSync(buf.subarray(start + BATCH_HEADER_BYTES, end))
+  const out = Buffer.concat([buf.subarray(0, start + BATCH_HEADER_BYTES), small])
+  writeLengthAndCodec(out, start, out.length, compression.codec)
+  return new Batch({ delivery, target, buf: out, start, end: out.length, count })
 }

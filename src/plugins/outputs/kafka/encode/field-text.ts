@@ -9,7 +9,7 @@ export interface Span {
 }
 
 /** The value at `at` as text: a str or bin where it stands, anything else as JSON that is written to `json`. */
-export function takeText(span: Span, json: JsonText, buf: Buffer, at: number): void {
+export function setFieldText(span: Span, json: JsonText, buf: Buffer, at: number): void {
   const head = textHead(buf, at)
   if (head > 0) {
     span.src = buf

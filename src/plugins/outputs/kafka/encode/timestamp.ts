@@ -4,7 +4,7 @@ export class Timestamp {
   readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
   #sec = -1
   #nsec = -1
-  #head = 0
+  #fractionStart = 0
   #end = 0
 
   constructor(form: 'double' | 'iso8601' | 'iso8601_ns') {
@@ -15,24 +15,24 @@ export class Timestamp {
   set(sec: number, nsec: number): number {
     // Lines that were read together have the same time.
     if (sec === this.#sec && nsec === this.#nsec) return this.#end
-    if (sec !== this.#sec) this.#second(sec)
+    if (sec !== this.#sec) this.#writeSecond(sec)
     this.#nsec = nsec
     const ms = this.#form === 'iso8601'
-    this.#end = ms ? this.#digits(Math.floor(nsec / 1_000_000), 3) : this.#digits(nsec, 9)
+    this.#end = ms ? this.#writeFraction(Math.floor(nsec / 1_000_000), 3) : this.#writeFraction(nsec, 9)
     if (this.#form !== 'double') this.bytes[this.#end++] = 0x5a
     return this.#end
   }
 
-  #second(sec: number): void {
+  #writeSecond(sec: number): void {
     this.#sec = sec
     const text = this.#form === 'double' ? String(sec) : new Date(sec * 1000).toISOString().slice(0, 19)
-    this.#head = this.bytes.write(`${text}.`, 'latin1')
+    this.#fractionStart = this.bytes.write(`${text}.`, 'latin1')
   }
 
-  #digits(value: number, width: number): number {
-    const end = this.#head + width
+  #writeFraction(value: number, width: number): number {
+    const end = this.#fractionStart + width
     let rest = value
-    for (let p = end - 1; p >= this.#head; p--) {
+    for (let p = end - 1; p >= this.#fractionStart; p--) {
       const tenth = Math.floor(rest / 10)
       this.bytes[p] = 0x30 + rest - tenth * 10
       rest = tenth

@@ -4,8 +4,8 @@ import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
-import { accessorOf } from './accessor.ts'
-import { type Span, takeText } from './field-text.ts'
+import { parseAccessor } from './accessor.ts'
+import { type Span, setFieldText } from './field-text.ts'
 import { Gelf } from './gelf.ts'
 import { Timestamp } from './timestamp.ts'
 
@@ -17,10 +17,10 @@ export abstract class Value implements Span {
   /** What a kernel has to know to write the same; undefined: there is none that could. */
   form: RecordForm | undefined
   /** A plain key that `Entry.read` is to find for it. */
-  readonly key: Buffer | undefined
+  readonly fieldKey: Buffer | undefined
 
   constructor(key?: Buffer) {
-    this.key = key
+    this.fieldKey = key
   }
 
   abstract set(buf: Buffer, entry: Entry): void
@@ -29,12 +29,12 @@ export abstract class Value implements Span {
   reset(): void {}
 }
 
-export function makeValue(o: KafkaOptions, hostname: string): Value {
+export function createValue(o: KafkaOptions, hostname: string): Value {
   switch (o.format) {
     case 'raw':
       return new RawValue(o.rawLogKey)
     case 'msgpack':
-      return timeKey(o) === '' ? new MapValue() : new TimedMapValue(o)
+      return timestampKeyOf(o) === '' ? new MapValue() : new TimedMapValue(o)
     case 'json':
       return new JsonValue(o)
     case 'gelf':
@@ -42,11 +42,11 @@ export function makeValue(o: KafkaOptions, hostname: string): Value {
   }
 }
 
-const OFF = ['off', 'false']
+const TIMESTAMP_OFF = ['off', 'false']
 
 /** Empty: no time is added. In the classic format a key without a value is a mistake, so there are words for it. */
-function timeKey({ timestampKey }: KafkaOptions): string {
-  return OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
+function timestampKeyOf({ timestampKey }: KafkaOptions): string {
+  return TIMESTAMP_OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
 }
 
 class RawValue extends Value {
@@ -56,13 +56,13 @@ class RawValue extends Value {
   constructor(key: string) {
     const nested = key.startsWith('$')
     super(nested ? undefined : Buffer.from(key))
-    if (nested) this.#accessor = accessorOf('raw_log_key', key)
+    if (nested) this.#accessor = parseAccessor('raw_log_key', key)
     else this.form = { format: 'raw', name: Buffer.from(key) }
   }
 
   set(buf: Buffer, entry: Entry): void {
     const at = this.#accessor === undefined ? entry.value : this.#accessor.find(buf, entry.map, entry.end)
-    takeText(this, this.#text, buf, at < 0 ? entry.map : at)
+    setFieldText(this, this.#text, buf, at < 0 ? entry.map : at)
   }
 
   override reset(): void {
@@ -88,7 +88,7 @@ class TimedMapValue extends Value {
 
   constructor(o: KafkaOptions) {
     super()
-    this.#key = encodeStr(timeKey(o))
+    this.#key = encodeStr(timestampKeyOf(o))
     this.#time = o.timestampFormat === 'double' ? undefined : new Timestamp(o.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
     this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
@@ -117,15 +117,15 @@ class TimedMapValue extends Value {
 }
 
 /** Something that writes a record as text. */
-export interface TextForm {
+export interface TextFormat {
   write(text: JsonText, buf: Buffer, entry: Entry): void
 }
 
 class TextValue extends Value {
   readonly #text = new JsonText()
-  readonly #form: TextForm
+  readonly #form: TextFormat
 
-  constructor(form: TextForm) {
+  constructor(form: TextFormat) {
     super()
     this.#form = form
   }
@@ -144,13 +144,13 @@ class TextValue extends Value {
 
 class JsonValue extends TextValue {
   constructor(o: KafkaOptions) {
-    const form = new JsonForm(o)
+    const form = new JsonFormat(o)
     super(form)
     this.form = { format: 'json', head: form.head, time: o.timestampFormat }
   }
 }
 
-class JsonForm implements TextForm {
+class JsonFormat implements TextFormat {
   /** `{"@timestamp":`, with a quote behind it where the time is a text. */
   readonly head: Buffer
   readonly #time: Timestamp
@@ -159,7 +159,7 @@ class JsonForm implements TextForm {
   constructor(o: KafkaOptions) {
     this.#quoted = o.timestampFormat !== 'double'
     this.#time = new Timestamp(o.timestampFormat)
-    const key = timeKey(o)
+    const key = timestampKeyOf(o)
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'bun:test'
 import {
-  LZ4_BLOCK_BYTES,
-  lz4Bound,
   lz4Compress,
   lz4Decompress,
+  MAX_LZ4_BLOCK_BYTES,
+  maxLz4Bytes,
 } from '../../../../../src/plugins/outputs/kafka/compression/lz4-block.ts'
 import { fc } from '../../../../support/property.ts'
 
@@ -22,7 +22,7 @@ test('what was compressed is the same again, and no larger than foretold', () =>
       fc.nat(9),
       (given, at) => {
         const src = Buffer.concat([Buffer.alloc(at, 7), given, Buffer.alloc(3, 9)])
-        const out = Buffer.alloc(at + lz4Bound(given.length))
+        const out = Buffer.alloc(at + maxLz4Bytes(given.length))
         const end = lz4Compress(src, at, at + given.length, out, at)
         expect(end).toBeLessThanOrEqual(out.length)
         expect(restored(out.subarray(at, end), given.length).equals(given)).toBe(true)
@@ -35,7 +35,7 @@ test('what was compressed is the same again, and no larger than foretold', () =>
 test('the last match begins 12 bytes before the end, and the last five bytes are literals', () => {
   fc.assert(
     fc.property(bytes, (given) => {
-      const out = Buffer.alloc(lz4Bound(given.length))
+      const out = Buffer.alloc(maxLz4Bytes(given.length))
       const end = lz4Compress(given, 0, given.length, out, 0)
       for (const match of matches(out.subarray(0, end))) {
         expect(match.start).toBeLessThanOrEqual(given.length - 12)
@@ -46,14 +46,14 @@ test('the last match begins 12 bytes before the end, and the last five bytes are
 })
 
 test('a whole block of one byte, and one without repetitions', () => {
-  const equal = Buffer.alloc(LZ4_BLOCK_BYTES, 65)
-  const noise = Buffer.alloc(LZ4_BLOCK_BYTES)
+  const equal = Buffer.alloc(MAX_LZ4_BLOCK_BYTES, 65)
+  const noise = Buffer.alloc(MAX_LZ4_BLOCK_BYTES)
   for (let i = 0, x = 1; i < noise.length; i++) {
     x = (Math.imul(x, 1103515245) + 12345) >>> 0
     noise[i] = x >>> 16
   }
   for (const given of [equal, noise]) {
-    const out = Buffer.alloc(lz4Bound(given.length))
+    const out = Buffer.alloc(maxLz4Bytes(given.length))
     const end = lz4Compress(given, 0, given.length, out, 0)
     expect(restored(out.subarray(0, end), given.length).equals(given)).toBe(true)
   }

@@ -38,7 +38,7 @@ function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: nu
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
   const encoder = new Encoder(options, outputContext(new LooseBuffers()))
   const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
-  const topic: Topic = { name: 'logs', partitions: [partition], atMs: 0, asking: undefined }
+  const topic: Topic = { name: 'logs', partitions: [partition], refreshedMs: 0, refreshing: undefined }
   return (chunk) =>
     encoder
       .encode(chunk, new Map([['logs', topic]]))
