@@ -62,7 +62,8 @@ export class PodWatch {
 
   /** Runs until `signal` is aborted, or rejects with an ApiError when it is forbidden. */
   async run(signal: AbortSignal): Promise<void> {
-    await sleep(Math.random() * this.#o.maxJitterMs, this.#o.clock, signal)
+    const jitterMs = Math.random() * this.#o.maxJitterMs
+    if (jitterMs > 0) await sleep(jitterMs, this.#o.clock, signal)
     while (!signal.aborted) {
       const waitMs = await this.#listAndWatch(signal)
       if (waitMs > 0) await sleep(waitMs, this.#o.clock, signal)
