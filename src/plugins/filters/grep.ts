@@ -42,7 +42,7 @@ class Rule {
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
   /** Where the literal is found next in the chunk, from the last place it was looked for. */
-  #foundAt = -1
+  #nextHit = -1
 
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
@@ -56,8 +56,8 @@ class Rule {
   }
 
   /** To be called before the records of a chunk, which then come in order. */
-  begin(): void {
-    this.#foundAt = -1
+  startChunk(): void {
+    this.#nextHit = -1
   }
 
   /** Whether the value is there, is a text, and matches. */
@@ -68,16 +68,16 @@ class Rule {
     const start = at + head
     const stop = start + textLength(buf, at)
     if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
-    return this.#next(buf, this.#literal, start) + this.#literal.length <= stop
+    return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
   }
 
   /** One search serves all records before its hit: a search for each would read the rest of the chunk each time. */
-  #next(buf: Buffer, literal: Buffer, start: number): number {
-    if (this.#foundAt < start) {
+  #findFrom(buf: Buffer, literal: Buffer, start: number): number {
+    if (this.#nextHit < start) {
       const found = buf.indexOf(literal, start)
-      this.#foundAt = found < 0 ? Number.POSITIVE_INFINITY : found
+      this.#nextHit = found < 0 ? Number.POSITIVE_INFINITY : found
     }
-    return this.#foundAt
+    return this.#nextHit
   }
 }
 
@@ -101,7 +101,7 @@ class Grep implements Filter {
     const { start, end } = chunk
     // What is behind the entries is not to be searched.
     const buf = chunk.buf.subarray(0, end)
-    for (const rule of this.#rules) rule.begin()
+    for (const rule of this.#rules) rule.startChunk()
     let to = start
     let kept = 0
     for (let at = start; at < end; ) {

@@ -117,11 +117,11 @@ export class LogMerger {
     if (!parser.parse(buf, start, stop, writer)) return -1
     if (timed && (writer.sec !== sec || writer.nsec !== nsec))
       writeEventTime(out, entry + TIME_AT, writer.sec, writer.nsec)
-    return this.#noteKeys(out, at, writer.at)
+    return this.#pushKeys(out, at, writer.at)
   }
 
   /** Of the map that ends at `end`; of keys that come twice the last one stays. */
-  #noteKeys(out: Buffer, map: number, end: number): number {
+  #pushKeys(out: Buffer, map: number, end: number): number {
     const keys = this.#keys
     const first = keys.count
     const body = mapBody(out, map)

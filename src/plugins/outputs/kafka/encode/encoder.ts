@@ -102,7 +102,7 @@ export class Encoder {
         at = usual.take(batch, chunk, at)
         if (at === end) break
       }
-      entry.read(chunk, at, value.key)
+      entry.read(chunk, at, value.fieldKey)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
