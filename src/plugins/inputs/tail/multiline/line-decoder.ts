@@ -3,9 +3,16 @@ import { skip } from '../../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import { placeOf } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
-import { extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
+import { type EntryEncoder, extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
 import type { JoinRule } from './join-rules.ts'
-import type { OpenRecords } from './open-records.ts'
+
+/** Encoders of one file, or of all where records do not name their file. */
+export interface RecordEncoders {
+  /** One for each joiner, in their order; undefined for a joiner without parser. */
+  readonly writers: readonly (EntryEncoder | undefined)[]
+  /** Encoder of lines that no joiner reads. */
+  readonly plain: EntryEncoder
+}
 
 /** The line at hand, as an entry in `entry[0, size)`. */
 export interface Line {
@@ -50,7 +57,7 @@ export class LineDecoder {
   }
 
   /** Reads the line src[start, end), which begins at `offset` of its file, by the first joiner whose form it has. */
-  read(groups: OpenRecords, src: Buffer, start: number, end: number, offset: number): Line {
+  read(groups: RecordEncoders, src: Buffer, start: number, end: number, offset: number): Line {
     const joiners = this.#joiners
     for (let n = 0; n < joiners.length; n++) {
       const i = (this.container + n) % joiners.length

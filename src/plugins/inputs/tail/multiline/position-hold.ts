@@ -25,7 +25,7 @@ export class PositionHold {
   /** Parts of open groups may follow from here on. */
   hold(file: TailFile, from: number): void {
     this.#files.add(file)
-    file.hold ??= from
+    file.acks.limitCommits(from)
   }
 
   /** The record of a group is in `out` now. True: nothing is open any more. */
@@ -38,6 +38,6 @@ export class PositionHold {
   }
 
   release(): void {
-    for (const file of this.#files) file.hold = undefined
+    for (const file of this.#files) file.acks.liftCommitLimit()
   }
 }
