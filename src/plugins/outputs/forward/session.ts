@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
-import { AckReader, Unoffered } from '../../../protocol/forward/frame.ts'
+import { AckReader, UnsupportedHandshake } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
@@ -139,7 +139,7 @@ export class Session {
     try {
       ids = this.#acks.push(data)
     } catch (error) {
-      if (error instanceof Unoffered)
+      if (error instanceof UnsupportedHandshake)
         this.fail(
           'E_PEER_PROTOCOL',
           `${error.message}, which is not offered yet`,
