@@ -33,7 +33,7 @@ export class Session {
   readonly #counters: Counters
   readonly #acks = new AckReader()
   readonly #pending: Pending[] = []
-  readonly #closed: (failed: boolean) => void
+  readonly #closed: (failure: ShipperError | undefined) => void
   #timer: TimerHandle | undefined
   /** Timer periods since the beginning: the clock of all limits. Wall time may jump, and would cost a call per chunk. */
   #ticks = 0
@@ -55,7 +55,7 @@ export class Session {
     o: ForwardOptions,
     clock: Clock,
     counters: Counters,
-    closed: (failed: boolean) => void,
+    closed: (failure: ShipperError | undefined) => void,
   ) {
     this.#socket = socket
     this.#o = o
@@ -113,10 +113,10 @@ export class Session {
     this.open = false
     this.#clock.cancel(this.#timer)
     this.#socket.destroy()
-    // A peer may close a connection that waits for work: nothing has failed then.
-    this.#closed(!this.idle)
-    this.#settleEnded()
     const error = this.#error(code, why, hint)
+    // A peer may close a connection that waits for work: nothing has failed then.
+    this.#closed(this.idle ? undefined : error)
+    this.#settleEnded()
     for (const pending of this.#pending.splice(0)) {
       pending.frame.release()
       pending.reject(error)
@@ -130,7 +130,7 @@ export class Session {
     this.#clock.cancel(this.#timer)
     // Not left half closed: a peer that never closes its side would keep the descriptor.
     this.#socket.end(() => this.#socket.destroy())
-    this.#closed(false)
+    this.#closed(undefined)
     this.#settleEnded()
   }
 
