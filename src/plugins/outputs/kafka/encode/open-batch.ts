@@ -1,4 +1,5 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEADER_BYTES, BatchWriter, maxRecordBytes } from '../../../../protocol/kafka/batch.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
@@ -58,7 +59,7 @@ export class OpenBatch {
    * Takes the records of the entries of chunk[start, end) as long as they are usual ones and fit what it has open;
    * returns the offset of the entry that is to be added by itself, as the first one is in any case.
    */
-  addFast(kernel: RecordEncoder, chunk: Buffer, start: number, end: number): number {
+  addFast(kernel: RecordEncoder, fastPath: FastPath, chunk: Buffer, start: number, end: number): number {
     const writer = this.#writer
     if (writer === undefined) return start
     let at = start
@@ -66,7 +67,11 @@ export class OpenBatch {
       // Less than nothing is left behind a single record that is larger than a batch.
       const room = Math.max(0, Math.min(this.#init.maxBytes - writer.size, writer.buf.length - writer.end))
       const size = kernel.run(chunk, at, end, room, writer)
-      if (kernel.records === 0) break
+      if (kernel.records === 0) {
+        fastPath.miss()
+        break
+      }
+      fastPath.hit(kernel.records)
       kernel.output.copy(writer.buf, writer.end, 0, size)
       writer.extend(size, kernel.records, kernel.maxMs)
       at = kernel.consumed
