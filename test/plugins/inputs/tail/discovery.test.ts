@@ -92,7 +92,7 @@ describe('discovery', () => {
   test('says at the start that nothing matches yet, and counts from 0', async () => {
     const path = join(tmp(), 'later', '*.log')
     const run = follow({ path })
-    await until(() => run.logs.some((l) => l.message === 'no file matches Path: what comes is read'))
+    await until(() => run.logs.some((l) => l.message === 'no file matches Path yet; waiting for files'))
     expect(run.logs.find((l) => l.level === 'info')?.fields).toEqual({ path })
     const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
