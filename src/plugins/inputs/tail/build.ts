@@ -6,7 +6,7 @@ import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
-import type { Joiner } from './multiline/joiner.ts'
+import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import { type TailOptions, TURN_BYTES } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
@@ -21,27 +21,40 @@ import { ReadErrors } from './tracking/read-errors.ts'
 const COALESCE_MS = 5
 const BLOCK_BYTES = 262_144
 
-/** The running parts of the input, from the search for files to the stored positions. */
-export interface TailParts {
+/** The parts that can be built when the input is created. */
+export interface StaticParts {
   glob: Glob
+  readErrors: ReadErrors
+  joiner: Joiner | undefined
+}
+
+/** The running parts of the input, from the search for files to the stored positions. */
+export interface TailParts extends StaticParts {
   reconciler: Reconciler
   progressCheck: ProgressCheck
   files: OpenFiles
   rotated: RotatedFiles
   positions: Positions
-  readErrors: ReadErrors
   scheduler: Scheduler
   reader: FileReader
-  joiner: Joiner | undefined
 }
 
-/** Opens the database and builds the parts. Nothing is scanned, watched or read yet. */
+/** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
+export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
+  const readErrors = new ReadErrors(ctx.counters, ctx.log)
+  const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
+  const glob = new Glob(options.path.flat(), excluded, readErrors)
+  return { glob, readErrors, joiner: makeJoiner(options, ctx) }
+}
+
+/** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
 export async function buildTail(
   options: TailOptions,
   ctx: InputContext,
   tagRegex: RegExp | undefined,
-  joiner: Joiner | undefined,
+  staticParts: StaticParts,
 ): Promise<TailParts> {
+  const { glob, readErrors, joiner } = staticParts
   const { clock, counters, log } = ctx
   const paths = options.path.flat().join(',')
   const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
@@ -52,12 +65,6 @@ export async function buildTail(
   }
   const store = await openDatabase(ctx, options, `${paths} ${ctx.givenTag ?? ''}`)
   const positions = new Positions(store, paths, clock, log)
-  const readErrors = new ReadErrors(counters, log)
-  const glob = new Glob(
-    options.path.flat(),
-    [...options.excludePath.flat(), ...databasePaths(options.db)],
-    readErrors,
-  )
   const scheduler = new Scheduler(clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
   const reader = new FileReader({
     blockBytes: BLOCK_BYTES,
@@ -120,18 +127,7 @@ export async function buildTail(
     clock,
     Math.min(options.progressCheckInterval, options.watcherInterval),
   )
-  return {
-    glob,
-    reconciler,
-    progressCheck,
-    files,
-    rotated,
-    positions,
-    readErrors,
-    scheduler,
-    reader,
-    joiner,
-  }
+  return { ...staticParts, reconciler, progressCheck, files, rotated, positions, scheduler, reader }
 }
 
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */

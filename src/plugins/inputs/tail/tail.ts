@@ -1,27 +1,26 @@
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
-import { buildTail, type TailParts } from './build.ts'
+import { buildStaticParts, buildTail, type StaticParts, type TailParts } from './build.ts'
 import { TailLoop } from './loop.ts'
-import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import type { TailOptions } from './options.ts'
 
-/** Input that follows files. Its parts are built when it runs. */
+/** Input that follows files. What opens or watches something is built when it runs. */
 export class Tail implements Input {
   readonly #options: TailOptions
   readonly #ctx: InputContext
   readonly #tagRegex: RegExp | undefined
-  readonly #joiner: Joiner | undefined
+  readonly #staticParts: StaticParts
   #parts: TailParts | undefined
 
-  /** Throws E_CONFIG_BAD_VALUE for multiline options that exclude each other or name an unknown parser. */
+  /** Throws for a bad pattern in Path, and E_CONFIG_BAD_VALUE for multiline options that cannot be used. */
   constructor(options: TailOptions, ctx: InputContext, tagRegex: RegExp | undefined) {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex
-    this.#joiner = makeJoiner(options, ctx)
+    this.#staticParts = buildStaticParts(options, ctx)
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const parts = await buildTail(this.#options, this.#ctx, this.#tagRegex, this.#joiner)
+    const parts = await buildTail(this.#options, this.#ctx, this.#tagRegex, this.#staticParts)
     this.#parts = parts
     await new TailLoop(this.#options, this.#ctx, parts).run(signal)
   }
