@@ -97,7 +97,7 @@ describe('discovery', () => {
     const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes that were gone before they could be read, or given up',
+      lost_bytes: 'bytes truncated before they were read, or dropped because of Hold_Limit or Hold_Time',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')
