@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { atEnd } from '../tmp.ts'
 
-/** A record as Kafka's own consumer gives it. */
+/** A record as read by Kafka's own consumer. */
 export interface Consumed {
   partition: number
   offset: number
@@ -11,18 +11,18 @@ export interface Consumed {
   headers: [string, Buffer | null][]
 }
 
-/** What the numbers in the values say; `first`: the first 20 missing ones. */
+/** Statistics of the numbers in the values; `first` has the first 20 missing ones. */
 export interface Numbers {
   records: number
   distinct: number
   duplicates: number
-  /** Numbers that came, for the first time, behind a higher one of their partition. */
+  /** Numbers whose first occurrence comes after a higher one of their partition. */
   disorder: number
   missing: number
   first: number[]
 }
 
-/** A record batch as it is in the log of a broker. */
+/** A record batch in the log of a broker. */
 export interface Batch {
   offset: number
   records: number
@@ -42,7 +42,7 @@ export interface PartitionState {
 
 type Row = [number, number, number, string | null, string | null, [string, string | null][]]
 
-/** test/support/kafka/Tool.java in a process of its own, which ends with the test. */
+/** Runs test/support/kafka/Tool.java in a child process, which ends with the test. */
 export class KafkaTool {
   readonly #child: ChildProcess
   readonly #answers: ((line: string) => void)[] = []
@@ -88,7 +88,7 @@ export class KafkaTool {
     return answer.ok
   }
 
-  /** Every record up to the ends of now, of a partition in its order. */
+  /** Returns all records up to the current end, in order within each partition. */
   async consume(topic: string): Promise<Consumed[]> {
     const rows = await this.ask<Row[]>('consume', { topic })
     return rows.map(([partition, offset, timestamp, key, value, headers]) => {

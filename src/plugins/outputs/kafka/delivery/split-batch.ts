@@ -5,12 +5,12 @@ import {
   writeLengthAndCodec,
 } from '../../../../protocol/kafka/batch.ts'
 import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
-import type { Compression } from '../compression/codecs.ts'
+import type { Compression } from '../compression/compression.ts'
 import { Batch } from './chunk-delivery.ts'
 
 /**
- * The two halves of a batch that is refused as a whole; undefined: it is a single record. Each record keeps its sequence
- * number: the second half goes on where the first one ends.
+ * Splits a batch that the broker refused into two halves; returns undefined for a single record. Each record keeps its
+ * sequence number: the second half continues where the first one ends.
  */
 export function splitBatch(
   batch: Batch,
@@ -37,21 +37,21 @@ export function splitBatch(
   return parts
 }
 
-/** The records as they were before compression. */
+/** Returns the records of a batch, decompressed. */
 export function uncompressedRecords(batch: Batch, compression: Compression | undefined): Buffer {
   const bytes = batch.buf.subarray(batch.start + BATCH_HEADER_BYTES, batch.end)
   return compression === undefined ? bytes : compression.decompress(bytes)
 }
 
 function createPart(
-  whole: Batch,
+  refused: Batch,
   buf: Buffer,
   start: number,
   end: number,
   count: number,
   compression: Compression | undefined,
 ): Batch {
-  const { delivery, target } = whole
+  const { delivery, target } = refused
   if (compression === undefined) {
     writeLengthAndCodec(buf, start, end, 'none')
     return new Batch({ delivery, target, buf, start, end, count })
