@@ -1,4 +1,4 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { newSection, problem, type Section, type SectionOrigin, type Tree } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
@@ -25,7 +25,7 @@ export class ClassicText {
   readonly #file: string
   readonly #origin: SectionOrigin
   readonly #tree: Tree
-  readonly #include: (pattern: string, position: Position) => void
+  readonly #include: (pattern: string, location: SourceLocation) => void
   #line = 0
   #section: Section | undefined
   #indent: string | undefined
@@ -38,7 +38,7 @@ export class ClassicText {
     file: string,
     origin: SectionOrigin,
     tree: Tree,
-    include: (pattern: string, position: Position) => void,
+    include: (pattern: string, location: SourceLocation) => void,
   ) {
     this.#file = file
     this.#origin = origin
@@ -64,7 +64,7 @@ export class ClassicText {
     else this.#entry(this.#section, content, indent)
   }
 
-  #topLevel(content: string, at: Position): void {
+  #topLevel(content: string, at: SourceLocation): void {
     if (content.startsWith('@')) this.#command(content, at)
     else if (content.startsWith('[')) this.#beginSection(content, at)
     else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
@@ -74,7 +74,7 @@ export class ClassicText {
     }
   }
 
-  #beginSection(content: string, at: Position): void {
+  #beginSection(content: string, at: SourceLocation): void {
     const name = this.#headerName(content, at)
     if (name === undefined) return
     this.#section = newSection(name, this.#origin, at)
@@ -82,7 +82,7 @@ export class ClassicText {
     this.#tree.sections.push(this.#section)
   }
 
-  #command(content: string, at: Position): void {
+  #command(content: string, at: SourceLocation): void {
     const [, name = '', argument = ''] = COMMAND.exec(content) ?? []
     switch (name.toUpperCase()) {
       case 'INCLUDE':
@@ -101,7 +101,7 @@ export class ClassicText {
     }
   }
 
-  #headerName(content: string, at: Position): string | undefined {
+  #headerName(content: string, at: SourceLocation): string | undefined {
     const [, name] = HEADER.exec(content) ?? []
     if (name === undefined || name === '') {
       this.#problem(`"${content}" is not a section header like [INPUT]`, at)
@@ -110,7 +110,7 @@ export class ClassicText {
     return name
   }
 
-  #beginGroup(section: Section, content: string, indent: string, at: Position): void {
+  #beginGroup(section: Section, content: string, indent: string, at: SourceLocation): void {
     const name = this.#headerName(content, at)
     if (name === undefined) return
     this.#group = newSection(name, this.#origin, at)
@@ -136,20 +136,20 @@ export class ClassicText {
 
   #add(section: Section, content: string, column: number): void {
     const [, key = '', gap = '', value] = ENTRY.exec(content) ?? []
-    const position = this.#at(column)
-    if (value === undefined) this.#problem(`"${key}" has no value`, position)
+    const location = this.#at(column)
+    if (value === undefined) this.#problem(`"${key}" has no value`, location)
     else {
-      const valuePosition = this.#at(column + key.length + gap.length)
-      section.properties.push({ key, value, position, valuePosition })
+      const valueLocation = this.#at(column + key.length + gap.length)
+      section.properties.push({ key, value, location, valueLocation })
     }
   }
 
-  #at(column: number): Position {
+  #at(column: number): SourceLocation {
     return { file: this.#file, line: this.#line, col: column + 1 }
   }
 
-  #problem(message: string, position: Position, hint = ''): void {
-    this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, position, hint))
+  #problem(message: string, location: SourceLocation, hint = ''): void {
+    this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, location, hint))
   }
 }
 

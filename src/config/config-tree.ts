@@ -1,4 +1,4 @@
-import { type ErrorCode, formatPosition, type Position, ShipperError } from '../core/error.ts'
+import { type ErrorCode, formatLocation, ShipperError, type SourceLocation } from '../core/error.ts'
 
 /**
  * What every format and the command line are read into: sections with entries, each with its place, nothing
@@ -26,7 +26,7 @@ export interface Section {
   /** As written, e.g. `INPUT`. */
   name: string
   origin: SectionOrigin
-  position: Position
+  location: SourceLocation
   properties: Property[]
   /** Sections within it. */
   groups: Section[]
@@ -37,16 +37,16 @@ export interface Property {
   value: string
   /** The variables that made the value, as written: `${PORT}`. */
   variables?: string[]
-  position: Position
-  valuePosition: Position
+  location: SourceLocation
+  valueLocation: SourceLocation
 }
 
 export function emptyTree(): Tree {
   return { sections: [], variables: new Map(), problems: [], warnings: [] }
 }
 
-export function newSection(name: string, origin: SectionOrigin, position: Position): Section {
-  return { name, origin, position, properties: [], groups: [] }
+export function newSection(name: string, origin: SectionOrigin, location: SourceLocation): Section {
+  return { name, origin, location, properties: [], groups: [] }
 }
 
 /** Puts the parts of `other` behind those of `tree`. */
@@ -62,28 +62,28 @@ export function propertyOf(section: Section, key: string): Property | undefined 
   return section.properties.find((entry) => entry.key.toLowerCase() === key)
 }
 
-export function warn(findings: Diagnostics, message: string, position: Position): void {
-  findings.warnings.push(`${formatPosition(position)}: ${message}`)
+export function warn(findings: Diagnostics, message: string, location: SourceLocation): void {
+  findings.warnings.push(`${formatLocation(location)}: ${message}`)
 }
 
 /** A problem of the configuration at a place; `hint` is for the one who mends it. */
 export function problem(
   code: ErrorCode,
   message: string,
-  position: Position | undefined,
+  location: SourceLocation | undefined,
   hint?: string,
 ): ShipperError {
   return new ShipperError(code, message, {
-    ...(position === undefined ? {} : { position }),
+    ...(location === undefined ? {} : { location }),
     ...(hint === undefined ? {} : { hint }),
   })
 }
 
 /** By place within a file, files in the order in which they turn up; then the command line, then what has no place. */
-export function inOrder(problems: readonly ShipperError[]): ShipperError[] {
-  const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
+export function sortByLocation(problems: readonly ShipperError[]): ShipperError[] {
+  const files = [...new Set(problems.map((p) => p.location?.file))].filter((file) => file !== undefined)
   const rank = (p: ShipperError): number[] => {
-    const { file, line = 0, col = 0 } = p.position ?? {}
+    const { file, line = 0, col = 0 } = p.location ?? {}
     if (file === undefined) return [files.length + 1, 0, 0]
     return [file === COMMAND_LINE ? files.length : files.indexOf(file), line, col]
   }

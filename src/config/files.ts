@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { type Position, reasonOf } from '../core/error.ts'
+import { reasonOf, type SourceLocation } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
 import {
   emptyTree,
@@ -59,7 +59,7 @@ function parsersFiles({ name, properties: entries }: Section): Property[] {
 function readParsersFile(file: string, entry: Property, env: Environment): Tree {
   const read = readConfig(file, env, 'parsers')
   read.problems = read.problems.map((p) =>
-    p.position === undefined ? problem(p.code, p.message, entry.valuePosition, OWN_PARSERS) : p,
+    p.location === undefined ? problem(p.code, p.message, entry.valueLocation, OWN_PARSERS) : p,
   )
   return read
 }
@@ -88,7 +88,7 @@ class ConfigFiles {
   }
 
   /** Each file is read once, whatever its names. */
-  read(file: string, from: Position | undefined): void {
+  read(file: string, from: SourceLocation | undefined): void {
     let text: string
     try {
       const { dev, ino, size } = statSync(file, { bigint: true })
@@ -110,19 +110,19 @@ class ConfigFiles {
       this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, { file }, hint))
       return
     }
-    const include = (pattern: string, position: Position): void => this.#include(pattern, position)
+    const include = (pattern: string, location: SourceLocation): void => this.#include(pattern, location)
     new ClassicText(file, this.#origin, this.#tree, include).read(text)
   }
 
   /** Relative to the main file, also in an included one, as in fluent-bit; a file that is not there, to the working folder. */
-  #include(pattern: string, position: Position): void {
+  #include(pattern: string, location: SourceLocation): void {
     const expanded = expand(pattern, lookupIn(this.#tree, this.#env), (name) => {
-      warn(this.#tree, unsetWarning(name), position)
+      warn(this.#tree, unsetWarning(name), location)
     })
     const path = isAbsolute(expanded) ? expanded : join(dirname(this.#main), expanded)
     const file = !existsSync(path) && existsSync(expanded) ? expanded : path
     const files = GLOB.test(expanded) ? globSync(path).sort() : [file]
-    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, position)
-    for (const file of files) this.read(file, position)
+    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, location)
+    for (const file of files) this.read(file, location)
   }
 }

@@ -1,4 +1,4 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { ShipperError } from '../core/error.ts'
 import { COMMAND_LINE, emptyTree, newSection, type Section, type Tree } from './config-tree.ts'
 import { withoutSecrets } from './plugin-uri.ts'
@@ -70,16 +70,16 @@ export class Flags {
   }
 
   #add(section: Section, key: string, value: string, argument: string): void {
-    section.properties.push({ key, value, position: at(argument), valuePosition: at(argument) })
+    section.properties.push({ key, value, location: at(argument), valueLocation: at(argument) })
   }
 }
 
-function at(argument: string): Position {
+function at(argument: string): SourceLocation {
   return argument === '' ? { file: COMMAND_LINE } : { file: COMMAND_LINE, argument }
 }
 
 function flagOf(section: Section): string {
-  return section.position.argument ?? COMMAND_LINE
+  return section.location.argument ?? COMMAND_LINE
 }
 
 function usage(message: string): ShipperError {

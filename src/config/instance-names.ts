@@ -18,7 +18,7 @@ export class InstanceNames {
     const counted = `${plugin}.${n}`
     let name = alias?.value || counted
     if (alias !== undefined && this.#taken.has(name)) {
-      warn(findings, `alias "${name}" is taken: the name is ${counted}`, alias.valuePosition)
+      warn(findings, `alias "${name}" is taken: the name is ${counted}`, alias.valueLocation)
       name = counted
     }
     while (this.#taken.has(name)) name += "'"

@@ -23,23 +23,23 @@ export class MultilinePlanner {
   /** Returns the entry that names a parser, which is to be checked when all parsers are known. */
   add(section: Section): Property | undefined {
     const name = propertyOf(section, 'name')?.value
-    const { position } = section
+    const { location } = section
     if (name === undefined || name === '') {
       const message = '[multiline_parser] required option "name" is missing'
-      this.#findings.problems.push(problem('E_CONFIG_MISSING_OPTION', message, position, ''))
+      this.#findings.problems.push(problem('E_CONFIG_MISSING_OPTION', message, location, ''))
       return undefined
     }
     if (this.plans.some((plan) => plan.name === name) || isBuiltIn(name)) {
       const which = isBuiltIn(name) ? 'is a built-in one' : 'is one'
-      warn(this.#findings, `[multiline_parser ${name}] there ${which} of this name: it counts`, position)
+      warn(this.#findings, `[multiline_parser ${name}] there ${which} of this name: it counts`, location)
       return undefined
     }
     const own = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
     const about = {
       label: `multiline_parser ${name}`,
-      position,
+      location,
       list: 'docs/plugins/multiline.md',
-      firstCounts: true,
+      firstWins: true,
     }
     const found: Diagnostics = { problems: [], warnings: [] }
     const [options] = readOptions(own, [MULTILINE_OPTIONS], about, found)
@@ -53,7 +53,7 @@ export class MultilinePlanner {
     if (section.origin !== 'parsers' || this.#used.has(name)) this.#findings.problems.push(...found.problems)
     else {
       for (const each of found.problems)
-        warn(this.#findings, `${each.message}: the multiline parser is left out`, each.position ?? position)
+        warn(this.#findings, `${each.message}: the multiline parser is left out`, each.location ?? location)
     }
     return undefined
   }
@@ -69,7 +69,7 @@ export class MultilinePlanner {
       const near = didYouMean(name, names)
       const message = `[${label}] there is no multiline parser "${name}"${near}`
       const hint = near === '' ? `there are ${names.join(', ')}` : ''
-      this.#findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
+      this.#findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, hint))
     }
     return this.#findings.problems.length === before
   }
@@ -82,7 +82,7 @@ function compile(section: Section, name: string, options: MultilineOptions, foun
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
     const place = propertyOf(section, options.type === 'regex' ? 'rule' : 'type')
-    const position = place?.valuePosition ?? section.position
-    found.problems.push(problem(err.code, err.message, position, err.hint))
+    const location = place?.valueLocation ?? section.location
+    found.problems.push(problem(err.code, err.message, location, err.hint))
   }
 }

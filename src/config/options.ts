@@ -1,4 +1,4 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
@@ -7,11 +7,11 @@ import { type Diagnostics, type Property, problem, warn } from './config-tree.ts
 /** What may have been meant as a comment behind a value. */
 export const COMMENT = /\s#/
 
-export interface About {
+export interface OptionContext {
   /** Who the options are of, in messages: `tail`, `service`. */
   label: string
   /** Where a required option is missing. */
-  position: Position
+  location: SourceLocation
   /** What lists the options, e.g. `shipper -i tail -h`. */
   list: string
   /**
@@ -20,7 +20,7 @@ export interface About {
    */
   lenient?: 'unlike' | 'all'
   /** Of an option given twice the first counts: so does fluent-bit read parsers. Else the last one, as it reads plugins. */
-  firstCounts?: boolean
+  firstWins?: boolean
 }
 
 /**
@@ -30,7 +30,7 @@ export interface About {
 export function readOptions(
   entries: readonly Property[],
   tables: readonly OptionTable[],
-  about: About,
+  about: OptionContext,
   findings: Diagnostics,
 ): Record<string, unknown>[] {
   const given = tables.map(() => new Map<string, Property[]>())
@@ -65,13 +65,13 @@ function readOption(
   name: string,
   option: Option,
   entries: readonly Property[],
-  about: About,
+  about: OptionContext,
   findings: Diagnostics,
 ): unknown {
   const { label } = about
   const filled = entries.filter((entry) => entry.value !== '')
   if (option.required === true && filled.length === 0) {
-    const at = entries[0]?.valuePosition ?? about.position
+    const at = entries[0]?.valueLocation ?? about.location
     findings.problems.push(
       problem('E_CONFIG_MISSING_OPTION', `[${label}] required option "${name}" is missing`, at, ''),
     )
@@ -80,10 +80,10 @@ function readOption(
   const first = entries[0]
   if (first === undefined) return defaultValue(name, option)
   if (option.ignored !== undefined && !entries.every(({ value }) => isDefault(name, option, value))) {
-    warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
+    warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.location)
   }
   if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
-  const counts = about.firstCounts === true ? first : (entries.at(-1) as Property)
+  const counts = about.firstWins === true ? first : (entries.at(-1) as Property)
   for (const entry of entries) if (entry !== counts) reportRepeated(name, entry, counts, about, findings)
   return readValue(name, option, counts, about, findings)
 }
@@ -98,14 +98,14 @@ function readValue(
   name: string,
   option: Option,
   entry: Property,
-  about: About,
+  about: OptionContext,
   findings: Diagnostics,
 ): unknown {
   const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) {
     if (result.warning !== undefined)
-      warn(findings, `[${about.label}] ${result.warning}`, entry.valuePosition)
+      warn(findings, `[${about.label}] ${result.warning}`, entry.valueLocation)
     return result.value
   }
   const bare = withoutComment(entry.value, option)
@@ -114,7 +114,7 @@ function readValue(
     warn(
       findings,
       `[${about.label}] "${name}" is ${bare}: a comment needs a line of its own`,
-      entry.valuePosition,
+      entry.valueLocation,
     )
     return again.value
   }
@@ -123,7 +123,7 @@ function readValue(
   const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
   const message = `[${about.label}] ${result.problem}${near}`
   const hint = hintOf(entry, option) ?? result.hint ?? ''
-  findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
+  findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, hint))
   return undefined
 }
 
@@ -141,13 +141,13 @@ function hintOf({ value, variables }: Property, option: Option): string | undefi
 }
 
 /** Where each option of the table has its value, by the name of the table; of several the last. */
-export function placesOf(entries: readonly Property[], table: OptionTable): Map<string, Position> {
-  const places = new Map<string, Position>()
-  for (const { key, valuePosition } of entries) {
+export function locationsOf(entries: readonly Property[], table: OptionTable): Map<string, SourceLocation> {
+  const locations = new Map<string, SourceLocation>()
+  for (const { key, valueLocation } of entries) {
     const name = findOption(table, key)
-    if (name !== undefined) places.set(name, valuePosition)
+    if (name !== undefined) locations.set(name, valueLocation)
   }
-  return places
+  return locations
 }
 
 /** Flags are meant to change what the file says, without a word. */
@@ -155,28 +155,28 @@ function reportRepeated(
   name: string,
   entry: Property,
   counts: Property,
-  about: About,
+  about: OptionContext,
   findings: Diagnostics,
 ): void {
-  if (entry.position.line !== undefined && counts.position.line === undefined) return
-  const where = about.firstCounts === true ? 'further up' : 'again further on'
+  if (entry.location.line !== undefined && counts.location.line === undefined) return
+  const where = about.firstWins === true ? 'further up' : 'again further on'
   const message = `[${about.label}] "${name}" is given ${where}: this value does not count`
-  warn(findings, message, entry.position)
+  warn(findings, message, entry.location)
 }
 
 function reportUnknown(
   entry: Property,
   tables: readonly OptionTable[],
-  about: About,
+  about: OptionContext,
   findings: Diagnostics,
 ): void {
   const names = tables.flatMap((table) => Object.keys(table))
   const near = nearest(entry.key, names)
   const message = `[${about.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
   if (about.lenient === 'all' || (about.lenient === 'unlike' && near === undefined))
-    warn(findings, `${message}: it has no effect`, entry.position)
+    warn(findings, `${message}: it has no effect`, entry.location)
   else {
     const hint = near === undefined ? `\`${about.list}\` lists them` : ''
-    findings.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.position, hint))
+    findings.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.location, hint))
   }
 }

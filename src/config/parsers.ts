@@ -1,4 +1,4 @@
-import { type Position, ShipperError } from '../core/error.ts'
+import { ShipperError, type SourceLocation } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
 import type { ParserSpec, Registry } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
@@ -46,7 +46,7 @@ export class ParserPlanner {
       return warn(
         this.#findings,
         `[parser ${name}] there is one of this name already: it counts`,
-        section.position,
+        section.location,
       )
     }
     const found: Diagnostics = { problems: [], warnings: [] }
@@ -59,8 +59,8 @@ export class ParserPlanner {
       this.#broken.add(name)
       this.#findings.problems.push(...found.problems)
     } else {
-      for (const { message, position } of found.problems) {
-        warn(this.#findings, `${message}: the parser is left out`, position ?? section.position)
+      for (const { message, location } of found.problems) {
+        warn(this.#findings, `${message}: the parser is left out`, location ?? section.location)
       }
     }
   }
@@ -72,7 +72,7 @@ export class ParserPlanner {
   async require(entry: Property, label: string): Promise<void> {
     const name = entry.value
     if (this.#broken.has(name) || this.#has(name)) return
-    const plan = await this.#known(name, entry.position)
+    const plan = await this.#known(name, entry.location)
     if (plan !== undefined) {
       this.plans.push(plan)
       return
@@ -85,7 +85,7 @@ export class ParserPlanner {
     const hint = isFormat ? format : file
     const message = `[${label}] there is no parser "${name}"${isFormat ? '' : near}`
     this.#findings.problems.push(
-      problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, isFormat || near === '' ? hint : ''),
+      problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, isFormat || near === '' ? hint : ''),
     )
   }
 
@@ -103,11 +103,11 @@ export class ParserPlanner {
   }
 
   /** The format of this name, when it needs no options; else the parser of the program. */
-  async #known(name: string, position: Position): Promise<ParserPlan | undefined> {
+  async #known(name: string, location: SourceLocation): Promise<ParserPlan | undefined> {
     const spec = (await this.#registry.find('parser', name)) as ParserSpec | undefined
     if (spec !== undefined && !Object.values(spec.options).some((option) => option.required === true)) {
-      const [options] = readOptions([], [spec.options], { label: name, position, list: '' }, this.#findings)
-      return { spec, name, options, position }
+      const [options] = readOptions([], [spec.options], { label: name, location, list: '' }, this.#findings)
+      return { spec, name, options, location }
     }
     const section = (await this.#shipped()).get(name)
     // A test sees to it that nothing is wrong with it.
@@ -133,14 +133,14 @@ export class ParserPlanner {
       const near = didYouMean(format.value, formats)
       const message = `[${label}] unknown format "${format.value}"${near}`
       const hint = near === '' ? `the formats are ${formats.join(', ')}` : ''
-      found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valuePosition, hint))
+      found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valueLocation, hint))
       return undefined
     }
     const lenient = section.origin === 'parsers' ? ('all' as const) : ('unlike' as const)
-    const about = { label, position: section.position, list: 'shipper plugins', lenient, firstCounts: true }
+    const about = { label, location: section.location, list: 'shipper plugins', lenient, firstWins: true }
     const own = section.properties.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
     const [options] = readOptions(own, [spec.options], about, found)
-    const plan: ParserPlan = { spec, name, options, position: section.position }
+    const plan: ParserPlan = { spec, name, options, location: section.location }
     const wanted = this.#thorough || this.#used.has(name) || section.origin !== 'parsers'
     if (wanted && found.problems.length === 0) compile(plan, section, found)
     return plan
@@ -148,7 +148,7 @@ export class ParserPlanner {
 
   #missing(section: Section, label: string, option: string, found = this.#findings): void {
     const message = `[${label}] required option "${option.toLowerCase()}" is missing`
-    found.problems.push(problem('E_CONFIG_MISSING_OPTION', message, section.position, ''))
+    found.problems.push(problem('E_CONFIG_MISSING_OPTION', message, section.location, ''))
   }
 }
 
@@ -170,8 +170,8 @@ function compile(plan: ParserPlan, section: Section, found: Diagnostics): void {
     const place =
       section.properties.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
       propertyOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
-    const position = place?.valuePosition ?? section.position
-    found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, position, err.hint))
+    const location = place?.valueLocation ?? section.location
+    found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, location, err.hint))
   }
 }
 

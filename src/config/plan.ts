@@ -1,4 +1,4 @@
-import type { Position, ShipperError } from '../core/error.ts'
+import type { ShipperError, SourceLocation } from '../core/error.ts'
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
 import type { OptionTable } from '../core/options/option.ts'
 import { parseOptions } from '../core/options/parse.ts'
@@ -9,17 +9,17 @@ import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,
   type Diagnostics,
-  inOrder,
   type Property,
   problem,
   propertyOf,
   type Section,
+  sortByLocation,
   type Tree,
   warn,
 } from './config-tree.ts'
 import { InstanceNames } from './instance-names.ts'
 import { MultilinePlanner } from './multiline-parsers.ts'
-import { COMMENT, placesOf, readOptions } from './options.ts'
+import { COMMENT, locationsOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import { parseUri, uriEntries, withoutSecrets } from './plugin-uri.ts'
 import { checkMatches } from './route-check.ts'
@@ -68,7 +68,7 @@ export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanR
   return {
     plan: problems.length === 0 ? plan : undefined,
     validPart: sound,
-    problems: inOrder(problems),
+    problems: sortByLocation(problems),
     warnings,
   }
 }
@@ -155,9 +155,9 @@ class Planner implements Diagnostics {
     for (const section of this.#tree.sections) {
       const kind = section.name.toLowerCase()
       if (WITHOUT_EFFECT[kind] !== undefined) {
-        warn(this, `section [${section.name}] has no effect: ${WITHOUT_EFFECT[kind]}`, section.position)
+        warn(this, `section [${section.name}] has no effect: ${WITHOUT_EFFECT[kind]}`, section.location)
       } else if (section.origin === 'parsers' && !kind.endsWith('parser')) {
-        warn(this, `section [${section.name}] has no effect in a parsers file`, section.position)
+        warn(this, `section [${section.name}] has no effect in a parsers file`, section.location)
       } else if (found[kind] === undefined) {
         this.#unknownSection(section)
       } else found[kind].push(section)
@@ -167,25 +167,25 @@ class Planner implements Diagnostics {
   }
 
   /** fluent-bit passes over any; what looks like a slip would be missing there too, and nobody would know. */
-  #unknownSection({ name, position }: Section): void {
+  #unknownSection({ name, location }: Section): void {
     const near = didYouMean(name, SECTIONS)
-    if (near === '') warn(this, `section [${name}] is not known: it has no effect`, position)
-    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, position, '')
+    if (near === '') warn(this, `section [${name}] is not known: it has no effect`, location)
+    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, location, '')
   }
 
   #groups(section: Section): void {
-    for (const { name, position } of section.groups) {
+    for (const { name, location } of section.groups) {
       const known = SECTIONS.includes(name.toUpperCase())
       const what = known ? 'must begin in column 1' : `is not known within [${section.name}]`
-      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, position, '')
+      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, location, '')
     }
   }
 
   /** Several [SERVICE] sections are one; flags come behind the file and so count. */
   #service(sections: Section[]): Plan['service'] {
     const entries = sections.flatMap((section) => section.properties)
-    const position = sections[0]?.position ?? { file: COMMAND_LINE }
-    const about = { label: 'service', position, list: 'shipper -h', lenient: 'unlike' as const }
+    const location = sections[0]?.location ?? { file: COMMAND_LINE }
+    const about = { label: 'service', location, list: 'shipper -h', lenient: 'unlike' as const }
     const before = this.problems.length
     const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
     if (this.problems.length > before) this.#unsound.add(service)
@@ -209,7 +209,7 @@ class Planner implements Diagnostics {
     }
     for (const other of section.properties)
       if (other !== name && other.key.toLowerCase() === 'name')
-        warn(this, `"name" is ${name.value} further up: this value does not count`, other.position)
+        warn(this, `"name" is ${name.value} further up: this value does not count`, other.location)
     const uri = parseUri(name.value)
     const plugin = uri?.plugin ?? name.value
     const spec = await this.#registry.find(kind, plugin)
@@ -219,7 +219,7 @@ class Planner implements Diagnostics {
     if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
     const about = {
       label: spec.name,
-      position: section.position,
+      location: section.location,
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
     const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
@@ -232,8 +232,8 @@ class Planner implements Diagnostics {
       name: instance,
       options,
       common,
-      position: section.position,
-      places: placesOf(entries, { ...COMMON[kind], ...spec.options }),
+      location: section.location,
+      optionLocations: locationsOf(entries, { ...COMMON[kind], ...spec.options }),
     }
     const plan = kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
     if (this.problems.length > before) this.#unsound.add(plan)
@@ -241,7 +241,7 @@ class Planner implements Diagnostics {
     return plan
   }
 
-  #nameMissing(kind: StageKind, { properties: entries, position }: Section): void {
+  #nameMissing(kind: StageKind, { properties: entries, location }: Section): void {
     const near = nearest(
       'name',
       entries.map(({ key }) => key),
@@ -252,7 +252,7 @@ class Planner implements Diagnostics {
       slip === undefined
         ? '`shipper plugins` lists the names'
         : `is "${slip.key} ${slip.value}" meant to be it?`
-    this.#problem('E_CONFIG_MISSING_OPTION', message, slip?.position ?? position, hint)
+    this.#problem('E_CONFIG_MISSING_OPTION', message, slip?.location ?? location, hint)
   }
 
   /** Parsers that must exist: they are looked up when all sections are read. */
@@ -276,10 +276,15 @@ class Planner implements Diagnostics {
     const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
     const list = near === '' ? '`shipper plugins` lists them' : ''
     const hint = COMMENT.test(plugin) ? 'a comment needs a line of its own' : list
-    this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valuePosition, hint)
+    this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valueLocation, hint)
   }
 
-  #problem(code: ShipperError['code'], message: string, position: Position | undefined, hint?: string): void {
-    this.problems.push(problem(code, message, position, hint))
+  #problem(
+    code: ShipperError['code'],
+    message: string,
+    location: SourceLocation | undefined,
+    hint?: string,
+  ): void {
+    this.problems.push(problem(code, message, location, hint))
   }
 }

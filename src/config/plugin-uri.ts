@@ -43,14 +43,14 @@ export function uriEntries(
   findings: Diagnostics,
 ): Property[] {
   const entries: Property[] = []
-  const place = { ...name, position: name.valuePosition }
+  const place = { ...name, location: name.valueLocation }
   const add = (part: string, value: string, options: string[]): void => {
     if (value === '') return
     const key = options.find((option) => Object.hasOwn(table, option))
     if (key !== undefined) entries.push({ ...place, key, value })
     else {
       const message = `[${uri.plugin}] takes no ${part}, and "${withoutSecrets(name.value)}" has one`
-      findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valuePosition, ''))
+      findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valueLocation, ''))
     }
   }
   add('user or password', uri.user, [])

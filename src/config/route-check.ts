@@ -10,14 +10,14 @@ export function checkMatches(
   findings: Diagnostics,
 ): void {
   const tags = inputs.filter((input) => input.common.routable).map((input) => input.tag)
-  for (const { spec, common, position } of stages) {
+  for (const { spec, common, location } of stages) {
     const { match, matchRegex } = common
     if (match === undefined && matchRegex === undefined) {
-      warn(findings, `[${spec.name}] has no Match: it gets nothing`, position)
+      warn(findings, `[${spec.name}] has no Match: it gets nothing`, location)
     } else if (!tags.some((tag) => mayMatch(tag, match, matchRegex))) {
       const tagsText = tags.length === 1 ? `the tag ${tags[0]}` : `any of the tags ${tags.join(', ')}`
       const what = matchRegex === undefined ? `Match ${match}` : `Match_Regex ${matchRegex}`
-      warn(findings, `[${spec.name}] ${what} does not fit ${tagsText}: it gets nothing`, position)
+      warn(findings, `[${spec.name}] ${what} does not fit ${tagsText}: it gets nothing`, location)
     }
   }
 }

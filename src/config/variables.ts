@@ -38,7 +38,7 @@ export function expandSections(tree: Tree, sections: Section[], env: Environment
       if (variables === null) continue
       entry.variables = variables
       entry.value = expand(entry.value, lookup, (name) => {
-        warn(tree, unsetWarning(name), entry.valuePosition)
+        warn(tree, unsetWarning(name), entry.valueLocation)
       })
     }
     expandSections(tree, section.groups, env)

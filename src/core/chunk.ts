@@ -8,7 +8,7 @@ import type { BufferSource } from './buffer-source.ts'
  *                      ^ start                       ^ end
  * ```
  * The rooms let one output write its frame around the entries and send all of it in one write; whoever gets
- * `claimRooms()` may use them until the chunk settles.
+ * `claimFrameSpace()` may use them until the chunk settles.
  */
 export class Chunk {
   readonly tag: string
@@ -48,7 +48,7 @@ export class Chunk {
   }
 
   /** True for the first caller only; a further output of a fan-out builds its frame elsewhere. */
-  claimRooms(): boolean {
+  claimFrameSpace(): boolean {
     if (this.#roomsTaken) return false
     this.#roomsTaken = true
     return true

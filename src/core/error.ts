@@ -181,7 +181,7 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /** Where a configuration value stands: `line` and `col` count from 1; a flag has the argument instead, e.g. `-p port`. */
-export interface Position {
+export interface SourceLocation {
   file: string
   line?: number
   col?: number
@@ -194,7 +194,7 @@ export interface ErrorOptions {
   retryable?: boolean
   /** `peer`: the whole peer is away, so others would fail too; `chunk`: only this chunk is concerned. */
   scope?: 'peer' | 'chunk'
-  position?: Position
+  location?: SourceLocation
   /** Name of the option that is wrong, of the plugin that throws it: its place is looked up. */
   option?: string
   details?: Record<string, unknown>
@@ -206,7 +206,7 @@ export class ShipperError extends Error {
   readonly hint: string
   readonly retryable: boolean
   readonly scope: 'peer' | 'chunk'
-  readonly position: Position | undefined
+  readonly location: SourceLocation | undefined
   readonly option: string | undefined
   readonly details: Record<string, unknown>
 
@@ -217,13 +217,13 @@ export class ShipperError extends Error {
     this.hint = options.hint ?? ERROR_CODES[code].remedy
     this.retryable = options.retryable ?? false
     this.scope = options.scope ?? 'chunk'
-    this.position = options.position
+    this.location = options.location
     this.option = options.option
     this.details = options.details ?? {}
   }
 }
 
-export function formatPosition(p: Position | undefined): string {
+export function formatLocation(p: SourceLocation | undefined): string {
   if (p === undefined) return ''
   if (p.argument !== undefined) return `${p.file}, ${p.argument}`
   const line = p.line === undefined ? '' : `:${p.line}`

@@ -17,7 +17,7 @@ export function escapeJsonControls(json: string): string {
 }
 
 /** At most this many characters, and dots where some are left out. */
-export function cut(text: string, most: number): string {
+export function truncate(text: string, most: number): string {
   return text.length > most ? `${text.slice(0, most)}...` : text
 }
 

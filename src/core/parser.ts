@@ -14,7 +14,7 @@ export interface EntryWriter {
 }
 
 /** `keepTime`: the pair `time` stays. Of cri: what the letter of the tag and the message are called. */
-export type LineForm =
+export type LineFormat =
   | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
   | { readonly name: 'docker'; readonly keepTime: boolean }
 
@@ -27,5 +27,5 @@ export interface Parser {
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
   /** The usual lines are of this form, and may be read by whoever knows it: to the same bytes as by `parse`. */
-  readonly form?: LineForm | undefined
+  readonly lineFormat?: LineFormat | undefined
 }

@@ -1,4 +1,4 @@
-import type { Position } from './error.ts'
+import type { SourceLocation } from './error.ts'
 import type { MultilinePlan } from './multiline.ts'
 import type { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from './options/common.ts'
 import type { OptionsOf } from './options/option.ts'
@@ -25,9 +25,9 @@ interface StagePlan<S, C> {
   options: unknown
   /** Parsed by the table of the kind. */
   common: C
-  position: Position
+  location: SourceLocation
   /** Where the values of its options stand, by the names of the tables; of an option that is repeated, the last. */
-  places: ReadonlyMap<string, Position>
+  optionLocations: ReadonlyMap<string, SourceLocation>
 }
 
 /** The tag is `common.tag`, or the instance name. */
@@ -41,5 +41,5 @@ export interface ParserPlan {
   spec: ParserSpec
   name: string
   options: unknown
-  position: Position
+  location: SourceLocation
 }

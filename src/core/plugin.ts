@@ -33,7 +33,7 @@ export interface Contributor {
    * Ends the range that went into the chunk: `identity` (e.g. `device:inode:time:start-end`) enters the chunk's
    * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
    */
-  leave(): { identity: string; settle: Ack } | undefined
+  closeRange(): { identity: string; settle: Ack } | undefined
 }
 
 /**
@@ -41,9 +41,9 @@ export interface Contributor {
  * record, or when asked. Made by `InputContext.appender`.
  *
  * ```
- *   if (!out.reserve(n)) { await ctx.room(signal); ...try again }
+ *   if (!out.reserve(n)) { await ctx.waitForMemory(signal); ...try again }
  *   out.end = writeEntryHead(out.buf, out.end, sec, nsec) ...   // write at most n bytes at out.end
- *   out.added(1, bytesRead)
+ *   out.commit(1, bytesRead)
  *   out.join(contributor)                                       // its range is settled with the chunk
  * ```
  */
@@ -58,16 +58,16 @@ export interface Appender {
    */
   reserve(bytes: number, expect?: number): boolean
   /** Records that now end at `end`: their number and the bytes of input they came from. */
-  added(records: number, inputBytes: number): void
+  commit(records: number, inputBytes: number): void
   /**
    * The contributor has written to the current chunk, or passed over bytes that are to be settled with it (empty lines).
-   * Call once per chunk: `leave` says when the chunk was sealed.
+   * Call once per chunk: `closeRange` says when the chunk was sealed.
    */
-  join(contributor: Contributor): void
+  addContributor(contributor: Contributor): void
   /** Sends what is held now. */
   seal(): void
   /** Bytes of records held and not yet sealed. */
-  readonly held: number
+  readonly pendingBytes: number
 }
 
 /** For whoever has lines. */
@@ -84,13 +84,13 @@ export interface InputContext extends PluginContext, LineContext {
   /** The configured tag, or the name of the instance. */
   readonly tag: string
   /** The configured tag alone, for inputs whose records bring one: undefined, they keep it. */
-  readonly givenTag?: string | undefined
+  readonly configuredTag?: string | undefined
   /** To be asked for in every turn and not kept: one that holds nothing may be forgotten. */
   appender(tag: string): Appender
   /** Seals every appender of this input. */
   sealAll(): void
   /** Resolves when the budget may have room again, or `signal` is aborted. */
-  room(signal: AbortSignal): Promise<void>
+  waitForMemory(signal: AbortSignal): Promise<void>
   /** A buffer of this input's own (a read buffer), counted for as long as it is held. */
   readonly buffers: BufferSource
   /** The stored positions of this input; `path` undefined = kept in memory only. */
@@ -159,9 +159,9 @@ export interface Deferral {
   /** Those of the chunk's input: what is kept counts there. */
   readonly buffers: BufferSource
   /** The chunk at hand settles only when this is called too. */
-  keep(): Ack
+  defer(): Ack
   /** Is told what becomes of the chunk at hand: records that were kept before are in it now. */
-  attach(ack: Ack): void
+  onSettled(ack: Ack): void
 }
 
 export interface Filter {

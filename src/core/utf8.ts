@@ -21,7 +21,7 @@ HIGH[0xf4] = 0x8f
  * Bytes of the UTF-8 sequence at `at` (neither overlong forms nor surrogates). When it is none: minus the number of
  * bytes that one U+FFFD stands for, as `TextDecoder` counts them.
  */
-export function utf8Sequence(buf: Buffer, at: number, end: number): number {
+export function utf8SequenceLength(buf: Buffer, at: number, end: number): number {
   const first = buf[at] as number
   if (first < 0x80) return 1
   const more = MORE[first] as number

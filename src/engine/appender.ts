@@ -70,7 +70,7 @@ export class ChunkAppender implements Appender {
     return this.#dueMs === 0
   }
 
-  get held(): number {
+  get pendingBytes(): number {
     return this.#records === 0 ? 0 : this.#sealedEnd - this.#head
   }
 
@@ -85,13 +85,13 @@ export class ChunkAppender implements Appender {
     return this.#grow(used, bytes, expect)
   }
 
-  added(records: number, inputBytes: number): void {
+  commit(records: number, inputBytes: number): void {
     this.#records += records
     this.#inputBytes += inputBytes
     this.#sealedEnd = this.end
   }
 
-  join(contributor: Contributor): void {
+  addContributor(contributor: Contributor): void {
     this.#contributors.push(contributor)
     // Bytes without records (empty lines, skipped ones) are settled with the chunk that follows, or by the timer.
     this.#arm()
@@ -155,7 +155,7 @@ export class ChunkAppender implements Appender {
     const contributors = this.#contributors
     this.#contributors = []
     for (const contributor of contributors) {
-      const part = contributor.leave()
+      const part = contributor.closeRange()
       if (part === undefined) continue
       identities.push(part.identity)
       settles.push(part.settle)

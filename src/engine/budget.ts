@@ -178,7 +178,7 @@ export class Account implements BufferSource {
     return this.#budget.take(this.#budget.sizeFor(bytes), this)
   }
 
-  hold(bytes: number): Buffer {
+  takeLongLived(bytes: number): Buffer {
     const buf = this.#budget.take(bytes, this)
     this.#held.add(buf)
     this.#heldBytes += bytes
@@ -198,7 +198,7 @@ export class Account implements BufferSource {
   }
 
   /** Resolves when what was refused last fits, or on abort. */
-  room(signal: AbortSignal): Promise<void> {
+  waitForMemory(signal: AbortSignal): Promise<void> {
     if (this.hasRoom) return Promise.resolve()
     return this.#budget.wait(this, signal)
   }

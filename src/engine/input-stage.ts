@@ -30,7 +30,7 @@ export class InputStage {
   /** Neither delivered nor given up: the next run reads them again. */
   abortedRecords = 0
   /** Chunks sealed and not settled. */
-  open = 0
+  openChunks = 0
   readonly #o: InputStageOptions
   readonly #origin: ChunkOrigin
   readonly #appenders = new Map<string, ChunkAppender>()
@@ -78,22 +78,22 @@ export class InputStage {
 
   /** Resolves when every sealed chunk has settled. */
   settled(): Promise<void> {
-    if (this.open === 0) return Promise.resolve()
+    if (this.openChunks === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idle.push(resolve))
   }
 
   #accept(chunk: Chunk, ack: Ack): void {
     this.records += chunk.count
     this.bytes += chunk.size
-    this.open++
+    this.openChunks++
     this.#o.pipeline.accept(chunk, this.#origin, (outcome) => {
-      this.open--
+      this.openChunks--
       // The count that is left by filters.
       if (outcome === 'dropped') this.droppedRecords += chunk.count
       if (outcome === 'aborted') this.abortedRecords += chunk.count
       else this.settledBytes += chunk.inputBytes
       ack(outcome)
-      if (this.open === 0) this.#settleIdle()
+      if (this.openChunks === 0) this.#settleIdle()
     })
   }
 

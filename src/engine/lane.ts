@@ -9,7 +9,7 @@ export interface Route {
   /** Failed tries so far. */
   attempts: number
   /** Those of them that were the chunk's own and not its peer's: they choose the wait. */
-  refusals: number
+  chunkFailures: number
   failed: boolean
 }
 
@@ -24,10 +24,10 @@ export interface Route {
  */
 export class Lane {
   readonly key: string
-  readonly flying: Route[] = []
+  readonly inFlight: Route[] = []
   waiting: Route[] = []
   /** A failure is being sorted out: nothing is sent until then. */
-  held = false
+  blocked = false
   timer: TimerHandle | undefined
   /** When `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
@@ -42,11 +42,11 @@ export class Lane {
   }
 
   get ready(): boolean {
-    return !this.held && this.waitingCount > 0
+    return !this.blocked && this.waitingCount > 0
   }
 
   get empty(): boolean {
-    return this.waitingCount === 0 && this.flying.length === 0
+    return this.waitingCount === 0 && this.inFlight.length === 0
   }
 
   push(route: Route): void {
@@ -54,7 +54,7 @@ export class Lane {
   }
 
   /** The next route in order, now flying. */
-  launch(): Route | undefined {
+  sendNext(): Route | undefined {
     const route = this.waiting[this.#head]
     if (route === undefined) return undefined
     this.#head++
@@ -62,29 +62,29 @@ export class Lane {
       this.waiting = this.waiting.slice(this.#head)
       this.#head = 0
     }
-    this.flying.push(route)
+    this.inFlight.push(route)
     return route
   }
 
-  land(route: Route): void {
-    const at = this.flying.indexOf(route)
-    if (at >= 0) this.flying.splice(at, 1)
+  complete(route: Route): void {
+    const at = this.inFlight.indexOf(route)
+    if (at >= 0) this.inFlight.splice(at, 1)
   }
 
   /** All of `flying` has answered: the failed ones go back to the front, in their order. Returns how many. */
-  putBack(): number {
-    const failed = this.flying.filter((r) => r.failed)
+  requeueFailed(): number {
+    const failed = this.inFlight.filter((r) => r.failed)
     for (const route of failed) route.failed = false
     this.waiting = [...failed, ...this.waiting.slice(this.#head)]
     this.#head = 0
-    this.flying.length = 0
+    this.inFlight.length = 0
     return failed.length
   }
 
   /** Takes everything that no flush will answer for, for a stop. */
   drain(): Route[] {
-    const rest = [...this.flying.filter((r) => r.failed), ...this.waiting.slice(this.#head)]
-    for (const route of rest) this.land(route)
+    const rest = [...this.inFlight.filter((r) => r.failed), ...this.waiting.slice(this.#head)]
+    for (const route of rest) this.complete(route)
     this.waiting = []
     this.#head = 0
     return rest

@@ -28,8 +28,8 @@ export class BorrowedBuffers implements BufferSource {
     return this.#lender.force(bytes)
   }
 
-  hold(bytes: number): Buffer {
-    return this.#lender.hold(bytes)
+  takeLongLived(bytes: number): Buffer {
+    return this.#lender.takeLongLived(bytes)
   }
 
   give(buf: Buffer): void {
@@ -158,7 +158,7 @@ class FanOut implements Deferral {
     this.#ack = ack
   }
 
-  keep(): Ack {
+  defer(): Ack {
     this.#kept++
     let called = false
     return (outcome) => {
@@ -168,7 +168,7 @@ class FanOut implements Deferral {
     }
   }
 
-  attach(ack: Ack): void {
+  onSettled(ack: Ack): void {
     this.#attached = [...(this.#attached ?? []), ack]
   }
 

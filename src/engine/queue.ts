@@ -60,7 +60,7 @@ export class OutputQueue {
       lane = new Lane(chunk.tag)
       this.#lanes.set(chunk.tag, lane)
     }
-    lane.push({ chunk, receipt, attempts: 0, refusals: 0, failed: false })
+    lane.push({ chunk, receipt, attempts: 0, chunkFailures: 0, failed: false })
     if (lane.waitingCount === 1) this.#turn.push(lane)
     this.#pump()
   }
@@ -73,7 +73,7 @@ export class OutputQueue {
 
   get retrying(): number {
     let n = 0
-    for (const lane of this.#lanes.values()) if (lane.held || this.#gate !== 'open') n += lane.waitingCount
+    for (const lane of this.#lanes.values()) if (lane.blocked || this.#gate !== 'open') n += lane.waitingCount
     return n
   }
 
@@ -116,7 +116,7 @@ export class OutputQueue {
     while (this.inFlight < this.#flushesAllowed && this.#turn.length > 0) {
       const lane = this.#turn.shift() as Lane
       if (!lane.ready) continue
-      const route = lane.launch() as Route
+      const route = lane.sendNext() as Route
       if (lane.ready) this.#turn.push(lane)
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
@@ -148,7 +148,7 @@ export class OutputQueue {
     this.stats.procBytes += bytes
     const ms = Math.round(this.#o.clock.nowMs() - startMs)
     this.#o.log.debug('chunk is delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
-    lane.land(route)
+    lane.complete(route)
     route.receipt.settle('delivered')
     if (this.#gate === 'probing') this.#open()
     this.#after(lane)
@@ -156,7 +156,7 @@ export class OutputQueue {
 
   #failed(lane: Lane, route: Route, thrown: unknown): void {
     if (this.#stopped) {
-      lane.land(route)
+      lane.complete(route)
       route.receipt.settle('aborted')
       return
     }
@@ -168,20 +168,20 @@ export class OutputQueue {
       return
     }
     route.failed = true
-    lane.held = true
+    lane.blocked = true
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
       this.#shut(error)
       return
     }
-    route.refusals++
+    route.chunkFailures++
     const { code, hint, message } = error
     this.#o.log.warn(`chunk is tried again: ${message}`, { code, tag: route.chunk.tag, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
-    lane.land(route)
+    lane.complete(route)
     const { chunk } = route
     this.#o.output.forget?.(chunk)
     this.stats.droppedRecords += chunk.count
@@ -200,7 +200,7 @@ export class OutputQueue {
 
   /** After every answer: sorts out a held lane when the last of its flushes is back, sends on, reports idleness. */
   #after(lane: Lane): void {
-    if (lane.held && !this.#stopped && lane.timer === undefined && lane.flying.every((r) => r.failed))
+    if (lane.blocked && !this.#stopped && lane.timer === undefined && lane.inFlight.every((r) => r.failed))
       this.#resend(lane)
     if (lane.empty) this.#lanes.delete(lane.key)
     this.#pump()
@@ -208,11 +208,11 @@ export class OutputQueue {
   }
 
   #resend(lane: Lane): void {
-    const refusals = Math.max(0, ...lane.flying.map((r) => r.refusals))
-    lane.putBack()
+    const refusals = Math.max(0, ...lane.inFlight.map((r) => r.chunkFailures))
+    lane.requeueFailed()
     if (this.#gate === 'shut' || refusals === 0) {
       // The gate decides when, or has opened since; the lane is free to go with it.
-      lane.held = false
+      lane.blocked = false
       this.#queueTurn(lane)
       return
     }
@@ -220,7 +220,7 @@ export class OutputQueue {
     lane.retryAtMs = this.#o.clock.nowMs() + waitMs
     lane.timer = this.#o.clock.after(waitMs, () => {
       lane.timer = undefined
-      lane.held = false
+      lane.blocked = false
       lane.retryAtMs = Number.POSITIVE_INFINITY
       this.#queueTurn(lane)
       this.#pump()

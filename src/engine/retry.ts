@@ -8,12 +8,12 @@ export interface RetryPolicy {
 }
 
 /** A peer that is away is asked at least this often, so that delivery goes on soon after its return. */
-export const PROBE_CAP_MS = 1000
+export const MAX_PROBE_WAIT_MS = 1000
 const FLOOR_MS = 20
 
 /**
  * Exponential backoff with full jitter: uniform in [0, min(cap, base * 2^(attempt-1))].
- * `probing`: the peer itself is away and nothing is lost by asking; the wait is capped at PROBE_CAP_MS. Not with a
+ * `probing`: the peer itself is away and nothing is lost by asking; the wait is capped at MAX_PROBE_WAIT_MS. Not with a
  * finite Retry_Limit: there each try counts, and trying fast would give up fast.
  */
 export function retryWaitMs(
@@ -23,6 +23,7 @@ export function retryWaitMs(
   random = Math.random,
 ): number {
   const bound = Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(attempt - 1, 30))
-  const capped = probing && policy.limit === Number.POSITIVE_INFINITY ? Math.min(bound, PROBE_CAP_MS) : bound
+  const capped =
+    probing && policy.limit === Number.POSITIVE_INFINITY ? Math.min(bound, MAX_PROBE_WAIT_MS) : bound
   return Math.max(FLOOR_MS, random() * capped)
 }

@@ -41,7 +41,7 @@ export function inputSnapshot(running: RunningInput): InputSnapshot {
     memory: account.used,
     memoryLimit: account.limitBytes,
     paused: account.paused,
-    chunks: source.open,
+    chunks: source.openChunks,
     status: input.status?.(),
   }
 }
@@ -70,13 +70,13 @@ function common({ name, plugin, counters }: Running) {
 export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]
 
 /** Why the stage cannot be made, with the place of the option that is named, else of the stage. */
-export function problemOf({ spec, position, places }: AnyStage, error: unknown): ShipperError {
+export function problemOf({ spec, location, optionLocations }: AnyStage, error: unknown): ShipperError {
   if (!(error instanceof ShipperError)) {
-    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { position, cause: error })
+    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { location, cause: error })
   }
   const { code, message, hint, option } = error
-  const place = error.position ?? (option === undefined ? undefined : places.get(option)) ?? position
-  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, position: place, cause: error })
+  const place = error.location ?? (option === undefined ? undefined : optionLocations.get(option)) ?? location
+  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, location: place, cause: error })
 }
 
 export function tagMatch(plan: {

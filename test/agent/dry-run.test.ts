@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { checkPlan } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
-import { formatPosition, ShipperError } from '../../src/core/error.ts'
+import { formatLocation, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
 import { Keep } from '../support/engine/assembled.ts'
@@ -84,7 +84,7 @@ test.each([
     })
     expect(problems).toEqual([])
     const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
-    expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
+    expect(told.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
     expect(told[0]?.message).toStartWith(message)
   },
 )
@@ -110,11 +110,11 @@ test('all problems are told, each with its place', async () => {
     inputs: [{ name: 'in.0', create: refuse('one') }],
     outputs: [{ name: 'out.0', create: refuse('two') }],
   })
-  const at = (line: number) => ({ position: { file: 'a.conf', line } })
+  const at = (line: number) => ({ location: { file: 'a.conf', line } })
   Object.assign(plan.inputs[0] ?? {}, at(1))
   Object.assign(plan.outputs[0] ?? {}, at(5))
   const { problems } = await checkPlan(plan, '1.2.3')
-  expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
+  expect(problems.map((p) => `${formatLocation(p.location)}: ${p.message}`)).toEqual([
     'a.conf:5: [keep] two',
     'a.conf:1: [lines] one',
   ])

@@ -2,7 +2,7 @@ import { expect } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { breachesOf } from '../support/kubernetes/schema.ts'
+import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { HELM, testWithHelm } from '../support/release/helm.ts'
 import { tmp } from '../support/tmp.ts'
@@ -61,7 +61,7 @@ testWithHelm('helm lint finds nothing, and every field is one of the API', () =>
     more,
     ['--set', 'tolerations=null,serviceAccount.create=false,rbac.create=false,quota.create=false'],
   ]) {
-    expect(template(...args).flatMap(breachesOf)).toEqual([])
+    expect(template(...args).flatMap(schemaViolations)).toEqual([])
   }
 })
 
@@ -103,7 +103,7 @@ volumeMounts: [{name: ca, mountPath: /etc/ca, readOnly: true}]
 `
   writeFileSync(join(dir, 'values.yaml'), values)
   const made = template('-f', join(dir, 'values.yaml'))
-  expect(made.flatMap(breachesOf)).toEqual([])
+  expect(made.flatMap(schemaViolations)).toEqual([])
   const conf = only(made, 'ConfigMap').data?.['shipper.conf'] ?? ''
   for (const line of [
     'Mem_Buf_Limit  5242880',
@@ -144,7 +144,7 @@ output: {options: {Match: kube.*}}
 testWithHelm('a stop has time for what it does before it, and the probes may be on IPv6', async () => {
   const set = 'service.preStopSleep=15,service.grace=60,service.httpListen=::'
   const made = template('--set', set)
-  expect(made.flatMap(breachesOf)).toEqual([])
+  expect(made.flatMap(schemaViolations)).toEqual([])
   expect(only(made, 'DaemonSet').spec?.template.spec).toMatchObject({
     terminationGracePeriodSeconds: 85,
     containers: [{ lifecycle: { preStop: { sleep: { seconds: 15 } } } }],

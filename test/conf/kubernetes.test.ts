@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { breachesOf } from '../support/kubernetes/schema.ts'
+import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 
@@ -37,7 +37,7 @@ function only(kind: string): Manifest {
 }
 
 test('the manifests have no field that an API server would refuse', () => {
-  expect(all.flatMap(breachesOf)).toEqual([])
+  expect(all.flatMap(schemaViolations)).toEqual([])
   expect(all.map((m) => m.kind).sort()).toEqual([
     'ClusterRole',
     'ClusterRoleBinding',
@@ -52,7 +52,7 @@ test('the manifests have no field that an API server would refuse', () => {
 test('the check of manifests sees a misspelt field, a wrong type and what is missing', () => {
   const good = only('DaemonSet')
   const text = JSON.stringify(good)
-  const broken = (from: string, to: string): string[] => breachesOf(JSON.parse(text.replace(from, to)))
+  const broken = (from: string, to: string): string[] => schemaViolations(JSON.parse(text.replace(from, to)))
   expect(broken('"volumeMounts"', '"volumesMounts"')).toEqual([
     'DaemonSet.spec.template.spec.containers[0].volumesMounts is not a field',
   ])
@@ -132,7 +132,7 @@ test('an output without -m gets every record, as on a command line', async () =>
 test('shipper manifest takes output, image and namespace from its flags', async () => {
   const output = ['-o', 'kafka', '-p', 'brokers=a:9092,b:9092', '-p', 'topics=logs', '-m', '*']
   const { manifests, config } = await printed('--image', 'x/y:2', '--namespace', 'obs', ...output)
-  expect(manifests.flatMap(breachesOf)).toEqual([])
+  expect(manifests.flatMap(schemaViolations)).toEqual([])
   const text = JSON.stringify(manifests)
   expect(text).toContain('"image":"x/y:2"')
   expect(text).not.toContain('"namespace":"shipper"')

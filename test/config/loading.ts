@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import type { PlanResult } from '../../src/config/plan.ts'
-import { formatPosition } from '../../src/core/error.ts'
+import { formatLocation } from '../../src/core/error.ts'
 import { tmp } from '../support/tmp.ts'
 import { SPECS } from './specs.ts'
 
@@ -40,6 +40,6 @@ export async function load(
   return {
     ...result,
     warnings: result.warnings.map(short),
-    said: result.problems.map((p) => short(`${formatPosition(p.position)}: ${p.message}`)),
+    said: result.problems.map((p) => short(`${formatLocation(p.location)}: ${p.message}`)),
   }
 }

@@ -63,7 +63,7 @@ export function entryMap(buf: Buffer, at: number, end: number): number {
 }
 
 /** Whether the text at `at` is `key` (its bytes, without a head). */
-export function isText(buf: Buffer, at: number, key: Buffer): boolean {
+export function textEquals(buf: Buffer, at: number, key: Buffer): boolean {
   const head = textHead(buf, at)
   if (head < 0 || textLength(buf, at) !== key.length) return false
   return buf.compare(key, 0, key.length, at + head, at + head + key.length) === 0
@@ -77,7 +77,7 @@ export function findKey(buf: Buffer, map: number, end: number, key: Buffer): num
   for (let i = 0; i < pairs; i++) {
     const value = skip(buf, at, end)
     if (value < 0) return -1
-    if (isText(buf, at, key)) found = value
+    if (textEquals(buf, at, key)) found = value
     at = skip(buf, value, end)
     if (at < 0) return -1
   }
@@ -90,15 +90,15 @@ const STEP = /^\[(?:'([^']*)'|"([^"]*)"|(\d+))\]/
 /**
  * A record accessor: `$kubernetes['labels']['app']`, `$list[0]`, or a plain key. Undefined when the text is none.
  */
-export class Accessor {
+export class RecordAccessor {
   readonly #steps: Step[]
 
   private constructor(steps: Step[]) {
     this.#steps = steps
   }
 
-  static parse(text: string): Accessor | undefined {
-    if (!text.startsWith('$')) return text === '' ? undefined : new Accessor([Buffer.from(text)])
+  static parse(text: string): RecordAccessor | undefined {
+    if (!text.startsWith('$')) return text === '' ? undefined : new RecordAccessor([Buffer.from(text)])
     const open = text.indexOf('[')
     const first = text.slice(1, open < 0 ? undefined : open)
     if (first === '') return undefined
@@ -110,7 +110,7 @@ export class Accessor {
       steps.push(match[3] === undefined ? Buffer.from(match[1] ?? match[2] ?? '') : Number(match[3]))
       rest = rest.slice(match[0].length)
     }
-    return new Accessor(steps)
+    return new RecordAccessor(steps)
   }
 
   /** Where the value begins in the record whose map is at `map`, or -1. */

@@ -15,39 +15,39 @@ const SHORT = [0xff000000 | 0, 0xffff0000 | 0, 0xffffff00 | 0]
 export class UniqueKeys {
   count = 0
   /** Offsets in the output, in order. */
-  at = new Int32Array(256)
+  offsets = new Int32Array(256)
   #signs = new Int32Array(256)
   #starts = new Int32Array(256)
   readonly #marks = new Uint32Array(SLOTS)
   #mark = 0
 
   push(at: number): void {
-    if (this.count === this.at.length) this.#grow()
-    this.at[this.count++] = at
+    if (this.count === this.offsets.length) this.#grow()
+    this.offsets[this.count++] = at
   }
 
   /** The keys from `from` on begin `bytes` further. */
-  move(from: number, bytes: number): void {
-    for (let i = from; i < this.count; i++) this.at[i] = (this.at[i] as number) + bytes
+  shift(from: number, bytes: number): void {
+    for (let i = from; i < this.count; i++) this.offsets[i] = (this.offsets[i] as number) + bytes
   }
 
   /**
    * Of the keys from `base` on, whose pairs end at `end`, takes those out that come again, with their values; returns
    * where the pairs end then. Nearly always there is none: one pass over the keys shows that.
    */
-  settle(buf: Buffer, base: number, end: number): number {
+  removeDuplicates(buf: Buffer, base: number, end: number): number {
     if (this.count - base < 2) return end
     const mark = this.#nextMark()
     let met = false
     for (let i = base; i < this.count; i++) {
-      const sign = signOf(buf, this.at[i] as number)
+      const sign = signOf(buf, this.offsets[i] as number)
       this.#signs[i] = sign
       const slot = Math.imul(sign, 0x9e3779b1) >>> SLOT_SHIFT
       if (this.#marks[slot] === mark) met = true
       else this.#marks[slot] = mark
     }
     if (!met) return end
-    for (let i = base; i < this.count; i++) this.#starts[i] = this.at[i] as number
+    for (let i = base; i < this.count; i++) this.#starts[i] = this.offsets[i] as number
     if (this.count - base > FEW) this.#markMany(buf, base)
     else this.#markFew(buf, base)
     return this.#close(buf, base, end)
@@ -66,9 +66,9 @@ export class UniqueKeys {
   #markFew(buf: Buffer, base: number): void {
     for (let i = this.count - 2; i >= base; i--) {
       for (let j = i + 1; j < this.count; j++) {
-        if (this.#signs[i] !== this.#signs[j] || this.at[j] === -1) continue
+        if (this.#signs[i] !== this.#signs[j] || this.offsets[j] === -1) continue
         if (!sameKey(buf, this.#starts[i] as number, this.#starts[j] as number)) continue
-        this.at[i] = -1
+        this.offsets[i] = -1
         break
       }
     }
@@ -80,7 +80,7 @@ export class UniqueKeys {
       const at = this.#starts[i] as number
       const start = at + textHead(buf, at)
       const key = buf.toString('latin1', start, start + textLength(buf, at))
-      if (seen.has(key)) this.at[i] = -1
+      if (seen.has(key)) this.offsets[i] = -1
       else seen.add(key)
     }
   }
@@ -90,11 +90,11 @@ export class UniqueKeys {
     let o = this.#starts[base] as number
     let left = base
     for (let i = base; i < this.count; i++) {
-      if (this.at[i] === -1) continue
+      if (this.offsets[i] === -1) continue
       const start = this.#starts[i] as number
       const next = i + 1 < this.count ? (this.#starts[i + 1] as number) : end
       if (o !== start) buf.copyWithin(o, start, next)
-      this.at[left++] = o
+      this.offsets[left++] = o
       o += next - start
     }
     this.count = left
@@ -102,9 +102,9 @@ export class UniqueKeys {
   }
 
   #grow(): void {
-    const at = this.at
-    this.at = new Int32Array(at.length * 2)
-    this.at.set(at)
+    const at = this.offsets
+    this.offsets = new Int32Array(at.length * 2)
+    this.offsets.set(at)
     // These two are filled and read within one `settle`.
     this.#signs = new Int32Array(at.length * 2)
     this.#starts = new Int32Array(at.length * 2)

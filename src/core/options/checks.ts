@@ -5,21 +5,25 @@ import { parseRetryLimit } from './retry-limit.ts'
 export interface InvalidValue {
   /** Completes "must be ...". */
   must: string
-  why?: string
+  reason?: string
   hint?: string
   /** What is done instead, a clause: then this is a warning, for what fluent-bit starts with too and nothing is lost by. */
   instead?: string
 }
 
 /** A check that makes what the value is for, and throws it away: what it throws is the reason. */
-export function invalidValue(must: string, make: () => unknown, instead?: string): InvalidValue | undefined {
+export function invalidIfThrows(
+  must: string,
+  make: () => unknown,
+  instead?: string,
+): InvalidValue | undefined {
   try {
     make()
     return undefined
   } catch (error) {
     const hint = error instanceof ShipperError ? error.hint : ''
     const why = messageOf(error).replace(ENGINE_PREFIX, '')
-    return { must, why, hint, ...(instead === undefined ? {} : { instead }) }
+    return { must, reason: why, hint, ...(instead === undefined ? {} : { instead }) }
   }
 }
 
@@ -28,7 +32,7 @@ const ENGINE_PREFIX = /^Invalid regular expression: (?:\/.*\/\w*: )?/s
 
 /** An expression as JavaScript has them. */
 export function checkRegExp(text: string): InvalidValue | undefined {
-  return invalidValue('a regular expression', () => new RegExp(text))
+  return invalidIfThrows('a regular expression', () => new RegExp(text))
 }
 
 export function checkRetryLimit(text: string): InvalidValue | undefined {

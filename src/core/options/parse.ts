@@ -33,7 +33,7 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   const fits = value !== undefined && inRange(option, value)
   const misfit = fits && value === given ? option.check?.(value) : rangeMisfit(option, value)
   if (misfit === undefined) return { value }
-  const { must, why, hint = '', instead } = misfit
+  const { must, reason: why, hint = '', instead } = misfit
   // The reason may repeat a part of the value.
   const secret = option.secret === true
   const reason = secret || why === undefined ? '' : `: ${why}`

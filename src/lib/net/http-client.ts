@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
 
 /** HTTP over TLS or without, to one origin; the runtime's client is loaded with the first request. */
-export interface HttpOptions {
+export interface HttpClientOptions {
   /** `https://host:port` */
   origin: string
   /** PEM of the authorities that are trusted; undefined: those of the system. */
@@ -24,13 +24,13 @@ export interface HttpRequest {
   bodyTimeoutMs: number
 }
 
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number
   header(name: string): string | undefined
   /** The pieces of the body as they come; throws when it is cut off, too slow or aborted. To be read, or let go. */
   body: AsyncIterable<Buffer>
   /** Lets go of a body that is not wanted. */
-  drop(): void
+  discard(): void
 }
 
 /**
@@ -39,13 +39,13 @@ export interface HttpAnswer {
  */
 export class HttpClient {
   readonly #url: URL
-  readonly #options: SecureOptions
-  readonly #open = new Set<ClientRequest>()
+  readonly #baseRequest: SecureOptions
+  readonly #openRequests = new Set<ClientRequest>()
 
-  constructor(o: HttpOptions) {
+  constructor(o: HttpClientOptions) {
     this.#url = new URL(o.origin)
     const { protocol, hostname, port } = this.#url
-    this.#options = {
+    this.#baseRequest = {
       protocol,
       hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
       ...(port === '' ? {} : { port }),
@@ -57,18 +57,18 @@ export class HttpClient {
     }
   }
 
-  async get(request: HttpRequest): Promise<HttpAnswer> {
+  async get(request: HttpRequest): Promise<HttpResponse> {
     const { path, headers, signal } = request
-    const made = await this.#request({ ...this.#options, path, headers, signal })
-    const answer = await this.#head(made, request.headTimeoutMs)
+    const made = await this.#send({ ...this.#baseRequest, path, headers, signal })
+    const answer = await this.#waitForHead(made, request.headTimeoutMs)
     return {
       status: answer.statusCode ?? 0,
       header: (name) => {
         const value = answer.headers[name]
         return Array.isArray(value) ? value[0] : value
       },
-      body: piecesOf(answer, request.bodyTimeoutMs),
-      drop: () => {
+      body: bodyChunks(answer, request.bodyTimeoutMs),
+      discard: () => {
         // What its end would report is of no interest any more.
         answer.on('error', () => {})
         made.destroy()
@@ -78,19 +78,19 @@ export class HttpClient {
 
   /** Ends what is under way. */
   async close(): Promise<void> {
-    for (const made of this.#open) made.destroy()
+    for (const made of this.#openRequests) made.destroy()
   }
 
-  async #request(options: RequestOptions): Promise<ClientRequest> {
+  async #send(options: RequestOptions): Promise<ClientRequest> {
     const secure = this.#url.protocol === 'https:'
     const { request } = secure ? await import('node:https') : await import('node:http')
     const made = request(options)
-    this.#open.add(made)
-    made.once('close', () => this.#open.delete(made))
+    this.#openRequests.add(made)
+    made.once('close', () => this.#openRequests.delete(made))
     return made
   }
 
-  #head(made: ClientRequest, limitMs: number): Promise<IncomingMessage> {
+  #waitForHead(made: ClientRequest, limitMs: number): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => made.destroy(new Error(`no answer in ${limitMs} ms`)), limitMs)
       made.once('response', (answer: IncomingMessage) => {
@@ -107,7 +107,7 @@ export class HttpClient {
   }
 }
 
-async function* piecesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<Buffer> {
+async function* bodyChunks(answer: IncomingMessage, silenceMs: number): AsyncGenerator<Buffer> {
   const timer = setTimeout(() => answer.destroy(new Error(`silent for ${silenceMs} ms`)), silenceMs)
   try {
     for await (const piece of answer) {

@@ -1,8 +1,8 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
-import { type InvalidValue, invalidValue } from '../../core/options/checks.ts'
+import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
+import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -38,16 +38,16 @@ const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
 class Rule {
   readonly exclude: boolean
-  readonly #accessor: Accessor
+  readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
   /** Where the literal is found next in the chunk, from the last place it was looked for. */
-  #foundAt = -1
+  #nextHit = -1
 
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
     // As in fluent-bit the dollar may be left out: `kubernetes['host']`.
-    const accessor = Accessor.parse(key.startsWith('$') ? key : `$${key}`) ?? Accessor.parse(key)
+    const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
@@ -56,8 +56,8 @@ class Rule {
   }
 
   /** To be called before the records of a chunk, which then come in order. */
-  begin(): void {
-    this.#foundAt = -1
+  startChunk(): void {
+    this.#nextHit = -1
   }
 
   /** Whether the value is there, is a text, and matches. */
@@ -68,16 +68,16 @@ class Rule {
     const start = at + head
     const stop = start + textLength(buf, at)
     if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
-    return this.#next(buf, this.#literal, start) + this.#literal.length <= stop
+    return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
   }
 
   /** One search serves all records before its hit: a search for each would read the rest of the chunk each time. */
-  #next(buf: Buffer, literal: Buffer, start: number): number {
-    if (this.#foundAt < start) {
+  #findFrom(buf: Buffer, literal: Buffer, start: number): number {
+    if (this.#nextHit < start) {
       const found = buf.indexOf(literal, start)
-      this.#foundAt = found < 0 ? Number.POSITIVE_INFINITY : found
+      this.#nextHit = found < 0 ? Number.POSITIVE_INFINITY : found
     }
-    return this.#foundAt
+    return this.#nextHit
   }
 }
 
@@ -101,7 +101,7 @@ class Grep implements Filter {
     const { start, end } = chunk
     // What is behind the entries is not to be searched.
     const buf = chunk.buf.subarray(0, end)
-    for (const rule of this.#rules) rule.begin()
+    for (const rule of this.#rules) rule.startChunk()
     let to = start
     let kept = 0
     for (let at = start; at < end; ) {
@@ -129,7 +129,7 @@ class Grep implements Filter {
 }
 
 function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidValue('a key and a regular expression', () => new Rule(words, false))
+  return invalidIfThrows('a key and a regular expression', () => new Rule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {

@@ -22,7 +22,7 @@ const OPTIONS = defineOptions({
 })
 
 const UUID_BYTES = 36
-const MAP_HEAD = 5
+const MAX_MAP_HEAD_BYTES = 5
 
 /** A key as fluent-bit compares it: ASCII letters in either case, and `*` at the end for any rest. */
 class KeyName {
@@ -76,7 +76,7 @@ class RecordModifier implements Filter {
     const { buf, end } = chunk
     const head = headRoom(chunk.tag)
     const more =
-      MAP_HEAD +
+      MAX_MAP_HEAD_BYTES +
       this.#added.length +
       (this.#uuidKey === undefined ? 0 : this.#uuidKey.length + 2 + UUID_BYTES)
     const out = this.#ctx.buffers.force(head + chunk.size + chunk.count * more + TAIL_ROOM)
@@ -84,13 +84,13 @@ class RecordModifier implements Filter {
     for (let at = chunk.start; at < end; ) {
       const next = skip(buf, at, end)
       const map = entryMap(buf, at, end)
-      to = map < 0 ? to + buf.copy(out, to, at, next) : this.#entry(buf, at, map, next, out, to)
+      to = map < 0 ? to + buf.copy(out, to, at, next) : this.#writeEntry(buf, at, map, next, out, to)
       at = next
     }
     chunk.replace(out, head, to, chunk.count)
   }
 
-  #entry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
+  #writeEntry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
     let o = to + buf.copy(out, to, at, map)
     const pairs = mapPairs(buf, map)
     const kept =

@@ -86,7 +86,7 @@ describe('an answer', () => {
   test('that is not wanted can be let go', async () => {
     const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
     const answer = await client.get({ ...PATIENT, signal: new AbortController().signal })
-    answer.drop()
+    answer.discard()
     await client.close()
   })
 })

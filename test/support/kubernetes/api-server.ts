@@ -132,11 +132,11 @@ export class KubeApi {
     const before = this.#pods.get(`${namespace}/${name}`)
     if (before === undefined) throw new Error(`there is no pod ${namespace}/${name}`)
     this.#pods.delete(`${namespace}/${name}`)
-    this.#tell({ version: ++this.#version, before, after: undefined })
+    this.#notify({ version: ++this.#version, before, after: undefined })
   }
 
   /** Other objects of the cluster change: versions go on, nobody who watches pods sees it. */
-  pass(versions: number): void {
+  advanceVersion(versions: number): void {
     this.#version += versions
   }
 
@@ -170,13 +170,13 @@ export class KubeApi {
     const after = structuredClone(pod)
     after.metadata.resourceVersion = String(++this.#version)
     this.#pods.set(key, after)
-    this.#tell({ version: this.#version, before, after })
+    this.#notify({ version: this.#version, before, after })
     return after
   }
 
-  #tell(change: Change): void {
+  #notify(change: Change): void {
     this.#history.push(change)
-    for (const watch of this.#watches) watch.tell(change)
+    for (const watch of this.#watches) watch.notify(change)
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -247,9 +247,9 @@ export class KubeApi {
     const from = Number(query.get('resourceVersion') ?? 0)
     if (from === 0) {
       for (const after of this.#pods.values())
-        watch.tell({ version: this.#version, before: undefined, after })
+        watch.notify({ version: this.#version, before: undefined, after })
     } else if (from < this.#oldest) watch.fail(expiredEvent(from, this.#oldest))
-    else for (const change of this.#history) if (change.version > from) watch.tell(change)
+    else for (const change of this.#history) if (change.version > from) watch.notify(change)
   }
 
   #status(response: ServerResponse, code: number, reason: string, message: string): void {

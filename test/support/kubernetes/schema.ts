@@ -236,7 +236,7 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
 const QUANTITY = /^\d+(\.\d+)?(m|Ki|Mi|Gi|k|M|G|%)?$/
 
 /** What of the object an API server would refuse; nothing when it is right. */
-export function breachesOf(object: unknown): string[] {
+export function schemaViolations(object: unknown): string[] {
   const { kind, apiVersion } = (object ?? {}) as { kind?: string; apiVersion?: string }
   const known = KINDS[kind ?? '']
   if (known === undefined) return [`kind ${kind} is not known`]

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Change } from './api-server.ts'
 import type { PodObject } from './pods.ts'
 
-export interface WatchOptions {
+export interface ServerWatchOptions {
   node: string | undefined
   bookmarks: boolean
   timeoutMs: number
@@ -14,13 +14,13 @@ export interface WatchOptions {
 /** One open watch: what it is told goes out as a line each, `{"type": ..., "object": ...}`. */
 export class Watch {
   readonly #response: ServerResponse
-  readonly #o: WatchOptions
+  readonly #options: ServerWatchOptions
   readonly #timer: ReturnType<typeof setTimeout>
   #sent = 0
 
-  constructor(response: ServerResponse, options: WatchOptions) {
+  constructor(response: ServerResponse, options: ServerWatchOptions) {
     this.#response = response
-    this.#o = options
+    this.#options = options
     response.writeHead(200, { 'content-type': 'application/json' })
     response.flushHeaders()
     this.#timer = setTimeout(() => {
@@ -31,9 +31,9 @@ export class Watch {
   }
 
   /** A pod that is bound to the node is new for who watches the node; one that leaves is deleted. */
-  tell({ before, after, version }: Change): void {
-    const was = before !== undefined && this.#ours(before)
-    const is = after !== undefined && this.#ours(after)
+  notify({ before, after, version }: Change): void {
+    const was = before !== undefined && this.#isOnNode(before)
+    const is = after !== undefined && this.#isOnNode(after)
     if (is) this.#event(was ? 'MODIFIED' : 'ADDED', after as PodObject)
     else if (was) {
       const last = structuredClone(before as PodObject)
@@ -43,7 +43,7 @@ export class Watch {
   }
 
   bookmark(resourceVersion: string): void {
-    if (!this.#o.bookmarks) return
+    if (!this.#options.bookmarks) return
     const object = {
       kind: 'Pod',
       apiVersion: 'v1',
@@ -67,8 +67,8 @@ export class Watch {
     this.#response.destroy()
   }
 
-  #ours(pod: PodObject): boolean {
-    return this.#o.node === undefined || pod.spec.nodeName === this.#o.node
+  #isOnNode(pod: PodObject): boolean {
+    return this.#options.node === undefined || pod.spec.nodeName === this.#options.node
   }
 
   #event(type: string, pod: PodObject): void {
@@ -77,7 +77,7 @@ export class Watch {
 
   #write(event: object): void {
     const bytes = Buffer.from(`${JSON.stringify(event)}\n`)
-    const { cutAfter, pieceBytes } = this.#o
+    const { cutAfter, pieceBytes } = this.#options
     const left = cutAfter > 0 ? cutAfter - this.#sent : bytes.length
     const step = pieceBytes || bytes.length
     for (let at = 0; at < Math.min(left, bytes.length); at += step) {

@@ -3,16 +3,16 @@ import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/services.ts'
-import type { Namespace, NamespaceCache } from './api/namespaces.ts'
+import type { Namespace, NamespaceCache } from './api/namespace-cache.ts'
 import type { Pod } from './pods/pod.ts'
-import { KEPT_MS, type PodCache } from './pods/pod-cache.ts'
+import { DELETED_TTL_MS, type PodCache } from './pods/pod-cache.ts'
 
 const FORMAT = 'shipper-kubernetes-pods'
 const VERSION = 2
 /** What is behind it is left out when writing; a larger file is not read. */
-const MOST_BYTES = 16_000_000
+const MAX_BYTES = 16_000_000
 /** Changes are stored together, at most this often. */
-const DELAY_MS = 3000
+const WRITE_DELAY_MS = 3000
 const MODE = 0o600
 
 interface StoredPod {
@@ -26,7 +26,7 @@ interface StoredNamespace {
 }
 
 /** What is kept. */
-export interface Kept {
+export interface CachedObjects {
   pods: PodCache
   namespaces: NamespaceCache
 }
@@ -44,15 +44,15 @@ export interface Kept {
  */
 export class CacheFile {
   readonly #path: string
-  readonly #kept: Kept
+  readonly #kept: CachedObjects
   readonly #clock: Clock
   readonly #log: Logger
   #timer: TimerHandle | undefined
   #writing: Promise<void> = Promise.resolve()
   #dirty = false
-  #trouble = ''
+  #loggedWarning = ''
 
-  constructor(path: string, kept: Kept, clock: Clock, log: Logger) {
+  constructor(path: string, kept: CachedObjects, clock: Clock, log: Logger) {
     this.#path = path
     this.#kept = kept
     this.#clock = clock
@@ -65,16 +65,16 @@ export class CacheFile {
     try {
       bytes = readFileSync(this.#path)
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') this.#say(`cannot read ${this.#path}: ${messageOf(error)}`)
+      if (systemCode(error) !== 'ENOENT') this.#warnOnce(`cannot read ${this.#path}: ${messageOf(error)}`)
       return
     }
-    const lines = contentOf(bytes)
+    const lines = validLines(bytes)
     if (lines === undefined) {
-      this.#say(`${this.#path} is damaged, or no snapshot of pods: it is not used, and written anew`)
+      this.#warnOnce(`${this.#path} is damaged, or no snapshot of pods: it is not used, and written anew`)
       return
     }
     const { pods, namespaces } = this.#kept
-    const oldest = this.#clock.nowMs() - KEPT_MS
+    const oldest = this.#clock.nowMs() - DELETED_TTL_MS
     for (const line of lines) {
       const stored = JSON.parse(line) as StoredPod | StoredNamespace
       if ('namespace' in stored) namespaces.restore(stored.namespace, stored.value)
@@ -84,9 +84,9 @@ export class CacheFile {
   }
 
   /** Something changed: it is stored soon. */
-  touch(): void {
+  scheduleWrite(): void {
     this.#dirty = true
-    this.#timer ??= this.#clock.after(DELAY_MS, () => {
+    this.#timer ??= this.#clock.after(WRITE_DELAY_MS, () => {
       this.#timer = undefined
       this.#writing = this.#writing.then(() => this.#write())
     })
@@ -107,52 +107,52 @@ export class CacheFile {
       await rm(temporary, { force: true })
       const file = await open(temporary, 'wx', MODE)
       try {
-        await file.writeFile(this.#content())
+        await file.writeFile(this.#encode())
         await file.sync()
       } finally {
         await file.close()
       }
       await rename(temporary, this.#path)
-      this.#trouble = ''
+      this.#loggedWarning = ''
     } catch (error) {
-      this.#say(`cannot write ${this.#path}: ${messageOf(error)}`)
+      this.#warnOnce(`cannot write ${this.#path}: ${messageOf(error)}`)
     }
   }
 
   /** Of the pods those that are there first: one that is gone is worth less. */
-  #content(): Buffer {
+  #encode(): Buffer {
     const parts: string[] = []
     let bytes = 0
     const pods = this.#kept.pods
       .all()
-      .sort((a, b) => Number(a.goneMs !== undefined) - Number(b.goneMs !== undefined))
-      .map(({ pod, goneMs }) => ({ pod, goneMs }))
+      .sort((a, b) => Number(a.deletedMs !== undefined) - Number(b.deletedMs !== undefined))
+      .map(({ pod, deletedMs }) => ({ pod, goneMs: deletedMs }))
     for (const stored of [...this.#kept.namespaces.all(), ...pods]) {
       const line = `${JSON.stringify(stored)}\n`
       bytes += Buffer.byteLength(line)
-      if (bytes > MOST_BYTES) break
+      if (bytes > MAX_BYTES) break
       parts.push(line)
     }
     const body = Buffer.from(parts.join(''))
-    const head = { format: FORMAT, version: VERSION, bytes: body.length, sha256: hashOf(body) }
+    const head = { format: FORMAT, version: VERSION, bytes: body.length, sha256: sha256(body) }
     return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body])
   }
 
-  #say(message: string): void {
-    if (message === this.#trouble) return
-    this.#trouble = message
+  #warnOnce(message: string): void {
+    if (message === this.#loggedWarning) return
+    this.#loggedWarning = message
     this.#log.warn(message, { hint: 'without it a restart while the API is away knows no pods' })
   }
 }
 
-function contentOf(bytes: Buffer): string[] | undefined {
+function validLines(bytes: Buffer): string[] | undefined {
   const end = bytes.indexOf(10)
-  if (end < 0 || bytes.length > MOST_BYTES + 1000) return undefined
+  if (end < 0 || bytes.length > MAX_BYTES + 1000) return undefined
   try {
     const head = JSON.parse(bytes.toString('utf8', 0, end)) as Record<string, unknown>
     const body = bytes.subarray(end + 1)
     const known = head.format === FORMAT && head.version === VERSION && head.bytes === body.length
-    if (!known || head.sha256 !== hashOf(body)) return undefined
+    if (!known || head.sha256 !== sha256(body)) return undefined
     return body
       .toString()
       .split('\n')
@@ -162,6 +162,6 @@ function contentOf(bytes: Buffer): string[] | undefined {
   }
 }
 
-function hashOf(bytes: Buffer): string {
+function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

@@ -6,22 +6,22 @@ import type { Filter, FilterContext } from '../../../core/plugin.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
 import { type CachedContainer, ContainerCache } from './enrich/container-cache.ts'
-import { Enricher, type Meta } from './enrich/enricher.ts'
-import { encodeDummy, pairsOf } from './enrich/metadata.ts'
+import { type ContainerMetadata, Enricher } from './enrich/enricher.ts'
+import { encodeDummy, metadataPairs } from './enrich/metadata.ts'
 import type { KubernetesOptions } from './options.ts'
-import { type ContainerRef, refOfJournal, refOfTag } from './pods/container-ref.ts'
-import type { Keep, Pod } from './pods/pod.ts'
+import { type ContainerRef, refFromJournal, refFromTag } from './pods/container-ref.ts'
+import type { Pod, PodFields } from './pods/pod.ts'
 import { PodCache } from './pods/pod-cache.ts'
-import { preloadedNamespace, preloadedPod } from './pods/preload.ts'
+import { readPreloadedNamespace, readPreloadedPod } from './pods/preload.ts'
 import { tagParser } from './pods/tag-parser.ts'
 
-const LOG = encodeStr('log')
-const MESSAGE = encodeStr('MESSAGE')
-const CONTAINER_NAME = Buffer.from('CONTAINER_NAME')
+const LOG_KEY = encodeStr('log')
+const MESSAGE_KEY = encodeStr('MESSAGE')
+const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
 /** Where nothing tells when a pod becomes known, it is asked for again this often while lines wait. */
-const LOOK_AGAIN_MS = 250
+const POLL_MS = 250
 /** A pod that was looked up before its containers were reported is asked for again after this time. */
-const UNREPORTED_MS = 30_000
+const UNREPORTED_TTL_MS = 30_000
 
 /**
  * Gives records the metadata of their pod. What a pod is comes from a watch that runs beside the records; `apply` only
@@ -32,12 +32,12 @@ export class Kubernetes implements Filter {
   readonly #ctx: FilterContext
   readonly #pods: PodCache
   readonly #containers: ContainerCache
-  readonly #entries: Enricher
+  readonly #enricher: Enricher
   readonly #source: PodSource | undefined
-  readonly #snapshot: CacheFile | undefined
-  readonly #dummy: Meta | undefined
-  readonly #withNamespaces: boolean
-  readonly #keep: Keep
+  readonly #cacheFile: CacheFile | undefined
+  readonly #dummyMetadata: ContainerMetadata | undefined
+  readonly #addsNamespaces: boolean
+  readonly #podFields: PodFields
   /** Those whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
@@ -48,13 +48,13 @@ export class Kubernetes implements Filter {
     this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
     const suggestions = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
-    this.#keep = { labels, annotations, owners, suggestions }
-    this.#withNamespaces = options.namespaceLabels || options.namespaceAnnotations
-    this.#source = this.#makeSource()
-    this.#snapshot = this.#makeSnapshot()
-    this.#containers = this.#makeContainers()
-    this.#entries = new Enricher({
-      logKey: options.useJournal ? MESSAGE : LOG,
+    this.#podFields = { labels, annotations, owners, loggingAnnotations: suggestions }
+    this.#addsNamespaces = options.namespaceLabels || options.namespaceAnnotations
+    this.#source = this.#createSource()
+    this.#cacheFile = this.#createCacheFile()
+    this.#containers = this.#createContainers()
+    this.#enricher = new Enricher({
+      logKey: options.useJournal ? MESSAGE_KEY : LOG_KEY,
       mergeKey: options.mergeLogKey === undefined ? undefined : encodeStr(options.mergeLogKey),
       merge: options.mergeLog,
       trim: options.mergeLogTrim,
@@ -63,29 +63,32 @@ export class Kubernetes implements Filter {
       buffers: ctx.buffers,
     })
     if (options.dummyMeta)
-      this.#dummy = { pairs: pairsOf(encodeDummy(ctx.clock.nowMs()), undefined), streams: undefined }
+      this.#dummyMetadata = {
+        pairs: metadataPairs(encodeDummy(ctx.clock.nowMs()), undefined),
+        streams: undefined,
+      }
   }
 
   async start(): Promise<void> {
-    this.#snapshot?.load()
+    this.#cacheFile?.load()
     this.#source?.start()
   }
 
   async close(): Promise<void> {
     for (const key of [...this.#waiting.keys()]) this.#wake(key)
     await this.#source?.close()
-    await this.#snapshot?.close()
+    await this.#cacheFile?.close()
   }
 
   apply(chunk: Chunk): void {
-    if (this.#dummy !== undefined) this.#entries.apply(chunk, this.#dummy)
+    if (this.#dummyMetadata !== undefined) this.#enricher.apply(chunk, this.#dummyMetadata)
     else if (this.#options.useJournal)
-      this.#entries.apply(chunk, (buf, map, end) => this.#ofJournal(buf, map, end))
+      this.#enricher.apply(chunk, (buf, map, end) => this.#metadataOfJournal(buf, map, end))
     else {
       const { count } = chunk
-      const container = this.#containers.of(chunk.tag)
-      const meta = this.#metaOf(container)
-      this.#entries.apply(chunk, meta)
+      const container = this.#containers.get(chunk.tag)
+      const meta = this.#metadataOf(container)
+      this.#enricher.apply(chunk, meta)
       if (container.pod === undefined) this.#ctx.counters.add('records_incomplete', chunk.count)
       if (chunk.count < count) this.#ctx.counters.add('records_excluded', count - chunk.count)
     }
@@ -94,37 +97,37 @@ export class Kubernetes implements Filter {
   ready(tag: string, path: string): Promise<void> | undefined {
     const source = this.#source
     if (source === undefined || this.#options.useJournal) return undefined
-    const container = this.#containers.of(tag)
+    const container = this.#containers.get(tag)
     const { ref } = container
-    if (container.gaveUp || ref === undefined) return undefined
-    this.#containers.seePath(container, path)
+    if (container.waitEnded || ref === undefined) return undefined
+    this.#containers.resolvePath(container, path)
     const now = this.#ctx.clock.nowMs()
-    const missing = this.#missing(container, container.ref ?? ref, source)
+    const missing = this.#findMissing(container, container.ref ?? ref, source)
     if (missing === undefined) {
-      container.waitingMs = undefined
+      container.waitStartMs = undefined
       return undefined
     }
-    container.waitingMs ??= now
-    const leftMs = container.waitingMs + this.#options.kubeMetaWait - now
-    if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isRefused(ref)))) {
-      this.#giveUp(container, ref, missing)
+    container.waitStartMs ??= now
+    const leftMs = container.waitStartMs + this.#options.kubeMetaWait - now
+    if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isOversize(ref)))) {
+      this.#endWait(container, ref, missing)
       return undefined
     }
     if (missing === 'pod') source.request(container.ref ?? ref)
-    const toldMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS)
+    const toldMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
     container.wait ??= this.#waitFor(container, ref, toldMs)
     return container.wait
   }
 
-  #missing(
+  #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
     { namespaces }: PodSource,
   ): 'pod' | 'namespace' | undefined {
     const known = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
     if (!known) return 'pod'
-    if (!this.#withNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
-    return namespaces.refused(ref.namespace) ? undefined : 'namespace'
+    if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
+    return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'
   }
 
   #waitFor(container: CachedContainer, ref: ContainerRef, ms: number): Promise<void> {
@@ -154,12 +157,12 @@ export class Kubernetes implements Filter {
     for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
   }
 
-  #giveUp(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
-    container.gaveUp = true
+  #endWait(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
+    container.waitEnded = true
     const { counters, log, clock } = this.#ctx
     const about = {
       container: ref.container,
-      waited_ms: clock.nowMs() - (container.waitingMs ?? 0),
+      waited_ms: clock.nowMs() - (container.waitStartMs ?? 0),
     }
     const pod = `${ref.namespace}/${ref.pod}`
     if (missing === 'pod') {
@@ -175,37 +178,37 @@ export class Kubernetes implements Filter {
   }
 
   /** With the question for what is not known, or old. */
-  #metaOf(container: CachedContainer): Meta {
+  #metadataOf(container: CachedContainer): ContainerMetadata {
     const { ref } = container
-    const meta = this.#containers.metaOf(container)
+    const meta = this.#containers.metadataOf(container)
     if (ref === undefined) return meta
     if (container.pod === undefined) {
-      if (this.#preload(ref)) return this.#containers.metaOf(container)
+      if (this.#preload(ref)) return this.#containers.metadataOf(container)
       this.#source?.request(ref)
-    } else if (this.#source?.pollOnly) this.#refresh(container, ref, container.pod)
+    } else if (this.#source?.pollOnly) this.#requestIfStale(container, ref, container.pod)
     return meta
   }
 
-  #refresh(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
-    if (this.#source?.watchUnavailable && this.#pods.isStored(pod)) {
+  #requestIfStale(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
+    if (this.#source?.watchUnavailable && this.#pods.isUnconfirmed(pod)) {
       this.#source.request(ref)
       return
     }
     const now = this.#ctx.clock.nowMs()
-    if (container.askedMs === 0) container.askedMs = now
+    if (container.lastRequestMs === 0) container.lastRequestMs = now
     const reported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
-    const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_MS
-    if (ttlMs === 0 || now - container.askedMs < ttlMs) return
-    container.askedMs = now
+    const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_TTL_MS
+    if (ttlMs === 0 || now - container.lastRequestMs < ttlMs) return
+    container.lastRequestMs = now
     this.#source?.request(ref)
   }
 
-  #ofJournal(buf: Buffer, map: number, end: number): Meta | undefined {
-    const value = findKey(buf, map, end, CONTAINER_NAME)
+  #metadataOfJournal(buf: Buffer, map: number, end: number): ContainerMetadata | undefined {
+    const value = findKey(buf, map, end, CONTAINER_NAME_KEY)
     const span = value < 0 ? undefined : spanOf(buf, value)
     if (span === undefined) return undefined
-    const container = this.#containers.of(buf.toString('latin1', span.start, span.end))
-    const meta = this.#metaOf(container)
+    const container = this.#containers.get(buf.toString('latin1', span.start, span.end))
+    const meta = this.#metadataOf(container)
     if (container.pod === undefined) this.#ctx.counters.add('records_incomplete')
     return meta
   }
@@ -213,21 +216,21 @@ export class Kubernetes implements Filter {
   #preload(ref: ContainerRef): boolean {
     const folder = this.#options.kubeMetaPreloadCacheDir
     if (folder === undefined) return false
-    const pod = preloadedPod(folder, ref.namespace, ref.pod, this.#keep)
-    const namespace = this.#withNamespaces ? preloadedNamespace(folder, ref.namespace) : undefined
+    const pod = readPreloadedPod(folder, ref.namespace, ref.pod, this.#podFields)
+    const namespace = this.#addsNamespaces ? readPreloadedNamespace(folder, ref.namespace) : undefined
     if (namespace !== undefined) this.#source?.namespaces.put(ref.namespace, namespace)
     if (pod === undefined) return false
     this.#pods.put(ref.uid === undefined ? pod : { ...pod, pathUid: ref.uid })
     return this.#pods.find(ref) !== undefined
   }
 
-  #makeSource(): PodSource | undefined {
+  #createSource(): PodSource | undefined {
     const o = this.#options
     if (o.useTagForMeta || o.dummyMeta) return undefined
-    return new PodSource(o, this.#ctx, this.#pods, this.#keep, (name) => this.#wake(name))
+    return new PodSource(o, this.#ctx, this.#pods, this.#podFields, (name) => this.#wake(name))
   }
 
-  #makeSnapshot(): CacheFile | undefined {
+  #createCacheFile(): CacheFile | undefined {
     const { kubeSnapshot } = this.#options
     const { stateFolder, name, clock, log } = this.#ctx
     if (this.#source === undefined || kubeSnapshot === 'off') return undefined
@@ -235,11 +238,11 @@ export class Kubernetes implements Filter {
     if (path === undefined) return undefined
     const { namespaces } = this.#source
     const snapshot = new CacheFile(path, { pods: this.#pods, namespaces }, clock, log)
-    this.#pods.onDirty = namespaces.onDirty = () => snapshot.touch()
+    this.#pods.onDirty = namespaces.onDirty = () => snapshot.scheduleWrite()
     return snapshot
   }
 
-  #makeContainers(): ContainerCache {
+  #createContainers(): ContainerCache {
     const o = this.#options
     const wanted = {
       labels: o.labels,
@@ -250,12 +253,15 @@ export class Kubernetes implements Filter {
       namespaceOnly: o.namespaceMetadataOnly,
     }
     const namespace = (name: string) =>
-      this.#withNamespaces ? this.#source?.namespaces.find(name) : undefined
+      this.#addsNamespaces ? this.#source?.namespaces.find(name) : undefined
     const refOf = o.useJournal
-      ? refOfJournal
+      ? refFromJournal
       : o.regexParser === undefined
-        ? (tag: string) => refOfTag(tag, o.kubeTagPrefix)
+        ? (tag: string) => refFromTag(tag, o.kubeTagPrefix)
         : tagParser(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
-    return new ContainerCache({ options: o, ctx: this.#ctx, pods: this.#pods, wanted, namespace }, refOf)
+    return new ContainerCache(
+      { options: o, ctx: this.#ctx, pods: this.#pods, fields: wanted, findNamespace: namespace },
+      refOf,
+    )
   }
 }

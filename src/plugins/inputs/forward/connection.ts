@@ -187,7 +187,7 @@ export class SenderConnection implements MessageOwner {
       this.#socket.pause()
       // What is held waits for Flush: the room that is needed may be its own.
       this.#s.ctx.sealAll()
-      await this.#s.ctx.room(this.#s.signal)
+      await this.#s.ctx.waitForMemory(this.#s.signal)
     } while (!this.#over && !this.#write(reader, step))
   }
 
@@ -234,16 +234,16 @@ export class SenderConnection implements MessageOwner {
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
     if (message?.joined === false) {
       message.joined = true
-      out.join(message)
+      out.addContributor(message)
     }
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
-      out.added(reader.count, end - start)
+      out.commit(reader.count, end - start)
       return true
     }
     const at = writeEntryHead(out.buf, out.end, this.#time.sec, this.#time.nsec)
     out.end = at + buf.copy(out.buf, at, reader.map, end)
-    out.added(1, end - start)
+    out.commit(1, end - start)
     return true
   }
 

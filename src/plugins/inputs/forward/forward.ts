@@ -68,7 +68,7 @@ export class ForwardInput implements Input {
       ctx: this.#ctx,
       signal,
       maxBytes: this.#o.bufferMaxSize,
-      tagOf: (tag) => this.#ctx.givenTag ?? prefix + tag,
+      tagOf: (tag) => this.#ctx.configuredTag ?? prefix + tag,
       holds: this.#holds,
       unpacked: (bytes, how, use) => this.#unpack(bytes, how, use),
       sealSoon: (tag) => this.#sealSoon(tag),

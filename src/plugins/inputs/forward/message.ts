@@ -34,7 +34,7 @@ export class Message implements Contributor {
     this.#identity = identity
   }
 
-  leave(): { identity: string; settle: Ack } {
+  closeRange(): { identity: string; settle: Ack } {
     this.joined = false
     this.#open++
     return {

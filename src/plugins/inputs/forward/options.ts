@@ -1,5 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/forward-security.ts'
 
 const OCTAL = /^[0-7]{3,4}$/
 
@@ -47,7 +47,7 @@ export const FORWARD_OPTIONS = defineOptions({
     max: 65_536,
     help: 'Most connections at a time; a further one is closed at once. fluent-bit has no such limit.',
   },
-  ...SHARED_KEY_ABSENT,
+  ...UNSUPPORTED_SHARED_KEY,
   'security.users': {
     type: 'string',
     repeat: true,
@@ -55,7 +55,7 @@ export const FORWARD_OPTIONS = defineOptions({
     check: () => ({ must: 'left out', hint: 'there are no users here yet' }),
     help: 'Not offered yet: a value is refused.',
   },
-  ...TLS_ABSENT,
+  ...UNSUPPORTED_TLS,
   workers: { type: 'int', default: '1', help: 'Number of threads.', ignored: 'one thread does it all' },
 })
 

@@ -34,7 +34,7 @@ export class ReceiveBudget {
         if (!this.#allows(bytes, hold)) return undefined
         held += bytes
         this.#used += bytes
-        return this.#buffers.hold(bytes)
+        return this.#buffers.takeLongLived(bytes)
       },
       give: (buf) => {
         held -= buf.length

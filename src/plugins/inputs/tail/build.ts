@@ -3,11 +3,9 @@ import type { InputContext } from '../../../core/plugin.ts'
 import type { Logger } from '../../../core/services.ts'
 import { openDatabase } from '../../../lib/plugin/offset-database.ts'
 import { Glob } from './discovery/glob.ts'
-import type { FileNames } from './file/entry-encoder.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
 import type { Joiner } from './multiline/joiner.ts'
-import type { OpenRecords } from './multiline/open-records.ts'
 import type { TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
@@ -26,8 +24,7 @@ export interface TailEvents {
   finish: (file: TailFile) => boolean
   /** Nothing more comes from this file. */
   drained: (file: TailFile) => void
-  trouble: ReadErrors
-  groupsOf: ((names: FileNames) => OpenRecords) | undefined
+  readErrors: ReadErrors
 }
 
 /** Opens the database and puts together what keeps the files. */
@@ -45,7 +42,7 @@ export async function buildTail(
   }
   const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
   const paths = o.path.flat().join(',')
-  const store = await openDatabase(ctx, o, `${paths} ${ctx.givenTag ?? ''}`)
+  const store = await openDatabase(ctx, o, `${paths} ${ctx.configuredTag ?? ''}`)
   const positions = new Positions(store, paths, clock, log)
   const files = new OpenFiles({
     tag: ctx.tag,
@@ -59,9 +56,8 @@ export async function buildTail(
     positions,
     counters,
     log,
-    trouble: events.trouble,
+    readErrors: events.readErrors,
     nowMs: () => clock.nowMs(),
-    groupsOf: events.groupsOf,
     onSettled: events.settled,
     onMore: events.more,
   })
@@ -93,7 +89,7 @@ export function buildBlockEncoder(
     if (said.has(file)) return
     said.add(file)
     log.warn(`${file.path} has a line longer than Buffer_Max_Size: it is ${skipLong ? 'left out' : 'cut'}`, {
-      offset: file.offset,
+      offset: file.cursor.offset,
       buffer_max_size: o.bufferMaxSize,
     })
   }

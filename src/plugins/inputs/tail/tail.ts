@@ -1,4 +1,3 @@
-import { fstatSync } from 'node:fs'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { buildBlockEncoder, buildGlob, buildTail, logNothingFound } from './build.ts'
 import { resumeRotatedFiles } from './discovery/after-downtime.ts'
@@ -98,7 +97,8 @@ export class Tail implements Input {
   totalBytes(): number {
     if (!this.#started) return 0
     let total = 0
-    for (const file of this.#files.byKey.values()) total += Math.max(0, file.size - file.startedAt)
+    for (const file of this.#files.byKey.values())
+      total += Math.max(0, file.cursor.size - file.cursor.startedAt)
     return total
   }
 
@@ -120,24 +120,22 @@ export class Tail implements Input {
   }
 
   async #start(): Promise<void> {
-    const grouper = this.#grouper
     const parts = await buildTail(this.#options, this.#ctx, this.#tagRegex, {
       settled: (file, bytes) => this.#settled(file, bytes),
       more: (file) => this.#schedule.add(file),
       finish: (file) => this.#readLast(file),
       drained: (file) => this.#schedule.release(file),
-      trouble: this.#trouble,
-      groupsOf: grouper === undefined ? undefined : (names) => grouper.openRecordsFor(names),
+      readErrors: this.#trouble,
     })
     this.#positions = parts.positions
     this.#files = parts.files
     this.#rotated = parts.rotated
     this.#lookout = new Reconciler({
-      finder: this.#finder,
+      glob: this.#finder,
       files: this.#files,
       positions: this.#positions,
       rotated: this.#rotated,
-      schedule: this.#schedule,
+      scheduler: this.#schedule,
       clock: this.#ctx.clock,
       events: this.#options.inotifyWatcher,
       log: this.#ctx.log,
@@ -149,7 +147,7 @@ export class Tail implements Input {
     resumeRotatedFiles({
       files: this.#files,
       positions: this.#positions,
-      finder: this.#finder,
+      glob: this.#finder,
       rotated: this.#rotated,
       counters: this.#ctx.counters,
       log: this.#ctx.log,
@@ -157,35 +155,36 @@ export class Tail implements Input {
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
-    if (file.fd < 0) return
-    if (file.after !== undefined) {
-      if (file.after.state !== 'idle' && file.after.state !== 'closed') {
-        file.state = 'waiting'
-        this.#schedule.hold(file, file.after)
+    const { cursor, handle, predecessor } = file
+    if (!handle.isOpen) return
+    if (predecessor !== undefined) {
+      if (!predecessor.isDrained) {
+        file.startWaiting()
+        this.#schedule.hold(file, predecessor)
         return
       }
-      this.#grouper?.handOver(file.after, file)
-      file.after = undefined
+      this.#grouper?.handOver(predecessor, file)
+      file.readAfter(undefined)
     }
     if (this.#awaits(file)) return
     const limit = Math.min(
       TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
-    file.state = 'reading'
-    const before = file.offset
+    file.startReading()
+    const before = cursor.offset
     const turn = this.#readTurn(file, limit)
     // Not for a look at a file in which nothing is new: each search makes one.
-    if (turn !== 'end' || !file.isAt(before)) this.#pace.recordActivity()
-    if (file.offset !== before) {
-      file.activeMs = this.#ctx.clock.nowMs()
+    if (turn !== 'end' || !cursor.isAt(before)) this.#pace.recordActivity()
+    if (cursor.offset !== before) {
+      cursor.recordRead(this.#ctx.clock.nowMs())
       // So that it is known by its first bytes, should it be rotated and compressed before the first ack.
-      if (file.fingerprintSize === 0) this.#positions.touch(file)
+      if (file.stored.fingerprintSize === 0) this.#positions.touch(file)
     }
     if (turn === 'full') {
       this.#schedule.addFirst(file)
       this.#ctx.sealAll()
-      await this.#ctx.room(signal)
+      await this.#ctx.waitForMemory(signal)
       await this.#schedule.yield()
     } else if (turn === 'more') {
       this.#schedule.add(file)
@@ -193,18 +192,18 @@ export class Tail implements Input {
     } else if (turn === 'rewritten') {
       this.#rewritten(file)
       this.#schedule.add(file)
-    } else if (file.source.complete) {
-      file.state = 'idle'
+    } else if (handle.source.complete) {
+      file.reachEnd()
       this.#schedule.release(file)
-      if (file.rotatedMs !== undefined) this.#rotated.closeIfDone(file)
+      if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
     }
   }
 
   /** A filter is not ready for its lines: they wait in the file. */
   #awaits(file: TailFile): boolean {
-    const wait = this.#ctx.ready?.(file.tag, file.openedAs)
+    const wait = this.#ctx.ready?.(file.tag, file.identity.openedAs)
     if (wait === undefined) return false
-    file.state = 'waiting'
+    file.startWaiting()
     if (this.#awaited.has(file)) return true
     this.#awaited.add(file)
     void wait.then(() => {
@@ -230,7 +229,7 @@ export class Tail implements Input {
   }
 
   #hasNext(file: TailFile): boolean {
-    for (const other of this.#files.byKey.values()) if (other.after === file) return true
+    for (const other of this.#files.byKey.values()) if (other.predecessor === file) return true
     return false
   }
 
@@ -249,21 +248,17 @@ export class Tail implements Input {
 
   /** Truncated, or another content was written over it: what was not read of the old content is gone. */
   #rewritten(file: TailFile): void {
-    const unread = Math.max(0, file.size - file.offset)
-    const stat = fstatSync(file.fd, { bigint: true })
+    const { unread, offset } = file.cursor
+    const stat = file.handle.stat()
     this.#ctx.counters.add('files_truncated')
     this.#ctx.counters.add('lost_bytes', unread)
-    file.lostBytes += unread
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
-      offset: file.offset,
+      offset,
       size: Number(stat.size),
       ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()
-    file.restart(this.#ctx.clock.nowMs())
-    file.size = Number(stat.size)
-    // Its copy was made before, or in the same tick of the system's clock.
-    file.sinceMs = Number(stat.mtimeNs) / 1e6 + 0.001
+    file.restart(this.#ctx.clock.nowMs(), stat)
     this.#positions.touch(file)
   }
 
@@ -274,28 +269,25 @@ export class Tail implements Input {
       this.#checkAt = (this.#checkAt + 1) % files.length
       const file = files[this.#checkAt] as TailFile
       this.#measure(file)
-      if (file.rotatedMs === undefined) this.#lookout.reconcile(file.path, false, true)
-      else if (file.size !== file.offset) this.#schedule.add(file)
+      if (!file.rotation.isRotated) this.#lookout.reconcile(file.path, false, true)
+      else if (!file.cursor.isAtEnd) this.#schedule.add(file)
     }
     this.#rotated.check()
     if (this.#rotated.holding) this.#pace.recordActivity()
   }
 
   #measure(file: TailFile): void {
-    if (file.fd < 0) return
-    const stat = fstatSync(file.fd, { bigint: true })
-    if (!file.compressed) file.size = Number(stat.size)
-    if (stat.nlink === 0n) file.deleted = true
+    if (file.handle.isOpen && file.refresh().nlink === 0n) file.rotation.markDeleted()
   }
 
   #settled(file: TailFile, bytes: number): void {
     this.#positions.touch(file, bytes)
-    if (file.rotatedMs !== undefined) this.#rotated.closeIfDone(file)
+    if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
   }
 
   #allRead(): boolean {
     for (const file of this.#firstScan) {
-      if (file.state === 'idle' || file.state === 'closed') this.#firstScan.delete(file)
+      if (file.isDrained) this.#firstScan.delete(file)
       else return false
     }
     return true

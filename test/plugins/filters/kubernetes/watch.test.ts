@@ -80,7 +80,7 @@ test('objects split anywhere are read', async () => {
 test('a watch that the server ends is opened again from the last version, a bookmark’s too', async () => {
   const api = await KubeApi.start()
   const run = await started(api)
-  api.pass(1000)
+  api.advanceVersion(1000)
   api.bookmark()
   const marked = api.version
   api.endWatches()

@@ -2,11 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Counters } from '../../../../core/services.ts'
-import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
+import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.ts'
 import { JsonStream } from './json-stream.ts'
-import type { Token } from './token.ts'
+import type { BearerToken } from './token.ts'
 
-export interface ClientOptions {
+export interface KubeClientOptions {
   /** `https://host:port`, perhaps with a path in front of `/api`. */
   url: string
   caFile: string
@@ -14,10 +14,10 @@ export interface ClientOptions {
   verify: boolean
   verifyHost: boolean
   serverName: string | undefined
-  token: Token
+  token: BearerToken
   userAgent: string
   /** Largest object. */
-  limitBytes: number
+  maxObjectBytes: number
   counters: Counters
 }
 
@@ -35,30 +35,30 @@ export class ApiError extends ShipperError {
 }
 
 /** What is found in the body of an answer. */
-export interface Found {
-  object(value: unknown, depth: number): void
-  tooLarge(head: string, bytes: number): void
+export interface ObjectHandler {
+  onObject(value: unknown, depth: number): void
+  onOversize(head: string, bytes: number): void
 }
 
 const HEAD_TIMEOUT_MS = 30_000
 const BODY_TIMEOUT_MS = 30_000
 const CERTIFICATE_FILE = /\.(?:crt|pem)$/
-const SLASHES = /\/+$/
-const ERROR_BYTES = 16_384
+const TRAILING_SLASHES = /\/+$/
+const MAX_ERROR_BODY_CHARS = 16_384
 
 /** Asks the API server, or a kubelet, and cuts what it answers into objects. */
 export class KubeClient {
-  readonly #o: ClientOptions
-  readonly #base: string
+  readonly #o: KubeClientOptions
+  readonly #basePath: string
   readonly #origin: string
   #http: HttpClient | undefined
   #ca: string | undefined
 
-  constructor(options: ClientOptions) {
+  constructor(options: KubeClientOptions) {
     this.#o = options
     const url = new URL(options.url)
     this.#origin = url.origin
-    this.#base = url.pathname.replace(SLASHES, '')
+    this.#basePath = url.pathname.replace(TRAILING_SLASHES, '')
   }
 
   /**
@@ -67,25 +67,25 @@ export class KubeClient {
    */
   async read(
     path: string,
-    depths: { from: number; to: number },
-    found: Found,
+    depths: { minDepth: number; maxDepth: number },
+    found: ObjectHandler,
     options: { signal: AbortSignal; idleMs?: number; opened?: () => void },
   ): Promise<void> {
     const answer = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
     options.opened?.()
     const objects = new JsonStream({
       ...depths,
-      limitBytes: this.#o.limitBytes || Number.POSITIVE_INFINITY,
-      found: (text, depth) => found.object(JSON.parse(text), depth),
-      tooLarge: (head, bytes) => found.tooLarge(head, bytes),
+      maxObjectBytes: this.#o.maxObjectBytes || Number.POSITIVE_INFINITY,
+      onObject: (text, depth) => found.onObject(JSON.parse(text), depth),
+      onOversize: (head, bytes) => found.onOversize(head, bytes),
     })
     try {
       for await (const piece of answer.body) objects.push(piece)
     } catch (cause) {
-      answer.drop()
-      throw this.#failure(cause)
+      answer.discard()
+      throw this.#toShipperError(cause)
     }
-    if (!objects.complete) throw new ShipperError('E_KUBE_API', `${path} was cut off`, { retryable: true })
+    if (!objects.isComplete) throw new ShipperError('E_KUBE_API', `${path} was cut off`, { retryable: true })
   }
 
   async close(): Promise<void> {
@@ -93,17 +93,17 @@ export class KubeClient {
   }
 
   /** A 401 may be of a token that was replaced since: it is read again, and one that is new is tried at once. */
-  async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpAnswer> {
+  async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpResponse> {
     let answer = await this.#send(path, signal, idleMs)
-    if (answer.status === 401 && (await this.#o.token.renew())) {
-      answer.drop()
+    if (answer.status === 401 && (await this.#o.token.reload())) {
+      answer.discard()
       answer = await this.#send(path, signal, idleMs)
     }
     if (answer.status === 200) return answer
-    throw await refusal(answer, path)
+    throw await errorOfResponse(answer, path)
   }
 
-  async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpAnswer> {
+  async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpResponse> {
     const token = await this.#o.token.read()
     const headers = {
       accept: 'application/json',
@@ -112,22 +112,22 @@ export class KubeClient {
     }
     this.#o.counters.add('api_requests')
     const request = {
-      path: this.#base + path,
+      path: this.#basePath + path,
       headers,
       signal,
       headTimeoutMs: HEAD_TIMEOUT_MS,
       bodyTimeoutMs,
     }
     try {
-      return await this.#connection().get(request)
+      return await this.#httpClient().get(request)
     } catch (cause) {
-      throw this.#failure(cause)
+      throw this.#toShipperError(cause)
     }
   }
 
   /** A new one when the authorities have changed since. */
-  #connection(): HttpClient {
-    const ca = this.#origin.startsWith('https:') ? this.#authorities() : undefined
+  #httpClient(): HttpClient {
+    const ca = this.#origin.startsWith('https:') ? this.#caCertificates() : undefined
     if (this.#http !== undefined && ca === this.#ca) return this.#http
     void this.#http?.close().catch(() => {})
     this.#ca = ca
@@ -136,14 +136,14 @@ export class KubeClient {
     return this.#http
   }
 
-  #authorities(): string | undefined {
+  #caCertificates(): string | undefined {
     const { caFile, caPath } = this.#o
-    const folder = caPath === undefined ? [] : namesIn(caPath).map((name) => join(caPath, name))
-    const found = [caFile, ...folder].map(textOf).filter((text) => text !== undefined)
+    const folder = caPath === undefined ? [] : certificateNames(caPath).map((name) => join(caPath, name))
+    const found = [caFile, ...folder].map(readIfPresent).filter((text) => text !== undefined)
     return found.length === 0 ? undefined : found.join('\n')
   }
 
-  #failure(cause: unknown): Error {
+  #toShipperError(cause: unknown): Error {
     if (cause instanceof ShipperError) return cause
     const code = (cause as { code?: unknown } | null)?.code
     const text = messageOf(cause) || String(code ?? 'no connection')
@@ -151,21 +151,21 @@ export class KubeClient {
   }
 }
 
-async function refusal(answer: HttpAnswer, path: string): Promise<ApiError> {
+async function errorOfResponse(answer: HttpResponse, path: string): Promise<ApiError> {
   const seconds = Number(answer.header('retry-after') ?? 0)
-  const said = await messageIn(answer)
+  const said = await statusMessage(answer)
   const [plain] = path.split('?')
   const text = `GET ${plain} was answered with ${answer.status}${said === '' ? '' : `: ${said}`}`
   return new ApiError(answer.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
 }
 
 /** The message of a Status, as far as one comes. */
-async function messageIn(answer: HttpAnswer): Promise<string> {
+async function statusMessage(answer: HttpResponse): Promise<string> {
   let text = ''
   try {
     for await (const piece of answer.body) {
       text += piece.toString()
-      if (text.length > ERROR_BYTES) break
+      if (text.length > MAX_ERROR_BODY_CHARS) break
     }
     const { message } = JSON.parse(text) as { message?: unknown }
     return typeof message === 'string' ? message.slice(0, 300) : ''
@@ -173,11 +173,11 @@ async function messageIn(answer: HttpAnswer): Promise<string> {
     // A proxy's page, or nothing: the status says enough.
     return ''
   } finally {
-    answer.drop()
+    answer.discard()
   }
 }
 
-function namesIn(folder: string): string[] {
+function certificateNames(folder: string): string[] {
   try {
     return readdirSync(folder)
       .filter((name) => CERTIFICATE_FILE.test(name))
@@ -188,7 +188,7 @@ function namesIn(folder: string): string[] {
 }
 
 /** Outside of a cluster the default files are not there: the authorities of the system are then those that count. */
-function textOf(file: string): string | undefined {
+function readIfPresent(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1')
   } catch {

@@ -1,14 +1,14 @@
 /** What becomes of the objects that are found in a stream of JSON. */
 export interface JsonStreamOptions {
   /** Depths at which objects are wanted: 0 for a row of objects, 1 and 2 for the members and lists of one. */
-  from: number
-  to: number
+  minDepth: number
+  maxDepth: number
   /** Larger ones are passed over. */
-  limitBytes: number
+  maxObjectBytes: number
   /** The text of an object and the depth at which it stands. */
-  found(text: string, depth: number): void
+  onObject(text: string, depth: number): void
   /** An object beyond the limit: how it begins, and its size. */
-  tooLarge(head: string, bytes: number): void
+  onOversize(head: string, bytes: number): void
 }
 
 const HEAD_BYTES = 4096
@@ -26,64 +26,64 @@ const BACKSLASH = 0x5c
  * ```
  */
 export class JsonStream {
-  readonly #o: JsonStreamOptions
+  readonly #options: JsonStreamOptions
   #depth = 0
   #inString = false
   #escaped = false
   /** The depth of the object that is being collected, or -1. */
-  #open = -1
+  #objectDepth = -1
   /** Where it begins in the piece of the moment. */
-  #start = 0
+  #objectStart = 0
   #parts: Buffer[] = []
   #bytes = 0
 
   constructor(options: JsonStreamOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /** Between two whole values: a stream that ends elsewhere was cut off. */
-  get complete(): boolean {
+  get isComplete(): boolean {
     return this.#depth === 0
   }
 
   /** Throws a SyntaxError for what cannot be JSON objects. */
   push(piece: Buffer): void {
-    this.#start = 0
+    this.#objectStart = 0
     let p = 0
     while (p < piece.length) {
       if (this.#inString) {
-        p = this.#passString(piece, p)
+        p = this.#skipString(piece, p)
         continue
       }
       const c = piece[p] as number
       if (c === QUOTE) this.#inString = true
-      else if (c === 0x7b || c === 0x5b) this.#opens(c, p)
-      else if (c === 0x7d || c === 0x5d) this.#closes(piece, p + 1)
+      else if (c === 0x7b || c === 0x5b) this.#openBracket(c, p)
+      else if (c === 0x7d || c === 0x5d) this.#closeBracket(piece, p + 1)
       if (this.#depth === 0 && c > 0x20 && c !== 0x7d)
         throw new SyntaxError('no object where one was expected')
       p++
     }
-    if (this.#open >= 0) this.#keep(piece, this.#start, piece.length)
+    if (this.#objectDepth >= 0) this.#append(piece, this.#objectStart, piece.length)
   }
 
-  #opens(bracket: number, at: number): void {
-    const { from, to } = this.#o
-    if (this.#open < 0 && bracket === 0x7b && this.#depth >= from && this.#depth <= to) {
-      this.#open = this.#depth
-      this.#start = at
+  #openBracket(bracket: number, at: number): void {
+    const { minDepth: from, maxDepth: to } = this.#options
+    if (this.#objectDepth < 0 && bracket === 0x7b && this.#depth >= from && this.#depth <= to) {
+      this.#objectDepth = this.#depth
+      this.#objectStart = at
     }
     this.#depth++
   }
 
-  #closes(piece: Buffer, end: number): void {
+  #closeBracket(piece: Buffer, end: number): void {
     if (--this.#depth < 0) throw new SyntaxError('a bracket closes that was not opened')
-    if (this.#depth !== this.#open) return
-    this.#keep(piece, this.#start, end)
-    this.#close()
+    if (this.#depth !== this.#objectDepth) return
+    this.#append(piece, this.#objectStart, end)
+    this.#emit()
   }
 
   /** To behind the closing quote, or to the end of the piece. */
-  #passString(piece: Buffer, from: number): number {
+  #skipString(piece: Buffer, from: number): number {
     let p = from
     if (this.#escaped) {
       this.#escaped = false
@@ -103,25 +103,25 @@ export class JsonStream {
     return p
   }
 
-  #keep(piece: Buffer, start: number, end: number): void {
+  #append(piece: Buffer, start: number, end: number): void {
     const held = this.#bytes
     this.#bytes += end - start
-    if (this.#bytes <= this.#o.limitBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
-    else if (held <= this.#o.limitBytes) {
+    if (this.#bytes <= this.#options.maxObjectBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
+    else if (held <= this.#options.maxObjectBytes) {
       const head = Buffer.concat([...this.#parts, piece.subarray(start, end)]).subarray(0, HEAD_BYTES)
       this.#parts = [Buffer.from(head)]
     }
   }
 
-  #close(): void {
+  #emit(): void {
     const parts = this.#parts
     const bytes = this.#bytes
-    const depth = this.#open
+    const depth = this.#objectDepth
     this.#parts = []
     this.#bytes = 0
-    this.#open = -1
+    this.#objectDepth = -1
     const text = (parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)).toString()
-    if (bytes > this.#o.limitBytes) this.#o.tooLarge(text, bytes)
-    else this.#o.found(text, depth)
+    if (bytes > this.#options.maxObjectBytes) this.#options.onOversize(text, bytes)
+    else this.#options.onObject(text, depth)
   }
 }

@@ -1,10 +1,10 @@
-import type { Texts } from '../pods/pod.ts'
+import type { StringMap } from '../pods/pod.ts'
 
 export const STREAMS = ['stdout', 'stderr'] as const
 export type Stream = (typeof STREAMS)[number]
 
 /** What the annotations of a pod ask for the logs of one of its containers. */
-export interface Suggestions {
+export interface LoggingAnnotations {
   parser: Record<Stream, string | undefined>
   exclude: Record<Stream, boolean>
 }
@@ -18,7 +18,10 @@ const TRUE_WORDS = new Set(['true', 'on', 'yes'])
  *   parser_stdout-web  >  parser-web  >  parser_stdout  >  parser
  * ```
  */
-export function suggestionsOf(annotations: Texts | undefined, container: string | undefined): Suggestions {
+export function loggingAnnotations(
+  annotations: StringMap | undefined,
+  container: string | undefined,
+): LoggingAnnotations {
   const look = (what: string, stream: Stream): string | undefined => {
     const base = `fluentbit.io/${what}`
     return (

@@ -1,42 +1,42 @@
 import type { Parser } from '../../../../core/parser.ts'
 import type { FilterContext } from '../../../../core/plugin.ts'
-import type { Namespace } from '../api/namespaces.ts'
+import type { Namespace } from '../api/namespace-cache.ts'
 import type { KubernetesOptions } from '../options.ts'
-import { type ContainerRef, refOfPath } from '../pods/container-ref.ts'
+import { type ContainerRef, refineFromPath } from '../pods/container-ref.ts'
 import type { Pod } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
-import { STREAMS, suggestionsOf } from './annotations.ts'
-import type { Meta } from './enricher.ts'
-import { encodeNamespace, encodePod, encodeRef, pairsOf, type Wanted } from './metadata.ts'
+import { loggingAnnotations, STREAMS } from './annotations.ts'
+import type { ContainerMetadata } from './enricher.ts'
+import { encodeNamespace, encodePod, encodeRef, type MetadataFields, metadataPairs } from './metadata.ts'
 
 /** The container of one tag, and what was last made of it. */
 export interface CachedContainer {
   ref: ContainerRef | undefined
   /** The path of its log has been looked at. */
-  pathSeen: boolean
+  pathResolved: boolean
   /** Lines wait since then, until `wait` resolves; `gaveUp`: they have waited long enough. */
-  waitingMs: number | undefined
+  waitStartMs: number | undefined
   wait: Promise<void> | undefined
   wake: (() => void) | undefined
-  gaveUp: boolean
-  askedMs: number
+  waitEnded: boolean
+  lastRequestMs: number
   pod: Pod | undefined
   namespace: Namespace | undefined
-  meta: Meta | undefined
+  metadata: ContainerMetadata | undefined
 }
 
 export interface ContainerCacheOptions {
   options: KubernetesOptions
   ctx: FilterContext
   pods: PodCache
-  wanted: Wanted
+  fields: MetadataFields
   /** The namespace, when it is wanted and known. */
-  namespace(name: string): Namespace | undefined
+  findNamespace(name: string): Namespace | undefined
 }
 
 /** Tags whose container is remembered; beyond it the one that was asked for first is forgotten. */
-const MOST = 4096
-const MOST_SAID = 1000
+const MAX_CONTAINERS = 4096
+const MAX_LOGGED = 1000
 
 /** The containers by tag, and the bytes for their records, which are made again only when their pod has changed. */
 export class ContainerCache {
@@ -44,96 +44,103 @@ export class ContainerCache {
   readonly #byTag = new Map<string, CachedContainer>()
   readonly #refOf: (tag: string) => ContainerRef | undefined
   readonly #parsers = new Map<string, Parser | undefined>()
-  readonly #said = new Set<string>()
-  readonly #exclude: boolean
-  readonly #suggest: boolean
+  readonly #logged = new Set<string>()
+  readonly #useExcludeAnnotations: boolean
+  readonly #useParserAnnotations: boolean
 
   constructor(options: ContainerCacheOptions, refOf: (tag: string) => ContainerRef | undefined) {
     this.#o = options
     this.#refOf = refOf
-    this.#exclude = options.options['k8s-loggingExclude']
-    this.#suggest = options.options['k8s-loggingParser']
+    this.#useExcludeAnnotations = options.options['k8s-loggingExclude']
+    this.#useParserAnnotations = options.options['k8s-loggingParser']
   }
 
-  of(tag: string): CachedContainer {
+  get(tag: string): CachedContainer {
     const known = this.#byTag.get(tag)
     if (known !== undefined) return known
-    if (this.#byTag.size >= MOST) this.#byTag.delete(this.#byTag.keys().next().value as string)
+    if (this.#byTag.size >= MAX_CONTAINERS) this.#byTag.delete(this.#byTag.keys().next().value as string)
     const ref = this.#refOf(tag)
-    if (ref === undefined) this.#sayOnce(tag, `"${tag}" names no container: its records have no metadata`)
+    if (ref === undefined) this.#warnOnce(tag, `"${tag}" names no container: its records have no metadata`)
     const made: CachedContainer = {
       ref,
-      pathSeen: false,
-      waitingMs: undefined,
+      pathResolved: false,
+      waitStartMs: undefined,
       wait: undefined,
       wake: undefined,
-      gaveUp: false,
-      askedMs: 0,
+      waitEnded: false,
+      lastRequestMs: 0,
       pod: undefined,
       namespace: undefined,
-      meta: undefined,
+      metadata: undefined,
     }
     this.#byTag.set(tag, made)
     return made
   }
 
   /** Takes from the path of the log what its tag does not tell. */
-  seePath(container: CachedContainer, path: string): void {
-    if (container.pathSeen || container.ref === undefined) return
-    container.pathSeen = true
-    container.ref = refOfPath(container.ref, path)
+  resolvePath(container: CachedContainer, path: string): void {
+    if (container.pathResolved || container.ref === undefined) return
+    container.pathResolved = true
+    container.ref = refineFromPath(container.ref, path)
   }
 
   /** For the records of now. */
-  metaOf(container: CachedContainer): Meta {
+  metadataOf(container: CachedContainer): ContainerMetadata {
     const { ref } = container
     // Once known it is: its last lines may have to wait for longer than pods that are gone are kept.
     const pod = ref === undefined ? undefined : (this.#o.pods.find(ref) ?? container.pod)
-    const namespace = ref === undefined ? undefined : this.#o.namespace(ref.namespace)
-    if (container.meta !== undefined && pod === container.pod && namespace === container.namespace)
-      return container.meta
+    const namespace = ref === undefined ? undefined : this.#o.findNamespace(ref.namespace)
+    if (container.metadata !== undefined && pod === container.pod && namespace === container.namespace)
+      return container.metadata
     container.pod = pod
     container.namespace = namespace
-    container.meta = this.#make(ref, pod, namespace)
-    return container.meta
+    container.metadata = this.#encode(ref, pod, namespace)
+    return container.metadata
   }
 
-  #make(ref: ContainerRef | undefined, pod: Pod | undefined, namespace: Namespace | undefined): Meta {
-    const { wanted, options } = this.#o
+  #encode(
+    ref: ContainerRef | undefined,
+    pod: Pod | undefined,
+    namespace: Namespace | undefined,
+  ): ContainerMetadata {
+    const { fields: wanted, options } = this.#o
     const incomplete = !options.useTagForMeta
     const own =
       pod === undefined || ref === undefined ? encodeRef(ref, incomplete) : encodePod(pod, ref, wanted)
     const withNamespace = ref !== undefined && (wanted.namespaceLabels || wanted.namespaceAnnotations)
     const second = withNamespace ? encodeNamespace(ref.namespace, namespace, wanted) : undefined
-    const pairs = pairsOf(wanted.namespaceOnly ? undefined : own, second)
-    return { pairs, streams: pod === undefined || ref === undefined ? undefined : this.#streams(pod, ref) }
+    const pairs = metadataPairs(wanted.namespaceOnly ? undefined : own, second)
+    return {
+      pairs,
+      streams: pod === undefined || ref === undefined ? undefined : this.#streamRules(pod, ref),
+    }
   }
 
   /** What the annotations of the pod ask for. */
-  #streams(pod: Pod, ref: ContainerRef): Meta['streams'] {
-    if (!this.#exclude && !this.#suggest) return undefined
-    const { parser, exclude } = suggestionsOf(pod.annotations, ref.container)
+  #streamRules(pod: Pod, ref: ContainerRef): ContainerMetadata['streams'] {
+    if (!this.#useExcludeAnnotations && !this.#useParserAnnotations) return undefined
+    const { parser, exclude } = loggingAnnotations(pod.annotations, ref.container)
     const [stdout, stderr] = STREAMS.map((stream) => ({
-      exclude: this.#exclude && exclude[stream],
-      parser: this.#suggest ? this.#parser(parser[stream], pod) : undefined,
+      exclude: this.#useExcludeAnnotations && exclude[stream],
+      parser: this.#useParserAnnotations ? this.#findParser(parser[stream], pod) : undefined,
     }))
     if (stdout === undefined || stderr === undefined) return undefined
     const wishes = [stdout, stderr].some((s) => s.exclude || s.parser !== undefined)
     return wishes ? { stdout, stderr } : undefined
   }
 
-  #parser(name: string | undefined, pod: Pod): Parser | undefined {
+  #findParser(name: string | undefined, pod: Pod): Parser | undefined {
     if (name === undefined) return undefined
     if (!this.#parsers.has(name)) {
       // Names come from pods: no more of them are remembered than anyone has parsers.
-      if (this.#parsers.size >= MOST_SAID) this.#parsers.clear()
-      this.#parsers.set(name, this.#makeParser(name))
+      if (this.#parsers.size >= MAX_LOGGED) this.#parsers.clear()
+      this.#parsers.set(name, this.#createParser(name))
     }
     const parser = this.#parsers.get(name)
     if (parser === undefined) {
       const who = `${pod.namespace}/${pod.name}`
       this.#o.ctx.counters.add('parsers_unknown')
-      this.#sayOnce(
+      this.#warnOnce(
         `parser ${who}`,
         `pod ${who} asks for parser "${name}": there is none, its lines stay as they are`,
       )
@@ -141,7 +148,7 @@ export class ContainerCache {
     return parser
   }
 
-  #makeParser(name: string): Parser | undefined {
+  #createParser(name: string): Parser | undefined {
     try {
       return this.#o.ctx.parser(name)
     } catch {
@@ -150,9 +157,9 @@ export class ContainerCache {
     }
   }
 
-  #sayOnce(key: string, message: string): void {
-    if (this.#said.has(key) || this.#said.size >= MOST_SAID) return
-    this.#said.add(key)
+  #warnOnce(key: string, message: string): void {
+    if (this.#logged.has(key) || this.#logged.size >= MAX_LOGGED) return
+    this.#logged.add(key)
     this.#o.ctx.log.warn(message)
   }
 }

@@ -7,13 +7,13 @@ import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
 import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
-import { KUBERNETES, NAMESPACE, type Pairs } from './metadata.ts'
+import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
 import { WasmEnricher } from './wasm-enricher.ts'
 
 /** What the records of one container get, and how they are read. */
-export interface Meta {
-  pairs: Pairs
+export interface ContainerMetadata {
+  pairs: MetadataPairs
   /** Undefined: nothing of its pod is excluded, and no parser named. */
   streams: Record<Stream, { exclude: boolean; parser: Parser | undefined }> | undefined
 }
@@ -28,10 +28,10 @@ export interface EnricherOptions extends MergeOptions {
 }
 
 /** The Meta of a record, where that is not the same for all of a chunk; undefined: it stays as it is. */
-export type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
+export type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
 
 /** Room for a larger head of the map. */
-const HEAD_ROOM = 16
+const MAP_HEAD_ROOM = 16
 /** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
 const KERNEL_BYTES = 8192
 /** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
@@ -49,22 +49,22 @@ const ODD_ENTRIES = 16
 export class Enricher {
   readonly #o: EnricherOptions
   readonly #keys = new UniqueKeys()
-  readonly #merge: LogMerger
+  readonly #merger: LogMerger
   readonly #fields: RecordFields
   readonly #usual: WasmEnricher
   #out: Buffer = Buffer.alloc(0)
   /** Where the next entry begins. */
   #next = 0
-  #lastCount = 1
+  #lastPairs = 1
 
   constructor(options: EnricherOptions) {
     this.#o = options
-    this.#merge = new LogMerger(options, this.#keys)
+    this.#merger = new LogMerger(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
     this.#usual = new WasmEnricher(options)
   }
 
-  apply(chunk: Chunk, meta: Meta | MetaOf): void {
+  apply(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): void {
     const { buf, start, end } = chunk
     if (typeof meta !== 'function' && meta.streams?.stdout.exclude && meta.streams.stderr.exclude) {
       chunk.end = start
@@ -72,7 +72,7 @@ export class Enricher {
       return
     }
     const head = headRoom(chunk.tag)
-    const more = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + HEAD_ROOM)
+    const more = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + MAP_HEAD_ROOM)
     this.#out = this.#o.buffers.force(head + chunk.size + more + TAIL_ROOM)
     let to = head
     let count = 0
@@ -81,29 +81,29 @@ export class Enricher {
     let odd = this.#isForKernel(chunk, meta) ? 0 : ODD_ENTRIES
     while (this.#next < end) {
       if (odd < ODD_ENTRIES && this.#usual.run(buf, this.#next, end)) {
-        to = this.#take(to)
+        to = this.#copyWasmOutput(to)
         count += this.#usual.records
         odd = 0
         continue
       }
       odd++
-      simple ??= this.#isSimple(chunk)
-      const written = this.#entry(buf, this.#next, end, meta, simple, to)
+      simple ??= this.#canAppend(chunk)
+      const written = this.#writeEntry(buf, this.#next, end, meta, simple, to)
       if (written > to) count++
       to = written
     }
     chunk.replace(this.#out, head, to, count)
   }
 
-  #isForKernel(chunk: Chunk, meta: Meta | MetaOf): boolean {
+  #isForKernel(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
     if (typeof meta === 'function' || meta.streams !== undefined) return false
     return (chunk.size >= KERNEL_BYTES || this.#usual.loaded) && this.#usual.begin(meta.pairs)
   }
 
   /** Nothing to merge, and none has a key of ours: that is rare, and one search shows that there is none. */
-  #isSimple({ buf, start, end }: Chunk): boolean {
+  #canAppend({ buf, start, end }: Chunk): boolean {
     if (this.#o.merge) return false
-    for (const key of [KUBERNETES, NAMESPACE]) {
+    for (const key of [KUBERNETES_KEY, NAMESPACE_KEY]) {
       const found = buf.indexOf(key, start)
       if (found >= 0 && found < end) return false
     }
@@ -111,16 +111,23 @@ export class Enricher {
   }
 
   /** What the kernel has written. */
-  #take(to: number): number {
+  #copyWasmOutput(to: number): number {
     const { output, size, next } = this.#usual
-    this.#room(to, size)
+    this.#ensureRoom(to, size)
     this.#next = next
     return to + output.copy(this.#out, to, 0, size)
   }
 
   /** Writes the entry at `at` and moves `next` behind it. Its end is found with its fields, not by a walk of its own. */
-  #entry(buf: Buffer, at: number, end: number, meta: Meta | MetaOf, simple: boolean, to: number): number {
-    const map = mapOf(buf, at, end)
+  #writeEntry(
+    buf: Buffer,
+    at: number,
+    end: number,
+    meta: ContainerMetadata | MetadataLookup,
+    simple: boolean,
+    to: number,
+  ): number {
+    const map = findMap(buf, at, end)
     if (map >= 0 && typeof meta !== 'function' && !(simple && meta.streams === undefined)) {
       this.#next = this.#fields.read(buf, map, end)
       return this.#rewrite(buf, at, map, this.#next, meta, to)
@@ -135,12 +142,12 @@ export class Enricher {
   }
 
   #copy(buf: Buffer, at: number, end: number, to: number): number {
-    this.#room(to, end - at)
+    this.#ensureRoom(to, end - at)
     return to + buf.copy(this.#out, to, at, end)
   }
 
-  #append(buf: Buffer, at: number, map: number, end: number, pairs: Pairs, to: number): number {
-    this.#room(to, end - at + pairs.bytes.length + HEAD_ROOM)
+  #append(buf: Buffer, at: number, map: number, end: number, pairs: MetadataPairs, to: number): number {
+    this.#ensureRoom(to, end - at + pairs.bytes.length + MAP_HEAD_ROOM)
     const out = this.#out
     let o = copyShort(buf, at, map, out, to)
     o = writeMapHead(out, o, mapPairs(buf, map) + pairs.starts.length)
@@ -148,34 +155,34 @@ export class Enricher {
     return o + pairs.bytes.copy(out, o)
   }
 
-  #rewrite(buf: Buffer, at: number, map: number, end: number, meta: Meta, to: number): number {
+  #rewrite(buf: Buffer, at: number, map: number, end: number, meta: ContainerMetadata, to: number): number {
     const fields = this.#fields
     const wish =
       meta.streams === undefined || fields.stream === undefined ? undefined : meta.streams[fields.stream]
     if (wish?.exclude) return to
     const parser = wish?.parser
     const merging = (this.#o.merge || parser !== undefined) && fields.logLength >= 0
-    const bound = merging ? this.#merge.bound(fields.logLength, parser) : 0
-    this.#room(to, end - at + bound + meta.pairs.bytes.length + HEAD_ROOM * 2)
+    const bound = merging ? this.#merger.bound(fields.logLength, parser) : 0
+    this.#ensureRoom(to, end - at + bound + meta.pairs.bytes.length + MAP_HEAD_ROOM * 2)
     const out = this.#out
     const head = copyShort(buf, at, map, out, to)
     // As the record before, since those of one program are alike: the head then need not be moved for.
-    const body = head + mapHeadSize(Math.max(this.#lastCount, 1))
+    const body = head + mapHeadSize(Math.max(this.#lastPairs, 1))
     const without = merging && !this.#o.keepLog
-    let o = this.#original(buf, end, body, without)
+    let o = this.#copyPairs(buf, end, body, without)
     if (merging) {
-      const merged = this.#merge.write(buf, fields, out, o, to, parser)
+      const merged = this.#merger.write(buf, fields, out, o, to, parser)
       if (merged >= 0) o = merged
-      else if (without) o = this.#original(buf, end, body, false)
+      else if (without) o = this.#copyPairs(buf, end, body, false)
     }
-    o = this.#meta(meta.pairs, o)
-    o = this.#keys.settle(out, 0, o)
-    this.#lastCount = this.#keys.count
-    return closeMap(out, head, body, o, this.#lastCount)
+    o = this.#addMetadata(meta.pairs, o)
+    o = this.#keys.removeDuplicates(out, 0, o)
+    this.#lastPairs = this.#keys.count
+    return closeMap(out, head, body, o, this.#lastPairs)
   }
 
   /** The record's own pairs, with or without the line. */
-  #original(buf: Buffer, end: number, body: number, without: boolean): number {
+  #copyPairs(buf: Buffer, end: number, body: number, without: boolean): number {
     const fields = this.#fields
     const keys = this.#keys
     const out = this.#out
@@ -191,13 +198,13 @@ export class Enricher {
     return copyShort(buf, fields.logEnd, end, out, o)
   }
 
-  #meta({ bytes, starts }: Pairs, at: number): number {
+  #addMetadata({ bytes, starts }: MetadataPairs, at: number): number {
     for (let i = 0; i < starts.length; i++) this.#keys.push(at + (starts[i] as number))
     return at + bytes.copy(this.#out, at)
   }
 
   /** Makes sure that so many bytes fit behind `to`, with the tail room: by a larger buffer, if need be. */
-  #room(to: number, bytes: number): void {
+  #ensureRoom(to: number, bytes: number): void {
     const need = to + bytes + TAIL_ROOM
     if (need <= this.#out.length) return
     const { buffers } = this.#o
@@ -209,17 +216,17 @@ export class Enricher {
 }
 
 /** Up to so many bytes a loop is faster than `copy`. */
-const SHORT = 20
+const MAX_SHORT_BYTES = 20
 
 function copyShort(src: Buffer, start: number, end: number, to: Buffer, at: number): number {
-  if (end - start > SHORT) return at + src.copy(to, at, start, end)
+  if (end - start > MAX_SHORT_BYTES) return at + src.copy(to, at, start, end)
   let o = at
   for (let p = start; p < end; p++) to[o++] = src[p] as number
   return o
 }
 
 /** Where the map of the entry at `at` begins, or -1 when that is no entry; nearly all have an EventTime of ten bytes. */
-function mapOf(buf: Buffer, at: number, end: number): number {
+function findMap(buf: Buffer, at: number, end: number): number {
   const quick = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end
   return quick && mapPairs(buf, at + ENTRY_HEAD) >= 0 ? at + ENTRY_HEAD : entryMap(buf, at, end)
 }

@@ -68,7 +68,7 @@ export class LogMerger {
       keys.count = first
       return -1
     }
-    const from = keys.count > first ? (keys.at[first] as number) : mapBody(out, map)
+    const from = keys.count > first ? (keys.offsets[first] as number) : mapBody(out, map)
     if (trim) end = this.#trim(out, first, end)
     if (mergeKey !== undefined) {
       keys.count = first
@@ -78,7 +78,7 @@ export class LogMerger {
     out[at - 1] = kept
     if (from === at) return end
     out.copyWithin(at, from, end)
-    keys.move(first, at - from)
+    keys.shift(first, at - from)
     return end - (from - at)
   }
 
@@ -91,7 +91,7 @@ export class LogMerger {
     const end = json.transcode(buf, from, stop, out, at)
     if (end < 0 || skipBlanks(buf, json.end, stop) < stop) return -1
     // Keys were noted behind a head of one byte.
-    this.#keys.move(first, json.body - at - 1)
+    this.#keys.shift(first, json.bodyAt - at - 1)
     return end
   }
 
@@ -117,11 +117,11 @@ export class LogMerger {
     if (!parser.parse(buf, start, stop, writer)) return -1
     if (timed && (writer.sec !== sec || writer.nsec !== nsec))
       writeEventTime(out, entry + TIME_AT, writer.sec, writer.nsec)
-    return this.#noteKeys(out, at, writer.at)
+    return this.#pushKeys(out, at, writer.at)
   }
 
   /** Of the map that ends at `end`; of keys that come twice the last one stays. */
-  #noteKeys(out: Buffer, map: number, end: number): number {
+  #pushKeys(out: Buffer, map: number, end: number): number {
     const keys = this.#keys
     const first = keys.count
     const body = mapBody(out, map)
@@ -131,10 +131,10 @@ export class LogMerger {
       keys.push(pair)
       pair = skip(out, skip(out, pair, end), end)
     }
-    const settled = keys.settle(out, first, end)
+    const settled = keys.removeDuplicates(out, first, end)
     const left = keys.count - first
     if (left === pairs) return end
-    keys.move(first, mapHeadSize(left) - (body - map))
+    keys.shift(first, mapHeadSize(left) - (body - map))
     return closeMap(out, map, body, settled, left)
   }
 
@@ -142,7 +142,7 @@ export class LogMerger {
   #trim(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
     for (let i = first; i < keys.count; i++) {
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       if (isLineEnd(out[next - 1] as number)) return this.#trimAll(out, first, end)
     }
     return end
@@ -151,13 +151,13 @@ export class LogMerger {
   /** One pass forward: what is written is never longer than what was read. */
   #trimAll(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
-    let o = keys.at[first] as number
+    let o = keys.offsets[first] as number
     for (let i = first; i < keys.count; i++) {
-      const pair = keys.at[i] as number
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const pair = keys.offsets[i] as number
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       const value = skip(out, pair, end)
       const left = trimmedLength(out, value)
-      keys.at[i] = o
+      keys.offsets[i] = o
       out.copyWithin(o, pair, left < 0 ? next : value)
       o += (left < 0 ? next : value) - pair
       if (left < 0) continue

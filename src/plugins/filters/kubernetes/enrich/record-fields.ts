@@ -47,7 +47,7 @@ export class RecordFields {
       this.pairs[i] = at
       const value = skip(buf, at, end)
       const next = skip(buf, value, end)
-      if (isAt(buf, at, this.#logKey)) this.#log(buf, at, value, next)
+      if (isAt(buf, at, this.#logKey)) this.#setLog(buf, at, value, next)
       else if (isAt(buf, at, STREAM)) this.stream = streamAt(buf, value)
       else if (isAt(buf, at, LOGTAG)) tagged = true
       else if (isAt(buf, at, MESSAGE)) message = at
@@ -55,12 +55,12 @@ export class RecordFields {
     }
     if (tagged && message >= 0 && this.logPair < 0) {
       const value = skip(buf, message, end)
-      this.#log(buf, message, value, skip(buf, value, end))
+      this.#setLog(buf, message, value, skip(buf, value, end))
     }
     return at
   }
 
-  #log(buf: Buffer, pair: number, value: number, next: number): void {
+  #setLog(buf: Buffer, pair: number, value: number, next: number): void {
     this.logPair = pair
     this.logEnd = next
     const head = textHead(buf, value)

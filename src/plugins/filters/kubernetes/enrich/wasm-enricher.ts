@@ -6,15 +6,15 @@ import {
   sharedMetadataMerger,
 } from '../../../../lib/wasm/metadata-merger.ts'
 import type { EnricherOptions } from './enricher.ts'
-import type { Pairs } from './metadata.ts'
+import type { MetadataPairs } from './metadata.ts'
 
 const LOG = encodeStr('log')
 
 /** The entries of one chunk in blocks through the kernel: those that it knows, up to the first that it does not. */
 export class WasmEnricher {
   /** Of the options, what the kernel has to know; undefined: it cannot do what they ask for. */
-  readonly #form: Omit<MergeForm, 'pairs' | 'starts'> | undefined
-  #kernel: MetadataMerger | undefined
+  readonly #mergeForm: Omit<MergeForm, 'pairs' | 'starts'> | undefined
+  #loadedMerger: MetadataMerger | undefined
   #block: InputBlock | undefined
   /** Of the last run: its entries are in output[0, size), and `next` in the chunk is behind them. */
   records = 0
@@ -23,26 +23,26 @@ export class WasmEnricher {
 
   constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: EnricherOptions) {
     const plain = mergeKey === undefined && parser === undefined && logKey.equals(LOG)
-    this.#form = plain ? { merge, keepLog, trim } : undefined
+    this.#mergeForm = plain ? { merge, keepLog, trim } : undefined
   }
 
   get loaded(): boolean {
-    return this.#kernel !== undefined
+    return this.#loadedMerger !== undefined
   }
 
   get output(): Buffer {
-    return this.#shared.output
+    return this.#merger.output
   }
 
   /** For a chunk whose records get these pairs; false: it is not for the kernel. */
-  begin({ bytes, starts }: Pairs): boolean {
+  begin({ bytes, starts }: MetadataPairs): boolean {
     this.#block?.clear()
-    return this.#form !== undefined && this.#shared.use({ pairs: bytes, starts, ...this.#form })
+    return this.#mergeForm !== undefined && this.#merger.use({ pairs: bytes, starts, ...this.#mergeForm })
   }
 
   /** The entries of buf[at, end) from `at` on, not always as many as it knows; false: the first is not for it. */
   run(buf: Buffer, at: number, end: number): boolean {
-    const kernel = this.#shared
+    const kernel = this.#merger
     const block = this.#blockOf(kernel)
     const taken = block.run(buf, at, end, () => {
       this.size = kernel.run(at - block.from, block.to - block.from)
@@ -58,8 +58,8 @@ export class WasmEnricher {
     return this.#block
   }
 
-  get #shared(): MetadataMerger {
-    this.#kernel ??= sharedMetadataMerger()
-    return this.#kernel
+  get #merger(): MetadataMerger {
+    this.#loadedMerger ??= sharedMetadataMerger()
+    return this.#loadedMerger
   }
 }

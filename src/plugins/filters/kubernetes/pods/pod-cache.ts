@@ -2,29 +2,29 @@ import type { ContainerRef } from './container-ref.ts'
 import type { Container, Pod } from './pod.ts'
 
 /** A pod that is gone stays known for this long: its last lines may still be unread. */
-export const KEPT_MS = 300_000
-const UNUSED_MS = 3_600_000
+export const DELETED_TTL_MS = 300_000
+const UNUSED_TTL_MS = 3_600_000
 /** Pods that are kept at once, those that are gone included; a node has 110 by default. */
-const MOST_PODS = 5000
-const MOST_REFUSED = 1000
+const MAX_PODS = 5000
+const MAX_OVERSIZE = 1000
 
-interface Known {
+interface CachedPod {
   pod: Pod
   /** When it was deleted, in milliseconds. */
-  goneMs: number | undefined
+  deletedMs: number | undefined
   /** As it was before the start: nobody was asked for it since. */
-  stored: boolean
+  isUnconfirmed: boolean
   /** When records of it came last. */
-  usedMs: number
+  lastUseMs: number
 }
 
 /** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
 export class PodCache {
-  readonly #byUid = new Map<string, Known>()
-  readonly #byName = new Map<string, Known[]>()
-  readonly #byPathUid = new Map<string, Known>()
+  readonly #byUid = new Map<string, CachedPod>()
+  readonly #byName = new Map<string, CachedPod[]>()
+  readonly #byPathUid = new Map<string, CachedPod>()
   /** Pods that the API has and that cannot be used (too large): nobody need wait for them. */
-  readonly #refused = new Set<string>()
+  readonly #oversize = new Set<string>()
   readonly #nowMs: () => number
   /** Told when a pod of this name is new or changed. */
   onChange: (pod: Pod) => void = () => {}
@@ -42,12 +42,12 @@ export class PodCache {
   /** A pod as the API has it now. */
   put(pod: Pod): void {
     const known = this.#byUid.get(pod.uid)
-    if (known !== undefined) known.stored = false
-    if (known !== undefined && known.goneMs === undefined && isSame(known.pod, pod)) return
+    if (known !== undefined) known.isUnconfirmed = false
+    if (known !== undefined && known.deletedMs === undefined && isSame(known.pod, pod)) return
     if (known === undefined) this.#add(pod, undefined, false)
     else {
       known.pod = pod
-      known.goneMs = undefined
+      known.deletedMs = undefined
     }
     this.onDirty()
     this.onChange(pod)
@@ -58,62 +58,62 @@ export class PodCache {
     if (!this.#byUid.has(pod.uid)) this.#add(pod, goneMs, true)
   }
 
-  isStored(pod: Pod): boolean {
-    return this.#byUid.get(pod.uid)?.stored === true
+  isUnconfirmed(pod: Pod): boolean {
+    return this.#byUid.get(pod.uid)?.isUnconfirmed === true
   }
 
   /** It was asked for; when nothing newer came, there is nothing newer. */
-  asked(ref: ContainerRef): void {
-    const known = this.#of(ref)
-    if (known !== undefined) known.stored = false
+  confirm(ref: ContainerRef): void {
+    const known = this.#lookUp(ref)
+    if (known !== undefined) known.isUnconfirmed = false
   }
 
   /** It was deleted; its last state may come with the news. */
-  gone(pod: Pod): void {
+  markDeleted(pod: Pod): void {
     if (!this.#byUid.has(pod.uid)) this.put(pod)
-    const known = this.#byUid.get(pod.uid) as Known
-    if (known.goneMs !== undefined) return
+    const known = this.#byUid.get(pod.uid) as CachedPod
+    if (known.deletedMs !== undefined) return
     known.pod = pod
-    known.goneMs = this.#nowMs()
+    known.deletedMs = this.#nowMs()
     this.onDirty()
   }
 
   /** The pods of this list are all that there are. */
-  only(uids: ReadonlySet<string>): void {
-    for (const [uid, known] of this.#byUid) if (!uids.has(uid)) this.gone(known.pod)
+  markDeletedExcept(uids: ReadonlySet<string>): void {
+    for (const [uid, known] of this.#byUid) if (!uids.has(uid)) this.markDeleted(known.pod)
   }
 
-  refuse(namespace: string, name: string): void {
-    if (this.#refused.size >= MOST_REFUSED) this.#refused.clear()
-    this.#refused.add(`${namespace}/${name}`)
+  markOversize(namespace: string, name: string): void {
+    if (this.#oversize.size >= MAX_OVERSIZE) this.#oversize.clear()
+    this.#oversize.add(`${namespace}/${name}`)
   }
 
-  isRefused(ref: ContainerRef): boolean {
-    return this.#refused.has(`${ref.namespace}/${ref.pod}`)
+  isOversize(ref: ContainerRef): boolean {
+    return this.#oversize.has(`${ref.namespace}/${ref.pod}`)
   }
 
   /** Forgets what has been gone for long. */
-  sweep(): void {
-    const before = this.#nowMs() - KEPT_MS
+  dropExpired(): void {
+    const before = this.#nowMs() - DELETED_TTL_MS
     for (const known of [...this.#byUid.values()]) {
-      if (known.goneMs !== undefined && known.goneMs < before) this.#drop(known)
+      if (known.deletedMs !== undefined && known.deletedMs < before) this.#remove(known)
     }
   }
 
   /** Forgets what no records have come of for long: where nothing tells that a pod is gone. */
-  sweepUnused(): void {
-    const before = this.#nowMs() - UNUSED_MS
+  dropUnused(): void {
+    const before = this.#nowMs() - UNUSED_TTL_MS
     for (const known of [...this.#byUid.values()]) {
-      if (known.usedMs >= before) continue
-      this.#drop(known)
+      if (known.lastUseMs >= before) continue
+      this.#remove(known)
       this.onDirty()
     }
   }
 
   /** The pod that the log is of, of which records have come. */
   find(ref: ContainerRef): Pod | undefined {
-    const known = this.#of(ref)
-    if (known !== undefined) known.usedMs = this.#nowMs()
+    const known = this.#lookUp(ref)
+    if (known !== undefined) known.lastUseMs = this.#nowMs()
     return known?.pod
   }
 
@@ -121,7 +121,7 @@ export class PodCache {
    * A uid decides alone: a pod of the same name with another one is another pod (that of a
    * StatefulSet before or after). Without one the id of the container does, and then the name.
    */
-  #of(ref: ContainerRef): Known | undefined {
+  #lookUp(ref: ContainerRef): CachedPod | undefined {
     if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid)
     const named = this.#byName.get(`${ref.namespace}/${ref.pod}`)
     if (named === undefined) return undefined
@@ -133,16 +133,16 @@ export class PodCache {
       if (own !== undefined) return own
     }
     const fitting = named.filter(({ pod }) => !contradicts(pod, ref))
-    return fitting.findLast((known) => known.goneMs === undefined) ?? fitting.at(-1)
+    return fitting.findLast((known) => known.deletedMs === undefined) ?? fitting.at(-1)
   }
 
-  all(): { pod: Pod; goneMs: number | undefined }[] {
+  all(): { pod: Pod; deletedMs: number | undefined }[] {
     return [...this.#byUid.values()]
   }
 
   #add(pod: Pod, goneMs: number | undefined, stored: boolean): void {
-    const known: Known = { pod, goneMs, stored, usedMs: this.#nowMs() }
-    if (this.#byUid.size >= MOST_PODS) this.#drop(this.#leastNeeded())
+    const known: CachedPod = { pod, deletedMs: goneMs, isUnconfirmed: stored, lastUseMs: this.#nowMs() }
+    if (this.#byUid.size >= MAX_PODS) this.#remove(this.#evictionCandidate())
     this.#byUid.set(pod.uid, known)
     if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, known)
     const key = `${pod.namespace}/${pod.name}`
@@ -152,12 +152,12 @@ export class PodCache {
   }
 
   /** The first that is gone, or the oldest. */
-  #leastNeeded(): Known {
-    for (const known of this.#byUid.values()) if (known.goneMs !== undefined) return known
-    return this.#byUid.values().next().value as Known
+  #evictionCandidate(): CachedPod {
+    for (const known of this.#byUid.values()) if (known.deletedMs !== undefined) return known
+    return this.#byUid.values().next().value as CachedPod
   }
 
-  #drop(known: Known): void {
+  #remove(known: CachedPod): void {
     const { pod } = known
     this.#byUid.delete(pod.uid)
     if (pod.pathUid !== undefined) this.#byPathUid.delete(pod.pathUid)
@@ -181,6 +181,6 @@ function isSame(a: Pod, b: Pod): boolean {
 }
 
 /** The container of the pod that the log is of. */
-export function containerOf(pod: Pod, ref: ContainerRef): Container | undefined {
+export function findContainer(pod: Pod, ref: ContainerRef): Container | undefined {
   return pod.containers.find((c) => c.name === ref.container)
 }

@@ -5,9 +5,9 @@ export interface Pod {
   namespace: string
   node?: string
   ip?: string
-  labels?: Texts
-  annotations?: Texts
-  owners?: Owner[]
+  labels?: StringMap
+  annotations?: StringMap
+  owners?: OwnerReference[]
   /** The uid in the paths of a static pod: what the API has is its mirror, under a uid of its own. */
   pathUid?: string
   containers: Container[]
@@ -24,41 +24,45 @@ export interface Container {
   restarts: number
 }
 
-export type Texts = Record<string, string>
-export type Owner = Record<string, string | boolean>
+export type StringMap = Record<string, string>
+export type OwnerReference = Record<string, string | boolean>
 
 /** What the records are to have, and so what has to be kept. */
-export interface Keep {
+export interface PodFields {
   labels: boolean
   annotations: boolean
   owners: boolean
   /** `fluentbit.io/...`, also when annotations are not wanted. */
-  suggestions: boolean
+  loggingAnnotations: boolean
 }
 
-const SUGGESTION = 'fluentbit.io/'
+const LOGGING_PREFIX = 'fluentbit.io/'
 const CONFIG_HASH = 'kubernetes.io/config.hash'
-const STATUSES = ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']
-const SPECS = ['initContainers', 'containers', 'ephemeralContainers']
+const STATUS_LISTS = ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']
+const SPEC_LISTS = ['initContainers', 'containers', 'ephemeralContainers']
 const SCHEME = /^[a-z-]+:\/\//
 
 type Json = { [key: string]: unknown }
 
 /** The pod of an object of the API, or undefined when it is none. What is not of the documented type is left out. */
-export function podOfObject(object: unknown, keep: Keep): Pod | undefined {
+export function parsePod(object: unknown, keep: PodFields): Pod | undefined {
   const { metadata, spec, status } = objectOf(object)
   const meta = objectOf(metadata)
-  const uid = textOf(meta.uid)
-  const name = textOf(meta.name)
-  const namespace = textOf(meta.namespace)
+  const uid = nonEmptyString(meta.uid)
+  const name = nonEmptyString(meta.name)
+  const namespace = nonEmptyString(meta.namespace)
   if (uid === undefined || name === undefined || namespace === undefined) return undefined
-  const all = textsOf(meta.annotations)
-  const annotations = keep.annotations ? all : keep.suggestions ? suggestionsOf(all) : undefined
+  const all = stringMapOf(meta.annotations)
+  const annotations = keep.annotations
+    ? all
+    : keep.loggingAnnotations
+      ? onlyLoggingAnnotations(all)
+      : undefined
   const pathUid = all?.[CONFIG_HASH]
-  const node = textOf(objectOf(spec).nodeName)
-  const ip = textOf(objectOf(status).podIP)
-  const labels = keep.labels ? textsOf(meta.labels) : undefined
-  const owners = keep.owners ? ownersOf(meta.ownerReferences) : undefined
+  const node = nonEmptyString(objectOf(spec).nodeName)
+  const ip = nonEmptyString(objectOf(status).podIP)
+  const labels = keep.labels ? stringMapOf(meta.labels) : undefined
+  const owners = keep.owners ? parseOwners(meta.ownerReferences) : undefined
   return {
     uid,
     name,
@@ -69,32 +73,32 @@ export function podOfObject(object: unknown, keep: Keep): Pod | undefined {
     ...(annotations === undefined ? {} : { annotations }),
     ...(owners === undefined ? {} : { owners }),
     ...(pathUid === undefined ? {} : { pathUid }),
-    containers: containersOf(objectOf(spec), objectOf(status)),
+    containers: parseContainers(objectOf(spec), objectOf(status)),
   }
 }
 
 /** The labels and annotations of a namespace. */
-export function namespaceOfObject(object: unknown): { labels: Texts; annotations: Texts } {
+export function parseNamespace(object: unknown): { labels: StringMap; annotations: StringMap } {
   const meta = objectOf(objectOf(object).metadata)
-  return { labels: textsOf(meta.labels) ?? {}, annotations: textsOf(meta.annotations) ?? {} }
+  return { labels: stringMapOf(meta.labels) ?? {}, annotations: stringMapOf(meta.annotations) ?? {} }
 }
 
 /** By the containers of the spec, which are there from the start; the kubelet reports the rest later. */
-function containersOf(spec: Json, status: Json): Container[] {
-  const reports = STATUSES.flatMap((name) => listOf(status[name])).map(objectOf)
-  return SPECS.flatMap((name) => listOf(spec[name])).flatMap((item) => {
+function parseContainers(spec: Json, status: Json): Container[] {
+  const reports = STATUS_LISTS.flatMap((name) => listOf(status[name])).map(objectOf)
+  return SPEC_LISTS.flatMap((name) => listOf(spec[name])).flatMap((item) => {
     const { name, image } = objectOf(item)
-    const text = textOf(name)
-    return text === undefined ? [] : [containerOf(text, textOf(image), reports)]
+    const text = nonEmptyString(name)
+    return text === undefined ? [] : [parseContainer(text, nonEmptyString(image), reports)]
   })
 }
 
-function containerOf(name: string, specImage: string | undefined, reports: Json[]): Container {
+function parseContainer(name: string, specImage: string | undefined, reports: Json[]): Container {
   const report = reports.find((r) => r.name === name) ?? {}
-  const image = textOf(report.image) ?? specImage
-  const imageId = textOf(report.imageID)
-  const id = textOf(report.containerID)
-  const lastId = textOf(objectOf(objectOf(report.lastState).terminated).containerID)
+  const image = nonEmptyString(report.image) ?? specImage
+  const imageId = nonEmptyString(report.imageID)
+  const id = nonEmptyString(report.containerID)
+  const lastId = nonEmptyString(objectOf(objectOf(report.lastState).terminated).containerID)
   return {
     name,
     ...(image === undefined ? {} : { image }),
@@ -105,7 +109,7 @@ function containerOf(name: string, specImage: string | undefined, reports: Json[
   }
 }
 
-function ownersOf(value: unknown): Owner[] {
+function parseOwners(value: unknown): OwnerReference[] {
   return listOf(value).map((item) => {
     const fields = Object.entries(objectOf(item))
     return Object.fromEntries(
@@ -114,9 +118,9 @@ function ownersOf(value: unknown): Owner[] {
   })
 }
 
-function suggestionsOf(all: Texts | undefined): Texts | undefined {
+function onlyLoggingAnnotations(all: StringMap | undefined): StringMap | undefined {
   if (all === undefined) return undefined
-  return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(SUGGESTION)))
+  return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(LOGGING_PREFIX)))
 }
 
 function objectOf(value: unknown): Json {
@@ -128,11 +132,11 @@ function listOf(value: unknown): unknown[] {
 }
 
 /** An empty text is as good as none: the API leaves out what is empty. */
-function textOf(value: unknown): string | undefined {
+function nonEmptyString(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function textsOf(value: unknown): Texts | undefined {
+function stringMapOf(value: unknown): StringMap | undefined {
   const pairs = Object.entries(objectOf(value)).filter((p): p is [string, string] => typeof p[1] === 'string')
   return pairs.length === 0 ? undefined : Object.fromEntries(pairs)
 }

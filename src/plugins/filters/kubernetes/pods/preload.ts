@@ -1,19 +1,24 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Keep, namespaceOfObject, type Pod, podOfObject, type Texts } from './pod.ts'
+import { type Pod, type PodFields, parseNamespace, parsePod, type StringMap } from './pod.ts'
 
 /** Kube_Meta_Preload_Cache_Dir: objects of the API in files. Undefined when there is none that can be used. */
-export function preloadedPod(folder: string, namespace: string, name: string, keep: Keep): Pod | undefined {
-  const object = read(join(folder, `${namespace}_${name}.meta`))
-  return podOfObject(withDefaults(object, namespace, name), keep)
+export function readPreloadedPod(
+  folder: string,
+  namespace: string,
+  name: string,
+  keep: PodFields,
+): Pod | undefined {
+  const object = readJson(join(folder, `${namespace}_${name}.meta`))
+  return parsePod(withDefaults(object, namespace, name), keep)
 }
 
-export function preloadedNamespace(
+export function readPreloadedNamespace(
   folder: string,
   name: string,
-): { labels: Texts; annotations: Texts } | undefined {
-  const object = read(join(folder, `${name}.namespace_meta`))
-  return object === undefined ? undefined : namespaceOfObject(object)
+): { labels: StringMap; annotations: StringMap } | undefined {
+  const object = readJson(join(folder, `${name}.namespace_meta`))
+  return object === undefined ? undefined : parseNamespace(object)
 }
 
 /** Such files are often cut down to what a test needs. */
@@ -23,7 +28,7 @@ function withDefaults(object: unknown, namespace: string, name: string): unknown
   return { ...object, metadata: { uid: `${namespace}/${name}`, namespace, name, ...metadata } }
 }
 
-function read(path: string): unknown {
+function readJson(path: string): unknown {
   try {
     return JSON.parse(readFileSync(path, 'utf8'))
   } catch {

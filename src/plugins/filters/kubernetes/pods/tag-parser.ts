@@ -10,7 +10,7 @@ export function tagParser(parser: Parser, prefix: string): (tag: string) => Cont
     const buf = Buffer.alloc(parser.bound(text.length) + 32)
     const out: EntryWriter = { buf, at: 0, sec: 0, nsec: 0, extraPairs: 0 }
     if (!parser.parse(text, 0, text.length, out)) return undefined
-    const fields = textsOf(buf, out.at)
+    const fields = readStrings(buf, out.at)
     const pod = fields.get('pod_name')
     const namespace = fields.get('namespace_name')
     if (!pod || !namespace) return undefined
@@ -26,7 +26,7 @@ export function tagParser(parser: Parser, prefix: string): (tag: string) => Cont
 }
 
 /** The texts of the map at the start of `buf`. */
-function textsOf(buf: Buffer, end: number): Map<string, string> {
+function readStrings(buf: Buffer, end: number): Map<string, string> {
   const fields = new Map<string, string>()
   let at = mapBody(buf, 0)
   for (let i = mapPairs(buf, 0); i > 0; i--) {

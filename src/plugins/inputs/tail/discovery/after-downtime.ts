@@ -5,12 +5,12 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isFileOf } from '../rotation/same-content.ts'
 import {
-  FolderNames,
-  LOOKS,
-  rotatedFrom,
+  DirectoryNames,
+  MAX_ATTEMPTS,
+  pathsWithSiblings,
   type Sibling,
   siblingsOf,
-  withSiblings,
+  unrotatedPath,
 } from '../rotation/siblings.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -19,7 +19,7 @@ import type { Glob } from './glob.ts'
 export interface AfterDowntimeOptions {
   files: OpenFiles
   positions: Positions
-  finder: Glob
+  glob: Glob
   rotated: RotatedFiles
   counters: Counters
   log: Logger
@@ -40,18 +40,18 @@ export interface AfterDowntimeOptions {
 export function resumeRotatedFiles(o: AfterDowntimeOptions): void {
   const byPath = new Map<string, OffsetRow[]>()
   for (const row of o.positions.unclaimed()) {
-    const path = pathOf(row, o.finder)
+    const path = pathOf(row, o.glob)
     // Rows of other inputs that share the database are not ours to judge.
-    if (!o.finder.matches(path) || isPassedOver(row, path, o.files)) continue
+    if (!o.glob.matches(path) || isPassedOver(row, path, o.files)) continue
     byPath.set(path, [...(byPath.get(path) ?? []), row])
   }
   const begun = o.files.createdSinceLastScan().map((file) => file.path)
-  const names = new FolderNames()
+  const names = new DirectoryNames()
   for (const [path, rows] of byPath) finishPath(path, rows, names, o)
-  for (const path of withSiblings(begun, names)) {
+  for (const path of pathsWithSiblings(begun, names)) {
     const live = o.files.byPath.get(path)
     if (live !== undefined && !byPath.has(path))
-      live.after = openUnseen(path, undefined, names, o, copiedFrom(live, o))
+      live.readAfter(openUnseen(path, undefined, names, o, copiedFrom(live, o)))
   }
 }
 
@@ -59,7 +59,7 @@ export function resumeRotatedFiles(o: AfterDowntimeOptions): void {
 function isPassedOver({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.followed(path) === undefined
+    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.openFileAt(path) === undefined
   } catch {
     // A folder that cannot be searched: nobody knows.
     return true
@@ -68,16 +68,16 @@ function isPassedOver({ inode }: OffsetRow, path: string, files: OpenFiles): boo
 
 /** Where the file was last: it may have been renamed within Path since it was opened, and rotated there. */
 function pathOf({ name, openedAs }: OffsetRow, finder: Glob): string {
-  const base = rotatedFrom(name)
+  const base = unrotatedPath(name)
   if (openedAs === undefined || openedAs === base) return openedAs ?? name
   if (finder.matches(name)) return name
   return base !== undefined && finder.matches(base) ? base : openedAs
 }
 
-function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: AfterDowntimeOptions): void {
+function finishPath(path: string, rows: OffsetRow[], names: DirectoryNames, o: AfterDowntimeOptions): void {
   let left = rows
   let previous: TailFile | undefined
-  for (let look = 1; left.length > 0 && look <= LOOKS; look++) {
+  for (let look = 1; left.length > 0 && look <= MAX_ATTEMPTS; look++) {
     const { siblings, known, gone } = identify(path, left, look === 1 ? names : undefined)
     const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
     for (const row of gone) {
@@ -86,7 +86,8 @@ function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: Afte
     }
     if (first < 0) {
       const live = o.files.byPath.get(path)
-      if (live?.blank !== false) previous = openUnseen(path, previous, names, o, copiedFrom(live, o))
+      if (live?.stored.hasNoFingerprint !== false)
+        previous = openUnseen(path, previous, names, o, copiedFrom(live, o))
       break
     }
     const opened = openAll(path, siblings.slice(first), known, previous, o)
@@ -95,7 +96,7 @@ function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: Afte
     left = opened.whole ? [] : left.filter((row) => !gone.includes(row) && o.positions.isUnclaimed(row))
   }
   const live = o.files.byPath.get(path)
-  if (live !== undefined && previous !== undefined) live.after = previous
+  if (live !== undefined && previous !== undefined) live.readAfter(previous)
 }
 
 /**
@@ -105,15 +106,15 @@ function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: Afte
 function openUnseen(
   path: string,
   before: TailFile | undefined,
-  names: FolderNames,
+  names: DirectoryNames,
   o: AfterDowntimeOptions,
   sinceMs = 0,
 ): TailFile | undefined {
   let last = before
-  for (let look = 1; look <= LOOKS; look++) {
+  for (let look = 1; look <= MAX_ATTEMPTS; look++) {
     const found = siblingsOf(path, false, look === 1 ? names : undefined)
     const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-    const seen = siblings.findLastIndex((s) => !o.positions.createdSinceLastScan(s.bornMs))
+    const seen = siblings.findLastIndex((s) => !o.positions.createdSinceLastScan(s.birthMs))
     const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
     last = opened.last
     if (opened.whole) break
@@ -123,7 +124,7 @@ function openUnseen(
 
 /** Beside a file that was known while it was empty, only copies of what was in it while away are new. */
 function copiedFrom(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
-  return live?.rowId === undefined ? 0 : Math.max(live.bornMs, positions.lastWriteMs)
+  return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, positions.lastWriteMs)
 }
 
 /** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */
@@ -144,8 +145,10 @@ function openAll(
     if (file === undefined && !existsSync(sibling.path)) return { last, whole: false }
     if (row !== undefined) o.positions.claim(row)
     if (file === undefined) continue
-    o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
-    file.after = last
+    o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.cursor.offset}`, {
+      path,
+    })
+    file.readAfter(last)
     last = file
   }
   return { last, whole: true }
@@ -158,7 +161,7 @@ interface Identified {
 }
 
 /** Names may change while they are looked at (a rotation goes on): then it is looked again, a few times. */
-function identify(path: string, rows: OffsetRow[], names: FolderNames | undefined): Identified {
+function identify(path: string, rows: OffsetRow[], names: DirectoryNames | undefined): Identified {
   for (let look = 1; ; look++) {
     const siblings = siblingsOf(path, false, look === 1 ? names : undefined)
     const known = new Map<Sibling, OffsetRow>()
@@ -168,7 +171,7 @@ function identify(path: string, rows: OffsetRow[], names: FolderNames | undefine
       if (sibling === undefined) gone.push(row)
       else known.set(sibling, row)
     }
-    if (gone.length === 0 || look === LOOKS || sameNames(siblings, siblingsOf(path))) {
+    if (gone.length === 0 || look === MAX_ATTEMPTS || sameNames(siblings, siblingsOf(path))) {
       return { siblings, known, gone }
     }
   }

@@ -19,11 +19,11 @@ const REMEMBERED_PATHS = 10_000
 const MANY_FILES = 1000
 
 export interface ReconcilerOptions {
-  finder: Glob
+  glob: Glob
   files: OpenFiles
   positions: Positions
   rotated: RotatedFiles
-  schedule: Scheduler
+  scheduler: Scheduler
   clock: Clock
   /** Off: folders are polled. */
   events: boolean
@@ -55,9 +55,9 @@ export class Reconciler {
   /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
   scan(first: boolean): void {
     const sinceMs = this.#o.clock.nowMs() - TICK_MS
-    let found = this.#o.finder.find()
+    let found = this.#o.glob.find()
     // What appeared in a folder after it was searched and before it was watched is seen by a further search.
-    while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
+    while (this.#watchFolders(found.folders)) found = this.#o.glob.find()
     for (const path of found.paths) this.reconcile(path, first)
     const looked = new Set(found.paths)
     for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.reconcile(path, false)
@@ -68,14 +68,14 @@ export class Reconciler {
 
   /** A search that looks only at paths that lead to no file yet. */
   #searchNew(): void {
-    const { paths, folders } = this.#o.finder.find()
+    const { paths, folders } = this.#o.glob.find()
     this.#watchFolders(folders)
     for (const path of paths) if (!this.#o.files.byPath.has(path)) this.reconcile(path, false)
   }
 
   /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
   reconcile(path: string, first: boolean, quiet = false): void {
-    const { files, finder, rotated, schedule } = this.#o
+    const { files, glob: finder, rotated, scheduler: schedule } = this.#o
     const matches = finder.matches(path)
     // What happens to the target of a link is the link's: by its name the file was found, and has its tag.
     const links = matches ? undefined : files.linksTo(path)
@@ -85,7 +85,7 @@ export class Reconciler {
     }
     const bound = files.byPath.get(path)
     // The name of a rotated file, that another one has now: it was read already, or is found from the path it came from.
-    const found = matches ? files.open(path, first) : { file: files.followed(path), isNew: false }
+    const found = matches ? files.open(path, first) : { file: files.openFileAt(path), isNew: false }
     const file = found?.file
     const known = bound !== undefined && file !== bound && this.#isElsewhere(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#away(known, path)
@@ -100,13 +100,13 @@ export class Reconciler {
     }
     const before = known ?? this.#left.get(path)
     this.#left.delete(path)
-    if (found.isNew && matches) file.after = this.#predecessor(before, file, path)
-    if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+    if (found.isNew && matches) file.readAfter(this.#predecessor(before, file, path))
+    if (!quiet || found.isNew || !file.cursor.isAtEnd) schedule.add(file)
   }
 
   /** Renamed within Path it is followed on, from now: it could be closed before its new name is looked at. */
   #away(file: TailFile, path: string): void {
-    const { finder, rotated } = this.#o
+    const { glob: finder, rotated } = this.#o
     const name = rotated.markRotated(file, path)
     if (name !== undefined && finder.matches(name)) rotated.resumeFollowing(file)
   }
@@ -121,8 +121,8 @@ export class Reconciler {
 
   /** Another path that matches leads to the file still, as links do: it is followed on under that. */
   #isElsewhere(file: TailFile, path: string): boolean {
-    const { files, finder } = this.#o
-    const leads = (p: string): boolean => p !== path && finder.matches(p) && files.followed(p) === file
+    const { files, glob: finder } = this.#o
+    const leads = (p: string): boolean => p !== path && finder.matches(p) && files.openFileAt(p) === file
     const other = files.pathsOf(file).find(leads)
     if (other === undefined) return false
     files.byPath.delete(path)
@@ -139,7 +139,7 @@ export class Reconciler {
     this.#watched = this.#o.files.folders()
     for (const folder of searched) this.#watched.add(folder)
     const added = this.#watch.set(this.#watched)
-    if (added) for (const ms of AGAIN_MS) this.#o.schedule.once(ms, () => this.#searchNew())
+    if (added) for (const ms of AGAIN_MS) this.#o.scheduler.once(ms, () => this.#searchNew())
     return added
   }
 
@@ -158,7 +158,7 @@ export class Reconciler {
   }
 
   #touched(path: string, renamed: boolean): void {
-    const { files, finder, schedule } = this.#o
+    const { files, glob: finder, scheduler: schedule } = this.#o
     const file = files.byPath.get(path)
     if (file !== undefined && !renamed) schedule.add(file)
     else if (file !== undefined || finder.matches(path) || files.linksTo(path) !== undefined)
@@ -167,7 +167,7 @@ export class Reconciler {
   }
 
   #searchSoon(): void {
-    this.#o.schedule.soon(SETTLE_MS, () => this.scan(false))
+    this.#o.scheduler.soon(SETTLE_MS, () => this.scan(false))
   }
 
   #remember(path: string, file: TailFile): void {

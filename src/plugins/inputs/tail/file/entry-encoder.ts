@@ -47,8 +47,6 @@ export class EntryEncoder implements EntryWriter {
   sec = 0
   nsec = 0
   extraPairs: number
-  /** Bytes of entries per byte of input, as of the latest lines. */
-  ratio = 1.3
   readonly prefix: Buffer
   /** The prefix as big-endian words: four bytes a store is a third faster than `copy` for so few bytes. */
   readonly #words: Uint32Array
@@ -63,6 +61,7 @@ export class EntryEncoder implements EntryWriter {
   readonly #filePairs: Buffer
   readonly #offsetKey: Buffer | undefined
   readonly #cutPrefix: Buffer
+  #ratio = 1.3
   #readSec = 0
   #readNsec = 0
 
@@ -91,7 +90,7 @@ export class EntryEncoder implements EntryWriter {
     const { prefix, offsetAt, extraPairs } = this
     if (this.parser === undefined)
       return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
-    const { form } = this.parser
+    const { lineFormat: form } = this.parser
     if (form === undefined) return undefined
     const file = this.#filePairs
     const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])
@@ -111,6 +110,16 @@ export class EntryEncoder implements EntryWriter {
     const plain = this.prefix.length + STR_HEAD_MAX + length + TRUNCATED.length
     if (this.parser === undefined) return plain
     return Math.max(plain, this.parser.bound(length) + 32 + this.prefix.length)
+  }
+
+  /** Bytes of entries per byte of input, as of the latest lines. */
+  get ratio(): number {
+    return this.#ratio
+  }
+
+  /** Weighs in the lines just written; never below 1/4, or one unusual block would make the next reads too long. */
+  recordRatio(written: number, bytes: number): void {
+    this.#ratio = Math.max(0.25, (this.#ratio + written / bytes) / 2)
   }
 
   /** The time of reading, for the lines that follow. */

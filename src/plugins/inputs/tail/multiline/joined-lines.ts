@@ -1,6 +1,7 @@
 import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
+import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type Block, BlockEncoder, type BlockEncoderOptions, ODD_LINES } from '../reading/block-encoder.ts'
 import type { Joiner } from './joiner.ts'
@@ -15,11 +16,17 @@ export class JoinedLines extends BlockEncoder {
     this.#grouper = grouper
   }
 
+  override setTime(file: TailFile, sec: number, nsec: number): void {
+    super.setTime(file, sec, nsec)
+    this.#grouper.recordsOf(file).setTime(sec, nsec)
+  }
+
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const groups = file.groups as OpenRecords
-    const base = file.offset - start
-    let pos = this.#moveTo(file, out, start, this.first(file, block))
+    const groups = this.#grouper.recordsOf(file)
+    const { cursor } = file
+    const base = cursor.offset - start
+    let pos = this.#moveTo(file, cursor, out, start, this.first(file, block))
     let odd = 0
     for (;;) {
       if (odd < ODD_LINES) {
@@ -38,7 +45,7 @@ export class JoinedLines extends BlockEncoder {
             : this.#grouper.push(file, groups, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
-      pos = this.#moveTo(file, out, pos, next)
+      pos = this.#moveTo(file, cursor, out, pos, next)
     }
   }
 
@@ -62,7 +69,7 @@ export class JoinedLines extends BlockEncoder {
       if (bytes === 0) return pos
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
-      file.offset += bytes
+      file.cursor.advance(bytes)
       this.account(file, out, kernel.records, bytes, size)
       pos = kernel.consumed
     }
@@ -83,18 +90,18 @@ export class JoinedLines extends BlockEncoder {
       if (!out.reserve(writer.bound(this.o.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.o.maxLineBytes)
       out.end = writer.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.added(1, 0)
+      out.commit(1, 0)
     }
     this.noteLong(file)
-    if (cutOff) file.skipping = true
+    if (cutOff) file.cursor.startSkipping()
     return true
   }
 
-  #moveTo(file: TailFile, out: Appender, from: number, to: number): number {
+  #moveTo(file: TailFile, cursor: ReadCursor, out: Appender, from: number, to: number): number {
     if (to > from) {
-      file.offset += to - from
-      out.added(0, to - from)
-      if (file.needsJoin()) out.join(file)
+      cursor.advance(to - from)
+      out.commit(0, to - from)
+      if (file.needsJoin()) out.addContributor(file)
     }
     return to
   }

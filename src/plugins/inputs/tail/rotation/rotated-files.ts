@@ -1,13 +1,14 @@
-import { existsSync, fstatSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from '../file/fingerprint.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, peek } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import { isCompressed, isEmpty, isFileOf, rememberHead } from './same-content.ts'
-import { LOOKS, type Sibling, siblingsOf, targetOf } from './siblings.ts'
+import { MAX_ATTEMPTS, type Sibling, siblingsOf } from './siblings.ts'
 
 export interface RotatedFilesOptions {
   files: OpenFiles
@@ -46,15 +47,16 @@ export class RotatedFiles {
   /** The path leads elsewhere now. Returns the name that the file has. */
   markRotated(file: TailFile, path: string): string | undefined {
     this.#o.files.unbind(file)
-    if (file.rotatedMs !== undefined) return undefined
+    if (file.rotation.isRotated) return undefined
     this.hold(file)
     this.#o.counters.add('files_rotated')
-    file.deleted = this.#measure(file)
-    const name = file.deleted ? undefined : newName(file, path)
+    if (this.#measure(file)) file.rotation.markDeleted()
+    const { isDeleted } = file.rotation
+    const name = isDeleted ? undefined : newName(file, path)
     if (name !== undefined) this.#o.files.bind(name, file)
-    this.#o.log.info(`${path} was ${file.deleted ? 'deleted' : 'rotated'}`, {
-      inode: file.inode.toString(),
-      unread_bytes: Math.max(0, file.size - file.offset),
+    this.#o.log.info(`${path} was ${isDeleted ? 'deleted' : 'rotated'}`, {
+      inode: file.identity.inode.toString(),
+      unread_bytes: file.cursor.unread,
       ...(name === undefined ? {} : { name }),
     })
     this.#o.positions.touch(file)
@@ -63,10 +65,9 @@ export class RotatedFiles {
 
   /** What was written to it just before is read: the file that follows waits for it. True: it is deleted. */
   #measure(file: TailFile): boolean {
-    const stat = fstatSync(file.fd, { bigint: true })
-    if (!file.compressed) file.size = Number(stat.size)
-    if (file.size > file.offset && file.state === 'idle') {
-      file.state = 'reading'
+    const stat = file.refresh()
+    if (file.cursor.unread > 0 && file.state === 'idle') {
+      file.startReading()
       this.#o.opened(file)
     }
     return stat.nlink === 0n
@@ -78,8 +79,9 @@ export class RotatedFiles {
    * Returns the file that `now` has to wait for.
    */
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
-    if (before.fd >= 0) this.#measure(before)
-    const find = (last: TailFile): Sibling[] => cameBehind(last, siblingsOf(path), before.sinceMs)
+    if (before.handle.isOpen) this.#measure(before)
+    const find = (last: TailFile): Sibling[] =>
+      cameBehind(last, siblingsOf(path), before.rotation.contentSinceMs)
     return this.#openAll(path, before, [before, now], (last) => find(last ?? before)) ?? before
   }
 
@@ -88,7 +90,7 @@ export class RotatedFiles {
    * from it since then was never seen.
    */
   openMissedBefore(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
-    const isLater = (s: Sibling): boolean => s.bornMs > sinceMs && s.mtimeMs > sinceMs
+    const isLater = (s: Sibling): boolean => s.birthMs > sinceMs && s.mtimeMs > sinceMs
     return this.#openAll(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
 
@@ -100,10 +102,10 @@ export class RotatedFiles {
     find: (last: TailFile | undefined) => Sibling[],
   ): TailFile | undefined {
     let last = before
-    for (let look = 1; look <= LOOKS; look++) {
+    for (let look = 1; look <= MAX_ATTEMPTS; look++) {
       let whole = true
       for (const sibling of find(last)) {
-        if (sibling.key === before?.key || this.#o.files.byKey.has(sibling.key)) continue
+        if (sibling.key === before?.identity.key || this.#o.files.byKey.has(sibling.key)) continue
         // Its row, when the search for those rotated while we were away has not come to it yet.
         const row = this.#o.positions.find(sibling.device, sibling.inode)
         const file = this.open(sibling, path, row !== undefined && isFileOf(row, sibling) ? row : undefined)
@@ -114,7 +116,7 @@ export class RotatedFiles {
           continue
         }
         this.#o.opened(file)
-        file.after = last
+        file.readAfter(last)
         last = file
       }
       // One that was compressed or renamed since it was looked at is there under another name.
@@ -127,7 +129,7 @@ export class RotatedFiles {
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
     const file = this.#o.files.openRotated(sibling.path, path, row)
     if (file === undefined) return undefined
-    if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
+    if (file.handle.isCompressed && file.stored.fingerprint === undefined) rememberHead(file, sibling)
     this.hold(file)
     this.#o.files.bind(sibling.path, file)
     return file
@@ -135,15 +137,14 @@ export class RotatedFiles {
 
   /** From now on the file is one that is to be drained and closed. */
   hold(file: TailFile): void {
-    file.rotatedMs = this.#o.clock.nowMs()
+    file.rotation.markRotated(this.#o.clock.nowMs())
     this.#held.add(file)
   }
 
   /** A matching path leads to the file (again): it was renamed within Path, and is followed on. */
   resumeFollowing(file: TailFile): void {
-    if (file.rotatedMs === undefined) return
-    file.rotatedMs = undefined
-    file.deleted = false
+    if (!file.rotation.isRotated) return
+    file.rotation.markFollowed()
     this.#held.delete(file)
     this.#o.positions.touch(file)
   }
@@ -151,19 +152,18 @@ export class RotatedFiles {
   /** Closes the file when it is time. */
   closeIfDone(file: TailFile): void {
     if (!this.#held.has(file) || file.state !== 'idle') return
-    const quietMs = this.#o.clock.nowMs() - Math.max(file.rotatedMs ?? 0, file.activeMs)
-    if (quietMs < this.#o.waitMs || file.unsettled || this.#grew(file)) return
-    if (file.offset < file.size && !file.skipping) {
+    const quietMs = this.#o.clock.nowMs() - Math.max(file.rotation.rotatedMs ?? 0, file.cursor.lastReadMs)
+    if (quietMs < this.#o.waitMs || file.isUnsettled || this.#grew(file)) return
+    if (file.cursor.unread > 0 && !file.cursor.isSkipping) {
       // A last line that will never be finished: it is sent, and the file is closed when that is acknowledged.
-      if (!this.#o.finish(file) || file.unsettled) return
+      if (!this.#o.finish(file) || file.isUnsettled) return
     }
     this.#close(file)
   }
 
   /** Written to since it was last looked at, of which no event tells when it is deleted: it is read first. */
   #grew(file: TailFile): boolean {
-    const before = file.size
-    if (file.compressed || Number(fstatSync(file.fd, { bigint: true }).size) <= before) return false
+    if (file.handle.isCompressed || Number(file.handle.stat().size) <= file.cursor.size) return false
     this.#measure(file)
     return true
   }
@@ -174,9 +174,9 @@ export class RotatedFiles {
     for (const file of [...this.#held]) {
       this.closeIfDone(file)
       if (!this.#held.has(file)) continue
-      const unread = Math.max(0, file.size - file.offset)
+      const { unread } = file.cursor
       heldBytes += unread
-      const heldMs = this.#o.clock.nowMs() - (file.rotatedMs ?? 0)
+      const heldMs = this.#o.clock.nowMs() - (file.rotation.rotatedMs ?? 0)
       if (this.#o.holdMs > 0 && unread > 0 && heldMs > this.#o.holdMs)
         heldBytes -= this.#abandon(file, 'Hold_Time is over')
     }
@@ -188,13 +188,13 @@ export class RotatedFiles {
   }
 
   #abandon(file: TailFile, reason: string): number {
-    const lost = Math.max(0, file.size - file.offset)
+    const lost = file.cursor.unread
     this.#o.counters.add('lost_bytes', lost)
     this.#o.log.error(`${lost} bytes of ${file.path} are given up: ${reason}`, {
       code: 'E_TAIL_ABANDONED',
-      from: file.offset,
-      to: file.size,
-      inode: file.inode.toString(),
+      from: file.cursor.offset,
+      to: file.cursor.size,
+      inode: file.identity.inode.toString(),
       hint: 'raise Hold_Limit or Hold_Time, or mend the output that is behind',
     })
     this.#close(file)
@@ -211,9 +211,9 @@ export class RotatedFiles {
 
 /** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
 function newName(file: TailFile, path: string): string | undefined {
-  const target = targetOf(path)
+  const target = linkTarget(path)
   const stem = join(dirname(target), basename(target).split('.')[0] || basename(target))
-  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.key) return sibling.path
+  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.identity.key) return sibling.path
   return undefined
 }
 
@@ -222,13 +222,14 @@ function newName(file: TailFile, path: string): string | undefined {
  * those count that stand behind the file itself. Compressed is what was rotated first.
  */
 function cameBehind(file: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
-  const isLater = (s: Sibling): boolean => s.bornMs > 0 && s.bornMs >= sinceMs
+  const isLater = (s: Sibling): boolean => s.birthMs > 0 && s.birthMs >= sinceMs
   const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s))
-  plain.sort((a, b) => a.bornMs - b.bornMs)
-  if (file.fd >= 0 && !file.compressed) growFingerprint(file)
-  const byKey = siblings.findIndex((s) => s.key === file.key)
+  plain.sort((a, b) => a.birthMs - b.birthMs)
+  if (file.handle.isOpen && !file.handle.isCompressed)
+    file.stored.growFingerprint(file.handle, file.cursor.size)
+  const byKey = siblings.findIndex((s) => s.key === file.identity.key)
   const isItself = (s: Sibling): boolean =>
-    file.size === 0 ? isLater(s) && isEmpty(s) : isCompressed(file, s)
+    file.cursor.size === 0 ? isLater(s) && isEmpty(s) : isCompressed(file.stored, s)
   const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isItself(s))
   if (own < 0) return plain
   return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
@@ -236,12 +237,13 @@ function cameBehind(file: TailFile, siblings: Sibling[], sinceMs: number): Sibli
 
 /** A copy, made before or in place of the rename: what is in it has been read or will be. */
 function isCopy(file: TailFile, of: TailFile): boolean {
-  if (file.size === 0 || file.size !== of.size) return false
-  const size = Math.min(FINGERPRINT_BYTES, file.size)
+  const fileSize = file.cursor.size
+  if (fileSize === 0 || fileSize !== of.cursor.size) return false
+  const size = Math.min(FINGERPRINT_BYTES, fileSize)
   // Both ends: programs like to begin a new log with the same words.
-  return [0, file.size - size].every((at) => {
-    const hash = hashAt(file.fd, at, size)
-    return hash !== undefined && hash === hashAt(of.fd, at, size)
+  return [0, fileSize - size].every((at) => {
+    const hash = hashAt(file.handle.fd, at, size)
+    return hash !== undefined && hash === hashAt(of.handle.fd, at, size)
   })
 }
 

@@ -44,8 +44,7 @@ export function isEmpty(sibling: Sibling): boolean {
 export function rememberHead(file: TailFile, sibling: Sibling): void {
   const head = headOf(sibling)
   if (head === undefined || head.length === 0) return
-  file.fingerprint = fingerprintOf(head)
-  file.fingerprintSize = head.length
+  file.stored.setFingerprint(head)
 }
 
 function headOf(sibling: Sibling): Buffer | undefined {

@@ -1,9 +1,10 @@
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
-import { identityKey } from '../file/tail-file.ts'
+import { readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { identityKey } from '../file/identity.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 
 /** Most times that names are looked at which change meanwhile: a rotation goes on. */
-export const LOOKS = 5
+export const MAX_ATTEMPTS = 5
 
 /** A file beside a followed one whose name begins with the same words: `x.log.1` beside `x.log`. */
 export interface Sibling {
@@ -14,7 +15,7 @@ export interface Sibling {
   size: number
   mtimeMs: number
   /** When it was created; 0 where the file system does not say. */
-  bornMs: number
+  birthMs: number
 }
 
 /** What rotation appends to a name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; and `.gz` behind it. */
@@ -23,17 +24,17 @@ const ROTATED_END = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
 const ROTATED = new RegExp(`^${ROTATED_END.source}`)
 
 /** The path whose log would be rotated to this one; undefined when it is no name that rotation makes. */
-export function rotatedFrom(path: string): string | undefined {
+export function unrotatedPath(path: string): string | undefined {
   const at = ROTATED_END.exec(basename(path))?.index ?? 0
   return at > 0 ? join(dirname(path), basename(path).slice(0, at)) : undefined
 }
 
 /** Names of folders, sorted, each folder read once: for a look at many files of one folder. */
-export class FolderNames {
+export class DirectoryNames {
   readonly #byFolder = new Map<string, string[]>()
 
   /** Those that begin with `stem` and go on. */
-  behind(folder: string, stem: string): string[] {
+  startingWith(folder: string, stem: string): string[] {
     const names = this.#byFolder.get(folder) ?? namesIn(folder).sort()
     this.#byFolder.set(folder, names)
     const first = firstBehind(names, stem)
@@ -48,12 +49,12 @@ export class FolderNames {
  * names that rotation makes, so that `app.log.json` beside `app.log` is not taken for a part of it; `anyName`: for a
  * caller that knows the identity it looks for.
  */
-export function siblingsOf(link: string, anyName = false, names?: FolderNames): Sibling[] {
-  const path = targetOf(link)
+export function siblingsOf(link: string, anyName = false, names?: DirectoryNames): Sibling[] {
+  const path = linkTarget(link)
   const folder = dirname(path)
   const stem = basename(path)
   const found: Sibling[] = []
-  for (const name of (names ?? new FolderNames()).behind(folder, stem)) {
+  for (const name of (names ?? new DirectoryNames()).startingWith(folder, stem)) {
     if (!anyName && !ROTATED.test(name.slice(stem.length))) continue
     const candidate = join(folder, name)
     const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
@@ -67,7 +68,7 @@ export function siblingsOf(link: string, anyName = false, names?: FolderNames): 
       inode: stat.ino,
       size: Number(stat.size),
       mtimeMs: Number(stat.mtimeNs) / 1e6,
-      bornMs: Number(stat.birthtimeNs) / 1e6,
+      birthMs: Number(stat.birthtimeNs) / 1e6,
     })
   }
   // While it is compressed there are both; the copy may not be complete.
@@ -78,10 +79,10 @@ export function siblingsOf(link: string, anyName = false, names?: FolderNames): 
 }
 
 /** Those that something stands beside whose name begins with theirs. */
-export function withSiblings(links: readonly string[], names: FolderNames): string[] {
+export function pathsWithSiblings(links: readonly string[], names: DirectoryNames): string[] {
   return links.filter((link) => {
-    const path = targetOf(link)
-    return names.behind(dirname(path), basename(path)).length > 0
+    const path = linkTarget(link)
+    return names.startingWith(dirname(path), basename(path)).length > 0
   })
 }
 
@@ -111,31 +112,11 @@ function byName(a: Sibling, b: Sibling, path: string): number {
 
 /** Rotated twice within a tick of the clock: by birth, and then logrotate's numbers are the best guess. */
 function byTime(a: Sibling, b: Sibling): number {
-  const older = a.mtimeMs - b.mtimeMs || a.bornMs - b.bornMs || b.path.length - a.path.length
+  const older = a.mtimeMs - b.mtimeMs || a.birthMs - b.birthMs || b.path.length - a.path.length
   return older || (a.path < b.path ? 1 : -1)
 }
 
 const COMPRESSED = /\.gz$/
-
-/** Where a path leads, also when there is nothing any more: rotation renames what a link leads to. */
-export function targetOf(path: string): string {
-  let target = path
-  for (let links = 0; links < MOST_LINKS; links++) {
-    try {
-      return realpathSync(target)
-    } catch {
-      // Its last part is missing, or a link's target is.
-    }
-    try {
-      target = resolve(dirname(target), readlinkSync(target))
-    } catch {
-      return target
-    }
-  }
-  return target
-}
-
-const MOST_LINKS = 8
 
 function namesIn(folder: string): string[] {
   try {

@@ -2,12 +2,14 @@ import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
-import { EntryEncoder, type FileNames, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
-import { fileId, isBlank, loadLastBytes, rowForFile, TICK_MS } from '../file/fingerprint.ts'
+import { EntryEncoder, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
+import { FileHandle } from '../file/file-handle.ts'
+import { TICK_MS } from '../file/fingerprint.ts'
+import { FileIdentity, identityKey } from '../file/identity.ts'
+import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
-import { identityKey, TailFile } from '../file/tail-file.ts'
-import type { OpenRecords } from '../multiline/open-records.ts'
-import { targetOf } from '../rotation/siblings.ts'
+import { TailFile } from '../file/tail-file.ts'
+import { linkTarget } from './link-target.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
 
@@ -18,10 +20,8 @@ export interface OpenFilesOptions extends StartOffsetOptions {
   ignoreOlderMs: number
   /** Agent and input: two inputs that follow one file make chunks of their own. */
   origin: string
-  trouble: ReadErrors
+  readErrors: ReadErrors
   nowMs: () => number
-  /** What holds the open groups of a file, when lines are joined. */
-  groupsOf: ((names: FileNames) => OpenRecords) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
@@ -52,21 +52,21 @@ export class OpenFiles {
   open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      if (!stat?.isFile()) return this.#o.trouble.recordMissing(path)
+      if (!stat?.isFile()) return this.#o.readErrors.recordMissing(path)
       const known = this.byKey.get(identityKey(stat.dev, stat.ino))
       if (known !== undefined) return { file: known, isNew: false }
       if (this.#tooOld(Number(stat.mtimeMs))) return undefined
       const file = this.#openNew(path, first)
-      this.#o.trouble.clear(path)
+      this.#o.readErrors.clear(path)
       return file === undefined ? undefined : { file, isNew: true }
     } catch (error) {
-      this.#o.trouble.record(path, error)
+      this.#o.readErrors.record(path, error)
       return undefined
     }
   }
 
   /** The file that a path leads to, if it is followed already. */
-  followed(path: string): TailFile | undefined {
+  openFileAt(path: string): TailFile | undefined {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
     return stat === undefined ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
   }
@@ -76,7 +76,7 @@ export class OpenFiles {
     try {
       return this.#openNew(path, false, { openedAs, row })
     } catch (error) {
-      this.#o.trouble.record(path, error)
+      this.#o.readErrors.record(path, error)
       return undefined
     }
   }
@@ -84,8 +84,8 @@ export class OpenFiles {
   /** `path` leads to `file` now; returns the folder where its appends are seen. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    file.path = path
-    const real = targetOf(path)
+    file.rename(path)
+    const real = linkTarget(path)
     if (real !== path) this.byPath.set(real, file)
     this.#leads(path, real)
     return dirname(real)
@@ -133,16 +133,14 @@ export class OpenFiles {
   }
 
   close(file: TailFile): void {
-    if (file.fd >= 0) file.source.close()
-    file.fd = -1
-    file.state = 'closed'
-    this.byKey.delete(file.key)
+    file.close()
+    this.byKey.delete(file.identity.key)
     this.unbind(file)
     this.#o.counters.add('files_closed')
     this.#o.log.debug(`${file.path} is closed`, {
-      inode: String(file.inode),
-      read: file.offset,
-      acked: file.acked,
+      inode: String(file.identity.inode),
+      read: file.cursor.offset,
+      acked: file.acks.position,
     })
   }
 
@@ -150,7 +148,9 @@ export class OpenFiles {
   createdSinceLastScan(): TailFile[] {
     const { positions } = this.#o
     return [...this.byKey.values()].filter(
-      (f) => f.blank && (f.rowId !== undefined || positions.createdSinceLastScan(f.bornMs)),
+      ({ stored, identity }) =>
+        stored.hasNoFingerprint &&
+        (stored.id !== undefined || positions.createdSinceLastScan(identity.birthMs)),
     )
   }
 
@@ -182,50 +182,36 @@ export class OpenFiles {
     const start = unseen ? AT_HEAD : this.#starts.forFile(row, fd, stat, path, first)
     // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
     const openedAs = start.row?.openedAs ?? name
-    const bornMs = Number(stat.birthtimeNs) / 1e6
-    const names = { path: openedAs, id: fileId(stat) }
+    const identity = new FileIdentity(stat, openedAs, expandTag(this.#o.tag, openedAs, this.#o.tagRegex))
+    const isCompressed = path.endsWith('.gz')
     let made: TailFile | undefined
     const source = this.#source(fd, path, start, () => made)
+    const nowMs = this.#o.nowMs()
     const file = new TailFile({
       path,
-      openedAs,
-      fd,
-      source,
-      compressedBytes: path.endsWith('.gz') ? size : undefined,
-      device: stat.dev,
-      inode: stat.ino,
-      bornMs,
-      sinceMs: Math.max(bornMs, this.#o.nowMs() - TICK_MS),
-      size: path.endsWith('.gz') ? start.offset : size,
+      identity,
+      handle: new FileHandle(fd, source, isCompressed ? size : undefined),
+      stored: new StoredRow(start.row, start.offset, nowMs),
+      encoder: this.#shared ?? new EntryEncoder(this.#o.format, { path: openedAs, id: identity.id }),
       offset: start.offset,
-      skipping: start.skipping,
-      tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
-      writer: this.#shared ?? new EntryEncoder(this.#o.format, names),
+      size: isCompressed ? start.offset : size,
+      isSkipping: start.skipping,
+      openedMs: nowMs,
+      contentSinceMs: Math.max(identity.birthMs, nowMs - TICK_MS),
       origin: this.#o.origin,
       onSettled: this.#o.onSettled,
     })
     made = file
-    file.groups = this.#o.groupsOf?.(names)
     this.#adopt(file, start.row)
     this.byKey.set(key, file)
     this.#o.counters.add('files_opened')
-    this.#o.log.debug(`${path} is followed`, { tag: file.tag, size, from: file.offset })
+    this.#o.log.debug(`${path} is followed`, { tag: file.tag, size, from: start.offset })
     return file
   }
 
   #adopt(file: TailFile, row: OffsetRow | undefined): void {
-    if (!file.compressed) loadLastBytes(file)
-    file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
-    file.activeMs = this.#o.nowMs()
-    file.blank = row === undefined || isBlank(row)
-    if (row !== undefined) {
-      this.#o.positions.claim(row)
-      file.rowId = row.id
-      if (file.acked === row.offset) {
-        file.fingerprint = row.fingerprint
-        file.fingerprintSize = row.fingerprintSize ?? 0
-      }
-    }
+    if (!file.handle.isCompressed) file.cursor.loadLastBytes(file.handle)
+    if (row !== undefined) this.#o.positions.claim(row)
     // From now on the agent is responsible for this file, also if nothing of it is read before a crash.
     this.#o.positions.adopt(file)
   }

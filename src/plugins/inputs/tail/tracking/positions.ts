@@ -1,7 +1,7 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
-import { growFingerprint, lastBytesMatch, markerAt } from '../file/fingerprint.ts'
+import { markerAt } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
@@ -107,7 +107,7 @@ export class Positions {
   /** The file is closed for good. */
   forget(file: TailFile): void {
     this.#dirty.delete(file)
-    if (file.rowId === undefined) return
+    if (file.stored.id === undefined) return
     this.#removed.push(rowOf(file))
     this.#arm()
   }
@@ -170,10 +170,9 @@ export class Positions {
     if (this.#trouble !== undefined) this.#log.info('positions are stored again')
     this.#trouble = undefined
     for (const [i, file] of files.entries()) {
-      file.rowId = rows[i]?.id
-      file.dirty = false
+      file.stored.recordWritten(rows[i]?.id)
+      this.#dirty.delete(file)
     }
-    for (const file of files) this.#dirty.delete(file)
     this.#removed = []
     this.#looked = undefined
     return true
@@ -211,32 +210,34 @@ function asStored(inode: bigint): bigint {
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)
   // Last, so that what the row was made of was there before.
-  if (lastBytesMatch(file)) return row
-  if (file.rowId !== undefined) return undefined
+  if (file.cursor.lastBytesMatch(file.handle)) return row
+  if (file.stored.id !== undefined) return undefined
   return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }
 
 function rowOf(file: TailFile): OffsetRow {
+  const { identity, handle, cursor, acks, stored } = file
   // What is hashed is what is on disk: not for a .gz, whose offsets count decompressed bytes.
-  const open = file.fd >= 0 && !file.compressed
-  if (open) growFingerprint(file)
+  const open = handle.isOpen && !handle.isCompressed
+  if (open) stored.growFingerprint(handle, cursor.size)
+  const acked = acks.position
   // Not by its size, which is 0 until its first turn.
-  const read = file.source.endsAt(file.acked)
+  const read = handle.source.endsAt(acked)
   // fluent-bit's column holds the compressed position of a .gz; it can only go on from the end.
-  const offset = file.compressedBytes === undefined ? file.acked : read ? file.compressedBytes : 0
+  const offset = handle.compressedBytes === undefined ? acked : read ? handle.compressedBytes : 0
   return {
-    id: file.rowId,
+    id: stored.id,
     name: file.path,
     offset,
-    inode: asStored(file.inode),
-    created: file.created,
-    rotated: file.rotatedMs !== undefined,
-    ...(open ? markerAt(file.fd, offset) : { marker: 0n, markerSize: 0 }),
-    openedAs: file.openedAs,
-    device: asStored(file.device),
-    fingerprint: file.fingerprint,
-    fingerprintSize: file.fingerprintSize,
-    streamOffset: file.compressed && !read ? file.acked : undefined,
-    skipping: file.ackedSkipping,
+    inode: asStored(identity.inode),
+    created: stored.created,
+    rotated: file.rotation.isRotated,
+    ...(open ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }),
+    openedAs: identity.openedAs,
+    device: asStored(identity.device),
+    fingerprint: stored.fingerprint,
+    fingerprintSize: stored.fingerprintSize,
+    streamOffset: handle.isCompressed && !read ? acked : undefined,
+    skipping: acks.isSkipping,
   }
 }

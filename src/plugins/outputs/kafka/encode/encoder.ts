@@ -1,5 +1,4 @@
 import type { Chunk } from '../../../../core/chunk.ts'
-import { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
 import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
@@ -64,7 +63,7 @@ export class Encoder {
     if (this.#topics.isFixed) return [first]
     const names = new Set<string>()
     for (let at = chunk.start; at < chunk.end; at = this.#entry.end) {
-      this.#read(chunk, at)
+      this.#entry.read(chunk, at, this.#value.fieldKey)
       names.add(this.#topics.topicFor(chunk.buf, this.#entry))
     }
     return [...names]
@@ -104,7 +103,7 @@ export class Encoder {
         at = fastPath.take(batch, chunk, at)
         if (at === end) break
       }
-      this.#read(chunk, at)
+      entry.read(chunk, at, value.fieldKey)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
@@ -113,7 +112,7 @@ export class Encoder {
         const target = this.#partitionFor(topic, sticky)
         batch = open.get(target) ?? this.#openBatch(chunk, target, oneTarget, open)
       }
-      batch.add(entry.ms, this.#key, value, this.#headers)
+      batch.add(entry.time.ms, this.#key, value, this.#headers)
     }
   }
 
@@ -129,11 +128,6 @@ export class Encoder {
       return undefined
     const encoder = sharedRecordEncoder()
     return encoder.use(form, this.#key.fixedKey) ? new WasmRecords(encoder) : undefined
-  }
-
-  #read(chunk: Chunk, at: number): void {
-    if (this.#entry.read(chunk.buf, at, chunk.end, this.#value.fieldKey)) return
-    throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} contains a malformed entry`)
   }
 
   get #partitionsByKey(): boolean {

@@ -31,7 +31,7 @@ export class Gelf implements TextFormat {
     this.#hostname = JSON.stringify(hostname)
   }
 
-  write(text: JsonText, buf: Buffer, { sec, nsec, map, end }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
     const host = findKey(buf, map, end, this.#hostKey)
     const short = this.#findShortMessage(buf, map, end)
     const full = findKey(buf, map, end, this.#fullKey)

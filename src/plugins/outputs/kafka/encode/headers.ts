@@ -1,4 +1,4 @@
-import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import { NO_HEADERS } from '../../../../protocol/kafka/batch.ts'
 import { writeVarint } from '../../../../protocol/kafka/varint.ts'
@@ -18,9 +18,9 @@ const MAX_DIGITS = 16
 export class Headers {
   buf: Buffer = NO_HEADERS
   length = 1
-  readonly #file: Accessor | undefined
-  readonly #id: Accessor | undefined
-  readonly #offset: Accessor | undefined
+  readonly #file: RecordAccessor | undefined
+  readonly #id: RecordAccessor | undefined
+  readonly #offset: RecordAccessor | undefined
   /** Offset after the `agent` header, where the headers of each record begin. */
   readonly #recordStart: number = 0
   #count = 0

@@ -1,4 +1,4 @@
-import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -13,7 +13,7 @@ export class Key implements Span {
   start = 0
   length = -1
   readonly #template: string | undefined
-  readonly #field: Accessor | undefined
+  readonly #field: RecordAccessor | undefined
   readonly #text = new JsonText()
   /** Key of records without a key field. */
   #default: Buffer | undefined
@@ -61,7 +61,7 @@ const MAX_TOPIC_LENGTH = 249
 /** Selects the topic of a record. */
 export class TopicSelector {
   readonly #names: string[]
-  readonly #field: Accessor | undefined
+  readonly #field: RecordAccessor | undefined
   readonly #isDynamic: boolean
   #default = ''
   #topics = new Map<string, string>()

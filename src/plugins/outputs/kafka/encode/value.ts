@@ -1,5 +1,5 @@
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
-import { type Accessor, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
+import { mapBody, mapPairs, type RecordAccessor } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
@@ -53,7 +53,7 @@ function timestampKeyOf({ timestampKey }: KafkaOptions): string {
 }
 
 class RawValue extends Value {
-  readonly #accessor: Accessor | undefined
+  readonly #accessor: RecordAccessor | undefined
   readonly #text = new JsonText()
 
   constructor(key: string) {
@@ -97,7 +97,7 @@ class TimedMapValue extends Value {
     this.form = { format: 'timed', head: this.#key, time: options.timestampFormat }
   }
 
-  set(buf: Buffer, { sec, nsec, map, end }: Entry): void {
+  set(buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
     const need = this.#key.length + 48 + end - map
     if (need > this.src.length) this.src = Buffer.allocUnsafe(need * 2)
     const out = this.src
@@ -161,7 +161,7 @@ class JsonFormat implements TextFormat {
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
-  write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map }: Entry): void {
     text.byte(0x7b)
     if (this.head.length > 0) {
       text.copy(this.head, 0, this.head.length)

@@ -15,11 +15,11 @@ interface Seen {
 function cut(text: string, sizes: number[], options: Partial<JsonStreamOptions> = {}): Seen {
   const seen: Seen = { found: [], large: [], complete: false }
   const objects = new JsonStream({
-    from: 0,
-    to: 0,
-    limitBytes: 1e6,
-    found: (one, depth) => seen.found.push([depth, JSON.parse(one)]),
-    tooLarge: (head, bytes) => seen.large.push([head, bytes]),
+    minDepth: 0,
+    maxDepth: 0,
+    maxObjectBytes: 1e6,
+    onObject: (one, depth) => seen.found.push([depth, JSON.parse(one)]),
+    onOversize: (head, bytes) => seen.large.push([head, bytes]),
     ...options,
   })
   const bytes = Buffer.from(text)
@@ -32,7 +32,7 @@ function cut(text: string, sizes: number[], options: Partial<JsonStreamOptions> 
     at += size
   }
   objects.push(bytes.subarray(at))
-  seen.complete = objects.complete
+  seen.complete = objects.isComplete
   return seen
 }
 
@@ -55,7 +55,7 @@ test('property: the items of a list come one by one, with what stands beside the
   fc.assert(
     fc.property(object, fc.array(object), sizes, (metadata, items, pieces) => {
       const list = { kind: 'List "{[', metadata, items, end: null }
-      const { found } = cut(JSON.stringify(list, null, 1), pieces, { from: 1, to: 2 })
+      const { found } = cut(JSON.stringify(list, null, 1), pieces, { minDepth: 1, maxDepth: 2 })
       const expected = JSON.parse(JSON.stringify(list)) as typeof list
       expect(found).toEqual([
         [1, expected.metadata],
@@ -68,7 +68,7 @@ test('property: the items of a list come one by one, with what stands beside the
 
 test('an object beyond the limit is passed over, with how it begins, and the next one comes', () => {
   const large = JSON.stringify({ name: 'big', pad: 'x'.repeat(5000) })
-  const { found, large: said } = cut(`${large}\n{"a":1}\n`, [100, 3000], { limitBytes: 1000 })
+  const { found, large: said } = cut(`${large}\n{"a":1}\n`, [100, 3000], { maxObjectBytes: 1000 })
   expect(found).toEqual([[0, { a: 1 }]])
   expect(said.map(([head, bytes]) => [head.startsWith('{"name":"big"'), bytes])).toEqual([
     [true, large.length],

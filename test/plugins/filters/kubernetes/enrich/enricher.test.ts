@@ -6,11 +6,11 @@ import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
+  type ContainerMetadata,
   Enricher,
   type EnricherOptions,
-  type Meta,
 } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
-import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import { metadataPairs } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec as jsonSpec } from '../../../../../src/plugins/parsers/json.ts'
 import { cpuMs } from '../../../../support/cpu.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
@@ -20,7 +20,10 @@ import { fc } from '../../../../support/property.ts'
 type Body = Record<string, unknown>
 
 const POD = { pod_name: 'web', labels: { app: 'web' } }
-const META: Meta = { pairs: pairsOf(Buffer.from(encode(POD)), undefined), streams: undefined }
+const META: ContainerMetadata = {
+  pairs: metadataPairs(Buffer.from(encode(POD)), undefined),
+  streams: undefined,
+}
 
 const NONE = { exclude: false, parser: undefined }
 

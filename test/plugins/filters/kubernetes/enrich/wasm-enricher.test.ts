@@ -3,17 +3,20 @@ import { encode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
 import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
-import { Enricher, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
-import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import {
+  type ContainerMetadata,
+  Enricher,
+} from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
+import { metadataPairs } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
 import { fc } from '../../../../support/property.ts'
 import { record } from '../../../../support/tail/container-records.ts'
 
 const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))
-const METAS: Record<string, Meta> = {
-  'a pod': { pairs: pairsOf(POD, undefined), streams: undefined },
-  'a pod and a namespace': { pairs: pairsOf(POD, NAMESPACE), streams: undefined },
+const METAS: Record<string, ContainerMetadata> = {
+  'a pod': { pairs: metadataPairs(POD, undefined), streams: undefined },
+  'a pod and a namespace': { pairs: metadataPairs(POD, NAMESPACE), streams: undefined },
 }
 const OPTIONS = {
   'with Merge_Log': { merge: true, keepLog: true, trim: true },
@@ -34,7 +37,7 @@ function entriesOf(choice: Choice, buffers: LooseBuffers): Enricher {
   })
 }
 
-function apply(choice: Choice, meta: Meta, records: object[]): Chunk {
+function apply(choice: Choice, meta: ContainerMetadata, records: object[]): Chunk {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'k', buffers)
   entriesOf(choice, buffers).apply(chunk, meta)
@@ -42,7 +45,7 @@ function apply(choice: Choice, meta: Meta, records: object[]): Chunk {
 }
 
 /** By the way of small chunks, each record by itself. */
-function oneByOne(choice: Choice, meta: Meta, records: object[]): Buffer {
+function oneByOne(choice: Choice, meta: ContainerMetadata, records: object[]): Buffer {
   const buffers = new LooseBuffers()
   const entries = entriesOf(choice, buffers)
   return Buffer.concat(
@@ -85,7 +88,7 @@ function done(choice: Choice, lines: string[]): number {
 
 function doneOf(choice: Choice, records: object[]): number {
   const kernel = new MetadataMerger()
-  const { bytes, starts } = (METAS['a pod'] as Meta).pairs
+  const { bytes, starts } = (METAS['a pod'] as ContainerMetadata).pairs
   expect(kernel.use({ pairs: bytes, starts, ...choice })).toBe(true)
   const chunk = chunkOf(records)
   chunk.entries().copy(kernel.input)
@@ -129,7 +132,10 @@ describe('the kernel', () => {
   for (const each of odd) test(`stops before ${each}`, () => expect(done(choice, ['{}', each, '{}'])).toBe(1))
 
   test('refuses pairs that are larger than its memory for them', () => {
-    const { bytes, starts } = pairsOf(Buffer.from(encode({ annotations: 'x'.repeat(100_000) })), undefined)
+    const { bytes, starts } = metadataPairs(
+      Buffer.from(encode({ annotations: 'x'.repeat(100_000) })),
+      undefined,
+    )
     expect(new MetadataMerger().use({ pairs: bytes, starts, ...choice })).toBe(false)
   })
 })
@@ -140,7 +146,7 @@ test('a chunk of several blocks, with entries that are cut off, comes through wh
     stream: 'stdout',
     log: i % 97 === 0 ? `{"a":1,"a":${i}}` : `{"n":${i},"text":"${'t'.repeat(i % 211)}"}`,
   }))
-  const meta = METAS['a pod'] as Meta
+  const meta = METAS['a pod'] as ContainerMetadata
   const chunk = apply(choice, meta, records)
   expect(chunk.entries().equals(oneByOne(choice, meta, records))).toBe(true)
 })
@@ -148,7 +154,7 @@ test('a chunk of several blocks, with entries that are cut off, comes through wh
 test('a chunk of nothing that the kernel knows comes through whole', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
   const records = Array.from({ length: 1000 }, (_, i) => ({ stream: 'stdout', log: `{"a":1,"a":${i}}` }))
-  const meta = METAS['a pod'] as Meta
+  const meta = METAS['a pod'] as ContainerMetadata
   expect(
     apply(choice, meta, records)
       .entries()
@@ -159,7 +165,7 @@ test('a chunk of nothing that the kernel knows comes through whole', () => {
 /** Lines that are all for the kernel, or all not for it, need no luck: each of them is tried. */
 function sameForAll(lines: string[]): void {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
-  const meta = METAS['a pod'] as Meta
+  const meta = METAS['a pod'] as ContainerMetadata
   // One that the kernel knows between any two: else it would leave the rest of the chunk.
   const records = [...lines.flatMap((log) => [{ log }, { log: '{}' }]), ...FILL]
   const [whole, single] = [apply(choice, meta, records).entries(), oneByOne(choice, meta, records)]
@@ -209,7 +215,7 @@ const shape = fc.letrec((tie) => ({
 
 test('records of few shapes, by turns, come out as without the kernel', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
-  const meta = METAS['a pod and a namespace'] as Meta
+  const meta = METAS['a pod and a namespace'] as ContainerMetadata
   const records = fc.array(fc.tuple(again, shape), { minLength: 1, maxLength: 4 }).chain((shapes) =>
     fc.array(fc.constantFrom(...shapes), { minLength: 1, maxLength: 12 }).map((all) =>
       // One that the kernel knows and that has no keys behind each: else it would leave the rest of the chunk.
