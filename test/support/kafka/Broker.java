@@ -13,7 +13,7 @@ public final class Broker {
   private static void endWithParent() {
     try {
       while (System.in.read() >= 0) {}
-    } catch (java.io.IOException gone) {
+    } catch (java.io.IOException closed) {
       // As at the end of stdin.
     }
     Runtime.getRuntime().halt(0);

@@ -47,11 +47,11 @@ export class KafkaBroker {
   readonly authority = new Authority()
   /** File with the certificate of the authority. */
   readonly caFile: string
-  tool!: KafkaTool
   readonly #options: KafkaOptions
   readonly #classPath = kafkaClassPath()
   readonly #dir = tmp('kafka-')
   #processes: BrokerProcess[] = []
+  #tool: KafkaTool | undefined
 
   private constructor(options: KafkaOptions) {
     this.#options = options
@@ -71,6 +71,12 @@ export class KafkaBroker {
         await broker.#end()
       }
     }
+  }
+
+  /** Tool with Kafka's own client, which starts with the brokers. */
+  get tool(): KafkaTool {
+    if (this.#tool === undefined) throw new Error('the brokers are not started')
+    return this.#tool
   }
 
   /** Broker list for clients: `host:port,...`. */
@@ -201,7 +207,7 @@ export class KafkaBroker {
     for (const broker of this.#processes) this.#configure(broker)
     for (const broker of this.#processes) this.#launch(broker)
     const internal = this.#processes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
-    this.tool = new KafkaTool(this.#classPath, internal)
+    this.#tool = new KafkaTool(this.#classPath, internal)
     await within(this.#ready(), START_MS, `the start of ${count} brokers, attempt ${attempt}`)
     for (const [user, password] of Object.entries(this.#options.listener?.startsWith('sasl') ? USERS : {}))
       await this.tool.ask('scram', { user, password })
@@ -257,7 +263,7 @@ export class KafkaBroker {
   }
 
   async #end(): Promise<void> {
-    this.tool?.close()
+    this.#tool?.close()
     for (let i = 0; i < this.#processes.length; i++) await this.kill9(i)
   }
 }

@@ -40,7 +40,7 @@ export class KafkaPeer {
   /** Returns the error code for a batch; 0 writes it. */
   refuse: (batch: ProducedBatch) => number = () => 0
   /** Treatment of the response after writing: send it, defer it until `sendDeferred`, or cut the connection. */
-  answer: 'send' | 'defer' | 'cut' | (() => 'send' | 'defer' | 'cut') = 'send'
+  response: 'send' | 'defer' | 'cut' | (() => 'send' | 'defer' | 'cut') = 'send'
   /** Returns the error code for an existing topic in the metadata. */
   topicError: (topic: string) => number = () => 0
   identityError = 0
@@ -170,25 +170,25 @@ export class KafkaPeer {
     r.string()
     const acks = r.int16()
     r.int32()
-    const answers: { topic: string; partition: number; error: number }[] = []
+    const responses: { topic: string; partition: number; error: number }[] = []
     r.array(() => {
       const topic = r.string() ?? ''
       r.array(() => {
         const batch = readBatch(topic, r.int32(), r.data(), acks)
         this.arrivals.push(batch)
-        answers.push({ topic, partition: batch.partition, error: this.#write(batch) })
+        responses.push({ topic, partition: batch.partition, error: this.#write(batch) })
       })
     })
-    const w = new WireWriter().int32(answers.length)
-    for (const { topic, partition, error } of answers) {
+    const w = new WireWriter().int32(responses.length)
+    for (const { topic, partition, error } of responses) {
       w.string(topic).int32(1).int32(partition).int16(error)
       for (let i = 0; i < 3; i++) writeInt64(w, -1n)
     }
     w.int32(0)
     if (acks === 0) return
-    const how = typeof this.answer === 'function' ? this.answer() : this.answer
-    if (how === 'cut') socket.destroy()
-    else if (how === 'defer' || this.#deferred.length > 0) this.#deferred.push(() => send(w))
+    const treatment = typeof this.response === 'function' ? this.response() : this.response
+    if (treatment === 'cut') socket.destroy()
+    else if (treatment === 'defer' || this.#deferred.length > 0) this.#deferred.push(() => send(w))
     else send(w)
   }
 

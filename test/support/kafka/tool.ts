@@ -45,7 +45,7 @@ type Row = [number, number, number, string | null, string | null, [string, strin
 /** Runs test/support/kafka/Tool.java in a child process, which ends with the test. */
 export class KafkaTool {
   readonly #child: ChildProcess
-  readonly #answers: ((line: string) => void)[] = []
+  readonly #pending: ((line: string) => void)[] = []
   #stderr = ''
   #ended: string | undefined
 
@@ -56,7 +56,7 @@ export class KafkaTool {
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
-      for (const line of lines) if (line.startsWith('{')) this.#answers.shift()?.(line)
+      for (const line of lines) if (line.startsWith('{')) this.#pending.shift()?.(line)
     })
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text
@@ -64,7 +64,7 @@ export class KafkaTool {
     this.#child.stdin?.on('error', () => {})
     this.#child.once('exit', (code, signal) => {
       this.#ended = JSON.stringify({ error: `the tool ended with ${code ?? signal}: ${this.#stderr}` })
-      for (const answer of this.#answers.splice(0)) answer(this.#ended)
+      for (const answer of this.#pending.splice(0)) answer(this.#ended)
     })
     atEnd(() => this.close())
   }
@@ -80,7 +80,7 @@ export class KafkaTool {
   async ask<T>(op: string, fields: object = {}): Promise<T> {
     const line = await new Promise<string>((resolve) => {
       if (this.#ended !== undefined) return resolve(this.#ended)
-      this.#answers.push(resolve)
+      this.#pending.push(resolve)
       this.#child.stdin?.write(`${JSON.stringify({ op, ...fields })}\n`)
     })
     const answer = JSON.parse(line) as { ok: T; error?: string }

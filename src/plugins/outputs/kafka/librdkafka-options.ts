@@ -107,7 +107,7 @@ function rejectedOption<const N extends string>(name: N, instead: string) {
 }
 
 /** Settings from options of librdkafka with other units or values; undefined where none is set. */
-export interface LibrdkafkaSettings {
+interface LibrdkafkaSettings {
   requestTimeoutMs: number | undefined
   connectTimeoutMs: number | undefined
   metadataMaxAgeMs: number | undefined

@@ -16,7 +16,7 @@ outputContract('kafka', async () => {
     down: () => peer.close(),
     up: async () => void (await peer.listen()),
     acking: (on) => {
-      peer.answer = on ? 'send' : 'defer'
+      peer.response = on ? 'send' : 'defer'
     },
     ackAll: () => peer.sendDeferred(),
     arrived: () => peer.arrivals.map(({ bytes }) => ({ id: idOf(bytes), bytes })),

@@ -80,7 +80,7 @@ test('whatever happens to requests and responses, every record is written once a
         const taken = peer.written().some(({ bytes }) => bytes.equals(batch.bytes))
         return fault === 'large' && (taken || batch.count === 1) ? 0 : CODES[fault]
       }
-      peer.answer = () => after
+      peer.response = () => after
       await within(deliver(output, numbered(12, 3)), 15_000, 'delivery')
       expect(await valuesOf(peer.written())).toEqual(counted(36))
       expectOneBatchPerNumber(peer)
@@ -96,7 +96,7 @@ test('a batch whose response times out is sent again with its sequence number, b
   const peer = await kafkaPeer()
   const { output, counters } = await kafkaTo(peer, { request_timeout: '200ms' })
   await deliver(output, numbered(1, 1))
-  peer.answer = 'defer'
+  peer.response = 'defer'
   const chunks = numbered(3, 2)
   const errors = await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk, never))))
   expect(errors.map((e) => [e.code, e.retryable, e.scope])).toEqual(
@@ -104,7 +104,7 @@ test('a batch whose response times out is sent again with its sequence number, b
   )
   await peer.close()
   await peer.listen()
-  peer.answer = 'send'
+  peer.response = 'send'
   // Only the second chunk is flushed again, but the first must still be sent before it.
   await deliver(output, [chunks[1] as Chunk])
   await deliver(output, [chunks[0], chunks[2], ...numbered(1, 1)] as Chunk[])
@@ -117,7 +117,7 @@ test('a batch whose response times out is sent again with its sequence number, b
 test('only one batch is in flight until the broker knows the producer id', async () => {
   const peer = await kafkaPeer()
   const { output, counters } = await kafkaTo(peer)
-  peer.answer = 'defer'
+  peer.response = 'defer'
   const chunks = numbered(4, 1)
   const delivered = deliver(output, chunks)
   await until(() => peer.arrivals.length > 0)
@@ -125,7 +125,7 @@ test('only one batch is in flight until the broker knows the producer id', async
   expect(peer.arrivals).toHaveLength(1)
   peer.sendDeferred()
   await until(() => peer.arrivals.length === 4)
-  peer.answer = 'send'
+  peer.response = 'send'
   peer.sendDeferred()
   expect(await delivered).toEqual([])
   expect(counters.get('identity_resets')).toBe(0)
@@ -251,11 +251,11 @@ test.each([
 test('a dropped chunk is not sent, unless it may already be written', async () => {
   const peer = await kafkaPeer()
   const { output, account } = await kafkaTo(peer, { max_in_flight: '1' })
-  peer.answer = 'cut'
+  peer.response = 'cut'
   const chunks = numbered(2, 1)
   await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk, never))))
   for (const chunk of chunks) output.forget?.(chunk)
-  peer.answer = 'send'
+  peer.response = 'send'
   await output.flush(linesChunk(['next']), never)
   expect(await valuesOf(peer.written())).toEqual(['0', 'next'])
   expect(account.used).toBe(0)
@@ -297,7 +297,7 @@ test('a wrong password is reported, and not retried at once', async () => {
 test('a stop during delivery leaves no connection and no buffer in use', async () => {
   const peer = await kafkaPeer()
   const { output, account } = await kafkaTo(peer)
-  peer.answer = 'defer'
+  peer.response = 'defer'
   const stop = new AbortController()
   const flushes = numbered(4, 5).map((chunk) => rejection(output.flush(chunk, stop.signal)))
   await until(() => peer.arrivals.length > 0)

@@ -195,10 +195,10 @@ test('a batch stays within batch_max_bytes; a larger record gets a batch of its 
 test('without idempotence there are no sequence numbers, and one batch per partition is in flight', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { acks: '1' })
-  peer.answer = 'defer'
+  peer.response = 'defer'
   const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }]), never))
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  peer.answer = 'send'
+  peer.response = 'send'
   expect(peer.arrivals).toHaveLength(1)
   peer.sendDeferred()
   await Promise.all(flushes)

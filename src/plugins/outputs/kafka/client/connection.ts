@@ -23,7 +23,7 @@ const MAX_RESPONSE_BYTES = 16_000_000
 /** Stands for the response to a Produce request without acks: the broker sends none. */
 const EMPTY = Buffer.alloc(0)
 
-export interface BrokerConnectionInit {
+interface BrokerConnectionInit {
   socket: Socket
   /** `host:port`, for messages. */
   peer: string

@@ -5,7 +5,7 @@ import type { Stamp } from '../../../../protocol/kafka/batch.ts'
 import type { ProduceBatch } from '../../../../protocol/kafka/produce.ts'
 
 /** Origin of the records of a chunk, for the dead-letter file. */
-export interface ChunkInfo {
+interface ChunkInfo {
   tag: string
   input: string
   chunk: string

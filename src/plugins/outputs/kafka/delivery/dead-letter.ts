@@ -7,7 +7,7 @@ import type { Batch } from './chunk-delivery.ts'
 
 const BASE_TIME_AT = 27
 
-export interface DeadLetterOptions {
+interface DeadLetterOptions {
   /** Path of the file; undefined: undeliverable records are only counted and logged. */
   path: string | undefined
   limitBytes: number

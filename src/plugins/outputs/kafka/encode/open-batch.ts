@@ -15,7 +15,7 @@ export interface SealedBatch {
   count: number
 }
 
-export interface OpenBatchInit {
+interface OpenBatchInit {
   target: PartitionQueue
   buffers: BufferSource
   /** Bytes to leave free before each batch, for the request header. */
