@@ -73,19 +73,17 @@ export class Kafka implements Output {
     this.#end()
   }
 
-  async #send(chunk: Chunk): Promise<void> {
-    const sent = await this.#sender.run(
-      chunk.tag,
-      () => this.#encode(chunk),
-      (delivery) => {
+  #send(chunk: Chunk): Promise<void> {
+    return this.#sender.run<ChunkDelivery, void>(chunk.tag, {
+      prepare: () => this.#encode(chunk),
+      send: (delivery) => {
         this.#deliveries.set(chunk, delivery)
         const delivered = this.#waitForDelivery(chunk, delivery)
         for (const batch of delivery.batches) batch.target.push(batch)
-        return { delivered }
+        return delivered
       },
-      (delivery) => releaseBatches(delivery),
-    )
-    await sent.delivered
+      discard: (delivery) => releaseBatches(delivery),
+    })
   }
 
   async #waitForDelivery(chunk: Chunk, delivery: ChunkDelivery): Promise<void> {

@@ -5,6 +5,7 @@ import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
 import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
@@ -34,8 +35,6 @@ export type MetadataLookup = (buf: Buffer, map: number, end: number) => Containe
 const MAP_HEAD_ROOM = 16
 /** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
 const KERNEL_BYTES = 8192
-/** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
-const ODD_ENTRIES = 16
 
 /**
  * Rewrites the entries of a chunk, byte to byte:
@@ -52,6 +51,7 @@ export class Enricher {
   readonly #merger: LogMerger
   readonly #fields: RecordFields
   readonly #usual: WasmEnricher
+  readonly #fastPath = new FastPath()
   #out: Buffer = Buffer.alloc(0)
   /** Where the next entry begins. */
   #next = 0
@@ -78,15 +78,18 @@ export class Enricher {
     let count = 0
     this.#next = start
     let simple: boolean | undefined
-    let odd = this.#isForKernel(chunk, meta) ? 0 : ODD_ENTRIES
+    const fastPath = this.#fastPath
+    fastPath.begin(this.#isForKernel(chunk, meta))
     while (this.#next < end) {
-      if (odd < ODD_ENTRIES && this.#usual.run(buf, this.#next, end)) {
-        to = this.#copyWasmOutput(to)
-        count += this.#usual.records
-        odd = 0
-        continue
+      if (fastPath.isOpen) {
+        if (this.#usual.run(buf, this.#next, end)) {
+          to = this.#copyWasmOutput(to)
+          count += this.#usual.records
+          fastPath.hit(this.#usual.records)
+          continue
+        }
+        fastPath.miss()
       }
-      odd++
       simple ??= this.#canAppend(chunk)
       const written = this.#writeEntry(buf, this.#next, end, meta, simple, to)
       if (written > to) count++

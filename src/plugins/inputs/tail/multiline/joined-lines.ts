@@ -3,7 +3,7 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, type BlockEncoderOptions, ODD_LINES } from '../reading/block-encoder.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions } from '../reading/block-encoder.ts'
 import type { Joiner } from './joiner.ts'
 import type { OpenRecords } from './open-records.ts'
 
@@ -27,13 +27,9 @@ export class JoinedLines extends BlockEncoder {
     const { cursor } = file
     const base = cursor.offset - start
     let pos = this.#moveTo(file, cursor, out, start, this.first(file, block))
-    let odd = 0
+    this.fastPath.begin(true)
     for (;;) {
-      if (odd < ODD_LINES) {
-        const next = this.#usual(file, groups, out, block, pos, base)
-        odd = next - pos > src.length / ODD_LINES ? 0 : odd + 1
-        pos = next
-      }
+      if (this.fastPath.isOpen) pos = this.#usual(file, groups, out, block, pos, base)
       const nl = this.lineEnd(block, pos)
       if (nl < 0) return 'ok'
       const end = nl > pos && nl < n && src[nl - 1] === 13 ? nl - 1 : nl
@@ -60,17 +56,24 @@ export class JoinedLines extends BlockEncoder {
   ): number {
     const writer = this.#grouper.usual(groups)
     const kernel = writer === undefined ? undefined : this.kernelFor(writer, block)
-    if (kernel === undefined) return start
+    if (kernel === undefined) {
+      this.fastPath.miss()
+      return start
+    }
     let pos = start
     for (;;) {
       const room = Math.max(0, out.buf.length - TAIL_ROOM - out.end)
       const size = kernel.run(pos, block.end, room, base)
       const bytes = kernel.consumed - pos
-      if (bytes === 0) return pos
+      if (bytes === 0) {
+        this.fastPath.miss()
+        return pos
+      }
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
       file.cursor.advance(bytes)
       this.account(file, out, kernel.records, bytes, size)
+      this.fastPath.hit(kernel.records)
       pos = kernel.consumed
     }
   }

@@ -1,5 +1,6 @@
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -23,12 +24,10 @@ export interface Block {
   last: boolean
 }
 
-/** So many lines in a row that are not for the kernel, and the block is read without it. */
-export const ODD_LINES = 16
-
 /** What the ways to turn a block into entries have in common. */
 export abstract class BlockEncoder {
   protected readonly o: BlockEncoderOptions
+  protected readonly fastPath = new FastPath()
   readonly #zeros = Buffer.alloc(4096)
 
   constructor(options: BlockEncoderOptions) {

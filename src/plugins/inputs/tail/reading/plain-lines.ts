@@ -3,7 +3,7 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, ODD_LINES } from './block-encoder.ts'
+import { type Block, BlockEncoder } from './block-encoder.ts'
 
 /** Each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
@@ -13,6 +13,7 @@ export class PlainLines extends BlockEncoder {
     const { cursor, encoder: writer } = file
     const base = cursor.offset - start
     const { maxLineBytes, skipEmpty } = this.o
+    const { fastPath } = this
     let pos = this.first(file, block)
     let counted = start
     let records = 0
@@ -22,19 +23,19 @@ export class PlainLines extends BlockEncoder {
     let buf = out.buf
     let view = viewOf(buf)
     const kernel = this.kernelFor(writer, block)
-    let odd = kernel === undefined ? ODD_LINES : 0
+    fastPath.begin(kernel !== undefined)
     for (;;) {
-      if (kernel !== undefined && odd < ODD_LINES) {
+      if (kernel !== undefined && fastPath.isOpen) {
         const size = kernel.run(pos, n, Math.max(0, limit - at), base)
         if (kernel.consumed > pos) {
           kernel.output.copy(buf, at, 0, size)
           at += size
           records += kernel.records
           pos = kernel.consumed
-          if (kernel.records > ODD_LINES) odd = 0
+          fastPath.hit(kernel.records)
           continue
         }
-        odd++
+        fastPath.miss()
       }
       const nl = this.lineEnd(block, pos)
       if (nl < 0) break

@@ -16,7 +16,7 @@ import { type PartitionHost, PartitionQueue, type ProducerIdentity } from '../de
 import type { Address, Settings } from '../settings.ts'
 import { authenticate } from './authenticate.ts'
 import { Broker } from './broker.ts'
-import { brokerName, connectSocket } from './connect.ts'
+import { brokerName, connectBroker } from './connect.ts'
 import { BrokerConnection } from './connection.ts'
 
 /** A topic and its partitions, which keep their batches when the leader changes. */
@@ -237,7 +237,7 @@ export class Cluster {
     const { clock, counters, log } = this.#ctx
     const refusal = this.#authFailure
     if (refusal !== undefined && clock.nowMs() < refusal.untilMs) throw refusal.error
-    const socket = await connectSocket(address, this.#settings, clock, this.#signal)
+    const socket = await connectBroker(address, this.#settings, clock, this.#signal)
     const peer = brokerName(address)
     const connection = new BrokerConnection({ socket, peer, settings: this.#settings, clock, counters })
     const abort = () => connection.fail('E_PEER_CLOSED', 'the agent is stopping')

@@ -1,4 +1,5 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import { BATCH_HEADER_BYTES, BatchWriter, maxRecordBytes } from '../../../../protocol/kafka/batch.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
@@ -64,7 +65,7 @@ export class OpenBatch {
    * Adds the entries of chunk[start, end) with the WebAssembly encoder, as long as it supports them and they fit into the
    * open batch. Returns the offset of the first entry that needs `add`; the first record of a batch always does.
    */
-  addFast(encoder: RecordEncoder, chunk: Buffer, start: number, end: number): number {
+  addFast(encoder: RecordEncoder, fastPath: FastPath, chunk: Buffer, start: number, end: number): number {
     const writer = this.#writer
     if (writer === undefined) return start
     let at = start
@@ -72,7 +73,11 @@ export class OpenBatch {
       // Negative after a single record that is larger than a batch.
       const capacity = Math.max(0, Math.min(this.#maxBytes - writer.size, writer.buf.length - writer.end))
       const size = encoder.run(chunk, at, end, capacity, writer)
-      if (encoder.records === 0) break
+      if (encoder.records === 0) {
+        fastPath.miss()
+        break
+      }
+      fastPath.hit(encoder.records)
       encoder.output.copy(writer.buf, writer.end, 0, size)
       writer.extend(size, encoder.records, encoder.maxMs)
       at = encoder.consumed
@@ -89,7 +94,7 @@ export class OpenBatch {
     this.sealed.push({ target: this.target, buf, start, end, count })
   }
 
-  /** Returns all buffers to the pool, when the chunk cannot be sent. */
+  /** Returns all buffers to the pool when the chunk cannot be sent. */
   discard(): void {
     if (this.#writer !== undefined) this.#buffers.give(this.#writer.buf)
     this.#writer = undefined

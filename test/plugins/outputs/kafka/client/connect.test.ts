@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createServer } from 'node:tls'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
-import { connectSocket } from '../../../../../src/plugins/outputs/kafka/client/connect.ts'
+import { connectBroker } from '../../../../../src/plugins/outputs/kafka/client/connect.ts'
 import { KAFKA_OPTIONS } from '../../../../../src/plugins/outputs/kafka/options.ts'
 import { settingsOf } from '../../../../../src/plugins/outputs/kafka/settings.ts'
 import { Authority } from '../../../../support/certs.ts'
@@ -31,7 +31,7 @@ async function listening(server: Server): Promise<number> {
 
 function connected(port: number, texts: Record<string, string>): Promise<Socket> {
   const settings = settingsOf(parseOptions(KAFKA_OPTIONS, texts))
-  return connectSocket({ host: '127.0.0.1', port }, settings, systemClock, never)
+  return connectBroker({ host: '127.0.0.1', port }, settings, systemClock, never)
 }
 
 test('the certificate must match tls.vhost or else the host, unless tls.verify_hostname is off', async () => {
