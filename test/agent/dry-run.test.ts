@@ -67,10 +67,10 @@ test.each([
     '[grep] Regex and',
   ],
   ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
-  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is no record accessor'],
-  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence needs acks all'],
-  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL needs'],
-  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a certificate of ours'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a valid record accessor'],
+  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence requires acks all'],
+  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
 ])(
   'what shows when a plugin is made is told at %s, where its option stands',
   async (place, text, message) => {

@@ -22,7 +22,7 @@ export function reservedBytes(clientId: string, topic: string): number {
   return REQUEST_HEADER_BYTES + PRODUCE_HEADER_BYTES + TOPIC_HEADER_BYTES + PARTITION_HEADER_BYTES + names
 }
 
-export interface ProduceHeader {
+interface ProduceHeader {
   correlationId: number
   clientId: string
   acks: number

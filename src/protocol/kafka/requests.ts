@@ -35,7 +35,7 @@ export function encodeRequest(api: Api, correlationId: number, clientId: string,
   return request
 }
 
-export interface ApiRange {
+interface ApiRange {
   key: number
   min: number
   max: number
@@ -64,7 +64,7 @@ export interface Metadata {
   brokers: { id: number; host: string; port: number }[]
   topics: { error: number; name: string; partitions: PartitionMetadata[] }[]
 }
-export interface PartitionMetadata {
+interface PartitionMetadata {
   error: number
   index: number
   /** Broker id; -1 without a leader. */

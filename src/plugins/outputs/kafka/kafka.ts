@@ -5,8 +5,9 @@ import type { Output, OutputContext } from '../../../core/plugin.ts'
 import { OrderedSender } from '../../../lib/async/ordered-sender.ts'
 import { stopped } from '../../../lib/net/stopped.ts'
 import { Cluster, type Topic } from './client/cluster.ts'
-import { type Compression, loadCompression } from './compression/codecs.ts'
-import type { Batch, ChunkDelivery } from './delivery/chunk-delivery.ts'
+import { loadCompression } from './compression/codecs.ts'
+import type { Compression } from './compression/compression.ts'
+import type { Batch, BatchTarget, ChunkDelivery } from './delivery/chunk-delivery.ts'
 import { DeadLetters } from './delivery/dead-letter.ts'
 import { splitBatch, uncompressedRecords } from './delivery/split-batch.ts'
 import { createDelivery, Encoder } from './encode/encoder.ts'
@@ -14,8 +15,8 @@ import type { KafkaOptions } from './options.ts'
 import type { Settings } from './settings.ts'
 
 /**
- * Makes batches of chunks and hands them to their partitions. A chunk is encoded once: its delivery stays from the first
- * flush on until the engine has the chunk delivered or gives it up, however often it calls.
+ * Encodes chunks as record batches and queues them by partition. A chunk is encoded once: its delivery exists from the
+ * first flush until the chunk is delivered or the engine drops it, however often the engine calls.
  */
 export class Kafka implements Output {
   readonly #options: KafkaOptions
@@ -37,7 +38,7 @@ export class Kafka implements Output {
     const letters = { path, limitBytes: options.deadLetterLimit }
     this.#deadLetters = new DeadLetters(letters, ctx.log, ctx.counters)
     this.#cluster = new Cluster(settings, ctx, this.#stop.signal, {
-      // A retry without numbers could overtake.
+      // Without sequence numbers a retry could overtake later batches.
       maxInFlight: settings.idempotent ? settings.maxInFlight : 1,
       idempotent: settings.idempotent,
       split: (batch) => splitBatch(batch, options.clientId, this.#compression),
@@ -53,19 +54,19 @@ export class Kafka implements Output {
   flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#listen(signal)
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
-    const known = this.#deliveries.get(chunk)
-    if (known === undefined) return this.#send(chunk)
-    const delivered = this.#waitForDelivery(chunk, known)
-    for (const target of new Set([...known.batches].map((b) => b.target))) target.resume()
+    const delivery = this.#deliveries.get(chunk)
+    if (delivery === undefined) return this.#send(chunk)
+    const delivered = this.#waitForDelivery(chunk, delivery)
+    for (const target of targetsOf(delivery)) target.resume()
     return delivered
   }
 
-  /** The engine has given the chunk up. */
+  /** Drops the batches of a chunk that the engine no longer retries. */
   forget(chunk: Chunk): void {
     const delivery = this.#deliveries.get(chunk)
     if (delivery === undefined) return
     this.#deliveries.delete(chunk)
-    for (const target of new Set([...delivery.batches].map((b) => b.target))) target.forget(delivery)
+    for (const target of targetsOf(delivery)) target.forget(delivery)
   }
 
   async close(): Promise<void> {
@@ -118,6 +119,10 @@ export class Kafka implements Output {
     this.#cluster.close(error)
     this.#deliveries.clear()
   }
+}
+
+function targetsOf(delivery: ChunkDelivery): Set<BatchTarget> {
+  return new Set([...delivery.batches].map((batch) => batch.target))
 }
 
 function releaseBatches(delivery: ChunkDelivery): void {

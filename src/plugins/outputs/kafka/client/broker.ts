@@ -1,19 +1,18 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { PartitionResponse } from '../../../../protocol/kafka/produce.ts'
-import type { Batch } from '../delivery/chunk-delivery.ts'
-import type { PartitionQueue } from '../delivery/partition-queue.ts'
+import type { Batch, BatchTarget } from '../delivery/chunk-delivery.ts'
 import type { Address, Settings } from '../settings.ts'
 import type { BrokerConnection } from './connection.ts'
 
-/** A request is not made larger than this by a further batch. */
+/** Size from which no further batch is added to a request. */
 const MAX_REQUEST_BYTES = 1_000_000
 
-/** One broker: the connection for the batches of the partitions that it leads, several requests in flight. */
+/** A broker and its connection, which sends the batches of the partitions it leads, with several requests in flight. */
 export class Broker {
   address: Address
   readonly #settings: Settings
   readonly #openConnection: (address: Address) => Promise<BrokerConnection>
-  readonly #partitions = new Set<PartitionQueue>()
+  readonly #partitions = new Set<BatchTarget>()
   #connection: BrokerConnection | undefined
   #connecting: Promise<void> | undefined
   #wakeScheduled = false
@@ -24,8 +23,8 @@ export class Broker {
     this.#openConnection = open
   }
 
-  /** Resolves when it can take the batches of this partition. */
-  async attach(partition: PartitionQueue): Promise<void> {
+  /** Resolves when the broker is connected and sends the batches of this partition. */
+  async attach(partition: BatchTarget): Promise<void> {
     if (this.#connection?.open !== true) {
       this.#connecting ??= this.#connect().finally(() => {
         this.#connecting = undefined
@@ -35,11 +34,11 @@ export class Broker {
     this.#partitions.add(partition)
   }
 
-  detach(partition: PartitionQueue): void {
+  detach(partition: BatchTarget): void {
     this.#partitions.delete(partition)
   }
 
-  /** Sends when the current turn is over, so that batches for many partitions go in one request. */
+  /** Sends after the current task, so that batches for many partitions share one request. */
   wake(): void {
     if (this.#wakeScheduled) return
     this.#wakeScheduled = true
@@ -70,12 +69,12 @@ export class Broker {
     while (connection?.open && !connection.needsRecycle && connection.inFlight < this.#settings.maxInFlight) {
       const batches = this.#takeBatches()
       if (batches.length === 0) return
-      // Settles every batch itself and never rejects.
+      // Reports to every batch itself and never rejects.
       void this.#send(connection, batches)
     }
   }
 
-  /** One batch of each partition that has one; those that got their turn are the last of the next round. */
+  /** Takes one batch of each partition that has one; partitions that were served go last in the next request. */
   #takeBatches(): Batch[] {
     const batches: Batch[] = []
     let bytes = 0
@@ -95,24 +94,24 @@ export class Broker {
   }
 
   async #send(connection: BrokerConnection, batches: Batch[]): Promise<void> {
-    let answers: PartitionResponse[]
+    let responses: PartitionResponse[]
     try {
-      answers = await connection.produce(batches)
+      responses = await connection.produce(batches)
     } catch (error) {
       for (const batch of batches) batch.target.onNoResponse(batch, error as ShipperError)
       return
     }
     for (const batch of batches) {
-      const answer = answers.find((a) => a.partition === batch.partition && a.topic === batch.topic)
+      const response = responses.find((r) => r.partition === batch.partition && r.topic === batch.topic)
       if (this.#settings.acks === 0) batch.target.onResponse(batch, 0)
-      else if (answer === undefined) batch.target.onNoResponse(batch, missingResponse(connection, batch))
-      else batch.target.onResponse(batch, answer.error)
+      else if (response === undefined) batch.target.onNoResponse(batch, missingResponse(connection, batch))
+      else batch.target.onResponse(batch, response.error)
     }
     this.#sendPending()
   }
 }
 
 function missingResponse(connection: BrokerConnection, { topic, partition }: Batch): ShipperError {
-  const message = `${connection.peer}: its answer has nothing about ${topic}/${partition}`
+  const message = `${connection.peer}: the Produce response lacks ${topic}/${partition}`
   return new ShipperError('E_PEER_PROTOCOL', message, { retryable: true, scope: 'peer' })
 }

@@ -19,28 +19,29 @@ import { Broker } from './broker.ts'
 import { brokerName, connectBroker } from './connect.ts'
 import { BrokerConnection } from './connection.ts'
 
-/** What is known of a topic; the partitions keep their batches over all changes of leaders. */
+/** A topic and its partitions, which keep their batches when the leader changes. */
 export interface Topic {
   readonly name: string
   partitions: PartitionQueue[]
-  /** When metadata were asked for last; 0: never. */
+  /** Time of the last metadata refresh; 0: never. */
   refreshedMs: number
+  /** Metadata refresh in progress. */
   refreshing: Promise<void> | undefined
 }
 
-/** A connection for metadata is not kept for longer. */
+/** Maximum life of the connection for metadata and producer ids. */
 const MAX_CONTROL_CONNECTION_MS = 60_000
-/** A topic that is being made or has no leader yet, a producer id: asked for this often before it is an error. */
+/** Requests for a topic that is being created or has no leader yet, and for a producer id, before they are an error. */
 const MAX_ATTEMPTS = 10
 const RETRY_PAUSE_MS = 200
-/** Who was refused is not tried again at once, or accounts are locked. */
+/** Maximum wait after a failed authentication; retrying at once could lock the account. */
 const MAX_AUTH_BACKOFF_MS = 60_000
-/** A broker that has not yet heard of new partitions does not name them; for so long they are waited for. */
+/** Time that a partition may be missing from the metadata: brokers learn of new partitions with a delay. */
 const MAX_MISSING_MS = 10_000
 const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 
-/** The brokers, who leads what, and the producer id. Everything is asked for when it is needed, and again on failure. */
+/** The brokers, topics, partition leaders and the producer id. All are requested when needed, and again after failures. */
 export class Cluster {
   readonly #settings: Settings
   readonly #ctx: OutputContext
@@ -49,11 +50,11 @@ export class Cluster {
   readonly #topics = new Map<string, Topic>()
   readonly #brokers = new Map<number, Broker>()
   #control: BrokerConnection | undefined
-  #controlOpening: Promise<BrokerConnection> | undefined
-  /** Of the addresses, the one to begin with. */
+  #controlConnecting: Promise<BrokerConnection> | undefined
+  /** Index of the address to try first. */
   #firstAddress = 0
   #identity: Promise<ProducerIdentity> | undefined
-  #authFailure: { error: ShipperError; times: number; untilMs: number } | undefined
+  #authFailure: { error: ShipperError; attempts: number; untilMs: number } | undefined
 
   constructor(
     settings: Settings,
@@ -67,7 +68,7 @@ export class Cluster {
     this.#host = host
   }
 
-  /** The topic with its partitions. Rejects with E_KAFKA_TOPIC, or with what hinders asking. */
+  /** Returns a topic with its partitions. Rejects with E_KAFKA_TOPIC, or with the error of the metadata request. */
   async topic(name: string): Promise<Topic> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
@@ -75,7 +76,7 @@ export class Cluster {
       this.#topics.set(name, topic)
     }
     const ageMs = this.#ctx.clock.nowMs() - topic.refreshedMs
-    // A negative age: the clock was set back.
+    // A negative age means that the clock was set back.
     if (topic.partitions.length === 0 || ageMs > this.#settings.metadataMaxAgeMs || ageMs < 0)
       await this.#refresh(topic)
     return topic
@@ -87,15 +88,11 @@ export class Cluster {
     this.#control?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 
-  partitions(): PartitionQueue[] {
-    return [...this.#topics.values()].flatMap((topic) => topic.partitions)
-  }
-
   async #connectLeader(partition: PartitionQueue): Promise<void> {
     if (partition.stale || partition.leader < 0)
       await this.#refresh(this.#topics.get(partition.topic) as Topic)
     if (partition.missingSinceMs !== undefined)
-      throw retryableError(`${partition.topic}/${partition.index} is not there`)
+      throw retryableError(`${partition.topic}/${partition.index} is missing from the metadata`)
     const broker = this.#brokers.get(partition.leader)
     if (broker === undefined) throw retryableError(`${partition.topic}/${partition.index} has no leader`)
     if (this.#settings.idempotent && partition.identity === undefined)
@@ -115,18 +112,19 @@ export class Cluster {
   }
 
   async #initProducerId(): Promise<ProducerIdentity> {
-    for (let tries = 1; ; tries++) {
+    for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
-      const answer = readInitProducerId(await connection.request(INIT_PRODUCER_ID, initProducerIdBody()))
-      if (answer.error === 0) return { producerId: answer.producerId, epoch: answer.epoch }
-      if (remedyOf(answer.error) === 'operator' || tries >= MAX_ATTEMPTS) throw producerIdError(answer.error)
-      // A broker that has just started is not ready for it yet.
+      const body = await connection.request(INIT_PRODUCER_ID, initProducerIdBody())
+      const { error, producerId, epoch } = readInitProducerId(body)
+      if (error === 0) return { producerId, epoch }
+      if (remedyOf(error) === 'operator' || attempt >= MAX_ATTEMPTS) throw producerIdError(error)
+      // A broker that has just started cannot assign producer ids yet.
       await sleep(RETRY_PAUSE_MS, this.#ctx.clock, this.#signal)
       if (this.#signal.aborted) throw stopped()
     }
   }
 
-  /** One question at a time for a topic; whoever asks meanwhile waits for its answer. */
+  /** Refreshes the metadata of a topic; concurrent calls share one request. */
   #refresh(topic: Topic): Promise<void> {
     topic.refreshing ??= this.#refreshUntilReady(topic).finally(() => {
       topic.refreshing = undefined
@@ -135,17 +133,17 @@ export class Cluster {
   }
 
   async #refreshUntilReady(topic: Topic): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
       const body = metadataBody([topic.name], this.#settings.createTopics)
       const metadata = readMetadata(await connection.request(METADATA, body))
       this.#updateBrokers(metadata)
       const error = this.#updateTopic(topic, metadata)
       if (error === 0) return
-      const coming =
+      const isPending =
         error === LEADER_NOT_AVAILABLE ||
         (error === UNKNOWN_TOPIC_OR_PARTITION && this.#settings.createTopics)
-      if (!coming || tries >= MAX_ATTEMPTS) throw topicError(topic.name, error)
+      if (!isPending || attempt >= MAX_ATTEMPTS) throw topicError(topic.name, error)
       await sleep(RETRY_PAUSE_MS, this.#ctx.clock, this.#signal)
       if (this.#signal.aborted) throw stopped()
     }
@@ -161,33 +159,33 @@ export class Cluster {
   }
 
   #updateTopic(topic: Topic, metadata: Metadata): number {
-    const found = metadata.topics.find(({ name }) => name === topic.name)
-    if (found === undefined) return UNKNOWN_TOPIC_OR_PARTITION
-    if (found.error !== 0) return found.error
-    if (found.partitions.length === 0) return LEADER_NOT_AVAILABLE
+    const described = metadata.topics.find(({ name }) => name === topic.name)
+    if (described === undefined) return UNKNOWN_TOPIC_OR_PARTITION
+    if (described.error !== 0) return described.error
+    if (described.partitions.length === 0) return LEADER_NOT_AVAILABLE
     const host: PartitionHost = {
       ...this.#host,
       connectLeader: (partition) => this.#connectLeader(partition),
       wake: (partition) => this.#brokers.get(partition.leader)?.wake(),
     }
-    for (const { index, leader } of found.partitions) {
+    for (const { index, leader } of described.partitions) {
       topic.partitions[index] ??= new PartitionQueue(topic.name, index, host)
       const partition = topic.partitions[index]
       partition.missingSinceMs = undefined
-      // While it sends to its old leader that one's answers tell.
+      // While the partition sends to its old leader, the responses tell whether it still leads.
       if (partition.running) continue
       partition.leader = leader
       partition.stale = false
     }
     topic.refreshedMs = this.#ctx.clock.nowMs()
-    this.#dropMissingPartitions(topic, found.partitions.length)
+    this.#dropMissingPartitions(topic, described.partitions.length)
     return topic.partitions.every((p) => p.leader < 0) ? LEADER_NOT_AVAILABLE : 0
   }
 
-  /** The topic was made again with fewer partitions. */
-  #dropMissingPartitions({ partitions, refreshedMs: atMs }: Topic, count: number): void {
+  /** Hands the batches of partitions that are missing for long to the others: the topic was recreated with fewer. */
+  #dropMissingPartitions({ partitions, refreshedMs }: Topic, count: number): void {
     for (const partition of partitions.slice(count)) {
-      partition.missingSinceMs ??= atMs
+      partition.missingSinceMs ??= refreshedMs
       partition.stale ||= !partition.running
     }
     for (
@@ -195,13 +193,11 @@ export class Cluster {
       last !== undefined && partitions.length > count;
       last = partitions.at(-1)
     ) {
-      if (last.running || atMs - (last.missingSinceMs ?? atMs) < MAX_MISSING_MS) return
+      if (last.running || refreshedMs - (last.missingSinceMs ?? refreshedMs) < MAX_MISSING_MS) return
       partitions.pop()
       const successor = partitions[last.index % count] as PartitionQueue
       const name = `${last.topic}/${last.index}`
-      this.#ctx.log.warn(
-        `${name} is gone with its topic: what was for it goes to partition ${successor.index}`,
-      )
+      this.#ctx.log.warn(`partition ${name} no longer exists: its records go to partition ${successor.index}`)
       last.handOver(successor)
     }
   }
@@ -209,32 +205,32 @@ export class Cluster {
   #controlConnection(): Promise<BrokerConnection> {
     const open = this.#control
     if (open?.open && !open.needsRecycle) return Promise.resolve(open)
-    this.#controlOpening ??= this.#openControl().finally(() => {
-      this.#controlOpening = undefined
+    this.#controlConnecting ??= this.#openControl().finally(() => {
+      this.#controlConnecting = undefined
     })
-    return this.#controlOpening
+    return this.#controlConnecting
   }
 
-  /** The first of the configured and the known brokers that answers. */
+  /** Connects to the first reachable broker, of the configured ones and those in the metadata. */
   async #openControl(): Promise<BrokerConnection> {
     const addresses = [
       ...this.#settings.brokers,
       ...[...this.#brokers.values()].map((broker) => broker.address),
     ]
-    let last: unknown
+    let lastError: unknown
     for (let i = 0; i < addresses.length; i++) {
-      const at = (this.#firstAddress + i) % addresses.length
+      const index = (this.#firstAddress + i) % addresses.length
       try {
-        const connection = await this.#connect(addresses[at] as Address)
+        const connection = await this.#connect(addresses[index] as Address)
         connection.recycleAfter(MAX_CONTROL_CONNECTION_MS)
-        this.#firstAddress = at
+        this.#firstAddress = index
         this.#control = connection
         return connection
       } catch (error) {
-        last = error
+        lastError = error
       }
     }
-    throw last
+    throw lastError
   }
 
   async #connect(address: Address): Promise<BrokerConnection> {
@@ -259,15 +255,16 @@ export class Cluster {
     return connection
   }
 
+  /** Returns the error of a failed authentication; after E_PEER_AUTH no connection is tried for a while. */
   #authenticationError(connection: BrokerConnection, thrown: unknown): ShipperError {
     const error =
       thrown instanceof ShipperError
         ? thrown
-        : connection.fail('E_PEER_PROTOCOL', `an answer cannot be read: ${messageOf(thrown)}`)
+        : connection.fail('E_PEER_PROTOCOL', `invalid response: ${messageOf(thrown)}`)
     if (error.code === 'E_PEER_AUTH') {
-      const times = (this.#authFailure?.times ?? 0) + 1
-      const waitMs = Math.min(MAX_AUTH_BACKOFF_MS, 1000 * 2 ** Math.min(times, 10))
-      this.#authFailure = { error, times, untilMs: this.#ctx.clock.nowMs() + waitMs }
+      const attempts = (this.#authFailure?.attempts ?? 0) + 1
+      const waitMs = Math.min(MAX_AUTH_BACKOFF_MS, 1000 * 2 ** Math.min(attempts, 10))
+      this.#authFailure = { error, attempts, untilMs: this.#ctx.clock.nowMs() + waitMs }
     }
     return error
   }
@@ -280,7 +277,7 @@ function topicError(topic: string, code: number): ShipperError {
 }
 
 function producerIdError(code: number): ShipperError {
-  const message = `no producer id: ${errorName(code)}`
+  const message = `cannot get a producer id: ${errorName(code)}`
   if (remedyOf(code) !== 'operator') return retryableError(message)
   const hint = 'grant Write on the topics (or IdempotentWrite on the cluster)'
   return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk', hint })

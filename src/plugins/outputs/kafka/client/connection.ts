@@ -12,18 +12,18 @@ import type { Settings } from '../settings.ts'
 
 interface PendingRequest {
   correlationId: number
-  /** Of `#ticks` when it was sent. */
+  /** Value of `#ticks` when the request was sent. */
   tick: number
   resolve: (body: Buffer) => void
   reject: (error: ShipperError) => void
 }
 
-/** A broker's longest answer that we ask for is metadata of some topics. */
+/** Maximum size of a response; the largest responses are the metadata of a few topics. */
 const MAX_RESPONSE_BYTES = 16_000_000
-/** The answer that a broker without acks does not give. */
+/** Stands for the response to a Produce request without acks: the broker sends none. */
 const EMPTY = Buffer.alloc(0)
 
-export interface BrokerConnectionInit {
+interface BrokerConnectionInit {
   socket: Socket
   /** `host:port`, for messages. */
   peer: string
@@ -33,18 +33,19 @@ export interface BrokerConnectionInit {
 }
 
 /**
- * One connection to a broker, which answers requests in their order.
+ * One connection to a broker, which responds to requests in order.
  *
  * ```
  *   produce, request --> [ socket ] --> broker
- *   pending: r2 r3 r4  <-- answer 2         any failure, a late answer too: destroy, reject all of pending
+ *   pending: r2 r3 r4  <-- response 2         any failure or timeout: destroy, reject all pending requests
  * ```
- * After a failure nothing of `pending` can be known to have been done. That a late answer ends the connection is what
- * keeps the order: a request sent again on the same one would overtake none, but on another one it might.
+ * After a failure it is unknown which of the pending requests the broker has executed. A timeout has to close the
+ * connection to keep the order: a request that is sent again on the same connection cannot overtake the first one, but on
+ * another connection it could.
  */
 export class BrokerConnection {
   open = true
-  /** Called once, when it is no longer open. */
+  /** Called once, when the connection is no longer open. */
   onClose: () => void = () => {}
   readonly peer: string
   readonly #socket: Socket
@@ -58,7 +59,7 @@ export class BrokerConnection {
   #ticks = 0
   readonly #tickMs: number
   #recycleTimer: TimerHandle | undefined
-  /** The broker will soon want another authentication: take no further request. */
+  /** True when the connection takes no further request, as its SASL session or its time limit is about to end. */
   needsRecycle = false
 
   constructor({ socket, peer, settings, clock, counters }: BrokerConnectionInit) {
@@ -70,10 +71,10 @@ export class BrokerConnection {
     this.#tickMs = Math.max(1, settings.requestTimeoutMs / 4)
     socket.on('data', (data) => this.#read(data as Buffer))
     socket.on('error', (error) => this.#closedByPeer(messageOf(error)))
-    // Half closed is closed: no answer can come.
+    // Half closed is closed: no response can arrive.
     socket.on('end', () => this.#closedByPeer('the broker closed the connection'))
     socket.on('close', () => this.#closedByPeer('the broker closed the connection'))
-    // A connection that waits for work must not keep the process alive; one with a request in flight does.
+    // An idle connection must not keep the process alive; one with a request in flight does.
     socket.unref()
   }
 
@@ -81,31 +82,34 @@ export class BrokerConnection {
     return this.#pending.length
   }
 
-  /** The body of the answer. Rejects, always retryable, when the connection ends before. */
+  /** Resolves with the body of the response. Rejects, always retryable, when the connection closes before. */
   request(api: Api, body: Buffer): Promise<Buffer> {
     const correlationId = this.#nextCorrelationId()
     return this.#send([encodeRequest(api, correlationId, this.#settings.clientId, body)], correlationId, true)
   }
 
-  /** The answers for each piece; empty without acks, when the kernel has taken the bytes. */
-  async produce(pieces: readonly ProduceBatch[]): Promise<PartitionResponse[]> {
+  /**
+   * Sends a Produce request and resolves with the response for each partition. Without acks there are none, and it
+   * resolves when the operating system has taken the bytes.
+   */
+  async produce(batches: readonly ProduceBatch[]): Promise<PartitionResponse[]> {
     const correlationId = this.#nextCorrelationId()
     const { clientId, acks, requestTimeoutMs } = this.#settings
-    // The broker gives up first: its word is worth more than our silence.
+    // The broker times out first: its error code tells more than a missing response.
     const timeoutMs = Math.ceil(requestTimeoutMs * 0.7)
-    const parts = frameProduce(pieces, { correlationId, clientId, acks, timeoutMs })
+    const parts = frameProduce(batches, { correlationId, clientId, acks, timeoutMs })
     const body = await this.#send(parts, correlationId, acks !== 0)
     if (acks === 0) return []
     try {
       return readProduce(body).responses
     } catch (error) {
-      throw this.fail('E_PEER_PROTOCOL', `its answer to ${PRODUCE.name} cannot be read: ${messageOf(error)}`)
+      throw this.fail('E_PEER_PROTOCOL', `invalid ${PRODUCE.name} response: ${messageOf(error)}`)
     }
   }
 
-  /** Closes it; what is pending is rejected with the error, which is returned. */
-  fail(code: ErrorCode, why: string): ShipperError {
-    const error = new ShipperError(code, `${this.peer}: ${why}`, { retryable: true, scope: 'peer' })
+  /** Closes the connection, rejects all pending requests with an error, and returns it. */
+  fail(code: ErrorCode, reason: string): ShipperError {
+    const error = new ShipperError(code, `${this.peer}: ${reason}`, { retryable: true, scope: 'peer' })
     if (!this.open) return error
     this.#markClosed()
     this.#socket.destroy()
@@ -114,7 +118,7 @@ export class BrokerConnection {
     return error
   }
 
-  /** Ends it when nothing is pending, else with the last answer. */
+  /** Closes the connection when no request is pending, otherwise after the last response. */
   end(): void {
     this.needsRecycle = true
     if (!this.open || this.inFlight > 0) return
@@ -123,7 +127,7 @@ export class BrokerConnection {
     this.onClose()
   }
 
-  /** Takes no further request after `ms`; the first call counts. */
+  /** Ends the connection after `ms`, as `end` does; later calls have no effect. */
   recycleAfter(ms: number): void {
     if (this.#recycleTimer !== undefined) return
     this.#recycleTimer = this.#clock.after(ms, () => this.end())
@@ -144,8 +148,8 @@ export class BrokerConnection {
   #send(parts: Buffer[], correlationId: number, answered: boolean): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (!this.open) {
-        const why = `${this.peer}: the connection was closed`
-        reject(new ShipperError('E_PEER_CLOSED', why, { retryable: true, scope: 'peer' }))
+        const message = `${this.peer}: the connection was closed`
+        reject(new ShipperError('E_PEER_CLOSED', message, { retryable: true, scope: 'peer' }))
         return
       }
       const pending: PendingRequest = { correlationId, tick: this.#ticks, resolve, reject }
@@ -165,21 +169,21 @@ export class BrokerConnection {
     while (bytes.length >= 8 && this.open) {
       const size = bytes.readInt32BE(0)
       if (size < 4 || size > MAX_RESPONSE_BYTES) {
-        this.fail('E_PEER_PROTOCOL', `an answer of ${size} bytes: it does not speak Kafka, or wants TLS`)
+        this.fail('E_PEER_PROTOCOL', `response of ${size} bytes: not a Kafka broker, or it requires TLS`)
         return
       }
       if (bytes.length < size + 4) break
       this.#readResponse(bytes.readInt32BE(4), bytes.subarray(8, size + 4))
       bytes = bytes.subarray(size + 4)
     }
-    // A copy: the view would keep the runtime's receive buffer.
+    // A copy, because a view would keep the runtime's receive buffer alive.
     this.#received = bytes.length === 0 ? EMPTY : Buffer.from(bytes)
   }
 
   #readResponse(correlationId: number, body: Buffer): void {
     const pending = this.#pending[0]
     if (pending?.correlationId === correlationId) this.#settle(pending, body)
-    else this.fail('E_PEER_PROTOCOL', `an answer to request ${correlationId}, which is not the next`)
+    else this.fail('E_PEER_PROTOCOL', `response with unexpected correlation id ${correlationId}`)
   }
 
   #settle(pending: PendingRequest, body: Buffer): void {
@@ -192,7 +196,7 @@ export class BrokerConnection {
     if (this.needsRecycle) this.end()
   }
 
-  /** One timer, armed again by itself while something is pending: nothing is armed or cancelled per request. */
+  /** Starts the one timer, which restarts itself while requests are pending: no timer is set or cancelled per request. */
   #startTimer(): void {
     if (this.#timer !== undefined || !this.open || this.inFlight === 0) return
     this.#timer = this.#clock.after(this.#tickMs, () => {
@@ -212,10 +216,10 @@ export class BrokerConnection {
     )
       return
     this.#counters.add('request_timeouts')
-    this.fail('E_PEER_TIMEOUT', `no answer in ${this.#settings.requestTimeoutMs} ms`)
+    this.fail('E_PEER_TIMEOUT', `no response in ${this.#settings.requestTimeoutMs} ms`)
   }
 
-  #closedByPeer(why: string): void {
-    this.fail('E_PEER_CLOSED', why)
+  #closedByPeer(reason: string): void {
+    this.fail('E_PEER_CLOSED', reason)
   }
 }

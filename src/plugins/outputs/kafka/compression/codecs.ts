@@ -1,19 +1,14 @@
 import { promisify } from 'node:util'
 import type { Codec } from '../../../../protocol/kafka/batch.ts'
+import type { Compression } from './compression.ts'
 
-/** How the records of a batch are made smaller, and back again for one that has to be cut in two. */
-export interface Compression {
-  readonly codec: Codec
-  compress(bytes: Buffer): Promise<Buffer> | Buffer
-  /** For the parts of a batch that had to be cut. */
-  compressSync(bytes: Buffer): Buffer
-  decompress(bytes: Buffer): Buffer
-}
-
-/** Level 1: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
+/** Compression level of gzip and zstd: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1
 
-/** gzip and zstd run on the runtime's threads; snappy and lz4 are JavaScript. All is loaded when it is first asked for. */
+/**
+ * Returns the compression for a codec, undefined for `none`. gzip and zstd run on the runtime's threads; snappy and lz4
+ * are JavaScript. The modules are loaded on first use.
+ */
 export async function loadCompression(codec: Codec): Promise<Compression | undefined> {
   switch (codec) {
     case 'none':

@@ -1,15 +1,17 @@
-import type { Compression } from './codecs.ts'
+import type { Compression } from './compression.ts'
 import { lz4Compress, lz4Decompress, MAX_LZ4_BLOCK_BYTES, maxLz4Bytes } from './lz4-block.ts'
 
-/** Magic; version 1 with independent blocks; blocks of 64 KB; the checksum of these two. As Java's clients have it. */
+/** Magic; version 1 with independent blocks; blocks of 64 KB; the checksum of these two. Java clients write the same. */
 const FRAME_HEADER = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82])
 const UNCOMPRESSED = 0x80000000
 
 /**
+ * LZ4 frames, as in lz4_Frame_format.md of the reference.
+ *
  * ```
  *   Frame => magic | flags | block size | checksum | Block* | 0 int32 LE       Block => size int32 LE | bytes
  * ```
- * The highest bit of a size says that the bytes are not compressed.
+ * The highest bit of a block size is set when the bytes are not compressed.
  */
 export const LZ4: Compression = { codec: 'lz4', compress, compressSync: compress, decompress }
 

@@ -1,12 +1,12 @@
-import type { Compression } from './codecs.ts'
+import type { Compression } from './compression.ts'
 
-/** The head of snappy-java's stream: a magic, its version, and the oldest that can read it. */
+/** Header of a snappy-java stream: a magic, its version, and the oldest version that can read it. */
 const STREAM_HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
-/** Bytes before compression; readers keep a buffer of this size. */
+/** Maximum size of a block before compression; readers allocate a buffer of this size. */
 const MAX_BLOCK_BYTES = 32_768
 
 /**
- * As Java's clients do, in blocks: a reader that expects them need not hold all at once.
+ * Returns snappy in the framing of Java clients. It consists of blocks, so a reader needs no buffer for all of the data.
  *
  * ```
  *   Stream => magic (8 bytes) | version int32 = 1 | compatible int32 = 1 | Block*      Block => size int32 | snappy

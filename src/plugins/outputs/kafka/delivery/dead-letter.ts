@@ -7,15 +7,15 @@ import type { Batch } from './chunk-delivery.ts'
 
 const BASE_TIME_AT = 27
 
-export interface DeadLetterOptions {
-  /** Undefined: there is no place for it, and what cannot be delivered is counted and logged only. */
+interface DeadLetterOptions {
+  /** Path of the file; undefined: undeliverable records are only counted and logged. */
   path: string | undefined
   limitBytes: number
 }
 
 /**
- * Keeps records that a broker will never take, one JSON object a line: when, why, whereto and wherefrom, key, value
- * and headers. What is not UTF-8 stands in Base64, under `value_base64` instead of `value`.
+ * Writes records that a broker will never accept to a file, one JSON object per line: time, reason, destination, origin,
+ * key, value and headers. Bytes that are not UTF-8 are encoded as Base64, under `value_base64` instead of `value`.
  */
 export class DeadLetters {
   readonly #options: DeadLetterOptions
@@ -28,7 +28,10 @@ export class DeadLetters {
     this.#counters = counters
   }
 
-  /** Throws a retryable E_OUTPUT_WRITE when the file cannot be written: then nothing is given up. */
+  /**
+   * Writes the only record of a batch to the file, or counts it as lost when the file is full. Throws a retryable
+   * E_OUTPUT_WRITE when the file cannot be written: then the record must not be dropped.
+   */
   add(batch: Batch, records: Buffer, reason: string, nowMs: number): void {
     const { topic, partition } = batch
     const { tag, input, chunk } = batch.delivery.info
@@ -37,8 +40,8 @@ export class DeadLetters {
     const kept =
       this.#options.path !== undefined && this.#append(this.#options.path, `${JSON.stringify(letter)}\n`)
     this.#counters.add(kept ? 'dead_letters' : 'dead_letters_lost')
-    const where = kept ? `it is kept in ${this.#options.path}` : `it is lost: ${this.#lossReason}`
-    this.#log.error(`a record is given up, ${where}: ${reason}`, {
+    const outcome = kept ? `written to ${this.#options.path}` : `lost because ${this.#lossReason}`
+    this.#log.error(`record rejected by Kafka and ${outcome}: ${reason}`, {
       code: 'E_OUTPUT_REJECTED',
       tag,
       chunk,
@@ -48,11 +51,12 @@ export class DeadLetters {
   }
 
   get #lossReason(): string {
-    if (this.#options.path === undefined) return 'there is no Dead_Letter_File and no offset database'
-    return `${this.#options.path} has its Dead_Letter_Limit of ${this.#options.limitBytes} bytes`
+    if (this.#options.path === undefined)
+      return 'neither Dead_Letter_File nor an offset database is configured'
+    return `${this.#options.path} has reached its Dead_Letter_Limit of ${this.#options.limitBytes} bytes`
   }
 
-  /** False: it would be larger than its limit. A line is whole, or the call has thrown. */
+  /** Appends a complete line, or throws. Returns false when the file would exceed its limit. */
   #append(path: string, line: string): boolean {
     const bytes = Buffer.from(line)
     let fd: number | undefined
@@ -73,7 +77,7 @@ export class DeadLetters {
   }
 }
 
-/** The only record of a batch: `records` are its bytes, not compressed. */
+/** Returns the only record of a batch as JSON fields; `records` are its uncompressed bytes. */
 function readRecord(batch: Batch, records: Buffer): Record<string, unknown> & { time: string } {
   const cursor = new RecordReader(records)
   cursor.varint()

@@ -2,66 +2,66 @@ import { ShipperError } from '../../../../core/error.ts'
 import { crc32c } from '../../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
 import { errorName, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
-import type { Batch, ChunkDelivery } from './chunk-delivery.ts'
+import type { Batch, BatchTarget, ChunkDelivery } from './chunk-delivery.ts'
 
-/** Producer id and epoch, under which a partition's sequence numbers count. */
+/** Producer id and epoch to which the sequence numbers of a partition belong. */
 export type ProducerIdentity = Omit<Stamp, 'sequence'>
 
-/** What a partition needs from the cluster it is in. */
+/** Services of the cluster for its partitions. */
 export interface PartitionHost {
-  /** Most batches of a partition on their way. */
+  /** Maximum batches in flight for one partition. */
   readonly maxInFlight: number
   readonly idempotent: boolean
-  /** Resolves when the partition's leader is known and connected, and `identity` is set. Rejects with a ShipperError. */
+  /** Resolves when the leader of the partition is connected and `identity` is set. Rejects with a ShipperError. */
   connectLeader(partition: PartitionQueue): Promise<void>
-  /** There may be something to `take`. */
+  /** Tells the leader's connection that there may be a batch to `take`. */
   wake(partition: PartitionQueue): void
-  /** Parts of a batch that is refused as a whole; undefined: it is a single record. */
+  /** Splits a refused batch; returns undefined for a single record. */
   split(batch: Batch): Batch[] | undefined
-  /** Keeps a single record that will never be taken, in a file; throws when that is not possible. */
+  /** Writes a single record that the broker will never accept to the dead-letter file; throws when that fails. */
   deadLetter(batch: Batch, reason: string): void
   count(name: 'batches' | 'resent_batches' | 'split_batches' | 'identity_resets'): void
 }
 
-/** Sequence numbers wrap to 0. */
+/** Number of sequence numbers: after the last one they start again at 0. */
 const SEQUENCE_COUNT = 2 ** 31
-/** How often in a row a failure may be answered at once, before the engine is asked to wait. */
+/** Failures in a row that are retried at once; after that the flush fails and the engine waits before the next retry. */
 const MAX_IMMEDIATE_RETRIES = 2
 
 /**
- * The batches for one partition, in order, and their sequence numbers. The one rule is that a number belongs to its
- * batch for ever: as long as it cannot be known whether a broker has written it, the same bytes are sent again, before
- * everything behind it.
+ * The batches for one partition, in order, and their sequence numbers. The invariant: a sequence number belongs to its
+ * batch forever. As long as it is unknown whether a broker has written the batch, the same bytes are sent again, before
+ * all later batches.
  *
  * ```
- *   batches:  b4 b5 b6 | b7 b8      push -->
- *             flying     waiting    (a number is given when a batch first flies)
+ *   batches:  b4 b5 b6  | b7 b8     push -->
+ *             in flight   waiting   (a batch gets its sequence number when it is first sent)
  *
- *   idle --kick--> starting --leader, identity--> running --failure--> (answers of all that fly) --+
- *    ^                                                                                             |
- *    +-- flushes are rejected, or it goes on at once; b4 b5 b6 keep their numbers -----------------+
+ *   idle --resume--> starting --leader, producer id--> running --failure--> (responses of all in flight) --+
+ *    ^                                                                                                     |
+ *    +-- flushes are rejected, or sending resumes at once; b4 b5 b6 keep their numbers --------------------+
  * ```
- * A new identity (numbers from 0) is taken only when the broker has said that the first batch is not written: because
- * it does not know us any more, or because a record was given up and has left a hole in the numbers.
+ * A new producer id (with sequence numbers from 0) is used only when the broker has confirmed that the first batch is not
+ * written: because it no longer knows the producer, or because a record was dead-lettered and left a gap in the sequence.
  *
- * To a broker that does not know an identity any number is its first. So one batch flies alone until the broker has
- * taken it: were it refused, those behind it would be written before it.
+ * A broker that does not know a producer id accepts any sequence number as the first. So one batch is sent alone until the
+ * broker has written it: if it were refused, later batches in flight would be written before it.
  */
-export class PartitionQueue {
+export class PartitionQueue implements BatchTarget {
   readonly topic: string
   readonly index: number
-  /** Broker id; -1: not known. */
+  /** Broker id of the leader; -1: unknown. */
   leader = -1
-  /** The leader has to be asked for. */
+  /** True when the leader must be looked up again. */
   stale = true
   identity: ProducerIdentity | undefined
-  /** Since when the brokers do not name it any more, in milliseconds. */
+  /** Time since which the metadata lacks this partition, in milliseconds. */
   missingSinceMs: number | undefined
-  /** The identity that all share is of no use to this one any more. */
+  /** True when this partition can no longer use the producer id that the others share. */
   needsOwnIdentity = false
   #batches: Batch[] = []
   #inFlight = 0
-  /** The broker has taken a batch since the start: it knows the identity and its number. */
+  /** True when the broker has written a batch since the last start: it knows the producer id and its sequence. */
   #isIdentityKnown = false
   #sequence = 0
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
@@ -89,14 +89,14 @@ export class PartitionQueue {
     this.resume()
   }
 
-  /** It is gone with its topic, and with it all that was written: what is left, and still comes, is for another one. */
+  /** Moves all batches, also those still to come, to another partition: this one was deleted with all its records. */
   handOver(successor: PartitionQueue): void {
     this.#state = 'closed'
     this.#successor = successor
     for (const batch of this.#batches.splice(0)) this.push(batch)
   }
 
-  /** Goes on sending, if there is something and nothing hinders it. */
+  /** Starts or continues sending, unless there is nothing to send. */
   resume(): void {
     if (this.#batches.length === 0) return
     if (this.#state === 'running') this.#host.wake(this)
@@ -111,14 +111,14 @@ export class PartitionQueue {
       },
       (error: ShipperError) => {
         if (this.#state === 'starting') this.#state = 'idle'
-        // The leader that was named may be the one that is gone: the others had not yet chosen a new one.
+        // The metadata may have named a leader that is down, because no new one was elected yet.
         this.stale = true
         this.#reject(error)
       },
     )
   }
 
-  /** The next batch to send, now flying. */
+  /** Returns the next batch to send, which is in flight from now on. */
   take(): Batch | undefined {
     const window = this.#isIdentityKnown ? this.#host.maxInFlight : 1
     if (this.#state !== 'running' || this.#firstFailure !== undefined || this.#inFlight >= window)
@@ -132,29 +132,29 @@ export class PartitionQueue {
     return batch
   }
 
-  /** The broker's word on a batch; 0: written. */
+  /** Handles the broker's response to a batch; error code 0: written. */
   onResponse(batch: Batch, code: number): void {
     const error = code === 0 ? undefined : this.#errorOf(code)
-    this.#completed(batch, code === 0 || remedyOf(code) === 'written', code, error)
+    this.#complete(batch, code === 0 || remedyOf(code) === 'written', code, error)
   }
 
-  /** No word on a batch: it may have been written or not. */
+  /** Handles a missing response: the batch may have been written or not. */
   onNoResponse(batch: Batch, error: ShipperError): void {
-    this.#completed(batch, false, 0, error)
+    this.#complete(batch, false, 0, error)
   }
 
-  /** Nothing that was taken is without an answer, and the connection is gone. */
+  /** Reconnects after the loss of the connection, when no batch is in flight. */
   onDisconnect(): void {
     if (this.#state !== 'running' || this.#inFlight > 0) return
     this.#state = 'idle'
     this.resume()
   }
 
-  /** The chunk is given up: what of it was never sent is not sent any more. What was sent has a number, and stays. */
+  /** Drops the batches of a chunk that were never sent. Batches with a sequence number must stay. */
   forget(delivery: ChunkDelivery): void {
-    const gone = (b: Batch) => b.delivery === delivery && b.stamp === undefined
-    for (const batch of this.#batches.filter(gone)) delivery.settle(batch)
-    this.#batches = this.#batches.filter((b) => !gone(b))
+    const isUnsent = (b: Batch) => b.delivery === delivery && b.stamp === undefined
+    for (const batch of this.#batches.filter(isUnsent)) delivery.settle(batch)
+    this.#batches = this.#batches.filter((b) => !isUnsent(b))
   }
 
   close(error: ShipperError): void {
@@ -172,7 +172,7 @@ export class PartitionQueue {
     stampBatch(batch.buf, batch.start, batch.end, batch.stamp, crc32c)
   }
 
-  #completed(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
+  #complete(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
     if (!batch.inFlight) return
     batch.inFlight = false
     this.#inFlight--
@@ -184,7 +184,7 @@ export class PartitionQueue {
       this.#host.count('batches')
       batch.delivery.settle(batch)
     } else if (this.#firstFailure === undefined || this.#isBefore(batch, this.#firstFailure.batch)) {
-      // The first of the batches says what is wrong; those behind it fail because it did.
+      // The first batch has the cause; later ones fail because of it.
       this.#firstFailure = { batch, code, error: error as ShipperError }
     }
     if (this.#firstFailure !== undefined && this.#inFlight === 0) this.#recover(this.#firstFailure)
@@ -194,19 +194,19 @@ export class PartitionQueue {
     return this.#batches.indexOf(a) < this.#batches.indexOf(b)
   }
 
-  /** Everything has answered: what is still in `batches` was not written, or it is not known. */
+  /** Decides how to continue after a failure. Nothing is in flight; remaining batches are not written, or it is unknown. */
   #recover({ batch, code, error }: { batch: Batch; code: number; error: ShipperError }): void {
     this.#firstFailure = undefined
     this.#state = 'idle'
-    // A batch without an answer has no code, and may be of an old leader.
+    // A batch without a response has no code; it may have been sent to an old leader.
     const remedy: Remedy = code === 0 ? 'leader' : remedyOf(code)
     if (remedy === 'refused') {
       this.#splitOrDeadLetter(batch, error)
       return
     }
     this.stale = true
-    const quick = remedy === 'identity' || (remedy === 'leader' && code !== 0)
-    if (!quick || this.#immediateRetries >= MAX_IMMEDIATE_RETRIES) {
+    const retriesAtOnce = remedy === 'identity' || (remedy === 'leader' && code !== 0)
+    if (!retriesAtOnce || this.#immediateRetries >= MAX_IMMEDIATE_RETRIES) {
       this.#reject(error)
       return
     }
@@ -215,7 +215,7 @@ export class PartitionQueue {
     this.resume()
   }
 
-  /** Not written, and never will be: in smaller parts perhaps, and what is left of it in the end is buried. */
+  /** Splits a batch that the broker will never accept; a single record goes to the dead-letter file. */
   #splitOrDeadLetter(batch: Batch, error: ShipperError): void {
     const at = this.#batches.indexOf(batch)
     try {
@@ -240,7 +240,7 @@ export class PartitionQueue {
     }
   }
 
-  /** Of the batches that are left none is written: they get numbers of another identity. */
+  /** Resets producer id and sequence numbers; only called when no remaining batch was written. */
   #resetIdentity(): void {
     if (!this.#host.idempotent) return
     this.#host.count('identity_resets')
@@ -256,10 +256,10 @@ export class PartitionQueue {
 
   #errorOf(code: number): ShipperError {
     const message = `${this.topic}/${this.index}: ${errorName(code)}`
-    const operator = remedyOf(code) === 'operator'
-    return new ShipperError(operator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER', message, {
+    const needsOperator = remedyOf(code) === 'operator'
+    return new ShipperError(needsOperator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER', message, {
       retryable: true,
-      scope: operator ? 'chunk' : 'peer',
+      scope: needsOperator ? 'chunk' : 'peer',
     })
   }
 }

@@ -6,7 +6,7 @@ import { BATCH_HEADER_BYTES, writeLengthAndCodec } from '../../../../protocol/ka
 import { partitionOf } from '../../../../protocol/kafka/murmur2.ts'
 import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
 import type { Topic } from '../client/cluster.ts'
-import type { Compression } from '../compression/codecs.ts'
+import type { Compression } from '../compression/compression.ts'
 import { Batch, ChunkDelivery } from '../delivery/chunk-delivery.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -16,16 +16,17 @@ import { OpenBatch, type SealedBatch } from './open-batch.ts'
 import { createValue, type Value } from './value.ts'
 import { WasmRecords } from './wasm-records.ts'
 
-/** Where the records of a chunk are put in many batches each begins this small. */
-const MIN_BATCH_BUFFER_BYTES = 16_384
-/** JSON has more bytes than MessagePack: this much of a chunk's size, and so much for each record. */
+/** Initial buffer size of a batch when the records of a chunk may go to many partitions. */
+const INITIAL_BATCH_BYTES = 16_384
+/** Estimated size of JSON text relative to MessagePack. */
 const TEXT_GROWTH = 1.1
+/** Estimated overhead of a record in a batch. */
 const RECORD_OVERHEAD_BYTES = 24
 
-/** A chunk of fewer records is not worth the kernel. */
+/** Minimum records of a chunk for which the WebAssembly encoder pays off. */
 const MIN_FAST_PATH_RECORDS = 32
 
-/** Makes record batches of chunks: one walk over the entries, nothing allocated for any of them. */
+/** Encodes chunks as record batches, in one pass over the entries and without an allocation per entry. */
 export class Encoder {
   readonly #options: KafkaOptions
   readonly #ctx: OutputContext
@@ -34,7 +35,7 @@ export class Encoder {
   readonly #topics: TopicSelector
   readonly #headers: Headers
   readonly #value: Value
-  /** Topics in the order of their turns: the next partition of each. */
+  /** Next partition of each topic for records without a key. */
   readonly #nextPartition = new Map<string, number>()
   #warnedIncomplete = false
 
@@ -51,12 +52,12 @@ export class Encoder {
     if (this.#warnedIncomplete) return
     this.#warnedIncomplete = true
     const { positionFileKey, positionIdKey, positionOffsetKey } = this.#options
-    this.#ctx.log.warn('Position_Headers is on, and there are records without the fields for it', {
+    this.#ctx.log.warn('Position_Headers is on, but records lack the fields for the headers', {
       hint: `set Path_Key ${positionFileKey}, File_Id_Key ${positionIdKey} and Offset_Key ${positionOffsetKey} of the tail input`,
     })
   }
 
-  /** The topics that the records of the chunk go to. */
+  /** Returns the topics of the records of a chunk. */
   topicsOf(chunk: Chunk): string[] {
     const first = this.#topics.beginChunk(chunk.tag)
     if (this.#topics.isFixed) return [first]
@@ -68,7 +69,7 @@ export class Encoder {
     return [...names]
   }
 
-  /** Batches of the whole chunk; `topics` has all that `topicsOf` named. */
+  /** Encodes all records of a chunk; `topics` must contain all topics of `topicsOf`. */
   encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): SealedBatch[] {
     const sealed: SealedBatch[] = []
     const open = new Map<PartitionQueue, OpenBatch>()
@@ -93,29 +94,29 @@ export class Encoder {
     const { buf, end } = chunk
     const value = this.#value
     const entry = this.#entry
-    const one = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
+    const oneTarget = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
     const sticky = new Map<Topic, PartitionQueue>()
-    const usual = one ? this.#fastPath(chunk) : undefined
+    const fastPath = oneTarget ? this.#fastPath(chunk) : undefined
     let batch: OpenBatch | undefined
     for (let at = chunk.start; at < end; at = entry.end) {
-      if (usual !== undefined && batch !== undefined) {
-        at = usual.take(batch, chunk, at)
+      if (fastPath !== undefined && batch !== undefined) {
+        at = fastPath.take(batch, chunk, at)
         if (at === end) break
       }
       entry.read(chunk, at, value.fieldKey)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
-      if (batch === undefined || !one) {
+      if (batch === undefined || !oneTarget) {
         const topic = topics.get(this.#topics.topicFor(buf, entry)) as Topic
         const target = this.#partitionFor(topic, sticky)
-        batch = open.get(target) ?? this.#openBatch(chunk, target, one, open)
+        batch = open.get(target) ?? this.#openBatch(chunk, target, oneTarget, open)
       }
       batch.add(entry.time.ms, this.#key, value, this.#headers)
     }
   }
 
-  /** Undefined: the kernel cannot write what the records of the chunk have in common. */
+  /** Returns the WebAssembly encoder for a chunk; undefined when it cannot encode its records, or does not pay off. */
   #fastPath(chunk: Chunk): WasmRecords | undefined {
     const { form } = this.#value
     if (
@@ -125,8 +126,8 @@ export class Encoder {
       chunk.count < MIN_FAST_PATH_RECORDS
     )
       return undefined
-    const kernel = sharedRecordEncoder()
-    return kernel.use(form, this.#key.fixedKey) ? new WasmRecords(kernel) : undefined
+    const encoder = sharedRecordEncoder()
+    return encoder.use(form, this.#key.fixedKey) ? new WasmRecords(encoder) : undefined
   }
 
   get #partitionsByKey(): boolean {
@@ -144,17 +145,16 @@ export class Encoder {
     return partitions[partitionOf(src, start, start + length, partitions.length)] as PartitionQueue
   }
 
-  /** One partition for a chunk, the next one that has a leader for the next. */
+  /** Returns one partition for all records of a chunk without a key; the next chunk gets the next one with a leader. */
   #stickyPartition(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
     let partition = sticky.get(topic)
     if (partition !== undefined) return partition
     const { partitions } = topic
-    const from = this.#nextPartition.get(topic.name) ?? 0
-    let at = from % partitions.length
-    for (let i = 0; i < partitions.length && (partitions[at] as PartitionQueue).leader < 0; i++)
-      at = (at + 1) % partitions.length
-    this.#nextPartition.set(topic.name, at + 1)
-    partition = partitions[at] as PartitionQueue
+    let index = (this.#nextPartition.get(topic.name) ?? 0) % partitions.length
+    for (let i = 0; i < partitions.length && (partitions[index] as PartitionQueue).leader < 0; i++)
+      index = (index + 1) % partitions.length
+    this.#nextPartition.set(topic.name, index + 1)
+    partition = partitions[index] as PartitionQueue
     sticky.set(topic, partition)
     return partition
   }
@@ -162,29 +162,29 @@ export class Encoder {
   #openBatch(
     chunk: Chunk,
     target: PartitionQueue,
-    one: boolean,
+    oneTarget: boolean,
     open: Map<PartitionQueue, OpenBatch>,
   ): OpenBatch {
-    const text = this.#options.format === 'json' || this.#options.format === 'gelf'
+    const isText = this.#options.format === 'json' || this.#options.format === 'gelf'
     const size =
       BATCH_HEADER_BYTES +
-      Math.ceil(chunk.size * (text ? TEXT_GROWTH : 1)) +
+      Math.ceil(chunk.size * (isText ? TEXT_GROWTH : 1)) +
       chunk.count * RECORD_OVERHEAD_BYTES
-    const room = reservedBytes(this.#options.clientId, target.topic)
+    const reserved = reservedBytes(this.#options.clientId, target.topic)
     const batch = new OpenBatch({
       target,
       buffers: this.#ctx.buffers,
-      reservedBytes: room,
-      // With its room it fits a buffer of the pool: one byte more and each would be made anew.
-      maxBytes: Math.max(this.#options.batchMaxBytes - room, BATCH_HEADER_BYTES),
-      initialBytes: one ? size : Math.min(size, MIN_BATCH_BUFFER_BYTES),
+      reservedBytes: reserved,
+      // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new allocation.
+      maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
+      initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
     })
     open.set(target, batch)
     return batch
   }
 }
 
-/** The batches of a chunk as they are sent: compressed, if that is asked for. */
+/** Creates the delivery of a chunk from its batches, which are compressed first if a compression is configured. */
 export async function createDelivery(
   chunk: Chunk,
   sealed: readonly SealedBatch[],
@@ -193,8 +193,8 @@ export async function createDelivery(
 ): Promise<ChunkDelivery> {
   const delivery = new ChunkDelivery(chunk)
   for (const plain of sealed) {
-    const made = compression === undefined ? plain : await compressBatch(plain, compression, buffers)
-    delivery.batches.add(new Batch({ ...made, delivery, buffers }))
+    const batch = compression === undefined ? plain : await compressBatch(plain, compression, buffers)
+    delivery.batches.add(new Batch({ ...batch, delivery, buffers }))
   }
   return delivery
 }

@@ -3,17 +3,17 @@ import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../../co
 import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
+import type { TextFormat } from './field-text.ts'
 import { Timestamp } from './timestamp.ts'
-import type { TextFormat } from './value.ts'
 
 const SHORT_MESSAGE_FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
-/** Levels are those of syslog. */
+/** Lowest severity of syslog, whose levels GELF uses. */
 const MAX_LEVEL = 7
 
 /**
- * GELF 1.1: version, host, short_message, timestamp, and perhaps full_message and level; every other field has a `_`
- * before its name, those of a nested map the map's name too: `_kubernetes_pod`. Values are texts or numbers; others are
- * the text of their JSON.
+ * Writes GELF 1.1: version, host, short_message, timestamp, and full_message and level if the record has them. The name of
+ * every other field is prefixed with `_`, in a nested map also with the map's name: `_kubernetes_pod`. Values are strings
+ * or numbers; other values become strings with their JSON.
  */
 export class Gelf implements TextFormat {
   readonly #hostKey: Buffer
@@ -23,11 +23,11 @@ export class Gelf implements TextFormat {
   readonly #hostname: string
   readonly #time = new Timestamp('double')
 
-  constructor(o: KafkaOptions, hostname: string) {
-    this.#hostKey = Buffer.from(o.gelfHostKey)
-    this.#shortKey = Buffer.from(o.gelfShortMessageKey)
-    this.#fullKey = Buffer.from(o.gelfFullMessageKey)
-    this.#levelKey = Buffer.from(o.gelfLevelKey)
+  constructor(options: KafkaOptions, hostname: string) {
+    this.#hostKey = Buffer.from(options.gelfHostKey)
+    this.#shortKey = Buffer.from(options.gelfShortMessageKey)
+    this.#fullKey = Buffer.from(options.gelfFullMessageKey)
+    this.#levelKey = Buffer.from(options.gelfLevelKey)
     this.#hostname = JSON.stringify(hostname)
   }
 
@@ -85,7 +85,7 @@ export class Gelf implements TextFormat {
     this.#writeText(text, buf, value)
   }
 
-  /** A text or a number as it is, the JSON of anything else as a text. */
+  /** Writes a string or number as it is, anything else as a string with its JSON. */
   #writeText(text: JsonText, buf: Buffer, at: number): void {
     const t = buf[at] as number
     const number = t < 0x80 || t >= 0xe0 || (t >= 0xca && t <= 0xd3)

@@ -9,35 +9,35 @@ import { writeDecimal } from './timestamp.ts'
 const FILE = Buffer.from('file')
 const FILE_ID = Buffer.from('file_id')
 const OFFSET = Buffer.from('offset')
-/** A path is no longer (PATH_MAX); of a longer value the end is left out. */
+/** Maximum length of the `file` header (PATH_MAX); longer values are truncated. */
 const MAX_FILE_BYTES = 4096
 const MAX_ID_BYTES = 256
 const MAX_DIGITS = 16
 
-/** The headers of a record; after `set` they are the first `length` bytes of `buf`. */
+/** Encodes the headers of a record; after `set` they are the first `length` bytes of `buf`. */
 export class Headers {
   buf: Buffer = NO_HEADERS
   length = 1
   readonly #file: RecordAccessor | undefined
   readonly #id: RecordAccessor | undefined
   readonly #offset: RecordAccessor | undefined
-  /** Where the headers of the record itself begin, behind the agent's. */
+  /** Offset after the `agent` header, where the headers of each record begin. */
   readonly #recordStart: number = 0
   #count = 0
   readonly #onIncomplete: () => void
 
-  /** No record has any. */
+  /** True when no record has headers. */
   get isEmpty(): boolean {
     return this.buf === NO_HEADERS
   }
 
-  /** `incomplete` is called for each record that lacks one of the fields. */
-  constructor(o: KafkaOptions, agentId: string, incomplete: () => void) {
-    this.#onIncomplete = incomplete
-    if (!o.positionHeaders) return
-    this.#file = parseAccessor('position_file_key', o.positionFileKey)
-    this.#id = parseAccessor('position_id_key', o.positionIdKey)
-    this.#offset = parseAccessor('position_offset_key', o.positionOffsetKey)
+  /** Calls `onIncomplete` for each record that lacks one of the fields. */
+  constructor(options: KafkaOptions, agentId: string, onIncomplete: () => void) {
+    this.#onIncomplete = onIncomplete
+    if (!options.positionHeaders) return
+    this.#file = parseAccessor('position_file_key', options.positionFileKey)
+    this.#id = parseAccessor('position_id_key', options.positionIdKey)
+    this.#offset = parseAccessor('position_offset_key', options.positionOffsetKey)
     const agent = Buffer.from(agentId)
     this.buf = Buffer.alloc(MAX_FILE_BYTES + MAX_ID_BYTES + agent.length + 128)
     this.#recordStart = this.#writeHeader(1, Buffer.from('agent'), agent, 0, agent.length)
@@ -56,7 +56,7 @@ export class Headers {
     at = this.#writeTextHeader(at, FILE_ID, src, this.#id.find(src, map, end), MAX_ID_BYTES)
     const offset = readUint(src, this.#offset.find(src, map, end))
     if (offset >= 0) at = this.#writeHeader(at, OFFSET, DIGITS, 0, writeDecimal(DIGITS, 0, offset))
-    // Of all that there may be.
+    // A complete record has agent, file, file_id and offset.
     if (this.#count < 4) this.#onIncomplete()
     writeVarint(this.buf, 0, this.#count)
     this.length = at
@@ -80,7 +80,7 @@ export class Headers {
 
 const DIGITS = Buffer.alloc(MAX_DIGITS)
 
-/** A whole number of MessagePack that is not negative, or -1. */
+/** Returns the unsigned integer of MessagePack at `at`, or -1 for any other value. */
 function readUint(buf: Buffer, at: number): number {
   if (at < 0) return -1
   const t = buf[at] as number

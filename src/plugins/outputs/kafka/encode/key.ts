@@ -7,7 +7,7 @@ import { type Span, setFieldText } from './field-text.ts'
 
 const TAG = '$TAG'
 
-/** The key of a Kafka record; after `set` it is `src[start, start + length)`, none if the length is -1. */
+/** Key of a Kafka record; after `set` it is `src[start, start + length)`. A length of -1 means no key. */
 export class Key implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
@@ -15,26 +15,26 @@ export class Key implements Span {
   readonly #template: string | undefined
   readonly #field: RecordAccessor | undefined
   readonly #text = new JsonText()
-  /** That of records which bring none of their own. */
+  /** Key of records without a key field. */
   #default: Buffer | undefined
 
-  constructor(o: KafkaOptions) {
-    this.#template = o.messageKey
+  constructor({ messageKey, messageKeyField }: KafkaOptions) {
+    this.#template = messageKey
     this.#field =
-      o.messageKeyField === undefined ? undefined : parseAccessor('message_key_field', o.messageKeyField)
+      messageKeyField === undefined ? undefined : parseAccessor('message_key_field', messageKeyField)
   }
 
-  /** All records of a chunk have the same one. */
+  /** True when all records of a chunk have the same key. */
   get isFixed(): boolean {
     return this.#field === undefined
   }
 
-  /** Of all records of the chunk, where it is the same. */
+  /** Key of the records without a key field; undefined: no key. */
   get fixedKey(): Buffer | undefined {
     return this.#default
   }
 
-  /** To be called for each chunk: what is fixed in it. */
+  /** Sets the key that depends on the tag only; called once per chunk. */
   beginChunk(tag: string): void {
     this.#default =
       this.#template === undefined ? undefined : Buffer.from(this.#template.replaceAll(TAG, tag))
@@ -58,29 +58,29 @@ export class Key implements Span {
 const ILLEGAL_CHARS = /[^a-zA-Z0-9._-]/g
 const MAX_TOPIC_LENGTH = 249
 
-/** Which topic a record goes to. */
+/** Selects the topic of a record. */
 export class TopicSelector {
   readonly #names: string[]
   readonly #field: RecordAccessor | undefined
   readonly #isDynamic: boolean
   #default = ''
   #topics = new Map<string, string>()
-  /** The value that was looked up last, and what it came to: most records follow one of their kind. */
+  /** Value of the last lookup, and the topic it selected: most records have the value of the one before. */
   #lastValue: Buffer = Buffer.alloc(0)
   #lastTopic = ''
 
-  constructor(o: KafkaOptions) {
-    this.#names = o.topics
-    this.#field = o.topicKey === undefined ? undefined : parseAccessor('topic_key', o.topicKey)
-    this.#isDynamic = o.dynamicTopic
+  constructor({ topics, topicKey, dynamicTopic }: KafkaOptions) {
+    this.#names = topics
+    this.#field = topicKey === undefined ? undefined : parseAccessor('topic_key', topicKey)
+    this.#isDynamic = dynamicTopic
   }
 
-  /** All records of a chunk have the same one. */
+  /** True when all records of a chunk have the same topic. */
   get isFixed(): boolean {
     return this.#field === undefined
   }
 
-  /** To be called for each chunk; the topic of records that name none. */
+  /** Fills in the tag; called once per chunk. Returns the topic of records that name none. */
   beginChunk(tag: string): string {
     const names = this.#names.map((name) =>
       name.includes(TAG) ? legalTopic(name.replaceAll(TAG, tag)) : name,

@@ -1,4 +1,4 @@
-/** Times as text, in a buffer of their own; what changes once a second only is written once a second. */
+/** Formats times as text in a reused buffer; the part up to the seconds is written only when it changes. */
 export class Timestamp {
   readonly bytes = Buffer.alloc(40)
   readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
@@ -11,9 +11,9 @@ export class Timestamp {
     this.#form = form
   }
 
-  /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns its length. */
+  /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns the length. */
   set(sec: number, nsec: number): number {
-    // Lines that were read together have the same time.
+    // Lines read in one block have the same time.
     if (sec === this.#sec && nsec === this.#nsec) return this.#end
     if (sec !== this.#sec) this.#writeSecond(sec)
     this.#nsec = nsec
@@ -41,7 +41,7 @@ export class Timestamp {
   }
 }
 
-/** Writes a whole number that is not negative in decimal; returns the offset behind it. */
+/** Writes a non-negative integer in decimal; returns the offset after it. */
 export function writeDecimal(buf: Buffer, at: number, value: number): number {
   let size = 1
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) size++

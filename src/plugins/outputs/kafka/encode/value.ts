@@ -5,18 +5,18 @@ import type { Entry } from '../../../../lib/records/entry.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
 import { parseAccessor } from './accessor.ts'
-import { type Span, setFieldText } from './field-text.ts'
+import { type Span, setFieldText, type TextFormat } from './field-text.ts'
 import { Gelf } from './gelf.ts'
 import { Timestamp } from './timestamp.ts'
 
-/** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
+/** Value of a Kafka record; after `set` it is `src[start, start + length)`, valid until the next `set`. */
 export abstract class Value implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
-  /** What a kernel has to know to write the same; undefined: there is none that could. */
+  /** Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the format. */
   form: RecordForm | undefined
-  /** A plain key that `Entry.read` is to find for it. */
+  /** Key whose value `Entry.read` looks up for `set`. */
   readonly fieldKey: Buffer | undefined
 
   constructor(key?: Buffer) {
@@ -25,26 +25,29 @@ export abstract class Value implements Span {
 
   abstract set(buf: Buffer, entry: Entry): void
 
-  /** A buffer that one huge record has made large is not kept. */
+  /** Releases a buffer that a huge record has made large; called after each chunk. */
   reset(): void {}
 }
 
-export function createValue(o: KafkaOptions, hostname: string): Value {
-  switch (o.format) {
+export function createValue(options: KafkaOptions, hostname: string): Value {
+  switch (options.format) {
     case 'raw':
-      return new RawValue(o.rawLogKey)
+      return new RawValue(options.rawLogKey)
     case 'msgpack':
-      return timestampKeyOf(o) === '' ? new MapValue() : new TimedMapValue(o)
+      return timestampKeyOf(options) === '' ? new MapValue() : new TimedMapValue(options)
     case 'json':
-      return new JsonValue(o)
+      return new JsonValue(options)
     case 'gelf':
-      return new TextValue(new Gelf(o, hostname))
+      return new TextValue(new Gelf(options, hostname))
   }
 }
 
 const TIMESTAMP_OFF = ['off', 'false']
 
-/** Empty: no time is added. In the classic format a key without a value is a mistake, so there are words for it. */
+/**
+ * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic configuration
+ * format, so `off` and `false` mean none as well.
+ */
 function timestampKeyOf({ timestampKey }: KafkaOptions): string {
   return TIMESTAMP_OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
 }
@@ -70,7 +73,7 @@ class RawValue extends Value {
   }
 }
 
-/** The map as it is. */
+/** The map of the record, unchanged. */
 class MapValue extends Value {
   override form: RecordForm = { format: 'map' }
 
@@ -81,17 +84,17 @@ class MapValue extends Value {
   }
 }
 
-/** The map with one pair more before the others: its time, as float64 or text. */
+/** The map of the record, with its time as the first pair, as float64 or text. */
 class TimedMapValue extends Value {
   readonly #key: Buffer
   readonly #time: Timestamp | undefined
 
-  constructor(o: KafkaOptions) {
+  constructor(options: KafkaOptions) {
     super()
-    this.#key = encodeStr(timestampKeyOf(o))
-    this.#time = o.timestampFormat === 'double' ? undefined : new Timestamp(o.timestampFormat)
+    this.#key = encodeStr(timestampKeyOf(options))
+    this.#time = options.timestampFormat === 'double' ? undefined : new Timestamp(options.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
-    this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
+    this.form = { format: 'timed', head: this.#key, time: options.timestampFormat }
   }
 
   set(buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
@@ -116,11 +119,6 @@ class TimedMapValue extends Value {
   }
 }
 
-/** Something that writes a record as text. */
-export interface TextFormat {
-  write(text: JsonText, buf: Buffer, entry: Entry): void
-}
-
 class TextValue extends Value {
   readonly #text = new JsonText()
   readonly #form: TextFormat
@@ -143,23 +141,23 @@ class TextValue extends Value {
 }
 
 class JsonValue extends TextValue {
-  constructor(o: KafkaOptions) {
-    const form = new JsonFormat(o)
+  constructor(options: KafkaOptions) {
+    const form = new JsonFormat(options)
     super(form)
-    this.form = { format: 'json', head: form.head, time: o.timestampFormat }
+    this.form = { format: 'json', head: form.head, time: options.timestampFormat }
   }
 }
 
 class JsonFormat implements TextFormat {
-  /** `{"@timestamp":`, with a quote behind it where the time is a text. */
+  /** `"@timestamp":`, followed by a quote when the time is a string; empty without a timestamp. */
   readonly head: Buffer
   readonly #time: Timestamp
   readonly #quoted: boolean
 
-  constructor(o: KafkaOptions) {
-    this.#quoted = o.timestampFormat !== 'double'
-    this.#time = new Timestamp(o.timestampFormat)
-    const key = timestampKeyOf(o)
+  constructor(options: KafkaOptions) {
+    this.#quoted = options.timestampFormat !== 'double'
+    this.#time = new Timestamp(options.timestampFormat)
+    const key = timestampKeyOf(options)
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 

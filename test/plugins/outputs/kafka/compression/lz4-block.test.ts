@@ -7,7 +7,7 @@ import {
 } from '../../../../../src/plugins/outputs/kafka/compression/lz4-block.ts'
 import { fc } from '../../../../support/property.ts'
 
-/** Bytes in which there is something to find: a few pieces, repeated. */
+/** Bytes with repetitions: a few pieces in random order. */
 const bytes = fc
   .tuple(
     fc.array(fc.uint8Array({ maxLength: 40 }), { minLength: 1, maxLength: 6 }),
@@ -15,7 +15,7 @@ const bytes = fc
   )
   .map(([pieces, order]) => Buffer.concat(order.map((i) => pieces[i % pieces.length] as Uint8Array)))
 
-test('what was compressed is the same again, and no larger than foretold', () => {
+test('compressed bytes decompress to the same, and stay within the predicted size', () => {
   fc.assert(
     fc.property(
       fc.oneof(bytes, fc.uint8Array({ maxLength: 600 }).map(Buffer.from)),
@@ -45,7 +45,7 @@ test('the last match begins 12 bytes before the end, and the last five bytes are
   )
 })
 
-test('a whole block of one byte, and one without repetitions', () => {
+test('a full block of one repeated byte and one without repetitions survive the round trip', () => {
   const equal = Buffer.alloc(MAX_LZ4_BLOCK_BYTES, 65)
   const noise = Buffer.alloc(MAX_LZ4_BLOCK_BYTES)
   for (let i = 0, x = 1; i < noise.length; i++) {
@@ -60,10 +60,10 @@ test('a whole block of one byte, and one without repetitions', () => {
 })
 
 test.each([
-  ['cut literals', '50616263'],
+  ['truncated literals', '50616263'],
   ['a match before the beginning', '1061050050'],
-  ['no end', '106101'],
-])('%s are no block', (_, hex) => {
+  ['no last literals', '106101'],
+])('%s: decompression throws', (_, hex) => {
   const block = Buffer.from(hex, 'hex')
   expect(() => lz4Decompress(block, 0, block.length, Buffer.alloc(100), 0)).toThrow(RangeError)
 })
@@ -74,7 +74,7 @@ function restored(block: Buffer, length: number): Buffer {
   return out
 }
 
-/** Where the matches of a block are in what it stands for. */
+/** Returns the ranges of the matches of a block in its decompressed bytes. */
 function matches(block: Buffer): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   let at = 0
