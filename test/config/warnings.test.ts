@@ -11,7 +11,7 @@ test('a warning is given for options without effect, whatever their value', asyn
   const text = `[INPUT]\n    Name follow\n    Path a\n    Buffer_Chunk_Size lots\n${OUT}    Workers 4\n`
   expect(await warningsOf(text)).toEqual([
     'a.conf:4:5: [follow] "buffer_chunk_size" has no effect: one buffer for all',
-    'a.conf:8:5: [send] "workers" has no effect: one thread does it all',
+    'a.conf:8:5: [send] "workers" has no effect: the agent is single-threaded',
   ])
 })
 
@@ -33,8 +33,8 @@ test('a warning is given for a limit that is none', async () => {
   expect(
     await warningsOf(`[SERVICE]\n    Chunk_Size 5GB\n[INPUT]\n    Name clock\n${OUT}    Retry_Limit 0\n`),
   ).toEqual([
-    'a.conf:2:16: [service] "chunk_size" must be a size like 32K or 5M from 4096 to 2M, not "5GB": it is 2M',
-    'a.conf:8:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0": there is no limit',
+    'a.conf:2:16: [service] "chunk_size" must be a size like 32K or 5M from 4096 to 2M, not "5GB": using 2M',
+    'a.conf:8:17: [send] "retry_limit" must be a number from 1, no_limits or no_retries, not "0": retries are unlimited',
   ])
 })
 
