@@ -34,12 +34,12 @@ describe('arguments that cannot be used', () => {
     expect(await refused(['--inptu', 'x'])).toBe(
       "shipper: unknown option '--inptu' (did you mean --input?)\n",
     )
-    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a stands before any -i, -F or -o${see}`)
+    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a comes before any -i, -F or -o${see}`)
     expect(await refused(['-i', 'tail', '-m', '*'])).toBe(
-      `shipper: -m * stands behind -i tail: only filters and outputs have a match${see}`,
+      `shipper: -m * follows -i tail: only filters and outputs have a match${see}`,
     )
     expect(await refused(['-o', 'null', '-t', 'a'])).toBe(
-      `shipper: -t a stands behind -o null: only an input has a tag${see}`,
+      `shipper: -t a follows -o null: only an input has a tag${see}`,
     )
     expect(await refused(['-i', 'tail', '-p', 'path'])).toBe(`shipper: -p needs key=value, not "path"${see}`)
     expect(await refused(['-i'])).toBe(`shipper: option '-i, --input <NAME>' argument missing${see}`)
