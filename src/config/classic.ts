@@ -10,16 +10,16 @@ const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/
 const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
 
 /**
- * Reads one text of the classic format:
+ * Reads a text in the classic format:
  *
  * ```
  *   line    = "" | blanks "#" anything | "[" NAME "]" | "@INCLUDE" pattern | "@SET" NAME "=" value
  *           | indent KEY blanks value | indent "[" NAME "]"
  * ```
- * Headers and commands stand in column 1, entries are indented; the first entry of a section sets its indent for all,
- * and so does that of the file; twice as much is right as well (fluent-bit takes it for a group that is not there).
- * A value is the rest of its line: no quotes, no comment behind it, no continuation. A deeper header begins a group,
- * whose entries are indented deeper still. All problems are noted, and reading goes on at the next line.
+ * Headers and commands begin in column 1, entries are indented. All entries of a section have the indent of its first
+ * entry or of the file's first entry. Twice that is accepted as well (fluent-bit takes it for a group without a header).
+ * A value is the rest of its line: no quotes, no comment after it, no continuation. A deeper header begins a group, whose
+ * entries are indented further. All problems are recorded; reading continues at the next line.
  */
 export class ClassicText {
   readonly #file: string
@@ -33,7 +33,7 @@ export class ClassicText {
   #group: Section | undefined
   #groupIndent: string | undefined
 
-  /** Sections, variables and problems go into `tree`; `include` is called in the place of each @INCLUDE. */
+  /** Adds sections, variables and problems to `tree`; calls `include` for each @INCLUDE, in order. */
   constructor(
     file: string,
     origin: SectionOrigin,
@@ -59,7 +59,7 @@ export class ClassicText {
     const at = this.#at(indent.length)
     if (indent === '') this.#topLevel(content, at)
     else if (content.startsWith('@')) this.#problem(`${content.split(' ', 1)} must begin in column 1`, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
     else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
     else this.#entry(this.#section, content, indent)
   }
@@ -67,7 +67,7 @@ export class ClassicText {
   #topLevel(content: string, at: SourceLocation): void {
     if (content.startsWith('@')) this.#command(content, at)
     else if (content.startsWith('[')) this.#beginSection(content, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
     else {
       this.#problem(`"${content}" must be indented`, at)
       this.#add(this.#section, content, 0)
@@ -125,12 +125,12 @@ export class ClassicText {
     else if (this.#group !== undefined && indent.startsWith(this.#indent)) this.#groupIndent ??= indent
     this.#fileIndent ??= indent
     const expected = this.#group === undefined ? this.#indent : (this.#groupIndent ?? this.#indent)
-    const usual = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
-    if (!usual.some((one) => isOnceOrTwice(indent, one))) {
+    const accepted = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
+    if (!accepted.some((one) => isOnceOrTwice(indent, one))) {
       const [is, first] = [measure(indent), measure(expected)]
       this.#problem(`indented by ${is}, but the first entry here by ${first}`, this.#at(indent.length))
     }
-    // Kept even so: one wrong blank must not look like a missing option as well.
+    // The entry is kept: a wrong indent must not look like a missing option as well.
     this.#add(this.#group ?? section, content, indent.length)
   }
 

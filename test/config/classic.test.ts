@@ -80,7 +80,7 @@ describe('a mistake in the classic format', () => {
     expect(
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
-      'a.conf:1:1: "Name x" stands outside of a section',
+      'a.conf:1:1: "Name x" is outside of any section',
       'a.conf:4:3: indented by 2 blanks, but the first entry here by 4 blanks',
       'a.conf:5:5: "Tag" has no value',
       'a.conf:6:1: "DB a.db" must be indented',

@@ -14,7 +14,7 @@ export interface Given {
   files?: Record<string, string>
   env?: Record<string, string>
   flags?: (flags: Flags) => void
-  thorough?: boolean
+  checkUnused?: boolean
 }
 
 /** Loads a main file, `a.conf`; the folder is cut off what it says. */
@@ -34,7 +34,7 @@ export async function load(
     flags: flags.tree,
     registry: SPECS,
     env: given.env ?? {},
-    checkUnused: given.thorough ?? false,
+    checkUnused: given.checkUnused ?? false,
   })
   const short = (line: string): string => line.replaceAll(`${dir}/`, '')
   return {

@@ -102,10 +102,10 @@ test('a plan shows no secrets of an address', async () => {
 test('a plan says which name of two counts, and which key may be meant to be the name', async () => {
   const twice = await load(`[INPUT]\n    Name clock\n    NAME follow\n${OUT}`)
   expect(twice.plan?.inputs[0]?.name).toBe('clock.0')
-  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is clock further up: this value does not count'])
+  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is already set to clock above: this value is ignored'])
   const { problems } = await load(`[INPUT]\n    Tag a\n    Nmae clock\n${OUT}[FILTER]\n    Match *\n`)
   expect(problems.map((p) => [p.location?.line, p.message, p.hint])).toEqual([
-    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be it?'],
+    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be the name?'],
     [7, '[filter] required option "name" is missing', '`shipper plugins` lists the names'],
   ])
 })

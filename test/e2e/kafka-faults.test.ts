@@ -33,7 +33,7 @@ testWithKafka(
       await until(hasMore(broker, after), { limitMs: 30_000, everyMs: 1, what: () => agent.stderr })
       await broker.stop()
       const before = agent.stderr.length
-      await until(() => agent.stderr.slice(before).includes('nothing can be delivered'), {
+      await until(() => agent.stderr.slice(before).includes('output unreachable'), {
         limitMs: 15_000,
         what: () => agent.stderr,
       })

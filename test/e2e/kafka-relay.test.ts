@@ -72,7 +72,7 @@ testWithKafka(
     await broker.stop()
     writeLines(join(dir, 'a.log'), 0, lines)
     const leaf = ship({ dir, ports: [port] })
-    await until(() => hop.stderr.includes('nothing can be delivered') || hop.stderr.includes('again'), {
+    await until(() => hop.stderr.includes('output unreachable') || hop.stderr.includes('retrying chunk'), {
       limitMs: 45_000,
       what: () => hop.stderr,
     })

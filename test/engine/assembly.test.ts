@@ -204,7 +204,7 @@ test('every plugin is closed although some cannot be, and each failure is said',
   const { assembly, logged } = assemble(plan)
   expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
   expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
-  expect(logged.lines).toEqual(['error cannot be closed: a is full', 'error cannot be closed: o is full'])
+  expect(logged.lines).toEqual(['error cannot close: a is full', 'error cannot close: o is full'])
 })
 
 test('every stage that cannot be made is a problem, at the place of its option; the others are made and can be closed', async () => {

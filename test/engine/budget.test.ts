@@ -56,7 +56,7 @@ class Books {
   check(): void {
     expect(new Set(this.out.map((o) => o.buf)).size).toBe(this.out.length)
     expect(this.budget.used).toBe(this.bytes(() => true))
-    expect(this.budget.held).toBe(this.bytes((o) => o.kind === 'takeLongLived'))
+    expect(this.budget.longLivedBytes).toBe(this.bytes((o) => o.kind === 'takeLongLived'))
     for (const [i, account] of this.accounts.entries())
       expect(account.used).toBe(this.bytes((o) => o.who === i))
     expect(this.budget.pooled).toBeLessThanOrEqual(50_000)
@@ -133,7 +133,7 @@ test('what is held leaves the account its whole limit for records', () => {
   expect([account.take(4096)?.length, account.take(4096)?.length]).toEqual([4096, 4096])
   expect(account.take(4096)).toBeUndefined()
   account.give(held)
-  expect([account.used, budget.held]).toEqual([8192, 0])
+  expect([account.used, budget.longLivedBytes]).toEqual([8192, 0])
   expect(account.take(4096)).toBeUndefined()
 })
 

@@ -10,7 +10,7 @@ function route(name: string): Route {
 const names = (routes: Route[]): string => routes.map((r) => r.chunk.id).join('')
 
 function launched(lane: Lane, n: number): Route[] {
-  return Array.from({ length: n }, () => lane.sendNext() as Route)
+  return Array.from({ length: n }, () => lane.startNext() as Route)
 }
 
 test('routes fly in the order in which they came', () => {
@@ -18,8 +18,8 @@ test('routes fly in the order in which they came', () => {
   for (const name of 'abcd') lane.push(route(name))
   expect(names(launched(lane, 3))).toBe('abc')
   expect([names(lane.inFlight), lane.waitingCount, lane.empty]).toEqual(['abc', 1, false])
-  lane.sendNext()
-  expect([lane.sendNext(), lane.ready]).toEqual([undefined, false])
+  lane.startNext()
+  expect([lane.startNext(), lane.ready]).toEqual([undefined, false])
   for (const r of [...lane.inFlight]) lane.complete(r)
   expect(lane.empty).toBe(true)
 })
@@ -48,7 +48,7 @@ test('thousands pass without being kept', () => {
   const lane = new Lane('t')
   for (let i = 0; i < 5000; i++) {
     lane.push(route(`${i}`))
-    const next = lane.sendNext() as Route
+    const next = lane.startNext() as Route
     expect(next.chunk.id).toBe(`${i}`)
     lane.complete(next)
   }

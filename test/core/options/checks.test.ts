@@ -9,7 +9,7 @@ test('a check says what a value must be, and why it is not', () => {
   expect(checkRetryLimit('no_limits')).toBeUndefined()
   expect(checkRetryLimit('0')).toEqual({
     must: 'a number from 1, no_limits or no_retries',
-    instead: 'there is no limit',
+    instead: 'retries are unlimited',
   })
 })
 

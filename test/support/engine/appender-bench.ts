@@ -41,7 +41,7 @@ export function bench(
     input: 'tail.0',
     tag,
     chunkBytes,
-    grownBytes: budget.sizeWithin(limit / 2),
+    filteredBytes: budget.sizeWithin(limit / 2),
     adaptiveBytes: { bytes: chunkBytes },
     flushMs,
     buffers: account,

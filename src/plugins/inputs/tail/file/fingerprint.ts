@@ -4,20 +4,20 @@ import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
-/** First bytes of a file that tell it from another one with its inode; fewer as long as it is shorter. */
+/** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
 export const FINGERPRINT_BYTES = 1024
 
-/** Bytes before the offset that are compared; the size of fluent-bit's marker. */
+/** Bytes before an offset that are compared; the size of fluent-bit's marker. */
 export const MARKER_BYTES = 32
 
-/** Times of files are those of the last tick of the system's clock: up to so much behind. */
+/** Resolution of file times: the kernel stamps files with its last clock tick, which may be this old. */
 export const TICK_MS = 20
 
 const scratch = Buffer.alloc(FINGERPRINT_BYTES)
 
 /**
- * `size` bytes from `at`, in a buffer that the next call overwrites; undefined when the file has fewer or they cannot be
- * read: then there is nothing to compare, and the read that follows reports the reason.
+ * Returns `size` bytes from `at`, in a buffer that the next call overwrites. Undefined when the file has fewer or they
+ * cannot be read: there is nothing to compare then, and the read that follows reports the reason.
  */
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
   if (size > scratch.length || at < 0) return undefined
@@ -34,12 +34,12 @@ export function peek(fd: number, at: number, size: number): Buffer | undefined {
   return scratch.subarray(0, size)
 }
 
-/** 16 hex digits of the SHA-1 of the bytes. */
+/** Returns the first 16 hex digits of the SHA-1 of the bytes. */
 export function fingerprintOf(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
 }
 
-/** Why a stored position does not belong to this file, or undefined when it does. */
+/** Returns why a stored row does not belong to the file; undefined when it does. */
 export function mismatch(
   row: OffsetRow,
   fd: number,
@@ -52,16 +52,16 @@ export function mismatch(
   if (row.markerSize > 0 && row.markerSize <= MARKER_BYTES) {
     const before = peek(fd, row.offset - row.markerSize, row.markerSize)
     if (before === undefined || xxh3(before) !== row.marker)
-      return 'the bytes before the stored offset are others'
+      return 'the bytes before the stored offset differ'
   }
   if (row.fingerprint !== undefined && row.fingerprintSize) {
     const head = peek(fd, 0, row.fingerprintSize)
-    if (head === undefined || fingerprintOf(head) !== row.fingerprint) return 'its first bytes are others'
+    if (head === undefined || fingerprintOf(head) !== row.fingerprint) return 'its first bytes differ'
   }
   return undefined
 }
 
-/** The marker of fluent-bit: XXH3-64 of the last bytes before the offset; zeros when they cannot be read. */
+/** Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they cannot be read. */
 export function markerAt(fd: number, offset: number): { marker: bigint; markerSize: number } {
   const size = Math.min(MARKER_BYTES, offset)
   const bytes = size === 0 ? undefined : peek(fd, offset - size, size)

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 
-/** What does not change while a file is open: device, inode and birth, and what is derived from its first path. */
+/** The properties of a file that do not change while it is open: device, inode, birth, and what its first path decides. */
 export class FileIdentity {
   /** Path the file had when it was opened; tag and Path_Key are made of it. */
   readonly openedAs: string

@@ -1,7 +1,7 @@
 import type { FileHandle } from './file-handle.ts'
 import { MARKER_BYTES, peek } from './fingerprint.ts'
 
-/** Where a file is read: the offset, the size as last seen, and the bytes before the offset. */
+/** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
   readonly startedAt: number

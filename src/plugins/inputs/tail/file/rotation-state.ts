@@ -1,4 +1,4 @@
-/** Whether and when a file left its path, and since when it has its present content. */
+/** The rotation of a file: when it left its path, and since when it has its present content. */
 export class RotationState {
   #rotatedMs: number | undefined
   #deleted = false

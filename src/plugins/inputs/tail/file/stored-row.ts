@@ -3,16 +3,16 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, peek } from './fingerprint.ts'
 
-/** Fewer bytes do not tell one log from another: many begin with the same words, a date at least. */
+/** Shorter fingerprints do not distinguish logs: many begin with the same words, a date at least. */
 const MIN_FINGERPRINT_BYTES = 64
 
-/** What the database holds of an open file besides its position. */
+/** The database row of an open file, apart from its position. */
 export class StoredRow {
   /** True when nothing, or next to nothing, was known of the file's content when it was opened. */
   readonly hasNoFingerprint: boolean
   #id: number | undefined
   #created: number
-  /** Number of truncations within the second of `created`, but the first. */
+  /** Number of truncations within the second of `created` before the last one. */
   #generation = 0
   #fingerprint: string | undefined
   #fingerprintSize = 0
@@ -38,8 +38,8 @@ export class StoredRow {
   }
 
   /**
-   * Distinguishes a range of this content from the same range of what was under this inode before; the same in the next
-   * run, since `created` is stored.
+   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it; it
+   * is the same in the next run, as `created` is stored.
    */
   get contentId(): string {
     return `${this.#created}.${this.#generation}`

@@ -124,11 +124,11 @@ export class TailFile implements Contributor {
     this.#state = 'closed'
   }
 
-  /** Takes the size from the file, except of a .gz; returns its stat. */
-  refresh(): BigIntStats {
+  /** Updates the size, except of a .gz, and marks the file deleted if it has no name any more. */
+  refresh(): void {
     const stat = this.handle.stat()
     if (!this.handle.isCompressed) this.cursor.recordSize(Number(stat.size))
-    return stat
+    if (stat.nlink === 0n) this.rotation.markDeleted()
   }
 
   /** Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content. */
