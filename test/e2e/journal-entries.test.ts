@@ -23,15 +23,15 @@ import { until } from '../support/until.ts'
 const tools = journalTools()
 const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
 
-interface Record_ {
+interface ReceivedRecord {
   tag: string
-  /** Microseconds. */
+  /** Time in microseconds. */
   us: number
-  /** Text as latin1: byte for byte. */
+  /** Strings as latin1, which preserves every byte. */
   map: Record<string, string | string[] | boolean>
 }
 
-/** Strings of records are whatever bytes the journal had: they are read as such. */
+/** Decodes times to microseconds. Strings are decoded as raw bytes, because they contain whatever the journal had. */
 const times = new ExtensionCodec()
 times.register({
   type: 0,
@@ -42,7 +42,7 @@ times.register({
   },
 })
 
-function recordsOf({ tag, entries }: Arrival): Record_[] {
+function recordsOf({ tag, entries }: Arrival): ReceivedRecord[] {
   const options = {
     extensionCodec: times,
     rawStrings: true,
@@ -51,7 +51,7 @@ function recordsOf({ tag, entries }: Arrival): Record_[] {
   return [...decodeMulti(entries, options)].map((entry) => {
     const [us, map] = entry as [number, Record<string, unknown>]
     const texts = Object.entries(map).map(([key, value]) => [key, latin1(value)])
-    return { tag, us, map: Object.fromEntries(texts) as Record_['map'] }
+    return { tag, us, map: Object.fromEntries(texts) as ReceivedRecord['map'] }
   })
 }
 
@@ -60,21 +60,24 @@ function latin1(value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value
 }
 
-const all = (peer: ForwardPeer): Record_[] => peer.arrivals.flatMap(recordsOf)
+const all = (peer: ForwardPeer): ReceivedRecord[] => peer.arrivals.flatMap(recordsOf)
 
-/** Sends a whole journal, to its end. */
+/** Sends a complete journal and returns the records that arrived. */
 async function send(
   path: string,
   systemd: Record<string, string | string[]> = {},
   dir = tmp(),
-): Promise<Record_[]> {
+): Promise<ReceivedRecord[]> {
   const peer = await forwardPeer()
   const more = { exit_on_eof: 'on', lowercase: 'off', ...systemd }
   const agent = followJournal({ dir, path, ports: [peer.port], tools, systemd: more })
-  expect({ ...(await agent.ended(20_000)), said: agent.stderr.includes('"level":"error"') }).toEqual({
+  expect({
+    ...(await agent.ended(20_000)),
+    hasLoggedError: agent.stderr.includes('"level":"error"'),
+  }).toEqual({
     code: 0,
     signal: null,
-    said: false,
+    hasLoggedError: false,
   })
   return all(peer)
 }
@@ -86,7 +89,7 @@ function journalOf(entries: EntryInit[]): Journal {
 }
 
 testJournal(
-  'binary values, lines, repeated fields and the time arrive byte for byte',
+  'binary values, multiline values, repeated fields and times arrive byte for byte',
   async () => {
     const binary = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
     const lines = 'first\nsecond\n\nA=1\n\nlast'
@@ -116,7 +119,7 @@ testJournal(
 )
 
 testJournal(
-  'names are in lower case and without their underscore as the options say',
+  'Lowercase and Strip_Underscores change field names',
   async () => {
     const journal = journalOf([{ us: START_US, fields: { MESSAGE: 'x', _PID: '7', PID: '8' } }])
     const [record] = await send(journal.dir, { lowercase: 'on', strip_underscores: 'on' })
@@ -128,20 +131,20 @@ testJournal(
 )
 
 testJournal(
-  'what is beyond the limits is cut, marked and counted, and the rest arrives',
+  'values beyond the limits are truncated and marked, and the rest arrives',
   async () => {
     const journal = journalOf([
       {
         us: START_US,
         fields: { MESSAGE: 'x'.repeat(1_000_000), CORE: Buffer.alloc(20_000_000, 'core'), A: '1' },
       },
-      { us: START_US + 1, fields: { MESSAGE: 'whole' } },
+      { us: START_US + 1, fields: { MESSAGE: 'complete' } },
     ])
-    const [cut, whole] = await send(journal.dir, { max_field_size: '1K' })
-    const { MESSAGE, CORE, ...map } = cut?.map ?? {}
+    const [truncated, complete] = await send(journal.dir, { max_field_size: '1K' })
+    const { MESSAGE, CORE, ...map } = truncated?.map ?? {}
     expect([String(MESSAGE).length, String(CORE).length]).toEqual([1000, 1000])
     expect(map).toEqual({ _BOOT_ID: 'b'.repeat(32), A: '1', truncated: true })
-    expect(whole?.map).toEqual({ _BOOT_ID: 'b'.repeat(32), MESSAGE: 'whole' })
+    expect(complete?.map).toEqual({ _BOOT_ID: 'b'.repeat(32), MESSAGE: 'complete' })
   },
   30_000,
 )
@@ -159,7 +162,7 @@ testJournal(
     )
     const journal = journalOf(entries)
     const sink = await Sink.start('lines')
-    // Following: with -f journalctl would show the last boot alone.
+    // In follow mode, because with -f alone journalctl would show only the last boot.
     const agent = followJournal({ dir: tmp(), path: journal.dir, ports: [sink.port], tools })
     await allArrive(sink, agent, 300)
     expect(await sink.summary()).toMatchObject({ distinct: 300, duplicates: 0, disorder: 0 })
@@ -168,7 +171,7 @@ testJournal(
 )
 
 testJournal(
-  'the star of Tag is the unit, or unknown',
+  'the * in Tag is replaced by the unit, or by unknown',
   async () => {
     const units = ['a.service', 'b.service', undefined, 'a.service', 'session-1.scope']
     const entries = units.map((unit, i) => ({
@@ -187,7 +190,7 @@ testJournal(
 )
 
 testJournal(
-  'filters: one has to fit, or all',
+  'entries are read that match any filter, or all of them',
   async () => {
     const fields = [{ A: '1' }, { B: '1' }, { A: '1', B: '1' }, { A: '2', B: '1' }, { C: '1' }]
     const journal = journalOf(
@@ -206,7 +209,7 @@ testJournal(
 )
 
 testJournal(
-  'a filter that the entry of the position does not fit is not taken for a loss',
+  'a filter that excludes the entry at the cursor is not reported as a loss',
   async () => {
     const dir = tmp()
     const journal = journalOf(numberedEntries(0, 10, { KIND: 'a' }))
@@ -221,7 +224,7 @@ testJournal(
 )
 
 testJournal(
-  'goes on where fluent-bit was, and gives its database back',
+  'reading continues at the cursor in fluent-bit’s database, which stays in its format',
   async () => {
     const dir = tmp()
     const journal = journalOf(numberedEntries(0, 100))
@@ -244,7 +247,7 @@ testJournal(
 )
 
 testJournal(
-  'begins at the end when told, and a kill -9 before the first ack loses nothing of what came since',
+  'Read_From_Tail starts at the end, and a SIGKILL before the first ack loses no later entry',
   async () => {
     const dir = tmp()
     const journal = journalOf(numberedEntries(0, 100))
@@ -276,7 +279,7 @@ testJournal(
 )
 
 testJournal(
-  'entries appear as they are written, also in files that appear later',
+  'entries arrive as they are written, also from files created later',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -298,7 +301,7 @@ testJournal(
 )
 
 testJournal(
-  'a folder that is not there is an error, not the end: it is read when it appears',
+  'a missing directory is an error, and is read once it exists',
   async () => {
     const dir = tmp()
     const path = join(dir, 'j')
@@ -312,7 +315,7 @@ testJournal(
   60_000,
 )
 
-testJournal('without journalctl the agent ends with one clear line', async () => {
+testJournal('without journalctl the agent exits with one clear line', async () => {
   const dir = tmp()
   const args = ['-i', 'systemd', '-p', `path=${dir}`, '-o', 'null', '-m', '*']
   const agent = start(args, { env: { PATH: dir } })
@@ -323,7 +326,7 @@ testJournal('without journalctl the agent ends with one clear line', async () =>
   expect(lines[0]).toContain('install systemd')
 })
 
-testJournal('a filter that is none is named before anything is read', async () => {
+testJournal('an invalid filter is rejected at the start', async () => {
   const agent = start(['-i', 'systemd', '-p', 'systemd_filter=ssh.service', '-o', 'null', '-m', '*'])
   expect(await agent.ended()).toEqual({ code: 1, signal: null })
   expect(agent.stderr).toContain('must be FIELD=VALUE')

@@ -8,8 +8,8 @@ import {
   Journal,
   journalctlOf,
   numberedEntries,
-  standsStill,
   storedCursor,
+  untilIdle,
 } from '../support/journal/journal.ts'
 import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
@@ -25,17 +25,17 @@ const ENTRIES = 100_000
 const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`journal.test.ts: SHIPPER_SEED=${SEED}\n`)
 
-/** One journal of many entries for all tests: it takes seconds to write. */
+/** One large journal shared by all tests, because writing it takes seconds. */
 const large = tools.reason === '' ? new Journal(tools, join(tmp(), 'large')) : undefined
 large?.write(numberedEntries(0, ENTRIES))
 
 async function kill9(agent: Running, sink: Sink): Promise<void> {
   agent.kill('SIGKILL')
   await agent.exited
-  await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
+  await until(async () => (await sink.summary()).open === 0, { what: 'all connections to end' })
 }
 
-/** Waits for so many more, or for all that there are. */
+/** Resolves when `more` further entries have arrived, or all of them. */
 async function someArrive(sink: Sink, agent: Running, more: number): Promise<void> {
   const { distinct } = await sink.summary()
   const target = Math.min(ENTRIES, distinct + 1 + more)
@@ -44,7 +44,7 @@ async function someArrive(sink: Sink, agent: Running, more: number): Promise<voi
 }
 
 testJournal(
-  'kill -9 ten times in a drain of 100,000 entries loses none',
+  'ten kills of the agent with SIGKILL while it reads 100,000 entries lose none',
   async () => {
     const dir = tmp()
     const sink = await Sink.start('lines')
@@ -74,7 +74,7 @@ testJournal(
 )
 
 testJournal(
-  'journalctl killed again and again in a drain: none lost, none twice',
+  'no entry is lost or duplicated when journalctl is killed repeatedly',
   async () => {
     const dir = tmp()
     const sink = await Sink.start('lines')
@@ -90,14 +90,14 @@ testJournal(
     expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
     const { duplicates, disorder } = await sink.summary()
     expect([duplicates, disorder]).toEqual([0, 0])
-    expect(agent.stderr).toContain('journalctl is started again')
-    expect(agent.stderr).not.toContain('not in the journal any more')
+    expect(agent.stderr).toContain('restarting journalctl')
+    expect(agent.stderr).not.toContain('no longer in the journal')
   },
   120_000,
 )
 
 testJournal(
-  'while a peer does not acknowledge the cursor does not move, also beside one that does',
+  'the cursor does not move while a peer does not acknowledge, even if another one does',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -115,7 +115,7 @@ testJournal(
     const second = followJournal({ dir, path: journal.dir, ports, tools, service })
     await allArrive(one, second, 300)
     await until(async () => (await two.summary()).distinct === 300)
-    // At its end it stores what it has.
+    // When it stops, it stores the cursor.
     expect(await second.stop('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(storedCursor(dir)).toBe(last as string)
 
@@ -131,15 +131,15 @@ testJournal(
 )
 
 testJournal(
-  'a peer that does not read stops journalctl, memory stays, and all arrive once when it reads again',
+  'a peer that does not read pauses journalctl within bounded memory, and every entry arrives once when it reads again',
   async () => {
     const dir = tmp()
     const sink = await Sink.start('lines')
     await sink.ask('read off')
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
     const child = await journalctlOf(agent)
-    // Nothing moves any more: it waits to write.
-    await standsStill(child)
+    // journalctl is blocked writing to the pipe.
+    await untilIdle(child)
     expect((await sink.summary()).distinct).toBe(0)
     await sink.ask('read on')
     await allArrive(sink, agent, ENTRIES, 60_000)
@@ -150,7 +150,7 @@ testJournal(
 )
 
 testJournal(
-  'kill -9 of the agent ends journalctl, whether it writes, waits for the pipe or for entries',
+  'journalctl ends when the agent is killed, whether it writes, waits for the pipe or waits for entries',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -166,7 +166,7 @@ testJournal(
       const child = await journalctlOf(agent)
       agent.kill('SIGKILL')
       await agent.exited
-      await until(() => !isAlive(child), { what: 'the end of journalctl' })
+      await until(() => !isAlive(child), { what: 'journalctl to end' })
     }
   },
   60_000,

@@ -9,15 +9,15 @@ import { until } from '../until.ts'
 const SYSTEMD = '/lib/systemd/systemd'
 
 /**
- * The root of this machine under an overlay, in namespaces of its own, with a /dev, /run, /proc and control groups of its
- * own. `$1` is an empty folder.
+ * Boots systemd on an overlay over the root file system of this machine, in its own namespaces and with its own /dev, /run,
+ * /proc and control groups. `$1` is an empty directory.
  */
 const BOOT = `
 set -e
 mount --make-rprivate /
 cd "$1"
 mkdir -p upper/etc/systemd/system work root
-printf '[Unit]\\nDescription=nothing but what a test starts\\n' >upper/etc/systemd/system/quiet.target
+printf '[Unit]\\nDescription=only what a test starts\\n' >upper/etc/systemd/system/quiet.target
 mkdir -p upper/etc/systemd/system/multi-user.target.wants
 mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work none root
 cd root
@@ -37,7 +37,7 @@ umount -l .old
 exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin ${SYSTEMD} --system --unit=quiet.target --log-target=null
 `
 
-/** A booted systemd. Its process 1 ends with the test, and all that it has started with it. */
+/** A booted systemd. Its process 1 and everything it has started are stopped at the end of the test. */
 export class Systemd {
   readonly #unshare: Running
   #pid = 0
@@ -54,14 +54,13 @@ export class Systemd {
     })
   }
 
-  /** Undefined where one cannot be had: no root, no overlay, no control groups of version 2. */
+  /** Boots systemd; undefined when that is not possible: without root, overlay or control groups of version 2. */
   static async boot(): Promise<Systemd | undefined> {
     if (process.getuid?.() !== 0 || !existsSync(SYSTEMD)) return undefined
-    const it = new Systemd()
-    const up = await until(() => it.#unshare.exit !== undefined || it.#isUp(), { limitMs: 15_000 }).catch(
-      () => false,
-    )
-    return up && it.#unshare.exit === undefined ? it : undefined
+    const systemd = new Systemd()
+    const hasExited = (): boolean => systemd.#unshare.exit !== undefined
+    const isUp = await until(() => hasExited() || systemd.#isUp(), { limitMs: 15_000 }).catch(() => false)
+    return isUp && !hasExited() ? systemd : undefined
   }
 
   #isUp(): boolean {
@@ -72,12 +71,12 @@ export class Systemd {
     return this.#pid > 0 && this.sh('systemctl is-active quiet.target').stdout === 'active\n'
   }
 
-  /** Runs a line of shell in it. */
+  /** Runs a shell command in it. */
   sh(line: string): { status: number | null; stdout: string; stderr: string } {
     return spawnSync('nsenter', [...this.#enter(), 'sh', '-c', line], { encoding: 'utf8', timeout: 60_000 })
   }
 
-  /** Runs the installer in it, as root and in the real places. */
+  /** Runs the installer in it, as root and with the real paths. */
   async install(...args: string[]): Promise<Result> {
     const command = ['nsenter', ...this.#enter(), 'sh', '-s', '--']
     const it = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
@@ -85,12 +84,12 @@ export class Systemd {
     return { ...exit, stdout: it.stdout, stderr: it.stderr }
   }
 
-  /** A path of its root, seen from here. */
+  /** Returns the path of one of its files as seen from here. */
   path(path: string): string {
     return join(`/proc/${this.#pid}/root`, path)
   }
 
-  /** Writes files into a new folder of it. */
+  /** Creates a directory in it and writes files into it. */
   folder(path: string, files: Map<string, Buffer>): void {
     mkdirSync(this.path(path), { recursive: true })
     for (const [name, bytes] of files) writeFileSync(join(this.path(path), name), bytes, { mode: 0o755 })
