@@ -96,7 +96,7 @@ const MISTAKES: [string, string, string][] = [
   [
     'an invalid record',
     `${IN}    Dummy [1]\n${OUT}`,
-    'a.conf:3:11: [dummy] "dummy" must be a JSON object, not "[1]": it cannot be read as one; for example {"message":"dummy"}',
+    'a.conf:3:11: [dummy] "dummy" must be a JSON object, not "[1]": it cannot be parsed as one; for example {"message":"dummy"}',
   ],
   [
     'options that exclude each other',
@@ -117,10 +117,10 @@ const MISTAKES: [string, string, string][] = [
       'tunnel, or leave this option out on a trusted network',
   ],
   [
-    'a process to watch that does not exist',
+    'a process to measure that does not exist',
     `[INPUT]\n    Name cpu\n    Pid 99999999\n${OUT}`,
-    "a.conf:3:9: [cpu] cannot watch process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
-      'Pid to a process that runs, or leave it out for the whole machine',
+    "a.conf:3:9: [cpu] cannot measure process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
+      'Pid to a running process, or leave it out to measure the machine',
   ],
   [
     'a parser that does not exist',
