@@ -61,7 +61,7 @@ function unpacked(): string {
     mkdirSync(join(root, 'wrap'), { recursive: true })
     for (const deb of download(work)) execFileSync('dpkg-deb', ['-x', deb, root], { timeout: LIMIT_MS })
     const journalctl = ['usr/bin', 'bin']
-      .map((dir) => join(dir, 'journalctl'))
+      .map((bin) => join(bin, 'journalctl'))
       .find((p) => existsSync(join(root, p)))
     const wrapper = `#!/bin/sh\nLD_LIBRARY_PATH=${libraries(join(dir)).join(':')} exec ${dir}/${journalctl} "$@"\n`
     writeFileSync(join(root, 'wrap/journalctl'), wrapper, { mode: 0o755 })
