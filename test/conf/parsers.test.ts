@@ -16,7 +16,7 @@ const ENTRY = /^ {4}(\w+) +(.*)$/
 const BLANKS = /\s+/
 const NOW = '2026-11-22T00:00:00Z'
 
-/** The sections of the file, with option names in lower case. */
+/** Returns the sections of the file, with option names in lower case. */
 function sections(): Record<string, string>[] {
   const [, ...texts] = readFileSync(FILE, 'utf8').split('[PARSER]\n')
   return texts.map((text) => {
@@ -36,7 +36,7 @@ async function parse(name: string, line: string): Promise<Parsed | undefined> {
   return parseLine(await load(name), line)
 }
 
-test('the file has the names that users know, each once', () => {
+test('the file has the names that users know, without duplicates', () => {
   const names = sections().map((section) => section.name)
   expect(names.toSorted()).toEqual(
     `apache apache2 apache_error cri docker docker-daemon envoy istio-envoy-proxy json k8s-nginx-ingress
@@ -49,7 +49,7 @@ test('the file has the names that users know, each once', () => {
 const NOON = '2026-11-21T06:00:01.000000000Z'
 const COMBINED = '"https://example.com/start" "Mozilla/5.0 (X11; Linux x86_64)"'
 
-test('the program has them all, and the formats that need no options, for the annotations of pods', async () => {
+test('the program includes them all, and the formats without required options, for pod annotations', async () => {
   const flags = new Flags()
   flags.begin('input', 'dummy')
   flags.begin('filter', 'kubernetes')
@@ -134,7 +134,7 @@ describe('web servers', () => {
     expect(await parse('apache2', `::1 - - ${first} ${COMBINED} 1234`)).toBeUndefined()
   })
 
-  test('apache with requests that are none, and with escaped quotation marks', async () => {
+  test('apache with malformed requests and with escaped quotation marks', async () => {
     const timeout = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "-" 408 - "-" "-"'
     expect((await parse('apache2', timeout))?.record).toMatchObject({ method: '-', code: '408', size: '-' })
     const quoted = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "GET /\\"x HTTP/1.0" 404 196 "-" "a \\"b\\" c"'
@@ -226,7 +226,7 @@ describe('proxies', () => {
     })
   })
 
-  test('istio, with a reason in quotation marks that has blanks or not', async () => {
+  test('istio, with a quoted reason, with or without blanks', async () => {
     const line = (reason: string): string =>
       `[2026-11-21T06:00:01.000Z] "GET /status/418 HTTP/1.1" 418 - via_upstream - ${reason} 0 135 4 3 "-" "curl/8.5" "84961386" "httpbin:8000" "10.44.1.27:80" outbound|8000||httpbin.default.svc.cluster.local 10.44.1.23:37652 10.0.45.184:8000 10.44.1.23:46520 - default`
     for (const reason of ['"-"', '"TLS error: Secret is not supplied by SDS"', '-']) {
@@ -248,7 +248,7 @@ describe('proxies', () => {
 })
 
 describe('system', () => {
-  test('syslog-rfc5424, with structured data that has brackets, and with nothing', async () => {
+  test('syslog-rfc5424, with structured data that contains brackets, and without any', async () => {
     const data = '[exampleSDID@32473 iut="3" eventSource="Appl\\"]\\]"][other@1 a="b"]'
     const line = `<165>1 2026-11-21T06:00:01.003Z mymachine.example.com evntslog - ID47 ${data} An application event`
     expect(await parse('syslog-rfc5424', line)).toEqual({
@@ -357,7 +357,7 @@ describe('system', () => {
   })
 })
 
-test('hostile lines of any of the expressions are done within a moment', async () => {
+test('hostile lines take little time with every expression', async () => {
   const parts = ['a', ' ', '"', '\\', '[', '1', '.', ', a', '" "', '\\"', '["', 'ab: ', 'a=1 ', '-a', '=""']
   const heads = [
     '',
