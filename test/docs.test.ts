@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { differences, makePages, writePages } from '../scripts/docs.ts'
 import { loadPlan } from '../src/config/load.ts'
 import type { PlanResult } from '../src/config/plan.ts'
-import { ERROR_CODES, formatPosition } from '../src/core/error.ts'
+import { ERROR_CODES, formatLocation } from '../src/core/error.ts'
 import { defaultValue } from '../src/core/options/parse.ts'
 import { registry } from '../src/registry.ts'
 import { SPECS } from './config/specs.ts'
@@ -28,7 +28,7 @@ const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind
 
 async function load(file: string): Promise<PlanResult & { said: string[] }> {
   const result = await loadPlan({ file, flags: undefined, registry, env: {}, checkUnused: true })
-  return { ...result, said: result.problems.map((p) => `${formatPosition(p.position)}: ${p.message}`) }
+  return { ...result, said: result.problems.map((p) => `${formatLocation(p.location)}: ${p.message}`) }
 }
 
 test('docs are what the sources say', async () => {

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { inOrder } from '../config/config-tree.ts'
+import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
@@ -127,7 +127,7 @@ async function run(request: Request): Promise<number> {
   const { plan, validPart: sound, problems, warnings } = await load(request)
   const { checkPlan } = await import('../agent/dry-run.ts')
   const checked = await checkPlan(sound, VERSION.version)
-  const found = inOrder([...problems, ...checked.problems])
+  const found = sortByLocation([...problems, ...checked.problems])
   const runs = plan !== undefined && found.length === 0
   if (!runs || request.dryRun) {
     for (const warning of [...warnings, ...checked.warnings])

@@ -1,5 +1,5 @@
-import { formatPosition, messageOf, ShipperError } from '../core/error.ts'
-import { cut, escapeControls } from '../core/escape-controls.ts'
+import { formatLocation, messageOf, ShipperError } from '../core/error.ts'
+import { escapeControls, truncate } from '../core/escape-controls.ts'
 
 /** A value may be of any length, and the hint behind it must still be seen. */
 const MOST_CHARS = 500
@@ -7,13 +7,13 @@ const MOST_CHARS = 500
 /** One line, whatever a file, an argument or the environment holds: where, what, and what to do. */
 export function errorLine(error: unknown): string {
   if (!(error instanceof ShipperError)) return escapeControls(`shipper: ${messageOf(error)}`)
-  const place = formatPosition(error.position)
+  const place = formatLocation(error.location)
   const hint = error.hint === '' ? '' : `; ${error.hint}`
-  return escapeControls(`${place === '' ? 'shipper' : place}: ${cut(error.message, MOST_CHARS)}${hint}`)
+  return escapeControls(`${place === '' ? 'shipper' : place}: ${truncate(error.message, MOST_CHARS)}${hint}`)
 }
 
 export function warningLine(warning: string): string {
-  return escapeControls(`${cut(warning, MOST_CHARS)} (warning)`)
+  return escapeControls(`${truncate(warning, MOST_CHARS)} (warning)`)
 }
 
 /** A file that is no configuration at all has a problem in each line. */

@@ -295,8 +295,8 @@ test('an ack that is on its way when flushes are aborted moves its position befo
             const out = ctx.appender(ctx.tag)
             out.reserve(1)
             out.buf[out.end++] = 65
-            out.added(1, 1)
-            out.join({ leave: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
+            out.commit(1, 1)
+            out.addContributor({ closeRange: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
           },
           close: async () => void events.push('close'),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { checkPlan } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
-import { formatPosition, ShipperError } from '../../src/core/error.ts'
+import { formatLocation, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
 import { Keep } from '../support/engine/assembled.ts'
@@ -67,10 +67,10 @@ test.each([
     '[grep] Regex and',
   ],
   ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
-  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is no record accessor'],
-  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence needs acks all'],
-  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL needs'],
-  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a certificate of ours'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a valid record accessor'],
+  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence requires acks all'],
+  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
 ])(
   'what shows when a plugin is made is told at %s, where its option stands',
   async (place, text, message) => {
@@ -84,7 +84,7 @@ test.each([
     })
     expect(problems).toEqual([])
     const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
-    expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
+    expect(told.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
     expect(told[0]?.message).toStartWith(message)
   },
 )
@@ -110,11 +110,11 @@ test('all problems are told, each with its place', async () => {
     inputs: [{ name: 'in.0', create: refuse('one') }],
     outputs: [{ name: 'out.0', create: refuse('two') }],
   })
-  const at = (line: number) => ({ position: { file: 'a.conf', line } })
+  const at = (line: number) => ({ location: { file: 'a.conf', line } })
   Object.assign(plan.inputs[0] ?? {}, at(1))
   Object.assign(plan.outputs[0] ?? {}, at(5))
   const { problems } = await checkPlan(plan, '1.2.3')
-  expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
+  expect(problems.map((p) => `${formatLocation(p.location)}: ${p.message}`)).toEqual([
     'a.conf:5: [keep] two',
     'a.conf:1: [lines] one',
   ])

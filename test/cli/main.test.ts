@@ -34,12 +34,12 @@ describe('arguments that cannot be used', () => {
     expect(await refused(['--inptu', 'x'])).toBe(
       "shipper: unknown option '--inptu' (did you mean --input?)\n",
     )
-    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a stands before any -i, -F or -o${see}`)
+    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a comes before any -i, -F or -o${see}`)
     expect(await refused(['-i', 'tail', '-m', '*'])).toBe(
-      `shipper: -m * stands behind -i tail: only filters and outputs have a match${see}`,
+      `shipper: -m * follows -i tail: only filters and outputs have a match${see}`,
     )
     expect(await refused(['-o', 'null', '-t', 'a'])).toBe(
-      `shipper: -t a stands behind -o null: only an input has a tag${see}`,
+      `shipper: -t a follows -o null: only an input has a tag${see}`,
     )
     expect(await refused(['-i', 'tail', '-p', 'path'])).toBe(`shipper: -p needs key=value, not "path"${see}`)
     expect(await refused(['-i'])).toBe(`shipper: option '-i, --input <NAME>' argument missing${see}`)
@@ -101,7 +101,7 @@ describe('flags of fluent-bit', () => {
     const about = stderr.match(WITHOUT_EFFECT)
     expect(about).toHaveLength(7)
     expect(stderr).toContain(
-      '[service] "hot_reload" has no effect: nothing is reloaded; a restart loses no line',
+      '[service] "hot_reload" has no effect: reloading is not supported; a restart loses no line',
     )
   })
 
@@ -122,7 +122,7 @@ test('a dry run says its warnings', async () => {
   expect(code).toBe(0)
   expect(stderr).toBe(
     'command line, -d: [service] "daemon" has no effect: run it under a service manager (warning)\n' +
-      'a.conf:7:5: [null] "workers" has no effect: one thread does it all (warning)\n',
+      'a.conf:7:5: [null] "workers" has no effect: the agent is single-threaded (warning)\n',
   )
 })
 
@@ -200,7 +200,7 @@ test('a run of what the flags say ends with status 0, and says the warnings of t
   const { code, stderr } = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2'], {
     cwd,
   })
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('one thread does it all') })
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('the agent is single-threaded') })
   const quiet = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2', '-q'], { cwd })
   expect(quiet).toMatchObject({ code: 0, stderr: '' })
 })

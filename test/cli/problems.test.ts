@@ -5,7 +5,7 @@ import { ShipperError } from '../../src/core/error.ts'
 const bad = (message: string): ShipperError =>
   new ShipperError('E_CONFIG_BAD_VALUE', message, {
     hint: 'mend it',
-    position: { file: 'a.conf', line: 1, col: 2 },
+    location: { file: 'a.conf', line: 1, col: 2 },
   })
 
 test('a problem is one line with its place and what to do, whatever its value holds', () => {

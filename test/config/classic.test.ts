@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { ClassicText } from '../../src/config/classic.ts'
 import { emptyTree, type Tree } from '../../src/config/config-tree.ts'
-import { formatPosition } from '../../src/core/error.ts'
+import { formatLocation } from '../../src/core/error.ts'
 import { fc } from '../support/property.ts'
 
 function read(text: string): Tree & { included: string[] } {
@@ -11,7 +11,7 @@ function read(text: string): Tree & { included: string[] } {
   return { ...tree, included }
 }
 const problems = (text: string): string[] =>
-  read(text).problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)
+  read(text).problems.map((p) => `${formatLocation(p.location)}: ${p.message}`)
 const pairs = (tree: Tree): string[][] =>
   tree.sections.map((s) => [s.name, ...s.properties.map((e) => `${e.key}=${e.value}`)])
 
@@ -23,9 +23,9 @@ describe('the classic format', () => {
       ['INPUT', 'Name=tail', 'Path=/a b.log'],
     ])
     const path = tree.sections[1]?.properties[1]
-    expect(formatPosition(tree.sections[1]?.position)).toBe('a.conf:4:1')
-    expect(formatPosition(path?.position)).toBe('a.conf:6:3')
-    expect(formatPosition(path?.valuePosition)).toBe('a.conf:6:9')
+    expect(formatLocation(tree.sections[1]?.location)).toBe('a.conf:4:1')
+    expect(formatLocation(path?.location)).toBe('a.conf:6:3')
+    expect(formatLocation(path?.valueLocation)).toBe('a.conf:6:9')
     expect(tree.problems).toEqual([])
   })
 
@@ -80,7 +80,7 @@ describe('a mistake in the classic format', () => {
     expect(
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
-      'a.conf:1:1: "Name x" stands outside of a section',
+      'a.conf:1:1: "Name x" is outside of any section',
       'a.conf:4:3: indented by 2 blanks, but the first entry here by 4 blanks',
       'a.conf:5:5: "Tag" has no value',
       'a.conf:6:1: "DB a.db" must be indented',

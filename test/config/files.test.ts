@@ -20,7 +20,7 @@ describe('variables', () => {
     const { plan, warnings } = await load(text)
     expect(plan?.inputs[0]?.tag).toBe('none.')
     expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })
-    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: nothing is put in its place'])
+    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: using an empty value'])
   })
 
   test('leave the dollar of an expression alone', async () => {
@@ -92,7 +92,7 @@ describe('the format', () => {
     const { said } = await load(`@INCLUDE b.yaml\n[INPUT]\n    Name clock\n${OUT}`, {
       files: { 'b.yaml': 'env:\n' },
     })
-    expect(said).toEqual(['b.yaml: this file is in the format of YAML, which cannot be read yet'])
+    expect(said).toEqual(['b.yaml: this file is in YAML format, which is not supported yet'])
   })
 })
 
@@ -101,6 +101,6 @@ test('a file that is no text, or too large to be a configuration, is refused in 
   const { said } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
   expect(said).toEqual([
     'a.conf:1:1: cannot read b.conf: it is not text',
-    'a.conf:2:1: cannot read c.conf: it is too large for a configuration',
+    'a.conf:2:1: cannot read c.conf: it is too large for a configuration file',
   ])
 })

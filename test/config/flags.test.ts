@@ -90,12 +90,10 @@ test('the command line keeps further signs of equality in a value', () => {
 
 test('the command line refuses what belongs to no plugin or to another kind', () => {
   const flags = new Flags()
-  expect(() => flags.property('a=b')).toThrow('-p a stands before any -i, -F or -o')
+  expect(() => flags.property('a=b')).toThrow('-p a comes before any -i, -F or -o')
   flags.begin('input', 'follow')
   expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
-  expect(() => flags.match('*')).toThrow(
-    '-m * stands behind -i follow: only filters and outputs have a match',
-  )
+  expect(() => flags.match('*')).toThrow('-m * follows -i follow: only filters and outputs have a match')
   flags.begin('output', 'send')
-  expect(() => flags.tag('x')).toThrow('-t x stands behind -o send: only an input has a tag')
+  expect(() => flags.tag('x')).toThrow('-t x follows -o send: only an input has a tag')
 })

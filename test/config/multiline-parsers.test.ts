@@ -43,5 +43,5 @@ test('a section of the name of a built-in multiline parser does not replace it',
     config('[MULTILINE_PARSER]\n    name java\n    type equal\n    match_string x\n'),
   )
   expect(plan?.multilines).toEqual([])
-  expect(warnings.join('\n')).toContain('there is a built-in one of this name')
+  expect(warnings.join('\n')).toContain('name of a built-in multiline parser: this section is ignored')
 })

@@ -22,10 +22,10 @@ test('parsers come from files relative to the configuration file; the first of a
     ['bad', 'regex', { regex: '(' }],
   ])
   expect(warnings).toEqual([
-    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is left out',
+    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is ignored',
     'p/parsers.conf:5:5: [parser good] unknown option "Decode_Feld": it has no effect',
-    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is left out',
-    'p/parsers.conf:13:1: [parser good] there is one of this name already: it counts',
+    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is ignored',
+    'p/parsers.conf:13:1: [parser good] duplicate name: this section is ignored',
   ])
 })
 
@@ -38,9 +38,9 @@ test('parsers of a file must be right only when they are used', async () => {
 })
 
 test('parsers are all compiled when asked for', async () => {
-  const { plan, warnings } = await load(main('good'), { files, thorough: true })
+  const { plan, warnings } = await load(main('good'), { files, checkUnused: true })
   expect(plan?.parsers.map((p) => p.name)).toEqual(['good'])
-  expect(warnings.join('\n')).toContain('[parser bad] cannot compile "(": the parser is left out')
+  expect(warnings.join('\n')).toContain('[parser bad] cannot compile "(": the parser is ignored')
 })
 
 test('parsers in the main file must be right', async () => {
@@ -106,7 +106,7 @@ test('parsers of a file that cannot be read are a problem where it is named', as
   const text = `[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`
   const { said, problems } = await load(text)
   expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT: no such file or directory'])
-  expect(problems[0]?.hint).toContain('leave the line out')
+  expect(problems[0]?.hint).toContain('remove this line')
 })
 
 describe('a relative path of a parsers file', () => {

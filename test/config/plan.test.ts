@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test'
-import { inOrder } from '../../src/config/config-tree.ts'
-import { type Position, ShipperError } from '../../src/core/error.ts'
+import { sortByLocation } from '../../src/config/config-tree.ts'
+import { ShipperError, type SourceLocation } from '../../src/core/error.ts'
 import { load, OUT } from './loading.ts'
 
 test('a plan has typed options, names counted per plugin, and the instance name as tag', async () => {
@@ -102,10 +102,10 @@ test('a plan shows no secrets of an address', async () => {
 test('a plan says which name of two counts, and which key may be meant to be the name', async () => {
   const twice = await load(`[INPUT]\n    Name clock\n    NAME follow\n${OUT}`)
   expect(twice.plan?.inputs[0]?.name).toBe('clock.0')
-  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is clock further up: this value does not count'])
+  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is already set to clock above: this value is ignored'])
   const { problems } = await load(`[INPUT]\n    Tag a\n    Nmae clock\n${OUT}[FILTER]\n    Match *\n`)
-  expect(problems.map((p) => [p.position?.line, p.message, p.hint])).toEqual([
-    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be it?'],
+  expect(problems.map((p) => [p.location?.line, p.message, p.hint])).toEqual([
+    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be the name?'],
     [7, '[filter] required option "name" is missing', '`shipper plugins` lists the names'],
   ])
 })
@@ -120,7 +120,11 @@ test('a plan says of a name with a comment behind it that there is none', async 
 test('a plan knows where each value of a stage stands', async () => {
   const text = `[INPUT]\n    Name follow\n    path a\n    PATH b\n    From_Head on\n    Tag x\n${OUT}`
   const { plan } = await load(text)
-  const lines = [...(plan?.inputs[0]?.places ?? [])].map(([name, { line, col }]) => [name, line, col])
+  const lines = [...(plan?.inputs[0]?.optionLocations ?? [])].map(([name, { line, col }]) => [
+    name,
+    line,
+    col,
+  ])
   expect(lines).toEqual([
     ['path', 4, 10],
     ['read_from_head', 5, 15],
@@ -168,8 +172,8 @@ test('a plan refuses sections within sections', async () => {
 })
 
 test('problems come in the order of the files, then those of the command line, then those without a place', () => {
-  const at = (message: string, position?: Position): ShipperError =>
-    new ShipperError('E_CONFIG_BAD_VALUE', message, position === undefined ? {} : { position })
+  const at = (message: string, location?: SourceLocation): ShipperError =>
+    new ShipperError('E_CONFIG_BAD_VALUE', message, location === undefined ? {} : { location })
   const mixed = [
     at('7'),
     at('5', { file: 'command line', argument: '-f' }),
@@ -178,7 +182,7 @@ test('problems come in the order of the files, then those of the command line, t
     at('6', { file: 'command line', argument: '-i x' }),
     at('2', { file: 'a.conf', line: 2, col: 1 }),
   ]
-  expect(inOrder([at('1', { file: 'a.conf', line: 1 }), ...mixed]).map((p) => p.message)).toEqual([
+  expect(sortByLocation([at('1', { file: 'a.conf', line: 1 }), ...mixed]).map((p) => p.message)).toEqual([
     ...['1', '2', '3', '4', '5', '6', '7'],
   ])
 })

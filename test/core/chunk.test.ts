@@ -6,7 +6,7 @@ import { writeArrayHead, writeBinHead, writeStr } from '../../src/core/msgpack/e
 function source(): BufferSource & { given: Buffer[] } {
   const given: Buffer[] = []
   const make = (n: number): Buffer => Buffer.alloc(n)
-  return { given, take: make, force: make, hold: make, give: (b) => void given.push(b) }
+  return { given, take: make, force: make, takeLongLived: make, give: (b) => void given.push(b) }
 }
 
 function chunkOf(buf: Buffer, from: BufferSource): Chunk {
@@ -18,7 +18,11 @@ function chunkOf(buf: Buffer, from: BufferSource): Chunk {
 
 test('the rooms go to the first who asks', () => {
   const chunk = chunkOf(Buffer.alloc(8), source())
-  expect([chunk.claimRooms(), chunk.claimRooms(), chunk.claimRooms()]).toEqual([true, false, false])
+  expect([chunk.claimFrameSpace(), chunk.claimFrameSpace(), chunk.claimFrameSpace()]).toEqual([
+    true,
+    false,
+    false,
+  ])
 })
 
 test('entries are a view between the rooms', () => {

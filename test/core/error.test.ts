@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import {
   ERROR_CODES,
   exitStatusOf,
-  formatPosition,
+  formatLocation,
   messageOf,
   ShipperError,
   systemCode,
@@ -24,30 +24,30 @@ test('an error without options is not retried, concerns its chunk and has the hi
     'chunk',
     ERROR_CODES.E_OUTPUT_WRITE.remedy,
   ])
-  expect([error.position, error.details, 'cause' in error]).toEqual([undefined, {}, false])
+  expect([error.location, error.details, 'cause' in error]).toEqual([undefined, {}, false])
 })
 
 test('options replace what the code says', () => {
   const cause = new Error('inner')
-  const position = { file: 'a.conf', line: 3 }
+  const location = { file: 'a.conf', line: 3 }
   const error = new ShipperError('E_PEER_CLOSED', 'gone', {
     hint: 'look there',
     retryable: true,
     scope: 'peer',
-    position,
+    location,
     details: { port: 1 },
     cause,
   })
   expect([error.hint, error.retryable, error.scope]).toEqual(['look there', true, 'peer'])
-  expect([error.position, error.details, error.cause]).toEqual([position, { port: 1 }, cause])
+  expect([error.location, error.details, error.cause]).toEqual([location, { port: 1 }, cause])
 })
 
-test('a position is file:line:col, as far as it is known', () => {
-  expect(formatPosition({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
-  expect(formatPosition({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
-  expect(formatPosition({ file: 'command line' })).toBe('command line')
-  expect(formatPosition({ file: 'command line', argument: '-p port' })).toBe('command line, -p port')
-  expect(formatPosition(undefined)).toBe('')
+test('a location is file:line:col, as far as it is known', () => {
+  expect(formatLocation({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
+  expect(formatLocation({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
+  expect(formatLocation({ file: 'command line' })).toBe('command line')
+  expect(formatLocation({ file: 'command line', argument: '-p port' })).toBe('command line, -p port')
+  expect(formatLocation(undefined)).toBe('')
 })
 
 test('anything thrown has a message, and a code when it has one', () => {

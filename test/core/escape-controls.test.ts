@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { cut, escapeControls, escapeJsonControls } from '../../src/core/escape-controls.ts'
+import { escapeControls, escapeJsonControls, truncate } from '../../src/core/escape-controls.ts'
 
 test('control characters are written out, so that a text has one line and moves no cursor', () => {
   expect(escapeControls('a\nb\r\t\x00\x1b[2J\x7f\u0085\u2028\u202e')).toBe(
@@ -11,5 +11,5 @@ test('control characters are written out, so that a text has one line and moves 
 })
 
 test('a long text is cut, with dots that say so', () => {
-  expect([cut('abc', 3), cut('abcd', 3)]).toEqual(['abc', 'abc...'])
+  expect([truncate('abc', 3), truncate('abcd', 3)]).toEqual(['abc', 'abc...'])
 })

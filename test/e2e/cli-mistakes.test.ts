@@ -192,7 +192,7 @@ describe('a value from the environment that cannot be taken', () => {
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd, env: { PORT: undefined } })
     expect(code).toBe(0)
     expect(stderr).toStartWith(
-      'a.conf:6:10: variable PORT is not set: nothing is put in its place (warning)\n',
+      'a.conf:6:10: variable PORT is not set: using an empty value (warning)\n',
     )
   })
 })
@@ -243,7 +243,7 @@ describe('arguments', () => {
   test.each([
     [[], 'Usage: shipper'],
     [['--inputt', 'cpu'], "shipper: unknown option '--inputt' (did you mean --input?)"],
-    [['-p', 'a=b'], 'shipper: -p a stands before any -i, -F or -o; see `shipper --help`'],
+    [['-p', 'a=b'], 'shipper: -p a comes before any -i, -F or -o; see `shipper --help`'],
     [['plugin'], 'shipper: unknown command "plugin" (did you mean plugins?)'],
   ])('%j cannot be used: status 2', async (args, text) => {
     const { code, stdout, stderr } = await run(args)
@@ -267,12 +267,12 @@ describe('what runs in spite of a warning', () => {
   test('an output that matches nothing is one line', async () => {
     const said = await warned(
       ['-i', 'dummy', '-t', 'app', '-o', 'null', '-m', 'sys.*', '-o', 'null'],
-      'it gets nothing',
+      'it gets no records',
     )
     expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
       {
         level: 'warn',
-        message: 'command line, -o null: [null] Match sys.* does not fit the tag app: it gets nothing',
+        message: 'command line, -o null: [null] Match sys.* does not match the tag app: it gets no records',
       },
     ])
   })
@@ -281,7 +281,7 @@ describe('what runs in spite of a warning', () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
     const said = await warned(two, 'is taken')
     expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
-      { level: 'warn', message: 'command line, -p alias: alias "a" is taken: the name is dummy.1' },
+      { level: 'warn', message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1' },
     ])
   })
 })

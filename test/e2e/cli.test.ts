@@ -78,7 +78,7 @@ describe('how much is said', () => {
     expect((await levels()).has('debug')).toBe(false)
     expect((await levels()).has('warn')).toBe(true)
     const more = (await said('-v')).filter(({ level }) => level === 'debug').map(({ message }) => message)
-    expect(more.filter((message) => message === 'chunk is delivered')).toHaveLength(1)
+    expect(more.filter((message) => message === 'chunk delivered')).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is followed'))).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is closed'))).toHaveLength(1)
     expect((await levels('-vv')).has('debug')).toBe(true)
@@ -86,7 +86,7 @@ describe('how much is said', () => {
 })
 
 const LOG_LINE =
-  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] positions are not kept \(no DB\)/m
+  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] no DB is set: checkpoints are not stored/m
 const FRAME = /\[=*-+\] +\d+% {2}[\d.]+ [KM]?B of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}\d+:\d\d left/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what a terminal gets
 const LAST = /\[=+\] 100% {2}8\.0 MB of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}in \d+:\d\d\x1b\[0K\r\n/

@@ -8,7 +8,7 @@ function ranges(name: string): Contributor & { end: number; outcomes: [string, O
   return {
     end: 0,
     outcomes: [],
-    leave() {
+    closeRange() {
       if (start === this.end) return undefined
       const identity = `${name}:${start}-${this.end}`
       start = this.end
@@ -24,7 +24,7 @@ describe('ranges', () => {
     write(appender, 'xy')
     a.end = 10
     b.end = 7
-    for (const contributor of [a, b, idle]) appender.join(contributor)
+    for (const contributor of [a, b, idle]) appender.addContributor(contributor)
     appender.seal()
     expect([a.outcomes, b.outcomes]).toEqual([[], []])
     const { chunk, ack } = sealed[0] as Sealed
@@ -36,7 +36,7 @@ describe('ranges', () => {
     ])
     a.end = 20
     write(appender, 'z')
-    appender.join(a)
+    appender.addContributor(a)
     appender.seal()
     sealed[1]?.ack('aborted')
     expect(a.outcomes[1]).toEqual(['a:10-20', 'aborted'])
@@ -51,7 +51,7 @@ describe('ranges', () => {
       a.end += 5
       b.end += 5
       write(appender, 'x')
-      appender.join(contributor)
+      appender.addContributor(contributor)
       appender.seal()
     }
     for (const { ack } of sealed) ack('delivered')
@@ -64,7 +64,7 @@ describe('ranges', () => {
       const file = ranges(name)
       file.end = end
       write(appender, 'x')
-      appender.join(file)
+      appender.addContributor(file)
       appender.seal()
       return sealed[0]?.chunk.id ?? ''
     }
@@ -78,9 +78,9 @@ describe('ranges without records', () => {
     const { appender, clock, sealed, passed, account } = bench()
     const file = ranges('a')
     appender.reserve(10)
-    appender.added(0, 30)
+    appender.commit(0, 30)
     file.end = 30
-    appender.join(file)
+    appender.addContributor(file)
     clock.advance(1000)
     expect(file.outcomes).toEqual([['a:0-30', 'filtered']])
     expect([sealed.length, passed, account.used]).toEqual([0, [30], 0])
@@ -92,9 +92,9 @@ describe('ranges without records', () => {
   test('go with the chunk when some follow, their bytes too', () => {
     const { appender, sealed, passed } = bench()
     const file = ranges('a')
-    appender.added(0, 30)
+    appender.commit(0, 30)
     file.end = 30
-    appender.join(file)
+    appender.addContributor(file)
     write(appender, 'x', 5)
     file.end = 35
     appender.seal()
@@ -109,10 +109,10 @@ test('what is abandoned is not sent; its ranges are aborted, its buffer and time
   const file = ranges('a')
   write(appender, 'x')
   file.end = 1
-  appender.join(file)
+  appender.addContributor(file)
   appender.abandon()
   expect(file.outcomes).toEqual([['a:0-1', 'aborted']])
-  expect([sealed.length, account.used, clock.waiting, appender.held, appender.idle]).toEqual([
+  expect([sealed.length, account.used, clock.waiting, appender.pendingBytes, appender.idle]).toEqual([
     0,
     0,
     0,

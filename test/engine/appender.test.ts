@@ -16,7 +16,7 @@ describe('sealing', () => {
           all += text
           expect(appender.reserve(length, expecting ? total : 0)).toBe(true)
           appender.end += appender.buf.write(text, appender.end, 'latin1')
-          appender.added(1, length)
+          appender.commit(1, length)
         })
         appender.seal()
         expect(sealed.map((s) => s.text).join('')).toBe(all)
@@ -43,7 +43,7 @@ describe('sealing', () => {
     expect(sealed.length).toBe(0)
     write(appender, 'c')
     expect(sealed.map((s) => [s.chunk.count, s.chunk.size])).toEqual([[2, room]])
-    expect(appender.held).toBe(1)
+    expect(appender.pendingBytes).toBe(1)
   })
 
   test('fills chunks: a backlog that is announced starts in a buffer of full size', () => {
@@ -120,7 +120,7 @@ describe('a buffer', () => {
   test('that was never written to goes back, and is not idle until then', () => {
     const { appender, account, clock, sealed } = bench()
     appender.reserve(100)
-    expect([account.used, appender.idle, appender.held]).toEqual([4096, false, 0])
+    expect([account.used, appender.idle, appender.pendingBytes]).toEqual([4096, false, 0])
     clock.advance(1000)
     expect([account.used, appender.idle, sealed.length, clock.waiting]).toEqual([0, true, 0, 0])
   })
@@ -131,7 +131,7 @@ describe('a buffer', () => {
     const other = budget.account(40_000).take(32_000) as Buffer
     const { buf, end } = appender
     expect(write(appender, 'b'.repeat(3000))).toBe(false)
-    expect([appender.held, appender.buf === buf, appender.end === end, sealed.length]).toEqual([
+    expect([appender.pendingBytes, appender.buf === buf, appender.end === end, sealed.length]).toEqual([
       3000,
       true,
       true,

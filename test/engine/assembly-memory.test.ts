@@ -67,7 +67,7 @@ describe('an input in little memory', () => {
         inputs: [0, 1].map((n) => ({
           name: `in.${n}`,
           create: (ctx) => {
-            ctx.buffers.hold(262_144)
+            ctx.buffers.takeLongLived(262_144)
             return new Lines(ctx, repeat(300, record))
           },
           common,

@@ -147,7 +147,7 @@ describe('a parser', () => {
       example: '',
       create: () => ({ bound: () => 0, parse: () => false }),
     })
-    return [{ spec, name: 'mine', options: {}, position: { file: 'parsers.conf' } }]
+    return [{ spec, name: 'mine', options: {}, location: { file: 'parsers.conf' } }]
   }
   const ask = (parsers: Plan['parsers'], name: string): unknown[] => {
     const got: unknown[] = []
@@ -204,7 +204,7 @@ test('every plugin is closed although some cannot be, and each failure is said',
   const { assembly, logged } = assemble(plan)
   expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
   expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
-  expect(logged.lines).toEqual(['error cannot be closed: a is full', 'error cannot be closed: o is full'])
+  expect(logged.lines).toEqual(['error cannot close: a is full', 'error cannot close: o is full'])
 })
 
 test('every stage that cannot be made is a problem, at the place of its option; the others are made and can be closed', async () => {
@@ -235,9 +235,9 @@ test('every stage that cannot be made is a problem, at the place of its option; 
     ],
   })
   const tagPlace = { file: 'test.conf', line: 3, col: 9 }
-  Object.assign(plan.inputs[0] ?? {}, { places: new Map([['tag', tagPlace]]) })
+  Object.assign(plan.inputs[0] ?? {}, { optionLocations: new Map([['tag', tagPlace]]) })
   const { assembly } = unchecked(plan)
-  expect(assembly.problems.map((p) => [p.code, p.message, p.position, p.hint])).toEqual([
+  expect(assembly.problems.map((p) => [p.code, p.message, p.location, p.hint])).toEqual([
     ['E_CONFIG_BAD_VALUE', '[sift] cannot have both', { file: 'test.conf' }, 'mend it'],
     ['E_INTERNAL', '[keep] a defect', { file: 'test.conf' }, 'report it with the message'],
     ['E_CONFIG_BAD_VALUE', '[lines] has no such file', tagPlace, 'mend it'],

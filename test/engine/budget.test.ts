@@ -16,7 +16,7 @@ async function resolved(promise: Promise<unknown>): Promise<boolean> {
 }
 
 const action = fc.record({
-  what: fc.constantFrom('take', 'take', 'take', 'give', 'give', 'hold', 'force'),
+  what: fc.constantFrom('take', 'take', 'take', 'give', 'give', 'takeLongLived', 'force'),
   bytes: fc.integer({ min: 1, max: 90_000 }),
   who: fc.nat(1),
   which: fc.nat(1000),
@@ -39,9 +39,9 @@ class Books {
 
   take(who: number, bytes: number): void {
     const account = this.accounts[who] as Account
-    const alone = this.bytes((o) => o.kind !== 'hold') === 0
+    const alone = this.bytes((o) => o.kind !== 'takeLongLived') === 0
     const before = this.budget.used
-    const own = this.bytes((o) => o.who === who && o.kind !== 'hold')
+    const own = this.bytes((o) => o.who === who && o.kind !== 'takeLongLived')
     const buf = account.take(bytes)
     if (buf === undefined) {
       expect(alone).toBe(false)
@@ -56,7 +56,7 @@ class Books {
   check(): void {
     expect(new Set(this.out.map((o) => o.buf)).size).toBe(this.out.length)
     expect(this.budget.used).toBe(this.bytes(() => true))
-    expect(this.budget.held).toBe(this.bytes((o) => o.kind === 'hold'))
+    expect(this.budget.longLivedBytes).toBe(this.bytes((o) => o.kind === 'takeLongLived'))
     for (const [i, account] of this.accounts.entries())
       expect(account.used).toBe(this.bytes((o) => o.who === i))
     expect(this.budget.pooled).toBeLessThanOrEqual(50_000)
@@ -116,8 +116,8 @@ describe('what is given', () => {
   test('may be larger than the whole limit when nothing else is taken, read buffers aside', () => {
     const budget = new Budget(100_000, 64_000)
     const [a, b] = [budget.account(50_000), budget.account(50_000)]
-    a.hold(30_000)
-    b.hold(80_000)
+    a.takeLongLived(30_000)
+    b.takeLongLived(80_000)
     const big = a.take(300_000) as Buffer
     expect(big.length).toBe(300_000)
     expect([a.take(1), b.take(1)]).toEqual([undefined, undefined])
@@ -129,11 +129,11 @@ describe('what is given', () => {
 test('what is held leaves the account its whole limit for records', () => {
   const budget = new Budget(1_000_000, 64_000)
   const account = budget.account(10_000)
-  const held = account.hold(262_144)
+  const held = account.takeLongLived(262_144)
   expect([account.take(4096)?.length, account.take(4096)?.length]).toEqual([4096, 4096])
   expect(account.take(4096)).toBeUndefined()
   account.give(held)
-  expect([account.used, budget.held]).toEqual([8192, 0])
+  expect([account.used, budget.longLivedBytes]).toEqual([8192, 0])
   expect(account.take(4096)).toBeUndefined()
 })
 
@@ -148,14 +148,14 @@ test('one account at its limit does not hold back another', () => {
 describe('room', () => {
   test('is there at once where nothing was refused', async () => {
     const account = new Budget(100_000, 16_000).account(50_000)
-    expect(await resolved(account.room(never))).toBe(true)
+    expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
   test('comes when what was refused fits, not with any buffer', async () => {
     const account = new Budget(100_000, 65_536).account(80_000)
     const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
     expect(account.take(65_536)).toBeUndefined()
-    const room = account.room(never)
+    const room = account.waitForMemory(never)
     account.give(small)
     expect(await resolved(room)).toBe(false)
     account.give(large)
@@ -168,21 +168,21 @@ describe('room', () => {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
     account.give(buf)
-    expect(await resolved(account.room(never))).toBe(true)
+    expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
   test('comes when what was refused fits beside what was held meanwhile, or the next try would fail again', async () => {
     const budget = new Budget(100_000, 65_536)
     const [other, mine] = [budget.account(100_000), budget.account(100_000)]
     const taken = [other.take(40_000), other.take(20_000)] as Buffer[]
-    const block = mine.hold(30_000)
+    const block = mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeUndefined()
     mine.give(block)
-    const room = mine.room(never)
+    const room = mine.waitForMemory(never)
     expect(await resolved(room)).toBe(false)
     other.give(taken[1] as Buffer)
     expect(await resolved(room)).toBe(true)
-    mine.hold(30_000)
+    mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeDefined()
   })
 
@@ -191,7 +191,7 @@ describe('room', () => {
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
     const buf = c.take(65_536) as Buffer
     for (const account of [a, b]) expect(account.take(65_536)).toBeUndefined()
-    const rooms = Promise.all([a.room(never), b.room(never)])
+    const rooms = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
     expect(await resolved(rooms)).toBe(false)
     c.give(buf)
     expect(await resolved(rooms)).toBe(true)
@@ -203,7 +203,7 @@ describe('room', () => {
     const [small] = [c.take(4096) as Buffer, c.take(65_536), c.take(65_536)]
     expect([a.take(65_536), b.take(4096)?.length]).toEqual([undefined, 4096])
     expect(b.take(4096)).toBeUndefined()
-    const [large, little] = [a.room(never), b.room(never)]
+    const [large, little] = [a.waitForMemory(never), b.waitForMemory(never)]
     c.give(small)
     expect([await resolved(large), await resolved(little)]).toEqual([false, true])
   })
@@ -213,12 +213,12 @@ describe('room', () => {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
     const [one, two] = [new AbortController(), new AbortController()]
-    const first = [account.room(one.signal), account.room(one.signal)]
-    const second = account.room(two.signal)
+    const first = [account.waitForMemory(one.signal), account.waitForMemory(one.signal)]
+    const second = account.waitForMemory(two.signal)
     one.abort()
     expect(await resolved(Promise.all(first))).toBe(true)
     expect(await resolved(second)).toBe(false)
-    expect(await resolved(account.room(one.signal))).toBe(true)
+    expect(await resolved(account.waitForMemory(one.signal))).toBe(true)
     account.give(buf)
     expect(await resolved(second)).toBe(true)
   })
@@ -247,7 +247,7 @@ test('waiting on one signal adds one listener, however often', async () => {
   for (let i = 0; i < 50; i++) {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
-    const room = account.room(signal)
+    const room = account.waitForMemory(signal)
     account.give(buf)
     await room
   }
@@ -263,7 +263,7 @@ test('a limit in use is never passed while many readers wait and go on', async (
     while ((done[i] as number) < 200) {
       const buf = account.take(1 + (((done[i] as number) * 7919) % 65_536))
       if (buf === undefined) {
-        await account.room(stop.signal)
+        await account.waitForMemory(stop.signal)
         continue
       }
       expect(budget.used).toBeLessThanOrEqual(300_000)

@@ -17,7 +17,7 @@ function bench(filters: FilterStage[] = []) {
     new BorrowedBuffers(),
     listLog().log,
   )
-  const sizes = { chunkBytes: 65_536, grownBytes: 65_536, flushMs: 1000 }
+  const sizes = { chunkBytes: 65_536, filteredBytes: 65_536, flushMs: 1000 }
   const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
   return { clock, account, out, source: new InputStage({ ...options, routable: true }) }
 }
@@ -26,8 +26,8 @@ function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outc
   const appender = source.appender(tag)
   appender.reserve(text.length)
   appender.end += appender.buf.write(text, appender.end)
-  appender.added(1, text.length * 10)
-  if (ack !== undefined) appender.join({ leave: () => ({ identity: text, settle: ack }) })
+  appender.commit(1, text.length * 10)
+  if (ack !== undefined) appender.addContributor({ closeRange: () => ({ identity: text, settle: ack }) })
 }
 
 async function isDone(promise: Promise<unknown>): Promise<boolean> {
@@ -53,14 +53,14 @@ test('what is sealed is counted, and settled when the last of it is', async () =
   expect(await isDone(source.settled())).toBe(true)
   write(source, 'abc', 'one')
   write(source, 'de', 'two')
-  expect([source.records, source.open]).toEqual([0, 0])
+  expect([source.records, source.openChunks]).toEqual([0, 0])
   source.sealAll()
-  expect([source.records, source.bytes, source.open]).toEqual([2, 5, 2])
+  expect([source.records, source.bytes, source.openChunks]).toEqual([2, 5, 2])
   const settled = source.settled()
   await out.ok(out.calls[0]?.id as string)
   expect([await isDone(settled), source.settledBytes]).toEqual([false, 30])
   await out.ok(out.calls[0]?.id as string)
-  expect([await isDone(settled), source.settledBytes, source.open]).toEqual([true, 50, 0])
+  expect([await isDone(settled), source.settledBytes, source.openChunks]).toEqual([true, 50, 0])
 })
 
 test('each outcome is counted as what it is', async () => {
@@ -98,8 +98,8 @@ test('dropped are the records that the filters left', async () => {
 
 test('bytes that had no records in them count as done', () => {
   const { source, clock } = bench()
-  source.appender('t').added(0, 70)
-  source.appender('t').join({ leave: () => undefined })
+  source.appender('t').commit(0, 70)
+  source.appender('t').addContributor({ closeRange: () => undefined })
   clock.advance(1000)
   expect(source.settledBytes).toBe(70)
 })
@@ -117,7 +117,7 @@ describe('appenders', () => {
     const quiet = source.appender('quiet')
     write(source, 'kept', 'full')
     const joined = source.appender('joined')
-    joined.join({ leave: () => ({ identity: 'x', settle: (o) => outcomes.push(o) }) })
+    joined.addContributor({ closeRange: () => ({ identity: 'x', settle: (o) => outcomes.push(o) }) })
     const reserved = source.appender('reserved')
     reserved.reserve(10)
     for (let i = 0; i < 5000; i++) source.appender(`t${i}`)
@@ -154,7 +154,7 @@ test('what one tag has learnt of the growth in filters, the next one begins with
     expect(appender.reserve(100, 1_000_000)).toBe(true)
     expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
     appender.end += 100
-    appender.added(1, 100)
+    appender.commit(1, 100)
     appender.seal()
   }
 })

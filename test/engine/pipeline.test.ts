@@ -219,8 +219,8 @@ describe('a filter that keeps records back', () => {
     const kept: Ack[] = []
     const first: FilterStage['filter'] = {
       apply: (chunk, later) => {
-        if (chunk.entries().toString() === 'keep') kept.push(later.keep())
-        else for (const ack of kept) later.attach(ack)
+        if (chunk.entries().toString() === 'keep') kept.push(later.defer())
+        else for (const ack of kept) later.onSettled(ack)
       },
     }
     const made = line([{ ...stage('*', () => {}), filter: first }], ['*'])

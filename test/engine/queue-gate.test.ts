@@ -30,7 +30,7 @@ describe('when the peer is away', () => {
     await b.ok(probe)
     expect(b.flying.length).toBe(3)
     expect([b.queue.retrying, b.clock.waiting]).toEqual([0, 0])
-    expect(b.logged.lines.at(-1)).toBe('info delivery goes on')
+    expect(b.logged.lines.at(-1)).toBe('info output reachable again')
   })
 
   test('nothing is lost or dropped, and the chunks of one lane stay in order', async () => {

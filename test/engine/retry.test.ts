@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { PROBE_CAP_MS, retryWaitMs } from '../../src/engine/retry.ts'
+import { MAX_PROBE_WAIT_MS, retryWaitMs } from '../../src/engine/retry.ts'
 import { fc } from '../support/property.ts'
 
 const NO_LIMITS = { baseMs: 5000, capMs: 2_000_000, limit: Number.POSITIVE_INFINITY }
@@ -30,7 +30,7 @@ test('any wait is finite, not below the floor and not above the cap', () => {
 })
 
 test('a peer that is away is asked each second, unless each question counts', () => {
-  expect(retryWaitMs(NO_LIMITS, 50, true, () => 1)).toBe(PROBE_CAP_MS)
+  expect(retryWaitMs(NO_LIMITS, 50, true, () => 1)).toBe(MAX_PROBE_WAIT_MS)
   expect(retryWaitMs({ ...NO_LIMITS, baseMs: 100 }, 1, true, () => 1)).toBe(100)
   expect(retryWaitMs({ ...NO_LIMITS, limit: 3 }, 50, true, () => 1)).toBe(2_000_000)
 })

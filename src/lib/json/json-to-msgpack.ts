@@ -31,13 +31,13 @@ export class JsonTranscoder {
   extraPairs = 0
   /** Of the outermost map: its pairs (without the extra ones) and where the first begins in the output. */
   pairs = 0
-  body = 0
+  bodyAt = 0
   /** Where in the output the first outermost pair with the watched key begins, where its value does, and its end; -1: none. */
   pairAt = -1
   valueAt = -1
   pairEnd = -1
   /** Where its value begins in the source. */
-  valueFrom = -1
+  sourceValueAt = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
   /** Of each open container: where its head is in the output, its items so far, and 1 when it is a map. */
@@ -158,7 +158,7 @@ export class JsonTranscoder {
     if (depth === 1 && this.pairAt < 0 && o - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
       this.valueAt = o
-      this.valueFrom = this.end
+      this.sourceValueAt = this.end
     }
     return o
   }
@@ -171,7 +171,7 @@ export class JsonTranscoder {
       const keys = this.#keys
       if (keys !== undefined) {
         const base = this.#bases[depth] as number
-        o = keys.settle(out, base, end)
+        o = keys.removeDuplicates(out, base, end)
         count = keys.count - base
         if (depth > 0) keys.count = base
       }
@@ -187,9 +187,9 @@ export class JsonTranscoder {
 
   #outermost(at: number, count: number, pairs: number): void {
     this.pairs = count
-    this.body = at + mapHeadSize(pairs)
+    this.bodyAt = at + mapHeadSize(pairs)
     if (this.pairAt < 0) return
-    const shift = this.body - at - 1
+    const shift = this.bodyAt - at - 1
     this.pairAt += shift
     this.valueAt += shift
     this.pairEnd += shift

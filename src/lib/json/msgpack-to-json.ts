@@ -1,5 +1,5 @@
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
-import { utf8Sequence } from '../../core/utf8.ts'
+import { utf8SequenceLength } from '../../core/utf8.ts'
 import { sourceView } from '../text/data-views.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
@@ -78,7 +78,7 @@ export class JsonText {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
       if (p === end) break
       const kind = KIND[src[p] as number]
-      const length = kind === 2 ? utf8Sequence(src, p, end) : 1
+      const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
       if (kind === 1 || length < 0) {
         o += src.copy(out, o, run, p)
         o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)

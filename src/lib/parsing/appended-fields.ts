@@ -1,5 +1,5 @@
 import { skip } from '../../core/msgpack/encode.ts'
-import { isText, textHead } from '../../core/msgpack/record.ts'
+import { textEquals, textHead } from '../../core/msgpack/record.ts'
 
 /** A buffer for a longer line is not kept. */
 export const KEPT = 256 * 1024
@@ -56,7 +56,7 @@ export class AppendedFields {
     for (let i = this.pairs; i > 0; i--) {
       const value = skip(this.buf, at, this.#end)
       const end = skip(this.buf, value, this.#end)
-      if (isText(this.buf, at, key) && isString(this.buf[value] as number)) {
+      if (textEquals(this.buf, at, key) && isString(this.buf[value] as number)) {
         return { start: at, from: value + textHead(this.buf, value), end }
       }
       at = end

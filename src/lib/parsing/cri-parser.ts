@@ -33,7 +33,7 @@ export interface CriKeys {
 
 /** line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
 export class CriParser implements Parser {
-  readonly form: Parser['form']
+  readonly lineFormat: Parser['lineFormat']
   readonly #time = new Rfc3339()
   readonly #keep: boolean
   readonly #tagKey: Buffer
@@ -48,7 +48,7 @@ export class CriParser implements Parser {
     this.#textKey = encodeStr(keys.text)
     this.#out = [middle('stdout', 'F', keys), middle('stdout', 'P', keys)]
     this.#err = [middle('stderr', 'F', keys), middle('stderr', 'P', keys)]
-    this.form = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
+    this.lineFormat = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
   }
 
   bound(length: number): number {

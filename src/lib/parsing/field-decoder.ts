@@ -1,6 +1,6 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
-import { isText, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { mapBody, mapPairs, textEquals, textHead, textLength } from '../../core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { copyString, JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
@@ -102,7 +102,7 @@ class FieldDecoder implements Parser {
     const fields = this.#fields
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as FieldRules
-      if (isText(map, key, field.key)) return field.rules
+      if (textEquals(map, key, field.key)) return field.rules
     }
     return undefined
   }
@@ -141,7 +141,7 @@ class FieldDecoder implements Parser {
     const { buf, at } = this.#appended.room(jsonBound(to - from))
     const o = this.#object(src, from, to, buf, at)
     if (o < 0) return false
-    this.#appended.add(this.#json.body, o, this.#json.pairs, again)
+    this.#appended.add(this.#json.bodyAt, o, this.#json.pairs, again)
     return true
   }
 

@@ -16,7 +16,7 @@ export function jsonParser(options: TimeOptions & { decodeField: string[][] }, c
 
 /** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
 export class JsonParser implements Parser {
-  readonly form: Parser['form']
+  readonly lineFormat: Parser['lineFormat']
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
@@ -29,7 +29,7 @@ export class JsonParser implements Parser {
     this.#keep = timeKeep
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
     if (this.#time instanceof QuickReader && timeKey === 'time') {
-      this.form = { name: 'docker', keepTime: timeKeep }
+      this.lineFormat = { name: 'docker', keepTime: timeKeep }
       this.#docker = new DockerParser(this.#json, this.#time.quick, timeKeep)
     }
   }
@@ -53,7 +53,7 @@ export class JsonParser implements Parser {
 
   /** From a string as it is without its escapes, or from a number (`%s`). */
   #readTime(src: Buffer, end: number, out: EntryWriter): boolean {
-    const { valueAt, pairEnd, valueFrom } = this.#json
+    const { valueAt, pairEnd, sourceValueAt: valueFrom } = this.#json
     const type = out.buf[valueAt] as number
     const time = this.#time as TimeReader
     if (type >= 0xa0 && type < 0xc0) return time.parse(out.buf, valueAt + 1, pairEnd, out)
@@ -63,7 +63,7 @@ export class JsonParser implements Parser {
   }
 
   #withoutTime(out: EntryWriter, at: number): number {
-    const { pairAt, pairEnd, pairs, body } = this.#json
+    const { pairAt, pairEnd, pairs, bodyAt: body } = this.#json
     out.buf.copyWithin(pairAt, pairEnd, at)
     return closeMap(out.buf, out.at, body, at - (pairEnd - pairAt), pairs - 1 + out.extraPairs)
   }

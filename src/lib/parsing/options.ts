@@ -1,4 +1,4 @@
-import { invalidValue } from '../../core/options/checks.ts'
+import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { compileTime, type TimeReader } from '../time/strptime.ts'
@@ -12,7 +12,7 @@ export const TIME_OPTIONS = defineOptions({
   time_format: {
     type: 'string',
     check: (format: string) =>
-      invalidValue(
+      invalidIfThrows(
         'a format of strptime',
         () => compileFormat(format),
         'the record has the time at which it was read',
@@ -27,12 +27,12 @@ export const TIME_OPTIONS = defineOptions({
   },
   time_offset: {
     type: 'string',
-    check: (text: string) => invalidValue('an offset', () => offsetZone(text)),
+    check: (text: string) => invalidIfThrows('an offset', () => offsetZone(text)),
     help: 'Offset of times that name no zone, e.g. `+0900`. Default: UTC.',
   },
   time_zone: {
     type: 'string',
-    check: (name: string) => invalidValue('the name of a zone', () => namedZone(name)),
+    check: (name: string) => invalidIfThrows('the name of a zone', () => namedZone(name)),
     help: 'Zone of times that name none, by its IANA name, e.g. `Europe/Berlin`. Wins over Time_Offset.',
   },
   time_system_timezone: {
@@ -87,7 +87,7 @@ export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader
 
 /** The check of the option has said so already. */
 function isFormat(format: string): boolean {
-  return invalidValue('', () => compileFormat(format)) === undefined
+  return invalidIfThrows('', () => compileFormat(format)) === undefined
 }
 
 function zoneOf(options: TimeOptions): LocalZone {

@@ -26,7 +26,7 @@ export function checkTypes(words: readonly string[]): InvalidValue | undefined {
   const none = words.find((word) => word.lastIndexOf(':') < 1 || typeOf(word) === undefined)
   if (none === undefined) return undefined
   const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`
-  return { must: 'a list of name:type', why: `"${none}" is none`, hint, instead: 'such fields are text' }
+  return { must: 'a list of name:type', reason: `"${none}" is none`, hint, instead: 'such fields are text' }
 }
 
 function typeOf(word: string): ValueType | undefined {

@@ -17,7 +17,7 @@ function without(help: string, what: string): Option {
 
 const OFF = { type: 'bool', default: 'false' } as const
 
-export const SHARED_KEY_ABSENT = defineOptions({
+export const UNSUPPORTED_SHARED_KEY = defineOptions({
   shared_key: {
     type: 'string',
     secret: true,
@@ -32,7 +32,7 @@ export const SHARED_KEY_ABSENT = defineOptions({
   self_hostname: without('Name said with a shared key.', 'shared key'),
 })
 
-export const TLS_ABSENT = defineOptions({
+export const UNSUPPORTED_TLS = defineOptions({
   tls: { ...OFF, check: absent('off', 'TLS'), help: 'Not offered yet: on is refused.' },
   'tls.verify': without('Whether certificates are verified.', 'TLS'),
   'tls.verify_hostname': without('Whether names in certificates are verified.', 'TLS'),

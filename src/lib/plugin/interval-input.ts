@@ -26,7 +26,7 @@ export function splitMs(ms: number): { sec: number; nsec: number } {
 }
 
 /** Appends one record, waiting for room in the budget; false when the signal came first. */
-export async function append(
+export async function appendRecord(
   ctx: InputContext,
   map: Buffer,
   time: { sec: number; nsec: number },
@@ -38,11 +38,11 @@ export async function append(
     if (out.reserve(ENTRY_HEAD + map.length)) {
       const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
       out.end = at + map.copy(out.buf, at)
-      out.added(1, map.length)
+      out.commit(1, map.length)
       return true
     }
     ctx.sealAll()
-    await ctx.room(signal)
+    await ctx.waitForMemory(signal)
   }
 }
 
@@ -69,7 +69,7 @@ export class IntervalInput implements Input {
       // In step with the clock: a late record does not move those after it.
       next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())
       const map = await this.#try(signal)
-      if (map !== undefined) await append(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
+      if (map !== undefined) await appendRecord(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
     }
   }
 

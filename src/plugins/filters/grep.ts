@@ -1,8 +1,8 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
-import { type InvalidValue, invalidValue } from '../../core/options/checks.ts'
+import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
+import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -39,7 +39,7 @@ const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 /** A Regex or Exclude option. */
 class Rule {
   readonly exclude: boolean
-  readonly #accessor: Accessor
+  readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
   /** Offset in the chunk of the next occurrence of the literal, from the last search on. */
@@ -48,7 +48,7 @@ class Rule {
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
     // As in fluent-bit, the dollar sign is optional: `kubernetes['host']`.
-    const accessor = Accessor.parse(key.startsWith('$') ? key : `$${key}`) ?? Accessor.parse(key)
+    const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
@@ -133,7 +133,7 @@ class Grep implements Filter {
 }
 
 function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidValue('a key and a regular expression', () => new Rule(words, false))
+  return invalidIfThrows('a key and a regular expression', () => new Rule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {

@@ -2,15 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import {
-  Accessor,
   arrayBody,
   arrayItems,
   entryMap,
   findKey,
-  isText,
   mapBody,
   mapPairs,
+  RecordAccessor,
   spanOf,
+  textEquals,
 } from '../../../src/core/msgpack/record.ts'
 import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { fc } from '../../support/property.ts'
@@ -55,7 +55,7 @@ describe('Accessor', () => {
       fc.property(fc.dictionary(KEY, value), paths, (record, [first, rest]) => {
         const { buf, at, end } = framed(encode(record))
         const text = `$${first}${rest.map((s) => (typeof s === 'number' ? `[${s}]` : `['${s}']`)).join('')}`
-        const found = Accessor.parse(text)?.find(buf, at, end) as number
+        const found = RecordAccessor.parse(text)?.find(buf, at, end) as number
         // Decoded, because MessagePack has no negative zero among its integers.
         const expected = follow(decode(encode(record)) as Value, [first, ...rest])
         if (expected === undefined) expect(found).toBe(-1)
@@ -67,13 +67,13 @@ describe('Accessor', () => {
 
   test('a text without a dollar is one key, whatever is in it', () => {
     const { buf, at, end } = framed(encode({ "a['b']": 1, a: { b: 2 } }))
-    expect(buf[Accessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
-    expect(buf[Accessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
+    expect(buf[RecordAccessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
+    expect(buf[RecordAccessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
   })
 
   test('refuses what is no accessor', () => {
     for (const text of ['', '$', "$['a']", '$a[', "$a['b", '$a[b]', "$a['b']c", '$a[-1]']) {
-      expect(Accessor.parse(text)).toBeUndefined()
+      expect(RecordAccessor.parse(text)).toBeUndefined()
     }
   })
 })
@@ -117,9 +117,9 @@ describe('views', () => {
       expect(spanOf(Buffer.from(encode(other)), 0)).toBeUndefined()
   })
 
-  test('isText compares whole texts', () => {
+  test('textEquals compares whole texts', () => {
     const bytes = Buffer.from(encode('abc'))
-    expect(['abc', 'ab', 'abcd', 'abd'].map((t) => isText(bytes, 0, Buffer.from(t)))).toEqual([
+    expect(['abc', 'ab', 'abcd', 'abd'].map((t) => textEquals(bytes, 0, Buffer.from(t)))).toEqual([
       true,
       false,
       false,

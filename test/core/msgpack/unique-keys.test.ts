@@ -36,7 +36,7 @@ function transcoded(text: string): { value: unknown; keys: string[]; pairs: numb
   const end = json.transcode(src, 0, src.length, out, 0)
   expect(end).toBeGreaterThan(0)
   const shift = mapBody(out, 0) - 1
-  const names = Array.from(keys.at.subarray(0, keys.count), (at) =>
+  const names = Array.from(keys.offsets.subarray(0, keys.count), (at) =>
     String(decode(out.subarray(at + shift, skipTo(out, at + shift)))),
   )
   return { value: decode(out.subarray(0, end)), keys: names, pairs: mapPairs(out, 0) }

@@ -33,7 +33,7 @@ describe('in a configuration', () => {
   test('a mistake is named with its place', async () => {
     const { problems } = await load('    Decode_Field json log\n    Decode_Field_As jsno log\n')
     expect(problems).toMatchObject([
-      { position: { line: 10, col: 21 }, hint: expect.stringContaining('json?') },
+      { location: { line: 10, col: 21 }, hint: expect.stringContaining('json?') },
     ])
   })
 })

@@ -41,7 +41,7 @@ export function bench(
     input: 'tail.0',
     tag,
     chunkBytes,
-    grownBytes: budget.sizeWithin(limit / 2),
+    filteredBytes: budget.sizeWithin(limit / 2),
     adaptiveBytes: { bytes: chunkBytes },
     flushMs,
     buffers: account,
@@ -62,6 +62,6 @@ export function bench(
 export function write(appender: ChunkAppender, text: string, inputBytes = text.length): boolean {
   if (!appender.reserve(text.length)) return false
   appender.end += appender.buf.write(text, appender.end, 'latin1')
-  appender.added(1, inputBytes)
+  appender.commit(1, inputBytes)
   return true
 }

@@ -17,7 +17,7 @@ export class LooseBuffers implements BufferSource {
     return buf
   }
 
-  hold(bytes: number): Buffer {
+  takeLongLived(bytes: number): Buffer {
     return this.force(bytes)
   }
 

@@ -42,7 +42,7 @@ export class InputRun {
       buffers: account,
       appender: () => appender,
       sealAll: () => appender.seal(),
-      room: (signal: AbortSignal) => account.room(signal),
+      waitForMemory: (signal: AbortSignal) => account.waitForMemory(signal),
       finished: () => {
         this.finished = true
       },

@@ -56,7 +56,7 @@ export class Portion implements Contributor {
     this.#times = Math.imul(this.#times ^ (us % 0x7fffffff), 16_777_619)
   }
 
-  leave(): { identity: string; settle: Ack } | undefined {
+  closeRange(): { identity: string; settle: Ack } | undefined {
     const range = this.#range
     if (range === undefined) return undefined
     this.#range = undefined

@@ -5,6 +5,7 @@ import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
 import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
@@ -27,10 +28,8 @@ export type MetadataLookup = (buf: Buffer, map: number, end: number) => Containe
 
 /** Space for a larger map head. */
 const MAP_HEAD_ROOM = 16
-/** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
-const KERNEL_BYTES = 8192
-/** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
-const ODD_ENTRIES = 16
+/** Chunk size from which the wasm module is loaded: an agent with only smaller chunks never loads it. */
+const MIN_WASM_CHUNK_BYTES = 8192
 
 /**
  * Adds metadata, and the fields of merged lines, to the entries of a chunk without decoding them:
@@ -48,7 +47,8 @@ export class Enricher {
   readonly #keys = new UniqueKeys()
   readonly #merger: LogMerger
   readonly #fields: RecordFields
-  readonly #usual: WasmEnricher
+  readonly #wasm: WasmEnricher
+  readonly #fastPath = new FastPath()
   #out: Buffer = Buffer.alloc(0)
   /** Offset of the next entry in the chunk. */
   #next = 0
@@ -61,7 +61,7 @@ export class Enricher {
     this.#keepsLog = options.keepLog
     this.#merger = new LogMerger(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
-    this.#usual = new WasmEnricher(options)
+    this.#wasm = new WasmEnricher(options)
   }
 
   /** Rewrites the chunk in a new buffer; drops the records that annotations exclude. */
@@ -79,15 +79,18 @@ export class Enricher {
     let count = 0
     this.#next = start
     let canAppend: boolean | undefined
-    let odd = this.#isForKernel(chunk, meta) ? 0 : ODD_ENTRIES
+    const fastPath = this.#fastPath
+    fastPath.begin(this.#canUseWasm(chunk, meta))
     while (this.#next < end) {
-      if (odd < ODD_ENTRIES && this.#usual.run(buf, this.#next, end)) {
-        to = this.#copyWasmOutput(to)
-        count += this.#usual.records
-        odd = 0
-        continue
+      if (fastPath.isOpen) {
+        if (this.#wasm.run(buf, this.#next, end)) {
+          to = this.#copyWasmOutput(to)
+          count += this.#wasm.records
+          fastPath.hit(this.#wasm.records)
+          continue
+        }
+        fastPath.miss()
       }
-      odd++
       canAppend ??= this.#canAppend(chunk)
       const written = this.#writeEntry(buf, this.#next, end, meta, canAppend, to)
       if (written > to) count++
@@ -96,9 +99,9 @@ export class Enricher {
     chunk.replace(this.#out, head, to, count)
   }
 
-  #isForKernel(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
+  #canUseWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
     if (typeof meta === 'function' || meta.streams !== undefined) return false
-    return (chunk.size >= KERNEL_BYTES || this.#usual.loaded) && this.#usual.begin(meta.pairs)
+    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta.pairs)
   }
 
   /** True when there is nothing to merge and no record has one of our keys, which is rare and shown by one search each. */
@@ -113,7 +116,7 @@ export class Enricher {
 
   /** Copies the output of the last wasm run. */
   #copyWasmOutput(to: number): number {
-    const { output, size, next } = this.#usual
+    const { output, size, next } = this.#wasm
     this.#ensureRoom(to, size)
     this.#next = next
     return to + output.copy(this.#out, to, 0, size)
@@ -181,7 +184,7 @@ export class Enricher {
       else if (omitsLog) pos = this.#copyPairs(buf, end, body, false)
     }
     pos = this.#addMetadata(meta.pairs, pos)
-    pos = this.#keys.settle(out, 0, pos)
+    pos = this.#keys.removeDuplicates(out, 0, pos)
     this.#lastPairs = this.#keys.count
     return closeMap(out, head, body, pos, this.#lastPairs)
   }

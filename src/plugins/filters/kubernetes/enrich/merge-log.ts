@@ -81,7 +81,7 @@ export class LogMerger {
       keys.count = first
       return -1
     }
-    const from = keys.count > first ? (keys.at[first] as number) : mapBody(out, map)
+    const from = keys.count > first ? (keys.offsets[first] as number) : mapBody(out, map)
     if (this.#trim) end = this.#trimValues(out, first, end)
     if (mergeKey !== undefined) {
       keys.count = first
@@ -91,7 +91,7 @@ export class LogMerger {
     out[at - 1] = saved
     if (from === at) return end
     out.copyWithin(at, from, end)
-    keys.move(first, at - from)
+    keys.shift(first, at - from)
     return end - (from - at)
   }
 
@@ -104,7 +104,7 @@ export class LogMerger {
     const end = json.transcode(buf, from, stop, out, at)
     if (end < 0 || skipBlanks(buf, json.end, stop) < stop) return -1
     // Keys were recorded after a map head of one byte.
-    this.#keys.move(first, json.body - at - 1)
+    this.#keys.shift(first, json.bodyAt - at - 1)
     return end
   }
 
@@ -144,10 +144,10 @@ export class LogMerger {
       keys.push(pair)
       pair = skip(out, skip(out, pair, end), end)
     }
-    const settled = keys.settle(out, first, end)
+    const settled = keys.removeDuplicates(out, first, end)
     const left = keys.count - first
     if (left === pairs) return end
-    keys.move(first, mapHeadSize(left) - (body - map))
+    keys.shift(first, mapHeadSize(left) - (body - map))
     return closeMap(out, map, body, settled, left)
   }
 
@@ -155,7 +155,7 @@ export class LogMerger {
   #trimValues(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
     for (let i = first; i < keys.count; i++) {
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       if (isLineEnd(out[next - 1] as number)) return this.#trimAll(out, first, end)
     }
     return end
@@ -164,13 +164,13 @@ export class LogMerger {
   /** Rewrites all values in one forward pass: the output is never longer than the input. */
   #trimAll(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
-    let pos = keys.at[first] as number
+    let pos = keys.offsets[first] as number
     for (let i = first; i < keys.count; i++) {
-      const pair = keys.at[i] as number
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const pair = keys.offsets[i] as number
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       const value = skip(out, pair, end)
       const left = trimmedLength(out, value)
-      keys.at[i] = pos
+      keys.offsets[i] = pos
       out.copyWithin(pos, pair, left < 0 ? next : value)
       pos += (left < 0 ? next : value) - pair
       if (left < 0) continue

@@ -27,7 +27,7 @@ export class WasmEnricher {
   }
 
   /** True when the module has been compiled. */
-  get loaded(): boolean {
+  get isLoaded(): boolean {
     return this.#loadedMerger !== undefined
   }
 

@@ -1,8 +1,9 @@
 import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
+import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, type BlockEncoderOptions, ODD_LINES } from '../reading/block-encoder.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions } from '../reading/block-encoder.ts'
 import type { Joiner } from './joiner.ts'
 import type { OpenRecords } from './open-records.ts'
 
@@ -15,18 +16,20 @@ export class JoinedLines extends BlockEncoder {
     this.#grouper = grouper
   }
 
+  override setTime(file: TailFile, sec: number, nsec: number): void {
+    super.setTime(file, sec, nsec)
+    this.#grouper.recordsOf(file).setTime(sec, nsec)
+  }
+
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const groups = file.groups as OpenRecords
-    const base = file.offset - start
-    let pos = this.#moveTo(file, out, start, this.first(file, block))
-    let odd = 0
+    const groups = this.#grouper.recordsOf(file)
+    const { cursor } = file
+    const base = cursor.offset - start
+    let pos = this.#moveTo(file, cursor, out, start, this.first(file, block))
+    this.fastPath.begin(true)
     for (;;) {
-      if (odd < ODD_LINES) {
-        const next = this.#usual(file, groups, out, block, pos, base)
-        odd = next - pos > src.length / ODD_LINES ? 0 : odd + 1
-        pos = next
-      }
+      if (this.fastPath.isOpen) pos = this.#usual(file, groups, out, block, pos, base)
       const nl = this.lineEnd(block, pos)
       if (nl < 0) return 'ok'
       const end = nl > pos && nl < n && src[nl - 1] === 13 ? nl - 1 : nl
@@ -38,7 +41,7 @@ export class JoinedLines extends BlockEncoder {
             : this.#grouper.push(file, groups, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
-      pos = this.#moveTo(file, out, pos, next)
+      pos = this.#moveTo(file, cursor, out, pos, next)
     }
   }
 
@@ -53,17 +56,24 @@ export class JoinedLines extends BlockEncoder {
   ): number {
     const writer = this.#grouper.usual(groups)
     const kernel = writer === undefined ? undefined : this.kernelFor(writer, block)
-    if (kernel === undefined) return start
+    if (kernel === undefined) {
+      this.fastPath.miss()
+      return start
+    }
     let pos = start
     for (;;) {
       const room = Math.max(0, out.buf.length - TAIL_ROOM - out.end)
       const size = kernel.run(pos, block.end, room, base)
       const bytes = kernel.consumed - pos
-      if (bytes === 0) return pos
+      if (bytes === 0) {
+        this.fastPath.miss()
+        return pos
+      }
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
-      file.offset += bytes
+      file.cursor.advance(bytes)
       this.account(file, out, kernel.records, bytes, size)
+      this.fastPath.hit(kernel.records)
       pos = kernel.consumed
     }
   }
@@ -83,18 +93,18 @@ export class JoinedLines extends BlockEncoder {
       if (!out.reserve(writer.bound(this.o.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.o.maxLineBytes)
       out.end = writer.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.added(1, 0)
+      out.commit(1, 0)
     }
     this.noteLong(file)
-    if (cutOff) file.skipping = true
+    if (cutOff) file.cursor.startSkipping()
     return true
   }
 
-  #moveTo(file: TailFile, out: Appender, from: number, to: number): number {
+  #moveTo(file: TailFile, cursor: ReadCursor, out: Appender, from: number, to: number): number {
     if (to > from) {
-      file.offset += to - from
-      out.added(0, to - from)
-      if (file.needsJoin()) out.join(file)
+      cursor.advance(to - from)
+      out.commit(0, to - from)
+      if (file.needsJoin()) out.addContributor(file)
     }
     return to
   }

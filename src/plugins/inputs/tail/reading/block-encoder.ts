@@ -1,5 +1,6 @@
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -14,7 +15,7 @@ export interface BlockEncoderOptions {
   onLongLine: (file: TailFile) => void
 }
 
-/** A block of a file: buf[start, end) holds its bytes from `file.offset` on. */
+/** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
 export interface Block {
   buf: Buffer
   start: number
@@ -23,24 +24,27 @@ export interface Block {
   last: boolean
 }
 
-/** So many lines in a row that are not for the kernel, and the block is read without it. */
-export const ODD_LINES = 16
-
 /** What the ways to turn a block into entries have in common. */
 export abstract class BlockEncoder {
   protected readonly o: BlockEncoderOptions
+  protected readonly fastPath = new FastPath()
   readonly #zeros = Buffer.alloc(4096)
 
   constructor(options: BlockEncoderOptions) {
     this.o = options
   }
 
-  /** Moves `file.offset` over whole lines. full: the budget is exhausted, what was written is accounted for. */
+  /** Sets the time of reading of the lines that follow. */
+  setTime(file: TailFile, sec: number, nsec: number): void {
+    file.encoder.setTime(sec, nsec)
+  }
+
+  /** Moves the file's cursor over whole lines. full: the budget is exhausted, what was written is accounted for. */
   abstract lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
   /** Where the block's first line begins. */
   protected first(file: TailFile, block: Block): number {
-    return file.skipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
   }
 
   /** The end of the line at `pos`: its newline, the block's end when it is cut off or the last one, or -1. */
@@ -60,10 +64,9 @@ export abstract class BlockEncoder {
   }
 
   protected account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
-    // Weighted to the lines just seen; never below 1/4, or one odd block would make the next reads too long.
-    if (bytes > 1024) file.writer.ratio = Math.max(0.25, (file.writer.ratio + written / bytes) / 2)
-    out.added(records, bytes)
-    if (file.needsJoin()) out.join(file)
+    if (bytes > 1024) file.encoder.recordRatio(written, bytes)
+    out.commit(records, bytes)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
   protected noteLong(file: TailFile): void {
@@ -75,7 +78,7 @@ export abstract class BlockEncoder {
   #skipRest(file: TailFile, { buf, start, end }: Block): number {
     const newline = buf.indexOf(10, start)
     if (newline < 0 || newline >= end) return end
-    file.skipping = false
+    file.cursor.stopSkipping()
     return newline + 1
   }
 

@@ -3,16 +3,17 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, ODD_LINES } from './block-encoder.ts'
+import { type Block, BlockEncoder } from './block-encoder.ts'
 
 /** Each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
   /** The hot loop: what is not for the kernel goes through it line by line. */
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const writer = file.writer
-    const base = file.offset - start
+    const { cursor, encoder: writer } = file
+    const base = cursor.offset - start
     const { maxLineBytes, skipEmpty } = this.o
+    const { fastPath } = this
     let pos = this.first(file, block)
     let counted = start
     let records = 0
@@ -22,19 +23,19 @@ export class PlainLines extends BlockEncoder {
     let buf = out.buf
     let view = viewOf(buf)
     const kernel = this.kernelFor(writer, block)
-    let odd = kernel === undefined ? ODD_LINES : 0
+    fastPath.begin(kernel !== undefined)
     for (;;) {
-      if (kernel !== undefined && odd < ODD_LINES) {
+      if (kernel !== undefined && fastPath.isOpen) {
         const size = kernel.run(pos, n, Math.max(0, limit - at), base)
         if (kernel.consumed > pos) {
           kernel.output.copy(buf, at, 0, size)
           at += size
           records += kernel.records
           pos = kernel.consumed
-          if (kernel.records > ODD_LINES) odd = 0
+          fastPath.hit(kernel.records)
           continue
         }
-        odd++
+        fastPath.miss()
       }
       const nl = this.lineEnd(block, pos)
       if (nl < 0) break
@@ -48,7 +49,7 @@ export class PlainLines extends BlockEncoder {
       const need = writer.bound(long ? maxLineBytes : length)
       if (at + need > limit) {
         out.end = at
-        file.offset = base + pos
+        cursor.moveTo(base + pos)
         if (pos > counted) this.account(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
@@ -65,7 +66,7 @@ export class PlainLines extends BlockEncoder {
         }
         this.noteLong(file)
         // The rest of the line is passed over; its end may not have been read yet.
-        if (nl >= n) file.skipping = true
+        if (nl >= n) cursor.startSkipping()
       } else {
         at = writer.write(buf, view, at, src, pos, end, base + pos)
         records++
@@ -73,7 +74,7 @@ export class PlainLines extends BlockEncoder {
       pos = nl < n ? nl + 1 : n
     }
     out.end = at
-    file.offset = base + pos
+    cursor.moveTo(base + pos)
     if (pos > counted) this.account(file, out, records, pos - counted, at - written)
     return 'ok'
   }

@@ -1,0 +1,80 @@
+import type { Outcome } from '../../../../core/plugin.ts'
+import { Watermark } from '../../../../core/watermark.ts'
+
+/** Bytes of a file that went into one chunk. */
+export interface AckRange {
+  /** `start-end`, and `+offset` when lines beyond `end` are in the chunk; part of the chunk's identity. */
+  text: string
+  settle: (outcome: Outcome) => void
+}
+
+/** Turns the acks of chunks into the position of a file that may be stored. */
+export class AckTracker {
+  #rangeStart: number
+  #watermark: Watermark
+  /** The last settled position, and whether it is within a line that is skipped. */
+  #settled: { at: number; skipping: boolean }
+  /** No position beyond it is stored: open multiline records begin there. */
+  #commitLimit: number | undefined
+  readonly #onSettled: (bytes: number) => void
+
+  constructor(offset: number, skipping: boolean, onSettled: (bytes: number) => void) {
+    this.#rangeStart = offset
+    this.#watermark = new Watermark(offset)
+    this.#settled = { at: offset, skipping }
+    this.#onSettled = onSettled
+  }
+
+  /** Position up to which everything is acknowledged. */
+  get position(): number {
+    return this.#watermark.position
+  }
+
+  /** True when chunks have not settled, or when the position is limited by open records. */
+  get isPending(): boolean {
+    return this.#watermark.pending > 0 || this.#commitLimit !== undefined
+  }
+
+  /** True when the acknowledged position is within a line that is skipped. */
+  get isSkipping(): boolean {
+    return this.#settled.at === this.position && this.#settled.skipping
+  }
+
+  /** Stores no position beyond `offset` until the limit is lifted; an earlier limit stays. */
+  limitCommits(offset: number): void {
+    this.#commitLimit ??= offset
+  }
+
+  liftCommitLimit(): void {
+    this.#commitLimit = undefined
+  }
+
+  /** Ends the range that began with the last one, at `offset`. Undefined: nothing was read since. */
+  endRange(offset: number, isSkipping: boolean): AckRange | undefined {
+    const start = this.#rangeStart
+    const end = this.#commitLimit ?? offset
+    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to settle too.
+    const beyond = end < offset ? `+${offset}` : ''
+    if (end === start && beyond === '') return undefined
+    this.#rangeStart = end
+    const watermark = this.#watermark
+    const ticket = watermark.open(start, end)
+    const skipping = isSkipping && beyond === ''
+    return {
+      text: `${start}-${end}${beyond}`,
+      settle: (outcome) => {
+        // A range from before a truncation never moves the position of the new content.
+        if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
+        this.#settled = { at: end, skipping }
+        this.#onSettled(end - start)
+      },
+    }
+  }
+
+  /** Goes back to the start of the file; ranges that are in chunks no longer count. */
+  restart(): void {
+    this.#rangeStart = 0
+    this.#settled = { at: 0, skipping: false }
+    this.#watermark = new Watermark(0)
+  }
+}
