@@ -18,8 +18,8 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 const MAX_CHECKED_FILES = 500
 
 /**
- * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check and
- * Refresh_Interval find what no event reported.
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
+ * and Refresh_Interval find what no event reported.
  */
 export class TailLoop {
   readonly #options: TailOptions
