@@ -7,8 +7,8 @@ import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
-import { type TailOptions, TURN_BYTES } from './options.ts'
-import { FileReader, type Turn } from './reading/reader.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
+import { FileReader, type TurnResult } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
 import type { OpenFiles } from './tracking/open-files.ts'
@@ -161,7 +161,7 @@ export class Tail implements Input {
     if (file.after !== undefined) {
       if (file.after.state !== 'idle' && file.after.state !== 'closed') {
         file.state = 'waiting'
-        this.#schedule.hold(file, file.after)
+        this.#schedule.waitFor(file, file.after)
         return
       }
       this.#grouper?.handOver(file.after, file)
@@ -169,7 +169,7 @@ export class Tail implements Input {
     }
     if (this.#awaits(file)) return
     const limit = Math.min(
-      TURN_BYTES,
+      MAX_TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.state = 'reading'
@@ -214,11 +214,11 @@ export class Tail implements Input {
     return true
   }
 
-  #readTurn(file: TailFile, limit: number): Turn {
+  #readTurn(file: TailFile, limit: number): TurnResult {
     try {
       const last = this.#options.exitOnEof
       const out = this.#ctx.appender(file.tag)
-      const turn = this.#reader.turn(file, out, limit, last)
+      const turn = this.#reader.readTurn(file, out, limit, last)
       this.#trouble.clear(file.path)
       // What is open ends with the file that it is in, unless another one goes on with it.
       const over = turn === 'rewritten' || (turn === 'end' && last && !this.#hasNext(file))
@@ -240,7 +240,7 @@ export class Tail implements Input {
    */
   #readLast(file: TailFile): boolean {
     try {
-      return this.#reader.turn(file, this.#ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
+      return this.#reader.readTurn(file, this.#ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
     } catch (error) {
       this.#trouble.record(file.path, error)
       return false

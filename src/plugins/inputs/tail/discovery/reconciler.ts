@@ -37,8 +37,8 @@ export interface ReconcilerOptions {
 export class Reconciler {
   readonly #o: ReconcilerOptions
   readonly #hints = {
-    touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
-    unsure: () => this.#searchSoon(),
+    pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
+    unknownChange: () => this.#searchSoon(),
   }
   #watch: FolderWatch
   #watched = new Set<string>()
