@@ -6,7 +6,7 @@ import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/options/option.ts'
 import { SERVICE_OPTIONS } from '../src/core/options/service.ts'
 import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
-import { MULTILINE_NAMES } from '../src/lib/multiline/builtin-rules.ts'
+import { BUILTIN_NAMES } from '../src/lib/multiline/builtin-rules.ts'
 import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
@@ -129,7 +129,7 @@ function servicePage(): string {
 function multilinePage(): string {
   const text =
     'Joins lines that belong together. The section also has `Name`, by which `Multiline.Parser` names it. ' +
-    `Built in, without a section: ${MULTILINE_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
+    `Built in, without a section: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
   const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
   const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
   const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`

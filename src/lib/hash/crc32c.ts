@@ -1,5 +1,5 @@
 import { WASM } from '../wasm/crc32c.wasm.ts'
-import { instantiate, shared, type WasmExports } from '../wasm/instance.ts'
+import { instantiate, lazyShared, type WasmExports } from '../wasm/instance.ts'
 
 /** Reflected form of the Castagnoli polynomial 0x1EDC6F41 (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78
@@ -109,4 +109,4 @@ class WasmCrc32c {
   }
 }
 
-const sharedWasm = shared(() => new WasmCrc32c())
+const sharedWasm = lazyShared(() => new WasmCrc32c())

@@ -15,7 +15,7 @@ export function instantiate<X extends WasmExports>(
 }
 
 /** One for the process, made when it is asked for the first time. */
-export function shared<K>(make: () => K): () => K {
+export function lazyShared<K>(make: () => K): () => K {
   let made: K | undefined
   return () => {
     made ??= make()

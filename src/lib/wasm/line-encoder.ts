@@ -1,4 +1,4 @@
-import { instantiate, shared, type WasmExports } from './instance.ts'
+import { instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
 /** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
@@ -20,7 +20,7 @@ export interface EntryForm {
   offsetAt: number
   keepTime: boolean
   /** Parts of a line that the container runtime has split are left to the caller. */
-  wholeOnly?: boolean
+  completeOnly?: boolean
   /** Of cri: the pairs up to the message, for each stream, and where in them the letter of the tag is. */
   cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
 }
@@ -97,7 +97,7 @@ export class LineEncoder {
 
   /** For the runs that follow. False: its fixed parts are too large, nothing has changed. */
   use(entry: EntryForm, longest: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, offsetAt, extraPairs, keepTime, wholeOnly, cri } = entry
+    const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, cri } = entry
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
     if (cri !== undefined) {
       if (cri.stdout.length > this.#outPairs.length) return false
@@ -107,7 +107,7 @@ export class LineEncoder {
     }
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
-    const [keep, whole] = [keepTime ? 1 : 0, wholeOnly === true ? 1 : 0]
+    const [keep, whole] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
     this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, whole)
     this.#form = FORMS[entry.form]
     this.#longest = Math.min(longest, LONGEST)
@@ -129,4 +129,4 @@ export class LineEncoder {
   }
 }
 
-export const sharedLineEncoder = shared(() => new LineEncoder())
+export const sharedLineEncoder = lazyShared(() => new LineEncoder())

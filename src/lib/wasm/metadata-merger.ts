@@ -1,4 +1,4 @@
-import { instantiate, shared, type WasmExports } from './instance.ts'
+import { instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './merge.wasm.ts'
 
 /** What the records of one container get, and what becomes of their line. */
@@ -75,4 +75,4 @@ export class MetadataMerger {
   }
 }
 
-export const sharedMetadataMerger = shared(() => new MetadataMerger())
+export const sharedMetadataMerger = lazyShared(() => new MetadataMerger())

@@ -1,4 +1,4 @@
-import { InputBlock, instantiate, shared, type WasmExports } from './instance.ts'
+import { InputBlock, instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './records.wasm.ts'
 
 /** What a value is made of; the numbers are those of assembly/records/records.ts. */
@@ -16,7 +16,7 @@ export interface RecordForm {
 }
 
 /** The batch that the records are for. */
-export interface BatchSoFar {
+export interface BatchState {
   count: number
   baseMs: number
   maxMs: number
@@ -82,7 +82,7 @@ export class RecordEncoder {
    * Writes records of the entries of chunk[at, end) to `output`, as many as are usual ones in a row, have room there and
    * in `room`; returns how many bytes. The batch has one record or more already.
    */
-  run(chunk: Buffer, at: number, end: number, room: number, batch: BatchSoFar): number {
+  run(chunk: Buffer, at: number, end: number, room: number, batch: BatchState): number {
     const [x, block] = [this.#exports, this.#block]
     const { count, baseMs, maxMs } = batch
     let size = 0
@@ -97,4 +97,4 @@ export class RecordEncoder {
   }
 }
 
-export const sharedRecordEncoder = shared(() => new RecordEncoder())
+export const sharedRecordEncoder = lazyShared(() => new RecordEncoder())

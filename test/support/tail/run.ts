@@ -26,7 +26,7 @@ export class MemoryStore implements OffsetStore {
   writes = 0
   damaged = false
   /** As if a run before had looked then; else when one has. */
-  looked: number | undefined
+  lastScan: number | undefined
   lastWriteMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
@@ -37,13 +37,13 @@ export class MemoryStore implements OffsetStore {
   }
 
   lastScanMs(): number | undefined {
-    return this.looked
+    return this.lastScan
   }
 
   write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
-    this.looked = changes.scanned?.ms ?? this.looked
+    this.lastScan = changes.scanned?.ms ?? this.lastScan
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]

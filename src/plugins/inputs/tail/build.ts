@@ -7,7 +7,7 @@ import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
-import { type TailOptions, TURN_BYTES } from './options.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
@@ -111,7 +111,7 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       try {
-        return reader.turn(file, ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
+        return reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
       } catch (error) {
         // The file is held until Hold_Time; then the line counts as lost.
         readErrors.record(file.path, error)

@@ -6,7 +6,7 @@ import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
-import { type TailOptions, TURN_BYTES } from './options.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { FileReader, Turn } from './reading/reader.ts'
 import type { Scheduler } from './reading/scheduler.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
@@ -110,7 +110,7 @@ export class TailLoop {
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
         file.startWaiting()
-        this.#scheduler.hold(file, predecessor)
+        this.#scheduler.waitFor(file, predecessor)
         return
       }
       this.#joiner?.handOver(predecessor, file)
@@ -118,7 +118,7 @@ export class TailLoop {
     }
     if (this.#awaitsFilter(file)) return
     const limit = Math.min(
-      TURN_BYTES,
+      MAX_TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.startReading()
@@ -163,11 +163,11 @@ export class TailLoop {
     return true
   }
 
-  #readTurn(file: TailFile, limit: number): Turn {
+  #readTurn(file: TailFile, limit: number): TurnResult {
     try {
       const isLast = this.#options.exitOnEof
       const out = this.#ctx.appender(file.tag)
-      const turn = this.#reader.turn(file, out, limit, isLast)
+      const turn = this.#reader.readTurn(file, out, limit, isLast)
       this.#readErrors.clear(file.path)
       // Open records end with their file, unless another file continues it.
       const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))

@@ -129,12 +129,12 @@ describe('a restart', () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), 'old\n')
-    store.looked = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
+    store.lastScan = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
     const path = join(dir, 'new.log')
     await until(() => {
       rmSync(path, { force: true })
       writeFileSync(path, 'new\n')
-      return statSync(path).birthtimeMs > (store.looked as number)
+      return statSync(path).birthtimeMs > (store.lastScan as number)
     })
     const second = resume(store, { path: join(dir, '*.log'), read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['new'])

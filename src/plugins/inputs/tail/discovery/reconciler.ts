@@ -44,8 +44,8 @@ export class Reconciler {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #watchEvents = {
-    touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
-    unsure: () => this.#scanSoon(),
+    pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
+    unknownChange: () => this.#scanSoon(),
   }
   #watch: FolderWatch
   #watched = new Set<string>()

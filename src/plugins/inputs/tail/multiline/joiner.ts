@@ -79,7 +79,7 @@ export class Joiner {
     const writers = joiners.map(({ parser }) =>
       parser === undefined ? undefined : new EntryEncoder({ ...format, parser }, names),
     )
-    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
+    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.completeOnly = true
     return { writers, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
   }
 
