@@ -27,7 +27,8 @@ test('a plan that can run has no problems, and each stage is closed again withou
     outputs: [
       {
         name: 'out.0',
-        create: () => Object.assign(new CollectingOutput(), { start: note('start'), close: note('close out') }),
+        create: () =>
+          Object.assign(new CollectingOutput(), { start: note('start'), close: note('close out') }),
       },
     ],
   })

@@ -200,7 +200,10 @@ test('a run of what the flags say ends with status 0, and says the warnings of t
   const { code, stderr } = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2'], {
     cwd,
   })
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('the agent is single-threaded') })
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: expect.stringContaining('the agent is single-threaded'),
+  })
   const quiet = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2', '-q'], { cwd })
   expect(quiet).toMatchObject({ code: 0, stderr: '' })
 })

@@ -191,9 +191,7 @@ describe('a value from the environment that cannot be taken', () => {
     writeFileSync(join(cwd, 'a.conf'), text)
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd, env: { PORT: undefined } })
     expect(code).toBe(0)
-    expect(stderr).toStartWith(
-      'a.conf:6:10: variable PORT is not set: using an empty value (warning)\n',
-    )
+    expect(stderr).toStartWith('a.conf:6:10: variable PORT is not set: using an empty value (warning)\n')
   })
 })
 
@@ -281,7 +279,10 @@ describe('what runs in spite of a warning', () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
     const said = await warned(two, 'is taken')
     expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
-      { level: 'warn', message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1' },
+      {
+        level: 'warn',
+        message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1',
+      },
     ])
   })
 })
