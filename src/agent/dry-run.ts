@@ -6,7 +6,7 @@ import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 
 /** `warnings`: what they say of their options, which a start says in the log. */
-export interface Checked {
+interface Checked {
   problems: ShipperError[]
   warnings: string[]
 }

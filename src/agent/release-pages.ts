@@ -8,7 +8,7 @@ export interface Mapping {
 }
 
 /** Resident parts of the process that it can do without. Returns true when it was given back. */
-export type ReleasePages = (mapping: Mapping) => boolean
+type ReleasePages = (mapping: Mapping) => boolean
 
 const FIRST_MS = 80
 const GROWTH = 3

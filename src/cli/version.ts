@@ -5,7 +5,7 @@ declare const SHIPPER_VERSION: string | undefined
 declare const SHIPPER_COMMIT: string | undefined
 declare const SHIPPER_TARGET: string | undefined
 
-export interface Version {
+interface Version {
   version: string
   /** Short id of the commit; `source` in a run from source. */
   commit: string

@@ -1,7 +1,7 @@
 import type { Database, SqlValue, Statement } from './driver.ts'
 
 /** fluent-bit's own table for the journal: one row, and a contract with it. */
-export const IN_SYSTEMD_CURSOR =
+const IN_SYSTEMD_CURSOR =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (cursor TEXT NOT NULL, updated INTEGER)'
 
 /** What fluent-bit stores before it has read anything. */
@@ -33,7 +33,7 @@ export class CursorTable {
 }
 
 /** Values for a row; the time is in seconds. */
-export function cursorValues(cursor: string): SqlValue[] {
+function cursorValues(cursor: string): SqlValue[] {
   return [cursor, BigInt(Math.floor(Date.now() / 1000))]
 }
 

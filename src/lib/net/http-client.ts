@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
 
 /** HTTP over TLS or without, to one origin; the runtime's client is loaded with the first request. */
-export interface HttpOptions {
+interface HttpOptions {
   /** `https://host:port` */
   origin: string
   /** PEM of the authorities that are trusted; undefined: those of the system. */
@@ -15,7 +15,7 @@ export interface HttpOptions {
   serverName?: string | undefined
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   path: string
   headers: Record<string, string>
   signal: AbortSignal

@@ -26,7 +26,7 @@ function middle(stream: string, tag: string, keys: CriKeys): Middle {
 }
 
 /** Of the record: what the letter and the message are called. */
-export interface CriKeys {
+interface CriKeys {
   tag: string
   text: string
 }

@@ -40,9 +40,9 @@ export const TEXT_END = 11
 export const LAST_END = 12
 /** Where a word begins or ends, and where none does. */
 export const WORD_EDGE = 15
-export const NO_WORD_EDGE = 16
+const NO_WORD_EDGE = 16
 
-export const SIZE = 6
+const SIZE = 6
 export const NONE = -1
 /** Entries of a table: bytes, and END. */
 const TABLE = END + 1

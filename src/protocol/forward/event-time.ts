@@ -8,7 +8,7 @@ export interface Time {
 }
 
 /** now: the peer leaves it to us · marker: a group of fluent-bit's own stream begins or ends, there is no record. */
-export type TimeKind = 'time' | 'now' | 'marker' | 'none'
+type TimeKind = 'time' | 'now' | 'marker' | 'none'
 
 /** fluent-bit marks groups with the seconds -1 and -2. */
 const FIRST_MARKER = 0xfffffffe

@@ -20,7 +20,7 @@ import { notForward } from './wrong-protocol.ts'
  * Entries are given out as they arrive: a message is never held as a whole, only the value that is being read and a
  * compressed payload. So the entries of a message that breaks off have been given out, and come again when it is sent again.
  */
-export interface ReaderOptions extends Allocator {
+interface ReaderOptions extends Allocator {
   /** Most bytes of a payload as sent, of an entry, of the values of one Message. */
   maxBytes: number
 }

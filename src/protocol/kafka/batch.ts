@@ -18,7 +18,7 @@ const COUNT_AT = 57
 /** Most bytes of a record besides key, value and headers: length, attributes, time, offset, lengths of key and value. */
 const RECORD_HEAD_MAX = 5 + 1 + 10 + 5 + 5 + 5
 
-export const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
+const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 export type Codec = keyof typeof CODECS
 
 /** The headers of a record that has none. */

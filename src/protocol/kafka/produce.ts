@@ -22,7 +22,7 @@ export function pieceRoom(clientId: string, topic: string): number {
   return REQUEST_HEAD + BODY_HEAD + TOPIC_HEAD + PARTITION_HEAD + names
 }
 
-export interface ProduceHead {
+interface ProduceHead {
   correlation: number
   clientId: string
   acks: number

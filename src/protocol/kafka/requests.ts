@@ -29,7 +29,7 @@ export function encodeRequest(api: Api, correlation: number, clientId: string, b
   return request
 }
 
-export interface ApiRange {
+interface ApiRange {
   key: number
   min: number
   max: number
@@ -53,7 +53,7 @@ export interface Metadata {
   brokers: { id: number; host: string; port: number }[]
   topics: { error: number; name: string; partitions: PartitionMetadata[] }[]
 }
-export interface PartitionMetadata {
+interface PartitionMetadata {
   error: number
   index: number
   /** Broker id, or -1. */

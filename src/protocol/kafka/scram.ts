@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
 
 /** RFC 5802 and 7677, without channel binding, as Kafka has it. */
-export type ScramHash = 'sha256' | 'sha512'
+type ScramHash = 'sha256' | 'sha512'
 
 const ATTRIBUTE = /^([a-z])=(.*)$/s
 const MIN_ITERATIONS = 4096

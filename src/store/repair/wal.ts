@@ -9,7 +9,7 @@
  * The sums run on from the header over the first 8 bytes of each frame's head and its page. The log ends at the first
  * frame that does not fit; SQLite then says nothing. https://www.sqlite.org/fileformat2.html#the_write_ahead_log
  */
-export interface Wal {
+interface Wal {
   pageSize: number
   /** The newest committed content of each page. */
   pages: Map<number, Buffer>

@@ -26,7 +26,7 @@ interface StoredNamespace {
 }
 
 /** What is kept. */
-export interface Kept {
+interface Kept {
   pods: PodCache
   namespaces: NamespaceCache
 }

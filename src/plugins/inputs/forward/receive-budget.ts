@@ -4,7 +4,7 @@ import type { BufferSource } from '../../../core/buffer-source.ts'
 const SMALL_BYTES = 16_384
 
 /** Where one connection gets its buffer from. */
-export interface ConnectionBudget {
+interface ConnectionBudget {
   /** Undefined: there is none now, see `Holds.room`. While it grows a connection has two. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void

@@ -17,7 +17,7 @@ import { Positions } from './tracking/positions.ts'
 import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** What the parts tell the loop. */
-export interface TailEvents {
+interface TailEvents {
   /** The position of a file moved over this many bytes. */
   settled: (file: TailFile, bytes: number) => void
   /** There is something to read. */

@@ -100,7 +100,7 @@ function refused<const N extends string>(name: N, instead: string) {
 }
 
 /** What the names in other units come to; throws E_CONFIG_BAD_VALUE for a refused one. */
-export interface Translated {
+interface Translated {
   requestTimeoutMs: number | undefined
   connectTimeoutMs: number | undefined
   metadataMaxAgeMs: number | undefined

@@ -6,7 +6,7 @@ import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
 import { JsonStream } from './json-stream.ts'
 import type { Token } from './token.ts'
 
-export interface ClientOptions {
+interface ClientOptions {
   /** `https://host:port`, perhaps with a path in front of `/api`. */
   url: string
   caFile: string

@@ -6,7 +6,7 @@ import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type Found, type KubeClient } from './client.ts'
 
-export interface LookupOptions {
+interface LookupOptions {
   client: KubeClient
   pods: PodCache
   keep: Keep

@@ -18,7 +18,7 @@ interface Known {
   asking: boolean
 }
 
-export interface NamespaceCacheOptions {
+interface NamespaceCacheOptions {
   client: KubeClient
   clock: Clock
   counters: Counters

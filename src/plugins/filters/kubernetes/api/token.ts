@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 
-export interface TokenOptions {
+interface TokenOptions {
   file: string
   /** Instead of the file; run by `sh -c`. */
   command: string | undefined

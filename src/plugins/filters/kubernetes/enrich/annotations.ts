@@ -4,7 +4,7 @@ export const STREAMS = ['stdout', 'stderr'] as const
 export type Stream = (typeof STREAMS)[number]
 
 /** What the annotations of a pod ask for the logs of one of its containers. */
-export interface Suggestions {
+interface Suggestions {
   parser: Record<Stream, string | undefined>
   exclude: Record<Stream, boolean>
 }

@@ -25,7 +25,7 @@ export interface CachedContainer {
   meta: Meta | undefined
 }
 
-export interface ContainerCacheOptions {
+interface ContainerCacheOptions {
   options: KubernetesOptions
   ctx: FilterContext
   pods: PodCache

@@ -28,7 +28,7 @@ export interface EnricherOptions extends MergeOptions {
 }
 
 /** The Meta of a record, where that is not the same for all of a chunk; undefined: it stays as it is. */
-export type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
+type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
 
 /** Room for a larger head of the map. */
 const HEAD_ROOM = 16

@@ -16,7 +16,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { Glob } from './glob.ts'
 
-export interface AfterDowntimeOptions {
+interface AfterDowntimeOptions {
   files: OpenFiles
   positions: Positions
   finder: Glob

@@ -18,7 +18,7 @@ const REMEMBERED_PATHS = 10_000
 /** With more than so many files it is not looked whether a new log has been rotated before it was seen. */
 const MANY_FILES = 1000
 
-export interface ReconcilerOptions {
+interface ReconcilerOptions {
   finder: Glob
   files: OpenFiles
   positions: Positions

@@ -11,9 +11,9 @@ export const TAIL_BYTES = 32
  * waiting: behind another file that must be read first · reading: bytes may be there · idle: at the end ·
  * closed: nothing of it is open.
  */
-export type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
+type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
 
-export interface FileInit {
+interface FileInit {
   path: string
   openedAs: string
   fd: number

@@ -4,7 +4,7 @@ import type { Clock } from '../../../../core/services.ts'
 import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, kernelBlock } from './block-encoder.ts'
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number

@@ -9,7 +9,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { isCompressed, isEmpty, isFileOf, rememberHead } from './same-content.ts'
 import { LOOKS, type Sibling, siblingsOf, targetOf } from './siblings.ts'
 
-export interface RotatedFilesOptions {
+interface RotatedFilesOptions {
   files: OpenFiles
   positions: Positions
   waitMs: number

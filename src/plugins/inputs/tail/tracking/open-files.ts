@@ -11,7 +11,7 @@ import { targetOf } from '../rotation/siblings.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
 
-export interface OpenFilesOptions extends StartOffsetOptions {
+interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
   tagRegex: RegExp | undefined
   format: ConstructorParameters<typeof EntryEncoder>[0]

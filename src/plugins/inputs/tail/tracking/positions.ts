@@ -5,8 +5,8 @@ import { growFingerprint, lastBytesMatch, markerAt } from '../file/fingerprint.t
 import type { TailFile } from '../file/tail-file.ts'
 
 /** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
-export const COMMIT_MS = 250
-export const COMMIT_BYTES = 4_000_000
+const COMMIT_MS = 250
+const COMMIT_BYTES = 4_000_000
 /** After a failed write: a disk that is full or a database that is locked is not asked at every tick. */
 const RETRY_MS = 2000
 

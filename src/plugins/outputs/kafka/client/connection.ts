@@ -23,7 +23,7 @@ const MAX_RESPONSE_BYTES = 16_000_000
 /** The answer that a broker without acks does not give. */
 const NO_ANSWER = Buffer.alloc(0)
 
-export interface ConnectionParts {
+interface ConnectionParts {
   socket: Socket
   /** `host:port`, for messages. */
   peer: string

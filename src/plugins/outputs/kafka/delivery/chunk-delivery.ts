@@ -6,7 +6,7 @@ import type { Piece } from '../../../../protocol/kafka/produce.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 
 /** Where records come from, for those that end in the dead-letter file. */
-export interface ChunkInfo {
+interface ChunkInfo {
   tag: string
   input: string
   chunk: string

@@ -7,7 +7,7 @@ import type { Batch } from './chunk-delivery.ts'
 
 const BASE_TIME_AT = 27
 
-export interface DeadLetterOptions {
+interface DeadLetterOptions {
   /** Undefined: there is no place for it, and what cannot be delivered is counted and logged only. */
   path: string | undefined
   limitBytes: number

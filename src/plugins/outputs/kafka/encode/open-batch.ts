@@ -15,7 +15,7 @@ export interface Sealed {
   count: number
 }
 
-export interface OpenBatchInit {
+interface OpenBatchInit {
   target: PartitionQueue
   buffers: BufferSource
   /** Bytes to leave free before each batch. */
