@@ -25,7 +25,7 @@ import {
   tagMatch,
 } from './stages.ts'
 
-export interface AssemblyOptions {
+interface AssemblyOptions {
   clock: Clock
   log: (name: string, level?: string, suppressMs?: number) => Logger
   agent: PluginContext['agent']

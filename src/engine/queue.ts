@@ -6,7 +6,7 @@ import { Lane, type Route } from './lane.ts'
 import type { Receipt } from './receipt.ts'
 import { type RetryPolicy, retryWaitMs } from './retry.ts'
 
-export interface QueueOptions {
+interface QueueOptions {
   name: string
   output: Output
   inFlight: number

@@ -280,9 +280,12 @@ describe('a configuration with a warning', () => {
 
   test('runs with two inputs of one name, and renames the second', async () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
-    const lines = await warned(two, 'is taken')
+    const lines = await warned(two, 'is already taken')
     expect(lines.filter(({ level }) => level !== 'info')).toMatchObject([
-      { level: 'warn', message: 'command line, -p alias: alias "a" is taken: the name is dummy.1' },
+      {
+        level: 'warn',
+        message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1',
+      },
     ])
   })
 })

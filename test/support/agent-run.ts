@@ -6,7 +6,7 @@ import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
 import type { InputContext, Output } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
-import { forGood } from './engine/queue-bench.ts'
+import { permanent } from './engine/queue-bench.ts'
 import { tmp } from './tmp.ts'
 import { within } from './until.ts'
 
@@ -20,7 +20,7 @@ export class Peer implements Output {
   closed = 0
 
   async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    if (this.mode === 'refuses') throw forGood()
+    if (this.mode === 'refuses') throw permanent()
     this.flushing++
     if (this.mode === 'silent') await this.#silence(signal)
     this.flushing--

@@ -26,7 +26,7 @@ function middle(stream: string, tag: string, keys: CriKeys): Middle {
 }
 
 /** Keys of the record for the tag letter and for the message. */
-export interface CriKeys {
+interface CriKeys {
   tag: string
   text: string
 }

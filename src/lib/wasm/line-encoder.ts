@@ -3,7 +3,7 @@ import { WASM } from './lines.wasm.ts'
 
 /** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
 const FORMS = { raw: 0, cri: 1, docker: 2 } as const
-export type Form = keyof typeof FORMS
+type Form = keyof typeof FORMS
 
 /** Longer lines are rare, and the room that is kept for one would be missing for others. */
 const LONGEST = 16_384

@@ -16,7 +16,7 @@ export interface RecordForm {
 }
 
 /** The batch that the records are for. */
-export interface BatchState {
+interface BatchState {
   count: number
   baseMs: number
   maxMs: number

@@ -114,6 +114,6 @@ export function localTime(ms: number): string {
   return `${day} ${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${fraction}`
 }
 
-export function isoTime(ms: number): string {
+function isoTime(ms: number): string {
   return new Date(ms).toISOString()
 }

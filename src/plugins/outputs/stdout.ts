@@ -105,7 +105,7 @@ class Stdout implements Output {
   }
 }
 
-export function dateOf(time: EventTime, format: Options['jsonDateFormat']): string {
+function dateOf(time: EventTime, format: Options['jsonDateFormat']): string {
   if (format === 'double') return time.double()
   if (format === 'epoch') return String(time.sec)
   if (format === 'epoch_ms') return time.epochMs()

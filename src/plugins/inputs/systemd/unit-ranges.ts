@@ -19,7 +19,7 @@ const UNKNOWN = Buffer.from('unknown')
 const KEPT = 2048
 
 /** The entries of one tag that go into its current chunk. */
-export class Portion implements Contributor {
+class Portion implements Contributor {
   readonly tag: string
   readonly unit: Buffer
   /** Of those whose units have the same hash. */

@@ -6,7 +6,7 @@ import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.t
 import { JsonStream } from './json-stream.ts'
 import type { BearerToken } from './token.ts'
 
-export interface KubeClientOptions {
+interface KubeClientOptions {
   /** Base URL `https://host:port`, optionally with a path in front of `/api`. */
   url: string
   caFile: string

@@ -6,7 +6,7 @@ import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
 
-export interface PodLookupOptions {
+interface PodLookupOptions {
   client: KubeClient
   pods: PodCache
   fields: PodFields

@@ -30,7 +30,7 @@ export interface CachedContainer {
   metadata: ContainerMetadata | undefined
 }
 
-export interface ContainerCacheOptions {
+interface ContainerCacheOptions {
   options: KubernetesOptions
   ctx: FilterContext
   pods: PodCache

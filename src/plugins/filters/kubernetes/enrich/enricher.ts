@@ -24,7 +24,7 @@ export interface EnricherOptions extends MergeOptions {
 }
 
 /** Returns the metadata of one record, for chunks with records of several containers; undefined: leave it unchanged. */
-export type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
+type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
 
 /** Space for a larger map head. */
 const MAP_HEAD_ROOM = 16

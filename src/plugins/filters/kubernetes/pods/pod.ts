@@ -19,7 +19,7 @@ export interface Pod {
 }
 
 /** One container of a pod, from its spec and its status. */
-export interface Container {
+interface Container {
   name: string
   image?: string
   imageId?: string

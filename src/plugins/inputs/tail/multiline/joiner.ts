@@ -16,7 +16,7 @@ import { type Line, LineDecoder, type RecordEncoders } from './line-decoder.ts'
 import { OpenRecord, OpenRecords } from './open-records.ts'
 import { PositionHold } from './position-hold.ts'
 
-export interface JoinerOptions {
+interface JoinerOptions {
   joiners: JoinRule[]
   format: Omit<LineFormat, 'parser'>
   /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */

@@ -4,7 +4,7 @@ import type { Clock } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number
