@@ -15,7 +15,7 @@ test('the position moves over settled ranges only, in order', () => {
   expect([acks.position, acks.isPending]).toEqual([100, true])
   first?.settle('filtered')
   expect([acks.position, acks.isPending]).toEqual([180, false])
-  expect(settled).toEqual([50])
+  expect(settled).toEqual([80])
 })
 
 test('there is no range when nothing was read', () => {
@@ -39,6 +39,17 @@ test('no position beyond the commit limit is acknowledged, though lines beyond i
   acks.liftCommitLimit()
   acks.endRange(100, true)?.settle('delivered')
   expect([acks.position, acks.isSkipping, acks.isPending]).toEqual([100, true, false])
+})
+
+test('a position within a skipped line is known as such also when ranges settle out of order', () => {
+  const { acks } = tracker()
+  const first = acks.endRange(50, false)
+  const second = acks.endRange(80, true)
+  second?.settle('delivered')
+  first?.settle('delivered')
+  expect([acks.position, acks.isSkipping]).toEqual([80, true])
+  acks.endRange(90, false)?.settle('delivered')
+  expect([acks.position, acks.isSkipping]).toEqual([90, false])
 })
 
 test('a range from before a restart does not move the position of the new content', () => {
