@@ -2,7 +2,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
 
 /** Origin and TLS settings of an HttpClient. */
-export interface HttpClientOptions {
+interface HttpClientOptions {
   /** `https://host:port` */
   origin: string
   /** PEM of the trusted CA certificates; undefined: those of the system. */
@@ -15,7 +15,7 @@ export interface HttpClientOptions {
   serverName?: string | undefined
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   path: string
   headers: Record<string, string>
   signal: AbortSignal
