@@ -145,7 +145,7 @@ test('shipper manifest takes output, image and namespace from its flags', async 
 })
 
 test('shipper manifest rejects invalid arguments', async () => {
-  for (const [args, said] of [
+  for (const [args, message] of [
     [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],
     [['-i', 'tail', '-p', 'path=a'], 'manifest takes one -o, and no [INPUT]'],
     [['--namespace', 'a b'], '--namespace "a b" is no name of a namespace'],
@@ -153,6 +153,6 @@ test('shipper manifest rejects invalid arguments', async () => {
   ] as const) {
     const { code, stdout, stderr } = await run(['manifest', ...args])
     expect([code === 0, stdout]).toEqual([false, ''])
-    expect(stderr).toContain(said)
+    expect(stderr).toContain(message)
   }
 })
