@@ -27,7 +27,7 @@ interface StoredNamespace {
 }
 
 /** The caches that are stored. */
-export interface CachedObjects {
+interface CachedObjects {
   pods: PodCache
   namespaces: NamespaceCache
 }

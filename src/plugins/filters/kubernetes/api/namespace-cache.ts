@@ -16,7 +16,7 @@ interface CachedNamespace {
   isRequested: boolean
 }
 
-export interface NamespaceCacheOptions {
+interface NamespaceCacheOptions {
   client: KubeClient
   clock: Clock
   counters: Counters

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 
-export interface BearerTokenOptions {
+interface BearerTokenOptions {
   file: string
   /** Command that prints the token, run by `sh -c`; used instead of the file. */
   command: string | undefined

@@ -4,7 +4,7 @@ export const STREAMS = ['stdout', 'stderr'] as const
 export type Stream = (typeof STREAMS)[number]
 
 /** Log handling requested by a pod's `fluentbit.io/...` annotations for one of its containers. */
-export interface LoggingAnnotations {
+interface LoggingAnnotations {
   parser: Record<Stream, string | undefined>
   exclude: Record<Stream, boolean>
 }
