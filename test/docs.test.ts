@@ -111,7 +111,7 @@ test('a page that is changed, missing or of no plugin is found, and written agai
 test('a page has the options, what has no effect, and no table broken by its text', async () => {
   const page = (await makePages(SPECS)).get('docs/plugins/input-follow.md')
   expect(page).toContain('| `refresh_interval` | time, at least 1ms | `60` | How often. |\n')
-  expect(page).toContain('| `path` | list with commas, may be repeated | (required) | Files. |\n')
+  expect(page).toContain('| `path` | comma-separated list, may be repeated | (required) | Files. |\n')
   expect(page).toContain('| `db.sync` | full\\|normal\\|off | `normal` | Sync. |\n')
   expect(page).toContain('- `buffer_chunk_size`: one buffer for all\n')
   expect(page).toContain('(README.md#options-of-every-input)')

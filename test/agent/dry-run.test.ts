@@ -11,7 +11,7 @@ import { Keep } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
 
-test('a plan that can run has no problems, and each stage is closed again without having been started', async () => {
+test('a valid plan has no problems, and each stage is closed without being started', async () => {
   const did: string[] = []
   const note = (name: string) => async () => void did.push(name)
   const plan = planOf({
@@ -40,7 +40,7 @@ const plugins = (['input', 'filter', 'output'] as const).flatMap((kind) =>
 )
 
 test.each(plugins)(
-  'the example of $kind $name has no problems, and opens nothing to be checked',
+  'the example of $kind $name has no problems, and its check opens nothing',
   async ({ kind, name }) => {
     const folder = tmp()
     const example = (await registry.find(kind, name))?.example ?? ''
@@ -72,7 +72,7 @@ test.each([
   ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
   ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
 ])(
-  'what shows when a plugin is made is told at %s, where its option stands',
+  'a problem found at creation is reported at the position of its option, %s',
   async (place, text, message) => {
     const folder = tmp()
     writeFileSync(join(folder, 'a.conf'), text)
@@ -83,13 +83,13 @@ test.each([
       env: {},
     })
     expect(problems).toEqual([])
-    const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
-    expect(told.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
-    expect(told[0]?.message).toStartWith(message)
+    const { problems: found } = await checkPlan(plan as Plan, '1.2.3')
+    expect(found.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
+    expect(found[0]?.message).toStartWith(message)
   },
 )
 
-test('a check makes no file, folder or database', async () => {
+test('a check creates no file, directory or database', async () => {
   const folder = tmp()
   const flags = new Flags()
   flags.begin('input', 'tail')
@@ -102,7 +102,7 @@ test('a check makes no file, folder or database', async () => {
   expect(readdirSync(folder)).toEqual([])
 })
 
-test('all problems are told, each with its place', async () => {
+test('all problems are reported, each with its position', async () => {
   const refuse = (message: string) => (): never => {
     throw new ShipperError('E_CONFIG_BAD_VALUE', message)
   }

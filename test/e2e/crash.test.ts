@@ -188,9 +188,7 @@ for (const [what, command] of [
     await two.ask(command)
     const agent = ship({ dir, ports: [one.port, two.port] })
     await allArrive(one, agent, 1000)
-    await until(
-      async () => (await two.summary()).chunks > 0 || agent.stderr.includes('output unreachable'),
-    )
+    await until(async () => (await two.summary()).chunks > 0 || agent.stderr.includes('output unreachable'))
     expect(await ackedBytes(agent)).toEqual([0])
     await kill9(agent, one)
     await two.ask(command.replace('off', 'on'))

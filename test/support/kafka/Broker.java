@@ -14,7 +14,7 @@ public final class Broker {
     try {
       while (System.in.read() >= 0) {}
     } catch (java.io.IOException closed) {
-      // As at the end of stdin.
+      // Exits as at the end of stdin.
     }
     Runtime.getRuntime().halt(0);
   }

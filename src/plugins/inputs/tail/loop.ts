@@ -18,8 +18,8 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 const MAX_CHECKED_FILES = 500
 
 /**
- * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check and
- * Refresh_Interval find what no event reported.
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
+ * and Refresh_Interval find what no event reported.
  */
 export class TailLoop {
   readonly #options: TailOptions
@@ -185,14 +185,14 @@ export class TailLoop {
 
   /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
   #restartRewritten(file: TailFile): void {
-    const { unread, offset } = file.cursor
+    const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
     const stat = file.handle.stat()
     this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', unread)
+    this.#ctx.counters.add('lost_bytes', lostBytes)
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
       size: Number(stat.size),
-      ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
+      ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat)

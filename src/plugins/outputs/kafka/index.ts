@@ -8,10 +8,10 @@ export const spec = defineOutput({
   name: 'kafka',
   summary: 'Sends records to Apache Kafka.',
   description:
-    'A chunk counts as delivered when the in-sync replicas have acknowledged all its batches; only then the offset of ' +
-    'tail advances. The producer is idempotent: a retry sends the same bytes with the same sequence numbers, and the ' +
-    'broker drops duplicates. After a restart of the agent there may be duplicates; Position_Headers identify them. ' +
-    'Within a partition records stay in order.\n\n' +
+    'A chunk counts as delivered when the in-sync replicas have acknowledged all its batches; only then does the tail ' +
+    'input advance its stored offset. The producer is idempotent: a retry sends the same bytes with the same sequence ' +
+    'numbers, and the broker drops duplicates. After a restart of the agent there may be duplicates; Position_Headers ' +
+    'identify them. Within a partition records stay in order.\n\n' +
     'While brokers are unreachable, replicas are missing or a topic does not exist, inputs pause at their memory limit ' +
     'and nothing is dropped. A record that the brokers will never accept (too large, rejected) goes to ' +
     'Dead_Letter_File.\n\n' +

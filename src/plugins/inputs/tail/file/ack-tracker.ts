@@ -2,7 +2,7 @@ import type { Outcome } from '../../../../core/plugin.ts'
 import { Watermark } from '../../../../core/watermark.ts'
 
 /** Bytes of a file that went into one chunk. */
-export interface AckRange {
+interface AckRange {
   /** `start-end`, and `+offset` when lines beyond `end` are in the chunk; part of the chunk's identity. */
   text: string
   settle: (outcome: Outcome) => void

@@ -100,7 +100,7 @@ export class Encoder {
     let batch: OpenBatch | undefined
     for (let at = chunk.start; at < end; at = entry.end) {
       if (fastPath !== undefined && batch !== undefined) {
-        at = fastPath.take(batch, chunk, at)
+        at = fastPath.add(batch, chunk, at)
         if (at === end) break
       }
       entry.read(chunk, at, value.fieldKey)
