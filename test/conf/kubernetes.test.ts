@@ -147,7 +147,7 @@ test('shipper manifest takes output, image and namespace from its flags', async 
 })
 
 test('shipper manifest rejects invalid arguments', async () => {
-  for (const [args, said] of [
+  for (const [args, message] of [
     [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],
     [['-i', 'tail', '-p', 'path=a'], 'manifest accepts only one -o, but there is also [INPUT]'],
     [['--namespace', 'a b'], '--namespace "a b" is not a valid namespace name'],
@@ -155,6 +155,6 @@ test('shipper manifest rejects invalid arguments', async () => {
   ] as const) {
     const { code, stdout, stderr } = await run(['manifest', ...args])
     expect([code === 0, stdout]).toEqual([false, ''])
-    expect(stderr).toContain(said)
+    expect(stderr).toContain(message)
   }
 })

@@ -27,8 +27,8 @@ function arrived(path: string): Arrived {
     if (!line.endsWith('}')) continue
     const { log, stream } = JSON.parse(line.slice(line.indexOf('{'))) as { log: string; stream: string }
     const n = Number.parseInt(log, 10)
-    const whole = `${log}\n` === numbered(n) && (stream === 'stdout' || stream === 'stderr')
-    if (whole) lines.set(n, (lines.get(n) ?? 0) + 1)
+    const isComplete = `${log}\n` === numbered(n) && (stream === 'stdout' || stream === 'stderr')
+    if (isComplete) lines.set(n, (lines.get(n) ?? 0) + 1)
     else broken.push(`${stream} ${log}`)
   }
   return { lines, broken }

@@ -31,8 +31,8 @@ const OPTIONS = defineOptions({
 })
 
 /**
- * Matches expressions without special characters, which are searched for literally. Slashes around an expression delimit
- * it, so one that begins with a slash is left to the translator.
+ * Matches expressions without special characters, which are searched for literally. Slashes around an expression
+ * delimit it, so one that begins with a slash is left to the translator.
  */
 const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
@@ -73,8 +73,8 @@ class Rule {
   }
 
   /**
-   * Returns the offset of the literal from `start` on. One search serves all records before its hit: a search per record
-   * would read the rest of the chunk every time.
+   * Returns the offset of the literal from `start` on. One search serves all records before its hit: a search per
+   * record would read the rest of the chunk every time.
    */
   #findFrom(buf: Buffer, literal: Buffer, start: number): number {
     if (this.#nextHit < start) {

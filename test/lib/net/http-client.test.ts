@@ -10,7 +10,10 @@ afterEach(() => {
   server?.close()
 })
 
-/** Starts a server that answers with `bytes`, and then closes the connection if `close` is true; returns a client for it. */
+/**
+ * Starts a server that answers with `bytes`, and then closes the connection if `close` is true; returns a client for
+ * it.
+ */
 async function answering(bytes: string, close = false): Promise<HttpClient> {
   server = createServer((socket) => {
     sockets.add(socket)

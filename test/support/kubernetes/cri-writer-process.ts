@@ -1,10 +1,10 @@
 /**
  * A process that acts as container runtime and kubelet in the tests of container logs:
  *   bun test/support/kubernetes/cri-writer-process.ts PATH LINES_PER_SECOND ROTATIONS LINES_OF_EACH
- * Writes numbered lines in CRI format to both streams at random, each split at random into up to three parts between which
- * the other stream continues. Rotates as the kubelet does: renames the file, continues in a new one, and compresses the
- * previously renamed one. Prints the number after the last line. A busy machine makes the process take longer: it does not
- * catch up on lines that it could not write in time.
+ * Writes numbered lines in CRI format to both streams at random, each split at random into up to three parts between
+ * which the other stream continues. Rotates as the kubelet does: renames the file, continues in a new one, and
+ * compresses the previously renamed one. Prints the number after the last line. A busy machine makes the process take
+ * longer: it does not catch up on lines that it could not write in time.
  */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'

@@ -17,7 +17,7 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{- /* Numbers of a values file are floats: a large one would be printed as 5.24288e+06, which is not a valid size. */ -}}
+{{- /* Numbers of a values file are floats: a large one would print as 5.24288e+06, which is not a valid size. */ -}}
 {{- define "shipper.value" -}}
 {{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}

@@ -32,14 +32,14 @@ describe('lines of an unknown pod', () => {
 
   test('get the fields from the log path after Kube_Meta_Wait, marked, counted and logged once', async () => {
     const run = await new KubeRun(await KubeApi.start(), { texts: { kube_meta_wait: '0.3' } }).start()
-    const folder = tmp()
-    const real = join(folder, 'pods/default_lost_0b7e-1/app')
+    const dir = tmp()
+    const real = join(dir, 'pods/default_lost_0b7e-1/app')
     mkdirSync(real, { recursive: true })
     writeFileSync(join(real, '4.log'), '')
     const log = logName(podOf({ name: 'lost' }))
-    symlinkSync(join(real, '4.log'), join(folder, log))
-    expect(await run.ready(log, join(folder, log))).toBeGreaterThan(280)
-    expect(await run.ready(log, join(folder, log))).toBeLessThan(50)
+    symlinkSync(join(real, '4.log'), join(dir, log))
+    expect(await run.ready(log, join(dir, log))).toBeGreaterThan(280)
+    expect(await run.ready(log, join(dir, log))).toBeLessThan(50)
     expect(Object.entries(run.metadata(log))).toEqual([
       ['pod_name', 'lost'],
       ['namespace_name', 'default'],
@@ -89,23 +89,23 @@ describe('lines of an unknown pod', () => {
 })
 
 describe('the cache file', () => {
-  async function stored(): Promise<{ folder: string; pods: ReturnType<typeof podOf>[] }> {
+  async function stored(): Promise<{ directory: string; pods: ReturnType<typeof podOf>[] }> {
     const api = await KubeApi.start()
-    const folder = tmp()
+    const directory = tmp()
     const pods = ['here', 'gone'].map((name) => api.create(podOf({ name })))
-    const run = await new KubeRun(api, { stateFolder: folder, texts: { kube_meta_wait: '1' } }).start()
+    const run = await new KubeRun(api, { stateFolder: directory, texts: { kube_meta_wait: '1' } }).start()
     for (const pod of pods) await run.known(logName(pod))
     api.delete('default', 'gone')
     api.create(podOf({ name: 'last' }))
     await run.known(logName(podOf({ name: 'last' })))
     await run.close()
-    return { folder, pods }
+    return { directory, pods }
   }
 
   test('serves a restart while the API is unreachable, deleted pods included, and is readable only by its owner', async () => {
-    const { folder, pods } = await stored()
-    expect(statSync(join(folder, 'kubernetes.0.pods')).mode & 0o777).toBe(0o600)
-    const run = await new KubeRun(undefined, { stateFolder: folder }).start()
+    const { directory, pods } = await stored()
+    expect(statSync(join(directory, 'kubernetes.0.pods')).mode & 0o777).toBe(0o600)
+    const run = await new KubeRun(undefined, { stateFolder: directory }).start()
     for (const pod of pods) {
       expect(await run.ready(logName(pod))).toBeLessThan(100)
       expect(run.metadata(logName(pod)).pod_id).toBe(pod.metadata.uid)
@@ -113,8 +113,8 @@ describe('the cache file', () => {
   })
 
   test('is ignored when it is corrupt, truncated or of another version', async () => {
-    const { folder, pods } = await stored()
-    const path = join(folder, 'kubernetes.0.pods')
+    const { directory, pods } = await stored()
+    const path = join(directory, 'kubernetes.0.pods')
     const bytes = readFileSync(path)
     const flipped = Buffer.from(bytes)
     flipped[bytes.length - 20] = (flipped[bytes.length - 20] as number) ^ 1
@@ -127,7 +127,7 @@ describe('the cache file', () => {
       Buffer.from('{}\n'),
     ]) {
       writeFileSync(path, damaged)
-      const run = await new KubeRun(undefined, { stateFolder: folder }).start()
+      const run = await new KubeRun(undefined, { stateFolder: directory }).start()
       expect(run.metadata(logName(pods[0] as (typeof pods)[0])).incomplete).toBe(true)
       expect(run.logged.lines.join()).toContain('is damaged or of another version')
       await run.close()
@@ -135,14 +135,14 @@ describe('the cache file', () => {
   })
 
   test('is corrected by the next list: missing pods count as deleted and are dropped five minutes later', async () => {
-    const { folder, pods } = await stored()
+    const { directory, pods } = await stored()
     const [before] = pods as [ReturnType<typeof podOf>]
     const api = await KubeApi.start()
     const again = podOf({ name: 'here', labels: { gen: 'two' }, dockerId: 'e'.repeat(64) })
     api.create(again)
     const clock = new ManualClock(Date.now())
     const texts = { kube_meta_wait: '0' }
-    const run = await new KubeRun(api, { stateFolder: folder, clock, texts }).start()
+    const run = await new KubeRun(api, { stateFolder: directory, clock, texts }).start()
     expect(await run.known(logName(again))).toMatchObject({ labels: { gen: 'two' } })
     clock.advance(299_000)
     await run.known(logName(api.create(podOf({ name: 'third' }))))

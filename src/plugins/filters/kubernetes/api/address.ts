@@ -5,8 +5,8 @@ const HTTP_SCHEME = /^https?:/i
 const HOST_NAME = /^[^\s:/@?#]+$/
 
 /**
- * Returns the URL of the API server; throws E_CONFIG_BAD_VALUE when it is not valid. `host:port` alone is rejected too: URL
- * parsing would take the host for the scheme.
+ * Returns the URL of the API server; throws E_CONFIG_BAD_VALUE when it is not valid. `host:port` alone is rejected too:
+ * URL parsing would take the host for the scheme.
  */
 export function apiUrl(url: string): string {
   if (HTTP_SCHEME.test(url) && URL.canParse(url)) return url

@@ -98,7 +98,9 @@ export class KubeClient {
     await this.#http?.close()
   }
 
-  /** Resolves with a 200 response. After a 401 the token is read again; if it has changed, the request is repeated once. */
+  /**
+   * Resolves with a 200 response. After a 401 the token is read again; if it has changed, the request is repeated once.
+   */
   async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpResponse> {
     let response = await this.#send(path, signal, idleMs)
     if (response.status === 401 && (await this.#token.reload())) {
@@ -193,7 +195,10 @@ function certificateNames(directory: string): string[] {
   }
 }
 
-/** Returns the file's text; undefined without the file. Outside a cluster the default files are missing and system CAs apply. */
+/**
+ * Returns the file's text; undefined without the file. Outside a cluster the default files are missing and system CAs
+ * apply.
+ */
 function readIfPresent(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1')

@@ -1,6 +1,8 @@
 /** Depths, limit and callbacks of a JsonStream. */
 export interface JsonStreamOptions {
-  /** Depths at which objects are extracted: 0 for concatenated objects, 1 and 2 for the members of one and their lists. */
+  /**
+   * Depths at which objects are extracted: 0 for concatenated objects, 1 and 2 for the members of one and their lists.
+   */
   minDepth: number
   maxDepth: number
   /** Size in bytes above which an object is skipped. */
@@ -16,9 +18,9 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Splits a stream of JSON, received in pieces split anywhere, into the objects at the given depths, so that only one item
- * of a long list is in memory at a time. It tracks only brackets and strings; `JSON.parse` decides whether an object is
- * well-formed.
+ * Splits a stream of JSON, received in pieces split anywhere, into the objects at the given depths, so that only one
+ * item of a long list is in memory at a time. It tracks only brackets and strings; `JSON.parse` decides whether an
+ * object is well-formed.
  *
  * ```
  *   watch, depth 0       {"type":...}\n{"type":...}

@@ -35,9 +35,9 @@ const MAX_PENDING = 1000
 const MAX_FAILED = 2000
 
 /**
- * Requests single pods, for use without a watch. At most one request per pod and MAX_CONCURRENT in all are in flight; a pod
- * that was not found is requested again after a backoff that doubles. The kubelet returns all of its pods at once, so one
- * request serves all queued lookups.
+ * Requests single pods, for use without a watch. At most one request per pod and MAX_CONCURRENT in all are in flight; a
+ * pod that was not found is requested again after a backoff that doubles. The kubelet returns all of its pods at once,
+ * so one request serves all queued lookups.
  */
 export class PodLookups {
   readonly #client: KubeClient

@@ -4,8 +4,8 @@ import type { KubeClient, ObjectHandler } from './client.ts'
 const NO_FIELDS = { labels: false, annotations: false, owners: false, loggingAnnotations: false }
 
 /**
- * Asks the kubelet for its pods and returns the node name they carry; undefined when no pod has one. Uses `/pods` and not
- * the shorter `/stats/summary` or `/configz`, because Use_Kubelet needs access to `/pods` anyway.
+ * Asks the kubelet for its pods and returns the node name they carry; undefined when no pod has one. Uses `/pods` and
+ * not the shorter `/stats/summary` or `/configz`, because Use_Kubelet needs access to `/pods` anyway.
  */
 export async function fetchNodeName(kubelet: KubeClient, signal: AbortSignal): Promise<string | undefined> {
   let node: string | undefined

@@ -15,8 +15,8 @@ import { BearerToken } from './token.ts'
 import { PodWatch } from './watch.ts'
 
 /**
- * Wait after a forbidden list or watch, doubled each time: missing rights may be granted later, and a server that has just
- * started refuses requests that it allows afterwards.
+ * Wait after a forbidden list or watch, doubled each time: missing rights may be granted later, and a server that has
+ * just started refuses requests that it allows afterwards.
  */
 const MIN_FORBIDDEN_RETRY_MS = 5000
 const MAX_FORBIDDEN_RETRY_MS = 300_000
@@ -44,7 +44,9 @@ export class PodSource {
   readonly #lookups: PodLookups
   readonly #namespaces: NamespaceCache
   readonly #stop = new AbortController()
-  /** True while no watch is open: pods are requested one by one, or from the kubelet. */
+  /**
+   * True with Use_Kubelet, without a node name, and while list or watch is forbidden: pods are requested when needed.
+   */
   #pollOnly: boolean
   /** Number of consecutive forbidden lists or watches. */
   #forbiddenCount = 0
@@ -106,7 +108,7 @@ export class PodSource {
     if (this.#pollOnly) this.#lookups.request(ref)
   }
 
-  /** True when no watch reports pods: what is known of a pod is as old as the last request for it. */
+  /** True when no watch reports pods: a pod is only as up to date as the last request for it. */
   get pollOnly(): boolean {
     return this.#pollOnly
   }
@@ -157,7 +159,10 @@ export class PodSource {
     await sleep(waitMs * (0.5 + Math.random()), this.#clock, signal)
   }
 
-  /** Resolves with the node name from the kubelet or from the first pod that is looked up, whichever is first; '' on stop. */
+  /**
+   * Resolves with the node name from the kubelet or from the first pod that is looked up, whichever is first; '' on
+   * stop.
+   */
   async #findNodeName(signal: AbortSignal): Promise<string> {
     const found = new AbortController()
     const fromPod = new Promise<string>((resolve) => {

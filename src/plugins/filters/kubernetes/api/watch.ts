@@ -155,7 +155,8 @@ export class PodWatch {
       },
       onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
-    // resourceVersion=0 is answered from the server's cache, which costs etcd nothing; not used once the cache was too old.
+    // resourceVersion=0 is answered from the server's cache, which costs etcd nothing; not used once the cache was too
+    // old.
     const anyVersion = this.#expiredCount < MAX_CACHED_LISTS ? '&resourceVersion=0' : ''
     const path = `/api/v1/pods?${fieldSelector(this.#node)}${anyVersion}`
     this.#counters.add('lists')

@@ -46,7 +46,9 @@ const MAX_CONTAINERS = 4096
 const MAX_PARSERS = 1000
 const MAX_LOGGED = 1000
 
-/** A cache of containers by tag, with the metadata of their records, encoded again only when pod or namespace change. */
+/**
+ * A cache of containers by tag, with the metadata of their records, encoded again only when pod or namespace change.
+ */
 export class ContainerCache {
   readonly #options: KubernetesOptions
   readonly #ctx: FilterContext

@@ -31,7 +31,8 @@ export const NAMESPACE_KEY = encodeStr('kubernetes_namespace')
 
 /**
  * Encodes the value of `kubernetes`: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip,
- * container_name, docker_id, container_hash, container_image, ownerReferences}, in this order; unknown fields are omitted.
+ * container_name, docker_id, container_hash, container_image, ownerReferences}, in this order; unknown fields are
+ * omitted.
  */
 export function encodePod(pod: Pod, ref: ContainerRef, fields: MetadataFields): Buffer {
   const map = new MapBuilder()
@@ -51,7 +52,7 @@ export function encodePod(pod: Pod, ref: ContainerRef, fields: MetadataFields): 
   return map.bytes()
 }
 
-/** Encodes the fields known from the log path alone, with `incomplete: true` if asked to. */
+/** Encodes the fields known from the log path alone, with `incomplete: true` if `incomplete` is set. */
 export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): Buffer {
   const map = new MapBuilder()
     .string('pod_name', ref?.pod)

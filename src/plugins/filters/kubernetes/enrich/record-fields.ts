@@ -10,16 +10,18 @@ const LOGTAG = encodeStr('logtag')
 const MESSAGE = encodeStr('message')
 
 /**
- * The offsets of one record's pairs, reused for every record. The line is `log`. The cri parser names it `message`, as in
- * fluent-bit, which then finds no line to merge: here `message` is the line of a record with `logtag` and without `log`.
- * In any other record `message` is an ordinary field.
+ * The offsets of one record's pairs, reused for every record. The line is `log`. The cri parser names it `message`, as
+ * in fluent-bit, which then finds no line to merge: here `message` is the line of a record with `logtag` and without
+ * `log`. In any other record `message` is an ordinary field.
  */
 export class RecordFields {
   /** Number of pairs, offset of each, and offset of the first. */
   count = 0
   pairs = new Int32Array(64)
   body = 0
-  /** Offset of the line's pair, its end, and the start and length of its text; the length is -1 without a string line. */
+  /**
+   * Offset of the line's pair, its end, and the start and length of its text; the length is -1 without a string line.
+   */
   logPair = -1
   logEnd = -1
   logStart = -1

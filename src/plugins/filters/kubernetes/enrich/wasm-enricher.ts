@@ -10,13 +10,17 @@ import type { MetadataPairs } from './metadata.ts'
 
 const LOG = encodeStr('log')
 
-/** Rewrites entries of a chunk with the wasm module, in blocks, up to the first entry that the module does not support. */
+/**
+ * Rewrites entries of a chunk with the wasm module, in blocks, up to the first entry that the module does not support.
+ */
 export class WasmEnricher {
   /** Options for the module; undefined: it does not support the filter's options. */
   readonly #mergeForm: Omit<MergeForm, 'pairs' | 'starts'> | undefined
   #loadedMerger: MetadataMerger | undefined
   #block: InputBlock | undefined
-  /** Result of the last run: number of entries, their size in `output` from 0, and the offset in the chunk after them. */
+  /**
+   * Result of the last run: number of entries, their size in `output` from 0, and the offset in the chunk after them.
+   */
   records = 0
   size = 0
   next = 0

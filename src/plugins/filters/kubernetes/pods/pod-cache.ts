@@ -12,7 +12,7 @@ interface CachedPod {
   pod: Pod
   /** Time of deletion in milliseconds; undefined while the pod exists. */
   deletedMs: number | undefined
-  /** True for a pod restored from the cache file that the API has not been asked about since the start. */
+  /** True for a pod from the cache file that the API has not confirmed since the start. */
   isUnconfirmed: boolean
   /** Time of the last lookup by a record's reference, in milliseconds. */
   lastUseMs: number
@@ -118,8 +118,8 @@ export class PodCache {
   }
 
   /**
-   * Finds by uid alone when the reference has one: a pod with the same name and another uid is another pod (the previous
-   * or next one of a StatefulSet). Without a uid, the container id decides, then the name.
+   * Finds by uid alone when the reference has one: a pod with the same name and another uid is another pod (the
+   * previous or next one of a StatefulSet). Without a uid, the container id decides, then the name.
    */
   #lookUp(ref: ContainerRef): CachedPod | undefined {
     if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid)

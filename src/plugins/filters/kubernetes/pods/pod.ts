@@ -1,8 +1,8 @@
 import type { ContainerRef } from './container-ref.ts'
 
 /**
- * The parts of a pod that are kept; the rest of the API object (managed fields, conditions, volumes) is dropped at once.
- * The cache file stores these fields under these names.
+ * The parts of a pod that are kept; the rest of the API object (managed fields, conditions, volumes) is dropped at
+ * once. The cache file stores these fields under these names.
  */
 export interface Pod {
   uid: string
@@ -56,7 +56,9 @@ const SCHEME = /^[a-z-]+:\/\//
 
 type Json = { [key: string]: unknown }
 
-/** Parses an API object; returns undefined when it is not a pod. Fields that are not of the documented type are omitted. */
+/**
+ * Parses an API object; returns undefined when it is not a pod. Fields that are not of the documented type are omitted.
+ */
 export function parsePod(object: unknown, fields: PodFields): Pod | undefined {
   const { metadata, spec, status } = objectOf(object)
   const meta = objectOf(metadata)

@@ -31,9 +31,9 @@ test('any other tag names no container', () => {
 
 test('uid and restarts come from whichever link is under /var/log/pods, not only from the last one', () => {
   const dir = tmp()
-  const folders = ['containers', 'pods/default_web_1-2/app', 'docker'].map((name) => join(dir, name))
-  for (const folder of folders) mkdirSync(folder, { recursive: true })
-  const [containers = '', pods = '', docker = ''] = folders
+  const directories = ['containers', 'pods/default_web_1-2/app', 'docker'].map((name) => join(dir, name))
+  for (const directory of directories) mkdirSync(directory, { recursive: true })
+  const [containers = '', pods = '', docker = ''] = directories
   // The last link dangles when the runtime's directory is not mounted.
   symlinkSync(join(docker, `${ID}-json.log`), join(pods, '3.log'))
   symlinkSync('../pods/default_web_1-2/app/3.log', join(containers, 'web.log'))
