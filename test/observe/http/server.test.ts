@@ -24,7 +24,7 @@ const server = await serve(() => current)
 afterAll(() => server.close())
 const BASE = `http://127.0.0.1:${server.port}`
 
-// biome-ignore lint/suspicious/noExplicitAny: what a test reads of a document, it asserts
+// biome-ignore lint/suspicious/noExplicitAny: tests assert what they read of a document
 async function read(path: string): Promise<any> {
   return (await fetch(`${BASE}${path}`)).json()
 }
@@ -37,7 +37,7 @@ const UPTIME: [number, string][] = [
   [8_950_000, '103 days, 14 hours, 6 minutes and 40 seconds'],
 ]
 
-describe('answers of its own', () => {
+describe('the server answers', () => {
   test('/ with version, edition and flags', async () => {
     const answer = await fetch(`${BASE}/`)
     expect(answer.headers.get('content-type')).toBe('application/json')
@@ -46,7 +46,7 @@ describe('answers of its own', () => {
     })
   })
 
-  test.each(UPTIME)('uptime of %d s as fluent-bit words it', async (seconds, words) => {
+  test.each(UPTIME)('an uptime of %d s in fluent-bit’s words', async (seconds, words) => {
     current = sampleSnapshot({ startedMs: 1e12, nowMs: 1e12 + seconds * 1000 })
     expect(await (await fetch(`${BASE}/api/v1/uptime`)).json()).toEqual({
       uptime_sec: Math.floor(seconds),
@@ -55,7 +55,7 @@ describe('answers of its own', () => {
     current = sampleSnapshot()
   })
 
-  test('/api/v1/metrics with the figures of the moment', async () => {
+  test('/api/v1/metrics with current values', async () => {
     expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(12)
     current = sampleSnapshot({ inputs: [sampleInput({ records: 13 })] })
     expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(13)
@@ -76,7 +76,7 @@ describe('answers of its own', () => {
     }
   })
 
-  test('/api/v2/metrics with the text form of cmetrics', async () => {
+  test('/api/v2/metrics with the text format of cmetrics', async () => {
     const lines = (await (await fetch(`${BASE}/api/v2/metrics`)).text()).split('\n')
     expect(lines).toContain(
       '2026-11-21T06:00:00.123000000Z fluentbit_input_records_total{name="tail.0"} = 12',
@@ -84,7 +84,7 @@ describe('answers of its own', () => {
   })
 })
 
-describe('answers', () => {
+describe('the server also answers', () => {
   test('/api/v1/files with every file of every input', async () => {
     current = sampleSnapshot({
       inputs: [
@@ -125,7 +125,7 @@ describe('answers', () => {
     })
   })
 
-  test('the same with a query, a slash at the end, and to HEAD without a body', async () => {
+  test('with a query, with a trailing slash, and to HEAD without a body', async () => {
     expect((await fetch(`${BASE}/api/v1/uptime/?x=1`)).status).toBe(200)
     const head = await fetch(`${BASE}/api/v1/metrics`, { method: 'HEAD' })
     expect(head.status).toBe(200)
@@ -149,7 +149,7 @@ describe('health', () => {
     current = sampleSnapshot()
   })
 
-  test('recovers when the errors are older than the period, without anyone having asked', async () => {
+  test('recovers when the errors are older than the period, even without requests meanwhile', async () => {
     let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
     let asked = 0
     const it = await serve(
@@ -169,8 +169,8 @@ describe('health', () => {
   })
 })
 
-describe('refuses', () => {
-  test('an unknown path with JSON', async () => {
+describe('the server', () => {
+  test('refuses an unknown path with JSON', async () => {
     for (const path of ['/api', '/api/v1/metrics/x', '/__proto__', '/constructor', '/api/v1/..%2f']) {
       const answer = await fetch(`${BASE}${path}`)
       expect([path, answer.status]).toEqual([path, 404])
@@ -178,7 +178,7 @@ describe('refuses', () => {
     }
   })
 
-  test('other methods with 405 and what is allowed', async () => {
+  test('refuses other methods with 405 and the allowed ones', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const answer = await fetch(`${BASE}/api/v1/metrics`, { method })
       expect([method, answer.status]).toEqual([method, 405])
@@ -186,7 +186,7 @@ describe('refuses', () => {
     }
   })
 
-  test('a body, and does not read it', async () => {
+  test('refuses a body without reading it', async () => {
     const socket = await open(server.port)
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nabc')
     expect(await allOf(socket)).toStartWith('HTTP/1.1 405 ')
@@ -195,14 +195,14 @@ describe('refuses', () => {
     expect(await allOf(other)).toStartWith('HTTP/1.1 413 ')
   })
 
-  test('what is not HTTP, and goes on', async () => {
+  test('drops a client that does not speak HTTP, and continues', async () => {
     const socket = await open(server.port)
     socket.write('\x00\xff garbage\r\n\r\n')
     await allOf(socket)
     expect((await fetch(`${BASE}/`)).status).toBe(200)
   })
 
-  test('to die of a snapshot that fails', async () => {
+  test('survives a failing snapshot', async () => {
     let broken = false
     const it = await serve(() => {
       if (broken) throw new Error('no snapshot today')
@@ -223,7 +223,7 @@ describe('limits', () => {
     return it
   }
 
-  test('a client that is slow with its headers is cut off', async () => {
+  test('a client that sends its headers slowly is disconnected', async () => {
     const it = await limited({ headersMs: 100 })
     const socket = await open(it.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
@@ -244,7 +244,7 @@ describe('limits', () => {
     expect(await allOf(socket)).not.toContain(' 200 ')
   })
 
-  test('connections above the limit are dropped, and a place becomes free again', async () => {
+  test('connections above the limit are dropped until another one ends', async () => {
     const it = await limited({ connections: 2, headersMs: 10_000 })
     const held = [await open(it.port), await open(it.port)]
     for (const socket of held) socket.write('GET / HTTP/1.1\r\n')
@@ -255,17 +255,17 @@ describe('limits', () => {
     await until(() => served(it.port))
   })
 
-  test('a reader that does not read is cut off', async () => {
+  test('a client that does not read is disconnected', async () => {
     const it = await limited({ sendMs: 100, connections: 1 }, manyFiles)
     const stuck = await stuckReader(it.port)
-    // Only one connection is let in: another is served when the stuck one is gone.
+    // Only one connection is allowed: another is served when the stuck one is closed.
     await until(() => served(it.port))
     expect(stuck.bytesRead).toBeLessThan(15_000_000)
   })
 })
 
 describe('start and stop', () => {
-  test('a port in use is E_LISTEN with the address and what to do', async () => {
+  test('a port in use is E_LISTEN with the address and a hint', async () => {
     const second = serve(() => current, { port: server.port })
     const error = await second.then(
       () => undefined,
@@ -278,12 +278,12 @@ describe('start and stop', () => {
     expect(hint).toContain('Http_Port')
   })
 
-  test('an address of another machine is E_LISTEN too', async () => {
+  test('an address of another machine is E_LISTEN', async () => {
     const second = serve(() => current, { listen: '192.0.2.1' })
     await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
   })
 
-  test('close does not wait for a reader that does not read', async () => {
+  test('close does not wait for a client that does not read', async () => {
     const it = await serve(manyFiles, { limits: { sendMs: 60_000 } })
     const stuck = await stuckReader(it.port)
     await within(it.close(), 2000, 'close')
@@ -304,13 +304,13 @@ describe('start and stop', () => {
   })
 })
 
-/** An answer of about 15 MB: more than the kernel holds of it. */
+/** Makes an answer of about 15 MB, more than the kernel buffers. */
 function manyFiles(): Snapshot {
   const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
   return sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
 }
 
-/** A connection that asks for much and reads the first bytes only. */
+/** Opens a connection that requests a large answer and reads only its first bytes. */
 async function stuckReader(port: number): Promise<Socket> {
   const socket = await open(port)
   socket.on('error', () => {})
