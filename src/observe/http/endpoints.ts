@@ -11,7 +11,7 @@ export interface Answer {
   body: string
 }
 
-export interface EndpointSources {
+interface EndpointSources {
   snapshot: () => Snapshot
   health: () => Health
   /** Names of all built-in plugins; defaults to those in use. */

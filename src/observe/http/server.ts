@@ -36,7 +36,7 @@ const DEFAULT_LIMITS: HttpLimits = {
   connections: 32,
 }
 
-export interface HttpServer {
+interface HttpServer {
   /** Actual port, also when 0 was configured. */
   port: number
   /** Stops listening and closes all connections. Idempotent. */

@@ -11,7 +11,7 @@ import type { LogLine } from './format.ts'
  * ```
  * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
  * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
- * by file or peer. No line is lost silently: suppressed lines are counted in a line at the end of their window or at `flush`.
+ * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
   readonly #clock: Clock

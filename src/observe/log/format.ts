@@ -14,7 +14,7 @@ export type LineLevel = 'error' | 'warn' | 'info' | 'debug'
 
 const COLORS: Record<LineLevel, number> = { error: 31, warn: 33, info: 32, debug: 36 }
 
-/** Maximum length of a message, a string or a complete value, so that a line is bounded whatever a peer or a file name contains. */
+/** Maximum length of a message, a string or a complete value: bounds a line whatever a peer or a file name contains. */
 const MAX_CHARS = 4000
 const MAX_ITEMS = 50
 const MAX_DEPTH = 4

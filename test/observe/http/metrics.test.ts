@@ -44,11 +44,11 @@ test('the document has fluent-bit’s field names', () => {
 })
 
 test('the help of a plugin’s own counter comes from its table', () => {
-  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that are gone' } })]
+  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that were lost' } })]
   const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(
     (f) => f.name === 'shipper_input_lost_total',
   )
-  expect(family).toMatchObject({ help: 'bytes that are gone (tail).', samples: [{ value: 0 }] })
+  expect(family).toMatchObject({ help: 'bytes that were lost (tail).', samples: [{ value: 0 }] })
 })
 
 test('a plugin’s counter cannot replace a common one, and an alias may be any word', () => {

@@ -9,9 +9,9 @@ import { atEnd } from '../../support/tmp.ts'
 import { until, within } from '../../support/until.ts'
 import { parsePrometheus } from '../prometheus-parser.ts'
 
-const said: string[] = []
-const say = (message: string): void => void said.push(message)
-const log: Logger = { error: say, warn: say, info: say, debug: say }
+const logged: string[] = []
+const record = (message: string): void => void logged.push(message)
+const log: Logger = { error: record, warn: record, info: record, debug: record }
 
 const HEALTH = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000 }
 
@@ -152,15 +152,15 @@ describe('health', () => {
   test('recovers when the errors are older than the period, even without requests meanwhile', async () => {
     let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
     let asked = 0
-    const it = await serve(
+    const subject = await serve(
       () => {
         asked++
         return now
       },
       { health: { ...HEALTH, periodMs: 1000 } },
     )
-    atEnd(() => it.close())
-    const status = async () => (await fetch(`http://127.0.0.1:${it.port}/api/v1/health`)).status
+    atEnd(() => subject.close())
+    const status = async () => (await fetch(`http://127.0.0.1:${subject.port}/api/v1/health`)).status
     expect(await status()).toBe(500)
     asked = 0
     await until(() => asked > 0)
@@ -204,62 +204,62 @@ describe('the server', () => {
 
   test('survives a failing snapshot', async () => {
     let broken = false
-    const it = await serve(() => {
+    const subject = await serve(() => {
       if (broken) throw new Error('no snapshot today')
       return sampleSnapshot()
     })
-    atEnd(() => it.close())
+    atEnd(() => subject.close())
     broken = true
-    const answer = await fetch(`http://127.0.0.1:${it.port}/api/v1/metrics`)
+    const answer = await fetch(`http://127.0.0.1:${subject.port}/api/v1/metrics`)
     expect([answer.status, await answer.json()]).toEqual([500, { error: 'internal error' }])
-    expect(said.at(-1)).toBe('cannot answer /api/v1/metrics: no snapshot today')
+    expect(logged.at(-1)).toBe('cannot answer /api/v1/metrics: no snapshot today')
   })
 })
 
 describe('limits', () => {
   const limited = async (limits: Partial<HttpLimits>, snapshot = () => sampleSnapshot()) => {
-    const it = await serve(snapshot, { limits })
-    atEnd(() => it.close())
-    return it
+    const subject = await serve(snapshot, { limits })
+    atEnd(() => subject.close())
+    return subject
   }
 
   test('a client that sends its headers slowly is disconnected', async () => {
-    const it = await limited({ headersMs: 100 })
-    const socket = await open(it.port)
+    const subject = await limited({ headersMs: 100 })
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
     await within(allOf(socket), 4000, 'the end of a connection without its last header')
   })
 
   test('an idle connection is closed', async () => {
-    const it = await limited({ keepAliveMs: 50 })
-    const socket = await open(it.port)
+    const subject = await limited({ keepAliveMs: 50 })
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     expect(await within(allOf(socket), 6000, 'the end of an idle connection')).toStartWith('HTTP/1.1 200 ')
   }, 8000)
 
   test('headers that are too long are refused', async () => {
-    const it = await limited({ headerBytes: 4096 })
-    const socket = await open(it.port)
+    const subject = await limited({ headerBytes: 4096 })
+    const socket = await open(subject.port)
     socket.write(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(10_000)}\r\n\r\n`)
     expect(await allOf(socket)).not.toContain(' 200 ')
   })
 
   test('connections above the limit are dropped until another one ends', async () => {
-    const it = await limited({ connections: 2, headersMs: 10_000 })
-    const held = [await open(it.port), await open(it.port)]
+    const subject = await limited({ connections: 2, headersMs: 10_000 })
+    const held = [await open(subject.port), await open(subject.port)]
     for (const socket of held) socket.write('GET / HTTP/1.1\r\n')
-    const third = await open(it.port)
+    const third = await open(subject.port)
     third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     expect(await within(allOf(third), 4000, 'the third to be dropped')).toBe('')
     held[0]?.destroy()
-    await until(() => served(it.port))
+    await until(() => served(subject.port))
   })
 
   test('a client that does not read is disconnected', async () => {
-    const it = await limited({ sendMs: 100, connections: 1 }, manyFiles)
-    const stuck = await stuckReader(it.port)
+    const subject = await limited({ sendMs: 100, connections: 1 }, manyFiles)
+    const stuck = await stuckReader(subject.port)
     // Only one connection is allowed: another is served when the stuck one is closed.
-    await until(() => served(it.port))
+    await until(() => served(subject.port))
     expect(stuck.bytesRead).toBeLessThan(15_000_000)
   })
 })
@@ -284,22 +284,22 @@ describe('start and stop', () => {
   })
 
   test('close does not wait for a client that does not read', async () => {
-    const it = await serve(manyFiles, { limits: { sendMs: 60_000 } })
-    const stuck = await stuckReader(it.port)
-    await within(it.close(), 2000, 'close')
+    const subject = await serve(manyFiles, { limits: { sendMs: 60_000 } })
+    const stuck = await stuckReader(subject.port)
+    await within(subject.close(), 2000, 'close')
     stuck.removeAllListeners('data').resume()
     await within(ended(stuck), 2000, 'the end of the connection')
     expect(stuck.bytesRead).toBeLessThan(12_000_000)
   })
 
   test('close ends open connections, frees the port and may be called twice', async () => {
-    const it = await serve(() => current)
-    const socket = await open(it.port)
+    const subject = await serve(() => current)
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\n')
-    await within(it.close(), 2000, 'close')
+    await within(subject.close(), 2000, 'close')
     await within(allOf(socket), 2000, 'the end of the connection')
-    await it.close()
-    const again = await serve(() => current, { port: it.port })
+    await subject.close()
+    const again = await serve(() => current, { port: subject.port })
     await again.close()
   })
 })
