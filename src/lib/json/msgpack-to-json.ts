@@ -80,8 +80,8 @@ export class JsonText {
     this.#reserve((end - start) * 6 + 2)
     const view = sourceView(src)
     const out = this.buf
-    let o = this.at
-    out[o++] = 0x22
+    let dst = this.at
+    out[dst++] = 0x22
     let run = start
     for (let p = start; p < end; ) {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
@@ -89,15 +89,15 @@ export class JsonText {
       const kind = KIND[src[p] as number]
       const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
       if (kind === 1 || length < 0) {
-        o += src.copy(out, o, run, p)
-        o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)
+        dst += src.copy(out, dst, run, p)
+        dst = kind === 1 ? writeEscape(src[p] as number, out, dst) : dst + REPLACEMENT.copy(out, dst)
         run = p + Math.abs(length)
       }
       p += Math.abs(length)
     }
-    o += src.copy(out, o, run, end)
-    out[o++] = 0x22
-    this.at = o
+    dst += src.copy(out, dst, run, end)
+    out[dst++] = 0x22
+    this.at = dst
   }
 
   /** Writes the pairs of a map without its braces, so that others can come before them; returns the offset after it. */
