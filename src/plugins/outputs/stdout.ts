@@ -40,7 +40,7 @@ class Stdout implements Output {
     this.#ctx = ctx
   }
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+  async flush(chunk: Chunk): Promise<void> {
     this.#text.reset()
     const entry = this.#entry
     const array = this.#o.format === 'json'
@@ -53,7 +53,7 @@ class Stdout implements Output {
       n++
     }
     if (array) this.#text.raw(']\n')
-    await this.#write(this.#text.bytes(), signal)
+    await this.#write(this.#text.bytes())
   }
 
   async close(): Promise<void> {}
@@ -90,7 +90,7 @@ class Stdout implements Output {
   }
 
   /** All of it, or a rejection: a part that was written before an error is written again with the chunk. */
-  async #write(bytes: Buffer, signal: AbortSignal): Promise<void> {
+  async #write(bytes: Buffer): Promise<void> {
     let at = 0
     while (at < bytes.length) {
       try {
@@ -99,7 +99,7 @@ class Stdout implements Output {
         if (systemCode(error) === 'EPIPE') this.#endAgent()
         if (systemCode(error) !== 'EAGAIN') throw outputError(error)
         await new Promise<void>((resolve) => this.#ctx.clock.after(FULL_PIPE_MS, resolve))
-        if (signal.aborted) throw outputError(new Error('stopped while stdout was full'))
+        if (this.#ctx.signal.aborted) throw outputError(new Error('stopped while stdout was full'))
       }
     }
   }

@@ -21,6 +21,7 @@ export function forwardTo(
   peer: ForwardPeer | undefined,
   options: Record<string, string | string[]> = {},
   clock: Clock = systemClock,
+  signal = new AbortController().signal,
 ): Run {
   const counts = new Map<string, number>()
   const account = testAccount()
@@ -34,6 +35,7 @@ export function forwardTo(
     },
     clock,
     agent: { version: '0', id: 'test', hostname: 'test' },
+    signal,
     buffers: account,
   }
   const given = peer === undefined || peer.port === 0 ? options : { port: String(peer.port), ...options }

@@ -16,16 +16,17 @@ export class Forward implements Output {
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
   #session: Session | undefined
-  #signal: AbortSignal | undefined
   readonly #stop = new AbortController()
 
   constructor(options: ForwardOptions, ctx: OutputContext) {
     this.#o = options
     this.#ctx = ctx
+    // One listener for the life of the output, not one per chunk.
+    if (ctx.signal.aborted) this.#abort()
+    else ctx.signal.addEventListener('abort', () => this.#abort(), { once: true })
   }
 
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    this.#listen(signal)
+  flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     return this.#sender.run<Frame, void>(CONNECTION, {
       prepare: () => makeFrame(chunk, this.#o, this.#ctx.buffers),
@@ -67,15 +68,9 @@ export class Forward implements Output {
     })
   }
 
-  /** An abort ends the connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
-  #listen(signal: AbortSignal): void {
-    if (signal === this.#signal) return
-    this.#signal = signal
-    const abort = () => {
-      this.#stop.abort()
-      this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
+  /** Fails the connection: a frame may have been cut in the middle. */
+  #abort(): void {
+    this.#stop.abort()
+    this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 }
