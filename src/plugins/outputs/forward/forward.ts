@@ -44,13 +44,13 @@ export class Forward implements Output {
   }
 
   /**
-   * Waits until a session that needs recycling has all its acks: on two connections the later frame may arrive first.
-   * Without keepalive chunks therefore go one by one.
+   * Connects. A session that needs recycling is awaited until it has all its acks: on two connections the later frame may
+   * arrive first. Without keepalive chunks therefore go one by one. One step per call: the session may end by failing,
+   * and then nothing must connect before the callers know.
    */
-  async #makeReady(): Promise<void> {
-    await this.#session?.ended
-    if (this.#stop.signal.aborted) throw stopped()
-    if (this.#session === undefined) await this.#connect()
+  #makeReady(): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.reject(stopped())
+    return this.#session === undefined ? this.#connect() : this.#session.ended
   }
 
   async #connect(): Promise<void> {

@@ -112,6 +112,18 @@ test('keepalive off and max_recycle take a new connection only when the old one 
   }
 })
 
+test('chunks that wait for the end of a connection fail with it, and nothing connects before they have', async () => {
+  const peer = await forwardPeer()
+  peer.answer = silent
+  const { output } = forwardTo(peer, { 'net.keepalive': 'off' })
+  const errors = ['a', 'b', 'c'].map((id) => rejection(output.flush(entriesChunk(id))))
+  await until(() => peer.arrivals.length === 1)
+  peer.closeAll()
+  for (const error of await within(Promise.all(errors), 2000, 'the failures'))
+    expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
+  expect(peer.connections).toBe(1)
+})
+
 test('a peer that closes an idle connection fails nothing: the next chunk goes over another', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer)
