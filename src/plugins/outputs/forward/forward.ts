@@ -26,6 +26,11 @@ export class Forward implements Output {
     else ctx.signal.addEventListener('abort', () => this.#abort(), { once: true })
   }
 
+  async start(): Promise<void> {
+    if (this.#o.requireAckResponse) return
+    this.#ctx.log.warn('acknowledgements are off: records in flight are lost if the connection breaks')
+  }
+
   flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     return this.#sender.run<Frame, void>(CONNECTION, {

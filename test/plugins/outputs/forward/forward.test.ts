@@ -76,6 +76,17 @@ test('without acks there is no option map, and a chunk is delivered when it is w
   expect(peer.arrivals[0]?.options).toBeUndefined()
 })
 
+test('warns at the start when acknowledgements are off, and only then', async () => {
+  for (const [value, lines] of [
+    ['off', ['warn acknowledgements are off: records in flight are lost if the connection breaks']],
+    ['on', []],
+  ] as const) {
+    const { output, logged } = forwardTo(undefined, { require_ack_response: value })
+    await output.start?.()
+    expect(logged).toEqual([...lines])
+  }
+})
+
 test('send_options sends id and size without acks; tag and add_option are sent', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer, {
