@@ -60,6 +60,13 @@ export class JsonText {
     this.at += src.copy(this.buf, this.at, start, end)
   }
 
+  /** Writes a string without quotes and escapes, any other value as JSON. */
+  plain(src: Buffer, at: number): void {
+    const head = textHead(src, at)
+    if (head > 0) this.copy(src, at + head, at + head + textLength(src, at))
+    else this.value(src, at)
+  }
+
   /** Writes the value at `at`, which must be complete; returns the offset after it. */
   value(src: Buffer, at: number): number {
     const head = textHead(src, at)

@@ -12,7 +12,8 @@ const output = new Forward(parseOptions(FORWARD_OPTIONS, { port: process.argv[2]
   counters: { add: none, get: () => 0 },
   clock: systemClock,
   agent: { version: '0', id: 'test', hostname: 'test' },
+  signal: new AbortController().signal,
   buffers: roomyAccount(),
 })
-await output.flush(makeChunk('c1'), new AbortController().signal)
+await output.flush(makeChunk('c1'))
 process.stdout.write('delivered\n')

@@ -1,6 +1,6 @@
 import type { Chunk } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { findKey, mapBody, mapPairs } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
 import { Entry } from '../../../lib/records/entry.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
@@ -84,16 +84,9 @@ export class FileFormat {
       else if ('text' in piece) this.text.raw(piece.text)
       else {
         const value = findKey(buf, map, end, piece.key)
-        if (value >= 0) this.#plain(buf, value)
+        if (value >= 0) this.text.plain(buf, value)
       }
     }
-  }
-
-  /** A text without quotes, anything else as JSON. */
-  #plain(buf: Buffer, at: number): void {
-    const head = textHead(buf, at)
-    if (head > 0) this.text.copy(buf, at + head, at + head + textLength(buf, at))
-    else this.text.value(buf, at)
   }
 
   #each(buf: Buffer, map: number, end: number, fn: (key: number, value: number) => void): void {

@@ -16,16 +16,22 @@ export class Forward implements Output {
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
   #session: Session | undefined
-  #signal: AbortSignal | undefined
   readonly #stop = new AbortController()
 
   constructor(options: ForwardOptions, ctx: OutputContext) {
     this.#o = options
     this.#ctx = ctx
+    // One listener for the life of the output, not one per chunk.
+    if (ctx.signal.aborted) this.#abort()
+    else ctx.signal.addEventListener('abort', () => this.#abort(), { once: true })
   }
 
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    this.#listen(signal)
+  async start(): Promise<void> {
+    if (this.#o.requireAckResponse) return
+    this.#ctx.log.warn('acknowledgements are off: records in flight are lost if the connection breaks')
+  }
+
+  flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     return this.#sender.run<Frame, void>(CONNECTION, {
       prepare: () => makeFrame(chunk, this.#o, this.#ctx.buffers),
@@ -43,13 +49,13 @@ export class Forward implements Output {
   }
 
   /**
-   * Waits until a session that needs recycling has all its acks: on two connections the later frame may arrive first.
-   * Without keepalive chunks therefore go one by one.
+   * Connects. A session that needs recycling is awaited until it has all its acks: on two connections the later frame may
+   * arrive first. Without keepalive chunks therefore go one by one. One step per call: the session may end by failing,
+   * and then nothing must connect before the callers know.
    */
-  async #makeReady(): Promise<void> {
-    await this.#session?.ended
-    if (this.#stop.signal.aborted) throw stopped()
-    if (this.#session === undefined) await this.#connect()
+  #makeReady(): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.reject(stopped())
+    return this.#session === undefined ? this.#connect() : this.#session.ended
   }
 
   async #connect(): Promise<void> {
@@ -67,15 +73,9 @@ export class Forward implements Output {
     })
   }
 
-  /** An abort ends the connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
-  #listen(signal: AbortSignal): void {
-    if (signal === this.#signal) return
-    this.#signal = signal
-    const abort = () => {
-      this.#stop.abort()
-      this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
+  /** Fails the connection: a frame may have been cut in the middle. */
+  #abort(): void {
+    this.#stop.abort()
+    this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 }

@@ -111,7 +111,7 @@ describe('records of a client', () => {
         `tag.${compress}`,
       )
       const bytes = Buffer.from(chunk.entries())
-      await output.flush(chunk, new AbortController().signal)
+      await output.flush(chunk)
       const got = run.outputs[0]?.chunks.filter(({ tag }) => tag === `tag.${compress}`) ?? []
       expect(Buffer.concat(got.map((c) => c.bytes))).toEqual(bytes)
     }

@@ -15,7 +15,7 @@ async function written(
   dir = tmp(),
 ): Promise<string> {
   const output = spec.create(parseOptions(spec.options, { path: dir, ...texts }), {} as never)
-  for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'), AbortSignal.timeout(5000))
+  for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'))
   return readFileSync(join(dir, texts.file ?? 'my.tag'), 'utf8')
 }
 
@@ -41,7 +41,7 @@ test('a file that cannot be written is tried again', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
   const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
-  const failed = output.flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
+  const failed = output.flush(chunkOf([RECORD], 'my.tag'))
   expect(await failed.catch((error: unknown) => error)).toMatchObject({
     code: 'E_OUTPUT_WRITE',
     retryable: true,
@@ -51,7 +51,7 @@ test('a file that cannot be written is tried again', async () => {
 test('a folder that is missing is made with Mkdir, and a tag cannot leave it', async () => {
   const dir = tmp()
   const output = spec.create(parseOptions(spec.options, { path: join(dir, 'a/b'), mkdir: 'on' }), {} as never)
-  await output.flush(chunkOf([RECORD], '../../x'), AbortSignal.timeout(5000))
+  await output.flush(chunkOf([RECORD], '../../x'))
   expect(readFileSync(join(dir, 'a/b/_/_/x'), 'utf8')).toContain('"k":"v"')
 })
 
@@ -59,7 +59,7 @@ test('a tag that is no name of a file is made one, so that it holds up nothing',
   const dir = tmp()
   const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
   const tags = ['', '.', '/', '/x/', 'a\0b', 'é'.repeat(200)]
-  for (const tag of tags) await output.flush(chunkOf([RECORD], tag), AbortSignal.timeout(5000))
+  for (const tag of tags) await output.flush(chunkOf([RECORD], tag))
   const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   expect(files.map(({ name }) => name).sort()).toEqual(['_', 'a_b', 'x', 'é'.repeat(127)])
   expect(readFileSync(join(dir, '_'), 'utf8').split('\n')).toHaveLength(4)
@@ -70,9 +70,7 @@ test('what is wrong with one file is told apart from what is wrong with the fold
   mkdirSync(join(dir, 'my.tag'))
   const failure = (path: string, texts = {}): Promise<unknown> => {
     const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
-    return output
-      .flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
-      .catch((error: unknown) => error)
+    return output.flush(chunkOf([RECORD], 'my.tag')).catch((error: unknown) => error)
   }
   expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
   expect(await failure(join(dir, 'none'))).toMatchObject({

@@ -10,7 +10,6 @@ import { atEnd } from '../../../support/tmp.ts'
 import { until, within } from '../../../support/until.ts'
 
 const CHUNKS = 200
-const never = new AbortController().signal
 
 /** Numbers from a seed in [0, 1). */
 function seeded(seed: number): () => number {
@@ -48,7 +47,6 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
     retry,
     clock: systemClock,
     log,
-    signal: never,
   })
   const outcomes: string[][] = []
   for (let i = 0; i < CHUNKS; i++) {
@@ -96,8 +94,8 @@ for (const compress of ['text', 'gzip']) {
     const got: [string, unknown][] = []
     server.on('entry', (tag, _time, record) => got.push([tag, record]))
     const { output, counts } = forwardTo(undefined, { port: String(server.port), compress })
-    await output.flush(entriesChunk('c1', ['one', 'zwei ü'], 'app.a'), never)
-    await output.flush(entriesChunk('c2', ['three'], 'app.b'), never)
+    await output.flush(entriesChunk('c1', ['one', 'zwei ü'], 'app.a'))
+    await output.flush(entriesChunk('c2', ['three'], 'app.b'))
     await until(() => got.length === 3)
     expect(got).toEqual([
       ['app.a', { log: 'one' }],
