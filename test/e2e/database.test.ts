@@ -92,9 +92,7 @@ test('a second agent on the same database refuses to start and says why', async 
   writeFileSync(join(dir, 'a.log'), LINES)
   const args = [...follows(dir), '-o', 'null', '-m', '*']
   const first = start(args)
-  await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {
-    limitMs: 30_000,
-  })
+  await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {})
   const second = await run(args)
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('E_STORE_LOCKED')
@@ -113,7 +111,7 @@ test('a database that another process has locked ends the start with a clear err
   other.exec('ROLLBACK')
   other.close()
   expect((await drain(dir)).code).toBe(0)
-}, 30_000)
+})
 
 /** Another program has the database: a process, since SQLite takes no notice of locks within one. */
 async function holdDatabase(dir: string): Promise<Running> {
@@ -145,7 +143,7 @@ test('lines go on while another program has locked the database, which is said o
   await allArrive(sink, ship({ dir, ports: [sink.port] }), lines)
   expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
   expect((await sink.summary()).duplicates).toBe(0)
-}, 30_000)
+})
 
 test('a start waits while another program has the database, and goes on where it stopped when it is free', async () => {
   const dir = tmp()
@@ -234,7 +232,7 @@ test('two inputs that follow the same file with one database each go on from whe
   await until(() => offsets().join() === `${LINES.length},${LINES.length}`)
   await second.stop()
   expect([...second.stdout.matchAll(LOG)].join()).toBe('"log"=>"one","log"=>"two","log"=>"three"')
-}, 30_000)
+})
 
 function rowsOf(dir: string): { offset: number }[] {
   try {

@@ -40,61 +40,53 @@ async function someArrive(sink: Sink, agent: Running, more: number): Promise<voi
   const { distinct } = await sink.summary()
   const target = Math.min(ENTRIES, distinct + 1 + more)
   const what = (): string => `${target} entries after ${distinct}; ${agent.stderr}`
-  await until(async () => (await sink.summary()).distinct >= target, { limitMs: 20_000, everyMs: 1, what })
+  await until(async () => (await sink.summary()).distinct >= target, { everyMs: 1, what })
 }
 
-testJournal(
-  'kill -9 ten times in a drain of 100,000 entries loses none',
-  async () => {
-    const dir = tmp()
-    const sink = await Sink.start('lines')
-    const random = seeded(SEED)
-    const follow = (exit: string): Running =>
-      followJournal({
-        dir,
-        path: large?.dir ?? '',
-        ports: [sink.port],
-        tools,
-        systemd: { exit_on_eof: exit },
-      })
-    let midway = 0
-    for (let kill = 0; kill < 10; kill++) {
-      const agent = follow('off')
-      await someArrive(sink, agent, random() * 3000)
-      await kill9(agent, sink)
-      if ((await sink.summary()).distinct < ENTRIES) midway++
-    }
-    expect(midway).toBeGreaterThan(2)
-    expect(await follow('on').ended(60_000)).toEqual({ code: 0, signal: null })
-    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
-    expect((await sink.summary()).disorder).toBe(0)
-    expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
-  },
-  120_000,
-)
+testJournal('kill -9 ten times in a drain of 100,000 entries loses none', async () => {
+  const dir = tmp()
+  const sink = await Sink.start('lines')
+  const random = seeded(SEED)
+  const follow = (exit: string): Running =>
+    followJournal({
+      dir,
+      path: large?.dir ?? '',
+      ports: [sink.port],
+      tools,
+      systemd: { exit_on_eof: exit },
+    })
+  let midway = 0
+  for (let kill = 0; kill < 10; kill++) {
+    const agent = follow('off')
+    await someArrive(sink, agent, random() * 3000)
+    await kill9(agent, sink)
+    if ((await sink.summary()).distinct < ENTRIES) midway++
+  }
+  expect(midway).toBeGreaterThan(2)
+  expect(await follow('on').ended()).toEqual({ code: 0, signal: null })
+  expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+  expect((await sink.summary()).disorder).toBe(0)
+  expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
+})
 
-testJournal(
-  'journalctl killed again and again in a drain: none lost, none twice',
-  async () => {
-    const dir = tmp()
-    const sink = await Sink.start('lines')
-    const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
-    const random = seeded(SEED)
-    for (let kill = 0; kill < 8; kill++) {
-      await someArrive(sink, agent, random() * 6000)
-      const child = await journalctlOf(agent)
-      process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
-      await until(() => !isAlive(child))
-    }
-    await allArrive(sink, agent, ENTRIES, 60_000)
-    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
-    const { duplicates, disorder } = await sink.summary()
-    expect([duplicates, disorder]).toEqual([0, 0])
-    expect(agent.stderr).toContain('journalctl is started again')
-    expect(agent.stderr).not.toContain('not in the journal any more')
-  },
-  120_000,
-)
+testJournal('journalctl killed again and again in a drain: none lost, none twice', async () => {
+  const dir = tmp()
+  const sink = await Sink.start('lines')
+  const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
+  const random = seeded(SEED)
+  for (let kill = 0; kill < 8; kill++) {
+    await someArrive(sink, agent, random() * 6000)
+    const child = await journalctlOf(agent)
+    process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+    await until(() => !isAlive(child))
+  }
+  await allArrive(sink, agent, ENTRIES)
+  expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+  const { duplicates, disorder } = await sink.summary()
+  expect([duplicates, disorder]).toEqual([0, 0])
+  expect(agent.stderr).toContain('journalctl is started again')
+  expect(agent.stderr).not.toContain('not in the journal any more')
+})
 
 testJournal(
   'while a peer does not acknowledge the cursor does not move, also beside one that does',
@@ -105,7 +97,7 @@ testJournal(
     const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
     const ports = [one.port, two.port]
     const first = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
-    expect(await first.ended(20_000)).toEqual({ code: 0, signal: null })
+    expect(await first.ended()).toEqual({ code: 0, signal: null })
     const [last] = cursorsIn(journal).slice(-1)
     expect(storedCursor(dir)).toBe(last as string)
 
@@ -123,11 +115,10 @@ testJournal(
     await until(async () => (await two.summary()).open === 0)
     await two.ask('reset')
     const third = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
-    expect(await third.ended(20_000)).toEqual({ code: 0, signal: null })
+    expect(await third.ended()).toEqual({ code: 0, signal: null })
     const { min, max, distinct } = await two.summary()
     expect([min, max, distinct]).toEqual([100, 299, 200])
   },
-  60_000,
 )
 
 testJournal(
@@ -142,11 +133,10 @@ testJournal(
     await standsStill(child)
     expect((await sink.summary()).distinct).toBe(0)
     await sink.ask('read on')
-    await allArrive(sink, agent, ENTRIES, 60_000)
+    await allArrive(sink, agent, ENTRIES)
     expect((await sink.summary()).duplicates).toBe(0)
     expect(peakBytes(agent)).toBeLessThan(120_000_000)
   },
-  120_000,
 )
 
 testJournal(
@@ -169,5 +159,4 @@ testJournal(
       await until(() => !isAlive(child), { what: 'the end of journalctl' })
     }
   },
-  60_000,
 )

@@ -19,7 +19,7 @@ const withNode = peerOrSkip('the node variant', atHand || CI, 'run `npm run buil
 
 withNode('the variant with node inside says so, and ships every line once over a restart', async () => {
   const script = join(ROOT, 'scripts/build-pkg.ts')
-  const built = await run([script], { command: [process.execPath], limitMs: 150_000 })
+  const built = await run([script], { command: [process.execPath], limitMs: 280_000 })
   expect(built).toMatchObject({ code: 0 })
   // It unpacks its SQLite below the home folder.
   const command = ['env', `HOME=${tmp()}`, join(ROOT, out, `${name}-node-${target}`)]

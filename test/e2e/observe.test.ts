@@ -43,7 +43,7 @@ test('SIGUSR1 and SIGCONT print every input, file, offset, lag, queue and retry,
       what: () => `${text} in\n${agent.stderr.slice(-2000)}`,
     })
   // By then it listens to signals.
-  await until(() => peer.arrivals.length === 1, { limitMs: 30_000 })
+  await until(() => peer.arrivals.length === 1)
   const { dev, ino } = statSync(log)
   await shows(new RegExp(`^ +idle +0 +9 +9 +9 +${dev}:${ino} +${log}$`, 'm'), 'SIGUSR1')
   const done = await dump('SIGCONT')
@@ -59,7 +59,7 @@ test('SIGUSR1 and SIGCONT print every input, file, offset, lag, queue and retry,
   await peer.close()
   await shows(RETRYING, 'SIGUSR1')
   expect(agent.exit).toBeUndefined()
-}, 30_000)
+})
 
 test('the endpoints of an agent whose peer is away say so, and that it is back', async () => {
   const dir = tmp()
@@ -84,10 +84,10 @@ test('the endpoints of an agent whose peer is away say so, and that it is back',
   await peer.listen()
   const acked = async (): Promise<boolean> =>
     (await (await get('/api/v1/files')).text()).includes('"acked":4')
-  await until(acked, { limitMs: 30_000, what: () => agent.stderr.slice(-2000) })
+  await until(acked, { what: () => agent.stderr.slice(-2000) })
   const text = await (await get('/api/v2/metrics/prometheus')).text()
   expect(text).toMatch(DELIVERED)
-}, 30_000)
+})
 
 test('health is an error when chunks were given up', async () => {
   const dir = tmp()
@@ -102,4 +102,4 @@ test('health is an error when chunks were given up', async () => {
   await until(async () => (await health('v1')).status === 500, { what: () => agent.stderr.slice(-2000) })
   expect(await (await health('v1')).text()).toBe('error\n')
   expect(await (await health('v2')).json()).toMatchObject({ status: 'error', retries_failed: 1 })
-}, 30_000)
+})

@@ -222,7 +222,7 @@ export class Machine {
 }
 
 async function resultOf(it: Running): Promise<Result> {
-  const exit = await it.ended(30_000)
+  const exit = await it.ended()
   return { ...exit, stdout: it.stdout, stderr: it.stderr }
 }
 
