@@ -4,7 +4,7 @@ import { kafkaPeer } from '../support/kafka/peer.ts'
 import { start } from '../support/process.ts'
 import { until } from '../support/until.ts'
 
-/** The header `agent` of a record that an agent with this environment sends. */
+/** Returns the header `agent` of a record that an agent with this environment sends. */
 async function agentOf(env: Record<string, string>): Promise<string> {
   const peer = await kafkaPeer()
   const kafka = ['-p', `brokers=127.0.0.1:${peer.port}`, '-p', 'topics=logs', '-p', 'position_headers=on']
@@ -15,7 +15,7 @@ async function agentOf(env: Record<string, string>): Promise<string> {
   return String(records[0]?.headers.agent)
 }
 
-test('an agent is the same after a restart, and in a pod it is that of its node', async () => {
+test('the agent id stays the same over a restart, and in a pod it is derived from the node', async () => {
   const [first, again, pod, podAgain, other] = [
     await agentOf({ NODE_NAME: '' }),
     await agentOf({ NODE_NAME: '' }),
