@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { ARCH, ROOT, setUp } from './bootstrap.mjs'
 import { INGREDIENTS } from './ingredients.mjs'
 import { emptyTally, readReport, slowestFiles, summary } from './test-report.mjs'
@@ -110,6 +110,7 @@ async function runTests(name, [limitMs, processes], paths) {
   ]
   const failedBefore = tally.failed.length
   const env = {
+    PATH: pathWithSbin(),
     ...(existsSync(binary) ? { SHIPPER_BIN: binary } : {}),
     ...(LONG ? { SHIPPER_LONG: '1' } : {}),
   }
@@ -118,6 +119,12 @@ async function runTests(name, [limitMs, processes], paths) {
   // A file that cannot be loaded and a crash have no case in the report.
   if (status !== 0 && tally.failed.length === failedBefore)
     tally.failed.push(`${name} tests: bun ended with ${status}`)
+}
+
+/** Returns PATH with the folders of `useradd`, `pivot_root` and `chroot`, which not every user's PATH has. */
+function pathWithSbin() {
+  const folders = (process.env.PATH ?? '/usr/bin:/bin').split(delimiter)
+  return [...new Set([...folders, '/usr/sbin', '/sbin'])].join(delimiter)
 }
 
 /** @param {string} path */
