@@ -277,7 +277,7 @@ describe('what runs in spite of a warning', () => {
 
   test('two inputs of one name are told apart, with one line', async () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
-    const said = await warned(two, 'is taken')
+    const said = await warned(two, 'is already taken')
     expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
       {
         level: 'warn',
