@@ -80,9 +80,9 @@ class Crc32cState {
   readonly #lastBytes: number
 
   constructor() {
-    const { exports: x, part } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiate<Exports>(WASM)
     this.#exports = x
-    this.#data = part(x.DATA, x.DATA_BYTES)
+    this.#data = region(x.DATA, x.DATA_BYTES)
     this.#lastBytes = x.LAST_BYTES.value
   }
 
