@@ -3,16 +3,49 @@ import { ROOT } from './bootstrap.mjs'
 
 /**
  * `npm run commit-lint [-- RANGE]`: every commit is `area: imperative subject`, and touches that area only. Without a
- * range: what the upstream branch does not have, or all where there is none.
+ * range it checks the commits that the upstream branch does not have, or those after FIRST_CHECKED if there is no
+ * upstream branch.
  */
-const LIMIT = 72
+const MAX_SUBJECT_LENGTH = 72
+/** Subjects up to this commit were written before they had to begin with a verb. */
+const FIRST_CHECKED = '93c8bba'
 const SUBJECT = /^([a-z0-9][a-z0-9-]*): (\S.*)$/
 const ISSUE = /#\d+/
 const EXTENSION = /\.ts$/
-const PAST = /^(?:added|fixed|changed|removed|updated|moved|renamed)\b/i
+const FIRST_WORD = /^[A-Za-z]+(?:-[a-z]+)?/
+
+/**
+ * Verbs that a subject may begin with. A list and not a grammar: English has no form that tells a verb from a noun.
+ * Add the verb that is missing.
+ */
+const VERBS = new Set(
+  `abort accept acknowledge add adjust align allow answer append apply assert assign assume avoid await back begin bind
+  bound break bring build bump bundle cache call cancel cap carry catch change check choose clamp clarify classify clean
+  clear close collapse collect combine commit compare compile complete compress compute configure confirm connect consume
+  continue convert copy correct count cover create cut deal decide declare decode decompress default defer define delay
+  delete deliver demote deny deprecate derive describe detach detect disable discard discover distinguish divide document
+  double drain draw drop dump emit empty enable encode end enforce ensure enter escape evict exclude exempt exit expand
+  expect expire explain expose extend extract fail fall fetch fill filter find finish fix flatten flush fold follow force
+  forget format forward free freeze generate get give go group grow guard halve handle hash hide hold honor ignore implement
+  import improve include increase index infer inflate inherit init initialize inject inline insert install interrupt
+  introduce invalidate isolate join keep kill label leave lend let lift limit link lint list listen load lock log look
+  lower make map mark match measure merge mention migrate mirror mock move name narrow normalize note notice number observe
+  offer omit open order override own pace pack pad parse pass pause permit pick pin place poll populate postpone prefer
+  prepare prepend preserve prevent print probe process prohibit promise promote propagate protect prove provide prune
+  publish pull purge push put quote raise randomize reach read rebuild recognize recompute reconcile reconnect record
+  recover recreate recycle redirect reduce refactor refresh refuse regenerate register reject relax release reload remember
+  remove rename render reopen reorder repair repeat replace reply report request require rescan reserve reset resolve
+  respect restart restore restrict restructure resume retain rethrow retry return reuse revert review revise rewrite rotate
+  round route run salvage sample save scan schedule search seed select send separate serialize serve set settle shard share
+  shift shorten show shrink sign silence simplify skip sleep solve sort span specify speed spell split stamp start state stay
+  stop store stream strip subscribe substitute suggest support suppress survive swallow swap switch sync synchronize tail
+  take teach tear tell terminate test throttle throw tidy tighten time tolerate touch trace track translate trim truncate try
+  tune turn type undo unify unlink unlock unpack unset update upgrade use validate verify wait wake warn watch weaken weigh
+  widen wire wrap write yield`.split(/\s+/),
+)
 
 /** Paths that may go with any area: the tests, documents, packages, error codes and the registry's line of a change. */
-const TRAVELLERS = [
+const ANY_AREA = [
   /^test\//,
   /^docs\//,
   /^(?:CHANGELOG|README)\.md$/,
@@ -21,7 +54,7 @@ const TRAVELLERS = [
   /^src\/core\/error\.ts$/,
 ]
 
-/** Areas that are not named after a folder of src/ or a plugin. */
+/** Areas that are not named after a folder of src/ or a plugin, and what such areas may touch in addition. */
 const AREAS: Record<string, RegExp[]> = {
   build: [
     /^(?:Dockerfile|\.dockerignore)$/,
@@ -36,7 +69,10 @@ const AREAS: Record<string, RegExp[]> = {
   docs: [/^[A-Z]+(?:\.md)?$/],
   install: [/^scripts\/install\.sh$/, /^conf\//, /^pkg\.config\.json$/],
   cli: [/^src\/(?:cli|main)\.ts$/, /^src\/cli\//],
-  test: [],
+  // Renames and moves that cross the folders of src/, with those who import from there.
+  src: [/^(?:src|bench|scripts)\//, /^(?:tsconfig|biome)\.json$/],
+  // The runner belongs to the tests.
+  test: [/^scripts\/(?:test|test-report)\.mjs$/, /^CONTRIBUTING\.md$/],
 }
 
 export interface Commit {
@@ -45,21 +81,25 @@ export interface Commit {
   paths: string[]
 }
 
-/** What is wrong with it; nothing for merges, which have no paths of their own. */
+/** Returns what is wrong with a commit; nothing for a merge, which has no paths of its own. */
 export function complaints({ subject, paths }: Commit): string[] {
   const [, area, text = ''] = SUBJECT.exec(subject) ?? []
   if (area === undefined) return ['the subject is not `area: what it does`']
   const found: string[] = []
-  if (subject.length > LIMIT)
-    found.push(`the subject has ${subject.length} characters, the limit is ${LIMIT}`)
+  if (subject.length > MAX_SUBJECT_LENGTH)
+    found.push(`the subject has ${subject.length} characters, the limit is ${MAX_SUBJECT_LENGTH}`)
   if (text.endsWith('.')) found.push('the subject ends with a full stop')
-  if (PAST.test(text)) found.push('the subject is not imperative')
+  if (!startsWithVerb(text)) found.push('the subject does not begin with an imperative verb')
   if (ISSUE.test(subject)) found.push('an issue number belongs in the body')
-  const strangers = paths.filter(
-    (path) => !TRAVELLERS.some((form) => form.test(path)) && !belongs(area, path),
-  )
+  const strangers = paths.filter((path) => !ANY_AREA.some((form) => form.test(path)) && !belongs(area, path))
   if (strangers.length > 0) found.push(`not of the area ${area}: ${strangers.join(' ')}`)
   return found
+}
+
+/** `re-open` and `double-check` count as `open` and `check`. */
+function startsWithVerb(text: string): boolean {
+  const [word = ''] = FIRST_WORD.exec(text) ?? []
+  return VERBS.has(word) || VERBS.has(word.split('-').at(-1) as string)
 }
 
 /** `tail`, `in-tail` and `inputs` all name src/plugins/inputs/tail; a folder of the root names itself. */
@@ -83,6 +123,7 @@ function main(): void {
   process.exit(bad.length > 0 ? 1 : 0)
 }
 
+/** Parses what `git log --name-only --format=%x00%h%x09%s` prints. */
 export function parseLog(log: string): Commit[] {
   return log
     .split('\0')
@@ -95,10 +136,17 @@ export function parseLog(log: string): Commit[] {
 }
 
 function defaultRange(): string {
+  const upstream = tryGit('rev-parse', '--abbrev-ref', '@{upstream}')
+  if (upstream !== undefined) return `${upstream}..HEAD`
+  // A shallow clone does not have the commit.
+  return tryGit('cat-file', '-t', FIRST_CHECKED) === 'commit' ? `${FIRST_CHECKED}..HEAD` : 'HEAD'
+}
+
+function tryGit(...args: string[]): string | undefined {
   try {
-    return `${git('rev-parse', '--abbrev-ref', '@{upstream}').trim()}..HEAD`
+    return git(...args).trim()
   } catch {
-    return 'HEAD'
+    return undefined
   }
 }
 

@@ -6,14 +6,14 @@ import { freePort, lines, Peer, runWith, term } from '../support/agent-run.ts'
 import { Lines } from '../support/engine/plan.ts'
 import { until } from '../support/until.ts'
 
-test('a signal may follow the first line that it says', async () => {
+test('signal handlers are installed before the first log line', async () => {
   const before = process.listenerCount('SIGTERM')
   let listening: number | undefined
   const warnings = ['']
   Object.defineProperty(warnings, 0, {
     get: () => {
       listening = process.listenerCount('SIGTERM')
-      return 'said before anything else'
+      return 'logged before anything else'
     },
   })
   const run = runWith({
@@ -22,7 +22,7 @@ test('a signal may follow the first line that it says', async () => {
     outputs: [{ name: 'out.0', create: () => new Peer() }],
   })
   expect(await run.status).toBe(0)
-  expect(run.logged()).toContain('said before anything else')
+  expect(run.logged()).toContain('logged before anything else')
   expect(listening).toBe(before + 1)
 })
 
@@ -47,7 +47,7 @@ describe('a finite run', () => {
     expect([peer.closed, ...run.inputs.map((i) => i.closed)]).toEqual([1, 1, 1])
   })
 
-  test('ends when all its finite inputs have, the endless ones then stop', async () => {
+  test('ends when all finite inputs have finished, and then stops the others', async () => {
     const peer = new Peer()
     async function* slow() {
       await until(() => run.inputs[0]?.running === false)
@@ -64,7 +64,7 @@ describe('a finite run', () => {
 })
 
 describe('a finite run that is not complete', () => {
-  test('ends with 1 when records were dropped, and says how many', async () => {
+  test('ends with 1 when records were dropped, and logs how many', async () => {
     const peer = new Peer()
     peer.mode = 'refuses'
     const run = runWith({ inputs: [lines(['a', 'b'])], outputs: [{ name: 'out.0', create: () => peer }] })
@@ -73,7 +73,7 @@ describe('a finite run that is not complete', () => {
     expect(run.logged()).toContain('E_RUN_INCOMPLETE')
   })
 
-  test('ends with 1 when an input could not read all, after the acks of what it has read', async () => {
+  test('ends with 1 when an input could not read everything, after the acks of what it has read', async () => {
     const peer = new Peer()
     const some = (ctx: InputContext) => {
       const input = new Lines(ctx, [{ text: 'a' }])
@@ -98,11 +98,11 @@ describe('a finite run that is not complete', () => {
       outputs: [{ name: 'out.0', create: () => peer }],
     })
     expect(await run.status).toBe(1)
-    expect(run.logged()).toContain('ended before everything was acknowledged')
+    expect(run.logged()).toContain('ended before all records were acknowledged')
     expect(peer.texts).toEqual([])
   })
 
-  test('because it is interrupted while it waits for acks ends with 1 after Grace', async () => {
+  test('ends with 1 after Grace when it is interrupted while waiting for acks', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({
@@ -115,7 +115,7 @@ describe('a finite run that is not complete', () => {
     term()
     expect(await run.status).toBe(1)
     expect([peer.texts.length, peer.closed, run.inputs[0]?.closed]).toEqual([0, 1, 1])
-    // What waits is let go at once, what flies as soon as it answers.
+    // Waiting chunks are dropped at once, chunks in flight as soon as their flush reacts.
     expect(performance.now() - before).toBeLessThan(1000)
   })
 })
@@ -135,7 +135,7 @@ describe('SIGTERM', () => {
     expect(peer.texts).toEqual(['a'])
   })
 
-  test('waits for Grace and no longer; what has no ack is aborted and said', async () => {
+  test('waits for Grace and no longer; what has no ack is aborted and logged', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({
@@ -150,11 +150,11 @@ describe('SIGTERM', () => {
     const tookMs = performance.now() - before
     expect(tookMs).toBeGreaterThanOrEqual(990)
     expect(tookMs).toBeLessThan(2500)
-    expect(run.logged()).toContain('stopped before everything was acknowledged')
+    expect(run.logged()).toContain('stopping before all records were acknowledged')
     expect([peer.closed, run.inputs[0]?.closed]).toEqual([1, 1])
   })
 
-  test('seals what is held: it does not wait for Flush', async () => {
+  test('seals open chunks and does not wait for Flush', async () => {
     const peer = new Peer()
     async function* two() {
       yield { text: 'a' }
@@ -217,7 +217,7 @@ describe('a failure of an input', () => {
     expect(run.inputs.map((i) => i.closed)).toEqual([1, 1])
   })
 
-  test('at the end of a finite run is not passed over', async () => {
+  test('at the end of a finite run is not ignored', async () => {
     const peer = new Peer()
     const run = runWith({
       inputs: [lines(['a']), failing(new Error('too late'), 'at the stop')],
@@ -240,7 +240,7 @@ describe('a failure', () => {
     expect([run.inputs[0]?.written, run.inputs[0]?.closed, peer.closed]).toEqual([0, 1, 1])
   })
 
-  test('of the HTTP server to listen closes what was made and leaves no signal handler', async () => {
+  test('of the HTTP server to listen closes all stages and leaves no signal handler', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
@@ -258,7 +258,7 @@ describe('a failure', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  test('to close one input is said, ends with 1, and the others are closed', async () => {
+  test('to close one input is logged, ends with 1, and the others are closed', async () => {
     const peer = new Peer()
     const run = runWith({
       inputs: [
@@ -276,7 +276,7 @@ describe('a failure', () => {
   })
 })
 
-test('an ack that is on its way when flushes are aborted moves its position before the input is closed', async () => {
+test('an ack that is on its way when flushes are aborted moves its offset before the input is closed', async () => {
   const events: string[] = []
   const output: Output = {
     flush: (_, signal) =>
@@ -295,8 +295,8 @@ test('an ack that is on its way when flushes are aborted moves its position befo
             const out = ctx.appender(ctx.tag)
             out.reserve(1)
             out.buf[out.end++] = 65
-            out.added(1, 1)
-            out.join({ leave: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
+            out.commit(1, 1)
+            out.addContributor({ closeRange: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
           },
           close: async () => void events.push('close'),

@@ -137,7 +137,7 @@ test('lines go on while another program has locked the database, which is said o
     { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
   ])
   await other.stop()
-  await agent.saysOnStderr('positions are stored again')
+  await agent.saysOnStderr('checkpoints are being written again')
   agent.kill('SIGKILL')
   await agent.exited
   writeLines(path, lines, lines + 1000)

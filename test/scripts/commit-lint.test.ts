@@ -1,33 +1,70 @@
 import { expect, test } from 'bun:test'
 import { complaints, parseLog } from '../../scripts/commit-lint.ts'
 
-const of = (subject: string, ...paths: string[]): string[] => complaints({ id: 'abc', subject, paths })
+const check = (subject: string, ...paths: string[]): string[] => complaints({ id: 'abc', subject, paths })
 
-test('a commit of one area, its tests and documents are well', () => {
+const NO_VERB = 'the subject does not begin with an imperative verb'
+
+test('accepts a commit of one area with its tests and documents', () => {
   expect(
-    of('engine: cap the wait', 'src/engine/retry.ts', 'test/engine/retry.test.ts', 'docs/DELIVERY.md'),
+    check('engine: cap the wait', 'src/engine/retry.ts', 'test/engine/retry.test.ts', 'docs/DELIVERY.md'),
   ).toEqual([])
-  expect(of('tail: read on after copytruncate', 'src/plugins/inputs/tail/file/tail-file.ts')).toEqual([])
-  expect(of('out-forward: match acks in order', 'src/plugins/outputs/forward/index.ts')).toEqual([])
-  expect(of('cli: take a URL after -o', 'src/cli/main.ts')).toEqual([])
-  expect(of('ci: run npm test', '.ci/run')).toEqual([])
+  expect(check('tail: read on after copytruncate', 'src/plugins/inputs/tail/file/tail-file.ts')).toEqual([])
+  expect(check('out-forward: match acks in order', 'src/plugins/outputs/forward/index.ts')).toEqual([])
+  expect(check('cli: take a URL after -o', 'src/cli/main.ts')).toEqual([])
+  expect(check('ci: run npm test', '.ci/run')).toEqual([])
+  expect(check('test: print the slowest files', 'scripts/test.mjs', 'test/a.test.ts')).toEqual([])
 })
 
-test('a second area is a complaint that names its files', () => {
-  expect(of('engine: cap the wait', 'src/engine/retry.ts', 'src/config/config-tree.ts')).toEqual([
+test('names the files of a second area', () => {
+  expect(check('engine: cap the wait', 'src/engine/retry.ts', 'src/config/config-tree.ts')).toEqual([
     'not of the area engine: src/config/config-tree.ts',
   ])
 })
 
-test('a subject without an area, past tense, a full stop, an issue number and length are complaints', () => {
-  expect(of('make it faster')).toHaveLength(1)
-  expect(of('engine: fixed the wait')).toEqual(['the subject is not imperative'])
-  expect(of('engine: cap the wait.')).toEqual(['the subject ends with a full stop'])
-  expect(of('engine: cap the wait #12')).toEqual(['an issue number belongs in the body'])
-  expect(of(`engine: ${'x'.repeat(70)}`)).toHaveLength(1)
+test('lets a commit of the area src cross folders, scripts and benchmarks, but not the rest', () => {
+  const paths = [
+    'src/lib/a.ts',
+    'src/main.ts',
+    'bench/a.ts',
+    'scripts/docs.ts',
+    'tsconfig.json',
+    'biome.json',
+  ]
+  expect(check('src: rename exported classes', ...paths)).toEqual([])
+  expect(check('src: rename exported classes', 'conf/shipper.conf')).toEqual([
+    'not of the area src: conf/shipper.conf',
+  ])
 })
 
-test('reads git’s log', () => {
+test('complains of a missing area, a full stop, an issue number and the length', () => {
+  expect(check('make it faster')).toEqual(['the subject is not `area: what it does`'])
+  expect(check('engine: cap the wait.')).toEqual(['the subject ends with a full stop'])
+  expect(check('engine: cap the wait #12')).toEqual(['an issue number belongs in the body'])
+  expect(check(`engine: cap ${'x'.repeat(61)}`)).toEqual(['the subject has 73 characters, the limit is 72'])
+})
+
+test.each([
+  'engine: fixed the wait',
+  'engine: caps the wait',
+  'engine: the wait has a cap',
+  'engine: a cap for the wait',
+  'docs: README',
+  'test: --write',
+])('complains of a subject that does not begin with an imperative verb: %s', (subject) => {
+  expect(check(subject)).toEqual([NO_VERB])
+})
+
+test.each([
+  'src: share sleep and the stop error, split services from plugin.ts',
+  'docs: rewrite decision records in plain English, add the six packages',
+  'tail: move files into rooms',
+  'store: re-open the database',
+])('accepts an imperative verb: %s', (subject) => {
+  expect(check(subject)).toEqual([])
+})
+
+test('reads the log of git', () => {
   expect(parseLog('\0a1\tcore: one\n\nsrc/core/a.ts\nsrc/core/b.ts\n\0b2\tdocs: two\n\ndocs/x.md\n')).toEqual(
     [
       { id: 'a1', subject: 'core: one', paths: ['src/core/a.ts', 'src/core/b.ts'] },

@@ -6,13 +6,13 @@ import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
 import type { InputContext, Output } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
-import { forGood } from './engine/queue-bench.ts'
+import { permanent } from './engine/queue-bench.ts'
 import { tmp } from './tmp.ts'
 import { within } from './until.ts'
 
 const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
 
-/** A peer that takes all, none, or refuses; a flush without answer ends with the abort, as the contract says. */
+/** An output that accepts chunks, never answers, or refuses; a flush without an answer ends with the abort, as required. */
 export class Peer implements Output {
   readonly texts: string[] = []
   mode: 'takes' | 'silent' | 'refuses' = 'takes'
@@ -20,7 +20,7 @@ export class Peer implements Output {
   closed = 0
 
   async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    if (this.mode === 'refuses') throw forGood()
+    if (this.mode === 'refuses') throw permanent()
     this.flushing++
     if (this.mode === 'silent') await this.#silence(signal)
     this.flushing--
@@ -53,7 +53,7 @@ type Parts = Omit<Parameters<typeof planOf>[0], 'inputs'> & {
   inputs: ((ctx: InputContext) => Lines)[]
 }
 
-/** The agent in this process, with its log in a file. */
+/** Runs the agent in this process with its log in a file. */
 export function runWith(parts: Parts): Run {
   const file = join(tmp(), 'agent.log')
   const inputs: Lines[] = []

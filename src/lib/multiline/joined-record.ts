@@ -47,7 +47,7 @@ export class JoinedRecord {
     this.#buffers = buffers
     this.#before = Buffer.from(src.subarray(start, valueAt))
     this.#after = Buffer.from(src.subarray(textEnd, end))
-    this.#text = buffers.hold(Math.max(FIRST_BYTES, textEnd - textAt))
+    this.#text = buffers.takeLongLived(Math.max(FIRST_BYTES, textEnd - textAt))
     this.#put(src, textAt, textEnd)
   }
 
@@ -88,7 +88,7 @@ export class JoinedRecord {
   }
 
   #grow(needed: number): void {
-    const next = this.#buffers.hold(Math.max(needed, this.#text.length * 2))
+    const next = this.#buffers.takeLongLived(Math.max(needed, this.#text.length * 2))
     this.#text.copy(next, 0, 0, this.size)
     this.#buffers.give(this.#text)
     this.#text = next

@@ -3,7 +3,7 @@ import { WASM } from './lines.wasm.ts'
 
 /** Forms of a line, with the numbers of assembly/lines/lines.ts. */
 const FORMS = { raw: 0, cri: 1, docker: 2 } as const
-export type Form = keyof typeof FORMS
+type Form = keyof typeof FORMS
 
 /** Longer lines are rare, and the space reserved for one would be missing for others. */
 const MAX_LINE_BYTES = 16_384

@@ -16,7 +16,7 @@ export interface RecordForm {
 }
 
 /** State of the batch to which records are added. */
-export interface BatchState {
+interface BatchState {
   count: number
   baseMs: number
   maxMs: number

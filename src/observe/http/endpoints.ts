@@ -11,7 +11,7 @@ export interface Answer {
   body: string
 }
 
-export interface EndpointSources {
+interface EndpointSources {
   snapshot: () => Snapshot
   health: () => Health
   /** All plugins that are built in; absent: those in use. */

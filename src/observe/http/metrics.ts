@@ -10,7 +10,7 @@ import { type Family, metricName, type Sample } from './prometheus.ts'
 type Figures = Record<string, number>
 
 /** The answer of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
-export interface MetricsDocument {
+interface MetricsDocument {
   input: Record<string, Figures>
   filter: Record<string, Figures>
   output: Record<string, Figures>

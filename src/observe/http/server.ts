@@ -35,7 +35,7 @@ const LIMITS: HttpLimits = {
   connections: 32,
 }
 
-export interface HttpServer {
+interface HttpServer {
   /** The port listened on, also when 0 was asked for. */
   port: number
   /** Ends the connections too. Idempotent. */

@@ -1,5 +1,5 @@
 import { messageOf } from '../../core/error.ts'
-import { cut, escapeControls, escapeJsonControls } from '../../core/escape-controls.ts'
+import { escapeControls, escapeJsonControls, truncate } from '../../core/escape-controls.ts'
 
 /** One line of the agent's own log as text for a person and as JSON for a machine. Secrets never get this far. */
 export interface LogLine {
@@ -47,7 +47,7 @@ export function formatJson(line: LogLine): string {
     time: isoTime(line.timeMs),
     level: line.level,
     plugin: line.plugin,
-    message: cut(line.message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS),
+    message: truncate(line.message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS),
   }
   for (const [key, value] of shownFields(line.fields)) out[Object.hasOwn(out, key) ? `${key}_` : key] = value
   return `${escapeJsonControls(JSON.stringify(out))}\n`
@@ -73,7 +73,7 @@ function shownFields(fields: Record<string, unknown> | undefined): [string, unkn
 function shownValue(key: string, value: unknown, depth: number): unknown {
   if (value === undefined || typeof value === 'function') return undefined
   if (isSecret(key)) return HIDDEN
-  if (typeof value === 'string') return cut(value.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
+  if (typeof value === 'string') return truncate(value.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value)
   if (typeof value === 'boolean' || value === null) return value
   if (typeof value !== 'object') return String(value)
@@ -81,7 +81,7 @@ function shownValue(key: string, value: unknown, depth: number): unknown {
 }
 
 function shownObject(value: object, depth: number): unknown {
-  if (value instanceof Error) return cut(messageOf(value).replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
+  if (value instanceof Error) return truncate(messageOf(value).replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS)
   if (value instanceof Uint8Array) return `<${value.length} bytes>`
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'invalid date' : value.toISOString()
   if (depth >= MOST_DEPTH) return '...'
@@ -97,12 +97,12 @@ function shownObject(value: object, depth: number): unknown {
 }
 
 function messageText(message: string): string {
-  return escapeControls(cut(message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS))
+  return escapeControls(truncate(message.replace(USERINFO, `$1${HIDDEN}@`), MOST_CHARS))
 }
 
 function fieldText(value: unknown): string {
   if (typeof value === 'string') return BARE.test(value) ? value : JSON.stringify(value)
-  return cut(typeof value === 'object' ? JSON.stringify(value) : String(value), MOST_CHARS)
+  return truncate(typeof value === 'object' ? JSON.stringify(value) : String(value), MOST_CHARS)
 }
 
 /** `2026/11/21 06:00:00.123` in local time. */
@@ -114,6 +114,6 @@ export function localTime(ms: number): string {
   return `${day} ${two(t.getHours())}:${two(t.getMinutes())}:${two(t.getSeconds())}.${fraction}`
 }
 
-export function isoTime(ms: number): string {
+function isoTime(ms: number): string {
   return new Date(ms).toISOString()
 }

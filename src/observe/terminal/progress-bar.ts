@@ -10,13 +10,13 @@ import { bytesText, timeText } from './human-units.ts'
  *   [==============----------------------]  38%  12.3 MB of 32.1 MB  118.0 MB/s  0:03 left
  * ```
  */
-export interface Progress {
+interface Progress {
   update(doneBytes: number, totalBytes?: number): void
   /** Draws the last state and ends the line. Idempotent. */
   stop(): void
 }
 
-export interface ProgressOptions {
+interface ProgressOptions {
   stream: NodeJS.WritableStream & { isTTY?: boolean; columns?: number }
   totalBytes: number
 }

@@ -1,16 +1,16 @@
 import { ShipperError } from '../../core/error.ts'
-import { invalidValue } from '../../core/options/checks.ts'
+import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { append, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
+import { appendRecord, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   dummy: {
     type: 'string',
     default: '{"message":"dummy"}',
-    check: (json: string) => invalidValue('a JSON object', () => recordOf(json)),
+    check: (json: string) => invalidIfThrows('a JSON object', () => recordOf(json)),
     help: 'The record, as a JSON object.',
   },
   metadata: {
@@ -74,7 +74,7 @@ class Dummy implements Input {
     while (!signal.aborted && made < most) {
       const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / everyMs)
       while (made < Math.min(due * copies, most)) {
-        if (!(await append(this.#ctx, this.#record, this.#time(), signal))) return
+        if (!(await appendRecord(this.#ctx, this.#record, this.#time(), signal))) return
         made++
       }
       const leftMs = this.#startMs + (due + 1) * everyMs - this.#ctx.clock.nowMs()

@@ -50,7 +50,7 @@ class Stdin implements Input {
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
     this.#ctx = ctx
-    this.#block = ctx.buffers.hold(options.bufferSize)
+    this.#block = ctx.buffers.takeLongLived(options.bufferSize)
     this.#parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
   }
 
@@ -112,7 +112,7 @@ class Stdin implements Input {
       const end = nl < n && nl > pos && this.#block[nl - 1] === 13 ? nl - 1 : nl
       while (!this.#append(pos, end)) {
         this.#ctx.sealAll()
-        await this.#ctx.room(signal)
+        await this.#ctx.waitForMemory(signal)
         if (signal.aborted) return pos
       }
       pos = Math.min(n, nl + 1)
@@ -135,7 +135,7 @@ class Stdin implements Input {
       ENTRY_HEAD + Math.max(jsonBound(length), this.#parser?.bound(length) ?? 0, length + LOG.length + 8)
     if (!out.reserve(need, this.#block.length)) return false
     this.#entry(out, start, end)
-    out.added(1, length + 1)
+    out.commit(1, length + 1)
     return true
   }
 

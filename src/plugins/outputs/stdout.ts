@@ -1,12 +1,11 @@
 import { writeSync } from 'node:fs'
 import type { Chunk } from '../../core/chunk.ts'
 import { messageOf, ShipperError, systemCode } from '../../core/error.ts'
-import { skip } from '../../core/msgpack/encode.ts'
-import { entryMap } from '../../core/msgpack/record.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineOutput, type Output, type OutputContext } from '../../core/plugin.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
-import { EventTime } from '../../lib/records/event-time.ts'
+import { Entry } from '../../lib/records/entry.ts'
+import type { EventTime } from '../../lib/records/event-time.ts'
 
 const OPTIONS = defineOptions({
   format: {
@@ -33,7 +32,7 @@ class Stdout implements Output {
   readonly #o: Options
   readonly #ctx: OutputContext
   readonly #text = new JsonText()
-  readonly #time = new EventTime()
+  readonly #entry = new Entry()
   #readerGone = false
 
   constructor(options: Options, ctx: OutputContext) {
@@ -43,17 +42,15 @@ class Stdout implements Output {
 
   async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
     this.#text.reset()
-    const { buf, start, end } = chunk
+    const entry = this.#entry
     const array = this.#o.format === 'json'
     if (array) this.#text.byte(0x5b)
     let n = 0
-    for (let at = start; at < end; n++) {
-      const map = entryMap(buf, at, end)
-      if (map < 0) throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
-      this.#time.read(buf, at)
-      if (this.#o.format === 'msgpack') this.#ruby(chunk.tag, n, buf, map)
-      else this.#json(buf, map, array && n > 0)
-      at = skip(buf, at, end)
+    for (let at = chunk.start; at < chunk.end; at = entry.end) {
+      entry.read(chunk, at)
+      if (this.#o.format === 'msgpack') this.#ruby(chunk.tag, n, chunk.buf, entry.map)
+      else this.#json(chunk.buf, entry.map, array && n > 0)
+      n++
     }
     if (array) this.#text.raw(']\n')
     await this.#write(this.#text.bytes(), signal)
@@ -63,7 +60,7 @@ class Stdout implements Output {
 
   /** `[0] tag: [[1700000000.123456789, {}], {"k"=>"v"}]`, as fluent-bit prints it. */
   #ruby(tag: string, n: number, buf: Buffer, map: number): void {
-    this.#text.raw(`[${n}] ${tag}: [[${this.#time.seconds()}, {}], `)
+    this.#text.raw(`[${n}] ${tag}: [[${this.#entry.time.seconds()}, {}], `)
     this.#text.arrows = true
     this.#text.value(buf, map)
     this.#text.arrows = false
@@ -75,7 +72,7 @@ class Stdout implements Output {
     this.#text.byte(0x7b)
     const key = this.#o.jsonDateKey
     if (key !== 'false' && key !== '') {
-      this.#text.raw(`${JSON.stringify(key)}:${dateOf(this.#time, this.#o.jsonDateFormat)}`)
+      this.#text.raw(`${JSON.stringify(key)}:${dateOf(this.#entry.time, this.#o.jsonDateFormat)}`)
       if ((buf[map] as number) !== 0x80) this.#text.byte(0x2c)
     }
     this.#text.pairs(buf, map)
@@ -108,7 +105,7 @@ class Stdout implements Output {
   }
 }
 
-export function dateOf(time: EventTime, format: Options['jsonDateFormat']): string {
+function dateOf(time: EventTime, format: Options['jsonDateFormat']): string {
   if (format === 'double') return time.double()
   if (format === 'epoch') return String(time.sec)
   if (format === 'epoch_ms') return time.epochMs()

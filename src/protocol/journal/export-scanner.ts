@@ -80,7 +80,7 @@ export class ExportScanner {
     this.#limits = limits
     this.#buffers = buffers
     this.#blockBytes = blockBytes
-    this.buf = buffers.hold(blockBytes)
+    this.buf = buffers.takeLongLived(blockBytes)
   }
 
   /** Bytes of names and values in `fields`. */
@@ -272,7 +272,7 @@ export class ExportScanner {
       buf.copyWithin(0, start, start + kept)
       buf.copyWithin(kept, this.#at, this.#end)
     } else {
-      this.buf = this.#buffers.hold(size)
+      this.buf = this.#buffers.takeLongLived(size)
       buf.copy(this.buf, 0, start, start + kept)
       buf.copy(this.buf, kept, this.#at, this.#end)
       this.#buffers.give(buf)

@@ -5,7 +5,7 @@ import { ShipperError } from '../../../src/core/error.ts'
 import { spec } from '../../../src/plugins/inputs/cpu.ts'
 import { firstOf, InputRun, sleeper } from '../../support/engine/input-run.ts'
 
-const GONE = /no record this time.*ENOENT/
+const GONE = /cannot collect a record.*ENOENT/
 
 describe('cpu', () => {
   test('gives the machine, then each core, in order, as floats', async () => {

@@ -118,7 +118,7 @@ describe('stdin', () => {
     const from = performance.now()
     await agent.stop()
     expect(performance.now() - from).toBeLessThan(4000)
-    expect(agent.stderr).not.toContain('stopped before everything')
+    expect(agent.stderr).not.toContain('stopping before all records')
   })
 
   test('while the output is away the writer of the pipe waits, and then every line arrives once', async () => {

@@ -20,7 +20,7 @@ export interface KafkaRun {
   log: string[]
 }
 
-/** What an output is made with. */
+/** Returns a context for an output. */
 export function outputContext(buffers: BufferSource, more: Partial<OutputContext> = {}): OutputContext {
   return {
     name: 'kafka.0',
@@ -34,7 +34,7 @@ export function outputContext(buffers: BufferSource, more: Partial<OutputContext
   }
 }
 
-/** A kafka output to this peer: topic `logs`, raw values. Closed after the test. */
+/** Creates a kafka output to this peer, with topic `logs` and raw values, which is closed after the test. */
 export async function kafkaTo(
   peer: KafkaPeer,
   texts: Record<string, string> = {},
@@ -52,7 +52,7 @@ export async function kafkaTo(
   return { output, counters, account, log: lines }
 }
 
-/** A chunk whose records are `{log: line}`. */
+/** Returns a chunk whose records are `{log: line}`. */
 export function linesChunk(lines: string[], tag = 'app'): Chunk {
   return chunkOf(
     lines.map((log) => ({ log })),
@@ -60,7 +60,7 @@ export function linesChunk(lines: string[], tag = 'app'): Chunk {
   )
 }
 
-/** The values of batches, in their order. */
+/** Returns the values of the records in batches, in order. */
 export async function valuesOf(batches: readonly ProducedBatch[]): Promise<string[]> {
   const decoded = await Promise.all(batches.map((b) => decodeBatch(b.bytes)))
   return decoded.flatMap(({ records }) => records.map((r) => r.value.toString()))

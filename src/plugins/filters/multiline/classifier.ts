@@ -1,6 +1,6 @@
 import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
+import { entryMap, findKey, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
 import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
 import { type Decision, LineClassifier } from '../../../lib/multiline/classifier.ts'
@@ -127,7 +127,7 @@ export class PartialClassifier implements RecordClassifier {
 const TRUE = Buffer.from('true')
 
 function isTrue(buf: Buffer, at: number): boolean {
-  return buf[at] === 0xc3 || isText(buf, at, TRUE)
+  return buf[at] === 0xc3 || textEquals(buf, at, TRUE)
 }
 
 function decision(name: string, ctx: FilterContext): Decision {

@@ -72,12 +72,12 @@ export class Multiline implements Filter {
     }
     if (!this.#o.buffer) for (const kept of groups.values()) this.#emit(groups, kept)
     for (const kept of groups.values()) {
-      if (kept.touched) kept.acks.push(later.keep())
+      if (kept.touched) kept.acks.push(later.defer())
       kept.touched = false
     }
     if (groups.size === 0) this.#kept.delete(tag)
     else this.#timer ??= this.#ctx.clock.after(this.#o.flushMs, () => this.#due())
-    for (const ack of this.#joinedAcks) later.attach(ack)
+    for (const ack of this.#joinedAcks) later.onSettled(ack)
     if (this.#count === 0) {
       later.buffers.give(this.#out)
       chunk.replace(EMPTY, 0, 0, 0)

@@ -3,7 +3,7 @@ import { type Cursor, entriesBetween, isSameEntry, parseCursor, timeCursor } fro
 import { askCursor, machineMatch, sourceArgs } from './journalctl.ts'
 
 /** Where journalctl begins, and the entry that it then shows first although it has been read. */
-export interface Beginning {
+interface Beginning {
   args: string[]
   known: Cursor | undefined
 }

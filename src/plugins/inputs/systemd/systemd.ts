@@ -190,7 +190,7 @@ export class Systemd implements Input {
     while (this.#scan.next()) {
       while (!this.#take()) {
         this.#ctx.sealAll()
-        await this.#ctx.room(signal)
+        await this.#ctx.waitForMemory(signal)
         if (signal.aborted) return
         this.#gapBytes = BEHIND_BYTES
       }
@@ -220,12 +220,12 @@ export class Systemd implements Input {
     }
     const portion = this.#portions.of(scan)
     const out = this.#ctx.appender(portion.tag)
-    if (!out.reserve(this.#writer.bound(scan), out.held > MUCH ? BACKLOG : 0)) return false
+    if (!out.reserve(this.#writer.bound(scan), out.pendingBytes > MUCH ? BACKLOG : 0)) return false
     out.end = this.#writer.write(scan, out.buf, out.end)
-    out.added(1, scan.entryBytes)
+    out.commit(1, scan.entryBytes)
     if (portion.idle) {
       portion.begin(scan.buf.toString('latin1', scan.cursor, scan.cursorEnd), this.#lastRead())
-      out.join(portion)
+      out.addContributor(portion)
     }
     portion.add(scan.realtimeUs)
     this.#taken++

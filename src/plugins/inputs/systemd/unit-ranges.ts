@@ -19,7 +19,7 @@ const UNKNOWN = Buffer.from('unknown')
 const KEPT = 2048
 
 /** The entries of one tag that go into its current chunk. */
-export class Portion implements Contributor {
+class Portion implements Contributor {
   readonly tag: string
   readonly unit: Buffer
   /** Of those whose units have the same hash. */
@@ -56,7 +56,7 @@ export class Portion implements Contributor {
     this.#times = Math.imul(this.#times ^ (us % 0x7fffffff), 16_777_619)
   }
 
-  leave(): { identity: string; settle: Ack } | undefined {
+  closeRange(): { identity: string; settle: Ack } | undefined {
     const range = this.#range
     if (range === undefined) return undefined
     this.#range = undefined

@@ -1,9 +1,8 @@
 import type { Chunk } from '../../../core/chunk.ts'
-import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import { EventTime } from '../../../lib/records/event-time.ts'
+import { Entry } from '../../../lib/records/entry.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
 
 /** A piece of a template: text, or the key whose value stands there. */
@@ -14,7 +13,7 @@ const FIELD = /\{([^{}]+)\}/
 export class FileFormat {
   readonly text = new JsonText()
   readonly #o: FileOptions
-  readonly #time = new EventTime()
+  readonly #entry = new Entry()
   readonly #delimiter: string
   readonly #template: Piece[]
 
@@ -27,14 +26,13 @@ export class FileFormat {
   /** The lines of the chunk; `fresh`: the file is empty, and gets its head. */
   write(chunk: Chunk, fresh: boolean): void {
     const { buf, start, end } = chunk
+    const entry = this.#entry
     this.text.reset()
-    for (let at = start; at < end; at = skip(buf, at, end)) {
-      const map = entryMap(buf, at, end)
-      if (map < 0) throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
-      this.#time.read(buf, at)
+    for (let at = start; at < end; at = entry.end) {
+      entry.read(chunk, at)
       if (fresh && at === start && this.#o.format === 'csv' && this.#o.csvColumnNames)
-        this.#columns(buf, map, end)
-      this.#line(chunk.tag, buf, map, end)
+        this.#columns(buf, entry.map, end)
+      this.#line(chunk.tag, buf, entry.map, end)
       this.text.byte(0x0a)
     }
   }
@@ -46,14 +44,14 @@ export class FileFormat {
         text.value(buf, map)
         return
       case 'csv':
-        text.raw(this.#time.seconds())
+        text.raw(this.#entry.time.seconds())
         this.#each(buf, map, end, (_key, value) => {
           text.raw(this.#delimiter)
           text.value(buf, value)
         })
         return
       case 'ltsv':
-        text.raw(`"time"${this.#o.labelDelimiter}${this.#time.double()}`)
+        text.raw(`"time"${this.#o.labelDelimiter}${this.#entry.time.double()}`)
         this.#each(buf, map, end, (key, value) => {
           text.raw(this.#delimiter)
           text.value(buf, key)
@@ -65,7 +63,7 @@ export class FileFormat {
         this.#fill(buf, map, end)
         return
       default:
-        text.raw(`${tag}: [${this.#time.seconds()}, `)
+        text.raw(`${tag}: [${this.#entry.time.seconds()}, `)
         text.value(buf, map)
         text.byte(0x5d)
     }
@@ -82,7 +80,7 @@ export class FileFormat {
 
   #fill(buf: Buffer, map: number, end: number): void {
     for (const piece of this.#template) {
-      if (piece === 'time') this.text.raw(this.#time.double())
+      if (piece === 'time') this.text.raw(this.#entry.time.double())
       else if ('text' in piece) this.text.raw(piece.text)
       else {
         const value = findKey(buf, map, end, piece.key)

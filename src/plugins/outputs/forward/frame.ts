@@ -33,7 +33,7 @@ export function makeFrame(
     const copy = withIntegerTime(chunk, buffers)
     return { parts: around(tag, copy.bytes, tail), release: copy.release }
   }
-  const inRooms = tail !== undefined && fitsRooms(chunk, tag, tail) && chunk.claimRooms()
+  const inRooms = tail !== undefined && fitsRooms(chunk, tag, tail) && chunk.claimFrameSpace()
   return {
     parts: inRooms ? [inPlace(chunk, tag, tail)] : around(tag, chunk.entries(), tail),
     release: nothing,

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net'
 import type { InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/forward-security.ts'
 
 function checkTag(tag: string): InvalidValue | undefined {
   if (!tag.includes('$')) return undefined
   return {
     must: 'a fixed text',
-    why: 'it cannot be made of the record',
+    reason: 'it cannot be made of the record',
     hint: 'give a fixed tag, or none to keep that of the records',
   }
 }
@@ -76,10 +76,10 @@ export const FORWARD_OPTIONS = defineOptions({
     }),
     help: 'Not offered yet: a value is refused.',
   },
-  ...SHARED_KEY_ABSENT,
+  ...UNSUPPORTED_SHARED_KEY,
   username: { type: 'string', help: 'User, with a shared key.', ignored: 'there is no shared key yet' },
   password: { type: 'string', help: 'Password, with a shared key.', ignored: 'there is no shared key yet' },
-  ...TLS_ABSENT,
+  ...UNSUPPORTED_TLS,
   'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
   'net.io_timeout': {
     type: 'time',

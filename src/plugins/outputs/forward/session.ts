@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
-import { AckReader, Unoffered } from '../../../protocol/forward/frame.ts'
+import { AckReader, UnsupportedHandshake } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
@@ -33,7 +33,7 @@ export class Session {
   readonly #counters: Counters
   readonly #acks = new AckReader()
   readonly #pending: Pending[] = []
-  readonly #closed: (failed: boolean) => void
+  readonly #closed: (failure: ShipperError | undefined) => void
   #timer: TimerHandle | undefined
   /** Timer periods since the beginning: the clock of all limits. Wall time may jump, and would cost a call per chunk. */
   #ticks = 0
@@ -55,7 +55,7 @@ export class Session {
     o: ForwardOptions,
     clock: Clock,
     counters: Counters,
-    closed: (failed: boolean) => void,
+    closed: (failure: ShipperError | undefined) => void,
   ) {
     this.#socket = socket
     this.#o = o
@@ -113,10 +113,10 @@ export class Session {
     this.open = false
     this.#clock.cancel(this.#timer)
     this.#socket.destroy()
-    // A peer may close a connection that waits for work: nothing has failed then.
-    this.#closed(!this.idle)
-    this.#settleEnded()
     const error = this.#error(code, why, hint)
+    // A peer may close a connection that waits for work: nothing has failed then.
+    this.#closed(this.idle ? undefined : error)
+    this.#settleEnded()
     for (const pending of this.#pending.splice(0)) {
       pending.frame.release()
       pending.reject(error)
@@ -130,7 +130,7 @@ export class Session {
     this.#clock.cancel(this.#timer)
     // Not left half closed: a peer that never closes its side would keep the descriptor.
     this.#socket.end(() => this.#socket.destroy())
-    this.#closed(false)
+    this.#closed(undefined)
     this.#settleEnded()
   }
 
@@ -139,7 +139,7 @@ export class Session {
     try {
       ids = this.#acks.push(data)
     } catch (error) {
-      if (error instanceof Unoffered)
+      if (error instanceof UnsupportedHandshake)
         this.fail(
           'E_PEER_PROTOCOL',
           `${error.message}, which is not offered yet`,

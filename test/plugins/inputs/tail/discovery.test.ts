@@ -92,12 +92,12 @@ describe('discovery', () => {
   test('says at the start that nothing matches yet, and counts from 0', async () => {
     const path = join(tmp(), 'later', '*.log')
     const run = follow({ path })
-    await until(() => run.logs.some((l) => l.message === 'no file matches Path: what comes is read'))
+    await until(() => run.logs.some((l) => l.message === 'no file matches Path yet; waiting for files'))
     expect(run.logs.find((l) => l.level === 'info')?.fields).toEqual({ path })
     const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes that were gone before they could be read, or given up',
+      lost_bytes: 'bytes truncated before they were read, or dropped because of Hold_Limit or Hold_Time',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')

@@ -13,7 +13,7 @@ import { until } from '../../../support/until.ts'
 
 function parserPlan<T extends OptionTable>(name: string, spec: ParserSpec<T>, texts: object): ParserPlan {
   const options = parseOptions(spec.options, texts as never)
-  return { spec: spec as unknown as ParserSpec, name, options, position: { file: 'test', line: 1 } }
+  return { spec: spec as unknown as ParserSpec, name, options, location: { file: 'test', line: 1 } }
 }
 
 const FIRST = parserPlan('first', regex, {

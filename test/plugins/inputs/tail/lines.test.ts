@@ -14,7 +14,7 @@ describe('lines', () => {
     const run = follow({ path })
     await run.waitForLines(1)
     await until(() => run.assembly.budget.used === 0)
-    expect([run.assembly.budget.held, run.lines()]).toEqual([0, ['one']])
+    expect([run.assembly.budget.longLivedBytes, run.lines()]).toEqual([0, ['one']])
   })
 
   test('sends what is there, then what is appended', async () => {

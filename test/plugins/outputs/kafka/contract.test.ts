@@ -2,7 +2,7 @@ import { outputContract } from '../../../contract/output.ts'
 import { kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo, linesChunk } from '../../../support/kafka/run.ts'
 
-/** The value of the only record stands at the end, before the count of its headers. */
+/** Returns the value of the only record, which is at the end, before the count of its headers. */
 function idOf(bytes: Buffer): string {
   return bytes.subarray(bytes.lastIndexOf('c'), bytes.length - 1).toString()
 }
@@ -16,9 +16,9 @@ outputContract('kafka', async () => {
     down: () => peer.close(),
     up: async () => void (await peer.listen()),
     acking: (on) => {
-      peer.answer = on ? 'send' : 'hold'
+      peer.response = on ? 'send' : 'defer'
     },
-    ackAll: () => peer.release(),
+    ackAll: () => peer.sendDeferred(),
     arrived: () => peer.arrivals.map(({ bytes }) => ({ id: idOf(bytes), bytes })),
   }
 })

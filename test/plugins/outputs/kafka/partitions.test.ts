@@ -7,7 +7,7 @@ import { until } from '../../../support/until.ts'
 
 const never = new AbortController().signal
 
-test('sticky: a chunk goes to one partition whatever its keys, the next one to the next', async () => {
+test('sticky: a chunk goes to one partition whatever its keys, the next chunk to the next partition', async () => {
   const peer = await kafkaPeer()
   peer.topics.set('logs', 2)
   const { output } = await kafkaTo(peer, { partitioner: 'sticky', message_key_field: 'log' })
@@ -17,7 +17,7 @@ test('sticky: a chunk goes to one partition whatever its keys, the next one to t
   expect(await valuesOf(peer.written('logs', 1))).toEqual(['b1', 'b2', 'b3'])
 })
 
-test('partitions that a topic gets later are used when its metadata are old', async () => {
+test('partitions added to a topic are used after the metadata refresh', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { metadata_max_age: '1' })
   await output.flush(linesChunk(['first']), never)
@@ -30,14 +30,14 @@ test('partitions that a topic gets later are used when its metadata are old', as
   expect(peer.written('logs', 0).length).toBeGreaterThan(0)
 })
 
-test('a topic that is made again with fewer partitions has what was for those that are gone', async () => {
+test('when a topic is recreated with fewer partitions, the others get the batches of the missing ones', async () => {
   const peer = await kafkaPeer()
   peer.topics.set('logs', 3)
   const clock = new ManualClock(Date.now())
   const { output, account, log } = await kafkaTo(peer, { partitioner: 'sticky' }, undefined, clock)
   await output.flush(linesChunk(['a0']), never)
   await output.flush(linesChunk(['a1']), never)
-  // The topic is deleted, and made again.
+  // The topic is deleted and recreated.
   peer.topics.set('logs', 1)
   peer.refuse = ({ partition }) => (partition === 0 ? 0 : 3)
   const chunk = linesChunk(['a2'])
@@ -52,15 +52,15 @@ test('a topic that is made again with fewer partitions has what was for those th
       },
     )
   })
-  expect(errors).toContain('logs/2 is not there')
+  expect(errors).toContain('logs/2 is missing from the metadata')
   expect(errors.length).toBeGreaterThan(8)
   for (const line of ['a3', 'a4']) await output.flush(linesChunk([line]), never)
   expect(await valuesOf(peer.written('logs', 0))).toEqual(['a0', 'a2', 'a3', 'a4'])
-  expect(log.join()).toContain('logs/2 is gone with its topic: what was for it goes to partition 0')
+  expect(log.join()).toContain('partition logs/2 no longer exists: its records go to partition 0')
   expect(account.used).toBe(0)
 })
 
-test('every request says whose it is', async () => {
+test('every request carries the client id', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { client_id: 'leaf-7' })
   await output.flush(linesChunk(['a']), never)

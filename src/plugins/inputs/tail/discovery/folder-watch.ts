@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Logger } from '../../../../core/services.ts'
 
-export interface WatchEvents {
+interface WatchEvents {
   /** Something happened to this path; `renamed`: it may lead to another file now. */
   pathChanged: (path: string, renamed: boolean) => void
   /** A folder changed in a way that cannot be pinned to a path. */

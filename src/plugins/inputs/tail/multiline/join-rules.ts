@@ -115,7 +115,7 @@ function dockerMode(o: TailOptions, ctx: InputContext): JoinRule[] {
 }
 
 /** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */
-export function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
+function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
     if (isContainerFormat(name)) return container(name, ctx)
     const machine = traceStateMachine(name)

@@ -1,6 +1,7 @@
 import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
+import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type Block, BlockEncoder, type BlockEncoderOptions } from '../reading/block-encoder.ts'
 import type { Joiner } from './joiner.ts'
@@ -15,11 +16,17 @@ export class JoinedLines extends BlockEncoder {
     this.#grouper = grouper
   }
 
+  override setTime(file: TailFile, sec: number, nsec: number): void {
+    super.setTime(file, sec, nsec)
+    this.#grouper.recordsOf(file).setTime(sec, nsec)
+  }
+
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const groups = file.groups as OpenRecords
-    const base = file.offset - start
-    let pos = this.#moveTo(file, out, start, this.first(file, block))
+    const groups = this.#grouper.recordsOf(file)
+    const { cursor } = file
+    const base = cursor.offset - start
+    let pos = this.#moveTo(file, cursor, out, start, this.first(file, block))
     this.fastPath.begin(true)
     for (;;) {
       if (this.fastPath.isOpen) pos = this.#usual(file, groups, out, block, pos, base)
@@ -34,7 +41,7 @@ export class JoinedLines extends BlockEncoder {
             : this.#grouper.push(file, groups, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
-      pos = this.#moveTo(file, out, pos, next)
+      pos = this.#moveTo(file, cursor, out, pos, next)
     }
   }
 
@@ -64,7 +71,7 @@ export class JoinedLines extends BlockEncoder {
       }
       kernel.output.copy(out.buf, out.end, 0, size)
       out.end += size
-      file.offset += bytes
+      file.cursor.advance(bytes)
       this.account(file, out, kernel.records, bytes, size)
       this.fastPath.hit(kernel.records)
       pos = kernel.consumed
@@ -86,18 +93,18 @@ export class JoinedLines extends BlockEncoder {
       if (!out.reserve(writer.bound(this.o.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.o.maxLineBytes)
       out.end = writer.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.added(1, 0)
+      out.commit(1, 0)
     }
     this.noteLong(file)
-    if (cutOff) file.skipping = true
+    if (cutOff) file.cursor.startSkipping()
     return true
   }
 
-  #moveTo(file: TailFile, out: Appender, from: number, to: number): number {
+  #moveTo(file: TailFile, cursor: ReadCursor, out: Appender, from: number, to: number): number {
     if (to > from) {
-      file.offset += to - from
-      out.added(0, to - from)
-      if (file.needsJoin()) out.join(file)
+      cursor.advance(to - from)
+      out.commit(0, to - from)
+      if (file.needsJoin()) out.addContributor(file)
     }
     return to
   }

@@ -10,25 +10,18 @@ import {
   NO_NAMES,
 } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { OpenRecord } from '../group.ts'
 import type { TailOptions } from '../options.ts'
 import { type JoinRule, joinRulesOf } from './join-rules.ts'
-import { type Line, LineDecoder } from './line-decoder.ts'
-import { OpenRecords } from './open-records.ts'
+import { type Line, LineDecoder, type RecordEncoders } from './line-decoder.ts'
+import { OpenRecord, OpenRecords } from './open-records.ts'
 import { PositionHold } from './position-hold.ts'
 
-export interface JoinerOptions {
+interface JoinerOptions {
   joiners: JoinRule[]
   format: Omit<LineFormat, 'parser'>
   /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
   limitBytes: number
   ctx: InputContext
-}
-
-/** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
-interface Writers {
-  writers: (EntryEncoder | undefined)[]
-  plain: EntryEncoder
 }
 
 /** All open groups together may hold as much; beyond it the one that grows is sent. */
@@ -47,10 +40,12 @@ export class Joiner {
   readonly #ofLine: boolean
   /** Of lines that no joiner reads. */
   readonly #flushMs: number
-  readonly #open = new Set<TailFile>()
+  readonly #records = new WeakMap<TailFile, OpenRecords>()
+  /** Files with open records. */
+  readonly #open = new Map<TailFile, OpenRecords>()
   readonly #lines: LineDecoder
   /** Where records tell nothing of their file, all files have the same. */
-  readonly #shared: Writers | undefined
+  readonly #shared: RecordEncoders | undefined
   #heldBytes = 0
   #timer: ReturnType<Clock['after']> | undefined
 
@@ -68,13 +63,18 @@ export class Joiner {
     this.#lines = new LineDecoder(options.joiners, options.format, options.ctx.buffers)
   }
 
-  /** For a file of these names. */
-  openRecordsFor(names: FileNames): OpenRecords {
-    const { writers, plain } = this.#shared ?? this.#writersOf(names)
-    return new OpenRecords(writers, plain)
+  /** Returns the open records of a file, empty ones at first. Looked up once per block, not per line. */
+  recordsOf(file: TailFile): OpenRecords {
+    const known = this.#records.get(file)
+    if (known !== undefined) return known
+    const { openedAs: path, id } = file.identity
+    const { writers, plain } = this.#shared ?? this.#writersOf({ path, id })
+    const records = new OpenRecords(writers, plain)
+    this.#records.set(file, records)
+    return records
   }
 
-  #writersOf(names: FileNames): Writers {
+  #writersOf(names: FileNames): RecordEncoders {
     const { joiners, format } = this.#o
     const writers = joiners.map(({ parser }) =>
       parser === undefined ? undefined : new EntryEncoder({ ...format, parser }, names),
@@ -143,7 +143,7 @@ export class Joiner {
 
   /** Sends what is open of the file. False: there is no room for it now. */
   flush(file: TailFile, out: Appender): boolean {
-    const { groups } = file
+    const groups = this.#open.get(file)
     if (groups === undefined) return true
     for (const [stream, group] of groups.byStream) {
       if (!out.reserve(group.joined.bound, 0)) return false
@@ -154,25 +154,27 @@ export class Joiner {
 
   /** The file goes on in another one: what is open is joined with what comes there. */
   handOver(from: TailFile, to: TailFile): void {
-    if (from.groups === undefined || to.groups === undefined || from.tag !== to.tag) return
-    if (to.groups.byStream.size > 0) return
-    for (const [stream, group] of from.groups.byStream) {
-      to.groups.byStream.set(stream, group)
-      from.groups.byStream.delete(stream)
-      this.#open.add(to)
+    const open = this.#open.get(from)
+    if (open === undefined || from.tag !== to.tag) return
+    const next = this.recordsOf(to)
+    if (next.byStream.size > 0) return
+    for (const [stream, group] of open.byStream) {
+      next.byStream.set(stream, group)
+      open.byStream.delete(stream)
+      this.#open.set(to, next)
     }
-    to.groups.chain = from.groups.chain
-    from.groups.chain = undefined
-    to.groups.chain?.hold(to, to.offset)
+    next.chain = open.chain
+    open.chain = undefined
+    next.chain?.hold(to, to.cursor.offset)
   }
 
   /** The run is over: what is open is read again by the next one. */
   close(): void {
     this.#clock.cancel(this.#timer)
-    for (const { groups } of this.#open) {
-      for (const { joined } of groups?.byStream.values() ?? []) joined.drop()
-      groups?.byStream.clear()
-      groups?.chain?.release()
+    for (const groups of this.#open.values()) {
+      for (const { joined } of groups.byStream.values()) joined.drop()
+      groups.byStream.clear()
+      groups.chain?.release()
     }
     this.#open.clear()
     this.#lines.close()
@@ -199,22 +201,22 @@ export class Joiner {
     groups.chain.begin(file, offset)
     this.#heldBytes += group.joined.held
     groups.byStream.set(line.stream, group)
-    this.#open.add(file)
+    this.#open.set(file, groups)
     this.#timer ??= this.#clock.after(flushMs, () => this.#due())
     return group
   }
 
   #alone(file: TailFile, line: Line, out: Appender): void {
     out.end += this.#lines.entry.copy(out.buf, out.end, 0, line.size)
-    out.added(1, 0)
-    if (file.needsJoin()) out.join(file)
+    out.commit(1, 0)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
   #emit(groups: OpenRecords, stream: string, group: OpenRecord, out: Appender): void {
     this.#heldBytes -= group.joined.held
     groups.byStream.delete(stream)
     out.end = group.joined.write(out.buf, out.end)
-    out.added(1, 0)
+    out.commit(1, 0)
     group.joined.drop()
     if (groups.chain?.end(out)) groups.chain = undefined
   }
@@ -224,16 +226,14 @@ export class Joiner {
     this.#timer = undefined
     const nowMs = this.#clock.nowMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const file of this.#open) {
-      const { groups } = file
-      for (const [stream, group] of groups?.byStream ?? []) {
+    for (const [file, groups] of this.#open) {
+      for (const [stream, group] of groups.byStream) {
         const leftMs = group.grownMs + group.flushMs - nowMs
         const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
-        if (groups !== undefined && out?.reserve(group.joined.bound, 0))
-          this.#emit(groups, stream, group, out)
+        if (out?.reserve(group.joined.bound, 0)) this.#emit(groups, stream, group, out)
         else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
       }
-      if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)
+      if (groups.byStream.size === 0) this.#open.delete(file)
     }
     if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#due())
   }

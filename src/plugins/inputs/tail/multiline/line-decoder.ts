@@ -3,9 +3,16 @@ import { skip } from '../../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import { placeOf } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
-import { extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
+import { type EntryEncoder, extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
 import type { JoinRule } from './join-rules.ts'
-import type { OpenRecords } from './open-records.ts'
+
+/** Encoders of one file, or of all where records do not name their file. */
+export interface RecordEncoders {
+  /** One for each joiner, in their order; undefined for a joiner without parser. */
+  readonly writers: readonly (EntryEncoder | undefined)[]
+  /** Encoder of lines that no joiner reads. */
+  readonly plain: EntryEncoder
+}
 
 /** The line at hand, as an entry in `entry[0, size)`. */
 export interface Line {
@@ -41,7 +48,7 @@ export class LineDecoder {
     this.#key = Buffer.from(key)
     this.#extraPairs = extraPairsOf(format)
     this.#buffers = buffers
-    this.entry = buffers.hold(65_536)
+    this.entry = buffers.takeLongLived(65_536)
     this.#view = viewOf(this.entry)
   }
 
@@ -50,7 +57,7 @@ export class LineDecoder {
   }
 
   /** Reads the line src[start, end), which begins at `offset` of its file, by the first joiner whose form it has. */
-  read(groups: OpenRecords, src: Buffer, start: number, end: number, offset: number): Line {
+  read(groups: RecordEncoders, src: Buffer, start: number, end: number, offset: number): Line {
     const joiners = this.#joiners
     for (let n = 0; n < joiners.length; n++) {
       const i = (this.container + n) % joiners.length
@@ -122,7 +129,7 @@ export class LineDecoder {
   #fit(bytes: number): void {
     if (bytes + 64 <= this.entry.length) return
     this.#buffers.give(this.entry)
-    this.entry = this.#buffers.hold(bytes + 64)
+    this.entry = this.#buffers.takeLongLived(bytes + 64)
     this.#view = viewOf(this.entry)
   }
 }

@@ -25,7 +25,7 @@ export class PositionHold {
   /** Parts of open groups may follow from here on. */
   hold(file: TailFile, from: number): void {
     this.#files.add(file)
-    file.hold ??= from
+    file.acks.limitCommits(from)
   }
 
   /** The record of a group is in `out` now. True: nothing is open any more. */
@@ -33,11 +33,11 @@ export class PositionHold {
     const clean = --this.#open === 0
     if (clean) this.release()
     // Also while they are held: what is in this chunk has to settle before they move.
-    for (const file of this.#files) if (file.needsJoin()) out.join(file)
+    for (const file of this.#files) if (file.needsJoin()) out.addContributor(file)
     return clean
   }
 
   release(): void {
-    for (const file of this.#files) file.hold = undefined
+    for (const file of this.#files) file.acks.liftCommitLimit()
   }
 }

@@ -15,7 +15,7 @@ export interface BlockEncoderOptions {
   onLongLine: (file: TailFile) => void
 }
 
-/** A block of a file: buf[start, end) holds its bytes from `file.offset` on. */
+/** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
 export interface Block {
   buf: Buffer
   start: number
@@ -34,12 +34,17 @@ export abstract class BlockEncoder {
     this.o = options
   }
 
-  /** Moves `file.offset` over whole lines. full: the budget is exhausted, what was written is accounted for. */
+  /** Sets the time of reading of the lines that follow. */
+  setTime(file: TailFile, sec: number, nsec: number): void {
+    file.encoder.setTime(sec, nsec)
+  }
+
+  /** Moves the file's cursor over whole lines. full: the budget is exhausted, what was written is accounted for. */
   abstract lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
   /** Where the block's first line begins. */
   protected first(file: TailFile, block: Block): number {
-    return file.skipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
   }
 
   /** The end of the line at `pos`: its newline, the block's end when it is cut off or the last one, or -1. */
@@ -59,10 +64,9 @@ export abstract class BlockEncoder {
   }
 
   protected account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
-    // Weighted to the lines just seen; never below 1/4, or one odd block would make the next reads too long.
-    if (bytes > 1024) file.writer.ratio = Math.max(0.25, (file.writer.ratio + written / bytes) / 2)
-    out.added(records, bytes)
-    if (file.needsJoin()) out.join(file)
+    if (bytes > 1024) file.encoder.recordRatio(written, bytes)
+    out.commit(records, bytes)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
   protected noteLong(file: TailFile): void {
@@ -74,7 +78,7 @@ export abstract class BlockEncoder {
   #skipRest(file: TailFile, { buf, start, end }: Block): number {
     const newline = buf.indexOf(10, start)
     if (newline < 0 || newline >= end) return end
-    file.skipping = false
+    file.cursor.stopSkipping()
     return newline + 1
   }
 

@@ -10,8 +10,8 @@ export class PlainLines extends BlockEncoder {
   /** The hot loop: what is not for the kernel goes through it line by line. */
   lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
     const { buf: src, start, end: n } = block
-    const writer = file.writer
-    const base = file.offset - start
+    const { cursor, encoder: writer } = file
+    const base = cursor.offset - start
     const { maxLineBytes, skipEmpty } = this.o
     const { fastPath } = this
     let pos = this.first(file, block)
@@ -49,7 +49,7 @@ export class PlainLines extends BlockEncoder {
       const need = writer.bound(long ? maxLineBytes : length)
       if (at + need > limit) {
         out.end = at
-        file.offset = base + pos
+        cursor.moveTo(base + pos)
         if (pos > counted) this.account(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
@@ -66,7 +66,7 @@ export class PlainLines extends BlockEncoder {
         }
         this.noteLong(file)
         // The rest of the line is passed over; its end may not have been read yet.
-        if (nl >= n) file.skipping = true
+        if (nl >= n) cursor.startSkipping()
       } else {
         at = writer.write(buf, view, at, src, pos, end, base + pos)
         records++
@@ -74,7 +74,7 @@ export class PlainLines extends BlockEncoder {
       pos = nl < n ? nl + 1 : n
     }
     out.end = at
-    file.offset = base + pos
+    cursor.moveTo(base + pos)
     if (pos > counted) this.account(file, out, records, pos - counted, at - written)
     return 'ok'
   }

@@ -1,10 +1,10 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
-import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
+import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number
@@ -48,8 +48,8 @@ export class FileReader {
    */
   readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
     this.#stampTime(file)
-    const kernels = file.writer.entry === undefined ? undefined : this.#kernelsFor(file.size - file.offset)
-    this.#block = kernels ?? this.#o.buffers.hold(this.#o.blockBytes)
+    const kernels = file.encoder.entry === undefined ? undefined : this.#kernelsFor(file.cursor.unread)
+    this.#block = kernels ?? this.#o.buffers.takeLongLived(this.#o.blockBytes)
     try {
       return this.#read(file, out, limitBytes, last)
     } finally {
@@ -58,23 +58,25 @@ export class FileReader {
   }
 
   #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
-    const started = file.offset
+    const { cursor, handle } = file
+    const started = cursor.offset
     let wanted = this.#fitting(file, out)
     while (wanted > 0) {
-      const before = file.tailSize
-      const n = file.source.read(this.#block, 0, wanted, file.offset - before)
-      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
-      const from = file.offset
-      file.size = Math.max(file.size, from + n - before)
+      const before = cursor.lastBytesLength
+      const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
+      if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
+      const from = cursor.offset
+      cursor.recordGrowth(from + n - before)
       if (n === before) return 'end'
       const whole = n < wanted
-      const block = { buf: this.#block, start: before, end: n, last: last && whole && file.source.complete }
+      const block = { buf: this.#block, start: before, end: n, last: last && whole && handle.source.complete }
       const state = this.#o.lines.lines(file, out, block)
-      if (file.offset > from && !file.compressed) this.#keepTail(file, before + file.offset - from)
+      if (cursor.offset > from && !handle.isCompressed)
+        cursor.keepLastBytes(this.#block, before + cursor.offset - from)
       if (state === 'full') return 'full'
       if (whole) return 'end'
-      if (file.offset - started >= limitBytes) return 'more'
-      wanted = file.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
+      if (cursor.offset - started >= limitBytes) return 'more'
+      wanted = cursor.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
     }
     return 'full'
   }
@@ -84,10 +86,10 @@ export class FileReader {
    * budget is exhausted. 0: there is no buffer to be had.
    */
   #fitting(file: TailFile, out: Appender): number {
-    const unread = file.size - file.offset
+    const { unread } = file.cursor
     // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
     if (unread <= SMALL_READ) return this.#block.length
-    const { ratio } = file.writer
+    const { ratio } = file.encoder
     let room = (out.buf.length - SPARE - out.end) / ratio
     if (room < SMALL_READ) {
       out.seal()
@@ -108,7 +110,7 @@ export class FileReader {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
     this.#release()
-    this.#block = this.#o.buffers.hold(next)
+    this.#block = this.#o.buffers.takeLongLived(next)
     return next
   }
 
@@ -117,22 +119,10 @@ export class FileReader {
     this.#block = NONE
   }
 
-  #stampTime({ writer, groups }: TailFile): void {
+  #stampTime(file: TailFile): void {
     const ms = this.#o.clock.nowMs()
     const sec = Math.floor(ms / 1000)
     const nsec = Math.floor((ms - sec * 1000) * 1e6)
-    writer.setTime(sec, nsec)
-    groups?.setTime(sec, nsec)
+    this.#o.lines.setTime(file, sec, nsec)
   }
-
-  #keepTail(file: TailFile, end: number): void {
-    const size = Math.min(TAIL_BYTES, end)
-    this.#block.copy(file.tail, 0, end - size, end)
-    file.tailSize = Math.min(size, file.offset)
-  }
-}
-
-function sameTail(file: TailFile, block: Buffer): boolean {
-  const size = file.tailSize
-  return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
 }

@@ -41,11 +41,11 @@ test('a file is found that came after its folder was searched and before the fol
   } as unknown as OpenFiles
   const schedule = new Scheduler(systemClock, 5)
   const lookout = new Reconciler({
-    finder,
+    glob: finder,
     files,
-    positions: { looked: () => {} } as unknown as Positions,
+    positions: { recordScan: () => {} } as unknown as Positions,
     rotated: {} as RotatedFiles,
-    schedule,
+    scheduler: schedule,
     clock: systemClock,
     events: true,
     log: QUIET,

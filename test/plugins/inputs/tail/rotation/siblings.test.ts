@@ -2,9 +2,9 @@ import { expect, test } from 'bun:test'
 import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  FolderNames,
+  DirectoryNames,
+  pathsWithSiblings,
   siblingsOf,
-  withSiblings,
 } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
@@ -16,7 +16,10 @@ test('files that something stands beside are found in one look at their folder, 
   for (const name of names) writeFileSync(join(logs, name), '')
   symlinkSync(join(logs, 'b.log'), join(dir, 'link.log'))
   const paths = ['a', 'b', 'c', 'd', 'z', 'gone'].map((name) => join(logs, `${name}.log`))
-  const found = withSiblings([...paths, join(dir, 'link.log'), join(dir, 'none/x.log')], new FolderNames())
+  const found = pathsWithSiblings(
+    [...paths, join(dir, 'link.log'), join(dir, 'none/x.log')],
+    new DirectoryNames(),
+  )
   expect(found).toEqual([...['a', 'b', 'd'].map((name) => join(logs, `${name}.log`)), join(dir, 'link.log')])
   // What rotation does not make is told apart only then.
   expect(found.map((path) => siblingsOf(path).length)).toEqual([1, 1, 0, 1])
@@ -26,7 +29,7 @@ test('a name that is gone since its folder was read is looked for under its new 
   const dir = tmp()
   const path = join(dir, 'a.log')
   for (const name of ['a.log', 'a.log.1', 'b.log', 'b.log.1']) writeFileSync(join(dir, name), '')
-  const names = new FolderNames()
+  const names = new DirectoryNames()
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.1`])
   renameSync(`${path}.1`, `${path}.2`)
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.2`])
