@@ -6,7 +6,7 @@ import { forwardPeer, silent } from '../../../support/forward/peer.ts'
 import { run } from '../../../support/process.ts'
 import { until, within } from '../../../support/until.ts'
 
-test('an ack that does not come in ack_timeout closes the connection, whatever the idle limit', async () => {
+test('closes the connection when an ack does not come within ack_timeout, whatever the idle limit', async () => {
   const peer = await forwardPeer()
   const clock = new ManualClock()
   const { output, counts } = forwardTo(peer, { ack_timeout: '2' }, clock)
@@ -28,7 +28,7 @@ test('an ack that does not come in ack_timeout closes the connection, whatever t
   expect(counts.get('ack_timeouts')).toBe(1)
 })
 
-test('a jump of the wall time is no timeout', async () => {
+test('a jump of the wall time does not cause a timeout', async () => {
   const peer = await forwardPeer()
   peer.answer = silent
   const clock = new ManualClock()
@@ -47,7 +47,7 @@ test('a jump of the wall time is no timeout', async () => {
   expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
-test('a peer that stops reading is given up after net.io_timeout', async () => {
+test('closes the connection to a peer that stops reading after net.io_timeout', async () => {
   const peer = await forwardPeer()
   peer.onConnect = (socket) => void socket.pause()
   peer.onData = (socket) => {
@@ -73,7 +73,7 @@ test('without acks a chunk that the kernel cannot take is not delivered', async 
   expect(error).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
-test('an idle connection is ended cleanly after its limit, and its timer ends with it', async () => {
+test('ends an idle connection cleanly after its limit, and its timer with it', async () => {
   const peer = await forwardPeer()
   const clock = new ManualClock()
   const { output } = forwardTo(peer, { 'net.keepalive_idle_timeout': '4' }, clock)
@@ -98,7 +98,7 @@ test('an idle connection without a limit has no timer', async () => {
   expect(peer.connections).toBe(1)
 })
 
-test('keepalive off and max_recycle take a new connection only when the old one has its acks', async () => {
+test('keepalive off and max_recycle connect again only when the old connection has its acks', async () => {
   for (const [options, connections] of [
     [{ 'net.keepalive': 'off' }, 6],
     [{ 'net.keepalive_max_recycle': '2' }, 3],
@@ -124,7 +124,7 @@ test('chunks that wait for the end of a connection fail with it, and nothing con
   expect(peer.connections).toBe(1)
 })
 
-test('a peer that closes an idle connection fails nothing: the next chunk goes over another', async () => {
+test('a peer that closes an idle connection fails nothing: the next chunk is sent over another', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer)
   await output.flush(entriesChunk('c1'))
@@ -137,7 +137,7 @@ test('a peer that closes an idle connection fails nothing: the next chunk goes o
 
 test('a peer that half closes with a chunk in flight fails it at once', async () => {
   const peer = await forwardPeer()
-  // It reads no more, so what is still to be written would keep 'close' from coming.
+  // It does not read any more, so bytes still to be written would delay 'close'.
   peer.onData = (socket) => {
     socket.pause()
     socket.end()
