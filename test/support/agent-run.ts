@@ -8,7 +8,7 @@ import type { InputContext, Output } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
 import { forGood } from './engine/queue-bench.ts'
 import { tmp } from './tmp.ts'
-import { within } from './until.ts'
+import { HANG_MS, within } from './until.ts'
 
 const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
 
@@ -69,7 +69,7 @@ export function runWith(parts: Parts): Run {
     })),
     service: { log_file: file, flush: '0.05', ...parts.service },
   })
-  const status = within(runAgent(plan, OPTIONS), 4000, 'the end of the agent')
+  const status = within(runAgent(plan, OPTIONS), HANG_MS, 'the end of the agent')
   return { status, inputs, logged: () => readFileSync(file, 'utf8') }
 }
 

@@ -11,6 +11,7 @@
  *   read on|off         stop and go on reading all sockets
  *   accept on|off       close the listening socket, or listen on the same port again
  *   close-after N       cut each connection after N more bytes; 0 ends that
+ *   kill PID N          mode `lines`: send SIGKILL to the process when N different lines have arrived; 0 0 cancels
  *   garbage             answer the next chunk with bytes that are no ack
  *   reset               forget what was counted
  *   series, mark        mode `series`: what is known of each million of numbers; what is stale from now on, see there
@@ -34,6 +35,8 @@ let acking = true
 let reading = true
 let cutAfter = 0
 let garbage = false
+/** The process to kill, and the number of different lines at which it is killed. */
+let kill = { pid: 0, at: 0 }
 let stats = newStats()
 let seen = new Uint8Array(1 << 20)
 const series = new SeriesCount()
@@ -213,10 +216,19 @@ function countNumber(n: number): void {
   if (seen[n] === 0) {
     stats.distinct++
     if (n < stats.max) stats.disorder++
+    if (stats.distinct === kill.at) killNow()
   } else stats.duplicates++
   seen[n] = 1
   stats.min = Math.min(stats.min, n)
   stats.max = Math.max(stats.max, n)
+}
+
+function killNow(): void {
+  try {
+    process.kill(kill.pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 function ack(id: string): Buffer {
@@ -249,7 +261,7 @@ function listen(port: number): Promise<number> {
 }
 
 async function command(line: string): Promise<object> {
-  const [name = '', value = ''] = line.trim().split(' ')
+  const [name = '', value = '', second = ''] = line.trim().split(' ')
   if (name === 'summary') return summary()
   if (name === 'missing') return missing(Number(value))
   if (name === 'ack') acking = value === 'on'
@@ -259,7 +271,10 @@ async function command(line: string): Promise<object> {
   } else if (name === 'accept') await setAccepting(value === 'on')
   else if (name === 'close-after') cutAfter = Number(value)
   else if (name === 'garbage') garbage = true
-  else if (name === 'series') return series.summary()
+  else if (name === 'kill') {
+    kill = { pid: Number(value), at: Number(second) }
+    if (kill.pid > 0 && stats.distinct >= kill.at) killNow()
+  } else if (name === 'series') return series.summary()
   else if (name === 'mark') series.mark()
   else if (name === 'reset') {
     stats = newStats()

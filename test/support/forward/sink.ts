@@ -48,6 +48,11 @@ export class Sink {
     return (await this.ask(`missing ${count}`)) as { missing: number; first: number[] }
   }
 
+  /** Kills the process `pid` when `lines` different lines have arrived; 0 and 0 cancel that. */
+  async killAt(pid: number, lines: number): Promise<void> {
+    await this.ask(`kill ${pid} ${Math.ceil(lines)}`)
+  }
+
   ask(command: string): Promise<unknown> {
     return new Promise((resolve) => {
       this.#answers.push((line) => resolve(JSON.parse(line)))
