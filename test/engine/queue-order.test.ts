@@ -135,7 +135,7 @@ test('whatever fails, each lane is delivered in order, and every receipt settles
     }),
     { numRuns: 300 },
   )
-}, 30_000)
+}, 180_000)
 
 test('whenever it is stopped, every receipt settles once when the flushes have answered', async () => {
   await fc.assert(
@@ -156,4 +156,4 @@ test('whenever it is stopped, every receipt settles once when the flushes have a
     }),
     { numRuns: 300 },
   )
-}, 30_000)
+}, 180_000)

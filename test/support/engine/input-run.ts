@@ -81,7 +81,7 @@ export class InputRun {
   /** Stops it, which has to be at once: no timer may be left. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await within(this.#run, 10_000, 'the input to end after its signal')
+    await within(this.#run, 120_000, 'the input to end after its signal')
     this.bench.appender.abandon()
     await this.input.close()
   }

@@ -95,7 +95,7 @@ export class KafkaBroker {
     this.#unguard(node)
     node.child?.kill('SIGKILL')
     node.child = undefined
-    await within(node.exited, 10_000, `the end of broker ${i}`)
+    await within(node.exited, 120_000, `the end of broker ${i}`)
   }
 
   /** Starts it where it was; resolves when it listens. Its partitions may take some seconds more. */
@@ -148,7 +148,7 @@ export class KafkaBroker {
     await this.tool.ask('move', { topic, partition, replicas: brokers.map((i) => i + 1) })
     // The brokers learn of an election one after the other.
     const leads = async () => (await this.leader(topic, partition)) === brokers[0]
-    await until(leads, { limitMs: 30_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
+    await until(leads, { limitMs: 120_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
   }
 
   /** Denies an operation (`WRITE`, `DESCRIBE`) to a user, or takes that back; needs the authorizer in `props`. */

@@ -81,7 +81,7 @@ test('whatever becomes of answers and requests, all is there once and in order',
         return fault === 'large' && (taken || batch.count === 1) ? 0 : CODES[fault]
       }
       peer.answer = () => after
-      await within(deliver(output, numbered(12, 3)), 15_000, 'delivery')
+      await within(deliver(output, numbered(12, 3)), 120_000, 'delivery')
       expect(await valuesOf(peer.written())).toEqual(counted(36))
       expectOneBatchPerNumber(peer)
       expect(account.used).toBe(0)
@@ -90,7 +90,7 @@ test('whatever becomes of answers and requests, all is there once and in order',
     }),
     { numRuns: 100 },
   )
-}, 60_000)
+}, 180_000)
 
 test('a batch without an answer in time is sent again under its number, before all others', async () => {
   const peer = await kafkaPeer()
@@ -299,7 +299,7 @@ test('nothing is open and nothing is held after a stop in the middle', async () 
   const flushes = numbered(4, 5).map((chunk) => rejection(output.flush(chunk, stop.signal)))
   await until(() => peer.arrivals.length > 0)
   stop.abort()
-  await within(Promise.all(flushes), 100, 'the flushes to reject')
+  await within(Promise.all(flushes), 5000, 'the flushes to reject')
   await until(() => peer.sockets.size === 0)
   expect(account.used).toBe(0)
 })

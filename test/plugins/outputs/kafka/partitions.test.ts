@@ -26,7 +26,7 @@ test('partitions that a topic gets later are used when its metadata are old', as
     await output.flush(linesChunk(['more']), never)
     return peer.written('logs', 1).length > 0
   }
-  await until(found, { limitMs: 10_000, everyMs: 50, what: 'a batch in the new partition' })
+  await until(found, { limitMs: 120_000, everyMs: 50, what: 'a batch in the new partition' })
   expect(peer.written('logs', 0).length).toBeGreaterThan(0)
 })
 

@@ -101,7 +101,7 @@ for (const [name, texts] of Object.entries(FORMATS)) {
       }),
       { numRuns: 60 },
     )
-  }, 30_000)
+  }, 180_000)
 }
 
 describe('the kernel', () => {
