@@ -6,19 +6,19 @@ import { ROOT } from './bootstrap.mjs'
 import { CACHE, readManifest } from './manifest.ts'
 
 /**
- * `npm run wasm [-- --check]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. What
- * it makes is committed, because the compiler is a hundred megabytes that nobody else needs: it is fetched into .cache/
- * and is no dependency. With --check nothing is written, and a difference ends with status 1.
+ * `npm run wasm [-- --check]`: compiles each src/lib/wasm/assembly/NAME/NAME.ts to src/lib/wasm/NAME.wasm.ts. The
+ * results are committed, because the compiler has a hundred megabytes and nothing else needs it: it is fetched into
+ * .cache/ and is not a dependency. With --check nothing is written, and the exit status is 1 if a file differs.
  */
 const FOLDER = 'src/lib/wasm'
 const ASSEMBLY = join(ROOT, FOLDER, 'assembly')
-/** What every kernel may import. */
+/** Folder of what every module may import. */
 const COMMON = 'common'
 const FLAGS = ['-O3', '--converge', '--runtime', 'stub', '--enable', 'simd', '--use', 'abort=']
 
 /**
- * Of each kernel: its memory in pages of 64 KiB, and where in it its own data begins. What is below that and behind it
- * is the caller's (memory.ts of the kernel). One that is not used costs nothing.
+ * Memory of each module in pages of 64 KiB, and the offset of the module's own data in it. The memory before and after
+ * that data belongs to the caller (memory.ts of the module). A module that is not used costs nothing.
  */
 const MODULES: Record<string, { pages: number; base: number }> = {
   crc32c: { pages: 1, base: 0 },
@@ -35,7 +35,7 @@ function flagsOf(name: string): string[] {
   return [...FLAGS, ...memory.map(String)]
 }
 
-/** SHA-256 of the sources: by it a test sees that they were changed and not compiled. */
+/** Returns the SHA-256 of the sources. A test compares it, to find sources that were changed and not compiled. */
 export function sourceHash(name: string): string {
   const hash = createHash('sha256').update(flagsOf(name).join(' '))
   for (const folder of [COMMON, name]) {
@@ -66,7 +66,7 @@ function compile(name: string): string {
   }
 }
 
-/** False: the file is another one than its sources make. */
+/** Writes or checks the compiled file. Returns false if a check finds a file that differs from its sources. */
 function update(name: string, check: boolean): boolean {
   const path = join(ROOT, FOLDER, `${name}.wasm.ts`)
   const text = `/** Made by \`npm run wasm\` from assembly/${name}/: change that, not this. */
@@ -76,7 +76,7 @@ export const WASM =
 `
   if (!check) writeFileSync(path, text)
   else if (readFileSync(path, 'utf8') !== text) {
-    process.stderr.write(`${path} is not what its sources make: run \`npm run wasm\`\n`)
+    process.stderr.write(`${path} differs from its sources: run \`npm run wasm\`\n`)
     return false
   }
   return true
