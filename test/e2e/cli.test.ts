@@ -103,7 +103,7 @@ testOnTerminal(
     expect(screen).toMatch(LAST)
     expect(peer.arrivals.reduce((n, a) => n + Number(a.options?.size), 0)).toBe(40_000)
   },
-  30_000,
+  400_000,
 )
 
 test('a finite run without a terminal draws nothing, and its log is JSON lines', async () => {

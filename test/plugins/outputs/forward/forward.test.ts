@@ -71,7 +71,7 @@ test('time_as_integer sends whole seconds and gives its buffer back', async () =
 test('without acks it sends no option map, and a chunk is delivered when it is written', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer, { require_ack_response: 'off' })
-  await within(output.flush(entriesChunk('c1')), 2000, 'the flush')
+  await within(output.flush(entriesChunk('c1')), 20_000, 'the flush')
   await until(() => peer.arrivals.length === 1)
   expect(peer.arrivals[0]?.options).toBeUndefined()
 })

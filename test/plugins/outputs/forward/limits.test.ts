@@ -21,7 +21,7 @@ test('closes the connection when an ack does not come within ack_timeout, whatev
   await new Promise((resolve) => setImmediate(resolve))
   expect(failed).toBe(false)
   clock.advance(1000)
-  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({
+  expect(await within(error, 120_000, 'the ack timeout')).toMatchObject({
     code: 'E_PEER_TIMEOUT',
     retryable: true,
   })
@@ -44,7 +44,7 @@ test('a jump of the wall time does not cause a timeout', async () => {
   expect(failed).toBe(false)
   clock.set(clock.nowMs() - 7_200_000)
   clock.advance(2500)
-  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
+  expect(await within(error, 120_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
 test('closes the connection to a peer that stops reading after net.io_timeout', async () => {
@@ -56,7 +56,7 @@ test('closes the connection to a peer that stops reading after net.io_timeout', 
   }
   const { output } = forwardTo(peer, { 'net.io_timeout': '200ms', ack_timeout: '30' })
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 3000, 'the io timeout')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the io timeout')
   expect(error).toMatchObject({ code: 'E_PEER_TIMEOUT', retryable: true, scope: 'peer' })
   expect(error.message).toContain('took no bytes for 200 ms')
 })
@@ -69,7 +69,7 @@ test('without acks a chunk that the kernel cannot take is not delivered', async 
   }
   const { output } = forwardTo(peer, { 'net.io_timeout': '200ms', require_ack_response: 'off' })
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 3000, 'the io timeout')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the io timeout')
   expect(error).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
@@ -145,7 +145,7 @@ test('a peer that half closes with a chunk in flight fails it at once', async ()
   }
   const { output } = forwardTo(peer)
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 2000, 'the failure')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the failure')
   expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
 })
 
@@ -158,7 +158,7 @@ test('a peer that resets or closes in the middle of a frame fails it', async () 
     }
     const { output } = forwardTo(peer)
     const big = entriesChunk('c1', ['x'.repeat(3_000_000)])
-    const error = await within(rejection(output.flush(big)), 2000, cut)
+    const error = await within(rejection(output.flush(big)), 20_000, cut)
     expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
   }
 })
@@ -166,6 +166,6 @@ test('a peer that resets or closes in the middle of a frame fails it', async () 
 test('an idle connection does not keep the process from ending', async () => {
   const peer = await forwardPeer()
   const file = new URL('../../../support/forward/idle-process.ts', import.meta.url).pathname
-  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 5000 })
+  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 20_000 })
   expect(ended).toMatchObject({ code: 0, stdout: 'delivered\n' })
 })
