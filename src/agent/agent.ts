@@ -11,7 +11,7 @@ import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { releaseCleanPages } from './release-pages.ts'
 
-export interface AgentOptions {
+interface AgentOptions {
   version: string
   /** Names of all plugins for /api/v1/plugins. */
   plugins: { inputs: string[]; filters: string[]; outputs: string[] }

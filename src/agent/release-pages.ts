@@ -8,7 +8,7 @@ export interface Mapping {
 }
 
 /** Releases the resident pages of a mapping; returns true on success. */
-export type ReleasePages = (mapping: Mapping) => boolean
+type ReleasePages = (mapping: Mapping) => boolean
 
 const MIN_INTERVAL_MS = 80
 const INTERVAL_FACTOR = 3

@@ -48,7 +48,7 @@ function tableHelp(title: string, table: OptionTable, width: number): string {
 }
 
 /** Returns type, range and default of an option, e.g. `time, at least 1ms, default 60`. */
-export function optionFacts(option: Option): string {
+function optionFacts(option: Option): string {
   const facts = [optionType(option), optionRange(option)]
   if (option.required === true) facts.push('required')
   if (option.repeat === true) facts.push('may be repeated')

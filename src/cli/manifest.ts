@@ -7,7 +7,7 @@ import serviceAccount from '../../conf/kubernetes/service-account.yaml' with { t
 import type { Section, Tree } from '../config/config-tree.ts'
 import { ShipperError } from '../core/error.ts'
 
-export interface ManifestOptions {
+interface ManifestOptions {
   image: string
   /** Namespace; undefined for that of conf/kubernetes. */
   namespace: string | undefined

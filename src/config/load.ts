@@ -4,7 +4,7 @@ import { readConfig, readParsersFiles } from './files.ts'
 import { buildPlan, type PlanResult } from './plan.ts'
 import { type Environment, expandSections } from './variables.ts'
 
-export interface LoadOptions {
+interface LoadOptions {
   /** Path given with -c. */
   file: string | undefined
   /** Sections from the command line; they follow those of the file. */

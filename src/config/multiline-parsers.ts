@@ -1,6 +1,6 @@
 import { ShipperError } from '../core/error.ts'
 import { MULTILINE_OPTIONS, type MultilineOptions, type MultilinePlan } from '../core/multiline.ts'
-import { isBuiltIn, MULTILINE_NAMES } from '../lib/multiline/builtin-rules.ts'
+import { BUILTIN_NAMES, isBuiltIn } from '../lib/multiline/builtin-rules.ts'
 import { makeStateMachine } from '../lib/multiline/state-machine.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { type Diagnostics, type Property, problem, propertyOf, type Section, warn } from './config-tree.ts'
@@ -65,7 +65,7 @@ export class MultilinePlanner {
     for (const name of entry.value.split(COMMA)) {
       if (name === '' || isBuiltIn(name) || this.#broken.has(name)) continue
       if (this.plans.some((plan) => plan.name === name)) continue
-      const names = [...MULTILINE_NAMES, ...this.plans.map((plan) => plan.name)]
+      const names = [...BUILTIN_NAMES, ...this.plans.map((plan) => plan.name)]
       const near = didYouMean(name, names)
       const message = `[${label}] there is no multiline parser "${name}"${near}`
       const hint = near === '' ? `there are ${names.join(', ')}` : ''

@@ -8,7 +8,7 @@ import { type Diagnostics, type Property, problem, warn } from './config-tree.ts
 export const COMMENT = /\s#/
 
 /** The section that options are read from. */
-export interface OptionContext {
+interface OptionContext {
   /** Owner of the options, as named in messages: `tail`, `service`. */
   label: string
   /** Location reported for a missing required option. */

@@ -24,7 +24,7 @@ import { ParserPlanner, wordsOf } from './parsers.ts'
 import { parseUri, uriEntries, withoutSecrets } from './plugin-uri.ts'
 import { checkMatches } from './route-check.ts'
 
-export interface PlanOptions {
+interface PlanOptions {
   registry: Registry
   /** True to check also what is not used; for --dry-run. */
   checkUnused?: boolean

@@ -3,7 +3,7 @@ import { type Diagnostics, type Property, problem } from './config-tree.ts'
 
 const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
 
-export interface PluginUri {
+interface PluginUri {
   plugin: string
   /** User and password, for which there is no option. */
   user: string

@@ -17,7 +17,7 @@ export interface EntryWriter {
  * A line format with a fast path. `keepTime` is true when the pair `time` is kept; `tagKey` and `textKey` are the keys of
  * CRI's tag letter and of the message.
  */
-export type LineFormat =
+type LineFormat =
   | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
   | { readonly name: 'docker'; readonly keepTime: boolean }
 

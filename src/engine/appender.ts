@@ -4,7 +4,7 @@ import type { Ack, Appender, Contributor, Outcome } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
 import { originId } from './chunk-id.ts'
 
-export interface AppenderOptions {
+interface AppenderOptions {
   input: string
   tag: string
   /** Maximum size at which a chunk is sealed. */

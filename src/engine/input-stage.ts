@@ -5,7 +5,7 @@ import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
 
-export interface InputStageOptions {
+interface InputStageOptions {
   name: string
   runId: string
   chunkBytes: number

@@ -1,7 +1,7 @@
 import type { Database, SqlValue, Statement } from './driver.ts'
 
 /** fluent-bit's own table for the journal cursor. It has one row and is a contract with fluent-bit. */
-export const IN_SYSTEMD_CURSOR =
+const IN_SYSTEMD_CURSOR =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (cursor TEXT NOT NULL, updated INTEGER)'
 
 /** Value that fluent-bit stores before it has read anything. */
@@ -33,7 +33,7 @@ export class CursorTable {
 }
 
 /** Returns the values of a row; the time is in Unix seconds. */
-export function cursorValues(cursor: string): SqlValue[] {
+function cursorValues(cursor: string): SqlValue[] {
   return [cursor, BigInt(Math.floor(Date.now() / 1000))]
 }
 

@@ -7,7 +7,7 @@ import { loadPlan } from '../../src/config/load.ts'
 import { formatLocation, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
-import { Keep } from '../support/engine/assembled.ts'
+import { CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
 
@@ -27,7 +27,8 @@ test('a valid plan has no problems, and each stage is closed without being start
     outputs: [
       {
         name: 'out.0',
-        create: () => Object.assign(new Keep(), { start: note('start'), close: note('close out') }),
+        create: () =>
+          Object.assign(new CollectingOutput(), { start: note('start'), close: note('close out') }),
       },
     ],
   })

@@ -16,7 +16,7 @@ const pairs = (tree: Tree): string[][] =>
   tree.sections.map((s) => [s.name, ...s.properties.map((e) => `${e.key}=${e.value}`)])
 
 describe('the classic format', () => {
-  test('is sections with entries, each with its place', () => {
+  test('consists of sections with entries, each with its location', () => {
     const tree = read('[SERVICE]\n    Flush 1\n\n[INPUT]\n  Name    tail\n  Path  /a b.log  \n')
     expect(pairs(tree)).toEqual([
       ['SERVICE', 'Flush=1'],
@@ -29,19 +29,19 @@ describe('the classic format', () => {
     expect(tree.problems).toEqual([])
   })
 
-  test('takes CRLF, tabs, a byte order mark, and no newline at the end', () => {
+  test('accepts CRLF, tabs, a byte order mark, and no newline at the end', () => {
     const tree = read('\uFEFF[INPUT]\r\n\tName\ttail\r\n\r\n\tTag app')
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=app']])
     expect(tree.problems).toEqual([])
   })
 
-  test('has comments on lines of their own only', () => {
+  test('has comments only on their own lines', () => {
     expect(pairs(read('# a\n[INPUT]\n    # b\n#c\n    Name tail # d\n'))).toEqual([
       ['INPUT', 'Name=tail # d'],
     ])
   })
 
-  test('repeats keys in order and leaves quotes alone', () => {
+  test('keeps repeated keys in order and quotes unchanged', () => {
     expect(pairs(read('[FILTER]\n  Record a "b c"\n  Record d e\n'))).toEqual([
       ['FILTER', 'Record=a "b c"', 'Record=d e'],
     ])
@@ -54,7 +54,7 @@ describe('the classic format', () => {
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=a']])
   })
 
-  test('keeps a deeper section as a group and comes back from it', () => {
+  test('reads a deeper section as a group, and entries after it', () => {
     const tree = read('[INPUT]\n  Name tail\n  [PROCESSOR]\n    Rule a\n    Rule b\n  Tag x\n')
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=x']])
     expect(tree.sections[0]?.groups.map((g) => [g.name, g.properties.length])).toEqual([['PROCESSOR', 2]])
@@ -76,7 +76,7 @@ describe('an indent of the classic format', () => {
 })
 
 describe('a mistake in the classic format', () => {
-  test('is told with line and column, and all of them at once', () => {
+  test('is reported with line and column, all of them together', () => {
     expect(
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
@@ -90,7 +90,7 @@ describe('a mistake in the classic format', () => {
     ])
   })
 
-  test('with tabs against blanks names both', () => {
+  test('with tabs instead of blanks names both', () => {
     expect(problems('[INPUT]\n\tName tail\n    Path a\n \tTag b\n')).toEqual([
       'a.conf:3:5: indented by 4 blanks, but the first entry here by 1 tab',
       'a.conf:4:3: indented by 2 tabs and blanks, but the first entry here by 1 tab',
@@ -101,7 +101,7 @@ describe('a mistake in the classic format', () => {
     expect(pairs(read('[INPUT]\n    Name tail\n  Path /a\n'))).toEqual([['INPUT', 'Name=tail', 'Path=/a']])
   })
 
-  test('is also an indented command', () => {
+  test('may be an indented command', () => {
     expect(problems('[INPUT]\n    @INCLUDE a.conf\n')).toEqual([
       'a.conf:2:5: @INCLUDE must begin in column 1',
     ])
@@ -116,7 +116,7 @@ const section = fc.record({
   entries: fc.array(fc.tuple(word, value), { maxLength: 5 }),
 })
 
-test('what is written is read again', () => {
+test('formatted sections are parsed to the same sections', () => {
   fc.assert(
     fc.property(fc.array(section, { maxLength: 4 }), fc.constantFrom('\n', '\r\n'), (sections, end) => {
       const text = sections
@@ -129,6 +129,6 @@ test('what is written is read again', () => {
   )
 })
 
-test('no text makes it fail', () => {
+test('no text makes the parser throw', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => void read(text)))
 })

@@ -1,4 +1,4 @@
-/** Loads configurations from a folder of their own with the plugins of specs.ts. */
+/** Loads configurations from a temporary folder with the plugins of specs.ts. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Flags } from '../../src/config/flags.ts'
@@ -17,11 +17,11 @@ export interface Given {
   checkUnused?: boolean
 }
 
-/** Loads a main file, `a.conf`; the folder is cut off what it says. */
+/** Loads a main file, `a.conf`, and removes the folder's path from problems and warnings. */
 export async function load(
   text: string | undefined,
   given: Given = {},
-): Promise<PlanResult & { said: string[] }> {
+): Promise<PlanResult & { reported: string[] }> {
   const dir = tmp()
   for (const [name, content] of Object.entries({ ...given.files, ...(text && { 'a.conf': text }) })) {
     mkdirSync(join(dir, name, '..'), { recursive: true })
@@ -40,6 +40,6 @@ export async function load(
   return {
     ...result,
     warnings: result.warnings.map(short),
-    said: result.problems.map((p) => short(`${formatLocation(p.location)}: ${p.message}`)),
+    reported: result.problems.map((p) => short(`${formatLocation(p.location)}: ${p.message}`)),
   }
 }

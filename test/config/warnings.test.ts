@@ -2,8 +2,8 @@ import { expect, test } from 'bun:test'
 import { type Given, load, OUT } from './loading.ts'
 
 const warningsOf = async (text: string, given?: Given): Promise<string[]> => {
-  const { said, warnings } = await load(text, given)
-  expect(said).toEqual([])
+  const { reported, warnings } = await load(text, given)
+  expect(reported).toEqual([])
   return warnings
 }
 
@@ -15,12 +15,12 @@ test('a warning is given for options without effect, whatever their value', asyn
   ])
 })
 
-test('no warning is given for options without effect that ask for nothing', async () => {
+test('no warning is given for an ineffective option with its default value', async () => {
   const text = `[SERVICE]\n    Daemon Off\n    storage.metrics off\n[INPUT]\n    Name clock\n    threaded no\n${OUT}    Workers 1\n`
   expect(await warningsOf(text)).toEqual([])
 })
 
-test('a warning is given for what fluent-bit passes over without a word', async () => {
+test('a warning is given for what fluent-bit silently ignores', async () => {
   const text = `[SERVICE]\n    HTTP_Monitor On\n    net.dns.resolver LEGACY\n[CUSTOM]\n    Name x\n[INPUT]\n    Name clock\n${OUT}`
   expect((await warningsOf(text)).toSorted()).toEqual([
     'a.conf:2:5: [service] unknown option "HTTP_Monitor": it has no effect',
@@ -29,7 +29,7 @@ test('a warning is given for what fluent-bit passes over without a word', async 
   ])
 })
 
-test('a warning is given for a limit that is none', async () => {
+test('a warning is given for a limit that is replaced', async () => {
   expect(
     await warningsOf(`[SERVICE]\n    Chunk_Size 5GB\n[INPUT]\n    Name clock\n${OUT}    Retry_Limit 0\n`),
   ).toEqual([
@@ -52,7 +52,7 @@ test('a warning is given for an option of a parser that is set twice; the first 
   expect(plan?.parsers[0]?.options).toMatchObject({ timeKey: 'a' })
 })
 
-test('a warning is given for outputs and filters that can get nothing', async () => {
+test('a warning is given for outputs and filters that cannot get records', async () => {
   const text =
     '[INPUT]\n    Name clock\n    Tag app\n[FILTER]\n    Name keep\n    Match sys.*\n' +
     '[OUTPUT]\n    Name send\n[OUTPUT]\n    Name send\n    Match_Regex ^b\n[OUTPUT]\n    Name send\n    Match a*p\n'
@@ -63,7 +63,7 @@ test('a warning is given for outputs and filters that can get nothing', async ()
   ])
 })
 
-test('a warning is not given where the tag depends on the files', async () => {
+test('no warning is given when the tag depends on the files', async () => {
   const text = (tag: string, match: string): string =>
     `[INPUT]\n    Name follow\n    Path a\n    Tag ${tag}\n[OUTPUT]\n    Name send\n    ${match}\n`
   expect(await warningsOf(text('kube.*', 'Match kube.var.log.*'))).toEqual([])
@@ -72,7 +72,7 @@ test('a warning is not given where the tag depends on the files', async () => {
   expect(await warningsOf(text('kube.*', 'Match host.*'))).toHaveLength(1)
 })
 
-test('a warning is given for an alias that is taken', async () => {
+test('a warning is given for an alias that is already taken', async () => {
   const text = `[INPUT]\n    Name clock\n    Alias a\n[INPUT]\n    Name clock\n    Alias a\n${OUT}`
   const { plan, warnings } = await load(text)
   expect(warnings).toEqual(['a.conf:6:11: alias "a" is already taken: using the name clock.1'])

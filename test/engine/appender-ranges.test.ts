@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Contributor, Outcome } from '../../src/core/plugin.ts'
 import { bench, type Sealed, write } from '../support/engine/appender-bench.ts'
 
-/** A contributor whose range since its last `leave` is what it was told to have read. */
+/** A contributor that has read up to `end`; its range begins where the last one was closed. */
 function ranges(name: string): Contributor & { end: number; outcomes: [string, Outcome][] } {
   let start = 0
   return {
@@ -18,7 +18,7 @@ function ranges(name: string): Contributor & { end: number; outcomes: [string, O
 }
 
 describe('ranges', () => {
-  test('of all who joined are settled with the chunk, once, and are its identity', () => {
+  test('of all contributors are settled once, with the chunk, and determine its id', () => {
     const { appender, sealed } = bench()
     const [a, b, idle] = [ranges('a'), ranges('b'), ranges('c')]
     write(appender, 'xy')
@@ -44,7 +44,7 @@ describe('ranges', () => {
     expect(sealed[1]?.chunk.id).not.toBe(chunk.id)
   })
 
-  test('of one who did not join again are not in the next chunk', () => {
+  test('of a contributor that was not added again are not in the next chunk', () => {
     const { appender, sealed } = bench()
     const [a, b] = [ranges('a'), ranges('b')]
     for (const contributor of [a, b]) {
@@ -58,7 +58,7 @@ describe('ranges', () => {
     expect([a.outcomes, b.outcomes]).toEqual([[['a:0-5', 'delivered']], [['b:0-10', 'delivered']]])
   })
 
-  test('give the same id for the same origin and another for any other', () => {
+  test('give the same id for the same origin and another one for any other', () => {
     const idOf = (tag: string, name: string, end: number): string => {
       const { appender, sealed } = bench({ tag })
       const file = ranges(name)
@@ -74,8 +74,8 @@ describe('ranges', () => {
 })
 
 describe('ranges without records', () => {
-  test('are settled as filtered by the clock, and their bytes are told', () => {
-    const { appender, clock, sealed, passed, account } = bench()
+  test('are settled as filtered when Flush has passed, and their bytes reported', () => {
+    const { appender, clock, sealed, skipped: passed, account } = bench()
     const file = ranges('a')
     appender.reserve(10)
     appender.commit(0, 30)
@@ -89,8 +89,8 @@ describe('ranges without records', () => {
     expect(sealed[0]?.chunk.inputBytes).toBe(5)
   })
 
-  test('go with the chunk when some follow, their bytes too', () => {
-    const { appender, sealed, passed } = bench()
+  test('are settled with the next chunk, which counts their bytes', () => {
+    const { appender, sealed, skipped: passed } = bench()
     const file = ranges('a')
     appender.commit(0, 30)
     file.end = 30
@@ -104,8 +104,8 @@ describe('ranges without records', () => {
   })
 })
 
-test('what is abandoned is not sent; its ranges are aborted, its buffer and timer are gone', () => {
-  const { appender, sealed, account, clock, passed } = bench()
+test('abandon sends nothing, aborts the ranges and releases buffer and timer', () => {
+  const { appender, sealed, account, clock, skipped: passed } = bench()
   const file = ranges('a')
   write(appender, 'x')
   file.end = 1

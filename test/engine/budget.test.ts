@@ -5,7 +5,7 @@ import { until } from '../support/until.ts'
 
 const never = new AbortController().signal
 
-/** Whether the promise has resolved by the time that everything queued has run. */
+/** Returns true when the promise has resolved after everything queued has run. */
 async function resolved(promise: Promise<unknown>): Promise<boolean> {
   let done = false
   void promise.then(() => {
@@ -22,8 +22,8 @@ const action = fc.record({
   which: fc.nat(1000),
 })
 
-/** Two accounts, and what is out of each. */
-class Books {
+/** Two accounts, and the buffers taken from each. */
+class Ledger {
   readonly budget = new Budget(200_000, 32_000)
   readonly accounts = [this.budget.account(120_000), this.budget.account(60_000)]
   out: { buf: Buffer; who: number; kind: string }[] = []
@@ -33,8 +33,8 @@ class Books {
   }
 
   give(which: number): void {
-    const [gone] = this.out.splice(which % Math.max(1, this.out.length), 1)
-    if (gone !== undefined) this.accounts[which % 2]?.give(gone.buf)
+    const [buffer] = this.out.splice(which % Math.max(1, this.out.length), 1)
+    if (buffer !== undefined) this.accounts[which % 2]?.give(buffer.buf)
   }
 
   take(who: number, bytes: number): void {
@@ -63,37 +63,37 @@ class Books {
   }
 }
 
-test('takes never pass the limits of process and account, but for one alone; the sums are exact', () => {
+test('takes never exceed the limits of process and account, except for a single buffer; the sums are exact', () => {
   fc.assert(
     fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
-      const books = new Books()
+      const ledger = new Ledger()
       for (const { what, bytes, who, which } of actions) {
-        if (what === 'give') books.give(which)
-        else if (what === 'take') books.take(who, bytes)
-        else books.out.push({ buf: (books.accounts[who] as Account)[what](bytes), who, kind: what })
-        books.check()
+        if (what === 'give') ledger.give(which)
+        else if (what === 'take') ledger.take(who, bytes)
+        else ledger.out.push({ buf: (ledger.accounts[who] as Account)[what](bytes), who, kind: what })
+        ledger.check()
       }
-      while (books.out.length > 0) books.give(0)
-      books.check()
+      while (ledger.out.length > 0) ledger.give(0)
+      ledger.check()
     }),
     { numRuns: 200 },
   )
 })
 
-describe('what is given', () => {
-  test('is as large as the smallest class that fits, and above them as large as asked', () => {
+describe('a buffer', () => {
+  test('has the smallest pooled size that fits, or else the requested size', () => {
     const account = new Budget(10_000_000, 256_000).account(10_000_000)
     const sizes = [1, 4096, 4097, 65_536, 65_537, 256_000, 256_001].map((n) => account.take(n)?.length)
     expect(sizes).toEqual([4096, 4096, 16_384, 65_536, 256_000, 256_000, 256_001])
-    // The largest is four times the one below at most, so that a limit of some chunks holds some.
+    // The largest size is at most four times the next one, so that a limit of a few chunks allows a few.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
-    // Nor more than a quarter of the whole limit, or a line would ask for what nobody may have.
+    // Nor more than a quarter of the limit, or a line would request more than any account may have.
     const small = new Budget(1_000_000, 2_000_000).account(1_000_000)
     expect([65_537, 300_000].map((n) => small.take(n)?.length)).toEqual([65_537, 300_000])
   })
 
-  test('is a buffer that came back, when there is one of its size', () => {
+  test('is reused when one of its size was given back', () => {
     const account = new Budget(1_000_000, 64_000).account(1_000_000)
     const buf = account.take(5000) as Buffer
     account.give(buf)
@@ -101,7 +101,7 @@ describe('what is given', () => {
     expect(account.take(5000)).not.toBe(buf)
   })
 
-  test('counts where it was taken, whoever gives it back, and once', () => {
+  test('counts for the account that took it, whoever gives it back, and once', () => {
     const budget = new Budget(1_000_000, 64_000)
     const [a, b] = [budget.account(500_000), budget.account(500_000)]
     const buf = a.take(4096) as Buffer
@@ -113,7 +113,7 @@ describe('what is given', () => {
     expect(b.take(4096)).not.toBe(buf)
   })
 
-  test('may be larger than the whole limit when nothing else is taken, read buffers aside', () => {
+  test('may be larger than the limit when nothing but read buffers is taken', () => {
     const budget = new Budget(100_000, 64_000)
     const [a, b] = [budget.account(50_000), budget.account(50_000)]
     a.takeLongLived(30_000)
@@ -126,7 +126,7 @@ describe('what is given', () => {
   })
 })
 
-test('what is held leaves the account its whole limit for records', () => {
+test('a long-lived buffer leaves the account its full limit for records', () => {
   const budget = new Budget(1_000_000, 64_000)
   const account = budget.account(10_000)
   const held = account.takeLongLived(262_144)
@@ -137,7 +137,7 @@ test('what is held leaves the account its whole limit for records', () => {
   expect(account.take(4096)).toBeUndefined()
 })
 
-test('one account at its limit does not hold back another', () => {
+test('an account at its limit does not block another', () => {
   const budget = new Budget(1_000_000, 64_000)
   const [a, b] = [budget.account(20_000), budget.account(20_000)]
   a.take(16_384)
@@ -145,13 +145,13 @@ test('one account at its limit does not hold back another', () => {
   expect(b.take(16_384)?.length).toBe(16_384)
 })
 
-describe('room', () => {
-  test('is there at once where nothing was refused', async () => {
+describe('waitForMemory', () => {
+  test('resolves at once when nothing was refused', async () => {
     const account = new Budget(100_000, 16_000).account(50_000)
     expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('comes when what was refused fits, not with any buffer', async () => {
+  test('resolves when the refused size fits, not with any buffer', async () => {
     const account = new Budget(100_000, 65_536).account(80_000)
     const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
     expect(account.take(65_536)).toBeUndefined()
@@ -163,7 +163,7 @@ describe('room', () => {
     expect(account.take(65_536)).toBeDefined()
   })
 
-  test('is there at once when it came between the refusal and the question', async () => {
+  test('resolves at once when memory was freed between the refusal and the call', async () => {
     const account = new Budget(100_000, 65_536).account(70_000)
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
@@ -171,7 +171,7 @@ describe('room', () => {
     expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('comes when what was refused fits beside what was held meanwhile, or the next try would fail again', async () => {
+  test('resolves when the refused size fits next to the long-lived buffer of that time, or the next attempt would fail', async () => {
     const budget = new Budget(100_000, 65_536)
     const [other, mine] = [budget.account(100_000), budget.account(100_000)]
     const taken = [other.take(40_000), other.take(20_000)] as Buffer[]
@@ -186,7 +186,7 @@ describe('room', () => {
     expect(mine.take(16_384)).toBeDefined()
   })
 
-  test('comes to every account that waits for the same budget', async () => {
+  test('resolves for every account that waits for the same budget', async () => {
     const budget = new Budget(70_000, 65_536)
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
     const buf = c.take(65_536) as Buffer
@@ -197,7 +197,7 @@ describe('room', () => {
     expect(await resolved(rooms)).toBe(true)
   })
 
-  test('for little comes although another waits for more', async () => {
+  test('resolves for a small request while another waits for a larger one', async () => {
     const budget = new Budget(140_000, 65_536)
     const [a, b, c] = [budget.account(140_000), budget.account(140_000), budget.account(140_000)]
     const [small] = [c.take(4096) as Buffer, c.take(65_536), c.take(65_536)]
@@ -208,7 +208,7 @@ describe('room', () => {
     expect([await resolved(large), await resolved(little)]).toEqual([false, true])
   })
 
-  test('resolves when the wait is aborted, and for those with that signal only', async () => {
+  test('resolves on abort, for waits with that signal only', async () => {
     const account = new Budget(70_000, 65_536).account(70_000)
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
@@ -224,18 +224,18 @@ describe('room', () => {
   })
 })
 
-test('an account is paused while what was refused would be refused again', () => {
+test('an account is paused while the refused size would be refused again', () => {
   const account = new Budget(100_000, 65_536).account(70_000)
   const buf = account.take(65_536) as Buffer
   expect(account.paused).toBe(false)
   account.take(65_536)
   expect(account.paused).toBe(true)
-  // Nobody needs to ask again: a reader that has reached the end of its files does not.
+  // Nobody has to ask again: a reader that has reached the end of its files does not.
   account.give(buf)
   expect(account.paused).toBe(false)
 })
 
-test('waiting on one signal adds one listener, however often', async () => {
+test('any number of waits on one signal adds one listener', async () => {
   const account = new Budget(70_000, 65_536).account(70_000)
   let listeners = 0
   const signal = new AbortController().signal
@@ -254,7 +254,7 @@ test('waiting on one signal adds one listener, however often', async () => {
   expect(listeners).toBe(1)
 })
 
-test('a limit in use is never passed while many readers wait and go on', async () => {
+test('many readers that wait and resume never exceed the limit', async () => {
   const budget = new Budget(300_000, 65_536)
   const stop = new AbortController()
   const done = [0, 0, 0]
@@ -276,7 +276,7 @@ test('a limit in use is never passed while many readers wait and go on', async (
   expect(done).toEqual([200, 200, 200])
 })
 
-test('what the pool does not keep has no memory any more when it comes back', () => {
+test('a buffer that the pool does not keep frees its memory when it is given back', () => {
   const account = new Budget(10_000_000, 65_536).account(10_000_000)
   const large = account.force(3_000_000)
   const small = account.force(65_536)

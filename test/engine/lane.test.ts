@@ -13,7 +13,7 @@ function launched(lane: Lane, n: number): Route[] {
   return Array.from({ length: n }, () => lane.startNext() as Route)
 }
 
-test('routes fly in the order in which they came', () => {
+test('routes are started in order', () => {
   const lane = new Lane('t')
   for (const name of 'abcd') lane.push(route(name))
   expect(names(launched(lane, 3))).toBe('abc')
@@ -24,7 +24,7 @@ test('routes fly in the order in which they came', () => {
   expect(lane.empty).toBe(true)
 })
 
-test('what failed goes back to the front, in its order, ready to fail again', () => {
+test('failed routes are requeued at the front, in order, and may fail again', () => {
   const lane = new Lane('t')
   for (const name of 'abcdef') lane.push(route(name))
   const [a, b, c, d] = launched(lane, 4) as [Route, Route, Route, Route]
@@ -36,7 +36,7 @@ test('what failed goes back to the front, in its order, ready to fail again', ()
   expect(names(launched(lane, 4))).toBe('bdef')
 })
 
-test('a held lane is not ready though routes wait', () => {
+test('a blocked lane is not ready although routes wait', () => {
   const lane = new Lane('t')
   lane.push(route('a'))
   expect(lane.ready).toBe(true)
@@ -44,7 +44,7 @@ test('a held lane is not ready though routes wait', () => {
   expect(lane.ready).toBe(false)
 })
 
-test('thousands pass without being kept', () => {
+test('completed routes are not kept', () => {
   const lane = new Lane('t')
   for (let i = 0; i < 5000; i++) {
     lane.push(route(`${i}`))
@@ -55,7 +55,7 @@ test('thousands pass without being kept', () => {
   expect(lane.waiting.length).toBeLessThan(100)
 })
 
-test('draining takes what no flush will answer for, the failed ones too', () => {
+test('drain returns the routes without a pending flush, including failed ones', () => {
   const lane = new Lane('t')
   for (const name of 'abcde') lane.push(route(name))
   const [a] = launched(lane, 3) as [Route]

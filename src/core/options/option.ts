@@ -6,7 +6,7 @@ import type { InvalidValue } from './checks.ts'
  * (`refresh_interval`, `db.sync`). Names match regardless of case; the parsed object has them in camel case
  * (`refreshInterval`, `dbSync`).
  */
-export type OptionType =
+type OptionType =
   | 'string' // as written
   | 'bool' // true|on|yes / false|off|no
   | 'int'

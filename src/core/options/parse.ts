@@ -4,7 +4,7 @@ import { camelName } from './option.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
 
 /** A parsed value, or a problem: one line that names the option and what it accepts, with secrets hidden. */
-export type ValueResult =
+type ValueResult =
   | {
       value: unknown
       problem?: undefined
@@ -84,7 +84,7 @@ export function parseOptions<const T extends OptionTable>(
 }
 
 /** Describes what the option accepts; completes the sentence "must be ...". */
-export function describe(option: Option): string {
+function describe(option: Option): string {
   switch (option.type) {
     case 'string':
       return 'a text'

@@ -1,5 +1,5 @@
 import { WASM } from '../wasm/crc32c.wasm.ts'
-import { instantiate, shared, type WasmExports } from '../wasm/instance.ts'
+import { instantiate, lazyShared, type WasmExports } from '../wasm/instance.ts'
 
 /** Reflected form of the Castagnoli polynomial 0x1EDC6F41 (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78
@@ -80,9 +80,9 @@ class WasmCrc32c {
   readonly #lastBytes: number
 
   constructor() {
-    const { exports, part } = instantiate<Exports>(WASM)
+    const { exports, region } = instantiate<Exports>(WASM)
     this.#exports = exports
-    this.#data = part(exports.DATA, exports.DATA_BYTES)
+    this.#data = region(exports.DATA, exports.DATA_BYTES)
     this.#lastBytes = exports.LAST_BYTES.value
   }
 
@@ -109,4 +109,4 @@ class WasmCrc32c {
   }
 }
 
-const sharedWasm = shared(() => new WasmCrc32c())
+const sharedWasm = lazyShared(() => new WasmCrc32c())

@@ -61,14 +61,14 @@ const TRACES: Record<string, [from: string, regex: RegExp, to: string][]> = {
 /** Those that undo what a container runtime does: docker and cri, which join the parts of one line. */
 const CONTAINERS = ['docker', 'cri']
 
-export const MULTILINE_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
+export const BUILTIN_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
 
-export function isContainer(name: string): boolean {
+export function isContainerFormat(name: string): boolean {
   return CONTAINERS.includes(name)
 }
 
 export function isBuiltIn(name: string): boolean {
-  return MULTILINE_NAMES.includes(name)
+  return BUILTIN_NAMES.includes(name)
 }
 
 /** The rules of a built-in multiline parser, or undefined when there is none of this name. */

@@ -66,7 +66,7 @@ export class RuleStateMachine implements StateMachine {
 }
 
 /** Joins up to the line whose text ends with, or is, a given one. */
-export class EndStateMachine implements StateMachine {
+class EndStateMachine implements StateMachine {
   state = NO_GROUP
   readonly #isEnd: (text: string) => boolean
 

@@ -37,7 +37,7 @@ const POSIX: Record<string, ByteSet> = {
 }
 
 /** Control characters by the letter of their escape. */
-export const CHARACTER_ESCAPES: Record<string, number> = {
+const CHARACTER_ESCAPES: Record<string, number> = {
   t: 9,
   n: 10,
   v: 11,
@@ -47,7 +47,7 @@ export const CHARACTER_ESCAPES: Record<string, number> = {
   e: 27,
 }
 
-export interface ClassResult {
+interface ClassResult {
   set: ByteSet
   /** Characters of several bytes that are in the class too. */
   wide: string[]

@@ -43,9 +43,9 @@ export const TEXT_END = 11
 export const LAST_END = 12
 /** Anchors: a word boundary, and anything else. */
 export const WORD_EDGE = 15
-export const NO_WORD_EDGE = 16
+const NO_WORD_EDGE = 16
 
-export const SIZE = 6
+const SIZE = 6
 export const NONE = -1
 /** Size of a table: one entry per byte, and one for END. */
 const TABLE_SIZE = END + 1

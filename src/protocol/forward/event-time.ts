@@ -11,7 +11,7 @@ export interface Time {
  * time: read · now: the peer leaves the time to the receiver · marker: begin or end of a group in fluent-bit's own stream, not a
  * record · none: not a time.
  */
-export type TimeKind = 'time' | 'now' | 'marker' | 'none'
+type TimeKind = 'time' | 'now' | 'marker' | 'none'
 
 /** fluent-bit marks groups with the seconds -1 and -2, here as unsigned numbers. */
 const MIN_MARKER = 0xfffffffe

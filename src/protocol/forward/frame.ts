@@ -12,7 +12,7 @@ import { spanOf } from '../../core/msgpack/record.ts'
  *   ack                      {"ack": id}
  * ```
  */
-export interface FrameOptions {
+interface FrameOptions {
   /** Id of the chunk; requests an ack with this id. */
   chunk: string | undefined
   /** Number of entries. */

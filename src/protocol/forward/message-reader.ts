@@ -21,7 +21,7 @@ import { notForward } from './wrong-protocol.ts'
  * compressed payload. The entries of a message that breaks off have therefore been returned already, and arrive again when the
  * message is sent again.
  */
-export interface ReaderOptions extends Allocator {
+interface ReaderOptions extends Allocator {
   /** Limit in bytes for a payload as sent, for an entry, and for the values of one Message. */
   maxBytes: number
 }

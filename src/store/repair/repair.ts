@@ -19,7 +19,7 @@ import { readWal } from './wal.ts'
  *   pos.db.corrupt-<time>   the damaged database with its -wal; never removed
  * ```
  */
-export interface Recovery {
+interface Recovery {
   reason: string
   setAside: string
   rowsKept: number

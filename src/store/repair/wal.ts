@@ -9,7 +9,7 @@
  * The checksums continue from the header over the first 8 bytes of each frame header and its page. The log ends at the first
  * frame whose checksum does not match; SQLite ignores the rest silently. Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
  */
-export interface Wal {
+interface Wal {
   pageSize: number
   /** Newest committed content of each page. */
   pages: Map<number, Buffer>

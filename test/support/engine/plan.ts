@@ -18,10 +18,10 @@ const about = { summary: '', description: '', options: {}, example: '' }
 const location = { file: 'test.conf' }
 const optionLocations = new Map()
 
-/** Options as a user writes them, by their names in the tables. */
+/** Options as a user writes them, by name in the tables. */
 type Texts = Record<string, string>
 
-/** A plan of plugins that a test makes: each stage is its `create` and the common options it is given. */
+/** Builds a plan of a test's plugins: each stage consists of a `create` and common options. */
 export function planOf(parts: {
   inputs: { name: string; create: (ctx: InputContext) => Input; common?: Texts }[]
   outputs?: { name: string; create: (ctx: OutputContext) => Output; common?: Texts; inFlight?: number }[]
@@ -64,13 +64,13 @@ export function planOf(parts: {
 type Line = { tag?: string; text: string }
 export type Records = Iterable<Line> | AsyncIterable<Line>
 
-/** An input that writes texts as records, each to the appender of its tag, and waits for room as inputs do. */
+/** An input that writes texts as records, each to the appender of its tag, and waits for memory like any input. */
 export class Lines implements Input {
   readonly finite: boolean
   closed = 0
   written = 0
   running = false
-  /** What it says that it could not read. */
+  /** Argument for `finished`. */
   incomplete: string | undefined
   readonly #ctx: InputContext
   readonly #records: Records

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { type Running, start } from '../process.ts'
 import { atEnd } from '../tmp.ts'
-import { until, within } from '../until.ts'
+import { HANG_MS, until, within } from '../until.ts'
 import { type EntryInit, entry } from './export.ts'
 import type { JournalTools } from './tools.ts'
 
@@ -71,7 +71,7 @@ export class JournalWriter {
 
   async end(): Promise<void> {
     this.#child.stdin?.end()
-    await within(this.#exited, 10_000, 'the end of systemd-journal-remote')
+    await within(this.#exited, HANG_MS, 'the end of systemd-journal-remote')
   }
 }
 
@@ -140,7 +140,7 @@ export function journalctlOf(agent: Running): Promise<number> {
       .map(Number)
       .filter((n) => n > 0)
   const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
-  return until(() => pids().find(isChild), { limitMs: 30_000, what: 'the journalctl of the agent' })
+  return until(() => pids().find(isChild), { what: 'the journalctl of the agent' })
 }
 
 export function isAlive(pid: number): boolean {
@@ -156,7 +156,7 @@ export async function untilIdle(pid: number): Promise<void> {
     ticks = cpuTicks(pid)
     return ticks === before
   }
-  await until(isIdle, { limitMs: 20_000, everyMs: 500 })
+  await until(isIdle, { everyMs: 500 })
 }
 
 /** Returns the CPU time used so far, in clock ticks. */

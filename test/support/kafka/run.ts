@@ -28,6 +28,7 @@ export function outputContext(buffers: BufferSource, more: Partial<OutputContext
     counters: new CounterMap(),
     clock: systemClock,
     agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
+    signal: new AbortController().signal,
     buffers,
     stateFolder: undefined,
     ...more,
@@ -40,11 +41,12 @@ export async function kafkaTo(
   texts: Record<string, string> = {},
   stateFolder?: string,
   clock: Clock = systemClock,
+  signal = new AbortController().signal,
 ): Promise<KafkaRun> {
   const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
   const counters = new CounterMap()
   const { lines, log } = listLog()
-  const ctx = outputContext(account, { log, counters, stateFolder, clock })
+  const ctx = outputContext(account, { log, counters, stateFolder, clock, signal })
   const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
   const output = spec.create(parseOptions(spec.options, all) as never, ctx)
   await output.start?.()

@@ -11,7 +11,7 @@ export interface ServerWatchOptions {
   version: () => string
 }
 
-/** One open watch: what it is told goes out as a line each, `{"type": ..., "object": ...}`. */
+/** An open watch that sends each change as a line `{"type": ..., "object": ...}`. */
 export class Watch {
   readonly #response: ServerResponse
   readonly #options: ServerWatchOptions
@@ -30,7 +30,7 @@ export class Watch {
     response.once('close', () => clearTimeout(this.#timer))
   }
 
-  /** A pod that is bound to the node is new for who watches the node; one that leaves is deleted. */
+  /** Sends the change as seen by a watch of one node: a pod bound to the node is added, one that leaves is deleted. */
   notify({ before, after, version }: Change): void {
     const was = before !== undefined && this.#isOnNode(before)
     const is = after !== undefined && this.#isOnNode(after)
@@ -88,7 +88,7 @@ export class Watch {
   }
 }
 
-/** Objects of a list have neither kind nor apiVersion. */
+/** Returns a PodList; its items have neither kind nor apiVersion, as in a real list. */
 export function listOf(items: PodObject[], resourceVersion: string): object {
   return { kind: 'PodList', apiVersion: 'v1', metadata: { resourceVersion }, items }
 }
@@ -97,7 +97,7 @@ export function statusBody(code: number, reason: string, message: string): objec
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
 }
 
-/** What an expired watch was seen to answer, in a 200. */
+/** Returns the event of an expired watch, as a real server was observed to send it in a 200. */
 export function expiredEvent(from: number, oldest: number): object {
   return {
     type: 'ERROR',

@@ -26,7 +26,7 @@ export class MemoryStore implements OffsetStore {
   writes = 0
   damaged = false
   /** As if a run before had looked then; else when one has. */
-  looked: number | undefined
+  lastScan: number | undefined
   lastWriteMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
@@ -37,13 +37,13 @@ export class MemoryStore implements OffsetStore {
   }
 
   lastScanMs(): number | undefined {
-    return this.looked
+    return this.lastScan
   }
 
   write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
-    this.looked = changes.scanned?.ms ?? this.looked
+    this.lastScan = changes.scanned?.ms ?? this.lastScan
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]
@@ -120,7 +120,7 @@ export class TailRun {
     return this.received.filter((r) => tag === undefined || r.tag === tag).map((r) => String(r.record.log))
   }
 
-  async waitForLines(count: number, limitMs = 15_000): Promise<string[]> {
+  async waitForLines(count: number, limitMs = 120_000): Promise<string[]> {
     await until(() => this.received.length >= count, {
       limitMs,
       what: () => `${count} lines, have ${this.received.length}`,

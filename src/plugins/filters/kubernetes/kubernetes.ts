@@ -3,6 +3,7 @@ import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
 import type { Filter, FilterContext } from '../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../core/services.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
 import { type CachedContainer, ContainerCache } from './enrich/container-cache.ts'
@@ -18,37 +19,44 @@ import { tagParser } from './pods/tag-parser.ts'
 const LOG_KEY = encodeStr('log')
 const MESSAGE_KEY = encodeStr('MESSAGE')
 const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
-/** Where nothing tells when a pod becomes known, it is asked for again this often while lines wait. */
+/** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
 const POLL_MS = 250
-/** A pod that was looked up before its containers were reported is asked for again after this time. */
+/** Time after which a pod is requested again if its container ids were not reported yet. */
 const UNREPORTED_TTL_MS = 30_000
 
 /**
- * Gives records the metadata of their pod. What a pod is comes from a watch that runs beside the records; `apply` only
- * looks at what is known, and `ready` keeps the lines of a pod that is not known yet in their file for a while.
+ * Adds the metadata of their pod to records. A PodSource keeps the pods up to date in the background; `apply` only uses
+ * what is known, and `ready` makes the lines of an unknown pod wait in their file for a limited time.
  */
 export class Kubernetes implements Filter {
   readonly #options: KubernetesOptions
   readonly #ctx: FilterContext
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
   readonly #pods: PodCache
   readonly #containers: ContainerCache
   readonly #enricher: Enricher
   readonly #source: PodSource | undefined
   readonly #cacheFile: CacheFile | undefined
+  /** Metadata for all records with Dummy_Meta. */
   readonly #dummyMetadata: ContainerMetadata | undefined
   readonly #addsNamespaces: boolean
   readonly #podFields: PodFields
-  /** Those whose lines wait, by namespace and by namespace/pod. */
+  /** Containers whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
   constructor(options: KubernetesOptions, ctx: FilterContext) {
     this.#options = options
     this.#ctx = ctx
+    this.#clock = ctx.clock
+    this.#counters = ctx.counters
+    this.#log = ctx.log
     this.#pods = new PodCache(() => ctx.clock.nowMs())
     this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
-    const suggestions = options['k8s-loggingParser'] || options['k8s-loggingExclude']
+    const loggingAnnotations = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
-    this.#podFields = { labels, annotations, owners, loggingAnnotations: suggestions }
+    this.#podFields = { labels, annotations, owners, loggingAnnotations }
     this.#addsNamespaces = options.namespaceLabels || options.namespaceAnnotations
     this.#source = this.#createSource()
     this.#cacheFile = this.#createCacheFile()
@@ -87,10 +95,9 @@ export class Kubernetes implements Filter {
     else {
       const { count } = chunk
       const container = this.#containers.get(chunk.tag)
-      const meta = this.#metadataOf(container)
-      this.#enricher.apply(chunk, meta)
-      if (container.pod === undefined) this.#ctx.counters.add('records_incomplete', chunk.count)
-      if (chunk.count < count) this.#ctx.counters.add('records_excluded', count - chunk.count)
+      this.#enricher.apply(chunk, this.#metadataOf(container))
+      if (container.pod === undefined) this.#counters.add('records_incomplete', chunk.count)
+      if (chunk.count < count) this.#counters.add('records_excluded', count - chunk.count)
     }
   }
 
@@ -101,7 +108,7 @@ export class Kubernetes implements Filter {
     const { ref } = container
     if (container.waitEnded || ref === undefined) return undefined
     this.#containers.resolvePath(container, path)
-    const now = this.#ctx.clock.nowMs()
+    const now = this.#clock.nowMs()
     const missing = this.#findMissing(container, container.ref ?? ref, source)
     if (missing === undefined) {
       container.waitStartMs = undefined
@@ -114,22 +121,25 @@ export class Kubernetes implements Filter {
       return undefined
     }
     if (missing === 'pod') source.request(container.ref ?? ref)
-    const toldMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
-    container.wait ??= this.#waitFor(container, ref, toldMs)
+    // Only a watch wakes the container when its pod becomes known: else it checks again after POLL_MS.
+    const waitMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
+    container.wait ??= this.#waitFor(container, ref, waitMs)
     return container.wait
   }
 
+  /** Returns what is not known yet and worth waiting for. */
   #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
     { namespaces }: PodSource,
   ): 'pod' | 'namespace' | undefined {
-    const known = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
-    if (!known) return 'pod'
+    const isKnown = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
+    if (!isKnown) return 'pod'
     if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
     return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'
   }
 
+  /** Returns a promise that resolves after `ms` or by `#wake` of the pod or its namespace. */
   #waitFor(container: CachedContainer, ref: ContainerRef, ms: number): Promise<void> {
     const keys = [`${ref.namespace}/${ref.pod}`, ref.namespace]
     for (const key of keys) {
@@ -138,9 +148,8 @@ export class Kubernetes implements Filter {
       else others.add(container)
     }
     return new Promise((resolve) => {
-      const { clock } = this.#ctx
       container.wake = () => {
-        clock.cancel(timer)
+        this.#clock.cancel(timer)
         container.wait = container.wake = undefined
         for (const key of keys) {
           const others = this.#waiting.get(key)
@@ -149,7 +158,7 @@ export class Kubernetes implements Filter {
         }
         resolve()
       }
-      const timer = clock.after(ms, container.wake)
+      const timer = this.#clock.after(ms, container.wake)
     })
   }
 
@@ -157,67 +166,70 @@ export class Kubernetes implements Filter {
     for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
   }
 
+  /** Lets the lines of the container go without the missing metadata. */
   #endWait(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
     container.waitEnded = true
-    const { counters, log, clock } = this.#ctx
-    const about = {
+    const fields = {
       container: ref.container,
-      waited_ms: clock.nowMs() - (container.waitStartMs ?? 0),
+      waited_ms: this.#clock.nowMs() - (container.waitStartMs ?? 0),
     }
     const pod = `${ref.namespace}/${ref.pod}`
     if (missing === 'pod') {
-      counters.add('pods_unknown')
-      log.warn(`pod ${pod} is not known: its records have what their path tells`, about)
+      this.#counters.add('pods_unknown')
+      this.#log.warn(`no metadata for pod ${pod}: using only the fields from the log path`, fields)
     } else {
-      counters.add('namespaces_unknown')
-      log.warn(
-        `namespace ${ref.namespace} is not known: records of pod ${pod} go without its metadata`,
-        about,
+      this.#counters.add('namespaces_unknown')
+      this.#log.warn(
+        `no metadata for namespace ${ref.namespace}: sending records of pod ${pod} without it`,
+        fields,
       )
     }
   }
 
-  /** With the question for what is not known, or old. */
+  /** Returns the container's metadata, and requests its pod if it is unknown or out of date. */
   #metadataOf(container: CachedContainer): ContainerMetadata {
     const { ref } = container
-    const meta = this.#containers.metadataOf(container)
-    if (ref === undefined) return meta
+    const metadata = this.#containers.metadataOf(container)
+    if (ref === undefined) return metadata
     if (container.pod === undefined) {
       if (this.#preload(ref)) return this.#containers.metadataOf(container)
       this.#source?.request(ref)
     } else if (this.#source?.pollOnly) this.#requestIfStale(container, ref, container.pod)
-    return meta
+    return metadata
   }
 
+  /** Requests a pod from the cache file once, and any other pod after its TTL. */
   #requestIfStale(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
     if (this.#source?.watchUnavailable && this.#pods.isUnconfirmed(pod)) {
       this.#source.request(ref)
       return
     }
-    const now = this.#ctx.clock.nowMs()
+    const now = this.#clock.nowMs()
     if (container.lastRequestMs === 0) container.lastRequestMs = now
-    const reported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
-    const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_TTL_MS
+    const isReported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
+    const ttlMs = isReported ? this.#options.kubeMetaCacheTtl : UNREPORTED_TTL_MS
     if (ttlMs === 0 || now - container.lastRequestMs < ttlMs) return
     container.lastRequestMs = now
     this.#source?.request(ref)
   }
 
+  /** Returns the metadata for the container named in a journal record; undefined without one. */
   #metadataOfJournal(buf: Buffer, map: number, end: number): ContainerMetadata | undefined {
     const value = findKey(buf, map, end, CONTAINER_NAME_KEY)
     const span = value < 0 ? undefined : spanOf(buf, value)
     if (span === undefined) return undefined
     const container = this.#containers.get(buf.toString('latin1', span.start, span.end))
-    const meta = this.#metadataOf(container)
-    if (container.pod === undefined) this.#ctx.counters.add('records_incomplete')
-    return meta
+    const metadata = this.#metadataOf(container)
+    if (container.pod === undefined) this.#counters.add('records_incomplete')
+    return metadata
   }
 
+  /** Takes pod and namespace from Kube_Meta_Preload_Cache_Dir; returns true if the pod is known then. */
   #preload(ref: ContainerRef): boolean {
-    const folder = this.#options.kubeMetaPreloadCacheDir
-    if (folder === undefined) return false
-    const pod = readPreloadedPod(folder, ref.namespace, ref.pod, this.#podFields)
-    const namespace = this.#addsNamespaces ? readPreloadedNamespace(folder, ref.namespace) : undefined
+    const directory = this.#options.kubeMetaPreloadCacheDir
+    if (directory === undefined) return false
+    const pod = readPreloadedPod(directory, ref.namespace, ref.pod, this.#podFields)
+    const namespace = this.#addsNamespaces ? readPreloadedNamespace(directory, ref.namespace) : undefined
     if (namespace !== undefined) this.#source?.namespaces.put(ref.namespace, namespace)
     if (pod === undefined) return false
     this.#pods.put(ref.uid === undefined ? pod : { ...pod, pathUid: ref.uid })
@@ -225,43 +237,40 @@ export class Kubernetes implements Filter {
   }
 
   #createSource(): PodSource | undefined {
-    const o = this.#options
-    if (o.useTagForMeta || o.dummyMeta) return undefined
-    return new PodSource(o, this.#ctx, this.#pods, this.#podFields, (name) => this.#wake(name))
+    const options = this.#options
+    if (options.useTagForMeta || options.dummyMeta) return undefined
+    return new PodSource(options, this.#ctx, this.#pods, this.#podFields, (name) => this.#wake(name))
   }
 
   #createCacheFile(): CacheFile | undefined {
     const { kubeSnapshot } = this.#options
-    const { stateFolder, name, clock, log } = this.#ctx
+    const { stateFolder, name } = this.#ctx
     if (this.#source === undefined || kubeSnapshot === 'off') return undefined
     const path = kubeSnapshot ?? (stateFolder === undefined ? undefined : join(stateFolder, `${name}.pods`))
     if (path === undefined) return undefined
     const { namespaces } = this.#source
-    const snapshot = new CacheFile(path, { pods: this.#pods, namespaces }, clock, log)
-    this.#pods.onDirty = namespaces.onDirty = () => snapshot.scheduleWrite()
-    return snapshot
+    const file = new CacheFile(path, { pods: this.#pods, namespaces }, this.#clock, this.#log)
+    this.#pods.onDirty = namespaces.onDirty = () => file.scheduleWrite()
+    return file
   }
 
   #createContainers(): ContainerCache {
-    const o = this.#options
-    const wanted = {
-      labels: o.labels,
-      annotations: o.annotations,
-      owners: o.ownerReferences,
-      namespaceLabels: o.namespaceLabels,
-      namespaceAnnotations: o.namespaceAnnotations,
-      namespaceOnly: o.namespaceMetadataOnly,
+    const options = this.#options
+    const fields = {
+      labels: options.labels,
+      annotations: options.annotations,
+      owners: options.ownerReferences,
+      namespaceLabels: options.namespaceLabels,
+      namespaceAnnotations: options.namespaceAnnotations,
+      namespaceOnly: options.namespaceMetadataOnly,
     }
-    const namespace = (name: string) =>
+    const findNamespace = (name: string) =>
       this.#addsNamespaces ? this.#source?.namespaces.find(name) : undefined
-    const refOf = o.useJournal
+    const parseRef = options.useJournal
       ? refFromJournal
-      : o.regexParser === undefined
-        ? (tag: string) => refFromTag(tag, o.kubeTagPrefix)
-        : tagParser(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
-    return new ContainerCache(
-      { options: o, ctx: this.#ctx, pods: this.#pods, fields: wanted, findNamespace: namespace },
-      refOf,
-    )
+      : options.regexParser === undefined
+        ? (tag: string) => refFromTag(tag, options.kubeTagPrefix)
+        : tagParser(this.#ctx.parser(options.regexParser), options.kubeTagPrefix)
+    return new ContainerCache({ options, ctx: this.#ctx, pods: this.#pods, fields, findNamespace, parseRef })
   }
 }

@@ -2,7 +2,7 @@ import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
-import { isContainer, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
+import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
 import { type Decision, LineClassifier } from '../../../lib/multiline/classifier.ts'
 import { type TextPlace, textOf } from '../../../lib/multiline/joined-record.ts'
 import { type LineRole, makeStateMachine, type StateMachine } from '../../../lib/multiline/state-machine.ts'
@@ -133,7 +133,7 @@ function isTrue(buf: Buffer, at: number): boolean {
 function decision(name: string, ctx: FilterContext): Decision {
   const trace = traceStateMachine(name)
   if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
-  if (isContainer(name))
+  if (isContainerFormat(name))
     throw bad(`"${name}" joins lines of files`, 'name it in multiline.parser of the input tail')
   const options = ctx.multiline(name)
   if (options === undefined)

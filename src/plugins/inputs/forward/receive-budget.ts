@@ -4,7 +4,7 @@ import type { BufferSource } from '../../../core/buffer-source.ts'
 const GUARANTEED_BYTES = 16_384
 
 /** Source of one connection's buffers. */
-export interface ConnectionBudget {
+interface ConnectionBudget {
   /** Returns a buffer; undefined when none is available, see `waitForMemory`. A connection has two buffers while it grows. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void

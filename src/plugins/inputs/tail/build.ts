@@ -7,7 +7,7 @@ import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
-import { type TailOptions, TURN_BYTES } from './options.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
@@ -59,7 +59,7 @@ export async function buildTail(
   const paths = options.path.flat().join(',')
   const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
   if (options.db === undefined) {
-    log.warn('no DB is set: checkpoints are not stored, and a restart reads files as the first start does', {
+    log.warn('no DB is set: positions are not stored, and a restart reads files as the first start does', {
       hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
     })
   }
@@ -111,7 +111,7 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       try {
-        return reader.turn(file, ctx.appender(file.tag), TURN_BYTES, true) !== 'full'
+        return reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
       } catch (error) {
         // The file is held until Hold_Time; then the line counts as lost.
         readErrors.record(file.path, error)

@@ -6,8 +6,8 @@ import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
-import { type TailOptions, TURN_BYTES } from './options.ts'
-import type { FileReader, Turn } from './reading/reader.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
+import type { FileReader, TurnResult } from './reading/reader.ts'
 import type { Scheduler } from './reading/scheduler.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
 import type { OpenFiles } from './tracking/open-files.ts'
@@ -18,8 +18,8 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 const MAX_CHECKED_FILES = 500
 
 /**
- * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check and
- * Refresh_Interval find what no event reported.
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
+ * and Refresh_Interval find what no event reported.
  */
 export class TailLoop {
   readonly #options: TailOptions
@@ -110,7 +110,7 @@ export class TailLoop {
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
         file.startWaiting()
-        this.#scheduler.hold(file, predecessor)
+        this.#scheduler.waitFor(file, predecessor)
         return
       }
       this.#joiner?.handOver(predecessor, file)
@@ -118,7 +118,7 @@ export class TailLoop {
     }
     if (this.#awaitsFilter(file)) return
     const limit = Math.min(
-      TURN_BYTES,
+      MAX_TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
     )
     file.startReading()
@@ -163,11 +163,11 @@ export class TailLoop {
     return true
   }
 
-  #readTurn(file: TailFile, limit: number): Turn {
+  #readTurn(file: TailFile, limit: number): TurnResult {
     try {
       const isLast = this.#options.exitOnEof
       const out = this.#ctx.appender(file.tag)
-      const turn = this.#reader.turn(file, out, limit, isLast)
+      const turn = this.#reader.readTurn(file, out, limit, isLast)
       this.#readErrors.clear(file.path)
       // Open records end with their file, unless another file continues it.
       const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
@@ -185,14 +185,14 @@ export class TailLoop {
 
   /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
   #restartRewritten(file: TailFile): void {
-    const { unread, offset } = file.cursor
+    const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
     const stat = file.handle.stat()
     this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', unread)
+    this.#ctx.counters.add('lost_bytes', lostBytes)
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
       size: Number(stat.size),
-      ...(unread > 0 ? { lost_bytes: unread, reason: 'truncated before it was read' } : {}),
+      ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat)

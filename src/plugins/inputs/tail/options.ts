@@ -184,4 +184,4 @@ export const TAIL_OPTIONS = defineOptions({
 export type TailOptions = OptionsOf<typeof TAIL_OPTIONS>
 
 /** Longest turn of one file, in bytes. */
-export const TURN_BYTES = 1_000_000
+export const MAX_TURN_BYTES = 1_000_000

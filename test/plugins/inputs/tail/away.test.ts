@@ -101,11 +101,11 @@ describe('rotation while the agent was away', () => {
 
   test('leaves the copy alone that was made while the agent read the file', async () => {
     const { dir, path, store } = await knownEmpty()
-    const { looked } = store
+    const { lastScan: looked } = store
     writeFileSync(`${path}.1`, 'one\n')
     await lastLook(dir, store)
     // The last search was before it, the last commit behind it.
-    store.looked = looked
+    store.lastScan = looked
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 1)).toEqual(['two'])
   })
@@ -253,7 +253,7 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
-  store.looked = store.lastWriteMs = lastMs
+  store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
 }

@@ -129,12 +129,12 @@ describe('a restart', () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), 'old\n')
-    store.looked = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
+    store.lastScan = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
     const path = join(dir, 'new.log')
     await until(() => {
       rmSync(path, { force: true })
       writeFileSync(path, 'new\n')
-      return statSync(path).birthtimeMs > (store.looked as number)
+      return statSync(path).birthtimeMs > (store.lastScan as number)
     })
     const second = resume(store, { path: join(dir, '*.log'), read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['new'])
@@ -199,7 +199,7 @@ describe('a restart', () => {
     await until(() => first.logs.some((l) => l.fields.code === 'E_STORE_FULL'))
     store.failing = undefined
     await until(() => store.table[0]?.offset === 4)
-    await until(() => first.logs.some((l) => l.message === 'checkpoints are being written again'))
+    await until(() => first.logs.some((l) => l.message === 'positions are being written again'))
     expect(first.logs.filter((l) => l.fields.code === 'E_STORE_FULL')).toMatchObject([
       { fields: { hint: expect.stringContaining('free space') } },
     ])

@@ -308,6 +308,21 @@ describe('rotation', () => {
     expect(run.count('lost_bytes')).toBe(200_000 - read)
   })
 
+  test('counts the bytes lost by a truncation also when the new size is seen before the file is read', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const run = follow({ path }, { memBufLimit: 40_000 })
+    run.hold = true
+    await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+    const read = run.files[0]?.read ?? 0
+    truncateSync(path)
+    expect(run.files[0]?.size).toBe(0)
+    run.ack()
+    appendFileSync(path, 'after\n')
+    await until(() => run.lines().includes('after'))
+    expect(run.count('lost_bytes')).toBe(200_000 - read)
+  })
+
   test('reads a deleted file to its end', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))

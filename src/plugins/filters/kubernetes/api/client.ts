@@ -6,8 +6,8 @@ import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.t
 import { JsonStream } from './json-stream.ts'
 import type { BearerToken } from './token.ts'
 
-export interface KubeClientOptions {
-  /** `https://host:port`, perhaps with a path in front of `/api`. */
+interface KubeClientOptions {
+  /** Base URL `https://host:port`, optionally with a path in front of `/api`. */
   url: string
   caFile: string
   caPath: string | undefined
@@ -16,15 +16,15 @@ export interface KubeClientOptions {
   serverName: string | undefined
   token: BearerToken
   userAgent: string
-  /** Largest object. */
+  /** Maximum size of one JSON object in bytes; 0: no limit. */
   maxObjectBytes: number
   counters: Counters
 }
 
-/** An answer that is not 200. */
+/** A response with a status other than 200. */
 export class ApiError extends ShipperError {
   readonly status: number
-  /** What the server asks to wait, 0 when it does not. */
+  /** Wait requested by the server (Retry-After) in milliseconds, 0 without one. */
   readonly retryAfterMs: number
 
   constructor(status: number, message: string, retryAfterMs = 0) {
@@ -34,9 +34,10 @@ export class ApiError extends ShipperError {
   }
 }
 
-/** What is found in the body of an answer. */
+/** Receives the JSON objects of a response body. */
 export interface ObjectHandler {
   onObject(value: unknown, depth: number): void
+  /** Called instead of `onObject` for an object larger than the limit, with its first bytes and its size. */
   onOversize(head: string, bytes: number): void
 }
 
@@ -46,71 +47,78 @@ const CERTIFICATE_FILE = /\.(?:crt|pem)$/
 const TRAILING_SLASHES = /\/+$/
 const MAX_ERROR_BODY_CHARS = 16_384
 
-/** Asks the API server, or a kubelet, and cuts what it answers into objects. */
+/** A client of the API server or a kubelet that splits responses into JSON objects. */
 export class KubeClient {
-  readonly #o: KubeClientOptions
+  readonly #options: KubeClientOptions
+  readonly #token: BearerToken
+  readonly #counters: Counters
   readonly #basePath: string
   readonly #origin: string
   #http: HttpClient | undefined
   #ca: string | undefined
 
   constructor(options: KubeClientOptions) {
-    this.#o = options
+    this.#options = options
+    this.#token = options.token
+    this.#counters = options.counters
     const url = new URL(options.url)
     this.#origin = url.origin
     this.#basePath = url.pathname.replace(TRAILING_SLASHES, '')
   }
 
   /**
-   * Gets `path` and reads it to its end: objects at the depths `from` to `to` are handed on one by one. Rejects with an
-   * ApiError for any status but 200, and with what the connection or the JSON suffers.
+   * Requests `path` and passes the objects at the given depths of the body to `handler` one by one. Rejects with an
+   * ApiError for any status but 200, and with E_KUBE_API when the connection fails or the body is not valid JSON.
    */
   async read(
     path: string,
     depths: { minDepth: number; maxDepth: number },
-    found: ObjectHandler,
-    options: { signal: AbortSignal; idleMs?: number; opened?: () => void },
+    handler: ObjectHandler,
+    options: { signal: AbortSignal; idleMs?: number; onOpen?: () => void },
   ): Promise<void> {
-    const answer = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
-    options.opened?.()
+    const response = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
+    options.onOpen?.()
     const objects = new JsonStream({
       ...depths,
-      maxObjectBytes: this.#o.maxObjectBytes || Number.POSITIVE_INFINITY,
-      onObject: (text, depth) => found.onObject(JSON.parse(text), depth),
-      onOversize: (head, bytes) => found.onOversize(head, bytes),
+      maxObjectBytes: this.#options.maxObjectBytes || Number.POSITIVE_INFINITY,
+      onObject: (text, depth) => handler.onObject(JSON.parse(text), depth),
+      onOversize: (head, bytes) => handler.onOversize(head, bytes),
     })
     try {
-      for await (const piece of answer.body) objects.push(piece)
+      for await (const piece of response.body) objects.push(piece)
     } catch (cause) {
-      answer.discard()
+      response.discard()
       throw this.#toShipperError(cause)
     }
-    if (!objects.isComplete) throw new ShipperError('E_KUBE_API', `${path} was cut off`, { retryable: true })
+    if (!objects.isComplete)
+      throw new ShipperError('E_KUBE_API', `the response to GET ${path} was cut off`, { retryable: true })
   }
 
   async close(): Promise<void> {
     await this.#http?.close()
   }
 
-  /** A 401 may be of a token that was replaced since: it is read again, and one that is new is tried at once. */
+  /**
+   * Resolves with a 200 response. After a 401 the token is read again; if it has changed, the request is repeated once.
+   */
   async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpResponse> {
-    let answer = await this.#send(path, signal, idleMs)
-    if (answer.status === 401 && (await this.#o.token.reload())) {
-      answer.discard()
-      answer = await this.#send(path, signal, idleMs)
+    let response = await this.#send(path, signal, idleMs)
+    if (response.status === 401 && (await this.#token.reload())) {
+      response.discard()
+      response = await this.#send(path, signal, idleMs)
     }
-    if (answer.status === 200) return answer
-    throw await errorOfResponse(answer, path)
+    if (response.status === 200) return response
+    throw await errorOfResponse(response, path)
   }
 
   async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpResponse> {
-    const token = await this.#o.token.read()
+    const token = await this.#token.read()
     const headers = {
       accept: 'application/json',
-      'user-agent': this.#o.userAgent,
+      'user-agent': this.#options.userAgent,
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     }
-    this.#o.counters.add('api_requests')
+    this.#counters.add('api_requests')
     const request = {
       path: this.#basePath + path,
       headers,
@@ -125,22 +133,22 @@ export class KubeClient {
     }
   }
 
-  /** A new one when the authorities have changed since. */
+  /** Returns the HTTP client; creates a new one when the CA certificates on disk have changed. */
   #httpClient(): HttpClient {
     const ca = this.#origin.startsWith('https:') ? this.#caCertificates() : undefined
     if (this.#http !== undefined && ca === this.#ca) return this.#http
     void this.#http?.close().catch(() => {})
     this.#ca = ca
-    const { verify, verifyHost, serverName } = this.#o
+    const { verify, verifyHost, serverName } = this.#options
     this.#http = new HttpClient({ origin: this.#origin, ca, verify, verifyHost, serverName })
     return this.#http
   }
 
   #caCertificates(): string | undefined {
-    const { caFile, caPath } = this.#o
-    const folder = caPath === undefined ? [] : certificateNames(caPath).map((name) => join(caPath, name))
-    const found = [caFile, ...folder].map(readIfPresent).filter((text) => text !== undefined)
-    return found.length === 0 ? undefined : found.join('\n')
+    const { caFile, caPath } = this.#options
+    const more = caPath === undefined ? [] : certificateNames(caPath).map((name) => join(caPath, name))
+    const texts = [caFile, ...more].map(readIfPresent).filter((text) => text !== undefined)
+    return texts.length === 0 ? undefined : texts.join('\n')
   }
 
   #toShipperError(cause: unknown): Error {
@@ -151,35 +159,35 @@ export class KubeClient {
   }
 }
 
-async function errorOfResponse(answer: HttpResponse, path: string): Promise<ApiError> {
-  const seconds = Number(answer.header('retry-after') ?? 0)
-  const said = await statusMessage(answer)
-  const [plain] = path.split('?')
-  const text = `GET ${plain} was answered with ${answer.status}${said === '' ? '' : `: ${said}`}`
-  return new ApiError(answer.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
+async function errorOfResponse(response: HttpResponse, path: string): Promise<ApiError> {
+  const seconds = Number(response.header('retry-after') ?? 0)
+  const reason = await statusMessage(response)
+  const [pathname] = path.split('?')
+  const text = `GET ${pathname} failed with status ${response.status}${reason === '' ? '' : `: ${reason}`}`
+  return new ApiError(response.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
 }
 
-/** The message of a Status, as far as one comes. */
-async function statusMessage(answer: HttpResponse): Promise<string> {
+/** Resolves with the message of the Status object in the body, or '' without one. */
+async function statusMessage(response: HttpResponse): Promise<string> {
   let text = ''
   try {
-    for await (const piece of answer.body) {
+    for await (const piece of response.body) {
       text += piece.toString()
       if (text.length > MAX_ERROR_BODY_CHARS) break
     }
     const { message } = JSON.parse(text) as { message?: unknown }
     return typeof message === 'string' ? message.slice(0, 300) : ''
   } catch {
-    // A proxy's page, or nothing: the status says enough.
+    // An empty body or a proxy's page: the status is enough.
     return ''
   } finally {
-    answer.discard()
+    response.discard()
   }
 }
 
-function certificateNames(folder: string): string[] {
+function certificateNames(directory: string): string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
       .filter((name) => CERTIFICATE_FILE.test(name))
       .sort()
   } catch {
@@ -187,7 +195,10 @@ function certificateNames(folder: string): string[] {
   }
 }
 
-/** Outside of a cluster the default files are not there: the authorities of the system are then those that count. */
+/**
+ * Returns the file's text; undefined without the file. Outside a cluster the default files are missing and system CAs
+ * apply.
+ */
 function readIfPresent(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1')

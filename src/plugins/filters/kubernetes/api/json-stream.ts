@@ -1,13 +1,15 @@
-/** What becomes of the objects that are found in a stream of JSON. */
+/** Depths, limit and callbacks of a JsonStream. */
 export interface JsonStreamOptions {
-  /** Depths at which objects are wanted: 0 for a row of objects, 1 and 2 for the members and lists of one. */
+  /**
+   * Depths at which objects are extracted: 0 for concatenated objects, 1 and 2 for the members of one and their lists.
+   */
   minDepth: number
   maxDepth: number
-  /** Larger ones are passed over. */
+  /** Size in bytes above which an object is skipped. */
   maxObjectBytes: number
-  /** The text of an object and the depth at which it stands. */
+  /** Called with the text of an object and its depth. */
   onObject(text: string, depth: number): void
-  /** An object beyond the limit: how it begins, and its size. */
+  /** Called for a skipped object, with its first HEAD_BYTES bytes and its size. */
   onOversize(head: string, bytes: number): void
 }
 
@@ -16,9 +18,9 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Cuts a stream of JSON, which may come in pieces split anywhere, into the objects at some depth, so that of a long list
- * only one item is in memory at a time. It looks at brackets and strings and at nothing else: whether an object is
- * well-formed is for `JSON.parse` to say.
+ * Splits a stream of JSON, received in pieces split anywhere, into the objects at the given depths, so that only one
+ * item of a long list is in memory at a time. It tracks only brackets and strings; `JSON.parse` decides whether an
+ * object is well-formed.
  *
  * ```
  *   watch, depth 0       {"type":...}\n{"type":...}
@@ -30,9 +32,9 @@ export class JsonStream {
   #depth = 0
   #inString = false
   #escaped = false
-  /** The depth of the object that is being collected, or -1. */
+  /** Depth of the object being collected, or -1. */
   #objectDepth = -1
-  /** Where it begins in the piece of the moment. */
+  /** Offset of that object in the current piece; 0 when it began in an earlier one. */
   #objectStart = 0
   #parts: Buffer[] = []
   #bytes = 0
@@ -41,12 +43,12 @@ export class JsonStream {
     this.#options = options
   }
 
-  /** Between two whole values: a stream that ends elsewhere was cut off. */
+  /** True between two complete values; a stream that ends in another state was cut off. */
   get isComplete(): boolean {
     return this.#depth === 0
   }
 
-  /** Throws a SyntaxError for what cannot be JSON objects. */
+  /** Processes the next piece; throws a SyntaxError when the stream cannot be JSON objects. */
   push(piece: Buffer): void {
     this.#objectStart = 0
     let p = 0
@@ -59,8 +61,7 @@ export class JsonStream {
       if (c === QUOTE) this.#inString = true
       else if (c === 0x7b || c === 0x5b) this.#openBracket(c, p)
       else if (c === 0x7d || c === 0x5d) this.#closeBracket(piece, p + 1)
-      if (this.#depth === 0 && c > 0x20 && c !== 0x7d)
-        throw new SyntaxError('no object where one was expected')
+      if (this.#depth === 0 && c > 0x20 && c !== 0x7d) throw new SyntaxError('expected a JSON object')
       p++
     }
     if (this.#objectDepth >= 0) this.#append(piece, this.#objectStart, piece.length)
@@ -76,13 +77,13 @@ export class JsonStream {
   }
 
   #closeBracket(piece: Buffer, end: number): void {
-    if (--this.#depth < 0) throw new SyntaxError('a bracket closes that was not opened')
+    if (--this.#depth < 0) throw new SyntaxError('unexpected closing bracket')
     if (this.#depth !== this.#objectDepth) return
     this.#append(piece, this.#objectStart, end)
     this.#emit()
   }
 
-  /** To behind the closing quote, or to the end of the piece. */
+  /** Returns the offset after the closing quote, or the end of the piece. */
   #skipString(piece: Buffer, from: number): number {
     let p = from
     if (this.#escaped) {
@@ -104,10 +105,10 @@ export class JsonStream {
   }
 
   #append(piece: Buffer, start: number, end: number): void {
-    const held = this.#bytes
+    const before = this.#bytes
     this.#bytes += end - start
     if (this.#bytes <= this.#options.maxObjectBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
-    else if (held <= this.#options.maxObjectBytes) {
+    else if (before <= this.#options.maxObjectBytes) {
       const head = Buffer.concat([...this.#parts, piece.subarray(start, end)]).subarray(0, HEAD_BYTES)
       this.#parts = [Buffer.from(head)]
     }

@@ -1,31 +1,30 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
-import { parseNamespace, type StringMap } from '../pods/pod.ts'
+import { type Namespace, parseNamespace } from '../pods/pod.ts'
 import { backoffMs } from './backoff.ts'
 import { ApiError, type KubeClient } from './client.ts'
 
-export interface Namespace {
-  labels: StringMap
-  annotations: StringMap
-}
-
 interface CachedNamespace {
   value: Namespace | undefined
+  /** Number of failed requests in a row. */
   failures: number
-  /** The API has answered, and there is nothing to be had: it is not there, or we may not ask. */
+  /** True when the last request was answered with 401, 403 or 404: waiting for the namespace is pointless. */
   isUnavailable: boolean
+  /** Time from which the next `find` makes a request, in milliseconds. */
   nextRequestMs: number
+  /** True while a request is in flight. */
   isRequested: boolean
 }
 
-export interface NamespaceCacheOptions {
+interface NamespaceCacheOptions {
   client: KubeClient
   clock: Clock
   counters: Counters
   log: Logger
   signal: AbortSignal
-  /** 0: what is known stays. */
+  /** Time after which a namespace is requested again in milliseconds; 0: never. */
   ttlMs: number
+  /** Called after every request for the namespace, successful or not. */
   onChange(name: string): void
 }
 
@@ -39,37 +38,45 @@ const EMPTY: CachedNamespace = {
   isRequested: false,
 }
 
-/** Labels and annotations of namespaces, asked for when they are needed, and again after their time. */
+/** A cache of the labels and annotations of namespaces, requested on first use and again after their TTL. */
 export class NamespaceCache {
-  readonly #o: NamespaceCacheOptions
+  readonly #client: KubeClient
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #options: NamespaceCacheOptions
   readonly #byName = new Map<string, CachedNamespace>()
   #hasLoggedError = false
-  /** Told when anything is to be stored anew. */
+  /** Called when the cache file is out of date. */
   onDirty: () => void = () => {}
 
   constructor(options: NamespaceCacheOptions) {
-    this.#o = options
+    this.#client = options.client
+    this.#clock = options.clock
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#options = options
   }
 
-  /** What is known now; it asks for what is not, or is old. */
+  /** Returns what is cached now, and starts a request for a namespace that is missing or older than its TTL. */
   find(name: string): Namespace | undefined {
-    const known = this.#byName.get(name)
-    if (known === undefined) return this.#add(name)
-    if (!known.isRequested && this.#o.clock.nowMs() >= known.nextRequestMs) void this.#request(name, known)
-    return known.value
+    const cached = this.#byName.get(name)
+    if (cached === undefined) return this.#add(name)
+    if (!cached.isRequested && this.#clock.nowMs() >= cached.nextRequestMs) void this.#request(name, cached)
+    return cached.value
   }
 
-  /** Waiting for it is in vain. */
+  /** True when waiting for the namespace is pointless: the API has no such namespace or refuses access. */
   isUnavailable(name: string): boolean {
     return this.#byName.get(name)?.isUnavailable === true
   }
 
-  /** It is not asked for. */
+  /** Stores a namespace that is never requested. */
   put(name: string, value: Namespace): void {
     this.#byName.set(name, { ...EMPTY, value, nextRequestMs: Number.POSITIVE_INFINITY })
   }
 
-  /** As it was stored: good until the API tells more. */
+  /** Adds a namespace from the cache file; the next `find` requests it. */
   restore(name: string, value: Namespace): void {
     if (!this.#byName.has(name)) this.#byName.set(name, { ...EMPTY, value })
   }
@@ -82,48 +89,49 @@ export class NamespaceCache {
 
   #add(name: string): undefined {
     if (this.#byName.size >= MAX_NAMESPACES) this.#byName.delete(this.#byName.keys().next().value as string)
-    const made: CachedNamespace = { ...EMPTY }
-    this.#byName.set(name, made)
-    void this.#request(name, made)
+    const cached: CachedNamespace = { ...EMPTY }
+    this.#byName.set(name, cached)
+    void this.#request(name, cached)
     return undefined
   }
 
-  async #request(name: string, known: CachedNamespace): Promise<void> {
-    const { client, clock, signal, ttlMs, counters } = this.#o
-    known.isRequested = true
-    counters.add('lookups')
+  async #request(name: string, cached: CachedNamespace): Promise<void> {
+    const { signal, ttlMs } = this.#options
+    cached.isRequested = true
+    this.#counters.add('lookups')
     try {
-      const found = { onObject: (value: unknown) => this.#store(known, value), onOversize: () => {} }
+      const handler = { onObject: (value: unknown) => this.#store(cached, value), onOversize: () => {} }
       const path = `/api/v1/namespaces/${encodeURIComponent(name)}?resourceVersion=0`
-      await client.read(path, { minDepth: 0, maxDepth: 0 }, found, { signal })
-      known.failures = 0
-      known.isUnavailable = false
-      known.nextRequestMs = ttlMs > 0 ? clock.nowMs() + ttlMs : Number.POSITIVE_INFINITY
+      await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, { signal })
+      cached.failures = 0
+      cached.isUnavailable = false
+      cached.nextRequestMs = ttlMs > 0 ? this.#clock.nowMs() + ttlMs : Number.POSITIVE_INFINITY
     } catch (error) {
-      known.failures++
-      known.isUnavailable = error instanceof ApiError && UNAVAILABLE_STATUSES.has(error.status)
-      known.nextRequestMs = clock.nowMs() + backoffMs(known.failures + 3)
+      cached.failures++
+      cached.isUnavailable = error instanceof ApiError && UNAVAILABLE_STATUSES.has(error.status)
+      cached.nextRequestMs = this.#clock.nowMs() + backoffMs(cached.failures + 3)
       this.#recordError(error)
     } finally {
-      known.isRequested = false
+      cached.isRequested = false
     }
-    if (!signal.aborted) this.#o.onChange(name)
+    if (!signal.aborted) this.#options.onChange(name)
   }
 
-  #store(known: CachedNamespace, value: unknown): void {
+  #store(cached: CachedNamespace, value: unknown): void {
     const next = parseNamespace(value)
-    // The same object for the same content: bytes made of it stay good.
-    if (JSON.stringify(known.value) === JSON.stringify(next)) return
-    known.value = next
+    // Equal content keeps the object, so that bytes encoded from it stay valid.
+    if (JSON.stringify(cached.value) === JSON.stringify(next)) return
+    cached.value = next
     this.onDirty()
   }
 
+  /** Counts the error and logs the first one. A 404 is not an error. */
   #recordError(error: unknown): void {
-    if (this.#o.signal.aborted || (error instanceof ApiError && error.status === 404)) return
-    this.#o.counters.add('api_errors')
+    if (this.#options.signal.aborted || (error instanceof ApiError && error.status === 404)) return
+    this.#counters.add('api_errors')
     if (this.#hasLoggedError) return
     this.#hasLoggedError = true
     const code = error instanceof ShipperError ? error.code : 'E_KUBE_API'
-    this.#o.log.warn(messageOf(error), { code, hint: error instanceof ShipperError ? error.hint : '' })
+    this.#log.warn(messageOf(error), { code, hint: error instanceof ShipperError ? error.hint : '' })
   }
 }

@@ -3,10 +3,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 
-export interface BearerTokenOptions {
+interface BearerTokenOptions {
   file: string
-  /** Instead of the file; run by `sh -c`. */
+  /** Command that prints the token, run by `sh -c`; used instead of the file. */
   command: string | undefined
+  /** Lifetime of the command's output in milliseconds. */
   ttlMs: number
   nowMs: () => number
 }
@@ -15,25 +16,25 @@ const COMMAND_TIMEOUT_MS = 30_000
 const MAX_OUTPUT_BYTES = 65_536
 
 /**
- * The bearer token. The kubelet replaces the file's content when about 80 % of its time has passed: a change of the file
- * is seen by the next request, and a 401 makes it read again in any case.
+ * The bearer token of API requests. The kubelet replaces the file's content when about 80 % of the token's lifetime has
+ * passed: the next request notices the change, and a 401 forces a new read in any case.
  */
 export class BearerToken {
-  readonly #o: BearerTokenOptions
+  readonly #options: BearerTokenOptions
   #value: string | undefined
   #fileStamp = ''
   #commandRunMs = Number.NEGATIVE_INFINITY
 
   constructor(options: BearerTokenOptions) {
-    this.#o = options
+    this.#options = options
   }
 
-  /** Undefined when there is no file: an API without authentication, or a proxy that adds it. */
+  /** Resolves with the token; undefined without a file: the API needs no authentication, or a proxy adds it. */
   async read(): Promise<string | undefined> {
-    return this.#o.command === undefined ? this.#readFile() : this.#runCommand(this.#o.command)
+    return this.#options.command === undefined ? this.#readFile() : this.#runCommand(this.#options.command)
   }
 
-  /** True when there is another token than before. */
+  /** Reads the file or runs the command again; resolves true when the token has changed. */
   async reload(): Promise<boolean> {
     const before = this.#value
     this.#fileStamp = ''
@@ -42,7 +43,7 @@ export class BearerToken {
   }
 
   #readFile(): string | undefined {
-    const { file } = this.#o
+    const { file } = this.#options
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
     if (stat === undefined) return undefined
     const stamp = `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.size}`
@@ -61,13 +62,13 @@ export class BearerToken {
   }
 
   async #runCommand(command: string): Promise<string | undefined> {
-    const { nowMs, ttlMs } = this.#o
+    const { nowMs, ttlMs } = this.#options
     if (nowMs() - this.#commandRunMs < ttlMs) return this.#value
     try {
       const limits = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES }
       this.#value = (await promisify(execFile)('/bin/sh', ['-c', command], limits)).stdout.trim()
     } catch {
-      // The error of a command may hold what it printed.
+      // The error of a command may contain its output, the token.
       throw new ShipperError('E_KUBE_TOKEN', 'Kube_Token_Command failed', { retryable: true })
     }
     this.#commandRunMs = nowMs()

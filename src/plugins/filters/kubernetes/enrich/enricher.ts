@@ -12,58 +12,59 @@ import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts
 import { RecordFields } from './record-fields.ts'
 import { WasmEnricher } from './wasm-enricher.ts'
 
-/** What the records of one container get, and how they are read. */
+/** Metadata for the records of one container, and how their lines are handled. */
 export interface ContainerMetadata {
   pairs: MetadataPairs
-  /** Undefined: nothing of its pod is excluded, and no parser named. */
+  /** Handling requested by the pod's annotations, per stream; undefined without a request. */
   streams: Record<Stream, { exclude: boolean; parser: Parser | undefined }> | undefined
 }
 
 export interface EnricherOptions extends MergeOptions {
-  /** MessagePack of the key of the line. */
-  logKey: Buffer
-  /** The line is to be read also without the wish of a pod. */
-  merge: boolean
-  keepLog: boolean
   buffers: BufferSource
 }
 
-/** The Meta of a record, where that is not the same for all of a chunk; undefined: it stays as it is. */
-export type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
+/** Returns the metadata of one record, for chunks with records of several containers; undefined: leave it unchanged. */
+type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
 
-/** Room for a larger head of the map. */
+/** Space for a larger map head. */
 const MAP_HEAD_ROOM = 16
-/** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
-const KERNEL_BYTES = 8192
+/** Chunk size from which the wasm module is loaded: an agent with only smaller chunks never loads it. */
+const MIN_WASM_CHUNK_BYTES = 8192
 
 /**
- * Rewrites the entries of a chunk, byte to byte:
+ * Adds metadata, and the fields of merged lines, to the entries of a chunk without decoding them:
  *
  * ```
  *   [time, {time, stream, log}]  ->  [time, {time, stream, <fields of log>, kubernetes: {...}}]
  *                                                          |-- transcoded --|------ copied ------|
  * ```
- * Of keys that come twice the last one stays.
+ * Of duplicate keys the last one is kept.
  */
 export class Enricher {
-  readonly #o: EnricherOptions
+  readonly #buffers: BufferSource
+  readonly #mergesLog: boolean
+  readonly #keepsLog: boolean
   readonly #keys = new UniqueKeys()
   readonly #merger: LogMerger
   readonly #fields: RecordFields
-  readonly #usual: WasmEnricher
+  readonly #wasm: WasmEnricher
   readonly #fastPath = new FastPath()
   #out: Buffer = Buffer.alloc(0)
-  /** Where the next entry begins. */
+  /** Offset of the next entry in the chunk. */
   #next = 0
+  /** Number of pairs of the record written last. */
   #lastPairs = 1
 
   constructor(options: EnricherOptions) {
-    this.#o = options
+    this.#buffers = options.buffers
+    this.#mergesLog = options.merge
+    this.#keepsLog = options.keepLog
     this.#merger = new LogMerger(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
-    this.#usual = new WasmEnricher(options)
+    this.#wasm = new WasmEnricher(options)
   }
 
+  /** Rewrites the chunk in a new buffer; drops the records that annotations exclude. */
   apply(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): void {
     const { buf, start, end } = chunk
     if (typeof meta !== 'function' && meta.streams?.stdout.exclude && meta.streams.stderr.exclude) {
@@ -72,40 +73,42 @@ export class Enricher {
       return
     }
     const head = headRoom(chunk.tag)
-    const more = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + MAP_HEAD_ROOM)
-    this.#out = this.#o.buffers.force(head + chunk.size + more + TAIL_ROOM)
+    const growth = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + MAP_HEAD_ROOM)
+    this.#out = this.#buffers.force(head + chunk.size + growth + TAIL_ROOM)
     let to = head
     let count = 0
     this.#next = start
-    let simple: boolean | undefined
+    let canAppend: boolean | undefined
     const fastPath = this.#fastPath
-    fastPath.begin(this.#isForKernel(chunk, meta))
+    fastPath.begin(this.#canUseWasm(chunk, meta))
     while (this.#next < end) {
       if (fastPath.isOpen) {
-        if (this.#usual.run(buf, this.#next, end)) {
+        if (this.#wasm.run(buf, this.#next, end)) {
           to = this.#copyWasmOutput(to)
-          count += this.#usual.records
-          fastPath.hit(this.#usual.records)
+          count += this.#wasm.records
+          fastPath.hit(this.#wasm.records)
           continue
         }
         fastPath.miss()
       }
-      simple ??= this.#canAppend(chunk)
-      const written = this.#writeEntry(buf, this.#next, end, meta, simple, to)
+      canAppend ??= this.#canAppend(chunk)
+      const written = this.#writeEntry(buf, this.#next, end, meta, canAppend, to)
       if (written > to) count++
       to = written
     }
     chunk.replace(this.#out, head, to, count)
   }
 
-  #isForKernel(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
+  #canUseWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
     if (typeof meta === 'function' || meta.streams !== undefined) return false
-    return (chunk.size >= KERNEL_BYTES || this.#usual.loaded) && this.#usual.begin(meta.pairs)
+    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta.pairs)
   }
 
-  /** Nothing to merge, and none has a key of ours: that is rare, and one search shows that there is none. */
+  /**
+   * True when there is nothing to merge and no record has one of our keys, which is rare and shown by one search each.
+   */
   #canAppend({ buf, start, end }: Chunk): boolean {
-    if (this.#o.merge) return false
+    if (this.#mergesLog) return false
     for (const key of [KUBERNETES_KEY, NAMESPACE_KEY]) {
       const found = buf.indexOf(key, start)
       if (found >= 0 && found < end) return false
@@ -113,35 +116,39 @@ export class Enricher {
     return true
   }
 
-  /** What the kernel has written. */
+  /** Copies the output of the last wasm run. */
   #copyWasmOutput(to: number): number {
-    const { output, size, next } = this.#usual
+    const { output, size, next } = this.#wasm
     this.#ensureRoom(to, size)
     this.#next = next
     return to + output.copy(this.#out, to, 0, size)
   }
 
-  /** Writes the entry at `at` and moves `next` behind it. Its end is found with its fields, not by a walk of its own. */
+  /**
+   * Writes the entry at `at`, sets `next` to its end and returns the end of the output. The end of the entry is found
+   * while reading its fields, without a walk of its own.
+   */
   #writeEntry(
     buf: Buffer,
     at: number,
     end: number,
     meta: ContainerMetadata | MetadataLookup,
-    simple: boolean,
+    canAppend: boolean,
     to: number,
   ): number {
     const map = findMap(buf, at, end)
-    if (map >= 0 && typeof meta !== 'function' && !(simple && meta.streams === undefined)) {
+    if (map >= 0 && typeof meta !== 'function' && !(canAppend && meta.streams === undefined)) {
       this.#next = this.#fields.read(buf, map, end)
       return this.#rewrite(buf, at, map, this.#next, meta, to)
     }
     const next = skip(buf, map < 0 ? at : map, end)
     this.#next = next
-    const own = map < 0 ? undefined : typeof meta === 'function' ? meta(buf, map, next) : meta
-    if (own === undefined) return this.#copy(buf, at, next, to)
-    if (simple && own.streams === undefined) return this.#append(buf, at, map, next, own.pairs, to)
+    const metadata = map < 0 ? undefined : typeof meta === 'function' ? meta(buf, map, next) : meta
+    if (metadata === undefined) return this.#copy(buf, at, next, to)
+    if (canAppend && metadata.streams === undefined)
+      return this.#append(buf, at, map, next, metadata.pairs, to)
     this.#fields.read(buf, map, next)
-    return this.#rewrite(buf, at, map, next, own, to)
+    return this.#rewrite(buf, at, map, next, metadata, to)
   }
 
   #copy(buf: Buffer, at: number, end: number, to: number): number {
@@ -152,40 +159,41 @@ export class Enricher {
   #append(buf: Buffer, at: number, map: number, end: number, pairs: MetadataPairs, to: number): number {
     this.#ensureRoom(to, end - at + pairs.bytes.length + MAP_HEAD_ROOM)
     const out = this.#out
-    let o = copyShort(buf, at, map, out, to)
-    o = writeMapHead(out, o, mapPairs(buf, map) + pairs.starts.length)
-    o += buf.copy(out, o, mapBody(buf, map), end)
-    return o + pairs.bytes.copy(out, o)
+    let pos = copyShort(buf, at, map, out, to)
+    pos = writeMapHead(out, pos, mapPairs(buf, map) + pairs.starts.length)
+    pos += buf.copy(out, pos, mapBody(buf, map), end)
+    return pos + pairs.bytes.copy(out, pos)
   }
 
   #rewrite(buf: Buffer, at: number, map: number, end: number, meta: ContainerMetadata, to: number): number {
     const fields = this.#fields
-    const wish =
+    const rule =
       meta.streams === undefined || fields.stream === undefined ? undefined : meta.streams[fields.stream]
-    if (wish?.exclude) return to
-    const parser = wish?.parser
-    const merging = (this.#o.merge || parser !== undefined) && fields.logLength >= 0
-    const bound = merging ? this.#merger.bound(fields.logLength, parser) : 0
+    if (rule?.exclude) return to
+    const parser = rule?.parser
+    const merges = (this.#mergesLog || parser !== undefined) && fields.logLength >= 0
+    const bound = merges ? this.#merger.bound(fields.logLength, parser) : 0
     this.#ensureRoom(to, end - at + bound + meta.pairs.bytes.length + MAP_HEAD_ROOM * 2)
     const out = this.#out
     const head = copyShort(buf, at, map, out, to)
-    // As the record before, since those of one program are alike: the head then need not be moved for.
+    // Expects as many pairs as the previous record, since records of one program are alike: the body then need not
+    // move.
     const body = head + mapHeadSize(Math.max(this.#lastPairs, 1))
-    const without = merging && !this.#o.keepLog
-    let o = this.#copyPairs(buf, end, body, without)
-    if (merging) {
-      const merged = this.#merger.write(buf, fields, out, o, to, parser)
-      if (merged >= 0) o = merged
-      else if (without) o = this.#copyPairs(buf, end, body, false)
+    const omitsLog = merges && !this.#keepsLog
+    let pos = this.#copyPairs(buf, end, body, omitsLog)
+    if (merges) {
+      const merged = this.#merger.write(buf, fields, out, pos, to, parser)
+      if (merged >= 0) pos = merged
+      else if (omitsLog) pos = this.#copyPairs(buf, end, body, false)
     }
-    o = this.#addMetadata(meta.pairs, o)
-    o = this.#keys.removeDuplicates(out, 0, o)
+    pos = this.#addMetadata(meta.pairs, pos)
+    pos = this.#keys.removeDuplicates(out, 0, pos)
     this.#lastPairs = this.#keys.count
-    return closeMap(out, head, body, o, this.#lastPairs)
+    return closeMap(out, head, body, pos, this.#lastPairs)
   }
 
-  /** The record's own pairs, with or without the line. */
-  #copyPairs(buf: Buffer, end: number, body: number, without: boolean): number {
+  /** Copies the record's own pairs to `body`, with or without the line; returns their end. */
+  #copyPairs(buf: Buffer, end: number, body: number, omitsLog: boolean): number {
     const fields = this.#fields
     const keys = this.#keys
     const out = this.#out
@@ -193,12 +201,12 @@ export class Enricher {
     let shift = body - fields.body
     for (let i = 0; i < fields.count; i++) {
       const pair = fields.pairs[i] as number
-      if (without && pair === fields.logPair) shift -= fields.logEnd - pair
+      if (omitsLog && pair === fields.logPair) shift -= fields.logEnd - pair
       else keys.push(pair + shift)
     }
-    if (!without) return copyShort(buf, fields.body, end, out, body)
-    const o = copyShort(buf, fields.body, fields.logPair, out, body)
-    return copyShort(buf, fields.logEnd, end, out, o)
+    if (!omitsLog) return copyShort(buf, fields.body, end, out, body)
+    const pos = copyShort(buf, fields.body, fields.logPair, out, body)
+    return copyShort(buf, fields.logEnd, end, out, pos)
   }
 
   #addMetadata({ bytes, starts }: MetadataPairs, at: number): number {
@@ -206,30 +214,32 @@ export class Enricher {
     return at + bytes.copy(this.#out, at)
   }
 
-  /** Makes sure that so many bytes fit behind `to`, with the tail room: by a larger buffer, if need be. */
+  /** Ensures that `bytes` bytes and TAIL_ROOM fit after `to`, by a larger buffer if necessary. */
   #ensureRoom(to: number, bytes: number): void {
-    const need = to + bytes + TAIL_ROOM
-    if (need <= this.#out.length) return
-    const { buffers } = this.#o
-    const larger = buffers.force(Math.max(need, Math.ceil(this.#out.length * 1.5)))
+    const needed = to + bytes + TAIL_ROOM
+    if (needed <= this.#out.length) return
+    const buffers = this.#buffers
+    const larger = buffers.force(Math.max(needed, Math.ceil(this.#out.length * 1.5)))
     this.#out.copy(larger, 0, 0, to)
     buffers.give(this.#out)
     this.#out = larger
   }
 }
 
-/** Up to so many bytes a loop is faster than `copy`. */
+/** Up to this length a loop is faster than `copy`. */
 const MAX_SHORT_BYTES = 20
 
 function copyShort(src: Buffer, start: number, end: number, to: Buffer, at: number): number {
   if (end - start > MAX_SHORT_BYTES) return at + src.copy(to, at, start, end)
-  let o = at
-  for (let p = start; p < end; p++) to[o++] = src[p] as number
-  return o
+  let pos = at
+  for (let p = start; p < end; p++) to[pos++] = src[p] as number
+  return pos
 }
 
-/** Where the map of the entry at `at` begins, or -1 when that is no entry; nearly all have an EventTime of ten bytes. */
+/**
+ * Returns the offset of the entry's map, or -1 when it is not a valid entry; nearly all have an EventTime of ten bytes.
+ */
 function findMap(buf: Buffer, at: number, end: number): number {
-  const quick = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end
-  return quick && mapPairs(buf, at + ENTRY_HEAD) >= 0 ? at + ENTRY_HEAD : entryMap(buf, at, end)
+  const hasEventTime = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end
+  return hasEventTime && mapPairs(buf, at + ENTRY_HEAD) >= 0 ? at + ENTRY_HEAD : entryMap(buf, at, end)
 }

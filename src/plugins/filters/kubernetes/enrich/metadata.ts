@@ -7,10 +7,9 @@ import {
   writeNumber,
 } from '../../../../core/msgpack/encode.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
-import type { OwnerReference, Pod, StringMap } from '../pods/pod.ts'
-import { findContainer } from '../pods/pod-cache.ts'
+import { findContainer, type Namespace, type OwnerReference, type Pod, type StringMap } from '../pods/pod.ts'
 
-/** What of a pod and its namespace goes into records. */
+/** The optional fields of a pod and its namespace that are added to records. */
 export interface MetadataFields {
   labels: boolean
   annotations: boolean
@@ -20,10 +19,10 @@ export interface MetadataFields {
   namespaceOnly: boolean
 }
 
-/** Pairs for the end of each record of a container, encoded once. */
+/** MessagePack pairs appended to each record of a container, encoded once. */
 export interface MetadataPairs {
   bytes: Buffer
-  /** Where each of them begins. */
+  /** Offset of each pair in `bytes`. */
   starts: number[]
 }
 
@@ -31,14 +30,15 @@ export const KUBERNETES_KEY = encodeStr('kubernetes')
 export const NAMESPACE_KEY = encodeStr('kubernetes_namespace')
 
 /**
- * `kubernetes: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name, docker_id,
- * container_hash, container_image, ownerReferences}`, in this order and without what is not known.
+ * Encodes the value of `kubernetes`: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip,
+ * container_name, docker_id, container_hash, container_image, ownerReferences}, in this order; unknown fields are
+ * omitted.
  */
-export function encodePod(pod: Pod, ref: ContainerRef, wanted: MetadataFields): Buffer {
+export function encodePod(pod: Pod, ref: ContainerRef, fields: MetadataFields): Buffer {
   const map = new MapBuilder()
   map.string('pod_name', pod.name).string('namespace_name', pod.namespace).string('pod_id', pod.uid)
-  if (wanted.labels) map.strings('labels', pod.labels)
-  if (wanted.annotations) map.strings('annotations', pod.annotations)
+  if (fields.labels) map.strings('labels', pod.labels)
+  if (fields.annotations) map.strings('annotations', pod.annotations)
   const container = findContainer(pod, ref)
   map
     .string('host', pod.node)
@@ -47,12 +47,12 @@ export function encodePod(pod: Pod, ref: ContainerRef, wanted: MetadataFields): 
     .string('docker_id', ref.dockerId ?? containerIdOfRun(pod, ref))
     .string('container_hash', container?.imageId)
     .string('container_image', container?.image)
-  if (wanted.owners && pod.owners !== undefined && pod.owners.length > 0)
+  if (fields.owners && pod.owners !== undefined && pod.owners.length > 0)
     map.add('ownerReferences', encodeOwners(pod.owners))
   return map.bytes()
 }
 
-/** What the name of the log tells; `incomplete` marks it. */
+/** Encodes the fields known from the log path alone, with `incomplete: true` if `incomplete` is set. */
 export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): Buffer {
   const map = new MapBuilder()
     .string('pod_name', ref?.pod)
@@ -67,12 +67,12 @@ export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): B
 
 export function encodeNamespace(
   name: string,
-  namespace: { labels: StringMap; annotations: StringMap } | undefined,
-  wanted: MetadataFields,
+  namespace: Namespace | undefined,
+  fields: MetadataFields,
 ): Buffer {
   const map = new MapBuilder().string('name', name)
-  if (wanted.namespaceLabels) map.strings('labels', namespace?.labels)
-  if (wanted.namespaceAnnotations) map.strings('annotations', namespace?.annotations)
+  if (fields.namespaceLabels) map.strings('labels', namespace?.labels)
+  if (fields.namespaceAnnotations) map.strings('annotations', namespace?.annotations)
   return map.bytes()
 }
 
@@ -80,7 +80,7 @@ export function encodeDummy(nowMs: number): Buffer {
   return new MapBuilder().string('dummy', new Date(nowMs).toISOString()).bytes()
 }
 
-/** The pairs that records get; either map may be absent. */
+/** Joins the pairs that records get; either map may be absent. */
 export function metadataPairs(kubernetes: Buffer | undefined, namespace: Buffer | undefined): MetadataPairs {
   const first = kubernetes === undefined ? [] : [KUBERNETES_KEY, kubernetes]
   const second = namespace === undefined ? [] : [NAMESPACE_KEY, namespace]
@@ -92,7 +92,7 @@ export function metadataPairs(kubernetes: Buffer | undefined, namespace: Buffer 
   return { bytes, starts }
 }
 
-/** Logs under /var/log/pods are named by the number of the run. */
+/** Returns the container id of the run that a log under /var/log/pods is named by, if the pod still reports it. */
 function containerIdOfRun(pod: Pod, ref: ContainerRef): string | undefined {
   const container = findContainer(pod, ref)
   if (container === undefined || ref.restarts === undefined) return undefined
@@ -123,7 +123,7 @@ class MapBuilder {
     return this
   }
 
-  /** Nothing when it is not known. */
+  /** Adds the pair unless `value` is undefined. */
   string(key: string, value: string | undefined): this {
     return value === undefined ? this : this.add(key, encodeStr(value))
   }

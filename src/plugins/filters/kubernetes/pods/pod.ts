@@ -1,4 +1,9 @@
-/** What is kept of a pod: the rest of the API's object (managed fields, conditions, volumes) is let go at once. */
+import type { ContainerRef } from './container-ref.ts'
+
+/**
+ * The parts of a pod that are kept; the rest of the API object (managed fields, conditions, volumes) is dropped at
+ * once. The cache file stores these fields under these names.
+ */
 export interface Pod {
   uid: string
   name: string
@@ -8,31 +13,38 @@ export interface Pod {
   labels?: StringMap
   annotations?: StringMap
   owners?: OwnerReference[]
-  /** The uid in the paths of a static pod: what the API has is its mirror, under a uid of its own. */
+  /** Uid in the log paths of a static pod; the API only has its mirror pod, which has a uid of its own. */
   pathUid?: string
   containers: Container[]
 }
 
-export interface Container {
+/** One container of a pod, from its spec and its status. */
+interface Container {
   name: string
   image?: string
   imageId?: string
-  /** Without its scheme. */
+  /** Container id without the scheme (`containerd://`). */
   id?: string
-  /** Of the run before this one. */
+  /** Container id of the previous run. */
   lastId?: string
   restarts: number
+}
+
+/** Labels and annotations of a namespace. The cache file stores these fields under these names. */
+export interface Namespace {
+  labels: StringMap
+  annotations: StringMap
 }
 
 export type StringMap = Record<string, string>
 export type OwnerReference = Record<string, string | boolean>
 
-/** What the records are to have, and so what has to be kept. */
+/** The optional fields of pods that records need and that are therefore kept. */
 export interface PodFields {
   labels: boolean
   annotations: boolean
   owners: boolean
-  /** `fluentbit.io/...`, also when annotations are not wanted. */
+  /** True to keep `fluentbit.io/...` annotations even when `annotations` is false. */
   loggingAnnotations: boolean
 }
 
@@ -44,8 +56,10 @@ const SCHEME = /^[a-z-]+:\/\//
 
 type Json = { [key: string]: unknown }
 
-/** The pod of an object of the API, or undefined when it is none. What is not of the documented type is left out. */
-export function parsePod(object: unknown, keep: PodFields): Pod | undefined {
+/**
+ * Parses an API object; returns undefined when it is not a pod. Fields that are not of the documented type are omitted.
+ */
+export function parsePod(object: unknown, fields: PodFields): Pod | undefined {
   const { metadata, spec, status } = objectOf(object)
   const meta = objectOf(metadata)
   const uid = nonEmptyString(meta.uid)
@@ -53,16 +67,16 @@ export function parsePod(object: unknown, keep: PodFields): Pod | undefined {
   const namespace = nonEmptyString(meta.namespace)
   if (uid === undefined || name === undefined || namespace === undefined) return undefined
   const all = stringMapOf(meta.annotations)
-  const annotations = keep.annotations
+  const annotations = fields.annotations
     ? all
-    : keep.loggingAnnotations
+    : fields.loggingAnnotations
       ? onlyLoggingAnnotations(all)
       : undefined
   const pathUid = all?.[CONFIG_HASH]
   const node = nonEmptyString(objectOf(spec).nodeName)
   const ip = nonEmptyString(objectOf(status).podIP)
-  const labels = keep.labels ? stringMapOf(meta.labels) : undefined
-  const owners = keep.owners ? parseOwners(meta.ownerReferences) : undefined
+  const labels = fields.labels ? stringMapOf(meta.labels) : undefined
+  const owners = fields.owners ? parseOwners(meta.ownerReferences) : undefined
   return {
     uid,
     name,
@@ -77,35 +91,40 @@ export function parsePod(object: unknown, keep: PodFields): Pod | undefined {
   }
 }
 
-/** The labels and annotations of a namespace. */
-export function parseNamespace(object: unknown): { labels: StringMap; annotations: StringMap } {
+/** Returns the container of the pod that a log belongs to. */
+export function findContainer(pod: Pod, ref: ContainerRef): Container | undefined {
+  return pod.containers.find((c) => c.name === ref.container)
+}
+
+/** Parses the labels and annotations of a namespace object. */
+export function parseNamespace(object: unknown): Namespace {
   const meta = objectOf(objectOf(object).metadata)
   return { labels: stringMapOf(meta.labels) ?? {}, annotations: stringMapOf(meta.annotations) ?? {} }
 }
 
-/** By the containers of the spec, which are there from the start; the kubelet reports the rest later. */
+/** Lists the containers of the spec, which exist from the start; the kubelet reports their statuses later. */
 function parseContainers(spec: Json, status: Json): Container[] {
-  const reports = STATUS_LISTS.flatMap((name) => listOf(status[name])).map(objectOf)
+  const statuses = STATUS_LISTS.flatMap((name) => listOf(status[name])).map(objectOf)
   return SPEC_LISTS.flatMap((name) => listOf(spec[name])).flatMap((item) => {
     const { name, image } = objectOf(item)
-    const text = nonEmptyString(name)
-    return text === undefined ? [] : [parseContainer(text, nonEmptyString(image), reports)]
+    const containerName = nonEmptyString(name)
+    return containerName === undefined ? [] : [parseContainer(containerName, nonEmptyString(image), statuses)]
   })
 }
 
-function parseContainer(name: string, specImage: string | undefined, reports: Json[]): Container {
-  const report = reports.find((r) => r.name === name) ?? {}
-  const image = nonEmptyString(report.image) ?? specImage
-  const imageId = nonEmptyString(report.imageID)
-  const id = nonEmptyString(report.containerID)
-  const lastId = nonEmptyString(objectOf(objectOf(report.lastState).terminated).containerID)
+function parseContainer(name: string, specImage: string | undefined, statuses: Json[]): Container {
+  const status = statuses.find((s) => s.name === name) ?? {}
+  const image = nonEmptyString(status.image) ?? specImage
+  const imageId = nonEmptyString(status.imageID)
+  const id = nonEmptyString(status.containerID)
+  const lastId = nonEmptyString(objectOf(objectOf(status.lastState).terminated).containerID)
   return {
     name,
     ...(image === undefined ? {} : { image }),
     ...(imageId === undefined ? {} : { imageId: imageId.replace(SCHEME, '') }),
     ...(id === undefined ? {} : { id: id.replace(SCHEME, '') }),
     ...(lastId === undefined ? {} : { lastId: lastId.replace(SCHEME, '') }),
-    restarts: typeof report.restartCount === 'number' ? report.restartCount : 0,
+    restarts: typeof status.restartCount === 'number' ? status.restartCount : 0,
   }
 }
 
@@ -131,7 +150,7 @@ function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** An empty text is as good as none: the API leaves out what is empty. */
+/** Returns `value` if it is a non-empty string; the API omits empty fields, so an empty string equals a missing one. */
 function nonEmptyString(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }

@@ -1,27 +1,25 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Pod, type PodFields, parseNamespace, parsePod, type StringMap } from './pod.ts'
+import { type Namespace, type Pod, type PodFields, parseNamespace, parsePod } from './pod.ts'
 
-/** Kube_Meta_Preload_Cache_Dir: objects of the API in files. Undefined when there is none that can be used. */
+/** Reads a pod from Kube_Meta_Preload_Cache_Dir, which has API objects as files; undefined without a usable file. */
 export function readPreloadedPod(
-  folder: string,
+  directory: string,
   namespace: string,
   name: string,
-  keep: PodFields,
+  fields: PodFields,
 ): Pod | undefined {
-  const object = readJson(join(folder, `${namespace}_${name}.meta`))
-  return parsePod(withDefaults(object, namespace, name), keep)
+  const object = readJson(join(directory, `${namespace}_${name}.meta`))
+  return parsePod(withDefaults(object, namespace, name), fields)
 }
 
-export function readPreloadedNamespace(
-  folder: string,
-  name: string,
-): { labels: StringMap; annotations: StringMap } | undefined {
-  const object = readJson(join(folder, `${name}.namespace_meta`))
+/** Reads a namespace from Kube_Meta_Preload_Cache_Dir; undefined without a usable file. */
+export function readPreloadedNamespace(directory: string, name: string): Namespace | undefined {
+  const object = readJson(join(directory, `${name}.namespace_meta`))
   return object === undefined ? undefined : parseNamespace(object)
 }
 
-/** Such files are often cut down to what a test needs. */
+/** Fills in the uid, namespace and name: such files are often cut down to the fields that a test needs. */
 function withDefaults(object: unknown, namespace: string, name: string): unknown {
   if (typeof object !== 'object' || object === null) return undefined
   const { metadata } = object as { metadata?: object }

@@ -3,7 +3,7 @@ import { mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { ContainerRef } from './container-ref.ts'
 
-/** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */
+/** Returns a function that reads tags with the user's Regex_Parser; it returns undefined without pod and namespace. */
 export function tagParser(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {
   return (tag) => {
     const text = Buffer.from(tag.startsWith(prefix) ? tag.slice(prefix.length) : tag)
@@ -25,7 +25,7 @@ export function tagParser(parser: Parser, prefix: string): (tag: string) => Cont
   }
 }
 
-/** The texts of the map at the start of `buf`. */
+/** Returns the string fields of the map at the start of `buf`. */
 function readStrings(buf: Buffer, end: number): Map<string, string> {
   const fields = new Map<string, string>()
   let at = mapBody(buf, 0)

@@ -16,7 +16,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { Glob } from './glob.ts'
 
-export interface AfterDowntimeOptions {
+interface AfterDowntimeOptions {
   files: OpenFiles
   positions: Positions
   glob: Glob
@@ -56,7 +56,10 @@ export function resumeRotatedFiles(options: AfterDowntimeOptions): void {
   }
 }
 
-/** True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row is kept. */
+/**
+ * True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row
+ * is kept.
+ */
 function isSkipped({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
@@ -67,7 +70,10 @@ function isSkipped({ inode }: OffsetRow, path: string, files: OpenFiles): boolea
   }
 }
 
-/** Returns the path that the file of a row had last: it may have been renamed within Path since it was opened, and rotated there. */
+/**
+ * Returns the path that the file of a row had last: it may have been renamed within Path since it was opened, and
+ * rotated there.
+ */
 function pathOf({ name, openedAs }: OffsetRow, glob: Glob): string {
   const base = unrotatedPath(name)
   if (openedAs === undefined || openedAs === base) return openedAs ?? name
@@ -132,8 +138,8 @@ function openUnseen(
 }
 
 /**
- * Returns the time since when siblings of the live file are unread. If it was known while it was empty, only copies made
- * of it while the agent was not running are.
+ * Returns the time since when siblings of the live file are unread. If it was known while it was empty, only copies
+ * made of it while the agent was not running are.
  */
 function copiesSinceMs(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
   return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, positions.lastWriteMs)
@@ -175,7 +181,10 @@ interface Identified {
   missing: OffsetRow[]
 }
 
-/** Finds the files of rows among the siblings of a path; several times if names change meanwhile because a rotation goes on. */
+/**
+ * Finds the files of rows among the siblings of a path; several times if names change meanwhile because a rotation goes
+ * on.
+ */
 function identify(path: string, rows: OffsetRow[], names: DirectoryNames | undefined): Identified {
   for (let attempt = 1; ; attempt++) {
     const siblings = siblingsOf(path, false, attempt === 1 ? names : undefined)

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Logger } from '../../../../core/services.ts'
 
-export interface WatchEvents {
+interface WatchEvents {
   /** Something happened to this path; `renamed`: it may lead to another file now. */
-  touched: (path: string, renamed: boolean) => void
+  pathChanged: (path: string, renamed: boolean) => void
   /** A folder changed in a way that cannot be pinned to a path. */
-  unsure: () => void
+  unknownChange: () => void
 }
 
 /** Tells that something happened in a folder; only hints, the reconcile pass is the truth. */
@@ -55,8 +55,8 @@ export class EventWatch implements FolderWatch {
   #add(folder: string): boolean {
     try {
       const watcher = watch(folder, { persistent: false }, (event, name) => {
-        if (name === null) this.#events.unsure()
-        else this.#events.touched(join(folder, name), event === 'rename')
+        if (name === null) this.#events.unknownChange()
+        else this.#events.pathChanged(join(folder, name), event === 'rename')
       })
       watcher.on('error', (error) => this.#lost(folder, error))
       this.#watchers.set(folder, { watcher, inode: inodeOf(folder) })
@@ -79,7 +79,7 @@ export class EventWatch implements FolderWatch {
       return
     }
     this.#log.debug(`folder is not watched any more: ${folder}: ${messageOf(error)}`)
-    this.#events.unsure()
+    this.#events.unknownChange()
   }
 }
 
@@ -126,10 +126,10 @@ export class PollWatch implements FolderWatch {
       ignoreInitial: true,
       atomic: false,
     })
-    watcher.on('all', (_event, path) => this.#events.touched(path, true))
-    watcher.on('error', () => this.#events.unsure())
+    watcher.on('all', (_event, path) => this.#events.pathChanged(path, true))
+    watcher.on('error', () => this.#events.unknownChange())
     // What came before its first look is none of its events.
-    watcher.on('ready', () => this.#events.unsure())
+    watcher.on('ready', () => this.#events.unknownChange())
     this.#close = () => watcher.close()
   }
 }

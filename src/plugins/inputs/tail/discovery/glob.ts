@@ -49,7 +49,7 @@ export class Glob {
   }
 }
 
-export interface DirectoryErrors {
+interface DirectoryErrors {
   record(folder: string, error: unknown): void
   clear(folder: string): void
 }
@@ -95,7 +95,7 @@ const BACKSLASH = /\\/g
 const SPECIAL = /[\\^$.|+(){}]/
 
 /** fnmatch as a RegExp, anchored; `crossing`: `*` and `?` also match `/` and a leading dot (flags 0). */
-export function fnmatch(pattern: string, crossing: boolean): RegExp {
+function fnmatch(pattern: string, crossing: boolean): RegExp {
   const any = crossing ? '[\\s\\S]' : '[^/]'
   const noDot = crossing ? '' : '(?!\\.)'
   let out = ''

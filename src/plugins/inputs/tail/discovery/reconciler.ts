@@ -18,7 +18,7 @@ const MAX_EMPTY_PATHS = 10_000
 /** With more open files a log that appears is not searched for files that were rotated away from it unseen. */
 const MAX_FILES_FOR_MISSED = 1000
 
-export interface ReconcilerOptions {
+interface ReconcilerOptions {
   glob: Glob
   files: OpenFiles
   positions: Positions
@@ -31,8 +31,9 @@ export interface ReconcilerOptions {
 }
 
 /**
- * Finds out which file each path resolves to. Watch events are only hints that something happened to a path; reconciling
- * it finds the file that is there now, and what became of the one before. The full scan finds what no event reported.
+ * Finds out which file each path resolves to. Watch events are only hints that something happened to a path;
+ * reconciling it finds the file that is there now, and what became of the one before. The full scan finds what no event
+ * reported.
  */
 export class Reconciler {
   readonly #glob: Glob
@@ -43,8 +44,8 @@ export class Reconciler {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #watchEvents = {
-    touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
-    unsure: () => this.#scanSoon(),
+    pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
+    unknownChange: () => this.#scanSoon(),
   }
   #watch: FolderWatch
   #watched = new Set<string>()
@@ -89,8 +90,8 @@ export class Reconciler {
   }
 
   /**
-   * Finds out which file a path resolves to now, and schedules it. `isFirstScan`: see `scan`. `onlyIfGrown`: a known file
-   * is scheduled only if its size changed.
+   * Finds out which file a path resolves to now, and schedules it. `isFirstScan`: see `scan`. `onlyIfGrown`: a known
+   * file is scheduled only if its size changed.
    */
   reconcile(path: string, isFirstScan: boolean, onlyIfGrown = false): void {
     const matches = this.#glob.matches(path)
@@ -101,8 +102,8 @@ export class Reconciler {
       return
     }
     const bound = this.#files.byPath.get(path)
-    // A path that does not match is the new name of a rotated file. Another file that gets this name was read already, or
-    // is found from the path that it left.
+    // A path that does not match is the new name of a rotated file. Another file that gets this name was read already,
+    // or is found from the path that it left.
     const found = matches
       ? this.#files.open(path, isFirstScan)
       : { file: this.#files.openFileAt(path), isNew: false }
@@ -124,20 +125,28 @@ export class Reconciler {
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }
 
-  /** Marks a file rotated. One that was renamed within Path is followed on at once: else it could be closed before its new name is reconciled. */
+  /**
+   * Marks a file rotated. One that was renamed within Path is followed on at once: else it could be closed before its
+   * new name is reconciled.
+   */
   #markRotated(file: TailFile, path: string): void {
     const name = this.#rotated.markRotated(file, path)
     if (name !== undefined && this.#glob.matches(name)) this.#rotated.resumeFollowing(file)
   }
 
-  /** Returns the file that a new one has to wait for. `before`: the file that was at the path; rotation may have been faster than our scan. */
+  /**
+   * Returns the file that a new one has to wait for. `before`: the file that was at the path; rotation may have been
+   * faster than our scan.
+   */
   #predecessorOf(file: TailFile, before: TailFile | undefined, path: string): TailFile | undefined {
     if (before !== undefined) return this.#rotated.openMissedSince(before, file, path)
     if (this.#lastScanMs === undefined || this.#files.byKey.size > MAX_FILES_FOR_MISSED) return undefined
     return this.#rotated.openMissedBefore(file, path, this.#lastScanMs)
   }
 
-  /** Follows the file on under another matching path that resolves to it, as links do. Returns false if there is none. */
+  /**
+   * Follows the file on under another matching path that resolves to it, as links do. Returns false if there is none.
+   */
   #rebind(file: TailFile, path: string): boolean {
     const resolves = (p: string): boolean =>
       p !== path && this.#glob.matches(p) && this.#files.openFileAt(p) === file
@@ -153,8 +162,8 @@ export class Reconciler {
   }
 
   /**
-   * Watches the directories in which files may appear (`scanned`), and those in which events of open files occur. Returns
-   * true if one of them was not watched before.
+   * Watches the directories in which files may appear (`scanned`), and those in which events of open files occur.
+   * Returns true if one of them was not watched before.
    */
   #watchFolders(scanned: Iterable<string>): boolean {
     this.#watched = this.#files.folders()

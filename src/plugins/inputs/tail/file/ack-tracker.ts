@@ -2,7 +2,7 @@ import type { Outcome } from '../../../../core/plugin.ts'
 import { Watermark } from '../../../../core/watermark.ts'
 
 /** Bytes of a file that went into one chunk. */
-export interface AckRange {
+interface AckRange {
   /** `start-end`, and `+offset` when lines beyond `end` are in the chunk; part of the chunk's identity. */
   text: string
   settle: (outcome: Outcome) => void
@@ -12,16 +12,16 @@ export interface AckRange {
 export class AckTracker {
   #rangeStart: number
   #watermark: Watermark
-  /** The last settled position, and whether it is within a line that is skipped. */
-  #settled: { at: number; skipping: boolean }
+  /** Ends of ranges, at or after the position, that are within a line that is skipped; rarely any. */
+  readonly #skippingAt = new Set<number>()
   /** No position beyond it is stored: open multiline records begin there. */
   #commitLimit: number | undefined
   readonly #onSettled: (bytes: number) => void
 
-  constructor(offset: number, skipping: boolean, onSettled: (bytes: number) => void) {
+  constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
     this.#rangeStart = offset
     this.#watermark = new Watermark(offset)
-    this.#settled = { at: offset, skipping }
+    if (isSkipping) this.#skippingAt.add(offset)
     this.#onSettled = onSettled
   }
 
@@ -37,7 +37,7 @@ export class AckTracker {
 
   /** True when the acknowledged position is within a line that is skipped. */
   get isSkipping(): boolean {
-    return this.#settled.at === this.position && this.#settled.skipping
+    return this.#skippingAt.has(this.position)
   }
 
   /** Stores no position beyond `offset` until the limit is lifted; an earlier limit stays. */
@@ -59,14 +59,15 @@ export class AckTracker {
     this.#rangeStart = end
     const watermark = this.#watermark
     const ticket = watermark.open(start, end)
-    const skipping = isSkipping && beyond === ''
+    if (isSkipping && beyond === '') this.#skippingAt.add(end)
     return {
       text: `${start}-${end}${beyond}`,
       settle: (outcome) => {
+        const before = watermark.position
         // A range from before a truncation never moves the position of the new content.
         if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
-        this.#settled = { at: end, skipping }
-        this.#onSettled(end - start)
+        for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
+        this.#onSettled(watermark.position - before)
       },
     }
   }
@@ -74,7 +75,7 @@ export class AckTracker {
   /** Goes back to the start of the file; ranges that are in chunks no longer count. */
   restart(): void {
     this.#rangeStart = 0
-    this.#settled = { at: 0, skipping: false }
+    this.#skippingAt.clear()
     this.#watermark = new Watermark(0)
   }
 }

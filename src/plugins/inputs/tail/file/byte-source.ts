@@ -4,8 +4,8 @@ import type { Gunzip } from 'node:zlib'
 /** Supplies the bytes of a file. Positions count decompressed bytes. */
 export interface ByteSource {
   /**
-   * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number; fewer only when no more are
-   * there now. Throws what `readSync` throws (EIO, ESTALE).
+   * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number; fewer only when no more
+   * are there now. Throws what `readSync` throws (EIO, ESTALE).
    */
   read(buf: Buffer, at: number, length: number, position: number): number
   /** False while more will come without the file growing; its coming is announced. */
@@ -68,8 +68,8 @@ const WINDOW_BYTES = 262_144
  * ```
  *   0 ...... discarded ...... | window: buffered | .... not inflated yet
  * ```
- * Several gzip members in a row are one stream. Truncated or damaged data ends the stream with an error; what came before
- * it is delivered. Positions before the window cannot be read again: the reader only goes forward.
+ * Several gzip members in a row are one stream. Truncated or damaged data ends the stream with an error; what came
+ * before it is delivered. Positions before the window cannot be read again: the reader only goes forward.
  */
 export class GzipSource implements ByteSource {
   complete = false
@@ -87,8 +87,8 @@ export class GzipSource implements ByteSource {
   #isClosed = false
 
   /**
-   * Bytes before `from` are inflated and discarded. `announce` is called when more was inflated and when the stream ends,
-   * never before the constructor returns.
+   * Bytes before `from` are inflated and discarded. `announce` is called when more was inflated and when the stream
+   * ends, never before the constructor returns.
    */
   constructor(fd: number, from: number, announce: () => void, onError: (error: Error) => void) {
     this.#fd = fd

@@ -120,7 +120,10 @@ export class EntryEncoder implements EntryWriter {
     return this.#ratio
   }
 
-  /** Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next reads too long. */
+  /**
+   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next reads too
+   * long.
+   */
   recordRatio(written: number, bytes: number): void {
     this.#ratio = Math.max(0.25, (this.#ratio + written / bytes) / 2)
   }

@@ -61,7 +61,10 @@ export function mismatch(
   return undefined
 }
 
-/** Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they cannot be read. */
+/**
+ * Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they cannot be
+ * read.
+ */
 export function markerAt(fd: number, offset: number): { marker: bigint; markerSize: number } {
   const size = Math.min(MARKER_BYTES, offset)
   const bytes = size === 0 ? undefined : peek(fd, offset - size, size)

@@ -7,6 +7,8 @@ export class ReadCursor {
   readonly startedAt: number
   #offset: number
   #size: number
+  /** Largest size seen of the present content. */
+  #largestSize: number
   #skipping: boolean
   #lastReadMs: number
   /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
@@ -15,7 +17,7 @@ export class ReadCursor {
 
   constructor(offset: number, size: number, isSkipping: boolean, openedMs: number) {
     this.#offset = this.startedAt = offset
-    this.#size = size
+    this.#size = this.#largestSize = size
     this.#skipping = isSkipping
     this.#lastReadMs = openedMs
   }
@@ -33,6 +35,11 @@ export class ReadCursor {
   /** Bytes between the offset and the size. */
   get unread(): number {
     return Math.max(0, this.#size - this.#offset)
+  }
+
+  /** Bytes that were in the file and have not been read, also when it has been truncated since. */
+  get unreadBeforeTruncation(): number {
+    return Math.max(0, this.#largestSize - this.#offset)
   }
 
   /** True when offset and size are equal; false also for a file that shrank. */
@@ -70,11 +77,12 @@ export class ReadCursor {
 
   recordSize(size: number): void {
     this.#size = size
+    if (size > this.#largestSize) this.#largestSize = size
   }
 
   /** Records that the file has at least `size` bytes. */
   recordGrowth(size: number): void {
-    if (size > this.#size) this.#size = size
+    if (size > this.#size) this.recordSize(size)
   }
 
   recordRead(nowMs: number): void {
@@ -120,7 +128,7 @@ export class ReadCursor {
   /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */
   restart(size: number): void {
     this.#offset = 0
-    this.#size = size
+    this.#size = this.#largestSize = size
     this.#skipping = false
     this.#lastBytesLength = 0
   }

@@ -17,7 +17,9 @@ export class StoredRow {
   #fingerprint: string | undefined
   #fingerprintSize = 0
 
-  /** `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset. */
+  /**
+   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset.
+   */
   constructor(row: OffsetRow | undefined, offset: number, nowMs: number) {
     this.hasNoFingerprint = row === undefined || isBlank(row)
     this.#created = row?.created ?? Math.floor(nowMs / 1000)
@@ -38,8 +40,8 @@ export class StoredRow {
   }
 
   /**
-   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it; it
-   * is the same in the next run, as `created` is stored.
+   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it;
+   * it is the same in the next run, as `created` is stored.
    */
   get contentId(): string {
     return `${this.#created}.${this.#generation}`

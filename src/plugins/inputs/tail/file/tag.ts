@@ -5,9 +5,10 @@ const OUTER_DOTS = /^\.|\.$/g
 const PLACEHOLDER = /<([A-Za-z_][A-Za-z0-9_]*)>/g
 
 /**
- * Returns the tag of a file. `*` in the configured tag becomes the path with `/`, `\` and `:` as dots, without a leading
- * dot and with runs of dots as one: `kube.*` + `/var/log/a.log` = `kube.var.log.a.log`. With a Tag_Regex each `<name>`
- * becomes the group of that name, or `_`. Computed once per file, when it is opened; a rotation does not change it.
+ * Returns the tag of a file. `*` in the configured tag becomes the path with `/`, `\` and `:` as dots, without a
+ * leading dot and with runs of dots as one: `kube.*` + `/var/log/a.log` = `kube.var.log.a.log`. With a Tag_Regex each
+ * `<name>` becomes the group of that name, or `_`. Computed once per file, when it is opened; a rotation does not
+ * change it.
  */
 export function expandTag(tag: string, path: string, tagRegex: RegExp | undefined): string {
   if (tagRegex !== undefined) return expandGroups(tag, path, tagRegex)

@@ -12,9 +12,9 @@ import type { StoredRow } from './stored-row.ts'
  * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read ·
  * idle: at the end · closed: the descriptor is closed.
  */
-export type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
+type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
 
-export interface TailFileInit {
+interface TailFileInit {
   path: string
   identity: FileIdentity
   handle: FileHandle

@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { Parser } from '../../../../core/parser.ts'
 import type { InputContext } from '../../../../core/plugin.ts'
-import { isContainer, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
+import { isContainerFormat, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
 import { FirstLineStateMachine, FirstTextStateMachine } from '../../../../lib/multiline/first-line.ts'
 import { makeStateMachine, type StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import { CriParser } from '../../../../lib/parsing/cri-parser.ts'
@@ -115,9 +115,9 @@ function dockerMode(o: TailOptions, ctx: InputContext): JoinRule[] {
 }
 
 /** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */
-export function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
+function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
-    if (isContainer(name)) return container(name, ctx)
+    if (isContainerFormat(name)) return container(name, ctx)
     const machine = traceStateMachine(name)
     if (machine !== undefined) return { ...PLAIN, name, content: Buffer.from(lineKey), machine }
     const options = ctx.multiline(name)

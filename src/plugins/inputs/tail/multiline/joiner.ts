@@ -16,7 +16,7 @@ import { type Line, LineDecoder, type RecordEncoders } from './line-decoder.ts'
 import { OpenRecord, OpenRecords } from './open-records.ts'
 import { PositionHold } from './position-hold.ts'
 
-export interface JoinerOptions {
+interface JoinerOptions {
   joiners: JoinRule[]
   format: Omit<LineFormat, 'parser'>
   /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
@@ -79,7 +79,7 @@ export class Joiner {
     const writers = joiners.map(({ parser }) =>
       parser === undefined ? undefined : new EntryEncoder({ ...format, parser }, names),
     )
-    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
+    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.completeOnly = true
     return { writers, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
   }
 

@@ -99,7 +99,7 @@ export abstract class BlockEncoder {
 let kernelInput: Buffer | undefined
 
 /** The kernel's memory for a block; from then on a block in it is the kernel's. */
-export function kernelBlock(): Buffer {
+export function wasmBlock(): Buffer {
   kernelInput ??= sharedLineEncoder().input
   return kernelInput
 }

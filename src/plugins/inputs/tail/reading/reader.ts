@@ -2,9 +2,9 @@ import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type BlockEncoder, kernelBlock } from './block-encoder.ts'
+import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number
@@ -17,7 +17,7 @@ export interface FileReaderOptions {
  * end: everything was read, but perhaps for a line without newline · more: the turn is over, there is more ·
  * full: the budget is exhausted · rewritten: the bytes before the offset are not those that were read.
  */
-export type Turn = 'end' | 'more' | 'full' | 'rewritten'
+export type TurnResult = 'end' | 'more' | 'full' | 'rewritten'
 
 /** Less than this is not worth a chunk of its own while there is more to read, nor loading the kernel. */
 const SMALL_READ = 16_384
@@ -46,7 +46,7 @@ export class FileReader {
    * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
    * newline is complete. Throws what `read` throws (EIO, ESTALE).
    */
-  turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+  readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
     this.#stampTime(file)
     const kernels = file.encoder.entry === undefined ? undefined : this.#kernelsFor(file.cursor.unread)
     this.#block = kernels ?? this.#o.buffers.takeLongLived(this.#o.blockBytes)
@@ -57,7 +57,7 @@ export class FileReader {
     }
   }
 
-  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
     const { cursor, handle } = file
     const started = cursor.offset
     let wanted = this.#fitting(file, out)
@@ -101,7 +101,7 @@ export class FileReader {
 
   /** For lines that the kernel knows, once there has been a reason to load it. */
   #kernelsFor(unread: number): Buffer | undefined {
-    if (unread > SMALL_READ) this.#kernels ??= kernelBlock()
+    if (unread > SMALL_READ) this.#kernels ??= wasmBlock()
     return this.#kernels
   }
 

@@ -39,7 +39,7 @@ export class Scheduler {
   }
 
   /** `file` waits until `before` is released. */
-  hold(file: TailFile, before: TailFile): void {
+  waitFor(file: TailFile, before: TailFile): void {
     const held = this.#held.get(before)
     if (held === undefined) this.#held.set(before, [file])
     else if (!held.includes(file)) held.push(file)

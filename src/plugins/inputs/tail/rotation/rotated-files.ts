@@ -9,7 +9,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { isCompressedCopy, isCopy, isEmptyGzip, isFileOf, setFingerprintOfCopy } from './same-content.ts'
 import { MAX_ATTEMPTS, type Sibling, siblingsOf } from './siblings.ts'
 
-export interface RotatedFilesOptions {
+interface RotatedFilesOptions {
   files: OpenFiles
   positions: Positions
   /** Rotate_Wait, Hold_Limit and Hold_Time; 0 in the latter two: no limit. */
@@ -29,8 +29,8 @@ export interface RotatedFilesOptions {
 
 /**
  * Files that have left their path: renamed, deleted, or replaced by another file. They are held open until they are
- * drained, acknowledged and quiet for Rotate_Wait. Only beyond Hold_Limit or Hold_Time are they closed before that, which
- * is counted and logged.
+ * drained, acknowledged and quiet for Rotate_Wait. Only beyond Hold_Limit or Hold_Time are they closed before that,
+ * which is counted and logged.
  */
 export class RotatedFiles {
   readonly #files: OpenFiles
@@ -57,7 +57,9 @@ export class RotatedFiles {
     return this.#held.size > 0
   }
 
-  /** Records that `path` no longer resolves to the file. Returns the file's new name, if it is in the same directory. */
+  /**
+   * Records that `path` no longer resolves to the file. Returns the file's new name, if it is in the same directory.
+   */
   markRotated(file: TailFile, path: string): string | undefined {
     this.#files.unbind(file)
     if (file.rotation.isRotated) return undefined
@@ -85,8 +87,8 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens files that were created at `path` and rotated away unseen between `before` (which may be closed) and `now`, and
-   * puts them in order; some may be compressed by now. Returns the file that `now` has to wait for.
+   * Opens files that were created at `path` and rotated away unseen between `before` (which may be closed) and `now`,
+   * and puts them in order; some may be compressed by now. Returns the file that `now` has to wait for.
    */
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
     if (before.handle.isOpen) this.#readGrowth(before)
@@ -104,7 +106,9 @@ export class RotatedFiles {
     return this.#openInOrder(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
 
-  /** Opens what `find` returns, each to be read after the one before, except copies of `known`. Returns the last one. */
+  /**
+   * Opens what `find` returns, each to be read after the one before, except copies of `known`. Returns the last one.
+   */
   #openInOrder(
     path: string,
     before: TailFile | undefined,

@@ -48,9 +48,9 @@ export class DirectoryNames {
 }
 
 /**
- * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those of its target.
- * Only rotated names count, so that `app.log.json` is not taken for a part of `app.log`. With `anyName` every longer name
- * counts: for a caller that knows the identity it looks for.
+ * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those of its
+ * target. Only rotated names count, so that `app.log.json` is not taken for a part of `app.log`. With `anyName` every
+ * longer name counts: for a caller that knows the identity it looks for.
  */
 export function siblingsOf(link: string, anyName = false, names?: DirectoryNames): Sibling[] {
   const path = linkTarget(link)

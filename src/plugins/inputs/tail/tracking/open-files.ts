@@ -15,7 +15,7 @@ import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
 
-export interface OpenFilesOptions extends StartOffsetOptions {
+interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
   tagRegex: RegExp | undefined
   format: LineFormat
@@ -67,8 +67,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file or it cannot
-   * be read. `isFirstScan`: the path was found by the scan at the start.
+   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file or it
+   * cannot be read. `isFirstScan`: the path was found by the scan at the start.
    */
   open(path: string, isFirstScan: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
@@ -181,7 +181,9 @@ export class OpenFiles {
     )
   }
 
-  /** Returns the directories of all paths of open files and of the targets of links: events of appends only occur there. */
+  /**
+   * Returns the directories of all paths of open files and of the targets of links: events of appends only occur there.
+   */
   folders(): Set<string> {
     const folders = new Set<string>()
     for (const path of this.byPath.keys()) folders.add(dirname(path))

@@ -11,8 +11,8 @@ const COMMIT_BYTES = 4_000_000
 const RETRY_MS = 2000
 
 /**
- * The stored positions of the files: which row belongs to which file, and when rows are written. What is not written when
- * the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
+ * The stored positions of the files: which row belongs to which file, and when rows are written. What is not written
+ * when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
  */
 export class Positions {
   readonly #store: OffsetStore
@@ -66,8 +66,8 @@ export class Positions {
   }
 
   /**
-   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the rows of what
-   * was found; it causes no write by itself, so an idle agent writes nothing.
+   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the rows of
+   * what was found; it causes no write by itself, so an idle agent writes nothing.
    */
   recordScan(ms: number): void {
     this.#scanned = { paths: this.#paths, ms }
@@ -119,8 +119,8 @@ export class Positions {
   }
 
   /**
-   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without that
-   * row would begin at the file's end and lose what was written since now.
+   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without
+   * that row would begin at the file's end and lose what was written since now.
    */
   adopt(file: TailFile): void {
     this.#dirty.add(file)
@@ -140,8 +140,8 @@ export class Positions {
   }
 
   /**
-   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was split by a
-   * rotation) is then written together; else a crash could leave only one of them past it.
+   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was split by
+   * a rotation) is then written together; else a crash could leave only one of them past it.
    */
   #queueCommit(): void {
     if (this.#isCommitQueued) return
@@ -173,7 +173,7 @@ export class Positions {
       this.#arm(RETRY_MS)
       return false
     }
-    if (this.#failure !== undefined) this.#log.info('checkpoints are being written again')
+    if (this.#failure !== undefined) this.#log.info('positions are being written again')
     this.#failure = undefined
     for (const [i, file] of files.entries()) {
       file.stored.recordWritten(rows[i]?.id)
@@ -195,7 +195,7 @@ export class Positions {
     const { code, hint } =
       error instanceof ShipperError ? error : new ShipperError('E_INTERNAL', messageOf(error))
     if (code !== this.#failure)
-      this.#log.warn(`cannot write checkpoints, retrying: ${messageOf(error)}`, { code, hint })
+      this.#log.warn(`cannot write positions, retrying: ${messageOf(error)}`, { code, hint })
     this.#failure = code
   }
 
@@ -210,9 +210,9 @@ function asStored(value: bigint): bigint {
 }
 
 /**
- * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays as it is, as
- * a copy of the old content is found by it; the old position with marks of the new content would be taken for a position
- * in the new content.
+ * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays as it is,
+ * as a copy of the old content is found by it; the old position with marks of the new content would be taken for a
+ * position in the new content.
  */
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)

@@ -7,7 +7,10 @@ const MAX_PATHS = 1000
 const REPLACEMENT_CHARACTER = '\ufffd'
 const FORBIDDEN_CODES = ['EACCES', 'EPERM']
 
-/** Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason changes. */
+/**
+ * Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason
+ * changes.
+ */
 export class ReadErrors {
   readonly #counters: Counters
   readonly #log: Logger

@@ -27,7 +27,9 @@ export interface Start {
 
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
 
-/** Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the options. */
+/**
+ * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the options.
+ */
 export class StartOffset {
   readonly #newFromHead: boolean
   readonly #readFromHead: boolean
@@ -45,7 +47,9 @@ export class StartOffset {
     this.#log = options.log
   }
 
-  /** `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the start. */
+  /**
+   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the start.
+   */
   forFile(
     row: OffsetRow | undefined,
     fd: number,
