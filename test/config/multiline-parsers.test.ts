@@ -26,7 +26,7 @@ test('a multiline parser has its rules in order', async () => {
 test('a problem of a multiline parser is reported with its location', async () => {
   const head = '[MULTILINE_PARSER]\n    name m\n    type regex\n'
   const at = (text: string) => load(config(head + text)).then(({ reported }) => reported.join('\n'))
-  expect(await at('')).toContain('[multiline_parser m] there is no rule from "start_state"')
+  expect(await at('')).toContain('[multiline_parser m] no rule starts from "start_state"')
   expect(await at('    rule start_state\n')).toMatch(
     /a\.conf:\d+:10: .*is not of the form "from" "\/regex\/" "to"/,
   )

@@ -71,7 +71,7 @@ export async function buildTail(
     maxLineBytes: options.bufferMaxSize,
     buffers: ctx.buffers,
     clock,
-    lines: buildBlockEncoder(options, ctx, joiner),
+    blockEncoder: buildBlockEncoder(options, ctx, joiner),
   })
   const onMore = (file: TailFile): void => scheduler.add(file)
   const files = new OpenFiles({

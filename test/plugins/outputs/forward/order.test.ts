@@ -51,9 +51,9 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
   const outcomes: string[][] = []
   for (let i = 0; i < CHUNKS; i++) {
     const chunk = entriesChunk(`${i}`, [`x`.repeat(Math.floor(random() * 3000))], `lane${i % 5}`, account)
-    const it = receiptOf(chunk)
-    outcomes.push(it.outcomes)
-    queue.push(chunk, it.receipt)
+    const { receipt, outcomes: settled } = receiptOf(chunk)
+    outcomes.push(settled)
+    queue.push(chunk, receipt)
     if (random() < 0.1) await new Promise((resolve) => setImmediate(resolve))
   }
   await within(queue.drained(), 120_000, 'all chunks to be delivered')
