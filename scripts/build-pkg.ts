@@ -6,9 +6,9 @@ import { ARCH, ROOT } from './bootstrap.mjs'
 import { CACHE, chooseTargets, defines, fetchPackage, type Manifest, readManifest } from './manifest.ts'
 
 /**
- * `npm run build:pkg [-- --target NAME ...]`: the variant with node inside, by the `pkg` section of pkg.config.json;
- * for this machine when no target is named. The tool and node come from npm into .cache/ when they are first needed, so
- * that they weigh on no installation. Where npm does not have them it says so; that is a failure on a build server only.
+ * `npm run build:pkg [-- --target NAME ...]`: builds the variant with node inside, by the `pkg` section of
+ * pkg.config.json; by default for this machine. The packager and node are fetched from npm into .cache/ when they are first
+ * needed, so that no installation downloads them. If npm does not have them it prints that; only a build server fails.
  */
 async function main(): Promise<void> {
   const manifest = readManifest()
@@ -19,7 +19,7 @@ async function main(): Promise<void> {
     tools = fetchTools(manifest)
   } catch (err) {
     const [reason] = (err as Error).message.split('\n')
-    process.stderr.write(`no node variant: ${manifest.pkg.tool} or node is not at hand (${reason})\n`)
+    process.stderr.write(`no node variant: ${manifest.pkg.tool} or node cannot be fetched (${reason})\n`)
     process.exit(process.env.CI === 'true' ? 1 : 0)
   }
   for (const name of names) {
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
 }
 
 interface Tools {
-  /** The node that runs the tool: it must be of the target's version, and the one of this machine may be older. */
+  /** Path of the node that runs the packager. It has the version of the target; the machine's own may be older. */
   node: string
   pkg: string
 }
@@ -48,7 +48,7 @@ function fetchTools({ pkg }: Manifest): Tools {
   return { node, pkg: entry }
 }
 
-/** One CommonJS file for node; what is external is found by the tool. */
+/** Bundles the program into one CommonJS file for node; the packager resolves the external packages. */
 function bundle(manifest: Manifest, name: string): string {
   const file = join(CACHE, 'pkg-main.cjs')
   const args = [
@@ -60,7 +60,7 @@ function bundle(manifest: Manifest, name: string): string {
   return file
 }
 
-/** Runs the tool with a home of its own, in which it finds node and asks no site for it. */
+/** Runs the packager with a home folder of its own, in which it finds node and does not download it. */
 function build(manifest: Manifest, name: string, entry: string, tools: Tools): string {
   const spec = manifest.pkg.targets[name]
   if (spec === undefined) throw new Error(`no target ${name}`)
@@ -83,7 +83,7 @@ function build(manifest: Manifest, name: string, entry: string, tools: Tools): s
   return file
 }
 
-/** Where the tool looks for what it has downloaded and unpacked; `.ok` is its own sign that this was completed. */
+/** Path at which the packager looks for an unpacked node; its own file `.ok` marks a complete one. */
 function putNode(home: string, name: string, runtime: string, version: string): void {
   const folder = join(home, '.pkg-cache/sea')
   const archive = `node-v${version}-${name}.tar.gz`

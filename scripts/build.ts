@@ -15,8 +15,8 @@ import { ROOT } from './bootstrap.mjs'
 import { chooseTargets, defines, fetchPackage, locked, type Manifest, readManifest } from './manifest.ts'
 
 /**
- * `npm run build [-- --target NAME ...]`: the binaries of pkg.config.json, all of them without a name.
- * They are never stripped: the program is at the end of the file and would be cut off.
+ * `npm run build [-- --target NAME ...]`: builds the named binaries of pkg.config.json, by default all of them.
+ * They are never stripped: that would cut off the program, which is at the end of the file.
  */
 function main(): void {
   const manifest = readManifest()
@@ -32,21 +32,21 @@ function main(): void {
   }
 }
 
-/** What `bun build --metafile` says: what went in, and how much of each file came out. */
+/** Output of `bun build --metafile`: the inputs, and the bytes of each that are in the output. */
 export interface Metafile {
   outputs: Record<string, { bytes: number; inputs: Record<string, { bytesInOutput: number }> }>
 }
 
 export interface Built {
   file: string
-  /** The executable without the program. */
+  /** Path of the executable without the program. */
   runtime: string
   metafile: Metafile
 }
 
 /**
- * Builds into `folder`, in a draft folder beside the final name, and renames: a binary that is running can be replaced,
- * and none is ever half there. The draft has the final name already, because bun puts it into the binary.
+ * Builds in a draft folder in `folder` and renames the result: a running binary can be replaced, and there is never an
+ * incomplete one. The draft already has the final name, because bun puts it into the binary.
  */
 export function build(manifest: Manifest, name: string, folder = join(ROOT, manifest.out)): Built {
   const spec = manifest.bun.targets[name]
@@ -76,8 +76,8 @@ export function build(manifest: Manifest, name: string, folder = join(ROOT, mani
 }
 
 /**
- * The executable that the program is put into. Our own one where the target is this machine; else that of the npm
- * package, so that `bun build` downloads nothing by itself.
+ * Returns the path of the executable that the program is appended to: the running one if the target is this machine, else
+ * that of the npm package, so that `bun build` does not download one.
  */
 function runtimeOf(name: string): string {
   const installed = join(ROOT, 'node_modules', name)

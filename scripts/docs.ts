@@ -12,7 +12,7 @@ import { ROOT } from './bootstrap.mjs'
 
 /**
  * `npm run docs [-- --check]`: writes docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
- * the marked parts of README.md. With --check nothing is written, and a difference ends with status 1.
+ * the marked parts of README.md. With --check nothing is written, and the exit status is 1 if a page differs.
  */
 const PLUGINS = 'docs/plugins'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
@@ -29,14 +29,14 @@ const TITLES: Record<PluginKind, string> = {
   output: 'Outputs',
 }
 
-/** Path (from the root of the project) and text of every page. */
+/** Returns the path (from the root of the project) and the text of every page. */
 export async function makePages(plugins: Registry): Promise<Map<string, string>> {
   const pages = new Map<string, string>()
   const specs: PluginSpec[] = []
   for (const kind of KINDS) {
     for (const name of plugins.names(kind)) {
       const spec = await plugins.find(kind, name)
-      if (spec === undefined) throw new Error(`the registry names ${kind} ${name} and does not find it`)
+      if (spec === undefined) throw new Error(`the registry lists ${kind} ${name} but cannot load it`)
       specs.push(spec)
       pages.set(`${PLUGINS}/${pageOf(spec)}`, pluginPage(spec))
     }
@@ -49,12 +49,12 @@ export async function makePages(plugins: Registry): Promise<Map<string, string>>
   return pages
 }
 
-/** README.md with its marked parts made anew. */
+/** Returns README.md with its marked parts generated again. */
 function readme(specs: PluginSpec[]): string {
   const parts: Record<string, string> = { plugins: pluginList(specs), figures: figureTable() }
   return readFileSync(join(ROOT, 'README.md'), 'utf8').replace(PART, (_, begin, name, end) => {
     const text = parts[name]
-    if (text === undefined) throw new Error(`README.md has a part ${name}, which nothing makes`)
+    if (text === undefined) throw new Error(`README.md has a marked part ${name} that nothing generates`)
     return `${begin}${text}${end}`
   })
 }
@@ -68,7 +68,7 @@ function pluginList(specs: PluginSpec[]): string {
   return `${lines.join('')}${sections}`
 }
 
-/** Some columns of the first table of docs/BENCHMARKS.md, and what is said of the run. */
+/** Returns some columns of the first table of docs/BENCHMARKS.md, and the paragraph that describes the run. */
 function figureTable(): string {
   const page = readFileSync(join(ROOT, 'docs/BENCHMARKS.md'), 'utf8').split('\n')
   const from = page.findIndex((line) => line.startsWith(`| ${FIGURES[0]} |`))
@@ -180,7 +180,7 @@ function cell(text: string): string {
   return text.replace(PIPE, '\\|').replaceAll('\n', ' ')
 }
 
-/** Files that differ from the pages, with those that no page is for. */
+/** Returns the files that differ from the generated pages, including files that have no page. */
 export function differences(root: string, pages: Map<string, string>): string[] {
   const wrong = [...pages].filter(([path, text]) => readOr(join(root, path)) !== text).map(([path]) => path)
   return [...wrong, ...strays(root, pages)].sort()
@@ -213,7 +213,7 @@ async function main(args: string[]): Promise<void> {
     writePages(ROOT, pages)
     process.stdout.write(`${pages.size} pages, ${changed.length} changed\n`)
   } else if (changed.length > 0) {
-    process.stderr.write(`not as the sources say (npm run docs writes them):\n  ${changed.join('\n  ')}\n`)
+    process.stderr.write(`differ from their sources, run \`npm run docs\`:\n  ${changed.join('\n  ')}\n`)
     process.exitCode = 1
   } else process.stdout.write(`${pages.size} pages are as the sources say\n`)
 }

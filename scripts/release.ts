@@ -13,17 +13,17 @@ import { sizesOf, sizesTable } from './release/sizes.ts'
 import { changes, commitOf, ofPackage, sourceTime } from './source.ts'
 
 /**
- * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]`: a folder with everything that is
- * published of this version, see docs/RELEASE.md. The same sources give the same bytes: nothing in it depends on the
- * place, the clock, the locale or the user.
+ * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]`: makes a folder with everything that is
+ * published for this version, see docs/RELEASE.md. The same sources give the same bytes: nothing in it depends on the
+ * folder, the clock, the locale or the user.
  */
 interface Settings {
   out: string
-  /** What install.sh downloads from. */
+  /** Address from which install.sh downloads. */
   baseUrl: string
   version: string
   commit: string
-  /** Seconds since 1970 of every file in an archive. */
+  /** Time of every file in an archive, in seconds since 1970. */
   time: number
 }
 
@@ -65,13 +65,16 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
   const targets = chooseTargets(known, values.target ?? known)
   const baseUrl = values['base-url'].replace(SLASHES, '')
   if (baseUrl !== '' && !ADDRESS.test(baseUrl)) {
-    fail(`--base-url is not an http or https address: ${baseUrl}`, 'name the folder above v<version>/')
+    fail(
+      `--base-url is not an http or https address: ${baseUrl}`,
+      'give the address of the folder that contains v<version>/',
+    )
   }
   const changed = changes(ROOT, ['.'])
   if (changed !== '' && !values.dirty) {
     fail(
       `the checkout has changes:\n${changed}`,
-      'commit them, or say --dirty for a release that nobody can repeat',
+      'commit them, or use --dirty for a release that cannot be reproduced',
     )
   }
   const time = sourceTime()
@@ -88,7 +91,7 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
   return { targets: targets.toSorted(), settings }
 }
 
-/** Everything but SHA256SUMS. The binaries are built in `draft` and stay there. */
+/** Makes all files but SHA256SUMS. The binaries are built in `draft` and stay there. */
 function makeFiles(
   manifest: Manifest,
   targets: string[],
@@ -130,7 +133,7 @@ function makeFiles(
   }
 }
 
-/** The texts on what is in the binaries; all have the same packages in them. */
+/** Makes the license texts and the bill of materials of the binaries, which all contain the same packages. */
 function about(
   manifest: Manifest,
   built: (Built & { target: string })[],
@@ -164,7 +167,7 @@ function copyright(plain: ReleaseFile[]): string {
   return texts.map((each) => Buffer.from(each?.bytes ?? []).toString()).join('\n')
 }
 
-/** `latest` comes last: who reads it finds the files of its version. */
+/** Moves the files to their place. `latest` is written last: who reads it finds the files of that version. */
 function publish(draft: string, { out, version }: Settings): void {
   const folder = join(out, `v${version}`)
   rmSync(folder, { recursive: true, force: true })

@@ -2,9 +2,9 @@
 import { accessSync, closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Logs that have no `.log` at the end of their names, of the distributions at hand. */
+/** Names of logs of common distributions that do not end in `.log`. */
 const BARE_NAMES = new Set(['messages', 'syslog', 'secure', 'maillog', 'cron', 'dmesg', 'user', 'daemon'])
-/** Folders in it: private ones, and journald's, whose files are binary. */
+/** Folders that are not searched: private ones, and journald's, whose files are binary. */
 const SKIPPED_FOLDERS = new Set(['journal', 'private', 'installer'])
 const SPECIAL = /[\s,*?[\]{}]/
 const LOOK_BYTES = 4096
@@ -12,13 +12,13 @@ const LOOK_BYTES = 4096
 /**
  * @typedef {object} FoundLogs
  * @property {string[]} patterns for tail's Path: `FOLDER/*.log` and the files with other names
- * @property {string[]} excluded files that a pattern would take and that are not readable text
+ * @property {string[]} excluded files that match a pattern but are not readable text
  * @property {number} files
  * @property {number} bytes
  */
 
 /**
- * Text files under `dir` that this user can read: `*.log` and the well-known names, two folders deep.
+ * Finds the text files under `dir` that this user can read: `*.log` and the well-known names, two folders deep.
  * @param {string} dir
  * @returns {FoundLogs}
  */

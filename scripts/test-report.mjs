@@ -1,23 +1,25 @@
-// Reads what `bun test --reporter=junit` wrote, and sums up.
+// Reads the reports of `bun test --reporter=junit` and sums them up.
 
 /**
  * @typedef {object} Tally
  * @property {number} passed
- * @property {string[]} failed `file > name` of each, and under it what failed
+ * @property {string[]} failed `file > name` of each, followed by its error
  * @property {string[]} skipped
+ * @property {Map<string, number>} seconds time that the tests of each file took
  */
 
 /** @returns {Tally} */
 export function emptyTally() {
-  return { passed: 0, failed: [], skipped: [] }
+  return { passed: 0, failed: [], skipped: [], seconds: new Map() }
 }
 
 const CASE = /<testcase\b([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g
 const FAILURE = /<(?:failure|error)\b[^>]*>([\s\S]*?)<\/(?:failure|error)>/
-const ATTRIBUTE = /\b(name|file|classname)="([^"]*)"/g
+const ATTRIBUTE = /\b(name|file|classname|time)="([^"]*)"/g
 const ENTITY = /&(?:amp|lt|gt|quot|apos|#(\d+)|#x([0-9a-fA-F]+));/g
-/** Of what a failed test said. */
-const MOST_LINES = 60
+/** Lines of the error of a failed test. */
+const MAX_ERROR_LINES = 60
+const SHOWN_FILES = 10
 /** @type {Record<string, string>} */
 const NAMED = { '&amp;': '&', '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'" }
 
@@ -31,6 +33,8 @@ export function readReport(tally, xml) {
     /** @type {Record<string, string>} */
     const attributes = {}
     for (const [, key = '', value = ''] of head.matchAll(ATTRIBUTE)) attributes[key] = unescapeXml(value)
+    const file = attributes.file ?? '?'
+    tally.seconds.set(file, (tally.seconds.get(file) ?? 0) + Number(attributes.time ?? 0))
     const label = [attributes.file, attributes.classname, attributes.name].filter(Boolean).join(' > ')
     if (body.includes('<failure') || body.includes('<error')) tally.failed.push(label + reason(body))
     else if (body.includes('<skipped')) tally.skipped.push(label)
@@ -39,15 +43,15 @@ export function readReport(tally, xml) {
 }
 
 /**
- * Of a build server often only the end of its output is kept: what failed has to be there too.
+ * Returns the error of a failed test. It is part of the summary because build servers often keep only the end of a log.
  * @param {string} body
  */
 function reason(body) {
   const text = unescapeXml(FAILURE.exec(body)?.[1] ?? '').trimEnd()
   if (text === '') return ''
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  const more = lines.length > MOST_LINES ? [`(and ${lines.length - MOST_LINES} lines)`] : []
-  return [...lines.slice(0, MOST_LINES), ...more].map((line) => `\n    ${line}`).join('')
+  const more = lines.length > MAX_ERROR_LINES ? [`(and ${lines.length - MAX_ERROR_LINES} lines)`] : []
+  return [...lines.slice(0, MAX_ERROR_LINES), ...more].map((line) => `\n    ${line}`).join('')
 }
 
 /** @param {string} text */
@@ -59,7 +63,17 @@ function unescapeXml(text) {
 }
 
 /**
- * The lines that end a run; the last is `N passed, N failed`, and what was skipped on the same line.
+ * Returns a table of the files whose tests took longest, with the seconds of each.
+ * @param {Tally} tally
+ */
+export function slowestFiles({ seconds }) {
+  const rows = [...seconds].sort(([, a], [, b]) => b - a).slice(0, SHOWN_FILES)
+  if (rows.length === 0) return ''
+  return `slowest files:\n${rows.map(([file, time]) => `${time.toFixed(1).padStart(8)} s  ${file}\n`).join('')}`
+}
+
+/**
+ * Returns the lines that end a run; the last is `N passed, N failed`, with the number of skipped tests if there are any.
  * @param {Tally} tally
  */
 export function summary(tally) {

@@ -1,54 +1,63 @@
 // `npm test [-- PART_OF_A_PATH ...]`: set-up, static checks, the binary, all tests; ends with `N passed, N failed`.
+// `npm run test:long [-- PART_OF_A_PATH ...]`: the tests that can run for long, in their full form: files that are named
+// `*.long.test.ts`, and files that import test/support/long.ts or property.ts.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { ARCH, ROOT, setUp } from './bootstrap.mjs'
 import { INGREDIENTS } from './ingredients.mjs'
-import { emptyTally, readReport, summary } from './test-report.mjs'
+import { emptyTally, readReport, slowestFiles, summary } from './test-report.mjs'
 
 const CACHE = join(ROOT, '.cache')
 const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
 const CORES = availableParallelism()
-/** A test has its own limit; this one ends a process that hangs as a whole. */
-const WATCHDOG_MS = 30 * 60_000
+const LONG = process.argv.includes('--long')
+/** Limits of one test, so that a hang ends; no claim about the speed of a machine. */
+const UNIT_LIMIT_MS = LONG ? 4 * 3_600_000 : 180_000
+const E2E_LIMIT_MS = LONG ? 4 * 3_600_000 : 400_000
+/** Limit of a run of bun, which ends one that hangs between tests. */
+const WATCHDOG_MS = LONG ? 24 * 3_600_000 : 90 * 60_000
+const CAN_RUN_LONG = /support\/(?:long|property)\.ts'/
 
 const bun = setUp()
 process.chdir(ROOT)
 mkdirSync(CACHE, { recursive: true })
-const patterns = process.argv.slice(2)
+const patterns = process.argv.slice(2).filter((argument) => argument !== '--long')
 const tally = emptyTally()
 
-const files = filesUnder('test').filter((path) => path.endsWith('.test.ts'))
+const files = filesUnder('test').filter(
+  (path) => path.endsWith('.test.ts') && (LONG ? isLong(path) : !isOnlyLong(path)),
+)
 const chosen = files.filter((path) => patterns.length === 0 || patterns.some((part) => path.includes(part)))
 const e2e = chosen.filter((path) => path.startsWith('test/e2e/'))
-// Tests of times in the milliseconds: nothing else may run beside them.
+// Tests that measure milliseconds: nothing else may run at the same time.
 const alone = e2e.filter((path) => path.endsWith('.alone.test.ts'))
 
 if (chosen.length === 0) tally.failed.push(`no test file matches ${patterns.join(' ')}`)
-const checks = patterns.length === 0 ? staticChecks() : []
+const checks = patterns.length === 0 && !LONG ? staticChecks() : []
 const binary = process.env.SHIPPER_BIN || BINARY
 const needsBinary = patterns.length === 0 || e2e.length > 0
 const [built] = await Promise.all([needsBinary && buildIfStale(), ...checks])
 await runTests(
   'unit',
-  [60_000, CORES],
+  [UNIT_LIMIT_MS, CORES],
   chosen.filter((path) => !e2e.includes(path)),
 )
 if (built) {
   await runTests(
     'e2e',
-    [180_000, Math.max(2, CORES >> 1)],
+    [E2E_LIMIT_MS, Math.max(2, CORES >> 1)],
     e2e.filter((path) => !alone.includes(path)),
   )
-  await runTests('alone', [180_000, 1], alone)
+  await runTests('alone', [E2E_LIMIT_MS, 1], alone)
 } else if (e2e.length > 0) {
   tally.failed.push(`${e2e.length} files of test/e2e: not run, there is no binary`)
 }
-process.stdout.write(summary(tally))
+process.stdout.write(slowestFiles(tally) + summary(tally))
 process.exit(tally.failed.length > 0 ? 1 : 0)
 
-/** Each counts as one test. */
+/** Starts the static checks; each counts as one test. */
 function staticChecks() {
   const bin = join(ROOT, 'node_modules/.bin')
   return [
@@ -73,7 +82,7 @@ async function check(label, command) {
   return false
 }
 
-/** The tests of the program's promises run the binary: it must be that of these sources. */
+/** Builds the binary unless it is newer than its sources: the e2e tests run it. Resolves to false if that failed. */
 async function buildIfStale() {
   if (process.env.SHIPPER_BIN) return true
   const newest = Math.max(...INGREDIENTS.flatMap(filesUnder).map((path) => statSync(path).mtimeMs))
@@ -88,22 +97,44 @@ async function buildIfStale() {
  */
 async function runTests(name, [limitMs, processes], paths) {
   if (paths.length === 0) return
-  const report = join(CACHE, `test-${name}.xml`)
+  // The times of long forms must not order the short ones.
+  const suite = LONG ? `${name}-long` : name
+  const report = join(CACHE, `test-${suite}.xml`)
   rmSync(report, { force: true })
   const args = [
     ...['--no-orphans', 'test', `--timeout=${limitMs}`, `--parallel=${processes}`],
-    ...[`--timings=${join(CACHE, `test-${name}.json`)}`, '--update-timings'],
+    ...[`--timings=${join(CACHE, `test-${suite}.json`)}`, '--update-timings'],
     ...['--reporter=junit', `--reporter-outfile=${report}`],
     ...(name === 'unit' ? ['--only-failures'] : []),
     ...paths.map((path) => `./${path}`),
   ]
   const failedBefore = tally.failed.length
-  const env = existsSync(binary) ? { SHIPPER_BIN: binary } : {}
+  const env = {
+    PATH: pathWithSbin(),
+    ...(existsSync(binary) ? { SHIPPER_BIN: binary } : {}),
+    ...(LONG ? { SHIPPER_LONG: '1' } : {}),
+  }
   const { status } = await run([bun, ...args], 'inherit', env)
   if (existsSync(report)) readReport(tally, readFileSync(report, 'utf8'))
   // A file that cannot be loaded and a crash have no case in the report.
   if (status !== 0 && tally.failed.length === failedBefore)
     tally.failed.push(`${name} tests: bun ended with ${status}`)
+}
+
+/** Returns PATH with the folders of `useradd`, `pivot_root` and `chroot`, which not every user's PATH has. */
+function pathWithSbin() {
+  const folders = (process.env.PATH ?? '/usr/bin:/bin').split(delimiter)
+  return [...new Set([...folders, '/usr/sbin', '/sbin'])].join(delimiter)
+}
+
+/** @param {string} path */
+function isOnlyLong(path) {
+  return path.endsWith('.long.test.ts')
+}
+
+/** @param {string} path */
+function isLong(path) {
+  return isOnlyLong(path) || CAN_RUN_LONG.test(readFileSync(join(ROOT, path), 'utf8'))
 }
 
 /** @param {string[]} command */

@@ -31,6 +31,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
     kafka: () => import('./plugins/outputs/kafka/index.ts'),
+    tcp: () => import('./plugins/outputs/tcp.ts'),
     stdout: () => import('./plugins/outputs/stdout.ts'),
     file: () => import('./plugins/outputs/file/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),

@@ -1,9 +1,9 @@
 /**
- * A Unix `ar` archive, the outer form of a Debian package: members in their order, of root, with one time.
+ * Makes a Unix `ar` archive, the container of a Debian package: members in the given order, owned by root, with one time.
  *
  * ```
  * archive = "!<arch>\n" (header bytes padding)*
- * header  = name[16] mtime[12] uid[6] gid[6] mode[8] size[10] "`\n"      (blanks behind each, mode is octal)
+ * header  = name[16] mtime[12] uid[6] gid[6] mode[8] size[10] "`\n"      (padded with blanks, mode is octal)
  * padding = "\n" when the size is odd
  * ```
  */

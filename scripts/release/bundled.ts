@@ -2,17 +2,17 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Metafile } from '../build.ts'
 
-/** An npm package of which code is in the binary. */
+/** An npm package whose code is in the binary. */
 export interface Package {
   name: string
   version: string
   /** SPDX id or expression. */
   licence: string
-  /** npm's `sha512-BASE64` of what was installed. */
+  /** Hash of the installed package in npm's form `sha512-BASE64`. */
   integrity: string
-  /** The bundled packages that it needs, as `name@version`: there may be two of a name. */
+  /** Bundled packages that it depends on, as `name@version`, since a name may have two versions. */
   needs: string[]
-  /** Texts of its licence files. */
+  /** Texts of its license files. */
   texts: string[]
 }
 
@@ -26,14 +26,14 @@ interface Locked {
 const FOLDER = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
 const LICENCE_FILE = /^(?:licen[sc]e|copying|notice)\b/i
 
-/** Folders of the packages that left bytes in the output; one that was imported and is not used is not among them. */
+/** Returns the folders of the packages that have bytes in the output; a package that is imported but not used has none. */
 export function bundledFolders({ outputs }: Metafile): string[] {
   const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
   const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0)
   return [...new Set(used.flatMap(([path]) => FOLDER.exec(path)?.[1] ?? []))].sort()
 }
 
-/** What package-lock.json and the packages themselves say of them, by name. */
+/** Describes the packages by package-lock.json and their own package.json, sorted by name. */
 export function describe(root: string, folders: string[]): Package[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Locked>
@@ -46,7 +46,7 @@ export function describe(root: string, folders: string[]): Package[] {
   return folders.map((folder) => {
     const entry = lock.packages[folder]
     if (entry?.integrity === undefined)
-      throw new Error(`${folder} is in the binary and not in package-lock.json`)
+      throw new Error(`${folder} is in the binary but not in package-lock.json`)
     const { version, integrity, dependencies = {} } = entry
     const needs = Object.keys(dependencies).flatMap((name) => resolve(folder, name))
     const licence = entry.license ?? licenceOf(join(root, folder))
@@ -61,7 +61,7 @@ export function describe(root: string, folders: string[]): Package[] {
   })
 }
 
-/** What the program itself imports, as `name@version`. */
+/** Returns the packages that the program itself imports, as `name@version`. */
 export function directOf(root: string, packages: Package[]): string[] {
   const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     dependencies: Record<string, string>
@@ -69,7 +69,7 @@ export function directOf(root: string, packages: Package[]): string[] {
   return packages.flatMap(({ name, version }) => (dependencies[name] === version ? `${name}@${version}` : []))
 }
 
-/** Where node looks for a package that `folder` imports, the nearest first. */
+/** Returns the folders in which node looks for a package that `folder` imports, the nearest first. */
 function placesOf(folder: string, name: string): string[] {
   const parents = folder
     .split('/node_modules/')

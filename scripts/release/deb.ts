@@ -6,7 +6,7 @@ import { ar } from './ar.ts'
 import { gzip } from './gzip.ts'
 import { type Entry, tar, withFolders } from './tar.ts'
 
-/** Debian's name of the processor for each target that runs on Debian. */
+/** Debian's architecture name of each target that runs on Debian. */
 export const DEBIAN_ARCH: Record<string, string> = { 'linux-x64': 'amd64', 'linux-arm64': 'arm64' }
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm']
@@ -20,19 +20,19 @@ const STATE_OF_SERVICE = '${SHIPPER_STATE:-/var/lib/shipper}'
 export interface DebInput {
   version: string
   maintainer: string
-  /** Debian's name of the processor. */
+  /** Architecture, as Debian names it. */
   arch: string
-  /** Seconds since 1970 of everything in it. */
+  /** Time of every file in the package, in seconds since 1970. */
   time: number
   binary: Buffer
-  /** Text of the licences, ours and those of others. */
+  /** Text of all licenses, ours and those of others. */
   copyright: string
 }
 
 /**
- * A Debian package: `ar` of "debian-binary", the control files and the data, each a tar.gz. Our own hundred lines
- * instead of a package: the ones there are call dpkg-deb and fakeroot, which are not on every machine that builds, or
- * take the time and the owner of the files as they are on disk.
+ * Makes a Debian package: an `ar` archive of "debian-binary", the control files and the data, the last two as tar.gz. A
+ * hundred lines of our own instead of a package: the existing packages call dpkg-deb and fakeroot, which not every build
+ * machine has, or they take time and owner of the files from the disk.
  */
 export function deb(input: DebInput): Buffer {
   const files = filesOf(input)
@@ -54,7 +54,7 @@ export function deb(input: DebInput): Buffer {
   )
 }
 
-/** `1.0.0-rc.1` is before `1.0.0`: for Debian that is a tilde. */
+/** Returns Debian's form of the version: `1.0.0~rc.1`, because there only a tilde sorts before `1.0.0`. */
 export function debianVersion(version: string): string {
   return version.replace('-', '~')
 }
@@ -76,7 +76,7 @@ function filesOf({ binary, copyright }: DebInput): Entry[] {
   ]
 }
 
-/** A text that was reworded and has no such place any more must not give a package that silently does not work. */
+/** Replaces a text; throws if it is not there, so that a reworded file does not give a package that silently fails. */
 function replaced(text: string, place: string, by: string): string {
   if (!text.includes(place))
     throw new Error(`a file of conf/ has no "${place}" to be replaced in the Debian package`)

@@ -6,14 +6,14 @@ import type { Manifest } from '../manifest.ts'
 import { gzip } from './gzip.ts'
 import { type Entry, tar, withFolders } from './tar.ts'
 
-/** Where install.sh has the address that it downloads from when nobody names another. */
+/** Line of install.sh with the address that it downloads from by default. */
 const ADDRESS = "DEFAULT_BASE_URL=''"
 const PROGRAM = /^#!/
 
-/** A file of the release under its name there. */
+/** A file of the release; `path` is its name in the release. */
 export type ReleaseFile = Entry
 
-/** The files of pkg.config.json's `install`, the address filled in, and the two texts about licences. */
+/** Returns the files of `install` in pkg.config.json, with the address filled in, and the two license texts. */
 export function plainFiles(manifest: Manifest, baseUrl: string, licences: string): ReleaseFile[] {
   const texts = Object.entries(manifest.install).map(([name, path]) => {
     const text = readFileSync(join(ROOT, path), 'utf8')
@@ -32,14 +32,14 @@ export function file(path: string, text: string): ReleaseFile {
   return { path, mode: PROGRAM.test(text) ? 0o755 : 0o644, bytes: Buffer.from(text) }
 }
 
-/** Everything for one machine in a folder, with its own SHA256SUMS: `install.sh --from` takes it without a network. */
+/** Packs the files for one target into a folder with its own SHA256SUMS: `install.sh --from` installs it without a network. */
 export function archive(folder: string, files: ReleaseFile[], time: number): Buffer {
   const all = [...files, file('SHA256SUMS', sums(files))]
   const entries = all.map((each) => ({ ...each, path: `${folder}/${each.path}` }))
   return gzip(tar(withFolders(entries, `${folder}/`), time))
 }
 
-/** Lines of `sha256sum`, by name. */
+/** Returns the lines that `sha256sum` prints for the files, sorted by name. */
 export function sums(files: ReleaseFile[]): string {
   const lines = files.map(({ path, bytes }) => ({
     path,

@@ -8,7 +8,7 @@ const LINE = '-'.repeat(80)
 const OPERATORS = /\s+(?:AND|OR)\s+|\s+WITH\s+\S+/
 const TEXTS = 'node_modules/spdx-license-list/licenses'
 
-/** THIRD-PARTY-LICENSES: what is in the binary that is not ours, whose it is, and the texts. */
+/** Makes THIRD-PARTY-LICENSES: the third-party parts of the binary, their owners and the license texts. */
 export function thirdPartyLicences(packages: Package[], bun: string): string {
   const ids = [...new Set(['MIT', ...LINKED.flatMap(({ licence }) => idsOf(licence))])].sort()
   const parts = [
@@ -29,7 +29,7 @@ them, and this program's docs/RELEASE.md how to build the program with that bun.
   return parts.join('\n')
 }
 
-/** `MIT AND Zlib` is two ids; an exception has no text of its own in the list. */
+/** Returns the SPDX ids of an expression: `MIT AND Zlib` has two; an exception has no text of its own in the list. */
 export function idsOf(expression: string): string[] {
   return expression.split(OPERATORS).filter((id) => id !== '')
 }

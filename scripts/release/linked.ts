@@ -1,11 +1,11 @@
 /**
- * What bun 1.4 says that it links statically (its own list of licences). The npm package has neither the list nor the
- * texts: here are the names and licences as SPDX ids, and `process.versions` has a revision of some.
+ * Libraries that bun 1.4 links statically, by its own list of licenses. The npm package contains neither the list nor the
+ * texts, so here are the names and the licenses as SPDX ids; `process.versions` has the revision of some.
  */
 export interface Linked {
   name: string
   licence: string
-  /** Its key in `process.versions`. */
+  /** Key of the library in `process.versions`. */
   key?: string
 }
 
@@ -41,10 +41,10 @@ export const LINKED: Linked[] = [
   { name: 'zstd', licence: 'BSD-3-Clause', key: 'zstd' },
 ]
 
-/** Keys of `process.versions` that name what bun is compatible with, not what is in it. */
+/** Keys of `process.versions` of what bun is compatible with, but does not contain. */
 export const NOT_LINKED = ['bun', 'modules', 'napi', 'node', 'openssl', 'typescript', 'unicode', 'uv', 'v8']
 
-/** The version or revision where the runtime tells it. */
+/** Returns the version or revision, if the runtime reports it. */
 export function revisionOf({ key }: Linked): string | undefined {
   return key === undefined ? undefined : (process.versions as Record<string, string | undefined>)[key]
 }

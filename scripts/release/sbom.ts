@@ -7,17 +7,17 @@ export interface SbomInput {
   version: string
   commit: string
   licence: string
-  /** Seconds since 1970. */
+  /** Build time in seconds since 1970. */
   time: number
   packages: Package[]
-  /** The packages that the program itself imports, as `name@version`. */
+  /** Packages that the program itself imports, as `name@version`. */
   direct: string[]
   bun: string
-  /** The npm package of the runtime of each target. */
+  /** npm package of the runtime of each target. */
   runtimes: { name: string; version: string; integrity: string }[]
 }
 
-/** One component of CycloneDX, as far as we use it. */
+/** A component of CycloneDX, with the fields that are used here. */
 interface Component {
   type: 'application' | 'library' | 'platform'
   'bom-ref': string
@@ -31,8 +31,8 @@ interface Component {
 }
 
 /**
- * A bill of materials, CycloneDX 1.6 in JSON: the packages of which code is in the binaries, the runtime, and what is
- * linked into that. The serial number is made of the content, so that the same input gives the same bytes.
+ * Makes a bill of materials, CycloneDX 1.6 in JSON: the packages whose code is in the binaries, the runtime, and the
+ * libraries that are linked into it. The serial number is a hash of the content: the same input gives the same bytes.
  */
 export function sbom(input: SbomInput): string {
   const { name, version, commit, licence, time, packages, direct, bun, runtimes } = input
@@ -110,7 +110,7 @@ function identityOf(full: string): { group?: string; name: string } {
   return name === undefined ? { name: full } : { group, name }
 }
 
-/** A package URL: the @ of a scope is escaped. */
+/** Returns a package URL, in which the @ of a scope is escaped. */
 function purlOf(name: string, version: string): string {
   return `pkg:npm/${name.replace('@', '%40')}@${version}`
 }
@@ -121,11 +121,11 @@ function licences(licence: string): object[] {
 
 function sha512Of(integrity: string): { alg: string; content: string } {
   const [algorithm, base64 = ''] = integrity.split('-')
-  if (algorithm !== 'sha512') throw new Error(`npm names no SHA-512: ${integrity}`)
+  if (algorithm !== 'sha512') throw new Error(`npm gives no SHA-512: ${integrity}`)
   return { alg: 'SHA-512', content: Buffer.from(base64, 'base64').toString('hex') }
 }
 
-/** A UUID of version 8, whose bits are the maker's own. */
+/** Returns a UUID of version 8, whose bits are free to choose. */
 function serialOf(content: string): string {
   const hex = createHash('sha256').update(content).digest('hex')
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)

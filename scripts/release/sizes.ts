@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs'
 import type { Built } from '../build.ts'
 
-/** What a binary consists of, in bytes. */
+/** Parts of a binary, in bytes. */
 export interface Sizes {
   target: string
-  /** The whole file. */
+  /** Size of the complete file. */
   binary: number
   /** bun's executable. */
   runtime: number
@@ -12,7 +12,7 @@ export interface Sizes {
   ours: number
   /** JavaScript of the packages, minified. */
   packages: number
-  /** The rest: the same program as bytecode, so that it starts without being parsed, and what aligns it. */
+  /** The rest: the same program as bytecode, so that it starts without parsing, and padding. */
   bytecode: number
 }
 
@@ -38,7 +38,7 @@ export function sizesOf(target: string, { file, runtime, metafile }: Built): Siz
 const HEAD = `| binary | MB | runtime (bun) | our JavaScript | packages' JavaScript | bytecode | as tar.gz |
 |---|---|---|---|---|---|---|`
 
-/** Rows of docs/RELEASE.md; `archives` are sizes of the tar.gz by target. */
+/** Returns the rows of docs/RELEASE.md; `archives` has the size of the tar.gz of each target. */
 export function sizesTable(sizes: Sizes[], archives: Record<string, number>): string {
   const rows = sizes.map(({ target, binary, runtime, ours, packages, bytecode }) => {
     const numbers = [binary, runtime, ours, packages, bytecode, archives[target] ?? 0]

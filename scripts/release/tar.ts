@@ -11,14 +11,14 @@ const FILE = '0'
 const FOLDER = '5'
 
 /**
- * A POSIX ustar archive. The same entries give the same bytes: they are sorted, belong to root, and have one time.
+ * Makes a POSIX ustar archive. The same entries give the same bytes: they are sorted, owned by root, and have one time.
  *
  * ```
  * archive = (header bytes padding)* 2 * 512 zeros
  * header  = name[100] mode[8] uid[8] gid[8] size[12] mtime[12] checksum[8] type[1] link[100]
  *           "ustar\0" "00" owner[32] group[32] device[16] prefix[155] zeros[12]
  * ```
- * Numbers are octal text that ends with a NUL. Paths of more than 100 bytes, links and devices are not promised.
+ * Numbers are octal text that ends with a NUL. Paths of more than 100 bytes, links and devices are not supported.
  */
 export function tar(entries: Entry[], mtime: number): Buffer {
   const parts: Uint8Array[] = []
@@ -28,7 +28,7 @@ export function tar(entries: Entry[], mtime: number): Buffer {
   return Buffer.concat([...parts, Buffer.alloc(2 * BLOCK)])
 }
 
-/** A folder before what is in it, whatever the locale. */
+/** Sorts a folder before its content, independent of the locale. */
 function sorted(entries: Entry[]): Entry[] {
   return entries.toSorted((a, b) => (a.path < b.path ? -1 : 1))
 }
@@ -46,7 +46,7 @@ function header(path: string, mode: number, size: number, mtime: number): Buffer
   block.write(path.endsWith('/') ? FOLDER : FILE, 156)
   block.write('ustar\x0000root', 257)
   block.write('root', 297)
-  // The checksum is of the header with blanks in its own place.
+  // The checksum is calculated with blanks in place of itself.
   block.fill(' ', 148, 156)
   octal(
     block,
@@ -63,7 +63,7 @@ function octal(block: Buffer, value: number, at: number, length: number): void {
   block.write(`${text}\0`, at)
 }
 
-/** The files, and each folder above them once. */
+/** Returns the files, and each of their parent folders once. */
 export function withFolders(files: Entry[], root: string): Entry[] {
   const folders = new Set([root])
   for (const { path } of files) {

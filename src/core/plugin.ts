@@ -209,6 +209,8 @@ export interface Filter {
 }
 
 export interface OutputContext extends PluginContext {
+  /** Aborted when flushes are to end. Listen to it once, not for each chunk: a run has millions of those. */
+  readonly signal: AbortSignal
   readonly buffers: BufferSource
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
@@ -219,12 +221,12 @@ export interface Output {
   start?(): Promise<void>
   /**
    * Resolves when the peer has the chunk. Rejects with a ShipperError whose `retryable` and `scope` say what the engine
-   * may do; any other error counts as a defect and is retried. When `signal` is aborted it rejects within 100 ms.
+   * may do; any other error counts as a defect and is retried. When `ctx.signal` is aborted it rejects within 100 ms.
    * Calls for one lane come in order and may overlap up to the spec's `inFlight`; the chunk must not be touched after
    * the promise settled. If a call fails, calls that were made after it on the same lane must not be delivered before
    * the engine has made it again (they fail too, as those on one connection do), or the order is lost.
    */
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void>
+  flush(chunk: Chunk): Promise<void>
   /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
   forget?(chunk: Chunk): void
   /** Releases connections and files; called when nothing is in flight. Idempotent. */

@@ -220,6 +220,7 @@ export class Assembly {
     const account = this.budget.account(this.budget.limitBytes)
     const output = plan.spec.create(plan.options as never, {
       ...this.#context(plan.name, log, counters),
+      signal: this.#options.signal,
       buffers: account,
       stateFolder: this.#stateFolder(),
     })
@@ -234,7 +235,6 @@ export class Assembly {
       },
       clock: this.#clock,
       log,
-      signal: this.#options.signal,
     })
     return {
       name: plan.name,

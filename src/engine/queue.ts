@@ -13,7 +13,6 @@ interface QueueOptions {
   retry: RetryPolicy
   clock: Clock
   log: Logger
-  signal: AbortSignal
 }
 
 /**
@@ -45,7 +44,6 @@ export class OutputQueue {
   readonly #retry: RetryPolicy
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #signal: AbortSignal
   readonly #lanes = new Map<string, Lane>()
   /** Lanes that may send, served round robin. */
   #sendable: Lane[] = []
@@ -64,7 +62,6 @@ export class OutputQueue {
     this.#retry = options.retry
     this.#clock = options.clock
     this.#log = options.log
-    this.#signal = options.signal
   }
 
   /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
@@ -156,7 +153,7 @@ export class OutputQueue {
     const bytes = chunk.size
     const startMs = this.#clock.nowMs()
     try {
-      await this.#output.flush(chunk, this.#signal)
+      await this.#output.flush(chunk)
     } catch (error) {
       this.inFlight--
       this.#onFailure(lane, route, error)

@@ -67,16 +67,16 @@ test('pages are released at once and then at growing intervals up to the maximum
 test('a failed release is not repeated, and without madvise nothing happens', async () => {
   const clock = new ManualClock()
   let tries = 0
-  const refused = await releaseCleanPages(clock, async () => () => {
+  const stopRefused = await releaseCleanPages(clock, async () => () => {
     tries++
     return false
   })
   clock.advance(1_000_000)
   expect(tries).toBe(1)
-  refused()
-  const none = await releaseCleanPages(clock, async () => undefined)
+  stopRefused()
+  const stopWithoutMadvise = await releaseCleanPages(clock, async () => undefined)
   clock.advance(1_000_000)
-  none()
+  stopWithoutMadvise()
 })
 
 test('this process releases pages of its executable and continues to run', async () => {

@@ -12,7 +12,7 @@ test('a problem is one line with position and hint, whatever its value contains'
   expect(errorLine(invalid('not "a\nb\x1b[2J"'))).toBe('a.conf:1:2: not "a\\nb\\x1b[2J"; fix it')
   expect(errorLine(invalid('x'.repeat(10_000)))).toBe(`a.conf:1:2: ${'x'.repeat(500)}...; fix it`)
   expect(errorLine(new TypeError('a\nb'))).toBe('shipper: a\\nb')
-  expect(warningLine('a.conf:1:2: odd\n')).toBe('a.conf:1:2: odd\\n (warning)')
+  expect(warningLine('a.conf:1:2: unusual\n')).toBe('a.conf:1:2: unusual\\n (warning)')
 })
 
 test('problems are followed by their number', () => {

@@ -8,7 +8,7 @@ import { tmp } from '../support/tmp.ts'
 const VERSION_LINE = /^(\S+) (\S+) \((\S+)\), (\S+), (\S+ \S+)\n$/
 const COMMIT = /^(?:[0-9a-f]{10}(?:-dirty)?|unknown)$/
 
-test('the binary says what it is, of which commit, for what, and on what it runs', async () => {
+test('--version prints the version, commit, target and runtime of the binary', async () => {
   const { version, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const { code, stdout } = await run(['--version'])
   expect(code).toBe(0)
@@ -23,12 +23,12 @@ test('the binary says what it is, of which commit, for what, and on what it runs
   expect((await run(['-V'])).stdout).toBe(stdout)
 })
 
-test('a run from source says so in place of a commit', async () => {
+test('--version of a run from source prints `source` in place of the commit', async () => {
   const { stdout } = await run(['-V'], { command: [process.execPath, join(ROOT, 'src/main.ts')] })
   expect(VERSION_LINE.exec(stdout)?.[3]).toBe('source')
 })
 
-test('the binary takes no orders from the folder that it is started in', async () => {
+test('the binary ignores bunfig.toml and .env of its working folder', async () => {
   const cwd = tmp()
   writeFileSync(join(cwd, 'bunfig.toml'), 'preload = ["./other.ts"]\n')
   writeFileSync(join(cwd, 'other.ts'), 'console.log("other code")\n')

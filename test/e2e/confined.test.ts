@@ -115,7 +115,6 @@ withMounts(
     expect(() => writeFileSync(join(it.mounts.outside(it.root), 'a'), '')).toThrow('EROFS')
     await drainsAndStores(it, (port) => follow(it, port))
   },
-  60_000,
 )
 
 withMounts(
@@ -134,7 +133,6 @@ withMounts(
     await drainsAndStores(it, (port) => follow(it, port, '/work', env))
     expect(listing(it.root)).toEqual(before)
   },
-  60_000,
 )
 
 test('nothing is written into the home, the temporary and the working folder', async () => {

@@ -1,34 +1,34 @@
 import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import { Sink } from '../support/forward/sink.ts'
-import { type Running, shipperCommand, start } from '../support/process.ts'
-import { ackedBytes, allArrive, seeded, ship } from '../support/shipping.ts'
+import { shipperCommand, start } from '../support/process.ts'
+import { ackedBytes, allArrive, kill9, kill9At, seeded, ship } from '../support/shipping.ts'
 import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const LINES = 1_000_000
+const KILLS = 20
+/** Lines after which a run is killed at the latest. KILLS of them, and what is in flight at a kill, are less than LINES. */
+const MAX_LINES_PER_RUN = 30_000
 const LINE_BYTES = numbered(0).length
 /**
- * docs/DELIVERY.md, promise 1: an eighth of Memory_Limit in memory, 4 MB acknowledged and not yet stored; and the chunk
- * (of Chunk_Size) whose acknowledgement fills those.
+ * Bytes that one kill may repeat, by docs/DELIVERY.md, promise 1: an eighth of Memory_Limit in memory, 4 MB acknowledged
+ * and not yet stored, and the chunk (of Chunk_Size) whose acknowledgement reaches that.
  */
-const MOST_REPEATED = 2_000_000 + 4_000_000 + 1_000_000
+const MAX_REPEATED_BYTES = 2_000_000 + 4_000_000 + 1_000_000
+
+/** Kills and lines that there are at least, while a program writes. */
+const MIN_KILLS = 6
+const MIN_WRITTEN = 100_000
 
 const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`crash.test.ts: SHIPPER_SEED=${SEED}\n`)
 
-/** The end of kill -9, and of everything that was still in the sockets. */
-async function kill9(agent: Running, sink: Sink): Promise<void> {
-  agent.kill('SIGKILL')
-  await agent.exited
-  await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
-}
-
-/** A run that sends what is left, and stops by itself. */
+/** Runs an agent that sends the rest and ends by itself. */
 async function finish(dir: string, ports: number[], tail: Record<string, string> = {}): Promise<void> {
   const last = ship({ dir, ports, tail: { exit_on_eof: 'on', ...tail } })
-  expect(await last.ended(30_000)).toEqual({ code: 0, signal: null })
+  expect(await last.ended()).toEqual({ code: 0, signal: null })
 }
 
 test('kill -9 twenty times in a drain of a million lines loses none, and repeats no more than is promised', async () => {
@@ -37,28 +37,28 @@ test('kill -9 twenty times in a drain of a million lines loses none, and repeats
   const sink = await Sink.start('lines')
   const random = seeded(SEED)
   const repeated: number[] = []
-  for (let kill = 0; kill <= 20; kill++) {
+  for (let kill = 0; kill <= KILLS; kill++) {
     const before = await sink.summary()
-    if (kill === 20) await finish(dir, [sink.port])
+    if (kill === KILLS) await finish(dir, [sink.port])
     else {
       const agent = ship({ dir, ports: [sink.port] })
-      // At a random line, so in the midst of reading, sending and storing; one in four while the agent starts.
-      if (random() < 0.25) await Bun.sleep(random() * 150)
-      else {
-        const target = before.distinct + 1 + random() * 30_000
-        const arrived = async () => (await sink.summary()).distinct >= target
-        await until(arrived, { limitMs: 20_000, everyMs: 1, what: () => `kill ${kill}; ${agent.stderr}` })
+      // At a random line, so while it reads, sends and stores; one in four while the agent starts.
+      const starting = random() < 0.25
+      const end = kill9At(agent, sink, before.distinct + 1 + (starting ? 1 : random()) * MAX_LINES_PER_RUN)
+      if (starting) {
+        await Promise.race([Bun.sleep(random() * 150), end])
+        agent.kill('SIGKILL')
       }
-      await kill9(agent, sink)
+      await end
     }
-    // What one kill repeats comes with the next run, before its first new line.
+    // Lines that one kill repeats come with the next run, before its first new line.
     repeated.push((await sink.summary()).duplicates - before.duplicates)
-    if (kill === 19) expect((await sink.summary()).distinct).toBeLessThan(LINES)
+    if (kill === KILLS - 1) expect((await sink.summary()).distinct).toBeLessThan(LINES)
   }
   expect(await sink.missing(LINES)).toEqual({ missing: 0, first: [] })
   expect((await sink.summary()).disorder).toBe(0)
-  expect(Math.max(...repeated) * LINE_BYTES).toBeLessThanOrEqual(MOST_REPEATED)
-}, 120_000)
+  expect(Math.max(...repeated) * LINE_BYTES).toBeLessThanOrEqual(MAX_REPEATED_BYTES)
+})
 
 for (const [what, rotations, everyMs] of [
   ['writes', 1, 4000],
@@ -70,27 +70,24 @@ for (const [what, rotations, everyMs] of [
     writeLines(path, 0, 1)
     const sink = await Sink.start('lines')
     const script = join(import.meta.dirname, '../support/tail/writer-process.ts')
-    const args = [path, 50_000, rotations, everyMs, 0, 'rename'].map(String)
+    const args = [path, 50_000, rotations, everyMs, 0, 'rename', MIN_WRITTEN].map(String)
     const random = seeded(SEED)
     let agent = ship({ dir, ports: [sink.port] })
     await allArrive(sink, agent, 1)
     const writer = start([script, ...args], { command: [process.execPath] })
-    let kills = 0
-    while (writer.exit === undefined) {
+    for (let kills = 0; writer.exit === undefined || kills < MIN_KILLS; kills++) {
       await Bun.sleep(random() * 400)
       await kill9(agent, sink)
-      kills++
       agent = ship({ dir, ports: [sink.port] })
     }
-    expect(kills).toBeGreaterThan(5)
     const lines = Number(writer.stdout)
-    expect(lines).toBeGreaterThan(100_000)
+    expect(lines).toBeGreaterThanOrEqual(MIN_WRITTEN)
     await allArrive(sink, agent, lines)
     expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
-  }, 60_000)
+  })
 }
 
-test('kill -9 right after the first start: what was written since then is not lost, also when reading began at the end', async () => {
+test('kill -9 right after the first start loses no line written since, even if reading began at the end of the file', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   writeLines(path, 0, 1000)
@@ -112,42 +109,41 @@ test('kill -9 right after the first start: what was written since then is not lo
   await finish(dir, [sink.port], tail)
   expect((await sink.summary()).min).toBe(min)
   expect((await sink.missing(written)).missing).toBe(min)
-}, 30_000)
+})
 
 for (const [what, command] of [
   ['does not acknowledge', 'ack off'],
   ['does not read', 'read off'],
   ['refuses connections', 'accept off'],
 ] as const) {
-  test(`SIGTERM while the peer ${what} ends within Grace with 0, and the next run sends the rest`, async () => {
+  test(`SIGTERM while the peer ${what} ends with 0 after Grace, and the next run sends the rest`, async () => {
     const dir = tmp()
     writeLines(join(dir, 'a.log'), 0, 20_000)
     const sink = await Sink.start('lines')
     await sink.ask(command)
     const agent = ship({ dir, ports: [sink.port], service: { grace: 1 } })
-    // Something is on its way: it was sent, or the peer was found to be away.
+    // A chunk is in flight, or the peer was found to be unreachable.
     await until(
       async () => (await sink.summary()).connections > 0 || agent.stderr.includes('output unreachable'),
     )
-    const stopped = performance.now()
+    // Without Grace it would wait for the peer, for longer than stop() does.
     expect(await agent.stop('SIGTERM')).toEqual({ code: 0, signal: null })
-    expect(performance.now() - stopped).toBeLessThan(5000)
     await sink.ask(command.replace('off', 'on'))
     await until(async () => (await sink.summary()).open === 0)
     await sink.ask('reset')
     await finish(dir, [sink.port])
     expect(await sink.missing(20_000)).toEqual({ missing: 0, first: [] })
-  }, 60_000)
+  })
 }
 
-test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s is a stop as SIGTERM is', async (signal) => {
+test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s stops the agent like SIGTERM', async (signal) => {
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'])
   await agent.saysOnStderr('http server is ready')
   expect(await agent.stop(signal)).toEqual({ code: 0, signal: null })
   expect(agent.stderr).toContain(`${signal}: stopping`)
 })
 
-test('a hang-up that is to be ignored is ignored', async () => {
+test('SIGHUP is ignored if the agent was started with SIGHUP ignored', async () => {
   const command = ['sh', '-c', 'trap \'\' HUP; exec "$@"', 'sh', ...shipperCommand()]
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'], { command })
   await agent.saysOnStderr('http server is ready')
@@ -163,25 +159,24 @@ test('a second signal ends at once, and the next run sends the rest', async () =
   writeLines(join(dir, 'a.log'), 0, 20_000)
   const sink = await Sink.start('lines')
   await sink.ask('ack off')
-  const agent = ship({ dir, ports: [sink.port], service: { grace: 30 } })
-  await until(async () => (await sink.summary()).chunks > 0, { limitMs: 30_000 })
+  const agent = ship({ dir, ports: [sink.port], service: { grace: 600 } })
+  await until(async () => (await sink.summary()).chunks > 0)
   agent.kill('SIGTERM')
   await agent.saysOnStderr('stopping')
-  const again = performance.now()
+  // Long before Grace has passed.
   expect(await agent.stop('SIGTERM')).toEqual({ code: 1, signal: null })
-  expect(performance.now() - again).toBeLessThan(5000)
   await sink.ask('ack on')
   await until(async () => (await sink.summary()).open === 0)
   await sink.ask('reset')
   await finish(dir, [sink.port])
   expect(await sink.missing(20_000)).toEqual({ missing: 0, first: [] })
-}, 30_000)
+})
 
 for (const [what, command] of [
   ['does not acknowledge', 'ack off'],
   ['is down', 'accept off'],
 ] as const) {
-  test(`with two outputs, one of which ${what}, the position does not move`, async () => {
+  test(`with two outputs, one of which ${what}, the stored offset does not advance`, async () => {
     const dir = tmp()
     writeLines(join(dir, 'a.log'), 0, 1000)
     const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
@@ -196,5 +191,5 @@ for (const [what, command] of [
     await two.ask('reset')
     await finish(dir, [one.port, two.port])
     expect(await two.missing(1000)).toEqual({ missing: 0, first: [] })
-  }, 60_000)
+  })
 }

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { xxh3 } from '../../src/lib/hash/xxh3.ts'
 import { Sink } from '../support/forward/sink.ts'
 import { Mounts, withMounts } from '../support/mounts.ts'
+import { commandAsOtherUser, testAsOtherUser } from '../support/other-user.ts'
 import { type Running, run, shipperCommand, start } from '../support/process.ts'
 import { allArrive, keepsDelivering, linesWith, ship } from '../support/shipping.ts'
-import { peerOrSkip } from '../support/skip.ts'
 import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -15,12 +15,12 @@ import { until } from '../support/until.ts'
 const LOG = /"log"=>"[^"]*"/g
 const LINES = 'one\ntwo\nthree\n'
 
-/** The arguments for `a.log` with stored positions. */
+/** Returns the arguments for a tail input on `a.log` with stored offsets. */
 function follows(dir: string): string[] {
   return ['-i', 'tail', '-p', `path=${join(dir, 'a.log')}`, '-p', `db=${join(dir, 'pos.db')}`]
 }
 
-/** Reads the file to its end and prints its lines; what came out, and how it ended. */
+/** Runs an agent that prints the lines of the file up to its end. */
 async function drain(dir: string, more: string[] = []) {
   const result = await run([
     ...follows(dir),
@@ -63,7 +63,7 @@ function fluentBitDatabase(dir: string, withMarkers: boolean, offset: number): v
 }
 
 for (const withMarkers of [false, true]) {
-  test(`a database of fluent-bit ${withMarkers ? 'with' : 'without'} offset markers is taken over where it stopped, and can go back`, async () => {
+  test(`a database of fluent-bit ${withMarkers ? 'with' : 'without'} offset markers is resumed where it stopped, and fluent-bit can use it again`, async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), LINES)
     fluentBitDatabase(dir, withMarkers, 4)
@@ -92,9 +92,7 @@ test('a second agent on the same database refuses to start and says why', async 
   writeFileSync(join(dir, 'a.log'), LINES)
   const args = [...follows(dir), '-o', 'null', '-m', '*']
   const first = start(args)
-  await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {
-    limitMs: 30_000,
-  })
+  await until(() => existsSync(join(dir, 'pos.db')) && statSync(join(dir, 'pos.db')).size > 0, {})
   const second = await run(args)
   expect(second.code).toBe(1)
   expect(second.stderr).toContain('E_STORE_LOCKED')
@@ -113,9 +111,9 @@ test('a database that another process has locked ends the start with a clear err
   other.exec('ROLLBACK')
   other.close()
   expect((await drain(dir)).code).toBe(0)
-}, 30_000)
+})
 
-/** Another program has the database: a process, since SQLite takes no notice of locks within one. */
+/** Locks the database from another process, since SQLite ignores locks of the same process. */
 async function holdDatabase(dir: string): Promise<Running> {
   const script = join(import.meta.dirname, '../support/store/peer-process.ts')
   const args = [script, 'hold', join(dir, 'pos.db'), 'bun:sqlite']
@@ -124,7 +122,7 @@ async function holdDatabase(dir: string): Promise<Running> {
   return other
 }
 
-test('lines go on while another program has locked the database, which is said once; then positions are stored', async () => {
+test('lines keep arriving while another program has locked the database, which is logged once; then offsets are stored', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   const sink = await Sink.start('lines')
@@ -137,7 +135,7 @@ test('lines go on while another program has locked the database, which is said o
     { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
   ])
   await other.stop()
-  await agent.saysOnStderr('checkpoints are being written again')
+  await agent.saysOnStderr('positions are being written again')
   agent.kill('SIGKILL')
   await agent.exited
   writeLines(path, lines, lines + 1000)
@@ -145,9 +143,9 @@ test('lines go on while another program has locked the database, which is said o
   await allArrive(sink, ship({ dir, ports: [sink.port] }), lines)
   expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
   expect((await sink.summary()).duplicates).toBe(0)
-}, 30_000)
+})
 
-test('a start waits while another program has the database, and goes on where it stopped when it is free', async () => {
+test('a start waits while another program has locked the database, and resumes where it stopped when it is free', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   await drain(dir, ['-p', 'read_from_head=on'])
@@ -162,7 +160,7 @@ test('a start waits while another program has the database, and goes on where it
 })
 
 withMounts(
-  'a database on a read-only file system ends the start with a clear error, and goes on where it stopped when it can be written',
+  'a database on a read-only file system ends the start with a clear error, and resumes where it stopped when the database is writable',
   async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), LINES)
@@ -190,7 +188,7 @@ withMounts(
   },
 )
 
-test('a corrupt database is set aside, said, and the file is read from its start though Read_From_Head is off', async () => {
+test('a corrupt database is set aside and logged, and the file is read from its start though Read_From_Head is off', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   expect((await drain(dir, ['-p', 'read_from_head=on'])).lines).toHaveLength(3)
@@ -204,20 +202,22 @@ test('a corrupt database is set aside, said, and the file is read from its start
   expect((await drain(dir)).lines).toEqual([])
 })
 
-const asOther = peerOrSkip('setpriv and root', process.getuid?.() === 0, 'root may write everywhere')
-asOther('a database in a folder that cannot be written ends the start with a clear error', async () => {
-  const dir = tmp()
-  chmodSync(dir, 0o755)
-  writeFileSync(join(dir, 'a.log'), LINES)
-  const args = [...follows(dir), '-o', 'null', '-m', '*']
-  const command = ['setpriv', '--reuid=65534', '--clear-groups', ...shipperCommand()]
-  const result = await run(args, { command })
-  expect(result.code).toBe(1)
-  expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
-  expect(result.stderr).toContain(dir)
-})
+testAsOtherUser(
+  'a database in a folder that cannot be written ends the start with a clear error',
+  async () => {
+    const dir = tmp()
+    chmodSync(dir, 0o755)
+    writeFileSync(join(dir, 'a.log'), LINES)
+    const args = [...follows(dir), '-o', 'null', '-m', '*']
+    const command = commandAsOtherUser()
+    const result = await run(args, { command })
+    expect(result.code).toBe(1)
+    expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
+    expect(result.stderr).toContain(dir)
+  },
+)
 
-test('two inputs that follow the same file with one database each go on from where they were', async () => {
+test('two inputs that follow the same file with one database each resume where they stopped', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   const head = ['-p', 'read_from_head=on']
@@ -234,7 +234,7 @@ test('two inputs that follow the same file with one database each go on from whe
   await until(() => offsets().join() === `${LINES.length},${LINES.length}`)
   await second.stop()
   expect([...second.stdout.matchAll(LOG)].join()).toBe('"log"=>"one","log"=>"two","log"=>"three"')
-}, 30_000)
+})
 
 function rowsOf(dir: string): { offset: number }[] {
   try {
@@ -243,7 +243,7 @@ function rowsOf(dir: string): { offset: number }[] {
     db.close()
     return rows
   } catch {
-    // Not there yet.
+    // It does not exist yet.
     return []
   }
 }

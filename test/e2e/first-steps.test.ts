@@ -2,6 +2,7 @@ import { expect, test } from 'bun:test'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { freePorts } from '../support/ports.ts'
 import { run, start } from '../support/process.ts'
 import { atEnd, tmp } from '../support/tmp.ts'
 
@@ -19,7 +20,7 @@ test('mem prints kB of memory and swap', async () => {
   )
 })
 
-test('health tells a port that answers from one that does not', async () => {
+test('health distinguishes a port that accepts connections from one that does not', async () => {
   const server = createServer((socket) => socket.destroy())
   const port = await new Promise<number>((resolve) => {
     server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
@@ -31,7 +32,7 @@ test('health tells a port that answers from one that does not', async () => {
   await agent.saysOnStdout('{"alive"=>false}')
 })
 
-test('stdin: lines and JSON objects are records, and the end of input is the end of the agent', async () => {
+test('stdin: lines and JSON objects become records, and the agent ends at the end of its input', async () => {
   const result = await run(
     ['-i', 'stdin', '-o', 'stdout', '-p', 'format=json_lines', '-p', 'json_date_key=false'],
     {
@@ -42,7 +43,7 @@ test('stdin: lines and JSON objects are records, and the end of input is the end
   expect(result.code).toBe(0)
 })
 
-test('stdin: a pipe of 40 MB goes through whole, whatever Mem_Buf_Limit', async () => {
+test('stdin: every line of a pipe of 40 MB arrives, more than Mem_Buf_Limit holds', async () => {
   const dir = tmp()
   const lines = 200_000
   const agent = await run(
@@ -62,14 +63,13 @@ test('stdin: a pipe of 40 MB goes through whole, whatever Mem_Buf_Limit', async 
     ],
     {
       stdin: Array.from({ length: lines }, (_, i) => `${i} ${'x'.repeat(190)}\n`).join(''),
-      limitMs: 60_000,
     },
   )
   expect(agent.code).toBe(0)
   const out = readFileSync(join(dir, 'out'), 'utf8').split('\n')
   expect(out).toHaveLength(lines + 1)
   expect(out.every((line, i) => i === lines || line.startsWith(`${i} `))).toBe(true)
-}, 90_000)
+})
 
 test('a classic configuration with parser, filters and ${ENV} runs', async () => {
   const dir = tmp()
@@ -109,10 +109,10 @@ test('a classic configuration with parser, filters and ${ENV} runs', async () =>
   )
 })
 
-test('the endpoints answer while it runs', async () => {
+test('the endpoints answer while the agent runs', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), 'one\n')
-  const port = 20_000 + (process.pid % 20_000)
+  const [port = 0] = await freePorts(1)
   const tail = ['-i', 'tail', '-p', `path=${dir}/a.log`, '-p', 'read_from_head=on', '-p', `db=${dir}/pos.db`]
   const agent = start([...tail, '-o', 'stdout', '-m', '*', '-f', '0.1', '-H', '-P', String(port)])
   await agent.saysOnStdout('one')

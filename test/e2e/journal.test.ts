@@ -13,7 +13,7 @@ import {
 } from '../support/journal/journal.ts'
 import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
-import { allArrive, peakBytes, seeded } from '../support/shipping.ts'
+import { allArrive, kill9At, peakBytes, seeded } from '../support/shipping.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
@@ -25,79 +25,63 @@ const ENTRIES = 100_000
 const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`journal.test.ts: SHIPPER_SEED=${SEED}\n`)
 
-/** One journal of many entries for all tests: it takes seconds to write. */
+/** Journal of many entries for all tests, because it takes seconds to write. */
 const large = tools.reason === '' ? new Journal(tools, join(tmp(), 'large')) : undefined
 large?.write(numberedEntries(0, ENTRIES))
 
-async function kill9(agent: Running, sink: Sink): Promise<void> {
-  agent.kill('SIGKILL')
-  await agent.exited
-  await until(async () => (await sink.summary()).open === 0, { what: 'the end of the connections' })
-}
-
-/** Waits for so many more, or for all that there are. */
+/** Waits for `more` entries, or for all that there are. */
 async function someArrive(sink: Sink, agent: Running, more: number): Promise<void> {
   const { distinct } = await sink.summary()
   const target = Math.min(ENTRIES, distinct + 1 + more)
   const what = (): string => `${target} entries after ${distinct}; ${agent.stderr}`
-  await until(async () => (await sink.summary()).distinct >= target, { limitMs: 20_000, everyMs: 1, what })
+  await until(async () => (await sink.summary()).distinct >= target, { everyMs: 1, what })
 }
 
-testJournal(
-  'kill -9 ten times in a drain of 100,000 entries loses none',
-  async () => {
-    const dir = tmp()
-    const sink = await Sink.start('lines')
-    const random = seeded(SEED)
-    const follow = (exit: string): Running =>
-      followJournal({
-        dir,
-        path: large?.dir ?? '',
-        ports: [sink.port],
-        tools,
-        systemd: { exit_on_eof: exit },
-      })
-    let midway = 0
-    for (let kill = 0; kill < 10; kill++) {
-      const agent = follow('off')
-      await someArrive(sink, agent, random() * 3000)
-      await kill9(agent, sink)
-      if ((await sink.summary()).distinct < ENTRIES) midway++
-    }
-    expect(midway).toBeGreaterThan(2)
-    expect(await follow('on').ended(60_000)).toEqual({ code: 0, signal: null })
-    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
-    expect((await sink.summary()).disorder).toBe(0)
-    expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
-  },
-  120_000,
-)
+testJournal('kill -9 ten times in a drain of 100,000 entries loses none', async () => {
+  const dir = tmp()
+  const sink = await Sink.start('lines')
+  const random = seeded(SEED)
+  const follow = (exit: string): Running =>
+    followJournal({
+      dir,
+      path: large?.dir ?? '',
+      ports: [sink.port],
+      tools,
+      systemd: { exit_on_eof: exit },
+    })
+  for (let kill = 0; kill < 10; kill++) {
+    const { distinct } = await sink.summary()
+    await kill9At(follow('off'), sink, Math.min(ENTRIES, distinct + 1 + random() * 3000))
+    // The first three kills at least come in the drain, whatever is in flight.
+    if (kill < 3) expect((await sink.summary()).distinct).toBeLessThan(ENTRIES)
+  }
+  expect(await follow('on').ended()).toEqual({ code: 0, signal: null })
+  expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+  expect((await sink.summary()).disorder).toBe(0)
+  expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
+})
+
+testJournal('journalctl killed again and again in a drain: none lost, none twice', async () => {
+  const dir = tmp()
+  const sink = await Sink.start('lines')
+  const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
+  const random = seeded(SEED)
+  for (let kill = 0; kill < 8; kill++) {
+    await someArrive(sink, agent, random() * 6000)
+    const child = await journalctlOf(agent)
+    process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
+    await until(() => !isAlive(child))
+  }
+  await allArrive(sink, agent, ENTRIES)
+  expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
+  const { duplicates, disorder } = await sink.summary()
+  expect([duplicates, disorder]).toEqual([0, 0])
+  expect(agent.stderr).toContain('journalctl is started again')
+  expect(agent.stderr).not.toContain('not in the journal any more')
+})
 
 testJournal(
-  'journalctl killed again and again in a drain: none lost, none twice',
-  async () => {
-    const dir = tmp()
-    const sink = await Sink.start('lines')
-    const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
-    const random = seeded(SEED)
-    for (let kill = 0; kill < 8; kill++) {
-      await someArrive(sink, agent, random() * 6000)
-      const child = await journalctlOf(agent)
-      process.kill(child, kill % 2 === 0 ? 'SIGKILL' : 'SIGTERM')
-      await until(() => !isAlive(child))
-    }
-    await allArrive(sink, agent, ENTRIES, 60_000)
-    expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
-    const { duplicates, disorder } = await sink.summary()
-    expect([duplicates, disorder]).toEqual([0, 0])
-    expect(agent.stderr).toContain('journalctl is started again')
-    expect(agent.stderr).not.toContain('not in the journal any more')
-  },
-  120_000,
-)
-
-testJournal(
-  'while a peer does not acknowledge the cursor does not move, also beside one that does',
+  'while a peer does not acknowledge the cursor does not move, even if another peer does',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -105,7 +89,7 @@ testJournal(
     const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
     const ports = [one.port, two.port]
     const first = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
-    expect(await first.ended(20_000)).toEqual({ code: 0, signal: null })
+    expect(await first.ended()).toEqual({ code: 0, signal: null })
     const [last] = cursorsIn(journal).slice(-1)
     expect(storedCursor(dir)).toBe(last as string)
 
@@ -115,7 +99,7 @@ testJournal(
     const second = followJournal({ dir, path: journal.dir, ports, tools, service })
     await allArrive(one, second, 300)
     await until(async () => (await two.summary()).distinct === 300)
-    // At its end it stores what it has.
+    // An agent stores its cursor when it stops.
     expect(await second.stop('SIGTERM')).toEqual({ code: 0, signal: null })
     expect(storedCursor(dir)).toBe(last as string)
 
@@ -123,30 +107,28 @@ testJournal(
     await until(async () => (await two.summary()).open === 0)
     await two.ask('reset')
     const third = followJournal({ dir, path: journal.dir, ports, tools, systemd: { exit_on_eof: 'on' } })
-    expect(await third.ended(20_000)).toEqual({ code: 0, signal: null })
+    expect(await third.ended()).toEqual({ code: 0, signal: null })
     const { min, max, distinct } = await two.summary()
     expect([min, max, distinct]).toEqual([100, 299, 200])
   },
-  60_000,
 )
 
 testJournal(
-  'a peer that does not read stops journalctl, memory stays, and all arrive once when it reads again',
+  'a peer that does not read pauses journalctl, memory stays bounded, and all entries arrive once when it reads again',
   async () => {
     const dir = tmp()
     const sink = await Sink.start('lines')
     await sink.ask('read off')
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
     const child = await journalctlOf(agent)
-    // Nothing moves any more: it waits to write.
+    // It waits to write into its pipe.
     await standsStill(child)
     expect((await sink.summary()).distinct).toBe(0)
     await sink.ask('read on')
-    await allArrive(sink, agent, ENTRIES, 60_000)
+    await allArrive(sink, agent, ENTRIES)
     expect((await sink.summary()).duplicates).toBe(0)
     expect(peakBytes(agent)).toBeLessThan(120_000_000)
   },
-  120_000,
 )
 
 testJournal(
@@ -169,5 +151,4 @@ testJournal(
       await until(() => !isAlive(child), { what: 'the end of journalctl' })
     }
   },
-  60_000,
 )

@@ -14,7 +14,7 @@ function started(logs: string, state: string): Running {
   })
 }
 
-test('npm start follows the logs of the machine to stdout and goes on where it ended', async () => {
+test('npm start prints the logs of the machine to stdout, and resumes where it stopped', async () => {
   const [logs, state] = [tmp(), tmp()]
   writeFileSync(join(logs, 'a.log'), 'line one\n')
   const first = started(logs, state)
@@ -31,14 +31,14 @@ test('npm start follows the logs of the machine to stdout and goes on where it e
   expect(existsSync(join(state, 'pos.db'))).toBe(true)
 })
 
-test('npm start makes a sample where there is no log', async () => {
+test('npm start writes a sample log if there is no other', async () => {
   const it = started(tmp(), tmp())
   await it.saysOnStdout('sample line 2')
   expect(it.stderr).toContain('following a sample')
   expect((await it.stop()).code).toBe(0)
 })
 
-test('npm start -- passes its arguments through', async () => {
+test('npm start -- passes its arguments to the program', async () => {
   const { code, stdout } = await run(['-i', 'nothing', '-o', 'stdout'], { command })
   expect(code).toBe(1)
   expect(stdout).toBe('')

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { runAgent } from '../../src/agent/agent.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
-import type { InputContext, Output } from '../../src/core/plugin.ts'
+import type { InputContext, Output, OutputContext } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
 import { permanent } from './engine/queue-bench.ts'
 import { tmp } from './tmp.ts'
-import { within } from './until.ts'
+import { HANG_MS, within } from './until.ts'
 
 const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
 
@@ -18,11 +18,17 @@ export class Peer implements Output {
   mode: 'takes' | 'silent' | 'refuses' = 'takes'
   flushing = 0
   closed = 0
+  #signal: AbortSignal | undefined
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+  readonly create = (ctx: OutputContext): this => {
+    this.#signal = ctx.signal
+    return this
+  }
+
+  async flush(chunk: Chunk): Promise<void> {
     if (this.mode === 'refuses') throw permanent()
     this.flushing++
-    if (this.mode === 'silent') await this.#silence(signal)
+    if (this.mode === 'silent') await this.#silence()
     this.flushing--
     this.texts.push(chunk.entries().toString('latin1'))
   }
@@ -31,10 +37,10 @@ export class Peer implements Output {
     this.closed++
   }
 
-  #silence(signal: AbortSignal): Promise<void> {
+  #silence(): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = setInterval(() => {
-        if (this.mode === 'silent' && !signal.aborted) return
+        if (this.mode === 'silent' && !this.#signal?.aborted) return
         clearInterval(look)
         if (this.mode === 'silent') reject(new ShipperError('E_PEER_CLOSED', 'stopped', { retryable: true }))
         else resolve()
@@ -69,7 +75,7 @@ export function runWith(parts: Parts): Run {
     })),
     service: { log_file: file, flush: '0.05', ...parts.service },
   })
-  const status = within(runAgent(plan, OPTIONS), 4000, 'the end of the agent')
+  const status = within(runAgent(plan, OPTIONS), HANG_MS, 'the end of the agent')
   return { status, inputs, logged: () => readFileSync(file, 'utf8') }
 }
 

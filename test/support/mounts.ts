@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { peerOrSkip } from './skip.ts'
 import { atEnd } from './tmp.ts'
-import { within } from './until.ts'
+import { HANG_MS, within } from './until.ts'
 
 /** Root makes a namespace of mounts of its own; other users may where the kernel lets them have one of users too. */
 const WAYS = [
@@ -45,7 +45,7 @@ export class Mounts {
       holder.stdout.once('data', () => resolve())
       holder.once('close', (code) => reject(new Error(`the mounts failed with ${code}: ${said}`)))
     })
-    await within(ready, 10_000, `the mounts of ${script}`)
+    await within(ready, HANG_MS, `the mounts of ${script}`)
     return new Mounts(holder.pid as number, enter)
   }
 
@@ -66,7 +66,7 @@ function works({ unshare }: (typeof WAYS)[number]): boolean {
   const dir = mkdtempSync(join(tmpdir(), 'shipper-mounts-'))
   const script = 'command -v nsenter && mount -t tmpfs -o size=64k none "$1" && mount -o remount,bind,ro "$1"'
   const [file, ...args] = [...unshare, 'sh', '-c', script, 'sh', dir]
-  const { status } = spawnSync(file as string, args, { stdio: 'ignore', timeout: 5000 })
+  const { status } = spawnSync(file as string, args, { stdio: 'ignore', timeout: HANG_MS })
   rmSync(dir, { recursive: true, force: true })
   return status === 0
 }

@@ -2,14 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { atEnd } from './tmp.ts'
-import { until, within } from './until.ts'
+import { HANG_MS, until, within } from './until.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 
 /**
- * The command that starts the program: the binary that SHIPPER_BIN names, else that of `npm run build`, else the
- * sources. `npm test` builds the binary first, so there the binary is what is tested.
+ * Returns the command that starts the program: the binary that SHIPPER_BIN names, else that of `npm run build`, else the
+ * sources. `npm test` builds the binary first, so it tests the binary.
  */
 export function shipperCommand(): string[] {
   const named = process.env.SHIPPER_BIN
@@ -18,7 +18,7 @@ export function shipperCommand(): string[] {
   return existsSync(built) ? [built] : [process.execPath, resolve(ROOT, 'src/main.ts')]
 }
 
-/** How a process ended: exactly one of the two is not null. */
+/** End of a process: exactly one of the two is not null. */
 export interface Exit {
   code: number | null
   signal: NodeJS.Signals | null
@@ -26,15 +26,15 @@ export interface Exit {
 
 export interface StartOptions {
   cwd?: string
-  /** Added to the environment; undefined takes a variable out. */
+  /** Variables added to the environment; undefined removes a variable. */
   env?: Record<string, string | undefined>
-  /** Written to stdin, which is then closed. `'open'` leaves it open: use `child.stdin`. Default: no stdin. */
+  /** Text for stdin, which is then closed. `'open'` leaves it open: use `child.stdin`. Default: no stdin. */
   stdin?: string | Uint8Array | 'open'
   /** Command instead of `shipperCommand()`, e.g. a peer. */
   command?: string[]
 }
 
-/** A started process. Whatever still runs when the test ends is killed by its pid. */
+/** A started process. It is killed by its pid if it still runs when the test ends. */
 export class Running {
   readonly child: ChildProcess
   readonly exited: Promise<Exit>
@@ -55,7 +55,7 @@ export class Running {
     })
     this.exited = new Promise((done, fail) => {
       this.child.once('error', fail)
-      // 'close' and not 'exit': by then all of stdout and stderr has been read.
+      // 'close' and not 'exit': by then stdout and stderr have been read to their end.
       this.child.once('close', (code, signal) => {
         this.exit = { code, signal }
         done(this.exit)
@@ -69,12 +69,12 @@ export class Running {
     return this.child.pid ?? 0
   }
 
-  /** Everything on stderr so far. */
+  /** Text on stderr so far. */
   get stderr(): string {
     return this.#err
   }
 
-  /** Everything on stdout so far. */
+  /** Text on stdout so far. */
   get stdout(): string {
     return this.stdoutBytes.toString()
   }
@@ -88,14 +88,14 @@ export class Running {
     if (this.exit === undefined) this.child.kill(signal)
   }
 
-  /** Sends the signal and waits for the end. */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', limitMs = 30_000): Promise<Exit> {
+  /** Sends the signal and waits for the end of the process. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM', limitMs = HANG_MS): Promise<Exit> {
     this.kill(signal)
     return this.ended(limitMs)
   }
 
-  /** Waits for the end; the failure shows what it said on stderr. */
-  async ended(limitMs = 30_000): Promise<Exit> {
+  /** Waits for the end of the process; the error shows its stderr. */
+  async ended(limitMs = HANG_MS): Promise<Exit> {
     try {
       return await within(this.exited, limitMs, `the end of process ${this.pid}`)
     } catch (err) {
@@ -103,12 +103,12 @@ export class Running {
     }
   }
 
-  /** Waits until stderr contains or matches; a process that has ended without it is a failure at once. */
-  saysOnStderr(what: string | RegExp, limitMs = 30_000): Promise<true> {
+  /** Waits until stderr contains or matches the text; fails at once if the process has ended without it. */
+  saysOnStderr(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
     return this.#says(what, () => this.#err, 'stderr', limitMs)
   }
 
-  saysOnStdout(what: string | RegExp, limitMs = 30_000): Promise<true> {
+  saysOnStdout(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
     return this.#says(what, () => this.stdout, 'stdout', limitMs)
   }
 
@@ -139,7 +139,7 @@ export function start(args: string[], options: StartOptions = {}): Running {
   return it
 }
 
-/** Runs shipper to its end. */
+/** Runs the program to its end. */
 export async function run(
   args: string[],
   options: StartOptions & { limitMs?: number } = {},

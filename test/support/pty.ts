@@ -45,6 +45,6 @@ export async function runCommandOnTerminal(
     command: ['python3'],
     env: { TERM: 'xterm', NO_COLOR: undefined, ...env },
   })
-  const exit = await it.ended(20_000)
+  const exit = await it.ended()
   return { screen: it.stdout, code: exit.code }
 }

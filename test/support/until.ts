@@ -1,21 +1,27 @@
+/**
+ * Limit of a wait, so that a hang ends with a message. Long enough for any machine that makes progress at all: a test
+ * never fails because the machine is slow.
+ */
+export const HANG_MS = 120_000
+
 export interface UntilOptions {
-  /** Most time to wait; default 15 s. */
+  /** Time after which the wait has failed; default HANG_MS. */
   limitMs?: number
-  /** What is waited for, for the message of the failure. A function is asked when the wait has failed. */
+  /** Name of the condition for the error message. A function is called when the wait has failed. */
   what?: string | (() => string)
-  /** Pause between two looks; default 5. */
+  /** Pause between two checks; default 5. */
   everyMs?: number
 }
 
 /**
- * Waits until `condition` gives a truthy value and returns it. A test waits for what it claims, never for a time:
- * the limit is only the point where it is called a failure. An exception of `condition` ends the wait.
+ * Waits until `condition` returns a truthy value and returns that value. A test waits for what it claims, never for a
+ * time. An exception of `condition` ends the wait.
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
   options: UntilOptions = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const { limitMs = 15_000, everyMs = 5, what } = options
+  const { limitMs = HANG_MS, everyMs = 5, what } = options
   const end = performance.now() + limitMs
   for (;;) {
     const value = await condition()
@@ -28,7 +34,33 @@ export async function until<T>(
   }
 }
 
-/** The promise, or a failure that says what did not happen within the limit. */
+/**
+ * Waits until `measure` reaches `target`, as long as its value keeps growing: the work may take any time, a standstill
+ * of HANG_MS is the failure.
+ */
+export async function untilReaches(
+  target: number,
+  measure: () => number | Promise<number>,
+  options: { what?: () => string; everyMs?: number; standstillMs?: number } = {},
+): Promise<void> {
+  const { what = () => measure.toString(), everyMs, standstillMs = HANG_MS } = options
+  let best = Number.NEGATIVE_INFINITY
+  let grownMs = performance.now()
+  const reached = async (): Promise<boolean> => {
+    const value = await measure()
+    const nowMs = performance.now()
+    if (value > best) {
+      best = value
+      grownMs = nowMs
+    } else if (nowMs - grownMs >= standstillMs) {
+      throw new Error(`stood at ${best} of ${target} for ${standstillMs} ms: ${what()}`)
+    }
+    return value >= target
+  }
+  await until(reached, { limitMs: Number.POSITIVE_INFINITY, ...(everyMs === undefined ? {} : { everyMs }) })
+}
+
+/** Returns the result of the promise, or throws an error that names what did not happen within the limit. */
 export function within<T>(promise: Promise<T>, limitMs: number, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const limit = new Promise<never>((_, reject) => {
@@ -38,13 +70,13 @@ export function within<T>(promise: Promise<T>, limitMs: number, what: string): P
 }
 
 /**
- * The shortest time that `attempt` tells in milliseconds, of a few; no further one is made once it is below the limit.
- * For what must be fast: a busy machine makes any single attempt longer.
+ * Returns the shortest of the times in milliseconds that `attempt` returns. Stops at the first one below the limit, else
+ * after MAX_ATTEMPTS. For what must be fast: a busy machine makes any single attempt longer.
  */
 export async function fastest(limitMs: number, attempt: (n: number) => Promise<number>): Promise<number> {
   let best = Number.POSITIVE_INFINITY
-  for (let n = 0; n < ATTEMPTS && best >= limitMs; n++) best = Math.min(best, await attempt(n))
+  for (let n = 0; n < MAX_ATTEMPTS && best >= limitMs; n++) best = Math.min(best, await attempt(n))
   return best
 }
 
-const ATTEMPTS = 10
+const MAX_ATTEMPTS = 10

@@ -22,7 +22,7 @@ const MIN_COPY_BYTES = 24
  */
 export function unescapeJson(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   let p = start
-  let o = at
+  let dst = at
   let run = MIN_COPY_BYTES
   while (p < end) {
     const c = src[p] as number
@@ -30,12 +30,12 @@ export function unescapeJson(src: Buffer, start: number, end: number, out: Buffe
       if (run++ >= MIN_COPY_BYTES) {
         const next = src.indexOf(0x5c, p)
         const stop = next < 0 || next > end ? end : next
-        src.copy(out, o, p, stop)
-        o += stop - p
+        src.copy(out, dst, p, stop)
+        dst += stop - p
         p = stop
         run = 0
       } else {
-        out[o++] = c
+        out[dst++] = c
         p++
       }
       continue
@@ -47,15 +47,15 @@ export function unescapeJson(src: Buffer, start: number, end: number, out: Buffe
       const code = codePoint(src, p, end)
       if (code < 0) return -1
       p += code > 0xffff ? 12 : 6
-      o = writeCodePoint(out, o, code)
+      dst = writeCodePoint(out, dst, code)
     } else {
       const byte = SIMPLE_ESCAPES[e] as number
       if (byte === 0) return -1
-      out[o++] = byte
+      out[dst++] = byte
       p += 2
     }
   }
-  return o
+  return dst
 }
 
 /** Returns the code point of `\uXXXX` or of a surrogate pair of them; U+FFFD for half a pair; -1 when malformed. */

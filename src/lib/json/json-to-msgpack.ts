@@ -40,7 +40,7 @@ export class JsonTranscoder {
   sourceValueAt = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
-  /** For each open container: offset of its head in the output, number of items so far, and 1 when it is a map. */
+  /** State of each open container: offset of its head in the output, number of items, and 1 when it is a map. */
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
@@ -64,52 +64,52 @@ export class JsonTranscoder {
     this.pairAt = this.valueAt = this.pairEnd = -1
     let depth = 0
     let p = skipBlanks(src, start, end)
-    let o = at
+    let dst = at
     for (;;) {
       // A value is expected at p.
       const c = p < end ? (src[p] as number) : 0
       if (c === 0x7b || c === 0x5b) {
         if (depth === MAX_DEPTH) return -1
-        this.#heads[depth] = o
+        this.#heads[depth] = dst
         this.#counts[depth] = 0
         this.#maps[depth] = c === 0x7b ? 1 : 0
         if (this.#keys !== undefined) this.#bases[depth] = this.#keys.count
         depth++
-        o++
+        dst++
         p = skipBlanks(src, p + 1, end)
         const first = p < end ? src[p] : 0
         if (first !== c + 2) {
           if (c === 0x7b) {
-            o = this.#key(src, p, end, out, o, depth)
-            if (o < 0) return -1
+            dst = this.#key(src, p, end, out, dst, depth)
+            if (dst < 0) return -1
             p = this.end
           }
           continue
         }
       } else {
-        o = c === 0x22 ? this.string(src, p, end, out, o) : this.#scalar(src, p, end, out, o)
-        if (o < 0) return -1
+        dst = c === 0x22 ? this.string(src, p, end, out, dst) : this.#scalar(src, p, end, out, dst)
+        if (dst < 0) return -1
         p = this.end
-        if (depth === 0) return o
-        this.#count(depth, o)
+        if (depth === 0) return dst
+        this.#count(depth, dst)
         p = skipBlanks(src, p, end)
       }
       // After a value, or at the end of an empty container: close the containers that end here.
       while (p < end && src[p] === (this.#maps[depth - 1] === 1 ? 0x7d : 0x5d)) {
-        o = this.#close(out, o, --depth)
+        dst = this.#close(out, dst, --depth)
         p++
         if (depth === 0) {
           this.end = p
-          return o
+          return dst
         }
-        this.#count(depth, o)
+        this.#count(depth, dst)
         p = skipBlanks(src, p, end)
       }
       if (p >= end || src[p] !== 0x2c) return -1
       p = skipBlanks(src, p + 1, end)
       if (this.#maps[depth - 1] === 1) {
-        o = this.#key(src, p, end, out, o, depth)
-        if (o < 0) return -1
+        dst = this.#key(src, p, end, out, dst, depth)
+        if (dst < 0) return -1
         p = this.end
       }
     }
@@ -132,57 +132,57 @@ export class JsonTranscoder {
     this.end = p + 1
     if (!escaped) return copyString(src, from, p, out, at)
     const head = strHeadSize(p - from)
-    const o = unescapeJson(src, from, p, out, at + head)
-    if (o < 0) return -1
-    const length = o - at - head
+    const dst = unescapeJson(src, from, p, out, at + head)
+    if (dst < 0) return -1
+    const length = dst - at - head
     const shorter = head - strHeadSize(length)
-    if (shorter > 0) out.copyWithin(at + head - shorter, at + head, o)
+    if (shorter > 0) out.copyWithin(at + head - shorter, at + head, dst)
     writeStrHead(out, at, length)
-    return o - shorter
+    return dst - shorter
   }
 
-  #count(depth: number, o: number): void {
+  #count(depth: number, dst: number): void {
     this.#counts[depth - 1] = (this.#counts[depth - 1] as number) + 1
-    if (depth === 1 && this.pairEnd < 0 && this.pairAt >= 0) this.pairEnd = o
+    if (depth === 1 && this.pairEnd < 0 && this.pairAt >= 0) this.pairEnd = dst
   }
 
   /** Reads a key, the colon and the blanks after it. */
   #key(src: Buffer, start: number, end: number, out: Buffer, at: number, depth: number): number {
     if (start >= end || src[start] !== 0x22) return -1
-    const o = this.string(src, start, end, out, at)
-    if (o < 0) return -1
+    const dst = this.string(src, start, end, out, at)
+    if (dst < 0) return -1
     const p = skipBlanks(src, this.end, end)
     if (p >= end || src[p] !== 0x3a) return -1
     this.end = skipBlanks(src, p + 1, end)
     this.#keys?.push(at)
-    if (depth === 1 && this.pairAt < 0 && o - at === this.#watch.length && isAt(out, at, this.#watch)) {
+    if (depth === 1 && this.pairAt < 0 && dst - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
-      this.valueAt = o
+      this.valueAt = dst
       this.sourceValueAt = this.end
     }
-    return o
+    return dst
   }
 
   #close(out: Buffer, end: number, depth: number): number {
     const at = this.#heads[depth] as number
     let count = this.#counts[depth] as number
-    let o = end
+    let dst = end
     if (this.#maps[depth] === 1) {
       const keys = this.#keys
       if (keys !== undefined) {
         const base = this.#bases[depth] as number
-        o = keys.removeDuplicates(out, base, end)
+        dst = keys.removeDuplicates(out, base, end)
         count = keys.count - base
         if (depth > 0) keys.count = base
       }
       const pairs = depth === 0 ? count + this.extraPairs : count
       if (depth === 0) this.#closeOutermost(at, count, pairs)
-      return closeMap(out, at, at + 1, o, pairs)
+      return closeMap(out, at, at + 1, dst, pairs)
     }
     const shift = count < 16 ? 0 : count < 0x10000 ? 2 : 4
-    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, o)
+    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, dst)
     writeArrayHead(out, at, count)
-    return o + shift
+    return dst + shift
   }
 
   #closeOutermost(at: number, count: number, pairs: number): void {
@@ -201,9 +201,9 @@ export class JsonTranscoder {
     if (c === 0x74 && isAt(src, p, WORD_TRUE) && p + 4 <= end) return this.#word(out, at, TRUE, p + 4)
     if (c === 0x66 && isAt(src, p, WORD_FALSE) && p + 5 <= end) return this.#word(out, at, FALSE, p + 5)
     if (c === 0x6e && isAt(src, p, WORD_NULL) && p + 4 <= end) return this.#word(out, at, NIL, p + 4)
-    const o = this.#number.write(src, p, end, out, at)
+    const dst = this.#number.write(src, p, end, out, at)
     this.end = this.#number.end
-    return o
+    return dst
   }
 
   #word(out: Buffer, at: number, byte: number, end: number): number {
@@ -224,13 +224,13 @@ function isAt(buf: Buffer, at: number, word: Buffer): boolean {
 
 /** Writes src[start, end) as a string and returns the offset after it. */
 export function copyString(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  let o = writeStrHead(out, at, end - start)
+  let dst = writeStrHead(out, at, end - start)
   if (end - start > MAX_LOOP_COPY_BYTES) {
-    src.copy(out, o, start, end)
-    return o + end - start
+    src.copy(out, dst, start, end)
+    return dst + end - start
   }
-  for (let p = start; p < end; p++) out[o++] = src[p] as number
-  return o
+  for (let p = start; p < end; p++) out[dst++] = src[p] as number
+  return dst
 }
 
 export function skipBlanks(src: Buffer, start: number, end: number): number {

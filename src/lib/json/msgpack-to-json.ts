@@ -60,6 +60,13 @@ export class JsonText {
     this.at += src.copy(this.buf, this.at, start, end)
   }
 
+  /** Writes a string without quotes and escapes, any other value as JSON. */
+  plain(src: Buffer, at: number): void {
+    const head = textHead(src, at)
+    if (head > 0) this.copy(src, at + head, at + head + textLength(src, at))
+    else this.value(src, at)
+  }
+
   /** Writes the value at `at`, which must be complete; returns the offset after it. */
   value(src: Buffer, at: number): number {
     const head = textHead(src, at)
@@ -80,8 +87,8 @@ export class JsonText {
     this.#reserve((end - start) * 6 + 2)
     const view = sourceView(src)
     const out = this.buf
-    let o = this.at
-    out[o++] = 0x22
+    let dst = this.at
+    out[dst++] = 0x22
     let run = start
     for (let p = start; p < end; ) {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
@@ -89,15 +96,15 @@ export class JsonText {
       const kind = KIND[src[p] as number]
       const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
       if (kind === 1 || length < 0) {
-        o += src.copy(out, o, run, p)
-        o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)
+        dst += src.copy(out, dst, run, p)
+        dst = kind === 1 ? writeEscape(src[p] as number, out, dst) : dst + REPLACEMENT.copy(out, dst)
         run = p + Math.abs(length)
       }
       p += Math.abs(length)
     }
-    o += src.copy(out, o, run, end)
-    out[o++] = 0x22
-    this.at = o
+    dst += src.copy(out, dst, run, end)
+    out[dst++] = 0x22
+    this.at = dst
   }
 
   /** Writes the pairs of a map without its braces, so that others can come before them; returns the offset after it. */

@@ -41,7 +41,7 @@ export class CriParser implements Parser {
   readonly #stdout: [full: Middle, partial: Middle]
   readonly #stderr: [full: Middle, partial: Middle]
 
-  /** With `keep` the time stays in the record. */
+  /** `keep` is true when the time stays in the record. */
   constructor(keep: boolean, keys: CriKeys) {
     this.#keep = keep
     this.#tagKey = encodeStr(keys.tag)

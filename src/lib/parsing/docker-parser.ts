@@ -97,18 +97,18 @@ export class DockerParser {
     const from = quote + 1
     const slash = src.indexOf(0x5c, from)
     if (slash >= 0 && slash < end && !(slash === end - 2 && src[slash + 1] === 0x6e)) {
-      const o = this.#json.string(src, quote, end + 1, out, at)
-      return this.#json.end === end + 1 ? o : -1
+      const dst = this.#json.string(src, quote, end + 1, out, at)
+      return this.#json.end === end + 1 ? dst : -1
     }
     if (src.indexOf(0x22, from) !== end) return -1
     const hasNewline = slash === end - 2 && slash >= from
     const plain = hasNewline ? end - 2 : end
     const length = plain - from + (hasNewline ? 1 : 0)
-    const o = at + strHeadSize(length)
+    const dst = at + strHeadSize(length)
     writeStrHead(out, at, length)
-    src.copy(out, o, from, plain)
-    if (hasNewline) out[o + length - 1] = 0x0a
-    return o + length
+    src.copy(out, dst, from, plain)
+    if (hasNewline) out[dst + length - 1] = 0x0a
+    return dst + length
   }
 }
 

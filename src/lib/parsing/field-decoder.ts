@@ -16,7 +16,7 @@ const NO_TIME = -1
 interface DecoderSettings {
   /** Number of values that may contain the same byte of the line: more than one for nested groups. */
   overlap?: number
-  /** Where to look for the time among the appended fields when the record itself has none. */
+  /** Reader and key of a time among the appended fields, used when the record itself has none. */
   time?: { reader: TimeReader; key: string; keep: boolean }
 }
 
@@ -73,15 +73,15 @@ class FieldDecoder implements Parser {
       out.sec = scratch.sec
       out.nsec = scratch.nsec
     }
-    const o = this.#appended.copyTo(out.buf, at)
-    out.at = closeMap(out.buf, out.at, out.at + 1, o, pairs + this.#appended.pairs)
+    const dst = this.#appended.copyTo(out.buf, at)
+    out.at = closeMap(out.buf, out.at, out.at + 1, dst, pairs + this.#appended.pairs)
     if (scratch.buf.length > MAX_KEPT_BYTES) scratch.buf = Buffer.alloc(0)
     return true
   }
 
   /** Copies the pairs of the map at the start of `map`; consecutive pairs without rules in one call. */
   #copyPairs(map: Buffer, end: number, out: Buffer, at: number): number {
-    let o = at
+    let dst = at
     let key = mapBody(map, 0)
     let copied = key
     for (let i = mapPairs(map, 0); i > 0; i--) {
@@ -89,13 +89,13 @@ class FieldDecoder implements Parser {
       const next = skip(map, value, end)
       const rules = isString(map[value] as number) ? this.#rulesOf(map, key) : undefined
       if (rules !== undefined) {
-        o += map.copy(out, o, copied, value)
-        o = this.#writeDecoded(rules, map, value, out, o)
+        dst += map.copy(out, dst, copied, value)
+        dst = this.#writeDecoded(rules, map, value, out, dst)
         copied = next
       }
       key = next
     }
-    return o + map.copy(out, o, copied, end)
+    return dst + map.copy(out, dst, copied, end)
   }
 
   #rulesOf(map: Buffer, key: number): readonly DecodeRule[] | undefined {
@@ -115,9 +115,9 @@ class FieldDecoder implements Parser {
     for (const { as, decode, next } of rules) {
       let done = true
       if (decode === 'json' && as) {
-        const o = this.#writeObject(map, from, to, out, at)
+        const dst = this.#writeObject(map, from, to, out, at)
         // The value is not a string any more: no further rule applies.
-        if (o >= 0) return o
+        if (dst >= 0) return dst
         done = false
       } else if (decode === 'json') {
         done = (appended && next === 'always') || this.#append(map, from, to, appended)
@@ -132,16 +132,16 @@ class FieldDecoder implements Parser {
   #writeObject(src: Buffer, from: number, to: number, out: Buffer, at: number): number {
     const start = skipBlanks(src, from, to)
     if (start === to || src[start] !== 0x7b) return -1
-    const o = this.#json.transcode(src, start, to, out, at)
-    return o < 0 || skipBlanks(src, this.#json.end, to) < to ? -1 : o
+    const dst = this.#json.transcode(src, start, to, out, at)
+    return dst < 0 || skipBlanks(src, this.#json.end, to) < to ? -1 : dst
   }
 
   /** Appends the fields of the object in the text; with `again` they replace those the same text gave before. */
   #append(src: Buffer, from: number, to: number, again: boolean): boolean {
     const { buf, at } = this.#appended.reserve(jsonBound(to - from))
-    const o = this.#writeObject(src, from, to, buf, at)
-    if (o < 0) return false
-    this.#appended.add(this.#json.bodyAt, o, this.#json.pairs, again)
+    const dst = this.#writeObject(src, from, to, buf, at)
+    if (dst < 0) return false
+    this.#appended.add(this.#json.bodyAt, dst, this.#json.pairs, again)
     return true
   }
 

@@ -18,16 +18,16 @@ for (const [letter, meant] of Object.entries({ a: 7, b: 8, t: 9, n: 10, v: 11, f
 /** Resolves escape = "\" ( one of abtnvfr / any ); a backslash at the end stays. */
 export function unescapeLetters(buf: Buffer, start: number, end: number): number {
   let p = firstEscape(buf, start, end)
-  let o = p
+  let dst = p
   while (p < end) {
     const c = buf[p++] as number
-    if (c !== BACKSLASH || p === end) buf[o++] = c
+    if (c !== BACKSLASH || p === end) buf[dst++] = c
     else {
       const letter = buf[p++] as number
-      buf[o++] = (LETTERS[letter] as number) || letter
+      buf[dst++] = (LETTERS[letter] as number) || letter
     }
   }
-  return o
+  return dst
 }
 
 /**
@@ -41,27 +41,27 @@ export function unescapeLetters(buf: Buffer, start: number, end: number): number
  */
 export function unescapeUtf8(buf: Buffer, start: number, end: number): number {
   let p = firstEscape(buf, start, end)
-  let o = p
+  let dst = p
   while (p < end) {
     const c = buf[p] as number
     if (c !== BACKSLASH || p + 1 === end) {
-      buf[o++] = c
+      buf[dst++] = c
       p++
       continue
     }
     const digits = digitsAt(buf, p, end)
     if (digits === 0) {
       const letter = buf[p + 1] as number
-      buf[o++] = (LETTERS[letter] as number) || letter
+      buf[dst++] = (LETTERS[letter] as number) || letter
       p += 2
       continue
     }
     const unicode = buf[p + 1] === 0x75
     const code = unicode ? codePoint(buf, p, end) : numberAt(buf, p, digits)
     p = unicode && code > 0xffff ? p + 12 : firstDigit(buf, p) + digits
-    o = writeCodePoint(buf, o, isScalar(code) ? code : REPLACEMENT)
+    dst = writeCodePoint(buf, dst, isScalar(code) ? code : REPLACEMENT)
   }
-  return o
+  return dst
 }
 
 /** Meaning of a byte after a backslash in MySQL; any other keeps its backslash. */
@@ -83,13 +83,13 @@ for (const [letter, meant] of Object.entries({
 export function unquoteMysql(buf: Buffer, start: number, end: number): number {
   const quote = buf[start]
   if (end - start < 2 || (quote !== 0x27 && quote !== 0x22) || buf[end - 1] !== quote) return end
-  let o = start
+  let dst = start
   for (let p = start + 1; p < end - 1; p++) {
     const meant = buf[p] === BACKSLASH && p + 1 < end - 1 ? (MYSQL[buf[p + 1] as number] as number) : -1
-    buf[o++] = meant < 0 ? (buf[p] as number) : meant
+    buf[dst++] = meant < 0 ? (buf[p] as number) : meant
     if (meant >= 0) p++
   }
-  return o
+  return dst
 }
 
 function firstEscape(buf: Buffer, start: number, end: number): number {

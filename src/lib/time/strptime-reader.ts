@@ -14,7 +14,7 @@ export interface TimeSettings {
 }
 
 export interface TimeReader {
-  /** Reads a time that begins at `start`; returns false, with `out` unchanged, when it does not match. Ignores what follows. */
+  /** Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does not match. */
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean
 }
 

@@ -9,7 +9,7 @@ export type { TimeReader, TimeSettings }
 const RFC3339 = /^(?:%Y-%m-%d|%F)[T ](?:%H:%M:%S|%T)(?:[.,]%L)?(?:%z|%Z|Z)?$/
 const ENDS_WITH_ZONE = /%[zZ]$/
 
-/** Returns a reader for a format of strptime(3), with `%L` for fractions. Throws E_CONFIG_BAD_VALUE for an invalid format. */
+/** Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is invalid. */
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
   const reader = new StrptimeReader(compileFormat(format), zone, settings)

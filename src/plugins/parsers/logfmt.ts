@@ -134,22 +134,22 @@ const LETTERS: Record<number, number> = { 110: 0x0a, 116: 0x09, 114: 0x0d, 98: 0
 /** Resolves escapes and returns the offset after the text. It never fails: a malformed `\u` is the letter itself. */
 function resolveEscapes(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   let p = start
-  let o = at
+  let dst = at
   while (p < end) {
     const c = src[p++] as number
     if (c !== 0x5c || p >= end) {
-      out[o++] = c
+      out[dst++] = c
       continue
     }
     const letter = src[p] as number
     const code = letter === 0x75 ? codePoint(src, p - 1, end) : -1
     if (code >= 0) {
-      o = writeCodePoint(out, o, code)
+      dst = writeCodePoint(out, dst, code)
       p += code > 0xffff ? 11 : 5
     } else {
-      out[o++] = LETTERS[letter] ?? letter
+      out[dst++] = LETTERS[letter] ?? letter
       p++
     }
   }
-  return o
+  return dst
 }

@@ -26,68 +26,64 @@ function manifestsIn(yaml: string): Manifest[] {
   return all.filter((manifest) => manifest !== null && manifest !== undefined)
 }
 
-testWithKafka(
-  'the commands of the guide from Kubernetes to Kafka run as they are written',
-  async () => {
-    const broker = await KafkaBroker.start({ autoCreate: true })
-    const api = await KubeApi.start()
-    const node = new KubeNode(api)
-    node.token = 'secret'
-    const [http = 0] = await freePorts(1)
-    const guide = new Guide(PAGE, {
-      inPlaceOf: { 'kafka.kafka.svc:9092': broker.bootstrap, '127.0.0.1:2020': `127.0.0.1:${http}` },
-      programs: { kubectl: 'echo "$*" >> kubectl.calls' },
-    })
-    await guide.run('shipper manifest')
-    await guide.run('kubectl apply -f shipper.yaml')
-    await guide.run('kubectl --namespace shipper rollout')
-    const made = manifestsIn(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8'))
-    expect(made.flatMap(schemaViolations)).toEqual([])
-    guide.next('helm install')
+testWithKafka('the commands of the guide from Kubernetes to Kafka run as they are written', async () => {
+  const broker = await KafkaBroker.start({ autoCreate: true })
+  const api = await KubeApi.start()
+  const node = new KubeNode(api)
+  node.token = 'secret'
+  const [http = 0] = await freePorts(1)
+  const guide = new Guide(PAGE, {
+    inPlaceOf: { 'kafka.kafka.svc:9092': broker.bootstrap, '127.0.0.1:2020': `127.0.0.1:${http}` },
+    programs: { kubectl: 'echo "$*" >> kubectl.calls' },
+  })
+  await guide.run('shipper manifest')
+  await guide.run('kubectl apply -f shipper.yaml')
+  await guide.run('kubectl --namespace shipper rollout')
+  const made = manifestsIn(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8'))
+  expect(made.flatMap(schemaViolations)).toEqual([])
+  guide.next('helm install')
 
-    // The configuration as it is, but for the node that it runs on.
-    const logs = `${node.dir}/containers`
-    const changes: [string, string][] = [
-      ['/var/log/containers/', `${logs}/`],
-      ['/var/lib/shipper/', `${node.dir}/`],
-      ['0.0.0.0', '127.0.0.1'],
-      [' 2020', ` ${http}`],
-      [
-        'Match               kube.*\n',
-        `Match kube.*\n    Kube_URL ${api.url}\n    Kube_Token_File ${node.dir}/account/token\n    Kube_Tag_Prefix kube${logs.replaceAll('/', '.')}.\n`,
-      ],
-    ]
-    const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
-    for (const [name, text] of Object.entries(data)) {
-      const ours = changes.reduce((all, [from, to]) => all.replace(from, to), text)
-      writeFileSync(join(guide.dir, name), ours)
-    }
-    const pods = ['web', 'db'].map((name) => api.create(podOf({ name, labels: { tier: name } })))
-    for (const pod of pods) node.log(pod, 'plain', '{"level":"info","code":7}')
-    const agent = start(['-c', join(guide.dir, 'shipper.conf')], { env: { NODE_NAME: NODE } })
-    const all = async (): Promise<boolean> => (await broker.records('logs').catch(() => 0)) === 4
-    await until(all, { limitMs: 20_000, everyMs: 50, what: () => agent.stderr })
+  // The configuration as it is, but for the node that it runs on.
+  const logs = `${node.dir}/containers`
+  const changes: [string, string][] = [
+    ['/var/log/containers/', `${logs}/`],
+    ['/var/lib/shipper/', `${node.dir}/`],
+    ['0.0.0.0', '127.0.0.1'],
+    [' 2020', ` ${http}`],
+    [
+      'Match               kube.*\n',
+      `Match kube.*\n    Kube_URL ${api.url}\n    Kube_Token_File ${node.dir}/account/token\n    Kube_Tag_Prefix kube${logs.replaceAll('/', '.')}.\n`,
+    ],
+  ]
+  const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
+  for (const [name, text] of Object.entries(data)) {
+    const ours = changes.reduce((all, [from, to]) => all.replace(from, to), text)
+    writeFileSync(join(guide.dir, name), ours)
+  }
+  const pods = ['web', 'db'].map((name) => api.create(podOf({ name, labels: { tier: name } })))
+  for (const pod of pods) node.log(pod, 'plain', '{"level":"info","code":7}')
+  const agent = start(['-c', join(guide.dir, 'shipper.conf')], { env: { NODE_NAME: NODE } })
+  const all = async (): Promise<boolean> => (await broker.records('logs').catch(() => 0)) === 4
+  await until(all, { everyMs: 50, what: () => agent.stderr })
 
-    const records = await broker.consume('logs')
-    for (const pod of pods) {
-      const own = records.filter(({ key }) => String(key).includes(`.${pod.metadata.name}_default_app-`))
-      const kubernetes = { pod_name: pod.metadata.name, labels: { tier: pod.metadata.name } }
-      expect(own.map(({ value }) => JSON.parse(String(value)))).toMatchObject([
-        { log: 'plain\n', kubernetes },
-        { level: 'info', code: 7, kubernetes },
-      ])
-    }
-    if (onPath('kcat')) expect((await guide.run('kcat')).split('\n')).toHaveLength(5)
-    else guide.next('kcat')
-    await guide.run('kubectl --namespace shipper logs')
-    await guide.run('kubectl --namespace shipper port-forward')
-    expect(JSON.parse(await guide.run('curl -s')).files).toHaveLength(2)
-    expect(await guide.run('curl -s')).toContain('fluentbit_filter_records_total')
-    expect((await agent.stop()).code).toBe(0)
-    guide.done()
-  },
-  90_000,
-)
+  const records = await broker.consume('logs')
+  for (const pod of pods) {
+    const own = records.filter(({ key }) => String(key).includes(`.${pod.metadata.name}_default_app-`))
+    const kubernetes = { pod_name: pod.metadata.name, labels: { tier: pod.metadata.name } }
+    expect(own.map(({ value }) => JSON.parse(String(value)))).toMatchObject([
+      { log: 'plain\n', kubernetes },
+      { level: 'info', code: 7, kubernetes },
+    ])
+  }
+  if (onPath('kcat')) expect((await guide.run('kcat')).split('\n')).toHaveLength(5)
+  else guide.next('kcat')
+  await guide.run('kubectl --namespace shipper logs')
+  await guide.run('kubectl --namespace shipper port-forward')
+  expect(JSON.parse(await guide.run('curl -s')).files).toHaveLength(2)
+  expect(await guide.run('curl -s')).toContain('fluentbit_filter_records_total')
+  expect((await agent.stop()).code).toBe(0)
+  guide.done()
+})
 
 testWithHelm(
   'the helm command of the guide makes manifests that an API server and the agent take',

@@ -70,4 +70,4 @@ test('the commands of README.md run as they are written', async () => {
   guide.next('npm start')
   guide.next('npm test')
   guide.done()
-}, 30_000)
+})

@@ -38,7 +38,7 @@ testWithKafka(
     await first.saysOnStderr('listening on')
     const leaf = guide.start('shipper -i tail')
     const some = async (): Promise<boolean> => (await broker.records('app').catch(() => 0)) > 0
-    await until(some, { limitMs: 20_000, everyMs: 20, what: () => first.stderr + leaf.stderr })
+    await until(some, { everyMs: 20, what: () => first.stderr + leaf.stderr })
     first.kill('SIGKILL')
     await first.exited
     const second = guide.launch(command)
@@ -57,5 +57,4 @@ testWithKafka(
     else guide.next('kcat')
     guide.done()
   },
-  90_000,
 )

@@ -74,4 +74,4 @@ test('the commands of the guide from a VM to a forward peer run as they are writ
   await service.saysOnStderr('a.log')
   expect((await service.stop()).code).toBe(0)
   guide.done()
-}, 30_000)
+})

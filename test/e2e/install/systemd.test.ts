@@ -36,7 +36,7 @@ testWithSystemd(
     chmodSync(it.path('/var/log/app.log'), 0o600)
 
     expect(await it.install('--from', '/opt/good')).toMatchObject({ code: 0, stderr: '' })
-    await until(async () => (await sink.summary()).distinct === LINES, { limitMs: 30_000 })
+    await until(async () => (await sink.summary()).distinct === LINES)
     const status = it.sh('cat /proc/$(systemctl show -p MainPID --value shipper)/status').stdout
     const [, uid] = UID.exec(status) ?? []
     expect(Number(uid)).toBeGreaterThan(0)
@@ -51,7 +51,7 @@ testWithSystemd(
     expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('everything is put back') })
     expect(it.sh('systemctl is-active shipper && shipper --version').stdout).toStartWith('active\nshipper 0.')
     writeLines(it.path('/var/log/app.log'), LINES, 2 * LINES)
-    await until(async () => (await sink.summary()).distinct === 2 * LINES, { limitMs: 30_000 })
+    await until(async () => (await sink.summary()).distinct === 2 * LINES)
 
     expect(await it.install('--uninstall', '--purge')).toMatchObject({ code: 0, stderr: '' })
     const left = it.sh(
@@ -61,5 +61,4 @@ testWithSystemd(
     expect(it.list('/etc/systemd/system/multi-user.target.wants')).not.toContain('shipper.service')
     expect(it.sh('systemctl list-units --all --plain --no-legend shipper.service').stdout).toBe('')
   },
-  90_000,
 )

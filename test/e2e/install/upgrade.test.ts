@@ -69,19 +69,17 @@ testWithBinary(
       code: 1,
       stderr: expect.stringContaining('everything is put back'),
     })
-    await until(() => it.running(), { limitMs: 15_000, what: () => it.serviceLog.slice(-2000) })
+    await until(() => it.running(), { what: () => it.serviceLog.slice(-2000) })
     expect(it.pid).not.toBe(second)
     expect(readFileSync(it.path('usr/local/bin/shipper')).equals(real)).toBe(true)
 
-    await writer.ended(30_000)
+    await writer.ended()
     const lines = Number(writer.stdout)
     await until(async () => (await sink.summary()).distinct >= lines, {
-      limitMs: 20_000,
       what: () => it.serviceLog.slice(-2000),
     })
     expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
     expect((await it.run(['--uninstall', '--purge'])).code).toBe(0)
     expect(it.running()).toBe(false)
   },
-  60_000,
 )

@@ -116,7 +116,7 @@ describe('a stack trace becomes one record, without the lines around it:', () =>
       `no working \`${command}\` on PATH`,
       'nowhere',
     )
-    testInstalled(`${name}, of the installed version`, () => expectOneRecord(name, traceOf(runtime)), 90_000)
+    testInstalled(`${name}, of the installed version`, () => expectOneRecord(name, traceOf(runtime)), 180_000)
   }
 
   test('go: joins every form of a call, but no log line that ends with a bracket', () => {

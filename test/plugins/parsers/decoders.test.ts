@@ -26,7 +26,7 @@ function parserWith<T extends OptionTable>(
 
 /** Parses the JSON line with this value as `log`. */
 function logged(rules: string[], log: unknown, texts: Record<string, string> = {}): Parsed | undefined {
-  return parseLine(parserWith(json, rules, texts), JSON.stringify({ before: 1, log, behind: [2] }), 3)
+  return parseLine(parserWith(json, rules, texts), JSON.stringify({ before: 1, log, after: [2] }), 3)
 }
 
 const OBJECT = { status: 'up', n: 1.5, deep: { a: [1, null] } }
@@ -35,8 +35,8 @@ const TEXT = ` ${JSON.stringify(OBJECT)}\r\n`
 describe('decode_field_as', () => {
   test('json replaces the text of an object with the object, in its place', () => {
     const parsed = logged(['decode_field_as json log'], TEXT)
-    expect(parsed?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
-    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind'])
+    expect(parsed?.record).toEqual({ before: 1, log: OBJECT, after: [2] })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'after'])
   })
 
   test('json keeps a text that is not an object', () => {
@@ -107,7 +107,7 @@ describe('the rules of a field', () => {
       'decode_field json log do_next',
       'decode_field_as escaped log',
     ]
-    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, after: [2] })
   })
 
   test('of other fields are independent', () => {
@@ -123,17 +123,17 @@ describe('the rules of a field', () => {
 describe('decode_field', () => {
   test('json keeps the value and appends the fields of the object', () => {
     const parsed = logged(['decode_field json log'], TEXT)
-    expect(parsed?.record).toEqual({ before: 1, log: TEXT, behind: [2], ...OBJECT })
-    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind', 'status', 'n', 'deep'])
+    expect(parsed?.record).toEqual({ before: 1, log: TEXT, after: [2], ...OBJECT })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'after', 'status', 'n', 'deep'])
   })
 
   test('combines with decode_field_as in the order of the configuration', () => {
     const rules = ['decode_field json log do_next', 'decode_field_as json log']
-    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2], ...OBJECT })
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, after: [2], ...OBJECT })
     const after = ['decode_field_as escaped log do_next', 'decode_field json log']
-    expect(logged(after, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2], a: 1 })
+    expect(logged(after, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', after: [2], a: 1 })
     const before = ['decode_field json log do_next', 'decode_field_as escaped log']
-    expect(logged(before, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2] })
+    expect(logged(before, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', after: [2] })
   })
 
   test('appends the fields of one text once, and those of several texts in their order', () => {
@@ -143,7 +143,7 @@ describe('decode_field', () => {
       'decode_field json log',
     ]
     const record = logged(twice, '{"a\\\\\\\\":1}')?.record
-    expect(record).toEqual({ before: 1, log: '{"a\\\\":1}', behind: [2], 'a\\': 1 })
+    expect(record).toEqual({ before: 1, log: '{"a\\\\":1}', after: [2], 'a\\': 1 })
     const parser = parserWith(json, ['decode_field json a', 'decode_field json b'])
     const line = JSON.stringify({ b: '{"x":1}', a: '{"y":2}' })
     expect(Object.entries(parseLine(parser, line)?.record ?? {}).slice(2)).toEqual([
@@ -181,15 +181,15 @@ describe('the time', () => {
   test('else is that of an appended field, which is kept with time_keep only', () => {
     const log = JSON.stringify({ a: 1, ts, b: 2 })
     const taken = logged(['decode_field json log'], log, texts)
-    expect(taken).toEqual({ record: { before: 1, log, behind: [2], a: 1, b: 2 }, time })
+    expect(taken).toEqual({ record: { before: 1, log, after: [2], a: 1, b: 2 }, time })
     const kept = logged(['decode_field json log'], log, { ...texts, time_keep: 'on' })
-    expect(kept).toEqual({ record: { before: 1, log, behind: [2], a: 1, ts, b: 2 }, time })
+    expect(kept).toEqual({ record: { before: 1, log, after: [2], a: 1, ts, b: 2 }, time })
   })
 
   test('that is not valid leaves the field', () => {
     const log = JSON.stringify({ ts: 'yesterday' })
     const parsed = logged(['decode_field json log'], log, texts)
-    expect(parsed).toEqual({ record: { before: 1, log, behind: [2], ts: 'yesterday' }, time: undefined })
+    expect(parsed).toEqual({ record: { before: 1, log, after: [2], ts: 'yesterday' }, time: undefined })
   })
 })
 

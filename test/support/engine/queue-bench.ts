@@ -18,7 +18,6 @@ export interface Call {
 export class QueueBench {
   readonly clock = new ManualClock()
   readonly account: Account = roomyAccount()
-  readonly stopping = new AbortController()
   readonly logged = listLog()
   /** Unanswered flushes, in the order of the calls. */
   readonly calls: Call[] = []
@@ -36,7 +35,6 @@ export class QueueBench {
       retry: { baseMs: 5000, capMs: 60_000, limit: options.limit ?? Number.POSITIVE_INFINITY },
       clock: this.clock,
       log: this.logged.log,
-      signal: this.stopping.signal,
     })
   }
 

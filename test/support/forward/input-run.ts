@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
-import type { Input, Output } from '../../../src/core/plugin.ts'
+import type { Input, Output, OutputContext } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
 import type { Assembly } from '../../../src/engine/assembly.ts'
 import { spec } from '../../../src/plugins/inputs/forward/index.ts'
@@ -19,12 +19,18 @@ export class Records implements Output {
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
   shut = false
   #waiting: (() => void)[] = []
+  #signal: AbortSignal | undefined
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+  readonly create = (ctx: OutputContext): this => {
+    this.#signal = ctx.signal
+    return this
+  }
+
+  async flush(chunk: Chunk): Promise<void> {
     if (this.shut) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+        this.#signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
       })
     }
     const bytes = Buffer.from(chunk.entries())
@@ -75,7 +81,7 @@ export async function forwardIn(
         common: more.common ?? {},
       },
     ],
-    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: () => output })),
+    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: output.create })),
     // No test may depend on Flush.
     service: { flush: '1000', ...more.service },
   })
@@ -92,7 +98,7 @@ export async function forwardIn(
   await Promise.race([until(line, { what: 'the listener' }), failed])
   const stopReading = async (): Promise<void> => {
     ended.abort()
-    await within(run, 10_000, 'the input to stop')
+    await within(run, 120_000, 'the input to stop')
   }
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {
@@ -100,7 +106,7 @@ export async function forwardIn(
       await stopReading()
       stop.abort()
       assembly.stop()
-      await within(assembly.closeInputs(), 2000, 'the input to close')
+      await within(assembly.closeInputs(), 20_000, 'the input to close')
     })()
     return closed
   }

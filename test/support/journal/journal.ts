@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { type Running, start } from '../process.ts'
 import { atEnd } from '../tmp.ts'
-import { until, within } from '../until.ts'
+import { HANG_MS, until, within } from '../until.ts'
 import { type EntryInit, entry } from './export.ts'
 import type { JournalTools } from './tools.ts'
 
@@ -70,7 +70,7 @@ export class JournalWriter {
 
   async end(): Promise<void> {
     this.#child.stdin?.end()
-    await within(this.#exited, 10_000, 'the end of systemd-journal-remote')
+    await within(this.#exited, HANG_MS, 'the end of systemd-journal-remote')
   }
 }
 
@@ -139,7 +139,7 @@ export function journalctlOf(agent: Running): Promise<number> {
       .map(Number)
       .filter((n) => n > 0)
   const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
-  return until(() => all().find(isChild), { limitMs: 30_000, what: 'a journalctl of the agent' })
+  return until(() => all().find(isChild), { what: 'a journalctl of the agent' })
 }
 
 export function isAlive(pid: number): boolean {
@@ -155,7 +155,7 @@ export async function standsStill(pid: number): Promise<void> {
     ticks = cpuTicks(pid)
     return ticks === before
   }
-  await until(stands, { limitMs: 20_000, everyMs: 500 })
+  await until(stands, { everyMs: 500 })
 }
 
 /** Time on a processor so far, in the kernel's ticks. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { atEnd } from '../tmp.ts'
-import { within } from '../until.ts'
+import { HANG_MS, within } from '../until.ts'
 
 const PROGRAM = ['/usr/lib/systemd/systemd-journald', '/lib/systemd/systemd-journald'].find((p) =>
   existsSync(p),
@@ -42,7 +42,9 @@ kill $pid
 /** Why journald cannot be run here; empty: it can. */
 export function journaldAbsent(): string {
   if (PROGRAM === undefined) return 'there is no systemd-journald'
-  const { status } = spawnSync('unshare', ['--mount', 'mount', '--bind', '/tmp', '/tmp'], { timeout: 5000 })
+  const { status } = spawnSync('unshare', ['--mount', 'mount', '--bind', '/tmp', '/tmp'], {
+    timeout: HANG_MS,
+  })
   return status === 0 ? '' : 'it needs root and a mount namespace of its own'
 }
 
@@ -77,7 +79,7 @@ export class Journald {
     const pid = await journald.#answer('the start of journald')
     atEnd(async () => {
       journald.#child.stdin?.end()
-      await within(exited, 2000, 'the end of journald').catch(() => process.kill(Number(pid), 'SIGKILL'))
+      await within(exited, 10_000, 'the end of journald').catch(() => process.kill(Number(pid), 'SIGKILL'))
     })
     return journald
   }
@@ -106,6 +108,6 @@ export class Journald {
   }
 
   #answer(what: string): Promise<string> {
-    return within(new Promise((resolve) => this.#answers.push(resolve)), 10_000, what)
+    return within(new Promise((resolve) => this.#answers.push(resolve)), HANG_MS, what)
   }
 }

@@ -7,6 +7,8 @@ import { atEnd, tmp } from '../tmp.ts'
 import { until } from '../until.ts'
 
 const SYSTEMD = '/lib/systemd/systemd'
+/** Limit of a boot, which takes a second; where it neither ends nor fails the test is skipped. */
+const BOOT_MS = 60_000
 
 /**
  * The root of this machine under an overlay, in namespaces of its own, with a /dev, /run, /proc and control groups of its
@@ -54,14 +56,13 @@ export class Systemd {
     })
   }
 
-  /** Undefined where one cannot be had: no root, no overlay, no control groups of version 2. */
+  /** Returns undefined on a machine without root, overlay mounts or control groups of version 2. */
   static async boot(): Promise<Systemd | undefined> {
     if (process.getuid?.() !== 0 || !existsSync(SYSTEMD)) return undefined
-    const it = new Systemd()
-    const up = await until(() => it.#unshare.exit !== undefined || it.#isUp(), { limitMs: 15_000 }).catch(
-      () => false,
-    )
-    return up && it.#unshare.exit === undefined ? it : undefined
+    const systemd = new Systemd()
+    const decided = (): boolean => systemd.#unshare.exit !== undefined || systemd.#isUp()
+    const up = await until(decided, { limitMs: BOOT_MS }).catch(() => false)
+    return up && systemd.#unshare.exit === undefined ? systemd : undefined
   }
 
   #isUp(): boolean {
@@ -81,7 +82,7 @@ export class Systemd {
   async install(...args: string[]): Promise<Result> {
     const command = ['nsenter', ...this.#enter(), 'sh', '-s', '--']
     const it = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
-    const exit = await it.ended(60_000)
+    const exit = await it.ended()
     return { ...exit, stdout: it.stdout, stderr: it.stderr }
   }
 

@@ -68,7 +68,12 @@ stop() { if alive; then kill "$pid"; while alive; do sleep 0.02; done; fi; }
 begin() {
   command=$(sed -n 's/^ExecStart=//p' "$unit" | sed "s|^/|$FAKE_ROOT/|; s| /| $FAKE_ROOT/|g")
   SHIPPER_STATE=$FAKE_ROOT/var/lib/shipper $command </dev/null >>"$FAKE_STATE/log" 2>&1 &
-  echo $! >"$FAKE_STATE/pid"
+  pid=$!
+  echo $pid >"$FAKE_STATE/pid"
+  # A stub of the binary is a script: wait until it has ended or stays, so that is-active knows, however busy the machine.
+  if [ "$(head -c 2 "\${command%% *}")" = '#!' ]; then
+    while alive && [ "$(cat "/proc/$pid/comm" 2>/dev/null)" != sleep ]; do sleep 0.01; done
+  fi
 }
 case $1 in
   is-active) alive ;;
@@ -222,7 +227,7 @@ export class Machine {
 }
 
 async function resultOf(it: Running): Promise<Result> {
-  const exit = await it.ended(30_000)
+  const exit = await it.ended()
   return { ...exit, stdout: it.stdout, stderr: it.stderr }
 }
 

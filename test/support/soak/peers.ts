@@ -12,8 +12,6 @@ const FAULTS = [
   ['garbage', undefined],
 ] as const
 
-const LIMIT_MS = 30_000
-
 /** The peers of a soak: they count what arrives, and fail one after another. */
 export class SoakPeers {
   readonly sinks: Sink[] = []
@@ -78,7 +76,7 @@ export class SoakPeers {
       missing = (await Promise.all(this.sinks.map((sink) => this.#missing(sink, logs, all, once)))).join('')
       return missing === ''
     }
-    await until(complete, { limitMs: LIMIT_MS, everyMs: 20, what: () => `lines that are lost: ${missing}` })
+    await until(complete, { everyMs: 20, what: () => `lines that are lost: ${missing}` })
   }
 
   async #missing(

@@ -10,7 +10,6 @@ import { Dice, planOfSoak, type SoakPlan } from './plan.ts'
 const OPEN_MS = 400
 const STOPPED_MS = 800
 const MOST_LOGS = 5
-const LIMIT_MS = 30_000
 
 /**
  * One seed: programs that log and rotate, an agent that is killed, stopped and starved, peers that fail, in an order that
@@ -81,7 +80,6 @@ export class Soak {
       return this.#peers.hasBegun(first)
     }
     await until(begun, {
-      limitMs: LIMIT_MS,
       everyMs: 20,
       what: () => `the first lines; ${this.#agent?.stderr}`,
     })
@@ -169,7 +167,7 @@ export class Soak {
       agent.kill('SIGUSR1')
       return agent.stderr.includes(` ${log.path}\n`)
     }
-    await until(isKnown, { limitMs: LIMIT_MS, everyMs: 50, what: () => `${log.path}; ${agent.stderr}` })
+    await until(isKnown, { everyMs: 50, what: () => `${log.path}; ${agent.stderr}` })
     // And stored.
     await this.#settle()
   }

@@ -1,14 +1,14 @@
 /**
  * Logs and rotates its file, as a program of its own for the rotation tests:
- *   bun test/support/tail/writer-process.ts PATH RATE ROTATIONS EVERY_MS LATE_MS rename|copytruncate
- * Writes RATE numbered lines a second, rotates every EVERY_MS, opens the new file LATE_MS after a rename, ends after
- * ROTATIONS and prints the number after the last line. Lines that a busy machine did not let it write in time are not made
- * up for.
+ *   bun test/support/tail/writer-process.ts PATH RATE ROTATIONS EVERY_MS LATE_MS rename|copytruncate [MIN_LINES]
+ * Writes RATE numbered lines a second, rotates every EVERY_MS, opens the new file LATE_MS after a rename. Ends after
+ * ROTATIONS and at least MIN_LINES, and prints the number after the last line. Lines that a busy machine did not let it
+ * write in time are not made up for.
  */
 import { closeSync, copyFileSync, openSync, renameSync, truncateSync, writeSync } from 'node:fs'
 import { numbered } from './lines.ts'
 
-const [path = '', rate = '0', rotations = '0', every = '0', late = '0', how = 'rename'] =
+const [path = '', rate = '0', rotations = '0', every = '0', late = '0', how = 'rename', minLines = '0'] =
   process.argv.slice(2)
 let fd = openSync(path, 'a')
 // Line 0 exists already: it shows a test that the agent follows the file.
@@ -50,9 +50,9 @@ async function rotate(): Promise<void> {
   fd = openSync(path, 'a')
 }
 
-while (rotated < Number(rotations)) {
+while (rotated < Number(rotations) || n < Number(minLines)) {
   writeDue()
-  if (performance.now() >= nextMs) {
+  if (rotated < Number(rotations) && performance.now() >= nextMs) {
     nextMs += Number(every)
     await rotate()
   }

@@ -12,23 +12,29 @@ const CONNECTION = 'connection'
 
 /** Sends chunks over one connection, several in flight, in the order of the calls however long each takes to compress. */
 export class Forward implements Output {
-  readonly #o: ForwardOptions
+  readonly #options: ForwardOptions
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
   #session: Session | undefined
-  #signal: AbortSignal | undefined
   readonly #stop = new AbortController()
 
   constructor(options: ForwardOptions, ctx: OutputContext) {
-    this.#o = options
+    this.#options = options
     this.#ctx = ctx
+    // One listener for the life of the output, not one per chunk.
+    if (ctx.signal.aborted) this.#abort()
+    else ctx.signal.addEventListener('abort', () => this.#abort(), { once: true })
   }
 
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    this.#listen(signal)
+  async start(): Promise<void> {
+    if (this.#options.requireAckResponse) return
+    this.#ctx.log.warn('acknowledgements are off: records in flight are lost if the connection breaks')
+  }
+
+  flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     return this.#sender.run<Frame, void>(CONNECTION, {
-      prepare: () => makeFrame(chunk, this.#o, this.#ctx.buffers),
+      prepare: () => makeFrame(chunk, this.#options, this.#ctx.buffers),
       isReady: () => this.#session !== undefined && !this.#session.needsRecycle,
       makeReady: () => this.#makeReady(),
       send: (frame) => (this.#session as Session).send(chunk.id, frame),
@@ -43,39 +49,33 @@ export class Forward implements Output {
   }
 
   /**
-   * Waits until a session that needs recycling has all its acks: on two connections the later frame may arrive first.
-   * Without keepalive chunks therefore go one by one.
+   * Connects. A session that needs recycling is awaited until it has all its acks: on two connections the later frame may
+   * arrive first. Without keepalive chunks therefore go one by one. One step per call: the session may end by failing,
+   * and then nothing must connect before the callers know.
    */
-  async #makeReady(): Promise<void> {
-    await this.#session?.ended
-    if (this.#stop.signal.aborted) throw stopped()
-    if (this.#session === undefined) await this.#connect()
+  #makeReady(): Promise<void> {
+    if (this.#stop.signal.aborted) return Promise.reject(stopped())
+    return this.#session === undefined ? this.#connect() : this.#session.ended
   }
 
   async #connect(): Promise<void> {
     const { clock, counters, log } = this.#ctx
-    const socket = await connectPeer(this.#o, clock, this.#stop.signal)
+    const socket = await connectPeer(this.#options, clock, this.#stop.signal)
     if (this.#stop.signal.aborted) {
       socket.destroy()
       throw stopped()
     }
     counters.add('connections')
-    log.debug(`connected to ${peerName(this.#o)}`)
-    this.#session = new Session(socket, this.#o, clock, counters, (failure) => {
+    log.debug(`connected to ${peerName(this.#options)}`)
+    this.#session = new Session(socket, this.#options, clock, counters, (failure) => {
       this.#session = undefined
       if (failure !== undefined) this.#sender.fail(CONNECTION, failure)
     })
   }
 
-  /** An abort ends the connection: a frame may have been cut in the middle. One listener, not one for each chunk. */
-  #listen(signal: AbortSignal): void {
-    if (signal === this.#signal) return
-    this.#signal = signal
-    const abort = () => {
-      this.#stop.abort()
-      this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
-    }
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
+  /** Fails the connection: a frame may have been cut in the middle. */
+  #abort(): void {
+    this.#stop.abort()
+    this.#session?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 }

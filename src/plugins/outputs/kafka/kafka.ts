@@ -28,7 +28,6 @@ export class Kafka implements Output {
   readonly #sender = new OrderedSender()
   readonly #deliveries = new Map<Chunk, ChunkDelivery>()
   #compression: Compression | undefined
-  #signal: AbortSignal | undefined
 
   constructor(options: KafkaOptions, settings: Settings, ctx: OutputContext) {
     this.#options = options
@@ -45,14 +44,16 @@ export class Kafka implements Output {
       deadLetter: (batch, reason) => this.#deadLetter(batch, reason),
       count: (name) => ctx.counters.add(name),
     })
+    // One listener for the life of the output, not one per chunk.
+    if (ctx.signal.aborted) this.#end()
+    else ctx.signal.addEventListener('abort', () => this.#end(), { once: true })
   }
 
   async start(): Promise<void> {
     this.#compression = await loadCompression(this.#options.compression)
   }
 
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    this.#listen(signal)
+  flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     const delivery = this.#deliveries.get(chunk)
     if (delivery === undefined) return this.#send(chunk)
@@ -103,15 +104,7 @@ export class Kafka implements Output {
     this.#deadLetters.add(batch, records, reason, this.#ctx.clock.nowMs())
   }
 
-  /** An abort ends the connections: a request may have been cut in the middle. One listener, not one for each chunk. */
-  #listen(signal: AbortSignal): void {
-    if (signal === this.#signal) return
-    this.#signal = signal
-    const abort = () => this.#end()
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  }
-
+  /** Ends the connections: a request may have been cut in the middle. */
   #end(): void {
     if (this.#stop.signal.aborted) return
     this.#stop.abort()

@@ -111,7 +111,7 @@ describe('records of a client', () => {
         `tag.${compress}`,
       )
       const bytes = Buffer.from(chunk.entries())
-      await output.flush(chunk, new AbortController().signal)
+      await output.flush(chunk)
       const got = run.outputs[0]?.chunks.filter(({ tag }) => tag === `tag.${compress}`) ?? []
       expect(Buffer.concat(got.map((c) => c.bytes))).toEqual(bytes)
     }
@@ -244,10 +244,10 @@ test('while outputs are behind, peers are not read and memory stays flat; later 
   expect(run.assembly.budget.used).toBeLessThan(4_000_000)
   expect(input.stage.records).toBeLessThan(2000)
   output.open()
-  await until(() => clients.every(({ acks }) => acks.length === 40), { limitMs: 15_000 })
+  await until(() => clients.every(({ acks }) => acks.length === 40), { limitMs: 120_000 })
   expect(numbersOf(run).toSorted((a, b) => a - b)).toEqual(count(16_000))
   await until(() => run.assembly.budget.used === 0)
-}, 30_000)
+}, 180_000)
 
 describe('a peer', () => {
   test('that violates the protocol is disconnected with one log line, and the others are not', async () => {

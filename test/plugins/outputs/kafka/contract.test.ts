@@ -1,3 +1,4 @@
+import { systemClock } from '../../../../src/engine/clock.ts'
 import { outputContract } from '../../../contract/output.ts'
 import { kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo, linesChunk } from '../../../support/kafka/run.ts'
@@ -7,9 +8,9 @@ function idOf(bytes: Buffer): string {
   return bytes.subarray(bytes.lastIndexOf('c'), bytes.length - 1).toString()
 }
 
-outputContract('kafka', async () => {
+outputContract('kafka', async (signal) => {
   const peer = await kafkaPeer()
-  const { output } = await kafkaTo(peer)
+  const { output } = await kafkaTo(peer, {}, undefined, systemClock, signal)
   return {
     output,
     chunk: (id) => linesChunk([id]),

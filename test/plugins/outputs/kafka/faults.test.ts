@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Chunk } from '../../../../src/core/chunk.ts'
 import type { ShipperError } from '../../../../src/core/error.ts'
 import type { Output } from '../../../../src/core/plugin.ts'
+import { systemClock } from '../../../../src/engine/clock.ts'
 import { rejection } from '../../../contract/output.ts'
 import { turn } from '../../../support/engine/chunks.ts'
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
@@ -12,7 +13,6 @@ import { fc } from '../../../support/property.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until, within } from '../../../support/until.ts'
 
-const never = new AbortController().signal
 const TOO_LARGE = 10
 /**
  * Error codes of the faults. `cut`: written, but the response is lost. The others are not written: too few replicas,
@@ -29,7 +29,7 @@ async function deliver(output: Output, chunks: Chunk[]): Promise<ShipperError[]>
     if (round > 200) throw new Error(`not delivered: ${errors.at(-1)?.message}`)
     const failed = await Promise.all(
       left.map((chunk) =>
-        output.flush(chunk, never).then(
+        output.flush(chunk).then(
           () => undefined,
           (error: ShipperError) => {
             errors.push(error)
@@ -81,7 +81,7 @@ test('whatever happens to requests and responses, every record is written once a
         return fault === 'large' && (taken || batch.count === 1) ? 0 : CODES[fault]
       }
       peer.response = () => after
-      await within(deliver(output, numbered(12, 3)), 15_000, 'delivery')
+      await within(deliver(output, numbered(12, 3)), 120_000, 'delivery')
       expect(await valuesOf(peer.written())).toEqual(counted(36))
       expectOneBatchPerNumber(peer)
       expect(account.used).toBe(0)
@@ -90,7 +90,7 @@ test('whatever happens to requests and responses, every record is written once a
     }),
     { numRuns: 100 },
   )
-}, 60_000)
+}, 180_000)
 
 test('a batch whose response times out is sent again with its sequence number, before all others', async () => {
   const peer = await kafkaPeer()
@@ -98,7 +98,7 @@ test('a batch whose response times out is sent again with its sequence number, b
   await deliver(output, numbered(1, 1))
   peer.response = 'defer'
   const chunks = numbered(3, 2)
-  const errors = await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk, never))))
+  const errors = await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk))))
   expect(errors.map((e) => [e.code, e.retryable, e.scope])).toEqual(
     chunks.map(() => ['E_PEER_TIMEOUT', true, 'peer']),
   )
@@ -205,13 +205,13 @@ test('a record is not dropped while the dead-letter file cannot be written', asy
   const { output } = await kafkaTo(peer, { dead_letter_file: join(tmp(), 'no', 'folder') })
   peer.refuse = () => TOO_LARGE
   const chunk = linesChunk(['x'])
-  expect(await rejection(output.flush(chunk, never))).toMatchObject({
+  expect(await rejection(output.flush(chunk))).toMatchObject({
     code: 'E_OUTPUT_WRITE',
     retryable: true,
     scope: 'chunk',
   })
   peer.refuse = () => 0
-  await output.flush(chunk, never)
+  await output.flush(chunk)
   expect(await valuesOf(peer.written())).toEqual(['x'])
 })
 
@@ -220,12 +220,12 @@ test('a missing topic is named in the error, blocks only its own records, and is
   const { output } = await kafkaTo(peer, { topics: '$TAG', allow_auto_create_topics: 'off' })
   peer.topics.set('good', 1)
   const [bad, good] = [linesChunk(['1'], 'bad/tag'), linesChunk(['2'], 'good')]
-  const failed = rejection(output.flush(bad, never))
-  await output.flush(good, never)
+  const failed = rejection(output.flush(bad))
+  await output.flush(good)
   expect(await failed).toMatchObject({ code: 'E_KAFKA_TOPIC', retryable: true, scope: 'chunk' })
   expect((await failed).message).toBe('topic "bad_tag": UNKNOWN_TOPIC_OR_PARTITION')
   peer.topics.set('bad_tag', 1)
-  await output.flush(bad, never)
+  await output.flush(bad)
   expect(await valuesOf(peer.written('bad_tag'))).toEqual(['1'])
 })
 
@@ -240,7 +240,7 @@ test.each([
     if (where === 'the metadata') peer.topicError = () => 29
     else peer.refuse = () => 29
     const chunk = linesChunk(['1'])
-    const error = await rejection(output.flush(chunk, never))
+    const error = await rejection(output.flush(chunk))
     expect(error).toMatchObject({ code: 'E_KAFKA_TOPIC', retryable: true, scope: 'chunk', message })
     peer.topicError = peer.refuse = () => 0
     await deliver(output, [chunk])
@@ -253,10 +253,10 @@ test('a dropped chunk is not sent, unless it may already be written', async () =
   const { output, account } = await kafkaTo(peer, { max_in_flight: '1' })
   peer.response = 'cut'
   const chunks = numbered(2, 1)
-  await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk, never))))
+  await Promise.all(chunks.map((chunk) => rejection(output.flush(chunk))))
   for (const chunk of chunks) output.forget?.(chunk)
   peer.response = 'send'
-  await output.flush(linesChunk(['next']), never)
+  await output.flush(linesChunk(['next']))
   expect(await valuesOf(peer.written())).toEqual(['0', 'next'])
   expect(account.used).toBe(0)
 })
@@ -269,7 +269,7 @@ test('a broker that is too old is reported with the missing version', async () =
     [3, 0, 5],
     [22, 0, 1],
   ]
-  expect(await rejection(output.flush(linesChunk(['1']), never))).toMatchObject({
+  expect(await rejection(output.flush(linesChunk(['1'])))).toMatchObject({
     code: 'E_PEER_PROTOCOL',
     message: `127.0.0.1:${peer.port}: needs Produce version 7, broker supports versions 0 to 3`,
   })
@@ -287,7 +287,7 @@ test('a wrong password is reported, and not retried at once', async () => {
   const chunk = linesChunk(['1'])
   for (let i = 0; i < 3; i++) {
     await turn()
-    const error = await rejection(output.flush(chunk, never))
+    const error = await rejection(output.flush(chunk))
     expect(error).toMatchObject({ code: 'E_PEER_AUTH', retryable: true, scope: 'peer' })
     expect(error.message).not.toContain('secret')
   }
@@ -296,13 +296,13 @@ test('a wrong password is reported, and not retried at once', async () => {
 
 test('a stop during delivery leaves no connection and no buffer in use', async () => {
   const peer = await kafkaPeer()
-  const { output, account } = await kafkaTo(peer)
-  peer.response = 'defer'
   const stop = new AbortController()
-  const flushes = numbered(4, 5).map((chunk) => rejection(output.flush(chunk, stop.signal)))
+  const { output, account } = await kafkaTo(peer, {}, undefined, systemClock, stop.signal)
+  peer.response = 'defer'
+  const flushes = numbered(4, 5).map((chunk) => rejection(output.flush(chunk)))
   await until(() => peer.arrivals.length > 0)
   stop.abort()
-  await within(Promise.all(flushes), 100, 'the flushes to reject')
+  await within(Promise.all(flushes), 5000, 'the flushes to reject')
   await until(() => peer.sockets.size === 0)
   expect(account.used).toBe(0)
 })

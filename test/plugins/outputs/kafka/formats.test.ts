@@ -7,8 +7,6 @@ import { type DecodedRecord, decodeBatch } from '../../../support/kafka/decode.t
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo } from '../../../support/kafka/run.ts'
 
-const never = new AbortController().signal
-
 async function recordsIn(peer: KafkaPeer, topic = 'logs', partition = 0): Promise<DecodedRecord[]> {
   const batches = await Promise.all(peer.written(topic, partition).map((b) => decodeBatch(b.bytes)))
   return batches.flatMap((b) => b.records)
@@ -18,7 +16,7 @@ async function recordsIn(peer: KafkaPeer, topic = 'logs', partition = 0): Promis
 async function sent(records: object[], texts: Record<string, string>): Promise<DecodedRecord[]> {
   const peer = await kafkaPeer()
   const { output, account } = await kafkaTo(peer, texts)
-  await output.flush(chunkOf(records, 'app.web'), never)
+  await output.flush(chunkOf(records, 'app.web'))
   expect(account.used).toBe(0)
   return recordsIn(peer)
 }
@@ -130,14 +128,14 @@ test('records with a key go to the partition that Java clients choose, those wit
   peer.topics.set('logs', 3)
   const { output } = await kafkaTo(peer, { message_key_field: 'k' })
   const names = Array.from({ length: 40 }, (_, i) => `key-${i}`)
-  await output.flush(chunkOf(names.map((k) => ({ k, log: k }))), never)
+  await output.flush(chunkOf(names.map((k) => ({ k, log: k }))))
   for (let p = 0; p < 3; p++) {
     const expected = names.filter((k) => partitionOf(Buffer.from(k), 0, k.length, 3) === p)
     expect(texts(await recordsIn(peer, 'logs', p))).toEqual(expected)
   }
   expect(peer.connections).toBe(2)
   const before = [0, 1, 2].map((p) => peer.written('logs', p).length)
-  for (let i = 0; i < 6; i++) await output.flush(chunkOf([{ log: 'a' }, { log: 'b' }]), never)
+  for (let i = 0; i < 6; i++) await output.flush(chunkOf([{ log: 'a' }, { log: 'b' }]))
   expect([0, 1, 2].map((p) => peer.written('logs', p).length - (before[p] ?? 0))).toEqual([2, 2, 2])
 })
 
@@ -146,11 +144,11 @@ test('topic_key selects one of the topics, or any topic with dynamic_topic', asy
   for (const name of ['a', 'b', 'x_y']) peer.topics.set(name, 1)
   const records = [{ t: 'b', log: '1' }, { t: 'x/y', log: '2' }, { log: '3' }, { t: 'a', log: '4' }]
   const options = { topics: 'a,b', topic_key: 't' }
-  await (await kafkaTo(peer, options)).output.flush(chunkOf(records), never)
+  await (await kafkaTo(peer, options)).output.flush(chunkOf(records))
   const found = async () =>
     Promise.all(['a', 'b', 'x_y'].map(async (name) => texts(await recordsIn(peer, name))))
   expect(await found()).toEqual([['2', '3', '4'], ['1'], []])
-  await (await kafkaTo(peer, { ...options, dynamic_topic: 'on' })).output.flush(chunkOf(records), never)
+  await (await kafkaTo(peer, { ...options, dynamic_topic: 'on' })).output.flush(chunkOf(records))
   expect(await found()).toEqual([['2', '3', '4', '3', '4'], ['1', '1'], ['2']])
 })
 
@@ -175,9 +173,9 @@ test('records without the fields for the headers are logged once', async () => {
   const peer = await kafkaPeer()
   const { output, log } = await kafkaTo(peer, { position_headers: 'on' })
   const complete = { file: 'a', file_id: 'b', offset: 5 }
-  await output.flush(chunkOf([{ log: '1', ...complete }]), never)
+  await output.flush(chunkOf([{ log: '1', ...complete }]))
   expect(log.filter((line) => line.startsWith('warn'))).toEqual([])
-  for (let i = 0; i < 2; i++) await output.flush(chunkOf([{ log: '2' }, { log: '3', ...complete }]), never)
+  for (let i = 0; i < 2; i++) await output.flush(chunkOf([{ log: '2' }, { log: '3', ...complete }]))
   expect(log.filter((line) => line.startsWith('warn'))).toEqual([
     'warn Position_Headers is on, but records lack the fields for the headers',
   ])
@@ -187,7 +185,7 @@ test('a batch stays within batch_max_bytes; a larger record gets a batch of its 
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { batch_max_bytes: '2000' })
   const lines = ['a'.repeat(900), 'b'.repeat(900), 'c'.repeat(900), 'd'.repeat(5000), 'e']
-  await output.flush(chunkOf(lines.map((log) => ({ log }))), never)
+  await output.flush(chunkOf(lines.map((log) => ({ log }))))
   expect(peer.written().map((b) => b.count)).toEqual([2, 1, 1, 1])
   expect(texts(await recordsIn(peer))).toEqual(lines)
 })
@@ -196,7 +194,7 @@ test('without idempotence there are no sequence numbers, and one batch per parti
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { acks: '1' })
   peer.response = 'defer'
-  const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }]), never))
+  const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }])))
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   peer.response = 'send'
   expect(peer.arrivals).toHaveLength(1)
@@ -211,7 +209,7 @@ test('without idempotence there are no sequence numbers, and one batch per parti
 test('without acks a batch counts as delivered when it is written to the socket', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { acks: '0' })
-  await output.flush(chunkOf([{ log: 'a' }]), never)
+  await output.flush(chunkOf([{ log: 'a' }]))
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   expect(peer.arrivals.map((b) => b.acks)).toEqual([0])
 })

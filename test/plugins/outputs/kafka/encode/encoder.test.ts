@@ -9,7 +9,7 @@ import type { PartitionQueue } from '../../../../../src/plugins/outputs/kafka/de
 import { Encoder } from '../../../../../src/plugins/outputs/kafka/encode/encoder.ts'
 import { spec } from '../../../../../src/plugins/outputs/kafka/index.ts'
 import { LooseBuffers } from '../../../../support/engine/chunk-of.ts'
-import { outputContext } from '../../../../support/kafka/run.ts'
+import { outputContext } from '../../../../support/engine/output-context.ts'
 import { fc } from '../../../../support/property.ts'
 
 interface GivenEntry {
@@ -36,7 +36,7 @@ const SMALL = { batch_max_bytes: '4000' }
 
 function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: number; bytes: string }[] {
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
-  const encoder = new Encoder(options, outputContext(new LooseBuffers()))
+  const encoder = new Encoder(options, outputContext({ buffers: new LooseBuffers() }))
   const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
   const topic: Topic = { name: 'logs', partitions: [partition], refreshedMs: 0, refreshing: undefined }
   return (chunk) =>
@@ -107,7 +107,7 @@ for (const [name, texts] of Object.entries(FORMATS)) {
       }),
       { numRuns: 60 },
     )
-  }, 30_000)
+  }, 180_000)
 }
 
 describe('the fast path', () => {
