@@ -30,8 +30,8 @@ export class LineClassifier {
   }
 
   /**
-   * Returns the role of a line. `record`: machine and state of the open record before it; `own`: the machine whose parser read
-   * the line.
+   * Returns the role of a line. `record`: machine and state of the open record before it; `own`: the machine whose parser
+   * read the line.
    */
   classify(
     record: { machine: StateMachine | undefined; state: number } | undefined,

@@ -11,7 +11,9 @@ export class FirstLineStateMachine implements StateMachine {
   }
 }
 
-/** Starts a record at each text that a parser can read, for texts that are values of records; the parser's output is unused. */
+/**
+ * Starts a record at each text that a parser can read, for texts that are values of records; the parser's output is unused.
+ */
 export class FirstTextStateMachine implements StateMachine {
   state = 0
   readonly #parser: Parser

@@ -18,7 +18,9 @@ export interface Rule {
 export const NO_RECORD = -1
 const START = 'start_state'
 
-/** Decides line by line which lines belong together. The caller keeps the state: one machine serves all files and streams. */
+/**
+ * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files and streams.
+ */
 export interface StateMachine {
   /** Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1. */
   next(state: number, text: string): LineRole

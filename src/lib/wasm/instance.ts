@@ -4,8 +4,8 @@ export interface WasmExports {
 }
 
 /**
- * Compiles and instantiates a module: `wasm` is the text of its .wasm.ts. `region` returns the memory at an exported address,
- * of an exported size.
+ * Compiles and instantiates a module: `wasm` is the text of its .wasm.ts. `region` returns the memory at an exported
+ * address, of an exported size.
  */
 export function instantiate<X extends WasmExports>(
   wasm: string,

@@ -80,7 +80,10 @@ export function lines(
     if (length > maxLine || o + most + SLACK > limit) break
     if (form == RAW) o = writeRaw(p, length, o, base + ((p - IN) as f64))
     else {
-      const body = form == CRI ? writeCri(p, e, o, extraPairs, keepTime, completeOnly) : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
+      const body =
+        form == CRI
+          ? writeCri(p, e, o, extraPairs, keepTime, completeOnly)
+          : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
       if (body == 0) break
       o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
     }

@@ -81,7 +81,9 @@ export function putShort(p: usize, length: usize, at: usize): usize {
   return at + 1 + length
 }
 
-/** Continues `putText` from the first backslash, at `stop`. The head is sized for 32 to 255 bytes; otherwise moves the text. */
+/**
+ * Continues `putText` from the first backslash, at `stop`. The head is sized for 32 to 255 bytes; otherwise moves the text.
+ */
 function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): usize {
   const from = at + 2
   let o = from

@@ -20,7 +20,10 @@ export class Glob {
     this.#excludes = excludes.map((e) => fnmatch(e, true))
   }
 
-  /** Returns all matching paths, each once, and the directories to watch; a missing directory is replaced by its nearest ancestor. */
+  /**
+   * Returns all matching paths, each once, and the directories to watch; a missing directory is replaced by its nearest
+   * ancestor.
+   */
   find(): { paths: string[]; folders: string[] } {
     const paths = new Set<string>()
     const folders = new Set<string>()
@@ -94,7 +97,10 @@ const NEGATION = /^[!^]/
 const BACKSLASH = /\\/g
 const SPECIAL = /[\\^$.|+(){}]/
 
-/** Translates an fnmatch(3) pattern to an anchored RegExp; `crossing`: `*` and `?` also match `/` and a leading dot (flags 0). */
+/**
+ * Translates an fnmatch(3) pattern to an anchored RegExp; `crossing`: `*` and `?` also match `/` and a leading dot (flags
+ * 0).
+ */
 function fnmatch(pattern: string, crossing: boolean): RegExp {
   const any = crossing ? '[\\s\\S]' : '[^/]'
   const noDot = crossing ? '' : '(?!\\.)'

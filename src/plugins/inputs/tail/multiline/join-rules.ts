@@ -11,7 +11,10 @@ import type { TailOptions } from '../options.ts'
 /** A rule by which lines are joined: parts of a line that a container runtime split, or lines that belong together. */
 export interface JoinRule {
   name: string
-  /** Parser applied to each line first; a line that it cannot read is not joined by this rule. Undefined: the line is the text. */
+  /**
+   * Parser applied to each line first; a line that it cannot read is not joined by this rule. Undefined: the line is the
+   * text.
+   */
   parser: Parser | undefined
   /** Keys of the text to join (undefined: the last value), and of the value that separates streams. */
   contentKey: Buffer | undefined
@@ -97,8 +100,8 @@ function firstLine(options: TailOptions, ctx: InputContext): JoinRule {
 }
 
 /**
- * Returns the rule of `multiline.parser docker`, with lines read by Parser, and with Docker_Mode_Parser a second one for traces:
- * that parser recognizes their first line, matched against the JSON line as it is.
+ * Returns the rule of `multiline.parser docker`, with lines read by Parser, and with Docker_Mode_Parser a second one for
+ * traces: that parser recognizes their first line, matched against the JSON line as it is.
  */
 function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
   const docker = containerRule('docker', ctx)

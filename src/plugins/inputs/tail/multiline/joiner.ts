@@ -90,8 +90,8 @@ export class Joiner {
   }
 
   /**
-   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing, when `out` has no
-   * space for the records that it completes.
+   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing, when `out` has
+   * no space for the records that it completes.
    */
   push(
     file: TailFile,

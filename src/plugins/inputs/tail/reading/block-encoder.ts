@@ -39,7 +39,10 @@ export abstract class BlockEncoder {
     file.encoder.setTime(sec, nsec)
   }
 
-  /** Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written lines are committed. */
+  /**
+   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written lines are
+   * committed.
+   */
   abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
   /** Returns the start of the first line of the block. */
@@ -47,7 +50,9 @@ export abstract class BlockEncoder {
     return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
   }
 
-  /** Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or last, or -1. */
+  /**
+   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or last, or -1.
+   */
   protected lineEnd(block: Block, pos: number): number {
     const { buf, end } = block
     const newline = pos < end ? buf.indexOf(10, pos) : -1
@@ -86,8 +91,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole there,
-   * which may have gigabytes.
+   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
+   * there, which may have gigabytes.
    */
   #skipZeros({ buf, start, end }: Block): number {
     let pos = start

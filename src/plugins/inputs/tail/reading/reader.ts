@@ -28,8 +28,8 @@ const NONE: Buffer = Buffer.alloc(0)
 
 /**
  * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read again the next
- * time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer only during its turn, because the
- * buffers of a hundred idle inputs would leave no memory for a busy one.
+ * time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer only during its turn, because
+ * the buffers of a hundred idle inputs would leave no memory for a busy one.
  */
 export class FileReader {
   readonly #options: FileReaderOptions
