@@ -97,11 +97,11 @@ class Tcp implements Output {
     const socket = await connectSocket(options, clock, signal)
     counters.add('connections')
     log.debug(`connected to ${this.#peer}`)
-    const forget = (): void => {
+    // Half closed is closed: a peer that reads no more would keep the chunk in flight forever.
+    socket.once('end', () => socket.destroy())
+    socket.once('close', () => {
       if (this.#socket === socket) this.#socket = undefined
-    }
-    socket.once('end', forget)
-    socket.once('close', forget)
+    })
     // Bytes from the peer are discarded. Unread, they would hide its end and turn ours into a reset.
     socket.resume()
     this.#socket = socket

@@ -170,6 +170,15 @@ test.each(['destroy', 'resetAndDestroy'] as const)(
   },
 )
 
+test('a peer that ends the connection while a chunk is in flight fails it at once, although it reads no more', async () => {
+  const peer = await startPeer()
+  peer.reading = false
+  peer.onConnect = (socket) => void socket.end()
+  const output = tcpTo(peer)
+  const error = await within(rejection(output.flush(chunkOf([{ log: LARGE }]))), 5000, 'the failure')
+  expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
+})
+
 test('a peer that closes between two chunks costs neither: the second goes over a new connection', async () => {
   for (const close of ['end', 'destroy'] as const) {
     const peer = await startPeer()
