@@ -1,4 +1,4 @@
-/** What the binary is made of: it is stale when one of these is newer, and from a dirty checkout when one is changed. */
+/** Inputs of the binary: it is stale if one of them is newer, and dirty if one of them has uncommitted changes. */
 export const INGREDIENTS = [
   'src',
   'conf',

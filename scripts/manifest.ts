@@ -3,26 +3,26 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
-import { commitOf, ofPackage } from './source.ts'
+import { commitOf, packageJson } from './source.ts'
 
-/** pkg.config.json: the one list of names, targets, assets and runtimes. The version is that of package.json. */
+/** pkg.config.json: the single list of names, targets, assets and runtimes. The version is in package.json. */
 export interface Manifest {
   name: string
-  /** Of the Debian packages: name and address. */
+  /** Maintainer of the Debian packages: name and address. */
   maintainer: string
   entry: string
   out: string
   /** Packages that stay outside the bundle. */
   external: string[]
-  /** npm's name and version of the compiler of src/lib/wasm. */
+  /** npm name and version of the compiler for src/lib/wasm. */
   compiler: string
-  /** Files that go into the binary. */
+  /** Files embedded in the binary. */
   assets: string[]
-  /** What a release has beside the binaries, under its name there: the installer takes these files from it. */
+  /** Other files of a release, by their name there, which the installer uses. */
   install: Record<string, string>
-  /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */
+  /** `target`: bun's name of the target. `runtime`: the npm package that contains the executable. */
   bun: { flags: string[]; targets: Record<string, { target: string; runtime: string }> }
-  /** The node variant: the tool's package, the version of node, what the tool is told. */
+  /** The node variant: the npm package and version of the tool, the version of node, and the options of the tool. */
   pkg: {
     tool: string
     version: string
@@ -42,16 +42,16 @@ function readJson(path: string): unknown {
   return JSON.parse(readFileSync(join(ROOT, path), 'utf8'))
 }
 
-/** The values of src/cli/version.ts, as flags of `bun build`. */
+/** Returns the values of src/cli/version.ts as flags of `bun build`. */
 export function defines(target: string): string[] {
-  const values = { VERSION: ofPackage().version, COMMIT: commitOf(), TARGET: target }
+  const values = { VERSION: packageJson().version, COMMIT: commitOf(), TARGET: target }
   return Object.entries(values).flatMap(([name, value]) => [
     '--define',
     `SHIPPER_${name}=${JSON.stringify(value)}`,
   ])
 }
 
-/** The names, or the end of the process with those that there are. */
+/** Returns the names if all are known; otherwise prints the known ones and exits with status 2. */
 export function chooseTargets(known: string[], names: string[]): string[] {
   const unknown = names.filter((name) => !known.includes(name))
   if (unknown.length === 0) return names
@@ -62,13 +62,13 @@ export function chooseTargets(known: string[], names: string[]): string[] {
 export interface Fetched {
   name: string
   version: string
-  /** npm's `sha512-...`; undefined: npm has checked it against its registry and there is nothing better. */
+  /** npm's `sha512-...`; undefined if only npm's own check against its registry is possible. */
   integrity: string | undefined
 }
 
 /**
- * The unpacked folder of an npm package that is not installed here (another platform's runtime), from .cache/ or by
- * `npm pack`. What was downloaded is checked against `integrity` before it is unpacked.
+ * Returns the unpacked directory of an npm package that is not installed here (the runtime of another platform), from
+ * .cache/ or with `npm pack`. A download is checked against `integrity` before it is unpacked.
  */
 export function fetchPackage({ name, version, integrity }: Fetched): string {
   const dir = join(CACHE, `${name.replace('/', '+')}@${version}`)
@@ -86,7 +86,7 @@ export function fetchPackage({ name, version, integrity }: Fetched): string {
   if (integrity !== undefined && actual !== integrity) {
     rmSync(dir, { recursive: true, force: true })
     throw new Error(
-      `${name}@${version} is not what package-lock.json names: ${actual} instead of ${integrity}`,
+      `${name}@${version} does not match package-lock.json: its integrity is ${actual} instead of ${integrity}`,
     )
   }
   execFileSync('tar', ['-xzf', archive, '-C', dir])
@@ -95,14 +95,14 @@ export function fetchPackage({ name, version, integrity }: Fetched): string {
   return join(dir, 'package')
 }
 
-/** npm 11 answers a list, later ones an object by name. */
+/** Returns the file name from the output of `npm pack`: npm 11 prints a list, later versions an object by name. */
 function fileOf(json: string): string {
   const [first] = Object.values(JSON.parse(json) as Record<string, { filename: string }>)
-  if (first === undefined) throw new Error('npm pack made no file')
+  if (first === undefined) throw new Error('npm pack created no file')
   return first.filename
 }
 
-/** The entry of package-lock.json for an installed or optional package. */
+/** Returns the entry of package-lock.json for an installed or optional package. */
 export function locked(name: string): Fetched {
   const lock = readJson('package-lock.json') as {
     packages: Record<string, { version: string; integrity?: string }>

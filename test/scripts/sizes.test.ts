@@ -20,7 +20,7 @@ class X {
 }
 `
 
-test('measures functions, methods and arrows, and no other block', () => {
+test('measures functions, methods and arrow functions, but no other blocks', () => {
   expect(functionSizes('a.ts', SOURCE)).toEqual([
     { name: 'a.ts:1 first', lines: 5 },
     { name: 'a.ts:8 #hidden', lines: 3 },
@@ -30,7 +30,7 @@ test('measures functions, methods and arrows, and no other block', () => {
 })
 
 test('no file of the program and its tools is longer than its budget', () => {
-  const files = ['src', 'scripts', 'bench'].flatMap((folder) => sizesUnder(folder).files)
+  const files = ['src', 'scripts', 'bench'].flatMap((directory) => sizesUnder(directory).files)
   expect(files.length).toBeGreaterThan(300)
   expect(files.filter(({ lines }) => lines > BUDGET.file)).toEqual([])
 })
