@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url'
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 
-/** The name that the binaries use for the machine's architecture. */
+/** Name of the machine's architecture, as the binaries spell it. */
 export const ARCH = process.arch === 'arm64' ? 'arm64' : 'x64'
 
-/** npm explains its whole command line after an error. */
+/** Lines of npm's error that are shown: after them it prints its complete usage. */
 const SHOWN_LINES = 20
 
 /**
  * Installs the packages if they are not those of package-lock.json and returns the path of bun. Ends the process
- * with a message when that cannot be done.
+ * with a message if that is not possible.
  */
 export function setUp() {
   const major = Number(process.versions.node.split('.')[0])
@@ -56,7 +56,7 @@ function readPackages(file) {
 
 function install() {
   say('installing the packages of package-lock.json (npm ci), once')
-  // The npm that started us, if one did; bun is a development dependency, so NODE_ENV=production must not leave it out.
+  // The npm that started us, if there is one. --include=dev because bun is a development dependency, also with NODE_ENV=production.
   const npm = process.env.npm_execpath?.endsWith('.js')
     ? [process.execPath, process.env.npm_execpath]
     : ['npm']
@@ -65,15 +65,15 @@ function install() {
   const done = spawnSync(command, [...rest, ...args], { cwd: ROOT, encoding: 'utf8' })
   if (done.error) fail(`npm cannot be run: ${done.error.message}`, 'install npm 9 or later')
   if (done.status !== 0) {
-    const said = `${done.stdout}${done.stderr}`.split('\n')
-    process.stderr.write(`${said.slice(0, SHOWN_LINES).join('\n')}\n`)
+    const lines = `${done.stdout}${done.stderr}`.split('\n')
+    process.stderr.write(`${lines.slice(0, SHOWN_LINES).join('\n')}\n`)
     fail(`npm ci failed with status ${done.status}`, 'check that npm reaches its registry')
   }
 }
 
 /**
- * bun's own script moves the executable from the platform's package to `bun/bin`; where npm did not run scripts it
- * is still in the platform's package.
+ * Returns the path of the bun executable. bun's install script moves it from the package of the platform to `bun/bin`; if
+ * npm did not run scripts, it is still in the package of the platform.
  * @param {string} root
  */
 export function findBun(root) {
@@ -88,7 +88,7 @@ export function findBun(root) {
 }
 
 /**
- * The placeholder that stands in `bun/bin` before the script ran is a short text.
+ * Returns false for the placeholder in `bun/bin`, a short text that the install script replaces.
  * @param {string} path
  */
 function isProgram(path) {

@@ -11,11 +11,11 @@ const SAME_PRESS_MS = 300
 const PARENT_CHECK_MS = 1000
 
 /**
- * Runs bun with these arguments, passes signals on, and ends with its exit status or signal.
+ * Runs bun with these arguments, forwards signals, and exits with its exit status or signal.
  *
- * Ctrl-C reaches us twice, from the terminal and from npm, and would reach a child in our process group a third time;
- * an agent takes the second SIGINT for "at once". So bun gets a group of its own, and of equal signals that come
- * together one is passed on. `--no-orphans` ends bun should we be killed; should npm be killed, we stop bun.
+ * Ctrl-C arrives twice, from the terminal and from npm, and a child in our process group would get it a third time; for an
+ * agent the second SIGINT means "stop at once". So bun gets a process group of its own, and equal signals within
+ * SAME_PRESS_MS are forwarded once. `--no-orphans` ends bun if we are killed; if npm is killed, we stop bun.
  * @param {string} bun
  * @param {string[]} args
  */
@@ -30,7 +30,7 @@ export function runBun(bun, args) {
       child.kill(signal)
     })
   }
-  // Behind the handlers: who sees bun run may send a signal at once, and we may not have had our turn since.
+  // After the handlers are installed: somebody who sees bun running may send a signal at once.
   const child = spawn(bun, ['--no-orphans', '--no-install', ...args], { stdio: 'inherit', detached: true })
   if (process.env.npm_lifecycle_event !== undefined) {
     const npm = process.ppid

@@ -1,13 +1,13 @@
-// `npm start`: with arguments the program with these, without the machine's own logs to stdout.
+// `npm start`: runs the program with the given arguments; without arguments it prints the machine's own logs to stdout.
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, say, setUp } from './bootstrap.mjs'
 import { runBun } from './run.mjs'
 import { findLogs } from './system-logs.mjs'
 
-/** Above this the old lines would hide the new ones for a long time. */
+/** Size of logs up to which old lines are shown; with more of them it would take long until a new line appears. */
 const FROM_HEAD_LIMIT_BYTES = 64_000_000
-// The tests have their own folders.
+// The tests set their own folders.
 const STATE = process.env.SHIPPER_STATE ?? join(ROOT, '.state')
 const LOGS = process.env.SHIPPER_LOGS ?? '/var/log'
 const DB = join(STATE, 'pos.db')
@@ -21,7 +21,7 @@ function defaultArguments() {
   const logs = findLogs(LOGS)
   if (logs.bytes === 0) return tailArguments([writeSample()], [], true)
   const fromHead = logs.bytes <= FROM_HEAD_LIMIT_BYTES
-  const from = fromHead ? 'from their first line' : 'new lines only, because there are many old ones'
+  const from = fromHead ? 'from their first line' : 'new lines only, because there are too many old ones'
   say(`following ${logs.files} logs of this machine, ${from}: ${logs.patterns.join(' ')}`)
   return tailArguments(logs.patterns, logs.excluded, fromHead)
 }
@@ -43,13 +43,13 @@ function tailArguments(paths, excluded, fromHead) {
   ]
 }
 
-/** A sample that gets a line each second for as long as the agent runs. */
+/** Writes a sample log that gets a line each second, and returns its path. */
 function writeSample() {
   const path = join(STATE, 'sample.log')
   let n = 0
   const append = () => appendFileSync(path, `${new Date().toISOString()} sample line ${++n}\n`)
   append()
   setInterval(append, 1000)
-  say(`there is no readable log under ${LOGS}: following a sample that gets a line each second, ${path}`)
+  say(`no readable log under ${LOGS}: following a sample that gets a line each second, ${path}`)
   return path
 }

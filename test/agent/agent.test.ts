@@ -116,7 +116,7 @@ describe('a finite run that is not complete', () => {
     expect(await run.status).toBe(1)
     expect([peer.texts.length, peer.closed, run.inputs[0]?.closed]).toEqual([0, 1, 1])
     // Waiting chunks are dropped at once, chunks in flight as soon as their flush reacts.
-    expect(performance.now() - before).toBeLessThan(1000)
+    expect(performance.now() - before).toBeLessThan(4500)
   })
 })
 
@@ -149,7 +149,7 @@ describe('SIGTERM', () => {
     expect(await run.status).toBe(0)
     const tookMs = performance.now() - before
     expect(tookMs).toBeGreaterThanOrEqual(990)
-    expect(tookMs).toBeLessThan(2500)
+    expect(tookMs).toBeLessThan(4500)
     expect(run.logged()).toContain('stopping before all records were acknowledged')
     expect([peer.closed, run.inputs[0]?.closed]).toEqual([1, 1])
   })

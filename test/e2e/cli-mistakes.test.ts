@@ -101,7 +101,7 @@ const MISTAKES: [string, string, string][] = [
   [
     'options that exclude each other',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Time_As_Integer on\n    Compress zstd\n`,
-    'a.conf:6:21: [forward] "time_as_integer" does not go with "compress"; receivers that need whole seconds cannot read ' +
+    'a.conf:6:21: [forward] "time_as_integer" cannot be combined with "compress"; receivers that need whole seconds cannot read ' +
       'compressed chunks; choose one of the two',
   ],
   [

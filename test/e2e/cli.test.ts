@@ -83,7 +83,7 @@ describe('verbosity', () => {
 })
 
 const LOG_LINE =
-  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] no DB is set: checkpoints are not stored/m
+  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] no DB is set: positions are not stored/m
 const FRAME = /\[=*-+\] +\d+% {2}[\d.]+ [KM]?B of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}\d+:\d\d left/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal receives them
 const LAST = /\[=+\] 100% {2}8\.0 MB of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}in \d+:\d\d\x1b\[0K\r\n/
@@ -103,7 +103,7 @@ testOnTerminal(
     expect(screen).toMatch(LAST)
     expect(peer.arrivals.reduce((n, a) => n + Number(a.options?.size), 0)).toBe(40_000)
   },
-  30_000,
+  400_000,
 )
 
 test('a finite run without a terminal draws nothing, and its log is JSON lines', async () => {

@@ -43,7 +43,7 @@ testLeaf(
     let agent = leaf(dir, journal, broker.bootstrap)
     for (let kill = 1; kill <= 3; kill++) {
       const some = async (): Promise<boolean> => (await broker.records('journal')) >= (kill * ENTRIES) / 5
-      await until(some, { limitMs: 60_000, everyMs: 10, what: () => agent.stderr })
+      await until(some, { limitMs: 120_000, everyMs: 10, what: () => agent.stderr })
       agent.kill('SIGKILL')
       await agent.exited
       agent = leaf(dir, journal, broker.bootstrap)
@@ -63,10 +63,10 @@ testLeaf(
       }
       return seen.size === ENTRIES
     }
-    await until(all, { limitMs: 60_000, everyMs: 500, what: () => `${seen.size} entries; ${agent.stderr}` })
+    await until(all, { limitMs: 120_000, everyMs: 500, what: () => `${seen.size} entries; ${agent.stderr}` })
     expect(await agent.stop()).toEqual({ code: 0, signal: null })
   },
-  180_000,
+  400_000,
 )
 
 testJournal(

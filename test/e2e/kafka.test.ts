@@ -35,7 +35,7 @@ testWithKafka(
         await broker.createTopic(topic)
         const kafka = { topics: topic, format, compression, message_key: '$TAG' }
         const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
-        expect(await agent.ended(30_000)).toEqual({ code: 0, signal: null })
+        expect(await agent.ended(120_000)).toEqual({ code: 0, signal: null })
         const records = await broker.consume(topic)
         const values = records.map(({ value }) => value ?? Buffer.alloc(0))
         if (format === 'raw') expect(values).toEqual(lines)
@@ -56,7 +56,7 @@ testWithKafka(
       }
     }
   },
-  180_000,
+  400_000,
 )
 
 testWithKafka(
@@ -73,7 +73,7 @@ testWithKafka(
         written += 100
         const sasl = { sasl_mechanism: mechanism, sasl_username: user, sasl_password: password }
         const agent = leafTo({ dir, broker, kafka: { ...tls, ...sasl }, tail: { exit_on_eof: 'on' } })
-        expect(await agent.ended(30_000), agent.stderr).toEqual({ code: 0, signal: null })
+        expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
       }
     }
     expect(await broker.numbers('t', written)).toMatchObject({ records: written, missing: 0 })
@@ -85,16 +85,16 @@ testWithKafka(
       [{ ...right, tls: 'on', 'tls.ca_file': stranger }, 'certificate'],
     ] as const) {
       const agent = leafTo({ dir, broker, kafka: wrong, service: { grace: 1 } })
-      await agent.saysOnStderr(words, 20_000)
+      await agent.saysOnStderr(words, 120_000)
       expect(agent.stderr).not.toContain('secret-typo')
       expect(agent.exit).toBeUndefined()
       await agent.stop()
     }
     const last = leafTo({ dir, broker, kafka: { ...tls, ...right }, tail: { exit_on_eof: 'on' } })
-    expect(await last.ended(30_000), last.stderr).toEqual({ code: 0, signal: null })
+    expect(await last.ended(120_000), last.stderr).toEqual({ code: 0, signal: null })
     expect(await broker.numbers('t', written + 1)).toMatchObject({ records: written + 1, missing: 0 })
   },
-  180_000,
+  400_000,
 )
 
 testWithKafka(
@@ -111,10 +111,10 @@ testWithKafka(
     }
     const kafka = { tls: 'on', 'tls.ca_file': broker.caFile, ...files }
     const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
-    expect(await agent.ended(30_000), agent.stderr).toEqual({ code: 0, signal: null })
+    expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
     expect(await broker.numbers('t', 10)).toMatchObject({ records: 10, missing: 0 })
   },
-  90_000,
+  400_000,
 )
 
 testWithKafka(
@@ -131,14 +131,14 @@ testWithKafka(
     writeLines(join(dir, 'a.log'), 0, 1000)
     const kafka = { sasl_mechanism: 'PLAIN', sasl_username: 'bob', sasl_password: USERS.bob }
     const agent = leafTo({ dir, broker, kafka })
-    await agent.saysOnStderr('topic \\"t\\": UNKNOWN_TOPIC', 30_000)
+    await agent.saysOnStderr('topic \\"t\\": UNKNOWN_TOPIC', 120_000)
     await broker.createTopic('t')
     expect(await numbersIn(broker, agent, 1000)).toMatchObject({ records: 1000 })
     await broker.deny('t', 'bob', 'WRITE')
     const before = agent.stderr.length
     writeLines(join(dir, 'a.log'), 1000, 1100)
     await until(() => agent.stderr.slice(before).includes('AUTHORIZATION'), {
-      limitMs: 20_000,
+      limitMs: 120_000,
       what: () => agent.stderr,
     })
     expect(agent.stderr.slice(before)).toContain('t/0')
@@ -146,7 +146,7 @@ testWithKafka(
     expect(await numbersIn(broker, agent, 1100)).toMatchObject({ records: 1100, duplicates: 0, disorder: 0 })
     expect(agent.exit).toBeUndefined()
   },
-  120_000,
+  400_000,
 )
 
 testWithKafka(
@@ -167,7 +167,7 @@ testWithKafka(
     const tail = { exit_on_eof: 'on', buffer_max_size: '3M' }
     const letters = join(dir, 'dead.jsonl')
     const first = leafTo({ dir, broker, tail, kafka: { dead_letter_file: letters } })
-    expect(await first.ended(30_000), first.stderr).toEqual({ code: 0, signal: null })
+    expect(await first.ended(120_000), first.stderr).toEqual({ code: 0, signal: null })
     expect(await broker.numbers('t', 2)).toMatchObject({ records: 2, missing: 0 })
     const [letter, ...more] = (await Bun.file(letters).text()).trim().split('\n')
     expect(more).toEqual([])
@@ -175,9 +175,9 @@ testWithKafka(
     expect(letter).toContain('LLLL')
     const again = { ...tail, db: join(dir, 'again.db') }
     const second = leafTo({ dir, broker, tail: again, kafka: { topics: 'large' } })
-    expect(await second.ended(30_000), second.stderr).toEqual({ code: 0, signal: null })
+    expect(await second.ended(120_000), second.stderr).toEqual({ code: 0, signal: null })
     const values = (await broker.consume('large')).map(({ value }) => value?.length)
     expect(values).toEqual([numbered(0).length - 1, large.length, numbered(1).length - 1])
   },
-  120_000,
+  400_000,
 )

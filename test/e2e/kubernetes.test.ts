@@ -17,7 +17,7 @@ test(
     const api = await KubeApi.start()
     const node = new KubeNode(api)
     const agent = node.agent()
-    await until(() => api.watching === 1, { limitMs: 30_000, what: () => agent.process.stderr })
+    await until(() => api.watching === 1, { limitMs: 120_000, what: () => agent.process.stderr })
     const pod = podOf({ name: 'short', labels: { job: 'short' } })
     // The log exists before the watch reports the pod, as on a busy node.
     node.log(pod, 'line 0', 'line 1')
@@ -98,7 +98,7 @@ test(
     const pod = podOf({ name: 'late' })
     node.log(pod, 'one', 'two')
     const first = node.agent({ kube_meta_wait: '60' })
-    await until(() => api.watching === 1, { limitMs: 30_000 })
+    await until(() => api.watching === 1, { limitMs: 120_000 })
     first.process.kill('SIGKILL')
     await first.process.exited
     expect(first.records).toEqual([])

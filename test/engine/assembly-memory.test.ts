@@ -40,7 +40,7 @@ describe('an input at its limit', () => {
     expect((input as Lines).written).toBe(written)
     keep.release()
     await run
-    await within(assembly.settled(), 4000, 'all acks')
+    await within(assembly.settled(), 20_000, 'all acks')
     expect(keep.texts.join('').length).toBe(200_000)
     expect([assembly.snapshot().inputs[0]?.paused, assembly.snapshot().memory.used]).toEqual([false, 0])
   })
@@ -83,13 +83,13 @@ describe('an input in little memory', () => {
         return flush(chunk)
       }
       const never = new AbortController().signal
-      await within(Promise.all(assembly.inputs.map((i) => i.input.run(never))), 4000, 'the inputs')
-      await within(assembly.settled(), 4000, 'all acks')
+      await within(Promise.all(assembly.inputs.map((i) => i.input.run(never))), 20_000, 'the inputs')
+      await within(assembly.settled(), 20_000, 'all acks')
       const got = keep.texts.join('').match(NUMBERS) ?? []
       expect(got.length).toBe(600)
       const { limit } = assembly.snapshot().memory
       expect(most).toBeLessThanOrEqual(limit)
       expect(assembly.snapshot().memory.used).toBe(2 * 262_144)
-    }, 10_000)
+    }, 180_000)
   }
 })

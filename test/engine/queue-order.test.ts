@@ -135,7 +135,7 @@ test('each lane is delivered in order and every receipt settles once, whatever f
     }),
     { numRuns: 300 },
   )
-}, 30_000)
+}, 180_000)
 
 test('every receipt settles once after a stop at any time, when the flushes have answered', async () => {
   await fc.assert(
@@ -156,4 +156,4 @@ test('every receipt settles once after a stop at any time, when the flushes have
     }),
     { numRuns: 300 },
   )
-}, 30_000)
+}, 180_000)

@@ -49,5 +49,5 @@ testUnderNode(
     expect(results.filter(({ error }) => error !== undefined)).toEqual([])
     expect(results.map(({ name }) => name)).toEqual(offsetStoreCases.map(({ name }) => name))
   },
-  60_000,
+  180_000,
 )

@@ -80,9 +80,9 @@ class WasmCrc32c {
   readonly #lastBytes: number
 
   constructor() {
-    const { exports, part } = instantiate<Exports>(WASM)
+    const { exports, region } = instantiate<Exports>(WASM)
     this.#exports = exports
-    this.#data = part(exports.DATA, exports.DATA_BYTES)
+    this.#data = region(exports.DATA, exports.DATA_BYTES)
     this.#lastBytes = exports.LAST_BYTES.value
   }
 

@@ -15,8 +15,8 @@ export const JSON_TIME_OPTIONS = defineOptions({
   },
 })
 
-export type JsonFormat = 'json' | 'json_lines' | 'json_stream'
-export type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
+type JsonFormat = 'json' | 'json_lines' | 'json_stream'
+type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
 
 /**
  * Writes the records of chunks as JSON, the time first. The formats are those of fluent-bit: `json` is one array for each

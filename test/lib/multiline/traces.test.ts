@@ -94,7 +94,7 @@ describe('the trace of a program that failed is one group, and the lines around 
       const before = '2026-11-21T06:00:00Z INFO started'
       const after = '2026-11-21T06:00:01Z INFO going on'
       expect(groupsOf(machine, [before, ...lines, after])).toEqual([[before], lines, [after]])
-    }, 90_000)
+    }, 180_000)
   }
 
   test('go: every form of a call, and no log line that ends with a bracket', () => {

@@ -45,7 +45,7 @@ async function fails(work: Promise<unknown>): Promise<void> {
     (reason: unknown) => reason,
   )
   expect(error).toBeInstanceOf(Error)
-  expect(performance.now() - startedMs).toBeLessThan(5000)
+  expect(performance.now() - startedMs).toBeLessThan(30_000)
 }
 
 const PATIENT = { path: '/', headers: {}, headTimeoutMs: 60_000, bodyTimeoutMs: 60_000 }

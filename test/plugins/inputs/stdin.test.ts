@@ -149,7 +149,7 @@ describe('stdin', () => {
       { everyMs: 100, what: () => agent.stderr },
     )
     rmdirSync(taken)
-    expect((await agent.ended(20_000)).code).toBe(0)
+    expect((await agent.ended(120_000)).code).toBe(0)
     expect(readFileSync(taken, 'utf8')).toBe(text)
-  }, 30_000)
+  }, 180_000)
 })

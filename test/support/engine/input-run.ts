@@ -81,7 +81,7 @@ export class InputRun {
   /** Stops the input, which must end at once: without waiting for a timer. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await within(this.#run, 10_000, 'the input to end after its signal')
+    await within(this.#run, 120_000, 'the input to end after its signal')
     this.bench.appender.abandon()
     await this.input.close()
   }

@@ -98,7 +98,7 @@ export async function forwardIn(
   await Promise.race([until(line, { what: 'the listener' }), failed])
   const stopReading = async (): Promise<void> => {
     ended.abort()
-    await within(run, 10_000, 'the input to stop')
+    await within(run, 120_000, 'the input to stop')
   }
   let closed: Promise<void> | undefined
   const close = (): Promise<void> => {
@@ -106,7 +106,7 @@ export async function forwardIn(
       await stopReading()
       stop.abort()
       assembly.stop()
-      await within(assembly.closeInputs(), 2000, 'the input to close')
+      await within(assembly.closeInputs(), 20_000, 'the input to close')
     })()
     return closed
   }

@@ -11,22 +11,22 @@ import { outputContext } from '../engine/output-context.ts'
 import { atEnd } from '../tmp.ts'
 import type { ForwardPeer } from './peer.ts'
 
-/** An output with what it counted and the account its copies come from. */
-export interface Run {
+/** A forward output, its counters and the account that its copies are taken from. */
+interface ForwardOutputRun {
   output: Output
   counts: Map<string, number>
   account: Account
-  /** What it logged, one line each. */
+  /** Log lines. */
   logged: string[]
 }
 
-/** A forward output to `peer` with these options, as written in a configuration; closed when the test is over. */
+/** Creates a forward output to `peer` with options as written in a configuration; it is closed after the test. */
 export function forwardTo(
   peer: ForwardPeer | undefined,
   options: Record<string, string | string[]> = {},
   clock: Clock = systemClock,
   signal = new AbortController().signal,
-): Run {
+): ForwardOutputRun {
   const counts = new Map<string, number>()
   const account = testAccount()
   const { lines: logged, log } = listLog()
@@ -51,7 +51,7 @@ export function testAccount(): Account {
   return new Budget(100_000_000, 65_536).account(100_000_000)
 }
 
-/** A chunk of real entries `[EventTime(1700000000 + i, 5), {"log": text}]`. */
+/** Returns a chunk of real entries `[EventTime(1700000000 + i, 5), {"log": text}]`. */
 export function entriesChunk(
   id: string,
   texts: string[] = [`line of ${id}`],

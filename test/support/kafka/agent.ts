@@ -48,7 +48,7 @@ export async function numbersIn(
   broker: KafkaBroker,
   agent: Running,
   lines: number,
-  limitMs = 60_000,
+  limitMs = 120_000,
   topic = 't',
 ): Promise<Numbers> {
   const what = () => `${lines} records in ${topic}; ${agent.stderr.slice(-3000)}`
@@ -61,7 +61,7 @@ export async function numbersIn(
     if (numbers.missing === 0) return numbers
     const seen = numbers.records
     try {
-      await until(async () => (await records()) > seen, { limitMs: 15_000, everyMs: 100, what })
+      await until(async () => (await records()) > seen, { limitMs: 120_000, everyMs: 100, what })
     } catch {
       return broker.numbers(topic, lines)
     }

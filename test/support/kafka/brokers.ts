@@ -101,7 +101,7 @@ export class KafkaBroker {
     this.#unguard(broker)
     broker.child?.kill('SIGKILL')
     broker.child = undefined
-    await within(broker.exited, 10_000, `the end of broker ${i}`)
+    await within(broker.exited, 120_000, `the end of broker ${i}`)
   }
 
   /** Restarts a broker on the same ports and data; resolves when it listens. Its partitions may take some seconds more. */
@@ -154,7 +154,7 @@ export class KafkaBroker {
     await this.tool.ask('move', { topic, partition, replicas: brokers.map((i) => i + 1) })
     // The brokers learn of an election at different times.
     const leads = async () => (await this.leader(topic, partition)) === brokers[0]
-    await until(leads, { limitMs: 30_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
+    await until(leads, { limitMs: 120_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
   }
 
   /** Denies an operation (`WRITE`, `DESCRIBE`) to a user, or revokes that; requires the authorizer in `props`. */

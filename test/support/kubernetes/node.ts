@@ -116,7 +116,7 @@ export class AgentRun {
     return this.records.filter((record) => record.kubernetes?.pod_name === pod.metadata.name)
   }
 
-  waitFor(count: number, limitMs = 30_000): Promise<LogRecord[]> {
+  waitFor(count: number, limitMs = 120_000): Promise<LogRecord[]> {
     const what = (): string => `${count} records, have ${this.records.length}:\n${this.process.stderr}`
     return until(() => (this.records.length >= count ? this.records : undefined), {
       limitMs,

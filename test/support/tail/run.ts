@@ -120,7 +120,7 @@ export class TailRun {
     return this.received.filter((r) => tag === undefined || r.tag === tag).map((r) => String(r.record.log))
   }
 
-  async waitForLines(count: number, limitMs = 15_000): Promise<string[]> {
+  async waitForLines(count: number, limitMs = 120_000): Promise<string[]> {
     await until(() => this.received.length >= count, {
       limitMs,
       what: () => `${count} lines, have ${this.received.length}`,

@@ -59,7 +59,7 @@ export async function buildTail(
   const paths = options.path.flat().join(',')
   const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
   if (options.db === undefined) {
-    log.warn('no DB is set: checkpoints are not stored, and a restart reads files as the first start does', {
+    log.warn('no DB is set: positions are not stored, and a restart reads files as the first start does', {
       hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
     })
   }

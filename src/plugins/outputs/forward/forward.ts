@@ -12,14 +12,14 @@ const CONNECTION = 'connection'
 
 /** Sends chunks over one connection, several in flight, in the order of the calls however long each takes to compress. */
 export class Forward implements Output {
-  readonly #o: ForwardOptions
+  readonly #options: ForwardOptions
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
   #session: Session | undefined
   readonly #stop = new AbortController()
 
   constructor(options: ForwardOptions, ctx: OutputContext) {
-    this.#o = options
+    this.#options = options
     this.#ctx = ctx
     // One listener for the life of the output, not one per chunk.
     if (ctx.signal.aborted) this.#abort()
@@ -27,14 +27,14 @@ export class Forward implements Output {
   }
 
   async start(): Promise<void> {
-    if (this.#o.requireAckResponse) return
+    if (this.#options.requireAckResponse) return
     this.#ctx.log.warn('acknowledgements are off: records in flight are lost if the connection breaks')
   }
 
   flush(chunk: Chunk): Promise<void> {
     if (this.#stop.signal.aborted) return Promise.reject(stopped())
     return this.#sender.run<Frame, void>(CONNECTION, {
-      prepare: () => makeFrame(chunk, this.#o, this.#ctx.buffers),
+      prepare: () => makeFrame(chunk, this.#options, this.#ctx.buffers),
       isReady: () => this.#session !== undefined && !this.#session.needsRecycle,
       makeReady: () => this.#makeReady(),
       send: (frame) => (this.#session as Session).send(chunk.id, frame),
@@ -60,14 +60,14 @@ export class Forward implements Output {
 
   async #connect(): Promise<void> {
     const { clock, counters, log } = this.#ctx
-    const socket = await connectPeer(this.#o, clock, this.#stop.signal)
+    const socket = await connectPeer(this.#options, clock, this.#stop.signal)
     if (this.#stop.signal.aborted) {
       socket.destroy()
       throw stopped()
     }
     counters.add('connections')
-    log.debug(`connected to ${peerName(this.#o)}`)
-    this.#session = new Session(socket, this.#o, clock, counters, (failure) => {
+    log.debug(`connected to ${peerName(this.#options)}`)
+    this.#session = new Session(socket, this.#options, clock, counters, (failure) => {
       this.#session = undefined
       if (failure !== undefined) this.#sender.fail(CONNECTION, failure)
     })

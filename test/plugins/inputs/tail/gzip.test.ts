@@ -42,7 +42,7 @@ describe('compressed files', () => {
     writeFileSync(path, gzipSync('one\n'))
     const never = { ready: () => new Promise<void>(() => {}), apply: (chunk: Chunk) => chunk }
     const first = new TailRun({ tail: { path, read_from_head: 'on' }, store, filters: [never] }).start()
-    await until(() => first.logs.some(({ message }) => message.startsWith('cannot write checkpoints')))
+    await until(() => first.logs.some(({ message }) => message.startsWith('cannot write positions')))
     store.failing = undefined
     // Tried again so late that it is inflated by then.
     await until(() => store.table.length === 1)

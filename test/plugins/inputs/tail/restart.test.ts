@@ -199,7 +199,7 @@ describe('a restart', () => {
     await until(() => first.logs.some((l) => l.fields.code === 'E_STORE_FULL'))
     store.failing = undefined
     await until(() => store.table[0]?.offset === 4)
-    await until(() => first.logs.some((l) => l.message === 'checkpoints are being written again'))
+    await until(() => first.logs.some((l) => l.message === 'positions are being written again'))
     expect(first.logs.filter((l) => l.fields.code === 'E_STORE_FULL')).toMatchObject([
       { fields: { hint: expect.stringContaining('free space') } },
     ])

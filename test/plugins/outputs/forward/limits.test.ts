@@ -6,7 +6,7 @@ import { forwardPeer, silent } from '../../../support/forward/peer.ts'
 import { run } from '../../../support/process.ts'
 import { until, within } from '../../../support/until.ts'
 
-test('an ack that does not come in ack_timeout closes the connection, whatever the idle limit', async () => {
+test('closes the connection when an ack does not come within ack_timeout, whatever the idle limit', async () => {
   const peer = await forwardPeer()
   const clock = new ManualClock()
   const { output, counts } = forwardTo(peer, { ack_timeout: '2' }, clock)
@@ -21,14 +21,14 @@ test('an ack that does not come in ack_timeout closes the connection, whatever t
   await new Promise((resolve) => setImmediate(resolve))
   expect(failed).toBe(false)
   clock.advance(1000)
-  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({
+  expect(await within(error, 120_000, 'the ack timeout')).toMatchObject({
     code: 'E_PEER_TIMEOUT',
     retryable: true,
   })
   expect(counts.get('ack_timeouts')).toBe(1)
 })
 
-test('a jump of the wall time is no timeout', async () => {
+test('a jump of the wall time does not cause a timeout', async () => {
   const peer = await forwardPeer()
   peer.answer = silent
   const clock = new ManualClock()
@@ -44,10 +44,10 @@ test('a jump of the wall time is no timeout', async () => {
   expect(failed).toBe(false)
   clock.set(clock.nowMs() - 7_200_000)
   clock.advance(2500)
-  expect(await within(error, 10_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
+  expect(await within(error, 120_000, 'the ack timeout')).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
-test('a peer that stops reading is given up after net.io_timeout', async () => {
+test('closes the connection to a peer that stops reading after net.io_timeout', async () => {
   const peer = await forwardPeer()
   peer.onConnect = (socket) => void socket.pause()
   peer.onData = (socket) => {
@@ -56,7 +56,7 @@ test('a peer that stops reading is given up after net.io_timeout', async () => {
   }
   const { output } = forwardTo(peer, { 'net.io_timeout': '200ms', ack_timeout: '30' })
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 3000, 'the io timeout')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the io timeout')
   expect(error).toMatchObject({ code: 'E_PEER_TIMEOUT', retryable: true, scope: 'peer' })
   expect(error.message).toContain('took no bytes for 200 ms')
 })
@@ -69,11 +69,11 @@ test('without acks a chunk that the kernel cannot take is not delivered', async 
   }
   const { output } = forwardTo(peer, { 'net.io_timeout': '200ms', require_ack_response: 'off' })
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 3000, 'the io timeout')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the io timeout')
   expect(error).toMatchObject({ code: 'E_PEER_TIMEOUT' })
 })
 
-test('an idle connection is ended cleanly after its limit, and its timer ends with it', async () => {
+test('ends an idle connection cleanly after its limit, and its timer with it', async () => {
   const peer = await forwardPeer()
   const clock = new ManualClock()
   const { output } = forwardTo(peer, { 'net.keepalive_idle_timeout': '4' }, clock)
@@ -98,7 +98,7 @@ test('an idle connection without a limit has no timer', async () => {
   expect(peer.connections).toBe(1)
 })
 
-test('keepalive off and max_recycle take a new connection only when the old one has its acks', async () => {
+test('keepalive off and max_recycle connect again only when the old connection has its acks', async () => {
   for (const [options, connections] of [
     [{ 'net.keepalive': 'off' }, 6],
     [{ 'net.keepalive_max_recycle': '2' }, 3],
@@ -124,7 +124,7 @@ test('chunks that wait for the end of a connection fail with it, and nothing con
   expect(peer.connections).toBe(1)
 })
 
-test('a peer that closes an idle connection fails nothing: the next chunk goes over another', async () => {
+test('a peer that closes an idle connection fails nothing: the next chunk is sent over another', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer)
   await output.flush(entriesChunk('c1'))
@@ -137,7 +137,7 @@ test('a peer that closes an idle connection fails nothing: the next chunk goes o
 
 test('a peer that half closes with a chunk in flight fails it at once', async () => {
   const peer = await forwardPeer()
-  // It reads no more, so what is still to be written would keep 'close' from coming.
+  // It does not read any more, so bytes still to be written would delay 'close'.
   peer.onData = (socket) => {
     socket.pause()
     socket.end()
@@ -145,7 +145,7 @@ test('a peer that half closes with a chunk in flight fails it at once', async ()
   }
   const { output } = forwardTo(peer)
   const big = entriesChunk('c1', ['x'.repeat(20_000_000)])
-  const error = await within(rejection(output.flush(big)), 2000, 'the failure')
+  const error = await within(rejection(output.flush(big)), 20_000, 'the failure')
   expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
 })
 
@@ -158,7 +158,7 @@ test('a peer that resets or closes in the middle of a frame fails it', async () 
     }
     const { output } = forwardTo(peer)
     const big = entriesChunk('c1', ['x'.repeat(3_000_000)])
-    const error = await within(rejection(output.flush(big)), 2000, cut)
+    const error = await within(rejection(output.flush(big)), 20_000, cut)
     expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
   }
 })
@@ -166,6 +166,6 @@ test('a peer that resets or closes in the middle of a frame fails it', async () 
 test('an idle connection does not keep the process from ending', async () => {
   const peer = await forwardPeer()
   const file = new URL('../../../support/forward/idle-process.ts', import.meta.url).pathname
-  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 5000 })
+  const ended = await run([file, String(peer.port)], { command: [process.execPath], limitMs: 20_000 })
   expect(ended).toMatchObject({ code: 0, stdout: 'delivered\n' })
 })

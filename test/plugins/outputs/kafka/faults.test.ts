@@ -81,7 +81,7 @@ test('whatever happens to requests and responses, every record is written once a
         return fault === 'large' && (taken || batch.count === 1) ? 0 : CODES[fault]
       }
       peer.response = () => after
-      await within(deliver(output, numbered(12, 3)), 15_000, 'delivery')
+      await within(deliver(output, numbered(12, 3)), 120_000, 'delivery')
       expect(await valuesOf(peer.written())).toEqual(counted(36))
       expectOneBatchPerNumber(peer)
       expect(account.used).toBe(0)
@@ -90,7 +90,7 @@ test('whatever happens to requests and responses, every record is written once a
     }),
     { numRuns: 100 },
   )
-}, 60_000)
+}, 180_000)
 
 test('a batch whose response times out is sent again with its sequence number, before all others', async () => {
   const peer = await kafkaPeer()
@@ -302,7 +302,7 @@ test('a stop during delivery leaves no connection and no buffer in use', async (
   const flushes = numbered(4, 5).map((chunk) => rejection(output.flush(chunk)))
   await until(() => peer.arrivals.length > 0)
   stop.abort()
-  await within(Promise.all(flushes), 100, 'the flushes to reject')
+  await within(Promise.all(flushes), 5000, 'the flushes to reject')
   await until(() => peer.sockets.size === 0)
   expect(account.used).toBe(0)
 })

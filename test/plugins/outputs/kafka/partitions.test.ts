@@ -23,7 +23,7 @@ test('partitions added to a topic are used after the metadata refresh', async ()
     await output.flush(linesChunk(['more']))
     return peer.written('logs', 1).length > 0
   }
-  await until(found, { limitMs: 10_000, everyMs: 50, what: 'a batch in the new partition' })
+  await until(found, { limitMs: 120_000, everyMs: 50, what: 'a batch in the new partition' })
   expect(peer.written('logs', 0).length).toBeGreaterThan(0)
 })
 

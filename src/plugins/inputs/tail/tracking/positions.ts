@@ -173,7 +173,7 @@ export class Positions {
       this.#arm(RETRY_MS)
       return false
     }
-    if (this.#failure !== undefined) this.#log.info('checkpoints are being written again')
+    if (this.#failure !== undefined) this.#log.info('positions are being written again')
     this.#failure = undefined
     for (const [i, file] of files.entries()) {
       file.stored.recordWritten(rows[i]?.id)
@@ -195,7 +195,7 @@ export class Positions {
     const { code, hint } =
       error instanceof ShipperError ? error : new ShipperError('E_INTERNAL', messageOf(error))
     if (code !== this.#failure)
-      this.#log.warn(`cannot write checkpoints, retrying: ${messageOf(error)}`, { code, hint })
+      this.#log.warn(`cannot write positions, retrying: ${messageOf(error)}`, { code, hint })
     this.#failure = code
   }
 

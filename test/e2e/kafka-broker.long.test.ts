@@ -76,7 +76,7 @@ testWithKafka(
     await broker.deleteTopic('t')
     await expect(broker.describe('t')).rejects.toThrow('UnknownTopic')
   },
-  90_000,
+  400_000,
 )
 
 testWithKafka(
@@ -89,7 +89,7 @@ testWithKafka(
           () => true,
           () => false,
         ),
-      { limitMs: 20_000 },
+      { limitMs: 120_000 },
     )
     const before = await broker.records('auto')
     await broker.kill9()
@@ -101,7 +101,7 @@ testWithKafka(
           () => true,
           () => false,
         ),
-      { limitMs: 30_000 },
+      { limitMs: 120_000 },
     )
     expect(await broker.records('auto')).toBeGreaterThan(before)
     await broker.stop()
@@ -111,7 +111,7 @@ testWithKafka(
     await sent
     expect(first).toBe('nothing')
   },
-  120_000,
+  400_000,
 )
 
 for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
@@ -131,7 +131,7 @@ for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
       }
       expect(await broker.records('t')).toBe(6)
     },
-    120_000,
+    400_000,
   )
 }
 
@@ -148,7 +148,7 @@ testWithKafka(
     await expect(send(broker, 't', ['no'], { ssl: { ca: [stranger.cert] } })).rejects.toThrow()
     expect(await broker.records('t')).toBe(1)
   },
-  120_000,
+  400_000,
 )
 
 testWithKafka(
@@ -160,14 +160,14 @@ testWithKafka(
     expect(await broker.leader('t')).toBe(1)
     await send(broker, 't', ['1'])
     await broker.kill9(1)
-    await until(async () => (await broker.leader('t')) === 0, { limitMs: 30_000, everyMs: 200 })
+    await until(async () => (await broker.leader('t')) === 0, { limitMs: 120_000, everyMs: 200 })
     await send(broker, 't', ['2'])
     expect((await broker.numbers('t', 3)).missing).toBe(1)
     await broker.restart(1)
     const full = async () => (await broker.describe('t')).every(({ isr }) => isr.length === 3)
-    await until(full, { limitMs: 30_000, everyMs: 200 })
+    await until(full, { limitMs: 120_000, everyMs: 200 })
   },
-  180_000,
+  400_000,
 )
 
 testWithKafka(
@@ -186,12 +186,12 @@ testWithKafka(
     writeFileSync(join(dir, 'a.test.ts'), script)
     const env = { TMPDIR: dir }
     const child = start(['test', join(dir, 'a.test.ts')], { command: [process.execPath], env })
-    await child.saysOnStdout('pids', 60_000)
+    await child.saysOnStdout('pids', 120_000)
     const pids = PIDS.exec(child.stdout)?.[1]?.split(' ').map(Number) ?? []
     expect(pids).toHaveLength(4)
     await child.stop('SIGKILL')
     const alive = () => pids.filter((pid) => existsSync(`/proc/${pid}`))
-    await until(() => alive().length === 0, { limitMs: 30_000, what: () => `the end of ${alive()}` })
+    await until(() => alive().length === 0, { limitMs: 120_000, what: () => `the end of ${alive()}` })
   },
-  120_000,
+  400_000,
 )
