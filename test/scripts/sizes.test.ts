@@ -22,7 +22,7 @@ class X {
 }
 `
 
-test('measures functions, methods and arrows, and no other block', () => {
+test('measures functions, methods and arrow functions, but no other blocks', () => {
   expect(functionSizes('a.ts', SOURCE)).toEqual([
     { name: 'a.ts:1 first', lines: 5 },
     { name: 'a.ts:8 #hidden', lines: 3 },
@@ -31,7 +31,7 @@ test('measures functions, methods and arrows, and no other block', () => {
   ])
 })
 
-test('counts the lines of every source file of a folder', () => {
+test('counts the lines of every source file of a directory', () => {
   const { files } = sizesUnder('scripts')
   const text = readFileSync(join(import.meta.dirname, '../../scripts/sizes.ts'), 'utf8')
   expect(files.find(({ name }) => name === 'scripts/sizes.ts')?.lines).toBe(text.match(/\n/g)?.length)

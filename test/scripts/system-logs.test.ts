@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { findLogs } from '../../scripts/system-logs.mjs'
 import { tmp } from '../support/tmp.ts'
 
-function folderWith(files: Record<string, string>): string {
+function directoryWith(files: Record<string, string>): string {
   const dir = tmp()
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(dir, name, '..'), { recursive: true })
@@ -13,8 +13,8 @@ function folderWith(files: Record<string, string>): string {
   return dir
 }
 
-test('finds *.log and the well-known names, also in folders', () => {
-  const dir = folderWith({
+test('finds *.log and the well-known names, also in subdirectories', () => {
+  const dir = directoryWith({
     'a.log': 'abc\n',
     syslog: 'def\n',
     'apt/term.log': 'g\n',
@@ -29,16 +29,16 @@ test('finds *.log and the well-known names, also in folders', () => {
   })
 })
 
-test('excludes a binary file that a pattern would take', () => {
-  const dir = folderWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
+test('excludes a binary file that matches a pattern', () => {
+  const dir = directoryWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
   expect(findLogs(dir).excluded).toEqual([`${dir}/b.log`])
 })
 
-test('gives no pattern for a folder of nothing but binary files', () => {
-  const dir = folderWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
+test('returns no pattern for a directory with only binary files', () => {
+  const dir = directoryWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
   expect(findLogs(dir)).toEqual({ patterns: [], excluded: [], files: 0, bytes: 0 })
 })
 
-test('an absent folder holds no logs', () => {
+test('a missing directory contains no logs', () => {
   expect(findLogs('/nowhere').files).toBe(0)
 })
