@@ -58,7 +58,7 @@ export interface Contributor {
  * ```
  *   if (!out.reserve(n)) { await ctx.waitForMemory(signal); ...try again }
  *   out.end = writeEntryHead(out.buf, out.end, sec, nsec) ...   // write at most n bytes at out.end
- *   out.commit(1, bytesRead)
+ *   out.addRecords(1, bytesRead)
  *   out.addContributor(file)                                    // its range is settled with the chunk
  * ```
  */
@@ -78,7 +78,7 @@ export interface Appender {
    */
   reserve(bytes: number, expect?: number): boolean
   /** Adds what was written up to `end` to the chunk: the number of records, and the bytes of input they were made from. */
-  commit(records: number, inputBytes: number): void
+  addRecords(records: number, inputBytes: number): void
   /**
    * Registers a contributor that has written to the current chunk, or that has skipped bytes which are to be settled
    * with it (empty lines). Call it once per chunk: `closeRange` tells the contributor that the chunk was sealed.

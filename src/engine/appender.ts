@@ -89,7 +89,7 @@ export class ChunkAppender implements Appender {
     return this.#grow(used, bytes, expect)
   }
 
-  commit(records: number, inputBytes: number): void {
+  addRecords(records: number, inputBytes: number): void {
     this.#recordCount += records
     this.#inputBytes += inputBytes
     this.#committedEnd = this.end

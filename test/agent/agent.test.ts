@@ -295,7 +295,7 @@ test('an ack that is on its way when flushes are aborted moves its offset before
             const out = ctx.appender(ctx.tag)
             out.reserve(1)
             out.buf[out.end++] = 65
-            out.commit(1, 1)
+            out.addRecords(1, 1)
             out.addContributor({ closeRange: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
           },

@@ -78,7 +78,7 @@ describe('ranges without records', () => {
     const { appender, clock, sealed, skipped: passed, account } = bench()
     const file = ranges('a')
     appender.reserve(10)
-    appender.commit(0, 30)
+    appender.addRecords(0, 30)
     file.end = 30
     appender.addContributor(file)
     clock.advance(1000)
@@ -92,7 +92,7 @@ describe('ranges without records', () => {
   test('are settled with the next chunk, which counts their bytes', () => {
     const { appender, sealed, skipped: passed } = bench()
     const file = ranges('a')
-    appender.commit(0, 30)
+    appender.addRecords(0, 30)
     file.end = 30
     appender.addContributor(file)
     write(appender, 'x', 5)

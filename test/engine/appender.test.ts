@@ -16,7 +16,7 @@ describe('sealing', () => {
           all += text
           expect(appender.reserve(length, expecting ? total : 0)).toBe(true)
           appender.end += appender.buf.write(text, appender.end, 'latin1')
-          appender.commit(1, length)
+          appender.addRecords(1, length)
         })
         appender.seal()
         expect(sealed.map((s) => s.text).join('')).toBe(all)

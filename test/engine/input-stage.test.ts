@@ -26,7 +26,7 @@ function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outc
   const appender = source.appender(tag)
   appender.reserve(text.length)
   appender.end += appender.buf.write(text, appender.end)
-  appender.commit(1, text.length * 10)
+  appender.addRecords(1, text.length * 10)
   if (ack !== undefined) appender.addContributor({ closeRange: () => ({ identity: text, settle: ack }) })
 }
 
@@ -98,7 +98,7 @@ test('the number of dropped records is that after the filters', async () => {
 
 test('bytes without records count as settled', () => {
   const { source, clock } = bench()
-  source.appender('t').commit(0, 70)
+  source.appender('t').addRecords(0, 70)
   source.appender('t').addContributor({ closeRange: () => undefined })
   clock.advance(1000)
   expect(source.settledBytes).toBe(70)
@@ -154,7 +154,7 @@ test('a new tag starts with the seal size found for another tag', () => {
     expect(appender.reserve(100, 1_000_000)).toBe(true)
     expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
     appender.end += 100
-    appender.commit(1, 100)
+    appender.addRecords(1, 100)
     appender.seal()
   }
 })

@@ -38,7 +38,7 @@ export async function appendRecord(
     if (out.reserve(ENTRY_HEAD + map.length)) {
       const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
       out.end = at + map.copy(out.buf, at)
-      out.commit(1, map.length)
+      out.addRecords(1, map.length)
       return true
     }
     ctx.sealAll()

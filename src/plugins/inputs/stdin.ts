@@ -146,7 +146,7 @@ class StdinInput implements Input {
       Math.max(jsonBound(length), this.#parser?.bound(length) ?? 0, length + LOG_MAP_HEAD.length + 8)
     if (!out.reserve(need, this.#block.length)) return false
     this.#writeEntry(out, start, end)
-    out.commit(1, length + 1)
+    out.addRecords(1, length + 1)
     return true
   }
 

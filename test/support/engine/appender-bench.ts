@@ -62,6 +62,6 @@ export function bench(
 export function write(appender: ChunkAppender, text: string, inputBytes = text.length): boolean {
   if (!appender.reserve(text.length)) return false
   appender.end += appender.buf.write(text, appender.end, 'latin1')
-  appender.commit(1, inputBytes)
+  appender.addRecords(1, inputBytes)
   return true
 }

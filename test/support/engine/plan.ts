@@ -108,7 +108,7 @@ export class Lines implements Input {
     const out = this.#ctx.appender(tag)
     if (!out.reserve(text.length)) return false
     out.end += out.buf.write(text, out.end, 'latin1')
-    out.commit(1, text.length)
+    out.addRecords(1, text.length)
     return true
   }
 }

@@ -238,12 +238,12 @@ export class SenderConnection implements MessageOwner {
     }
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
-      out.commit(reader.count, end - start)
+      out.addRecords(reader.count, end - start)
       return true
     }
     const at = writeEntryHead(out.buf, out.end, this.#time.sec, this.#time.nsec)
     out.end = at + buf.copy(out.buf, at, reader.map, end)
-    out.commit(1, end - start)
+    out.addRecords(1, end - start)
     return true
   }
 

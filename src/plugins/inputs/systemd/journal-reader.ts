@@ -187,7 +187,7 @@ export class JournalReader {
     const expectedBytes = out.pendingBytes > BACKLOG_THRESHOLD_BYTES ? EXPECTED_BACKLOG_BYTES : 0
     if (!out.reserve(this.#writer.bound(scan), expectedBytes)) return false
     out.end = this.#writer.write(scan, out.buf, out.end)
-    out.commit(1, scan.entryBytes)
+    out.addRecords(1, scan.entryBytes)
     if (range.isIdle) {
       range.begin(scan.buf.toString('latin1', scan.cursorStart, scan.cursorEnd), this.lastRead)
       out.addContributor(range)

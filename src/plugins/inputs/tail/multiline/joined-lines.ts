@@ -72,7 +72,7 @@ export class JoinedLines extends BlockEncoder {
       lineEncoder.output.copy(out.buf, out.end, 0, size)
       out.end += size
       file.cursor.advance(bytes)
-      this.commit(file, out, lineEncoder.records, bytes, size)
+      this.countWritten(file, out, lineEncoder.records, bytes, size)
       this.fastPath.hit(lineEncoder.records)
       pos = lineEncoder.consumed
     }
@@ -93,7 +93,7 @@ export class JoinedLines extends BlockEncoder {
       if (!out.reserve(encoder.bound(this.options.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
       out.end = encoder.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.commit(1, 0)
+      out.addRecords(1, 0)
     }
     this.recordLongLine(file)
     if (cutOff) file.cursor.startSkipping()
@@ -103,7 +103,7 @@ export class JoinedLines extends BlockEncoder {
   #moveTo(file: TailFile, cursor: ReadCursor, out: Appender, from: number, to: number): number {
     if (to > from) {
       cursor.advance(to - from)
-      out.commit(0, to - from)
+      out.addRecords(0, to - from)
       if (file.needsJoin()) out.addContributor(file)
     }
     return to

@@ -208,7 +208,7 @@ export class Joiner {
 
   #copyAlone(file: TailFile, line: Line, out: Appender): void {
     out.end += this.#decoder.entry.copy(out.buf, out.end, 0, line.size)
-    out.commit(1, 0)
+    out.addRecords(1, 0)
     if (file.needsJoin()) out.addContributor(file)
   }
 
@@ -216,7 +216,7 @@ export class Joiner {
     this.#openBytes -= record.joined.memoryBytes
     records.byStream.delete(stream)
     out.end = record.joined.write(out.buf, out.end)
-    out.commit(1, 0)
+    out.addRecords(1, 0)
     record.joined.release()
     if (records.hold?.end(out)) records.hold = undefined
   }

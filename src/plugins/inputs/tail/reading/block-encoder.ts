@@ -71,9 +71,15 @@ export abstract class BlockEncoder {
   }
 
   /** Commits lines written to `out`: `bytes` of input became `written` bytes. */
-  protected commit(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
+  protected countWritten(
+    file: TailFile,
+    out: Appender,
+    records: number,
+    bytes: number,
+    written: number,
+  ): void {
     if (bytes > 1024) file.encoder.recordRatio(written, bytes)
-    out.commit(records, bytes)
+    out.addRecords(records, bytes)
     if (file.needsJoin()) out.addContributor(file)
   }
 

@@ -50,7 +50,7 @@ export class PlainLines extends BlockEncoder {
       if (at + need > limit) {
         out.end = at
         cursor.moveTo(base + pos)
-        if (pos > counted) this.commit(file, out, records, pos - counted, at - written)
+        if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
         if (!out.reserve(need, blockEnd - pos)) return 'full'
@@ -75,7 +75,7 @@ export class PlainLines extends BlockEncoder {
     }
     out.end = at
     cursor.moveTo(base + pos)
-    if (pos > counted) this.commit(file, out, records, pos - counted, at - written)
+    if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
     return 'ok'
   }
 }
