@@ -66,7 +66,7 @@ class Agent {
   readonly #assembly: Assembly
   /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
-  /** Aborted to end flushes that have no acknowledgment yet. */
+  /** Aborted to end flushes that have no acknowledgement yet. */
   readonly #flushes = new AbortController()
   readonly #finishedInputs = new Set<string>()
   /** Descriptions of what finished inputs could not read. */
@@ -158,7 +158,7 @@ class Agent {
       if (first === 'settled') return true
     }
     const limit = grace < 0 ? 'without a time limit' : `up to ${grace} s`
-    log.info(`stopping: waiting ${limit} for acknowledgments`)
+    log.info(`stopping: waiting ${limit} for acknowledgements`)
     const isComplete = await settlesWithin(settled, graceMs, systemClock)
     if (!isComplete)
       log.warn('stopping before all records were acknowledged: the rest is sent after the next start')

@@ -88,7 +88,8 @@ export const TAIL_OPTIONS = defineOptions({
   ignore_active_older_files: {
     type: 'bool',
     default: 'false',
-    help: 'Also close a followed file when it becomes older than Ignore_Older. When it grows, reading resumes at the same offset.',
+    help: 'Also close a followed file when it becomes older than Ignore_Older.',
+    ignored: 'a followed file stays open until it is rotated or deleted',
   },
   buffer_chunk_size: {
     type: 'size',

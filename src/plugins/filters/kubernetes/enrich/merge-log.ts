@@ -6,7 +6,7 @@ import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../../../../lib/json/json-to-msgpack.ts'
 import type { RecordFields } from './record-fields.ts'
 
-/** How the line of a record is merged into it. */
+/** Options for merging the line of a record into the record. */
 export interface MergeOptions {
   /** MessagePack of the key of the line. */
   logKey: Buffer

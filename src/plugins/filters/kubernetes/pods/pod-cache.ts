@@ -1,7 +1,7 @@
 import type { ContainerRef } from './container-ref.ts'
 import type { Pod } from './pod.ts'
 
-/** How long a deleted pod stays known: its last lines may still be unread. */
+/** Time that a deleted pod stays in the cache: its last lines may still be unread. */
 export const DELETED_TTL_MS = 300_000
 const UNUSED_TTL_MS = 3_600_000
 /** Maximum number of cached pods, deleted ones included; a node runs 110 by default. */

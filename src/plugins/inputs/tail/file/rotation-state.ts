@@ -1,4 +1,4 @@
-/** The rotation of a file: when it left its path, and since when it has its present content. */
+/** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
   #deleted = false
@@ -8,7 +8,7 @@ export class RotationState {
     this.#contentSinceMs = contentSinceMs
   }
 
-  /** Time in milliseconds at which the file was renamed, deleted or replaced; undefined while its path leads to it. */
+  /** Time in milliseconds at which the file was renamed, deleted or replaced; undefined while it is at its path. */
   get rotatedMs(): number | undefined {
     return this.#rotatedMs
   }
@@ -17,14 +17,14 @@ export class RotationState {
     return this.#rotatedMs !== undefined
   }
 
-  /** True when no name leads to the file any more. */
+  /** True when the file no longer has a name. */
   get isDeleted(): boolean {
     return this.#deleted
   }
 
   /**
-   * Time in milliseconds since when the file has its present content. A sibling that was created before is older, or a
-   * copy of what was in the file before it was truncated.
+   * Time in milliseconds since which the file has its current content. A sibling created before that is an older file, or a copy
+   * of the content before the file was truncated.
    */
   get contentSinceMs(): number {
     return this.#contentSinceMs
@@ -38,7 +38,7 @@ export class RotationState {
     this.#deleted = true
   }
 
-  /** Records that a path matched by Path leads to the file again. */
+  /** Records that the file is at a path matched by Path again. */
   markFollowed(): void {
     this.#rotatedMs = undefined
     this.#deleted = false
