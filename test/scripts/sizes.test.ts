@@ -20,7 +20,7 @@ class X {
 }
 `
 
-test('measures functions, methods and arrows, and no other block', () => {
+test('measures functions, methods and arrow functions, and no other block', () => {
   expect(functionSizes('a.ts', SOURCE)).toEqual([
     { name: 'a.ts:1 first', lines: 5 },
     { name: 'a.ts:8 #hidden', lines: 3 },

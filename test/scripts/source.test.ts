@@ -7,7 +7,7 @@ import { tmp } from '../support/tmp.ts'
 
 const TIME = 1_700_000_000
 
-/** A project of one commit. */
+/** Makes a project with one commit. */
 function project(): { dir: string; id: string } {
   const dir = tmp()
   const date = `${TIME} +0100`
@@ -25,7 +25,7 @@ function project(): { dir: string; id: string } {
   return { dir, id: git('rev-parse', 'HEAD').slice(0, 10) }
 }
 
-test('a clean checkout is its commit, also when a document was changed', () => {
+test('a clean checkout has the id of its commit, even if a document was changed', () => {
   const { dir, id } = project()
   writeFileSync(join(dir, 'README.md'), '2\n')
   expect(commitOf(dir)).toBe(id)
@@ -40,13 +40,13 @@ test('a checkout with a changed or a new source is called dirty', () => {
   expect(commitOf(added.dir)).toBe(`${added.id}-dirty`)
 })
 
-test('a folder below a work tree that is not its own has no commit', () => {
+test('a folder below the work tree of another project has no commit', () => {
   const { dir } = project()
   expect(commitOf(join(dir, 'src'))).toBe('unknown')
   expect(sourceTime(join(dir, 'src'), {})).toBeUndefined()
 })
 
-test('the time is that of the commit, or what SOURCE_DATE_EPOCH says', () => {
+test('the build time is that of the commit, or SOURCE_DATE_EPOCH', () => {
   const { dir } = project()
   expect(sourceTime(dir, {})).toBe(TIME)
   expect(sourceTime(dir, { SOURCE_DATE_EPOCH: '12' })).toBe(12)

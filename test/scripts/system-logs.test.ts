@@ -13,7 +13,7 @@ function folderWith(files: Record<string, string>): string {
   return dir
 }
 
-test('finds *.log and the well-known names, also in folders', () => {
+test('finds *.log and the well-known names, even in folders', () => {
   const dir = folderWith({
     'a.log': 'abc\n',
     syslog: 'def\n',
@@ -29,16 +29,16 @@ test('finds *.log and the well-known names, also in folders', () => {
   })
 })
 
-test('excludes a binary file that a pattern would take', () => {
+test('excludes a binary file that matches a pattern', () => {
   const dir = folderWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
   expect(findLogs(dir).excluded).toEqual([`${dir}/b.log`])
 })
 
-test('gives no pattern for a folder of nothing but binary files', () => {
+test('returns no pattern for a folder that has only binary files', () => {
   const dir = folderWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
   expect(findLogs(dir)).toEqual({ patterns: [], excluded: [], files: 0, bytes: 0 })
 })
 
-test('an absent folder holds no logs', () => {
+test('finds no logs in a folder that does not exist', () => {
   expect(findLogs('/nowhere').files).toBe(0)
 })

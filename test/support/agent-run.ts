@@ -12,7 +12,7 @@ import { HANG_MS, within } from './until.ts'
 
 const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
 
-/** A peer that takes all, none, or refuses; a flush without answer ends with the abort, as the contract says. */
+/** A peer that takes everything, is silent, or refuses; a flush without an answer ends with the abort, as the contract says. */
 export class Peer implements Output {
   readonly texts: string[] = []
   mode: 'takes' | 'silent' | 'refuses' = 'takes'
@@ -53,7 +53,7 @@ type Parts = Omit<Parameters<typeof planOf>[0], 'inputs'> & {
   inputs: ((ctx: InputContext) => Lines)[]
 }
 
-/** The agent in this process, with its log in a file. */
+/** Runs the agent in this process, with its log in a file. */
 export function runWith(parts: Parts): Run {
   const file = join(tmp(), 'agent.log')
   const inputs: Lines[] = []

@@ -4,21 +4,21 @@ import { join, posix, resolve } from 'node:path'
 const ROOT = resolve(import.meta.dirname, '../..')
 
 export interface Source {
-  /** From the root, e.g. `src/core/chunk.ts`. */
+  /** Path from the root of the project, e.g. `src/core/chunk.ts`. */
   path: string
-  /** Without comments. */
+  /** Text without comments. */
   code: string
-  /** What it imports, types too: a path from the root, or the name as it stands for packages and built-ins. */
+  /** Imports, including those of types: a path from the root, or the name of a package or built-in module as written. */
   imports: string[]
 }
 
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm
-// A quotation mark between the keyword and `from` would be a string that only looks like an import.
+// With a quotation mark between the keyword and `from` it would be a string that only looks like an import.
 const STATIC = /^(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/gm
 const SIDE_EFFECT = /^import\s*['"]([^'"]+)['"]/gm
 const DYNAMIC = /\b(?:import|require)\(\s*['"]([^'"]+)['"]/g
 
-/** The TypeScript files under a folder of the project. */
+/** Reads the TypeScript files under a folder of the project. */
 export function sourcesUnder(folder: string): Source[] {
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
@@ -35,7 +35,7 @@ export function readSource(path: string, text: string): Source {
   return { path, code, imports: [...new Set(imports)] }
 }
 
-/** `chokidar/handler.js` is of the package `chokidar`; undefined for our own files and node's built-ins. */
+/** Returns the package of an import: `chokidar` of `chokidar/handler.js`; undefined for our own files and built-in modules. */
 export function packageOf(name: string): string | undefined {
   if (name.startsWith('src/') || name.startsWith('/') || name.startsWith('node:') || name.endsWith('.json'))
     return undefined

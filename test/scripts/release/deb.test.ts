@@ -14,7 +14,7 @@ const UNIT = 'lib/systemd/system/shipper.service'
 const FILES = ['etc/shipper/parsers.conf', CONF, UNIT, 'usr/bin/shipper', 'usr/share/doc/shipper/copyright']
 const TIME = 1_700_000_000
 
-/** A package whose binary is a script. */
+/** Makes a package whose binary is a script. */
 function packageOf(version: string): string {
   const bytes = deb({
     version,
@@ -117,7 +117,7 @@ withDpkgRoot('it is refused where install.sh has installed it, and says what to 
   expect(status).not.toBe(0)
   expect(output).toContain('install.sh --uninstall')
   expect(it.has('usr/bin/shipper')).toBe(false)
-  // A unit that an administrator wrote is none of install.sh's.
+  // A unit that an administrator wrote does not belong to install.sh.
   it.write('etc/systemd/system/shipper.service', '[Service]\nExecStart=/usr/bin/shipper -c a\n')
   expect(it.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
 })

@@ -101,7 +101,7 @@ test('a package without a text gets the usual one', () => {
   expect(text).toContain('ISC License')
 })
 
-// A new version of bun may have something new in it: then the list of linked libraries is to be read again.
+// A new version of bun may link a new library: then scripts/release/linked.ts has to be compared with bun's list again.
 test('what the runtime says it is made of is on our list', () => {
   const listed = [...LINKED.flatMap(({ key }) => key ?? []), ...NOT_LINKED].sort()
   expect(Object.keys(process.versions).sort()).toEqual(listed)

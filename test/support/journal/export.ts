@@ -1,7 +1,7 @@
-/** A field of an entry: its name and its value. */
+/** A field of an entry: its name and value. */
 export type Field = [name: string, value: Buffer]
 
-/** An entry of the export format, its fields in order; `binary` ones are framed by their length. */
+/** Encodes an entry in the export format, with its fields in order; `binary` decides which are framed by their length. */
 export function exportEntry(
   fields: Field[],
   binary: (value: Buffer, at: number) => boolean = needsLength,
@@ -17,20 +17,20 @@ export function exportEntry(
 
 const NEWLINE = Buffer.from('\n')
 
-/** What journalctl frames by length: it is not printable text of one line. */
+/** Returns true for values that journalctl frames by length: all that are not one line of printable text. */
 export function needsLength(value: Buffer): boolean {
   return value.some((byte) => byte < 0x20 && byte !== 9) || !value.equals(Buffer.from(value.toString()))
 }
 
 export interface EntryInit {
-  /** Microseconds since 1970. */
+  /** Time of the entry in microseconds since 1970. */
   us: number
   boot?: string
   monotonicUs?: number
   fields: Record<string, string | Buffer | string[]>
 }
 
-/** An entry as systemd-journal-remote takes it. */
+/** Encodes an entry as systemd-journal-remote reads it. */
 export function entry({ us, boot = 'b'.repeat(32), monotonicUs = us - 1.6e15, fields }: EntryInit): Buffer {
   const own = Object.entries(fields).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value]).map((one): Field => [name, Buffer.from(one)]),

@@ -8,7 +8,7 @@ import { HANG_MS, until, within } from '../until.ts'
 import { type EntryInit, entry } from './export.ts'
 import type { JournalTools } from './tools.ts'
 
-/** 2023-11-14T22:13:20Z */
+/** Time of the first entry: 2023-11-14T22:13:20Z. */
 export const START_US = 1_700_000_000_000_000
 
 /** A folder of real journal files. */
@@ -22,7 +22,7 @@ export class Journal {
     mkdirSync(dir, { recursive: true })
   }
 
-  /** Writes (or appends to) a file of the folder. */
+  /** Writes entries to a new or existing file of the folder. */
   write(entries: EntryInit[], file = 'system.journal'): void {
     this.writeExport(Buffer.concat(entries.map(entry)), file)
   }
@@ -34,12 +34,12 @@ export class Journal {
     if (status !== 0) throw new Error(`systemd-journal-remote ended with ${status}: ${stderr}`)
   }
 
-  /** A writer that stays: entries appear in the file as they are written. */
+  /** Starts a writer that keeps running: entries appear in the file as they are written. */
   writer(file = 'live.journal'): JournalWriter {
     return new JournalWriter(this.#tools, join(this.dir, file))
   }
 
-  /** What journalctl itself says is in the folder, as export. */
+  /** Returns all entries of the folder in the export format, as journalctl prints them. */
   export(): Buffer {
     const args = ['--output=export', '--merge', `--directory=${this.dir}`]
     const { stdout } = spawnSync('journalctl', args, {
@@ -74,7 +74,7 @@ export class JournalWriter {
   }
 }
 
-/** Entries numbered from `from` to `to`, one each millisecond; with Lowercase the sink of the tests reads the number. */
+/** Makes entries numbered from `from` up to `to`, one each millisecond; with Lowercase the sink of the tests finds the number. */
 export function numberedEntries(from: number, to: number, more: EntryInit['fields'] = {}): EntryInit[] {
   return Array.from({ length: to - from }, (_, i) => ({
     us: START_US + (from + i) * 1000,
@@ -82,7 +82,7 @@ export function numberedEntries(from: number, to: number, more: EntryInit['field
   }))
 }
 
-/** The agent, following `path` with a stored position and one forward output for each port. */
+/** Starts an agent that follows `path`, stores its cursor, and has one forward output for each port. */
 export function followJournal(s: {
   dir: string
   path: string
@@ -109,7 +109,7 @@ function section(name: string, options: Record<string, string | string[]>): stri
   return `[${name}]\n${lines.join('')}`
 }
 
-/** The stored cursor. */
+/** Returns the stored cursor. */
 export function storedCursor(dir: string): string | undefined {
   const path = join(dir, 'pos.db')
   if (!existsSync(path)) return undefined
@@ -127,12 +127,12 @@ export function storedCursor(dir: string): string | undefined {
 
 const FIRST_FIELD = /^__CURSOR=(.*)$/gm
 
-/** The cursors of all entries in the folder, in order. */
+/** Returns the cursors of all entries in the folder, in order. */
 export function cursorsIn(journal: Journal): string[] {
   return [...journal.export().toString('latin1').matchAll(FIRST_FIELD)].map(([, cursor = '']) => cursor)
 }
 
-/** The journalctl that an agent has started. */
+/** Resolves to the pid of the journalctl that an agent has started. */
 export function journalctlOf(agent: Running): Promise<number> {
   const all = (): number[] =>
     readdirSync('/proc')
@@ -147,24 +147,24 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z'
 }
 
-/** The process waits: for half a second it used no processor. */
+/** Resolves when the process sleeps and has used no CPU time for half a second. */
 export async function standsStill(pid: number): Promise<void> {
   let ticks = -1
   const stands = (): boolean => {
     const before = ticks
     ticks = cpuTicks(pid)
-    return ticks === before
+    return ticks === before && statOf(pid)?.[0] === 'S'
   }
   await until(stands, { everyMs: 500 })
 }
 
-/** Time on a processor so far, in the kernel's ticks. */
+/** Returns the CPU time so far, in clock ticks of the kernel. */
 function cpuTicks(pid: number): number {
   const stat = statOf(pid)
   return Number(stat?.[11]) + Number(stat?.[12])
 }
 
-/** Of /proc/PID/stat, from the state on. */
+/** Returns the fields of /proc/PID/stat, from the state on. */
 function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

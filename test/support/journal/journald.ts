@@ -19,7 +19,7 @@ ForwardToSyslog=no
 ForwardToWall=no
 `
 
-/** Its own folders stand where journald expects the machine's; a line of stdin is a command, answered by a line. */
+/** Mounts folders of the test where journald expects those of the machine; answers each command on stdin by a line. */
 const SCRIPT = `
 mount --bind "$1/run" /run/systemd && mount --bind "$1/log" /run/log && mount --bind "$1/conf" /etc/systemd/journald.conf &&
 mount --bind "$1/machine-id" /etc/machine-id || exit 1
@@ -39,7 +39,7 @@ done
 kill $pid
 `
 
-/** Why journald cannot be run here; empty: it can. */
+/** Returns why journald cannot run here; empty if it can. */
 export function journaldAbsent(): string {
   if (PROGRAM === undefined) return 'there is no systemd-journald'
   const { status } = spawnSync('unshare', ['--mount', 'mount', '--bind', '/tmp', '/tmp'], {
@@ -50,7 +50,7 @@ export function journaldAbsent(): string {
 
 /** A real systemd-journald in a mount namespace of its own; ends with the test. */
 export class Journald {
-  /** The folder of its files. */
+  /** Folder of its journal files. */
   readonly path: string
   readonly #dir: string
   readonly #child: ChildProcess
@@ -84,19 +84,19 @@ export class Journald {
     return journald
   }
 
-  /** Each line is an entry. */
+  /** Sends each line as an entry. */
   async send(lines: string[]): Promise<void> {
     const file = join(this.#dir, `lines-${this.#files++}`)
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
     await this.#do(`send ${file}`)
   }
 
-  /** The file that is written to becomes an archived one. */
+  /** Archives the current file and begins a new one. */
   rotate(): Promise<void> {
     return this.#do('rotate')
   }
 
-  /** Vacuums all but so many archived files. */
+  /** Vacuums all but `files` archived files. */
   keep(files: number): Promise<void> {
     return this.#do(`keep ${files}`)
   }

@@ -7,12 +7,12 @@ import { atEnd, tmp } from '../tmp.ts'
 import { until } from '../until.ts'
 
 const SYSTEMD = '/lib/systemd/systemd'
-/** Limit of a boot, which takes a second; where it neither ends nor fails the test is skipped. */
+/** Limit of a boot, which takes a second; if it neither succeeds nor fails by then, the tests are skipped. */
 const BOOT_MS = 60_000
 
 /**
- * The root of this machine under an overlay, in namespaces of its own, with a /dev, /run, /proc and control groups of its
- * own. `$1` is an empty folder.
+ * Boots systemd in namespaces of its own, on the root of this machine under an overlay, with its own /dev, /run, /proc and
+ * control groups. `$1` is an empty folder.
  */
 const BOOT = `
 set -e
@@ -39,7 +39,7 @@ umount -l .old
 exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin ${SYSTEMD} --system --unit=quiet.target --log-target=null
 `
 
-/** A booted systemd. Its process 1 ends with the test, and all that it has started with it. */
+/** A booted systemd. Its process 1 ends with the test, and with it everything that it has started. */
 export class Systemd {
   readonly #unshare: Running
   #pid = 0
@@ -73,25 +73,25 @@ export class Systemd {
     return this.#pid > 0 && this.sh('systemctl is-active quiet.target').stdout === 'active\n'
   }
 
-  /** Runs a line of shell in it. */
+  /** Runs a line of shell inside. */
   sh(line: string): { status: number | null; stdout: string; stderr: string } {
     return spawnSync('nsenter', [...this.#enter(), 'sh', '-c', line], { encoding: 'utf8', timeout: 60_000 })
   }
 
-  /** Runs the installer in it, as root and in the real places. */
+  /** Runs the installer inside, as root and with the real paths. */
   async install(...args: string[]): Promise<Result> {
     const command = ['nsenter', ...this.#enter(), 'sh', '-s', '--']
-    const it = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
-    const exit = await it.ended()
-    return { ...exit, stdout: it.stdout, stderr: it.stderr }
+    const installer = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
+    const exit = await installer.ended()
+    return { ...exit, stdout: installer.stdout, stderr: installer.stderr }
   }
 
-  /** A path of its root, seen from here. */
+  /** Returns a path of its root as this process sees it. */
   path(path: string): string {
     return join(`/proc/${this.#pid}/root`, path)
   }
 
-  /** Writes files into a new folder of it. */
+  /** Writes files into a new folder inside. */
   folder(path: string, files: Map<string, Buffer>): void {
     mkdirSync(this.path(path), { recursive: true })
     for (const [name, bytes] of files) writeFileSync(join(this.path(path), name), bytes, { mode: 0o755 })

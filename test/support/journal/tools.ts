@@ -7,20 +7,20 @@ const INSTALLED = ['/usr/lib/systemd', '/lib/systemd']
 const NEEDED = /^Inst (lib\S+|systemd|systemd-journal-remote) /gm
 const LIMIT_MS = 120_000
 
-/** systemd's own programs: journalctl, and systemd-journal-remote, which makes journal files. */
+/** Programs of systemd: journalctl, and systemd-journal-remote, which writes journal files. */
 export interface JournalTools {
-  /** Why they are not there; empty: they are. */
+  /** Why the programs are absent; empty if they are present. */
   reason: string
   remote: string
-  /** For `remote`. */
+  /** Environment of `remote`. */
   env: NodeJS.ProcessEnv
-  /** PATH on which the agent finds journalctl. */
+  /** PATH that contains journalctl, for the agent. */
   path: string
 }
 
 /**
- * Those of this machine. systemd-journal-remote is a package that few have: without it Debian's is unpacked into .cache
- * and run from there, nothing is installed.
+ * Finds the programs on this machine. Few machines have the package systemd-journal-remote: else Debian's is unpacked into
+ * .cache and run from there; nothing is installed.
  */
 export function journalTools(): JournalTools {
   const path = process.env.PATH ?? ''
@@ -49,7 +49,7 @@ function hasJournalctl(): boolean {
   return spawnSync('journalctl', ['--version'], { stdio: 'ignore', timeout: LIMIT_MS }).status === 0
 }
 
-/** The folder with the content of the packages, made whole or not at all: several test files may come here at once. */
+/** Returns the folder with the content of the packages. It is made atomically, because several test files may run this at once. */
 function unpacked(): string {
   const folder = join(CACHE, `journal-tools-${process.arch}`)
   if (existsSync(folder)) return folder
@@ -66,7 +66,7 @@ function unpacked(): string {
     writeFileSync(join(root, 'wrap/journalctl'), wrapper, { mode: 0o755 })
     if (!existsSync(folder)) renameSync(root, folder)
   } catch (error) {
-    // Another process was first.
+    // Another process has made the folder.
     if (!existsSync(folder)) throw error
   } finally {
     rmSync(work, { recursive: true, force: true })
@@ -74,7 +74,7 @@ function unpacked(): string {
   return folder
 }
 
-/** What installing systemd-journal-remote would bring; with a list of packages of our own where the machine has none. */
+/** Downloads the packages that installing systemd-journal-remote needs, with a private package list if the machine has none. */
 function download(work: string): string[] {
   const own = ['lists', 'cache'].map((name) => join(work, name))
   for (const dir of own) mkdirSync(dir)
@@ -105,7 +105,7 @@ function apt(args: string[], cwd: string): string {
     encoding: 'utf8',
   })
   if (error !== undefined) throw error
-  // Without a list of packages "-s install" fails: the next attempt has one.
+  // "-s install" fails without a package list; the next attempt has one.
   if (status !== 0 && !args.includes('-s')) throw new Error(`apt-get ${args.at(-1)}: ${stderr.trim()}`)
   return stdout
 }
