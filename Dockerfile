@@ -1,11 +1,12 @@
-# The image of shipper: the binary, what it loads, Debian's CA certificates, and an empty folder for positions.
+# The image of shipper: the binary, the libraries that it loads, Debian's CA certificates, and an empty directory for
+# positions.
 #
 #   npm run build && docker build -t shipper .
 #   docker run --read-only -v ./shipper.conf:/etc/shipper/shipper.conf:ro -v /var/log:/var/log:ro \
 #     -v shipper:/var/lib/shipper shipper
 #
-# The binary for glibc, because it needs five files of glibc and nothing more; the one for musl needs libstdc++ besides.
-# test/e2e/image.test.ts reads the COPY lines, makes the same root and runs the program in it.
+# Uses the binary for glibc, which needs only five files of glibc; the one for musl also needs libstdc++.
+# test/e2e/image.test.ts reads the COPY lines, creates the same root and runs the program in it.
 ARG TARGETARCH
 
 FROM debian:bookworm-slim AS system

@@ -1,10 +1,10 @@
 import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
-/** What a workload reads: files, all of them, each record numbered from 0 as `id=0000001234`. */
+/** Files that a workload reads. Each record contains its number, counted from 0, as `id=0000001234`. */
 export interface Dataset {
   name: string
-  /** A path, or a glob for several files: what the tail input is given. */
+  /** Path, or a glob for several files: `Path` of the tail input. */
   path: string
   files: string[]
   bytes: number
@@ -13,17 +13,17 @@ export interface Dataset {
 
 export type Shape = 'raw' | 'cri' | 'docker' | 'nginx' | 'kube' | 'value'
 
-/** In front of the ten digits of a record's number, once in each line. */
+/** Text in front of the ten digits of a record's number; occurs once in each line. */
 export const MARK = 'id='
 
-const FOLDER = resolve(import.meta.dirname, '.data')
-/** Part of every file name: raise it when the lines change, so that old files are not taken for new ones. */
+const DIRECTORY = resolve(import.meta.dirname, '.data')
+/** Part of every file name: increase it when the lines change, so that old files are not used. */
 const VERSION = 1
-const LINE = 200
-const KUBE_LINE = 190
-const VALUE_LINE = 187
-/** Lines of a pattern; the whole pattern is written again and again with only numbers and times replaced. */
-const PATTERN = 4096
+const LINE_BYTES = 200
+const KUBE_LINE_BYTES = 190
+const VALUE_LINE_BYTES = 187
+/** Lines of a pattern, which is written repeatedly with only numbers and times replaced. */
+const PATTERN_LINES = 4096
 const MICROS_PER_LINE = 37
 const START_OF_DAY_S = 6 * 3600
 
@@ -41,7 +41,7 @@ const AGENTS = [
 ]
 const PAGES = ['/', '/search', '/api/v1/items', '/api/v2/orders/recent', '/static/app.css', '/login']
 
-/** The same numbers at every run (xorshift32): the data must not differ between two machines. */
+/** Returns a generator of the same numbers in every run (xorshift32): the data must not differ between two machines. */
 function randomFrom(seed: number): (below: number) => number {
   let x = seed
   return (below) => {
@@ -52,7 +52,7 @@ function randomFrom(seed: number): (below: number) => number {
   }
 }
 
-/** Text of exactly `length` bytes, ASCII. */
+/** Returns ASCII text of exactly `length` bytes. */
 function words(random: (below: number) => number, length: number): string {
   let text = ''
   while (text.length < length) text += `${WORDS[random(WORDS.length)]} `
@@ -72,57 +72,58 @@ function nginxLine(id: string, random: (below: number) => number): string {
 }
 
 /**
- * One line with its `\n`. A run of `T` stands for a time: 15 of them for `HH:MM:SS.uuuuuu`, 8 for `HH:MM:SS`. The
- * number is ten zeros behind MARK. No other text has either.
+ * Returns one line with its `\n`. A run of `T` is a placeholder for a time: 15 of them for `HH:MM:SS.uuuuuu`, 8 for
+ * `HH:MM:SS`. The placeholder of the number is ten zeros after MARK. Neither occurs elsewhere in the line.
  */
 function patternLine(shape: Shape, random: (below: number) => number): string {
   const level = LEVELS[random(LEVELS.length)]
   const id = `${MARK}0000000000`
   if (shape === 'nginx') return nginxLine(id, random)
-  if (shape === 'value') return `${id} ${level} ${words(random, VALUE_LINE - 17 - (level?.length ?? 0))}\n`
+  if (shape === 'value')
+    return `${id} ${level} ${words(random, VALUE_LINE_BYTES - 17 - (level?.length ?? 0))}\n`
   const stream = random(8) === 0 ? 'stderr' : 'stdout'
   if (shape === 'docker') {
     const open = '{"log":"'
     const close = `\\n","stream":"${stream}","time":"2026-11-21TTTTTTTTTTTTTTTT789Z"}\n`
-    // Some lines quote something, as real ones do: a parser that only copies would show it.
+    // Some lines contain quotes, as real ones do: a parser that only copies would be noticed.
     const quoted = random(4) === 0 ? 'name=\\"daily report\\" ' : ''
     const head = `${level} ${id} ${quoted}`
-    return open + head + words(random, LINE - open.length - head.length - close.length) + close
+    return open + head + words(random, LINE_BYTES - open.length - head.length - close.length) + close
   }
   if (shape === 'kube') {
     const open = `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F {"level":"${level?.toLowerCase()}","msg":"${id} `
     const close = `","status":${[200, 200, 200, 404][random(4)]},"duration_ms":${(random(900) / 10 + 10).toFixed(1)},"cached":true}\n`
-    return open + words(random, KUBE_LINE - open.length - close.length) + close
+    return open + words(random, KUBE_LINE_BYTES - open.length - close.length) + close
   }
   const head =
     shape === 'cri' ? `2026-11-21TTTTTTTTTTTTTTTT789Z ${stream} F ${level} ${id} ` : `${level} ${id} `
-  return `${head + words(random, LINE - 1 - head.length)}\n`
+  return `${head + words(random, LINE_BYTES - 1 - head.length)}\n`
 }
 
-/** Where in a pattern the numbers and times stand. */
+/** Lines of one shape, with the offsets of their numbers and times. */
 interface Pattern {
   block: Buffer
   ends: Uint32Array
   ids: Uint32Array
-  /** Offset of the hour; `micros` says whether six digits of a second follow. */
+  /** Offset of the hour, -1 without a time. `micros`: six digits of the second follow. */
   times: Int32Array
   micros: boolean
 }
 
 function makePattern(shape: Shape): Pattern {
   const random = randomFrom(20261121)
-  const lines = Array.from({ length: PATTERN }, () => patternLine(shape, random))
+  const lines = Array.from({ length: PATTERN_LINES }, () => patternLine(shape, random))
   const pattern: Pattern = {
     block: Buffer.from(lines.join(''), 'latin1'),
-    ends: new Uint32Array(PATTERN),
-    ids: new Uint32Array(PATTERN),
-    times: new Int32Array(PATTERN),
+    ends: new Uint32Array(PATTERN_LINES),
+    ids: new Uint32Array(PATTERN_LINES),
+    times: new Int32Array(PATTERN_LINES),
     micros: shape !== 'nginx',
   }
   let at = 0
   for (const [i, line] of lines.entries()) {
     const time = line.indexOf('TTTTTTTT')
-    // In `21TTT...` the first T is RFC 3339's own.
+    // In `21TTT...` the first T is the separator of RFC 3339.
     pattern.times[i] = time < 0 ? -1 : at + time + (pattern.micros ? 1 : 0)
     pattern.ids[i] = at + line.indexOf(MARK) + MARK.length
     at += line.length
@@ -150,12 +151,12 @@ function putTime(buf: Buffer, at: number, micros: number, fraction: boolean): vo
   putDigits(buf, at + 9, 6, micros % 1e6)
 }
 
-/** Writes lines `from` to `from + count` and gives their bytes. The file appears under its name only when complete. */
+/** Writes lines `from` to `from + count` and returns their bytes. The file gets its name only when it is complete. */
 function writeFile(path: string, pattern: Pattern, from: number, count: number): number {
   const fd = openSync(`${path}.part`, 'w')
   let bytes = 0
-  for (let done = 0; done < count; done += PATTERN) {
-    const lines = Math.min(PATTERN, count - done)
+  for (let done = 0; done < count; done += PATTERN_LINES) {
+    const lines = Math.min(PATTERN_LINES, count - done)
     for (let i = 0; i < lines; i++) {
       const number = from + done + i
       putDigits(pattern.block, pattern.ids[i] as number, 10, number)
@@ -169,16 +170,16 @@ function writeFile(path: string, pattern: Pattern, from: number, count: number):
   return bytes
 }
 
-/** The one file of a shape; made at the first call, found again at later ones. */
+/** Returns the single file of a shape; the first call creates it, later calls and runs reuse it. */
 export function dataset(shape: Shape, records: number): Dataset {
-  mkdirSync(FOLDER, { recursive: true })
+  mkdirSync(DIRECTORY, { recursive: true })
   const name = `${shape}-${records}-v${VERSION}`
-  const path = join(FOLDER, `${name}.log`)
+  const path = join(DIRECTORY, `${name}.log`)
   if (!existsSync(path)) writeFile(path, makePattern(shape), 0, records)
   return { name, path, files: [path], bytes: statSync(path).size, records }
 }
 
-/** Many files of lines of a shape; the numbers go on from file to file. `nameOf`: what a file is called. */
+/** Returns many files with lines of one shape, named by `nameOf`; numbers continue from file to file. */
 export function datasetOfFiles(
   files: number,
   recordsEach: number,
@@ -186,20 +187,20 @@ export function datasetOfFiles(
   nameOf = (i: number) => `app-${String(i).padStart(5, '0')}.log`,
 ): Dataset {
   const name = `${shape === 'raw' ? 'many' : shape}-${files}x${recordsEach}-v${VERSION}`
-  const folder = join(FOLDER, name)
-  const paths = Array.from({ length: files }, (_, i) => join(folder, nameOf(i)))
-  if (!existsSync(folder)) {
-    const part = `${folder}.part`
+  const directory = join(DIRECTORY, name)
+  const paths = Array.from({ length: files }, (_, i) => join(directory, nameOf(i)))
+  if (!existsSync(directory)) {
+    const part = `${directory}.part`
     rmSync(part, { recursive: true, force: true })
     mkdirSync(part, { recursive: true })
     const pattern = makePattern(shape)
     for (const [i, path] of paths.entries()) {
-      writeFile(path.replace(folder, part), pattern, i * recordsEach, recordsEach)
+      writeFile(path.replace(directory, part), pattern, i * recordsEach, recordsEach)
     }
-    renameSync(part, folder)
+    renameSync(part, directory)
   }
   const bytes = paths.reduce((sum, path) => sum + statSync(path).size, 0)
-  return { name, path: join(folder, '*.log'), files: paths, bytes, records: files * recordsEach }
+  return { name, path: join(directory, '*.log'), files: paths, bytes, records: files * recordsEach }
 }
 
 if (import.meta.main) {

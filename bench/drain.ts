@@ -7,6 +7,7 @@ import { apiOfPods, kubernetesFilter } from './pods.ts'
 import type { SinkMode, Summary } from './sink.ts'
 import { type Agent, drainCommand, type Workload } from './workloads.ts'
 
+/** Measurements of one workload. */
 export interface DrainResult {
   name: string
   title: string
@@ -15,7 +16,7 @@ export interface DrainResult {
   floor: Usage[]
   runs: Usage[]
   peer: Usage[]
-  /** What did not arrive as it should; empty is good. */
+  /** Records that did not arrive as expected, in words; empty if all did. */
   problems: string[]
 }
 
@@ -27,8 +28,8 @@ export interface DrainOptions {
 }
 
 /**
- * Runs one workload: once against the checking sink, which looks at every record (and warms the page cache), then
- * `runs` times floor and agent by turns, so that both see the same noise of the machine.
+ * Runs one workload: once against the checking sink, which inspects every record (and warms the page cache), then
+ * `runs` times alternating between floor and agent, so that both see the same noise of the machine.
  */
 export async function drain(workload: Workload, options: DrainOptions): Promise<DrainResult> {
   const data = workload.data(options.lines)
@@ -50,7 +51,9 @@ export async function drain(workload: Workload, options: DrainOptions): Promise<
       const summary = await check.take()
       verify(result, summary, true)
       if (summary.payloadBytes < summary.records * (workload.entryBytes ?? 0))
-        result.problems.push(`${name}: ${(summary.payloadBytes / summary.records).toFixed(0)} bytes a record`)
+        result.problems.push(
+          `${name}: ${(summary.payloadBytes / summary.records).toFixed(0)} bytes per record`,
+        )
     }
     for (let i = 0; i < options.runs; i++) {
       result.floor.push(await measure([process.execPath, FLOOR, String(discard.port), ...data.files]))
@@ -74,28 +77,29 @@ async function drainOnce(
   agent: Agent,
   workload: Workload,
   data: Dataset,
-  to: { port: number; filter: string[] },
+  sink: { port: number; filter: string[] },
 ): Promise<Usage> {
-  const folder = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
+  const directory = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
   try {
-    return await measure(drainCommand(agent, workload, data.path, { ...to, db: join(folder, 'pos.db') }))
+    return await measure(drainCommand(agent, workload, data.path, { ...sink, db: join(directory, 'pos.db') }))
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
 function verify(result: DrainResult, summary: Summary, checked: boolean): void {
-  const say = (what: string) => result.problems.push(`${result.name}: ${what}`)
-  for (const error of summary.errors) say(error)
-  if (summary.records !== result.records) say(`${summary.records} records arrived of ${result.records}`)
-  if (summary.acks !== summary.frames) say(`${summary.frames - summary.acks} chunks did not ask for an ack`)
+  const report = (what: string) => result.problems.push(`${result.name}: ${what}`)
+  for (const error of summary.errors) report(error)
+  if (summary.records !== result.records) report(`${summary.records} of ${result.records} records arrived`)
+  if (summary.acks !== summary.frames)
+    report(`${summary.frames - summary.acks} chunks did not request an ack`)
   if (!checked) return
   if (summary.distinct !== result.records)
-    say(`${result.records - summary.distinct} record numbers are missing`)
-  if (summary.repeated !== 0) say(`${summary.repeated} record numbers came again`)
+    report(`${result.records - summary.distinct} record numbers are missing`)
+  if (summary.repeated !== 0) report(`${summary.repeated} record numbers arrived more than once`)
 }
 
-/** A sink in a process of its own, so that its CPU is not the agent's and it has a core to itself. */
+/** A sink in its own process, so that its CPU is not counted as the agent's and it has its own core. */
 class SinkProcess {
   readonly port: number
   #child: Bun.Subprocess<'pipe', 'pipe', 'inherit'>
@@ -144,13 +148,14 @@ async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<stri
   }
 }
 
-/** Medians of a row of runs, in the units that the tables use. */
+/** Medians of a series of runs, in the units of the tables. */
 export interface Figures {
   mbPerCpuS: number
   wallMbS: number
   peakRssMb: number
 }
 
+/** Returns the medians of runs that each read `bytes`. */
 export function figures(bytes: number, runs: Usage[]): Figures {
   return {
     mbPerCpuS: bytes / 1e3 / median(runs.map((run) => run.cpuMs)),

@@ -1,15 +1,15 @@
 /**
- * The floor: reads the files in 1 MB blocks and writes the same bytes to a socket, unparsed: what a shipper on this
- * runtime must spend at least. bun's own socket and not node:net, because it is the cheaper of the two.
+ * The floor: reads the files in 1 MB blocks and writes the same bytes to a socket, unparsed. This is the least that a
+ * shipper on this runtime can spend. It uses bun's socket instead of node:net, because that is cheaper.
  *
  *   bun bench/floor.ts PORT FILE...
  */
 import { closeSync, openSync, readSync } from 'node:fs'
 
-const BLOCK = 1 << 20
+const BLOCK_BYTES = 1 << 20
 
 const [port = '', ...files] = process.argv.slice(2)
-const block = Buffer.allocUnsafeSlow(BLOCK)
+const block = Buffer.allocUnsafeSlow(BLOCK_BYTES)
 let drained: (() => void) | undefined
 const closed = Promise.withResolvers<void>()
 const socket = await Bun.connect({
@@ -29,7 +29,7 @@ const socket = await Bun.connect({
 for (const file of files) {
   const fd = openSync(file, 'r')
   for (;;) {
-    const n = readSync(fd, block, 0, BLOCK, null)
+    const n = readSync(fd, block, 0, BLOCK_BYTES, null)
     if (n === 0) break
     let sent = 0
     while (sent < n) {

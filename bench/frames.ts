@@ -1,32 +1,32 @@
 import { skip } from '../src/core/msgpack/encode.ts'
 
-/** One message of the forward protocol, as far as a sink looks at it. */
+/** The parts of a message of the forward protocol that a sink needs. */
 export interface Frame {
-  /** `size` of the option map; -1 when it has none. */
+  /** `size` of the option map; -1 if there is none. */
   size: number
-  /** The option map's `chunk` as it stands there, head included, to be sent back in an ack; undefined: no ack. */
+  /** Encoded `chunk` of the option map, head included, for the ack; undefined if no ack is requested. */
   chunk: Buffer | undefined
   compressed: boolean
-  /** Bytes of the entries. */
+  /** Length of the entries in bytes. */
   payloadBytes: number
-  /** The entries themselves when the reader keeps payloads, else undefined. */
+  /** The entries if the reader keeps payloads, else undefined. */
   payload: Buffer | undefined
 }
 
 /**
- * Cuts the byte stream of one connection into frames, at the cost of a few bytes looked at per frame: payloads are
- * skipped, not copied, unless `keepPayload`.
+ * Splits the byte stream of one connection into frames, reading only a few bytes per frame: payloads are skipped, not
+ * copied, unless `keepPayload` is set.
  *
  * ```
  *   93  tag  bin32 length | payload ... | { chunk, size, compressed }      PackedForward
- *   93  tag  [ [time, map], ... ]         { ... }                          Forward: collected whole, slow
+ *   93  tag  [ [time, map], ... ]         { ... }                          Forward: buffered completely, slow
  * ```
- * Anything else is an error: the sink is for what a shipper sends, not a peer for everybody.
+ * Anything else is an error: the sink accepts what a shipper sends and is no general peer.
  */
 export class FrameReader {
   #keep: boolean
   #onFrame: (frame: Frame) => void
-  /** Bytes not yet understood: a cut-off head or option map, or a whole message in Forward mode. */
+  /** Bytes that cannot be parsed yet: an incomplete head or option map, or a complete message in Forward mode. */
   #rest: Buffer = Buffer.alloc(0)
   #state: 'head' | 'payload' | 'option' = 'head'
   #items = 0
@@ -56,7 +56,7 @@ export class FrameReader {
     }
   }
 
-  /** True between two frames: a connection that ends elsewhere was cut. */
+  /** True between two frames: a connection that ends elsewhere was cut off. */
   get idle(): boolean {
     return this.#state === 'head' && this.#rest.length === 0
   }
@@ -131,7 +131,7 @@ export class FrameReader {
   }
 }
 
-/** Bytes of the length behind bin8/16/32 and str8/16/32. */
+/** Width in bytes of the length after the type byte of bin8/16/32 and str8/16/32. */
 const BIN_WIDTH: Record<number, number> = { 196: 1, 197: 2, 198: 4, 217: 1, 218: 2, 219: 4 }
 
 function readUint(buf: Buffer, at: number): number {
@@ -143,7 +143,7 @@ function readUint(buf: Buffer, at: number): number {
   throw new Error(`size of type 0x${type.toString(16)}`)
 }
 
-/** Number of entries in a payload; -1 when it is not a row of whole entries. */
+/** Returns the number of entries in a payload; -1 if it is not a sequence of complete entries. */
 export function countEntries(payload: Buffer): number {
   let count = 0
   let at = 0

@@ -10,7 +10,7 @@ import { Child, measure, type Usage } from './measure.ts'
 import { rsyslog } from './rsyslog.ts'
 import type { Agent } from './workloads.ts'
 
-/** One file into one partition of a real broker, acks=all, numbered batches: by shipper and by whoever is installed. */
+/** One file sent to one partition of a real broker (acks=all, idempotent) by shipper and other installed clients. */
 export interface KafkaResult {
   bytes: number
   records: number
@@ -27,14 +27,14 @@ interface Job {
   file: string
   bootstrap: string
   topic: string
-  folder: string
+  directory: string
 }
 
 interface Client {
   title: string
   goal?: KafkaGoal
   command(job: Job): string[]
-  /** It goes on when the file has been read: it is ended when the broker has all. */
+  /** True if it follows the file: it is stopped when the broker has all records. */
   follows?: boolean
 }
 
@@ -56,7 +56,7 @@ export async function kafka(
   }
   try {
     const broker = await KafkaBroker.start({ props: { 'log.segment.delete.delay.ms': 0 } })
-    // The first run warms the broker and the page cache, and is not counted.
+    // The first run only warms the broker and the page cache.
     for (let i = -1; i < runs; i++) {
       for (const [n, client] of clients.entries()) {
         if (i < 0 && n > 0) break
@@ -67,7 +67,7 @@ export async function kafka(
         await broker.deleteTopic(topic)
         if (records !== lines || missing > 0)
           result.problems.push(
-            `kafka, ${client.title}: ${records} records, ${missing} missing, ${duplicates} twice`,
+            `kafka, ${client.title}: ${records} records, ${missing} missing, ${duplicates} duplicates`,
           )
         if (i >= 0) result.clients[n]?.runs.push(usage)
       }
@@ -85,8 +85,8 @@ async function once(
   topic: string,
   lines: number,
 ): Promise<Usage> {
-  const folder = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
-  const command = client.command({ file, bootstrap: broker.bootstrap, topic, folder })
+  const directory = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
+  const command = client.command({ file, bootstrap: broker.bootstrap, topic, directory })
   try {
     if (!client.follows) return await measure(command)
     const child = new Child(command, LIMIT_MS)
@@ -97,13 +97,13 @@ async function once(
       everyMs: 20,
       what,
     })
-    // Whichever fails second is not of interest.
-    for (const either of [all, died]) either.catch(() => {})
+    // The second rejection is not of interest.
+    for (const promise of [all, died]) promise.catch(() => {})
     await Promise.race([all, died])
     const wallMs = performance.now() - child.startedMs
     return { ...(await child.stop()), wallMs }
   } finally {
-    rmSync(folder, { recursive: true, force: true })
+    rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -134,7 +134,12 @@ function installed({ agent, peer }: { agent: Agent; peer: Agent | undefined }): 
 }
 
 function tailToKafka(agent: Agent, job: Job, properties: string[]): string[] {
-  const tail = [`path=${job.file}`, 'read_from_head=on', `db=${join(job.folder, 'pos.db')}`, 'exit_on_eof=on']
+  const tail = [
+    `path=${job.file}`,
+    'read_from_head=on',
+    `db=${join(job.directory, 'pos.db')}`,
+    'exit_on_eof=on',
+  ]
   const kafka = [`brokers=${job.bootstrap}`, `topics=${job.topic}`, ...properties]
   const options = (all: string[]) => all.flatMap((property) => ['-p', property])
   return [
@@ -144,7 +149,7 @@ function tailToKafka(agent: Agent, job: Job, properties: string[]): string[] {
   ]
 }
 
-/** librdkafka's own client: no positions, no records, lines to values. */
+/** Returns the command of librdkafka's own client, which stores no positions and sends lines as values. */
 function kcat({ bootstrap, topic, file }: Job): string[] {
   const settings = ['enable.idempotence=true', 'acks=all'].flatMap((setting) => ['-X', setting])
   return ['kcat', '-P', '-b', bootstrap, '-t', topic, ...settings, '-l', file]

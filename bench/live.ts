@@ -6,7 +6,7 @@ import { Child, median, memoryOf, quantile, sleep, threadsOf, usedBetween } from
 import { Sink } from './sink.ts'
 import { type Agent, drainCommand, followCommand, WORKLOADS } from './workloads.ts'
 
-/** Figures of an agent that runs on. The sink is in this process: one clock for what is sent and what arrives. */
+/** Figures of an idle agent. In all measurements of this file the sink is in this process, so there is one clock. */
 export interface IdleResult {
   seconds: number
   rssMb: number
@@ -25,10 +25,10 @@ export interface DelayResult {
 
 export interface RefusedResult {
   seconds: number
-  /** RSS once a second while the peer refuses. */
+  /** RSS, once per second while the peer refuses. */
   rssMb: number[]
   peakRssMb: number
-  /** From the peer's return to the first chunk, and to the end of all. */
+  /** Time from the return of the peer to the first chunk, and to the end of the drain. */
   firstMs: number
   restMs: number
   bytes: number
@@ -36,40 +36,40 @@ export interface RefusedResult {
   records: number
 }
 
-const FRAME_LIMIT_MS = 10_000
-/** In its first 30 s the runtime's collector wakes every second: that is the start, not idleness. */
+const FRAME_TIMEOUT_MS = 10_000
+/** Delay before the idle time: in its first 30 s the garbage collector of the runtime wakes up every second. */
 const SETTLE_MS = 35_000
 
-/** A folder with a log file, a sink, and the next frame as a promise. */
-class Stage {
-  readonly folder = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
-  readonly log = join(this.folder, 'app.log')
+/** A directory with a log file, and a sink that provides the next frame as a promise. */
+class TestBed {
+  readonly directory = mkdtempSync(join(tmpdir(), 'shipper-bench-'))
+  readonly log = join(this.directory, 'app.log')
   readonly sink = new Sink('count')
-  #waiting: ((ms: number) => void) | undefined
+  #onNextFrame: ((ms: number) => void) | undefined
 
   constructor() {
     writeFileSync(this.log, '')
-    this.sink.onFrame = () => this.#waiting?.(performance.now())
+    this.sink.onFrame = () => this.#onNextFrame?.(performance.now())
   }
 
-  get place() {
-    return { port: this.sink.port, db: join(this.folder, 'pos.db') }
+  get destination() {
+    return { port: this.sink.port, db: join(this.directory, 'pos.db') }
   }
 
   append(): void {
     appendFileSync(this.log, 'INFO a line of some length, as an application may write it now and then\n')
   }
 
-  /** The time at which the next frame is there. */
+  /** Resolves to the time at which the next frame arrives. */
   nextFrame(child: Child): Promise<number> {
     return new Promise((done, fail) => {
-      const late = setTimeout(
-        () => fail(new Error(`no chunk in 10 s; it said:\n${child.stderr}`)),
-        FRAME_LIMIT_MS,
+      const timer = setTimeout(
+        () => fail(new Error(`no chunk within 10 s; stderr:\n${child.stderr}`)),
+        FRAME_TIMEOUT_MS,
       )
-      this.#waiting = (ms) => {
-        clearTimeout(late)
-        this.#waiting = undefined
+      this.#onNextFrame = (ms) => {
+        clearTimeout(timer)
+        this.#onNextFrame = undefined
         done(ms)
       }
     })
@@ -77,30 +77,31 @@ class Stage {
 
   close(): void {
     this.sink.close()
-    rmSync(this.folder, { recursive: true, force: true })
+    rmSync(this.directory, { recursive: true, force: true })
   }
 }
 
-/** Runs an agent that follows the stage's log, and ends both whatever happens. */
+/** Runs an agent that follows the log of the bed, and stops both in any case. */
 async function follow<T>(
   agent: Agent,
   flush: string,
-  body: (stage: Stage, child: Child) => Promise<T>,
+  body: (bed: TestBed, child: Child) => Promise<T>,
 ): Promise<T> {
-  const stage = new Stage()
-  stage.append()
-  const child = new Child(followCommand(agent, stage.log, stage.place, flush), 600_000)
+  const bed = new TestBed()
+  bed.append()
+  const child = new Child(followCommand(agent, bed.log, bed.destination, flush), 600_000)
   try {
-    return await body(stage, child)
+    return await body(bed, child)
   } finally {
     await child.stop()
-    stage.close()
+    bed.close()
   }
 }
 
+/** Measures memory, CPU and context switches of an agent without input. */
 export function idle(agent: Agent, seconds: number): Promise<IdleResult> {
-  return follow(agent, '1', async (stage, child) => {
-    await stage.nextFrame(child)
+  return follow(agent, '1', async (bed, child) => {
+    await bed.nextFrame(child)
     await sleep(SETTLE_MS)
     const before = threadsOf(child.pid)
     await sleep(seconds * 1000)
@@ -116,27 +117,27 @@ export function idle(agent: Agent, seconds: number): Promise<IdleResult> {
   })
 }
 
-/** From the start of the process to the arrival of a line that was there before. */
+/** Measures the time from the start of the process to the arrival of a line that existed before. */
 export async function start(agent: Agent, flush: string, times: number): Promise<DelayResult> {
   const delays: number[] = []
   for (let i = 0; i < times; i++) {
     delays.push(
-      await follow(agent, flush, async (stage, child) => (await stage.nextFrame(child)) - child.startedMs),
+      await follow(agent, flush, async (bed, child) => (await bed.nextFrame(child)) - child.startedMs),
     )
   }
   return delayResult(flush, delays)
 }
 
-/** From an append to its arrival; the pauses between are uneven, so that no timer falls in step with them. */
+/** Measures the time from an append to its arrival; the pauses vary, so that no timer runs in step with them. */
 export function append(agent: Agent, flush: string, times: number): Promise<DelayResult> {
-  return follow(agent, flush, async (stage, child) => {
-    await stage.nextFrame(child)
+  return follow(agent, flush, async (bed, child) => {
+    await bed.nextFrame(child)
     const delays: number[] = []
     for (let i = 0; i < times; i++) {
       await sleep(50 + ((i * 37) % 101) + Number(flush) * 500)
-      const frame = stage.nextFrame(child)
+      const frame = bed.nextFrame(child)
       const from = performance.now()
-      stage.append()
+      bed.append()
       delays.push((await frame) - from)
     }
     return delayResult(flush, delays)
@@ -147,22 +148,22 @@ function delayResult(flush: string, delaysMs: number[]): DelayResult {
   return { flush, delaysMs, medianMs: median(delaysMs), p95Ms: quantile(delaysMs, 0.95) }
 }
 
-/** A drain that begins while nobody listens: memory must stay flat, and all must arrive when the peer is back. */
+/** Measures a drain that starts while nothing listens: memory must stay flat, and everything must arrive afterwards. */
 export async function refused(agent: Agent, seconds: number, lines: number): Promise<RefusedResult> {
   const data = dataset('raw', lines)
   const raw = WORKLOADS.find((workload) => workload.name === 'raw')
   if (raw === undefined) throw new Error('no workload raw')
-  const stage = new Stage()
-  const place = stage.place
-  // The port is known and free from here on: a connection to it is refused.
-  stage.sink.close()
-  const child = new Child(drainCommand(agent, raw, data.path, place), 600_000)
+  const bed = new TestBed()
+  const destination = bed.destination
+  // From here on the port is known and free: connections to it are refused.
+  bed.sink.close()
+  const child = new Child(drainCommand(agent, raw, data.path, destination), 600_000)
   const rssMb: number[] = []
   for (let i = 0; i < seconds; i++) {
     await sleep(1000)
     rssMb.push(memoryOf(child.pid).rssMb)
   }
-  const sink = new Sink('count', place.port)
+  const sink = new Sink('count', destination.port)
   const from = performance.now()
   let first = Number.NaN
   sink.onFrame = () => {
@@ -186,6 +187,6 @@ export async function refused(agent: Agent, seconds: number, lines: number): Pro
     }
   } finally {
     sink.close()
-    stage.close()
+    bed.close()
   }
 }

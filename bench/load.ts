@@ -4,8 +4,8 @@ import { encodeStr, writeEntryHead, writeMapHead, writeStr } from '../src/core/m
 const FRAME_RECORDS = 500
 const LINE_BYTES = 186
 /** Frames without an ack at which the sender waits, as a shipper would. */
-const WINDOW = 32
-const TURN_MS = 5
+const MAX_FRAMES_IN_FLIGHT = 32
+const SEND_INTERVAL_MS = 5
 const TAG = 'app'
 const ACK = Buffer.from('81a361636b', 'hex')
 
@@ -29,7 +29,7 @@ export class Load {
     return load
   }
 
-  /** Records per second from now on; 0: none. */
+  /** Records per second from now on; 0 stops sending. */
   set rate(perSecond: number) {
     clearInterval(this.#timer)
     this.#wake = () => {}
@@ -38,9 +38,10 @@ export class Load {
     const before = this.sent
     const send = () => {
       const due = ((performance.now() - from) / 1000) * perSecond
-      while (this.sent - before < due && this.sent - this.acked < WINDOW * FRAME_RECORDS) this.#frame()
+      while (this.sent - before < due && this.sent - this.acked < MAX_FRAMES_IN_FLIGHT * FRAME_RECORDS)
+        this.#frame()
     }
-    this.#timer = setInterval(send, TURN_MS)
+    this.#timer = setInterval(send, SEND_INTERVAL_MS)
     this.#wake = send
   }
 
@@ -76,22 +77,22 @@ export class Load {
       end = at + ACK.length
       this.acked += FRAME_RECORDS
     }
-    // An ack may be cut in two.
+    // An ack may be split between two reads.
     this.#rest = buf.subarray(Math.max(end, buf.length - ACK.length + 1))
     this.#wake()
   }
 }
 
-/** All of a message but its option map. The lines differ, or compression would have it too easy. */
+/** Returns a message without its option map. The lines differ, because equal ones would compress too well. */
 function makeFrame(): Buffer {
   const entries = Buffer.alloc(FRAME_RECORDS * (LINE_BYTES + 40))
   let at = 0
-  let x = 20261121
+  let random = 20261121
   for (let i = 0; i < FRAME_RECORDS; i++) {
     let line = `INFO request ${i} served`
     while (line.length < LINE_BYTES) {
-      x = (x * 1103515245 + 12345) & 0x7fffffff
-      line += ` ${x.toString(36)} and`
+      random = (random * 1103515245 + 12345) & 0x7fffffff
+      line += ` ${random.toString(36)} and`
     }
     at = writeEntryHead(entries, at, 1_795_240_800 + i, 0)
     at = writeMapHead(entries, at, 1)

@@ -1,13 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** What a process cost from its start to its end. MB and ms; CPU is user + system of all its threads. */
+/** Resources that a process used from start to end, in MB and ms; CPU is user + system time of all its threads. */
 export interface Usage {
   exitCode: number
   wallMs: number
   cpuMs: number
   userMs: number
   systemMs: number
-  /** VmHWM, sampled until the end: what came in the last few milliseconds is missed. */
+  /** VmHWM, sampled until the end: growth in the last few milliseconds is missed. */
   peakRssMb: number
   voluntarySwitches: number
   involuntarySwitches: number
@@ -18,8 +18,8 @@ export interface Memory {
   anonymousMb: number
 }
 
-const SAMPLE_MS = 10
-const RUN_LIMIT_MS = 180_000
+const SAMPLE_INTERVAL_MS = 10
+const RUN_TIMEOUT_MS = 180_000
 
 const HWM = /^VmHWM:\s+(\d+) kB/m
 const RSS = /^Rss:\s+(\d+) kB/m
@@ -27,6 +27,7 @@ const ANONYMOUS = /^Anonymous:\s+(\d+) kB/m
 const VOLUNTARY = /^voluntary_ctxt_switches:\s+(\d+)/m
 const INVOLUNTARY = /^nonvoluntary_ctxt_switches:\s+(\d+)/m
 
+/** A child process whose resources are measured. */
 export class Child {
   readonly pid: number
   readonly startedMs = performance.now()
@@ -35,24 +36,24 @@ export class Child {
   #peakKb = 0
   #stderr = ''
 
-  constructor(command: string[], limitMs = RUN_LIMIT_MS) {
+  constructor(command: string[], timeoutMs = RUN_TIMEOUT_MS) {
     const child = Bun.spawn(command, { stdin: 'ignore', stdout: 'ignore', stderr: 'pipe' })
     this.#process = child
     this.pid = child.pid
-    // The memory is sampled because ru_maxrss would do only for large children: it begins at that of the parent.
-    const sampler = setInterval(() => this.#sample(), SAMPLE_MS)
-    const killer = setTimeout(() => this.kill('SIGKILL'), limitMs)
-    const said = this.#read(child.stderr)
+    // Memory is sampled because ru_maxrss is valid only for large children: it starts at the value of the parent.
+    const sampler = setInterval(() => this.#sample(), SAMPLE_INTERVAL_MS)
+    const killer = setTimeout(() => this.kill('SIGKILL'), timeoutMs)
+    const stderrRead = this.#read(child.stderr)
     this.ended = child.exited.then(async (exitCode) => {
       const wallMs = performance.now() - this.startedMs
       clearInterval(sampler)
       clearTimeout(killer)
-      await said
-      return { exitCode, wallMs, peakRssMb: (this.#peakKb * 1024) / 1e6, ...accounts(child) }
+      await stderrRead
+      return { exitCode, wallMs, peakRssMb: (this.#peakKb * 1024) / 1e6, ...accounting(child) }
     })
   }
 
-  /** The end of what it said on stderr. */
+  /** Last 4,000 characters of its stderr. */
   get stderr(): string {
     return this.#stderr
   }
@@ -76,7 +77,7 @@ export class Child {
   }
 }
 
-/** Runs to the end; the error of a run that failed shows what it said. */
+/** Runs a command to its end; throws with the end of its stderr if it fails. */
 export async function measure(command: string[]): Promise<Usage> {
   const child = new Child(command)
   const usage = await child.ended
@@ -86,10 +87,10 @@ export async function measure(command: string[]): Promise<Usage> {
   return usage
 }
 
-/** By the operating system's account of the child (wait4), not by sampling. */
-function accounts(child: Bun.Subprocess) {
+/** Returns the operating system's accounting of the child (wait4), without sampling. */
+function accounting(child: Bun.Subprocess) {
   const used = child.resourceUsage()
-  if (used === undefined) throw new Error(`no account of process ${child.pid}`)
+  if (used === undefined) throw new Error(`no resource usage of process ${child.pid}`)
   return {
     cpuMs: Number(used.cpuTime.total) / 1e3,
     userMs: Number(used.cpuTime.user) / 1e3,
@@ -109,21 +110,21 @@ export interface ThreadUse {
   switches: number
 }
 
-/** CPU and context switches of each thread of a living process so far. */
+/** Returns the CPU time and context switches so far of each thread of a running process. */
 export function threadsOf(pid: number): Map<string, ThreadUse> {
-  const folder = `/proc/${pid}/task`
+  const directory = `/proc/${pid}/task`
   const use = (id: string): ThreadUse => {
-    const status = read(`${folder}/${id}/status`)
+    const status = read(`${directory}/${id}/status`)
     return {
-      // In nanoseconds, where /proc/PID/stat counts ticks of 10 ms.
-      cpuMs: Number(read(`${folder}/${id}/schedstat`).split(' ')[0]) / 1e6,
+      // schedstat counts nanoseconds, /proc/PID/stat only ticks of 10 ms.
+      cpuMs: Number(read(`${directory}/${id}/schedstat`).split(' ')[0]) / 1e6,
       switches: number(status, VOLUNTARY) + number(status, INVOLUNTARY),
     }
   }
-  return new Map(readdirSync(folder).map((id) => [id, use(id)]))
+  return new Map(readdirSync(directory).map((id) => [id, use(id)]))
 }
 
-/** What the threads have used in between, but for those that ended: what they used last is not known. */
+/** Returns the use of the threads between two samples, without threads that ended: their last use is not known. */
 export function usedBetween(before: Map<string, ThreadUse>, after: Map<string, ThreadUse>): ThreadUse {
   const used = { cpuMs: 0, switches: 0 }
   for (const [id, { cpuMs, switches }] of after) {

@@ -12,8 +12,8 @@ import { spec as ltsv } from '../src/plugins/parsers/ltsv.ts'
 import { spec as regex } from '../src/plugins/parsers/regex.ts'
 
 /**
- * MB of input per CPU-second of each parser alone: no files, no newline search, no output. `bun bench/parsers.bench.ts
- * [name ...]`.
+ * Measures MB of input per CPU-second of each parser alone, without files, newline search and output:
+ * `bun bench/parsers.bench.ts [name ...]`.
  */
 const LINES = 2000
 const CPU_SECONDS = 0.6
@@ -50,8 +50,8 @@ const nested = (i: number): string =>
     user: null,
   })
 
-/** The shipped expression of this name. */
-function shipped(name: string): Parser {
+/** Returns the parser of this name in conf/parsers.conf. */
+function builtin(name: string): Parser {
   const file = readFileSync(resolve(import.meta.dirname, '../conf/parsers.conf'), 'utf8')
   const section = file.split('[PARSER]\n').find((text) => text.includes(`Name        ${name}\n`)) ?? ''
   const value = (key: string): string => new RegExp(`^ +${key} +(.*)$`, 'm').exec(section)?.[1] ?? ''
@@ -65,13 +65,13 @@ function shipped(name: string): Parser {
 const CASES: Case[] = [
   {
     name: 'nginx',
-    parser: shipped('nginx'),
+    parser: builtin('nginx'),
     line: (i) =>
       `10.0.${i % 256}.7 - - [21/Nov/2026:06:00:0${Math.floor(i / 250)} +0000] "GET /api/v1/items?id=${i}&lang=en HTTP/1.1" 200 ${i * 7} "https://shop.example.com/start?from=mail" "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"`,
   },
   {
     name: 'syslog-rfc3164',
-    parser: shipped('syslog-rfc3164'),
+    parser: builtin('syslog-rfc3164'),
     line: (i) => `<34>Nov 21 06:00:0${Math.floor(i / 250)} host-${i % 10} sshd[${i}]: ${text(i, 150)}`,
   },
   { name: 'cri', parser: parserOf(cri), line: (i) => `${time(i)}Z stdout F ${text(i, 205)}` },
@@ -121,7 +121,7 @@ function run({ name, parser, line }: Case): void {
     let start = 0
     for (let i = 0; i < LINES; i++) {
       const end = ends[i] as number
-      if (!parser.parse(src, start, end - 1, out)) throw new Error(`${name} refused line ${i}`)
+      if (!parser.parse(src, start, end - 1, out)) throw new Error(`${name} does not parse line ${i}`)
       start = end
     }
   }
@@ -143,4 +143,4 @@ function run({ name, parser, line }: Case): void {
 }
 
 const wanted = process.argv.slice(2)
-for (const one of CASES) if (wanted.length === 0 || wanted.includes(one.name)) run(one)
+for (const each of CASES) if (wanted.length === 0 || wanted.includes(each.name)) run(each)

@@ -4,13 +4,13 @@ import { bars, lines, type Series } from './svg.ts'
 import { WORKLOADS } from './workloads.ts'
 
 export interface Plot {
-  /** In docs/. */
+  /** Name of the file in docs/. */
   file: string
   title: string
   svg: string
 }
 
-/** The plots of what was measured; of what was not there is none. */
+/** Returns the plots of the measurements that exist. */
 export function plots(results: Results): Plot[] {
   return [
     throughput(results),
@@ -24,27 +24,27 @@ export function plots(results: Results): Plot[] {
 
 function throughput({ drains }: Results): Plot | undefined {
   if (drains.length === 0) return undefined
-  const title = 'MB of input per CPU-second, against the floor'
+  const title = 'MB of input per CPU-second, compared with the floor'
   const groups = drains.map(({ title: label, bytes, runs, floor }) => {
-    const most = figures(bytes, floor).mbPerCpuS
-    const other = WORKLOADS.find((workload) => workload.title === label)?.fluentBit
-    return { label, values: [most, figures(bytes, runs).mbPerCpuS, other && most / other] }
+    const floorRate = figures(bytes, floor).mbPerCpuS
+    const fluentBit = WORKLOADS.find((workload) => workload.title === label)?.fluentBit
+    return { label, values: [floorRate, figures(bytes, runs).mbPerCpuS, fluentBit && floorRate / fluentBit] }
   })
   return {
     file: 'bench-throughput.svg',
     title,
-    svg: bars(title, ['floor', 'shipper', 'fluent-bit (its own run)'], groups),
+    svg: bars(title, ['floor', 'shipper', 'fluent-bit (separate run)'], groups),
   }
 }
 
 function cpu({ drains }: Results): Plot | undefined {
   if (drains.length === 0) return undefined
-  const title = 'CPU for the same input, as a multiple of the floor (less is better)'
+  const title = 'CPU for the same input, as a multiple of the floor (lower is better)'
   const groups = drains.map(({ title: label, bytes, runs, floor }) => {
     const ratio = figures(bytes, floor).mbPerCpuS / figures(bytes, runs).mbPerCpuS
     return { label, values: [ratio, WORKLOADS.find((workload) => workload.title === label)?.fluentBit] }
   })
-  return { file: 'bench-cpu.svg', title, svg: bars(title, ['shipper', 'fluent-bit (its own run)'], groups) }
+  return { file: 'bench-cpu.svg', title, svg: bars(title, ['shipper', 'fluent-bit (separate run)'], groups) }
 }
 
 function kafka({ kafka: result }: Results): Plot | undefined {
@@ -61,7 +61,7 @@ function relay({ relay: result }: Results, what: 'cpu' | 'rss'): Plot | undefine
   if (result === undefined) return undefined
   const series = result.steps.map(
     ({ wanted, cpuPercent, rssMb }): Series => ({
-      name: wanted === 0 ? 'as many as it takes' : `${wanted.toLocaleString('en')}/s`,
+      name: wanted === 0 ? 'unlimited' : `${wanted.toLocaleString('en')}/s`,
       values: what === 'cpu' ? cpuPercent : rssMb,
     }),
   )

@@ -4,11 +4,11 @@ import { dockerId, logName, type PodObject, podOf } from '../test/support/kubern
 import { type Dataset, datasetOfFiles } from './data.ts'
 
 const NODE = 'bench-node-1'
-/** What is one dot in a tag. */
+/** Characters of a path that become one dot in a tag. */
 const DOTS = /[./]+/g
 const TEAMS = ['checkout', 'search', 'payments', 'catalog']
 
-/** The pod with this number, the same at every run, with as many labels and annotations as a chart gives. */
+/** Returns pod number `i`, the same in every run, with as many labels and annotations as a chart sets. */
 function pod(i: number): PodObject {
   const team = TEAMS[i % TEAMS.length] as string
   const name = `${team}-api-7d9c5b8f${String(i).padStart(2, '0')}-x${String(i).padStart(4, '0')}`
@@ -34,19 +34,19 @@ function pod(i: number): PodObject {
   })
 }
 
-/** The logs of a node: of each pod one file of CRI lines whose text is a JSON object. */
+/** Returns the logs of a node: for each pod one file of CRI lines whose text is a JSON object. */
 export function datasetOfPods(pods: number, lines: number): Dataset {
   return datasetOfFiles(pods, Math.floor(lines / pods), 'kube', (i) => logName(pod(i)))
 }
 
-/** The API server of a node with so many pods, in this process: until `down`. */
+/** Starts the API server of a node with `pods` pods in this process; `down` stops it. */
 export async function apiOfPods(pods: number): Promise<KubeApi> {
   const api = await KubeApi.start()
   for (let i = 0; i < pods; i++) api.create(pod(i))
   return api
 }
 
-/** Arguments of the filter for the logs of `data`, as a DaemonSet has it besides. */
+/** Returns the arguments of the filter for the logs of `data`, otherwise configured as in a DaemonSet. */
 export function kubernetesFilter(api: KubeApi, data: Dataset): string[] {
   const properties = [
     `kube_url=${api.url}`,

@@ -5,7 +5,7 @@ import { median } from './measure.ts'
 import type { RelayResult } from './relay.ts'
 import { WORKLOADS } from './workloads.ts'
 
-/** Everything a run found out: raw runs, so that tables and plots can be made of it later. */
+/** All measurements of a run: the single runs, so that tables and plots can be generated later. */
 export interface Results {
   date: string
   machine: Machine
@@ -23,11 +23,12 @@ export interface Results {
 export interface Machine {
   cpu: string
   cores: number
+  /** Release of the Linux kernel. */
   kernel: string
   memoryGb: number
-  /** Load average when the run began: what else was going on. */
+  /** Load average at the start of the run: the work of other programs. */
   load: number
-  /** And when it ended: one core of it is the measurement's own. */
+  /** Load average at the end; one core of it is the measurement itself. */
   loadAtEnd: number
 }
 
@@ -38,9 +39,10 @@ const GOALS = {
   appendMs: { '0.1': 55, '0.01': 12 } as Record<string, number>,
 }
 
-/** Above it, somebody else was at work when the run began. */
-const QUIET_LOAD = 0.5
+/** Load average above which other programs were busy at the start of the run. */
+const MAX_QUIET_LOAD = 0.5
 
+/** Returns the tables of a run as Markdown. */
 export function report(results: Results): string {
   return [
     machineText(results),
@@ -57,12 +59,12 @@ export function report(results: Results): string {
 
 function machineText({ date, machine, versions, settings }: Results): string {
   const peer = versions.peer === undefined ? '' : `, ${versions.peer}`
-  const busy = machine.load > QUIET_LOAD
+  const busy = machine.load > MAX_QUIET_LOAD
   return [
     `${date}: ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, Linux ${machine.kernel}, load ${machine.load} at the start and ${machine.loadAtEnd} at the end.`,
     `shipper ${versions.shipper}, bun ${versions.bun}${peer}. ${settings.lines.toLocaleString('en')} lines, median of ${settings.runs} runs.`,
     ...(busy
-      ? ['The machine did other work at the time: absolute figures are too low, ratios hold better.']
+      ? ['The machine was busy with other work: absolute figures are too low, ratios are more reliable.']
       : []),
   ].join('\n')
 }
@@ -143,7 +145,7 @@ function kafkaTable(result: KafkaResult | undefined): string {
 function relayTable(result: RelayResult | undefined): string {
   if (result === undefined) return ''
   const rows = result.steps.map(({ wanted, acked, cpuPercent, rssMb }) => [
-    wanted === 0 ? 'as many as it takes' : wanted.toLocaleString('en'),
+    wanted === 0 ? 'unlimited' : wanted.toLocaleString('en'),
     Math.round(median(acked)).toLocaleString('en'),
     `${median(cpuPercent).toFixed(1)} %`,
     `${median(rssMb).toFixed(0)} MB`,
@@ -155,7 +157,7 @@ function relayTable(result: RelayResult | undefined): string {
 
 function liveTable(results: Results): string {
   const rows = [...idleRows(results.idle), ...delayRows(results), ...refusedRows(results.refused)]
-  return rows.length === 0 ? '' : table(['running on', 'figure', 'goal', 'reached'], rows)
+  return rows.length === 0 ? '' : table(['latency and idle use', 'figure', 'goal', 'reached'], rows)
 }
 
 function idleRows(idle: IdleResult | undefined): string[][] {
@@ -168,7 +170,7 @@ function idleRows(idle: IdleResult | undefined): string[][] {
   ]
   return [
     row('RSS', idle.rssMb, 'MB', GOALS.idle.rssMb),
-    row('anonymous part', idle.anonymousMb, 'MB', GOALS.idle.anonymousMb),
+    row('anonymous memory', idle.anonymousMb, 'MB', GOALS.idle.anonymousMb),
     row('CPU per minute', idle.cpuMsPerMinute, 'ms', GOALS.idle.cpuMsPerMinute),
     [
       'idle: context switches per minute, threads',
@@ -198,13 +200,13 @@ function refusedRows(refused: RefusedResult | undefined): string[][] {
   const flat = last - settled <= 2 && refused.peakRssMb <= 64
   return [
     [
-      `peer refused for ${refused.seconds} s: RSS after 3 s, at its end, peak with the drain`,
+      `peer refuses for ${refused.seconds} s: RSS after 3 s, at the end, peak including the drain`,
       `${settled.toFixed(1)}, ${last.toFixed(1)}, ${refused.peakRssMb.toFixed(1)} MB`,
       'flat, 64 MB',
       flat ? 'yes' : 'no',
     ],
     [
-      'peer back: to the first chunk; drain of the rest',
+      'peer back: time to the first chunk; rate of the drain',
       `${refused.firstMs.toFixed(0)} ms; ${(refused.bytes / 1e3 / (refused.restMs - refused.firstMs)).toFixed(0)} MB/s`,
       '2000 ms',
       refused.firstMs <= 2000 && refused.arrived === refused.records ? 'yes' : 'no',
@@ -215,10 +217,10 @@ function refusedRows(refused: RefusedResult | undefined): string[][] {
 function problems({ drains, kafka, relay, refused }: Results): string {
   const lines = [...drains, kafka].flatMap((result) => result?.problems ?? [])
   if (relay !== undefined && relay.records < relay.acked)
-    lines.push(`relay: ${relay.records} records in Kafka of ${relay.acked} acknowledged ones`)
+    lines.push(`relay: ${relay.records} of ${relay.acked} acknowledged records are in Kafka`)
   if (refused !== undefined && refused.arrived !== refused.records) {
-    lines.push(`refused: ${refused.arrived} records arrived of ${refused.records}`)
+    lines.push(`refused: ${refused.arrived} of ${refused.records} records arrived`)
   }
   if (lines.length === 0) return ''
-  return ['Not all arrived as it should:', ...lines.map((line) => `- ${line}`)].join('\n')
+  return ['Not all records arrived as expected:', ...lines.map((line) => `- ${line}`)].join('\n')
 }

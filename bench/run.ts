@@ -19,14 +19,14 @@ const LIVE = ['kafka', 'relay', 'start', 'append', 'refused', 'idle']
 const NAMES = [...WORKLOADS.map(({ name }) => name), ...LIVE]
 
 const USAGE = `npm run bench -- [options]
-  --only a,b           of: ${NAMES.join(', ')}
+  --only a,b           only these: ${NAMES.join(', ')}
   --runs 3             measured runs per workload
-  --lines 2000000      lines of the one-file workloads
-  --binary PATH        default: dist/shipper-linux-${ARCH}, built when it is missing; a .ts file runs under bun
+  --lines 2000000      lines of the single-file workloads
+  --binary PATH        default: dist/shipper-linux-${ARCH}, built if it does not exist; a .ts file runs with bun
   --parsers FILE       [PARSER] sections; default: conf/parsers.conf
   --idle-seconds 60    --refused-seconds 20    --relay-seconds 10 (for each rate)
-  --peer               fluent-bit from the PATH beside it; --peer-parsers FILE: its [PARSER] sections
-  --write              docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
+  --peer               also measure fluent-bit from PATH; --peer-parsers FILE: its [PARSER] sections
+  --write              write docs/BENCHMARKS.md with its plots, and docs/benchmarks.json
 `
 
 const { values } = parseArgs({
@@ -56,7 +56,8 @@ function command(): string[] {
   return path.endsWith('.ts') ? [process.execPath, path] : [path]
 }
 
-function says(file: string, args: string[]): string {
+/** Returns the first line that a command prints. */
+function firstLineOf(file: string, args: string[]): string {
   return (
     execFileSync(file, args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
       .trim()
@@ -64,11 +65,11 @@ function says(file: string, args: string[]): string {
   )
 }
 
-/** The commit of this tree, which the binary is taken to be of; `unknown` outside a clone. */
+/** Returns the commit of this work tree, from which the binary is assumed to be built; `unknown` outside a clone. */
 function commit(): string {
   try {
-    const changed = says('git', ['status', '--porcelain', '--', 'src']) === '' ? '' : ' with changes'
-    return `${says('git', ['rev-parse', '--short', 'HEAD'])}${changed}`
+    const changed = firstLineOf('git', ['status', '--porcelain', '--', 'src']) === '' ? '' : ' with changes'
+    return `${firstLineOf('git', ['rev-parse', '--short', 'HEAD'])}${changed}`
   } catch {
     return 'unknown'
   }
@@ -90,9 +91,9 @@ function machine(): Machine {
   }
 }
 
-/** One line to stderr per step: the report on stdout stays clean. */
+/** Runs a step if it is selected. Progress goes to stderr, stdout contains only the report. */
 async function step<T>(name: string, body: () => Promise<T>): Promise<T | undefined> {
-  if (!chosen.has(name)) return undefined
+  if (!selected.has(name)) return undefined
   process.stderr.write(`${name} ...\n`)
   try {
     return await body()
@@ -112,7 +113,7 @@ async function run(agent: Agent, peer: Agent | undefined): Promise<Results> {
     versions: {
       shipper: commit(),
       bun: Bun.version,
-      peer: peer === undefined ? undefined : says(peer.command[0] ?? '', ['--version']),
+      peer: peer === undefined ? undefined : firstLineOf(peer.command[0] ?? '', ['--version']),
     },
     settings: { runs, lines },
     drains: [],
@@ -146,12 +147,12 @@ function write(results: Results): void {
   writeFileSync(`${docs}/benchmarks.json`, `${JSON.stringify(results, null, 1)}\n`)
   writeFileSync(`${docs}/BENCHMARKS.md`, page(results))
   for (const { file, svg } of plots(results)) writeFileSync(`${docs}/${file}`, svg)
-  // README.md shows some of the figures.
+  // README.md quotes some of the figures.
   execFileSync('npm', ['run', '--silent', 'docs'], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] })
 }
 
-const chosen = new Set(values.only.split(','))
-const unknown = [...chosen].find((name) => !NAMES.includes(name))
+const selected = new Set(values.only.split(','))
+const unknown = [...selected].find((name) => !NAMES.includes(name))
 if (values.help || unknown !== undefined) {
   if (unknown !== undefined) process.stderr.write(`unknown workload ${unknown}\n`)
   process.stdout.write(USAGE)

@@ -1,5 +1,5 @@
 /**
- * The peer of the benchmarks: accepts the forward protocol at full speed, acknowledges each chunk, counts.
+ * The peer of the benchmarks: accepts the forward protocol at full speed, acknowledges each chunk, and counts.
  *
  *   bun bench/sink.ts count|check|discard     prints `listening PORT`; a line on stdin prints the summary as JSON and
  *                                              begins a new one
@@ -10,8 +10,8 @@ import { MARK } from './data.ts'
 import { countEntries, type Frame, FrameReader } from './frames.ts'
 
 /**
- * count: believes the option map's `size`. check: walks the entries and notes each record's number: slow, and the
- * proof that nothing is lost or doubled. discard: any bytes, for the floor.
+ * count: trusts `size` of the option map. check: walks the entries and records the number of each record, which is slow
+ * but proves that nothing is lost or duplicated. discard: accepts any bytes, for the floor.
  */
 export type SinkMode = 'count' | 'check' | 'discard'
 
@@ -22,7 +22,7 @@ export interface Summary {
   acks: number
   records: number
   payloadBytes: number
-  /** Only in check mode: numbers seen, and those seen again. */
+  /** In check mode only: how many numbers were seen, and how many of them again. */
   distinct: number
   repeated: number
   errors: string[]
@@ -30,16 +30,17 @@ export interface Summary {
 
 interface Peer {
   reader: FrameReader | undefined
-  /** Acks of the frames that one read brought, sent together. */
+  /** Acks of the frames of one read, sent together. */
   acks: Buffer[]
   unsent: Buffer
 }
 
 const ACK = Buffer.from('81a361636b', 'hex')
 
+/** A server of the forward protocol on loopback. */
 export class Sink {
   readonly port: number
-  /** Called for each frame after it was counted. */
+  /** Called for each frame after it is counted. */
   onFrame: ((frame: Frame) => void) | undefined
   #summary = emptySummary()
   #seen = new Uint8Array(0)
@@ -61,9 +62,9 @@ export class Sink {
         data: (socket, data) => this.#data(socket, data),
         drain: (socket) => send(socket),
         close: (socket) => {
-          if (socket.data.reader?.idle === false) this.#fail('a connection ended within a message')
+          if (socket.data.reader?.idle === false) this.#recordError('a connection ended within a message')
         },
-        error: (_socket, err) => this.#fail(err.message),
+        error: (_socket, err) => this.#recordError(err.message),
       },
     })
     this.port = this.#listener.port
@@ -73,7 +74,7 @@ export class Sink {
     return this.#summary
   }
 
-  /** The summary so far; counting begins anew. */
+  /** Returns the summary so far and starts a new one. */
   take(): Summary {
     const summary = this.#summary
     this.#summary = emptySummary()
@@ -85,7 +86,7 @@ export class Sink {
     this.#listener.stop(true)
   }
 
-  #fail(what: string): void {
+  #recordError(what: string): void {
     if (this.#summary.errors.length < 10) this.#summary.errors.push(what)
   }
 
@@ -96,7 +97,7 @@ export class Sink {
     try {
       peer.reader.feed(data)
     } catch (err) {
-      this.#fail((err as Error).message)
+      this.#recordError((err as Error).message)
       socket.terminate()
       return
     }
@@ -118,18 +119,19 @@ export class Sink {
   #check(frame: Frame, payload: Buffer): void {
     const entries = frame.compressed ? decompress(payload) : payload
     const count = countEntries(entries)
-    if (count < 0) this.#fail('a payload that is not a row of entries')
+    if (count < 0) this.#recordError('a payload is not a sequence of complete entries')
     if (frame.size < 0) this.#summary.records += Math.max(count, 0)
-    else if (count !== frame.size) this.#fail(`size says ${frame.size}, the payload has ${count}`)
+    else if (count !== frame.size)
+      this.#recordError(`size is ${frame.size}, the payload has ${count} entries`)
     let at = entries.indexOf(MARK)
     while (at >= 0) {
       at += MARK.length
-      this.#note(Number(entries.toString('latin1', at, at + 10)))
+      this.#recordNumber(Number(entries.toString('latin1', at, at + 10)))
       at = entries.indexOf(MARK, at)
     }
   }
 
-  #note(number: number): void {
+  #recordNumber(number: number): void {
     if (number >= this.#seen.length) {
       const grown = new Uint8Array(Math.max(number + 1, this.#seen.length * 2, 1 << 20))
       grown.set(this.#seen)

@@ -2,27 +2,27 @@ import { resolve } from 'node:path'
 import { type Dataset, dataset, datasetOfFiles } from './data.ts'
 import { datasetOfPods } from './pods.ts'
 
-/** A file or files drained once from head to end by a process of its own. */
+/** Files that a process reads once from start to end. */
 export interface Workload {
   name: string
   title: string
   data(lines: number): Dataset
-  /** Options of the tail input besides path, database and the end at EOF. */
+  /** Options of the tail input other than path, database and Exit_On_Eof. */
   tail: string[]
   parser?: string
-  /** So many pods have written the data: the kubernetes filter asks an API server for them. */
+  /** Number of pods that wrote the data: the kubernetes filter requests them from an API server. */
   pods?: number
-  /** Entries are so many bytes long at least, by which one sees that the filter has added what it should. */
+  /** Minimum average length of an entry in bytes, which shows that the filter has added the metadata. */
   entryBytes?: number
   output: 'forward' | 'null'
   forward: string[]
   goal: Goal
-  /** fluent-bit 5.1.1 with its best settings in an earlier run on a machine of this kind, as floor / n. */
+  /** Result of fluent-bit 5.1.1 with its best settings, in an earlier run on a similar machine, as n in floor / n. */
   fluentBit?: number
 }
 
 export interface Goal {
-  /** CPU: at most this many times the floor's. */
+  /** Maximum CPU time as a multiple of the floor. */
   floors?: number
   wallMbS?: number
   peakRssMb: number
@@ -38,7 +38,7 @@ function oneFile(shape: 'raw' | 'cri' | 'docker' | 'nginx'): (lines: number) => 
 
 const PLAIN: Pick<Workload, 'tail' | 'output' | 'forward'> = { tail: [], output: 'forward', forward: [] }
 
-/** A node's logs: records grow from 190 to about 870 bytes. */
+/** Returns a workload with the logs of a node: records grow from 190 to about 870 bytes. */
 function node(pods: number): Pick<Workload, 'data' | 'tail' | 'output' | 'forward' | 'pods' | 'entryBytes'> {
   const tail = ['multiline.parser=docker,cri']
   return { ...PLAIN, tail, pods, entryBytes: 800, data: (lines) => datasetOfPods(pods, lines) }
@@ -138,7 +138,7 @@ export const WORKLOADS: Workload[] = [
 export interface Agent {
   /** Program and leading arguments. */
   command: string[]
-  /** Flush in seconds, the file with [PARSER] sections, and what this agent must be told besides. */
+  /** Flush in seconds, the file with [PARSER] sections, and further options of this agent. */
   flush: string
   parsers: string
   tail: string[]
@@ -149,7 +149,7 @@ export function shipper(command: string[], parsers: string): Agent {
   return { command, flush: FLUSH_S, parsers, tail: [], forward: [] }
 }
 
-/** fluent-bit as its best figures were taken: acks on as they are here, and the two settings that cost it most. */
+/** Returns fluent-bit with acks on and with the two settings changed that cost it most: its best figures. */
 export function fluentBit(command: string[], parsers: string): Agent {
   return {
     command,
@@ -160,38 +160,43 @@ export function fluentBit(command: string[], parsers: string): Agent {
   }
 }
 
-export interface Place {
+export interface Destination {
   port: number
   /** Path of the offset database. */
   db: string
-  /** Arguments of a filter between the two. */
+  /** Arguments of a filter between input and output. */
   filter?: string[]
 }
 
-/** The command line that drains the workload. */
-export function drainCommand(agent: Agent, workload: Workload, path: string, place: Place): string[] {
+/** Returns the command line that drains the workload. */
+export function drainCommand(
+  agent: Agent,
+  workload: Workload,
+  path: string,
+  destination: Destination,
+): string[] {
   const parser = workload.parser === undefined ? [] : [`parser=${workload.parser}`]
   return [
     ...agent.command,
     ...(workload.parser === undefined ? [] : ['-R', agent.parsers]),
     ...tailArguments(
       path,
-      place.db,
+      destination.db,
       ['exit_on_eof=on', ...parser, ...agent.tail, ...workload.tail],
       workload.pods === undefined ? 'app' : 'kube.*',
     ),
-    ...(place.filter ?? []),
-    ...outputArguments(workload.output, place.port, [...agent.forward, ...workload.forward]),
+    ...(destination.filter ?? []),
+    ...outputArguments(workload.output, destination.port, [...agent.forward, ...workload.forward]),
     ...['-f', agent.flush],
   ]
 }
 
-/** One that runs until it is stopped. */
-export function followCommand(agent: Agent, path: string, place: Place, flush: string): string[] {
+/** Returns a command line that follows a file until it is stopped. */
+export function followCommand(agent: Agent, path: string, destination: Destination, flush: string): string[] {
   return [
     ...agent.command,
-    ...tailArguments(path, place.db, agent.tail),
-    ...outputArguments('forward', place.port, agent.forward),
+    ...tailArguments(path, destination.db, agent.tail),
+    ...outputArguments('forward', destination.port, agent.forward),
     ...['-f', flush],
   ]
 }

@@ -6,9 +6,10 @@ import { ARCH, ROOT } from './bootstrap.mjs'
 import { CACHE, chooseTargets, defines, fetchPackage, type Manifest, readManifest } from './manifest.ts'
 
 /**
- * `npm run build:pkg [-- --target NAME ...]`: builds the variant with node inside, by the `pkg` section of
- * pkg.config.json; by default for this machine. The packager and node are fetched from npm into .cache/ when they are first
- * needed, so that no installation downloads them. If npm does not have them it prints that; only a build server fails.
+ * `npm run build:pkg [-- --target NAME ...]` builds the variant with node, configured by the `pkg` section of
+ * pkg.config.json, by default for this machine. The tool and node are fetched from npm into .cache/ when they are first
+ * needed, so that they do not enlarge every installation. If npm does not have them, a message says so, and only a build
+ * server (CI=true) reports failure.
  */
 async function main(): Promise<void> {
   const manifest = readManifest()
@@ -19,7 +20,7 @@ async function main(): Promise<void> {
     tools = fetchTools(manifest)
   } catch (err) {
     const [reason] = (err as Error).message.split('\n')
-    process.stderr.write(`no node variant: ${manifest.pkg.tool} or node cannot be fetched (${reason})\n`)
+    process.stderr.write(`no node variant: ${manifest.pkg.tool} or node is not available (${reason})\n`)
     process.exit(process.env.CI === 'true' ? 1 : 0)
   }
   for (const name of names) {
@@ -29,15 +30,18 @@ async function main(): Promise<void> {
 }
 
 interface Tools {
-  /** Path of the node that runs the packager. It has the version of the target; the machine's own may be older. */
+  /** Path of the node that runs the tool. It must have the version of the target; the installed one may be older. */
   node: string
   pkg: string
 }
 
 function fetchTools({ pkg }: Manifest): Tools {
-  const own = pkg.targets[`linux-${ARCH}`]
-  if (own === undefined) throw new Error(`there is no node for ${ARCH}`)
-  const node = join(fetchPackage({ name: own.runtime, version: pkg.node, integrity: undefined }), 'bin/node')
+  const target = pkg.targets[`linux-${ARCH}`]
+  if (target === undefined) throw new Error(`there is no node for ${ARCH}`)
+  const node = join(
+    fetchPackage({ name: target.runtime, version: pkg.node, integrity: undefined }),
+    'bin/node',
+  )
   const home = join(CACHE, `pkg-${pkg.version}`)
   const entry = join(home, 'node_modules', pkg.tool, 'lib-es5/bin.js')
   if (!existsSync(entry)) {
@@ -48,7 +52,7 @@ function fetchTools({ pkg }: Manifest): Tools {
   return { node, pkg: entry }
 }
 
-/** Bundles the program into one CommonJS file for node; the packager resolves the external packages. */
+/** Bundles the program into one CommonJS file for node; the tool finds the external packages. */
 function bundle(manifest: Manifest, name: string): string {
   const file = join(CACHE, 'pkg-main.cjs')
   const args = [
@@ -60,12 +64,12 @@ function bundle(manifest: Manifest, name: string): string {
   return file
 }
 
-/** Runs the packager with a home folder of its own, in which it finds node and does not download it. */
+/** Runs the tool with its own home directory, where it finds node, so that it does not download it. */
 function build(manifest: Manifest, name: string, entry: string, tools: Tools): string {
   const spec = manifest.pkg.targets[name]
   if (spec === undefined) throw new Error(`no target ${name}`)
   const home = join(CACHE, 'pkg-home')
-  putNode(home, name, spec.runtime, manifest.pkg.node)
+  installNode(home, name, spec.runtime, manifest.pkg.node)
   const config = join(ROOT, `.cache/pkg-${name}.json`)
   const assets = manifest.assets.map((path) => join('..', path))
   writeFileSync(config, JSON.stringify({ name: manifest.name, pkg: { ...manifest.pkg.config, assets } }))
@@ -83,16 +87,16 @@ function build(manifest: Manifest, name: string, entry: string, tools: Tools): s
   return file
 }
 
-/** Path at which the packager looks for an unpacked node; its own file `.ok` marks a complete one. */
-function putNode(home: string, name: string, runtime: string, version: string): void {
-  const folder = join(home, '.pkg-cache/sea')
+/** Puts node where the tool looks for its own downloads; an `.ok` file tells the tool that the download is complete. */
+function installNode(home: string, name: string, runtime: string, version: string): void {
+  const directory = join(home, '.pkg-cache/sea')
   const archive = `node-v${version}-${name}.tar.gz`
-  const bin = join(folder, archive.replace('.tar.gz', ''), 'bin')
+  const bin = join(directory, archive.replace('.tar.gz', ''), 'bin')
   if (existsSync(join(bin, 'node.ok'))) return
   mkdirSync(bin, { recursive: true })
   const source = fetchPackage({ name: runtime, version, integrity: undefined })
   copyFileSync(join(source, 'bin/node'), join(bin, 'node'))
-  for (const file of [join(folder, archive), join(folder, `${archive}.ok`), join(bin, 'node.ok')]) {
+  for (const file of [join(directory, archive), join(directory, `${archive}.ok`), join(bin, 'node.ok')]) {
     writeFileSync(file, '')
   }
 }

@@ -15,8 +15,8 @@ import { ROOT } from './bootstrap.mjs'
 import { chooseTargets, defines, fetchPackage, locked, type Manifest, readManifest } from './manifest.ts'
 
 /**
- * `npm run build [-- --target NAME ...]`: builds the named binaries of pkg.config.json, by default all of them.
- * They are never stripped: that would cut off the program, which is at the end of the file.
+ * `npm run build [-- --target NAME ...]` builds the binaries of pkg.config.json, by default all of them. They are never
+ * stripped, because that would cut off the program at the end of the file.
  */
 function main(): void {
   const manifest = readManifest()
@@ -32,7 +32,7 @@ function main(): void {
   }
 }
 
-/** Output of `bun build --metafile`: the inputs, and the bytes of each that are in the output. */
+/** Output of `bun build --metafile`: the input files, and how many bytes of each are in the output. */
 export interface Metafile {
   outputs: Record<string, { bytes: number; inputs: Record<string, { bytesInOutput: number }> }>
 }
@@ -45,16 +45,16 @@ export interface Built {
 }
 
 /**
- * Builds in a draft folder in `folder` and renames the result: a running binary can be replaced, and there is never an
- * incomplete one. The draft already has the final name, because bun puts it into the binary.
+ * Builds into a draft directory in `directory` and renames the result, so that a running binary can be replaced and
+ * none is ever incomplete. The draft already has the final name, because bun writes the name into the binary.
  */
-export function build(manifest: Manifest, name: string, folder = join(ROOT, manifest.out)): Built {
+export function build(manifest: Manifest, name: string, directory = join(ROOT, manifest.out)): Built {
   const spec = manifest.bun.targets[name]
   if (spec === undefined) throw new Error(`no target ${name}`)
   const base = `${manifest.name}-${name}`
-  mkdirSync(folder, { recursive: true })
-  const drafts = mkdtempSync(join(folder, '.draft-'))
-  const draft = join(drafts, base)
+  mkdirSync(directory, { recursive: true })
+  const draftDirectory = mkdtempSync(join(directory, '.draft-'))
+  const draft = join(draftDirectory, base)
   const runtime = runtimeOf(spec.runtime)
   const args = [
     ...['build', '--compile', ...manifest.bun.flags, `--target=${spec.target}`],
@@ -67,22 +67,22 @@ export function build(manifest: Manifest, name: string, folder = join(ROOT, mani
   try {
     execFileSync(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
     chmodSync(draft, 0o755)
-    renameSync(draft, join(folder, base))
+    renameSync(draft, join(directory, base))
     const metafile = JSON.parse(readFileSync(`${draft}.json`, 'utf8')) as Metafile
-    return { file: join(folder, base), runtime, metafile }
+    return { file: join(directory, base), runtime, metafile }
   } finally {
-    rmSync(drafts, { recursive: true, force: true })
+    rmSync(draftDirectory, { recursive: true, force: true })
   }
 }
 
 /**
- * Returns the path of the executable that the program is appended to: the running one if the target is this machine, else
- * that of the npm package, so that `bun build` does not download one.
+ * Returns the executable to which the program is appended: the running one if the target is this machine, otherwise that
+ * of the npm package, so that `bun build` does not download anything itself.
  */
 function runtimeOf(name: string): string {
   const installed = join(ROOT, 'node_modules', name)
-  const own = existsSync(installed) && !existsSync(join(installed, 'bin/bun'))
-  if (own) return process.execPath
+  const isThisMachine = existsSync(installed) && !existsSync(join(installed, 'bin/bun'))
+  if (isThisMachine) return process.execPath
   return join(existsSync(installed) ? installed : fetchPackage(locked(name)), 'bin/bun')
 }
 

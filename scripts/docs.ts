@@ -6,13 +6,13 @@ import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/options/option.ts'
 import { SERVICE_OPTIONS } from '../src/core/options/service.ts'
 import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
-import { MULTILINE_NAMES } from '../src/lib/multiline/builtin-rules.ts'
+import { BUILTIN_NAMES } from '../src/lib/multiline/builtin-rules.ts'
 import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
 /**
- * `npm run docs [-- --check]`: writes docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
- * the marked parts of README.md. With --check nothing is written, and the exit status is 1 if a page differs.
+ * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
+ * the marked parts of README.md. With --check it writes nothing and exits with status 1 if a page differs.
  */
 const PLUGINS = 'docs/plugins'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
@@ -29,14 +29,14 @@ const TITLES: Record<PluginKind, string> = {
   output: 'Outputs',
 }
 
-/** Returns the path (from the root of the project) and the text of every page. */
+/** Returns the text of every page by its path from the root of the project. */
 export async function makePages(plugins: Registry): Promise<Map<string, string>> {
   const pages = new Map<string, string>()
   const specs: PluginSpec[] = []
   for (const kind of KINDS) {
     for (const name of plugins.names(kind)) {
       const spec = await plugins.find(kind, name)
-      if (spec === undefined) throw new Error(`the registry lists ${kind} ${name} but cannot load it`)
+      if (spec === undefined) throw new Error(`the registry lists ${kind} ${name} but does not find it`)
       specs.push(spec)
       pages.set(`${PLUGINS}/${pageOf(spec)}`, pluginPage(spec))
     }
@@ -54,7 +54,7 @@ function readme(specs: PluginSpec[]): string {
   const parts: Record<string, string> = { plugins: pluginList(specs), figures: figureTable() }
   return readFileSync(join(ROOT, 'README.md'), 'utf8').replace(PART, (_, begin, name, end) => {
     const text = parts[name]
-    if (text === undefined) throw new Error(`README.md has a marked part ${name} that nothing generates`)
+    if (text === undefined) throw new Error(`README.md has an unknown part ${name}`)
     return `${begin}${text}${end}`
   })
 }
@@ -68,7 +68,7 @@ function pluginList(specs: PluginSpec[]): string {
   return `${lines.join('')}${sections}`
 }
 
-/** Returns some columns of the first table of docs/BENCHMARKS.md, and the paragraph that describes the run. */
+/** Returns some columns of the first table of docs/BENCHMARKS.md and the paragraph about the run. */
 function figureTable(): string {
   const page = readFileSync(join(ROOT, 'docs/BENCHMARKS.md'), 'utf8').split('\n')
   const from = page.findIndex((line) => line.startsWith(`| ${FIGURES[0]} |`))
@@ -77,7 +77,7 @@ function figureTable(): string {
   const columns = FIGURES.map((name) => rows[0]?.findIndex((text) => text.trim() === name) ?? -1)
   if (columns.includes(-1)) throw new Error(`docs/BENCHMARKS.md has no table with ${FIGURES.join(', ')}`)
   const table = rows.map((row) => `|${columns.map((at) => row[at]).join('|')}|\n`).join('')
-  // The paragraph before it: day, machine, versions, and what was wrong with the run.
+  // The paragraph before the table: date, machine, versions, and a warning if the machine was busy.
   const about = page.slice(page.lastIndexOf('', from - 2) + 1, from - 1)
   return `${table.replace('¹', '')}\n${about.join('\n')}\n`
 }
@@ -94,12 +94,12 @@ function pluginPage(spec: PluginSpec): string {
     parts.push(
       `It also takes [the options of every ${spec.kind}](README.md#options-of-every-${spec.kind}).\n`,
     )
-  } else parts.push('The section also has `Name`, by which inputs and filters name it, and `Format`.\n')
+  } else parts.push('The section also takes `Name`, which inputs and filters refer to, and `Format`.\n')
   parts.push(`## Example\n\n\`\`\`\n${spec.example.trimEnd()}\n\`\`\`\n`)
   const counters = Object.entries(spec.counters ?? {})
   if (counters.length > 0) {
     const rows = counters.map(([name, text]) => `| \`${name}\` | ${cell(text)} |\n`)
-    parts.push(`## Counters\n\n| counter | of |\n|---|---|\n${rows.join('')}`)
+    parts.push(`## Counters\n\n| counter | counts |\n|---|---|\n${rows.join('')}`)
   }
   return NOTE + parts.filter((part) => part.trim() !== '').join('\n')
 }
@@ -121,15 +121,14 @@ function indexPage(specs: PluginSpec[]): string {
 }
 
 function servicePage(): string {
-  const text =
-    'Options of the agent as a whole. On the command line they have flags of their own: `shipper -h`.\n'
+  const text = 'Options of the agent. On the command line they have their own flags: `shipper -h`.\n'
   return `${NOTE}# [SERVICE]\n\n${text}\n${optionTable(SERVICE_OPTIONS)}`
 }
 
 function multilinePage(): string {
   const text =
-    'Joins lines that belong together. The section also has `Name`, by which `Multiline.Parser` names it. ' +
-    `Built in, without a section: ${MULTILINE_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
+    'Joins lines that belong together. The section also takes `Name`, which `Multiline.Parser` refers to. ' +
+    `Built in, no section needed: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
   const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
   const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
   const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`
@@ -141,15 +140,15 @@ function errorsPage(): string {
     ([code, { exit, summary, remedy }]) => `| \`${code}\` | ${exit} | ${cell(summary)} | ${cell(remedy)} |\n`,
   )
   const text =
-    'A line of the log has the code as `code`, and as `hint` what to do in the case at hand. Problems of a configuration ' +
-    'are told with their place instead of a code. Status is what the program ends with when the error ends it; most ' +
-    'errors while it runs do not.\n'
+    'A log line has the code in `code` and what to do in this case in `hint`. Errors in a configuration are reported with ' +
+    'their location instead of a code. Status is the exit status if the error ends the program; most errors at run time ' +
+    'do not.\n'
   return `${NOTE}# Errors\n\n${text}\n| code | status | cause | what to do |\n|---|---|---|---|\n${rows.join('')}`
 }
 
 function optionTable(table: OptionTable): string {
   const options = Object.entries(table)
-  if (options.length === 0) return 'None of its own.\n'
+  if (options.length === 0) return 'No options of its own.\n'
   const effective = options.filter(([, option]) => option.ignored === undefined)
   const rows = effective.map(
     ([name, option]) =>
@@ -160,7 +159,7 @@ function optionTable(table: OptionTable): string {
     .map(([name, option]) => `- \`${name}\`: ${option.ignored}\n`)
   const head = rows.length === 0 ? '' : `| option | type | default | |\n|---|---|---|---|\n${rows.join('')}`
   const tail =
-    ignored.length === 0 ? '' : `Accepted so that existing files run, without effect:\n\n${ignored.join('')}`
+    ignored.length === 0 ? '' : `Accepted for compatibility, without effect:\n\n${ignored.join('')}`
   return [head, tail].filter((part) => part !== '').join('\n')
 }
 
@@ -180,24 +179,24 @@ function cell(text: string): string {
   return text.replace(PIPE, '\\|').replaceAll('\n', ' ')
 }
 
-/** Returns the files that differ from the generated pages, including files that have no page. */
+/** Returns the files that differ from the pages, and the files that have no page. */
 export function differences(root: string, pages: Map<string, string>): string[] {
   const wrong = [...pages].filter(([path, text]) => readOr(join(root, path)) !== text).map(([path]) => path)
-  return [...wrong, ...strays(root, pages)].sort()
+  return [...wrong, ...orphans(root, pages)].sort()
 }
 
 export function writePages(root: string, pages: Map<string, string>): void {
-  for (const path of strays(root, pages)) rmSync(join(root, path))
+  for (const path of orphans(root, pages)) rmSync(join(root, path))
   for (const [path, text] of pages) {
     mkdirSync(dirname(join(root, path)), { recursive: true })
     writeFileSync(join(root, path), text)
   }
 }
 
-function strays(root: string, pages: Map<string, string>): string[] {
-  const folder = join(root, PLUGINS)
-  if (!existsSync(folder)) return []
-  return readdirSync(folder)
+function orphans(root: string, pages: Map<string, string>): string[] {
+  const directory = join(root, PLUGINS)
+  if (!existsSync(directory)) return []
+  return readdirSync(directory)
     .map((name) => `${PLUGINS}/${name}`)
     .filter((path) => path.endsWith('.md') && !pages.has(path))
 }
@@ -213,9 +212,9 @@ async function main(args: string[]): Promise<void> {
     writePages(ROOT, pages)
     process.stdout.write(`${pages.size} pages, ${changed.length} changed\n`)
   } else if (changed.length > 0) {
-    process.stderr.write(`differ from their sources, run \`npm run docs\`:\n  ${changed.join('\n  ')}\n`)
+    process.stderr.write(`differ from the sources (fix with npm run docs):\n  ${changed.join('\n  ')}\n`)
     process.exitCode = 1
-  } else process.stdout.write(`${pages.size} pages are as the sources say\n`)
+  } else process.stdout.write(`${pages.size} pages match the sources\n`)
 }
 
 if (import.meta.main) await main(process.argv.slice(2))

@@ -1,4 +1,4 @@
-/** Sources of the binary: it is stale if one of them is newer, and its commit is `-dirty` if one of them has changes. */
+/** Inputs of the binary: it is stale if one of them is newer, and dirty if one of them has uncommitted changes. */
 export const INGREDIENTS = [
   'src',
   'conf',

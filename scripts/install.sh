@@ -1,33 +1,34 @@
 #!/bin/sh
-# Installs, upgrades or removes shipper on Linux: install.sh --help, and docs/guides/install.md.
+# Installs, upgrades or removes shipper on Linux; see install.sh --help and docs/guides/install.md.
 #
 #   curl -fsSL URL/install.sh | sh
 #   curl -fsSL URL/install.sh | sh -s -- --prefix "$HOME/.local"
 #
-# There are only functions here, and a last line that calls them, which is complete with its last character: of a
-# download that was cut off nothing runs. Checksums, the binary and the configuration are checked in a work folder
-# beside the binary; whatever is written after that is taken back when a later step fails or is interrupted.
-# Paths have no blanks (absolute() sees to it), so lists of them are words.
+# The script consists of functions and a last line that calls them. That line is valid only when it is complete, so a
+# truncated download runs nothing. Checksums, the binary and the configuration are checked in a work directory next to
+# the binary; everything written after that is rolled back if a later step fails or is interrupted. Paths contain no
+# spaces (absolute() rejects them), so that lists of paths can be split into words.
 
-# Where the releases are, filled in at release: $BASE/latest, $BASE/v$VERSION/SHA256SUMS and the files it names.
+# Address of the releases, filled in when a release is made: $BASE/latest, $BASE/v$VERSION/SHA256SUMS and the files it
+# lists.
 DEFAULT_BASE_URL=''
 NAME=shipper
 
 usage() {
   cat <<END
 usage: install.sh [option ...]
-  --from DIR    take the files of one release from DIR, without a network
-  --prefix DIR  install under DIR: no root needed, no service
-  --root DIR    take DIR for the root of the system
-  --no-start    leave the service as it is: do not start or restart it
-  --dry-run     say what would be done and change nothing
-  --uninstall   stop and remove it; configuration, state and user stay
+  --from DIR    install from the release files in DIR, without network access
+  --prefix DIR  install under DIR: needs no root, installs no service
+  --root DIR    use DIR as the root of the system
+  --no-start    do not start or restart the service
+  --dry-run     print what would be done and change nothing
+  --uninstall   stop and remove shipper; configuration, state and user are kept
   --purge       with --uninstall: remove these too
   --help
 environment
-  SHIPPER_VERSION             version to install instead of the newest
-  SHIPPER_BASE_URL            where to download from${DEFAULT_BASE_URL:+ instead of $DEFAULT_BASE_URL}
-  FORWARD_HOST, FORWARD_PORT  where to send, for a configuration that is not there yet
+  SHIPPER_VERSION             version to install (default: the newest)
+  SHIPPER_BASE_URL            where to download from${DEFAULT_BASE_URL:+ (default: $DEFAULT_BASE_URL)}
+  FORWARD_HOST, FORWARD_PORT  where to send logs; used only for a new configuration
 END
 }
 
@@ -36,11 +37,11 @@ main() {
   umask 022
   unset CDPATH
   LC_ALL=C && export LC_ALL
-  VERSION='' CHILD='' LOCKED='' UNDO='' MADE='' WORK='' USER_IDS='' RESTARTED='' OLD='' KEPT='' WAS_ACTIVE=no
+  VERSION='' CHILD='' LOCKED='' UNDO='' CREATED_DIRS='' WORK='' USER_IDS='' RESTARTED='' OLD='' CONF_EXISTED='' WAS_ACTIVE=no
   ROOT='' PREFIX='' FROM='' START=yes DRY=no UNINSTALL=no PURGE=no
   read_arguments "$@"
-  lay_out
-  trap leave EXIT
+  set_paths
+  trap clean_up EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -51,7 +52,7 @@ read_arguments() {
   while [ $# -gt 0 ]; do
     case $1 in
       --from | --prefix | --root)
-        [ $# -ge 2 ] || die "$1 needs a folder"
+        [ $# -ge 2 ] || die "$1 needs a directory"
         absolute "$1" "$2"
         case $1 in
           --from) FROM=$ABSOLUTE ;;
@@ -69,22 +70,22 @@ read_arguments() {
     esac
     shift
   done
-  [ "$PURGE" = no ] || [ "$UNINSTALL" = yes ] || die '--purge goes with --uninstall'
+  [ "$PURGE" = no ] || [ "$UNINSTALL" = yes ] || die '--purge requires --uninstall'
 }
 
 absolute() {
   case $2 in
-    '') die "$1 needs a folder" ;;
+    '') die "$1 needs a directory" ;;
     /*) ABSOLUTE=$2 ;;
     *) ABSOLUTE=$PWD/$2 ;;
   esac
   while [ "$ABSOLUTE" != "${ABSOLUTE%/}" ]; do ABSOLUTE=${ABSOLUTE%/}; done
   case $ABSOLUTE in
-    *[[:space:]\"\'\\\$\{\}\|\&\*\?\[]*) die "the path of $1 has a blank or a special character: $ABSOLUTE" ;;
+    *[[:space:]\"\'\\\$\{\}\|\&\*\?\[]*) die "the path of $1 contains a space or a special character: $ABSOLUTE" ;;
   esac
 }
 
-lay_out() {
+set_paths() {
   BIN_DIR=$ROOT$PREFIX/bin
   [ -n "$PREFIX" ] || BIN_DIR=$ROOT/usr/local/bin
   BINARY=$BIN_DIR/$NAME
@@ -106,46 +107,46 @@ lay_out() {
 }
 
 install() {
-  may_we
+  check_permission
   find_target
   find_tools
   if [ "$DRY" = yes ]; then
-    WORK=$(mktemp -d) || die 'mktemp cannot make a folder'
+    WORK=$(mktemp -d) || die 'mktemp cannot create a directory'
   else
     lock
   fi
   find_version
-  obtain SHA256SUMS
-  expect "$NAME-$TARGET"
+  get_file SHA256SUMS
+  read_expected_sum "$NAME-$TARGET"
   if [ "$DRY" = yes ]; then
-    plan
+    print_plan
     return
   fi
   if [ -z "$FROM" ]; then note "downloading $NAME $VERSION for $TARGET from $WHERE"; fi
-  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file); do take "$file"; done
+  for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file); do get_verified "$file"; done
   prepare_configuration
-  try_binary
-  if [ -x "$BINARY" ]; then OLD=$(clean "$BINARY" --version 2>/dev/null | cut -d ' ' -f 2); fi
-  if [ -e "$CONF_DIR/$NAME.conf" ]; then KEPT=yes; fi
+  check_binary
+  if [ -x "$BINARY" ]; then OLD=$(with_service_environment "$BINARY" --version 2>/dev/null | cut -d ' ' -f 2); fi
+  if [ -e "$CONF_DIR/$NAME.conf" ]; then CONF_EXISTED=yes; fi
   make_user
   make_dir "$CONF_DIR"
   make_dir "$STATE_DIR"
-  own "$STATE_DIR" "$USER_IDS" 750
-  put_configuration "$NAME.conf"
-  put_configuration parsers.conf
-  put "$NAME-$TARGET" "$BINARY" 755
+  set_owner "$STATE_DIR" "$USER_IDS" 750
+  install_configuration "$NAME.conf"
+  install_configuration parsers.conf
+  install_file "$NAME-$TARGET" "$BINARY" 755
   start_service
-  UNDO='' MADE='' RESTARTED=''
+  UNDO='' CREATED_DIRS='' RESTARTED=''
   report
 }
 
-# --- what is asked before anything is done
+# --- checks before anything is changed
 
-may_we() {
+check_permission() {
   [ "$(uname -s)" = Linux ] || die "unsupported system $(uname -s): there are binaries for Linux"
-  if [ -n "$ROOT" ] && [ ! -d "$ROOT" ]; then die "there is no folder $ROOT"; fi
+  if [ -n "$ROOT" ] && [ ! -d "$ROOT" ]; then die "$ROOT is not a directory"; fi
   if [ -z "$PREFIX$ROOT" ] && [ "$(id -u)" -ne 0 ] && [ "$DRY" = no ]; then
-    die "this needs root: pipe it into sudo sh, or install for yourself with --prefix ~/.local"
+    die "this needs root: pipe it into sudo sh, or install without root with --prefix ~/.local"
   fi
   if [ -z "$PREFIX" ] && [ -e "$ROOT/var/lib/dpkg/info/$NAME.list" ]; then
     die "$NAME is installed as a Debian package: upgrade or remove it with apt"
@@ -158,7 +159,7 @@ find_target() {
     aarch64 | arm64) cpu=arm64 elf_machine=b7 ;;
     *) die "unsupported processor $(uname -m): there are binaries for x86_64 and aarch64" ;;
   esac
-  # The loader's file alone says little: there are packages that add the other library to a system.
+  # The file of the loader is not enough: packages exist that add the other C library to a system.
   if getconf GNU_LIBC_VERSION >/dev/null 2>&1; then
     TARGET=linux-$cpu
   elif ldd --version 2>&1 | grep -qi musl || ls /lib/ld-musl-* >/dev/null 2>&1; then
@@ -171,10 +172,10 @@ find_target() {
 find_tools() {
   FETCH=''
   for tool in wget curl; do if has "$tool"; then FETCH=$tool; fi; done
-  [ -n "$FETCH$FROM" ] || die 'neither curl nor wget is here: install one of them, or give --from DIR'
+  [ -n "$FETCH$FROM" ] || die 'neither curl nor wget found: install one of them, or use --from DIR'
   SUM=''
   for tool in openssl shasum sha256sum; do if has "$tool"; then SUM=$tool; fi; done
-  [ -n "$SUM" ] || die 'neither sha256sum, shasum nor openssl is here: install one of them'
+  [ -n "$SUM" ] || die 'none of sha256sum, shasum and openssl found: install one of them'
 }
 
 find_version() {
@@ -189,7 +190,7 @@ find_version() {
   base=${base%/}
   case $base in
     http://* | https://*) ;;
-    '') die 'no address to download from is known: set SHIPPER_BASE_URL, or give --from DIR' ;;
+    '') die 'no download address: set SHIPPER_BASE_URL, or use --from DIR' ;;
     *) die "SHIPPER_BASE_URL is not an http or https address: $base" ;;
   esac
   if [ -z "$VERSION" ]; then
@@ -198,20 +199,20 @@ find_version() {
     VERSION=${VERSION#v}
   fi
   case $VERSION in
-    [0-9]*[!0-9A-Za-z.+-]* | [!0-9]*) die "this is not a version: $VERSION" ;;
+    [0-9]*[!0-9A-Za-z.+-]* | [!0-9]*) die "not a valid version: $VERSION" ;;
   esac
   WHERE=$base/v$VERSION
 }
 
-plan() {
+print_plan() {
   say "would install $NAME${VERSION:+ $VERSION} ($TARGET) from $WHERE"
   for file in "$NAME-$TARGET" "$NAME.conf" parsers.conf $(unit_file); do
-    say "would take $WHERE/$file and compare it with SHA256SUMS"
+    say "would get $WHERE/$file and verify it against SHA256SUMS"
   done
   say "would write $BINARY"
   for file in "$NAME.conf" parsers.conf; do
     if [ -e "$CONF_DIR/$file" ]; then
-      say "would keep $CONF_DIR/$file, with a default that differs beside it as $file.new"
+      say "would keep $CONF_DIR/$file; if the new default differs, it goes to $CONF_DIR/$file.new"
     else
       say "would write $CONF_DIR/$file"
     fi
@@ -219,10 +220,10 @@ plan() {
   say "would keep positions in $STATE_DIR"
   if [ "$SERVICE" != none ]; then
     say "would write $UNIT"
-    if [ ! -e "$UNIT" ] && [ ! -L "$ENABLED" ]; then say "would enable it by the link $ENABLED"; fi
+    if [ ! -e "$UNIT" ] && [ ! -L "$ENABLED" ]; then say "would enable the service with the link $ENABLED"; fi
   fi
   if [ -z "$PREFIX" ] && [ -e "$ROOT/etc/passwd" ] && ! user_line; then say "would create the user $NAME"; fi
-  if [ "$RUNNING$START" = yesyes ]; then say "would start the service $NAME, and go back if it does not stay up"; fi
+  if [ "$RUNNING$START" = yesyes ]; then say "would start the service $NAME, and roll back if it does not stay up"; fi
 }
 
 # --- files of the release
@@ -234,23 +235,23 @@ unit_file() {
   esac
 }
 
-take() {
-  expect "$1"
-  obtain "$1"
+get_verified() {
+  read_expected_sum "$1"
+  get_file "$1"
   [ "$(sum_of "$WORK/$1")" = "$EXPECTED" ] ||
-    die "$WHERE/$1 is damaged: it has not the checksum of SHA256SUMS; nothing was changed"
+    die "$WHERE/$1 is damaged: its checksum differs from SHA256SUMS; nothing was changed"
 }
 
-expect() {
+read_expected_sum() {
   EXPECTED=''
   while read -r sum file; do
     file=${file#\*}
     if [ "${file#./}" = "$1" ]; then EXPECTED=$sum; fi
   done <"$WORK/SHA256SUMS"
-  [ ${#EXPECTED} -eq 64 ] || die "SHA256SUMS of $WHERE has no $1: there is nothing for this system in it"
+  [ ${#EXPECTED} -eq 64 ] || die "SHA256SUMS of $WHERE has no $1: the release does not support this system"
 }
 
-obtain() {
+get_file() {
   if [ -z "$FROM" ]; then
     fetch "$WHERE/$1" "$WORK/$1"
   else
@@ -266,37 +267,37 @@ sum_of() {
   esac | cut -d ' ' -f 1
 }
 
-# In the background, because a shell looks at signals only between commands, and in `wait`.
+# Downloads in the background, because a shell handles signals only between commands and in `wait`.
 fetch() {
   if [ "$FETCH" = curl ]; then
     case $1 in https:*) only='=https' ;; *) only='=http,https' ;; esac
-    curl -fsSL --proto "$only" --connect-timeout 20 --speed-limit 1000 --speed-time 30 -o "$2" "$1" >/dev/null 2>"$WORK/said" &
+    curl -fsSL --proto "$only" --connect-timeout 20 --speed-limit 1000 --speed-time 30 -o "$2" "$1" >/dev/null 2>"$WORK/output" &
   else
-    # A busybox that was built without -T crashes on it.
+    # A busybox built without -T crashes if it gets that option.
     case $(wget --help 2>&1) in
       *GNU*) quiet='-nv -t 2 -T 30' ;;
       *'-T SEC'*) quiet='-q -T 30' ;;
       *) quiet='-q' ;;
     esac
-    # shellcheck disable=SC2086 # words
-    wget $quiet -O "$2" "$1" >/dev/null 2>"$WORK/said" &
+    # shellcheck disable=SC2086 # $quiet is a list of words
+    wget $quiet -O "$2" "$1" >/dev/null 2>"$WORK/output" &
   fi
   CHILD=$!
   wait "$CHILD"
   status=$?
   CHILD=''
-  [ $status -eq 0 ] || die "cannot download $1: $(tail -n 1 "$WORK/said")"
+  [ $status -eq 0 ] || die "cannot download $1: $(tail -n 1 "$WORK/output")"
 }
 
-# --- checks of the new binary, still in the work folder
+# --- checks of the new binary, in the work directory
 
-# As it comes; only the places are filled in, so that it also works when it is run by hand.
+# Sets state directory and receiver in the new configuration, so that it also works when started by hand.
 prepare_configuration() {
   host=${FORWARD_HOST:-127.0.0.1}
   port=${FORWARD_PORT:-24224}
-  case $host$port in *[!0-9A-Za-z.:_-]*) die "FORWARD_HOST or FORWARD_PORT is not an address: $host $port" ;; esac
+  case $host$port in *[!0-9A-Za-z.:_-]*) die "FORWARD_HOST or FORWARD_PORT is not valid: $host $port" ;; esac
   state=${STATE_DIR#"$ROOT"}
-  # shellcheck disable=SC2016 # the dollar signs are those of the configuration
+  # shellcheck disable=SC2016 # the dollar signs belong to the configuration
   sed -e 's|\${SHIPPER_STATE:-\.}|${SHIPPER_STATE:-'"$state"'}|' \
     -e 's|\${FORWARD_HOST:-127\.0\.0\.1}|${FORWARD_HOST:-'"$host"'}|' \
     -e 's|\${FORWARD_PORT:-24224}|${FORWARD_PORT:-'"$port"'}|' \
@@ -304,41 +305,41 @@ prepare_configuration() {
   mv "$WORK/filled" "$WORK/$NAME.conf"
 }
 
-try_binary() {
+check_binary() {
   new=$WORK/$NAME-$TARGET
   chmod 755 "$new"
-  # A shell takes an executable of another processor for a script and would run it line by line.
-  if [ "$(bytes "$new" 0 4)" = 7f454c46 ] && [ "$(bytes "$new" 18 1)" != $elf_machine ]; then
+  # A shell would take an executable for another processor as a script and run it line by line.
+  if [ "$(hex_bytes "$new" 0 4)" = 7f454c46 ] && [ "$(hex_bytes "$new" 18 1)" != $elf_machine ]; then
     die "$WHERE/$NAME-$TARGET is for another processor than $(uname -m); nothing was changed"
   fi
-  said=$(clean "$new" --version 2>&1)
+  output=$(with_service_environment "$new" --version 2>&1)
   status=$?
   if [ $status -ne 0 ]; then
     case $TARGET$status in
-      *musl*) hint=', which may need apk add libstdc++ libgcc' ;;
-      *132) hint=', its processor may be too old (x86-64 needs AVX2)' ;;
+      *musl*) hint=' (possibly missing: apk add libstdc++ libgcc)' ;;
+      *132) hint=' (the processor may be too old: x86-64 needs AVX2)' ;;
       *) hint='' ;;
     esac
-    die "the binary does not run on this system$hint: $(printf '%s' "$said" | head -n 1) (status $status)"
+    die "the binary does not run on this system$hint: $(printf '%s' "$output" | head -n 1) (status $status)"
   fi
-  new_version=${said#"$NAME "}
+  new_version=${output#"$NAME "}
   new_version=${new_version%% *}
   if [ -n "$VERSION" ] && [ "$VERSION" != "$new_version" ]; then
-    die "$WHERE/$NAME-$TARGET says that it is $new_version; nothing was changed"
+    die "$WHERE/$NAME-$TARGET reports version $new_version instead of $VERSION; nothing was changed"
   fi
   VERSION=$new_version
   conf=$CONF_DIR/$NAME.conf
   [ -e "$conf" ] || conf=$WORK/$NAME.conf
-  said=$(clean "$new" -c "$conf" -D 2>&1) ||
-    die "$NAME $VERSION does not take $conf; nothing was changed: $(printf '%s' "$said" | head -n 1)"
+  output=$(with_service_environment "$new" -c "$conf" -D 2>&1) ||
+    die "$NAME $VERSION does not accept $conf; nothing was changed: $(printf '%s' "$output" | head -n 1)"
 }
 
-bytes() {
+hex_bytes() {
   od -An -tx1 -j "$2" -N "$3" "$1" 2>/dev/null | tr -d ' \n'
 }
 
-# With the environment of the service, and none of what the runtime inside would obey.
-clean() (
+# Runs a command with the environment of the service, without the variables that the runtime in the binary obeys.
+with_service_environment() (
   unset BUN_BE_BUN BUN_OPTIONS BUN_INSPECT BUN_INSPECT_PRELOAD BUN_INSPECT_CONNECT_TO BUN_INSPECT_NOTIFY NODE_OPTIONS
   SHIPPER_STATE=$STATE_DIR && export SHIPPER_STATE
   if [ -r "$CONF_DIR/$NAME.env" ]; then
@@ -355,21 +356,21 @@ clean() (
   exec "$@"
 )
 
-# --- one at a time
+# --- lock
 
-# The lock is a symbolic link to "PID:START TIME": it exists with its content or not at all. A stale one is replaced by
-# a rename; of several that do so at once the last one has it, which each sees after a second.
+# The lock is a symbolic link to "PID:START TIME", so it is created together with its content. A stale lock is replaced
+# by a rename. If several runs do that at the same time, the last one owns the lock; each checks after a second.
 lock() {
   LOCK=$BIN_DIR/.$NAME.lock
   make_dir "$BIN_DIR"
   [ -w "$BIN_DIR" ] || die "cannot write to $BIN_DIR"
-  mine=$$:$(started $$)
-  if ! ln -s "$mine" "$LOCK" 2>/dev/null; then
+  own_lock=$$:$(start_time $$)
+  if ! ln -s "$own_lock" "$LOCK" 2>/dev/null; then
     owner=$(readlink "$LOCK") || die "cannot write to $BIN_DIR"
     pid=${owner%%:*}
-    [ "$owner" != "$pid:$(started "$pid")" ] || die "another installation is running (process $pid)"
-    ln -s "$mine" "$LOCK.$$" && mv -f "$LOCK.$$" "$LOCK" && sleep 1
-    [ "$(readlink "$LOCK")" = "$mine" ] || die 'another installation is running'
+    [ "$owner" != "$pid:$(start_time "$pid")" ] || die "another installation is running (process $pid)"
+    ln -s "$own_lock" "$LOCK.$$" && mv -f "$LOCK.$$" "$LOCK" && sleep 1
+    [ "$(readlink "$LOCK")" = "$own_lock" ] || die 'another installation is running'
   fi
   LOCKED=yes
   WORK=$BIN_DIR/.$NAME.install
@@ -377,38 +378,38 @@ lock() {
   why=$(mkdir -m 700 "$WORK" 2>&1) || die "cannot write to $BIN_DIR: $why"
 }
 
-# A process id alone is used again some day; with the time of its start it is not.
-started() {
+# Prints the start time of a process: process ids are reused, a process id with a start time is not.
+start_time() {
   if [ -r "/proc/$1/stat" ]; then sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20; fi
 }
 
-# --- changes; each leaves in UNDO, and a new folder in MADE, what takes it back, the latest first
+# --- changes; each prepends to UNDO how to revert it; new directories are prepended to CREATED_DIRS
 
 make_dir() {
   [ ! -d "$1" ] || return 0
   [ -z "${1%/*}" ] || make_dir "${1%/*}"
-  why=$(mkdir "$1" 2>&1) || die "cannot make the folder $1: $why"
-  MADE="$1 $MADE"
+  why=$(mkdir "$1" 2>&1) || die "cannot create the directory $1: $why"
+  CREATED_DIRS="$1 $CREATED_DIRS"
 }
 
-own() {
-  if [ -n "$2" ] && [ "$(id -u)" -eq 0 ]; then chown "$2" "$1" || die "cannot give $1 to $2"; fi
+set_owner() {
+  if [ -n "$2" ] && [ "$(id -u)" -eq 0 ]; then chown "$2" "$1" || die "cannot change the owner of $1 to $2"; fi
   chmod "$3" "$1" || die "cannot change the mode of $1"
 }
 
-# put FILE_OF_WORK PATH MODE [OWNER]: never half there, and the old one is kept beside it until the end.
-put() {
+# install_file WORK_FILE PATH MODE [OWNER] replaces PATH atomically and keeps the old file next to it until the end.
+install_file() {
   make_dir "${2%/*}"
   draft=${2%/*}/.${2##*/}.new-$NAME
-  kept=${2%/*}/.${2##*/}.old-$NAME
-  if [ "${2%/*}" = "$BIN_DIR" ]; then how='mv'; else how='cp'; fi
-  if ! why=$($how "$WORK/$1" "$draft" 2>&1); then
+  backup=${2%/*}/.${2##*/}.old-$NAME
+  if [ "${2%/*}" = "$BIN_DIR" ]; then transfer='mv'; else transfer='cp'; fi
+  if ! why=$($transfer "$WORK/$1" "$draft" 2>&1); then
     rm -f "$draft"
     die "cannot write $2: $why"
   fi
-  own "$draft" "${4:-}" "$3"
+  set_owner "$draft" "${4:-}" "$3"
   if [ -e "$2" ]; then
-    ln -f "$2" "$kept" 2>/dev/null || cp -p "$2" "$kept" || die "cannot keep a copy of $2"
+    ln -f "$2" "$backup" 2>/dev/null || cp -p "$2" "$backup" || die "cannot back up $2"
     UNDO="restore:$2 $UNDO"
   else
     UNDO="remove:$2 $UNDO"
@@ -416,18 +417,18 @@ put() {
   mv -f "$draft" "$2" || die "cannot write $2"
 }
 
-put_configuration() {
+install_configuration() {
   group=${USER_IDS#*:}
   if [ ! -e "$CONF_DIR/$1" ]; then
-    put "$1" "$CONF_DIR/$1" 640 "${group:+0:$group}"
+    install_file "$1" "$CONF_DIR/$1" 640 "${group:+0:$group}"
   elif cmp -s "$WORK/$1" "$CONF_DIR/$1"; then
     rm -f "$CONF_DIR/$1.new"
   else
-    put "$1" "$CONF_DIR/$1.new" 640 "${group:+0:$group}"
+    install_file "$1" "$CONF_DIR/$1.new" 640 "${group:+0:$group}"
   fi
 }
 
-# Sets USER_IDS; empty where nobody can be given anything.
+# Creates the user if it does not exist and sets USER_IDS; leaves it empty where ownership cannot be changed.
 make_user() {
   if [ -n "$PREFIX" ] || [ ! -e "$ROOT/etc/passwd" ]; then return 0; fi
   if ! user_line; then
@@ -441,7 +442,7 @@ make_user() {
       why=$({ addgroup -S "$NAME" && adduser -S -D -H -h "$home" -s /sbin/nologin -G "$NAME" "$NAME"; } 2>&1)
     fi || die "cannot create the user $NAME: $why"
     UNDO="user:$NAME $UNDO"
-    user_line || die "there is no user $NAME"
+    user_line || die "the user $NAME does not exist after it was created"
   fi
 }
 
@@ -453,7 +454,7 @@ user_line() {
 delete_user() {
   if has userdel; then
     userdel ${ROOT:+--prefix "$ROOT"} "$NAME"
-    # userdel takes the group along only where login.defs says so.
+    # userdel deletes the group only if login.defs says so.
     if grep -q "^$NAME:" "$ROOT/etc/group"; then groupdel ${ROOT:+--prefix "$ROOT"} "$NAME"; fi
   else
     deluser "$NAME"
@@ -467,7 +468,7 @@ undo() {
     path=${entry#*:}
     case $entry in
       remove:*) rm -f "$path" ;;
-      restore:*) mv -f "${path%/*}/.${path##*/}.old-$NAME" "$path" || note "cannot put back $path" ;;
+      restore:*) mv -f "${path%/*}/.${path##*/}.old-$NAME" "$path" || note "cannot restore $path" ;;
       user:*) delete_user ;;
     esac
   done
@@ -477,28 +478,29 @@ undo() {
   fi
 }
 
-# At the end, good or bad. A run that was killed leaves drafts behind: their names are always the same.
+# Cleans up at exit, after success or failure. The names of drafts and backups are fixed, so that a run also removes
+# those of a killed one.
 # shellcheck disable=SC2317 # called by a trap
-leave() {
+clean_up() {
   status=$?
-  # Not ignored ('') but caught: what is ignored here would be ignored by a service that is started here, for ever.
+  # Catch signals instead of ignoring them (''): a service started here would inherit ignored signals.
   trap : HUP INT TERM
   trap - EXIT
   [ -z "$CHILD" ] || kill "$CHILD" 2>/dev/null
   [ "$status" -eq 0 ] || undo
   if [ -n "$LOCKED" ]; then
-    sweep
+    remove_temporary_files
     rm -f "$LOCK"
   elif [ -n "$WORK" ]; then
     rm -rf "$WORK"
   fi
-  for path in $MADE; do rmdir "$path" 2>/dev/null; done
-  [ "$status" -le 128 ] || note 'install.sh: interrupted, everything is as it was'
+  for path in $CREATED_DIRS; do rmdir "$path" 2>/dev/null; done
+  [ "$status" -le 128 ] || note 'install.sh: interrupted, everything was rolled back'
   exit "$status"
 }
 
 # shellcheck disable=SC2317
-sweep() {
+remove_temporary_files() {
   rm -rf "$WORK"
   for path in "$BINARY" $UNIT "$CONF_DIR/$NAME.conf" "$CONF_DIR/parsers.conf" \
     "$CONF_DIR/$NAME.conf.new" "$CONF_DIR/parsers.conf.new"; do
@@ -514,8 +516,8 @@ start_service() {
   fresh=no
   [ -e "$UNIT" ] || fresh=yes
   if [ $SERVICE = systemd ]; then mode=644; else mode=755; fi
-  put "$(unit_file)" "$UNIT" $mode
-  # As `systemctl enable` and `rc-update add` do it, also where they cannot run. An upgrade leaves this as it is.
+  install_file "$(unit_file)" "$UNIT" $mode
+  # Does what `systemctl enable` and `rc-update add` do, also where they cannot run. An upgrade does not change it.
   if [ $fresh = yes ] && [ ! -L "$ENABLED" ]; then
     make_dir "${ENABLED%/*}"
     ln -s "${UNIT#"$ROOT"}" "$ENABLED" || die "cannot write $ENABLED"
@@ -528,7 +530,7 @@ start_service() {
   fi
   RESTARTED=yes
   reload_units
-  { service restart && stays_up; } || die "$NAME $VERSION does not stay up, everything is put back: $(log_command)"
+  { service restart && stays_up; } || die "$NAME $VERSION does not stay up, everything was rolled back; see: $(log_command)"
 }
 
 service() {
@@ -544,12 +546,13 @@ reload_units() {
   if [ "$SERVICE$RUNNING" = systemdyes ]; then systemctl daemon-reload </dev/null; fi
 }
 
-# Up at three looks in a row, a second apart, within fifteen: one that ends and is started again is not.
+# True if three of at most fifteen checks, one second apart, in a row find the service running: a service that keeps
+# restarting fails.
 stays_up() {
-  looks=0 up=0
-  while [ $looks -lt 15 ] && [ $up -lt 3 ]; do
+  checks=0 up=0
+  while [ $checks -lt 15 ] && [ $up -lt 3 ]; do
     sleep 1
-    looks=$((looks + 1))
+    checks=$((checks + 1))
     if service is-active; then up=$((up + 1)); else up=0; fi
   done
   [ $up -ge 3 ]
@@ -561,22 +564,22 @@ log_command() {
 
 report() {
   if [ "$RUNNING$START" = yesyes ]; then state="runs as the service $NAME"; else state='is not started'; fi
-  say "$NAME $VERSION ($TARGET) ${OLD:+takes the place of $OLD, }is installed as $BINARY and $state."
+  say "$NAME $VERSION ($TARGET) ${OLD:+replaces $OLD, }is installed as $BINARY and $state."
   conf=$CONF_DIR/$NAME.conf
-  if [ -n "$KEPT" ] && [ -n "${FORWARD_HOST:-}" ]; then note "FORWARD_HOST is not used: there is a $conf already"; fi
+  if [ -n "$CONF_EXISTED" ] && [ -n "${FORWARD_HOST:-}" ]; then note "FORWARD_HOST is not used: $conf already exists"; fi
   if [ -e "$conf.new" ]; then
-    say "Your configuration $conf is kept; the default of this version is beside it as $NAME.conf.new."
-  elif [ -n "$KEPT" ]; then
+    say "Your configuration $conf is kept; the default of this version is in $conf.new."
+  elif [ -n "$CONF_EXISTED" ]; then
     say "Your configuration $conf is kept."
   elif [ -n "${FORWARD_HOST:-}" ]; then
-    say "It sends to $FORWARD_HOST, port ${FORWARD_PORT:-24224}, as $conf says; check changes with: $BINARY -c $conf -D"
+    say "It sends to $FORWARD_HOST, port ${FORWARD_PORT:-24224}, see $conf; check changes with: $BINARY -c $conf -D"
   else
-    say "Say in $conf where to send (Host and Port of [OUTPUT]), and check it: $BINARY -c $conf -D"
+    say "Set the receiver in $conf (Host and Port of [OUTPUT]) and check it: $BINARY -c $conf -D"
   fi
-  say "It keeps its positions in $STATE_DIR."
+  say "Positions are stored in $STATE_DIR."
   case $SERVICE in
-    systemd) say "Then: systemctl restart $NAME; its log: journalctl -u $NAME" ;;
-    openrc) say "Then: rc-service $NAME restart; its log: /var/log/$NAME.log" ;;
+    systemd) say "Apply changes with: systemctl restart $NAME; read the log with: journalctl -u $NAME" ;;
+    openrc) say "Apply changes with: rc-service $NAME restart; the log is /var/log/$NAME.log" ;;
     none) say "Start it with: $BINARY -c $conf" ;;
   esac
   say "Remove it with this script and ${ROOT:+--root $ROOT }${PREFIX:+--prefix $PREFIX }--uninstall, which keeps configuration and positions."
@@ -586,7 +589,7 @@ report() {
 
 uninstall() {
   if [ -z "$PREFIX$ROOT" ] && [ "$(id -u)" -ne 0 ] && [ "$DRY" = no ]; then die 'this needs root'; fi
-  gone=''
+  found=''
   if [ "$DRY" = no ] && [ -d "$BIN_DIR" ]; then lock; fi
   if [ -n "$UNIT" ] && [ -e "$UNIT" ]; then
     if [ "$DRY" = yes ]; then
@@ -595,38 +598,38 @@ uninstall() {
       service stop
       if service is-active; then die "the service $NAME does not stop"; fi
     fi
-    clear_away "$ENABLED" "$UNIT"
+    remove_paths "$ENABLED" "$UNIT"
     if [ "$DRY" = no ]; then reload_units; fi
   fi
-  clear_away "$BINARY"
+  remove_paths "$BINARY"
   if [ "$PURGE" = yes ]; then
-    clear_away "$CONF_DIR" "$STATE_DIR"
+    remove_paths "$CONF_DIR" "$STATE_DIR"
     if [ -z "$PREFIX" ]; then
-      clear_away "$ROOT/etc/systemd/system/$NAME.service.d" "$ROOT/var/log/$NAME.log"
+      remove_paths "$ROOT/etc/systemd/system/$NAME.service.d" "$ROOT/var/log/$NAME.log"
     else
-      for path in "" /var /var/lib /etc /bin; do MADE="$ROOT$PREFIX$path $MADE"; done
+      for path in "" /var /var/lib /etc /bin; do CREATED_DIRS="$ROOT$PREFIX$path $CREATED_DIRS"; done
     fi
-    # There may be a person of this name.
+    # Only the service user: a person may have the same name.
     if [ -z "$PREFIX" ] && grep -q "^$NAME:.*:/var/lib/$NAME:" "$ROOT/etc/passwd" 2>/dev/null; then
       if [ "$DRY" = yes ]; then say "would delete the user $NAME"; else delete_user; fi
     fi
   fi
-  if [ "$DRY" = yes ]; then MADE=''; fi
-  if [ -z "$gone" ]; then
+  if [ "$DRY" = yes ]; then CREATED_DIRS=''; fi
+  if [ -z "$found" ]; then
     say "$NAME is not installed in $BIN_DIR."
   elif [ "$DRY" = yes ]; then
     return
   elif [ "$PURGE" = yes ]; then
-    say "$NAME is removed, with its configuration and state."
+    say "$NAME is removed, including configuration and state."
   else
     say "$NAME is removed; $CONF_DIR and $STATE_DIR are kept (--purge removes them)."
   fi
 }
 
-clear_away() {
+remove_paths() {
   for path in "$@"; do
     if [ -e "$path" ] || [ -L "$path" ]; then
-      gone=yes
+      found=yes
       if [ "$DRY" = yes ]; then say "would remove $path"; else rm -rf "$path" || die "cannot remove $path"; fi
     fi
   done

@@ -3,26 +3,26 @@ import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
-import { commitOf, ofPackage } from './source.ts'
+import { commitOf, packageJson } from './source.ts'
 
-/** pkg.config.json: the only list of names, targets, assets and runtimes. The version is that of package.json. */
+/** pkg.config.json: the single list of names, targets, assets and runtimes. The version is in package.json. */
 export interface Manifest {
   name: string
-  /** Name and address of the maintainer of the Debian packages. */
+  /** Maintainer of the Debian packages: name and address. */
   maintainer: string
   entry: string
   out: string
   /** Packages that stay outside the bundle. */
   external: string[]
-  /** npm package and version of the compiler of src/lib/wasm. */
+  /** npm name and version of the compiler for src/lib/wasm. */
   compiler: string
-  /** Files that go into the binary. */
+  /** Files embedded in the binary. */
   assets: string[]
-  /** Files of a release that the installer downloads with the binary: name in the release, path in the project. */
+  /** Other files of a release, by their name there, which the installer uses. */
   install: Record<string, string>
-  /** `target`: bun's own name · `runtime`: the npm package that carries the executable. */
+  /** `target`: bun's name of the target. `runtime`: the npm package that contains the executable. */
   bun: { flags: string[]; targets: Record<string, { target: string; runtime: string }> }
-  /** The node variant: package of the packager, version of node, options of the packager. */
+  /** The node variant: the npm package and version of the tool, the version of node, and the options of the tool. */
   pkg: {
     tool: string
     version: string
@@ -44,14 +44,14 @@ function readJson(path: string): unknown {
 
 /** Returns the values of src/cli/version.ts as flags of `bun build`. */
 export function defines(target: string): string[] {
-  const values = { VERSION: ofPackage().version, COMMIT: commitOf(), TARGET: target }
+  const values = { VERSION: packageJson().version, COMMIT: commitOf(), TARGET: target }
   return Object.entries(values).flatMap(([name, value]) => [
     '--define',
     `SHIPPER_${name}=${JSON.stringify(value)}`,
   ])
 }
 
-/** Returns the names; if one is unknown, prints the known ones and ends the process. */
+/** Returns the names if all are known; otherwise prints the known ones and exits with status 2. */
 export function chooseTargets(known: string[], names: string[]): string[] {
   const unknown = names.filter((name) => !known.includes(name))
   if (unknown.length === 0) return names
@@ -62,13 +62,13 @@ export function chooseTargets(known: string[], names: string[]): string[] {
 export interface Fetched {
   name: string
   version: string
-  /** Hash in npm's form `sha512-...`; undefined if only npm itself checks it, against its registry. */
+  /** npm's `sha512-...`; undefined if only npm's own check against its registry is possible. */
   integrity: string | undefined
 }
 
 /**
- * Returns the unpacked folder of an npm package that is not installed here (the runtime of another platform), from .cache/
- * or by `npm pack`. A download is checked against `integrity` before it is unpacked.
+ * Returns the unpacked directory of an npm package that is not installed here (the runtime of another platform), from
+ * .cache/ or with `npm pack`. A download is checked against `integrity` before it is unpacked.
  */
 export function fetchPackage({ name, version, integrity }: Fetched): string {
   const dir = join(CACHE, `${name.replace('/', '+')}@${version}`)
@@ -86,7 +86,7 @@ export function fetchPackage({ name, version, integrity }: Fetched): string {
   if (integrity !== undefined && actual !== integrity) {
     rmSync(dir, { recursive: true, force: true })
     throw new Error(
-      `${name}@${version} is not what package-lock.json names: ${actual} instead of ${integrity}`,
+      `${name}@${version} does not match package-lock.json: its integrity is ${actual} instead of ${integrity}`,
     )
   }
   execFileSync('tar', ['-xzf', archive, '-C', dir])
@@ -95,10 +95,10 @@ export function fetchPackage({ name, version, integrity }: Fetched): string {
   return join(dir, 'package')
 }
 
-/** Returns the file name that `npm pack --json` prints: npm 11 prints a list, later versions an object by name. */
+/** Returns the file name from the output of `npm pack`: npm 11 prints a list, later versions an object by name. */
 function fileOf(json: string): string {
   const [first] = Object.values(JSON.parse(json) as Record<string, { filename: string }>)
-  if (first === undefined) throw new Error('npm pack made no file')
+  if (first === undefined) throw new Error('npm pack created no file')
   return first.filename
 }
 

@@ -4,26 +4,26 @@ import { parseArgs } from 'node:util'
 import { fail, ROOT } from './bootstrap.mjs'
 import { type Built, build } from './build.ts'
 import { chooseTargets, locked, type Manifest, readManifest } from './manifest.ts'
-import { bundledFolders, describe, directOf } from './release/bundled.ts'
+import { bundledDirectories, describe, directOf } from './release/bundled.ts'
 import { DEBIAN_ARCH, deb, debianVersion } from './release/deb.ts'
 import { archive, file, plainFiles, type ReleaseFile, sums } from './release/files.ts'
-import { thirdPartyLicences } from './release/licences.ts'
+import { thirdPartyLicenses } from './release/licenses.ts'
 import { sbom } from './release/sbom.ts'
 import { sizesOf, sizesTable } from './release/sizes.ts'
-import { changes, commitOf, ofPackage, sourceTime } from './source.ts'
+import { changes, commitOf, packageJson, sourceTime } from './source.ts'
 
 /**
- * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]`: makes a folder with everything that is
- * published for this version, see docs/RELEASE.md. The same sources give the same bytes: nothing in it depends on the
- * folder, the clock, the locale or the user.
+ * `npm run release [-- --target NAME ... --out DIR --base-url URL --dirty]` makes a directory with all published files of
+ * this version, see docs/RELEASE.md. The same sources give the same bytes: nothing depends on the directory, the clock, the
+ * locale or the user.
  */
 interface Settings {
   out: string
-  /** Address from which install.sh downloads. */
+  /** Default download address of install.sh. */
   baseUrl: string
   version: string
   commit: string
-  /** Time of every file in an archive, in seconds since 1970. */
+  /** Modification time of every file in an archive, in seconds since 1970. */
   time: number
 }
 
@@ -67,7 +67,7 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
   if (baseUrl !== '' && !ADDRESS.test(baseUrl)) {
     fail(
       `--base-url is not an http or https address: ${baseUrl}`,
-      'give the address of the folder that contains v<version>/',
+      'use the address of the directory that contains v<version>/',
     )
   }
   const changed = changes(ROOT, ['.'])
@@ -79,19 +79,22 @@ function readArguments(manifest: Manifest): { targets: string[]; settings: Setti
   }
   const time = sourceTime()
   if (time === undefined) {
-    fail('there is no commit to take the time from', 'set SOURCE_DATE_EPOCH to seconds since 1970')
+    fail(
+      'the time of the release is unknown: there is no commit',
+      'set SOURCE_DATE_EPOCH to seconds since 1970',
+    )
   }
   const settings = {
     out: resolve(values.out),
     baseUrl,
-    version: ofPackage().version,
+    version: packageJson().version,
     commit: commitOf(),
     time,
   }
   return { targets: targets.toSorted(), settings }
 }
 
-/** Makes all files but SHA256SUMS. The binaries are built in `draft` and stay there. */
+/** Makes all files except SHA256SUMS. The binaries are built in `draft` and stay there. */
 function makeFiles(
   manifest: Manifest,
   targets: string[],
@@ -100,17 +103,17 @@ function makeFiles(
 ): { files: ReleaseFile[]; table: string } {
   const { version, time } = settings
   const built = targets.map((target) => ({ target, ...build(manifest, target, draft) }))
-  const { licences, materials } = about(manifest, built, settings)
-  const plain = plainFiles(manifest, settings.baseUrl, licences)
+  const { licenses, materials } = describeContents(manifest, built, settings)
+  const plain = plainFiles(manifest, settings.baseUrl, licenses)
   const archives: Record<string, number> = {}
   const files = [...plain, file(`${manifest.name}-${version}.cdx.json`, materials)]
   for (const { target, file: path } of built) {
     const binary = readFileSync(path)
     const program = { path: `${manifest.name}-${target}`, mode: 0o755, bytes: binary }
-    const folder = `${manifest.name}-${version}-${target}`
-    const packed = archive(folder, [...plain, program], time)
+    const directory = `${manifest.name}-${version}-${target}`
+    const packed = archive(directory, [...plain, program], time)
     archives[target] = packed.length
-    files.push(program, { path: `${folder}.tar.gz`, mode: 0o644, bytes: packed })
+    files.push(program, { path: `${directory}.tar.gz`, mode: 0o644, bytes: packed })
     const arch = DEBIAN_ARCH[target]
     if (arch !== undefined) {
       const bytes = deb({
@@ -133,14 +136,14 @@ function makeFiles(
   }
 }
 
-/** Makes the license texts and the bill of materials of the binaries, which all contain the same packages. */
-function about(
+/** Returns the license texts and the bill of materials; all binaries contain the same packages. */
+function describeContents(
   manifest: Manifest,
   built: (Built & { target: string })[],
   { version, commit, time }: Settings,
-): { licences: string; materials: string } {
-  const folders = new Set(built.flatMap(({ metafile }) => bundledFolders(metafile)))
-  const packages = describe(ROOT, [...folders].sort())
+): { licenses: string; materials: string } {
+  const directories = new Set(built.flatMap(({ metafile }) => bundledDirectories(metafile)))
+  const packages = describe(ROOT, [...directories].sort())
   const bun = locked('bun').version
   const runtimes = built.map(({ target }) => {
     const { integrity = '', ...rest } = locked(manifest.bun.targets[target]?.runtime ?? '')
@@ -150,14 +153,14 @@ function about(
     name: manifest.name,
     version,
     commit,
-    licence: ofPackage().license,
+    license: packageJson().license,
     time,
     packages,
     bun,
     runtimes,
   }
   return {
-    licences: thirdPartyLicences(packages, bun),
+    licenses: thirdPartyLicenses(packages, bun),
     materials: sbom({ ...input, direct: directOf(ROOT, packages) }),
   }
 }
@@ -167,15 +170,15 @@ function copyright(plain: ReleaseFile[]): string {
   return texts.map((each) => Buffer.from(each?.bytes ?? []).toString()).join('\n')
 }
 
-/** Moves the files to their place. `latest` is written last: who reads it finds the files of that version. */
+/** Moves the release into place. `latest` is written last, so that the files of the version it names exist. */
 function publish(draft: string, { out, version }: Settings): void {
-  const folder = join(out, `v${version}`)
-  rmSync(folder, { recursive: true, force: true })
+  const directory = join(out, `v${version}`)
+  rmSync(directory, { recursive: true, force: true })
   chmodSync(draft, 0o755)
-  renameSync(draft, folder)
+  renameSync(draft, directory)
   writeFileSync(join(out, '.latest'), `${version}\n`)
   renameSync(join(out, '.latest'), join(out, 'latest'))
-  process.stdout.write(`${relative(process.cwd(), folder) || '.'}\n`)
+  process.stdout.write(`${relative(process.cwd(), directory) || '.'}\n`)
 }
 
 main()

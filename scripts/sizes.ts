@@ -2,21 +2,24 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
 
-/** `npm run sizes`: prints the ten longest files and functions, and marks those above these budgets. */
-export const BUDGET = { file: 300, function: 60 }
-const FOLDERS = ['src', 'scripts', 'bench', 'test']
-const SHOWN = 10
+/**
+ * `npm run sizes` prints the ten longest files and functions and marks those over the budget with `!`. The budget is a
+ * reason to look for a second subject, never a limit: nothing fails, and no text is shortened to meet it.
+ */
+const BUDGET = { file: 300, function: 60 }
+const DIRECTORIES = ['src', 'scripts', 'bench', 'test']
+const MAX_ROWS = 10
 
 export interface Size {
   name: string
   lines: number
 }
 
-// The formatter puts the closing brace of a body at the indent of its first line, so no parser is needed.
+// The formatter aligns the end of a body with its beginning, so no parser is needed.
 const OPENS =
   /^(\s*)(?:.*\bfunction\*?\s+([\w$]+)|(?!.*\b(?:if|for|while|switch|catch|class|interface)\b)(?:.*?\b([\w$#]+)\s*[=:]\s*(?:async\s*)?\(|(?:(?:static|async|get|set|private|\*)\s+)*([\w$#]+)\()).*\{$/
 
-/** Returns the functions and methods of formatted source with their number of lines, except those of one line. */
+/** Returns the functions and methods of formatted source, each with its number of lines, except those of one line. */
 export function functionSizes(path: string, text: string): Size[] {
   const lines = text.split('\n')
   return lines.flatMap((line, at) => {
@@ -28,25 +31,25 @@ export function functionSizes(path: string, text: string): Size[] {
   })
 }
 
-/** Reads every source file under a folder of the project. */
-function textsUnder(folder: string): { path: string; text: string }[] {
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .map((name) => posix.join(folder, name))
+/** Returns every source file under a directory of the project. */
+function textsUnder(directory: string): { path: string; text: string }[] {
+  return readdirSync(join(ROOT, directory), { recursive: true, encoding: 'utf8' })
+    .map((name) => posix.join(directory, name))
     .filter((path) => path.endsWith('.ts') || path.endsWith('.mjs'))
     .map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }))
 }
 
-/** Returns the files and functions under a folder with their number of lines. Functions of tests have no budget. */
-export function sizesUnder(folder: string): { files: Size[]; functions: Size[] } {
-  const texts = textsUnder(folder)
+/** Returns the files and the functions under a directory; test functions may have any length and are left out. */
+export function sizesUnder(directory: string): { files: Size[]; functions: Size[] } {
+  const texts = textsUnder(directory)
   return {
     files: texts.map(({ path, text }) => ({ name: path, lines: text.split('\n').length - 1 })),
-    functions: folder === 'test' ? [] : texts.flatMap(({ path, text }) => functionSizes(path, text)),
+    functions: directory === 'test' ? [] : texts.flatMap(({ path, text }) => functionSizes(path, text)),
   }
 }
 
 function main(): void {
-  const sizes = FOLDERS.map(sizesUnder)
+  const sizes = DIRECTORIES.map(sizesUnder)
   const files = sizes.flatMap((each) => each.files)
   const functions = sizes.flatMap((each) => each.functions)
   print(`files (${files.length}, budget ${BUDGET.file} lines)`, files, BUDGET.file)
@@ -54,7 +57,7 @@ function main(): void {
 }
 
 function print(title: string, sizes: Size[], budget: number): void {
-  const longest = sizes.sort((a, b) => b.lines - a.lines).slice(0, SHOWN)
+  const longest = sizes.sort((a, b) => b.lines - a.lines).slice(0, MAX_ROWS)
   const rows = longest.map(
     ({ name, lines }) => `${String(lines).padStart(6)} ${lines > budget ? '!' : ' '} ${name}`,
   )

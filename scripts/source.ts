@@ -4,27 +4,27 @@ import { join } from 'node:path'
 import { ROOT } from './bootstrap.mjs'
 import { INGREDIENTS } from './ingredients.mjs'
 
-/** Length of a commit id. Fixed, because the id is part of the binary and the same input has to give the same bytes. */
+/** Length of commit ids. Fixed, because git's own choice varies and the id is part of the binary, which is reproducible. */
 const ID_LENGTH = 10
 
-/** Returns the version and the SPDX id of our license from package.json. */
-export function ofPackage(): { version: string; license: string } {
+/** Reads package.json, which is the only source of the version and of the license (an SPDX id). */
+export function packageJson(): { version: string; license: string } {
   return JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 }
 
-/** Returns the short id of the commit, with `-dirty` if the sources have changes; `unknown` outside a git work tree. */
+/** Returns the short id of the commit, with `-dirty` if the sources differ from it; `unknown` outside a git work tree. */
 export function commitOf(root = ROOT): string {
   const id = git(root, 'rev-parse', 'HEAD')?.slice(0, ID_LENGTH)
   if (id === undefined) return 'unknown'
   return changes(root, INGREDIENTS) === '' ? id : `${id}-dirty`
 }
 
-/** Returns the changed and new files among these paths, one a line, as git prints them; empty outside a git work tree. */
+/** Returns the lines of `git status` for changed or new files in these paths; empty outside a git work tree. */
 export function changes(root: string, paths: string[]): string {
   return git(root, 'status', '--porcelain', '--untracked-files=normal', '--', ...paths) ?? ''
 }
 
-/** Returns the build time in seconds since 1970: SOURCE_DATE_EPOCH, else the time of the commit, else undefined. */
+/** Returns the time of a build in seconds since 1970: SOURCE_DATE_EPOCH or the commit time; undefined without both. */
 export function sourceTime(root = ROOT, env = process.env): number | undefined {
   const text = env.SOURCE_DATE_EPOCH || git(root, 'log', '-1', '--format=%ct')
   if (text === undefined) return undefined
@@ -36,7 +36,7 @@ export function sourceTime(root = ROOT, env = process.env): number | undefined {
 
 function git(root: string, ...args: string[]): string | undefined {
   try {
-    // --git-dir: a folder below the work tree of another project does not belong to that project.
+    // --git-dir: a directory inside the work tree of another project does not belong to that project.
     const all = ['-C', root, `--git-dir=${join(root, '.git')}`, `--work-tree=${root}`, ...args]
     return execFileSync('git', all, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   } catch {

@@ -1,24 +1,24 @@
-// Finds the logs of the machine for `npm start` without arguments.
+// Finds the logs of this machine for `npm start` without arguments.
 import { accessSync, closeSync, constants, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Names of logs of common distributions that do not end in `.log`. */
+/** Names of logs without the suffix `.log` in common distributions. */
 const BARE_NAMES = new Set(['messages', 'syslog', 'secure', 'maillog', 'cron', 'dmesg', 'user', 'daemon'])
-/** Folders that are not searched: private ones, and journald's, whose files are binary. */
-const SKIPPED_FOLDERS = new Set(['journal', 'private', 'installer'])
+/** Directories that are skipped: private ones, and the journal, whose files are binary. */
+const SKIPPED_DIRECTORIES = new Set(['journal', 'private', 'installer'])
 const SPECIAL = /[\s,*?[\]{}]/
-const LOOK_BYTES = 4096
+const PROBE_BYTES = 4096
 
 /**
  * @typedef {object} FoundLogs
- * @property {string[]} patterns for tail's Path: `FOLDER/*.log` and the files with other names
+ * @property {string[]} patterns for Path of tail: `DIR/*.log` and the files with other names
  * @property {string[]} excluded files that match a pattern but are not readable text
  * @property {number} files
  * @property {number} bytes
  */
 
 /**
- * Finds the text files under `dir` that this user can read: `*.log` and the well-known names, two folders deep.
+ * Returns the text files under `dir` that this user can read: `*.log` and the well-known names, two directories deep.
  * @param {string} dir
  * @returns {FoundLogs}
  */
@@ -39,7 +39,7 @@ export function findLogs(dir, depth = 2) {
     found.excluded = paths.filter((path) => path.endsWith('.log') && !readable.includes(path))
   }
   for (const entry of entries) {
-    const enter = entry.isDirectory() && depth > 0 && !SKIPPED_FOLDERS.has(entry.name)
+    const enter = entry.isDirectory() && depth > 0 && !SKIPPED_DIRECTORIES.has(entry.name)
     if (enter) add(found, findLogs(join(dir, entry.name), depth - 1))
   }
   return found
@@ -76,8 +76,8 @@ function isReadableText(path) {
     accessSync(path, constants.R_OK)
     const fd = openSync(path, 'r')
     try {
-      const head = Buffer.alloc(LOOK_BYTES)
-      return head.subarray(0, readSync(fd, head, 0, LOOK_BYTES, 0)).indexOf(0) === -1
+      const head = Buffer.alloc(PROBE_BYTES)
+      return head.subarray(0, readSync(fd, head, 0, PROBE_BYTES, 0)).indexOf(0) === -1
     } finally {
       closeSync(fd)
     }

@@ -2,7 +2,7 @@ import type { PluginKind, PluginSpec, Registry } from './core/plugin.ts'
 
 type Load = () => Promise<{ spec: PluginSpec }>
 
-/** THE list of plugins. Each is loaded when it is first asked for: an agent pays only for what its configuration names. */
+/** THE list of plugins. Each is loaded on first use: an agent loads only the plugins that its configuration names. */
 const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   input: {
     tail: () => import('./plugins/inputs/tail/index.ts'),
@@ -31,6 +31,7 @@ const PLUGINS: Record<PluginKind, Record<string, Load>> = {
   output: {
     forward: () => import('./plugins/outputs/forward/index.ts'),
     kafka: () => import('./plugins/outputs/kafka/index.ts'),
+    tcp: () => import('./plugins/outputs/tcp.ts'),
     stdout: () => import('./plugins/outputs/stdout.ts'),
     file: () => import('./plugins/outputs/file/index.ts'),
     null: () => import('./plugins/outputs/null.ts'),

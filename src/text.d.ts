@@ -1,4 +1,4 @@
-/** Files that the bundler puts into the program as text: `with { type: 'text' }`. */
+/** Files that the bundler includes in the program as text: `with { type: 'text' }`. */
 declare module '*.yaml' {
   const text: string
   export default text

@@ -17,13 +17,13 @@ const promises = [...PAGE.matchAll(PROMISE)].map(([, number, tests = '']) => ({
   ),
 }))
 
-test('every promise has its number and its tests', () => {
+test('every promise has a number and tests', () => {
   expect(promises.length).toBeGreaterThan(10)
   expect(promises.map(({ number }) => number)).toEqual(promises.map((_, i) => i + 1))
   expect(promises.filter(({ tests }) => tests.length === 0)).toEqual([])
 })
 
-test('every test that a promise names is there', () => {
+test('every test named by a promise exists', () => {
   const named = promises.flatMap(({ tests }) => tests)
   const gone = named.filter(({ file, name }) => {
     const path = join(ROOT, file)

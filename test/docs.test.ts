@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { differences, makePages, writePages } from '../scripts/docs.ts'
 import { loadPlan } from '../src/config/load.ts'
 import type { PlanResult } from '../src/config/plan.ts'
-import { ERROR_CODES, formatPosition } from '../src/core/error.ts'
+import { ERROR_CODES, formatLocation } from '../src/core/error.ts'
 import { defaultValue } from '../src/core/options/parse.ts'
 import { registry } from '../src/registry.ts'
 import { SPECS } from './config/specs.ts'
@@ -15,7 +15,7 @@ const ROOT = resolve(import.meta.dirname, '..')
 /** `docs/DELIVERY.md, "When ..."` */
 const PAGE = /\b(docs\/[\w/-]+\.md)(?:, "([^"]+)")?/g
 const EXAMPLE = /## Example\n\n```\n([\s\S]*?)```/
-/** A link of Markdown to a file of the project: path, and the heading behind #. */
+/** A Markdown link to a file of the project: path, and the heading after #. */
 const LINK = /\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g
 const CODE = /^```[\s\S]*?^```$/gm
 const HEADING = /^#+ (.*)$/gm
@@ -26,29 +26,29 @@ const plugins = (['input', 'parser', 'filter', 'output'] as const).flatMap((kind
   registry.names(kind).map((name) => ({ kind, name })),
 )
 
-async function load(file: string): Promise<PlanResult & { said: string[] }> {
+async function load(file: string): Promise<PlanResult & { reported: string[] }> {
   const result = await loadPlan({ file, flags: undefined, registry, env: {}, checkUnused: true })
-  return { ...result, said: result.problems.map((p) => `${formatPosition(p.position)}: ${p.message}`) }
+  return { ...result, reported: result.problems.map((p) => `${formatLocation(p.location)}: ${p.message}`) }
 }
 
-test('docs are what the sources say', async () => {
+test('the generated docs match the sources', async () => {
   expect(differences(ROOT, await makePages(registry))).toEqual([])
 })
 
-test('every error code has its line, with cause and what to do', async () => {
+test('every error code has its line, with summary and remedy', async () => {
   const page = (await makePages(registry)).get('docs/errors.md') ?? ''
   for (const [code, { exit, summary, remedy }] of Object.entries(ERROR_CODES)) {
     expect(page).toContain(`\n| \`${code}\` | ${exit} | ${summary} | ${remedy} |\n`)
   }
 })
 
-test('README names every plugin with its page', () => {
+test('README links to the page of every plugin', () => {
   const text = readFileSync(join(ROOT, 'README.md'), 'utf8')
   const links = plugins.map(({ kind, name }) => `[${name}](docs/plugins/${kind}-${name}.md)`)
   expect(links.filter((link) => !text.includes(link))).toEqual([])
 })
 
-test('every page and heading that a message names is there', () => {
+test('every page and heading named by a message exists', () => {
   const named = sourcesUnder('src').flatMap(({ path, code }) =>
     [...code.matchAll(PAGE)].map(([, page = '', heading]) => ({ path, page, heading })),
   )
@@ -61,14 +61,14 @@ test('every page and heading that a message names is there', () => {
   expect(missing).toEqual([])
 })
 
-/** The headings of a page as GitHub makes anchors of them. */
+/** Returns the headings of a page as GitHub's anchors. */
 function anchorsOf(text: string): string[] {
   return [...text.matchAll(HEADING)].map(([, heading = '']) =>
     heading.toLowerCase().replace(NOT_IN_ANCHORS, '').replaceAll(' ', '-'),
   )
 }
 
-test('every link of a page leads to a file and a heading that are there', () => {
+test('every link of a page points to an existing file and heading', () => {
   const names = readdirSync(join(ROOT, 'docs'), { recursive: true }) as string[]
   const pages = ['README.md', 'CONTRIBUTING.md', ...names.map((name) => join('docs', name))]
   const broken = pages
@@ -94,7 +94,7 @@ test('every guide has a test that runs its commands', () => {
   expect(guides.filter((path) => !texts.some((text) => text.includes(`'${path}'`)))).toEqual([])
 })
 
-test('a page that is changed, missing or of no plugin is found, and written again', async () => {
+test('a changed, missing or superfluous page is found and fixed', async () => {
   const root = tmp()
   const pages = await makePages(SPECS)
   expect(differences(root, pages)).toEqual([...pages.keys()].sort())
@@ -108,17 +108,17 @@ test('a page that is changed, missing or of no plugin is found, and written agai
   expect(differences(root, pages)).toEqual([])
 })
 
-test('a page has the options, what has no effect, and no table broken by its text', async () => {
+test('a page lists options and ineffective options in valid tables', async () => {
   const page = (await makePages(SPECS)).get('docs/plugins/input-follow.md')
   expect(page).toContain('| `refresh_interval` | time, at least 1ms | `60` | How often. |\n')
-  expect(page).toContain('| `path` | list with commas, may be repeated | (required) | Files. |\n')
+  expect(page).toContain('| `path` | comma-separated list, may be repeated | (required) | Files. |\n')
   expect(page).toContain('| `db.sync` | full\\|normal\\|off | `normal` | Sync. |\n')
   expect(page).toContain('- `buffer_chunk_size`: one buffer for all\n')
   expect(page).toContain('(README.md#options-of-every-input)')
 })
 
 test.each(plugins)(
-  'the table of $kind $name is whole, and its name that of the registry',
+  'the table of $kind $name is valid, and its name is that in the registry',
   async ({ kind, name }) => {
     const spec = await registry.find(kind, name)
     expect([spec?.kind, spec?.name]).toEqual([kind, name])
@@ -131,7 +131,7 @@ test.each(plugins)(
   },
 )
 
-test.each(plugins)('the example of $kind $name runs as it is', async ({ kind, name }) => {
+test.each(plugins)('the example of $kind $name is a valid configuration', async ({ kind, name }) => {
   const example = (await registry.find(kind, name))?.example ?? ''
   const sections = [...example.matchAll(HEADER)].map(([, section]) => section?.toUpperCase())
   expect(sections).toContain(kind.toUpperCase())
@@ -139,24 +139,24 @@ test.each(plugins)('the example of $kind $name runs as it is', async ({ kind, na
   const output = sections.includes('OUTPUT') ? '' : '[OUTPUT]\n    Name null\n    Match *\n'
   const file = join(tmp(), 'example.conf')
   writeFileSync(file, `${example}\n${input}${output}`)
-  const { said, warnings } = await load(file)
-  expect(said).toEqual([])
+  const { reported, warnings } = await load(file)
+  expect(reported).toEqual([])
   expect(warnings.filter((warning) => warning.includes('no effect'))).toEqual([])
 })
 
-test('the example of the multiline parsers runs as it is', async () => {
+test('the example of the multiline parsers is a valid configuration', async () => {
   const page = (await makePages(registry)).get('docs/plugins/multiline.md') ?? ''
   const [, example = ''] = EXAMPLE.exec(page) ?? []
   const file = join(tmp(), 'example.conf')
   writeFileSync(file, `${example}[INPUT]\n    Name mem\n[OUTPUT]\n    Name null\n    Match *\n`)
-  const { plan, said } = await load(file)
-  expect(said).toEqual([])
+  const { plan, reported } = await load(file)
+  expect(reported).toEqual([])
   expect(plan?.multilines.map(({ name }) => name)).toEqual(['traces'])
 })
 
-test('the shipped configuration runs, without a warning', async () => {
-  const { said, warnings, plan } = await load(join(ROOT, 'conf/shipper.conf'))
-  expect(said).toEqual([])
+test('the default configuration is valid and has no warnings', async () => {
+  const { reported, warnings, plan } = await load(join(ROOT, 'conf/shipper.conf'))
+  expect(reported).toEqual([])
   expect(warnings).toEqual([])
   expect(plan?.inputs[0]?.spec.name).toBe('tail')
 })

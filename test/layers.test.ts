@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { packageOf, readSource, type Source, sourcesUnder } from './support/sources.ts'
 
 /**
- * Who may import whom: the table of docs/ARCHITECTURE.md. The vocabulary, core, is open to all. A layer is a folder of
- * src/ or a file in it; within a layer imports are free, but a plugin knows no other plugin.
+ * The layers that each layer may import. A layer is a folder of src/ or a file in it. Every layer may import core, the
+ * vocabulary. Within a layer imports are free, but a plugin must not import another plugin.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   core: [],
@@ -22,7 +22,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   main: ['core', 'cli'],
 }
 
-/** core is types and pure functions. */
+/** Built-in modules that core, which consists of types and pure functions, may import. */
 const CORE_BUILT_INS = ['node:buffer', 'node:crypto']
 const TIMERS = /\b(?:setTimeout|setInterval|setImmediate)\(/
 const BUN_GLOBAL = /\bBun\b\s*[.[]/
@@ -35,7 +35,14 @@ describe('src', () => {
     expect(sources.flatMap(breaches)).toEqual([])
   })
 
-  test('core does no I/O and knows no timers', () => {
+  test('consists of the layers of the table', () => {
+    const layers = new Set(
+      sources.filter(({ path }) => !path.endsWith('.d.ts')).map(({ path }) => layerOf(path)),
+    )
+    expect([...layers].sort()).toEqual(Object.keys(MAY_IMPORT).sort())
+  })
+
+  test('core does no I/O and uses no timers', () => {
     const core = sources.filter((source) => layerOf(source.path) === 'core')
     const outside = core.flatMap(({ path, imports }) =>
       imports
@@ -49,7 +56,7 @@ describe('src', () => {
   test('every package has one owner file and is a dependency of the program', () => {
     const owners = Map.groupBy(
       sources.flatMap(({ path, imports }) =>
-        // Texts of conf/ that are put into the program belong to no package.
+        // Files of conf/ that are bundled as text belong to no package.
         [...new Set(imports.filter((name) => !name.startsWith('conf/')).map(packageOf))].map((name) => ({
           name,
           path,
@@ -65,7 +72,7 @@ describe('src', () => {
     expect([...owners.keys()].filter((name) => !known.includes(name ?? ''))).toEqual([])
   })
 
-  test('runs under node too: nothing of the global Bun, no await at the top of a module', () => {
+  test('runs on node too: no use of the global Bun, no top-level await', () => {
     expect(sources.filter(({ code }) => BUN_GLOBAL.test(code)).map(({ path }) => path)).toEqual([])
     expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
   })
@@ -74,7 +81,7 @@ describe('src', () => {
     expect(circles(sources)).toEqual([])
   })
 
-  test('the registry lists exactly the plugins that there are', () => {
+  test('the registry lists exactly the existing plugins', () => {
     const listed = sources.find(({ path }) => path === 'src/registry.ts')?.imports ?? []
     const plugins = sources.map(({ path }) => path).filter(isPlugin)
     expect(listed.filter((path) => path.startsWith('src/plugins/')).sort()).toEqual(plugins.sort())
@@ -84,7 +91,7 @@ describe('src', () => {
 describe('the check of the layers', () => {
   const breachesOf = (path: string, text: string): string[] => breaches(readSource(path, text))
 
-  test('sees an import that the table does not allow', () => {
+  test('finds an import that the table does not allow', () => {
     expect(breachesOf('src/lib/a.ts', "import { x } from '../engine/b.ts'\n")).toEqual([
       'src/lib/a.ts -> src/engine/b.ts',
     ])
@@ -93,18 +100,18 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/store/a.ts', "export * from '../lib/b.ts'\n")).toHaveLength(1)
   })
 
-  test('sees an import from outside src', () => {
+  test('finds an import from outside src', () => {
     expect(breachesOf('src/lib/a.ts', "import { x } from '/var/x.ts'\n")).toHaveLength(1)
     expect(breachesOf('src/lib/a.ts', "import { x } from '../../test/x.ts'\n")).toHaveLength(1)
   })
 
-  test('sees a plugin that imports another', () => {
+  test('finds a plugin that imports another', () => {
     expect(breachesOf('src/plugins/inputs/cpu.ts', "import { x } from './mem.ts'\n")).toHaveLength(1)
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from '../cpu.ts'\n")).toHaveLength(1)
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
   })
 
-  test('sees a circle between files and one between the rooms of a folder', () => {
+  test('finds a circle between files and one between the rooms of a folder', () => {
     const files = (texts: Record<string, string>) =>
       Object.entries(texts).map(([path, from]) => readSource(path, `import type { X } from '${from}'\n`))
     expect(circles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([
@@ -122,7 +129,7 @@ describe('the check of the layers', () => {
     expect(circles(files({ 'src/lib/x/a.ts': '../y/b.ts', 'src/lib/y/b.ts': '../z.ts' }))).toEqual([])
   })
 
-  test('allows what the table allows and reads no comment', () => {
+  test('accepts what the table allows and ignores comments', () => {
     expect(breachesOf('src/cli/main.ts', "import { a } from './agent.ts'\nimport 'commander'\n")).toEqual([])
     expect(
       breachesOf('src/lib/a.ts', "/*\nimport x from '../engine/b.ts'\n*/\n// import('../engine/b.ts')\n"),
@@ -136,8 +143,8 @@ function breaches({ path, imports }: Source): string[] {
 }
 
 /**
- * Circles of imports, seen from each folder: its nodes are its files and its subfolders. One path for each circle found,
- * so a circle between files is named in their folder and one between rooms in the folder above.
+ * Finds circles of imports per folder: the nodes are its files and its subfolders (rooms). Returns one path for each folder
+ * with a circle; a circle between files is reported for their folder, one between rooms for the folder above.
  */
 function circles(all: Source[]): string[] {
   const graphs = new Map<string, Map<string, Set<string>>>()
@@ -190,12 +197,12 @@ function allowed(from: string, to: string): boolean {
   return layer !== 'plugins' || ownerOf(from) === ownerOf(to)
 }
 
-/** `src/core/chunk.ts` and `src/agent/agent.ts` are in `core` and `agent`. */
+/** Returns the layer of a file: `core` for `src/core/chunk.ts`, `main` for `src/main.ts`. */
 function layerOf(path: string): string {
   return (path.split('/')[1] ?? '').replace('.ts', '')
 }
 
-/** The plugin that a file belongs to: `src/plugins/inputs/tail` or `src/plugins/inputs/cpu.ts`. */
+/** Returns the plugin that a file belongs to: `src/plugins/inputs/tail` or `src/plugins/inputs/cpu.ts`. */
 function ownerOf(path: string): string {
   return path.split('/').slice(0, 4).join('/')
 }

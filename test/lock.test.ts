@@ -11,8 +11,8 @@ interface Entry {
 const file = resolve(import.meta.dirname, '../package-lock.json')
 const packages: Record<string, Entry> = JSON.parse(readFileSync(file, 'utf8')).packages
 
-// npm leaves out the platforms that its registry does not have, and `npm ci` then refuses the file.
-test('the lock file has the packages of every platform', () => {
+// npm omits the platforms that its registry does not have, and `npm ci` then rejects the file.
+test('the lock file contains the packages of every platform', () => {
   const named = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies).map((name) => [`${path}/node_modules/${name}`, `node_modules/${name}`]),
   )

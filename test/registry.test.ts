@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import type { InputSpec } from '../src/core/plugin.ts'
 import { registry } from '../src/registry.ts'
 
-test('every input with a database says where it is: other parts keep their state beside it', async () => {
+test('every input with a database returns its path: other parts keep their state next to it', async () => {
   const specs = await Promise.all(registry.names('input').map((name) => registry.find('input', name)))
   const stored = specs.filter((spec) => Object.hasOwn(spec?.options ?? {}, 'db')) as InputSpec[]
   expect(stored.map(({ name }) => name)).toEqual(['tail', 'systemd'])

@@ -1,10 +1,11 @@
 /**
- * Makes a Unix `ar` archive, the container of a Debian package: members in the given order, owned by root, with one time.
+ * Returns a Unix `ar` archive, the container of a Debian package: members in the given order, owned by root, with the same
+ * modification time.
  *
  * ```
  * archive = "!<arch>\n" (header bytes padding)*
- * header  = name[16] mtime[12] uid[6] gid[6] mode[8] size[10] "`\n"      (padded with blanks, mode is octal)
- * padding = "\n" when the size is odd
+ * header  = name[16] mtime[12] uid[6] gid[6] mode[8] size[10] "`\n"      (fields padded with spaces, mode is octal)
+ * padding = "\n" if the size is odd
  * ```
  */
 export function ar(members: { name: string; bytes: Uint8Array }[], mtime: number): Buffer {

@@ -7,12 +7,12 @@ export interface Package {
   name: string
   version: string
   /** SPDX id or expression. */
-  licence: string
-  /** Hash of the installed package in npm's form `sha512-BASE64`. */
+  license: string
+  /** npm's `sha512-BASE64` of the installed package. */
   integrity: string
-  /** Bundled packages that it depends on, as `name@version`, since a name may have two versions. */
+  /** Bundled packages that it depends on, as `name@version`, because two versions of a package may be bundled. */
   needs: string[]
-  /** Texts of its license files. */
+  /** Contents of its license files. */
   texts: string[]
 }
 
@@ -23,40 +23,40 @@ interface Locked {
   dependencies?: Record<string, string>
 }
 
-const FOLDER = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
-const LICENCE_FILE = /^(?:licen[sc]e|copying|notice)\b/i
+const PACKAGE_DIRECTORY = /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//
+const LICENSE_FILE = /^(?:licen[sc]e|copying|notice)\b/i
 
-/** Returns the folders of the packages that have bytes in the output; a package that is imported but not used has none. */
-export function bundledFolders({ outputs }: Metafile): string[] {
+/** Returns the directories of the packages with bytes in the output, without those that are imported but not used. */
+export function bundledDirectories({ outputs }: Metafile): string[] {
   const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs))
   const used = inputs.filter(([, { bytesInOutput }]) => bytesInOutput > 0)
-  return [...new Set(used.flatMap(([path]) => FOLDER.exec(path)?.[1] ?? []))].sort()
+  return [...new Set(used.flatMap(([path]) => PACKAGE_DIRECTORY.exec(path)?.[1] ?? []))].sort()
 }
 
-/** Describes the packages by package-lock.json and their own package.json, sorted by name. */
-export function describe(root: string, folders: string[]): Package[] {
+/** Returns the packages in these directories as described by package-lock.json and the packages themselves. */
+export function describe(root: string, directories: string[]): Package[] {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, Locked>
   }
-  const resolve = (folder: string, name: string): string[] => {
-    const found = placesOf(folder, name).find((place) => place in lock.packages)
+  const resolve = (directory: string, name: string): string[] => {
+    const found = candidatesFor(directory, name).find((path) => path in lock.packages)
     const version = found === undefined ? undefined : lock.packages[found]?.version
-    return version !== undefined && folders.includes(found ?? '') ? [`${name}@${version}`] : []
+    return version !== undefined && directories.includes(found ?? '') ? [`${name}@${version}`] : []
   }
-  return folders.map((folder) => {
-    const entry = lock.packages[folder]
+  return directories.map((directory) => {
+    const entry = lock.packages[directory]
     if (entry?.integrity === undefined)
-      throw new Error(`${folder} is in the binary but not in package-lock.json`)
+      throw new Error(`${directory} is in the binary but not in package-lock.json`)
     const { version, integrity, dependencies = {} } = entry
-    const needs = Object.keys(dependencies).flatMap((name) => resolve(folder, name))
-    const licence = entry.license ?? licenceOf(join(root, folder))
+    const needs = Object.keys(dependencies).flatMap((name) => resolve(directory, name))
+    const license = entry.license ?? licenseOf(join(root, directory))
     return {
-      name: nameOf(folder),
+      name: nameOf(directory),
       version,
-      licence,
+      license,
       integrity,
       needs,
-      texts: licenceTexts(join(root, folder)),
+      texts: licenseTexts(join(root, directory)),
     }
   })
 }
@@ -69,26 +69,28 @@ export function directOf(root: string, packages: Package[]): string[] {
   return packages.flatMap(({ name, version }) => (dependencies[name] === version ? `${name}@${version}` : []))
 }
 
-/** Returns the folders in which node looks for a package that `folder` imports, the nearest first. */
-function placesOf(folder: string, name: string): string[] {
-  const parents = folder
+/** Returns where node looks for a package that `directory` imports, the nearest first. */
+function candidatesFor(directory: string, name: string): string[] {
+  const parents = directory
     .split('/node_modules/')
     .map((_, at, parts) => parts.slice(0, at + 1).join('/node_modules/'))
   return [...parents.map((parent) => `${parent}/node_modules/${name}`).reverse(), `node_modules/${name}`]
 }
 
-function nameOf(folder: string): string {
-  return folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length)
+function nameOf(directory: string): string {
+  return directory.slice(directory.lastIndexOf('node_modules/') + 'node_modules/'.length)
 }
 
-function licenceOf(folder: string): string {
-  const { license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { license?: string }
-  if (license === undefined) throw new Error(`${folder} names no licence`)
+function licenseOf(directory: string): string {
+  const { license } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')) as {
+    license?: string
+  }
+  if (license === undefined) throw new Error(`${directory} names no license`)
   return license
 }
 
-function licenceTexts(folder: string): string[] {
-  if (!existsSync(folder)) throw new Error(`${folder} is not installed`)
-  const files = readdirSync(folder).filter((name) => LICENCE_FILE.test(name))
-  return files.sort().map((name) => `${readFileSync(join(folder, name), 'utf8').trim()}\n`)
+function licenseTexts(directory: string): string[] {
+  if (!existsSync(directory)) throw new Error(`${directory} is not installed`)
+  const files = readdirSync(directory).filter((name) => LICENSE_FILE.test(name))
+  return files.sort().map((name) => `${readFileSync(join(directory, name), 'utf8').trim()}\n`)
 }

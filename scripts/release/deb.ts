@@ -4,35 +4,35 @@ import { join } from 'node:path'
 import { ROOT } from '../bootstrap.mjs'
 import { ar } from './ar.ts'
 import { gzip } from './gzip.ts'
-import { type Entry, tar, withFolders } from './tar.ts'
+import { type Entry, tar, withDirectories } from './tar.ts'
 
-/** Debian's architecture name of each target that runs on Debian. */
+/** Debian's name of the architecture for each target that runs on Debian. */
 export const DEBIAN_ARCH: Record<string, string> = { 'linux-x64': 'amd64', 'linux-arm64': 'arm64' }
 
 const SCRIPTS = ['preinst', 'postinst', 'prerm', 'postrm']
 const BINARY = './usr/bin/shipper'
 const INSTALLED_BY_SCRIPT = '/usr/local/bin/shipper'
 // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the configuration
-const STATE_HERE = '${SHIPPER_STATE:-.}'
-// biome-ignore lint/suspicious/noTemplateCurlyInString: the same
+const STATE_DEFAULT = '${SHIPPER_STATE:-.}'
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of the configuration
 const STATE_OF_SERVICE = '${SHIPPER_STATE:-/var/lib/shipper}'
 
 export interface DebInput {
   version: string
   maintainer: string
-  /** Architecture, as Debian names it. */
+  /** Debian's name of the architecture. */
   arch: string
-  /** Time of every file in the package, in seconds since 1970. */
+  /** Modification time of all files, in seconds since 1970. */
   time: number
   binary: Buffer
-  /** Text of all licenses, ours and those of others. */
+  /** License of shipper and those of the bundled packages. */
   copyright: string
 }
 
 /**
- * Makes a Debian package: an `ar` archive of "debian-binary", the control files and the data, the last two as tar.gz. A
- * hundred lines of our own instead of a package: the existing packages call dpkg-deb and fakeroot, which not every build
- * machine has, or they take time and owner of the files from the disk.
+ * Returns a Debian package: an `ar` archive of "debian-binary", the control files and the data, the latter two as tar.gz.
+ * These are a hundred lines of our own because the existing npm packages either call dpkg-deb and fakeroot, which not every
+ * build machine has, or use the modification times and owners of the files on disk.
  */
 export function deb(input: DebInput): Buffer {
   const files = filesOf(input)
@@ -43,7 +43,7 @@ export function deb(input: DebInput): Buffer {
     text('./md5sums', md5sums(files)),
     ...SCRIPTS.map((name) => text(`./${name}`, readFileSync(join(ROOT, 'scripts/release/deb', name)), 0o755)),
   ]
-  const packed = (entries: Entry[]): Buffer => gzip(tar(withFolders(entries, './'), input.time))
+  const packed = (entries: Entry[]): Buffer => gzip(tar(withDirectories(entries, './'), input.time))
   return ar(
     [
       { name: 'debian-binary', bytes: Buffer.from('2.0\n') },
@@ -54,7 +54,7 @@ export function deb(input: DebInput): Buffer {
   )
 }
 
-/** Returns Debian's form of the version: `1.0.0~rc.1`, because there only a tilde sorts before `1.0.0`. */
+/** Returns the version for Debian, in which a tilde sorts `1.0.0-rc.1` before `1.0.0`. */
 export function debianVersion(version: string): string {
   return version.replace('-', '~')
 }
@@ -70,17 +70,17 @@ function filesOf({ binary, copyright }: DebInput): Entry[] {
         'ExecStart=/usr/bin/shipper ',
       ),
     ),
-    text('./etc/shipper/shipper.conf', replaced(read('conf/shipper.conf'), STATE_HERE, STATE_OF_SERVICE)),
+    text('./etc/shipper/shipper.conf', replaced(read('conf/shipper.conf'), STATE_DEFAULT, STATE_OF_SERVICE)),
     text('./etc/shipper/parsers.conf', read('conf/parsers.conf')),
     text('./usr/share/doc/shipper/copyright', copyright),
   ]
 }
 
-/** Replaces a text; throws if it is not there, so that a reworded file does not give a package that silently fails. */
-function replaced(text: string, place: string, by: string): string {
-  if (!text.includes(place))
-    throw new Error(`a file of conf/ has no "${place}" to be replaced in the Debian package`)
-  return text.replaceAll(place, by)
+/** Replaces `old` and throws if it does not occur, so that a reworded file does not silently make a broken package. */
+function replaced(text: string, old: string, replacement: string): string {
+  if (!text.includes(old))
+    throw new Error(`a file of conf/ does not contain "${old}", which the Debian package replaces`)
+  return text.replaceAll(old, replacement)
 }
 
 function controlOf({ version, maintainer, arch }: DebInput, files: Entry[]): string {
@@ -94,9 +94,9 @@ Depends: libc6 (>= 2.17), passwd, init-system-helpers (>= 1.54)
 Recommends: ca-certificates
 Section: admin
 Priority: optional
-Description: log shipper for the leaf nodes
- Follows log files and the journal, and sends what is in them to a forward
- peer (fluentd, fluent-bit) or to Kafka, at least once.
+Description: log shipper for leaf nodes
+ Follows log files and the journal and sends their lines to a forward peer
+ (fluentd, fluent-bit) or to Kafka, at least once.
 `
 }
 

@@ -4,39 +4,40 @@ import { join } from 'node:path'
 import { ROOT } from '../bootstrap.mjs'
 import type { Manifest } from '../manifest.ts'
 import { gzip } from './gzip.ts'
-import { type Entry, tar, withFolders } from './tar.ts'
+import { type Entry, tar, withDirectories } from './tar.ts'
 
-/** Line of install.sh with the address that it downloads from by default. */
-const ADDRESS = "DEFAULT_BASE_URL=''"
-const PROGRAM = /^#!/
+/** Line of install.sh that sets its default download address. */
+const BASE_URL_LINE = "DEFAULT_BASE_URL=''"
+const SHEBANG = /^#!/
 
-/** A file of the release; `path` is its name in the release. */
+/** A file of the release; `path` is its name there. */
 export type ReleaseFile = Entry
 
-/** Returns the files of `install` in pkg.config.json, with the address filled in, and the two license texts. */
-export function plainFiles(manifest: Manifest, baseUrl: string, licences: string): ReleaseFile[] {
+/** Returns the files of `install` in pkg.config.json, with the address filled in, and the two license files. */
+export function plainFiles(manifest: Manifest, baseUrl: string, licenses: string): ReleaseFile[] {
   const texts = Object.entries(manifest.install).map(([name, path]) => {
     const text = readFileSync(join(ROOT, path), 'utf8')
     if (name !== 'install.sh' || baseUrl === '') return file(name, text)
-    if (!text.includes(ADDRESS)) throw new Error(`${path} has no ${ADDRESS} to be filled in`)
+    if (!text.includes(BASE_URL_LINE)) throw new Error(`${path} does not contain ${BASE_URL_LINE}`)
     return file(
       name,
-      text.replace(ADDRESS, () => `DEFAULT_BASE_URL='${baseUrl}'`),
+      text.replace(BASE_URL_LINE, () => `DEFAULT_BASE_URL='${baseUrl}'`),
     )
   })
-  const ours = file('LICENSE', readFileSync(join(ROOT, 'LICENSE'), 'utf8'))
-  return [...texts, ours, file('THIRD-PARTY-LICENSES', licences)]
+  const license = file('LICENSE', readFileSync(join(ROOT, 'LICENSE'), 'utf8'))
+  return [...texts, license, file('THIRD-PARTY-LICENSES', licenses)]
 }
 
+/** Returns a text file; scripts are executable. */
 export function file(path: string, text: string): ReleaseFile {
-  return { path, mode: PROGRAM.test(text) ? 0o755 : 0o644, bytes: Buffer.from(text) }
+  return { path, mode: SHEBANG.test(text) ? 0o755 : 0o644, bytes: Buffer.from(text) }
 }
 
-/** Packs the files for one target into a folder with its own SHA256SUMS: `install.sh --from` installs it without a network. */
-export function archive(folder: string, files: ReleaseFile[], time: number): Buffer {
+/** Returns a tar.gz of a directory with all files for one machine and their SHA256SUMS, for `install.sh --from`. */
+export function archive(directory: string, files: ReleaseFile[], time: number): Buffer {
   const all = [...files, file('SHA256SUMS', sums(files))]
-  const entries = all.map((each) => ({ ...each, path: `${folder}/${each.path}` }))
-  return gzip(tar(withFolders(entries, `${folder}/`), time))
+  const entries = all.map((each) => ({ ...each, path: `${directory}/${each.path}` }))
+  return gzip(tar(withDirectories(entries, `${directory}/`), time))
 }
 
 /** Returns the lines that `sha256sum` prints for the files, sorted by name. */

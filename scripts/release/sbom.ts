@@ -6,14 +6,14 @@ export interface SbomInput {
   name: string
   version: string
   commit: string
-  licence: string
-  /** Build time in seconds since 1970. */
+  license: string
+  /** Time of the build in seconds since 1970. */
   time: number
   packages: Package[]
   /** Packages that the program itself imports, as `name@version`. */
   direct: string[]
   bun: string
-  /** npm package of the runtime of each target. */
+  /** npm packages with the runtimes of the targets. */
   runtimes: { name: string; version: string; integrity: string }[]
 }
 
@@ -31,17 +31,17 @@ interface Component {
 }
 
 /**
- * Makes a bill of materials, CycloneDX 1.6 in JSON: the packages whose code is in the binaries, the runtime, and the
- * libraries that are linked into it. The serial number is a hash of the content: the same input gives the same bytes.
+ * Returns a bill of materials, CycloneDX 1.6 in JSON: the packages whose code is in the binaries, the runtime, and the
+ * libraries linked into it. The serial number is derived from the content, so that the same input gives the same bytes.
  */
 export function sbom(input: SbomInput): string {
-  const { name, version, commit, licence, time, packages, direct, bun, runtimes } = input
+  const { name, version, commit, license, time, packages, direct, bun, runtimes } = input
   const program: Component = {
     type: 'application',
     'bom-ref': name,
     name,
     version,
-    licenses: licences(licence),
+    licenses: licensesOf(license),
     purl: `pkg:generic/${name}@${version}`,
   }
   const runtime: Component = {
@@ -49,7 +49,7 @@ export function sbom(input: SbomInput): string {
     'bom-ref': `bun@${bun}`,
     name: 'bun',
     version: bun,
-    licenses: licences('MIT'),
+    licenses: licensesOf('MIT'),
     purl: `pkg:npm/bun@${bun}`,
     components: [...runtimes.map(runtimeOf), ...LINKED.map(linkedOf)],
   }
@@ -78,7 +78,7 @@ function packageOf(each: Package): Component {
     ...identityOf(each.name),
     'bom-ref': refOf(each),
     version: each.version,
-    licenses: licences(each.licence),
+    licenses: licensesOf(each.license),
     purl: purlOf(each.name, each.version),
     hashes: [sha512Of(each.integrity)],
   }
@@ -97,7 +97,7 @@ function linkedOf(each: (typeof LINKED)[number]): Component {
     'bom-ref': `linked:${each.name}`,
     name: each.name,
     ...(version === undefined ? {} : { version }),
-    licenses: licences(each.licence),
+    licenses: licensesOf(each.license),
   }
 }
 
@@ -115,17 +115,17 @@ function purlOf(name: string, version: string): string {
   return `pkg:npm/${name.replace('@', '%40')}@${version}`
 }
 
-function licences(licence: string): object[] {
-  return licence.includes(' ') ? [{ expression: licence }] : [{ license: { id: licence } }]
+function licensesOf(license: string): object[] {
+  return license.includes(' ') ? [{ expression: license }] : [{ license: { id: license } }]
 }
 
 function sha512Of(integrity: string): { alg: string; content: string } {
   const [algorithm, base64 = ''] = integrity.split('-')
-  if (algorithm !== 'sha512') throw new Error(`npm gives no SHA-512: ${integrity}`)
+  if (algorithm !== 'sha512') throw new Error(`the integrity of npm is not a SHA-512: ${integrity}`)
   return { alg: 'SHA-512', content: Buffer.from(base64, 'base64').toString('hex') }
 }
 
-/** Returns a UUID of version 8, whose bits are free to choose. */
+/** Returns a UUID of version 8 (application-defined bits) derived from the content. */
 function serialOf(content: string): string {
   const hex = createHash('sha256').update(content).digest('hex')
   const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16)

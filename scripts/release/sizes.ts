@@ -1,21 +1,22 @@
 import { statSync } from 'node:fs'
 import type { Built } from '../build.ts'
 
-/** Parts of a binary, in bytes. */
+/** Sizes of the parts of a binary in bytes. */
 export interface Sizes {
   target: string
-  /** Size of the complete file. */
+  /** Complete file. */
   binary: number
-  /** bun's executable. */
+  /** Executable of bun. */
   runtime: number
   /** JavaScript of src/, minified. */
   ours: number
   /** JavaScript of the packages, minified. */
   packages: number
-  /** The rest: the same program as bytecode, so that it starts without parsing, and padding. */
+  /** The rest: the same program as bytecode, which avoids parsing at the start, and padding. */
   bytecode: number
 }
 
+/** Returns the sizes of the parts of a built binary. */
 export function sizesOf(target: string, { file, runtime, metafile }: Built): Sizes {
   const outputs = Object.values(metafile.outputs)
   const inputs = outputs.flatMap((output) => Object.entries(output.inputs))
@@ -35,14 +36,14 @@ export function sizesOf(target: string, { file, runtime, metafile }: Built): Siz
   }
 }
 
-const HEAD = `| binary | MB | runtime (bun) | our JavaScript | packages' JavaScript | bytecode | as tar.gz |
+const HEADER = `| binary | MB | runtime (bun) | our JavaScript | packages' JavaScript | bytecode | as tar.gz |
 |---|---|---|---|---|---|---|`
 
-/** Returns the rows of docs/RELEASE.md; `archives` has the size of the tar.gz of each target. */
+/** Returns the table of docs/RELEASE.md; `archives` has the size of the tar.gz by target. */
 export function sizesTable(sizes: Sizes[], archives: Record<string, number>): string {
   const rows = sizes.map(({ target, binary, runtime, ours, packages, bytecode }) => {
     const numbers = [binary, runtime, ours, packages, bytecode, archives[target] ?? 0]
     return `| ${target} | ${numbers.map((each) => (each / 1e6).toFixed(2)).join(' | ')} |`
   })
-  return `${HEAD}\n${rows.join('\n')}\n`
+  return `${HEADER}\n${rows.join('\n')}\n`
 }

@@ -11,19 +11,20 @@ import { settlesWithin } from '../lib/async/sleep.ts'
 import { createLog, type Log, type LogLevel } from '../observe/log/log.ts'
 import { releaseCleanPages } from './release-pages.ts'
 
-export interface AgentOptions {
+interface AgentOptions {
   version: string
-  /** Names for /api/v1/plugins. */
+  /** Names of all plugins for /api/v1/plugins. */
   plugins: { inputs: string[]; filters: string[]; outputs: string[] }
 }
 
-/** Why the agent ends: a signal, every finite input has been read, or an input failed. */
-type End = { why: 'signal' | 'finished' | 'failed' }
+/** Reason why the agent ends: a signal, every finite input has been read, or an input failed. */
+type EndReason = 'signal' | 'finished' | 'failed'
 
-/** Time for flushes to answer an abort before they are left behind. */
-const ABORT_MS = 500
+/** Time for flushes to react to an abort before they are abandoned. */
+const MAX_ABORT_MS = 500
+const PROGRESS_INTERVAL_MS = 200
 
-/** Runs the plan until it ends; resolves with the exit status. Everything that it says goes to the log. */
+/** Runs the plan until it ends; resolves with the exit status. Reports everything, errors too, in the log. */
 export async function runAgent(plan: Plan, options: AgentOptions): Promise<number> {
   let log: Log
   try {
@@ -63,83 +64,78 @@ class Agent {
   readonly #options: AgentOptions
   readonly #log: Log
   readonly #assembly: Assembly
+  /** Aborted to stop the inputs. */
   readonly #inputs = new AbortController()
+  /** Aborted to end flushes that have no acknowledgment yet. */
   readonly #flushes = new AbortController()
-  readonly #finished = new Set<string>()
-  /** What inputs that have finished could not read. */
-  readonly #incomplete: string[] = []
-  readonly #ended: Promise<End>
-  #end!: (end: End) => void
-  readonly #signalled: Promise<void>
-  #signal!: () => void
-  /** Of the first input that failed, whenever that was. */
+  readonly #finishedInputs = new Set<string>()
+  /** Descriptions of what finished inputs could not read. */
+  readonly #unread: string[] = []
+  readonly #end = deferred<EndReason>()
+  /** Resolved by the first stop signal. */
+  readonly #stopSignal = deferred<void>()
+  /** Error of the first input that failed, at any time. */
   #failure: { error: unknown } | undefined
 
   constructor(plan: Plan, options: AgentOptions, log: Log) {
     this.#plan = plan
     this.#options = options
     this.#log = log
-    this.#ended = new Promise((resolve) => {
-      this.#end = resolve
-    })
-    this.#signalled = new Promise((resolve) => {
-      this.#signal = resolve
-    })
     this.#assembly = new Assembly(plan, {
       clock: systemClock,
       log: (name, level, suppressMs) => log.child(name, level as LogLevel | undefined, suppressMs),
       agent: { version: options.version, id: machineId(), hostname: hostname() },
-      openOffsets: async (path, o, logger) => {
+      openOffsets: async (path, offsetOptions, logger) => {
         const { openOffsets } = await import('../store/open.ts')
-        return openOffsets(path, o, { log: logger })
+        return openOffsets(path, offsetOptions, { log: logger })
       },
-      finished: (name, incomplete) => this.#noteFinished(name, incomplete),
+      finished: (name, incomplete) => this.#inputFinished(name, incomplete),
       signal: this.#flushes.signal,
     })
   }
 
   async run(): Promise<number> {
     const log = this.#log.child('shipper')
-    const unlisten = this.#listen(log)
+    const removeHandlers = this.#handleSignals(log)
     for (const warning of this.#plan.warnings) log.warn(warning)
     let http: { close(): Promise<void> } | undefined
     let status = 1
     let closed = false
-    let stopGivingBack = () => {}
+    let stopReleasing = () => {}
     try {
       http = await this.#startHttp()
       await this.#assembly.start()
-      stopGivingBack = await releaseCleanPages(systemClock)
+      stopReleasing = await releaseCleanPages(systemClock)
       status = await this.#runToEnd(log)
     } finally {
-      stopGivingBack()
+      stopReleasing()
       closed = await this.#close()
       await http?.close()
-      unlisten()
+      removeHandlers()
     }
     return closed ? status : 1
   }
 
   async #runToEnd(log: ReturnType<Log['child']>): Promise<number> {
-    const runs = this.#assembly.inputs.map((i) => this.#runInput(i))
-    const bar = await this.#startProgress()
-    const end = await this.#ended
+    const runs = this.#assembly.inputs.map((input) => this.#runInput(input))
+    const stopProgress = await this.#startProgress()
+    const reason = await this.#end.promise
     this.#inputs.abort()
-    const complete = await this.#drain(end, runs, log)
-    bar?.()
+    const isComplete = await this.#drain(reason, runs, log)
+    stopProgress?.()
     if (this.#failure !== undefined) throw this.#failure.error
-    return this.#status(end, complete, log)
+    return this.#status(reason, isComplete, log)
   }
 
-  /** Flushes get a moment to answer the abort: an ack that is on its way still moves its position. */
+  /** Closes all stages. Flushes get a moment to react to the abort: an ack that is on its way still moves its offset. */
   async #close(): Promise<boolean> {
     this.#inputs.abort()
     this.#flushes.abort()
     this.#assembly.stop()
-    await settlesWithin(this.#assembly.settled(), ABORT_MS, systemClock)
-    const inputs = await this.#assembly.closeInputs()
-    await settlesWithin(this.#assembly.closeOutputs(), ABORT_MS, systemClock)
-    return inputs
+    await settlesWithin(this.#assembly.settled(), MAX_ABORT_MS, systemClock)
+    const closed = await this.#assembly.closeInputs()
+    await settlesWithin(this.#assembly.closeOutputs(), MAX_ABORT_MS, systemClock)
+    return closed
   }
 
   async #runInput(running: RunningInput): Promise<void> {
@@ -147,68 +143,69 @@ class Agent {
       await running.input.run(this.#inputs.signal)
     } catch (error) {
       this.#failure ??= { error }
-      this.#end({ why: 'failed' })
+      this.#end.resolve('failed')
     }
   }
 
-  /** Waits for every ack: without limit when the inputs are at their end, for `Grace` after a signal. */
-  async #drain(end: End, runs: Promise<void>[], log: ReturnType<Log['child']>): Promise<boolean> {
+  /** Waits for every ack: without a limit when the inputs have finished, for `Grace` after a signal or a failure. */
+  async #drain(reason: EndReason, runs: Promise<void>[], log: ReturnType<Log['child']>): Promise<boolean> {
     const grace = this.#plan.service.grace
     const graceMs = grace < 0 ? Number.POSITIVE_INFINITY : grace * 1000
     const settled = Promise.all(runs).then(() => this.#assembly.settled())
-    if (end.why === 'failed') return settlesWithin(settled, graceMs, systemClock)
-    if (end.why === 'finished') {
-      const first = await Promise.race([settled.then(() => 'settled'), this.#signalled])
+    if (reason === 'failed') return settlesWithin(settled, graceMs, systemClock)
+    if (reason === 'finished') {
+      const first = await Promise.race([settled.then(() => 'settled'), this.#stopSignal.promise])
       if (first === 'settled') return true
     }
-    log.info(`stopping: waiting up to ${grace < 0 ? 'for ever' : `${grace} s`} for acknowledgements`)
-    const complete = await settlesWithin(settled, graceMs, systemClock)
-    if (!complete)
-      log.warn('stopped before everything was acknowledged: the rest is sent after the next start')
-    return complete
+    const limit = grace < 0 ? 'without a time limit' : `up to ${grace} s`
+    log.info(`stopping: waiting ${limit} for acknowledgments`)
+    const isComplete = await settlesWithin(settled, graceMs, systemClock)
+    if (!isComplete)
+      log.warn('stopping before all records were acknowledged: the rest is sent after the next start')
+    return isComplete
   }
 
-  #status(end: End, complete: boolean, log: ReturnType<Log['child']>): number {
+  #status(reason: EndReason, isComplete: boolean, log: ReturnType<Log['child']>): number {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite)
     if (finite.length === 0) return 0
     const dropped = finite.reduce((n, i) => n + i.stage.droppedRecords, 0)
     const aborted = finite.reduce((n, i) => n + i.stage.abortedRecords, 0)
-    const whole = end.why === 'finished' && complete && aborted === 0
-    const missing = [...this.#incomplete]
+    const isDrained = reason === 'finished' && isComplete && aborted === 0
+    const missing = [...this.#unread]
     if (dropped > 0) missing.push(`${dropped} records were dropped`)
-    if (whole && missing.length === 0) return 0
-    log.error(missing.length > 0 ? missing.join(', ') : 'ended before everything was acknowledged', {
+    if (isDrained && missing.length === 0) return 0
+    log.error(missing.length > 0 ? missing.join(', ') : 'ended before all records were acknowledged', {
       code: 'E_RUN_INCOMPLETE',
-      hint: whole
-        ? 'see what was said of them before'
-        : 'start again: it goes on from the last acknowledged byte',
+      hint: isDrained
+        ? 'see the log lines above for the reason'
+        : 'start again: reading resumes after the last acknowledged byte',
     })
     return 1
   }
 
-  #noteFinished(name: string, incomplete: string | undefined): void {
-    this.#finished.add(name)
-    if (incomplete !== undefined) this.#incomplete.push(incomplete)
-    const open = this.#assembly.inputs.filter((i) => i.input.finite && !this.#finished.has(i.name))
-    if (open.length === 0) this.#end({ why: 'finished' })
+  #inputFinished(name: string, incomplete: string | undefined): void {
+    this.#finishedInputs.add(name)
+    if (incomplete !== undefined) this.#unread.push(incomplete)
+    const open = this.#assembly.inputs.filter((i) => i.input.finite && !this.#finishedInputs.has(i.name))
+    if (open.length === 0) this.#end.resolve('finished')
   }
 
-  /** First signal: a stop with grace; second: at once, with what is committed. */
-  #listen(log: ReturnType<Log['child']>): () => void {
+  /** Stops with grace at the first signal and exits at the second. Returns a function that removes the handlers. */
+  #handleSignals(log: ReturnType<Log['child']>): () => void {
     let stopping = false
     const stop = (signal: NodeJS.Signals) => {
       if (stopping) {
-        log.warn(`${signal} again: ending at once`)
+        log.warn(`received ${signal} again: exiting immediately`)
         this.#log.close()
         process.exit(1)
       }
       stopping = true
-      log.info(`${signal}: stopping`)
-      this.#end({ why: 'signal' })
-      this.#signal()
+      log.info(`received ${signal}: stopping`)
+      this.#end.resolve('signal')
+      this.#stopSignal.resolve()
     }
     const dump = () => {
-      // `timeout` and service managers send SIGCONT right behind SIGTERM.
+      // `timeout` and service managers send SIGCONT right after SIGTERM.
       if (stopping) return
       void import('../observe/terminal/dump.ts').then(({ formatDump }) => {
         writeSync(2, formatDump(this.#assembly.snapshot()))
@@ -221,8 +218,8 @@ class Agent {
       ['SIGUSR1', dump],
       ['SIGCONT', dump],
     ]
-    // `nohup` ignores it, and a handler would undo that.
-    if (!ignoresHangUp()) handlers.push(['SIGHUP', stop])
+    // `nohup` ignores SIGHUP, and a handler would undo that.
+    if (!isHangUpIgnored()) handlers.push(['SIGHUP', stop])
     for (const [signal, handler] of handlers) process.on(signal, handler)
     return () => {
       for (const [signal, handler] of handlers) process.off(signal, handler)
@@ -230,20 +227,21 @@ class Agent {
   }
 
   async #startHttp(): Promise<{ close(): Promise<void> } | undefined> {
-    const s = this.#plan.service
-    if (!s.httpServer) return undefined
+    const service = this.#plan.service
+    if (!service.httpServer) return undefined
     const { startHttp } = await import('../observe/http/server.ts')
     const health = {
-      enabled: s.healthCheck,
-      errorsCount: s.hcErrorsCount,
-      retryFailureCount: s.hcRetryFailureCount,
-      periodMs: s.hcPeriod,
+      enabled: service.healthCheck,
+      errorsCount: service.hcErrorsCount,
+      retryFailureCount: service.hcRetryFailureCount,
+      periodMs: service.hcPeriod,
     }
-    const settings = { listen: s.httpListen, port: s.httpPort, health, plugins: this.#options.plugins }
-    return startHttp(settings, () => this.#assembly.snapshot(), this.#log.child('http'))
+    const { httpListen: listen, httpPort: port } = service
+    const options = { listen, port, health, plugins: this.#options.plugins }
+    return startHttp(options, () => this.#assembly.snapshot(), this.#log.child('http'))
   }
 
-  /** The progress bar of a finite run on a terminal; the function ends it. */
+  /** Draws the progress bar of a finite run on a terminal; resolves with a function that ends it. */
   async #startProgress(): Promise<(() => void) | undefined> {
     const finite = this.#assembly.inputs.filter((i) => i.input.finite && i.input.totalBytes !== undefined)
     if (finite.length === 0 || !process.stderr.isTTY) return undefined
@@ -252,13 +250,13 @@ class Agent {
     const done = () => finite.reduce((n, i) => n + i.stage.settledBytes, 0)
     let bar: ReturnType<typeof createProgress> | undefined
     const draw = () => {
-      // Nothing is known before the files are found.
+      // The total is unknown until the files are found.
       if (total() === 0) return
       bar ??= createProgress({ stream: process.stderr, totalBytes: total() })
       this.#log.overlaid = true
       bar.update(done(), total())
     }
-    const timer = setInterval(draw, 200)
+    const timer = setInterval(draw, PROGRESS_INTERVAL_MS)
     return () => {
       clearInterval(timer)
       draw()
@@ -268,9 +266,19 @@ class Agent {
   }
 }
 
+/** Creates a promise together with its resolve function; `Promise.withResolvers` needs Node 22. */
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((resolvePromise) => {
+    resolve = resolvePromise
+  })
+  return { promise, resolve }
+}
+
 const IGNORED_SIGNALS = /^SigIgn:\s*([0-9a-f]+)$/m
 
-function ignoresHangUp(): boolean {
+/** Returns true when the process was started with SIGHUP ignored. */
+function isHangUpIgnored(): boolean {
   try {
     const [, mask = '0'] = IGNORED_SIGNALS.exec(readFileSync('/proc/self/status', 'latin1')) ?? []
     return (BigInt(`0x${mask}`) & 1n) === 1n
@@ -280,15 +288,15 @@ function ignoresHangUp(): boolean {
 }
 
 /**
- * The same at every start on this machine, and not its secret machine-id itself. In a pod of Kubernetes it is the node's
- * name, where that is given: host name and machine-id are those of the pod, which is another one after each restart.
+ * Returns an id that is stable on this machine and does not reveal its machine-id, which is secret. In a Kubernetes pod it
+ * is made of NODE_NAME where set: host name and machine-id are those of the pod, which changes with each restart.
  */
 function machineId(): string {
   const text = process.env.NODE_NAME || storedMachineId() || hostname()
   return createHash('sha1').update(`shipper:${text}`).digest('hex').slice(0, 12)
 }
 
-/** Empty where there is none, as in many containers. */
+/** Returns the machine-id, or an empty string where there is none, as in many containers. */
 function storedMachineId(): string {
   try {
     return readFileSync('/etc/machine-id', 'utf8').trim()

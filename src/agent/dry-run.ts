@@ -5,17 +5,18 @@ import type { Logger } from '../core/services.ts'
 import { Assembly } from '../engine/assembly.ts'
 import { systemClock } from '../engine/clock.ts'
 
-/** `warnings`: what they say of their options, which a start says in the log. */
-export interface Checked {
+/** Result of a check. */
+interface PlanCheck {
   problems: ShipperError[]
+  /** Warnings of plugins about their options, which a start writes to the log. */
   warnings: string[]
 }
 
 /**
- * What is wrong with a plan that shows only when its plugins are created. They are made and closed again, and not
- * started: no file, database or socket is opened, and nothing is said.
+ * Finds the problems of a plan that only show when its plugins are created. The plugins are created and closed again but
+ * not started: no file, database or socket is opened, and nothing is logged.
  */
-export async function checkPlan(plan: Plan, version: string): Promise<Checked> {
+export async function checkPlan(plan: Plan, version: string): Promise<PlanCheck> {
   const stop = new AbortController()
   const warnings: string[] = []
   const log = (name: string): Logger => ({
@@ -28,7 +29,7 @@ export async function checkPlan(plan: Plan, version: string): Promise<Checked> {
     clock: systemClock,
     log,
     agent: { version, id: 'check', hostname: hostname() },
-    openOffsets: () => Promise.reject(new Error('a check opens no database')),
+    openOffsets: () => Promise.reject(new Error('a check does not open a database')),
     finished() {},
     signal: stop.signal,
   })

@@ -1,24 +1,24 @@
 import { Flags, type StageKind } from '../config/flags.ts'
 
-/** What the arguments ask for. */
+/** The parsed command line. */
 export interface Request {
   flags: Flags
   config: string | undefined
   parsersFiles: string[]
   workdir: string | undefined
   dryRun: boolean
-  /** Of `-v` (once or twice) and `-q`. */
+  /** Level set by `-v` (once or twice) or `-q`. */
   logLevel: 'debug' | 'trace' | 'off' | undefined
   version: boolean
-  /** Of the manifests. */
+  /** Options of the command `manifest`. */
   image: string | undefined
   namespace: string | undefined
-  /** `-h` came, behind this plugin or before any. */
+  /** Set by `-h`: the plugin before it, or undefined for the general help. */
   help: { plugin: { kind: StageKind; plugin: string } | undefined } | undefined
 }
 
-/** `value` is empty for a flag without one; `flag` as in `-f`. */
-export type Take = (request: Request, value: string, flag: string) => void
+/** Applies a flag to the request; `value` is empty for a flag without one, `flag` is its name such as `-f`. */
+export type FlagHandler = (request: Request, value: string, flag: string) => void
 
 export function newRequest(): Request {
   return {
@@ -35,33 +35,49 @@ export function newRequest(): Request {
   }
 }
 
-/** The flags of fluent-bit, each with what it does; they are taken from left to right. */
-export const OPTIONS: readonly (readonly [flags: string, help: string, take: Take])[] = [
+/** Supported flags with their help and handler; they are applied from left to right. */
+export const FLAGS: readonly (readonly [flags: string, help: string, handler: FlagHandler])[] = [
   ['-c, --config <FILE>', 'configuration file', set('config')],
-  ['-i, --input <NAME>', 'add an input; NAME may be an address like health://127.0.0.1:8080', begin('input')],
+  [
+    '-i, --input <NAME>',
+    'add an input; NAME may be an address such as health://127.0.0.1:8080',
+    begin('input'),
+  ],
   ['-F, --filter <NAME>', 'add a filter', begin('filter')],
-  ['-o, --output <NAME>', 'add an output; NAME may be an address like forward://host:24224', begin('output')],
-  ['-p, --prop <KEY=VALUE>', 'option of the latest -i, -F or -o', (r, v) => r.flags.property(v)],
-  ['-t, --tag <TAG>', 'tag of the latest -i', (r, v) => r.flags.tag(v)],
-  ['-m, --match <PATTERN>', 'tags of the latest -F or -o; without it, all', (r, v) => r.flags.match(v)],
-  ['-R, --parser <FILE>', 'file with parsers; may be repeated', (r, v) => void r.parsersFiles.push(v)],
-  ['-f, --flush <SECONDS>', 'most time that a record waits, decimals allowed', service('flush')],
-  ['-l, --log_file <FILE>', 'write the own log to FILE', service('log_file')],
-  ['-v, --verbose', 'log also each file that is followed and each chunk that is delivered', verbose],
+  [
+    '-o, --output <NAME>',
+    'add an output; NAME may be an address such as forward://host:24224',
+    begin('output'),
+  ],
+  ['-p, --prop <KEY=VALUE>', 'set an option of the preceding -i, -F or -o', (r, v) => r.flags.property(v)],
+  ['-t, --tag <TAG>', 'set the tag of the preceding -i', (r, v) => r.flags.tag(v)],
+  [
+    '-m, --match <PATTERN>',
+    'set the tags that the preceding -F or -o receives (default: all)',
+    (r, v) => r.flags.match(v),
+  ],
+  ['-R, --parser <FILE>', 'load parsers from FILE; may be repeated', (r, v) => void r.parsersFiles.push(v)],
+  ['-f, --flush <SECONDS>', 'maximum time that a record is buffered, e.g. 0.5', service('flush')],
+  ['-l, --log_file <FILE>', 'write the log of shipper to FILE', service('log_file')],
+  ['-v, --verbose', 'also log every followed file and every delivered chunk', verbose],
   ['-q, --quiet', 'log nothing', set('logLevel', 'off')],
-  ['-w, --workdir <DIR>', 'folder that paths of the configuration are relative to', set('workdir')],
-  ['-H, --http', 'answer HTTP: metrics, health, files', service('http_server', 'on')],
-  ['-L, --http_listen <ADDRESS>', 'address of the HTTP server', service('http_listen')],
+  [
+    '-w, --workdir <DIR>',
+    'working directory, to which paths in the configuration are relative',
+    set('workdir'),
+  ],
+  ['-H, --http', 'enable the HTTP server: metrics, health, files', service('http_server', 'on')],
+  ['-L, --http_listen <ADDRESS>', 'listen address of the HTTP server', service('http_listen')],
   ['-P, --http_port <PORT>', 'port of the HTTP server', service('http_port')],
-  ['--image <IMAGE>', 'of `manifest`: the image of the DaemonSet', set('image')],
-  ['--namespace <NAME>', 'of `manifest`: the namespace, default shipper', set('namespace')],
-  ['-D, --dry-run', 'check the configuration and end', set('dryRun', true)],
-  ['-V, --version', 'print the version and end', set('version', true)],
-  ['-h, --help', 'print this; behind -i, -F or -o: the options of that plugin', help],
+  ['--image <IMAGE>', 'image of the DaemonSet, for `manifest`', set('image')],
+  ['--namespace <NAME>', 'namespace, for `manifest` (default: shipper)', set('namespace')],
+  ['-D, --dry-run', 'check the configuration and exit', set('dryRun', true)],
+  ['-V, --version', 'print the version and exit', set('version', true)],
+  ['-h, --help', 'print this help; after -i, -F or -o: the options of that plugin', help],
 ]
 
-/** Accepted so that command lines of fluent-bit run; the table of [SERVICE] says why they have no effect. */
-export const WITHOUT_EFFECT: readonly (readonly [flags: string, take: Take])[] = [
+/** Flags accepted so that fluent-bit command lines run; the table of [SERVICE] has the reason why each is ignored. */
+export const IGNORED_FLAGS: readonly (readonly [flags: string, handler: FlagHandler])[] = [
   ['-b, --storage_path <DIR>', service('storage.path')],
   ['-d, --daemon', service('daemon', 'on')],
   ['-e, --plugin <FILE>', service('plugins_file')],
@@ -72,28 +88,28 @@ export const WITHOUT_EFFECT: readonly (readonly [flags: string, take: Take])[] =
   ['-Z, --enable-chunk-trace', service('enable_chunk_trace', 'on')],
 ]
 
-/** Flags of fluent-bit that ask for what is not there: to go on without it would not be what was meant. */
-export const REFUSED: readonly (readonly [flags: string, why: string])[] = [
-  ['-C, --custom <NAME>', 'there are no custom plugins'],
+/** Flags of fluent-bit for missing features, refused because ignoring them would not be what the user meant; with a hint. */
+export const UNSUPPORTED_FLAGS: readonly (readonly [flags: string, hint: string])[] = [
+  ['-C, --custom <NAME>', 'custom plugins are not supported'],
   ['-T, --sp-task <SQL>', 'there is no stream processor'],
   ['-S, --sosreport', '`kill -USR1 PID` prints the state of a running agent'],
-  ['-J, --help-json', 'docs/plugins has the options of every plugin'],
+  ['-J, --help-json', 'see docs/plugins for the options of every plugin'],
   ['--enable-fips', 'there is no FIPS mode'],
-  ['--trace <SETTINGS>', '-v names each chunk that is delivered'],
-  ['--trace-input <NAME>', '-v names each chunk that is delivered'],
-  ['--trace-output <NAME>', '-v names each chunk that is delivered'],
-  ['--trace-output-property <KEY=VALUE>', '-v names each chunk that is delivered'],
+  ['--trace <SETTINGS>', 'use -v to log every delivered chunk'],
+  ['--trace-input <NAME>', 'use -v to log every delivered chunk'],
+  ['--trace-output <NAME>', 'use -v to log every delivered chunk'],
+  ['--trace-output-property <KEY=VALUE>', 'use -v to log every delivered chunk'],
 ]
 
-function begin(kind: StageKind): Take {
+function begin(kind: StageKind): FlagHandler {
   return (request, plugin) => request.flags.begin(kind, plugin)
 }
 
-function service(key: string, fixed?: string): Take {
+function service(key: string, fixed?: string): FlagHandler {
   return (request, value, flag) => request.flags.service(key, fixed ?? value, flag)
 }
 
-function set<K extends keyof Request>(key: K, fixed?: Request[K]): Take {
+function set<K extends keyof Request>(key: K, fixed?: Request[K]): FlagHandler {
   return (request, value) => {
     request[key] = fixed ?? (value as Request[K])
   }

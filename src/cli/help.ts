@@ -4,7 +4,7 @@ import { formatSize, formatTime } from '../core/options/units.ts'
 import type { PluginKind, PluginSpec, Registry } from '../core/plugin.ts'
 import { wrap } from './wrap.ts'
 
-/** Options that every plugin of a kind has besides its own. */
+/** Options common to all plugins of a kind. */
 export const COMMON_OPTIONS: Record<PluginKind, OptionTable> = {
   input: INPUT_OPTIONS,
   filter: FILTER_OPTIONS,
@@ -14,11 +14,11 @@ export const COMMON_OPTIONS: Record<PluginKind, OptionTable> = {
 
 export const KINDS = ['input', 'parser', 'filter', 'output'] as const
 const FLAGS: Record<PluginKind, string> = { input: '-i ', filter: '-F ', output: '-o ', parser: 'format ' }
-/** Longer names push their facts aside, so that one of them does not make all help narrow. */
-const WIDEST_NAME = 22
+/** Widest name that the column of names makes room for, so that a single long one does not narrow all help texts. */
+const MAX_NAME_COLUMN = 22
 const LINE_START = /^(?=.)/gm
 
-/** What `-h` behind a plugin prints, made of its table. */
+/** Returns the help of a plugin, generated from its option table. */
 export function pluginHelp(spec: PluginSpec, width: number): string {
   const tables: [string, OptionTable][] = [[`Options of ${spec.name} (-p name=value):`, spec.options]]
   const common = COMMON_OPTIONS[spec.kind]
@@ -37,18 +37,18 @@ function tableHelp(title: string, table: OptionTable, width: number): string {
   const options = Object.entries(table)
   if (options.length === 0) return ''
   const effective = options.filter(([, option]) => option.ignored === undefined)
-  const column = Math.min(Math.max(...effective.map(([name]) => name.length), 0), WIDEST_NAME) + 4
+  const column = Math.min(Math.max(...effective.map(([name]) => name.length), 0), MAX_NAME_COLUMN) + 4
   const rows = effective.map(([name, option]) => {
     const head = `  ${name}`.padEnd(column - 2)
     return `${head}  ${optionFacts(option)}\n${wrap(option.help, width, column)}`
   })
   const ignored = options.filter(([, option]) => option.ignored !== undefined).map(([name]) => name)
-  const rest = ignored.length === 0 ? '' : wrap(`Accepted, without effect: ${ignored.join(', ')}.`, width, 2)
+  const rest = ignored.length === 0 ? '' : wrap(`Accepted but ignored: ${ignored.join(', ')}.`, width, 2)
   return `${title}\n${rows.join('')}${rest}`
 }
 
-/** `time, at least 1ms, default 60`. */
-export function optionFacts(option: Option): string {
+/** Returns type, range and default of an option, e.g. `time, at least 1ms, default 60`. */
+function optionFacts(option: Option): string {
   const facts = [optionType(option), optionRange(option)]
   if (option.required === true) facts.push('required')
   if (option.repeat === true) facts.push('may be repeated')
@@ -69,9 +69,9 @@ export function optionType(option: Option): string {
     case 'enum':
       return option.values?.join('|') ?? ''
     case 'clist':
-      return 'list with commas'
+      return 'comma-separated list'
     case 'slist':
-      return option.words === undefined ? 'list with blanks' : `${option.words} words`
+      return option.words === undefined ? 'blank-separated list' : `${option.words} words`
     default:
       return option.type
   }
@@ -84,10 +84,10 @@ export function optionRange({ type, min, max }: Option): string {
   return min === undefined ? '' : `at least ${format(min)}`
 }
 
-/** What `shipper plugins` prints. */
+/** Returns the output of `shipper plugins`. */
 export async function pluginList(registry: Registry, width: number): Promise<string> {
   const blocks = await Promise.all(KINDS.map((kind) => kindList(registry, kind, width)))
-  return `${blocks.join('\n')}\n\`shipper -i tail -h\` prints the options of a plugin.\n`
+  return `${blocks.join('\n')}\nRun \`shipper -i tail -h\` to print the options of a plugin, here of tail.\n`
 }
 
 async function kindList(registry: Registry, kind: PluginKind, width: number): Promise<string> {
@@ -99,6 +99,6 @@ async function kindList(registry: Registry, kind: PluginKind, width: number): Pr
       return `  ${name}`.padEnd(column) + wrap(spec?.summary ?? '', width, column).slice(column)
     }),
   )
-  const title = kind === 'parser' ? 'formats of parsers' : `${kind}s`
+  const title = kind === 'parser' ? 'parser formats' : `${kind}s`
   return `${title}:\n${rows.join('')}`
 }

@@ -1,12 +1,19 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import { inOrder } from '../config/config-tree.ts'
+import { sortByLocation } from '../config/config-tree.ts'
 import { loadPlan } from '../config/load.ts'
 import type { PlanResult } from '../config/plan.ts'
 import { exitStatusOf, ShipperError } from '../core/error.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { registry } from '../registry.ts'
-import { newRequest, OPTIONS, REFUSED, type Request, type Take, WITHOUT_EFFECT } from './arguments.ts'
+import {
+  FLAGS,
+  type FlagHandler,
+  IGNORED_FLAGS,
+  newRequest,
+  type Request,
+  UNSUPPORTED_FLAGS,
+} from './arguments.ts'
 import { errorLine, problemsText, warningLine } from './problems.ts'
 import { VERSION } from './version.ts'
 
@@ -17,8 +24,8 @@ const COMMANDS = ['plugins', 'manifest']
 
 const EPILOGUE = `
 Commands:
-  plugins                    list inputs, filters, outputs and formats of parsers
-  manifest                   print the Kubernetes manifests; -o and -p give the output
+  plugins                      list inputs, parser formats, filters and outputs
+  manifest                     print Kubernetes manifests; -o and -p set the output
 
 Examples:
   shipper -i tail -p 'path=/var/log/*.log' -p db=pos.db -t app -o forward://10.0.0.5:24224
@@ -26,7 +33,10 @@ Examples:
   shipper -i tail -h
 `
 
-/** Does what the arguments say and resolves with the exit status: 0 clean, 1 configuration or run, 2 arguments. */
+/**
+ * Runs the command line and resolves with the exit status: 0 success, 1 invalid configuration or failed run, 2 invalid
+ * arguments.
+ */
 export async function main(args: string[]): Promise<number> {
   try {
     const { Command, CommanderError } = await import('commander')
@@ -37,7 +47,7 @@ export async function main(args: string[]): Promise<number> {
     }
     try {
       const request = parse(program, args)
-      return await answer(program, request)
+      return await execute(program, request)
     } catch (err) {
       throw err instanceof CommanderError ? usageError(err) : err
     }
@@ -49,44 +59,44 @@ export async function main(args: string[]): Promise<number> {
 
 function makeProgram(program: Command): Command {
   program
-    .description('Follows logs and sends them on, at least once.')
+    .description('Collects logs and forwards them with at-least-once delivery.')
     .argument('[command...]')
     .usage('[options] [command]')
     .helpOption(false)
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ helpWidth: width(), visibleArguments: () => [] })
-  for (const [flags, help] of OPTIONS) program.option(flags, help)
-  for (const [flags] of [...WITHOUT_EFFECT, ...REFUSED])
+  for (const [flags, help] of FLAGS) program.option(flags, help)
+  for (const [flags] of [...IGNORED_FLAGS, ...UNSUPPORTED_FLAGS])
     program.addOption(program.createOption(flags).hideHelp())
   return program
 }
 
 function parse(program: Command, args: string[]): Request {
   const request = newRequest()
-  const takes = [
-    ...OPTIONS.map(([, , take]) => take),
-    ...WITHOUT_EFFECT.map(([, take]) => take),
-    ...REFUSED.map(([, why]) => refuse(why)),
+  const handlers = [
+    ...FLAGS.map(([, , handler]) => handler),
+    ...IGNORED_FLAGS.map(([, handler]) => handler),
+    ...UNSUPPORTED_FLAGS.map(([, hint]) => refuse(hint)),
   ]
-  // Commander tells of each option in the order of the arguments; its own values would not keep that order.
+  // Commander emits an event per option in the order of the arguments; its parsed values would lose that order.
   program.options.forEach((option, at) => {
     const flag = option.short ?? option.long ?? ''
-    program.on(`option:${option.name()}`, (value: string | null) => takes[at]?.(request, value ?? '', flag))
+    program.on(`option:${option.name()}`, (value: string | null) =>
+      handlers[at]?.(request, value ?? '', flag),
+    )
   })
   program.parse(args, { from: 'user' })
   return request
 }
 
-function refuse(why: string): Take {
+function refuse(hint: string): FlagHandler {
   return (_request, _value, flag) => {
-    throw new ShipperError('E_CLI_USAGE', `${flag} is a flag of fluent-bit that is not taken here`, {
-      hint: why,
-    })
+    throw new ShipperError('E_CLI_USAGE', `${flag} of fluent-bit is not supported`, { hint })
   }
 }
 
-async function answer(program: Command, request: Request): Promise<number> {
+async function execute(program: Command, request: Request): Promise<number> {
   const [command, ...rest] = program.args
   const { help } = request
   if (command !== undefined && !COMMANDS.includes(command)) {
@@ -97,7 +107,8 @@ async function answer(program: Command, request: Request): Promise<number> {
       near === '' ? {} : { hint: '' },
     )
   }
-  if (rest.length > 0) throw new ShipperError('E_CLI_USAGE', `"${rest[0]}" behind ${command} has no meaning`)
+  if (rest.length > 0)
+    throw new ShipperError('E_CLI_USAGE', `unexpected argument "${rest[0]}" after ${command}`)
   if (request.version) return print(versionLine())
   if (help !== undefined) return print(await helpText(program, help.plugin))
   if (command === 'plugins') {
@@ -108,7 +119,7 @@ async function answer(program: Command, request: Request): Promise<number> {
   return run(request)
 }
 
-/** The flags are checked as those of a run: with an input, which the manifests have already. */
+/** Prints the manifests. The flags are checked like those of a run, with a dummy input, which the manifests have already. */
 async function manifest(request: Request): Promise<number> {
   const { manifests, outputSection } = await import('./manifest.ts')
   const output = outputSection(request.flags.tree)
@@ -124,17 +135,17 @@ async function manifest(request: Request): Promise<number> {
 }
 
 async function run(request: Request): Promise<number> {
-  const { plan, validPart: sound, problems, warnings } = await load(request)
+  const { plan, validPart, problems, warnings } = await load(request)
   const { checkPlan } = await import('../agent/dry-run.ts')
-  const checked = await checkPlan(sound, VERSION.version)
-  const found = inOrder([...problems, ...checked.problems])
-  const runs = plan !== undefined && found.length === 0
-  if (!runs || request.dryRun) {
+  const checked = await checkPlan(validPart, VERSION.version)
+  const allProblems = sortByLocation([...problems, ...checked.problems])
+  const isValid = plan !== undefined && allProblems.length === 0
+  if (!isValid || request.dryRun) {
     for (const warning of [...warnings, ...checked.warnings])
       process.stderr.write(`${warningLine(warning)}\n`)
   }
-  if (!runs) {
-    process.stderr.write(problemsText(found))
+  if (!isValid) {
+    process.stderr.write(problemsText(allProblems))
     return 1
   }
   if (request.dryRun) return print('configuration test is successful\n')
@@ -147,22 +158,22 @@ async function run(request: Request): Promise<number> {
   return runAgent(plan, { version: VERSION.version, plugins })
 }
 
-/** Paths of the command line belong to the folder it is typed in, those of the configuration to the one of -w. */
+/** Loads the plan. Paths of the command line are relative to the current directory, those of the configuration to -w. */
 function load({ flags, config, parsersFiles, workdir, dryRun, logLevel }: Request): Promise<PlanResult> {
-  const place = (path: string): string => (workdir === undefined ? path : resolve(path))
-  const file = config === undefined ? undefined : place(config)
-  for (const parsers of parsersFiles) flags.service('parsers_file', place(parsers), `-R ${parsers}`)
+  const absolute = (path: string): string => (workdir === undefined ? path : resolve(path))
+  const file = config === undefined ? undefined : absolute(config)
+  for (const parsers of parsersFiles) flags.service('parsers_file', absolute(parsers), `-R ${parsers}`)
   if (logLevel !== undefined) flags.service('log_level', logLevel)
-  if (workdir !== undefined) enter(workdir)
+  if (workdir !== undefined) changeDirectory(workdir)
   return loadPlan({ file, flags: flags.tree, registry, env: process.env, checkUnused: dryRun })
 }
 
-function enter(workdir: string): void {
+function changeDirectory(workdir: string): void {
   try {
     process.chdir(workdir)
   } catch (err) {
-    const message = `cannot enter the folder of -w, ${workdir}: ${(err as Error).message}`
-    throw new ShipperError('E_CLI_USAGE', message, { hint: 'name a folder that can be entered' })
+    const message = `cannot change to directory ${workdir} of -w: ${(err as Error).message}`
+    throw new ShipperError('E_CLI_USAGE', message, { hint: 'check the path and its permissions' })
   }
 }
 

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 
-// Put in by scripts/build.ts; in a run from source there are no such names, and `typeof` says so without an error.
+// Defined by scripts/build.ts. They do not exist in a run from source, which `typeof` detects without an error.
 declare const SHIPPER_VERSION: string | undefined
 declare const SHIPPER_COMMIT: string | undefined
 declare const SHIPPER_TARGET: string | undefined
 
-export interface Version {
+interface Version {
   version: string
-  /** Short id of the commit; `source` in a run from source. */
+  /** Short commit id; `source` in a run from source. */
   commit: string
-  /** What the binary was built for, e.g. `linux-x64-musl`. */
+  /** Platform of the binary, e.g. `linux-x64-musl`. */
   target: string
 }
 

@@ -1,6 +1,6 @@
 const BLANKS = /\s+/
 
-/** The words of `text` in lines of at most `width` signs, each behind `indent` blanks; a longer word has its own line. */
+/** Wraps `text` to lines of at most `width` characters, indented by `indent` blanks; a longer word gets its own line. */
 export function wrap(text: string, width: number, indent: number): string {
   const lines: string[] = []
   let line = ''
@@ -11,5 +11,5 @@ export function wrap(text: string, width: number, indent: number): string {
     } else line = line === '' ? word : `${line} ${word}`
   }
   if (line !== '') lines.push(line)
-  return lines.map((l) => `${' '.repeat(indent)}${l}\n`).join('')
+  return lines.map((content) => `${' '.repeat(indent)}${content}\n`).join('')
 }

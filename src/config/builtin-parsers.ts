@@ -2,9 +2,9 @@ import text from '../../conf/parsers.conf' with { type: 'text' }
 import { ClassicText } from './classic.ts'
 import { emptyTree, propertyOf, type Section } from './config-tree.ts'
 
-const NAME = 'conf/parsers.conf of the program'
+const NAME = 'built-in conf/parsers.conf'
 
-/** The [PARSER] sections of conf/parsers.conf, which is in the program, by name. */
+/** Returns the [PARSER] sections of conf/parsers.conf, which is bundled with the program, by name. */
 export function builtinParsers(): ReadonlyMap<string, Section> {
   const tree = emptyTree()
   new ClassicText(NAME, 'parsers', tree, () => {}).read(text)

@@ -1,4 +1,4 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { newSection, problem, type Section, type SectionOrigin, type Tree } from './config-tree.ts'
 
 const BOM = /^\uFEFF/
@@ -10,22 +10,22 @@ const ENTRY = /^(\S+)(?:(\s+)(\S.*))?$/
 const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
 
 /**
- * Reads one text of the classic format:
+ * Reads a text in the classic format:
  *
  * ```
  *   line    = "" | blanks "#" anything | "[" NAME "]" | "@INCLUDE" pattern | "@SET" NAME "=" value
  *           | indent KEY blanks value | indent "[" NAME "]"
  * ```
- * Headers and commands stand in column 1, entries are indented; the first entry of a section sets its indent for all,
- * and so does that of the file; twice as much is right as well (fluent-bit takes it for a group that is not there).
- * A value is the rest of its line: no quotes, no comment behind it, no continuation. A deeper header begins a group,
- * whose entries are indented deeper still. All problems are noted, and reading goes on at the next line.
+ * Headers and commands begin in column 1, entries are indented. All entries of a section have the indent of its first
+ * entry or of the file's first entry. Twice that is accepted as well (fluent-bit takes it for a group without a header).
+ * A value is the rest of its line: no quotes, no comment after it, no continuation. A deeper header begins a group, whose
+ * entries are indented further. All problems are recorded; reading continues at the next line.
  */
 export class ClassicText {
   readonly #file: string
   readonly #origin: SectionOrigin
   readonly #tree: Tree
-  readonly #include: (pattern: string, position: Position) => void
+  readonly #include: (pattern: string, location: SourceLocation) => void
   #line = 0
   #section: Section | undefined
   #indent: string | undefined
@@ -33,12 +33,12 @@ export class ClassicText {
   #group: Section | undefined
   #groupIndent: string | undefined
 
-  /** Sections, variables and problems go into `tree`; `include` is called in the place of each @INCLUDE. */
+  /** Adds sections, variables and problems to `tree`; calls `include` for each @INCLUDE, in order. */
   constructor(
     file: string,
     origin: SectionOrigin,
     tree: Tree,
-    include: (pattern: string, position: Position) => void,
+    include: (pattern: string, location: SourceLocation) => void,
   ) {
     this.#file = file
     this.#origin = origin
@@ -59,22 +59,22 @@ export class ClassicText {
     const at = this.#at(indent.length)
     if (indent === '') this.#topLevel(content, at)
     else if (content.startsWith('@')) this.#problem(`${content.split(' ', 1)} must begin in column 1`, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
     else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
     else this.#entry(this.#section, content, indent)
   }
 
-  #topLevel(content: string, at: Position): void {
+  #topLevel(content: string, at: SourceLocation): void {
     if (content.startsWith('@')) this.#command(content, at)
     else if (content.startsWith('[')) this.#beginSection(content, at)
-    else if (this.#section === undefined) this.#problem(`"${content}" stands outside of a section`, at)
+    else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
     else {
       this.#problem(`"${content}" must be indented`, at)
       this.#add(this.#section, content, 0)
     }
   }
 
-  #beginSection(content: string, at: Position): void {
+  #beginSection(content: string, at: SourceLocation): void {
     const name = this.#headerName(content, at)
     if (name === undefined) return
     this.#section = newSection(name, this.#origin, at)
@@ -82,7 +82,7 @@ export class ClassicText {
     this.#tree.sections.push(this.#section)
   }
 
-  #command(content: string, at: Position): void {
+  #command(content: string, at: SourceLocation): void {
     const [, name = '', argument = ''] = COMMAND.exec(content) ?? []
     switch (name.toUpperCase()) {
       case 'INCLUDE':
@@ -101,7 +101,7 @@ export class ClassicText {
     }
   }
 
-  #headerName(content: string, at: Position): string | undefined {
+  #headerName(content: string, at: SourceLocation): string | undefined {
     const [, name] = HEADER.exec(content) ?? []
     if (name === undefined || name === '') {
       this.#problem(`"${content}" is not a section header like [INPUT]`, at)
@@ -110,7 +110,7 @@ export class ClassicText {
     return name
   }
 
-  #beginGroup(section: Section, content: string, indent: string, at: Position): void {
+  #beginGroup(section: Section, content: string, indent: string, at: SourceLocation): void {
     const name = this.#headerName(content, at)
     if (name === undefined) return
     this.#group = newSection(name, this.#origin, at)
@@ -125,31 +125,31 @@ export class ClassicText {
     else if (this.#group !== undefined && indent.startsWith(this.#indent)) this.#groupIndent ??= indent
     this.#fileIndent ??= indent
     const expected = this.#group === undefined ? this.#indent : (this.#groupIndent ?? this.#indent)
-    const usual = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
-    if (!usual.some((one) => isOnceOrTwice(indent, one))) {
+    const accepted = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
+    if (!accepted.some((one) => isOnceOrTwice(indent, one))) {
       const [is, first] = [measure(indent), measure(expected)]
       this.#problem(`indented by ${is}, but the first entry here by ${first}`, this.#at(indent.length))
     }
-    // Kept even so: one wrong blank must not look like a missing option as well.
+    // The entry is kept: a wrong indent must not look like a missing option as well.
     this.#add(this.#group ?? section, content, indent.length)
   }
 
   #add(section: Section, content: string, column: number): void {
     const [, key = '', gap = '', value] = ENTRY.exec(content) ?? []
-    const position = this.#at(column)
-    if (value === undefined) this.#problem(`"${key}" has no value`, position)
+    const location = this.#at(column)
+    if (value === undefined) this.#problem(`"${key}" has no value`, location)
     else {
-      const valuePosition = this.#at(column + key.length + gap.length)
-      section.properties.push({ key, value, position, valuePosition })
+      const valueLocation = this.#at(column + key.length + gap.length)
+      section.properties.push({ key, value, location, valueLocation })
     }
   }
 
-  #at(column: number): Position {
+  #at(column: number): SourceLocation {
     return { file: this.#file, line: this.#line, col: column + 1 }
   }
 
-  #problem(message: string, position: Position, hint = ''): void {
-    this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, position, hint))
+  #problem(message: string, location: SourceLocation, hint = ''): void {
+    this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, location, hint))
   }
 }
 

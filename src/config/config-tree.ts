@@ -1,55 +1,56 @@
-import { type ErrorCode, formatPosition, type Position, ShipperError } from '../core/error.ts'
+import { type ErrorCode, formatLocation, ShipperError, type SourceLocation } from '../core/error.ts'
 
 /**
- * What every format and the command line are read into: sections with entries, each with its place, nothing
- * interpreted yet. The plan is made from this and never sees a format.
+ * The result of reading a file of any format or the command line: sections with entries and their locations, nothing
+ * interpreted yet. The plan is made from it and does not depend on the format.
  */
 export interface Tree extends Diagnostics {
   sections: Section[]
-  /** Set in the configuration itself (`@SET`); looked up before the environment. */
+  /** Variables set in the configuration itself (`@SET`); they take precedence over the environment. */
   variables: Map<string, string>
 }
 
-/** Problems end the start, all of them together; warnings are said, each with its place. */
 export interface Diagnostics {
+  /** Errors that prevent the start; reported all together. */
   problems: ShipperError[]
+  /** Messages to be logged, each with its location. */
   warnings: string[]
 }
 
-/** The file of a place that is no file. */
+/** File name in the location of a command-line argument. */
 export const COMMAND_LINE = 'command line'
 
-/** main: the file of -c and what it includes · parsers: a Parsers_File · flags: the command line. */
+/** `main`: the file of -c and what it includes · `parsers`: a Parsers_File · `flags`: the command line. */
 export type SectionOrigin = 'main' | 'parsers' | 'flags'
 
 export interface Section {
-  /** As written, e.g. `INPUT`. */
+  /** Name as written, e.g. `INPUT`. */
   name: string
   origin: SectionOrigin
-  position: Position
+  location: SourceLocation
   properties: Property[]
-  /** Sections within it. */
+  /** Sections within this section. */
   groups: Section[]
 }
 
 export interface Property {
   key: string
   value: string
-  /** The variables that made the value, as written: `${PORT}`. */
+  /** Variables expanded in the value, as written: `${PORT}`. */
   variables?: string[]
-  position: Position
-  valuePosition: Position
+  location: SourceLocation
+  valueLocation: SourceLocation
 }
 
 export function emptyTree(): Tree {
   return { sections: [], variables: new Map(), problems: [], warnings: [] }
 }
 
-export function newSection(name: string, origin: SectionOrigin, position: Position): Section {
-  return { name, origin, position, properties: [], groups: [] }
+export function newSection(name: string, origin: SectionOrigin, location: SourceLocation): Section {
+  return { name, origin, location, properties: [], groups: [] }
 }
 
-/** Puts the parts of `other` behind those of `tree`. */
+/** Appends sections, variables, problems and warnings of `other` to those of `tree`. */
 export function append(tree: Tree, other: Tree): void {
   tree.sections.push(...other.sections)
   for (const [name, value] of other.variables) tree.variables.set(name, value)
@@ -57,33 +58,37 @@ export function append(tree: Tree, other: Tree): void {
   tree.warnings.push(...other.warnings)
 }
 
-/** The first of this key, as fluent-bit has it for the names of sections. */
+/** Returns the first property with this lower-case key; the first one counts, as for names in fluent-bit. */
 export function propertyOf(section: Section, key: string): Property | undefined {
   return section.properties.find((entry) => entry.key.toLowerCase() === key)
 }
 
-export function warn(findings: Diagnostics, message: string, position: Position): void {
-  findings.warnings.push(`${formatPosition(position)}: ${message}`)
+/** Adds a warning with its location. */
+export function warn(diagnostics: Diagnostics, message: string, location: SourceLocation): void {
+  diagnostics.warnings.push(`${formatLocation(location)}: ${message}`)
 }
 
-/** A problem of the configuration at a place; `hint` is for the one who mends it. */
+/** Creates an error with a location; the default of `hint` is the remedy of the code. */
 export function problem(
   code: ErrorCode,
   message: string,
-  position: Position | undefined,
+  location: SourceLocation | undefined,
   hint?: string,
 ): ShipperError {
   return new ShipperError(code, message, {
-    ...(position === undefined ? {} : { position }),
+    ...(location === undefined ? {} : { location }),
     ...(hint === undefined ? {} : { hint }),
   })
 }
 
-/** By place within a file, files in the order in which they turn up; then the command line, then what has no place. */
-export function inOrder(problems: readonly ShipperError[]): ShipperError[] {
-  const files = [...new Set(problems.map((p) => p.position?.file))].filter((file) => file !== undefined)
+/**
+ * Returns the problems sorted by location within a file, files in the order of their first problem; then those of the
+ * command line, then those without a location.
+ */
+export function sortByLocation(problems: readonly ShipperError[]): ShipperError[] {
+  const files = [...new Set(problems.map((p) => p.location?.file))].filter((file) => file !== undefined)
   const rank = (p: ShipperError): number[] => {
-    const { file, line = 0, col = 0 } = p.position ?? {}
+    const { file, line = 0, col = 0 } = p.location ?? {}
     if (file === undefined) return [files.length + 1, 0, 0]
     return [file === COMMAND_LINE ? files.length : files.indexOf(file), line, col]
   }

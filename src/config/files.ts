@@ -1,6 +1,6 @@
 import { existsSync, globSync, readFileSync, statSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
-import { type Position, reasonOf } from '../core/error.ts'
+import { reasonOf, type SourceLocation } from '../core/error.ts'
 import { ClassicText } from './classic.ts'
 import {
   emptyTree,
@@ -15,15 +15,15 @@ import { type Environment, expand, lookupIn, unsetWarning } from './variables.ts
 
 const GLOB = /[*?[{]/
 const OWN_PARSERS =
-  'if it is the file that fluent-bit comes with, leave the line out: parsers of its names are in the program'
+  'if it is fluent-bit’s own parsers file, remove this line: parsers with the same names are built in'
 const BOM = /^\uFEFF/
-const MOST_BYTES = 16_000_000
-const LINES_LOOKED_AT = 1000
+const MAX_FILE_BYTES = 16_000_000
+const MAX_SNIFFED_LINES = 1000
 const YAML_NAME = /\.ya?ml$/i
 const YAML_START = /^(?:---|%YAML|[a-z_]+:(?:\s|$))/
 const FLUENTD_START = /^<\/?[a-z]+/
 
-/** Reads a configuration file with all that it includes; see `formatOf`. Problems are in the tree. */
+/** Reads a configuration file and the files it includes; see `formatOf`. Problems are recorded in the tree. */
 export function readConfig(file: string, env: Environment, origin: SectionOrigin = 'main'): Tree {
   const tree = emptyTree()
   new ConfigFiles(file, origin, tree, env).read(file, undefined)
@@ -31,8 +31,8 @@ export function readConfig(file: string, env: Environment, origin: SectionOrigin
 }
 
 /**
- * The parsers of every Parsers_File of the tree. A path in a file is relative to the folder of the main configuration
- * file, one of the command line to the working folder; where there is no such file, the other way round.
+ * Reads every Parsers_File of the tree. A path in a file is relative to the folder of the main configuration file, one
+ * from the command line to the working folder; when there is no such file, the other folder is tried.
  */
 export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: Environment): Tree[] {
   const trees = new Map<string, Tree>()
@@ -40,10 +40,10 @@ export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: 
     const folders = ['', mainFile === undefined ? '' : dirname(mainFile)]
     if (section.origin !== 'flags') folders.reverse()
     for (const entry of parsersFiles(section)) {
-      const places = isAbsolute(entry.value)
+      const paths = isAbsolute(entry.value)
         ? [entry.value]
         : folders.map((folder) => join(folder, entry.value))
-      const file = places.find((place) => existsSync(place)) ?? (places[0] as string)
+      const file = paths.find((path) => existsSync(path)) ?? (paths[0] as string)
       if (!trees.has(file)) trees.set(file, readParsersFile(file, entry, env))
     }
   }
@@ -55,19 +55,19 @@ function parsersFiles({ name, properties: entries }: Section): Property[] {
   return entries.filter((entry) => entry.key.toLowerCase() === 'parsers_file' && entry.value !== '')
 }
 
-/** A file that cannot be read is a problem of the line that names it. */
+/** Reads a Parsers_File. When it cannot be read, the location of the problem is the line that names it. */
 function readParsersFile(file: string, entry: Property, env: Environment): Tree {
   const read = readConfig(file, env, 'parsers')
   read.problems = read.problems.map((p) =>
-    p.position === undefined ? problem(p.code, p.message, entry.valuePosition, OWN_PARSERS) : p,
+    p.location === undefined ? problem(p.code, p.message, entry.valueLocation, OWN_PARSERS) : p,
   )
   return read
 }
 
-/** By its name, and where that says nothing by its first line with content: a mounted file may have any name. */
+/** Detects the format by the file name, else by the first line with content: a mounted file may have any name. */
 export function formatOf(file: string, text: string): 'classic' | 'YAML' | 'fluentd' {
   if (YAML_NAME.test(file)) return 'YAML'
-  const lines = text.replace(BOM, '').split('\n', LINES_LOOKED_AT)
+  const lines = text.replace(BOM, '').split('\n', MAX_SNIFFED_LINES)
   const first = lines.map((line) => line.trim()).find((line) => line !== '' && !line.startsWith('#')) ?? ''
   if (YAML_START.test(first)) return 'YAML'
   return FLUENTD_START.test(first) ? 'fluentd' : 'classic'
@@ -87,15 +87,15 @@ class ConfigFiles {
     this.#env = env
   }
 
-  /** Each file is read once, whatever its names. */
-  read(file: string, from: Position | undefined): void {
+  /** Reads a file, unless it was read before under this or another name. `from` is the location of its @INCLUDE. */
+  read(file: string, from: SourceLocation | undefined): void {
     let text: string
     try {
       const { dev, ino, size } = statSync(file, { bigint: true })
       const identity = `${dev}:${ino}`
       if (this.#seen.has(identity)) return
       this.#seen.add(identity)
-      if (size > MOST_BYTES) throw new Error('it is too large for a configuration')
+      if (size > MAX_FILE_BYTES) throw new Error('it is too large for a configuration file')
       text = readFileSync(file, 'utf8')
       if (text.includes('\0')) throw new Error('it is not text')
     } catch (err) {
@@ -105,24 +105,27 @@ class ConfigFiles {
     }
     const format = formatOf(file, text)
     if (format !== 'classic') {
-      const message = `this file is in the format of ${format}, which cannot be read yet`
+      const message = `this file is in ${format} format, which is not supported yet`
       const hint = 'write it in the classic format: [INPUT], and keys with values below it'
       this.#tree.problems.push(problem('E_CONFIG_SYNTAX', message, { file }, hint))
       return
     }
-    const include = (pattern: string, position: Position): void => this.#include(pattern, position)
+    const include = (pattern: string, location: SourceLocation): void => this.#include(pattern, location)
     new ClassicText(file, this.#origin, this.#tree, include).read(text)
   }
 
-  /** Relative to the main file, also in an included one, as in fluent-bit; a file that is not there, to the working folder. */
-  #include(pattern: string, position: Position): void {
+  /**
+   * Reads the files that match a path or pattern. As in fluent-bit it is relative to the main file, also in an included
+   * one; a path that does not exist there is relative to the working folder.
+   */
+  #include(pattern: string, location: SourceLocation): void {
     const expanded = expand(pattern, lookupIn(this.#tree, this.#env), (name) => {
-      warn(this.#tree, unsetWarning(name), position)
+      warn(this.#tree, unsetWarning(name), location)
     })
     const path = isAbsolute(expanded) ? expanded : join(dirname(this.#main), expanded)
     const file = !existsSync(path) && existsSync(expanded) ? expanded : path
     const files = GLOB.test(expanded) ? globSync(path).sort() : [file]
-    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, position)
-    for (const file of files) this.read(file, position)
+    if (files.length === 0) warn(this.#tree, `no file matches ${path}`, location)
+    for (const file of files) this.read(file, location)
   }
 }

@@ -1,4 +1,4 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { ShipperError } from '../core/error.ts'
 import { COMMAND_LINE, emptyTree, newSection, type Section, type Tree } from './config-tree.ts'
 import { withoutSecrets } from './plugin-uri.ts'
@@ -8,14 +8,15 @@ export type StageKind = 'input' | 'filter' | 'output'
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
 
 /**
- * Makes a tree of the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. Each entry
- * has its argument as its place, without the value of a `-p`, which may be a secret.
+ * Builds a tree from the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. The
+ * location of an entry is its argument, without the value of a `-p`, which may be a secret.
  */
 export class Flags {
   readonly tree: Tree = emptyTree()
   #current: Section | undefined
   #service: Section | undefined
 
+  /** Adds a stage: `-i`, `-F` or `-o`. */
   begin(kind: StageKind, plugin: string): void {
     const argument = `${FLAG[kind]} ${withoutSecrets(plugin)}`
     this.#current = newSection(kind.toUpperCase(), 'flags', at(argument))
@@ -23,7 +24,7 @@ export class Flags {
     this.#add(this.#current, 'name', plugin, argument)
   }
 
-  /** `key=value`; the value may have further `=`. */
+  /** Adds a `-p`: `key=value`, where the value may contain `=`. */
   property(text: string): void {
     const equals = text.indexOf('=')
     if (equals < 1) throw usage(`-p needs key=value, not "${text}"`)
@@ -33,22 +34,23 @@ export class Flags {
     this.#add(this.#stage(argument), key, text.slice(equals + 1), argument)
   }
 
+  /** Adds a `-t`. */
   tag(tag: string): void {
     const section = this.#stage(`-t ${tag}`)
-    if (section.name !== 'INPUT')
-      throw usage(`-t ${tag} stands behind ${flagOf(section)}: only an input has a tag`)
+    if (section.name !== 'INPUT') throw usage(`-t ${tag} follows ${flagOf(section)}: only an input has a tag`)
     this.#add(section, 'tag', tag, `-t ${tag}`)
   }
 
+  /** Adds a `-m`. */
   match(pattern: string): void {
     const section = this.#stage(`-m ${pattern}`)
     if (section.name === 'INPUT') {
-      throw usage(`-m ${pattern} stands behind ${flagOf(section)}: only filters and outputs have a match`)
+      throw usage(`-m ${pattern} follows ${flagOf(section)}: only filters and outputs have a match`)
     }
     this.#add(section, 'match', pattern, `-m ${pattern}`)
   }
 
-  /** An option of [SERVICE] that has a flag of its own. */
+  /** Adds an option of [SERVICE] that has its own flag. */
   service(key: string, value: string, flag = ''): void {
     if (this.#service === undefined) {
       this.#service = newSection('SERVICE', 'flags', { file: COMMAND_LINE })
@@ -57,7 +59,7 @@ export class Flags {
     this.#add(this.#service, key, value, flag)
   }
 
-  /** The plugin that `-h` asks about. */
+  /** Latest stage: the plugin that `-h` asks about. */
   get current(): { kind: StageKind; plugin: string } | undefined {
     const section = this.#current
     if (section === undefined) return undefined
@@ -65,21 +67,21 @@ export class Flags {
   }
 
   #stage(flag: string): Section {
-    if (this.#current === undefined) throw usage(`${flag} stands before any -i, -F or -o`)
+    if (this.#current === undefined) throw usage(`${flag} comes before any -i, -F or -o`)
     return this.#current
   }
 
   #add(section: Section, key: string, value: string, argument: string): void {
-    section.properties.push({ key, value, position: at(argument), valuePosition: at(argument) })
+    section.properties.push({ key, value, location: at(argument), valueLocation: at(argument) })
   }
 }
 
-function at(argument: string): Position {
+function at(argument: string): SourceLocation {
   return argument === '' ? { file: COMMAND_LINE } : { file: COMMAND_LINE, argument }
 }
 
 function flagOf(section: Section): string {
-  return section.position.argument ?? COMMAND_LINE
+  return section.location.argument ?? COMMAND_LINE
 }
 
 function usage(message: string): ShipperError {

@@ -1,28 +1,31 @@
 import { type Diagnostics, type Property, warn } from './config-tree.ts'
 
-/** What the instances of plugins are called. Metrics and logs know an instance by its name, so there is each one once. */
+/** Assigns names to plugin instances. Metrics and logs identify an instance by its name, so each name is used once. */
 export class InstanceNames {
   readonly #counts = new Map<string, number>()
   readonly #taken = new Set<string>()
 
-  /** `counted`: `tail.0`, `tail.1`, ... in order of declaration, whether aliased or not; `name`: the alias, or that. */
+  /**
+   * Returns the names of the next instance of a plugin. `numbered` is `tail.0`, `tail.1`, ... in order of declaration, with
+   * or without an alias; `name` is the alias, or else `numbered`.
+   */
   next(
     kind: string,
     plugin: string,
     alias: Property | undefined,
-    findings: Diagnostics,
-  ): { name: string; counted: string } {
+    diagnostics: Diagnostics,
+  ): { name: string; numbered: string } {
     const key = `${kind} ${plugin}`
     const n = this.#counts.get(key) ?? 0
     this.#counts.set(key, n + 1)
-    const counted = `${plugin}.${n}`
-    let name = alias?.value || counted
+    const numbered = `${plugin}.${n}`
+    let name = alias?.value || numbered
     if (alias !== undefined && this.#taken.has(name)) {
-      warn(findings, `alias "${name}" is taken: the name is ${counted}`, alias.valuePosition)
-      name = counted
+      warn(diagnostics, `alias "${name}" is already taken: using the name ${numbered}`, alias.valueLocation)
+      name = numbered
     }
     while (this.#taken.has(name)) name += "'"
     this.#taken.add(name)
-    return { name, counted }
+    return { name, numbered }
   }
 }

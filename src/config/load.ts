@@ -4,20 +4,20 @@ import { readConfig, readParsersFiles } from './files.ts'
 import { buildPlan, type PlanResult } from './plan.ts'
 import { type Environment, expandSections } from './variables.ts'
 
-export interface LoadOptions {
-  /** The file of -c. */
+interface LoadOptions {
+  /** Path given with -c. */
   file: string | undefined
-  /** Sections of the command line: they come behind those of the file. */
+  /** Sections from the command line; they follow those of the file. */
   flags: Tree | undefined
   registry: Registry
   env: Environment
-  /** Check also what nobody uses: for --dry-run. */
+  /** True to check also what is not used; for --dry-run. */
   checkUnused?: boolean
 }
 
-/** From file and flags to a checked plan, or to all the problems there are. */
+/** Reads file and flags into a checked plan, or returns all problems. */
 export async function loadPlan(options: LoadOptions): Promise<PlanResult> {
-  const { file, flags, registry, env, checkUnused: thorough = false } = options
+  const { file, flags, registry, env, checkUnused = false } = options
   const tree = emptyTree()
   if (file !== undefined) append(tree, readConfig(file, env))
   if (flags !== undefined) append(tree, flags)
@@ -26,5 +26,5 @@ export async function loadPlan(options: LoadOptions): Promise<PlanResult> {
     expandSections(parsers, parsers.sections, env)
     append(tree, parsers)
   }
-  return buildPlan(tree, { registry, checkUnused: thorough })
+  return buildPlan(tree, { registry, checkUnused })
 }

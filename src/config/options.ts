@@ -1,46 +1,47 @@
-import type { Position } from '../core/error.ts'
+import type { SourceLocation } from '../core/error.ts'
 import { camelName, type Option, type OptionTable } from '../core/options/option.ts'
 import { defaultValue, findOption, parseValue } from '../core/options/parse.ts'
 import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import { type Diagnostics, type Property, problem, warn } from './config-tree.ts'
 
-/** What may have been meant as a comment behind a value. */
+/** Text in a value that may have been meant as a comment. */
 export const COMMENT = /\s#/
 
-export interface About {
-  /** Who the options are of, in messages: `tail`, `service`. */
+/** The section that options are read from. */
+interface OptionContext {
+  /** Owner of the options, as named in messages: `tail`, `service`. */
   label: string
-  /** Where a required option is missing. */
-  position: Position
-  /** What lists the options, e.g. `shipper -i tail -h`. */
+  /** Location reported for a missing required option. */
+  location: SourceLocation
+  /** Command or page that lists the options, e.g. `shipper -i tail -h`. */
   list: string
   /**
-   * Unknown options that are a warning: those unlike any name of ours in [PARSER] and [SERVICE], where fluent-bit passes
-   * over them without a word; all of them in parsers files, which other programs share.
+   * Unknown options that cause a warning only: those not similar to a known name in [PARSER] and [SERVICE], where
+   * fluent-bit silently ignores them; all of them in parsers files, which other programs share. Default: none.
    */
-  lenient?: 'unlike' | 'all'
-  /** Of an option given twice the first counts: so does fluent-bit read parsers. Else the last one, as it reads plugins. */
-  firstCounts?: boolean
+  lenient?: 'dissimilar' | 'all'
+  /** True when the first value of a repeated option counts, as for fluent-bit's parsers; else the last, as for plugins. */
+  firstWins?: boolean
 }
 
 /**
- * The entries as the tables' options: one object per table, with camel-case names and defaults. An option belongs to
- * the first table that knows it. After a problem the values are not to be used.
+ * Parses entries with option tables. Returns one object per table, with camel-case names and defaults; an option belongs
+ * to the first table that contains it. When problems were recorded, the values must not be used.
  */
 export function readOptions(
   entries: readonly Property[],
   tables: readonly OptionTable[],
-  about: About,
-  findings: Diagnostics,
+  context: OptionContext,
+  diagnostics: Diagnostics,
 ): Record<string, unknown>[] {
   const given = tables.map(() => new Map<string, Property[]>())
   for (const entry of entries) {
-    // A variable that is not set makes nothing of its value: the option is as if it were not there, as in fluent-bit.
+    // An option whose value is empty because of an unset variable is ignored, as in fluent-bit.
     if (entry.value === '' && entry.variables !== undefined && !isRequired(entry, tables)) continue
     const at = tables.findIndex((table) => findOption(table, entry.key) !== undefined)
     const table = tables[at]
     if (table === undefined) {
-      reportUnknown(entry, tables, about, findings)
+      reportUnknown(entry, tables, context, diagnostics)
       continue
     }
     const name = findOption(table, entry.key) as string
@@ -51,7 +52,7 @@ export function readOptions(
   return tables.map((table, at) => {
     const parsed: Record<string, unknown> = {}
     for (const [name, option] of Object.entries(table)) {
-      parsed[camelName(name)] = readOption(name, option, given[at]?.get(name) ?? [], about, findings)
+      parsed[camelName(name)] = readOption(name, option, given[at]?.get(name) ?? [], context, diagnostics)
     }
     return parsed
   })
@@ -65,14 +66,14 @@ function readOption(
   name: string,
   option: Option,
   entries: readonly Property[],
-  about: About,
-  findings: Diagnostics,
+  context: OptionContext,
+  diagnostics: Diagnostics,
 ): unknown {
-  const { label } = about
+  const { label } = context
   const filled = entries.filter((entry) => entry.value !== '')
   if (option.required === true && filled.length === 0) {
-    const at = entries[0]?.valuePosition ?? about.position
-    findings.problems.push(
+    const at = entries[0]?.valueLocation ?? context.location
+    diagnostics.problems.push(
       problem('E_CONFIG_MISSING_OPTION', `[${label}] required option "${name}" is missing`, at, ''),
     )
     return undefined
@@ -80,15 +81,16 @@ function readOption(
   const first = entries[0]
   if (first === undefined) return defaultValue(name, option)
   if (option.ignored !== undefined && !entries.every(({ value }) => isDefault(name, option, value))) {
-    warn(findings, `[${label}] "${name}" has no effect: ${option.ignored}`, first.position)
+    warn(diagnostics, `[${label}] "${name}" has no effect: ${option.ignored}`, first.location)
   }
-  if (option.repeat === true) return entries.map((entry) => readValue(name, option, entry, about, findings))
-  const counts = about.firstCounts === true ? first : (entries.at(-1) as Property)
-  for (const entry of entries) if (entry !== counts) reportRepeated(name, entry, counts, about, findings)
-  return readValue(name, option, counts, about, findings)
+  if (option.repeat === true)
+    return entries.map((entry) => readValue(name, option, entry, context, diagnostics))
+  const winner = context.firstWins === true ? first : (entries.at(-1) as Property)
+  for (const entry of entries) if (entry !== winner) reportRepeated(name, entry, winner, context, diagnostics)
+  return readValue(name, option, winner, context, diagnostics)
 }
 
-/** `Daemon off`: what is not there is not asked for either. */
+/** Returns true for a value like that of `Daemon off`: it asks for nothing, so it needs no warning. */
 function isDefault(name: string, option: Option, value: string): boolean {
   const parsed = parseValue(name, option, value)
   return parsed.problem === undefined && parsed.value === defaultValue(name, option)
@@ -98,85 +100,88 @@ function readValue(
   name: string,
   option: Option,
   entry: Property,
-  about: About,
-  findings: Diagnostics,
+  context: OptionContext,
+  diagnostics: Diagnostics,
 ): unknown {
   const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) {
     if (result.warning !== undefined)
-      warn(findings, `[${about.label}] ${result.warning}`, entry.valuePosition)
+      warn(diagnostics, `[${context.label}] ${result.warning}`, entry.valueLocation)
     return result.value
   }
   const bare = withoutComment(entry.value, option)
   const again = bare === undefined ? result : parseValue(name, option, bare)
   if (again.problem === undefined) {
     warn(
-      findings,
-      `[${about.label}] "${name}" is ${bare}: a comment needs a line of its own`,
-      entry.valuePosition,
+      diagnostics,
+      `[${context.label}] "${name}" is ${bare}: a comment needs a line of its own`,
+      entry.valueLocation,
     )
     return again.value
   }
-  // An option without effect cannot have a wrong value either.
+  // The value of an option without effect does not matter.
   if (option.ignored !== undefined) return undefined
   const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
-  const message = `[${about.label}] ${result.problem}${near}`
+  const message = `[${context.label}] ${result.problem}${near}`
   const hint = hintOf(entry, option) ?? result.hint ?? ''
-  findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, hint))
+  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, hint))
   return undefined
 }
 
-/** There are no comments behind values: a text may have a `#`. fluent-bit reads a number up to what is none, though. */
+/**
+ * Returns the value before a `#`, or undefined when there is none or the option is a text, which may contain one. The
+ * format has no comments after values, but fluent-bit parses a number up to the first character that does not belong to it.
+ */
 function withoutComment(value: string, { type }: Option): string | undefined {
   if (type === 'string' || type === 'slist' || type === 'clist') return undefined
   const at = value.search(COMMENT)
   return at < 0 ? undefined : value.slice(0, at).trimEnd()
 }
 
-/** What is often behind a wrong value, whatever the option. */
+/** Returns a hint at a frequent cause of an invalid value, independent of the option. */
 function hintOf({ value, variables }: Property, option: Option): string | undefined {
   if (variables !== undefined) return `the value comes from ${variables.join(' and ')}`
   return withoutComment(value, option) === undefined ? undefined : 'a comment needs a line of its own'
 }
 
-/** Where each option of the table has its value, by the name of the table; of several the last. */
-export function placesOf(entries: readonly Property[], table: OptionTable): Map<string, Position> {
-  const places = new Map<string, Position>()
-  for (const { key, valuePosition } of entries) {
+/** Returns the locations of the option values, by name in the table; of a repeated option, the last. */
+export function locationsOf(entries: readonly Property[], table: OptionTable): Map<string, SourceLocation> {
+  const locations = new Map<string, SourceLocation>()
+  for (const { key, valueLocation } of entries) {
     const name = findOption(table, key)
-    if (name !== undefined) places.set(name, valuePosition)
+    if (name !== undefined) locations.set(name, valueLocation)
   }
-  return places
+  return locations
 }
 
-/** Flags are meant to change what the file says, without a word. */
+/** Warns of a value that is overridden, except by a flag: flags are meant to override the file. */
 function reportRepeated(
   name: string,
   entry: Property,
-  counts: Property,
-  about: About,
-  findings: Diagnostics,
+  winner: Property,
+  context: OptionContext,
+  diagnostics: Diagnostics,
 ): void {
-  if (entry.position.line !== undefined && counts.position.line === undefined) return
-  const where = about.firstCounts === true ? 'further up' : 'again further on'
-  const message = `[${about.label}] "${name}" is given ${where}: this value does not count`
-  warn(findings, message, entry.position)
+  if (entry.location.line !== undefined && winner.location.line === undefined) return
+  const where = context.firstWins === true ? 'is already set above' : 'is set again below'
+  const message = `[${context.label}] "${name}" ${where}: this value is ignored`
+  warn(diagnostics, message, entry.location)
 }
 
 function reportUnknown(
   entry: Property,
   tables: readonly OptionTable[],
-  about: About,
-  findings: Diagnostics,
+  context: OptionContext,
+  diagnostics: Diagnostics,
 ): void {
   const names = tables.flatMap((table) => Object.keys(table))
   const near = nearest(entry.key, names)
-  const message = `[${about.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
-  if (about.lenient === 'all' || (about.lenient === 'unlike' && near === undefined))
-    warn(findings, `${message}: it has no effect`, entry.position)
+  const message = `[${context.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
+  if (context.lenient === 'all' || (context.lenient === 'dissimilar' && near === undefined))
+    warn(diagnostics, `${message}: it has no effect`, entry.location)
   else {
-    const hint = near === undefined ? `\`${about.list}\` lists them` : ''
-    findings.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.position, hint))
+    const hint = near === undefined ? `\`${context.list}\` lists them` : ''
+    diagnostics.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.location, hint))
   }
 }

@@ -1,4 +1,4 @@
-import { type Position, ShipperError } from '../core/error.ts'
+import { ShipperError, type SourceLocation } from '../core/error.ts'
 import type { ParserPlan } from '../core/plan.ts'
 import type { ParserSpec, Registry } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
@@ -17,83 +17,84 @@ import { readOptions } from './options.ts'
 const TOKEN_END = /[\s,]+/
 
 /**
- * Plans the [PARSER] sections. A parsers file is often shared and holds many that nobody uses: what is wrong with such
- * a one is a warning, and the parser is left out. A section of the main file, and a parser that an input or a filter
- * names, must be right.
+ * Plans the [PARSER] sections. A parsers file is often shared and contains unused parsers: a problem of one of these is a
+ * warning, and the parser is ignored. A section of the main file, and a parser named by an input or a filter, must be
+ * valid.
  */
 export class ParserPlanner {
   readonly plans: ParserPlan[] = []
   readonly #registry: Registry
-  readonly #findings: Diagnostics
+  readonly #diagnostics: Diagnostics
   readonly #used: ReadonlySet<string>
-  readonly #thorough: boolean
+  readonly #checkUnused: boolean
   readonly #broken = new Set<string>()
   #sections: ReadonlyMap<string, Section> | undefined
 
-  /** `thorough`: also compile what nobody uses, and say which options are not known. */
-  constructor(registry: Registry, findings: Diagnostics, used: ReadonlySet<string>, thorough: boolean) {
+  /** With `checkUnused`, unused parsers are compiled as well, and their unknown options reported. */
+  constructor(registry: Registry, diagnostics: Diagnostics, used: ReadonlySet<string>, checkUnused: boolean) {
     this.#registry = registry
-    this.#findings = findings
+    this.#diagnostics = diagnostics
     this.#used = used
-    this.#thorough = thorough
+    this.#checkUnused = checkUnused
   }
 
+  /** Adds a section to `plans`, or records its problems. */
   async add(section: Section): Promise<void> {
     const name = propertyOf(section, 'name')?.value
     if (name === undefined || name === '') return this.#missing(section, 'parser', 'Name')
     const first = this.plans.find((plan) => plan.name === name)
     if (first !== undefined) {
       return warn(
-        this.#findings,
-        `[parser ${name}] there is one of this name already: it counts`,
-        section.position,
+        this.#diagnostics,
+        `[parser ${name}] duplicate name: this section is ignored`,
+        section.location,
       )
     }
     const found: Diagnostics = { problems: [], warnings: [] }
     const plan = await this.#plan(section, name, found)
     const shared = section.origin === 'parsers'
     const used = this.#used.has(name)
-    if (!shared || used || this.#thorough) this.#findings.warnings.push(...found.warnings)
+    if (!shared || used || this.#checkUnused) this.#diagnostics.warnings.push(...found.warnings)
     if (found.problems.length === 0 && plan !== undefined) this.plans.push(plan)
     else if (!shared || used) {
       this.#broken.add(name)
-      this.#findings.problems.push(...found.problems)
+      this.#diagnostics.problems.push(...found.problems)
     } else {
-      for (const { message, position } of found.problems) {
-        warn(this.#findings, `${message}: the parser is left out`, position ?? section.position)
+      for (const { message, location } of found.problems) {
+        warn(this.#diagnostics, `${message}: the parser is ignored`, location ?? section.location)
       }
     }
   }
 
   /**
-   * Checks that a `Parser` option names one. Where no section does, it may be a format that needs no options (`json`,
-   * `cri`), or a parser of conf/parsers.conf: `-p parser=cri` and `-p parser=nginx` need no parsers file.
+   * Checks that the parser named by an option exists. Without a section of this name, it may be a format that needs no
+   * options (`json`, `cri`), or a parser of conf/parsers.conf: `-p parser=cri` and `-p parser=nginx` need no parsers file.
    */
   async require(entry: Property, label: string): Promise<void> {
     const name = entry.value
     if (this.#broken.has(name) || this.#has(name)) return
-    const plan = await this.#known(name, entry.position)
+    const plan = await this.#findUnlisted(name, entry.location)
     if (plan !== undefined) {
       this.plans.push(plan)
       return
     }
     const own = [...this.plans.map((known) => known.name), ...this.#registry.names('parser')]
-    const near = didYouMean(name, own) || didYouMean(name, [...(await this.#shipped()).keys()])
+    const near = didYouMean(name, own) || didYouMean(name, [...(await this.#builtin()).keys()])
     const isFormat = (await this.#registry.find('parser', name)) !== undefined
     const format = `the format ${name} needs a [PARSER] section with its options`
     const file = this.plans.length === 0 ? 'name a Parsers_File in [SERVICE], or use -R' : ''
     const hint = isFormat ? format : file
     const message = `[${label}] there is no parser "${name}"${isFormat ? '' : near}`
-    this.#findings.problems.push(
-      problem('E_CONFIG_BAD_VALUE', message, entry.valuePosition, isFormat || near === '' ? hint : ''),
+    this.#diagnostics.problems.push(
+      problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, isFormat || near === '' ? hint : ''),
     )
   }
 
-  /** All that `require` would find, under the names that are free: for who names parsers only when the agent runs. */
-  async offer(): Promise<void> {
-    for (const name of [...this.#registry.names('parser'), ...(await this.#shipped()).keys()]) {
+  /** Adds all parsers without a section that `require` would accept, for users that name parsers at run time. */
+  async addUnlisted(): Promise<void> {
+    for (const name of [...this.#registry.names('parser'), ...(await this.#builtin()).keys()]) {
       if (this.#broken.has(name) || this.#has(name)) continue
-      const plan = await this.#known(name, { file: COMMAND_LINE })
+      const plan = await this.#findUnlisted(name, { file: COMMAND_LINE })
       if (plan !== undefined) this.plans.push(plan)
     }
   }
@@ -102,20 +103,25 @@ export class ParserPlanner {
     return this.plans.some((plan) => plan.name === name)
   }
 
-  /** The format of this name, when it needs no options; else the parser of the program. */
-  async #known(name: string, position: Position): Promise<ParserPlan | undefined> {
+  /** Returns the format of this name if it needs no options, else the built-in parser. */
+  async #findUnlisted(name: string, location: SourceLocation): Promise<ParserPlan | undefined> {
     const spec = (await this.#registry.find('parser', name)) as ParserSpec | undefined
     if (spec !== undefined && !Object.values(spec.options).some((option) => option.required === true)) {
-      const [options] = readOptions([], [spec.options], { label: name, position, list: '' }, this.#findings)
-      return { spec, name, options, position }
+      const [options] = readOptions(
+        [],
+        [spec.options],
+        { label: name, location, list: '' },
+        this.#diagnostics,
+      )
+      return { spec, name, options, location }
     }
-    const section = (await this.#shipped()).get(name)
-    // A test sees to it that nothing is wrong with it.
+    const section = (await this.#builtin()).get(name)
+    // A test makes sure that it has no problems.
     return section === undefined ? undefined : this.#plan(section, name, { problems: [], warnings: [] })
   }
 
-  /** Read when a name is looked for that nobody else has. */
-  async #shipped(): Promise<ReadonlyMap<string, Section>> {
+  /** Returns the sections of conf/parsers.conf, which is parsed on first use. */
+  async #builtin(): Promise<ReadonlyMap<string, Section>> {
     this.#sections ??= (await import('./builtin-parsers.ts')).builtinParsers()
     return this.#sections
   }
@@ -133,26 +139,26 @@ export class ParserPlanner {
       const near = didYouMean(format.value, formats)
       const message = `[${label}] unknown format "${format.value}"${near}`
       const hint = near === '' ? `the formats are ${formats.join(', ')}` : ''
-      found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valuePosition, hint))
+      found.problems.push(problem('E_CONFIG_UNKNOWN_PLUGIN', message, format.valueLocation, hint))
       return undefined
     }
-    const lenient = section.origin === 'parsers' ? ('all' as const) : ('unlike' as const)
-    const about = { label, position: section.position, list: 'shipper plugins', lenient, firstCounts: true }
+    const lenient = section.origin === 'parsers' ? ('all' as const) : ('dissimilar' as const)
+    const context = { label, location: section.location, list: 'shipper plugins', lenient, firstWins: true }
     const own = section.properties.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
-    const [options] = readOptions(own, [spec.options], about, found)
-    const plan: ParserPlan = { spec, name, options, position: section.position }
-    const wanted = this.#thorough || this.#used.has(name) || section.origin !== 'parsers'
+    const [options] = readOptions(own, [spec.options], context, found)
+    const plan: ParserPlan = { spec, name, options, location: section.location }
+    const wanted = this.#checkUnused || this.#used.has(name) || section.origin !== 'parsers'
     if (wanted && found.problems.length === 0) compile(plan, section, found)
     return plan
   }
 
-  #missing(section: Section, label: string, option: string, found = this.#findings): void {
+  #missing(section: Section, label: string, option: string, found = this.#diagnostics): void {
     const message = `[${label}] required option "${option.toLowerCase()}" is missing`
-    found.problems.push(problem('E_CONFIG_MISSING_OPTION', message, section.position, ''))
+    found.problems.push(problem('E_CONFIG_MISSING_OPTION', message, section.location, ''))
   }
 }
 
-/** Every word of a value of an input or filter: more than the parsers that are used, and never fewer. */
+/** Returns all words in the values of sections: a superset of the names of parsers that they use. */
 export function wordsOf(sections: readonly Section[]): Set<string> {
   const words = new Set<string>()
   for (const { properties: entries } of sections) {
@@ -161,22 +167,22 @@ export function wordsOf(sections: readonly Section[]): Set<string> {
   return words
 }
 
-/** Makes the parser and throws it away: so a regular expression that cannot be compiled is found with its place. */
+/** Creates the parser and discards it, to report a regular expression that cannot be compiled with its location. */
 function compile(plan: ParserPlan, section: Section, found: Diagnostics): void {
   try {
-    plan.spec.create(plan.options as never, { name: plan.name, log: SILENT, clock: STILL })
+    plan.spec.create(plan.options as never, { name: plan.name, log: SILENT_LOG, clock: STOPPED_CLOCK })
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
-    const place =
+    const blamed =
       section.properties.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
       propertyOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
-    const position = place?.valuePosition ?? section.position
-    found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, position, err.hint))
+    const location = blamed?.valueLocation ?? section.location
+    found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, location, err.hint))
   }
 }
 
-const SILENT: Logger = { error() {}, warn() {}, info() {}, debug() {} }
-const STILL: Clock = {
+const SILENT_LOG: Logger = { error() {}, warn() {}, info() {}, debug() {} }
+const STOPPED_CLOCK: Clock = {
   nowMs: () => 0,
   after: () => {
     throw new Error('a parser has no timers')

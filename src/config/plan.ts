@@ -1,4 +1,4 @@
-import type { Position, ShipperError } from '../core/error.ts'
+import type { ShipperError, SourceLocation } from '../core/error.ts'
 import { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from '../core/options/common.ts'
 import type { OptionTable } from '../core/options/option.ts'
 import { parseOptions } from '../core/options/parse.ts'
@@ -9,31 +9,31 @@ import { didYouMean, nearest } from '../lib/text/did-you-mean.ts'
 import {
   COMMAND_LINE,
   type Diagnostics,
-  inOrder,
   type Property,
   problem,
   propertyOf,
   type Section,
+  sortByLocation,
   type Tree,
   warn,
 } from './config-tree.ts'
 import { InstanceNames } from './instance-names.ts'
 import { MultilinePlanner } from './multiline-parsers.ts'
-import { COMMENT, placesOf, readOptions } from './options.ts'
+import { COMMENT, locationsOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
 import { parseUri, uriEntries, withoutSecrets } from './plugin-uri.ts'
 import { checkMatches } from './route-check.ts'
 
-export interface PlanOptions {
+interface PlanOptions {
   registry: Registry
-  /** Check also what nobody uses: for --dry-run. */
+  /** True to check also what is not used; for --dry-run. */
   checkUnused?: boolean
 }
 
 export interface PlanResult extends Diagnostics {
-  /** Undefined when there are problems. */
+  /** The plan, or undefined when there are problems. */
   plan: Plan | undefined
-  /** What of it is right by itself, whatever is wrong with the rest: for checks that go further. Not to be run. */
+  /** The stages that are valid by themselves, for further checks in spite of problems of others. Not to be run. */
   validPart: Plan
 }
 
@@ -47,28 +47,31 @@ const COMMON: Record<StageKind, OptionTable> = {
 }
 const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o' }
 const SECTIONS = ['SERVICE', 'INPUT', 'FILTER', 'OUTPUT', 'PARSER', 'MULTILINE_PARSER']
-/** After these nobody knows which sections are meant to be there. */
-const HIDES_SECTIONS = new Set(['E_CONFIG_UNREADABLE', 'E_CONFIG_SYNTAX', 'E_CONFIG_UNKNOWN_SECTION'])
+/** Errors after which sections may be missing from the tree, so that their absence is not reported. */
+const SECTIONS_UNCERTAIN_AFTER = new Set([
+  'E_CONFIG_UNREADABLE',
+  'E_CONFIG_SYNTAX',
+  'E_CONFIG_UNKNOWN_SECTION',
+])
 /** Options that name a parser. */
 const PARSER_OPTIONS = ['parser', 'merge_parser', 'regex_parser']
-/** The option, as it is parsed, with which pods may name any. */
-const ANY_PARSER = 'k8s-loggingParser'
-/** Sections of fluent-bit that have no meaning here; whatever is in them is not looked at. */
-const WITHOUT_EFFECT: Record<string, string> = { plugins: 'all plugins are built in' }
+/** Parsed name of the option that lets pods name any parser. */
+const ANY_PARSER_OPTION = 'k8s-loggingParser'
+/** Sections of fluent-bit without effect here, with the reason; their contents are not checked. */
+const IGNORED_SECTIONS: Record<string, string> = { plugins: 'all plugins are built in' }
 
 /**
- * Checks a tree, whose variables are expanded, against the tables of the plugins that it names. It goes on behind a
- * problem: the result has all of them, in the order of the files.
+ * Checks a tree, whose variables are expanded, against the option tables of the plugins that it names. Checking continues
+ * after a problem: the result has all of them, in the order of the files.
  */
 export async function buildPlan(tree: Tree, options: PlanOptions): Promise<PlanResult> {
   const planner = new Planner(tree, options)
   const plan = await planner.build()
   const { problems, warnings } = planner
-  const sound = planner.soundOf(plan)
   return {
     plan: problems.length === 0 ? plan : undefined,
-    validPart: sound,
-    problems: inOrder(problems),
+    validPart: planner.validPartOf(plan),
+    problems: sortByLocation(problems),
     warnings,
   }
 }
@@ -78,18 +81,20 @@ class Planner implements Diagnostics {
   readonly warnings: string[]
   readonly #tree: Tree
   readonly #registry: Registry
-  readonly #thorough: boolean
+  readonly #checkUnused: boolean
   readonly #names = new InstanceNames()
-  readonly #unsound = new Set<unknown>()
+  /** Stages and service options with problems. */
+  readonly #invalid = new Set<unknown>()
+  /** Entries that name parsers, which are looked up after all sections have been read. */
   readonly #parserNames: { entry: Property; label: string; stage?: unknown }[] = []
   readonly #multilineNames: { entry: Property; label: string; stage: unknown }[] = []
 
-  constructor(tree: Tree, { registry, checkUnused: thorough = false }: PlanOptions) {
+  constructor(tree: Tree, { registry, checkUnused = false }: PlanOptions) {
     this.#tree = tree
     this.problems = [...tree.problems]
     this.warnings = [...tree.warnings]
     this.#registry = registry
-    this.#thorough = thorough
+    this.#checkUnused = checkUnused
   }
 
   async build(): Promise<Plan> {
@@ -108,34 +113,34 @@ class Planner implements Diagnostics {
       sections.multiline_parser,
       wordsOf([...sections.input, ...sections.filter]),
     )
-    const parsers = new ParserPlanner(this.#registry, this, used, this.#thorough)
+    const parsers = new ParserPlanner(this.#registry, this, used, this.#checkUnused)
     for (const section of sections.parser) await parsers.add(section)
     for (const { entry, label, stage } of this.#parserNames) {
       await parsers.require(entry, label)
-      if (!parsers.plans.some(({ name }) => name === entry.value)) this.#unsound.add(stage)
+      if (!parsers.plans.some(({ name }) => name === entry.value)) this.#invalid.add(stage)
     }
-    if (plan.filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER] === true))
-      await parsers.offer()
+    if (plan.filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER_OPTION] === true))
+      await parsers.addUnlisted()
     plan.parsers = parsers.plans
-    const whole = !this.problems.some(({ code }) => HIDES_SECTIONS.has(code))
-    if (whole && sections.input.length === 0) {
+    const complete = !this.problems.some(({ code }) => SECTIONS_UNCERTAIN_AFTER.has(code))
+    if (complete && sections.input.length === 0) {
       this.#problem('E_CONFIG_NO_INPUT', 'there is no input', undefined)
     }
-    if (whole && sections.output.length === 0) {
+    if (complete && sections.output.length === 0) {
       this.#problem('E_CONFIG_NO_OUTPUT', 'there is no output', undefined)
     }
     if (this.problems.length === 0) checkMatches(plan.inputs, [...plan.filters, ...plan.outputs], this)
     return plan
   }
 
-  soundOf(plan: Plan): Plan {
-    const isSound = (stage: unknown): boolean => !this.#unsound.has(stage)
+  validPartOf(plan: Plan): Plan {
+    const isValid = (stage: unknown): boolean => !this.#invalid.has(stage)
     return {
       ...plan,
-      service: isSound(plan.service) ? plan.service : parseOptions(SERVICE_OPTIONS, {}),
-      inputs: plan.inputs.filter(isSound),
-      filters: plan.filters.filter(isSound),
-      outputs: plan.outputs.filter(isSound),
+      service: isValid(plan.service) ? plan.service : parseOptions(SERVICE_OPTIONS, {}),
+      inputs: plan.inputs.filter(isValid),
+      filters: plan.filters.filter(isValid),
+      outputs: plan.outputs.filter(isValid),
     }
   }
 
@@ -146,7 +151,7 @@ class Planner implements Diagnostics {
       if (entry !== undefined) this.#parserNames.push({ entry, label: 'multiline_parser' })
     }
     for (const { entry, label, stage } of this.#multilineNames)
-      if (!planner.require(entry, label)) this.#unsound.add(stage)
+      if (!planner.require(entry, label)) this.#invalid.add(stage)
     return planner.plans
   }
 
@@ -154,10 +159,10 @@ class Planner implements Diagnostics {
     const found: Record<string, Section[]> = Object.fromEntries(SECTIONS.map((s) => [s.toLowerCase(), []]))
     for (const section of this.#tree.sections) {
       const kind = section.name.toLowerCase()
-      if (WITHOUT_EFFECT[kind] !== undefined) {
-        warn(this, `section [${section.name}] has no effect: ${WITHOUT_EFFECT[kind]}`, section.position)
+      if (IGNORED_SECTIONS[kind] !== undefined) {
+        warn(this, `section [${section.name}] has no effect: ${IGNORED_SECTIONS[kind]}`, section.location)
       } else if (section.origin === 'parsers' && !kind.endsWith('parser')) {
-        warn(this, `section [${section.name}] has no effect in a parsers file`, section.position)
+        warn(this, `section [${section.name}] has no effect in a parsers file`, section.location)
       } else if (found[kind] === undefined) {
         this.#unknownSection(section)
       } else found[kind].push(section)
@@ -166,29 +171,29 @@ class Planner implements Diagnostics {
     return found as unknown as Sections
   }
 
-  /** fluent-bit passes over any; what looks like a slip would be missing there too, and nobody would know. */
-  #unknownSection({ name, position }: Section): void {
+  /** Reports an unknown section. fluent-bit ignores it silently; here a name that looks like a typo is a problem. */
+  #unknownSection({ name, location }: Section): void {
     const near = didYouMean(name, SECTIONS)
-    if (near === '') warn(this, `section [${name}] is not known: it has no effect`, position)
-    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, position, '')
+    if (near === '') warn(this, `unknown section [${name}]: it has no effect`, location)
+    else this.#problem('E_CONFIG_UNKNOWN_SECTION', `unknown section [${name}]${near}`, location, '')
   }
 
   #groups(section: Section): void {
-    for (const { name, position } of section.groups) {
+    for (const { name, location } of section.groups) {
       const known = SECTIONS.includes(name.toUpperCase())
-      const what = known ? 'must begin in column 1' : `is not known within [${section.name}]`
-      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, position, '')
+      const what = known ? 'must begin in column 1' : `is not allowed within [${section.name}]`
+      this.#problem('E_CONFIG_UNKNOWN_SECTION', `section [${name}] ${what}`, location, '')
     }
   }
 
-  /** Several [SERVICE] sections are one; flags come behind the file and so count. */
+  /** Merges all [SERVICE] sections; flags follow the file and so take precedence. */
   #service(sections: Section[]): Plan['service'] {
     const entries = sections.flatMap((section) => section.properties)
-    const position = sections[0]?.position ?? { file: COMMAND_LINE }
-    const about = { label: 'service', position, list: 'shipper -h', lenient: 'unlike' as const }
+    const location = sections[0]?.location ?? { file: COMMAND_LINE }
+    const context = { label: 'service', location, list: 'shipper -h', lenient: 'dissimilar' as const }
     const before = this.problems.length
-    const [service] = readOptions(entries, [SERVICE_OPTIONS], about, this)
-    if (this.problems.length > before) this.#unsound.add(service)
+    const [service] = readOptions(entries, [SERVICE_OPTIONS], context, this)
+    if (this.problems.length > before) this.#invalid.add(service)
     return service as unknown as Plan['service']
   }
 
@@ -209,7 +214,7 @@ class Planner implements Diagnostics {
     }
     for (const other of section.properties)
       if (other !== name && other.key.toLowerCase() === 'name')
-        warn(this, `"name" is ${name.value} further up: this value does not count`, other.position)
+        warn(this, `"name" is already set to ${name.value} above: this value is ignored`, other.location)
     const uri = parseUri(name.value)
     const plugin = uri?.plugin ?? name.value
     const spec = await this.#registry.find(kind, plugin)
@@ -217,46 +222,46 @@ class Planner implements Diagnostics {
     const before = this.problems.length
     const entries = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
     if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
-    const about = {
+    const context = {
       label: spec.name,
-      position: section.position,
+      location: section.location,
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
-    const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], about, this)
+    const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], context, this)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
     const alias = entries.findLast(({ key }) => key.toLowerCase() === 'alias')
-    const { name: instance, counted } = this.#names.next(kind, spec.name, alias, this)
+    const { name: instance, numbered } = this.#names.next(kind, spec.name, alias, this)
     const stage = {
       spec,
       name: instance,
       options,
       common,
-      position: section.position,
-      places: placesOf(entries, { ...COMMON[kind], ...spec.options }),
+      location: section.location,
+      optionLocations: locationsOf(entries, { ...COMMON[kind], ...spec.options }),
     }
-    const plan = kind === 'input' ? { ...stage, tag: common.tag ?? counted } : stage
-    if (this.problems.length > before) this.#unsound.add(plan)
-    this.#noteParsers(entries, spec, plan)
+    const plan = kind === 'input' ? { ...stage, tag: common.tag ?? numbered } : stage
+    if (this.problems.length > before) this.#invalid.add(plan)
+    this.#recordParsers(entries, spec, plan)
     return plan
   }
 
-  #nameMissing(kind: StageKind, { properties: entries, position }: Section): void {
+  #nameMissing(kind: StageKind, { properties: entries, location }: Section): void {
     const near = nearest(
       'name',
       entries.map(({ key }) => key),
     )
-    const slip = entries.find(({ key }) => key === near)
+    const typo = entries.find(({ key }) => key === near)
     const message = `[${kind}] required option "name" is missing`
     const hint =
-      slip === undefined
+      typo === undefined
         ? '`shipper plugins` lists the names'
-        : `is "${slip.key} ${slip.value}" meant to be it?`
-    this.#problem('E_CONFIG_MISSING_OPTION', message, slip?.position ?? position, hint)
+        : `is "${typo.key} ${typo.value}" meant to be the name?`
+    this.#problem('E_CONFIG_MISSING_OPTION', message, typo?.location ?? location, hint)
   }
 
-  /** Parsers that must exist: they are looked up when all sections are read. */
-  #noteParsers(entries: readonly Property[], spec: PluginSpec, stage: unknown): void {
+  /** Records the parsers that the entries name, to check that they exist when all sections have been read. */
+  #recordParsers(entries: readonly Property[], spec: PluginSpec, stage: unknown): void {
     for (const entry of entries) {
       const key = entry.key.toLowerCase()
       if (PARSER_OPTIONS.includes(key) && Object.hasOwn(spec.options, key) && spec.kind !== 'output') {
@@ -276,10 +281,15 @@ class Planner implements Diagnostics {
     const message = `unknown ${kind} "${withoutSecrets(plugin)}"${near === '' ? elsewhere : near}`
     const list = near === '' ? '`shipper plugins` lists them' : ''
     const hint = COMMENT.test(plugin) ? 'a comment needs a line of its own' : list
-    this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valuePosition, hint)
+    this.#problem('E_CONFIG_UNKNOWN_PLUGIN', message, name.valueLocation, hint)
   }
 
-  #problem(code: ShipperError['code'], message: string, position: Position | undefined, hint?: string): void {
-    this.problems.push(problem(code, message, position, hint))
+  #problem(
+    code: ShipperError['code'],
+    message: string,
+    location: SourceLocation | undefined,
+    hint?: string,
+  ): void {
+    this.problems.push(problem(code, message, location, hint))
   }
 }

@@ -3,9 +3,9 @@ import { type Diagnostics, type Property, problem } from './config-tree.ts'
 
 const URI = /^([^:/?]+):\/\/(?:([^/?]*)@)?(\[[^\]]*\]|[^:/?]*)(?::(\d*))?(\/.*?)?(?:\?([\w.]+=.*))?$/
 
-export interface PluginUri {
+interface PluginUri {
   plugin: string
-  /** User and password: there is no option for them. */
+  /** User and password, for which there is no option. */
   user: string
   host: string
   port: string
@@ -15,8 +15,8 @@ export interface PluginUri {
 }
 
 /**
- * The name of a plugin may be an address, as in `-o forward://10.0.0.5:24224` or `-o file:///var/out?format=plain`:
- * name "://" [user "@"] [host] [":" port] ["/" path] ["?" key=value *("&" key=value)]. Undefined: it is a plain name.
+ * Parses the name of a plugin that is an address, as in `-o forward://10.0.0.5:24224` or `-o file:///var/out?format=plain`:
+ * name "://" [user "@"] [host] [":" port] ["/" path] ["?" key=value *("&" key=value)]. Returns undefined for a plain name.
  */
 export function parseUri(text: string): PluginUri | undefined {
   const [, plugin, user = '', host = '', port = '', path = '', query = ''] = URI.exec(text) ?? []
@@ -35,38 +35,38 @@ export function parseUri(text: string): PluginUri | undefined {
   }
 }
 
-/** The parts of an address as options of the plugin's table; a part that the plugin has no option for is a problem. */
+/** Converts the parts of an address to options of the plugin; a part without an option is a problem. */
 export function uriEntries(
   uri: PluginUri,
   name: Property,
   table: OptionTable,
-  findings: Diagnostics,
+  diagnostics: Diagnostics,
 ): Property[] {
   const entries: Property[] = []
-  const place = { ...name, position: name.valuePosition }
+  const located = { ...name, location: name.valueLocation }
   const add = (part: string, value: string, options: string[]): void => {
     if (value === '') return
     const key = options.find((option) => Object.hasOwn(table, option))
-    if (key !== undefined) entries.push({ ...place, key, value })
+    if (key !== undefined) entries.push({ ...located, key, value })
     else {
       const message = `[${uri.plugin}] takes no ${part}, and "${withoutSecrets(name.value)}" has one`
-      findings.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valuePosition, ''))
+      diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valueLocation, ''))
     }
   }
   add('user or password', uri.user, [])
   add('host', uri.host, ['host', 'listen'])
   add('port', uri.port, ['port'])
   add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])
-  for (const [key, value] of uri.query) entries.push({ ...place, key, value })
+  for (const [key, value] of uri.query) entries.push({ ...located, key, value })
   return entries
 }
 
-/** User and password of an address, and what follows its `?`: either may hold a secret. */
-const PRIVATE = /:\/\/[^/?]*@|\?.*$/gs
+/** User and password of an address, and the text after its `?`: both may contain secrets. */
+const SECRETS = /:\/\/[^/?]*@|\?.*$/gs
 
-/** The address as it may be shown. */
+/** Returns an address without its secrets, for messages. */
 export function withoutSecrets(address: string): string {
-  return address.replace(PRIVATE, (part) => (part.startsWith('?') ? '' : '://'))
+  return address.replace(SECRETS, (part) => (part.startsWith('?') ? '' : '://'))
 }
 
 function decode(text: string): string {

@@ -3,33 +3,36 @@ import { type Diagnostics, warn } from './config-tree.ts'
 
 const GROUP = /<[^>]*>/g
 
-/** Warns of filters and outputs that can get nothing: no match at all, or one that fits no input's tag. */
+/** Warns of filters and outputs that cannot get any records: without a match, or with one that no input's tag matches. */
 export function checkMatches(
   inputs: readonly InputPlan[],
   stages: readonly (FilterPlan | OutputPlan)[],
-  findings: Diagnostics,
+  diagnostics: Diagnostics,
 ): void {
   const tags = inputs.filter((input) => input.common.routable).map((input) => input.tag)
-  for (const { spec, common, position } of stages) {
+  for (const { spec, common, location } of stages) {
     const { match, matchRegex } = common
     if (match === undefined && matchRegex === undefined) {
-      warn(findings, `[${spec.name}] has no Match: it gets nothing`, position)
+      warn(diagnostics, `[${spec.name}] has no Match: it gets no records`, location)
     } else if (!tags.some((tag) => mayMatch(tag, match, matchRegex))) {
       const tagsText = tags.length === 1 ? `the tag ${tags[0]}` : `any of the tags ${tags.join(', ')}`
       const what = matchRegex === undefined ? `Match ${match}` : `Match_Regex ${matchRegex}`
-      warn(findings, `[${spec.name}] ${what} does not fit ${tagsText}: it gets nothing`, position)
+      warn(diagnostics, `[${spec.name}] ${what} does not match ${tagsText}: it gets no records`, location)
     }
   }
 }
 
-/** False only when it is certain. In a tag `*` is the path of a file and `<name>` a part of it: they may be anything. */
+/** Returns false only when no tag can match. In a tag `*` is the path of a file and `<name>` a part of it: any text. */
 function mayMatch(tag: string, match: string | undefined, matchRegex: string | undefined): boolean {
   const pattern = tag.replace(GROUP, '*')
   if (matchRegex === undefined) return patternsMeet(pattern, match ?? '')
   return pattern.includes('*') || new RegExp(matchRegex).test(tag)
 }
 
-/** Is there a text that both patterns match? `row[j]`: do a[i...] and b[j...] meet; from the ends to the beginnings. */
+/**
+ * Returns true when there is a text that both patterns match. Works from the ends to the beginnings; `row[j]` is the
+ * result for a[i...] and b[j...].
+ */
 export function patternsMeet(a: string, b: string): boolean {
   let row: boolean[] = Array.from(`${b}.`, (_, j) => onlyStars(b, j))
   for (let i = a.length - 1; i >= 0; i--) {
@@ -37,7 +40,7 @@ export function patternsMeet(a: string, b: string): boolean {
     row = []
     row[b.length] = onlyStars(a, i)
     for (let j = b.length - 1; j >= 0; j--) {
-      // A star stands for nothing, or takes one sign more of the other side.
+      // A star matches nothing, or one more character of the other pattern.
       const star = a[i] === '*' || b[j] === '*'
       row[j] = star ? below[j] === true || row[j + 1] === true : a[i] === b[j] && below[j + 1] === true
     }

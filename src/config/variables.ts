@@ -3,10 +3,13 @@ import { type Section, type Tree, warn } from './config-tree.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** `${NAME}` or `${NAME:-default}`, not nested. Anything else with a `$` (a regular expression) stays as it is. */
+/** `${NAME}` or `${NAME:-default}`, not nested. Any other `$` (as in a regular expression) is left unchanged. */
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_.]*)(?::-([^}]*))?\}/g
 
-/** `unset` hears of each variable that has neither value nor default; it becomes nothing, as in fluent-bit. */
+/**
+ * Expands variables in a text. A variable with neither a value nor a default becomes an empty text, as in fluent-bit, and
+ * is passed to `unset`.
+ */
 export function expand(
   text: string,
   lookup: (name: string) => string | undefined,
@@ -21,15 +24,15 @@ export function expand(
 }
 
 export function unsetWarning(name: string): string {
-  return `variable ${name} is not set: nothing is put in its place`
+  return `variable ${name} is not set: using an empty value`
 }
 
-/** What a name stands for: @SET first, then the environment; HOSTNAME is always there. */
+/** Returns a lookup of variables: those of @SET first, then the environment; HOSTNAME is always defined. */
 export function lookupIn(tree: Tree, env: Environment): (name: string) => string | undefined {
   return (name) => tree.variables.get(name) ?? env[name] ?? (name === 'HOSTNAME' ? hostname() : undefined)
 }
 
-/** Expands the values of these sections, in place; for the command line too, as fluent-bit does. */
+/** Expands the values of sections in place; also those from the command line, as fluent-bit does. */
 export function expandSections(tree: Tree, sections: Section[], env: Environment): void {
   const lookup = lookupIn(tree, env)
   for (const section of sections) {
@@ -38,7 +41,7 @@ export function expandSections(tree: Tree, sections: Section[], env: Environment
       if (variables === null) continue
       entry.variables = variables
       entry.value = expand(entry.value, lookup, (name) => {
-        warn(tree, unsetWarning(name), entry.valuePosition)
+        warn(tree, unsetWarning(name), entry.valueLocation)
       })
     }
     expandSections(tree, section.groups, env)

@@ -1,19 +1,21 @@
 /**
- * Where chunk buffers come from. Every byte handed out counts against the budget of the process and the limit of the
- * input until it is given back; `engine/budget.ts` is the one that runs in the agent.
+ * A source of chunk buffers. Every byte handed out counts against the memory limits of the process and of the input
+ * until the buffer is given back. The agent uses the implementation in `engine/budget.ts`.
  */
 export interface BufferSource {
-  /** A buffer of at least `bytes`, or undefined when the budget does not allow it now: wait with `room()`. */
+  /** Returns a buffer of at least `bytes` bytes, or undefined when a limit is reached: then wait with `waitForMemory()`. */
   take(bytes: number): Buffer | undefined
   /**
-   * The same without asking: for bytes that exist already and cannot wait (a filter's output, a compressed copy).
-   * Counted, so later `take`s see it; the overshoot is one chunk at most because such callers run one at a time.
+   * Returns a buffer even when a limit is reached: for bytes that exist already and cannot wait (a filter's output, a
+   * compressed copy). It is counted, so later calls of `take` see it. The limit is exceeded by one chunk at most, because
+   * such callers run one at a time.
    */
   force(bytes: number): Buffer
   /**
-   * For as long as the caller likes (a read buffer): counted, but a `take` never waits for it to come back. Without it
-   * one line nearly as long as the whole limit would wait for ever.
+   * Returns a buffer that the caller may keep indefinitely (a read buffer). It is counted, but `take` never waits for it
+   * to be given back; otherwise a line nearly as long as the limit would wait forever.
    */
-  hold(bytes: number): Buffer
+  takeLongLived(bytes: number): Buffer
+  /** Gives a buffer back; the caller must not use it afterwards. */
   give(buf: Buffer): void
 }

@@ -7,8 +7,8 @@ import type { BufferSource } from './buffer-source.ts'
  *   buf  |  head room  | entry | entry | ... | entry |  tail room  |
  *                      ^ start                       ^ end
  * ```
- * The rooms let one output write its frame around the entries and send all of it in one write; whoever gets
- * `claimRooms()` may use them until the chunk settles.
+ * The head and tail room let one output write its frame around the entries and send all of it in one write. The output
+ * for which `claimFrameSpace()` returned true may use them until the chunk settles.
  */
 export class Chunk {
   readonly tag: string
@@ -19,12 +19,12 @@ export class Chunk {
   end: number
   /** Number of entries. */
   count: number
-  /** Base64 of 16 bytes; the same origin (agent, file identity, offset range) or content always gives the same. */
+  /** Opaque text derived from the origin (agent, file identity, offset range) or the content: equal for equal ones. */
   readonly id: string
-  /** Bytes of input it came from: what the input's metrics and Exit_On_Eof's progress count. */
+  /** Bytes of input that the entries were made from: counted by the input's metrics and by Exit_On_Eof's progress. */
   readonly inputBytes: number
   #source: BufferSource
-  #roomsTaken = false
+  #frameSpaceClaimed = false
 
   constructor(init: ChunkInit, source: BufferSource) {
     this.tag = init.tag
@@ -42,19 +42,19 @@ export class Chunk {
     return this.end - this.start
   }
 
-  /** A view of the entries, valid until the chunk settles. */
+  /** Returns a view of the entries, valid until the chunk settles. */
   entries(): Buffer {
     return this.buf.subarray(this.start, this.end)
   }
 
-  /** True for the first caller only; a further output of a fan-out builds its frame elsewhere. */
-  claimRooms(): boolean {
-    if (this.#roomsTaken) return false
-    this.#roomsTaken = true
+  /** Returns true for the first caller only: every other output of a fan-out has to build its frame elsewhere. */
+  claimFrameSpace(): boolean {
+    if (this.#frameSpaceClaimed) return false
+    this.#frameSpaceClaimed = true
     return true
   }
 
-  /** A filter's new entries, in a buffer from the same source; the old buffer goes back. */
+  /** Replaces the entries by those in `buf`, a buffer from the same source, and gives the old buffer back. */
   replace(buf: Buffer, start: number, end: number, count: number): void {
     const old = this.buf
     this.buf = buf
@@ -64,7 +64,7 @@ export class Chunk {
     if (old !== buf) this.#source.give(old)
   }
 
-  /** Called once by the engine when the last route has settled. */
+  /** Gives the buffer back; called once, by the engine, when the last route has settled. */
   release(): void {
     this.#source.give(this.buf)
     this.buf = EMPTY
@@ -85,10 +85,10 @@ export interface ChunkInit {
   inputBytes: number
 }
 
-/** Room behind the entries that a frame may use: an option map with chunk, size and compressed needs 80. */
+/** Bytes after the entries that a frame may use; an option map with chunk, size and compressed needs 80. */
 export const TAIL_ROOM = 128
 
-/** Room before the entries: array head, tag, bin32 head. */
+/** Returns the number of bytes kept free before the entries: array head, tag, bin32 head. */
 export function headRoom(tag: string): number {
   return 16 + Buffer.byteLength(tag)
 }

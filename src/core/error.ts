@@ -1,13 +1,13 @@
 /**
- * Every error a user can meet has a code from this table: what it means and what to do. The table is the one
- * source of docs/errors.md and of the exit status.
+ * Codes of all errors that a user can see, each with its meaning, the remedy and the exit status. docs/errors.md is
+ * generated from this table.
  */
 export const ERROR_CODES = {
-  E_CLI_USAGE: { exit: 2, summary: 'the command line cannot be understood', remedy: 'see `shipper --help`' },
+  E_CLI_USAGE: { exit: 2, summary: 'the command line is not valid', remedy: 'see `shipper --help`' },
   E_CONFIG_SYNTAX: {
     exit: 1,
     summary: 'a configuration file has a syntax error',
-    remedy: 'mend the line that is named',
+    remedy: 'fix the line named in the message',
   },
   E_CONFIG_UNREADABLE: {
     exit: 1,
@@ -16,22 +16,22 @@ export const ERROR_CODES = {
   },
   E_CONFIG_UNKNOWN_SECTION: {
     exit: 1,
-    summary: 'a section name is not known',
+    summary: 'unknown section name',
     remedy: 'use the suggested name',
   },
   E_CONFIG_UNKNOWN_PLUGIN: {
     exit: 1,
-    summary: 'a plugin name is not known',
+    summary: 'unknown plugin name',
     remedy: '`shipper plugins` lists them',
   },
   E_CONFIG_UNKNOWN_OPTION: {
     exit: 1,
-    summary: 'an option is not known to its plugin',
+    summary: 'unknown option',
     remedy: '`shipper -i NAME -h` lists the options',
   },
   E_CONFIG_BAD_VALUE: {
     exit: 1,
-    summary: 'an option has a value it cannot take',
+    summary: 'an option has an invalid value',
     remedy: 'see the option in docs/plugins',
   },
   E_CONFIG_MISSING_OPTION: { exit: 1, summary: 'a required option is missing', remedy: 'add the option' },
@@ -54,7 +54,7 @@ export const ERROR_CODES = {
   E_STORE_BUSY: {
     exit: 1,
     summary: 'the offset database is locked by another process',
-    remedy: 'close the program that holds it',
+    remedy: 'close the program that has it open',
   },
   E_STORE_READONLY: {
     exit: 1,
@@ -83,23 +83,23 @@ export const ERROR_CODES = {
   },
   E_STDIN: {
     exit: 1,
-    summary: 'the standard input cannot be read',
-    remedy: 'lead a pipe or a file into it',
+    summary: 'standard input cannot be read',
+    remedy: 'redirect a pipe or file to stdin',
   },
   E_JOURNAL_MISSING: {
     exit: 1,
     summary: 'journalctl cannot be started',
-    remedy: 'install systemd, which journalctl comes with, or have it on the PATH of the agent',
+    remedy: 'install systemd, which includes journalctl, or add its directory to the agent’s PATH',
   },
   E_JOURNAL_READ: {
     exit: 1,
     summary: 'the journal cannot be read',
-    remedy: 'see what journalctl said; run as root or as a member of the group systemd-journal',
+    remedy: 'see the message from journalctl; run as root or as a member of the group systemd-journal',
   },
   E_JOURNAL_CURSOR: {
     exit: 1,
-    summary: 'the entry of the stored position is not in the journal any more',
-    remedy: 'let the journal keep more (SystemMaxUse in journald.conf), or mend the output that is behind',
+    summary: 'the entry at the stored position is no longer in the journal',
+    remedy: 'let the journal keep more (SystemMaxUse in journald.conf), or fix the output that lags behind',
   },
   E_LOG_FILE: {
     exit: 1,
@@ -108,40 +108,40 @@ export const ERROR_CODES = {
   },
   E_TAIL_ABANDONED: {
     exit: 1,
-    summary: 'bytes of a rotated or deleted file were given up unread',
-    remedy: 'raise Hold_Limit or Hold_Time, or mend the output that is behind',
+    summary: 'unread bytes of a rotated or deleted file were abandoned',
+    remedy: 'raise Hold_Limit or Hold_Time, or fix the output that lags behind',
   },
-  E_LISTEN: { exit: 1, summary: 'a port cannot be listened on', remedy: 'free the port or choose another' },
+  E_LISTEN: { exit: 1, summary: 'cannot listen on a port', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {
     exit: 1,
     summary: 'the peer cannot be reached',
-    remedy: 'check host, port and network; delivery goes on by itself when it is back',
+    remedy: 'check host, port and network; delivery resumes by itself when the peer is back',
   },
-  E_PEER_CLOSED: { exit: 1, summary: 'the peer closed the connection', remedy: 'see the peer’s own log' },
+  E_PEER_CLOSED: { exit: 1, summary: 'the peer closed the connection', remedy: 'see the peer’s log' },
   E_PEER_PROTOCOL: {
     exit: 1,
-    summary: 'the peer sent something that is not the protocol',
+    summary: 'the peer sent data that does not follow the protocol',
     remedy: 'check that the peer speaks the forward protocol',
   },
   E_PEER_TIMEOUT: {
     exit: 1,
     summary: 'the peer did not answer in time',
-    remedy: 'see the peer’s own log, or raise the timeout',
+    remedy: 'see the peer’s log, or raise the timeout',
   },
   E_PEER_AUTH: {
     exit: 1,
-    summary: 'the peer does not accept who we are',
-    remedy: 'check name, password and certificates; they are tried again, ever more slowly',
+    summary: 'authentication failed',
+    remedy: 'check name, password and certificates; login is retried at growing intervals',
   },
   E_KAFKA_TOPIC: {
     exit: 1,
-    summary: 'a topic does not exist or may not be written',
+    summary: 'a topic does not exist or cannot be written',
     remedy: 'create the topic or grant Write on it; its records wait until then',
   },
   E_KAFKA_BROKER: {
     exit: 1,
-    summary: 'a Kafka broker could not take a batch',
-    remedy: 'see the error that is named in the broker’s own log; the batch is sent again',
+    summary: 'a Kafka broker could not accept a batch',
+    remedy: 'look up the named error in the broker’s log; the batch is sent again',
   },
   E_OUTPUT_WRITE: {
     exit: 1,
@@ -150,20 +150,20 @@ export const ERROR_CODES = {
   },
   E_OUTPUT_REJECTED: {
     exit: 1,
-    summary: 'the peer refused a chunk for good',
-    remedy: 'see the reason given',
+    summary: 'the peer rejected a chunk permanently',
+    remedy: 'see the reason in the message',
   },
   E_KUBE_API: {
     exit: 1,
-    summary: 'the Kubernetes API cannot be asked',
+    summary: 'a request to the Kubernetes API failed',
     remedy:
-      'check Kube_URL and the network; records go on with what is known, and it is asked again by itself',
+      'check Kube_URL and the network; records are sent with the metadata known so far, and requests are retried automatically',
   },
   E_KUBE_FORBIDDEN: {
     exit: 1,
-    summary: 'the Kubernetes API refuses the agent',
+    summary: 'the Kubernetes API denied access',
     remedy:
-      'give its service account get, list and watch on pods (and get on namespaces): those that `shipper manifest` prints',
+      'grant its service account get, list and watch on pods (and get on namespaces), as printed by `shipper manifest`',
   },
   E_KUBE_TOKEN: {
     exit: 1,
@@ -173,15 +173,18 @@ export const ERROR_CODES = {
   E_RUN_INCOMPLETE: {
     exit: 1,
     summary: 'the run ended before everything was acknowledged',
-    remedy: 'start again: it goes on from the last acknowledged byte',
+    remedy: 'start the agent again: it continues from the last acknowledged byte',
   },
   E_INTERNAL: { exit: 1, summary: 'a defect in shipper', remedy: 'report it with the message' },
 } as const
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
-/** Where a configuration value stands: `line` and `col` count from 1; a flag has the argument instead, e.g. `-p port`. */
-export interface Position {
+/**
+ * Location of a configuration value. `line` and `col` count from 1; a value from the command line has `argument` instead,
+ * e.g. `-p port`.
+ */
+export interface SourceLocation {
   file: string
   line?: number
   col?: number
@@ -189,13 +192,14 @@ export interface Position {
 }
 
 export interface ErrorOptions {
+  /** Advice on what to do; default: the remedy of the code. */
   hint?: string
-  /** true when the same call may succeed later. */
+  /** True when the same call may succeed later. Default: false. */
   retryable?: boolean
-  /** `peer`: the whole peer is away, so others would fail too; `chunk`: only this chunk is concerned. */
+  /** `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected (default). */
   scope?: 'peer' | 'chunk'
-  position?: Position
-  /** Name of the option that is wrong, of the plugin that throws it: its place is looked up. */
+  location?: SourceLocation
+  /** Name of the invalid option of the plugin that throws the error; the location of its value is then looked up. */
   option?: string
   details?: Record<string, unknown>
   cause?: unknown
@@ -206,7 +210,7 @@ export class ShipperError extends Error {
   readonly hint: string
   readonly retryable: boolean
   readonly scope: 'peer' | 'chunk'
-  readonly position: Position | undefined
+  readonly location: SourceLocation | undefined
   readonly option: string | undefined
   readonly details: Record<string, unknown>
 
@@ -217,37 +221,40 @@ export class ShipperError extends Error {
     this.hint = options.hint ?? ERROR_CODES[code].remedy
     this.retryable = options.retryable ?? false
     this.scope = options.scope ?? 'chunk'
-    this.position = options.position
+    this.location = options.location
     this.option = options.option
     this.details = options.details ?? {}
   }
 }
 
-export function formatPosition(p: Position | undefined): string {
+/** Returns `file:line:col` as far as it is known, or `file, argument`. */
+export function formatLocation(p: SourceLocation | undefined): string {
   if (p === undefined) return ''
   if (p.argument !== undefined) return `${p.file}, ${p.argument}`
   const line = p.line === undefined ? '' : `:${p.line}`
   return p.col === undefined ? `${p.file}${line}` : `${p.file}${line}:${p.col}`
 }
 
-/** The message of anything thrown, without its stack. */
+/** Returns the message of a thrown value, without the stack. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-const CALL = /, \w+(?: '.*')?$/s
+/** `, open '/path'` at the end of a system error's message. */
+const SYSTEM_CALL = /, \w+(?: '.*')?$/s
 
-/** As `messageOf`, of a system error without its call and path, which the words around it name already. */
+/** Returns the message of a thrown value; a system error loses its call and path, which the text around it names. */
 export function reasonOf(error: unknown): string {
-  return systemCode(error) === undefined ? messageOf(error) : messageOf(error).replace(CALL, '')
+  return systemCode(error) === undefined ? messageOf(error) : messageOf(error).replace(SYSTEM_CALL, '')
 }
 
-/** `ENOENT`, `ECONNREFUSED`, ... of a system error, or undefined. */
+/** Returns the code of a system error (`ENOENT`, `ECONNREFUSED`, ...), or undefined. */
 export function systemCode(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code
   return typeof code === 'string' ? code : undefined
 }
 
+/** Returns the exit status of the process after this error. */
 export function exitStatusOf(error: unknown): number {
   return error instanceof ShipperError ? ERROR_CODES[error.code].exit : 1
 }

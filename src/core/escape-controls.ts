@@ -1,9 +1,9 @@
-// C0, DEL, C1, line separators, and the marks that turn the direction of what follows.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+// C0, DEL, C1, line separators, and the marks that change the direction of the text after them.
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression has to match them
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g
 const SHORT: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
-/** Text without control characters, and so on one line: `\n`, `\x1b`, `\u202e` are written out. */
+/** Escapes control characters as `\n`, `\x1b`, `\u202e`; the result is a single line. */
 export function escapeControls(text: string): string {
   return text.replace(CONTROL, (c) => {
     const code = c.charCodeAt(0)
@@ -11,14 +11,14 @@ export function escapeControls(text: string): string {
   })
 }
 
-/** What JSON.stringify leaves of them could still steer a terminal that shows the text. */
+/** Escapes the control characters that JSON.stringify leaves in place and that could still control a terminal. */
 export function escapeJsonControls(json: string): string {
   return json.replace(CONTROL, unicodeEscape)
 }
 
-/** At most this many characters, and dots where some are left out. */
-export function cut(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most)}...` : text
+/** Returns at most `maxChars` characters, followed by dots when some are left out. */
+export function truncate(text: string, maxChars: number): string {
+  return text.length > maxChars ? `${text.slice(0, maxChars)}...` : text
 }
 
 function unicodeEscape(c: string): string {

@@ -1,34 +1,34 @@
-/** Where an input reads from after a restart; see src/store for the schema and the promises. */
+/** A store of the positions from which an input continues after a restart; see src/store for the schema and the promises. */
 export interface OffsetStore {
-  /** All rows of this database, newest id last. */
+  /** Returns all rows of this database, newest id last. */
   rows(): OffsetRow[]
-  /** Writes every change in one transaction; throws E_STORE_* and keeps nothing half-done. Fills in `id` of new rows. */
+  /** Writes all changes in one transaction and sets `id` of new rows. When it throws E_STORE_*, nothing was written. */
   write(changes: OffsetChanges): void
   /**
-   * Takes this database for the position of one journal and gives the stored one; undefined: there is none. Throws
-   * E_STORE_LOCKED when another input of this agent has it: fluent-bit's table holds a single cursor.
+   * Claims this database for the position of one journal and returns the stored cursor, or undefined when there is none.
+   * Throws E_STORE_LOCKED when another input of this agent has claimed it: fluent-bit's table has room for one cursor.
    */
   claimCursor(): string | undefined
   close(): void
   readonly path: string | undefined
-  /** The database was damaged and rows may be missing: files without a row are to be read from their start. */
+  /** True when the database was damaged and rows may be missing: files without a row are then read from the start. */
   readonly damaged: boolean
   /**
-   * When an input with these paths last looked for all of its files, in a run before this one, in milliseconds: what was
-   * created since then and has no row was seen by nobody. Where that is not stored, when the database was last written;
-   * undefined: it is new.
+   * Returns when an input with these paths last scanned for all of its files, in an earlier run, in Unix milliseconds: a
+   * file that was created since then and has no row is new to the agent. Returns the time of the last write when the
+   * time of the scan is not stored, and undefined when the database is new.
    */
   lastScanMs(paths: string): number | undefined
-  /** When a run before this one last wrote to it, by the clock of the file system; undefined: it is new. */
+  /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */
   readonly lastWriteMs: number | undefined
 }
 
 export interface OffsetChanges {
   upsert: OffsetRow[]
   remove: OffsetRow[]
-  /** Together with the rows of what was found. */
+  /** Time of a scan for all files; written together with the rows of the files found. */
   scanned?: { paths: string; ms: number } | undefined
-  /** The new position in the journal, of the input that has claimed it. */
+  /** New position in the journal; only from the input that has claimed the cursor. */
   cursor?: string
 }
 
@@ -37,13 +37,13 @@ export interface OffsetOptions {
   locking: boolean
   journalMode: string
   /**
-   * Who the rows are of, the same at every start, where several inputs share the database: each goes on from its own,
-   * and from those of nobody.
+   * Owner of the rows, where several inputs share the database; the same at every start. Each input continues from its own
+   * rows and from unowned ones.
    */
   owner?: string
 }
 
-/** A row of fluent-bit's in_tail_files and of our second table; numbers that may pass 2^53 are bigint. */
+/** A row of fluent-bit's in_tail_files and of our second table; numbers that may exceed 2^53 are bigint. */
 export interface OffsetRow {
   id: number | undefined
   name: string
@@ -52,17 +52,18 @@ export interface OffsetRow {
   /** Unix seconds. */
   created: number
   rotated: boolean
-  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`; signed. 0 and 0: no check. */
+  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`, signed. 0, with a size of 0: no check. */
   marker: bigint
   markerSize: number
-  /** Ours, from here on; absent (undefined) in a database written by fluent-bit. The path it had when it was opened: the tag is made of it. */
+  // The fields below are in our second table: undefined in a database written by fluent-bit.
+  /** Path of the file when it was opened; the tag is derived from it. */
   openedAs: string | undefined
   device: bigint | undefined
-  /** Hash and length of the first bytes of the file, which tell it from another one that got its inode. */
+  /** Hash of the first `fingerprintSize` bytes, which distinguishes the file from another one that got its inode. */
   fingerprint: string | undefined
   fingerprintSize: number | undefined
-  /** Decompressed position, for .gz. */
+  /** Position in the decompressed data, for .gz. */
   streamOffset: number | undefined
-  /** True: the agent was within a line that is too long and is being skipped. */
+  /** True when the position is within an oversized line that is being skipped. */
   skipping: boolean | undefined
 }

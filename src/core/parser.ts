@@ -1,31 +1,34 @@
-/** The contract between parsers and those who have lines. */
+/** The contract between parsers and the plugins that process lines. */
 
 /**
- * Where a parser writes: the map at `at`, nothing before it. `sec`/`nsec` are the record's time, preset by the caller
- * to the time of reading and replaced by the parser when it finds one.
+ * The output of a parser: it writes the map at `at`, and nothing before it. `sec` and `nsec` are the record's time, set by
+ * the caller to the time of reading and overwritten by the parser when the line contains one.
  */
 export interface EntryWriter {
   buf: Buffer
   at: number
   sec: number
   nsec: number
-  /** Pairs that the caller will append behind the parser's own: they are counted in the map's head. */
+  /** Number of pairs that the caller will append after the parser's own: the parser counts them in the map's head. */
   extraPairs: number
 }
 
-/** `keepTime`: the pair `time` stays. Of cri: what the letter of the tag and the message are called. */
-export type LineForm =
+/**
+ * A line format with a fast path. `keepTime` is true when the pair `time` is kept; `tagKey` and `textKey` are the keys of
+ * CRI's tag letter and of the message.
+ */
+type LineFormat =
   | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
   | { readonly name: 'docker'; readonly keepTime: boolean }
 
 export interface Parser {
-  /** Most bytes that `parse` may write for a line of this length. */
+  /** Returns the maximum number of bytes that `parse` writes for a line of this length. */
   bound(length: number): number
   /**
-   * Parses the line src[start, end) (no newline, no CR) and writes its map at `out.at`, which it moves behind it.
-   * False: the line does not have this form; `out` is as before (bytes behind `at` are undefined).
+   * Parses the line src[start, end) (no newline, no CR), writes its map at `out.at` and moves `out.at` past it. Returns
+   * false when the line does not have this format; `out` is then unchanged (bytes after `at` are undefined).
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
-  /** The usual lines are of this form, and may be read by whoever knows it: to the same bytes as by `parse`. */
-  readonly form?: LineForm | undefined
+  /** Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the same bytes. */
+  readonly lineFormat?: LineFormat | undefined
 }

@@ -1,11 +1,11 @@
-import type { Position } from './error.ts'
+import type { SourceLocation } from './error.ts'
 import type { MultilinePlan } from './multiline.ts'
 import type { FILTER_OPTIONS, INPUT_OPTIONS, OUTPUT_OPTIONS } from './options/common.ts'
 import type { OptionsOf } from './options/option.ts'
 import type { SERVICE_OPTIONS } from './options/service.ts'
 import type { FilterSpec, InputSpec, OutputSpec, ParserSpec } from './plugin.ts'
 
-/** What the configuration says, checked and typed: the only thing that the agent is given. */
+/** The checked and typed configuration: all that the agent knows of it. */
 export interface Plan {
   service: OptionsOf<typeof SERVICE_OPTIONS>
   inputs: InputPlan[]
@@ -13,33 +13,35 @@ export interface Plan {
   outputs: OutputPlan[]
   parsers: ParserPlan[]
   multilines: MultilinePlan[]
-  /** Said once at start: ignored options, outputs that nothing can match, unset variables. */
+  /** Messages logged once at start: ignored options, outputs that nothing can match, unset variables. */
   warnings: string[]
 }
 
 interface StagePlan<S, C> {
   spec: S
-  /** Instance name: the alias, or `tail.0`, counted per plugin in order of declaration. */
+  /** Instance name: the alias, or e.g. `tail.0`, counted per plugin in order of declaration. */
   name: string
-  /** Parsed by the spec's own table. */
+  /** Options parsed with the table of the spec. */
   options: unknown
-  /** Parsed by the table of the kind. */
+  /** Options parsed with the common table of the kind. */
   common: C
-  position: Position
-  /** Where the values of its options stand, by the names of the tables; of an option that is repeated, the last. */
-  places: ReadonlyMap<string, Position>
+  /** Location of the section. */
+  location: SourceLocation
+  /** Locations of the option values, by the names of the tables; of a repeated option, the last. */
+  optionLocations: ReadonlyMap<string, SourceLocation>
 }
 
-/** The tag is `common.tag`, or the instance name. */
 export interface InputPlan extends StagePlan<InputSpec, OptionsOf<typeof INPUT_OPTIONS>> {
+  /** `common.tag`, or the instance name. */
   tag: string
 }
 export type FilterPlan = StagePlan<FilterSpec, OptionsOf<typeof FILTER_OPTIONS>>
 export type OutputPlan = StagePlan<OutputSpec, OptionsOf<typeof OUTPUT_OPTIONS>>
-/** `name` is the section's Name; `spec` its Format. */
 export interface ParserPlan {
+  /** Spec of the section's Format. */
   spec: ParserSpec
+  /** Name of the section. */
   name: string
   options: unknown
-  position: Position
+  location: SourceLocation
 }

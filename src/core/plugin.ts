@@ -2,127 +2,148 @@ import type { BufferSource } from './buffer-source.ts'
 import type { Chunk, ChunkInit } from './chunk.ts'
 import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
-import type { Option, OptionsOf, OptionTable } from './options/option.ts'
+import type { OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
 import type { Clock, Counters, Logger } from './services.ts'
 
 /**
- * The contracts between the engine and the plugins. The engine never sees an offset; a plugin never sees a retry.
+ * The contracts between the engine and its plugins. The engine never sees an offset; a plugin never sees a retry.
+ *
+ * ```
+ *   Input --entries--> Appender --Chunk--> Filter ... --> Output.flush
+ *     ^                                                        |
+ *     +---------------------- Ack(outcome) --------------------+
+ * ```
  */
 
-/** delivered: every route has its ack · filtered: nothing was left to send · dropped: given up and counted · aborted: unsettled at shutdown. */
+/**
+ * Final state of a chunk.
+ *
+ * - `delivered`: every matching output has acknowledged it
+ * - `filtered`: no records were left to send
+ * - `dropped`: an output rejected it or used up its retries; counted and logged
+ * - `aborted`: not settled when the agent stopped; the next run reads it again
+ */
 export type Outcome = 'delivered' | 'filtered' | 'dropped' | 'aborted'
 
-/** Called exactly once per chunk. Only `aborted` must not move a position. */
+/** Reports the outcome of a chunk; called exactly once. A stored position moves on every outcome except `aborted`. */
 export type Ack = (outcome: Outcome) => void
 
-/** What every plugin is given. */
+/** Services that every input, filter and output gets from the engine. */
 export interface PluginContext {
-  /** Instance name: the alias, or `tail.0`. */
+  /** Instance name: the `Alias`, or plugin name and number, e.g. `tail.0`. */
   readonly name: string
   readonly log: Logger
+  /** Counters of this instance; their names are declared in the spec's `counters`. */
   readonly counters: Counters
   readonly clock: Clock
-  /** Version and a stable id of this agent, for `Self_Hostname`, chunk ids and banners. */
+  /** Version, stable id and host name of this agent, for `Self_Hostname`, chunk ids and banners. */
   readonly agent: { readonly version: string; readonly id: string; readonly hostname: string }
 }
 
-/** A source with positions (a file): asked for its range when the chunk it wrote to is sealed. */
+/** A part of an input that has a position of its own, e.g. one file, and has written to the current chunk. */
 export interface Contributor {
   /**
-   * Ends the range that went into the chunk: `identity` (e.g. `device:inode:time:start-end`) enters the chunk's
-   * id, `settle` is called once with its outcome. Undefined: nothing of it is in the chunk.
+   * Closes the range of bytes that went into the chunk; the appender calls it when it seals the chunk. `identity`
+   * (e.g. `device:inode:time:start-end`) becomes part of the chunk's id; `settle` is called once with the chunk's
+   * outcome. Returns undefined when the contributor has nothing in the chunk.
    */
-  leave(): { identity: string; settle: Ack } | undefined
+  closeRange(): { identity: string; settle: Ack } | undefined
 }
 
 /**
- * Collects records of one tag and seals them into chunks: at its size limit, when `Flush` has passed since the first
- * record, or when asked. Made by `InputContext.appender`.
+ * Collects the records of one tag and seals them into chunks: at its size limit, when `Flush` has passed since the first
+ * record, or on `seal`. Created by `InputContext.appender`.
  *
  * ```
- *   if (!out.reserve(n)) { await ctx.room(signal); ...try again }
+ *   if (!out.reserve(n)) { await ctx.waitForMemory(signal); ...try again }
  *   out.end = writeEntryHead(out.buf, out.end, sec, nsec) ...   // write at most n bytes at out.end
- *   out.added(1, bytesRead)
- *   out.join(contributor)                                       // its range is settled with the chunk
+ *   out.commit(1, bytesRead)
+ *   out.addContributor(file)                                    // its range is settled with the chunk
  * ```
  */
 export interface Appender {
   readonly tag: string
-  /** Valid after a true `reserve` until the next one, and until the turn ends: `Flush` may seal in between. */
+  /**
+   * Buffer to write to. Valid after `reserve` returned true until the next `reserve`, and only until the current turn
+   * of the event loop ends: `Flush` may seal the chunk in between.
+   */
   buf: Buffer
+  /** Offset in `buf` at which the next entry begins; the caller moves it past what it wrote. */
   end: number
   /**
-   * Makes room for `bytes` more at `end`, sealing the current chunk when it is full. `expect` is how many bytes in all
-   * are likely to follow (the size of a backlog): it chooses the buffer's size. False: the budget is exhausted.
+   * Makes space for `bytes` more bytes at `end`, sealing the current chunk when it is full. `expect` is the total number
+   * of bytes that are likely to follow (the size of a backlog) and determines the size of a new buffer. Returns false
+   * when the memory limit is reached.
    */
   reserve(bytes: number, expect?: number): boolean
-  /** Records that now end at `end`: their number and the bytes of input they came from. */
-  added(records: number, inputBytes: number): void
+  /** Adds what was written up to `end` to the chunk: the number of records, and the bytes of input they were made from. */
+  commit(records: number, inputBytes: number): void
   /**
-   * The contributor has written to the current chunk, or passed over bytes that are to be settled with it (empty lines).
-   * Call once per chunk: `leave` says when the chunk was sealed.
+   * Registers a contributor that has written to the current chunk, or that has skipped bytes which are to be settled
+   * with it (empty lines). Call it once per chunk: `closeRange` tells the contributor that the chunk was sealed.
    */
-  join(contributor: Contributor): void
-  /** Sends what is held now. */
+  addContributor(contributor: Contributor): void
+  /** Seals the current chunk and passes it on. */
   seal(): void
-  /** Bytes of records held and not yet sealed. */
-  readonly held: number
+  /** Bytes of committed records that are not sealed yet. */
+  readonly pendingBytes: number
 }
 
-/** For whoever has lines. */
+/** Parsers and multiline rules of the configuration, for plugins that process lines. */
 export interface LineContext {
-  /** The parser of this name; throws E_CONFIG_BAD_VALUE when there is none. */
+  /** Returns a new instance of the parser with this name; throws E_CONFIG_BAD_VALUE when it does not exist. */
   parser(name: string): Parser
-  /** What the [MULTILINE_PARSER] section of this name says; undefined: there is none. */
+  /** Returns the options of the [MULTILINE_PARSER] section with this name, or undefined when it does not exist. */
   multiline(name: string): MultilineOptions | undefined
   /** `Multiline_Buffer_Limit` in bytes. */
   readonly multilineBytes: number
 }
 
 export interface InputContext extends PluginContext, LineContext {
-  /** The configured tag, or the name of the instance. */
+  /** Configured tag, or the name of the instance. */
   readonly tag: string
-  /** The configured tag alone, for inputs whose records bring one: undefined, they keep it. */
-  readonly givenTag?: string | undefined
-  /** To be asked for in every turn and not kept: one that holds nothing may be forgotten. */
+  /** Configured tag, or undefined. For inputs whose records carry tags: these are kept when no tag is configured. */
+  readonly configuredTag?: string | undefined
+  /** Returns the appender of a tag. Do not keep it beyond the current turn: an idle appender may be removed. */
   appender(tag: string): Appender
   /** Seals every appender of this input. */
   sealAll(): void
-  /** Resolves when the budget may have room again, or `signal` is aborted. */
-  room(signal: AbortSignal): Promise<void>
-  /** A buffer of this input's own (a read buffer), counted for as long as it is held. */
+  /** Resolves when a refused `reserve` or `take` may succeed, or when `signal` is aborted. */
+  waitForMemory(signal: AbortSignal): Promise<void>
+  /** Source of buffers for the input's own use (a read buffer); each counts until it is given back. */
   readonly buffers: BufferSource
-  /** The stored positions of this input; `path` undefined = kept in memory only. */
+  /** Opens the stored positions of this input; with `path` undefined they are kept in memory only. */
   openOffsets(path: string | undefined, options: OffsetOptions): Promise<OffsetStore>
   /** `Flush` in milliseconds. */
   readonly flushMs: number
   /**
-   * Undefined: records of this tag may be read from the file at `path` (its name, links not followed). Else a filter
-   * waits for what it needs to know of them; the promise resolves, after a limit of the filter's, when it is to be
-   * asked again. For inputs whose records wait where they are: to be asked before each turn of reading.
+   * Returns undefined when records with this tag may be read from the file at `path` (its name, links not resolved).
+   * Otherwise a filter is still waiting for data about them (e.g. pod metadata), and the promise resolves when the input
+   * should ask again; the filter limits the wait. For inputs whose source keeps unread records: to be called before each
+   * turn of reading.
    */
   ready?(tag: string, path: string): Promise<void> | undefined
   /**
-   * Says that this input has read all it ever will (`Exit_On_Eof`, end of stdin): the agent waits for its acks and ends.
-   * `incomplete`: what could not be read, a clause; the run has then failed.
+   * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then waits for the
+   * acks and exits. `incomplete` names what could not be read, as a clause; the run then counts as failed.
    */
   finished(incomplete?: string): void
 }
 
 export interface Input {
   /**
-   * Runs until `signal` is aborted or the source ends, then resolves; held records are sealed by the engine, and acks
-   * still arrive afterwards. Rejects only for a failure that nothing but an operator can mend.
+   * Runs until `signal` is aborted or the source ends, then resolves. The engine seals what is pending, and acks still
+   * arrive afterwards. Rejects only on a failure that needs an operator.
    */
   run(signal: AbortSignal): Promise<void>
-  /** After the last ack: commit positions, close files. Called once, also after a failed run. */
+  /** Stores positions and closes files, after the last ack. Called once, also after a failed run. */
   close(): Promise<void>
-  /** True: it calls `finished` some time. The agent ends when all such inputs have. */
+  /** True when the input will call `finished`. The agent exits when all such inputs have done so. */
   readonly finite?: boolean
-  /** Bytes that a finite input has to read in all, as known now: for the progress bar. */
+  /** Returns how many bytes a finite input has to read in total, as far as it knows now; for the progress bar. */
   totalBytes?(): number
-  /** For `/api/v1/files`, the snapshot and metrics: state per file or connection. */
+  /** Returns the state of each file or connection, for `/api/v1/files`, the snapshot and metrics. */
   status?(): InputStatus
 }
 
@@ -131,91 +152,103 @@ export interface InputStatus {
   [key: string]: unknown
 }
 
-/** One row of `/api/v1/files`. Offsets and sizes in bytes. */
+/** One row of `/api/v1/files`. Offsets and sizes are in bytes. */
 export interface FileStatus {
   path: string
   device: string
   inode: string
   size: number
+  /** Offset up to which the file was read. */
   read: number
+  /** Offset up to which everything is acknowledged. */
   acked: number
+  /** Bytes between `acked` and `size`. */
   lag: number
   state: string
 }
 
 export interface FilterContext extends PluginContext, LineContext {
   readonly buffers: BufferSource
-  /** Sends records on that were kept back, as a chunk of their own, to the filters behind this one and the outputs. */
+  /** Sends deferred records as a chunk of their own to the filters after this one and the outputs. */
   emit(records: ChunkInit, buffers: BufferSource, ack: Ack): void
-  /** Where the agent keeps its positions: the folder of the first input's database; undefined when there is none. */
+  /** Folder of the first offset database, for state that a filter has to keep; undefined when no input has a database. */
   readonly stateFolder?: string | undefined
 }
 
 /**
- * For a filter that keeps records of a chunk back until those that belong to them have come. Nothing of a chunk is
- * acknowledged before what was kept of it has settled.
+ * Lets a filter defer records of a chunk until the records that belong to them have arrived. A chunk is not acknowledged
+ * before the records deferred from it have settled.
  */
 export interface Deferral {
-  /** Those of the chunk's input: what is kept counts there. */
+  /** Buffers of the chunk's input: deferred records count against its memory limit. */
   readonly buffers: BufferSource
-  /** The chunk at hand settles only when this is called too. */
-  keep(): Ack
-  /** Is told what becomes of the chunk at hand: records that were kept before are in it now. */
-  attach(ack: Ack): void
+  /** Delays the outcome of the current chunk until the returned ack has been called as well. */
+  defer(): Ack
+  /** Calls `ack` with the outcome of the current chunk, which now contains records deferred from earlier chunks. */
+  onSettled(ack: Ack): void
 }
 
 export interface Filter {
-  /** Before the first chunk; throws only for what an operator must mend. What takes long goes on behind it. */
+  /**
+   * Prepares the filter before the first chunk. Throws only on what an operator has to fix. Slow work (a first list of
+   * pods) continues after it has resolved.
+   */
   start?(): Promise<void>
   /**
-   * Changes the chunk in place (`chunk.end`, `chunk.count` after dropping records) or with `chunk.replace` and a buffer
-   * from `ctx.buffers.force`. Synchronous; it must keep `headRoom(tag)` before and TAIL_ROOM behind the entries.
+   * Changes the chunk in place (sets `chunk.end` and `chunk.count` after dropping records), or calls `chunk.replace`
+   * with a buffer from `ctx.buffers.force`. Synchronous. A new buffer needs `headRoom(tag)` bytes before the entries and
+   * TAIL_ROOM after them.
    */
-  apply(chunk: Chunk, later: Deferral): void
-  /** As `InputContext.ready`, for tags that the filter matches. It keeps the limit: the promise resolves in any case. */
+  apply(chunk: Chunk, deferral: Deferral): void
+  /**
+   * Implements `InputContext.ready` for tags that the filter matches. The filter has to limit the wait: the promise
+   * resolves in every case.
+   */
   ready?(tag: string, path: string): Promise<void> | undefined
   close?(): Promise<void> | void
 }
 
 export interface OutputContext extends PluginContext {
+  /** Aborted when flushes are to end. Listen to it once, not for each chunk: a run has millions of those. */
+  readonly signal: AbortSignal
   readonly buffers: BufferSource
   /** Folder of the first offset database, for what an output has to keep; undefined when there is none. */
   readonly stateFolder?: string | undefined
 }
 
 export interface Output {
-  /** Before the first flush; throws only for what an operator must mend (a bad path, a bad certificate). */
+  /** Prepares the output before the first flush. Throws only on what an operator has to fix (a bad path or certificate). */
   start?(): Promise<void>
   /**
    * Resolves when the peer has the chunk. Rejects with a ShipperError whose `retryable` and `scope` say what the engine
-   * may do; any other error counts as a defect and is retried. When `signal` is aborted it rejects within 100 ms.
+   * may do; any other error counts as a defect and is retried. When `ctx.signal` is aborted it rejects within 100 ms.
    * Calls for one lane come in order and may overlap up to the spec's `inFlight`; the chunk must not be touched after
    * the promise settled. If a call fails, calls that were made after it on the same lane must not be delivered before
    * the engine has made it again (they fail too, as those on one connection do), or the order is lost.
    */
-  flush(chunk: Chunk, signal: AbortSignal): Promise<void>
-  /** After a rejected flush: the chunk is given up and does not come again (`Retry_Limit`). */
+  flush(chunk: Chunk): Promise<void>
+  /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
   forget?(chunk: Chunk): void
-  /** Nothing is in flight any more. Idempotent. */
+  /** Releases connections and files; called when nothing is in flight. Idempotent. */
   close(): Promise<void>
 }
 
 interface SpecBase<T extends OptionTable> {
   readonly name: string
-  /** One sentence for `shipper plugins` and the page's head. */
+  /** One sentence for `shipper plugins` and the top of the plugin's page. */
   readonly summary: string
-  /** What a user has to know beyond the options; Markdown. */
+  /** Everything a user has to know beyond the options; Markdown. */
   readonly description: string
   readonly options: T
-  /** A classic-format section that runs as it is: a test loads it. */
+  /** Section in the classic format that runs unchanged; a test loads it. */
   readonly example: string
-  /** Metric names that `ctx.counters` is given, with one line each. */
+  /** Names of the metrics counted with `ctx.counters`, and one line of help for each. */
   readonly counters?: Record<string, string>
 }
 
 export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'input'
-  /** The file of its positions: what other parts keep goes into its folder. */
+  /** Returns the path of the offset database; other parts of the agent keep their state in its folder. */
   statePath?(options: OptionsOf<T>): string | undefined
   create(options: OptionsOf<T>, ctx: InputContext): Input
 }
@@ -225,17 +258,17 @@ export interface FilterSpec<T extends OptionTable = OptionTable> extends SpecBas
 }
 export interface OutputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'output'
-  /** How many flushes may run at once. */
+  /** Maximum number of concurrent flushes. */
   readonly inFlight: number
   create(options: OptionsOf<T>, ctx: OutputContext): Output
 }
-/** A parser format (`Format` of a [PARSER] section). */
+/** Spec of a parser format (`Format` of a [PARSER] section). */
 export interface ParserSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {
   readonly kind: 'parser'
   create(options: OptionsOf<T>, ctx: ParserContext): Parser
 }
 export interface ParserContext {
-  /** The section's Name. */
+  /** `Name` of the section. */
   readonly name: string
   readonly log: Logger
   readonly clock: Clock
@@ -257,12 +290,8 @@ export function defineParser<const T extends OptionTable>(spec: ParserSpec<T>): 
   return spec
 }
 
-/** The list of plugins, by kind and name: light enough to load at once; the code of a plugin is loaded when it is used. */
+/** Plugins by kind and name. The list is cheap to load; the code of a plugin is loaded when it is first used. */
 export interface Registry {
   find(kind: PluginKind, name: string): Promise<PluginSpec | undefined>
   names(kind: PluginKind): string[]
 }
-
-/** Options that every plugin of a kind has besides its own; read by the engine. */
-export type CommonOptions = { readonly [K in PluginKind]: OptionTable }
-export type { Option }

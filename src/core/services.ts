@@ -1,4 +1,4 @@
-/** Log of one plugin instance; a line is `message` and, after it, `fields`. */
+/** Log of one plugin instance; a line consists of `message` followed by `fields`. */
 export interface Logger {
   error(message: string, fields?: Record<string, unknown>): void
   warn(message: string, fields?: Record<string, unknown>): void
@@ -6,16 +6,17 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void
 }
 
-/** Named counters of one plugin instance; shown by the metrics endpoints. */
+/** Named counters of one plugin instance, shown by the metrics endpoints. */
 export interface Counters {
   add(name: string, n?: number): void
   get(name: string): number
 }
 
-/** Wall time in milliseconds (`nowMs`, fractions allowed) and timers that a test can drive. */
+/** Wall time and timers, which a test can control. */
 export interface Clock {
+  /** Returns Unix time in milliseconds, fractions allowed. */
   nowMs(): number
-  /** Runs `fn` once after `ms`; the handle is for `cancel`. */
+  /** Runs `fn` once after `ms` milliseconds; the handle is for `cancel`. */
   after(ms: number, fn: () => void): TimerHandle
   cancel(handle: TimerHandle | undefined): void
 }

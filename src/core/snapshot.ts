@@ -1,12 +1,12 @@
 import type { InputStatus } from './plugin.ts'
 
-/** The state of the agent at one moment: what metrics, health, /api/v1/files and the signal's dump are made of. */
+/** The state of the agent at one moment, from which metrics, health, /api/v1/files and the dump on a signal are made. */
 export interface Snapshot {
   version: string
   hostname: string
   startedMs: number
   nowMs: number
-  /** Bytes of the process-wide budget. */
+  /** Limit and use of the process-wide budget, in bytes. */
   memory: { limit: number; used: number }
   inputs: InputSnapshot[]
   filters: FilterSnapshot[]
@@ -18,14 +18,14 @@ export interface InputSnapshot {
   plugin: string
   records: number
   bytes: number
-  /** Bytes of this input in memory, and the most it may hold: Mem_Buf_Limit, or its share of Memory_Limit. */
+  /** Bytes of this input in memory, and its limit: Mem_Buf_Limit, or its share of Memory_Limit. */
   memory: number
   memoryLimit: number
-  /** True while it does not read because a limit is reached. */
+  /** True while the input does not read because a memory limit is reached. */
   paused: boolean
-  /** Sealed and not settled. */
+  /** Number of chunks that are sealed and not settled. */
   chunks: number
-  /** The plugin's own counters by name, e.g. files_opened, and what its table says of each. */
+  /** The plugin's own counters by name, e.g. files_opened, and the help text of each. */
   counters: Record<string, number>
   counterHelp: Readonly<Record<string, string>>
   status: InputStatus | undefined
@@ -53,7 +53,7 @@ export interface OutputSnapshot {
   retriesFailed: number
   retriedRecords: number
   droppedRecords: number
-  /** Chunks waiting and in flight; `retryAtMs` of the earliest retry, undefined when none waits. */
+  /** Chunks waiting, in flight and waiting for a retry; `retryAtMs` is the time of the earliest retry, if there is one. */
   waiting: number
   inFlight: number
   retrying: number

@@ -1,6 +1,6 @@
 /**
- * fluent-bit's match pattern: `*` is any run of characters, dots included, several allowed; anchored at both ends;
- * case-sensitive; no other wildcard.
+ * Tests a tag against fluent-bit's match pattern: `*` is any run of characters, dots included, several allowed; anchored
+ * at both ends; case-sensitive; no other wildcard.
  */
 export function matchTag(pattern: string, tag: string): boolean {
   if (pattern === '*') return true
@@ -16,7 +16,7 @@ export function matchTag(pattern: string, tag: string): boolean {
       p++
       t++
     } else if (star >= 0) {
-      // The last star takes one character more; backtracking to earlier stars is never needed.
+      // The last star takes one more character; backtracking to earlier stars is never needed.
       p = star + 1
       t = ++resume
     } else {

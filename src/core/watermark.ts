@@ -1,16 +1,16 @@
 /**
- * Turns settlements that arrive in any order into a position that moves only over a contiguous prefix.
+ * Turns settlements that arrive in any order into a position that advances only over a contiguous prefix.
  *
  * ```
  *   start          done   open    done
  *     |------------|#####|-------|#####|
  *     ^ position = start of the first open range
  * ```
- * Ranges are opened in order of offset. What is not promised: a range that is aborted holds the position for ever
- * in this run; its bytes are read again by the next one.
+ * Ranges are opened in order of offset. Not promised: a range that is aborted blocks the position for the rest of this
+ * run; its bytes are read again by the next one.
  */
 export class Watermark {
-  /** Everything before it is settled. */
+  /** Offset before which everything is settled. */
   position: number
   #starts: number[] = []
   #ends: number[] = []
@@ -22,7 +22,10 @@ export class Watermark {
     this.position = start
   }
 
-  /** Opens [start, end); the ticket is for `settle`. `start` must not be below the end of the last range opened. */
+  /**
+   * Opens the range [start, end) and returns its ticket for `settle`. `start` must not be below the end of the range
+   * opened last.
+   */
   open(start: number, end: number): number {
     this.#starts.push(start)
     this.#ends.push(end)
@@ -30,7 +33,7 @@ export class Watermark {
     return this.#base + this.#starts.length - 1
   }
 
-  /** Settles a range; true when the position moved. A second settlement of one ticket changes nothing. */
+  /** Settles a range; returns true when the position moved. A second settlement of a ticket has no effect. */
   settle(ticket: number): boolean {
     const at = ticket - this.#base
     if (at < this.#head || at >= this.#done.length) return false
@@ -44,7 +47,7 @@ export class Watermark {
     return this.position !== before
   }
 
-  /** Number of ranges opened and not yet passed by the position. */
+  /** Number of opened ranges that the position has not passed yet. */
   get pending(): number {
     return this.#starts.length - this.#head
   }

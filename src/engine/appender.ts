@@ -4,106 +4,110 @@ import type { Ack, Appender, Contributor, Outcome } from '../core/plugin.ts'
 import type { Clock, TimerHandle } from '../core/services.ts'
 import { originId } from './chunk-id.ts'
 
-export interface AppenderOptions {
+interface AppenderOptions {
   input: string
   tag: string
-  /** A chunk is sealed at this size. */
+  /** Maximum size at which a chunk is sealed. */
   chunkBytes: number
   /**
-   * What a chunk is to become that grows in filters: a size that the pool has, or a buffer of the next one would be
-   * taken and stay half empty.
+   * Intended size of a chunk after filters that make it grow. It has to be a size of the pool, or a buffer of the next
+   * size would be taken and stay half empty.
    */
-  grownBytes: number
-  /** The size that proved right for the last chunk of any tag of the input; each begins with it. */
+  filteredBytes: number
+  /** Seal size found for the latest chunk, shared by all tags of the input; a new appender begins with it. */
   adaptiveBytes: { bytes: number }
   flushMs: number
   buffers: BufferSource
   clock: Clock
-  /** Identity for chunks without an origin: unique in this run. */
+  /** Returns an identity for a chunk without an origin, unique in this run. */
   nextIdentity: () => string
-  /** Where a sealed chunk goes. */
+  /** Receives each sealed chunk. */
   accept: (chunk: Chunk, ack: Ack) => void
-  /** Bytes of input that had no records in them: they are in no chunk. */
+  /** Receives the number of input bytes that contained no records and so are in no chunk. */
   skippedBytes: (inputBytes: number) => void
 }
 
 const EMPTY = Buffer.alloc(0)
-const FIRST_BYTES = 4096
-/** Of the buffer that a filter is to fill: what is left for a chunk that grows more than the one before. */
-const FILLED = 0.9
-const LEAST_BYTES = 16_384
-/** Filters that only add a little are not worth smaller chunks. */
-const GROWS = 1.5
+const INITIAL_BYTES = 4096
+/** Part of the filtered chunk's buffer to be filled; the rest is for a chunk that grows more than the previous one. */
+const FILL_RATIO = 0.9
+const MIN_SEAL_BYTES = 16_384
+/** Growth in filters from which on chunks are sealed earlier; less is not worth smaller chunks. */
+const MIN_GROWTH = 1.5
 
 /**
- * Collects the records of one tag. Holds a buffer only while there are records: small at first, larger as they come,
- * so that a thousand quiet tags cost a thousand times nothing.
+ * Collects the records of one tag. It has a buffer only while there are records, small at first and growing with them, so
+ * that a thousand idle tags cost no memory.
  */
 export class ChunkAppender implements Appender {
   readonly tag: string
-  /** As much of the buffer as is to be filled. */
+  /** Part of `#fullBuffer` to be filled. */
   buf: Buffer = EMPTY
   end = 0
-  #whole: Buffer = EMPTY
-  readonly #o: AppenderOptions
-  readonly #head: number
-  #records = 0
+  #fullBuffer: Buffer = EMPTY
+  readonly #options: AppenderOptions
+  readonly #buffers: BufferSource
+  readonly #clock: Clock
+  readonly #headRoom: number
+  #recordCount = 0
   #inputBytes = 0
-  #sealedEnd = 0
+  #committedEnd = 0
   #contributors: Contributor[] = []
   #timer: TimerHandle | undefined
-  /** When what is held is to be sealed at the latest; 0: there is nothing. */
+  /** Time at which the current chunk has to be sealed; 0 when there is none. */
   #dueMs = 0
-  #sealedMs = Number.NEGATIVE_INFINITY
-  /** At which a chunk is sealed: less than Chunk_Size where filters make more of it. */
-  #limit: number
+  #lastSealMs = Number.NEGATIVE_INFINITY
+  /** Size at which a chunk is sealed: less than Chunk_Size when filters make it grow. */
+  #sealBytes: number
 
   constructor(options: AppenderOptions) {
-    this.#o = options
+    this.#options = options
+    this.#buffers = options.buffers
+    this.#clock = options.clock
     this.tag = options.tag
-    this.#head = headRoom(options.tag)
-    this.#limit = options.adaptiveBytes.bytes
+    this.#headRoom = headRoom(options.tag)
+    this.#sealBytes = options.adaptiveBytes.bytes
   }
 
-  /** Neither records nor a buffer nor contributors. */
+  /** True when there are no records, no buffer and no contributors. */
   get idle(): boolean {
     return this.#dueMs === 0
   }
 
-  get held(): number {
-    return this.#records === 0 ? 0 : this.#sealedEnd - this.#head
+  get pendingBytes(): number {
+    return this.#recordCount === 0 ? 0 : this.#committedEnd - this.#headRoom
   }
 
   reserve(bytes: number, expect = 0): boolean {
     if (this.buf.length > 0 && this.end + bytes + TAIL_ROOM <= this.buf.length) return true
-    const used = this.buf.length === 0 ? 0 : this.#sealedEnd - this.#head
+    const used = this.buf.length === 0 ? 0 : this.#committedEnd - this.#headRoom
     const wanted = used + bytes
-    if (used > 0 && (wanted > this.#capacity || this.buf.length >= this.#limit)) {
+    if (used > 0 && (wanted > this.#capacity || this.buf.length >= this.#sealBytes)) {
       this.seal()
       return this.reserve(bytes, expect)
     }
     return this.#grow(used, bytes, expect)
   }
 
-  added(records: number, inputBytes: number): void {
-    this.#records += records
+  commit(records: number, inputBytes: number): void {
+    this.#recordCount += records
     this.#inputBytes += inputBytes
-    this.#sealedEnd = this.end
+    this.#committedEnd = this.end
   }
 
-  join(contributor: Contributor): void {
+  addContributor(contributor: Contributor): void {
     this.#contributors.push(contributor)
-    // Bytes without records (empty lines, skipped ones) are settled with the chunk that follows, or by the timer.
+    // Bytes without records (empty or skipped lines) are settled with the next chunk, or by the timer.
     this.#arm()
   }
 
   seal(): void {
     this.#dueMs = 0
-    this.#sealedMs = this.#o.clock.nowMs()
-    const { identities, settles } = this.#leave()
-    if (this.#records === 0) {
-      this.#drop()
-      if (this.#inputBytes > 0) this.#o.skippedBytes(this.#inputBytes)
+    this.#lastSealMs = this.#clock.nowMs()
+    const { identities, settles } = this.#closeRanges()
+    if (this.#recordCount === 0) {
+      this.#releaseBuffer()
+      if (this.#inputBytes > 0) this.#options.skippedBytes(this.#inputBytes)
       this.#inputBytes = 0
       settleAll(settles, 'filtered')
       return
@@ -111,108 +115,109 @@ export class ChunkAppender implements Appender {
     const chunk = new Chunk(
       {
         tag: this.tag,
-        input: this.#o.input,
-        buf: this.#whole,
-        start: this.#head,
-        end: this.#sealedEnd,
-        count: this.#records,
-        id: originId(this.tag, identities.length > 0 ? identities.join('|') : this.#o.nextIdentity()),
+        input: this.#options.input,
+        buf: this.#fullBuffer,
+        start: this.#headRoom,
+        end: this.#committedEnd,
+        count: this.#recordCount,
+        id: originId(this.tag, identities.length > 0 ? identities.join('|') : this.#options.nextIdentity()),
         inputBytes: this.#inputBytes,
       },
-      this.#o.buffers,
+      this.#buffers,
     )
-    this.buf = this.#whole = EMPTY
-    this.end = this.#sealedEnd = this.#records = this.#inputBytes = 0
+    this.buf = this.#fullBuffer = EMPTY
+    this.end = this.#committedEnd = this.#recordCount = this.#inputBytes = 0
     const before = chunk.size
-    this.#o.accept(
+    this.#options.accept(
       chunk,
       settles.length === 1 ? (settles[0] as Ack) : (outcome) => settleAll(settles, outcome),
     )
-    // Nothing is left of one that has settled already.
-    if (chunk.size > 0) this.#limit = this.#o.adaptiveBytes.bytes = this.#limitFor(chunk.size / before)
+    // A chunk that has settled already is empty.
+    if (chunk.size > 0)
+      this.#sealBytes = this.#options.adaptiveBytes.bytes = this.#sealBytesFor(chunk.size / before)
   }
 
-  /** The filters have run: what comes out of them is what is to be of a good size. */
-  #limitFor(growth: number): number {
-    const { chunkBytes, grownBytes } = this.#o
-    if (growth < GROWS) return chunkBytes
-    const wanted = Math.max(LEAST_BYTES, Math.floor((grownBytes * FILLED) / growth))
+  /** Returns the seal size for the next chunk, from the growth of the last one in the filters. */
+  #sealBytesFor(growth: number): number {
+    const { chunkBytes, filteredBytes } = this.#options
+    if (growth < MIN_GROWTH) return chunkBytes
+    const wanted = Math.max(MIN_SEAL_BYTES, Math.floor((filteredBytes * FILL_RATIO) / growth))
     return Math.min(chunkBytes, wanted)
   }
 
-  /** Nothing sealed: the buffer goes back, open ranges stay unsettled. For a stop without a flush. */
+  /** Discards the current chunk: gives its buffer back and aborts its ranges. For a stop without a flush. */
   abandon(): void {
-    this.#o.clock.cancel(this.#timer)
+    this.#clock.cancel(this.#timer)
     this.#timer = undefined
-    this.#dueMs = this.#records = this.#inputBytes = 0
-    this.#drop()
-    settleAll(this.#leave().settles, 'aborted')
+    this.#dueMs = this.#recordCount = this.#inputBytes = 0
+    this.#releaseBuffer()
+    settleAll(this.#closeRanges().settles, 'aborted')
   }
 
-  #leave(): { identities: string[]; settles: Ack[] } {
+  #closeRanges(): { identities: string[]; settles: Ack[] } {
     const identities: string[] = []
     const settles: Ack[] = []
     const contributors = this.#contributors
     this.#contributors = []
     for (const contributor of contributors) {
-      const part = contributor.leave()
-      if (part === undefined) continue
-      identities.push(part.identity)
-      settles.push(part.settle)
+      const range = contributor.closeRange()
+      if (range === undefined) continue
+      identities.push(range.identity)
+      settles.push(range.settle)
     }
     return { identities, settles }
   }
 
   get #capacity(): number {
-    return this.#limit - this.#head - TAIL_ROOM
+    return this.#sealBytes - this.#headRoom - TAIL_ROOM
   }
 
   #grow(used: number, bytes: number, expect: number): boolean {
-    const rooms = this.#head + TAIL_ROOM
-    const need = used + bytes + rooms
-    const likely = Math.min(Math.max(need, used + expect + rooms, used * 4, FIRST_BYTES), this.#limit)
-    // Empty and too small: back first, or a record of nearly the whole limit would wait for the buffer we hold ourselves.
-    if (used === 0) this.#drop()
-    const next = this.#o.buffers.take(Math.max(need, likely)) ?? this.#o.buffers.take(need)
+    const margins = this.#headRoom + TAIL_ROOM
+    const need = used + bytes + margins
+    const likely = Math.min(Math.max(need, used + expect + margins, used * 4, INITIAL_BYTES), this.#sealBytes)
+    // An empty buffer that is too small goes back first: else a record nearly as large as the limit waits for it forever.
+    if (used === 0) this.#releaseBuffer()
+    const next = this.#buffers.take(Math.max(need, likely)) ?? this.#buffers.take(need)
     if (next === undefined) return false
-    if (used > 0) this.buf.copy(next, this.#head, this.#head, this.#sealedEnd)
-    if (this.buf.length > 0) this.#o.buffers.give(this.#whole)
-    const room = Math.max(need, this.#limit)
-    this.#whole = next
-    this.buf = room < next.length ? next.subarray(0, room) : next
-    this.end = this.#sealedEnd = this.#head + used
-    // From here on and not from the first record: a buffer that is never written to must go back too.
+    if (used > 0) this.buf.copy(next, this.#headRoom, this.#headRoom, this.#committedEnd)
+    if (this.buf.length > 0) this.#buffers.give(this.#fullBuffer)
+    const usable = Math.max(need, this.#sealBytes)
+    this.#fullBuffer = next
+    this.buf = usable < next.length ? next.subarray(0, usable) : next
+    this.end = this.#committedEnd = this.#headRoom + used
+    // Armed here and not at the first record: a buffer that is never written to has to go back, too.
     this.#arm()
     return true
   }
 
-  #drop(): void {
-    if (this.buf.length > 0) this.#o.buffers.give(this.#whole)
-    this.buf = this.#whole = EMPTY
-    this.end = this.#sealedEnd = 0
+  #releaseBuffer(): void {
+    if (this.buf.length > 0) this.#buffers.give(this.#fullBuffer)
+    this.buf = this.#fullBuffer = EMPTY
+    this.end = this.#committedEnd = 0
   }
 
   /**
-   * After a silence of Flush or longer the first records go out as soon as the turn that read them is over; from then
-   * on at most one chunk a Flush is sealed by the clock. So a line that comes alone does not wait.
+   * Starts the timer for Flush. After an idle time of Flush or longer, the first records are sent as soon as the turn that
+   * read them ends; from then on the clock seals at most one chunk per Flush. So a single line does not wait.
    *
-   * One timer for many chunks: it is not moved with each of them (while a file is drained that would be a timer for
-   * every chunk) but looks, when it fires, whether the chunk of the moment is due.
+   * One timer serves many chunks. It is not restarted for each of them (while a file is drained that would be one timer
+   * per chunk), but checks when it fires whether the current chunk is due.
    */
   #arm(): void {
     if (this.#dueMs !== 0) return
-    const nowMs = this.#o.clock.nowMs()
-    this.#dueMs = Math.max(nowMs, Math.min(nowMs, this.#sealedMs) + this.#o.flushMs)
-    this.#timer ??= this.#o.clock.after(this.#dueMs - nowMs, () => this.#fired())
+    const nowMs = this.#clock.nowMs()
+    this.#dueMs = Math.max(nowMs, Math.min(nowMs, this.#lastSealMs) + this.#options.flushMs)
+    this.#timer ??= this.#clock.after(this.#dueMs - nowMs, () => this.#onTimer())
   }
 
-  #fired(): void {
+  #onTimer(): void {
     this.#timer = undefined
     if (this.#dueMs === 0) return
-    const leftMs = this.#dueMs - this.#o.clock.nowMs()
-    // More than the whole time is left where the wall clock was set back.
-    if (leftMs <= 0 || leftMs > this.#o.flushMs) this.seal()
-    else this.#timer = this.#o.clock.after(leftMs, () => this.#fired())
+    const leftMs = this.#dueMs - this.#clock.nowMs()
+    // More than Flush remains after the wall clock was set back.
+    if (leftMs <= 0 || leftMs > this.#options.flushMs) this.seal()
+    else this.#timer = this.#clock.after(leftMs, () => this.#onTimer())
   }
 }
 

@@ -25,26 +25,27 @@ import {
   tagMatch,
 } from './stages.ts'
 
-export interface AssemblyOptions {
+interface AssemblyOptions {
   clock: Clock
   log: (name: string, level?: string, suppressMs?: number) => Logger
   agent: PluginContext['agent']
   openOffsets: (path: string | undefined, options: OffsetOptions, log: Logger) => Promise<OffsetStore>
-  /** An input has read all it ever will. */
+  /** Called when an input has read everything it ever will; see `InputContext.finished`. */
   finished: (name: string, incomplete?: string) => void
   /** Aborts flushes. */
   signal: AbortSignal
 }
 
 /**
- * An input without Mem_Buf_Limit may hold this part of Memory_Limit: one cannot starve the others, and chunks that are
- * sent while they are still in the processor's cache cost a quarter less than with four times as many on their way.
+ * An input without Mem_Buf_Limit may use Memory_Limit divided by this number. So one input cannot starve the others, and
+ * chunks are sent while they are still in the processor's cache, which costs a quarter less CPU than with four times as
+ * many chunks on their way.
  */
-const SHARE = 8
+const INPUT_SHARE = 8
 
 /**
- * The parts of one running agent, put together from a plan. Nothing runs yet. With `problems` it is not whole and cannot
- * be started, only closed: one stage that cannot be made does not hide what is wrong with the others.
+ * The parts of one agent, built from a plan; nothing runs yet. A stage that cannot be built is reported in `problems` and
+ * does not hide problems of the others. An assembly with problems is incomplete: it can be closed, but not started.
  */
 export class Assembly {
   readonly inputs: RunningInput[] = []
@@ -54,13 +55,19 @@ export class Assembly {
   readonly pipeline: Pipeline
   readonly #filters: RunningFilter[] = []
   readonly #plan: Plan
-  readonly #o: AssemblyOptions
+  readonly #options: AssemblyOptions
+  readonly #clock: Clock
+  readonly #log: AssemblyOptions['log']
+  readonly #agent: AssemblyOptions['agent']
   readonly #runId: string
   readonly #startedMs: number
 
   constructor(plan: Plan, options: AssemblyOptions) {
     this.#plan = plan
-    this.#o = options
+    this.#options = options
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#agent = options.agent
     this.#startedMs = options.clock.nowMs()
     this.#runId = `${options.agent.id}:${this.#startedMs}:${process.pid}`
     this.budget = new Budget(plan.service.memoryLimit, plan.service.chunkSize)
@@ -71,9 +78,9 @@ export class Assembly {
     const outputStages: OutputStage[] = []
     for (const output of plan.outputs) {
       this.#try(output, () => {
-        const made = this.#makeOutput(output)
-        this.outputs.push(made)
-        outputStages.push({ ...tagMatch(output), queue: made.queue })
+        const running = this.#makeOutput(output)
+        this.outputs.push(running)
+        outputStages.push({ ...tagMatch(output), queue: running.queue })
       })
     }
     const stages = this.#filters.map((f) => f.stage)
@@ -89,7 +96,7 @@ export class Assembly {
     }
   }
 
-  /** Asks filters and outputs for what they need before the first chunk. */
+  /** Starts filters and outputs; throws the first of `problems`, if there are any. */
   async start(): Promise<void> {
     const [problem] = this.problems
     if (problem !== undefined) throw problem
@@ -97,23 +104,24 @@ export class Assembly {
     for (const { output } of this.outputs) await output.start?.()
   }
 
-  /** Every sealed chunk of every input has settled. */
+  /** Seals all inputs and resolves when each of their chunks has settled. */
   async settled(): Promise<void> {
-    for (const { stage: source } of this.inputs) source.sealAll()
-    for (const { stage: source } of this.inputs) await source.settled()
+    for (const { stage } of this.inputs) stage.sealAll()
+    for (const { stage } of this.inputs) await stage.settled()
   }
 
   stop(): void {
-    for (const { stage: source } of this.inputs) source.stop()
+    for (const { stage } of this.inputs) stage.stop()
     for (const { queue } of this.outputs) queue.stop()
   }
 
-  /** Closes every one, whatever becomes of the others; false: some could not, and said why in the log. */
+  /** Closes every input, even if others fail. Returns false when one failed; the log says why. */
   async closeInputs(): Promise<boolean> {
     const closed = this.inputs.map(({ name, input }) => this.#close(name, () => input.close()))
     return (await Promise.all(closed)).every(Boolean)
   }
 
+  /** Closes every output and filter, even if others fail. Returns false when one failed; the log says why. */
   async closeOutputs(): Promise<boolean> {
     const closed = [
       ...this.outputs.map(({ name, output }) => this.#close(name, () => output.close())),
@@ -128,17 +136,17 @@ export class Assembly {
       return true
     } catch (error) {
       const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
-      this.#o.log(name).error(`cannot be closed: ${messageOf(error)}`, { code })
+      this.#log(name).error(`cannot close: ${messageOf(error)}`, { code })
       return false
     }
   }
 
   snapshot(): Snapshot {
     return {
-      version: this.#o.agent.version,
-      hostname: this.#o.agent.hostname,
+      version: this.#agent.version,
+      hostname: this.#agent.hostname,
       startedMs: this.#startedMs,
-      nowMs: this.#o.clock.nowMs(),
+      nowMs: this.#clock.nowMs(),
       memory: { limit: this.budget.limitBytes, used: this.budget.used },
       inputs: this.inputs.map(inputSnapshot),
       filters: this.#filters.map(filterSnapshot),
@@ -147,42 +155,42 @@ export class Assembly {
   }
 
   #makeInput(plan: Plan['inputs'][number]): RunningInput {
-    const limit = plan.common.memBufLimit || this.budget.limitBytes / SHARE
+    const limit = plan.common.memBufLimit || this.budget.limitBytes / INPUT_SHARE
     const account = this.budget.account(Math.min(limit, this.budget.limitBytes))
     const counters = new CounterMap(plan.spec.counters)
-    const log = this.#o.log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
-    const source = new InputStage({
+    const log = this.#log(plan.name, plan.common.logLevel, plan.common.logSuppressInterval)
+    const stage = new InputStage({
       name: plan.name,
       runId: this.#runId,
       chunkBytes: Math.min(this.#plan.service.chunkSize, Math.floor(account.limitBytes / 4)),
-      // Two of them at a time, or there is nothing to do while one waits for its ack.
-      grownBytes: this.budget.sizeWithin(account.limitBytes / 2),
+      // Half the limit, so that a second chunk can be filled while one waits for its ack.
+      filteredBytes: this.budget.sizeWithin(account.limitBytes / 2),
       flushMs: this.#plan.service.flush,
       account,
-      clock: this.#o.clock,
+      clock: this.#clock,
       pipeline: this.pipeline,
       routable: plan.common.routable,
     })
     const ctx: InputContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#o.clock),
+      ...lineContext(this.#plan, log, this.#clock),
       tag: plan.tag,
-      givenTag: plan.common.tag,
+      configuredTag: plan.common.tag,
       flushMs: this.#plan.service.flush,
       buffers: account,
-      appender: (tag) => source.appender(tag),
-      sealAll: () => source.sealAll(),
-      room: (signal) => account.room(signal),
-      openOffsets: (path, options) => this.#o.openOffsets(path, options, log),
+      appender: (tag) => stage.appender(tag),
+      sealAll: () => stage.sealAll(),
+      waitForMemory: (signal) => account.waitForMemory(signal),
+      openOffsets: (path, options) => this.#options.openOffsets(path, options, log),
       ready: (tag, path) => this.pipeline.ready(tag, path),
-      finished: (incomplete) => this.#o.finished(plan.name, incomplete),
+      finished: (incomplete) => this.#options.finished(plan.name, incomplete),
     }
     const input = plan.spec.create(plan.options as never, ctx)
     return {
       name: plan.name,
       plugin: plan.spec.name,
       input,
-      stage: source,
+      stage,
       account,
       counters,
       log,
@@ -191,10 +199,10 @@ export class Assembly {
 
   #makeFilter(plan: Plan['filters'][number], buffers: BorrowedBuffers): RunningFilter {
     const counters = new CounterMap(plan.spec.counters)
-    const log = this.#o.log(plan.name, plan.common.logLevel)
+    const log = this.#log(plan.name, plan.common.logLevel)
     const ctx: FilterContext = {
       ...this.#context(plan.name, log, counters),
-      ...lineContext(this.#plan, log, this.#o.clock),
+      ...lineContext(this.#plan, log, this.#clock),
       buffers,
       emit: (records, from, ack) => this.pipeline.emit(stage, new Chunk(records, from), from, ack),
       stateFolder: this.#stateFolder(),
@@ -207,11 +215,12 @@ export class Assembly {
 
   #makeOutput(plan: Plan['outputs'][number]): RunningOutput {
     const counters = new CounterMap(plan.spec.counters)
-    const log = this.#o.log(plan.name, plan.common.logLevel)
-    // What an output makes of a chunk (a compressed copy) counts for the process, not for an input.
+    const log = this.#log(plan.name, plan.common.logLevel)
+    // Buffers of an output (a compressed copy of a chunk) count for the process, not for an input.
     const account = this.budget.account(this.budget.limitBytes)
     const output = plan.spec.create(plan.options as never, {
       ...this.#context(plan.name, log, counters),
+      signal: this.#options.signal,
       buffers: account,
       stateFolder: this.#stateFolder(),
     })
@@ -224,9 +233,8 @@ export class Assembly {
         capMs: this.#plan.service.schedulerCap,
         limit: parseRetryLimit(plan.common.retryLimit) ?? Number.POSITIVE_INFINITY,
       },
-      clock: this.#o.clock,
+      clock: this.#clock,
       log,
-      signal: this.#o.signal,
     })
     return {
       name: plan.name,
@@ -246,6 +254,6 @@ export class Assembly {
   }
 
   #context(name: string, log: Logger, counters: CounterMap): PluginContext {
-    return { name, log, counters, clock: this.#o.clock, agent: this.#o.agent }
+    return { name, log, counters, clock: this.#clock, agent: this.#agent }
   }
 }

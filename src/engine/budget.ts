@@ -1,74 +1,74 @@
 import type { BufferSource } from '../core/buffer-source.ts'
 
-/** Sizes of pooled buffers; what does not fit the largest is allocated to measure and not kept. */
-const SMALL_CLASSES = [4096, 16_384, 65_536, 262_144]
-/** Free buffers kept for the next chunk, besides a quarter of the limit: a window of chunks is not larger. */
-const KEEP_FREE_BYTES = 4_000_000
+/** Sizes of pooled buffers; a larger buffer is allocated in the requested size and not pooled. */
+const SMALL_SIZES = [4096, 16_384, 65_536, 262_144]
+/** Maximum size of the pool, unless a quarter of the limit is less: a window of chunks is not larger. */
+const MAX_POOLED_BYTES = 4_000_000
 
 /**
- * The one memory budget of the process, in bytes. Every buffer that can hold records comes from here and is counted
- * until it is given back: admission happens before reading, so memory stays flat whatever the outputs do.
+ * The memory budget of the process, in bytes. Every buffer for records comes from here and is counted until it is given
+ * back. Admission happens before reading, so memory stays flat whatever the outputs do.
  *
  * ```
  *   limit |=== taken by accounts (inputs) ===|--- free, pooled ---|  not allocated  |
  * ```
- * Not promised: `force` may pass the limit by one chunk, and a single buffer larger than the whole limit is given when
- * nothing else is taken (else a long line could wait for ever).
+ * Not promised: `force` may exceed the limit by one chunk, and a single buffer larger than the limit is granted when
+ * nothing else is taken (else a long line could wait forever).
  */
 export class Budget {
   readonly limitBytes: number
   used = 0
-  /** Part of `used` that is held for good. */
-  held = 0
-  readonly #classes: number[]
+  /** Part of `used` in long-lived buffers. */
+  longLivedBytes = 0
+  readonly #sizes: number[]
   readonly #free = new Map<number, Buffer[]>()
-  readonly #keepBytes: number
-  #freeBytes = 0
+  readonly #maxPooledBytes: number
+  #pooledBytes = 0
   readonly #owners = new Map<Buffer, Account>()
   readonly #waiters: Waiter[] = []
   readonly #signals = new WeakSet<AbortSignal>()
 
   constructor(limitBytes: number, chunkBytes: number) {
     this.limitBytes = limitBytes
-    this.#keepBytes = Math.min(KEEP_FREE_BYTES, limitBytes / 4)
-    // A size that the pool would not keep would only be more than is asked for.
-    this.#classes = [...SMALL_CLASSES.filter((c) => c < chunkBytes), chunkBytes].filter(
-      (c) => c <= this.#keepBytes,
+    this.#maxPooledBytes = Math.min(MAX_POOLED_BYTES, limitBytes / 4)
+    // Rounding up to a size that the pool would not keep would only waste memory.
+    this.#sizes = [...SMALL_SIZES.filter((size) => size < chunkBytes), chunkBytes].filter(
+      (size) => size <= this.#maxPooledBytes,
     )
-    for (const c of this.#classes) this.#free.set(c, [])
+    for (const size of this.#sizes) this.#free.set(size, [])
   }
 
-  /** `limitBytes` is what this account may hold at once. */
+  /** Creates an account that may have `limitBytes` bytes at once. */
   account(limitBytes: number): Account {
     return new Account(this, limitBytes)
   }
 
-  /** Bytes in the pool: allocated, held by nobody and not in `used`. */
+  /** Bytes in the pool: allocated, but not in use and not counted in `used`. */
   get pooled(): number {
-    return this.#freeBytes
+    return this.#pooledBytes
   }
 
-  /** @internal */
+  /** @internal Returns true when the limit of the process allows `bytes` more. */
   allows(bytes: number): boolean {
-    return this.used + bytes <= this.limitBytes || this.used === this.held
+    return this.used + bytes <= this.limitBytes || this.used === this.longLivedBytes
   }
 
-  /** @internal The size that a request of `bytes` is answered with. */
+  /** @internal Returns the size of the buffer for a request of `bytes`. */
   sizeFor(bytes: number): number {
-    for (const c of this.#classes) if (bytes <= c) return c
+    for (const size of this.#sizes) if (bytes <= size) return size
     return bytes
   }
 
-  /** The largest size of the pool that is not above `bytes`. */
+  /** Returns the largest size of the pool that is not above `bytes`. */
   sizeWithin(bytes: number): number {
-    return this.#classes.findLast((c) => c <= bytes) ?? bytes
+    return this.#sizes.findLast((size) => size <= bytes) ?? bytes
   }
 
-  /** @internal */
+  /** @internal Takes a buffer of exactly `size` bytes, from the pool if possible. */
   take(size: number, owner: Account): Buffer {
     const free = this.#free.get(size)
     let buf = free?.pop()
-    if (buf !== undefined) this.#freeBytes -= size
+    if (buf !== undefined) this.#pooledBytes -= size
     else buf = Buffer.allocUnsafeSlow(size)
     this.used += size
     owner.used += size
@@ -76,30 +76,30 @@ export class Budget {
     return buf
   }
 
-  /** @internal Back from whoever held it; the account that took it is found here, so a chunk may change hands. */
+  /** @internal Takes a buffer back. It counts for the account that took it, so a chunk may change hands. */
   give(buf: Buffer): void {
     const owner = this.#owners.get(buf)
     if (owner === undefined) return
     this.#owners.delete(buf)
     const size = buf.length
-    if (owner.unhold(buf)) this.held -= size
+    if (owner.releaseLongLived(buf)) this.longLivedBytes -= size
     this.used -= size
     owner.used -= size
     const free = this.#free.get(size)
-    if (free !== undefined && this.#freeBytes + size <= this.#keepBytes) {
+    if (free !== undefined && this.#pooledBytes + size <= this.#maxPooledBytes) {
       free.push(buf)
-      this.#freeBytes += size
+      this.#pooledBytes += size
     } else {
-      // Frees its memory now: the garbage collector sees a small object and would come when there are hundreds of MB.
+      // Frees the memory now: the garbage collector sees a small object and would run only after hundreds of MB.
       ;(buf.buffer as ArrayBuffer).transfer(0)
     }
-    if (this.#waiters.length > 0) this.#wake(hasRoom)
+    if (this.#waiters.length > 0) this.#wake(canRetry)
   }
 
-  /** @internal */
+  /** @internal Resolves when the request of `account` refused last fits, or on abort. */
   wait(account: Account, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve()
-    // One listener for each signal, not for each wait: a file that is drained waits once per chunk.
+    // One listener per signal and not per wait: a file that is being drained waits once per chunk.
     if (!this.#signals.has(signal)) {
       this.#signals.add(signal)
       signal.addEventListener('abort', () => this.#wake((w) => w.signal === signal), { once: true })
@@ -122,8 +122,8 @@ export class Budget {
   }
 }
 
-function hasRoom(waiter: Waiter): boolean {
-  return waiter.account.hasRoom
+function canRetry(waiter: Waiter): boolean {
+  return waiter.account.fitsNow
 }
 
 interface Waiter {
@@ -132,16 +132,17 @@ interface Waiter {
   resolve: () => void
 }
 
-/** What one input holds of the budget. */
+/** One input's or output's part of the budget. */
 export class Account implements BufferSource {
   readonly limitBytes: number
   used = 0
-  #heldBytes = 0
-  #refused = 0
-  /** What was held when it was refused: who holds a read buffer while it asks will hold one again. */
-  #refusedHeld = 0
-  #waits = false
-  readonly #held = new Set<Buffer>()
+  #longLivedBytes = 0
+  /** Size of the buffer refused last. */
+  #refusedBytes = 0
+  /** `#longLivedBytes` at that time: a caller that had a read buffer when it was refused will take one again. */
+  #longLivedAtRefusal = 0
+  #wasRefused = false
+  readonly #longLived = new Set<Buffer>()
   readonly #budget: Budget
 
   constructor(budget: Budget, limitBytes: number) {
@@ -149,47 +150,47 @@ export class Account implements BufferSource {
     this.limitBytes = limitBytes
   }
 
-  /** Whether what was refused last would be granted now. */
-  get hasRoom(): boolean {
-    return this.#fits(this.#refused, Math.max(0, this.#refusedHeld - this.#heldBytes))
+  /** True when the request refused last would be granted now. */
+  get fitsNow(): boolean {
+    return this.#fits(this.#refusedBytes, Math.max(0, this.#longLivedAtRefusal - this.#longLivedBytes))
   }
 
-  /** The last `take` was refused and would be refused now. */
+  /** True when the last `take` was refused and would still be refused. */
   get paused(): boolean {
-    return this.#waits && !this.hasRoom
+    return this.#wasRefused && !this.fitsNow
   }
 
   take(bytes: number): Buffer | undefined {
     const size = this.#budget.sizeFor(bytes)
-    this.#waits = !this.#fits(size, 0)
-    if (!this.#waits) return this.#budget.take(size, this)
-    this.#refused = size
-    this.#refusedHeld = this.#heldBytes
+    this.#wasRefused = !this.#fits(size, 0)
+    if (!this.#wasRefused) return this.#budget.take(size, this)
+    this.#refusedBytes = size
+    this.#longLivedAtRefusal = this.#longLivedBytes
     return undefined
   }
 
-  #fits(size: number, heldAgain: number): boolean {
-    // What is held (a read buffer) counts for the process; the limit of the input is for its records.
-    const free = this.used - this.#heldBytes
-    return (free + size <= this.limitBytes || free === 0) && this.#budget.allows(size + heldAgain)
+  #fits(size: number, longLivedAgain: number): boolean {
+    // Long-lived buffers (a read buffer) count for the process; the limit of the input is for its records.
+    const records = this.used - this.#longLivedBytes
+    return (records + size <= this.limitBytes || records === 0) && this.#budget.allows(size + longLivedAgain)
   }
 
   force(bytes: number): Buffer {
     return this.#budget.take(this.#budget.sizeFor(bytes), this)
   }
 
-  hold(bytes: number): Buffer {
+  takeLongLived(bytes: number): Buffer {
     const buf = this.#budget.take(bytes, this)
-    this.#held.add(buf)
-    this.#heldBytes += bytes
-    this.#budget.held += bytes
+    this.#longLived.add(buf)
+    this.#longLivedBytes += bytes
+    this.#budget.longLivedBytes += bytes
     return buf
   }
 
-  /** @internal True when the buffer was a held one. */
-  unhold(buf: Buffer): boolean {
-    if (!this.#held.delete(buf)) return false
-    this.#heldBytes -= buf.length
+  /** @internal Returns true when the buffer was a long-lived one. */
+  releaseLongLived(buf: Buffer): boolean {
+    if (!this.#longLived.delete(buf)) return false
+    this.#longLivedBytes -= buf.length
     return true
   }
 
@@ -197,9 +198,9 @@ export class Account implements BufferSource {
     this.#budget.give(buf)
   }
 
-  /** Resolves when what was refused last fits, or on abort. */
-  room(signal: AbortSignal): Promise<void> {
-    if (this.hasRoom) return Promise.resolve()
+  /** Resolves when the request refused last fits, or on abort. */
+  waitForMemory(signal: AbortSignal): Promise<void> {
+    if (this.fitsNow) return Promise.resolve()
     return this.#budget.wait(this, signal)
   }
 }

@@ -1,8 +1,8 @@
 import type { Counters } from '../core/services.ts'
 
-/** Counters of one plugin instance by name; those of its table are there from the start, or an alarm would miss the first. */
+/** Counters of one plugin instance by name; those in `help` exist from the start, or an alert would miss the first count. */
 export class CounterMap implements Counters {
-  /** What each of them counts, from the table of the plugin. */
+  /** Help text by counter name, from the plugin's spec. */
   readonly help: Readonly<Record<string, string>>
   readonly #values: Record<string, number> = Object.create(null)
 

@@ -5,11 +5,11 @@ import { ChunkAppender } from './appender.ts'
 import type { Account } from './budget.ts'
 import type { ChunkOrigin, Pipeline } from './pipeline.ts'
 
-export interface InputStageOptions {
+interface InputStageOptions {
   name: string
   runId: string
   chunkBytes: number
-  grownBytes: number
+  filteredBytes: number
   flushMs: number
   account: Account
   clock: Clock
@@ -17,93 +17,96 @@ export interface InputStageOptions {
   routable: boolean
 }
 
-/** Idle appenders kept: a tag that was not written to for this many others is forgotten (it holds nothing). */
-const KEPT_APPENDERS = 2048
+/** Maximum number of appenders; when it is reached, idle ones are removed (they hold neither records nor a buffer). */
+const MAX_APPENDERS = 2048
 
-/** What the engine keeps for one input: its appenders, its account, its counts, and what of it is not settled. */
+/** The engine's state of one input: its appenders, counts and unsettled chunks. */
 export class InputStage {
   records = 0
   bytes = 0
-  /** Bytes of input settled as delivered or filtered, and as dropped. */
+  /** Bytes of input that have settled: delivered, filtered or dropped. */
   settledBytes = 0
   droppedRecords = 0
-  /** Neither delivered nor given up: the next run reads them again. */
+  /** Number of records neither delivered nor dropped; the next run reads them again. */
   abortedRecords = 0
-  /** Chunks sealed and not settled. */
-  open = 0
-  readonly #o: InputStageOptions
+  /** Number of chunks that are sealed and not settled. */
+  openChunks = 0
+  readonly #options: InputStageOptions
+  readonly #pipeline: Pipeline
   readonly #origin: ChunkOrigin
   readonly #appenders = new Map<string, ChunkAppender>()
-  readonly #learnt: { bytes: number }
+  readonly #adaptiveBytes: { bytes: number }
   #sequence = 0
-  #idle: (() => void)[] = []
+  #waiters: (() => void)[] = []
 
   constructor(options: InputStageOptions) {
-    this.#o = options
-    this.#learnt = { bytes: options.chunkBytes }
+    this.#options = options
+    this.#pipeline = options.pipeline
+    this.#adaptiveBytes = { bytes: options.chunkBytes }
     this.#origin = { buffers: options.account, routable: options.routable }
   }
 
+  /** Returns the appender of a tag, created on first use. */
   appender(tag: string): ChunkAppender {
     const known = this.#appenders.get(tag)
     if (known !== undefined) return known
-    if (this.#appenders.size >= KEPT_APPENDERS) this.#forgetIdle()
-    const made = new ChunkAppender({
-      input: this.#o.name,
+    if (this.#appenders.size >= MAX_APPENDERS) this.#removeIdle()
+    const appender = new ChunkAppender({
+      input: this.#options.name,
       tag,
-      chunkBytes: this.#o.chunkBytes,
-      grownBytes: this.#o.grownBytes,
-      adaptiveBytes: this.#learnt,
-      flushMs: this.#o.flushMs,
-      buffers: this.#o.account,
-      clock: this.#o.clock,
-      nextIdentity: () => `${this.#o.runId}:${this.#o.name}:${this.#sequence++}`,
+      chunkBytes: this.#options.chunkBytes,
+      filteredBytes: this.#options.filteredBytes,
+      adaptiveBytes: this.#adaptiveBytes,
+      flushMs: this.#options.flushMs,
+      buffers: this.#options.account,
+      clock: this.#options.clock,
+      nextIdentity: () => `${this.#options.runId}:${this.#options.name}:${this.#sequence++}`,
       accept: (chunk, ack) => this.#accept(chunk, ack),
       skippedBytes: (inputBytes) => {
         this.settledBytes += inputBytes
       },
     })
-    this.#appenders.set(tag, made)
-    return made
+    this.#appenders.set(tag, appender)
+    return appender
   }
 
   sealAll(): void {
     for (const appender of this.#appenders.values()) if (!appender.idle) appender.seal()
   }
 
-  /** Lets go of what is held and of the timers: nothing comes any more. */
+  /** Discards pending records and timers of all appenders; nothing may be written afterwards. */
   stop(): void {
     for (const appender of this.#appenders.values()) appender.abandon()
   }
 
   /** Resolves when every sealed chunk has settled. */
   settled(): Promise<void> {
-    if (this.open === 0) return Promise.resolve()
-    return new Promise((resolve) => this.#idle.push(resolve))
+    if (this.openChunks === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#waiters.push(resolve))
   }
 
   #accept(chunk: Chunk, ack: Ack): void {
     this.records += chunk.count
     this.bytes += chunk.size
-    this.open++
-    this.#o.pipeline.accept(chunk, this.#origin, (outcome) => {
-      this.open--
-      // The count that is left by filters.
+    this.openChunks++
+    this.#pipeline.accept(chunk, this.#origin, (outcome) => {
+      this.openChunks--
+      // The count after the filters.
       if (outcome === 'dropped') this.droppedRecords += chunk.count
       if (outcome === 'aborted') this.abortedRecords += chunk.count
       else this.settledBytes += chunk.inputBytes
       ack(outcome)
-      if (this.open === 0) this.#settleIdle()
+      if (this.openChunks === 0) this.#resolveWaiters()
     })
   }
 
-  #settleIdle(): void {
-    const waiting = this.#idle
-    this.#idle = []
-    for (const resolve of waiting) resolve()
+  #resolveWaiters(): void {
+    const waiters = this.#waiters
+    this.#waiters = []
+    for (const resolve of waiters) resolve()
   }
 
-  #forgetIdle(): void {
+  #removeIdle(): void {
     for (const [tag, appender] of this.#appenders) if (appender.idle) this.#appenders.delete(tag)
   }
 }

@@ -2,14 +2,15 @@ import type { Chunk } from '../core/chunk.ts'
 import type { TimerHandle } from '../core/services.ts'
 import type { Receipt } from './receipt.ts'
 
-/** One (chunk, output) pair on its way. */
+/** The delivery of one chunk to one output. */
 export interface Route {
   chunk: Chunk
   receipt: Receipt
-  /** Failed tries so far. */
+  /** Number of failed attempts. */
   attempts: number
-  /** Those of them that were the chunk's own and not its peer's: they choose the wait. */
-  refusals: number
+  /** Number of those attempts that failed because of the chunk and not of the peer: determines the wait. */
+  chunkFailures: number
+  /** True when the latest attempt failed and the route was not requeued yet. */
   failed: boolean
 }
 
@@ -17,19 +18,19 @@ export interface Route {
  * The routes of one tag to one output, in order.
  *
  * ```
- *   waiting: c5 c6 c7 --send--> flying: c2 c3 c4 --ack--> settled
- *      ^                            | a failure: hold the lane until all of `flying` has answered,
- *      +------ c3 c4 (in order) ----+ then put the failed ones back at the front
+ *   waiting: c5 c6 c7 --send--> inFlight: c2 c3 c4 --ack--> settled
+ *      ^                            | after a failure: block the lane until all of `inFlight` has answered,
+ *      +------ c3 c4 (in order) ----+ then requeue the failed routes at the front
  * ```
  */
 export class Lane {
   readonly key: string
-  readonly flying: Route[] = []
+  readonly inFlight: Route[] = []
   waiting: Route[] = []
-  /** A failure is being sorted out: nothing is sent until then. */
-  held = false
+  /** True from a failure until the lane may send again. */
+  blocked = false
   timer: TimerHandle | undefined
-  /** When `timer` fires. */
+  /** Time at which `timer` fires. */
   retryAtMs = Number.POSITIVE_INFINITY
   #head = 0
 
@@ -42,19 +43,19 @@ export class Lane {
   }
 
   get ready(): boolean {
-    return !this.held && this.waitingCount > 0
+    return !this.blocked && this.waitingCount > 0
   }
 
   get empty(): boolean {
-    return this.waitingCount === 0 && this.flying.length === 0
+    return this.waitingCount === 0 && this.inFlight.length === 0
   }
 
   push(route: Route): void {
     this.waiting.push(route)
   }
 
-  /** The next route in order, now flying. */
-  launch(): Route | undefined {
+  /** Moves the next route in order from `waiting` to `inFlight` and returns it. */
+  startNext(): Route | undefined {
     const route = this.waiting[this.#head]
     if (route === undefined) return undefined
     this.#head++
@@ -62,29 +63,33 @@ export class Lane {
       this.waiting = this.waiting.slice(this.#head)
       this.#head = 0
     }
-    this.flying.push(route)
+    this.inFlight.push(route)
     return route
   }
 
-  land(route: Route): void {
-    const at = this.flying.indexOf(route)
-    if (at >= 0) this.flying.splice(at, 1)
+  /** Removes a route that needs no further attempt from `inFlight`. */
+  complete(route: Route): void {
+    const at = this.inFlight.indexOf(route)
+    if (at >= 0) this.inFlight.splice(at, 1)
   }
 
-  /** All of `flying` has answered: the failed ones go back to the front, in their order. Returns how many. */
-  putBack(): number {
-    const failed = this.flying.filter((r) => r.failed)
+  /**
+   * Moves the failed routes to the front of `waiting`, in order; call it when all of `inFlight` has answered. Returns
+   * their number.
+   */
+  requeueFailed(): number {
+    const failed = this.inFlight.filter((r) => r.failed)
     for (const route of failed) route.failed = false
     this.waiting = [...failed, ...this.waiting.slice(this.#head)]
     this.#head = 0
-    this.flying.length = 0
+    this.inFlight.length = 0
     return failed.length
   }
 
-  /** Takes everything that no flush will answer for, for a stop. */
+  /** Removes and returns, for a stop, all routes without a pending flush. */
   drain(): Route[] {
-    const rest = [...this.flying.filter((r) => r.failed), ...this.waiting.slice(this.#head)]
-    for (const route of rest) this.land(route)
+    const rest = [...this.inFlight.filter((r) => r.failed), ...this.waiting.slice(this.#head)]
+    for (const route of rest) this.complete(route)
     this.waiting = []
     this.#head = 0
     return rest

@@ -4,7 +4,7 @@ import type { Plan } from '../core/plan.ts'
 import type { LineContext } from '../core/plugin.ts'
 import type { Clock, Logger } from '../core/services.ts'
 
-/** What a stage may ask of the sections of parsers. */
+/** Returns a stage's access to the parsers and multiline parsers of the plan. */
 export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext {
   return {
     parser: (name) => newParser(plan.parsers, name, log, clock),
@@ -13,7 +13,7 @@ export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext 
   }
 }
 
-/** One of its own for each user: parsers keep state between lines (the last date seen). */
+/** Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen). */
 function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: Clock): Parser {
   const plan = parsers.find((p) => p.name === name)
   if (plan === undefined) {

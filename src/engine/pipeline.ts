@@ -16,7 +16,7 @@ export interface OutputStage extends TagMatch {
   queue: OutputQueue
 }
 
-/** Lends the buffers of the input whose chunk is being filtered, so that what a filter adds counts there. */
+/** Passes on the buffers of the input whose chunk is being filtered, so that what a filter adds counts there. */
 export class BorrowedBuffers implements BufferSource {
   current: BufferSource | undefined
 
@@ -28,8 +28,8 @@ export class BorrowedBuffers implements BufferSource {
     return this.#lender.force(bytes)
   }
 
-  hold(bytes: number): Buffer {
-    return this.#lender.hold(bytes)
+  takeLongLived(bytes: number): Buffer {
+    return this.#lender.takeLongLived(bytes)
   }
 
   give(buf: Buffer): void {
@@ -42,24 +42,27 @@ export class BorrowedBuffers implements BufferSource {
   }
 }
 
-/** What the way of a chunk depends on besides its tag. */
+/** Properties of an input that determine, besides the tag, how its chunks are processed. */
 export interface ChunkOrigin {
-  /** The input's, for what filters add. */
+  /** Buffers of the input, for what filters add. */
   buffers: BufferSource
-  /** False: no output gets it. */
+  /** False when no output gets the chunk. */
   routable: boolean
 }
 
+/** Maximum number of unmatched tags that are logged. */
+const MAX_LOGGED_TAGS = 1000
+
 /**
- * The way of a chunk: filters in order of declaration, then one queue per matching output. Everything here runs in the
- * call of `accept`; what waits, waits in the queues, and the receipt brings the outcome back.
+ * The path of a chunk: filters in order of declaration, then one queue per matching output. Everything here runs within
+ * `accept`; chunks wait in the queues only, and the receipt reports the outcome.
  */
 export class Pipeline {
   readonly #filters: Router<FilterStage>
   readonly #outputs: Router<OutputStage>
   readonly #borrowed: BorrowedBuffers
   readonly #log: Logger
-  readonly #unrouted = new Set<string>()
+  readonly #unroutedTags = new Set<string>()
   unroutedRecords = 0
 
   constructor(filters: FilterStage[], outputs: OutputStage[], borrowed: BorrowedBuffers, log: Logger) {
@@ -69,11 +72,12 @@ export class Pipeline {
     this.#log = log
   }
 
+  /** Filters and routes a chunk; `ack` is called once, with its outcome. */
   accept(chunk: Chunk, origin: ChunkOrigin, ack: Ack): void {
     this.#send(chunk, this.#filters.find(chunk.tag), origin, ack)
   }
 
-  /** Records that a filter kept back go on behind it. */
+  /** Processes records deferred by a filter: with the filters after it, then the outputs. */
   emit(after: FilterStage, chunk: Chunk, buffers: BufferSource, ack: Ack): void {
     const filters = this.#filters.find(chunk.tag)
     const rest = filters.slice(filters.indexOf(after) + 1)
@@ -81,22 +85,22 @@ export class Pipeline {
   }
 
   #send(chunk: Chunk, filters: readonly FilterStage[], origin: ChunkOrigin, ack: Ack): void {
-    const legs = new FanOut(origin.buffers, ack)
-    if (filters.length > 0 && !this.#filter(chunk, filters, legs)) {
-      legs.receipt(chunk, 1).settle('aborted')
+    const fanOut = new FanOut(origin.buffers, ack)
+    if (filters.length > 0 && !this.#filter(chunk, filters, fanOut)) {
+      fanOut.receipt(chunk, 1).settle('aborted')
       return
     }
     const outputs = this.#outputs.find(chunk.tag)
     if (chunk.count === 0 || outputs.length === 0 || !origin.routable) {
-      if (chunk.count > 0 && origin.routable) this.#noteUnrouted(chunk)
-      legs.receipt(chunk, 1).settle('filtered')
+      if (chunk.count > 0 && origin.routable) this.#countUnrouted(chunk)
+      fanOut.receipt(chunk, 1).settle('filtered')
       return
     }
-    const receipt = legs.receipt(chunk, outputs.length)
+    const receipt = fanOut.receipt(chunk, outputs.length)
     for (const { queue } of outputs) queue.push(chunk, receipt)
   }
 
-  /** The first of the tag's filters that is not ready says when to ask again. */
+  /** Asks the tag's filters in order; returns the wait of the first one that is not ready. */
   ready(tag: string, path: string): Promise<void> | undefined {
     for (const { filter } of this.#filters.find(tag)) {
       const wait = filter.ready?.(tag, path)
@@ -105,20 +109,20 @@ export class Pipeline {
     return undefined
   }
 
-  /** False: a filter threw, which is a defect; the chunk may be half changed and is read again by the next run. */
-  #filter(chunk: Chunk, filters: readonly FilterStage[], legs: FanOut): boolean {
-    this.#borrowed.current = legs.buffers
+  /** Returns false when a filter threw, which is a defect: the chunk may be partly changed and is read again by the next run. */
+  #filter(chunk: Chunk, filters: readonly FilterStage[], fanOut: FanOut): boolean {
+    this.#borrowed.current = fanOut.buffers
     try {
       for (const stage of filters) {
         if (chunk.count === 0) break
-        apply(stage, chunk, legs)
+        apply(stage, chunk, fanOut)
       }
       return true
     } catch (error) {
       this.#log.error(`a filter failed on ${chunk.count} records: ${messageOf(error)}`, {
         code: 'E_INTERNAL',
         tag: chunk.tag,
-        hint: 'the records stay unacknowledged: they are read again after a restart',
+        hint: 'the records stay unacknowledged and are read again after a restart',
       })
       return false
     } finally {
@@ -126,18 +130,18 @@ export class Pipeline {
     }
   }
 
-  /** As in fluent-bit, what no output matches is discarded; here it is counted and said once per tag. */
-  #noteUnrouted(chunk: Chunk): void {
+  /** Counts records that no output matches, and logs each tag once. They are discarded, as in fluent-bit. */
+  #countUnrouted(chunk: Chunk): void {
     this.unroutedRecords += chunk.count
-    if (this.#unrouted.has(chunk.tag) || this.#unrouted.size >= 1000) return
-    this.#unrouted.add(chunk.tag)
+    if (this.#unroutedTags.has(chunk.tag) || this.#unroutedTags.size >= MAX_LOGGED_TAGS) return
+    this.#unroutedTags.add(chunk.tag)
     this.#log.warn(`no output matches tag "${chunk.tag}": its records are discarded`, { tag: chunk.tag })
   }
 }
 
-function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: FanOut): void {
+function apply({ filter, stats }: FilterStage, chunk: Chunk, fanOut: FanOut): void {
   const { count, size } = chunk
-  filter.apply(chunk, legs)
+  filter.apply(chunk, fanOut)
   stats.records += count
   stats.bytes += size
   stats.dropRecords += Math.max(0, count - chunk.count)
@@ -145,12 +149,15 @@ function apply({ filter, stats }: FilterStage, chunk: Chunk, legs: FanOut): void
   if (chunk.count < count) stats.dropBytes += Math.max(0, size - chunk.size)
 }
 
-/** What a chunk waits for besides its outputs, and who is told of its outcome besides its input. */
+/**
+ * The acks of one chunk: those that it waits for in addition to its outputs' (`defer`), and those that are called in
+ * addition to its input's (`onSettled`).
+ */
 class FanOut implements Deferral {
   readonly buffers: BufferSource
   readonly #ack: Ack
-  #kept = 0
-  #attached: Ack[] | undefined
+  #deferred = 0
+  #listeners: Ack[] | undefined
   #receipt: Receipt | undefined
 
   constructor(buffers: BufferSource, ack: Ack) {
@@ -158,8 +165,8 @@ class FanOut implements Deferral {
     this.#ack = ack
   }
 
-  keep(): Ack {
-    this.#kept++
+  defer(): Ack {
+    this.#deferred++
     let called = false
     return (outcome) => {
       if (called) return
@@ -168,18 +175,18 @@ class FanOut implements Deferral {
     }
   }
 
-  attach(ack: Ack): void {
-    this.#attached = [...(this.#attached ?? []), ack]
+  onSettled(ack: Ack): void {
+    this.#listeners = [...(this.#listeners ?? []), ack]
   }
 
-  /** To be asked for once, behind the filters. */
+  /** Creates the chunk's receipt; called once, after the filters. */
   receipt(chunk: Chunk, routes: number): Receipt {
-    const attached = this.#attached
-    const tell = (outcome: Outcome) => {
+    const listeners = this.#listeners
+    const ackAll = (outcome: Outcome) => {
       this.#ack(outcome)
-      for (const ack of attached ?? []) ack(outcome)
+      for (const ack of listeners ?? []) ack(outcome)
     }
-    this.#receipt = new Receipt(chunk, routes + this.#kept, attached === undefined ? this.#ack : tell)
+    this.#receipt = new Receipt(chunk, routes + this.#deferred, listeners === undefined ? this.#ack : ackAll)
     return this.#receipt
   }
 }

@@ -6,21 +6,26 @@ import { Lane, type Route } from './lane.ts'
 import type { Receipt } from './receipt.ts'
 import { type RetryPolicy, retryWaitMs } from './retry.ts'
 
-export interface QueueOptions {
+interface QueueOptions {
   name: string
   output: Output
   inFlight: number
   retry: RetryPolicy
   clock: Clock
   log: Logger
-  signal: AbortSignal
 }
 
 /**
- * What waits for one output, and the flushes that are under way: at most `inFlight` at once, in order within a lane.
+ * The queue of one output: waiting chunks, and at most `inFlight` concurrent flushes, in order within a lane.
  *
- * The gate is for a peer that is away: while it is shut every lane waits and one chunk at a time goes out as a probe;
- * its ack opens the gate for all at once. A failure of a single chunk holds only its own lane.
+ * The gate closes when the peer is unreachable. Every lane then waits, and after a pause one chunk at a time is sent as a
+ * probe; its ack opens the gate for all lanes. A failure of a single chunk blocks only its own lane.
+ *
+ * ```
+ *   open --peer error--> closed --wait--> probing --ack--> open
+ *                          ^                 |
+ *                          +---peer error----+
+ * ```
  */
 export class OutputQueue {
   readonly stats = {
@@ -34,22 +39,32 @@ export class OutputQueue {
   }
   lastError: string | undefined
   inFlight = 0
-  readonly #o: QueueOptions
+  readonly #output: Output
+  readonly #maxInFlight: number
+  readonly #retry: RetryPolicy
+  readonly #clock: Clock
+  readonly #log: Logger
   readonly #lanes = new Map<string, Lane>()
-  /** Lanes that may send, served in turn. */
-  #turn: Lane[] = []
-  #gate: 'open' | 'shut' | 'probing' = 'open'
-  #gateTries = 0
+  /** Lanes that may send, served round robin. */
+  #sendable: Lane[] = []
+  #gate: 'open' | 'closed' | 'probing' = 'open'
+  /** Number of times the gate has closed since the last ack. */
+  #gateFailures = 0
   #gateTimer: TimerHandle | undefined
   #gateAtMs = Number.POSITIVE_INFINITY
   #pumping = false
   #stopped = false
-  #idle: (() => void)[] = []
+  #drainWaiters: (() => void)[] = []
 
   constructor(options: QueueOptions) {
-    this.#o = options
+    this.#output = options.output
+    this.#maxInFlight = options.inFlight
+    this.#retry = options.retry
+    this.#clock = options.clock
+    this.#log = options.log
   }
 
+  /** Queues a chunk; `receipt` is settled once, with the outcome of this output. */
   push(chunk: Chunk, receipt: Receipt): void {
     if (this.#stopped) {
       receipt.settle('aborted')
@@ -60,24 +75,26 @@ export class OutputQueue {
       lane = new Lane(chunk.tag)
       this.#lanes.set(chunk.tag, lane)
     }
-    lane.push({ chunk, receipt, attempts: 0, refusals: 0, failed: false })
-    if (lane.waitingCount === 1) this.#turn.push(lane)
+    lane.push({ chunk, receipt, attempts: 0, chunkFailures: 0, failed: false })
+    if (lane.waitingCount === 1) this.#sendable.push(lane)
     this.#pump()
   }
 
+  /** Number of chunks that are not in flight. */
   get waiting(): number {
     let n = 0
     for (const lane of this.#lanes.values()) n += lane.waitingCount
     return n
   }
 
+  /** Number of those chunks that wait because of a failure. */
   get retrying(): number {
     let n = 0
-    for (const lane of this.#lanes.values()) if (lane.held || this.#gate !== 'open') n += lane.waitingCount
+    for (const lane of this.#lanes.values()) if (lane.blocked || this.#gate !== 'open') n += lane.waitingCount
     return n
   }
 
-  /** Of the earliest retry. */
+  /** Time of the earliest retry, or undefined when none is scheduled. */
   get retryAtMs(): number | undefined {
     let at = this.#gateAtMs
     for (const lane of this.#lanes.values()) at = Math.min(at, lane.retryAtMs)
@@ -88,36 +105,36 @@ export class OutputQueue {
     return this.#lanes.size === 0
   }
 
-  /** Resolves when nothing waits and nothing is in flight, or when stopped. */
+  /** Resolves when no chunk waits or is in flight, or when the queue is stopped. */
   drained(): Promise<void> {
     if (this.empty || this.#stopped) return Promise.resolve()
-    return new Promise((resolve) => this.#idle.push(resolve))
+    return new Promise((resolve) => this.#drainWaiters.push(resolve))
   }
 
-  /** After the abort of the signal: everything that waits is aborted, what flies settles by its own rejection. */
+  /** Aborts all waiting chunks, after the signal was aborted; a chunk in flight settles when its flush rejects. */
   stop(): void {
     this.#stopped = true
-    this.#o.clock.cancel(this.#gateTimer)
+    this.#clock.cancel(this.#gateTimer)
     this.#gateAtMs = Number.POSITIVE_INFINITY
     for (const lane of this.#lanes.values()) {
-      this.#o.clock.cancel(lane.timer)
+      this.#clock.cancel(lane.timer)
       lane.retryAtMs = Number.POSITIVE_INFINITY
       for (const route of lane.drain()) route.receipt.settle('aborted')
       if (lane.empty) this.#lanes.delete(lane.key)
     }
-    this.#turn = []
-    this.#settleIdle()
+    this.#sendable = []
+    this.#resolveDrained()
   }
 
   #pump(): void {
-    // An output that throws at once answers within this loop; it goes on with what is left then.
+    // An output that throws synchronously answers within this loop, which then continues with what is left.
     if (this.#pumping) return
     this.#pumping = true
-    while (this.inFlight < this.#flushesAllowed && this.#turn.length > 0) {
-      const lane = this.#turn.shift() as Lane
+    while (this.inFlight < this.#flushesAllowed && this.#sendable.length > 0) {
+      const lane = this.#sendable.shift() as Lane
       if (!lane.ready) continue
-      const route = lane.launch() as Route
-      if (lane.ready) this.#turn.push(lane)
+      const route = lane.startNext() as Route
+      if (lane.ready) this.#sendable.push(lane)
       this.inFlight++
       // `#flush` settles every outcome itself and never rejects.
       void this.#flush(lane, route)
@@ -126,69 +143,69 @@ export class OutputQueue {
   }
 
   get #flushesAllowed(): number {
-    if (this.#gate === 'shut') return 0
-    return this.#gate === 'probing' ? 1 : this.#o.inFlight
+    if (this.#gate === 'closed') return 0
+    return this.#gate === 'probing' ? 1 : this.#maxInFlight
   }
 
   async #flush(lane: Lane, route: Route): Promise<void> {
     const { chunk } = route
     const records = chunk.count
     const bytes = chunk.size
-    const startMs = this.#o.clock.nowMs()
+    const startMs = this.#clock.nowMs()
     try {
-      await this.#o.output.flush(chunk, this.#o.signal)
+      await this.#output.flush(chunk)
     } catch (error) {
       this.inFlight--
-      this.#failed(lane, route, error)
-      this.#after(lane)
+      this.#onFailure(lane, route, error)
+      this.#afterAnswer(lane)
       return
     }
     this.inFlight--
     this.stats.procRecords += records
     this.stats.procBytes += bytes
-    const ms = Math.round(this.#o.clock.nowMs() - startMs)
-    this.#o.log.debug('chunk is delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
-    lane.land(route)
+    const ms = Math.round(this.#clock.nowMs() - startMs)
+    this.#log.debug('chunk delivered', { tag: chunk.tag, chunk: chunk.id, records, bytes, ms })
+    lane.complete(route)
     route.receipt.settle('delivered')
-    if (this.#gate === 'probing') this.#open()
-    this.#after(lane)
+    if (this.#gate === 'probing') this.#openGate()
+    this.#afterAnswer(lane)
   }
 
-  #failed(lane: Lane, route: Route, thrown: unknown): void {
+  #onFailure(lane: Lane, route: Route, thrown: unknown): void {
     if (this.#stopped) {
-      lane.land(route)
+      lane.complete(route)
       route.receipt.settle('aborted')
       return
     }
     const error = asFlushError(thrown)
     this.lastError = error.message
     route.attempts++
-    if (!error.retryable || route.attempts > this.#o.retry.limit) {
+    if (!error.retryable || route.attempts > this.#retry.limit) {
       this.#drop(lane, route, error)
       return
     }
     route.failed = true
-    lane.held = true
+    lane.blocked = true
     this.stats.retries++
     this.stats.retriedRecords += route.chunk.count
     if (error.scope === 'peer') {
-      this.#shut(error)
+      this.#closeGate(error)
       return
     }
-    route.refusals++
+    route.chunkFailures++
     const { code, hint, message } = error
-    this.#o.log.warn(`chunk is tried again: ${message}`, { code, tag: route.chunk.tag, hint })
+    this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {
-    lane.land(route)
+    lane.complete(route)
     const { chunk } = route
-    this.#o.output.forget?.(chunk)
+    this.#output.forget?.(chunk)
     this.stats.droppedRecords += chunk.count
-    // As in fluent-bit: an error is what cannot be tried again, a failed retry what was tried often enough.
+    // As in fluent-bit: `errors` counts what cannot be retried, `retriesFailed` what has used up its retries.
     if (error.retryable) this.stats.retriesFailed++
     else this.stats.errors++
-    this.#o.log.error(`${chunk.count} records dropped: ${error.message}`, {
+    this.#log.error(`${chunk.count} records dropped: ${error.message}`, {
       code: error.code,
       tag: chunk.tag,
       chunk: chunk.id,
@@ -198,50 +215,50 @@ export class OutputQueue {
     route.receipt.settle('dropped')
   }
 
-  /** After every answer: sorts out a held lane when the last of its flushes is back, sends on, reports idleness. */
-  #after(lane: Lane): void {
-    if (lane.held && !this.#stopped && lane.timer === undefined && lane.flying.every((r) => r.failed))
-      this.#resend(lane)
+  /** Runs after every answer: retries a blocked lane when the last of its flushes has answered, then sends more. */
+  #afterAnswer(lane: Lane): void {
+    if (lane.blocked && !this.#stopped && lane.timer === undefined && lane.inFlight.every((r) => r.failed))
+      this.#scheduleRetry(lane)
     if (lane.empty) this.#lanes.delete(lane.key)
     this.#pump()
-    if (this.empty) this.#settleIdle()
+    if (this.empty) this.#resolveDrained()
   }
 
-  #resend(lane: Lane): void {
-    const refusals = Math.max(0, ...lane.flying.map((r) => r.refusals))
-    lane.putBack()
-    if (this.#gate === 'shut' || refusals === 0) {
-      // The gate decides when, or has opened since; the lane is free to go with it.
-      lane.held = false
-      this.#queueTurn(lane)
+  #scheduleRetry(lane: Lane): void {
+    const failures = Math.max(0, ...lane.inFlight.map((r) => r.chunkFailures))
+    lane.requeueFailed()
+    if (this.#gate === 'closed' || failures === 0) {
+      // The gate determines when to send, or has opened in the meantime: the lane needs no wait of its own.
+      lane.blocked = false
+      this.#addSendable(lane)
       return
     }
-    const waitMs = retryWaitMs(this.#o.retry, refusals, false)
-    lane.retryAtMs = this.#o.clock.nowMs() + waitMs
-    lane.timer = this.#o.clock.after(waitMs, () => {
+    const waitMs = retryWaitMs(this.#retry, failures, false)
+    lane.retryAtMs = this.#clock.nowMs() + waitMs
+    lane.timer = this.#clock.after(waitMs, () => {
       lane.timer = undefined
-      lane.held = false
+      lane.blocked = false
       lane.retryAtMs = Number.POSITIVE_INFINITY
-      this.#queueTurn(lane)
+      this.#addSendable(lane)
       this.#pump()
     })
   }
 
-  #queueTurn(lane: Lane): void {
-    if (lane.ready && !this.#turn.includes(lane)) this.#turn.push(lane)
+  #addSendable(lane: Lane): void {
+    if (lane.ready && !this.#sendable.includes(lane)) this.#sendable.push(lane)
   }
 
-  #shut(error: ShipperError): void {
-    if (this.#gate === 'shut') return
-    this.#gate = 'shut'
-    this.#gateTries++
-    const waitMs = retryWaitMs(this.#o.retry, this.#gateTries, true)
-    this.#gateAtMs = this.#o.clock.nowMs() + waitMs
-    this.#o.log.warn(`nothing can be delivered, reading stops when memory is full: ${error.message}`, {
-      code: error.code,
-      hint: error.hint,
-    })
-    this.#gateTimer = this.#o.clock.after(waitMs, () => {
+  #closeGate(error: ShipperError): void {
+    if (this.#gate === 'closed') return
+    this.#gate = 'closed'
+    this.#gateFailures++
+    const waitMs = retryWaitMs(this.#retry, this.#gateFailures, true)
+    this.#gateAtMs = this.#clock.nowMs() + waitMs
+    this.#log.warn(
+      `output unreachable, retrying; inputs pause when the memory limit is reached: ${error.message}`,
+      { code: error.code, hint: error.hint },
+    )
+    this.#gateTimer = this.#clock.after(waitMs, () => {
       this.#gateTimer = undefined
       this.#gateAtMs = Number.POSITIVE_INFINITY
       this.#gate = 'probing'
@@ -249,17 +266,17 @@ export class OutputQueue {
     })
   }
 
-  #open(): void {
-    if (this.#gateTries > 0) this.#o.log.info('delivery goes on')
+  #openGate(): void {
+    if (this.#gateFailures > 0) this.#log.info('output reachable again')
     this.#gate = 'open'
-    this.#gateTries = 0
-    for (const lane of this.#lanes.values()) this.#queueTurn(lane)
+    this.#gateFailures = 0
+    for (const lane of this.#lanes.values()) this.#addSendable(lane)
   }
 
-  #settleIdle(): void {
-    const waiting = this.#idle
-    this.#idle = []
-    for (const resolve of waiting) resolve()
+  #resolveDrained(): void {
+    const waiters = this.#drainWaiters
+    this.#drainWaiters = []
+    for (const resolve of waiters) resolve()
   }
 }
 

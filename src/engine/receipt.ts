@@ -1,9 +1,10 @@
 import type { Chunk } from '../core/chunk.ts'
 import type { Ack, Outcome } from '../core/plugin.ts'
 
+/** Outcomes from best to worst. */
 const RANK: Record<Outcome, number> = { filtered: 0, delivered: 1, dropped: 2, aborted: 3 }
 
-/** Settles a chunk when the last of its routes has settled; the worst outcome wins. Then its buffer goes back. */
+/** Settles a chunk with the worst outcome of its routes when the last of them has settled, then releases its buffer. */
 export class Receipt {
   #open: number
   #worst: Outcome = 'filtered'
@@ -21,7 +22,7 @@ export class Receipt {
     if (RANK[outcome] > RANK[this.#worst]) this.#worst = outcome
     this.#open--
     if (this.#open > 0) return
-    // The ack before the buffer: a waiting input then goes on with the position already moved.
+    // The ack precedes the release, so that a waiting input continues with its position already moved.
     this.#ack(this.#worst)
     this.#chunk.release()
   }

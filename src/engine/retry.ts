@@ -1,20 +1,21 @@
-/** How long a failed chunk waits, and whether it is tried again at all. */
+/** Rules for retrying a failed chunk. */
 export interface RetryPolicy {
-  /** `scheduler.base` and `scheduler.cap`, milliseconds. */
+  /** `scheduler.base` in milliseconds. */
   baseMs: number
+  /** `scheduler.cap` in milliseconds. */
   capMs: number
-  /** Tries after the first one; Infinity for no_limits, 0 for no_retries. */
+  /** Maximum number of retries; Infinity for no_limits, 0 for no_retries. */
   limit: number
 }
 
-/** A peer that is away is asked at least this often, so that delivery goes on soon after its return. */
-export const PROBE_CAP_MS = 1000
-const FLOOR_MS = 20
+/** Longest wait between two probes of an unreachable peer, so that delivery resumes soon after its return. */
+export const MAX_PROBE_WAIT_MS = 1000
+const MIN_WAIT_MS = 20
 
 /**
- * Exponential backoff with full jitter: uniform in [0, min(cap, base * 2^(attempt-1))].
- * `probing`: the peer itself is away and nothing is lost by asking; the wait is capped at PROBE_CAP_MS. Not with a
- * finite Retry_Limit: there each try counts, and trying fast would give up fast.
+ * Returns the wait before a retry: exponential backoff with full jitter, uniform in [0, min(cap, base * 2^(attempt-1))].
+ * With `probing` the peer is unreachable and a probe costs nothing, so the wait is at most MAX_PROBE_WAIT_MS. A finite
+ * Retry_Limit rules that out: each probe counts as a retry, and fast probes would soon use them up.
  */
 export function retryWaitMs(
   policy: RetryPolicy,
@@ -23,6 +24,7 @@ export function retryWaitMs(
   random = Math.random,
 ): number {
   const bound = Math.min(policy.capMs, policy.baseMs * 2 ** Math.min(attempt - 1, 30))
-  const capped = probing && policy.limit === Number.POSITIVE_INFINITY ? Math.min(bound, PROBE_CAP_MS) : bound
-  return Math.max(FLOOR_MS, random() * capped)
+  const capped =
+    probing && policy.limit === Number.POSITIVE_INFINITY ? Math.min(bound, MAX_PROBE_WAIT_MS) : bound
+  return Math.max(MIN_WAIT_MS, random() * capped)
 }

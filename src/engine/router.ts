@@ -1,29 +1,29 @@
 import { matchTag } from '../core/tag.ts'
 
-/** What a filter or an output is for: a pattern, or a regular expression that wins over it. Neither: no tag at all. */
+/** The tags of a filter or output: a pattern, or a regular expression, which takes precedence. With neither, no tag. */
 export interface TagMatch {
   match: string | undefined
   matchRegex: RegExp | undefined
 }
 
-const REMEMBERED_TAGS = 10_000
+const MAX_CACHED_TAGS = 10_000
 
-/** Finds the stages that a tag goes to, in order of declaration; each tag is matched once and then remembered. */
+/** Finds the stages for a tag, in order of declaration; the result is cached per tag. */
 export class Router<T extends TagMatch> {
   readonly #stages: readonly T[]
-  readonly #known = new Map<string, T[]>()
+  readonly #cache = new Map<string, T[]>()
 
   constructor(stages: readonly T[]) {
     this.#stages = stages
   }
 
   find(tag: string): T[] {
-    const known = this.#known.get(tag)
-    if (known !== undefined) return known
-    // Tags come from file names and may be many: forgetting all of them now and then is a bound that costs nothing.
-    if (this.#known.size >= REMEMBERED_TAGS) this.#known.clear()
+    const cached = this.#cache.get(tag)
+    if (cached !== undefined) return cached
+    // Tags are made from file names and may be many: clearing the cache now and then is a limit that costs nothing.
+    if (this.#cache.size >= MAX_CACHED_TAGS) this.#cache.clear()
     const found = this.#stages.filter((s) => matches(s, tag))
-    this.#known.set(tag, found)
+    this.#cache.set(tag, found)
     return found
   }
 }

@@ -32,24 +32,27 @@ export interface RunningOutput extends Running {
   queue: OutputQueue
 }
 
+/** Returns the state of an input for the agent's snapshot. */
 export function inputSnapshot(running: RunningInput): InputSnapshot {
-  const { input, stage: source, account } = running
+  const { input, stage, account } = running
   return {
     ...common(running),
-    records: source.records,
-    bytes: source.bytes,
+    records: stage.records,
+    bytes: stage.bytes,
     memory: account.used,
     memoryLimit: account.limitBytes,
     paused: account.paused,
-    chunks: source.open,
+    chunks: stage.openChunks,
     status: input.status?.(),
   }
 }
 
+/** Returns the state of a filter for the agent's snapshot. */
 export function filterSnapshot(running: RunningFilter): FilterSnapshot {
   return { ...common(running), ...running.stage.stats }
 }
 
+/** Returns the state of an output for the agent's snapshot. */
 export function outputSnapshot(running: RunningOutput): OutputSnapshot {
   const { queue } = running
   return {
@@ -69,16 +72,18 @@ function common({ name, plugin, counters }: Running) {
 
 export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]
 
-/** Why the stage cannot be made, with the place of the option that is named, else of the stage. */
-export function problemOf({ spec, position, places }: AnyStage, error: unknown): ShipperError {
+/** Adds the stage's name and a location to an error of its `create`: that of the option named by it, else of the stage. */
+export function problemOf({ spec, location, optionLocations }: AnyStage, error: unknown): ShipperError {
   if (!(error instanceof ShipperError)) {
-    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { position, cause: error })
+    return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { location, cause: error })
   }
   const { code, message, hint, option } = error
-  const place = error.position ?? (option === undefined ? undefined : places.get(option)) ?? position
-  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, position: place, cause: error })
+  const blamed =
+    error.location ?? (option === undefined ? undefined : optionLocations.get(option)) ?? location
+  return new ShipperError(code, `[${spec.name}] ${message}`, { hint, location: blamed, cause: error })
 }
 
+/** Returns the tags of a stage, from its common options. */
 export function tagMatch(plan: {
   common: { match: string | undefined; matchRegex: string | undefined }
 }): TagMatch {

@@ -2,36 +2,37 @@ import { readFileSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 
-/** Covers a predecessor that is just ending: on a busy machine its last thread can outlive its first by this much. */
-const WAIT_MS = 1000
+/** Covers a predecessor that is exiting: on a busy machine its last thread can outlive its first by this much. */
+const MAX_WAIT_MS = 1000
 
+/** Returns the path of the lock file of a database. */
 export function lockPath(path: string): string {
   return `${path}.lock`
 }
 
 /**
- * Makes this process the only agent that uses the database, until `release` or its end, kill -9 included: an exclusive
- * transaction without content on an empty file beside it. Its lock is the kernel's and belongs to the inode, so it
- * also holds between containers that share the folder. The file is never removed: another agent may be about to lock
- * it. Readers of the database itself are not concerned. docs/adr/0006-one-agent-per-database.md
+ * Makes this process the only agent that uses the database until `release` or the end of the process, kill -9 included, with
+ * an exclusive empty transaction on an empty file next to it. The kernel holds the lock for the inode, so it also works
+ * between containers that share the directory. The file is never removed: another agent may be about to lock it. Readers of
+ * the database itself are not affected. Throws E_STORE_LOCKED. docs/adr/0006-one-agent-per-database.md
  */
 export function takeLock(open: OpenDatabase, path: string): { release(): void } {
   const file = lockPath(path)
   let db: Database | undefined
   try {
-    db = open(file, WAIT_MS)
-    // A journal on disk would be the only thing that is ever written.
+    db = open(file, MAX_WAIT_MS)
+    // A journal on disk would be the only thing ever written.
     db.exec('PRAGMA journal_mode = MEMORY')
     db.exec('BEGIN EXCLUSIVE')
   } catch (error) {
     db?.close()
-    throw refusal(error, path, file)
+    throw lockError(error, path, file)
   }
   const held = db
   return { release: () => held.close() }
 }
 
-function refusal(error: unknown, path: string, file: string): unknown {
+function lockError(error: unknown, path: string, file: string): unknown {
   if (!(error instanceof ShipperError)) return error
   if (error.code === 'E_STORE_BUSY') {
     const pid = holderOf(file)
@@ -42,31 +43,31 @@ function refusal(error: unknown, path: string, file: string): unknown {
     })
   }
   if (error.code === 'E_STORE_CORRUPT') {
-    return new ShipperError('E_STORE_UNREADABLE', `${file} is not a lock of this program`, {
-      hint: 'it must be empty: move it away if no agent is running',
+    return new ShipperError('E_STORE_UNREADABLE', `${file} is not a lock file of this program`, {
+      hint: 'the lock file must be empty: move it away if no agent is running',
       cause: error,
     })
   }
   return error
 }
 
-/** Where SQLite's exclusive lock begins in a file. */
+/** Offset in a file at which SQLite's exclusive lock begins. */
 const LOCK_BYTE = 0x40000000
-const BLANKS = /\s+/
+const WHITESPACE = /\s+/
 
 /**
- * The process that holds the lock, from the kernel's list; undefined where there is none or where the holder lives in
- * another process namespace. The device is not compared: some file systems show another one here than in stat.
+ * Returns the pid that holds the lock, from /proc/locks; undefined if there is none, or if the holder is in another pid
+ * namespace. The device is not compared: some file systems report a different one here than in stat.
  */
 function holderOf(file: string): number | undefined {
   try {
     const inode = String(statSync(file, { bigint: true }).ino)
     for (const line of readFileSync('/proc/locks', 'latin1').split('\n')) {
-      const [, , , type, pid, id, start] = line.trim().split(BLANKS)
+      const [, , , type, pid, id, start] = line.trim().split(WHITESPACE)
       if (type === 'WRITE' && id?.split(':')[2] === inode && Number(start) === LOCK_BYTE) return Number(pid)
     }
   } catch {
-    // No such list on this system.
+    // No /proc/locks on this system.
   }
   return undefined
 }

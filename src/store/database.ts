@@ -3,42 +3,42 @@ import { ShipperError } from '../core/error.ts'
 import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
-import { copyBack, DeletionGuard, lastWritten } from './deletion-guard.ts'
+import { copyBack, DeletionGuard, lastWriteMs } from './deletion-guard.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { requireAccess } from './errors.ts'
 import { CursorTable } from './journal-cursor.ts'
-import { createEmpty, finishReplacement, recover, refuseForeign, silentDamage } from './repair/repair.ts'
+import { createEmpty, finishReplacement, recover, refuseForeign, undetectedDamage } from './repair/repair.ts'
 import { RowOwners } from './row-owners.ts'
 import { CLEAR_DAMAGE, ensureSchema, extraValues, readDamage, toOffsetRow } from './schema.ts'
-import { prepare, type Statements, store } from './statements.ts'
+import { prepare, type Statements, storeRow } from './statements.ts'
 
-/** SQLite waits synchronously: nothing else runs meanwhile. */
+/** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
 const BUSY_MS = 200
-/** Up to this size every page is looked at when the database is opened: some milliseconds per MB. */
-const CHECK_BYTES = 32_000_000
+/** Size up to which every page is checked when the database is opened; the check takes a few milliseconds per MB. */
+const MAX_CHECKED_BYTES = 32_000_000
 
-/** The database of this process: locked, sound, open; shared by every input that names it. */
+/** A database that this process has locked, verified and opened; shared by every input that names it. */
 export class OffsetDatabase {
   readonly path: string
   /** See OffsetStore. */
-  readonly storedMs: number | undefined
+  readonly lastWriteMs: number | undefined
   readonly owners = new RowOwners()
   readonly #open: OpenDatabase
   readonly #options: OffsetOptions
   readonly #log: Logger
-  readonly #presence: DeletionGuard
+  readonly #deletionGuard: DeletionGuard
   #lock: { release(): void }
   #db: Database
   #statements: Statements
   #cursorTable: CursorTable | undefined
   #damaged = false
   #recovered = false
-  /** Why the database has to be rebuilt before the next write. */
-  #broken: string | undefined
-  /** It was deleted, is there again, and is to be opened. */
-  #reopens = false
-  /** How the last write ended; undefined before the first. */
-  #written: boolean | undefined
+  /** Reason why the database has to be rebuilt before the next write. */
+  #corruption: string | undefined
+  /** True while the database, deleted by someone and recreated, still has to be opened. */
+  #needsReopen = false
+  /** Outcome of the last write; undefined before the first. */
+  #lastWriteSucceeded: boolean | undefined
 
   constructor(open: OpenDatabase, path: string, options: OffsetOptions, log: Logger) {
     this.#open = open
@@ -47,14 +47,14 @@ export class OffsetDatabase {
     this.#log = log
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
-    this.storedMs = lastWritten(path)
+    this.lastWriteMs = lastWriteMs(path)
     this.#lock = takeLock(open, path)
     try {
-      this.#db = this.#openSound(usedBefore)
+      this.#db = this.#openOrRecover(usedBefore)
       this.#statements = prepare(this.#db)
       this.owners.load(this.#db)
-      this.#presence = new DeletionGuard(path)
-      this.#noteDamage()
+      this.#deletionGuard = new DeletionGuard(path)
+      this.#loadDamage()
     } catch (error) {
       this.#lock.release()
       throw error
@@ -70,12 +70,12 @@ export class OffsetDatabase {
   }
 
   /** See OffsetStore. */
-  lookedMs(paths: string): number | undefined {
-    const at = this.#statements.look.get(paths)?.at
-    return typeof at === 'bigint' ? Number(at) : this.storedMs
+  lastScanMs(paths: string): number | undefined {
+    const at = this.#statements.scan.get(paths)?.at
+    return typeof at === 'bigint' ? Number(at) : this.lastWriteMs
   }
 
-  /** The stored position in the journal; a database without one has no table for it until this is asked. */
+  /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */
   cursor(): string | undefined {
     return this.#cursors().read()
   }
@@ -85,27 +85,30 @@ export class OffsetDatabase {
     return this.#cursorTable
   }
 
-  /** A damaged page met while running is mended on the spot, once: what is known is in `changes` or comes with the next. */
+  /**
+   * Writes the changes in one transaction. Corruption found here is repaired at once, but only once per run: what the repair
+   * loses is in `changes` or comes with the next ones.
+   */
   write(changes: OffsetChanges, owner = ''): void {
     try {
-      if (this.#broken !== undefined) this.#mend(this.#broken)
-      this.#restore()
+      if (this.#corruption !== undefined) this.#repair(this.#corruption)
+      this.#recreateIfDeleted()
       this.#write(changes, owner)
     } catch (error) {
-      this.#noteWritten(false)
+      this.#recordWrite(false)
       if (!isCorrupt(error) || this.#recovered) throw error
-      this.#broken = error.message
-      this.#mend(error.message)
+      this.#corruption = error.message
+      this.#repair(error.message)
       this.#write(changes, owner)
     }
-    this.#noteWritten(true)
+    this.#recordWrite(true)
   }
 
-  #mend(reason: string): void {
+  #repair(reason: string): void {
     this.#db.close()
     this.#use(this.#recover(reason))
-    this.#broken = undefined
-    this.#noteDamage()
+    this.#corruption = undefined
+    this.#loadDamage()
   }
 
   #use(db: Database): void {
@@ -113,27 +116,27 @@ export class OffsetDatabase {
     this.#statements = prepare(db)
     this.owners.load(db)
     this.#cursorTable = undefined
-    this.#presence.note()
+    this.#deletionGuard.remember()
   }
 
-  /** When it was deleted while it was open: before the next write, and at the end. */
-  #restore(): void {
-    if (!this.#reopens) {
-      if (!this.#presence.isGone) return
-      const lock = this.#presence.lockAgain(this.#open)
+  /** Recreates a database that was deleted while it was open; called before each write and on close. */
+  #recreateIfDeleted(): void {
+    if (!this.#needsReopen) {
+      if (!this.#deletionGuard.isDeleted) return
+      const lock = this.#deletionGuard.lockAgain(this.#open)
       if (lock !== undefined) {
         this.#lock.release()
         this.#lock = lock
       }
       copyBack(this.#db, this.path)
-      // Before the new one is opened: at its end SQLite removes the log by its name.
+      // Closed before the new one is opened: on close SQLite removes the log by its name.
       this.#db.close()
-      this.#reopens = true
+      this.#needsReopen = true
     }
     this.#use(this.#connect())
-    this.#reopens = false
+    this.#needsReopen = false
     this.#log.error(
-      `the database ${this.path} was deleted while it was in use: it is there again with all positions`,
+      `the database ${this.path} was deleted while it was in use; it was recreated with all positions`,
       {
         code: 'E_STORE_UNREADABLE',
         hint: 'stop the agent before its database is moved or removed',
@@ -143,62 +146,62 @@ export class OffsetDatabase {
 
   close(): void {
     try {
-      this.#restore()
-      // Orderly end, all positions stored: every file that was there has its row now.
-      if (this.#damaged && this.#written === true) this.#db.exec(CLEAR_DAMAGE)
+      this.#recreateIfDeleted()
+      // An orderly stop with all positions stored: every file that exists has its row now.
+      if (this.#damaged && this.#lastWriteSucceeded === true) this.#db.exec(CLEAR_DAMAGE)
     } catch {
-      // It stays marked as damaged, which costs nothing but a second look.
+      // The database stays marked as damaged, which only means that files without a row are read from their start again.
     } finally {
-      if (!this.#reopens) this.#db.close()
+      if (!this.#needsReopen) this.#db.close()
       this.#lock.release()
     }
   }
 
-  #write({ upsert, remove, scanned: looked, cursor }: OffsetChanges, owner: string): void {
-    const s = this.#statements
+  #write({ upsert, remove, scanned, cursor }: OffsetChanges, owner: string): void {
+    const statements = this.#statements
     const ids: bigint[] = []
-    const gone = remove.filter(({ id }) => !this.owners.isOthers(id, owner))
-    this.owners.forget(gone)
-    let noteOwner = (): void => {}
+    const removed = remove.filter(({ id }) => !this.owners.belongsToOther(id, owner))
+    this.owners.forget(removed)
+    let recordOwner = (): void => {}
     this.#db.transaction(() => {
-      for (const { id } of gone) {
+      for (const { id } of removed) {
         if (id === undefined) continue
-        s.removeFile.run(BigInt(id))
-        s.removeExtra.run(BigInt(id))
+        statements.removeFile.run(BigInt(id))
+        statements.removeExtra.run(BigInt(id))
       }
       for (const row of upsert) {
-        const id = store(s, row, this.owners.isOthers(row.id, owner))
-        s.extra.run(...extraValues(row, id))
+        const id = storeRow(statements, row, this.owners.belongsToOther(row.id, owner))
+        statements.extra.run(...extraValues(row, id))
         ids.push(id)
       }
-      if (owner !== '') noteOwner = this.owners.write(this.#db, owner, upsert, ids)
-      if (looked !== undefined) s.setLook.run(looked.paths, BigInt(Math.floor(looked.ms)))
+      if (owner !== '') recordOwner = this.owners.write(this.#db, owner, upsert, ids)
+      if (scanned !== undefined) statements.setScan.run(scanned.paths, BigInt(Math.floor(scanned.ms)))
       if (cursor !== undefined) this.#cursors().write(cursor)
     })
-    // Only now: a row whose transaction failed is as new as before.
-    noteOwner()
+    // Only after the commit: a row whose transaction failed has no id.
+    recordOwner()
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
   }
 
-  /** After a failure the next attempts do not wait for another process again: the event loop would stand still. */
-  #noteWritten(ok: boolean): void {
-    if (this.#written !== false && !ok) this.#quietly('PRAGMA busy_timeout = 0')
-    if (this.#written === false && ok) this.#quietly(`PRAGMA busy_timeout = ${BUSY_MS}`)
-    this.#written = ok
+  /** After a failed write the next attempts do not wait for another process, which would block the event loop. */
+  #recordWrite(ok: boolean): void {
+    if (this.#lastWriteSucceeded !== false && !ok) this.#tryExec('PRAGMA busy_timeout = 0')
+    if (this.#lastWriteSucceeded === false && ok) this.#tryExec(`PRAGMA busy_timeout = ${BUSY_MS}`)
+    this.#lastWriteSucceeded = ok
   }
 
-  #quietly(sql: string): void {
+  #tryExec(sql: string): void {
     try {
       this.#db.exec(sql)
     } catch {
-      // A setting of convenience.
+      // Only a convenience: without it the next attempt waits longer.
     }
   }
 
-  #openSound(usedBefore: boolean): Database {
+  #openOrRecover(usedBefore: boolean): Database {
     finishReplacement(this.path)
     if (!existsSync(this.path)) createEmpty(this.#open, this.path)
-    const silent = silentDamage(this.path, usedBefore)
+    const silent = undetectedDamage(this.path, usedBefore)
     if (silent !== undefined) return this.#recover(silent)
     try {
       return this.#connect()
@@ -212,18 +215,18 @@ export class OffsetDatabase {
     const { setAside, rowsKept } = recover(this.#open, this.path, reason)
     this.#recovered = true
     this.#log.error(
-      `the database ${this.path} was damaged (${reason}): it is kept as ${setAside}, ${rowsKept} positions could be read and are used; files without a position are read from their start`,
-      { code: 'E_STORE_CORRUPT', hint: 'some records may be sent again; look at the disk' },
+      `the database ${this.path} is damaged (${reason}): renamed it to ${setAside} and recovered ${rowsKept} positions; files without a position are read from their start`,
+      { code: 'E_STORE_CORRUPT', hint: 'some records may be sent again; check the disk' },
     )
     return this.#connect()
   }
 
-  #noteDamage(): void {
+  #loadDamage(): void {
     const damage = readDamage(this.#db)
     this.#damaged = damage !== undefined
     if (damage === undefined || this.#recovered) return
     this.#log.warn(
-      `the database ${this.path} was damaged before the last start (${damage.setAside}): files without a position are read from their start`,
+      `the database ${this.path} was recovered from damage earlier (${damage.setAside}): files without a position are read from their start`,
     )
   }
 
@@ -233,9 +236,11 @@ export class OffsetDatabase {
     } catch (error) {
       if (!(error instanceof ShipperError && error.code === 'E_STORE_FULL') || this.#options.locking)
         throw error
-      // Without room for the file that readers share, the log works for a single process only.
+      // Without disk space for the shared-memory file, the write-ahead log works for a single process only.
       const db = this.#connectAs(true)
-      this.#log.warn(`the disk of ${this.path} is full: no other program can read it until the next start`)
+      this.#log.warn(
+        `the disk of ${this.path} is full: no other program can read the database until the next start`,
+      )
       return db
     }
   }
@@ -259,15 +264,15 @@ export class OffsetDatabase {
     const mode = this.#options.journalMode.toLowerCase()
     const actual = db.prepare(`PRAGMA journal_mode = ${mode}`).get()?.journal_mode
     if (actual !== mode)
-      this.#log.warn(`the journal of ${this.path} is of mode ${actual}: ${mode} cannot be had`)
+      this.#log.warn(`the journal mode of ${this.path} is ${actual}: ${mode} is not available`)
     db.exec(`PRAGMA synchronous = ${this.#options.sync.toUpperCase()}`)
     db.exec('PRAGMA cache_size = -512')
   }
 }
 
-/** Throws E_STORE_CORRUPT. A large database only has its rows read, which is what follows in any case. */
+/** Throws E_STORE_CORRUPT for a damaged database. Of a large one only the rows are read, which happens next anyway. */
 function check(db: Database): void {
-  if (statSync(db.path).size > CHECK_BYTES) {
+  if (statSync(db.path).size > MAX_CHECKED_BYTES) {
     db.prepare('SELECT sum(length(name)) FROM in_tail_files').get()
     return
   }

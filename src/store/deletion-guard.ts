@@ -4,10 +4,10 @@ import { lockPath, takeLock } from './agent-lock.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 import { storeError } from './errors.ts'
 
-/** When the database was last written, by its files, in milliseconds. */
-export function lastWritten(path: string): number | undefined {
+/** Returns when the database was last written, in milliseconds, from the times of its files; undefined if there are none. */
+export function lastWriteMs(path: string): number | undefined {
   const times = [path, `${path}-wal`].flatMap((p) => {
-    // In whole nanoseconds: mtimeMs is rounded otherwise than the births it is compared with.
+    // From whole nanoseconds: mtimeMs is rounded differently from the birth times it is compared with.
     const stat = statSync(p, { throwIfNoEntry: false, bigint: true })
     return stat === undefined || stat.size === 0n ? [] : [Number(stat.mtimeNs) / 1e6]
   })
@@ -15,8 +15,8 @@ export function lastWritten(path: string): number | undefined {
 }
 
 /**
- * Whether the files that this process has open are still those at their names. SQLite would go on in files that were
- * deleted without a word, and the next start would know nothing.
+ * Detects that the database or its lock file was deleted or replaced while this process has them open. SQLite would silently
+ * continue in the deleted files, and the next start would find no positions.
  */
 export class DeletionGuard {
   readonly #path: string
@@ -25,29 +25,32 @@ export class DeletionGuard {
 
   constructor(path: string) {
     this.#path = path
-    this.note()
+    this.remember()
   }
 
-  /** The files at the names are ours now. */
-  note(): void {
+  /** Remembers the files that are at the paths now as the open ones. */
+  remember(): void {
     this.#database = inodeAt(this.#path)
     this.#lock = inodeAt(lockPath(this.#path))
   }
 
-  /** True: it was deleted. Throws when another one has taken its place: which of the two is right nobody knows here. */
-  get isGone(): boolean {
+  /** True when the database was deleted. Throws when another file took its place: neither of the two can be preferred here. */
+  get isDeleted(): boolean {
     const inode = inodeAt(this.#path)
     if (inode === undefined || inode === this.#database) return inode === undefined
     throw new ShipperError(
       'E_STORE_UNREADABLE',
       `the database ${this.#path} was replaced while it was in use`,
       {
-        hint: 'restart the agent: it goes on from what is stored there now',
+        hint: 'restart the agent: it resumes from the positions in the new database',
       },
     )
   }
 
-  /** Another agent may hold a lock file that has taken the place of ours; undefined: ours is still there. */
+  /**
+   * Locks the lock file again if another file took its place; undefined when the locked one is still there. Throws
+   * E_STORE_LOCKED when another agent holds the new one.
+   */
   lockAgain(open: OpenDatabase): { release(): void } | undefined {
     if (inodeAt(lockPath(this.#path)) === this.#lock) return undefined
     const lock = takeLock(open, this.#path)
@@ -56,7 +59,7 @@ export class DeletionGuard {
   }
 }
 
-/** Puts what a deleted database holds, as the open connection still reads it, under its name again. */
+/** Writes the content of a deleted database, which the open connection can still read, back to its path. */
 export function copyBack(db: Database, path: string): void {
   const copy = `${path}.new`
   try {

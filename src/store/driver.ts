@@ -1,8 +1,8 @@
 import { storeError } from './errors.ts'
 
 /**
- * The one seam to SQLite: bun's own in the binary (nothing to unpack, nothing to load), better-sqlite3 under node.
- * Integers are bigint both ways. Every error is a ShipperError that names the file.
+ * The only interface to SQLite: bun's own in the binary (nothing to unpack, nothing to load), better-sqlite3 under node.
+ * Integers are bigint in both directions. Every error is a ShipperError that names the file.
  */
 export type Driver = 'bun:sqlite' | 'better-sqlite3'
 
@@ -11,28 +11,28 @@ export type SqlRow = Record<string, SqlValue>
 
 export interface Statement {
   run(...values: SqlValue[]): { changes: number; id: bigint }
-  /** The first row. */
+  /** Returns the first row. */
   get(...values: SqlValue[]): SqlRow | undefined
   all(...values: SqlValue[]): SqlRow[]
 }
 
 export interface Database {
   readonly path: string
-  /** One or more statements without parameters; their rows are ignored. */
+  /** Runs one or more statements without parameters; their rows are ignored. */
   exec(sql: string): void
-  /** Lives until `close`. */
+  /** Compiles a statement, which is valid until `close`. */
   prepare(sql: string): Statement
-  /** Takes the write lock at once; commits what `run` did, or keeps none of it when anything throws. */
+  /** Takes the write lock at once and commits the changes of `run`; rolls all of them back when anything throws. */
   transaction<T>(run: () => T): T
   close(): void
 }
 
-/** Opens or creates a file. SQLite blocks the whole process for up to `busyMs` while another one holds the file. */
+/** Opens or creates a file. SQLite blocks this process for up to `busyMs` while another one has it locked. */
 export type OpenDatabase = (path: string, busyMs: number) => Database
 
 const DEFAULT_DRIVER: Driver = process.versions.bun === undefined ? 'better-sqlite3' : 'bun:sqlite'
 
-/** Loads the driver of this runtime; a test may ask for the other one. */
+/** Loads the driver of this runtime; tests can choose the other one. */
 export async function loadSqlite(driver: Driver = DEFAULT_DRIVER): Promise<OpenDatabase> {
   const connect = driver === 'bun:sqlite' ? await loadBun() : await loadBetter()
   return (path, busyMs) => {
@@ -44,7 +44,7 @@ export async function loadSqlite(driver: Driver = DEFAULT_DRIVER): Promise<OpenD
   }
 }
 
-/** What both drivers have in common. */
+/** Common part of the two drivers. */
 interface Raw {
   exec(sql: string): unknown
   prepare(sql: string): RawStatement
@@ -55,7 +55,7 @@ interface RawStatement {
   run(...values: SqlValue[]): { changes: number | bigint; lastInsertRowid: number | bigint }
   get(...values: SqlValue[]): unknown
   all(...values: SqlValue[]): unknown[]
-  /** bun only: without it a closed database keeps its file, and its locks, until the next garbage collection. */
+  /** bun only. Without it a closed database keeps its file and its locks until the next garbage collection. */
   finalize?(): void
 }
 
@@ -118,12 +118,12 @@ class SqliteDatabase implements Database {
     this.#try(() => this.#raw.close())
   }
 
-  /** SQLite itself has rolled back after a full disk or a failed read; then there is nothing to do. */
+  /** Rolls back unless SQLite has done so itself, as after a full disk or a failed read. */
   #rollBack(): void {
     try {
       if (this.#raw.inTransaction) this.#raw.exec('ROLLBACK')
     } catch {
-      // The error that led here says more.
+      // The error that caused the rollback is more useful.
     }
   }
 

@@ -3,9 +3,9 @@ import { dirname } from 'node:path'
 import { type ErrorCode, messageOf, ShipperError, systemCode } from '../core/error.ts'
 
 /**
- * An error of SQLite (or of the file system, about its file) as one of E_STORE_*. Where SQLite says only "unable to
- * open" or "I/O error" the file system is asked for the reason. Nothing here opens the file: to close it again would
- * give up the locks that SQLite holds on it for this process.
+ * Converts an error of SQLite, or of the file system about the database file, to an E_STORE_* error. Where SQLite says only
+ * "unable to open" or "I/O error", the file system is asked for the reason. Nothing here opens the file: closing it would
+ * release the locks that SQLite holds on it for this process.
  */
 export function storeError(error: unknown, path: string, doing: 'open' | 'use'): ShipperError {
   if (error instanceof ShipperError) return error
@@ -37,7 +37,7 @@ const KNOWN: readonly Kind[] = [
 
 function diagnose(path: string, doing: 'open' | 'use'): Kind {
   if (isFull(path)) return ['', 'E_STORE_FULL', true]
-  if (!isFolder(path) && refusal(path, constants.R_OK) !== undefined && exists(path))
+  if (!isDirectory(path) && refusal(path, constants.R_OK) !== undefined && exists(path))
     return ['', 'E_STORE_UNREADABLE', false]
   if (writeRefusal(path) !== undefined) return ['', 'E_STORE_READONLY', true]
   return ['', 'E_STORE_UNREADABLE', doing === 'use']
@@ -45,7 +45,7 @@ function diagnose(path: string, doing: 'open' | 'use'): Kind {
 
 function reasonOf(path: string, message: string): string {
   if (isFull(path)) return `${message}: no space left on the device`
-  if (isFolder(path)) return 'it is a folder'
+  if (isDirectory(path)) return 'it is a directory'
   if (exists(path)) {
     const refused = refusal(path, constants.R_OK)
     if (refused !== undefined) return `${refused}, read`
@@ -53,7 +53,10 @@ function reasonOf(path: string, message: string): string {
   return writeRefusal(path) ?? message
 }
 
-/** SQLite opens a file that it may only read without a word, and then takes no write lock either. */
+/**
+ * Throws E_STORE_READONLY or E_STORE_UNREADABLE unless this process may read and write the database. SQLite would silently
+ * open a file that it can only read, and then take no write lock.
+ */
 export function requireAccess(path: string): void {
   const unread = exists(path) ? refusal(path, constants.R_OK) : undefined
   const refused = unread === undefined ? writeRefusal(path) : `${unread}, read`
@@ -66,11 +69,11 @@ export function requireAccess(path: string): void {
   })
 }
 
-/** Why the file or its folder (the journal is a file beside it) cannot be written. */
+/** Returns why the file or its directory, where SQLite creates the journal, is not writable; undefined if both are. */
 function writeRefusal(path: string): string | undefined {
-  const folder = dirname(path)
-  const inFolder = refusal(folder, constants.W_OK | constants.X_OK)
-  if (inFolder !== undefined) return `${inFolder}, write to the folder ${folder}`
+  const directory = dirname(path)
+  const inDirectory = refusal(directory, constants.W_OK | constants.X_OK)
+  if (inDirectory !== undefined) return `${inDirectory}, write to the directory ${directory}`
   const inFile = exists(path) ? refusal(path, constants.W_OK) : undefined
   return inFile === undefined ? undefined : `${inFile}, write`
 }
@@ -88,7 +91,7 @@ function exists(path: string): boolean {
   return refusal(path, constants.F_OK) === undefined
 }
 
-function isFolder(path: string): boolean {
+function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 }
 

@@ -1,13 +1,13 @@
 import type { Database, SqlValue, Statement } from './driver.ts'
 
-/** fluent-bit's own table for the journal: one row, and a contract with it. */
-export const IN_SYSTEMD_CURSOR =
+/** fluent-bit's own table for the journal cursor. It has one row and is a contract with fluent-bit. */
+const IN_SYSTEMD_CURSOR =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (cursor TEXT NOT NULL, updated INTEGER)'
 
-/** What fluent-bit stores before it has read anything. */
-const NONE = '(null)'
+/** Value that fluent-bit stores before it has read anything. */
+const NO_CURSOR = '(null)'
 
-/** The position in the journal of the one input that keeps it in this database. */
+/** The journal cursor of the one input that stores it in this database. */
 export class CursorTable {
   readonly #select: Statement
   readonly #update: Statement
@@ -15,7 +15,7 @@ export class CursorTable {
 
   constructor(db: Database) {
     db.exec(IN_SYSTEMD_CURSOR)
-    // Of several rows the last one counts, as in fluent-bit.
+    // If there are several rows the last one counts, as in fluent-bit.
     this.#select = db.prepare('SELECT cursor FROM in_systemd_cursor ORDER BY rowid DESC LIMIT 1')
     this.#update = db.prepare('UPDATE in_systemd_cursor SET cursor = ?, updated = ?')
     this.#insert = db.prepare('INSERT INTO in_systemd_cursor VALUES (?, ?)')
@@ -23,7 +23,7 @@ export class CursorTable {
 
   read(): string | undefined {
     const cursor = this.#select.get()?.cursor
-    return typeof cursor === 'string' && cursor !== NONE ? cursor : undefined
+    return typeof cursor === 'string' && cursor !== NO_CURSOR ? cursor : undefined
   }
 
   write(cursor: string): void {
@@ -32,19 +32,22 @@ export class CursorTable {
   }
 }
 
-/** Values for a row; the time is in seconds. */
-export function cursorValues(cursor: string): SqlValue[] {
+/** Returns the values of a row; the time is in Unix seconds. */
+function cursorValues(cursor: string): SqlValue[] {
   return [cursor, BigInt(Math.floor(Date.now() / 1000))]
 }
 
-/** s: sequence's id, i: number, b: boot, m: time since boot, t: time of day in microseconds, x: hash; all hexadecimal. */
+/**
+ * s: id of the sequence, i: number in it, b: boot id, m: time since boot, t: wall time (both in microseconds), x: hash; all
+ * hexadecimal.
+ */
 const CURSOR =
   /s=[0-9a-f]{32};i=[0-9a-f]{1,16};b=[0-9a-f]{32};m=[0-9a-f]{1,16};t=([0-9a-f]{1,16});x=[0-9a-f]{1,16}/g
 
 /**
- * The newest cursor that stands anywhere in the bytes of a damaged database and its log. Every one that was ever written
- * there was acknowledged, so the newest loses nothing, wherever it is found. What is not promised: its last part may have
- * a digit too many (the next column begins behind it), and then its entry counts as gone and is sent again.
+ * Returns the newest cursor found anywhere in the bytes of a damaged database and its write-ahead log. Every cursor that was ever
+ * written was acknowledged, so the newest one loses nothing, wherever it is found. Not promised: its last part may have one
+ * digit too many, because the next column follows directly; its entry then counts as missing and is sent again.
  */
 export function salvageCursor(...files: Buffer[]): string | undefined {
   let newest: string | undefined

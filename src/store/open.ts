@@ -10,22 +10,22 @@ import { storeError } from './errors.ts'
 
 export interface OffsetContext {
   log: Logger
-  /** Default: that of the runtime. */
+  /** SQLite driver; default: the one of the runtime. */
   driver?: Driver
-  /** How long a start waits for another program to let go of the database; default 5 s. */
+  /** Time that a start waits for another program to release the database; default 5000. */
   busyMs?: number
 }
 
-/** One handle per file: a second one in this process would be another agent to its lock. */
-const shared = new Map<string, { handle: Promise<OffsetDatabase>; users: number; options: OffsetOptions }>()
-/** Handles whose cursor an input has claimed. */
+/** One open database per file: to the lock, a second one in this process would be another agent. */
+const shared = new Map<string, { database: Promise<OffsetDatabase>; users: number; options: OffsetOptions }>()
+/** Databases whose journal cursor an input has claimed. */
 const cursorOwners = new WeakSet<OffsetDatabase>()
 
 /**
- * The stored positions in the database `path`, which is created with its folder when it is not there. Without a path
- * nothing is kept and SQLite is not loaded. Rejects with E_STORE_LOCKED when another agent has it, with E_STORE_BUSY
- * when another program does, and with the reason when it cannot be read and written; a damaged database is no reason:
- * it is set aside, and `damaged` says so.
+ * Opens the positions stored in the database `path`, and creates it with its directory if it does not exist. Without a path
+ * positions are kept in memory and SQLite is not loaded. Rejects with E_STORE_LOCKED when another agent uses the database,
+ * with E_STORE_BUSY when another program does, and with the reason when it cannot be read and written. A damaged database
+ * does not reject: it is renamed and replaced, and `damaged` is true.
  */
 export async function openOffsets(
   path: string | undefined,
@@ -34,21 +34,21 @@ export async function openOffsets(
 ): Promise<OffsetStore> {
   if (path === undefined) return new MemoryOffsetStore()
   const real = realPath(resolve(path), ctx.log)
-  const entry = shared.get(real) ?? { handle: openWithRetry(real, options, ctx), users: 0, options }
+  const entry = shared.get(real) ?? { database: openWithRetry(real, options, ctx), users: 0, options }
   shared.set(real, entry)
   entry.users++
-  if (differs(entry.options, options))
-    ctx.log.warn(`${real} is open already: the DB.* options of the first input that names it count`)
+  if (differ(entry.options, options))
+    ctx.log.warn(`${real} is already open: the DB.* options of the first input that uses it apply`)
   const leave = (): boolean => {
     if (--entry.users > 0) return false
     return shared.get(real) === entry && shared.delete(real)
   }
   try {
-    const handle = await entry.handle
-    const owner = options.owner === undefined ? undefined : handle.owners.enter(options.owner)
-    // Those that start together know of each other before the first looks for its rows.
+    const database = await entry.database
+    const owner = options.owner === undefined ? undefined : database.owners.enter(options.owner)
+    // Inputs that start together are all registered before the first one looks for its rows.
     await new Promise(setImmediate)
-    return new SharedOffsetStore(handle, leave, owner)
+    return new SharedOffsetStore(database, leave, owner)
   } catch (error) {
     leave()
     throw error
@@ -61,99 +61,100 @@ async function openWithRetry(
   ctx: OffsetContext,
 ): Promise<OffsetDatabase> {
   const open = await loadSqlite(ctx.driver)
-  const end = performance.now() + (ctx.busyMs ?? 5000)
+  const deadlineMs = performance.now() + (ctx.busyMs ?? 5000)
   for (let attempt = 1; ; attempt++) {
     try {
       return new OffsetDatabase(open, path, options, ctx.log)
     } catch (error) {
       const busy = error instanceof ShipperError && error.code === 'E_STORE_BUSY'
-      if (!busy || performance.now() >= end) throw error
-      if (attempt === 1) ctx.log.warn(`${error.message}; waiting`, { code: error.code })
+      if (!busy || performance.now() >= deadlineMs) throw error
+      if (attempt === 1) ctx.log.warn(`${error.message}; waiting for it to be released`, { code: error.code })
       await sleep(100)
     }
   }
 }
 
-/** The name that all links to it share; its folder is made. */
+/** Returns the path with all links resolved; creates its directory. */
 function realPath(path: string, log: Logger): string {
-  const folder = dirname(path)
+  const directory = dirname(path)
   try {
     if (existsSync(path)) return realpathSync(path)
-    if (mkdirSync(folder, { recursive: true }) !== undefined) log.info(`created the folder ${folder}`)
-    return join(realpathSync(folder), basename(path))
+    if (mkdirSync(directory, { recursive: true }) !== undefined)
+      log.info(`created the directory ${directory}`)
+    return join(realpathSync(directory), basename(path))
   } catch (error) {
     const code = systemCode(error)
     if (code === 'ENOSPC') throw storeError(error, path, 'open')
     const kind = code === 'ENOTDIR' || code === 'EEXIST' ? 'E_STORE_UNREADABLE' : 'E_STORE_READONLY'
-    throw new ShipperError(kind, `cannot create the folder ${folder}: ${code ?? messageOf(error)}`, {
+    throw new ShipperError(kind, `cannot create the directory ${directory}: ${code ?? messageOf(error)}`, {
       cause: error,
     })
   }
 }
 
-function differs(a: OffsetOptions, b: OffsetOptions): boolean {
+function differ(a: OffsetOptions, b: OffsetOptions): boolean {
   return a.sync !== b.sync || a.locking !== b.locking || a.journalMode !== b.journalMode
 }
 
-/** One input's share of a handle. */
+/** One input's view of an open database. */
 class SharedOffsetStore implements OffsetStore {
   readonly path: string
-  readonly #handle: OffsetDatabase
+  readonly #database: OffsetDatabase
   readonly #leave: () => boolean
   readonly #owner: string | undefined
   #closed = false
   #ownsCursor = false
 
-  constructor(handle: OffsetDatabase, leave: () => boolean, owner: string | undefined) {
+  constructor(database: OffsetDatabase, leave: () => boolean, owner: string | undefined) {
     this.#owner = owner
-    this.path = handle.path
-    this.#handle = handle
+    this.path = database.path
+    this.#database = database
     this.#leave = leave
   }
 
   get damaged(): boolean {
-    return this.#handle.damaged
+    return this.#database.damaged
   }
 
   get lastWriteMs(): number | undefined {
-    return this.#handle.storedMs
+    return this.#database.lastWriteMs
   }
 
   lastScanMs(paths: string): number | undefined {
-    return this.#handle.lookedMs(paths)
+    return this.#database.lastScanMs(paths)
   }
 
   rows(): OffsetRow[] {
-    const rows = this.#handle.rows()
-    return this.#owner === undefined ? rows : this.#handle.owners.visible(rows, this.#owner)
+    const rows = this.#database.rows()
+    return this.#owner === undefined ? rows : this.#database.owners.visible(rows, this.#owner)
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, scanned: looked, cursor } = changes
-    if (upsert.length + remove.length > 0 || looked !== undefined || cursor !== undefined)
-      this.#handle.write(changes, this.#owner)
+    const { upsert, remove, scanned, cursor } = changes
+    if (upsert.length + remove.length > 0 || scanned !== undefined || cursor !== undefined)
+      this.#database.write(changes, this.#owner)
   }
 
   claimCursor(): string | undefined {
-    if (cursorOwners.has(this.#handle) && !this.#ownsCursor)
-      throw new ShipperError('E_STORE_LOCKED', `${this.path} holds the cursor of another input already`, {
+    if (cursorOwners.has(this.#database) && !this.#ownsCursor)
+      throw new ShipperError('E_STORE_LOCKED', `${this.path} already holds the cursor of another input`, {
         hint: 'give each systemd input its own DB',
       })
-    cursorOwners.add(this.#handle)
+    cursorOwners.add(this.#database)
     this.#ownsCursor = true
-    return this.#handle.cursor()
+    return this.#database.cursor()
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    if (this.#owner !== undefined) this.#handle.owners.leave(this.#owner)
-    if (this.#ownsCursor) cursorOwners.delete(this.#handle)
-    if (this.#leave()) this.#handle.close()
+    if (this.#owner !== undefined) this.#database.owners.leave(this.#owner)
+    if (this.#ownsCursor) cursorOwners.delete(this.#database)
+    if (this.#leave()) this.#database.close()
   }
 }
 
-/** Without a database: rows get an id and are forgotten. */
+/** Replaces the database when there is no DB: rows get an id and are not kept. */
 class MemoryOffsetStore implements OffsetStore {
   readonly path = undefined
   readonly damaged = false

@@ -1,23 +1,23 @@
 import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, Statement } from './driver.ts'
 
-/** `inode` and `created` are copies: where they differ fluent-bit has given the id to another file since. */
+/** `inode` and `created` are copies: where they differ, fluent-bit has since given the id to another file. */
 const TABLE = `CREATE TABLE IF NOT EXISTS shipper_inputs (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, input TEXT NOT NULL)`
 const SELECT = `SELECT s.id, s.input, s.created FROM shipper_inputs s JOIN in_tail_files f
   ON f.id = s.id AND f.inode = s.inode AND f.created = s.created`
 
 /**
- * Which row is whose, where several inputs keep their positions in one database: two that follow the same file have a
- * row each, or the one that is behind would go on from where the other is. A row of nobody, or of an input that is not
- * there any more (its Path or Tag was changed), is for whoever follows its file.
+ * Ownership of rows where several inputs keep their positions in one database. Two inputs that follow the same file have a row
+ * each; otherwise the slower one would resume where the faster one is. A row that is unowned, or owned by an input that no
+ * longer exists (its Path or Tag was changed), is open to any input that follows the file.
  */
 export class RowOwners {
   readonly #active = new Set<string>()
   readonly #inputs = new Map<number, { input: string; created: number }>()
   #insert: { db: Database; statement: Statement } | undefined
 
-  /** What is stored; a database of a single input has no table for it. */
+  /** Loads the owners from the database; a database of a single input has no table for them. */
   load(db: Database): void {
     this.#inputs.clear()
     const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_inputs'").get()
@@ -27,7 +27,7 @@ export class RowOwners {
       this.#inputs.set(Number(id), { input: String(input), created: Number(created) })
   }
 
-  /** Returns the name that the input has here: two may have the same Path and Tag. */
+  /** Registers an input and returns its unique name: two inputs may have the same Path and Tag. */
   enter(input: string): string {
     let name = input
     for (let n = 2; this.#active.has(name); n++) name = `${input} #${n}`
@@ -35,18 +35,19 @@ export class RowOwners {
     return name
   }
 
+  /** Unregisters an input: its rows are open to others. */
   leave(name: string): void {
     this.#active.delete(name)
   }
 
-  /** The rows that the input may go on from. */
+  /** Returns the rows from which the input may resume. */
   visible(rows: OffsetRow[], me: string): OffsetRow[] {
-    const free = rows.filter(({ id }) => !this.isOthers(id, me))
+    const free = rows.filter(({ id }) => !this.belongsToOther(id, me))
     const best = new Map<string, { owner: string; offset: number }>()
     for (const row of free) {
       const owner = this.#ownerOf(row.id)
       const known = best.get(fileOf(row))
-      // Its own, else that of the input that was least far: lines are rather repeated than lost.
+      // Its own row, else the one with the smallest offset: repeating lines is better than losing them.
       const better = known === undefined || owner === me || known.owner === owner || row.offset < known.offset
       if (owner !== undefined && better && (known?.owner !== me || owner === me))
         best.set(fileOf(row), { owner, offset: row.offset })
@@ -57,29 +58,33 @@ export class RowOwners {
     })
   }
 
-  /** True when it is the row of another input that is at work. */
-  isOthers(id: number | undefined, me: string): boolean {
+  /** True when the row is owned by another input that is running. */
+  belongsToOther(id: number | undefined, me: string): boolean {
     const owner = this.#ownerOf(id)
     return owner !== undefined && owner !== me && this.#active.has(owner)
   }
 
-  /** Within the transaction that stores `rows` under `ids`; the function is to be called when it has succeeded. */
+  /**
+   * Writes the owner of `rows`, stored under `ids`, within the same transaction. The returned function has to be called once
+   * that is committed.
+   */
   write(db: Database, me: string, rows: readonly OffsetRow[], ids: readonly bigint[]): () => void {
     if (this.#active.size < 2 && this.#inputs.size === 0) return () => {}
     const changed = ids.map((id, at) => ({ id, row: rows[at] as OffsetRow }))
-    const news = changed.filter(({ id, row }) => {
+    const changedOwners = changed.filter(({ id, row }) => {
       const known = this.#inputs.get(Number(id))
       return known?.input !== me || known.created !== row.created
     })
-    if (news.length > 0) this.#insertInto(db)
-    for (const { id, row } of news)
+    if (changedOwners.length > 0) this.#insertInto(db)
+    for (const { id, row } of changedOwners)
       this.#insert?.statement.run(id, BigInt.asIntN(64, row.inode), BigInt(row.created), me)
     return () => {
-      for (const { id, row } of news) this.#inputs.set(Number(id), { input: me, created: row.created })
+      for (const { id, row } of changedOwners)
+        this.#inputs.set(Number(id), { input: me, created: row.created })
     }
   }
 
-  /** SQLite gives the id of a row that is gone to another one. */
+  /** Forgets the owners of deleted rows: SQLite reuses their ids. */
   forget(rows: readonly OffsetRow[]): void {
     for (const { id } of rows) if (id !== undefined) this.#inputs.delete(id)
   }

@@ -2,31 +2,34 @@ import { ShipperError } from '../core/error.ts'
 import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, SqlRow, SqlValue } from './driver.ts'
 
-/** fluent-bit's own table: columns, types and defaults are a contract with it. */
+/** fluent-bit's own table: columns, types and defaults are a contract with fluent-bit. */
 const IN_TAIL_FILES = `CREATE TABLE IF NOT EXISTS in_tail_files (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset INTEGER, inode INTEGER, created INTEGER,
   rotated INTEGER DEFAULT 0, offset_marker INTEGER DEFAULT 0, offset_marker_size INTEGER DEFAULT 0)`
 
 /**
- * What we know beyond it, by the same id. `inode`, `created` and `offset` are copies: where they differ from
- * in_tail_files, fluent-bit has written the row since (or has given the id to another file), and what we know is stale.
+ * Additional columns of ours, under the same id. `inode`, `created` and `offset` are copies: where they differ from
+ * in_tail_files, fluent-bit has since written the row or given the id to another file, and our columns are stale.
  */
 const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, offset INTEGER, opened_as TEXT, device INTEGER,
   fingerprint TEXT, fingerprint_size INTEGER, stream_offset INTEGER, skipping INTEGER)`
 
-/** Exists only after a recovery; has a row until every file has been seen again. */
+/** Exists only after a recovery; it has a row until every file has been found again. */
 const SHIPPER_DAMAGE =
   'CREATE TABLE IF NOT EXISTS shipper_damage (at INTEGER, set_aside TEXT, rows_kept INTEGER)'
 
-/** By the paths of an input: when it last looked for all of its files, in milliseconds. */
-const SHIPPER_LOOKS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIMARY KEY, at INTEGER)'
+/** Time of the last full scan, in milliseconds, by the paths of the input. */
+const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIMARY KEY, at INTEGER)'
 
-/** Columns that older versions of fluent-bit did not have; the last two came with 5.x. */
+/** Columns missing in older versions of fluent-bit; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
 
-/** Creates or migrates the tables; always takes the write lock, so that a program that holds it is found out. */
+/**
+ * Creates or migrates the tables. Always takes the write lock, so that another program that holds it is detected. Throws
+ * E_STORE_UNREADABLE for a table that is not fluent-bit's.
+ */
 export function ensureSchema(db: Database): void {
   db.transaction(() => {
     db.exec(IN_TAIL_FILES)
@@ -41,20 +44,20 @@ export function ensureSchema(db: Database): void {
       throw new ShipperError(
         'E_STORE_UNREADABLE',
         `${db.path} has a table in_tail_files without ${missing.join(', ')}`,
-        { hint: 'it is not that of fluent-bit: give another DB' },
+        { hint: 'it is not a fluent-bit database: choose another DB' },
       )
     }
     for (const name of LATER_COLUMNS) {
       if (!columns.has(name)) db.exec(`ALTER TABLE in_tail_files ADD COLUMN ${name} INTEGER DEFAULT 0`)
     }
     db.exec(SHIPPER_FILES)
-    db.exec(SHIPPER_LOOKS)
+    db.exec(SHIPPER_SCANS)
     const orphans = 'FROM shipper_files WHERE id NOT IN (SELECT id FROM in_tail_files)'
     if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
   })
 }
 
-/** True when the database was rebuilt after damage and not every file has been seen since. */
+/** Returns the record of a recovery after which not every file has been found again; undefined if there is none. */
 export function readDamage(db: Database): { setAside: string } | undefined {
   const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_damage'").get()
   if (table === undefined) return undefined
@@ -62,6 +65,7 @@ export function readDamage(db: Database): { setAside: string } | undefined {
   return row === undefined ? undefined : { setAside: String(row.set_aside) }
 }
 
+/** Records a recovery, until CLEAR_DAMAGE. */
 export function writeDamage(db: Database, setAside: string, rowsKept: number): void {
   db.exec(SHIPPER_DAMAGE)
   const now = BigInt(Math.floor(Date.now() / 1000))
@@ -79,11 +83,11 @@ export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode = ?, created = ?, rotated = ?,
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
-export const SELECT_LOOK = 'SELECT at FROM shipper_looks WHERE paths = ?'
-export const REPLACE_LOOK = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
+export const SELECT_SCAN = 'SELECT at FROM shipper_looks WHERE paths = ?'
+export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
-/** Values for INSERT_FILE and UPDATE_FILE; a null id lets SQLite choose. */
+/** Returns the values for INSERT_FILE and UPDATE_FILE; with a null id SQLite chooses one. */
 export function fileValues(row: OffsetRow, id: SqlValue): SqlValue[] {
   return [
     row.name,
@@ -97,7 +101,7 @@ export function fileValues(row: OffsetRow, id: SqlValue): SqlValue[] {
   ]
 }
 
-/** Values for REPLACE_EXTRA, in the order of its columns. */
+/** Returns the values for REPLACE_EXTRA, in the order of its columns. */
 export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
   return [
     id,
@@ -113,7 +117,7 @@ export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
   ]
 }
 
-/** A row of SELECT_ROWS, without what fluent-bit has made stale. */
+/** Converts a row of SELECT_ROWS; leaves out the columns that fluent-bit has made stale. */
 export function toOffsetRow(r: SqlRow): OffsetRow {
   const ours = r.s_inode !== null && r.s_inode === r.inode && r.s_created === r.created
   const same = ours && r.s_offset === r.offset

@@ -4,12 +4,13 @@ import {
   fileValues,
   INSERT_FILE,
   REPLACE_EXTRA,
-  REPLACE_LOOK,
-  SELECT_LOOK,
+  REPLACE_SCAN,
   SELECT_ROWS,
+  SELECT_SCAN,
   UPDATE_FILE,
 } from './schema.ts'
 
+/** Prepared statements of one connection. */
 export interface Statements {
   rows: Statement
   insert: Statement
@@ -17,10 +18,11 @@ export interface Statements {
   extra: Statement
   removeFile: Statement
   removeExtra: Statement
-  look: Statement
-  setLook: Statement
+  scan: Statement
+  setScan: Statement
 }
 
+/** Prepares all statements. */
 export function prepare(db: Database): Statements {
   return {
     rows: db.prepare(SELECT_ROWS),
@@ -29,16 +31,16 @@ export function prepare(db: Database): Statements {
     extra: db.prepare(REPLACE_EXTRA),
     removeFile: db.prepare('DELETE FROM in_tail_files WHERE id = ?'),
     removeExtra: db.prepare('DELETE FROM shipper_files WHERE id = ?'),
-    look: db.prepare(SELECT_LOOK),
-    setLook: db.prepare(REPLACE_LOOK),
+    scan: db.prepare(SELECT_SCAN),
+    setScan: db.prepare(REPLACE_SCAN),
   }
 }
 
-/** A row that another program has deleted, or another input has taken, gets a new id. */
-export function store(s: Statements, row: OffsetRow, taken: boolean): bigint {
+/** Writes a row and returns its id; a row that another program deleted, or that belongs to another input, gets a new one. */
+export function storeRow(statements: Statements, row: OffsetRow, taken: boolean): bigint {
   if (row.id !== undefined && !taken) {
     const id = BigInt(row.id)
-    if (s.update.run(...fileValues(row, id)).changes > 0) return id
+    if (statements.update.run(...fileValues(row, id)).changes > 0) return id
   }
-  return s.insert.run(...fileValues(row, null)).id
+  return statements.insert.run(...fileValues(row, null)).id
 }

@@ -1,28 +1,28 @@
 import { describe, expect, test } from 'bun:test'
 import { createServer } from 'node:net'
 import { ShipperError } from '../../src/core/error.ts'
-import type { InputContext, Output } from '../../src/core/plugin.ts'
+import type { InputContext, Output, OutputContext } from '../../src/core/plugin.ts'
 import { freePort, lines, Peer, runWith, term } from '../support/agent-run.ts'
 import { Lines } from '../support/engine/plan.ts'
 import { until } from '../support/until.ts'
 
-test('a signal may follow the first line that it says', async () => {
+test('signal handlers are installed before the first log line', async () => {
   const before = process.listenerCount('SIGTERM')
   let listening: number | undefined
   const warnings = ['']
   Object.defineProperty(warnings, 0, {
     get: () => {
       listening = process.listenerCount('SIGTERM')
-      return 'said before anything else'
+      return 'logged before anything else'
     },
   })
   const run = runWith({
     warnings,
     inputs: [lines(['a'])],
-    outputs: [{ name: 'out.0', create: () => new Peer() }],
+    outputs: [{ name: 'out.0', create: new Peer().create }],
   })
   expect(await run.status).toBe(0)
-  expect(run.logged()).toContain('said before anything else')
+  expect(run.logged()).toContain('logged before anything else')
   expect(listening).toBe(before + 1)
 })
 
@@ -32,7 +32,7 @@ describe('a finite run', () => {
     peer.mode = 'silent'
     const run = runWith({
       inputs: [lines(['a', 'b']), lines(['c'])],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
       service: { grace: '0' },
     })
     let ended = false
@@ -47,7 +47,7 @@ describe('a finite run', () => {
     expect([peer.closed, ...run.inputs.map((i) => i.closed)]).toEqual([1, 1, 1])
   })
 
-  test('ends when all its finite inputs have, the endless ones then stop', async () => {
+  test('ends when all finite inputs have finished, and then stops the others', async () => {
     const peer = new Peer()
     async function* slow() {
       await until(() => run.inputs[0]?.running === false)
@@ -55,7 +55,7 @@ describe('a finite run', () => {
     }
     const run = runWith({
       inputs: [lines(['a']), lines(['b'], false), (ctx) => new Lines(ctx, slow())],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(0)
     expect(peer.texts.sort()).toEqual(['a', 'b', 'c'])
@@ -64,23 +64,23 @@ describe('a finite run', () => {
 })
 
 describe('a finite run that is not complete', () => {
-  test('ends with 1 when records were dropped, and says how many', async () => {
+  test('ends with 1 when records were dropped, and logs how many', async () => {
     const peer = new Peer()
     peer.mode = 'refuses'
-    const run = runWith({ inputs: [lines(['a', 'b'])], outputs: [{ name: 'out.0', create: () => peer }] })
+    const run = runWith({ inputs: [lines(['a', 'b'])], outputs: [{ name: 'out.0', create: peer.create }] })
     expect(await run.status).toBe(1)
     expect(run.logged()).toContain('2 records were dropped')
     expect(run.logged()).toContain('E_RUN_INCOMPLETE')
   })
 
-  test('ends with 1 when an input could not read all, after the acks of what it has read', async () => {
+  test('ends with 1 when an input could not read everything, after the acks of what it has read', async () => {
     const peer = new Peer()
     const some = (ctx: InputContext) => {
       const input = new Lines(ctx, [{ text: 'a' }])
       input.incomplete = '2 files could not be read'
       return input
     }
-    const run = runWith({ inputs: [some], outputs: [{ name: 'out.0', create: () => peer }] })
+    const run = runWith({ inputs: [some], outputs: [{ name: 'out.0', create: peer.create }] })
     expect(await run.status).toBe(1)
     expect(peer.texts).toEqual(['a'])
     expect(run.logged()).toContain('2 files could not be read')
@@ -95,19 +95,19 @@ describe('a finite run that is not complete', () => {
     const run = runWith({
       inputs: [lines(['a'])],
       filters: [{ name: 'sift.0', create: () => ({ apply }) }],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(1)
-    expect(run.logged()).toContain('ended before everything was acknowledged')
+    expect(run.logged()).toContain('ended before all records were acknowledged')
     expect(peer.texts).toEqual([])
   })
 
-  test('because it is interrupted while it waits for acks ends with 1 after Grace', async () => {
+  test('ends with 1 after Grace when it is interrupted while waiting for acks', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({
       inputs: [lines(['a']), lines(['b'])],
-      outputs: [{ name: 'out.0', create: () => peer, inFlight: 1 }],
+      outputs: [{ name: 'out.0', create: peer.create, inFlight: 1 }],
       service: { grace: '0' },
     })
     await until(() => peer.flushing === 1)
@@ -115,7 +115,7 @@ describe('a finite run that is not complete', () => {
     term()
     expect(await run.status).toBe(1)
     expect([peer.texts.length, peer.closed, run.inputs[0]?.closed]).toEqual([0, 1, 1])
-    // What waits is let go at once, what flies as soon as it answers.
+    // Waiting chunks are dropped at once, chunks in flight as soon as their flush reacts.
     expect(performance.now() - before).toBeLessThan(4500)
   })
 })
@@ -124,7 +124,7 @@ describe('SIGTERM', () => {
   test('ends an endless run with 0 after the acks, waiting no longer than they take', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
-    const run = runWith({ inputs: [lines(['a'], false)], outputs: [{ name: 'out.0', create: () => peer }] })
+    const run = runWith({ inputs: [lines(['a'], false)], outputs: [{ name: 'out.0', create: peer.create }] })
     await until(() => peer.flushing === 1)
     term()
     await until(() => run.logged().includes('waiting up to 5 s'))
@@ -135,12 +135,12 @@ describe('SIGTERM', () => {
     expect(peer.texts).toEqual(['a'])
   })
 
-  test('waits for Grace and no longer; what has no ack is aborted and said', async () => {
+  test('waits for Grace and no longer; what has no ack is aborted and logged', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({
       inputs: [lines(['a'], false)],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
       service: { grace: '1' },
     })
     await until(() => peer.flushing === 1)
@@ -150,11 +150,11 @@ describe('SIGTERM', () => {
     const tookMs = performance.now() - before
     expect(tookMs).toBeGreaterThanOrEqual(990)
     expect(tookMs).toBeLessThan(4500)
-    expect(run.logged()).toContain('stopped before everything was acknowledged')
+    expect(run.logged()).toContain('stopping before all records were acknowledged')
     expect([peer.closed, run.inputs[0]?.closed]).toEqual([1, 1])
   })
 
-  test('seals what is held: it does not wait for Flush', async () => {
+  test('seals open chunks and does not wait for Flush', async () => {
     const peer = new Peer()
     async function* two() {
       yield { text: 'a' }
@@ -163,7 +163,7 @@ describe('SIGTERM', () => {
     }
     const run = runWith({
       inputs: [(ctx) => new Lines(ctx, two(), false)],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
       service: { flush: '600' },
     })
     await until(() => run.inputs[0]?.written === 2)
@@ -189,7 +189,7 @@ test('the HTTP server answers while the agent runs, and not after', async () => 
   const peer = new Peer()
   const run = runWith({
     inputs: [lines(['a'], false)],
-    outputs: [{ name: 'out.0', create: () => peer }],
+    outputs: [{ name: 'out.0', create: peer.create }],
     service: { http_server: 'on', http_port: String(port) },
   })
   const url = `http://127.0.0.1:${port}/api/v1/health`
@@ -208,7 +208,7 @@ describe('a failure of an input', () => {
         lines(['a'], false),
         failing(new ShipperError('E_STORE_LOCKED', 'pos.db is in use'), 'at once'),
       ],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(1)
     expect(peer.texts).toEqual(['a'])
@@ -217,11 +217,11 @@ describe('a failure of an input', () => {
     expect(run.inputs.map((i) => i.closed)).toEqual([1, 1])
   })
 
-  test('at the end of a finite run is not passed over', async () => {
+  test('at the end of a finite run is not ignored', async () => {
     const peer = new Peer()
     const run = runWith({
       inputs: [lines(['a']), failing(new Error('too late'), 'at the stop')],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(1)
     expect(run.logged()).toContain('too late')
@@ -234,13 +234,13 @@ describe('a failure', () => {
     const peer = Object.assign(new Peer(), {
       start: () => Promise.reject(new ShipperError('E_OUTPUT_WRITE', 'cannot open /x')),
     })
-    const run = runWith({ inputs: [lines(['a'])], outputs: [{ name: 'out.0', create: () => peer }] })
+    const run = runWith({ inputs: [lines(['a'])], outputs: [{ name: 'out.0', create: peer.create }] })
     expect(await run.status).toBe(1)
     expect(run.logged()).toContain('cannot open /x')
     expect([run.inputs[0]?.written, run.inputs[0]?.closed, peer.closed]).toEqual([0, 1, 1])
   })
 
-  test('of the HTTP server to listen closes what was made and leaves no signal handler', async () => {
+  test('of the HTTP server to listen closes all stages and leaves no signal handler', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as { port: number }
@@ -248,7 +248,7 @@ describe('a failure', () => {
     const peer = new Peer()
     const run = runWith({
       inputs: [lines(['a'])],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
       service: { http_server: 'on', http_port: String(port) },
     })
     expect(await run.status).toBe(1)
@@ -258,7 +258,7 @@ describe('a failure', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  test('to close one input is said, ends with 1, and the others are closed', async () => {
+  test('to close one input is logged, ends with 1, and the others are closed', async () => {
     const peer = new Peer()
     const run = runWith({
       inputs: [
@@ -268,7 +268,7 @@ describe('a failure', () => {
           }),
         lines(['b']),
       ],
-      outputs: [{ name: 'out.0', create: () => peer }],
+      outputs: [{ name: 'out.0', create: peer.create }],
     })
     expect(await run.status).toBe(1)
     expect(run.logged()).toContain('the disk is full')
@@ -276,16 +276,16 @@ describe('a failure', () => {
   })
 })
 
-test('an ack that is on its way when flushes are aborted moves its position before the input is closed', async () => {
+test('an ack that is on its way when flushes are aborted moves its offset before the input is closed', async () => {
   const events: string[] = []
-  const output: Output = {
-    flush: (_, signal) =>
+  const create = ({ signal }: OutputContext): Output => ({
+    flush: () =>
       new Promise((resolve) => {
         signal.addEventListener('abort', () => setTimeout(resolve, 20), { once: true })
         events.push('flush')
       }),
     close: async () => {},
-  }
+  })
   const run = runWith({
     inputs: [
       (ctx) => {
@@ -295,15 +295,15 @@ test('an ack that is on its way when flushes are aborted moves its position befo
             const out = ctx.appender(ctx.tag)
             out.reserve(1)
             out.buf[out.end++] = 65
-            out.added(1, 1)
-            out.join({ leave: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
+            out.commit(1, 1)
+            out.addContributor({ closeRange: () => ({ identity: 'a', settle: (o) => events.push(o) }) })
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
           },
           close: async () => void events.push('close'),
         })
       },
     ],
-    outputs: [{ name: 'out.0', create: () => output }],
+    outputs: [{ name: 'out.0', create }],
     service: { grace: '0' },
   })
   await until(() => events.length > 0)

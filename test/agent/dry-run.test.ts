@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { checkPlan } from '../../src/agent/dry-run.ts'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
-import { formatPosition, ShipperError } from '../../src/core/error.ts'
+import { formatLocation, ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { registry } from '../../src/registry.ts'
-import { Keep } from '../support/engine/assembled.ts'
+import { CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { tmp } from '../support/tmp.ts'
 
-test('a plan that can run has no problems, and each stage is closed again without having been started', async () => {
+test('a valid plan has no problems, and each stage is closed without being started', async () => {
   const did: string[] = []
   const note = (name: string) => async () => void did.push(name)
   const plan = planOf({
@@ -27,7 +27,8 @@ test('a plan that can run has no problems, and each stage is closed again withou
     outputs: [
       {
         name: 'out.0',
-        create: () => Object.assign(new Keep(), { start: note('start'), close: note('close out') }),
+        create: () =>
+          Object.assign(new CollectingOutput(), { start: note('start'), close: note('close out') }),
       },
     ],
   })
@@ -40,7 +41,7 @@ const plugins = (['input', 'filter', 'output'] as const).flatMap((kind) =>
 )
 
 test.each(plugins)(
-  'the example of $kind $name has no problems, and opens nothing to be checked',
+  'the example of $kind $name has no problems, and its check opens nothing',
   async ({ kind, name }) => {
     const folder = tmp()
     const example = (await registry.find(kind, name))?.example ?? ''
@@ -67,12 +68,12 @@ test.each([
     '[grep] Regex and',
   ],
   ['a.conf:8:13', kafka('Brokers h:0\n    Topics t'), '[kafka] "h:0" in brokers is not'],
-  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is no record accessor'],
-  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence needs acks all'],
-  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL needs'],
-  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a certificate of ours'],
+  ['a.conf:8:15', kafka('Topic_Key $['), '[kafka] "$[" is not a valid record accessor'],
+  ['a.conf:9:17', kafka('Acks 1\n    Idempotence on'), '[kafka] idempotence requires acks all'],
+  ['a.conf:8:20', kafka('Sasl_Mechanism PLAIN'), '[kafka] SASL requires'],
+  ['a.conf:8:18', kafka('tls.crt_file x\n    tls on'), '[kafka] a client certificate requires'],
 ])(
-  'what shows when a plugin is made is told at %s, where its option stands',
+  'a problem found at creation is reported at the position of its option, %s',
   async (place, text, message) => {
     const folder = tmp()
     writeFileSync(join(folder, 'a.conf'), text)
@@ -83,13 +84,13 @@ test.each([
       env: {},
     })
     expect(problems).toEqual([])
-    const { problems: told } = await checkPlan(plan as Plan, '1.2.3')
-    expect(told.map((p) => formatPosition(p.position).replace(`${folder}/`, ''))).toEqual([place])
-    expect(told[0]?.message).toStartWith(message)
+    const { problems: found } = await checkPlan(plan as Plan, '1.2.3')
+    expect(found.map((p) => formatLocation(p.location).replace(`${folder}/`, ''))).toEqual([place])
+    expect(found[0]?.message).toStartWith(message)
   },
 )
 
-test('a check makes no file, folder or database', async () => {
+test('a check creates no file, directory or database', async () => {
   const folder = tmp()
   const flags = new Flags()
   flags.begin('input', 'tail')
@@ -102,7 +103,7 @@ test('a check makes no file, folder or database', async () => {
   expect(readdirSync(folder)).toEqual([])
 })
 
-test('all problems are told, each with its place', async () => {
+test('all problems are reported, each with its position', async () => {
   const refuse = (message: string) => (): never => {
     throw new ShipperError('E_CONFIG_BAD_VALUE', message)
   }
@@ -110,11 +111,11 @@ test('all problems are told, each with its place', async () => {
     inputs: [{ name: 'in.0', create: refuse('one') }],
     outputs: [{ name: 'out.0', create: refuse('two') }],
   })
-  const at = (line: number) => ({ position: { file: 'a.conf', line } })
+  const at = (line: number) => ({ location: { file: 'a.conf', line } })
   Object.assign(plan.inputs[0] ?? {}, at(1))
   Object.assign(plan.outputs[0] ?? {}, at(5))
   const { problems } = await checkPlan(plan, '1.2.3')
-  expect(problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)).toEqual([
+  expect(problems.map((p) => `${formatLocation(p.location)}: ${p.message}`)).toEqual([
     'a.conf:5: [keep] two',
     'a.conf:1: [lines] one',
   ])

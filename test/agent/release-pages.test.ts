@@ -7,7 +7,7 @@ import { until } from '../support/until.ts'
 
 const RESIDENT = /^RssFile:\s+(\d+) kB$/m
 
-/** An entry of /proc/PID/smaps with the lines that matter. */
+/** Returns an entry of /proc/PID/smaps with the relevant lines. */
 function entry(head: string, path: string, own: { anonymous?: number; swap?: number; dirty?: number } = {}) {
   const { anonymous = 0, swap = 0, dirty = 0 } = own
   return `${head.padEnd(73)}${path}
@@ -21,7 +21,7 @@ VmFlags: rd mr mw me
 `
 }
 
-test('what can be had from the file again is what is only read and has no page of the process itself', () => {
+test('only read-only mappings without own pages of the process are clean', () => {
   const file = '/opt/our programs/shipper (deleted)'
   const smaps = [
     entry('00200000-01a39000 r--p 00000000 fe:00 10355251', file),
@@ -40,7 +40,7 @@ test('what can be had from the file again is what is only read and has no page o
   ])
 })
 
-test('pages are given back at once and then at waits that grow, to the longest', async () => {
+test('pages are released at once and then at growing intervals up to the maximum', async () => {
   const clock = new ManualClock()
   let rounds = 0
   let first: Mapping | undefined
@@ -64,29 +64,29 @@ test('pages are given back at once and then at waits that grow, to the longest',
   expect(rounds).toBe(at.length + 1)
 })
 
-test('where the system refuses it is not tried again, and where there is no call nothing happens', async () => {
+test('a failed release is not repeated, and without madvise nothing happens', async () => {
   const clock = new ManualClock()
   let tries = 0
-  const refused = await releaseCleanPages(clock, async () => () => {
+  const stopRefused = await releaseCleanPages(clock, async () => () => {
     tries++
     return false
   })
   clock.advance(1_000_000)
   expect(tries).toBe(1)
-  refused()
-  const none = await releaseCleanPages(clock, async () => undefined)
+  stopRefused()
+  const stopWithoutMadvise = await releaseCleanPages(clock, async () => undefined)
   clock.advance(1_000_000)
-  none()
+  stopWithoutMadvise()
 })
 
-test('this process gives pages of its executable back, and runs on', async () => {
+test('this process releases pages of its executable and continues to run', async () => {
   const resident = () => Number(RESIDENT.exec(readFileSync('/proc/self/status', 'utf8'))?.[1])
   const before = resident()
-  let least = before
+  let min = before
   const stop = await releaseCleanPages(systemClock)
   await until(() => {
-    least = Math.min(least, resident())
-    return least < before * 0.75
+    min = Math.min(min, resident())
+    return min < before * 0.75
   })
   stop()
   expect(JSON.parse(JSON.stringify({ a: [1, 'two', null] }))).toEqual({ a: [1, 'two', null] })

@@ -18,7 +18,7 @@ function framesOf(bytes: Buffer, cuts: number[], keep: boolean): Frame[] {
   return frames
 }
 
-test('gives the same frames wherever the stream is cut', () => {
+test('splits a stream into the same frames wherever the reads are cut', () => {
   const message = fc.record({
     count: fc.integer({ min: 0, max: 40 }),
     ack: fc.boolean(),
@@ -52,12 +52,12 @@ test('reads a message in Forward mode', () => {
   expect(frame?.size).toBe(1)
 })
 
-test('refuses what is not a message', () => {
+test('rejects bytes that are not a message', () => {
   const reader = new FrameReader(false, () => {})
   expect(() => reader.feed(Buffer.from('GET / HTTP/1.1\r\n'))).toThrow('not a message')
 })
 
-test('finds a payload that ends within an entry', () => {
+test('detects a payload that ends within an entry', () => {
   expect(countEntries(entries(3))).toBe(3)
   expect(countEntries(entries(3).subarray(0, -1))).toBe(-1)
 })

@@ -6,41 +6,41 @@ import { registryOf } from '../support/engine/registry.ts'
 
 const spec = defineParser({
   kind: 'parser',
-  name: 'odd',
-  summary: 'Reads odd lines.',
-  description: 'Only odd ones.',
+  name: 'demo',
+  summary: 'Reads demo lines.',
+  description: 'Only those.',
   options: defineOptions({
     a: { type: 'time', default: '60', min: 1000, max: 5000, help: 'One two three four five six seven.' },
     a_name_that_is_longer_than_most: { type: 'enum', values: ['x', 'y'], required: true, help: 'Short.' },
     old: { type: 'bool', help: 'Old.', ignored: 'it is old' },
   }),
-  example: '[PARSER]\n    Name odd\n',
+  example: '[PARSER]\n    Name demo\n',
   create: () => {
-    throw new Error('not to be run')
+    throw new Error('must not be called')
   },
 })
 
-test('the help of a plugin is its table: facts, then the text behind them, at the width given', () => {
-  expect(pluginHelp(spec, 50)).toBe(`shipper format odd: Reads odd lines.
+test('the help of a plugin lists its options with facts and wrapped text', () => {
+  expect(pluginHelp(spec, 50)).toBe(`shipper format demo: Reads demo lines.
 
-Only odd ones.
+Only those.
 
-Options of odd (-p name=value):
+Options of demo (-p name=value):
   a                       time, 1s to 5s, default 60
                           One two three four five
                           six seven.
   a_name_that_is_longer_than_most  x|y, required
                           Short.
-  Accepted, without effect: old.
+  Accepted but ignored: old.
 
 Example:
   [PARSER]
-      Name odd
+      Name demo
 `)
 })
 
-test('the list has every kind, with summaries', async () => {
+test('the list of plugins has every kind, with summaries', async () => {
   expect(await pluginList(registryOf(spec), 80)).toContain(
-    'formats of parsers:\n  odd  Reads odd lines.\n\nfilters:\n',
+    'parser formats:\n  demo  Reads demo lines.\n\nfilters:\n',
   )
 })

@@ -9,57 +9,58 @@ const MAIN = resolve(import.meta.dirname, '../../src/main.ts')
 const WITHOUT_EFFECT = /^command line, -.*?: \[service\] ".*?" has no effect: /gm
 const VERSION_LINE = /^shipper \d+\.\d+\.\d+ \(\w+\), linux-\w+, bun [\d.]+\n$/
 
-/** From the sources: the built program may be older than they are. */
+/** Runs from source: the built program may be older. */
 function shipper(args: string[], options: StartOptions = {}): ReturnType<typeof run> {
   return run(args, { command: [process.execPath, MAIN], ...options })
 }
 
+/** Expects the arguments to be refused with status 2; returns stderr. */
 async function refused(args: string[]): Promise<string> {
   const { code, stdout, stderr } = await shipper(args)
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
   return stderr
 }
 
-/** Checks a file, `a.conf`, with -D. */
+/** Checks the file `a.conf` with -D. */
 async function check(text: string, ...args: string[]): ReturnType<typeof run> {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.conf'), text)
   return shipper(['-c', 'a.conf', '-D', ...args], { cwd })
 }
 
-describe('arguments that cannot be used', () => {
+describe('invalid arguments', () => {
   test('end with status 2 and one line', async () => {
     const see = '; see `shipper --help`\n'
-    expect(await refused(['plugins', 'tail'])).toBe(`shipper: "tail" behind plugins has no meaning${see}`)
+    expect(await refused(['plugins', 'tail'])).toBe(`shipper: unexpected argument "tail" after plugins${see}`)
     expect(await refused(['--inptu', 'x'])).toBe(
       "shipper: unknown option '--inptu' (did you mean --input?)\n",
     )
-    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a stands before any -i, -F or -o${see}`)
+    expect(await refused(['-p', 'a=b'])).toBe(`shipper: -p a comes before any -i, -F or -o${see}`)
     expect(await refused(['-i', 'tail', '-m', '*'])).toBe(
-      `shipper: -m * stands behind -i tail: only filters and outputs have a match${see}`,
+      `shipper: -m * follows -i tail: only filters and outputs have a match${see}`,
     )
     expect(await refused(['-o', 'null', '-t', 'a'])).toBe(
-      `shipper: -t a stands behind -o null: only an input has a tag${see}`,
+      `shipper: -t a follows -o null: only an input has a tag${see}`,
     )
     expect(await refused(['-i', 'tail', '-p', 'path'])).toBe(`shipper: -p needs key=value, not "path"${see}`)
     expect(await refused(['-i'])).toBe(`shipper: option '-i, --input <NAME>' argument missing${see}`)
     expect(await refused(['plugin'])).toBe('shipper: unknown command "plugin" (did you mean plugins?)\n')
-    expect(await refused(['-c', 'a', '-w', '/none'])).toContain('cannot enter the folder of -w, /none')
+    expect(await refused(['-c', 'a', '-w', '/none'])).toContain('cannot change to directory /none of -w')
   })
 
-  test('are also none at all, which print the help', async () => {
+  test('include an empty command line, which prints the help', async () => {
     expect(await refused([])).toContain('Usage: shipper')
   })
 })
 
-describe('what is asked for', () => {
-  test('is the version on one line, whatever else is there', async () => {
+describe('stdout has', () => {
+  test('the version on one line, whatever the other arguments', async () => {
     const { code, stdout } = await shipper(['-i', 'tail', '-V'])
     expect(code).toBe(0)
     expect(stdout).toMatch(VERSION_LINE)
   })
 
-  test('is the help, or behind a plugin that of the plugin', async () => {
+  test('the help, or after a plugin the help of the plugin', async () => {
     const help = await shipper(['-h'])
     expect(help.code).toBe(0)
     expect(help.stdout).toContain('-i, --input <NAME>')
@@ -73,7 +74,7 @@ describe('what is asked for', () => {
     expect(unknown.stderr).toBe('shipper: unknown input "tial" (did you mean tail?)\n')
   })
 
-  test('is the list of all plugins', async () => {
+  test('the list of all plugins', async () => {
     const { code, stdout } = await shipper(['plugins'])
     expect(code).toBe(0)
     for (const kind of ['input', 'filter', 'output', 'parser'] as const) {
@@ -84,7 +85,7 @@ describe('what is asked for', () => {
 
 const GOOD = '[INPUT]\n    Name tail\n    Path a.log\n[OUTPUT]\n    Name null\n    Match *\n'
 
-test('a dry run of a good configuration says so, with status 0, and starts nothing', async () => {
+test('a dry run of a valid configuration succeeds with status 0 and starts nothing', async () => {
   const { code, stdout, stderr } = await check(GOOD)
   expect({ code, stdout, stderr }).toEqual({
     code: 0,
@@ -94,46 +95,46 @@ test('a dry run of a good configuration says so, with status 0, and starts nothi
 })
 
 describe('flags of fluent-bit', () => {
-  test('that change nothing here are taken with a warning', async () => {
+  test('that have no effect are accepted with a warning', async () => {
     const args = ['-b', '/x', '-e', 'x.so', '-s', '1', '--supervisor', '-Y', '-W', '-Z']
     const { code, stderr } = await check(GOOD, ...args)
     expect(code).toBe(0)
     const about = stderr.match(WITHOUT_EFFECT)
     expect(about).toHaveLength(7)
     expect(stderr).toContain(
-      '[service] "hot_reload" has no effect: nothing is reloaded; a restart loses no line',
+      '[service] "hot_reload" has no effect: reloading is not supported; a restart loses no line',
     )
   })
 
   test.each([
     ['-T', 'SELECT 1', 'there is no stream processor'],
-    ['-C', 'calyptia', 'there are no custom plugins'],
+    ['-C', 'calyptia', 'custom plugins are not supported'],
     ['--enable-fips', undefined, 'there is no FIPS mode'],
-    ['--trace-input', 'cpu', '-v names each chunk that is delivered'],
-  ])('that ask for what is not there are refused: %s', async (flag, value, why) => {
+    ['--trace-input', 'cpu', 'use -v to log every delivered chunk'],
+  ])('for missing features are refused: %s', async (flag, value, why) => {
     expect(await refused([flag, ...(value === undefined ? [] : [value])])).toBe(
-      `shipper: ${flag} is a flag of fluent-bit that is not taken here; ${why}\n`,
+      `shipper: ${flag} of fluent-bit is not supported; ${why}\n`,
     )
   })
 })
 
-test('a dry run says its warnings', async () => {
+test('a dry run prints warnings', async () => {
   const { code, stderr } = await check(`${GOOD}    Workers 2\n`, '-d')
   expect(code).toBe(0)
   expect(stderr).toBe(
     'command line, -d: [service] "daemon" has no effect: run it under a service manager (warning)\n' +
-      'a.conf:7:5: [null] "workers" has no effect: one thread does it all (warning)\n',
+      'a.conf:7:5: [null] "workers" has no effect: the agent is single-threaded (warning)\n',
   )
 })
 
-test('a dry run says what plugins say of their options when they are made', async () => {
+test('a dry run prints warnings that plugins report at creation', async () => {
   const tail = '[INPUT]\n    Name tail\n    Path a.log\n    Parser json\n    multiline.parser java\n'
   const { code, stderr } = await check(`${tail}[OUTPUT]\n    Name null\n    Match *\n`)
   expect(code).toBe(0)
   expect(stderr).toBe('tail.0: "parser" has no effect: "multiline.parser" reads the lines (warning)\n')
 })
 
-test('a dry run tells of a multiline parser that is not there once', async () => {
+test('a dry run reports an unknown multiline parser once', async () => {
   const tail = '[INPUT]\n    Name tail\n    Path a.log\n    multiline.parser jav\n'
   const { stderr } = await check(`${tail}[OUTPUT]\n    Name null\n    Match *\n`)
   expect(stderr).toBe(
@@ -142,7 +143,7 @@ test('a dry run tells of a multiline parser that is not there once', async () =>
   )
 })
 
-test('a dry run of a bad one says all of it, each with its place, with status 1', async () => {
+test('a dry run reports all problems with their positions, with status 1', async () => {
   const { code, stderr } = await check(
     '[INPUT]\n    Name tail\n    Path a\n    Refresh_Intervall 5\n    DB.Sync x\n[OUTPUT]\n    Name nul\n',
     '-i',
@@ -158,19 +159,19 @@ test('a dry run of a bad one says all of it, each with its place, with status 1'
   )
 })
 
-test('a dry run finds an expression that cannot be compiled', async () => {
+test('a dry run reports an invalid regular expression', async () => {
   const { code, stderr } = await check(`${GOOD}[PARSER]\n    Name a\n    Format regex\n    Regex ^(?<a>x\n`)
   expect(code).toBe(1)
   expect(stderr).toContain('a.conf:10:11: [parser a] ')
 })
 
-test('a dry run of a file that is not there names it', async () => {
+test('a dry run of a missing file names it', async () => {
   const { code, stderr } = await shipper(['-D', '-c', '/none/a.conf'])
   expect(code).toBe(1)
   expect(stderr).toContain('shipper: cannot read /none/a.conf: ENOENT')
 })
 
-test('a dry run reads -c and -R from where it is typed, and goes to -w for the rest', async () => {
+test('-c and -R are relative to the current directory, everything else to -w', async () => {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.conf'), GOOD)
   writeFileSync(join(cwd, 'p.conf'), '[PARSER]\n    Name mine\n    Format json\n')
@@ -193,14 +194,17 @@ test('a dry run reads -c and -R from where it is typed, and goes to -w for the r
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })
 
-test('a run of what the flags say ends with status 0, and says the warnings of the plan', async () => {
+test('a run of flags ends with status 0 and logs the warnings of the plan', async () => {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.log'), 'one\ntwo\n')
   const input = ['-i', 'tail', '-p', 'path=a.log', '-p', 'read_from_head=on', '-p', 'exit_on_eof=on']
   const { code, stderr } = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2'], {
     cwd,
   })
-  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('one thread does it all') })
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: expect.stringContaining('the agent is single-threaded'),
+  })
   const quiet = await shipper([...input, '-p', 'db=a.db', '-o', 'null', '-p', 'workers=2', '-q'], { cwd })
   expect(quiet).toMatchObject({ code: 0, stderr: '' })
 })

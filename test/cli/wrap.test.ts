@@ -4,12 +4,12 @@ import { fc } from '../support/property.ts'
 
 const word = fc.string({ unit: fc.constantFrom('a', 'b', '-'), minLength: 1, maxLength: 12 })
 
-test('text is wrapped at words, behind its indent', () => {
+test('text is wrapped at words and indented', () => {
   expect(wrap('one two three four', 11, 2)).toBe('  one two\n  three\n  four\n')
   expect(wrap('  ', 10, 2)).toBe('')
 })
 
-test('no word is lost, and only a word too long for a line goes beyond the width', () => {
+test('no word is lost, and only a word longer than a line exceeds the width', () => {
   fc.assert(
     fc.property(
       fc.array(word),

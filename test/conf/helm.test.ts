@@ -2,7 +2,7 @@ import { expect } from 'bun:test'
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { breachesOf } from '../support/kubernetes/schema.ts'
+import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { HELM, testWithHelm } from '../support/release/helm.ts'
 import { tmp } from '../support/tmp.ts'
@@ -47,13 +47,13 @@ function only(all: Manifest[], kind: string): Manifest {
   return found[0] as Manifest
 }
 
-/** Sections and options, whatever stands between them. */
+/** Returns the sections and options, without comments, blank lines and indentation. */
 function linesOf(conf = ''): string[] {
   const lines = conf.split('\n').map((line) => line.trim().replace(BLANKS, ' '))
   return lines.filter((line) => line !== '' && !line.startsWith('#'))
 }
 
-testWithHelm('helm lint finds nothing, and every field is one of the API', () => {
+testWithHelm('helm lint passes, and an API server accepts every field', () => {
   expect(helm('lint', '--strict', CHART)).toMatchObject({ status: 0 })
   const more = ['--set', 'nodeSelector.a=b,podLabels.c=d,podAnnotations.e=f,imagePullSecrets[0].name=g']
   for (const args of [
@@ -61,25 +61,27 @@ testWithHelm('helm lint finds nothing, and every field is one of the API', () =>
     more,
     ['--set', 'tolerations=null,serviceAccount.create=false,rbac.create=false,quota.create=false'],
   ]) {
-    expect(template(...args).flatMap(breachesOf)).toEqual([])
+    expect(template(...args).flatMap(schemaViolations)).toEqual([])
   }
 })
 
-testWithHelm('with its defaults it makes what conf/kubernetes has', () => {
-  const made = template()
-  const folder = join(CONF, 'kubernetes')
-  const plain = readdirSync(folder).flatMap((name) => parsed(readFileSync(join(folder, name), 'utf8')))
-  const [ours, theirs] = [plain, made].map((all) => only(all, 'DaemonSet').spec?.template.spec)
+testWithHelm('the default values produce the manifests of conf/kubernetes', () => {
+  const rendered = template()
+  const directory = join(CONF, 'kubernetes')
+  const plain = readdirSync(directory).flatMap((name) => parsed(readFileSync(join(directory, name), 'utf8')))
+  const [ours, theirs] = [plain, rendered].map((all) => only(all, 'DaemonSet').spec?.template.spec)
   const image = { containers: [{ imagePullPolicy: 'IfNotPresent' }] }
   expect(theirs).toMatchObject(ours as object)
   expect(theirs).toMatchObject(image)
-  expect(only(made, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
-  expect(only(made, 'ResourceQuota').spec).toEqual(only(plain, 'ResourceQuota').spec)
-  const [config, chart] = [plain, made].map((all) => linesOf(only(all, 'ConfigMap').data?.['shipper.conf']))
+  expect(only(rendered, 'ClusterRole').rules).toEqual(only(plain, 'ClusterRole').rules)
+  expect(only(rendered, 'ResourceQuota').spec).toEqual(only(plain, 'ResourceQuota').spec)
+  const [config, chart] = [plain, rendered].map((all) =>
+    linesOf(only(all, 'ConfigMap').data?.['shipper.conf']),
+  )
   expect(chart).toEqual(config)
 })
 
-testWithHelm('the configurations it makes are ones that the agent takes', async () => {
+testWithHelm('the agent accepts the configurations of the chart', async () => {
   const more = ['--set', 'extraConfig=[OUTPUT]\n    Name null\n    Match kube.*,tail.Skip_Empty_Lines=on']
   for (const args of [[], ['--set', 'output.kind=kafka'], more]) {
     const dir = tmp()
@@ -90,9 +92,11 @@ testWithHelm('the configurations it makes are ones that the agent takes', async 
   }
 })
 
-testWithHelm('numbers of a values file are written out, and what a secret needs has a place', async () => {
-  const dir = tmp()
-  const values = `
+testWithHelm(
+  'numbers of a values file are not written in exponent form, and secrets can be used',
+  async () => {
+    const dir = tmp()
+    const values = `
 tail: {Mem_Buf_Limit: 5242880}
 service: {memoryLimit: 33554432, grace: 60}
 image: {tag: 1.5}
@@ -101,60 +105,58 @@ env: [{name: KEY, valueFrom: {secretKeyRef: {name: forward, key: key}}}]
 volumes: [{name: ca, secret: {secretName: ca}}]
 volumeMounts: [{name: ca, mountPath: /etc/ca, readOnly: true}]
 `
-  writeFileSync(join(dir, 'values.yaml'), values)
-  const made = template('-f', join(dir, 'values.yaml'))
-  expect(made.flatMap(breachesOf)).toEqual([])
-  const conf = only(made, 'ConfigMap').data?.['shipper.conf'] ?? ''
-  for (const line of [
-    'Mem_Buf_Limit  5242880',
-    'Memory_Limit  33554432',
-    'Retry_Limit  1000000',
-    'Grace         60',
-  ])
-    expect(conf).toContain(`${line}\n`)
-  const text = JSON.stringify(only(made, 'DaemonSet'))
-  for (const part of [
-    '"secretKeyRef":{',
-    '"secretName":"ca"',
-    '"mountPath":"/etc/ca"',
-    '"image":"shipper:1.5"',
-  ])
-    expect(text).toContain(part)
-})
+    writeFileSync(join(dir, 'values.yaml'), values)
+    const rendered = template('-f', join(dir, 'values.yaml'))
+    expect(rendered.flatMap(schemaViolations)).toEqual([])
+    const conf = only(rendered, 'ConfigMap').data?.['shipper.conf'] ?? ''
+    for (const line of [
+      'Mem_Buf_Limit  5242880',
+      'Memory_Limit  33554432',
+      'Retry_Limit  1000000',
+      'Grace         60',
+    ])
+      expect(conf).toContain(`${line}\n`)
+    const text = JSON.stringify(only(rendered, 'DaemonSet'))
+    for (const part of [
+      '"secretKeyRef":{',
+      '"secretName":"ca"',
+      '"mountPath":"/etc/ca"',
+      '"image":"shipper:1.5"',
+    ])
+      expect(text).toContain(part)
+  },
+)
 
-testWithHelm(
-  'an option of the values takes the place of the one that the section has, however it is written',
-  async () => {
-    const dir = tmp()
-    const values = `
+testWithHelm('an option of the values replaces the option of the section, regardless of case', async () => {
+  const dir = tmp()
+  const values = `
 tail: {path: /var/log/containers/*_prod_*.log, multiline.parser: 'docker, cri, java'}
 kubernetes: {merge_log: off}
 output: {options: {Match: kube.*}}
 `
-    writeFileSync(join(dir, 'values.yaml'), values)
-    const { data = {} } = only(template('-f', join(dir, 'values.yaml')), 'ConfigMap')
-    for (const [name, text] of Object.entries(data)) writeFileSync(join(dir, name), text)
-    const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
-    expect([code, stderr]).toEqual([0, ''])
-    expect(data['shipper.conf']).not.toContain('/var/log/containers/*.log')
-    expect(data['shipper.conf']).toContain('/var/log/containers/*_prod_*.log')
-  },
-)
+  writeFileSync(join(dir, 'values.yaml'), values)
+  const { data = {} } = only(template('-f', join(dir, 'values.yaml')), 'ConfigMap')
+  for (const [name, text] of Object.entries(data)) writeFileSync(join(dir, name), text)
+  const { code, stderr } = await run(['-c', join(dir, 'shipper.conf'), '-D'])
+  expect([code, stderr]).toEqual([0, ''])
+  expect(data['shipper.conf']).not.toContain('/var/log/containers/*.log')
+  expect(data['shipper.conf']).toContain('/var/log/containers/*_prod_*.log')
+})
 
-testWithHelm('a stop has time for what it does before it, and the probes may be on IPv6', async () => {
+testWithHelm('the grace period includes preStopSleep, and the probes work on IPv6', async () => {
   const set = 'service.preStopSleep=15,service.grace=60,service.httpListen=::'
-  const made = template('--set', set)
-  expect(made.flatMap(breachesOf)).toEqual([])
-  expect(only(made, 'DaemonSet').spec?.template.spec).toMatchObject({
+  const rendered = template('--set', set)
+  expect(rendered.flatMap(schemaViolations)).toEqual([])
+  expect(only(rendered, 'DaemonSet').spec?.template.spec).toMatchObject({
     terminationGracePeriodSeconds: 85,
     containers: [{ lifecycle: { preStop: { sleep: { seconds: 15 } } } }],
   })
-  const conf = only(made, 'ConfigMap').data?.['shipper.conf'] ?? ''
+  const conf = only(rendered, 'ConfigMap').data?.['shipper.conf'] ?? ''
   expect(conf).toContain('HTTP_Listen   ::\n')
   expect(JSON.stringify(template())).not.toContain('lifecycle')
 })
 
-testWithHelm('an output that it does not know is refused', () => {
+testWithHelm('an unknown output kind is rejected', () => {
   const { status, out } = helm('template', 'shipper', CHART, '--set', 'output.kind=elastic')
   expect(status).not.toBe(0)
   expect(out).toContain('output.kind must be forward or kafka')

@@ -5,7 +5,7 @@ import { registry } from '../../src/registry.ts'
 
 const FILE = resolve(import.meta.dirname, '../../conf/journald-to-kafka.conf')
 
-test('the leaf without a buffer is what the program takes, its paths and brokers from the environment', async () => {
+test('conf/journald-to-kafka.conf is valid, with paths and brokers from the environment', async () => {
   const env = { KAFKA_BROKERS: 'a:1,b:2', SHIPPER_STATE: '/state' }
   const { plan, problems, warnings } = await loadPlan({
     file: FILE,

@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { breachesOf } from '../support/kubernetes/schema.ts'
+import { schemaViolations } from '../support/kubernetes/schema.ts'
 import { run } from '../support/process.ts'
 import { tmp } from '../support/tmp.ts'
 
 const DOCUMENTS = /^---$/m
 const GRACE = /Grace\s+(\d+)/
-const DB_FOLDER = /DB\s+(\S+)\//
-const FOLDER = resolve(import.meta.dirname, '../../conf/kubernetes')
+const DB_DIRECTORY = /DB\s+(\S+)\//
+const DIRECTORY = resolve(import.meta.dirname, '../../conf/kubernetes')
 
 interface PodSpec {
   priorityClassName: string
@@ -25,8 +25,8 @@ interface Manifest {
   rules?: { apiGroups: string[]; resources: string[]; verbs: string[] }[]
 }
 
-const all = readdirSync(FOLDER).flatMap((name) => {
-  const documents = readFileSync(join(FOLDER, name), 'utf8').split(DOCUMENTS)
+const all = readdirSync(DIRECTORY).flatMap((name) => {
+  const documents = readFileSync(join(DIRECTORY, name), 'utf8').split(DOCUMENTS)
   return documents.map((text) => Bun.YAML.parse(text) as Manifest)
 })
 
@@ -36,8 +36,8 @@ function only(kind: string): Manifest {
   return found[0] as Manifest
 }
 
-test('the manifests have no field that an API server would refuse', () => {
-  expect(all.flatMap(breachesOf)).toEqual([])
+test('the manifests have no field that an API server would reject', () => {
+  expect(all.flatMap(schemaViolations)).toEqual([])
   expect(all.map((m) => m.kind).sort()).toEqual([
     'ClusterRole',
     'ClusterRoleBinding',
@@ -49,10 +49,10 @@ test('the manifests have no field that an API server would refuse', () => {
   ])
 })
 
-test('the check of manifests sees a misspelt field, a wrong type and what is missing', () => {
+test('the check of manifests detects misspelled fields, wrong types and missing fields', () => {
   const good = only('DaemonSet')
   const text = JSON.stringify(good)
-  const broken = (from: string, to: string): string[] => breachesOf(JSON.parse(text.replace(from, to)))
+  const broken = (from: string, to: string): string[] => schemaViolations(JSON.parse(text.replace(from, to)))
   expect(broken('"volumeMounts"', '"volumesMounts"')).toEqual([
     'DaemonSet.spec.template.spec.containers[0].volumesMounts is not a field',
   ])
@@ -61,14 +61,14 @@ test('the check of manifests sees a misspelt field, a wrong type and what is mis
   expect(broken('apps/v1', 'apps/v1beta1')).toHaveLength(1)
 })
 
-test('the rights are those that the filter uses, and no more', () => {
+test('the ClusterRole grants exactly the rights that the filter uses', () => {
   expect(only('ClusterRole').rules).toEqual([
     { apiGroups: [''], resources: ['pods'], verbs: ['get', 'list', 'watch'] },
     { apiGroups: [''], resources: ['namespaces'], verbs: ['get'] },
   ])
 })
 
-test('the configuration of the manifests is one that the agent takes', async () => {
+test('the agent accepts the configuration of the manifests', async () => {
   const dir = tmp()
   for (const [name, text] of Object.entries(only('ConfigMap').data ?? {}))
     writeFileSync(join(dir, name), text)
@@ -77,19 +77,19 @@ test('the configuration of the manifests is one that the agent takes', async () 
   expect(code).toBe(0)
 })
 
-test('what stops the pod gives Grace its time, and positions are kept on the node', () => {
+test('terminationGracePeriodSeconds exceeds Grace, and the database is stored on the node', () => {
   const text = only('ConfigMap').data?.['shipper.conf'] ?? ''
   const grace = Number(GRACE.exec(text)?.[1])
   const pod = only('DaemonSet').spec?.template.spec as PodSpec
   expect(pod.terminationGracePeriodSeconds).toBeGreaterThan(grace + 5)
-  const db = DB_FOLDER.exec(text)?.[1]
+  const db = DB_DIRECTORY.exec(text)?.[1]
   const mounts = pod.containers[0]?.volumeMounts
   const name = mounts?.find((m) => m.mountPath === db)?.name
   const state = { path: '/var/lib/shipper', type: 'DirectoryOrCreate' }
   expect(pod.volumes.find((v) => v.name === name)?.hostPath).toEqual(state)
 })
 
-test('a quota allows the priority that the pods have', () => {
+test('the quota allows the priority class of the pods', () => {
   const { spec } = only('ResourceQuota') as Manifest & { spec: object }
   const pod = only('DaemonSet').spec?.template.spec as PodSpec
   expect(spec).toMatchObject({
@@ -97,7 +97,7 @@ test('a quota allows the priority that the pods have', () => {
   })
 })
 
-/** What `shipper manifest` prints. */
+/** Runs `shipper manifest` and returns its output. */
 async function printed(...args: string[]): Promise<{ manifests: Manifest[]; config: string }> {
   const { code, stdout, stderr } = await run(['manifest', ...args])
   expect([code, stderr]).toEqual([0, ''])
@@ -106,19 +106,21 @@ async function printed(...args: string[]): Promise<{ manifests: Manifest[]; conf
   return { manifests, config: map?.data?.['shipper.conf'] ?? '' }
 }
 
-test('shipper manifest prints them', async () => {
+test('shipper manifest prints the manifests', async () => {
   const byKind = (list: Manifest[]) => Object.fromEntries(list.map((m) => [m.kind, m]))
   const { manifests } = await printed()
   expect(byKind(manifests)).toEqual(byKind(all))
 })
 
-test('what shipper manifest prints says how to apply it, and names no file that only the sources have', async () => {
+test('shipper manifest prints how to apply its output, and no file name of the sources', async () => {
   const { stdout } = await run(['manifest'])
-  expect(stdout).toStartWith('# By shipper manifest. To apply: kubectl apply -f FILE\napiVersion: v1\n')
+  expect(stdout).toStartWith(
+    '# Generated by shipper manifest. To apply: kubectl apply -f FILE\napiVersion: v1\n',
+  )
   expect(stdout).not.toContain('conf/')
 })
 
-test('an output without -m gets every record, as on a command line', async () => {
+test('shipper manifest: an output without -m gets every record, as on the command line', async () => {
   for (const [args, expected] of [
     [[], 'name  kafka\n    match  *\n'],
     [['-m', 'kube.*'], 'name  kafka\n    match  kube.*\n'],
@@ -132,7 +134,7 @@ test('an output without -m gets every record, as on a command line', async () =>
 test('shipper manifest takes output, image and namespace from its flags', async () => {
   const output = ['-o', 'kafka', '-p', 'brokers=a:9092,b:9092', '-p', 'topics=logs', '-m', '*']
   const { manifests, config } = await printed('--image', 'x/y:2', '--namespace', 'obs', ...output)
-  expect(manifests.flatMap(breachesOf)).toEqual([])
+  expect(manifests.flatMap(schemaViolations)).toEqual([])
   const text = JSON.stringify(manifests)
   expect(text).toContain('"image":"x/y:2"')
   expect(text).not.toContain('"namespace":"shipper"')
@@ -144,15 +146,15 @@ test('shipper manifest takes output, image and namespace from its flags', async 
   expect((await run(['-c', join(dir, 'shipper.conf'), '-D'])).code).toBe(0)
 })
 
-test('shipper manifest refuses what it cannot put into them', async () => {
-  for (const [args, said] of [
+test('shipper manifest rejects invalid arguments', async () => {
+  for (const [args, message] of [
     [['-o', 'kafka', '-p', 'borkers=a'], 'unknown option "borkers" (did you mean brokers?)'],
-    [['-i', 'tail', '-p', 'path=a'], 'manifest takes one -o, and no [INPUT]'],
-    [['--namespace', 'a b'], '--namespace "a b" is no name of a namespace'],
-    [['--image', 'a: b'], '--image "a: b" is no name of an image'],
+    [['-i', 'tail', '-p', 'path=a'], 'manifest accepts only one -o, but there is also [INPUT]'],
+    [['--namespace', 'a b'], '--namespace "a b" is not a valid namespace name'],
+    [['--image', 'a: b'], '--image "a: b" is not a valid image name'],
   ] as const) {
     const { code, stdout, stderr } = await run(['manifest', ...args])
     expect([code === 0, stdout]).toEqual([false, ''])
-    expect(stderr).toContain(said)
+    expect(stderr).toContain(message)
   }
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { ClassicText } from '../../src/config/classic.ts'
 import { emptyTree, type Tree } from '../../src/config/config-tree.ts'
-import { formatPosition } from '../../src/core/error.ts'
+import { formatLocation } from '../../src/core/error.ts'
 import { fc } from '../support/property.ts'
 
 function read(text: string): Tree & { included: string[] } {
@@ -11,37 +11,37 @@ function read(text: string): Tree & { included: string[] } {
   return { ...tree, included }
 }
 const problems = (text: string): string[] =>
-  read(text).problems.map((p) => `${formatPosition(p.position)}: ${p.message}`)
+  read(text).problems.map((p) => `${formatLocation(p.location)}: ${p.message}`)
 const pairs = (tree: Tree): string[][] =>
   tree.sections.map((s) => [s.name, ...s.properties.map((e) => `${e.key}=${e.value}`)])
 
 describe('the classic format', () => {
-  test('is sections with entries, each with its place', () => {
+  test('consists of sections with entries, each with its location', () => {
     const tree = read('[SERVICE]\n    Flush 1\n\n[INPUT]\n  Name    tail\n  Path  /a b.log  \n')
     expect(pairs(tree)).toEqual([
       ['SERVICE', 'Flush=1'],
       ['INPUT', 'Name=tail', 'Path=/a b.log'],
     ])
     const path = tree.sections[1]?.properties[1]
-    expect(formatPosition(tree.sections[1]?.position)).toBe('a.conf:4:1')
-    expect(formatPosition(path?.position)).toBe('a.conf:6:3')
-    expect(formatPosition(path?.valuePosition)).toBe('a.conf:6:9')
+    expect(formatLocation(tree.sections[1]?.location)).toBe('a.conf:4:1')
+    expect(formatLocation(path?.location)).toBe('a.conf:6:3')
+    expect(formatLocation(path?.valueLocation)).toBe('a.conf:6:9')
     expect(tree.problems).toEqual([])
   })
 
-  test('takes CRLF, tabs, a byte order mark, and no newline at the end', () => {
+  test('accepts CRLF, tabs, a byte order mark, and no newline at the end', () => {
     const tree = read('\uFEFF[INPUT]\r\n\tName\ttail\r\n\r\n\tTag app')
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=app']])
     expect(tree.problems).toEqual([])
   })
 
-  test('has comments on lines of their own only', () => {
+  test('has comments only on their own lines', () => {
     expect(pairs(read('# a\n[INPUT]\n    # b\n#c\n    Name tail # d\n'))).toEqual([
       ['INPUT', 'Name=tail # d'],
     ])
   })
 
-  test('repeats keys in order and leaves quotes alone', () => {
+  test('keeps repeated keys in order and quotes unchanged', () => {
     expect(pairs(read('[FILTER]\n  Record a "b c"\n  Record d e\n'))).toEqual([
       ['FILTER', 'Record=a "b c"', 'Record=d e'],
     ])
@@ -54,7 +54,7 @@ describe('the classic format', () => {
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=a']])
   })
 
-  test('keeps a deeper section as a group and comes back from it', () => {
+  test('reads a deeper section as a group, and entries after it', () => {
     const tree = read('[INPUT]\n  Name tail\n  [PROCESSOR]\n    Rule a\n    Rule b\n  Tag x\n')
     expect(pairs(tree)).toEqual([['INPUT', 'Name=tail', 'Tag=x']])
     expect(tree.sections[0]?.groups.map((g) => [g.name, g.properties.length])).toEqual([['PROCESSOR', 2]])
@@ -76,11 +76,11 @@ describe('an indent of the classic format', () => {
 })
 
 describe('a mistake in the classic format', () => {
-  test('is told with line and column, and all of them at once', () => {
+  test('is reported with line and column, all of them together', () => {
     expect(
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
-      'a.conf:1:1: "Name x" stands outside of a section',
+      'a.conf:1:1: "Name x" is outside of any section',
       'a.conf:4:3: indented by 2 blanks, but the first entry here by 4 blanks',
       'a.conf:5:5: "Tag" has no value',
       'a.conf:6:1: "DB a.db" must be indented',
@@ -90,7 +90,7 @@ describe('a mistake in the classic format', () => {
     ])
   })
 
-  test('with tabs against blanks names both', () => {
+  test('with tabs instead of blanks names both', () => {
     expect(problems('[INPUT]\n\tName tail\n    Path a\n \tTag b\n')).toEqual([
       'a.conf:3:5: indented by 4 blanks, but the first entry here by 1 tab',
       'a.conf:4:3: indented by 2 tabs and blanks, but the first entry here by 1 tab',
@@ -101,7 +101,7 @@ describe('a mistake in the classic format', () => {
     expect(pairs(read('[INPUT]\n    Name tail\n  Path /a\n'))).toEqual([['INPUT', 'Name=tail', 'Path=/a']])
   })
 
-  test('is also an indented command', () => {
+  test('may be an indented command', () => {
     expect(problems('[INPUT]\n    @INCLUDE a.conf\n')).toEqual([
       'a.conf:2:5: @INCLUDE must begin in column 1',
     ])
@@ -116,7 +116,7 @@ const section = fc.record({
   entries: fc.array(fc.tuple(word, value), { maxLength: 5 }),
 })
 
-test('what is written is read again', () => {
+test('formatted sections are parsed to the same sections', () => {
   fc.assert(
     fc.property(fc.array(section, { maxLength: 4 }), fc.constantFrom('\n', '\r\n'), (sections, end) => {
       const text = sections
@@ -129,6 +129,6 @@ test('what is written is read again', () => {
   )
 })
 
-test('no text makes it fail', () => {
+test('no text makes the parser throw', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (text) => void read(text)))
 })

@@ -16,14 +16,14 @@ describe('variables', () => {
     expect(warnings).toEqual([])
   })
 
-  test('that are not set are nothing, with a warning; HOSTNAME always is', async () => {
+  test('that are not set are empty, with a warning; HOSTNAME is always set', async () => {
     const { plan, warnings } = await load(text)
     expect(plan?.inputs[0]?.tag).toBe('none.')
     expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })
-    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: nothing is put in its place'])
+    expect(warnings).toEqual(['a.conf:4:9: variable U is not set: using an empty value'])
   })
 
-  test('leave the dollar of an expression alone', async () => {
+  test('do not affect the dollar of a regular expression', async () => {
     const expression = `^a{2}$|b${'$'}{2}$`
     const filter = `[FILTER]\n    Name keep\n    Match *\n    Regex log ${expression}\n`
     const { plan } = await load(`[INPUT]\n    Name clock\n${filter}${OUT}`)
@@ -32,8 +32,8 @@ describe('variables', () => {
 })
 
 describe('@INCLUDE', () => {
-  test('takes patterns relative to the main file, in order, each file once', async () => {
-    const { plan, said } = await load(
+  test('includes patterns relative to the main file, in order, each file once', async () => {
+    const { plan, reported } = await load(
       `@INCLUDE \${D}/*.conf\n@INCLUDE inputs/b.conf\n@INCLUDE *.conf\n${OUT}`,
       {
         env: { D: 'inputs' },
@@ -44,15 +44,15 @@ describe('@INCLUDE', () => {
         },
       },
     )
-    expect(said).toEqual([])
+    expect(reported).toEqual([])
     expect(plan?.inputs.map((i) => i.tag)).toEqual(['a', 'c', 'b'])
   })
 
-  test('of a file that is not there is a problem, of a pattern without a match a warning', async () => {
-    const { said, warnings } = await load(
+  test('of a missing file is a problem, of a pattern without a match a warning', async () => {
+    const { reported, warnings } = await load(
       `@INCLUDE none.conf\n@INCLUDE none/*.conf\n[INPUT]\n    Name clock\n${OUT}`,
     )
-    expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
+    expect(reported).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
     expect(warnings).toEqual(['a.conf:2:1: no file matches none/*.conf'])
   })
 
@@ -69,16 +69,16 @@ describe('@INCLUDE', () => {
     }
   })
 
-  test('names the included file in its problems', async () => {
-    const { said } = await load(`@INCLUDE b.conf\n${OUT}`, {
+  test('reports problems with the included file’s name', async () => {
+    const { reported } = await load(`@INCLUDE b.conf\n${OUT}`, {
       files: { 'b.conf': '[INPUT]\n    Name clok\n' },
     })
-    expect(said).toEqual(['b.conf:2:10: unknown input "clok" (did you mean clock?)'])
+    expect(reported).toEqual(['b.conf:2:10: unknown input "clok" (did you mean clock?)'])
   })
 })
 
 describe('the format', () => {
-  test('goes by the name, else by the first line with content', () => {
+  test('is detected by the name, else by the first line with content', () => {
     expect(formatOf('a.yaml', '[INPUT]')).toBe('YAML')
     expect(formatOf('a.YML', '')).toBe('YAML')
     expect(formatOf('a', '# c\n\n  # d\nservice:\n  flush: 1\n')).toBe('YAML')
@@ -88,19 +88,19 @@ describe('the format', () => {
     }
   })
 
-  test('is refused by name when it cannot be read, also in an included file', async () => {
-    const { said } = await load(`@INCLUDE b.yaml\n[INPUT]\n    Name clock\n${OUT}`, {
+  test('is named when it is not supported, also in an included file', async () => {
+    const { reported } = await load(`@INCLUDE b.yaml\n[INPUT]\n    Name clock\n${OUT}`, {
       files: { 'b.yaml': 'env:\n' },
     })
-    expect(said).toEqual(['b.yaml: this file is in the format of YAML, which cannot be read yet'])
+    expect(reported).toEqual(['b.yaml: this file is in YAML format, which is not supported yet'])
   })
 })
 
-test('a file that is no text, or too large to be a configuration, is refused in one line', async () => {
+test('a binary or too large file is rejected in one line', async () => {
   const files = { 'b.conf': '[INPUT]\0', 'c.conf': '#\n'.repeat(8_100_000) }
-  const { said } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
-  expect(said).toEqual([
+  const { reported } = await load('@INCLUDE b.conf\n@INCLUDE c.conf\n', { files })
+  expect(reported).toEqual([
     'a.conf:1:1: cannot read b.conf: it is not text',
-    'a.conf:2:1: cannot read c.conf: it is too large for a configuration',
+    'a.conf:2:1: cannot read c.conf: it is too large for a configuration file',
   ])
 })

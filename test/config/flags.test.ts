@@ -7,7 +7,7 @@ const plugins = (input: string, output: string) => (flags: Flags) => {
   flags.begin('output', output)
 }
 
-test('the command line comes behind the file: sections are added, service options win, and outputs get everything', async () => {
+test('flags follow the file: sections are added, service options take precedence, and outputs match all tags', async () => {
   const { plan, warnings } = await load(`[SERVICE]\n    Flush 5\n[INPUT]\n    Name clock\n${OUT}`, {
     flags: (flags) => {
       flags.service('flush', '2')
@@ -23,7 +23,7 @@ test('the command line comes behind the file: sections are added, service option
   ])
 })
 
-test('the command line does not add a match to one that is given', async () => {
+test('flags do not override a given match', async () => {
   const { plan } = await load(undefined, {
     flags: (flags) => {
       flags.begin('input', 'clock')
@@ -36,13 +36,13 @@ test('the command line does not add a match to one that is given', async () => {
   expect(plan?.outputs.map((o) => o.common.match)).toEqual(['clock.*', undefined])
 })
 
-test('the command line is the place of its mistakes', async () => {
-  const { said } = await load(undefined, { flags: plugins('clok', 'send') })
-  expect(said).toEqual(['command line, -i clok: unknown input "clok" (did you mean clock?)'])
+test('problems of flags are located on the command line', async () => {
+  const { reported } = await load(undefined, { flags: plugins('clok', 'send') })
+  expect(reported).toEqual(['command line, -i clok: unknown input "clok" (did you mean clock?)'])
 })
 
-test('the command line names the argument of a mistake, and not its value', async () => {
-  const { said } = await load(undefined, {
+test('problems of flags name the argument and not its value', async () => {
+  const { reported } = await load(undefined, {
     flags: (flags) => {
       flags.service('flush', 'x', '-f')
       flags.begin('input', 'clock')
@@ -53,7 +53,7 @@ test('the command line names the argument of a mistake, and not its value', asyn
       flags.begin('output', 'send://me:hunter2@h:1?key=hunter2')
     },
   })
-  expect(said).toEqual([
+  expect(reported).toEqual([
     'command line, -f: [service] "flush" must be a time like 60 or 5m of at least 1ms, not "x"',
     'command line, -p Prot: [clock] unknown option "Prot"',
     'command line, -p key: [send] "key" must be a whole number, not ******',
@@ -63,7 +63,7 @@ test('the command line names the argument of a mistake, and not its value', asyn
   ])
 })
 
-test('the command line takes addresses as names', async () => {
+test('addresses are accepted as names', async () => {
   const { plan } = await load(undefined, {
     flags: plugins('listen://[::1]:80', 'store:///var/out?format=plain'),
   })
@@ -71,9 +71,9 @@ test('the command line takes addresses as names', async () => {
   expect(plan?.outputs[0]?.options).toEqual({ path: '/var/out', format: 'plain' })
 })
 
-test('the command line says which part of an address a plugin has no use for', async () => {
-  const { said } = await load(undefined, { flags: plugins('clock://h:1', 'send://h:99999/x') })
-  expect(said).toEqual([
+test('a part of an address that the plugin does not support is named', async () => {
+  const { reported } = await load(undefined, { flags: plugins('clock://h:1', 'send://h:99999/x') })
+  expect(reported).toEqual([
     'command line, -i clock://h:1: [clock] takes no host, and "clock://h:1" has one',
     'command line, -i clock://h:1: [clock] takes no port, and "clock://h:1" has one',
     'command line, -o send://h:99999/x: [send] takes no path, and "send://h:99999/x" has one',
@@ -81,21 +81,19 @@ test('the command line says which part of an address a plugin has no use for', a
   ])
 })
 
-test('the command line keeps further signs of equality in a value', () => {
+test('a value may contain equals signs', () => {
   const flags = new Flags()
   flags.begin('input', 'follow')
   flags.property('path=a=b')
   expect(flags.tree.sections[0]?.properties.at(-1)).toMatchObject({ key: 'path', value: 'a=b' })
 })
 
-test('the command line refuses what belongs to no plugin or to another kind', () => {
+test('flags without a plugin or for another kind are rejected', () => {
   const flags = new Flags()
-  expect(() => flags.property('a=b')).toThrow('-p a stands before any -i, -F or -o')
+  expect(() => flags.property('a=b')).toThrow('-p a comes before any -i, -F or -o')
   flags.begin('input', 'follow')
   expect(() => flags.property('novalue')).toThrow('-p needs key=value, not "novalue"')
-  expect(() => flags.match('*')).toThrow(
-    '-m * stands behind -i follow: only filters and outputs have a match',
-  )
+  expect(() => flags.match('*')).toThrow('-m * follows -i follow: only filters and outputs have a match')
   flags.begin('output', 'send')
-  expect(() => flags.tag('x')).toThrow('-t x stands behind -o send: only an input has a tag')
+  expect(() => flags.tag('x')).toThrow('-t x follows -o send: only an input has a tag')
 })

@@ -1,10 +1,10 @@
-/** Loads configurations from a folder of their own with the plugins of specs.ts. */
+/** Loads configurations from a temporary folder with the plugins of specs.ts. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import type { PlanResult } from '../../src/config/plan.ts'
-import { formatPosition } from '../../src/core/error.ts'
+import { formatLocation } from '../../src/core/error.ts'
 import { tmp } from '../support/tmp.ts'
 import { SPECS } from './specs.ts'
 
@@ -14,14 +14,14 @@ export interface Given {
   files?: Record<string, string>
   env?: Record<string, string>
   flags?: (flags: Flags) => void
-  thorough?: boolean
+  checkUnused?: boolean
 }
 
-/** Loads a main file, `a.conf`; the folder is cut off what it says. */
+/** Loads a main file, `a.conf`, and removes the folder's path from problems and warnings. */
 export async function load(
   text: string | undefined,
   given: Given = {},
-): Promise<PlanResult & { said: string[] }> {
+): Promise<PlanResult & { reported: string[] }> {
   const dir = tmp()
   for (const [name, content] of Object.entries({ ...given.files, ...(text && { 'a.conf': text }) })) {
     mkdirSync(join(dir, name, '..'), { recursive: true })
@@ -34,12 +34,12 @@ export async function load(
     flags: flags.tree,
     registry: SPECS,
     env: given.env ?? {},
-    checkUnused: given.thorough ?? false,
+    checkUnused: given.checkUnused ?? false,
   })
   const short = (line: string): string => line.replaceAll(`${dir}/`, '')
   return {
     ...result,
     warnings: result.warnings.map(short),
-    said: result.problems.map((p) => short(`${formatPosition(p.position)}: ${p.message}`)),
+    reported: result.problems.map((p) => short(`${formatLocation(p.location)}: ${p.message}`)),
   }
 }

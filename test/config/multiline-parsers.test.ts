@@ -3,14 +3,14 @@ import { load, OUT } from './loading.ts'
 
 const config = (multiline: string): string => `[INPUT]\n    Name clock\n${OUT}${multiline}`
 
-test('a multiline parser has its rules, in their order', async () => {
-  const { plan, said } = await load(
+test('a multiline parser has its rules in order', async () => {
+  const { plan, reported } = await load(
     config(
       '[MULTILINE_PARSER]\n    name m\n    type regex\n    flush_timeout 100\n' +
         '    rule "start_state" "/^a/" "next"\n    rule "next" "/^ /" "next"\n',
     ),
   )
-  expect(said).toEqual([])
+  expect(reported).toEqual([])
   expect(plan?.multilines).toMatchObject([
     {
       name: 'm',
@@ -23,10 +23,10 @@ test('a multiline parser has its rules, in their order', async () => {
   ])
 })
 
-test('what is wrong with a multiline parser is said with its place', async () => {
+test('a problem of a multiline parser is reported with its location', async () => {
   const head = '[MULTILINE_PARSER]\n    name m\n    type regex\n'
-  const at = (text: string) => load(config(head + text)).then(({ said }) => said.join('\n'))
-  expect(await at('')).toContain('[multiline_parser m] there is no rule from "start_state"')
+  const at = (text: string) => load(config(head + text)).then(({ reported }) => reported.join('\n'))
+  expect(await at('')).toContain('[multiline_parser m] no rule starts from "start_state"')
   expect(await at('    rule start_state\n')).toMatch(
     /a\.conf:\d+:10: .*is not of the form "from" "\/regex\/" "to"/,
   )
@@ -35,13 +35,13 @@ test('what is wrong with a multiline parser is said with its place', async () =>
     'no rule leads to the state "c"',
   )
   const end = await load(config('[MULTILINE_PARSER]\n    name m\n    type endswith\n'))
-  expect(end.said.join('\n')).toContain('type endswith needs "match_string"')
+  expect(end.reported.join('\n')).toContain('type endswith needs "match_string"')
 })
 
-test('a section of the name of a built-in multiline parser does not replace it', async () => {
+test('a section cannot replace a built-in multiline parser', async () => {
   const { plan, warnings } = await load(
     config('[MULTILINE_PARSER]\n    name java\n    type equal\n    match_string x\n'),
   )
   expect(plan?.multilines).toEqual([])
-  expect(warnings.join('\n')).toContain('there is a built-in one of this name')
+  expect(warnings.join('\n')).toContain('name of a built-in multiline parser: this section is ignored')
 })

@@ -14,78 +14,78 @@ const files = {
     '[PARSER]\n    Name good\n    Format regex\n    Regex a\n[MULTILINE_PARSER]\n    name m\n',
 }
 
-test('parsers come from files relative to the configuration file; the first of a name counts', async () => {
-  const { plan, said, warnings } = await load(main('good'), { files })
-  expect(said).toEqual([])
+test('parsers are read from files relative to the configuration file; the first of a name counts', async () => {
+  const { plan, reported, warnings } = await load(main('good'), { files })
+  expect(reported).toEqual([])
   expect(plan?.parsers.map((p) => [p.name, p.spec.name, p.options])).toEqual([
     ['good', 'plain', { timeKey: 't' }],
     ['bad', 'regex', { regex: '(' }],
   ])
   expect(warnings).toEqual([
-    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is left out',
+    'p/parsers.conf:17:1: [multiline_parser m] required option "type" is missing: the multiline parser is ignored',
     'p/parsers.conf:5:5: [parser good] unknown option "Decode_Feld": it has no effect',
-    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is left out',
-    'p/parsers.conf:13:1: [parser good] there is one of this name already: it counts',
+    'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?): the parser is ignored',
+    'p/parsers.conf:13:1: [parser good] duplicate name: this section is ignored',
   ])
 })
 
-test('parsers of a file must be right only when they are used', async () => {
-  const { said } = await load(main('bad'), { files })
-  expect(said).toEqual(['p/parsers.conf:9:11: [parser bad] cannot compile "("'])
-  expect((await load(main('odd'), { files })).said).toEqual([
+test('parsers in a parsers file must be valid only when they are used', async () => {
+  const { reported } = await load(main('bad'), { files })
+  expect(reported).toEqual(['p/parsers.conf:9:11: [parser bad] cannot compile "("'])
+  expect((await load(main('odd'), { files })).reported).toEqual([
     'p/parsers.conf:12:12: [parser odd] unknown format "plan" (did you mean plain?)',
   ])
 })
 
-test('parsers are all compiled when asked for', async () => {
-  const { plan, warnings } = await load(main('good'), { files, thorough: true })
+test('all parsers are compiled with checkUnused', async () => {
+  const { plan, warnings } = await load(main('good'), { files, checkUnused: true })
   expect(plan?.parsers.map((p) => p.name)).toEqual(['good'])
-  expect(warnings.join('\n')).toContain('[parser bad] cannot compile "(": the parser is left out')
+  expect(warnings.join('\n')).toContain('[parser bad] cannot compile "(": the parser is ignored')
 })
 
-test('parsers in the main file must be right', async () => {
-  const { said } = await load(
+test('parsers in the main file must be valid', async () => {
+  const { reported } = await load(
     `[INPUT]\n    Name clock\n${OUT}[PARSER]\n    Name a\n    Format plain\n    Tim_Key b\n[PARSER]\n    Format x\n`,
   )
-  expect(said).toEqual([
+  expect(reported).toEqual([
     'a.conf:9:5: [parser a] unknown option "Tim_Key" (did you mean time_key?)',
     'a.conf:10:1: [parser] required option "name" is missing',
   ])
 })
 
-test('parsers that an input names must be there; a format that needs no options is one', async () => {
-  expect((await load(main('goood'), { files })).said).toEqual([
+test('parsers named by an input must exist; a format without required options counts as one', async () => {
+  expect((await load(main('goood'), { files })).reported).toEqual([
     'a.conf:6:12: [follow] there is no parser "goood" (did you mean good?)',
   ])
   const text = (parser: string): string =>
     `[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}`
   const { plan } = await load(text('plain'))
   expect(plan?.parsers.map((p) => [p.name, p.options])).toEqual([['plain', { timeKey: 'time' }]])
-  expect((await load(text('plan'))).said).toEqual([
+  expect((await load(text('plan'))).reported).toEqual([
     'a.conf:4:12: [follow] there is no parser "plan" (did you mean plain?)',
   ])
-  expect((await load(text('regex'))).said).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
+  expect((await load(text('regex'))).reported).toEqual(['a.conf:4:12: [follow] there is no parser "regex"'])
 })
 
-test('parsers of conf/parsers.conf need no file; a section of their name, or a format, comes first', async () => {
+test('built-in parsers need no file; a section or format of the same name takes precedence', async () => {
   const text = (parser: string, more = ''): string =>
     `[INPUT]\n    Name follow\n    Path a\n    Parser ${parser}\n${OUT}${more}`
-  const { plan, said, warnings } = await load(text('nginx'))
-  expect([said, warnings]).toEqual([[], []])
+  const { plan, reported, warnings } = await load(text('nginx'))
+  expect([reported, warnings]).toEqual([[], []])
   expect(plan?.parsers.map((p) => [p.name, p.spec.name])).toEqual([['nginx', 'regex']])
   const own = await load(text('nginx', '[PARSER]\n    Name nginx\n    Format plain\n'))
   expect(own.plan?.parsers.map((p) => [p.name, p.spec.name])).toEqual([['nginx', 'plain']])
-  expect((await load(text('ngnix'))).said).toEqual([
+  expect((await load(text('ngnix'))).reported).toEqual([
     'a.conf:4:12: [follow] there is no parser "ngnix" (did you mean nginx?)',
   ])
 })
 
-test('parsers that pods may name are all that there are, behind those of the sections', async () => {
+test('pods may name all existing parsers, which follow those of the sections', async () => {
   const text = (value: string): string =>
     `[INPUT]\n    Name clock\n[FILTER]\n    Name pods\n    Match *\n    K8S-Logging.Parser ${value}\n${OUT}` +
     '[PARSER]\n    Name nginx\n    Format plain\n'
-  const { plan, said } = await load(text('on'))
-  expect(said).toEqual([])
+  const { plan, reported } = await load(text('on'))
+  expect(reported).toEqual([])
   const names = plan?.parsers.map((p) => p.name) ?? []
   expect(names.slice(0, 2)).toEqual(['nginx', 'plain'])
   expect(names).toContain('apache2')
@@ -93,20 +93,20 @@ test('parsers that pods may name are all that there are, behind those of the sec
   expect((await load(text('off'))).plan?.parsers.map((p) => p.name)).toEqual(['nginx'])
 })
 
-test('parsers that a filter names must be there, whatever the option for them is called', async () => {
+test('parsers named by a filter must exist, whatever the option is called', async () => {
   const text = (parser: string): string =>
     `[INPUT]\n    Name clock\n[FILTER]\n    Name keep\n    Match *\n    Merge_Parser ${parser}\n${OUT}`
   expect((await load(text('plain'))).plan?.parsers.map((p) => p.name)).toEqual(['plain'])
-  expect((await load(text('plan'))).said).toEqual([
+  expect((await load(text('plan'))).reported).toEqual([
     'a.conf:6:18: [keep] there is no parser "plan" (did you mean plain?)',
   ])
 })
 
-test('parsers of a file that cannot be read are a problem where it is named', async () => {
+test('a parsers file that cannot be read is a problem at the line that names it', async () => {
   const text = `[SERVICE]\n    Parsers_File none.conf\n[INPUT]\n    Name clock\n${OUT}`
-  const { said, problems } = await load(text)
-  expect(said).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT: no such file or directory'])
-  expect(problems[0]?.hint).toContain('leave the line out')
+  const { reported, problems } = await load(text)
+  expect(reported).toEqual(['a.conf:2:18: cannot read none.conf: ENOENT: no such file or directory'])
+  expect(problems[0]?.hint).toContain('remove this line')
 })
 
 describe('a relative path of a parsers file', () => {
@@ -116,18 +116,18 @@ describe('a relative path of a parsers file', () => {
   const cwd = process.cwd()
   afterEach(() => process.chdir(cwd))
 
-  /** The names of the parsers, when these files are in the working folder and those beside the configuration. */
+  /** Names of the parsers, with some files in the working folder and others next to the configuration. */
   async function found(text: string, here: string[], beside: string[], flag?: string): Promise<string[]> {
     const folder = tmp()
     for (const name of here) writeFileSync(join(folder, name), parser('here'))
     process.chdir(folder)
     const files = Object.fromEntries(beside.map((name) => [name, parser('beside')]))
     const flags = (f: Flags): void => void (flag && f.service('parsers_file', flag))
-    const { plan, said } = await load(text, { files, flags })
-    return plan?.parsers.map(({ name }) => name) ?? said
+    const { plan, reported } = await load(text, { files, flags })
+    return plan?.parsers.map(({ name }) => name) ?? reported
   }
 
-  test('is looked for beside the configuration file, then in the working folder', async () => {
+  test('is resolved next to the configuration file, then in the working folder', async () => {
     expect(await found(conf('p.conf'), [], ['p.conf'])).toEqual(['beside'])
     expect(await found(conf('p.conf'), ['p.conf'], ['p.conf'])).toEqual(['beside'])
     expect(await found(conf('p.conf'), ['p.conf'], [])).toEqual(['here'])
@@ -136,13 +136,13 @@ describe('a relative path of a parsers file', () => {
     ])
   })
 
-  test('that the command line gives is looked for in the working folder, then beside the configuration file', async () => {
+  test('from the command line is resolved in the working folder, then next to the configuration file', async () => {
     const none = `[INPUT]\n    Name clock\n${OUT}`
     expect(await found(none, ['p.conf'], ['p.conf'], 'p.conf')).toEqual(['here'])
     expect(await found(none, [], ['p.conf'], 'p.conf')).toEqual(['beside'])
   })
 
-  test('that is absolute is that file', async () => {
+  test('may be absolute', async () => {
     expect(await found(conf('/none/p.conf'), ['p.conf'], ['p.conf'])).toEqual([
       'a.conf:2:18: cannot read /none/p.conf: ENOENT: no such file or directory',
     ])

@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
-import { inOrder } from '../../src/config/config-tree.ts'
-import { type Position, ShipperError } from '../../src/core/error.ts'
+import { sortByLocation } from '../../src/config/config-tree.ts'
+import { ShipperError, type SourceLocation } from '../../src/core/error.ts'
 import { load, OUT } from './loading.ts'
 
-test('a plan has typed options, names counted per plugin, and the instance name as tag', async () => {
-  const { plan, said, warnings } = await load(
+test('a plan has typed options, names numbered per plugin, and the instance name as tag', async () => {
+  const { plan, reported, warnings } = await load(
     `[SERVICE]\n    Flush 0.5\n[INPUT]\n    NAME Follow\n    path a,b\n    PATH c\n    DB.Sync OFF\n    Tag app\n` +
       `[INPUT]\n    Name follow\n    Path d\n    From_Head on\n[INPUT]\n    Name clock\n    Alias tick\n${OUT}`,
   )
-  expect(said).toEqual([])
+  expect(reported).toEqual([])
   expect(warnings).toEqual([])
   expect(plan?.service.flush).toBe(500)
   expect(plan?.inputs.map((i) => [i.name, i.tag, i.options])).toEqual([
@@ -30,13 +30,13 @@ test('a plan has typed options, names counted per plugin, and the instance name 
   expect(plan?.outputs[0]?.common).toMatchObject({ match: '*', retryLimit: 'no_limits' })
 })
 
-test('a plan is not made when anything is wrong, and all of it is told in order with the nearest names', async () => {
-  const { plan, said } = await load(
+test('there is no plan with problems, and all are reported in order, with the nearest names', async () => {
+  const { plan, reported } = await load(
     `[SERVICE]\n    Flsh 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
       `    Refresh_Intervall 5\n    refresh_interval abc\n    db.sync ful\n[OUTPUT]\n    Name send\n    Match *\n    Retry_Limit 0\n    Match_Regex (\n[FILTER]\n    Match *\n`,
   )
   expect(plan).toBeUndefined()
-  expect(said).toEqual([
+  expect(reported).toEqual([
     'a.conf:2:5: [service] unknown option "Flsh" (did you mean flush?)',
     'a.conf:3:15: [service] "http_port" must be a whole number from 0 to 65535, not "70000"',
     'a.conf:4:1: unknown section [INPT] (did you mean INPUT?)',
@@ -57,15 +57,15 @@ test('a plan needs an input and an output', async () => {
   ])
 })
 
-test('a plan that cannot be read whole is not said to lack sections', async () => {
-  const { said } = await load('@INCLUDE none.conf\n')
-  expect(said).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
+test('missing sections are not reported when the file cannot be read completely', async () => {
+  const { reported } = await load('@INCLUDE none.conf\n')
+  expect(reported).toEqual(['a.conf:1:1: cannot read none.conf: ENOENT: no such file or directory'])
   expect((await load('[INPT]\n    Name clock\n')).problems.map((p) => p.code)).toEqual([
     'E_CONFIG_UNKNOWN_SECTION',
   ])
 })
 
-test('a plan with problems has the stages that are right by themselves, for further checks', async () => {
+test('with problems, the valid part has the stages that are valid by themselves', async () => {
   const { plan, validPart: sound } = await load(
     `[SERVICE]\n    Flush x\n[INPUT]\n    Name clock\n[INPUT]\n    Name follow\n[INPUT]\n    Name listen\n    Port x\n` +
       `[INPUT]\n    Name follow\n    Path a\n    Parser none\n[FILTER]\n    Name keep\n    Match *\n${OUT}[OUTPUT]\n    Name sned\n`,
@@ -76,20 +76,20 @@ test('a plan with problems has the stages that are right by themselves, for furt
   expect(sound.service.flush).toBe(1000)
 })
 
-test('a plan says of a plugin of another kind what it is', async () => {
-  const { said } = await load(`[INPUT]\n    Name store\n${OUT}`)
-  expect(said).toEqual(['a.conf:2:10: unknown input "store" (there is an output of this name)'])
+test('a plugin of another kind is reported as such', async () => {
+  const { reported } = await load(`[INPUT]\n    Name store\n${OUT}`)
+  expect(reported).toEqual(['a.conf:2:10: unknown input "store" (there is an output of this name)'])
 })
 
-test('a plan does not print a secret', async () => {
-  const { said } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
-  expect(said).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
+test('a problem does not show a secret', async () => {
+  const { reported } = await load(`[INPUT]\n    Name clock\n${OUT}    Key hunter2\n`)
+  expect(reported).toEqual(['a.conf:6:9: [send] "key" must be a whole number, not ******'])
 })
 
-test('a plan shows no secrets of an address', async () => {
+test('a problem does not show the secrets of an address', async () => {
   const input = '    Name clock://me:hunter2@h:1/?key=hunter2\n[INPUT]\n    Name clock://h?key=hunter2\n'
-  const { said } = await load(`[INPUT]\n${input}${OUT}`)
-  expect(said).toEqual([
+  const { reported } = await load(`[INPUT]\n${input}${OUT}`)
+  expect(reported).toEqual([
     'a.conf:2:10: [clock] takes no user or password, and "clock://h:1/" has one',
     'a.conf:2:10: [clock] takes no host, and "clock://h:1/" has one',
     'a.conf:2:10: [clock] takes no port, and "clock://h:1/" has one',
@@ -99,28 +99,32 @@ test('a plan shows no secrets of an address', async () => {
   ])
 })
 
-test('a plan says which name of two counts, and which key may be meant to be the name', async () => {
+test('a repeated name is reported, and so is a key that may be a misspelled name', async () => {
   const twice = await load(`[INPUT]\n    Name clock\n    NAME follow\n${OUT}`)
   expect(twice.plan?.inputs[0]?.name).toBe('clock.0')
-  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is clock further up: this value does not count'])
+  expect(twice.warnings).toEqual(['a.conf:3:5: "name" is already set to clock above: this value is ignored'])
   const { problems } = await load(`[INPUT]\n    Tag a\n    Nmae clock\n${OUT}[FILTER]\n    Match *\n`)
-  expect(problems.map((p) => [p.position?.line, p.message, p.hint])).toEqual([
-    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be it?'],
+  expect(problems.map((p) => [p.location?.line, p.message, p.hint])).toEqual([
+    [3, '[input] required option "name" is missing', 'is "Nmae clock" meant to be the name?'],
     [7, '[filter] required option "name" is missing', '`shipper plugins` lists the names'],
   ])
 })
 
-test('a plan says of a name with a comment behind it that there is none', async () => {
+test('a comment after a plugin name is reported as such', async () => {
   const { problems } = await load(`[INPUT]\n    Name clock # every second\n${OUT}`)
   expect(problems.map((p) => [p.message, p.hint])).toEqual([
     ['unknown input "clock # every second"', 'a comment needs a line of its own'],
   ])
 })
 
-test('a plan knows where each value of a stage stands', async () => {
+test('a plan has the location of each value', async () => {
   const text = `[INPUT]\n    Name follow\n    path a\n    PATH b\n    From_Head on\n    Tag x\n${OUT}`
   const { plan } = await load(text)
-  const lines = [...(plan?.inputs[0]?.places ?? [])].map(([name, { line, col }]) => [name, line, col])
+  const lines = [...(plan?.inputs[0]?.optionLocations ?? [])].map(([name, { line, col }]) => [
+    name,
+    line,
+    col,
+  ])
   expect(lines).toEqual([
     ['path', 4, 10],
     ['read_from_head', 5, 15],
@@ -128,7 +132,7 @@ test('a plan knows where each value of a stage stands', async () => {
   ])
 })
 
-test('a plan says that a value which cannot be taken came of a variable', async () => {
+test('an invalid value from a variable is reported with the variable', async () => {
   const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port \${P}\${Q:-}\n`, {
     env: { P: 'x\n' },
   })
@@ -140,36 +144,36 @@ test('a plan says that a value which cannot be taken came of a variable', async 
   ])
 })
 
-test('a plan shows a comment behind a value as what it is', async () => {
+test('a comment after a value is reported as such', async () => {
   const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port x # local\n`)
   expect(problems[0]?.hint).toBe('a comment needs a line of its own')
 })
 
-test('a plan takes what stands before a comment, but not of a text', async () => {
+test('a value before a comment is used, except in a text', async () => {
   const text = `[SERVICE]\n    Flush 2  ## often\n    Log_File a #1\n[INPUT]\n    Name clock\n${OUT}`
   const { plan, warnings } = await load(text)
   expect(plan?.service).toMatchObject({ flush: 2000, logFile: 'a #1' })
   expect(warnings).toEqual(['a.conf:2:11: [service] "flush" is 2: a comment needs a line of its own'])
 })
 
-test('a plan has the default where a variable that is not set makes the value', async () => {
+test('an option set by an unset variable has its default', async () => {
   const text = `[INPUT]\n    Name clock\n    Tag \${T}\n${OUT}    Port \${P}\n    Retry_Limit \${R}\n`
-  const { plan, said } = await load(text)
-  expect(said).toEqual([])
+  const { plan, reported } = await load(text)
+  expect(reported).toEqual([])
   expect(plan?.inputs[0]?.tag).toBe('clock.0')
   expect(plan?.outputs[0]?.common).toMatchObject({ retryLimit: 'no_limits' })
-  const { said: required } = await load(`[INPUT]\n    Name follow\n    Path \${P}\n${OUT}`)
+  const { reported: required } = await load(`[INPUT]\n    Name follow\n    Path \${P}\n${OUT}`)
   expect(required).toEqual(['a.conf:3:10: [follow] required option "path" is missing'])
 })
 
-test('a plan refuses sections within sections', async () => {
-  const { said } = await load(`[INPUT]\n    Name clock\n    [OUTPUT]\n        Name send\n${OUT}`)
-  expect(said).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
+test('sections within sections are rejected', async () => {
+  const { reported } = await load(`[INPUT]\n    Name clock\n    [OUTPUT]\n        Name send\n${OUT}`)
+  expect(reported).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
 })
 
-test('problems come in the order of the files, then those of the command line, then those without a place', () => {
-  const at = (message: string, position?: Position): ShipperError =>
-    new ShipperError('E_CONFIG_BAD_VALUE', message, position === undefined ? {} : { position })
+test('problems are sorted by file, then come those of the command line, then those without a location', () => {
+  const at = (message: string, location?: SourceLocation): ShipperError =>
+    new ShipperError('E_CONFIG_BAD_VALUE', message, location === undefined ? {} : { location })
   const mixed = [
     at('7'),
     at('5', { file: 'command line', argument: '-f' }),
@@ -178,7 +182,7 @@ test('problems come in the order of the files, then those of the command line, t
     at('6', { file: 'command line', argument: '-i x' }),
     at('2', { file: 'a.conf', line: 2, col: 1 }),
   ]
-  expect(inOrder([at('1', { file: 'a.conf', line: 1 }), ...mixed]).map((p) => p.message)).toEqual([
+  expect(sortByLocation([at('1', { file: 'a.conf', line: 1 }), ...mixed]).map((p) => p.message)).toEqual([
     ...['1', '2', '3', '4', '5', '6', '7'],
   ])
 })

@@ -3,7 +3,7 @@ import { defineOptions } from '../../src/core/options/option.ts'
 import { defineFilter, defineInput, defineOutput, defineParser } from '../../src/core/plugin.ts'
 import { registryOf } from '../support/engine/registry.ts'
 
-/** Plugins whose tables have one option of each sort; nothing here is ever run. */
+/** Plugins with one option of each sort in their tables; they are never run. */
 const never = (): never => {
   throw new Error('not to be run')
 }

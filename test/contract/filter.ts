@@ -9,12 +9,12 @@ import { fc } from '../support/property.ts'
 
 export type Body = Record<string, unknown>
 
-/** A filter and what it is expected to do: for each record the one that it becomes, or undefined when it is dropped. */
+/** A filter and its expected result: the record that each record becomes, or undefined when it is dropped. */
 export interface FilterCase {
   name: string
   create(ctx: FilterContext): Filter
   expected(record: Body): Body | undefined
-  /** Pairs put behind those of `expected`, also where the record has such a key: maps may have a key twice. */
+  /** Pairs appended to those of `expected`, even if the record has such a key: maps may have duplicate keys. */
   added?: Body
 }
 
@@ -35,10 +35,10 @@ const record = fc.dictionary(
   { maxKeys: 20 },
 )
 
-/** Array head and EventTime, in hex digits. */
+/** Length of array head and EventTime in hex digits. */
 const TIME_DIGITS = 22
 
-/** The bytes of each record of a chunk, as hex: heads, times, keys and values, none decoded. */
+/** Returns the bytes of each entry of a chunk as hex, without decoding them. */
 function entriesOf(buf: Buffer, start: number, end: number): string[] {
   const entries: string[] = []
   for (let at = start; at < end; ) {
@@ -50,7 +50,7 @@ function entriesOf(buf: Buffer, start: number, end: number): string[] {
   return entries
 }
 
-/** The same bytes that a chunk of these records has; a record at `i` keeps the time of its place. */
+/** Returns the expected entries as hex; each record keeps its original time. */
 function expectedEntries(records: Body[], { expected, added = {} }: FilterCase): string[] {
   const before = chunkOf(records)
   const entries = entriesOf(before.buf, before.start, before.end)
@@ -67,17 +67,17 @@ function expectedEntries(records: Body[], { expected, added = {} }: FilterCase):
   })
 }
 
-/** What the engine relies on, of every filter. */
-export function filterContract(o: FilterCase): void {
-  test(`${o.name}: what it does not change stays byte for byte, counts and rooms are right, buffers go back`, () => {
+/** Tests what the engine requires of every filter. */
+export function filterContract(filterCase: FilterCase): void {
+  test(`${filterCase.name}: leaves other bytes unchanged, keeps count, head and tail room right, and returns its buffers`, () => {
     fc.assert(
       fc.property(fc.array(record, { minLength: 1, maxLength: 12 }), (records) => {
         const buffers = new LooseBuffers()
         const chunk = chunkOf(records, 'some.tag', buffers)
-        const filter = o.create({ buffers } as unknown as FilterContext)
+        const filter = filterCase.create({ buffers } as unknown as FilterContext)
         filter.apply(chunk, new LaterList(buffers))
         const entries = entriesOf(chunk.buf, chunk.start, chunk.end)
-        expect(entries).toEqual(expectedEntries(records, o))
+        expect(entries).toEqual(expectedEntries(records, filterCase))
         expect(chunk.count).toBe(entries.length)
         expect(chunk.start).toBeGreaterThanOrEqual(headRoom('some.tag'))
         expect(chunk.buf.length - chunk.end).toBeGreaterThanOrEqual(TAIL_ROOM)
@@ -89,14 +89,14 @@ export function filterContract(o: FilterCase): void {
     )
   })
 
-  test(`${o.name}: a chunk after another one is filtered by itself`, () => {
+  test(`${filterCase.name}: filters each chunk independently`, () => {
     const records = [{ mark: 'x', keep: 'y' }, { log: 'z' }, { mark: 'odd' }]
     const buffers = new LooseBuffers()
-    const filter = o.create({ buffers } as unknown as FilterContext)
+    const filter = filterCase.create({ buffers } as unknown as FilterContext)
     for (const part of [records, records.slice(1), records]) {
       const chunk = chunkOf(part, 'some.tag', buffers)
       filter.apply(chunk, new LaterList(buffers))
-      expect(entriesOf(chunk.buf, chunk.start, chunk.end)).toEqual(expectedEntries(part, o))
+      expect(entriesOf(chunk.buf, chunk.start, chunk.end)).toEqual(expectedEntries(part, filterCase))
     }
   })
 }

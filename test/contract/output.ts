@@ -4,53 +4,55 @@ import { ShipperError } from '../../src/core/error.ts'
 import type { Output } from '../../src/core/plugin.ts'
 import { fastest, until, within } from '../support/until.ts'
 
-/** A peer whose faults the suite chooses, and how an output to it is made. One for each test. */
+/** An output and its peer, whose faults the suite controls; each test has its own. */
 export interface OutputBench {
   output: Output
   chunk(id: string): Chunk
-  /** Stops listening and cuts what is connected. */
+  /** Stops listening and closes all connections. */
   down(): Promise<void>
   up(): Promise<void>
-  /** False: chunks are taken and not acknowledged. */
+  /** Sets whether the peer acknowledges chunks; it accepts them in any case. */
   acking(on: boolean): void
-  /** Acknowledges what has come so far. */
+  /** Acknowledges all chunks received so far. */
   ackAll(): void
-  /** What came: id and bytes of the message, in order of arrival. */
+  /** Returns id and bytes of the messages received, in order of arrival. */
   arrived(): { id: string; bytes: Buffer }[]
 }
 
-/** Behaviour that the engine counts on, of every output whose peer acknowledges. */
-export function outputContract(name: string, bench: () => Promise<OutputBench>): void {
-  const never = new AbortController().signal
+/** Creates an output whose context has `signal`, by default one that is never aborted. */
+type MakeBench = (signal?: AbortSignal) => Promise<OutputBench>
+
+/** Tests behavior that the engine relies on, for an output whose peer acknowledges. */
+export function outputContract(name: string, makeBench: MakeBench): void {
   describe(`${name} keeps the contract of outputs`, () => {
-    test('rejects retryable, for the peer, when it is down', async () => {
-      const it = await bench()
-      await it.down()
-      const error = await rejection(it.output.flush(it.chunk('c1'), never))
+    test('rejects as retryable, with scope peer, when the peer is down', async () => {
+      const bench = await makeBench()
+      await bench.down()
+      const error = await rejection(bench.output.flush(bench.chunk('c1')))
       expect(error).toBeInstanceOf(ShipperError)
       expect(error).toMatchObject({ retryable: true, scope: 'peer' })
     })
 
     test('resolves only after the ack', async () => {
-      const it = await bench()
-      it.acking(false)
+      const bench = await makeBench()
+      bench.acking(false)
       let settled = 0
-      const flush = it.output.flush(it.chunk('c1'), never).then(() => settled++)
-      await until(() => it.arrived().length === 1)
+      const flush = bench.output.flush(bench.chunk('c1')).then(() => settled++)
+      await until(() => bench.arrived().length === 1)
       await new Promise((resolve) => setImmediate(resolve))
       expect(settled).toBe(0)
-      it.ackAll()
+      bench.ackAll()
       await within(flush, 120_000, 'the flush to resolve')
       expect(settled).toBe(1)
     })
 
     test('rejects within 100 ms of an abort, with the ack outstanding', async () => {
       const took = await fastest(100, async () => {
-        const it = await bench()
-        it.acking(false)
         const stop = new AbortController()
-        const flush = rejection(it.output.flush(it.chunk('c1'), stop.signal))
-        await until(() => it.arrived().length === 1)
+        const bench = await makeBench(stop.signal)
+        bench.acking(false)
+        const flush = rejection(bench.output.flush(bench.chunk('c1')))
+        await until(() => bench.arrived().length === 1)
         const began = performance.now()
         stop.abort()
         await within(flush, 120_000, 'the flush to reject')
@@ -59,69 +61,71 @@ export function outputContract(name: string, bench: () => Promise<OutputBench>):
       expect(took).toBeLessThan(100)
     })
 
-    test('rejects at once when the signal is aborted already', async () => {
-      const it = await bench()
-      const error = rejection(it.output.flush(it.chunk('c1'), AbortSignal.abort()))
-      await within(error, 120_000, 'the flush to reject')
-      expect(it.arrived()).toEqual([])
+    test('rejects at once after an abort, and when the signal was aborted before it was made', async () => {
+      const stop = new AbortController()
+      const before = await makeBench(stop.signal)
+      stop.abort()
+      for (const bench of [before, await makeBench(stop.signal)]) {
+        const error = rejection(bench.output.flush(bench.chunk('c1')))
+        await within(error, 120_000, 'the flush to reject')
+        expect(bench.arrived()).toEqual([])
+      }
     })
   })
-  contractOfMany(name, bench)
+  testManyCalls(name, makeBench)
 }
 
-function contractOfMany(name: string, bench: () => Promise<OutputBench>): void {
-  const never = new AbortController().signal
+function testManyCalls(name: string, makeBench: MakeBench): void {
   describe(`${name} keeps the contract of outputs`, () => {
     test('sends the same bytes under the same id after a failure', async () => {
-      const it = await bench()
-      it.acking(false)
-      const chunk = it.chunk('c1')
-      const first = rejection(it.output.flush(chunk, never))
-      await until(() => it.arrived().length === 1)
-      await it.down()
+      const bench = await makeBench()
+      bench.acking(false)
+      const chunk = bench.chunk('c1')
+      const first = rejection(bench.output.flush(chunk))
+      await until(() => bench.arrived().length === 1)
+      await bench.down()
       await first
-      await it.up()
-      it.acking(true)
-      await flushed(it, chunk)
-      const [one, two] = it.arrived()
+      await bench.up()
+      bench.acking(true)
+      await deliver(bench, chunk)
+      const [one, two] = bench.arrived()
       expect(two?.id).toBe('c1')
       expect(two?.bytes.equals(one?.bytes as Buffer)).toBe(true)
     })
 
     test('settles each of many calls once, in order of their arrival', async () => {
-      const it = await bench()
+      const bench = await makeBench()
       const settled: string[] = []
       const ids = Array.from({ length: 20 }, (_, i) => `c${i}`)
-      await Promise.all(ids.map((id) => it.output.flush(it.chunk(id), never).then(() => settled.push(id))))
+      await Promise.all(ids.map((id) => bench.output.flush(bench.chunk(id)).then(() => settled.push(id))))
       expect(settled.sort()).toEqual([...ids].sort())
-      expect(it.arrived().map((a) => a.id)).toEqual(ids)
+      expect(bench.arrived().map((a) => a.id)).toEqual(ids)
     })
 
-    test('closes twice without harm, and takes nothing after it', async () => {
-      const it = await bench()
-      await it.output.flush(it.chunk('c1'), never)
-      await it.output.close()
-      await it.output.close()
-      await within(rejection(it.output.flush(it.chunk('c2'), never)), 20_000, 'the flush to reject')
+    test('can be closed twice, and rejects chunks after that', async () => {
+      const bench = await makeBench()
+      await bench.output.flush(bench.chunk('c1'))
+      await bench.output.close()
+      await bench.output.close()
+      await within(rejection(bench.output.flush(bench.chunk('c2'))), 20_000, 'the flush to reject')
     })
   })
 }
 
-/** The error of a promise that has to reject. */
+/** Returns the error of a promise that has to reject. */
 export function rejection(promise: Promise<unknown>): Promise<ShipperError> {
   return promise.then(
     () => {
-      throw new Error('it resolved')
+      throw new Error('the promise resolved')
     },
     (error: ShipperError) => error,
   )
 }
 
-/** Tries as the engine does until the chunk is delivered. */
-async function flushed(it: OutputBench, chunk: Chunk): Promise<void> {
-  const never = new AbortController().signal
+/** Flushes again, as the engine does, until the chunk is delivered. */
+async function deliver(bench: OutputBench, chunk: Chunk): Promise<void> {
   await until(() =>
-    it.output.flush(chunk, never).then(
+    bench.output.flush(chunk).then(
       () => true,
       () => false,
     ),

@@ -6,7 +6,7 @@ import { writeArrayHead, writeBinHead, writeStr } from '../../src/core/msgpack/e
 function source(): BufferSource & { given: Buffer[] } {
   const given: Buffer[] = []
   const make = (n: number): Buffer => Buffer.alloc(n)
-  return { given, take: make, force: make, hold: make, give: (b) => void given.push(b) }
+  return { given, take: make, force: make, takeLongLived: make, give: (b) => void given.push(b) }
 }
 
 function chunkOf(buf: Buffer, from: BufferSource): Chunk {
@@ -16,12 +16,16 @@ function chunkOf(buf: Buffer, from: BufferSource): Chunk {
   )
 }
 
-test('the rooms go to the first who asks', () => {
+test('the frame space is granted to the first caller only', () => {
   const chunk = chunkOf(Buffer.alloc(8), source())
-  expect([chunk.claimRooms(), chunk.claimRooms(), chunk.claimRooms()]).toEqual([true, false, false])
+  expect([chunk.claimFrameSpace(), chunk.claimFrameSpace(), chunk.claimFrameSpace()]).toEqual([
+    true,
+    false,
+    false,
+  ])
 })
 
-test('entries are a view between the rooms', () => {
+test('entries() is a view of the bytes between head and tail room', () => {
   const buf = Buffer.from('hhabcdtt')
   const chunk = chunkOf(buf, source())
   expect(chunk.entries().toString()).toBe('abcd')
@@ -29,7 +33,7 @@ test('entries are a view between the rooms', () => {
   expect(chunk.entries().buffer).toBe(buf.buffer)
 })
 
-test('a replaced buffer goes back, the new one not before the release', () => {
+test('replace gives the old buffer back at once, release the new one', () => {
   const from = source()
   const [old, next] = [Buffer.alloc(8), Buffer.from('--xyz--')]
   const chunk = chunkOf(old, from)
@@ -41,7 +45,7 @@ test('a replaced buffer goes back, the new one not before the release', () => {
   expect(from.given[1]).toBe(next)
 })
 
-test('replacing within the same buffer gives nothing back', () => {
+test('replacing within the same buffer gives no buffer back', () => {
   const from = source()
   const buf = Buffer.alloc(8)
   const chunk = chunkOf(buf, from)
@@ -49,14 +53,14 @@ test('replacing within the same buffer gives nothing back', () => {
   expect([from.given.length, chunk.end, chunk.count]).toEqual([0, 3, 1])
 })
 
-test('after the release there is nothing to read', () => {
+test('a released chunk is empty', () => {
   const from = source()
   const chunk = chunkOf(Buffer.alloc(8), from)
   chunk.release()
   expect([from.given.length, chunk.size, chunk.count, chunk.buf.length]).toEqual([1, 0, 0, 0])
 })
 
-test('the rooms hold the frame of any tag around the entries', () => {
+test('head and tail room fit the frame of any tag', () => {
   const frame = Buffer.alloc(200_000)
   for (const tag of ['', 'kube.x', 'ä'.repeat(40), 'x'.repeat(300), 'y'.repeat(70_000)]) {
     const head = writeBinHead(frame, writeStr(frame, writeArrayHead(frame, 0, 4), tag), 2_000_000)

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import {
   ERROR_CODES,
   exitStatusOf,
-  formatPosition,
+  formatLocation,
   messageOf,
   ShipperError,
   systemCode,
@@ -11,7 +11,7 @@ import {
 const CODE = /^E_[A-Z_]+$/
 const SUMMARY = /^[a-z].*[^.]$/
 
-test('an error without options is not retried, concerns its chunk and has the hint of its code', () => {
+test('by default an error is not retryable, affects its chunk only and has the hint of its code', () => {
   const error = new ShipperError('E_OUTPUT_WRITE', 'cannot write /x: ENOSPC')
   expect(error).toBeInstanceOf(Error)
   expect([error.name, error.code, error.message]).toEqual([
@@ -24,33 +24,33 @@ test('an error without options is not retried, concerns its chunk and has the hi
     'chunk',
     ERROR_CODES.E_OUTPUT_WRITE.remedy,
   ])
-  expect([error.position, error.details, 'cause' in error]).toEqual([undefined, {}, false])
+  expect([error.location, error.details, 'cause' in error]).toEqual([undefined, {}, false])
 })
 
-test('options replace what the code says', () => {
+test('options override the defaults of the code', () => {
   const cause = new Error('inner')
-  const position = { file: 'a.conf', line: 3 }
+  const location = { file: 'a.conf', line: 3 }
   const error = new ShipperError('E_PEER_CLOSED', 'gone', {
     hint: 'look there',
     retryable: true,
     scope: 'peer',
-    position,
+    location,
     details: { port: 1 },
     cause,
   })
   expect([error.hint, error.retryable, error.scope]).toEqual(['look there', true, 'peer'])
-  expect([error.position, error.details, error.cause]).toEqual([position, { port: 1 }, cause])
+  expect([error.location, error.details, error.cause]).toEqual([location, { port: 1 }, cause])
 })
 
-test('a position is file:line:col, as far as it is known', () => {
-  expect(formatPosition({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
-  expect(formatPosition({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
-  expect(formatPosition({ file: 'command line' })).toBe('command line')
-  expect(formatPosition({ file: 'command line', argument: '-p port' })).toBe('command line, -p port')
-  expect(formatPosition(undefined)).toBe('')
+test('a location is file:line:col, as far as it is known', () => {
+  expect(formatLocation({ file: 'a.conf', line: 3, col: 5 })).toBe('a.conf:3:5')
+  expect(formatLocation({ file: 'a.conf', line: 3 })).toBe('a.conf:3')
+  expect(formatLocation({ file: 'command line' })).toBe('command line')
+  expect(formatLocation({ file: 'command line', argument: '-p port' })).toBe('command line, -p port')
+  expect(formatLocation(undefined)).toBe('')
 })
 
-test('anything thrown has a message, and a code when it has one', () => {
+test('any thrown value has a message, and a system error its code', () => {
   expect([messageOf(new TypeError('no')), messageOf('text'), messageOf(undefined), messageOf(null)]).toEqual([
     'no',
     'text',
@@ -66,13 +66,13 @@ test('anything thrown has a message, and a code when it has one', () => {
   ])
 })
 
-test('the exit status is that of the code, and 1 for what has none', () => {
+test('the exit status comes from the code and is 1 for other errors', () => {
   expect(exitStatusOf(new ShipperError('E_CLI_USAGE', 'x'))).toBe(2)
   expect(exitStatusOf(new ShipperError('E_STORE_LOCKED', 'x'))).toBe(1)
   expect(exitStatusOf(new Error('x'))).toBe(1)
 })
 
-test('every code says in lower case what it means, and what to do', () => {
+test('every code has a lower-case summary and a remedy', () => {
   for (const [code, { exit, summary, remedy }] of Object.entries(ERROR_CODES)) {
     expect(code).toMatch(CODE)
     expect(exit).toBeGreaterThan(0)

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
-import { cut, escapeControls, escapeJsonControls } from '../../src/core/escape-controls.ts'
+import { escapeControls, escapeJsonControls, truncate } from '../../src/core/escape-controls.ts'
 
-test('control characters are written out, so that a text has one line and moves no cursor', () => {
+test('control characters are escaped, so that a text stays on one line and moves no cursor', () => {
   expect(escapeControls('a\nb\r\t\x00\x1b[2J\x7f\u0085\u2028\u202e')).toBe(
     'a\\nb\\r\\t\\x00\\x1b[2J\\x7f\\x85\\u2028\\u202e',
   )
@@ -10,6 +10,6 @@ test('control characters are written out, so that a text has one line and moves 
   expect(escapeJsonControls(JSON.stringify('\u0085'))).toBe('"\\u0085"')
 })
 
-test('a long text is cut, with dots that say so', () => {
-  expect([cut('abc', 3), cut('abcd', 3)]).toEqual(['abc', 'abc...'])
+test('a long text is truncated and ends with dots', () => {
+  expect([truncate('abc', 3), truncate('abcd', 3)]).toEqual(['abc', 'abc...'])
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { Watermark } from '../../src/core/watermark.ts'
 import { fc } from '../support/property.ts'
 
-test('moves only over settled ranges without a gap', () => {
+test('advances only over contiguous settled ranges', () => {
   const mark = new Watermark(100)
   const [a, b, c] = [mark.open(100, 110), mark.open(110, 130), mark.open(130, 131)]
   expect(mark.settle(b as number)).toBe(false)
@@ -15,7 +15,7 @@ test('moves only over settled ranges without a gap', () => {
   expect(mark.pending).toBe(0)
 })
 
-test('a range that is never settled holds the position', () => {
+test('a range that is never settled blocks the position', () => {
   const mark = new Watermark(0)
   const first = mark.open(0, 1)
   for (let i = 1; i < 500; i++) mark.settle(mark.open(i, i + 1))
@@ -24,7 +24,7 @@ test('a range that is never settled holds the position', () => {
   expect([mark.position, mark.pending]).toEqual([500, 0])
 })
 
-test('a ticket that was not given out changes nothing', () => {
+test('an unknown ticket has no effect', () => {
   const mark = new Watermark(7)
   expect([mark.settle(0), mark.settle(-1), mark.settle(99)]).toEqual([false, false, false])
   mark.open(7, 9)
@@ -32,13 +32,13 @@ test('a ticket that was not given out changes nothing', () => {
   expect(mark.position).toBe(7)
 })
 
-test('an empty range passes without a move of the position', () => {
+test('an empty range settles without moving the position', () => {
   const mark = new Watermark(3)
   expect(mark.settle(mark.open(3, 3))).toBe(false)
   expect([mark.position, mark.pending]).toEqual([3, 0])
 })
 
-/** The same without cleverness: all ranges for ever, searched from the start. */
+/** A naive model: keeps all ranges forever and searches them from the start. */
 class NaiveMark {
   readonly ranges: { end: number; done: boolean }[] = []
   readonly start: number
@@ -56,14 +56,14 @@ class NaiveMark {
   }
 }
 
-// An open with a length, or a settlement of any ticket there is, new, old or settled before.
+// Opens a range of a given length, or settles any existing ticket, even one settled before.
 const step = fc.oneof(
   fc.record({ length: fc.nat(5) }),
   fc.record({ back: fc.nat(12) }),
   fc.record({ forward: fc.nat(12) }),
 )
 
-test('agrees with a naive model in any order, double settlements and compaction included', () => {
+test('agrees with a naive model in any order, including double settlements and compaction', () => {
   fc.assert(
     fc.property(fc.nat(1000), fc.array(step, { maxLength: 600, size: 'max' }), (start, steps) => {
       const mark = new Watermark(start)

@@ -8,7 +8,7 @@ import { atEnd, tmp } from '../support/tmp.ts'
 const IN = '[INPUT]\n    Name dummy\n'
 const OUT = '[OUTPUT]\n    Name null\n    Match *\n'
 
-/** A run that must be refused before anything has started: its lines, one for each problem. */
+/** Expects a run to be refused before anything has started; returns its lines, one for each problem. */
 async function refused(args: string[], options: StartOptions = {}): Promise<string[]> {
   const { code, stdout, stderr } = await run(args, options)
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
@@ -20,7 +20,7 @@ async function refused(args: string[], options: StartOptions = {}): Promise<stri
   return lines
 }
 
-/** The same of a file, `a.conf`, with -D and without. */
+/** Expects the file `a.conf` to be refused with and without -D; returns the lines. */
 async function refusedFile(text: string, env: Record<string, string> = {}): Promise<string[]> {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.conf'), text)
@@ -29,7 +29,7 @@ async function refusedFile(text: string, env: Record<string, string> = {}): Prom
   return lines
 }
 
-/** What it is, the file, and the line that is said. */
+/** The mistake, the file, and the line that reports it. */
 const MISTAKES: [string, string, string][] = [
   [
     'an unknown section',
@@ -42,7 +42,7 @@ const MISTAKES: [string, string, string][] = [
     'a.conf:2:10: unknown input "tial" (did you mean tail?)',
   ],
   [
-    'a plugin like no other',
+    'an unknown plugin with no similar name',
     `[INPUT]\n    Name xyz\n${OUT}`,
     'a.conf:2:10: unknown input "xyz"; `shipper plugins` lists them',
   ],
@@ -57,7 +57,7 @@ const MISTAKES: [string, string, string][] = [
     'a.conf:4:5: [tail] unknown option "Tga" (did you mean tag?)',
   ],
   [
-    'an option like no other',
+    'an unknown option with no similar name',
     `${IN}    Frobnicate x\n${OUT}`,
     'a.conf:3:5: [dummy] unknown option "Frobnicate"; `shipper -i dummy -h` lists them',
   ],
@@ -72,58 +72,58 @@ const MISTAKES: [string, string, string][] = [
     'a.conf:6:10: [forward] "port" must be a whole number from 1 to 65535, not "70000"',
   ],
   [
-    'a word that is none of the list',
+    'a word that is not in the list',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Compress gzp\n`,
     'a.conf:6:14: [forward] "compress" must be one of text, gzip, zstd, not "gzp" (did you mean gzip?)',
   ],
   [
-    'a Tag_Regex that is none',
+    'an invalid Tag_Regex',
     `[INPUT]\n    Name tail\n    Path a\n    Tag_Regex (?<x>a\n${OUT}`,
     'a.conf:4:15: [tail] "tag_regex" must be a regular expression, not "(?<x>a": missing )',
   ],
   [
-    'a Match_Regex that is none',
+    'an invalid Match_Regex',
     `${IN}[OUTPUT]\n    Name null\n    Match_Regex *a\n`,
     'a.conf:5:17: [null] "match_regex" must be a regular expression, not "*a": nothing to repeat',
   ],
   [
-    'a rule of grep that is none',
+    'an invalid rule of grep',
     `${IN}[FILTER]\n    Name grep\n    Match *\n    Exclude log a)\n${OUT}`,
-    'a.conf:6:13: [grep] "exclude" must be a key and a regular expression, not "log a)": the regular expression has what ' +
-      'is not supported: a closing bracket without an opening one, near character 2; see docs/plugins/parser-regex.md ' +
-      'for what is supported',
+    'a.conf:6:13: [grep] "exclude" must be a key and a regular expression, not "log a)": unsupported regular expression: ' +
+      'a closing parenthesis without an opening one, near character 2; see docs/plugins/parser-regex.md for the supported ' +
+      'syntax',
   ],
   [
-    'a record that is none',
+    'an invalid record',
     `${IN}    Dummy [1]\n${OUT}`,
-    'a.conf:3:11: [dummy] "dummy" must be a JSON object, not "[1]": it cannot be read as one; for example {"message":"dummy"}',
+    'a.conf:3:11: [dummy] "dummy" must be a JSON object, not "[1]": it cannot be parsed as one; for example {"message":"dummy"}',
   ],
   [
-    'options that do not go together',
+    'options that exclude each other',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Time_As_Integer on\n    Compress zstd\n`,
-    'a.conf:6:21: [forward] "time_as_integer" does not go with "compress"; receivers that need whole seconds cannot read ' +
+    'a.conf:6:21: [forward] "time_as_integer" cannot be combined with "compress"; receivers that need whole seconds cannot read ' +
       'compressed chunks; choose one of the two',
   ],
   [
-    'TLS where there is none yet',
+    'TLS, which is not supported yet',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    tls on\n`,
-    'a.conf:6:9: [forward] "tls" must be off, not "on"; there is no TLS here yet: lead it through a tunnel, or leave this ' +
-      'out where the network is safe',
+    'a.conf:6:9: [forward] "tls" must be off, not "on"; TLS is not supported yet: send through a tunnel, or leave ' +
+      'this option out on a trusted network',
   ],
   [
-    'a shared key where there is none yet',
+    'a shared key, which is not supported yet',
     `${IN}[OUTPUT]\n    Name forward\n    Match *\n    tls off\n    Shared_Key hunter2\n`,
-    'a.conf:7:16: [forward] "shared_key" must be left out, not ******; there is no shared key here yet: lead it through a ' +
-      'tunnel, or leave this out where the network is safe',
+    'a.conf:7:16: [forward] "shared_key" must be left out, not ******; a shared key is not supported yet: send through a ' +
+      'tunnel, or leave this option out on a trusted network',
   ],
   [
-    'a process to watch that is not there',
+    'a process to measure that does not exist',
     `[INPUT]\n    Name cpu\n    Pid 99999999\n${OUT}`,
-    "a.conf:3:9: [cpu] cannot watch process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
-      'Pid to a process that runs, or leave it out for the whole machine',
+    "a.conf:3:9: [cpu] cannot measure process 99999999: ENOENT: no such file or directory, open '/proc/99999999/stat'; set " +
+      'Pid to a running process, or leave it out to measure the machine',
   ],
   [
-    'a parser that is not there',
+    'a parser that does not exist',
     `[INPUT]\n    Name stdin\n    Parser cir\n${OUT}`,
     'a.conf:3:12: [stdin] there is no parser "cir" (did you mean cri?)',
   ],
@@ -132,11 +132,14 @@ const MISTAKES: [string, string, string][] = [
   ['a key without a value', `${IN}    Tag\n${OUT}`, 'a.conf:3:5: "Tag" has no value'],
 ]
 
-test.each(MISTAKES)('%s in a file is one line: where, what, and what to do', async (_, text, line) => {
-  expect(await refusedFile(text)).toEqual([line])
-})
+test.each(MISTAKES)(
+  '%s in a file is reported in one line with position, problem and hint',
+  async (_, text, line) => {
+    expect(await refusedFile(text)).toEqual([line])
+  },
+)
 
-test('all mistakes of a file and of the arguments are told in one run', async () => {
+test('all mistakes of a file and of the arguments are reported in one run', async () => {
   const cwd = tmp()
   writeFileSync(
     join(cwd, 'a.conf'),
@@ -171,10 +174,10 @@ test('all mistakes of a file and of the arguments are told in one run', async ()
   ])
 })
 
-describe('a value from the environment that cannot be taken', () => {
+describe('an invalid value from the environment', () => {
   const text = `${IN}[OUTPUT]\n    Name forward\n    Match *\n    Port \${PORT}\n`
 
-  test('is one line that names the variable, whatever is in it', async () => {
+  test('is reported in one line that names the variable, whatever its value', async () => {
     const where = 'a.conf:6:10: [forward] "port" must be a whole number from 1 to 65535, not'
     const from = `; the value comes from \${PORT}`
     expect(await refusedFile(text, { PORT: 'http' })).toEqual([`${where} "http"${from}`])
@@ -186,18 +189,16 @@ describe('a value from the environment that cannot be taken', () => {
     expect(long).toEndWith(`...${from}`)
   })
 
-  test('is told where it is not set at all', async () => {
+  test('is reported when the variable is not set', async () => {
     const cwd = tmp()
     writeFileSync(join(cwd, 'a.conf'), text)
     const { code, stderr } = await run(['-c', 'a.conf', '-D'], { cwd, env: { PORT: undefined } })
     expect(code).toBe(0)
-    expect(stderr).toStartWith(
-      'a.conf:6:10: variable PORT is not set: nothing is put in its place (warning)\n',
-    )
+    expect(stderr).toStartWith('a.conf:6:10: variable PORT is not set: using an empty value (warning)\n')
   })
 })
 
-test('a configuration that cannot be read is named with the reason, and nothing is said of what it lacks', async () => {
+test('a configuration that cannot be read is reported with the reason only', async () => {
   const cwd = tmp()
   const todo = '; check the path and its permissions'
   expect(await refused(['-c', 'none.conf'], { cwd })).toEqual([
@@ -235,7 +236,7 @@ describe('arguments', () => {
     ],
     [['-i', 'cpu'], ['shipper: there is no output; add an [OUTPUT] section or -o NAME']],
     [['-o', 'null'], ['shipper: there is no input; add an [INPUT] section or -i NAME']],
-  ])('%j are refused with the argument that is wrong', async (args, lines) => {
+  ])('%j are refused with the wrong argument', async (args, lines) => {
     expect(await refused(args)).toEqual(lines)
     expect(await refused([...args, '-D'])).toEqual(lines)
   })
@@ -243,17 +244,17 @@ describe('arguments', () => {
   test.each([
     [[], 'Usage: shipper'],
     [['--inputt', 'cpu'], "shipper: unknown option '--inputt' (did you mean --input?)"],
-    [['-p', 'a=b'], 'shipper: -p a stands before any -i, -F or -o; see `shipper --help`'],
+    [['-p', 'a=b'], 'shipper: -p a comes before any -i, -F or -o; see `shipper --help`'],
     [['plugin'], 'shipper: unknown command "plugin" (did you mean plugins?)'],
-  ])('%j cannot be used: status 2', async (args, text) => {
+  ])('%j end with status 2', async (args, text) => {
     const { code, stdout, stderr } = await run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toStartWith(text)
   })
 })
 
-describe('what runs in spite of a warning', () => {
-  /** Runs until it says it and then stops it; all its log lines. */
+describe('a configuration with a warning', () => {
+  /** Runs until `text` is logged, then stops; returns all log lines. */
   async function warned(args: string[], text: string): Promise<{ level: string; message: string }[]> {
     const agent = start(args)
     await agent.saysOnStderr(text)
@@ -264,37 +265,40 @@ describe('what runs in spite of a warning', () => {
       .map((line) => JSON.parse(line))
   }
 
-  test('an output that matches nothing is one line', async () => {
-    const said = await warned(
+  test('runs with an output that matches nothing', async () => {
+    const lines = await warned(
       ['-i', 'dummy', '-t', 'app', '-o', 'null', '-m', 'sys.*', '-o', 'null'],
-      'it gets nothing',
+      'it gets no records',
     )
-    expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
+    expect(lines.filter(({ level }) => level !== 'info')).toMatchObject([
       {
         level: 'warn',
-        message: 'command line, -o null: [null] Match sys.* does not fit the tag app: it gets nothing',
+        message: 'command line, -o null: [null] Match sys.* does not match the tag app: it gets no records',
       },
     ])
   })
 
-  test('two inputs of one name are told apart, with one line', async () => {
+  test('runs with two inputs of one name, and renames the second', async () => {
     const two = ['-i', 'dummy', '-p', 'alias=a', '-i', 'dummy', '-p', 'alias=a', '-o', 'null']
-    const said = await warned(two, 'is taken')
-    expect(said.filter(({ level }) => level !== 'info')).toMatchObject([
-      { level: 'warn', message: 'command line, -p alias: alias "a" is taken: the name is dummy.1' },
+    const lines = await warned(two, 'is already taken')
+    expect(lines.filter(({ level }) => level !== 'info')).toMatchObject([
+      {
+        level: 'warn',
+        message: 'command line, -p alias: alias "a" is already taken: using the name dummy.1',
+      },
     ])
   })
 })
 
-test('a port of -H that is in use is one line with what to do, and status 1', async () => {
+test('a port of -H that is in use is reported in one line with a hint, and status 1', async () => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   atEnd(() => void server.close())
   const { port } = server.address() as { port: number }
   const { code, stderr } = await run(['-i', 'dummy', '-o', 'null', '-H', '-P', String(port)])
   expect(code).toBe(1)
-  const said = JSON.parse(stderr)
-  expect(said).toMatchObject({ level: 'error', code: 'E_LISTEN' })
-  expect(said.message).toContain(`127.0.0.1:${port}`)
-  expect(said.hint).not.toBe('')
+  const line = JSON.parse(stderr)
+  expect(line).toMatchObject({ level: 'error', code: 'E_LISTEN' })
+  expect(line.message).toContain(`127.0.0.1:${port}`)
+  expect(line.hint).not.toBe('')
 })

@@ -7,34 +7,31 @@ import { run, shipperCommand, start } from '../support/process.ts'
 import { runCommandOnTerminal, testOnTerminal } from '../support/pty.ts'
 import { tmp } from '../support/tmp.ts'
 
-/** Reads a file to its end and sends it; the caller adds an output. */
+/** Returns arguments that read a file to its end; the caller adds an output. */
 function finite(text: string): string[] {
   const path = join(tmp(), 'a.log')
   writeFileSync(path, text)
   return ['-i', 'tail', '-p', `path=${path}`, '-p', 'read_from_head=on', '-p', 'exit_on_eof=on']
 }
 
-/** Arguments, and what stdout then is. */
+/** Arguments, and what they print to stdout. */
 const ANSWERS: [string[], RegExp][] = [
   [['-V'], /^shipper \d+\.\d+\.\d+ \([\w-]+\), linux-\w+, bun [\d.]+\n$/],
   [['-h'], /^Usage: shipper \[options\][\s\S]*-i, --input <NAME>[\s\S]*Examples:/],
   [
     ['-i', 'tail', '-h'],
-    /^shipper -i tail: [\s\S]*Options of tail \(-p name=value\):[\s\S]*\n {2}path +list with commas, required/,
+    /^shipper -i tail: [\s\S]*Options of tail \(-p name=value\):[\s\S]*\n {2}path +comma-separated list, required/,
   ],
   [['-o', 'forward', '-h'], /^shipper -o forward: [\s\S]*require_ack_response +bool, default true/],
   [['plugins'], /^inputs:\n {2}tail +Follows files[\s\S]*\nfilters:\n[\s\S]*\noutputs:\n {2}forward/],
 ]
 
-describe('what is asked for', () => {
-  test.each(ANSWERS)(
-    '%j is answered on stdout with status 0, and nothing else is said',
-    async (args, text) => {
-      const { code, stdout, stderr } = await run(args)
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-      expect(stdout).toMatch(text)
-    },
-  )
+describe('the command line', () => {
+  test.each(ANSWERS)('%j is answered on stdout with status 0 and no other output', async (args, text) => {
+    const { code, stdout, stderr } = await run(args)
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(text)
+  })
 
   test('forward://host:port sends there', async () => {
     const peer = await forwardPeer()
@@ -53,9 +50,9 @@ describe('what is asked for', () => {
   })
 })
 
-describe('how much is said', () => {
-  /** A finite run of one file and one chunk that has a warning (no DB). */
-  async function said(...args: string[]): Promise<{ level: string; message: string }[]> {
+describe('verbosity', () => {
+  /** Runs one file and one chunk to the end, which logs a warning (no DB); returns the log. */
+  async function logOf(...args: string[]): Promise<{ level: string; message: string }[]> {
     const peer = await forwardPeer()
     const { code, stderr } = await run([
       ...finite('one\n'),
@@ -72,12 +69,12 @@ describe('how much is said', () => {
       .map((line) => JSON.parse(line))
   }
 
-  test('-q is silent, -v and -vv name each file and each chunk', async () => {
-    const levels = async (...args: string[]) => new Set((await said(...args)).map(({ level }) => level))
-    expect(await said('-q')).toEqual([])
+  test('-q is silent, -v and -vv log each file and each chunk', async () => {
+    const levels = async (...args: string[]) => new Set((await logOf(...args)).map(({ level }) => level))
+    expect(await logOf('-q')).toEqual([])
     expect((await levels()).has('debug')).toBe(false)
     expect((await levels()).has('warn')).toBe(true)
-    const more = (await said('-v')).filter(({ level }) => level === 'debug').map(({ message }) => message)
+    const more = (await logOf('-v')).filter(({ level }) => level === 'debug').map(({ message }) => message)
     expect(more.filter((message) => message === 'chunk is delivered')).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is followed'))).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is closed'))).toHaveLength(1)
@@ -86,16 +83,16 @@ describe('how much is said', () => {
 })
 
 const LOG_LINE =
-  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] positions are not kept \(no DB\)/m
+  /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\] \[ warn\] \[tail\.0\] no DB is set: positions are not stored/m
 const FRAME = /\[=*-+\] +\d+% {2}[\d.]+ [KM]?B of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}\d+:\d\d left/
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what a terminal gets
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the terminal receives them
 const LAST = /\[=+\] 100% {2}8\.0 MB of 8\.0 MB {2}[\d.]+ [KM]B\/s {2}in \d+:\d\d\x1b\[0K\r\n/
 
 testOnTerminal(
   'a finite run on a terminal draws its progress below the log, and ends with 0',
   async () => {
     const peer = await forwardPeer()
-    // Slow enough to be watched: half of memory's share is on its way at any time.
+    // Slow enough to be observed: half of the memory limit is in flight at any time.
     peer.answer = (arrival, socket) => void setTimeout(() => acknowledge(arrival, socket), 150)
     const input = finite(`${'x'.repeat(199)}\n`.repeat(40_000))
     const args = [...shipperCommand(), ...input, '-o', `forward://127.0.0.1:${peer.port}`, '-f', '0.1']
@@ -129,7 +126,7 @@ test('-H answers at the address of -L and -P', async () => {
   await expect(fetch(`http://127.0.0.1:${port}/`)).rejects.toThrow()
 })
 
-test('a Log_File that cannot be opened is one line with what to do, and status 1', async () => {
+test('a Log_File that cannot be opened is reported in one line with a hint, and status 1', async () => {
   const { code, stderr } = await run(['-i', 'dummy', '-o', 'null', '-l', '/dev/null/x.log'])
   expect(code).toBe(1)
   expect(stderr).toBe(

@@ -12,9 +12,9 @@ const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`containers.test.ts: SHIPPER_SEED=${SEED}\n`)
 
 interface Arrived {
-  /** How often each line came whole. */
+  /** Number of complete copies of each line. */
   lines: Map<number, number>
-  /** Records that are no whole line, or not under their stream. */
+  /** Records that are not a complete line of a known stream. */
   broken: string[]
 }
 
@@ -23,18 +23,18 @@ function arrived(path: string): Arrived {
   const broken: string[] = []
   const text = existsSync(path) ? readFileSync(path, 'utf8') : ''
   for (const line of text.split('\n')) {
-    // kill -9 may have left a line unfinished: its record came again.
+    // kill -9 may leave a line unfinished: its record is sent again.
     if (!line.endsWith('}')) continue
     const { log, stream } = JSON.parse(line.slice(line.indexOf('{'))) as { log: string; stream: string }
     const n = Number.parseInt(log, 10)
-    const whole = `${log}\n` === numbered(n) && (stream === 'stdout' || stream === 'stderr')
-    if (whole) lines.set(n, (lines.get(n) ?? 0) + 1)
+    const isComplete = `${log}\n` === numbered(n) && (stream === 'stdout' || stream === 'stderr')
+    if (isComplete) lines.set(n, (lines.get(n) ?? 0) + 1)
     else broken.push(`${stream} ${log}`)
   }
   return { lines, broken }
 }
 
-/** Ranges of lines that did not come. */
+/** Returns the ranges of lines that are missing. */
 function missing(lines: Map<number, number>, count: number): string {
   const ranges: string[] = []
   for (let n = 0; n < count; n++) {
@@ -55,10 +55,10 @@ function follow(dir: string): Running {
 
 for (const [what, killEveryMs, linked] of [
   ['', 0, true],
-  [', and the agent is killed again and again', 700, false],
-  [' behind a link, and the agent is killed again and again', 700, true],
+  [' and the agent is killed repeatedly', 700, false],
+  [' behind a link and the agent is killed repeatedly', 700, true],
 ] as const) {
-  test(`split lines of two streams arrive whole while the kubelet rotates and compresses${what}`, async () => {
+  test(`split lines of two streams arrive complete while the kubelet rotates and compresses${what}`, async () => {
     const dir = tmp()
     const logs = join(dir, linked ? 'pod' : '')
     const log = join(logs, '0.log')
@@ -68,8 +68,8 @@ for (const [what, killEveryMs, linked] of [
     const out = join(dir, 'out')
     const script = join(import.meta.dirname, '../support/kubernetes/cri-writer-process.ts')
     let agent = follow(dir)
-    let said = ''
-    // By this line it is seen that the agent follows the file: what it has never seen it cannot miss.
+    let stderr = ''
+    // This line shows that the agent follows the file: it cannot lose lines of a file that it has never seen.
     writeFileSync(log, `2026-11-21T06:00:00.1Z stdout F ${numbered(0)}`)
     await until(() => arrived(out).lines.has(0), { limitMs: 120_000, what: () => agent.stderr })
     const writer = start([script, log, '20000', '15', '6000'], { command: [process.execPath] })
@@ -78,7 +78,7 @@ for (const [what, killEveryMs, linked] of [
       if (killEveryMs === 0) continue
       agent.kill('SIGKILL')
       await agent.exited
-      said += agent.stderr
+      stderr += agent.stderr
       agent = follow(dir)
     }
     const count = Number(writer.stdout)
@@ -87,7 +87,7 @@ for (const [what, killEveryMs, linked] of [
       limitMs: 120_000,
       everyMs: 250,
       what: () =>
-        `${count} lines, missing ${missing(arrived(out).lines, count)}, broken ${arrived(out).broken.join('; ')}\n${said}${agent.stderr}`,
+        `${count} lines, missing ${missing(arrived(out).lines, count)}, broken ${arrived(out).broken.join('; ')}\n${stderr}${agent.stderr}`,
     })
     const { lines, broken } = arrived(out)
     expect(broken).toEqual([])
@@ -95,7 +95,7 @@ for (const [what, killEveryMs, linked] of [
   }, 400_000)
 }
 
-test('the folder of a pod that is removed while the agent is behind: no line is lost', async () => {
+test('no line is lost when the directory of a pod is removed while the agent is behind', async () => {
   const dir = tmp()
   const pod = join(dir, 'pods/default_web_1234/app')
   mkdirSync(pod, { recursive: true })

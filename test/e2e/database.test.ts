@@ -135,7 +135,7 @@ test('lines keep arriving while another program has locked the database, which i
     { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
   ])
   await other.stop()
-  await agent.saysOnStderr('positions are stored again')
+  await agent.saysOnStderr('positions are being written again')
   agent.kill('SIGKILL')
   await agent.exited
   writeLines(path, lines, lines + 1000)

@@ -229,7 +229,7 @@ test('a folder that appears later is found', async () => {
     '-f',
     '0.1',
   ])
-  await agent.saysOnStderr('positions are not kept')
+  await agent.saysOnStderr('positions are not stored')
   mkdirSync(join(dir, 'later'))
   writeFileSync(join(dir, 'later/a.log'), 'here\n')
   await agent.saysOnStdout('here')

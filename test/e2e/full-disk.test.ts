@@ -91,7 +91,7 @@ withMounts(
     const repeated = (await sink.summary()).duplicates
     expect(repeated).toBeGreaterThan(0)
     disk.empty()
-    await agent.saysOnStderr('positions are stored again')
+    await agent.saysOnStderr('positions are being written again')
     await kill9(agent, sink)
     writeLines(path, lines, lines + 1000)
     lines += 1000

@@ -23,15 +23,15 @@ import { until } from '../support/until.ts'
 const tools = journalTools()
 const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
 
-interface Record_ {
+interface ReceivedRecord {
   tag: string
-  /** Microseconds. */
+  /** Time in microseconds. */
   us: number
-  /** Text as latin1: byte for byte. */
+  /** Strings as latin1, which preserves every byte. */
   map: Record<string, string | string[] | boolean>
 }
 
-/** Strings of records are whatever bytes the journal had: they are read as such. */
+/** Decodes times to microseconds. Strings are decoded as raw bytes, because they contain whatever the journal had. */
 const times = new ExtensionCodec()
 times.register({
   type: 0,
@@ -42,7 +42,7 @@ times.register({
   },
 })
 
-function recordsOf({ tag, entries }: Arrival): Record_[] {
+function recordsOf({ tag, entries }: Arrival): ReceivedRecord[] {
   const options = {
     extensionCodec: times,
     rawStrings: true,
@@ -51,7 +51,7 @@ function recordsOf({ tag, entries }: Arrival): Record_[] {
   return [...decodeMulti(entries, options)].map((entry) => {
     const [us, map] = entry as [number, Record<string, unknown>]
     const texts = Object.entries(map).map(([key, value]) => [key, latin1(value)])
-    return { tag, us, map: Object.fromEntries(texts) as Record_['map'] }
+    return { tag, us, map: Object.fromEntries(texts) as ReceivedRecord['map'] }
   })
 }
 
@@ -60,21 +60,21 @@ function latin1(value: unknown): unknown {
   return value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value
 }
 
-const all = (peer: ForwardPeer): Record_[] => peer.arrivals.flatMap(recordsOf)
+const all = (peer: ForwardPeer): ReceivedRecord[] => peer.arrivals.flatMap(recordsOf)
 
-/** Sends a whole journal, to its end. */
+/** Sends a complete journal and returns the records that arrived. */
 async function send(
   path: string,
   systemd: Record<string, string | string[]> = {},
   dir = tmp(),
-): Promise<Record_[]> {
+): Promise<ReceivedRecord[]> {
   const peer = await forwardPeer()
   const more = { exit_on_eof: 'on', lowercase: 'off', ...systemd }
   const agent = followJournal({ dir, path, ports: [peer.port], tools, systemd: more })
-  expect({ ...(await agent.ended()), said: agent.stderr.includes('"level":"error"') }).toEqual({
+  expect({ ...(await agent.ended()), hasLoggedError: agent.stderr.includes('"level":"error"') }).toEqual({
     code: 0,
     signal: null,
-    said: false,
+    hasLoggedError: false,
   })
   return all(peer)
 }
@@ -85,7 +85,7 @@ function journalOf(entries: EntryInit[]): Journal {
   return journal
 }
 
-testJournal('binary values, lines, repeated fields and the time arrive byte for byte', async () => {
+testJournal('binary values, multiline values, repeated fields and times arrive byte for byte', async () => {
   const binary = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
   const lines = 'first\nsecond\n\nA=1\n\nlast'
   const long = Buffer.alloc(70_000, 'é\n')
@@ -111,7 +111,7 @@ testJournal('binary values, lines, repeated fields and the time arrive byte for 
   })
 })
 
-testJournal('names are in lower case and without their underscore as the options say', async () => {
+testJournal('Lowercase and Strip_Underscores change field names', async () => {
   const journal = journalOf([{ us: START_US, fields: { MESSAGE: 'x', _PID: '7', PID: '8' } }])
   const [record] = await send(journal.dir, { lowercase: 'on', strip_underscores: 'on' })
   const { pid, ...map } = record?.map ?? {}
@@ -119,19 +119,19 @@ testJournal('names are in lower case and without their underscore as the options
   expect((pid as string[]).toSorted()).toEqual(['7', '8'])
 })
 
-testJournal('what is beyond the limits is cut, marked and counted, and the rest arrives', async () => {
+testJournal('values beyond the limits are truncated and marked, and the rest arrives', async () => {
   const journal = journalOf([
     {
       us: START_US,
       fields: { MESSAGE: 'x'.repeat(1_000_000), CORE: Buffer.alloc(20_000_000, 'core'), A: '1' },
     },
-    { us: START_US + 1, fields: { MESSAGE: 'whole' } },
+    { us: START_US + 1, fields: { MESSAGE: 'complete' } },
   ])
-  const [cut, whole] = await send(journal.dir, { max_field_size: '1K' })
-  const { MESSAGE, CORE, ...map } = cut?.map ?? {}
+  const [truncated, complete] = await send(journal.dir, { max_field_size: '1K' })
+  const { MESSAGE, CORE, ...map } = truncated?.map ?? {}
   expect([String(MESSAGE).length, String(CORE).length]).toEqual([1000, 1000])
   expect(map).toEqual({ _BOOT_ID: 'b'.repeat(32), A: '1', truncated: true })
-  expect(whole?.map).toEqual({ _BOOT_ID: 'b'.repeat(32), MESSAGE: 'whole' })
+  expect(complete?.map).toEqual({ _BOOT_ID: 'b'.repeat(32), MESSAGE: 'complete' })
 })
 
 testJournal('entries of earlier boots arrive, in order', async () => {
@@ -145,13 +145,13 @@ testJournal('entries of earlier boots arrive, in order', async () => {
   )
   const journal = journalOf(entries)
   const sink = await Sink.start('lines')
-  // Following: with -f journalctl would show the last boot alone.
+  // In follow mode, because with -f alone journalctl would show only the last boot.
   const agent = followJournal({ dir: tmp(), path: journal.dir, ports: [sink.port], tools })
   await allArrive(sink, agent, 300)
   expect(await sink.summary()).toMatchObject({ distinct: 300, duplicates: 0, disorder: 0 })
 })
 
-testJournal('the star of Tag is the unit, or unknown', async () => {
+testJournal('the * in Tag is replaced by the unit, or by unknown', async () => {
   const units = ['a.service', 'b.service', undefined, 'a.service', 'session-1.scope']
   const entries = units.map((unit, i) => ({
     us: START_US + i,
@@ -166,7 +166,7 @@ testJournal('the star of Tag is the unit, or unknown', async () => {
   }
 })
 
-testJournal('filters: one has to fit, or all', async () => {
+testJournal('entries are read that match any filter, or all of them', async () => {
   const fields = [{ A: '1' }, { B: '1' }, { A: '1', B: '1' }, { A: '2', B: '1' }, { C: '1' }]
   const journal = journalOf(
     fields.map((f, i) => ({ us: START_US + i, fields: { MESSAGE: `${i}`, ...f } as EntryInit['fields'] })),
@@ -181,7 +181,7 @@ testJournal('filters: one has to fit, or all', async () => {
   expect(await sent(['C=9'], 'or')).toEqual([])
 })
 
-testJournal('a filter that the entry of the position does not fit is not taken for a loss', async () => {
+testJournal('a filter that excludes the entry at the cursor is not reported as a loss', async () => {
   const dir = tmp()
   const journal = journalOf(numberedEntries(0, 10, { KIND: 'a' }))
   expect(await send(journal.dir, {}, dir)).toHaveLength(10)
@@ -192,27 +192,30 @@ testJournal('a filter that the entry of the position does not fit is not taken f
   )
 })
 
-testJournal('goes on where fluent-bit was, and gives its database back', async () => {
-  const dir = tmp()
-  const journal = journalOf(numberedEntries(0, 100))
-  const cursors = cursorsIn(journal)
-  const db = new Database(join(dir, 'pos.db'))
-  db.exec('CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);')
-  db.query('INSERT INTO in_systemd_cursor VALUES (?, ?)').run(cursors[49] as string, 1_700_000_000)
-  db.close()
-  const records = await send(journal.dir, {}, dir)
-  expect(records.map(({ map }) => map.LOG)).toEqual(
-    numberedEntries(50, 100).map(({ fields }) => fields.LOG) as string[],
-  )
-  const after = new Database(join(dir, 'pos.db'), { readonly: true })
-  expect(after.query('SELECT * FROM in_systemd_cursor LIMIT 1;').all()).toEqual([
-    { cursor: cursors[99] as string, updated: expect.any(Number) },
-  ])
-  after.close()
-})
+testJournal(
+  'reading continues at the cursor in fluent-bit’s database, which stays in its format',
+  async () => {
+    const dir = tmp()
+    const journal = journalOf(numberedEntries(0, 100))
+    const cursors = cursorsIn(journal)
+    const db = new Database(join(dir, 'pos.db'))
+    db.exec('CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);')
+    db.query('INSERT INTO in_systemd_cursor VALUES (?, ?)').run(cursors[49] as string, 1_700_000_000)
+    db.close()
+    const records = await send(journal.dir, {}, dir)
+    expect(records.map(({ map }) => map.LOG)).toEqual(
+      numberedEntries(50, 100).map(({ fields }) => fields.LOG) as string[],
+    )
+    const after = new Database(join(dir, 'pos.db'), { readonly: true })
+    expect(after.query('SELECT * FROM in_systemd_cursor LIMIT 1;').all()).toEqual([
+      { cursor: cursors[99] as string, updated: expect.any(Number) },
+    ])
+    after.close()
+  },
+)
 
 testJournal(
-  'begins at the end when told, and a kill -9 before the first ack loses nothing of what came since',
+  'Read_From_Tail starts at the end, and a SIGKILL before the first ack loses no later entry',
   async () => {
     const dir = tmp()
     const journal = journalOf(numberedEntries(0, 100))
@@ -239,7 +242,7 @@ testJournal(
   },
 )
 
-testJournal('entries appear as they are written, also in files that appear later', async () => {
+testJournal('entries arrive as they are written, also from files created later', async () => {
   const dir = tmp()
   const journal = new Journal(tools, join(dir, 'j'))
   const sink = await Sink.start('lines')
@@ -257,7 +260,7 @@ testJournal('entries appear as they are written, also in files that appear later
   expect(await sink.summary()).toMatchObject({ distinct: 100, duplicates: 0, disorder: 0 })
 })
 
-testJournal('a folder that is not there is an error, not the end: it is read when it appears', async () => {
+testJournal('a missing directory is an error, and is read once it exists', async () => {
   const dir = tmp()
   const path = join(dir, 'j')
   const sink = await Sink.start('lines')
@@ -268,7 +271,7 @@ testJournal('a folder that is not there is an error, not the end: it is read whe
   await allArrive(sink, agent, 10)
 })
 
-testJournal('without journalctl the agent ends with one clear line', async () => {
+testJournal('without journalctl the agent exits with one clear line', async () => {
   const dir = tmp()
   const args = ['-i', 'systemd', '-p', `path=${dir}`, '-o', 'null', '-m', '*']
   const agent = start(args, { env: { PATH: dir } })
@@ -279,7 +282,7 @@ testJournal('without journalctl the agent ends with one clear line', async () =>
   expect(lines[0]).toContain('install systemd')
 })
 
-testJournal('a filter that is none is named before anything is read', async () => {
+testJournal('an invalid filter is rejected at the start', async () => {
   const agent = start(['-i', 'systemd', '-p', 'systemd_filter=ssh.service', '-o', 'null', '-m', '*'])
   expect(await agent.ended()).toEqual({ code: 1, signal: null })
   expect(agent.stderr).toContain('must be FIELD=VALUE')

@@ -8,8 +8,8 @@ import {
   Journal,
   journalctlOf,
   numberedEntries,
-  standsStill,
   storedCursor,
+  untilIdle,
 } from '../support/journal/journal.ts'
 import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
@@ -37,7 +37,7 @@ async function someArrive(sink: Sink, agent: Running, more: number): Promise<voi
   await until(async () => (await sink.summary()).distinct >= target, { everyMs: 1, what })
 }
 
-testJournal('kill -9 ten times in a drain of 100,000 entries loses none', async () => {
+testJournal('ten kills of the agent with SIGKILL while it reads 100,000 entries lose none', async () => {
   const dir = tmp()
   const sink = await Sink.start('lines')
   const random = seeded(SEED)
@@ -61,7 +61,7 @@ testJournal('kill -9 ten times in a drain of 100,000 entries loses none', async 
   expect(storedCursor(dir)).toBe(cursorsIn(large as Journal).at(-1) as string)
 })
 
-testJournal('journalctl killed again and again in a drain: none lost, none twice', async () => {
+testJournal('no entry is lost or duplicated when journalctl is killed repeatedly', async () => {
   const dir = tmp()
   const sink = await Sink.start('lines')
   const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
@@ -76,12 +76,12 @@ testJournal('journalctl killed again and again in a drain: none lost, none twice
   expect(await sink.missing(ENTRIES)).toEqual({ missing: 0, first: [] })
   const { duplicates, disorder } = await sink.summary()
   expect([duplicates, disorder]).toEqual([0, 0])
-  expect(agent.stderr).toContain('journalctl is started again')
-  expect(agent.stderr).not.toContain('not in the journal any more')
+  expect(agent.stderr).toContain('restarting journalctl')
+  expect(agent.stderr).not.toContain('no longer in the journal')
 })
 
 testJournal(
-  'while a peer does not acknowledge the cursor does not move, even if another peer does',
+  'the cursor does not move while a peer does not acknowledge, even if another one does',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -114,7 +114,7 @@ testJournal(
 )
 
 testJournal(
-  'a peer that does not read pauses journalctl, memory stays bounded, and all entries arrive once when it reads again',
+  'a peer that does not read pauses journalctl within bounded memory, and every entry arrives once when it reads again',
   async () => {
     const dir = tmp()
     const sink = await Sink.start('lines')
@@ -122,7 +122,7 @@ testJournal(
     const agent = followJournal({ dir, path: large?.dir ?? '', ports: [sink.port], tools })
     const child = await journalctlOf(agent)
     // It waits to write into its pipe.
-    await standsStill(child)
+    await untilIdle(child)
     expect((await sink.summary()).distinct).toBe(0)
     await sink.ask('read on')
     await allArrive(sink, agent, ENTRIES)
@@ -132,7 +132,7 @@ testJournal(
 )
 
 testJournal(
-  'kill -9 of the agent ends journalctl, whether it writes, waits for the pipe or for entries',
+  'journalctl ends when the agent is killed, whether it writes, waits for the pipe or waits for entries',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))
@@ -148,7 +148,7 @@ testJournal(
       const child = await journalctlOf(agent)
       agent.kill('SIGKILL')
       await agent.exited
-      await until(() => !isAlive(child), { what: 'the end of journalctl' })
+      await until(() => !isAlive(child), { what: 'journalctl to end' })
     }
   },
 )

@@ -8,10 +8,10 @@ import {
   Journal,
   journalctlOf,
   numberedEntries,
-  standsStill,
   storedCursor,
+  untilIdle,
 } from '../support/journal/journal.ts'
-import { Journald, journaldAbsent } from '../support/journal/journald.ts'
+import { Journald, journaldUnavailable } from '../support/journal/journald.ts'
 import { journalTools } from '../support/journal/tools.ts'
 import type { Running } from '../support/process.ts'
 import { allArrive } from '../support/shipping.ts'
@@ -20,25 +20,26 @@ import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 const tools = journalTools()
-const absent = tools.reason || journaldAbsent()
+const absent = tools.reason || journaldUnavailable()
 const testJournald = peerOrSkip('journald', absent === '', absent)
 const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
 
 const lines = (from: number, to: number): string[] =>
   Array.from({ length: to - from }, (_, i) => `line ${from + i}`)
 
-/** The sink of the tests reads a number from `log`: MESSAGE is given that name by nobody, so the entries are counted. */
+/** Resolves when `count` records have arrived. The sink reads a line number from `log`, which is not set here, so records are counted. */
 async function arrive(sink: Sink, agent: Running, count: number): Promise<void> {
-  const said = (): string => agent.stderr.slice(-2000)
-  await until(async () => (await sink.summary()).records >= count, { what: said })
+  const what = (): string => agent.stderr.slice(-2000)
+  await until(async () => (await sink.summary()).records >= count, { what })
 }
 
+/** Returns the first E_JOURNAL_CURSOR log line. */
 function loss(agent: Running): Record<string, unknown> {
   const [line = '{}'] = agent.stderr.split('\n').filter((text) => text.includes('E_JOURNAL_CURSOR'))
   return JSON.parse(line)
 }
 
-testJournald('follows a journald that rotates and vacuums: none lost, none twice', async () => {
+testJournald('no entry is lost or duplicated while journald rotates and vacuums', async () => {
   const dir = tmp()
   const journald = await Journald.start(dir)
   await journald.send(lines(0, 50))
@@ -55,7 +56,7 @@ testJournald('follows a journald that rotates and vacuums: none lost, none twice
     await arrive(sink, agent, n * 50)
     await journald.rotate()
     await journald.send(lines(n * 50, n * 50 + 50))
-    if (n % 2 === 0) await journald.keep(1)
+    if (n % 2 === 0) await journald.vacuum(1)
   }
   await arrive(sink, agent, 350)
   expect(await agent.stop()).toEqual({ code: 0, signal: null })
@@ -64,7 +65,7 @@ testJournald('follows a journald that rotates and vacuums: none lost, none twice
 })
 
 testJournald(
-  'says how many entries were vacuumed while it was away, and reads from the oldest that is there',
+  'entries vacuumed while the agent was not running are reported, and reading continues with the oldest one',
   async () => {
     const dir = tmp()
     const journald = await Journald.start(dir)
@@ -83,7 +84,7 @@ testJournald(
     await journald.rotate()
     const before = cursorsIn(new Journal(tools, journald.path))
     const read = before.indexOf(storedCursor(dir) ?? '') + 1
-    await journald.keep(1)
+    await journald.vacuum(1)
     const left = cursorsIn(new Journal(tools, journald.path))
 
     const second = followJournal({ ...options, systemd: { exit_on_eof: 'on' } })
@@ -94,47 +95,44 @@ testJournald(
       level: 'error',
       lost_entries: `at most ${before.length - read - left.length}`,
     })
-    expect(String(loss(second).message)).toContain('going on with the oldest entry behind it (20')
+    expect(String(loss(second).message)).toContain('continuing with the oldest entry after it (20')
     expect(storedCursor(dir)).toBe(left.at(-1) as string)
   },
 )
 
-testJournald(
-  'says how many entries were vacuumed while a peer did not read, and sends all others',
-  async () => {
-    const dir = tmp()
-    const journald = await Journald.start(dir)
-    const filler = 'x'.repeat(1000)
-    const long = (from: number, to: number) => lines(from, to).map((line) => `${line} ${filler}`)
-    await journald.send(long(0, 6000))
-    const sink = await Sink.start('count')
-    await sink.ask('read off')
-    const service = { memory_limit: '2M' }
-    const agent = followJournal({ dir, path: journald.path, ports: [sink.port], tools, service })
-    const child = await journalctlOf(agent)
-    await standsStill(child)
-    // Two files come and go.
-    for (const from of [6000, 6100]) {
-      await journald.rotate()
-      await journald.send(lines(from, from + 100))
-    }
+testJournald('entries vacuumed while a peer did not read are reported, and all others arrive', async () => {
+  const dir = tmp()
+  const journald = await Journald.start(dir)
+  const filler = 'x'.repeat(1000)
+  const long = (from: number, to: number) => lines(from, to).map((line) => `${line} ${filler}`)
+  await journald.send(long(0, 6000))
+  const sink = await Sink.start('count')
+  await sink.ask('read off')
+  const service = { memory_limit: '2M' }
+  const agent = followJournal({ dir, path: journald.path, ports: [sink.port], tools, service })
+  const child = await journalctlOf(agent)
+  await untilIdle(child)
+  // Two files are created and deleted.
+  for (const from of [6000, 6100]) {
     await journald.rotate()
-    await journald.keep(1)
-    await journald.send(lines(6200, 6250))
-    const all = cursorsIn(new Journal(tools, journald.path))
-    expect(all.length).toBeLessThan(300)
-    await sink.ask('read on')
-    await until(() => storedCursor(dir) === all.at(-1), { what: () => agent.stderr })
-    expect(String(loss(agent).message)).toContain('vacuumed while outputs were behind')
-    const lost = Number(String(loss(agent).lost_entries).replace('at most ', ''))
-    const { records } = await sink.summary()
-    // With some of journald itself.
-    expect(records + lost).toBeGreaterThanOrEqual(6250)
-    expect(records + lost).toBeLessThan(6300)
-  },
-)
+    await journald.send(lines(from, from + 100))
+  }
+  await journald.rotate()
+  await journald.vacuum(1)
+  await journald.send(lines(6200, 6250))
+  const all = cursorsIn(new Journal(tools, journald.path))
+  expect(all.length).toBeLessThan(300)
+  await sink.ask('read on')
+  await until(() => storedCursor(dir) === all.at(-1), { what: () => agent.stderr })
+  expect(String(loss(agent).message)).toContain('vacuumed while outputs were behind')
+  const lost = Number(String(loss(agent).lost_entries).replace('at most ', ''))
+  const { records } = await sink.summary()
+  // Includes some entries of journald itself.
+  expect(records + lost).toBeGreaterThanOrEqual(6250)
+  expect(records + lost).toBeLessThan(6300)
+})
 
-testJournal('when the file of the position is gone it goes on with what is behind it in time', async () => {
+testJournal('when the file with the cursor is deleted, reading continues with later entries', async () => {
   const dir = tmp()
   const journal = new Journal(tools, join(dir, 'j'))
   journal.write(numberedEntries(100, 200), 'b.journal')
@@ -142,7 +140,7 @@ testJournal('when the file of the position is gone it goes on with what is behin
   const options = { dir, path: journal.dir, ports: [sink.port], tools, systemd: { exit_on_eof: 'on' } }
   expect(await followJournal(options).ended()).toEqual({ code: 0, signal: null })
   await sink.ask('reset')
-  // What is older than the position was sent, or is none of our business.
+  // Entries older than the cursor were sent, or are not to be read.
   journal.write(numberedEntries(0, 100), 'a.journal')
   journal.write(numberedEntries(200, 300), 'c.journal')
   rmSync(join(journal.dir, 'b.journal'))
@@ -153,29 +151,32 @@ testJournal('when the file of the position is gone it goes on with what is behin
   expect(loss(agent)).toMatchObject({ level: 'error', lost_entries: 'unknown' })
 })
 
-testJournal('a journal that lost its end and goes on with the same numbers is read from there', async () => {
-  const dir = tmp()
-  const journal = new Journal(tools, join(dir, 'j'))
-  journal.write(numberedEntries(0, 50))
-  const cut = new Journal(tools, join(dir, 'cut'))
-  cpSync(journal.dir, cut.dir, { recursive: true })
-  journal.write(numberedEntries(50, 80))
-  const sink = await Sink.start('lines')
-  const options = { dir, ports: [sink.port], tools, systemd: { exit_on_eof: 'on' } }
-  expect(await followJournal({ ...options, path: journal.dir }).ended()).toEqual({
-    code: 0,
-    signal: null,
-  })
-  await sink.ask('reset')
-  // Entries 50 to 79 were not on the disk when the power failed; 100 to 119 have got their numbers.
-  cut.write(numberedEntries(100, 120).map((e) => ({ ...e, boot: 'c'.repeat(32) })))
-  const agent = followJournal({ ...options, path: cut.dir })
-  expect(await agent.ended()).toEqual({ code: 0, signal: null })
-  const { min, max, distinct } = await sink.summary()
-  expect([min, max, distinct]).toEqual([100, 119, 20])
-})
+testJournal(
+  'after the journal lost its end, new entries with the same sequence numbers are read',
+  async () => {
+    const dir = tmp()
+    const journal = new Journal(tools, join(dir, 'j'))
+    journal.write(numberedEntries(0, 50))
+    const cut = new Journal(tools, join(dir, 'cut'))
+    cpSync(journal.dir, cut.dir, { recursive: true })
+    journal.write(numberedEntries(50, 80))
+    const sink = await Sink.start('lines')
+    const options = { dir, ports: [sink.port], tools, systemd: { exit_on_eof: 'on' } }
+    expect(await followJournal({ ...options, path: journal.dir }).ended()).toEqual({
+      code: 0,
+      signal: null,
+    })
+    await sink.ask('reset')
+    // Entries 50 to 79 were not on disk when the power failed; 100 to 119 reuse their sequence numbers.
+    cut.write(numberedEntries(100, 120).map((e) => ({ ...e, boot: 'c'.repeat(32) })))
+    const agent = followJournal({ ...options, path: cut.dir })
+    expect(await agent.ended()).toEqual({ code: 0, signal: null })
+    const { min, max, distinct } = await sink.summary()
+    expect([min, max, distinct]).toEqual([100, 119, 20])
+  },
+)
 
-testJournal('an empty journal in the place of the known one is read from its first entry', async () => {
+testJournal('an empty journal that replaces the known one is read from its first entry', async () => {
   const dir = tmp()
   const journal = new Journal(tools, join(dir, 'j'))
   journal.write(numberedEntries(100, 150))
@@ -187,7 +188,7 @@ testJournal('an empty journal in the place of the known one is read from its fir
   for (const name of readdirSync(journal.dir)) rmSync(join(journal.dir, name))
   const agent = followJournal(options)
   await agent.saysOnStderr('E_JOURNAL_CURSOR')
-  // Its clock is behind.
+  // Their times are before the cursor.
   journal.write(numberedEntries(0, 20))
   await allArrive(sink, agent, 20)
 })

@@ -45,7 +45,7 @@ async function send(
 }
 
 testWithKafka(
-  'a broker keeps what a foreign producer sends, and its own consumer reads every part of it',
+  'a broker stores what another producer sends, and Kafka’s consumer reads every part of it',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t', { partitions: 1 })
@@ -80,7 +80,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a broker that was killed comes back with what it had, one that was stopped goes on',
+  'a killed broker restarts with its records, and a stopped one continues',
   async () => {
     const broker = await KafkaBroker.start({ autoCreate: true })
     await until(
@@ -116,7 +116,7 @@ testWithKafka(
 
 for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
   testWithKafka(
-    `clients of ${listener} are let in by their password only`,
+    `${listener} accepts clients with the right password only`,
     async () => {
       const broker = await KafkaBroker.start({ listener })
       await broker.createTopic('t')
@@ -136,7 +136,7 @@ for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
 }
 
 testWithKafka(
-  'a client of ssl has to show a certificate of the authority where that is asked for',
+  'ssl with client authentication requires a certificate of the authority',
   async () => {
     const broker = await KafkaBroker.start({ listener: 'ssl', clientAuth: true })
     await broker.createTopic('t')
@@ -152,7 +152,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'of three brokers one may lead, be killed and be replaced as leader',
+  'one of three brokers can lead, be killed and be replaced as leader',
   async () => {
     const broker = await KafkaBroker.start({ brokers: 3 })
     await broker.createTopic('t', { partitions: 2 })
@@ -171,7 +171,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'brokers, also a stopped one, end with a process that is killed',
+  'brokers, also a stopped one, end when their parent process is killed',
   async () => {
     const script = `
     import { test } from 'bun:test'

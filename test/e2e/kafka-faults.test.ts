@@ -18,7 +18,7 @@ const LINES = 400_000
 const KILLS = shortOrLong(6, 20)
 /** Time without a replica. */
 const MISSING_MS = shortOrLong(3000, 600_000)
-/** Many batches, so that some are on their way whenever a fault comes. */
+/** Small chunks make many batches, so that some are in flight at every fault. */
 const SMALL = { service: { chunk_size: 65_536 }, kafka: { request_timeout: 3 } }
 const COMPLETE = { records: LINES, missing: 0, duplicates: 0, disorder: 0 }
 
@@ -26,7 +26,7 @@ const hasMore = (broker: KafkaBroker, than: number) => async () =>
   (await broker.records('t').catch(() => 0)) > than
 
 testWithKafka(
-  'a broker that stands still longer than the request timeout, twice in a drain: none lost, none twice, in order',
+  'a broker is stopped longer than the request timeout, twice: no record lost or duplicated, all in order',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')
@@ -42,11 +42,11 @@ testWithKafka(
       writeLines(join(dir, 'a.log'), written, written + LINES / 4)
       written += LINES / 4
       const before = agent.stderr.length
-      await until(() => agent.stderr.slice(before).includes('nothing can be delivered'), {
+      await until(() => agent.stderr.slice(before).includes('output unreachable'), {
         limitMs: 120_000,
         what: () => agent.stderr,
       })
-      // As long again: what was sent again stands in its sockets too.
+      // Stays stopped as long again, so that its sockets contain retries as well.
       await Bun.sleep(3500)
       broker.cont()
       stopped.push(await broker.records('t'))
@@ -60,7 +60,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a broker that is killed twice in a drain and comes back has every line, in order',
+  'a broker is killed twice and restarted: it has every line, in order',
   async () => {
     const broker = await KafkaBroker.start({ props: { 'log.flush.interval.messages': 1 } })
     await broker.createTopic('t')
@@ -78,7 +78,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'the agent is killed again and again, the log rotated: no line is lost, and those that are there twice carry the same headers',
+  'the agent is killed again and again and the log rotated: no line is lost, and duplicates have the same headers',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')
@@ -99,7 +99,7 @@ testWithKafka(
       agent.kill('SIGKILL')
       await agent.exited
       if (kill !== KILLS / 2 - 1) continue
-      // The new log has lines at the offsets of the old one.
+      // The new log has lines at the same offsets as the old one.
       renameSync(join(dir, 'a.log'), join(dir, 'a.log.1'))
       writeLines(join(dir, 'a.log'), lines / 2, lines)
     }
@@ -123,7 +123,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'with one broker of three down and the leader moved between the others no line is lost, in order',
+  'with one of three brokers down and the leader moving between the others, no line is lost, all in order',
   async () => {
     const broker = await KafkaBroker.start({ brokers: 3 })
     await broker.createTopic('t', {}, { 'min.insync.replicas': '2' })
@@ -143,7 +143,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'while replicas are missing nothing is acknowledged, and then every line is, once',
+  'nothing is acknowledged while replicas are missing, then every line once',
   async () => {
     const broker = await KafkaBroker.start({ brokers: 3 })
     await broker.createTopic('t', {}, { 'min.insync.replicas': '3' })
@@ -166,12 +166,12 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a first batch that is too large is cut, and nothing behind it is written before it',
+  'a first batch that is too large is split, and no later batch is written before it',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t', {}, { 'max.message.bytes': '20000' })
     const dir = tmp()
-    // Of the first chunk only zstd makes no less than the limit.
+    // Only the first chunk exceeds the limit after compression.
     const rest = (i: number) => (i < 160 ? randomBytes(150).toString('hex') : 'x'.repeat(300))
     const lines = 5000
     writeFileSync(join(dir, 'a.log'), Array.from({ length: lines }, (_, i) => `${i} ${rest(i)}\n`).join(''))
@@ -185,7 +185,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a topic that is deleted in the drain and made again gets what was not acknowledged, and the rest',
+  'a topic that is deleted and recreated gets all records that were not acknowledged before',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')
@@ -205,7 +205,7 @@ testWithKafka(
         ),
       { limitMs: 120_000, everyMs: 200 },
     )
-    // What was in the topic is gone with it: the last line says that all the others have been sent.
+    // The records of the deleted topic are lost, so wait until every byte is acknowledged instead.
     await until(async () => (await ackedBytes(agent))[0] === Bun.file(join(dir, 'a.log')).size, {
       limitMs: 120_000,
       everyMs: 200,
@@ -214,7 +214,7 @@ testWithKafka(
     const { first, ...numbers } = await broker.numbers('t', LINES)
     expect(numbers).toMatchObject({ duplicates: 0, disorder: 0 })
     expect(numbers.distinct).toBe(LINES - numbers.missing)
-    // Only a beginning is missing: what the deleted topic had.
+    // Only the first lines are missing: those of the deleted topic.
     expect((await broker.numbers('t', numbers.missing)).distinct - numbers.distinct).toBe(0)
     expect(first[0]).toBe(0)
   },

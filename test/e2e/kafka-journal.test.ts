@@ -18,7 +18,7 @@ const tools = journalTools()
 const testJournal = peerOrSkip('the journal', tools.reason === '', tools.reason)
 const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal', false, tools.reason)
 
-/** The configuration as it is, but for the journal that it reads. */
+/** Starts conf/journald-to-kafka.conf unchanged, except for the journal it reads. */
 function leaf(dir: string, journal: Journal, bootstrap: string, state = dir): Running {
   const conf = join(dir, 'leaf.conf')
   writeFileSync(conf, readFileSync(CONF, 'utf8').replace('[INPUT]\n', `[INPUT]\n    Path ${journal.dir}\n`))
@@ -28,7 +28,7 @@ function leaf(dir: string, journal: Journal, bootstrap: string, state = dir): Ru
 }
 
 testLeaf(
-  'conf/journald-to-kafka.conf: killed again and again it loses none, keyed by unit, at the time of the entry',
+  'conf/journald-to-kafka.conf loses no entry when killed repeatedly, with the unit as key and the entry’s time',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('journal')
@@ -69,18 +69,25 @@ testLeaf(
   400_000,
 )
 
-testJournal('an entry that no broker takes is beside the database of the journal', async () => {
-  const MESSAGE_TOO_LARGE = 10
-  const broker = await new KafkaPeer().listen()
-  atEnd(() => broker.close())
-  broker.topics.set('journal', 1)
-  broker.refuse = () => MESSAGE_TOO_LARGE
-  const [work, dir] = [tmp(), tmp()]
-  const journal = new Journal(tools, join(work, 'j'))
-  journal.write(numberedEntries(0, 1))
-  const agent = leaf(work, journal, `127.0.0.1:${broker.port}`, dir)
-  await agent.saysOnStderr('a record is given up')
-  const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8')
-  expect(JSON.parse(letters)).toMatchObject({ topic: 'journal', tag: 'journal.unknown', input: 'systemd.0' })
-  expect(await agent.stop()).toEqual({ code: 0, signal: null })
-})
+testJournal(
+  'an entry that no broker accepts goes to a file next to the database of the journal',
+  async () => {
+    const MESSAGE_TOO_LARGE = 10
+    const broker = await new KafkaPeer().listen()
+    atEnd(() => broker.close())
+    broker.topics.set('journal', 1)
+    broker.refuse = () => MESSAGE_TOO_LARGE
+    const [work, dir] = [tmp(), tmp()]
+    const journal = new Journal(tools, join(work, 'j'))
+    journal.write(numberedEntries(0, 1))
+    const agent = leaf(work, journal, `127.0.0.1:${broker.port}`, dir)
+    await agent.saysOnStderr('record rejected by Kafka')
+    const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8')
+    expect(JSON.parse(letters)).toMatchObject({
+      topic: 'journal',
+      tag: 'journal.unknown',
+      input: 'systemd.0',
+    })
+    expect(await agent.stop()).toEqual({ code: 0, signal: null })
+  },
+)

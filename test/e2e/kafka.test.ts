@@ -10,7 +10,7 @@ import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
-/** Lines of every sort of byte: the output must not change one. */
+/** Lines with all kinds of bytes, none of which the output may change. */
 function oddLines(): Buffer[] {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((b) => b !== 10 && b !== 13))
   return [
@@ -23,7 +23,7 @@ function oddLines(): Buffer[] {
 }
 
 testWithKafka(
-  'every format and compression is read back by the consumer of Kafka, byte for byte',
+  'Kafka’s consumer reads every format and compression back byte for byte',
   async () => {
     const broker = await KafkaBroker.start()
     const lines = oddLines()
@@ -60,7 +60,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'every SASL mechanism over TLS is let in, a wrong password and a wrong CA are named and wait',
+  'every SASL mechanism works over TLS; a wrong password and a wrong CA are reported and retried',
   async () => {
     const broker = await KafkaBroker.start({ listener: 'sasl_ssl' })
     const dir = tmp()
@@ -98,7 +98,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a client certificate that the broker asks for is shown',
+  'a client certificate is sent to a broker that requires it',
   async () => {
     const broker = await KafkaBroker.start({ listener: 'ssl', clientAuth: true })
     const dir = tmp()
@@ -118,7 +118,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a topic that does not exist or may not be written is named and waited for',
+  'a topic that is missing or lacks write permission is named in the error and retried',
   async () => {
     const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
     const props = {
@@ -150,7 +150,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'records of 2 MB arrive where the broker takes them, and are in the dead-letter file where not',
+  'records of 2 MB arrive if the broker accepts them, and go to the dead-letter file if not',
   async () => {
     const broker = await KafkaBroker.start({ props: { 'message.max.bytes': 1_048_588 } })
     const dir = tmp()

@@ -12,14 +12,14 @@ function labelsOf(records: LogRecord[]): (Record<string, string> | undefined)[] 
 }
 
 test(
-  'a pod that lives for 300 ms: all of its lines arrive with its labels',
+  'all lines of a pod that lives for 300 ms arrive with its labels',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
     const agent = node.agent()
     await until(() => api.watching === 1, { limitMs: 120_000, what: () => agent.process.stderr })
     const pod = podOf({ name: 'short', labels: { job: 'short' } })
-    // The log is there before the watch tells of the pod, as on a busy node.
+    // The log exists before the watch reports the pod, as on a busy node.
     node.log(pod, 'line 0', 'line 1')
     await Bun.sleep(100)
     api.create(pod)
@@ -38,7 +38,7 @@ test(
 )
 
 test(
-  'a node of 110 pods costs one list and one watch, at a restart too, and 30 MB of memory at most',
+  'a node of 110 pods costs one list and one watch per start, and at most 30 MB of memory',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
@@ -46,7 +46,7 @@ test(
     for (const pod of pods) node.log(pod, 'run 0')
     const without = node.agent({ use_tag_for_meta: 'on' })
     await without.waitFor(110)
-    const mostBytes = peakBytes(without.process) + 30e6
+    const maxBytes = peakBytes(without.process) + 30e6
     expect((await without.process.stop()).code).toBe(0)
     for (const run of [1, 2]) {
       for (const pod of pods) node.log(pod, `run ${run}`)
@@ -54,7 +54,7 @@ test(
       const records = await agent.waitFor(110)
       expect(records.every((r) => r.kubernetes?.labels?.app === r.kubernetes?.pod_name)).toBe(true)
       await until(() => api.count('watch') === run)
-      expect(peakBytes(agent.process)).toBeLessThan(mostBytes)
+      expect(peakBytes(agent.process)).toBeLessThan(maxBytes)
       expect((await agent.process.stop()).code).toBe(0)
     }
     expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch', 'list', 'watch'])
@@ -63,7 +63,7 @@ test(
 )
 
 test(
-  'after a restart while the API is away, pods that were known still are',
+  'known pods stay known after a restart while the API is unreachable',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
@@ -91,7 +91,7 @@ test(
 )
 
 test(
-  'a kill -9 while lines wait for their pod loses none',
+  'a kill -9 while lines wait for their pod loses no line',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
@@ -110,7 +110,7 @@ test(
 )
 
 test(
-  'over TLS, with a token that is replaced while the agent runs',
+  'TLS with a token that is replaced while the agent runs',
   async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['first'] })
     const node = new KubeNode(api)
@@ -133,7 +133,7 @@ test(
 )
 
 test(
-  'where the rights allow no watch, each pod is asked for once',
+  'without the right to watch, each pod is requested once',
   async () => {
     const api = await KubeApi.start()
     api.forbidden.add('watch').add('list')
@@ -143,14 +143,14 @@ test(
     const agent = node.agent()
     const records = await agent.waitFor(6)
     expect(records.every((r) => r.kubernetes?.labels?.app === r.kubernetes?.pod_name)).toBe(true)
-    expect(agent.process.stderr).toContain('pods are asked for one by one')
+    expect(agent.process.stderr).toContain('falling back to one API request per pod')
     expect(api.count('get')).toBe(3)
   },
   LIMIT_MS,
 )
 
 test(
-  'a pod of a StatefulSet that is made again under its name: lines have the labels of their own pod',
+  'lines of a StatefulSet pod that is recreated under its name have the labels of their own pod',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
@@ -177,7 +177,7 @@ test(
 )
 
 test(
-  'JSON of a line becomes fields of its record',
+  'the JSON of a line becomes fields of its record',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)
@@ -193,7 +193,7 @@ test(
 )
 
 test(
-  'a pod may name a parser of conf/parsers.conf, which no file of the agent has',
+  'a pod can request a parser of conf/parsers.conf without a Parsers_File',
   async () => {
     const api = await KubeApi.start()
     const node = new KubeNode(api)

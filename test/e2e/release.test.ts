@@ -115,8 +115,8 @@ test('the bill of materials is valid and names what is bundled, and no tool', as
   const names = JSON.parse(text).components.map(({ name }: { name: string }) => name)
   for (const name of ['chokidar', 'commander', 'snappyjs', 'bun']) expect(names).toContain(name)
   for (const name of ['typescript', 'better-sqlite3', 'ajv']) expect(names).not.toContain(name)
-  const licences = read('THIRD-PARTY-LICENSES').toString()
-  for (const name of names) expect(licences).toContain(`\n${name} `)
+  const licenses = read('THIRD-PARTY-LICENSES').toString()
+  for (const name of names) expect(licenses).toContain(`\n${name} `)
 })
 
 test('nothing is made from a changed checkout, without a time, or with an address that is none', async () => {

@@ -2,13 +2,13 @@ import { describe, expect, test } from 'bun:test'
 import type { Contributor, Outcome } from '../../src/core/plugin.ts'
 import { bench, type Sealed, write } from '../support/engine/appender-bench.ts'
 
-/** A contributor whose range since its last `leave` is what it was told to have read. */
+/** A contributor that has read up to `end`; its range begins where the last one was closed. */
 function ranges(name: string): Contributor & { end: number; outcomes: [string, Outcome][] } {
   let start = 0
   return {
     end: 0,
     outcomes: [],
-    leave() {
+    closeRange() {
       if (start === this.end) return undefined
       const identity = `${name}:${start}-${this.end}`
       start = this.end
@@ -18,13 +18,13 @@ function ranges(name: string): Contributor & { end: number; outcomes: [string, O
 }
 
 describe('ranges', () => {
-  test('of all who joined are settled with the chunk, once, and are its identity', () => {
+  test('of all contributors are settled once, with the chunk, and determine its id', () => {
     const { appender, sealed } = bench()
     const [a, b, idle] = [ranges('a'), ranges('b'), ranges('c')]
     write(appender, 'xy')
     a.end = 10
     b.end = 7
-    for (const contributor of [a, b, idle]) appender.join(contributor)
+    for (const contributor of [a, b, idle]) appender.addContributor(contributor)
     appender.seal()
     expect([a.outcomes, b.outcomes]).toEqual([[], []])
     const { chunk, ack } = sealed[0] as Sealed
@@ -36,7 +36,7 @@ describe('ranges', () => {
     ])
     a.end = 20
     write(appender, 'z')
-    appender.join(a)
+    appender.addContributor(a)
     appender.seal()
     sealed[1]?.ack('aborted')
     expect(a.outcomes[1]).toEqual(['a:10-20', 'aborted'])
@@ -44,27 +44,27 @@ describe('ranges', () => {
     expect(sealed[1]?.chunk.id).not.toBe(chunk.id)
   })
 
-  test('of one who did not join again are not in the next chunk', () => {
+  test('of a contributor that was not added again are not in the next chunk', () => {
     const { appender, sealed } = bench()
     const [a, b] = [ranges('a'), ranges('b')]
     for (const contributor of [a, b]) {
       a.end += 5
       b.end += 5
       write(appender, 'x')
-      appender.join(contributor)
+      appender.addContributor(contributor)
       appender.seal()
     }
     for (const { ack } of sealed) ack('delivered')
     expect([a.outcomes, b.outcomes]).toEqual([[['a:0-5', 'delivered']], [['b:0-10', 'delivered']]])
   })
 
-  test('give the same id for the same origin and another for any other', () => {
+  test('give the same id for the same origin and another one for any other', () => {
     const idOf = (tag: string, name: string, end: number): string => {
       const { appender, sealed } = bench({ tag })
       const file = ranges(name)
       file.end = end
       write(appender, 'x')
-      appender.join(file)
+      appender.addContributor(file)
       appender.seal()
       return sealed[0]?.chunk.id ?? ''
     }
@@ -74,13 +74,13 @@ describe('ranges', () => {
 })
 
 describe('ranges without records', () => {
-  test('are settled as filtered by the clock, and their bytes are told', () => {
-    const { appender, clock, sealed, passed, account } = bench()
+  test('are settled as filtered when Flush has passed, and their bytes reported', () => {
+    const { appender, clock, sealed, skipped: passed, account } = bench()
     const file = ranges('a')
     appender.reserve(10)
-    appender.added(0, 30)
+    appender.commit(0, 30)
     file.end = 30
-    appender.join(file)
+    appender.addContributor(file)
     clock.advance(1000)
     expect(file.outcomes).toEqual([['a:0-30', 'filtered']])
     expect([sealed.length, passed, account.used]).toEqual([0, [30], 0])
@@ -89,12 +89,12 @@ describe('ranges without records', () => {
     expect(sealed[0]?.chunk.inputBytes).toBe(5)
   })
 
-  test('go with the chunk when some follow, their bytes too', () => {
-    const { appender, sealed, passed } = bench()
+  test('are settled with the next chunk, which counts their bytes', () => {
+    const { appender, sealed, skipped: passed } = bench()
     const file = ranges('a')
-    appender.added(0, 30)
+    appender.commit(0, 30)
     file.end = 30
-    appender.join(file)
+    appender.addContributor(file)
     write(appender, 'x', 5)
     file.end = 35
     appender.seal()
@@ -104,15 +104,15 @@ describe('ranges without records', () => {
   })
 })
 
-test('what is abandoned is not sent; its ranges are aborted, its buffer and timer are gone', () => {
-  const { appender, sealed, account, clock, passed } = bench()
+test('abandon sends nothing, aborts the ranges and releases buffer and timer', () => {
+  const { appender, sealed, account, clock, skipped: passed } = bench()
   const file = ranges('a')
   write(appender, 'x')
   file.end = 1
-  appender.join(file)
+  appender.addContributor(file)
   appender.abandon()
   expect(file.outcomes).toEqual([['a:0-1', 'aborted']])
-  expect([sealed.length, account.used, clock.waiting, appender.held, appender.idle]).toEqual([
+  expect([sealed.length, account.used, clock.waiting, appender.pendingBytes, appender.idle]).toEqual([
     0,
     0,
     0,

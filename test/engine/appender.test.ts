@@ -4,7 +4,7 @@ import { bench, write } from '../support/engine/appender-bench.ts'
 import { fc } from '../support/property.ts'
 
 describe('sealing', () => {
-  test('keeps the bytes of any records in order, in chunks with room around and no larger than asked', () => {
+  test('keeps the bytes of all records in order, in chunks with head and tail room within the size limit', () => {
     const record = fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: 1, max: 20_000 }))
     fc.assert(
       fc.property(fc.array(record, { maxLength: 120, size: 'max' }), fc.boolean(), (lengths, expecting) => {
@@ -16,7 +16,7 @@ describe('sealing', () => {
           all += text
           expect(appender.reserve(length, expecting ? total : 0)).toBe(true)
           appender.end += appender.buf.write(text, appender.end, 'latin1')
-          appender.added(1, length)
+          appender.commit(1, length)
         })
         appender.seal()
         expect(sealed.map((s) => s.text).join('')).toBe(all)
@@ -25,7 +25,7 @@ describe('sealing', () => {
         for (const { chunk } of sealed) {
           expect(chunk.start).toBeGreaterThanOrEqual(headRoom('t'))
           expect(chunk.buf.length - chunk.end).toBeGreaterThanOrEqual(TAIL_ROOM)
-          // Larger only when one record alone is.
+          // Larger only for a single larger record.
           expect(chunk.buf.length <= 16_384 || chunk.count === 1).toBe(true)
           chunk.release()
         }
@@ -35,7 +35,7 @@ describe('sealing', () => {
     )
   })
 
-  test('happens when the next record does not fit, not before', () => {
+  test('happens when the next record does not fit, and not before', () => {
     const { appender, sealed } = bench({ chunkBytes: 16_384 })
     const room = 16_384 - headRoom('t') - TAIL_ROOM
     write(appender, 'a'.repeat(room - 10))
@@ -43,16 +43,16 @@ describe('sealing', () => {
     expect(sealed.length).toBe(0)
     write(appender, 'c')
     expect(sealed.map((s) => [s.chunk.count, s.chunk.size])).toEqual([[2, room]])
-    expect(appender.held).toBe(1)
+    expect(appender.pendingBytes).toBe(1)
   })
 
-  test('fills chunks: a backlog that is announced starts in a buffer of full size', () => {
+  test('fills chunks: an announced backlog starts with a full-size buffer', () => {
     const { appender } = bench({ chunkBytes: 65_536 })
     appender.reserve(10, 1_000_000)
     expect(appender.buf.length).toBe(65_536)
   })
 
-  test('begins small and grows, so that a quiet tag is cheap', () => {
+  test('starts with a small buffer that grows, so that an idle tag is cheap', () => {
     const { appender, account } = bench({ chunkBytes: 65_536 })
     const sizes = new Set<number>()
     for (let i = 0; i < 400; i++) {
@@ -62,15 +62,15 @@ describe('sealing', () => {
     expect([...sizes]).toEqual([4096, 16_384, 65_536])
   })
 
-  test('of nothing does nothing', () => {
-    const { appender, sealed, clock, passed } = bench()
+  test('without records does nothing', () => {
+    const { appender, sealed, clock, skipped: passed } = bench()
     appender.seal()
     expect([sealed.length, clock.waiting, passed.length, appender.idle]).toEqual([0, 0, 0, true])
   })
 })
 
 describe('Flush', () => {
-  test('lets the first records after a silence go when their turn is over', () => {
+  test('seals the first records after an idle time when their turn ends', () => {
     const { appender, sealed, clock } = bench({ flushMs: 1000 })
     write(appender, 'a')
     write(appender, 'b')
@@ -79,20 +79,20 @@ describe('Flush', () => {
     expect(sealed.map((s) => s.text)).toEqual(['ab'])
   })
 
-  test('is the least time between two chunks that no size sealed, and the most that a record waits', () => {
+  test('is the minimum time between two chunks below the size limit, and the maximum wait of a record', () => {
     const { appender, sealed, clock } = bench({ flushMs: 1000 })
     for (let ms = 0; ms < 5000; ms += 100) {
       write(appender, 'x')
       clock.advance(100)
     }
-    // At once, and then at 1, 2, 3, 4 and 5 seconds.
+    // Immediately, and then at 1, 2, 3, 4 and 5 seconds.
     expect(sealed.length).toBe(6)
     write(appender, 'y')
     clock.advance(1000)
     expect(sealed.at(-1)?.text).toContain('y')
   })
 
-  test('keeps one timer, however many chunks a drain makes, and none in silence', () => {
+  test('uses one timer for any number of chunks, and none when idle', () => {
     const { appender, clock, sealed } = bench({ chunkBytes: 4096 })
     for (let i = 0; i < 100; i++) write(appender, 'x'.repeat(3000))
     expect(sealed.length).toBe(99)
@@ -101,7 +101,7 @@ describe('Flush', () => {
     expect([sealed.length, clock.waiting]).toEqual([100, 0])
   })
 
-  test('holds when the wall clock is set back', () => {
+  test('works when the wall clock is set back', () => {
     const { appender, sealed, clock } = bench({ flushMs: 1000 })
     write(appender, 'a')
     clock.advance(0)
@@ -117,21 +117,21 @@ describe('Flush', () => {
 })
 
 describe('a buffer', () => {
-  test('that was never written to goes back, and is not idle until then', () => {
+  test('that was never written to is given back, and the appender is not idle until then', () => {
     const { appender, account, clock, sealed } = bench()
     appender.reserve(100)
-    expect([account.used, appender.idle, appender.held]).toEqual([4096, false, 0])
+    expect([account.used, appender.idle, appender.pendingBytes]).toEqual([4096, false, 0])
     clock.advance(1000)
     expect([account.used, appender.idle, sealed.length, clock.waiting]).toEqual([0, true, 0, 0])
   })
 
-  test('that is refused leaves what is held as it was', () => {
+  test('that is refused leaves pending records unchanged', () => {
     const { appender, account, budget, sealed } = bench({ limit: 40_000, chunkBytes: 32_000 })
     write(appender, 'a'.repeat(3000))
     const other = budget.account(40_000).take(32_000) as Buffer
     const { buf, end } = appender
     expect(write(appender, 'b'.repeat(3000))).toBe(false)
-    expect([appender.held, appender.buf === buf, appender.end === end, sealed.length]).toEqual([
+    expect([appender.pendingBytes, appender.buf === buf, appender.end === end, sealed.length]).toEqual([
       3000,
       true,
       true,
@@ -143,13 +143,13 @@ describe('a buffer', () => {
     expect(sealed[0]?.text).toBe('a'.repeat(3000) + 'b'.repeat(3000))
   })
 
-  test('of a long record is had although a small empty one was held', () => {
+  test('for a long record is granted although the appender had a small empty one', () => {
     const { appender } = bench({ limit: 20_000, chunkBytes: 4096 })
     appender.reserve(10)
     expect(appender.reserve(19_000)).toBe(true)
   })
 
-  test('settles for less than is expected when there is no more', () => {
+  test('is smaller than expected when memory is short', () => {
     const { appender, budget } = bench({ limit: 40_000, chunkBytes: 32_000 })
     budget.account(40_000).take(32_000)
     expect(appender.reserve(10, 100_000)).toBe(true)
@@ -157,7 +157,7 @@ describe('a buffer', () => {
   })
 })
 
-test('chunks without an origin have ids of their own', () => {
+test('chunks without an origin have unique ids', () => {
   const { appender, sealed } = bench()
   for (const text of ['x', 'x', 'x']) {
     write(appender, text)
@@ -166,7 +166,7 @@ test('chunks without an origin have ids of their own', () => {
   expect(new Set(sealed.map((s) => s.chunk.id)).size).toBe(3)
 })
 
-test('chunks that grow in their filters are sealed early, so that they fill a buffer of the pool behind them', () => {
+test('chunks that grow in filters are sealed earlier, so that the result fills a pooled buffer', () => {
   const { appender, sealed } = bench({ chunkBytes: 400_000, growth: 5 })
   const text = 'x'.repeat(1000)
   for (let i = 0; i < 1500; i++) expect(write(appender, text)).toBe(true)

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { assemble, Keep } from '../support/engine/assembled.ts'
+import { assemble, CollectingOutput } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
 
@@ -10,9 +10,9 @@ function* repeat(n: number, text: (i: number) => { tag?: string; text: string })
 }
 
 describe('an input at its limit', () => {
-  test('stops taking until acks come, says so, and then goes on', async () => {
-    const keep = new Keep()
-    keep.shut = true
+  test('pauses until acks arrive, reports it, and then resumes', async () => {
+    const keep = new CollectingOutput()
+    keep.blocked = true
     let input: Lines | undefined
     const plan = planOf({
       inputs: [
@@ -47,7 +47,7 @@ describe('an input at its limit', () => {
 })
 
 describe('an input in little memory', () => {
-  // Sizes of budget, chunk and limit that do not fit each other must still let everything through.
+  // Everything must get through even if the sizes of budget, chunk and limit do not match each other.
   for (const [service, common] of [
     [{ memory_limit: '1M', chunk_size: '256K' }, { mem_buf_limit: '10K' }],
     [{ memory_limit: '1M', chunk_size: '256K' }, {}],
@@ -56,9 +56,9 @@ describe('an input in little memory', () => {
     [{ memory_limit: '16M' }, { mem_buf_limit: '1' }],
     [{ memory_limit: '1000003' }, { mem_buf_limit: '999999' }],
   ] as [Record<string, string>, Record<string, string>][]) {
-    test(`makes progress with ${JSON.stringify({ ...service, ...common })} and any lines`, async () => {
-      const keep = new Keep()
-      // Short lines and some longer than every limit, over more tags than there is memory for; Flush never helps.
+    test(`makes progress with ${JSON.stringify({ ...service, ...common })} and lines of any length`, async () => {
+      const keep = new CollectingOutput()
+      // Short lines and some longer than every limit, for more tags than fit into memory; Flush never helps.
       const record = (i: number) => ({
         tag: `t${i % 40}`,
         text: `${i};`.padEnd(i % 50 === 0 ? 300_000 : i % 7 === 0 ? 9000 : 100, 'x'),
@@ -67,7 +67,7 @@ describe('an input in little memory', () => {
         inputs: [0, 1].map((n) => ({
           name: `in.${n}`,
           create: (ctx) => {
-            ctx.buffers.hold(262_144)
+            ctx.buffers.takeLongLived(262_144)
             return new Lines(ctx, repeat(300, record))
           },
           common,

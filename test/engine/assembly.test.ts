@@ -2,12 +2,12 @@ import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../src/core/error.ts'
 import type { Plan } from '../../src/core/plan.ts'
 import { defineParser, type Input, type InputContext } from '../../src/core/plugin.ts'
-import { assemble, Keep, unchecked } from '../support/engine/assembled.ts'
+import { assemble, CollectingOutput, unchecked } from '../support/engine/assembled.ts'
 import { Lines, planOf } from '../support/engine/plan.ts'
 import { until, within } from '../support/until.ts'
 
-test('a snapshot has the state of every stage', async () => {
-  const keep = new Keep()
+test('a snapshot contains the state of every stage', async () => {
+  const keep = new CollectingOutput()
   const plan = planOf({
     inputs: [
       {
@@ -34,7 +34,7 @@ test('a snapshot has the state of every stage', async () => {
     ],
     outputs: [
       { name: 'out.0', create: () => keep },
-      { name: 'out.1', create: () => new Keep(), common: { match: 'other' } },
+      { name: 'out.1', create: () => new CollectingOutput(), common: { match: 'other' } },
     ],
   })
   const { assembly } = assemble(plan)
@@ -73,7 +73,7 @@ test('a snapshot has the state of every stage', async () => {
   })
 })
 
-test('what an output makes counts for the process and for no input', () => {
+test('buffers of an output count for the process and for no input', () => {
   let made: Buffer | undefined
   const plan = planOf({
     inputs: [{ name: 'in.0', create: (ctx) => new Lines(ctx, []) }],
@@ -82,7 +82,7 @@ test('what an output makes counts for the process and for no input', () => {
         name: 'out.0',
         create: (ctx) => {
           made = ctx.buffers.force(4096)
-          return new Keep()
+          return new CollectingOutput()
         },
       },
     ],
@@ -91,10 +91,10 @@ test('what an output makes counts for the process and for no input', () => {
   expect([made?.length, memory.used, inputs[0]?.memory]).toEqual([4096, 4096, 0])
 })
 
-test('every input is sealed at once, though the peer of one does not answer', async () => {
-  const [stuck, keep] = [new Keep(), new Keep()]
-  stuck.shut = true
-  // The first line goes at once; the second is held, for ten minutes if it is not sealed.
+test('every input is sealed immediately, even if the peer of one does not answer', async () => {
+  const [stuck, keep] = [new CollectingOutput(), new CollectingOutput()]
+  stuck.blocked = true
+  // The first line is sent at once; the second stays pending, for ten minutes if it is not sealed.
   async function* two(name: string) {
     yield { text: name }
     await until(() => keep.texts.includes('b') && stuck.waiting === 1)
@@ -124,8 +124,8 @@ test('every input is sealed at once, though the peer of one does not answer', as
   ])
 })
 
-test('an input that is not routable sends nothing and its records settle', async () => {
-  const keep = new Keep()
+test('an input that is not routable sends nothing, and its records settle', async () => {
+  const keep = new CollectingOutput()
   const plan = planOf({
     inputs: [{ name: 'a', create: (ctx) => new Lines(ctx, [{ text: 'x' }]), common: { routable: 'off' } }],
     outputs: [{ name: 'out.0', create: () => keep }],
@@ -147,7 +147,7 @@ describe('a parser', () => {
       example: '',
       create: () => ({ bound: () => 0, parse: () => false }),
     })
-    return [{ spec, name: 'mine', options: {}, position: { file: 'parsers.conf' } }]
+    return [{ spec, name: 'mine', options: {}, location: { file: 'parsers.conf' } }]
   }
   const ask = (parsers: Plan['parsers'], name: string): unknown[] => {
     const got: unknown[] = []
@@ -159,13 +159,13 @@ describe('a parser', () => {
     return got
   }
 
-  test('is made for each who asks, since it keeps state', () => {
+  test('is created for each user, because it keeps state', () => {
     const [one, two] = ask(parserPlan(), 'mine')
     expect(one).toBeDefined()
     expect(one).not.toBe(two)
   })
 
-  test('that there is none of is an error that names those there are', () => {
+  test('that does not exist is an error that lists the existing ones', () => {
     const errorOf = (parsers: Plan['parsers']): unknown => {
       try {
         return ask(parsers, 'other')
@@ -184,7 +184,7 @@ describe('a parser', () => {
   })
 })
 
-test('every plugin is closed although some cannot be, and each failure is said', async () => {
+test('every plugin is closed even if others fail, and each failure is logged', async () => {
   const closed: string[] = []
   const closing = (name: string, fails: boolean) => async () => {
     closed.push(name)
@@ -198,16 +198,16 @@ test('every plugin is closed although some cannot be, and each failure is said',
     filters: [{ name: 'f', create: () => ({ apply: () => {}, close: () => void closed.push('f') }) }],
     outputs: ['o', 'p'].map((name) => ({
       name,
-      create: () => Object.assign(new Keep(), { close: closing(name, name === 'o') }),
+      create: () => Object.assign(new CollectingOutput(), { close: closing(name, name === 'o') }),
     })),
   })
   const { assembly, logged } = assemble(plan)
   expect([await assembly.closeInputs(), await assembly.closeOutputs()]).toEqual([false, false])
   expect(closed).toEqual(['a', 'b', 'o', 'p', 'f'])
-  expect(logged.lines).toEqual(['error cannot be closed: a is full', 'error cannot be closed: o is full'])
+  expect(logged.lines).toEqual(['error cannot close: a is full', 'error cannot close: o is full'])
 })
 
-test('every stage that cannot be made is a problem, at the place of its option; the others are made and can be closed', async () => {
+test('a stage that cannot be created is a problem at the location of its option; the others are created and can be closed', async () => {
   const closed: string[] = []
   const refuse = (message: string, option?: string) => (): never => {
     throw new ShipperError('E_CONFIG_BAD_VALUE', message, { hint: 'mend it', ...(option && { option }) })
@@ -230,14 +230,14 @@ test('every stage that cannot be made is a problem, at the place of its option; 
       },
       {
         name: 'out.1',
-        create: () => Object.assign(new Keep(), { close: async () => void closed.push('out.1') }),
+        create: () => Object.assign(new CollectingOutput(), { close: async () => void closed.push('out.1') }),
       },
     ],
   })
   const tagPlace = { file: 'test.conf', line: 3, col: 9 }
-  Object.assign(plan.inputs[0] ?? {}, { places: new Map([['tag', tagPlace]]) })
+  Object.assign(plan.inputs[0] ?? {}, { optionLocations: new Map([['tag', tagPlace]]) })
   const { assembly } = unchecked(plan)
-  expect(assembly.problems.map((p) => [p.code, p.message, p.position, p.hint])).toEqual([
+  expect(assembly.problems.map((p) => [p.code, p.message, p.location, p.hint])).toEqual([
     ['E_CONFIG_BAD_VALUE', '[sift] cannot have both', { file: 'test.conf' }, 'mend it'],
     ['E_INTERNAL', '[keep] a defect', { file: 'test.conf' }, 'report it with the message'],
     ['E_CONFIG_BAD_VALUE', '[lines] has no such file', tagPlace, 'mend it'],

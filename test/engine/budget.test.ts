@@ -5,7 +5,7 @@ import { until } from '../support/until.ts'
 
 const never = new AbortController().signal
 
-/** Whether the promise has resolved by the time that everything queued has run. */
+/** Returns true when the promise has resolved after everything queued has run. */
 async function resolved(promise: Promise<unknown>): Promise<boolean> {
   let done = false
   void promise.then(() => {
@@ -16,14 +16,14 @@ async function resolved(promise: Promise<unknown>): Promise<boolean> {
 }
 
 const action = fc.record({
-  what: fc.constantFrom('take', 'take', 'take', 'give', 'give', 'hold', 'force'),
+  what: fc.constantFrom('take', 'take', 'take', 'give', 'give', 'takeLongLived', 'force'),
   bytes: fc.integer({ min: 1, max: 90_000 }),
   who: fc.nat(1),
   which: fc.nat(1000),
 })
 
-/** Two accounts, and what is out of each. */
-class Books {
+/** Two accounts, and the buffers taken from each. */
+class Ledger {
   readonly budget = new Budget(200_000, 32_000)
   readonly accounts = [this.budget.account(120_000), this.budget.account(60_000)]
   out: { buf: Buffer; who: number; kind: string }[] = []
@@ -33,15 +33,15 @@ class Books {
   }
 
   give(which: number): void {
-    const [gone] = this.out.splice(which % Math.max(1, this.out.length), 1)
-    if (gone !== undefined) this.accounts[which % 2]?.give(gone.buf)
+    const [buffer] = this.out.splice(which % Math.max(1, this.out.length), 1)
+    if (buffer !== undefined) this.accounts[which % 2]?.give(buffer.buf)
   }
 
   take(who: number, bytes: number): void {
     const account = this.accounts[who] as Account
-    const alone = this.bytes((o) => o.kind !== 'hold') === 0
+    const alone = this.bytes((o) => o.kind !== 'takeLongLived') === 0
     const before = this.budget.used
-    const own = this.bytes((o) => o.who === who && o.kind !== 'hold')
+    const own = this.bytes((o) => o.who === who && o.kind !== 'takeLongLived')
     const buf = account.take(bytes)
     if (buf === undefined) {
       expect(alone).toBe(false)
@@ -56,44 +56,44 @@ class Books {
   check(): void {
     expect(new Set(this.out.map((o) => o.buf)).size).toBe(this.out.length)
     expect(this.budget.used).toBe(this.bytes(() => true))
-    expect(this.budget.held).toBe(this.bytes((o) => o.kind === 'hold'))
+    expect(this.budget.longLivedBytes).toBe(this.bytes((o) => o.kind === 'takeLongLived'))
     for (const [i, account] of this.accounts.entries())
       expect(account.used).toBe(this.bytes((o) => o.who === i))
     expect(this.budget.pooled).toBeLessThanOrEqual(50_000)
   }
 }
 
-test('takes never pass the limits of process and account, but for one alone; the sums are exact', () => {
+test('takes never exceed the limits of process and account, except for a single buffer; the sums are exact', () => {
   fc.assert(
     fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
-      const books = new Books()
+      const ledger = new Ledger()
       for (const { what, bytes, who, which } of actions) {
-        if (what === 'give') books.give(which)
-        else if (what === 'take') books.take(who, bytes)
-        else books.out.push({ buf: (books.accounts[who] as Account)[what](bytes), who, kind: what })
-        books.check()
+        if (what === 'give') ledger.give(which)
+        else if (what === 'take') ledger.take(who, bytes)
+        else ledger.out.push({ buf: (ledger.accounts[who] as Account)[what](bytes), who, kind: what })
+        ledger.check()
       }
-      while (books.out.length > 0) books.give(0)
-      books.check()
+      while (ledger.out.length > 0) ledger.give(0)
+      ledger.check()
     }),
     { numRuns: 200 },
   )
 })
 
-describe('what is given', () => {
-  test('is as large as the smallest class that fits, and above them as large as asked', () => {
+describe('a buffer', () => {
+  test('has the smallest pooled size that fits, or else the requested size', () => {
     const account = new Budget(10_000_000, 256_000).account(10_000_000)
     const sizes = [1, 4096, 4097, 65_536, 65_537, 256_000, 256_001].map((n) => account.take(n)?.length)
     expect(sizes).toEqual([4096, 4096, 16_384, 65_536, 256_000, 256_000, 256_001])
-    // The largest is four times the one below at most, so that a limit of some chunks holds some.
+    // The largest size is at most four times the next one, so that a limit of a few chunks allows a few.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
-    // Nor more than a quarter of the whole limit, or a line would ask for what nobody may have.
+    // Nor more than a quarter of the limit, or a line would request more than any account may have.
     const small = new Budget(1_000_000, 2_000_000).account(1_000_000)
     expect([65_537, 300_000].map((n) => small.take(n)?.length)).toEqual([65_537, 300_000])
   })
 
-  test('is a buffer that came back, when there is one of its size', () => {
+  test('is reused when one of its size was given back', () => {
     const account = new Budget(1_000_000, 64_000).account(1_000_000)
     const buf = account.take(5000) as Buffer
     account.give(buf)
@@ -101,7 +101,7 @@ describe('what is given', () => {
     expect(account.take(5000)).not.toBe(buf)
   })
 
-  test('counts where it was taken, whoever gives it back, and once', () => {
+  test('counts for the account that took it, whoever gives it back, and once', () => {
     const budget = new Budget(1_000_000, 64_000)
     const [a, b] = [budget.account(500_000), budget.account(500_000)]
     const buf = a.take(4096) as Buffer
@@ -113,11 +113,11 @@ describe('what is given', () => {
     expect(b.take(4096)).not.toBe(buf)
   })
 
-  test('may be larger than the whole limit when nothing else is taken, read buffers aside', () => {
+  test('may be larger than the limit when nothing but read buffers is taken', () => {
     const budget = new Budget(100_000, 64_000)
     const [a, b] = [budget.account(50_000), budget.account(50_000)]
-    a.hold(30_000)
-    b.hold(80_000)
+    a.takeLongLived(30_000)
+    b.takeLongLived(80_000)
     const big = a.take(300_000) as Buffer
     expect(big.length).toBe(300_000)
     expect([a.take(1), b.take(1)]).toEqual([undefined, undefined])
@@ -126,18 +126,18 @@ describe('what is given', () => {
   })
 })
 
-test('what is held leaves the account its whole limit for records', () => {
+test('a long-lived buffer leaves the account its full limit for records', () => {
   const budget = new Budget(1_000_000, 64_000)
   const account = budget.account(10_000)
-  const held = account.hold(262_144)
+  const held = account.takeLongLived(262_144)
   expect([account.take(4096)?.length, account.take(4096)?.length]).toEqual([4096, 4096])
   expect(account.take(4096)).toBeUndefined()
   account.give(held)
-  expect([account.used, budget.held]).toEqual([8192, 0])
+  expect([account.used, budget.longLivedBytes]).toEqual([8192, 0])
   expect(account.take(4096)).toBeUndefined()
 })
 
-test('one account at its limit does not hold back another', () => {
+test('an account at its limit does not block another', () => {
   const budget = new Budget(1_000_000, 64_000)
   const [a, b] = [budget.account(20_000), budget.account(20_000)]
   a.take(16_384)
@@ -145,17 +145,17 @@ test('one account at its limit does not hold back another', () => {
   expect(b.take(16_384)?.length).toBe(16_384)
 })
 
-describe('room', () => {
-  test('is there at once where nothing was refused', async () => {
+describe('waitForMemory', () => {
+  test('resolves at once when nothing was refused', async () => {
     const account = new Budget(100_000, 16_000).account(50_000)
-    expect(await resolved(account.room(never))).toBe(true)
+    expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('comes when what was refused fits, not with any buffer', async () => {
+  test('resolves when the refused size fits, not with any buffer', async () => {
     const account = new Budget(100_000, 65_536).account(80_000)
     const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
     expect(account.take(65_536)).toBeUndefined()
-    const room = account.room(never)
+    const room = account.waitForMemory(never)
     account.give(small)
     expect(await resolved(room)).toBe(false)
     account.give(large)
@@ -163,79 +163,79 @@ describe('room', () => {
     expect(account.take(65_536)).toBeDefined()
   })
 
-  test('is there at once when it came between the refusal and the question', async () => {
+  test('resolves at once when memory was freed between the refusal and the call', async () => {
     const account = new Budget(100_000, 65_536).account(70_000)
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
     account.give(buf)
-    expect(await resolved(account.room(never))).toBe(true)
+    expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('comes when what was refused fits beside what was held meanwhile, or the next try would fail again', async () => {
+  test('resolves when the refused size fits next to the long-lived buffer of that time, or the next attempt would fail', async () => {
     const budget = new Budget(100_000, 65_536)
     const [other, mine] = [budget.account(100_000), budget.account(100_000)]
     const taken = [other.take(40_000), other.take(20_000)] as Buffer[]
-    const block = mine.hold(30_000)
+    const block = mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeUndefined()
     mine.give(block)
-    const room = mine.room(never)
+    const room = mine.waitForMemory(never)
     expect(await resolved(room)).toBe(false)
     other.give(taken[1] as Buffer)
     expect(await resolved(room)).toBe(true)
-    mine.hold(30_000)
+    mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeDefined()
   })
 
-  test('comes to every account that waits for the same budget', async () => {
+  test('resolves for every account that waits for the same budget', async () => {
     const budget = new Budget(70_000, 65_536)
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
     const buf = c.take(65_536) as Buffer
     for (const account of [a, b]) expect(account.take(65_536)).toBeUndefined()
-    const rooms = Promise.all([a.room(never), b.room(never)])
+    const rooms = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
     expect(await resolved(rooms)).toBe(false)
     c.give(buf)
     expect(await resolved(rooms)).toBe(true)
   })
 
-  test('for little comes although another waits for more', async () => {
+  test('resolves for a small request while another waits for a larger one', async () => {
     const budget = new Budget(140_000, 65_536)
     const [a, b, c] = [budget.account(140_000), budget.account(140_000), budget.account(140_000)]
     const [small] = [c.take(4096) as Buffer, c.take(65_536), c.take(65_536)]
     expect([a.take(65_536), b.take(4096)?.length]).toEqual([undefined, 4096])
     expect(b.take(4096)).toBeUndefined()
-    const [large, little] = [a.room(never), b.room(never)]
+    const [large, little] = [a.waitForMemory(never), b.waitForMemory(never)]
     c.give(small)
     expect([await resolved(large), await resolved(little)]).toEqual([false, true])
   })
 
-  test('resolves when the wait is aborted, and for those with that signal only', async () => {
+  test('resolves on abort, for waits with that signal only', async () => {
     const account = new Budget(70_000, 65_536).account(70_000)
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
     const [one, two] = [new AbortController(), new AbortController()]
-    const first = [account.room(one.signal), account.room(one.signal)]
-    const second = account.room(two.signal)
+    const first = [account.waitForMemory(one.signal), account.waitForMemory(one.signal)]
+    const second = account.waitForMemory(two.signal)
     one.abort()
     expect(await resolved(Promise.all(first))).toBe(true)
     expect(await resolved(second)).toBe(false)
-    expect(await resolved(account.room(one.signal))).toBe(true)
+    expect(await resolved(account.waitForMemory(one.signal))).toBe(true)
     account.give(buf)
     expect(await resolved(second)).toBe(true)
   })
 })
 
-test('an account is paused while what was refused would be refused again', () => {
+test('an account is paused while the refused size would be refused again', () => {
   const account = new Budget(100_000, 65_536).account(70_000)
   const buf = account.take(65_536) as Buffer
   expect(account.paused).toBe(false)
   account.take(65_536)
   expect(account.paused).toBe(true)
-  // Nobody needs to ask again: a reader that has reached the end of its files does not.
+  // Nobody has to ask again: a reader that has reached the end of its files does not.
   account.give(buf)
   expect(account.paused).toBe(false)
 })
 
-test('waiting on one signal adds one listener, however often', async () => {
+test('any number of waits on one signal adds one listener', async () => {
   const account = new Budget(70_000, 65_536).account(70_000)
   let listeners = 0
   const signal = new AbortController().signal
@@ -247,14 +247,14 @@ test('waiting on one signal adds one listener, however often', async () => {
   for (let i = 0; i < 50; i++) {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
-    const room = account.room(signal)
+    const room = account.waitForMemory(signal)
     account.give(buf)
     await room
   }
   expect(listeners).toBe(1)
 })
 
-test('a limit in use is never passed while many readers wait and go on', async () => {
+test('many readers that wait and resume never exceed the limit', async () => {
   const budget = new Budget(300_000, 65_536)
   const stop = new AbortController()
   const done = [0, 0, 0]
@@ -263,7 +263,7 @@ test('a limit in use is never passed while many readers wait and go on', async (
     while ((done[i] as number) < 200) {
       const buf = account.take(1 + (((done[i] as number) * 7919) % 65_536))
       if (buf === undefined) {
-        await account.room(stop.signal)
+        await account.waitForMemory(stop.signal)
         continue
       }
       expect(budget.used).toBeLessThanOrEqual(300_000)
@@ -276,7 +276,7 @@ test('a limit in use is never passed while many readers wait and go on', async (
   expect(done).toEqual([200, 200, 200])
 })
 
-test('what the pool does not keep has no memory any more when it comes back', () => {
+test('a buffer that the pool does not keep frees its memory when it is given back', () => {
   const account = new Budget(10_000_000, 65_536).account(10_000_000)
   const large = account.force(3_000_000)
   const small = account.force(65_536)

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { systemClock } from '../../src/engine/clock.ts'
 
-test('a wait longer than a timer can hold does not end at once', async () => {
+test('a delay longer than the maximum of a timer does not end at once', async () => {
   let ended = false
   const long = systemClock.after(2 ** 31, () => {
     ended = true
@@ -11,7 +11,7 @@ test('a wait longer than a timer can hold does not end at once', async () => {
   expect(ended).toBe(false)
 })
 
-test('a cancelled timer does not run, and nothing may be cancelled', async () => {
+test('a canceled timer does not run, and cancel accepts undefined', async () => {
   let ran = false
   const handle = systemClock.after(1, () => {
     ran = true

@@ -5,7 +5,7 @@ import { InputStage } from '../../src/engine/input-stage.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, roomyAccount, turn } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
-import { forGood, QueueBench } from '../support/engine/queue-bench.ts'
+import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
 
 function bench(filters: FilterStage[] = []) {
   const clock = new ManualClock()
@@ -17,7 +17,7 @@ function bench(filters: FilterStage[] = []) {
     new BorrowedBuffers(),
     listLog().log,
   )
-  const sizes = { chunkBytes: 65_536, grownBytes: 65_536, flushMs: 1000 }
+  const sizes = { chunkBytes: 65_536, filteredBytes: 65_536, flushMs: 1000 }
   const options = { name: 'in.0', runId: 'r', ...sizes, account, clock, pipeline }
   return { clock, account, out, source: new InputStage({ ...options, routable: true }) }
 }
@@ -26,8 +26,8 @@ function write(source: InputStage, text: string, tag = 't', ack?: (outcome: Outc
   const appender = source.appender(tag)
   appender.reserve(text.length)
   appender.end += appender.buf.write(text, appender.end)
-  appender.added(1, text.length * 10)
-  if (ack !== undefined) appender.join({ leave: () => ({ identity: text, settle: ack }) })
+  appender.commit(1, text.length * 10)
+  if (ack !== undefined) appender.addContributor({ closeRange: () => ({ identity: text, settle: ack }) })
 }
 
 async function isDone(promise: Promise<unknown>): Promise<boolean> {
@@ -39,7 +39,7 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
   return done
 }
 
-test('chunks without an origin have ids of their own', () => {
+test('chunks without an origin have unique ids', () => {
   const { source, out } = bench()
   for (const text of ['a', 'a', 'a']) {
     write(source, text)
@@ -48,22 +48,22 @@ test('chunks without an origin have ids of their own', () => {
   expect(new Set(out.calls.map((c) => c.id)).size).toBe(3)
 })
 
-test('what is sealed is counted, and settled when the last of it is', async () => {
+test('sealed chunks are counted, and settled() resolves after the last of them', async () => {
   const { source, out } = bench()
   expect(await isDone(source.settled())).toBe(true)
   write(source, 'abc', 'one')
   write(source, 'de', 'two')
-  expect([source.records, source.open]).toEqual([0, 0])
+  expect([source.records, source.openChunks]).toEqual([0, 0])
   source.sealAll()
-  expect([source.records, source.bytes, source.open]).toEqual([2, 5, 2])
+  expect([source.records, source.bytes, source.openChunks]).toEqual([2, 5, 2])
   const settled = source.settled()
   await out.ok(out.calls[0]?.id as string)
   expect([await isDone(settled), source.settledBytes]).toEqual([false, 30])
   await out.ok(out.calls[0]?.id as string)
-  expect([await isDone(settled), source.settledBytes, source.open]).toEqual([true, 50, 0])
+  expect([await isDone(settled), source.settledBytes, source.openChunks]).toEqual([true, 50, 0])
 })
 
-test('each outcome is counted as what it is', async () => {
+test('each outcome is counted', async () => {
   const { source, out } = bench()
   const outcomes: Outcome[] = []
   for (const text of ['a', 'bb', 'ccc']) {
@@ -72,15 +72,15 @@ test('each outcome is counted as what it is', async () => {
   }
   const [a, bb, ccc] = out.calls.map((c) => c.id) as [string, string, string]
   await out.ok(a)
-  await out.fail(bb, forGood())
+  await out.fail(bb, permanent())
   out.queue.stop()
-  await out.fail(ccc, forGood())
+  await out.fail(ccc, permanent())
   expect(outcomes).toEqual(['delivered', 'dropped', 'aborted'])
-  // What is aborted is not done; what is dropped is.
+  // Aborted bytes are not settled; dropped ones are.
   expect([source.settledBytes, source.droppedRecords, source.abortedRecords]).toEqual([30, 1, 1])
 })
 
-test('dropped are the records that the filters left', async () => {
+test('the number of dropped records is that after the filters', async () => {
   const apply: FilterStage['filter'] = {
     apply: (chunk) => {
       chunk.count = 1
@@ -92,14 +92,14 @@ test('dropped are the records that the filters left', async () => {
   write(source, 'b')
   source.sealAll()
   expect(source.records).toBe(2)
-  await out.fail(out.calls[0]?.id as string, forGood())
+  await out.fail(out.calls[0]?.id as string, permanent())
   expect(source.droppedRecords).toBe(1)
 })
 
-test('bytes that had no records in them count as done', () => {
+test('bytes without records count as settled', () => {
   const { source, clock } = bench()
-  source.appender('t').added(0, 70)
-  source.appender('t').join({ leave: () => undefined })
+  source.appender('t').commit(0, 70)
+  source.appender('t').addContributor({ closeRange: () => undefined })
   clock.advance(1000)
   expect(source.settledBytes).toBe(70)
 })
@@ -111,13 +111,13 @@ describe('appenders', () => {
     expect(source.appender('a')).not.toBe(source.appender('b'))
   })
 
-  test('that hold nothing are forgotten when there are many, those that hold anything never', () => {
+  test('are removed when idle and many, and never while they hold records', () => {
     const { source, out, account } = bench()
     const outcomes: Outcome[] = []
     const quiet = source.appender('quiet')
     write(source, 'kept', 'full')
     const joined = source.appender('joined')
-    joined.join({ leave: () => ({ identity: 'x', settle: (o) => outcomes.push(o) }) })
+    joined.addContributor({ closeRange: () => ({ identity: 'x', settle: (o) => outcomes.push(o) }) })
     const reserved = source.appender('reserved')
     reserved.reserve(10)
     for (let i = 0; i < 5000; i++) source.appender(`t${i}`)
@@ -129,7 +129,7 @@ describe('appenders', () => {
     expect([outcomes, account.used]).toEqual([['filtered'], 4096])
   })
 
-  test('are let go by a stop: nothing is sent, ranges are aborted, no timer is left', () => {
+  test('are abandoned by a stop: nothing is sent, ranges are aborted, no timer is left', () => {
     const { source, out, clock, account } = bench()
     const outcomes: Outcome[] = []
     write(source, 'a', 'one', (o) => outcomes.push(o))
@@ -139,7 +139,7 @@ describe('appenders', () => {
   })
 })
 
-test('what one tag has learnt of the growth in filters, the next one begins with', () => {
+test('a new tag starts with the seal size found for another tag', () => {
   const grow: FilterStage['filter'] = {
     apply: (chunk) => {
       const buf = account.force(chunk.start + chunk.size * 5 + TAIL_ROOM)
@@ -154,7 +154,7 @@ test('what one tag has learnt of the growth in filters, the next one begins with
     expect(appender.reserve(100, 1_000_000)).toBe(true)
     expect(appender.buf.length).toBeCloseTo(tag === 'a' ? 65_536 : 16_384, -3)
     appender.end += 100
-    appender.added(1, 100)
+    appender.commit(1, 100)
     appender.seal()
   }
 })

@@ -4,62 +4,62 @@ import { makeChunk, receiptOf } from '../support/engine/chunks.ts'
 
 function route(name: string): Route {
   const chunk = makeChunk(name)
-  return { chunk, receipt: receiptOf(chunk).receipt, attempts: 0, refusals: 0, failed: false }
+  return { chunk, receipt: receiptOf(chunk).receipt, attempts: 0, chunkFailures: 0, failed: false }
 }
 
 const names = (routes: Route[]): string => routes.map((r) => r.chunk.id).join('')
 
 function launched(lane: Lane, n: number): Route[] {
-  return Array.from({ length: n }, () => lane.launch() as Route)
+  return Array.from({ length: n }, () => lane.startNext() as Route)
 }
 
-test('routes fly in the order in which they came', () => {
+test('routes are started in order', () => {
   const lane = new Lane('t')
   for (const name of 'abcd') lane.push(route(name))
   expect(names(launched(lane, 3))).toBe('abc')
-  expect([names(lane.flying), lane.waitingCount, lane.empty]).toEqual(['abc', 1, false])
-  lane.launch()
-  expect([lane.launch(), lane.ready]).toEqual([undefined, false])
-  for (const r of [...lane.flying]) lane.land(r)
+  expect([names(lane.inFlight), lane.waitingCount, lane.empty]).toEqual(['abc', 1, false])
+  lane.startNext()
+  expect([lane.startNext(), lane.ready]).toEqual([undefined, false])
+  for (const r of [...lane.inFlight]) lane.complete(r)
   expect(lane.empty).toBe(true)
 })
 
-test('what failed goes back to the front, in its order, ready to fail again', () => {
+test('failed routes are requeued at the front, in order, and may fail again', () => {
   const lane = new Lane('t')
   for (const name of 'abcdef') lane.push(route(name))
   const [a, b, c, d] = launched(lane, 4) as [Route, Route, Route, Route]
   d.failed = b.failed = true
-  lane.land(a)
-  lane.land(c)
-  expect(lane.putBack()).toBe(2)
-  expect([lane.flying.length, lane.waitingCount, b.failed]).toEqual([0, 4, false])
+  lane.complete(a)
+  lane.complete(c)
+  expect(lane.requeueFailed()).toBe(2)
+  expect([lane.inFlight.length, lane.waitingCount, b.failed]).toEqual([0, 4, false])
   expect(names(launched(lane, 4))).toBe('bdef')
 })
 
-test('a held lane is not ready though routes wait', () => {
+test('a blocked lane is not ready although routes wait', () => {
   const lane = new Lane('t')
   lane.push(route('a'))
   expect(lane.ready).toBe(true)
-  lane.held = true
+  lane.blocked = true
   expect(lane.ready).toBe(false)
 })
 
-test('thousands pass without being kept', () => {
+test('completed routes are not kept', () => {
   const lane = new Lane('t')
   for (let i = 0; i < 5000; i++) {
     lane.push(route(`${i}`))
-    const next = lane.launch() as Route
+    const next = lane.startNext() as Route
     expect(next.chunk.id).toBe(`${i}`)
-    lane.land(next)
+    lane.complete(next)
   }
   expect(lane.waiting.length).toBeLessThan(100)
 })
 
-test('draining takes what no flush will answer for, the failed ones too', () => {
+test('drain returns the routes without a pending flush, including failed ones', () => {
   const lane = new Lane('t')
   for (const name of 'abcde') lane.push(route(name))
   const [a] = launched(lane, 3) as [Route]
   a.failed = true
   expect(names(lane.drain())).toBe('ade')
-  expect([names(lane.flying), lane.waitingCount]).toEqual(['bc', 0])
+  expect([names(lane.inFlight), lane.waitingCount]).toEqual(['bc', 0])
 })

@@ -3,7 +3,7 @@ import type { Chunk } from '../../src/core/chunk.ts'
 import type { Ack, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
 import { listLog, makeChunk, roomyAccount, turn } from '../support/engine/chunks.ts'
-import { forGood, QueueBench } from '../support/engine/queue-bench.ts'
+import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
 
 function stage(match: string, apply: (chunk: Chunk) => void): FilterStage {
   const stats = { records: 0, bytes: 0, addRecords: 0, dropRecords: 0, dropBytes: 0 }
@@ -16,7 +16,7 @@ interface Line {
   pipeline: Pipeline
   borrowed: BorrowedBuffers
   account: ReturnType<typeof roomyAccount>
-  /** Sends a chunk; the list has its outcomes. */
+  /** Sends a chunk and returns the list of its outcomes. */
   send(text: string, tag?: string, routable?: boolean): Outcome[]
 }
 
@@ -48,7 +48,7 @@ const add = (text: string, borrowed: BorrowedBuffers) => (chunk: Chunk) => {
 }
 
 describe('filters', () => {
-  test('are applied in order, those that match, and counted', () => {
+  test('that match are applied in order and counted', () => {
     const borrowed = new BorrowedBuffers()
     const seen: string[] = []
     const look = (chunk: Chunk): void => void seen.push(chunk.entries().toString())
@@ -67,11 +67,11 @@ describe('filters', () => {
     expect(filters[1]?.stats).toEqual({ records: 5, bytes: 5, addRecords: 0, dropRecords: 2, dropBytes: 2 })
     expect(filters[3]?.stats.records).toBe(0)
     expect(filters[4]?.stats).toEqual({ records: 3, bytes: 3, addRecords: 3, dropRecords: 0, dropBytes: 0 })
-    // What the filter added counts for the input; what it replaced went back.
+    // What the filter added counts for the input; the replaced buffer was given back.
     expect(account.used).toBe(4096)
   })
 
-  test('that only shorten records have dropped nothing', () => {
+  test('that only shorten records count no dropped ones', () => {
     const shorten = stage('*', (chunk) => {
       chunk.end -= 2
     })
@@ -79,7 +79,7 @@ describe('filters', () => {
     expect(shorten.stats).toEqual({ records: 4, bytes: 4, addRecords: 0, dropRecords: 0, dropBytes: 0 })
   })
 
-  test('that leave nothing settle the chunk as filtered, unseen by filters and outputs behind', () => {
+  test('that drop all records settle the chunk as filtered; later filters and outputs do not see it', () => {
     let asked = false
     const last = stage('*', () => {
       asked = true
@@ -89,7 +89,7 @@ describe('filters', () => {
     expect([asked, outputs[0]?.calls.length, account.used, logged.lines.length]).toEqual([false, 0, 0, 0])
   })
 
-  test('that throw leave the chunk unacknowledged, with an error; the next chunk is filtered again', () => {
+  test('that throw abort the chunk and log an error; the next chunk is filtered again', () => {
     const filters = [
       stage('*', (chunk) => {
         if (chunk.entries().toString() === 'bad') throw new TypeError('no such key')
@@ -101,10 +101,10 @@ describe('filters', () => {
     expect(logged.lines).toEqual(['error a filter failed on 3 records: no such key'])
     expect(() => borrowed.force(1)).toThrow('lent only while')
     expect(send('good')).toEqual([])
-    expect(outputs[0]?.flying).toBe('good')
+    expect(outputs[0]?.inFlight).toBe('good')
   })
 
-  test('are lent buffers of the input whose chunk it is, and of none afterwards', () => {
+  test('can use the buffers of the chunk’s input, and none afterwards', () => {
     const borrowed = new BorrowedBuffers()
     const { send, account } = line([stage('*', add('x', borrowed))], [], borrowed)
     send('a')
@@ -115,21 +115,21 @@ describe('filters', () => {
 })
 
 describe('a chunk for several outputs', () => {
-  test('settles with the worst outcome when the last has answered', async () => {
+  test('settles with the worst outcome when the last output has answered', async () => {
     const { outputs, send, account } = line([], ['*', 't', 'none', 't*'])
     const outcomes = send('ab')
     const [one, two, other, three] = outputs as [QueueBench, QueueBench, QueueBench, QueueBench]
     expect(outputs.map((o) => o.calls.length)).toEqual([1, 1, 0, 1])
     await three.ok('ab')
-    await one.fail('ab', forGood())
+    await one.fail('ab', permanent())
     expect([outcomes.length, account.used > 0, other.queue.empty]).toEqual([0, true, true])
-    // It is as it was while another output still has it.
+    // The chunk is unchanged while another output still has it.
     expect(two.calls[0]?.chunk.entries().toString()).toBe('ab')
     await two.ok('ab')
     expect([outcomes, account.used]).toEqual([['dropped'], 0])
   })
 
-  test('settles as aborted when one stops first, though others deliver', async () => {
+  test('settles as aborted when one output stops, even if others deliver', async () => {
     const { outputs, send, account } = line([], ['*', '*'])
     const [one, two] = outputs as [QueueBench, QueueBench]
     two.queue.stop()
@@ -138,12 +138,12 @@ describe('a chunk for several outputs', () => {
     expect([outcomes, account.used]).toEqual([['aborted'], 0])
   })
 
-  test('settles once although an output throws before the next has it', async () => {
+  test('settles once even if an output throws before the next one gets it', async () => {
     const { outputs, pipeline, account } = line([], ['*'])
     const thrower = new QueueBench({
       output: {
         flush: () => {
-          throw forGood()
+          throw permanent()
         },
         close: async () => {},
       },
@@ -161,7 +161,7 @@ describe('a chunk for several outputs', () => {
 })
 
 describe('a chunk for no output', () => {
-  test('is settled as filtered, counted, and said once per tag', () => {
+  test('is settled as filtered, counted, and logged once per tag', () => {
     const { send, account, logged, pipeline } = line([], ['kube.*'])
     expect([send('abc', 'x'), send('de', 'x'), send('f', 'y')]).toEqual([
       ['filtered'],
@@ -175,7 +175,7 @@ describe('a chunk for no output', () => {
     ])
   })
 
-  test('because its input is not routable is filtered and settled, without a word', () => {
+  test('because its input is not routable is settled as filtered without a log line', () => {
     const filter = stage('*', cut(1))
     const { send, account, logged, outputs } = line([filter], ['*'])
     expect(send('abc', 't', false)).toEqual(['filtered'])
@@ -185,7 +185,7 @@ describe('a chunk for no output', () => {
 })
 
 describe('readiness', () => {
-  test('is asked of the filters of the tag, in order, until one is not', async () => {
+  test('is asked of the tag’s filters in order, up to the first that is not ready', async () => {
     const asked: string[] = []
     const wait = Promise.resolve()
     const filter = (match: string, name: string, answer: Promise<void> | undefined): FilterStage => {
@@ -214,13 +214,13 @@ async function answerAll(output: QueueBench | undefined): Promise<void> {
   await turn()
 }
 
-describe('a filter that keeps records back', () => {
-  test('holds the chunk until what was kept has settled; it is told of the chunk that has it in the end', async () => {
+describe('a filter that defers records', () => {
+  test('delays the chunk until the deferred records have settled, and learns the outcome of the chunk that contains them', async () => {
     const kept: Ack[] = []
     const first: FilterStage['filter'] = {
       apply: (chunk, later) => {
-        if (chunk.entries().toString() === 'keep') kept.push(later.keep())
-        else for (const ack of kept) later.attach(ack)
+        if (chunk.entries().toString() === 'keep') kept.push(later.defer())
+        else for (const ack of kept) later.onSettled(ack)
       },
     }
     const made = line([{ ...stage('*', () => {}), filter: first }], ['*'])
@@ -235,7 +235,7 @@ describe('a filter that keeps records back', () => {
     expect(made.account.used).toBe(0)
   })
 
-  test('sends on by itself what it kept, to the filters behind it only', async () => {
+  test('emits deferred records to later filters and outputs only', async () => {
     const seen: string[] = []
     const stages = [
       stage('*', () => seen.push('before')),

@@ -1,99 +1,99 @@
 import { describe, expect, test } from 'bun:test'
-import { away, QueueBench } from '../support/engine/queue-bench.ts'
+import { QueueBench, unreachable } from '../support/engine/queue-bench.ts'
 
-describe('when the peer is away', () => {
-  test('one chunk at a time asks for it, of whatever lane', async () => {
+describe('while the peer is unreachable', () => {
+  test('one chunk at a time is sent as a probe, from any lane', async () => {
     const b = new QueueBench({ inFlight: 4 })
     b.push('a', 'one')
     b.push('x', 'two')
-    await b.fail('a', away())
-    await b.fail('x', away())
+    await b.fail('a', unreachable())
+    await b.fail('x', unreachable())
     b.push('k', 'three')
-    expect([b.flying, b.clock.waiting, b.queue.retrying]).toEqual(['', 1, 3])
+    expect([b.inFlight, b.clock.waiting, b.queue.retrying]).toEqual(['', 1, 3])
     for (let i = 0; i < 6; i++) {
       b.clock.advance(1000)
-      expect(b.flying.length).toBe(1)
-      await b.fail(b.flying, away())
-      expect([b.flying, b.clock.waiting]).toEqual(['', 1])
+      expect(b.inFlight.length).toBe(1)
+      await b.fail(b.inFlight, unreachable())
+      expect([b.inFlight, b.clock.waiting]).toEqual(['', 1])
     }
     expect([...new Set(b.sent.slice(2))].sort()).toEqual(['a', 'k', 'x'])
   })
 
-  test('the ack of one lets all go', async () => {
+  test('the ack of the probe opens the gate for all lanes', async () => {
     const b = new QueueBench({ inFlight: 3 })
     b.pushAll('abc', 'one')
     b.push('x', 'two')
-    for (const id of 'abc') await b.fail(id, away())
+    for (const id of 'abc') await b.fail(id, unreachable())
     expect(b.logged.lines.length).toBe(1)
     b.clock.advance(1000)
-    const probe = b.flying
+    const probe = b.inFlight
     await b.ok(probe)
-    expect(b.flying.length).toBe(3)
+    expect(b.inFlight.length).toBe(3)
     expect([b.queue.retrying, b.clock.waiting]).toEqual([0, 0])
-    expect(b.logged.lines.at(-1)).toBe('info delivery goes on')
+    expect(b.logged.lines.at(-1)).toBe('info output reachable again')
   })
 
   test('nothing is lost or dropped, and the chunks of one lane stay in order', async () => {
     const b = new QueueBench({ inFlight: 2 })
     b.pushAll('abcde')
-    await b.fail('b', away())
-    await b.fail('a', away())
+    await b.fail('b', unreachable())
+    await b.fail('a', unreachable())
     b.clock.advance(1000)
-    expect(b.flying).toBe('a')
+    expect(b.inFlight).toBe('a')
     await b.ok('a')
     for (const id of 'bcde') await b.ok(id)
     expect([...b.outcomes.values()].flat()).toEqual(new Array(5).fill('delivered'))
   })
 })
 
-describe('while it is asked whether the peer is back', () => {
-  test('a chunk that flew before is the one question', async () => {
+describe('while the gate is probing', () => {
+  test('a chunk already in flight counts as the probe', async () => {
     const b = new QueueBench({ inFlight: 4 })
     b.pushAll('ab', 'one')
-    await b.fail('a', away())
+    await b.fail('a', unreachable())
     b.clock.advance(1000)
-    expect(b.flying).toBe('b')
-    await b.fail('b', away())
+    expect(b.inFlight).toBe('b')
+    await b.fail('b', unreachable())
     b.clock.advance(1000)
-    expect(b.flying).toBe('a')
+    expect(b.inFlight).toBe('a')
   })
 
-  test('a lane whose last answer comes after the peer is back goes on at once', async () => {
+  test('a lane whose last answer arrives after the gate has opened sends at once', async () => {
     const b = new QueueBench({ inFlight: 4 })
     b.pushAll('ab', 'one')
     b.pushAll('x', 'two')
-    await b.fail('a', away())
+    await b.fail('a', unreachable())
     b.clock.advance(1000)
     await b.ok('x')
-    expect(b.flying).toBe('b')
+    expect(b.inFlight).toBe('b')
     await b.ok('b')
-    expect(b.flying).toBe('a')
+    expect(b.inFlight).toBe('a')
   })
 
-  test('a probe refused for itself waits by itself, and the next lane asks', async () => {
+  test('a probe rejected as a chunk waits in its lane, and the next lane probes', async () => {
     const b = new QueueBench({ inFlight: 4 })
     b.push('a', 'one')
-    await b.fail('a', away())
+    await b.fail('a', unreachable())
     b.clock.advance(1000)
     await b.fail('a', new Error('a defect'))
-    expect([b.flying, b.sent.length]).toEqual(['', 2])
+    expect([b.inFlight, b.sent.length]).toEqual(['', 2])
     b.push('x', 'two')
-    expect(b.flying).toBe('x')
+    expect(b.inFlight).toBe('x')
     await b.ok('x')
     b.clock.advance(5000)
-    expect(b.flying).toBe('a')
+    expect(b.inFlight).toBe('a')
   })
 })
 
-describe('a peer that is away', () => {
-  test('is asked within a second without a limit; with one the wait grows', async () => {
+describe('an unreachable peer', () => {
+  test('is probed within a second without Retry_Limit; with one the wait grows', async () => {
     const unlimited = new QueueBench()
     const limited = new QueueBench({ limit: 1000 })
     let longest = 0
     for (const b of [unlimited, limited]) {
       b.push('a')
       for (let i = 0; i < 40; i++) {
-        await b.fail('a', away())
+        await b.fail('a', unreachable())
         const waitMs = (b.queue.retryAtMs ?? 0) - b.clock.nowMs()
         expect(waitMs).toBeGreaterThan(0)
         if (b === unlimited) expect(waitMs).toBeLessThanOrEqual(1000)
@@ -104,25 +104,25 @@ describe('a peer that is away', () => {
     expect(longest).toBeGreaterThan(5000)
   })
 
-  test('is waited for anew from the base after it was back', async () => {
+  test('is waited for from the base again after it was reachable', async () => {
     const b = new QueueBench({ limit: 1000 })
     for (let outage = 0; outage < 20; outage++) {
       b.push('a')
-      await b.fail('a', away())
+      await b.fail('a', unreachable())
       expect((b.queue.retryAtMs ?? 0) - b.clock.nowMs()).toBeLessThanOrEqual(5000)
       b.clock.advance(5000)
       await b.ok('a')
     }
   })
 
-  test('costs each chunk its own tries, and the next asks when one is given up', async () => {
+  test('uses up the retries of each probe, and the next chunk probes after a drop', async () => {
     const b = new QueueBench({ inFlight: 1, limit: 1 })
     b.pushAll('ab')
-    await b.fail('a', away())
+    await b.fail('a', unreachable())
     b.clock.advance(60_000)
-    await b.fail('a', away())
-    expect([b.outcomeOf('a'), b.flying]).toEqual(['dropped', 'b'])
-    await b.fail('b', away())
-    expect([b.outcomeOf('b'), b.flying]).toEqual(['', ''])
+    await b.fail('a', unreachable())
+    expect([b.outcomeOf('a'), b.inFlight]).toEqual(['dropped', 'b'])
+    await b.fail('b', unreachable())
+    expect([b.outcomeOf('b'), b.inFlight]).toEqual(['', ''])
   })
 })

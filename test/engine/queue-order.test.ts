@@ -1,12 +1,12 @@
 import { expect, test } from 'bun:test'
 import { turn } from '../support/engine/chunks.ts'
-import { away, type Call, forGood, QueueBench, refused } from '../support/engine/queue-bench.ts'
+import { type Call, permanent, QueueBench, rejected, unreachable } from '../support/engine/queue-bench.ts'
 import { fc } from '../support/property.ts'
 
 const TAGS = ['one', 'two', 'three']
 
 /**
- * An output with any luck that keeps the contract: when a call fails so that it will be made again, the calls that were
+ * An output with random failures that keeps the contract: when a call fails and will be repeated, the calls that were
  * made after it on the same lane fail too, at any time and in any order; a connection that breaks fails all.
  */
 class Luck {
@@ -20,7 +20,7 @@ class Luck {
 
   answer(which: number, fate: number): void {
     const { calls } = this.#bench
-    // What was called behind a call that is to fail fails too.
+    // Calls made after one that will fail also fail.
     for (const c of calls) {
       if (calls.some((d) => d.tag === c.tag && this.#doomed.has(d) && calls.indexOf(d) < calls.indexOf(c)))
         this.#doomed.add(c)
@@ -28,13 +28,13 @@ class Luck {
     const call = calls[which % Math.max(1, calls.length)]
     if (call === undefined) return
     const before = calls.find((c) => c.tag === call.tag && !this.#doomed.has(c))
-    if (this.#doomed.has(call)) this.#reject(call, fate % 2 === 0 ? away() : refused())
+    if (this.#doomed.has(call)) this.#reject(call, fate % 2 === 0 ? unreachable() : rejected())
     // A peer that acknowledges in order answers the oldest of the lane first.
     else if (fate < 50) this.#deliver(before ?? call)
-    else if (fate < 65) this.#fail(call, refused(), (c) => c.tag === call.tag)
+    else if (fate < 65) this.#fail(call, rejected(), (c) => c.tag === call.tag)
     else if (fate < 75) this.#fail(call, new Error('a defect'), (c) => c.tag === call.tag)
-    else if (fate < 95) this.#fail(call, away(), () => true)
-    else this.#reject(call, forGood())
+    else if (fate < 95) this.#fail(call, unreachable(), () => true)
+    else this.#reject(call, permanent())
   }
 
   #deliver(call: Call): void {
@@ -76,7 +76,7 @@ interface Ran {
   pushed: string[]
 }
 
-/** `n` in the order in which it was pushed; the number is the same over all lanes. */
+/** Ids in the order of pushing; numbered across all lanes. */
 async function play({
   steps,
   inFlight,
@@ -100,7 +100,7 @@ async function play({
   return { bench, luck, pushed }
 }
 
-/** First deliveries of each lane, as they should be: the delivered of those pushed, in that order. */
+/** Expected first deliveries of each lane: the delivered chunks, in the order of pushing. */
 function expectOrder({ luck, pushed }: Ran): void {
   expect(new Set(luck.delivered).size).toBe(luck.delivered.length)
   for (const tag of TAGS) {
@@ -110,12 +110,12 @@ function expectOrder({ luck, pushed }: Ran): void {
   }
 }
 
-test('whatever fails, each lane is delivered in order, and every receipt settles once', async () => {
+test('each lane is delivered in order and every receipt settles once, whatever fails', async () => {
   await fc.assert(
     fc.asyncProperty(run, async (plan) => {
       const ran = await play(plan)
       const { bench, luck, pushed } = ran
-      // From here on all goes well.
+      // From here on nothing fails.
       for (let i = 0; !bench.queue.empty; i++) {
         expect(i).toBeLessThan(5000)
         luck.answer(0, 0)
@@ -137,7 +137,7 @@ test('whatever fails, each lane is delivered in order, and every receipt settles
   )
 }, 180_000)
 
-test('whenever it is stopped, every receipt settles once when the flushes have answered', async () => {
+test('every receipt settles once after a stop at any time, when the flushes have answered', async () => {
   await fc.assert(
     fc.asyncProperty(run, fc.nat(99), async (plan, fate) => {
       const ran = await play(plan)

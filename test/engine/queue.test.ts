@@ -1,23 +1,23 @@
 import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../src/core/error.ts'
 import { turn } from '../support/engine/chunks.ts'
-import { away, forGood, QueueBench, refused } from '../support/engine/queue-bench.ts'
+import { permanent, QueueBench, rejected, unreachable } from '../support/engine/queue-bench.ts'
 
 describe('delivery', () => {
-  test('goes up to the number in flight, in order, lanes in turn', async () => {
+  test('sends up to the number in flight, in order, lanes round robin', async () => {
     const b = new QueueBench({ inFlight: 3 })
     b.pushAll('abc', 'one')
     b.pushAll('xyz', 'two')
-    expect([b.flying, b.queue.inFlight, b.queue.waiting]).toEqual(['abc', 3, 3])
+    expect([b.inFlight, b.queue.inFlight, b.queue.waiting]).toEqual(['abc', 3, 3])
     await b.ok('b')
-    expect(b.flying).toBe('acx')
+    expect(b.inFlight).toBe('acx')
     b.push('d', 'one')
     await b.ok('a')
     await b.ok('c')
-    expect(b.flying).toBe('xyd')
+    expect(b.inFlight).toBe('xyd')
   })
 
-  test('is counted and settles when the peer has it', async () => {
+  test('is counted, and settles when the peer has the chunk', async () => {
     const b = new QueueBench()
     b.push('abc', 't', 7)
     expect(b.outcomeOf('abc')).toBe('')
@@ -27,7 +27,7 @@ describe('delivery', () => {
     expect([b.account.used, b.clock.waiting]).toEqual([0, 0])
   })
 
-  test('drained resolves when the last is settled, at once when there is none', async () => {
+  test('drained resolves when the last chunk has settled, and at once without chunks', async () => {
     const b = new QueueBench({ inFlight: 1 })
     await b.queue.drained()
     b.pushAll('ab')
@@ -43,52 +43,52 @@ describe('delivery', () => {
 })
 
 describe('a chunk that fails', () => {
-  test('holds its lane until all that flew have answered, then goes again first', async () => {
+  test('blocks its lane until all flushes have answered, and is then sent first', async () => {
     const b = new QueueBench({ inFlight: 4 })
     b.pushAll('abcd')
     b.push('e')
     await b.ok('a')
-    await b.fail('b', refused())
-    await b.fail('d', refused())
-    expect([b.flying, b.clock.waiting]).toEqual(['ce', 0])
-    await b.fail('c', refused())
-    await b.fail('e', refused())
-    expect(b.flying).toBe('')
+    await b.fail('b', rejected())
+    await b.fail('d', rejected())
+    expect([b.inFlight, b.clock.waiting]).toEqual(['ce', 0])
+    await b.fail('c', rejected())
+    await b.fail('e', rejected())
+    expect(b.inFlight).toBe('')
     b.push('f')
     b.clock.advance(5000)
     expect(b.sent.slice(5).join('')).toBe('bcde')
     await b.ok('b')
-    expect(b.flying).toBe('cdef')
+    expect(b.inFlight).toBe('cdef')
   })
 
-  test('does not hold other lanes', async () => {
+  test('does not block other lanes', async () => {
     const b = new QueueBench({ inFlight: 2 })
     b.push('a', 'one')
-    await b.fail('a', refused())
+    await b.fail('a', rejected())
     b.pushAll('xy', 'two')
     b.push('b', 'one')
-    expect([b.flying, b.queue.retrying]).toEqual(['xy', 2])
+    expect([b.inFlight, b.queue.retrying]).toEqual(['xy', 2])
     await b.ok('x')
     await b.ok('y')
-    expect(b.flying).toBe('')
+    expect(b.inFlight).toBe('')
     b.clock.advance(5000)
-    expect(b.flying).toBe('ab')
+    expect(b.inFlight).toBe('ab')
   })
 
-  test('waits longer each time, by its own failures', async () => {
+  test('waits longer each time, by its own failures only', async () => {
     const b = new QueueBench()
     b.push('a')
-    // The peer was away long before: these tries say nothing about the chunk.
+    // The peer was unreachable before: these attempts are not the chunk's failures.
     for (let i = 0; i < 20; i++) {
-      await b.fail('a', away())
+      await b.fail('a', unreachable())
       b.clock.advance(1000)
     }
-    await b.fail('a', refused())
+    await b.fail('a', rejected())
     b.clock.advance(5000)
-    expect(b.flying).toBe('a')
+    expect(b.inFlight).toBe('a')
   })
 
-  test('with an error of no known kind is tried again', async () => {
+  test('with an unknown error is retried', async () => {
     const b = new QueueBench()
     for (const thrown of [new TypeError('x is undefined'), 'text', undefined]) {
       b.push('a')
@@ -102,13 +102,13 @@ describe('a chunk that fails', () => {
   })
 })
 
-describe('a chunk given up', () => {
-  test('that failed for good is dropped, counted and logged with its code and hint; the next goes on', async () => {
+describe('a dropped chunk', () => {
+  test('that failed permanently is counted and logged with code and hint; the next one is sent', async () => {
     const b = new QueueBench({ inFlight: 1 })
     b.push('a', 't', 5)
     b.push('b')
-    await b.fail('a', forGood())
-    expect([b.outcomeOf('a'), b.flying, b.clock.waiting]).toEqual(['dropped', 'b', 0])
+    await b.fail('a', permanent())
+    expect([b.outcomeOf('a'), b.inFlight, b.clock.waiting]).toEqual(['dropped', 'b', 0])
     const { errors, droppedRecords, retries, retriesFailed, procRecords } = b.queue.stats
     expect([errors, droppedRecords, retries, retriesFailed, procRecords]).toEqual([1, 5, 0, 0, 0])
     expect(b.queue.lastError).toBe('it did not work')
@@ -120,12 +120,12 @@ describe('a chunk given up', () => {
     [1, 2],
     [3, 4],
   ] as const) {
-    test(`is dropped after ${tries} tries with a limit of ${limit}`, async () => {
+    test(`is dropped after ${tries} attempts with a limit of ${limit}`, async () => {
       const b = new QueueBench({ limit })
       b.push('a', 't', 2)
       for (let n = 1; n <= tries; n++) {
         expect(b.outcomeOf('a')).toBe('')
-        await b.fail('a', refused())
+        await b.fail('a', rejected())
         b.clock.advance(60_000)
       }
       expect([b.outcomeOf('a'), b.sent.length]).toEqual(['dropped', tries])
@@ -137,7 +137,7 @@ describe('a chunk given up', () => {
 })
 
 describe('an output that throws', () => {
-  test('instead of rejecting is treated the same', async () => {
+  test('is treated like one that rejects', async () => {
     let calls = 0
     const flush = (): Promise<void> => {
       if (++calls === 1) throw new ShipperError('E_OUTPUT_REJECTED', 'no', { retryable: true })
@@ -152,13 +152,13 @@ describe('an output that throws', () => {
     expect([b.outcomeOf('a'), b.outcomeOf('b'), b.queue.empty]).toEqual(['delivered', 'delivered', true])
   })
 
-  test('for every chunk does not go deeper with every chunk', async () => {
+  test('for every chunk does not recurse once per chunk', async () => {
     let open = false
     const flush = async (): Promise<void> => {
       if (!open) await turn()
     }
     const thrower = (): Promise<void> => {
-      if (open) throw forGood()
+      if (open) throw permanent()
       return flush()
     }
     const b = new QueueBench({ inFlight: 1, output: { flush: thrower, close: async () => {} } })
@@ -169,11 +169,11 @@ describe('an output that throws', () => {
   })
 })
 
-test('the earliest of the retries is told, and none when none waits', async () => {
+test('retryAtMs is the earliest retry, and undefined when none is scheduled', async () => {
   const b = new QueueBench()
   for (const tag of ['one', 'two', 'three']) {
     b.push(tag, tag)
-    await b.fail(tag, refused())
+    await b.fail(tag, rejected())
   }
   let last = 0
   for (let i = 0; i < 3; i++) {
@@ -187,24 +187,24 @@ test('the earliest of the retries is told, and none when none waits', async () =
 })
 
 describe('stop', () => {
-  test('aborts what waits, and what flies when it is rejected; an ack still counts', async () => {
+  test('aborts waiting chunks, and those in flight when they are rejected; an ack still counts', async () => {
     const b = new QueueBench({ inFlight: 2 })
     b.pushAll('abc')
     const drained = b.queue.drained()
     b.queue.stop()
     await drained
     expect(['a', 'b', 'c'].map((id) => b.outcomeOf(id))).toEqual(['', '', 'aborted'])
-    await b.fail('b', away())
+    await b.fail('b', unreachable())
     await b.ok('a')
     expect(['a', 'b'].map((id) => b.outcomeOf(id))).toEqual(['delivered', 'aborted'])
     b.push('d')
-    expect([b.outcomeOf('d'), b.flying]).toEqual(['aborted', ''])
+    expect([b.outcomeOf('d'), b.inFlight]).toEqual(['aborted', ''])
     expect([b.account.used, b.clock.waiting, b.queue.empty]).toEqual([0, 0, true])
     expect(b.queue.stats.retries).toBe(0)
   })
 
-  test('settles what has failed and waits for the others of its lane', async () => {
-    for (const error of [away(), refused()]) {
+  test('settles failed chunks and waits for the others of their lane', async () => {
+    for (const error of [unreachable(), rejected()]) {
       const b = new QueueBench({ inFlight: 2 })
       b.pushAll('abc')
       await b.fail('a', error)
@@ -212,12 +212,12 @@ describe('stop', () => {
       expect([b.outcomeOf('a'), b.outcomeOf('c')]).toEqual(['aborted', 'aborted'])
       await b.fail('b', error)
       expect(b.outcomeOf('b')).toBe('aborted')
-      expect([b.account.used, b.clock.waiting, b.queue.empty, b.flying]).toEqual([0, 0, true, ''])
+      expect([b.account.used, b.clock.waiting, b.queue.empty, b.inFlight]).toEqual([0, 0, true, ''])
     }
   })
 
-  test('leaves no timer, whether a lane or the gate was waiting', async () => {
-    for (const error of [away(), refused()]) {
+  test('leaves no timer, neither of a lane nor of the gate', async () => {
+    for (const error of [unreachable(), rejected()]) {
       const b = new QueueBench()
       b.push('a')
       await b.fail('a', error)

@@ -6,7 +6,7 @@ import { fc } from '../support/property.ts'
 
 const WORST: Outcome[] = ['aborted', 'dropped', 'delivered', 'filtered']
 
-test('settles once with the worst outcome, after the last route, and gives the buffer back', () => {
+test('settles once with the worst outcome after the last route, and gives the buffer back', () => {
   const outcome = fc.constantFrom(...WORST)
   fc.assert(
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 6 }), outcome, (outcomes, late) => {
@@ -25,7 +25,7 @@ test('settles once with the worst outcome, after the last route, and gives the b
   )
 })
 
-test('moves the position before the buffer is given back', () => {
+test('calls the ack before it gives the buffer back', () => {
   const account = roomyAccount()
   let used = 0
   const receipt = new Receipt(makeChunk('x', { account }), 1, () => {

@@ -1,10 +1,10 @@
 import { expect, test } from 'bun:test'
-import { PROBE_CAP_MS, retryWaitMs } from '../../src/engine/retry.ts'
+import { MAX_PROBE_WAIT_MS, retryWaitMs } from '../../src/engine/retry.ts'
 import { fc } from '../support/property.ts'
 
 const NO_LIMITS = { baseMs: 5000, capMs: 2_000_000, limit: Number.POSITIVE_INFINITY }
 
-test('a wait is spread over all from the floor to the doubled base, and ends at the cap', () => {
+test('a wait is spread from the minimum to the doubled base, up to the cap', () => {
   for (const [attempt, bound] of [
     [1, 5000],
     [2, 10_000],
@@ -19,7 +19,7 @@ test('a wait is spread over all from the floor to the doubled base, and ends at 
   }
 })
 
-test('any wait is finite, not below the floor and not above the cap', () => {
+test('any wait is finite, at least the minimum and at most the cap', () => {
   const ms = fc.integer({ min: 1, max: 10_000_000 })
   fc.assert(
     fc.property(ms, ms, fc.nat(10_000), fc.boolean(), (baseMs, capMs, tries, probing) => {
@@ -29,8 +29,8 @@ test('any wait is finite, not below the floor and not above the cap', () => {
   )
 })
 
-test('a peer that is away is asked each second, unless each question counts', () => {
-  expect(retryWaitMs(NO_LIMITS, 50, true, () => 1)).toBe(PROBE_CAP_MS)
+test('an unreachable peer is probed every second, unless each probe counts as a retry', () => {
+  expect(retryWaitMs(NO_LIMITS, 50, true, () => 1)).toBe(MAX_PROBE_WAIT_MS)
   expect(retryWaitMs({ ...NO_LIMITS, baseMs: 100 }, 1, true, () => 1)).toBe(100)
   expect(retryWaitMs({ ...NO_LIMITS, limit: 3 }, 50, true, () => 1)).toBe(2_000_000)
 })

@@ -6,7 +6,7 @@ const STARTS_B = /^b/
 
 const stage = (match?: string, matchRegex?: RegExp): TagMatch => ({ match, matchRegex })
 
-test('stages are found in order of declaration, the same for every question', () => {
+test('stages are found in order of declaration, also from the cache', () => {
   const stages = [stage('*'), stage('a.*'), stage('b'), stage(undefined, STARTS_A)]
   const router = new Router(stages)
   for (let i = 0; i < 2; i++) {
@@ -16,13 +16,13 @@ test('stages are found in order of declaration, the same for every question', ()
   }
 })
 
-test('a regular expression wins over a pattern, and neither is for no tag', () => {
+test('a regular expression takes precedence over a pattern; without either no tag matches', () => {
   expect(matches(stage('*', STARTS_B), 'a')).toBe(false)
   expect(matches(stage('a', STARTS_B), 'b')).toBe(true)
   expect(matches(stage(), 'a')).toBe(false)
 })
 
-test('more tags than are remembered are still routed', () => {
+test('more tags than the cache holds are still routed', () => {
   const router = new Router([stage('*7')])
   for (let i = 0; i < 25_000; i++) expect(router.find(`t${i}`).length).toBe(i % 10 === 7 ? 1 : 0)
   expect(router.find('t7').length).toBe(1)

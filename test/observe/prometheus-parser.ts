@@ -1,4 +1,4 @@
-/** A strict reader of Prometheus text format 0.0.4: throws on whatever `promtool check metrics` calls an error. */
+/** A sample of a parsed family. */
 export interface ParsedSample {
   name: string
   labels: Record<string, string>
@@ -20,6 +20,7 @@ const SAMPLE =
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(,|$)/y
 const ESCAPE = /\\(.)/gs
 
+/** Parses Prometheus text format 0.0.4 strictly: throws for whatever `promtool check metrics` reports as an error. */
 export function parsePrometheus(text: string): Map<string, ParsedFamily> {
   const reader = new Reader()
   if (text === '') return reader.families

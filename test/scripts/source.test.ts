@@ -7,7 +7,7 @@ import { tmp } from '../support/tmp.ts'
 
 const TIME = 1_700_000_000
 
-/** Makes a project with one commit. */
+/** Creates a project with one commit. */
 function project(): { dir: string; id: string } {
   const dir = tmp()
   const date = `${TIME} +0100`
@@ -40,13 +40,13 @@ test('a checkout with a changed or a new source is called dirty', () => {
   expect(commitOf(added.dir)).toBe(`${added.id}-dirty`)
 })
 
-test('a folder below the work tree of another project has no commit', () => {
+test('a directory inside the work tree of another project has no commit', () => {
   const { dir } = project()
   expect(commitOf(join(dir, 'src'))).toBe('unknown')
   expect(sourceTime(join(dir, 'src'), {})).toBeUndefined()
 })
 
-test('the build time is that of the commit, or SOURCE_DATE_EPOCH', () => {
+test('the time is that of the commit, or SOURCE_DATE_EPOCH', () => {
   const { dir } = project()
   expect(sourceTime(dir, {})).toBe(TIME)
   expect(sourceTime(dir, { SOURCE_DATE_EPOCH: '12' })).toBe(12)

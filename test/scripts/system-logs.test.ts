@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { findLogs } from '../../scripts/system-logs.mjs'
 import { tmp } from '../support/tmp.ts'
 
-function folderWith(files: Record<string, string>): string {
+function directoryWith(files: Record<string, string>): string {
   const dir = tmp()
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(join(dir, name, '..'), { recursive: true })
@@ -13,8 +13,8 @@ function folderWith(files: Record<string, string>): string {
   return dir
 }
 
-test('finds *.log and the well-known names, even in folders', () => {
-  const dir = folderWith({
+test('finds *.log and the well-known names, also in subdirectories', () => {
+  const dir = directoryWith({
     'a.log': 'abc\n',
     syslog: 'def\n',
     'apt/term.log': 'g\n',
@@ -30,15 +30,15 @@ test('finds *.log and the well-known names, even in folders', () => {
 })
 
 test('excludes a binary file that matches a pattern', () => {
-  const dir = folderWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
+  const dir = directoryWith({ 'a.log': 'abc\n', 'b.log': 'a\0b\n' })
   expect(findLogs(dir).excluded).toEqual([`${dir}/b.log`])
 })
 
-test('returns no pattern for a folder that has only binary files', () => {
-  const dir = folderWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
+test('returns no pattern for a directory with only binary files', () => {
+  const dir = directoryWith({ 'b.log': '\0', 'journal/x.log': 'text\n' })
   expect(findLogs(dir)).toEqual({ patterns: [], excluded: [], files: 0, bytes: 0 })
 })
 
-test('finds no logs in a folder that does not exist', () => {
+test('a missing directory contains no logs', () => {
   expect(findLogs('/nowhere').files).toBe(0)
 })

@@ -17,7 +17,7 @@ function benchIn(dir: string): Bench {
   return bench
 }
 
-/** Root may write everything, so the agent of these tests is somebody else. */
+/** Root may write anything, so the agent of these tests is another user. */
 function readable(): boolean {
   const inRoot = import.meta.dirname
   return !ROOT || spawnSync('ls', [inRoot], { uid: NOBODY }).status === 0
@@ -25,8 +25,8 @@ function readable(): boolean {
 const testAsUser = peerOrSkip('another user', readable(), 'the work tree is not readable for others')
 
 async function asUser(bench: Bench): Promise<Record<string, unknown>> {
-  const { said } = await bench.peer('agent', ROOT ? { uid: NOBODY } : {})
-  return said
+  const { answer } = await bench.peer('agent', ROOT ? { uid: NOBODY } : {})
+  return answer
 }
 
 describe('a database that cannot be written', () => {
@@ -57,25 +57,28 @@ describe('a database that cannot be written', () => {
   testAsUser('is refused when its folder is read-only', async () => {
     const bench = await made()
     chmodSync(bench.dir, 0o555)
-    const said = await asUser(bench)
-    expect(said).toMatchObject({ code: 'E_STORE_READONLY' })
-    expect(said.message).toContain(`EACCES, write to the folder ${bench.dir}`)
-    // Without the lock file it is the lock that cannot be made.
+    const answer = await asUser(bench)
+    expect(answer).toMatchObject({ code: 'E_STORE_READONLY' })
+    expect(answer.message).toContain(`EACCES, write to the directory ${bench.dir}`)
+    // Without the lock file it is the lock that cannot be created.
     chmodSync(bench.dir, 0o777)
     rmSync(`${bench.path}.lock`)
     chmodSync(bench.dir, 0o555)
-    expect(await asUser(bench)).toMatchObject({ code: said.code, message: expect.stringContaining('EACCES') })
+    expect(await asUser(bench)).toMatchObject({
+      code: answer.code,
+      message: expect.stringContaining('EACCES'),
+    })
   })
 
   testAsUser('is refused when its folder cannot be made', async () => {
     const bench = await made()
     chmodSync(bench.dir, 0o555)
-    const { said } = await bench.peer('agent', {
+    const { answer } = await bench.peer('agent', {
       path: join(bench.dir, 'state/pos.db'),
       ...(ROOT ? { uid: NOBODY } : {}),
     })
-    expect(said).toMatchObject({ code: 'E_STORE_READONLY' })
-    expect(said.message).toContain('cannot create the folder')
+    expect(answer).toMatchObject({ code: 'E_STORE_READONLY' })
+    expect(answer.message).toContain('cannot create the directory')
   })
 
   testAsUser('is refused when it may not be read', async () => {
@@ -84,7 +87,7 @@ describe('a database that cannot be written', () => {
     expect(await asUser(bench)).toMatchObject({ code: 'E_STORE_UNREADABLE' })
   })
 
-  test('is refused when its folder is a file', async () => {
+  test('is refused when its directory is a file', async () => {
     const bench = benchIn(tmp())
     writeFileSync(join(bench.dir, 'state'), '')
     const error = await failure(bench.open({}, join(bench.dir, 'state/pos.db')))
@@ -92,7 +95,7 @@ describe('a database that cannot be written', () => {
   })
 })
 
-/** A file system of this size of its own; undefined where it cannot be mounted. */
+/** Mounts a file system of this size; undefined where mounting is not possible. */
 function mount(size: string): string | undefined {
   if (!ROOT) return undefined
   const dir = tmp()
@@ -130,7 +133,7 @@ async function failure(promise: Promise<unknown>): Promise<ShipperError> {
   return error
 }
 
-/** Writes until the disk is full; the last call threw. */
+/** Writes until the disk is full, which the last call reports by throwing. */
 function writeUntilFull(store: OffsetStore): ShipperError {
   for (let n = 100; n < 20_000; n += 100) {
     try {
@@ -152,7 +155,7 @@ describe('a full disk', () => {
     expect(error.message).toContain(bench.path)
     const before = names(store)
     const next = row(3)
-    // The log is at its end: it has room for the next page only when it is written back.
+    // The log is full: it has space for the next page only after a checkpoint.
     spawnSync('mount', ['-o', 'remount,size=4m', bench.dir])
     store.write({ upsert: [next], remove: [] })
     expect(names(store)).toEqual([...before, next.name])
@@ -171,7 +174,7 @@ describe('a full disk', () => {
     const again = await bench.open()
     expect(again.rows()).toHaveLength(20)
     expect(again.damaged).toBe(false)
-    expect(bench.said.join()).toContain('is full: no other program can read it')
+    expect(bench.logged.join()).toContain('is full: no other program can read the database')
     expect((await failure(bench.open({}, join(bench.dir, 'new.db')))).code).toBe('E_STORE_FULL')
     rmSync(join(bench.dir, 'fill'))
     again.write({ upsert: [row(30)], remove: [] })
@@ -208,7 +211,7 @@ testOnMount('a read-only file system is named as the reason', async () => {
   expect(fresh).toMatchObject({ code: 'E_STORE_READONLY' })
 })
 
-test('an error names the file and what SQLite said', async () => {
+test('an error names the file and the reason given by SQLite', async () => {
   const bench = benchIn(tmp())
   const store = await bench.open()
   const wrong = row(1, { name: null as unknown as string })

@@ -11,7 +11,7 @@ import { atEnd, tmp } from '../support/tmp.ts'
 
 const drivers: Driver[] = ['bun:sqlite', 'better-sqlite3']
 
-describe.each(drivers)('offsets over %s', (driver) => {
+describe.each(drivers)('the offset store with %s', (driver) => {
   for (const { name, run } of offsetStoreCases) {
     test(name, async () => {
       const bench = new Bench(tmp(), driver)
@@ -21,7 +21,7 @@ describe.each(drivers)('offsets over %s', (driver) => {
   }
 })
 
-/** The node of the pkg build, from npm when it is not there yet: that of this machine may be too old for the addon. */
+/** Returns the node of the pkg build, from npm if it is missing: that of this machine may be too old for the addon. */
 function findNode(): { node: string; reason: string } {
   try {
     const arch = process.arch === 'arm64' ? 'arm64' : 'x64'

@@ -4,25 +4,31 @@ import { join } from 'node:path'
 import { runAgent } from '../../src/agent/agent.ts'
 import type { Chunk } from '../../src/core/chunk.ts'
 import { ShipperError } from '../../src/core/error.ts'
-import type { InputContext, Output } from '../../src/core/plugin.ts'
+import type { InputContext, Output, OutputContext } from '../../src/core/plugin.ts'
 import { Lines, planOf } from './engine/plan.ts'
-import { forGood } from './engine/queue-bench.ts'
+import { permanent } from './engine/queue-bench.ts'
 import { tmp } from './tmp.ts'
 import { HANG_MS, within } from './until.ts'
 
 const OPTIONS = { version: '1.2.3', plugins: { inputs: [], filters: [], outputs: [] } }
 
-/** A peer that takes everything, is silent, or refuses; a flush without an answer ends with the abort, as the contract says. */
+/** An output that accepts chunks, never answers, or refuses; a flush without an answer ends with the abort, as required. */
 export class Peer implements Output {
   readonly texts: string[] = []
   mode: 'takes' | 'silent' | 'refuses' = 'takes'
   flushing = 0
   closed = 0
+  #signal: AbortSignal | undefined
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
-    if (this.mode === 'refuses') throw forGood()
+  readonly create = (ctx: OutputContext): this => {
+    this.#signal = ctx.signal
+    return this
+  }
+
+  async flush(chunk: Chunk): Promise<void> {
+    if (this.mode === 'refuses') throw permanent()
     this.flushing++
-    if (this.mode === 'silent') await this.#silence(signal)
+    if (this.mode === 'silent') await this.#silence()
     this.flushing--
     this.texts.push(chunk.entries().toString('latin1'))
   }
@@ -31,10 +37,10 @@ export class Peer implements Output {
     this.closed++
   }
 
-  #silence(signal: AbortSignal): Promise<void> {
+  #silence(): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = setInterval(() => {
-        if (this.mode === 'silent' && !signal.aborted) return
+        if (this.mode === 'silent' && !this.#signal?.aborted) return
         clearInterval(look)
         if (this.mode === 'silent') reject(new ShipperError('E_PEER_CLOSED', 'stopped', { retryable: true }))
         else resolve()
@@ -53,7 +59,7 @@ type Parts = Omit<Parameters<typeof planOf>[0], 'inputs'> & {
   inputs: ((ctx: InputContext) => Lines)[]
 }
 
-/** Runs the agent in this process, with its log in a file. */
+/** Runs the agent in this process with its log in a file. */
 export function runWith(parts: Parts): Run {
   const file = join(tmp(), 'agent.log')
   const inputs: Lines[] = []

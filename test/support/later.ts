@@ -13,14 +13,14 @@ export class LaterList implements Deferral {
     this.buffers = buffers
   }
 
-  keep(): Ack {
+  defer(): Ack {
     const at = this.kept.push(undefined) - 1
     return (outcome) => {
       this.kept[at] = outcome
     }
   }
 
-  attach(ack: Ack): void {
+  onSettled(ack: Ack): void {
     this.#attached.push(ack)
   }
 

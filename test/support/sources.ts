@@ -4,16 +4,16 @@ import { join, posix, resolve } from 'node:path'
 const ROOT = resolve(import.meta.dirname, '../..')
 
 export interface Source {
-  /** Path from the root of the project, e.g. `src/core/chunk.ts`. */
+  /** Path from the root, e.g. `src/core/chunk.ts`. */
   path: string
   /** Text without comments. */
   code: string
-  /** Imports, including those of types: a path from the root, or the name of a package or built-in module as written. */
+  /** Imported modules, type imports included: a path from the root, or the unchanged name of a package or built-in. */
   imports: string[]
 }
 
 const COMMENT = /\/\*[\s\S]*?\*\/|(?<=^|\s)\/\/.*$/gm
-// With a quotation mark between the keyword and `from` it would be a string that only looks like an import.
+// Text with a quotation mark between the keyword and `from` is not an import.
 const STATIC = /^(?:import|export)\b[^;'"]*?\bfrom\s*['"]([^'"]+)['"]/gm
 const SIDE_EFFECT = /^import\s*['"]([^'"]+)['"]/gm
 const DYNAMIC = /\b(?:import|require)\(\s*['"]([^'"]+)['"]/g
@@ -26,6 +26,7 @@ export function sourcesUnder(folder: string): Source[] {
     .map((name) => readSource(posix.join(folder, name), readFileSync(join(ROOT, folder, name), 'utf8')))
 }
 
+/** Parses the text of a source file; `path` is its path from the root. */
 export function readSource(path: string, text: string): Source {
   const code = text.replace(COMMENT, '')
   const names = [STATIC, SIDE_EFFECT, DYNAMIC].flatMap((form) =>
@@ -35,7 +36,7 @@ export function readSource(path: string, text: string): Source {
   return { path, code, imports: [...new Set(imports)] }
 }
 
-/** Returns the package of an import: `chokidar` of `chokidar/handler.js`; undefined for our own files and built-in modules. */
+/** Returns the package of an import: `chokidar` for `chokidar/handler.js`, undefined for own files and node's built-ins. */
 export function packageOf(name: string): string | undefined {
   if (name.startsWith('src/') || name.startsWith('/') || name.startsWith('node:') || name.endsWith('.json'))
     return undefined

@@ -1,10 +1,10 @@
 /**
- * The part of MessagePack that the byte path needs, written straight into a buffer: each `write` returns the offset
- * behind what it wrote and checks no bounds (the caller has reserved the room), `skip` walks over a value.
+ * The part of MessagePack that the byte path needs, written directly into a buffer. Each `write...` function returns the
+ * offset after what it wrote and checks no bounds (the caller has reserved the space); `skip` walks over a value.
  * Grammar: github.com/msgpack/msgpack/blob/master/spec.md
  */
 
-/** fixstr a0..bf | d9 len8 | da len16 | db len32 */
+/** Writes the head of a string: fixstr a0..bf | d9 len8 | da len16 | db len32 */
 export function writeStrHead(buf: Buffer, at: number, length: number): number {
   if (length < 32) {
     buf[at] = 0xa0 | length
@@ -26,25 +26,25 @@ export function writeStrHead(buf: Buffer, at: number, length: number): number {
   return at + 5
 }
 
-/** Bytes that `writeStrHead` takes for a string of this length. */
+/** Returns the number of bytes that `writeStrHead` writes for a string of this length. */
 export function strHeadSize(length: number): number {
   return length < 32 ? 1 : length < 0x100 ? 2 : length < 0x10000 ? 3 : 5
 }
 
-/** A whole string given as JavaScript string; for keys and small values only. */
+/** Writes head and bytes of a JavaScript string; for keys and small values only. */
 export function writeStr(buf: Buffer, at: number, text: string): number {
   const length = Buffer.byteLength(text)
   const start = writeStrHead(buf, at, length)
   return start + buf.write(text, start, length, 'utf8')
 }
 
-/** The encoded form of a string, to be kept and copied (a key, a tag). */
+/** Returns the encoded form of a string that is copied often (a key, a tag). */
 export function encodeStr(text: string): Buffer {
   const out = Buffer.allocUnsafeSlow(Buffer.byteLength(text) + 5)
   return out.subarray(0, writeStr(out, 0, text))
 }
 
-/** bin: c4 len8 | c5 len16 | c6 len32 */
+/** Writes the head of a binary: c4 len8 | c5 len16 | c6 len32 */
 export function writeBinHead(buf: Buffer, at: number, length: number): number {
   if (length < 0x100) {
     buf[at] = 0xc4
@@ -61,7 +61,7 @@ export function writeBinHead(buf: Buffer, at: number, length: number): number {
   return at + 5
 }
 
-/** fixmap 80..8f | de n16 | df n32 */
+/** Writes the head of a map: fixmap 80..8f | de n16 | df n32 */
 export function writeMapHead(buf: Buffer, at: number, pairs: number): number {
   if (pairs < 16) {
     buf[at] = 0x80 | pairs
@@ -77,7 +77,7 @@ export function writeMapHead(buf: Buffer, at: number, pairs: number): number {
   return at + 5
 }
 
-/** fixarray 90..9f | dc n16 | dd n32 */
+/** Writes the head of an array: fixarray 90..9f | dc n16 | dd n32 */
 export function writeArrayHead(buf: Buffer, at: number, items: number): number {
   if (items < 16) {
     buf[at] = 0x90 | items
@@ -93,7 +93,7 @@ export function writeArrayHead(buf: Buffer, at: number, items: number): number {
   return at + 5
 }
 
-/** Any finite number: the smallest integer form when it is a safe integer, else float64 (cb). */
+/** Writes a number: in the smallest integer format when it is a safe integer, else as float64 (cb). */
 export function writeNumber(buf: Buffer, at: number, value: number): number {
   if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
     buf[at] = 0xcb
@@ -158,10 +158,10 @@ export const NIL = 0xc0
 export const FALSE = 0xc2
 export const TRUE = 0xc3
 
-/** Size of the head of an entry: `92 d7 00 <sec u32> <nsec u32>`; the map follows. */
+/** Size of an entry's head in bytes: `92 d7 00 <sec u32> <nsec u32>`; the map follows. */
 export const ENTRY_HEAD = 11
 
-/** Array of two, EventTime (ext type 0, fixext8), both big-endian; the caller writes the map behind it. */
+/** Writes the head of an entry: array of two, EventTime (ext type 0, fixext8). The caller writes the map after it. */
 export function writeEntryHead(buf: Buffer, at: number, sec: number, nsec: number): number {
   buf[at] = 0x92
   buf[at + 1] = 0xd7
@@ -170,7 +170,7 @@ export function writeEntryHead(buf: Buffer, at: number, sec: number, nsec: numbe
   return at + ENTRY_HEAD
 }
 
-/** The eight bytes of an EventTime alone. */
+/** Writes the eight bytes of an EventTime: seconds and nanoseconds, big-endian. */
 export function writeEventTime(buf: Buffer, at: number, sec: number, nsec: number): void {
   buf[at] = sec >>> 24
   buf[at + 1] = (sec >>> 16) & 0xff
@@ -182,15 +182,15 @@ export function writeEventTime(buf: Buffer, at: number, sec: number, nsec: numbe
   buf[at + 7] = nsec & 0xff
 }
 
-/** Fixed sizes after the type byte, for 0xc0..0xdf; -1 where the length is in the bytes, -2 for never used (c1). */
-const AFTER = [
+/** Number of bytes after the type byte, for 0xc0..0xdf; -1 where a length follows, -2 for the unused type c1. */
+const FIXED_SIZES = [
   0, -2, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17, -1, -1, -1, -1, -1, -1,
   -1,
 ]
 
 /**
- * The offset behind the value at `at`, or -1 when the value is cut off at `end` or is not MessagePack. Walks nested
- * values with a counter, not by recursion, so deep nesting cannot exhaust the stack.
+ * Returns the offset after the value at `at`, or -1 when the value is truncated at `end` or is not MessagePack. Walks
+ * nested values with a counter instead of recursion, so deep nesting cannot exhaust the stack.
  */
 export function skip(buf: Buffer, at: number, end: number): number {
   let open = 1
@@ -213,7 +213,7 @@ export function skip(buf: Buffer, at: number, end: number): number {
       p += t & 31
       continue
     }
-    const fixed = AFTER[t - 0xc0] as number
+    const fixed = FIXED_SIZES[t - 0xc0] as number
     if (fixed >= 0) {
       p += fixed
       continue

@@ -1,18 +1,18 @@
 import { writeMapHead } from './encode.ts'
 
-/** Size of the head of a map with so many pairs. */
+/** Returns the size in bytes of the head of a map with `pairs` pairs. */
 export function mapHeadSize(pairs: number): number {
   return pairs < 16 ? 1 : pairs < 0x10000 ? 3 : 5
 }
 
 /**
- * Writes the head of a map whose pairs are written already, from `body` to `end`, when only now their number is known:
- * the pairs are moved when the head needs another size than the bytes kept for it, from `at` to `body`. Returns the
- * offset behind the pairs. Nearly all maps have fewer than 16 pairs: keep one byte.
+ * Writes the head of a map after its pairs, whose number was not known before. The pairs are at `body`..`end`; they are
+ * moved when the head does not fit exactly into the bytes reserved for it, `at`..`body`. Returns the offset after the
+ * pairs. Nearly all maps have fewer than 16 pairs: reserve one byte.
  */
 export function closeMap(buf: Buffer, at: number, body: number, end: number, pairs: number): number {
-  const from = at + mapHeadSize(pairs)
-  if (from !== body) buf.copyWithin(from, body, end)
+  const newBody = at + mapHeadSize(pairs)
+  if (newBody !== body) buf.copyWithin(newBody, body, end)
   writeMapHead(buf, at, pairs)
-  return end + from - body
+  return end + newBody - body
 }

@@ -1,14 +1,14 @@
 import { skip } from './encode.ts'
 
-/** Views on the bytes of records: what is looked for is found in place, nothing is decoded. */
+/** Access to the bytes of encoded records; values are found in place, nothing is decoded. */
 
-/** Where the bytes of the str or bin at `at` are; undefined when it is neither. The value must be whole. */
+/** Returns the range of the bytes of the str or bin at `at`, or undefined for other types. The value must be complete. */
 export function spanOf(buf: Buffer, at: number): { start: number; end: number } | undefined {
   const head = textHead(buf, at)
   return head < 0 ? undefined : { start: at + head, end: at + head + textLength(buf, at) }
 }
 
-/** Bytes of the head of the str or bin at `at`, or -1 when it is another type. */
+/** Returns the head size of the str or bin at `at`, or -1 for other types. */
 export function textHead(buf: Buffer, at: number): number {
   const t = buf[at] as number
   if (t >= 0xa0 && t <= 0xbf) return 1
@@ -18,7 +18,7 @@ export function textHead(buf: Buffer, at: number): number {
   return -1
 }
 
-/** Bytes of the text of the str or bin at `at`. */
+/** Returns the length in bytes of the str or bin at `at`, without its head. */
 export function textLength(buf: Buffer, at: number): number {
   const t = buf[at] as number
   if (t <= 0xbf) return t & 31
@@ -27,7 +27,7 @@ export function textLength(buf: Buffer, at: number): number {
   return buf.readUInt32BE(at + 1)
 }
 
-/** Pairs of the map at `at` and where the first begins; -1 pairs when it is no map. */
+/** Returns the number of pairs of the map at `at`, or -1 for other types. */
 export function mapPairs(buf: Buffer, at: number): number {
   const t = buf[at] as number
   if (t >= 0x80 && t <= 0x8f) return t & 15
@@ -36,12 +36,13 @@ export function mapPairs(buf: Buffer, at: number): number {
   return -1
 }
 
+/** Returns the offset of the first pair of the map at `at`. */
 export function mapBody(buf: Buffer, at: number): number {
   const t = buf[at] as number
   return at + (t <= 0x8f ? 1 : t === 0xde ? 3 : 5)
 }
 
-/** Items of the array at `at`, or -1; its first item begins at `arrayBody`. */
+/** Returns the number of items of the array at `at`, or -1 for other types. */
 export function arrayItems(buf: Buffer, at: number): number {
   const t = buf[at] as number
   if (t >= 0x90 && t <= 0x9f) return t & 15
@@ -50,26 +51,27 @@ export function arrayItems(buf: Buffer, at: number): number {
   return -1
 }
 
+/** Returns the offset of the first item of the array at `at`. */
 export function arrayBody(buf: Buffer, at: number): number {
   const t = buf[at] as number
   return at + (t <= 0x9f ? 1 : t === 0xdc ? 3 : 5)
 }
 
-/** The map of the entry `[time, map]` at `at`, or -1 when that is no entry. */
+/** Returns the offset of the map of the entry `[time, map]` at `at`, or -1 when there is no valid entry. */
 export function entryMap(buf: Buffer, at: number, end: number): number {
   if (buf[at] !== 0x92) return -1
   const map = skip(buf, at + 1, end)
   return map > 0 && map < end && mapPairs(buf, map) >= 0 ? map : -1
 }
 
-/** Whether the text at `at` is `key` (its bytes, without a head). */
-export function isText(buf: Buffer, at: number, key: Buffer): boolean {
+/** Returns true when the str or bin at `at` consists of the bytes of `key` (without a head). */
+export function textEquals(buf: Buffer, at: number, key: Buffer): boolean {
   const head = textHead(buf, at)
   if (head < 0 || textLength(buf, at) !== key.length) return false
   return buf.compare(key, 0, key.length, at + head, at + head + key.length) === 0
 }
 
-/** Where the value of the last pair with this key begins, or -1: of equal keys the last one counts, as in JSON. */
+/** Returns the offset of the value of the last pair with this key, or -1. The last of equal keys wins, as in JSON. */
 export function findKey(buf: Buffer, map: number, end: number, key: Buffer): number {
   const pairs = mapPairs(buf, map)
   let found = -1
@@ -77,7 +79,7 @@ export function findKey(buf: Buffer, map: number, end: number, key: Buffer): num
   for (let i = 0; i < pairs; i++) {
     const value = skip(buf, at, end)
     if (value < 0) return -1
-    if (isText(buf, at, key)) found = value
+    if (textEquals(buf, at, key)) found = value
     at = skip(buf, value, end)
     if (at < 0) return -1
   }
@@ -87,18 +89,17 @@ export function findKey(buf: Buffer, map: number, end: number, key: Buffer): num
 type Step = Buffer | number
 const STEP = /^\[(?:'([^']*)'|"([^"]*)"|(\d+))\]/
 
-/**
- * A record accessor: `$kubernetes['labels']['app']`, `$list[0]`, or a plain key. Undefined when the text is none.
- */
-export class Accessor {
+/** A path to a value in a record, in fluent-bit's syntax: `$kubernetes['labels']['app']`, `$list[0]`, or a plain key. */
+export class RecordAccessor {
   readonly #steps: Step[]
 
   private constructor(steps: Step[]) {
     this.#steps = steps
   }
 
-  static parse(text: string): Accessor | undefined {
-    if (!text.startsWith('$')) return text === '' ? undefined : new Accessor([Buffer.from(text)])
+  /** Returns undefined when the text is not a valid accessor. */
+  static parse(text: string): RecordAccessor | undefined {
+    if (!text.startsWith('$')) return text === '' ? undefined : new RecordAccessor([Buffer.from(text)])
     const open = text.indexOf('[')
     const first = text.slice(1, open < 0 ? undefined : open)
     if (first === '') return undefined
@@ -110,10 +111,10 @@ export class Accessor {
       steps.push(match[3] === undefined ? Buffer.from(match[1] ?? match[2] ?? '') : Number(match[3]))
       rest = rest.slice(match[0].length)
     }
-    return new Accessor(steps)
+    return new RecordAccessor(steps)
   }
 
-  /** Where the value begins in the record whose map is at `map`, or -1. */
+  /** Returns the offset of the value in the record whose map is at `map`, or -1. */
   find(buf: Buffer, map: number, end: number): number {
     let at = map
     for (const step of this.#steps) {

@@ -1,37 +1,45 @@
 import { messageOf, ShipperError } from '../error.ts'
 import { parseRetryLimit } from './retry-limit.ts'
 
-/** What an option takes, when a value is not that, with the reason and what to do about it. */
+/** The result of a failed check: what the option accepts, why the value is invalid and what to do about it. */
 export interface InvalidValue {
-  /** Completes "must be ...". */
+  /** Completes the sentence "must be ...". */
   must: string
-  why?: string
+  reason?: string
   hint?: string
-  /** What is done instead, a clause: then this is a warning, for what fluent-bit starts with too and nothing is lost by. */
+  /**
+   * Clause that says what is done instead. It turns the problem into a warning, for values with which fluent-bit starts
+   * too and by which no data is lost.
+   */
   instead?: string
 }
 
-/** A check that makes what the value is for, and throws it away: what it throws is the reason. */
-export function invalidValue(must: string, make: () => unknown, instead?: string): InvalidValue | undefined {
+/** Checks a value by building what it is for and discarding the result; the error thrown becomes the reason. */
+export function invalidIfThrows(
+  must: string,
+  build: () => unknown,
+  instead?: string,
+): InvalidValue | undefined {
   try {
-    make()
+    build()
     return undefined
   } catch (error) {
     const hint = error instanceof ShipperError ? error.hint : ''
     const why = messageOf(error).replace(ENGINE_PREFIX, '')
-    return { must, why, hint, ...(instead === undefined ? {} : { instead }) }
+    return { must, reason: why, hint, ...(instead === undefined ? {} : { instead }) }
   }
 }
 
-/** JavaScriptCore says `Invalid regular expression: missing )`, V8 puts the expression before the reason. */
+/** Prefix of regular expression errors: `Invalid regular expression: ` in JavaScriptCore; V8 adds the expression. */
 const ENGINE_PREFIX = /^Invalid regular expression: (?:\/.*\/\w*: )?/s
 
-/** An expression as JavaScript has them. */
+/** Checks a regular expression in JavaScript's syntax. */
 export function checkRegExp(text: string): InvalidValue | undefined {
-  return invalidValue('a regular expression', () => new RegExp(text))
+  return invalidIfThrows('a regular expression', () => new RegExp(text))
 }
 
+/** Checks a value of Retry_Limit. */
 export function checkRetryLimit(text: string): InvalidValue | undefined {
   if (parseRetryLimit(text) !== undefined) return undefined
-  return { must: 'a number from 1, no_limits or no_retries', instead: 'there is no limit' }
+  return { must: 'a number from 1, no_limits or no_retries', instead: 'retries are unlimited' }
 }

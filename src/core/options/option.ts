@@ -1,48 +1,48 @@
 import type { InvalidValue } from './checks.ts'
 
 /**
- * An option table is the one source of a plugin's options: the type of the parsed object, parsing, defaults, checks,
- * `--help` and the generated page all come from it. Keys are fluent-bit's spelling in lower case (`refresh_interval`,
- * `db.sync`); names are matched without regard to case, and the parsed object has them in camel case (`refreshInterval`,
- * `dbSync`).
+ * An option table is the only source of a plugin's options: the type of the parsed object, parsing, defaults, checks,
+ * `--help` and the generated page are all derived from it. Keys are in fluent-bit's spelling and lower case
+ * (`refresh_interval`, `db.sync`). Names match regardless of case; the parsed object has them in camel case
+ * (`refreshInterval`, `dbSync`).
  */
-export type OptionType =
+type OptionType =
   | 'string' // as written
   | 'bool' // true|on|yes / false|off|no
   | 'int'
   | 'double'
   | 'size' // 5M = 5,000,000 bytes; K|KB|M|MB|G|GB, 1000-based as in fluent-bit; false = 0
   | 'time' // seconds, decimals allowed, or with suffix ms|s|m|h|d; parsed to MILLISECONDS
-  | 'enum' // one of `values`, without regard to case, parsed to the spelling in `values`
-  | 'clist' // comma list
-  | 'slist' // words separated by blanks; with `words: n` exactly n, the last one takes the rest
+  | 'enum' // one of `values`, regardless of case, parsed to the spelling in `values`
+  | 'clist' // comma-separated list
+  | 'slist' // words separated by blanks; with `words: n` exactly n, the last of which takes the rest
 
 export interface Option {
   readonly type: OptionType
-  /** One sentence or two: this is the documentation. */
+  /** One or two sentences; this is the documentation of the option. */
   readonly help: string
-  /** Written as a user would write it; parsed like any other value. Absent: the parsed value is undefined. */
+  /** Default as a user would write it; parsed like any other value. Without one the parsed value is undefined. */
   readonly default?: string
   readonly required?: true
-  /** May be given more than once: the parsed value is an array, in order. */
+  /** True when the option may be given more than once: the parsed value is an array, in order. */
   readonly repeat?: true
   readonly values?: readonly string[]
-  /** Of int, double; of size in bytes; of time in milliseconds. */
+  /** Minimum of an int or double, of a size in bytes, or of a time in milliseconds. */
   readonly min?: number
   readonly max?: number
   /** Number of words of an slist. */
   readonly words?: number
   readonly aliases?: readonly string[]
-  /** Its aliases mean different things, and their order counts: each value begins with the name that was written. */
+  /** True when the aliases differ in meaning and their order matters: each value begins with the name that was written. */
   readonly named?: true
-  /** Never printed: shown as `******`. */
+  /** True when the value is never printed, but shown as `******`. */
   readonly secret?: true
   /**
-   * What the type cannot say of a parsed value (with `repeat` of each), e.g. that an expression can be compiled. Pure:
-   * it looks at nothing but the value. What depends on several options is for `create`.
+   * Checks what the type does not express, e.g. that a regular expression compiles; called for each value of an option
+   * with `repeat`. Pure: depends on the parsed value only. Checks across several options belong into `create`.
    */
   check?(value: unknown): InvalidValue | undefined
-  /** Accepted so that existing configuration runs, and without effect; says why. */
+  /** Reason why the option has no effect. It is accepted so that existing configurations run. */
   readonly ignored?: string
 }
 
@@ -72,15 +72,15 @@ type ValueOf<O extends Option> = O extends { repeat: true }
     ? ScalarOf<O>
     : ScalarOf<O> | undefined
 
-/** The parsed form of a table: camel-case keys, typed values. Times are in milliseconds, sizes in bytes. */
+/** Parsed form of a table: camel-case keys, typed values. Times are in milliseconds, sizes in bytes. */
 export type OptionsOf<T extends OptionTable> = { [K in keyof T & string as Camel<K>]: ValueOf<T[K]> }
 
-/** Keeps the literal types of a table, so that `OptionsOf` can use them. */
+/** Returns the table unchanged, with the literal types that `OptionsOf` needs. */
 export function defineOptions<const T extends OptionTable>(table: T): T {
   return table
 }
 
-/** `db.journal_mode` -> `dbJournalMode`. */
+/** Converts a name of the table to camel case: `db.journal_mode` -> `dbJournalMode`. */
 export function camelName(name: string): string {
   return name.replace(/[_.]+([a-z0-9])/g, (_, c: string) => c.toUpperCase())
 }

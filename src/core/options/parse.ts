@@ -3,12 +3,12 @@ import type { Option, OptionsOf, OptionTable } from './option.ts'
 import { camelName } from './option.ts'
 import { formatSize, formatTime, parseBool, parseSize, parseTime } from './units.ts'
 
-/** A parsed value, or one line that says what the option takes; `problem` names the option and hides secrets. */
-export type ValueResult =
+/** A parsed value, or a problem: one line that names the option and what it accepts, with secrets hidden. */
+type ValueResult =
   | {
       value: unknown
       problem?: undefined
-      /** What the text should have been, and what it is now. */
+      /** What the text should have been, and which value is used instead. */
       warning?: string
     }
   | { problem: string; hint?: string }
@@ -17,7 +17,7 @@ const INT = /^[+-]?\d+$/
 const DOUBLE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const BLANK = /\s/
 
-/** The name of the table that `given` means, by name or alias without regard to case. */
+/** Returns the name of the option that `given` denotes, by name or alias, regardless of case. */
 export function findOption(table: OptionTable, given: string): string | undefined {
   const name = given.toLowerCase()
   if (Object.hasOwn(table, name)) return name
@@ -27,13 +27,14 @@ export function findOption(table: OptionTable, given: string): string | undefine
   return undefined
 }
 
+/** Parses and checks one value. */
 export function parseValue(name: string, option: Option, text: string): ValueResult {
   const given = interpret(option, text)
   const value = option.type === 'size' ? atMost(given, option.max) : given
   const fits = value !== undefined && inRange(option, value)
-  const misfit = fits && value === given ? option.check?.(value) : rangeMisfit(option, value)
-  if (misfit === undefined) return { value }
-  const { must, why, hint = '', instead } = misfit
+  const invalid = fits && value === given ? option.check?.(value) : outOfRange(option, value)
+  if (invalid === undefined) return { value }
+  const { must, reason: why, hint = '', instead } = invalid
   // The reason may repeat a part of the value.
   const secret = option.secret === true
   const reason = secret || why === undefined ? '' : `: ${why}`
@@ -41,18 +42,18 @@ export function parseValue(name: string, option: Option, text: string): ValueRes
   return instead === undefined ? { problem, hint } : { value, warning: `${problem}: ${instead}` }
 }
 
-/** More than there can be is as much as there can be: sizes are limits, and nobody's start should fail for one. */
+/** Returns the maximum for a larger value: sizes are limits, and too large a limit should not prevent a start. */
 function atMost(value: unknown, max: number | undefined): unknown {
   return typeof value === 'number' && max !== undefined ? Math.min(value, max) : value
 }
 
-function rangeMisfit(option: Option, value: unknown): InvalidValue {
+function outOfRange(option: Option, value: unknown): InvalidValue {
   const must = describe(option)
-  const isMost = option.type === 'size' && typeof value === 'number' && value === option.max
-  return isMost ? { must, instead: `it is ${formatSize(value)}` } : { must }
+  const wasReduced = option.type === 'size' && typeof value === 'number' && value === option.max
+  return wasReduced ? { must, instead: `using ${formatSize(value)}` } : { must }
 }
 
-/** What is parsed when the option is not given. */
+/** Returns the parsed default of an option. */
 export function defaultValue(name: string, option: Option): unknown {
   if (option.default === undefined) return option.repeat === true ? [] : undefined
   const result = parseValue(name, option, option.default)
@@ -61,8 +62,8 @@ export function defaultValue(name: string, option: Option): unknown {
 }
 
 /**
- * The parsed form of a table from texts by canonical name, with the defaults of what is absent. It leaves checks of
- * names and of required options to the caller; a bad value ends in an Error.
+ * Parses texts, given by canonical name, into the options of a table; absent ones get their defaults. Checking names and
+ * required options is left to the caller; an invalid value throws an Error.
  */
 export function parseOptions<const T extends OptionTable>(
   table: T,
@@ -82,8 +83,8 @@ export function parseOptions<const T extends OptionTable>(
   return parsed as OptionsOf<T>
 }
 
-/** Completes "must be ...". */
-export function describe(option: Option): string {
+/** Describes what the option accepts; completes the sentence "must be ...". */
+function describe(option: Option): string {
   switch (option.type) {
     case 'string':
       return 'a text'
@@ -138,7 +139,7 @@ function inRange(option: Option, value: unknown): boolean {
   return (min === undefined || value >= min) && (max === undefined || value <= max)
 }
 
-/** A size or a time is not negative unless its table says so. */
+/** Returns the range of an option. A size or a time is not negative unless its table says so. */
 function limits(option: Option): { min: number | undefined; max: number | undefined } {
   const min = option.min ?? (option.type === 'size' || option.type === 'time' ? 0 : undefined)
   return { min, max: option.max }
@@ -152,8 +153,8 @@ function rangeText(option: Option, format: (n: number) => string): string {
 }
 
 /**
- * words = word *( blanks word ); word = 1*non-blank | '"' *( char | '\"' ) '"'. With `count` the last one is the rest
- * as it is written, and fewer words are none.
+ * Splits words = word *( blanks word ); word = 1*non-blank | '"' *( char | '\"' ) '"'. With `count` the last word is the
+ * rest of the text, unchanged; returns undefined when there are fewer words.
  */
 function splitWords(text: string, count = Number.POSITIVE_INFINITY): string[] | undefined {
   const words: string[] = []

@@ -1,7 +1,7 @@
-/** The words of Retry_Limit. */
+/** Values of Retry_Limit that mean unlimited retries. */
 const NO_LIMIT = new Set(['no_limits', 'false', 'off', 'no'])
 
-/** `no_limits`, `no_retries` or a number from 1; undefined when it is none of them. */
+/** Parses `no_limits` (Infinity), `no_retries` (0) or a number from 1; returns undefined for anything else. */
 export function parseRetryLimit(text: string): number | undefined {
   const word = text.trim().toLowerCase()
   if (NO_LIMIT.has(word)) return Number.POSITIVE_INFINITY

@@ -1,18 +1,18 @@
 import { defineOptions } from './option.ts'
 
-/** Options of [SERVICE]: the agent as a whole. */
+/** Options of [SERVICE], which apply to the agent as a whole. */
 export const SERVICE_OPTIONS = defineOptions({
   flush: {
     type: 'time',
     default: '1',
     min: 1,
-    help: 'Most time that a record waits before it is sent, in seconds; decimals allowed.',
+    help: 'Maximum time that a record waits before it is sent, in seconds; decimals allowed.',
   },
   grace: {
     type: 'int',
     default: '5',
     min: -1,
-    help: 'Seconds that a stop waits for acks before it ends; -1: without limit. What is not acknowledged by then is read again at the next start.',
+    help: 'Seconds to wait for acks when the agent stops; -1: no limit. What is not acknowledged by then is read again at the next start.',
   },
   daemon: {
     type: 'bool',
@@ -20,12 +20,12 @@ export const SERVICE_OPTIONS = defineOptions({
     help: 'Run in the background.',
     ignored: 'run it under a service manager',
   },
-  log_file: { type: 'string', help: 'File for the agent’s own log instead of stderr.' },
+  log_file: { type: 'string', help: 'File for the agent’s own log; default: stderr.' },
   log_level: {
     type: 'enum',
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],
     default: 'info',
-    help: 'How much the agent says of itself.',
+    help: 'Level of the agent’s own log.',
   },
   parsers_file: {
     type: 'string',
@@ -35,7 +35,7 @@ export const SERVICE_OPTIONS = defineOptions({
   plugins_file: {
     type: 'string',
     repeat: true,
-    help: 'File with plugins to load.',
+    help: 'File that lists plugins to load.',
     ignored: 'all plugins are built in',
   },
   streams_file: {
@@ -48,7 +48,7 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'size',
     default: '16M',
     min: 1_000_000,
-    help: 'Budget of the process for read buffers, chunks waiting and chunks in flight. At the limit inputs stop reading; nothing is dropped.',
+    help: 'Memory limit of the process for read buffers and for chunks that wait or are in flight. At the limit inputs pause; nothing is dropped.',
   },
   chunk_size: {
     type: 'size',
@@ -57,7 +57,7 @@ export const SERVICE_OPTIONS = defineOptions({
     max: 2_000_000,
     help: 'Size at which a chunk is sealed.',
   },
-  http_server: { type: 'bool', default: 'off', help: 'Answer the HTTP endpoints.' },
+  http_server: { type: 'bool', default: 'off', help: 'Start the HTTP server.' },
   http_listen: {
     type: 'string',
     default: '127.0.0.1',
@@ -67,38 +67,38 @@ export const SERVICE_OPTIONS = defineOptions({
   health_check: {
     type: 'bool',
     default: 'off',
-    help: 'Let /api/v1/health look at errors and failed retries.',
+    help: 'Let /api/v1/health depend on errors and failed retries.',
   },
   hc_errors_count: {
     type: 'int',
     default: '5',
     min: 0,
-    help: 'Unhealthy above this many errors in Hc_Period.',
+    help: 'Number of errors within Hc_Period above which the agent is unhealthy.',
   },
   hc_retry_failure_count: {
     type: 'int',
     default: '5',
     min: 0,
-    help: 'Unhealthy above this many chunks given up in Hc_Period.',
+    help: 'Number of chunks dropped after their last retry within Hc_Period above which the agent is unhealthy.',
   },
-  hc_period: { type: 'time', default: '60', min: 1000, help: 'The period that Health_Check looks at.' },
+  hc_period: { type: 'time', default: '60', min: 1000, help: 'Period that Health_Check evaluates.' },
   'scheduler.base': {
     type: 'time',
     default: '5',
     min: 1,
-    help: 'First upper bound of the wait before a retry.',
+    help: 'Upper bound of the wait before the first retry; it doubles with each retry.',
   },
   'scheduler.cap': {
     type: 'time',
     default: '2000',
     min: 1,
-    help: 'Largest upper bound of the wait before a retry.',
+    help: 'Upper bound of the wait before any retry.',
   },
   hot_reload: {
     type: 'bool',
     default: 'off',
-    help: 'Allow reload.',
-    ignored: 'nothing is reloaded; a restart loses no line',
+    help: 'Allow reloading the configuration.',
+    ignored: 'reloading is not supported; a restart loses no line',
   },
   'storage.path': {
     type: 'string',
@@ -129,7 +129,7 @@ export const SERVICE_OPTIONS = defineOptions({
   'storage.metrics': {
     type: 'bool',
     default: 'off',
-    help: 'Answer /api/v1/storage.',
+    help: 'Enable /api/v1/storage.',
     ignored: 'there are no chunks on disk',
   },
   'storage.delete_irrecoverable_chunks': {
@@ -141,91 +141,91 @@ export const SERVICE_OPTIONS = defineOptions({
   'dns.mode': {
     type: 'string',
     aliases: ['net.dns.mode'],
-    help: 'UDP or TCP.',
+    help: 'Protocol of DNS requests: UDP or TCP.',
     ignored: 'the system resolves names',
   },
   'dns.resolver': {
     type: 'string',
     aliases: ['net.dns.resolver'],
-    help: 'LEGACY or ASYNC.',
+    help: 'DNS resolver: LEGACY or ASYNC.',
     ignored: 'the system resolves names',
   },
   'dns.prefer_ipv4': {
     type: 'string',
     aliases: ['net.dns.prefer_ipv4'],
-    help: 'Which addresses are preferred.',
+    help: 'Preferred addresses.',
     ignored: 'the system resolves names',
   },
   'dns.prefer_ipv6': {
     type: 'string',
     aliases: ['net.dns.prefer_ipv6'],
-    help: 'Which addresses are preferred.',
+    help: 'Preferred addresses.',
     ignored: 'the system resolves names',
   },
   'json.escape_unicode': {
     type: 'string',
-    help: 'How JSON is written.',
+    help: 'JSON encoding.',
     ignored: 'JSON is written as UTF-8, NaN as null',
   },
   'json.convert_nan_to_null': {
     type: 'string',
-    help: 'How JSON is written.',
+    help: 'JSON encoding.',
     ignored: 'JSON is written as UTF-8, NaN as null',
   },
   multiline_buffer_limit: {
     type: 'size',
     default: '2M',
     min: 1024,
-    help: 'Most bytes of a record that is joined of several lines; what is beyond begins another record, and is counted.',
+    help: 'Maximum size of a record joined from several lines; the rest becomes another record and is counted.',
   },
   'hot_reload.ensure_thread_safety': {
     type: 'string',
-    help: 'How a reload is done.',
-    ignored: 'nothing is reloaded; a restart loses no line',
+    help: 'Details of reloading.',
+    ignored: 'reloading is not supported; a restart loses no line',
   },
   'hot_reload.timeout': {
     type: 'string',
-    help: 'How a reload is done.',
-    ignored: 'nothing is reloaded; a restart loses no line',
+    help: 'Details of reloading.',
+    ignored: 'reloading is not supported; a restart loses no line',
   },
   'storage.inherit': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.type': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.trim_files': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.keep.rejected': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.rejected.path': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.rejected.limit': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.backlog.flush_on_shutdown': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   'storage.total_limit_size': {
     type: 'string',
-    help: 'How chunks are kept on disk.',
+    help: 'Details of chunks on disk.',
     ignored: 'the file that is read is the buffer',
   },
   enable_chunk_trace: {
@@ -233,5 +233,5 @@ export const SERVICE_OPTIONS = defineOptions({
     help: 'Whether chunks can be traced.',
     ignored: '-v names each chunk',
   },
-  coro_stack_size: { type: 'size', help: 'Stack of a coroutine.', ignored: 'there are no coroutines' },
+  coro_stack_size: { type: 'size', help: 'Stack size of a coroutine.', ignored: 'there are no coroutines' },
 })

@@ -1,6 +1,6 @@
 /**
- * Sizes, times and switches as a user writes them. Each `parse` gives undefined for what it does not understand;
- * ranges are the caller's business.
+ * Parsing and formatting of sizes, times and switches as a user writes them. The `parse` functions return undefined for
+ * invalid text; ranges are checked by the caller.
  */
 
 const SIZE = /^(-?\d+(?:\.\d+)?)\s*([kmg]?)b?$/i
@@ -10,7 +10,7 @@ const TIME_UNITS: Record<string, number> = { ms: 1, s: 1000, m: 60_000, h: 3_600
 const TRUE = ['true', 'on', 'yes']
 const FALSE = ['false', 'off', 'no']
 
-/** `5M` -> 5,000,000: K, M and G are powers of 1000 as in fluent-bit, with or without B; `false` -> 0. */
+/** Parses a size in bytes, `5M` -> 5,000,000: K, M and G are powers of 1000 as in fluent-bit, B is optional; `false` -> 0. */
 export function parseSize(text: string): number | undefined {
   if (text.toLowerCase() === 'false') return 0
   const [, number, unit] = SIZE.exec(text) ?? []
@@ -19,14 +19,14 @@ export function parseSize(text: string): number | undefined {
 }
 
 /**
- * `60`, `0.5`, `5m` -> milliseconds: without a suffix, seconds. The `sec.nsec` of some of fluent-bit's options is read
- * as a decimal: the same for nine digits, and what everyone means by fewer. `false` -> 0.
+ * Parses `60`, `0.5` (seconds) or `5m` into milliseconds; `false` -> 0. The `sec.nsec` of some fluent-bit options is read
+ * as a decimal number: equal for nine digits, and what users mean with fewer.
  */
 export function parseTime(text: string): number | undefined {
   if (text.toLowerCase() === 'false') return 0
   const [, number, unit = 's'] = TIME.exec(text) ?? []
   if (number === undefined) return undefined
-  // Whole nanoseconds: 0.07 s is 70 ms and not 70.00000000000001.
+  // Rounded to nanoseconds: 0.07 s is 70 ms and not 70.00000000000001.
   return Math.round(Number(number) * (TIME_UNITS[unit.toLowerCase()] ?? 1) * 1e6) / 1e6
 }
 
@@ -36,7 +36,7 @@ export function parseBool(text: string): boolean | undefined {
   return FALSE.includes(word) ? false : undefined
 }
 
-/** A form that `parseSize` reads back as the same number: with a unit where one decimal is enough. */
+/** Formats a size so that `parseSize` returns the same number; with a unit where one decimal is enough. */
 export function formatSize(bytes: number): string {
   for (const [unit, factor] of [
     ['G', 1e9],
@@ -48,7 +48,7 @@ export function formatSize(bytes: number): string {
   return String(bytes)
 }
 
-/** A form that `parseTime` reads back as the same number, in the largest unit that divides it. */
+/** Formats a time so that `parseTime` returns the same number, in the largest unit that divides it. */
 export function formatTime(ms: number): string {
   if (ms === 0) return '0s'
   for (const unit of ['d', 'h', 'm', 's'] as const) {

@@ -1,11 +1,11 @@
 import { WASM } from '../wasm/crc32c.wasm.ts'
-import { instantiate, shared, type WasmExports } from '../wasm/instance.ts'
+import { instantiate, lazyShared, type WasmExports } from '../wasm/instance.ts'
 
 /** Reflected form of the Castagnoli polynomial 0x1EDC6F41 (RFC 3720, appendix B.4). */
 const POLYNOMIAL = 0x82f63b78
 const SLICES = 16
 
-/** `TABLES[k * 256 + b]`: the remainder of byte b with k zero bytes behind it. */
+/** Remainders: `TABLES[k * 256 + b]` is that of byte b followed by k zero bytes. */
 const TABLES = makeTables()
 
 function makeTables(): Int32Array {
@@ -22,10 +22,10 @@ function makeTables(): Int32Array {
   return tables
 }
 
-/** From so many bytes on it is worth the copy and the call. */
-const WORTH_BYTES = 8192
+/** Length from which the WASM module is worth the copy and the call. */
+const MIN_WASM_BYTES = 8192
 
-/** assembly/crc32c/crc32c.ts */
+/** Exports of assembly/crc32c/crc32c.ts. */
 interface Exports extends WasmExports {
   DATA: WebAssembly.Global
   DATA_BYTES: WebAssembly.Global
@@ -36,17 +36,17 @@ interface Exports extends WasmExports {
 }
 
 /**
- * CRC-32C of buf[start, end), as an unsigned number. `zlib.crc32` has another polynomial. Long ones are folded to 3 KB by
- * 16-byte instructions before they are looked up in tables: four times as fast although the bytes are copied for it.
+ * Returns the CRC-32C of buf[start, end) as an unsigned number. `zlib.crc32` has another polynomial. Long inputs are
+ * folded to 3 KB by 16-byte instructions before the table lookup: four times as fast, although the bytes are copied.
  */
 export function crc32c(buf: Uint8Array, start: number, end: number): number {
-  const short = end - start < WORTH_BYTES
-  const state = short ? lookedUp(-1, buf, start, end) : sharedFold().state(buf, start, end)
+  const isShort = end - start < MIN_WASM_BYTES
+  const state = isShort ? updateByTable(-1, buf, start, end) : sharedWasm().state(buf, start, end)
   return (state ^ -1) >>> 0
 }
 
-/** The state behind buf[start, end) by tables alone: sixteen bytes a step, each looked up in its own. */
-export function lookedUp(before: number, buf: Uint8Array, start: number, end: number): number {
+/** Returns the state after buf[start, end) by tables alone: sixteen bytes a step, each looked up in its own table. */
+export function updateByTable(before: number, buf: Uint8Array, start: number, end: number): number {
   const t = TABLES
   let crc = before
   let p = start
@@ -73,40 +73,40 @@ export function lookedUp(before: number, buf: Uint8Array, start: number, end: nu
   return crc
 }
 
-/** assembly/crc32c and its memory of 64 KB; one for the process. */
-class Crc32cState {
+/** The instance of assembly/crc32c with its memory of 64 KB; one per process. */
+class WasmCrc32c {
   readonly #exports: Exports
   readonly #data: Uint8Array
   readonly #lastBytes: number
 
   constructor() {
-    const { exports: x, part } = instantiate<Exports>(WASM)
-    this.#exports = x
-    this.#data = part(x.DATA, x.DATA_BYTES)
-    this.#lastBytes = x.LAST_BYTES.value
+    const { exports, region } = instantiate<Exports>(WASM)
+    this.#exports = exports
+    this.#data = region(exports.DATA, exports.DATA_BYTES)
+    this.#lastBytes = exports.LAST_BYTES.value
   }
 
   state(buf: Uint8Array, start: number, end: number): number {
-    const [x, data] = [this.#exports, this.#data]
-    x.begin()
+    const [exports, data] = [this.#exports, this.#data]
+    exports.begin()
     let p = start
     while (end - p > data.length) {
-      // A multiple of 16, and what is left is enough for the last step.
+      // A multiple of 16 that leaves enough for the last step.
       const size = Math.min(data.length, (end - p - this.#lastBytes) & ~15)
-      this.#take(buf, p, p + size, p === start)
-      x.feed(size)
+      this.#load(buf, p, p + size, p === start)
+      exports.feed(size)
       p += size
     }
-    this.#take(buf, p, end, p === start)
-    // The state that it begins with is in the first four bytes already.
-    return lookedUp(0, data, x.finish(end - p), end - p)
+    this.#load(buf, p, end, p === start)
+    // The initial state is already part of the first four bytes.
+    return updateByTable(0, data, exports.finish(end - p), end - p)
   }
 
-  #take(buf: Uint8Array, start: number, end: number, first: boolean): void {
+  #load(buf: Uint8Array, start: number, end: number, first: boolean): void {
     const data = this.#data
     data.set(buf.subarray(start, end))
     if (first) for (let i = 0; i < 4; i++) data[i] = ~(data[i] as number)
   }
 }
 
-const sharedFold = shared(() => new Crc32cState())
+const sharedWasm = lazyShared(() => new WasmCrc32c())

@@ -1,12 +1,12 @@
 /**
- * XXH3-64 with seed 0 for inputs of 1 to 32 bytes, as a signed 64-bit number: what fluent-bit stores as the marker of a
- * position. Longer inputs are not needed and are refused.
+ * Returns XXH3-64 with seed 0 of 1 to 32 bytes as a signed 64-bit number, which fluent-bit stores as the marker of a
+ * position. Throws RangeError for longer inputs, which are not needed.
  *
  * ```
  *    1-3   avalanche of the bytes and the length in 32 bits
  *    4-8   two overlapping 32-bit words
  *    9-16  two overlapping 64-bit words, folded 128-bit product
- *   17-32  the same for the first and the last 16 bytes (the published path goes on to 128 bytes)
+ *   17-32  the first and the last 16 bytes, folded likewise (the published path goes on to 128 bytes)
  * ```
  * https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
@@ -81,7 +81,7 @@ function avalanche(sum: bigint): bigint {
   return h ^ (h >> 32n)
 }
 
-/** The halves of a 128-bit product, exclusive-or'ed. */
+/** Returns the halves of a 128-bit product, exclusive-or'ed. */
 function fold(product: bigint): bigint {
   return (product & MASK) ^ (product >> 64n)
 }

@@ -1,5 +1,5 @@
-/** What stands behind a backslash, by byte; 0: not an escape of JSON. `u` is not in it. */
-const SIMPLE = new Uint8Array(256)
+/** Meaning of the byte after a backslash; 0 when JSON has no such escape. `u` is not included. */
+const SIMPLE_ESCAPES = new Uint8Array(256)
 for (const [letter, meant] of Object.entries({
   '"': '"',
   '\\': '\\',
@@ -10,32 +10,32 @@ for (const [letter, meant] of Object.entries({
   r: '\r',
   t: '\t',
 })) {
-  SIMPLE[letter.charCodeAt(0)] = meant.charCodeAt(0)
+  SIMPLE_ESCAPES[letter.charCodeAt(0)] = meant.charCodeAt(0)
 }
 
-/** Plain bytes in a row after which `indexOf` and `copy` are worth their call. */
-const RUN = 24
+/** Number of consecutive plain bytes from which `indexOf` and `copy` are worth the call. */
+const MIN_COPY_BYTES = 24
 
 /**
- * Writes src[start, end), the inside of a JSON string, with its escapes resolved: the offset behind it, or -1 for an
- * escape that JSON does not have. Never longer than the source.
+ * Writes src[start, end), the inside of a JSON string, with its escapes resolved. Returns the offset after what it
+ * wrote, or -1 for an escape that JSON does not have. The result is never longer than the source.
  */
 export function unescapeJson(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   let p = start
-  let o = at
-  let run = RUN
+  let dst = at
+  let run = MIN_COPY_BYTES
   while (p < end) {
     const c = src[p] as number
     if (c !== 0x5c) {
-      if (run++ >= RUN) {
+      if (run++ >= MIN_COPY_BYTES) {
         const next = src.indexOf(0x5c, p)
         const stop = next < 0 || next > end ? end : next
-        src.copy(out, o, p, stop)
-        o += stop - p
+        src.copy(out, dst, p, stop)
+        dst += stop - p
         p = stop
         run = 0
       } else {
-        out[o++] = c
+        out[dst++] = c
         p++
       }
       continue
@@ -47,18 +47,18 @@ export function unescapeJson(src: Buffer, start: number, end: number, out: Buffe
       const code = codePoint(src, p, end)
       if (code < 0) return -1
       p += code > 0xffff ? 12 : 6
-      o = writeCodePoint(out, o, code)
+      dst = writeCodePoint(out, dst, code)
     } else {
-      const byte = SIMPLE[e] as number
+      const byte = SIMPLE_ESCAPES[e] as number
       if (byte === 0) return -1
-      out[o++] = byte
+      out[dst++] = byte
       p += 2
     }
   }
-  return o
+  return dst
 }
 
-/** The code point of `\uXXXX`, or of two of them that are a surrogate pair; U+FFFD for half a pair; -1 when malformed. */
+/** Returns the code point of `\uXXXX` or of a surrogate pair of them; U+FFFD for half a pair; -1 when malformed. */
 export function codePoint(src: Buffer, at: number, end: number): number {
   const unit = hex4(src, at + 2, end)
   if (unit < 0xd800 || unit > 0xdfff) return unit
@@ -78,14 +78,14 @@ function hex4(src: Buffer, at: number, end: number): number {
   return value
 }
 
-/** The value of a hexadecimal digit, or -1. */
+/** Value of a hexadecimal digit, or -1. */
 export const HEX = new Int8Array(256).fill(-1)
 for (let i = 0; i < 16; i++) {
   HEX[i.toString(16).charCodeAt(0)] = i
   HEX[i.toString(16).toUpperCase().charCodeAt(0)] = i
 }
 
-/** As UTF-8. */
+/** Writes a code point as UTF-8 and returns the offset after it. */
 export function writeCodePoint(out: Buffer, at: number, code: number): number {
   if (code < 0x80) {
     out[at] = code

@@ -5,42 +5,42 @@ import { unescapeJson } from './escapes.ts'
 import { JsonNumber } from './number.ts'
 
 const MAX_DEPTH = 256
-/** Up to this length bytes are copied one by one: `copy` costs as much as 30 of them. */
-const SHORT = 24
+/** Length up to which bytes are copied one by one: a call of `copy` costs as much as 30 of them. */
+const MAX_LOOP_COPY_BYTES = 24
 
-/** 0: plain within a string; 1: the end, an escape, or a control character that JSON forbids there. */
+/** Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids there. */
 const STOP = new Uint8Array(256)
 for (let c = 0; c < 0x20; c++) STOP[c] = 1
 STOP[0x22] = STOP[0x5c] = 1
 
-/** Most bytes of MessagePack for JSON of this length: four bytes, as in `[1e1,1e1]`, become nine at most. */
+/** Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up to nine. */
 export function jsonBound(length: number): number {
   return Math.ceil(length * 2.25) + 16
 }
 
 /**
- * JSON text to MessagePack, byte to byte, by the grammar of RFC 8259: what `JSON.parse` refuses is refused, except that
- * bytes that are not UTF-8 stay as they are. Beyond `JSON.parse`: integers are exact up to 64 bits. Less: more than 256
- * levels, and numbers that no float64 holds (1e400), are refused. A lone surrogate escape becomes U+FFFD. Duplicate
- * keys stay, unless they are to be settled. A number with a point or an exponent is a float64, any other one an integer.
+ * Converts JSON text to MessagePack, bytes to bytes, by the grammar of RFC 8259. It refuses what `JSON.parse` refuses,
+ * except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, integers are exact up to 64 bits, and more than
+ * 256 levels and numbers that no float64 holds (1e400) are refused. A lone surrogate escape becomes U+FFFD. Duplicate
+ * keys are kept unless `keys` is given. A number with a point or an exponent is a float64, any other one an integer.
  */
 export class JsonTranscoder {
-  /** The offset in the source behind the value that was read last. */
+  /** Offset in the source after the latest value. */
   end = 0
-  /** Pairs to be counted in the head of the outermost map beyond its own. */
+  /** Number of pairs counted in the head of the outermost map in addition to its own. */
   extraPairs = 0
-  /** Of the outermost map: its pairs (without the extra ones) and where the first begins in the output. */
+  /** Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output. */
   pairs = 0
-  body = 0
-  /** Where in the output the first outermost pair with the watched key begins, where its value does, and its end; -1: none. */
+  bodyAt = 0
+  /** Offsets in the output of the first outermost pair with the watched key, of its value, and of its end; -1: none. */
   pairAt = -1
   valueAt = -1
   pairEnd = -1
-  /** Where its value begins in the source. */
-  valueFrom = -1
+  /** Offset of that value in the source. */
+  sourceValueAt = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
-  /** Of each open container: where its head is in the output, its items so far, and 1 when it is a map. */
+  /** State of each open container: offset of its head in the output, number of items, and 1 when it is a map. */
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
@@ -48,8 +48,8 @@ export class JsonTranscoder {
   readonly #bases = new Int32Array(MAX_DEPTH)
 
   /**
-   * `watch`: a key of the outermost map, in MessagePack with its head, that is to be found. `keys`: of keys that come
-   * twice in a map the last one stays; those of the outermost map are left in it. The two do not go together.
+   * `watch` is a key of the outermost map to find, in MessagePack with its head. With `keys` the last of several equal
+   * keys of a map stays, and the keys of the outermost map are left in it. The two exclude each other.
    */
   constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
     this.#watch = watch
@@ -57,65 +57,65 @@ export class JsonTranscoder {
   }
 
   /**
-   * Writes the value that begins at `start`, blanks allowed before it, at `out[at]`: the offset behind it, or -1. It
-   * writes no more than `jsonBound` allows for the bytes it read.
+   * Writes the value that begins at `start`, after optional blanks, at `out[at]`. Returns the offset after it, or -1.
+   * It writes no more than `jsonBound` allows for the bytes it has read.
    */
   transcode(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     this.pairAt = this.valueAt = this.pairEnd = -1
     let depth = 0
     let p = skipBlanks(src, start, end)
-    let o = at
+    let dst = at
     for (;;) {
       // A value is expected at p.
       const c = p < end ? (src[p] as number) : 0
       if (c === 0x7b || c === 0x5b) {
         if (depth === MAX_DEPTH) return -1
-        this.#heads[depth] = o
+        this.#heads[depth] = dst
         this.#counts[depth] = 0
         this.#maps[depth] = c === 0x7b ? 1 : 0
         if (this.#keys !== undefined) this.#bases[depth] = this.#keys.count
         depth++
-        o++
+        dst++
         p = skipBlanks(src, p + 1, end)
         const first = p < end ? src[p] : 0
         if (first !== c + 2) {
           if (c === 0x7b) {
-            o = this.#key(src, p, end, out, o, depth)
-            if (o < 0) return -1
+            dst = this.#key(src, p, end, out, dst, depth)
+            if (dst < 0) return -1
             p = this.end
           }
           continue
         }
       } else {
-        o = c === 0x22 ? this.string(src, p, end, out, o) : this.#scalar(src, p, end, out, o)
-        if (o < 0) return -1
+        dst = c === 0x22 ? this.string(src, p, end, out, dst) : this.#scalar(src, p, end, out, dst)
+        if (dst < 0) return -1
         p = this.end
-        if (depth === 0) return o
-        this.#count(depth, o)
+        if (depth === 0) return dst
+        this.#count(depth, dst)
         p = skipBlanks(src, p, end)
       }
-      // Behind a value, or at the end of an empty container: close what ends here.
+      // After a value, or at the end of an empty container: close the containers that end here.
       while (p < end && src[p] === (this.#maps[depth - 1] === 1 ? 0x7d : 0x5d)) {
-        o = this.#close(out, o, --depth)
+        dst = this.#close(out, dst, --depth)
         p++
         if (depth === 0) {
           this.end = p
-          return o
+          return dst
         }
-        this.#count(depth, o)
+        this.#count(depth, dst)
         p = skipBlanks(src, p, end)
       }
       if (p >= end || src[p] !== 0x2c) return -1
       p = skipBlanks(src, p + 1, end)
       if (this.#maps[depth - 1] === 1) {
-        o = this.#key(src, p, end, out, o, depth)
-        if (o < 0) return -1
+        dst = this.#key(src, p, end, out, dst, depth)
+        if (dst < 0) return -1
         p = this.end
       }
     }
   }
 
-  /** The string whose opening quote is at `start`: the offset behind what it wrote, or -1. */
+  /** Writes the string whose opening quote is at `start`; returns the offset after what it wrote, or -1. */
   string(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const from = start + 1
     let p = from
@@ -132,78 +132,78 @@ export class JsonTranscoder {
     this.end = p + 1
     if (!escaped) return copyString(src, from, p, out, at)
     const head = strHeadSize(p - from)
-    const o = unescapeJson(src, from, p, out, at + head)
-    if (o < 0) return -1
-    const length = o - at - head
+    const dst = unescapeJson(src, from, p, out, at + head)
+    if (dst < 0) return -1
+    const length = dst - at - head
     const shorter = head - strHeadSize(length)
-    if (shorter > 0) out.copyWithin(at + head - shorter, at + head, o)
+    if (shorter > 0) out.copyWithin(at + head - shorter, at + head, dst)
     writeStrHead(out, at, length)
-    return o - shorter
+    return dst - shorter
   }
 
-  #count(depth: number, o: number): void {
+  #count(depth: number, dst: number): void {
     this.#counts[depth - 1] = (this.#counts[depth - 1] as number) + 1
-    if (depth === 1 && this.pairEnd < 0 && this.pairAt >= 0) this.pairEnd = o
+    if (depth === 1 && this.pairEnd < 0 && this.pairAt >= 0) this.pairEnd = dst
   }
 
-  /** A key, the colon, and the blanks behind it. */
+  /** Reads a key, the colon and the blanks after it. */
   #key(src: Buffer, start: number, end: number, out: Buffer, at: number, depth: number): number {
     if (start >= end || src[start] !== 0x22) return -1
-    const o = this.string(src, start, end, out, at)
-    if (o < 0) return -1
+    const dst = this.string(src, start, end, out, at)
+    if (dst < 0) return -1
     const p = skipBlanks(src, this.end, end)
     if (p >= end || src[p] !== 0x3a) return -1
     this.end = skipBlanks(src, p + 1, end)
     this.#keys?.push(at)
-    if (depth === 1 && this.pairAt < 0 && o - at === this.#watch.length && isAt(out, at, this.#watch)) {
+    if (depth === 1 && this.pairAt < 0 && dst - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
-      this.valueAt = o
-      this.valueFrom = this.end
+      this.valueAt = dst
+      this.sourceValueAt = this.end
     }
-    return o
+    return dst
   }
 
   #close(out: Buffer, end: number, depth: number): number {
     const at = this.#heads[depth] as number
     let count = this.#counts[depth] as number
-    let o = end
+    let dst = end
     if (this.#maps[depth] === 1) {
       const keys = this.#keys
       if (keys !== undefined) {
         const base = this.#bases[depth] as number
-        o = keys.settle(out, base, end)
+        dst = keys.removeDuplicates(out, base, end)
         count = keys.count - base
         if (depth > 0) keys.count = base
       }
       const pairs = depth === 0 ? count + this.extraPairs : count
-      if (depth === 0) this.#outermost(at, count, pairs)
-      return closeMap(out, at, at + 1, o, pairs)
+      if (depth === 0) this.#closeOutermost(at, count, pairs)
+      return closeMap(out, at, at + 1, dst, pairs)
     }
     const shift = count < 16 ? 0 : count < 0x10000 ? 2 : 4
-    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, o)
+    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, dst)
     writeArrayHead(out, at, count)
-    return o + shift
+    return dst + shift
   }
 
-  #outermost(at: number, count: number, pairs: number): void {
+  #closeOutermost(at: number, count: number, pairs: number): void {
     this.pairs = count
-    this.body = at + mapHeadSize(pairs)
+    this.bodyAt = at + mapHeadSize(pairs)
     if (this.pairAt < 0) return
-    const shift = this.body - at - 1
+    const shift = this.bodyAt - at - 1
     this.pairAt += shift
     this.valueAt += shift
     this.pairEnd += shift
   }
 
-  /** true, false, null or a number. */
+  /** Writes true, false, null or a number. */
   #scalar(src: Buffer, p: number, end: number, out: Buffer, at: number): number {
     const c = p < end ? (src[p] as number) : 0
     if (c === 0x74 && isAt(src, p, WORD_TRUE) && p + 4 <= end) return this.#word(out, at, TRUE, p + 4)
     if (c === 0x66 && isAt(src, p, WORD_FALSE) && p + 5 <= end) return this.#word(out, at, FALSE, p + 5)
     if (c === 0x6e && isAt(src, p, WORD_NULL) && p + 4 <= end) return this.#word(out, at, NIL, p + 4)
-    const o = this.#number.write(src, p, end, out, at)
+    const dst = this.#number.write(src, p, end, out, at)
     this.end = this.#number.end
-    return o
+    return dst
   }
 
   #word(out: Buffer, at: number, byte: number, end: number): number {
@@ -222,15 +222,15 @@ function isAt(buf: Buffer, at: number, word: Buffer): boolean {
   return true
 }
 
-/** Writes src[start, end) as a string. */
+/** Writes src[start, end) as a string and returns the offset after it. */
 export function copyString(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  let o = writeStrHead(out, at, end - start)
-  if (end - start > SHORT) {
-    src.copy(out, o, start, end)
-    return o + end - start
+  let dst = writeStrHead(out, at, end - start)
+  if (end - start > MAX_LOOP_COPY_BYTES) {
+    src.copy(out, dst, start, end)
+    return dst + end - start
   }
-  for (let p = start; p < end; p++) out[o++] = src[p] as number
-  return o
+  for (let p = start; p < end; p++) out[dst++] = src[p] as number
+  return dst
 }
 
 export function skipBlanks(src: Buffer, start: number, end: number): number {

@@ -1,57 +1,73 @@
 import { arrayBody, arrayItems, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
-import { utf8Sequence } from '../../core/utf8.ts'
+import { utf8SequenceLength } from '../../core/utf8.ts'
 import { sourceView } from '../text/data-views.ts'
 
 const HEX = Buffer.from('0123456789abcdef')
-/** Bytes of a JSON string: 0 stands as it is, 1 is escaped, 2 begins (or breaks) a sequence of UTF-8. */
+/** Class of a byte in a JSON string: 0 is copied, 1 is escaped, 2 begins (or breaks) a UTF-8 sequence. */
 const KIND = new Uint8Array(256).fill(2, 0x80)
 for (let c = 0; c < 0x20; c++) KIND[c] = 1
 KIND[0x22] = KIND[0x5c] = 1
 const REPLACEMENT = Buffer.from('\ufffd')
-const SHORT: Record<number, number> = { 8: 0x62, 9: 0x74, 10: 0x6e, 12: 0x66, 13: 0x72, 34: 0x22, 92: 0x5c }
+/** Letters of the escapes that have one, by character. */
+const SHORT_ESCAPES: Record<number, number> = {
+  8: 0x62,
+  9: 0x74,
+  10: 0x6e,
+  12: 0x66,
+  13: 0x72,
+  34: 0x22,
+  92: 0x5c,
+}
 const TRUE = Buffer.from('true')
 const FALSE = Buffer.from('false')
 const NULL = Buffer.from('null')
 const NIL = Buffer.from('nil')
 
 /**
- * MessagePack to JSON text, byte to byte. What JSON lacks: bin is written as a string, ext and values that are not
- * numbers as null, keys that are no strings as the text of their JSON. Bytes that are not UTF-8 become U+FFFD, or the text
- * would be no JSON; integers keep all their digits.
+ * Converts MessagePack to JSON text, bytes to bytes. What JSON lacks: bin is written as a string, ext, NaN and infinities
+ * as null, keys that are not strings as the text of their JSON. Bytes that are not UTF-8 become U+FFFD, or the text would
+ * not be JSON. Integers keep all their digits.
  */
 export class JsonText {
   buf: Buffer = Buffer.allocUnsafe(16_384)
   at = 0
-  /** As fluent-bit prints records, instead of JSON: `"k"=>"v"`, nil, blanks behind commas, floats with six digits. */
+  /** True to write fluent-bit's form instead of JSON: `"k"=>"v"`, nil, blanks after commas, floats with six digits. */
   arrows = false
 
-  /** A view of what was written, valid until the next write. */
+  /** Returns a view of what was written, valid until the next write. */
   bytes(): Buffer {
     return this.buf.subarray(0, this.at)
   }
 
   reset(): void {
     this.at = 0
-    // One huge record must not be paid for ever after.
+    // One huge record must not cost its memory forever.
     if (this.buf.length > 4_000_000) this.buf = Buffer.allocUnsafe(16_384)
   }
 
   raw(text: string): void {
-    this.#room(text.length * 3)
+    this.#reserve(text.length * 3)
     this.at += this.buf.write(text, this.at)
   }
 
   byte(byte: number): void {
-    this.#room(1)
+    this.#reserve(1)
     this.buf[this.at++] = byte
   }
 
   copy(src: Buffer, start: number, end: number): void {
-    this.#room(end - start)
+    this.#reserve(end - start)
     this.at += src.copy(this.buf, this.at, start, end)
   }
 
-  /** The value at `at`; returns the offset behind it. The value must be whole. */
+  /** Writes a string without quotes and escapes, any other value as JSON. */
+  plain(src: Buffer, at: number): void {
+    const head = textHead(src, at)
+    if (head > 0) this.copy(src, at + head, at + head + textLength(src, at))
+    else this.value(src, at)
+  }
+
+  /** Writes the value at `at`, which must be complete; returns the offset after it. */
   value(src: Buffer, at: number): number {
     const head = textHead(src, at)
     if (head > 0) {
@@ -66,32 +82,32 @@ export class JsonText {
     return this.#scalar(src, at)
   }
 
-  /** The bytes src[start, end) as a JSON string. */
+  /** Writes src[start, end) as a JSON string. */
   string(src: Buffer, start: number, end: number): void {
-    this.#room((end - start) * 6 + 2)
+    this.#reserve((end - start) * 6 + 2)
     const view = sourceView(src)
     const out = this.buf
-    let o = this.at
-    out[o++] = 0x22
+    let dst = this.at
+    out[dst++] = 0x22
     let run = start
     for (let p = start; p < end; ) {
       while (p + 4 <= end && isPlain(view.getInt32(p, true))) p += 4
       if (p === end) break
       const kind = KIND[src[p] as number]
-      const length = kind === 2 ? utf8Sequence(src, p, end) : 1
+      const length = kind === 2 ? utf8SequenceLength(src, p, end) : 1
       if (kind === 1 || length < 0) {
-        o += src.copy(out, o, run, p)
-        o = kind === 1 ? writeEscape(src[p] as number, out, o) : o + REPLACEMENT.copy(out, o)
+        dst += src.copy(out, dst, run, p)
+        dst = kind === 1 ? writeEscape(src[p] as number, out, dst) : dst + REPLACEMENT.copy(out, dst)
         run = p + Math.abs(length)
       }
       p += Math.abs(length)
     }
-    o += src.copy(out, o, run, end)
-    out[o++] = 0x22
-    this.at = o
+    dst += src.copy(out, dst, run, end)
+    out[dst++] = 0x22
+    this.at = dst
   }
 
-  /** The pairs of a map without its braces, so that others can be put before them; returns the offset behind it. */
+  /** Writes the pairs of a map without its braces, so that others can come before them; returns the offset after it. */
   pairs(src: Buffer, at: number): number {
     const n = mapPairs(src, at)
     let p = mapBody(src, at)
@@ -192,7 +208,7 @@ export class JsonText {
     return next
   }
 
-  #room(bytes: number): void {
+  #reserve(bytes: number): void {
     if (this.at + bytes <= this.buf.length) return
     const larger = Buffer.allocUnsafe(Math.max(this.buf.length * 2, this.at + bytes))
     this.buf.copy(larger, 0, 0, this.at)
@@ -200,7 +216,7 @@ export class JsonText {
   }
 }
 
-/** Whether four bytes stand as they are: no control character, quote, backslash, nor anything beyond ASCII. */
+/** Returns true when four bytes need no escape: no control character, quote, backslash or byte beyond ASCII. */
 function isPlain(word: number): boolean {
   const quote = word ^ 0x22222222
   const slash = word ^ 0x5c5c5c5c
@@ -208,10 +224,10 @@ function isPlain(word: number): boolean {
   return (found & 0x80808080) === 0
 }
 
-/** The escape of a control character, a quote or a backslash; returns the offset behind it. */
+/** Writes the escape of a control character, a quote or a backslash; returns the offset after it. */
 function writeEscape(c: number, out: Buffer, at: number): number {
   out[at] = 0x5c
-  const short = SHORT[c]
+  const short = SHORT_ESCAPES[c]
   if (short !== undefined) {
     out[at + 1] = short
     return at + 2
@@ -223,7 +239,7 @@ function writeEscape(c: number, out: Buffer, at: number): number {
   return at + 6
 }
 
-/** nil c0: 1 · fixext d4..d8: 2 + 1,2,4,8,16 · ext c7, c8, c9 with their length. */
+/** Returns the size of nil (c0: 1), fixext (d4..d8: 2 + 1,2,4,8,16) or ext (c7, c8, c9 with their length). */
 function extSize(src: Buffer, at: number): number {
   const t = src[at] as number
   if (t >= 0xd4 && t <= 0xd8) return 2 + (1 << (t - 0xd4))

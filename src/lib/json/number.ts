@@ -1,19 +1,19 @@
 import { writeNumber } from '../../core/msgpack/encode.ts'
 
 const POW10 = Array.from({ length: 23 }, (_, i) => 10 ** i)
-/** So many digits are below 2^53: sums of them are exact. */
-const EXACT_DIGITS = 15
+/** Number of digits that stay below 2^53, so that their sum is exact. */
+const MAX_EXACT_DIGITS = 15
 const MAX_UINT64 = 2n ** 64n - 1n
 const MIN_INT64 = -(2n ** 63n)
 
-/** number = [ "-" ] ( "0" / digit1-9 *digit ) [ "." 1*digit ] [ ( "e" / "E" ) [ "+" / "-" ] 1*digit ] */
+/** Reads numbers: number = [ "-" ] ( "0" / digit1-9 *digit ) [ "." 1*digit ] [ ( "e" / "E" ) [ "+" / "-" ] 1*digit ] */
 export class JsonNumber {
-  /** The offset behind the number that was read. */
+  /** Offset after the number that was read. */
   end = 0
   #value = 0
   #digits = 0
 
-  /** The offset behind what it wrote, or -1: no number, or one that is no finite float64. */
+  /** Writes the number at `start`; returns the offset after what it wrote, or -1 when it is no number or not finite. */
   write(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const negative = src[start] === 0x2d
     const from = negative ? start + 1 : start
@@ -48,7 +48,7 @@ export class JsonNumber {
     return at + 9
   }
 
-  /** Reads digits on into the value. */
+  /** Appends digits to the value and returns the offset after them. */
   #read(src: Buffer, start: number, end: number): number {
     let p = start
     let value = this.#value
@@ -65,16 +65,16 @@ export class JsonNumber {
 
   #integer(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     const negative = src[start] === 0x2d
-    if (this.#digits <= EXACT_DIGITS) return writeNumber(out, at, negative ? -this.#value : this.#value)
+    if (this.#digits <= MAX_EXACT_DIGITS) return writeNumber(out, at, negative ? -this.#value : this.#value)
     const text = src.toString('latin1', start, end)
     const written = writeBigInteger(text, out, at)
     if (written >= 0) return written
     return Number.isFinite(Number(text)) ? writeNumber(out, at, Number(text)) : -1
   }
 
-  /** One multiplication or division of exact numbers is rounded once, so it is right; the rest is left to `Number`. */
+  /** Multiplies or divides exact numbers, which rounds once and so is right; leaves the rest to `Number`. */
   #float(src: Buffer, start: number, end: number, scale: number): number {
-    if (this.#digits > EXACT_DIGITS || !(Math.abs(scale) <= 22))
+    if (this.#digits > MAX_EXACT_DIGITS || !(Math.abs(scale) <= 22))
       return Number(src.toString('latin1', start, end))
     const power = POW10[Math.abs(scale)] as number
     const value = scale < 0 ? this.#value / power : this.#value * power
@@ -82,11 +82,11 @@ export class JsonNumber {
   }
 }
 
-/** Decimal digits with or without a minus, as int64 or uint64; -1 beyond 64 bits. */
+/** Writes decimal digits, with or without a minus, as int64 or uint64; returns -1 beyond 64 bits. */
 export function writeBigInteger(text: string, out: Buffer, at: number): number {
   const value = Number(text)
   if (Number.isSafeInteger(value)) return writeNumber(out, at, value)
-  // Longer ones are not worth a bigint.
+  // A longer text is out of range: no bigint is needed.
   const exact = text.length > 20 ? MAX_UINT64 + 1n : BigInt(text)
   if (exact > MAX_UINT64 || exact < MIN_INT64) return -1
   out[at] = exact > 0n ? 0xcf : 0xd3
@@ -95,7 +95,7 @@ export function writeBigInteger(text: string, out: Buffer, at: number): number {
   return at + 9
 }
 
-/** Behind [ "+" / "-" ] 1*digit, or -1. */
+/** Returns the offset after [ "+" / "-" ] 1*digit, or -1. */
 function exponentEnd(src: Buffer, start: number, end: number): number {
   const sign = start < end ? src[start] : 0
   const from = sign === 0x2b || sign === 0x2d ? start + 1 : start

@@ -2,7 +2,7 @@ import { type Rule, RuleStateMachine } from './state-machine.ts'
 
 /**
  * Rules for the stack traces of runtimes, by name: `state, state: expression -> state`. A trace begins with the line that
- * names the error, wherever in it, so that the log line which carries it is its first.
+ * names the error, at any place in it, so that the log line which carries the error is the first of the record.
  */
 const TRACES: Record<string, [from: string, regex: RegExp, to: string][]> = {
   java: [
@@ -32,7 +32,7 @@ const TRACES: Record<string, [from: string, regex: RegExp, to: string][]> = {
     ['head', /^[\t ]+panic: /, 'head'],
     ['head, gap, frame', /^\s*$/, 'gap'],
     ['head, gap, frame', /^goroutine \d+(?: gp=\S+)?(?: m=\S+)?(?: mp=\S+)? \[[^\]]+\]:$/, 'goroutine'],
-    // Up to its arguments a call has no blank: a log line that ends with a bracket is none.
+    // A call has no blank before its arguments, so that a log line that ends with a bracket does not match.
     ['goroutine, frame', /^[^\s()]+(?:\(\S*?\)[^\s()]*)?\(.*\)$|^created by \S/, 'call'],
     ['goroutine, frame', /^\.\.\.(?:additional|\d+) frames elided\.\.\.$/, 'frame'],
     ['call', /^\t\S.*:\d+/, 'frame'],
@@ -58,20 +58,20 @@ const TRACES: Record<string, [from: string, regex: RegExp, to: string][]> = {
   ],
 }
 
-/** Those that undo what a container runtime does: docker and cri, which join the parts of one line. */
+/** Formats of container runtimes, which split long lines: their rules join the parts of one line. */
 const CONTAINERS = ['docker', 'cri']
 
-export const MULTILINE_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
+export const BUILTIN_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
 
-export function isContainer(name: string): boolean {
+export function isContainerFormat(name: string): boolean {
   return CONTAINERS.includes(name)
 }
 
 export function isBuiltIn(name: string): boolean {
-  return MULTILINE_NAMES.includes(name)
+  return BUILTIN_NAMES.includes(name)
 }
 
-/** The rules of a built-in multiline parser, or undefined when there is none of this name. */
+/** Returns a state machine with the rules of a built-in multiline parser; undefined when there is none of this name. */
 export function traceStateMachine(name: string): RuleStateMachine | undefined {
   const rules = TRACES[name]
   if (rules === undefined) return undefined

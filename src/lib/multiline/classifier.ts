@@ -1,19 +1,20 @@
-import { type LineRole, NO_GROUP, type StateMachine } from './state-machine.ts'
+import { type LineRole, NO_RECORD, type StateMachine } from './state-machine.ts'
 
-/** A machine, and whether it has a say only in lines that its own parser has read. */
-export interface Decision {
+/** A state machine that LineClassifier tries. */
+export interface Candidate {
   machine: StateMachine
+  /** True when it only sees lines that its own parser has read. */
   ownLinesOnly: boolean
 }
 
-/** Several machines at once: a group is of the one for which its first line begins one. */
+/** Classifies lines by several state machines: a record belongs to the first machine that starts one with its first line. */
 export class LineClassifier {
-  /** After `decide`: the machine that the line is of, and the state it leads to. */
+  /** Machine of the line classified last, and the state after it. */
   machine: StateMachine | undefined
-  state = NO_GROUP
-  readonly #machines: readonly Decision[]
+  state = NO_RECORD
+  readonly #machines: readonly Candidate[]
 
-  constructor(machines: readonly Decision[]) {
+  constructor(machines: readonly Candidate[]) {
     this.#machines = machines
   }
 
@@ -21,35 +22,38 @@ export class LineClassifier {
     return this.#machines.length === 0
   }
 
-  /** For a line that has no text. */
-  alone(): LineRole {
+  /** Classifies a line without text: it is a record of its own. */
+  classifyTextless(): LineRole {
     this.machine = undefined
-    this.state = NO_GROUP
+    this.state = NO_RECORD
     return 'alone'
   }
 
-  /** `group`: the machine and the state of the group before the line; `own`: the machine whose parser read the line. */
-  decide(
-    group: { machine: StateMachine | undefined; state: number } | undefined,
+  /**
+   * Returns the role of a line. `record`: machine and state of the open record before it; `own`: the machine whose parser
+   * read the line.
+   */
+  classify(
+    record: { machine: StateMachine | undefined; state: number } | undefined,
     text: string,
     own?: StateMachine,
   ): LineRole {
-    if (own?.byParser) return this.#by(own, 'start')
-    const alone = this.alone()
-    if (group?.machine !== undefined && (own === undefined || own === group.machine)) {
-      const verdict = group.machine.next(group.state, text)
-      if (verdict === 'join' || verdict === 'last') return this.#by(group.machine, verdict)
+    if (own?.startsByParser) return this.#by(own, 'start')
+    const alone = this.classifyTextless()
+    if (record?.machine !== undefined && (own === undefined || own === record.machine)) {
+      const role = record.machine.next(record.state, text)
+      if (role === 'join' || role === 'last') return this.#by(record.machine, role)
     }
     for (const { machine, ownLinesOnly } of this.#machines) {
       if (ownLinesOnly && machine !== own) continue
-      if (machine.next(NO_GROUP, text) === 'start') return this.#by(machine, 'start')
+      if (machine.next(NO_RECORD, text) === 'start') return this.#by(machine, 'start')
     }
     return alone
   }
 
-  #by(machine: StateMachine, verdict: LineRole): LineRole {
+  #by(machine: StateMachine, role: LineRole): LineRole {
     this.machine = machine
     this.state = machine.state
-    return verdict
+    return role
   }
 }

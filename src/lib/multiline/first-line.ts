@@ -1,17 +1,19 @@
 import type { EntryWriter, Parser } from '../../core/parser.ts'
-import { type LineRole, NO_GROUP, type StateMachine } from './state-machine.ts'
+import { type LineRole, NO_RECORD, type StateMachine } from './state-machine.ts'
 
-/** What the parser of its joiner reads begins a group; any other line goes on with the one before it. */
+/** Starts a record at each line that the parser of its rule can read; joins any other line to the record before it. */
 export class FirstLineStateMachine implements StateMachine {
   state = 0
-  readonly byParser = true
+  readonly startsByParser = true
 
   next(state: number): LineRole {
-    return state === NO_GROUP ? 'alone' : 'join'
+    return state === NO_RECORD ? 'alone' : 'join'
   }
 }
 
-/** The same for texts that are values of records: a parser only says whether one begins a group. */
+/**
+ * Starts a record at each text that a parser can read, for texts that are values of records; the parser's output is unused.
+ */
 export class FirstTextStateMachine implements StateMachine {
   state = 0
   readonly #parser: Parser
@@ -27,6 +29,6 @@ export class FirstTextStateMachine implements StateMachine {
     if (bound > this.#writer.buf.length) this.#writer.buf = Buffer.alloc(bound)
     this.#writer.at = 0
     if (this.#parser.parse(line, 0, line.length, this.#writer)) return 'start'
-    return state === NO_GROUP ? 'alone' : 'join'
+    return state === NO_RECORD ? 'alone' : 'join'
   }
 }

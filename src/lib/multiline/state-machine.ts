@@ -3,8 +3,8 @@ import type { MultilineOptions } from '../../core/multiline.ts'
 import { translateOnigmo } from '../regex/onigmo.ts'
 
 /**
- * What a line is to the group before it. start: the group ends, this begins one · join: it belongs to it, and more may ·
- * last: it belongs to it and ends it · alone: the group ends, and this is a record of its own.
+ * Role of a line relative to the open record before it. start: ends that record and starts another · join: belongs to it,
+ * and more lines may · last: belongs to it and ends it · alone: ends it, and is a record of its own.
  */
 export type LineRole = 'start' | 'join' | 'last' | 'alone'
 
@@ -14,26 +14,28 @@ export interface Rule {
   to: string
 }
 
-/** There is no group. */
-export const NO_GROUP = -1
+/** State when no record is open. */
+export const NO_RECORD = -1
 const START = 'start_state'
 
-/** Says, line by line, what belongs together. The state is the caller's: one machine serves every file and stream. */
+/**
+ * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files and streams.
+ */
 export interface StateMachine {
-  /** `text`: latin1 of the line's bytes. Leaves the state behind it in `state`. */
+  /** Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1. */
   next(state: number, text: string): LineRole
   state: number
-  /** Every line that its own parser has read begins a group. */
-  readonly byParser?: boolean
+  /** True when every line that its own parser has read starts a record. */
+  readonly startsByParser?: boolean
 }
 
 /**
- * The state machine of fluent-bit's multiline parsers: in a group the rules of its state are tried in order, then, and
- * without a group at once, those of `start_state`.
+ * The state machine of fluent-bit's multiline parsers. While a record is open, tries the rules of its state in order, then
+ * those of `start_state`; otherwise only the latter.
  */
 export class RuleStateMachine implements StateMachine {
-  state = NO_GROUP
-  /** By state: the rules that lead on from it. */
+  state = NO_RECORD
+  /** Rules that apply in each state, by its number. */
   readonly #rules: { regex: RegExp; to: number }[][]
   readonly #start: { regex: RegExp; to: number }[]
 
@@ -48,7 +50,7 @@ export class RuleStateMachine implements StateMachine {
   }
 
   next(state: number, text: string): LineRole {
-    if (state !== NO_GROUP) {
+    if (state !== NO_RECORD) {
       for (const { regex, to } of this.#rules[state] ?? []) {
         if (!regex.test(text)) continue
         this.state = to
@@ -60,30 +62,30 @@ export class RuleStateMachine implements StateMachine {
       this.state = to
       return 'start'
     }
-    this.state = NO_GROUP
+    this.state = NO_RECORD
     return 'alone'
   }
 }
 
-/** Joins up to the line whose text ends with, or is, a given one. */
-export class EndStateMachine implements StateMachine {
-  state = NO_GROUP
+/** Joins lines up to the one whose text ends with, or with `isExact` equals, the given text. */
+class EndStateMachine implements StateMachine {
+  state = NO_RECORD
   readonly #isEnd: (text: string) => boolean
 
-  constructor(text: string, whole: boolean, negate: boolean) {
+  constructor(text: string, isExact: boolean, negate: boolean) {
     const end = Buffer.from(text).toString('latin1')
-    this.#isEnd = (line) => (whole ? line === end : line.endsWith(end)) !== negate
+    this.#isEnd = (line) => (isExact ? line === end : line.endsWith(end)) !== negate
   }
 
   next(state: number, text: string): LineRole {
     const ends = this.#isEnd(text)
-    this.state = ends ? NO_GROUP : 0
-    if (state === NO_GROUP) return ends ? 'alone' : 'start'
+    this.state = ends ? NO_RECORD : 0
+    if (state === NO_RECORD) return ends ? 'alone' : 'start'
     return ends ? 'last' : 'join'
   }
 }
 
-/** Throws E_CONFIG_BAD_VALUE and what the translation of an expression throws. */
+/** Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex translation. */
 export function makeStateMachine(name: string, o: MultilineOptions): StateMachine {
   if (o.type !== 'regex') {
     if (o.matchString === undefined || o.matchString === '')
@@ -91,7 +93,7 @@ export function makeStateMachine(name: string, o: MultilineOptions): StateMachin
     return new EndStateMachine(o.matchString, o.type !== 'endswith', o.negate)
   }
   const rules = o.rule.map((text) => parseRule(name, text))
-  if (!rules.some((rule) => rule.from.includes(START))) throw bad(name, 'there is no rule from "start_state"')
+  if (!rules.some((rule) => rule.from.includes(START))) throw bad(name, 'no rule starts from "start_state"')
   for (const rule of rules) {
     const unknown = rule.from.find((from) => from !== START && !rules.some(({ to }) => to === from))
     if (unknown !== undefined) throw bad(name, `no rule leads to the state "${unknown}"`)

@@ -1,120 +1,126 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import type { RequestOptions as SecureOptions } from 'node:https'
 
-/** HTTP over TLS or without, to one origin; the runtime's client is loaded with the first request. */
-export interface HttpOptions {
+/** Origin and TLS settings of an HttpClient. */
+interface HttpClientOptions {
   /** `https://host:port` */
   origin: string
-  /** PEM of the authorities that are trusted; undefined: those of the system. */
+  /** PEM of the trusted CA certificates; undefined: those of the system. */
   ca?: string | undefined
-  /** False: any certificate is taken. */
+  /** False to accept any certificate. */
   verify: boolean
-  /** False: the certificate may be for another name. */
+  /** False to accept a certificate for another host name. */
   verifyHost: boolean
-  /** The name that is asked for and checked, instead of the host's. */
+  /** Name for SNI and the certificate check, instead of the host's. */
   serverName?: string | undefined
 }
 
-export interface HttpRequest {
+interface HttpRequest {
   path: string
   headers: Record<string, string>
   signal: AbortSignal
-  /** Longest wait for the head of the answer, and between two pieces of its body. */
+  /** Maximum wait for the status line and headers. */
   headTimeoutMs: number
+  /** Maximum silence while the body is read. */
   bodyTimeoutMs: number
 }
 
-export interface HttpAnswer {
+export interface HttpResponse {
   status: number
   header(name: string): string | undefined
-  /** The pieces of the body as they come; throws when it is cut off, too slow or aborted. To be read, or let go. */
+  /** Chunks of the body as they arrive; throws when it is cut off, too slow or aborted. Must be read or discarded. */
   body: AsyncIterable<Buffer>
-  /** Lets go of a body that is not wanted. */
-  drop(): void
+  /** Ends the request without reading the body. */
+  discard(): void
 }
 
 /**
- * A connection for each request: they are few, and one that a server closes while it waits for the next is no concern.
- * Not undici: its parser alone takes 20 MB and 70 ms to compile. docs/adr/0010-http-client.md
+ * An HTTP and HTTPS client for one origin. It opens one connection per request: requests are rare, and this way no idle
+ * connection can be closed by the server as the next request is sent. The runtime's module is loaded with the first
+ * request. Not undici: its parser alone takes 20 MB and 70 ms to compile. docs/adr/0010-http-client.md
  */
 export class HttpClient {
   readonly #url: URL
-  readonly #options: SecureOptions
-  readonly #open = new Set<ClientRequest>()
+  readonly #baseRequest: SecureOptions
+  readonly #openRequests = new Set<ClientRequest>()
 
-  constructor(o: HttpOptions) {
-    this.#url = new URL(o.origin)
+  constructor(options: HttpClientOptions) {
+    const { origin, verify, verifyHost, ca, serverName } = options
+    this.#url = new URL(origin)
     const { protocol, hostname, port } = this.#url
-    this.#options = {
+    this.#baseRequest = {
       protocol,
       hostname: hostname.startsWith('[') ? hostname.slice(1, -1) : hostname,
       ...(port === '' ? {} : { port }),
       agent: false,
-      rejectUnauthorized: o.verify,
-      ...(o.ca === undefined ? {} : { ca: o.ca }),
-      ...(o.serverName === undefined ? {} : { servername: o.serverName }),
-      ...(o.verifyHost ? {} : { checkServerIdentity: () => undefined }),
+      rejectUnauthorized: verify,
+      ...(ca === undefined ? {} : { ca }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+      ...(verifyHost ? {} : { checkServerIdentity: () => undefined }),
     }
   }
 
-  async get(request: HttpRequest): Promise<HttpAnswer> {
-    const { path, headers, signal } = request
-    const made = await this.#request({ ...this.#options, path, headers, signal })
-    const answer = await this.#head(made, request.headTimeoutMs)
+  /** Sends a GET request; resolves when status and headers have arrived. */
+  async get({ path, headers, signal, headTimeoutMs, bodyTimeoutMs }: HttpRequest): Promise<HttpResponse> {
+    const request = await this.#create({ ...this.#baseRequest, path, headers, signal })
+    const response = await this.#send(request, headTimeoutMs)
     return {
-      status: answer.statusCode ?? 0,
+      status: response.statusCode ?? 0,
       header: (name) => {
-        const value = answer.headers[name]
+        const value = response.headers[name]
         return Array.isArray(value) ? value[0] : value
       },
-      body: piecesOf(answer, request.bodyTimeoutMs),
-      drop: () => {
-        // What its end would report is of no interest any more.
-        answer.on('error', () => {})
-        made.destroy()
+      body: bodyChunks(response, bodyTimeoutMs),
+      discard: () => {
+        // Ignores the error that ending the body reports.
+        response.on('error', () => {})
+        request.destroy()
       },
     }
   }
 
-  /** Ends what is under way. */
+  /** Ends all open requests. */
   async close(): Promise<void> {
-    for (const made of this.#open) made.destroy()
+    for (const request of this.#openRequests) request.destroy()
   }
 
-  async #request(options: RequestOptions): Promise<ClientRequest> {
-    const secure = this.#url.protocol === 'https:'
-    const { request } = secure ? await import('node:https') : await import('node:http')
-    const made = request(options)
-    this.#open.add(made)
-    made.once('close', () => this.#open.delete(made))
-    return made
+  async #create(options: RequestOptions): Promise<ClientRequest> {
+    const isSecure = this.#url.protocol === 'https:'
+    const { request } = isSecure ? await import('node:https') : await import('node:http')
+    const created = request(options)
+    this.#openRequests.add(created)
+    created.once('close', () => this.#openRequests.delete(created))
+    return created
   }
 
-  #head(made: ClientRequest, limitMs: number): Promise<IncomingMessage> {
+  #send(request: ClientRequest, timeoutMs: number): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => made.destroy(new Error(`no answer in ${limitMs} ms`)), limitMs)
-      made.once('response', (answer: IncomingMessage) => {
+      const timer = setTimeout(
+        () => request.destroy(new Error(`no response within ${timeoutMs} ms`)),
+        timeoutMs,
+      )
+      request.once('response', (response: IncomingMessage) => {
         clearTimeout(timer)
-        resolve(answer)
+        resolve(response)
       })
-      // Stays for the life of the request: behind the head, its body reports what happened.
-      made.on('error', (error) => {
+      // Stays for the lifetime of the request: after the headers, reading the body reports errors.
+      request.on('error', (error) => {
         clearTimeout(timer)
         reject(error)
       })
-      made.end()
+      request.end()
     })
   }
 }
 
-async function* piecesOf(answer: IncomingMessage, silenceMs: number): AsyncGenerator<Buffer> {
-  const timer = setTimeout(() => answer.destroy(new Error(`silent for ${silenceMs} ms`)), silenceMs)
+async function* bodyChunks(response: IncomingMessage, timeoutMs: number): AsyncGenerator<Buffer> {
+  const timer = setTimeout(() => response.destroy(new Error(`no data for ${timeoutMs} ms`)), timeoutMs)
   try {
-    for await (const piece of answer) {
+    for await (const chunk of response) {
       timer.refresh()
-      yield piece as Buffer
+      yield chunk as Buffer
     }
-    if (!answer.complete) throw new Error('the connection was closed before the end of the answer')
+    if (!response.complete) throw new Error('the connection was closed before the end of the response')
   } finally {
     clearTimeout(timer)
   }

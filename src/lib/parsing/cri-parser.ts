@@ -6,10 +6,10 @@ import { Rfc3339 } from '../time/rfc3339.ts'
 
 const STREAM = encodeStr('stream')
 const TIME = encodeStr('time')
-/** The words are written with up to seven bytes too many; the keys take 27 at least, and those that are given. */
-const BOUND = 64
+/** Bytes beyond the line: the fixed keys take at least 27, and words are written with up to seven bytes too many. */
+const EXTRA_BYTES = 64
 
-/** ` stdout F ` and ` stderr F `, 10 bytes, and the pairs they become, up to the message. */
+/** The 10 bytes ` stdout F ` or ` stderr F ` and the pairs they become, up to the message. */
 interface Middle {
   text: number
   pairs: Float64Array
@@ -25,34 +25,34 @@ function middle(stream: string, tag: string, keys: CriKeys): Middle {
   return { text, pairs: wordsOf(pairs), size: pairs.length }
 }
 
-/** Of the record: what the letter and the message are called. */
-export interface CriKeys {
+/** Keys of the record for the tag letter and for the message. */
+interface CriKeys {
   tag: string
   text: string
 }
 
-/** line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
+/** Parses line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
 export class CriParser implements Parser {
-  readonly form: Parser['form']
+  readonly lineFormat: Parser['lineFormat']
   readonly #time = new Rfc3339()
   readonly #keep: boolean
   readonly #tagKey: Buffer
   readonly #textKey: Buffer
-  readonly #out: [f: Middle, p: Middle]
-  readonly #err: [f: Middle, p: Middle]
+  readonly #stdout: [full: Middle, partial: Middle]
+  readonly #stderr: [full: Middle, partial: Middle]
 
-  /** `keep`: the time stays in the record. */
+  /** `keep` is true when the time stays in the record. */
   constructor(keep: boolean, keys: CriKeys) {
     this.#keep = keep
     this.#tagKey = encodeStr(keys.tag)
     this.#textKey = encodeStr(keys.text)
-    this.#out = [middle('stdout', 'F', keys), middle('stdout', 'P', keys)]
-    this.#err = [middle('stderr', 'F', keys), middle('stderr', 'P', keys)]
-    this.form = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
+    this.#stdout = [middle('stdout', 'F', keys), middle('stdout', 'P', keys)]
+    this.#stderr = [middle('stderr', 'F', keys), middle('stderr', 'P', keys)]
+    this.lineFormat = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
   }
 
   bound(length: number): number {
-    return length + BOUND + this.#tagKey.length + this.#textKey.length
+    return length + EXTRA_BYTES + this.#tagKey.length + this.#textKey.length
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
@@ -70,7 +70,7 @@ export class CriParser implements Parser {
         return true
       }
     }
-    if (this.#words(src, start, p, end, out)) return true
+    if (this.#parseWords(src, start, p, end, out)) return true
     out.sec = sec
     out.nsec = nsec
     return false
@@ -79,12 +79,12 @@ export class CriParser implements Parser {
   #middle(src: Buffer, p: number): Middle | undefined {
     const stream = sourceView(src).getFloat64(p)
     const tag = src[p + 8]
-    const [whole, partial] = stream === this.#out[0].text ? this.#out : this.#err
-    if (stream !== whole.text) return undefined
-    return tag === 0x46 ? whole : tag === 0x50 ? partial : undefined
+    const [full, partial] = stream === this.#stdout[0].text ? this.#stdout : this.#stderr
+    if (stream !== full.text) return undefined
+    return tag === 0x46 ? full : tag === 0x50 ? partial : undefined
   }
 
-  /** Head of the map and the time. */
+  /** Writes the head of the map, and the time when it is kept; returns the offset after them. */
   #begin(src: Buffer, start: number, end: number, out: EntryWriter): number {
     const buf = out.buf
     let at = writeMapHead(buf, out.at, (this.#keep ? 4 : 3) + out.extraPairs)
@@ -94,8 +94,8 @@ export class CriParser implements Parser {
     return copyText(src, sourceView(src), start, end, buf, at)
   }
 
-  /** The same for other streams and for tags of more than one letter. */
-  #words(src: Buffer, start: number, p: number, end: number, out: EntryWriter): boolean {
+  /** Parses lines with other streams or with tags of more than one letter. */
+  #parseWords(src: Buffer, start: number, p: number, end: number, out: EntryWriter): boolean {
     if (p >= end || src[p] !== 0x20) return false
     const stream = wordEnd(src, p + 1, end)
     const tag = wordEnd(src, stream + 1, end)
@@ -112,7 +112,7 @@ export class CriParser implements Parser {
   }
 }
 
-/** The next blank, or `end`. */
+/** Returns the offset of the next blank, or `end`. */
 function wordEnd(src: Buffer, start: number, end: number): number {
   let p = start
   while (p < end && src[p] !== 0x20) p++

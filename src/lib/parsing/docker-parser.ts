@@ -7,26 +7,26 @@ import type { Rfc3339 } from '../time/rfc3339.ts'
 
 const HEAD = word('{"log":"')
 const LOG_KEY = [0xa3, 0x6c, 0x6f, 0x67] as const
-/** Between the end of the text and the time, for each stream. */
+/** Bytes between the end of the text and the time, for each stream. */
 const STDOUT = middle('stdout')
 const STDERR = middle('stderr')
-const MIDDLE = 28
-/** `"}` behind the time. */
-const TAIL = 2
-const TIME_MAX = 40
-/** What Docker writes most: nine digits and Z. */
-const TIME_USUAL = 30
-const SHORTEST = 8 + MIDDLE + 19 + TAIL
+const MIDDLE_BYTES = 28
+/** Length of `"}` after the time. */
+const TAIL_BYTES = 2
+const MAX_TIME_BYTES = 40
+/** Length of the time that Docker nearly always writes: nine digits and Z. */
+const COMMON_TIME_BYTES = 30
+const MIN_LINE_BYTES = 8 + MIDDLE_BYTES + 19 + TAIL_BYTES
 
 /**
- * The lines of Docker's json-file driver, told by their fixed bytes at both ends:
+ * Parses the lines of Docker's json-file driver, which it recognizes by their fixed bytes at both ends:
  *
  * ```
  *   {"log":"any text\n","stream":"stdout","time":"2026-11-21T06:00:00.123456789Z"}
  *   |------|          |---------------------------|                              |
  * ```
- * The text is copied in one go when its only escape is the `\n` at its end. Control characters, which Docker always
- * escapes, are not looked for in it. Any other form (attrs, another order, blanks) is left to the JSON transcoder.
+ * The text is copied in one call when its only escape is the `\n` at its end. It is not checked for control characters,
+ * which Docker always escapes. Any other form (attrs, another order, blanks) is left to the JSON transcoder.
  */
 export class DockerParser {
   readonly #json: JsonTranscoder
@@ -39,20 +39,20 @@ export class DockerParser {
     this.#keep = keep
   }
 
-  /** False: it has another form, or the time is none; `out` is as before. */
+  /** Returns false, with `out` unchanged, when the line has another form or its time is not valid. */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    if (end - start < SHORTEST || src[end - 1] !== 0x7d || src[end - 2] !== 0x22) return false
+    if (end - start < MIN_LINE_BYTES || src[end - 1] !== 0x7d || src[end - 2] !== 0x22) return false
     const view = sourceView(src)
     if (view.getFloat64(start) !== HEAD) return false
     const time = this.#timeStart(src, start, end)
-    const text = time - MIDDLE
+    const text = time - MIDDLE_BYTES
     if (text < start + 8) return false
     const rest = isMiddle(view, text, STDOUT) ? STDOUT : isMiddle(view, text, STDERR) ? STDERR : undefined
     if (rest === undefined) return false
     const pairs = (this.#keep ? 3 : 2) + out.extraPairs
     const body = out.at + mapHeadSize(pairs)
     const value = this.#text(src, start + 7, text, out.buf, body + 4)
-    if (value < 0 || !this.#readTime(src, time, end - TAIL, out)) return false
+    if (value < 0 || !this.#readTime(src, time, end - TAIL_BYTES, out)) return false
     writeMapHead(out.buf, out.at, pairs)
     const buf = out.buf
     buf[body] = LOG_KEY[0]
@@ -61,12 +61,19 @@ export class DockerParser {
     buf[body + 3] = LOG_KEY[3]
     putWords(targetView(buf), value, rest.pairs)
     out.at = this.#keep
-      ? copyText(src, view, time, end - TAIL, buf, writeStrHead(buf, value + rest.withKey, end - TAIL - time))
-      : value + rest.alone
+      ? copyText(
+          src,
+          view,
+          time,
+          end - TAIL_BYTES,
+          buf,
+          writeStrHead(buf, value + rest.withTime, end - TAIL_BYTES - time),
+        )
+      : value + rest.withoutTime
     return true
   }
 
-  /** All of the string must be a time: it is copied without a look at escapes. */
+  /** Reads the time, which must be the complete string: it is copied without a check for escapes. */
   #readTime(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
     const { sec, nsec } = out
     if (this.#time.parse(src, start, end, out) && this.#time.end === end) return true
@@ -75,56 +82,58 @@ export class DockerParser {
     return false
   }
 
-  /** Where the time begins behind its quote; 0 when there is none of a likely length. */
+  /** Returns the offset of the time after its quote; 0 when there is none of a likely length. */
   #timeStart(src: Buffer, start: number, end: number): number {
-    const usual = end - TAIL - TIME_USUAL
+    const common = end - TAIL_BYTES - COMMON_TIME_BYTES
     // A quote that far from the end may also be that of the key, before a shorter time.
-    if (usual > start && src[usual - 1] === 0x22 && src[usual] === 0x32) return usual
-    for (let p = end - TAIL - 1; p > start && p > end - TIME_MAX; p--) if (src[p] === 0x22) return p + 1
+    if (common > start && src[common - 1] === 0x22 && src[common] === 0x32) return common
+    for (let p = end - TAIL_BYTES - 1; p > start && p > end - MAX_TIME_BYTES; p--)
+      if (src[p] === 0x22) return p + 1
     return 0
   }
 
-  /** The string from its quote at `quote`, which must end at `end`: the offset behind what it wrote, or -1. */
+  /** Writes the string that begins at `quote` and must end at `end`; returns the offset after what it wrote, or -1. */
   #text(src: Buffer, quote: number, end: number, out: Buffer, at: number): number {
     const from = quote + 1
     const slash = src.indexOf(0x5c, from)
     if (slash >= 0 && slash < end && !(slash === end - 2 && src[slash + 1] === 0x6e)) {
-      const o = this.#json.string(src, quote, end + 1, out, at)
-      return this.#json.end === end + 1 ? o : -1
+      const dst = this.#json.string(src, quote, end + 1, out, at)
+      return this.#json.end === end + 1 ? dst : -1
     }
     if (src.indexOf(0x22, from) !== end) return -1
-    const broken = slash === end - 2 && slash >= from
-    const plain = broken ? end - 2 : end
-    const length = plain - from + (broken ? 1 : 0)
-    const o = at + strHeadSize(length)
+    const hasNewline = slash === end - 2 && slash >= from
+    const plain = hasNewline ? end - 2 : end
+    const length = plain - from + (hasNewline ? 1 : 0)
+    const dst = at + strHeadSize(length)
     writeStrHead(out, at, length)
-    src.copy(out, o, from, plain)
-    if (broken) out[o + length - 1] = 0x0a
-    return o + length
+    src.copy(out, dst, from, plain)
+    if (hasNewline) out[dst + length - 1] = 0x0a
+    return dst + length
   }
 }
 
 interface Middle {
-  /** `","stream":"std...","time":"` in three and a half words. */
+  /** The bytes of `","stream":"std...","time":"` as three words of 64 bits and one of 32. */
   words: Float64Array
   last: number
-  /** `stream` and `time` keys as MessagePack; sizes with the key `time` and without it. */
+  /** The pair `stream` and the key `time` as MessagePack. */
   pairs: Float64Array
-  withKey: number
-  alone: number
+  /** Size of `pairs` with the key `time`, and without it. */
+  withTime: number
+  withoutTime: number
 }
 
-function middle(stream: string): Middle {
-  const bytes = Buffer.from(`","stream":"${stream}","time":"`)
-  const alone = Buffer.from(`\xa6stream\xa6${stream}`, 'latin1')
-  const pairs = Buffer.concat([alone, Buffer.from('\xa4time', 'latin1')])
+function middle(name: string): Middle {
+  const bytes = Buffer.from(`","stream":"${name}","time":"`)
+  const stream = Buffer.from(`\xa6stream\xa6${name}`, 'latin1')
+  const pairs = Buffer.concat([stream, Buffer.from('\xa4time', 'latin1')])
   const words = wordsOf(bytes.subarray(0, 24))
   return {
     words,
     last: bytes.readUInt32BE(24),
     pairs: wordsOf(pairs),
-    withKey: pairs.length,
-    alone: alone.length,
+    withTime: pairs.length,
+    withoutTime: stream.length,
   }
 }
 

@@ -1,87 +1,87 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
-import { isText, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { mapBody, mapPairs, textEquals, textHead, textLength } from '../../core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { copyString, JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
 import type { TimeReader } from '../time/strptime.ts'
-import { AppendedFields, isString, KEPT } from './appended-fields.ts'
+import { AppendedFields, isString, MAX_KEPT_BYTES } from './appended-fields.ts'
 import { type DecodeRule, type FieldRules, parseDecodeRules } from './decode-rules.ts'
 
-/** Beyond the bound of the parser: the head of a map that has grown, and what `jsonBound` adds. */
-const MORE = 24
-/** No parser finds this time: the record has none. */
-const UNTIMED = -1
+/** Bytes beyond the bound of the parser: the head of a map that has grown, and what `jsonBound` adds. */
+const EXTRA_BYTES = 24
+/** Seconds before parsing, a value that no parser writes: it stays when the record has no time. */
+const NO_TIME = -1
 
-interface More {
-  /** How often a byte of the line may stand in a value: more than once in groups within groups. */
+interface DecoderSettings {
+  /** Number of values that may contain the same byte of the line: more than one for nested groups. */
   overlap?: number
-  /** A time that the record itself has not may be in the fields that are appended. */
+  /** Reader and key of a time among the appended fields, used when the record itself has none. */
   time?: { reader: TimeReader; key: string; keep: boolean }
 }
 
-/** The parser, with the decoders that its section names. */
+/** Wraps the parser with the decoders of its section, or returns it when there are none. */
 export function withDecoders(
   parser: Parser,
   given: readonly (readonly string[])[],
   ctx: ParserContext,
-  more: More = {},
+  settings: DecoderSettings = {},
 ): Parser {
-  return given.length === 0 ? parser : new FieldDecoder(parser, parseDecodeRules(given, ctx.log), more)
+  return given.length === 0 ? parser : new FieldDecoder(parser, parseDecodeRules(given, ctx.log), settings)
 }
 
 /**
- * A parser with rules for fields that hold encoded text. The record is written aside; then its pairs are copied, and
- * values that have rules go through them on the way.
+ * A parser with rules for fields that hold encoded text. The record is first written to a scratch buffer; then its pairs
+ * are copied, and the rules are applied to the values that have some.
  */
 class FieldDecoder implements Parser {
   readonly #parser: Parser
   readonly #fields: readonly FieldRules[]
   readonly #overlap: number
-  readonly #time: More['time']
+  readonly #time: DecoderSettings['time']
   readonly #timeKey: Buffer
   readonly #json = new JsonTranscoder()
-  readonly #aside: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
+  readonly #scratch: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   readonly #appended = new AppendedFields()
 
-  constructor(parser: Parser, fields: readonly FieldRules[], { overlap = 1, time }: More) {
+  constructor(parser: Parser, fields: readonly FieldRules[], { overlap = 1, time }: DecoderSettings) {
     this.#parser = parser
     this.#fields = fields
-    this.#overlap = fields.some(isTwofold) ? overlap * 2 : overlap
+    this.#overlap = fields.some(yieldsTwoObjects) ? overlap * 2 : overlap
     this.#time = time
     this.#timeKey = Buffer.from(time?.key ?? '')
   }
 
-  /** What the values can become, beside what they are: no text decoder makes them longer. */
+  /** Adds what the values may yield as JSON to the parser's bound: no text decoder makes a value longer. */
   bound(length: number): number {
-    return this.#parser.bound(length) + jsonBound(length * this.#overlap) + MORE
+    return this.#parser.bound(length) + jsonBound(length * this.#overlap) + EXTRA_BYTES
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    const aside = this.#aside
+    const scratch = this.#scratch
     const bound = this.#parser.bound(end - start)
-    if (aside.buf.length < bound) aside.buf = Buffer.allocUnsafeSlow(bound * 2)
-    aside.at = 0
-    aside.sec = UNTIMED
-    aside.nsec = out.nsec
-    if (!this.#parser.parse(src, start, end, aside)) return false
+    if (scratch.buf.length < bound) scratch.buf = Buffer.allocUnsafeSlow(bound * 2)
+    scratch.at = 0
+    scratch.sec = NO_TIME
+    scratch.nsec = out.nsec
+    if (!this.#parser.parse(src, start, end, scratch)) return false
     this.#appended.reset()
-    const pairs = mapPairs(aside.buf, 0) + out.extraPairs
-    const at = this.#pairs(aside.buf, aside.at, out.buf, out.at + 1)
-    if (aside.sec === UNTIMED) this.#timeOfAppended(out)
+    const pairs = mapPairs(scratch.buf, 0) + out.extraPairs
+    const at = this.#copyPairs(scratch.buf, scratch.at, out.buf, out.at + 1)
+    if (scratch.sec === NO_TIME) this.#readAppendedTime(out)
     else {
-      out.sec = aside.sec
-      out.nsec = aside.nsec
+      out.sec = scratch.sec
+      out.nsec = scratch.nsec
     }
-    const o = this.#appended.copyTo(out.buf, at)
-    out.at = closeMap(out.buf, out.at, out.at + 1, o, pairs + this.#appended.pairs)
-    if (aside.buf.length > KEPT) aside.buf = Buffer.alloc(0)
+    const dst = this.#appended.copyTo(out.buf, at)
+    out.at = closeMap(out.buf, out.at, out.at + 1, dst, pairs + this.#appended.pairs)
+    if (scratch.buf.length > MAX_KEPT_BYTES) scratch.buf = Buffer.alloc(0)
     return true
   }
 
-  /** Copies the pairs of the map at the start of `map`: runs of those without rules at once. */
-  #pairs(map: Buffer, end: number, out: Buffer, at: number): number {
-    let o = at
+  /** Copies the pairs of the map at the start of `map`; consecutive pairs without rules in one call. */
+  #copyPairs(map: Buffer, end: number, out: Buffer, at: number): number {
+    let dst = at
     let key = mapBody(map, 0)
     let copied = key
     for (let i = mapPairs(map, 0); i > 0; i--) {
@@ -89,35 +89,35 @@ class FieldDecoder implements Parser {
       const next = skip(map, value, end)
       const rules = isString(map[value] as number) ? this.#rulesOf(map, key) : undefined
       if (rules !== undefined) {
-        o += map.copy(out, o, copied, value)
-        o = this.#value(rules, map, value, out, o)
+        dst += map.copy(out, dst, copied, value)
+        dst = this.#writeDecoded(rules, map, value, out, dst)
         copied = next
       }
       key = next
     }
-    return o + map.copy(out, o, copied, end)
+    return dst + map.copy(out, dst, copied, end)
   }
 
   #rulesOf(map: Buffer, key: number): readonly DecodeRule[] | undefined {
     const fields = this.#fields
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as FieldRules
-      if (isText(map, key, field.key)) return field.rules
+      if (textEquals(map, key, field.key)) return field.rules
     }
     return undefined
   }
 
-  /** Writes what the rules make of the text at `value`; `map` is our own, and its text is changed in place. */
-  #value(rules: readonly DecodeRule[], map: Buffer, value: number, out: Buffer, at: number): number {
+  /** Writes the text at `value` after applying the rules; `map` is the scratch buffer, its text is changed in place. */
+  #writeDecoded(rules: readonly DecodeRule[], map: Buffer, value: number, out: Buffer, at: number): number {
     const from = value + textHead(map, value)
     let to = from + textLength(map, value)
     let appended = false
     for (const { as, decode, next } of rules) {
       let done = true
       if (decode === 'json' && as) {
-        const o = this.#object(map, from, to, out, at)
-        // From here on the value is no text, and no rule is left for it.
-        if (o >= 0) return o
+        const dst = this.#writeObject(map, from, to, out, at)
+        // The value is not a string any more: no further rule applies.
+        if (dst >= 0) return dst
         done = false
       } else if (decode === 'json') {
         done = (appended && next === 'always') || this.#append(map, from, to, appended)
@@ -128,34 +128,34 @@ class FieldDecoder implements Parser {
     return copyString(map, from, to, out, at)
   }
 
-  /** The offset behind the object that the text is, or -1. */
-  #object(src: Buffer, from: number, to: number, out: Buffer, at: number): number {
+  /** Writes the object that the text consists of; returns the offset after it, or -1 when it is not one. */
+  #writeObject(src: Buffer, from: number, to: number, out: Buffer, at: number): number {
     const start = skipBlanks(src, from, to)
     if (start === to || src[start] !== 0x7b) return -1
-    const o = this.#json.transcode(src, start, to, out, at)
-    return o < 0 || skipBlanks(src, this.#json.end, to) < to ? -1 : o
+    const dst = this.#json.transcode(src, start, to, out, at)
+    return dst < 0 || skipBlanks(src, this.#json.end, to) < to ? -1 : dst
   }
 
-  /** Its fields, to stand behind those of the record; `again`: instead of those that the same text gave before. */
+  /** Appends the fields of the object in the text; with `again` they replace those the same text gave before. */
   #append(src: Buffer, from: number, to: number, again: boolean): boolean {
-    const { buf, at } = this.#appended.room(jsonBound(to - from))
-    const o = this.#object(src, from, to, buf, at)
-    if (o < 0) return false
-    this.#appended.add(this.#json.body, o, this.#json.pairs, again)
+    const { buf, at } = this.#appended.reserve(jsonBound(to - from))
+    const dst = this.#writeObject(src, from, to, buf, at)
+    if (dst < 0) return false
+    this.#appended.add(this.#json.bodyAt, dst, this.#json.pairs, again)
     return true
   }
 
-  #timeOfAppended(out: EntryWriter): void {
+  #readAppendedTime(out: EntryWriter): void {
     const time = this.#time
     const pair = time === undefined ? undefined : this.#appended.find(this.#timeKey)
     if (time === undefined || pair === undefined) return
-    const found = time.reader.parse(this.#appended.buf, pair.from, pair.end, out)
+    const found = time.reader.parse(this.#appended.buf, pair.text, pair.end, out)
     if (found && !time.keep) this.#appended.remove(pair.start, pair.end)
   }
 }
 
-/** One text may become two objects, one in its place and one behind the record. */
-function isTwofold({ rules }: FieldRules): boolean {
+/** Returns true when one text may yield two objects: one in its place and one appended to the record. */
+function yieldsTwoObjects({ rules }: FieldRules): boolean {
   const objects = rules.filter(({ decode }) => decode === 'json')
   return objects.some(({ as }) => as) && objects.some(({ as }) => !as)
 }

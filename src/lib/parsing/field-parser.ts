@@ -5,7 +5,7 @@ import type { ParserContext } from '../../core/plugin.ts'
 import { FieldWriter } from './field-writer.ts'
 import { type TIME_OPTIONS, type TYPES_OPTION, timeReader } from './options.ts'
 
-/** A parser of lines that are fields one behind the other, each with its key: what a field looks like is `walk`'s. */
+/** Base of parsers for lines of consecutive fields, each with its key; subclasses define the syntax of a field in `walk`. */
 export abstract class FieldParser implements Parser {
   protected readonly fields: FieldWriter
 
@@ -14,7 +14,7 @@ export abstract class FieldParser implements Parser {
     this.fields = new FieldWriter(time, options.types)
   }
 
-  /** The shortest fields grow most: `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
+  /** Assumes the worst: `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
   bound(length: number): number {
     return Math.ceil(length * (this.fields.typed ? 2.75 : 1.5)) + 24
   }
@@ -32,6 +32,6 @@ export abstract class FieldParser implements Parser {
     return true
   }
 
-  /** Hands every field of the line to `fields`; false: the line does not have this form. */
+  /** Passes every field of the line to `fields`; returns false when the line does not have this form. */
   protected abstract walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean
 }

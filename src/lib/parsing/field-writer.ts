@@ -4,19 +4,21 @@ import type { TimeReader } from '../time/strptime.ts'
 import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
 
 /**
- * Writes the fields of formats whose keys stand in the line (logfmt, ltsv): keys and values are ranges of its bytes,
- * the time is taken from its field, and typed fields are converted.
+ * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its bytes,
+ * the time is read from its field, and typed fields are converted.
  */
 export class FieldWriter {
-  /** Pairs written so far; the offset behind them. */
+  /** Number of pairs written so far. */
   pairs = 0
+  /** Offset after them. */
   at = 0
+  /** True when some fields have a type. */
   readonly typed: boolean
   readonly #timeKey: Buffer
   readonly #time: TimeReader | undefined
   readonly #timeKeep: boolean
   readonly #types: { key: Buffer; type: ValueType }[]
-  #timed = false
+  #hasTime = false
 
   constructor(
     time: { reader: TimeReader | undefined; key: string; keep: boolean },
@@ -32,7 +34,7 @@ export class FieldWriter {
   begin(at: number): void {
     this.at = at
     this.pairs = 0
-    this.#timed = false
+    this.#hasTime = false
   }
 
   key(src: Buffer, start: number, end: number, out: EntryWriter): void {
@@ -40,11 +42,11 @@ export class FieldWriter {
     this.pairs++
   }
 
-  /** One pair; only the first field with the time's name is the time. */
+  /** Writes one pair; only the first field with the time's key is the time. */
   pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
-    if (this.#time !== undefined && !this.#timed && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
-      this.#timed = this.#time.parse(src, start, end, out)
-      if (this.#timed && !this.#timeKeep) return
+    if (this.#time !== undefined && !this.#hasTime && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
+      this.#hasTime = this.#time.parse(src, start, end, out)
+      if (this.#hasTime && !this.#timeKeep) return
     }
     this.key(src, key, keyEnd, out)
     const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'

@@ -3,24 +3,25 @@ import { closeMap } from '../../core/msgpack/map-head.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
-import { QuickReader, type TimeReader } from '../time/strptime.ts'
+import { FastPathReader, type TimeReader } from '../time/strptime.ts'
 import { DockerParser } from './docker-parser.ts'
 import { withDecoders } from './field-decoder.ts'
 import { type TimeOptions, timeReader } from './options.ts'
 
+/** Creates the parser of `Format json` and `Format docker` with its decoders. */
 export function jsonParser(options: TimeOptions & { decodeField: string[][] }, ctx: ParserContext): Parser {
   const reader = timeReader(options, ctx)
   const time = reader === undefined ? {} : { time: { reader, key: options.timeKey, keep: options.timeKeep } }
   return withDecoders(new JsonParser(options, ctx), options.decodeField, ctx, time)
 }
 
-/** The parser of `Format json` and `Format docker`: one object, nothing but blanks around it. */
+/** Parses lines of `Format json` and `Format docker`: one object with nothing but blanks around it. */
 export class JsonParser implements Parser {
-  readonly form: Parser['form']
+  readonly lineFormat: Parser['lineFormat']
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
-  /** Lines of Docker look alike, and are worth a way of their own when their time is the one that is wanted. */
+  /** Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record. */
   readonly #docker: DockerParser | undefined
 
   constructor(options: TimeOptions, ctx: ParserContext) {
@@ -28,9 +29,9 @@ export class JsonParser implements Parser {
     this.#time = timeReader(options, ctx)
     this.#keep = timeKeep
     this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
-    if (this.#time instanceof QuickReader && timeKey === 'time') {
-      this.form = { name: 'docker', keepTime: timeKeep }
-      this.#docker = new DockerParser(this.#json, this.#time.quick, timeKeep)
+    if (this.#time instanceof FastPathReader && timeKey === 'time') {
+      this.lineFormat = { name: 'docker', keepTime: timeKeep }
+      this.#docker = new DockerParser(this.#json, this.#time.rfc3339, timeKeep)
     }
   }
 
@@ -46,14 +47,13 @@ export class JsonParser implements Parser {
     json.extraPairs = out.extraPairs
     const at = json.transcode(src, from, end, out.buf, out.at)
     if (at < 0 || skipBlanks(src, json.end, end) < end) return false
-    out.at =
-      json.pairAt >= 0 && this.#readTime(src, end, out) && !this.#keep ? this.#withoutTime(out, at) : at
+    out.at = json.pairAt >= 0 && this.#readTime(src, end, out) && !this.#keep ? this.#removeTime(out, at) : at
     return true
   }
 
-  /** From a string as it is without its escapes, or from a number (`%s`). */
+  /** Reads the time from a string, with its escapes resolved, or from a number (`%s`). */
   #readTime(src: Buffer, end: number, out: EntryWriter): boolean {
-    const { valueAt, pairEnd, valueFrom } = this.#json
+    const { valueAt, pairEnd, sourceValueAt: valueFrom } = this.#json
     const type = out.buf[valueAt] as number
     const time = this.#time as TimeReader
     if (type >= 0xa0 && type < 0xc0) return time.parse(out.buf, valueAt + 1, pairEnd, out)
@@ -62,8 +62,8 @@ export class JsonParser implements Parser {
     return digit >= 0x30 && digit <= 0x39 && time.parse(src, valueFrom, end, out)
   }
 
-  #withoutTime(out: EntryWriter, at: number): number {
-    const { pairAt, pairEnd, pairs, body } = this.#json
+  #removeTime(out: EntryWriter, at: number): number {
+    const { pairAt, pairEnd, pairs, bodyAt: body } = this.#json
     out.buf.copyWithin(pairAt, pairEnd, at)
     return closeMap(out.buf, out.at, body, at - (pairEnd - pairAt), pairs - 1 + out.extraPairs)
   }

@@ -1,4 +1,4 @@
-import { invalidValue } from '../../core/options/checks.ts'
+import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { compileTime, type TimeReader } from '../time/strptime.ts'
@@ -6,39 +6,39 @@ import { compileFormat } from '../time/strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from '../time/zone.ts'
 import { checkTypes } from './typed-value.ts'
 
-/** Which field holds the time of a record and how it is written; all parsers but cri take them. */
+/** Options for the field that holds the time of a record and for its format; all parsers but cri have them. */
 export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {
     type: 'string',
     check: (format: string) =>
-      invalidValue(
-        'a format of strptime',
+      invalidIfThrows(
+        'a strptime format',
         () => compileFormat(format),
-        'the record has the time at which it was read',
+        'the record gets the time at which it was read',
       ),
-    help: 'How the time is written, as of strptime(3); `%L` is the fraction of a second. Without it the record has the time at which it was read, and the field stays. Text behind the time is passed over. With a conversion that is not known it is as if there were none, with a warning. A format without a year means the current one, or the last one for a date more than a month ahead.',
+    help: 'Format of the time, as in strptime(3); `%L` is the fraction of a second. Without it the record gets the time at which it was read, and the field stays. Text after the time is ignored. A format with an unknown conversion is ignored with a warning. Without a year the current one is assumed, or the previous one for a date more than a month ahead.',
   },
   time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
   time_strict: {
     type: 'bool',
     default: 'true',
-    help: 'False: the zone may be missing although the format has one. A time that is not understood leaves the field where it is, and the record has the time at which it was read.',
+    help: 'When false, the zone may be missing although the format has one. If a time cannot be parsed, its field stays and the record gets the time at which it was read.',
   },
   time_offset: {
     type: 'string',
-    check: (text: string) => invalidValue('an offset', () => offsetZone(text)),
-    help: 'Offset of times that name no zone, e.g. `+0900`. Default: UTC.',
+    check: (text: string) => invalidIfThrows('an offset', () => offsetZone(text)),
+    help: 'Offset of times without a zone, e.g. `+0900`. Default: UTC.',
   },
   time_zone: {
     type: 'string',
-    check: (name: string) => invalidValue('the name of a zone', () => namedZone(name)),
-    help: 'Zone of times that name none, by its IANA name, e.g. `Europe/Berlin`. Wins over Time_Offset.',
+    check: (name: string) => invalidIfThrows('the name of a time zone', () => namedZone(name)),
+    help: 'IANA name of the zone of times without one, e.g. `Europe/Berlin`. Takes precedence over Time_Offset.',
   },
   time_system_timezone: {
     type: 'bool',
     default: 'false',
-    help: 'Times that name no zone are of the zone of this machine.',
+    help: 'Read times without a zone in the local zone of this machine.',
   },
 })
 
@@ -46,7 +46,7 @@ export const TYPES_OPTION = defineOptions({
   types: {
     type: 'slist',
     check: checkTypes,
-    help: 'Fields that are not text: `name:integer`, `float`, `bool` or `hex`, separated by blanks. A value that is not of that form stays as it is. Integers are exact up to 64 bits.',
+    help: 'Types of fields: `name:integer`, `float`, `bool` or `hex`, separated by blanks. A value that does not match its type stays text. Integers are exact up to 64 bits.',
   },
 })
 
@@ -56,25 +56,25 @@ export const DECODE_OPTION = defineOptions({
     repeat: true,
     named: true,
     aliases: ['decode_field_as'],
-    help: 'What to make of a field that holds encoded text: `DECODER FIELD [try_next|do_next]`, as described for the parser.',
+    help: 'Decode a field that holds encoded text: `DECODER FIELD [try_next|do_next]`, as described for the parser.',
   },
 })
 
-/** For the descriptions of the parsers that take it. */
-export const DECODE_DESCRIPTION = `\`Decode_Field_As DECODER FIELD\` replaces the value of a field by what is encoded in it; \`Decode_Field json FIELD\`
-leaves the value and appends the fields of the object to the record. The decoders are
+/** Text for the descriptions of the parsers that have Decode_Field. */
+export const DECODE_DESCRIPTION = `\`Decode_Field_As DECODER FIELD\` replaces the value of a field with its decoded form; \`Decode_Field json FIELD\`
+keeps the value and appends the fields of the object to the record. The decoders are
 
-- \`json\`: an object, with blanks around it; anything else is a failure
-- \`escaped\`: \`\\a\` \`\\b\` \`\\t\` \`\\n\` \`\\v\` \`\\f\` \`\\r\` as in C; before any other character the backslash is taken off
-- \`escaped_utf8\`: the same, and \`\\101\` \`\\x41\` \`\\u0041\` \`\\U00000041\` are characters, written as UTF-8
-- \`mysql_quoted\`: a text in quotation marks as MySQL writes it; any other text stays
+- \`json\`: an object, with optional blanks around it; anything else is a failure
+- \`escaped\`: \`\\a\` \`\\b\` \`\\t\` \`\\n\` \`\\v\` \`\\f\` \`\\r\` as in C; before any other character the backslash is removed
+- \`escaped_utf8\`: like \`escaped\`, and \`\\101\` \`\\x41\` \`\\u0041\` \`\\U00000041\` are characters, written as UTF-8
+- \`mysql_quoted\`: a text in quotation marks as MySQL writes it; any other text is unchanged
 
-Of the rules of a field the first is taken. The one after it is taken after a failure only with the action \`try_next\` or
-\`do_next\`, and after a success only with \`do_next\` and as long as the value is a text.`
+The first rule of a field is always applied. The next one is applied after a failure only if the action is \`try_next\`
+or \`do_next\`, and after a success only if it is \`do_next\` and the value is still text.`
 
 export type TimeOptions = OptionsOf<typeof TIME_OPTIONS>
 
-/** The reader of the record's time, or undefined when there is no Time_Format. */
+/** Returns the reader of the record's time, or undefined without a valid Time_Format. */
 export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader | undefined {
   const zone = zoneOf(options)
   if (options.timeFormat === undefined || !isFormat(options.timeFormat)) return undefined
@@ -85,9 +85,9 @@ export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader
   })
 }
 
-/** The check of the option has said so already. */
+/** Returns true for a valid format; the check of the option has reported any other one already. */
 function isFormat(format: string): boolean {
-  return invalidValue('', () => compileFormat(format)) === undefined
+  return invalidIfThrows('', () => compileFormat(format)) === undefined
 }
 
 function zoneOf(options: TimeOptions): LocalZone {

@@ -4,29 +4,34 @@ import { HEX } from '../json/escapes.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import { writeBigInteger } from '../json/number.ts'
 
-/** What `Types` can make of a text. */
-export const VALUE_TYPES = ['string', 'integer', 'float', 'bool', 'hex'] as const
+/** Types that `Types` can give to a field. */
+const VALUE_TYPES = ['string', 'integer', 'float', 'bool', 'hex'] as const
 export type ValueType = (typeof VALUE_TYPES)[number]
 
-/** Most bytes of a value that is not text. */
-export const TYPED_MAX = 9
+/** Maximum size of a value that is not text. */
+export const MAX_TYPED_BYTES = 9
 
 const FLOAT = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
 const LEADING_PLUS = /^\+/
 
-/** `code:integer size:integer` as pairs. Of a type that it does not know it makes text, as fluent-bit does. */
+/** Parses words such as `code:integer`. An unknown type means text, as in fluent-bit. */
 export function parseTypes(words: readonly string[] | undefined): { key: string; type: ValueType }[] {
   return (words ?? [])
     .filter((word) => word.lastIndexOf(':') > 0)
     .map((word) => ({ key: word.slice(0, word.lastIndexOf(':')), type: typeOf(word) ?? 'string' }))
 }
 
-/** A word that is not `name:type`. */
+/** Reports the first word that is not `name:type`. */
 export function checkTypes(words: readonly string[]): InvalidValue | undefined {
-  const none = words.find((word) => word.lastIndexOf(':') < 1 || typeOf(word) === undefined)
-  if (none === undefined) return undefined
-  const hint = `write name:type, with ${VALUE_TYPES.join(', ')}`
-  return { must: 'a list of name:type', why: `"${none}" is none`, hint, instead: 'such fields are text' }
+  const invalid = words.find((word) => word.lastIndexOf(':') < 1 || typeOf(word) === undefined)
+  if (invalid === undefined) return undefined
+  const hint = `write name:type with one of the types ${VALUE_TYPES.join(', ')}`
+  return {
+    must: 'a list of name:type',
+    reason: `"${invalid}" is not valid`,
+    hint,
+    instead: 'fields with an unknown type stay text',
+  }
 }
 
 function typeOf(word: string): ValueType | undefined {
@@ -34,7 +39,7 @@ function typeOf(word: string): ValueType | undefined {
   return VALUE_TYPES.find((known) => known === (name === 'int' ? 'integer' : name))
 }
 
-/** Writes src[start, end) as a value of this type, or as text when it has not the form: the offset behind it. */
+/** Writes src[start, end) as a value of this type, or as text when it does not match; returns the offset after it. */
 export function writeTyped(
   type: ValueType,
   src: Buffer,
@@ -56,7 +61,7 @@ const WRITERS: Record<Exclude<ValueType, 'string'>, Writer> = {
   hex: writeHex,
 }
 
-/** [ "+" / "-" ] 1*digit */
+/** Writes integer = [ "+" / "-" ] 1*digit; returns the offset after it, or -1. */
 function writeInteger(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   const sign = start < end ? src[start] : 0
   const from = sign === 0x2d || sign === 0x2b ? start + 1 : start
@@ -69,17 +74,17 @@ function writeInteger(src: Buffer, start: number, end: number, out: Buffer, at: 
   if (from === end) return -1
   // Not 0 - value: -0 would be a float64.
   if (end - from <= 15) return writeNumber(out, at, sign === 0x2d && value > 0 ? -value : value)
-  // Beyond 64 bits only the text is exact.
-  return writeBigInteger(withoutZeros(src, from, end, sign === 0x2d ? '-' : ''), out, at)
+  // Beyond 64 bits -1 leaves the value as text, the only exact form.
+  return writeBigInteger(stripLeadingZeros(src, from, end, sign === 0x2d ? '-' : ''), out, at)
 }
 
-function withoutZeros(src: Buffer, from: number, end: number, sign: string): string {
+function stripLeadingZeros(src: Buffer, from: number, end: number, sign: string): string {
   let p = from
   while (p < end - 1 && src[p] === 0x30) p++
   return sign + src.toString('latin1', p, end)
 }
 
-/** A decimal number, always as float64; not `inf` and `nan`. */
+/** Writes a decimal number, always as float64; `inf` and `nan` are not accepted. */
 function writeFloat(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   const text = src.toString('latin1', start, end)
   const value = FLOAT.test(text) ? Number(text.replace(LEADING_PLUS, '')) : Number.NaN
@@ -89,7 +94,7 @@ function writeFloat(src: Buffer, start: number, end: number, out: Buffer, at: nu
   return at + 9
 }
 
-/** true or false, in any case. */
+/** Writes true or false, in any case. */
 function writeBool(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   if (end - start !== 4 && end - start !== 5) return -1
   const text = src.toString('latin1', start, end).toLowerCase()
@@ -98,10 +103,10 @@ function writeBool(src: Buffer, start: number, end: number, out: Buffer, at: num
   return at + 1
 }
 
-/** [ "0x" ] 1*16hexdigit */
+/** Writes hex = [ "0x" ] 1*16hexdigit as an unsigned integer. */
 function writeHex(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
-  const marked = end - start > 2 && src[start] === 0x30 && ((src[start + 1] as number) | 0x20) === 0x78
-  const from = marked ? start + 2 : start
+  const hasPrefix = end - start > 2 && src[start] === 0x30 && ((src[start + 1] as number) | 0x20) === 0x78
+  const from = hasPrefix ? start + 2 : start
   if (from === end || end - from > 16) return -1
   let value = 0
   for (let p = from; p < end; p++) {

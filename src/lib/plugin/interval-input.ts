@@ -3,30 +3,30 @@ import { ENTRY_HEAD, writeEntryHead } from '../../core/msgpack/encode.ts'
 import type { Input, InputContext } from '../../core/plugin.ts'
 import { sleep } from '../async/sleep.ts'
 
-/** Rows of inputs that make records by the clock. */
+/** Options of inputs that create records at an interval. */
 export const INTERVAL_OPTIONS = {
   interval_sec: { type: 'int', default: '1', min: 0, help: 'Seconds between two records.' },
   interval_nsec: {
     type: 'int',
     default: '0',
     min: 0,
-    help: 'Nanoseconds added to Interval_Sec; more than a second is as much more. 0 and 0: what is the default.',
+    help: 'Nanoseconds added to Interval_Sec; may exceed a second. If both are 0, the interval is one second.',
   },
 } as const
 
-/** Nothing in all is the default, as in fluent-bit. */
-export function intervalMs(o: { intervalSec: number; intervalNsec: number }): number {
-  return Math.max(1, o.intervalSec * 1000 + o.intervalNsec / 1e6 || 1000)
+/** Returns the interval in milliseconds; one second when both parts are 0, as in fluent-bit. */
+export function intervalMs(options: { intervalSec: number; intervalNsec: number }): number {
+  return Math.max(1, options.intervalSec * 1000 + options.intervalNsec / 1e6 || 1000)
 }
 
-/** Seconds and nanoseconds of a wall time in milliseconds. */
+/** Splits a wall time in milliseconds into seconds and nanoseconds. */
 export function splitMs(ms: number): { sec: number; nsec: number } {
   const sec = Math.floor(ms / 1000)
   return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) }
 }
 
-/** Appends one record, waiting for room in the budget; false when the signal came first. */
-export async function append(
+/** Appends one record as soon as the memory budget has space for it; resolves false when aborted first. */
+export async function appendRecord(
   ctx: InputContext,
   map: Buffer,
   time: { sec: number; nsec: number },
@@ -38,18 +38,18 @@ export async function append(
     if (out.reserve(ENTRY_HEAD + map.length)) {
       const at = writeEntryHead(out.buf, out.end, time.sec, time.nsec)
       out.end = at + map.copy(out.buf, at)
-      out.added(1, map.length)
+      out.commit(1, map.length)
       return true
     }
     ctx.sealAll()
-    await ctx.room(signal)
+    await ctx.waitForMemory(signal)
   }
 }
 
-/** Gives the map of a record, or undefined for none this time; answers the signal at once. */
+/** Returns the map of a record, or undefined to skip this interval; must react to the signal at once. */
 type Collect = (signal: AbortSignal) => Buffer | undefined | Promise<Buffer | undefined>
 
-/** Makes a record every `ms`. A failure is told and costs one record: the next one may succeed. */
+/** An input that creates a record every `ms` milliseconds. A failure is logged and costs one record. */
 export class IntervalInput implements Input {
   readonly #ctx: InputContext
   readonly #ms: number
@@ -66,20 +66,20 @@ export class IntervalInput implements Input {
     while (!signal.aborted) {
       await sleep(Math.max(0, next - this.#ctx.clock.nowMs()), this.#ctx.clock, signal)
       if (signal.aborted) return
-      // In step with the clock: a late record does not move those after it.
+      // Keeps step with the clock: a late record does not delay the following ones.
       next = Math.max(next + this.#ms, this.#ctx.clock.nowMs())
-      const map = await this.#try(signal)
-      if (map !== undefined) await append(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
+      const map = await this.#tryCollect(signal)
+      if (map !== undefined) await appendRecord(this.#ctx, map, splitMs(this.#ctx.clock.nowMs()), signal)
     }
   }
 
   async close(): Promise<void> {}
 
-  async #try(signal: AbortSignal): Promise<Buffer | undefined> {
+  async #tryCollect(signal: AbortSignal): Promise<Buffer | undefined> {
     try {
       return await this.#collect(signal)
     } catch (error) {
-      this.#ctx.log.warn(`no record this time: ${messageOf(error)}`)
+      this.#ctx.log.warn(`cannot collect a record, skipping this interval: ${messageOf(error)}`)
       return undefined
     }
   }

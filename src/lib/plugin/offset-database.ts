@@ -2,31 +2,35 @@ import type { OffsetStore } from '../../core/offset-store.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { InputContext } from '../../core/plugin.ts'
 
-/** How the database of positions is used; each input that has one says itself what `db` is for. */
+/** Options of the offset database; each input that has one defines `db` itself. */
 export const DATABASE_OPTIONS = defineOptions({
   'db.sync': {
     type: 'enum',
     values: ['normal', 'extra', 'full', 'off'],
     default: 'normal',
-    help: 'When SQLite syncs to the disk. A crash of the agent loses nothing with any of them; `full` also covers a power failure.',
+    help: 'When SQLite syncs to disk. A crash of the agent loses nothing with any value; `full` also survives a power failure.',
   },
   'db.locking': {
     type: 'bool',
     default: 'false',
-    help: 'Keep other programs from opening the database at all.',
+    help: 'Lock the database exclusively, so that no other program can open it.',
   },
   'db.journal_mode': {
     type: 'enum',
     values: ['WAL', 'DELETE', 'TRUNCATE', 'PERSIST', 'MEMORY', 'OFF'],
     default: 'WAL',
-    help: 'Journal of the database.',
+    help: 'Journal mode of SQLite.',
   },
 })
 
 type DatabaseOptions = OptionsOf<typeof DATABASE_OPTIONS> & { db: string | undefined }
 
-/** Without `db` positions are kept in memory only. `owner`: see OffsetOptions. */
-export function openDatabase(ctx: InputContext, o: DatabaseOptions, owner?: string): Promise<OffsetStore> {
-  const options = { sync: o.dbSync, locking: o.dbLocking, journalMode: o.dbJournalMode }
-  return ctx.openOffsets(o.db, owner === undefined ? options : { ...options, owner })
+/** Opens the offset database; without `db` offsets are kept in memory only. `owner`: see OffsetOptions. */
+export function openDatabase(
+  ctx: InputContext,
+  database: DatabaseOptions,
+  owner?: string,
+): Promise<OffsetStore> {
+  const options = { sync: database.dbSync, locking: database.dbLocking, journalMode: database.dbJournalMode }
+  return ctx.openOffsets(database.db, owner === undefined ? options : { ...options, owner })
 }

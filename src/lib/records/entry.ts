@@ -1,60 +1,62 @@
-import { skip } from '../../core/msgpack/encode.ts'
+import type { Chunk } from '../../core/chunk.ts'
+import { ShipperError } from '../../core/error.ts'
+import { ENTRY_HEAD, skip } from '../../core/msgpack/encode.ts'
 import { mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
 import { EventTime } from './event-time.ts'
 
-/** One entry of a chunk as it is walked over: where things are, and its time. One object for all of them. */
+/**
+ * A cursor over the entries of a chunk. One object serves all of them, so nothing is allocated per record:
+ *
+ * ```
+ *   for (let at = chunk.start; at < chunk.end; at = entry.end) {
+ *     entry.read(chunk, at)
+ *     // entry.time, entry.map
+ *   }
+ * ```
+ */
 export class Entry {
-  sec = 0
-  nsec = 0
-  /** Where the map begins. */
+  readonly time = new EventTime()
+  /** Offset of the map. */
   map = 0
-  /** Behind the entry. */
+  /** Offset after the entry. */
   end = 0
-  /** Where the value of the wanted key begins, or -1. */
+  /** Offset of the value of the requested key, or -1. */
   value = -1
-  readonly #time = new EventTime()
 
-  /** The time in milliseconds, as Kafka has it. */
-  get ms(): number {
-    return this.sec * 1000 + Math.floor(this.nsec / 1_000_000)
+  /** Reads the entry at `at` and looks up `key` (its bytes) in its map; throws E_INTERNAL when it is malformed. */
+  read(chunk: Chunk, at: number, key?: Buffer): void {
+    if (this.#parse(chunk.buf, at, chunk.end, key)) return
+    throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} contains a malformed entry`)
   }
 
-  /** Reads the entry at `at`, and finds `key` (its bytes) in its map on the way; false: it is not an entry. */
-  read(buf: Buffer, at: number, end: number, key: Buffer | undefined): boolean {
+  #parse(buf: Buffer, at: number, end: number, key: Buffer | undefined): boolean {
     if (buf[at] !== 0x92) return false
-    if (buf[at + 1] === 0xd7 && buf[at + 2] === 0) {
-      this.sec = buf.readUInt32BE(at + 3)
-      this.nsec = buf.readUInt32BE(at + 7)
-      this.map = at + 11
-    } else {
-      this.#time.read(buf, at)
-      this.sec = this.#time.sec
-      this.nsec = this.#time.nsec
-      this.map = skip(buf, at + 1, end)
-    }
+    const isEventTime = buf[at + 1] === 0xd7 && buf[at + 2] === 0
+    this.map = isEventTime ? at + ENTRY_HEAD : skip(buf, at + 1, end)
     this.value = -1
     if (this.map < 0 || this.map >= end) return false
+    this.time.read(buf, at)
     if (key === undefined) this.end = skip(buf, this.map, end)
-    else this.#walk(buf, end, key)
+    else this.#findKey(buf, end, key)
     return this.end > 0 && mapPairs(buf, this.map) >= 0
   }
 
-  #walk(buf: Buffer, end: number, key: Buffer): void {
+  #findKey(buf: Buffer, end: number, key: Buffer): void {
     const pairs = mapPairs(buf, this.map)
     let p = pairs < 0 ? -1 : mapBody(buf, this.map)
     for (let i = 0; i < pairs && p > 0; i++) {
-      const value = after(buf, p, end)
+      const value = skipText(buf, p, end)
       if (value < 0) break
-      // Of equal keys the last one counts, as in JSON.
+      // The last of several equal keys counts, as in JSON.
       if (isKey(buf, p, key)) this.value = value
-      p = after(buf, value, end)
+      p = skipText(buf, value, end)
     }
     this.end = p
   }
 }
 
-/** As `skip`, quick for the texts of which records are made. */
-function after(buf: Buffer, at: number, end: number): number {
+/** `skip` with a fast path for short strings, of which most records consist. */
+function skipText(buf: Buffer, at: number, end: number): number {
   const t = buf[at] as number
   let next = -1
   if (t >= 0xa0 && t < 0xc0) next = at + 1 + (t & 31)
@@ -63,7 +65,7 @@ function after(buf: Buffer, at: number, end: number): number {
   return next <= end ? next : -1
 }
 
-/** Keys are short: comparing byte by byte is quicker than a call into the runtime. */
+/** Returns true when the text at `at` equals `key`. Keys are short: a loop is faster than a call into the runtime. */
 function isKey(buf: Buffer, at: number, key: Buffer): boolean {
   const head = textHead(buf, at)
   if (head < 0 || textLength(buf, at) !== key.length) return false

@@ -1,4 +1,4 @@
-/** The time of an entry, as outputs print it. `d7 00 <sec u32><nsec u32>`, or an unsigned integer of seconds. */
+/** The time of an entry: `d7 00 <sec u32><nsec u32>`, or an unsigned integer of seconds. Formats it for outputs. */
 export class EventTime {
   sec = 0
   nsec = 0
@@ -14,23 +14,28 @@ export class EventTime {
     else this.sec = t < 0x80 ? t : 0
   }
 
-  /** `1700000000.123456789` */
+  /** Milliseconds since the epoch, rounded down. */
+  get ms(): number {
+    return this.sec * 1000 + Math.floor(this.nsec / 1_000_000)
+  }
+
+  /** Formats as `1700000000.123456789`. */
   seconds(): string {
     return `${this.sec}.${String(this.nsec).padStart(9, '0')}`
   }
 
-  /** `1700000000.123456` as JSON number: six digits are what a float64 holds of it. */
+  /** Formats as the JSON number `1700000000.123456`: a float64 has no more than six digits for the fraction. */
   double(): string {
     return `${this.sec}.${String(Math.floor(this.nsec / 1000)).padStart(6, '0')}`
   }
 
-  /** `2023-11-14T22:13:20.123456Z` */
+  /** Formats as `2023-11-14T22:13:20.123456Z`. */
   iso(separator = 'T', zone = 'Z'): string {
     const date = new Date(this.sec * 1000).toISOString()
     return `${date.slice(0, 10)}${separator}${date.slice(11, 19)}.${String(Math.floor(this.nsec / 1000)).padStart(6, '0')}${zone}`
   }
 
   epochMs(): string {
-    return String(this.sec * 1000 + Math.floor(this.nsec / 1e6))
+    return String(this.ms)
   }
 }

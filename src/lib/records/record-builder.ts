@@ -1,6 +1,6 @@
 import { encodeStr, FALSE, TRUE, writeMapHead, writeNumber } from '../../core/msgpack/encode.ts'
 
-/** Builds a small map as bytes, a pair at a time; for inputs that make a record a second, not for lines. */
+/** Builds a small map as bytes, one pair at a time; for inputs with about a record per second, not for lines. */
 export class RecordBuilder {
   readonly #parts: Buffer[] = []
   #pairs = 0
@@ -9,13 +9,13 @@ export class RecordBuilder {
     return this.#add(key, encodeStr(value))
   }
 
-  /** A whole number as integer. */
+  /** Adds a number, rounded, as an integer. */
   integer(key: string, value: number): this {
     const out = Buffer.alloc(9)
     return this.#add(key, out.subarray(0, writeNumber(out, 0, Math.round(value))))
   }
 
-  /** A float64 in any case, also for 0. */
+  /** Adds a number as float64 in any case, also 0. */
   float(key: string, value: number): this {
     const out = Buffer.alloc(9)
     out[0] = 0xcb
@@ -27,6 +27,7 @@ export class RecordBuilder {
     return this.#add(key, Buffer.from([value ? TRUE : FALSE]))
   }
 
+  /** Returns the map as MessagePack. */
   bytes(): Buffer {
     const head = Buffer.alloc(5)
     return Buffer.concat([head.subarray(0, writeMapHead(head, 0, this.#pairs)), ...this.#parts])

@@ -1,6 +1,6 @@
 import type { ByteSet } from './byte-set.ts'
 
-/** A regular expression as a tree; positions are bytes, not characters. */
+/** A node in the tree of a regular expression; it matches bytes, not characters. */
 export type Node =
   | { type: 'set'; set: ByteSet }
   | { type: 'sequence'; items: Node[] }
@@ -12,8 +12,10 @@ export type Node =
   | { type: 'anchor'; at: '^' | '$' | 'A' | 'z' | 'Z' | 'b' | 'B' }
   | { type: 'back'; to: string | number }
 
+/** A node that matches the empty text. */
 export const EMPTY: Node = { type: 'sequence', items: [] }
 
+/** Returns a sequence, or the item itself when there is only one. */
 export function sequence(items: Node[]): Node {
   return items.length === 1 ? (items[0] as Node) : { type: 'sequence', items }
 }

@@ -20,27 +20,28 @@ import {
 } from './compile.ts'
 import { END } from './first-bytes.ts'
 
-/** What waits on the stack, by its first number: another way; a run that can be shorter, or longer; a place as it was. */
-const WAY = 0
-const SHORTER = 1
-const LONGER = 2
-const PLACE = 3
-const FRAME = 4
+/** Kinds of stack frames: another branch; a run that can be shortened, or extended; a slot to restore. */
+const BRANCH = 0
+const SHORTEN = 1
+const EXTEND = 2
+const RESTORE = 3
+/** Numbers per frame: its kind and three operands. */
+const FRAME_SIZE = 4
 
 /**
- * Matches an expression against bytes in place: no text is made of them, and nothing is allocated. It backtracks as
- * RegExp does, in the same order and so to the same result, but only where what stands next leaves two ways open.
+ * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the same order
+ * as RegExp and so to the same result, but only where the next byte leaves two branches open.
  */
 export class Backtracker {
-  /** Of each group, from 0 for all of the match: where it begins and ends, or -1. */
+  /** Start and end of each group, or -1; group 0 is the entire match. */
   readonly spans: Int32Array
   readonly #program: Program
   readonly #code: Int32Array
   readonly #tables: Uint8Array
   readonly #texts: Uint8Array
-  #stack = new Int32Array(64 * FRAME)
+  #stack = new Int32Array(64 * FRAME_SIZE)
   #depth = 0
-  /** Where to go on, after a split and after a step back. */
+  /** Next instruction after a split or after backtracking. */
   #pc = 0
 
   constructor(program: Program) {
@@ -51,15 +52,15 @@ export class Backtracker {
     this.spans = new Int32Array((program.groups + 1) * 2)
   }
 
-  /** Looks for the expression in src[start, end), which is all of the text. */
+  /** Searches for the expression in src[start, end), the entire text. */
   match(src: Buffer, start: number, end: number): boolean {
-    const { atLine, first } = this.#program
+    const { startsAtLine, first } = this.#program
     const tables = this.#tables
     for (let at = start; at <= end; at++) {
       if (tables[first + (at < end ? (src[at] as number) : END)] === 1 && this.#matchAt(src, start, end, at))
         return true
-      if (!atLine) continue
-      // Before a newline `at++` is the next start of a line.
+      if (!startsAtLine) continue
+      // At a newline, so that `at++` moves to the start of the next line.
       at = src.indexOf(10, at)
       if (at < 0 || at >= end) return false
     }
@@ -79,7 +80,7 @@ export class Backtracker {
       else if (op === SPLIT) p = this.#split(src, pc, p, end)
       else p = this.#step(src, pc, p, start, end)
       const isNext = p >= 0 && op !== SPLIT
-      if (p < 0) p = this.#back(src)
+      if (p < 0) p = this.#backtrack(src)
       if (p < 0) return false
       pc = isNext ? (code[pc + 1] as number) : this.#pc
     }
@@ -88,7 +89,7 @@ export class Backtracker {
     return true
   }
 
-  /** The offset behind what one instruction takes, or -1. */
+  /** Executes one instruction; returns the offset after the bytes it matched, or -1. */
   #step(src: Buffer, pc: number, p: number, start: number, end: number): number {
     switch (this.#code[pc]) {
       case RUN:
@@ -101,24 +102,24 @@ export class Backtracker {
       case LAZY:
         return this.#lazy(src, pc, p, end)
       case FORGET:
-        for (let place = this.#code[pc + 2] as number; place <= (this.#code[pc + 3] as number); place++)
-          this.#save(place, NONE)
+        for (let slot = this.#code[pc + 2] as number; slot <= (this.#code[pc + 3] as number); slot++)
+          this.#save(slot, NONE)
         return p
       default:
         return isAnchor(this.#code[pc] as number, src, start, end, p) ? p : -1
     }
   }
 
-  /** Chooses the way; where both are open the other one waits. */
+  /** Chooses a branch by the next byte; when both are possible the other one is pushed on the stack. */
   #split(src: Buffer, pc: number, p: number, end: number): number {
     const code = this.#code
     const tables = this.#tables
     const c = p < end ? (src[p] as number) : END
-    const one = tables[(code[pc + 3] as number) + c] === 1
-    const other = tables[(code[pc + 4] as number) + c] === 1
-    if (one && other) this.#push(WAY, code[pc + 2] as number, p, 0)
-    this.#pc = code[one ? pc + 1 : pc + 2] as number
-    return one || other ? p : -1
+    const isThis = tables[(code[pc + 3] as number) + c] === 1
+    const isOther = tables[(code[pc + 4] as number) + c] === 1
+    if (isThis && isOther) this.#push(BRANCH, code[pc + 2] as number, p, 0)
+    this.#pc = code[isThis ? pc + 1 : pc + 2] as number
+    return isThis || isOther ? p : -1
   }
 
   #text(src: Buffer, pc: number, from: number, end: number): number {
@@ -126,7 +127,7 @@ export class Backtracker {
     const texts = this.#texts
     const to = from + (code[pc + 3] as number)
     if (to > end) return -1
-    // It stands the other way round.
+    // The text is stored in reverse.
     let at = code[pc + 2] as number
     for (let p = from; p < to; p++) if (src[p] !== texts[at--]) return -1
     return to
@@ -137,7 +138,7 @@ export class Backtracker {
     const byte = code[pc + 2] as number
     let p = from
     while (p < end && src[p] !== byte) p++
-    this.#field(code[pc + 5] as number, from, p)
+    this.#saveField(code[pc + 5] as number, from, p)
     return p
   }
 
@@ -145,13 +146,13 @@ export class Backtracker {
     const code = this.#code
     const tables = this.#tables
     const set = code[pc + 2] as number
-    const least = from + (code[pc + 3] as number)
+    const min = from + (code[pc + 3] as number)
     const limit = limitOf(code, pc, from, end)
     let p = from
     while (p < limit && tables[set + (src[p] as number)] === 1) p++
-    if (p < least) return -1
-    if (code[pc] === FIELD) this.#field(code[pc + 5] as number, from, p)
-    else if (p > least && code[pc + 5] !== NONE) this.#push(SHORTER, pc, least, p)
+    if (p < min) return -1
+    if (code[pc] === FIELD) this.#saveField(code[pc + 5] as number, from, p)
+    else if (p > min && code[pc + 5] !== NONE) this.#push(SHORTEN, pc, min, p)
     return p
   }
 
@@ -159,32 +160,32 @@ export class Backtracker {
     const code = this.#code
     const tables = this.#tables
     const set = code[pc + 2] as number
-    const least = from + (code[pc + 3] as number)
+    const min = from + (code[pc + 3] as number)
     const limit = limitOf(code, pc, from, end)
     let p = from
-    while (p < least && p < limit && tables[set + (src[p] as number)] === 1) p++
-    if (p < least) return -1
-    this.#push(LONGER, pc, limit, p)
+    while (p < min && p < limit && tables[set + (src[p] as number)] === 1) p++
+    if (p < min) return -1
+    this.#push(EXTEND, pc, limit, p)
     return p
   }
 
-  /** Takes the last way that was left open: the offset from which it goes on, or -1 when there is none. */
-  #back(src: Buffer): number {
+  /** Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left. */
+  #backtrack(src: Buffer): number {
     const code = this.#code
     const stack = this.#stack
     while (this.#depth > 0) {
-      const top = (this.#depth - 1) * FRAME
+      const top = (this.#depth - 1) * FRAME_SIZE
       const kind = stack[top] as number
       const a = stack[top + 1] as number
-      if (kind === SHORTER || kind === LONGER) {
-        const p = kind === SHORTER ? this.#shorter(src, a, top) : this.#longer(src, a, top)
+      if (kind === SHORTEN || kind === EXTEND) {
+        const p = kind === SHORTEN ? this.#shorten(src, a, top) : this.#extend(src, a, top)
         if (p < 0) continue
         this.#pc = code[a + 1] as number
         return p
       }
       this.#depth--
       const b = stack[top + 2] as number
-      if (kind === PLACE) this.spans[a] = b
+      if (kind === RESTORE) this.spans[a] = b
       else {
         this.#pc = a
         return b
@@ -193,22 +194,23 @@ export class Backtracker {
     return -1
   }
 
-  /** The run at `pc` gives back, up to where that which follows it can begin. */
-  #shorter(src: Buffer, pc: number, top: number): number {
+  /** Shortens the run at `pc` to the next offset where what follows it can begin. */
+  #shorten(src: Buffer, pc: number, top: number): number {
     const code = this.#code
     const tables = this.#tables
     const stack = this.#stack
     const follow = code[pc + 5] as number
-    const least = stack[top + 2] as number
+    const min = stack[top + 2] as number
     let p = stack[top + 3] as number
     do p--
-    while (p > least && tables[follow + (src[p] as number)] === 0)
-    if (p > least) stack[top + 3] = p
+    while (p > min && tables[follow + (src[p] as number)] === 0)
+    if (p > min) stack[top + 3] = p
     else this.#depth--
     return p
   }
 
-  #longer(src: Buffer, pc: number, top: number): number {
+  /** Extends the lazy run at `pc` by one byte. */
+  #extend(src: Buffer, pc: number, top: number): number {
     const code = this.#code
     const tables = this.#tables
     const stack = this.#stack
@@ -221,19 +223,19 @@ export class Backtracker {
     return -1
   }
 
-  #field(place: number, from: number, to: number): void {
-    this.#save(place, from)
-    this.#save(place + 1, to)
+  #saveField(slot: number, from: number, to: number): void {
+    this.#save(slot, from)
+    this.#save(slot + 1, to)
   }
 
   #save(place: number, p: number): void {
     const spans = this.spans
-    if (this.#depth > 0) this.#push(PLACE, place, spans[place] as number, 0)
+    if (this.#depth > 0) this.#push(RESTORE, place, spans[place] as number, 0)
     spans[place] = p
   }
 
   #push(kind: number, a: number, b: number, c: number): void {
-    const top = this.#depth++ * FRAME
+    const top = this.#depth++ * FRAME_SIZE
     if (top === this.#stack.length) {
       const larger = new Int32Array(top * 2)
       larger.set(this.#stack)
@@ -247,10 +249,10 @@ export class Backtracker {
   }
 }
 
-/** Where the run at `pc` that begins at `from` ends at the latest. */
+/** Returns the largest offset where the run at `pc` that begins at `from` can end. */
 function limitOf(code: Int32Array, pc: number, from: number, end: number): number {
-  const most = code[pc + 4] as number
-  return most < 0 || from + most > end ? end : from + most
+  const max = code[pc + 4] as number
+  return max < 0 || from + max > end ? end : from + max
 }
 
 function isAnchor(op: number, src: Buffer, start: number, end: number, p: number): boolean {

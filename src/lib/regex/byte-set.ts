@@ -1,8 +1,8 @@
-/** A set of byte values: what one position of a regular expression can match. */
+/** A set of byte values: those that one position of a regular expression can match. */
 export class ByteSet {
   readonly #has = new Uint8Array(256)
 
-  /** `ranges`: pairs of first and last characters, as in `azAZ09`. */
+  /** Creates a set from ranges, given as pairs of first and last characters as in `azAZ09`. */
   static of(ranges: string): ByteSet {
     const set = new ByteSet()
     for (let i = 0; i + 1 < ranges.length; i += 2)
@@ -40,7 +40,7 @@ export class ByteSet {
     return set
   }
 
-  /** With the other case of each ASCII letter in it. */
+  /** Returns the set with the other case of each of its ASCII letters. */
   folded(): ByteSet {
     const set = new ByteSet().addAll(this)
     for (let lower = 0x61; lower <= 0x7a; lower++) {
@@ -53,12 +53,12 @@ export class ByteSet {
     return this.#has.reduce((n, bit) => n + bit, 0)
   }
 
-  /** The only member, or -1. */
+  /** The only member, or -1 when there is not exactly one. */
   get only(): number {
     return this.size === 1 ? this.#has.indexOf(1) : -1
   }
 
-  /** A JavaScript expression for one character of a latin1 string. */
+  /** Returns a JavaScript expression for one character of a latin1 string. */
   toRegExp(): string {
     if (this.only >= 0) return escapeByte(this.only)
     if (this.size === 256) return '[^]'

@@ -3,10 +3,10 @@ import { ByteSet } from './byte-set.ts'
 const DIGIT = ByteSet.of('09')
 const WORD = ByteSet.of('azAZ09__')
 const HEX = ByteSet.of('afAF09')
-/** Without A0, which is a part of other characters in UTF-8. */
+/** Blanks without A0, which is a part of other characters in UTF-8. */
 const SPACE = ByteSet.of('\t\r  ')
 
-/** `\d`, `\W` and so on; ASCII only. */
+/** Sets of `\d`, `\W` and so on; ASCII only. */
 export const CLASS_ESCAPES: Record<string, ByteSet> = {
   d: DIGIT,
   D: DIGIT.complement(),
@@ -18,7 +18,7 @@ export const CLASS_ESCAPES: Record<string, ByteSet> = {
   H: HEX.complement(),
 }
 
-/** `[:alpha:]` and so on; ASCII only. */
+/** Sets of `[:alpha:]` and so on; ASCII only. */
 const POSIX: Record<string, ByteSet> = {
   alpha: ByteSet.of('azAZ'),
   digit: DIGIT,
@@ -36,8 +36,8 @@ const POSIX: Record<string, ByteSet> = {
   ascii: ByteSet.of('\x00\x7f'),
 }
 
-/** Control characters by their letter. */
-export const CHARACTER_ESCAPES: Record<string, number> = {
+/** Control characters by the letter of their escape. */
+const CHARACTER_ESCAPES: Record<string, number> = {
   t: 9,
   n: 10,
   v: 11,
@@ -47,11 +47,11 @@ export const CHARACTER_ESCAPES: Record<string, number> = {
   e: 27,
 }
 
-export interface ClassResult {
+interface ClassResult {
   set: ByteSet
-  /** Characters of several bytes that are in it too. */
+  /** Characters of several bytes that are in the class too. */
   wide: string[]
-  /** Behind the bracket. */
+  /** Offset after the closing bracket. */
   end: number
 }
 
@@ -60,7 +60,7 @@ const HEX_FORM = /^\\(?:x([0-9a-fA-F]{1,2})|x\{([0-9a-fA-F]{1,6})\}|u([0-9a-fA-F
 const ALPHANUMERIC = /[a-zA-Z0-9]/
 const OCTAL_FORM = /^\\(0[0-7]{0,2}|[1-3][0-7]{2})/
 
-/** Reads the class whose opening bracket is at `start`. `refuse` throws. */
+/** Reads the class whose opening bracket is at `start`; calls `refuse`, which throws, for unsupported syntax. */
 export function readClass(text: string, start: number, refuse: (what: string) => never): ClassResult {
   let p = start + 1
   const negated = text[p] === '^'
@@ -70,7 +70,7 @@ export function readClass(text: string, start: number, refuse: (what: string) =>
   const first = p
   for (;;) {
     const rest = text.slice(p)
-    if (rest === '') return refuse('a class without its closing bracket')
+    if (rest === '') return refuse('a class without a closing bracket')
     if (rest[0] === ']' && p > first) break
     if (rest.startsWith('&&')) {
       const other = readClass(`[${text.slice(p + 2)}`, 0, refuse)
@@ -95,7 +95,7 @@ export function readClass(text: string, start: number, refuse: (what: string) =>
   return { set: negated ? set.complement() : set, wide, end: p + 1 }
 }
 
-/** A character, an escape or a range. */
+/** Adds a character, an escape or a range to `set` or `wide`; returns the offset after it. */
 function readItem(
   text: string,
   start: number,
@@ -118,7 +118,7 @@ function readItem(
   return last.end
 }
 
-/** One character, written as it is or by an escape: its byte, or -1 and the character when it takes several. */
+/** Reads one character or escape: its byte, or -1 and the character when it takes several bytes. */
 export function readCharacter(
   text: string,
   start: number,

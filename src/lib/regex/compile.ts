@@ -12,52 +12,56 @@ import {
   union,
 } from './first-bytes.ts'
 
-/** Instructions; each takes SIZE numbers: itself, the next one, and what is said here. */
+/** Op codes. Each instruction takes SIZE numbers: the op code, the next instruction, and the operands named below. */
 export const MATCHED = 0
-/** The bytes: where in the texts they begin, how many. */
+/** Matches bytes: offset of the first one in `texts`, which holds them in reverse, and their number. */
 export const TEXT = 1
-/** The table of its set. */
+/** Matches one byte of a set: its table. */
 export const SET = 2
-/** As many as there are: table, least, most (-1: any number), table of what may follow, or -1: it shares nothing with it. */
+/**
+ * Matches as many bytes of a set as possible: table, minimum, maximum (-1: no limit), table of what may follow, or -1 when
+ * the two have no byte in common.
+ */
 export const RUN = 3
-/** As few as will do: the same. */
+/** Matches as few bytes of a set as possible: operands of RUN. */
 export const LAZY = 4
-/** The place in the spans. */
+/** Stores the offset in a slot of the spans: the slot. */
 export const SAVE = 5
-/** The first and behind it the second place in the spans that are forgotten. */
+/** Clears slots of the spans: the first and the last. */
 export const FORGET = 6
-/** The other way, the table of what this way begins with, and that of the other. */
+/** Chooses between two branches: the other branch, the first bytes of this branch, and those of the other (tables). */
 export const SPLIT = 7
-/** A group that is a run which gives nothing back: table, least, most, and its place in the spans. */
+/** Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans. */
 export const FIELD = 13
-/** The same of any number of bytes that are not this one: the byte instead of the table. */
+/** Matches a group of any number of bytes other than one: that byte instead of the table, else operands of FIELD. */
 export const UNTIL = 14
-/** The start of a line, its end; of the text its start, its end, and its end or the newline before it. */
+/** Anchors: start and end of a line; start of the text, its end, and its end or the newline before it. */
 export const LINE_START = 8
 export const LINE_END = 9
 export const TEXT_START = 10
 export const TEXT_END = 11
 export const LAST_END = 12
-/** Where a word begins or ends, and where none does. */
+/** Anchors: a word boundary, and anything else. */
 export const WORD_EDGE = 15
-export const NO_WORD_EDGE = 16
+const NO_WORD_EDGE = 16
 
-export const SIZE = 6
+const SIZE = 6
 export const NONE = -1
-/** Entries of a table: bytes, and END. */
-const TABLE = END + 1
+/** Size of a table: one entry per byte, and one for END. */
+const TABLE_SIZE = END + 1
 
-/** An expression as instructions for the matcher. */
+/** An expression compiled to instructions for `Backtracker`. */
 export interface Program {
   code: Int32Array
   start: number
-  /** Of 0 and 1, TABLE bytes each. */
+  /** Tables of 0 and 1, TABLE_SIZE bytes each. */
   tables: Uint8Array
+  /** Bytes of TEXT instructions, in reverse order. */
   texts: Uint8Array
-  /** What a match begins with: offset of a table. */
+  /** Offset of the table with the bytes that a match can begin with. */
   first: number
-  /** It begins with `^`. */
-  atLine: boolean
+  /** True when the expression begins with `^`. */
+  startsAtLine: boolean
   groups: number
 }
 
@@ -70,64 +74,64 @@ const ANCHORS = {
   b: WORD_EDGE,
   B: NO_WORD_EDGE,
 }
-/** Beyond it an expression is left to RegExp. */
-const MOST_CODE = 4000
+/** Number of instructions beyond which an expression is left to RegExp. */
+const MAX_INSTRUCTIONS = 4000
 
 /**
- * The instructions of an expression; undefined when there is something in it that they cannot do: lookaround, atomic
- * groups, references, and repetitions of what can be empty.
+ * Compiles an expression; returns undefined when it contains something that the instructions cannot express: lookaround,
+ * atomic groups, back references, and repetitions of what can be empty.
  */
-export function programOf(tree: Node): Program | undefined {
+export function compileProgram(tree: Node): Program | undefined {
   const compiler = new Compiler()
   return compiler.compile(tree)
 }
 
-/** Where a way goes on, and what may stand there. */
+/** The instruction to continue with, and the bytes that may begin there. */
 interface Next {
   at: number
   first: First
 }
 
-/** From the end to the start: of each part it is known what comes behind it. */
+/** Compiles from the end to the start, so that the continuation of each part is known. */
 class Compiler {
   readonly #code: number[] = []
   readonly #tables: First[] = []
   readonly #texts: number[] = []
   readonly #groups = new Map<Node, number>()
-  #last = 0
+  #groupCount = 0
 
   compile(tree: Node): Program | undefined {
-    this.#count(tree)
+    this.#numberGroups(tree)
     const end = { at: this.#emit(MATCHED, 0), first: anything() }
     const start = this.#node(tree, end)
     if (start === undefined) return undefined
     const first = this.#table(start.first)
-    const tables = new Uint8Array(this.#tables.length * TABLE)
+    const tables = new Uint8Array(this.#tables.length * TABLE_SIZE)
     for (const [i, table] of this.#tables.entries())
-      for (let c = 0; c <= END; c++) if (has(table, c)) tables[i * TABLE + c] = 1
+      for (let c = 0; c <= END; c++) if (has(table, c)) tables[i * TABLE_SIZE + c] = 1
     return {
       code: Int32Array.from(this.#code),
       start: start.at,
       tables,
       texts: Uint8Array.from(this.#texts),
       first,
-      atLine: this.#code[start.at] === LINE_START,
-      groups: this.#last,
+      startsAtLine: this.#code[start.at] === LINE_START,
+      groups: this.#groupCount,
     }
   }
 
-  /** Numbers the groups as they open; RegExp has one more for each possessive repetition. */
-  #count(node: Node): void {
-    if (node.type === 'group') this.#groups.set(node, ++this.#last)
-    else if (node.type === 'repeat' && node.mode === '+') this.#last++
-    if ('items' in node) for (const item of node.items) this.#count(item)
-    if ('node' in node) this.#count(node.node)
+  /** Numbers the groups in the order in which they open; RegExp has an extra one for each possessive repetition. */
+  #numberGroups(node: Node): void {
+    if (node.type === 'group') this.#groups.set(node, ++this.#groupCount)
+    else if (node.type === 'repeat' && node.mode === '+') this.#groupCount++
+    if ('items' in node) for (const item of node.items) this.#numberGroups(item)
+    if ('node' in node) this.#numberGroups(node.node)
   }
 
   #node(node: Node, next: Next): Next | undefined {
     switch (node.type) {
       case 'set':
-        return { at: this.#one(node.set, next.at), first: firstOf(node, next.first) }
+        return { at: this.#single(node.set, next.at), first: firstOf(node, next.first) }
       case 'sequence':
         return node.items.reduceRight<Next | undefined>(
           (after, item) => after && this.#node(item, after),
@@ -146,11 +150,11 @@ class Compiler {
     }
   }
 
-  #one(set: ByteSet, next: number): number {
+  #single(set: ByteSet, next: number): number {
     if (set.only < 0) return this.#emit(SET, next, this.#tableOf(set))
     const code = this.#code
     const start = this.#texts.push(set.only) - 1
-    // Texts are written from their end: the byte behind this one was the last, and nothing else leads there.
+    // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps to it.
     if (next !== code.length - SIZE || code[next] !== TEXT) return this.#emit(TEXT, next, start, 1)
     return this.#emit(TEXT, code[next + 1] as number, start, (code[next + 3] as number) + 1)
   }
@@ -163,27 +167,27 @@ class Compiler {
   }
 
   #group(node: Node & { type: 'group' }, next: Next): Next | undefined {
-    const place = (this.#groups.get(node) as number) * 2
+    const slot = (this.#groups.get(node) as number) * 2
     const run = node.node
-    if (run.type === 'repeat' && run.node.type === 'set' && isSure(run, next))
-      return this.#field(run, run.node.set, next, place)
-    const inner = this.#node(node.node, { at: this.#emit(SAVE, next.at, place + 1), first: next.first })
-    return inner && { at: this.#emit(SAVE, inner.at, place), first: inner.first }
+    if (run.type === 'repeat' && run.node.type === 'set' && neverBacktracks(run, next))
+      return this.#field(run, run.node.set, next, slot)
+    const inner = this.#node(node.node, { at: this.#emit(SAVE, next.at, slot + 1), first: next.first })
+    return inner && { at: this.#emit(SAVE, inner.at, slot), first: inner.first }
   }
 
-  #field(run: Node & { type: 'repeat' }, set: ByteSet, next: Next, place: number): Next {
+  #field(run: Node & { type: 'repeat' }, set: ByteSet, next: Next, slot: number): Next {
     const other = set.complement().only
     const first = firstOf(run, next.first)
     if (other >= 0 && run.min === 0 && run.max === Number.POSITIVE_INFINITY)
-      return { at: this.#emit(UNTIL, next.at, other, 0, -1, place), first }
-    return { at: this.#emit(FIELD, next.at, this.#tableOf(set), run.min, mostOf(run), place), first }
+      return { at: this.#emit(UNTIL, next.at, other, 0, -1, slot), first }
+    return { at: this.#emit(FIELD, next.at, this.#tableOf(set), run.min, maxOf(run), slot), first }
   }
 
   #run(run: Node & { type: 'repeat' }, set: ByteSet, next: Next): Next {
-    const sure = isSure(run, next)
-    const follow = sure ? NONE : this.#table(next.first)
-    const op = run.mode === '?' && !sure ? LAZY : RUN
-    const at = this.#emit(op, next.at, this.#tableOf(set), run.min, mostOf(run), follow)
+    const isPossessive = neverBacktracks(run, next)
+    const follow = isPossessive ? NONE : this.#table(next.first)
+    const op = run.mode === '?' && !isPossessive ? LAZY : RUN
+    const at = this.#emit(op, next.at, this.#tableOf(set), run.min, maxOf(run), follow)
     return { at, first: firstOf(run, next.first) }
   }
 
@@ -193,36 +197,36 @@ class Compiler {
     let after: Next | undefined = next
     if (max === Number.POSITIVE_INFINITY) after = this.#loop(node, next)
     else for (let i = min; i < max; i++) after = after && this.#optional(node, after, next)
-    for (let i = 0; i < min; i++) after = after && this.#turn(node, after)
+    for (let i = 0; i < min; i++) after = after && this.#iteration(node, after)
     return after
   }
 
-  /** Any number of turns: the split stands before its ways are there. */
+  /** Compiles an unlimited repetition; the split is emitted first and filled in when its branches exist. */
   #loop(node: Node & { type: 'repeat' }, next: Next): Next | undefined {
     const split = this.#emit(SPLIT, 0)
     const first = union(firstOf(node.node, next.first), next.first)
-    const turn = this.#turn(node, { at: split, first })
-    if (turn === undefined) return undefined
-    const [one, other] = node.mode === '?' ? [next, turn] : [turn, next]
+    const iteration = this.#iteration(node, { at: split, first })
+    if (iteration === undefined) return undefined
+    const [one, other] = node.mode === '?' ? [next, iteration] : [iteration, next]
     this.#set(split, SPLIT, one.at, other.at, this.#table(one.first), this.#table(other.first))
     return { at: split, first }
   }
 
   #optional(node: Node & { type: 'repeat' }, after: Next, next: Next): Next | undefined {
-    const turn = this.#turn(node, after)
-    return turn && (node.mode === '?' ? this.#split(next, turn) : this.#split(turn, next))
+    const iteration = this.#iteration(node, after)
+    return iteration && (node.mode === '?' ? this.#split(next, iteration) : this.#split(iteration, next))
   }
 
-  /** One turn of a repetition: what groups in it have captured in the turn before is forgotten. */
-  #turn(node: Node & { type: 'repeat' }, after: Next): Next | undefined {
-    if (this.#code.length > MOST_CODE * SIZE) return undefined
-    const turn = this.#node(node.node, after)
+  /** Compiles one iteration; it clears what the groups in it captured in the previous one. */
+  #iteration(node: Node & { type: 'repeat' }, after: Next): Next | undefined {
+    if (this.#code.length > MAX_INSTRUCTIONS * SIZE) return undefined
+    const iteration = this.#node(node.node, after)
     const groups = [...this.#groups]
       .filter(([group]) => contains(node.node, group))
       .map(([, number]) => number)
-    if (turn === undefined || groups.length === 0 || node.max === 1) return turn
-    const places = [Math.min(...groups) * 2, Math.max(...groups) * 2 + 1] as const
-    return { at: this.#emit(FORGET, turn.at, ...places), first: turn.first }
+    if (iteration === undefined || groups.length === 0 || node.max === 1) return iteration
+    const slots = [Math.min(...groups) * 2, Math.max(...groups) * 2 + 1] as const
+    return { at: this.#emit(FORGET, iteration.at, ...slots), first: iteration.first }
   }
 
   #split(one: Next, other: Next): Next {
@@ -247,16 +251,19 @@ class Compiler {
 
   #table(table: First): number {
     const known = this.#tables.findIndex((other) => other.every((word, i) => word === table[i]))
-    return (known >= 0 ? known : this.#tables.push(table) - 1) * TABLE
+    return (known >= 0 ? known : this.#tables.push(table) - 1) * TABLE_SIZE
   }
 }
 
-/** What it could give back, or not have taken, begins with a byte of its set: in vain where nothing that follows does. */
-function isSure(run: Node & { type: 'repeat' }, next: Next): boolean {
+/**
+ * Returns true when the run need not backtrack: a shorter match would continue at a byte of its set, which is futile when
+ * nothing that follows can begin with one.
+ */
+function neverBacktracks(run: Node & { type: 'repeat' }, next: Next): boolean {
   return run.mode === '+' || run.min === run.max || !overlap(firstOf(run.node, next.first), next.first)
 }
 
-function mostOf({ max }: Node & { type: 'repeat' }): number {
+function maxOf({ max }: Node & { type: 'repeat' }): number {
   return max === Number.POSITIVE_INFINITY ? -1 : max
 }
 

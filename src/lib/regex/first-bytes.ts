@@ -1,23 +1,24 @@
 import type { Node } from './ast.ts'
 import type { ByteSet } from './byte-set.ts'
 
-/** In place of a byte: the end of the text. */
+/** The end of the text, in place of a byte. */
 export const END = 256
 const WORDS = 9
 
 /**
- * What may come next, a bit for each byte and one for END: those of several steps are joined often, while the program
- * starts. Too much in it costs time, too little would be a wrong answer.
+ * The bytes that may come next, one bit for each and one for END; a bit set, because sets are often merged during
+ * compilation. A bit too many costs time, one too few would give a wrong result.
  */
 export type First = Uint32Array
 
-const ofSets = new WeakMap<ByteSet, First>()
+const cache = new WeakMap<ByteSet, First>()
 
+/** Returns the set of all bytes and END. */
 export function anything(): First {
   return new Uint32Array(WORDS).fill(0xffffffff)
 }
 
-/** What a text begins with that `node` and what comes after it match. */
+/** Returns the first bytes of the texts that `node`, followed by `after`, can match. */
 export function firstOf(node: Node, after: First): First {
   switch (node.type) {
     case 'set':
@@ -38,15 +39,15 @@ export function firstOf(node: Node, after: First): First {
 }
 
 export function firstOfSet(set: ByteSet): First {
-  const known = ofSets.get(set)
+  const known = cache.get(set)
   if (known !== undefined) return known
   const first = new Uint32Array(WORDS)
   for (let c = 0; c < END; c++) if (set.has(c)) add(first, c)
-  ofSets.set(set, first)
+  cache.set(set, first)
   return first
 }
 
-/** Behind an anchor: of what comes after it, what can stand at the end of a line. */
+/** Returns the part of `after` that is possible at the end of a line. */
 function firstOfEnd(after: First): First {
   const first = new Uint32Array(WORDS)
   for (const c of [10, END]) if (has(after, c)) add(first, c)
@@ -69,7 +70,7 @@ export function overlap(a: First, b: First): boolean {
   return a.some((word, i) => (word & (b[i] as number)) !== 0)
 }
 
-/** It can match nothing. */
+/** Returns true when the node can match the empty text. */
 export function mayBeEmpty(node: Node): boolean {
   switch (node.type) {
     case 'set':

@@ -1,32 +1,33 @@
 import { Backtracker } from './backtracker.ts'
-import { programOf } from './compile.ts'
-import type { Translated } from './onigmo.ts'
+import { compileProgram } from './compile.ts'
+import type { TranslatedRegex } from './onigmo.ts'
 
-/** Looks for an expression in src[start, end), and leaves in `spans` where its groups are. */
+/** Matches an expression against lines. */
 export interface LineMatcher {
-  /** Of each group, from 0 for all of the match: where in `src` it begins and ends, or -1 twice. */
+  /** Start and end of each group in `src`, or -1 twice; group 0 is the entire match. */
   readonly spans: Int32Array
+  /** Searches src[start, end) and sets `spans`; returns false when nothing matches. */
   match(src: Buffer, start: number, end: number): boolean
 }
 
-/** The matcher of bytes; for what it does not know RegExp, at several times its cost and with garbage for each line. */
-export function matcherOf(regex: Translated): LineMatcher {
-  const program = programOf(regex.tree)
+/** Returns the byte matcher, or for unsupported syntax RegExp, which is several times slower and allocates per line. */
+export function matcherOf(regex: TranslatedRegex): LineMatcher {
+  const program = compileProgram(regex.tree)
   return program === undefined ? new RegExpMatcher(regex) : new Backtracker(program)
 }
 
-/** Methods of every Buffer that its types leave out: half the cost of `toString`. */
+/** Method of every Buffer that its types omit: half the cost of `toString`. */
 interface Latin1 {
   latin1Slice(start: number, end: number): string
 }
 
-/** The line becomes one string, a character a byte: offsets in it are offsets in the line. */
+/** Converts the line to a latin1 string: one character per byte, so that offsets are equal. */
 export class RegExpMatcher implements LineMatcher {
   readonly spans: Int32Array
   readonly #line: RegExp
   readonly #lines: RegExp
 
-  constructor({ line, lines, names }: Translated) {
+  constructor({ line, lines, names }: TranslatedRegex) {
     this.#line = new RegExp(line.source, 'd')
     this.#lines = new RegExp(lines.source, 'd')
     this.spans = new Int32Array(names.length * 2)

@@ -2,21 +2,24 @@ import { ShipperError } from '../../core/error.ts'
 import type { Node } from './ast.ts'
 import { parseOnigmo } from './parse.ts'
 
-/** An expression of Onigmo as one of JavaScript, to be used on latin1 strings of the bytes. */
-export interface Translated {
+/** An Onigmo expression, also translated to JavaScript for use on latin1 strings of the bytes. */
+export interface TranslatedRegex {
   tree: Node
-  /** For texts of one line. */
+  /** Expression for texts of one line. */
   line: RegExp
-  /** For texts with line feeds, where `^` and `$` match at each line, as always in Ruby. */
+  /** Expression for texts with line feeds, where `^` and `$` match at each line, as always in Ruby. */
   lines: RegExp
-  /** By number of the group, from 1; undefined for groups of our own. */
+  /** Names by number of the group, from 1; undefined for unnamed groups and those added by the translation. */
   names: (string | undefined)[]
-  /** How many named groups can have captured the same byte, at most. */
+  /** Maximum number of named groups that can capture the same byte. */
   overlap: number
 }
 
-/** Throws E_PARSER_REGEX. Groups are numbered, not named: JavaScript makes an object for names at each match. */
-export function translateOnigmo(expression: string): Translated {
+/**
+ * Translates an expression; throws E_PARSER_REGEX when it is not supported. Groups are numbered, not named: JavaScript
+ * creates an object for names at each match.
+ */
+export function translateOnigmo(expression: string): TranslatedRegex {
   const tree = parseOnigmo(expression)
   const [line, lines] = [new Emitter(false), new Emitter(true)]
   const source = line.emit(tree)
@@ -69,7 +72,7 @@ class Emitter {
     }
   }
 
-  /** A lookahead is never entered again: what it captured is then all that can match. */
+  /** Uses a lookahead, which is never entered again: then only what it captured can match. */
   #atomic(node: Node): string {
     const number = this.names.push(undefined) - 1
     return `(?=(${this.emit(node)}))(?:\\${number})`
@@ -106,7 +109,7 @@ function quantifier(min: number, max: number): string {
   return min === max ? `{${min}}` : `{${min},${max}}`
 }
 
-/** Groups within lookarounds may overlap those beside them: each counts as one more. */
+/** Returns the maximum overlap of named groups; groups within lookarounds may overlap their neighbors, so each adds one. */
 function overlapOf(node: Node): number {
   switch (node.type) {
     case 'group':

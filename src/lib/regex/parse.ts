@@ -9,12 +9,12 @@ const NAMED = /^\(\?(?:<([^>=!][^>]*)>|'([^']+)')/
 const NAME = /^[\x21-\x7e]+$/
 const OPTIONS = /^\(\?([imx]*)(?:-([imx]*))?([:)])/
 const BACK = /^\\k(?:<([^>]+)>|'([^']+)')/
-/** Three octal digits are a character. */
+/** A back reference by number; three octal digits are a character. */
 const NUMBER_BACK = /^\\(?![1-3][0-7]{2})[1-9]/
 const ANY_NAMED = /\(\?(?:<[^=!]|')/
 const ANCHORS = /^\\[AzZbB]/
 const EXTENDED_BLANK = /\s/
-const LOOKS = [
+const LOOKAROUNDS = [
   ['(?=', '='],
   ['(?!', '!'],
   ['(?<=', '<='],
@@ -28,8 +28,8 @@ interface Flags {
 }
 
 /**
- * Reads an expression as fluent-bit takes it: Onigmo with Ruby's syntax, with or without `/.../imxo` around it. With
- * named groups in it, plain brackets do not capture. Throws E_PARSER_REGEX for what cannot be carried over.
+ * Parses an expression as fluent-bit does: Onigmo with Ruby's syntax, with or without `/.../imxo` around it. If it has
+ * named groups, plain parentheses do not capture. Throws E_PARSER_REGEX for unsupported syntax.
  */
 export function parseOnigmo(expression: string): Node {
   const [, inner, letters = ''] = WRAPPED.exec(expression) ?? []
@@ -51,13 +51,13 @@ class PatternParser {
 
   read(): Node {
     const node = this.#choice()
-    if (this.#at < this.#text.length) this.#refuse('a closing bracket without an opening one')
+    if (this.#at < this.#text.length) this.#refuse('a closing parenthesis without an opening one')
     return node
   }
 
   readonly #refuse = (what: string): never => {
-    const hint = 'see docs/plugins/parser-regex.md for what is supported'
-    const message = `the regular expression has what is not supported: ${what}, near character ${this.#at + 1}`
+    const hint = 'see docs/plugins/parser-regex.md for the supported syntax'
+    const message = `unsupported regular expression: ${what}, near character ${this.#at + 1}`
     throw new ShipperError('E_PARSER_REGEX', message, { hint })
   }
 
@@ -84,7 +84,7 @@ class PatternParser {
     }
   }
 
-  /** Blanks and comments under the x flag. */
+  /** Skips blanks and comments under the x flag. */
   #skipExtended(): void {
     while (this.#flags.x && this.#at < this.#text.length) {
       const char = this.#text[this.#at] as string
@@ -109,7 +109,7 @@ class PatternParser {
       const min = isInterval ? Number(low) : all[0] === '+' ? 1 : 0
       const max = isInterval ? intervalMax(low, comma, high) : all[0] === '?' ? 1 : Number.POSITIVE_INFINITY
       if (max < min || max === 0) this.#refuse(`the repetition ${all}`)
-      // In Ruby `{2}+` is a repetition of a repetition, and `{2}?` one that may be missing.
+      // In Ruby `{2}+` is a repetition of a repetition, and `{2}?` an optional one.
       const own = isInterval && (suffix === '+' || comma === '') ? '' : suffix
       this.#at += all.length - suffix.length + own.length
       node = { type: 'repeat', node, min, max, mode: own as '' | '?' | '+' }
@@ -145,7 +145,7 @@ class PatternParser {
     const back = BACK.exec(this.#rest)
     if (back !== null) return this.#step(back[0].length, { type: 'back', to: (back[1] ?? back[2]) as string })
     if (NUMBER_BACK.test(this.#rest)) {
-      if (this.#named) this.#refuse(`the reference \\${letter} beside named groups`)
+      if (this.#named) this.#refuse(`the reference \\${letter} together with named groups`)
       return this.#step(2, { type: 'back', to: Number(letter) })
     }
     if (letter === 'R') return this.#step(2, LINE_BREAK)
@@ -159,13 +159,13 @@ class PatternParser {
       if (!NAME.test(name)) this.#refuse(`the group name "${name}"`)
       return { type: 'group', name, node: this.#inside(named[0].length) }
     }
-    for (const [open, sign] of LOOKS) {
+    for (const [open, sign] of LOOKAROUNDS) {
       if (this.#rest.startsWith(open)) return { type: 'look', sign, node: this.#inside(open.length) }
     }
     if (this.#rest.startsWith('(?>')) return { type: 'atomic', node: this.#inside(3) }
     if (this.#rest.startsWith('(?#')) {
       const end = this.#text.indexOf(')', this.#at)
-      if (end < 0) this.#refuse('a comment without its closing bracket')
+      if (end < 0) this.#refuse('a comment without a closing parenthesis')
       return this.#step(end + 1 - this.#at, EMPTY)
     }
     const options = OPTIONS.exec(this.#rest)
@@ -175,7 +175,7 @@ class PatternParser {
     return this.#named ? sequence([node]) : { type: 'group', name: undefined, node }
   }
 
-  /** `(?i:...)`, or `(?i)` for all that follows in the group around it, alternatives too. */
+  /** Parses `(?i:...)`, or `(?i)`, which applies to the rest of the enclosing group including alternatives. */
   #options([all, on = '', off = '', end]: RegExpExecArray): Node {
     const before = this.#flags
     const flags = { ...before }
@@ -189,11 +189,11 @@ class PatternParser {
     return node
   }
 
-  /** What stands up to the closing bracket; flags set inside end with it. */
+  /** Parses up to the closing parenthesis; flags set inside end with it. */
   #inside(open: number, before = this.#flags): Node {
     this.#at += open
     const node = this.#choice()
-    if (this.#text[this.#at] !== ')') this.#refuse('a group without its closing bracket')
+    if (this.#text[this.#at] !== ')') this.#refuse('a group without a closing parenthesis')
     this.#at++
     this.#flags = before
     return node
@@ -221,7 +221,7 @@ const LINE_BREAK: Node = {
   items: [bytesOf('\r\n'), { type: 'set', set: ByteSet.of('\n\r') }],
 }
 
-/** The UTF-8 bytes of a text, one behind the other. */
+/** Returns a sequence of the UTF-8 bytes of a text. */
 function bytesOf(text: string): Node {
   return {
     type: 'sequence',

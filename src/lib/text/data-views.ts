@@ -1,31 +1,33 @@
 /**
- * DataViews of the buffer read from and the buffer written to, kept until another buffer comes: reading or writing eight
- * bytes at once as a float64 is several times faster than byte by byte, and than `copy` for so few.
+ * Cached DataViews of the latest source and target buffers. Reading or writing eight bytes at once as a float64 is several
+ * times faster than byte by byte, and than `copy` for so few.
  *
  * Only for bytes known to be text: a pattern that is a NaN (first byte 7f or ff) may be changed on the way.
  */
 let source: Buffer | undefined
-let sourceOf: DataView
+let viewOfSource: DataView
 let target: Buffer | undefined
-let targetOf: DataView
+let viewOfTarget: DataView
 
+/** Returns a view of the buffer that is read from; it is kept until another buffer is passed. */
 export function sourceView(buf: Buffer): DataView {
   if (buf !== source) {
     source = buf
-    sourceOf = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    viewOfSource = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
   }
-  return sourceOf
+  return viewOfSource
 }
 
+/** Returns a view of the buffer that is written to; it is kept until another buffer is passed. */
 export function targetView(buf: Buffer): DataView {
   if (buf !== target) {
     target = buf
-    targetOf = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
+    viewOfTarget = new DataView(buf.buffer, buf.byteOffset, buf.byteLength)
   }
-  return targetOf
+  return viewOfTarget
 }
 
-/** Fixed text as float64 words, padded with blanks: what `putWords` writes behind its end the caller overwrites. */
+/** Returns fixed text as float64 words padded with blanks; the caller overwrites what `putWords` writes after its end. */
 export function wordsOf(bytes: Buffer): Float64Array {
   const padded = Buffer.alloc(Math.ceil(bytes.length / 8) * 8, ' ')
   bytes.copy(padded)
@@ -33,13 +35,14 @@ export function wordsOf(bytes: Buffer): Float64Array {
   return Float64Array.from({ length: padded.length / 8 }, (_, i) => view.getFloat64(i * 8))
 }
 
+/** Writes words at `at`, including the padding of the last one. */
 export function putWords(view: DataView, at: number, words: Float64Array): void {
   for (let i = 0, p = at; i < words.length; i++, p += 8) view.setFloat64(p, words[i] as number)
 }
 
 /**
- * Copies ASCII text in steps of eight bytes: up to seven bytes behind its end are written too, for the caller to
- * overwrite, and as many are read. Returns the offset behind the text.
+ * Copies ASCII text in steps of eight bytes and returns the offset after it. Up to seven bytes after its end are read and
+ * written too; the caller overwrites them.
  */
 export function copyText(
   src: Buffer,
@@ -61,7 +64,7 @@ export function copyText(
 
 const views = new WeakMap<Buffer, DataView>()
 
-/** For buffers that come again and again: a view for each is made once. */
+/** Returns a view of the buffer, created once; for buffers that are used repeatedly. */
 export function viewOf(buf: Buffer): DataView {
   let view = views.get(buf)
   if (view === undefined) {

@@ -1,26 +1,26 @@
-/** The candidate that `name` was probably meant to be, without regard to case; undefined when none is near. */
+/** Returns the candidate most similar to `name`, ignoring case; undefined when none is similar enough. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   const wanted = name.toLowerCase()
   let best: string | undefined
-  // One slip in three letters: more would suggest a name that has nothing to do with it.
-  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1
+  // One mistake in three letters: more would suggest an unrelated name.
+  let limit = Math.max(1, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase())
-    if (distance < least && distance < candidate.length) {
+    if (distance < limit && distance < candidate.length) {
       best = candidate
-      least = distance
+      limit = distance
     }
   }
   return best
 }
 
-/** ` (did you mean X?)`, or nothing. */
+/** Returns ` (did you mean X?)`, or an empty string. */
 export function didYouMean(name: string, candidates: Iterable<string>): string {
   const near = nearest(name, candidates)
   return near === undefined ? '' : ` (did you mean ${near}?)`
 }
 
-/** Damerau-Levenshtein (optimal string alignment): letters put in, left out, replaced, or two neighbours swapped. */
+/** Returns the Damerau-Levenshtein distance (optimal string alignment): letters inserted, removed, replaced or swapped. */
 export function editDistance(a: string, b: string): number {
   let beforeLast: number[] = []
   let last = Array.from({ length: b.length + 1 }, (_, j) => j)

@@ -1,6 +1,6 @@
-/** Days from 1970-01-01 to a date of the proleptic Gregorian calendar; month from 1. No checks. */
+/** Returns the days from 1970-01-01 to a date of the proleptic Gregorian calendar; month from 1. No checks. */
 export function daysFromCivil(year: number, month: number, day: number): number {
-  // Years that begin in March: the leap day is the last one, and the months' lengths follow a straight line.
+  // With years that begin in March the leap day is the last one, and month lengths are a linear function.
   const y = month <= 2 ? year - 1 : year
   const era = Math.floor(y / 400)
   const yoe = y - era * 400
@@ -9,7 +9,7 @@ export function daysFromCivil(year: number, month: number, day: number): number 
   return era * 146097 + doe - 719468
 }
 
-export function isLeapYear(year: number): boolean {
+function isLeapYear(year: number): boolean {
   return (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0
 }
 
@@ -19,7 +19,7 @@ export function daysInMonth(year: number, month: number): number {
   return month === 2 && isLeapYear(year) ? 29 : (MONTH_DAYS[month - 1] ?? 0)
 }
 
-/** What an EventTime can hold: unsigned 32 bits, to the year 2106. False for NaN. */
+/** Returns true when an EventTime can hold the seconds: unsigned 32 bits, to the year 2106. False for NaN. */
 export function isEventTime(sec: number): boolean {
   return sec >= 0 && sec <= 0xffffffff
 }

@@ -12,7 +12,7 @@ export type Step =
   | { op: 'weekday' }
   | { op: 'half' }
 
-/** Places of the numbers that a format can read. */
+/** Indexes of the numbers that a format can read. */
 export const FIELD = {
   year: 0,
   month: 1,
@@ -34,7 +34,7 @@ const number = (field: keyof typeof FIELD, digits: number, min: number, max: num
   max,
 })
 
-/** The conversions of strptime(3) that make sense in a log, and `%L`, a fraction of a second. */
+/** Conversions of strptime(3) that are useful for logs, and `%L`, a fraction of a second. */
 const CONVERSIONS: Record<string, Step> = {
   Y: number('year', 4, 0, 9999),
   y: number('year', 2, 0, 99),
@@ -75,6 +75,7 @@ const SHORTHANDS: Record<string, string> = {
   c: '%a %b %e %H:%M:%S %Y',
 }
 
+/** Compiles a format of strptime(3); throws E_CONFIG_BAD_VALUE for an unknown conversion or a misplaced %L. */
 export function compileFormat(format: string): Step[] {
   const steps: Step[] = []
   const bytes = Buffer.from(format)
@@ -98,18 +99,16 @@ function conversion(letter: string): Step[] {
   if (shorthand !== undefined) return compileFormat(shorthand)
   const step = CONVERSIONS[letter]
   if (step !== undefined) return [step]
-  const hint = 'known are %Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%'
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `%${letter} is not known`, {
-    hint,
-  })
+  const hint = 'known conversions are %Y %y %m %d %e %H %I %M %S %L %p %b %B %a %A %j %s %z %Z %T %D %F %R %%'
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `unknown conversion %${letter}`, { hint })
 }
 
-/** `%L` is the fraction of what stands before it: of %S or %s, with one character between or none. */
+/** Throws E_CONFIG_BAD_VALUE unless `%L` follows %S or %s, with at most one character between them. */
 function checkFraction(steps: Step[]): void {
   const at = steps.findIndex((step) => step.op === 'fraction')
   if (at < 0) return
   const before = steps[at - 1]?.op === 'literal' ? steps[at - 2] : steps[at - 1]
   if (before?.op === 'epoch' || (before?.op === 'number' && before.field === FIELD.second)) return
-  const hint = 'write it behind %S or %s, e.g. %S.%L'
-  throw new ShipperError('E_CONFIG_BAD_VALUE', '%L is misplaced', { hint })
+  const hint = 'write it after %S or %s, e.g. %S.%L'
+  throw new ShipperError('E_CONFIG_BAD_VALUE', '%L does not follow %S or %s', { hint })
 }

@@ -1,53 +1,55 @@
 import { daysFromCivil, daysInMonth, isEventTime } from './civil.ts'
-import { matchMonth, matchWeekday, ZoneWord } from './names.ts'
+import { matchMonth, matchWeekday } from './names.ts'
 import { FIELD, FIELD_COUNT, type Step } from './strptime-format.ts'
 import type { LocalZone } from './zone.ts'
+import { ZoneReader } from './zone-reader.ts'
 
 export interface TimeSettings {
-  /** Of a time whose format has no zone, or that leaves it out. */
+  /** Zone of a time without one. */
   zone?: LocalZone
-  /** False: the zone may be missing from the text. */
+  /** False when the zone may be missing although the format has one. */
   strict?: boolean
-  /** Now, in milliseconds: the year of a format without one. */
+  /** Returns the current time in milliseconds, which gives the year of a format without one. */
   nowMs?: () => number
 }
 
 export interface TimeReader {
-  /** Reads a time that begins at `start`; false: it has not the form, `out` is as before. What follows it is not looked at. */
+  /** Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does not match. */
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean
 }
 
 const UNSET = -1
-/** A time so far ahead of now is one of last year: logs are not written in advance. */
-const AHEAD_S = 31 * 86_400
-const MEMO = 64
+/** Limit from which a date ahead of now is one of last year: logs are not written in advance. */
+const MAX_AHEAD_S = 31 * 86_400
+const MAX_CACHED_BYTES = 64
 const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
 
 /**
- * Walks the steps over the bytes. What stands before the fraction is compared with the line before first: lines of one
- * second have it in common.
+ * Reads a time by the steps of a format. The text before the fraction is first compared with that of the previous line,
+ * because lines of the same second share it.
  */
-export class StepReader implements TimeReader {
+export class StrptimeReader implements TimeReader {
   readonly #steps: Step[]
   readonly #zone: LocalZone
   readonly #strict: boolean
   readonly #nowMs: () => number
-  /** Steps up to the first fraction: their outcome is remembered. */
-  readonly #common: number
-  /** They are all of the date, with its year: the same text is the same moment, next year too. */
-  readonly #dated: boolean
+  /** Number of steps before the first fraction, whose result is cached. */
+  readonly #cachedSteps: number
+  /** True when those steps include the full date with its year, so that equal texts always mean the same moment. */
+  readonly #hasFullDate: boolean
   readonly #fields = new Int32Array(FIELD_COUNT)
-  readonly #word = new ZoneWord()
+  readonly #zoneReader = new ZoneReader()
   #afternoon = UNSET
   #epoch = UNSET
   #zoneOffset = Number.NaN
   #nsec = 0
-  readonly #memo = Buffer.alloc(MEMO)
-  /** Bytes in the memo; the one behind, or that there was none, is part of the comparison. */
-  #memoLength = 0
-  #memoEnds = false
-  #memoSec = 0
-  #memoZone = Number.NaN
+  readonly #cache = Buffer.alloc(MAX_CACHED_BYTES)
+  /** Length of the cached text; the byte after it, or its absence, is part of the comparison. */
+  #cacheLength = 0
+  /** True when the line ended with the cached text. */
+  #cacheAtEnd = false
+  #cacheSec = 0
+  #cacheZone = Number.NaN
   #today = Number.NaN
   #thisYear = 0
 
@@ -57,32 +59,33 @@ export class StepReader implements TimeReader {
     this.#strict = settings.strict ?? true
     this.#nowMs = settings.nowMs ?? Date.now
     const fraction = steps.findIndex((step) => step.op === 'fraction')
-    // The literal before the fraction is left out with it when there is none.
+    // The literal before the fraction may be missing with it, so it is not cached.
     const before = fraction > 0 && steps[fraction - 1]?.op === 'literal' ? fraction - 1 : fraction
-    this.#common = fraction < 0 ? steps.length : before
-    this.#dated = steps.slice(0, this.#common).some(isYear) && !steps.slice(this.#common).some(isPart)
+    this.#cachedSteps = fraction < 0 ? steps.length : before
+    this.#hasFullDate =
+      steps.slice(0, this.#cachedSteps).some(isYear) && !steps.slice(this.#cachedSteps).some(isPart)
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
     this.#nsec = 0
-    const known = this.#remembered(src, start, end)
-    let common = start + this.#memoLength
-    if (known) this.#zoneOffset = this.#memoZone
+    const cached = this.#isCached(src, start, end)
+    let common = start + this.#cacheLength
+    if (cached) this.#zoneOffset = this.#cacheZone
     else {
-      this.#memoLength = 0
+      this.#cacheLength = 0
       this.#reset()
-      common = this.#walk(src, start, end, 0, this.#common)
+      common = this.#runSteps(src, start, end, 0, this.#cachedSteps)
       if (common < 0) return false
-      this.#memoZone = this.#zoneOffset
+      this.#cacheZone = this.#zoneOffset
     }
     const all = this.#steps.length
-    if (this.#common < all && this.#walk(src, common, end, this.#common, all) < 0) return false
-    if (!known || !this.#dated) {
-      this.#memoSec = this.#civil()
-      if (Number.isNaN(this.#memoSec)) return false
+    if (this.#cachedSteps < all && this.#runSteps(src, common, end, this.#cachedSteps, all) < 0) return false
+    if (!cached || !this.#hasFullDate) {
+      this.#cacheSec = this.#localSeconds()
+      if (Number.isNaN(this.#cacheSec)) return false
     }
-    if (!known) this.#remember(src, start, common, end)
-    const sec = this.#utc(this.#memoSec)
+    if (!cached) this.#store(src, start, common, end)
+    const sec = this.#toUtc(this.#cacheSec)
     if (!isEventTime(sec)) return false
     out.sec = sec
     out.nsec = this.#nsec
@@ -95,33 +98,33 @@ export class StepReader implements TimeReader {
     this.#zoneOffset = Number.NaN
   }
 
-  #remembered(src: Buffer, start: number, end: number): boolean {
-    const n = this.#memoLength
-    if (n === 0 || (this.#memoEnds ? end - start !== n : end - start <= n)) return false
-    const memo = this.#memo
-    for (let i = this.#memoEnds ? n - 1 : n; i >= 0; i--) if (src[start + i] !== memo[i]) return false
+  #isCached(src: Buffer, start: number, end: number): boolean {
+    const n = this.#cacheLength
+    if (n === 0 || (this.#cacheAtEnd ? end - start !== n : end - start <= n)) return false
+    const cache = this.#cache
+    for (let i = this.#cacheAtEnd ? n - 1 : n; i >= 0; i--) if (src[start + i] !== cache[i]) return false
     return true
   }
 
-  #remember(src: Buffer, start: number, p: number, end: number): void {
-    if (p - start >= MEMO) return
-    src.copy(this.#memo, 0, start, Math.min(p + 1, end))
-    this.#memoLength = p - start
-    this.#memoEnds = p === end
+  #store(src: Buffer, start: number, p: number, end: number): void {
+    if (p - start >= MAX_CACHED_BYTES) return
+    src.copy(this.#cache, 0, start, Math.min(p + 1, end))
+    this.#cacheLength = p - start
+    this.#cacheAtEnd = p === end
   }
 
-  #utc(sec: number): number {
+  #toUtc(sec: number): number {
     if (this.#epoch !== UNSET) return sec
     return sec - (Number.isNaN(this.#zoneOffset) ? this.#zone.offset(sec) : this.#zoneOffset)
   }
 
-  /** The offset behind the steps, or -1. */
-  #walk(src: Buffer, start: number, end: number, from: number, to: number): number {
+  /** Runs steps [from, to); returns the offset after what they read, or -1. */
+  #runSteps(src: Buffer, start: number, end: number, from: number, to: number): number {
     let p = start
     for (let i = from; i < to; i++) {
       const step = this.#steps[i] as Step
       if (step.op === 'literal' && i + 1 < to && this.#steps[i + 1]?.op === 'fraction') {
-        // No fraction: a whole second.
+        // Without a fraction the literal before it is missing too.
         if (p >= end || src[p] !== step.byte) i++
         else p++
         continue
@@ -160,7 +163,7 @@ export class StepReader implements TimeReader {
     }
   }
 
-  /** Up to as many digits as the field has; blanks before it as strptime allows them. */
+  /** Reads up to as many digits as the field has; blanks may precede it, as in strptime. */
   #number(step: Step & { op: 'number' }, src: Buffer, at: number, end: number): number {
     let p = skipBlanks(src, at, end)
     let value = 0
@@ -173,7 +176,7 @@ export class StepReader implements TimeReader {
       p++
     }
     if (p === from || value < step.min || value > step.max) return -1
-    // POSIX: 69 to 99 are of the last century.
+    // POSIX: 69 to 99 mean the 20th century.
     if (step.field === FIELD.year && step.digits === 2) value += value < 69 ? 2000 : 1900
     this.#fields[step.field] = value
     return p
@@ -210,12 +213,12 @@ export class StepReader implements TimeReader {
 
   #readZone(src: Buffer, at: number, end: number): number {
     const p = skipBlanks(src, at, end)
-    if (!this.#word.read(src, p, end)) return this.#strict ? -1 : at
-    this.#zoneOffset = this.#word.seconds
-    return p + this.#word.length
+    if (!this.#zoneReader.read(src, p, end)) return this.#strict ? -1 : at
+    this.#zoneOffset = this.#zoneReader.seconds
+    return p + this.#zoneReader.length
   }
 
-  /** AM or PM, in any case. */
+  /** Reads AM or PM, in any case. */
   #half(src: Buffer, p: number, end: number): number {
     if (p + 2 > end || ((src[p + 1] as number) | 0x20) !== 0x6d) return -1
     const c = (src[p] as number) | 0x20
@@ -224,26 +227,26 @@ export class StepReader implements TimeReader {
     return p + 2
   }
 
-  /** Seconds since 1970 as if the time were UTC; NaN for a date that does not exist. */
-  #civil(): number {
+  /** Returns seconds since 1970 as if the time were UTC; NaN for a date that does not exist. */
+  #localSeconds(): number {
     if (this.#epoch !== UNSET) return this.#epoch
-    const f = this.#fields
-    let hour = at(f, FIELD.hour, 0)
-    if (at(f, FIELD.hour12, UNSET) !== UNSET)
-      hour = (at(f, FIELD.hour12, 0) % 12) + (this.#afternoon === 1 ? 12 : 0)
-    const ofDay = hour * 3600 + at(f, FIELD.minute, 0) * 60 + at(f, FIELD.second, 0)
-    const year = at(f, FIELD.year, UNSET)
-    if (year !== UNSET) return this.#inYear(year) + ofDay
+    const fields = this.#fields
+    let hour = fieldOr(fields, FIELD.hour, 0)
+    if (fieldOr(fields, FIELD.hour12, UNSET) !== UNSET)
+      hour = (fieldOr(fields, FIELD.hour12, 0) % 12) + (this.#afternoon === 1 ? 12 : 0)
+    const secondOfDay = hour * 3600 + fieldOr(fields, FIELD.minute, 0) * 60 + fieldOr(fields, FIELD.second, 0)
+    const year = fieldOr(fields, FIELD.year, UNSET)
+    if (year !== UNSET) return this.#dateInYear(year) + secondOfDay
     const nowSec = this.#nowMs() / 1000
     const thisYear = this.#yearOf(nowSec)
-    // In the first hours of January a zone ahead of UTC is there already: the year that is nearest wins.
+    // A zone ahead of UTC enters the new year earlier, so next year is a candidate too; the nearest year wins.
     for (const candidate of [thisYear + 1, thisYear, thisYear - 1]) {
-      const sec = this.#inYear(candidate) + ofDay
-      const limit = candidate > thisYear ? 2 * 86_400 : AHEAD_S
+      const sec = this.#dateInYear(candidate) + secondOfDay
+      const limit = candidate > thisYear ? 2 * 86_400 : MAX_AHEAD_S
       if (sec - nowSec <= limit) return sec
     }
-    // 29 February: the last year that had one.
-    return this.#inYear(thisYear - 1 - ((thisYear - 1) % 4)) + ofDay
+    // 29 February: the latest year that had one.
+    return this.#dateInYear(thisYear - 1 - ((thisYear - 1) % 4)) + secondOfDay
   }
 
   #yearOf(nowSec: number): number {
@@ -255,12 +258,12 @@ export class StepReader implements TimeReader {
     return this.#thisYear
   }
 
-  #inYear(year: number): number {
-    const f = this.#fields
-    const yearDay = at(f, FIELD.yearDay, UNSET)
+  #dateInYear(year: number): number {
+    const fields = this.#fields
+    const yearDay = fieldOr(fields, FIELD.yearDay, UNSET)
     if (yearDay !== UNSET) return (daysFromCivil(year, 1, 1) + yearDay - 1) * 86_400
-    const month = at(f, FIELD.month, 1)
-    const day = at(f, FIELD.day, 1)
+    const month = fieldOr(fields, FIELD.month, 1)
+    const day = fieldOr(fields, FIELD.day, 1)
     return day > daysInMonth(year, month) ? Number.NaN : daysFromCivil(year, month, day) * 86_400
   }
 }
@@ -269,14 +272,14 @@ function isYear(step: Step): boolean {
   return step.op === 'epoch' || (step.op === 'number' && step.field === FIELD.year)
 }
 
-/** Part of a date or time, other than its fraction and zone. */
+/** Returns true for a part of a date or time other than its fraction and zone. */
 function isPart(step: Step): boolean {
   return step.op === 'number' || step.op === 'month' || step.op === 'half' || step.op === 'epoch'
 }
 
-function at(fields: Int32Array, index: number, otherwise: number): number {
+function fieldOr(fields: Int32Array, index: number, fallback: number): number {
   const value = fields[index] as number
-  return value === UNSET ? otherwise : value
+  return value === UNSET ? fallback : value
 }
 
 function skipBlanks(src: Buffer, at: number, end: number): number {

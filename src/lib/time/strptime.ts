@@ -1,32 +1,34 @@
 import { Rfc3339 } from './rfc3339.ts'
 import { compileFormat } from './strptime-format.ts'
-import { StepReader, type TimeReader, type TimeSettings } from './strptime-reader.ts'
+import { StrptimeReader, type TimeReader, type TimeSettings } from './strptime-reader.ts'
 import { UTC } from './zone.ts'
 
 export type { TimeReader, TimeSettings }
 
-/** All of these say RFC 3339: its own reader takes them, with or without fraction and zone. */
+/** Formats that mean RFC 3339, with or without fraction and zone; its own reader is faster. */
 const RFC3339 = /^(?:%Y-%m-%d|%F)[T ](?:%H:%M:%S|%T)(?:[.,]%L)?(?:%z|%Z|Z)?$/
 const ENDS_WITH_ZONE = /%[zZ]$/
 
-/** A reader for this format of strptime(3), with `%L` for fractions. Throws E_CONFIG_BAD_VALUE for a format it does not know. */
+/** Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is invalid. */
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
-  const steps = new StepReader(compileFormat(format), zone, settings)
-  return RFC3339.test(format) ? new QuickReader(new Rfc3339(zone, ENDS_WITH_ZONE.test(format)), steps) : steps
+  const reader = new StrptimeReader(compileFormat(format), zone, settings)
+  return RFC3339.test(format)
+    ? new FastPathReader(new Rfc3339(zone, ENDS_WITH_ZONE.test(format)), reader)
+    : reader
 }
 
-/** strptime allows what RFC 3339 does not: one digit where two are usual, names of zones. */
-export class QuickReader implements TimeReader {
-  readonly quick: Rfc3339
-  readonly #steps: TimeReader
+/** Reads RFC 3339 first and falls back to strptime, which also allows single digits and names of zones. */
+export class FastPathReader implements TimeReader {
+  readonly rfc3339: Rfc3339
+  readonly #fallback: TimeReader
 
-  constructor(quick: Rfc3339, steps: TimeReader) {
-    this.quick = quick
-    this.#steps = steps
+  constructor(rfc3339: Rfc3339, fallback: TimeReader) {
+    this.rfc3339 = rfc3339
+    this.#fallback = fallback
   }
 
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
-    return this.quick.parse(src, start, end, out) || this.#steps.parse(src, start, end, out)
+    return this.rfc3339.parse(src, start, end, out) || this.#fallback.parse(src, start, end, out)
   }
 }

@@ -1,11 +1,12 @@
 import { ShipperError } from '../../core/error.ts'
 
-/** What a time means that names no zone itself: seconds east of UTC at that local time. */
+/** Zone of times that name none. */
 export interface LocalZone {
+  /** Returns the seconds east of UTC at a local time. */
   offset(localSec: number): number
 }
 
-/** `+0900`, `+09:00`, `-03`, `Z`. */
+/** Offsets such as `+0900`, `+09:00`, `-03`. */
 const OFFSET = /^([+-])(\d{2}):?(\d{2})?$/
 
 export function fixedZone(seconds: number): LocalZone {
@@ -14,7 +15,7 @@ export function fixedZone(seconds: number): LocalZone {
 
 export const UTC = fixedZone(0)
 
-/** `+0900` or `+09:00` -> 32400; undefined when it is not an offset. */
+/** Returns the seconds of an offset, 32400 for `+0900` or `+09:00`; undefined when it is not an offset. */
 export function parseOffset(text: string): number | undefined {
   if (text === 'Z' || text === 'UTC' || text === 'GMT') return 0
   const [, sign, hours, minutes = '00'] = OFFSET.exec(text) ?? []
@@ -23,21 +24,21 @@ export function parseOffset(text: string): number | undefined {
   return sign === '-' ? -seconds : seconds
 }
 
-/** The zone of an offset; throws E_CONFIG_BAD_VALUE for a text that is none. */
+/** Returns the zone of an offset; throws E_CONFIG_BAD_VALUE when the text is not an offset. */
 export function offsetZone(text: string): LocalZone {
   const offset = parseOffset(text)
   if (offset !== undefined) return fixedZone(offset)
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is no offset`, {
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is not an offset`, {
     hint: 'write a sign, hours and minutes, e.g. +0900',
   })
 }
 
-/** The zone of this machine (TZ or /etc/localtime). */
+/** Returns the zone of this machine (TZ or /etc/localtime). */
 export function systemZone(): LocalZone {
-  return new ChangingZone((utcSec) => new Date(utcSec * 1000).getTimezoneOffset() * -60)
+  return new DaylightSavingZone((utcSec) => new Date(utcSec * 1000).getTimezoneOffset() * -60)
 }
 
-/** A zone of the IANA database, e.g. `Europe/Berlin`. */
+/** Returns a zone of the IANA database, e.g. `Europe/Berlin`; throws E_CONFIG_BAD_VALUE for an unknown name. */
 export function namedZone(name: string): LocalZone {
   let format: Intl.DateTimeFormat
   try {
@@ -52,10 +53,10 @@ export function namedZone(name: string): LocalZone {
       second: 'numeric',
     })
   } catch (cause) {
-    const hint = 'give a name of the IANA database, e.g. Europe/Berlin'
-    throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no zone "${name}"`, { hint, cause })
+    const hint = 'use a name of the IANA database, e.g. Europe/Berlin'
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `unknown time zone "${name}"`, { hint, cause })
   }
-  return new ChangingZone((utcSec) => {
+  return new DaylightSavingZone((utcSec) => {
     const parts: Record<string, number> = {}
     for (const { type, value } of format.formatToParts(utcSec * 1000)) parts[type] = Number(value)
     const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
@@ -63,30 +64,30 @@ export function namedZone(name: string): LocalZone {
   })
 }
 
-/** Zones change at multiples of a quarter of an hour: between two of them the offset found last holds. */
-const STEP = 900
+/** Granularity of zone changes: between two multiples of a quarter of an hour the offset is constant and cached. */
+const STEP_S = 900
 
 /**
- * A zone with summer time. A local time that comes twice is the first one; one that is skipped is read with the offset
- * from before the gap.
+ * A zone with daylight saving time. An ambiguous local time means the first of the two; a skipped one is read with the
+ * offset from before the gap.
  */
-class ChangingZone implements LocalZone {
-  readonly #at: (utcSec: number) => number
+class DaylightSavingZone implements LocalZone {
+  readonly #offsetAt: (utcSec: number) => number
   #step = Number.NaN
   #offset = 0
 
-  constructor(at: (utcSec: number) => number) {
-    this.#at = at
+  constructor(offsetAt: (utcSec: number) => number) {
+    this.#offsetAt = offsetAt
   }
 
   offset(localSec: number): number {
-    const step = Math.floor(localSec / STEP)
+    const step = Math.floor(localSec / STEP_S)
     if (step === this.#step) return this.#offset
-    const local = step * STEP
-    // The offsets of a day before and a day after are all that can hold here; the larger one comes first.
-    const before = this.#at(local - 86_400)
-    const after = this.#at(local + 86_400)
-    const valid = [before, after].find((offset) => this.#at(local - offset) === offset)
+    const local = step * STEP_S
+    // Only the offsets one day before and one day after are possible; the one before wins, so the first of two times.
+    const before = this.#offsetAt(local - 86_400)
+    const after = this.#offsetAt(local + 86_400)
+    const valid = [before, after].find((offset) => this.#offsetAt(local - offset) === offset)
     this.#step = step
     this.#offset = valid ?? before
     return this.#offset

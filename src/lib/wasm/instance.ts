@@ -1,21 +1,24 @@
-/** What every kernel has. */
+/** Exports that every wasm module has. */
 export interface WasmExports {
   memory: WebAssembly.Memory
 }
 
-/** Compiles and starts a kernel: `wasm` of its .wasm.ts. `part` is the memory from one exported address on, by its size. */
+/**
+ * Compiles and instantiates a module: `wasm` is the text of its .wasm.ts. `region` returns the memory at an exported
+ * address, of an exported size.
+ */
 export function instantiate<X extends WasmExports>(
   wasm: string,
-): { exports: X; part: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
+): { exports: X; region: (at: WebAssembly.Global, size: WebAssembly.Global) => Buffer } {
   const module = new WebAssembly.Module(Buffer.from(wasm, 'base64'))
   const exports = new WebAssembly.Instance(module).exports as unknown as X
-  const part = (at: WebAssembly.Global, size: WebAssembly.Global) =>
+  const region = (at: WebAssembly.Global, size: WebAssembly.Global) =>
     Buffer.from(exports.memory.buffer, at.value, size.value)
-  return { exports, part }
+  return { exports, region }
 }
 
-/** One for the process, made when it is asked for the first time. */
-export function shared<K>(make: () => K): () => K {
+/** Returns a function that creates an object at its first call and returns the same one from then on. */
+export function lazyShared<K>(make: () => K): () => K {
   let made: K | undefined
   return () => {
     made ??= make()
@@ -23,10 +26,10 @@ export function shared<K>(make: () => K): () => K {
   }
 }
 
-/** Longer entries are rare: one that is not for a kernel and one that is cut off need not be told apart by it. */
-const LONGEST = 16_448
+/** Longer entries are rare: for those it does not matter whether the encoder stopped because they are cut off. */
+const MAX_ENTRY_BYTES = 16_448
 
-/** What of a chunk is in the input of a kernel, a block at a time: chunk[from, to). */
+/** Loads a chunk into the input of an encoder, a block at a time; the input holds chunk[from, to). */
 export class InputBlock {
   from = 0
   to = 0
@@ -36,16 +39,19 @@ export class InputBlock {
     this.#input = input
   }
 
-  /** For another chunk. */
+  /** Empties the input before another chunk. */
   clear(): void {
     this.from = this.to = 0
   }
 
-  /** Lets `run` see the entries of chunk[at, end) from `at` on: again if it took none, and the first may be cut off. */
+  /**
+   * Calls `run` with the entries of chunk[at, end) in the input, from `at` on; once more with a new block when it took none
+   * and the first may have been cut off. Returns the result of `run`: true when it took an entry.
+   */
   run(chunk: Buffer, at: number, end: number, run: () => boolean): boolean {
     if (at < this.from || at >= this.to) this.#load(chunk, at, end)
     if (run()) return true
-    const isCutOff = this.to < end && this.to - at < LONGEST && this.from < at
+    const isCutOff = this.to < end && this.to - at < MAX_ENTRY_BYTES && this.from < at
     if (!isCutOff) return false
     this.#load(chunk, at, end)
     return run()

@@ -1,31 +1,31 @@
-import { instantiate, shared, type WasmExports } from './instance.ts'
+import { instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './lines.wasm.ts'
 
-/** What a line is read as; the numbers are those of assembly/lines/lines.ts. */
+/** Forms of a line, with the numbers of assembly/lines/lines.ts. */
 const FORMS = { raw: 0, cri: 1, docker: 2 } as const
-export type Form = keyof typeof FORMS
+type Form = keyof typeof FORMS
 
-/** Longer lines are rare, and the room that is kept for one would be missing for others. */
-const LONGEST = 16_384
+/** Longer lines are rare, and the space reserved for one would be missing for others. */
+const MAX_LINE_BYTES = 16_384
 
-/** What the entries of a file have in common; made once per file and time of reading. */
+/** The parts that all entries of a file have in common; made once per file and time of reading. */
 export interface EntryForm {
   form: Form
-  /** Before a raw line: entry head with the time, map head, pairs, key. */
+  /** Bytes before a raw line: entry head with the time, map head, pairs, key. */
   prefix: Buffer
-  /** Behind a parsed map. */
+  /** Bytes after a parsed map. */
   suffix: Buffer
   extraPairs: number
-  /** Where in the prefix (raw) or the suffix the file's offset of the line goes, 8 bytes; -1: nowhere. */
+  /** Position in the prefix (raw) or the suffix of the line's file offset, 8 bytes; -1 for none. */
   offsetAt: number
   keepTime: boolean
-  /** Parts of a line that the container runtime has split are left to the caller. */
-  wholeOnly?: boolean
-  /** Of cri: the pairs up to the message, for each stream, and where in them the letter of the tag is. */
+  /** Leaves partial lines, split by the container runtime, to the caller. */
+  completeOnly?: boolean
+  /** CRI: the pairs before the message, for each stream, and the position of the tag letter in them. */
   cri?: { stdout: Buffer; stderr: Buffer; tagAt: number }
 }
 
-/** Where things are in its memory, and their sizes: assembly/lines/memory.ts. */
+/** Exports of the module; assembly/lines/memory.ts describes the memory regions. */
 interface Exports extends WasmExports {
   PREFIX: WebAssembly.Global
   SUFFIX: WebAssembly.Global
@@ -46,34 +46,34 @@ interface Exports extends WasmExports {
     offsetAt: number,
     extraPairs: number,
     keepTime: number,
-    wholeOnly: number,
+    completeOnly: number,
   ): void
   lines(
     form: number,
     start: number,
     end: number,
     room: number,
-    longest: number,
+    maxLineBytes: number,
     keepEmpty: number,
     base: number,
   ): number
 }
 
 /**
- * Turns blocks of lines into entries with 16-byte instructions, compiled from assembly/. It does the usual lines of the
- * usual forms and stops before any other one, which the caller does: what it writes is, byte for byte, what the parsers
- * and the line writer write.
+ * Turns blocks of lines into entries with 16-byte instructions; compiled from assembly/lines/. It writes frequent lines of
+ * three forms and stops before any other line, which the caller writes (see FastPath). Its output equals, byte for byte,
+ * that of the parsers and of EntryEncoder.
  *
- * One for the process: whoever reads fills `input`, calls `run` and copies `output` before anything else happens. Half a
- * megabyte, so it is made when there is more than a little to read.
+ * One instance per process: a reader fills `input`, calls `run` and copies `output` before anybody else uses it. It takes
+ * half a megabyte, so it is only created when there is more than a little to read.
  */
 export class LineEncoder {
-  /** Where a block of a file is read into. */
+  /** Buffer into which a block of a file is read. */
   readonly input: Buffer
   readonly output: Buffer
-  /** The offset in `input` up to which lines were consumed by the last run. */
+  /** Offset in `input` up to which the last run consumed lines. */
   consumed = 0
-  /** Entries written by the last run. */
+  /** Number of entries that the last run wrote. */
   records = 0
   readonly #prefix: Buffer
   readonly #suffix: Buffer
@@ -81,23 +81,23 @@ export class LineEncoder {
   readonly #errPairs: Buffer
   readonly #exports: Exports
   #form = 0
-  #longest = 0
+  #maxLineBytes = 0
   #keepEmpty = 0
 
   constructor() {
-    const { exports: x, part } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiate<Exports>(WASM)
     this.#exports = x
-    this.input = part(x.IN, x.IN_BYTES)
-    this.output = part(x.OUT, x.OUT_BYTES)
-    this.#prefix = part(x.PREFIX, x.FIXED_BYTES)
-    this.#suffix = part(x.SUFFIX, x.FIXED_BYTES)
-    this.#outPairs = part(x.OUT_PAIRS, x.PAIRS_BYTES)
-    this.#errPairs = part(x.ERR_PAIRS, x.PAIRS_BYTES)
+    this.input = region(x.IN, x.IN_BYTES)
+    this.output = region(x.OUT, x.OUT_BYTES)
+    this.#prefix = region(x.PREFIX, x.FIXED_BYTES)
+    this.#suffix = region(x.SUFFIX, x.FIXED_BYTES)
+    this.#outPairs = region(x.OUT_PAIRS, x.PAIRS_BYTES)
+    this.#errPairs = region(x.ERR_PAIRS, x.PAIRS_BYTES)
   }
 
-  /** For the runs that follow. False: its fixed parts are too large, nothing has changed. */
-  use(entry: EntryForm, longest: number, skipEmpty: boolean): boolean {
-    const { prefix, suffix, offsetAt, extraPairs, keepTime, wholeOnly, cri } = entry
+  /** Sets the form of the runs that follow. Returns false, and changes nothing, when its fixed parts are too large. */
+  use(entry: EntryForm, maxLineBytes: number, skipEmpty: boolean): boolean {
+    const { prefix, suffix, offsetAt, extraPairs, keepTime, completeOnly, cri } = entry
     if (Math.max(prefix.length, suffix.length) > this.#prefix.length) return false
     if (cri !== undefined) {
       if (cri.stdout.length > this.#outPairs.length) return false
@@ -107,26 +107,26 @@ export class LineEncoder {
     }
     prefix.copy(this.#prefix)
     suffix.copy(this.#suffix)
-    const [keep, whole] = [keepTime ? 1 : 0, wholeOnly === true ? 1 : 0]
-    this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, whole)
+    const [keep, complete] = [keepTime ? 1 : 0, completeOnly === true ? 1 : 0]
+    this.#exports.setup(prefix.length, suffix.length, offsetAt, extraPairs, keep, complete)
     this.#form = FORMS[entry.form]
-    this.#longest = Math.min(longest, LONGEST)
+    this.#maxLineBytes = Math.min(maxLineBytes, MAX_LINE_BYTES)
     this.#keepEmpty = skipEmpty ? 0 : 1
     return true
   }
 
   /**
-   * Writes the whole lines of input[start, end) as entries to `output`, at most `room` bytes of them, and returns how
-   * many bytes. `base`: the file's offset of input[0].
+   * Writes the complete lines of input[start, end) as entries to `output`, at most `room` bytes, and returns the number of
+   * bytes. `base`: file offset of input[0].
    */
   run(start: number, end: number, room: number, base: number): number {
-    const most = Math.min(room, this.output.length)
+    const maxBytes = Math.min(room, this.output.length)
     const x = this.#exports
-    const size = x.lines(this.#form, start, end, most, this.#longest, this.#keepEmpty, base)
+    const size = x.lines(this.#form, start, end, maxBytes, this.#maxLineBytes, this.#keepEmpty, base)
     this.consumed = x.consumed.value
     this.records = x.records.value
     return size
   }
 }
 
-export const sharedLineEncoder = shared(() => new LineEncoder())
+export const sharedLineEncoder = lazyShared(() => new LineEncoder())

@@ -1,19 +1,19 @@
-import { instantiate, shared, type WasmExports } from './instance.ts'
+import { instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './merge.wasm.ts'
 
-/** What the records of one container get, and what becomes of their line. */
+/** The pairs that the records of one container get, and the treatment of their line. */
 export interface MergeForm {
-  /** The pairs, in MessagePack, and where in them each begins. */
+  /** The pairs as MessagePack, and the offset at which each begins. */
   pairs: Buffer
   starts: readonly number[]
-  /** The fields of a line that is a JSON object are put into its record; if so, `keepLog`: the line stays. */
+  /** Puts the fields of a line that is a JSON object into its record; with `keepLog` the line stays in it. */
   merge: boolean
   keepLog: boolean
-  /** Line ends at the end of such texts are left out. */
+  /** Removes line ends at the end of such strings. */
   trim: boolean
 }
 
-/** Where things are in its memory, and their sizes: assembly/merge/memory.ts. */
+/** Exports of the module; assembly/merge/memory.ts describes the memory regions. */
 interface Exports extends WasmExports {
   META: WebAssembly.Global
   META_BYTES: WebAssembly.Global
@@ -29,33 +29,33 @@ interface Exports extends WasmExports {
 }
 
 /**
- * Gives entries their new pairs, and what is in their lines, with 16-byte instructions, compiled from assembly/merge/.
- * Entries that it knows: an EventTime, and fewer than 16 pairs, all of them short names and texts, none twice; a line
- * under `log` that is no JSON object or one in whose maps no name comes twice. It stops before any other one, which the
- * caller does: what it writes is, byte for byte, what the caller would write.
+ * Adds metadata pairs and the fields of JSON lines to entries with 16-byte instructions; compiled from assembly/merge/. It
+ * knows entries with an EventTime and fewer than 16 pairs, all of them strings under short keys and no key twice, whose line
+ * under `log` is not a JSON object, or one in whose maps no key comes twice. It stops before any other entry, which the
+ * caller writes (see FastPath). Its output equals, byte for byte, that of the caller.
  *
- * One for the process, a quarter of a megabyte: whoever calls `use` and `run` copies `output` before anything else
- * happens.
+ * One instance per process, a quarter of a megabyte: a caller of `use` and `run` copies `output` before anybody else uses
+ * it.
  */
 export class MetadataMerger {
   readonly input: Buffer
   readonly output: Buffer
-  /** The offset in `input` up to which entries were consumed by the last run. */
+  /** Offset in `input` up to which the last run consumed entries. */
   consumed = 0
-  /** Entries written by the last run. */
+  /** Number of entries that the last run wrote. */
   records = 0
   readonly #meta: Buffer
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, part } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiate<Exports>(WASM)
     this.#exports = x
-    this.#meta = part(x.META, x.META_BYTES)
-    this.input = part(x.IN, x.IN_BYTES)
-    this.output = part(x.OUT, x.OUT_BYTES)
+    this.#meta = region(x.META, x.META_BYTES)
+    this.input = region(x.IN, x.IN_BYTES)
+    this.output = region(x.OUT, x.OUT_BYTES)
   }
 
-  /** For the runs that follow. False: its pairs are too large, nothing has changed. */
+  /** Sets the pairs of the runs that follow. Returns false, and changes nothing, when they are too large. */
   use({ pairs, starts, merge, keepLog, trim }: MergeForm): boolean {
     if (pairs.length > this.#meta.length) return false
     pairs.copy(this.#meta)
@@ -65,7 +65,7 @@ export class MetadataMerger {
     return true
   }
 
-  /** Writes the whole entries of input[start, end) to `output` and returns how many bytes. */
+  /** Writes the complete entries of input[start, end) to `output` and returns the number of bytes. */
   run(start: number, end: number): number {
     const x = this.#exports
     const size = x.merge(start, end, this.output.length)
@@ -75,4 +75,4 @@ export class MetadataMerger {
   }
 }
 
-export const sharedMetadataMerger = shared(() => new MetadataMerger())
+export const sharedMetadataMerger = lazyShared(() => new MetadataMerger())

@@ -1,28 +1,28 @@
-import { InputBlock, instantiate, shared, type WasmExports } from './instance.ts'
+import { InputBlock, instantiate, lazyShared, type WasmExports } from './instance.ts'
 import { WASM } from './records.wasm.ts'
 
-/** What a value is made of; the numbers are those of assembly/records/records.ts. */
+/** Formats of a value, with the numbers of assembly/records/records.ts. */
 const FORMATS = { raw: 0, map: 1, timed: 2, json: 3 } as const
 const TIMES = { double: 0, iso8601: 1, iso8601_ns: 2 } as const
 
-/** What the records of an output have in common. */
+/** The parts that all records of an output have in common. */
 export interface RecordForm {
   format: keyof typeof FORMATS
-  /** raw: the key of the pair whose value is sent. */
+  /** Key of the pair whose value is sent, for raw. */
   name?: Buffer
-  /** Before the time in a value; json without it has no time. */
+  /** Bytes before the time in a value; json without them has no time. */
   head?: Buffer
   time?: keyof typeof TIMES
 }
 
-/** The batch that the records are for. */
-export interface BatchSoFar {
+/** State of the batch to which records are added. */
+interface BatchState {
   count: number
   baseMs: number
   maxMs: number
 }
 
-/** Where things are in its memory, and their sizes: assembly/records/memory.ts. */
+/** Exports of the module; assembly/records/memory.ts describes the memory regions. */
 interface Exports extends WasmExports {
   NAME: WebAssembly.Global
   KEY: WebAssembly.Global
@@ -42,16 +42,16 @@ interface Exports extends WasmExports {
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Turns entries of a chunk into records of a Kafka batch, as `Kernel` does lines: byte for byte what the output writes
- * without it, but for what is not usual. It stops before an entry whose time is no EventTime, that has more than 16 KB, a
- * value or nesting that logs rarely have, or, where text is to be made of it, bytes that are not UTF-8.
+ * Turns entries of a chunk into records of a Kafka batch, as LineEncoder does lines: its output equals, byte for byte, that
+ * of the output without it. It stops before an entry whose time is not an EventTime, that has more than 16 KB, a value or
+ * nesting that is rare in logs, or, for a text format, bytes that are not UTF-8; the caller writes that one (see FastPath).
  *
- * One for the process: `use` and the `run`s after it happen in one turn. A quarter of a megabyte.
+ * One instance per process: `use` and the calls of `run` after it happen without an await. A quarter of a megabyte.
  */
 export class RecordEncoder {
-  /** The offset in the chunk up to which entries were taken by the last run. */
+  /** Offset in the chunk up to which the last run took entries. */
   consumed = 0
-  /** Records written by the last run, and the latest time of the batch behind it. */
+  /** Number of records that the last run wrote, and the latest time in the batch after it. */
   records = 0
   maxMs = 0
   readonly output: Buffer
@@ -60,14 +60,14 @@ export class RecordEncoder {
   readonly #exports: Exports
 
   constructor() {
-    const { exports: x, part } = instantiate<Exports>(WASM)
+    const { exports: x, region } = instantiate<Exports>(WASM)
     this.#exports = x
-    this.#block = new InputBlock(part(x.IN, x.IN_BYTES))
-    this.output = part(x.OUT, x.OUT_BYTES)
-    this.#fixed = [x.NAME, x.KEY, x.HEAD].map((at) => part(at, x.FIXED_BYTES))
+    this.#block = new InputBlock(region(x.IN, x.IN_BYTES))
+    this.output = region(x.OUT, x.OUT_BYTES)
+    this.#fixed = [x.NAME, x.KEY, x.HEAD].map((at) => region(at, x.FIXED_BYTES))
   }
 
-  /** For the runs over one chunk. False: its fixed parts are too large for it. */
+  /** Sets the form of the runs over one chunk. Returns false when its fixed parts are too large. */
   use(form: RecordForm, key: Buffer | undefined): boolean {
     const { name = EMPTY, head = EMPTY, time = 'double' } = form
     const fixed = [name, key ?? EMPTY, head]
@@ -79,10 +79,10 @@ export class RecordEncoder {
   }
 
   /**
-   * Writes records of the entries of chunk[at, end) to `output`, as many as are usual ones in a row, have room there and
-   * in `room`; returns how many bytes. The batch has one record or more already.
+   * Writes records of the entries of chunk[at, end) to `output`, up to the first that it does not know or that does not fit
+   * `output` or `room` bytes; returns the number of bytes. The batch has at least one record already.
    */
-  run(chunk: Buffer, at: number, end: number, room: number, batch: BatchSoFar): number {
+  run(chunk: Buffer, at: number, end: number, room: number, batch: BatchState): number {
     const [x, block] = [this.#exports, this.#block]
     const { count, baseMs, maxMs } = batch
     let size = 0
@@ -97,4 +97,4 @@ export class RecordEncoder {
   }
 }
 
-export const sharedRecordEncoder = shared(() => new RecordEncoder())
+export const sharedRecordEncoder = lazyShared(() => new RecordEncoder())

@@ -3,7 +3,7 @@ import type { Health } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
 import { formatCmetrics, formatPrometheus, PROMETHEUS_TYPE } from './prometheus.ts'
 
-/** What each path of the HTTP server answers: fluent-bit's documents, and `/api/v1/files`, which it has not. */
+/** Endpoints of the HTTP server: the documents of fluent-bit, and `/api/v1/files`, which fluent-bit does not have. */
 
 export interface Answer {
   status: number
@@ -11,10 +11,10 @@ export interface Answer {
   body: string
 }
 
-export interface EndpointSources {
+interface EndpointSources {
   snapshot: () => Snapshot
   health: () => Health
-  /** All plugins that are built in; absent: those in use. */
+  /** Names of all built-in plugins; defaults to those in use. */
   plugins?: PluginNames | undefined
 }
 
@@ -53,7 +53,7 @@ const ENDPOINTS: Record<string, Endpoint> = {
   '/api/v2/metrics/prometheus': ({ snapshot }) => prometheus(snapshot(), 2),
 }
 
-/** The endpoint of a path, with or without a slash at its end; undefined: there is none. */
+/** Returns the endpoint of a path, with or without a trailing slash; undefined when there is none. */
 export function endpointOf(path: string): Endpoint | undefined {
   const name = path.length > 2 && path.endsWith('/') ? path.slice(0, -1) : path
   return Object.hasOwn(ENDPOINTS, name) ? ENDPOINTS[name] : undefined
@@ -63,7 +63,7 @@ export function json(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: JSON.stringify(value) }
 }
 
-/** As in fluent-bit, timestamps in version 1 only: with them Prometheus does not notice that a series has ended. */
+/** Answers with timestamps in version 1 only, as fluent-bit: with them Prometheus does not notice when a series ends. */
 function prometheus(snapshot: Snapshot, version: 1 | 2): Answer {
   const stamp = version === 1 ? snapshot.nowMs : undefined
   return {
@@ -75,18 +75,18 @@ function prometheus(snapshot: Snapshot, version: 1 | 2): Answer {
 
 function uptime({ nowMs, startedMs }: Snapshot): { uptime_sec: number; uptime_hr: string } {
   const seconds = Math.max(0, Math.floor((nowMs - startedMs) / 1000))
-  const days = counted(Math.floor(seconds / 86_400), 'day')
-  const hours = counted(Math.floor(seconds / 3600) % 24, 'hour')
-  const minutes = counted(Math.floor(seconds / 60) % 60, 'minute')
-  const rest = counted(seconds % 60, 'second')
+  const days = withUnit(Math.floor(seconds / 86_400), 'day')
+  const hours = withUnit(Math.floor(seconds / 3600) % 24, 'hour')
+  const minutes = withUnit(Math.floor(seconds / 60) % 60, 'minute')
+  const rest = withUnit(seconds % 60, 'second')
   return {
     uptime_sec: seconds,
     uptime_hr: `Fluent Bit has been running:  ${days}, ${hours}, ${minutes} and ${rest}`,
   }
 }
 
-/** fluent-bit takes the plural above 1 only: `0 day`. */
-function counted(n: number, unit: string): string {
+/** Formats a number with its unit; as in fluent-bit the plural begins above 1: `0 day`. */
+function withUnit(n: number, unit: string): string {
   return `${n} ${unit}${n > 1 ? 's' : ''}`
 }
 
@@ -109,14 +109,15 @@ function files(snapshot: Snapshot): unknown[] {
 }
 
 /**
- * fluent-bit's document. Nothing of ours is on disk, so `fs_` is 0 and all is in memory. A chunk for two outputs counts
- * twice in the total of all. Those of an input are all busy: they wait for an ack; `busy_size` is what it holds in memory.
+ * Returns fluent-bit's storage document. All chunks are in memory and none on disk, so `fs_` fields are 0. A chunk for two
+ * outputs counts twice in the overall total. All chunks of an input are busy, because they wait for an ack; `busy_size` is
+ * the memory of the input.
  */
 function storage({ inputs, outputs }: Snapshot): unknown {
-  const all = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)
+  const total = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)
   return {
     storage_layer: {
-      chunks: { total_chunks: all, mem_chunks: all, fs_chunks: 0, fs_chunks_up: 0, fs_chunks_down: 0 },
+      chunks: { total_chunks: total, mem_chunks: total, fs_chunks: 0, fs_chunks_up: 0, fs_chunks_down: 0 },
     },
     input_chunks: Object.fromEntries(
       inputs.map(({ name, memory, memoryLimit, chunks }) => [
@@ -134,7 +135,7 @@ function storage({ inputs, outputs }: Snapshot): unknown {
   }
 }
 
-/** `0b`, `1.5K`, `47.7M`: 1024-based, one decimal, as fluent-bit writes sizes. */
+/** Formats a size as fluent-bit does, 1024-based with one decimal: `0b`, `1.5K`, `47.7M`. */
 function binarySize(bytes: number): string {
   let size = bytes
   let unit = 0

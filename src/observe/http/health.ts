@@ -1,14 +1,14 @@
 import type { Snapshot } from '../../core/snapshot.ts'
 
 export interface HealthOptions {
-  /** Health_Check; false: always healthy, and nothing is sampled. */
+  /** Health_Check; when false, health is always ok and nothing is sampled. */
   enabled: boolean
   errorsCount: number
   retryFailureCount: number
   periodMs: number
 }
 
-/** Names as fluent-bit's `/api/v2/health` has them; `period_limit` in seconds. */
+/** The document of `/api/v2/health` with the names of fluent-bit; `period_limit` in seconds. */
 export interface Health {
   status: 'ok' | 'error'
   errors: number
@@ -25,14 +25,14 @@ interface Counts {
 }
 
 /**
- * Errors and chunks given up within the last Hc_Period, from totals sampled now and then.
+ * Counts errors and chunks dropped after Retry_Limit within the last Hc_Period, from periodic samples of the totals.
  *
  * ```
  *   samples   s1    s2    s3    s4 ... now
  *                |<------ period ------->|      counted: now - s1, the latest sample before the period
  * ```
- * So the window is the period and up to one sampling interval more, never less: an error is not missed, only
- * remembered a little longer. Before the first period is over everything since the start counts.
+ * So the window is the period plus up to one sampling interval, never less: no error is missed, it only counts a little
+ * longer. Until the first period is over, everything since the start counts.
  */
 export class HealthWindow {
   #options: HealthOptions
@@ -43,26 +43,27 @@ export class HealthWindow {
     this.#samples = [{ atMs: startedMs, errors: 0, retriesFailed: 0 }]
   }
 
-  /** How often to call `sample`: at most SAMPLES are kept for a period. */
+  /** Interval of calls of `sample`; about SAMPLES_PER_PERIOD are kept for a period. */
   get intervalMs(): number {
-    return Math.max(MIN_INTERVAL_MS, this.#options.periodMs / SAMPLES)
+    return Math.max(MIN_INTERVAL_MS, this.#options.periodMs / SAMPLES_PER_PERIOD)
   }
 
   sample(snapshot: Snapshot): void {
     const now = countsOf(snapshot)
     const last = this.#samples.at(-1)
-    // A clock that was set back would keep old samples for ever: begin anew with what is known.
+    // A clock that was set back would keep old samples forever: start over.
     if (last !== undefined && now.atMs < last.atMs) this.#samples = []
     this.#samples.push(now)
     const from = now.atMs - this.#options.periodMs
     while (this.#samples.length > 1 && (this.#samples[1] as Counts).atMs <= from) this.#samples.shift()
   }
 
-  verdict(snapshot: Snapshot): Health {
+  /** Returns the health at the time of the snapshot. */
+  check(snapshot: Snapshot): Health {
     const { enabled, errorsCount, retryFailureCount, periodMs } = this.#options
     const now = countsOf(snapshot)
     const from = now.atMs - periodMs
-    const base = this.#samples.findLast((s) => s.atMs <= from) ?? this.#samples[0] ?? now
+    const base = this.#samples.findLast((sample) => sample.atMs <= from) ?? this.#samples[0] ?? now
     const errors = enabled ? now.errors - base.errors : 0
     const retriesFailed = enabled ? now.retriesFailed - base.retriesFailed : 0
     return {
@@ -76,7 +77,7 @@ export class HealthWindow {
   }
 }
 
-const SAMPLES = 12
+const SAMPLES_PER_PERIOD = 12
 const MIN_INTERVAL_MS = 1000
 
 function countsOf({ nowMs, outputs }: Snapshot): Counts {

@@ -2,15 +2,15 @@ import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '..
 import { type Family, metricName, type Sample } from './prometheus.ts'
 
 /**
- * The figures of a snapshot under fluent-bit's names, so that its dashboards and alerts go on working, and under
- * `shipper_` where it has none. Series are bounded by the number of instances: files are summed, /api/v1/files lists
- * them.
+ * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the prefix
+ * `shipper_` where it has none. The number of series is bounded by that of instances: files are summed up; /api/v1/files
+ * lists them.
  */
 
 type Figures = Record<string, number>
 
-/** The answer of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
-export interface MetricsDocument {
+/** The document of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
+interface MetricsDocument {
   input: Record<string, Figures>
   filter: Record<string, Figures>
   output: Record<string, Figures>
@@ -57,7 +57,7 @@ function outputFigures(output: OutputSnapshot): Figures {
   }
 }
 
-/** Families of `/api/v1/metrics/prometheus` (version 1) and of `/api/v2/metrics` (2), sorted by name. */
+/** Returns the families of `/api/v1/metrics/prometheus` (version 1) or `/api/v2/metrics` (2), sorted by name. */
 export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   const families = new Map<string, Family>()
   for (const input of snapshot.inputs) addCounters(families, 'input', input, inputFigures(input))
@@ -66,7 +66,7 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   for (const family of [
     ...agentFamilies(snapshot, version),
     ...memoryFamilies(snapshot),
-    ...(version === 2 ? classicGauges(snapshot) : []),
+    ...(version === 2 ? fluentBitGauges(snapshot) : []),
     ...inputGauges(snapshot.inputs),
     ...outputGauges(snapshot),
   ]) {
@@ -75,8 +75,8 @@ export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   return [...families.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** fluent-bit's counters with its spelling; whatever else a plugin counts is `shipper_`. */
-const CLASSIC = new Set([
+/** Counters of plugins that fluent-bit has too, in its spelling; all others get the prefix `shipper_`. */
+const FLUENT_BIT_COUNTERS = new Set([
   'files_opened',
   'files_closed',
   'files_rotated',
@@ -86,32 +86,32 @@ const CLASSIC = new Set([
 ])
 
 const HELP: Record<string, string> = {
-  records: 'Records that went through.',
-  bytes: 'Bytes that went through.',
+  records: 'Records processed.',
+  bytes: 'Bytes processed.',
   files_opened: 'Files opened.',
   files_closed: 'Files closed.',
-  files_rotated: 'Files found rotated.',
-  long_line_skipped: 'Lines left out because they are too long.',
-  long_line_truncated: 'Lines cut because they are too long.',
-  multiline_truncated: 'Multiline records cut because they are too long.',
-  drop_records: 'Records taken out by the filter.',
-  add_records: 'Records put in by the filter.',
-  drop_bytes: 'Bytes taken out by the filter.',
-  proc_records: 'Records that the peer has.',
-  proc_bytes: 'Bytes of records that the peer has.',
-  errors: 'Deliveries that failed.',
-  retries: 'Attempts after the first.',
-  retries_failed: 'Chunks given up after Retry_Limit.',
-  dropped_records: 'Records given up.',
-  retried_records: 'Records of chunks that were tried again.',
+  files_rotated: 'Files rotated.',
+  long_line_skipped: 'Lines skipped because they are too long.',
+  long_line_truncated: 'Lines truncated because they are too long.',
+  multiline_truncated: 'Multiline records truncated because they are too long.',
+  drop_records: 'Records dropped by the filter.',
+  add_records: 'Records added by the filter.',
+  drop_bytes: 'Bytes dropped by the filter.',
+  proc_records: 'Records delivered.',
+  proc_bytes: 'Bytes of records delivered.',
+  errors: 'Failed delivery attempts.',
+  retries: 'Retries of failed deliveries.',
+  retries_failed: 'Chunks dropped after Retry_Limit.',
+  dropped_records: 'Records dropped by the output.',
+  retried_records: 'Records in retried chunks.',
 }
 
 type Counted = Pick<InputSnapshot, 'name' | 'plugin' | 'counters' | 'counterHelp'>
 
 function addCounters(families: Map<string, Family>, kind: string, item: Counted, common: Figures): void {
   for (const [key, value] of Object.entries({ ...item.counters, ...common })) {
-    const classic = Object.hasOwn(common, key) || (kind === 'input' && CLASSIC.has(key))
-    const name = `${classic ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
+    const isFluentBit = Object.hasOwn(common, key) || (kind === 'input' && FLUENT_BIT_COUNTERS.has(key))
+    const name = `${isFluentBit ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
     const help = HELP[key] ?? `${item.counterHelp[key] ?? key} (${item.plugin}).`
     const family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
     family.samples.push({ labels: { name: item.name }, value })
@@ -125,22 +125,29 @@ function agentFamilies({ version, hostname, startedMs, nowMs }: Snapshot, api: 1
   if (api === 1) {
     const build = { labels: { version, edition: 'Community' }, value: 1 }
     return [
-      family('process_start_time_seconds', 'Start of the process, Unix seconds.', [one(started)], true),
+      family(
+        'process_start_time_seconds',
+        'Start time of the process in Unix seconds.',
+        [one(started)],
+        true,
+      ),
       family('fluentbit_build_info', 'Version of the agent.', [build], true),
     ]
   }
   return [
     {
-      ...family('fluentbit_uptime', 'Seconds since the start.', [{ labels: { hostname }, value: uptime }]),
+      ...family('fluentbit_uptime', 'Seconds since the start of the agent.', [
+        { labels: { hostname }, value: uptime },
+      ]),
       type: 'counter',
     },
-    family('fluentbit_process_start_time_seconds', 'Start of the process, Unix seconds.', [
+    family('fluentbit_process_start_time_seconds', 'Start time of the process in Unix seconds.', [
       { labels: { hostname }, value: started },
     ]),
-    family('fluentbit_build_info', 'Version of the agent; the value is its start, Unix seconds.', [
+    family('fluentbit_build_info', 'Version of the agent; the value is its start time in Unix seconds.', [
       { labels: { hostname, version, os: process.platform }, value: started },
     ]),
-    family('fluentbit_hot_reloaded_times', 'Reloads of the configuration.', [
+    family('fluentbit_hot_reloaded_times', 'Reloads of the configuration; always 0.', [
       { labels: { hostname }, value: 0 },
     ]),
   ]
@@ -148,21 +155,33 @@ function agentFamilies({ version, hostname, startedMs, nowMs }: Snapshot, api: 1
 
 function memoryFamilies({ memory }: Snapshot): Family[] {
   return [
-    family('shipper_memory_used_bytes', 'Bytes read and not yet acknowledged, and buffers for them.', [
+    family('shipper_memory_used_bytes', 'Memory used for data that is not acknowledged yet, in bytes.', [
       one(memory.used),
     ]),
-    family('shipper_memory_limit_bytes', 'Memory_Limit.', [one(memory.limit)]),
+    family('shipper_memory_limit_bytes', 'Limit of that memory in bytes (Memory_Limit).', [
+      one(memory.limit),
+    ]),
   ]
 }
 
-/** What fluent-bit 2 and later has besides its counters. */
-function classicGauges({ inputs }: Snapshot): Family[] {
+/** Returns the gauges of fluent-bit 2 and later. */
+function fluentBitGauges({ inputs }: Snapshot): Family[] {
   const overLimit = (i: InputSnapshot): boolean => i.memoryLimit > 0 && i.memory >= i.memoryLimit
   return [
-    perName('fluentbit_input_ingestion_paused', 'Is the input paused?', inputs, (i) => Number(i.paused)),
-    perName('fluentbit_input_storage_memory_bytes', 'Bytes of the input in memory.', inputs, (i) => i.memory),
-    perName('fluentbit_input_storage_overlimit', 'Is Mem_Buf_Limit reached?', inputs, (i) =>
-      Number(overLimit(i)),
+    perName('fluentbit_input_ingestion_paused', '1 while the input is paused.', inputs, (i) =>
+      Number(i.paused),
+    ),
+    perName(
+      'fluentbit_input_storage_memory_bytes',
+      'Memory used by the input in bytes.',
+      inputs,
+      (i) => i.memory,
+    ),
+    perName(
+      'fluentbit_input_storage_overlimit',
+      '1 while the memory limit of the input is reached.',
+      inputs,
+      (i) => Number(overLimit(i)),
     ),
   ]
 }
@@ -171,25 +190,25 @@ function inputGauges(inputs: InputSnapshot[]): Family[] {
   const withFiles = inputs.filter((input) => input.status?.files !== undefined)
   const lags = (i: InputSnapshot): number[] => (i.status?.files ?? []).map((file) => file.lag)
   return [
-    perName('shipper_input_paused', 'Is the input held back by a memory limit?', inputs, (i) =>
+    perName('shipper_input_paused', '1 while the input is paused by a memory limit.', inputs, (i) =>
       Number(i.paused),
     ),
-    perName('shipper_input_memory_bytes', 'Bytes of the input in memory.', inputs, (i) => i.memory),
-    perName('shipper_input_memory_limit_bytes', 'Mem_Buf_Limit; 0: none.', inputs, (i) => i.memoryLimit),
+    perName('shipper_input_memory_bytes', 'Memory used by the input in bytes.', inputs, (i) => i.memory),
     perName(
-      'shipper_input_files',
-      'Files that the input has open or waits for.',
-      withFiles,
-      (i) => lags(i).length,
+      'shipper_input_memory_limit_bytes',
+      'Memory limit of the input in bytes; 0 means none.',
+      inputs,
+      (i) => i.memoryLimit,
     ),
-    perName('shipper_input_lag_bytes', 'Bytes in files not yet acknowledged.', withFiles, (i) =>
+    perName('shipper_input_files', 'Files that the input follows.', withFiles, (i) => lags(i).length),
+    perName('shipper_input_lag_bytes', 'Bytes in files that are not acknowledged yet.', withFiles, (i) =>
       lags(i).reduce((sum, lag) => sum + lag, 0),
     ),
     perName(
       'shipper_input_lag_bytes_max',
-      'Bytes not yet acknowledged of the file that is most behind.',
+      'Unacknowledged bytes of the file with the largest lag.',
       withFiles,
-      (i) => lags(i).reduce((most, lag) => Math.max(most, lag), 0),
+      (i) => lags(i).reduce((max, lag) => Math.max(max, lag), 0),
     ),
   ]
 }
@@ -197,27 +216,25 @@ function inputGauges(inputs: InputSnapshot[]): Family[] {
 function outputGauges({ outputs, nowMs }: Snapshot): Family[] {
   const retrying = outputs.filter((output) => output.retryAtMs !== undefined)
   return [
-    perName('shipper_output_waiting_chunks', 'Chunks that wait for their turn.', outputs, (o) => o.waiting),
+    perName('shipper_output_waiting_chunks', 'Chunks waiting to be sent.', outputs, (o) => o.waiting),
     perName(
       'shipper_output_in_flight_chunks',
-      'Chunks sent and not yet acknowledged.',
+      'Chunks sent but not acknowledged yet.',
       outputs,
       (o) => o.inFlight,
     ),
+    perName('shipper_output_retrying_chunks', 'Chunks waiting for a retry.', outputs, (o) => o.retrying),
     perName(
-      'shipper_output_retrying_chunks',
-      'Chunks that wait to be tried again.',
-      outputs,
-      (o) => o.retrying,
-    ),
-    perName('shipper_output_next_retry_seconds', 'Time to the next retry, where one waits.', retrying, (o) =>
-      Math.max(0, ((o.retryAtMs ?? nowMs) - nowMs) / 1000),
+      'shipper_output_next_retry_seconds',
+      'Seconds until the next retry, while one is pending.',
+      retrying,
+      (o) => Math.max(0, ((o.retryAtMs ?? nowMs) - nowMs) / 1000),
     ),
   ]
 }
 
-function family(name: string, help: string, samples: Sample[], timeless = false): Family {
-  return { name, help, type: 'gauge', samples, ...(timeless ? { timeless } : {}) }
+function family(name: string, help: string, samples: Sample[], withoutTimestamp = false): Family {
+  return { name, help, type: 'gauge', samples, ...(withoutTimestamp ? { withoutTimestamp } : {}) }
 }
 
 function perName<T extends { name: string }>(

@@ -1,22 +1,22 @@
 /**
- * Prometheus text format 0.0.4, and cmetrics' own text form of the same figures.
+ * A metric family, as in the Prometheus text format 0.0.4:
  *
  * ```
  *   exposition = *family
  *   family     = "# HELP" name help LF "# TYPE" name type LF *(name [labels] SP value [SP timestamp_ms] LF)
  *   labels     = "{" name "=" QUOTE value QUOTE *("," ...) "}"      \ " and LF escaped in values, \ and LF in help
  * ```
- * Our own because no kept library fits: prom-client 15 has no timestamps (removed on purpose in 12), wants a registry
- * of live objects where we have a snapshot, and costs 14 MB resident, 6 MB of it anonymous, of an idle budget of 7;
- * the OpenTelemetry exporter can print timestamps and costs 17 and 9. This is 0.
+ * Written here because no maintained library fits: prom-client 15 has no timestamps (removed on purpose in 12), needs a
+ * registry of live objects where we have a snapshot, and costs 14 MB resident, 6 MB of it anonymous, of an idle budget of
+ * 7; the OpenTelemetry exporter can print timestamps and costs 17 and 9. This costs nothing.
  */
 export interface Family {
   name: string
   help: string
   type: 'counter' | 'gauge'
   samples: Sample[]
-  /** Never with a timestamp, also where the others have one. */
-  timeless?: true
+  /** True when its samples never get a timestamp. */
+  withoutTimestamp?: true
 }
 
 export interface Sample {
@@ -26,12 +26,12 @@ export interface Sample {
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
-/** Families without samples are left out; `timestampMs` is put behind every value. */
+/** Formats families in the Prometheus text format, `timestampMs` after each value; omits families without samples. */
 export function formatPrometheus(families: Family[], timestampMs?: number): string {
   let out = ''
   for (const family of families) {
     if (family.samples.length === 0) continue
-    const stamp = timestampMs === undefined || family.timeless ? '' : ` ${Math.floor(timestampMs)}`
+    const stamp = timestampMs === undefined || family.withoutTimestamp ? '' : ` ${Math.floor(timestampMs)}`
     out += `# HELP ${family.name} ${escapeHelp(family.help)}\n# TYPE ${family.name} ${family.type}\n`
     for (const { labels, value } of family.samples) {
       out += `${family.name}${labelText(labels)} ${valueText(value)}${stamp}\n`
@@ -40,7 +40,7 @@ export function formatPrometheus(families: Family[], timestampMs?: number): stri
   return out
 }
 
-/** `2026-11-21T06:00:00.123000000Z fluentbit_uptime{hostname="leaf-1"} = 3600`, as fluent-bit's /api/v2/metrics. */
+/** Formats lines such as `2026-11-21T06:00:00.123000000Z fluentbit_uptime{hostname="leaf-1"} = 3600`, as fluent-bit does. */
 export function formatCmetrics(families: Family[], timestampMs: number): string {
   const time = new Date(timestampMs).toISOString().replace('Z', '000000Z')
   let out = ''
@@ -51,7 +51,7 @@ export function formatCmetrics(families: Family[], timestampMs: number): string 
   return out
 }
 
-/** A name that the format allows out of any text. */
+/** Turns any text into a valid metric name. */
 export function metricName(text: string): string {
   const name = text.replace(NOT_IN_NAME, '_')
   return FIRST_OF_NAME.test(name) ? name : `_${name}`
@@ -74,7 +74,7 @@ function valueText(value: number): string {
   return value === -Infinity ? '-Inf' : String(value)
 }
 
-// A lone surrogate cannot be said in UTF-8.
+// A lone surrogate cannot be encoded in UTF-8.
 function escapeLabel(value: string): string {
   return value.toWellFormed().replace(IN_LABEL, (c) => ESCAPED[c] ?? c)
 }

@@ -6,13 +6,14 @@ import { type Answer, endpointOf, json, type PluginNames } from './endpoints.ts'
 import { type HealthOptions, HealthWindow } from './health.ts'
 
 export interface HttpOptions {
-  /** Http_Listen and Http_Port; port 0 takes a free one. */
+  /** Address of Http_Listen. */
   listen: string
+  /** Http_Port; 0 chooses a free port. */
   port: number
   health: HealthOptions
-  /** Names for `/api/v1/plugins`; absent: those in use. */
+  /** Names for `/api/v1/plugins`; defaults to the plugins in use. */
   plugins?: PluginNames
-  /** Changed by tests only. */
+  /** Overrides for tests. */
   limits?: Partial<HttpLimits>
 }
 
@@ -25,8 +26,8 @@ export interface HttpLimits {
   connections: number
 }
 
-/** The server is for a scraper, a probe and a person: small limits, so that nobody can make the agent hold memory. */
-const LIMITS: HttpLimits = {
+/** Limits are small, because the server is for a scraper, a probe and a person, and must not cost the agent memory. */
+const DEFAULT_LIMITS: HttpLimits = {
   headersMs: 5000,
   requestMs: 10_000,
   keepAliveMs: 5000,
@@ -35,25 +36,25 @@ const LIMITS: HttpLimits = {
   connections: 32,
 }
 
-export interface HttpServer {
-  /** The port listened on, also when 0 was asked for. */
+interface HttpServer {
+  /** Actual port, also when 0 was configured. */
   port: number
-  /** Ends the connections too. Idempotent. */
+  /** Stops listening and closes all connections. Idempotent. */
   close(): Promise<void>
 }
 
 /**
- * Answers GET and HEAD, nothing else, and takes no body. Rejects with E_LISTEN. It has no authentication: that is why
- * it listens on the loopback address unless told otherwise.
+ * Starts the HTTP server; rejects with E_LISTEN. It answers only GET and HEAD and accepts no body. It has no
+ * authentication, which is why it listens on the loopback address by default.
  */
 export async function startHttp(
   options: HttpOptions,
   snapshot: () => Snapshot,
   log: Logger,
 ): Promise<HttpServer> {
-  // Costs 3-4 MB resident: only an agent with Http_Server pays.
+  // Imported on demand: it costs 3-4 MB resident.
   const { createServer } = await import('node:http')
-  const limits = { ...LIMITS, ...options.limits }
+  const limits = { ...DEFAULT_LIMITS, ...options.limits }
   const server = createServer({
     headersTimeout: limits.headersMs,
     requestTimeout: limits.requestMs,
@@ -63,7 +64,7 @@ export async function startHttp(
   })
   server.maxConnections = limits.connections
   const window = new HealthWindow(options.health, snapshot().startedMs)
-  const sources = { snapshot, health: () => window.verdict(snapshot()), plugins: options.plugins }
+  const sources = { snapshot, health: () => window.check(snapshot()), plugins: options.plugins }
 
   server.on('request', (request, response) => {
     const answer = answerTo(request, response, (path) => {
@@ -78,7 +79,7 @@ export async function startHttp(
   })
   server.on('clientError', (_error, socket) => socket.destroy())
   await listen(server, options)
-  server.on('error', (error) => log.warn(`http server: ${messageOf(error)}`))
+  server.on('error', (error) => log.warn(`http server error: ${messageOf(error)}`))
 
   const timer = options.health.enabled
     ? setInterval(() => window.sample(snapshot()), window.intervalMs).unref()
@@ -98,7 +99,7 @@ function answerTo(
     response.setHeader('Allow', 'GET, HEAD')
     return json({ error: 'method not allowed' }, 405)
   }
-  if (hasBody(request)) return json({ error: 'no body is accepted' }, 413)
+  if (hasBody(request)) return json({ error: 'request body not accepted' }, 413)
   const path = pathOf(request.url ?? '')
   return find(path) ?? json({ error: 'not found' }, 404)
 }
@@ -111,14 +112,14 @@ function send(request: IncomingMessage, response: ServerResponse, answer: Answer
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     Server: 'shipper',
-    // What was not read of a body must not be taken for the next request.
+    // An unread body must not be parsed as the next request.
     ...(hasBody(request) ? { Connection: 'close' } : {}),
   })
   const { socket } = request
-  // A reader that does not read would hold the body in memory.
-  const late = setTimeout(() => socket.destroy(), limitMs)
-  late.unref()
-  response.once('close', () => clearTimeout(late))
+  // A client that does not read would keep the body in memory.
+  const timeout = setTimeout(() => socket.destroy(), limitMs)
+  timeout.unref()
+  response.once('close', () => clearTimeout(timeout))
   response.end(request.method === 'HEAD' ? undefined : body)
 }
 
@@ -147,11 +148,11 @@ function listen(server: Server, { listen: host, port }: HttpOptions): Promise<vo
 }
 
 const HINTS: Record<string, string> = {
-  EADDRINUSE: 'another program has the port (another agent?): stop it or set Http_Port',
-  EACCES: 'ports below 1024 need a privilege: set Http_Port to a higher one',
-  EADDRNOTAVAIL: 'the address is not one of this machine: set Http_Listen',
-  EINVAL: 'it is no address of this machine: set Http_Listen to an IP address',
-  ENOTFOUND: 'the name has no address: set Http_Listen to an IP address',
+  EADDRINUSE: 'the port is used by another program (another agent?): stop it or set Http_Port',
+  EACCES: 'ports below 1024 require a privilege: set Http_Port to a higher port',
+  EADDRNOTAVAIL: 'the address does not belong to this machine: set Http_Listen',
+  EINVAL: 'the address does not belong to this machine: set Http_Listen to an IP address',
+  ENOTFOUND: 'the host name cannot be resolved: set Http_Listen to an IP address',
 }
 
 function listenError(error: unknown, host: string, port: number): ShipperError {
@@ -171,7 +172,7 @@ function listenError(error: unknown, host: string, port: number): ShipperError {
 function closeServer(server: Server, timer: NodeJS.Timeout | undefined): Promise<void> {
   clearInterval(timer)
   return new Promise((resolve) => {
-    // Called with an error when it is closed already, which is as good.
+    // Called with an error when the server is already closed, which is fine.
     server.close(() => resolve())
     server.closeAllConnections()
   })

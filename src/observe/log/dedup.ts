@@ -2,23 +2,23 @@ import type { Clock, TimerHandle } from '../../core/services.ts'
 import type { LogLine } from './format.ts'
 
 /**
- * Folds what is said again and again into one line with a count.
+ * Combines repeated log lines into one line with a count.
  *
  * ```
  *   equal lines   x  x x   x |     x    x|          |
  *   printed       x          | x (repeated 3 times) | x (repeated 2 times)
  *                 |- window -|- window --|- window -|
  * ```
- * Equal: same level, plugin, message and `path` field; other fields may differ, the latest are shown with the count.
- * Lines with an error code are further held to LINES_PER_CODE a window, since their messages differ by file or peer.
- * Never lost without a word: whatever was folded is counted in a line at the end of its window, or at `flush`.
+ * Lines are equal when level, plugin, message and the field `path` are; other fields may differ, and the count is printed
+ * with the latest. Lines with an error code are also limited to MAX_LINES_PER_CODE per window, since their messages differ
+ * by file or peer. No line is lost silently: a line at the end of the window, or at `flush`, has the suppressed count.
  */
 export class LogDeduplicator {
-  #clock: Clock
-  #print: (line: LogLine) => void
-  #messages = new Map<string, Entry>()
-  #codes = new Map<string, Entry>()
-  /** No window ends before this. */
+  readonly #clock: Clock
+  readonly #print: (line: LogLine) => void
+  readonly #messages = new Map<string, Window>()
+  readonly #codes = new Map<string, Window>()
+  /** Earliest end of a window. */
   #nextEndMs = Infinity
   #lastMs = 0
   #timer: TimerHandle | undefined
@@ -29,85 +29,85 @@ export class LogDeduplicator {
     this.#print = print
   }
 
-  /** True when the line is to be printed now, false when it has been counted instead. */
+  /** Returns true when the line is to be printed now, false when it is suppressed and counted. */
   admit(line: LogLine, windowMs: number): boolean {
     if (line.timeMs >= this.#nextEndMs || line.timeMs < this.#lastMs) this.#endWindows(line.timeMs)
     this.#lastMs = line.timeMs
-    const who = `${line.level}\0${line.plugin}\0`
-    const message = `${who}${line.message.slice(0, KEY_CHARS)}\0${pathOf(line.fields)}`
+    const source = `${line.level}\0${line.plugin}\0`
+    const message = `${source}${line.message.slice(0, MAX_KEY_CHARS)}\0${pathOf(line.fields)}`
     const known = this.#messages.get(message)
-    if (known !== undefined) return this.#fold(known, line)
+    if (known !== undefined) return this.#suppress(known, line)
     const code = codeOf(line.fields)
     if (code !== undefined) {
-      const entry = this.#entry(this.#codes, `${who}${code}`, line.timeMs, windowMs, code)
-      if (entry.shown === LINES_PER_CODE) return this.#fold(entry, line)
-      entry.shown++
+      const window = this.#window(this.#codes, `${source}${code}`, line.timeMs, windowMs, code)
+      if (window.printed === MAX_LINES_PER_CODE) return this.#suppress(window, line)
+      window.printed++
     }
-    this.#entry(this.#messages, message, line.timeMs, windowMs, '')
+    this.#window(this.#messages, message, line.timeMs, windowMs, '')
     return true
   }
 
-  /** Says what is folded now and forgets all. */
+  /** Prints the counts of suppressed lines and closes all windows. */
   flush(): void {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
-    for (const entries of [this.#messages, this.#codes]) {
-      for (const entry of entries.values()) this.#tell(entry, this.#clock.nowMs())
-      entries.clear()
+    for (const windows of [this.#messages, this.#codes]) {
+      for (const window of windows.values()) this.#printCount(window, this.#clock.nowMs())
+      windows.clear()
     }
   }
 
-  #fold(entry: Entry, line: LogLine): false {
-    entry.folded++
-    entry.line = line
-    this.#wakeAt(entry.since + entry.windowMs)
+  #suppress(window: Window, line: LogLine): false {
+    window.suppressed++
+    window.line = line
+    this.#wakeAt(window.startMs + window.windowMs)
     return false
   }
 
-  #entry(entries: Map<string, Entry>, key: string, nowMs: number, windowMs: number, code: string): Entry {
-    const known = entries.get(key)
+  #window(windows: Map<string, Window>, key: string, nowMs: number, windowMs: number, code: string): Window {
+    const known = windows.get(key)
     if (known !== undefined) return known
-    if (entries.size >= MOST_ENTRIES) this.#forgetOldest(entries, nowMs)
-    const entry = { line: undefined, since: nowMs, windowMs, shown: 0, folded: 0, code }
-    entries.set(key, entry)
+    if (windows.size >= MAX_WINDOWS) this.#closeOldest(windows, nowMs)
+    const window = { line: undefined, startMs: nowMs, windowMs, printed: 0, suppressed: 0, code }
+    windows.set(key, window)
     this.#nextEndMs = Math.min(this.#nextEndMs, nowMs + windowMs)
-    return entry
+    return window
   }
 
-  #forgetOldest(entries: Map<string, Entry>, nowMs: number): void {
-    for (const [key, entry] of entries) {
-      entries.delete(key)
-      this.#tell(entry, nowMs)
+  #closeOldest(windows: Map<string, Window>, nowMs: number): void {
+    for (const [key, window] of windows) {
+      windows.delete(key)
+      this.#printCount(window, nowMs)
       return
     }
   }
 
   #endWindows(nowMs: number): void {
     this.#nextEndMs = Infinity
-    for (const entries of [this.#messages, this.#codes]) {
-      for (const [key, entry] of entries) {
-        // A clock that was set back ends the window too, or the message might be silent for hours.
-        const over = nowMs < entry.since || nowMs - entry.since >= entry.windowMs
-        if (over) {
-          entries.delete(key)
-          if (entry.folded === 0) continue
-          this.#tell(entry, nowMs)
-          entries.set(key, { ...entry, line: undefined, since: nowMs, shown: 0, folded: 0 })
+    for (const windows of [this.#messages, this.#codes]) {
+      for (const [key, window] of windows) {
+        // A clock that was set back ends the window too, or the message might be suppressed for hours.
+        const isOver = nowMs < window.startMs || nowMs - window.startMs >= window.windowMs
+        if (isOver) {
+          windows.delete(key)
+          if (window.suppressed === 0) continue
+          this.#printCount(window, nowMs)
+          windows.set(key, { ...window, line: undefined, startMs: nowMs, printed: 0, suppressed: 0 })
         }
-        this.#nextEndMs = Math.min(this.#nextEndMs, (over ? nowMs : entry.since) + entry.windowMs)
+        this.#nextEndMs = Math.min(this.#nextEndMs, (isOver ? nowMs : window.startMs) + window.windowMs)
       }
     }
   }
 
-  #tell(entry: Entry, nowMs: number): void {
-    if (entry.line === undefined) return
-    const seconds = Math.max(1, Math.round((nowMs - entry.since) / 1000))
-    const times = `${entry.folded} ${entry.folded === 1 ? 'time' : 'times'}`
-    const what = entry.code === '' ? `repeated ${times}` : `${entry.code} ${times} more`
-    this.#print({ ...entry.line, timeMs: nowMs, message: `${entry.line.message} (${what} in ${seconds} s)` })
+  #printCount({ line, startMs, suppressed, code }: Window, nowMs: number): void {
+    if (line === undefined) return
+    const seconds = Math.max(1, Math.round((nowMs - startMs) / 1000))
+    const times = suppressed === 1 ? 'time' : 'times'
+    const count = code === '' ? `repeated ${suppressed} ${times}` : `${code} ${suppressed} more ${times}`
+    this.#print({ ...line, timeMs: nowMs, message: `${line.message} (${count} in ${seconds} s)` })
   }
 
-  /** A timer runs only while something is folded, and never keeps the process alive. */
+  /** Sets the timer, which runs only while lines are suppressed and never keeps the process alive. */
   #wakeAt(atMs: number): void {
     if (this.#timer !== undefined && this.#timerMs <= atMs) return
     this.#clock.cancel(this.#timer)
@@ -115,9 +115,9 @@ export class LogDeduplicator {
     this.#timer = this.#clock.after(Math.max(1, atMs - this.#clock.nowMs()), () => {
       this.#timer = undefined
       this.#endWindows(this.#clock.nowMs())
-      for (const entries of [this.#messages, this.#codes]) {
-        for (const entry of entries.values()) {
-          if (entry.folded > 0) this.#wakeAt(entry.since + entry.windowMs)
+      for (const windows of [this.#messages, this.#codes]) {
+        for (const window of windows.values()) {
+          if (window.suppressed > 0) this.#wakeAt(window.startMs + window.windowMs)
         }
       }
     })
@@ -125,21 +125,22 @@ export class LogDeduplicator {
   }
 }
 
-interface Entry {
-  /** The latest folded; undefined when none is, so that what its fields refer to is not kept alive. */
+/** A window of one message or one error code. */
+interface Window {
+  /** Latest suppressed line; undefined when there is none, so that objects in its fields are not kept alive. */
   line: LogLine | undefined
-  since: number
+  startMs: number
   windowMs: number
-  /** Lines of this code printed in the window. */
-  shown: number
-  folded: number
-  /** Empty for an entry of one message. */
+  /** Number of lines with this code printed in the window. */
+  printed: number
+  suppressed: number
+  /** Empty for a window of one message. */
   code: string
 }
 
-const MOST_ENTRIES = 256
-const LINES_PER_CODE = 5
-const KEY_CHARS = 500
+const MAX_WINDOWS = 256
+const MAX_LINES_PER_CODE = 5
+const MAX_KEY_CHARS = 500
 
 function codeOf(fields: Record<string, unknown> | undefined): string | undefined {
   if (fields === undefined) return undefined

@@ -2,38 +2,41 @@ import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
 import { reasonOf, ShipperError, systemCode } from '../../core/error.ts'
 
 /**
- * Where log lines go. All writes are synchronous, so that the last words before an exit are not lost; a pipe whose
- * reader is stuck therefore holds the agent up, unless it is non-blocking: then lines are dropped and counted.
+ * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A pipe with a
+ * stuck reader therefore blocks the agent, unless it is non-blocking: then lines are dropped and counted.
  */
 export interface LogSink {
   write(line: string): void
-  /** Opens the file anew after it was moved away. */
+  /** Reopens the file after it was renamed. */
   reopen(): void
   close(): void
 }
 
-/** Makes a line of the log's own format out of what the sink itself has to say. */
-export type Note = (message: string) => string
+/** Formats a message of the sink itself as a log line. */
+export type FormatNote = (message: string) => string
 
-/** A descriptor that is somebody else's to close: stderr. */
-export function fdSink(fd: number, note: Note, patienceMs = PATIENCE_MS): LogSink {
+/** Creates a sink for a descriptor that it does not own: stderr. */
+export function fdSink(fd: number, formatNote: FormatNote, maxWaitMs = MAX_WAIT_MS): LogSink {
   let lost = 0
-  let torn = false
-  let gone = false
+  let isTorn = false
+  let isClosed = false
   return {
     write(line) {
-      if (gone) return
-      const told = lost === 0 ? line : note(`${lost} log lines were lost: the reader is too slow`) + line
-      const bytes = Buffer.from(torn ? `\n${told}` : told)
+      if (isClosed) return
+      const text =
+        lost === 0
+          ? line
+          : formatNote(`${lost} log lines were dropped: the reader of the log is too slow`) + line
+      const bytes = Buffer.from(isTorn ? `\n${text}` : text)
       try {
-        const written = writeAll(fd, bytes, patienceMs)
-        const whole = written === bytes.length
-        lost = whole ? 0 : lost + 1
-        // One byte after a torn line is its newline: the next line begins at the margin.
-        torn = !whole && (torn ? written !== 1 : written > 0)
+        const written = writeAll(fd, bytes, maxWaitMs)
+        const isComplete = written === bytes.length
+        lost = isComplete ? 0 : lost + 1
+        // The first byte after a torn line is a newline: if only that was written, the next line starts on its own.
+        isTorn = !isComplete && (isTorn ? written !== 1 : written > 0)
       } catch {
-        // EPIPE, EBADF, EIO of a closed terminal: there is nobody left to tell.
-        gone = true
+        // EPIPE, EBADF, EIO of a closed terminal: there is no reader any more.
+        isClosed = true
       }
     },
     reopen() {},
@@ -42,70 +45,76 @@ export function fdSink(fd: number, note: Note, patienceMs = PATIENCE_MS): LogSin
 }
 
 /**
- * `Log_File`: appended to, opened anew when its name leads elsewhere (rotation; looked at once a second when something
- * is written) and when a write fails. While it cannot be written the lines go to `fallback`, behind one that says why,
- * and it is tried again once a second.
+ * Appends to `Log_File`. The file is reopened when its path refers to another file (rotation; checked once a second while
+ * lines are written) and when a write fails. While it cannot be written, lines go to `fallback` after one with the reason,
+ * and the file is retried once a second.
  */
 export class FileSink implements LogSink {
-  #path: string
+  readonly #path: string
   #fd: number | undefined
-  #nowMs: () => number
-  #note: Note
-  #fallback: LogSink
-  #lookedMs: number
-  #failing = false
-  #closed = false
+  readonly #nowMs: () => number
+  readonly #formatNote: FormatNote
+  readonly #fallback: LogSink
+  #checkedMs: number
+  #isFailing = false
+  #isClosed = false
 
-  constructor(path: string, nowMs: () => number, note: Note, fallback: LogSink = fdSink(2, note)) {
+  constructor(
+    path: string,
+    nowMs: () => number,
+    formatNote: FormatNote,
+    fallback: LogSink = fdSink(2, formatNote),
+  ) {
     this.#path = path
     this.#nowMs = nowMs
-    this.#note = note
+    this.#formatNote = formatNote
     this.#fallback = fallback
     this.#fd = openLog(path)
-    this.#lookedMs = nowMs()
+    this.#checkedMs = nowMs()
   }
 
   write(line: string): void {
     const nowMs = this.#nowMs()
-    const due = Math.abs(nowMs - this.#lookedMs) >= LOOK_MS
-    if (due) this.#lookedMs = nowMs
-    if (this.#closed || (this.#failing && !due)) {
+    const isDue = Math.abs(nowMs - this.#checkedMs) >= CHECK_INTERVAL_MS
+    if (isDue) this.#checkedMs = nowMs
+    if (this.#isClosed || (this.#isFailing && !isDue)) {
       this.#fallback.write(line)
       return
     }
-    let problem = this.#attempt(line, due)
-    // Once more on a freshly opened file: a stale handle must not cost a line.
-    if (problem !== undefined && !this.#failing) problem = this.#attempt(line, false)
+    let problem = this.#attempt(line, isDue)
+    // Retry on a reopened file: a stale descriptor must not cost a line.
+    if (problem !== undefined && !this.#isFailing) problem = this.#attempt(line, false)
     if (problem !== undefined) {
-      const why =
+      const reason =
         problem instanceof ShipperError
           ? problem.message
           : `cannot write log_file ${this.#path}: ${reasonOf(problem)}`
-      if (!this.#failing) this.#fallback.write(this.#note(`${why}; the log goes to stderr meanwhile`))
+      if (!this.#isFailing)
+        this.#fallback.write(this.#formatNote(`${reason}; logging to stderr until it can be written`))
       this.#fallback.write(line)
     }
-    this.#failing = problem !== undefined
+    this.#isFailing = problem !== undefined
   }
 
   reopen(): void {
     this.#release()
     this.#fd = openLog(this.#path)
-    this.#failing = false
+    this.#isFailing = false
   }
 
   close(): void {
     this.#release()
-    this.#closed = true
+    this.#isClosed = true
   }
 
-  /** The problem, or undefined. */
-  #attempt(line: string, look: boolean): unknown {
+  /** Writes the line and returns the error, if any; `check` compares the path with the open file before. */
+  #attempt(line: string, check: boolean): unknown {
     try {
-      if (this.#fd === undefined || (look && !leadsTo(this.#path, this.#fd))) {
+      if (this.#fd === undefined || (check && !isSameFile(this.#path, this.#fd))) {
         this.#release()
         this.#fd = openLog(this.#path)
       }
-      writeAll(this.#fd, Buffer.from(line), PATIENCE_MS)
+      writeAll(this.#fd, Buffer.from(line), MAX_WAIT_MS)
       return undefined
     } catch (error) {
       this.#release()
@@ -120,12 +129,12 @@ export class FileSink implements LogSink {
     try {
       closeSync(fd)
     } catch {
-      // Its file system is gone: nothing is left to do with it.
+      // The file system was unmounted or failed: there is nothing left to do.
     }
   }
 }
 
-/** True for a terminal. Only a character device is worth loading node:tty (1.5 MB) for. */
+/** Returns true for a terminal. node:tty (1.5 MB) is loaded only for a character device. */
 export function isTerminal(fd: number): boolean {
   try {
     return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(fd)
@@ -134,25 +143,27 @@ export function isTerminal(fd: number): boolean {
   }
 }
 
-const PATIENCE_MS = 200
-const LOOK_MS = 1000
-const CELL = new Int32Array(new SharedArrayBuffer(4))
+/** Time to wait for space in a full non-blocking descriptor. */
+const MAX_WAIT_MS = 200
+const CHECK_INTERVAL_MS = 1000
+/** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
+const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
-/** Number of bytes written; fewer than given when a non-blocking descriptor stayed full for `patienceMs`. */
-function writeAll(fd: number, bytes: Buffer, patienceMs: number): number {
+/** Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for `maxWaitMs`. */
+function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number {
   let at = 0
-  let waited = 0
+  let waitedMs = 0
   while (at < bytes.length) {
     try {
       at += writeSync(fd, bytes, at)
-      waited = 0
+      waitedMs = 0
     } catch (error) {
       const code = systemCode(error)
       if (code === 'EINTR') continue
       if (code !== 'EAGAIN') throw error
-      if (waited >= patienceMs) return at
-      Atomics.wait(CELL, 0, 0, WAIT_STEP_MS)
-      waited += WAIT_STEP_MS
+      if (waitedMs >= maxWaitMs) return at
+      Atomics.wait(SLEEP_CELL, 0, 0, WAIT_STEP_MS)
+      waitedMs += WAIT_STEP_MS
     }
   }
   return at
@@ -170,11 +181,12 @@ function openLog(path: string): number {
   }
 }
 
-function leadsTo(path: string, fd: number): boolean {
+/** Returns true when the path refers to the open file. */
+function isSameFile(path: string, fd: number): boolean {
   try {
     const named = statSync(path, { bigint: true })
-    const held = fstatSync(fd, { bigint: true })
-    return named.ino === held.ino && named.dev === held.dev
+    const open = fstatSync(fd, { bigint: true })
+    return named.ino === open.ino && named.dev === open.dev
   } catch {
     return false
   }

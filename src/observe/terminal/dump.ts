@@ -5,8 +5,8 @@ import { localTime } from '../log/format.ts'
 import { bytesText, timeText } from './human-units.ts'
 
 /**
- * The snapshot as a person reads it, for SIGUSR1 and SIGCONT: every input with its files, every filter, every output.
- * Files that are most behind come first. For programs there is `/api/v1/files`; this text may change.
+ * Formats the snapshot for people, for SIGUSR1 and SIGCONT: every input with its files, every filter, every output. Files
+ * with the largest lag come first. The format may change; programs should use `/api/v1/files`.
  */
 export function formatDump(snapshot: Snapshot): string {
   const { version, hostname, startedMs, nowMs, memory } = snapshot
@@ -26,7 +26,7 @@ function inputLines(input: InputSnapshot): string[] {
   const files = input.status?.files
   return [
     '',
-    `input   ${titled(input)}  ${input.records} records, ${bytesText(input.bytes)}`,
+    `input   ${titleOf(input)}  ${input.records} records, ${bytesText(input.bytes)}`,
     `  memory ${bytesText(input.memory)}${limit}${input.paused ? ', PAUSED at its limit' : ''}`,
     ...counterLines(input.counters),
     ...(files === undefined ? [] : fileLines(files)),
@@ -47,33 +47,34 @@ function fileLines(files: FileStatus[]): string[] {
     `${f.device}:${f.inode}`,
     f.path,
   ])
-  return [title, ...aligned([['STATE', 'LAG', 'SIZE', 'READ', 'ACKED', 'DEV:INODE', 'PATH'], ...rows])]
+  return [title, ...alignColumns([['STATE', 'LAG', 'SIZE', 'READ', 'ACKED', 'DEV:INODE', 'PATH'], ...rows])]
 }
 
 function filterLines(filter: FilterSnapshot): string[] {
   const changes = `dropped ${filter.dropRecords}, added ${filter.addRecords}`
   return [
     '',
-    `filter  ${titled(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
+    `filter  ${titleOf(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
     ...counterLines(filter.counters),
   ]
 }
 
 function outputLines(output: OutputSnapshot, nowMs: number): string[] {
-  const next = output.retryAtMs === undefined ? '' : `, next retry in ${secondsTo(output.retryAtMs, nowMs)}`
-  const failed = `retries ${output.retries} (${output.retriedRecords} records)`
-  const lost = `given up ${output.retriesFailed} chunks, dropped ${output.droppedRecords} records`
+  const next =
+    output.retryAtMs === undefined ? '' : `, next retry in ${secondsUntil(output.retryAtMs, nowMs)}`
+  const retries = `retries ${output.retries} (${output.retriedRecords} records)`
+  const dropped = `retries exhausted for ${output.retriesFailed} chunks, dropped ${output.droppedRecords} records`
   return [
     '',
-    `output  ${titled(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
+    `output  ${titleOf(output)}  ${output.procRecords} records, ${bytesText(output.procBytes)}`,
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
-    `  errors ${output.errors}, ${failed}, ${lost}`,
+    `  errors ${output.errors}, ${retries}, ${dropped}`,
     ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
     ...counterLines(output.counters),
   ]
 }
 
-function titled({ name, plugin }: { name: string; plugin: string }): string {
+function titleOf({ name, plugin }: { name: string; plugin: string }): string {
   return name === plugin || name.startsWith(`${plugin}.`) ? name : `${name} (${plugin})`
 }
 
@@ -82,12 +83,12 @@ function counterLines(counters: Record<string, number>): string[] {
   return counted.length === 0 ? [] : [`  ${counted.map(([name, value]) => `${name} ${value}`).join(', ')}`]
 }
 
-function secondsTo(atMs: number, nowMs: number): string {
+function secondsUntil(atMs: number, nowMs: number): string {
   return `${(Math.max(0, atMs - nowMs) / 1000).toFixed(1)} s`
 }
 
-/** Columns padded to their widest cell; numbers to the right, the last column as it is. */
-function aligned(rows: string[][]): string[] {
+/** Pads columns to their widest cell; numbers are aligned right, the last column is not padded. */
+function alignColumns(rows: string[][]): string[] {
   const widths: number[] = []
   for (const row of rows) {
     row.forEach((cell, i) => {
@@ -98,11 +99,11 @@ function aligned(rows: string[][]): string[] {
     const cells = row.map((cell, i) => {
       if (i === row.length - 1) return cell
       const width = widths[i] as number
-      return NUMERIC.has(i) ? cell.padStart(width) : cell.padEnd(width)
+      return NUMERIC_COLUMNS.has(i) ? cell.padStart(width) : cell.padEnd(width)
     })
     return `    ${cells.join('  ')}`
   })
 }
 
-/** LAG, SIZE, READ, ACKED. */
-const NUMERIC = new Set([1, 2, 3, 4])
+/** Columns LAG, SIZE, READ and ACKED. */
+const NUMERIC_COLUMNS = new Set([1, 2, 3, 4])

@@ -1,8 +1,8 @@
 import type { Chunk } from '../../core/chunk.ts'
 import { ShipperError } from '../../core/error.ts'
 import { skip } from '../../core/msgpack/encode.ts'
-import { Accessor, entryMap, textHead, textLength } from '../../core/msgpack/record.ts'
-import { type InvalidValue, invalidValue } from '../../core/options/checks.ts'
+import { entryMap, RecordAccessor, textHead, textLength } from '../../core/msgpack/record.ts'
+import { type InvalidValue, invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter } from '../../core/plugin.ts'
 import { translateOnigmo } from '../../lib/regex/onigmo.ts'
@@ -20,34 +20,35 @@ const OPTIONS = defineOptions({
     words: 2,
     repeat: true,
     check: checkRule,
-    help: 'Leave out records whose value of KEY matches: `Exclude KEY EXPRESSION`.',
+    help: 'Drop records whose value of KEY matches the expression: `Exclude KEY EXPRESSION`.',
   },
   logical_op: {
     type: 'enum',
     values: ['legacy', 'AND', 'OR'],
     default: 'legacy',
-    help: 'legacy: every Regex must match and no Exclude may. AND, OR: all, or one, of the Regex rules (or of the Exclude rules) decide; the two kinds then do not mix.',
+    help: 'legacy: keep records that every Regex matches and no Exclude matches. AND, OR: all rules must match, or one; all rules must then be Regex or all Exclude.',
   },
 })
 
 /**
- * An expression without a character that means something is looked for as it stands. Slashes at both ends are no part
- * of an expression, so one that begins with a slash is left to the translator.
+ * Matches expressions without special characters, which are searched for literally. Slashes around an expression
+ * delimit it, so one that begins with a slash is left to the translator.
  */
 const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
+/** A Regex or Exclude option. */
 class Rule {
   readonly exclude: boolean
-  readonly #accessor: Accessor
+  readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
   readonly #regex: RegExp
-  /** Where the literal is found next in the chunk, from the last place it was looked for. */
-  #foundAt = -1
+  /** Offset in the chunk of the next occurrence of the literal, from the last search on. */
+  #nextHit = -1
 
   constructor(words: string[], exclude: boolean) {
     const [key = '', expression = ''] = words
-    // As in fluent-bit the dollar may be left out: `kubernetes['host']`.
-    const accessor = Accessor.parse(key.startsWith('$') ? key : `$${key}`) ?? Accessor.parse(key)
+    // As in fluent-bit, the dollar sign is optional: `kubernetes['host']`.
+    const accessor = RecordAccessor.parse(key.startsWith('$') ? key : `$${key}`) ?? RecordAccessor.parse(key)
     if (accessor === undefined) throw badRule(`"${key}" is not a key or a record accessor`)
     this.exclude = exclude
     this.#accessor = accessor
@@ -55,12 +56,12 @@ class Rule {
     this.#regex = translateOnigmo(expression).lines
   }
 
-  /** To be called before the records of a chunk, which then come in order. */
-  begin(): void {
-    this.#foundAt = -1
+  /** Prepares for the records of a chunk, which must then be passed in order. */
+  startChunk(): void {
+    this.#nextHit = -1
   }
 
-  /** Whether the value is there, is a text, and matches. */
+  /** True when the value exists, is a string and matches. */
   matches(buf: Buffer, map: number, end: number): boolean {
     const at = this.#accessor.find(buf, map, end)
     const head = at < 0 ? -1 : textHead(buf, at)
@@ -68,16 +69,19 @@ class Rule {
     const start = at + head
     const stop = start + textLength(buf, at)
     if (this.#literal === undefined) return this.#regex.test(buf.toString('latin1', start, stop))
-    return this.#next(buf, this.#literal, start) + this.#literal.length <= stop
+    return this.#findFrom(buf, this.#literal, start) + this.#literal.length <= stop
   }
 
-  /** One search serves all records before its hit: a search for each would read the rest of the chunk each time. */
-  #next(buf: Buffer, literal: Buffer, start: number): number {
-    if (this.#foundAt < start) {
+  /**
+   * Returns the offset of the literal from `start` on. One search serves all records before its hit: a search per
+   * record would read the rest of the chunk every time.
+   */
+  #findFrom(buf: Buffer, literal: Buffer, start: number): number {
+    if (this.#nextHit < start) {
       const found = buf.indexOf(literal, start)
-      this.#foundAt = found < 0 ? Number.POSITIVE_INFINITY : found
+      this.#nextHit = found < 0 ? Number.POSITIVE_INFINITY : found
     }
-    return this.#foundAt
+    return this.#nextHit
   }
 }
 
@@ -87,7 +91,7 @@ class Grep implements Filter {
 
   constructor(options: OptionsOf<typeof OPTIONS>) {
     if (options.logicalOp !== 'legacy' && options.regex.length > 0 && options.exclude.length > 0) {
-      throw badRule('Regex and Exclude do not mix with Logical_Op AND or OR', 'logical_op')
+      throw badRule('Regex and Exclude cannot be combined when Logical_Op is AND or OR', 'logical_op')
     }
     this.#op = options.logicalOp
     this.#rules = [
@@ -96,12 +100,12 @@ class Grep implements Filter {
     ]
   }
 
-  /** Kept records move to the front, over those that are dropped. */
+  /** Moves kept records to the front of the buffer, over dropped ones. */
   apply(chunk: Chunk): void {
     const { start, end } = chunk
-    // What is behind the entries is not to be searched.
+    // Limits searches to the entries.
     const buf = chunk.buf.subarray(0, end)
-    for (const rule of this.#rules) rule.begin()
+    for (const rule of this.#rules) rule.startChunk()
     let to = start
     let kept = 0
     for (let at = start; at < end; ) {
@@ -120,16 +124,16 @@ class Grep implements Filter {
 
   #keeps(buf: Buffer, map: number, end: number): boolean {
     if (this.#op === 'legacy') return this.#rules.every((r) => r.matches(buf, map, end) !== r.exclude)
-    const hit =
+    const isMatch =
       this.#op === 'AND'
         ? this.#rules.every((r) => r.matches(buf, map, end))
         : this.#rules.some((r) => r.matches(buf, map, end))
-    return this.#rules.length === 0 || hit !== (this.#rules[0] as Rule).exclude
+    return this.#rules.length === 0 || isMatch !== (this.#rules[0] as Rule).exclude
   }
 }
 
 function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidValue('a key and a regular expression', () => new Rule(words, false))
+  return invalidIfThrows('a key and a regular expression', () => new Rule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {
@@ -140,11 +144,11 @@ function badRule(message: string, option?: string): ShipperError {
 export const spec = defineFilter({
   kind: 'filter',
   name: 'grep',
-  summary: 'Keeps or leaves out records by expressions on their values.',
+  summary: 'Keeps or drops records by regular expressions on their values.',
   description:
-    'Values are matched as bytes: `.` is one byte, and classes and `(?i)` know ASCII. A value that is missing or no text ' +
-    'matches nothing. `legacy` is what the manual of fluent-bit says; its code stops at the first Regex that matches, in ' +
-    'order of the file, and does not look at the rules behind it.',
+    'Values are matched as bytes: `.` is one byte, and character classes and `(?i)` are ASCII only. A value that is missing ' +
+    'or not a string never matches. `legacy` follows the manual of fluent-bit; its code stops at the first Regex that ' +
+    'matches, in file order, and ignores the rules after it.',
   options: OPTIONS,
   example: '[FILTER]\n    Name    grep\n    Match   *\n    Exclude log healthz\n',
   create: (options) => new Grep(options),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { BufferSource } from '../../core/buffer-source.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
 import { encodeStr, skip, writeMapHead } from '../../core/msgpack/encode.ts'
 import { entryMap, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
@@ -10,28 +11,28 @@ const OPTIONS = defineOptions({
   remove_key: {
     type: 'string',
     repeat: true,
-    help: 'Remove this key, whatever its case; `name*`: all that begin so.',
+    help: 'Remove this key, ignoring case; `name*` removes all keys with that prefix.',
   },
   allowlist_key: {
     type: 'string',
     repeat: true,
     aliases: ['whitelist_key'],
-    help: 'Remove every key that is not named by one of these, written as in Remove_key.',
+    help: 'Remove every key that matches none of these; same syntax as Remove_key.',
   },
   uuid_key: { type: 'string', help: 'Add a random UUID under this key to each record.' },
 })
 
 const UUID_BYTES = 36
-const MAP_HEAD = 5
+const MAX_MAP_HEAD_BYTES = 5
 
-/** A key as fluent-bit compares it: ASCII letters in either case, and `*` at the end for any rest. */
+/** A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix. */
 class KeyName {
   readonly #lower: Buffer
-  readonly #prefix: boolean
+  readonly #isPrefix: boolean
 
   constructor(text: string) {
-    this.#prefix = text.endsWith('*')
-    const bytes = Buffer.from(this.#prefix ? text.slice(0, -1) : text)
+    this.#isPrefix = text.endsWith('*')
+    const bytes = Buffer.from(this.#isPrefix ? text.slice(0, -1) : text)
     this.#lower = bytes.map((byte) => lower(byte)) as Buffer
   }
 
@@ -40,7 +41,7 @@ class KeyName {
     if (head < 0) return false
     const length = textLength(buf, key)
     const name = this.#lower
-    if (this.#prefix ? length < name.length : length !== name.length) return false
+    if (this.#isPrefix ? length < name.length : length !== name.length) return false
     for (let i = 0; i < name.length; i++) {
       if (lower(buf[key + head + i] as number) !== name[i]) return false
     }
@@ -53,7 +54,7 @@ function lower(byte: number): number {
 }
 
 class RecordModifier implements Filter {
-  readonly #ctx: FilterContext
+  readonly #buffers: BufferSource
   readonly #added: Buffer
   readonly #addedPairs: number
   readonly #remove: KeyName[]
@@ -61,7 +62,7 @@ class RecordModifier implements Filter {
   readonly #uuidKey: Buffer | undefined
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: FilterContext) {
-    this.#ctx = ctx
+    this.#buffers = ctx.buffers
     this.#added = Buffer.concat(
       options.record.flatMap(([key = '', value = '']) => [encodeStr(key), encodeStr(value)]),
     )
@@ -71,46 +72,46 @@ class RecordModifier implements Filter {
     this.#uuidKey = options.uuidKey === undefined ? undefined : encodeStr(options.uuidKey)
   }
 
-  /** Kept pairs are copied as they are; new ones follow them. */
+  /** Copies kept pairs unchanged and appends the new ones. */
   apply(chunk: Chunk): void {
     const { buf, end } = chunk
     const head = headRoom(chunk.tag)
-    const more =
-      MAP_HEAD +
+    const growth =
+      MAX_MAP_HEAD_BYTES +
       this.#added.length +
       (this.#uuidKey === undefined ? 0 : this.#uuidKey.length + 2 + UUID_BYTES)
-    const out = this.#ctx.buffers.force(head + chunk.size + chunk.count * more + TAIL_ROOM)
+    const out = this.#buffers.force(head + chunk.size + chunk.count * growth + TAIL_ROOM)
     let to = head
     for (let at = chunk.start; at < end; ) {
       const next = skip(buf, at, end)
       const map = entryMap(buf, at, end)
-      to = map < 0 ? to + buf.copy(out, to, at, next) : this.#entry(buf, at, map, next, out, to)
+      to = map < 0 ? to + buf.copy(out, to, at, next) : this.#writeEntry(buf, at, map, next, out, to)
       at = next
     }
     chunk.replace(out, head, to, chunk.count)
   }
 
-  #entry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
-    let o = to + buf.copy(out, to, at, map)
+  #writeEntry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
+    let pos = to + buf.copy(out, to, at, map)
     const pairs = mapPairs(buf, map)
     const kept =
       this.#remove.length === 0 && this.#allow.length === 0 ? pairs : this.#countKept(buf, map, end, pairs)
-    o = writeMapHead(out, o, kept + this.#addedPairs)
+    pos = writeMapHead(out, pos, kept + this.#addedPairs)
     let pair = mapBody(buf, map)
-    if (kept === pairs) o += buf.copy(out, o, pair, end)
+    if (kept === pairs) pos += buf.copy(out, pos, pair, end)
     else {
       for (let i = 0; i < pairs; i++) {
         const next = skip(buf, skip(buf, pair, end), end)
-        if (this.#keeps(buf, pair)) o += buf.copy(out, o, pair, next)
+        if (this.#keeps(buf, pair)) pos += buf.copy(out, pos, pair, next)
         pair = next
       }
     }
-    o += this.#added.copy(out, o)
-    if (this.#uuidKey === undefined) return o
-    o += this.#uuidKey.copy(out, o)
-    out[o] = 0xd9
-    out[o + 1] = UUID_BYTES
-    return o + 2 + out.write(randomUUID(), o + 2, 'latin1')
+    pos += this.#added.copy(out, pos)
+    if (this.#uuidKey === undefined) return pos
+    pos += this.#uuidKey.copy(out, pos)
+    out[pos] = 0xd9
+    out[pos + 1] = UUID_BYTES
+    return pos + 2 + out.write(randomUUID(), pos + 2, 'latin1')
   }
 
   #countKept(buf: Buffer, map: number, end: number, pairs: number): number {
@@ -134,10 +135,10 @@ class RecordModifier implements Filter {
 export const spec = defineFilter({
   kind: 'filter',
   name: 'record_modifier',
-  summary: 'Adds pairs to records and removes keys.',
+  summary: 'Adds fields to records and removes keys.',
   description:
-    'A key that is added is put behind the others; one of that name that is there already stays. A record whose keys ' +
-    'are all removed stays too, as an empty one: fluent-bit drops it.',
+    'Added fields come after the existing ones; an existing field of the same name is kept as well. A record whose keys ' +
+    'are all removed is kept as an empty record; fluent-bit drops it.',
   options: OPTIONS,
   example:
     '[FILTER]\n    Name       record_modifier\n    Match      *\n    Record     host web1\n    Remove_key secret\n',

@@ -10,20 +10,21 @@ const OPTIONS = defineOptions({
   pid: {
     type: 'int',
     default: '-1',
-    help: 'Process to watch instead of the whole machine; -1: the machine.',
+    help: 'Id of a process to measure instead of the machine; -1: the machine.',
   },
 })
 
-/** Ticks of the kernel per second, as /proc counts them on every Linux we run on. */
-const TICKS = 100
+/** Clock ticks per second in /proc (USER_HZ), the same on all supported Linux platforms. */
+const TICKS_PER_SECOND = 100
 const BLANKS = /\s+/
 
+/** CPU time in clock ticks. */
 interface Ticks {
   user: number
   system: number
 }
 
-/** Of /proc/stat, the whole machine first, then each core: user (with nice) and system time in ticks. */
+/** Reads /proc/stat: first the machine, then each core; `user` includes nice. */
 function machineTicks(): Ticks[] {
   const lines = readFileSync('/proc/stat', 'utf8').split('\n')
   return lines
@@ -34,48 +35,50 @@ function machineTicks(): Ticks[] {
     })
 }
 
-/** Of /proc/PID/stat; the name in brackets may hold blanks. */
+/** Reads /proc/PID/stat; the command name in parentheses may contain blanks. */
 function processTicks(pid: number): Ticks {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
   return { user: Number(fields[11]), system: Number(fields[12]) }
 }
 
-class Usage {
-  #before: Ticks[]
-  #beforeMs: number
+/** Computes CPU usage, in percent, from the difference between two readings. */
+class CpuUsage {
+  #lastTicks: Ticks[]
+  #lastMs: number
   readonly #ctx: InputContext
   readonly #pid: number
 
   constructor(ctx: InputContext, pid: number) {
     this.#ctx = ctx
     this.#pid = pid
-    this.#before = this.#read()
-    this.#beforeMs = ctx.clock.nowMs()
+    this.#lastTicks = this.#read()
+    this.#lastMs = ctx.clock.nowMs()
   }
 
+  /** Returns a record of the usage since the last call. */
   record(): Buffer {
     const now = this.#read()
     const nowMs = this.#ctx.clock.nowMs()
-    const ticks = Math.max(1e-3, ((nowMs - this.#beforeMs) / 1000) * TICKS)
+    const ticks = Math.max(1e-3, ((nowMs - this.#lastMs) / 1000) * TICKS_PER_SECOND)
     const record = new RecordBuilder()
     const cores = Math.max(1, now.length - 1)
-    now.forEach((t, i) => {
-      const before = this.#before[i] ?? t
+    now.forEach((current, i) => {
+      const last = this.#lastTicks[i] ?? current
       const share = (100 / ticks) * (i === 0 && this.#pid < 0 ? 1 / cores : 1)
-      const user = (t.user - before.user) * share
-      const system = (t.system - before.system) * share
-      const [cpu, usr, sys] =
+      const user = (current.user - last.user) * share
+      const system = (current.system - last.system) * share
+      const [cpuName, userName, systemName] =
         i === 0
           ? ['cpu_p', 'user_p', 'system_p']
           : [`cpu${i - 1}.p_cpu`, `cpu${i - 1}.p_user`, `cpu${i - 1}.p_system`]
       record
-        .float(cpu, user + system)
-        .float(usr, user)
-        .float(sys, system)
+        .float(cpuName, user + system)
+        .float(userName, user)
+        .float(systemName, system)
     })
-    this.#before = now
-    this.#beforeMs = nowMs
+    this.#lastTicks = now
+    this.#lastMs = nowMs
     return record.bytes()
   }
 
@@ -84,14 +87,14 @@ class Usage {
   }
 }
 
-/** A process that is not there at the start is a mistake; one that ends later is not. */
-function usageOf(ctx: InputContext, pid: number): Usage {
+/** Throws E_CONFIG_BAD_VALUE when the process does not exist at the start; one that ends later is not an error. */
+function createUsage(ctx: InputContext, pid: number): CpuUsage {
   try {
-    return new Usage(ctx, pid)
+    return new CpuUsage(ctx, pid)
   } catch (cause) {
-    throw new ShipperError('E_CONFIG_BAD_VALUE', `cannot watch process ${pid}: ${messageOf(cause)}`, {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', `cannot measure process ${pid}: ${messageOf(cause)}`, {
       option: 'pid',
-      hint: 'set Pid to a process that runs, or leave it out for the whole machine',
+      hint: 'set Pid to a running process, or leave it out to measure the machine',
       cause,
     })
   }
@@ -102,12 +105,12 @@ export const spec = defineInput({
   name: 'cpu',
   summary: 'CPU usage of the machine and of each core, in percent.',
   description:
-    'cpu_p is user_p (with nice) and system_p together, of all cores; `cpuN.p_cpu`, `cpuN.p_user` and `cpuN.p_system` ' +
-    'are those of core N. With Pid: the percent of one core that the process uses.',
+    '`cpu_p` is the sum of `user_p` (with nice) and `system_p`, averaged over all cores; `cpuN.p_cpu`, `cpuN.p_user` and ' +
+    '`cpuN.p_system` are the values of core N. With Pid, the values are the usage of the process in percent of one core.',
   options: OPTIONS,
   example: '[INPUT]\n    Name cpu\n    Tag  my_cpu\n',
   create(options, ctx) {
-    const usage = usageOf(ctx, options.pid)
+    const usage = createUsage(ctx, options.pid)
     return new IntervalInput(ctx, intervalMs(options), () => usage.record())
   },
 })

@@ -1,108 +1,114 @@
 import { ShipperError } from '../../core/error.ts'
-import { invalidValue } from '../../core/options/checks.ts'
+import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { append, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
+import { appendRecord, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
 
 const OPTIONS = defineOptions({
   dummy: {
     type: 'string',
     default: '{"message":"dummy"}',
-    check: (json: string) => invalidValue('a JSON object', () => recordOf(json)),
-    help: 'The record, as a JSON object.',
+    check: (json: string) => invalidIfThrows('a JSON object', () => encodeRecord(json)),
+    help: 'Record to send, as a JSON object.',
   },
   metadata: {
     type: 'string',
     default: '{}',
     help: 'Metadata of the record.',
-    ignored: 'entries are [time, record]',
+    ignored: 'entries are [time, record], without metadata',
   },
   rate: {
     type: 'int',
     default: '1',
     min: 1,
     max: 1_000_000,
-    help: 'Turns per second, each of Copies records.',
+    help: 'Samples per second.',
   },
   interval_sec: {
     ...INTERVAL_OPTIONS.interval_sec,
     default: '0',
-    help: 'Seconds between two turns, instead of Rate.',
+    help: 'Seconds between two samples; overrides Rate.',
   },
   interval_nsec: INTERVAL_OPTIONS.interval_nsec,
-  samples: { type: 'int', default: '0', min: 0, help: 'Number of turns, each of Copies records; 0: no end.' },
-  copies: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records made at each turn.' },
+  samples: {
+    type: 'int',
+    default: '0',
+    min: 0,
+    help: 'Number of samples after which the input stops; 0: unlimited.',
+  },
+  copies: { type: 'int', default: '1', min: 1, max: 1_000_000, help: 'Records per sample.' },
   start_time_sec: {
     type: 'int',
     default: '-1',
-    help: 'What the time of the start counts as, in seconds; -1: the time that it is.',
+    help: 'Timestamp of the start, in Unix seconds; -1: the current time.',
   },
   start_time_nsec: {
     type: 'int',
     default: '0',
     min: 0,
     max: 999_999_999,
-    help: 'Nanoseconds to Start_Time_Sec.',
+    help: 'Nanoseconds added to Start_Time_Sec.',
   },
-  fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the time of the start.' },
+  fixed_timestamp: { type: 'bool', default: 'off', help: 'Give every record the start time.' },
 })
 
-/** At high rates records are made in groups: a timer for each would cost more than the record. */
-const TURN_MS = 10
+/** Minimum pause: at high rates records are created in groups, because a timer per record would cost more than the record. */
+const MIN_SLEEP_MS = 10
 
-class Dummy implements Input {
-  readonly #o: OptionsOf<typeof OPTIONS>
+class DummyInput implements Input {
+  readonly #options: OptionsOf<typeof OPTIONS>
   readonly #ctx: InputContext
   readonly #record: Buffer
   #startMs = 0
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: InputContext) {
-    this.#o = options
+    this.#options = options
     this.#ctx = ctx
-    this.#record = recordOf(options.dummy)
+    this.#record = encodeRecord(options.dummy)
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { intervalSec, intervalNsec, rate, samples, copies } = this.#o
-    const interval = intervalSec * 1000 + intervalNsec / 1e6
-    const everyMs = interval > 0 ? interval : 1000 / rate
+    const { intervalSec, intervalNsec, rate, samples, copies } = this.#options
+    const configuredMs = intervalSec * 1000 + intervalNsec / 1e6
+    const intervalMs = configuredMs > 0 ? configuredMs : 1000 / rate
     this.#startMs = this.#ctx.clock.nowMs()
-    const most = samples === 0 ? Number.POSITIVE_INFINITY : samples * copies
-    let made = 0
-    while (!signal.aborted && made < most) {
-      const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / everyMs)
-      while (made < Math.min(due * copies, most)) {
-        if (!(await append(this.#ctx, this.#record, this.#time(), signal))) return
-        made++
+    const maxRecords = samples === 0 ? Number.POSITIVE_INFINITY : samples * copies
+    let records = 0
+    while (!signal.aborted && records < maxRecords) {
+      const due = Math.floor((this.#ctx.clock.nowMs() - this.#startMs) / intervalMs)
+      while (records < Math.min(due * copies, maxRecords)) {
+        if (!(await appendRecord(this.#ctx, this.#record, this.#recordTime(), signal))) return
+        records++
       }
-      const leftMs = this.#startMs + (due + 1) * everyMs - this.#ctx.clock.nowMs()
-      await sleep(Math.max(TURN_MS, leftMs), this.#ctx.clock, signal)
+      const leftMs = this.#startMs + (due + 1) * intervalMs - this.#ctx.clock.nowMs()
+      await sleep(Math.max(MIN_SLEEP_MS, leftMs), this.#ctx.clock, signal)
     }
-    // As in fluent-bit the agent goes on without it: there may be other inputs.
+    // The agent keeps running afterwards, as in fluent-bit: there may be other inputs.
     while (!signal.aborted) await sleep(3_600_000, this.#ctx.clock, signal)
   }
 
   async close(): Promise<void> {}
 
-  #time(): { sec: number; nsec: number } {
-    const { startTimeSec, startTimeNsec, fixedTimestamp } = this.#o
-    const passed = fixedTimestamp ? 0 : this.#ctx.clock.nowMs() - this.#startMs
-    if (startTimeSec < 0) return splitMs(this.#startMs + passed)
-    // In nanoseconds since that second: a float64 of milliseconds since 1970 has no digits for them.
-    const nsec = startTimeNsec + Math.floor(passed * 1e6)
+  #recordTime(): { sec: number; nsec: number } {
+    const { startTimeSec, startTimeNsec, fixedTimestamp } = this.#options
+    const elapsedMs = fixedTimestamp ? 0 : this.#ctx.clock.nowMs() - this.#startMs
+    if (startTimeSec < 0) return splitMs(this.#startMs + elapsedMs)
+    // Nanoseconds since that second, because a float64 of milliseconds since 1970 cannot represent them.
+    const nsec = startTimeNsec + Math.floor(elapsedMs * 1e6)
     return { sec: startTimeSec + Math.floor(nsec / 1e9), nsec: nsec % 1e9 }
   }
 }
 
-function recordOf(json: string): Buffer {
+/** Encodes a JSON object as MessagePack; throws E_CONFIG_BAD_VALUE when the text is not one. */
+function encodeRecord(json: string): Buffer {
   const text = Buffer.from(json.trim())
   const out = Buffer.alloc(jsonBound(text.length))
   const transcoder = new JsonTranscoder()
   const end = text[0] === 0x7b ? transcoder.transcode(text, 0, text.length, out, 0) : -1
   if (end < 0 || transcoder.end !== text.length) {
-    throw new ShipperError('E_CONFIG_BAD_VALUE', 'it cannot be read as one', {
+    throw new ShipperError('E_CONFIG_BAD_VALUE', 'it cannot be parsed as one', {
       hint: 'for example {"message":"dummy"}',
     })
   }
@@ -112,9 +118,9 @@ function recordOf(json: string): Buffer {
 export const spec = defineInput({
   kind: 'input',
   name: 'dummy',
-  summary: 'Makes records of itself.',
-  description: 'For trying filters and outputs.',
+  summary: 'Generates records.',
+  description: 'Useful for testing filters and outputs.',
   options: OPTIONS,
   example: '[INPUT]\n    Name  dummy\n    Dummy {"message":"hello"}\n    Rate  10\n',
-  create: (options, ctx) => new Dummy(options, ctx),
+  create: (options, ctx) => new DummyInput(options, ctx),
 })

@@ -9,42 +9,46 @@ const OPTIONS = defineOptions({
   host: { type: 'string', default: '127.0.0.1', help: 'Host name or address to connect to.' },
   port: { type: 'int', required: true, min: 1, max: 65535, help: 'TCP port to connect to.' },
   ...INTERVAL_OPTIONS,
-  alert: { type: 'bool', default: 'false', help: 'Only make a record when the port does not answer.' },
+  alert: {
+    type: 'bool',
+    default: 'false',
+    help: 'Create a record only when the port does not accept connections.',
+  },
   add_host: { type: 'bool', default: 'false', help: 'Add the host as `hostname`.' },
   add_port: { type: 'bool', default: 'false', help: 'Add the port as `port`.' },
 })
 
-const CONNECT_MS = 5000
+const CONNECT_TIMEOUT_MS = 5000
 
-/** Whether the port takes a connection within CONNECT_MS; false at once when the signal comes. */
-function answers(host: string, port: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
+/** Resolves with true when the port accepts a connection within CONNECT_TIMEOUT_MS; with false immediately on `signal`. */
+function acceptsConnection(host: string, port: number, clock: Clock, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port })
-    const done = (alive: boolean) => {
+    const finish = (alive: boolean) => {
       clock.cancel(timer)
-      signal.removeEventListener('abort', stop)
+      signal.removeEventListener('abort', fail)
       socket.destroy()
       resolve(alive)
     }
-    const stop = () => done(false)
-    const timer = clock.after(CONNECT_MS, stop)
-    signal.addEventListener('abort', stop)
-    socket.once('connect', () => done(true))
-    socket.on('error', stop)
+    const fail = () => finish(false)
+    const timer = clock.after(CONNECT_TIMEOUT_MS, fail)
+    signal.addEventListener('abort', fail)
+    socket.once('connect', () => finish(true))
+    socket.on('error', fail)
   })
 }
 
 export const spec = defineInput({
   kind: 'input',
   name: 'health',
-  summary: 'Whether a TCP port takes connections.',
+  summary: 'Checks whether a TCP port accepts connections.',
   description:
-    'Makes `{"alive": true}` or `{"alive": false}` at each interval. As an address: `health://127.0.0.1:8080`.',
+    'Creates `{"alive": true}` or `{"alive": false}` at each interval. Short form: `health://127.0.0.1:8080`.',
   options: OPTIONS,
   example: '[INPUT]\n    Name health\n    Host 127.0.0.1\n    Port 8080\n',
   create: (options, ctx) =>
     new IntervalInput(ctx, intervalMs(options), async (signal) => {
-      const alive = await answers(options.host, options.port, ctx.clock, signal)
+      const alive = await acceptsConnection(options.host, options.port, ctx.clock, signal)
       if (alive && options.alert) return undefined
       const record = new RecordBuilder().bool('alive', alive)
       if (options.addHost) record.text('hostname', options.host)

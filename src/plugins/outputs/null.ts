@@ -3,7 +3,7 @@ import { defineOutput } from '../../core/plugin.ts'
 export const spec = defineOutput({
   kind: 'output',
   name: 'null',
-  summary: 'Throws records away, and counts them as delivered.',
+  summary: 'Discards records and counts them as delivered.',
   description: 'For measuring inputs, parsers and filters without a peer.',
   options: {},
   example: '[OUTPUT]\n    Name  null\n    Match *\n',

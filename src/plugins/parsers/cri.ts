@@ -9,10 +9,10 @@ const OPTIONS = defineOptions({
 export const spec = defineParser({
   kind: 'parser',
   name: 'cri',
-  summary: 'Reads the log lines of containerd and CRI-O.',
+  summary: 'Parses log lines of containerd and CRI-O.',
   description: `A line is \`2026-11-21T06:00:00.123456789Z stdout F the message\`; the record has the fields \`time\`, \`stream\`,
-\`logtag\` and \`message\`. The time's zone may be any offset. A line of another form is kept as it is. Lines that the
-runtime has split (\`P\`) are not joined; \`multiline.parser cri\` of the input tail does that.`,
+\`logtag\` and \`message\`. The zone of the time may be any offset. A line of another form is kept unparsed. Lines that the
+runtime has split (\`P\`) are not joined; use \`multiline.parser cri\` of the input tail for that.`,
   options: OPTIONS,
   example: `[PARSER]
     Name   cri

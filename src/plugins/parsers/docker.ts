@@ -13,13 +13,13 @@ const OPTIONS = defineOptions({
 export const spec = defineParser({
   kind: 'parser',
   name: 'docker',
-  summary: 'Reads the lines of Docker’s json-file driver.',
-  description: `The parser json with Docker's time as default. The \`\\n\` at the end of \`log\` stays. Any other JSON object
-is read too. A line whose first key is \`log\` and whose form is Docker's own is not searched for control characters
-that ought to be escaped.
+  summary: 'Parses lines of Docker’s json-file driver.',
+  description: `The parser json with Docker's time format as the default. The \`\\n\` at the end of \`log\` is kept. Any other JSON
+object is parsed too. A line in exactly Docker's form, with \`log\` as the first key, is not checked for control characters
+that should be escaped.
 
 ${DECODE_DESCRIPTION}
-Time_Key may name a field that is appended.`,
+Time_Key may name an appended field.`,
   options: OPTIONS,
   example: `[PARSER]
     Name   docker

@@ -5,19 +5,19 @@ import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS } from '../../lib/parsi
 export const spec = defineParser({
   kind: 'parser',
   name: 'json',
-  summary: 'Reads lines that are one JSON object each.',
+  summary: 'Parses lines that are one JSON object each.',
   description: `The fields of the object become the fields of the record. A line that is not exactly one object (RFC 8259)
-is kept as it is.
+is kept unparsed.
 
-Integers are exact up to 64 bits; a number with a point or an exponent is a float64. A number that no float64 holds
-(\`1e400\`) and nesting beyond 256 levels are refused. A field that comes twice stays twice. Half a surrogate pair
-(\`\\ud83d\`) becomes U+FFFD; bytes that are not UTF-8 stay as they are.
+Integers are exact up to 64 bits; a number with a point or an exponent is a float64. A line with a number beyond float64
+(\`1e400\`) or with more than 256 levels is kept unparsed. A duplicate field stays duplicate. Half a surrogate pair
+(\`\\ud83d\`) becomes U+FFFD; bytes that are not UTF-8 are kept.
 
-Lines of Docker's json-file driver are recognised when Time_Key is \`time\` and Time_Format is that of Docker, and read
+If Time_Key is \`time\` and Time_Format is that of Docker, lines of Docker's json-file driver are recognized and parsed
 about three times as fast.
 
 ${DECODE_DESCRIPTION}
-Time_Key may name a field that is appended.`,
+Time_Key may name an appended field.`,
   options: { ...TIME_OPTIONS, ...DECODE_OPTION },
   example: `[PARSER]
     Name        app

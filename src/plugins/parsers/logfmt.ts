@@ -14,17 +14,17 @@ const OPTIONS = defineOptions({
   logfmt_no_bare_keys: {
     type: 'bool',
     default: 'false',
-    help: 'A line with a key that has no `=` is not logfmt: it is kept as it is. Otherwise such a key is true.',
+    help: 'Keep lines with a key without `=` unparsed. Otherwise such a key has the value true.',
   },
 })
 
 export const spec = defineParser({
   kind: 'parser',
   name: 'logfmt',
-  summary: 'Reads lines of key=value pairs.',
-  description: `Values with blanks stand in quotation marks, with \`\\"\`, \`\\\\\`, \`\\n\`, \`\\t\`, \`\\r\` and \`\\uXXXX\` as escapes; any other
-character behind a backslash is itself. \`key=\` is an empty text. Types are for values without quotation marks or
-escapes and with them alike. A line without a key is kept as it is.
+  summary: 'Parses lines of key=value pairs.',
+  description: `Values with blanks are written in quotation marks, with \`\\"\`, \`\\\\\`, \`\\n\`, \`\\t\`, \`\\r\` and \`\\uXXXX\` as escapes; any
+other character after a backslash means itself. \`key=\` is an empty text. Types apply to values with and without quotation
+marks. A line without a key is kept unparsed.
 
 ${DECODE_DESCRIPTION}`,
   options: OPTIONS,
@@ -38,11 +38,13 @@ ${DECODE_DESCRIPTION}`,
   create: (options, ctx) => withDecoders(new LogfmtParser(options, ctx), options.decodeField, ctx),
 })
 
-/** 1: may stand in a key or a bare value: above the blank, no `=` and no `"`. A bare value may have `=` too. */
+/** Bytes of keys and bare values: above the blank, without `=` and `"`. A bare value may contain `=` too. */
 const WORD = new Uint8Array(256).fill(1, 0x21)
 WORD[0x3d] = WORD[0x22] = 0
 
 /**
+ * Parses logfmt:
+ *
  * ```
  *   line  = *( garbage / pair )      garbage = blank / "=" / '"'
  *   pair  = word [ "=" [ bare / quoted ] ]
@@ -52,7 +54,7 @@ WORD[0x3d] = WORD[0x22] = 0
  */
 class LogfmtParser extends FieldParser {
   readonly #bareKeys: boolean
-  #text = Buffer.alloc(0)
+  #scratch = Buffer.alloc(0)
   #escaped = false
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: ParserContext) {
@@ -74,7 +76,7 @@ class LogfmtParser extends FieldParser {
         this.fields.key(src, key, p, out)
         out.buf[this.fields.at++] = TRUE
       } else if (p + 1 < end && src[p + 1] === 0x22) {
-        p = this.#quoted(src, key, p, end, out)
+        p = this.#quotedPair(src, key, p, end, out)
       } else {
         const value = p + 1
         p = value
@@ -91,16 +93,16 @@ class LogfmtParser extends FieldParser {
     return p
   }
 
-  /** The pair whose `=` is at `equals` and whose value is in quotation marks: the offset behind it. */
-  #quoted(src: Buffer, key: number, equals: number, end: number, out: EntryWriter): number {
+  /** Writes the pair whose `=` is at `equals` and whose value is quoted; returns the offset after the pair. */
+  #quotedPair(src: Buffer, key: number, equals: number, end: number, out: EntryWriter): number {
     const from = equals + 2
     const close = this.#closing(src, from, end)
     if (!this.#escaped) this.fields.pair(src, key, equals, from, close, out)
-    else this.#unescaped(src, key, equals, close, out)
+    else this.#escapedPair(src, key, equals, close, out)
     return Math.min(close + 1, end)
   }
 
-  /** The closing mark, or `end`. */
+  /** Returns the offset of the closing mark, or `end`; sets `#escaped`. */
   #closing(src: Buffer, from: number, end: number): number {
     let p = from
     this.#escaped = false
@@ -114,39 +116,40 @@ class LogfmtParser extends FieldParser {
     return Math.min(p, end)
   }
 
-  /** The key and the value without its escapes are put side by side in a buffer of our own: the rare case. */
-  #unescaped(src: Buffer, key: number, equals: number, close: number, out: EntryWriter): void {
+  /** Writes a pair with escapes, the rare case: resolves them in a scratch buffer that holds key and value. */
+  #escapedPair(src: Buffer, key: number, equals: number, close: number, out: EntryWriter): void {
     const size = close - key
-    if (this.#text.length < size) this.#text = Buffer.allocUnsafeSlow(size * 2)
-    const text = this.#text
-    src.copy(text, 0, key, equals)
+    if (this.#scratch.length < size) this.#scratch = Buffer.allocUnsafeSlow(size * 2)
+    const scratch = this.#scratch
+    src.copy(scratch, 0, key, equals)
     const value = equals - key
-    const length = resolveEscapes(src, equals + 2, close, text, value)
-    this.fields.pair(text, 0, value, value, length, out)
+    const length = resolveEscapes(src, equals + 2, close, scratch, value)
+    this.fields.pair(scratch, 0, value, value, length, out)
   }
 }
 
+/** Control characters by the letter of their escape. */
 const LETTERS: Record<number, number> = { 110: 0x0a, 116: 0x09, 114: 0x0d, 98: 0x08, 102: 0x0c }
 
-/** Never fails: a malformed `\u` is the letter itself. */
+/** Resolves escapes and returns the offset after the text. It never fails: a malformed `\u` is the letter itself. */
 function resolveEscapes(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
   let p = start
-  let o = at
+  let dst = at
   while (p < end) {
     const c = src[p++] as number
     if (c !== 0x5c || p >= end) {
-      out[o++] = c
+      out[dst++] = c
       continue
     }
     const letter = src[p] as number
     const code = letter === 0x75 ? codePoint(src, p - 1, end) : -1
     if (code >= 0) {
-      o = writeCodePoint(out, o, code)
+      dst = writeCodePoint(out, dst, code)
       p += code > 0xffff ? 11 : 5
     } else {
-      out[o++] = LETTERS[letter] ?? letter
+      out[dst++] = LETTERS[letter] ?? letter
       p++
     }
   }
-  return o
+  return dst
 }

@@ -8,9 +8,9 @@ import { DECODE_DESCRIPTION, DECODE_OPTION, TIME_OPTIONS, TYPES_OPTION } from '.
 export const spec = defineParser({
   kind: 'parser',
   name: 'ltsv',
-  summary: 'Reads lines of labelled, tab-separated values.',
-  description: `A line is \`label:value\`, tab, \`label:value\` and so on; a label has letters, digits, \`_\`, \`.\` and \`-\`. The value
-is everything up to the next tab. A line with a field that has no label is kept as it is.
+  summary: 'Parses lines of labeled, tab-separated values.',
+  description: `A line is \`label:value\`, tab, \`label:value\` and so on. A label consists of letters, digits, \`_\`, \`.\` and \`-\`; the
+value is everything up to the next tab. A line with a field without a label is kept unparsed.
 
 ${DECODE_DESCRIPTION}`,
   options: defineOptions({ ...TIME_OPTIONS, ...TYPES_OPTION, ...DECODE_OPTION }),
@@ -24,16 +24,18 @@ ${DECODE_DESCRIPTION}`,
   create: (options, ctx) => withDecoders(new LtsvParser(options, ctx), options.decodeField, ctx),
 })
 
-/** 1: may stand in a label, [0-9A-Za-z_.-]. */
+/** Bytes of labels: [0-9A-Za-z_.-]. */
 const LABEL = new Uint8Array(256)
 for (const c of Buffer.from('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-')) LABEL[c] = 1
 const TAB = 9
 
 /**
+ * Parses LTSV:
+ *
  * ```
  *   record = field *( TAB field )          field = label ":" *any but TAB
  * ```
- * Empty fields (two tabs in a row, one at the end) are passed over.
+ * Empty fields (two tabs in a row, one at the end) are skipped.
  */
 class LtsvParser extends FieldParser {
   protected walk(src: Buffer, start: number, end: number, out: EntryWriter): boolean {

@@ -13,19 +13,19 @@ import {
   TYPES_OPTION,
   timeReader,
 } from '../../lib/parsing/options.ts'
-import { parseTypes, TYPED_MAX, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
+import { MAX_TYPED_BYTES, parseTypes, type ValueType, writeTyped } from '../../lib/parsing/typed-value.ts'
 import { type LineMatcher, matcherOf } from '../../lib/regex/line-matcher.ts'
-import { type Translated, translateOnigmo } from '../../lib/regex/onigmo.ts'
+import { type TranslatedRegex, translateOnigmo } from '../../lib/regex/onigmo.ts'
 import { putWords, targetView, wordsOf } from '../../lib/text/data-views.ts'
 import type { TimeReader } from '../../lib/time/strptime.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 
-/** fluent-bit has such parsers too, for the first lines of old multiline rules, and they never fit. */
+/** Warns about an expression without named groups; fluent-bit accepts them for old multiline rules. They never match. */
 function checkNames(expression: string): InvalidValue | undefined {
   if (NAMED.test(expression)) return undefined
-  const hint = 'write (?<name>...) around what is to become a field'
-  return { must: 'an expression with named groups', hint, instead: 'no line fits it' }
+  const hint = 'write (?<name>...) around each part that becomes a field'
+  return { must: 'an expression with named groups', hint, instead: 'no line matches' }
 }
 
 const OPTIONS = defineOptions({
@@ -36,33 +36,33 @@ const OPTIONS = defineOptions({
     type: 'string',
     required: true,
     check: checkNames,
-    help: 'The expression, in Onigmo’s syntax; its named groups become the fields. It may stand in `/.../` with the flags i, m, x and o.',
+    help: 'Expression in Onigmo syntax; its named groups become the fields. May be enclosed in `/.../` with the flags i, m, x and o.',
   },
-  skip_empty_values: { type: 'bool', default: 'true', help: 'Leave out fields whose group is empty.' },
+  skip_empty_values: { type: 'bool', default: 'true', help: 'Omit fields whose group is empty.' },
   regex_max_length: {
     type: 'size',
     default: '64K',
     min: 1,
-    help: 'A longer line is not matched but kept as it is: it bounds the time of an expression that backtracks.',
+    help: 'Longer lines are kept unparsed. Limits the time of an expression that backtracks.',
   },
 })
 
 export const spec = defineParser({
   kind: 'parser',
   name: 'regex',
-  summary: 'Reads lines by a regular expression with named groups.',
-  description: `A line that the expression does not match, or of which it captures nothing, is kept as it is. Of groups with the same name the last one that took part
-counts.
+  summary: 'Parses lines with a regular expression with named groups.',
+  description: `A line is kept unparsed when the expression does not match or captures nothing. If several groups have the same name,
+the last one that matched counts.
 
 The expression works on bytes: \`.\` is one byte, and a character outside ASCII is matched as its UTF-8 bytes. \`\\w\`, \`\\d\`, \`\\s\`
 and classes such as \`[[:alpha:]]\` are ASCII. Supported are groups, alternatives, greedy, lazy and possessive repetition,
 atomic groups, lookahead and lookbehind, \`\\h\`, \`\\A\`, \`\\z\`, \`\\Z\`, \`\\R\`, \`\\k<name>\`, the flags \`(?imx)\` and \`&&\` in classes.
-Refused with an error are conditions, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and negated
-classes with characters outside ASCII.
+The following are errors: conditionals, calls of groups (\`\\g\`), \`\\K\`, \`\\G\`, \`\\X\`, \`\\p{...}\`, absence operators, and
+negated classes with characters outside ASCII.
 
-The engine backtracks. An expression in which two repetitions can share the same text, like \`(a+)+\` or \`.*.*.*x\`, can take
-a time that grows with a power of the line's length, or worse: no limit but Regex_Max_Length is set to that, and the agent
-does nothing else meanwhile. Prefer \`[^"]*\` before a quotation mark to \`.*\`.
+The engine backtracks. If two repetitions can match the same text, as in \`(a+)+\` or \`.*.*.*x\`, the time can grow with a
+power of the line length, or worse. The only limit is Regex_Max_Length, and the agent does nothing else meanwhile. Before a
+quotation mark prefer \`[^"]*\` to \`.*\`.
 
 ${DECODE_DESCRIPTION}`,
   options: OPTIONS,
@@ -96,36 +96,37 @@ interface Settings {
   maxLength: number
 }
 
-/** One named group: its key as MessagePack, and what its text becomes. */
+/** One named group: its key as MessagePack, and how its text is written. */
 interface Field {
-  /** Where its offsets stand in the spans. */
-  place: number
-  /** Those of a later group of the same name. */
-  later: number
+  /** Index of its offsets in the spans. */
+  slot: number
+  /** Index of a later group with the same name; negative when there is none. */
+  laterSlot: number
   key: Float64Array
   keySize: number
   type: ValueType
   isTime: boolean
 }
 
-/** What the groups captured are ranges of the line: their bytes come out as they went in. */
+/** Writes the captured ranges of the line as fields, byte for byte. */
 class RegexParser implements Parser {
   readonly #matcher: LineMatcher
   readonly #settings: Settings
   readonly #fields: Field[]
-  readonly #fixed: number
+  /** Bytes of keys, heads and typed values, independent of the line. */
+  readonly #fixedBytes: number
   readonly #overlap: number
 
-  constructor(regex: Translated, settings: Settings) {
+  constructor(regex: TranslatedRegex, settings: Settings) {
     this.#matcher = matcherOf(regex)
     this.#overlap = regex.overlap
     this.#settings = settings
     this.#fields = fieldsOf(regex.names, settings)
-    this.#fixed = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, TYPED_MAX), 40)
+    this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
   }
 
   bound(length: number): number {
-    return this.#fixed + length * this.#overlap
+    return this.#fixedBytes + length * this.#overlap
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
@@ -141,12 +142,12 @@ class RegexParser implements Parser {
     let pairs = 0
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as Field
-      const from = spans[field.place] as number
-      const to = spans[field.place + 1] as number
+      const from = spans[field.slot] as number
+      const to = spans[field.slot + 1] as number
       if (from === to && skipEmpty) continue
-      if (field.later > 0 && (from === to || (spans[field.later] as number) >= 0)) continue
+      if (field.laterSlot > 0 && (from === to || (spans[field.laterSlot] as number) >= 0)) continue
       putWords(view, at, field.key)
-      const next = this.#value(field, src, from, to, out, at + field.keySize)
+      const next = this.#writeValue(field, src, from, to, out, at + field.keySize)
       if (next < 0) continue
       at = next
       pairs++
@@ -160,8 +161,8 @@ class RegexParser implements Parser {
     return true
   }
 
-  /** The offset behind the value; -1 when it was the time, and is not kept. */
-  #value(field: Field, src: Buffer, from: number, to: number, out: EntryWriter, at: number): number {
+  /** Writes the value and returns the offset after it; -1 when it is the time and not kept. */
+  #writeValue(field: Field, src: Buffer, from: number, to: number, out: EntryWriter, at: number): number {
     if (field.type !== 'string') return writeTyped(field.type, src, from, to, out.buf, at)
     if (field.isTime) {
       const found = (this.#settings.time as TimeReader).parse(src, from, to, out)
@@ -178,8 +179,8 @@ function fieldsOf(names: readonly (string | undefined)[], settings: Settings): F
     const isTime = settings.time !== undefined && name === settings.timeKey
     const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
     return {
-      place: group * 2,
-      later: names.indexOf(name, group + 1) * 2,
+      slot: group * 2,
+      laterSlot: names.indexOf(name, group + 1) * 2,
       key: wordsOf(key),
       keySize: key.length,
       type: isTime ? 'string' : type,

@@ -2,7 +2,7 @@ import { skip, writeArrayHead, writeMapHead, writeStr } from '../../core/msgpack
 import { spanOf } from '../../core/msgpack/record.ts'
 
 /**
- * The forward protocol, version 1, as fluentd and fluent-bit speak it:
+ * Options of a message of the forward protocol, version 1, as fluentd and fluent-bit use it:
  * github.com/fluent/fluentd/wiki/Forward-Protocol-Specification-v1
  *
  * ```
@@ -12,24 +12,24 @@ import { spanOf } from '../../core/msgpack/record.ts'
  *   ack                      {"ack": id}
  * ```
  */
-export interface FrameOptions {
-  /** Asks for an ack with this id. */
+interface FrameOptions {
+  /** Id of the chunk; requests an ack with this id. */
   chunk: string | undefined
   /** Number of entries. */
   size: number | undefined
   compressed: 'gzip' | 'zstd' | undefined
-  /** Further pairs, as configured. */
+  /** Further pairs from the configuration. */
   extra: readonly (readonly [string, string])[]
 }
 
-/** Bytes before the entries: array head 92|93, tag str, bin head. */
+/** Returns the size in bytes of what precedes the entries: array head 92|93, tag str, bin head. */
 export function frameHeadSize(tagBytes: number): number {
   return 1 + (tagBytes < 32 ? 1 : tagBytes < 256 ? 2 : tagBytes < 65536 ? 3 : 5) + tagBytes + 5
 }
 
 /**
- * Writes the head so that it ends at `end`, where the entries begin: always bin32, so that its size is known before.
- * Returns where it begins.
+ * Writes the head so that it ends at `end`, where the entries begin: always bin32, so that its size is known in advance.
+ * Returns the offset of its first byte.
  */
 export function writeFrameHead(
   buf: Buffer,
@@ -45,7 +45,7 @@ export function writeFrameHead(
   return start
 }
 
-/** The option map in fluent-bit's order: chunk, size, compressed. Undefined when there is nothing to say. */
+/** Returns the option map in fluent-bit's order: chunk, size, compressed; undefined if it would be empty. */
 export function encodeFrameOptions({ chunk, size, compressed, extra }: FrameOptions): Buffer | undefined {
   let pairs = extra.length
   let bytes = 5
@@ -76,19 +76,19 @@ export function encodeFrameOptions({ chunk, size, compressed, extra }: FrameOpti
   return out.subarray(0, at)
 }
 
-/** A response longer than this is not an ack: ids are 24 bytes with us, and opaque strings with others. */
+/** Limit for a response: our ids have 24 bytes, other implementations use opaque strings. */
 const MAX_RESPONSE_BYTES = 4096
-/** `["HELO", options]`: how a peer with a shared key begins. */
+/** First byte of `["HELO", options]`, the greeting of a peer with a shared key. */
 const HELO_HEAD = 0x92
-/** How a TLS server begins its answer to what is no TLS. */
+/** First byte of a TLS server's answer to bytes that are not TLS. */
 const TLS_ALERT = 0x15
 
-/** The peer wants what is not offered. */
-export class Unoffered extends Error {}
+/** The peer requires a handshake that is not supported. */
+export class UnsupportedHandshake extends Error {}
 
 /**
- * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete; it throws
- * when what comes is not MessagePack, not a map with a string under "ack", or longer than MAX_RESPONSE_BYTES.
+ * Reads `{"ack": id}` from a stream that may be split anywhere. `push` returns the ids that became complete. It throws when a
+ * response is not MessagePack, is not a map with a string under "ack", or is longer than MAX_RESPONSE_BYTES.
  */
 export class AckReader {
   #rest: Buffer = Buffer.alloc(0)
@@ -99,7 +99,7 @@ export class AckReader {
     let at = 0
     while (at < all.length) {
       const first = all[at] as number
-      if (!isMapHead(first)) throw noMap(first)
+      if (!isMapHead(first)) throw notAMap(first)
       const end = skip(all, at, all.length)
       if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
         throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
@@ -114,9 +114,9 @@ export class AckReader {
   }
 }
 
-function noMap(first: number): Error {
-  if (first === HELO_HEAD) return new Unoffered('the peer asks for a shared key')
-  if (first === TLS_ALERT) return new Unoffered('the peer speaks TLS')
+function notAMap(first: number): Error {
+  if (first === HELO_HEAD) return new UnsupportedHandshake('the peer requires a shared key')
+  if (first === TLS_ALERT) return new UnsupportedHandshake('the peer speaks TLS')
   return new Error(`expected a map, got byte 0x${first.toString(16)}`)
 }
 
@@ -140,7 +140,7 @@ function ackOf(buf: Buffer, start: number, end: number): string {
   throw new Error('a response without "ack"')
 }
 
-/** The str or bin at `at` as text, undefined when it is neither. */
+/** Returns the str or bin at `at` as text; undefined if it is neither. */
 function readStr(buf: Buffer, at: number): string | undefined {
   const span = spanOf(buf, at)
   return span === undefined ? undefined : buf.toString('utf8', span.start, span.end)

@@ -1,34 +1,35 @@
 import { arrayBody, arrayItems, textHead, textLength } from '../../core/msgpack/record.ts'
-import { entryBody, entryTime, isMap, isReady } from './event-time.ts'
+import { entryMapAt, entryTimeAt, isMap, isPlainEntry } from './event-time.ts'
 import { chunkIdOf, compressionOf } from './option.ts'
 import { type Allocator, ReceiveBuffer } from './receive-buffer.ts'
 import { Malformed, ValueScanner } from './value-scanner.ts'
 import { notForward } from './wrong-protocol.ts'
 
 /**
- * What a peer sends, as it comes:
+ * Options of a MessageReader, which reads what a peer sends, as it arrives:
  *
  * ```
  *   stream    (message | nil)*                          nil: a heartbeat
  *   message   [tag, payload, option?]                   PackedForward, CompressedPackedForward
  *           | [tag, [entry*], option?]                  Forward
  *           | [tag, time, map, option?]                 Message
- *   payload   bin | str: entry*, or its gzip or zstd form, known by its first bytes
+ *   payload   bin | str: entry*, or compressed with gzip or zstd, recognized by its first bytes
  *   entry     [time, map]
- *   option    map | nil; "chunk" in it asks for an ack
+ *   option    map | nil; the key "chunk" requests an ack
  * ```
- * Entries are given out as they arrive: a message is never held as a whole, only the value that is being read and a
- * compressed payload. So the entries of a message that breaks off have been given out, and come again when it is sent again.
+ * Entries are returned as they arrive. A message is never kept in memory as a whole, only the value that is being read and a
+ * compressed payload. The entries of a message that breaks off have therefore been returned already, and arrive again when the
+ * message is sent again.
  */
-export interface ReaderOptions extends Allocator {
-  /** Most bytes of a payload as sent, of an entry, of the values of one Message. */
+interface ReaderOptions extends Allocator {
+  /** Limit in bytes for a payload as sent, for an entry, and for the values of one Message. */
   maxBytes: number
 }
 
 /**
- * begin: `tag` and `mayAsk` are known · entries: buf[start, end) are `count` of them, each `92 d7 00 <time> <map>` · entry: one in
- * another form, with its `time` and its `map` up to `end` (`map` -1: it is none) · compressed: buf[start, end) is the
- * payload · end: the message is whole, `chunk` is what to acknowledge · more: there is nothing until the next `push`.
+ * begin: `tag` and `hasOptions` are known · entries: buf[start, end) has `count` entries, each `92 d7 00 <time> <map>` · entry: one
+ * entry in another form, with its `time` and its `map` up to `end` (`map` -1: not a valid entry) · compressed: buf[start, end) is
+ * the payload · end: the message is complete, `chunk` has the id to acknowledge · more: nothing until the next `push`.
  */
 export type Step = 'begin' | 'entries' | 'entry' | 'compressed' | 'end' | 'more'
 
@@ -46,8 +47,8 @@ type State =
 
 const MAX_TAG_BYTES = 1024
 const MAX_OPTION_BYTES = 65_536
-/** Entries that are given out together: few enough to fit behind others in a chunk. */
-const RUN_BYTES = 4096
+/** Size of the entries returned together: small enough to fit into a chunk that is partly filled. */
+const MAX_RUN_BYTES = 4096
 
 export class MessageReader {
   tag = ''
@@ -56,16 +57,16 @@ export class MessageReader {
   count = 0
   time = 0
   map = 0
-  /** Options come behind the records: an acknowledgement may be asked for. */
-  mayAsk = false
-  /** The value of "chunk" as it was sent, to be sent back: a copy. */
+  /** True when options follow the records: they may request an acknowledgement. */
+  hasOptions = false
+  /** Copy of the value of "chunk" as it was sent, to be sent back. */
   chunk: Buffer | undefined
   readonly #maxBytes: number
   readonly #in: ReceiveBuffer
   readonly #scanner: ValueScanner
   #state: State = 'top'
   #items = 0
-  /** Of a payload: bytes to come; of Forward: entries. */
+  /** Rest of the payload in bytes, or of a Forward message in entries. */
   #left = 0
   #timeBytes = 0
 
@@ -75,7 +76,7 @@ export class MessageReader {
     this.#scanner = new ValueScanner(options.maxBytes)
   }
 
-  /** The entries of a payload that was decompressed: steps entries, entry and end. */
+  /** Returns a reader for the entries of a decompressed payload: steps entries, entry and end. */
   static ofEntries(bytes: Buffer, maxBytes: number): MessageReader {
     const reader = new MessageReader({ maxBytes, take: () => undefined, give: () => {} })
     reader.#in.buf = bytes
@@ -88,22 +89,22 @@ export class MessageReader {
     return this.#in.buf
   }
 
-  /** Within a message: the end of the stream here is a message cut off. */
-  get within(): boolean {
+  /** True inside a message: the end of the stream here cuts a message off. */
+  get isInsideMessage(): boolean {
     return this.#state !== 'top' || this.#in.from < this.#in.to
   }
 
-  /** Takes the bytes over; false: there is no room for them now, nothing was taken. */
+  /** Copies the bytes in; false when there is no memory for them now, and nothing was copied. */
   push(data: Buffer): boolean {
     return this.#in.push(data)
   }
 
-  /** Gives the buffer back; only when nothing in it is needed. */
+  /** Releases the buffer; only when nothing in it is needed. */
   release(): void {
     this.#in.release()
   }
 
-  /** The next step; what it says is valid until the next call of `next` or `push`. Throws `Malformed`. */
+  /** Returns the next step; its fields are valid until the next call of `next` or `push`. Throws `Malformed`. */
   next(): Step {
     for (;;) {
       const step = this.#step()
@@ -113,7 +114,7 @@ export class MessageReader {
     }
   }
 
-  /** Undefined: the state changed, go on. */
+  /** Returns undefined when only the state has changed. */
   #step(): Step | undefined {
     switch (this.#state) {
       case 'top':
@@ -173,7 +174,7 @@ export class MessageReader {
     return this.#goTo('body')
   }
 
-  /** The head of what follows the tag says the form of the message. */
+  /** Determines the form of the message from the head of the value after the tag. */
   #body(): Step | undefined {
     const { buf } = this
     const at = this.#in.from
@@ -201,11 +202,11 @@ export class MessageReader {
     return this.#begin('forward', 2)
   }
 
-  /** A message of this form has so many parts, or one more, the options. */
+  /** Begins a message whose form has `parts` parts, and optionally the options. */
   #begin(state: State, parts: number): Step {
     const options = this.#items - parts
     if (options !== 0 && options !== 1) throw new Malformed(`a message of ${this.#items} parts`)
-    this.mayAsk = options === 1
+    this.hasOptions = options === 1
     this.#goTo(state)
     return 'begin'
   }
@@ -227,21 +228,21 @@ export class MessageReader {
     return 'compressed'
   }
 
-  /** As many entries in our own form as are there, or one in another. */
+  /** Returns all available entries in this program's form, or one entry in another form. */
   #entries(): Step {
     const packed = this.#state === 'packed'
     const stop = packed ? Math.min(this.#in.to, this.#in.from + this.#left) : this.#in.to
     const start = this.#in.from
     let at = start
     let count = 0
-    while (at - start < RUN_BYTES && (packed ? at < start + this.#left : count < this.#left)) {
+    while (at - start < MAX_RUN_BYTES && (packed ? at < start + this.#left : count < this.#left)) {
       const end = this.#scanner.scan(this.buf, at, stop)
       if (end < 0) {
         if (packed && stop === start + this.#left) throw new Malformed('a payload that ends within an entry')
         break
       }
-      if (!isReady(this.buf, at)) {
-        if (count === 0) return this.#other(at, end)
+      if (!isPlainEntry(this.buf, at)) {
+        if (count === 0) return this.#otherEntry(at, end)
         break
       }
       at = end
@@ -256,9 +257,9 @@ export class MessageReader {
     return 'entries'
   }
 
-  #other(at: number, end: number): Step {
-    this.time = entryTime(this.buf, at)
-    this.map = this.time < 0 ? -1 : entryBody(this.buf, this.time, end)
+  #otherEntry(at: number, end: number): Step {
+    this.time = entryTimeAt(this.buf, at)
+    this.map = this.time < 0 ? -1 : entryMapAt(this.buf, this.time, end)
     this.start = at
     this.end = end
     this.#left -= this.#state === 'packed' ? end - at : 1
@@ -286,7 +287,7 @@ export class MessageReader {
   }
 
   #option(): Step | undefined {
-    if (this.mayAsk) {
+    if (this.hasOptions) {
       const end = this.#scanner.scan(this.buf, this.#in.from, this.#in.to)
       if ((end < 0 ? this.#in.to : end) - this.#in.from > MAX_OPTION_BYTES)
         throw new Malformed(`options of more than ${MAX_OPTION_BYTES} bytes`)

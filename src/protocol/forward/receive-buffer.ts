@@ -1,39 +1,39 @@
 const EMPTY = Buffer.alloc(0)
-const FIRST_BYTES = 16_384
+const MIN_BYTES = 16_384
 
-/** Where a reader has its buffer from. */
+/** Source of a reader's buffers. */
 export interface Allocator {
-  /** A buffer for what has come and is not read, or undefined when there is none now. */
+  /** Returns a buffer for received bytes that are not read yet; undefined when no memory is available now. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void
 }
 
 /**
- * The bytes of a stream that have come and are not read, in one piece:
+ * Received bytes of a stream that are not read yet, contiguous:
  *
  * ```
- *   buf | read | from ...... to | room |
+ *   buf | read | from ...... to | free |
  * ```
- * What is left is moved to the front only when the room behind it is too small. An empty one holds no buffer.
+ * They are moved to the front only when the free space after them is too small. An empty ReceiveBuffer has no buffer.
  */
 export class ReceiveBuffer {
   buf: Buffer = EMPTY
   from = 0
   to = 0
-  readonly #lender: Allocator
+  readonly #allocator: Allocator
 
-  constructor(lender: Allocator) {
-    this.#lender = lender
+  constructor(allocator: Allocator) {
+    this.#allocator = allocator
   }
 
-  /** Takes the bytes over; false: there is no room for them now, nothing was taken. */
+  /** Copies the bytes in; false when there is no memory for them now, and nothing was copied. */
   push(data: Buffer): boolean {
-    const held = this.to - this.from
+    const unread = this.to - this.from
     if (data.length > this.buf.length - this.to) {
-      if (held + data.length > this.buf.length && !this.#grow(held + data.length)) return false
+      if (unread + data.length > this.buf.length && !this.#grow(unread + data.length)) return false
       if (this.from > 0) this.buf.copyWithin(0, this.from, this.to)
       this.from = 0
-      this.to = held
+      this.to = unread
     }
     this.to += data.copy(this.buf, this.to)
     return true
@@ -44,20 +44,20 @@ export class ReceiveBuffer {
     this.release()
   }
 
-  /** Gives the buffer back, and what is in it up. */
+  /** Releases the buffer and discards its content. */
   release(): void {
-    if (this.buf.length > 0) this.#lender.give(this.buf)
+    if (this.buf.length > 0) this.#allocator.give(this.buf)
     this.buf = EMPTY
     this.from = this.to = 0
   }
 
   #grow(bytes: number): boolean {
-    let size = FIRST_BYTES
+    let size = MIN_BYTES
     while (size < bytes) size *= 2
-    const next = this.#lender.take(size)
+    const next = this.#allocator.take(size)
     if (next === undefined) return false
     this.buf.copy(next, 0, this.from, this.to)
-    if (this.buf.length > 0) this.#lender.give(this.buf)
+    if (this.buf.length > 0) this.#allocator.give(this.buf)
     this.buf = next
     this.to -= this.from
     this.from = 0

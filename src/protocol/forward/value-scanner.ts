@@ -1,7 +1,7 @@
-/** Containers within containers; what prints or converts records walks them by recursion. */
+/** Limit for nested containers: code that prints or converts records recurses into them. */
 export const MAX_NESTING = 100
 
-/** What a peer sent is not the protocol, or is over a limit; the message says what. */
+/** The peer violated the protocol or exceeded a limit; the message completes the sentence "the peer sent ...". */
 export class Malformed extends Error {
   constructor(message: string) {
     super(message)
@@ -9,28 +9,28 @@ export class Malformed extends Error {
   }
 }
 
-/** Bytes behind the type byte of c0..df, heads of variable length not counted; -1: the length is in the bytes; -2: c1. */
+/** Bytes after the type byte of c0..df; -1: a length follows, -2: the invalid type c1. */
 const FIXED = new Int8Array([
   0, -2, 0, 0, -1, -1, -1, -1, -1, -1, 4, 8, 1, 2, 4, 8, 1, 2, 4, 8, 2, 3, 5, 9, 17, -1, -1, -1, -1, -1, -1,
   -1,
 ])
-/** Bytes of the length behind c4..c9 and d9..df. */
+/** Width in bytes of the length that follows c4..c9 and d9..df. */
 const WIDTH = new Int8Array(32)
 for (const t of [0xc4, 0xc7, 0xd9]) WIDTH[t - 0xc0] = 1
 for (const t of [0xc5, 0xc8, 0xda, 0xdc, 0xde]) WIDTH[t - 0xc0] = 2
 for (const t of [0xc6, 0xc9, 0xdb, 0xdd, 0xdf]) WIDTH[t - 0xc0] = 4
 
 /**
- * Finds the end of a MessagePack value of which only a part may be there. It goes on where it stopped, so a value that
- * comes in a thousand pieces is walked once; and it does not trust it: size and nesting are limited, and a length that
- * cannot be is refused as soon as it is read.
+ * Finds the end of a MessagePack value of which only a part may have arrived. It resumes where it stopped, so a value that arrives
+ * in a thousand pieces is walked once. It does not trust the value: size and nesting are limited, and an impossible length is
+ * rejected as soon as it is read.
  */
 export class ValueScanner {
   readonly #maxBytes: number
-  /** Values still to come in each open container; [0] is the value itself. */
+  /** Values missing in each open container; [0] is the value itself. */
   readonly #left = new Float64Array(MAX_NESTING + 1).fill(1, 0, 1)
   #depth = 0
-  /** How far it is, from the start of the value; beyond its end where a text goes on. */
+  /** Scanned bytes, from the start of the value; beyond the received bytes inside a long text. */
   #done = 0
 
   constructor(maxBytes: number) {
@@ -38,8 +38,8 @@ export class ValueScanner {
   }
 
   /**
-   * The offset behind the value that begins at `start` of buf[start, end), or -1 when there is more to come: the next
-   * call is for the same value. Throws `Malformed`.
+   * Returns the offset after the value that begins at `start` in buf[start, end), or -1 when it is incomplete: the next call has to
+   * be for the same value. Throws `Malformed`.
    */
   scan(buf: Buffer, start: number, end: number): number {
     const left = this.#left
@@ -89,7 +89,7 @@ export class ValueScanner {
     return -1
   }
 
-  /** Forgets the value that it is in. */
+  /** Forgets the current value. */
   reset(): void {
     this.#left[0] = 1
     this.#depth = 0

@@ -1,32 +1,32 @@
 import { readVarint, varintSize, writeVarint } from './varint.ts'
 
-/** Bytes before the first record. */
-export const BATCH_HEAD = 61
-/** Offsets in the head. The checksum is over everything behind it. */
+/** Size of the batch header: the fields before the first record. */
+export const BATCH_HEADER_BYTES = 61
+/** Offsets in the batch header. The checksum covers everything after it. */
 const LENGTH_AT = 8
 const MAGIC_AT = 16
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
-const LAST_DELTA_AT = 23
+const LAST_OFFSET_DELTA_AT = 23
 const BASE_TIME_AT = 27
 const MAX_TIME_AT = 35
-const PRODUCER_AT = 43
+const PRODUCER_ID_AT = 43
 const EPOCH_AT = 51
 const SEQUENCE_AT = 53
 const COUNT_AT = 57
 
-/** Most bytes of a record besides key, value and headers: length, attributes, time, offset, lengths of key and value. */
-const RECORD_HEAD_MAX = 5 + 1 + 10 + 5 + 5 + 5
+/** Maximum bytes of a record without key, value and headers: length, attributes, time, offset, lengths of key and value. */
+const MAX_RECORD_OVERHEAD_BYTES = 5 + 1 + 10 + 5 + 5 + 5
 
-export const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
+const CODECS = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const
 export type Codec = keyof typeof CODECS
 
-/** The headers of a record that has none. */
+/** Encoded headers of a record without headers: a count of zero. */
 export const NO_HEADERS: Buffer = Buffer.from([0])
 
 /**
- * Writes one record batch, version 2, into `buf` from `start` on. Bounds are the caller's: `BATCH_HEAD` bytes and
- * `recordBound` for each record. Nothing is allocated.
+ * Writes one record batch, version 2, into `buf` from `start` on. The caller provides the space: `BATCH_HEADER_BYTES` and
+ * `maxRecordBytes` for each record. Allocates nothing.
  *
  * ```
  *   RecordBatch => baseOffset int64 | batchLength int32 | partitionLeaderEpoch int32 | magic int8 = 2 | crc uint32
@@ -42,22 +42,25 @@ export class BatchWriter {
   readonly start: number
   end: number
   count = 0
-  /** Time of the first record, and the latest one. */
+  /** Time of the first record, and the latest time of all records. */
   baseMs = 0
   maxMs = 0
 
   constructor(buf: Buffer, start: number) {
     this.buf = buf
     this.start = start
-    this.end = start + BATCH_HEAD
+    this.end = start + BATCH_HEADER_BYTES
   }
 
-  /** Bytes of the batch as it is now. */
+  /** Bytes written so far, with the batch header. */
   get size(): number {
     return this.end - this.start
   }
 
-  /** `keyLength` -1: no key. `headers` are whole, with their count. Nine parameters, for no object per record. */
+  /**
+   * Appends one record. A `keyLength` of -1 is no key; `headers` are already encoded, with their count. Nine parameters,
+   * to avoid an object per record.
+   */
   add(
     ms: number,
     key: Buffer,
@@ -96,46 +99,46 @@ export class BatchWriter {
     this.count++
   }
 
-  /** Counts records that were written at `end`; their times and offsets are those that follow. */
+  /** Adds `records` records that the caller has written at `end`, with times and offsets that continue the batch. */
   extend(bytes: number, records: number, maxMs: number): void {
     this.end += bytes
     this.count += records
     this.maxMs = maxMs
   }
 
-  /** Fills in the head, but for what `stampBatch` writes. */
+  /** Writes the batch header, except for the fields of `stampBatch`. */
   seal(codec: Codec = 'none'): void {
     const { buf, start } = this
-    buf.fill(0, start, start + BATCH_HEAD)
+    buf.fill(0, start, start + BATCH_HEADER_BYTES)
     buf.writeInt32BE(-1, start + 12)
     buf[start + MAGIC_AT] = 2
-    buf.writeInt32BE(this.count - 1, start + LAST_DELTA_AT)
+    buf.writeInt32BE(this.count - 1, start + LAST_OFFSET_DELTA_AT)
     buf.writeBigInt64BE(BigInt(this.baseMs), start + BASE_TIME_AT)
     buf.writeBigInt64BE(BigInt(this.maxMs), start + MAX_TIME_AT)
     buf.writeInt32BE(this.count, start + COUNT_AT)
-    sealLength(buf, start, this.end, codec)
+    writeLengthAndCodec(buf, start, this.end, codec)
   }
 }
 
-/** Most bytes that a record takes. */
-export function recordBound(keyLength: number, valueLength: number, headersLength: number): number {
-  return RECORD_HEAD_MAX + Math.max(0, keyLength) + valueLength + headersLength
+/** Returns an upper bound of the encoded size of a record. */
+export function maxRecordBytes(keyLength: number, valueLength: number, headersLength: number): number {
+  return MAX_RECORD_OVERHEAD_BYTES + Math.max(0, keyLength) + valueLength + headersLength
 }
 
-/** After the records of a sealed batch were replaced by their compressed form, which ends at `end`. */
-export function sealLength(buf: Buffer, start: number, end: number, codec: Codec): void {
+/** Updates the header of a sealed batch whose records were replaced by their compressed form, which ends at `end`. */
+export function writeLengthAndCodec(buf: Buffer, start: number, end: number, codec: Codec): void {
   buf.writeInt32BE(end - start - LENGTH_AT - 4, start + LENGTH_AT)
   buf.writeInt16BE(CODECS[codec], start + ATTRIBUTES_AT)
 }
 
-/** Who the batch is of: an idempotent producer's id and epoch, and the sequence number of the first record. */
+/** Producer id and epoch of a batch, and the sequence number of its first record; all -1 without idempotence. */
 export interface Stamp {
   producerId: bigint
   epoch: number
   sequence: number
 }
 
-/** Writes the stamp and the checksum (CRC-32C). A sent batch is never stamped anew, unless the broker has refused it. */
+/** Writes the stamp and the checksum (CRC-32C). A batch that was sent is stamped again only after the broker refused it. */
 export function stampBatch(
   buf: Buffer,
   start: number,
@@ -143,15 +146,16 @@ export function stampBatch(
   stamp: Stamp,
   crc32c: (buf: Buffer, start: number, end: number) => number,
 ): void {
-  buf.writeBigInt64BE(stamp.producerId, start + PRODUCER_AT)
+  buf.writeBigInt64BE(stamp.producerId, start + PRODUCER_ID_AT)
   buf.writeInt16BE(stamp.epoch, start + EPOCH_AT)
   buf.writeInt32BE(stamp.sequence, start + SEQUENCE_AT)
   buf.writeUInt32BE(crc32c(buf, start + ATTRIBUTES_AT, end), start + CRC_AT)
 }
 
 /**
- * Copies `count` records from the one at `from` on, without their batch's head, and numbers them from 0. Returns the
- * offset behind the copy in `to`, which needs as many bytes as the records had, and where the next record begins.
+ * Copies `count` records, beginning with the one at `from`, without the batch header, and renumbers their offsets from 0.
+ * `to` needs as many bytes as the records had. Returns the end of the copy in `to`, and the offset of the next record in
+ * `src`.
  */
 export function copyRecords(
   src: Buffer,
@@ -179,9 +183,9 @@ export function copyRecords(
   return { end: out, next: p }
 }
 
-/** The head of a batch for a part of its records: that of `src`, with another count. Its times stay. */
-export function copyHead(src: Buffer, start: number, to: Buffer, at: number, count: number): void {
-  src.copy(to, at, start, start + BATCH_HEAD)
-  to.writeInt32BE(count - 1, at + LAST_DELTA_AT)
+/** Copies the batch header of `src` for a batch with `count` of its records. Base and max timestamp stay unchanged. */
+export function copyBatchHeader(src: Buffer, start: number, to: Buffer, at: number, count: number): void {
+  src.copy(to, at, start, start + BATCH_HEADER_BYTES)
+  to.writeInt32BE(count - 1, at + LAST_OFFSET_DELTA_AT)
   to.writeInt32BE(count, at + COUNT_AT)
 }

@@ -1,19 +1,19 @@
 /**
- * What a producer has to do about an error code of a broker.
+ * Action that a producer takes on an error code of a broker.
  *
- * - `leader`: another broker has the partition now, or none: ask for metadata and send again
- * - `later`: the same request may succeed later
- * - `operator`: there is no such topic, or it may not be written, or not so: someone has to mend it, until then we wait
- * - `identity`: the broker does not know producer id, epoch or sequence: a new identity is needed
- * - `written`: it is there already
- * - `refused`: these records will never be taken together, or one of them never
+ * - `leader`: the partition has another leader or none: refresh the metadata and send again
+ * - `later`: send the same request again later
+ * - `operator`: the topic does not exist, access is denied, or a setting does not fit: retry until an operator fixes it
+ * - `identity`: the broker does not accept producer id, epoch or sequence number: get a new producer id
+ * - `written`: the batch is already in the log
+ * - `refused`: the broker will never accept these records together, or one of them at all
  */
 export type Remedy = 'leader' | 'later' | 'operator' | 'identity' | 'written' | 'refused'
 
 const ERRORS: Record<number, readonly [string, Remedy]> = {
   [-1]: ['UNKNOWN_SERVER_ERROR', 'later'],
   2: ['CORRUPT_MESSAGE', 'later'],
-  // Said while a topic is being made or moved, too: whether there is one the metadata tells.
+  // Also returned while a topic is being created or moved: only the metadata tells whether the topic exists.
   3: ['UNKNOWN_TOPIC_OR_PARTITION', 'leader'],
   5: ['LEADER_NOT_AVAILABLE', 'leader'],
   6: ['NOT_LEADER_OR_FOLLOWER', 'leader'],
@@ -60,12 +60,12 @@ const ERRORS: Record<number, readonly [string, Remedy]> = {
   100: ['UNKNOWN_TOPIC_ID', 'operator'],
 }
 
-/** `MESSAGE_TOO_LARGE`, or `error 123`. */
+/** Returns the name of an error code, as in `MESSAGE_TOO_LARGE`, or `error 123` for an unknown code. */
 export function errorName(code: number): string {
   return ERRORS[code]?.[0] ?? `error ${code}`
 }
 
-/** A code that is not known is one of a newer broker: it is tried again. */
+/** Returns the action for an error code. An unknown code comes from a newer broker and is retried. */
 export function remedyOf(code: number): Remedy {
   return ERRORS[code]?.[1] ?? 'later'
 }

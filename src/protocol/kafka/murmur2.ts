@@ -2,8 +2,8 @@ const SEED = 0x9747b28c
 const M = 0x5bd1e995
 
 /**
- * MurmurHash2 of buf[start, end) with the seed of Apache Kafka's Java client, as a signed 32-bit number: records with
- * equal keys come to the partition to which Java producers send them.
+ * Returns the MurmurHash2 of buf[start, end) with the seed of Apache Kafka's Java client, as a signed 32-bit number, so
+ * that a key selects the same partition as in a Java producer.
  */
 export function murmur2(buf: Uint8Array, start: number, end: number): number {
   const length = end - start
@@ -22,7 +22,7 @@ export function murmur2(buf: Uint8Array, start: number, end: number): number {
   return h ^ (h >>> 15)
 }
 
-/** The partition of a key among `count`, as the Java client's default partitioner has it. */
+/** Returns the partition of a key, out of `count`, as the default partitioner of the Java client does. */
 export function partitionOf(buf: Uint8Array, start: number, end: number, count: number): number {
   return (murmur2(buf, start, end) & 0x7fffffff) % count
 }

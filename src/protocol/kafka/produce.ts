@@ -1,77 +1,77 @@
 import { PRODUCE } from './requests.ts'
 import { WireReader } from './wire.ts'
 
-/** A batch with room before it, in which its part of a Produce request is written. */
-export interface Piece {
+/** A record batch in a buffer with free bytes before it, which take its part of a Produce request. */
+export interface ProduceBatch {
   readonly topic: string
   readonly partition: number
   readonly buf: Buffer
-  /** Of the batch; `pieceRoom` bytes before it are free. */
+  /** Offset of the batch in `buf`; the `reservedBytes` before it are free. */
   readonly start: number
   readonly end: number
 }
 
-const REQUEST_HEAD = 4 + 2 + 2 + 4 + 2
-const BODY_HEAD = 2 + 2 + 4 + 4
-const TOPIC_HEAD = 2 + 4
-const PARTITION_HEAD = 4 + 4
+const REQUEST_HEADER_BYTES = 4 + 2 + 2 + 4 + 2
+const PRODUCE_HEADER_BYTES = 2 + 2 + 4 + 4
+const TOPIC_HEADER_BYTES = 2 + 4
+const PARTITION_HEADER_BYTES = 4 + 4
 
-/** Room before a batch: whichever piece is the first of a request holds its head. */
-export function pieceRoom(clientId: string, topic: string): number {
+/** Returns the bytes to leave free before a batch: any batch may be the first of a request, which holds the header. */
+export function reservedBytes(clientId: string, topic: string): number {
   const names = Buffer.byteLength(clientId) + Buffer.byteLength(topic)
-  return REQUEST_HEAD + BODY_HEAD + TOPIC_HEAD + PARTITION_HEAD + names
+  return REQUEST_HEADER_BYTES + PRODUCE_HEADER_BYTES + TOPIC_HEADER_BYTES + PARTITION_HEADER_BYTES + names
 }
 
-export interface ProduceHead {
-  correlation: number
+interface ProduceHeader {
+  correlationId: number
   clientId: string
   acks: number
   timeoutMs: number
 }
 
 /**
- * A Produce request, version 7, around batches that stay where they are: views to be written one after another. Pieces
- * of one topic must be neighbours; a partition may come once only.
+ * Writes a Produce request, version 7, around batches that stay in their buffers; returns views to send in order.
+ * Batches of one topic must be adjacent, and a partition may occur only once.
  *
  * ```
- *   Produce => head | transactionalId string = null | acks int16 | timeoutMs int32 |
+ *   Produce => header | transactionalId string = null | acks int16 | timeoutMs int32 |
  *              [topic string | [partition int32 | size int32 | RecordBatch]]
  * ```
  */
-export function frameProduce(pieces: readonly Piece[], head: ProduceHead): Buffer[] {
-  let size = REQUEST_HEAD - 4 + BODY_HEAD + Buffer.byteLength(head.clientId)
+export function frameProduce(batches: readonly ProduceBatch[], header: ProduceHeader): Buffer[] {
+  let size = REQUEST_HEADER_BYTES - 4 + PRODUCE_HEADER_BYTES + Buffer.byteLength(header.clientId)
   const topics = new Map<string, number>()
-  for (const { topic, start, end } of pieces) {
-    if (!topics.has(topic)) size += TOPIC_HEAD + Buffer.byteLength(topic)
+  for (const { topic, start, end } of batches) {
+    if (!topics.has(topic)) size += TOPIC_HEADER_BYTES + Buffer.byteLength(topic)
     topics.set(topic, (topics.get(topic) ?? 0) + 1)
-    size += PARTITION_HEAD + end - start
+    size += PARTITION_HEADER_BYTES + end - start
   }
   let previous: string | undefined
-  return pieces.map((piece, i) => {
-    const { buf, topic, start, end } = piece
-    const inTopic = topic === previous ? 0 : (topics.get(topic) as number)
+  return batches.map((batch, i) => {
+    const { buf, topic, start, end } = batch
+    const topicBatches = topic === previous ? 0 : (topics.get(topic) as number)
     previous = topic
-    let at = start - PARTITION_HEAD
-    if (inTopic > 0) at -= TOPIC_HEAD + Buffer.byteLength(topic)
-    if (i === 0) at -= REQUEST_HEAD + BODY_HEAD + Buffer.byteLength(head.clientId)
+    let at = start - PARTITION_HEADER_BYTES
+    if (topicBatches > 0) at -= TOPIC_HEADER_BYTES + Buffer.byteLength(topic)
+    if (i === 0) at -= REQUEST_HEADER_BYTES + PRODUCE_HEADER_BYTES + Buffer.byteLength(header.clientId)
     const from = at
-    if (i === 0) at = writeHead(buf, at, size, head, topics.size)
-    if (inTopic > 0) at = buf.writeInt32BE(inTopic, writeString(buf, at, topic))
-    at = buf.writeInt32BE(piece.partition, at)
+    if (i === 0) at = writeHeader(buf, at, size, header, topics.size)
+    if (topicBatches > 0) at = buf.writeInt32BE(topicBatches, writeString(buf, at, topic))
+    at = buf.writeInt32BE(batch.partition, at)
     buf.writeInt32BE(end - start, at)
     return buf.subarray(from, end)
   })
 }
 
-function writeHead(buf: Buffer, from: number, size: number, head: ProduceHead, topics: number): number {
+function writeHeader(buf: Buffer, from: number, size: number, header: ProduceHeader, topics: number): number {
   let at = buf.writeInt32BE(size, from)
   at = buf.writeInt16BE(PRODUCE.key, at)
   at = buf.writeInt16BE(PRODUCE.version, at)
-  at = buf.writeInt32BE(head.correlation, at)
-  at = writeString(buf, at, head.clientId)
+  at = buf.writeInt32BE(header.correlationId, at)
+  at = writeString(buf, at, header.clientId)
   at = buf.writeInt16BE(-1, at)
-  at = buf.writeInt16BE(head.acks, at)
-  at = buf.writeInt32BE(head.timeoutMs, at)
+  at = buf.writeInt16BE(header.acks, at)
+  at = buf.writeInt32BE(header.timeoutMs, at)
   return buf.writeInt32BE(topics, at)
 }
 
@@ -81,25 +81,27 @@ function writeString(buf: Buffer, at: number, text: string): number {
   return at + 2 + buf.write(text, at + 2, length)
 }
 
-export interface ProduceAnswer {
+export interface PartitionResponse {
   topic: string
   partition: number
   error: number
 }
 
 /**
+ * Reads the response to a Produce request. Throws a RangeError when it is truncated.
+ *
  * Response => [topic string | [partition int32 | error int16 | baseOffset int64 | logAppendTime int64 |
  * logStartOffset int64]] | throttleMs int32
  */
-export function readProduce(body: Buffer): { answers: ProduceAnswer[]; throttleMs: number } {
+export function readProduce(body: Buffer): { responses: PartitionResponse[]; throttleMs: number } {
   const r = new WireReader(body)
-  const answers: ProduceAnswer[] = []
+  const responses: PartitionResponse[] = []
   r.array(() => {
     const topic = r.string() ?? ''
     r.array(() => {
-      answers.push({ topic, partition: r.int32(), error: r.int16() })
+      responses.push({ topic, partition: r.int32(), error: r.int16() })
       for (let i = 0; i < 3; i++) r.int64()
     })
   })
-  return { answers, throttleMs: r.int32() }
+  return { responses, throttleMs: r.int32() }
 }

@@ -1,7 +1,8 @@
 import { WireReader, WireWriter } from './wire.ts'
 
 /**
- * The requests that a producer needs, in the last versions without tagged fields: Kafka 2.1 and all since have them.
+ * One request type of the Kafka protocol in the version that is sent. A producer needs those below, in their last
+ * versions without tagged fields: Kafka 2.1 and all later ones support them.
  *
  * ```
  *   Request  => size int32 | apiKey int16 | apiVersion int16 | correlationId int32 | clientId string | body
@@ -21,28 +22,38 @@ export const API_VERSIONS: Api = { name: 'ApiVersions', key: 18, version: 0 }
 export const INIT_PRODUCER_ID: Api = { name: 'InitProducerId', key: 22, version: 1 }
 export const SASL_AUTHENTICATE: Api = { name: 'SaslAuthenticate', key: 36, version: 1 }
 
-/** A whole request with its size in front. */
-export function encodeRequest(api: Api, correlation: number, clientId: string, body: Buffer): Buffer {
-  const head = new WireWriter().int32(0).int16(api.key).int16(api.version).int32(correlation).string(clientId)
+/** Returns a complete request with its size prefix. */
+export function encodeRequest(api: Api, correlationId: number, clientId: string, body: Buffer): Buffer {
+  const head = new WireWriter()
+    .int32(0)
+    .int16(api.key)
+    .int16(api.version)
+    .int32(correlationId)
+    .string(clientId)
   const request = Buffer.concat([head.bytes(), body])
   request.writeInt32BE(request.length - 4, 0)
   return request
 }
 
-export interface ApiRange {
+interface ApiRange {
   key: number
   min: number
   max: number
 }
 
-/** ApiVersions v0 has no body. Response => error int16 | [key int16 | min int16 | max int16] */
+/**
+ * Reads the response to ApiVersions v0, a request without a body. The readers below throw a RangeError when a response is
+ * truncated.
+ *
+ * Response => error int16 | [key int16 | min int16 | max int16]
+ */
 export function readApiVersions(body: Buffer): { error: number; ranges: ApiRange[] } {
   const r = new WireReader(body)
   const error = r.int16()
   return { error, ranges: r.array(() => ({ key: r.int16(), min: r.int16(), max: r.int16() })) }
 }
 
-/** Metadata v4 => [topic string] | allowAutoTopicCreation int8 */
+/** Writes the body of Metadata v4 => [topic string] | allowAutoTopicCreation int8 */
 export function metadataBody(topics: readonly string[], create: boolean): Buffer {
   const w = new WireWriter().int32(topics.length)
   for (const topic of topics) w.string(topic)
@@ -53,14 +64,16 @@ export interface Metadata {
   brokers: { id: number; host: string; port: number }[]
   topics: { error: number; name: string; partitions: PartitionMetadata[] }[]
 }
-export interface PartitionMetadata {
+interface PartitionMetadata {
   error: number
   index: number
-  /** Broker id, or -1. */
+  /** Broker id; -1 without a leader. */
   leader: number
 }
 
 /**
+ * Reads the response to Metadata v4.
+ *
  * Response => throttleMs int32 | [broker: id int32 | host string | port int32 | rack string] | clusterId string |
  * controller int32 | [topic: error int16 | name string | internal int8 | [partition: error int16 | index int32 |
  * leader int32 | [replica int32] | [inSync int32]]]
@@ -89,19 +102,19 @@ export function readMetadata(body: Buffer): Metadata {
   return { brokers, topics }
 }
 
-/** InitProducerId v1, without a transaction => transactionalId string = null | timeoutMs int32 */
+/** Writes the body of InitProducerId v1, without a transaction => transactionalId string = null | timeoutMs int32 */
 export function initProducerIdBody(): Buffer {
   return new WireWriter().string(undefined).int32(60_000).bytes()
 }
 
-/** Response => throttleMs int32 | error int16 | producerId int64 | epoch int16 */
+/** Reads a producer id. Response => throttleMs int32 | error int16 | producerId int64 | epoch int16 */
 export function readInitProducerId(body: Buffer): { error: number; producerId: bigint; epoch: number } {
   const r = new WireReader(body)
   r.int32()
   return { error: r.int16(), producerId: r.int64(), epoch: r.int16() }
 }
 
-/** SaslHandshake v1 => mechanism string. Response => error int16 | [mechanism string] */
+/** Writes the body of SaslHandshake v1 => mechanism string. Response => error int16 | [mechanism string] */
 export function saslHandshakeBody(mechanism: string): Buffer {
   return new WireWriter().string(mechanism).bytes()
 }
@@ -111,20 +124,24 @@ export function readSaslHandshake(body: Buffer): { error: number; mechanisms: st
   return { error: r.int16(), mechanisms: r.array(() => r.string() ?? '') }
 }
 
-/** SaslAuthenticate v1 => token bytes. Response => error int16 | message string | token bytes | lifetimeMs int64 */
+/**
+ * Writes the body of SaslAuthenticate v1 => token bytes.
+ *
+ * Response => error int16 | message string | token bytes | lifetimeMs int64
+ */
 export function saslAuthenticateBody(token: Buffer): Buffer {
   return new WireWriter().data(token).bytes()
 }
 
-export interface SaslAnswer {
+export interface SaslResponse {
   error: number
   message: string
   token: Buffer
-  /** After this time the broker wants the authentication again; 0: never. */
+  /** Time after which the broker requires a new authentication; 0: never. */
   lifetimeMs: number
 }
 
-export function readSaslAuthenticate(body: Buffer): SaslAnswer {
+export function readSaslAuthenticate(body: Buffer): SaslResponse {
   const r = new WireReader(body)
   return { error: r.int16(), message: r.string() ?? '', token: r.data(), lifetimeMs: Number(r.int64()) }
 }

@@ -1,9 +1,9 @@
 /**
- * Variable-length integers of record batches: zigzag (0, -1, 1, -2 ... become 0, 1, 2, 3 ...), then seven bits a byte
- * from the lowest on, the eighth set on all but the last. Numbers must be safe integers.
+ * Variable-length integers of record batches: zigzag (0, -1, 1, -2 ... become 0, 1, 2, 3 ...), then seven bits per byte,
+ * lowest first, with the eighth bit set on all bytes but the last. Numbers must be safe integers.
  */
 
-/** Bytes that `writeVarint` takes for `n`. */
+/** Returns the number of bytes that `writeVarint` writes for `n`. */
 export function varintSize(n: number): number {
   const z = zigzag(n)
   if (z < 0x80) return 1
@@ -14,7 +14,7 @@ export function varintSize(n: number): number {
   return size
 }
 
-/** Returns the offset behind it. */
+/** Writes `n` at `at`; returns the offset after it. */
 export function writeVarint(buf: Buffer, at: number, n: number): number {
   let p = at
   let z = zigzag(n)
@@ -30,7 +30,7 @@ export function writeVarint(buf: Buffer, at: number, n: number): number {
   return p + 1
 }
 
-/** The number at `at`; its size is `varintSize` of it. The bytes must be whole. */
+/** Returns the number at `at`, which takes `varintSize` of it bytes. The bytes must be complete. */
 export function readVarint(buf: Buffer, at: number): number {
   let z = 0
   let scale = 1

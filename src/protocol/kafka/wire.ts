@@ -1,6 +1,8 @@
-/** Values of requests and responses: big-endian, strings and arrays with their length before them (-1: null). */
+/**
+ * Values of requests and responses: big-endian, strings and arrays prefixed with their length (-1: null).
+ */
 
-/** Grows as needed; for the small requests. Record batches are not copied through it. */
+/** Writes small requests into a growing buffer. Record batches are not copied through it. */
 export class WireWriter {
   #buf = Buffer.alloc(256)
   at = 0
@@ -10,17 +12,17 @@ export class WireWriter {
   }
 
   int8(n: number): this {
-    this.at = this.#room(1).writeInt8(n, this.at)
+    this.at = this.#reserve(1).writeInt8(n, this.at)
     return this
   }
 
   int16(n: number): this {
-    this.at = this.#room(2).writeInt16BE(n, this.at)
+    this.at = this.#reserve(2).writeInt16BE(n, this.at)
     return this
   }
 
   int32(n: number): this {
-    this.at = this.#room(4).writeInt32BE(n, this.at)
+    this.at = this.#reserve(4).writeInt32BE(n, this.at)
     return this
   }
 
@@ -28,17 +30,17 @@ export class WireWriter {
     if (text === undefined) return this.int16(-1)
     const length = Buffer.byteLength(text)
     this.int16(length)
-    this.at += this.#room(length).write(text, this.at)
+    this.at += this.#reserve(length).write(text, this.at)
     return this
   }
 
   data(bytes: Buffer): this {
     this.int32(bytes.length)
-    this.at += bytes.copy(this.#room(bytes.length), this.at)
+    this.at += bytes.copy(this.#reserve(bytes.length), this.at)
     return this
   }
 
-  #room(bytes: number): Buffer {
+  #reserve(bytes: number): Buffer {
     if (this.at + bytes > this.#buf.length) {
       const larger = Buffer.alloc((this.at + bytes) * 2)
       this.#buf.copy(larger)
@@ -48,7 +50,7 @@ export class WireWriter {
   }
 }
 
-/** Throws a RangeError at the end of the bytes: a response that is cut is no response. */
+/** Reads the values of a response in order. Throws a RangeError at the end of the bytes, when the response is truncated. */
 export class WireReader {
   readonly #buf: Buffer
   #at: number
@@ -95,7 +97,7 @@ export class WireReader {
 
   #take(length: number): Buffer {
     const end = this.#at + length
-    if (end > this.#buf.length) throw new RangeError('the response is cut')
+    if (end > this.#buf.length) throw new RangeError('the response is truncated')
     const bytes = this.#buf.subarray(this.#at, end)
     this.#at = end
     return bytes

@@ -9,25 +9,25 @@ import { hasHeader, type Salvaged, salvage } from './salvage.ts'
 import { readWal } from './wal.ts'
 
 /**
- * What happens to the files of a database around SQLite. Nothing here runs while this process has the database open:
- * closing any descriptor of it would give up SQLite's locks.
+ * Result of a recovery, which works on the files of a database without SQLite. Nothing here runs while this process has the
+ * database open: closing any descriptor of it would release SQLite's locks.
  *
  * ```
  *   pos.db  pos.db-wal      damaged
- *   pos.db.new              what can still be read, being written
- *   pos.db.recovered        complete: from here on the replacement is finished, by the next start if need be
- *   pos.db.corrupt-<time>   the damaged one, with its -wal; never removed
+ *   pos.db.new              the rows that can still be read, being written
+ *   pos.db.recovered        complete: from here on the replacement will be finished, by the next start if necessary
+ *   pos.db.corrupt-<time>   the damaged database with its -wal; never removed
  * ```
  */
-export interface Recovery {
+interface Recovery {
   reason: string
   setAside: string
   rowsKept: number
 }
 
 /**
- * Throws for a file that was never a database: a wrong `DB` must not move somebody's log away. A database of ours has
- * its lock file beside it.
+ * Throws E_STORE_UNREADABLE for a file that was never a database: a wrong `DB` must not move somebody's log away. A database of
+ * ours has its lock file next to it.
  */
 export function refuseForeign(path: string): void {
   const stat = statOf(path)
@@ -37,34 +37,38 @@ export function refuseForeign(path: string): void {
     const bytes = contentOf(path)
     if (hasHeader(bytes) || (bytes.length % 512 === 0 && !isText(bytes))) return
   }
-  throw new ShipperError('E_STORE_UNREADABLE', `${path} is ${stat.isFile() ? 'not a database' : 'no file'}`, {
-    hint: 'give another DB, or move the file away',
-  })
+  throw new ShipperError(
+    'E_STORE_UNREADABLE',
+    `${path} is ${stat.isFile() ? 'not a database' : 'not a regular file'}`,
+    {
+      hint: 'choose another DB, or move the file away',
+    },
+  )
 }
 
-/** Damage that SQLite would pass over in silence; undefined: none to be seen. */
-export function silentDamage(path: string, usedBefore: boolean): string | undefined {
-  // A new database appears under its name only when it is complete.
+/** Returns damage that SQLite would silently ignore; undefined if none is found. */
+export function undetectedDamage(path: string, usedBefore: boolean): string | undefined {
+  // A new database gets its name only when it is complete.
   if (statOf(path)?.size === 0 && usedBefore) return 'the file is empty'
   const log = `${path}-wal`
-  for (let look = 0; look < 3; look++) {
+  for (let attempt = 0; attempt < 3; attempt++) {
     const before = statOf(log)
     if (before === undefined || before.size === 0 || !readWal(contentOf(log)).damaged) return undefined
     const after = statOf(log)
-    // Another program, fluent-bit say, may be writing it just now.
+    // Another program, such as fluent-bit, may be writing it right now.
     if (after?.mtimeMs === before.mtimeMs && after.size === before.size)
       return 'the write-ahead log is damaged'
   }
   return undefined
 }
 
-/** Puts an empty database in place, whole or not at all. */
+/** Creates an empty database atomically. */
 export function createEmpty(open: OpenDatabase, path: string): void {
   build(open, path, `${path}.new`, { files: [], extras: [], cursor: undefined })
   rename(`${path}.new`, path)
 }
 
-/** Sets the damaged database aside and puts one with what can still be read in its place. */
+/** Renames the damaged database and replaces it by one with the rows that can still be read. */
 export function recover(open: OpenDatabase, path: string, reason: string): Recovery {
   const rows = salvage(contentOf(path), contentOf(`${path}-wal`))
   const setAside = `${path}.corrupt-${new Date().toISOString().replace(PUNCTUATION, '')}`
@@ -75,12 +79,12 @@ export function recover(open: OpenDatabase, path: string, reason: string): Recov
 }
 const PUNCTUATION = /[-:.]/g
 
-/** Completes a replacement that a crash may have interrupted; nothing to do otherwise. */
+/** Completes a replacement that a crash may have interrupted. */
 export function finishReplacement(path: string, setAside?: string): void {
   const recovered = `${path}.recovered`
   if (!existsSync(recovered)) return
   const aside = setAside ?? `${path}.corrupt-${new Date().toISOString().replace(PUNCTUATION, '')}`
-  // The old log must be gone before the new file has the name: SQLite would apply it.
+  // The old log has to be moved before the new file gets the name: SQLite would apply it.
   for (const suffix of ['-wal', '-journal', '']) {
     if (existsSync(path + suffix)) rename(path + suffix, aside + suffix)
   }
@@ -108,7 +112,7 @@ function build(open: OpenDatabase, path: string, file: string, rows: Salvaged, s
   if (mode !== undefined) chmodSync(file, mode & 0o777)
 }
 
-/** Rows of older versions end earlier. */
+/** Returns the values for INSERT_FILE; rows of older versions have fewer columns. */
 function insertable(row: SqlValue[]): SqlValue[] {
   const [id = null, ...values] = row
   while (values.length < 7) values.push(0n)

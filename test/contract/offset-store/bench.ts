@@ -7,8 +7,8 @@ import { type Database, type Driver, loadSqlite } from '../../../src/store/drive
 import { type OffsetContext, openOffsets } from '../../../src/store/open.ts'
 
 /**
- * What a store of offsets promises, on any driver and runtime: no test runner is imported, so that node runs the same
- * cases. Each gets an empty folder.
+ * What an offset store promises, on any driver and runtime. No test runner is imported, so that node can run the same cases.
+ * Each case gets an empty directory.
  */
 export interface OffsetCase {
   name: string
@@ -18,12 +18,12 @@ export interface OffsetCase {
 export const OPTIONS: OffsetOptions = { sync: 'normal', locking: false, journalMode: 'WAL' }
 const PEER = resolve(import.meta.dirname, '../../support/store/peer-process.ts')
 
-/** The tools of one case; `end` closes and kills what it left behind. */
+/** Tools of one case; `end` closes and kills what it left behind. */
 export class Bench {
   readonly path: string
   readonly dir: string
   readonly driver: Driver
-  readonly said: string[] = []
+  readonly logged: string[] = []
   #children: ChildProcess[] = []
   #stores: OffsetStore[] = []
 
@@ -40,12 +40,12 @@ export class Bench {
   }
 
   get context(): OffsetContext {
-    const say = (level: string) => (message: string) => void this.said.push(`${level}: ${message}`)
+    const say = (level: string) => (message: string) => void this.logged.push(`${level}: ${message}`)
     const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
     return { log, driver: this.driver, busyMs: 0 }
   }
 
-  /** SQLite itself, as another program would use it. */
+  /** Runs SQL directly, as another program would. */
   async sql<T>(use: (db: Database) => T, path = this.path): Promise<T> {
     const db = (await loadSqlite(this.driver))(path, 0)
     try {
@@ -55,13 +55,13 @@ export class Bench {
     }
   }
 
-  /** A second process: what it said and how to end it. */
+  /** Starts a second process; resolves with its output and a function that ends it. */
   async peer(
     mode: 'agent' | 'hold',
     options: { path?: string; uid?: number } = {},
   ): Promise<{
     child: ChildProcess
-    said: Record<string, unknown>
+    answer: Record<string, unknown>
     end(signal?: NodeJS.Signals): Promise<void>
   }> {
     const { path = this.path, uid } = options
@@ -71,7 +71,7 @@ export class Bench {
     })
     this.#children.push(child)
     const closed = new Promise<void>((done) => child.once('close', () => done()))
-    const said = await new Promise<string>((done, fail) => {
+    const line = await new Promise<string>((done, fail) => {
       let text = ''
       child.stdout?.on('data', (bytes) => {
         text += bytes
@@ -84,7 +84,7 @@ export class Bench {
       else child.kill(signal)
       await closed
     }
-    return { child, said: JSON.parse(said), end }
+    return { child, answer: JSON.parse(line), end }
   }
 
   end(): void {
@@ -129,7 +129,7 @@ export async function refused(promise: Promise<unknown>): Promise<ShipperError> 
 
 export const names = (store: OffsetStore): string[] => store.rows().map((r) => r.name)
 
-/** Fails unless the text has every part. */
-export function says(text: unknown, ...parts: string[]): void {
+/** Fails unless the text contains every part. */
+export function includesAll(text: unknown, ...parts: string[]): void {
   for (const part of parts) assert.ok(String(text).includes(part), `"${text}" does not say "${part}"`)
 }

@@ -3,9 +3,9 @@ import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { Database } from '../../../src/store/driver.ts'
 import { openOffsets } from '../../../src/store/open.ts'
-import { type Bench, type OffsetCase, OPTIONS, row, says } from './bench.ts'
+import { type Bench, includesAll, type OffsetCase, OPTIONS, row } from './bench.ts'
 
-/** fluent-bit's statements. */
+/** Statements that fluent-bit itself uses. */
 const THEIR_TABLE =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);'
 const THEIR_UPDATE = 'UPDATE in_systemd_cursor SET cursor=?, updated=?;'
@@ -32,7 +32,7 @@ async function closedWith(t: Bench, ...cursors: string[]): Promise<void> {
 
 export const cursors: OffsetCase[] = [
   {
-    name: 'gives back after a restart the cursor that was written last',
+    name: 'returns the last written cursor after a restart',
     async run(t) {
       const store = await t.open()
       assert.equal(store.claimCursor(), undefined)
@@ -44,7 +44,7 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
-    name: 'takes over a cursor of fluent-bit, which then goes on from ours',
+    name: 'resumes from a cursor of fluent-bit, which then resumes from ours',
     async run(t) {
       await t.sql((db) => {
         db.exec(THEIR_TABLE)
@@ -63,14 +63,14 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
-    name: 'knows that fluent-bit has read nothing yet',
+    name: 'reads the cursor of a fluent-bit that has read nothing as none',
     async run(t) {
       await t.sql((db) => db.exec(`${THEIR_TABLE} INSERT INTO in_systemd_cursor VALUES ('(null)', 1)`))
       assert.equal((await t.open()).claimCursor(), undefined)
     },
   },
   {
-    name: 'keeps a cursor beside the positions of files, and makes no table for it unasked',
+    name: 'stores a cursor next to the positions of files, and creates no table for it unless it is used',
     async run(t) {
       const [files, journal] = [await t.open(), await t.open()]
       files.write({ upsert: [row(1)], remove: [] })
@@ -101,7 +101,7 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
-    name: 'keeps no cursor without a path',
+    name: 'stores no cursor without a path',
     async run(t) {
       const store = await openOffsets(undefined, OPTIONS, t.context)
       assert.equal(store.claimCursor(), undefined)
@@ -119,7 +119,7 @@ export const cursors: OffsetCase[] = [
       writeFileSync(t.path, bytes)
       const store = await t.open()
       assert.deepEqual([store.damaged, store.claimCursor()], [true, cursor(3)])
-      says(t.said.join(), 'error: ', 'was damaged (')
+      includesAll(t.logged.join(), 'error: ', 'is damaged (')
       store.write(set(cursor(4)))
       store.close()
       const next = await t.open()
@@ -127,7 +127,7 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
-    name: 'says that it is damaged when the cursor is gone with the rest of the file',
+    name: 'reports damage when the cursor is lost with the rest of the file',
     async run(t) {
       await closedWith(t, cursor(1))
       truncateSync(t.path, 0)
@@ -136,7 +136,7 @@ export const cursors: OffsetCase[] = [
     },
   },
   {
-    name: 'writes the cursor again into a database that is damaged while it is used',
+    name: 'writes the cursor again to a database that is damaged while it is in use',
     async run(t) {
       const store = await t.open({ journalMode: 'DELETE' })
       store.claimCursor()
@@ -146,7 +146,7 @@ export const cursors: OffsetCase[] = [
       writeFileSync(t.path, bytes)
       await t.sql((db) => db.exec('PRAGMA user_version = 1'))
       store.write(set(cursor(2)))
-      says(t.said.join(), 'error: ', 'was damaged (')
+      includesAll(t.logged.join(), 'error: ', 'is damaged (')
       store.close()
       assert.equal((await t.open()).claimCursor(), cursor(2))
     },

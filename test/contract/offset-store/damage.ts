@@ -15,16 +15,16 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
-import { Bench, names, type OffsetCase, refused, row, rows, says } from './bench.ts'
+import { Bench, includesAll, names, type OffsetCase, refused, row, rows } from './bench.ts'
 
-/** Writes over `bytes` of a file, from `at`. */
+/** Overwrites `bytes` bytes of a file, from `at`. */
 function overwrite(path: string, at: number, bytes: Buffer): void {
   const fd = openSync(path, 'r+')
   writeSync(fd, bytes, 0, bytes.length, at)
   closeSync(fd)
 }
 
-/** A database of this many rows, closed, with its pages of 4096 bytes. */
+/** Creates and closes a database of this many rows, with pages of 4096 bytes. */
 async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
   const all = rows(count)
   const store = await t.open()
@@ -35,7 +35,7 @@ async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
 
 const ASIDE = /^pos\.db\.corrupt-\d{8}T\d{9}Z$/
 
-/** Opens a damaged database: it says so, has set it aside byte for byte, works, and is sound for the next start. */
+/** Opens a damaged database: it includesAll so, has set it aside byte for byte, works, and is sound for the next start. */
 async function recovers(t: Bench, least: number): Promise<OffsetRow[]> {
   const before = readFileSync(t.path)
   const store = await t.open()
@@ -44,13 +44,13 @@ async function recovers(t: Bench, least: number): Promise<OffsetRow[]> {
   assert.deepEqual(readFileSync(join(t.dir, aside)), before)
   const kept = store.rows()
   assert.ok(kept.length >= least, `${kept.length} of at least ${least} rows were kept`)
-  const said = t.said.filter((line) => line.startsWith('error: ')).join('\n')
-  says(
-    said,
-    'was damaged (',
-    `): it is kept as ${join(t.dir, aside)}, ${kept.length} positions could be read`,
+  const errors = t.logged.filter((line) => line.startsWith('error: ')).join('\n')
+  includesAll(
+    errors,
+    'is damaged (',
+    `): renamed it to ${join(t.dir, aside)} and recovered ${kept.length} positions`,
   )
-  says(said, 'files without a position are read from their start')
+  includesAll(errors, 'files without a position are read from their start')
   store.write({ upsert: [row(5000)], remove: [] })
   store.close()
   const next = await t.open()
@@ -62,7 +62,7 @@ async function recovers(t: Bench, least: number): Promise<OffsetRow[]> {
 
 export const damage: OffsetCase[] = [
   {
-    name: 'recovers the rows of all other pages when one is torn',
+    name: 'recovers the rows of all other pages when one page is torn',
     async run(t) {
       const all = await filled(t, 500)
       const page = readFileSync(t.path).indexOf(all[250]?.name ?? '')
@@ -83,7 +83,7 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'recovers what is left of a file that was cut off',
+    name: 'recovers the rest of a file that was cut off',
     async run(t) {
       await filled(t, 500)
       truncateSync(t.path, Math.floor(readFileSync(t.path).length / 2) + 100)
@@ -91,7 +91,7 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'knows that a file cut off to nothing had rows',
+    name: 'reports damage for a file that was cut off to nothing',
     async run(t) {
       await filled(t, 5)
       truncateSync(t.path, 0)
@@ -99,7 +99,7 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'sees garbage in the write-ahead log, which SQLite itself passes over',
+    name: 'detects garbage in the write-ahead log, which SQLite itself ignores',
     async run(t) {
       await filled(t, 20)
       writeFileSync(`${t.path}-wal`, Buffer.alloc(9000, 'garbage '))
@@ -108,7 +108,7 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'recovers what a log damaged in the middle holds up to there, and is not alarmed by one that a crash cut off',
+    name: 'recovers a log that is damaged in the middle up to that place, and accepts one that a crash cut off',
     async run(t) {
       const store = await t.open()
       for (const r of rows(30)) store.write({ upsert: [r], remove: [] })
@@ -135,16 +135,16 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'is still damaged after a crash that came before every file was seen again',
+    name: 'is still damaged after a crash before every file was found again',
     async run(t) {
       await filled(t, 50)
       overwrite(t.path, 0, Buffer.alloc(100))
       const killed = await t.peer('agent')
-      assert.deepEqual(killed.said, { rows: 50, damaged: true })
+      assert.deepEqual(killed.answer, { rows: 50, damaged: true })
       await killed.end('SIGKILL')
       const store = await t.open()
       assert.equal(store.damaged, true)
-      says(t.said.join(), 'warn: ', 'was damaged before the last start')
+      includesAll(t.logged.join(), 'warn: ', 'was recovered from damage earlier')
       store.write({ upsert: [row(60)], remove: [] })
       store.close()
       assert.equal((await t.open()).damaged, false)
@@ -154,7 +154,7 @@ export const damage: OffsetCase[] = [
     name: 'finishes a replacement that a crash interrupted',
     async run(t) {
       const all = await filled(t, 50)
-      // The damaged one without its log, which was moved away first: sound by itself, and too old.
+      // The damaged database without its log, which was moved first: valid by itself, and too old.
       await t.sql((db) => db.exec('DELETE FROM in_tail_files WHERE id > 20'))
       const old = readFileSync(t.path)
       rmSync(t.path)
@@ -169,19 +169,19 @@ export const damage: OffsetCase[] = [
     },
   },
   {
-    name: 'mends a database that is damaged while it is used',
+    name: 'repairs a database that is damaged while it is in use',
     async run(t) {
       await filled(t, 500)
       const store = await t.open({ journalMode: 'DELETE' })
       const all = store.rows()
-      // A change from outside, so that SQLite gives up its pages in memory.
+      // A change from outside, so that SQLite discards its cached pages.
       await t.sql((db) => db.exec('UPDATE in_tail_files SET rotated = 1 WHERE id = 1'))
       const page = readFileSync(t.path).indexOf(all[250]?.name ?? '')
       overwrite(t.path, page - (page % 4096), Buffer.alloc(4096, 0xa5))
       store.write({ upsert: all, remove: [] })
       assert.equal(store.damaged, true)
       assert.deepEqual(new Set(names(store)), new Set(all.map((r) => r.name)))
-      says(t.said.join(), 'error: ', 'was damaged')
+      includesAll(t.logged.join(), 'error: ', 'is damaged')
     },
   },
   {
@@ -192,7 +192,7 @@ export const damage: OffsetCase[] = [
         for (let start = 0; start < 2; start++) {
           const error = await refused(t.open())
           assert.equal(error.code, 'E_STORE_UNREADABLE')
-          says(error.message, 'pos.db is not a database')
+          includesAll(error.message, 'pos.db is not a database')
         }
         assert.deepEqual(readdirSync(t.dir), ['pos.db'])
       }

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/open.ts'
-import { names, type OffsetCase, OPTIONS, refused, row, rows, says } from './bench.ts'
+import { includesAll, names, type OffsetCase, OPTIONS, refused, row, rows } from './bench.ts'
 
 export const keeping: OffsetCase[] = [
   {
-    name: 'gives back after a restart what was written, newest id last',
+    name: 'returns the written rows after a restart, newest id last',
     async run(t) {
       const a = await t.open()
       const written = [row(1), row(2, { rotated: true, skipping: true, streamOffset: 2 ** 41 }), row(3)]
@@ -21,11 +21,11 @@ export const keeping: OffsetCase[] = [
       const b = await t.open()
       assert.deepEqual(b.rows(), written)
       assert.equal(b.damaged, false)
-      assert.deepEqual(t.said, [])
+      assert.deepEqual(t.logged, [])
     },
   },
   {
-    name: 'knows for the paths of each input when it looked last; of others, when the database was written',
+    name: 'returns the time of the last scan for the paths of each input, for others the time of the last write',
     async run(t) {
       const a = await t.open()
       assert.equal(a.lastScanMs('/a/*.log'), undefined)
@@ -37,7 +37,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'updates and removes by id, and leaves the rows of others alone',
+    name: 'updates and removes by id, and leaves other rows alone',
     async run(t) {
       const store = await t.open()
       const [a, b, c] = rows(3) as [OffsetRow, OffsetRow, OffsetRow]
@@ -49,7 +49,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'keeps numbers beyond 2^53, and beyond 2^63 as signed ones',
+    name: 'stores numbers beyond 2^53, and beyond 2^63 as signed numbers',
     async run(t) {
       const a = await t.open()
       const big = 2n ** 63n + 5n
@@ -68,7 +68,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'gives a row that another program has deleted a new id',
+    name: 'gives a new id to a row that another program has deleted',
     async run(t) {
       const store = await t.open()
       const [a, b] = rows(2) as [OffsetRow, OffsetRow]
@@ -80,7 +80,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'keeps nothing of a write that fails half-way, and the next one succeeds',
+    name: 'rolls back a write that fails half-way, and the next one succeeds',
     async run(t) {
       const store = await t.open()
       const [first, second] = rows(2) as [OffsetRow, OffsetRow]
@@ -94,16 +94,16 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'creates a missing folder and says so',
+    name: 'creates a missing folder and includesAll so',
     async run(t) {
       const path = join(t.dir, 'state/of/agent/pos.db')
       const store = await t.open({}, path)
       assert.deepEqual(store.rows(), [])
-      says(t.said.join(), 'info: ', 'created the folder ', 'state/of/agent')
+      includesAll(t.logged.join(), 'info: ', 'created the directory ', 'state/of/agent')
     },
   },
   {
-    name: 'keeps nothing and makes no file without a path',
+    name: 'stores nothing and creates no file without a path',
     async run(t) {
       const store = await openOffsets(undefined, OPTIONS, t.context)
       const r = row(1)
@@ -115,7 +115,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'uses the journal, and keeps readers out, as the options say',
+    name: 'uses the journal mode and the locking of the options',
     async run(t) {
       const a = await t.open({ journalMode: 'DELETE' })
       a.write({ upsert: [row(1)], remove: [] })

@@ -3,13 +3,13 @@ import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/open.ts'
-import { names, type OffsetCase, OPTIONS, refused, row, says } from './bench.ts'
+import { includesAll, names, type OffsetCase, OPTIONS, refused, row } from './bench.ts'
 
 const offsets = (store: OffsetStore): number[] => store.rows().map((r) => r.offset)
 
 export const sharing: OffsetCase[] = [
   {
-    name: 'several inputs share one database, whatever link names it, until the last has closed it',
+    name: 'several inputs share one database, under any link to it, until the last one closes it',
     async run(t) {
       symlinkSync(t.path, join(t.dir, 'link.db'))
       const a = await t.open()
@@ -22,11 +22,11 @@ export const sharing: OffsetCase[] = [
       b.write({ upsert: [row(3)], remove: [] })
       b.close()
       assert.equal(c.rows().length, 3)
-      says(t.said.join(), 'warn: ', ' is open already: the DB.* options of the first')
+      includesAll(t.logged.join(), 'warn: ', ' is already open: the DB.* options of the first')
     },
   },
   {
-    name: 'inputs that follow the same file have a row each, and go on from their own',
+    name: 'inputs that follow the same file have a row each, and resume from their own',
     async run(t) {
       const start = () => Promise.all([t.open({ owner: 'a' }), t.open({ owner: 'b' })])
       const [a, b] = await start()
@@ -42,12 +42,12 @@ export const sharing: OffsetCase[] = [
       assert.deepEqual(offsets(a2), [10])
       a2.close()
       b2.close()
-      // Of inputs that are not there any more the one that was behind counts.
+      // Among inputs that no longer exist the slowest one counts.
       assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
     },
   },
   {
-    name: 'the row of nobody is taken by the first input that writes it, and another one makes its own',
+    name: 'an unowned row belongs to the first input that writes it, and another input creates its own',
     async run(t) {
       const before = await t.open()
       before.write({ upsert: [row(1)], remove: [] })
@@ -65,24 +65,24 @@ export const sharing: OffsetCase[] = [
     },
   },
   {
-    name: 'a database that is deleted while it is open is there again with all rows, under the lock of this agent',
+    name: 'a database that is deleted while it is open is recreated with all rows, under the lock of this agent',
     async run(t) {
       for (const names of [['pos.db'], ['pos.db', 'pos.db-wal', 'pos.db-shm', 'pos.db.lock']]) {
         const store = await t.open()
         store.write({ upsert: [row(1), row(2)], remove: [] })
         for (const name of names) rmSync(join(t.dir, name), { force: true })
         store.write({ upsert: [row(3)], remove: [] })
-        says(t.said.join(), 'error: ', 'was deleted while it was in use: it is there again')
+        includesAll(t.logged.join(), 'error: ', 'was deleted while it was in use; it was recreated')
         const stored = await t.sql((db) => db.prepare('SELECT count(*) AS n FROM in_tail_files').get())
         assert.equal(stored?.n, 3n)
-        assert.equal((await t.peer('agent')).said.code, 'E_STORE_LOCKED')
+        assert.equal((await t.peer('agent')).answer.code, 'E_STORE_LOCKED')
         store.close()
         rmSync(t.path)
       }
     },
   },
   {
-    name: 'a database that is deleted while nothing is written is there again at the end',
+    name: 'a database that is deleted while nothing is written is recreated on close',
     async run(t) {
       const store = await t.open()
       store.write({ upsert: [row(1)], remove: [] })
@@ -92,18 +92,18 @@ export const sharing: OffsetCase[] = [
     },
   },
   {
-    name: 'a database that was replaced while it is open is said, and left to the next start',
+    name: 'a database that is replaced while it is open is reported, and left to the next start',
     async run(t) {
       const store = await t.open()
       store.write({ upsert: [row(1)], remove: [] })
       renameSync(t.path, `${t.path}.away`)
       writeFileSync(t.path, '')
       const write = async () => store.write({ upsert: [row(2)], remove: [] })
-      says((await refused(write())).message, 'was replaced while it was in use')
+      includesAll((await refused(write())).message, 'was replaced while it was in use')
     },
   },
   {
-    name: 'a database of one input has no table of owners',
+    name: 'a database of a single input has no table of owners',
     async run(t) {
       const store = await t.open({ owner: 'a' })
       store.write({ upsert: [row(1)], remove: [] })
@@ -114,33 +114,33 @@ export const sharing: OffsetCase[] = [
     },
   },
   {
-    name: 'a second agent is refused with the pid of the first, which is not disturbed',
+    name: 'a second agent is refused with the pid of the first, which continues undisturbed',
     async run(t) {
       const store = await t.open()
-      const { said, end } = await t.peer('agent')
-      assert.equal(said.code, 'E_STORE_LOCKED')
-      says(said.message, `pos.db is in use by another agent (pid ${process.pid})`)
-      says(String(said.hint), 'its own DB')
+      const { answer, end } = await t.peer('agent')
+      assert.equal(answer.code, 'E_STORE_LOCKED')
+      includesAll(answer.message, `pos.db is in use by another agent (pid ${process.pid})`)
+      includesAll(String(answer.hint), 'its own DB')
       await end()
       store.write({ upsert: [row(1)], remove: [] })
       const again = await t.peer('agent')
-      assert.equal(again.said.code, 'E_STORE_LOCKED')
+      assert.equal(again.answer.code, 'E_STORE_LOCKED')
       store.close()
-      assert.deepEqual((await t.peer('agent')).said, { rows: 1, damaged: false })
+      assert.deepEqual((await t.peer('agent')).answer, { rows: 1, damaged: false })
     },
   },
   {
-    name: 'the lock of an agent that was killed is free at once',
+    name: 'the lock of a killed agent is free at once',
     async run(t) {
       const first = await t.peer('agent')
-      assert.equal(first.said.rows, 0)
+      assert.equal(first.answer.rows, 0)
       assert.equal((await refused(t.open())).code, 'E_STORE_LOCKED')
       await first.end('SIGKILL')
       assert.deepEqual((await t.open()).rows(), [])
     },
   },
   {
-    name: 'another program can read the database while it is used',
+    name: 'another program can read the database while it is in use',
     async run(t) {
       const store = await t.open()
       store.write({ upsert: [row(1)], remove: [] })
@@ -152,7 +152,7 @@ export const sharing: OffsetCase[] = [
     },
   },
   {
-    name: 'a database that another program holds is refused, and a write to it fails until it lets go',
+    name: 'a database that another program has locked is refused, and a write to it fails until it is released',
     async run(t) {
       const store = await t.open()
       const r = row(1)
@@ -165,8 +165,8 @@ export const sharing: OffsetCase[] = [
         assert.equal(error.retryable, true)
         waits.push(performance.now() - start)
       }
-      // The first waits a moment for the other program, those behind it do not: the shortest of them, as a busy machine
-      // makes any of them longer.
+      // The first write waits a moment for the other program, later ones do not. The shortest of them counts, as a busy
+      // machine makes any of them longer.
       assert.ok((waits[0] as number) < 2000, `it waited ${waits[0]} ms`)
       assert.ok(Math.min(...waits.slice(1)) < 100, `it waited ${waits} ms`)
       store.close()

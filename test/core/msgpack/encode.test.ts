@@ -17,9 +17,9 @@ import { fc } from '../../support/property.ts'
 
 const encoder = new Encoder({ useBigInt64: true })
 const encode = (value: unknown): Buffer => Buffer.from(encoder.encode(value))
-// With bigints allowed that encoder writes a number of more than 32 bits as a float.
+// When bigints are enabled, that encoder writes a number of more than 32 bits as a float.
 const numbers = new Encoder()
-// Bounds where a longer form begins, and their neighbours.
+// Values at which a longer format begins, and their neighbors.
 const LENGTHS = [0, 1, 15, 16, 17, 31, 32, 33, 255, 256, 257, 65535, 65536, 65537]
 
 function written(write: (buf: Buffer, at: number) => number): Buffer {
@@ -29,8 +29,8 @@ function written(write: (buf: Buffer, at: number) => number): Buffer {
   return buf.subarray(3, end)
 }
 
-describe('what is written', () => {
-  test('are the bytes that another encoder writes, at every bound of a length', () => {
+describe('writing', () => {
+  test('heads equal those of another encoder, at every length limit', () => {
     for (const n of LENGTHS) {
       const text = 'x'.repeat(n)
       expect(written((b, at) => writeStr(b, at, text))).toEqual(encode(text))
@@ -47,7 +47,7 @@ describe('what is written', () => {
     }
   })
 
-  test('is any text as UTF-8', () => {
+  test('strings are UTF-8', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 90 }), (text) => {
         expect(decode(written((b, at) => writeStr(b, at, text)))).toBe(text)
@@ -55,7 +55,7 @@ describe('what is written', () => {
     )
   })
 
-  test('is a number in the smallest form that keeps it', () => {
+  test('numbers have the smallest lossless format', () => {
     const bounds = [0, 7, 8, 15, 16, 31, 32, 52, 53].flatMap((bits) => {
       const n = 2 ** bits
       return [n - 1, n, n + 1, -n, -n - 1, -n + 1]
@@ -63,7 +63,7 @@ describe('what is written', () => {
     const check = (n: number): void => {
       const bytes = written((b, at) => writeNumber(b, at, n))
       expect(decode(bytes)).toBe(n)
-      // The other encoder knows no shorter form.
+      // The other encoder does not use the shorter format.
       if (Number.isSafeInteger(n) && !Object.is(n, -0)) expect(bytes).toEqual(Buffer.from(numbers.encode(n)))
       else expect(bytes.length).toBe(9)
     }
@@ -71,7 +71,7 @@ describe('what is written', () => {
     fc.assert(fc.property(fc.oneof(fc.maxSafeInteger(), fc.double({ noNaN: true })), check))
   })
 
-  test('is an entry: two items, seconds and nanoseconds in eight bytes', () => {
+  test('an entry head is an array of two with seconds and nanoseconds in eight bytes', () => {
     const times = fc.tuple(fc.nat(2 ** 32 - 1), fc.nat(999_999_999))
     fc.assert(
       fc.property(times, ([sec, nsec]) => {
@@ -102,7 +102,7 @@ const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
   ),
 })).any
 
-/** Heads in hex, and how many bytes (or one-byte values) belong to each. */
+/** Heads in hex, and the number of bytes (or one-byte values) that belong to each. */
 const FORMS: [string, number][] = [
   ['c0', 0],
   ['c2', 0],
@@ -137,7 +137,7 @@ const FORMS: [string, number][] = [
 ]
 
 describe('skip', () => {
-  test('ends where another encoder ended, whatever follows', () => {
+  test('returns the end of another encoder’s value, whatever follows', () => {
     fc.assert(
       fc.property(value, fc.uint8Array({ maxLength: 8 }), (v, after) => {
         const bytes = encode(v)
@@ -148,7 +148,7 @@ describe('skip', () => {
     )
   })
 
-  test('gives -1 for a value that is cut off anywhere, though its bytes go on behind the end', () => {
+  test('returns -1 for a value truncated at any byte, even if its bytes continue after the end', () => {
     fc.assert(
       fc.property(value, (v) => {
         const bytes = encode(v)
@@ -159,7 +159,7 @@ describe('skip', () => {
     )
   })
 
-  test('walks every form by the lengths of the specification', () => {
+  test('skips every format by the lengths of the specification', () => {
     for (const [head, after] of FORMS) {
       const bytes = Buffer.concat([Buffer.from(head, 'hex'), Buffer.alloc(after)])
       expect([head, skip(bytes, 0, bytes.length)]).toEqual([head, bytes.length])
@@ -170,7 +170,7 @@ describe('skip', () => {
     }
   })
 
-  test('never reads past the end nor gives an offset behind it, whatever the bytes', () => {
+  test('never reads past the end or returns an offset after it, for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(60), (bytes, at) => {
         const end = skip(Buffer.from(bytes), Math.min(at, bytes.length), bytes.length)
@@ -180,19 +180,19 @@ describe('skip', () => {
     )
   })
 
-  test('refuses the byte that is never used, at any depth', () => {
+  test('rejects the unused type byte at any depth', () => {
     expect(skip(Buffer.from('c10000000000', 'hex'), 0, 6)).toBe(-1)
     expect(skip(Buffer.from('9201c10000000000', 'hex'), 0, 8)).toBe(-1)
   })
 
-  test('walks a million nested arrays', () => {
+  test('skips a million nested arrays', () => {
     const deep = Buffer.alloc(1_000_001, 0x91)
     deep[1_000_000] = 0xc0
     expect(skip(deep, 0, deep.length)).toBe(deep.length)
     expect(skip(deep, 0, deep.length - 1)).toBe(-1)
   })
 
-  test('does not believe a length of four thousand million', () => {
+  test('returns -1 for a length of four billion', () => {
     for (const head of ['dfffffffff', 'ddffffffff', 'dbffffffff', 'c9ffffffff'])
       expect(skip(Buffer.from(head, 'hex'), 0, 5)).toBe(-1)
   })

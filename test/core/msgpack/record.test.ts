@@ -2,15 +2,15 @@ import { describe, expect, test } from 'bun:test'
 import { decode, encode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import {
-  Accessor,
   arrayBody,
   arrayItems,
   entryMap,
   findKey,
-  isText,
   mapBody,
   mapPairs,
+  RecordAccessor,
   spanOf,
+  textEquals,
 } from '../../../src/core/msgpack/record.ts'
 import { chunkOf } from '../../support/engine/chunk-of.ts'
 import { fc } from '../../support/property.ts'
@@ -19,7 +19,7 @@ type Value = string | number | boolean | null | Value[] | { [key: string]: Value
 
 const KEY = fc.constantFrom('a', 'b', 'app', 'a b', 'é', 'k'.repeat(40), 'x'.repeat(300))
 const scalar = fc.oneof(fc.string(), fc.integer(), fc.double(), fc.boolean(), fc.constant(null))
-/** Small where it nests: a few large ones would take most of the time. */
+/** Nested values are small: a few large ones would take most of the time. */
 const { value } = fc.letrec<{ value: Value }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3 },
@@ -31,7 +31,7 @@ const { value } = fc.letrec<{ value: Value }>((tie) => ({
 }))
 const step = fc.oneof(KEY, fc.nat({ max: 4 }))
 
-/** Bytes with others around them, so that a read too far is seen. */
+/** Surrounds the bytes with others, so that reading too far is noticed. */
 function framed(bytes: Uint8Array): { buf: Buffer; at: number; end: number } {
   const buf = Buffer.concat([Buffer.alloc(3, 0x81), bytes, Buffer.alloc(9, 0xa1)])
   return { buf, at: 3, end: 3 + bytes.length }
@@ -48,15 +48,15 @@ function follow(from: Value, steps: (string | number)[]): Value | undefined {
   return at
 }
 
-describe('Accessor', () => {
-  test('property: finds what decoding and looking would find', () => {
+describe('RecordAccessor', () => {
+  test('property: finds the same value as a lookup in the decoded record', () => {
     const paths = fc.tuple(KEY, fc.array(step, { maxLength: 3 }))
     fc.assert(
       fc.property(fc.dictionary(KEY, value), paths, (record, [first, rest]) => {
         const { buf, at, end } = framed(encode(record))
         const text = `$${first}${rest.map((s) => (typeof s === 'number' ? `[${s}]` : `['${s}']`)).join('')}`
-        const found = Accessor.parse(text)?.find(buf, at, end) as number
-        // Decoded, because MessagePack has no negative zero among its integers.
+        const found = RecordAccessor.parse(text)?.find(buf, at, end) as number
+        // Decoded, because MessagePack's integers have no negative zero.
         const expected = follow(decode(encode(record)) as Value, [first, ...rest])
         if (expected === undefined) expect(found).toBe(-1)
         else expect(decode(buf.subarray(found, skip(buf, found, end)))).toEqual(expected)
@@ -65,26 +65,26 @@ describe('Accessor', () => {
     )
   })
 
-  test('a text without a dollar is one key, whatever is in it', () => {
+  test('a text without a dollar is a single key, whatever it contains', () => {
     const { buf, at, end } = framed(encode({ "a['b']": 1, a: { b: 2 } }))
-    expect(buf[Accessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
-    expect(buf[Accessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
+    expect(buf[RecordAccessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
+    expect(buf[RecordAccessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
   })
 
-  test('refuses what is no accessor', () => {
+  test('rejects an invalid accessor', () => {
     for (const text of ['', '$', "$['a']", '$a[', "$a['b", '$a[b]', "$a['b']c", '$a[-1]']) {
-      expect(Accessor.parse(text)).toBeUndefined()
+      expect(RecordAccessor.parse(text)).toBeUndefined()
     }
   })
 })
 
 describe('findKey', () => {
-  test('of equal keys the last one counts', () => {
+  test('returns the last of equal keys', () => {
     const map = Buffer.from('83a16101a16202a16103', 'hex')
     expect(map[findKey(map, 0, map.length, Buffer.from('a'))]).toBe(3)
   })
 
-  test('finds keys of every length and head, in maps of every head', () => {
+  test('finds keys with every head, in maps with every head', () => {
     for (const pairs of [1, 15, 16, 70_000]) {
       const entries = Array.from(
         { length: pairs },
@@ -98,14 +98,14 @@ describe('findKey', () => {
     }
   })
 
-  test('a map that is cut off has no key behind the cut', () => {
+  test('a truncated map has no keys after the cut', () => {
     const bytes = Buffer.from(encode({ a: 'x'.repeat(50), b: 1 }))
     for (let end = 1; end < bytes.length; end++) expect(findKey(bytes, 0, end, Buffer.from('b'))).toBe(-1)
   })
 })
 
-describe('views', () => {
-  test('spanOf gives the bytes of str and bin of every head, and nothing of another type', () => {
+describe('access to values', () => {
+  test('spanOf returns the bytes of str and bin with every head, and undefined for other types', () => {
     for (const length of [0, 31, 32, 255, 256, 65_535, 65_536]) {
       for (const text of ['s'.repeat(length), Buffer.alloc(length, 0x73)]) {
         const bytes = Buffer.from(encode(text))
@@ -117,9 +117,9 @@ describe('views', () => {
       expect(spanOf(Buffer.from(encode(other)), 0)).toBeUndefined()
   })
 
-  test('isText compares whole texts', () => {
+  test('textEquals compares whole texts', () => {
     const bytes = Buffer.from(encode('abc'))
-    expect(['abc', 'ab', 'abcd', 'abd'].map((t) => isText(bytes, 0, Buffer.from(t)))).toEqual([
+    expect(['abc', 'ab', 'abcd', 'abd'].map((t) => textEquals(bytes, 0, Buffer.from(t)))).toEqual([
       true,
       false,
       false,
@@ -127,7 +127,7 @@ describe('views', () => {
     ])
   })
 
-  test('arrays of every head', () => {
+  test('arrays with every head are read', () => {
     for (const n of [0, 15, 16, 65_536]) {
       const bytes = Buffer.from(encode(Array.from({ length: n }, () => 1)))
       expect([arrayItems(bytes, 0), bytes.length - arrayBody(bytes, 0)]).toEqual([n, n])
@@ -135,7 +135,7 @@ describe('views', () => {
     expect(arrayItems(Buffer.from(encode({})), 0)).toBe(-1)
   })
 
-  test('entryMap finds the map behind either kind of time, and nothing in what is no entry', () => {
+  test('entryMap finds the map after both formats of time, and returns -1 for anything else', () => {
     const { buf, start, end } = chunkOf([{ a: 1 }])
     expect(decode(buf.subarray(entryMap(buf, start, end), end))).toEqual({ a: 1 })
     const old = Buffer.from(encode([1_700_000_000, { b: 2 }]))

@@ -1,27 +1,27 @@
 import { expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
-import { checkRegExp, checkRetryLimit, invalidValue } from '../../../src/core/options/checks.ts'
+import { checkRegExp, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
 import { parseValue } from '../../../src/core/options/parse.ts'
 
-test('a check says what a value must be, and why it is not', () => {
+test('a check returns what a value must be and why it is not', () => {
   expect(checkRegExp('^(?<a>x)$')).toBeUndefined()
-  expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', why: 'missing )', hint: '' })
+  expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', reason: 'missing )', hint: '' })
   expect(checkRetryLimit('no_limits')).toBeUndefined()
   expect(checkRetryLimit('0')).toEqual({
     must: 'a number from 1, no_limits or no_retries',
-    instead: 'there is no limit',
+    instead: 'retries are unlimited',
   })
 })
 
-test('a check that makes the thing passes on the hint of what it throws', () => {
+test('invalidIfThrows passes on message and hint of the error', () => {
   const refuse = (): never => {
     throw new ShipperError('E_PARSER_REGEX', 'too odd', { hint: 'be plain' })
   }
-  expect(invalidValue('plain', refuse)).toEqual({ must: 'plain', why: 'too odd', hint: 'be plain' })
-  expect(invalidValue('plain', () => 1)).toBeUndefined()
+  expect(invalidIfThrows('plain', refuse)).toEqual({ must: 'plain', reason: 'too odd', hint: 'be plain' })
+  expect(invalidIfThrows('plain', () => 1)).toBeUndefined()
 })
 
-test('a checked option takes what its type and its check take', () => {
+test('a checked option accepts what its type and its check accept', () => {
   const option = {
     type: 'int',
     help: '',
@@ -32,7 +32,7 @@ test('a checked option takes what its type and its check take', () => {
   expect(parseValue('n', option, 'x')).toEqual({ problem: '"n" must be a whole number, not "x"', hint: '' })
 })
 
-test('a checked secret is not shown, nor is the reason, which may quote it', () => {
+test('a checked secret is not shown, and neither is the reason, which may quote it', () => {
   const option = {
     type: 'string',
     help: '',

@@ -32,12 +32,12 @@ interface Expected {
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
-// Checked by the compiler: the line is an error as soon as the types differ in either direction.
+// Checked by the compiler: the line is an error when the types differ in either direction.
 const same: Same<OptionsOf<typeof table>, Expected> = true
 
 const parsed = parseOptions(table, { port: '1', path: 'a' })
 
-test('the parsed form of a table has the types and names of its options', () => {
+test('the parsed options have the names and types of the table', () => {
   expect(same).toBe(true)
   expect(Object.keys(parsed).sort()).toEqual([
     'dbJournalMode',
@@ -53,7 +53,7 @@ test('the parsed form of a table has the types and names of its options', () => 
   ])
 })
 
-test('what a table does not say is an error of the compiler', () => {
+test('the compiler rejects what is not in the table', () => {
   // @ts-expect-error an option without a default may be absent
   const key: string = parsed.key
   // @ts-expect-error only the values of the table
@@ -73,7 +73,7 @@ test('what a table does not say is an error of the compiler', () => {
   expect([key, mode, path, old, none]).toEqual([undefined, 'WAL', [['a']], undefined, undefined] as unknown[])
 })
 
-test('names become camel case at each _ and dot', () => {
+test('names are converted to camel case at each _ and dot', () => {
   expect(['db', 'db.sync', 'mem_buf_limit', 'storage.pause_on_chunks_overlimit'].map(camelName)).toEqual([
     'db',
     'dbSync',
@@ -82,7 +82,7 @@ test('names become camel case at each _ and dot', () => {
   ])
 })
 
-test('every table of common options parses with its own defaults', () => {
+test('the defaults of every common table are valid', () => {
   const service = parseOptions(SERVICE_OPTIONS, {})
   expect([service.flush, service.grace, service.memoryLimit, service.chunkSize]).toEqual([
     1000, 5, 16_000_000, 1_000_000,

@@ -8,7 +8,7 @@ const read = (option: Omit<Option, 'help'>, text: string): unknown => {
 }
 
 describe('a value', () => {
-  test('of each type is parsed to its typed form', () => {
+  test('of each type is parsed', () => {
     expect(read({ type: 'string' }, 'a b')).toBe('a b')
     expect(read({ type: 'bool' }, 'On')).toBe(true)
     expect(read({ type: 'int' }, '-5')).toBe(-5)
@@ -20,13 +20,13 @@ describe('a value', () => {
     expect(read({ type: 'slist' }, ' a  "b \\"c" d')).toEqual(['a', 'b "c', 'd'])
   })
 
-  test('with a number of words has exactly these, the last one greedy and as written', () => {
+  test('with a number of words is split into exactly as many, the last one greedy and unchanged', () => {
     expect(read({ type: 'slist', words: 2 }, 'log  ^a b "c" ')).toEqual(['log', '^a b "c"'])
     expect(read({ type: 'slist', words: 2 }, '"my key" x')).toEqual(['my key', 'x'])
     expect(read({ type: 'slist', words: 2 }, 'log')).toBe('"name" must be 2 words, not "log"')
   })
 
-  test('that its option cannot take is named with what it takes', () => {
+  test('that is invalid is reported with what the option accepts', () => {
     expect(read({ type: 'time' }, 'abc')).toBe('"name" must be a time like 60 or 5m, not "abc"')
     expect(read({ type: 'bool' }, '1')).toBe('"name" must be true, on or yes, or false, off or no, not "1"')
     expect(read({ type: 'enum', values: ['a', 'b'] }, 'c')).toBe('"name" must be one of a, b, not "c"')
@@ -34,7 +34,7 @@ describe('a value', () => {
     expect(read({ type: 'int' }, '99999999999999999999')).toContain('must be a whole number')
   })
 
-  test('out of range is refused with the range in the units of its type', () => {
+  test('out of range is rejected with the range in the units of its type', () => {
     expect(read({ type: 'int', min: 0, max: 65535 }, '70000')).toBe(
       '"name" must be a whole number from 0 to 65535, not "70000"',
     )
@@ -44,7 +44,7 @@ describe('a value', () => {
     expect(read({ type: 'time', max: 60_000 }, '2m')).toContain('from 0s to 1m')
   })
 
-  test('of a size or a time is not negative unless its table allows it', () => {
+  test('of a size or a time is negative only if its table allows it', () => {
     expect(read({ type: 'size' }, '-1')).toContain('must be a size')
     expect(read({ type: 'time' }, '-1')).toContain('must be a time')
     expect(read({ type: 'time', min: -1000 }, '-1')).toBe(-1000)
@@ -62,20 +62,20 @@ const table = defineOptions({
   key: { type: 'string', help: '' },
 })
 
-test('a name is found by alias and without regard to case', () => {
+test('a name is found by alias and regardless of case', () => {
   expect(findOption(table, 'DB.Sync')).toBe('db.sync')
   expect(findOption(table, 'REFRESH')).toBe('refresh_interval')
   expect(findOption(table, 'toString')).toBeUndefined()
 })
 
-test('a default is parsed like any value; a repeated option without one is an empty list', () => {
+test('a default is parsed like any value; without one a repeated option is an empty list', () => {
   expect(defaultValue('x', table.refresh_interval)).toBe(60_000)
   expect(defaultValue('x', table.path)).toEqual([])
   expect(defaultValue('x', table.key)).toBeUndefined()
   expect(() => defaultValue('x', { type: 'int', default: 'a', help: '' })).toThrow('"x" must be')
 })
 
-test('a table is parsed into camel case, repeated options in order', () => {
+test('a table is parsed into camel-case names, repeated options in order', () => {
   expect(parseOptions(table, { path: ['a,b', 'c'], 'db.sync': 'OFF' })).toEqual({
     dbSync: 'off',
     refreshInterval: 60_000,

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { parseRetryLimit } from '../../../src/core/options/retry-limit.ts'
 
-test('a retry limit is a number from 1 or one of the words', () => {
+test('a retry limit is a number from 1 or one of the keywords', () => {
   expect(['no_limits', 'False', 'off', 'no'].map(parseRetryLimit)).toEqual(
     new Array(4).fill(Number.POSITIVE_INFINITY),
   )

@@ -7,7 +7,7 @@ import { KafkaBroker, testWithKafka } from '../../support/kafka/brokers.ts'
 import { KubeApi } from '../../support/kubernetes/api-server.ts'
 import { KubeNode } from '../../support/kubernetes/node.ts'
 import { NODE, podOf } from '../../support/kubernetes/pods.ts'
-import { breachesOf } from '../../support/kubernetes/schema.ts'
+import { schemaViolations } from '../../support/kubernetes/schema.ts'
 import { freePorts } from '../../support/ports.ts'
 import { run, start } from '../../support/process.ts'
 import { HELM, testWithHelm } from '../../support/release/helm.ts'
@@ -40,7 +40,7 @@ testWithKafka('the commands of the guide from Kubernetes to Kafka run as they ar
   await guide.run('kubectl apply -f shipper.yaml')
   await guide.run('kubectl --namespace shipper rollout')
   const made = manifestsIn(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8'))
-  expect(made.flatMap(breachesOf)).toEqual([])
+  expect(made.flatMap(schemaViolations)).toEqual([])
   guide.next('helm install')
 
   // The configuration as it is, but for the node that it runs on.
@@ -95,7 +95,7 @@ testWithHelm(
     const it = guide.launch(template.replace(' --create-namespace', ''), { env: { HOME: guide.dir } })
     expect([(await it.ended()).code, it.stderr]).toEqual([0, ''])
     const made = manifestsIn(it.stdout)
-    expect(made.flatMap(breachesOf)).toEqual([])
+    expect(made.flatMap(schemaViolations)).toEqual([])
     const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
     for (const [name, text] of Object.entries(data)) guide.file(name, text)
     expect(data['shipper.conf']).toContain('kafka.kafka.svc:9092')

@@ -95,7 +95,7 @@ test('a version that is not there is named, with the answer of the server', asyn
 test('what the server says to be the newest version has to look like one', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/latest', Buffer.from('<html>sign in</html>'))
-  await refused(it, 'this is not a version: <html>')
+  await refused(it, 'not a valid version: <html>')
   server.files.set('/latest', Buffer.from(''))
   await refused(it, 'latest is empty')
 })
@@ -110,7 +110,7 @@ test('a release without a binary for this machine is refused before anything is 
 test('a binary of another version than its folder says is refused', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   server.publish('1.1.0', releaseOf(stub({ version: '1.0.0' })))
-  await refused(it, '/v1.1.0/.* says that it is 1.0.0')
+  await refused(it, '/v1.1.0/.* reports version 1.0.0 instead of 1.1.0')
 })
 
 test('a server that is not there, and an address that is none, are one clear line', async () => {
@@ -119,7 +119,7 @@ test('a server that is not there, and an address that is none, are one clear lin
     env: { SHIPPER_BASE_URL: 'http://127.0.0.1:1/' },
   })
   await refused(it, 'not an http or https address: ftp://x', { env: { SHIPPER_BASE_URL: 'ftp://x' } })
-  await refused(it, 'set SHIPPER_BASE_URL, or give --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
+  await refused(it, 'set SHIPPER_BASE_URL, or use --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
 })
 
 test('from a folder it installs without a network', async () => {

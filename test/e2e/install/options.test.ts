@@ -23,7 +23,9 @@ test('a version that does not take the existing configuration changes nothing, a
   publish({ version: '1.1.0', takesConfiguration: false })
   const { code, stderr } = await it.run()
   expect(code).toBe(1)
-  expect(stderr).toContain(`1.1.0 does not take ${it.path(CONF)}; nothing was changed: error: no such option`)
+  expect(stderr).toContain(
+    `1.1.0 does not accept ${it.path(CONF)}; nothing was changed: error: no such option`,
+  )
   expect(it.tree()).toEqual(before)
   expect(it.pid).toBe(pid)
   expect(it.calls).toHaveLength(calls)

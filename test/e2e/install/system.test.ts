@@ -17,7 +17,7 @@ import { peerOrSkip } from '../../support/skip.ts'
 import { until } from '../../support/until.ts'
 
 const testWithMount = peerOrSkip('a mount namespace', canMount(), 'unshare cannot make one')
-const NO_SPACE = /^install\.sh: cannot (?:write|make|download|keep) /
+const NO_SPACE = /^install\.sh: cannot (?:write|create|download|back up) /
 const HAS = /^has\(\) \{$/m
 const NEEDS_ROOT = /^install.sh: this needs root.*\n$/
 const TARGET_NAME = /\((\S+)\)/
@@ -108,7 +108,7 @@ for (const { name, command: shell, test } of SHELLS) {
       await until(() => server.asked.length > asked + 2)
       const { code } = await run.stop(signal)
       expect(code).toBe(status)
-      expect(run.stderr).toContain('interrupted, everything is as it was')
+      expect(run.stderr).toContain('interrupted, everything was rolled back')
       await until(() => download?.destroyed, { what: 'the end of the download' })
       expect(it.tree()).toEqual(before)
     }
@@ -127,7 +127,7 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 }
 
-test('interrupted while the new version is looked at, the old one is put back', async () => {
+test('interrupted while the new version is checked, the old one is restored', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' })
   await it.run()
   const before = it.tree()
@@ -158,7 +158,7 @@ test('an executable for another processor is not tried', async () => {
 test('a binary that does not run here is not installed', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0', status: 132 })
   const before = it.tree()
-  expect((await it.run()).stderr).toContain('does not run on this system, its processor may be too old')
+  expect((await it.run()).stderr).toContain('does not run on this system (the processor may be too old')
   publish({ version: '1.0.0', status: 127 })
   const musl = await it.run([], { before: system(ARCH === 'x64' ? 'x86_64' : 'aarch64', 'glibc') })
   expect(musl.stderr).toContain('does not run on this system: ')
@@ -171,14 +171,14 @@ test('without curl and wget, without a checksum program, without root: one clear
   const without = (...programs: string[]) =>
     SCRIPT.replace(HAS, `$&\n  case $1 in ${programs.join(' | ')}) return 1 ;; esac`)
   expect((await it.run([], { script: without('curl', 'wget') })).stderr).toBe(
-    'install.sh: neither curl nor wget is here: install one of them, or give --from DIR\n',
+    'install.sh: neither curl nor wget found: install one of them, or use --from DIR\n',
   )
   expect((await it.run([], { script: without('sha256sum', 'shasum', 'openssl') })).stderr).toBe(
-    'install.sh: neither sha256sum, shasum nor openssl is here: install one of them\n',
+    'install.sh: none of sha256sum, shasum and openssl found: install one of them\n',
   )
   const person = `${QUICK}id() { echo 1000; }\n`
-  // This is the real root: should the check be gone, the script ends right behind it.
-  const script = SCRIPT.replace('\n  find_target\n', '\n  exit 9\n').replace("\n  gone=''\n", '\n  exit 9\n')
+  // This is the real root: if the check were missing, the script would end right after it.
+  const script = SCRIPT.replace('\n  find_target\n', '\n  exit 9\n').replace("\n  found=''\n", '\n  exit 9\n')
   expect(script.split('exit 9')).toHaveLength(3)
   const options = { before: person, script }
   expect((await it.run(['--root', '/'], options)).stderr).toMatch(NEEDS_ROOT)
@@ -190,10 +190,10 @@ test('arguments that cannot be understood are one clear line each', async () => 
   const { it } = await machineWith({ version: '1.0.0' })
   const said = async (...args: string[]) => (await it.run(args)).stderr
   expect(await said('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
-  expect(await said('--prefix')).toBe('install.sh: --prefix needs a folder\n')
-  expect(await said('--purge')).toBe('install.sh: --purge goes with --uninstall\n')
+  expect(await said('--prefix')).toBe('install.sh: --prefix needs a directory\n')
+  expect(await said('--purge')).toBe('install.sh: --purge requires --uninstall\n')
   expect(await said('--prefix', '/a b')).toBe(
-    'install.sh: the path of --prefix has a blank or a special character: /a b\n',
+    'install.sh: the path of --prefix contains a space or a special character: /a b\n',
   )
   expect((await it.run(['--help'])).stdout).toContain('--uninstall')
 })

@@ -48,7 +48,7 @@ testWithSystemd(
     expect(it.sh(`${inside} ls /root /home`).stdout).toBe('/home:\n\n/root:\n')
 
     const bad = await it.install('--from', '/opt/bad')
-    expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('everything is put back') })
+    expect(bad).toMatchObject({ code: 1, stderr: expect.stringContaining('everything was rolled back') })
     expect(it.sh('systemctl is-active shipper && shipper --version').stdout).toStartWith('active\nshipper 0.')
     writeLines(it.path('/var/log/app.log'), LINES, 2 * LINES)
     await until(async () => (await sink.summary()).distinct === 2 * LINES)

@@ -67,7 +67,7 @@ testWithBinary(
     const second = it.pid
     expect(await it.run()).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('everything is put back'),
+      stderr: expect.stringContaining('everything was rolled back'),
     })
     await until(() => it.running(), { what: () => it.serviceLog.slice(-2000) })
     expect(it.pid).not.toBe(second)

@@ -29,7 +29,7 @@ describe('sleep', () => {
 })
 
 describe('settlesWithin', () => {
-  test('says whether the work was done in time', async () => {
+  test('resolves true when the work is done in time, else false', async () => {
     const clock = new ManualClock()
     expect(await settlesWithin(Promise.resolve(), 100, clock)).toBe(true)
     expect(clock.waiting).toBe(0)

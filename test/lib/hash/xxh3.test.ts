@@ -8,7 +8,7 @@ const { vectors } = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../fixtures/xxh3/vectors.json'), 'utf8'),
 ) as { vectors: [input: string, hash: string][] }
 
-test('gives the hashes of the reference implementation for 1 to 32 bytes', () => {
+test('returns the hashes of the reference implementation for 1 to 32 bytes', () => {
   const wrong = vectors.filter(([input, hash]) => xxh3(Buffer.from(input, 'hex')) !== BigInt(hash))
   expect(wrong).toEqual([])
   expect(new Set(vectors.map(([input]) => input.length / 2)).size).toBe(32)
@@ -27,7 +27,7 @@ test('reads only the bytes of the view', () => {
   expect(xxh3(whole.subarray(2, -2))).toBe(xxh3(Buffer.from('the last bytes before it')))
 })
 
-test('refuses what it does not know', () => {
+test('refuses other lengths', () => {
   expect(() => xxh3(Buffer.alloc(0))).toThrow('1 to 32 bytes, not 0')
   expect(() => xxh3(Buffer.alloc(33))).toThrow('1 to 32 bytes, not 33')
 })

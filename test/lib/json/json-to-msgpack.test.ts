@@ -7,7 +7,7 @@ import { fc } from '../../support/property.ts'
 const transcoder = new JsonTranscoder()
 const NONE = Symbol('refused')
 
-/** The value that the bytes mean; no byte behind the bound is touched, and the whole text must be the value. */
+/** Transcodes and decodes a value, which must be the entire text; checks that no byte after the bound is written. */
 function transcode(json: string | Buffer): unknown {
   const text = Buffer.from(json)
   const src = Buffer.concat([Buffer.from('"'), text, Buffer.from('"')])
@@ -23,7 +23,7 @@ function transcode(json: string | Buffer): unknown {
   return decode(out.subarray(4, end), { useBigInt64: true })
 }
 
-/** Integers beyond 53 bits come as bigint. */
+/** Decodes integers beyond 53 bits as bigint. */
 function same(a: unknown, b: unknown): boolean {
   return Bun.deepEquals(numbers(a), numbers(b), true)
 }
@@ -82,7 +82,7 @@ describe('JSON to MessagePack', () => {
     )
   })
 
-  test('accepts exactly what JSON.parse accepts of short texts out of its own signs', () => {
+  test('accepts exactly the short texts of JSON characters that JSON.parse accepts', () => {
     const signs = fc.constantFrom(
       ...'"\\{}[],:01.e-u',
       'true',
@@ -99,12 +99,12 @@ describe('JSON to MessagePack', () => {
     )
   })
 
-  test('any bytes are taken or refused without touching a byte behind the bound', () => {
+  test('any bytes are accepted or refused without writing after the bound', () => {
     const bytes = fc.uint8Array({ maxLength: 200 })
     fc.assert(fc.property(bytes, fc.constantFrom('', '{"', '["'), (b, head) => void raw(head, b)))
   })
 
-  test('the densest forms keep the bound', () => {
+  test('the densest forms stay within the bound', () => {
     for (const part of ['1e1,', '[],', '"",', '{},', '65536,', '0,', '{"":1e1},']) {
       for (const n of [1, 15, 16, 1000, 70_000]) {
         const text = `[${part.repeat(n).slice(0, -1)}]`
@@ -114,7 +114,7 @@ describe('JSON to MessagePack', () => {
   })
 })
 
-/** JSON.parse and the transcoder say the same. A lone surrogate becomes U+FFFD, and Infinity is refused. */
+/** Checks that JSON.parse and the transcoder agree. A lone surrogate becomes U+FFFD, and Infinity is refused. */
 function agree(text: string): void {
   let expected: unknown = NONE
   try {
@@ -132,7 +132,7 @@ function agree(text: string): void {
   else expect(same(zeros(wellFormedKeys(found)), zeros(wellFormedKeys(wellFormed)))).toBe(true)
 }
 
-/** JSON.stringify knows no -0, and keys are not revived. */
+/** Replaces what JSON.stringify lacks (-0) and does not revive keys. */
 function zeros(value: unknown): unknown {
   if (Object.is(value, -0)) return 0
   if (Array.isArray(value)) return value.map(zeros)
@@ -197,19 +197,19 @@ describe('numbers', () => {
   })
 })
 
-describe('what is peculiar', () => {
+describe('special cases', () => {
   test('a lone surrogate is U+FFFD, a pair is one character', () => {
     expect(transcode('"\\ud83d\\ude00 \\ud83d x \\ude00"')).toBe('😀 \ufffd x \ufffd')
   })
 
-  test('bytes that are not UTF-8 stay', () => {
+  test('bytes that are not UTF-8 are kept', () => {
     const out = Buffer.alloc(40)
     const src = Buffer.from([0x22, 0xff, 0xfe, 0x22])
     expect(transcoder.transcode(src, 0, 4, out, 0)).toBe(3)
     expect([...out.subarray(0, 3)]).toEqual([0xa2, 0xff, 0xfe])
   })
 
-  test('256 levels are taken and 257 refused', () => {
+  test('256 levels are accepted and 257 refused', () => {
     expect(transcode(`${'['.repeat(256)}${']'.repeat(256)}`)).not.toBe(NONE)
     expect(transcode(`${'['.repeat(257)}${']'.repeat(257)}`)).toBe(NONE)
     expect(transcode('{"a":'.repeat(100_000))).toBe(NONE)
@@ -225,7 +225,7 @@ describe('what is peculiar', () => {
     expect(two.pairs).toBe(1)
   })
 
-  test('the watched pair is found at the top only, the first of two, behind a long head too', () => {
+  test('the watched pair is the first at the top level, also after a long head', () => {
     for (const n of [1, 20]) {
       const watching = new JsonTranscoder(encodeStr('time'))
       const many = Array.from({ length: n }, (_, i) => `"k${i}":{"time":0}`).join(',')

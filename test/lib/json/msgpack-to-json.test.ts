@@ -21,11 +21,11 @@ test('property: the text is JSON of the same value', () => {
   )
 })
 
-test('control characters, quotes and backslashes are escaped, everything else stays', () => {
+test('control characters, quotes and backslashes are escaped, everything else is kept', () => {
   expect(textOf('a"b\\c\n\t\x01é')).toBe('"a\\"b\\\\c\\n\\t\\u0001é"')
 })
 
-test('what JSON lacks: integers keep all digits, NaN and ext are null, bin is text', () => {
+test('integers keep all digits, NaN and ext become null, bin becomes a string', () => {
   const text = new JsonText()
   text.value(Buffer.from('cfffffffffffffffff', 'hex'), 0)
   text.value(Buffer.from('d38000000000000000', 'hex'), 0)
@@ -37,7 +37,7 @@ test('what JSON lacks: integers keep all digits, NaN and ext are null, bin is te
   expect(ext.bytes().toString()).toBe('null')
 })
 
-test('property: bytes that are not UTF-8 are what TextDecoder makes of them', () => {
+test('property: bytes that are not UTF-8 are replaced as by TextDecoder', () => {
   const bytes = fc.array(
     fc.constantFrom(0x41, 0x22, 0x80, 0xbf, 0xc2, 0xc3, 0xe0, 0xa0, 0xed, 0x9f, 0xf0, 0x90, 0xf4, 0x8f, 0xff),
   )
@@ -60,7 +60,7 @@ test('property: bytes that are not UTF-8 are what TextDecoder makes of them', ()
   )
 })
 
-test('keys that are no strings are the text of their JSON', () => {
+test('keys that are not strings become the text of their JSON', () => {
   const text = new JsonText()
   const map = Buffer.from('84' + '07a161' + 'c0a162' + 'cb3ff8000000000000a163' + '9101a164', 'hex')
   expect(text.value(map, 0)).toBe(map.length)

@@ -3,27 +3,38 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { traceStateMachine } from '../../../src/lib/multiline/builtin-rules.ts'
-import { NO_GROUP, type RuleStateMachine } from '../../../src/lib/multiline/state-machine.ts'
+import { NO_RECORD, type RuleStateMachine } from '../../../src/lib/multiline/state-machine.ts'
+import { peerOrSkip } from '../../support/skip.ts'
 import { tmp } from '../../support/tmp.ts'
+import { RECORDED } from './recorded-traces.ts'
 
-/** The groups that lines fall into. */
-function groupsOf(machine: RuleStateMachine, lines: string[]): string[][] {
-  const groups: string[][] = []
-  let state = NO_GROUP
+/** Returns the lines of each record into which the machine joins the given lines. */
+function recordsOf(machine: RuleStateMachine, lines: string[]): string[][] {
+  const records: string[][] = []
+  let state = NO_RECORD
   for (const line of lines) {
-    const verdict = machine.next(state, line)
+    const role = machine.next(state, line)
     state = machine.state
-    if (verdict === 'start' || verdict === 'alone' || groups.length === 0) groups.push([line])
-    else groups.at(-1)?.push(line)
+    if (role === 'start' || role === 'alone' || records.length === 0) records.push([line])
+    else records.at(-1)?.push(line)
   }
-  return groups
+  return records
 }
 
-/** What a program of that runtime writes when it fails; lines without the newline at the very end. */
-function traceBy(command: string, args: string[], name: string, source: string): string[] {
+interface Runtime {
+  command: string
+  /** Arguments that print the version, to find out whether the runtime is installed. */
+  version: string[]
+  run: string[]
+  file: string
+  source: string
+}
+
+/** Returns the lines that a failing program of the runtime writes to stderr. */
+function traceOf({ command, run, file, source }: Runtime): string[] {
   const dir = tmp()
-  writeFileSync(join(dir, name), source)
-  const { stderr, error } = spawnSync(command, [...args, name], {
+  writeFileSync(join(dir, file), source)
+  const { stderr, error } = spawnSync(command, [...run, file], {
     cwd: dir,
     encoding: 'utf8',
     timeout: 60_000,
@@ -71,33 +82,44 @@ func main() {
 }
 `
 
-describe('the trace of a program that failed is one group, and the lines around it are none of it:', () => {
-  const cases: [string, () => string[]][] = [
-    ['python', () => traceBy('python3', [], 'main.py', PYTHON)],
-    ['node', () => traceBy('node', [], 'main.cjs', NODE)],
-    ['java', () => traceBy('java', [], 'Main.java', JAVA)],
-    ['go', () => traceBy('go', ['run'], 'main.go', GO)],
-    [
-      'ruby',
-      () => [
-        "main.rb:2:in 'Integer#/': divided by 0 (ZeroDivisionError)",
-        "\tfrom main.rb:2:in 'Object#inner'",
-        "\tfrom main.rb:6:in '<main>'",
-      ],
-    ],
-  ]
-  for (const [name, trace] of cases) {
-    test(name, () => {
-      const machine = traceStateMachine(name) as RuleStateMachine
-      const lines = trace()
-      expect(lines.length).toBeGreaterThan(2)
-      const before = '2026-11-21T06:00:00Z INFO started'
-      const after = '2026-11-21T06:00:01Z INFO going on'
-      expect(groupsOf(machine, [before, ...lines, after])).toEqual([[before], lines, [after]])
-    }, 180_000)
+const RUNTIMES: Record<string, Runtime> = {
+  python: { command: 'python3', version: ['--version'], run: [], file: 'main.py', source: PYTHON },
+  node: { command: 'node', version: ['--version'], run: [], file: 'main.cjs', source: NODE },
+  java: { command: 'java', version: ['-version'], run: [], file: 'Main.java', source: JAVA },
+  go: { command: 'go', version: ['version'], run: ['run'], file: 'main.go', source: GO },
+}
+
+function isInstalled({ command, version }: Runtime): boolean {
+  return spawnSync(command, version, { timeout: 30_000 }).status === 0
+}
+
+/** Checks that the trace is one record and that the lines around it are not part of it. */
+function expectOneRecord(name: string, lines: string[]): void {
+  const machine = traceStateMachine(name) as RuleStateMachine
+  expect(lines.length).toBeGreaterThan(2)
+  const before = '2026-11-21T06:00:00Z INFO started'
+  const after = '2026-11-21T06:00:01Z INFO going on'
+  expect(recordsOf(machine, [before, ...lines, after])).toEqual([[before], lines, [after]])
+}
+
+describe('a stack trace becomes one record, without the lines around it:', () => {
+  for (const [name, trace] of Object.entries(RECORDED))
+    test(`${name}, recorded`, () => expectOneRecord(name, trace.split('\n')))
+
+  // These show that the installed versions still write traces in this form. The recorded ones are always tested, so no
+  // runtime is required, in CI neither.
+  for (const [name, runtime] of Object.entries(RUNTIMES)) {
+    const { command } = runtime
+    const testInstalled = peerOrSkip(
+      command,
+      isInstalled(runtime),
+      `no working \`${command}\` on PATH`,
+      'nowhere',
+    )
+    testInstalled(`${name}, of the installed version`, () => expectOneRecord(name, traceOf(runtime)), 180_000)
   }
 
-  test('go: every form of a call, and no log line that ends with a bracket', () => {
+  test('go: joins every form of a call, but no log line that ends with a bracket', () => {
     const lines = [
       'panic: boom [recovered]',
       '\tpanic: boom',
@@ -116,22 +138,22 @@ describe('the trace of a program that failed is one group, and the lines around 
     ]
     const machine = traceStateMachine('go') as RuleStateMachine
     for (const after of ['INFO listening (port 80)', 'x.rb:1:in `a`: bad (RuntimeError)', 'x () (y)'])
-      expect(groupsOf(machine, [...lines, after])).toEqual([lines, [after]])
+      expect(recordsOf(machine, [...lines, after])).toEqual([lines, [after]])
     const ended = [...lines, 'exit status 2']
     const next = 'main.go(1)'
-    expect(groupsOf(machine, [...ended, next])).toEqual([ended, [next]])
+    expect(recordsOf(machine, [...ended, next])).toEqual([ended, [next]])
   })
 
-  test('python, twice in a row', () => {
-    const lines = traceBy('python3', [], 'main.py', PYTHON)
+  test('python: two traces in a row become two records', () => {
+    const lines = (RECORDED.python as string).split('\n')
     const machine = traceStateMachine('python') as RuleStateMachine
-    expect(groupsOf(machine, [...lines, ...lines])).toEqual([lines, lines])
+    expect(recordsOf(machine, [...lines, ...lines])).toEqual([lines, lines])
   })
 
-  test('a log line that carries the error begins the group of java', () => {
+  test('java: a log line that contains the error starts the record', () => {
     const lines = ['06:00 ERROR app - failed: java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)']
     expect(
-      groupsOf(traceStateMachine('java') as RuleStateMachine, ['06:00 INFO ok', ...lines, 'next']),
+      recordsOf(traceStateMachine('java') as RuleStateMachine, ['06:00 INFO ok', ...lines, 'next']),
     ).toEqual([['06:00 INFO ok'], lines, ['next']])
   })
 })

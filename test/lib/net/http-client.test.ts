@@ -10,7 +10,10 @@ afterEach(() => {
   server?.close()
 })
 
-/** A server that answers every request with these bytes, and closes the connection behind them when it is told to. */
+/**
+ * Starts a server that answers with `bytes`, and then closes the connection if `close` is true; returns a client for
+ * it.
+ */
 async function answering(bytes: string, close = false): Promise<HttpClient> {
   server = createServer((socket) => {
     sockets.add(socket)
@@ -28,13 +31,13 @@ async function answering(bytes: string, close = false): Promise<HttpClient> {
 async function textOf(client: HttpClient, limitMs = 60_000): Promise<string> {
   const { signal } = new AbortController()
   const request = { path: '/x', headers: {}, signal, headTimeoutMs: limitMs, bodyTimeoutMs: limitMs }
-  const answer = await client.get(request)
-  let text = `${answer.status} `
-  for await (const piece of answer.body) text += piece.toString()
+  const response = await client.get(request)
+  let text = `${response.status} `
+  for await (const chunk of response.body) text += chunk.toString()
   return text
 }
 
-/** That it is rejected, and soon: without its limits a request would wait for ever. */
+/** Expects a rejection within 5 s: without its timeouts a request would wait forever. */
 async function fails(work: Promise<unknown>): Promise<void> {
   const startedMs = performance.now()
   const error = await work.then(
@@ -48,23 +51,23 @@ async function fails(work: Promise<unknown>): Promise<void> {
 const PATIENT = { path: '/', headers: {}, headTimeoutMs: 60_000, bodyTimeoutMs: 60_000 }
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 
-describe('an answer', () => {
-  test('comes whole, by its length or in chunks', async () => {
+describe('a response', () => {
+  test('is read completely, with Content-Length or chunked', async () => {
     expect(await textOf(await answering('HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno'))).toBe('404 no')
     expect(await textOf(await answering(`${CHUNKED}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`))).toBe('200 abcde')
   })
 
-  test('that is cut off is an error', async () => {
+  test('that is cut off causes an error', async () => {
     await fails(textOf(await answering(`${CHUNKED}5\r\nabc`, true)))
     await fails(textOf(await answering(`${CHUNKED}3\r\nabc\r\n`, true)))
     await fails(textOf(await answering('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc', true)))
   })
 
-  test('whose head does not come in time is an error', async () => {
+  test('whose headers do not arrive in time causes an error', async () => {
     await fails(textOf(await answering(''), 200))
   })
 
-  test('that falls silent is an error', async () => {
+  test('that stops sending causes an error', async () => {
     await fails(textOf(await answering(`${CHUNKED}3\r\nabc\r\n`), 200))
   })
 
@@ -75,18 +78,18 @@ describe('an answer', () => {
     test(`ends with ${what}`, async () => {
       const stop = new AbortController()
       const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
-      const answer = await client.get({ ...PATIENT, signal: stop.signal })
+      const response = await client.get({ ...PATIENT, signal: stop.signal })
       const read = async () => {
-        for await (const piece of answer.body) if (piece.length > 0) end(client, stop)
+        for await (const chunk of response.body) if (chunk.length > 0) end(client, stop)
       }
       await fails(read())
     })
   }
 
-  test('that is not wanted can be let go', async () => {
+  test('can be discarded', async () => {
     const client = await answering(`${CHUNKED}3\r\nabc\r\n`)
-    const answer = await client.get({ ...PATIENT, signal: new AbortController().signal })
-    answer.drop()
+    const response = await client.get({ ...PATIENT, signal: new AbortController().signal })
+    response.discard()
     await client.close()
   })
 })

@@ -16,7 +16,7 @@ describe('in a configuration', () => {
     return loadPlan({ file, flags: new Flags().tree, registry, env: {} })
   }
 
-  test('the order of both options counts', async () => {
+  test('both options are kept in the order of the configuration', async () => {
     const { plan, problems } = await load(
       '    Decode_Field_As escaped_utf8 log do_next\n    Decode_Field    json log\n    decode_field_as json  log\n',
     )
@@ -30,15 +30,15 @@ describe('in a configuration', () => {
     })
   })
 
-  test('a mistake is named with its place', async () => {
+  test('an invalid rule is reported with its position', async () => {
     const { problems } = await load('    Decode_Field json log\n    Decode_Field_As jsno log\n')
     expect(problems).toMatchObject([
-      { position: { line: 10, col: 21 }, hint: expect.stringContaining('json?') },
+      { location: { line: 10, col: 21 }, hint: expect.stringContaining('json?') },
     ])
   })
 })
 
-test('what is no rule is refused with what there is', () => {
+test('an invalid rule is refused with the valid words', () => {
   const hintOf = (rule: string): string => {
     try {
       parseDecodeRules([rule.split(' ')], SILENT)
@@ -46,11 +46,11 @@ test('what is no rule is refused with what there is', () => {
       expect(error).toMatchObject({ code: 'E_CONFIG_BAD_VALUE' })
       return (error as { hint: string }).hint
     }
-    throw new Error(`"${rule}" was taken`)
+    throw new Error(`"${rule}" was accepted`)
   }
-  expect(hintOf('decode_field_as')).toContain('write a decoder')
-  expect(hintOf('decode_field_as json')).toContain('write a decoder')
-  expect(hintOf('decode_field_as json log do_next more')).toContain('write a decoder')
+  expect(hintOf('decode_field_as')).toContain('write DECODER FIELD')
+  expect(hintOf('decode_field_as json')).toContain('write DECODER FIELD')
+  expect(hintOf('decode_field_as json log do_next more')).toContain('write DECODER FIELD')
   expect(hintOf('decode_field_as jsno log')).toContain('(did you mean json?)')
   expect(hintOf('decode_field_as base64 log')).toContain('escaped, escaped_utf8, mysql_quoted')
   expect(hintOf('decode_field_as json log donext')).toContain('(did you mean do_next?)')

@@ -6,30 +6,34 @@ import { TIME_OPTIONS, TYPES_OPTION } from '../../../src/lib/parsing/options.ts'
 const TABLE: Record<string, Option> = { ...TIME_OPTIONS, ...TYPES_OPTION }
 
 test.each([
-  ['time_offset', '9', '"time_offset" must be an offset, not "9": "9" is no offset'],
-  ['time_zone', 'Berlin', '"time_zone" must be the name of a zone, not "Berlin": there is no zone "Berlin"'],
-])('%s that is %j is refused with the reason and what to write', (name, text, problem) => {
+  ['time_offset', '9', '"time_offset" must be an offset, not "9": "9" is not an offset'],
+  [
+    'time_zone',
+    'Berlin',
+    '"time_zone" must be the name of a time zone, not "Berlin": unknown time zone "Berlin"',
+  ],
+])('%s %j is refused with the reason and a hint', (name, text, problem) => {
   const result = parseValue(name, TABLE[name] as Option, text)
   expect(result.problem).toBe(problem)
   expect((result as { hint?: string }).hint).not.toBe('')
 })
 
-const AT_READING = 'the record has the time at which it was read'
+const AT_READING = 'the record gets the time at which it was read'
 test.each([
-  ['time_format', '%Y-%Q', `a format of strptime, not "%Y-%Q": %Q is not known: ${AT_READING}`],
-  ['time_format', '%L %Y', `a format of strptime, not "%L %Y": %L is misplaced: ${AT_READING}`],
+  ['time_format', '%Y-%Q', `a strptime format, not "%Y-%Q": unknown conversion %Q: ${AT_READING}`],
+  ['time_format', '%L %Y', `a strptime format, not "%L %Y": %L does not follow %S or %s: ${AT_READING}`],
   [
     'types',
     'a:int b:date',
-    'a list of name:type, not "a:int b:date": "b:date" is none: such fields are text',
+    'a list of name:type, not "a:int b:date": "b:date" is not valid: fields with an unknown type stay text',
   ],
-])('%s that is %j is taken with a warning', (name, text, warning) => {
+])('%s %j is accepted with a warning', (name, text, warning) => {
   expect(parseValue(name, TABLE[name] as Option, text)).toMatchObject({
     warning: `"${name}" must be ${warning}`,
   })
 })
 
-test('what a parser can use is taken', () => {
+test('valid values are accepted', () => {
   for (const [name, text] of Object.entries({
     time_format: '%Y-%m-%dT%H:%M:%S.%L%z',
     time_offset: '-03:30',

@@ -10,7 +10,7 @@ import { fc } from '../../support/property.ts'
 const BEFORE = '\\u00'
 const BEHIND = '41\\'
 
-/** The bytes between those that would change the outcome if they were read; these stay, and nothing grows. */
+/** Decodes the text between bytes that would change the result if they were read; they stay unchanged, and nothing grows. */
 function decoded(decode: Unescape, text: string | Uint8Array): Buffer {
   const bytes = Buffer.from(text as string)
   const buf = Buffer.concat([Buffer.from(BEFORE), bytes, Buffer.from(BEHIND)])
@@ -25,21 +25,21 @@ const letters = (text: string): string => decoded(unescapeLetters, text).toStrin
 const utf8 = (text: string): string => decoded(unescapeUtf8, text).toString()
 const mysql = (text: string): string => decoded(unquoteMysql, text).toString()
 
-test('escaped: the letters of C, and the backslash before anything else is taken off', () => {
+test('escaped: the letters of C are resolved, and the backslash before anything else is removed', () => {
   expect(letters('\\a\\b\\t\\n\\v\\f\\r\\\\')).toBe('\x07\b\t\n\v\f\r\\')
   expect(letters(String.raw`{\"a\":\"\/x\"} \u0041\x41\101\'`)).toBe(`{"a":"/x"} u0041x41101'`)
   expect(letters(String.raw`a\\nb\\\nc`)).toBe('a\\nb\\\nc')
   expect(letters('é\\é\\')).toBe('éé\\')
 })
 
-test('escaped_utf8: numbers are characters', () => {
+test('escaped_utf8: numbers become characters', () => {
   expect(utf8(String.raw`\u0009a\u00e9\u20AC\ud83d\ude00\U0001F600\x41\xe9\101\0`)).toBe('\taé€😀😀AéA\0')
   expect(utf8(String.raw`\"\'\\\/\a\v\n\q`)).toBe(`"'\\/\x07\v\nq`)
   expect(utf8(String.raw`\1018\x4g\U41z`)).toBe('A8\x04gAz')
   expect(utf8(String.raw`\u\x\U\9\8`)).toBe('uxU98')
 })
 
-test('escaped_utf8: what is no character becomes U+FFFD, and what follows it stays', () => {
+test('escaped_utf8: an invalid character becomes U+FFFD, and what follows it is kept', () => {
   expect(utf8(String.raw`\ud83d!`)).toBe('\ufffd!')
   expect(utf8(String.raw`\ud83d\u0041`)).toBe('\ufffdA')
   expect(utf8(String.raw`\ud83d\ude0`)).toBe('\ufffd\ufffd')
@@ -58,7 +58,7 @@ test('mysql_quoted: only between quotation marks, and an unknown escape keeps it
 const bytes = fc.uint8Array({ maxLength: 200 })
 const texts = fc.string({ unit: fc.constantFrom(...'\\\\\\\'"uUx01d8fFntZé€'), maxLength: 80 })
 
-test('any bytes are decoded within their place, and a text without a backslash stays as it is', () => {
+test('any bytes are decoded in place, and a text without a backslash is unchanged', () => {
   for (const decode of [unescapeLetters, unescapeUtf8, unquoteMysql]) {
     fc.assert(fc.property(fc.oneof(bytes, texts), (text) => void decoded(decode, text as string)))
   }
@@ -71,7 +71,7 @@ test('any bytes are decoded within their place, and a text without a backslash s
   )
 })
 
-test('what was escaped comes back, whatever the bytes', () => {
+test('any escaped bytes are restored', () => {
   const marked = (text: Uint8Array, marks: string): Buffer =>
     Buffer.concat(
       [...text].map((byte) => Buffer.from(marks.includes(String.fromCharCode(byte)) ? [0x5c, byte] : [byte])),
@@ -86,7 +86,7 @@ test('what was escaped comes back, whatever the bytes', () => {
   )
 })
 
-test('any text comes back from its \\u escapes', () => {
+test('any text is restored from its \\u escapes', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (any) => {
       const text = any.toWellFormed()

@@ -10,7 +10,7 @@ const PARSERS = readFileSync(resolve(import.meta.dirname, '../../../conf/parsers
 const SECTION = /Name\s+(\S+)\n\s+Format\s+regex\n\s+Regex\s+(.+)\n/g
 const SHIPPED = [...PARSERS.matchAll(SECTION)].map(([, name = '', regex = '']) => ({ name, regex }))
 
-/** What both find in the bytes, which stand in the middle of others. */
+/** Returns the matches of both engines for the text, which is surrounded by other bytes. */
 function both(expression: string, text: Buffer) {
   const regex = translateOnigmo(expression)
   const src = Buffer.concat([Buffer.from('a"b\n'), text, Buffer.from('\nab ')])
@@ -22,48 +22,48 @@ function both(expression: string, text: Buffer) {
   })
 }
 
-function same(expression: string, text: string | Buffer): void {
+function expectSame(expression: string, text: string | Buffer): void {
   const [one, other] = both(expression, Buffer.from(text))
   expect({ expression, found: one }).toEqual({ expression, found: other })
 }
 
-describe('the matcher of bytes', () => {
-  test('is what all the parsers that we ship are made of', () => {
+describe('the byte matcher', () => {
+  test('is used for every built-in parser', () => {
     const others = SHIPPED.filter(({ regex }) => !(matcherOf(translateOnigmo(regex)) instanceof Backtracker))
     expect(SHIPPED.length).toBeGreaterThan(12)
     expect(others.map(({ name }) => name)).toEqual([])
   })
 
-  test('gives back what it took too much of, group by group', () => {
-    same('^(?<a>.*) (?<b>.*) (?<c>x+)$', 'q w e x xx')
-    same('(?<a>a*)(?<b>ab)?b', 'caab')
-    same('^(?<all>(?<one>a|ab)(?<two>c|bcd)(?<three>d*))$', 'abcd')
-    same('^(?:(?<a>x)|(?<b>y))*z', 'xyxyz')
-    same('(?<a>a{2,3}?)(?<b>a*?)b', 'caaaaab')
-    same('(?<a>[ab]*+)(?<b>.)', 'abac')
+  test('backtracks through groups', () => {
+    expectSame('^(?<a>.*) (?<b>.*) (?<c>x+)$', 'q w e x xx')
+    expectSame('(?<a>a*)(?<b>ab)?b', 'caab')
+    expectSame('^(?<all>(?<one>a|ab)(?<two>c|bcd)(?<three>d*))$', 'abcd')
+    expectSame('^(?:(?<a>x)|(?<b>y))*z', 'xyxyz')
+    expectSame('(?<a>a{2,3}?)(?<b>a*?)b', 'caaaaab')
+    expectSame('(?<a>[ab]*+)(?<b>.)', 'abac')
   })
 
-  test('knows where lines and the text begin and end', () => {
+  test('matches anchors of lines and of the text', () => {
     for (const text of ['ab', 'ab\n', 'x\nab\ny', '\n', '', 'ab\nab\n'])
       for (const expression of ['^(?<a>ab)$', '\\A(?<a>.*)$', '^(?<a>.*)\\z', '(?<a>b)\\Z', '$(?<a>\\n?)^'])
-        same(expression, text)
+        expectSame(expression, text)
   })
 
-  test('takes any bytes, and none beside the text', () => {
+  test('matches any bytes and never reads outside the text', () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
-    same('(?<a>\\xff?)$', all)
-    same('(?<a>é[é漢]*)', 'x é漢 é')
-    same('(?<a>[^"]*)"?', 'ab')
-    same('(?<a>.*)b', '')
+    expectSame('(?<a>\\xff?)$', all)
+    expectSame('(?<a>é[é漢]*)', 'x é漢 é')
+    expectSame('(?<a>[^"]*)"?', 'ab')
+    expectSame('(?<a>.*)b', '')
   })
 
-  test('a long text with many ways out is no matter of the stack', () => {
+  test('a long text with many alternatives does not overflow the stack', () => {
     const [found] = both('^(?<a>(?:ab|a|b)*)$', Buffer.from('ab'.repeat(30_000)))
     expect(found?.[1]).toEqual(['a', 4, 60_004])
   })
 })
 
-/** Repetitions of what cannot be empty, or are nothing of ours. */
+/** Generates repetitions of nodes that cannot be empty; others are left to RegExp. */
 const piece = fc.letrec((tie) => ({
   set: fc.constantFrom('a', 'b', ' ', '"', '.', '[^ ]', '[^"]', '[ab]', '\\w', '\\n', 'é'),
   run: fc
@@ -91,7 +91,7 @@ const text = fc
   .array(fc.constantFrom('a', 'b', ' ', '"', '\n', 'é', 'ab', '" "'), { maxLength: 12 })
   .map((parts) => Buffer.from(parts.join('')))
 
-test('finds in any text what RegExp finds', () => {
+test('equals RegExp for any text', () => {
   let own = 0
   let tried = 0
   fc.assert(
@@ -103,7 +103,7 @@ test('finds in any text what RegExp finds', () => {
         const expression = `${atLine ? '^' : ''}${inner}(?<last>a?)`
         if (matcherOf(translateOnigmo(expression)) instanceof Backtracker) own++
         tried++
-        for (const each of texts) same(expression, each)
+        for (const each of texts) expectSame(expression, each)
       },
     ),
     { numRuns: 2000 },
@@ -111,7 +111,7 @@ test('finds in any text what RegExp finds', () => {
   expect(own).toBeGreaterThan(tried / 2)
 })
 
-test('finds in lines that are nearly right what RegExp finds, by the parsers that we ship', () => {
+test('equals RegExp for nearly matching lines of the built-in parsers', () => {
   const line = fc.array(
     fc.constantFrom(
       '-',
@@ -135,7 +135,7 @@ test('finds in lines that are nearly right what RegExp finds, by the parsers tha
     { maxLength: 40 },
   )
   fc.assert(
-    fc.property(fc.constantFrom(...SHIPPED), line, ({ regex }, parts) => same(regex, parts.join(''))),
+    fc.property(fc.constantFrom(...SHIPPED), line, ({ regex }, parts) => expectSame(regex, parts.join(''))),
     { numRuns: 2000 },
   )
 })

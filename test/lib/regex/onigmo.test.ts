@@ -4,7 +4,7 @@ import { ByteSet } from '../../../src/lib/regex/byte-set.ts'
 import { translateOnigmo } from '../../../src/lib/regex/onigmo.ts'
 import { fc } from '../../support/property.ts'
 
-/** What the groups captured, by name; a whole match without groups is `{}`. Texts are matched as UTF-8 bytes. */
+/** Returns what the groups captured, by name; `{}` for a match without groups. Texts are matched as UTF-8 bytes. */
 function match(expression: string, text: string): Record<string, string | undefined> | null {
   const { line, lines, names } = translateOnigmo(expression)
   const found = (text.includes('\n') ? lines : line).exec(Buffer.from(text).toString('latin1'))
@@ -20,18 +20,18 @@ function match(expression: string, text: string): Record<string, string | undefi
 const matches = (expression: string, text: string): boolean => match(expression, text) !== null
 
 describe('groups', () => {
-  test('named ones capture, in both spellings; plain ones beside them do not', () => {
+  test('named groups capture in both spellings; plain ones do not when there are named ones', () => {
     expect(match("(?<a>\\d+)(-|:)(?'b'\\w+)", '12:x')).toEqual({ a: '12', b: 'x' })
     expect(translateOnigmo('(a)(?<n>b)').names).toEqual([undefined, 'n'])
     expect(translateOnigmo('(a)(b)').names).toEqual([undefined, undefined, undefined])
   })
 
-  test('references go to names, and to numbers without names', () => {
+  test('references refer to names, or to numbers when there are no names', () => {
     expect(match('(?<q>["\'])(?<v>.*?)\\k<q>', "say 'a\"b' x")).toEqual({ q: "'", v: 'a"b' })
     expect(matches('^(.)\\1$', 'aa') && !matches('^(.)\\1$', 'ab')).toBe(true)
   })
 
-  test('possessive repetitions and atomic groups give nothing back', () => {
+  test('possessive repetitions and atomic groups do not backtrack', () => {
     for (const expression of ['^a++a', '^(?>a+)a', '^a*+a', '^(?>a|ab)c$', '^a?+a$']) {
       expect([matches(expression, 'aaa'), matches(expression, 'abc'), matches(expression, 'a')]).toEqual([
         false,
@@ -48,7 +48,7 @@ describe('groups', () => {
     expect(matches('(?<!a)b', 'ab')).toBe(false)
   })
 
-  test('comments are nothing', () => {
+  test('comments match nothing', () => {
     expect(matches('^a(?# what )b$', 'ab')).toBe(true)
   })
 })
@@ -62,7 +62,7 @@ describe('characters and classes', () => {
     expect(match('^(?<a>[\\d\\s.-]+)', '1 2.3-x')).toEqual({ a: '1 2.3-' })
   })
 
-  test('\\< and \\> are the signs themselves, as are other escaped signs', () => {
+  test('\\< and \\> are the characters themselves, as are other escaped punctuation characters', () => {
     expect(match('^\\<(?<pri>[0-9]+)\\>\\/\\"\\-', '<34>/"-')).toEqual({ pri: '34' })
     expect(match('^\\x41\\t\\101(?<e>\\e)', 'A\tA\x1b')).toEqual({ e: '\x1b' })
   })
@@ -72,7 +72,7 @@ describe('characters and classes', () => {
     expect(match('^(?<w>[éa]+)$', 'aéa')).toEqual({ w: 'aéa' })
     expect(match('^(?<w>\\u00e9[^\\u0023]+)\\u0023', 'éa#')).toEqual({ w: 'éa' })
     expect(match('^(?<w>\\x{e9})$', 'é')).toEqual({ w: 'é' })
-    // A0 is a part of `à`: it is no blank.
+    // A0 is a part of `à`, not a blank.
     expect(match('^(?<w>\\S+)', 'à b')).toEqual({ w: 'à' })
     expect(match('(?i)^(?<w>Ã)', 'ã')).toBe(null)
   })
@@ -99,7 +99,7 @@ describe('flags', () => {
     expect(match('/ ^ (?<a> \\d + ) # number\n \\ [ ] $ /x', '12  ')).toEqual({ a: '12' })
   })
 
-  test('inline flags hold to the end of their group, alternatives too', () => {
+  test('inline flags apply to the end of their group, alternatives included', () => {
     expect(['aB', 'ab', 'AB', 'c', 'C'].map((text) => matches('^(?:a(?i)b|c)$', text))).toEqual([
       true,
       true,
@@ -112,7 +112,7 @@ describe('flags', () => {
     expect(matches('(?i)a(?-i:B)', 'AB') && !matches('(?i)a(?-i:B)', 'Ab')).toBe(true)
   })
 
-  test('anchors are those of lines, and of the text', () => {
+  test('anchors match at lines and at the text', () => {
     expect(match('^(?<a>b)$', 'a\nb\nc')).toEqual({ a: 'b' })
     expect([matches('\\Ab', 'a\nb'), matches('b\\z', 'b\na'), matches('b\\Z', 'a\nb\n')]).toEqual([
       false,
@@ -122,13 +122,13 @@ describe('flags', () => {
   })
 })
 
-test('repetitions as Ruby reads them', () => {
+test('repetitions are parsed as in Ruby', () => {
   expect(match('^(?<a>a{,2})(?<b>a{2}?)(?<c>a{1,}?)', 'aaaaaaa')).toEqual({ a: 'aa', b: 'aa', c: 'a' })
   expect(match('^(?<a>a{2}+)$', 'aaaa')).toEqual({ a: 'aaaa' })
   expect(match('^(?<a>{x})', '{x}')).toEqual({ a: '{x}' })
 })
 
-test('what cannot be carried over is refused and named', () => {
+test('unsupported syntax is refused and named', () => {
   const refused = {
     '(?<a>x)(?(1)b|c)': 'the group (?(1',
     '(?<a>x)\\g<a>': 'the escape \\g',
@@ -138,9 +138,9 @@ test('what cannot be carried over is refused and named', () => {
     '[^é]': 'a negated class',
     '[á-é]': 'the range á-é',
     '[[:foo:]]': '[:foo:]',
-    'a)': 'a closing bracket',
-    '(a': 'without its closing bracket',
-    '[a': 'without its closing bracket',
+    'a)': 'a closing parenthesis',
+    '(a': 'without a closing parenthesis',
+    '[a': 'without a closing bracket',
     '*a': 'a repetition of nothing',
     '(?<a>x)(y)\\1': 'the reference \\1',
     '\\k<z>(?<z>a)': 'not before it',
@@ -154,7 +154,7 @@ test('what cannot be carried over is refused and named', () => {
   }
 })
 
-test('any text is either translated or refused with the code for it', () => {
+test('any text is either translated or refused with E_PARSER_REGEX', () => {
   const signs = fc.constantFrom(
     ...'ab()[]{}|*+?.^$\\<>-:=!,1dné',
     '(?<n>',

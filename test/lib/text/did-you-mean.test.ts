@@ -4,21 +4,21 @@ import { fc } from '../../support/property.ts'
 
 const NAMES = ['tail', 'stdin', 'cpu', 'mem', 'refresh_interval', 'read_from_head']
 
-test('one slip is found: a letter too many, too few, wrong, or two swapped', () => {
+test('finds a name with one typo: an extra, missing or wrong letter, or two swapped', () => {
   expect(['taill', 'til', 'tbil', 'tial'].map((name) => nearest(name, NAMES))).toEqual(Array(4).fill('tail'))
   expect(nearest('Refresh_Intervall', NAMES)).toBe('refresh_interval')
 })
 
-test('what is far from everything has no nearest name', () => {
+test('finds nothing for a name that is similar to none', () => {
   for (const name of ['kafka', 'xyz', 'interval', '']) expect(nearest(name, NAMES)).toBeUndefined()
   expect(nearest('ab', ['x'])).toBeUndefined()
 })
 
-test('of several near ones the nearest is taken', () => {
+test('chooses the most similar of several names', () => {
   expect(nearest('read_form_head', ['read_firm_hea', ...NAMES])).toBe('read_from_head')
 })
 
-test('the hint is nothing when there is nothing to hint', () => {
+test('the hint is empty when no name is similar', () => {
   expect(didYouMean('cpuu', NAMES)).toBe(' (did you mean cpu?)')
   expect(didYouMean('zzzzzz', NAMES)).toBe('')
 })

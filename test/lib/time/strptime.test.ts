@@ -8,7 +8,7 @@ const UNSET = { sec: -1, nsec: -1 }
 
 function read(format: string, text: string, settings?: TimeSettings): { sec: number; nsec: number } {
   const out = { ...UNSET }
-  // Bytes around the text must not be looked at.
+  // Bytes around the text must not be read.
   const src = Buffer.from(`99${text}99`)
   const found = compileTime(format, settings).parse(src, 2, src.length - 2, out)
   if (!found) expect(out).toEqual(UNSET)
@@ -22,7 +22,7 @@ function iso(format: string, text: string, settings?: TimeSettings): string {
     : `${new Date(sec * 1000).toISOString().slice(0, 19)}.${String(nsec).padStart(9, '0')}`
 }
 
-describe('the shape of RFC 3339', () => {
+describe('RFC 3339', () => {
   const DOCKER = '%Y-%m-%dT%H:%M:%S.%L'
   const CRI = '%Y-%m-%dT%H:%M:%S.%L%z'
 
@@ -41,7 +41,7 @@ describe('the shape of RFC 3339', () => {
     expect(iso(CRI, '2026-01-01T00:30:00.1 CET')).toBe('2025-12-31T23:30:00.100000000')
   })
 
-  test('without a zone is of the zone that is configured, unless %z wants one', () => {
+  test('without a zone uses the configured one, unless %z requires a zone', () => {
     const zone = fixedZone(3600)
     expect(iso(DOCKER, '2026-11-21T06:00:00', { zone })).toBe('2026-11-21T05:00:00.000000000')
     expect(iso(CRI, '2026-11-21T06:00:00.1', { zone })).toBe('none')
@@ -61,7 +61,7 @@ describe('the shape of RFC 3339', () => {
       expect(iso(DOCKER, text)).toBe('none')
   })
 
-  test('equals Date for every moment, also when times alternate', () => {
+  test('equals Date for any time, also when times alternate', () => {
     const reader = compileTime(CRI)
     const moment = fc.date({ min: new Date(0), max: new Date('2106-01-01'), noInvalidDate: true })
     fc.assert(
@@ -77,20 +77,20 @@ describe('the shape of RFC 3339', () => {
   })
 })
 
-describe('a format of strptime', () => {
-  test('of access logs, with the month by name', () => {
+describe('a strptime format', () => {
+  test('of access logs reads the month by name', () => {
     expect(iso('%d/%b/%Y:%H:%M:%S %z', '21/Nov/2026:06:00:01 +0100')).toBe('2026-11-21T05:00:01.000000000')
     expect(iso('%d/%b/%Y:%H:%M:%S %z', '21/Foo/2026:06:00:01 +0100')).toBe('none')
   })
 
-  test('epochs with and without fraction', () => {
+  test('reads epochs with and without a fraction', () => {
     expect(read('%s', '1795240800')).toEqual({ sec: 1795240800, nsec: 0 })
     expect(read('%s.%L', '1795240800.25')).toEqual({ sec: 1795240800, nsec: 250_000_000 })
     expect(read('%s.%L', '1795240800')).toEqual({ sec: 1795240800, nsec: 0 })
     expect(read('%s', '99999999999')).toEqual(UNSET)
   })
 
-  test('names of days, twelve hours, shorthands, days of the year, short years', () => {
+  test('reads names of days, 12-hour times, shorthands, days of the year and short years', () => {
     expect(iso('%A, %d-%b-%y %T %Z', 'Saturday, 21-Nov-26 06:00:00 GMT')).toBe(
       '2026-11-21T06:00:00.000000000',
     )
@@ -103,14 +103,14 @@ describe('a format of strptime', () => {
     expect(iso('100%% %Y', '100% 2026')).toBe('2026-01-01T00:00:00.000000000')
   })
 
-  test('one digit where two are usual, and text behind the time', () => {
+  test('accepts one digit where two are usual, and text after the time', () => {
     expect(iso('%Y-%m-%d %H:%M:%S', '2026-1-5 6:07:08')).toBe('2026-01-05T06:07:08.000000000')
     expect(iso('%Y/%m/%d %H:%M', '2026/01/05 06:07 and so on')).toBe('2026-01-05T06:07:00.000000000')
   })
 })
 
-describe('what is remembered of a line', () => {
-  test('lines that share their beginning are told apart', () => {
+describe('the cache of the previous line', () => {
+  test('distinguishes lines with a common beginning', () => {
     const reader = compileTime('%s.%L %z')
     const take = (text: string): number => {
       const out = { ...UNSET }
@@ -132,7 +132,7 @@ describe('what is remembered of a line', () => {
     expect(take('123.5 Z')).toBe(123.5)
   })
 
-  test('a year behind the fraction is that of its own line', () => {
+  test('does not apply to a year after the fraction', () => {
     const reader = compileTime('%a %b %d %H:%M:%S.%L %Y')
     for (const year of [2026, 2026, 2025]) {
       const out = { ...UNSET }
@@ -142,7 +142,7 @@ describe('what is remembered of a line', () => {
     }
   })
 
-  test('a second on the same zone text keeps its zone, another one changes it', () => {
+  test('keeps the zone for the same zone text and changes it for another one', () => {
     const reader = compileTime('%d/%b/%Y:%H:%M:%S %z')
     const take = (text: string): number => {
       const out = { ...UNSET }
@@ -157,14 +157,14 @@ describe('what is remembered of a line', () => {
   })
 })
 
-describe('bad formats and bad texts', () => {
+describe('invalid formats and texts', () => {
   test('an unknown conversion or a misplaced fraction is a configuration error', () => {
     for (const format of ['%Q', '%', '%Y %L', '%H.%L']) {
       expect(() => compileTime(format)).toThrow(ShipperError)
     }
   })
 
-  test('no bytes make it throw or read outside', () => {
+  test('any bytes are parsed without an exception and without reading outside', () => {
     const formats = [
       '%d/%b/%Y:%H:%M:%S %z',
       '%b %d %H:%M:%S',
@@ -185,13 +185,13 @@ describe('bad formats and bad texts', () => {
 describe('a format without a year', () => {
   const at = (now: string): TimeSettings => ({ nowMs: () => Date.parse(now) })
 
-  test('takes the current one', () => {
+  test('uses the current year', () => {
     expect(iso('%b %d %H:%M:%S', 'Nov  2 06:00:00', at('2026-11-21T12:00:00Z'))).toBe(
       '2026-11-02T06:00:00.000000000',
     )
   })
 
-  test('takes the last one in January for a line of December, also when the text repeats', () => {
+  test('uses the previous year in January for a line of December, also when the text repeats', () => {
     expect(iso('%b %d %H:%M:%S', 'Dec 31 23:59:59', at('2027-01-01T00:00:10Z'))).toBe(
       '2026-12-31T23:59:59.000000000',
     )
@@ -206,18 +206,18 @@ describe('a format without a year', () => {
     expect(out.sec - first).toBe(365 * 86_400)
   })
 
-  test('takes the next one for a zone that is there already', () => {
+  test('uses the next year for a zone where it has begun', () => {
     const settings = { ...at('2026-12-31T20:00:00Z'), zone: fixedZone(9 * 3600) }
     expect(iso('%b %d %H:%M:%S', 'Jan  1 05:00:00', settings)).toBe('2026-12-31T20:00:00.000000000')
   })
 
-  test('takes the last leap year for 29 February', () => {
+  test('uses the latest leap year for 29 February', () => {
     expect(iso('%b %d', 'Feb 29', at('2027-06-01T00:00:00Z'))).toBe('2024-02-29T00:00:00.000000000')
   })
 })
 
 describe('zones', () => {
-  test('offsets as they are written', () => {
+  test('offsets are read in every spelling', () => {
     expect(['+0900', '-03:30', '+01', 'Z', 'x', '+9'].map(parseOffset)).toEqual([
       32400,
       -12600,
@@ -228,7 +228,7 @@ describe('zones', () => {
     ])
   })
 
-  test('summer time of a named zone, with the hour that comes twice and the one that is skipped', () => {
+  test('a named zone has daylight saving time, with a repeated and a skipped hour', () => {
     const settings = { zone: namedZone('Europe/Berlin') }
     const berlin = (text: string): string => iso('%Y-%m-%d %H:%M', text, settings).slice(0, 16)
     expect(berlin('2026-07-01 12:00')).toBe('2026-07-01T10:00')
@@ -240,7 +240,7 @@ describe('zones', () => {
     expect(berlin('2026-03-29 02:30')).toBe('2026-03-29T01:30')
   })
 
-  test('a named zone gives back the moment that Intl shows', () => {
+  test('a named zone agrees with Intl', () => {
     const zone = namedZone('America/St_Johns')
     const show = new Intl.DateTimeFormat('sv-SE', {
       timeZone: 'America/St_Johns',
@@ -260,7 +260,7 @@ describe('zones', () => {
     )
   })
 
-  test('the zone of the system is that of Date', () => {
+  test('the system zone agrees with Date', () => {
     const local = new Date(2026, 6, 1, 12, 0, 0).getTime() / 1000
     expect(read('%Y-%m-%d %H:%M', '2026-07-01 12:00', { zone: systemZone() }).sec).toBe(local)
   })

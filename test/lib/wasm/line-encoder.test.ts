@@ -23,32 +23,32 @@ const KEYS: Record<string, Keys> = {
   '': NONE,
   ' with path, id and offset': { pathKey: 'path', idKey: 'id', offsetKey: 'at' },
 }
-const kernel = new LineEncoder()
+const encoder = new LineEncoder()
 const BASE = 2 ** 33 + 5
 
-function writerOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): EntryEncoder {
+function entryEncoderOf(parser: Parser | undefined, keys: (typeof KEYS)[string]): EntryEncoder {
   const writer = new EntryEncoder({ key: 'log', ...keys, parser }, { path: '/var/log/a.log', id: '1-2-3' })
   writer.setTime(1_700_000_000, 5)
   return writer
 }
 
-/** What the kernel makes of the block: its entries, and how far it got. */
-function byKernel(writer: EntryEncoder, block: Buffer, longest = 10_000, skipEmpty = false) {
-  if (writer.entry === undefined || !kernel.use(writer.entry, longest, skipEmpty))
-    throw new Error('not for it')
-  block.copy(kernel.input)
-  const size = kernel.run(0, block.length, 1e9, BASE)
-  const entries = Buffer.from(kernel.output.subarray(0, size))
-  return { entries, consumed: kernel.consumed, records: kernel.records }
+/** Returns the entries that the encoder writes for the block, and how far it got. */
+function byEncoder(writer: EntryEncoder, block: Buffer, maxLineBytes = 10_000, skipEmpty = false) {
+  if (writer.entry === undefined || !encoder.use(writer.entry, maxLineBytes, skipEmpty))
+    throw new Error('the encoder does not know this form')
+  block.copy(encoder.input)
+  const size = encoder.run(0, block.length, 1e9, BASE)
+  const entries = Buffer.from(encoder.output.subarray(0, size))
+  return { entries, consumed: encoder.consumed, records: encoder.records }
 }
 
-function byWriter(writer: EntryEncoder, line: Buffer): Buffer<ArrayBuffer> {
+function byEntryEncoder(writer: EntryEncoder, line: Buffer): Buffer<ArrayBuffer> {
   const out = Buffer.alloc(writer.bound(line.length) + 64)
   const view = new DataView(out.buffer, out.byteOffset, out.byteLength)
   return out.subarray(0, writer.write(out, view, 0, line, 0, line.length, BASE))
 }
 
-// Docker writes control characters as escapes, and they are not looked for; newlines end a line.
+// Docker escapes control characters, so the encoder does not test for them; newlines end a line.
 const text = fc.oneof(
   fc.string({ unit: fc.constantFrom('a', 'é', '\\', '"', ' ', '\u{1f600}', '0'), maxLength: 400 }),
   fc.constantFrom(
@@ -95,12 +95,12 @@ const line = fc.oneof(
 
 for (const [form, parser] of Object.entries(PARSERS)) {
   for (const [which, keys] of Object.entries(KEYS)) {
-    test(`${form}${which}: what the kernel writes is what the line writer writes`, () => {
-      const writer = writerOf(parser, keys)
+    test(`${form}${which}: the encoder writes the same entries as EntryEncoder`, () => {
+      const writer = entryEncoderOf(parser, keys)
       fc.assert(
         fc.property(line, (each) => {
-          const made = byKernel(writer, Buffer.from(`${each}\n`))
-          if (made.records > 0) expect(made.entries).toEqual(byWriter(writer, Buffer.from(each)))
+          const made = byEncoder(writer, Buffer.from(`${each}\n`))
+          if (made.records > 0) expect(made.entries).toEqual(byEntryEncoder(writer, Buffer.from(each)))
         }),
         { numRuns: 2000 },
       )
@@ -108,8 +108,8 @@ for (const [form, parser] of Object.entries(PARSERS)) {
   }
 }
 
-describe('the kernel', () => {
-  const usual: [string, string[]][] = [
+describe('LineEncoder', () => {
+  const known: [string, string[]][] = [
     ['raw', ['', 'a', 'x'.repeat(31), 'x'.repeat(32), 'é'.repeat(128), 'x'.repeat(9999)]],
     [
       'cri',
@@ -128,39 +128,39 @@ describe('the kernel', () => {
       ],
     ],
   ]
-  for (const [form, lines] of usual) {
-    test(`reads the usual lines of ${form} itself, also with CRLF`, () => {
-      const writer = writerOf(PARSERS[form], NONE)
-      const expected = Buffer.concat(lines.map((each) => byWriter(writer, Buffer.from(each))))
+  for (const [form, lines] of known) {
+    test(`writes well-formed ${form} lines itself, also with CRLF`, () => {
+      const writer = entryEncoderOf(PARSERS[form], NONE)
+      const expected = Buffer.concat(lines.map((each) => byEntryEncoder(writer, Buffer.from(each))))
       for (const end of ['\n', '\r\n']) {
         const block = Buffer.from(lines.map((each) => each + end).join(''))
-        const made = byKernel(writer, block)
+        const made = byEncoder(writer, block)
         expect({ ...made }).toEqual({ entries: expected, consumed: block.length, records: lines.length })
       }
     })
   }
 
-  test('stops before a line that has no end, is too long, or is of another form', () => {
-    const raw = writerOf(undefined, NONE)
-    expect(byKernel(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
-    expect(byKernel(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
-    const cri = writerOf(PARSERS.cri, NONE)
+  test('stops before a line that has no end, is too long, or has another form', () => {
+    const raw = entryEncoderOf(undefined, NONE)
+    expect(byEncoder(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
+    expect(byEncoder(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
+    const cri = entryEncoderOf(PARSERS.cri, NONE)
     const good = '2026-11-21T06:00:00.1Z stdout F a\n'
-    expect(byKernel(cri, Buffer.from(`${good}not cri\n${good}`)).consumed).toBe(good.length)
+    expect(byEncoder(cri, Buffer.from(`${good}not cri\n${good}`)).consumed).toBe(good.length)
   })
 
-  test('passes over empty lines when they are to be skipped', () => {
-    const raw = writerOf(undefined, NONE)
-    const made = byKernel(raw, Buffer.from('\n\r\na\n\n'), 100, true)
+  test('skips empty lines on request', () => {
+    const raw = entryEncoderOf(undefined, NONE)
+    const made = byEncoder(raw, Buffer.from('\n\r\na\n\n'), 100, true)
     expect([made.records, made.consumed]).toEqual([1, 6])
   })
 
-  test('never writes more than the room it is given', () => {
-    const raw = writerOf(undefined, NONE)
-    kernel.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
+  test('never writes more bytes than it is given room for', () => {
+    const raw = entryEncoderOf(undefined, NONE)
+    encoder.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
     const block = Buffer.from('0123456789\n'.repeat(50))
-    block.copy(kernel.input)
+    block.copy(encoder.input)
     for (const room of [0, 1, 40, 100, 1000])
-      expect(kernel.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
+      expect(encoder.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
   })
 })

@@ -13,10 +13,10 @@ function at(seconds: number, errors: number, retriesFailed = 0): Snapshot {
   })
 }
 
-test('more errors than the limit within the period are unhealthy, as many are not', () => {
+test('more errors than the limit within the period are unhealthy', () => {
   const window = new HealthWindow(OPTIONS, 0)
-  expect(window.verdict(at(10, 5)).status).toBe('ok')
-  expect(window.verdict(at(10, 6))).toEqual({
+  expect(window.check(at(10, 5)).status).toBe('ok')
+  expect(window.check(at(10, 6))).toEqual({
     status: 'error',
     errors: 6,
     retries_failed: 0,
@@ -26,34 +26,34 @@ test('more errors than the limit within the period are unhealthy, as many are no
   })
 })
 
-test('chunks given up have a limit of their own', () => {
+test('chunks dropped after Retry_Limit have their own limit', () => {
   const window = new HealthWindow(OPTIONS, 0)
-  expect(window.verdict(at(10, 0, 2)).status).toBe('ok')
-  expect(window.verdict(at(10, 0, 3)).status).toBe('error')
+  expect(window.check(at(10, 0, 2)).status).toBe('ok')
+  expect(window.check(at(10, 0, 3)).status).toBe('error')
 })
 
-test('errors of all outputs count together', () => {
+test('errors of all outputs are added up', () => {
   const outputs = [sampleOutput({ errors: 3 }), sampleOutput({ name: 'b', errors: 3 })]
   const window = new HealthWindow(OPTIONS, 0)
-  expect(window.verdict(sampleSnapshot({ nowMs: 1, outputs })).errors).toBe(6)
+  expect(window.check(sampleSnapshot({ nowMs: 1, outputs })).errors).toBe(6)
 })
 
-test('errors are forgotten when the period has passed, and not before', () => {
+test('errors count until the period has passed, and no longer', () => {
   const window = new HealthWindow(OPTIONS, 0)
   for (let s = 5; s <= 500; s += 5) {
     // Ten errors at second 100.
     const now = at(s, s >= 100 ? 10 : 0)
     window.sample(now)
-    const sick = s >= 100 && s < 160
-    expect([s, window.verdict(now).status]).toEqual([s, sick ? 'error' : 'ok'])
+    const isUnhealthy = s >= 100 && s < 160
+    expect([s, window.check(now).status]).toEqual([s, isUnhealthy ? 'error' : 'ok'])
   }
 })
 
-test('the period begins at the latest sample before it, not at the first one kept', () => {
+test('the period begins at the latest sample before it, not at the oldest one', () => {
   const window = new HealthWindow(OPTIONS, 0)
   window.sample(at(5, 10))
-  expect(window.verdict(at(64, 10)).errors).toBe(10)
-  expect(window.verdict(at(65, 10)).errors).toBe(0)
+  expect(window.check(at(64, 10)).errors).toBe(10)
+  expect(window.check(at(65, 10)).errors).toBe(0)
 })
 
 test('a clock that is set back does not freeze the window', () => {
@@ -61,10 +61,10 @@ test('a clock that is set back does not freeze the window', () => {
   window.sample(at(1_000_000, 0))
   window.sample(at(10, 10))
   window.sample(at(80, 20))
-  expect(window.verdict(at(150, 20)).errors).toBe(0)
+  expect(window.check(at(150, 20)).errors).toBe(0)
 })
 
-test('without Health_Check all is well', () => {
+test('without Health_Check the status is always ok', () => {
   const window = new HealthWindow({ ...OPTIONS, enabled: false }, 0)
-  expect(window.verdict(at(10, 1000, 1000))).toMatchObject({ status: 'ok', errors: 0, retries_failed: 0 })
+  expect(window.check(at(10, 1000, 1000))).toMatchObject({ status: 'ok', errors: 0, retries_failed: 0 })
 })

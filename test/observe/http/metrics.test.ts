@@ -43,21 +43,21 @@ test('the document has fluent-bit’s field names', () => {
   })
 })
 
-test('the help of a plugin’s own counter is what its table says', () => {
-  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that are gone' } })]
+test('the help of a plugin’s own counter comes from its table', () => {
+  const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that were lost' } })]
   const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(
     (f) => f.name === 'shipper_input_lost_total',
   )
-  expect(family).toMatchObject({ help: 'bytes that are gone (tail).', samples: [{ value: 0 }] })
+  expect(family).toMatchObject({ help: 'bytes that were lost (tail).', samples: [{ value: 0 }] })
 })
 
-test('a plugin’s counter cannot pose as a common one, and an alias may be any word', () => {
+test('a plugin’s counter cannot replace a common one, and an alias may be any word', () => {
   const inputs = [sampleInput({ name: '__proto__', counters: { records: 999 } })]
   const text = JSON.stringify(metricsDocument(sampleSnapshot({ inputs })))
   expect(text).toStartWith('{"input":{"__proto__":{"records":12,')
 })
 
-describe('the series', () => {
+describe('series', () => {
   test.each([1, 2] as const)(
     'of version %d are valid text for an agent with and without parts',
     (version) => {
@@ -69,7 +69,7 @@ describe('the series', () => {
     },
   )
 
-  test('carry fluent-bit’s names, the instance and the time', () => {
+  test('have fluent-bit’s names, the instance and the time', () => {
     const snapshot = sampleSnapshot()
     expect(only(snapshot, 'fluentbit_input_records_total')).toEqual({
       name: 'fluentbit_input_records_total',
@@ -94,7 +94,7 @@ describe('the series', () => {
     }
   })
 
-  test('of one name stand together, one per instance', () => {
+  test('with the same name are grouped, one per instance', () => {
     const outputs = [sampleOutput(), sampleOutput({ name: 'a "quoted" \\ alias\n', procRecords: 1 })]
     const family = scrape(sampleSnapshot({ outputs }), 1).get('fluentbit_output_proc_records_total')
     expect(family?.samples.map((s) => [s.labels.name, s.value])).toEqual([
@@ -104,8 +104,8 @@ describe('the series', () => {
   })
 })
 
-describe('our own series', () => {
-  test('of what only we count are named shipper_', () => {
+describe('series that fluent-bit lacks', () => {
+  test('have the prefix shipper_', () => {
     expect(only(sampleSnapshot(), 'shipper_input_bytes_abandoned_total')?.value).toBe(0)
     expect(only(sampleSnapshot(), 'shipper_output_connections_opened_total')?.value).toBe(3)
     expect(only(sampleSnapshot(), 'shipper_memory_used_bytes')?.value).toBe(1_500_000)
@@ -116,7 +116,7 @@ describe('our own series', () => {
     expect(only(idle, 'shipper_output_next_retry_seconds')).toBeUndefined()
   })
 
-  test('of files are a sum and a maximum, however many files there are', () => {
+  test('are a sum and a maximum for files, however many there are', () => {
     const files = Array.from({ length: 1000 }, (_, i) => sampleFile({ path: `/f${i}`, lag: i }))
     const snapshot = sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
     expect(only(snapshot, 'shipper_input_files')?.value).toBe(1000)
@@ -125,7 +125,7 @@ describe('our own series', () => {
     expect(scrape(snapshot, 1).size).toBe(scrape(sampleSnapshot(), 1).size)
   })
 
-  test('of the process carry the labels of their version', () => {
+  test('have the labels of their API version for the process', () => {
     expect(only(sampleSnapshot(), 'fluentbit_build_info')).toMatchObject({
       labels: { version: '0.1.0', edition: 'Community' },
       value: 1,
@@ -143,7 +143,7 @@ describe('our own series', () => {
     })
   })
 
-  test('say that an input is paused and over its limit', () => {
+  test('show that an input is paused and over its limit', () => {
     const inputs = [sampleInput({ paused: true, memory: 500, memoryLimit: 500 })]
     const snapshot = sampleSnapshot({ inputs })
     expect(only(snapshot, 'shipper_input_paused')?.value).toBe(1)

@@ -13,17 +13,17 @@ test('a family is HELP, TYPE and its samples with the timestamp in milliseconds'
   expect(formatPrometheus(families)).toEndWith('{name="tail.0"} 12\n')
 })
 
-test('a timestamp has no fraction, and a timeless family none at all', () => {
+test('a timestamp has no fraction, and some families have none', () => {
   const samples = [{ labels: {}, value: 1 }]
   expect(formatPrometheus([{ ...ONE, samples }], 5.75)).toEndWith('a_total 1 5\n')
-  expect(formatPrometheus([{ ...ONE, samples, timeless: true }], 5)).toEndWith('a_total 1\n')
+  expect(formatPrometheus([{ ...ONE, samples, withoutTimestamp: true }], 5)).toEndWith('a_total 1\n')
 })
 
-test('a family without samples is left out', () => {
+test('a family without samples is omitted', () => {
   expect(formatPrometheus([{ ...ONE, samples: [] }])).toBe('')
 })
 
-test('any help, label and value is read back as it was', () => {
+test('any help, label and value is parsed back', () => {
   const text = fc.string({ unit: 'grapheme' })
   fc.assert(
     fc.property(text, text, fc.double(), fc.double({ min: 0 }), (help, label, gauge, counter) => {
@@ -41,25 +41,25 @@ test('any help, label and value is read back as it was', () => {
   )
 })
 
-test('a label that no UTF-8 can say is mended, not sent', () => {
+test('a label with a lone surrogate is repaired', () => {
   const families = [{ ...ONE, samples: [{ labels: { name: 'a\ud800b' }, value: 1 }] }]
   expect(formatPrometheus(families)).toContain('{name="a\ufffdb"}')
 })
 
-test('any text makes a metric name', () => {
+test('any text becomes a valid metric name', () => {
   expect(metricName('files.opened-now')).toBe('files_opened_now')
   expect(metricName('2xx')).toBe('_2xx')
   expect(metricName('')).toBe('_')
 })
 
-test('the text form of cmetrics has the time first', () => {
+test('the text format of cmetrics has the time first', () => {
   const families = [{ ...ONE, samples: [{ labels: { name: 'x' }, value: 3 }] }]
   expect(formatCmetrics(families, Date.UTC(2026, 10, 21, 6, 0, 0, 123))).toBe(
     '2026-11-21T06:00:00.123000000Z a_total{name="x"} = 3\n',
   )
 })
 
-test('the strict reader refuses what is not the format', () => {
+test('the strict parser refuses an invalid format', () => {
   for (const bad of [
     'a 1',
     'a 1\n',

@@ -9,9 +9,9 @@ import { atEnd } from '../../support/tmp.ts'
 import { until, within } from '../../support/until.ts'
 import { parsePrometheus } from '../prometheus-parser.ts'
 
-const said: string[] = []
-const say = (message: string): void => void said.push(message)
-const log: Logger = { error: say, warn: say, info: say, debug: say }
+const logged: string[] = []
+const record = (message: string): void => void logged.push(message)
+const log: Logger = { error: record, warn: record, info: record, debug: record }
 
 const HEALTH = { enabled: true, errorsCount: 5, retryFailureCount: 5, periodMs: 60_000 }
 
@@ -24,7 +24,7 @@ const server = await serve(() => current)
 afterAll(() => server.close())
 const BASE = `http://127.0.0.1:${server.port}`
 
-// biome-ignore lint/suspicious/noExplicitAny: what a test reads of a document, it asserts
+// biome-ignore lint/suspicious/noExplicitAny: tests assert what they read of a document
 async function read(path: string): Promise<any> {
   return (await fetch(`${BASE}${path}`)).json()
 }
@@ -37,7 +37,7 @@ const UPTIME: [number, string][] = [
   [8_950_000, '103 days, 14 hours, 6 minutes and 40 seconds'],
 ]
 
-describe('answers of its own', () => {
+describe('the server answers', () => {
   test('/ with version, edition and flags', async () => {
     const answer = await fetch(`${BASE}/`)
     expect(answer.headers.get('content-type')).toBe('application/json')
@@ -46,7 +46,7 @@ describe('answers of its own', () => {
     })
   })
 
-  test.each(UPTIME)('uptime of %d s as fluent-bit words it', async (seconds, words) => {
+  test.each(UPTIME)('an uptime of %d s in fluent-bit’s words', async (seconds, words) => {
     current = sampleSnapshot({ startedMs: 1e12, nowMs: 1e12 + seconds * 1000 })
     expect(await (await fetch(`${BASE}/api/v1/uptime`)).json()).toEqual({
       uptime_sec: Math.floor(seconds),
@@ -55,7 +55,7 @@ describe('answers of its own', () => {
     current = sampleSnapshot()
   })
 
-  test('/api/v1/metrics with the figures of the moment', async () => {
+  test('/api/v1/metrics with current values', async () => {
     expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(12)
     current = sampleSnapshot({ inputs: [sampleInput({ records: 13 })] })
     expect((await read('/api/v1/metrics')).input['tail.0'].records).toBe(13)
@@ -76,7 +76,7 @@ describe('answers of its own', () => {
     }
   })
 
-  test('/api/v2/metrics with the text form of cmetrics', async () => {
+  test('/api/v2/metrics with the text format of cmetrics', async () => {
     const lines = (await (await fetch(`${BASE}/api/v2/metrics`)).text()).split('\n')
     expect(lines).toContain(
       '2026-11-21T06:00:00.123000000Z fluentbit_input_records_total{name="tail.0"} = 12',
@@ -84,7 +84,7 @@ describe('answers of its own', () => {
   })
 })
 
-describe('answers', () => {
+describe('the server also answers', () => {
   test('/api/v1/files with every file of every input', async () => {
     current = sampleSnapshot({
       inputs: [
@@ -125,7 +125,7 @@ describe('answers', () => {
     })
   })
 
-  test('the same with a query, a slash at the end, and to HEAD without a body', async () => {
+  test('with a query, with a trailing slash, and to HEAD without a body', async () => {
     expect((await fetch(`${BASE}/api/v1/uptime/?x=1`)).status).toBe(200)
     const head = await fetch(`${BASE}/api/v1/metrics`, { method: 'HEAD' })
     expect(head.status).toBe(200)
@@ -149,18 +149,18 @@ describe('health', () => {
     current = sampleSnapshot()
   })
 
-  test('recovers when the errors are older than the period, without anyone having asked', async () => {
+  test('recovers when the errors are older than the period, even without requests meanwhile', async () => {
     let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
     let asked = 0
-    const it = await serve(
+    const subject = await serve(
       () => {
         asked++
         return now
       },
       { health: { ...HEALTH, periodMs: 1000 } },
     )
-    atEnd(() => it.close())
-    const status = async () => (await fetch(`http://127.0.0.1:${it.port}/api/v1/health`)).status
+    atEnd(() => subject.close())
+    const status = async () => (await fetch(`http://127.0.0.1:${subject.port}/api/v1/health`)).status
     expect(await status()).toBe(500)
     asked = 0
     await until(() => asked > 0)
@@ -169,8 +169,8 @@ describe('health', () => {
   })
 })
 
-describe('refuses', () => {
-  test('an unknown path with JSON', async () => {
+describe('the server', () => {
+  test('refuses an unknown path with JSON', async () => {
     for (const path of ['/api', '/api/v1/metrics/x', '/__proto__', '/constructor', '/api/v1/..%2f']) {
       const answer = await fetch(`${BASE}${path}`)
       expect([path, answer.status]).toEqual([path, 404])
@@ -178,7 +178,7 @@ describe('refuses', () => {
     }
   })
 
-  test('other methods with 405 and what is allowed', async () => {
+  test('refuses other methods with 405 and the allowed ones', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
       const answer = await fetch(`${BASE}/api/v1/metrics`, { method })
       expect([method, answer.status]).toEqual([method, 405])
@@ -186,7 +186,7 @@ describe('refuses', () => {
     }
   })
 
-  test('a body, and does not read it', async () => {
+  test('refuses a body without reading it', async () => {
     const socket = await open(server.port)
     socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\nabc')
     expect(await allOf(socket)).toStartWith('HTTP/1.1 405 ')
@@ -195,77 +195,77 @@ describe('refuses', () => {
     expect(await allOf(other)).toStartWith('HTTP/1.1 413 ')
   })
 
-  test('what is not HTTP, and goes on', async () => {
+  test('drops a client that does not speak HTTP, and continues', async () => {
     const socket = await open(server.port)
     socket.write('\x00\xff garbage\r\n\r\n')
     await allOf(socket)
     expect((await fetch(`${BASE}/`)).status).toBe(200)
   })
 
-  test('to die of a snapshot that fails', async () => {
+  test('survives a failing snapshot', async () => {
     let broken = false
-    const it = await serve(() => {
+    const subject = await serve(() => {
       if (broken) throw new Error('no snapshot today')
       return sampleSnapshot()
     })
-    atEnd(() => it.close())
+    atEnd(() => subject.close())
     broken = true
-    const answer = await fetch(`http://127.0.0.1:${it.port}/api/v1/metrics`)
+    const answer = await fetch(`http://127.0.0.1:${subject.port}/api/v1/metrics`)
     expect([answer.status, await answer.json()]).toEqual([500, { error: 'internal error' }])
-    expect(said.at(-1)).toBe('cannot answer /api/v1/metrics: no snapshot today')
+    expect(logged.at(-1)).toBe('cannot answer /api/v1/metrics: no snapshot today')
   })
 })
 
 describe('limits', () => {
   const limited = async (limits: Partial<HttpLimits>, snapshot = () => sampleSnapshot()) => {
-    const it = await serve(snapshot, { limits })
-    atEnd(() => it.close())
-    return it
+    const subject = await serve(snapshot, { limits })
+    atEnd(() => subject.close())
+    return subject
   }
 
-  test('a client that is slow with its headers is cut off', async () => {
-    const it = await limited({ headersMs: 100 })
-    const socket = await open(it.port)
+  test('a client that sends its headers slowly is disconnected', async () => {
+    const subject = await limited({ headersMs: 100 })
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n')
     await within(allOf(socket), 8000, 'the end of a connection without its last header')
   })
 
   test('an idle connection is closed', async () => {
-    const it = await limited({ keepAliveMs: 50 })
-    const socket = await open(it.port)
+    const subject = await limited({ keepAliveMs: 50 })
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     expect(await within(allOf(socket), 8000, 'the end of an idle connection')).toStartWith('HTTP/1.1 200 ')
   }, 180_000)
 
   test('headers that are too long are refused', async () => {
-    const it = await limited({ headerBytes: 4096 })
-    const socket = await open(it.port)
+    const subject = await limited({ headerBytes: 4096 })
+    const socket = await open(subject.port)
     socket.write(`GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(10_000)}\r\n\r\n`)
     expect(await allOf(socket)).not.toContain(' 200 ')
   })
 
-  test('connections above the limit are dropped, and a place becomes free again', async () => {
-    const it = await limited({ connections: 2, headersMs: 10_000 })
-    const held = [await open(it.port), await open(it.port)]
+  test('connections above the limit are dropped until another one ends', async () => {
+    const subject = await limited({ connections: 2, headersMs: 10_000 })
+    const held = [await open(subject.port), await open(subject.port)]
     for (const socket of held) socket.write('GET / HTTP/1.1\r\n')
-    const third = await open(it.port)
+    const third = await open(subject.port)
     third.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     expect(await within(allOf(third), 4000, 'the third to be dropped')).toBe('')
     held[0]?.destroy()
-    await until(() => served(it.port))
+    await until(() => served(subject.port))
   })
 
-  test('a reader that does not read is cut off', async () => {
-    const it = await limited({ sendMs: 100, connections: 1 }, manyFiles)
-    const stuck = await stuckReader(it.port)
-    // Only one connection is let in: another is served when the stuck one is gone.
-    await until(() => served(it.port))
+  test('a client that does not read is disconnected', async () => {
+    const subject = await limited({ sendMs: 100, connections: 1 }, manyFiles)
+    const stuck = await stuckReader(subject.port)
+    // Only one connection is allowed: another is served when the stuck one is closed.
+    await until(() => served(subject.port))
     expect(stuck.bytesRead).toBeLessThan(15_000_000)
   })
 })
 
 describe('start and stop', () => {
-  test('a port in use is E_LISTEN with the address and what to do', async () => {
+  test('a port in use is E_LISTEN with the address and a hint', async () => {
     const second = serve(() => current, { port: server.port })
     const error = await second.then(
       () => undefined,
@@ -278,39 +278,39 @@ describe('start and stop', () => {
     expect(hint).toContain('Http_Port')
   })
 
-  test('an address of another machine is E_LISTEN too', async () => {
+  test('an address of another machine is E_LISTEN', async () => {
     const second = serve(() => current, { listen: '192.0.2.1' })
     await expect(second).rejects.toThrow('http server cannot listen on 192.0.2.1:0: EADDRNOTAVAIL')
   })
 
-  test('close does not wait for a reader that does not read', async () => {
-    const it = await serve(manyFiles, { limits: { sendMs: 60_000 } })
-    const stuck = await stuckReader(it.port)
-    await within(it.close(), 20_000, 'close')
+  test('close does not wait for a client that does not read', async () => {
+    const subject = await serve(manyFiles, { limits: { sendMs: 60_000 } })
+    const stuck = await stuckReader(subject.port)
+    await within(subject.close(), 20_000, 'close')
     stuck.removeAllListeners('data').resume()
     await within(ended(stuck), 20_000, 'the end of the connection')
     expect(stuck.bytesRead).toBeLessThan(12_000_000)
   })
 
   test('close ends open connections, frees the port and may be called twice', async () => {
-    const it = await serve(() => current)
-    const socket = await open(it.port)
+    const subject = await serve(() => current)
+    const socket = await open(subject.port)
     socket.write('GET / HTTP/1.1\r\n')
-    await within(it.close(), 20_000, 'close')
+    await within(subject.close(), 20_000, 'close')
     await within(allOf(socket), 20_000, 'the end of the connection')
-    await it.close()
-    const again = await serve(() => current, { port: it.port })
+    await subject.close()
+    const again = await serve(() => current, { port: subject.port })
     await again.close()
   })
 })
 
-/** An answer of about 15 MB: more than the kernel holds of it. */
+/** Makes an answer of about 15 MB, more than the kernel buffers. */
 function manyFiles(): Snapshot {
   const files = Array.from({ length: 100_000 }, (_, i) => sampleFile({ path: `/var/log/${i}` }))
   return sampleSnapshot({ inputs: [sampleInput({ status: { files } })] })
 }
 
-/** A connection that asks for much and reads the first bytes only. */
+/** Opens a connection that requests a large answer and reads only its first bytes. */
 async function stuckReader(port: number): Promise<Socket> {
   const socket = await open(port)
   socket.on('error', () => {})

@@ -8,7 +8,7 @@ function line(message: string, fields?: Record<string, unknown>): LogLine {
   return { timeMs: TIME, level: 'info', plugin: 'tail.0', message, fields }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the test checks that there are none
 const ANY_CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/
 
 describe('text', () => {
@@ -24,12 +24,12 @@ describe('text', () => {
     )
   })
 
-  test('colours the level only', () => {
+  test('colors the level only', () => {
     const text = formatText({ ...line('broken'), level: 'error' }, true)
     expect(text).toContain('] [\x1b[31merror\x1b[0m] [tail.0] broken\n')
   })
 
-  test('is one line without control characters, whatever message and fields hold', () => {
+  test('is one line without control characters, whatever message and fields contain', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary' }),
@@ -43,7 +43,7 @@ describe('text', () => {
     )
   })
 
-  test('writes an escape sequence of a file name out', () => {
+  test('escapes an escape sequence in a file name', () => {
     expect(formatText(line('opened \x1b[2J\u202e', { path: 'a\nb\x9b' }), false)).toEndWith(
       'opened \\x1b[2J\\u202e path="a\\nb\\x9b"\n',
     )
@@ -67,12 +67,12 @@ describe('json', () => {
     })
   })
 
-  test('a field cannot pose as one of the line’s own keys', () => {
+  test('a field cannot replace one of the line’s own keys', () => {
     const out = JSON.parse(formatJson(line('m', { level: 'error', message: 'other' })))
     expect(out).toMatchObject({ level: 'info', message: 'm', level_: 'error', message_: 'other' })
   })
 
-  test('is one line that JSON.parse reads, without control characters, whatever it holds', () => {
+  test('is one line that JSON.parse reads, without control characters, whatever it contains', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: 'binary' }),

@@ -24,7 +24,7 @@ import { tmp } from '../../support/tmp.ts'
 const TIME = /^\[\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d\.\d{3}\]/
 const APPENDED = /^before\n\{"time":.*"message":"x"\}\n$/
 
-class Kept implements LogSink {
+class MemorySink implements LogSink {
   text = ''
   write(line: string): void {
     this.text += line
@@ -39,14 +39,14 @@ class Kept implements LogSink {
   }
 }
 
-function kept(options: Partial<LogOptions> = {}) {
-  const sink = new Kept()
+function memoryLog(options: Partial<LogOptions> = {}) {
+  const sink = new MemorySink()
   const clock = new ManualClock()
   const log = createLog({ level: 'info', clock, sink, format: 'json', ...options })
   return { sink, clock, log }
 }
 
-function sayAll(log: Logger): void {
+function logAll(log: Logger): void {
   log.error('e')
   log.warn('w')
   log.info('i')
@@ -62,14 +62,14 @@ describe('levels', () => {
     ['info', ['e', 'w', 'i']],
     ['debug', ['e', 'w', 'i', 'd']],
     ['trace', ['e', 'w', 'i', 'd']],
-  ] as [LogLevel, string[]][])('%s prints what is at least as grave', (level, expected) => {
-    const { sink, log } = kept({ level })
-    sayAll(log.child('a'))
+  ] as [LogLevel, string[]][])('%s prints lines of at least that severity', (level, expected) => {
+    const { sink, log } = memoryLog({ level })
+    logAll(log.child('a'))
     expect(sink.messages).toEqual(expected)
   })
 
-  test('an instance’s own level wins, and the root’s may change later for the others', () => {
-    const { sink, log } = kept({ level: 'error' })
+  test('an instance’s own level takes precedence, and the root level may change for the others', () => {
+    const { sink, log } = memoryLog({ level: 'error' })
     const own = log.child('own', 'debug')
     const other = log.child('other')
     own.debug('seen')
@@ -80,19 +80,19 @@ describe('levels', () => {
   })
 })
 
-describe('folding', () => {
+describe('deduplication', () => {
   test('an equal warning is printed once in ten seconds, then with a count', () => {
-    const { sink, clock, log } = kept()
+    const { sink, clock, log } = memoryLog()
     const a = log.child('a')
-    for (let i = 0; i < 4; i++) a.warn('peer is away', { attempt: i })
-    expect(sink.messages).toEqual(['peer is away'])
+    for (let i = 0; i < 4; i++) a.warn('peer is down', { attempt: i })
+    expect(sink.messages).toEqual(['peer is down'])
     clock.advance(10_000)
-    expect(sink.messages).toEqual(['peer is away', 'peer is away (repeated 3 times in 10 s)'])
+    expect(sink.messages).toEqual(['peer is down', 'peer is down (repeated 3 times in 10 s)'])
     expect(sink.text).toContain('"attempt":3')
   })
 
-  test('goes on folding in the next window, and forgets what stays away', () => {
-    const { sink, clock, log } = kept()
+  test('continues in the next window, and ends when the message stops', () => {
+    const { sink, clock, log } = memoryLog()
     const a = log.child('a')
     a.warn('x')
     a.warn('x')
@@ -107,15 +107,15 @@ describe('folding', () => {
     expect(clock.waiting).toBe(0)
   })
 
-  test('no timer runs while nothing is folded', () => {
-    const { clock, log } = kept()
+  test('no timer runs while nothing is suppressed', () => {
+    const { clock, log } = memoryLog()
     log.child('a').warn('x')
     log.child('a').warn('y')
     expect(clock.waiting).toBe(0)
   })
 
-  test('another instance, level, message or path is not the same', () => {
-    const { sink, log } = kept()
+  test('lines of another instance, level, message or path are different', () => {
+    const { sink, log } = memoryLog()
     log.child('a').warn('x')
     log.child('b').warn('x')
     log.child('a').error('x')
@@ -125,21 +125,21 @@ describe('folding', () => {
     expect(sink.messages).toHaveLength(6)
   })
 
-  test('of one error code at most five different lines come through in a window', () => {
-    const { sink, clock, log } = kept()
+  test('at most five different lines with one error code are printed in a window', () => {
+    const { sink, clock, log } = memoryLog()
     const a = log.child('a')
     for (let i = 0; i < 1000; i++) {
       a.warn(`cannot read ${i}`, { error: new ShipperError('E_TAIL_UNREADABLE', 'no') })
     }
     expect(sink.messages).toHaveLength(5)
     clock.advance(10_000)
-    expect(sink.messages.at(-1)).toBe('cannot read 999 (E_TAIL_UNREADABLE 995 times more in 10 s)')
+    expect(sink.messages.at(-1)).toBe('cannot read 999 (E_TAIL_UNREADABLE 995 more times in 10 s)')
   })
 })
 
-describe('a window of folding', () => {
-  test('information is not folded unless Log_Suppress_Interval is set', () => {
-    const { sink, clock, log } = kept()
+describe('a deduplication window', () => {
+  test('info lines are not suppressed unless Log_Suppress_Interval is set', () => {
+    const { sink, clock, log } = memoryLog()
     const free = log.child('free')
     const held = log.child('held', undefined, 60_000)
     for (let i = 0; i < 3; i++) {
@@ -153,8 +153,8 @@ describe('a window of folding', () => {
     expect(sink.messages.at(-1)).toBe('h (repeated 2 times in 60 s)')
   })
 
-  test('a short window is not held back by a long one that began before', () => {
-    const { sink, clock, log } = kept()
+  test('a short window is not delayed by an earlier long one', () => {
+    const { sink, clock, log } = memoryLog()
     const long = log.child('long', undefined, 3_600_000)
     for (let i = 0; i < 2; i++) long.warn('l')
     for (let i = 0; i < 2; i++) log.child('short').warn('s')
@@ -162,16 +162,16 @@ describe('a window of folding', () => {
     expect(sink.messages.at(-1)).toBe('s (repeated 1 time in 10 s)')
   })
 
-  test('a clock that is set back does not silence a message', () => {
-    const { sink, clock, log } = kept()
+  test('a clock that is set back does not suppress a message', () => {
+    const { sink, clock, log } = memoryLog()
     log.child('a').warn('x')
     clock.set(clock.nowMs() - 86_400_000)
     log.child('a').warn('x')
     expect(sink.messages).toEqual(['x', 'x'])
   })
 
-  test('close says what is folded', () => {
-    const { sink, clock, log } = kept()
+  test('close prints the count of suppressed lines', () => {
+    const { sink, clock, log } = memoryLog()
     for (let i = 0; i < 3; i++) log.child('a').error('x')
     clock.advance(2000)
     log.close()
@@ -179,13 +179,13 @@ describe('a window of folding', () => {
     expect(clock.waiting).toBe(0)
   })
 
-  test('memory is bounded and no count is lost when there are more messages than it holds', () => {
-    const { sink, log } = kept()
+  test('memory is bounded, and no count is lost with more messages than windows', () => {
+    const { sink, log } = memoryLog()
     const a = log.child('a')
     for (let round = 0; round < 2; round++) for (let i = 0; i < 100; i++) a.warn(`m${i}`)
     for (let i = 0; i < 5000; i++) a.warn(`n${i}`)
-    const told = sink.messages.filter((m) => m.includes('(repeated 1 time in 1 s)'))
-    expect(told).toHaveLength(100)
+    const counts = sink.messages.filter((m) => m.includes('(repeated 1 time in 1 s)'))
+    expect(counts).toHaveLength(100)
   })
 })
 
@@ -202,7 +202,7 @@ function program(text: string): string {
 }
 
 describe('stderr', () => {
-  test('gets JSON lines when it is not a terminal, to the last before an exit', async () => {
+  test('gets JSON lines when it is not a terminal, also the last one before an exit', async () => {
     const path = program(`for (let i = 0; i < 5000; i++) log.child('a').info('line ' + i)\nprocess.exit(3)`)
     const it = start([path], { command: [process.execPath] })
     expect((await it.ended()).code).toBe(3)
@@ -228,7 +228,7 @@ describe('stderr', () => {
     expect(screen).toStartWith('\r\x1b[2K[')
   })
 
-  test('being closed does not end the program', async () => {
+  test('may be closed without ending the program', async () => {
     const path = program(
       `await new Promise((r) => process.stdin.once('data', r)); log.child('a').info('x'); console.log('on')\nprocess.exit()`,
     )
@@ -240,8 +240,8 @@ describe('stderr', () => {
   })
 })
 
-test('a non-blocking pipe that is full costs counted lines, not the agent’s life', () => {
-  // A FIFO opened by hand is the only descriptor here that is non-blocking for the writer.
+test('a full non-blocking pipe loses lines, which are counted, and does not block the agent', () => {
+  // A FIFO opened explicitly is the only descriptor here that is non-blocking for the writer.
   const fifo = join(tmp(), 'fifo')
   expect(spawnSync('mkfifo', [fifo]).status).toBe(0)
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -256,14 +256,14 @@ test('a non-blocking pipe that is full costs counted lines, not the agent’s li
   closeSync(reader)
   closeSync(writer)
   const lines = text.split('\n')
-  const whole = lines.filter((l) => l.length === 9999).length
+  const complete = lines.filter((l) => l.length === 9999).length
   expect(lines.at(-2)).toBe('last')
-  expect(lines.at(-3)).toBe(`NOTE ${10 - whole} log lines were lost: the reader is too slow`)
+  expect(lines.at(-3)).toBe(`NOTE ${10 - complete} log lines were dropped: the reader of the log is too slow`)
 })
 
 function file(path: string) {
   const clock = new ManualClock()
-  const fallback = new Kept()
+  const fallback = new MemorySink()
   const note = (message: string): string => `${JSON.stringify({ message })}\n`
   return { clock, fallback, sink: new FileSink(path, () => clock.nowMs(), note, fallback) }
 }
@@ -285,7 +285,7 @@ describe('Log_File', () => {
     expect(open).toThrow(`cannot open log_file ${path}: ENOENT`)
   })
 
-  test('goes on in a new file after a rotation', () => {
+  test('continues in a new file after a rotation', () => {
     const path = join(tmp(), 'agent.log')
     const { sink, clock } = file(path)
     sink.write('1\n')
@@ -296,7 +296,7 @@ describe('Log_File', () => {
     expect(readFileSync(path, 'utf8')).toBe('2\n')
   })
 
-  test('is opened anew at once when asked', () => {
+  test('is reopened at once on request', () => {
     const path = join(tmp(), 'agent.log')
     const { sink } = file(path)
     renameSync(path, `${path}.1`)
@@ -307,7 +307,7 @@ describe('Log_File', () => {
 })
 
 describe('a Log_File that fails', () => {
-  test('sends lines to stderr while it cannot be written, says so once, and recovers', () => {
+  test('sends lines to stderr while it cannot be written, reports it once, and recovers', () => {
     const dir = tmp()
     const path = join(dir, 'logs', 'agent.log')
     mkdirSync(join(dir, 'logs'))
@@ -319,7 +319,7 @@ describe('a Log_File that fails', () => {
     clock.advance(1000)
     sink.write('{"message":"3"}\n')
     expect(fallback.messages).toEqual([
-      `cannot open log_file ${path}: ENOENT: no such file or directory; the log goes to stderr meanwhile`,
+      `cannot open log_file ${path}: ENOENT: no such file or directory; logging to stderr until it can be written`,
       '1',
       '2',
       '3',

@@ -21,32 +21,32 @@ filter  grep.0  12 records, 2.4 KB, dropped 3, added 0
 
 output  forward.0  9 records, 1.8 KB
   chunks waiting 2, in flight 1, retrying 1, next retry in 3.2 s
-  errors 1, retries 2 (4 records), given up 0 chunks, dropped 0 records
+  errors 1, retries 2 (4 records), retries exhausted for 0 chunks, dropped 0 records
   last error: cannot reach 10.0.0.5:24224: ECONNREFUSED
   connections_opened 3
 ---
 `)
 })
 
-test('says that an input is paused, and the plugin of an alias', () => {
+test('shows that an input is paused, and the plugin of an alias', () => {
   const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ name: 'web', paused: true })] }))
   expect(text).toContain('input   web (tail)')
   expect(text).toContain(', PAUSED at its limit\n')
 })
 
-test('a retry that is due is not in the past', () => {
+test('a retry that is overdue is shown as due now', () => {
   const outputs = [sampleOutput({ retryAtMs: 0 })]
   expect(formatDump(sampleSnapshot({ outputs }))).toContain('next retry in 0.0 s')
 })
 
-test('a file name cannot steer the terminal or add a line', () => {
+test('a file name cannot control the terminal or add a line', () => {
   const files = [sampleFile({ path: '/a\x1b[2J\nb' })]
   const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ status: { files } })] }))
   expect(text).toContain('/a\\x1b[2J\\nb\n')
   expect(text).not.toContain('\x1b')
 })
 
-test('an agent without files or parts is shown too', () => {
+test('an agent without files or stages is shown too', () => {
   const inputs = [sampleInput({ status: { files: [] } }), sampleInput({ name: 'cpu.0', status: undefined })]
   expect(formatDump(sampleSnapshot({ inputs }))).toContain('  0 files, lag 0 B\n\ninput   cpu.0 (tail)')
   expect(formatDump(sampleSnapshot({ inputs: [], filters: [], outputs: [] })).split('\n')).toHaveLength(4)

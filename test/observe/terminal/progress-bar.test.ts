@@ -13,7 +13,7 @@ function program(body: string): string {
   return path
 }
 
-/** What was drawn, one entry per drawing. */
+/** Splits the screen into its drawings. */
 function frames(screen: string): string[] {
   return screen
     .split('\x1b[1G')
@@ -24,7 +24,7 @@ function frames(screen: string): string[] {
 const FRAME = /^\[=*-*\] +\d+% {2}\d[\d.]* M?B of 30\.0 MB {2}[\d.]+ [KMG]?B\/s {2}[\d:-]+ left$/
 const LAST = /^\[=+\] 100% {2}30\.0 MB of 30\.0 MB {2}[\d.]+ MB\/s {2}in 0:\d\d\r\n$/
 
-testOnTerminal('draws bytes, rate and time left, and at the end what it took', async () => {
+testOnTerminal('draws bytes, rate and time left, and finally the duration', async () => {
   const { screen, code } = await runOnTerminal(
     program(`
 const bar = createProgress({ stream: process.stderr, totalBytes: 10e6 })
@@ -42,7 +42,7 @@ const timer = setInterval(() => {
   const drawn = frames(screen)
   expect(drawn.at(-1)).toMatch(LAST)
   expect(drawn.at(-2)).toMatch(FRAME)
-  // 150 updates in 1.5 s or more; one frame at the start and one at the end besides five a second.
+  // 150 updates in 1.5 s or more; five frames a second, and one at the start and one at the end.
   expect(drawn.length).toBeGreaterThan(3)
   const seconds = Number(drawn.at(-1)?.slice(-4).trim()) + 0.5
   expect(drawn.length).toBeLessThanOrEqual(Math.ceil(seconds * 5) + 2)
@@ -60,7 +60,7 @@ bar.stop()`),
   for (const sequence of ['\x1b7', '\x1b8', '\x1b[?7', '\x1b[?25']) expect(screen).not.toContain(sequence)
 })
 
-testOnTerminal('does not say 100% while a byte is left, and is sane without any', async () => {
+testOnTerminal('does not show 100% while a byte is left, and handles 0 bytes', async () => {
   const { screen } = await runOnTerminal(
     program(`
 for (const [done, total] of [[9999, 10000], [0, 0]]) {
@@ -74,7 +74,7 @@ for (const [done, total] of [[9999, 10000], [0, 0]]) {
   expect(screen).not.toContain('NaN')
 })
 
-test('draws nothing where there is no terminal', () => {
+test('draws nothing without a terminal', () => {
   let written = 0
   const stream = { isTTY: false, write: () => ++written > 0 } as unknown as NodeJS.WriteStream
   const bar = createProgress({ stream, totalBytes: 10 })
@@ -83,11 +83,11 @@ test('draws nothing where there is no terminal', () => {
   expect(written).toBe(0)
 })
 
-test('a terminal that does not know its width gets 80 columns', () => {
+test('a terminal of unknown width gets 80 columns', () => {
   expect(drawnOn(0)).toContain(`[${'='.repeat(24)}] 100%  10 B of 10 B`)
 })
 
-test('a narrow terminal gets the figures without the bar', () => {
+test('a narrow terminal gets the text without the bar', () => {
   const text = drawnOn(30)
   expect(text).toContain('100%  10 B of 10 B')
   expect(text).not.toContain('[=')

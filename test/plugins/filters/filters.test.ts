@@ -9,7 +9,7 @@ import { chunkOf, LooseBuffers, recordsOf } from '../../support/engine/chunk-of.
 import { LaterList } from '../../support/later.ts'
 import { fc } from '../../support/property.ts'
 
-// As in Ruby: behind a line feed, and not behind a carriage return.
+// As in Ruby, ^ matches after a line feed and not after a carriage return.
 const LOWER_FIRST = /(?:^|\n)[a-z]/
 const L_FIRST = /^l/i
 
@@ -43,18 +43,18 @@ function through(
 
 const LOGS = [{ log: 'GET /healthz' }, { log: 'GET /items' }, { other: 1 }, { log: 'POST /items' }]
 
-test('grep keeps what every Regex matches and no Exclude does', () => {
+test('grep keeps records that every Regex and no Exclude matches', () => {
   expect(through(grepSpec, { regex: 'log ^GET', exclude: 'log healthz' }, LOGS)).toEqual([
     { log: 'GET /items' },
   ])
 })
 
-test('grep without a match for a missing key: Regex drops it, Exclude keeps it', () => {
+test('grep: a missing key never matches, so Regex drops the record and Exclude keeps it', () => {
   expect(through(grepSpec, { regex: 'log .' }, LOGS)).toHaveLength(3)
   expect(through(grepSpec, { exclude: 'log items' }, LOGS)).toEqual([{ log: 'GET /healthz' }, { other: 1 }])
 })
 
-test('grep with Logical_Op: AND wants all rules, OR one', () => {
+test('grep with Logical_Op: AND requires all rules, OR one', () => {
   const rules = ['log GET', 'log items']
   expect(through(grepSpec, { regex: rules, logical_op: 'AND' }, LOGS)).toEqual([{ log: 'GET /items' }])
   expect(through(grepSpec, { regex: rules, logical_op: 'OR' }, LOGS)).toHaveLength(3)
@@ -74,14 +74,16 @@ test('grep follows a record accessor into maps and lists', () => {
   expect(through(grepSpec, { regex: '$k8s["list"][1] y' }, records)).toEqual([records[0] as never])
 })
 
-test('grep refuses a rule that it cannot use, with what is wrong', () => {
+test('grep rejects an invalid rule with the reason', () => {
   const must = 'must be a key and a regular expression, not'
   expect(() => filterOf(grepSpec, { regex: '$[ x' })).toThrow(`"regex" ${must} "$[ x": "$[" is not a key`)
   expect(() => filterOf(grepSpec, { exclude: 'a (' })).toThrow(`"exclude" ${must} "a (": `)
-  expect(() => filterOf(grepSpec, { regex: 'a b', exclude: 'c d', logical_op: 'AND' })).toThrow('do not mix')
+  expect(() => filterOf(grepSpec, { regex: 'a b', exclude: 'c d', logical_op: 'AND' })).toThrow(
+    'cannot be combined',
+  )
 })
 
-test('record_modifier adds, removes and allows keys, and leaves the others as they are', () => {
+test('record_modifier adds, removes and allows keys, and leaves other fields unchanged', () => {
   const record = { a: 1, b: { c: ['é', null, 1.5] }, d: 'x' }
   expect(through(modifierSpec, { record: ['host web1', 'note two words'] }, [record])).toEqual([
     { ...record, host: 'web1', note: 'two words' },
@@ -90,13 +92,13 @@ test('record_modifier adds, removes and allows keys, and leaves the others as th
   expect(through(modifierSpec, { allowlist_key: 'd' }, [record])).toEqual([{ d: 'x' }])
 })
 
-test('record_modifier gives each record a UUID of its own', () => {
+test('record_modifier adds a different UUID to each record', () => {
   const ids = through(modifierSpec, { uuid_key: 'id' }, [{}, {}]).map((r) => r.id as string)
   expect(ids[0]).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4/)
   expect(new Set(ids).size).toBe(2)
 })
 
-test('property: filters keep the bytes of what they keep', () => {
+test('property: kept records are unchanged', () => {
   const value = fc.oneof(
     fc.string(),
     fc.integer(),
@@ -153,33 +155,33 @@ filterContract({
   expected: (record) => without(record, (key) => key.toLowerCase() === 'mark' || L_FIRST.test(key)),
 })
 
-function without(record: Body, gone: (key: string) => boolean): Body {
-  return Object.fromEntries(Object.entries(record).filter(([key]) => !gone(key)))
+function without(record: Body, isRemoved: (key: string) => boolean): Body {
+  return Object.fromEntries(Object.entries(record).filter(([key]) => !isRemoved(key)))
 }
 
-test('grep takes slashes around an expression for its ends, and a key with brackets for an accessor', () => {
+test('grep treats slashes around an expression as delimiters and a key with brackets as an accessor', () => {
   expect(through(grepSpec, { exclude: 'log /healthz/' }, LOGS)).toHaveLength(3)
   expect(through(grepSpec, { regex: 'log /get/i' }, LOGS)).toHaveLength(2)
   const records = [{ k8s: { host: 'a' } }, { k8s: { host: 'b' } }]
   expect(through(grepSpec, { regex: "k8s['host'] a" }, records)).toEqual([records[0] as never])
 })
 
-test('grep finds every hit of a literal, however far apart, and reads a chunk once', () => {
+test('grep finds all occurrences of a literal and searches a chunk once', () => {
   const records = Array.from({ length: 20_000 }, (_, i) => ({
     log: `${i % 500 === 0 ? 'needle ' : ''}${i} ${'x'.repeat(80)}`,
   }))
   const chunk = chunkOf(records)
   const buffers = new LooseBuffers()
   const filter = filterOf(grepSpec, { regex: 'log needle' }, buffers)
-  const looks = spyOn(Buffer.prototype, 'indexOf')
+  const searches = spyOn(Buffer.prototype, 'indexOf')
   filter.apply(chunk, new LaterList(buffers))
-  const times = looks.mock.calls.length
-  looks.mockRestore()
+  const calls = searches.mock.calls.length
+  searches.mockRestore()
   expect(recordsOf(chunk)).toEqual(records.filter((_, i) => i % 500 === 0))
-  expect(times).toBeLessThanOrEqual(41)
+  expect(calls).toBeLessThanOrEqual(41)
 })
 
-test('record_modifier names keys in any case, and by how they begin', () => {
+test('record_modifier matches keys by prefix, ignoring case', () => {
   const record = { Host: 1, k8s_pod: 2, K8S_NODE: 3, other: 4 }
   expect(through(modifierSpec, { remove_key: ['HOST', 'k8s_*'] }, [record])).toEqual([{ other: 4 }])
   expect(through(modifierSpec, { allowlist_key: ['k8s*'] }, [record])).toEqual([{ k8s_pod: 2, K8S_NODE: 3 }])

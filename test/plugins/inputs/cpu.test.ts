@@ -5,10 +5,10 @@ import { ShipperError } from '../../../src/core/error.ts'
 import { spec } from '../../../src/plugins/inputs/cpu.ts'
 import { firstOf, InputRun, sleeper } from '../../support/engine/input-run.ts'
 
-const GONE = /no record this time.*ENOENT/
+const PROCESS_ENDED = /cannot collect a record.*ENOENT/
 
 describe('cpu', () => {
-  test('gives the machine, then each core, in order, as floats', async () => {
+  test('a record has the machine, then each core, in order, as floats', async () => {
     const [one] = await firstOf(spec, {})
     const keys = Object.keys(one?.record ?? {})
     const cores = readFileSync('/proc/stat', 'utf8').match(/^cpu\d+/gm)?.length ?? cpus().length
@@ -29,7 +29,7 @@ describe('cpu', () => {
     expect(await firstOf(spec, { interval_sec: '1', interval_nsec: '500000000' }, 4500)).toHaveLength(3)
   })
 
-  test('a busy process is seen, and its end is told and ends nothing', async () => {
+  test('a process is measured, and its end is logged and does not stop the input', async () => {
     const { pid, end } = await sleeper()
     const run = new InputRun(spec, { pid })
     await run.pass(1000, 100)
@@ -37,11 +37,11 @@ describe('cpu', () => {
     await end()
     await run.pass(2000, 100)
     expect(run.taken()).toEqual([])
-    expect(run.log.filter((line) => GONE.test(line))).toHaveLength(2)
+    expect(run.log.filter((line) => PROCESS_ENDED.test(line))).toHaveLength(2)
     await run.stop()
   })
 
-  test('a process that is not there at the start is a mistake in the configuration', () => {
+  test('a process that does not exist at the start is a configuration error', () => {
     expect(() => new InputRun(spec, { pid: '4194303' })).toThrow(ShipperError)
   })
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'bun:test'
 import { spec } from '../../../src/plugins/inputs/dummy.ts'
 import { InputRun } from '../../support/engine/input-run.ts'
 
-async function made(texts: Record<string, string>, ms: number) {
+async function recordsOf(texts: Record<string, string>, ms: number) {
   const run = new InputRun(spec, texts)
   await run.pass(ms)
   const records = run.taken()
@@ -11,8 +11,8 @@ async function made(texts: Record<string, string>, ms: number) {
   return records
 }
 
-test('makes its record once a second, with the time of the clock', async () => {
-  const records = await made({}, 3005)
+test('the record is created once a second, with the time of the clock', async () => {
+  const records = await recordsOf({}, 3005)
   expect(records.map((r) => r.record)).toEqual([
     { message: 'dummy' },
     { message: 'dummy' },
@@ -21,24 +21,24 @@ test('makes its record once a second, with the time of the clock', async () => {
   expect(new Set(records.map((r) => r.time.slice(0, 10))).size).toBe(3)
 })
 
-test('Rate is turns per second, Copies records of a turn, Samples the number of turns', async () => {
-  expect(await made({ rate: '50' }, 1000)).toHaveLength(50)
-  expect(await made({ rate: '1000' }, 1000)).toHaveLength(1000)
-  expect(await made({ copies: '3', rate: '2' }, 1000)).toHaveLength(6)
-  expect(await made({ copies: '3', samples: '2', rate: '10' }, 3000)).toHaveLength(6)
-  expect(await made({ interval_sec: '2', rate: '10' }, 6000)).toHaveLength(3)
-  expect(await made({ interval_nsec: '500000000' }, 2000)).toHaveLength(4)
+test('Rate is samples per second, Copies is records per sample, Samples is the number of samples', async () => {
+  expect(await recordsOf({ rate: '50' }, 1000)).toHaveLength(50)
+  expect(await recordsOf({ rate: '1000' }, 1000)).toHaveLength(1000)
+  expect(await recordsOf({ copies: '3', rate: '2' }, 1000)).toHaveLength(6)
+  expect(await recordsOf({ copies: '3', samples: '2', rate: '10' }, 3000)).toHaveLength(6)
+  expect(await recordsOf({ interval_sec: '2', rate: '10' }, 6000)).toHaveLength(3)
+  expect(await recordsOf({ interval_nsec: '500000000' }, 2000)).toHaveLength(4)
 })
 
-test('times begin at Start_Time, exact to the nanosecond, and stay there when fixed', async () => {
+test('timestamps begin at Start_Time, exact to the nanosecond, and stay there with Fixed_Timestamp', async () => {
   const start = { start_time_sec: '1700000000', start_time_nsec: '123456789', rate: '2' }
-  const fixed = await made({ ...start, fixed_timestamp: 'on' }, 1000)
+  const fixed = await recordsOf({ ...start, fixed_timestamp: 'on' }, 1000)
   expect(fixed.map((r) => r.time)).toEqual(['1700000000.123456789', '1700000000.123456789'])
-  const moving = await made(start, 1000)
+  const moving = await recordsOf(start, 1000)
   expect(moving.map((r) => r.time.slice(0, 12))).toEqual(['1700000000.6', '1700000001.1'])
 })
 
-test('a limit on memory holds it up, and loses nothing of what it makes', async () => {
+test('the memory limit delays records and loses none', async () => {
   const run = new InputRun(spec, { copies: '20000', dummy: `{"m":"${'x'.repeat(100)}"}` }, 200_000)
   await run.pass(1000, 100)
   let count = 0
@@ -51,7 +51,7 @@ test('a limit on memory holds it up, and loses nothing of what it makes', async 
   await run.stop()
 })
 
-test('what is no JSON object is refused, with the value', () => {
+test('a value that is not a JSON object is rejected and quoted', () => {
   for (const dummy of ['[1]', '{"a":}', '{} x', 'text']) {
     expect(() => new InputRun(spec, { dummy })).toThrow(`"dummy" must be a JSON object, not "${dummy}"`)
   }

@@ -17,15 +17,15 @@ describe('health', () => {
 
   async function next(run: InputRun): Promise<Made[]> {
     await run.pass(1000, 500)
-    let made: Made[] = []
+    let records: Made[] = []
     await until(() => {
-      made = run.taken()
-      return made.length > 0
+      records = run.taken()
+      return records.length > 0
     })
-    return made
+    return records
   }
 
-  test('tells alive from dead, and names what it asked', async () => {
+  test('a record says whether the port is alive, with its host and port', async () => {
     const { server, port } = await listening()
     const run = new InputRun(spec, { port, add_host: 'on', add_port: 'on' })
     const named = { hostname: '127.0.0.1', port: Number(port) }
@@ -36,20 +36,20 @@ describe('health', () => {
     await run.stop()
   })
 
-  test('with Alert only says what is dead', async () => {
+  test('with Alert a record is created only when the port is dead', async () => {
     const { server, port } = await listening()
-    let asked = 0
-    server.on('connection', () => asked++)
+    let connections = 0
+    server.on('connection', () => connections++)
     const run = new InputRun(spec, { port, alert: 'on' })
     await run.pass(1000, 500)
-    await until(() => asked === 1)
+    await until(() => connections === 1)
     server.close()
     await once(server, 'close')
     expect((await next(run)).map((m) => m.record)).toEqual([{ alive: false }])
     await run.stop()
   })
 
-  test('a stop does not wait for a connection that is being made', async () => {
+  test('a stop does not wait for a pending connection', async () => {
     const { port } = await listening()
     const run = new InputRun(spec, { port })
     run.bench.clock.advance(1000)

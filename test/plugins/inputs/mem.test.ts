@@ -6,7 +6,7 @@ import { firstOf, sleeper } from '../../support/engine/input-run.ts'
 const HUMAN = /^\d+\.\d\d[bKMGT]$/
 
 describe('mem', () => {
-  test('gives kB of memory and swap that add up', async () => {
+  test('a record has memory and swap in kB that add up', async () => {
     const [one] = await firstOf(spec, {})
     const r = one?.record as Record<string, number>
     expect(Object.keys(r)).toEqual([
@@ -21,7 +21,7 @@ describe('mem', () => {
     expect(readFileSync('/proc/meminfo', 'utf8')).toContain(`${r['Mem.total']} kB`)
   })
 
-  test('adds a process while it runs', async () => {
+  test('the memory of a process is added while it runs', async () => {
     const { pid, end } = await sleeper()
     const [one] = await firstOf(spec, { pid })
     expect(one?.record.proc_bytes).toBeGreaterThan(0)

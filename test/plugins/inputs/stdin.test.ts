@@ -15,7 +15,7 @@ async function printed(stdin: string | Uint8Array, options: string[] = []): Prom
 }
 
 describe('lines of stdin', () => {
-  test('only a whole JSON object becomes the record, any other line is kept as it is', async () => {
+  test('a line that is a JSON object becomes the record, any other line is kept unchanged', async () => {
     const lines = ['{"a":{"b":[1]}}', '{"a":1} more', '[1]', '"text"', '12', '{', '', ' {"a":1}', '{}']
     const logs = lines.map((line) =>
       line === lines[0] || line === '{}' ? line : JSON.stringify({ log: line }),
@@ -23,7 +23,7 @@ describe('lines of stdin', () => {
     expect(await printed(`${lines.join('\n')}\n`)).toBe(`${logs.join('\n')}\n`)
   })
 
-  test('an event of fluent-bit’s is a record with its time, whatever else is in a list is text', async () => {
+  test('an event of fluent-bit becomes a record with its time, any other list is kept as text', async () => {
     const events = [
       '[1700000000.25,{"a":1}]',
       '[ 1700000001 , {"a":2} ]',
@@ -57,23 +57,23 @@ describe('lines of stdin', () => {
     expect(records.slice(4).map(({ log }) => log)).toEqual(others)
   })
 
-  test('a folder as standard input is an error that says so', async () => {
+  test('a directory as standard input is an error with the reason', async () => {
     const command = ['sh', '-c', `exec "$@" < '${tmp()}'`, 'sh', ...shipperCommand()]
     const { stderr, code } = await run(['-i', 'stdin', ...LINES], { command })
     expect(code).toBe(1)
-    expect(stderr).toContain('cannot read the standard input: EISDIR')
+    expect(stderr).toContain('cannot read standard input: EISDIR')
     expect(stderr).toContain('E_STDIN')
   })
 
-  test('a carriage return goes with the newline and only with it', async () => {
+  test('a carriage return is removed before a newline and nowhere else', async () => {
     expect(await printed('a\r\nb\rc\nd\r')).toBe('{"log":"a"}\n{"log":"b\\rc"}\n{"log":"d\\r"}\n')
   })
 
-  test('an empty input is a run that is done', async () => {
+  test('an empty input ends the run', async () => {
     expect(await printed('')).toBe('')
   })
 
-  test('a line longer than Buffer_Size is cut, and no byte of it is lost', async () => {
+  test('a line longer than Buffer_Size is split, and no byte of it is lost', async () => {
     const long = Array.from({ length: 5000 }, (_, i) =>
       i % 97 === 0 ? '\r' : String.fromCharCode(97 + (i % 26)),
     ).join('')
@@ -98,7 +98,7 @@ describe('lines of stdin', () => {
     expect(stdout).toBe(lines.map((log) => `${JSON.stringify({ log })}\n`).join(''))
   })
 
-  test('a parser makes the record, and a line that it does not fit is kept', async () => {
+  test('a parser creates the record, and a line that it does not match is kept', async () => {
     const dir = tmp()
     const [parsers, config] = [join(dir, 'p.conf'), join(dir, 'c.conf')]
     writeFileSync(parsers, '[PARSER]\n    Name pair\n    Format regex\n    Regex ^(?<k>[a-z]+)=(?<v>\\d+)$\n')
@@ -111,30 +111,30 @@ describe('lines of stdin', () => {
 })
 
 describe('stdin', () => {
-  test('a stop does not wait for a line that never comes', async () => {
+  test('a stop does not wait for the end of a line', async () => {
     const agent = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
     agent.child.stdin?.write('one\nhalf')
     await agent.saysOnStdout('{"log":"one"}\n')
     const from = performance.now()
     await agent.stop()
     expect(performance.now() - from).toBeLessThan(4000)
-    expect(agent.stderr).not.toContain('stopped before everything')
+    expect(agent.stderr).not.toContain('stopping before all records')
   })
 
-  test('while the output is away the writer of the pipe waits, and then every line arrives once', async () => {
+  test('the writer of the pipe waits while the output fails, and then every line arrives once', async () => {
     const dir = tmp()
-    const [big, fifo, taken] = ['big', 'fifo', 'taken'].map((name) => join(dir, name)) as [
+    const [big, fifo, target] = ['big', 'fifo', 'target'].map((name) => join(dir, name)) as [
       string,
       string,
       string,
     ]
     const text = Array.from({ length: 40_000 }, (_, i) => `${i} ${'x'.repeat(190)}\n`).join('')
     writeFileSync(big, text)
-    // A folder stands where the file is to be: the output fails until it is taken away.
-    mkdirSync(taken)
-    const options = [`path=${dir}`, 'file=taken', 'format=template', 'template={log}'].flatMap((o) => [
+    // A directory in place of the output file makes the output fail until it is removed.
+    mkdirSync(target)
+    const options = [`path=${dir}`, 'file=target', 'format=template', 'template={log}'].flatMap((option) => [
       '-p',
-      o,
+      option,
     ])
     const script = `mkfifo '${fifo}' && { cat '${big}' > '${fifo}' & exec "$@" < '${fifo}'; }`
     const command = ['sh', '-c', script, 'sh', ...shipperCommand()]
@@ -148,8 +148,8 @@ describe('stdin', () => {
       },
       { everyMs: 100, what: () => agent.stderr },
     )
-    rmdirSync(taken)
+    rmdirSync(target)
     expect((await agent.ended(120_000)).code).toBe(0)
-    expect(readFileSync(taken, 'utf8')).toBe(text)
+    expect(readFileSync(target, 'utf8')).toBe(text)
   }, 180_000)
 })

@@ -75,12 +75,12 @@ describe('stdout', () => {
     })
   }
 
-  test('an empty record has its time only', async () => {
+  test('prints only the time of an empty record', async () => {
     const agent = printed('{}', ['format=json_lines'])
     await agent.saysOnStdout('{"date":1700000000.123456}\n')
   })
 
-  test('the agent ends by itself when the reader of stdout has gone', async () => {
+  test('the agent stops when the reader of stdout has ended', async () => {
     const agent = start(['-i', 'dummy', '-p', 'rate=500', '-o', 'stdout', '-f', '0.05'])
     await agent.saysOnStdout('"message"=>"dummy"')
     agent.child.stdout?.destroy()
@@ -88,7 +88,7 @@ describe('stdout', () => {
     expect(agent.stderr).toContain('EPIPE')
   }, 180_000)
 
-  test('a run whose output nobody reads is not a success', async () => {
+  test('a run whose output is not read completely exits with 1', async () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
     const agent = start(['-i', 'stdin', '-o', 'stdout', '-f', '0.05'], { stdin: lines })
     agent.child.stdin?.on('error', () => {})

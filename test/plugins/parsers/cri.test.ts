@@ -14,7 +14,7 @@ test('a line becomes time, stream, logtag and message', () => {
   })
 })
 
-test('any zone, any fraction, partial lines and empty messages', () => {
+test('accepts any zone and fraction, partial lines and empty messages', () => {
   const zoned = '2026-11-21T07:00:00.5+01:00'
   expect(parseLine(cri, `${zoned} stderr P `)).toEqual({
     record: { time: zoned, stream: 'stderr', logtag: 'P', message: '' },
@@ -22,7 +22,7 @@ test('any zone, any fraction, partial lines and empty messages', () => {
   })
 })
 
-test('tags of several words by colons and other streams', () => {
+test('accepts tags of several words separated by colons, and other streams', () => {
   expect(parseLine(cri, `${TIME} stdlog P:x:y a`)?.record).toEqual({
     time: TIME,
     stream: 'stdlog',
@@ -31,7 +31,7 @@ test('tags of several words by colons and other streams', () => {
   })
 })
 
-test('the time is left out on request', () => {
+test('the time is removed on request', () => {
   const record = { stream: 'stdout', logtag: 'F', message: 'm' }
   expect(parseLine(parserOf(spec, { time_keep: 'off' }), `${TIME} stdout F m`)).toEqual({
     record,
@@ -56,7 +56,7 @@ test('a line of another form is refused', () => {
   expect(parseLine(cri, '2026-13-21T06:00:00Z stdout F m')).toBeUndefined()
 })
 
-test('any line equals what a naive parser makes of it', () => {
+test('equals a naive parser for any line', () => {
   const line = fc
     .tuple(
       fc.date({ min: new Date(1e9), max: new Date('2100-01-01'), noInvalidDate: true }),
@@ -81,7 +81,7 @@ test('any line equals what a naive parser makes of it', () => {
   )
 })
 
-test('any bytes keep the bound', () => {
+test('any bytes stay within the bound', () => {
   fc.assert(
     fc.property(
       fc.uint8Array({ maxLength: 80 }),

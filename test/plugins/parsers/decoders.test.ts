@@ -11,35 +11,35 @@ import { spec as regex } from '../../../src/plugins/parsers/regex.ts'
 import { fc } from '../../support/property.ts'
 import { type Parsed, parseLine, SILENT } from '../../support/tail/parse-line.ts'
 
-/** A parser with these rules; what it said when it was made. */
+/** Creates a parser with these rules, and returns what it logged meanwhile. */
 function parserWith<T extends OptionTable>(
   spec: ParserSpec<T>,
   rules: string[],
   texts: Record<string, string> = {},
-): Parser & { said: string[] } {
-  const said: string[] = []
+): Parser & { warnings: string[] } {
+  const warnings: string[] = []
   const clock = { nowMs: () => 0, after: () => undefined as never, cancel() {} }
   const options = parseOptions(spec.options, { ...texts, decode_field: rules } as never)
-  const log = { ...SILENT, warn: (message: string) => void said.push(message) }
-  return Object.assign(spec.create(options, { name: 'test', log, clock }), { said })
+  const log = { ...SILENT, warn: (message: string) => void warnings.push(message) }
+  return Object.assign(spec.create(options, { name: 'test', log, clock }), { warnings })
 }
 
-/** Of the JSON line with this value as `log`. */
+/** Parses the JSON line with this value as `log`. */
 function logged(rules: string[], log: unknown, texts: Record<string, string> = {}): Parsed | undefined {
-  return parseLine(parserWith(json, rules, texts), JSON.stringify({ before: 1, log, behind: [2] }), 3)
+  return parseLine(parserWith(json, rules, texts), JSON.stringify({ before: 1, log, after: [2] }), 3)
 }
 
 const OBJECT = { status: 'up', n: 1.5, deep: { a: [1, null] } }
 const TEXT = ` ${JSON.stringify(OBJECT)}\r\n`
 
 describe('decode_field_as', () => {
-  test('json replaces the text of an object by the object, in its place', () => {
+  test('json replaces the text of an object with the object, in its place', () => {
     const parsed = logged(['decode_field_as json log'], TEXT)
-    expect(parsed?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
-    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind'])
+    expect(parsed?.record).toEqual({ before: 1, log: OBJECT, after: [2] })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'after'])
   })
 
-  test('json leaves what is no object', () => {
+  test('json keeps a text that is not an object', () => {
     for (const text of [
       '',
       ' ',
@@ -55,7 +55,7 @@ describe('decode_field_as', () => {
       expect(logged(['decode_field_as json log'], text)?.record.log).toBe(text)
   })
 
-  test('a value that is no text, and a field without rules, stay', () => {
+  test('a value that is not text and a field without rules are kept', () => {
     for (const value of [1, null, true, { log: '{}' }, ['{}']]) {
       expect(logged(['decode_field_as json log'], value)?.record.log).toEqual(value)
     }
@@ -69,7 +69,7 @@ describe('decode_field_as', () => {
     expect(logged(['decode_field_as mysql_quoted log'], `'it\\'s'`)?.record.log).toBe(`it's`)
   })
 
-  test('a long text that becomes shorter gets a head of its new size', () => {
+  test('a long text that becomes shorter gets a head for its new size', () => {
     const log = '\\n'.repeat(200)
     expect(logged(['decode_field_as escaped log'], log)?.record.log).toBe('\n'.repeat(200))
   })
@@ -78,13 +78,13 @@ describe('decode_field_as', () => {
 describe('the rules of a field', () => {
   const quoted = JSON.stringify(JSON.stringify(OBJECT)).slice(1, -1)
 
-  test('do_next: the next one gets what the first has made', () => {
+  test('do_next: the next rule gets the result of the first', () => {
     const rules = ['decode_field_as escaped log do_next', 'decode_field_as json log']
     expect(logged(rules, quoted)?.record.log).toEqual(OBJECT)
     expect(logged(rules, 'plain\\n')?.record.log).toBe('plain\n')
   })
 
-  test('without an action the first one is the last, whether it succeeds or not', () => {
+  test('without an action only the first rule is applied, whether it succeeds or not', () => {
     expect(logged(['decode_field_as escaped log', 'decode_field_as json log'], quoted)?.record.log).toBe(
       JSON.stringify(OBJECT),
     )
@@ -93,7 +93,7 @@ describe('the rules of a field', () => {
     )
   })
 
-  test('try_next: the next one only after a failure', () => {
+  test('try_next: the next rule is applied only after a failure', () => {
     const rules = ['decode_field_as json log try_next', 'decode_field_as escaped log']
     expect(logged(rules, 'a\\n')?.record.log).toBe('a\n')
     expect(logged(rules, '{"a":"\\\\n"}')?.record.log).toEqual({ a: '\\n' })
@@ -101,13 +101,13 @@ describe('the rules of a field', () => {
     expect(logged(after, '{\\"a\\":1}')?.record.log).toBe('{"a":1}')
   })
 
-  test('nothing is done to an object that was made', () => {
+  test('no rule is applied to a decoded object', () => {
     const rules = [
       'decode_field_as json log do_next',
       'decode_field json log do_next',
       'decode_field_as escaped log',
     ]
-    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2] })
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, after: [2] })
   })
 
   test('of other fields are independent', () => {
@@ -121,19 +121,19 @@ describe('the rules of a field', () => {
 })
 
 describe('decode_field', () => {
-  test('json leaves the value and appends the fields of the object', () => {
+  test('json keeps the value and appends the fields of the object', () => {
     const parsed = logged(['decode_field json log'], TEXT)
-    expect(parsed?.record).toEqual({ before: 1, log: TEXT, behind: [2], ...OBJECT })
-    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'behind', 'status', 'n', 'deep'])
+    expect(parsed?.record).toEqual({ before: 1, log: TEXT, after: [2], ...OBJECT })
+    expect(Object.keys(parsed?.record ?? {})).toEqual(['before', 'log', 'after', 'status', 'n', 'deep'])
   })
 
-  test('goes with decode_field_as, in the order in which they are written', () => {
+  test('combines with decode_field_as in the order of the configuration', () => {
     const rules = ['decode_field json log do_next', 'decode_field_as json log']
-    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, behind: [2], ...OBJECT })
+    expect(logged(rules, TEXT)?.record).toEqual({ before: 1, log: OBJECT, after: [2], ...OBJECT })
     const after = ['decode_field_as escaped log do_next', 'decode_field json log']
-    expect(logged(after, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2], a: 1 })
+    expect(logged(after, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', after: [2], a: 1 })
     const before = ['decode_field json log do_next', 'decode_field_as escaped log']
-    expect(logged(before, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', behind: [2] })
+    expect(logged(before, '{\\"a\\":1}')?.record).toEqual({ before: 1, log: '{"a":1}', after: [2] })
   })
 
   test('appends the fields of one text once, and those of several texts in their order', () => {
@@ -143,7 +143,7 @@ describe('decode_field', () => {
       'decode_field json log',
     ]
     const record = logged(twice, '{"a\\\\\\\\":1}')?.record
-    expect(record).toEqual({ before: 1, log: '{"a\\\\":1}', behind: [2], 'a\\': 1 })
+    expect(record).toEqual({ before: 1, log: '{"a\\\\":1}', after: [2], 'a\\': 1 })
     const parser = parserWith(json, ['decode_field json a', 'decode_field json b'])
     const line = JSON.stringify({ b: '{"x":1}', a: '{"y":2}' })
     expect(Object.entries(parseLine(parser, line)?.record ?? {}).slice(2)).toEqual([
@@ -152,14 +152,14 @@ describe('decode_field', () => {
     ])
   })
 
-  test('of more than fifteen fields in all gives the map a larger head', () => {
+  test('gives the map a larger head for more than fifteen fields in total', () => {
     const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, i]))
     expect(logged(['decode_field json log'], JSON.stringify(many))?.record).toMatchObject(many)
   })
 
-  test('with a text decoder appends nothing, and says so', () => {
+  test('has no effect with a text decoder, and warns', () => {
     const parser = parserWith(json, ['decode_field escaped log'])
-    expect(parser.said).toEqual([expect.stringContaining('decode_field_as replaces the value')])
+    expect(parser.warnings).toEqual([expect.stringContaining('use decode_field_as to replace the value')])
     expect(parseLine(parser, '{"log":"a\\\\n"}')?.record).toEqual({ log: 'a\\n' })
   })
 })
@@ -169,7 +169,7 @@ describe('the time', () => {
   const ts = '2026-11-21T06:00:00.25Z'
   const time = '2026-11-21T06:00:00.250000000Z'
 
-  test('is that of the record itself, if it has one', () => {
+  test('is that of the record itself if it has one', () => {
     const parser = parserWith(json, ['decode_field json log'], texts)
     const line = JSON.stringify({ log: '{"ts":"2020-01-01T00:00:00Z","a":1}', ts })
     expect(parseLine(parser, line)).toEqual({
@@ -178,25 +178,25 @@ describe('the time', () => {
     })
   })
 
-  test('else of a field that was appended, which stays with time_keep only', () => {
+  test('else is that of an appended field, which is kept with time_keep only', () => {
     const log = JSON.stringify({ a: 1, ts, b: 2 })
     const taken = logged(['decode_field json log'], log, texts)
-    expect(taken).toEqual({ record: { before: 1, log, behind: [2], a: 1, b: 2 }, time })
+    expect(taken).toEqual({ record: { before: 1, log, after: [2], a: 1, b: 2 }, time })
     const kept = logged(['decode_field json log'], log, { ...texts, time_keep: 'on' })
-    expect(kept).toEqual({ record: { before: 1, log, behind: [2], a: 1, ts, b: 2 }, time })
+    expect(kept).toEqual({ record: { before: 1, log, after: [2], a: 1, ts, b: 2 }, time })
   })
 
-  test('that is none leaves the field', () => {
+  test('that is not valid leaves the field', () => {
     const log = JSON.stringify({ ts: 'yesterday' })
     const parsed = logged(['decode_field json log'], log, texts)
-    expect(parsed).toEqual({ record: { before: 1, log, behind: [2], ts: 'yesterday' }, time: undefined })
+    expect(parsed).toEqual({ record: { before: 1, log, after: [2], ts: 'yesterday' }, time: undefined })
   })
 })
 
 describe('each format', () => {
   const log = '{"a":1}'
 
-  test('docker, with the time of the line', () => {
+  test('docker has the time of the line', () => {
     const line = JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: '2026-11-21T06:00:00.1Z' })
     expect(parseLine(parserWith(docker, ['decode_field_as json log']), line)).toEqual({
       record: { log: { a: 1 }, stream: 'stdout', time: '2026-11-21T06:00:00.1Z' },
@@ -204,7 +204,7 @@ describe('each format', () => {
     })
   })
 
-  test('regex, groups within groups too', () => {
+  test('regex decodes nested groups too', () => {
     const texts = { regex: '^(?<all>(?<level>[A-Z]+) (?<log>.*))$' }
     const rules = ['decode_field_as json log', 'decode_field_as escaped all']
     expect(parseLine(parserWith(regex, rules, texts), `INFO ${log}`)?.record).toEqual({
@@ -237,7 +237,7 @@ describe('any line', () => {
   const object = dense.map((items) => `{"":[${items.join(',')}],"a":1}`)
   const text = fc.oneof(object, fc.string({ unit: fc.constantFrom(...'\\"\'{}:,a1u0 é'), maxLength: 40 }))
 
-  test('keeps the bound and gives whole records, whatever the rules', () => {
+  test('stays within the bound and yields complete records, whatever the rules', () => {
     fc.assert(
       fc.property(rules, fc.array(text, { maxLength: 4 }), fc.nat(20), (given, values, extra) => {
         const lines = values.map((value, i) => `"${'ab'[i % 2]}":${JSON.stringify(value)}`)
@@ -253,14 +253,14 @@ describe('any line', () => {
     )
   })
 
-  test('keeps the bound also when one text becomes two objects that are larger than it', () => {
+  test('stays within the bound when one text yields two objects that are larger than it', () => {
     const rules = ['decode_field json a do_next', 'decode_field_as json a']
     const numbers = Array.from({ length: 300 }, () => '1e1')
     const parsed = parseLine(parserWith(ltsv, rules), `a:{"":[${numbers.join(',')}]}`)
     expect(parsed?.record).toEqual({ a: { '': numbers.map(Number) }, '': numbers.map(Number) })
   })
 
-  test('is refused or taken as without rules', () => {
+  test('is refused or accepted as without rules', () => {
     const plain = parserWith(json, [])
     fc.assert(
       fc.property(rules, fc.oneof(text, fc.json()), (given, line) => {

@@ -9,18 +9,18 @@ const plain = parserOf(spec)
 const docker = parserOf(dockerSpec)
 
 describe('json', () => {
-  test('the fields of the object are the fields of the record', () => {
+  test('the fields of the object become the fields of the record', () => {
     const value = { a: 1, b: [true, null, { c: 'é\n' }], time: 'x' }
     expect(parseLine(plain, ` ${JSON.stringify(value)} `)).toEqual({ record: value, time: undefined })
   })
 
-  test('what is not one object is refused', () => {
+  test('a line that is not one object is refused', () => {
     for (const line of ['', '1', '[]', '"a"', '{} {}', '{}x', '{', '{"a":1,}', 'text', '{"a":1e400}']) {
       expect(parseLine(plain, line)).toBeUndefined()
     }
   })
 
-  test('the time is taken out of its field, and kept on request', () => {
+  test('the time field is removed, or kept on request', () => {
     const options = { time_key: 'ts', time_format: '%d/%b/%Y:%H:%M:%S %z' }
     const line = '{"a":1,"ts":"21/Nov/2026:06:00:00 +0000","b":2}'
     const time = '2026-11-21T06:00:00.000000000Z'
@@ -31,7 +31,7 @@ describe('json', () => {
     })
   })
 
-  test('the time is taken from a number and from an escaped text', () => {
+  test('the time is read from a number and from an escaped text', () => {
     const line = '{"time":1795240800.5,"a":{"time":1}}'
     const parsed = parseLine(parserOf(spec, { time_format: '%s.%L' }), line)
     expect(parsed).toEqual({ record: { a: { time: 1 } }, time: '2026-11-21T06:00:00.500000000Z' })
@@ -39,7 +39,7 @@ describe('json', () => {
     expect(escaped).toEqual({ record: {}, time: '2026-11-21T00:00:00.000000000Z' })
   })
 
-  test('a wrong time leaves its field and the time of reading', () => {
+  test('an invalid time leaves its field and the time of reading', () => {
     const parser = parserOf(spec, { time_format: '%Y-%m-%dT%H:%M:%S.%L' })
     for (const value of ['soon', '', null, 5, true, [1], { a: 1 }, '2026-99-99T00:00:00Z', 'x'.repeat(300)]) {
       expect(parseLine(parser, JSON.stringify({ time: value, b: 1 }))).toEqual({
@@ -60,7 +60,7 @@ describe('json', () => {
     }
   })
 
-  test('any bytes behind a brace keep the bound', () => {
+  test('any bytes after a brace stay within the bound', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
         parseLine(plain, Buffer.concat([Buffer.from('{"'), bytes]))
@@ -77,7 +77,7 @@ describe('docker', () => {
     expect(Object.keys(parsed?.record ?? {})).toEqual(['log', 'stream', 'time'])
   })
 
-  test('times of any length, with another zone, and without a fraction', () => {
+  test('accepts times of any length, with another zone, and without a fraction', () => {
     for (const time of [
       '2026-11-21T06:00:00Z',
       '2026-11-21T06:00:00.1Z',
@@ -90,7 +90,7 @@ describe('docker', () => {
     }
   })
 
-  test('other orders, attrs and a quote inside are read as JSON', () => {
+  test('other orders, attrs and a quote in the text are parsed as JSON', () => {
     for (const line of [
       `{"log":"a\\n","stream":"stdout","attrs":{"tag":"x"},"time":"${TIME}"}`,
       `{"stream":"stdout","log":"a\\n","time":"${TIME}"}`,
@@ -116,7 +116,7 @@ describe('docker', () => {
     }
   })
 
-  test('any text comes back as JSON.parse has it, through both parsers, kept or not', () => {
+  test('any text equals the result of JSON.parse, with both parsers, with and without Time_Keep', () => {
     const leave = parserOf(spec, { time_format: '%Y-%m-%dT%H:%M:%S.%LZ' })
     const text = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.string({ maxLength: 300 }))
     fc.assert(

@@ -7,7 +7,7 @@ const KEY = /^[!#-<>-~]{1,12}$/
 const logfmt = parserOf(spec)
 const record = (line: string): unknown => parseLine(logfmt, line)?.record
 
-test('pairs, quoted values, bare keys', () => {
+test('parses pairs, quoted values and bare keys', () => {
   expect(record('level=info msg="all is well" ok path=/a?b=c n=5 e= q=""')).toEqual({
     level: 'info',
     msg: 'all is well',
@@ -19,14 +19,14 @@ test('pairs, quoted values, bare keys', () => {
   })
 })
 
-test('escapes in quotation marks', () => {
+test('resolves escapes in quotation marks', () => {
   expect(record('a="say \\"x\\"\\n\\t\\\\ \\u00e9\\ud83d\\ude00 \\q\\uZ" b="1"')).toEqual({
     a: 'say "x"\n\t\\ é😀 quZ',
     b: '1',
   })
 })
 
-test('garbage between pairs is passed over, a quotation mark left open ends with the line', () => {
+test('garbage between pairs is skipped, and an open quotation mark ends with the line', () => {
   expect(record(' == "a=1   b=2 ""c="x y')).toEqual({ a: '1', b: '2', c: 'x y' })
   expect(record('c="x\\')).toEqual({ c: 'x\\' })
 })
@@ -38,7 +38,7 @@ test('a line without a key is refused; one with a bare key on request', () => {
   expect(parseLine(strict, 'a=1 b=')?.record).toEqual({ a: '1', b: '' })
 })
 
-test('time and types', () => {
+test('reads the time and converts types', () => {
   const parser = parserOf(spec, {
     time_key: 'ts',
     time_format: '%Y-%m-%dT%H:%M:%S.%L',
@@ -60,7 +60,7 @@ test('a refused line leaves the time of reading', () => {
   expect(parseLine(parser, 'time=1795240800 x=')?.time).toBe('2026-11-21T06:00:00.000000000Z')
 })
 
-test('any pairs come back', () => {
+test('any pairs are parsed back', () => {
   const key = fc.stringMatching(KEY).filter((text) => text !== '__proto__')
   const value = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.integer().map(String))
   fc.assert(
@@ -73,7 +73,7 @@ test('any pairs come back', () => {
   )
 })
 
-test('any bytes keep the bound, with types too', () => {
+test('any bytes stay within the bound, also with types', () => {
   const typed = parserOf(spec, { types: 'a:float' })
   const bytes = fc.oneof(
     fc.uint8Array({ maxLength: 100 }),

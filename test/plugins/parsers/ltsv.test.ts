@@ -6,7 +6,7 @@ import { parseLine, parserOf } from '../../support/tail/parse-line.ts'
 const LABEL = /^[0-9A-Za-z_.-]{1,12}$/
 const ltsv = parserOf(spec)
 
-test('labels and values, empty ones too', () => {
+test('parses labels and values, also empty ones', () => {
   expect(
     parseLine(ltsv, 'host:127.0.0.1\tident:-\treq:GET / HTTP/1.1\tua:\t\tx.y-z_1:a:b\t')?.record,
   ).toEqual({
@@ -24,7 +24,7 @@ test('a line with a field that has no label is refused', () => {
   }
 })
 
-test('time and types', () => {
+test('reads the time and converts types', () => {
   const options = {
     time_format: '[%d/%b/%Y:%H:%M:%S %z]',
     types: 'status:integer size:integer big:integer took:float id:hex',
@@ -39,7 +39,7 @@ test('time and types', () => {
   expect(kept?.record.time).toBe('[21/Nov/2026:06:00:00 +0000]')
 })
 
-test('integers that 64 bits do not hold stay text', () => {
+test('integers beyond 64 bits stay text', () => {
   const parser = parserOf(spec, { types: 'a:integer' })
   const value = (text: string): unknown => parseLine(parser, `a:${text}`)?.record.a
   expect(value('18446744073709551616')).toBe('18446744073709551616')
@@ -52,7 +52,7 @@ test('integers that 64 bits do not hold stay text', () => {
   expect(value('')).toBe('')
 })
 
-test('any labels and values come back', () => {
+test('any labels and values are parsed back', () => {
   const label = fc.stringMatching(LABEL).filter((text) => text !== '__proto__')
   const value = fc
     .string({ unit: 'binary', maxLength: 300 })
@@ -65,7 +65,7 @@ test('any labels and values come back', () => {
   )
 })
 
-test('any bytes keep the bound, with types too', () => {
+test('any bytes stay within the bound, also with types', () => {
   const typed = parserOf(spec, { types: 'a:float' })
   const signs = fc.string({ unit: fc.constantFrom(...'a5:.\té'), maxLength: 60 })
   fc.assert(

@@ -22,24 +22,24 @@ describe('regex', () => {
     expect(out.buf.subarray(out.at - 100, out.at).equals(bytes)).toBe(true)
   })
 
-  test('a value that occurs earlier in the line is the right one', () => {
+  test('a value that also occurs earlier in the line is taken from its group', () => {
     expect(record('^. (?<a>\\w) (?<b>\\w)', 'b a b')).toEqual({ a: 'a', b: 'b' })
   })
 
-  test('empty fields are left out, or kept on request', () => {
+  test('empty fields are omitted, or kept on request', () => {
     const regex = '^(?<a>\\w*),(?<b>\\w*)(?<c>x)?$'
     expect(record(regex, 'q,')).toEqual({ a: 'q' })
     expect(record(regex, 'q,', { skip_empty_values: 'off' })).toEqual({ a: 'q', b: '', c: '' })
     expect(record(regex, ',')).toBeUndefined()
   })
 
-  test('of groups of one name the one that took part counts', () => {
+  test('of groups with the same name the one that matched counts', () => {
     const regex = '^(?:"(?<v>[^"]*)"|(?<v>\\w+)) (?<w>.)'
     expect(record(regex, '"a b" c')).toEqual({ v: 'a b', w: 'c' })
     expect(record(regex, 'ab c', { skip_empty_values: 'off' })).toEqual({ v: 'ab', w: 'c' })
   })
 
-  test('time and types', () => {
+  test('reads the time and converts types', () => {
     const options = {
       regex: '^\\[(?<time>[^\\]]*)\\] (?<code>\\S+) (?<took>\\S+) (?<up>\\S+)',
       time_format: '%d/%b/%Y:%H:%M:%S %z',
@@ -57,44 +57,44 @@ describe('regex', () => {
     })
   })
 
-  test('a line with nothing but its time is refused, with the time of reading', () => {
+  test('a line with only a time is refused and keeps the time of reading', () => {
     expect(
       parseLine(parserOf(spec, { regex: '(?<time>\\d+)', time_format: '%s' }), '1795240800'),
     ).toBeUndefined()
   })
 
-  test('a line above the length is not matched', () => {
+  test('a line longer than Regex_Max_Length is not matched', () => {
     expect(record('(?<a>.+)', 'x'.repeat(101), { regex_max_length: '100' })).toBeUndefined()
     expect(record('(?<a>.+)', 'x'.repeat(100), { regex_max_length: '100' })).toEqual({ a: 'x'.repeat(100) })
   })
 
-  test('in a text of several lines the anchors are those of its lines', () => {
+  test('anchors match at each line of a text with several lines', () => {
     expect(record('^(?<a>b.*)$', 'a\nbc\nd')).toEqual({ a: 'bc' })
   })
 })
 
-describe('regex with what it cannot use', () => {
-  test('an expression without a named group fits no line', () => {
+describe('regex with invalid options', () => {
+  test('an expression without a named group matches no line', () => {
     expect(record('^(a)$', 'a')).toBeUndefined()
   })
 
-  test('a bad expression or offset is a configuration error', () => {
+  test('an invalid expression or offset is a configuration error', () => {
     expect(() => parserOf(spec, { regex: '(?<a>x' })).toThrow(ShipperError)
     expect(() => parserOf(spec, { regex: '(?<a>x)', time_offset: 'x' })).toThrow('"time_offset"')
   })
 
-  test('a type that nobody knows is text, and the others count', () => {
+  test('an unknown type means text, and the others apply', () => {
     const types = 'a: integer b:date c:integer'
     expect(record('^(?<a>.)(?<b>.)(?<c>.)$', '123', { types })).toEqual({ a: '1', b: '2', c: 3 })
   })
 
-  test('with a time format that nobody knows, the line is a record all the same', () => {
+  test('a line is parsed despite an invalid time format', () => {
     const line = record('^(?<time>\\S+) (?<a>.*)$', '2024-1 b', { time_format: '%Y-%Q' })
     expect(line).toEqual({ time: '2024-1', a: 'b' })
   })
 })
 
-test('any fields come back, with any number of extra pairs', () => {
+test('any fields are parsed back, with any number of extra pairs', () => {
   const value = fc
     .string({ unit: 'binary', maxLength: 300 })
     .map((text) => text.toWellFormed().replaceAll('|', ''))
@@ -108,7 +108,7 @@ test('any fields come back, with any number of extra pairs', () => {
   )
 })
 
-test('nested and overlapping groups of long lines keep the bound, typed ones too', () => {
+test('nested and overlapping groups of long lines stay within the bound, also with types', () => {
   const regex = '(?=(?<l>.*))(?<a>(?<b>(?<c>.*)))$'
   for (const types of ['', 'a:integer b:float c:hex l:bool']) {
     const parser = parserOf(spec, types === '' ? { regex } : { regex, types })

@@ -10,11 +10,11 @@ import {
 import { entriesChunk } from '../../support/forward/output-run.ts'
 import { fc } from '../../support/property.ts'
 
-const REASON = /^(expected a map|a response |the peer asks for a shared key|the peer speaks TLS)/
+const REASON = /^(expected a map|a response |the peer requires a shared key|the peer speaks TLS)/
 const NO_OPTIONS = { chunk: undefined, size: undefined, compressed: undefined, extra: [] }
 
 describe('frames', () => {
-  test('head, entries and options of any tag are one message for a decoder that is not ours', () => {
+  test('head, entries and options of any tag are one message to an independent decoder', () => {
     const tags = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.constantFrom('t'.repeat(31), 't'.repeat(32), 'é'.repeat(128)),
@@ -38,7 +38,7 @@ describe('frames', () => {
     )
   })
 
-  test('options come in the order chunk, size, compressed, extra; none are no map', () => {
+  test('options are in the order chunk, size, compressed, extra; without options there is no map', () => {
     const all = { chunk: 'i', size: 70_000, compressed: 'gzip', extra: [['k', 'é']] } as const
     const got = decode(encodeFrameOptions(all) as Buffer) as object
     expect(Object.entries(got)).toEqual([
@@ -55,7 +55,7 @@ describe('AckReader', () => {
   const response = fc.record({ ack: fc.string({ maxLength: 60 }) })
   const noisy = fc.tuple(response, fc.dictionary(fc.string({ maxLength: 8 }), fc.jsonValue(), { maxKeys: 4 }))
 
-  test('gives the ids in order however the stream is split', () => {
+  test('returns the ids in order however the stream is split', () => {
     fc.assert(
       fc.property(fc.array(noisy, { maxLength: 12 }), fc.array(fc.nat(40)), (all, cuts) => {
         const maps = all.map(([r, more]) => ({ ...more, ...r }))
@@ -76,7 +76,7 @@ describe('AckReader', () => {
     )
   })
 
-  test('either gives ids or throws an Error for any bytes, and never keeps more than it says', () => {
+  test('returns ids or throws an Error for any bytes, and never keeps more than its limit', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 }), (pieces) => {
         const reader = new AckReader()
@@ -94,7 +94,7 @@ describe('AckReader', () => {
     expect(new AckReader().push(Buffer.from(encode({ ack: Buffer.from('x') })))).toEqual(['x'])
   })
 
-  test('refuses a map without "ack", an ack that is no text, and a response that is too long', () => {
+  test('rejects a map without "ack", an ack that is not text, and a response that is too long', () => {
     const push = (value: unknown) => () => new AckReader().push(Buffer.from(encode(value)))
     expect(push({ nack: 'x' })).toThrow('without "ack"')
     expect(push({ a: { ack: 'x' } })).toThrow('without "ack"')
@@ -103,14 +103,14 @@ describe('AckReader', () => {
     expect(push(['HELO', {}])).toThrow('shared key')
     expect(() => new AckReader().push(Buffer.from('150303000202', 'hex'))).toThrow('the peer speaks TLS')
     expect(push({ ack: 'x'.repeat(5000) })).toThrow('more than 4096 bytes')
-    // A map of four milliards of pairs that never ends.
+    // A map of four billion pairs that never ends.
     const reader = new AckReader()
     expect(reader.push(Buffer.from([0xdf, 0xff, 0xff, 0xff, 0xff]))).toEqual([])
     expect(() => reader.push(Buffer.alloc(5000))).toThrow('more than 4096 bytes')
   })
 })
 
-test('entriesWithIntegerTime keeps records and seconds, and refuses what are no entries', () => {
+test('entriesWithIntegerTime keeps records and seconds, and rejects bytes that are not entries', () => {
   fc.assert(
     fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 50 }), { maxLength: 20 }), (texts) => {
       const chunk = entriesChunk('c', texts)

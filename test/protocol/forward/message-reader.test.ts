@@ -9,12 +9,12 @@ import { fc } from '../../support/property.ts'
 interface Read {
   tag: string
   records: unknown[]
-  /** Payloads that came compressed. */
+  /** Compressed payloads, as received. */
   compressed: string[]
   chunk: unknown
 }
 
-/** Reads pieces with a reader whose buffers are overwritten when they go back. */
+/** Reads pieces with a reader whose buffers are overwritten when they are released. */
 function readAll(pieces: Buffer[], maxBytes = 100_000): { messages: Read[]; held: number; within: boolean } {
   let held = 0
   const messages: Read[] = []
@@ -35,7 +35,7 @@ function readAll(pieces: Buffer[], maxBytes = 100_000): { messages: Read[]; held
     own.fill(0xc1)
     steps(reader, messages)
   }
-  return { messages, held, within: reader.within }
+  return { messages, held, within: reader.isInsideMessage }
 }
 
 function steps(reader: MessageReader, messages: Read[]): void {
@@ -125,7 +125,7 @@ function messageOf(
   return { bytes: Buffer.concat(parts), read }
 }
 
-test('reads every form of message, however the stream is split, and holds nothing in the end', () => {
+test('reads every message mode however the stream is split, and keeps no buffer in the end', () => {
   const message = fc.tuple(mode, fc.string({ maxLength: 40 }), fc.array(entry, { maxLength: 40 }), chunk)
   fc.assert(
     fc.property(
@@ -152,7 +152,7 @@ test('reads every form of message, however the stream is split, and holds nothin
   )
 })
 
-test('gives steps or is Malformed for any bytes, and holds no more than a value and a piece', () => {
+test('returns steps or throws Malformed for any bytes, and keeps no more than one value and one piece', () => {
   const start = fc.constantFrom(
     [],
     [0x92],
@@ -175,12 +175,12 @@ test('gives steps or is Malformed for any bytes, and holds no more than a value 
   )
 })
 
-test('says what is over a limit or is no message', () => {
+test('names the limit that was exceeded, and what is not a message', () => {
   const reading =
     (...values: Buffer[]) =>
     () =>
       readAll(values, 1000)
-  expect(reading(Buffer.from('GET / HTTP/1.1\r\n'))).toThrow('a request of HTTP')
+  expect(reading(Buffer.from('GET / HTTP/1.1\r\n'))).toThrow('an HTTP request')
   expect(reading(Buffer.from('["tag",1,{}]'))).toThrow('JSON')
   expect(reading(Buffer.from([0x16, 3, 1, 2, 0]))).toThrow('TLS')
   expect(reading(Buffer.from('oh'))).toThrow('the byte 0x6f where a message begins')
@@ -190,13 +190,13 @@ test('says what is over a limit or is no message', () => {
   expect(reading(bytesOf([7, 5, {}]))).toThrow('the byte 0x7 where a tag begins')
   expect(reading(bytesOf(['t', 5]))).toThrow('a message of 2 parts')
   expect(reading(bytesOf(['t', [], {}, {}]))).toThrow('a message of 4 parts')
-  expect(reading(bytesOf(['t', [], 5]))).toThrow('options that are no map')
+  expect(reading(bytesOf(['t', [], 5]))).toThrow('options that are not a map')
   expect(reading(bytesOf(['t', bytesOf([5, { a: 'cut' }]).subarray(0, 5)]))).toThrow('ends within an entry')
   expect(() => readAll([bytesOf(['t', [], { x: 'y'.repeat(70_000) }])])).toThrow('options of more than')
   expect(() => readAll([bytesOf(['t', [], { chunk: 'y'.repeat(2000) }])])).toThrow('a chunk id of 2003 bytes')
 })
 
-test('what is no entry is told from those around it', () => {
+test('distinguishes an invalid entry from its neighbors', () => {
   const entries = [[5, { a: 1 }], 'no entry', [5], [5, [1]], [eventTime(6, 0), { b: 1 }], ['x', {}], [-1, {}]]
   const wanted = [[5, 0, { a: 1 }], 'none', 'none', 'none', [6, 0, { b: 1 }], 'none', 'marker']
   expect(readAll([bytesOf(['t', entries])]).messages[0]?.records).toEqual(wanted)
@@ -204,7 +204,7 @@ test('what is no entry is told from those around it', () => {
   expect(readAll([bytesOf(['t', packed])]).messages[0]?.records).toEqual(wanted)
 })
 
-test('a time that the peer leaves to us is told, options may be nil, an id may be a bin', () => {
+test('reports a time that is left to the receiver; options may be nil, an id may be a bin', () => {
   expect(readAll([bytesOf(['t', null, {}, null])]).messages).toEqual([
     { tag: 't', records: ['now'], compressed: [], chunk: undefined },
   ])
@@ -212,7 +212,7 @@ test('a time that the peer leaves to us is told, options may be nil, an id may b
   expect(readAll([bytesOf(['t', [], { chunk: id }])]).messages[0]?.chunk).toEqual(new Uint8Array(id))
 })
 
-test('takes nothing while there is no buffer, and goes on when there is', () => {
+test('accepts nothing while no buffer is available, and continues when one is', () => {
   let room = false
   const reader = new MessageReader({
     maxBytes: 100,

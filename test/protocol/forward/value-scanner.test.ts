@@ -14,7 +14,7 @@ const { value } = fc.letrec((tie) => ({
 }))
 
 describe('ValueScanner', () => {
-  test('finds the end of any value, in whatever pieces it comes and wherever it lies', () => {
+  test('finds the end of any value, in any pieces and at any offset', () => {
     fc.assert(
       fc.property(value, fc.array(fc.nat(60)), fc.nat(9), (v, cuts, start) => {
         const bytes = Buffer.from(encode(v))
@@ -24,7 +24,7 @@ describe('ValueScanner', () => {
         for (const cut of cuts) {
           if (seen + cut >= bytes.length) break
           seen += cut
-          // Bytes that have not come may be anything.
+          // Bytes that have not arrived may have any value.
           const piece = Buffer.alloc(all.length, 0xc1)
           all.copy(piece, 0, 0, start + seen)
           expect(scanner.scan(piece, start, start + seen)).toBe(-1)
@@ -35,7 +35,7 @@ describe('ValueScanner', () => {
     )
   })
 
-  test('either finds an end, wants more or is Malformed, for any bytes', () => {
+  test('finds an end, asks for more or throws Malformed, for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
         const buf = Buffer.from(bytes)
@@ -50,7 +50,7 @@ describe('ValueScanner', () => {
     )
   })
 
-  test('refuses what is too large as soon as its length has been read', () => {
+  test('rejects a value that is too large as soon as its length has been read', () => {
     const scan =
       (...bytes: number[]) =>
       () =>
@@ -67,7 +67,7 @@ describe('ValueScanner', () => {
     expect(() => many.scan(zeros, 0, 2000)).toThrow('more than 1000 bytes')
   })
 
-  test('refuses nesting that would exhaust the stack of whoever walks it by recursion', () => {
+  test('rejects nesting that would exhaust the stack of recursive code', () => {
     const nested = (depth: number) => Buffer.concat([Buffer.alloc(depth, 0x91), Buffer.from([1])])
     const scan = (buf: Buffer) => new ValueScanner(1_000_000).scan(buf, 0, buf.length)
     expect(scan(nested(MAX_NESTING))).toBe(MAX_NESTING + 1)

@@ -1,27 +1,27 @@
 import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
 import { Budget } from '../../../src/engine/budget.ts'
-import { ExportScanner } from '../../../src/protocol/journal/export-scanner.ts'
 import {
   type ExportLimits,
-  FIELD,
+  FIELD_STRIDE,
   NAME,
   NAME_END,
   VALUE,
   VALUE_END,
-} from '../../../src/protocol/journal/field-names.ts'
+} from '../../../src/protocol/journal/export-fields.ts'
+import { ExportScanner } from '../../../src/protocol/journal/export-scanner.ts'
 import { exportEntry, type Field, needsLength } from '../../support/journal/export.ts'
 import { fc } from '../../support/property.ts'
 
-const WIDE: ExportLimits = { fields: 8000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }
+const WIDE: ExportLimits = { maxFields: 8000, maxFieldBytes: 1e6, maxEntryBytes: 4e6, stripUnderscore: false }
 
 interface Entry {
   fields: [string, string][]
   cursor: string
   us: number
   bytes: number
-  cut: number
-  left: number
+  truncated: number
+  dropped: number
 }
 
 function scanner(
@@ -32,12 +32,12 @@ function scanner(
   return { scan: new ExportScanner({ ...WIDE, ...limits }, budget.account(100_000_000), blockBytes), budget }
 }
 
-/** The entries in `stream`, which comes in pieces that end at `cuts`. */
-function entries(stream: Buffer, cuts: number[], limits: Partial<ExportLimits> = {}): Entry[] {
+/** Scans `stream`, which arrives in pieces that end at `splits`, and returns its entries. */
+function entries(stream: Buffer, splits: number[], limits: Partial<ExportLimits> = {}): Entry[] {
   const { scan, budget } = scanner(limits, 48)
   const found: Entry[] = []
   let from = 0
-  for (const to of [...cuts.toSorted((a, b) => a - b), stream.length]) {
+  for (const to of [...splits.toSorted((a, b) => a - b), stream.length]) {
     const piece = Buffer.from(stream.subarray(from, Math.max(from, to)))
     from = Math.max(from, to)
     for (let at = 0; at < piece.length; ) {
@@ -54,17 +54,17 @@ function entries(stream: Buffer, cuts: number[], limits: Partial<ExportLimits> =
 function entryOf(scan: ExportScanner): Entry {
   const { buf, fields } = scan
   const text = (from = 0, to = 0): string => buf.toString('latin1', from, to)
-  const found = Array.from({ length: scan.count }, (_, i): [string, string] => {
-    const at = i * FIELD
+  const found = Array.from({ length: scan.fieldCount }, (_, i): [string, string] => {
+    const at = i * FIELD_STRIDE
     return [text(fields[at + NAME], fields[at + NAME_END]), text(fields[at + VALUE], fields[at + VALUE_END])]
   })
   return {
     fields: found,
-    cursor: text(scan.cursor, scan.cursorEnd),
+    cursor: text(scan.cursorStart, scan.cursorEnd),
     us: scan.realtimeUs,
     bytes: scan.entryBytes,
-    cut: scan.cutValues,
-    left: scan.leftOut,
+    truncated: scan.truncatedValues,
+    dropped: scan.droppedFields,
   }
 }
 
@@ -79,39 +79,39 @@ const value = fc.oneof(
 )
 const field = fc.tuple(name, value) as fc.Arbitrary<Field>
 const someEntries = fc.array(fc.array(field, { minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 6 })
-const cutting = fc.array(fc.nat(3000), { maxLength: 12 })
+const splitting = fc.array(fc.nat(3000), { maxLength: 12 })
 
 const latin1 = ([n, v]: Field): [string, string] => [n, v.toString('latin1')]
 
 describe('the fields of a stream', () => {
-  test('finds every field of every entry, byte for byte, however the stream is cut', () => {
-    const property = fc.property(someEntries, cutting, fc.boolean(), (list, cuts, framed) => {
-      const stream = Buffer.concat(list.map((e) => exportEntry(e, framed ? () => true : needsLength)))
-      const found = entries(stream, cuts)
+  test('every field of every entry is found byte for byte, however the stream is split', () => {
+    const property = fc.property(someEntries, splitting, fc.boolean(), (list, splits, allBinary) => {
+      const stream = Buffer.concat(list.map((e) => exportEntry(e, allBinary ? () => true : needsLength)))
+      const found = entries(stream, splits)
       expect(found.map((e) => e.fields)).toEqual(list.map((e) => e.map(latin1)))
       expect(found.reduce((n, e) => n + e.bytes, 0)).toBe(stream.length)
-      expect(found.every((e) => e.cut + e.left === 0)).toBe(true)
+      expect(found.every((e) => e.truncated + e.dropped === 0)).toBe(true)
     })
     fc.assert(property, { numRuns: 400 })
   })
 
-  test('cuts and leaves out the same, however the stream is cut, and stays within the limits', () => {
+  test('entries stay within the limits, and are truncated the same however the stream is split', () => {
     const limit = fc.record({
-      fields: fc.integer({ min: 1, max: 6 }),
-      fieldBytes: fc.integer({ min: 1, max: 50 }),
-      entryBytes: fc.integer({ min: 1, max: 200 }),
+      maxFields: fc.integer({ min: 1, max: 6 }),
+      maxFieldBytes: fc.integer({ min: 1, max: 50 }),
+      maxEntryBytes: fc.integer({ min: 1, max: 200 }),
     })
-    const property = fc.property(someEntries, cutting, limit, (list, cuts, limits) => {
+    const property = fc.property(someEntries, splitting, limit, (list, splits, limits) => {
       const stream = Buffer.concat(list.map((e) => exportEntry(e)))
-      const found = entries(stream, cuts, limits)
+      const found = entries(stream, splits, limits)
       expect(found).toEqual(entries(stream, [], limits))
       for (const [i, e] of found.entries()) {
         const sent = list[i]?.map(latin1) ?? []
-        expect(e.fields.length + e.left).toBe(sent.length)
-        expect(e.fields.length).toBeLessThanOrEqual(limits.fields)
+        expect(e.fields.length + e.dropped).toBe(sent.length)
+        expect(e.fields.length).toBeLessThanOrEqual(limits.maxFields)
         const bytes = e.fields.reduce((n, [key, text]) => n + key.length + text.length, 0)
-        expect(bytes).toBeLessThanOrEqual(limits.entryBytes)
-        expect(e.fields.every(([, text]) => text.length <= limits.fieldBytes)).toBe(true)
+        expect(bytes).toBeLessThanOrEqual(limits.maxEntryBytes)
+        expect(e.fields.every(([, text]) => text.length <= limits.maxFieldBytes)).toBe(true)
         const starts = e.fields.filter(([key, text]) =>
           sent.some(([k, t]) => k === key && t.startsWith(text)),
         )
@@ -124,7 +124,7 @@ describe('the fields of a stream', () => {
 })
 
 describe('an entry', () => {
-  test('takes the address of an entry, wherever it stands, and it is no field', () => {
+  test('address fields are read wherever they occur, and are not among the fields', () => {
     const stream = exportEntry([
       ['__CURSOR', Buffer.from('s=1;i=2')],
       ['MESSAGE', Buffer.from('hello')],
@@ -132,8 +132,8 @@ describe('an entry', () => {
       ['__REALTIME_TIMESTAMP', Buffer.from('1700000000123456')],
     ])
     const both = Buffer.concat([stream, exportEntry([['A', Buffer.from('1')]])])
-    for (let cut = 0; cut < both.length; cut++) {
-      const [first, second] = entries(both, [cut])
+    for (let split = 0; split < both.length; split++) {
+      const [first, second] = entries(both, [split])
       expect(first).toMatchObject({
         cursor: 's=1;i=2',
         us: 1_700_000_000_123_456,
@@ -143,7 +143,7 @@ describe('an entry', () => {
     }
   })
 
-  test('takes one underscore off when asked to', () => {
+  test('one leading underscore is removed with stripUnderscore', () => {
     const stream = exportEntry([
       ['_PID', Buffer.from('1')],
       ['A_B', Buffer.from('2')],
@@ -155,19 +155,19 @@ describe('an entry', () => {
     ])
   })
 
-  test('cuts a value between two characters', () => {
+  test('a value is truncated between two characters', () => {
     const text = Buffer.from(`a${'é'.repeat(10)}`)
-    for (const framed of [true, false]) {
-      const stream = exportEntry([['M', text]], () => framed)
-      const [found] = entries(stream, [4, 9, 12], { fieldBytes: 4 })
-      expect(found).toMatchObject({ fields: [['M', Buffer.from('aé').toString('latin1')]], cut: 1 })
+    for (const isBinary of [true, false]) {
+      const stream = exportEntry([['M', text]], () => isBinary)
+      const [found] = entries(stream, [4, 9, 12], { maxFieldBytes: 4 })
+      expect(found).toMatchObject({ fields: [['M', Buffer.from('aé').toString('latin1')]], truncated: 1 })
     }
   })
 })
 
 describe('the limits', () => {
-  test('a field of 60 MB costs no more memory than what is kept of it', () => {
-    const { scan, budget } = scanner({ fieldBytes: 1000 })
+  test('a field of 60 MB needs no more memory than the part that is kept', () => {
+    const { scan, budget } = scanner({ maxFieldBytes: 1000 })
     const piece = Buffer.alloc(65_536, 'x')
     const feed = (data: Buffer): void => {
       for (let at = 0; at < data.length; ) {
@@ -190,8 +190,8 @@ describe('the limits', () => {
     expect(budget.used).toBeLessThan(400_000)
   })
 
-  test('entries of many fields that are left out cost no more memory than what is kept', () => {
-    const { scan, budget } = scanner({ fields: 3 })
+  test('fields that are left out need no memory', () => {
+    const { scan, budget } = scanner({ maxFields: 3 })
     const piece = Buffer.from('A=12345678901234567890\n'.repeat(5000))
     for (let i = 0; i < 100; i++) {
       for (let at = 0; at < piece.length; ) {
@@ -201,7 +201,7 @@ describe('the limits', () => {
     }
     scan.push(Buffer.from('\n'), 0)
     expect(scan.next()).toBe(true)
-    expect([scan.count, scan.leftOut]).toEqual([3, 499_997])
+    expect([scan.fieldCount, scan.droppedFields]).toEqual([3, 499_997])
     expect(budget.used).toBeLessThan(400_000)
   })
 })
@@ -209,17 +209,17 @@ describe('the limits', () => {
 test.each([
   ['=1\n', 'a field without a name'],
   [`${'N'.repeat(300)}`, 'a field without a name'],
-  ['A\n\x01\x00\x00\x00\x00\x00\x00\x00xy\n', 'a field that does not end where it says'],
-  ['A\n\xff\xff\xff\xff\xff\xff\xff\xffxy\n', 'a field of 18446744073709552000 bytes'],
-  ['__REALTIME_TIMESTAMP=12x\n', 'a time that is no number'],
-  [`__CURSOR=${'s'.repeat(5000)}`, 'an address that is too long'],
-])('what is not the format is named, case %#', (text, what) => {
-  let said: unknown
+  ['A\n\x01\x00\x00\x00\x00\x00\x00\x00xy\n', 'a binary field without a line feed after its value'],
+  ['A\n\xff\xff\xff\xff\xff\xff\xff\xffxy\n', 'a binary field of 18446744073709552000 bytes'],
+  ['__REALTIME_TIMESTAMP=12x\n', 'a timestamp that is not a number'],
+  [`__CURSOR=${'s'.repeat(5000)}`, 'an address field of more than 4096 bytes'],
+])('the error names the violation of the format, case %#', (text, what) => {
+  let thrown: unknown
   try {
     entries(Buffer.from(text, 'latin1'), [])
   } catch (error) {
-    said = error
+    thrown = error
   }
-  expect(said).toBeInstanceOf(ShipperError)
-  expect((said as ShipperError).message).toContain(`journalctl wrote ${what}`)
+  expect(thrown).toBeInstanceOf(ShipperError)
+  expect((thrown as ShipperError).message).toContain(`journalctl wrote ${what}`)
 })

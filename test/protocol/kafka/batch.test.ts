@@ -1,14 +1,14 @@
 import { expect, test } from 'bun:test'
 import { crc32c } from '../../../src/lib/hash/crc32c.ts'
 import {
-  BATCH_HEAD,
+  BATCH_HEADER_BYTES,
   BatchWriter,
-  copyHead,
+  copyBatchHeader,
   copyRecords,
+  maxRecordBytes,
   NO_HEADERS,
-  recordBound,
-  sealLength,
   stampBatch,
+  writeLengthAndCodec,
 } from '../../../src/protocol/kafka/batch.ts'
 import { decodeBatch } from '../../support/kafka/decode.ts'
 import { fc } from '../../support/property.ts'
@@ -32,7 +32,7 @@ const records = fc.array(
 /** One header, `h: v`. */
 const HEADERS = Buffer.from([2, 2, 0x68, 2, 0x76])
 
-test('a reader that is not ours finds every record as it was given', async () => {
+test('an independent decoder reads every record back unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(records, fc.nat(9), async (given, start) => {
       const writer = write(given, start)
@@ -45,26 +45,26 @@ test('a reader that is not ours finds every record as it was given', async () =>
   )
 })
 
-test('the checksum stands over everything behind it', () => {
+test('the checksum covers everything after it', () => {
   const writer = write([{ ms: 5, key: null, value: Buffer.from('abc'), headers: false }], 4)
   const { buf, start, end } = writer
   expect(buf.readUInt32BE(start + 17)).toBe(crc32c(buf, start + 21, end))
   expect(buf.readInt32BE(start + 8)).toBe(end - start - 12)
 })
 
-test('a batch that is cut in two has the same records in two', async () => {
+test('a batch split in two keeps all its records', async () => {
   await fc.assert(
     fc.asyncProperty(records, fc.nat(), async (given, cut) => {
       const { buf, start, end } = write(given, 0)
       const first = 1 + (cut % given.length)
       const halves = [first, given.length - first]
-      let from = start + BATCH_HEAD
+      let from = start + BATCH_HEADER_BYTES
       let seen = 0
       for (const count of halves.filter((n) => n > 0)) {
         const out = Buffer.alloc(end - start)
-        copyHead(buf, start, out, 0, count)
-        const copied = copyRecords(buf, from, count, out, BATCH_HEAD)
-        sealLength(out, 0, copied.end, 'none')
+        copyBatchHeader(buf, start, out, 0, count)
+        const copied = copyRecords(buf, from, count, out, BATCH_HEADER_BYTES)
+        writeLengthAndCodec(out, 0, copied.end, 'none')
         const batch = await decodeBatch(out.subarray(0, copied.end))
         expect(batch.lastOffsetDelta).toBe(count - 1)
         expectRecords(batch.records, given.slice(seen, seen + count))
@@ -77,13 +77,13 @@ test('a batch that is cut in two has the same records in two', async () => {
 })
 
 function write(given: Given[], start: number): BatchWriter {
-  const writer = new BatchWriter(Buffer.alloc(start + BATCH_HEAD + given.length * 500), start)
+  const writer = new BatchWriter(Buffer.alloc(start + BATCH_HEADER_BYTES + given.length * 500), start)
   for (const { ms, key, value, headers } of given) {
     const [k, v] = [Buffer.from(key ?? []), Buffer.from(value)]
     const head = headers ? HEADERS : NO_HEADERS
     const before = writer.end
     writer.add(ms, k, 0, key === null ? -1 : k.length, v, 0, v.length, head, head.length)
-    expect(writer.end - before).toBeLessThanOrEqual(recordBound(k.length, v.length, head.length))
+    expect(writer.end - before).toBeLessThanOrEqual(maxRecordBytes(k.length, v.length, head.length))
   }
   writer.seal()
   const stamp = { producerId: 7_000_000_000n, epoch: 3, sequence: 2147483647 }

@@ -1,20 +1,29 @@
 import { expect, test } from 'bun:test'
-import { frameProduce, type Piece, pieceRoom, readProduce } from '../../../src/protocol/kafka/produce.ts'
+import {
+  frameProduce,
+  type ProduceBatch,
+  readProduce,
+  reservedBytes,
+} from '../../../src/protocol/kafka/produce.ts'
 import { WireReader, WireWriter } from '../../../src/protocol/kafka/wire.ts'
 
-const HEAD = { correlation: 77, clientId: 'agent', acks: -1, timeoutMs: 30_000 }
+const HEADER = { correlationId: 77, clientId: 'agent', acks: -1, timeoutMs: 30_000 }
 
-function piece(topic: string, partition: number, text: string): Piece {
-  const start = pieceRoom(HEAD.clientId, topic)
+function produceBatch(topic: string, partition: number, text: string): ProduceBatch {
+  const start = reservedBytes(HEADER.clientId, topic)
   const buf = Buffer.alloc(start + text.length)
   buf.write(text, start)
   return { topic, partition, buf, start, end: buf.length }
 }
 
-test('batches of several topics and partitions make one request', () => {
-  const pieces = [piece('töne', 0, 'one'), piece('töne', 4, 'second'), piece('b', 1, 'third')]
-  const parts = frameProduce(pieces, HEAD)
-  expect(parts.map((part, i) => part.buffer === pieces[i]?.buf.buffer)).toEqual([true, true, true])
+test('batches of several topics and partitions form one request', () => {
+  const batches = [
+    produceBatch('töne', 0, 'one'),
+    produceBatch('töne', 4, 'second'),
+    produceBatch('b', 1, 'third'),
+  ]
+  const parts = frameProduce(batches, HEADER)
+  expect(parts.map((part, i) => part.buffer === batches[i]?.buf.buffer)).toEqual([true, true, true])
   const request = Buffer.concat(parts)
   const r = new WireReader(request)
   expect(r.int32()).toBe(request.length - 4)
@@ -33,12 +42,12 @@ test('batches of several topics and partitions make one request', () => {
   ])
 })
 
-test('the room before a batch is no smaller than the head that may come there', () => {
-  const one = piece('topic', 3, 'x')
-  expect(frameProduce([one], HEAD)[0]?.length).toBe(one.buf.length)
+test('the reserved bytes before a batch fit the header that may be written there', () => {
+  const one = produceBatch('topic', 3, 'x')
+  expect(frameProduce([one], HEADER)[0]?.length).toBe(one.buf.length)
 })
 
-test('an answer has an error for each partition; a cut one is none', () => {
+test('a response has an error code for each partition, and a truncated one throws', () => {
   const w = new WireWriter().int32(2)
   for (const [topic, error] of [
     ['a', 0],
@@ -49,7 +58,7 @@ test('an answer has an error for each partition; a cut one is none', () => {
   }
   const body = w.int32(12).bytes()
   expect(readProduce(body)).toEqual({
-    answers: [
+    responses: [
       { topic: 'a', partition: 9, error: 0 },
       { topic: 'b', partition: 9, error: 45 },
     ],

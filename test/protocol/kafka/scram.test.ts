@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { ScramClient } from '../../../src/protocol/kafka/scram.ts'
 
-/** The exchange of RFC 7677, section 3. */
+/** Server messages of the exchange in RFC 7677, section 3. */
 const FIRST = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'
 const FINAL = 'v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4='
 
@@ -9,7 +9,7 @@ function client(user = 'user', password = 'pencil'): ScramClient {
   return new ScramClient('sha256', user, password, 'rOprNGfwEbeRWgbNEkqO')
 }
 
-test('says what RFC 7677 has, and accepts its server', async () => {
+test('sends the messages of RFC 7677 and accepts its server', async () => {
   const scram = client()
   expect(scram.first().toString()).toBe('n,,n=user,r=rOprNGfwEbeRWgbNEkqO')
   expect((await scram.final(Buffer.from(FIRST))).toString()).toBe(
@@ -19,23 +19,23 @@ test('says what RFC 7677 has, and accepts its server', async () => {
   scram.verify(Buffer.from(FINAL))
 })
 
-test('refuses a server that does not know the password', async () => {
+test('rejects a server that does not know the password', async () => {
   const scram = client('user', 'pen')
   await scram.final(Buffer.from(FIRST))
-  expect(() => scram.verify(Buffer.from(FINAL))).toThrow('does not know')
-  expect(() => scram.verify(Buffer.from('e=other-error'))).toThrow('does not know')
+  expect(() => scram.verify(Buffer.from(FINAL))).toThrow('did not prove')
+  expect(() => scram.verify(Buffer.from('e=other-error'))).toThrow('did not prove')
 })
 
 test.each([
   ['another nonce', FIRST.replace('r=rO', 'r=xx')],
-  ['our nonce alone', 'r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'],
-  ['few iterations', FIRST.replace('4096', '1')],
-  ['endless iterations', FIRST.replace('4096', '99999999999')],
+  ['only the client nonce', 'r=rOprNGfwEbeRWgbNEkqO,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096'],
+  ['too few iterations', FIRST.replace('4096', '1')],
+  ['too many iterations', FIRST.replace('4096', '99999999999')],
   ['no salt', FIRST.replace('s=', 'x=')],
-])('does not answer a challenge with %s', async (_, challenge) => {
+])('rejects a challenge with %s', async (_, challenge) => {
   await expect(client().final(Buffer.from(challenge))).rejects.toThrow('the broker')
 })
 
-test('escapes what has a meaning in a name', () => {
+test('escapes special characters in a user name', () => {
   expect(client('a=b,c').first().toString()).toBe('n,,n=a=3Db=2Cc,r=rOprNGfwEbeRWgbNEkqO')
 })

@@ -13,12 +13,12 @@ test.each([
   [2147483647, 'feffffff0f'],
   [-2147483648, 'ffffffff0f'],
   [1_700_000_000_000, '80a0abfef962'],
-])('%d is %s', (n, hex) => {
+])('%d is encoded as %s', (n, hex) => {
   const buf = Buffer.alloc(10)
   expect(buf.toString('hex', 0, writeVarint(buf, 0, n))).toBe(hex)
 })
 
-test('what was written is read, and its size foretold', () => {
+test('reads back what it wrote, in the predicted size', () => {
   const safe = fc.integer({ min: -(2 ** 52), max: 2 ** 52 })
   fc.assert(
     fc.property(fc.oneof(safe, fc.integer(), fc.integer({ min: -300, max: 300 })), (n) => {

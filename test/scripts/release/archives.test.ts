@@ -4,7 +4,7 @@ import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ar } from '../../../scripts/release/ar.ts'
 import { gzip } from '../../../scripts/release/gzip.ts'
-import { type Entry, tar, withFolders } from '../../../scripts/release/tar.ts'
+import { type Entry, tar, withDirectories } from '../../../scripts/release/tar.ts'
 import { fc } from '../../support/property.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 import { tmp } from '../../support/tmp.ts'
@@ -23,7 +23,7 @@ testWithTar('tar unpacks what was packed: bytes, modes and time', () => {
     entry('a/x', ''),
     entry('a/long', 'y'.repeat(512 * 3)),
   ]
-  writeFileSync(join(dir, 'a.tar.gz'), gzip(tar(withFolders(files, 'a/'), TIME)))
+  writeFileSync(join(dir, 'a.tar.gz'), gzip(tar(withDirectories(files, 'a/'), TIME)))
   execFileSync('tar', ['-xzf', 'a.tar.gz'], { cwd: dir })
   for (const { path, mode, bytes } of files) {
     const stat = statSync(join(dir, path))
@@ -32,11 +32,11 @@ testWithTar('tar unpacks what was packed: bytes, modes and time', () => {
   }
 })
 
-testWithTar('the entries are sorted, a folder first, and belong to root', () => {
+testWithTar('the entries are sorted, a directory before its contents, and owned by root', () => {
   const file = join(tmp(), 'a.tar')
   writeFileSync(
     file,
-    tar(withFolders([entry('./etc/b', ''), entry('./a', ''), entry('./etc/B', '')], './'), TIME),
+    tar(withDirectories([entry('./etc/b', ''), entry('./a', ''), entry('./etc/B', '')], './'), TIME),
   )
   const env = { ...process.env, TZ: 'UTC' }
   const listed = execFileSync('tar', ['-tvf', file, '--numeric-owner'], { encoding: 'utf8', env })
@@ -49,7 +49,7 @@ testWithTar('the entries are sorted, a folder first, and belong to root', () => 
   ])
 })
 
-test('the order in which files are given changes no byte', () => {
+test('the order of the given files does not change the archive', () => {
   const files = ['a', 'b/c', 'b/d', 'é', 'e'].map((path) => entry(path, path))
   const expected = tar(files, TIME)
   fc.assert(
@@ -59,13 +59,13 @@ test('the order in which files are given changes no byte', () => {
   )
 })
 
-test('what does not fit is refused', () => {
+test('names and numbers that do not fit are rejected', () => {
   expect(() => tar([entry('x'.repeat(101), '')], TIME)).toThrow('too long')
   expect(() => tar([entry('x', '')], 8 ** 11)).toThrow('does not fit')
   expect(() => ar([{ name: 'x'.repeat(17), bytes: Buffer.alloc(0) }], TIME)).toThrow('too long')
 })
 
-testWithAr('ar unpacks what was packed, also of odd length', () => {
+testWithAr('ar unpacks the members, also those of odd length', () => {
   const dir = tmp()
   const members = ['one', 'three', 'even'].map((name) => ({ name, bytes: Buffer.from(name) }))
   writeFileSync(join(dir, 'a.ar'), ar(members, TIME))
@@ -73,7 +73,7 @@ testWithAr('ar unpacks what was packed, also of odd length', () => {
   for (const { name } of members) expect(readFileSync(join(dir, name), 'utf8')).toBe(name)
 })
 
-test('gzip carries neither a time nor a name', () => {
+test('gzip output contains neither a time nor a name', () => {
   const packed = gzip(Buffer.from('abc'))
   expect([...packed.subarray(0, 8)]).toEqual([0x1f, 0x8b, 8, 0, 0, 0, 0, 0])
   expect(packed).toEqual(gzip(Buffer.from('abc')))

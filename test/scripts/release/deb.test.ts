@@ -29,7 +29,7 @@ function packageOf(version: string): string {
   return file
 }
 
-withDpkgDeb('dpkg-deb reads what the package says of itself', () => {
+withDpkgDeb('dpkg-deb reads the fields of the package', () => {
   const field = (file: string, name: string): string =>
     execFileSync('dpkg-deb', ['-f', file, name], { encoding: 'utf8' }).trim()
   const file = packageOf('1.2.3-rc.1')
@@ -41,7 +41,7 @@ withDpkgDeb('dpkg-deb reads what the package says of itself', () => {
   execFileSync('dpkg-deb', ['-I', file], { stdio: 'ignore' })
 })
 
-withDpkgDeb('it has the binary, the unit for it, the configuration and the licences', () => {
+withDpkgDeb('it contains the binary, the unit for it, the configuration and the licenses', () => {
   const file = packageOf('1.2.3')
   const listed = execFileSync('dpkg-deb', ['-c', file], { encoding: 'utf8' }).trim().split('\n')
   expect(listed.filter((line) => line.startsWith('-')).map((line) => line.split(' ./')[1])).toEqual(FILES)
@@ -58,7 +58,7 @@ withDpkgDeb('it has the binary, the unit for it, the configuration and the licen
   expect(root.read(CONF)).toContain(`\${SHIPPER_STATE:-/var/lib/shipper}/shipper.db`)
 })
 
-withDpkgRoot('installing creates the user and the state folder and enables the service', () => {
+withDpkgRoot('installing creates the user and the state directory and enables the service', () => {
   const it = new DebianRoot()
   const { status, output } = it.dpkg('-i', packageOf('1.0.0'))
   expect({ status, output }).toMatchObject({ status: 0 })
@@ -99,7 +99,7 @@ withDpkgRoot('removing keeps configuration and positions, purging leaves nothing
   expect(it.read('etc/group')).toBe('root:x:0:\n')
 })
 
-withDpkgRoot('a group of that name, and a user that is there, are taken as they are', () => {
+withDpkgRoot('an existing group or user of that name is used unchanged', () => {
   const it = new DebianRoot()
   it.write('etc/group', 'root:x:0:\nshipper:x:4321:\n')
   expect(it.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
@@ -110,14 +110,14 @@ withDpkgRoot('a group of that name, and a user that is there, are taken as they 
   expect(other.owner('var/lib/shipper')).toBe('750 1234:1234')
 })
 
-withDpkgRoot('it is refused where install.sh has installed it, and says what to do', () => {
+withDpkgRoot('it refuses to install over an installation by install.sh, and says what to do', () => {
   const it = new DebianRoot()
   it.write('etc/systemd/system/shipper.service', '[Service]\nExecStart=/usr/local/bin/shipper -c a\n')
   const { status, output } = it.dpkg('-i', packageOf('1.0.0'))
   expect(status).not.toBe(0)
   expect(output).toContain('install.sh --uninstall')
   expect(it.has('usr/bin/shipper')).toBe(false)
-  // A unit that an administrator wrote does not belong to install.sh.
+  // A unit written by an administrator does not count.
   it.write('etc/systemd/system/shipper.service', '[Service]\nExecStart=/usr/bin/shipper -c a\n')
   expect(it.dpkg('-i', packageOf('1.0.0'))).toMatchObject({ status: 0 })
 })
@@ -134,8 +134,8 @@ peerOrSkip(
   shellcheck !== undefined,
   'neither on PATH nor from a Debian package',
 )('the scripts of the package are clean for shellcheck', () => {
-  const folder = join(ROOT, 'scripts/release/deb')
-  const scripts = readdirSync(folder).map((name) => join(folder, name))
+  const directory = join(ROOT, 'scripts/release/deb')
+  const scripts = readdirSync(directory).map((name) => join(directory, name))
   expect(scripts).toHaveLength(4)
   const { stdout, status } = spawnSync(shellcheck ?? '', scripts, { encoding: 'utf8' })
   expect({ status, stdout }).toEqual({ status: 0, stdout: '' })

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
-import { bundledFolders, describe, directOf } from '../../../scripts/release/bundled.ts'
-import { idsOf, thirdPartyLicences } from '../../../scripts/release/licences.ts'
+import { bundledDirectories, describe, directOf } from '../../../scripts/release/bundled.ts'
+import { idsOf, thirdPartyLicenses } from '../../../scripts/release/licenses.ts'
 import { LINKED, NOT_LINKED } from '../../../scripts/release/linked.ts'
 import { type SbomInput, sbom } from '../../../scripts/release/sbom.ts'
 import { tmp } from '../../support/tmp.ts'
@@ -12,13 +12,13 @@ import { tmp } from '../../support/tmp.ts'
 const PURL = /^pkg:npm\/chokidar@\d/
 const SHA512 = /^[0-9a-f]{128}$/
 
-const folders = ['node_modules/chokidar', 'node_modules/readdirp', 'node_modules/snappyjs']
-const packages = describe(ROOT, folders)
+const directories = ['node_modules/chokidar', 'node_modules/readdirp', 'node_modules/snappyjs']
+const packages = describe(ROOT, directories)
 const input: SbomInput = {
   name: 'shipper',
   version: '1.2.3',
   commit: '0123456789',
-  licence: 'Apache-2.0',
+  license: 'Apache-2.0',
   time: 1_700_000_000,
   packages,
   direct: directOf(ROOT, packages),
@@ -26,14 +26,14 @@ const input: SbomInput = {
   runtimes: [{ name: '@oven/bun-linux-x64', version: '1.4.5', integrity: `sha512-${'A'.repeat(86)}==` }],
 }
 
-test('the bill of materials is valid CycloneDX 1.6, strictly read', async () => {
+test('the bill of materials is strictly valid CycloneDX 1.6', async () => {
   const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6)
   expect(await validator.validate(sbom(input))).toBeNull()
   const broken = sbom(input).replace('"library"', '"libary"')
   expect(await validator.validate(broken)).not.toBeNull()
 })
 
-test('it names each package with its address, its hash and what it needs', () => {
+test('it lists each package with its URL, its hash and its dependencies', () => {
   const { components, dependencies, metadata } = JSON.parse(sbom(input))
   const names = (list: { name: string }[]): string[] => list.map(({ name }) => name)
   expect(names(components)).toEqual(['chokidar', 'readdirp', 'snappyjs', 'bun'])
@@ -45,14 +45,14 @@ test('it names each package with its address, its hash and what it needs', () =>
   expect(metadata.timestamp).toBe('2023-11-14T22:13:20.000Z')
 })
 
-test('the same input gives the same serial number, another input another', () => {
+test('the same input gives the same serial number, another input a different one', () => {
   const serial = (changes: Partial<SbomInput>): string =>
     JSON.parse(sbom({ ...input, ...changes })).serialNumber
   expect(serial({})).toBe(serial({}))
   expect(serial({ commit: 'other' })).not.toBe(serial({}))
 })
 
-test('a package that only was imported is not bundled', () => {
+test('a package that is imported but not used is not listed', () => {
   const outputs = {
     x: {
       bytes: 3,
@@ -64,10 +64,10 @@ test('a package that only was imported is not bundled', () => {
       },
     },
   }
-  expect(bundledFolders({ outputs })).toEqual(['node_modules/@a/b', 'node_modules/d/node_modules/e'])
+  expect(bundledDirectories({ outputs })).toEqual(['node_modules/@a/b', 'node_modules/d/node_modules/e'])
 })
 
-test('of two packages of one name each is needed by its own', () => {
+test('of two versions of a package, each is a dependency of the right package', () => {
   const root = tmp()
   const integrity = input.runtimes[0]?.integrity
   const lock = {
@@ -76,16 +76,16 @@ test('of two packages of one name each is needed by its own', () => {
     'node_modules/b': { version: '1.0.0', license: 'MIT', integrity, dependencies: { unbundled: '^1' } },
   }
   writeFileSync(join(root, 'package-lock.json'), JSON.stringify({ packages: lock }))
-  for (const folder of Object.keys(lock)) mkdirSync(join(root, folder), { recursive: true })
+  for (const directory of Object.keys(lock)) mkdirSync(join(root, directory), { recursive: true })
   expect(describe(root, Object.keys(lock)).map(({ needs }) => needs)).toEqual([['b@2.0.0'], [], []])
 })
 
-test('a bundled package that is not locked is refused', () => {
+test('a bundled package that is not in package-lock.json is rejected', () => {
   expect(() => describe(ROOT, ['node_modules/nobody'])).toThrow('not in package-lock.json')
 })
 
-test('every package has the text of its licence', () => {
-  const text = thirdPartyLicences(packages, '1.4.5')
+test('every package has the text of its license', () => {
+  const text = thirdPartyLicenses(packages, '1.4.5')
   for (const { name, version, texts } of packages) {
     expect(texts.length).toBeGreaterThan(0)
     expect(text).toContain(`\n${name} ${version} (MIT)\n`)
@@ -93,19 +93,19 @@ test('every package has the text of its licence', () => {
   expect(text).toContain('GNU LIBRARY GENERAL PUBLIC LICENSE')
 })
 
-test('a package without a text gets the usual one', () => {
+test('a package without a license text gets the standard text', () => {
   const [first] = packages
   if (first === undefined) throw new Error('no package')
-  const text = thirdPartyLicences([{ ...first, licence: 'ISC', texts: [] }], '1.4.5')
-  expect(text).toContain('comes without the text of its licence')
+  const text = thirdPartyLicenses([{ ...first, license: 'ISC', texts: [] }], '1.4.5')
+  expect(text).toContain('does not include the text of its license')
   expect(text).toContain('ISC License')
 })
 
-// A new version of bun may link a new library: then scripts/release/linked.ts has to be compared with bun's list again.
-test('what the runtime says it is made of is on our list', () => {
+// A new version of bun may link a new library: read its list of licenses again then.
+test('every component that the runtime reports is on the list', () => {
   const listed = [...LINKED.flatMap(({ key }) => key ?? []), ...NOT_LINKED].sort()
   expect(Object.keys(process.versions).sort()).toEqual(listed)
-  for (const id of LINKED.flatMap(({ licence }) => idsOf(licence))) {
+  for (const id of LINKED.flatMap(({ license }) => idsOf(license))) {
     expect(existsSync(join(ROOT, `node_modules/spdx-license-list/licenses/${id}.json`))).toBe(true)
   }
 })

@@ -7,7 +7,7 @@ import { Bench, row, rows } from '../../contract/offset-store/bench.ts'
 import { fc } from '../../support/property.ts'
 import { tmp } from '../../support/tmp.ts'
 
-/** A database in use, with most of its rows in the log, as a crash leaves it. */
+/** Creates a database with most of its rows in the log, as a crash leaves it. */
 async function left(): Promise<{ dir: string; db: Buffer; log: Buffer }> {
   const bench = new Bench(tmp(), 'bun:sqlite')
   let store = await bench.open()
@@ -39,7 +39,7 @@ function struck(sound: Buffer, blows: Blow[]): Buffer {
   return bytes.subarray(0, end)
 }
 
-test('any damage to the files leaves a store that opens, writes, and is sound at the next start', async () => {
+test('after any damage to the files the store opens and writes, and the next start finds no damage', async () => {
   const at = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
   const blow = fc.record({
     file: fc.constantFrom('db', 'log'),
@@ -80,7 +80,7 @@ test('any damage to the files leaves a store that opens, writes, and is sound at
   )
 })
 
-test('the log is read without a complaint at any length, and never beyond what is whole', () => {
+test('a log of any length is read without errors, and never beyond its last complete frame', () => {
   const whole = readWal(log).pages.size
   fc.assert(
     fc.property(fc.nat(log.length), (length) => {
@@ -90,7 +90,7 @@ test('the log is read without a complaint at any length, and never beyond what i
   )
 })
 
-test('of two rows with one id, one on a page that was given up, the smaller offset is used', async () => {
+test('of two rows with one id, one of them on a freed page, the smaller offset is used', async () => {
   const bench = new Bench(tmp(), 'bun:sqlite')
   const contents: Buffer[] = []
   for (const offset of [70, 5000]) {

@@ -16,17 +16,17 @@ export interface Bench {
   account: Account
   budget: Budget
   sealed: Sealed[]
-  passed: number[]
+  skipped: number[]
 }
 
-/** An appender alone: what it seals is kept. */
+/** Creates an appender on its own and collects the chunks that it seals. */
 export function bench(
   options: {
     chunkBytes?: number
     limit?: number
     flushMs?: number
     tag?: string
-    /** Filters make so many times as much of a chunk. */
+    /** Factor by which filters make a chunk grow. */
     growth?: number
   } = {},
 ): Bench {
@@ -41,7 +41,7 @@ export function bench(
     input: 'tail.0',
     tag,
     chunkBytes,
-    grownBytes: budget.sizeWithin(limit / 2),
+    filteredBytes: budget.sizeWithin(limit / 2),
     adaptiveBytes: { bytes: chunkBytes },
     flushMs,
     buffers: account,
@@ -56,12 +56,12 @@ export function bench(
     },
     skippedBytes: (bytes) => passed.push(bytes),
   })
-  return { appender, clock, account, budget, sealed, passed }
+  return { appender, clock, account, budget, sealed, skipped: passed }
 }
 
 export function write(appender: ChunkAppender, text: string, inputBytes = text.length): boolean {
   if (!appender.reserve(text.length)) return false
   appender.end += appender.buf.write(text, appender.end, 'latin1')
-  appender.added(1, inputBytes)
+  appender.commit(1, inputBytes)
   return true
 }

@@ -14,14 +14,14 @@ export interface Running {
   stop: AbortController
 }
 
-/** The parts of an agent of this plan, not running; throws what is wrong with it. */
+/** Builds the parts of an agent from a plan, not running; throws the first problem. */
 export function assemble(plan: Plan, clock: Clock = systemClock): Running {
-  const made = unchecked(plan, clock)
-  for (const problem of made.assembly.problems) throw problem
-  return made
+  const running = unchecked(plan, clock)
+  for (const problem of running.assembly.problems) throw problem
+  return running
 }
 
-/** The same, whatever is wrong with it. */
+/** Builds the parts of an agent from a plan that may have problems. */
 export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
   const logged = listLog()
   const finished: string[] = []
@@ -38,14 +38,14 @@ export function unchecked(plan: Plan, clock: Clock = systemClock): Running {
   return { assembly, logged, finished, stop }
 }
 
-/** Keeps what it is given; while `shut`, flushes wait. */
-export class Keep implements Output {
+/** An output that collects the texts of its chunks; while `blocked`, flushes wait. */
+export class CollectingOutput implements Output {
   readonly texts: string[] = []
-  shut = false
+  blocked = false
   #waiting: (() => void)[] = []
 
   async flush(chunk: Chunk): Promise<void> {
-    if (this.shut) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    if (this.blocked) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.texts.push(chunk.entries().toString('latin1'))
   }
 
@@ -54,7 +54,7 @@ export class Keep implements Output {
   }
 
   release(): void {
-    this.shut = false
+    this.blocked = false
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 

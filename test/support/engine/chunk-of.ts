@@ -3,7 +3,7 @@ import type { BufferSource } from '../../../src/core/buffer-source.ts'
 import { Chunk, headRoom, TAIL_ROOM } from '../../../src/core/chunk.ts'
 import { writeEntryHead } from '../../../src/core/msgpack/encode.ts'
 
-/** Buffers without a limit, which notes what is out. */
+/** Unlimited buffers; `out` has those that were not given back. */
 export class LooseBuffers implements BufferSource {
   readonly out = new Set<Buffer>()
 
@@ -17,7 +17,7 @@ export class LooseBuffers implements BufferSource {
     return buf
   }
 
-  hold(bytes: number): Buffer {
+  takeLongLived(bytes: number): Buffer {
     return this.force(bytes)
   }
 
@@ -26,7 +26,7 @@ export class LooseBuffers implements BufferSource {
   }
 }
 
-/** A chunk of these records, one second apart from 1,000 on. */
+/** Creates a chunk of records with times one second apart, from 1,000 on. */
 export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = new LooseBuffers()): Chunk {
   const bodies = records.map((r) => Buffer.from(encode(r)))
   const size = bodies.reduce((n, b) => n + b.length + 11, 0)
@@ -49,6 +49,7 @@ export function chunkOf(records: object[], tag = 'app', buffers: BufferSource = 
   return new Chunk(init, buffers)
 }
 
+/** Decodes the records of a chunk. */
 export function recordsOf(chunk: Chunk): Record<string, unknown>[] {
   return [...decodeMulti(chunk.entries())].map((entry) => (entry as [unknown, Record<string, unknown>])[1])
 }

@@ -4,12 +4,12 @@ import type { Logger } from '../../../src/core/services.ts'
 import { type Account, Budget } from '../../../src/engine/budget.ts'
 import { Receipt } from '../../../src/engine/receipt.ts'
 
-/** An account whose limits a test never meets. */
+/** Creates an account with limits that a test never reaches. */
 export function roomyAccount(): Account {
   return new Budget(100_000_000, 65_536).account(100_000_000)
 }
 
-/** A chunk with `text` as its entries; its id is the text. */
+/** Creates a chunk with `text` as its entries and as its id. */
 export function makeChunk(
   text: string,
   options: { tag?: string; count?: number; account?: Account } = {},
@@ -22,20 +22,20 @@ export function makeChunk(
   return new Chunk(init, account)
 }
 
-/** A receipt for one route, and the outcomes that it was settled with: to be one in the end. */
+/** Creates a receipt for one route; `outcomes` collects the outcomes it settles with, of which there should be one. */
 export function receiptOf(chunk: Chunk): { receipt: Receipt; outcomes: Outcome[] } {
   const outcomes: Outcome[] = []
   return { receipt: new Receipt(chunk, 1, (outcome) => outcomes.push(outcome)), outcomes }
 }
 
-/** What is logged, one line each: `warn text`. */
+/** Creates a log that collects its lines as `warn text`. */
 export function listLog(): { lines: string[]; log: Logger } {
   const lines: string[] = []
   const at = (level: string) => (message: string) => void lines.push(`${level} ${message}`)
   return { lines, log: { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') } }
 }
 
-/** Lets everything run that promises have queued. */
+/** Resolves after all queued promise callbacks have run. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }

@@ -16,10 +16,10 @@ export interface Made {
   record: Record<string, unknown>
 }
 
-/** A spec of whatever options. */
+/** A spec with any options. */
 type AnySpec = Omit<InputSpec, 'create'> & { create(options: never, ctx: InputContext): Input }
 
-/** An input alone, on a clock that the test moves, with the real appender under the real budget. */
+/** Runs an input on its own, with a manual clock and the real appender and budget. */
 export class InputRun {
   readonly bench: Bench
   readonly input: Input
@@ -42,7 +42,7 @@ export class InputRun {
       buffers: account,
       appender: () => appender,
       sealAll: () => appender.seal(),
-      room: (signal: AbortSignal) => account.room(signal),
+      waitForMemory: (signal: AbortSignal) => account.waitForMemory(signal),
       finished: () => {
         this.finished = true
       },
@@ -52,7 +52,7 @@ export class InputRun {
     this.#run = this.input.run(this.#stop.signal)
   }
 
-  /** Moves the clock in steps, with a turn for promises at each. */
+  /** Advances the clock in steps and lets promises run after each. */
   async pass(ms: number, stepMs = 10): Promise<void> {
     for (let done = 0; done < ms; done += stepMs) {
       this.bench.clock.advance(stepMs)
@@ -60,7 +60,7 @@ export class InputRun {
     }
   }
 
-  /** What was made so far; chunks are given back, as a peer's acks would. */
+  /** Returns the records made so far and acknowledges their chunks, as a peer would. */
   taken(): Made[] {
     this.bench.appender.seal()
     return this.bench.sealed.splice(0).flatMap(({ chunk, ack }) => {
@@ -78,7 +78,7 @@ export class InputRun {
     })
   }
 
-  /** Stops it, which has to be at once: no timer may be left. */
+  /** Stops the input, which must end at once: without waiting for a timer. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await within(this.#run, 120_000, 'the input to end after its signal')
@@ -87,7 +87,7 @@ export class InputRun {
   }
 }
 
-/** What the input makes in so much time, and that its stop leaves no timer. */
+/** Returns the records that an input makes within `ms`; throws when its stop leaves a timer. */
 export async function firstOf(spec: AnySpec, texts: Record<string, string>, ms = 1000): Promise<Made[]> {
   const run = new InputRun(spec, texts)
   await run.pass(ms, 100)
@@ -97,7 +97,7 @@ export async function firstOf(spec: AnySpec, texts: Record<string, string>, ms =
   return made
 }
 
-/** A process of our own that waits; `end` kills it. */
+/** Starts a child process that sleeps; `end` kills it. */
 export async function sleeper(): Promise<{ pid: string; end(): Promise<void> }> {
   const child = spawn('sleep', ['60'])
   await once(child, 'spawn')

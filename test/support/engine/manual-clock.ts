@@ -1,10 +1,10 @@
 import type { Clock, TimerHandle } from '../../../src/core/services.ts'
 
-/** A clock that stands until a test moves it. */
+/** A clock that stands still until a test advances it. */
 export class ManualClock implements Clock {
   #now: number
-  /** Set wall time minus the time by which timers run: these go on however it is set. */
-  #ahead = 0
+  /** Wall time minus the time of the timers, which are not affected by setting the wall time. */
+  #wallOffset = 0
   #timers: { at: number; fn: () => void }[] = []
 
   constructor(nowMs = Date.UTC(2026, 10, 21, 6, 0, 0, 123)) {
@@ -12,7 +12,7 @@ export class ManualClock implements Clock {
   }
 
   nowMs(): number {
-    return this.#now + this.#ahead
+    return this.#now + this.#wallOffset
   }
 
   after(ms: number, fn: () => void): TimerHandle {
@@ -25,12 +25,12 @@ export class ManualClock implements Clock {
     this.#timers = this.#timers.filter((timer) => timer !== (handle as unknown))
   }
 
-  /** Number of timers that wait. */
+  /** Number of pending timers. */
   get waiting(): number {
     return this.#timers.length
   }
 
-  /** Moves on, running what falls due in order of time. */
+  /** Advances the time and runs the timers that become due, in order. */
   advance(ms: number): void {
     const end = this.#now + ms
     for (;;) {
@@ -43,8 +43,8 @@ export class ManualClock implements Clock {
     this.#now = end
   }
 
-  /** Sets the wall time without running timers, as an operator or NTP may. */
+  /** Sets the wall time without running timers, as an operator or NTP does. */
   set(nowMs: number): void {
-    this.#ahead = nowMs - this.#now
+    this.#wallOffset = nowMs - this.#now
   }
 }

@@ -15,13 +15,13 @@ import {
 } from '../../../src/core/plugin.ts'
 
 const about = { summary: '', description: '', options: {}, example: '' }
-const position = { file: 'test.conf' }
-const places = new Map()
+const location = { file: 'test.conf' }
+const optionLocations = new Map()
 
-/** Options as a user writes them, by their names in the tables. */
+/** Options as a user writes them, by name in the tables. */
 type Texts = Record<string, string>
 
-/** A plan of plugins that a test makes: each stage is its `create` and the common options it is given. */
+/** Builds a plan of a test's plugins: each stage consists of a `create` and common options. */
 export function planOf(parts: {
   inputs: { name: string; create: (ctx: InputContext) => Input; common?: Texts }[]
   outputs?: { name: string; create: (ctx: OutputContext) => Output; common?: Texts; inFlight?: number }[]
@@ -40,20 +40,20 @@ export function planOf(parts: {
         tag: name,
         options: {},
         common: parseOptions(INPUT_OPTIONS, common),
-        position,
-        places,
+        location,
+        optionLocations,
       }
     }),
     filters: (parts.filters ?? []).map(({ name, create, common = {} }): FilterPlan => {
       const spec = defineFilter({ ...about, kind: 'filter', name: 'sift', create: (_, ctx) => create(ctx) })
       const matched = parseOptions(FILTER_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, position, places }
+      return { spec, name, options: {}, common: matched, location, optionLocations }
     }),
     outputs: (parts.outputs ?? []).map(({ name, create, common = {}, inFlight = 4 }): OutputPlan => {
       const made = (_: unknown, ctx: OutputContext): Output => create(ctx)
       const spec = defineOutput({ ...about, kind: 'output', name: 'keep', inFlight, create: made })
       const matched = parseOptions(OUTPUT_OPTIONS, { match: '*', ...common })
-      return { spec, name, options: {}, common: matched, position, places }
+      return { spec, name, options: {}, common: matched, location, optionLocations }
     }),
     multilines: [],
     parsers: parts.parsers ?? [],
@@ -64,13 +64,13 @@ export function planOf(parts: {
 type Line = { tag?: string; text: string }
 export type Records = Iterable<Line> | AsyncIterable<Line>
 
-/** An input that writes texts as records, each to the appender of its tag, and waits for room as inputs do. */
+/** An input that writes texts as records, each to the appender of its tag, and waits for memory like any input. */
 export class Lines implements Input {
   readonly finite: boolean
   closed = 0
   written = 0
   running = false
-  /** What it says that it could not read. */
+  /** Argument for `finished`. */
   incomplete: string | undefined
   readonly #ctx: InputContext
   readonly #records: Records
@@ -86,7 +86,7 @@ export class Lines implements Input {
     for await (const { tag = this.#ctx.tag, text } of this.#records) {
       while (!signal.aborted && !this.#write(tag, text)) {
         this.#ctx.sealAll()
-        await this.#ctx.room(signal)
+        await this.#ctx.waitForMemory(signal)
       }
       if (signal.aborted) break
       this.written++
@@ -108,7 +108,7 @@ export class Lines implements Input {
     const out = this.#ctx.appender(tag)
     if (!out.reserve(text.length)) return false
     out.end += out.buf.write(text, out.end, 'latin1')
-    out.added(1, text.length)
+    out.commit(1, text.length)
     return true
   }
 }

@@ -14,15 +14,14 @@ export interface Call {
   reject(error: unknown): void
 }
 
-/** A queue whose output answers when the test says so. */
+/** A queue with an output that answers when the test tells it to. */
 export class QueueBench {
   readonly clock = new ManualClock()
   readonly account: Account = roomyAccount()
-  readonly stopping = new AbortController()
   readonly logged = listLog()
-  /** Flushes that are not answered, in the order in which they were called. */
+  /** Unanswered flushes, in the order of the calls. */
   readonly calls: Call[] = []
-  /** Ids in the order in which they were sent, again when sent again. */
+  /** Ids in the order of sending, including repetitions. */
   readonly sent: string[] = []
   readonly outcomes = new Map<string, string[]>()
   readonly queue: OutputQueue
@@ -36,7 +35,6 @@ export class QueueBench {
       retry: { baseMs: 5000, capMs: 60_000, limit: options.limit ?? Number.POSITIVE_INFINITY },
       clock: this.clock,
       log: this.logged.log,
-      signal: this.stopping.signal,
     })
   }
 
@@ -51,7 +49,7 @@ export class QueueBench {
     for (const id of ids) this.push(id, tag)
   }
 
-  get flying(): string {
+  get inFlight(): string {
     return this.calls.map((c) => c.id).join('')
   }
 
@@ -71,7 +69,7 @@ export class QueueBench {
 
   #take(id: string): Call {
     const at = this.calls.findIndex((c) => c.id === id)
-    if (at < 0) throw new Error(`${id} is not in flight: ${this.flying}`)
+    if (at < 0) throw new Error(`${id} is not in flight: ${this.inFlight}`)
     return this.calls.splice(at, 1)[0] as Call
   }
 
@@ -83,9 +81,9 @@ export class QueueBench {
   }
 }
 
-export const away = (): ShipperError => flushError({ retryable: true, scope: 'peer' })
-export const refused = (): ShipperError => flushError({ retryable: true, scope: 'chunk' })
-export const forGood = (): ShipperError => flushError({ retryable: false })
+export const unreachable = (): ShipperError => flushError({ retryable: true, scope: 'peer' })
+export const rejected = (): ShipperError => flushError({ retryable: true, scope: 'chunk' })
+export const permanent = (): ShipperError => flushError({ retryable: false })
 
 function flushError(options: ErrorOptions): ShipperError {
   return new ShipperError('E_PEER_CLOSED', 'it did not work', options)

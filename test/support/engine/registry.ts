@@ -1,6 +1,6 @@
 import type { PluginKind, PluginSpec, Registry } from '../../../src/core/plugin.ts'
 
-/** A registry of these plugins only. */
+/** Creates a registry of the given plugins. */
 export function registryOf(...specs: PluginSpec[]): Registry {
   return {
     find: async (kind, name) => specs.find((s) => s.kind === kind && s.name === name.toLowerCase()),

@@ -4,15 +4,16 @@ import { Forward } from '../../../src/plugins/outputs/forward/forward.ts'
 import { FORWARD_OPTIONS } from '../../../src/plugins/outputs/forward/options.ts'
 import { makeChunk, roomyAccount } from '../engine/chunks.ts'
 
-// A program of its own: delivers one chunk to the port it is given and ends when nothing holds it.
-const none = () => {}
+// Runs as a process: delivers one chunk to the port in its argument, and ends when nothing keeps it running.
+const noop = () => {}
 const output = new Forward(parseOptions(FORWARD_OPTIONS, { port: process.argv[2] ?? '' }), {
   name: 'forward.0',
-  log: { error: none, warn: none, info: none, debug: none },
-  counters: { add: none, get: () => 0 },
+  log: { error: noop, warn: noop, info: noop, debug: noop },
+  counters: { add: noop, get: () => 0 },
   clock: systemClock,
   agent: { version: '0', id: 'test', hostname: 'test' },
+  signal: new AbortController().signal,
   buffers: roomyAccount(),
 })
-await output.flush(makeChunk('c1'), new AbortController().signal)
+await output.flush(makeChunk('c1'))
 process.stdout.write('delivered\n')

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { decodeMulti, decodeMultiStream } from '@msgpack/msgpack'
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
-import type { Input, Output } from '../../../src/core/plugin.ts'
+import type { Input, Output, OutputContext } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
 import type { Assembly } from '../../../src/engine/assembly.ts'
 import { spec } from '../../../src/plugins/inputs/forward/index.ts'
@@ -13,18 +13,24 @@ import { until, within } from '../until.ts'
 
 type Texts = Record<string, string>
 
-/** Keeps the records that it is given; while `shut`, flushes wait, and fail at the end of the run. */
+/** An output that keeps its records; while `shut`, flushes wait, and fail at the end of the run. */
 export class Records implements Output {
   readonly records: { tag: string; time: unknown; record: unknown }[] = []
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
   shut = false
   #waiting: (() => void)[] = []
+  #signal: AbortSignal | undefined
 
-  async flush(chunk: Chunk, signal: AbortSignal): Promise<void> {
+  readonly create = (ctx: OutputContext): this => {
+    this.#signal = ctx.signal
+    return this
+  }
+
+  async flush(chunk: Chunk): Promise<void> {
     if (this.shut) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
-        signal.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
+        this.#signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
       })
     }
     const bytes = Buffer.from(chunk.entries())
@@ -52,16 +58,16 @@ export interface ForwardRun {
   input: Input
   outputs: Records[]
   logged: string[]
-  /** Of a TCP listener. */
+  /** Port of a TCP listener. */
   port: number
   counter(name: string): number
-  /** The first half of a stop: nothing is read any more. */
+  /** First half of a stop: reading ends. */
   stopReading(): Promise<void>
-  /** The second: flushes are aborted, what is not settled is given up, connections are closed. */
+  /** Second half of a stop: flushes are aborted, unsettled messages are given up, connections are closed. */
   close(): Promise<void>
 }
 
-/** The input with the real engine behind it, in this process. */
+/** Runs the input with the real engine, in this process. */
 export async function forwardIn(
   options: Texts = {},
   more: { service?: Texts; common?: Texts; outputs?: number; clock?: Clock } = {},
@@ -75,8 +81,8 @@ export async function forwardIn(
         common: more.common ?? {},
       },
     ],
-    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: () => output })),
-    // Nothing in these tests may wait for Flush.
+    outputs: outputs.map((output, i) => ({ name: `records.${i}`, create: output.create })),
+    // No test may depend on Flush.
     service: { flush: '1000', ...more.service },
   })
   const { assembly, logged, stop } = assemble(plan, more.clock)
@@ -112,7 +118,7 @@ export async function forwardIn(
 
 const PORT = /:(\d+)$/
 
-/** A peer on a bare socket: what it sends is the test's, the acknowledgements that come are kept. */
+/** A peer on a plain socket: the test decides what it sends; it keeps the acknowledgements that it receives. */
 export class Client {
   readonly acks: unknown[] = []
   ended = false
@@ -141,7 +147,7 @@ export class Client {
     try {
       for await (const map of decodeMultiStream(this.socket)) this.acks.push((map as { ack: unknown }).ack)
     } catch {
-      // The connection was cut: what came before counts.
+      // The connection was cut: the bytes before that count.
     }
   }
 }

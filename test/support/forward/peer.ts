@@ -4,20 +4,20 @@ import { decode, decodeMulti, encode } from '@msgpack/msgpack'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import { atEnd } from '../tmp.ts'
 
-/** A frame as it came: its bytes, and what they say. */
+/** A received frame: its bytes and the decoded parts. */
 export interface Arrival {
   raw: Buffer
   tag: string
   options: Record<string, unknown> | undefined
   entries: Buffer
-  /** Number of the connection, from 0. */
+  /** Index of the connection, from 0. */
   connection: number
 }
 
-/** What a peer does with a frame; the default is to acknowledge it. */
+/** Called with each frame; the default acknowledges it. */
 export type Answer = (arrival: Arrival, socket: Socket) => void
 
-/** A receiver of the forward protocol in this process, whose faults a test chooses. */
+/** A receiver of the forward protocol in this process; tests choose its faults. */
 export class ForwardPeer {
   readonly arrivals: Arrival[] = []
   readonly sockets = new Set<Socket>()
@@ -26,32 +26,32 @@ export class ForwardPeer {
   /** Connections that ended without an error. */
   cleanEnds = 0
   answer: Answer = acknowledge
-  /** Called for each new connection, before anything is read. */
+  /** Called with each new connection, before anything is read. */
   onConnect: (socket: Socket) => void = () => {}
-  /** Called for each piece that is read; true: it is thrown away. */
+  /** Called for each piece of data that is read; returns true to discard it. */
   onData: (socket: Socket, bytes: number) => boolean = () => false
   #server: Server | undefined
-  #at: number | string = 0
+  #address: number | string = 0
 
-  /** Listens on a free port of loopback, on a path, or again where it was. */
+  /** Listens on a free port of loopback, on a path, or again on the address of the last call. */
   async listen(path?: string): Promise<this> {
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket))
     this.#server = server
-    this.#at = path ?? this.#at
+    this.#address = path ?? this.#address
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
-      if (typeof this.#at === 'string') server.listen(this.#at, resolve)
-      else server.listen(this.#at, '127.0.0.1', resolve)
+      if (typeof this.#address === 'string') server.listen(this.#address, resolve)
+      else server.listen(this.#address, '127.0.0.1', resolve)
     })
-    if (typeof this.#at !== 'string') this.#at = (server.address() as AddressInfo).port
+    if (typeof this.#address !== 'string') this.#address = (server.address() as AddressInfo).port
     return this
   }
 
   get port(): number {
-    return typeof this.#at === 'number' ? this.#at : 0
+    return typeof this.#address === 'number' ? this.#address : 0
   }
 
-  /** Ids in the order of their first arrival. */
+  /** Chunk ids in the order of their first arrival. */
   get ids(): string[] {
     return [...new Set(this.arrivals.map((a) => String(a.options?.chunk)))]
   }
@@ -71,7 +71,7 @@ export class ForwardPeer {
     const connection = this.connections++
     this.sockets.add(socket)
     this.remotes.push(socket.remoteAddress)
-    let held: Buffer = Buffer.alloc(0)
+    let unread: Buffer = Buffer.alloc(0)
     socket.on('error', () => {})
     socket.on('close', () => this.sockets.delete(socket))
     socket.on('end', () => {
@@ -81,12 +81,12 @@ export class ForwardPeer {
     this.onConnect(socket)
     socket.on('data', (data: Buffer) => {
       if (this.onData(socket, data.length)) return
-      held = Buffer.concat([held, data])
+      unread = Buffer.concat([unread, data])
       for (;;) {
-        const end = held.length === 0 ? -1 : skip(held, 0, held.length)
+        const end = unread.length === 0 ? -1 : skip(unread, 0, unread.length)
         if (end < 0) return
-        const arrival = arrivalOf(Buffer.from(held.subarray(0, end)), connection)
-        held = held.subarray(end)
+        const arrival = arrivalOf(Buffer.from(unread.subarray(0, end)), connection)
+        unread = unread.subarray(end)
         if (socket.destroyed) return
         this.arrivals.push(arrival)
         this.answer(arrival, socket)
@@ -95,7 +95,7 @@ export class ForwardPeer {
   }
 }
 
-/** A listening peer that is closed when the test is over. */
+/** Starts a peer that is closed after the test. */
 export async function forwardPeer(path?: string): Promise<ForwardPeer> {
   const peer = await new ForwardPeer().listen(path)
   atEnd(() => peer.close())
@@ -112,7 +112,7 @@ export function acknowledge(arrival: Arrival, socket: Socket): void {
 
 export function silent(): void {}
 
-/** The decoded `[time, record]` entries. */
+/** Returns the decoded `[time, record]` entries. */
 export function entriesOf(arrival: Arrival): unknown[] {
   return [...decodeMulti(arrival.entries)]
 }
@@ -122,8 +122,8 @@ function arrivalOf(raw: Buffer, connection: number): Arrival {
   return { raw, tag, options, entries: unpack(packed, options?.compressed), connection }
 }
 
-function unpack(packed: Uint8Array, how: unknown): Buffer {
-  if (how === 'gzip') return gunzipSync(packed)
-  if (how === 'zstd') return zstdDecompressSync(packed)
+function unpack(packed: Uint8Array, compressed: unknown): Buffer {
+  if (compressed === 'gzip') return gunzipSync(packed)
+  if (compressed === 'zstd') return zstdDecompressSync(packed)
   return Buffer.from(packed)
 }

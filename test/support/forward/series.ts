@@ -1,4 +1,4 @@
-/** Numbers of one series: series 3 has 3,000,000 to 3,999,999. */
+/** Size of a series: series 3 has the numbers 3,000,000 to 3,999,999. */
 export const SERIES = 1_000_000
 
 export interface Series {
@@ -8,37 +8,39 @@ export interface Series {
   /** Highest number within the series; the numbers begin at 0. */
   max: number
   min: number
-  /** First arrivals of a number below one that was seen before. */
+  /** Number of first arrivals of a number lower than one seen before. */
   disorder: number
-  /** Arrivals of what was there at the last `mark`: its positions were stored, it must not come again. */
+  /** Number of arrivals of what had arrived before the last `mark`: positions past it were stored, so it must not come again. */
   stale: number
   missing: number[]
-  odd: number[]
+  /** Examples of numbers counted in `disorder`. */
+  outOfOrder: number[]
 }
 
-interface Counted extends Omit<Series, 'missing' | 'odd'> {
+interface Counted extends Omit<Series, 'missing' | 'outOfOrder'> {
   seen: Uint8Array
+  /** Highest number at the last `mark`. */
   marked: number
-  odd: number[]
+  outOfOrder: number[]
 }
 
-/** Most numbers that are told as examples. */
-const EXAMPLES = 10
+/** Longest list of examples. */
+const MAX_EXAMPLES = 10
 
-/** What arrived of many sources, each with numbers of its own and with the word `end` at the end of each line. */
+/** Counts the lines of many sources: each has a series of numbers, and each line ends with the word `end`. */
 export class SeriesCount {
   #all = new Map<number, Counted>()
-  /** Values that are no whole line. */
+  /** Examples of values that are not a complete line. */
   #torn: string[] = []
 
   count(n: number, buf: Buffer, span: { start: number; end: number }): void {
     const text = buf.toString('latin1', Math.max(span.start, span.end - 4), span.end).trimEnd()
     if (n < 0 || !text.endsWith('end')) {
-      if (this.#torn.length < EXAMPLES)
+      if (this.#torn.length < MAX_EXAMPLES)
         this.#torn.push(buf.toString('latin1', span.start, Math.min(span.end, span.start + 60)))
       return
     }
-    const one = this.#of(Math.floor(n / SERIES))
+    const one = this.#series(Math.floor(n / SERIES))
     const at = n % SERIES
     if (at >= one.seen.length) one.seen = grown(one.seen, at)
     if (at <= one.marked) one.stale++
@@ -50,12 +52,13 @@ export class SeriesCount {
     one.distinct++
     if (at < one.max) {
       one.disorder++
-      if (one.odd.length < EXAMPLES) one.odd.push(at)
+      if (one.outOfOrder.length < MAX_EXAMPLES) one.outOfOrder.push(at)
     }
     one.max = Math.max(one.max, at)
     one.min = Math.min(one.min, at)
   }
 
+  /** Counts later arrivals of numbers seen so far as stale. */
   mark(): void {
     for (const one of this.#all.values()) one.marked = one.max
   }
@@ -63,13 +66,14 @@ export class SeriesCount {
   summary(): { torn: string[]; series: Series[] } {
     const series = [...this.#all.values()].map(({ seen, marked, ...one }) => {
       const missing: number[] = []
-      for (let at = 0; at < one.max && missing.length < EXAMPLES; at++) if (seen[at] !== 1) missing.push(at)
+      for (let at = 0; at < one.max && missing.length < MAX_EXAMPLES; at++)
+        if (seen[at] !== 1) missing.push(at)
       return { ...one, missing }
     })
     return { torn: this.#torn, series }
   }
 
-  #of(series: number): Counted {
+  #series(series: number): Counted {
     const known = this.#all.get(series)
     if (known !== undefined) return known
     const one = {
@@ -80,7 +84,7 @@ export class SeriesCount {
       min: SERIES,
       disorder: 0,
       stale: 0,
-      odd: [],
+      outOfOrder: [],
       marked: -1,
       seen: new Uint8Array(4096),
     }

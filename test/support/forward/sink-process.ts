@@ -1,25 +1,25 @@
 /**
- * A forward peer in a process of its own, for the e2e tests and the bench.
+ * A forward peer that runs as a process, for the e2e tests and the benchmark.
  *
  *   bun test/support/forward/sink-process.ts [--port N] [--host A] [--mode count|lines|series|discard|times] [--unix PATH]
  *
- * Prints `listening PORT` on stdout when it is ready. A line on stdin is a command; each is answered by one line of JSON:
- *   summary   what was received: {bytes, records, chunks, connections, open, duplicateChunks, duplicateChunkRecords}, in
+ * Prints `listening PORT` on stdout when it is ready. Each line on stdin is a command, answered by one line of JSON:
+ *   summary   counts of what was received: {bytes, records, chunks, connections, open, duplicateChunks, duplicateChunkRecords}, in
  *             mode `lines` also {distinct, duplicates, min, max, disorder}, in mode `times` {times: [ms, ...]} of the chunks
- *   missing N the numbers below N that were not seen, at most 20 of them, and how many: {missing, first: [...]}
- *   ack on|off          answer acks or swallow them
- *   read on|off         stop and go on reading all sockets
- *   accept on|off       close the listening socket, or listen on the same port again
- *   close-after N       cut each connection after N more bytes; 0 ends that
- *   kill PID N          mode `lines`: send SIGKILL to the process when N different lines have arrived; 0 0 cancels
- *   garbage             answer the next chunk with bytes that are no ack
- *   reset               forget what was counted
- *   series, mark        mode `series`: what is known of each million of numbers; what is stale from now on, see there
- * It ends when stdin ends.
+ *   missing N how many numbers below N were not seen, and the first 20 of them: {missing, first: [...]}
+ *   ack on|off          acknowledge chunks or not
+ *   read on|off         resume or pause reading on all sockets
+ *   accept on|off       listen on the same port again, or close the listening socket and all connections
+ *   close-after N       close each connection after N bytes; 0 cancels that
+ *   kill PID N          mode `lines`: send SIGKILL to the process when N distinct lines have arrived; 0 0 cancels that
+ *   garbage             answer the next chunk with bytes that are not an ack
+ *   reset               clear all counts
+ *   series, mark        mode `series`: `summary` and `mark` of SeriesCount in test/support/forward/series.ts
+ * Exits when stdin ends.
  *
- * `count` walks over frames by their length heads and never looks at records: more than 1 GB/s on one core. `lines` takes
- * the first run of digits of each `log` value as the number of the line. `disorder` counts first arrivals of a number
- * that is lower than one seen before. What the command `series` gives is counted in test/support/forward/series.ts.
+ * `count` skips over frames by their lengths and never reads records: more than 1 GB/s on one core. `lines` takes the first
+ * run of digits of each `log` value as the number of the line. `disorder` counts first arrivals of a number that is lower
+ * than one seen before.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
@@ -33,9 +33,9 @@ const LOG_KEY = Buffer.from('\xa3log', 'latin1')
 
 let acking = true
 let reading = true
-let cutAfter = 0
+let closeAfter = 0
 let garbage = false
-/** The process to kill, and the number of different lines at which it is killed. */
+/** Process to kill, and the number of distinct lines at which it is killed. */
 let kill = { pid: 0, at: 0 }
 let stats = newStats()
 let seen = new Uint8Array(1 << 20)
@@ -50,7 +50,7 @@ function newStats() {
     chunks: 0,
     connections: 0,
     duplicateChunks: 0,
-    /** Records of chunks under an id that was seen before: the same as `duplicates` when ids are what they should be. */
+    /** Records of chunks whose id was seen before: equal to `duplicates` when ids are stable. */
     duplicateChunkRecords: 0,
     distinct: 0,
     duplicates: 0,
@@ -62,12 +62,12 @@ function newStats() {
   }
 }
 
-/** Frames of one connection: keeps at most one unfinished frame. */
+/** Splits the bytes of one connection into frames; buffers at most one incomplete frame. */
 class Connection {
   #parts: Buffer[] = []
-  #held = 0
-  #wanted = 1
-  #total = 0
+  #bufferedBytes = 0
+  #neededBytes = 1
+  #receivedBytes = 0
   readonly #socket: Socket
 
   constructor(socket: Socket) {
@@ -76,21 +76,21 @@ class Connection {
 
   push(data: Buffer): void {
     stats.bytes += data.length
-    this.#total += data.length
-    if (cutAfter > 0 && this.#total >= cutAfter) {
+    this.#receivedBytes += data.length
+    if (closeAfter > 0 && this.#receivedBytes >= closeAfter) {
       this.#socket.destroy()
       return
     }
     if (mode === 'discard') return
     this.#parts.push(data)
-    this.#held += data.length
-    if (this.#held < this.#wanted) return
-    const all = this.#parts.length === 1 ? data : Buffer.concat(this.#parts, this.#held)
+    this.#bufferedBytes += data.length
+    if (this.#bufferedBytes < this.#neededBytes) return
+    const all = this.#parts.length === 1 ? data : Buffer.concat(this.#parts, this.#bufferedBytes)
     let at = 0
     for (;;) {
       const frame = frameAt(all, at)
       if (typeof frame === 'number') {
-        this.#wanted = Math.max(frame, all.length - at + 1)
+        this.#neededBytes = Math.max(frame, all.length - at + 1)
         break
       }
       this.#take(all, frame)
@@ -98,7 +98,7 @@ class Connection {
     }
     const rest = all.subarray(at)
     this.#parts = rest.length === 0 ? [] : [rest]
-    this.#held = rest.length
+    this.#bufferedBytes = rest.length
   }
 
   #take(buf: Buffer, frame: Frame): void {
@@ -130,13 +130,13 @@ interface Frame {
   compressed: string | undefined
 }
 
-/** The frame at `at`, or the number of bytes from `at` that it needs at least. */
+/** Returns the frame at `at`, or the minimum number of bytes from `at` that it needs. */
 function frameAt(buf: Buffer, at: number): Frame | number {
   const items = (buf[at] as number) & 15
   const payloadAt = skip(buf, at + 1, buf.length)
   if (payloadAt < 0 || payloadAt + 5 > buf.length) return 1
   const payload = spanOf(buf, payloadAt)
-  if (payload === undefined) throw new Error('only PackedForward is read here')
+  if (payload === undefined) throw new Error('only PackedForward is supported')
   if (payload.end > buf.length) return payload.end - at
   const frame: Frame = { end: payload.end, payload, id: undefined, size: -1, compressed: undefined }
   if (items < 3) return frame
@@ -227,7 +227,7 @@ function killNow(): void {
   try {
     process.kill(kill.pid, 'SIGKILL')
   } catch {
-    // It has ended by itself.
+    // The process has exited already.
   }
 }
 
@@ -269,7 +269,7 @@ async function command(line: string): Promise<object> {
     reading = value === 'on'
     for (const socket of sockets) reading ? socket.resume() : socket.pause()
   } else if (name === 'accept') await setAccepting(value === 'on')
-  else if (name === 'close-after') cutAfter = Number(value)
+  else if (name === 'close-after') closeAfter = Number(value)
   else if (name === 'garbage') garbage = true
   else if (name === 'kill') {
     kill = { pid: Number(value), at: Number(second) }

@@ -7,7 +7,7 @@ export interface SinkSummary {
   records: number
   chunks: number
   connections: number
-  /** Connections that are open now. */
+  /** Number of open connections. */
   open: number
   duplicateChunks: number
   duplicateChunkRecords: number
@@ -18,7 +18,7 @@ export interface SinkSummary {
   disorder: number
 }
 
-/** test/support/forward/sink-process.ts in a process of its own; its commands are said there. Ends with the test. */
+/** Runs test/support/forward/sink-process.ts, which documents the commands, as a process that ends with the test. */
 export class Sink {
   port = 0
   readonly #child: ChildProcess
@@ -43,12 +43,12 @@ export class Sink {
     return (await this.ask('summary')) as SinkSummary
   }
 
-  /** Numbers below `count` that did not arrive. */
+  /** Returns how many numbers below `count` did not arrive, and the first of them. */
   async missing(count: number): Promise<{ missing: number; first: number[] }> {
     return (await this.ask(`missing ${count}`)) as { missing: number; first: number[] }
   }
 
-  /** Kills the process `pid` when `lines` different lines have arrived; 0 and 0 cancel that. */
+  /** Kills the process `pid` when `lines` distinct lines have arrived; 0 and 0 cancel that. */
   async killAt(pid: number, lines: number): Promise<void> {
     await this.ask(`kill ${pid} ${Math.ceil(lines)}`)
   }
@@ -62,7 +62,7 @@ export class Sink {
 
   #ready(): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#child.once('exit', (code) => reject(new Error(`the sink ended with ${code}`)))
+      this.#child.once('exit', (code) => reject(new Error(`the sink exited with ${code}`)))
       let rest = ''
       this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
         const lines = (rest + text).split('\n')

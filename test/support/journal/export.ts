@@ -1,7 +1,7 @@
 /** A field of an entry: its name and value. */
 export type Field = [name: string, value: Buffer]
 
-/** Encodes an entry in the export format, with its fields in order; `binary` decides which are framed by their length. */
+/** Encodes an entry in the export format, with its fields in order; `binary` selects those encoded as binary fields. */
 export function exportEntry(
   fields: Field[],
   binary: (value: Buffer, at: number) => boolean = needsLength,
@@ -17,7 +17,7 @@ export function exportEntry(
 
 const NEWLINE = Buffer.from('\n')
 
-/** Returns true for values that journalctl frames by length: all that are not one line of printable text. */
+/** Returns true for values that journalctl writes as binary fields: anything but one line of printable text. */
 export function needsLength(value: Buffer): boolean {
   return value.some((byte) => byte < 0x20 && byte !== 9) || !value.equals(Buffer.from(value.toString()))
 }
@@ -30,10 +30,10 @@ export interface EntryInit {
   fields: Record<string, string | Buffer | string[]>
 }
 
-/** Encodes an entry as systemd-journal-remote reads it. */
+/** Encodes an entry for systemd-journal-remote. */
 export function entry({ us, boot = 'b'.repeat(32), monotonicUs = us - 1.6e15, fields }: EntryInit): Buffer {
   const own = Object.entries(fields).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value]).map((one): Field => [name, Buffer.from(one)]),
+    (Array.isArray(value) ? value : [value]).map((text): Field => [name, Buffer.from(text)]),
   )
   return exportEntry([
     ['__REALTIME_TIMESTAMP', Buffer.from(String(us))],

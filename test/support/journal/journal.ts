@@ -11,7 +11,7 @@ import type { JournalTools } from './tools.ts'
 /** Time of the first entry: 2023-11-14T22:13:20Z. */
 export const START_US = 1_700_000_000_000_000
 
-/** A folder of real journal files. */
+/** A directory of real journal files. */
 export class Journal {
   readonly dir: string
   readonly #tools: JournalTools
@@ -22,7 +22,7 @@ export class Journal {
     mkdirSync(dir, { recursive: true })
   }
 
-  /** Writes entries to a new or existing file of the folder. */
+  /** Writes entries to a file of the directory, or appends them. */
   write(entries: EntryInit[], file = 'system.journal'): void {
     this.writeExport(Buffer.concat(entries.map(entry)), file)
   }
@@ -39,7 +39,7 @@ export class Journal {
     return new JournalWriter(this.#tools, join(this.dir, file))
   }
 
-  /** Returns all entries of the folder in the export format, as journalctl prints them. */
+  /** Returns the entries in the directory as journalctl exports them. */
   export(): Buffer {
     const args = ['--output=export', '--merge', `--directory=${this.dir}`]
     const { stdout } = spawnSync('journalctl', args, {
@@ -51,6 +51,7 @@ export class Journal {
   }
 }
 
+/** A running systemd-journal-remote that writes to one file. */
 export class JournalWriter {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
@@ -74,7 +75,7 @@ export class JournalWriter {
   }
 }
 
-/** Makes entries numbered from `from` up to `to`, one each millisecond; with Lowercase the sink of the tests finds the number. */
+/** Returns entries numbered from `from` to `to`, one per millisecond; with Lowercase the sink of the tests reads the number. */
 export function numberedEntries(from: number, to: number, more: EntryInit['fields'] = {}): EntryInit[] {
   return Array.from({ length: to - from }, (_, i) => ({
     us: START_US + (from + i) * 1000,
@@ -82,8 +83,8 @@ export function numberedEntries(from: number, to: number, more: EntryInit['field
   }))
 }
 
-/** Starts an agent that follows `path`, stores its cursor, and has one forward output for each port. */
-export function followJournal(s: {
+/** Starts the agent, following `path` with a stored cursor and one forward output per port. */
+export function followJournal(setup: {
   dir: string
   path: string
   ports: number[]
@@ -91,15 +92,15 @@ export function followJournal(s: {
   systemd?: Record<string, string | string[]>
   service?: Record<string, string>
 }): Running {
-  const own = { name: 'systemd', tag: 'j', path: s.path, db: join(s.dir, 'pos.db'), lowercase: 'on' }
+  const own = { name: 'systemd', tag: 'j', path: setup.path, db: join(setup.dir, 'pos.db'), lowercase: 'on' }
   const text = [
-    section('SERVICE', { flush: '0.1', ...s.service }),
-    section('INPUT', { ...own, ...s.systemd }),
-    ...s.ports.map((port) => section('OUTPUT', { name: 'forward', match: '*', port: String(port) })),
+    section('SERVICE', { flush: '0.1', ...setup.service }),
+    section('INPUT', { ...own, ...setup.systemd }),
+    ...setup.ports.map((port) => section('OUTPUT', { name: 'forward', match: '*', port: String(port) })),
   ]
-  const conf = join(s.dir, 'agent.conf')
+  const conf = join(setup.dir, 'agent.conf')
   writeFileSync(conf, text.join('\n'))
-  return start(['-c', conf], { env: { PATH: s.tools.path } })
+  return start(['-c', conf], { env: { PATH: setup.tools.path } })
 }
 
 function section(name: string, options: Record<string, string | string[]>): string {
@@ -109,7 +110,7 @@ function section(name: string, options: Record<string, string | string[]>): stri
   return `[${name}]\n${lines.join('')}`
 }
 
-/** Returns the stored cursor. */
+/** Returns the cursor in the agent's database; undefined when none is stored. */
 export function storedCursor(dir: string): string | undefined {
   const path = join(dir, 'pos.db')
   if (!existsSync(path)) return undefined
@@ -127,19 +128,19 @@ export function storedCursor(dir: string): string | undefined {
 
 const FIRST_FIELD = /^__CURSOR=(.*)$/gm
 
-/** Returns the cursors of all entries in the folder, in order. */
+/** Returns the cursors of all entries in the directory, in order. */
 export function cursorsIn(journal: Journal): string[] {
   return [...journal.export().toString('latin1').matchAll(FIRST_FIELD)].map(([, cursor = '']) => cursor)
 }
 
-/** Resolves to the pid of the journalctl that an agent has started. */
+/** Resolves with the process id of the journalctl that the agent has started. */
 export function journalctlOf(agent: Running): Promise<number> {
-  const all = (): number[] =>
+  const pids = (): number[] =>
     readdirSync('/proc')
       .map(Number)
       .filter((n) => n > 0)
   const isChild = (pid: number): boolean => Number(statOf(pid)?.[1]) === agent.pid && isAlive(pid)
-  return until(() => all().find(isChild), { what: 'a journalctl of the agent' })
+  return until(() => pids().find(isChild), { what: 'the journalctl of the agent' })
 }
 
 export function isAlive(pid: number): boolean {
@@ -147,24 +148,24 @@ export function isAlive(pid: number): boolean {
   return state !== undefined && state !== 'Z'
 }
 
-/** Resolves when the process sleeps and has used no CPU time for half a second. */
-export async function standsStill(pid: number): Promise<void> {
+/** Resolves when the process is waiting: it used no CPU time for half a second. */
+export async function untilIdle(pid: number): Promise<void> {
   let ticks = -1
-  const stands = (): boolean => {
+  const isIdle = (): boolean => {
     const before = ticks
     ticks = cpuTicks(pid)
     return ticks === before && statOf(pid)?.[0] === 'S'
   }
-  await until(stands, { everyMs: 500 })
+  await until(isIdle, { everyMs: 500 })
 }
 
-/** Returns the CPU time so far, in clock ticks of the kernel. */
+/** Returns the CPU time used so far, in clock ticks. */
 function cpuTicks(pid: number): number {
   const stat = statOf(pid)
   return Number(stat?.[11]) + Number(stat?.[12])
 }
 
-/** Returns the fields of /proc/PID/stat, from the state on. */
+/** Returns the fields of /proc/PID/stat from the state on; undefined when the process does not exist. */
 function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

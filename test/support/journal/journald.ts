@@ -19,7 +19,7 @@ ForwardToSyslog=no
 ForwardToWall=no
 `
 
-/** Mounts folders of the test where journald expects those of the machine; answers each command on stdin by a line. */
+/** Mounts the test's directories in place of those of the machine. Each line on stdin is a command, answered by a line. */
 const SCRIPT = `
 mount --bind "$1/run" /run/systemd && mount --bind "$1/log" /run/log && mount --bind "$1/conf" /etc/systemd/journald.conf &&
 mount --bind "$1/machine-id" /etc/machine-id || exit 1
@@ -32,25 +32,25 @@ while read -r command file; do
       systemd-cat -t test < "$file"
       while ! journalctl -q --merge -o cat -n 50 | grep -qxF "$(tail -n 1 "$file")"; do sleep 0.02; done ;;
     rotate) journalctl -q --rotate ;;
-    keep) journalctl -q --vacuum-files="$file" >/dev/null 2>&1 ;;
+    vacuum) journalctl -q --vacuum-files="$file" >/dev/null 2>&1 ;;
   esac
   echo done
 done
 kill $pid
 `
 
-/** Returns why journald cannot run here; empty if it can. */
-export function journaldAbsent(): string {
-  if (PROGRAM === undefined) return 'there is no systemd-journald'
+/** Returns why journald cannot run here; empty when it can. */
+export function journaldUnavailable(): string {
+  if (PROGRAM === undefined) return 'systemd-journald is not installed'
   const { status } = spawnSync('unshare', ['--mount', 'mount', '--bind', '/tmp', '/tmp'], {
     timeout: HANG_MS,
   })
-  return status === 0 ? '' : 'it needs root and a mount namespace of its own'
+  return status === 0 ? '' : 'it needs root and its own mount namespace'
 }
 
-/** A real systemd-journald in a mount namespace of its own; ends with the test. */
+/** A real systemd-journald in its own mount namespace; stopped at the end of the test. */
 export class Journald {
-  /** Folder of its journal files. */
+  /** Directory of its journal files. */
   readonly path: string
   readonly #dir: string
   readonly #child: ChildProcess
@@ -84,21 +84,21 @@ export class Journald {
     return journald
   }
 
-  /** Sends each line as an entry. */
+  /** Writes one entry per line, and resolves when journalctl shows the last one. */
   async send(lines: string[]): Promise<void> {
     const file = join(this.#dir, `lines-${this.#files++}`)
     writeFileSync(file, lines.map((line) => `${line}\n`).join(''))
     await this.#do(`send ${file}`)
   }
 
-  /** Archives the current file and begins a new one. */
+  /** Archives the active journal file. */
   rotate(): Promise<void> {
     return this.#do('rotate')
   }
 
-  /** Vacuums all but `files` archived files. */
-  keep(files: number): Promise<void> {
-    return this.#do(`keep ${files}`)
+  /** Vacuums all but the newest `files` archived files. */
+  vacuum(files: number): Promise<void> {
+    return this.#do(`vacuum ${files}`)
   }
 
   async #do(command: string): Promise<void> {

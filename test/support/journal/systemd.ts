@@ -7,19 +7,19 @@ import { atEnd, tmp } from '../tmp.ts'
 import { until } from '../until.ts'
 
 const SYSTEMD = '/lib/systemd/systemd'
-/** Limit of a boot, which takes a second; if it neither succeeds nor fails by then, the tests are skipped. */
-const BOOT_MS = 60_000
+/** Time limit of a boot, which takes a second; the test is skipped when it neither completes nor fails. */
+const MAX_BOOT_MS = 60_000
 
 /**
- * Boots systemd in namespaces of its own, on the root of this machine under an overlay, with its own /dev, /run, /proc and
- * control groups. `$1` is an empty folder.
+ * Boots systemd on an overlay over the root file system of this machine, in its own namespaces and with its own /dev, /run,
+ * /proc and control groups. `$1` is an empty directory.
  */
 const BOOT = `
 set -e
 mount --make-rprivate /
 cd "$1"
 mkdir -p upper/etc/systemd/system work root
-printf '[Unit]\\nDescription=nothing but what a test starts\\n' >upper/etc/systemd/system/quiet.target
+printf '[Unit]\\nDescription=only what a test starts\\n' >upper/etc/systemd/system/quiet.target
 mkdir -p upper/etc/systemd/system/multi-user.target.wants
 mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work none root
 cd root
@@ -39,7 +39,7 @@ umount -l .old
 exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin ${SYSTEMD} --system --unit=quiet.target --log-target=null
 `
 
-/** A booted systemd. Its process 1 ends with the test, and with it everything that it has started. */
+/** A booted systemd. Its process 1 and everything it has started are stopped at the end of the test. */
 export class Systemd {
   readonly #unshare: Running
   #pid = 0
@@ -56,12 +56,12 @@ export class Systemd {
     })
   }
 
-  /** Returns undefined on a machine without root, overlay mounts or control groups of version 2. */
+  /** Boots systemd; resolves with undefined without root, overlay mounts or control groups of version 2. */
   static async boot(): Promise<Systemd | undefined> {
     if (process.getuid?.() !== 0 || !existsSync(SYSTEMD)) return undefined
     const systemd = new Systemd()
     const decided = (): boolean => systemd.#unshare.exit !== undefined || systemd.#isUp()
-    const up = await until(decided, { limitMs: BOOT_MS }).catch(() => false)
+    const up = await until(decided, { limitMs: MAX_BOOT_MS }).catch(() => false)
     return up && systemd.#unshare.exit === undefined ? systemd : undefined
   }
 
@@ -73,12 +73,12 @@ export class Systemd {
     return this.#pid > 0 && this.sh('systemctl is-active quiet.target').stdout === 'active\n'
   }
 
-  /** Runs a line of shell inside. */
+  /** Runs a shell command in it. */
   sh(line: string): { status: number | null; stdout: string; stderr: string } {
     return spawnSync('nsenter', [...this.#enter(), 'sh', '-c', line], { encoding: 'utf8', timeout: 60_000 })
   }
 
-  /** Runs the installer inside, as root and with the real paths. */
+  /** Runs the installer in it, as root and with the real paths. */
   async install(...args: string[]): Promise<Result> {
     const command = ['nsenter', ...this.#enter(), 'sh', '-s', '--']
     const installer = start(args, { command, stdin: `sleep() { command sleep 0.2; }\n${SCRIPT}` })
@@ -86,12 +86,12 @@ export class Systemd {
     return { ...exit, stdout: installer.stdout, stderr: installer.stderr }
   }
 
-  /** Returns a path of its root as this process sees it. */
+  /** Returns the path of one of its files as seen from here. */
   path(path: string): string {
     return join(`/proc/${this.#pid}/root`, path)
   }
 
-  /** Writes files into a new folder inside. */
+  /** Creates a directory in it and writes files into it. */
   folder(path: string, files: Map<string, Buffer>): void {
     mkdirSync(this.path(path), { recursive: true })
     for (const [name, bytes] of files) writeFileSync(join(this.path(path), name), bytes, { mode: 0o755 })

@@ -9,18 +9,19 @@ const LIMIT_MS = 120_000
 
 /** Programs of systemd: journalctl, and systemd-journal-remote, which writes journal files. */
 export interface JournalTools {
-  /** Why the programs are absent; empty if they are present. */
+  /** Reason why they are not available; empty when they are. */
   reason: string
+  /** Path of systemd-journal-remote. */
   remote: string
-  /** Environment of `remote`. */
+  /** Environment for `remote`. */
   env: NodeJS.ProcessEnv
   /** PATH that contains journalctl, for the agent. */
   path: string
 }
 
 /**
- * Finds the programs on this machine. Few machines have the package systemd-journal-remote: else Debian's is unpacked into
- * .cache and run from there; nothing is installed.
+ * Returns the tools of this machine. systemd-journal-remote is rarely installed: without it, Debian's package is unpacked
+ * into .cache and run from there; nothing is installed.
  */
 export function journalTools(): JournalTools {
   const path = process.env.PATH ?? ''
@@ -49,10 +50,10 @@ function hasJournalctl(): boolean {
   return spawnSync('journalctl', ['--version'], { stdio: 'ignore', timeout: LIMIT_MS }).status === 0
 }
 
-/** Returns the folder with the content of the packages. It is made atomically, because several test files may run this at once. */
+/** Returns the directory with the unpacked packages; created atomically, because several test files may run at once. */
 function unpacked(): string {
-  const folder = join(CACHE, `journal-tools-${process.arch}`)
-  if (existsSync(folder)) return folder
+  const dir = join(CACHE, `journal-tools-${process.arch}`)
+  if (existsSync(dir)) return dir
   mkdirSync(CACHE, { recursive: true })
   const work = mkdtempSync(join(CACHE, 'journal-tools-'))
   try {
@@ -60,26 +61,26 @@ function unpacked(): string {
     mkdirSync(join(root, 'wrap'), { recursive: true })
     for (const deb of download(work)) execFileSync('dpkg-deb', ['-x', deb, root], { timeout: LIMIT_MS })
     const journalctl = ['usr/bin', 'bin']
-      .map((dir) => join(dir, 'journalctl'))
+      .map((bin) => join(bin, 'journalctl'))
       .find((p) => existsSync(join(root, p)))
-    const wrapper = `#!/bin/sh\nLD_LIBRARY_PATH=${libraries(join(folder)).join(':')} exec ${folder}/${journalctl} "$@"\n`
+    const wrapper = `#!/bin/sh\nLD_LIBRARY_PATH=${libraries(join(dir)).join(':')} exec ${dir}/${journalctl} "$@"\n`
     writeFileSync(join(root, 'wrap/journalctl'), wrapper, { mode: 0o755 })
-    if (!existsSync(folder)) renameSync(root, folder)
+    if (!existsSync(dir)) renameSync(root, dir)
   } catch (error) {
-    // Another process has made the folder.
-    if (!existsSync(folder)) throw error
+    // Another process was faster.
+    if (!existsSync(dir)) throw error
   } finally {
     rmSync(work, { recursive: true, force: true })
   }
-  return folder
+  return dir
 }
 
-/** Downloads the packages that installing systemd-journal-remote needs, with a private package list if the machine has none. */
+/** Downloads what installing systemd-journal-remote would install, with a private package list if the machine has none. */
 function download(work: string): string[] {
-  const own = ['lists', 'cache'].map((name) => join(work, name))
-  for (const dir of own) mkdirSync(dir)
-  const [lists, cache] = own
-  const private_ = [
+  const dirs = ['lists', 'cache'].map((name) => join(work, name))
+  for (const dir of dirs) mkdirSync(dir)
+  const [lists, cache] = dirs
+  const privateLists = [
     '-o',
     `Dir::State::lists=${lists}`,
     '-o',
@@ -87,7 +88,7 @@ function download(work: string): string[] {
     '-o',
     'APT::Sandbox::User=',
   ]
-  for (const options of [[], private_]) {
+  for (const options of [[], privateLists]) {
     if (options.length > 0) apt([...options, 'update'], work)
     const plan = apt([...options, '-s', 'install', '--no-install-recommends', 'systemd-journal-remote'], work)
     const names = [...plan.matchAll(NEEDED)].map(([, name = '']) => name)
@@ -105,7 +106,7 @@ function apt(args: string[], cwd: string): string {
     encoding: 'utf8',
   })
   if (error !== undefined) throw error
-  // "-s install" fails without a package list; the next attempt has one.
+  // Without a package list "-s install" fails: the next attempt has one.
   if (status !== 0 && !args.includes('-s')) throw new Error(`apt-get ${args.at(-1)}: ${stderr.trim()}`)
   return stdout
 }

@@ -1,4 +1,4 @@
-/** A Kafka broker that ends with whoever started it: `java Broker CLUSTER_ID SERVER.PROPERTIES`. */
+/** A Kafka broker that ends with its parent process: `java Broker CLUSTER_ID SERVER.PROPERTIES`. */
 public final class Broker {
   public static void main(String[] args) {
     Thread watch = new Thread(Broker::endWithParent);
@@ -9,12 +9,12 @@ public final class Broker {
     kafka.Kafka.main(new String[] {args[1]});
   }
 
-  /** stdin is a pipe from the test: its end is the end of the test, however that came. */
+  /** Exits at the end of stdin, a pipe from the test, which closes however the test ends. */
   private static void endWithParent() {
     try {
       while (System.in.read() >= 0) {}
-    } catch (java.io.IOException gone) {
-      // The same.
+    } catch (java.io.IOException closed) {
+      // Exits as at the end of stdin.
     }
     Runtime.getRuntime().halt(0);
   }

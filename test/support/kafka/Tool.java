@@ -146,7 +146,7 @@ public final class Tool {
     return admin.incrementalAlterConfigs(Map.of(resource, ops)).all().get();
   }
 
-  /** New replicas; the first one becomes the leader. */
+  /** Assigns new replicas; the first one becomes the leader. */
   private Object move(JsonNode q) throws Exception {
     TopicPartition tp = new TopicPartition(topic(q), q.get("partition").asInt());
     List<Integer> replicas = new ArrayList<>();
@@ -156,7 +156,7 @@ public final class Tool {
     try {
       admin.electLeaders(ElectionType.PREFERRED, Set.of(tp)).all().get();
     } catch (Exception notNeeded) {
-      // It leads already.
+      // The replica is already the leader.
     }
     await(() -> {
       Node leader = partitions(tp.topic()).get(tp.partition()).leader();
@@ -200,7 +200,7 @@ public final class Tool {
     }
   }
 
-  /** Every record up to the ends that the partitions have now. */
+  /** Reads all records up to the current ends of the partitions. */
   private void each(String topic, Consumer<ConsumerRecord<byte[], byte[]>> use) {
     try (KafkaConsumer<byte[], byte[]> consumer = consumer()) {
       List<TopicPartition> all = partitionsOf(consumer, topic);
@@ -229,7 +229,7 @@ public final class Tool {
     return bytes == null ? null : Base64.getEncoder().encodeToString(bytes);
   }
 
-  /** What the first number in each value says, as the sink of the forward tests does. */
+  /** Returns statistics of the first number in each value, as the sink of the forward tests does. */
   private Object numbers(String topic, int below) {
     BitSet seen = new BitSet();
     Map<Integer, Integer> highest = new HashMap<>();
@@ -249,7 +249,7 @@ public final class Tool {
         "disorder", counts[2], "missing", below - seen.get(0, below).cardinality(), "first", first);
   }
 
-  /** -1: there is none; of JSON it is looked for in the field `log`. */
+  /** Returns the first number in a value, of JSON the first one in the field `log`; -1 without a number. */
   private static int firstNumber(byte[] value) {
     int log = new String(value, StandardCharsets.ISO_8859_1).indexOf("\"log\":");
     int at = log < 0 ? 0 : log;
@@ -263,7 +263,7 @@ public final class Tool {
     return b >= '0' && b <= '9';
   }
 
-  /** The record batches as they are in the log files of a broker. */
+  /** Returns the record batches in the log files of a broker. */
   private static Object batches(JsonNode q) throws Exception {
     List<Object> rows = new ArrayList<>();
     File[] segments = new File(q.get("dir").asText()).listFiles((d, name) -> name.endsWith(".log"));

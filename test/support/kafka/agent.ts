@@ -8,7 +8,7 @@ import type { Numbers } from './tool.ts'
 type Options = Record<string, string | number>
 
 export interface Leaf {
-  /** Holds the configuration, the database and `a.log`. */
+  /** Folder of the configuration, the database and `a.log`. */
   dir: string
   broker: KafkaBroker
   service?: Options
@@ -16,10 +16,10 @@ export interface Leaf {
   kafka?: Options
 }
 
-/** The binary, following `a.log` from its head with stored positions, to the topic `t`, one line a record. */
+/** Starts the binary: it follows `a.log` from the beginning with an offset database, to topic `t`, one record per line. */
 export function leafTo({ dir, broker, service, tail, kafka }: Leaf): Running {
   const follows = { tag: 'app', path: join(dir, 'a.log'), db: join(dir, 'pos.db'), read_from_head: 'on' }
-  // A flush that failed is to be tried again soon.
+  // Retries failed flushes soon.
   const retries = { 'scheduler.base': 1, 'scheduler.cap': 2 }
   const text = [
     section('SERVICE', { flush: 0.1, ...retries, ...service }),
@@ -43,7 +43,7 @@ export function section(name: string, options: Options): string {
   return `[${name}]\n${lines.join('')}`
 }
 
-/** Waits until the topic has so many records at least, then reads their numbers. */
+/** Waits until the topic has at least `lines` records, then returns the statistics of their numbers. */
 export async function numbersIn(
   broker: KafkaBroker,
   agent: Running,
@@ -52,12 +52,12 @@ export async function numbersIn(
   topic = 't',
 ): Promise<Numbers> {
   const what = () => `${lines} records in ${topic}; ${agent.stderr.slice(-3000)}`
-  // A topic of which a broker is away cannot say where it ends.
+  // The end of a topic is unknown while one of its brokers is down.
   const records = () => broker.records(topic).catch(() => 0)
   for (;;) {
     await until(async () => (await records()) >= lines, { limitMs, everyMs: 100, what })
     const numbers = await broker.numbers(topic, lines)
-    // Records may be there twice before the last is there at all.
+    // Duplicates may arrive before the last record.
     if (numbers.missing === 0) return numbers
     const seen = numbers.records
     try {

@@ -15,43 +15,43 @@ export { USERS } from './properties.ts'
 
 export interface KafkaOptions {
   brokers?: 1 | 3
-  /** How clients are met on `bootstrap`. */
+  /** Security protocol of `bootstrap`. */
   listener?: Listener
-  /** Topics come with their first use. */
+  /** True to create topics on first use. */
   autoCreate?: boolean
-  /** TLS: clients need a certificate of `authority`. */
+  /** True when TLS clients need a certificate of `authority`. */
   clientAuth?: boolean
-  /** Over all others, for every broker. */
+  /** Properties of every broker, which override all others. */
   props?: Record<string, string | number>
 }
 
 const CLUSTER_ID = 'c2hpcHBlci10ZXN0LWNsdQ'
 const START_MS = 120_000
-/** Behind the name of the thread, in which anything may stand. */
-const STATE = /\) (\S)[^)]*$/
+/** Matches the state after the name of the thread, which may contain anything. */
+const THREAD_STATE = /\) (\S)[^)]*$/
 const PORT_IN_USE = /Address already in use/
 
-interface Node {
+interface BrokerProcess {
   id: number
   ports: { client: number; internal: number; controller: number }
   dir: string
   child: ChildProcess | undefined
   exited: Promise<unknown>
-  /** Kills a stopped broker when the test process is gone: stopped, it cannot see the end of its stdin. */
+  /** Kills a stopped broker when the test process ends: a stopped broker cannot see the end of its stdin. */
   guard: ChildProcess | undefined
 }
 
-/** A real Apache Kafka, KRaft, on loopback: one process or three. Ends with the test. */
+/** A real Apache Kafka cluster (KRaft) on loopback, with one broker process or three. It ends with the test. */
 export class KafkaBroker {
-  /** Signed the brokers' certificates. */
+  /** Certificate authority of the brokers. */
   readonly authority = new Authority()
-  /** A file with the authority's certificate. */
+  /** File with the certificate of the authority. */
   readonly caFile: string
-  tool!: KafkaTool
   readonly #options: KafkaOptions
   readonly #classPath = kafkaClassPath()
   readonly #dir = tmp('kafka-')
-  #nodes: Node[] = []
+  #processes: BrokerProcess[] = []
+  #tool: KafkaTool | undefined
 
   private constructor(options: KafkaOptions) {
     this.#options = options
@@ -66,24 +66,30 @@ export class KafkaBroker {
         await broker.#boot(attempt)
         return broker
       } catch (error) {
-        // Another process was faster at one of the ports.
+        // Another process took one of the ports first.
         if (attempt === 3 || !PORT_IN_USE.test(String(error))) throw error
         await broker.#end()
       }
     }
   }
 
-  /** `host:port,...` for clients. */
+  /** Tool with Kafka's own client, which starts with the brokers. */
+  get tool(): KafkaTool {
+    if (this.#tool === undefined) throw new Error('the brokers are not started')
+    return this.#tool
+  }
+
+  /** Broker list for clients: `host:port,...`. */
   get bootstrap(): string {
-    return this.#nodes.map(({ ports }) => `127.0.0.1:${ports.client}`).join(',')
+    return this.#processes.map(({ ports }) => `127.0.0.1:${ports.client}`).join(',')
   }
 
-  /** The processes, that of the tool included. */
+  /** Process ids of the brokers and of the tool. */
   get pids(): number[] {
-    return [...this.#nodes.map(({ child }) => child?.pid ?? 0), this.tool.pid]
+    return [...this.#processes.map(({ child }) => child?.pid ?? 0), this.tool.pid]
   }
 
-  /** A file that is gone after the test. */
+  /** Writes a file that is deleted after the test; returns its path. */
   file(name: string, text: string): string {
     const path = join(this.#dir, name)
     writeFileSync(path, text)
@@ -91,37 +97,37 @@ export class KafkaBroker {
   }
 
   async kill9(i = 0): Promise<void> {
-    const node = this.#node(i)
-    this.#unguard(node)
-    node.child?.kill('SIGKILL')
-    node.child = undefined
-    await within(node.exited, 120_000, `the end of broker ${i}`)
+    const broker = this.#process(i)
+    this.#unguard(broker)
+    broker.child?.kill('SIGKILL')
+    broker.child = undefined
+    await within(broker.exited, 120_000, `the end of broker ${i}`)
   }
 
-  /** Starts it where it was; resolves when it listens. Its partitions may take some seconds more. */
+  /** Restarts a broker on the same ports and data; resolves when it listens. Its partitions may take some seconds more. */
   async restart(i = 0): Promise<void> {
     await this.kill9(i)
-    this.#launch(this.#node(i))
+    this.#launch(this.#process(i))
     await this.#ready()
   }
 
-  /** SIGSTOP: its sockets stay open and answer nothing. Resolves when every thread of it stands still. */
+  /** Sends SIGSTOP: the sockets stay open but do not respond. Resolves when all threads are stopped. */
   async stop(i = 0): Promise<void> {
-    const node = this.#node(i)
-    const script = `read end; kill -9 ${node.child?.pid}`
-    node.guard = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
-    node.child?.kill('SIGSTOP')
-    await until(() => threadStates(node.child?.pid).every((state) => state === 'T'), { what: 'the stop' })
+    const broker = this.#process(i)
+    const script = `read end; kill -9 ${broker.child?.pid}`
+    broker.guard = spawn('sh', ['-c', script], { stdio: ['pipe', 'ignore', 'ignore'] })
+    broker.child?.kill('SIGSTOP')
+    await until(() => threadStates(broker.child?.pid).every((state) => state === 'T'), { what: 'the stop' })
   }
 
   cont(i = 0): void {
-    const node = this.#node(i)
-    this.#unguard(node)
-    node.child?.kill('SIGCONT')
+    const broker = this.#process(i)
+    this.#unguard(broker)
+    broker.child?.kill('SIGCONT')
   }
 
   async createTopic(topic: string, options: { partitions?: number; replication?: number } = {}, config = {}) {
-    const { partitions = 1, replication = this.#nodes.length } = options
+    const { partitions = 1, replication = this.#processes.length } = options
     await this.tool.ask('create', { topic, partitions, replication, config })
   }
 
@@ -137,32 +143,32 @@ export class KafkaBroker {
     return this.tool.ask('describe', { topic })
   }
 
-  /** Index of the broker that leads the partition; -1: none does. */
+  /** Returns the index of the broker that leads the partition; -1 without a leader. */
   async leader(topic: string, partition = 0): Promise<number> {
     const state = await this.describe(topic)
     return (state[partition]?.leader ?? 0) - 1
   }
 
-  /** Moves the partition to these brokers (by index), until the first of them leads it. */
+  /** Moves the partition to these brokers (by index); resolves when the first one leads it. */
   async move(topic: string, brokers: number[], partition = 0): Promise<void> {
     await this.tool.ask('move', { topic, partition, replicas: brokers.map((i) => i + 1) })
-    // The brokers learn of an election one after the other.
+    // The brokers learn of an election at different times.
     const leads = async () => (await this.leader(topic, partition)) === brokers[0]
     await until(leads, { limitMs: 120_000, everyMs: 100, what: `broker ${brokers[0]} to lead ${topic}` })
   }
 
-  /** Denies an operation (`WRITE`, `DESCRIBE`) to a user, or takes that back; needs the authorizer in `props`. */
+  /** Denies an operation (`WRITE`, `DESCRIBE`) to a user, or revokes that; requires the authorizer in `props`. */
   async deny(topic: string, user: string, operation: string, remove = false): Promise<void> {
     const entry = { principal: `User:${user}`, operation, permission: 'DENY', remove }
     await this.tool.ask('acl', { topic, ...entry })
   }
 
-  /** Every record up to the present end, by Kafka's own consumer. */
+  /** Returns all records up to the current end, read by Kafka's own consumer. */
   consume(topic: string): Promise<Consumed[]> {
     return this.tool.consume(topic)
   }
 
-  /** The numbers of the values, without taking the records here; missing are those of 0 to `below`. */
+  /** Returns statistics of the numbers in the values, counted by the tool; the numbers from 0 to `below` are expected. */
   numbers(topic: string, below = 0): Promise<Numbers> {
     return this.tool.ask('numbers', { topic, below })
   }
@@ -172,24 +178,24 @@ export class KafkaBroker {
     return Object.values(ends).reduce((a, b) => a + b, 0)
   }
 
-  /** The batches in the log of a broker. */
+  /** Returns the batches in the log of a broker. */
   batches(topic: string, partition = 0, i = 0): Promise<Batch[]> {
-    return this.tool.ask('batches', { dir: join(this.#node(i).dir, 'data', `${topic}-${partition}`) })
+    return this.tool.ask('batches', { dir: join(this.#process(i).dir, 'data', `${topic}-${partition}`) })
   }
 
-  /** What a broker says: errors only. */
+  /** Returns the log output of a broker, which has errors only. */
   log(i = 0): string {
-    return readFileSync(join(this.#node(i).dir, 'log'), 'utf8')
+    return readFileSync(join(this.#process(i).dir, 'log'), 'utf8')
   }
 
   async #boot(attempt: number): Promise<void> {
     const count = this.#options.brokers ?? 1
-    this.#nodes = []
+    this.#processes = []
     for (let i = 0; i < count; i++) {
       const dir = join(this.#dir, `${attempt}-${i}`)
       mkdirSync(dir)
       const [client = 0, internal = 0, controller = 0] = await freePorts(3)
-      this.#nodes.push({
+      this.#processes.push({
         id: i + 1,
         ports: { client, internal, controller },
         dir,
@@ -198,38 +204,38 @@ export class KafkaBroker {
         guard: undefined,
       })
     }
-    for (const node of this.#nodes) this.#configure(node)
-    for (const node of this.#nodes) this.#launch(node)
-    const internal = this.#nodes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
-    this.tool = new KafkaTool(this.#classPath, internal)
+    for (const broker of this.#processes) this.#configure(broker)
+    for (const broker of this.#processes) this.#launch(broker)
+    const internal = this.#processes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
+    this.#tool = new KafkaTool(this.#classPath, internal)
     await within(this.#ready(), START_MS, `the start of ${count} brokers, attempt ${attempt}`)
     for (const [user, password] of Object.entries(this.#options.listener?.startsWith('sasl') ? USERS : {}))
       await this.tool.ask('scram', { user, password })
   }
 
-  #configure(node: Node): void {
+  #configure(broker: BrokerProcess): void {
     const { listener = 'plaintext', autoCreate = false, clientAuth = false, props = {} } = this.#options
     const { cert, key } = this.authority.issue('broker', ['127.0.0.1', 'localhost'])
-    writeFileSync(join(node.dir, 'key.pem'), `${key}\n${cert}`)
-    const voters = this.#nodes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(',')
+    writeFileSync(join(broker.dir, 'key.pem'), `${key}\n${cert}`)
+    const voters = this.#processes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(',')
     const ca = this.caFile
-    const all = { ...serverProperties({ ...node, voters, listener, autoCreate, clientAuth, ca }), ...props }
+    const all = { ...serverProperties({ ...broker, voters, listener, autoCreate, clientAuth, ca }), ...props }
     const text = Object.entries(all).map(([name, value]) => `${name}=${value}\n`)
-    writeFileSync(join(node.dir, 'server.properties'), text.join(''))
+    writeFileSync(join(broker.dir, 'server.properties'), text.join(''))
   }
 
-  #launch(node: Node): void {
+  #launch(broker: BrokerProcess): void {
     const flags = ['-Xmx192m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto']
-    const args = ['-cp', this.#classPath, 'Broker', CLUSTER_ID, join(node.dir, 'server.properties')]
-    const log = openSync(join(node.dir, 'log'), 'a')
-    node.child = spawn('java', [...flags, ...args], { stdio: ['pipe', log, log] })
+    const args = ['-cp', this.#classPath, 'Broker', CLUSTER_ID, join(broker.dir, 'server.properties')]
+    const log = openSync(join(broker.dir, 'log'), 'a')
+    broker.child = spawn('java', [...flags, ...args], { stdio: ['pipe', log, log] })
     closeSync(log)
-    node.exited = once(node.child, 'exit')
-    node.child.stdin?.on('error', () => {})
+    broker.exited = once(broker.child, 'exit')
+    broker.child.stdin?.on('error', () => {})
   }
 
   async #ready(): Promise<void> {
-    const running = this.#nodes.filter(({ child }) => child !== undefined)
+    const running = this.#processes.filter(({ child }) => child !== undefined)
     const up = async () => {
       await this.tool.ask('ready', { brokers: running.length })
       await until(() => this.#listening(running), { limitMs: START_MS, what: 'the listeners' })
@@ -241,28 +247,30 @@ export class KafkaBroker {
     await Promise.race([up(), died])
   }
 
-  async #listening(nodes: Node[]): Promise<boolean> {
-    return (await Promise.all(nodes.map(({ ports }) => connected(ports.client)))).every(Boolean)
+  async #listening(brokers: BrokerProcess[]): Promise<boolean> {
+    return (await Promise.all(brokers.map(({ ports }) => connected(ports.client)))).every(Boolean)
   }
 
-  #unguard(node: Node): void {
-    node.guard?.kill('SIGKILL')
-    node.guard = undefined
+  #unguard(broker: BrokerProcess): void {
+    broker.guard?.kill('SIGKILL')
+    broker.guard = undefined
   }
 
-  #node(i: number): Node {
-    const node = this.#nodes[i]
-    if (node === undefined) throw new Error(`there is no broker ${i}`)
-    return node
+  #process(i: number): BrokerProcess {
+    const broker = this.#processes[i]
+    if (broker === undefined) throw new Error(`there is no broker ${i}`)
+    return broker
   }
 
   async #end(): Promise<void> {
-    this.tool?.close()
-    for (let i = 0; i < this.#nodes.length; i++) await this.kill9(i)
+    this.#tool?.close()
+    for (let i = 0; i < this.#processes.length; i++) await this.kill9(i)
   }
 }
 
 function threadStates(pid = 0): (string | undefined)[] {
   const tasks = `/proc/${pid}/task`
-  return readdirSync(tasks).map((tid) => STATE.exec(readFileSync(`${tasks}/${tid}/stat`, 'latin1'))?.[1])
+  return readdirSync(tasks).map(
+    (tid) => THREAD_STATE.exec(readFileSync(`${tasks}/${tid}/stat`, 'latin1'))?.[1],
+  )
 }

@@ -19,7 +19,7 @@ export interface DecodedBatch {
   records: DecodedRecord[]
 }
 
-/** A record batch as kafkajs reads it: a decoder that is not ours. It checks no CRC. */
+/** Decodes a record batch with kafkajs, an independent decoder. It does not check the CRC. */
 export async function decodeBatch(batch: Buffer): Promise<DecodedBatch> {
   const Decoder = load('kafkajs/src/protocol/decoder')
   const decode = load('kafkajs/src/protocol/recordBatch/v0/decoder')

@@ -9,7 +9,7 @@ const HERE = import.meta.dirname
 const SOURCES = [join(HERE, 'Broker.java'), join(HERE, 'Tool.java')]
 const NEEDED = ['java', 'javac', 'mvn', 'flock']
 
-/** `test` where a broker can be started: a JDK from 17 and Maven; the jars come from Maven Central once. */
+/** Runs a test where a broker can be started: it needs JDK 17 or newer and Maven, which downloads the jars once. */
 export const testWithKafka = peerOrSkip('kafka', missing().length === 0, `no ${missing().join(', ')} on PATH`)
 
 function missing(): string[] {
@@ -29,8 +29,8 @@ function executable(path: string): boolean {
 let known: string | undefined
 
 /**
- * The class path of the brokers and of the tool. The first process that asks downloads and compiles under a lock of the
- * kernel, which ends with it however it ends; what is unfinished has another name.
+ * Returns the class path of the brokers and the tool. The first process downloads and compiles under a file lock, which
+ * the kernel releases however the process ends; unfinished folders have another name.
  */
 export function kafkaClassPath(): string {
   if (known !== undefined) return known
@@ -50,7 +50,7 @@ export function kafkaClassPath(): string {
   return known
 }
 
-/** Quoted for sh. */
+/** Quotes an argument for sh. */
 function q(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

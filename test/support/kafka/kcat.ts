@@ -4,8 +4,8 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /**
- * The values of a topic by librdkafka's consumer, or undefined where Debian's `kcat` is not installed: a second opinion,
- * not a peer that every machine must have.
+ * Returns the values of a topic as read by librdkafka's consumer, or undefined where Debian's `kcat` is not installed: it
+ * is a second check that not every machine must have.
  */
 export async function kcatValues(bootstrap: string, topic: string): Promise<Buffer[] | undefined> {
   // %R is the length of the value, four bytes, big-endian; %s its bytes.

@@ -3,7 +3,7 @@ import { crc32c } from '../../../src/lib/hash/crc32c.ts'
 import { WireReader, WireWriter } from '../../../src/protocol/kafka/wire.ts'
 import { atEnd } from '../tmp.ts'
 
-/** A batch as it came: its bytes, and what its head says. */
+/** A batch as received: its bytes, and the fields of its header. */
 export interface ProducedBatch {
   topic: string
   partition: number
@@ -15,38 +15,37 @@ export interface ProducedBatch {
   acks: number
 }
 
-/** What a partition has: batches in their order, and the next sequence of each producer. */
-interface Log {
+/** Log of a partition: batches in order, and the next sequence number of each producer. */
+interface PartitionLog {
   batches: ProducedBatch[]
   next: Map<bigint, number>
 }
 
 const OUT_OF_ORDER = 45
-const DUPLICATES_KNOWN = 5
+const MAX_REMEMBERED_BATCHES = 5
 const [PRODUCE, METADATA, HANDSHAKE, VERSIONS, INIT, AUTHENTICATE] = [0, 3, 17, 18, 22, 36]
 
 /**
- * A broker in this process, whose faults a test chooses. It keeps sequence numbers as Kafka does: a batch that it has is
- * not written twice, one that does not follow is refused, and of a producer that it does not know any number is the first.
- * Real brokers are in the end-to-end tests.
+ * A broker in this process, whose faults a test chooses. It checks sequence numbers as Kafka does: a duplicate is not
+ * written, a gap is refused, and an unknown producer may start with any number. The end-to-end tests use real brokers.
  */
 export class KafkaPeer {
-  /** Every batch that came, also those that were not written. */
+  /** Every batch received, also those that were not written. */
   readonly arrivals: ProducedBatch[] = []
   readonly sockets = new Set<Socket>()
   readonly topics = new Map<string, number>([['logs', 1]])
-  /** What clients called themselves. */
+  /** Client ids of all requests. */
   readonly clientIds = new Set<string | undefined>()
   connections = 0
-  /** An error instead of writing; 0: write. */
+  /** Returns the error code for a batch; 0 writes it. */
   refuse: (batch: ProducedBatch) => number = () => 0
-  /** After writing: what becomes of the answer. */
-  answer: 'send' | 'hold' | 'cut' | (() => 'send' | 'hold' | 'cut') = 'send'
-  /** Metadata's error for a topic that is there. */
+  /** Treatment of the response after writing: send it, defer it until `sendDeferred`, or cut the connection. */
+  response: 'send' | 'defer' | 'cut' | (() => 'send' | 'defer' | 'cut') = 'send'
+  /** Returns the error code for an existing topic in the metadata. */
   topicError: (topic: string) => number = () => 0
   identityError = 0
   mechanisms: string[] = []
-  /** The token of SaslAuthenticate that is answered, or an error. */
+  /** Returns the token or the error code of the response to SaslAuthenticate. */
   authenticate: (token: string) => { error: number; token: string } = () => ({ error: 0, token: '' })
   versions: [key: number, min: number, max: number][] = [
     [PRODUCE, 3, 13],
@@ -56,13 +55,13 @@ export class KafkaPeer {
     [INIT, 0, 6],
     [AUTHENTICATE, 0, 2],
   ]
-  readonly #logs = new Map<string, Log>()
-  readonly #held: (() => void)[] = []
-  #ids = 1000n
+  readonly #logs = new Map<string, PartitionLog>()
+  readonly #deferred: (() => void)[] = []
+  #nextProducerId = 1000n
   #server: Server | undefined
   port = 0
 
-  /** Listens on a free port of loopback, or again where it was. */
+  /** Listens on a free port of loopback; later calls listen on the same port again. */
   async listen(): Promise<this> {
     const server = createServer((socket) => this.#accept(socket))
     this.#server = server
@@ -74,24 +73,24 @@ export class KafkaPeer {
     return this
   }
 
-  /** Stops listening and cuts what is connected. */
+  /** Stops listening and closes all connections. */
   async close(): Promise<void> {
-    this.#held.length = 0
+    this.#deferred.length = 0
     const closed = new Promise((resolve) => this.#server?.close(resolve))
     for (const socket of this.sockets) socket.destroy()
     await closed
   }
 
-  release(): void {
-    for (const send of this.#held.splice(0)) send()
+  sendDeferred(): void {
+    for (const send of this.#deferred.splice(0)) send()
   }
 
-  /** What is written, in its order. */
+  /** Returns the written batches of a partition, in order. */
   written(topic = 'logs', partition = 0): ProducedBatch[] {
     return this.#log(topic, partition).batches
   }
 
-  #log(topic: string, partition: number): Log {
+  #log(topic: string, partition: number): PartitionLog {
     const key = `${topic}/${partition}`
     const log = this.#logs.get(key) ?? { batches: [], next: new Map() }
     this.#logs.set(key, log)
@@ -126,17 +125,17 @@ export class KafkaPeer {
       socket.write(Buffer.concat([head.bytes(), bytes]))
     }
     if (key === PRODUCE) this.#produce(socket, r, send)
-    else send(this.#small(key, r))
+    else send(this.#respond(key, r))
   }
 
-  #small(key: number, r: WireReader): WireWriter {
+  #respond(key: number, r: WireReader): WireWriter {
     const w = new WireWriter()
     if (key === VERSIONS) {
       w.int16(0).int32(this.versions.length)
       for (const [api, min, max] of this.versions) w.int16(api).int16(min).int16(max)
     } else if (key === INIT) {
       w.int32(0).int16(this.identityError)
-      writeInt64(w, this.#ids++).int16(0)
+      writeInt64(w, this.#nextProducerId++).int16(0)
     } else if (key === HANDSHAKE) {
       w.int16(this.mechanisms.includes(r.string() ?? '') ? 0 : 33).int32(this.mechanisms.length)
       for (const name of this.mechanisms) w.string(name)
@@ -171,25 +170,25 @@ export class KafkaPeer {
     r.string()
     const acks = r.int16()
     r.int32()
-    const answers: { topic: string; partition: number; error: number }[] = []
+    const responses: { topic: string; partition: number; error: number }[] = []
     r.array(() => {
       const topic = r.string() ?? ''
       r.array(() => {
         const batch = readBatch(topic, r.int32(), r.data(), acks)
         this.arrivals.push(batch)
-        answers.push({ topic, partition: batch.partition, error: this.#write(batch) })
+        responses.push({ topic, partition: batch.partition, error: this.#write(batch) })
       })
     })
-    const w = new WireWriter().int32(answers.length)
-    for (const { topic, partition, error } of answers) {
+    const w = new WireWriter().int32(responses.length)
+    for (const { topic, partition, error } of responses) {
       w.string(topic).int32(1).int32(partition).int16(error)
       for (let i = 0; i < 3; i++) writeInt64(w, -1n)
     }
     w.int32(0)
     if (acks === 0) return
-    const how = typeof this.answer === 'function' ? this.answer() : this.answer
-    if (how === 'cut') socket.destroy()
-    else if (how === 'hold' || this.#held.length > 0) this.#held.push(() => send(w))
+    const treatment = typeof this.response === 'function' ? this.response() : this.response
+    if (treatment === 'cut') socket.destroy()
+    else if (treatment === 'defer' || this.#deferred.length > 0) this.#deferred.push(() => send(w))
     else send(w)
   }
 
@@ -198,7 +197,9 @@ export class KafkaPeer {
     if (error !== 0) return error
     const log = this.#log(batch.topic, batch.partition)
     if (batch.producerId >= 0n) {
-      const known = log.batches.filter((b) => b.producerId === batch.producerId).slice(-DUPLICATES_KNOWN)
+      const known = log.batches
+        .filter((b) => b.producerId === batch.producerId)
+        .slice(-MAX_REMEMBERED_BATCHES)
       if (known.some((b) => b.sequence === batch.sequence && b.count === batch.count)) return 0
       const next = log.next.get(batch.producerId)
       if (next !== undefined && batch.sequence !== next) return OUT_OF_ORDER
@@ -209,7 +210,7 @@ export class KafkaPeer {
   }
 }
 
-/** Listening, and closed after the test. */
+/** Starts a peer, which is closed after the test. */
 export async function kafkaPeer(): Promise<KafkaPeer> {
   const peer = await new KafkaPeer().listen()
   atEnd(() => peer.close())
@@ -217,9 +218,10 @@ export async function kafkaPeer(): Promise<KafkaPeer> {
 }
 
 function readBatch(topic: string, partition: number, bytes: Buffer, acks: number): ProducedBatch {
-  if (bytes.readInt32BE(8) !== bytes.length - 12) throw new Error('a batch of another length than it says')
+  if (bytes.readInt32BE(8) !== bytes.length - 12)
+    throw new Error('the length of the batch does not match its header')
   if (bytes.readUInt32BE(17) !== crc32c(bytes, 21, bytes.length))
-    throw new Error('a batch with a wrong checksum')
+    throw new Error('the batch has a wrong checksum')
   return {
     topic,
     partition,

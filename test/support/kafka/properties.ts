@@ -2,7 +2,7 @@ import { join } from 'node:path'
 
 export type Listener = 'plaintext' | 'ssl' | 'sasl_plaintext' | 'sasl_ssl'
 
-/** Known to PLAIN and to both SCRAMs, with passwords that need care in a configuration and in SCRAM's messages. */
+/** Users for PLAIN and both SCRAM mechanisms; the passwords need escaping in the configuration and in SCRAM messages. */
 export const USERS = { alice: 'wonder=land,"1', bob: 'builder' } as const
 
 export interface BrokerInit {
@@ -13,13 +13,13 @@ export interface BrokerInit {
   listener: Listener
   autoCreate: boolean
   clientAuth: boolean
-  /** A PEM file. */
+  /** Path of the CA certificate (PEM). */
   ca: string
 }
 
 /**
- * server.properties of a broker that is also a controller. Clients of the test come to CLIENT; brokers and the tool to
- * INTERNAL, which asks for nothing and so is User:ANONYMOUS.
+ * Returns the server.properties of a broker that is also a controller. Clients of the test connect to CLIENT; brokers and
+ * the tool to INTERNAL, which has no authentication, so they are User:ANONYMOUS.
  */
 export function serverProperties(b: BrokerInit): Record<string, string | number> {
   const replicas = b.voters.split(',').length
@@ -46,7 +46,7 @@ export function serverProperties(b: BrokerInit): Record<string, string | number>
     'transaction.state.log.min.isr': 1,
     'transaction.state.log.num.partitions': 1,
     'group.initial.rebalance.delay.ms': 0,
-    // A broker that was killed is out after this time, and may come back.
+    // A killed broker is fenced after this time, and may come back.
     'broker.session.timeout.ms': 4000,
     'broker.heartbeat.interval.ms': 500,
     'controlled.shutdown.enable': 'false',
@@ -67,7 +67,7 @@ function sasl(): Record<string, string> {
   }
 }
 
-/** A quote of the JAAS syntax, whose backslash is doubled for the properties file. */
+/** Escapes quotes for the JAAS syntax, with the backslash doubled for the properties file. */
 function escaped(password: string): string {
   return password.replaceAll('"', '\\\\"')
 }

@@ -1,7 +1,6 @@
-import type { BufferSource } from '../../../src/core/buffer-source.ts'
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
-import type { Output, OutputContext } from '../../../src/core/plugin.ts'
+import type { Output } from '../../../src/core/plugin.ts'
 import type { Clock } from '../../../src/core/services.ts'
 import { type Account, Budget } from '../../../src/engine/budget.ts'
 import { systemClock } from '../../../src/engine/clock.ts'
@@ -9,6 +8,7 @@ import { CounterMap } from '../../../src/engine/counters.ts'
 import { spec } from '../../../src/plugins/outputs/kafka/index.ts'
 import { chunkOf } from '../engine/chunk-of.ts'
 import { listLog } from '../engine/chunks.ts'
+import { outputContext } from '../engine/output-context.ts'
 import { atEnd } from '../tmp.ts'
 import { decodeBatch } from './decode.ts'
 import type { KafkaPeer, ProducedBatch } from './peer.ts'
@@ -20,31 +20,18 @@ export interface KafkaRun {
   log: string[]
 }
 
-/** What an output is made with. */
-export function outputContext(buffers: BufferSource, more: Partial<OutputContext> = {}): OutputContext {
-  return {
-    name: 'kafka.0',
-    log: listLog().log,
-    counters: new CounterMap(),
-    clock: systemClock,
-    agent: { version: '0', id: 'agent-1', hostname: 'host-1' },
-    buffers,
-    stateFolder: undefined,
-    ...more,
-  }
-}
-
-/** A kafka output to this peer: topic `logs`, raw values. Closed after the test. */
+/** Creates a kafka output to this peer, with topic `logs` and raw values, which is closed after the test. */
 export async function kafkaTo(
   peer: KafkaPeer,
   texts: Record<string, string> = {},
   stateFolder?: string,
   clock: Clock = systemClock,
+  signal = new AbortController().signal,
 ): Promise<KafkaRun> {
   const account = new Budget(50_000_000, 1_000_000).account(50_000_000)
   const counters = new CounterMap()
   const { lines, log } = listLog()
-  const ctx = outputContext(account, { log, counters, stateFolder, clock })
+  const ctx = outputContext({ name: 'kafka.0', log, counters, stateFolder, clock, signal, buffers: account })
   const all = { brokers: `127.0.0.1:${peer.port}`, topics: 'logs', format: 'raw', ...texts }
   const output = spec.create(parseOptions(spec.options, all) as never, ctx)
   await output.start?.()
@@ -52,7 +39,7 @@ export async function kafkaTo(
   return { output, counters, account, log: lines }
 }
 
-/** A chunk whose records are `{log: line}`. */
+/** Returns a chunk whose records are `{log: line}`. */
 export function linesChunk(lines: string[], tag = 'app'): Chunk {
   return chunkOf(
     lines.map((log) => ({ log })),
@@ -60,7 +47,7 @@ export function linesChunk(lines: string[], tag = 'app'): Chunk {
   )
 }
 
-/** The values of batches, in their order. */
+/** Returns the values of the records in batches, in order. */
 export async function valuesOf(batches: readonly ProducedBatch[]): Promise<string[]> {
   const decoded = await Promise.all(batches.map((b) => decodeBatch(b.bytes)))
   return decoded.flatMap(({ records }) => records.map((r) => r.value.toString()))

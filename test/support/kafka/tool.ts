@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { atEnd } from '../tmp.ts'
 
-/** A record as Kafka's own consumer gives it. */
+/** A record as read by Kafka's own consumer. */
 export interface Consumed {
   partition: number
   offset: number
@@ -11,18 +11,18 @@ export interface Consumed {
   headers: [string, Buffer | null][]
 }
 
-/** What the numbers in the values say; `first`: the first 20 missing ones. */
+/** Statistics of the numbers in the values; `first` has the first 20 missing ones. */
 export interface Numbers {
   records: number
   distinct: number
   duplicates: number
-  /** Numbers that came, for the first time, behind a higher one of their partition. */
+  /** Numbers whose first occurrence comes after a higher one of their partition. */
   disorder: number
   missing: number
   first: number[]
 }
 
-/** A record batch as it is in the log of a broker. */
+/** A record batch in the log of a broker. */
 export interface Batch {
   offset: number
   records: number
@@ -42,10 +42,10 @@ export interface PartitionState {
 
 type Row = [number, number, number, string | null, string | null, [string, string | null][]]
 
-/** test/support/kafka/Tool.java in a process of its own, which ends with the test. */
+/** Runs test/support/kafka/Tool.java in a child process, which ends with the test. */
 export class KafkaTool {
   readonly #child: ChildProcess
-  readonly #answers: ((line: string) => void)[] = []
+  readonly #pending: ((line: string) => void)[] = []
   #stderr = ''
   #ended: string | undefined
 
@@ -56,7 +56,7 @@ export class KafkaTool {
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
-      for (const line of lines) if (line.startsWith('{')) this.#answers.shift()?.(line)
+      for (const line of lines) if (line.startsWith('{')) this.#pending.shift()?.(line)
     })
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text
@@ -64,7 +64,7 @@ export class KafkaTool {
     this.#child.stdin?.on('error', () => {})
     this.#child.once('exit', (code, signal) => {
       this.#ended = JSON.stringify({ error: `the tool ended with ${code ?? signal}: ${this.#stderr}` })
-      for (const answer of this.#answers.splice(0)) answer(this.#ended)
+      for (const answer of this.#pending.splice(0)) answer(this.#ended)
     })
     atEnd(() => this.close())
   }
@@ -80,7 +80,7 @@ export class KafkaTool {
   async ask<T>(op: string, fields: object = {}): Promise<T> {
     const line = await new Promise<string>((resolve) => {
       if (this.#ended !== undefined) return resolve(this.#ended)
-      this.#answers.push(resolve)
+      this.#pending.push(resolve)
       this.#child.stdin?.write(`${JSON.stringify({ op, ...fields })}\n`)
     })
     const answer = JSON.parse(line) as { ok: T; error?: string }
@@ -88,7 +88,7 @@ export class KafkaTool {
     return answer.ok
   }
 
-  /** Every record up to the ends of now, of a partition in its order. */
+  /** Returns all records up to the current end, in order within each partition. */
   async consume(topic: string): Promise<Consumed[]> {
     const rows = await this.ask<Row[]>('consume', { topic })
     return rows.map(([partition, offset, timestamp, key, value, headers]) => {

@@ -30,7 +30,7 @@ function watch(api: KubeApi, query: string): { events: Event[]; ended: Promise<v
   return { events, ended: run() }
 }
 
-test('a list has this node’s pods and a version from which a watch goes on', async () => {
+test('a list has the pods of the node and a version that a watch continues from', async () => {
   const api = await KubeApi.start()
   api.create(podOf({ name: 'a' }))
   api.create(podOf({ name: 'elsewhere', node: 'node-2' }))
@@ -50,7 +50,7 @@ test('a list has this node’s pods and a version from which a watch goes on', a
   expect([api.count('list'), api.count('watch')]).toEqual([1, 1])
 })
 
-test('a pod that is bound to the node later is added, a watch from no version begins with all pods', async () => {
+test('a watch without a version begins with all pods and adds a pod bound later', async () => {
   const api = await KubeApi.start()
   api.create(podOf({ name: 'late', node: '' }))
   api.create(podOf({ name: 'there' }))
@@ -64,7 +64,7 @@ test('a pod that is bound to the node later is added, a watch from no version be
   expect(seen.events.map((e) => `${e.type} ${e.object.metadata.name}`)).toEqual(['ADDED there', 'ADDED late'])
 })
 
-test('a watch from a version that is forgotten is a 410 within a 200', async () => {
+test('a watch from an expired version gets a 410 within a 200', async () => {
   const api = await KubeApi.start()
   const before = api.version
   api.create(podOf({ name: 'a' }))
@@ -98,7 +98,7 @@ test('tokens, rights and certificates are checked', async () => {
   expect(await status('good', ca, '/api/v1/namespaces/default/pods/none')).toBe(404)
 })
 
-test('a watch may be cut within an object', async () => {
+test('a watch can be cut within an object', async () => {
   const api = await KubeApi.start()
   api.create(podOf({ name: 'a' }))
   api.cutAfter = 500

@@ -24,9 +24,9 @@ export interface Change {
 
 export interface ApiOptions {
   tls?: boolean
-  /** Names of the certificate; a name that is not the host's shows whether names are checked. */
+  /** Names in the certificate; a name other than the host's shows whether host names are verified. */
   names?: string[]
-  /** Bearer tokens that are taken; none: every request is. */
+  /** Accepted bearer tokens; without any, every request is accepted. */
   tokens?: string[]
 }
 
@@ -34,9 +34,9 @@ const POD = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)$/
 const NAMESPACE = /^\/api\/v1\/namespaces\/([^/]+)$/
 
 /**
- * An API server for pods as the real one was seen to answer: lists with a resourceVersion, watches as chunked JSON
- * objects, a 410 as an ERROR within a 200, bookmarks that carry only a version, 401 and 403 with a Status. What goes
- * wrong is set by the test: `forbidden`, `delayMs`, `pieceBytes`, `cutAfter`, `compact`, `down`.
+ * An API server for pods that answers as a real one was observed to: lists with a resourceVersion, watches as chunked
+ * JSON objects, a 410 as an ERROR within a 200, bookmarks that carry only a version, 401 and 403 with a Status. Tests
+ * inject failures by `forbidden`, `delayMs`, `pieceBytes`, `cutAfter`, `failures`, `compact` and `down`.
  */
 export class KubeApi {
   readonly requests: ApiRequest[] = []
@@ -45,13 +45,13 @@ export class KubeApi {
   readonly namespaces = new Map<string, { labels?: object; annotations?: object }>()
   authority: Authority | undefined
   port = 0
-  /** Before each answer. */
+  /** Delay before each response. */
   delayMs = 0
-  /** Bodies go out in pieces of so many bytes, each in a write of its own; 0: whole. */
+  /** Size in bytes of the separate writes that a body is sent in; 0: one write. */
   pieceBytes = 0
-  /** A watch is cut off, in the middle of an object, after so many bytes; 0: never. */
+  /** Number of bytes after which a watch is cut off, in the middle of an object; 0: never. */
   cutAfter = 0
-  /** Answered to the next requests instead of what they ask for. */
+  /** Responses to the next requests, instead of the regular ones. */
   readonly failures: { status: number; retryAfter?: number }[] = []
   readonly #pods = new Map<string, PodObject>()
   readonly #history: Change[] = []
@@ -90,7 +90,7 @@ export class KubeApi {
     return this.requests.filter((r) => r.verb === verb).length
   }
 
-  /** Listens on the port it had before. */
+  /** Starts listening, on the same port as before. */
   async up(): Promise<void> {
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
       this.#answer(request, response).catch(() => response.destroy())
@@ -130,17 +130,17 @@ export class KubeApi {
 
   delete(namespace: string, name: string): void {
     const before = this.#pods.get(`${namespace}/${name}`)
-    if (before === undefined) throw new Error(`there is no pod ${namespace}/${name}`)
+    if (before === undefined) throw new Error(`no pod ${namespace}/${name}`)
     this.#pods.delete(`${namespace}/${name}`)
-    this.#tell({ version: ++this.#version, before, after: undefined })
+    this.#notify({ version: ++this.#version, before, after: undefined })
   }
 
-  /** Other objects of the cluster change: versions go on, nobody who watches pods sees it. */
-  pass(versions: number): void {
+  /** Advances the version as changes of other objects do, which a watch of pods does not see. */
+  advanceVersion(versions: number): void {
     this.#version += versions
   }
 
-  /** Forgets what happened: a watch from an older version is answered with 410. */
+  /** Drops the history: a watch from an older version is answered with 410. */
   compact(): void {
     this.#history.length = 0
     this.#oldest = this.#version
@@ -150,7 +150,7 @@ export class KubeApi {
     for (const watch of this.#watches) watch.bookmark(this.version)
   }
 
-  /** A proper end, as the server does it at any time. */
+  /** Ends the open watches properly, as a server may at any time. */
   endWatches(): void {
     for (const watch of this.#watches) watch.end()
   }
@@ -159,7 +159,7 @@ export class KubeApi {
     for (const watch of this.#watches) watch.cut()
   }
 
-  /** 410 within the open watches. */
+  /** Sends a 410 in the open watches. */
   expireWatches(): void {
     for (const watch of this.#watches) watch.fail(expiredEvent(this.#oldest, this.#version))
   }
@@ -170,13 +170,13 @@ export class KubeApi {
     const after = structuredClone(pod)
     after.metadata.resourceVersion = String(++this.#version)
     this.#pods.set(key, after)
-    this.#tell({ version: this.#version, before, after })
+    this.#notify({ version: this.#version, before, after })
     return after
   }
 
-  #tell(change: Change): void {
+  #notify(change: Change): void {
     this.#history.push(change)
-    for (const watch of this.#watches) watch.tell(change)
+    for (const watch of this.#watches) watch.notify(change)
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -192,7 +192,7 @@ export class KubeApi {
     const failure = this.failures.shift()
     if (failure !== undefined) {
       if (failure.retryAfter !== undefined) response.setHeader('retry-after', String(failure.retryAfter))
-      this.#status(response, failure.status, 'InternalError', 'as the test wants it')
+      this.#status(response, failure.status, 'InternalError', 'requested by the test')
       return
     }
     if (this.tokens.size > 0 && !this.tokens.has(token ?? '')) {
@@ -247,9 +247,9 @@ export class KubeApi {
     const from = Number(query.get('resourceVersion') ?? 0)
     if (from === 0) {
       for (const after of this.#pods.values())
-        watch.tell({ version: this.#version, before: undefined, after })
+        watch.notify({ version: this.#version, before: undefined, after })
     } else if (from < this.#oldest) watch.fail(expiredEvent(from, this.#oldest))
-    else for (const change of this.#history) if (change.version > from) watch.tell(change)
+    else for (const change of this.#history) if (change.version > from) watch.notify(change)
   }
 
   #status(response: ServerResponse, code: number, reason: string, message: string): void {

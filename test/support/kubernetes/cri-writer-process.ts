@@ -1,26 +1,26 @@
 /**
- * A container runtime and its kubelet, for the tests of container logs:
+ * A process that acts as container runtime and kubelet in the tests of container logs:
  *   bun test/support/kubernetes/cri-writer-process.ts PATH LINES_PER_SECOND ROTATIONS LINES_OF_EACH
- * Writes numbered lines as CRI, even ones to stdout and odd ones to stderr, each split at random into up to three parts
- * between which the other stream goes on. Rotates as the kubelet does: renames the file, goes on in a new one, and
- * compresses the one renamed before. Prints the number behind the last line. What a busy machine did not let it write in
- * time is not made up for: it takes longer there, and does no more.
+ * Writes numbered lines in CRI format to both streams at random, each split at random into up to three parts between
+ * which the other stream continues. Rotates as the kubelet does: renames the file, continues in a new one, and
+ * compresses the previously renamed one. Prints the number after the last line. A busy machine makes the process take
+ * longer: it does not catch up on lines that it could not write in time.
  */
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { numbered } from '../tail/lines.ts'
 
-/** Longest time whose lines are written at once. */
-const MOST_MS = 50
+/** Maximum time whose lines are written in one block. */
+const MAX_BLOCK_MS = 50
 
 const [path = '', rate = '0', rotations = '0', each = '0'] = process.argv.slice(2)
 let fd = openSync(path, 'a')
-// Line 0 is there already: by it a test sees that the agent follows.
+// Line 0 exists already: it shows a test that the agent follows the file.
 let next = 1
-/** The lines before it may be written. */
+/** Number of the first line that may not be written yet. */
 let due = next
 let nowMs = performance.now()
-/** Of each stream: the parts of its line that are still to be written. */
+/** Parts of the current line of each stream that are still to be written. */
 const rest: string[][] = [[], []]
 
 function part(stream: number): string {
@@ -45,7 +45,7 @@ function split(line: string): string[] {
 function writeDue(end: number): void {
   const beforeMs = nowMs
   nowMs = performance.now()
-  due = Math.min(end, due + (Math.min(MOST_MS, nowMs - beforeMs) / 1000) * Number(rate))
+  due = Math.min(end, due + (Math.min(MAX_BLOCK_MS, nowMs - beforeMs) / 1000) * Number(rate))
   let block = ''
   while (next < due) block += part(Math.random() < 0.5 ? 0 : 1)
   if (block !== '') writeSync(fd, block)
@@ -72,7 +72,7 @@ while (rotated.length < Number(rotations)) {
   }
   await Bun.sleep(5)
 }
-// What was begun is ended.
+// Finishes lines that were begun.
 let block = ''
 for (const stream of [0, 1]) while ((rest[stream] as string[]).length > 0) block += part(stream)
 writeSync(fd, block)

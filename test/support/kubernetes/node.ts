@@ -19,7 +19,7 @@ export interface LogRecord {
 }
 
 /**
- * The folders of a node as the kubelet and a container runtime keep them, under a temporary one:
+ * The log directories of a node, as the kubelet and a container runtime keep them, under a temporary directory:
  *
  * ```
  *   containers/POD_NAMESPACE_CONTAINER-ID.log -> pods/NAMESPACE_POD_UID/CONTAINER/0.log
@@ -39,24 +39,24 @@ export class KubeNode {
     writeFileSync(join(this.dir, 'account/token'), text)
   }
 
-  /** The runtime writes lines of the pod's container. */
+  /** Writes lines of the pod's container, as the runtime does. */
   log(pod: PodObject, ...texts: string[]): void {
-    const folder = this.#folder(pod)
-    const file = join(folder, '0.log')
+    const directory = this.#podDirectory(pod)
+    const file = join(directory, '0.log')
     const lines = texts.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout', time: TIME })}\n`)
-    const isNew = mkdirSync(folder, { recursive: true }) !== undefined
+    const isNew = mkdirSync(directory, { recursive: true }) !== undefined
     appendFileSync(file, lines.join(''))
     if (isNew) symlinkSync(file, join(this.dir, 'containers', logName(pod)))
   }
 
-  /** The kubelet has cleaned up behind a pod. */
+  /** Removes the logs of a pod, as the kubelet does. */
   remove(pod: PodObject): void {
     const { namespace, name, uid } = pod.metadata
     rmSync(join(this.dir, 'pods', `${namespace}_${name}_${uid}`), { recursive: true })
     rmSync(join(this.dir, 'containers', logName(pod)))
   }
 
-  /** The binary, as a DaemonSet would run it. */
+  /** Starts the agent as a DaemonSet does. */
   agent(filter: Record<string, string> = {}): AgentRun {
     const dotted = this.dir.replaceAll('/', '.')
     const tail = {
@@ -87,7 +87,7 @@ export class KubeNode {
     return new AgentRun(start(['-c', conf], { env: { NODE_NAME: NODE } }))
   }
 
-  #folder(pod: PodObject): string {
+  #podDirectory(pod: PodObject): string {
     const { namespace, name, uid } = pod.metadata
     const container = (pod.spec.containers[0] as { name: string }).name
     return join(this.dir, 'pods', `${namespace}_${name}_${uid}`, container)
@@ -105,8 +105,8 @@ export class AgentRun {
 
   get records(): LogRecord[] {
     const { stdout } = this.process
-    const whole = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
-    return whole
+    const complete = stdout.slice(0, stdout.lastIndexOf('\n') + 1)
+    return complete
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as LogRecord)

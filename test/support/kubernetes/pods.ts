@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-/** The parts of the API's objects that the tests set and read; what else a real one has is filled in by `podOf`. */
+/** The parts of a pod object that tests set and read; `podOf` fills in the rest of a real one. */
 export interface PodObject {
   metadata: {
     name: string
@@ -34,11 +34,11 @@ export interface PodParts {
   labels?: Record<string, string>
   annotations?: Record<string, string>
   container?: string
-  /** 64 hex digits. */
+  /** Container id, 64 hex digits. */
   dockerId?: string
   ip?: string
   owner?: string
-  /** Bytes of an annotation that makes the object large. */
+  /** Size in bytes of an annotation that makes the object large. */
   padding?: number
 }
 
@@ -48,7 +48,7 @@ export function dockerId(seed: number | string): string {
   return Buffer.from(String(seed)).toString('hex').padStart(64, 'c').slice(-64)
 }
 
-/** A running pod of one container, with what a real one carries besides: managed fields, conditions, volumes. */
+/** Returns a running pod of one container, with the other fields of a real one: managed fields, conditions, volumes. */
 export function podOf(parts: PodParts): PodObject {
   const { name, namespace = 'default', container = 'app', node = NODE } = parts
   const id = parts.dockerId ?? dockerId(name)
@@ -105,7 +105,7 @@ export function podOf(parts: PodParts): PodObject {
   }
 }
 
-/** The name that the kubelet gives a container's log under /var/log/containers. */
+/** Returns the kubelet's name for a container's log under /var/log/containers. */
 export function logName(pod: PodObject): string {
   const status = pod.status.containerStatuses?.[0]
   const id = status?.containerID?.split('://')[1] ?? dockerId(pod.metadata.name)

@@ -22,7 +22,7 @@ export interface KubeRunOptions {
   clock?: Clock
 }
 
-/** The filter alone, on a test's API server. Ends with the test. */
+/** The filter alone, with a test's API server. Closed at the end of the test. */
 export class KubeRun {
   readonly counters = new CounterMap()
   readonly logged = listLog()
@@ -30,7 +30,7 @@ export class KubeRun {
   readonly tokenFile: string
   #closed = false
 
-  constructor(api: KubeApi | undefined, o: KubeRunOptions = {}) {
+  constructor(api: KubeApi | undefined, runOptions: KubeRunOptions = {}) {
     const dir = tmp()
     this.tokenFile = join(dir, 'token')
     const caFile = join(dir, 'ca.crt')
@@ -40,26 +40,26 @@ export class KubeRun {
       kube_ca_file: caFile,
       kube_token_file: this.tokenFile,
       kube_node_name: NODE,
-      ...o.texts,
+      ...runOptions.texts,
     })
     this.filter = spec.create(options, {
       name: 'kubernetes.0',
       log: this.logged.log,
       counters: this.counters,
-      clock: o.clock ?? systemClock,
+      clock: runOptions.clock ?? systemClock,
       agent: { version: '1.2.3', id: 'id', hostname: 'leaf' },
       buffers: new LooseBuffers(),
       multiline: () => undefined,
       multilineBytes: 2_000_000,
       emit: () => {
-        throw new Error('it keeps nothing back')
+        throw new Error('the filter defers no records')
       },
       parser: (name) => {
-        const make = o.parsers?.[name]
-        if (make === undefined) throw new Error(`there is no parser ${name}`)
+        const make = runOptions.parsers?.[name]
+        if (make === undefined) throw new Error(`no parser ${name}`)
         return make()
       },
-      stateFolder: o.stateFolder,
+      stateFolder: runOptions.stateFolder,
     })
     atEnd(() => this.close())
   }
@@ -75,29 +75,31 @@ export class KubeRun {
     await this.filter.close?.()
   }
 
+  /** Returns the records after the filter. */
   through(tag: string, records: object[]): Record<string, unknown>[] {
     const chunk = chunkOf(records, tag)
     this.filter.apply(chunk, new LaterList())
     return recordsOf(chunk)
   }
 
-  /** The metadata that a record of this log gets now. */
+  /** Returns the metadata that a record of this log gets now. */
   metadata(log: string): Record<string, unknown> {
     const [record] = this.through(`kube.var.log.containers.${log}`, [{ log: 'x' }])
     return (record?.kubernetes ?? {}) as Record<string, unknown>
   }
 
+  /** Resolves with the metadata of this log once it is complete. */
   known(log: string): Promise<Record<string, unknown>> {
     return until(
       () => {
         const found = this.metadata(log)
         return found.incomplete === true ? undefined : found
       },
-      { what: () => `metadata of ${log}; it said:\n${this.logged.lines.join('\n')}` },
+      { what: () => `metadata of ${log}; log:\n${this.logged.lines.join('\n')}` },
     )
   }
 
-  /** Asks as a tail input does until lines may be read; resolves with the milliseconds it took. */
+  /** Calls `ready` as a tail input does until lines may be read; resolves with the time it took in milliseconds. */
   async ready(log: string, path = `/var/log/containers/${log}`): Promise<number> {
     const began = performance.now()
     for (;;) {

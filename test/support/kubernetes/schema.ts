@@ -1,12 +1,12 @@
 /**
- * The fields of the API's objects that manifests here may have, with their types: an API server that validates strictly
- * refuses what is misspelt, so does this. From the reference of the API, v1.36; a field that is used first is added.
+ * The API fields that manifests here may have, with their types. Like an API server with strict validation, the check
+ * rejects misspelled fields. From the API reference, v1.36; add a field here before its first use.
  */
 export type Schema =
   | 'string'
   | 'integer'
   | 'boolean'
-  /** A number with a unit, or a percentage. */
+  /** An integer, a number with a unit, or a percentage. */
   | 'quantity'
   | 'port'
   | { map: Schema }
@@ -235,25 +235,26 @@ export const KINDS: Record<string, { apiVersion: string; schema: Schema }> = {
 
 const QUANTITY = /^\d+(\.\d+)?(m|Ki|Mi|Gi|k|M|G|%)?$/
 
-/** What of the object an API server would refuse; nothing when it is right. */
-export function breachesOf(object: unknown): string[] {
+/** Returns what an API server would reject in the object; empty for a valid one. */
+export function schemaViolations(object: unknown): string[] {
   const { kind, apiVersion } = (object ?? {}) as { kind?: string; apiVersion?: string }
   const known = KINDS[kind ?? '']
-  if (known === undefined) return [`kind ${kind} is not known`]
-  if (apiVersion !== known.apiVersion) return [`${kind} is of ${known.apiVersion}, not ${apiVersion}`]
+  if (known === undefined) return [`unknown kind ${kind}`]
+  if (apiVersion !== known.apiVersion)
+    return [`${kind} has apiVersion ${known.apiVersion}, not ${apiVersion}`]
   return check(object, known.schema, kind ?? '')
 }
 
 function check(value: unknown, schema: Schema, at: string): string[] {
   if (typeof schema === 'string')
-    return isOfType(value, schema) ? [] : [`${at}: ${JSON.stringify(value)} is no ${schema}`]
+    return isOfType(value, schema) ? [] : [`${at}: ${JSON.stringify(value)} is not of type ${schema}`]
   if ('values' in schema)
-    return schema.values.includes(value as string) ? [] : [`${at}: ${String(value)} is not one of its values`]
+    return schema.values.includes(value as string) ? [] : [`${at}: ${String(value)} is not an allowed value`]
   if ('list' in schema) {
-    if (!Array.isArray(value)) return [`${at} is no list`]
+    if (!Array.isArray(value)) return [`${at} is not a list`]
     return value.flatMap((item, i) => check(item, schema.list, `${at}[${i}]`))
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${at} is no object`]
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [`${at} is not an object`]
   const entries = Object.entries(value)
   if ('map' in schema) return entries.flatMap(([key, item]) => check(item, schema.map, `${at}.${key}`))
   const missing = (schema.required ?? [])

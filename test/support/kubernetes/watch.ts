@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http'
 import type { Change } from './api-server.ts'
 import type { PodObject } from './pods.ts'
 
-export interface WatchOptions {
+export interface ServerWatchOptions {
   node: string | undefined
   bookmarks: boolean
   timeoutMs: number
@@ -11,16 +11,16 @@ export interface WatchOptions {
   version: () => string
 }
 
-/** One open watch: what it is told goes out as a line each, `{"type": ..., "object": ...}`. */
+/** An open watch that sends each change as a line `{"type": ..., "object": ...}`. */
 export class Watch {
   readonly #response: ServerResponse
-  readonly #o: WatchOptions
+  readonly #options: ServerWatchOptions
   readonly #timer: ReturnType<typeof setTimeout>
   #sent = 0
 
-  constructor(response: ServerResponse, options: WatchOptions) {
+  constructor(response: ServerResponse, options: ServerWatchOptions) {
     this.#response = response
-    this.#o = options
+    this.#options = options
     response.writeHead(200, { 'content-type': 'application/json' })
     response.flushHeaders()
     this.#timer = setTimeout(() => {
@@ -30,10 +30,10 @@ export class Watch {
     response.once('close', () => clearTimeout(this.#timer))
   }
 
-  /** A pod that is bound to the node is new for who watches the node; one that leaves is deleted. */
-  tell({ before, after, version }: Change): void {
-    const was = before !== undefined && this.#ours(before)
-    const is = after !== undefined && this.#ours(after)
+  /** Sends the change as seen by a watch of one node: a pod bound to the node is added, one that leaves is deleted. */
+  notify({ before, after, version }: Change): void {
+    const was = before !== undefined && this.#isOnNode(before)
+    const is = after !== undefined && this.#isOnNode(after)
     if (is) this.#event(was ? 'MODIFIED' : 'ADDED', after as PodObject)
     else if (was) {
       const last = structuredClone(before as PodObject)
@@ -43,7 +43,7 @@ export class Watch {
   }
 
   bookmark(resourceVersion: string): void {
-    if (!this.#o.bookmarks) return
+    if (!this.#options.bookmarks) return
     const object = {
       kind: 'Pod',
       apiVersion: 'v1',
@@ -67,8 +67,8 @@ export class Watch {
     this.#response.destroy()
   }
 
-  #ours(pod: PodObject): boolean {
-    return this.#o.node === undefined || pod.spec.nodeName === this.#o.node
+  #isOnNode(pod: PodObject): boolean {
+    return this.#options.node === undefined || pod.spec.nodeName === this.#options.node
   }
 
   #event(type: string, pod: PodObject): void {
@@ -77,7 +77,7 @@ export class Watch {
 
   #write(event: object): void {
     const bytes = Buffer.from(`${JSON.stringify(event)}\n`)
-    const { cutAfter, pieceBytes } = this.#o
+    const { cutAfter, pieceBytes } = this.#options
     const left = cutAfter > 0 ? cutAfter - this.#sent : bytes.length
     const step = pieceBytes || bytes.length
     for (let at = 0; at < Math.min(left, bytes.length); at += step) {
@@ -88,7 +88,7 @@ export class Watch {
   }
 }
 
-/** Objects of a list have neither kind nor apiVersion. */
+/** Returns a PodList; its items have neither kind nor apiVersion, as in a real list. */
 export function listOf(items: PodObject[], resourceVersion: string): object {
   return { kind: 'PodList', apiVersion: 'v1', metadata: { resourceVersion }, items }
 }
@@ -97,7 +97,7 @@ export function statusBody(code: number, reason: string, message: string): objec
   return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code }
 }
 
-/** What an expired watch was seen to answer, in a 200. */
+/** Returns the event of an expired watch, as a real server was observed to send it in a 200. */
 export function expiredEvent(from: number, oldest: number): object {
   return {
     type: 'ERROR',

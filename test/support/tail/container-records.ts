@@ -92,8 +92,8 @@ const { value } = fc.letrec<{ value: string; object: string }>((tie) => ({
     tie('object'),
   ),
 }))
-/** Names that are nearly always different, so that most lines are for the kernel. */
-const usual = fc
+/** JSON objects whose keys are nearly always different, so that the wasm encoder knows most lines. */
+const object = fc
   .array(
     fc.tuple(
       fc.oneof(
@@ -107,10 +107,10 @@ const usual = fc
   )
   .map((pairs) => `{${pairs.map(([key, each, b]) => `"${key}":${b}${each}`).join(',')}}`)
 const line = fc.oneof(
-  { weight: 4, arbitrary: fc.tuple(blank, usual, blank).map((parts) => parts.join('')) },
+  { weight: 4, arbitrary: fc.tuple(blank, object, blank).map((parts) => parts.join('')) },
   value,
-  fc.tuple(usual, fc.nat(80)).map(([each, n]) => each.slice(0, n)),
-  fc.tuple(usual, fc.constantFrom('x', '}', ',', '{}')).map((parts) => parts.join('')),
+  fc.tuple(object, fc.nat(80)).map(([each, n]) => each.slice(0, n)),
+  fc.tuple(object, fc.constantFrom('x', '}', ',', '{}')).map((parts) => parts.join('')),
   fc.constantFrom(
     'plain text',
     '',
@@ -124,7 +124,7 @@ const line = fc.oneof(
   ),
   fc.integer({ min: 1, max: 300 }).map((n) => `${'{"a":'.repeat(n)}1${'}'.repeat(n)}`),
 )
-/** Records of containers, most of them with a line that is JSON or nearly so. */
+/** Container records, most of them with a line that is JSON or nearly JSON. */
 export const record = fc.oneof(
   {
     weight: 5,

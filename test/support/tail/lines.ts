@@ -1,11 +1,11 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 
-/** A line of about 200 bytes with its number in front. */
+/** Returns a line of about 200 bytes that starts with its number. */
 export function numbered(n: number): string {
   return `${String(n).padStart(8, '0')} ${'the quick brown fox jumps over the lazy dog '.repeat(4)}end\n`
 }
 
-/** Writes lines [from, to) to a new file, or behind what is there. */
+/** Appends lines [from, to) to the file. */
 export function writeLines(path: string, from: number, to: number): void {
   const fd = openSync(path, 'a')
   for (let at = from; at < to; at += 5000) {

@@ -14,7 +14,7 @@ const FENCE = 0xaa
 
 export interface Parsed {
   record: Record<string, unknown>
-  /** Undefined: the time of reading was left. */
+  /** Undefined when the parser kept the time of reading. */
   time: string | undefined
 }
 
@@ -28,12 +28,12 @@ export function parserOf<T extends OptionTable>(
 }
 
 /**
- * Parses one line and checks what every parser promises: nothing before `at` nor behind the bound is written, the map
- * is whole and counts the extra pairs, and a refusal leaves the writer as it was. Undefined: the line was refused.
+ * Parses one line and checks the contract of parsers: nothing before `at` or after the bound is written, the map is complete
+ * and counts the extra pairs, and a rejected line leaves the writer unchanged. Returns undefined for a rejected line.
  */
 export function parseLine(parser: Parser, line: string | Uint8Array, extraPairs = 0): Parsed | undefined {
   const text = typeof line === 'string' ? Buffer.from(line) : line
-  // Bytes that would change the outcome if they were read.
+  // Surrounded by bytes that would change the result if they were read.
   const src = Buffer.concat([Buffer.from('{"9'), text, Buffer.from('9"}')])
   const bound = parser.bound(text.length)
   const buf = Buffer.alloc(bound + 45 + extraPairs * 4, FENCE)
@@ -60,7 +60,7 @@ export function parseLine(parser: Parser, line: string | Uint8Array, extraPairs 
   return { record, time: timed ? isoTime(out.sec, out.nsec) : undefined }
 }
 
-/** With all nine digits. */
+/** Formats a time with all nine digits. */
 function isoTime(sec: number, nsec: number): string {
   return `${new Date(sec * 1000).toISOString().slice(0, 19)}.${String(nsec).padStart(9, '0')}Z`
 }

@@ -20,13 +20,13 @@ export interface Received {
   record: Record<string, unknown>
 }
 
-/** Offsets in memory that outlive a run, so that the next one can go on from them. */
+/** Offset store in memory that outlives a run, so that the next one can resume from it. */
 export class MemoryStore implements OffsetStore {
   table: OffsetRow[] = []
   writes = 0
   damaged = false
-  /** As if a run before had looked then; else when one has. */
-  looked: number | undefined
+  /** Time of the last scan of a previous run; set by a test to simulate one. */
+  lastScan: number | undefined
   lastWriteMs: number | undefined
   readonly path = undefined
   failing: Error | undefined
@@ -37,13 +37,13 @@ export class MemoryStore implements OffsetStore {
   }
 
   lastScanMs(): number | undefined {
-    return this.looked
+    return this.lastScan
   }
 
   write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
-    this.looked = changes.scanned?.ms ?? this.looked
+    this.lastScan = changes.scanned?.ms ?? this.lastScan
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]
@@ -57,17 +57,17 @@ export class MemoryStore implements OffsetStore {
 }
 
 export interface TailRunOptions {
-  /** fluent-bit's spelling, values as text. */
+  /** Options in fluent-bit's spelling, values as text. */
   tail: Record<string, string>
   tag?: string
-  /** Of the input. */
+  /** Name of the input. */
   name?: string
   store?: OffsetStore
   service?: Partial<Plan['service']>
   memBufLimit?: number
   parsers?: Plan['parsers']
   multilines?: Plan['multilines']
-  /** Filters of all tags. */
+  /** Filters that apply to all tags. */
   filters?: Filter[]
 }
 
@@ -77,17 +77,17 @@ function filterPlan(filter: Filter, i: number): object {
   return { spec, name: `test.${i}`, options: {}, common: { match: '*' } }
 }
 
-/** The tail input in a real engine, with an output that keeps what it gets and acknowledges when told. */
+/** Runs the tail input in a real engine, with an output that keeps all records and acknowledges on request. */
 export class TailRun {
   readonly received: Received[] = []
   readonly logs: { level: string; message: string; fields: Record<string, unknown> }[] = []
   readonly store: OffsetStore
   readonly assembly: Assembly
-  /** Chunks that came while `hold` was on: each is settled by `ack()`. */
+  /** While true, chunks are only settled by `ack()`. */
   hold = false
   failing = false
   finished = false
-  /** What it could not read, when it finished. */
+  /** Set when it finished with files that it could not read. */
   incomplete: string | undefined
   readonly chunks: { id: string; tag: string; count: number }[] = []
   #held: (() => void)[] = []
@@ -128,7 +128,7 @@ export class TailRun {
     return this.lines()
   }
 
-  /** Acknowledges everything held, and what comes from now on. */
+  /** Acknowledges all held chunks, and every later one at once. */
   ack(): void {
     this.hold = false
     const held = this.#held
@@ -144,7 +144,7 @@ export class TailRun {
     return this.assembly.inputs[0]?.input.status?.().files ?? []
   }
 
-  /** A stop as the agent does it. */
+  /** Stops as the agent does. */
   async stop(): Promise<void> {
     this.#inputs.abort()
     await this.#run
@@ -152,7 +152,7 @@ export class TailRun {
     await this.#close()
   }
 
-  /** A stop without a drain: what is not acknowledged is aborted, as at the end of Grace. */
+  /** Stops without a drain: unacknowledged chunks are aborted, as at the end of Grace. */
   async abort(): Promise<void> {
     this.#inputs.abort()
     await this.#run
@@ -211,8 +211,8 @@ export class TailRun {
           name: o.name ?? 'tail.0',
           tag: o.tag ?? 'app',
           options,
-          position: { file: 'test', line: 1 },
-          places: new Map(),
+          location: { file: 'test', line: 1 },
+          optionLocations: new Map(),
           common: parseOptions(INPUT_OPTIONS, { mem_buf_limit: String(o.memBufLimit ?? 0) }),
         },
       ],
@@ -236,7 +236,7 @@ export class TailRun {
   }
 }
 
-/** A run from the head of the files, ended with the test. */
+/** Starts a run from the head of the files that ends with the test. */
 export function follow(
   tail: Record<string, string>,
   more: Partial<ConstructorParameters<typeof TailRun>[0]> = {},
@@ -246,7 +246,7 @@ export function follow(
   return run
 }
 
-/** The same with stored positions. */
+/** Starts a run with stored positions. */
 export function resume(
   store: MemoryStore,
   tail: Record<string, string>,
@@ -255,7 +255,7 @@ export function resume(
   return follow(tail, { store, ...more })
 }
 
-/** One run over what is there, to its end and acknowledged. */
+/** Reads the existing lines in one run that ends with everything acknowledged. */
 export async function readAll(
   store: MemoryStore,
   tail: Record<string, string>,

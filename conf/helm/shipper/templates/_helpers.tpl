@@ -17,19 +17,19 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
-{{- /* Numbers of a values file are floating: a large one would be printed as 5.24288e+06, which is no size. */ -}}
+{{- /* Numbers of a values file are floats: a large one would print as 5.24288e+06, which is not a valid size. */ -}}
 {{- define "shipper.value" -}}
 {{- if kindIs "float64" . }}{{ toJson . }}{{ else }}{{ . }}{{ end -}}
 {{- end -}}
 
-{{- /* Options of a section, a line each. */ -}}
+{{- /* Options of a section, one per line. */ -}}
 {{- define "shipper.options" -}}
 {{- range $name, $value := . }}
     {{ $name }}  {{ include "shipper.value" $value }}
 {{- end }}
 {{- end -}}
 
-{{- /* Options of a section: `own`, but for those that the values give, and these, `more`. */ -}}
+{{- /* Options of a section: `more`, from the values, and those of `own` that `more` does not replace. */ -}}
 {{- define "shipper.section" -}}
 {{- $given := dict -}}
 {{- range $name, $_ := .more }}{{ $_ := set $given (lower $name) true }}{{ end -}}

@@ -3,20 +3,21 @@ import { readFileSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { messageOf, systemCode } from '../../../core/error.ts'
 import type { Clock, Logger, TimerHandle } from '../../../core/services.ts'
-import type { Namespace, NamespaceCache } from './api/namespaces.ts'
-import type { Pod } from './pods/pod.ts'
-import { KEPT_MS, type PodCache } from './pods/pod-cache.ts'
+import type { NamespaceCache } from './api/namespace-cache.ts'
+import type { Namespace, Pod } from './pods/pod.ts'
+import { DELETED_TTL_MS, type PodCache } from './pods/pod-cache.ts'
 
 const FORMAT = 'shipper-kubernetes-pods'
 const VERSION = 2
-/** What is behind it is left out when writing; a larger file is not read. */
-const MOST_BYTES = 16_000_000
-/** Changes are stored together, at most this often. */
-const DELAY_MS = 3000
+/** Maximum size of the body: further lines are not written, and a larger file is not read. */
+const MAX_BYTES = 16_000_000
+/** Delay from the first change to the write, which then includes later changes. */
+const WRITE_DELAY_MS = 3000
 const MODE = 0o600
 
 interface StoredPod {
   pod: Pod
+  /** Time of deletion in milliseconds. */
   goneMs?: number
 }
 
@@ -25,68 +26,71 @@ interface StoredNamespace {
   value: Namespace
 }
 
-/** What is kept. */
-export interface Kept {
+/** The caches that are stored. */
+interface CachedObjects {
   pods: PodCache
   namespaces: NamespaceCache
 }
 
 /**
- * The known pods and namespaces in a file, so that a restart needs no API. They may carry what is not for everybody:
- * only the owner reads it.
+ * A file with the known pods and namespaces, so that a restart does not need the API. Labels and annotations may be
+ * confidential: only the owner can read the file.
  *
  * ```
- *   {"format":"shipper-kubernetes-pods","version":2,"bytes":N,"sha256":"..."}     of what follows
- *   {"namespace":"...","value":{"labels":{...},"annotations":{...}}}              a line each
+ *   {"format":"shipper-kubernetes-pods","version":2,"bytes":N,"sha256":"..."}     of the lines below
+ *   {"namespace":"...","value":{"labels":{...},"annotations":{...}}}              one line each
  *   {"pod":{...},"goneMs":...}
  * ```
- * It is written beside itself, synced and renamed, and believed only when length and hash are right.
+ * It is written to a temporary file, synced and renamed, and used only when length and hash are right.
  */
 export class CacheFile {
   readonly #path: string
-  readonly #kept: Kept
+  readonly #cached: CachedObjects
   readonly #clock: Clock
   readonly #log: Logger
   #timer: TimerHandle | undefined
   #writing: Promise<void> = Promise.resolve()
-  #dirty = false
-  #trouble = ''
+  #isDirty = false
+  /** Last warning that was logged, '' after a successful write. */
+  #loggedWarning = ''
 
-  constructor(path: string, kept: Kept, clock: Clock, log: Logger) {
+  constructor(path: string, cached: CachedObjects, clock: Clock, log: Logger) {
     this.#path = path
-    this.#kept = kept
+    this.#cached = cached
     this.#clock = clock
     this.#log = log
   }
 
-  /** Takes up what was stored; what is damaged, of another version or not there is as good as nothing. */
+  /** Restores pods and namespaces from the file; a file that is missing, damaged or of another version is ignored. */
   load(): void {
     let bytes: Buffer
     try {
       bytes = readFileSync(this.#path)
     } catch (error) {
-      if (systemCode(error) !== 'ENOENT') this.#say(`cannot read ${this.#path}: ${messageOf(error)}`)
+      if (systemCode(error) !== 'ENOENT')
+        this.#warnOnce(`cannot read pod cache ${this.#path}: ${messageOf(error)}`)
       return
     }
-    const lines = contentOf(bytes)
+    const lines = validLines(bytes)
     if (lines === undefined) {
-      this.#say(`${this.#path} is damaged, or no snapshot of pods: it is not used, and written anew`)
+      this.#warnOnce(`pod cache ${this.#path} is damaged or of another version: ignoring and replacing it`)
       return
     }
-    const { pods, namespaces } = this.#kept
-    const oldest = this.#clock.nowMs() - KEPT_MS
+    const { pods, namespaces } = this.#cached
+    const oldestMs = this.#clock.nowMs() - DELETED_TTL_MS
     for (const line of lines) {
       const stored = JSON.parse(line) as StoredPod | StoredNamespace
       if ('namespace' in stored) namespaces.restore(stored.namespace, stored.value)
-      else if (stored.goneMs === undefined || stored.goneMs >= oldest) pods.restore(stored.pod, stored.goneMs)
+      else if (stored.goneMs === undefined || stored.goneMs >= oldestMs)
+        pods.restore(stored.pod, stored.goneMs)
     }
-    if (lines.length > 0) this.#log.debug(`${pods.size} pods are known from ${this.#path}`)
+    if (lines.length > 0) this.#log.debug(`restored ${pods.size} pods from ${this.#path}`)
   }
 
-  /** Something changed: it is stored soon. */
-  touch(): void {
-    this.#dirty = true
-    this.#timer ??= this.#clock.after(DELAY_MS, () => {
+  /** Schedules a write after a change. */
+  scheduleWrite(): void {
+    this.#isDirty = true
+    this.#timer ??= this.#clock.after(WRITE_DELAY_MS, () => {
       this.#timer = undefined
       this.#writing = this.#writing.then(() => this.#write())
     })
@@ -100,59 +104,63 @@ export class CacheFile {
   }
 
   async #write(): Promise<void> {
-    if (!this.#dirty) return
-    this.#dirty = false
+    if (!this.#isDirty) return
+    this.#isDirty = false
     const temporary = `${this.#path}.new`
     try {
       await rm(temporary, { force: true })
       const file = await open(temporary, 'wx', MODE)
       try {
-        await file.writeFile(this.#content())
+        await file.writeFile(this.#encode())
         await file.sync()
       } finally {
         await file.close()
       }
       await rename(temporary, this.#path)
-      this.#trouble = ''
+      this.#loggedWarning = ''
     } catch (error) {
-      this.#say(`cannot write ${this.#path}: ${messageOf(error)}`)
+      this.#warnOnce(`cannot write pod cache ${this.#path}: ${messageOf(error)}`)
     }
   }
 
-  /** Of the pods those that are there first: one that is gone is worth less. */
-  #content(): Buffer {
+  /** Returns the content of the file. Deleted pods come last, as they are the first to be omitted at the size limit. */
+  #encode(): Buffer {
     const parts: string[] = []
     let bytes = 0
-    const pods = this.#kept.pods
+    const pods = this.#cached.pods
       .all()
-      .sort((a, b) => Number(a.goneMs !== undefined) - Number(b.goneMs !== undefined))
-      .map(({ pod, goneMs }) => ({ pod, goneMs }))
-    for (const stored of [...this.#kept.namespaces.all(), ...pods]) {
+      .sort((a, b) => Number(a.deletedMs !== undefined) - Number(b.deletedMs !== undefined))
+      .map(({ pod, deletedMs }) => ({ pod, goneMs: deletedMs }))
+    for (const stored of [...this.#cached.namespaces.all(), ...pods]) {
       const line = `${JSON.stringify(stored)}\n`
       bytes += Buffer.byteLength(line)
-      if (bytes > MOST_BYTES) break
+      if (bytes > MAX_BYTES) break
       parts.push(line)
     }
     const body = Buffer.from(parts.join(''))
-    const head = { format: FORMAT, version: VERSION, bytes: body.length, sha256: hashOf(body) }
-    return Buffer.concat([Buffer.from(`${JSON.stringify(head)}\n`), body])
+    const header = { format: FORMAT, version: VERSION, bytes: body.length, sha256: sha256(body) }
+    return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), body])
   }
 
-  #say(message: string): void {
-    if (message === this.#trouble) return
-    this.#trouble = message
-    this.#log.warn(message, { hint: 'without it a restart while the API is away knows no pods' })
+  /** Logs the warning unless it repeats the last one. */
+  #warnOnce(message: string): void {
+    if (message === this.#loggedWarning) return
+    this.#loggedWarning = message
+    this.#log.warn(message, {
+      hint: 'without it no pods are known after a restart while the API is unreachable',
+    })
   }
 }
 
-function contentOf(bytes: Buffer): string[] | undefined {
+/** Returns the lines of the body, or undefined when header, length or hash are not right. */
+function validLines(bytes: Buffer): string[] | undefined {
   const end = bytes.indexOf(10)
-  if (end < 0 || bytes.length > MOST_BYTES + 1000) return undefined
+  if (end < 0 || bytes.length > MAX_BYTES + 1000) return undefined
   try {
-    const head = JSON.parse(bytes.toString('utf8', 0, end)) as Record<string, unknown>
+    const header = JSON.parse(bytes.toString('utf8', 0, end)) as Record<string, unknown>
     const body = bytes.subarray(end + 1)
-    const known = head.format === FORMAT && head.version === VERSION && head.bytes === body.length
-    if (!known || head.sha256 !== hashOf(body)) return undefined
+    const matches = header.format === FORMAT && header.version === VERSION && header.bytes === body.length
+    if (!matches || header.sha256 !== sha256(body)) return undefined
     return body
       .toString()
       .split('\n')
@@ -162,6 +170,6 @@ function contentOf(bytes: Buffer): string[] | undefined {
   }
 }
 
-function hashOf(bytes: Buffer): string {
+function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }

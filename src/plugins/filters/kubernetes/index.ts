@@ -5,33 +5,32 @@ import { KUBERNETES_OPTIONS } from './options.ts'
 export const spec = defineFilter({
   kind: 'filter',
   name: 'kubernetes',
-  summary: 'Adds the metadata of the pod to the records of a container.',
-  description: `Records get \`kubernetes\`: pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name, docker_id,
-container_hash, container_image, ownerReferences (when asked for), in this order and without what is not known; with
-Namespace_Labels or Namespace_Annotations also \`kubernetes_namespace\`. Of a key that a record has twice, the last one
-stays, in \`log\` also in maps within.
+  summary: 'Adds pod metadata to the records of containers.',
+  description: `Records get a map \`kubernetes\` with pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name,
+docker_id, container_hash, container_image and ownerReferences (if enabled), in this order; unknown fields are omitted. With
+Namespace_Labels or Namespace_Annotations they also get \`kubernetes_namespace\`. Of duplicate keys in a record the last one is
+kept, in \`log\` also in nested maps.
 
-**Where it comes from.** One list and one watch of the pods of this node. They need \`get\`, \`list\` and \`watch\` on pods, and
-\`get\` on namespaces for their metadata. Where \`list\` or \`watch\` are forbidden, pods are asked for one by one. A pod that
-was deleted stays known for five minutes, and for as long as lines of it come, and what is known is kept in a file for
-restarts while the API is away (Kube_Snapshot).
+**Source.** One list and one watch of the pods of this node. They need \`get\`, \`list\` and \`watch\` on pods, and \`get\` on
+namespaces for namespace metadata. If \`list\` or \`watch\` is forbidden, the filter falls back to one API request per pod. A
+deleted pod stays known for five minutes, and for as long as its lines are read. Known pods are stored in a cache file
+(Kube_Snapshot), which serves restarts while the API is unreachable.
 
-**Which node.** NODE_NAME of the environment, or Kube_Node_Name. Without them the kubelet is asked once at the start for
-its pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a certificate that Kube_CA_File vouches for; where it
-refuses, is not reached or is slow, pods are asked for one by one until the first of them tells its node.
+**Node name.** NODE_NAME of the environment, or Kube_Node_Name. Without them the filter asks the kubelet once at start for its
+pods, which needs \`get\` on nodes/proxy (or nodes/pods) and a kubelet certificate signed by Kube_CA_File. While the kubelet
+refuses, is unreachable or is slow, the filter makes one API request per pod, and takes the node name from the first pod found.
 
-**A pod that is not known** yet holds back its lines for Kube_Meta_Wait, in their file. What can still not be known has
-what the path tells (pod_name, namespace_name, container_name, docker_id; pod_id and restart_count where the log is under
-/var/log/pods) and \`incomplete: true\`: there is always a \`kubernetes\` map.
+**Unknown pods.** The lines of a pod that is not known yet wait in their file for up to Kube_Meta_Wait. After that, records
+get only the fields from the log path (pod_name, namespace_name, container_name, docker_id; for logs under /var/log/pods also
+pod_id and restart_count) and \`incomplete: true\`: there is always a \`kubernetes\` map.
 
-**Names of logs.** \`/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log\` and
-\`/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log\`. A uid decides which pod it is, so that the next pod of a StatefulSet,
-under the same name, is another one.
+**Log names.** \`/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log\` and \`/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log\`. If
+the uid is known, it alone identifies the pod, so the next pod of a StatefulSet, which has the same name, is a different pod.
 
-**Annotations of pods.** \`fluentbit.io/parser\` and \`fluentbit.io/exclude\`, each also with \`_stdout\` or \`_stderr\` and then
-\`-CONTAINER\`; the one that says most counts. The stream is the field \`stream\` of the record. A parser is one of a
-[PARSER] section, a format that needs no options (json, logfmt, ltsv), or one of conf/parsers.conf (nginx, apache2), which
-need no Parsers_File; one that is not there is said once for each pod, and the lines stay as they are.`,
+**Pod annotations.** \`fluentbit.io/parser\` and \`fluentbit.io/exclude\`, each optionally followed by \`_stdout\` or \`_stderr\` and
+then by \`-CONTAINER\`; the most specific annotation wins. The stream is the field \`stream\` of the record. A parser is one of a
+[PARSER] section, a format that needs no options (json, logfmt, ltsv), or one of conf/parsers.conf (nginx, apache2), for which
+no Parsers_File is needed. A parser that does not exist is logged once per pod, and the lines stay unparsed.`,
   options: KUBERNETES_OPTIONS,
   example: `[FILTER]
     Name                kubernetes
@@ -42,18 +41,18 @@ need no Parsers_File; one that is not there is said once for each pod, and the l
     K8S-Logging.Exclude On
 `,
   counters: {
-    records_incomplete: 'records with nothing but what their path tells',
-    records_excluded: 'records left out by an annotation of their pod',
-    pods_unknown: 'containers whose pod was not known after Kube_Meta_Wait',
-    namespaces_unknown: 'containers whose namespace was wanted and not known after Kube_Meta_Wait',
-    pods_oversize: 'objects of pods larger than Buffer_Size',
-    parsers_unknown: 'annotations that name no parser',
-    lists: 'lists of the pods of this node',
-    watches: 'watches that were opened',
-    watch_expired: 'watches whose version was forgotten by the API',
-    lookups: 'questions for single pods, for the kubelet’s pods, and for namespaces',
-    api_requests: 'requests in all',
-    api_errors: 'requests that failed',
+    records_incomplete: 'records with only the fields from the log path',
+    records_excluded: 'records dropped by an annotation of their pod',
+    pods_unknown: 'containers whose pod was still unknown after Kube_Meta_Wait',
+    namespaces_unknown: 'containers whose namespace was required and still unknown after Kube_Meta_Wait',
+    pods_oversize: 'pod objects larger than Buffer_Size',
+    parsers_unknown: 'annotations that name a parser that does not exist',
+    lists: 'lists of the pods of this node that were requested',
+    watches: 'watches that were requested',
+    watch_expired: 'lists and watches answered with 410, because their resourceVersion had expired',
+    lookups: 'requests for single pods, for the pods of the kubelet, and for namespaces',
+    api_requests: 'all requests to the API server and the kubelet',
+    api_errors: 'requests that failed; 404 and 410 do not count',
   },
   create: (options, ctx) => new Kubernetes(options, ctx),
 })

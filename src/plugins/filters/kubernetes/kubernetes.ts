@@ -3,58 +3,66 @@ import type { Chunk } from '../../../core/chunk.ts'
 import { encodeStr } from '../../../core/msgpack/encode.ts'
 import { findKey, spanOf } from '../../../core/msgpack/record.ts'
 import type { Filter, FilterContext } from '../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../core/services.ts'
 import { PodSource } from './api/pod-source.ts'
 import { CacheFile } from './cache-file.ts'
 import { type CachedContainer, ContainerCache } from './enrich/container-cache.ts'
-import { Enricher, type Meta } from './enrich/enricher.ts'
-import { encodeDummy, pairsOf } from './enrich/metadata.ts'
+import { type ContainerMetadata, Enricher } from './enrich/enricher.ts'
+import { encodeDummy, metadataPairs } from './enrich/metadata.ts'
 import type { KubernetesOptions } from './options.ts'
-import { type ContainerRef, refOfJournal, refOfTag } from './pods/container-ref.ts'
-import type { Keep, Pod } from './pods/pod.ts'
+import { type ContainerRef, refFromJournal, refFromTag } from './pods/container-ref.ts'
+import type { Pod, PodFields } from './pods/pod.ts'
 import { PodCache } from './pods/pod-cache.ts'
-import { preloadedNamespace, preloadedPod } from './pods/preload.ts'
+import { readPreloadedNamespace, readPreloadedPod } from './pods/preload.ts'
 import { tagParser } from './pods/tag-parser.ts'
 
-const LOG = encodeStr('log')
-const MESSAGE = encodeStr('MESSAGE')
-const CONTAINER_NAME = Buffer.from('CONTAINER_NAME')
-/** Where nothing tells when a pod becomes known, it is asked for again this often while lines wait. */
-const LOOK_AGAIN_MS = 250
-/** A pod that was looked up before its containers were reported is asked for again after this time. */
-const UNREPORTED_MS = 30_000
+const LOG_KEY = encodeStr('log')
+const MESSAGE_KEY = encodeStr('MESSAGE')
+const CONTAINER_NAME_KEY = Buffer.from('CONTAINER_NAME')
+/** Interval at which waiting lines check again for metadata whose arrival nothing reports. */
+const POLL_MS = 250
+/** Time after which a pod is requested again if its container ids were not reported yet. */
+const UNREPORTED_TTL_MS = 30_000
 
 /**
- * Gives records the metadata of their pod. What a pod is comes from a watch that runs beside the records; `apply` only
- * looks at what is known, and `ready` keeps the lines of a pod that is not known yet in their file for a while.
+ * Adds the metadata of their pod to records. A PodSource keeps the pods up to date in the background; `apply` only uses
+ * what is known, and `ready` makes the lines of an unknown pod wait in their file for a limited time.
  */
 export class Kubernetes implements Filter {
   readonly #options: KubernetesOptions
   readonly #ctx: FilterContext
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
   readonly #pods: PodCache
   readonly #containers: ContainerCache
-  readonly #entries: Enricher
+  readonly #enricher: Enricher
   readonly #source: PodSource | undefined
-  readonly #snapshot: CacheFile | undefined
-  readonly #dummy: Meta | undefined
-  readonly #withNamespaces: boolean
-  readonly #keep: Keep
-  /** Those whose lines wait, by namespace and by namespace/pod. */
+  readonly #cacheFile: CacheFile | undefined
+  /** Metadata for all records with Dummy_Meta. */
+  readonly #dummyMetadata: ContainerMetadata | undefined
+  readonly #addsNamespaces: boolean
+  readonly #podFields: PodFields
+  /** Containers whose lines wait, by namespace and by namespace/pod. */
   readonly #waiting = new Map<string, Set<CachedContainer>>()
 
   constructor(options: KubernetesOptions, ctx: FilterContext) {
     this.#options = options
     this.#ctx = ctx
+    this.#clock = ctx.clock
+    this.#counters = ctx.counters
+    this.#log = ctx.log
     this.#pods = new PodCache(() => ctx.clock.nowMs())
     this.#pods.onChange = (pod) => this.#wake(`${pod.namespace}/${pod.name}`)
-    const suggestions = options['k8s-loggingParser'] || options['k8s-loggingExclude']
+    const loggingAnnotations = options['k8s-loggingParser'] || options['k8s-loggingExclude']
     const { labels, annotations, ownerReferences: owners } = options
-    this.#keep = { labels, annotations, owners, suggestions }
-    this.#withNamespaces = options.namespaceLabels || options.namespaceAnnotations
-    this.#source = this.#makeSource()
-    this.#snapshot = this.#makeSnapshot()
-    this.#containers = this.#makeContainers()
-    this.#entries = new Enricher({
-      logKey: options.useJournal ? MESSAGE : LOG,
+    this.#podFields = { labels, annotations, owners, loggingAnnotations }
+    this.#addsNamespaces = options.namespaceLabels || options.namespaceAnnotations
+    this.#source = this.#createSource()
+    this.#cacheFile = this.#createCacheFile()
+    this.#containers = this.#createContainers()
+    this.#enricher = new Enricher({
+      logKey: options.useJournal ? MESSAGE_KEY : LOG_KEY,
       mergeKey: options.mergeLogKey === undefined ? undefined : encodeStr(options.mergeLogKey),
       merge: options.mergeLog,
       trim: options.mergeLogTrim,
@@ -63,70 +71,75 @@ export class Kubernetes implements Filter {
       buffers: ctx.buffers,
     })
     if (options.dummyMeta)
-      this.#dummy = { pairs: pairsOf(encodeDummy(ctx.clock.nowMs()), undefined), streams: undefined }
+      this.#dummyMetadata = {
+        pairs: metadataPairs(encodeDummy(ctx.clock.nowMs()), undefined),
+        streams: undefined,
+      }
   }
 
   async start(): Promise<void> {
-    this.#snapshot?.load()
+    this.#cacheFile?.load()
     this.#source?.start()
   }
 
   async close(): Promise<void> {
     for (const key of [...this.#waiting.keys()]) this.#wake(key)
     await this.#source?.close()
-    await this.#snapshot?.close()
+    await this.#cacheFile?.close()
   }
 
   apply(chunk: Chunk): void {
-    if (this.#dummy !== undefined) this.#entries.apply(chunk, this.#dummy)
+    if (this.#dummyMetadata !== undefined) this.#enricher.apply(chunk, this.#dummyMetadata)
     else if (this.#options.useJournal)
-      this.#entries.apply(chunk, (buf, map, end) => this.#ofJournal(buf, map, end))
+      this.#enricher.apply(chunk, (buf, map, end) => this.#metadataOfJournal(buf, map, end))
     else {
       const { count } = chunk
-      const container = this.#containers.of(chunk.tag)
-      const meta = this.#metaOf(container)
-      this.#entries.apply(chunk, meta)
-      if (container.pod === undefined) this.#ctx.counters.add('records_incomplete', chunk.count)
-      if (chunk.count < count) this.#ctx.counters.add('records_excluded', count - chunk.count)
+      const container = this.#containers.get(chunk.tag)
+      this.#enricher.apply(chunk, this.#metadataOf(container))
+      if (container.pod === undefined) this.#counters.add('records_incomplete', chunk.count)
+      if (chunk.count < count) this.#counters.add('records_excluded', count - chunk.count)
     }
   }
 
   ready(tag: string, path: string): Promise<void> | undefined {
     const source = this.#source
     if (source === undefined || this.#options.useJournal) return undefined
-    const container = this.#containers.of(tag)
+    const container = this.#containers.get(tag)
     const { ref } = container
-    if (container.gaveUp || ref === undefined) return undefined
-    this.#containers.seePath(container, path)
-    const now = this.#ctx.clock.nowMs()
-    const missing = this.#missing(container, container.ref ?? ref, source)
+    if (container.waitEnded || ref === undefined) return undefined
+    this.#containers.resolvePath(container, path)
+    const now = this.#clock.nowMs()
+    const missing = this.#findMissing(container, container.ref ?? ref, source)
     if (missing === undefined) {
-      container.waitingMs = undefined
+      container.waitStartMs = undefined
       return undefined
     }
-    container.waitingMs ??= now
-    const leftMs = container.waitingMs + this.#options.kubeMetaWait - now
-    if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isRefused(ref)))) {
-      this.#giveUp(container, ref, missing)
+    container.waitStartMs ??= now
+    const leftMs = container.waitStartMs + this.#options.kubeMetaWait - now
+    if (leftMs <= 0 || (missing === 'pod' && (source.lookupsForbidden || this.#pods.isOversize(ref)))) {
+      this.#endWait(container, ref, missing)
       return undefined
     }
     if (missing === 'pod') source.request(container.ref ?? ref)
-    const toldMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, LOOK_AGAIN_MS)
-    container.wait ??= this.#waitFor(container, ref, toldMs)
+    // Only a watch wakes the container when its pod becomes known: else it checks again after POLL_MS.
+    const waitMs = missing === 'pod' && !source.pollOnly ? leftMs : Math.min(leftMs, POLL_MS)
+    container.wait ??= this.#waitFor(container, ref, waitMs)
     return container.wait
   }
 
-  #missing(
+  /** Returns what is not known yet and worth waiting for. */
+  #findMissing(
     container: CachedContainer,
     ref: ContainerRef,
     { namespaces }: PodSource,
   ): 'pod' | 'namespace' | undefined {
-    const known = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
-    if (!known) return 'pod'
-    if (!this.#withNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
-    return namespaces.refused(ref.namespace) ? undefined : 'namespace'
+    const isKnown = container.pod !== undefined || this.#pods.find(ref) !== undefined || this.#preload(ref)
+    if (!isKnown) return 'pod'
+    if (!this.#addsNamespaces || namespaces.find(ref.namespace) !== undefined) return undefined
+    return namespaces.isUnavailable(ref.namespace) ? undefined : 'namespace'
   }
 
+  /** Returns a promise that resolves after `ms` or by `#wake` of the pod or its namespace. */
   #waitFor(container: CachedContainer, ref: ContainerRef, ms: number): Promise<void> {
     const keys = [`${ref.namespace}/${ref.pod}`, ref.namespace]
     for (const key of keys) {
@@ -135,9 +148,8 @@ export class Kubernetes implements Filter {
       else others.add(container)
     }
     return new Promise((resolve) => {
-      const { clock } = this.#ctx
       container.wake = () => {
-        clock.cancel(timer)
+        this.#clock.cancel(timer)
         container.wait = container.wake = undefined
         for (const key of keys) {
           const others = this.#waiting.get(key)
@@ -146,7 +158,7 @@ export class Kubernetes implements Filter {
         }
         resolve()
       }
-      const timer = clock.after(ms, container.wake)
+      const timer = this.#clock.after(ms, container.wake)
     })
   }
 
@@ -154,108 +166,111 @@ export class Kubernetes implements Filter {
     for (const container of [...(this.#waiting.get(key) ?? [])]) container.wake?.()
   }
 
-  #giveUp(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
-    container.gaveUp = true
-    const { counters, log, clock } = this.#ctx
-    const about = {
+  /** Lets the lines of the container go without the missing metadata. */
+  #endWait(container: CachedContainer, ref: ContainerRef, missing: 'pod' | 'namespace'): void {
+    container.waitEnded = true
+    const fields = {
       container: ref.container,
-      waited_ms: clock.nowMs() - (container.waitingMs ?? 0),
+      waited_ms: this.#clock.nowMs() - (container.waitStartMs ?? 0),
     }
     const pod = `${ref.namespace}/${ref.pod}`
     if (missing === 'pod') {
-      counters.add('pods_unknown')
-      log.warn(`pod ${pod} is not known: its records have what their path tells`, about)
+      this.#counters.add('pods_unknown')
+      this.#log.warn(`no metadata for pod ${pod}: using only the fields from the log path`, fields)
     } else {
-      counters.add('namespaces_unknown')
-      log.warn(
-        `namespace ${ref.namespace} is not known: records of pod ${pod} go without its metadata`,
-        about,
+      this.#counters.add('namespaces_unknown')
+      this.#log.warn(
+        `no metadata for namespace ${ref.namespace}: sending records of pod ${pod} without it`,
+        fields,
       )
     }
   }
 
-  /** With the question for what is not known, or old. */
-  #metaOf(container: CachedContainer): Meta {
+  /** Returns the container's metadata, and requests its pod if it is unknown or out of date. */
+  #metadataOf(container: CachedContainer): ContainerMetadata {
     const { ref } = container
-    const meta = this.#containers.metaOf(container)
-    if (ref === undefined) return meta
+    const metadata = this.#containers.metadataOf(container)
+    if (ref === undefined) return metadata
     if (container.pod === undefined) {
-      if (this.#preload(ref)) return this.#containers.metaOf(container)
+      if (this.#preload(ref)) return this.#containers.metadataOf(container)
       this.#source?.request(ref)
-    } else if (this.#source?.pollOnly) this.#refresh(container, ref, container.pod)
-    return meta
+    } else if (this.#source?.pollOnly) this.#requestIfStale(container, ref, container.pod)
+    return metadata
   }
 
-  #refresh(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
-    if (this.#source?.watchUnavailable && this.#pods.isStored(pod)) {
+  /** Requests a pod from the cache file once, and any other pod after its TTL. */
+  #requestIfStale(container: CachedContainer, ref: ContainerRef, pod: Pod): void {
+    if (this.#source?.watchUnavailable && this.#pods.isUnconfirmed(pod)) {
       this.#source.request(ref)
       return
     }
-    const now = this.#ctx.clock.nowMs()
-    if (container.askedMs === 0) container.askedMs = now
-    const reported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
-    const ttlMs = reported ? this.#options.kubeMetaCacheTtl : UNREPORTED_MS
-    if (ttlMs === 0 || now - container.askedMs < ttlMs) return
-    container.askedMs = now
+    const now = this.#clock.nowMs()
+    if (container.lastRequestMs === 0) container.lastRequestMs = now
+    const isReported = pod.containers.some((c) => c.name === ref.container && c.id !== undefined)
+    const ttlMs = isReported ? this.#options.kubeMetaCacheTtl : UNREPORTED_TTL_MS
+    if (ttlMs === 0 || now - container.lastRequestMs < ttlMs) return
+    container.lastRequestMs = now
     this.#source?.request(ref)
   }
 
-  #ofJournal(buf: Buffer, map: number, end: number): Meta | undefined {
-    const value = findKey(buf, map, end, CONTAINER_NAME)
+  /** Returns the metadata for the container named in a journal record; undefined without one. */
+  #metadataOfJournal(buf: Buffer, map: number, end: number): ContainerMetadata | undefined {
+    const value = findKey(buf, map, end, CONTAINER_NAME_KEY)
     const span = value < 0 ? undefined : spanOf(buf, value)
     if (span === undefined) return undefined
-    const container = this.#containers.of(buf.toString('latin1', span.start, span.end))
-    const meta = this.#metaOf(container)
-    if (container.pod === undefined) this.#ctx.counters.add('records_incomplete')
-    return meta
+    const container = this.#containers.get(buf.toString('latin1', span.start, span.end))
+    const metadata = this.#metadataOf(container)
+    if (container.pod === undefined) this.#counters.add('records_incomplete')
+    return metadata
   }
 
+  /** Takes pod and namespace from Kube_Meta_Preload_Cache_Dir; returns true if the pod is known then. */
   #preload(ref: ContainerRef): boolean {
-    const folder = this.#options.kubeMetaPreloadCacheDir
-    if (folder === undefined) return false
-    const pod = preloadedPod(folder, ref.namespace, ref.pod, this.#keep)
-    const namespace = this.#withNamespaces ? preloadedNamespace(folder, ref.namespace) : undefined
+    const directory = this.#options.kubeMetaPreloadCacheDir
+    if (directory === undefined) return false
+    const pod = readPreloadedPod(directory, ref.namespace, ref.pod, this.#podFields)
+    const namespace = this.#addsNamespaces ? readPreloadedNamespace(directory, ref.namespace) : undefined
     if (namespace !== undefined) this.#source?.namespaces.put(ref.namespace, namespace)
     if (pod === undefined) return false
     this.#pods.put(ref.uid === undefined ? pod : { ...pod, pathUid: ref.uid })
     return this.#pods.find(ref) !== undefined
   }
 
-  #makeSource(): PodSource | undefined {
-    const o = this.#options
-    if (o.useTagForMeta || o.dummyMeta) return undefined
-    return new PodSource(o, this.#ctx, this.#pods, this.#keep, (name) => this.#wake(name))
+  #createSource(): PodSource | undefined {
+    const options = this.#options
+    if (options.useTagForMeta || options.dummyMeta) return undefined
+    return new PodSource(options, this.#ctx, this.#pods, this.#podFields, (name) => this.#wake(name))
   }
 
-  #makeSnapshot(): CacheFile | undefined {
+  #createCacheFile(): CacheFile | undefined {
     const { kubeSnapshot } = this.#options
-    const { stateFolder, name, clock, log } = this.#ctx
+    const { stateFolder, name } = this.#ctx
     if (this.#source === undefined || kubeSnapshot === 'off') return undefined
     const path = kubeSnapshot ?? (stateFolder === undefined ? undefined : join(stateFolder, `${name}.pods`))
     if (path === undefined) return undefined
     const { namespaces } = this.#source
-    const snapshot = new CacheFile(path, { pods: this.#pods, namespaces }, clock, log)
-    this.#pods.onDirty = namespaces.onDirty = () => snapshot.touch()
-    return snapshot
+    const file = new CacheFile(path, { pods: this.#pods, namespaces }, this.#clock, this.#log)
+    this.#pods.onDirty = namespaces.onDirty = () => file.scheduleWrite()
+    return file
   }
 
-  #makeContainers(): ContainerCache {
-    const o = this.#options
-    const wanted = {
-      labels: o.labels,
-      annotations: o.annotations,
-      owners: o.ownerReferences,
-      namespaceLabels: o.namespaceLabels,
-      namespaceAnnotations: o.namespaceAnnotations,
-      namespaceOnly: o.namespaceMetadataOnly,
+  #createContainers(): ContainerCache {
+    const options = this.#options
+    const fields = {
+      labels: options.labels,
+      annotations: options.annotations,
+      owners: options.ownerReferences,
+      namespaceLabels: options.namespaceLabels,
+      namespaceAnnotations: options.namespaceAnnotations,
+      namespaceOnly: options.namespaceMetadataOnly,
     }
-    const namespace = (name: string) =>
-      this.#withNamespaces ? this.#source?.namespaces.find(name) : undefined
-    const refOf = o.useJournal
-      ? refOfJournal
-      : o.regexParser === undefined
-        ? (tag: string) => refOfTag(tag, o.kubeTagPrefix)
-        : tagParser(this.#ctx.parser(o.regexParser), o.kubeTagPrefix)
-    return new ContainerCache({ options: o, ctx: this.#ctx, pods: this.#pods, wanted, namespace }, refOf)
+    const findNamespace = (name: string) =>
+      this.#addsNamespaces ? this.#source?.namespaces.find(name) : undefined
+    const parseRef = options.useJournal
+      ? refFromJournal
+      : options.regexParser === undefined
+        ? (tag: string) => refFromTag(tag, options.kubeTagPrefix)
+        : tagParser(this.#ctx.parser(options.regexParser), options.kubeTagPrefix)
+    return new ContainerCache({ options, ctx: this.#ctx, pods: this.#pods, fields, findNamespace, parseRef })
   }
 }

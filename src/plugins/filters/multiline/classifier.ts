@@ -1,91 +1,93 @@
 import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import { entryMap, findKey, isText, mapBody, mapPairs, spanOf } from '../../../core/msgpack/record.ts'
+import { entryMap, findKey, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
-import { isContainer, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
-import { type Decision, LineClassifier } from '../../../lib/multiline/classifier.ts'
-import { type TextPlace, textOf } from '../../../lib/multiline/joined-record.ts'
+import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
+import { type Candidate, LineClassifier } from '../../../lib/multiline/classifier.ts'
+import { findText, type TextSpan } from '../../../lib/multiline/joined-record.ts'
 import { type LineRole, makeStateMachine, type StateMachine } from '../../../lib/multiline/state-machine.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
-/** A record of a chunk: its text, and what joins it with others. */
-export interface Part extends TextPlace {
-  /** Which group it could be of, within its tag. */
-  group: string
-  /** Not the end of its line. */
-  isPart: boolean
+/** A record of a chunk that has a text, and the properties by which it is joined with others. */
+export interface TextRecord extends TextSpan {
+  /** Records of one tag are only joined when their keys are equal. */
+  groupKey: string
+  /** True when more parts of the same line follow. */
+  isPartial: boolean
 }
 
-/** Finds out what a record is to the group before it. */
+/** Determines the role of a record relative to the open record before it. */
 export interface RecordClassifier {
   /** Key of the text. */
-  readonly content: Buffer
-  /** Undefined: it has no text and is of no group. */
-  look(buf: Buffer, at: number, end: number): Part | undefined
-  verdict(
+  readonly contentKey: Buffer
+  /** Reads the entry at `at`; returns undefined when it has no text and is not joined. */
+  read(buf: Buffer, at: number, end: number): TextRecord | undefined
+  classify(
     buf: Buffer,
-    part: Part,
-    group: { machine: StateMachine | undefined; state: number } | undefined,
+    text: TextRecord,
+    record: { machine: StateMachine | undefined; state: number } | undefined,
   ): LineRole
-  /** After `verdict`. */
+  /** Result of `classify`: the machine of the record and the state after it. */
   readonly machine: StateMachine | undefined
   readonly state: number
 }
 
 /**
- * By the rules of multiline parsers. A record is read once for all of them: the keys that the filter does not name are
- * those of the first that names one. Throws E_CONFIG_BAD_VALUE for a name that is none.
+ * Classifies by the rules of multiline parsers. A record is read once for all of them: keys that the filter does not name
+ * are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown parser.
  */
 export class RuleClassifier implements RecordClassifier {
-  readonly #decider: LineClassifier
-  readonly content: Buffer
+  readonly #classifier: LineClassifier
+  readonly contentKey: Buffer
   readonly #groupKey: Buffer
-  readonly #pattern: Buffer | undefined
-  /** Where the text that the rules are for is, when it is not the one that is joined. */
-  #matched: TextPlace | undefined
+  readonly #patternKey: Buffer | undefined
+  /** Text that is matched against the rules, when it is not the one that is joined. */
+  #matched: TextSpan | undefined
 
-  constructor(o: MultilineFilterOptions, ctx: FilterContext) {
-    const names = o.multilineParser.flat()
-    if (names.length === 0) throw bad('"multiline.parser" is missing', 'name one, e.g. java')
-    const own = names.map((name) => ctx.multiline(name)).filter((options) => options !== undefined)
+  constructor(options: MultilineFilterOptions, ctx: FilterContext) {
+    const names = options.multilineParser.flat()
+    if (names.length === 0) throw bad('"multiline.parser" is missing', 'set one, e.g. java')
+    const own = names.map((name) => ctx.multiline(name)).filter((parser) => parser !== undefined)
     const pattern = own.find(({ keyPattern }) => keyPattern)?.keyPattern
-    this.content = Buffer.from(
-      o.multilineKeyContent ?? own.find(({ keyContent }) => keyContent)?.keyContent ?? 'log',
+    this.contentKey = Buffer.from(
+      options.multilineKeyContent ?? own.find(({ keyContent }) => keyContent)?.keyContent ?? 'log',
     )
-    this.#groupKey = Buffer.from(o.groupKey ?? own.find(({ keyGroup }) => keyGroup)?.keyGroup ?? 'stream')
-    this.#pattern = pattern === undefined ? undefined : Buffer.from(pattern)
-    this.#decider = new LineClassifier(names.map((name) => decision(name, ctx)))
+    this.#groupKey = Buffer.from(
+      options.groupKey ?? own.find(({ keyGroup }) => keyGroup)?.keyGroup ?? 'stream',
+    )
+    this.#patternKey = pattern === undefined ? undefined : Buffer.from(pattern)
+    this.#classifier = new LineClassifier(names.map((name) => candidateFor(name, ctx)))
   }
 
   get machine(): StateMachine | undefined {
-    return this.#decider.machine
+    return this.#classifier.machine
   }
 
   get state(): number {
-    return this.#decider.state
+    return this.#classifier.state
   }
 
-  look(buf: Buffer, at: number, end: number): Part | undefined {
-    const text = textOf(buf, at, end, this.content)
+  read(buf: Buffer, at: number, end: number): TextRecord | undefined {
+    const text = findText(buf, at, end, this.contentKey)
     if (text === undefined) return undefined
-    if (this.#pattern !== undefined) this.#matched = textOf(buf, at, end, this.#pattern)
+    if (this.#patternKey !== undefined) this.#matched = findText(buf, at, end, this.#patternKey)
     const key = findKey(buf, entryMap(buf, at, end), end, this.#groupKey)
     const group = key < 0 ? undefined : spanOf(buf, key)
     return {
       ...text,
-      group: group === undefined ? '' : buf.toString('latin1', group.start, group.end),
-      isPart: false,
+      groupKey: group === undefined ? '' : buf.toString('latin1', group.start, group.end),
+      isPartial: false,
     }
   }
 
-  verdict(
+  classify(
     buf: Buffer,
-    part: Part,
-    group: { machine: StateMachine | undefined; state: number } | undefined,
+    text: TextRecord,
+    record: { machine: StateMachine | undefined; state: number } | undefined,
   ): LineRole {
-    const { textAt, textEnd } = this.#matched ?? part
+    const { textAt, textEnd } = this.#matched ?? text
     const newline = textEnd > textAt && buf[textEnd - 1] === 10 ? 1 : 0
-    return this.#decider.decide(group, buf.toString('latin1', textAt, textEnd - newline))
+    return this.#classifier.classify(record, buf.toString('latin1', textAt, textEnd - newline))
   }
 }
 
@@ -93,55 +95,57 @@ const PARTIAL = Buffer.from('partial_message')
 const ID = Buffer.from('partial_id')
 const LAST = Buffer.from('partial_last')
 
-/** Parts of a message as Docker's fluentd driver marks them: those of one partial_id, up to `partial_last: true`. */
+/**
+ * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to `partial_last: true`.
+ */
 export class PartialClassifier implements RecordClassifier {
   readonly machine = undefined
   readonly state = 0
-  readonly content: Buffer
+  readonly contentKey: Buffer
 
-  constructor(o: MultilineFilterOptions) {
-    this.content = Buffer.from(o.multilineKeyContent ?? 'log')
+  constructor(options: MultilineFilterOptions) {
+    this.contentKey = Buffer.from(options.multilineKeyContent ?? 'log')
   }
 
-  look(buf: Buffer, at: number, end: number): Part | undefined {
+  read(buf: Buffer, at: number, end: number): TextRecord | undefined {
     const map = entryMap(buf, at, end)
     if (map < 0 || findKey(buf, map, end, PARTIAL) < 0) return undefined
-    const text = textOf(buf, at, end, this.content)
+    const text = findText(buf, at, end, this.contentKey)
     const idAt = findKey(buf, map, end, ID)
     const id = idAt < 0 ? undefined : spanOf(buf, idAt)
     if (text === undefined || id === undefined) return undefined
     const last = findKey(buf, map, end, LAST)
     return {
       ...text,
-      group: buf.toString('latin1', id.start, id.end),
-      isPart: last < 0 || !isTrue(buf, last),
+      groupKey: buf.toString('latin1', id.start, id.end),
+      isPartial: last < 0 || !isTrue(buf, last),
     }
   }
 
-  verdict(_buf: Buffer, part: Part, group: unknown): LineRole {
-    if (group === undefined) return part.isPart ? 'start' : 'alone'
-    return part.isPart ? 'join' : 'last'
+  classify(_buf: Buffer, text: TextRecord, record: unknown): LineRole {
+    if (record === undefined) return text.isPartial ? 'start' : 'alone'
+    return text.isPartial ? 'join' : 'last'
   }
 }
 
 const TRUE = Buffer.from('true')
 
 function isTrue(buf: Buffer, at: number): boolean {
-  return buf[at] === 0xc3 || isText(buf, at, TRUE)
+  return buf[at] === 0xc3 || textEquals(buf, at, TRUE)
 }
 
-function decision(name: string, ctx: FilterContext): Decision {
+function candidateFor(name: string, ctx: FilterContext): Candidate {
   const trace = traceStateMachine(name)
   if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
-  if (isContainer(name))
-    throw bad(`"${name}" joins lines of files`, 'name it in multiline.parser of the input tail')
+  if (isContainerFormat(name))
+    throw bad(`"${name}" joins lines of files, not records`, 'set it in multiline.parser of the input tail')
   const options = ctx.multiline(name)
   if (options === undefined)
-    throw bad(`there is no multiline parser "${name}"`, 'write a [MULTILINE_PARSER] section of this name')
+    throw bad(`there is no multiline parser "${name}"`, 'add a [MULTILINE_PARSER] section with this name')
   if (options.parser !== undefined)
     throw bad(
       `multiline parser "${name}" has a parser of its own`,
-      'records are read already: leave Parser out',
+      'the filter gets parsed records: remove Parser from it',
     )
   return { machine: makeStateMachine(name, options), ownLinesOnly: false }
 }
@@ -150,8 +154,8 @@ function bad(message: string, hint: string): ShipperError {
   return new ShipperError('E_CONFIG_BAD_VALUE', message, { hint })
 }
 
-/** The entry at `at` without the pairs whose keys begin with `partial_`: what is behind `out[to]` then. */
-export function withoutMarks(buf: Buffer, at: number, end: number, out: Buffer): number {
+/** Copies the entry at `at` to `out` without the pairs whose keys begin with `partial_`; returns its size. */
+export function copyWithoutMarks(buf: Buffer, at: number, end: number, out: Buffer): number {
   const map = entryMap(buf, at, end)
   let to = buf.copy(out, 0, at, map)
   const headAt = to

@@ -6,8 +6,8 @@ export const spec = defineFilter({
   kind: 'filter',
   name: 'multiline',
   summary: 'Joins records that belong together, such as the lines of a stack trace.',
-  description: `Of files, \`multiline.parser\` of the input tail does the same with less work, for each file, and across rotation.
-What is open at the end of a chunk is kept for Flush_Ms, and that chunk is acknowledged only when the joined record is.`,
+  description: `For files, use \`multiline.parser\` of the input tail instead: it joins with less work, per file, and across rotation.
+A record that is incomplete at the end of a chunk waits for more for Flush_Ms. The chunk is acknowledged only once the joined record is.`,
   options: MULTILINE_FILTER_OPTIONS,
   example: `[FILTER]
     Name                  multiline

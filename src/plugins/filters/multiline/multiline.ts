@@ -3,19 +3,19 @@ import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import type { Ack, Deferral, Filter, FilterContext } from '../../../core/plugin.ts'
 import type { TimerHandle } from '../../../core/services.ts'
-import { JoinedRecord, textOf } from '../../../lib/multiline/joined-record.ts'
+import { findText, JoinedRecord } from '../../../lib/multiline/joined-record.ts'
 import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
 import {
-  type Part,
+  copyWithoutMarks,
   PartialClassifier,
   type RecordClassifier,
   RuleClassifier,
-  withoutMarks,
+  type TextRecord,
 } from './classifier.ts'
 import type { MultilineFilterOptions } from './options.ts'
 
-/** Records that become one, kept back until the next chunk of their tag, or for Flush_Ms. */
-interface Kept {
+/** Records that become one, deferred until the next chunk of their tag, for at most Flush_Ms. */
+interface OpenRecord {
   tag: string
   key: string
   input: string
@@ -23,10 +23,10 @@ interface Kept {
   joined: JoinedRecord
   machine: StateMachine | undefined
   state: number
-  /** Of the chunks that parts of it came with. */
+  /** Acks of the chunks in which its parts came. */
   acks: Ack[]
-  /** Something of the chunk at hand is in it. */
-  touched: boolean
+  /** True when it has a part of the current chunk. */
+  isInChunk: boolean
   grownMs: number
   buffers: BufferSource
 }
@@ -34,52 +34,53 @@ interface Kept {
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Joins records of one tag and stream. What is open at the end of a chunk is kept, and that chunk is not acknowledged
- * before the record that comes of it is: a crash in between sends it again.
+ * Joins records of one tag and stream. A record that is open at the end of a chunk is deferred, and the chunk is only
+ * acknowledged once that record is: after a crash in between it is sent again.
  */
 export class Multiline implements Filter {
-  readonly #o: MultilineFilterOptions
+  readonly #options: MultilineFilterOptions
   readonly #ctx: FilterContext
-  readonly #judge: RecordClassifier
-  /** By tag, then by stream. */
-  readonly #kept = new Map<string, Map<string, Kept>>()
+  readonly #classifier: RecordClassifier
+  /** Open records by tag, then by stream. */
+  readonly #open = new Map<string, Map<string, OpenRecord>>()
   #timer: TimerHandle | undefined
   #out: Buffer = EMPTY
   #at = 0
   #count = 0
-  #joinedAcks: Ack[] = []
+  #emittedAcks: Ack[] = []
 
-  constructor(o: MultilineFilterOptions, ctx: FilterContext) {
-    this.#o = o
+  constructor(options: MultilineFilterOptions, ctx: FilterContext) {
+    this.#options = options
     this.#ctx = ctx
-    this.#judge = o.mode === 'partial_message' ? new PartialClassifier(o) : new RuleClassifier(o, ctx)
+    this.#classifier =
+      options.mode === 'partial_message' ? new PartialClassifier(options) : new RuleClassifier(options, ctx)
   }
 
-  apply(chunk: Chunk, later: Deferral): void {
+  apply(chunk: Chunk, deferral: Deferral): void {
     const { buf, end, tag } = chunk
-    const groups = this.#kept.get(tag) ?? new Map<string, Kept>()
-    this.#kept.set(tag, groups)
+    const streams = this.#open.get(tag) ?? new Map<string, OpenRecord>()
+    this.#open.set(tag, streams)
     let size = headRoom(tag) + chunk.size + chunk.count * 8 + TAIL_ROOM
-    for (const { joined } of groups.values()) size += joined.bound
+    for (const { joined } of streams.values()) size += joined.bound
     this.#out = this.#ctx.buffers.force(size)
     this.#at = headRoom(tag)
     this.#count = 0
-    this.#joinedAcks = []
+    this.#emittedAcks = []
     for (let at = chunk.start; at < end; ) {
       const next = skip(buf, at, end)
-      this.#record(chunk, later, groups, at, next)
+      this.#addRecord(chunk, deferral, streams, at, next)
       at = next
     }
-    if (!this.#o.buffer) for (const kept of groups.values()) this.#emit(groups, kept)
-    for (const kept of groups.values()) {
-      if (kept.touched) kept.acks.push(later.keep())
-      kept.touched = false
+    if (!this.#options.buffer) for (const open of streams.values()) this.#emit(streams, open)
+    for (const open of streams.values()) {
+      if (open.isInChunk) open.acks.push(deferral.defer())
+      open.isInChunk = false
     }
-    if (groups.size === 0) this.#kept.delete(tag)
-    else this.#timer ??= this.#ctx.clock.after(this.#o.flushMs, () => this.#due())
-    for (const ack of this.#joinedAcks) later.attach(ack)
+    if (streams.size === 0) this.#open.delete(tag)
+    else this.#timer ??= this.#ctx.clock.after(this.#options.flushMs, () => this.#flushDue())
+    for (const ack of this.#emittedAcks) deferral.onSettled(ack)
     if (this.#count === 0) {
-      later.buffers.give(this.#out)
+      deferral.buffers.give(this.#out)
       chunk.replace(EMPTY, 0, 0, 0)
     } else chunk.replace(this.#out, headRoom(tag), this.#at, this.#count)
     this.#out = EMPTY
@@ -87,64 +88,75 @@ export class Multiline implements Filter {
 
   close(): void {
     this.#ctx.clock.cancel(this.#timer)
-    for (const groups of this.#kept.values()) {
-      for (const { acks, joined } of groups.values()) {
-        joined.drop()
+    for (const streams of this.#open.values()) {
+      for (const { acks, joined } of streams.values()) {
+        joined.release()
         for (const ack of acks) ack('aborted')
       }
     }
-    this.#kept.clear()
+    this.#open.clear()
   }
 
-  #record(chunk: Chunk, later: Deferral, groups: Map<string, Kept>, at: number, end: number): void {
+  #addRecord(
+    chunk: Chunk,
+    deferral: Deferral,
+    streams: Map<string, OpenRecord>,
+    at: number,
+    end: number,
+  ): void {
     const { buf } = chunk
-    const part = this.#judge.look(buf, at, end)
-    if (part === undefined) {
+    const text = this.#classifier.read(buf, at, end)
+    if (text === undefined) {
       this.#copy(buf, at, end)
       return
     }
-    let kept = groups.get(part.group)
-    const verdict = this.#judge.verdict(buf, part, kept)
-    const { machine, state } = this.#judge
-    const joins = verdict === 'join' || verdict === 'last'
-    if (kept !== undefined && (!joins || this.#tooLarge(kept, part))) {
-      this.#emit(groups, kept)
-      kept = undefined
+    let open = streams.get(text.groupKey)
+    const role = this.#classifier.classify(buf, text, open)
+    const { machine, state } = this.#classifier
+    const joins = role === 'join' || role === 'last'
+    if (open !== undefined && (!joins || this.#tooLarge(open, text))) {
+      this.#emit(streams, open)
+      open = undefined
     }
-    if (kept === undefined) {
-      if (verdict === 'alone' || verdict === 'last') {
+    if (open === undefined) {
+      if (role === 'alone' || role === 'last') {
         this.#copy(buf, at, end)
         return
       }
-      kept = this.#begin(chunk, later, part, at, end)
-      groups.set(part.group, kept)
-    } else kept.joined.append(buf, part.textAt, part.textEnd)
-    kept.machine = machine
-    kept.state = state
-    kept.joined.midLine = part.isPart
-    kept.touched = true
-    kept.grownMs = this.#ctx.clock.nowMs()
-    if (verdict === 'last') this.#emit(groups, kept)
+      open = this.#begin(chunk, deferral, text, at, end)
+      streams.set(text.groupKey, open)
+    } else open.joined.append(buf, text.textAt, text.textEnd)
+    open.machine = machine
+    open.state = state
+    open.joined.isMidLine = text.isPartial
+    open.isInChunk = true
+    open.grownMs = this.#ctx.clock.nowMs()
+    if (role === 'last') this.#emit(streams, open)
   }
 
-  #begin(chunk: Chunk, later: Deferral, part: Part, at: number, end: number): Kept {
-    const { buffers } = later
+  #begin(chunk: Chunk, deferral: Deferral, text: TextRecord, at: number, end: number): OpenRecord {
+    const { buffers } = deferral
     const { tag, input } = chunk
     const id = `${chunk.id}+${at - chunk.start}`
-    const about = { tag, key: part.group, input, id, machine: undefined, state: 0, acks: [], buffers }
-    return { ...about, joined: this.#firstOf(chunk.buf, part, at, end, buffers), touched: true, grownMs: 0 }
+    const about = { tag, key: text.groupKey, input, id, machine: undefined, state: 0, acks: [], buffers }
+    return {
+      ...about,
+      joined: this.#startJoined(chunk.buf, text, at, end, buffers),
+      isInChunk: true,
+      grownMs: 0,
+    }
   }
 
-  #firstOf(buf: Buffer, part: Part, at: number, end: number, buffers: BufferSource): JoinedRecord {
-    if (this.#o.mode !== 'partial_message') return new JoinedRecord(buf, at, end, part, buffers)
+  #startJoined(buf: Buffer, text: TextRecord, at: number, end: number, buffers: BufferSource): JoinedRecord {
+    if (this.#options.mode !== 'partial_message') return new JoinedRecord(buf, at, end, text, buffers)
     const clean = Buffer.alloc(end - at + 8)
-    const size = withoutMarks(buf, at, end, clean)
-    const place = textOf(clean, 0, size, this.#judge.content) ?? part
-    return new JoinedRecord(clean, 0, size, place, buffers)
+    const size = copyWithoutMarks(buf, at, end, clean)
+    const span = findText(clean, 0, size, this.#classifier.contentKey) ?? text
+    return new JoinedRecord(clean, 0, size, span, buffers)
   }
 
-  #tooLarge(kept: Kept, part: Part): boolean {
-    const tooLarge = kept.joined.size + part.textEnd - part.textAt > this.#ctx.multilineBytes
+  #tooLarge(open: OpenRecord, text: TextRecord): boolean {
+    const tooLarge = open.joined.size + text.textEnd - text.textAt > this.#ctx.multilineBytes
     if (tooLarge) this.#ctx.counters.add('multiline_truncated')
     return tooLarge
   }
@@ -154,39 +166,39 @@ export class Multiline implements Filter {
     this.#count++
   }
 
-  /** Into the chunk at hand; there is room for everything that is kept. */
-  #emit(groups: Map<string, Kept>, kept: Kept): void {
-    groups.delete(kept.key)
-    this.#at = kept.joined.write(this.#out, this.#at)
+  /** Writes an open record into the current chunk, whose buffer has space for all of them. */
+  #emit(streams: Map<string, OpenRecord>, open: OpenRecord): void {
+    streams.delete(open.key)
+    this.#at = open.joined.write(this.#out, this.#at)
     this.#count++
-    kept.joined.drop()
-    this.#joinedAcks.push(...kept.acks)
+    open.joined.release()
+    this.#emittedAcks.push(...open.acks)
   }
 
-  /** What has not grown for Flush_Ms goes on as a chunk of its own. */
-  #due(): void {
+  /** Sends each record that has not grown for Flush_Ms as a chunk of its own. */
+  #flushDue(): void {
     this.#timer = undefined
     const nowMs = this.#ctx.clock.nowMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const [tag, groups] of this.#kept) {
-      for (const kept of groups.values()) {
-        const leftMs = kept.grownMs + this.#o.flushMs - nowMs
+    for (const [tag, streams] of this.#open) {
+      for (const open of streams.values()) {
+        const leftMs = open.grownMs + this.#options.flushMs - nowMs
         if (leftMs > 0) nextMs = Math.min(nextMs, leftMs)
         else {
-          groups.delete(kept.key)
-          this.#sendAlone(kept)
+          streams.delete(open.key)
+          this.#sendAlone(open)
         }
       }
-      if (groups.size === 0) this.#kept.delete(tag)
+      if (streams.size === 0) this.#open.delete(tag)
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#ctx.clock.after(nextMs, () => this.#due())
+    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#ctx.clock.after(nextMs, () => this.#flushDue())
   }
 
-  #sendAlone({ tag, input, id, joined, acks, buffers }: Kept): void {
+  #sendAlone({ tag, input, id, joined, acks, buffers }: OpenRecord): void {
     const start = headRoom(tag)
     const buf = buffers.force(start + joined.bound + TAIL_ROOM)
     const end = joined.write(buf, start)
-    joined.drop()
+    joined.release()
     this.#ctx.emit({ tag, input, buf, start, end, count: 1, id, inputBytes: 0 }, buffers, (outcome) => {
       for (const ack of acks) ack(outcome)
     })

@@ -6,53 +6,53 @@ export const MULTILINE_FILTER_OPTIONS = defineOptions({
     type: 'enum',
     values: ['parser', 'partial_message'],
     default: 'parser',
-    help: 'parser: by Multiline.Parser. partial_message: parts of a message as Docker’s fluentd driver marks them (`partial_message`, `partial_id`, `partial_last`).',
+    help: 'parser: join by the rules of Multiline.Parser. partial_message: join the parts of a message that Docker’s fluentd driver marks with `partial_message`, `partial_id` and `partial_last`.',
   },
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: '`java`, `python`, `go`, `ruby`, `node`, or the name of a [MULTILINE_PARSER] without a Parser of its own.',
+    help: '`java`, `python`, `go`, `ruby`, `node`, or the name of a [MULTILINE_PARSER] section that does not set Parser.',
   },
   'multiline.key_content': {
     type: 'string',
-    help: 'Key of the text that is joined. Default: Key_Content of the first [MULTILINE_PARSER] that has one, or `log`.',
+    help: 'Key of the text to join. Default: Key_Content of the first [MULTILINE_PARSER] that sets one, or `log`.',
   },
   buffer: {
     type: 'bool',
     default: 'true',
-    help: 'False: nothing is kept back beyond the end of a chunk, and a trace that is cut there becomes two records.',
+    help: 'Wait for the rest of a record that is incomplete at the end of a chunk. If false, a trace that is cut there becomes two records.',
   },
   flush_ms: {
     type: 'int',
     default: '2000',
     min: 1,
-    help: 'Milliseconds: a group that has not grown for so long is sent as it is.',
+    help: 'Milliseconds after which an incomplete record that has not grown is sent as it is.',
   },
   group_key: {
     type: 'string',
-    help: 'Records of one tag with different values under this key are joined apart; ours. Default: Key_Group of the first [MULTILINE_PARSER] that has one, or `stream`. Name Path_Key of the input here when several files share a tag.',
+    help: 'Only join records of one tag that have the same value under this key. Default: Key_Group of the first [MULTILINE_PARSER] that sets one, or `stream`. Set it to Path_Key of the input when several files share a tag. Not in fluent-bit.',
   },
   emitter_name: {
     type: 'string',
     help: 'Name of the emitter.',
-    ignored: 'what is joined goes on behind the filter',
+    ignored: 'joined records continue after the filter, without an emitter',
   },
   emitter_storage: {
     type: 'string',
-    help: 'Storage of it.',
-    ignored: 'what is joined goes on behind the filter',
+    help: 'Storage of the emitter.',
+    ignored: 'joined records continue after the filter, without an emitter',
   },
   'emitter_storage.type': {
     type: 'string',
-    help: 'Storage of it.',
-    ignored: 'what is joined goes on behind the filter',
+    help: 'Storage of the emitter.',
+    ignored: 'joined records continue after the filter, without an emitter',
   },
   emitter_mem_buf_limit: {
     type: 'string',
-    help: 'Memory of it.',
-    ignored: 'what is kept counts for the input it came from',
+    help: 'Memory limit of the emitter.',
+    ignored: 'deferred records count toward the memory limit of their input',
   },
-  debug_flush: { type: 'string', help: 'Print what is joined.', ignored: 'use -vv' },
+  debug_flush: { type: 'string', help: 'Print joined records.', ignored: 'use -vv' },
 })
 
 export type MultilineFilterOptions = OptionsOf<typeof MULTILINE_FILTER_OPTIONS>

@@ -10,84 +10,84 @@ import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Message, type MessageOwner } from './message.ts'
 import type { ReceiveBudget } from './receive-budget.ts'
 
-/** What the connections of one input share. */
+/** The part of the input that its connections share. */
 export interface ConnectionHost {
   readonly ctx: InputContext
   readonly signal: AbortSignal
   readonly maxBytes: number
   tagOf(tag: string): string
-  /** Where connections have their buffers from. */
-  readonly holds: ReceiveBudget
-  /** Unpacks, and uses what comes out before the next one is unpacked. */
-  unpacked(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
-  /** Seals the chunk of this tag when what has come by now has been read. */
+  /** Source of the connections' receive buffers. */
+  readonly receiveBudget: ReceiveBudget
+  /** Decompresses a payload and waits for `use` before the next payload is decompressed. */
+  decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void>
+  /** Seals the chunk of this tag once the bytes received so far have been read. */
   sealSoon(tag: string): void
   closed(connection: SenderConnection): void
 }
 
 /**
- * Silence in the midst of a message after which a peer is given up: what it holds others wait for. One that says a byte
- * now and then is given up after as long without a whole value, if others do wait.
+ * Silence inside a message after which the connection is closed, because other peers wait for its memory. A peer that sends a byte
+ * now and then is closed after the same time without a complete value, if others are waiting.
  */
-const SILENCE_MS = 60_000
-/** How long a peer that has said all is kept for its acknowledgements. */
-const HALF_OPEN_MS = 10_000
-/** Messages of one peer that are not answered. */
+const MAX_SILENCE_MS = 60_000
+/** Time that a peer which has ended its side stays connected for its acknowledgements. */
+const MAX_HALF_OPEN_MS = 10_000
+/** Unacknowledged messages of one peer. */
 const MAX_UNSETTLED = 1024
-/** Acknowledgements that a peer does not read. */
+/** Bytes of acknowledgements that a peer has not read. */
 const MAX_UNREAD_BYTES = 1_000_000
 
-/** One peer: its bytes to entries to chunks, and the acknowledgements back. A handshake would come before `start`. */
+/** Connection of one peer: turns its bytes into entries in chunks, and sends the acknowledgements. A handshake would precede `start`. */
 export class SenderConnection implements MessageOwner {
   readonly #id: string
   readonly #socket: Socket
-  readonly #s: ConnectionHost
+  readonly #host: ConnectionHost
   readonly #peer: string
   readonly #reader: MessageReader
   readonly #time: Time = { sec: 0, nsec: 0 }
   #pending: Buffer[] = []
   #busy = false
-  /** Of the message that is being read. */
+  /** Tag of the message that is being read. */
   #tag = ''
   #message: Message | undefined
   #messages = 0
-  /** When it last brought a value to its end, or was not read. */
+  /** Time at which it last completed a value, or was not being read. */
   #progressMs = 0
-  /** It has brought one to its end since. */
-  #moved = true
-  /** Messages that wait for their records to be settled, to be acknowledged. */
+  /** True when it has completed a value since. */
+  #hasProgressed = true
+  /** Number of messages whose acknowledgement waits for their records to be settled. */
   #unsettled = 0
   #onSettled: (() => void) | undefined
   #peerEnded = false
   #closed = false
 
-  constructor(socket: Socket, id: string, shared: ConnectionHost) {
+  constructor(socket: Socket, id: string, host: ConnectionHost) {
     this.#socket = socket
     this.#id = id
-    this.#s = shared
+    this.#host = host
     this.#peer =
       socket.remoteAddress === undefined ? 'a local peer' : `${socket.remoteAddress}:${socket.remotePort}`
     this.#reader = new MessageReader({
-      maxBytes: shared.maxBytes,
-      ...shared.holds.connection(),
+      maxBytes: host.maxBytes,
+      ...host.receiveBudget.connection(),
     })
   }
 
   start(): void {
-    this.#socket.setTimeout(SILENCE_MS, () => this.#silent())
-    this.#socket.on('data', (data: Buffer) => this.#take(data))
-    this.#socket.on('end', () => this.#ended())
-    this.#socket.on('error', (error) => this.#s.ctx.log.debug(`${this.#peer}: ${error.message}`))
-    this.#socket.on('close', () => this.#gone())
+    this.#socket.setTimeout(MAX_SILENCE_MS, () => this.#onSilence())
+    this.#socket.on('data', (data: Buffer) => this.#onData(data))
+    this.#socket.on('end', () => this.#onEnd())
+    this.#socket.on('error', (error) => this.#host.ctx.log.debug(`${this.#peer}: ${error.message}`))
+    this.#socket.on('close', () => this.#onClose())
   }
 
-  /** Nothing more is read; acknowledgements still go out. */
+  /** Stops reading; acknowledgements are still sent. */
   stopReading(): void {
     this.#socket.pause()
     this.#onSettled?.()
   }
 
-  /** After the last acknowledgement. */
+  /** Ends the connection; called after the last acknowledgement. */
   close(): void {
     this.#socket.end()
   }
@@ -101,7 +101,7 @@ export class SenderConnection implements MessageOwner {
     this.#unsettled--
     this.#onSettled?.()
     if (this.#closed) return
-    this.#s.ctx.counters.add('acks')
+    this.#host.ctx.counters.add('acks')
     this.#socket.write(encodeAck(message.chunk))
     if (this.#socket.writableLength > MAX_UNREAD_BYTES) this.#fail('does not read its acknowledgements')
     this.#endIfDone()
@@ -111,33 +111,33 @@ export class SenderConnection implements MessageOwner {
     this.#socket.end()
   }
 
-  #take(data: Buffer): void {
-    if (this.#closed || this.#s.signal.aborted) return
+  #onData(data: Buffer): void {
+    if (this.#closed || this.#host.signal.aborted) return
     this.#pending.push(data)
     if (this.#busy) this.#socket.pause()
     else void this.#work()
   }
 
-  /** Reads what is pending, however long it takes; one at a time. Never rejects. */
+  /** Reads all pending data, however long it takes; runs once at a time. Never rejects. */
   async #work(): Promise<void> {
     this.#busy = true
     try {
       for (let data = this.#pending.shift(); data !== undefined; data = this.#pending.shift()) {
-        this.#moved ||= !this.#reader.within
+        this.#hasProgressed ||= !this.#reader.isInsideMessage
         while (!this.#reader.push(data)) {
           this.#socket.pause()
-          await this.#s.holds.room()
-          if (this.#over) return
-          this.#moved = true
+          await this.#host.receiveBudget.waitForMemory()
+          if (this.#isOver) return
+          this.#hasProgressed = true
         }
         await this.#read(this.#reader)
-        if (this.#over) return
-        this.#noteSlow()
+        if (this.#isOver) return
+        this.#checkProgress()
       }
       this.#socket.resume()
     } catch (error) {
       if (error instanceof Malformed) this.#fail(`sent ${error.message}`)
-      else this.#fail(`met a defect: ${messageOf(error)}`, 'E_INTERNAL')
+      else this.#fail(`caused an internal error: ${messageOf(error)}`, 'E_INTERNAL')
     } finally {
       this.#busy = false
       if (this.#closed) this.#reader.release()
@@ -145,37 +145,37 @@ export class SenderConnection implements MessageOwner {
     }
   }
 
-  get #over(): boolean {
-    return this.#closed || this.#s.signal.aborted
+  get #isOver(): boolean {
+    return this.#closed || this.#host.signal.aborted
   }
 
-  /** Every step that is there; ends early when the connection or the input does. */
+  /** Handles every available step; ends early when the connection or the input ends. */
   async #read(reader: MessageReader): Promise<void> {
     for (let step = reader.next(); step !== 'more'; step = reader.next()) {
       const wait = this.#handle(step, reader)
       if (wait !== undefined) await wait
-      if (this.#over) return
-      this.#moved = true
+      if (this.#isOver) return
+      this.#hasProgressed = true
     }
   }
 
-  #noteSlow(): void {
-    const now = this.#s.ctx.clock.nowMs()
-    if (this.#moved) this.#progressMs = now
-    else if (this.#s.holds.wanted && now - this.#progressMs > SILENCE_MS)
-      this.#fail(`took more than ${SILENCE_MS / 1000} s for one value while others waited`)
-    this.#moved = false
+  #checkProgress(): void {
+    const now = this.#host.ctx.clock.nowMs()
+    if (this.#hasProgressed) this.#progressMs = now
+    else if (this.#host.receiveBudget.hasWaiters && now - this.#progressMs > MAX_SILENCE_MS)
+      this.#fail(`took more than ${MAX_SILENCE_MS / 1000} s for one value while others waited`)
+    this.#hasProgressed = false
   }
 
-  /** A promise only where there is something to wait for. */
+  /** Handles one step; returns a promise only if there is something to wait for. */
   #handle(step: Step, reader: MessageReader): Promise<void> | undefined {
     switch (step) {
       case 'begin':
         return this.#begin(reader)
       case 'compressed':
-        return this.#unpack(reader)
+        return this.#decompress(reader)
       case 'end':
-        // Of what was unpacked: its message goes on.
+        // The end of a decompressed payload is not the end of its message.
         return reader === this.#reader ? this.#finish(reader.chunk) : undefined
       default:
         return this.#write(reader, step) ? undefined : this.#writeLater(reader, step)
@@ -185,93 +185,93 @@ export class SenderConnection implements MessageOwner {
   async #writeLater(reader: MessageReader, step: Step): Promise<void> {
     do {
       this.#socket.pause()
-      // What is held waits for Flush: the room that is needed may be its own.
-      this.#s.ctx.sealAll()
-      await this.#s.ctx.room(this.#s.signal)
-    } while (!this.#over && !this.#write(reader, step))
+      // Open chunks wait for Flush: the memory that is needed may be theirs.
+      this.#host.ctx.sealAll()
+      await this.#host.ctx.waitForMemory(this.#host.signal)
+    } while (!this.#isOver && !this.#write(reader, step))
   }
 
-  #begin({ tag, mayAsk }: MessageReader): undefined {
-    this.#tag = this.#s.tagOf(tag)
-    // Nobody waits for the others: no object for each record of a peer that sends them singly.
+  #begin({ tag, hasOptions: mayAsk }: MessageReader): undefined {
+    this.#tag = this.#host.tagOf(tag)
+    // Without options nobody waits for an ack: no object per record of a peer that sends single records.
     this.#message = mayAsk ? new Message(this, `${this.#id}:${this.#messages++}`) : undefined
   }
 
   #finish(chunk: Buffer | undefined): Promise<void> | undefined {
     const message = this.#message
     this.#message = undefined
-    this.#s.ctx.counters.add('messages')
+    this.#host.ctx.counters.add('messages')
     if (chunk !== undefined) {
       this.#unsettled++
-      this.#s.sealSoon(this.#tag)
+      this.#host.sealSoon(this.#tag)
     }
     message?.end(chunk)
-    return this.#unsettled < MAX_UNSETTLED ? undefined : this.#fewer()
+    return this.#unsettled < MAX_UNSETTLED ? undefined : this.#waitForAcks()
   }
 
-  /** A peer that sends on and on before it is answered waits for answers. */
-  #fewer(): Promise<void> {
+  /** Makes a peer with too many unacknowledged messages wait. */
+  #waitForAcks(): Promise<void> {
     this.#socket.pause()
     return new Promise((resolve) => {
       this.#onSettled = resolve
     })
   }
 
-  async #unpack({ buf, start, end }: MessageReader): Promise<void> {
+  async #decompress({ buf, start, end }: MessageReader): Promise<void> {
     this.#socket.pause()
     const how = compressionOf(buf, start) as 'gzip' | 'zstd'
-    await this.#s.unpacked(buf.subarray(start, end), how, (out) =>
-      this.#over ? Promise.resolve() : this.#read(MessageReader.ofEntries(out, this.#s.maxBytes)),
+    await this.#host.decompress(buf.subarray(start, end), how, (out) =>
+      this.#isOver ? Promise.resolve() : this.#read(MessageReader.ofEntries(out, this.#host.maxBytes)),
     )
   }
 
-  /** False: there is no room now, nothing was written. */
+  /** Writes the entries of a step; false when there is no memory now, and nothing was written. */
   #write(reader: MessageReader, step: Step): boolean {
     const { buf, start, end } = reader
-    if (step === 'entry' && !this.#timed(reader)) return true
+    if (step === 'entry' && !this.#readTime(reader)) return true
     const message = this.#message
-    const out = this.#s.ctx.appender(this.#tag)
+    const out = this.#host.ctx.appender(this.#tag)
     if (!out.reserve(end - start + ENTRY_HEAD)) return false
-    if (message?.joined === false) {
-      message.joined = true
-      out.join(message)
+    if (message?.inOpenChunk === false) {
+      message.inOpenChunk = true
+      out.addContributor(message)
     }
     if (step === 'entries') {
       out.end += buf.copy(out.buf, out.end, start, end)
-      out.added(reader.count, end - start)
+      out.commit(reader.count, end - start)
       return true
     }
     const at = writeEntryHead(out.buf, out.end, this.#time.sec, this.#time.nsec)
     out.end = at + buf.copy(out.buf, at, reader.map, end)
-    out.added(1, end - start)
+    out.commit(1, end - start)
     return true
   }
 
-  /** Reads the time of an entry; false: it is no record. */
-  #timed({ buf, time, map }: MessageReader): boolean {
+  /** Reads the time of an entry; false when the entry is not a record. */
+  #readTime({ buf, time, map }: MessageReader): boolean {
     const kind = map < 0 ? 'none' : readTime(buf, time, this.#time)
     if (kind === 'time') return true
     if (kind === 'now') {
-      Object.assign(this.#time, splitMs(this.#s.ctx.clock.nowMs()))
+      Object.assign(this.#time, splitMs(this.#host.ctx.clock.nowMs()))
       return true
     }
     if (kind === 'none') {
-      this.#s.ctx.counters.add('skipped_entries')
-      this.#s.ctx.log.warn(`${this.#peer} sent entries that are not [time, record]: they are left out`)
+      this.#host.ctx.counters.add('skipped_entries')
+      this.#host.ctx.log.warn(`${this.#peer} sent entries that are not [time, record]: skipped them`)
     }
     return false
   }
 
-  #silent(): void {
-    if (!this.#busy && this.#reader.within)
-      this.#fail(`sent nothing for ${SILENCE_MS / 1000} s within a message`)
+  #onSilence(): void {
+    if (!this.#busy && this.#reader.isInsideMessage)
+      this.#fail(`sent nothing for ${MAX_SILENCE_MS / 1000} s within a message`)
   }
 
-  #ended(): void {
+  #onEnd(): void {
     this.#peerEnded = true
-    const { clock } = this.#s.ctx
-    // A peer that is gone looks the same as one that waits for its acknowledgements.
-    const timer = clock.after(HALF_OPEN_MS, () => this.#socket.end())
+    const { clock } = this.#host.ctx
+    // A peer that has gone away looks the same as one that waits for its acknowledgements.
+    const timer = clock.after(MAX_HALF_OPEN_MS, () => this.#socket.end())
     this.#socket.once('close', () => clock.cancel(timer))
     this.#endIfDone()
   }
@@ -283,17 +283,17 @@ export class SenderConnection implements MessageOwner {
   #fail(what: string, code: ErrorCode = 'E_PEER_PROTOCOL'): void {
     if (this.#closed) return
     this.#closed = true
-    this.#s.ctx.counters.add('closed_peers')
-    this.#s.ctx.log.warn(`${this.#peer} ${what}: connection closed`, { code })
+    this.#host.ctx.counters.add('closed_peers')
+    this.#host.ctx.log.warn(`${this.#peer} ${what}: connection closed`, { code })
     this.#socket.destroy()
   }
 
-  #gone(): void {
-    if (!this.#closed && this.#reader.within) this.#s.ctx.counters.add('cut_messages')
+  #onClose(): void {
+    if (!this.#closed && this.#reader.isInsideMessage) this.#host.ctx.counters.add('cut_messages')
     this.#closed = true
     this.#pending = []
     this.#onSettled?.()
     if (!this.#busy) this.#reader.release()
-    this.#s.closed(this)
+    this.#host.closed(this)
   }
 }

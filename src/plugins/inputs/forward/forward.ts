@@ -3,37 +3,37 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { type ConnectionHost, SenderConnection } from './connection.ts'
-import { unpack } from './decompress.ts'
+import { decompress } from './decompress.ts'
 import type { ForwardOptions } from './options.ts'
 import { ReceiveBudget } from './receive-budget.ts'
 
-/** Four times the size of the message: what gzip makes of logs is between a fifth and a twentieth. */
-const UNPACKED = 4
-/** For the last acknowledgements to be taken by the peers. */
+/** Limit for a decompressed payload, as a multiple of Buffer_Max_Size: gzip compresses logs to between a fifth and a twentieth. */
+const MAX_DECOMPRESSED_RATIO = 4
+/** Time for the peers to take the last acknowledgements. */
 const CLOSE_MS = 500
 
-/** Listens for peers that speak the forward protocol; while memory is full none of them is read. */
+/** Accepts peers that use the forward protocol; none of them is read while memory is exhausted. */
 export class ForwardInput implements Input {
-  readonly #o: ForwardOptions
+  readonly #options: ForwardOptions
   readonly #ctx: InputContext
   readonly #connections = new Set<SenderConnection>()
-  readonly #holds: ReceiveBudget
-  /** Tags of which a message has to be acknowledged. */
-  readonly #toSeal = new Set<string>()
+  readonly #receiveBudget: ReceiveBudget
+  /** Tags with a message that has to be acknowledged. */
+  readonly #tagsToSeal = new Set<string>()
   #server: Server | undefined
   #accepted = 0
-  #unpacking: Promise<void> = Promise.resolve()
+  #decompressing: Promise<void> = Promise.resolve()
   #allClosed: (() => void) | undefined
 
   constructor(options: ForwardOptions, ctx: InputContext) {
-    this.#o = options
+    this.#options = options
     this.#ctx = ctx
-    this.#holds = new ReceiveBudget(ctx.buffers, options.bufferMaxSize)
+    this.#receiveBudget = new ReceiveBudget(ctx.buffers, options.bufferMaxSize)
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const shared = this.#shared(signal)
-    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, shared))
+    const host = this.#hostFor(signal)
+    const server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket, host))
     this.#server = server
     await this.#listen(server)
     this.#ctx.log.info(`listening on ${addressText(server)}`)
@@ -41,7 +41,7 @@ export class ForwardInput implements Input {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
     server.close()
     for (const connection of this.#connections) connection.stopReading()
-    this.#holds.wake()
+    this.#receiveBudget.wake()
   }
 
   async close(): Promise<void> {
@@ -62,15 +62,15 @@ export class ForwardInput implements Input {
     return { connections: this.#connections.size }
   }
 
-  #shared(signal: AbortSignal): ConnectionHost {
-    const prefix = this.#o.tagPrefix ?? ''
+  #hostFor(signal: AbortSignal): ConnectionHost {
+    const prefix = this.#options.tagPrefix ?? ''
     return {
       ctx: this.#ctx,
       signal,
-      maxBytes: this.#o.bufferMaxSize,
-      tagOf: (tag) => this.#ctx.givenTag ?? prefix + tag,
-      holds: this.#holds,
-      unpacked: (bytes, how, use) => this.#unpack(bytes, how, use),
+      maxBytes: this.#options.bufferMaxSize,
+      tagOf: (tag) => this.#ctx.configuredTag ?? prefix + tag,
+      receiveBudget: this.#receiveBudget,
+      decompress: (bytes, how, use) => this.#decompress(bytes, how, use),
       sealSoon: (tag) => this.#sealSoon(tag),
       closed: (connection) => {
         this.#connections.delete(connection)
@@ -79,49 +79,49 @@ export class ForwardInput implements Input {
     }
   }
 
-  #accept(socket: Socket, shared: ConnectionHost): void {
-    if (this.#connections.size >= this.#o.maxConnections || shared.signal.aborted) {
+  #accept(socket: Socket, host: ConnectionHost): void {
+    if (this.#connections.size >= this.#options.maxConnections || host.signal.aborted) {
       this.#ctx.counters.add('refused_connections')
-      this.#ctx.log.warn(`more than ${this.#o.maxConnections} connections: a further one is closed`)
+      this.#ctx.log.warn(`more than ${this.#options.maxConnections} connections: closed a new one`)
       socket.destroy()
       return
     }
     this.#ctx.counters.add('connections')
     const { agent, clock } = this.#ctx
     const id = `${agent.id}:${process.pid}:${clock.nowMs()}:${this.#accepted++}`
-    const connection = new SenderConnection(socket, id, shared)
+    const connection = new SenderConnection(socket, id, host)
     this.#connections.add(connection)
     connection.start()
   }
 
   /**
-   * A peer that waits for an acknowledgement must not wait for Flush. At the end of this turn rather than at once, so
-   * that the messages of many small peers share a chunk when there is much to do.
+   * Seals the chunk of this tag at the end of this turn: a peer that waits for an acknowledgement must not wait for Flush. Not at
+   * once, so that the messages of many small peers share a chunk under load.
    */
   #sealSoon(tag: string): void {
-    if (this.#toSeal.size === 0) setImmediate(() => this.#sealNow())
-    this.#toSeal.add(tag)
+    if (this.#tagsToSeal.size === 0) setImmediate(() => this.#sealNow())
+    this.#tagsToSeal.add(tag)
   }
 
   #sealNow(): void {
-    for (const tag of this.#toSeal) this.#ctx.appender(tag).seal()
-    this.#toSeal.clear()
+    for (const tag of this.#tagsToSeal) this.#ctx.appender(tag).seal()
+    this.#tagsToSeal.clear()
   }
 
-  /** One payload at a time: what is unpacked is outside the budget. */
-  #unpack(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void> {
-    const mine = this.#unpacking.then(async () =>
-      use(await unpack(bytes, how, UNPACKED * this.#o.bufferMaxSize)),
+  /** Decompresses one payload at a time: the decompressed bytes are outside the budget. */
+  #decompress(bytes: Buffer, how: 'gzip' | 'zstd', use: (out: Buffer) => Promise<void>): Promise<void> {
+    const done = this.#decompressing.then(async () =>
+      use(await decompress(bytes, how, MAX_DECOMPRESSED_RATIO * this.#options.bufferMaxSize)),
     )
-    this.#unpacking = mine.catch(() => {})
-    return mine
+    this.#decompressing = done.catch(() => {})
+    return done
   }
 
   async #listen(server: Server): Promise<void> {
-    const { unixPath, unixPerm, listen, port } = this.#o
+    const { unixPath, unixPerm, listen, port } = this.#options
     try {
       if (unixPath === undefined) return await listening(server, { host: listen, port })
-      await removeLeftOver(unixPath)
+      await removeStaleSocket(unixPath)
       await listening(server, { path: unixPath })
       if (unixPerm !== undefined) chmodSync(unixPath, Number.parseInt(unixPerm, 8))
     } catch (error) {
@@ -138,17 +138,17 @@ function listening(server: Server, at: { host: string; port: number } | { path: 
   })
 }
 
-/** A socket that nobody listens on is what a process that was killed has left. */
-async function removeLeftOver(path: string): Promise<void> {
+/** Removes a socket that nobody listens on, as a killed process leaves it behind. */
+async function removeStaleSocket(path: string): Promise<void> {
   if (!lstatSync(path, { throwIfNoEntry: false })?.isSocket()) return
-  const used = await new Promise<boolean>((resolve) => {
+  const inUse = await new Promise<boolean>((resolve) => {
     const socket = connect(path)
     socket.once('connect', () => resolve(true))
     socket.once('error', () => resolve(false))
     socket.once('close', () => resolve(false))
     socket.once('connect', () => socket.destroy())
   })
-  if (!used) unlinkSync(path)
+  if (!inUse) unlinkSync(path)
 }
 
 function addressText(server: Server): string {

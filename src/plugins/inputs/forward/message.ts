@@ -1,31 +1,31 @@
 import type { Ack, Contributor } from '../../../core/plugin.ts'
 
-/** What a message needs of its connection. */
+/** The connection, as seen by its messages. */
 export interface MessageOwner {
-  /** Every record of it is settled: the peer may hear so. */
+  /** Called when every record of the message has settled: acknowledges it. */
   settled(message: Message): void
-  /** Some are not and will not be: the peer must not. */
+  /** Called when some records will never settle: the message must not be acknowledged. */
   aborted(): void
 }
 
 /**
- * A message that came, in as many chunks as its records went into, which it shares with others.
+ * A received message. Its records may be in several chunks, which it shares with other messages.
  *
  * ```
- *   open: chunks sealed and not settled     joined: something of it is in a chunk that is not sealed
- *   settled = whole, not joined, open = 0
+ *   open: sealed chunks that have not settled     inOpenChunk: records of it are in a chunk that is not sealed
+ *   settled = complete, not inOpenChunk, open = 0
  * ```
  */
 export class Message implements Contributor {
-  /** The current chunk has it among its contributors. */
-  joined = false
-  /** To be sent back; undefined: the peer did not ask. */
+  /** True while the current chunk has this message among its contributors. */
+  inOpenChunk = false
+  /** Chunk id to acknowledge; undefined if the peer did not request it. */
   chunk: Buffer | undefined
   readonly #owner: MessageOwner
   readonly #identity: string
   #parts = 0
   #open = 0
-  #whole = false
+  #isComplete = false
   #aborted = false
 
   /** `identity` is unique among all messages of this agent. */
@@ -34,25 +34,25 @@ export class Message implements Contributor {
     this.#identity = identity
   }
 
-  leave(): { identity: string; settle: Ack } {
-    this.joined = false
+  closeRange(): { identity: string; settle: Ack } {
+    this.inOpenChunk = false
     this.#open++
     return {
       identity: `${this.#identity}:${this.#parts++}`,
       settle: (outcome) => {
         this.#open--
-        // `dropped` is an answer too: an output was told to give up, and counted it. Sent again it would be dropped again.
+        // `dropped` is acknowledged too: an output was configured to give up, and counted it. Sent again, it would be dropped again.
         if (outcome === 'aborted') this.#abort()
-        else this.#look()
+        else this.#settleIfDone()
       },
     }
   }
 
-  /** Nothing more of it comes. */
+  /** Marks the message as complete; `chunk` is the id to acknowledge. */
   end(chunk: Buffer | undefined): void {
-    this.#whole = true
+    this.#isComplete = true
     this.chunk = chunk
-    this.#look()
+    this.#settleIfDone()
   }
 
   #abort(): void {
@@ -61,7 +61,7 @@ export class Message implements Contributor {
     this.#owner.aborted()
   }
 
-  #look(): void {
-    if (this.#whole && !this.#aborted && !this.joined && this.#open === 0) this.#owner.settled(this)
+  #settleIfDone(): void {
+    if (this.#isComplete && !this.#aborted && !this.inOpenChunk && this.#open === 0) this.#owner.settled(this)
   }
 }

@@ -1,19 +1,20 @@
 import type { BufferSource } from '../../../core/buffer-source.ts'
 
-/** What every connection may have whatever the others hold, so that small peers never wait for large ones. */
-const SMALL_BYTES = 16_384
+/** Buffer size that every connection may have regardless of the others, so that small peers never wait for large ones. */
+const GUARANTEED_BYTES = 16_384
 
-/** Where one connection gets its buffer from. */
-export interface ConnectionBudget {
-  /** Undefined: there is none now, see `Holds.room`. While it grows a connection has two. */
+/** Source of one connection's buffers. */
+interface ConnectionBudget {
+  /** Returns a buffer; undefined when none is available, see `waitForMemory`. A connection has two buffers while it grows. */
   take(bytes: number): Buffer | undefined
   give(buf: Buffer): void
 }
 
 /**
- * The buffers of the connections: bytes that have come and cannot be taken yet, a record or a compressed payload that is
- * not whole. Counted in the budget of the process, and limited together: over the limit a connection waits, unread, until
- * another gives back. One at a time may pass the limit, or all could wait for each other with half of what they need.
+ * Shared budget for the receive buffers of all connections: received bytes that cannot be processed yet, such as an incomplete
+ * record or compressed payload. They count in the budget of the process and have a common limit: above it a connection is not
+ * read until another one releases memory. One connection at a time may exceed the limit; otherwise all could wait for each
+ * other with half of what they need.
  */
 export class ReceiveBudget {
   readonly #buffers: BufferSource
@@ -28,38 +29,38 @@ export class ReceiveBudget {
   }
 
   connection(): ConnectionBudget {
-    let held = 0
-    const hold: ConnectionBudget = {
+    let usedBytes = 0
+    const budget: ConnectionBudget = {
       take: (bytes) => {
-        if (!this.#allows(bytes, hold)) return undefined
-        held += bytes
+        if (!this.#allows(bytes, budget)) return undefined
+        usedBytes += bytes
         this.#used += bytes
-        return this.#buffers.hold(bytes)
+        return this.#buffers.takeLongLived(bytes)
       },
       give: (buf) => {
-        held -= buf.length
+        usedBytes -= buf.length
         this.#used -= buf.length
-        if (held === 0 && this.#privileged === hold) this.#privileged = undefined
+        if (usedBytes === 0 && this.#privileged === budget) this.#privileged = undefined
         this.#buffers.give(buf)
         this.wake()
       },
     }
-    return hold
+    return budget
   }
 
-  #allows(bytes: number, hold: ConnectionBudget): boolean {
-    if (bytes <= SMALL_BYTES || this.#used + bytes <= this.#limit) return true
-    this.#privileged ??= hold
-    return this.#privileged === hold
+  #allows(bytes: number, budget: ConnectionBudget): boolean {
+    if (bytes <= GUARANTEED_BYTES || this.#used + bytes <= this.#limit) return true
+    this.#privileged ??= budget
+    return this.#privileged === budget
   }
 
-  /** Others wait for what one holds. */
-  get wanted(): boolean {
+  /** True when a connection is waiting for memory. */
+  get hasWaiters(): boolean {
     return this.#waiting.length > 0
   }
 
-  /** Resolves when something was given back, or on `wake`. */
-  room(): Promise<void> {
+  /** Resolves when memory was released, or on `wake`. */
+  waitForMemory(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 

@@ -1,35 +1,36 @@
 import { defineInput } from '../../../core/plugin.ts'
 import { SYSTEMD_OPTIONS } from './options.ts'
-import { Systemd } from './systemd.ts'
+import { SystemdInput } from './systemd.ts'
 
 export const spec = defineInput({
   kind: 'input',
   name: 'systemd',
-  summary: 'Follows the journal of systemd.',
-  description: `The journal is the buffer: the position in it moves only after every output has acknowledged the entries before it. It is
-read by \`journalctl\` (systemd 236 or later) as a child, which has to be installed and allowed to read it: run as root or
-as a member of the group systemd-journal.
+  summary: 'Follows the systemd journal.',
+  description: `The journal is the buffer: the cursor moves only after every output has acknowledged the entries before it. Entries are
+read by \`journalctl\` (systemd 236 or later) as a child process. It must be installed and allowed to read the journal: run
+the agent as root or as a member of the group systemd-journal.
 
-A record has the fields of the entry as strings, whatever their bytes; one that stands in the entry more than once has an
-array. Its time is when the journal got the entry. \`*\` in Tag becomes the unit (\`_SYSTEMD_UNIT\`), or \`unknown\`.
+A record contains the fields of the entry as strings, whatever their bytes; a field that occurs more than once becomes an
+array. The time of the record is the time at which journald received the entry. \`*\` in Tag is replaced by the unit
+(\`_SYSTEMD_UNIT\`), or by \`unknown\`.
 
-When the entry of the stored position is not there any more (the journal was vacuumed, or lost its end in a power
-failure), that is an error with the time of the gap, \`cursor_gone\` counts it, and reading goes on with the oldest entry
-behind it. What was vacuumed while an output was away and journalctl waited is told and counted when reading goes on, but
-not with Systemd_Filter, which leaves gaps of its own. \`lost_entries\` is an upper bound: journald gives numbers of the
-same sequence to the journals of users.
+If the entry at the stored cursor no longer exists, because the journal was vacuumed or lost its end in a power failure, an
+error with the times of the gap is logged and \`cursor_gone\` is incremented; reading continues with the oldest entry after
+the gap. Entries that were vacuumed while an output was down and journalctl had to wait are reported and counted when
+reading continues, but not with Systemd_Filter, which causes gaps itself. \`lost_entries\` is an upper bound: journald also
+assigns numbers of the same sequence to entries of user journals.
 
-The database is that of fluent-bit (\`in_systemd_cursor\`) and can be taken over from it and given back.`,
+The database has fluent-bit’s format (\`in_systemd_cursor\`): it can be taken over from fluent-bit and returned to it.`,
   options: SYSTEMD_OPTIONS,
   example:
     '[INPUT]\n    Name           systemd\n    Tag            host.*\n    DB             journal.db\n    Systemd_Filter _SYSTEMD_UNIT=ssh.service\n',
   counters: {
-    restarts: 'times journalctl has ended and was started again',
-    cursor_gone: 'times the entry of the position was not in the journal any more',
-    lost_entries: 'entries gone from the journal before they were read, at most and as far as known',
-    values_cut: 'values longer than Max_Field_Size or Max_Entry_Size, cut',
-    fields_left_out: 'fields beyond Max_Fields or Max_Entry_Size, left out',
+    restarts: 'restarts of journalctl',
+    cursor_gone: 'times the entry at the cursor was no longer in the journal',
+    lost_entries: 'entries removed from the journal before they were read; an upper bound, as far as known',
+    values_cut: 'values truncated because of Max_Field_Size or Max_Entry_Size',
+    fields_left_out: 'fields left out because of Max_Fields or Max_Entry_Size',
   },
   statePath: ({ db }) => db,
-  create: (options, ctx) => new Systemd(options, ctx),
+  create: (options, ctx) => new SystemdInput(options, ctx),
 })

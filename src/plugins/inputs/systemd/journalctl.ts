@@ -5,45 +5,48 @@ import type { Clock, TimerHandle } from '../../../core/services.ts'
 import type { SystemdOptions } from './options.ts'
 
 const PROGRAM = 'journalctl'
-/** A journal of some GB on a slow disk takes seconds to open. */
-const ASK_MS = 120_000
-/** After SIGTERM; then it is killed. */
-const STOP_MS = 300
-/** Read and not taken: beyond that it waits. */
-const READ_AHEAD = 131_072
+/** Time limit of a query: opening a journal of some GB on a slow disk takes seconds. */
+const QUERY_TIMEOUT_MS = 120_000
+/** Time between SIGTERM and SIGKILL. */
+const TERMINATE_MS = 300
+/** Output that may be buffered before `read` is called; above it journalctl has to wait. */
+const MAX_READ_AHEAD_BYTES = 131_072
 /**
- * Between two reads: journalctl writes 4 KB at a time, and to read each of them alone costs three times the CPU of all
- * that follows. In a millisecond the pipe is far from full.
+ * Pause between two reads: journalctl writes 4 KB at a time, and reading each write by itself costs three times the CPU of
+ * all further processing. In a millisecond the pipe is far from full.
  */
-const REST_MS = 1
-/** Of what it says on stderr. */
-const SAID_BYTES = 2000
+const READ_PAUSE_MS = 1
+/** End of the stderr output that is kept. */
+const MAX_STDERR_CHARS = 2000
 const MACHINE_ID = /^[0-9a-f]{32}$/
 
 /**
- * Arguments for every call. `--merge` because `-f` alone shows entries of the current boot only, whatever the cursor:
- * what was left of the boot before would never be sent. It also adds the journals of other machines in the default
- * folders, which the match on the machine's id takes out again.
+ * Returns the arguments of every call. `--merge` because `-f` alone shows only entries of the current boot, whatever the
+ * cursor: unread entries of the previous boot would never be sent. It also adds the journals of other machines in the
+ * default directories, which the match on the machine id excludes again.
  */
 export function sourceArgs(path: string | undefined): string[] {
   const args = ['--output=export', '--merge', '--no-pager']
   return path === undefined ? args : [...args, `--directory=${path}`]
 }
 
-/** Matches of the default journal alone: this machine's. */
+/** Returns the match on the id of this machine, for the default journal only. */
 export function machineMatch(path: string | undefined, file = '/etc/machine-id'): string[] {
   if (path !== undefined) return []
   try {
     const id = readFileSync(file, 'latin1').trim()
     return MACHINE_ID.test(id) ? [`_MACHINE_ID=${id}`] : []
   } catch {
-    // A container without an id of its own: all that is in the default folders was put there for it.
+    // A container without its own id: everything in the default directories was mounted there for it.
     return []
   }
 }
 
-/** Matches of different fields are combined by AND, of one field by OR; `+` is OR between what stands around it. */
-export function matches(
+/**
+ * Returns the matches for the filters. journalctl combines matches of different fields with AND, of the same field with OR;
+ * `+` is an OR between the groups around it.
+ */
+export function matchArgs(
   options: Pick<SystemdOptions, 'path' | 'systemdFilter' | 'systemdFilterType'>,
 ): string[] {
   const machine = machineMatch(options.path)
@@ -53,16 +56,16 @@ export function matches(
 }
 
 /**
- * The cursor of the first entry that journalctl shows with these arguments; undefined: there is none. Rejects with
- * E_JOURNAL_MISSING or E_JOURNAL_READ.
+ * Returns the cursor of the first entry that journalctl shows with these arguments; undefined when there is none, or on
+ * `signal`. Rejects with E_JOURNAL_MISSING or E_JOURNAL_READ.
  */
-export function askCursor(args: string[], signal: AbortSignal): Promise<string | undefined> {
+export function queryCursor(args: string[], signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const options = { env: environment(), timeout: ASK_MS, signal, maxBuffer: 1_000_000 }
-    const all = [...args, '--lines=1', '--output-fields=_BOOT_ID']
-    execFile(PROGRAM, all, options, (error, stdout, stderr) => {
+    const options = { env: environment(), timeout: QUERY_TIMEOUT_MS, signal, maxBuffer: 1_000_000 }
+    const queryArgs = [...args, '--lines=1', '--output-fields=_BOOT_ID']
+    execFile(PROGRAM, queryArgs, options, (error, stdout, stderr) => {
       if (signal.aborted) resolve(undefined)
-      else if (error !== null) reject(failure(error, stderr))
+      else if (error !== null) reject(startOrReadError(error, stderr))
       else resolve(CURSOR.exec(stdout)?.[1])
     })
   })
@@ -70,30 +73,30 @@ export function askCursor(args: string[], signal: AbortSignal): Promise<string |
 
 const CURSOR = /^__CURSOR=(.*)$/m
 
-export interface End {
+export interface ExitStatus {
   code: number | null
   signal: string | null
-  /** The last of what it said on stderr. */
-  said: string
+  /** End of the stderr output. */
+  stderr: string
 }
 
-/** A running journalctl, read when asked: what is not read stays in the pipe, and then journalctl waits. */
-export class Follower {
+/** A running journalctl. It is read on demand: output that is not read stays in the pipe, and journalctl waits. */
+export class JournalctlProcess {
   readonly #child: ChildProcess
   readonly #clock: Clock
   readonly #signal: AbortSignal
   readonly #wakeUp = (): void => this.#wake?.()
   #pieces: Buffer[] = []
-  #waiting = 0
-  #rest: TimerHandle | undefined
+  #bufferedBytes = 0
+  #pause: TimerHandle | undefined
   readonly #closed: Promise<void>
-  #end: End | undefined
+  #exitStatus: ExitStatus | undefined
   #error: unknown
-  #said = ''
-  #allRead = false
+  #stderr = ''
+  #stdoutEnded = false
   #wake: (() => void) | undefined
 
-  /** It ends by itself when this process does, however that comes: it watches its standard output. */
+  /** Starts journalctl. It exits by itself when this process ends in any way, because it watches its standard output. */
   constructor(args: string[], clock: Clock, signal: AbortSignal) {
     this.#clock = clock
     this.#signal = signal
@@ -102,32 +105,32 @@ export class Follower {
     const { stdout, stderr } = this.#child
     stdout?.on('data', (piece: Buffer) => {
       this.#pieces.push(piece)
-      this.#waiting += piece.length
+      this.#bufferedBytes += piece.length
       stdout.pause()
-      this.#rest ??= clock.after(REST_MS, () => {
-        this.#rest = undefined
-        this.#goOn()
+      this.#pause ??= clock.after(READ_PAUSE_MS, () => {
+        this.#pause = undefined
+        this.#resumeStdout()
       })
       this.#wake?.()
     })
     stderr?.on('data', (text: Buffer) => {
-      this.#said = (this.#said + text.toString()).slice(-SAID_BYTES)
+      this.#stderr = (this.#stderr + text.toString()).slice(-MAX_STDERR_CHARS)
     })
     stdout?.once('end', () => {
-      this.#allRead = true
+      this.#stdoutEnded = true
       this.#wake?.()
     })
     this.#closed = new Promise((resolve) => {
-      const finish = (end: End): void => {
-        this.#end ??= end
+      const finish = (status: ExitStatus): void => {
+        this.#exitStatus ??= status
         this.#wake?.()
         resolve()
       }
       this.#child.once('error', (error) => {
         this.#error = error
-        finish({ code: null, signal: null, said: '' })
+        finish({ code: null, signal: null, stderr: '' })
       })
-      this.#child.once('close', (code, signal) => finish({ code, signal, said: this.#said.trim() }))
+      this.#child.once('close', (code, signal) => finish({ code, signal, stderr: this.#stderr.trim() }))
     })
   }
 
@@ -135,20 +138,20 @@ export class Follower {
     return this.#child.pid
   }
 
-  /** How it ended: after `read` has given undefined. */
-  get end(): End | undefined {
-    return this.#end
+  /** Exit status; set once `read` has returned undefined, unless the signal was aborted. */
+  get exitStatus(): ExitStatus | undefined {
+    return this.#exitStatus
   }
 
   /**
-   * What has come since the last call, or comes next; undefined when it has ended and everything is read, or the signal
-   * came. Throws when it cannot be started.
+   * Resolves with the output since the last call, or the next output; with undefined when journalctl has exited and all
+   * its output was read, or on the signal. Rejects when journalctl cannot be started.
    */
   async read(): Promise<Buffer[] | undefined> {
     while (!this.#signal.aborted) {
-      if (this.#pieces.length > 0) return this.#take()
-      if (this.#error !== undefined) throw failure(this.#error, '')
-      if (this.#end !== undefined && this.#allRead) return undefined
+      if (this.#pieces.length > 0) return this.#takePieces()
+      if (this.#error !== undefined) throw startOrReadError(this.#error, '')
+      if (this.#exitStatus !== undefined && this.#stdoutEnded) return undefined
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })
@@ -157,44 +160,46 @@ export class Follower {
     return undefined
   }
 
-  #take(): Buffer[] {
+  #takePieces(): Buffer[] {
     const pieces = this.#pieces
     this.#pieces = []
-    this.#waiting = 0
-    this.#goOn()
+    this.#bufferedBytes = 0
+    this.#resumeStdout()
     return pieces
   }
 
-  #goOn(): void {
-    if (this.#rest === undefined && this.#waiting < READ_AHEAD) this.#child.stdout?.resume()
+  #resumeStdout(): void {
+    if (this.#pause === undefined && this.#bufferedBytes < MAX_READ_AHEAD_BYTES) this.#child.stdout?.resume()
   }
 
+  /** Terminates journalctl and resolves when it has exited. */
   async stop(): Promise<void> {
     this.#signal.removeEventListener('abort', this.#wakeUp)
-    this.#clock.cancel(this.#rest)
-    if (this.#end !== undefined) return
-    // Nobody reads any more, but only a pipe that is empty is seen to be closed.
+    this.#clock.cancel(this.#pause)
+    if (this.#exitStatus !== undefined) return
+    // The output is no longer needed, but a pipe is only seen to be closed once it is empty.
     this.#child.stdout?.removeAllListeners('data').resume()
     this.#child.kill('SIGTERM')
-    const late = this.#clock.after(STOP_MS, () => this.#child.kill('SIGKILL'))
+    const killTimer = this.#clock.after(TERMINATE_MS, () => this.#child.kill('SIGKILL'))
     await this.#closed
-    this.#clock.cancel(late)
+    this.#clock.cancel(killTimer)
   }
 }
 
-/** Messages that do not depend on the language, no colours; and where an empty environment would look. */
+/** Returns the environment for journalctl: untranslated messages, no colors, and a default PATH if there is none. */
 function environment(): NodeJS.ProcessEnv {
   return { PATH: '/usr/local/bin:/usr/bin:/bin', ...process.env, LC_ALL: 'C', SYSTEMD_COLORS: '0' }
 }
 
-function failure(error: unknown, stderr: string): ShipperError {
+/** Creates E_JOURNAL_MISSING when journalctl could not be started, else E_JOURNAL_READ. */
+function startOrReadError(error: unknown, stderr: string): ShipperError {
   const code = systemCode(error)
   if (code === 'ENOENT' || code === 'EACCES') {
     return new ShipperError('E_JOURNAL_MISSING', `cannot start ${PROGRAM}: ${code}`, { cause: error })
   }
-  return readError(stderr.trim() || String(error))
+  return journalReadError(stderr.trim() || String(error))
 }
 
-export function readError(said: string): ShipperError {
-  return new ShipperError('E_JOURNAL_READ', `cannot read the journal: ${said}`, { retryable: true })
+export function journalReadError(reason: string): ShipperError {
+  return new ShipperError('E_JOURNAL_READ', `cannot read the journal: ${reason}`, { retryable: true })
 }

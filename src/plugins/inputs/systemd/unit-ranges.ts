@@ -1,100 +1,101 @@
 import type { Ack, Contributor } from '../../../core/plugin.ts'
-import type { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
 import {
-  FIELD,
+  FIELD_STRIDE,
   HASH,
   hashName,
   NAME,
   NAME_END,
   VALUE,
   VALUE_END,
-} from '../../../protocol/journal/field-names.ts'
-import type { Position, Range } from './position.ts'
+} from '../../../protocol/journal/export-fields.ts'
+import type { ExportScanner } from '../../../protocol/journal/export-scanner.ts'
+import type { CursorTracker, EntryRange } from './cursor-tracker.ts'
 
 const UNIT = '_SYSTEMD_UNIT'
 const UNIT_BYTES = Buffer.from(UNIT)
-/** As in fluent-bit. */
+/** Stands for the unit of entries without one, as in fluent-bit. */
 const UNKNOWN = Buffer.from('unknown')
-/** Tags that are known at once: one that holds nothing is forgotten when there are more (a unit for each session). */
-const KEPT = 2048
+/** Units in the cache; above this, those without entries in an open chunk are removed (each login session is a unit). */
+const MAX_CACHED_UNITS = 2048
 
-/** The entries of one tag that go into its current chunk. */
-export class Portion implements Contributor {
+/** The entries of one unit that are in the open chunk of its tag. */
+class UnitRange implements Contributor {
   readonly tag: string
   readonly unit: Buffer
-  /** Of those whose units have the same hash. */
-  next: Portion | undefined
-  #range: Range | undefined
-  #first = ''
+  /** Next range in the hash chain. */
+  next: UnitRange | undefined
+  #range: EntryRange | undefined
+  #firstCursor = ''
   #count = 0
-  #times = 0
-  readonly #position: Position
+  #timeHash = 0
+  readonly #tracker: CursorTracker
   readonly #source: string
 
-  /** `source` tells this journal from that of other agents. */
-  constructor(tag: string, unit: Buffer, position: Position, source: string) {
+  /** `source` distinguishes this journal from those of other agents. */
+  constructor(tag: string, unit: Buffer, tracker: CursorTracker, source: string) {
     this.tag = tag
     this.unit = unit
-    this.#position = position
+    this.#tracker = tracker
     this.#source = source
   }
 
-  /** Nothing of it is in a chunk that is not sealed. */
-  get idle(): boolean {
+  /** True when no entry of the unit is in an open chunk. */
+  get isIdle(): boolean {
     return this.#range === undefined
   }
 
-  /** Its chunk begins: with the entry `first`, behind the entry `before`. */
-  begin(first: string, before: string | undefined): void {
-    this.#range = this.#position.open(before)
-    this.#first = first
-    this.#count = this.#times = 0
+  /** Begins a chunk whose first entry is `firstCursor`, the one after `cursorBefore`. */
+  begin(firstCursor: string, cursorBefore: string | undefined): void {
+    this.#range = this.#tracker.openRange(cursorBefore)
+    this.#firstCursor = firstCursor
+    this.#count = this.#timeHash = 0
   }
 
-  add(us: number): void {
+  /** Adds an entry with this time. */
+  add(realtimeUs: number): void {
     this.#count++
-    this.#times = Math.imul(this.#times ^ (us % 0x7fffffff), 16_777_619)
+    this.#timeHash = Math.imul(this.#timeHash ^ (realtimeUs % 0x7fffffff), 16_777_619)
   }
 
-  leave(): { identity: string; settle: Ack } | undefined {
+  closeRange(): { identity: string; settle: Ack } | undefined {
     const range = this.#range
     if (range === undefined) return undefined
     this.#range = undefined
     return {
-      identity: `${this.#source}:${this.#first}:${this.#count}:${this.#times}`,
-      settle: (outcome) => this.#position.settle(range, outcome),
+      identity: `${this.#source}:${this.#firstCursor}:${this.#count}:${this.#timeHash}`,
+      settle: (outcome) => this.#tracker.settle(range, outcome),
     }
   }
 }
 
-/** The portion of each tag; with `*` in the tag there is one for each unit. No string is made for a unit that is known. */
-export class Portions {
+/** The ranges of all units; a single one when the tag has no `*`. Creates no string for a cached unit. */
+export class UnitRanges {
   readonly #tag: string
-  readonly #position: Position
+  readonly #tracker: CursorTracker
   readonly #source: string
-  readonly #dynamic: boolean
-  readonly #hash: number
-  readonly #stripped: number
-  readonly #byHash = new Map<number, Portion>()
-  #last: Portion | undefined
+  readonly #isPerUnit: boolean
+  readonly #nameHash: number
+  readonly #strippedBytes: number
+  readonly #byHash = new Map<number, UnitRange>()
+  #last: UnitRange | undefined
   #size = 0
 
-  constructor(tag: string, stripUnderscore: boolean, position: Position, source: string) {
+  constructor(tag: string, stripUnderscore: boolean, tracker: CursorTracker, source: string) {
     this.#tag = tag
-    this.#position = position
+    this.#tracker = tracker
     this.#source = source
-    this.#dynamic = tag.includes('*')
-    this.#stripped = stripUnderscore ? 1 : 0
-    this.#hash = hashName(UNIT.slice(this.#stripped))
+    this.#isPerUnit = tag.includes('*')
+    this.#strippedBytes = stripUnderscore ? 1 : 0
+    this.#nameHash = hashName(UNIT.slice(this.#strippedBytes))
   }
 
-  /** The portion that the entry goes to. */
-  of(scan: ExportScanner): Portion {
-    if (!this.#dynamic) {
-      this.#last ??= new Portion(this.#tag, UNKNOWN, this.#position, this.#source)
+  /** Returns the range that the scanned entry belongs to. */
+  forEntry(scan: ExportScanner): UnitRange {
+    if (!this.#isPerUnit) {
+      this.#last ??= new UnitRange(this.#tag, UNKNOWN, this.#tracker, this.#source)
       return this.#last
     }
-    const field = this.#field(scan)
+    const field = this.#unitField(scan)
     if (field < 0) return this.#find(UNKNOWN, 0, UNKNOWN.length)
     return this.#find(
       scan.buf,
@@ -103,50 +104,51 @@ export class Portions {
     )
   }
 
-  #field(scan: ExportScanner): number {
-    const { buf, fields, count } = scan
-    const length = UNIT.length - this.#stripped
-    for (let at = 0; at < count * FIELD; at += FIELD) {
+  /** Returns the offset of the unit's field in `fields`; -1 when the entry has none. */
+  #unitField(scan: ExportScanner): number {
+    const { buf, fields, fieldCount } = scan
+    const length = UNIT.length - this.#strippedBytes
+    for (let at = 0; at < fieldCount * FIELD_STRIDE; at += FIELD_STRIDE) {
       const name = fields[at + NAME] as number
-      if (fields[at + HASH] !== this.#hash || (fields[at + NAME_END] as number) - name !== length) continue
-      const from = name - this.#stripped
+      if (fields[at + HASH] !== this.#nameHash || (fields[at + NAME_END] as number) - name !== length)
+        continue
+      const from = name - this.#strippedBytes
       if (buf.compare(UNIT_BYTES, 0, UNIT.length, from, from + UNIT.length) === 0) return at
     }
     return -1
   }
 
-  #find(buf: Buffer, start: number, end: number): Portion {
+  #find(buf: Buffer, start: number, end: number): UnitRange {
     if (this.#last !== undefined && isUnit(this.#last, buf, start, end)) return this.#last
     let hash = 0
     for (let p = start; p < end; p++) hash = (Math.imul(hash, 31) + (buf[p] as number)) | 0
-    let portion = this.#byHash.get(hash)
-    while (portion !== undefined && !isUnit(portion, buf, start, end)) portion = portion.next
-    portion ??= this.#make(Buffer.from(buf.subarray(start, end)), hash)
-    this.#last = portion
-    return portion
+    let range = this.#byHash.get(hash)
+    while (range !== undefined && !isUnit(range, buf, start, end)) range = range.next
+    range ??= this.#create(Buffer.from(buf.subarray(start, end)), hash)
+    this.#last = range
+    return range
   }
 
-  #make(unit: Buffer, hash: number): Portion {
-    if (this.#size >= KEPT) this.#forgetIdle()
+  #create(unit: Buffer, hash: number): UnitRange {
+    if (this.#size >= MAX_CACHED_UNITS) this.#removeIdle()
     const tag = this.#tag.replace('*', () => unit.toString())
-    const portion = new Portion(tag, unit, this.#position, this.#source)
-    portion.next = this.#byHash.get(hash)
-    this.#byHash.set(hash, portion)
+    const range = new UnitRange(tag, unit, this.#tracker, this.#source)
+    range.next = this.#byHash.get(hash)
+    this.#byHash.set(hash, range)
     this.#size++
-    return portion
+    return range
   }
 
-  #forgetIdle(): void {
+  #removeIdle(): void {
     for (const [hash, first] of this.#byHash) {
-      let all = true
-      for (let p: Portion | undefined = first; p !== undefined; p = p.next) all &&= p.idle
-      if (all) this.#byHash.delete(hash)
+      let allIdle = true
+      for (let r: UnitRange | undefined = first; r !== undefined; r = r.next) allIdle &&= r.isIdle
+      if (allIdle) this.#byHash.delete(hash)
     }
     this.#size = this.#byHash.size
   }
 }
 
-function isUnit(portion: Portion, buf: Buffer, start: number, end: number): boolean {
-  const { unit } = portion
+function isUnit({ unit }: UnitRange, buf: Buffer, start: number, end: number): boolean {
   return unit.length === end - start && buf.compare(unit, 0, unit.length, start, end) === 0
 }

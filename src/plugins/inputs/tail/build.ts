@@ -1,121 +1,167 @@
 import { resolve } from 'node:path'
 import type { InputContext } from '../../../core/plugin.ts'
-import type { Logger } from '../../../core/services.ts'
 import { openDatabase } from '../../../lib/plugin/offset-database.ts'
 import { Glob } from './discovery/glob.ts'
-import type { FileNames } from './file/entry-encoder.ts'
+import { ProgressCheck } from './discovery/progress-check.ts'
+import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
 import { JoinedLines } from './multiline/joined-lines.ts'
-import type { Joiner } from './multiline/joiner.ts'
-import type { OpenRecords } from './multiline/open-records.ts'
-import type { TailOptions } from './options.ts'
+import { type Joiner, makeJoiner } from './multiline/joiner.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
+import { FileReader } from './reading/reader.ts'
+import { Scheduler } from './reading/scheduler.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
 import { OpenFiles } from './tracking/open-files.ts'
 import { Positions } from './tracking/positions.ts'
-import type { ReadErrors } from './tracking/read-errors.ts'
+import { ReadErrors } from './tracking/read-errors.ts'
 
-/** What the parts tell the loop. */
-export interface TailEvents {
-  /** The position of a file moved over this many bytes. */
-  settled: (file: TailFile, bytes: number) => void
-  /** There is something to read. */
-  more: (file: TailFile) => void
-  /** Reads a last line without newline; false when memory is full or it cannot be read. */
-  finish: (file: TailFile) => boolean
-  /** Nothing more comes from this file. */
-  drained: (file: TailFile) => void
-  trouble: ReadErrors
-  groupsOf: ((names: FileNames) => OpenRecords) | undefined
+/** Appends to a file that keep coming are joined for this long, or for a quarter of Flush. */
+const COALESCE_MS = 5
+const BLOCK_BYTES = 262_144
+
+/** The parts that can be built when the input is created. */
+export interface StaticParts {
+  glob: Glob
+  readErrors: ReadErrors
+  joiner: Joiner | undefined
 }
 
-/** Opens the database and puts together what keeps the files. */
+/** The running parts of the input, from the search for files to the stored positions. */
+export interface TailParts extends StaticParts {
+  reconciler: Reconciler
+  progressCheck: ProgressCheck
+  files: OpenFiles
+  rotated: RotatedFiles
+  positions: Positions
+  scheduler: Scheduler
+  reader: FileReader
+}
+
+/** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
+export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
+  const readErrors = new ReadErrors(ctx.counters, ctx.log)
+  const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
+  const glob = new Glob(options.path.flat(), excluded, readErrors)
+  return { glob, readErrors, joiner: makeJoiner(options, ctx) }
+}
+
+/** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
 export async function buildTail(
-  o: TailOptions,
+  options: TailOptions,
   ctx: InputContext,
   tagRegex: RegExp | undefined,
-  events: TailEvents,
-): Promise<{ positions: Positions; files: OpenFiles; rotated: RotatedFiles }> {
+  staticParts: StaticParts,
+): Promise<TailParts> {
+  const { glob, readErrors, joiner } = staticParts
   const { clock, counters, log } = ctx
-  if (o.db === undefined) {
-    log.warn('positions are not kept (no DB): after a restart reading starts as on a first start', {
+  const paths = options.path.flat().join(',')
+  const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
+  if (options.db === undefined) {
+    log.warn('no DB is set: positions are not stored, and a restart reads files as the first start does', {
       hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
     })
   }
-  const parser = o.parser === undefined ? undefined : ctx.parser(o.parser)
-  const paths = o.path.flat().join(',')
-  const store = await openDatabase(ctx, o, `${paths} ${ctx.givenTag ?? ''}`)
+  const store = await openDatabase(ctx, options, `${paths} ${ctx.configuredTag ?? ''}`)
   const positions = new Positions(store, paths, clock, log)
+  const scheduler = new Scheduler(clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
+  const reader = new FileReader({
+    blockBytes: BLOCK_BYTES,
+    maxLineBytes: options.bufferMaxSize,
+    buffers: ctx.buffers,
+    clock,
+    blockEncoder: buildBlockEncoder(options, ctx, joiner),
+  })
+  const onMore = (file: TailFile): void => scheduler.add(file)
   const files = new OpenFiles({
     tag: ctx.tag,
     tagRegex,
-    format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey, parser },
-    readFromHead: o.readFromHead,
-    newFromHead: o.readNewlyDiscoveredFilesFromHead,
-    ignoreOlderMs: o.ignoreOlder,
-    compareName: o.dbCompareFilename,
+    format: {
+      key: options.key,
+      pathKey: options.pathKey,
+      idKey: options.fileIdKey,
+      offsetKey: options.offsetKey,
+      parser,
+    },
+    readFromHead: options.readFromHead,
+    newFromHead: options.readNewlyDiscoveredFilesFromHead,
+    ignoreOlderMs: options.ignoreOlder,
+    compareName: options.dbCompareFilename,
     origin: `${ctx.agent.id}:${ctx.name}`,
     positions,
     counters,
     log,
-    trouble: events.trouble,
+    readErrors,
     nowMs: () => clock.nowMs(),
-    groupsOf: events.groupsOf,
-    onSettled: events.settled,
-    onMore: events.more,
+    onSettled: (file, bytes) => {
+      positions.touch(file, bytes)
+      if (file.rotation.isRotated) rotated.closeIfDone(file)
+    },
+    onMore,
   })
   const rotated = new RotatedFiles({
     files,
     positions,
-    waitMs: o.rotateWait,
-    holdBytes: o.holdLimit,
-    holdMs: o.holdTime,
+    waitMs: options.rotateWait,
+    holdBytes: options.holdLimit,
+    holdMs: options.holdTime,
     clock,
     counters,
     log,
-    finish: events.finish,
-    opened: events.more,
-    drained: events.drained,
+    readLastLine: (file) => {
+      try {
+        return reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
+      } catch (error) {
+        // The file is held until Hold_Time; then the line counts as lost.
+        readErrors.record(file.path, error)
+        return false
+      }
+    },
+    onMore,
+    onDrained: (file) => scheduler.release(file),
   })
-  return { positions, files, rotated }
+  const events = options.inotifyWatcher
+  const reconciler = new Reconciler({ glob, files, positions, rotated, scheduler, clock, events, log })
+  const progressCheck = new ProgressCheck(
+    clock,
+    Math.min(options.progressCheckInterval, options.watcherInterval),
+  )
+  return { ...staticParts, reconciler, progressCheck, files, rotated, positions, scheduler, reader }
 }
 
-/** What reads the lines of a block; a long one is said once for each file. */
-export function buildBlockEncoder(
-  o: TailOptions,
+/** Builds the part that turns blocks into entries; long lines are logged once per file. */
+function buildBlockEncoder(
+  options: TailOptions,
   { counters, log }: InputContext,
-  grouper?: Joiner,
+  joiner: Joiner | undefined,
 ): BlockEncoder {
-  const skipLong = o.skipLongLines && !o.truncateLongLines
-  const said = new WeakSet<TailFile>()
+  const skipLong = options.skipLongLines && !options.truncateLongLines
+  const logged = new WeakSet<TailFile>()
   const onLongLine = (file: TailFile): void => {
-    if (said.has(file)) return
-    said.add(file)
-    log.warn(`${file.path} has a line longer than Buffer_Max_Size: it is ${skipLong ? 'left out' : 'cut'}`, {
-      offset: file.offset,
-      buffer_max_size: o.bufferMaxSize,
-    })
+    if (logged.has(file)) return
+    logged.add(file)
+    log.warn(
+      `${file.path} has a line longer than Buffer_Max_Size: the line is ${skipLong ? 'skipped' : 'truncated'}`,
+      { offset: file.cursor.offset, buffer_max_size: options.bufferMaxSize },
+    )
   }
-  const loop = { maxLineBytes: o.bufferMaxSize, skipLong, skipEmpty: o.skipEmptyLines, counters, onLongLine }
-  return grouper === undefined ? new PlainLines(loop) : new JoinedLines(loop, grouper)
-}
-
-export function buildGlob({ path, excludePath, db }: TailOptions, trouble: ReadErrors): Glob {
-  return new Glob(path.flat(), [...excludePath.flat(), ...ownFiles(db)], trouble)
-}
-
-export function logNothingFound({ exitOnEof, path }: TailOptions, log: Logger): void {
-  if (exitOnEof) log.warn('no file matches Path: nothing to read')
-  else log.info('no file matches Path: what comes is read', { path: path.flat().join(', ') })
+  const common = {
+    maxLineBytes: options.bufferMaxSize,
+    skipLong,
+    skipEmpty: options.skipEmptyLines,
+    counters,
+    onLongLine,
+  }
+  return joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
 }
 
 /**
- * The database's own files, never to be followed: closing any descriptor of them would drop SQLite's locks, which belong
- * to the process and not to the descriptor.
+ * Returns the paths of the database's own files, which must never be followed: closing any descriptor of one of them
+ * drops SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
  */
-function ownFiles(db: string | undefined): string[] {
+function databasePaths(db: string | undefined): string[] {
   if (db === undefined) return []
   const path = resolve(db)
-  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((ending) => `${path}${ending}`)
+  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((suffix) => `${path}${suffix}`)
 }

@@ -2,56 +2,61 @@ import { checkRegExp } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { DATABASE_OPTIONS } from '../../../lib/plugin/offset-database.ts'
 
-/** The names and defaults are fluent-bit's; where a default differs the help says so. */
+/** Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs. */
 export const TAIL_OPTIONS = defineOptions({
   path: {
     type: 'clist',
     required: true,
     repeat: true,
-    help: 'Files to follow: glob patterns (`*`, `?`, `[a-z]`), separated by commas; `~` is the home folder. There is no `**`.',
+    help: 'Files to follow: glob patterns (`*`, `?`, `[a-z]`), separated by commas. `~` is the home directory; `**` is not supported.',
   },
   exclude_path: {
     type: 'clist',
     repeat: true,
-    help: 'Files to leave out: patterns matched against the whole path, where `*` also crosses `/`.',
+    help: 'Files to exclude: glob patterns for the full path, in which `*` also matches `/`.',
   },
-  key: { type: 'string', default: 'log', help: 'Key of the line in a record that is not parsed.' },
+  key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {
     type: 'string',
     check: checkRegExp,
-    help: 'Regular expression with named groups, matched against the path; `<name>` in Tag becomes the group, or `_`.',
+    help: 'Regular expression with named groups, matched against the path. `<name>` in Tag is replaced by the group, or by `_` if it does not match.',
   },
   path_key: {
     type: 'string',
-    help: 'Adds the path of the file under this key: the name it had when it was opened.',
+    help: 'Add the path of the file under this key: the one under which it was opened.',
   },
   file_id_key: {
     type: 'string',
-    help: 'Adds under this key a text that is of this file alone, also when it is renamed and another one has its path: device, inode and time of birth. Ours.',
+    help: 'Add a unique id of the file under this key, made of device, inode and birth time. It survives a rename, and a new file at the same path has another one. Not in fluent-bit.',
   },
-  offset_key: { type: 'string', help: 'Adds the byte offset of the start of the line under this key.' },
+  offset_key: { type: 'string', help: 'Add the byte offset of the start of the line under this key.' },
   read_from_head: {
     type: 'bool',
     default: 'false',
-    help: 'Read files that are found at the start, and have no stored position, from the beginning instead of the end.',
+    help: 'Read files that exist at startup and have no stored position from the beginning instead of the end.',
   },
   read_newly_discovered_files_from_head: {
     type: 'bool',
     default: 'true',
-    help: 'Files found later are read from the beginning. False: Read_From_Head decides for them too.',
+    help: 'Read files found later from the beginning. If false, Read_From_Head applies to them too.',
   },
   refresh_interval: {
     type: 'time',
     default: '60',
     min: 1,
-    help: 'Full search for files, as a safety net: new files in a watched folder are found at once.',
+    help: 'Interval of the full search for files, a safety net: new files in a watched directory are found at once.',
   },
-  watcher_interval: { type: 'time', default: '2', min: 10, help: 'How often symbolic links are looked at.' },
+  watcher_interval: {
+    type: 'time',
+    default: '2',
+    min: 10,
+    help: 'Interval at which symbolic links are checked.',
+  },
   progress_check_interval: {
     type: 'time',
     default: '2',
     min: 10,
-    help: 'How often open files are looked at without an event, 500 of them at a time; up to thirty times as rarely while nothing happens.',
+    help: 'Interval at which open files are checked without an event, 500 at a time. While nothing happens it grows up to thirty times.',
   },
   progress_check_interval_nsec: {
     type: 'int',
@@ -63,28 +68,32 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'time',
     default: '5',
     min: 1,
-    help: 'A rotated or deleted file is closed when it is drained, acknowledged and has been quiet for this long. It is never closed before it is drained, but for Hold_Limit and Hold_Time.',
+    help: 'Close a rotated or deleted file after it is read to its end, acknowledged, and unchanged for this long. Only Hold_Limit and Hold_Time close it earlier.',
   },
   hold_limit: {
     type: 'size',
     default: '2G',
-    help: 'Most unread bytes of rotated and deleted files that are held open, all together; beyond it the oldest is given up, counted and logged with path and range. 0: no limit.',
+    help: 'Maximum unread bytes of all rotated and deleted files that are held open. Beyond it the oldest is abandoned, counted, and logged with path and byte range. 0: no limit.',
   },
   hold_time: {
     type: 'time',
     default: '24h',
-    help: 'Longest that a rotated or deleted file is held open while it cannot be drained; then it is given up, counted and logged. 0: no limit.',
+    help: 'Maximum time that a rotated or deleted file with unread data is held open; then it is abandoned, counted and logged. 0: no limit.',
   },
-  ignore_older: { type: 'time', default: '0', help: 'Leave out files not modified for this long. 0: none.' },
+  ignore_older: {
+    type: 'time',
+    default: '0',
+    help: 'Skip files that have not been modified for this long. 0: skip none.',
+  },
   ignore_active_older_files: {
     type: 'bool',
     default: 'false',
-    help: 'Also close a file that is followed when it gets older than Ignore_Older; it is taken up again where it was left when it grows.',
+    help: 'Also close a followed file when it becomes older than Ignore_Older. When it grows, reading resumes at the same offset.',
   },
   buffer_chunk_size: {
     type: 'size',
     default: '32K',
-    help: 'Size of a first read.',
+    help: 'Initial size of the read buffer.',
     ignored: 'all files share one read buffer',
   },
   buffer_max_size: {
@@ -92,96 +101,99 @@ export const TAIL_OPTIONS = defineOptions({
     default: '1M',
     min: 1024,
     max: 512_000_000,
-    help: 'Longest line. fluent-bit’s default is 32K. Longer ones are cut (Truncate_Long_Lines) or left out (Skip_Long_Lines), and counted; the file is followed on in any case.',
+    help: 'Maximum line length; fluent-bit’s default is 32K. Longer lines are cut (Truncate_Long_Lines) or skipped (Skip_Long_Lines), and counted. The file is followed in either case.',
   },
   static_batch_size: {
     type: 'size',
     default: '50M',
     min: 1,
-    help: 'Most bytes read from a file in one turn while catching up; one turn is at most 1M, so that every file has its share.',
+    help: 'Maximum bytes read from a file in one turn while catching up. A turn never exceeds 1M, so that every file gets its share.',
   },
   event_batch_size: {
     type: 'size',
     default: '50M',
     min: 1,
-    help: 'The same for a file that has been caught up with.',
+    help: 'Maximum bytes read in one turn from a file that has been caught up with.',
   },
   skip_long_lines: {
     type: 'bool',
     default: 'false',
-    help: 'Leave out lines longer than Buffer_Max_Size. False: they are cut.',
+    help: 'Skip lines longer than Buffer_Max_Size. If false, they are cut.',
   },
   truncate_long_lines: {
     type: 'bool',
     default: 'false',
     help: 'Cut lines longer than Buffer_Max_Size even with Skip_Long_Lines. A cut record has `truncated: true`.',
   },
-  skip_empty_lines: { type: 'bool', default: 'false', help: 'Leave out empty lines.' },
+  skip_empty_lines: { type: 'bool', default: 'false', help: 'Skip empty lines.' },
   exit_on_eof: {
     type: 'bool',
     default: 'false',
-    help: 'Read what is there, wait for every ack, and end: status 0 only if all that was found could be read, and everything was acknowledged. A last line without newline is sent too.',
+    help: 'Read all files to their end, wait for every acknowledgement, and exit: with status 0 only if every file found could be read and everything was acknowledged. A last line without newline is sent too.',
   },
   inotify_watcher: {
     type: 'bool',
     default: 'true',
-    help: 'False: look at the files four times a second instead of waiting for events (network file systems).',
+    help: 'Use inotify events. If false, poll the files four times a second (for network file systems).',
   },
   file_cache_advise: {
     type: 'bool',
     default: 'true',
-    help: 'Drop what was read from the page cache.',
-    ignored: 'it doubled the cost of reading',
+    help: 'Drop data from the page cache after reading it.',
+    ignored: 'it would double the cost of reading',
   },
   parser: {
     type: 'string',
-    help: 'Name of the parser for each line: of a [PARSER] section, a format that needs no options (`json`, `cri`), or one of conf/parsers.conf (`nginx`, `apache2`), which need no file. A line that it does not fit is kept whole under Key.',
+    help: 'Parser for each line: the name of a [PARSER] section, a format that needs no options (`json`, `cri`), or a parser of conf/parsers.conf (`nginx`, `apache2`), which needs no file. A line that cannot be parsed is kept unchanged under Key.',
   },
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: 'Joins lines: `docker` and `cri` undo what a container runtime does (split lines are put together, the record has `log`, `stream` and `time`), and are told apart by themselves; `java`, `python`, `go`, `ruby`, `node` join stack traces, also those within container logs; any other name is a [MULTILINE_PARSER]. With it Parser, Multiline and Docker_Mode have no effect. Without any of the four, logs under /var/log/containers and /var/log/pods are read as with `docker, cri`.',
+    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby` and `node` join stack traces, also within container logs. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without any of the four, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
   },
   multiline: {
     type: 'bool',
     default: 'false',
-    help: 'The older way: a line that Parser_Firstline reads begins a record, and lines that it does not read are put behind the last value of that. fluent-bit’s further Parser_1, Parser_2 ... are not offered.',
+    help: 'Legacy mode: a line that matches Parser_Firstline starts a record; other lines are appended to the last value of that record. fluent-bit’s Parser_1, Parser_2 ... are not supported.',
   },
-  parser_firstline: { type: 'string', help: 'Name of the parser for the first line, with Multiline.' },
+  parser_firstline: {
+    type: 'string',
+    help: 'Name of the parser that matches the first line of a record, with Multiline.',
+  },
   multiline_flush: {
     type: 'time',
     default: '4',
     min: 1,
-    help: 'With Multiline: a record that has not grown for so long is sent.',
+    help: 'With Multiline: send a record that has not grown for this long.',
   },
   docker_mode: {
     type: 'bool',
     default: 'false',
-    help: 'The older way to join lines that Docker has split: Parser (default: as `docker`) reads each, and they are joined up to a `log` that ends with a newline.',
+    help: 'Legacy mode to rejoin lines that Docker split: parse each line with Parser (default: as `docker`) and join up to a `log` that ends with a newline.',
   },
   docker_mode_flush: {
     type: 'time',
     default: '4',
     min: 1,
-    help: 'With Docker_Mode: a record that has not grown for so long is sent.',
+    help: 'With Docker_Mode: send a record that has not grown for this long.',
   },
   docker_mode_parser: {
     type: 'string',
-    help: 'With Docker_Mode: name of a parser that fits the first line of a record, as it stands in the file (`{"log":"...`); those that it does not fit are joined with it.',
+    help: 'With Docker_Mode: name of a parser that matches the first line of a record as it is in the file (`{"log":"...`); lines that do not match are joined to it.',
   },
   db: {
     type: 'string',
-    help: 'SQLite file for the positions; several inputs may share one, also for the same files. Without it nothing is kept and a restart begins as a first start does.',
+    help: 'SQLite file for the positions. Several inputs may share one, even for the same files. Without it no positions are stored, and a restart behaves like a first start.',
   },
   ...DATABASE_OPTIONS,
   'db.compare_filename': {
     type: 'bool',
     default: 'false',
-    help: 'A stored position is only taken up by a file of the same base name.',
+    help: 'Only resume a stored position for a file with the same base name.',
   },
 })
 
 export type TailOptions = OptionsOf<typeof TAIL_OPTIONS>
 
-/** Longest turn of one file, in bytes. */
-export const TURN_BYTES = 1_000_000
+/** Maximum bytes that are read from one file in a turn. */
+export const MAX_TURN_BYTES = 1_000_000

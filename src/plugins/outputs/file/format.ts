@@ -1,63 +1,61 @@
 import type { Chunk } from '../../../core/chunk.ts'
-import { ShipperError } from '../../../core/error.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
-import { entryMap, findKey, mapBody, mapPairs, textHead, textLength } from '../../../core/msgpack/record.ts'
+import { findKey, mapBody, mapPairs } from '../../../core/msgpack/record.ts'
 import { JsonText } from '../../../lib/json/msgpack-to-json.ts'
-import { EventTime } from '../../../lib/records/event-time.ts'
+import { Entry } from '../../../lib/records/entry.ts'
 import { delimiterOf, type FileOptions } from './options.ts'
 
-/** A piece of a template: text, or the key whose value stands there. */
-type Piece = { text: string } | { key: Buffer } | 'time'
+/** Part of a template: fixed text, the key of a value, or the time. */
+type TemplatePart = { text: string } | { key: Buffer } | 'time'
 const FIELD = /\{([^{}]+)\}/
 
-/** Turns chunks into the text of a file, in a buffer of its own. */
+/** Formats chunks as the text of a file, in one buffer that is used for all of them. */
 export class FileFormat {
   readonly text = new JsonText()
-  readonly #o: FileOptions
-  readonly #time = new EventTime()
+  readonly #options: FileOptions
+  readonly #entry = new Entry()
   readonly #delimiter: string
-  readonly #template: Piece[]
+  readonly #template: TemplatePart[]
 
   constructor(options: FileOptions) {
-    this.#o = options
+    this.#options = options
     this.#delimiter = delimiterOf(options)
-    this.#template = piecesOf(options.template)
+    this.#template = parseTemplate(options.template)
   }
 
-  /** The lines of the chunk; `fresh`: the file is empty, and gets its head. */
-  write(chunk: Chunk, fresh: boolean): void {
+  /** Writes the lines of the chunk to `text`, after the column names of csv when the file is empty. */
+  write(chunk: Chunk, isNewFile: boolean): void {
     const { buf, start, end } = chunk
+    const entry = this.#entry
     this.text.reset()
-    for (let at = start; at < end; at = skip(buf, at, end)) {
-      const map = entryMap(buf, at, end)
-      if (map < 0) throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
-      this.#time.read(buf, at)
-      if (fresh && at === start && this.#o.format === 'csv' && this.#o.csvColumnNames)
-        this.#columns(buf, map, end)
-      this.#line(chunk.tag, buf, map, end)
+    for (let at = start; at < end; at = entry.end) {
+      entry.read(chunk, at)
+      if (isNewFile && at === start && this.#options.format === 'csv' && this.#options.csvColumnNames)
+        this.#columns(buf, entry.map, end)
+      this.#line(chunk.tag, buf, entry.map, end)
       this.text.byte(0x0a)
     }
   }
 
   #line(tag: string, buf: Buffer, map: number, end: number): void {
     const { text } = this
-    switch (this.#o.format) {
+    switch (this.#options.format) {
       case 'plain':
         text.value(buf, map)
         return
       case 'csv':
-        text.raw(this.#time.seconds())
+        text.raw(this.#entry.time.seconds())
         this.#each(buf, map, end, (_key, value) => {
           text.raw(this.#delimiter)
           text.value(buf, value)
         })
         return
       case 'ltsv':
-        text.raw(`"time"${this.#o.labelDelimiter}${this.#time.double()}`)
+        text.raw(`"time"${this.#options.labelDelimiter}${this.#entry.time.double()}`)
         this.#each(buf, map, end, (key, value) => {
           text.raw(this.#delimiter)
           text.value(buf, key)
-          text.raw(this.#o.labelDelimiter)
+          text.raw(this.#options.labelDelimiter)
           text.value(buf, value)
         })
         return
@@ -65,7 +63,7 @@ export class FileFormat {
         this.#fill(buf, map, end)
         return
       default:
-        text.raw(`${tag}: [${this.#time.seconds()}, `)
+        text.raw(`${tag}: [${this.#entry.time.seconds()}, `)
         text.value(buf, map)
         text.byte(0x5d)
     }
@@ -81,23 +79,17 @@ export class FileFormat {
   }
 
   #fill(buf: Buffer, map: number, end: number): void {
-    for (const piece of this.#template) {
-      if (piece === 'time') this.text.raw(this.#time.double())
-      else if ('text' in piece) this.text.raw(piece.text)
+    for (const part of this.#template) {
+      if (part === 'time') this.text.raw(this.#entry.time.double())
+      else if ('text' in part) this.text.raw(part.text)
       else {
-        const value = findKey(buf, map, end, piece.key)
-        if (value >= 0) this.#plain(buf, value)
+        const value = findKey(buf, map, end, part.key)
+        if (value >= 0) this.text.plain(buf, value)
       }
     }
   }
 
-  /** A text without quotes, anything else as JSON. */
-  #plain(buf: Buffer, at: number): void {
-    const head = textHead(buf, at)
-    if (head > 0) this.text.copy(buf, at + head, at + head + textLength(buf, at))
-    else this.text.value(buf, at)
-  }
-
+  /** Calls `fn` with the offsets of key and value of each pair. */
   #each(buf: Buffer, map: number, end: number, fn: (key: number, value: number) => void): void {
     let at = mapBody(buf, map)
     for (let i = mapPairs(buf, map); i > 0; i--) {
@@ -108,14 +100,15 @@ export class FileFormat {
   }
 }
 
-function piecesOf(template: string): Piece[] {
-  const pieces: Piece[] = []
+/** Splits a template at its fields: `{time} {message}` has three parts. */
+function parseTemplate(template: string): TemplatePart[] {
+  const parts: TemplatePart[] = []
   let rest = template
   for (let match = FIELD.exec(rest); match !== null; match = FIELD.exec(rest)) {
-    const [whole, name = ''] = match
-    if (match.index > 0) pieces.push({ text: rest.slice(0, match.index) })
-    pieces.push(name === 'time' ? 'time' : { key: Buffer.from(name) })
-    rest = rest.slice(match.index + whole.length)
+    const [field, name = ''] = match
+    if (match.index > 0) parts.push({ text: rest.slice(0, match.index) })
+    parts.push(name === 'time' ? 'time' : { key: Buffer.from(name) })
+    rest = rest.slice(match.index + field.length)
   }
-  return rest === '' ? pieces : [...pieces, { text: rest }]
+  return rest === '' ? parts : [...parts, { text: rest }]
 }

@@ -1,7 +1,7 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 
 export const FILE_OPTIONS = defineOptions({
-  path: { type: 'string', default: '.', help: 'Folder of the files.' },
+  path: { type: 'string', default: '.', help: 'Directory of the files.' },
   file: { type: 'string', help: 'Name of the file. Default: the tag of the records.' },
   format: {
     type: 'enum',
@@ -11,9 +11,9 @@ export const FILE_OPTIONS = defineOptions({
   },
   delimiter: {
     type: 'string',
-    help: 'Between values of csv (default `,`) and pairs of ltsv (default a tab); also `\\t`, `tab`, `space`, `comma`.',
+    help: 'Text between values of csv (default `,`) and pairs of ltsv (default a tab); also `\\t`, `tab`, `space`, `comma`.',
   },
-  label_delimiter: { type: 'string', default: ':', help: 'Between name and value of ltsv.' },
+  label_delimiter: { type: 'string', default: ':', help: 'Text between name and value of ltsv.' },
   template: {
     type: 'string',
     default: '{time} {message}',
@@ -22,16 +22,18 @@ export const FILE_OPTIONS = defineOptions({
   csv_column_names: {
     type: 'bool',
     default: 'false',
-    help: 'Begin an empty csv file with the names of the columns.',
+    help: 'Write the names of the columns first when a csv file is empty.',
   },
-  mkdir: { type: 'bool', default: 'false', help: 'Make the folder when it is not there.' },
+  mkdir: { type: 'bool', default: 'false', help: 'Create the directory when it does not exist.' },
 })
 
 export type FileOptions = OptionsOf<typeof FILE_OPTIONS>
 
-const WORDS: Record<string, string> = { '\\t': '\t', tab: '\t', space: ' ', comma: ',' }
+/** Words for delimiters that are hard to write in a configuration. */
+const DELIMITERS: Record<string, string> = { '\\t': '\t', tab: '\t', space: ' ', comma: ',' }
 
-export function delimiterOf(o: FileOptions): string {
-  const given = o.delimiter ?? (o.format === 'ltsv' ? '\t' : ',')
-  return WORDS[given.toLowerCase()] ?? given
+/** Returns the text between values, with the default of the format. */
+export function delimiterOf({ delimiter, format }: FileOptions): string {
+  const given = delimiter ?? (format === 'ltsv' ? '\t' : ',')
+  return DELIMITERS[given.toLowerCase()] ?? given
 }

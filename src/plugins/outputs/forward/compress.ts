@@ -1,31 +1,32 @@
 import type { Gzip, ZstdCompress } from 'node:zlib'
 import type { BufferSource } from '../../../core/buffer-source.ts'
 
-/** Level 1 for both: measured, higher levels cost three times the CPU for a tenth fewer bytes of logs. */
+/** Compression level of both algorithms. Measured: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1
-/** So many at once on the runtime's thread pool; each keeps half a megabyte. */
-const AT_ONCE = 4
-const ROOM_BYTES = 262_144
+/** Limit of concurrent compressions on the runtime's thread pool; each stream keeps half a megabyte. */
+const MAX_STREAMS = 4
+/** Size of the output buffers of a stream. */
+const BLOCK_BYTES = 262_144
 
 export type Compression = 'gzip' | 'zstd'
 
-/** What the types of node:zlib leave out of some streams. */
+/** A method that the types of node:zlib leave out of some streams. */
 interface Resettable {
   reset(): void
 }
 
-/** Makes gzip members, or zstd frames, with streams that are used again. node:zlib is loaded at the first use. */
+/** Compresses chunks to gzip members or zstd frames, with a pool of streams. node:zlib is loaded at the first use. */
 export class Compressor {
-  readonly #how: Compression
-  readonly #free: Stream[] = []
-  readonly #waiting: ((stream: Stream) => void)[] = []
-  #made = 0
+  readonly #algorithm: Compression
+  readonly #free: ReusableStream[] = []
+  readonly #waiting: ((stream: ReusableStream) => void)[] = []
+  #created = 0
 
-  constructor(how: Compression) {
-    this.#how = how
+  constructor(algorithm: Compression) {
+    this.#algorithm = algorithm
   }
 
-  /** All of the result, in a buffer of `buffers`, which the caller gives back: it may be longer. */
+  /** Returns the complete result in a buffer from `buffers`, which may be longer than `size` and which the caller gives back. */
   async compress(bytes: Buffer, buffers: BufferSource): Promise<{ buf: Buffer; size: number }> {
     const stream = await this.#take()
     try {
@@ -37,51 +38,52 @@ export class Compressor {
     }
   }
 
-  async #take(): Promise<Stream> {
+  async #take(): Promise<ReusableStream> {
     const free = this.#free.pop()
     if (free !== undefined) return free
-    if (this.#made === AT_ONCE) return new Promise((resolve) => this.#waiting.push(resolve))
-    this.#made++
+    if (this.#created === MAX_STREAMS) return new Promise((resolve) => this.#waiting.push(resolve))
+    this.#created++
     const { createGzip, createZstdCompress, constants } = await import('node:zlib')
-    if (this.#how === 'gzip')
-      return new Stream(createGzip({ level: LEVEL, chunkSize: ROOM_BYTES }), constants.Z_FINISH)
+    if (this.#algorithm === 'gzip')
+      return new ReusableStream(createGzip({ level: LEVEL, chunkSize: BLOCK_BYTES }), constants.Z_FINISH)
     const params = { [constants.ZSTD_c_compressionLevel]: LEVEL }
-    return new Stream(createZstdCompress({ params, chunkSize: ROOM_BYTES }), constants.ZSTD_e_end)
+    return new ReusableStream(createZstdCompress({ params, chunkSize: BLOCK_BYTES }), constants.ZSTD_e_end)
   }
 }
 
 /**
- * A stream of node:zlib that is brought to its end and reset for each chunk. What a new one allocates for a chunk, and
- * what the functions of one call do, is a megabyte that waits for the garbage collector, and that sees small objects.
+ * A stream of node:zlib that is finished and reset for each chunk. A new stream per chunk, or the one-shot functions of
+ * node:zlib, would leave a megabyte of native memory per chunk to the garbage collector, which only sees small objects.
  */
-class Stream {
+class ReusableStream {
   readonly #zlib: Gzip | ZstdCompress
   readonly #finish: number
   #parts: Buffer[] = []
-  #room: ArrayBuffer | undefined
-  #failed: (error: Error) => void = () => {}
+  #block: ArrayBuffer | undefined
+  #reject: (error: Error) => void = () => {}
 
   constructor(zlib: Gzip | ZstdCompress, finish: number) {
     this.#zlib = zlib
     this.#finish = finish
     zlib.on('data', (part: Buffer) => this.#parts.push(part))
-    zlib.on('error', (error) => this.#failed(error))
+    zlib.on('error', (error) => this.#reject(error))
   }
 
   run(bytes: Buffer, buffers: BufferSource): Promise<{ buf: Buffer; size: number }> {
     return new Promise((resolve, reject) => {
-      this.#failed = reject
-      const end = () => {
-        // What is written need not have been read yet.
-        if (this.#zlib.readableLength > 0) setImmediate(end)
-        else resolve(this.#take(buffers))
+      this.#reject = reject
+      const finish = () => {
+        // The flush may end before all output was read.
+        if (this.#zlib.readableLength > 0) setImmediate(finish)
+        else resolve(this.#collect(buffers))
       }
       this.#zlib.write(bytes)
-      this.#zlib.flush(this.#finish, end)
+      this.#zlib.flush(this.#finish, finish)
     })
   }
 
-  #take(buffers: BufferSource): { buf: Buffer; size: number } {
+  /** Copies the output into one buffer and makes the stream ready for the next chunk. */
+  #collect(buffers: BufferSource): { buf: Buffer; size: number } {
     const parts = this.#parts
     this.#parts = []
     ;(this.#zlib as unknown as Resettable).reset()
@@ -89,17 +91,17 @@ class Stream {
     const buf = buffers.force(size)
     let at = 0
     for (const part of parts) at += part.copy(buf, at)
-    for (const { buffer } of parts) this.#enter(buffer as ArrayBuffer)
+    for (const { buffer } of parts) this.#freeBefore(buffer as ArrayBuffer)
     return { buf, size }
   }
 
   /**
-   * Rooms are filled one behind the other: the one before this one is done with, and its memory is freed now. Short parts
-   * are not always in a room, but copied out of it.
+   * Frees the memory of the block before this one. The stream fills its blocks one after the other, so it is done with
+   * that one. A short part may have a buffer of its own instead, a copy from a block.
    */
-  #enter(room: ArrayBuffer): void {
-    if (this.#room === room || room.byteLength !== ROOM_BYTES) return
-    this.#room?.transfer(0)
-    this.#room = room
+  #freeBefore(block: ArrayBuffer): void {
+    if (this.#block === block || block.byteLength !== BLOCK_BYTES) return
+    this.#block?.transfer(0)
+    this.#block = block
   }
 }

@@ -1,76 +1,41 @@
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
-import { messageOf, ShipperError, systemCode } from '../../../core/error.ts'
+import type { NetConnectOpts, Socket } from 'node:net'
 import type { Clock } from '../../../core/services.ts'
+import { connectSocket, formatAddress } from '../../../lib/net/connect.ts'
 import type { ForwardOptions } from './options.ts'
 
-/** How the peer is called in messages. */
-export function peerName(o: ForwardOptions): string {
-  return o.unixPath ?? (o.host.includes(':') ? `[${o.host}]:${o.port}` : `${o.host}:${o.port}`)
+/** Returns the name of the peer in messages. */
+export function peerName({ unixPath, host, port }: ForwardOptions): string {
+  return unixPath ?? formatAddress(host, port)
 }
 
-/**
- * A connected socket. The name is resolved anew each time, so a peer that moved is found. Rejects, always retryable,
- * with E_PEER_UNREACHABLE or, after Net.connect_timeout, E_PEER_TIMEOUT.
- */
-export function connectPeer(o: ForwardOptions, clock: Clock, signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(target(o))
-    const timer = clock.after(o.netConnectTimeout, () =>
-      fail('E_PEER_TIMEOUT', `no answer in ${o.netConnectTimeout} ms`),
-    )
-    const abort = () => fail('E_PEER_UNREACHABLE', 'stopped while connecting')
-    signal.addEventListener('abort', abort, { once: true })
-    let settled = false
-    function done(): boolean {
-      if (settled) return false
-      settled = true
-      clock.cancel(timer)
-      signal.removeEventListener('abort', abort)
-      return true
-    }
-    function fail(code: ConnectCode, why: string, cause?: unknown): void {
-      if (!done()) return
-      socket.destroy()
-      reject(unreachable(o, code, why, cause))
-    }
-    // Stays for the life of the socket: there is no moment at which an error would have no listener.
-    socket.on('error', (error) => fail('E_PEER_UNREACHABLE', messageOf(error), error))
-    socket.once('connect', () => {
-      if (!done()) return
-      socket.setNoDelay(true)
-      if (o.netTcpKeepalive) socket.setKeepAlive(true, Math.max(0, o.netTcpKeepaliveTime) * 1000)
-      resolve(socket)
-    })
-  })
+/** Connects as the `net.` options say; rejects as `connectSocket` does, with the hints of those options. */
+export function connectPeer(options: ForwardOptions, clock: Clock, signal: AbortSignal): Promise<Socket> {
+  const connection = {
+    peer: peerName(options),
+    target: target(options),
+    limitMs: options.netConnectTimeout,
+    keepAliveMs: options.netTcpKeepalive ? Math.max(0, options.netTcpKeepaliveTime) * 1000 : undefined,
+    hint: (code: string | undefined) => hintFor(code, options),
+  }
+  return connectSocket(connection, clock, signal)
 }
 
-type ConnectCode = 'E_PEER_TIMEOUT' | 'E_PEER_UNREACHABLE'
-
-function unreachable(o: ForwardOptions, code: ConnectCode, why: string, cause?: unknown): ShipperError {
-  const message = `cannot connect to ${peerName(o)}: ${why}`
-  const hint = hintOf(o, systemCode(cause))
-  return new ShipperError(code, message, {
-    retryable: true,
-    scope: 'peer',
-    cause,
-    ...(hint === undefined ? {} : { hint }),
-  })
+/** Returns a hint for mistakes that do not concern host, port and network. */
+function hintFor(code: string | undefined, options: ForwardOptions): string | undefined {
+  const { unixPath, netSourceAddress } = options
+  if (unixPath !== undefined) return 'check Unix_Path, its permissions, and that the peer listens on it'
+  if (netSourceAddress === undefined || code !== 'EADDRNOTAVAIL') return undefined
+  return `Net.Source_Address ${netSourceAddress} is not an address of this machine`
 }
 
-/** What is not about host, port and network. */
-function hintOf(o: ForwardOptions, code: string | undefined): string | undefined {
-  if (o.unixPath !== undefined) return 'check Unix_Path, its permissions, and that the peer listens on it'
-  if (o.netSourceAddress === undefined || code !== 'EADDRNOTAVAIL') return undefined
-  return `Net.Source_Address ${o.netSourceAddress} is not an address of this machine`
-}
-
-function target(o: ForwardOptions): NetConnectOpts {
-  if (o.unixPath !== undefined) return { path: o.unixPath }
-  const family = o.netDnsPreferIpv4 ? 4 : o.netDnsPreferIpv6 ? 6 : undefined
+function target(options: ForwardOptions): NetConnectOpts {
+  const { unixPath, host, port, netDnsPreferIpv4, netDnsPreferIpv6, netSourceAddress } = options
+  if (unixPath !== undefined) return { path: unixPath }
+  const family = netDnsPreferIpv4 ? 4 : netDnsPreferIpv6 ? 6 : undefined
   return {
-    host: o.host,
-    port: o.port,
+    host,
+    port,
     ...(family === undefined ? {} : { family }),
-    ...(o.netSourceAddress === undefined ? {} : { localAddress: o.netSourceAddress }),
+    ...(netSourceAddress === undefined ? {} : { localAddress: netSourceAddress }),
   }
 }

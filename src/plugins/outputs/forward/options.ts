@@ -1,23 +1,24 @@
 import { isIP } from 'node:net'
 import type { InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { SHARED_KEY_ABSENT, TLS_ABSENT } from '../../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/forward-security.ts'
 
+/** Refuses the record accessors that fluent-bit allows here. */
 function checkTag(tag: string): InvalidValue | undefined {
   if (!tag.includes('$')) return undefined
   return {
     must: 'a fixed text',
-    why: 'it cannot be made of the record',
-    hint: 'give a fixed tag, or none to keep that of the records',
+    reason: 'it cannot contain fields of the record',
+    hint: 'give a fixed tag, or none to keep the tag of the records',
   }
 }
 
-/** fluent-bit's names; where a default differs the help says so. */
+/** Options with the names of fluent-bit; the help says where a default differs. */
 export const FORWARD_OPTIONS = defineOptions({
   host: {
     type: 'string',
     default: '127.0.0.1',
-    help: 'Host name or address of the peer. A name is resolved anew at each connect.',
+    help: 'Host name or address of the peer. A name is resolved at each connect.',
   },
   port: { type: 'int', default: '24224', min: 1, max: 65535, help: 'TCP port of the peer.' },
   unix_path: { type: 'string', help: 'Path of a unix stream socket, instead of Host and Port.' },
@@ -37,7 +38,7 @@ export const FORWARD_OPTIONS = defineOptions({
     type: 'enum',
     values: ['text', 'gzip', 'zstd'],
     default: 'text',
-    help: 'Compress the entries. zstd needs fluentd 1.19 or newer at the other end.',
+    help: 'Compress the entries. zstd requires fluentd 1.19 or newer.',
   },
   time_as_integer: {
     type: 'bool',
@@ -47,14 +48,14 @@ export const FORWARD_OPTIONS = defineOptions({
   send_options: {
     type: 'bool',
     default: 'false',
-    help: 'Send the option map (chunk id, number of entries) also without acknowledgements.',
+    help: 'Send the option map (chunk id, number of entries) even without acknowledgements.',
   },
   tag: { type: 'string', check: checkTag, help: 'Tag to send instead of the tag of the records.' },
   add_option: {
     type: 'slist',
     words: 2,
     repeat: true,
-    help: 'Further `key value` for the option map.',
+    help: 'Additional `key value` pair for the option map.',
   },
   retain_metadata_in_forward_mode: {
     type: 'bool',
@@ -65,26 +66,34 @@ export const FORWARD_OPTIONS = defineOptions({
   fluentd_compat: {
     type: 'bool',
     default: 'false',
-    help: 'How metrics are packed.',
-    ignored: 'there are only logs',
+    help: 'Format of metrics.',
+    ignored: 'only logs are sent',
   },
   upstream: {
     type: 'string',
     check: () => ({
       must: 'left out',
-      hint: 'there is one peer for now: give Host and Port of one of the nodes, or a name that leads to all of them',
+      hint: 'only one peer is supported: give Host and Port of one of the nodes, or a name that resolves to all of them',
     }),
-    help: 'Not offered yet: a value is refused.',
+    help: 'Not supported yet: a value is an error.',
   },
-  ...SHARED_KEY_ABSENT,
-  username: { type: 'string', help: 'User, with a shared key.', ignored: 'there is no shared key yet' },
-  password: { type: 'string', help: 'Password, with a shared key.', ignored: 'there is no shared key yet' },
-  ...TLS_ABSENT,
+  ...UNSUPPORTED_SHARED_KEY,
+  username: {
+    type: 'string',
+    help: 'User, with a shared key.',
+    ignored: 'a shared key is not supported yet',
+  },
+  password: {
+    type: 'string',
+    help: 'Password, with a shared key.',
+    ignored: 'a shared key is not supported yet',
+  },
+  ...UNSUPPORTED_TLS,
   'net.connect_timeout': { type: 'time', default: '10', min: 1, help: 'Longest wait for a connection.' },
   'net.io_timeout': {
     type: 'time',
     default: '60',
-    help: 'Longest time in which the peer may take no whole chunk while there are some to send; 0: no limit. fluent-bit’s default is 0.',
+    help: 'Longest time without a chunk that the peer has taken completely, while there are chunks to send; 0: no limit. The default of fluent-bit is 0.',
   },
   'net.keepalive': {
     type: 'bool',
@@ -94,19 +103,23 @@ export const FORWARD_OPTIONS = defineOptions({
   'net.keepalive_idle_timeout': {
     type: 'time',
     default: '30',
-    help: 'Close a connection that was not used for this long; 0: never.',
+    help: 'Close a connection that was idle for this long; 0: never.',
   },
   'net.keepalive_max_recycle': {
     type: 'int',
     default: '2000',
     min: 0,
-    help: 'Close a connection after this many chunks, so that a load balancer can move us; 0: never.',
+    help: 'Close a connection after this many chunks, so that a load balancer can choose another peer; 0: never.',
   },
-  'net.tcp_keepalive': { type: 'bool', default: 'false', help: 'Let the kernel probe idle connections.' },
+  'net.tcp_keepalive': {
+    type: 'bool',
+    default: 'false',
+    help: 'Send TCP keepalive probes on idle connections.',
+  },
   'net.tcp_keepalive_time': {
     type: 'int',
     default: '-1',
-    help: 'Seconds of idleness before the first probe; -1: the system’s.',
+    help: 'Idle seconds before the first probe; -1: the default of the system.',
   },
   'net.tcp_keepalive_interval': {
     type: 'int',
@@ -128,7 +141,7 @@ export const FORWARD_OPTIONS = defineOptions({
   'net.max_worker_connections': {
     type: 'int',
     default: '0',
-    help: 'Most connections.',
+    help: 'Maximum number of connections.',
     ignored: 'there is one, with several chunks in flight',
   },
   'net.dns.mode': { type: 'string', help: 'UDP or TCP.', ignored: 'the system resolves names' },

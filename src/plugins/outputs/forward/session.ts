@@ -1,15 +1,15 @@
 import type { Socket } from 'node:net'
 import { type ErrorCode, messageOf, ShipperError } from '../../../core/error.ts'
 import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
-import { AckReader, Unoffered } from '../../../protocol/forward/frame.ts'
+import { AckReader, UnsupportedHandshake } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
 import type { ForwardOptions } from './options.ts'
 
-/** A frame on its way: written, and waiting for its ack (or, without acks, for the kernel to take it). */
+/** A frame that was written and waits for its ack or, without acks, for the kernel to take it. */
 interface Pending {
   id: string
-  /** Of `#ticks` when it was sent. */
+  /** Value of `#ticks` when it was sent. */
   tick: number
   frame: Frame
   resolve: () => void
@@ -17,68 +17,70 @@ interface Pending {
 }
 
 /**
- * One connection. Frames are written in the order of `send`; their acks may come in any order and are matched by id.
+ * A connection to the peer. Frames are written in the order of `send`; their acks may come in any order and are matched by id.
  *
  * ```
  *   send --> [ socket ] --> peer
  *   pending: c2 c3 c4  <-- {"ack": c2}          any failure: destroy, reject all of pending
  * ```
- * After a failure nothing of `pending` can be known to have arrived: all is rejected, and the engine sends it again, on
- * another session, under the same ids. The handshake of a secured peer would come before the first frame.
+ * After a failure it is unknown which frames of `pending` have arrived: all are rejected, and the engine sends their chunks
+ * again on another session, with the same ids. The handshake of a secured peer would come before the first frame.
  */
 export class Session {
-  readonly #o: ForwardOptions
+  readonly #options: ForwardOptions
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #acks = new AckReader()
   readonly #pending: Pending[] = []
-  readonly #closed: (failed: boolean) => void
+  readonly #onClosed: (failure: ShipperError | undefined) => void
   #timer: TimerHandle | undefined
-  /** Timer periods since the beginning: the clock of all limits. Wall time may jump, and would cost a call per chunk. */
+  /** Number of timer periods since the start, which measures all limits. Wall time may jump, and would cost a call per chunk. */
   #ticks = 0
   readonly #tickMs: number
-  #usedTick = 0
-  /** When the socket was last seen to take a write, and what it had taken by then. */
-  #movedTick = 0
+  /** Tick of the last ack. */
+  #lastUsedTick = 0
+  /** Tick at which the socket last took bytes, and how many it had taken by then. */
+  #progressTick = 0
   #takenBytes = 0
+  /** Number of frames sent. */
   #frames = 0
-  /** A peer may repeat an ack; only that of the last chunk is known again. */
+  /** Id of the last acknowledged chunk: a peer may repeat an ack, and only the last one is recognized. */
   #lastAcked = ''
-  #settleEnded: () => void = () => {}
+  #resolveEnded: () => void = () => {}
   open = true
-  /** Resolves when it is no longer open. A worn session ends by itself with its last ack. */
+  /** Resolves when the session is no longer open. One that needs recycling ends by itself with its last ack. */
   readonly ended: Promise<void>
 
   constructor(
     socket: Socket,
-    o: ForwardOptions,
+    options: ForwardOptions,
     clock: Clock,
     counters: Counters,
-    closed: (failed: boolean) => void,
+    onClosed: (failure: ShipperError | undefined) => void,
   ) {
     this.#socket = socket
-    this.#o = o
+    this.#options = options
     this.#clock = clock
     this.#counters = counters
-    this.#closed = closed
+    this.#onClosed = onClosed
     socket.on('data', (data) => this.#read(data as Buffer))
     socket.on('error', (error) => this.fail('E_PEER_CLOSED', messageOf(error)))
-    // Half closed is closed: no ack can come, and a peer that reads on would never let 'close' come either.
+    // Half closed is closed: no ack can come, and while the peer still reads, 'close' would not come either.
     socket.on('end', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
     socket.on('close', () => this.fail('E_PEER_CLOSED', 'the peer closed the connection'))
     this.ended = new Promise((resolve) => {
-      this.#settleEnded = resolve
+      this.#resolveEnded = resolve
     })
-    this.#tickMs = tickMs(o)
-    // A connection that waits for work must not keep the process alive; one with a flush in flight does.
+    this.#tickMs = tickLengthMs(options)
+    // An idle connection must not keep the process running; one with a flush in flight does.
     socket.unref()
-    this.#watch()
+    this.#scheduleCheck()
   }
 
-  /** True when this connection should take no further frame. */
+  /** True when no further frame should be sent on this connection. */
   get needsRecycle(): boolean {
-    const { netKeepalive, netKeepaliveMaxRecycle } = this.#o
+    const { netKeepalive, netKeepaliveMaxRecycle } = this.#options
     if (!netKeepalive) return this.#frames > 0
     return netKeepaliveMaxRecycle > 0 && this.#frames >= netKeepaliveMaxRecycle
   }
@@ -87,7 +89,7 @@ export class Session {
     return this.#pending.length === 0
   }
 
-  /** Resolves when the peer has the frame, which is released then, or with the rejection. */
+  /** Resolves when the peer has the frame. The frame is released when the promise settles. */
   send(id: string, frame: Frame): Promise<void> {
     return new Promise((resolve, reject) => {
       if (!this.open) {
@@ -96,42 +98,42 @@ export class Session {
         return
       }
       const pending: Pending = { id, tick: this.#ticks, frame, resolve, reject }
-      if (this.idle) this.#wake()
+      if (this.idle) this.#leaveIdle()
       this.#pending.push(pending)
       this.#frames++
       const last = frame.parts.length - 1
       for (const [i, part] of frame.parts.entries()) {
-        if (i < last || this.#o.requireAckResponse) this.#socket.write(part)
+        if (i < last || this.#options.requireAckResponse) this.#socket.write(part)
         else this.#socket.write(part, (error) => error == null && this.#settle(pending))
       }
     })
   }
 
-  /** Closes it; whatever is pending is rejected. */
+  /** Closes the connection and rejects all pending frames. */
   fail(code: ErrorCode, why: string, hint?: string): void {
     if (!this.open) return
     this.open = false
     this.#clock.cancel(this.#timer)
     this.#socket.destroy()
-    // A peer may close a connection that waits for work: nothing has failed then.
-    this.#closed(!this.idle)
-    this.#settleEnded()
     const error = this.#error(code, why, hint)
+    // A peer may close an idle connection: nothing has failed then.
+    this.#onClosed(this.idle ? undefined : error)
+    this.#resolveEnded()
     for (const pending of this.#pending.splice(0)) {
       pending.frame.release()
       pending.reject(error)
     }
   }
 
-  /** Ends it when nothing is pending. */
+  /** Ends the connection if nothing is pending. */
   end(): void {
     if (!this.open || !this.idle) return
     this.open = false
     this.#clock.cancel(this.#timer)
-    // Not left half closed: a peer that never closes its side would keep the descriptor.
+    // Not left half closed: a peer that never closes its side would keep the descriptor open.
     this.#socket.end(() => this.#socket.destroy())
-    this.#closed(false)
-    this.#settleEnded()
+    this.#onClosed(undefined)
+    this.#resolveEnded()
   }
 
   #read(data: Buffer): void {
@@ -139,11 +141,11 @@ export class Session {
     try {
       ids = this.#acks.push(data)
     } catch (error) {
-      if (error instanceof Unoffered)
+      if (error instanceof UnsupportedHandshake)
         this.fail(
           'E_PEER_PROTOCOL',
-          `${error.message}, which is not offered yet`,
-          'give it an entrance without',
+          `${error.message}, which is not supported yet`,
+          'use a port without TLS or shared key',
         )
       else this.fail('E_PEER_PROTOCOL', messageOf(error))
       return
@@ -152,8 +154,8 @@ export class Session {
       const pending = this.#pending.find((p) => p.id === id)
       if (pending === undefined) {
         if (id === this.#lastAcked) continue
-        // Perhaps the ack of an earlier try, perhaps another chunk's: whom it belongs to cannot be told any more.
-        this.fail('E_PEER_PROTOCOL', `an acknowledgement for "${id.slice(0, 64)}", which is not in flight`)
+        // It may be a late ack of an earlier attempt or belong to another chunk: there is no way to tell.
+        this.fail('E_PEER_PROTOCOL', `acknowledgement of chunk "${id.slice(0, 64)}", which is not in flight`)
         return
       }
       this.#lastAcked = id
@@ -169,65 +171,66 @@ export class Session {
     pending.frame.release()
     pending.resolve()
     if (!this.idle) return
-    this.#usedTick = this.#ticks
+    this.#lastUsedTick = this.#ticks
     if (this.needsRecycle) this.end()
     else this.#socket.unref()
   }
 
-  /** The first frame after idleness. */
-  #wake(): void {
+  /** Called before the first frame after idleness. */
+  #leaveIdle(): void {
     this.#socket.ref()
-    this.#movedTick = this.#ticks
-    this.#watch()
+    this.#progressTick = this.#ticks
+    this.#scheduleCheck()
   }
 
   /**
-   * One timer that is armed again by itself: nothing is armed or cancelled per chunk. It rests when there is nothing
-   * to watch. A limit is noticed at most half of it too late and never too early, also when the process was stopped.
+   * Starts the timer of the limits unless it runs or nothing needs it. It restarts itself, so no timer is started or
+   * cancelled per chunk. A limit is noticed never too early, and too late by half of it at most, also after the process was
+   * suspended.
    */
-  #watch(): void {
+  #scheduleCheck(): void {
     if (this.#timer !== undefined || !this.open || this.#tickMs === Number.POSITIVE_INFINITY) return
-    if (this.idle && this.#o.netKeepaliveIdleTimeout === 0) return
+    if (this.idle && this.#options.netKeepaliveIdleTimeout === 0) return
     this.#timer = this.#clock.after(this.#tickMs, () => {
       this.#timer = undefined
       this.#ticks++
       this.#check()
-      this.#watch()
+      this.#scheduleCheck()
     })
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
 
   #check(): void {
-    const { ackTimeout, netIoTimeout, netKeepaliveIdleTimeout } = this.#o
+    const { ackTimeout, netIoTimeout, netKeepaliveIdleTimeout } = this.#options
     const oldest = this.#pending[0]
     if (oldest === undefined) {
-      if (this.#passed(this.#usedTick, netKeepaliveIdleTimeout)) this.end()
+      if (this.#isOver(this.#lastUsedTick, netKeepaliveIdleTimeout)) this.end()
       return
     }
-    if (this.#o.requireAckResponse && this.#passed(oldest.tick, ackTimeout)) {
+    if (this.#options.requireAckResponse && this.#isOver(oldest.tick, ackTimeout)) {
       this.#counters.add('ack_timeouts')
-      this.fail('E_PEER_TIMEOUT', `no acknowledgement in ${ackTimeout} ms`)
+      this.fail('E_PEER_TIMEOUT', `no acknowledgement within ${ackTimeout} ms`)
       return
     }
-    if (this.#moves()) this.#movedTick = this.#ticks
-    else if (this.#passed(this.#movedTick, netIoTimeout))
+    if (this.#madeProgress()) this.#progressTick = this.#ticks
+    else if (this.#isOver(this.#progressTick, netIoTimeout))
       this.fail('E_PEER_TIMEOUT', `the peer took no bytes for ${netIoTimeout} ms`)
   }
 
-  /** `writableLength` counts writes that the kernel has not taken whole; how much of one it took cannot be seen. */
-  #moves(): boolean {
+  /** Returns true when the kernel took bytes. Only complete writes are seen: `writableLength` counts one until all of it is taken. */
+  #madeProgress(): boolean {
     const taken = this.#socket.bytesWritten - this.#socket.writableLength
-    const moved = taken !== this.#takenBytes || this.#socket.writableLength === 0
+    const progress = taken !== this.#takenBytes || this.#socket.writableLength === 0
     this.#takenBytes = taken
-    return moved
+    return progress
   }
 
-  #passed(sinceTick: number, limitMs: number): boolean {
+  #isOver(sinceTick: number, limitMs: number): boolean {
     return limitMs > 0 && (this.#ticks - sinceTick - 1) * this.#tickMs >= limitMs
   }
 
   #error(code: ErrorCode, why: string, hint?: string): ShipperError {
-    return new ShipperError(code, `${peerName(this.#o)}: ${why}`, {
+    return new ShipperError(code, `${peerName(this.#options)}: ${why}`, {
       retryable: true,
       scope: 'peer',
       ...(hint === undefined ? {} : { hint }),
@@ -235,8 +238,9 @@ export class Session {
   }
 }
 
-/** A quarter of the shortest limit; Infinity when there is none. */
-function tickMs(o: ForwardOptions): number {
-  const limits = [o.netKeepaliveIdleTimeout, o.netIoTimeout, o.requireAckResponse ? o.ackTimeout : 0]
+/** Returns a quarter of the shortest limit; Infinity when there is none. */
+function tickLengthMs(options: ForwardOptions): number {
+  const { netKeepaliveIdleTimeout, netIoTimeout, requireAckResponse, ackTimeout } = options
+  const limits = [netKeepaliveIdleTimeout, netIoTimeout, requireAckResponse ? ackTimeout : 0]
   return Math.max(1, Math.min(...limits.map((ms) => (ms > 0 ? ms / 4 : Number.POSITIVE_INFINITY))))
 }

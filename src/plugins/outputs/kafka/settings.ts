@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { messageOf, ShipperError } from '../../../core/error.ts'
-import { translate } from './librdkafka-options.ts'
+import { translateLibrdkafka } from './librdkafka-options.ts'
 import type { KafkaOptions } from './options.ts'
 
 export interface Address {
@@ -25,11 +25,11 @@ export interface TlsFiles {
   passphrase: string | undefined
 }
 
-/** What connections need to know: options of both kinds of names, checked against each other. */
+/** Settings of the connections: the options, checked against each other, with those under librdkafka's names applied. */
 export interface Settings {
   brokers: Address[]
   clientId: string
-  /** -1: all in sync. */
+  /** Required acknowledgements; -1: all in-sync replicas. */
   acks: number
   idempotent: boolean
   maxInFlight: number
@@ -41,35 +41,42 @@ export interface Settings {
   sasl: Sasl | undefined
 }
 
-const BROKER = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
+const BROKER_ADDRESS = /^(?:([^:[\]]+)|\[([0-9a-fA-F:.]+)\])(?::(\d{1,5}))?$/
 const DEFAULT_PORT = 9092
 
-/** Throws E_CONFIG_BAD_VALUE for options that do not go together, E_CONFIG_UNREADABLE for a file. */
-export function settingsOf(o: KafkaOptions): Settings {
-  const other = translate(o, o)
-  const acks = o.acks === 'all' ? -1 : Number(o.acks)
-  if (o.idempotence === true && acks !== -1)
-    throw bad('idempotence', `idempotence needs acks all, not ${o.acks}`, 'leave one of the two out')
+/**
+ * Returns the settings for the options. Throws E_CONFIG_BAD_VALUE for options that contradict each other, and
+ * E_CONFIG_UNREADABLE for a file that cannot be read.
+ */
+export function settingsOf(options: KafkaOptions): Settings {
+  const rdkafka = translateLibrdkafka(options)
+  const acks = options.acks === 'all' ? -1 : Number(options.acks)
+  if (options.idempotence === true && acks !== -1)
+    throw badValue(
+      'idempotence',
+      `idempotence requires acks all, not ${options.acks}`,
+      'remove one of the two options',
+    )
   return {
-    brokers: o.brokers.map(parseBroker),
-    clientId: o.clientId,
+    brokers: options.brokers.map(parseBroker),
+    clientId: options.clientId,
     acks,
-    idempotent: o.idempotence ?? acks === -1,
-    maxInFlight: o.maxInFlight,
-    requestTimeoutMs: other.requestTimeoutMs ?? o.requestTimeout,
-    connectTimeoutMs: other.connectTimeoutMs ?? o.netConnectTimeout,
-    metadataMaxAgeMs: other.metadataMaxAgeMs ?? o.metadataMaxAge,
-    createTopics: o.allowAutoCreateTopics,
-    tls: (other.tls ?? o.tls) ? tlsOf(o, other.verifyHostname) : undefined,
-    sasl: saslOf(o, other.sasl),
+    idempotent: options.idempotence ?? acks === -1,
+    maxInFlight: options.maxInFlight,
+    requestTimeoutMs: rdkafka.requestTimeoutMs ?? options.requestTimeout,
+    connectTimeoutMs: rdkafka.connectTimeoutMs ?? options.netConnectTimeout,
+    metadataMaxAgeMs: rdkafka.metadataMaxAgeMs ?? options.metadataMaxAge,
+    createTopics: options.allowAutoCreateTopics,
+    tls: (rdkafka.tls ?? options.tls) ? tlsSettings(options, rdkafka.verifyHostname) : undefined,
+    sasl: saslSettings(options, rdkafka.sasl),
   }
 }
 
 function parseBroker(text: string): Address {
-  const match = BROKER.exec(text)
+  const match = BROKER_ADDRESS.exec(text)
   const port = Number(match?.[3] ?? DEFAULT_PORT)
   if (match === null || port < 1 || port > 65535)
-    throw bad(
+    throw badValue(
       'brokers',
       `"${text}" in brokers is not host:port`,
       'write host:port, or [address]:port for IPv6',
@@ -77,41 +84,57 @@ function parseBroker(text: string): Address {
   return { host: match[1] ?? match[2] ?? '', port }
 }
 
-function saslOf(o: KafkaOptions, wanted: boolean | undefined): Sasl | undefined {
-  if (wanted === false || (wanted === undefined && o.saslMechanism === undefined)) return undefined
-  if (o.saslUsername === undefined || o.saslPassword === undefined)
-    throw bad('sasl_mechanism', 'SASL needs a name and a password', 'set Sasl_Username and Sasl_Password')
-  return { mechanism: o.saslMechanism ?? 'PLAIN', user: o.saslUsername, password: o.saslPassword }
-}
-
-function tlsOf(o: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
-  if ((o.tlsCrtFile === undefined) !== (o.tlsKeyFile === undefined))
-    throw bad('tls.crt_file', 'a certificate of ours needs its key', 'set both tls.crt_file and tls.key_file')
+function saslSettings(options: KafkaOptions, isEnabled: boolean | undefined): Sasl | undefined {
+  if (isEnabled === false || (isEnabled === undefined && options.saslMechanism === undefined))
+    return undefined
+  if (options.saslUsername === undefined || options.saslPassword === undefined)
+    throw badValue(
+      'sasl_mechanism',
+      'SASL requires a username and a password',
+      'set Sasl_Username and Sasl_Password',
+    )
   return {
-    verify: o.tlsVerify,
-    verifyHostname: verifyHostname ?? o.tlsVerifyHostname,
-    serverName: o.tlsVhost,
-    ca: read('tls.ca_file', o.tlsCaFile),
-    cert: read('tls.crt_file', o.tlsCrtFile),
-    key: keyOf(o),
-    passphrase: o.tlsKeyPasswd,
+    mechanism: options.saslMechanism ?? 'PLAIN',
+    user: options.saslUsername,
+    password: options.saslPassword,
   }
 }
 
-/** Opened once before the start: a connection would only say that something could not be decrypted. */
-function keyOf(o: KafkaOptions): Buffer | undefined {
-  const key = read('tls.key_file', o.tlsKeyFile)
+function tlsSettings(options: KafkaOptions, verifyHostname: boolean | undefined): TlsFiles {
+  if ((options.tlsCrtFile === undefined) !== (options.tlsKeyFile === undefined))
+    throw badValue(
+      'tls.crt_file',
+      'a client certificate requires its private key',
+      'set both tls.crt_file and tls.key_file',
+    )
+  return {
+    verify: options.tlsVerify,
+    verifyHostname: verifyHostname ?? options.tlsVerifyHostname,
+    serverName: options.tlsVhost,
+    ca: readOptionFile('tls.ca_file', options.tlsCaFile),
+    cert: readOptionFile('tls.crt_file', options.tlsCrtFile),
+    key: readPrivateKey(options),
+    passphrase: options.tlsKeyPasswd,
+  }
+}
+
+/** Reads and checks the private key at startup: a failing TLS connection would not name the file or the passphrase. */
+function readPrivateKey(options: KafkaOptions): Buffer | undefined {
+  const key = readOptionFile('tls.key_file', options.tlsKeyFile)
   if (key === undefined) return undefined
   try {
-    createPrivateKey({ key, ...(o.tlsKeyPasswd === undefined ? {} : { passphrase: o.tlsKeyPasswd }) })
+    createPrivateKey({
+      key,
+      ...(options.tlsKeyPasswd === undefined ? {} : { passphrase: options.tlsKeyPasswd }),
+    })
   } catch (error) {
-    const message = `tls.key_file ${o.tlsKeyFile} is no key, or tls.key_passwd does not open it: ${messageOf(error)}`
+    const message = `tls.key_file ${options.tlsKeyFile} is not a private key, or tls.key_passwd is wrong: ${messageOf(error)}`
     throw new ShipperError('E_CONFIG_BAD_VALUE', message, { option: 'tls.key_file', cause: error })
   }
   return key
 }
 
-function read(option: string, path: string | undefined): Buffer | undefined {
+function readOptionFile(option: string, path: string | undefined): Buffer | undefined {
   if (path === undefined) return undefined
   try {
     return readFileSync(path)
@@ -121,6 +144,6 @@ function read(option: string, path: string | undefined): Buffer | undefined {
   }
 }
 
-function bad(option: string, message: string, hint: string): ShipperError {
+function badValue(option: string, message: string, hint: string): ShipperError {
   return new ShipperError('E_CONFIG_BAD_VALUE', message, { option, hint })
 }

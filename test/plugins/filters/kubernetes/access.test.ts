@@ -13,20 +13,20 @@ const TOKENS = /one|two/
 const QUICK = { kube_meta_wait: '1' }
 
 describe('TLS', () => {
-  test('the server’s certificate must be of Kube_CA_File', async () => {
+  test('the server’s certificate must be signed by Kube_CA_File', async () => {
     const api = await KubeApi.start({ tls: true })
     const pod = api.create(podOf({ name: 'a' }))
     const run = await new KubeRun(api, { texts: QUICK }).start()
     await run.known(logName(pod))
-    const stranger = await new KubeRun(await KubeApi.start({ tls: true }), {
+    const untrusting = await new KubeRun(await KubeApi.start({ tls: true }), {
       texts: { ...QUICK, kube_url: api.url },
     }).start()
-    await until(() => stranger.counters.get('api_errors') > 0)
-    expect(stranger.logged.lines.join()).toContain('certificate')
-    expect(stranger.metadata(logName(pod)).incomplete).toBe(true)
+    await until(() => untrusting.counters.get('api_errors') > 0)
+    expect(untrusting.logged.lines.join()).toContain('certificate')
+    expect(untrusting.metadata(logName(pod)).incomplete).toBe(true)
   })
 
-  test('its name is checked, unless tls.verify_hostname or tls.verify is off, or tls.vhost names another', async () => {
+  test('the host name is verified unless tls.verify_hostname or tls.verify is off, or tls.vhost gives another name', async () => {
     const api = await KubeApi.start({ tls: true, names: ['kubernetes.default.svc'] })
     const pod = api.create(podOf({ name: 'a' }))
     const strict = await new KubeRun(api, { texts: QUICK }).start()
@@ -42,18 +42,18 @@ describe('TLS', () => {
     }
   })
 
-  test('authorities may be in a folder', async () => {
+  test('CA certificates are also read from Kube_CA_Path', async () => {
     const api = await KubeApi.start({ tls: true })
-    const folder = tmp()
-    writeFileSync(join(folder, 'ca.pem'), api.authority?.cert ?? '')
-    const texts = { ...QUICK, kube_ca_file: join(folder, 'none'), kube_ca_path: folder }
+    const directory = tmp()
+    writeFileSync(join(directory, 'ca.pem'), api.authority?.cert ?? '')
+    const texts = { ...QUICK, kube_ca_file: join(directory, 'none'), kube_ca_path: directory }
     const run = await new KubeRun(api, { texts }).start()
     await run.known(logName(api.create(podOf({ name: 'a' }))))
   })
 })
 
 describe('tokens', () => {
-  test('a token that was replaced is read again at a 401, and the request made again at once', async () => {
+  test('a replaced token is read after a 401 and the request is repeated at once', async () => {
     const api = await KubeApi.start({ tokens: ['one'] })
     const run = new KubeRun(api, { texts: QUICK })
     writeFileSync(run.tokenFile, 'one\n')
@@ -68,7 +68,7 @@ describe('tokens', () => {
     expect(run.logged.lines.join()).not.toMatch(TOKENS)
   })
 
-  test('an expired token is refused until there is another one', async () => {
+  test('an expired token is refused until the file has a new one', async () => {
     const api = await KubeApi.start({ tokens: ['new'] })
     const run = new KubeRun(api, { texts: QUICK })
     writeFileSync(run.tokenFile, 'expired')
@@ -80,10 +80,10 @@ describe('tokens', () => {
     await run.known(logName(pod))
   })
 
-  test('a command gives one, and is run again at a 401 only', async () => {
+  test('Kube_Token_Command prints the token and runs again only after a 401', async () => {
     const api = await KubeApi.start({ tokens: ['t1'] })
-    const folder = tmp()
-    const counter = join(folder, 'runs')
+    const directory = tmp()
+    const counter = join(directory, 'runs')
     const command = `echo x >> ${counter}; echo t$(wc -l < ${counter})`
     const run = await new KubeRun(api, { texts: { ...QUICK, kube_token_command: command } }).start()
     await run.known(logName(api.create(podOf({ name: 'a' }))))
@@ -95,62 +95,62 @@ describe('tokens', () => {
   })
 })
 
-describe('pods one by one', () => {
-  test('are asked for where a watch is forbidden, each once', async () => {
+describe('lookups of single pods', () => {
+  test('are made once per pod when list and watch are forbidden', async () => {
     const api = await KubeApi.start()
     api.forbidden.add('list').add('watch')
     const pods = Array.from({ length: 20 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
     const run = await new KubeRun(api, { texts: QUICK }).start()
-    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
     await Promise.all(pods.flatMap((pod) => [run.ready(logName(pod)), run.ready(logName(pod))]))
     for (const pod of pods) expect((await run.known(logName(pod))).pod_id).toBe(pod.metadata.uid)
     expect([api.count('list'), api.count('get')]).toEqual([1, 20])
     expect(api.requests.find((r) => r.verb === 'get')?.query.get('resourceVersion')).toBe('0')
   })
 
-  test('are asked for beside a list when only the watch is forbidden', async () => {
+  test('are made in addition to a list when only watch is forbidden', async () => {
     const api = await KubeApi.start()
     api.forbidden.add('watch')
     const there = api.create(podOf({ name: 'there' }))
     const run = await new KubeRun(api, { texts: QUICK }).start()
     await run.known(logName(there))
-    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
     const later = api.create(podOf({ name: 'later' }))
     await run.known(logName(later))
     expect(api.requests.map((r) => r.verb)).toEqual(['list', 'watch', 'get'])
   })
 
-  test('are not asked for again and again when they are not there', async () => {
+  test('are repeated only after a backoff when the pod does not exist', async () => {
     const api = await KubeApi.start()
     api.forbidden.add('list')
     const run = await new KubeRun(api, { texts: QUICK }).start()
-    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
     const log = logName(podOf({ name: 'gone' }))
     expect(await run.ready(log)).toBeGreaterThan(900)
-    const asked = api.count('get')
+    const before = api.count('get')
     for (let i = 0; i < 30; i++) {
       run.metadata(log)
-      // Time enough for a question, if there were one.
+      // Gives a lookup time to arrive, if there were one.
       await fetch(`${api.url}/api/v1/namespaces/none`)
     }
-    expect(asked).toBeLessThan(5)
-    // With time it is asked again, and a busy machine takes its time for these looks.
-    expect(api.count('get')).toBeLessThan(asked + 10)
+    expect(before).toBeLessThan(5)
+    // The backoff may expire meanwhile: the loop is slow on a busy machine.
+    expect(api.count('get')).toBeLessThan(before + 10)
     expect(run.metadata(log)).toMatchObject({ pod_name: 'gone', namespace_name: 'default', incomplete: true })
   })
 
-  test('nobody waits where all is forbidden', async () => {
+  test('do not delay lines when they are forbidden too', async () => {
     const api = await KubeApi.start()
     for (const verb of ['list', 'watch', 'get'] as const) api.forbidden.add(verb)
     const run = await new KubeRun(api, { texts: { kube_meta_wait: '4' } }).start()
-    await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+    await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
     expect(await run.ready(logName(podOf({ name: 'a' })))).toBeLessThan(1500)
     expect(run.logged.lines.filter((line) => line.includes('403')).length).toBeLessThanOrEqual(2)
   })
 })
 
-/** The filter where the environment does not name the node. */
-async function nameless(api: KubeApi, kubeletPort: number, token = ''): Promise<KubeRun> {
+/** Starts the filter without a node name in its environment. */
+async function startWithoutNode(api: KubeApi, kubeletPort: number, token = ''): Promise<KubeRun> {
   const before = process.env.NODE_NAME
   delete process.env.NODE_NAME
   const texts = { ...QUICK, kube_node_name: '', kubelet_port: String(kubeletPort) }
@@ -161,25 +161,23 @@ async function nameless(api: KubeApi, kubeletPort: number, token = ''): Promise<
   return run
 }
 
-describe('the name of the node', () => {
-  test('comes from the kubelet: its pods are then watched', async () => {
+describe('the node name', () => {
+  test('comes from the kubelet, and the pods of the node are then watched', async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['t'] })
     const pod = api.create(podOf({ name: 'a' }))
-    const run = await nameless(api, api.port, 't')
+    const run = await startWithoutNode(api, api.port, 't')
     await until(() => api.watching === 1)
     expect(run.metadata(logName(pod)).host).toBe(NODE)
     expect(api.requests.map((r) => r.verb)).toEqual(['kubelet', 'list', 'watch'])
   })
 
-  test('comes from the first pod that is looked up where the kubelet refuses, which is said', async () => {
+  test('comes from the first pod that is looked up when the kubelet refuses, which is logged', async () => {
     const api = await KubeApi.start({ tls: true })
     api.forbidden.add('kubelet')
     const [first, second] = ['a', 'b'].map((name) => api.create(podOf({ name })))
     if (first === undefined || second === undefined) throw new Error('no pods')
-    const run = await nameless(api, api.port)
-    await until(() =>
-      run.logged.lines.some((line) => line.includes('its kubelet does not tell it (GET /pods')),
-    )
+    const run = await startWithoutNode(api, api.port)
+    await until(() => run.logged.lines.some((line) => line.includes('node name from the kubelet (GET /pods')))
     await run.ready(logName(first))
     await until(() => api.watching === 1)
     expect((await run.known(logName(second))).host).toBe(NODE)
@@ -198,7 +196,7 @@ describe('the name of the node', () => {
     })
     const api = await KubeApi.start()
     const pod = api.create(podOf({ name: 'a' }))
-    const run = await nameless(api, port as number)
+    const run = await startWithoutNode(api, port as number)
     await until(() => open.length > 0)
     await run.ready(logName(pod))
     await until(() => api.watching === 1)
@@ -207,8 +205,8 @@ describe('the name of the node', () => {
   })
 })
 
-describe('single pods', () => {
-  test('come from the kubelet, by one request for all that wait', async () => {
+describe('Use_Kubelet', () => {
+  test('serves all pending lookups by one request', async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['t'] })
     const pods = Array.from({ length: 30 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
     const texts = { ...QUICK, use_kubelet: 'on', kubelet_port: String(api.port) }
@@ -234,10 +232,13 @@ test('Use_Tag_For_Meta, Dummy_Meta and preloaded objects need no API', async () 
   expect(await tag.ready(log)).toBeLessThan(100)
   const dummy = await new KubeRun(undefined, { texts: { dummy_meta: 'on' } }).start()
   expect(Object.keys(dummy.metadata(log))).toEqual(['dummy'])
-  const folder = join(tmp(), 'meta')
-  mkdirSync(folder)
-  writeFileSync(join(folder, 'default_web.meta'), JSON.stringify({ metadata: { labels: { app: 'stored' } } }))
-  const preload = await new KubeRun(undefined, { texts: { kube_meta_preload_cache_dir: folder } }).start()
+  const directory = join(tmp(), 'meta')
+  mkdirSync(directory)
+  writeFileSync(
+    join(directory, 'default_web.meta'),
+    JSON.stringify({ metadata: { labels: { app: 'stored' } } }),
+  )
+  const preload = await new KubeRun(undefined, { texts: { kube_meta_preload_cache_dir: directory } }).start()
   expect(await preload.ready(log)).toBeLessThan(100)
   expect(preload.metadata(log)).toMatchObject({ pod_name: 'web', labels: { app: 'stored' } })
 })

@@ -6,7 +6,7 @@ import { spec } from '../../../../src/plugins/filters/kubernetes/index.ts'
 import { filterContract } from '../../../contract/filter.ts'
 import { listLog } from '../../../support/engine/chunks.ts'
 
-/** What the tag of the contract's chunks tells: nothing. */
+/** The pairs for the contract's chunks, whose tag names no container. */
 const added = { kubernetes: {} }
 
 function create(texts: Record<string, string>): (ctx: FilterContext) => ReturnType<typeof spec.create> {
@@ -22,7 +22,7 @@ filterContract({ name: 'kubernetes', create: create({}), expected: (record) => r
 filterContract({
   name: 'kubernetes, Merge_Log',
   create: create({ merge_log: 'on', keep_log: 'off' }),
-  // A line that is no JSON object, as hardly any of the contract's is, stays.
+  // Lines that are not JSON objects are kept; hardly any line of the contract's records is one.
   expected: (record) => record,
   added,
 })

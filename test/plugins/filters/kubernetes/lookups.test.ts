@@ -10,7 +10,7 @@ import { until } from '../../../support/until.ts'
 
 const QUICK = { kube_meta_wait: '1' }
 
-test('pods of the snapshot are asked for once where no watch tells what has changed', async () => {
+test('without a watch, pods from the cache file are looked up once', async () => {
   const api = await KubeApi.start()
   api.forbidden.add('list')
   const stateFolder = tmp()
@@ -26,7 +26,7 @@ test('pods of the snapshot are asked for once where no watch tells what has chan
   const before = api.count('get')
   const second = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
   expect(await second.ready(logName(web))).toBeLessThan(900)
-  await until(() => second.logged.lines.some((line) => line.includes('one by one')))
+  await until(() => second.logged.lines.some((line) => line.includes('one API request per pod')))
   await until(() => (second.metadata(logName(web)).labels as { run?: string }).run === '2')
   await until(() => {
     expect(second.metadata(logName(gone)).labels).toEqual({ run: '1' })
@@ -36,7 +36,7 @@ test('pods of the snapshot are asked for once where no watch tells what has chan
   expect(api.count('get')).toBe(before + 2)
 })
 
-test('pods of the snapshot are not asked for without end while nobody answers', async () => {
+test('lookups of pods from the cache file back off while the API fails', async () => {
   const api = await KubeApi.start()
   api.forbidden.add('list')
   const stateFolder = tmp()
@@ -53,37 +53,39 @@ test('pods of the snapshot are not asked for without end while nobody answers', 
   expect(second.counters.get('lookups')).toBeLessThan(4)
 })
 
-test('a pod that was missed does not delay the next one of its name', async () => {
+test('a failed lookup does not delay the next pod of the same name', async () => {
   const api = await KubeApi.start()
   api.forbidden.add('list')
   const clock = new ManualClock(Date.now())
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
-  await until(() => run.logged.lines.some((line) => line.includes('one by one')))
-  const ask = (uid: string, dockerId: string): Record<string, unknown> => {
+  await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
+  const metadataOf = (uid: string, dockerId: string): Record<string, unknown> => {
     const log = logName(podOf({ name: 'db-0', dockerId }))
     run.filter.ready?.(`kube.var.log.containers.${log}`, `/var/log/pods/default_db-0_${uid}/app/0.log`)
     return run.metadata(log)
   }
   await until(() => {
-    ask('old', 'a'.repeat(64))
+    metadataOf('old', 'a'.repeat(64))
     clock.advance(100_000)
     return api.count('get') > 5
   })
-  // All of them are answered before there is the next one.
+  // All lookups are answered before the next pod is created.
   await until(() => api.requests.every(({ verb, status }) => verb !== 'get' || status === 404))
   const pod = api.create(podOf({ name: 'db-0', uid: 'new' }))
   await until(
-    () => ask('new', 'b'.repeat(64)).pod_id === pod.metadata.uid && ask('new', 'b'.repeat(64)).labels,
+    () =>
+      metadataOf('new', 'b'.repeat(64)).pod_id === pod.metadata.uid &&
+      metadataOf('new', 'b'.repeat(64)).labels,
   )
 })
 
-test('a server that refuses at first is asked again after some seconds', async () => {
+test('a forbidden list is retried after some seconds', async () => {
   const api = await KubeApi.start()
   api.forbidden.add('list').add('get')
   const clock = new ManualClock(Date.now())
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
-  const said = (): string[] => run.logged.lines.filter((line) => line.includes('one by one'))
-  await until(() => said().length === 1)
+  const warnings = (): string[] => run.logged.lines.filter((line) => line.includes('one API request per pod'))
+  await until(() => warnings().length === 1)
   clock.advance(7500)
   await until(() => api.count('list') === 2)
   api.forbidden.clear()
@@ -91,16 +93,16 @@ test('a server that refuses at first is asked again after some seconds', async (
     clock.advance(1000)
     return api.watching === 1
   })
-  expect(said()).toHaveLength(1)
+  expect(warnings()).toHaveLength(1)
 })
 
-test('pods that nothing has come of for an hour are forgotten, those of which lines come are not', async () => {
+test('without a watch, pods are dropped after an hour without lines', async () => {
   const api = await KubeApi.start()
   api.forbidden.add('list')
   const stateFolder = tmp()
   const clock = new ManualClock(Date.now())
   const run = await new KubeRun(api, { clock, stateFolder, texts: { kube_meta_wait: '0' } }).start()
-  await until(() => run.logged.lines.some((line) => line.includes('one by one')))
+  await until(() => run.logged.lines.some((line) => line.includes('one API request per pod')))
   const pods = ['idle', 'busy', 'late'].map((name) => api.create(podOf({ name })))
   const [idle, busy, late] = pods.map(logName) as [string, string, string]
   for (const log of [idle, busy]) await run.known(log)
@@ -108,11 +110,11 @@ test('pods that nothing has come of for an hour are forgotten, those of which li
   run.metadata(busy)
   clock.advance(1_000_000)
   await run.known(late)
-  // What a line of it has is known in any case.
+  // The container cache still has the pod's metadata.
   expect(run.metadata(idle).labels).toEqual({ app: 'idle' })
   await run.close()
-  const kept = readFileSync(join(stateFolder, 'kubernetes.0.pods'), 'utf8')
-  expect(['idle', 'busy', 'late'].filter((name) => kept.includes(`"name":"${name}"`))).toEqual([
+  const stored = readFileSync(join(stateFolder, 'kubernetes.0.pods'), 'utf8')
+  expect(['idle', 'busy', 'late'].filter((name) => stored.includes(`"name":"${name}"`))).toEqual([
     'busy',
     'late',
   ])

@@ -8,7 +8,7 @@ import { until } from '../../../support/until.ts'
 const QUICK = { kube_meta_wait: '1' }
 
 describe('namespaces', () => {
-  test('are asked for once, and stand behind the pod, or alone', async () => {
+  test('are requested once and added after the pod metadata, or alone', async () => {
     const api = await KubeApi.start()
     api.namespaces.set('default', { labels: { team: 'x' }, annotations: { note: 'y' } })
     const pod = api.create(podOf({ name: 'a' }))
@@ -26,7 +26,7 @@ describe('namespaces', () => {
     expect(other).toEqual({ log: 'x', kubernetes_namespace: namespace })
   })
 
-  test('are known after a restart while the API is away, and waited for where they were not', async () => {
+  test('are known after a restart while the API is unreachable; lines wait for unknown ones', async () => {
     const api = await KubeApi.start()
     api.namespaces.set('default', { labels: { team: 'x' } })
     const stateFolder = tmp()
@@ -43,12 +43,12 @@ describe('namespaces', () => {
     const [record] = second.through(`kube.var.log.containers.${logName(here)}`, [{ log: 'x' }])
     expect(record?.kubernetes_namespace).toEqual({ name: 'default', labels: { team: 'x' } })
     expect(await second.ready(logName(other))).toBeGreaterThan(500)
-    const said = 'namespace other is not known: records of pod other/a go without its metadata'
-    expect(second.logged.lines.join()).toContain(said)
+    const warning = 'no metadata for namespace other: sending records of pod other/a without it'
+    expect(second.logged.lines.join()).toContain(warning)
     expect([second.counters.get('namespaces_unknown'), second.counters.get('pods_unknown')]).toEqual([1, 0])
   })
 
-  test('that cannot be had at first are asked for again while lines wait', async () => {
+  test('are requested again after a failure while lines wait', async () => {
     const api = await KubeApi.start()
     api.namespaces.set('default', { labels: { team: 'x' } })
     const pod = api.create(podOf({ name: 'a' }))
@@ -60,7 +60,7 @@ describe('namespaces', () => {
     expect(record?.kubernetes_namespace).toEqual({ name: 'default', labels: { team: 'x' } })
   })
 
-  test('that are forbidden are said once, and nobody waits for them', async () => {
+  test('do not delay lines when they are forbidden, which is logged once', async () => {
     const api = await KubeApi.start()
     api.forbidden.add('namespace')
     const pod = api.create(podOf({ name: 'a' }))

@@ -11,8 +11,8 @@ import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-describe('lines of a pod that is not known', () => {
-  test('wait until it is, and no longer', async () => {
+describe('lines of an unknown pod', () => {
+  test('wait until the pod is known, and no longer', async () => {
     const api = await KubeApi.start()
     const run = await new KubeRun(api, { texts: { kube_meta_wait: '60' } }).start()
     await until(() => api.watching === 1)
@@ -30,16 +30,16 @@ describe('lines of a pod that is not known', () => {
     expect(run.metadata(logName(pod)).labels).toEqual({ app: 'new' })
   })
 
-  test('go after Kube_Meta_Wait with what the path tells, marked, counted and said once', async () => {
+  test('get the fields from the log path after Kube_Meta_Wait, marked, counted and logged once', async () => {
     const run = await new KubeRun(await KubeApi.start(), { texts: { kube_meta_wait: '0.3' } }).start()
-    const folder = tmp()
-    const real = join(folder, 'pods/default_lost_0b7e-1/app')
+    const dir = tmp()
+    const real = join(dir, 'pods/default_lost_0b7e-1/app')
     mkdirSync(real, { recursive: true })
     writeFileSync(join(real, '4.log'), '')
     const log = logName(podOf({ name: 'lost' }))
-    symlinkSync(join(real, '4.log'), join(folder, log))
-    expect(await run.ready(log, join(folder, log))).toBeGreaterThan(280)
-    expect(await run.ready(log, join(folder, log))).toBeLessThan(50)
+    symlinkSync(join(real, '4.log'), join(dir, log))
+    expect(await run.ready(log, join(dir, log))).toBeGreaterThan(280)
+    expect(await run.ready(log, join(dir, log))).toBeLessThan(50)
     expect(Object.entries(run.metadata(log))).toEqual([
       ['pod_name', 'lost'],
       ['namespace_name', 'default'],
@@ -50,10 +50,12 @@ describe('lines of a pod that is not known', () => {
       ['incomplete', true],
     ])
     expect([run.counters.get('pods_unknown'), run.counters.get('records_incomplete')]).toEqual([1, 1])
-    expect(run.logged.lines.filter((line) => line.includes('default/lost is not known'))).toHaveLength(1)
+    expect(run.logged.lines.filter((line) => line.includes('no metadata for pod default/lost'))).toHaveLength(
+      1,
+    )
   })
 
-  test('take the uid from the file behind the link: a pod of the same name is not theirs', async () => {
+  test('get the uid from the target of the link, and nothing from another pod of the same name', async () => {
     const api = await KubeApi.start()
     const pod = podOf({ name: 'db-0', uid: 'new-uid' })
     const run = await new KubeRun(api, { texts: { kube_meta_wait: '0.5' } }).start()
@@ -68,7 +70,7 @@ describe('lines of a pod that is not known', () => {
     expect(run.metadata(log)).toMatchObject({ pod_id: 'old-uid', incomplete: true })
   })
 
-  test('a tag of another form is said once, its records pass', async () => {
+  test('a tag that names no container is logged once and its records pass', async () => {
     const run = await new KubeRun(undefined).start()
     for (let i = 0; i < 3; i++)
       expect(run.through('app', [{ log: 'x' }])).toEqual([{ log: 'x', kubernetes: { incomplete: true } }])
@@ -76,7 +78,7 @@ describe('lines of a pod that is not known', () => {
     expect(run.logged.lines.filter((line) => line.includes('"app" names no container'))).toHaveLength(1)
   })
 
-  test('nothing waits and no timer is left after a stop', async () => {
+  test('no line waits and no timer is left after a stop', async () => {
     const clock = new ManualClock()
     const run = await new KubeRun(await KubeApi.start(), { clock, texts: { kube_meta_wait: '60' } }).start()
     const wait = run.filter.ready?.(`kube.var.log.containers.${logName(podOf({ name: 'a' }))}`, '/a')
@@ -86,33 +88,33 @@ describe('lines of a pod that is not known', () => {
   })
 })
 
-describe('the snapshot', () => {
-  async function stored(): Promise<{ folder: string; pods: ReturnType<typeof podOf>[] }> {
+describe('the cache file', () => {
+  async function stored(): Promise<{ directory: string; pods: ReturnType<typeof podOf>[] }> {
     const api = await KubeApi.start()
-    const folder = tmp()
+    const directory = tmp()
     const pods = ['here', 'gone'].map((name) => api.create(podOf({ name })))
-    const run = await new KubeRun(api, { stateFolder: folder, texts: { kube_meta_wait: '1' } }).start()
+    const run = await new KubeRun(api, { stateFolder: directory, texts: { kube_meta_wait: '1' } }).start()
     for (const pod of pods) await run.known(logName(pod))
     api.delete('default', 'gone')
     api.create(podOf({ name: 'last' }))
     await run.known(logName(podOf({ name: 'last' })))
     await run.close()
-    return { folder, pods }
+    return { directory, pods }
   }
 
-  test('serves a restart while the API is away, deleted pods included, and is for the owner alone', async () => {
-    const { folder, pods } = await stored()
-    expect(statSync(join(folder, 'kubernetes.0.pods')).mode & 0o777).toBe(0o600)
-    const run = await new KubeRun(undefined, { stateFolder: folder }).start()
+  test('serves a restart while the API is unreachable, deleted pods included, and is readable only by its owner', async () => {
+    const { directory, pods } = await stored()
+    expect(statSync(join(directory, 'kubernetes.0.pods')).mode & 0o777).toBe(0o600)
+    const run = await new KubeRun(undefined, { stateFolder: directory }).start()
     for (const pod of pods) {
       expect(await run.ready(logName(pod))).toBeLessThan(100)
       expect(run.metadata(logName(pod)).pod_id).toBe(pod.metadata.uid)
     }
   })
 
-  test('is not believed when a byte of it is wrong, when it is cut off, or of another version', async () => {
-    const { folder, pods } = await stored()
-    const path = join(folder, 'kubernetes.0.pods')
+  test('is ignored when it is corrupt, truncated or of another version', async () => {
+    const { directory, pods } = await stored()
+    const path = join(directory, 'kubernetes.0.pods')
     const bytes = readFileSync(path)
     const flipped = Buffer.from(bytes)
     flipped[bytes.length - 20] = (flipped[bytes.length - 20] as number) ^ 1
@@ -125,22 +127,22 @@ describe('the snapshot', () => {
       Buffer.from('{}\n'),
     ]) {
       writeFileSync(path, damaged)
-      const run = await new KubeRun(undefined, { stateFolder: folder }).start()
+      const run = await new KubeRun(undefined, { stateFolder: directory }).start()
       expect(run.metadata(logName(pods[0] as (typeof pods)[0])).incomplete).toBe(true)
-      expect(run.logged.lines.join()).toContain('is not used')
+      expect(run.logged.lines.join()).toContain('is damaged or of another version')
       await run.close()
     }
   })
 
-  test('is corrected by the next list: what went meanwhile is gone, and forgotten five minutes later', async () => {
-    const { folder, pods } = await stored()
+  test('is corrected by the next list: missing pods count as deleted and are dropped five minutes later', async () => {
+    const { directory, pods } = await stored()
     const [before] = pods as [ReturnType<typeof podOf>]
     const api = await KubeApi.start()
     const again = podOf({ name: 'here', labels: { gen: 'two' }, dockerId: 'e'.repeat(64) })
     api.create(again)
     const clock = new ManualClock(Date.now())
     const texts = { kube_meta_wait: '0' }
-    const run = await new KubeRun(api, { stateFolder: folder, clock, texts }).start()
+    const run = await new KubeRun(api, { stateFolder: directory, clock, texts }).start()
     expect(await run.known(logName(again))).toMatchObject({ labels: { gen: 'two' } })
     clock.advance(299_000)
     await run.known(logName(api.create(podOf({ name: 'third' }))))
@@ -152,7 +154,7 @@ describe('the snapshot', () => {
   })
 })
 
-describe('annotations of pods', () => {
+describe('pod annotations', () => {
   const json = () =>
     jsonSpec.create(parseOptions(jsonSpec.options, {}) as never, {
       name: 'json',
@@ -171,18 +173,18 @@ describe('annotations of pods', () => {
     await run.known(logName(pod))
     return (records) => {
       const left = run.through(`kube.var.log.containers.${logName(pod)}`, records)
-      const said = run.logged.lines.filter((line) => line.includes('asks for parser'))
-      expect(said.length).toBeLessThanOrEqual(1)
+      const warnings = run.logged.lines.filter((line) => line.includes('requests parser'))
+      expect(warnings.length).toBeLessThanOrEqual(1)
       return left.map(({ kubernetes, ...rest }) => {
         expect(kubernetes).not.toHaveProperty('annotations')
-        return said.length > 0 ? { ...rest, said: true } : rest
+        return warnings.length > 0 ? { ...rest, warned: true } : rest
       })
     }
   }
 
   const both = ['stdout', 'stderr'].map((stream) => ({ stream, log: '{"a":1}' }))
 
-  test('name a parser, the one for the stream and the container before the others', async () => {
+  test('select a parser; the one for stream and container wins', async () => {
     const filter = await withAnnotations({
       'fluentbit.io/parser_stdout-app': 'json',
       'fluentbit.io/parser-other': 'x',
@@ -190,13 +192,13 @@ describe('annotations of pods', () => {
     expect(filter(both)).toEqual([{ stream: 'stdout', a: 1 }, both[1] as object])
   })
 
-  test('that name no parser are said once, and the lines pass', async () => {
+  test('with a parser that does not exist are logged once and the lines pass', async () => {
     const filter = await withAnnotations({ 'fluentbit.io/parser': 'nope' })
     filter(both)
-    expect(filter(both)).toEqual(both.map((record) => ({ ...record, said: true })))
+    expect(filter(both)).toEqual(both.map((record) => ({ ...record, warned: true })))
   })
 
-  test('exclude a stream, a container, or nothing', async () => {
+  test('exclude a stream, a container or nothing', async () => {
     expect((await withAnnotations({ 'fluentbit.io/exclude_stderr': 'true' }))(both)).toEqual([
       both[0] as object,
     ])
@@ -207,7 +209,7 @@ describe('annotations of pods', () => {
   })
 })
 
-test('Use_Journal takes the container from each record, and leaves those of no container', async () => {
+test('Use_Journal identifies the container by each record and leaves other records unchanged', async () => {
   const api = await KubeApi.start()
   const pod = api.create(podOf({ name: 'web' }))
   const run = await new KubeRun(api, {

@@ -5,16 +5,16 @@ import { dockerId, logName, NODE, podOf } from '../../../support/kubernetes/pods
 import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { until } from '../../../support/until.ts'
 
-/** No wait before the first request, which is a fifth of it at most. */
-const AT_ONCE = { kube_meta_wait: '1' }
+/** Keeps the delay before the first request short: it is a fifth of Kube_Meta_Wait at most. */
+const SHORT_WAIT = { kube_meta_wait: '1' }
 
 async function started(api: KubeApi, texts: Record<string, string> = {}): Promise<KubeRun> {
-  const run = await new KubeRun(api, { texts: { ...AT_ONCE, ...texts } }).start()
+  const run = await new KubeRun(api, { texts: { ...SHORT_WAIT, ...texts } }).start()
   await until(() => api.watching === 1, { what: () => run.logged.lines.join('\n') })
   return run
 }
 
-test('a node of 110 pods costs one list and one watch, and all are known', async () => {
+test('all 110 pods of a node are known by one list and one watch', async () => {
   const api = await KubeApi.start()
   const pods = Array.from({ length: 110 }, (_, i) => api.create(podOf({ name: `p-${i}` })))
   api.create(podOf({ name: 'elsewhere', node: 'other' }))
@@ -27,7 +27,7 @@ test('a node of 110 pods costs one list and one watch, and all are known', async
   expect(watch?.get('resourceVersion')).toBe(api.version)
 })
 
-test('metadata has all its keys, in order', async () => {
+test('metadata has all keys, in order', async () => {
   const api = await KubeApi.start()
   const pod = api.create(
     podOf({ name: 'web', labels: { app: 'web', 'odd/ä': '' }, annotations: { note: 'a"\n' } }),
@@ -50,7 +50,7 @@ test('metadata has all its keys, in order', async () => {
   ])
 })
 
-test('a pod that is new, changed, or bound to the node later is known at once, from the one watch', async () => {
+test('the watch reports new, changed and newly bound pods', async () => {
   const api = await KubeApi.start()
   const run = await started(api)
   const pod = api.create(podOf({ name: 'new' }))
@@ -67,7 +67,7 @@ test('a pod that is new, changed, or bound to the node later is known at once, f
   expect([api.count('list'), api.count('watch')]).toEqual([1, 1])
 })
 
-test('objects split anywhere are read', async () => {
+test('objects split at any byte are read', async () => {
   const api = await KubeApi.start()
   api.pieceBytes = 7
   const first = api.create(podOf({ name: 'first', labels: { text: 'öäü { [ \\" 😀' } }))
@@ -77,10 +77,10 @@ test('objects split anywhere are read', async () => {
   await run.known(logName(second))
 })
 
-test('a watch that the server ends is opened again from the last version, a bookmark’s too', async () => {
+test('a watch that the server ends continues from the last version, including that of a bookmark', async () => {
   const api = await KubeApi.start()
   const run = await started(api)
-  api.pass(1000)
+  api.advanceVersion(1000)
   api.bookmark()
   const marked = api.version
   api.endWatches()
@@ -90,7 +90,7 @@ test('a watch that the server ends is opened again from the last version, a book
   expect(api.count('list')).toBe(1)
 })
 
-test('a watch that is cut within an object goes on behind the last whole one', async () => {
+test('a watch that is cut within an object continues after the last complete one', async () => {
   const api = await KubeApi.start()
   api.cutAfter = 3000
   const run = await started(api)
@@ -102,7 +102,7 @@ test('a watch that is cut within an object goes on behind the last whole one', a
   expect(run.counters.get('api_errors')).toBe(1)
 })
 
-test('a version that is forgotten, an ERROR within a 200, ends in a new list; pods that went meanwhile stay known', async () => {
+test('an expired version, an ERROR within a 200, causes a new list; pods deleted meanwhile stay known', async () => {
   const api = await KubeApi.start()
   const gone = api.create(podOf({ name: 'gone' }))
   const run = await started(api)
@@ -117,7 +117,7 @@ test('a version that is forgotten, an ERROR within a 200, ends in a new list; po
   expect(run.metadata(logName(gone)).labels).toEqual({ app: 'gone' })
 })
 
-test('a deleted pod stays known for five minutes, and for as long as lines of it come', async () => {
+test('a deleted pod stays known for five minutes, and for as long as its lines are read', async () => {
   const api = await KubeApi.start()
   const clock = new ManualClock()
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
@@ -138,7 +138,7 @@ test('a deleted pod stays known for five minutes, and for as long as lines of it
   expect(await run.ready(logName(pod))).toBeLessThan(100)
 })
 
-test('a watch from a version that the server does not have yet, which says nothing, ends in a new list', async () => {
+test('a silent watch, from a version that the server does not have yet, causes a new list', async () => {
   const api = await KubeApi.start()
   const clock = new ManualClock(Date.now())
   const run = await new KubeRun(api, { clock, texts: { kube_meta_wait: '0' } }).start()
@@ -146,7 +146,7 @@ test('a watch from a version that the server does not have yet, which says nothi
   await run.known(logName(api.create(podOf({ name: 'a' }))))
   clock.advance(300_000)
   api.endWatches()
-  // It had heard of a pod.
+  // This watch had reported a pod.
   await until(() => api.count('watch') === 2 && api.watching === 1)
   expect(api.count('list')).toBe(1)
   clock.advance(300_000)
@@ -155,10 +155,10 @@ test('a watch from a version that the server does not have yet, which says nothi
   expect(api.count('list')).toBe(2)
 })
 
-test('an API that is away is asked again with growing waits, and its pods are known when it is back', async () => {
+test('an unreachable API is retried with backoff, and its pods are known once it is back', async () => {
   const api = await KubeApi.start()
   await api.down()
-  const run = await new KubeRun(api, { texts: AT_ONCE }).start()
+  const run = await new KubeRun(api, { texts: SHORT_WAIT }).start()
   await until(() => run.counters.get('api_errors') >= 2)
   expect(run.counters.get('api_requests')).toBeLessThan(5)
   const pod = api.create(podOf({ name: 'back' }))
@@ -166,7 +166,7 @@ test('an API that is away is asked again with growing waits, and its pods are kn
   await run.known(logName(pod))
 })
 
-test('a server that answers with 429 and Retry-After is given the time', async () => {
+test('a 429 with Retry-After delays the next request', async () => {
   const api = await KubeApi.start()
   api.failures.push({ status: 429, retryAfter: 1 })
   const began = performance.now()
@@ -175,12 +175,12 @@ test('a server that answers with 429 and Retry-After is given the time', async (
   expect(api.count('list')).toBe(2)
 })
 
-test('a pod of 1 MB is read, one beyond Buffer_Size is said once and nobody waits for it', async () => {
+test('a pod of 1 MB is read; one larger than Buffer_Size is logged once and delays no line', async () => {
   const api = await KubeApi.start()
   const large = api.create(podOf({ name: 'large', padding: 1_000_000 }))
-  const roomy = await started(api)
-  expect((await roomy.known(logName(large))).labels).toEqual({ app: 'large' })
-  await roomy.close()
+  const unlimited = await started(api)
+  expect((await unlimited.known(logName(large))).labels).toEqual({ app: 'large' })
+  await unlimited.close()
   const run = await started(api, { buffer_size: '100K', kube_meta_wait: '3' })
   await until(() => run.counters.get('pods_oversize') === 1)
   api.modify('default', 'large', (pod) => {
@@ -192,7 +192,7 @@ test('a pod of 1 MB is read, one beyond Buffer_Size is said once and nobody wait
   expect(run.logged.lines.filter((line) => line.includes('default/large is larger'))).toHaveLength(1)
 })
 
-test('records of a StatefulSet’s next pod have its labels, by uid and by the id of the container', async () => {
+test('records of the next pod of a StatefulSet get its labels, by uid and by container id', async () => {
   const api = await KubeApi.start()
   const first = podOf({ name: 'db-0', labels: { gen: 'one' }, dockerId: dockerId(1) })
   const second = podOf({ name: 'db-0', labels: { gen: 'two' }, dockerId: dockerId(2) })
@@ -218,7 +218,7 @@ test('records of a StatefulSet’s next pod have its labels, by uid and by the i
   })
 })
 
-test('a static pod is known by the hash in its path', async () => {
+test('a static pod is found by the hash in its log path', async () => {
   const api = await KubeApi.start()
   const pod = api.create(podOf({ name: 'etcd-n', annotations: { 'kubernetes.io/config.hash': 'abc123' } }))
   const run = await started(api)

@@ -12,11 +12,11 @@ import { LaterList } from '../../../support/later.ts'
 const TRACE = ['java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)', '\tat a.B.d(B.java:9)']
 const HEAD = 'java.lang.RuntimeException: y'
 
-class Bench {
+class FilterRun {
   readonly buffers = new LooseBuffers()
   readonly clock = new ManualClock()
   readonly counted: string[] = []
-  /** What was sent without a chunk of others. */
+  /** Records that were sent as a chunk of their own. */
   readonly emitted: { records: Record<string, unknown>[]; id: string; ack: Ack }[] = []
   readonly filter
 
@@ -40,24 +40,24 @@ class Bench {
     } as unknown as FilterContext)
   }
 
-  /** The records that come out of a chunk, and what it keeps. */
+  /** Applies the filter to a chunk; returns the records that come out of it, and its deferral. */
   send(records: object[], tag = 'app') {
     const chunk = chunkOf(records, tag, this.buffers)
-    const later = new LaterList(this.buffers)
-    this.filter.apply(chunk, later)
+    const deferral = new LaterList(this.buffers)
+    this.filter.apply(chunk, deferral)
     const left = chunk.count === 0 ? [] : recordsOf(chunk)
     expect(chunk.count).toBe(left.length)
     chunk.release()
-    return { left, later }
+    return { left, deferral }
   }
 
   lines(texts: string[], stream?: string) {
     const made = this.send(texts.map((log) => (stream === undefined ? { log } : { log, stream })))
-    return { logs: made.left.map((r) => r.log), later: made.later }
+    return { logs: made.left.map((r) => r.log), deferral: made.deferral }
   }
 }
 
-test('the keys of a [MULTILINE_PARSER] are used, unless the filter names others', () => {
+test('uses the keys of a [MULTILINE_PARSER] unless the filter sets others', () => {
   const records = [
     { msg: 'a1', id: 'a', end: '' },
     { msg: 'b1', id: 'b', end: '' },
@@ -65,63 +65,63 @@ test('the keys of a [MULTILINE_PARSER] are used, unless the filter names others'
     { msg: 'b2', id: 'b', end: 'x;' },
     { msg: 'a3;', id: 'a' },
   ]
-  const keyed = new Bench({ 'multiline.parser': 'keyed' })
+  const keyed = new FilterRun({ 'multiline.parser': 'keyed' })
   expect(keyed.send(records).left.map((r) => r.msg)).toEqual(['a1\na2', 'b1\nb2', 'a3;'])
-  const named = new Bench({ 'multiline.parser': 'keyed', group_key: 'none' })
+  const named = new FilterRun({ 'multiline.parser': 'keyed', group_key: 'none' })
   expect(named.send(records).left.map((r) => r.msg)).toEqual(['a1\nb1\na2', 'b2', 'a3;'])
 })
 
-test('an empty line within a group stays, and so does one that begins it', () => {
-  const bench = new Bench({ 'multiline.parser': 'upto' })
-  expect(bench.lines(['a', '', '', 'b;']).logs).toEqual(['a\n\n\nb;'])
-  expect(bench.lines(['', 'c;']).logs).toEqual(['\nc;'])
-  expect(bench.lines(['a\n', '\n', 'b;\n']).logs).toEqual(['a\n\nb;\n'])
+test('keeps empty lines within a record and at its start', () => {
+  const run = new FilterRun({ 'multiline.parser': 'upto' })
+  expect(run.lines(['a', '', '', 'b;']).logs).toEqual(['a\n\n\nb;'])
+  expect(run.lines(['', 'c;']).logs).toEqual(['\nc;'])
+  expect(run.lines(['a\n', '\n', 'b;\n']).logs).toEqual(['a\n\nb;\n'])
 })
 
-test('a trace within a chunk is one record, with the time and the keys of its first', () => {
-  const bench = new Bench({})
+test('joins a trace within a chunk into one record with the keys of its first line', () => {
+  const run = new FilterRun({})
   const records = ['before', ...TRACE, 'after'].map((log, n) => ({ n, log, more: `m${n}` }))
-  const { left, later } = bench.send(records)
+  const { left, deferral } = run.send(records)
   expect(left).toEqual([
     { n: 0, log: 'before', more: 'm0' },
     { n: 1, log: TRACE.join('\n'), more: 'm1' },
     { n: 4, log: 'after', more: 'm4' },
   ])
-  expect(later.kept).toEqual([])
-  expect(bench.buffers.out.size).toBe(0)
+  expect(deferral.kept).toEqual([])
+  expect(run.buffers.out.size).toBe(0)
 })
 
-test('a trace over several chunks comes with the last; none of them settles before it does', () => {
-  const bench = new Bench({})
-  const chunks = TRACE.map((line) => bench.lines([line]))
+test('sends a trace over several chunks with the last one; none of them settles before it does', () => {
+  const run = new FilterRun({})
+  const chunks = TRACE.map((line) => run.lines([line]))
   expect(chunks.flatMap(({ logs }) => logs)).toEqual([])
-  const end = bench.lines(['after'])
+  const end = run.lines(['after'])
   expect(end.logs).toEqual([TRACE.join('\n'), 'after'])
-  const kept = (): (Outcome | undefined)[] => chunks.flatMap(({ later }) => later.kept)
+  const kept = (): (Outcome | undefined)[] => chunks.flatMap(({ deferral }) => deferral.kept)
   expect(kept()).toEqual([undefined, undefined, undefined])
-  end.later.settle('delivered')
+  end.deferral.settle('delivered')
   expect(kept()).toEqual(['delivered', 'delivered', 'delivered'])
-  expect(end.later.kept).toEqual([])
+  expect(end.deferral.kept).toEqual([])
 })
 
-test('what is not continued goes on by itself after Flush_Ms, and its outcome is that of its chunk', () => {
-  const bench = new Bench({ flush_ms: '500' })
-  const { logs, later } = bench.lines(['before', TRACE[0] as string])
+test('sends an incomplete record alone after Flush_Ms, and its outcome is that of its chunks', () => {
+  const run = new FilterRun({ flush_ms: '500' })
+  const { logs, deferral } = run.lines(['before', TRACE[0] as string])
   expect(logs).toEqual(['before'])
-  bench.clock.advance(400)
-  const more = bench.lines([TRACE[1] as string])
-  bench.clock.advance(499)
-  expect(bench.emitted).toEqual([])
-  bench.clock.advance(1)
-  expect(bench.emitted.map(({ records }) => records)).toEqual([[{ log: TRACE.slice(0, 2).join('\n') }]])
-  bench.emitted[0]?.ack('aborted')
-  expect([...later.kept, ...more.later.kept]).toEqual(['aborted', 'aborted'])
-  expect(bench.buffers.out.size).toBe(0)
+  run.clock.advance(400)
+  const more = run.lines([TRACE[1] as string])
+  run.clock.advance(499)
+  expect(run.emitted).toEqual([])
+  run.clock.advance(1)
+  expect(run.emitted.map(({ records }) => records)).toEqual([[{ log: TRACE.slice(0, 2).join('\n') }]])
+  run.emitted[0]?.ack('aborted')
+  expect([...deferral.kept, ...more.deferral.kept]).toEqual(['aborted', 'aborted'])
+  expect(run.buffers.out.size).toBe(0)
 })
 
-test('streams and tags are joined apart', () => {
-  const bench = new Bench({})
-  const mixed = bench.send([
+test('joins each stream and each tag separately', () => {
+  const run = new FilterRun({})
+  const mixed = run.send([
     { log: TRACE[0], stream: 'stdout' },
     { log: HEAD, stream: 'stderr' },
     { log: TRACE[1], stream: 'stdout' },
@@ -135,27 +135,27 @@ test('streams and tags are joined apart', () => {
     `${HEAD}\n${TRACE[2]}`,
     'end',
   ])
-  bench.send([{ log: TRACE[0] }], 'one')
-  expect(bench.send([{ log: TRACE[1] }], 'two').left).toEqual([{ log: TRACE[1] }])
+  run.send([{ log: TRACE[0] }], 'one')
+  expect(run.send([{ log: TRACE[1] }], 'two').left).toEqual([{ log: TRACE[1] }])
 })
 
-test('with Buffer off nothing is kept beyond a chunk', () => {
-  const bench = new Bench({ buffer: 'off' })
-  const { logs, later } = bench.lines(TRACE.slice(0, 2))
+test('defers nothing beyond a chunk with Buffer off', () => {
+  const run = new FilterRun({ buffer: 'off' })
+  const { logs, deferral } = run.lines(TRACE.slice(0, 2))
   expect(logs).toEqual([TRACE.slice(0, 2).join('\n')])
-  expect(later.kept).toEqual([])
+  expect(deferral.kept).toEqual([])
 })
 
-test('what is larger than the limit is sent in parts, and counted', () => {
-  const bench = new Bench({}, 60)
-  const { logs } = bench.lines([...TRACE, 'after'])
+test('sends a record larger than the limit in parts and counts it', () => {
+  const run = new FilterRun({}, 60)
+  const { logs } = run.lines([...TRACE, 'after'])
   expect(logs.join('\n')).toBe([...TRACE, 'after'].join('\n'))
   expect(logs).toHaveLength(3)
-  expect(bench.counted).toEqual(['multiline_truncated'])
+  expect(run.counted).toEqual(['multiline_truncated'])
 })
 
-test('parts that Docker marks are joined by their id up to the last, without the marks', () => {
-  const bench = new Bench({ mode: 'partial_message' })
+test('joins parts marked by Docker by their id up to the last one, without the marks', () => {
+  const run = new FilterRun({ mode: 'partial_message' })
   const part = (log: string, id: string, last: boolean) => ({
     log,
     source: 'stdout',
@@ -163,37 +163,37 @@ test('parts that Docker marks are joined by their id up to the last, without the
     partial_id: id,
     partial_last: String(last),
   })
-  const first = bench.send([part('a', '1', false), part('x', '2', false), { log: 'other' }])
+  const first = run.send([part('a', '1', false), part('x', '2', false), { log: 'other' }])
   expect(first.left).toEqual([{ log: 'other' }])
-  const second = bench.send([part('y', '2', true), part('b', '1', false), part('c', '1', true)])
+  const second = run.send([part('y', '2', true), part('b', '1', false), part('c', '1', true)])
   expect(second.left).toEqual([
     { log: 'xy', source: 'stdout' },
     { log: 'abc', source: 'stdout' },
   ])
 })
 
-test('joins up to the line that ends as a [MULTILINE_PARSER] says', () => {
-  const bench = new Bench({ 'multiline.parser': 'upto' })
-  expect(bench.lines(['a', 'b;', 'c;', 'd']).logs).toEqual(['a\nb;', 'c;'])
+test('joins up to the line that matches a [MULTILINE_PARSER] of type endswith', () => {
+  const run = new FilterRun({ 'multiline.parser': 'upto' })
+  expect(run.lines(['a', 'b;', 'c;', 'd']).logs).toEqual(['a\nb;', 'c;'])
 })
 
-test('at the end what is kept is given up unacknowledged', () => {
-  const bench = new Bench({})
-  const { later } = bench.lines([TRACE[0] as string])
-  bench.filter.close?.()
-  expect(later.kept).toEqual(['aborted'])
-  expect(bench.buffers.out.size).toBe(0)
+test('aborts deferred chunks on close', () => {
+  const run = new FilterRun({})
+  const { deferral } = run.lines([TRACE[0] as string])
+  run.filter.close?.()
+  expect(deferral.kept).toEqual(['aborted'])
+  expect(run.buffers.out.size).toBe(0)
 })
 
-test('records of any form pass', () => {
-  const bench = new Bench({})
-  const odd = [{ log: 5 }, {}, { log: ['a'] }, { other: 'x' }, { log: '' }]
-  const { left } = bench.send(odd)
-  expect(left).toEqual(odd as never)
+test('passes records that have no text through', () => {
+  const run = new FilterRun({})
+  const records = [{ log: 5 }, {}, { log: ['a'] }, { other: 'x' }, { log: '' }]
+  const { left } = run.send(records)
+  expect(left).toEqual(records as never)
 })
 
-test('a name that joins nothing here is refused', () => {
-  expect(() => new Bench({ 'multiline.parser': 'cri' })).toThrow('joins lines of files')
-  expect(() => new Bench({ 'multiline.parser': 'none' })).toThrow('there is no multiline parser "none"')
-  expect(() => new Bench({ 'multiline.parser': '' })).toThrow('"multiline.parser" is missing')
+test('rejects unknown multiline parsers and those for files', () => {
+  expect(() => new FilterRun({ 'multiline.parser': 'cri' })).toThrow('joins lines of files')
+  expect(() => new FilterRun({ 'multiline.parser': 'none' })).toThrow('there is no multiline parser "none"')
+  expect(() => new FilterRun({ 'multiline.parser': '' })).toThrow('"multiline.parser" is missing')
 })

@@ -30,7 +30,7 @@ function numbersOf({ outputs }: ForwardRun, i = 0): number[] {
 const count = (n: number): number[] => Array.from({ length: n }, (_, i) => i)
 
 describe('a message', () => {
-  test('in any form goes on, with its tag, its time and its bytes', async () => {
+  test('in any mode is passed on with its tag, its time and its bytes', async () => {
     const run = await forwardIn()
     const packed = Buffer.concat(entries(4, 6))
     const members = Buffer.concat([
@@ -85,7 +85,7 @@ describe('a message', () => {
     expect(prefixed.outputs[0]?.records[0]?.tag).toBe('x.t')
   })
 
-  test('entries that are none are left out, counted and told; a time that is missing is that of now', async () => {
+  test('invalid entries are skipped, counted and logged; a missing time is the current time', async () => {
     const run = await forwardIn()
     const client = new Client(run.port)
     client.send(bytesOf(['t', [[at(1000), { n: 0 }], 'none', [null, { n: 1 }], [-1, {}]], { chunk: 'c' }]))
@@ -96,12 +96,12 @@ describe('a message', () => {
       60,
     )
     expect(run.counter('skipped_entries')).toBe(1)
-    expect(run.logged.filter((line) => line.includes('left out'))).toHaveLength(1)
+    expect(run.logged.filter((line) => line.includes('skipped them'))).toHaveLength(1)
   })
 })
 
-describe('what a client sends', () => {
-  test('our own output: it arrives, in every compression, and its flush is over when it was acknowledged', async () => {
+describe('records of a client', () => {
+  test('of the forward output arrive with every compression, and its flush resolves with the acknowledgement', async () => {
     const run = await forwardIn()
     for (const compress of ['text', 'gzip', 'zstd']) {
       const { output } = forwardTo(undefined, { port: String(run.port), compress })
@@ -111,13 +111,13 @@ describe('what a client sends', () => {
         `tag.${compress}`,
       )
       const bytes = Buffer.from(chunk.entries())
-      await output.flush(chunk, new AbortController().signal)
+      await output.flush(chunk)
       const got = run.outputs[0]?.chunks.filter(({ tag }) => tag === `tag.${compress}`) ?? []
       expect(Buffer.concat(got.map((c) => c.bytes))).toEqual(bytes)
     }
   })
 
-  test('a foreign logger: it arrives, and it hears its acknowledgements', async () => {
+  test('of a third-party logger arrive and are acknowledged', async () => {
     const run = await forwardIn()
     for (const eventMode of ['Message', 'Forward', 'PackedForward', 'CompressedPackedForward'] as const) {
       const client = new FluentClient(eventMode, {
@@ -136,7 +136,7 @@ describe('what a client sends', () => {
 })
 
 describe('an acknowledgement', () => {
-  test('comes when every output has settled the records and not before', async () => {
+  test('is sent when every output has settled the records, and not before', async () => {
     const run = await forwardIn({}, { outputs: 2 })
     const [one, two] = run.outputs
     if (one === undefined || two === undefined) throw new Error('two outputs')
@@ -151,7 +151,7 @@ describe('an acknowledgement', () => {
     await until(() => client.acks.length === 1)
   })
 
-  test('of a message in several chunks comes with the last of them', async () => {
+  test('of a message in several chunks is sent with the last of them', async () => {
     const run = await forwardIn({}, { service: { chunk_size: '4096' } })
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -168,7 +168,7 @@ describe('an acknowledgement', () => {
     expect(new Set(output.chunks.map(({ id }) => id)).size).toBe(output.chunks.length)
   })
 
-  test('of a message without records comes at once; a peer that has said all still gets its own, and then the end', async () => {
+  test('of a message without records is sent at once; a peer that has ended its side still gets it, and is then disconnected', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -189,7 +189,7 @@ describe('an acknowledgement', () => {
   })
 })
 
-describe('at the end an acknowledgement', () => {
+describe('on a stop an acknowledgement', () => {
   test('never comes for what was given up at the end: the connection is closed instead', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
@@ -205,7 +205,7 @@ describe('at the end an acknowledgement', () => {
     expect(client.acks).toEqual(['before'])
   })
 
-  test('still comes between the signal and the end, and nothing more is read then', async () => {
+  test('is still sent between the signal and the end, and nothing more is read', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -225,7 +225,7 @@ describe('at the end an acknowledgement', () => {
   })
 })
 
-test('while outputs are behind peers are not read, memory stays flat, and then everything arrives once', async () => {
+test('while outputs are behind, peers are not read and memory stays flat; later everything arrives once', async () => {
   const run = await forwardIn({}, { service: { memory_limit: '4M', chunk_size: '65536' } })
   const [output] = run.outputs
   const [input] = run.assembly.inputs
@@ -250,17 +250,17 @@ test('while outputs are behind peers are not read, memory stays flat, and then e
 }, 180_000)
 
 describe('a peer', () => {
-  test('that sends what is no message is cut off with one line, and the others are not', async () => {
+  test('that violates the protocol is disconnected with one log line, and the others are not', async () => {
     const run = await forwardIn({ buffer_max_size: '65536' })
     const good = new Client(run.port)
     good.send(bytesOf(['t', 5, { n: 0 }, { chunk: 'first' }]))
     const bomb = gzipSync(Buffer.alloc(10_000_000, bytesOf([at(1), {}])))
     const bad: [Buffer, string][] = [
-      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'a request of HTTP'],
+      [Buffer.from('GET / HTTP/1.1\r\n\r\n'), 'an HTTP request'],
       [bytesOf(['t', Buffer.alloc(70_000)]), 'a payload of 70000 bytes'],
       [bytesOf(['t', [[at(1), { k: 'x'.repeat(70_000) }]]]), 'a value of more than 65536 bytes'],
-      [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'cannot be unpacked'],
-      [bytesOf(['t', Buffer.from('1f8b0800', 'hex')]), 'cannot be unpacked'],
+      [bytesOf(['t', bomb, { compressed: 'gzip' }]), 'cannot be decompressed'],
+      [bytesOf(['t', Buffer.from('1f8b0800', 'hex')]), 'cannot be decompressed'],
       [bytesOf(['t', Buffer.alloc(200, 0x91)]), 'nested deeper'],
     ]
     for (const [bytes, words] of bad) {
@@ -269,7 +269,7 @@ describe('a peer', () => {
       await until(() => client.closed || client.ended, { what: words })
       client.socket.destroy()
       expect(run.logged.filter((line) => line.includes(words))).toHaveLength(
-        words.includes('unpacked') ? run.counter('closed_peers') - 3 : 1,
+        words.includes('decompressed') ? run.counter('closed_peers') - 3 : 1,
       )
     }
     expect(run.counter('closed_peers')).toBe(bad.length)
@@ -278,7 +278,7 @@ describe('a peer', () => {
     expect(numbersOf(run)).toEqual([0, 1])
   })
 
-  test('that is one too many is closed at once', async () => {
+  test('above Max_Connections is disconnected at once', async () => {
     const run = await forwardIn({ max_connections: '1' })
     const first = new Client(run.port)
     await until(() => run.counter('connections') === 1)
@@ -293,7 +293,7 @@ describe('a peer', () => {
   })
 })
 
-test('a peer that takes for ever for a value is closed when others wait for what it holds, and not before', async () => {
+test('a peer that never completes a value is disconnected when others wait for its memory, and not before', async () => {
   let aheadMs = 0
   const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
   const run = await forwardIn({ buffer_max_size: '3M' }, { clock })
@@ -317,7 +317,7 @@ test('a peer that takes for ever for a value is closed when others wait for what
   }
   await begin()
   aheadMs += 61_000
-  // Nobody waits: it may be as slow as it is.
+  // Nobody waits for its memory: it may be slow.
   await trickle(sent + 100)
   slow.send(large.subarray(sent))
   await until(() => slow.acks.length === 1)
@@ -327,7 +327,7 @@ test('a peer that takes for ever for a value is closed when others wait for what
   let rounds = 0
   await until(() => {
     aheadMs += 1000
-    // Of messages that begin only now.
+    // Messages that begin only now.
     if (rounds++ % 10 === 9) late[Math.floor(rounds / 10) - 1]?.send(large.subarray(0, 1))
     return trickle(sent + 1).then(() => run.counter('closed_peers') === 1)
   })
@@ -339,7 +339,7 @@ test('a peer that takes for ever for a value is closed when others wait for what
 })
 
 describe('a connection', () => {
-  test('that goes within a message leaves nothing held, and the entries that came whole', async () => {
+  test('that ends inside a message leaves no memory in use, and the entries that were complete', async () => {
     const run = await forwardIn()
     const client = new Client(run.port)
     const bytes = bytesOf(['t', Buffer.concat(entries(0, 10)), { chunk: 'c' }])
@@ -352,7 +352,7 @@ describe('a connection', () => {
     expect(run.assembly.budget.used).toBe(0)
   })
 
-  test('that never reads its acknowledgements waits, and holds no memory of ours for each', async () => {
+  test('that never reads its acknowledgements has to wait, and uses no memory for each of them', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -368,7 +368,7 @@ describe('a connection', () => {
 })
 
 describe('Unix_Path', () => {
-  test('is listened on with Unix_Perm, also where a killed process has left it, and is gone in the end', async () => {
+  test('is listened on with Unix_Perm, also if a killed process left it behind, and is removed in the end', async () => {
     const path = join(tmp(), 'in.sock')
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
     await start(['-e', script], { command: [process.execPath] }).ended()
@@ -385,7 +385,7 @@ describe('Unix_Path', () => {
     expect(() => statSync(path)).toThrow('ENOENT')
   })
 
-  test('is not taken where a file stands, which stays', async () => {
+  test('is not used if it is an existing file, which is kept', async () => {
     const path = join(tmp(), 'file')
     await Bun.write(path, 'mine')
     await expect(forwardIn({ unix_path: path })).rejects.toThrow(`cannot listen on ${path}`)
@@ -393,7 +393,7 @@ describe('Unix_Path', () => {
   })
 })
 
-test('a port that is taken ends the run with what to do', async () => {
+test('a port in use ends the run with a hint', async () => {
   const server = createServer()
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as { port: number }

@@ -2,15 +2,15 @@ import { expect, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
 import { skip } from '../../../../src/core/msgpack/encode.ts'
 import { EventTime } from '../../../../src/lib/records/event-time.ts'
-import type { Position } from '../../../../src/plugins/inputs/systemd/position.ts'
+import type { CursorTracker } from '../../../../src/plugins/inputs/systemd/cursor-tracker.ts'
 import { RecordWriter } from '../../../../src/plugins/inputs/systemd/record-writer.ts'
-import { Portions } from '../../../../src/plugins/inputs/systemd/unit-ranges.ts'
+import { UnitRanges } from '../../../../src/plugins/inputs/systemd/unit-ranges.ts'
 import { ExportScanner } from '../../../../src/protocol/journal/export-scanner.ts'
 import { testAccount } from '../../../support/forward/output-run.ts'
 import { exportEntry, type Field } from '../../../support/journal/export.ts'
 import { fc } from '../../../support/property.ts'
 
-const LIMITS = { fields: 100_000, fieldBytes: 1e6, entryBytes: 4e6, stripUnderscore: false }
+const LIMITS = { maxFields: 100_000, maxFieldBytes: 1e6, maxEntryBytes: 4e6, stripUnderscore: false }
 const TIME: Field = ['__REALTIME_TIMESTAMP', Buffer.from('1700000000123456')]
 
 function scanned(fields: Field[], limits: Partial<typeof LIMITS> = {}): ExportScanner {
@@ -23,7 +23,7 @@ function scanned(fields: Field[], limits: Partial<typeof LIMITS> = {}): ExportSc
   throw new Error('no entry')
 }
 
-/** The record, its values as latin1, written between bytes that must stay. */
+/** Writes the record between bytes that must not change, and returns it with its values as latin1. */
 function written(writer: RecordWriter, scan: ExportScanner): { time: string; record: unknown } {
   const bound = writer.bound(scan)
   const out = Buffer.alloc(bound + 20, 0xee)
@@ -54,7 +54,7 @@ const name = fc.oneof(
 )
 const value = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
 
-test('a record has every value byte for byte, and an array for a name that is repeated', () => {
+test('a record has every value byte for byte, and an array for a repeated name', () => {
   const property = fc.property(
     fc.array(fc.tuple(name, value), { minLength: 1, maxLength: 30 }),
     fc.boolean(),
@@ -74,7 +74,7 @@ test('a record has every value byte for byte, and an array for a name that is re
   fc.assert(property, { numRuns: 300 })
 })
 
-test('one writer serves entries with and without repeated names in turn', () => {
+test('one writer writes entries with and without repeated names in turn', () => {
   const writer = new RecordWriter(false)
   const twice: Field[] = [
     ['A', Buffer.from('1')],
@@ -91,41 +91,41 @@ test('one writer serves entries with and without repeated names in turn', () => 
   }
 })
 
-test('takes thousands of fields, all of one name or all different', () => {
+test('an entry may have thousands of fields, with the same name or different ones', () => {
   const many = Array.from({ length: 3000 }, (_, i): Field => [`F${i}`, Buffer.from(`${i}`)])
   expect(Object.keys(written(new RecordWriter(false), scanned(many)).record as object)).toHaveLength(3000)
   const same = many.map(([, v]): Field => ['F', v])
   expect((written(new RecordWriter(false), scanned(same)).record as { F: string[] }).F).toHaveLength(3000)
 })
 
-test('an entry that is cut says so', () => {
+test('a truncated entry is marked', () => {
   const fields: Field[] = [
     ['A', Buffer.from('12345')],
     ['B', Buffer.from('2')],
   ]
-  expect(written(new RecordWriter(false), scanned(fields, { fieldBytes: 3 })).record).toEqual({
+  expect(written(new RecordWriter(false), scanned(fields, { maxFieldBytes: 3 })).record).toEqual({
     A: '123',
     B: '2',
     truncated: true,
   })
-  expect(written(new RecordWriter(false), scanned(fields, { fields: 1 })).record).toEqual({
+  expect(written(new RecordWriter(false), scanned(fields, { maxFields: 1 })).record).toEqual({
     A: '12345',
     truncated: true,
   })
 })
 
-test('units have a portion each, and those of many sessions are forgotten', () => {
-  const portions = new Portions('j.*', false, {} as Position, 's')
-  const of = (unit: string): ReturnType<Portions['of']> =>
-    portions.of(scanned([['_SYSTEMD_UNIT', Buffer.from(unit)]]))
-  const first = of('a.service')
-  expect([first.tag, of('b.service').tag, of('a.service') === first]).toEqual([
+test('each unit has its own range, and idle ones of many sessions are removed', () => {
+  const ranges = new UnitRanges('j.*', false, {} as CursorTracker, 's')
+  const rangeOf = (unit: string): ReturnType<UnitRanges['forEntry']> =>
+    ranges.forEntry(scanned([['_SYSTEMD_UNIT', Buffer.from(unit)]]))
+  const first = rangeOf('a.service')
+  expect([first.tag, rangeOf('b.service').tag, rangeOf('a.service') === first]).toEqual([
     'j.a.service',
     'j.b.service',
     true,
   ])
-  expect(portions.of(scanned([['SYSTEMD_UNIT', Buffer.from('a')]])).tag).toBe('j.unknown')
-  for (let i = 0; i < 5000; i++) of(`session-${i}.scope`)
-  expect(of('a.service') === first).toBe(false)
-  expect(of('a.service').tag).toBe('j.a.service')
+  expect(ranges.forEntry(scanned([['SYSTEMD_UNIT', Buffer.from('a')]])).tag).toBe('j.unknown')
+  for (let i = 0; i < 5000; i++) rangeOf(`session-${i}.scope`)
+  expect(rangeOf('a.service') === first).toBe(false)
+  expect(rangeOf('a.service').tag).toBe('j.a.service')
 })

@@ -19,8 +19,8 @@ import { until } from '../../../support/until.ts'
 
 const GONE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
-describe('rotation while the agent was away', () => {
-  test('finishes the known file, then those rotated after it, then the live one, in order', async () => {
+describe('rotation while the agent was not running', () => {
+  test('reads the rest of the known file, then files rotated after it, then the live one, in order', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -34,7 +34,7 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
   })
 
-  test('leaves older rotated files alone', async () => {
+  test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(`${path}.3`, 'long ago\n')
@@ -48,7 +48,7 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
   })
 
-  test('finishes a rotated file that was compressed, at the decompressed offset', async () => {
+  test('reads the rest of a rotated and compressed file, from the decompressed offset', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -60,7 +60,7 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
   })
 
-  test('finishes the copy of a file that was copied and truncated', async () => {
+  test('reads the rest of the copy of a file that was copied and truncated', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -72,7 +72,7 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['two', 'three'])
   })
 
-  test('finishes the copy of a file that was known while it was empty, written, copied and truncated', async () => {
+  test('reads the copy of a file that was stored while empty, then written, copied and truncated', async () => {
     const { path, store } = await knownEmpty()
     appendFileSync(path, 'one\n')
     copyTruncate(path)
@@ -82,9 +82,9 @@ describe('rotation while the agent was away', () => {
 
   for (const [what, change] of [
     ['was renamed before', (row: OffsetRow) => [{ ...row, openedAs: row.name.replace('a.log', 'old.log') }]],
-    ['has a row of a file that is gone beside its own', (row: OffsetRow) => [row, { ...row, ...GONE }]],
+    ['has a row next to that of a missing file', (row: OffsetRow) => [row, { ...row, ...GONE }]],
   ] as const) {
-    test(`finishes the copy of one that was known while it was empty and ${what}`, async () => {
+    test(`reads the copy of a file that was stored while empty and ${what}`, async () => {
       const dir = tmp()
       const path = join(dir, 'a.log')
       const store = new MemoryStore()
@@ -99,18 +99,18 @@ describe('rotation while the agent was away', () => {
     })
   }
 
-  test('leaves the copy alone that was made while the agent read the file', async () => {
+  test('does not read a copy that was made while the agent read the file', async () => {
     const { dir, path, store } = await knownEmpty()
-    const { looked } = store
+    const { lastScan: looked } = store
     writeFileSync(`${path}.1`, 'one\n')
     await lastLook(dir, store)
-    // The last search was before it, the last commit behind it.
-    store.looked = looked
+    // The last search was before it, the last commit after it.
+    store.lastScan = looked
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 1)).toEqual(['two'])
   })
 
-  test('finishes the copy of a file of which no more was known than how every line begins', async () => {
+  test('reads the rest of the copy of a file whose fingerprint only covered the start of a line', async () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
     const store = new MemoryStore()
@@ -124,19 +124,19 @@ describe('rotation while the agent was away', () => {
     expect(await readAll(store, { path }, 2)).toEqual(['2026-11 one', '2026-11 two'])
   })
 
-  test('finishes what was rotated and compressed, though the new file has the inode of one known while it was empty', async () => {
+  test('reads a rotated and compressed file although the new file has the inode of one stored while empty', async () => {
     const { path, store } = await knownEmpty()
     unlinkSync(path)
     writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
     writeFileSync(path, 'two\n')
     age(`${path}.1.gz`, 0.5)
-    // What inode reuse looks like to the agent, long after.
+    // This is how inode reuse looks to the agent, long afterwards.
     const created = Math.floor(Date.now() / 1000) - 10
     store.table = store.table.map((r) => ({ ...r, inode: statSync(path, { bigint: true }).ino, created }))
     expect(await readAll(store, { path }, 2)).toEqual(['one', 'two'])
   })
 
-  test('goes on with a rotated file that was not drained at the stop, under its old tag', async () => {
+  test('continues a rotated file that was not read to its end at the stop, under its old tag', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
@@ -159,7 +159,7 @@ describe('rotation while the agent was away', () => {
     expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
   })
 
-  test('finishes a file that was renamed within Path before and rotated under its new name, with its old tag', async () => {
+  test('reads the rest of a file that was renamed within Path and then rotated, under its old tag', async () => {
     const dir = tmp()
     const [path, renamed] = [join(dir, 'a.log'), join(dir, 'b.log')]
     const store = new MemoryStore()
@@ -179,7 +179,7 @@ describe('rotation while the agent was away', () => {
     expect(second.received[0]?.tag).toBe(first.received[0]?.tag as string)
   })
 
-  test('says that a known file is gone, and removes its row', async () => {
+  test('logs that a known file no longer exists, and removes its row', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -191,7 +191,7 @@ describe('rotation while the agent was away', () => {
     expect(store.table).toEqual([])
   })
 
-  test('leaves the rows of other inputs alone', async () => {
+  test('keeps the rows of other inputs', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'a.log'), 'one\n')
@@ -202,8 +202,8 @@ describe('rotation while the agent was away', () => {
   })
 })
 
-describe('a log that was begun while the agent was away', () => {
-  test('is read whole: what was rotated and compressed of it, then the live file', async () => {
+describe('a log that was started while the agent was not running', () => {
+  test('is read completely: its rotated and compressed files, then the live one', async () => {
     const dir = tmp()
     const store = await lastLook(dir)
     const path = join(dir, 'a.log')
@@ -214,14 +214,14 @@ describe('a log that was begun while the agent was away', () => {
     expect(await readAll(store, { path }, 0)).toEqual([])
   })
 
-  test('in the place of one whose known file is gone: what is left of those in between is read', async () => {
+  test('replaces a known file that no longer exists: remaining files in between are read', async () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
     await readAll(known, { path }, 1)
     const store = await lastLook(dir, known)
-    // Its inode is not free for the next.
+    // Keeps its inode from being reused for the next file.
     renameSync(path, join(dir, 'moved'))
     writeFileSync(`${path}.20261121-060003.gz`, gzipSync('three\n'))
     writeFileSync(`${path}.20261121-060004`, 'four\n')
@@ -231,7 +231,7 @@ describe('a log that was begun while the agent was away', () => {
     expect(run.count('files_gone')).toBe(1)
   })
 
-  test('does not take for its own what was beside it before, nor what lies further back', async () => {
+  test('does not include files that were next to it before, nor older ones', async () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
     writeFileSync(`${path}.20261121-060002`, 'before\n')
@@ -244,7 +244,7 @@ describe('a log that was begun while the agent was away', () => {
   })
 })
 
-/** A run has ended: what is made from here on is born after its last look. */
+/** Ends a run: files created from here on are born after its last scan. */
 async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -253,12 +253,12 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
   const lastMs = bornMs()
-  store.looked = store.lastWriteMs = lastMs
+  store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
 }
 
-/** A log that was known while it was empty, and a run that has ended. */
+/** Stores the position of a log while it is empty, and ends the run. */
 async function knownEmpty(): Promise<{ dir: string; path: string; store: MemoryStore }> {
   const dir = tmp()
   const path = join(dir, 'a.log')

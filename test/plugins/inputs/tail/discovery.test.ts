@@ -15,7 +15,7 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 describe('discovery', () => {
-  test('starts at the end of files that are there, and at the start of files that come', async () => {
+  test('starts at the end of existing files and at the start of new files', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'old.log'), 'before\n')
     const run = follow({ path: join(dir, '*.log'), read_from_head: 'off' })
@@ -25,7 +25,7 @@ describe('discovery', () => {
     expect((await run.waitForLines(2)).sort()).toEqual(['after', 'new'])
   })
 
-  test('picks up a new file when it comes, not at the next search', async () => {
+  test('finds a new file when it is created, not at the next search', async () => {
     const dir = tmp()
     const run = follow({ path: join(dir, '*.log'), refresh_interval: '1h' })
     writeFileSync(join(dir, 'warm.log'), 'x\n')
@@ -34,7 +34,7 @@ describe('discovery', () => {
     await run.waitForLines(2, 120_000)
   })
 
-  test('finds a file that comes right after the start, also without events', async () => {
+  test('finds a file created right after the start, also without events', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'old.log'), 'old\n')
     const run = follow({ path: join(dir, '*.log'), inotify_watcher: 'off', refresh_interval: '1h' })
@@ -43,7 +43,7 @@ describe('discovery', () => {
     expect(await run.waitForLines(2, 120_000)).toEqual(['old', 'new'])
   }, 180_000)
 
-  test('finds a folder that appears later, and one that appears again', async () => {
+  test('finds a directory that is created later, and one that is recreated', async () => {
     const dir = tmp()
     const run = follow({ path: join(dir, 'later/*/x.log') })
     for (const round of ['a', 'b']) {
@@ -54,7 +54,7 @@ describe('discovery', () => {
     expect(run.lines()).toEqual(['a', 'b'])
   })
 
-  test('leaves out what Exclude_Path names', async () => {
+  test('skips files that match Exclude_Path', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), 'a\n')
     writeFileSync(join(dir, 'a.debug.log'), 'b\n')
@@ -63,7 +63,7 @@ describe('discovery', () => {
     expect(run.files.map((f) => f.path)).toEqual([join(dir, 'a.log')])
   })
 
-  test('says once that a file cannot be read, and reads it when it can', async () => {
+  test('logs once that a file cannot be read, and reads it when it becomes readable', async () => {
     if (process.getuid?.() === 0) return unreadableAsRoot()
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\n')
@@ -74,7 +74,7 @@ describe('discovery', () => {
     expect(await run.waitForLines(1)).toEqual(['one'])
   })
 
-  test('follows a link to where it leads, and the new file when it is swapped', async () => {
+  test('follows a link to its target, and to the new target when the link is replaced', async () => {
     const dir = tmp()
     mkdirSync(join(dir, 'real'))
     writeFileSync(join(dir, 'real/1.log'), 'one\n')
@@ -89,15 +89,15 @@ describe('discovery', () => {
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
   })
 
-  test('says at the start that nothing matches yet, and counts from 0', async () => {
+  test('logs at the start that no file matches yet, and counts from 0', async () => {
     const path = join(tmp(), 'later', '*.log')
     const run = follow({ path })
-    await until(() => run.logs.some((l) => l.message === 'no file matches Path: what comes is read'))
+    await until(() => run.logs.some((l) => l.message === 'no file matches Path yet; waiting for files'))
     expect(run.logs.find((l) => l.level === 'info')?.fields).toEqual({ path })
     const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes that were gone before they could be read, or given up',
+      lost_bytes: 'bytes truncated before they were read, or dropped because of Hold_Limit or Hold_Time',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')
@@ -107,7 +107,7 @@ describe('discovery', () => {
   test.each([
     ['a hard link', linkSync],
     ['a symbolic link', symlinkSync],
-  ])('a file that is found by two paths, one of them %s, is followed on under the other', async (_, link) => {
+  ])('continues under the other path a file found by two paths, one of them %s', async (_, link) => {
     const dir = tmp()
     const [real, other] = [join(dir, 'a.log'), join(dir, 'b.link')]
     writeFileSync(real, 'one\n')
@@ -122,7 +122,7 @@ describe('discovery', () => {
     await run.waitForLines(1)
     unlinkSync(other)
     await until(() => run.files[0]?.path === real)
-    // A second file is found by a search behind it: by then the first would have been closed and begun anew.
+    // A later search finds a second file: by then the first would have been closed and read from its start again.
     writeFileSync(join(dir, 'z.log'), 'two\n')
     await run.waitForLines(2)
     appendFileSync(real, 'three\n')
@@ -130,7 +130,7 @@ describe('discovery', () => {
     expect([run.count('files_opened'), run.count('files_rotated')]).toEqual([2, 0])
   })
 
-  test('a file whose name is not UTF-8 is said and counted, and holds up no other', async () => {
+  test('logs and counts a file whose name is not UTF-8, and reads the others', async () => {
     const dir = tmp()
     writeFileSync(Buffer.concat([Buffer.from(`${dir}/a`), Buffer.from([0xff]), Buffer.from('.log')]), 'no\n')
     writeFileSync(join(dir, 'b.log'), 'yes\n')

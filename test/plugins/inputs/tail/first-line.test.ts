@@ -13,7 +13,7 @@ import { until } from '../../../support/until.ts'
 
 function parserPlan<T extends OptionTable>(name: string, spec: ParserSpec<T>, texts: object): ParserPlan {
   const options = parseOptions(spec.options, texts as never)
-  return { spec: spec as unknown as ParserSpec, name, options, position: { file: 'test', line: 1 } }
+  return { spec: spec as unknown as ParserSpec, name, options, location: { file: 'test', line: 1 } }
 }
 
 const FIRST = parserPlan('first', regex, {
@@ -27,7 +27,7 @@ const DOCKER = parserPlan('docker', json, {
   time_format: '%Y-%m-%dT%H:%M:%S.%L',
   time_keep: 'off',
 })
-/** Parsers of the first line are written for the line as it stands in the file. */
+/** Parsers of the first line are written for the line as it is in the file. */
 const STAMP = parserPlan('stamp', regex, { regex: '(?<log>(?<="log":")\\d+:\\d+ .*?)(?<!\\\\)".*"stream"' })
 const MULTILINE = { multiline: 'on', parser_firstline: 'first' }
 const TIME = '2026-11-21T06:00:00.123456789Z'
@@ -58,7 +58,7 @@ describe('Multiline with Parser_Firstline', () => {
 2026-11-21T06:00:09Z INFO it goes on
 `
 
-  test('what the parser does not read goes behind the last value of the line before that it did', async () => {
+  test('appends lines that the parser cannot read to the last value of the record before them', async () => {
     const made = await drained(TEXT, MULTILINE)
     expect(records(made)).toEqual([
       { level: 'ERROR', message: 'it failed\n  at a (b.rb:1)\n  at c (d.rb:2)' },
@@ -67,7 +67,7 @@ describe('Multiline with Parser_Firstline', () => {
     expect(made.received.map(({ seconds }) => seconds)).toEqual([1_795_240_800, 1_795_240_809])
   })
 
-  test('the last value is that of the parser also where path and offset stand behind it', async () => {
+  test('appends to the last value of the parser also when path and offset come after it', async () => {
     const made = await drained(TEXT, { ...MULTILINE, path_key: 'file', offset_key: 'at' })
     expect(records(made)).toMatchObject([
       { message: 'it failed\n  at a (b.rb:1)\n  at c (d.rb:2)', at: 0 },
@@ -75,18 +75,18 @@ describe('Multiline with Parser_Firstline', () => {
     ])
   })
 
-  test('lines before the first one are records of their own', async () => {
+  test('sends lines before the first match as records of their own', async () => {
     const made = await drained(`x\ny\n${TEXT}`, MULTILINE)
     expect(made.lines().slice(0, 2)).toEqual(['x', 'y'])
     expect(records(made)[3]).toEqual({ level: 'INFO', message: 'it goes on' })
   })
 
-  test('behind a last value that is no text nothing can be put', async () => {
+  test('appends nothing to a last value that is not a string', async () => {
     const made = await drained('a 1\nb\nc 2\n', { ...MULTILINE, parser_firstline: 'numbered' })
     expect(records(made)).toEqual([{ word: 'a', n: 1 }, { log: 'b' }, { word: 'c', n: 2 }])
   })
 
-  test('an open record is sent after Multiline_Flush, and its position is not stored before', async () => {
+  test('sends an open record after Multiline_Flush, and does not store its position before', async () => {
     const store = new MemoryStore()
     const made = run(TEXT, { ...MULTILINE, multiline_flush: '50ms' }, { store })
     await until(() => made.received.length === 2)
@@ -101,7 +101,7 @@ describe('Multiline with Parser_Firstline', () => {
 })
 
 describe('Docker_Mode', () => {
-  test('parts of a line are joined up to the newline, read by Parser, for each stream', async () => {
+  test('joins parts of a line up to the newline for each stream, parsed by Parser', async () => {
     const text = docker('a') + docker('x\n', 'stderr') + docker('b\n') + docker('whole\n')
     const made = await drained(text, { docker_mode: 'on', parser: 'docker' })
     expect(records(made)).toEqual([
@@ -111,12 +111,12 @@ describe('Docker_Mode', () => {
     ])
   })
 
-  test('without Parser the lines are read as those of Docker', async () => {
+  test('parses lines as Docker JSON without Parser', async () => {
     const made = await drained(docker('a') + docker('b\n'), { docker_mode: 'on' })
     expect(records(made)).toEqual([{ log: 'ab\n', stream: 'stdout', time: TIME }])
   })
 
-  test('Docker_Mode_Parser says which log begins a record', async () => {
+  test('starts a record where Docker_Mode_Parser matches', async () => {
     const logs = ['06:00 one\n', ' more\n', ' and', ' more\n', '06:01 two\n']
     const tail = { docker_mode: 'on', parser: 'docker', docker_mode_parser: 'stamp' }
     const made = await drained(logs.map((log) => docker(log)).join(''), tail)
@@ -127,12 +127,12 @@ describe('Docker_Mode', () => {
 test.each([
   [{ multiline: 'on' }, '"multiline" needs "parser_firstline"'],
   [{ ...MULTILINE, docker_mode: 'on' }, '"docker_mode" and "multiline" exclude each other'],
-])('%j is refused', (tail, message) => {
+])('rejects %j', (tail, message) => {
   expect(() => run('', tail)).toThrow(message)
 })
 
 test.each(['parser', 'multiline', 'docker_mode'])(
-  'multiline.parser wins over %s, with a warning',
+  'multiline.parser takes precedence over %s, with a warning',
   async (name) => {
     const line = '2026-11-21T06:00:00.5Z stdout F a\n'
     const made = await drained(line, {

@@ -18,7 +18,7 @@ describe('compressed files', () => {
     expect(second.lines()).toEqual([])
   })
 
-  test('goes on at the decompressed position after a restart', async () => {
+  test('continues at the decompressed position after a restart', async () => {
     const path = join(tmp(), 'a.gz')
     const store = new MemoryStore()
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}`)
@@ -35,22 +35,22 @@ describe('compressed files', () => {
     expect(new Set([...first.lines(), ...second.lines()]).size).toBe(20_000)
   })
 
-  test('is not done with what is inflated and waits to be read', async () => {
+  test('does not end while decompressed data waits to be read', async () => {
     const path = join(tmp(), 'a.gz')
     const store = new MemoryStore()
     store.failing = new Error('busy')
     writeFileSync(path, gzipSync('one\n'))
     const never = { ready: () => new Promise<void>(() => {}), apply: (chunk: Chunk) => chunk }
     const first = new TailRun({ tail: { path, read_from_head: 'on' }, store, filters: [never] }).start()
-    await until(() => first.logs.some(({ message }) => message.startsWith('positions are not stored')))
+    await until(() => first.logs.some(({ message }) => message.startsWith('cannot write positions')))
     store.failing = undefined
-    // Tried again so late that it is inflated by then.
+    // The retry is late enough for decompression to be finished.
     await until(() => store.table.length === 1)
     await first.abort()
     expect(await readAll(store, { path }, 1)).toEqual(['one'])
   })
 
-  test('sends what comes before the damage of a cut-off .gz, and says so', async () => {
+  test('sends the data before the damage of a truncated .gz, and logs it', async () => {
     const path = join(tmp(), 'a.gz')
     const whole = gzipSync(Array.from({ length: 5000 }, (_, i) => `line ${i * 7919}\n`).join(''))
     writeFileSync(path, whole.subarray(0, whole.length - 2000))

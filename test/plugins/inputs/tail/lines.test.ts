@@ -8,16 +8,16 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 describe('lines', () => {
-  test('nothing of the budget is held while there is nothing to read', async () => {
+  test('holds no memory of the budget while there is nothing to read', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
     await until(() => run.assembly.budget.used === 0)
-    expect([run.assembly.budget.held, run.lines()]).toEqual([0, ['one']])
+    expect([run.assembly.budget.longLivedBytes, run.lines()]).toEqual([0, ['one']])
   })
 
-  test('sends what is there, then what is appended', async () => {
+  test('sends existing lines, then appended lines', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\ntwo\n')
     const run = follow({ path })
@@ -36,7 +36,7 @@ describe('lines', () => {
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   })
 
-  test('takes the CR of CRLF off, and keeps NUL bytes and invalid UTF-8 within a line', async () => {
+  test('removes the CR of CRLF, and keeps NUL bytes and invalid UTF-8 within a line', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, Buffer.from('crlf\r\na\0b\n\xff\xfe\n', 'latin1'))
     const run = follow({ path })
@@ -45,7 +45,7 @@ describe('lines', () => {
     expect(run.received).toHaveLength(3)
   })
 
-  test('sends empty lines, or leaves them out with Skip_Empty_Lines, and commits past them', async () => {
+  test('sends empty lines, or skips them with Skip_Empty_Lines, and commits past them', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), '\none\n\n')
     const all = follow({ path: join(dir, 'a.log') })
@@ -55,7 +55,7 @@ describe('lines', () => {
     await until(() => some.files[0]?.acked === 6)
   })
 
-  test('passes over NUL bytes at the start of a line', async () => {
+  test('skips NUL bytes at the start of a line', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, Buffer.concat([Buffer.alloc(300_000), Buffer.from('one\n')]))
     const run = follow({ path })
@@ -63,7 +63,7 @@ describe('lines', () => {
     expect(run.count('null_bytes_skipped')).toBe(300_000)
   })
 
-  test('cuts a line longer than Buffer_Max_Size, marks it, counts it, and goes on behind it', async () => {
+  test('cuts a line longer than Buffer_Max_Size, marks it, counts it, and continues after it', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${'x'.repeat(3_000_000)}\nafter\n`)
     const run = follow({ path })
@@ -73,7 +73,7 @@ describe('lines', () => {
     expect(run.count('long_line_truncated')).toBe(1)
   })
 
-  test('leaves a long line out with Skip_Long_Lines', async () => {
+  test('skips a long line with Skip_Long_Lines', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `before\n${'x'.repeat(5000)}\nafter\n`)
     const run = follow({ path, buffer_max_size: '2K', skip_long_lines: 'on' })
@@ -110,7 +110,7 @@ describe('lines', () => {
   })
 })
 
-test('lines of a known form are for the kernel, also the last ones of a chunk and a few that follow', async () => {
+test('the wasm encoder writes all well-formed lines, also the last ones of a chunk and a few appended ones', async () => {
   let parsed = 0
   const counting = defineParser({
     ...{ kind: 'parser', name: 'cri', summary: '', description: '', options: {}, example: '' },
@@ -135,6 +135,6 @@ test('lines of a known form are for the kernel, also the last ones of a chunk an
   expect(parsed).toBe(0)
   appendFileSync(path, lines(20))
   await run.waitForLines(12_020)
-  // The one that a buffer is made for, and those for which it may be too small.
+  // The line for which a buffer is made, and those for which it may be too small.
   expect(parsed).toBeLessThan(5)
 })

@@ -22,7 +22,7 @@ function run(path: string, parsers: string, more: Partial<TailRunOptions> = {}):
   return made
 }
 
-/** Everything in the file, to its end. */
+/** Reads the file to its end. */
 async function drained(path: string, parsers: string, more: Partial<TailRunOptions> = {}): Promise<TailRun> {
   const made = run(path, parsers, { ...more, tail: { ...more.tail, exit_on_eof: 'on' } })
   await until(() => made.finished)
@@ -30,8 +30,8 @@ async function drained(path: string, parsers: string, more: Partial<TailRunOptio
   return made
 }
 
-describe('lines of containers', () => {
-  test('parts of a line of CRI are joined for each stream, under the time of the first', async () => {
+describe('container lines', () => {
+  test('joins parts of a CRI line for each stream, with the time of the first', async () => {
     const path = join(tmp(), 'a.log')
     const late = cri('F', 'c').replace('06:00:00', '06:00:09')
     writeFileSync(
@@ -46,7 +46,7 @@ describe('lines of containers', () => {
     expect(received.map(({ seconds }) => seconds)).toEqual([1_795_240_800, 1_795_240_800])
   })
 
-  test('parts of a line of Docker are joined up to the newline', async () => {
+  test('joins parts of a Docker line up to the newline', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, docker('a') + docker('x\n', 'stderr') + docker('b\n') + docker('whole\n'))
     const { received } = await drained(path, 'docker, cri')
@@ -57,7 +57,7 @@ describe('lines of containers', () => {
     ])
   })
 
-  test('logs of several containers beside each other are read by the form of each', async () => {
+  test('reads interleaved logs of several containers, each by its own format', async () => {
     const folder = tmp()
     const texts = Array.from({ length: 2000 }, (_, i) => `line ${i}`)
     for (const [name, write] of Object.entries({
@@ -76,7 +76,7 @@ describe('lines of containers', () => {
       }
   })
 
-  test('each line is told by its own form, and one of none is kept as it is', async () => {
+  test('detects the format of each line, and keeps a line of neither format unchanged', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${cri('F', 'one')}${docker('two\n')}three\n{"a":1}\n${cri('F', 'four')}`)
     const { received } = await drained(path, 'docker, cri')
@@ -89,7 +89,7 @@ describe('lines of containers', () => {
     ])
   })
 
-  test('are read as such where the kubelet has them, unless something else is named', () => {
+  test('are parsed by default in the directories of the kubelet, unless the options say otherwise', () => {
     const names = (texts: Record<string, string>): string[] => {
       const ctx = {
         parser: () => ({}),
@@ -106,7 +106,7 @@ describe('lines of containers', () => {
     expect(names({ path: '/var/log/*.log' })).toEqual([])
   })
 
-  test('any mixture of whole and split lines comes out whole, in the order of their ends', async () => {
+  test('joins any mixture of complete and split lines, in the order of their ends', async () => {
     const part = fc.record({
       stream: fc.constantFrom('stdout', 'stderr'),
       text: fc.stringMatching(/^[a-z ]{0,60}$/),
@@ -136,7 +136,7 @@ describe('lines of containers', () => {
     )
   }, 180_000)
 
-  test('a part that nothing follows is sent after a while', async () => {
+  test('sends a part that is not continued after a while', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, cri('P', 'half'))
     const made = run(path, 'cri')
@@ -145,7 +145,7 @@ describe('lines of containers', () => {
     await until(() => made.files[0]?.acked === made.files[0]?.size)
   }, 180_000)
 
-  test('what is larger than Multiline_Buffer_Limit goes on in another record, and is counted', async () => {
+  test('continues a record larger than Multiline_Buffer_Limit in another one, and counts it', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, cri('P', 'a'.repeat(3000)) + cri('P', 'b'.repeat(3000)) + cri('F', 'c'))
     const made = await drained(path, 'cri', { service: { multilineBufferLimit: 4096 } })
@@ -154,7 +154,7 @@ describe('lines of containers', () => {
   })
 })
 
-/** Streams of which a line is begun before `offset` and not ended. */
+/** Returns the streams with a line that starts before `offset` and has not ended. */
 function openAt(text: string, offset: number): string[] {
   const open = new Set<string>()
   for (const line of text.slice(0, offset).split('\n')) {
@@ -165,8 +165,8 @@ function openAt(text: string, offset: number): string[] {
   return [...open]
 }
 
-describe('an open group', () => {
-  test('is never committed past, though lines of the other stream are acknowledged; the next run has it whole', async () => {
+describe('an open record', () => {
+  test('is never committed past while lines of the other stream are acknowledged; the next run sends it completely', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('F', 'before') + cri('P', 'a') + cri('F', 'other', 'stderr'))
@@ -182,7 +182,7 @@ describe('an open group', () => {
     await until(() => second.files[0]?.acked === second.files[0]?.size)
   })
 
-  test('is never in the way of a stored position, however streams overlap and chunks are cut', async () => {
+  test('is never cut by a stored position, however streams overlap and chunks end', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     const torn: string[] = []
@@ -215,7 +215,7 @@ describe('an open group', () => {
     expect(store.writes).toBeGreaterThan(2)
   })
 
-  test('goes on in the next file when its file is rotated', async () => {
+  test('continues in the next file when its file is rotated', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('F', 'one') + cri('P', 'half '))
@@ -229,7 +229,7 @@ describe('an open group', () => {
     await until(() => made.files.every((file) => file.acked === file.size))
   })
 
-  test('lets nothing of another chunk be committed: a chunk that failed behind it is read again', async () => {
+  test('lets no position of another chunk be committed: a chunk that failed after it is read again', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('P', 'a'))
@@ -249,14 +249,14 @@ describe('an open group', () => {
 describe('lines that belong together', () => {
   const trace = ['java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)', '\tat a.B.d(B.java:9)']
 
-  test('a trace in plain lines is one record', async () => {
+  test('joins a trace in plain lines into one record', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `before\n${trace.join('\n')}\nafter\n`)
     const made = await drained(path, 'java')
     expect(made.lines()).toEqual(['before', trace.join('\n'), 'after'])
   })
 
-  test('a trace in the lines of a container is one record, also with other streams between', async () => {
+  test('joins a trace in container lines into one record, also with other streams in between', async () => {
     for (const form of [(text: string) => cri('F', text), (text: string) => docker(`${text}\n`)]) {
       const path = join(tmp(), 'a.log')
       const lines = trace.flatMap((text) => [form(text), cri('F', 'between', 'stderr')])
@@ -267,7 +267,7 @@ describe('lines that belong together', () => {
     }
   })
 
-  test('by the rules of a [MULTILINE_PARSER], with a parser of its own', async () => {
+  test('are joined by the rules of a [MULTILINE_PARSER] with a parser of its own', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'start a\n more\n and more\nstart b\n')
     const options = parseOptions(MULTILINE_OPTIONS, {
@@ -278,7 +278,7 @@ describe('lines that belong together', () => {
     expect(made.lines()).toEqual(['start a\n more\n and more', 'start b'])
   })
 
-  test('up to the line that ends as it is told', async () => {
+  test('are joined up to the line that matches type endswith', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'a \\\nb \\\nc\nd\n')
     const options = parseOptions(MULTILINE_OPTIONS, {

@@ -5,7 +5,7 @@ import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 
 describe('a filter that is not ready', () => {
-  test('leaves the lines of its tag in their file, and those of other tags go on', async () => {
+  test('leaves the lines of its tag in their file while other tags continue', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'late.log'), 'one\ntwo\n')
     writeFileSync(join(dir, 'now.log'), 'three\n')

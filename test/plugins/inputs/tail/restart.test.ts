@@ -16,7 +16,7 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 describe('a restart', () => {
-  test('goes on where everything was acknowledged', async () => {
+  test('continues after the last acknowledged line', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\ntwo\n')
@@ -25,7 +25,7 @@ describe('a restart', () => {
     expect(await readAll(store, { path }, 1)).toEqual(['three'])
   })
 
-  test('sends again what was not acknowledged, under the same chunk id', async () => {
+  test('sends unacknowledged lines again under the same chunk id', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\ntwo\n')
@@ -55,7 +55,7 @@ describe('a restart', () => {
     expect(ids[2]).toBe(ids[1] as string)
   })
 
-  test('gives no other bytes the id of a chunk, however often the file is truncated in between', async () => {
+  test('never gives the id of a chunk to other bytes, however often the file is truncated in between', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     const second = (): number => Math.floor(Date.now() / 1000)
@@ -82,7 +82,7 @@ describe('a restart', () => {
     expect(new Set(ids).size).toBe(3)
   })
 
-  test('sends what came behind a truncation again under the same chunk id', async () => {
+  test('sends lines written after a truncation again under the same chunk id', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\ntwo\n')
@@ -111,7 +111,7 @@ describe('a restart', () => {
     expect(await second.waitForLines(1)).toEqual(['while away'])
   })
 
-  test('keeps the position of a file that Ignore_Older passes over, for when it grows again', async () => {
+  test('keeps the position of a file skipped by Ignore_Older until it grows again', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     const ignore = { path, ignore_older: '1h', refresh_interval: '50ms' }
@@ -125,23 +125,23 @@ describe('a restart', () => {
     expect([second.count('files_gone'), store.table.length]).toEqual([0, 1])
   })
 
-  test('reads what was created while nobody looked from its start, though Read_from_Head is off', async () => {
+  test('reads a file created while no agent ran from its start, although Read_from_Head is off', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), 'old\n')
-    store.looked = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
+    store.lastScan = statSync(join(dir, 'old.log')).birthtimeMs + 0.001
     const path = join(dir, 'new.log')
     await until(() => {
       rmSync(path, { force: true })
       writeFileSync(path, 'new\n')
-      return statSync(path).birthtimeMs > (store.looked as number)
+      return statSync(path).birthtimeMs > (store.lastScan as number)
     })
     const second = resume(store, { path: join(dir, '*.log'), read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['new'])
     expect(second.files.map((f) => f.read).sort()).toEqual([4, 4])
   })
 
-  test('reads what was created while a run came to its end from its start, though Read_from_Head is off', async () => {
+  test('reads a file created while a run was ending from its start, although Read_from_Head is off', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), '')
@@ -167,7 +167,7 @@ describe('a restart', () => {
     expect(await readAll(store, { path }, 1)).toEqual(['unfinished'])
   })
 
-  test('goes on skipping a long line that it was in the middle of', async () => {
+  test('continues to skip a long line that it had begun to skip', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'x'.repeat(5000))
@@ -189,7 +189,7 @@ describe('a restart', () => {
     expect(await readAll(store, { path: join(dir, '*.log') }, 1)).toEqual(['two'])
   })
 
-  test('stores positions again when the database could not be written for a while, which is said once', async () => {
+  test('writes positions again after the database could not be written for a while, and logs that once', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     store.failing = new ShipperError('E_STORE_FULL', 'disk full')
@@ -199,15 +199,15 @@ describe('a restart', () => {
     await until(() => first.logs.some((l) => l.fields.code === 'E_STORE_FULL'))
     store.failing = undefined
     await until(() => store.table[0]?.offset === 4)
-    await until(() => first.logs.some((l) => l.message === 'positions are stored again'))
+    await until(() => first.logs.some((l) => l.message === 'positions are being written again'))
     expect(first.logs.filter((l) => l.fields.code === 'E_STORE_FULL')).toMatchObject([
       { fields: { hint: expect.stringContaining('free space') } },
     ])
   })
 })
 
-describe('a file that is another one now', () => {
-  test('shorter than the stored offset: read from the start, and said', async () => {
+describe('a file with other content than the stored position', () => {
+  test('shorter than the stored offset: read from the start, and logged', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\ntwo\nthree\n')
@@ -231,7 +231,7 @@ describe('a file that is another one now', () => {
     ])
   })
 
-  test('truncated and written anew just before the end of a run: read from the start', async () => {
+  test('truncated and rewritten just before the end of a run: read from the start', async () => {
     const path = join(tmp(), 'a.log')
     const head = `${'h'.repeat(1100)}\n`
     const store = new MemoryStore()
@@ -239,7 +239,7 @@ describe('a file that is another one now', () => {
     const first = resume(store, { path })
     first.hold = true
     await first.waitForLines(2)
-    // In one go: the agent, in this process, cannot look in between.
+    // Synchronous: the agent runs in this process and cannot look in between.
     writeFileSync(path, `${head}two three four\nfive\n`)
     first.ack()
     await first.abort()
@@ -251,7 +251,7 @@ describe('a file that is another one now', () => {
     const store = new MemoryStore()
     writeFileSync(path, 'one\ntwo\n')
     await readAll(store, { path }, 2)
-    // What inode reuse looks like to the agent: a row with this inode, of another content.
+    // This is how inode reuse looks to the agent: a row with this inode for other content.
     unlinkSync(path)
     writeFileSync(path, 'other\nthings\nhere\n')
     store.table = store.table.map((r) => ({ ...r, inode: inodeOf(path) }))

@@ -20,7 +20,7 @@ import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-/** As the kubelet does both. */
+/** Rotates and compresses as the kubelet does. */
 function rotate(path: string, n: number): void {
   renameSync(path, `${path}.20261121-00000${n}`)
 }
@@ -51,26 +51,26 @@ describe('rotation', () => {
     expect(run.count('files_rotated')).toBeGreaterThan(0)
   })
 
-  test('reads a file that came and went while its path was seen to lead to none', async () => {
+  test('reads a file that came and went while its path was seen missing', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
     renameSync(path, `${path}.1`)
     await until(() => run.logs.some((l) => l.message.endsWith('was rotated')))
-    // In one go: the agent, in this process, cannot look in between.
+    // Synchronous: the agent runs in this process and cannot look in between.
     writeFileSync(path, 'two\n')
     renameSync(path, `${path}.2`)
     writeFileSync(path, 'three\n')
     expect(await run.waitForLines(3)).toEqual(['one', 'two', 'three'])
   })
 
-  test('reads files that came, went and were compressed between two looks', async () => {
+  test('reads files that were created, rotated and compressed between two checks', async () => {
     const path = join(tmp(), '0.log')
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
-    // In one go: the agent, in this process, cannot look in between.
+    // Synchronous: the agent runs in this process and cannot look in between.
     for (const [n, line] of ['two', 'three', 'four', 'five'].entries()) {
       rotate(path, n)
       writeFileSync(path, `${line}\n`)
@@ -79,7 +79,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(5)).toEqual(['one', 'two', 'three', 'four', 'five'])
   })
 
-  test('reads what came behind an empty file, both of them compressed between two looks', async () => {
+  test('reads a file that came after an empty one, both compressed between two checks', async () => {
     const path = join(tmp(), '0.log')
     writeFileSync(path, '')
     const run = follow({ path })
@@ -93,7 +93,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   })
 
-  test('reads a log that was begun, rotated and compressed before it was ever seen', async () => {
+  test('reads a log that was started, rotated and compressed before it was first seen', async () => {
     const dir = tmp()
     const path = join(dir, '0.log')
     writeFileSync(join(dir, 'known.log'), 'known\n')
@@ -111,7 +111,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(5)).toEqual(['known', 'one', 'two', 'three', 'four'])
   })
 
-  test('reads what is written to a renamed file before there is a new one, in order', async () => {
+  test('reads lines written to a renamed file before a new one exists, in order', async () => {
     const dir = tmp()
     const names = [...'abcdefghijkl']
     const path = (name: string): string => join(dir, `${name}.log`)
@@ -120,7 +120,7 @@ describe('rotation', () => {
     await run.waitForLines(names.length)
     for (const name of names) renameSync(path(name), `${path(name)}.1`)
     await until(() => run.count('files_rotated') === names.length)
-    // In one go: which of the two is looked at first is up to the poll.
+    // Synchronous: the poll decides which of the two is checked first.
     for (const name of names) {
       appendFileSync(`${path(name)}.1`, `${name}2\n`)
       writeFileSync(path(name), `${name}3\n`)
@@ -130,7 +130,7 @@ describe('rotation', () => {
       expect(lines.filter((l) => l.startsWith(name))).toEqual([`${name}1`, `${name}2`, `${name}3`])
   })
 
-  test('does not read again what was read and is compressed with a later rotation', async () => {
+  test('does not read a file again that is compressed by a later rotation', async () => {
     const path = join(tmp(), '0.log')
     writeFileSync(path, '0\n')
     const run = follow({ path, rotate_wait: '10ms', progress_check_interval: '10ms' })
@@ -146,7 +146,7 @@ describe('rotation', () => {
     expect(run.received).toHaveLength(6)
   })
 
-  test('does not read again what was read and has the name now that another rotated file had', async () => {
+  test('does not read a file again that now has the name of another rotated file', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, '0\n')
@@ -157,7 +157,7 @@ describe('rotation', () => {
     writeFileSync(path, '2\n')
     const run = resume(store, { path, rotate_wait: '500ms', progress_check_interval: '10ms' })
     expect(await run.waitForLines(2)).toEqual(['1', '2'])
-    // As logrotate with compress: both have their new names before either is looked at.
+    // As logrotate with compress: both have their new names before either is checked.
     renameSync(`${path}.1.gz`, `${path}.2.gz`)
     writeFileSync(`${path}.1.gz`, gzipSync('2\n'))
     unlinkSync(path)
@@ -184,7 +184,7 @@ describe('rotation', () => {
     expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
   })
 
-  test('drains a rotated file while nothing is acknowledged, however long that lasts', async () => {
+  test('reads a rotated file to its end while nothing is acknowledged, however long that lasts', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, '')
     const run = follow(
@@ -204,7 +204,7 @@ describe('rotation', () => {
     expect(run.received).toHaveLength(5000)
   })
 
-  test('closes a rotated file after Rotate_Wait when all of it is acknowledged, and forgets its row', async () => {
+  test('closes a rotated file after Rotate_Wait when all of it is acknowledged, and deletes its row', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\n')
     const store = new MemoryStore()
@@ -217,7 +217,7 @@ describe('rotation', () => {
     expect(run.files[0]?.path).toBe(path)
   })
 
-  test('reads none again of many that are renamed within Path, however early rotated ones are closed', async () => {
+  test('reads none of many files again that are renamed within Path, however early rotated ones are closed', async () => {
     const dir = tmp()
     const paths = Array.from({ length: 100 }, (_, i) => join(dir, `${i}.log`))
     for (const path of paths) writeFileSync(path, `${path}\n`)
@@ -243,7 +243,7 @@ describe('rotation', () => {
     expect(run.files).toHaveLength(1)
   })
 
-  test('reads what is written to a deleted file before its last acknowledgement', async () => {
+  test('reads lines written to a deleted file before its last acknowledgement', async () => {
     const path = join(tmp(), 'a.log')
     const fd = openSync(path, 'a')
     writeSync(fd, 'one\n')
@@ -254,14 +254,14 @@ describe('rotation', () => {
     await until(() => run.logs.some((l) => l.message.endsWith('was deleted')))
     const deleted = Date.now()
     await until(() => Date.now() > deleted + 50)
-    // In one go: the agent, in this process, cannot look in between.
+    // Synchronous: the agent runs in this process and cannot look in between.
     writeSync(fd, 'two\n')
     closeSync(fd)
     run.ack()
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   })
 
-  test('reads on after copytruncate', async () => {
+  test('continues after copytruncate', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\ntwo\n')
     const run = follow({ path })
@@ -285,7 +285,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(3)).toEqual(['one', 'another', 'three'])
   })
 
-  test('sees a file that was truncated and has grown past the old offset', async () => {
+  test('detects a file that was truncated and has grown past the old offset', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\ntwo\n')
     const run = follow({ path })
@@ -302,6 +302,21 @@ describe('rotation', () => {
     await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
     const read = run.files[0]?.read ?? 0
     truncateSync(path)
+    run.ack()
+    appendFileSync(path, 'after\n')
+    await until(() => run.lines().includes('after'))
+    expect(run.count('lost_bytes')).toBe(200_000 - read)
+  })
+
+  test('counts the bytes lost by a truncation also when the new size is seen before the file is read', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const run = follow({ path }, { memBufLimit: 40_000 })
+    run.hold = true
+    await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+    const read = run.files[0]?.read ?? 0
+    truncateSync(path)
+    expect(run.files[0]?.size).toBe(0)
     run.ack()
     appendFileSync(path, 'after\n')
     await until(() => run.lines().includes('after'))
@@ -333,7 +348,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(2)).toEqual(['one', 'last words'])
   })
 
-  test('gives up what is held beyond Hold_Limit, and counts and says it', async () => {
+  test('abandons files held beyond Hold_Limit, and counts and logs them', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
     const run = follow({ path, hold_limit: '10K', progress_check_interval: '20ms' }, { memBufLimit: 40_000 })

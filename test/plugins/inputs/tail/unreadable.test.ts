@@ -6,7 +6,7 @@ import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-/** A file of 4,096 bytes, as its size says, of which none can be read: as one on a disk that fails. */
+/** A file whose size is 4,096 bytes of which none can be read, like one on a failing disk. */
 const BROKEN = '/sys/class/net/lo/speed'
 
 function isBroken(): boolean {
@@ -21,7 +21,7 @@ function isBroken(): boolean {
 
 const withBroken = peerOrSkip('sysfs', isBroken(), `${BROKEN} is not there`, 'nowhere')
 
-withBroken('a file that fails to read is said once, and holds up no other', async () => {
+withBroken('logs a file that fails to read once, and reads the others', async () => {
   const dir = tmp()
   symlinkSync(BROKEN, join(dir, 'a.log'))
   writeFileSync(join(dir, 'b.log'), 'one\n')
@@ -33,7 +33,7 @@ withBroken('a file that fails to read is said once, and holds up no other', asyn
   expect(run.count('files_unreadable')).toBe(1)
 })
 
-withBroken('a rotated file that fails to read is held for Hold_Time, and then counted as lost', async () => {
+withBroken('holds a rotated file that fails to read for Hold_Time, then counts it as lost', async () => {
   const path = join(tmp(), 'a.log')
   symlinkSync(BROKEN, path)
   const run = follow({ path, hold_time: '300ms', rotate_wait: '20ms', progress_check_interval: '20ms' })
@@ -49,7 +49,7 @@ withBroken('a rotated file that fails to read is held for Hold_Time, and then co
   })
 })
 
-withBroken('a finite run says how many paths could not be read', async () => {
+withBroken('reports at the end of a finite run how many paths could not be read', async () => {
   const dir = tmp()
   symlinkSync(BROKEN, join(dir, 'a.log'))
   writeFileSync(join(dir, 'b.log'), 'one\n')

@@ -15,13 +15,13 @@ async function written(
   dir = tmp(),
 ): Promise<string> {
   const output = spec.create(parseOptions(spec.options, { path: dir, ...texts }), {} as never)
-  for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'), AbortSignal.timeout(5000))
+  for (let i = 0; i < times; i++) await output.flush(chunkOf(records, 'my.tag'))
   return readFileSync(join(dir, texts.file ?? 'my.tag'), 'utf8')
 }
 
 const RECORD = { k: 'v', n: 1, text: 'a b' }
 
-test('each format writes its lines, and a further chunk is appended', async () => {
+test('writes the lines of each format, and appends the next chunk', async () => {
   expect(await written({}, [RECORD], 2)).toBe(
     'my.tag: [1000.500000000, {"k":"v","n":1,"text":"a b"}]\n'.repeat(2),
   )
@@ -37,73 +37,71 @@ test('each format writes its lines, and a further chunk is appended', async () =
   )
 })
 
-test('a file that cannot be written is tried again', async () => {
+test('a file that cannot be written is an error to retry', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
   const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
-  const failed = output.flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
+  const failed = output.flush(chunkOf([RECORD], 'my.tag'))
   expect(await failed.catch((error: unknown) => error)).toMatchObject({
     code: 'E_OUTPUT_WRITE',
     retryable: true,
   })
 })
 
-test('a folder that is missing is made with Mkdir, and a tag cannot leave it', async () => {
+test('creates a missing directory with Mkdir, and keeps every tag inside it', async () => {
   const dir = tmp()
   const output = spec.create(parseOptions(spec.options, { path: join(dir, 'a/b'), mkdir: 'on' }), {} as never)
-  await output.flush(chunkOf([RECORD], '../../x'), AbortSignal.timeout(5000))
+  await output.flush(chunkOf([RECORD], '../../x'))
   expect(readFileSync(join(dir, 'a/b/_/_/x'), 'utf8')).toContain('"k":"v"')
 })
 
-test('a tag that is no name of a file is made one, so that it holds up nothing', async () => {
+test('turns a tag that is not a valid file name into one, so that it blocks nothing', async () => {
   const dir = tmp()
   const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
   const tags = ['', '.', '/', '/x/', 'a\0b', 'é'.repeat(200)]
-  for (const tag of tags) await output.flush(chunkOf([RECORD], tag), AbortSignal.timeout(5000))
+  for (const tag of tags) await output.flush(chunkOf([RECORD], tag))
   const files = readdirSync(dir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
   expect(files.map(({ name }) => name).sort()).toEqual(['_', 'a_b', 'x', 'é'.repeat(127)])
   expect(readFileSync(join(dir, '_'), 'utf8').split('\n')).toHaveLength(4)
 })
 
-test('what is wrong with one file is told apart from what is wrong with the folder, and says what to do', async () => {
+test('distinguishes errors of one file from errors of the directory, with a hint', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
   const failure = (path: string, texts = {}): Promise<unknown> => {
     const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
-    return output
-      .flush(chunkOf([RECORD], 'my.tag'), AbortSignal.timeout(5000))
-      .catch((error: unknown) => error)
+    return output.flush(chunkOf([RECORD], 'my.tag')).catch((error: unknown) => error)
   }
   expect(await failure(dir)).toMatchObject({ scope: 'chunk', retryable: true })
   expect(await failure(join(dir, 'none'))).toMatchObject({
     scope: 'peer',
     message: `cannot write ${dir}/none/my.tag: ENOENT: no such file or directory`,
-    hint: 'make the folder, or set Mkdir to on',
+    hint: 'create the directory, or set Mkdir to on',
   })
 })
 
-test('the name of a file is taken as it is written, and dots of a tag stay', async () => {
+test('uses the option File as it is written, dots included', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'in'))
   expect(await written({ file: '../a..b' }, [RECORD], 1, join(dir, 'in'))).toContain('"k":"v"')
   expect(readFileSync(join(dir, 'a..b'), 'utf8')).toContain('"k":"v"')
 })
 
-test('a line that a crash has left unfinished is not joined with the next one', async () => {
+test('an incomplete line left by a crash is not joined with the next one', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'my.tag'), '{"whole":1}\n{"to')
   const text = await written({ format: 'plain' }, [RECORD], 2, dir)
   expect(text).toBe(`{"whole":1}\n{"to\n${'{"k":"v","n":1,"text":"a b"}\n'.repeat(2)}`)
 })
 
-test('a chunk that was written in part is taken back, so that the retry doubles nothing', async () => {
+test('truncates a chunk that was written in part, so that the retry duplicates nothing', async () => {
   const dir = tmp()
   const out = join(dir, 'out')
   const options = ['path', 'file', 'format', 'template'].map(
     (name, i) => `${name}=${[dir, 'out', 'template', '{log}'][i]}`,
   )
   const args = ['-i', 'stdin', '-o', 'file', ...options.flatMap((text) => ['-p', text]), '-f', '0.05']
-  // 40 blocks of 512 bytes; the ignored signal is what the kernel sends at the limit.
+  // The limit is 40 blocks of 512 bytes; the kernel sends the ignored signal at the limit.
   const script = `trap '' XFSZ; ulimit -Sf 40; exec "$@"`
   const agent = start(args, { command: ['sh', '-c', script, 'sh', ...shipperCommand()], stdin: 'open' })
   agent.child.stdin?.write('first\n')

@@ -12,8 +12,8 @@ const KINDS = [
 const SIZES = [0, 1, 100, 1000, 5000, 100_000, 1_000_000]
 
 for (const [how, unpack] of KINDS) {
-  test(`${how}: bytes of any size come back the same, several at once, and every buffer is given back`, async () => {
-    const { budget, buffers } = room()
+  test(`${how}: bytes of any size are restored, several at once, and every buffer is given back`, async () => {
+    const { budget, buffers } = budgetOf16Mb()
     const compressor = new Compressor(how)
     const inputs = SIZES.flatMap((size) => [randomBytes(size), Buffer.alloc(size, 'a line of a log\n')])
     for (let round = 0; round < 5; round++) {
@@ -28,8 +28,8 @@ for (const [how, unpack] of KINDS) {
     expect(budget.used).toBe(0)
   })
 
-  test(`${how}: what is allocated for one result serves the next`, async () => {
-    const { buffers } = room()
+  test(`${how}: memory allocated for one result is used for the next`, async () => {
+    const { buffers } = budgetOf16Mb()
     const compressor = new Compressor(how)
     const bytes = randomBytes(700_000)
     const external = async (times: number) => {
@@ -44,7 +44,7 @@ for (const [how, unpack] of KINDS) {
   })
 }
 
-function room() {
+function budgetOf16Mb() {
   const budget = new Budget(16_000_000, 1_000_000)
   return { budget, buffers: budget.account(16_000_000) }
 }

@@ -2,17 +2,16 @@ import { expect, test } from 'bun:test'
 import { join } from 'node:path'
 import type { Chunk } from '../../../../src/core/chunk.ts'
 import type { Output } from '../../../../src/core/plugin.ts'
+import { systemClock } from '../../../../src/engine/clock.ts'
 import { outputContract, rejection } from '../../../contract/output.ts'
 import { entriesChunk, forwardTo } from '../../../support/forward/output-run.ts'
 import { acknowledge, ackOf, entriesOf, forwardPeer, silent } from '../../../support/forward/peer.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until, within } from '../../../support/until.ts'
 
-const never = new AbortController().signal
-
-outputContract('forward', async () => {
+outputContract('forward', async (signal) => {
   const peer = await forwardPeer()
-  const { output } = forwardTo(peer)
+  const { output } = forwardTo(peer, {}, systemClock, signal)
   return {
     output,
     chunk: (id) => entriesChunk(id),
@@ -29,7 +28,7 @@ outputContract('forward', async () => {
 })
 
 function flush(output: Output, ...chunks: Chunk[]): Promise<void>[] {
-  return chunks.map((chunk) => output.flush(chunk, never))
+  return chunks.map((chunk) => output.flush(chunk))
 }
 
 test('sends PackedForward with tag, id and number of entries', async () => {
@@ -37,7 +36,7 @@ test('sends PackedForward with tag, id and number of entries', async () => {
   const { output } = forwardTo(peer)
   const chunk = entriesChunk('id-1', ['a', 'b'], 'app.web')
   const bytes = Buffer.from(chunk.entries())
-  await output.flush(chunk, never)
+  await output.flush(chunk)
   const [got] = peer.arrivals
   expect(got?.tag).toBe('app.web')
   expect(got?.options).toEqual({ chunk: 'id-1', size: 2 })
@@ -48,7 +47,7 @@ for (const how of ['gzip', 'zstd'] as const) {
   test(`compresses with ${how}, in order of the calls`, async () => {
     const peer = await forwardPeer()
     const { output } = forwardTo(peer, { compress: how })
-    // The first takes longest to compress: it must be the first all the same.
+    // The first takes longest to compress and must still arrive first.
     const chunks = [100_000, 10, 1000].map((n, i) => entriesChunk(`c${i}`, ['x'.repeat(n)]))
     const bytes = chunks.map((chunk) => Buffer.from(chunk.entries()))
     await Promise.all(flush(output, ...chunks))
@@ -58,10 +57,10 @@ for (const how of ['gzip', 'zstd'] as const) {
   })
 }
 
-test('time_as_integer sends whole seconds and gives its copy back', async () => {
+test('time_as_integer sends whole seconds and gives its buffer back', async () => {
   const peer = await forwardPeer()
   const { output, account } = forwardTo(peer, { time_as_integer: 'true' })
-  await output.flush(entriesChunk('c1', ['a', 'b']), never)
+  await output.flush(entriesChunk('c1', ['a', 'b']))
   expect(entriesOf(peer.arrivals[0] as never)).toEqual([
     [1_700_000_000, { log: 'a' }],
     [1_700_000_001, { log: 'b' }],
@@ -69,15 +68,26 @@ test('time_as_integer sends whole seconds and gives its copy back', async () => 
   expect(account.used).toBe(0)
 })
 
-test('without acks there is no option map, and a chunk is delivered when it is written', async () => {
+test('without acks it sends no option map, and a chunk is delivered when it is written', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer, { require_ack_response: 'off' })
-  await within(output.flush(entriesChunk('c1'), never), 20_000, 'the flush')
+  await within(output.flush(entriesChunk('c1')), 20_000, 'the flush')
   await until(() => peer.arrivals.length === 1)
   expect(peer.arrivals[0]?.options).toBeUndefined()
 })
 
-test('send_options sends id and size without acks; tag and add_option are sent', async () => {
+test('warns at the start when acknowledgements are off, and only then', async () => {
+  for (const [value, lines] of [
+    ['off', ['warn acknowledgements are off: records in flight are lost if the connection breaks']],
+    ['on', []],
+  ] as const) {
+    const { output, logged } = forwardTo(undefined, { require_ack_response: value })
+    await output.start?.()
+    expect(logged).toEqual([...lines])
+  }
+})
+
+test('sends id and size without acks with send_options, and sends tag and add_option', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer, {
     require_ack_response: 'off',
@@ -85,39 +95,39 @@ test('send_options sends id and size without acks; tag and add_option are sent',
     tag: 'other',
     add_option: ['team blue', `long ${'v'.repeat(300)}`],
   })
-  await output.flush(entriesChunk('c1'), never)
+  await output.flush(entriesChunk('c1'))
   await until(() => peer.arrivals.length === 1)
   expect(peer.arrivals[0]?.tag).toBe('other')
   expect(peer.arrivals[0]?.options).toEqual({ chunk: 'c1', size: 1, team: 'blue', long: 'v'.repeat(300) })
 })
 
-test('a unix socket', async () => {
+test('delivers over a unix socket', async () => {
   const path = join(tmp(), 's')
   const peer = await forwardPeer(path)
   const { output } = forwardTo(undefined, { unix_path: path })
-  await output.flush(entriesChunk('c1'), never)
+  await output.flush(entriesChunk('c1'))
   expect(peer.ids).toEqual(['c1'])
 })
 
-test('source_address is the address it comes from, and one that is not here is an error to try again', async () => {
+test('connects from net.source_address; an address of another machine is an error to retry', async () => {
   const peer = await forwardPeer()
-  await forwardTo(peer, { 'net.source_address': '127.0.0.7' }).output.flush(entriesChunk('c1'), never)
+  await forwardTo(peer, { 'net.source_address': '127.0.0.7' }).output.flush(entriesChunk('c1'))
   expect(peer.remotes).toEqual(['127.0.0.7'])
   const bad = forwardTo(peer, { 'net.source_address': '203.0.113.9' }).output
-  const error = await rejection(bad.flush(entriesChunk('c2'), never))
+  const error = await rejection(bad.flush(entriesChunk('c2')))
   expect(error).toMatchObject({ code: 'E_PEER_UNREACHABLE', retryable: true, scope: 'peer' })
 })
 
 test.each([
   [{ unix_path: '/none/peer.sock' } as Record<string, string>, 'check Unix_Path'],
   [{ 'net.source_address': '192.0.2.1' }, 'Net.Source_Address 192.0.2.1 is not an address of this machine'],
-])('a connection that cannot be made says of %j what to do', async (texts, hint) => {
+])('a connection that fails has a hint for the options %j', async (texts, hint) => {
   const { output } = forwardTo(undefined, texts)
-  const error = await rejection(output.flush(entriesChunk('c1'), never))
+  const error = await rejection(output.flush(entriesChunk('c1')))
   expect(String(error.hint)).toStartWith(hint)
 })
 
-test('what a forward output cannot do is refused before it is made or by its option', () => {
+test('rejects options that it cannot follow, when they are parsed or when it is created', () => {
   const refused = (options: Record<string, string>): unknown => {
     try {
       forwardTo(undefined, options)
@@ -134,7 +144,7 @@ test('what a forward output cannot do is refused before it is made or by its opt
   })
 })
 
-test('two outputs of one chunk both send it right', async () => {
+test('two outputs of one chunk both send it correctly', async () => {
   const [a, b] = [await forwardPeer(), await forwardPeer()]
   const chunk = entriesChunk('c1', ['one', 'two'])
   const bytes = Buffer.from(chunk.entries())
@@ -150,16 +160,14 @@ test('acks out of order settle their own chunks', async () => {
   peer.answer = silent
   const { output } = forwardTo(peer)
   const settled: string[] = []
-  const all = ['a', 'b', 'c'].map((id) =>
-    output.flush(entriesChunk(id), never).then(() => void settled.push(id)),
-  )
+  const all = ['a', 'b', 'c'].map((id) => output.flush(entriesChunk(id)).then(() => void settled.push(id)))
   const [socket] = await until(() => peer.arrivals.length === 3 && [...peer.sockets])
   for (const at of [2, 0, 1]) socket?.write(ackOf(peer.arrivals[at] as never))
   await Promise.all(all)
   expect(settled).toEqual(['c', 'a', 'b'])
 })
 
-test('an ack that comes byte by byte, and one that comes twice, are taken', async () => {
+test('accepts an ack that comes byte by byte, and one that comes twice', async () => {
   const peer = await forwardPeer()
   peer.answer = async (arrival, socket) => {
     const ack = ackOf(arrival)
@@ -170,8 +178,8 @@ test('an ack that comes byte by byte, and one that comes twice, are taken', asyn
     socket.write(Buffer.concat([ack.subarray(-1), ack]))
   }
   const { output } = forwardTo(peer)
-  await output.flush(entriesChunk('c1'), never)
-  await output.flush(entriesChunk('c2'), never)
+  await output.flush(entriesChunk('c1'))
+  await output.flush(entriesChunk('c2'))
   expect(peer.connections).toBe(1)
 })
 
@@ -185,28 +193,28 @@ for (const [what, bytes] of [
     peer.answer = (_, socket) => void socket.write(bytes)
     const { output } = forwardTo(peer)
     const chunk = entriesChunk('c1')
-    const error = await rejection(output.flush(chunk, never))
+    const error = await rejection(output.flush(chunk))
     expect(error).toMatchObject({ code: 'E_PEER_PROTOCOL', retryable: true, scope: 'peer' })
     peer.answer = acknowledge
     await new Promise((resolve) => setImmediate(resolve))
-    await output.flush(chunk, never)
+    await output.flush(chunk)
     expect(peer.connections).toBe(2)
   })
 }
 
-test('what is called between a failure and its report does not overtake', async () => {
+test('a chunk flushed between a failure and its report is not sent first', async () => {
   const peer = await forwardPeer()
-  // One packet: the ack of a, and one that breaks the connection while b waits.
+  // One packet: the ack of a, then a byte that breaks the connection while b waits.
   peer.answer = (arrival, socket) => {
     if (arrival.options?.chunk === 'b')
       socket.write(Buffer.concat([ackOf(peer.arrivals[0] as never), Buffer.of(0xc0)]))
   }
   const { output } = forwardTo(peer)
   let next: Promise<unknown> | undefined
-  const a = output.flush(entriesChunk('a'), never).catch(() => {})
-  const b = rejection(output.flush(entriesChunk('b'), never))
+  const a = output.flush(entriesChunk('a')).catch(() => {})
+  const b = rejection(output.flush(entriesChunk('b')))
   void a.then(() => {
-    next = rejection(output.flush(entriesChunk('c'), never))
+    next = rejection(output.flush(entriesChunk('c')))
   })
   await Promise.all([a, b])
   await next

@@ -10,9 +10,8 @@ import { atEnd } from '../../../support/tmp.ts'
 import { until, within } from '../../../support/until.ts'
 
 const CHUNKS = 200
-const never = new AbortController().signal
 
-/** Numbers from a seed in [0, 1). */
+/** Returns a generator of pseudorandom numbers in [0, 1). */
 function seeded(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -21,7 +20,7 @@ function seeded(seed: number): () => number {
   }
 }
 
-/** Delivers 200 chunks of five lanes while the peer cuts at random moments; the first arrivals of each lane. */
+/** Delivers 200 chunks of five lanes while the peer cuts connections at random; returns the first arrivals of each lane. */
 async function deliver(seed: number, options: Record<string, string>): Promise<Map<string, string[]>> {
   const random = seeded(seed)
   const peer = await new ForwardPeer().listen()
@@ -34,7 +33,7 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
   }
   peer.answer = (arrival, socket) => {
     acknowledge(arrival, socket)
-    // The ack may still arrive, or not; or be followed in its packet by what breaks the connection.
+    // The ack may still arrive or not, or be followed in its packet by a byte that breaks the connection.
     if (cut()) random() < 0.5 ? socket.destroy() : socket.write(Buffer.of(0xc0))
   }
   const account = testAccount()
@@ -48,14 +47,13 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
     retry,
     clock: systemClock,
     log,
-    signal: never,
   })
   const outcomes: string[][] = []
   for (let i = 0; i < CHUNKS; i++) {
     const chunk = entriesChunk(`${i}`, [`x`.repeat(Math.floor(random() * 3000))], `lane${i % 5}`, account)
-    const it = receiptOf(chunk)
-    outcomes.push(it.outcomes)
-    queue.push(chunk, it.receipt)
+    const { receipt, outcomes: settled } = receiptOf(chunk)
+    outcomes.push(settled)
+    queue.push(chunk, receipt)
     if (random() < 0.1) await new Promise((resolve) => setImmediate(resolve))
   }
   await within(queue.drained(), 120_000, 'all chunks to be delivered')
@@ -74,7 +72,7 @@ async function deliver(seed: number, options: Record<string, string>): Promise<M
 }
 
 for (const options of [{}, { compress: 'gzip' }, { 'net.keepalive_max_recycle': '7' }]) {
-  test(`whenever the peer cuts, each lane arrives whole and in order ${JSON.stringify(options)}`, async () => {
+  test(`whenever the peer cuts, each lane arrives completely and in order ${JSON.stringify(options)}`, async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer(), async (seed) => {
         const lanes = await deliver(seed, options)
@@ -89,15 +87,15 @@ for (const options of [{}, { compress: 'gzip' }, { 'net.keepalive_max_recycle': 
 }
 
 for (const compress of ['text', 'gzip']) {
-  test(`a receiver that is not ours reads and acknowledges what is sent (compress ${compress})`, async () => {
+  test(`a receiver of another project reads and acknowledges what is sent (compress ${compress})`, async () => {
     const server = new FluentServer({ listenOptions: { port: 0, host: '127.0.0.1' } })
     await server.listen()
     atEnd(() => server.close())
     const got: [string, unknown][] = []
     server.on('entry', (tag, _time, record) => got.push([tag, record]))
     const { output, counts } = forwardTo(undefined, { port: String(server.port), compress })
-    await output.flush(entriesChunk('c1', ['one', 'zwei ü'], 'app.a'), never)
-    await output.flush(entriesChunk('c2', ['three'], 'app.b'), never)
+    await output.flush(entriesChunk('c1', ['one', 'zwei ü'], 'app.a'))
+    await output.flush(entriesChunk('c2', ['three'], 'app.b'))
     await until(() => got.length === 3)
     expect(got).toEqual([
       ['app.a', { log: 'one' }],

@@ -7,25 +7,23 @@ import { type DecodedRecord, decodeBatch } from '../../../support/kafka/decode.t
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo } from '../../../support/kafka/run.ts'
 
-const never = new AbortController().signal
-
 async function recordsIn(peer: KafkaPeer, topic = 'logs', partition = 0): Promise<DecodedRecord[]> {
   const batches = await Promise.all(peer.written(topic, partition).map((b) => decodeBatch(b.bytes)))
   return batches.flatMap((b) => b.records)
 }
 
-/** What becomes of these records, one second apart from 1,000.5 on. */
+/** Sends these records, one second apart from 1,000.5 on, and returns what the peer has written. */
 async function sent(records: object[], texts: Record<string, string>): Promise<DecodedRecord[]> {
   const peer = await kafkaPeer()
   const { output, account } = await kafkaTo(peer, texts)
-  await output.flush(chunkOf(records, 'app.web'), never)
+  await output.flush(chunkOf(records, 'app.web'))
   expect(account.used).toBe(0)
   return recordsIn(peer)
 }
 
 const texts = (records: DecodedRecord[]) => records.map((r) => r.value.toString())
 
-test('json has the record, with its time before the other fields', async () => {
+test('json is the record, with its time before the other fields', async () => {
   const records = [{ log: 'a"b', n: 1.5 }, {}]
   expect(texts(await sent(records, { format: 'json' }))).toEqual([
     '{"@timestamp":1000.500000000,"log":"a\\"b","n":1.5}',
@@ -41,14 +39,14 @@ test('json has the record, with its time before the other fields', async () => {
 test.each([
   ['iso8601', '1970-01-01T00:16:40.500Z'],
   ['iso8601_ns', '1970-01-01T00:16:40.500000000Z'],
-])('a time as %s', async (form, time) => {
+])('the time of a record as %s', async (form, time) => {
   const options = { timestamp_format: form, timestamp_key: 'ts' }
   expect(texts(await sent([{ a: 1 }], { format: 'json', ...options }))).toEqual([`{"ts":"${time}","a":1}`])
   const [packed] = await sent([{ a: 1 }], { format: 'msgpack', ...options })
   expect(decode(packed?.value as Buffer)).toEqual({ ts: time, a: 1 })
 })
 
-test('msgpack has the map, with its time as float64 before the other fields or as it was', async () => {
+test('msgpack is the map, with its time as float64 before the other fields, or unchanged', async () => {
   const large = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`k${i}`, 'x'.repeat(400)]))
   const records = await sent([{ a: [1, { b: null }] }, large], { format: 'msgpack' })
   expect(records.map((r) => decode(r.value))).toEqual([
@@ -61,7 +59,7 @@ test('msgpack has the map, with its time as float64 before the other fields or a
   }
 })
 
-test('raw has the bytes of one field; a record without it is JSON', async () => {
+test('raw is the bytes of one field; a record without it is sent as JSON', async () => {
   const bytes = Uint8Array.from([0xff, 0x00, 0x22])
   const records = await sent(
     [{ x: 1, log: 'ä'.repeat(300), log2: 'no' }, { log: bytes }, { log: { a: 1 } }, { other: 2 }],
@@ -77,7 +75,7 @@ test('raw has the bytes of one field; a record without it is JSON', async () => 
   expect(texts(nested)).toEqual(['p'])
 })
 
-test('gelf has its own fields, and all others behind a _', async () => {
+test('gelf has its own fields, and all others prefixed with _', async () => {
   const records = [
     {
       log: 'short',
@@ -108,14 +106,14 @@ test('gelf has its own fields, and all others behind a _', async () => {
   ])
 })
 
-test('the time of the Kafka record is that of the record', async () => {
+test('the timestamp of the Kafka record is the time of the record', async () => {
   expect((await sent([{ log: 'a' }, { log: 'b' }], {})).map((r) => r.timestamp)).toEqual([
     '1000500',
     '1001500',
   ])
 })
 
-test('keys are fixed, of the tag, or of a field with the fixed one for records without it', async () => {
+test('a key is fixed, contains the tag, or comes from a field, with the fixed key for records without it', async () => {
   const keys = async (options: Record<string, string>) =>
     (await sent([{ u: 'x' }, { u: 42 }, {}], options)).map((r) => r.key?.toString())
   expect(await keys({})).toEqual([undefined, undefined, undefined])
@@ -125,36 +123,36 @@ test('keys are fixed, of the tag, or of a field with the fixed one for records w
   expect(await keys({ message_key_field: 'u', message_key: 'k' })).toEqual(['x', '42', 'k'])
 })
 
-test('records of one key come to the partition of Java’s clients, those without one to one after the other', async () => {
+test('records with a key go to the partition that Java clients choose, those without to each in turn', async () => {
   const peer = await kafkaPeer()
   peer.topics.set('logs', 3)
   const { output } = await kafkaTo(peer, { message_key_field: 'k' })
   const names = Array.from({ length: 40 }, (_, i) => `key-${i}`)
-  await output.flush(chunkOf(names.map((k) => ({ k, log: k }))), never)
+  await output.flush(chunkOf(names.map((k) => ({ k, log: k }))))
   for (let p = 0; p < 3; p++) {
     const expected = names.filter((k) => partitionOf(Buffer.from(k), 0, k.length, 3) === p)
     expect(texts(await recordsIn(peer, 'logs', p))).toEqual(expected)
   }
   expect(peer.connections).toBe(2)
   const before = [0, 1, 2].map((p) => peer.written('logs', p).length)
-  for (let i = 0; i < 6; i++) await output.flush(chunkOf([{ log: 'a' }, { log: 'b' }]), never)
+  for (let i = 0; i < 6; i++) await output.flush(chunkOf([{ log: 'a' }, { log: 'b' }]))
   expect([0, 1, 2].map((p) => peer.written('logs', p).length - (before[p] ?? 0))).toEqual([2, 2, 2])
 })
 
-test('topic_key chooses among the topics, and any topic with dynamic_topic', async () => {
+test('topic_key selects one of the topics, or any topic with dynamic_topic', async () => {
   const peer = await kafkaPeer()
   for (const name of ['a', 'b', 'x_y']) peer.topics.set(name, 1)
   const records = [{ t: 'b', log: '1' }, { t: 'x/y', log: '2' }, { log: '3' }, { t: 'a', log: '4' }]
   const options = { topics: 'a,b', topic_key: 't' }
-  await (await kafkaTo(peer, options)).output.flush(chunkOf(records), never)
+  await (await kafkaTo(peer, options)).output.flush(chunkOf(records))
   const found = async () =>
     Promise.all(['a', 'b', 'x_y'].map(async (name) => texts(await recordsIn(peer, name))))
   expect(await found()).toEqual([['2', '3', '4'], ['1'], []])
-  await (await kafkaTo(peer, { ...options, dynamic_topic: 'on' })).output.flush(chunkOf(records), never)
+  await (await kafkaTo(peer, { ...options, dynamic_topic: 'on' })).output.flush(chunkOf(records))
   expect(await found()).toEqual([['2', '3', '4', '3', '4'], ['1', '1'], ['2']])
 })
 
-test('position headers say agent, file and offset, as far as the record has them', async () => {
+test('position headers contain agent, file and offset, as far as the record has them', async () => {
   const records = [
     { log: '1', file: '/var/log/a', file_id: '1-2-3', offset: 70_000 },
     { log: '2', file: '/var/log/a', offset: 0 },
@@ -171,36 +169,36 @@ test('position headers say agent, file and offset, as far as the record has them
   expect((await sent(records, {})).map((r) => r.headers)).toEqual([{}, {}, {}])
 })
 
-test('that records have no fields for the headers is said once', async () => {
+test('records without the fields for the headers are logged once', async () => {
   const peer = await kafkaPeer()
   const { output, log } = await kafkaTo(peer, { position_headers: 'on' })
-  const whole = { file: 'a', file_id: 'b', offset: 5 }
-  await output.flush(chunkOf([{ log: '1', ...whole }]), never)
+  const complete = { file: 'a', file_id: 'b', offset: 5 }
+  await output.flush(chunkOf([{ log: '1', ...complete }]))
   expect(log.filter((line) => line.startsWith('warn'))).toEqual([])
-  for (let i = 0; i < 2; i++) await output.flush(chunkOf([{ log: '2' }, { log: '3', ...whole }]), never)
+  for (let i = 0; i < 2; i++) await output.flush(chunkOf([{ log: '2' }, { log: '3', ...complete }]))
   expect(log.filter((line) => line.startsWith('warn'))).toEqual([
-    'warn Position_Headers is on, and there are records without the fields for it',
+    'warn Position_Headers is on, but records lack the fields for the headers',
   ])
 })
 
-test('a batch ends before batch_max_bytes; a larger record goes alone', async () => {
+test('a batch stays within batch_max_bytes; a larger record gets a batch of its own', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { batch_max_bytes: '2000' })
   const lines = ['a'.repeat(900), 'b'.repeat(900), 'c'.repeat(900), 'd'.repeat(5000), 'e']
-  await output.flush(chunkOf(lines.map((log) => ({ log }))), never)
+  await output.flush(chunkOf(lines.map((log) => ({ log }))))
   expect(peer.written().map((b) => b.count)).toEqual([2, 1, 1, 1])
   expect(texts(await recordsIn(peer))).toEqual(lines)
 })
 
-test('without idempotence there are no numbers, and one batch of a partition is on its way', async () => {
+test('without idempotence there are no sequence numbers, and one batch per partition is in flight', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { acks: '1' })
-  peer.answer = 'hold'
-  const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }]), never))
+  peer.response = 'defer'
+  const flushes = [1, 2].map((n) => output.flush(chunkOf([{ log: `${n}` }])))
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
-  peer.answer = 'send'
+  peer.response = 'send'
   expect(peer.arrivals).toHaveLength(1)
-  peer.release()
+  peer.sendDeferred()
   await Promise.all(flushes)
   expect(peer.written().map((b) => [b.producerId, b.epoch, b.sequence, b.acks])).toEqual([
     [-1n, -1, -1, 1],
@@ -208,10 +206,10 @@ test('without idempotence there are no numbers, and one batch of a partition is 
   ])
 })
 
-test('without acks a batch is delivered when it is written', async () => {
+test('without acks a batch counts as delivered when it is written to the socket', async () => {
   const peer = await kafkaPeer()
   const { output } = await kafkaTo(peer, { acks: '0' })
-  await output.flush(chunkOf([{ log: 'a' }]), never)
+  await output.flush(chunkOf([{ log: 'a' }]))
   while (peer.arrivals.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
   expect(peer.arrivals.map((b) => b.acks)).toEqual([0])
 })
@@ -219,12 +217,12 @@ test('without acks a batch is delivered when it is written', async () => {
 test.each([
   [{ brokers: 'host:x' }, '"host:x" in brokers is not host:port'],
   [{ brokers: 'host:70000' }, '"host:70000" in brokers is not host:port'],
-  [{ idempotence: 'on', acks: '1' }, 'idempotence needs acks all, not 1'],
-  [{ sasl_mechanism: 'PLAIN' }, 'SASL needs a name and a password'],
-  [{ tls: 'on', 'tls.crt_file': '/x' }, 'a certificate of ours needs its key'],
-  [{ message_key_field: '$a[' }, '"$a[" is no record accessor for message_key_field'],
-  [{ 'rdkafka.transactional.id': 'x' }, '"rdkafka.transactional.id" is librdkafka’s and has no equal here'],
-])('options that cannot be are told: %p', async (given, message) => {
+  [{ idempotence: 'on', acks: '1' }, 'idempotence requires acks all, not 1'],
+  [{ sasl_mechanism: 'PLAIN' }, 'SASL requires a username and a password'],
+  [{ tls: 'on', 'tls.crt_file': '/x' }, 'a client certificate requires its private key'],
+  [{ message_key_field: '$a[' }, '"$a[" is not a valid record accessor for message_key_field'],
+  [{ 'rdkafka.transactional.id': 'x' }, 'the librdkafka option "rdkafka.transactional.id" is not supported'],
+])('invalid options are reported: %p', async (given, message) => {
   const peer = await kafkaPeer()
   const error = await kafkaTo(peer, given as never).then(
     () => undefined,

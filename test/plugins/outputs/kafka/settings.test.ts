@@ -6,13 +6,13 @@ import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
 import { type Settings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
 import { tmp } from '../../../support/tmp.ts'
 
-/** As the configuration does: aliases are found without regard to case. */
+/** Returns the settings for options named as in a configuration, where aliases are matched without regard to case. */
 function settings(texts: Record<string, string>): Settings {
   const named = Object.entries(texts).map(([key, value]) => [findOption(KAFKA_OPTIONS, key) as string, value])
   return settingsOf(parseOptions(KAFKA_OPTIONS, Object.fromEntries(named)))
 }
 
-test('brokers have names, addresses and a port of their own or 9092', () => {
+test('a broker is a name or an address, with a port or with 9092', () => {
   expect(settings({ brokers: 'a.example:9093, 10.0.0.1,[::1]:1' }).brokers).toEqual([
     { host: 'a.example', port: 9093 },
     { host: '10.0.0.1', port: 9092 },
@@ -20,7 +20,7 @@ test('brokers have names, addresses and a port of their own or 9092', () => {
   ])
 })
 
-test('names of librdkafka come to ours', () => {
+test('options of librdkafka set their equivalents', () => {
   expect(
     settings({
       'rdkafka.request.required.acks': '-1',
@@ -47,12 +47,12 @@ test('names of librdkafka come to ours', () => {
   })
 })
 
-test('fewer acks than all switch idempotence off, unless it is asked for', () => {
+test('acks other than all turn idempotence off, and so does its librdkafka option', () => {
   expect(settings({ acks: '1' })).toMatchObject({ acks: 1, idempotent: false })
   expect(settings({ 'rdkafka.enable.idempotence': 'false' })).toMatchObject({ acks: -1, idempotent: false })
 })
 
-test('TLS has the bytes of its files, and a file that is not there is named', () => {
+test('TLS settings contain the bytes of the files, and a missing file is named', () => {
   const ca = join(tmp(), 'ca.pem')
   writeFileSync(ca, 'PEM')
   const given = {

@@ -1,4 +1,4 @@
-/** Loads and stores are 16 bytes wide: up to 15 bytes behind what is read or written are touched. */
+/** Loads and stores are 16 bytes wide: they touch up to 15 bytes after what is read or written. */
 
 @inline
 export function copy(to: usize, from: usize, size: usize): void {
@@ -15,7 +15,7 @@ export function put32(at: usize, value: u32): void {
   store<u32>(at, bswap<u32>(value))
 }
 
-/** Where the first newline in [p, end) is, or `end`. */
+/** Returns the address of the first newline in [p, end), or `end`. */
 @inline
 export function newlineIn(p: usize, end: usize): usize {
   const newline = i8x16.splat(10)
@@ -27,13 +27,13 @@ export function newlineIn(p: usize, end: usize): usize {
   return end
 }
 
-/** Bytes of the head of a MessagePack string. */
+/** Returns the size in bytes of the head of a MessagePack string of `length` bytes. */
 @inline
 export function headSize(length: usize): usize {
   return length < 32 ? 1 : length < 256 ? 2 : length < 65536 ? 3 : 5
 }
 
-/** The head of a string; the offset behind it. */
+/** Writes the head of a MessagePack string; returns the address after it. */
 @inline
 export function putHead(at: usize, length: usize): usize {
   if (length < 32) {

@@ -1,6 +1,6 @@
 const ZEROS: u64 = 0x3030303030303030
 
-/** Of the eight bytes of a word, the first one lowest: how many digits it begins with. */
+/** Returns how many of the eight bytes of a word, lowest first, are digits before the first other byte. */
 @inline
 export function digitsIn(word: u64): usize {
   const v = word ^ ZEROS
@@ -8,7 +8,7 @@ export function digitsIn(word: u64): usize {
   return (ctz(others) >> 3) as usize
 }
 
-/** Eight digits at once: pairs, then fours, then all of them. Zero bytes count as zeros. */
+/** Returns the value of eight digits: adds up pairs, then fours, then all of them. Zero bytes count as digit 0. */
 @inline
 export function eightDigits(word: u64): u32 {
   let v = ((word & 0x0f0f0f0f0f0f0f0f) * 2561) >> 8

@@ -1,4 +1,4 @@
-/** What stands behind a backslash in JSON, or 0; `u` is not in it. */
+/** Returns the byte that a JSON escape `\letter` stands for, or 0 when it is not one; `\u` is not handled here. */
 export function unescaped(letter: u8): u8 {
   if (letter == 0x6e) return 10
   if (letter == 0x74) return 9
@@ -8,7 +8,7 @@ export function unescaped(letter: u8): u8 {
   return letter == 0x66 ? 12 : 0
 }
 
-/** Four hexadecimal digits, or more than 16 bits. */
+/** Returns the value of four hexadecimal digits, or more than 0xffff when one of them is not a digit. */
 export function hex4(p: usize): u32 {
   let value: u32 = 0
   for (let i: usize = 0; i < 4; i++) {
@@ -21,7 +21,7 @@ export function hex4(p: usize): u32 {
   return value
 }
 
-/** As UTF-8; no surrogates. */
+/** Writes a UTF-16 code unit that is not a surrogate as UTF-8; returns the address after it. */
 export function putUnit(o: usize, unit: u32): usize {
   if (unit < 0x80) {
     store<u8>(o, unit as u8)

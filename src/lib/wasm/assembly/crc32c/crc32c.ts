@@ -1,20 +1,21 @@
 /**
- * CRC-32C is the remainder of the bytes, as a polynomial, by P. A multiple of P with few terms makes that a matter of
- * shifts: x^209 + x^144 + x^54 + x^39 + x^14 + 1 is the one of lowest degree with six (none has four below x^5000), and
- * as squaring keeps what is divisible, the same holds with 128 times the exponents, that is for blocks of 16 bytes. The
- * first block is therefore as good as five others further on, and so block by block, without a table or a product:
+ * CRC-32C is the remainder of the bytes, taken as a polynomial, modulo P. A multiple of P with few terms reduces the
+ * division to shifts: x^209 + x^144 + x^54 + x^39 + x^14 + 1 is the multiple of lowest degree with six terms (none has
+ * four below x^5000). Squaring keeps divisibility, so the same holds with 128 times the exponents, that is for blocks of
+ * 16 bytes. The first block can therefore be replaced by five others further on, and so block by block, without a table
+ * or a multiplication:
  *
  * ```
  *   HISTORY | DATA  b0 b1 b2 ... --fold-->  v[i] = b[i] ^ v[i-65] ^ v[i-155] ^ v[i-170] ^ v[i-195] ^ v[i-209]
  * ```
- * The last 209 blocks of all get only what the blocks before them are worth; their remainder is left to the caller.
+ * The last 209 blocks only receive the terms of the blocks before them; the caller computes their remainder.
  */
 const BLOCK: usize = 16
 const BACK: usize = 209 * BLOCK
 
 export const DATA: usize = 4096
 export const DATA_BYTES: usize = 61440
-/** What is to be there when `finish` is called, or more. */
+/** Minimum number of bytes that `finish` needs. */
 export const LAST_BYTES: usize = BACK + BLOCK
 
 export function begin(): void {
@@ -34,13 +35,13 @@ function fold(end: usize): void {
   }
 }
 
-/** Takes `size` bytes of DATA, a multiple of 16, behind which there are more. */
+/** Folds `size` bytes of DATA, a multiple of 16; more bytes must follow. */
 export function feed(size: usize): void {
   fold(DATA + size)
   memory.copy(DATA - BACK, DATA + size - BACK, BACK)
 }
 
-/** Takes the last `size` bytes; the remainder of all is that of DATA from the offset it returns to `size`. */
+/** Folds the last `size` bytes; returns an offset: the remainder of all bytes is that of DATA from there to `size`. */
 export function finish(size: usize): usize {
   const lead = DATA + (size & ~(BLOCK - 1)) - BACK
   fold(lead)
@@ -52,7 +53,7 @@ export function finish(size: usize): usize {
   return lead - DATA
 }
 
-/** What the folded blocks before `lead` are worth, so many further on. */
+/** Adds the folded blocks before `lead` to those `blocks` further on. */
 @inline
 function add(lead: usize, blocks: usize): void {
   const end = lead + blocks * BLOCK

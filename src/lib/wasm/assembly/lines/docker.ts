@@ -6,12 +6,13 @@ import { readTime, timeEnd } from './time'
 
 /** `{"log":"` */
 const HEAD: u64 = 0x223a22676f6c227b
-/** Size of what is between text and time. */
+/** Size of the bytes between text and time. */
 const MIDDLE: usize = 28
-/** `"}` behind the time. */
+/** Size of `"}` after the time. */
 const TAIL: usize = 2
-const TIME_MAX: usize = 40
-const TIME_USUAL: usize = 30
+const MAX_TIME_BYTES: usize = 40
+/** Size of a time with nine digits of a second and `Z`, as Docker writes it. */
+const DOCKER_TIME_BYTES: usize = 30
 
 /** `stream` and its value as MessagePack: 14 bytes each. */
 const OUT_PAIR = memory.data<u8>([
@@ -32,11 +33,11 @@ const ERR_MIDDLE = memory.data<u8>([
 ])
 
 /**
- * `{"log":"TEXT","stream":"stdout","time":"TIME"}` to `{log, stream[, time]}`, the text without its escapes. Returns the
- * offset behind the map, or 0 for a line of another form: attrs, other orders, blanks, half a surrogate;
- * with `whole` also a text without newline at its end, which is a part of a line.
+ * Writes `{"log":"TEXT","stream":"stdout","time":"TIME"}` as `{log, stream[, time]}`, the text unescaped. Returns the
+ * address after the map, or 0 for a line of another form: attrs, another order of keys, blanks, a surrogate escape; with
+ * `completeOnly` also a text that does not end with a newline, which is a partial line.
  */
-export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, keepTime: bool, whole: bool): usize {
+export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, keepTime: bool, completeOnly: bool): usize {
   if (end < p + 8 + MIDDLE + 22 + TAIL || load<u64>(p) != HEAD || load<u16>(end - TAIL) != 0x7d22) return 0
   const time = timeStart(p, end)
   if (time < p + 8 + MIDDLE) return 0
@@ -46,19 +47,19 @@ export function writeDocker(p: usize, end: usize, o: usize, extraPairs: u32, kee
   const body = putEntryHead(o, (keepTime ? 3 : 2) + extraPairs)
   store<u32>(body, 0x676f6ca3)
   let at = putText(p + 8, text, body + 4)
-  if (at == 0 || (whole && load<u8>(at - 1) != 10)) return 0
+  if (at == 0 || (completeOnly && load<u8>(at - 1) != 10)) return 0
   copy(at, pair, PAIR)
   at += PAIR
   return keepTime ? putTime(at, time, end - TAIL) : at
 }
 
-/** Where the time begins behind its quote, or 0. */
+/** Returns the address of the time, after its quote, or 0. */
 @inline
 function timeStart(p: usize, end: usize): usize {
-  const usual = end - TAIL - TIME_USUAL
-  // A quote that far from the end may also be that of the key, before a shorter time.
-  if (usual > p && load<u8>(usual - 1) == 0x22 && load<u8>(usual) == 0x32) return usual
-  for (let q = end - TAIL - 1; q > p && q + TIME_MAX > end; q--) if (load<u8>(q) == 0x22) return q + 1
+  const likely = end - TAIL - DOCKER_TIME_BYTES
+  // A quote at that distance from the end may also be the one of the key, before a shorter time.
+  if (likely > p && load<u8>(likely - 1) == 0x22 && load<u8>(likely) == 0x32) return likely
+  for (let q = end - TAIL - 1; q > p && q + MAX_TIME_BYTES > end; q--) if (load<u8>(q) == 0x22) return q + 1
   return 0
 }
 
@@ -73,8 +74,9 @@ function isAt(p: usize, middle: usize): bool {
 }
 
 /**
- * The inside of a JSON string as MessagePack: the offset behind it, or 0. Copied in runs of 16 bytes up to the next
- * backslash. Its head is made for a text with one escape, `\n` at the end; when that was wrong the text is moved.
+ * Writes the inside of a JSON string as MessagePack; returns the address after it, or 0. Copies in steps of 16 bytes up
+ * to the next backslash. The head is sized for a text with one escape, `\n` at the end; if that was wrong, the text is
+ * moved.
  */
 function putText(p: usize, end: usize, at: usize): usize {
   const guess = headSize(end - p > 0 ? end - p - 1 : 0)
@@ -100,7 +102,7 @@ function putText(p: usize, end: usize, at: usize): usize {
     const letter = load<u8>(p + 1)
     if (letter == 0x75) {
       const unit = p + 6 <= end ? hex4(p + 2) : 0xffffffff
-      // Surrogates, whole or half, are rare enough to be left to the JSON parser.
+      // Surrogates, in pairs or single, are rare enough to be left to the JSON parser.
       if (unit > 0xffff || (unit >= 0xd800 && unit <= 0xdfff)) return 0
       o = putUnit(o, unit)
       p += 6

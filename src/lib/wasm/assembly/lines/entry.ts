@@ -1,7 +1,7 @@
 import { put32 } from '../common/bytes'
 import { nsec, sec } from './time'
 
-/** `92 d7 00 sec nsec` and the head of a map of less than 16 pairs: 12 bytes; the offset behind them. */
+/** Writes `92 d7 00 sec nsec` and the head of a map of less than 16 pairs, 12 bytes; returns the address after them. */
 @inline
 export function putEntryHead(o: usize, pairs: u32): usize {
   store<u8>(o, 0x92)

@@ -17,48 +17,48 @@ export {
   SUFFIX,
 } from './memory'
 
-/** What a line is read as. */
+/** Forms of a line; any other number is Docker JSON. */
 const RAW: i32 = 0
 const CRI: i32 = 1
 
-/** Most bytes that a parsed entry has beyond its line and the suffix. */
-const PARSED_ROOM: usize = 320
-/** Written behind an entry by stores that are 16 bytes wide. */
+/** Maximum number of bytes that a parsed entry has in addition to its line and the suffix. */
+const MAX_PARSED_OVERHEAD: usize = 320
+/** Bytes after an entry that 16-byte stores may overwrite. */
 const SLACK: usize = 32
 
-/** After `lines`: how far it got in the input, from IN on; how many entries it wrote. */
+/** Results of `lines`: the offset in the input, from IN, up to which it got, and the number of entries written. */
 export let consumed: usize = 0
 export let records: i32 = 0
 
-/** Of the entries: sizes in bytes; where in the prefix or the suffix the offset's eight bytes are, or -1. */
+/** Sizes in bytes; offset of the eight bytes of the file offset in the prefix or the suffix, or -1 for none. */
 let prefixSize: usize = 0
 let suffixSize: usize = 0
 let offsetAt: i32 = -1
-/** Pairs in the suffix; whether the parsed time stays in the record; whether parts of lines are for somebody else. */
+/** Pairs in the suffix; true when the parsed time stays in the record; true when partial lines are left to the caller. */
 let extraPairs: u32 = 0
 let keepTime: bool = false
-let wholeOnly: bool = false
+let completeOnly: bool = false
 
-export function setup(prefix: usize, suffix: usize, offset: i32, pairs: u32, keep: bool, whole: bool): void {
+export function setup(prefix: usize, suffix: usize, offset: i32, pairs: u32, keep: bool, complete: bool): void {
   prefixSize = prefix
   suffixSize = suffix
   offsetAt = offset
   extraPairs = pairs
   keepTime = keep
-  wholeOnly = whole
+  completeOnly = complete
 }
 
 /**
- * Writes the whole lines in IN[start, end) as entries at OUT, as long as there is room for them, and returns the bytes
- * written. Ends before a line that is not for it: one without newline, longer than `longest`, or not of the form; without
- * `keepEmpty` empty ones are passed over. `base`: the file's offset of IN[0].
+ * Writes the complete lines in IN[start, end) as entries at OUT while they fit `room` bytes, and returns the bytes
+ * written. Stops before a line that it does not know: one without newline, longer than `maxLine`, or of another form.
+ * Without `keepEmpty` it skips empty lines. `base`: file offset of IN[0].
  */
 export function lines(
   form: i32,
   start: usize,
   end: usize,
   room: usize,
-  longest: usize,
+  maxLine: usize,
   keepEmpty: bool,
   base: f64,
 ): usize {
@@ -76,11 +76,14 @@ export function lines(
       p = newline + 1
       continue
     }
-    const most = length + (form == RAW ? prefixSize + 5 : PARSED_ROOM + suffixSize)
-    if (length > longest || o + most + SLACK > limit) break
+    const most = length + (form == RAW ? prefixSize + 5 : MAX_PARSED_OVERHEAD + suffixSize)
+    if (length > maxLine || o + most + SLACK > limit) break
     if (form == RAW) o = writeRaw(p, length, o, base + ((p - IN) as f64))
     else {
-      const body = form == CRI ? writeCri(p, e, o, extraPairs, keepTime, wholeOnly) : writeDocker(p, e, o, extraPairs, keepTime, wholeOnly)
+      const body =
+        form == CRI
+          ? writeCri(p, e, o, extraPairs, keepTime, completeOnly)
+          : writeDocker(p, e, o, extraPairs, keepTime, completeOnly)
       if (body == 0) break
       o = suffixSize == 0 ? body : writeSuffix(body, base + ((p - IN) as f64))
     }

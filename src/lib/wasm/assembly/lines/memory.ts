@@ -1,13 +1,13 @@
 /**
- * The memory, in bytes: below its own data and above it there is room for whoever calls.
+ * Memory layout, in bytes: the regions of the caller are below and above the module's own data.
  *
  * ```
- *   PREFIX  entry head, map head, path and offset pairs, key: what stands before a raw line, padded to 16
- *   SUFFIX  path and offset pairs: what stands behind a parsed map, padded to 16
- *   OUT_PAIRS, ERR_PAIRS  of CRI lines: the pairs up to the message, for stdout and stderr, padded to 16
+ *   PREFIX  entry head, map head, path and offset pairs, key: the bytes before a raw line, padded to 16
+ *   SUFFIX  path and offset pairs: the bytes after a parsed map, padded to 16
+ *   OUT_PAIRS, ERR_PAIRS  CRI: the pairs before the message, for stdout and stderr, padded to 16
  *   IN      bytes of a file    OUT  entries
  * ```
- * Loads and stores are 16 bytes wide: up to 15 bytes behind the input are read, behind the output written.
+ * Loads and stores are 16 bytes wide: up to 15 bytes after the input are read, after the output written.
  */
 export const PREFIX: usize = 1024
 export const SUFFIX: usize = 9216

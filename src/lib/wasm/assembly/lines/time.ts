@@ -1,24 +1,24 @@
 import { digitsIn, eightDigits } from '../common/digits'
 
 /**
- * Times as container runtimes write them, `2026-11-21T06:00:00.123456789Z`: one to nine digits of a second, `Z` or
- * `+hh:mm`. The first 16 bytes are the same for a minute: what they mean is kept.
+ * Seconds and nanoseconds of the time read last, in the form of container runtimes, `2026-11-21T06:00:00.123456789Z`:
+ * one to nine digits of a second, `Z` or `+hh:mm`. The first 16 bytes stay the same for a minute, so their value is cached.
  */
 export let sec: u32 = 0
 export let nsec: u32 = 0
-/** The offset behind the time. */
+/** Address after the time. */
 export let timeEnd: usize = 0
 
 let head: u64 = 0
 let tail: u64 = 0
 let minute: i64 = 0
 
-/** Shortest that is read: one digit of a second, and Z. */
-export const TIME_MIN: usize = 22
+/** Size of the shortest time: one digit of a second, and Z. */
+export const MIN_TIME_BYTES: usize = 22
 
-/** False: another form; nothing has changed then but the values above. */
+/** Reads a time; false for another form, in which case only the values above may have changed. */
 export function readTime(p: usize, end: usize): bool {
-  if (end < p + TIME_MIN) return false
+  if (end < p + MIN_TIME_BYTES) return false
   if (load<u64>(p) != head || load<u64>(p + 8) != tail) {
     if (!readMinute(p)) return false
   }
@@ -75,7 +75,7 @@ function readMinute(p: usize): bool {
   return true
 }
 
-/** Two digits, or more than 10,000. */
+/** Returns the value of two digits, or more than 10,000 when they are not digits. */
 @inline
 function two(p: usize): u32 {
   const a = (load<u8>(p) as u32) - 48
@@ -88,7 +88,7 @@ function daysIn(year: u32, month: u32): u32 {
   return month == 4 || month == 6 || month == 9 || month == 11 ? 30 : 31
 }
 
-/** Days since 1970-01-01 of a date of the Gregorian calendar; years begin in March, so that leap days come last. */
+/** Returns the days from 1970-01-01 to a Gregorian date. Years begin in March, so that leap days come last. */
 function days(year: i32, month: i32, day: i32): i64 {
   const y = month <= 2 ? year - 1 : year
   const era = y / 400

@@ -3,12 +3,12 @@ import { addKey, enterMap, leaveMap, lengthOf, mapNow, nextSlot, sameKey } from 
 import { numberEnd, putNumber } from './number'
 import { putKey, putShort, putText, textEnd } from './text'
 
-/** Behind what was read, and how many pairs or items it had. */
+/** Address after the value that was read, and its number of pairs or items. */
 export let jsonEnd: usize = 0
 export let itemCount: u32 = 0
 
-/** Deeper ones are left to others. */
-const MOST_DEPTH: i32 = 16
+/** Maximum nesting depth; deeper values are left to the caller. */
+const MAX_DEPTH: i32 = 16
 
 /** `true`, `null` and the end of `false`. */
 const TRUE: u32 = 0x65757274
@@ -26,8 +26,8 @@ export function skipBlanks(p: usize, end: usize): usize {
 }
 
 /**
- * The pairs of the object whose brace is before `p`, as MessagePack without the head of the map; 0: it is not for us.
- * Its keys must be others than those noted of its map, and are noted.
+ * Writes the pairs of the object whose brace is before `p` as MessagePack, without the head of the map. Returns 0 for an
+ * object that is left to the caller. Its keys must differ from those recorded for its map, and are recorded.
  */
 export function putPairs(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   let n: u32 = 0
@@ -91,7 +91,7 @@ function closed(p: usize, n: u32, at: usize): usize {
   return at
 }
 
-/** A text at once, since most are that. */
+/** Writes one value; strings, the most frequent kind, inline. */
 @inline
 function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usize {
   if (p >= end) return 0
@@ -106,7 +106,7 @@ function putValue(p: usize, end: usize, at: usize, depth: i32, trim: bool): usiz
 
 function putOther(c: u8, p: usize, end: usize, at: usize, depth: i32): usize {
   if (c == 0x7b || c == 0x5b) {
-    if (depth == MOST_DEPTH) return 0
+    if (depth == MAX_DEPTH) return 0
     const object = c == 0x7b
     const to = object ? putMap(p + 1, end, at + 1, depth + 1) : putItems(p + 1, end, at + 1, depth + 1)
     return to == 0 ? 0 : putCount(at, to, object)
@@ -125,7 +125,7 @@ function putWord(p: usize, end: usize, at: usize): usize {
   return at + 1
 }
 
-/** The head of the map or array at `at`, for which one byte was kept; the offset behind the whole. */
+/** Writes the head of the map or array at `at`, for which one byte was left free; returns the address after its content. */
 function putCount(at: usize, end: usize, object: bool): usize {
   const n = itemCount
   if (n < 16) {

@@ -1,16 +1,16 @@
-import { MOST_KEYS, SLOTS } from './memory'
+import { MAX_KEYS, SLOTS } from './memory'
 
 /**
- * The keys of the record at hand, in the order in which they come, those of maps within it as well; those of META are the
- * first. A slot has what one of them is:
+ * Table of the keys of the current record in the order in which they come, including those of nested maps; the keys of
+ * META are first. A slot of 64 bytes describes one key:
  *
  * ```
- *   0 text and a quote, if they have at most 32 bytes   32 mask of those   36 length   40 map   44 where the text is
- *   48 bit: one of 64, made of its sign                 56 sign: a word made of its text
+ *   0 text and a quote, if they have at most 32 bytes   32 mask of those   36 length   40 map   44 address of the text
+ *   48 bit: one of 64, from its hash                    56 hash of its text
  * ```
- * Records of one program are alike, so slots outlive their record: up to `known` they are of keys that came in this order
- * and in these maps before, and no two of one map were the same. A key that is found where it came last time is
- * therefore neither searched for its end nor compared with others.
+ * Records of one program are alike, so slots outlive their record: up to `known` they describe keys that came in this
+ * order and in these maps before, no two of them equal in one map. A key that is found at its previous position therefore
+ * needs neither a search for its end nor a comparison with the others.
  */
 const TEXT: usize = 32
 const MASK: usize = 32
@@ -18,22 +18,22 @@ const LENGTH: usize = 36
 const MAP: usize = 40
 const AT: usize = 44
 const BIT: usize = 48
-const SIGN: usize = 56
+const HASH: usize = 56
 
-/** Behind the slot of the key that came last. */
+/** Address after the slot of the last key. */
 let next: usize = SLOTS
-/** Slots below it are as they were, if those before each are. */
+/** Slots below this address are still valid, provided that all slots before each of them are. */
 let known: usize = SLOTS
-/** Behind the keys of META. */
+/** Address after the slots of the keys of META. */
 let first: usize = SLOTS
-/** Which map the keys at hand are of: each has a number of its own in its record, the record's is 0. */
+/** Number of the current map: each map of a record has its own, the record itself is 0. */
 let map: i32 = 0
 let maps: i32 = 0
-/** The bits of the keys of this map: nearly always they show that a key is new. */
+/** Bits of the keys of the current map: a clear bit shows that a key is new, which is nearly always enough. */
 let seen: u64 = 0
 let metaSeen: u64 = 0
 
-/** What is noted now is in every record. */
+/** Makes the keys recorded so far part of every record. */
 export function keepKeys(): void {
   first = next
   metaSeen = seen
@@ -51,7 +51,7 @@ export function forgetRecord(): void {
   map = maps = 0
 }
 
-/** For the keys of a map within; what `outerMap` and it say now is for `leaveMap`. */
+/** Begins a nested map; returns the bits of the outer one, which `leaveMap` needs together with `mapNow()` from before. */
 @inline
 export function enterMap(): u64 {
   const outer = seen
@@ -65,15 +65,15 @@ export function mapNow(): i32 {
   return map
 }
 
-/** Of the keys of a map that has ended none is asked for any more: when many have come their room is used again. */
+/** Ends a nested map. Its keys are not needed any more: after many keys their slots are reused. */
 @inline
 export function leaveMap(outerMap: i32, outerSeen: u64, slot: usize): void {
   map = outerMap
   seen = outerSeen
-  if (next > SLOTS + (MOST_KEYS << 5)) next = slot
+  if (next > SLOTS + (MAX_KEYS << 5)) next = slot
 }
 
-/** Where the next key will be. */
+/** Returns the address of the slot of the next key. */
 @inline
 export function nextSlot(): usize {
   return next
@@ -87,20 +87,20 @@ function isAt(slot: usize, text: usize, mask: u32): bool {
 }
 
 @inline
-function passed(slot: usize): void {
+function advance(slot: usize): void {
   seen |= load<u64>(slot + BIT)
   next = slot + 64
 }
 
 /**
- * Notes the key whose text is at `p`, with a quote behind it, if it is that of last time, and returns its slot; or 0. The
- * quote may be behind the end of the input.
+ * Records the key whose text is at `p`, followed by a quote, if it is the one of the previous record, and returns its slot;
+ * otherwise returns 0. The quote may be after the end of the input.
  */
 @inline
 export function sameKey(p: usize): usize {
   const slot = next
   if (slot >= known || !isAt(slot, p, load<u32>(slot + MASK))) return 0
-  passed(slot)
+  advance(slot)
   return slot
 }
 
@@ -110,24 +110,24 @@ export function lengthOf(slot: usize): usize {
 }
 
 /**
- * Notes a key by its text, which stays where it is for this record; false: the same one was noted of this map, or there
- * are too many.
+ * Records a key by its text, which must stay at its address for this record. Returns false when the current map has this
+ * key already or there are too many keys.
  */
 export function addKey(text: usize, length: usize): bool {
   const slot = next
   if (slot < known && lengthOf(slot) == length && isAt(slot, text, load<u32>(slot + MASK) >> 1)) {
-    passed(slot)
+    advance(slot)
     return true
   }
   return addNew(slot, text, length)
 }
 
-/** Its sign is made of bytes that were not written just now: loads that overlap several young stores wait for them. */
+/** Records a new key. Hashes bytes that were not stored just now: loads that overlap several recent stores stall. */
 function addNew(slot: usize, text: usize, length: usize): bool {
-  if (slot >= SLOTS + (MOST_KEYS << 6)) return false
-  const sign = signOf(text, length)
-  const bit = (1 as u64) << (((sign * 0x9e3779b1) >> 26) as u64)
-  if ((seen & bit) != 0 && hasKey(slot, text, length, sign)) return false
+  if (slot >= SLOTS + (MAX_KEYS << 6)) return false
+  const hash = hashOf(text, length)
+  const bit = (1 as u64) << (((hash * 0x9e3779b1) >> 26) as u64)
+  if ((seen & bit) != 0 && hasKey(slot, text, length, hash)) return false
   const isShort = length < TEXT
   if (isShort) {
     v128.store(slot, v128.load(text))
@@ -139,24 +139,24 @@ function addNew(slot: usize, text: usize, length: usize): bool {
   store<i32>(slot + MAP, map)
   store<u32>(slot + AT, (isShort ? slot : text) as u32)
   store<u64>(slot + BIT, bit)
-  store<u32>(slot + SIGN, sign)
-  passed(slot)
-  // A longer text is where it is for this record only; what comes behind one is not known either.
+  store<u32>(slot + HASH, hash)
+  advance(slot)
+  // A longer text keeps its address for this record only; the slots after it are not valid for the next one either.
   known = isShort && slot <= known ? next : min<usize>(known, slot)
   return true
 }
 
 @inline
-function signOf(text: usize, length: usize): u32 {
+function hashOf(text: usize, length: usize): u32 {
   const size = (length as u32) * 0xc2b2ae35
   if (length >= 4) return ((load<u32>(text) * 0x9e3779b1) ^ (load<u32>(text + length - 4) * 0x85ebca6b)) + size
   return (load<u32>(text) & ((1 << ((length as u32) << 3)) - 1)) * 0x9e3779b1 + size
 }
 
-/** Whether it is among those of this map before `slot`. */
-function hasKey(slot: usize, text: usize, length: usize, sign: u32): bool {
+/** True when the current map has this key in a slot before `slot`. */
+function hasKey(slot: usize, text: usize, length: usize, hash: u32): bool {
   for (let one = SLOTS; one < slot; one += 64) {
-    if (load<i32>(one + MAP) != map || load<u32>(one + SIGN) != sign || lengthOf(one) != length) continue
+    if (load<i32>(one + MAP) != map || load<u32>(one + HASH) != hash || lengthOf(one) != length) continue
     const other = load<u32>(one + AT) as usize
     let same: usize = 0
     while (same < length && load<u8>(text + same) == load<u8>(other + same)) same++

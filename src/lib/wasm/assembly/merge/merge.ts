@@ -5,18 +5,18 @@ import { IN, META, OUT } from './memory'
 
 export { IN, IN_BYTES, META, META_BYTES, OUT, OUT_BYTES } from './memory'
 
-/** `92 d7 00`: an entry with an EventTime; its time and the head of its map follow. */
+/** First bytes of an entry with an EventTime, `92 d7 00`; its time and the head of its map follow. */
 const ENTRY: u32 = 0x00d792
 const HEAD: usize = 11
-/** The key `log` with its head; `message`, which is the line instead where there is `logtag`: of the parser cri. */
+/** Keys with their heads: `log`; `message`, which holds the line instead where there is `logtag` (parser cri). */
 const LOG: u32 = 0x676f6ca3
 const MESSAGE: u64 = 0x6567617373656da7
 const LOGTAG: u64 = 0x676174676f6ca6
-/** Of four bytes of JSON, `0.1,`, become nine at most; heads and stores that are 16 bytes wide need some more. */
+/** Growth factor: four bytes of JSON, `0.1,`, become at most nine; heads and 16-byte stores need SLACK in addition. */
 const GROWTH: usize = 3
 const SLACK: usize = 96
 
-/** After `merge`: how far it got in the input, from IN on; how many entries it wrote. */
+/** Results of `merge`: the offset in the input, from IN, up to which it got, and the number of entries written. */
 export let consumed: usize = 0
 export let records: i32 = 0
 
@@ -26,10 +26,10 @@ let merging: bool = false
 let keepLog: bool = false
 let trim: bool = false
 
-/** As the record before: the head of the map then need not be made larger. */
+/** Number of pairs of the previous record: a good guess for the size of the map head, which then need not be moved. */
 let lastPairs: u32 = 1
 
-/** Of the entry at hand: its end, and its line; the pair is 0 when there is none. */
+/** End of the current entry, and the place of its line; `logPair` is 0 when it has none. */
 let entryEnd: usize = 0
 let logPair: usize = 0
 let logKeySize: usize = 0
@@ -45,15 +45,15 @@ export function setup(size: usize, pairs: u32, merge: bool, keep: bool, trimmed:
   forgetAll()
 }
 
-/** Once for each of the pairs in META: its key is there, with a head of one byte. */
+/** Records the key at META + `at`, which has a head of one byte; called once for each pair in META. */
 export function metaKey(at: usize): void {
   addKey(META + at + 1, (load<u8>(META + at) & 31) as usize)
   keepKeys()
 }
 
 /**
- * Writes the entries in IN[start, end) with their new pairs at OUT, as long as there is room for them, and returns the
- * bytes written. Ends before an entry that is not for it, or is cut off at `end`.
+ * Writes the entries in IN[start, end) with their new pairs at OUT while they fit `room` bytes, and returns the bytes
+ * written. Stops before an entry that it does not know or that is cut off at `end`.
  */
 export function merge(start: usize, end: usize, room: usize): usize {
   let p = IN + start
@@ -74,7 +74,7 @@ export function merge(start: usize, end: usize, room: usize): usize {
   return o - OUT
 }
 
-/** Finds the end and the line, and notes the keys but that of the line. All values are texts, or it is not for us. */
+/** Finds the end and the line, and records all keys but that of the line. False unless all values are strings. */
 function readEntry(p: usize, stop: usize): bool {
   const head = load<u8>(p + HEAD)
   if ((load<u32>(p) & 0xffffff) != ENTRY || (head & 0xf0) != 0x80) return false
@@ -161,7 +161,7 @@ function putEntry(p: usize, o: usize): usize {
   return putMapHead(head, body, at + metaSize, pairs)
 }
 
-/** For which the bytes up to `body` were kept; the offset behind the whole. */
+/** Writes the map head, for which the bytes up to `body` were left free; returns the address after the entry. */
 function putMapHead(head: usize, body: usize, end: usize, pairs: u32): usize {
   const from = head + (pairs < 16 ? 1 : 3)
   if (from != body) memory.copy(from, body, end - body)

@@ -1,20 +1,20 @@
 import { copy, headSize, putHead } from '../common/bytes'
 import { hex4, putUnit, unescaped } from '../common/escapes'
 
-/** Behind the closing quote of the text that was read. */
+/** Address after the closing quote of the string that was read. */
 export let textEnd: usize = 0
 
 const QUOTE: u8 = 0x22
 const SLASH: u8 = 0x5c
 
-/** Of 16 bytes those that are a quote, a backslash or a control character. */
+/** Returns a bit mask of the 16 bytes that are a quote, a backslash or a control character. */
 @inline
 function stopsIn(bytes: v128): i32 {
   const marks = v128.or(i8x16.eq(bytes, i8x16.splat(QUOTE)), i8x16.eq(bytes, i8x16.splat(SLASH)))
   return i8x16.bitmask(v128.or(marks, i8x16.lt_u(bytes, i8x16.splat(0x20))))
 }
 
-/** The first of them at or behind `p`, or `end`. */
+/** Returns the address of the first such byte in [p, end), or `end`. */
 @inline
 function stopAt(p: usize, end: usize): usize {
   while (p < end) {
@@ -26,9 +26,9 @@ function stopAt(p: usize, end: usize): usize {
 }
 
 /**
- * The JSON string whose opening quote is before `p`, as MessagePack: the offset behind it, or 0 when it has no end, a
- * control character, or an escape of half a pair. With `trim` line ends at its end are left out. It is copied while
- * its end is looked for, behind a head for 32 to 255 bytes.
+ * Writes the JSON string whose opening quote is before `p` as MessagePack; returns the address after it, or 0 when it has
+ * no end, a control character or a surrogate escape. With `trim`, line ends at its end are left out. It is copied while
+ * its end is searched, after a head for 32 to 255 bytes.
  */
 export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
   let stop = p
@@ -61,7 +61,7 @@ export function putText(p: usize, end: usize, at: usize, trim: bool): usize {
   return text + length
 }
 
-/** The same for a key, which has no escapes here: 0 also for one that has. */
+/** Writes a key like `putText`; 0 also for a key with escapes. */
 export function putKey(p: usize, end: usize, at: usize): usize {
   const stop = stopAt(p, end)
   if (stop == end || load<u8>(stop) != QUOTE) return 0
@@ -81,7 +81,9 @@ export function putShort(p: usize, length: usize, at: usize): usize {
   return at + 1 + length
 }
 
-/** The same, from the first backslash on, which is at `stop`. Its head is made for 32 to 255 bytes; else it is moved. */
+/**
+ * Continues `putText` from the first backslash, at `stop`. The head is sized for 32 to 255 bytes; otherwise moves the text.
+ */
 function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): usize {
   const from = at + 2
   let o = from
@@ -95,7 +97,7 @@ function putEscaped(p: usize, stop: usize, end: usize, at: usize, trim: bool): u
     const letter = load<u8>(stop + 1)
     if (letter == 0x75) {
       const unit = stop + 6 <= end ? hex4(stop + 2) : 0xffffffff
-      // Surrogates, whole or half, are rare enough to be left to others.
+      // Surrogates, in pairs or single, are rare enough to be left to the caller.
       if (unit > 0xffff || (unit >= 0xd800 && unit <= 0xdfff)) return 0
       o = putUnit(o, unit)
       p = stop + 6

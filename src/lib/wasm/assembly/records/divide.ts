@@ -1,4 +1,4 @@
-/** Quotients by multiplication: the runtime divides by constants with an instruction of some thirty cycles. */
+/** Divides by multiplication: the runtime divides by constants with an instruction of about thirty cycles. */
 
 @inline
 export function div10(n: u32): u32 {

@@ -1,12 +1,12 @@
 import { decimalSize, digits } from './time'
 import { textHead, textLength } from './skip'
 
-/** Deeper ones are left to the caller, as is all for which 0 is returned. */
+/** Maximum nesting depth; deeper values are left to the caller, like everything for which 0 is returned. */
 const MAX_DEPTH: u32 = 16
 const TRUE: u32 = 0x65757274
 const NULL: u32 = 0x6c6c756e
 const FALS: u32 = 0x736c6166
-/** Where the next byte of text goes; a value takes no more than six times its size. */
+/** Address of the next byte of text; a value takes at most six times its size. */
 export let to: usize = 0
 
 export function setTo(at: usize): void {
@@ -18,7 +18,7 @@ export function put(byte: u8): void {
   store<u8>(to++, byte)
 }
 
-/** Writes the value at `p`, which is whole, as JSON; the offset behind it. */
+/** Writes the complete value at `p` as JSON; returns the address after it. */
 export function value(p: usize, depth: u32): usize {
   const head = textHead(p)
   if (head > 0) {
@@ -41,7 +41,7 @@ function map(p: usize, pairs: u32, depth: u32): usize {
   return next
 }
 
-/** Pairs of a map without its braces. */
+/** Writes the pairs of a map without its braces; returns the address after them in the input. */
 export function pairsOf(at: usize, pairs: u32, depth: u32): usize {
   let p = at
   for (let i: u32 = 0; i < pairs; i++) {
@@ -130,19 +130,19 @@ function signed(number: i64, next: usize): usize {
 }
 
 /**
- * A float64 of at most 15 digits, six of them behind the point: no two such numbers have the same float64, so it is the
- * shortest text for it, as String() makes it. False: another one.
+ * Writes a float64 of at most 15 digits, six of them after the point. No two such decimals have the same float64, so this is
+ * its shortest text, as String() writes it. False for any other number.
  */
 function float(number: f64): bool {
   const size = abs(number)
-  // NaN is none of them.
+  // NaN fails this comparison too.
   if (!(size < 1e9)) return false
   let scale: f64 = 1
   for (let places: usize = 0; places <= 6; places++, scale *= 10) {
-    const whole = nearest(size * scale)
-    if (whole / scale != size) continue
+    const scaled = nearest(size * scale)
+    if (scaled / scale != size) continue
     if (number < 0) put(0x2d)
-    const all = whole as u64
+    const all = scaled as u64
     const point = scale as u64
     unsigned(all / point, 0)
     if (places > 0) {
@@ -154,24 +154,24 @@ function float(number: f64): bool {
   return false
 }
 
-/** Copies 16 bytes; the bits of those that do not stand as they are in a JSON string. */
+/** Copies 16 bytes; returns a bit mask of those that JSON has to escape or that are not ASCII. */
 @inline
 function specialsAt(p: usize, o: usize): i32 {
   const bytes = v128.load(p)
   v128.store(o, bytes)
   const marks = v128.or(i8x16.eq(bytes, i8x16.splat(0x22)), i8x16.eq(bytes, i8x16.splat(0x5c)))
-  // Signed: what is beyond ASCII is below a blank, too.
+  // Signed comparison: bytes beyond ASCII are below a blank, too.
   return i8x16.bitmask(v128.or(marks, i8x16.lt_s(bytes, i8x16.splat(0x20))))
 }
 
-/** The bytes [start, end) as a JSON string, copied in runs of 16 up to the next one that does not stand as it is. */
+/** Writes the bytes [start, end) as a JSON string, copied in steps of 16 up to the next special byte. */
 function text(start: usize, end: usize): usize {
   let p = start
   let o = to
   store<u8>(o++, 0x22)
   for (;;) {
     let found: i32 = 0
-    // No step waits for what the one before has found.
+    // A step does not depend on the result of the one before.
     for (; p + 16 <= end; p += 16, o += 16) {
       found = specialsAt(p, o)
       if (found != 0) break
@@ -200,7 +200,7 @@ function text(start: usize, end: usize): usize {
   return end
 }
 
-/** Bytes of the UTF-8 sequence at `p`, neither overlong nor a surrogate (RFC 3629, section 4); 0: it is none. */
+/** Returns the size of the UTF-8 sequence at `p`, or 0 when it is invalid, overlong or a surrogate (RFC 3629, section 4). */
 @inline
 function sequence(p: usize, end: usize): usize {
   const first = load<u8>(p) as u32

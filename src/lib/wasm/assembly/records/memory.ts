@@ -1,13 +1,13 @@
 /**
- * The memory, in bytes; its own data is between what the caller fixes and the blocks.
+ * Memory layout, in bytes; the module's own data is between the fixed parts and the blocks.
  *
  * ```
  *   NAME    raw: the key of the pair whose value is sent, with its MessagePack head
  *   KEY     the key of every Kafka record
- *   HEAD    json, timed: what stands before the time in a value
+ *   HEAD    json, timed: the bytes before the time in a value
  *   IN      entries of a chunk     OUT  records of a batch
  * ```
- * Loads and stores are 16 bytes wide: up to 15 bytes behind the input are read, behind the output written.
+ * Loads and stores are 16 bytes wide: up to 15 bytes after the input are read, after the output written.
  */
 export const NAME: usize = 1024
 export const KEY: usize = 2048

@@ -11,31 +11,31 @@ export { FIXED_BYTES, HEAD, IN, IN_BYTES, KEY, NAME, OUT, OUT_BYTES }
 const RAW: u32 = 0
 const MAP: u32 = 1
 const TIMED: u32 = 2
-/** Not a usual value. */
+/** Length of a value that the module does not write. */
 const NONE: usize = usize.MAX_VALUE
 
-/** Longer entries are left to the caller: the room that is kept for the worst of one would be missing for others. */
-const LONGEST: usize = 16384
-/** An entry before its map: `92 d7 00 sec nsec`. */
+/** Longer entries are left to the caller: the space reserved for their worst case would be missing for others. */
+const MAX_ENTRY_BYTES: usize = 16384
+/** Size of an entry before its map: `92 d7 00 sec nsec`. */
 const ENTRY_HEAD: usize = 11
-/** Most bytes of a record besides key, value and headers: as recordBound has it. */
-const RECORD_HEAD_MAX: usize = 31
-/** A character of a text may become six. */
+/** Maximum size of a record without key, value and headers, as in recordBound. */
+const MAX_RECORD_HEAD_BYTES: usize = 31
+/** Growth factor: one character may become six. */
 const GROWTH: usize = 6
 
-/** Behind the last entry that was taken, from IN on; how many there were; and their latest time, in milliseconds. */
+/** Results of `records`: offset after the last entry taken, from IN; number of entries; their latest time in ms. */
 export let consumed: usize = 0
 export let taken: u32 = 0
 export let maxMs: f64 = 0
 
 let format: u32 = 0
 let nameSize: usize = 0
-/** -1: none. */
+/** Size of the key; -1 for none. */
 let keySize: i32 = -1
 let headSize: usize = 0
-/** The bytes of the value that is being written, and where it goes: those of raw and msgpack stand in the entry. */
+/** Address of the value when it is a part of the entry (raw, msgpack); 0 when it was written to its place already. */
 let from: usize = 0
-/** What `walk` has found, or NONE. */
+/** Size of the value that `walk` found, or NONE. */
 let rawSize: usize = 0
 
 export function setup(form: u32, name: usize, key: i32, head: usize, time: u32): void {
@@ -47,8 +47,8 @@ export function setup(form: u32, name: usize, key: i32, head: usize, time: u32):
 }
 
 /**
- * Makes records of the whole entries of IN[start, end) as long as they are usual ones and the bound of the next fits
- * `room`; returns how many bytes. `count` records are in the batch already, the first of them of the time `baseMs`.
+ * Writes records for the complete entries in IN[start, end) while it knows them and the bound of the next fits `room`;
+ * returns the bytes written. The batch has `count` records already, the first of them at the time `baseMs`.
  */
 export function records(start: usize, end: usize, room: usize, count: u32, baseMs: f64, latestMs: f64): usize {
   const stop = IN + end
@@ -61,7 +61,7 @@ export function records(start: usize, end: usize, room: usize, count: u32, baseM
   while (p + ENTRY_HEAD < stop && (load<u32>(p) & 0xffffff) == 0x00d792) {
     const map = p + ENTRY_HEAD
     const next = isMap(map) ? (format == RAW ? walk(map, stop) : skip(map, stop)) : 0
-    if (next == 0 || next - map > LONGEST) break
+    if (next == 0 || next - map > MAX_ENTRY_BYTES) break
     const most = (next - map) * GROWTH + headSize + keyBytes + 96
     if (o + most > OUT + OUT_BYTES) break
     const sec = bswap<u32>(load<u32>(p + 3))
@@ -70,10 +70,10 @@ export function records(start: usize, end: usize, room: usize, count: u32, baseM
     const delta = zigzag(ms - base)
     const offset = zigzag((count + n) as i64)
     const head = 1 + varintSize(delta) + varintSize(offset) + varintSize(zigzag(keySize)) + keyBytes
-    // Two bytes for either length: of values of 64 to 8,191 bytes that is right.
+    // Two bytes for each length: right for values of 64 to 8,191 bytes.
     const at = o + 2 + head + 2
     const length = writeValue(map, next, at, sec, nsec)
-    if (length == NONE || o - OUT + RECORD_HEAD_MAX + keyBytes + length + 1 > room) break
+    if (length == NONE || o - OUT + MAX_RECORD_HEAD_BYTES + keyBytes + length + 1 > room) break
     const lengthSize = varintSize(zigzag(length))
     const bytes = zigzag(head + lengthSize + length + 1)
     const real = o + varintSize(bytes) + head + lengthSize
@@ -103,13 +103,13 @@ function isMap(at: usize): bool {
   return (t & 0xf0) == 0x80 || t == 0xde
 }
 
-/** Byte by byte near values that were written already: a wide store would go over them. */
+/** Copies byte by byte: a wide store would overwrite values that are already written after it. */
 @inline
 function copyFixed(at: usize, source: usize, size: usize): void {
   for (let i: usize = 0; i < size; i++) store<u8>(at + i, load<u8>(source + i))
 }
 
-/** Its length; it stands at `from`, or if that is 0 at `at`. */
+/** Returns the length of the value, which is at `from`, or at `at` when that is 0. */
 function writeValue(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usize {
   if (format == RAW) return rawSize
   from = 0
@@ -131,7 +131,7 @@ function bodyOf(map: usize): usize {
   return load<u8>(map) == 0xde ? map + 3 : map + 1
 }
 
-/** As skip, and finds the value to be sent on the way: of the last pair of that name, as in JSON. */
+/** Skips the map and finds the value to send: of the last pair of that name, as in JSON. */
 function walk(map: usize, end: usize): usize {
   const pairs = pairCount(map)
   let p = bodyOf(map)
@@ -158,7 +158,7 @@ function isName(p: usize): bool {
   return true
 }
 
-/** The map with its time as the first pair. */
+/** Writes the map with its time as the first pair; returns its length. */
 function writeTimed(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usize {
   const pairs = pairCount(map) + 1
   let o = at
@@ -187,7 +187,7 @@ function writeTimed(map: usize, end: usize, at: usize, sec: u32, nsec: u32): usi
   return o + (end - body) - at
 }
 
-/** `{`, the time if it has a name, and the pairs of the map. */
+/** Writes `{`, the time if it has a name, and the pairs of the map; returns the length. */
 function writeJson(map: usize, at: usize, sec: u32, nsec: u32): usize {
   const pairs = pairCount(map)
   let o = at

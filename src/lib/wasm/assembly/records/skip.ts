@@ -1,4 +1,4 @@
-/** The offset behind the MessagePack value at `at`, or 0: it is cut off at `end`, or of a kind that is rare in logs. */
+/** Returns the address after the MessagePack value at `at`, or 0: cut off at `end`, or of a kind that is rare in logs. */
 export function skip(at: usize, end: usize): usize {
   let p = at
   for (let open: u32 = 1; open > 0; open--) {
@@ -25,7 +25,7 @@ export function skip(at: usize, end: usize): usize {
   return p <= end ? p : 0
 }
 
-/** As `skip`, quick for the texts of which records are made. */
+/** Skips a value like `skip`, faster for the short strings that records mostly consist of. */
 @inline
 export function after(at: usize, end: usize): usize {
   if (at >= end) return 0
@@ -37,7 +37,7 @@ export function after(at: usize, end: usize): usize {
   return p <= end ? p : 0
 }
 
-/** Bytes of the head of the text at `at`, str or bin of less than 64 KB, or 0: it is something else. */
+/** Returns the size of the head of the str or bin at `at`, of less than 64 KB, or 0 for another value. */
 @inline
 export function textHead(at: usize): usize {
   const t = load<u8>(at)

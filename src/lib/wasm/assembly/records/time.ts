@@ -1,7 +1,7 @@
 import { div10, divMillion } from './divide'
 import { TIME } from './memory'
 
-/** 0 `1700000000.123456789`, 1 `2023-11-14T22:13:20.123Z`, 2 the latter with nine digits. */
+/** Form of times: 0 `1700000000.123456789`, 1 `2023-11-14T22:13:20.123Z`, 2 the latter with nine digits. */
 export let timeForm: u32 = 0
 let lastSec: u32 = 0
 let lastNsec: u32 = 0
@@ -13,7 +13,7 @@ export function setTimeForm(form: u32): void {
   end = 0
 }
 
-/** Writes a time to TIME and returns its length; what changes once a second only is written once a second. */
+/** Writes a time to TIME and returns its length; the part up to the second is written once per second. */
 export function timeText(sec: u32, nsec: u32): usize {
   if (end != 0 && sec == lastSec) {
     if (nsec == lastNsec) return end - TIME
@@ -28,7 +28,7 @@ export function timeText(sec: u32, nsec: u32): usize {
   return end - TIME
 }
 
-/** The last `width` digits; the offset behind them. */
+/** Writes the last `width` decimal digits; returns the address after them. */
 export function digits(at: usize, value: u32, width: usize): usize {
   let rest = value
   for (let p = at + width; p > at; ) {
@@ -45,7 +45,7 @@ export function decimalSize(value: u32): usize {
   return size
 }
 
-/** `2023-11-14T22:13:20`, by the days since 0000-03-01: a year that begins in March ends with the leap day. */
+/** Writes `2023-11-14T22:13:20`, from the days since 0000-03-01: a year that begins in March ends with the leap day. */
 function date(sec: u32): usize {
   const days = sec / 86400 + 719468
   const era = days / 146097
@@ -65,8 +65,8 @@ function date(sec: u32): usize {
 }
 
 @inline
-function part(at: usize, value: u32, width: usize, behind: u8): usize {
+function part(at: usize, value: u32, width: usize, separator: u8): usize {
   const p = digits(at, value, width)
-  store<u8>(p, behind)
+  store<u8>(p, separator)
   return p + 1
 }

@@ -1,4 +1,4 @@
-/** Variable-length integers of record batches: zigzag, then seven bits a byte from the lowest on. */
+/** Variable-length integers of Kafka record batches: zigzag, then seven bits a byte, lowest first. */
 
 @inline
 export function zigzag(n: i64): u64 {

@@ -1,23 +1,27 @@
 import { isIPv6 } from 'node:net'
 import { ShipperError } from '../../../../core/error.ts'
 
-const WEB = /^https?:/i
-const NAME = /^[^\s:/@?#]+$/
+const HTTP_SCHEME = /^https?:/i
+const HOST_NAME = /^[^\s:/@?#]+$/
 
-/** Throws E_CONFIG_BAD_VALUE. Also for `host:port` alone: a URL would take the host for its scheme. */
-export function apiAddress(url: string): string {
-  if (WEB.test(url) && URL.canParse(url)) return url
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${url}" is no address of an API server`, {
+/**
+ * Returns the URL of the API server; throws E_CONFIG_BAD_VALUE when it is not valid. `host:port` alone is rejected too:
+ * URL parsing would take the host for the scheme.
+ */
+export function apiUrl(url: string): string {
+  if (HTTP_SCHEME.test(url) && URL.canParse(url)) return url
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${url}" is not the URL of an API server`, {
     option: 'kube_url',
-    hint: 'write it as https://HOST:PORT',
+    hint: 'use the form https://HOST:PORT',
   })
 }
 
-export function kubeletAddress(host: string, port: number): string {
+/** Returns the URL of the kubelet; throws E_CONFIG_BAD_VALUE when `host` is not a host name or address. */
+export function kubeletUrl(host: string, port: number): string {
   const url = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`
-  if ((NAME.test(host) || isIPv6(host)) && URL.canParse(url)) return url
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${host}" is no host`, {
+  if ((HOST_NAME.test(host) || isIPv6(host)) && URL.canParse(url)) return url
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${host}" is not a host`, {
     option: 'kubelet_host',
-    hint: 'write a name or an address, without a port',
+    hint: 'use a host name or an address, without a port',
   })
 }

@@ -1,10 +1,11 @@
-import type { Clock } from '../../../../core/services.ts'
-
 const BASE_MS = 500
-const CAP_MS = 60_000
+const MAX_BACKOFF_MS = 60_000
 
-/** Exponential, from a quarter of the bound up to it: never at once, never all agents at the same time. */
+/**
+ * Returns the wait in milliseconds after `failures` failures in a row: exponential, and random between a quarter of the
+ * bound and the bound, so that a retry is never immediate and agents do not retry in step.
+ */
 export function backoffMs(failures: number): number {
-  const bound = Math.min(CAP_MS, BASE_MS * 2 ** Math.min(failures - 1, 20))
+  const bound = Math.min(MAX_BACKOFF_MS, BASE_MS * 2 ** Math.min(failures - 1, 20))
   return bound * (0.25 + 0.75 * Math.random())
 }

@@ -2,29 +2,29 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Counters } from '../../../../core/services.ts'
-import { type HttpAnswer, HttpClient } from '../../../../lib/net/http-client.ts'
+import { HttpClient, type HttpResponse } from '../../../../lib/net/http-client.ts'
 import { JsonStream } from './json-stream.ts'
-import type { Token } from './token.ts'
+import type { BearerToken } from './token.ts'
 
-export interface ClientOptions {
-  /** `https://host:port`, perhaps with a path in front of `/api`. */
+interface KubeClientOptions {
+  /** Base URL `https://host:port`, optionally with a path in front of `/api`. */
   url: string
   caFile: string
   caPath: string | undefined
   verify: boolean
   verifyHost: boolean
   serverName: string | undefined
-  token: Token
+  token: BearerToken
   userAgent: string
-  /** Largest object. */
-  limitBytes: number
+  /** Maximum size of one JSON object in bytes; 0: no limit. */
+  maxObjectBytes: number
   counters: Counters
 }
 
-/** An answer that is not 200. */
+/** A response with a status other than 200. */
 export class ApiError extends ShipperError {
   readonly status: number
-  /** What the server asks to wait, 0 when it does not. */
+  /** Wait requested by the server (Retry-After) in milliseconds, 0 without one. */
   readonly retryAfterMs: number
 
   constructor(status: number, message: string, retryAfterMs = 0) {
@@ -34,116 +34,124 @@ export class ApiError extends ShipperError {
   }
 }
 
-/** What is found in the body of an answer. */
-export interface Found {
-  object(value: unknown, depth: number): void
-  tooLarge(head: string, bytes: number): void
+/** Receives the JSON objects of a response body. */
+export interface ObjectHandler {
+  onObject(value: unknown, depth: number): void
+  /** Called instead of `onObject` for an object larger than the limit, with its first bytes and its size. */
+  onOversize(head: string, bytes: number): void
 }
 
 const HEAD_TIMEOUT_MS = 30_000
 const BODY_TIMEOUT_MS = 30_000
 const CERTIFICATE_FILE = /\.(?:crt|pem)$/
-const SLASHES = /\/+$/
-const ERROR_BYTES = 16_384
+const TRAILING_SLASHES = /\/+$/
+const MAX_ERROR_BODY_CHARS = 16_384
 
-/** Asks the API server, or a kubelet, and cuts what it answers into objects. */
+/** A client of the API server or a kubelet that splits responses into JSON objects. */
 export class KubeClient {
-  readonly #o: ClientOptions
-  readonly #base: string
+  readonly #options: KubeClientOptions
+  readonly #token: BearerToken
+  readonly #counters: Counters
+  readonly #basePath: string
   readonly #origin: string
   #http: HttpClient | undefined
   #ca: string | undefined
 
-  constructor(options: ClientOptions) {
-    this.#o = options
+  constructor(options: KubeClientOptions) {
+    this.#options = options
+    this.#token = options.token
+    this.#counters = options.counters
     const url = new URL(options.url)
     this.#origin = url.origin
-    this.#base = url.pathname.replace(SLASHES, '')
+    this.#basePath = url.pathname.replace(TRAILING_SLASHES, '')
   }
 
   /**
-   * Gets `path` and reads it to its end: objects at the depths `from` to `to` are handed on one by one. Rejects with an
-   * ApiError for any status but 200, and with what the connection or the JSON suffers.
+   * Requests `path` and passes the objects at the given depths of the body to `handler` one by one. Rejects with an
+   * ApiError for any status but 200, and with E_KUBE_API when the connection fails or the body is not valid JSON.
    */
   async read(
     path: string,
-    depths: { from: number; to: number },
-    found: Found,
-    options: { signal: AbortSignal; idleMs?: number; opened?: () => void },
+    depths: { minDepth: number; maxDepth: number },
+    handler: ObjectHandler,
+    options: { signal: AbortSignal; idleMs?: number; onOpen?: () => void },
   ): Promise<void> {
-    const answer = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
-    options.opened?.()
+    const response = await this.#open(path, options.signal, options.idleMs ?? BODY_TIMEOUT_MS)
+    options.onOpen?.()
     const objects = new JsonStream({
       ...depths,
-      limitBytes: this.#o.limitBytes || Number.POSITIVE_INFINITY,
-      found: (text, depth) => found.object(JSON.parse(text), depth),
-      tooLarge: (head, bytes) => found.tooLarge(head, bytes),
+      maxObjectBytes: this.#options.maxObjectBytes || Number.POSITIVE_INFINITY,
+      onObject: (text, depth) => handler.onObject(JSON.parse(text), depth),
+      onOversize: (head, bytes) => handler.onOversize(head, bytes),
     })
     try {
-      for await (const piece of answer.body) objects.push(piece)
+      for await (const piece of response.body) objects.push(piece)
     } catch (cause) {
-      answer.drop()
-      throw this.#failure(cause)
+      response.discard()
+      throw this.#toShipperError(cause)
     }
-    if (!objects.complete) throw new ShipperError('E_KUBE_API', `${path} was cut off`, { retryable: true })
+    if (!objects.isComplete)
+      throw new ShipperError('E_KUBE_API', `the response to GET ${path} was cut off`, { retryable: true })
   }
 
   async close(): Promise<void> {
     await this.#http?.close()
   }
 
-  /** A 401 may be of a token that was replaced since: it is read again, and one that is new is tried at once. */
-  async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpAnswer> {
-    let answer = await this.#send(path, signal, idleMs)
-    if (answer.status === 401 && (await this.#o.token.renew())) {
-      answer.drop()
-      answer = await this.#send(path, signal, idleMs)
+  /**
+   * Resolves with a 200 response. After a 401 the token is read again; if it has changed, the request is repeated once.
+   */
+  async #open(path: string, signal: AbortSignal, idleMs: number): Promise<HttpResponse> {
+    let response = await this.#send(path, signal, idleMs)
+    if (response.status === 401 && (await this.#token.reload())) {
+      response.discard()
+      response = await this.#send(path, signal, idleMs)
     }
-    if (answer.status === 200) return answer
-    throw await refusal(answer, path)
+    if (response.status === 200) return response
+    throw await errorOfResponse(response, path)
   }
 
-  async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpAnswer> {
-    const token = await this.#o.token.read()
+  async #send(path: string, signal: AbortSignal, bodyTimeoutMs: number): Promise<HttpResponse> {
+    const token = await this.#token.read()
     const headers = {
       accept: 'application/json',
-      'user-agent': this.#o.userAgent,
+      'user-agent': this.#options.userAgent,
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     }
-    this.#o.counters.add('api_requests')
+    this.#counters.add('api_requests')
     const request = {
-      path: this.#base + path,
+      path: this.#basePath + path,
       headers,
       signal,
       headTimeoutMs: HEAD_TIMEOUT_MS,
       bodyTimeoutMs,
     }
     try {
-      return await this.#connection().get(request)
+      return await this.#httpClient().get(request)
     } catch (cause) {
-      throw this.#failure(cause)
+      throw this.#toShipperError(cause)
     }
   }
 
-  /** A new one when the authorities have changed since. */
-  #connection(): HttpClient {
-    const ca = this.#origin.startsWith('https:') ? this.#authorities() : undefined
+  /** Returns the HTTP client; creates a new one when the CA certificates on disk have changed. */
+  #httpClient(): HttpClient {
+    const ca = this.#origin.startsWith('https:') ? this.#caCertificates() : undefined
     if (this.#http !== undefined && ca === this.#ca) return this.#http
     void this.#http?.close().catch(() => {})
     this.#ca = ca
-    const { verify, verifyHost, serverName } = this.#o
+    const { verify, verifyHost, serverName } = this.#options
     this.#http = new HttpClient({ origin: this.#origin, ca, verify, verifyHost, serverName })
     return this.#http
   }
 
-  #authorities(): string | undefined {
-    const { caFile, caPath } = this.#o
-    const folder = caPath === undefined ? [] : namesIn(caPath).map((name) => join(caPath, name))
-    const found = [caFile, ...folder].map(textOf).filter((text) => text !== undefined)
-    return found.length === 0 ? undefined : found.join('\n')
+  #caCertificates(): string | undefined {
+    const { caFile, caPath } = this.#options
+    const more = caPath === undefined ? [] : certificateNames(caPath).map((name) => join(caPath, name))
+    const texts = [caFile, ...more].map(readIfPresent).filter((text) => text !== undefined)
+    return texts.length === 0 ? undefined : texts.join('\n')
   }
 
-  #failure(cause: unknown): Error {
+  #toShipperError(cause: unknown): Error {
     if (cause instanceof ShipperError) return cause
     const code = (cause as { code?: unknown } | null)?.code
     const text = messageOf(cause) || String(code ?? 'no connection')
@@ -151,35 +159,35 @@ export class KubeClient {
   }
 }
 
-async function refusal(answer: HttpAnswer, path: string): Promise<ApiError> {
-  const seconds = Number(answer.header('retry-after') ?? 0)
-  const said = await messageIn(answer)
-  const [plain] = path.split('?')
-  const text = `GET ${plain} was answered with ${answer.status}${said === '' ? '' : `: ${said}`}`
-  return new ApiError(answer.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
+async function errorOfResponse(response: HttpResponse, path: string): Promise<ApiError> {
+  const seconds = Number(response.header('retry-after') ?? 0)
+  const reason = await statusMessage(response)
+  const [pathname] = path.split('?')
+  const text = `GET ${pathname} failed with status ${response.status}${reason === '' ? '' : `: ${reason}`}`
+  return new ApiError(response.status, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
 }
 
-/** The message of a Status, as far as one comes. */
-async function messageIn(answer: HttpAnswer): Promise<string> {
+/** Resolves with the message of the Status object in the body, or '' without one. */
+async function statusMessage(response: HttpResponse): Promise<string> {
   let text = ''
   try {
-    for await (const piece of answer.body) {
+    for await (const piece of response.body) {
       text += piece.toString()
-      if (text.length > ERROR_BYTES) break
+      if (text.length > MAX_ERROR_BODY_CHARS) break
     }
     const { message } = JSON.parse(text) as { message?: unknown }
     return typeof message === 'string' ? message.slice(0, 300) : ''
   } catch {
-    // A proxy's page, or nothing: the status says enough.
+    // An empty body or a proxy's page: the status is enough.
     return ''
   } finally {
-    answer.drop()
+    response.discard()
   }
 }
 
-function namesIn(folder: string): string[] {
+function certificateNames(directory: string): string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
       .filter((name) => CERTIFICATE_FILE.test(name))
       .sort()
   } catch {
@@ -187,8 +195,11 @@ function namesIn(folder: string): string[] {
   }
 }
 
-/** Outside of a cluster the default files are not there: the authorities of the system are then those that count. */
-function textOf(file: string): string | undefined {
+/**
+ * Returns the file's text; undefined without the file. Outside a cluster the default files are missing and system CAs
+ * apply.
+ */
+function readIfPresent(file: string): string | undefined {
   try {
     return readFileSync(file, 'latin1')
   } catch {

@@ -1,14 +1,16 @@
-/** What becomes of the objects that are found in a stream of JSON. */
+/** Depths, limit and callbacks of a JsonStream. */
 export interface JsonStreamOptions {
-  /** Depths at which objects are wanted: 0 for a row of objects, 1 and 2 for the members and lists of one. */
-  from: number
-  to: number
-  /** Larger ones are passed over. */
-  limitBytes: number
-  /** The text of an object and the depth at which it stands. */
-  found(text: string, depth: number): void
-  /** An object beyond the limit: how it begins, and its size. */
-  tooLarge(head: string, bytes: number): void
+  /**
+   * Depths at which objects are extracted: 0 for concatenated objects, 1 and 2 for the members of one and their lists.
+   */
+  minDepth: number
+  maxDepth: number
+  /** Size in bytes above which an object is skipped. */
+  maxObjectBytes: number
+  /** Called with the text of an object and its depth. */
+  onObject(text: string, depth: number): void
+  /** Called for a skipped object, with its first HEAD_BYTES bytes and its size. */
+  onOversize(head: string, bytes: number): void
 }
 
 const HEAD_BYTES = 4096
@@ -16,9 +18,9 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 /**
- * Cuts a stream of JSON, which may come in pieces split anywhere, into the objects at some depth, so that of a long list
- * only one item is in memory at a time. It looks at brackets and strings and at nothing else: whether an object is
- * well-formed is for `JSON.parse` to say.
+ * Splits a stream of JSON, received in pieces split anywhere, into the objects at the given depths, so that only one
+ * item of a long list is in memory at a time. It tracks only brackets and strings; `JSON.parse` decides whether an
+ * object is well-formed.
  *
  * ```
  *   watch, depth 0       {"type":...}\n{"type":...}
@@ -26,64 +28,63 @@ const BACKSLASH = 0x5c
  * ```
  */
 export class JsonStream {
-  readonly #o: JsonStreamOptions
+  readonly #options: JsonStreamOptions
   #depth = 0
   #inString = false
   #escaped = false
-  /** The depth of the object that is being collected, or -1. */
-  #open = -1
-  /** Where it begins in the piece of the moment. */
-  #start = 0
+  /** Depth of the object being collected, or -1. */
+  #objectDepth = -1
+  /** Offset of that object in the current piece; 0 when it began in an earlier one. */
+  #objectStart = 0
   #parts: Buffer[] = []
   #bytes = 0
 
   constructor(options: JsonStreamOptions) {
-    this.#o = options
+    this.#options = options
   }
 
-  /** Between two whole values: a stream that ends elsewhere was cut off. */
-  get complete(): boolean {
+  /** True between two complete values; a stream that ends in another state was cut off. */
+  get isComplete(): boolean {
     return this.#depth === 0
   }
 
-  /** Throws a SyntaxError for what cannot be JSON objects. */
+  /** Processes the next piece; throws a SyntaxError when the stream cannot be JSON objects. */
   push(piece: Buffer): void {
-    this.#start = 0
+    this.#objectStart = 0
     let p = 0
     while (p < piece.length) {
       if (this.#inString) {
-        p = this.#passString(piece, p)
+        p = this.#skipString(piece, p)
         continue
       }
       const c = piece[p] as number
       if (c === QUOTE) this.#inString = true
-      else if (c === 0x7b || c === 0x5b) this.#opens(c, p)
-      else if (c === 0x7d || c === 0x5d) this.#closes(piece, p + 1)
-      if (this.#depth === 0 && c > 0x20 && c !== 0x7d)
-        throw new SyntaxError('no object where one was expected')
+      else if (c === 0x7b || c === 0x5b) this.#openBracket(c, p)
+      else if (c === 0x7d || c === 0x5d) this.#closeBracket(piece, p + 1)
+      if (this.#depth === 0 && c > 0x20 && c !== 0x7d) throw new SyntaxError('expected a JSON object')
       p++
     }
-    if (this.#open >= 0) this.#keep(piece, this.#start, piece.length)
+    if (this.#objectDepth >= 0) this.#append(piece, this.#objectStart, piece.length)
   }
 
-  #opens(bracket: number, at: number): void {
-    const { from, to } = this.#o
-    if (this.#open < 0 && bracket === 0x7b && this.#depth >= from && this.#depth <= to) {
-      this.#open = this.#depth
-      this.#start = at
+  #openBracket(bracket: number, at: number): void {
+    const { minDepth: from, maxDepth: to } = this.#options
+    if (this.#objectDepth < 0 && bracket === 0x7b && this.#depth >= from && this.#depth <= to) {
+      this.#objectDepth = this.#depth
+      this.#objectStart = at
     }
     this.#depth++
   }
 
-  #closes(piece: Buffer, end: number): void {
-    if (--this.#depth < 0) throw new SyntaxError('a bracket closes that was not opened')
-    if (this.#depth !== this.#open) return
-    this.#keep(piece, this.#start, end)
-    this.#close()
+  #closeBracket(piece: Buffer, end: number): void {
+    if (--this.#depth < 0) throw new SyntaxError('unexpected closing bracket')
+    if (this.#depth !== this.#objectDepth) return
+    this.#append(piece, this.#objectStart, end)
+    this.#emit()
   }
 
-  /** To behind the closing quote, or to the end of the piece. */
-  #passString(piece: Buffer, from: number): number {
+  /** Returns the offset after the closing quote, or the end of the piece. */
+  #skipString(piece: Buffer, from: number): number {
     let p = from
     if (this.#escaped) {
       this.#escaped = false
@@ -103,25 +104,25 @@ export class JsonStream {
     return p
   }
 
-  #keep(piece: Buffer, start: number, end: number): void {
-    const held = this.#bytes
+  #append(piece: Buffer, start: number, end: number): void {
+    const before = this.#bytes
     this.#bytes += end - start
-    if (this.#bytes <= this.#o.limitBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
-    else if (held <= this.#o.limitBytes) {
+    if (this.#bytes <= this.#options.maxObjectBytes) this.#parts.push(Buffer.from(piece.subarray(start, end)))
+    else if (before <= this.#options.maxObjectBytes) {
       const head = Buffer.concat([...this.#parts, piece.subarray(start, end)]).subarray(0, HEAD_BYTES)
       this.#parts = [Buffer.from(head)]
     }
   }
 
-  #close(): void {
+  #emit(): void {
     const parts = this.#parts
     const bytes = this.#bytes
-    const depth = this.#open
+    const depth = this.#objectDepth
     this.#parts = []
     this.#bytes = 0
-    this.#open = -1
+    this.#objectDepth = -1
     const text = (parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts)).toString()
-    if (bytes > this.#o.limitBytes) this.#o.tooLarge(text, bytes)
-    else this.#o.found(text, depth)
+    if (bytes > this.#options.maxObjectBytes) this.#options.onOversize(text, bytes)
+    else this.#options.onObject(text, depth)
   }
 }

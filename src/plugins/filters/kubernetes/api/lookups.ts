@@ -1,137 +1,155 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
-import { type Keep, type Pod, podOfObject } from '../pods/pod.ts'
+import { type Pod, type PodFields, parsePod } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs } from './backoff.ts'
-import { ApiError, type Found, type KubeClient } from './client.ts'
+import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
 
-export interface LookupOptions {
+interface PodLookupOptions {
   client: KubeClient
   pods: PodCache
-  keep: Keep
+  fields: PodFields
   clock: Clock
   counters: Counters
   log: Logger
   signal: AbortSignal
-  /** Ask the kubelet for all pods of the node, instead of the API server for one. */
-  kubelet: boolean
-  tooLarge(head: string, bytes: number): void
-  found?(pod: Pod): void
+  /** True to request all pods of the node from the kubelet, instead of one pod from the API server. */
+  useKubelet: boolean
+  /** Called for a pod larger than the limit, with its first bytes and its size. */
+  onOversize(head: string, bytes: number): void
+  /** Called for every pod that was found. */
+  onPod?(pod: Pod): void
 }
 
-interface Miss {
+interface FailedLookup {
   failures: number
-  /** Not asked again before. */
-  untilMs: number
+  /** Time before which the pod is not requested again, in milliseconds. */
+  retryAtMs: number
 }
 
-const AT_ONCE = 4
-/** Pods that wait to be asked for, and pods that were not found: beyond it the oldest is forgotten. */
-const MOST_WAITING = 1000
-const MOST_MISSES = 2000
+const MAX_CONCURRENT = 4
+/** Maximum number of queued lookups: further ones are ignored. */
+const MAX_PENDING = 1000
+/** Maximum number of remembered failures: beyond it the oldest is dropped. */
+const MAX_FAILED = 2000
 
 /**
- * Asks for single pods, where the rights allow no watch. One request for a pod at a time, four in all; what is not found
- * is not asked for again for a while that doubles. The kubelet is asked for all of its pods at once, by one request for
- * all that wait.
+ * Requests single pods, for use without a watch. At most one request per pod and MAX_CONCURRENT in all are in flight; a
+ * pod that was not found is requested again after a backoff that doubles. The kubelet returns all of its pods at once,
+ * so one request serves all queued lookups.
  */
-export class Lookups {
-  readonly #o: LookupOptions
-  readonly #waiting = new Map<string, ContainerRef>()
+export class PodLookups {
+  readonly #client: KubeClient
+  readonly #pods: PodCache
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #signal: AbortSignal
+  readonly #options: PodLookupOptions
+  readonly #pending = new Map<string, ContainerRef>()
   readonly #running = new Set<string>()
-  readonly #misses = new Map<string, Miss>()
-  #said = ''
-  /** Since the last answer of any kind the API has refused: nothing will be known. */
-  forbidden = false
+  readonly #failed = new Map<string, FailedLookup>()
+  /** Last error that was logged: a status, or a message. */
+  #loggedError = ''
+  /** True when the last request was answered with 401 or 403: no pod will become known by lookups. */
+  isForbidden = false
 
-  constructor(options: LookupOptions) {
-    this.#o = options
+  constructor(options: PodLookupOptions) {
+    this.#client = options.client
+    this.#pods = options.pods
+    this.#clock = options.clock
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#signal = options.signal
+    this.#options = options
   }
 
-  /** Asks for the pod, unless that is done already or was in vain a short while ago. */
-  want(ref: ContainerRef): void {
-    // With the uid: that a pod was missed says nothing of the next one of its name.
+  /** Queues a request for the pod, unless one is queued or in flight or has failed a short time ago. */
+  request(ref: ContainerRef): void {
+    // The uid is part of the key: a failed lookup says nothing about the next pod of the same name.
     const key = `${ref.namespace}/${ref.pod}/${ref.uid ?? ''}`
-    if (this.#running.has(key) || this.#waiting.has(key)) return
-    const miss = this.#misses.get(key)
-    if (miss !== undefined && this.#o.clock.nowMs() < miss.untilMs) return
-    if (this.#waiting.size >= MOST_WAITING) return
-    this.#waiting.set(key, ref)
-    this.#next()
+    if (this.#running.has(key) || this.#pending.has(key)) return
+    const failed = this.#failed.get(key)
+    if (failed !== undefined && this.#clock.nowMs() < failed.retryAtMs) return
+    if (this.#pending.size >= MAX_PENDING) return
+    this.#pending.set(key, ref)
+    this.#startNext()
   }
 
-  #next(): void {
-    const { kubelet, signal } = this.#o
-    if (signal.aborted || this.#running.size >= (kubelet ? 1 : AT_ONCE)) return
-    const [first] = this.#waiting
+  #startNext(): void {
+    const { useKubelet } = this.#options
+    if (this.#signal.aborted || this.#running.size >= (useKubelet ? 1 : MAX_CONCURRENT)) return
+    const [first] = this.#pending
     if (first === undefined) return
-    const refs = kubelet ? new Map(this.#waiting) : new Map([first])
+    const refs = useKubelet ? new Map(this.#pending) : new Map([first])
     for (const key of refs.keys()) {
-      this.#waiting.delete(key)
+      this.#pending.delete(key)
       this.#running.add(key)
     }
-    void this.#ask(refs).finally(() => {
+    void this.#lookUp(refs).finally(() => {
       for (const key of refs.keys()) this.#running.delete(key)
-      this.#next()
+      this.#startNext()
     })
-    this.#next()
+    this.#startNext()
   }
 
-  async #ask(refs: Map<string, ContainerRef>): Promise<void> {
-    const { client, kubelet, counters, signal } = this.#o
+  /** Makes one request, for `refs` by key: several with the kubelet, else one. */
+  async #lookUp(refs: Map<string, ContainerRef>): Promise<void> {
+    const { useKubelet } = this.#options
     const [ref] = refs.values()
     if (ref === undefined) return
-    const found: Found = {
-      object: (value, depth) => {
-        if (!kubelet || depth === 2) this.#take(value)
+    const handler: ObjectHandler = {
+      onObject: (value, depth) => {
+        if (!useKubelet || depth === 2) this.#store(value)
       },
-      tooLarge: (head, bytes) => this.#o.tooLarge(head, bytes),
+      onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
     const [namespace, name] = [ref.namespace, ref.pod].map(encodeURIComponent)
-    const path = kubelet ? '/pods' : `/api/v1/namespaces/${namespace}/pods/${name}?resourceVersion=0`
-    counters.add('lookups')
+    const path = useKubelet ? '/pods' : `/api/v1/namespaces/${namespace}/pods/${name}?resourceVersion=0`
+    const depth = useKubelet ? 2 : 0
+    this.#counters.add('lookups')
     let answered = true
     try {
-      await client.read(path, kubelet ? { from: 2, to: 2 } : { from: 0, to: 0 }, found, { signal })
-      this.forbidden = false
+      await this.#client.read(path, { minDepth: depth, maxDepth: depth }, handler, { signal: this.#signal })
+      this.isForbidden = false
     } catch (error) {
       answered = error instanceof ApiError && error.status === 404
-      this.#note(error)
+      this.#recordError(error)
     }
-    this.#o.pods.sweepUnused()
-    for (const [key, wanted] of refs) {
-      if (answered) this.#o.pods.asked(wanted)
-      if (!answered || this.#o.pods.find(wanted) === undefined) this.#missed(key)
-      else this.#misses.delete(key)
+    this.#pods.dropUnused()
+    for (const [key, requested] of refs) {
+      if (answered) this.#pods.confirm(requested)
+      if (!answered || this.#pods.find(requested) === undefined) this.#recordFailure(key)
+      else this.#failed.delete(key)
     }
   }
 
-  #take(value: unknown): void {
-    const pod = podOfObject(value, this.#o.keep)
+  #store(value: unknown): void {
+    const pod = parsePod(value, this.#options.fields)
     if (pod === undefined) return
-    this.#o.pods.put(pod)
-    this.#o.found?.(pod)
+    this.#pods.put(pod)
+    this.#options.onPod?.(pod)
   }
 
-  #missed(key: string): void {
-    const failures = (this.#misses.get(key)?.failures ?? 0) + 1
-    this.#misses.delete(key)
-    if (this.#misses.size >= MOST_MISSES) this.#misses.delete(this.#misses.keys().next().value as string)
-    this.#misses.set(key, { failures, untilMs: this.#o.clock.nowMs() + backoffMs(failures) })
+  #recordFailure(key: string): void {
+    const failures = (this.#failed.get(key)?.failures ?? 0) + 1
+    this.#failed.delete(key)
+    if (this.#failed.size >= MAX_FAILED) this.#failed.delete(this.#failed.keys().next().value as string)
+    this.#failed.set(key, { failures, retryAtMs: this.#clock.nowMs() + backoffMs(failures) })
   }
 
-  /** Once for each kind of trouble. A pod that is not there is none: its log outlives it. */
-  #note(error: unknown): void {
-    if (this.#o.signal.aborted) return
+  /** Counts the error and logs it if it differs from the last one. A 404 is not an error: a log outlives its pod. */
+  #recordError(error: unknown): void {
+    if (this.#signal.aborted) return
     const status = error instanceof ApiError ? error.status : 0
-    this.forbidden = status === 403 || status === 401
+    this.isForbidden = status === 403 || status === 401
     if (status === 404) return
-    this.#o.counters.add('api_errors')
+    this.#counters.add('api_errors')
     const kind = status > 0 ? String(status) : messageOf(error)
-    if (this.#said === kind) return
-    this.#said = kind
+    if (this.#loggedError === kind) return
+    this.#loggedError = kind
     const code = error instanceof ShipperError ? error.code : 'E_KUBE_API'
-    this.#o.log.warn(messageOf(error), { code, hint: error instanceof ShipperError ? error.hint : '' })
+    this.#log.warn(messageOf(error), { code, hint: error instanceof ShipperError ? error.hint : '' })
   }
 }

@@ -1,20 +1,20 @@
-import { podOfObject } from '../pods/pod.ts'
-import type { Found, KubeClient } from './client.ts'
+import { parsePod } from '../pods/pod.ts'
+import type { KubeClient, ObjectHandler } from './client.ts'
 
-const NOTHING = { labels: false, annotations: false, owners: false, suggestions: false }
+const NO_FIELDS = { labels: false, annotations: false, owners: false, loggingAnnotations: false }
 
 /**
- * The name of this node, from the pods that its kubelet runs; undefined when it has none of any node. `/pods` and not
- * `/stats/summary` or `/configz`, although they are shorter: it is the one that Use_Kubelet needs the right for, too.
+ * Asks the kubelet for its pods and returns the node name they carry; undefined when no pod has one. Uses `/pods` and
+ * not the shorter `/stats/summary` or `/configz`, because Use_Kubelet needs access to `/pods` anyway.
  */
-export async function nodeOfKubelet(kubelet: KubeClient, signal: AbortSignal): Promise<string | undefined> {
+export async function fetchNodeName(kubelet: KubeClient, signal: AbortSignal): Promise<string | undefined> {
   let node: string | undefined
-  const found: Found = {
-    object: (value, depth) => {
-      if (depth === 2) node ??= podOfObject(value, NOTHING)?.node
+  const handler: ObjectHandler = {
+    onObject: (value, depth) => {
+      if (depth === 2) node ??= parsePod(value, NO_FIELDS)?.node
     },
-    tooLarge() {},
+    onOversize() {},
   }
-  await kubelet.read('/pods', { from: 2, to: 2 }, found, { signal })
+  await kubelet.read('/pods', { minDepth: 2, maxDepth: 2 }, handler, { signal })
   return node
 }

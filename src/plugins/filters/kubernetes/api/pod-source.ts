@@ -1,85 +1,99 @@
 import { messageOf } from '../../../../core/error.ts'
 import type { FilterContext } from '../../../../core/plugin.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
 import type { KubernetesOptions } from '../options.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
-import type { Keep } from '../pods/pod.ts'
+import type { PodFields } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
-import { apiAddress, kubeletAddress } from './address.ts'
+import { apiUrl, kubeletUrl } from './address.ts'
 import { ApiError, KubeClient } from './client.ts'
-import { Lookups } from './lookups.ts'
-import { NamespaceCache } from './namespaces.ts'
-import { nodeOfKubelet } from './node-name.ts'
-import { Token } from './token.ts'
+import { PodLookups } from './lookups.ts'
+import { NamespaceCache } from './namespace-cache.ts'
+import { fetchNodeName } from './node-name.ts'
+import { BearerToken } from './token.ts'
 import { PodWatch } from './watch.ts'
 
-/** Rights that were missing may be given; a server that has just started refuses what it allows later. Doubled each time. */
-const FORBIDDEN_MS = 5000
-const FORBIDDEN_MOST_MS = 300_000
-/** How a pod begins in a list, and in an event. */
+/**
+ * Wait after a forbidden list or watch, doubled each time: missing rights may be granted later, and a server that has
+ * just started refuses requests that it allows afterwards.
+ */
+const MIN_FORBIDDEN_RETRY_MS = 5000
+const MAX_FORBIDDEN_RETRY_MS = 300_000
+/** Name and namespace at the beginning of a pod object, in a list or in an event. */
 const NAME = /"name":\s*"([^"]{1,253})"/
 const NAMESPACE = /"namespace":\s*"([^"]{1,63})"/
-const MOST_JITTER_MS = 1000
+const MAX_JITTER_MS = 1000
+const MAX_LOGGED_OVERSIZE = 1000
 
 /**
- * Where pods come from: the watch of this node; single lookups where the rights allow no watch, and until the node's
- * name is known; or the kubelet.
+ * The source of pods and namespaces: a watch of this node's pods; lookups of single pods when a watch is forbidden and
+ * until the node's name is known; or the kubelet.
  */
 export class PodSource {
   readonly #options: KubernetesOptions
-  readonly #ctx: FilterContext
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #agentVersion: string
   readonly #pods: PodCache
-  readonly #keep: Keep
-  readonly #url: string
+  readonly #fields: PodFields
+  readonly #apiUrl: string
   readonly #kubeletUrl: string
   readonly #client: KubeClient
-  readonly #lookups: Lookups
+  readonly #lookups: PodLookups
   readonly #namespaces: NamespaceCache
   readonly #stop = new AbortController()
-  /** Pods are asked for one by one. */
-  #single: boolean
-  /** How often in a row the watch was refused. */
-  #refusals = 0
-  #nodeFound: (node: string) => void = () => {}
+  /**
+   * True with Use_Kubelet, without a node name, and while list or watch is forbidden: pods are requested when needed.
+   */
+  #pollOnly: boolean
+  /** Number of consecutive forbidden lists or watches. */
+  #forbiddenCount = 0
+  /** Called with the node name of each pod that is looked up, while the name is being determined. */
+  #onNode: (node: string) => void = () => {}
   #running: Promise<void> | undefined
-  readonly #tooLargeSaid = new Set<string>()
+  readonly #loggedOversize = new Set<string>()
 
   constructor(
     options: KubernetesOptions,
     ctx: FilterContext,
     pods: PodCache,
-    keep: Keep,
+    fields: PodFields,
     onNamespace: (name: string) => void,
   ) {
     this.#options = options
-    this.#ctx = ctx
+    this.#clock = ctx.clock
+    this.#counters = ctx.counters
+    this.#log = ctx.log
+    this.#agentVersion = ctx.agent.version
     this.#pods = pods
-    this.#keep = keep
-    this.#url = apiAddress(options.kubeUrl)
-    this.#kubeletUrl = kubeletAddress(options.kubeletHost, options.kubeletPort)
-    this.#client = this.#makeClient(options.useKubelet)
-    this.#single = options.useKubelet || this.#node === undefined
+    this.#fields = fields
+    this.#apiUrl = apiUrl(options.kubeUrl)
+    this.#kubeletUrl = kubeletUrl(options.kubeletHost, options.kubeletPort)
+    this.#client = this.#createClient(options.useKubelet)
+    this.#pollOnly = options.useKubelet || this.#configuredNode === undefined
     const { clock, counters, log } = ctx
     const { signal } = this.#stop
-    const parts = { client: this.#client, clock, counters, log, signal }
-    this.#lookups = new Lookups({
-      ...parts,
+    const shared = { client: this.#client, clock, counters, log, signal }
+    this.#lookups = new PodLookups({
+      ...shared,
       pods,
-      keep,
-      kubelet: options.useKubelet,
-      tooLarge: (head, bytes) => this.#tooLarge(head, bytes),
-      found: (pod) => {
-        if (pod.node !== undefined) this.#nodeFound(pod.node)
+      fields,
+      useKubelet: options.useKubelet,
+      onOversize: (head, bytes) => this.#recordOversize(head, bytes),
+      onPod: (pod) => {
+        if (pod.node !== undefined) this.#onNode(pod.node)
       },
     })
     const ttlMs = options.kubeMetaNamespaceCacheTtl
-    this.#namespaces = new NamespaceCache({ ...parts, ttlMs, onChange: onNamespace })
+    this.#namespaces = new NamespaceCache({ ...shared, ttlMs, onChange: onNamespace })
   }
 
   start(): void {
     if (this.#options.useKubelet) return
     this.#running = this.#run().catch((error) => {
-      this.#ctx.log.error(`the watch of pods ended: ${String(error)}`, { code: 'E_INTERNAL' })
+      this.#log.error(`pod watch stopped unexpectedly: ${String(error)}`, { code: 'E_INTERNAL' })
     })
   }
 
@@ -89,147 +103,151 @@ export class PodSource {
     await this.#client.close()
   }
 
-  /** The pod of a log is not known: asks for it if nothing else brings it. */
+  /** Requests a pod that is unknown or may be out of date; does nothing while a watch reports the pods. */
   request(ref: ContainerRef): void {
-    if (this.#single) this.#lookups.want(ref)
+    if (this.#pollOnly) this.#lookups.request(ref)
   }
 
-  /** What is known of pods is as old as the last question about them. */
+  /** True when no watch reports pods: a pod is only as up to date as the last request for it. */
   get pollOnly(): boolean {
-    return this.#single
+    return this.#pollOnly
   }
 
-  /** No watch will bring what is new: pods that are known from before the start have to be asked for, too. */
+  /** True when no watch is possible: pods from the cache file have to be requested as well. */
   get watchUnavailable(): boolean {
-    return this.#single && (this.#options.useKubelet || this.#refusals > 0)
+    return this.#pollOnly && (this.#options.useKubelet || this.#forbiddenCount > 0)
   }
 
-  /** Waiting is in vain: nobody may be asked. */
+  /** True when waiting for a pod is pointless: the watch and single lookups are both forbidden. */
   get lookupsForbidden(): boolean {
-    return this.#single && this.#lookups.forbidden
+    return this.#pollOnly && this.#lookups.isForbidden
   }
 
   get namespaces(): NamespaceCache {
     return this.#namespaces
   }
 
-  get #node(): string | undefined {
+  get #configuredNode(): string | undefined {
     return this.#options.kubeNodeName || process.env.NODE_NAME || undefined
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stop
-    const node = this.#node ?? (await this.#learnNode(signal))
+    const node = this.#configuredNode ?? (await this.#findNodeName(signal))
     while (!signal.aborted) {
       try {
-        await this.#watch(node).run(signal)
+        await this.#createWatch(node).run(signal)
       } catch (error) {
         if (!(error instanceof ApiError)) throw error
-        await this.#refused(error, signal)
+        await this.#pauseAfterForbidden(error, signal)
       }
     }
   }
 
-  async #refused(error: ApiError, signal: AbortSignal): Promise<void> {
-    const { counters, log, clock } = this.#ctx
-    this.#single = true
-    counters.add('api_errors')
-    if (this.#refusals++ === 0)
-      log.warn(`${error.message}: pods are asked for one by one`, {
+  async #pauseAfterForbidden(error: ApiError, signal: AbortSignal): Promise<void> {
+    this.#pollOnly = true
+    this.#counters.add('api_errors')
+    if (this.#forbiddenCount++ === 0)
+      this.#log.warn(`falling back to one API request per pod: ${error.message}`, {
         code: error.code,
-        hint: 'allow list and watch of pods to its service account: those that `shipper manifest` prints',
+        hint: 'grant the service account list and watch on pods, as in the output of `shipper manifest`',
       })
-    const waitMs = Math.min(FORBIDDEN_MOST_MS, FORBIDDEN_MS * 2 ** Math.min(this.#refusals - 1, 20))
-    await sleep(waitMs * (0.5 + Math.random()), clock, signal)
+    const waitMs = Math.min(
+      MAX_FORBIDDEN_RETRY_MS,
+      MIN_FORBIDDEN_RETRY_MS * 2 ** Math.min(this.#forbiddenCount - 1, 20),
+    )
+    await sleep(waitMs * (0.5 + Math.random()), this.#clock, signal)
   }
 
-  /** From the kubelet; when it does not say, or is slow to, from the first pod that is looked up. */
-  async #learnNode(signal: AbortSignal): Promise<string> {
-    const known = new AbortController()
-    const ofPod = new Promise<string>((resolve) => {
-      this.#nodeFound = resolve
+  /**
+   * Resolves with the node name from the kubelet or from the first pod that is looked up, whichever is first; '' on
+   * stop.
+   */
+  async #findNodeName(signal: AbortSignal): Promise<string> {
+    const found = new AbortController()
+    const fromPod = new Promise<string>((resolve) => {
+      this.#onNode = resolve
       signal.addEventListener('abort', () => resolve(''), { once: true })
     })
-    const ofKubelet = this.#askKubelet(known.signal).then((node) => node ?? ofPod)
-    const node = await Promise.race([ofPod, ofKubelet])
-    known.abort()
+    const fromKubelet = this.#askKubeletForNode(found.signal).then((node) => node ?? fromPod)
+    const node = await Promise.race([fromPod, fromKubelet])
+    found.abort()
     return node
   }
 
-  async #askKubelet(signal: AbortSignal): Promise<string | undefined> {
-    const kubelet = this.#makeClient(true)
-    let why = 'it runs no pod'
+  async #askKubeletForNode(signal: AbortSignal): Promise<string | undefined> {
+    const kubelet = this.#createClient(true)
+    let reason = 'it runs no pods'
     try {
-      const node = await nodeOfKubelet(kubelet, signal)
+      const node = await fetchNodeName(kubelet, signal)
       if (node !== undefined) return node
     } catch (error) {
-      why = messageOf(error)
+      reason = messageOf(error)
     } finally {
       await kubelet.close()
     }
     if (signal.aborted) return undefined
-    this.#ctx.log.warn(
-      `the name of this node is not known, and its kubelet does not tell it (${why}): it is taken from the first pod that is looked up`,
-      { hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or Kube_Node_Name' },
+    this.#log.warn(
+      `cannot get the node name from the kubelet (${reason}): using the node of the first pod that is looked up`,
+      { hint: 'set NODE_NAME from spec.nodeName in the pod of the agent, or set Kube_Node_Name' },
     )
     return undefined
   }
 
-  #watch(node: string): PodWatch {
-    const { clock, counters, log } = this.#ctx
+  #createWatch(node: string): PodWatch {
     return new PodWatch({
       client: this.#client,
       pods: this.#pods,
-      keep: this.#keep,
+      fields: this.#fields,
       node,
-      clock,
-      counters,
-      log,
-      jitterMs: Math.min(MOST_JITTER_MS, this.#options.kubeMetaWait / 5),
-      tooLarge: (head, bytes) => this.#tooLarge(head, bytes),
-      watching: () => {
-        this.#single = false
-        this.#refusals = 0
+      clock: this.#clock,
+      counters: this.#counters,
+      log: this.#log,
+      maxJitterMs: Math.min(MAX_JITTER_MS, this.#options.kubeMetaWait / 5),
+      onOversize: (head, bytes) => this.#recordOversize(head, bytes),
+      onEstablished: () => {
+        this.#pollOnly = false
+        this.#forbiddenCount = 0
       },
     })
   }
 
-  /** Once for each pod. Nobody waits for it: it will not be known. */
-  #tooLarge(head: string, bytes: number): void {
+  /** Marks the pod so that no log waits for it, and logs it once per pod. */
+  #recordOversize(head: string, bytes: number): void {
     const name = NAME.exec(head)?.[1] ?? '?'
     const namespace = NAMESPACE.exec(head)?.[1] ?? '?'
-    this.#pods.refuse(namespace, name)
-    this.#ctx.counters.add('pods_oversize')
+    this.#pods.markOversize(namespace, name)
+    this.#counters.add('pods_oversize')
     const key = `${namespace}/${name}`
-    if (this.#tooLargeSaid.has(key) || this.#tooLargeSaid.size >= 1000) return
-    this.#tooLargeSaid.add(key)
-    this.#ctx.log.warn(`pod ${key} is larger than Buffer_Size: its records have what their path tells`, {
+    if (this.#loggedOversize.has(key) || this.#loggedOversize.size >= MAX_LOGGED_OVERSIZE) return
+    this.#loggedOversize.add(key)
+    this.#log.warn(`pod ${key} is larger than Buffer_Size: using only the fields from the log path`, {
       bytes,
       hint: 'raise Buffer_Size of the kubernetes filter',
     })
   }
 
-  #makeClient(ofKubelet: boolean): KubeClient {
-    const o = this.#options
-    // The name that is to be checked is the API server's, unless only the kubelet is asked.
-    const serverName = ofKubelet === o.useKubelet ? o.tlsVhost : undefined
-    const nowMs = (): number => this.#ctx.clock.nowMs()
+  #createClient(forKubelet: boolean): KubeClient {
+    const options = this.#options
+    // tls.vhost is the name of the API server, unless only the kubelet is used.
+    const serverName = forKubelet === options.useKubelet ? options.tlsVhost : undefined
+    const nowMs = (): number => this.#clock.nowMs()
     return new KubeClient({
-      url: ofKubelet ? this.#kubeletUrl : this.#url,
-      caFile: o.kubeCaFile,
-      caPath: o.kubeCaPath,
-      verify: o.tlsVerify,
-      verifyHost: o.tlsVerifyHostname,
+      url: forKubelet ? this.#kubeletUrl : this.#apiUrl,
+      caFile: options.kubeCaFile,
+      caPath: options.kubeCaPath,
+      verify: options.tlsVerify,
+      verifyHost: options.tlsVerifyHostname,
       serverName,
-      token: new Token({
-        file: o.kubeTokenFile,
-        command: o.kubeTokenCommand,
-        ttlMs: o.kubeTokenTtl,
+      token: new BearerToken({
+        file: options.kubeTokenFile,
+        command: options.kubeTokenCommand,
+        ttlMs: options.kubeTokenTtl,
         nowMs,
       }),
-      userAgent: `shipper/${this.#ctx.agent.version}`,
-      limitBytes: o.bufferSize,
-      counters: this.#ctx.counters,
+      userAgent: `shipper/${this.#agentVersion}`,
+      maxObjectBytes: options.bufferSize,
+      counters: this.#counters,
     })
   }
 }

@@ -3,50 +3,51 @@ import { readFileSync, statSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 
-export interface TokenOptions {
+interface BearerTokenOptions {
   file: string
-  /** Instead of the file; run by `sh -c`. */
+  /** Command that prints the token, run by `sh -c`; used instead of the file. */
   command: string | undefined
+  /** Lifetime of the command's output in milliseconds. */
   ttlMs: number
   nowMs: () => number
 }
 
 const COMMAND_TIMEOUT_MS = 30_000
-const MOST_BYTES = 65_536
+const MAX_OUTPUT_BYTES = 65_536
 
 /**
- * The bearer token. The kubelet replaces the file's content when about 80 % of its time has passed: a change of the file
- * is seen by the next request, and a 401 makes it read again in any case.
+ * The bearer token of API requests. The kubelet replaces the file's content when about 80 % of the token's lifetime has
+ * passed: the next request notices the change, and a 401 forces a new read in any case.
  */
-export class Token {
-  readonly #o: TokenOptions
+export class BearerToken {
+  readonly #options: BearerTokenOptions
   #value: string | undefined
-  #stamp = ''
-  #readMs = Number.NEGATIVE_INFINITY
+  #fileStamp = ''
+  #commandRunMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: TokenOptions) {
-    this.#o = options
+  constructor(options: BearerTokenOptions) {
+    this.#options = options
   }
 
-  /** Undefined when there is no file: an API without authentication, or a proxy that adds it. */
+  /** Resolves with the token; undefined without a file: the API needs no authentication, or a proxy adds it. */
   async read(): Promise<string | undefined> {
-    return this.#o.command === undefined ? this.#fromFile() : this.#fromCommand(this.#o.command)
+    return this.#options.command === undefined ? this.#readFile() : this.#runCommand(this.#options.command)
   }
 
-  /** True when there is another token than before. */
-  async renew(): Promise<boolean> {
+  /** Reads the file or runs the command again; resolves true when the token has changed. */
+  async reload(): Promise<boolean> {
     const before = this.#value
-    this.#stamp = ''
-    this.#readMs = Number.NEGATIVE_INFINITY
+    this.#fileStamp = ''
+    this.#commandRunMs = Number.NEGATIVE_INFINITY
     return (await this.read()) !== before
   }
 
-  #fromFile(): string | undefined {
-    const { file } = this.#o
+  #readFile(): string | undefined {
+    const { file } = this.#options
     const stat = statSync(file, { bigint: true, throwIfNoEntry: false })
     if (stat === undefined) return undefined
     const stamp = `${stat.dev}:${stat.ino}:${stat.mtimeNs}:${stat.size}`
-    if (stamp !== this.#stamp) {
+    if (stamp !== this.#fileStamp) {
       try {
         this.#value = readFileSync(file, 'latin1').trim()
       } catch (cause) {
@@ -55,22 +56,22 @@ export class Token {
           cause,
         })
       }
-      this.#stamp = stamp
+      this.#fileStamp = stamp
     }
     return this.#value
   }
 
-  async #fromCommand(command: string): Promise<string | undefined> {
-    const { nowMs, ttlMs } = this.#o
-    if (nowMs() - this.#readMs < ttlMs) return this.#value
+  async #runCommand(command: string): Promise<string | undefined> {
+    const { nowMs, ttlMs } = this.#options
+    if (nowMs() - this.#commandRunMs < ttlMs) return this.#value
     try {
-      const limits = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MOST_BYTES }
+      const limits = { timeout: COMMAND_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES }
       this.#value = (await promisify(execFile)('/bin/sh', ['-c', command], limits)).stdout.trim()
     } catch {
-      // The error of a command may hold what it printed.
+      // The error of a command may contain its output, the token.
       throw new ShipperError('E_KUBE_TOKEN', 'Kube_Token_Command failed', { retryable: true })
     }
-    this.#readMs = nowMs()
+    this.#commandRunMs = nowMs()
     return this.#value
   }
 }

@@ -1,201 +1,222 @@
 import { messageOf, ShipperError } from '../../../../core/error.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { sleep } from '../../../../lib/async/sleep.ts'
-import { type Keep, podOfObject } from '../pods/pod.ts'
+import { type PodFields, parsePod } from '../pods/pod.ts'
 import type { PodCache } from '../pods/pod-cache.ts'
 import { backoffMs } from './backoff.ts'
-import { ApiError, type Found, type KubeClient } from './client.ts'
+import { ApiError, type KubeClient, type ObjectHandler } from './client.ts'
 
-export interface WatchOptions {
+interface PodWatchOptions {
   client: KubeClient
   pods: PodCache
-  keep: Keep
+  fields: PodFields
   node: string
   clock: Clock
   counters: Counters
   log: Logger
-  /** Most time before the first request, so that the agents of all nodes do not ask at once. */
-  jitterMs: number
-  /** An object is too large: how it begins. */
-  tooLarge(head: string, bytes: number): void
-  /** The pods of the node are known, and followed from now on. */
-  watching(): void
+  /** Maximum random delay before the first request, so that the agents of all nodes do not start in step. */
+  maxJitterMs: number
+  /** Called for an object larger than the limit, with its first bytes and its size. */
+  onOversize(head: string, bytes: number): void
+  /** Called when the pods of the node have been listed and a watch is open. */
+  onEstablished(): void
 }
 
-/** The server ends a watch after so long, of its own accord; each time another length. */
-const WATCH_SECONDS = { least: 240, most: 480 }
-/** Bookmarks come about once a minute: a watch that is silent for longer is dead. */
-const SILENCE_MS = 200_000
+/** Range of the random timeout of a watch in seconds, after which the server ends it. */
+const MIN_WATCH_SECONDS = 240
+const MAX_WATCH_SECONDS = 480
+/** Bookmarks arrive about once a minute: a watch that is silent for longer than this is dead. */
+const MAX_SILENCE_MS = 200_000
 /**
- * A watch that has said nothing for so long is of a version that the server does not have (its state was restored from
- * an older one): it then answers with 200 and never says a word.
+ * A watch without any event for this time watches from a resourceVersion that the server does not have (its state was
+ * restored from an older one): the server then answers 200 and never sends anything.
  */
-const DEAF_MS = 150_000
-/** A watch that ends sooner was not worth its request: it is not opened again at once. */
-const SHORT_MS = 1000
-/** A token that is refused may be replaced at any time. */
-const TOKEN_MS = 5000
-/** The server keeps some minutes of changes; a list from its cache may be older than all of them. */
-const STALE_LISTS = 2
+const SILENT_WATCH_MS = 150_000
+/** A watch that ends sooner counts as a failure: the next one is opened after a backoff. */
+const MIN_WATCH_MS = 1000
+/** Maximum wait after a 401: a token may be replaced at any time. */
+const MAX_UNAUTHORIZED_RETRY_MS = 5000
+/**
+ * Number of consecutive 410s up to which lists may come from the server's cache. The server keeps only some minutes of
+ * changes, and a list from its cache may be older than all of them.
+ */
+const MAX_CACHED_LISTS = 2
 
 /**
- * Keeps the pods of one node by one list and one watch.
+ * Keeps the pods of one node up to date by one list and one watch.
  *
  * ```
  *   list (resourceVersion=0) --> watch from its version --> ends: watch again from the last version seen
- *        ^                                 | 410, an ERROR within a 200: the version is forgotten
+ *        ^                                 | 410, an ERROR within a 200: the version has expired
  *        +---------------------------------+
  * ```
  */
 export class PodWatch {
-  readonly #o: WatchOptions
-  #version: string | undefined
-  #expired = 0
+  readonly #client: KubeClient
+  readonly #pods: PodCache
+  readonly #fields: PodFields
+  readonly #node: string
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #options: PodWatchOptions
+  /** Last resourceVersion seen; undefined: list first. */
+  #resourceVersion: string | undefined
+  /** Number of 410s since the last event. */
+  #expiredCount = 0
   #failures = 0
   #openedMs = 0
-  /** The open watch has said something. */
-  #heard = true
+  /** True when the open watch has sent an event or a bookmark. */
+  #hasEvents = true
 
-  constructor(options: WatchOptions) {
-    this.#o = options
+  constructor(options: PodWatchOptions) {
+    this.#client = options.client
+    this.#pods = options.pods
+    this.#fields = options.fields
+    this.#node = options.node
+    this.#clock = options.clock
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#options = options
   }
 
-  /** Runs until `signal` is aborted, or rejects with an ApiError when it is forbidden. */
+  /** Runs until `signal` is aborted; rejects with an ApiError when the list or watch is forbidden (403). */
   async run(signal: AbortSignal): Promise<void> {
-    await sleep(Math.random() * this.#o.jitterMs, this.#o.clock, signal)
+    const jitterMs = Math.random() * this.#options.maxJitterMs
+    if (jitterMs > 0) await sleep(jitterMs, this.#clock, signal)
     while (!signal.aborted) {
-      const waitMs = await this.#once(signal)
-      if (waitMs > 0) await sleep(waitMs, this.#o.clock, signal)
+      const waitMs = await this.#listAndWatch(signal)
+      if (waitMs > 0) await sleep(waitMs, this.#clock, signal)
     }
   }
 
-  /** A list if there is no version to watch from, then a watch; returns how long to wait before the next. */
-  async #once(signal: AbortSignal): Promise<number> {
+  /** Lists if there is no version to watch from, then watches; resolves with the wait before the next call. */
+  async #listAndWatch(signal: AbortSignal): Promise<number> {
     try {
-      if (this.#version === undefined) await this.#list(signal)
-      this.#heard = false
-      this.#openedMs = this.#o.clock.nowMs()
+      if (this.#resourceVersion === undefined) await this.#list(signal)
+      this.#hasEvents = false
+      this.#openedMs = this.#clock.nowMs()
       await this.#watch(signal)
     } catch (error) {
       if (signal.aborted) return 0
       if (error instanceof ApiError && error.status === 403) throw error
-      this.#doubt()
-      return this.#failed(error)
+      this.#checkSilence()
+      return this.#recordFailure(error)
     }
-    this.#doubt()
-    if (this.#o.clock.nowMs() - this.#openedMs >= SHORT_MS) this.#failures = 0
+    this.#checkSilence()
+    if (this.#clock.nowMs() - this.#openedMs >= MIN_WATCH_MS) this.#failures = 0
     else this.#failures++
     return this.#failures === 0 ? 0 : backoffMs(this.#failures)
   }
 
-  #doubt(): void {
-    if (this.#heard || this.#o.clock.nowMs() - this.#openedMs < DEAF_MS) return
-    this.#version = undefined
-    this.#o.log.info('the watch of pods has said nothing, not even a bookmark: listing again')
+  /** Forces a new list when the ended watch was silent for too long (SILENT_WATCH_MS). */
+  #checkSilence(): void {
+    if (this.#hasEvents || this.#clock.nowMs() - this.#openedMs < SILENT_WATCH_MS) return
+    this.#resourceVersion = undefined
+    this.#log.info('pod watch received no event and no bookmark: listing pods again')
   }
 
-  #failed(error: unknown): number {
-    const { log, counters } = this.#o
+  /** Logs and counts the failure; returns the wait before the next request. */
+  #recordFailure(error: unknown): number {
     const status = error instanceof ApiError ? error.status : 0
     if (status === 410) {
-      this.#version = undefined
-      counters.add('watch_expired')
-      log.info('the version that was watched from is forgotten by the API server: listing again')
-      // The first of them is what is to be expected after an outage.
-      if (++this.#expired === 1) return 0
+      this.#resourceVersion = undefined
+      this.#counters.add('watch_expired')
+      this.#log.info('resourceVersion of the pod watch has expired: listing pods again')
+      // The first 410 is expected after an outage.
+      if (++this.#expiredCount === 1) return 0
     } else {
-      counters.add('api_errors')
-      log.warn(`${messageOf(error)}: trying again`, {
+      this.#counters.add('api_errors')
+      this.#log.warn(`retrying the pod watch: ${messageOf(error)}`, {
         code: error instanceof ShipperError ? error.code : 'E_KUBE_API',
         ...(error instanceof ShipperError ? { hint: error.hint } : {}),
       })
     }
     this.#failures++
-    // A server that has lost its state is not asked for what came behind a version that it may not have.
-    if (this.#failures > 3 && status !== 410) this.#version = undefined
-    const asked = error instanceof ApiError ? error.retryAfterMs : 0
+    // A server that has lost its state may never reach this version: list instead of watching from it.
+    if (this.#failures > 3 && status !== 410) this.#resourceVersion = undefined
+    const retryAfterMs = error instanceof ApiError ? error.retryAfterMs : 0
     const waitMs = backoffMs(this.#failures)
-    return Math.max(asked, status === 401 ? Math.min(waitMs, TOKEN_MS) : waitMs)
+    return Math.max(retryAfterMs, status === 401 ? Math.min(waitMs, MAX_UNAUTHORIZED_RETRY_MS) : waitMs)
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { client, pods, counters, log, node } = this.#o
     const uids = new Set<string>()
     let version: string | undefined
-    const found: Found = {
-      object: (value, depth) => {
-        if (depth === 1) version ??= versionOf({ metadata: value })
+    const handler: ObjectHandler = {
+      onObject: (value, depth) => {
+        if (depth === 1) version ??= resourceVersionOf({ metadata: value })
         else {
-          const pod = podOfObject(value, this.#o.keep)
+          const pod = parsePod(value, this.#fields)
           if (pod === undefined) return
           uids.add(pod.uid)
-          pods.put(pod)
+          this.#pods.put(pod)
         }
       },
-      tooLarge: (head, bytes) => this.#o.tooLarge(head, bytes),
+      onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
-    // Any version from the server's cache, which costs its database nothing, but where the cache proved too old.
-    const any = this.#expired < STALE_LISTS ? '&resourceVersion=0' : ''
-    counters.add('lists')
-    await client.read(`/api/v1/pods?${selectorOf(node)}${any}`, { from: 1, to: 2 }, found, { signal })
+    // resourceVersion=0 is answered from the server's cache, which costs etcd nothing; not used once the cache was too
+    // old.
+    const anyVersion = this.#expiredCount < MAX_CACHED_LISTS ? '&resourceVersion=0' : ''
+    const path = `/api/v1/pods?${fieldSelector(this.#node)}${anyVersion}`
+    this.#counters.add('lists')
+    await this.#client.read(path, { minDepth: 1, maxDepth: 2 }, handler, { signal })
     if (version === undefined) throw new ShipperError('E_KUBE_API', 'the list of pods has no resourceVersion')
-    pods.only(uids)
-    pods.sweep()
-    this.#version = version
-    log.info(`${uids.size} pods of node ${node} are known`)
+    this.#pods.markDeletedExcept(uids)
+    this.#pods.dropExpired()
+    this.#resourceVersion = version
+    this.#log.info(`listed ${uids.size} pods of node ${this.#node}`)
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { least, most } = WATCH_SECONDS
-    const seconds = Math.round(least + Math.random() * (most - least))
-    const from = encodeURIComponent(this.#version ?? '')
-    const query = `watch=true&resourceVersion=${from}&allowWatchBookmarks=true&timeoutSeconds=${seconds}`
-    const found: Found = {
-      object: (value) => this.#event(value),
-      tooLarge: (head, bytes) => this.#o.tooLarge(head, bytes),
+    const seconds = Math.round(MIN_WATCH_SECONDS + Math.random() * (MAX_WATCH_SECONDS - MIN_WATCH_SECONDS))
+    const version = encodeURIComponent(this.#resourceVersion ?? '')
+    const query = `watch=true&resourceVersion=${version}&allowWatchBookmarks=true&timeoutSeconds=${seconds}`
+    const handler: ObjectHandler = {
+      onObject: (value) => this.#handleEvent(value),
+      onOversize: (head, bytes) => this.#options.onOversize(head, bytes),
     }
-    this.#o.counters.add('watches')
-    const path = `/api/v1/pods?${selectorOf(this.#o.node)}&${query}`
-    await this.#o.client.read(path, { from: 0, to: 0 }, found, {
+    this.#counters.add('watches')
+    const path = `/api/v1/pods?${fieldSelector(this.#node)}&${query}`
+    await this.#client.read(path, { minDepth: 0, maxDepth: 0 }, handler, {
       signal,
-      idleMs: SILENCE_MS,
-      opened: () => this.#o.watching(),
+      idleMs: MAX_SILENCE_MS,
+      onOpen: () => this.#options.onEstablished(),
     })
   }
 
-  #event(value: unknown): void {
+  #handleEvent(value: unknown): void {
     const { type, object } = (value ?? {}) as { type?: unknown; object?: unknown }
-    const { pods } = this.#o
-    this.#heard = true
-    if (type === 'ERROR') throw errorOf(object)
-    this.#version = versionOf(object) ?? this.#version
-    this.#failures = this.#expired = 0
-    pods.sweep()
+    this.#hasEvents = true
+    if (type === 'ERROR') throw errorOfEvent(object)
+    this.#resourceVersion = resourceVersionOf(object) ?? this.#resourceVersion
+    this.#failures = this.#expiredCount = 0
+    this.#pods.dropExpired()
     if (type === 'BOOKMARK') return
-    const pod = podOfObject(object, this.#o.keep)
+    const pod = parsePod(object, this.#fields)
     if (pod === undefined) return
-    if (type === 'DELETED') pods.gone(pod)
-    else pods.put(pod)
+    if (type === 'DELETED') this.#pods.markDeleted(pod)
+    else this.#pods.put(pod)
   }
 }
 
-function selectorOf(node: string): string {
+function fieldSelector(node: string): string {
   return `fieldSelector=${encodeURIComponent(`spec.nodeName=${node}`)}`
 }
 
-function versionOf(object: unknown): string | undefined {
+function resourceVersionOf(object: unknown): string | undefined {
   const version = (object as { metadata?: { resourceVersion?: unknown } } | null)?.metadata?.resourceVersion
   return typeof version === 'string' && version !== '' ? version : undefined
 }
 
-/** A Status that came as an event: 410 when the version is forgotten, 504 when the server does not have it yet. */
-function errorOf(object: unknown): ApiError {
+/** Converts the Status of an ERROR event: 410 for an expired version, 504 for one the server does not have yet. */
+function errorOfEvent(object: unknown): ApiError {
   const { code, message, details } = (object ?? {}) as {
     code?: unknown
     message?: unknown
     details?: { retryAfterSeconds?: unknown }
   }
   const seconds = Number(details?.retryAfterSeconds ?? 0)
-  const text = `the watch of pods ended with ${String(code)}: ${String(message)}`
+  const text = `pod watch ended with status ${String(code)}: ${String(message)}`
   return new ApiError(Number(code) || 500, text, Number.isFinite(seconds) ? seconds * 1000 : 0)
 }

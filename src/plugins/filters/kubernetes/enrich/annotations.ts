@@ -1,10 +1,10 @@
-import type { Texts } from '../pods/pod.ts'
+import type { StringMap } from '../pods/pod.ts'
 
 export const STREAMS = ['stdout', 'stderr'] as const
 export type Stream = (typeof STREAMS)[number]
 
-/** What the annotations of a pod ask for the logs of one of its containers. */
-export interface Suggestions {
+/** Log handling requested by a pod's `fluentbit.io/...` annotations for one of its containers. */
+interface LoggingAnnotations {
   parser: Record<Stream, string | undefined>
   exclude: Record<Stream, boolean>
 }
@@ -12,15 +12,19 @@ export interface Suggestions {
 const TRUE_WORDS = new Set(['true', 'on', 'yes'])
 
 /**
- * `fluentbit.io/parser[_STREAM][-CONTAINER]` and the same with `exclude`; the one that says most counts:
+ * Reads `fluentbit.io/parser[_STREAM][-CONTAINER]` and `fluentbit.io/exclude[_STREAM][-CONTAINER]`; the most specific
+ * annotation wins:
  *
  * ```
  *   parser_stdout-web  >  parser-web  >  parser_stdout  >  parser
  * ```
  */
-export function suggestionsOf(annotations: Texts | undefined, container: string | undefined): Suggestions {
-  const look = (what: string, stream: Stream): string | undefined => {
-    const base = `fluentbit.io/${what}`
+export function loggingAnnotations(
+  annotations: StringMap | undefined,
+  container: string | undefined,
+): LoggingAnnotations {
+  const find = (kind: string, stream: Stream): string | undefined => {
+    const base = `fluentbit.io/${kind}`
     return (
       annotations?.[`${base}_${stream}-${container}`] ??
       annotations?.[`${base}-${container}`] ??
@@ -31,7 +35,7 @@ export function suggestionsOf(annotations: Texts | undefined, container: string 
   const isTrue = (text: string | undefined): boolean =>
     text !== undefined && TRUE_WORDS.has(text.toLowerCase())
   return {
-    parser: { stdout: look('parser', 'stdout'), stderr: look('parser', 'stderr') },
-    exclude: { stdout: isTrue(look('exclude', 'stdout')), stderr: isTrue(look('exclude', 'stderr')) },
+    parser: { stdout: find('parser', 'stdout'), stderr: find('parser', 'stderr') },
+    exclude: { stdout: isTrue(find('exclude', 'stdout')), stderr: isTrue(find('exclude', 'stderr')) },
   }
 }

@@ -5,66 +5,67 @@ import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
-import { KUBERNETES, NAMESPACE, type Pairs } from './metadata.ts'
+import { KUBERNETES_KEY, type MetadataPairs, NAMESPACE_KEY } from './metadata.ts'
 import { RecordFields } from './record-fields.ts'
 import { WasmEnricher } from './wasm-enricher.ts'
 
-/** What the records of one container get, and how they are read. */
-export interface Meta {
-  pairs: Pairs
-  /** Undefined: nothing of its pod is excluded, and no parser named. */
+/** Metadata for the records of one container, and how their lines are handled. */
+export interface ContainerMetadata {
+  pairs: MetadataPairs
+  /** Handling requested by the pod's annotations, per stream; undefined without a request. */
   streams: Record<Stream, { exclude: boolean; parser: Parser | undefined }> | undefined
 }
 
 export interface EnricherOptions extends MergeOptions {
-  /** MessagePack of the key of the line. */
-  logKey: Buffer
-  /** The line is to be read also without the wish of a pod. */
-  merge: boolean
-  keepLog: boolean
   buffers: BufferSource
 }
 
-/** The Meta of a record, where that is not the same for all of a chunk; undefined: it stays as it is. */
-export type MetaOf = (buf: Buffer, map: number, end: number) => Meta | undefined
+/** Returns the metadata of one record, for chunks with records of several containers; undefined: leave it unchanged. */
+type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
 
-/** Room for a larger head of the map. */
-const HEAD_ROOM = 16
-/** Smaller chunks are not worth loading the kernel: where there are no others, that is never done. */
-const KERNEL_BYTES = 8192
-/** So many entries in a row that are not for the kernel, and the rest of the chunk goes without it. */
-const ODD_ENTRIES = 16
+/** Space for a larger map head. */
+const MAP_HEAD_ROOM = 16
+/** Chunk size from which the wasm module is loaded: an agent with only smaller chunks never loads it. */
+const MIN_WASM_CHUNK_BYTES = 8192
 
 /**
- * Rewrites the entries of a chunk, byte to byte:
+ * Adds metadata, and the fields of merged lines, to the entries of a chunk without decoding them:
  *
  * ```
  *   [time, {time, stream, log}]  ->  [time, {time, stream, <fields of log>, kubernetes: {...}}]
  *                                                          |-- transcoded --|------ copied ------|
  * ```
- * Of keys that come twice the last one stays.
+ * Of duplicate keys the last one is kept.
  */
 export class Enricher {
-  readonly #o: EnricherOptions
+  readonly #buffers: BufferSource
+  readonly #mergesLog: boolean
+  readonly #keepsLog: boolean
   readonly #keys = new UniqueKeys()
-  readonly #merge: LogMerger
+  readonly #merger: LogMerger
   readonly #fields: RecordFields
-  readonly #usual: WasmEnricher
+  readonly #wasm: WasmEnricher
+  readonly #fastPath = new FastPath()
   #out: Buffer = Buffer.alloc(0)
-  /** Where the next entry begins. */
+  /** Offset of the next entry in the chunk. */
   #next = 0
-  #lastCount = 1
+  /** Number of pairs of the record written last. */
+  #lastPairs = 1
 
   constructor(options: EnricherOptions) {
-    this.#o = options
-    this.#merge = new LogMerger(options, this.#keys)
+    this.#buffers = options.buffers
+    this.#mergesLog = options.merge
+    this.#keepsLog = options.keepLog
+    this.#merger = new LogMerger(options, this.#keys)
     this.#fields = new RecordFields(options.logKey)
-    this.#usual = new WasmEnricher(options)
+    this.#wasm = new WasmEnricher(options)
   }
 
-  apply(chunk: Chunk, meta: Meta | MetaOf): void {
+  /** Rewrites the chunk in a new buffer; drops the records that annotations exclude. */
+  apply(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): void {
     const { buf, start, end } = chunk
     if (typeof meta !== 'function' && meta.streams?.stdout.exclude && meta.streams.stderr.exclude) {
       chunk.end = start
@@ -72,110 +73,127 @@ export class Enricher {
       return
     }
     const head = headRoom(chunk.tag)
-    const more = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + HEAD_ROOM)
-    this.#out = this.#o.buffers.force(head + chunk.size + more + TAIL_ROOM)
+    const growth = typeof meta === 'function' ? 0 : chunk.count * (meta.pairs.bytes.length + MAP_HEAD_ROOM)
+    this.#out = this.#buffers.force(head + chunk.size + growth + TAIL_ROOM)
     let to = head
     let count = 0
     this.#next = start
-    let simple: boolean | undefined
-    let odd = this.#isForKernel(chunk, meta) ? 0 : ODD_ENTRIES
+    let canAppend: boolean | undefined
+    const fastPath = this.#fastPath
+    fastPath.begin(this.#canUseWasm(chunk, meta))
     while (this.#next < end) {
-      if (odd < ODD_ENTRIES && this.#usual.run(buf, this.#next, end)) {
-        to = this.#take(to)
-        count += this.#usual.records
-        odd = 0
-        continue
+      if (fastPath.isOpen) {
+        if (this.#wasm.run(buf, this.#next, end)) {
+          to = this.#copyWasmOutput(to)
+          count += this.#wasm.records
+          fastPath.hit(this.#wasm.records)
+          continue
+        }
+        fastPath.miss()
       }
-      odd++
-      simple ??= this.#isSimple(chunk)
-      const written = this.#entry(buf, this.#next, end, meta, simple, to)
+      canAppend ??= this.#canAppend(chunk)
+      const written = this.#writeEntry(buf, this.#next, end, meta, canAppend, to)
       if (written > to) count++
       to = written
     }
     chunk.replace(this.#out, head, to, count)
   }
 
-  #isForKernel(chunk: Chunk, meta: Meta | MetaOf): boolean {
+  #canUseWasm(chunk: Chunk, meta: ContainerMetadata | MetadataLookup): boolean {
     if (typeof meta === 'function' || meta.streams !== undefined) return false
-    return (chunk.size >= KERNEL_BYTES || this.#usual.loaded) && this.#usual.begin(meta.pairs)
+    return (chunk.size >= MIN_WASM_CHUNK_BYTES || this.#wasm.isLoaded) && this.#wasm.begin(meta.pairs)
   }
 
-  /** Nothing to merge, and none has a key of ours: that is rare, and one search shows that there is none. */
-  #isSimple({ buf, start, end }: Chunk): boolean {
-    if (this.#o.merge) return false
-    for (const key of [KUBERNETES, NAMESPACE]) {
+  /**
+   * True when there is nothing to merge and no record has one of our keys, which is rare and shown by one search each.
+   */
+  #canAppend({ buf, start, end }: Chunk): boolean {
+    if (this.#mergesLog) return false
+    for (const key of [KUBERNETES_KEY, NAMESPACE_KEY]) {
       const found = buf.indexOf(key, start)
       if (found >= 0 && found < end) return false
     }
     return true
   }
 
-  /** What the kernel has written. */
-  #take(to: number): number {
-    const { output, size, next } = this.#usual
-    this.#room(to, size)
+  /** Copies the output of the last wasm run. */
+  #copyWasmOutput(to: number): number {
+    const { output, size, next } = this.#wasm
+    this.#ensureRoom(to, size)
     this.#next = next
     return to + output.copy(this.#out, to, 0, size)
   }
 
-  /** Writes the entry at `at` and moves `next` behind it. Its end is found with its fields, not by a walk of its own. */
-  #entry(buf: Buffer, at: number, end: number, meta: Meta | MetaOf, simple: boolean, to: number): number {
-    const map = mapOf(buf, at, end)
-    if (map >= 0 && typeof meta !== 'function' && !(simple && meta.streams === undefined)) {
+  /**
+   * Writes the entry at `at`, sets `next` to its end and returns the end of the output. The end of the entry is found
+   * while reading its fields, without a walk of its own.
+   */
+  #writeEntry(
+    buf: Buffer,
+    at: number,
+    end: number,
+    meta: ContainerMetadata | MetadataLookup,
+    canAppend: boolean,
+    to: number,
+  ): number {
+    const map = findMap(buf, at, end)
+    if (map >= 0 && typeof meta !== 'function' && !(canAppend && meta.streams === undefined)) {
       this.#next = this.#fields.read(buf, map, end)
       return this.#rewrite(buf, at, map, this.#next, meta, to)
     }
     const next = skip(buf, map < 0 ? at : map, end)
     this.#next = next
-    const own = map < 0 ? undefined : typeof meta === 'function' ? meta(buf, map, next) : meta
-    if (own === undefined) return this.#copy(buf, at, next, to)
-    if (simple && own.streams === undefined) return this.#append(buf, at, map, next, own.pairs, to)
+    const metadata = map < 0 ? undefined : typeof meta === 'function' ? meta(buf, map, next) : meta
+    if (metadata === undefined) return this.#copy(buf, at, next, to)
+    if (canAppend && metadata.streams === undefined)
+      return this.#append(buf, at, map, next, metadata.pairs, to)
     this.#fields.read(buf, map, next)
-    return this.#rewrite(buf, at, map, next, own, to)
+    return this.#rewrite(buf, at, map, next, metadata, to)
   }
 
   #copy(buf: Buffer, at: number, end: number, to: number): number {
-    this.#room(to, end - at)
+    this.#ensureRoom(to, end - at)
     return to + buf.copy(this.#out, to, at, end)
   }
 
-  #append(buf: Buffer, at: number, map: number, end: number, pairs: Pairs, to: number): number {
-    this.#room(to, end - at + pairs.bytes.length + HEAD_ROOM)
+  #append(buf: Buffer, at: number, map: number, end: number, pairs: MetadataPairs, to: number): number {
+    this.#ensureRoom(to, end - at + pairs.bytes.length + MAP_HEAD_ROOM)
     const out = this.#out
-    let o = copyShort(buf, at, map, out, to)
-    o = writeMapHead(out, o, mapPairs(buf, map) + pairs.starts.length)
-    o += buf.copy(out, o, mapBody(buf, map), end)
-    return o + pairs.bytes.copy(out, o)
+    let pos = copyShort(buf, at, map, out, to)
+    pos = writeMapHead(out, pos, mapPairs(buf, map) + pairs.starts.length)
+    pos += buf.copy(out, pos, mapBody(buf, map), end)
+    return pos + pairs.bytes.copy(out, pos)
   }
 
-  #rewrite(buf: Buffer, at: number, map: number, end: number, meta: Meta, to: number): number {
+  #rewrite(buf: Buffer, at: number, map: number, end: number, meta: ContainerMetadata, to: number): number {
     const fields = this.#fields
-    const wish =
+    const rule =
       meta.streams === undefined || fields.stream === undefined ? undefined : meta.streams[fields.stream]
-    if (wish?.exclude) return to
-    const parser = wish?.parser
-    const merging = (this.#o.merge || parser !== undefined) && fields.logLength >= 0
-    const bound = merging ? this.#merge.bound(fields.logLength, parser) : 0
-    this.#room(to, end - at + bound + meta.pairs.bytes.length + HEAD_ROOM * 2)
+    if (rule?.exclude) return to
+    const parser = rule?.parser
+    const merges = (this.#mergesLog || parser !== undefined) && fields.logLength >= 0
+    const bound = merges ? this.#merger.bound(fields.logLength, parser) : 0
+    this.#ensureRoom(to, end - at + bound + meta.pairs.bytes.length + MAP_HEAD_ROOM * 2)
     const out = this.#out
     const head = copyShort(buf, at, map, out, to)
-    // As the record before, since those of one program are alike: the head then need not be moved for.
-    const body = head + mapHeadSize(Math.max(this.#lastCount, 1))
-    const without = merging && !this.#o.keepLog
-    let o = this.#original(buf, end, body, without)
-    if (merging) {
-      const merged = this.#merge.write(buf, fields, out, o, to, parser)
-      if (merged >= 0) o = merged
-      else if (without) o = this.#original(buf, end, body, false)
+    // Expects as many pairs as the previous record, since records of one program are alike: the body then need not
+    // move.
+    const body = head + mapHeadSize(Math.max(this.#lastPairs, 1))
+    const omitsLog = merges && !this.#keepsLog
+    let pos = this.#copyPairs(buf, end, body, omitsLog)
+    if (merges) {
+      const merged = this.#merger.write(buf, fields, out, pos, to, parser)
+      if (merged >= 0) pos = merged
+      else if (omitsLog) pos = this.#copyPairs(buf, end, body, false)
     }
-    o = this.#meta(meta.pairs, o)
-    o = this.#keys.settle(out, 0, o)
-    this.#lastCount = this.#keys.count
-    return closeMap(out, head, body, o, this.#lastCount)
+    pos = this.#addMetadata(meta.pairs, pos)
+    pos = this.#keys.removeDuplicates(out, 0, pos)
+    this.#lastPairs = this.#keys.count
+    return closeMap(out, head, body, pos, this.#lastPairs)
   }
 
-  /** The record's own pairs, with or without the line. */
-  #original(buf: Buffer, end: number, body: number, without: boolean): number {
+  /** Copies the record's own pairs to `body`, with or without the line; returns their end. */
+  #copyPairs(buf: Buffer, end: number, body: number, omitsLog: boolean): number {
     const fields = this.#fields
     const keys = this.#keys
     const out = this.#out
@@ -183,43 +201,45 @@ export class Enricher {
     let shift = body - fields.body
     for (let i = 0; i < fields.count; i++) {
       const pair = fields.pairs[i] as number
-      if (without && pair === fields.logPair) shift -= fields.logEnd - pair
+      if (omitsLog && pair === fields.logPair) shift -= fields.logEnd - pair
       else keys.push(pair + shift)
     }
-    if (!without) return copyShort(buf, fields.body, end, out, body)
-    const o = copyShort(buf, fields.body, fields.logPair, out, body)
-    return copyShort(buf, fields.logEnd, end, out, o)
+    if (!omitsLog) return copyShort(buf, fields.body, end, out, body)
+    const pos = copyShort(buf, fields.body, fields.logPair, out, body)
+    return copyShort(buf, fields.logEnd, end, out, pos)
   }
 
-  #meta({ bytes, starts }: Pairs, at: number): number {
+  #addMetadata({ bytes, starts }: MetadataPairs, at: number): number {
     for (let i = 0; i < starts.length; i++) this.#keys.push(at + (starts[i] as number))
     return at + bytes.copy(this.#out, at)
   }
 
-  /** Makes sure that so many bytes fit behind `to`, with the tail room: by a larger buffer, if need be. */
-  #room(to: number, bytes: number): void {
-    const need = to + bytes + TAIL_ROOM
-    if (need <= this.#out.length) return
-    const { buffers } = this.#o
-    const larger = buffers.force(Math.max(need, Math.ceil(this.#out.length * 1.5)))
+  /** Ensures that `bytes` bytes and TAIL_ROOM fit after `to`, by a larger buffer if necessary. */
+  #ensureRoom(to: number, bytes: number): void {
+    const needed = to + bytes + TAIL_ROOM
+    if (needed <= this.#out.length) return
+    const buffers = this.#buffers
+    const larger = buffers.force(Math.max(needed, Math.ceil(this.#out.length * 1.5)))
     this.#out.copy(larger, 0, 0, to)
     buffers.give(this.#out)
     this.#out = larger
   }
 }
 
-/** Up to so many bytes a loop is faster than `copy`. */
-const SHORT = 20
+/** Up to this length a loop is faster than `copy`. */
+const MAX_SHORT_BYTES = 20
 
 function copyShort(src: Buffer, start: number, end: number, to: Buffer, at: number): number {
-  if (end - start > SHORT) return at + src.copy(to, at, start, end)
-  let o = at
-  for (let p = start; p < end; p++) to[o++] = src[p] as number
-  return o
+  if (end - start > MAX_SHORT_BYTES) return at + src.copy(to, at, start, end)
+  let pos = at
+  for (let p = start; p < end; p++) to[pos++] = src[p] as number
+  return pos
 }
 
-/** Where the map of the entry at `at` begins, or -1 when that is no entry; nearly all have an EventTime of ten bytes. */
-function mapOf(buf: Buffer, at: number, end: number): number {
-  const quick = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end
-  return quick && mapPairs(buf, at + ENTRY_HEAD) >= 0 ? at + ENTRY_HEAD : entryMap(buf, at, end)
+/**
+ * Returns the offset of the entry's map, or -1 when it is not a valid entry; nearly all have an EventTime of ten bytes.
+ */
+function findMap(buf: Buffer, at: number, end: number): number {
+  const hasEventTime = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end
+  return hasEventTime && mapPairs(buf, at + ENTRY_HEAD) >= 0 ? at + ENTRY_HEAD : entryMap(buf, at, end)
 }

@@ -6,42 +6,55 @@ import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../../../../lib/json/json-to-msgpack.ts'
 import type { RecordFields } from './record-fields.ts'
 
+/** How the line of a record is merged into it. */
 export interface MergeOptions {
-  /** MessagePack of the key for the fields; undefined: they go among those of the record. */
+  /** MessagePack of the key of the line. */
+  logKey: Buffer
+  /** True to merge the line even when no pod annotation requests it. */
+  merge: boolean
+  /** False to remove a line that was merged. */
+  keepLog: boolean
+  /** MessagePack of the key that the fields are put under; undefined: they become fields of the record. */
   mergeKey: Buffer | undefined
+  /** True to remove line ends at the end of the merged values. */
   trim: boolean
-  /** Instead of JSON. */
+  /** Parser to use instead of JSON. */
   parser: Parser | undefined
 }
 
 const NEWLINE = 0x0a
 const RETURN = 0x0d
-/** Of an entry `92 d7 00 <sec> <nsec>`. */
+/** Type byte and offset of the time in an entry `92 d7 00 <sec> <nsec>`. */
 const FIXEXT8 = 0xd7
 const TIME_AT = 3
 
-/** Puts the fields of a line into its record. */
+/** Writes the fields of a line, parsed as JSON or by a parser, into its record. */
 export class LogMerger {
-  readonly #o: MergeOptions
+  readonly #mergeKey: Buffer | undefined
+  readonly #trim: boolean
+  readonly #parser: Parser | undefined
   readonly #keys: UniqueKeys
   readonly #json: JsonTranscoder
   readonly #writer: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
 
   constructor(options: MergeOptions, keys: UniqueKeys) {
-    this.#o = options
+    this.#mergeKey = options.mergeKey
+    this.#trim = options.trim
+    this.#parser = options.parser
     this.#keys = keys
     this.#json = new JsonTranscoder(undefined, keys)
   }
 
+  /** Returns the maximum number of bytes that `write` produces for a line of `length` bytes. */
   bound(length: number, parser: Parser | undefined): number {
-    const reader = parser ?? this.#o.parser
-    const bytes = reader === undefined ? jsonBound(length) : reader.bound(length)
-    return bytes + (this.#o.mergeKey?.length ?? 0)
+    const effective = parser ?? this.#parser
+    const bytes = effective === undefined ? jsonBound(length) : effective.bound(length)
+    return bytes + (this.#mergeKey?.length ?? 0)
   }
 
   /**
-   * Writes the fields of the line at `out[at]` and notes their keys; -1 when it is not of the form. `entry`: where in
-   * `out` the entry begins, whose time a parser may replace.
+   * Writes the fields of the line at `out[at]`, adds their keys to `keys` and returns the end; returns -1 when the line
+   * cannot be parsed. `entry` is the offset in `out` of the entry, whose time a parser may replace.
    */
   write(
     buf: Buffer,
@@ -51,38 +64,38 @@ export class LogMerger {
     entry: number,
     suggested: Parser | undefined,
   ): number {
-    const { mergeKey, trim } = this.#o
+    const mergeKey = this.#mergeKey
     const keys = this.#keys
     const first = keys.count
-    // Among the fields of the record the map's head is in the way: it is written over the byte before, which comes back.
-    const kept = out[at - 1] as number
+    // Without a merge key the map head is not wanted: it overwrites the byte before, which is restored afterwards.
+    const saved = out[at - 1] as number
     const map = mergeKey === undefined ? at - 1 : at + mergeKey.copy(out, at)
-    const parser = suggested ?? this.#o.parser
+    const parser = suggested ?? this.#parser
     const { logStart, logLength } = fields
     let end =
       parser === undefined
         ? this.#transcode(buf, logStart, logStart + logLength, out, map)
         : this.#parse(parser, buf, logStart, logLength, out, map, entry)
-    if (mergeKey === undefined && end < 0) out[at - 1] = kept
+    if (mergeKey === undefined && end < 0) out[at - 1] = saved
     if (end < 0) {
       keys.count = first
       return -1
     }
-    const from = keys.count > first ? (keys.at[first] as number) : mapBody(out, map)
-    if (trim) end = this.#trim(out, first, end)
+    const from = keys.count > first ? (keys.offsets[first] as number) : mapBody(out, map)
+    if (this.#trim) end = this.#trimValues(out, first, end)
     if (mergeKey !== undefined) {
       keys.count = first
       keys.push(at)
       return end
     }
-    out[at - 1] = kept
+    out[at - 1] = saved
     if (from === at) return end
     out.copyWithin(at, from, end)
-    keys.move(first, at - from)
+    keys.shift(first, at - from)
     return end - (from - at)
   }
 
-  /** Exactly one object, with nothing but blanks around it. */
+  /** Transcodes a line that is exactly one JSON object, surrounded by whitespace only; else returns -1. */
   #transcode(buf: Buffer, start: number, stop: number, out: Buffer, at: number): number {
     const json = this.#json
     const from = skipBlanks(buf, start, stop)
@@ -90,8 +103,8 @@ export class LogMerger {
     const first = this.#keys.count
     const end = json.transcode(buf, from, stop, out, at)
     if (end < 0 || skipBlanks(buf, json.end, stop) < stop) return -1
-    // Keys were noted behind a head of one byte.
-    this.#keys.move(first, json.body - at - 1)
+    // Keys were recorded after a map head of one byte.
+    this.#keys.shift(first, json.bodyAt - at - 1)
     return end
   }
 
@@ -117,11 +130,11 @@ export class LogMerger {
     if (!parser.parse(buf, start, stop, writer)) return -1
     if (timed && (writer.sec !== sec || writer.nsec !== nsec))
       writeEventTime(out, entry + TIME_AT, writer.sec, writer.nsec)
-    return this.#noteKeys(out, at, writer.at)
+    return this.#pushKeys(out, at, writer.at)
   }
 
-  /** Of the map that ends at `end`; of keys that come twice the last one stays. */
-  #noteKeys(out: Buffer, map: number, end: number): number {
+  /** Adds the keys of the map that ends at `end`, keeping the last of duplicate keys; returns the new end. */
+  #pushKeys(out: Buffer, map: number, end: number): number {
     const keys = this.#keys
     const first = keys.count
     const body = mapBody(out, map)
@@ -131,46 +144,46 @@ export class LogMerger {
       keys.push(pair)
       pair = skip(out, skip(out, pair, end), end)
     }
-    const settled = keys.settle(out, first, end)
+    const settled = keys.removeDuplicates(out, first, end)
     const left = keys.count - first
     if (left === pairs) return end
-    keys.move(first, mapHeadSize(left) - (body - map))
+    keys.shift(first, mapHeadSize(left) - (body - map))
     return closeMap(out, map, body, settled, left)
   }
 
-  /** Takes line ends off the end of texts. Nearly no value has one, which its last byte shows. */
-  #trim(out: Buffer, first: number, end: number): number {
+  /** Removes line ends at the end of strings. Hardly any value has one, which its last byte shows. */
+  #trimValues(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
     for (let i = first; i < keys.count; i++) {
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       if (isLineEnd(out[next - 1] as number)) return this.#trimAll(out, first, end)
     }
     return end
   }
 
-  /** One pass forward: what is written is never longer than what was read. */
+  /** Rewrites all values in one forward pass: the output is never longer than the input. */
   #trimAll(out: Buffer, first: number, end: number): number {
     const keys = this.#keys
-    let o = keys.at[first] as number
+    let pos = keys.offsets[first] as number
     for (let i = first; i < keys.count; i++) {
-      const pair = keys.at[i] as number
-      const next = i + 1 < keys.count ? (keys.at[i + 1] as number) : end
+      const pair = keys.offsets[i] as number
+      const next = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
       const value = skip(out, pair, end)
       const left = trimmedLength(out, value)
-      keys.at[i] = o
-      out.copyWithin(o, pair, left < 0 ? next : value)
-      o += (left < 0 ? next : value) - pair
+      keys.offsets[i] = pos
+      out.copyWithin(pos, pair, left < 0 ? next : value)
+      pos += (left < 0 ? next : value) - pair
       if (left < 0) continue
       const start = value + textHead(out, value)
-      o = writeStrHead(out, o, left)
-      out.copyWithin(o, start, start + left)
-      o += left
+      pos = writeStrHead(out, pos, left)
+      out.copyWithin(pos, start, start + left)
+      pos += left
     }
-    return o
+    return pos
   }
 }
 
-/** Length of the text at `value` without line ends at its end; -1 when it has none, or is no text. */
+/** Returns the length of the string at `value` without trailing line ends; -1 when it has none or is not a string. */
 function trimmedLength(out: Buffer, value: number): number {
   const head = textHead(out, value)
   if (head < 0) return -1

@@ -7,11 +7,10 @@ import {
   writeNumber,
 } from '../../../../core/msgpack/encode.ts'
 import type { ContainerRef } from '../pods/container-ref.ts'
-import type { Owner, Pod, Texts } from '../pods/pod.ts'
-import { containerOf } from '../pods/pod-cache.ts'
+import { findContainer, type Namespace, type OwnerReference, type Pod, type StringMap } from '../pods/pod.ts'
 
-/** What of a pod and its namespace goes into records. */
-export interface Wanted {
+/** The optional fields of a pod and its namespace that are added to records. */
+export interface MetadataFields {
   labels: boolean
   annotations: boolean
   owners: boolean
@@ -20,46 +19,47 @@ export interface Wanted {
   namespaceOnly: boolean
 }
 
-/** Pairs for the end of each record of a container, encoded once. */
-export interface Pairs {
+/** MessagePack pairs appended to each record of a container, encoded once. */
+export interface MetadataPairs {
   bytes: Buffer
-  /** Where each of them begins. */
+  /** Offset of each pair in `bytes`. */
   starts: number[]
 }
 
-export const KUBERNETES = encodeStr('kubernetes')
-export const NAMESPACE = encodeStr('kubernetes_namespace')
+export const KUBERNETES_KEY = encodeStr('kubernetes')
+export const NAMESPACE_KEY = encodeStr('kubernetes_namespace')
 
 /**
- * `kubernetes: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip, container_name, docker_id,
- * container_hash, container_image, ownerReferences}`, in this order and without what is not known.
+ * Encodes the value of `kubernetes`: {pod_name, namespace_name, pod_id, labels, annotations, host, pod_ip,
+ * container_name, docker_id, container_hash, container_image, ownerReferences}, in this order; unknown fields are
+ * omitted.
  */
-export function encodePod(pod: Pod, ref: ContainerRef, wanted: Wanted): Buffer {
-  const map = new MapBytes()
-  map.text('pod_name', pod.name).text('namespace_name', pod.namespace).text('pod_id', pod.uid)
-  if (wanted.labels) map.texts('labels', pod.labels)
-  if (wanted.annotations) map.texts('annotations', pod.annotations)
-  const container = containerOf(pod, ref)
+export function encodePod(pod: Pod, ref: ContainerRef, fields: MetadataFields): Buffer {
+  const map = new MapBuilder()
+  map.string('pod_name', pod.name).string('namespace_name', pod.namespace).string('pod_id', pod.uid)
+  if (fields.labels) map.strings('labels', pod.labels)
+  if (fields.annotations) map.strings('annotations', pod.annotations)
+  const container = findContainer(pod, ref)
   map
-    .text('host', pod.node)
-    .text('pod_ip', pod.ip)
-    .text('container_name', ref.container)
-    .text('docker_id', ref.dockerId ?? idOfRun(pod, ref))
-    .text('container_hash', container?.imageId)
-    .text('container_image', container?.image)
-  if (wanted.owners && pod.owners !== undefined && pod.owners.length > 0)
+    .string('host', pod.node)
+    .string('pod_ip', pod.ip)
+    .string('container_name', ref.container)
+    .string('docker_id', ref.dockerId ?? containerIdOfRun(pod, ref))
+    .string('container_hash', container?.imageId)
+    .string('container_image', container?.image)
+  if (fields.owners && pod.owners !== undefined && pod.owners.length > 0)
     map.add('ownerReferences', encodeOwners(pod.owners))
   return map.bytes()
 }
 
-/** What the name of the log tells; `incomplete` marks it. */
+/** Encodes the fields known from the log path alone, with `incomplete: true` if `incomplete` is set. */
 export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): Buffer {
-  const map = new MapBytes()
-    .text('pod_name', ref?.pod)
-    .text('namespace_name', ref?.namespace)
-    .text('pod_id', ref?.uid)
-    .text('container_name', ref?.container)
-    .text('docker_id', ref?.dockerId)
+  const map = new MapBuilder()
+    .string('pod_name', ref?.pod)
+    .string('namespace_name', ref?.namespace)
+    .string('pod_id', ref?.uid)
+    .string('container_name', ref?.container)
+    .string('docker_id', ref?.dockerId)
   if (ref?.restarts !== undefined) map.number('restart_count', ref.restarts)
   if (incomplete) map.add('incomplete', Buffer.from([TRUE]))
   return map.bytes()
@@ -67,45 +67,45 @@ export function encodeRef(ref: ContainerRef | undefined, incomplete: boolean): B
 
 export function encodeNamespace(
   name: string,
-  namespace: { labels: Texts; annotations: Texts } | undefined,
-  wanted: Wanted,
+  namespace: Namespace | undefined,
+  fields: MetadataFields,
 ): Buffer {
-  const map = new MapBytes().text('name', name)
-  if (wanted.namespaceLabels) map.texts('labels', namespace?.labels)
-  if (wanted.namespaceAnnotations) map.texts('annotations', namespace?.annotations)
+  const map = new MapBuilder().string('name', name)
+  if (fields.namespaceLabels) map.strings('labels', namespace?.labels)
+  if (fields.namespaceAnnotations) map.strings('annotations', namespace?.annotations)
   return map.bytes()
 }
 
 export function encodeDummy(nowMs: number): Buffer {
-  return new MapBytes().text('dummy', new Date(nowMs).toISOString()).bytes()
+  return new MapBuilder().string('dummy', new Date(nowMs).toISOString()).bytes()
 }
 
-/** The pairs that records get; either map may be absent. */
-export function pairsOf(kubernetes: Buffer | undefined, namespace: Buffer | undefined): Pairs {
-  const first = kubernetes === undefined ? [] : [KUBERNETES, kubernetes]
-  const second = namespace === undefined ? [] : [NAMESPACE, namespace]
+/** Joins the pairs that records get; either map may be absent. */
+export function metadataPairs(kubernetes: Buffer | undefined, namespace: Buffer | undefined): MetadataPairs {
+  const first = kubernetes === undefined ? [] : [KUBERNETES_KEY, kubernetes]
+  const second = namespace === undefined ? [] : [NAMESPACE_KEY, namespace]
   const bytes = Buffer.concat([...first, ...second])
   const starts = [
     ...(kubernetes === undefined ? [] : [0]),
-    ...(namespace === undefined ? [] : [bytes.length - NAMESPACE.length - namespace.length]),
+    ...(namespace === undefined ? [] : [bytes.length - NAMESPACE_KEY.length - namespace.length]),
   ]
   return { bytes, starts }
 }
 
-/** Logs under /var/log/pods are named by the number of the run. */
-function idOfRun(pod: Pod, ref: ContainerRef): string | undefined {
-  const container = containerOf(pod, ref)
+/** Returns the container id of the run that a log under /var/log/pods is named by, if the pod still reports it. */
+function containerIdOfRun(pod: Pod, ref: ContainerRef): string | undefined {
+  const container = findContainer(pod, ref)
   if (container === undefined || ref.restarts === undefined) return undefined
   if (ref.restarts === container.restarts) return container.id
   return ref.restarts === container.restarts - 1 ? container.lastId : undefined
 }
 
-function encodeOwners(owners: Owner[]): Buffer {
+function encodeOwners(owners: OwnerReference[]): Buffer {
   const head = Buffer.alloc(5)
   const items = owners.map((owner) => {
-    const map = new MapBytes()
+    const map = new MapBuilder()
     for (const [key, value] of Object.entries(owner)) {
-      if (typeof value === 'string') map.text(key, value)
+      if (typeof value === 'string') map.string(key, value)
       else map.add(key, Buffer.from([value ? TRUE : FALSE]))
     }
     return map.bytes()
@@ -113,7 +113,7 @@ function encodeOwners(owners: Owner[]): Buffer {
   return Buffer.concat([head.subarray(0, writeArrayHead(head, 0, owners.length)), ...items])
 }
 
-class MapBytes {
+class MapBuilder {
   readonly #parts: Buffer[] = []
   #pairs = 0
 
@@ -123,8 +123,8 @@ class MapBytes {
     return this
   }
 
-  /** Nothing when it is not known. */
-  text(key: string, value: string | undefined): this {
+  /** Adds the pair unless `value` is undefined. */
+  string(key: string, value: string | undefined): this {
     return value === undefined ? this : this.add(key, encodeStr(value))
   }
 
@@ -133,11 +133,11 @@ class MapBytes {
     return this.add(key, out.subarray(0, writeNumber(out, 0, value)))
   }
 
-  texts(key: string, values: Texts | undefined): this {
+  strings(key: string, values: StringMap | undefined): this {
     const entries = Object.entries(values ?? {})
     if (entries.length === 0) return this
-    const map = new MapBytes()
-    for (const [name, value] of entries) map.text(name, value)
+    const map = new MapBuilder()
+    for (const [name, value] of entries) map.string(name, value)
     return this.add(key, map.bytes())
   }
 

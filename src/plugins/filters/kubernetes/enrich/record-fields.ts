@@ -5,26 +5,28 @@ import type { Stream } from './annotations.ts'
 const STREAM = encodeStr('stream')
 const STDOUT = encodeStr('stdout')
 const STDERR = encodeStr('stderr')
-/** Of records of the parser cri. */
+/** Keys of records from the cri parser. */
 const LOGTAG = encodeStr('logtag')
 const MESSAGE = encodeStr('message')
 
 /**
- * Where the pairs of one record are; used again for each. The line is `log`. The parser cri calls it `message`, as
- * fluent-bit's does, which then finds no line to merge: here it is the line of a record that has `logtag` and no `log`.
- * A `message` of any other record is a field like others.
+ * The offsets of one record's pairs, reused for every record. The line is `log`. The cri parser names it `message`, as
+ * in fluent-bit, which then finds no line to merge: here `message` is the line of a record with `logtag` and without
+ * `log`. In any other record `message` is an ordinary field.
  */
 export class RecordFields {
-  /** Number of pairs, where each begins, and where the first does. */
+  /** Number of pairs, offset of each, and offset of the first. */
   count = 0
   pairs = new Int32Array(64)
   body = 0
-  /** The pair of the line, its end, and its text; the length is -1 when there is none, or it is no text. */
+  /**
+   * Offset of the line's pair, its end, and the start and length of its text; the length is -1 without a string line.
+   */
   logPair = -1
   logEnd = -1
   logStart = -1
   logLength = -1
-  /** By the field `stream`. */
+  /** Value of the field `stream`. */
   stream: Stream | undefined
   readonly #logKey: Buffer
 
@@ -32,14 +34,14 @@ export class RecordFields {
     this.#logKey = logKey
   }
 
-  /** Reads the pairs of the map at `map`; returns where they end. */
+  /** Reads the pairs of the map at `map`; returns the end of the map. */
   read(buf: Buffer, map: number, end: number): number {
     const count = mapPairs(buf, map)
     if (count > this.pairs.length) this.pairs = new Int32Array(count * 2)
     this.count = count
     this.logPair = this.logLength = -1
     this.stream = undefined
-    let tagged = false
+    let hasLogtag = false
     let message = -1
     let at = mapBody(buf, map)
     this.body = at
@@ -47,20 +49,20 @@ export class RecordFields {
       this.pairs[i] = at
       const value = skip(buf, at, end)
       const next = skip(buf, value, end)
-      if (isAt(buf, at, this.#logKey)) this.#log(buf, at, value, next)
+      if (isAt(buf, at, this.#logKey)) this.#setLog(buf, at, value, next)
       else if (isAt(buf, at, STREAM)) this.stream = streamAt(buf, value)
-      else if (isAt(buf, at, LOGTAG)) tagged = true
+      else if (isAt(buf, at, LOGTAG)) hasLogtag = true
       else if (isAt(buf, at, MESSAGE)) message = at
       at = next
     }
-    if (tagged && message >= 0 && this.logPair < 0) {
+    if (hasLogtag && message >= 0 && this.logPair < 0) {
       const value = skip(buf, message, end)
-      this.#log(buf, message, value, skip(buf, value, end))
+      this.#setLog(buf, message, value, skip(buf, value, end))
     }
     return at
   }
 
-  #log(buf: Buffer, pair: number, value: number, next: number): void {
+  #setLog(buf: Buffer, pair: number, value: number, next: number): void {
     this.logPair = pair
     this.logEnd = next
     const head = textHead(buf, value)
@@ -74,7 +76,7 @@ function streamAt(buf: Buffer, at: number): Stream | undefined {
   return isAt(buf, at, STDERR) ? 'stderr' : undefined
 }
 
-/** Short texts, with their heads: a loop is faster than `compare`. */
+/** Compares short strings including their heads; a loop is faster than `compare`. */
 function isAt(buf: Buffer, at: number, text: Buffer): boolean {
   for (let i = 0; i < text.length; i++) if (buf[at + i] !== text[i]) return false
   return true

@@ -5,61 +5,69 @@ import {
   type MetadataMerger,
   sharedMetadataMerger,
 } from '../../../../lib/wasm/metadata-merger.ts'
-import type { EnricherOptions } from './enricher.ts'
-import type { Pairs } from './metadata.ts'
+import type { MergeOptions } from './merge-log.ts'
+import type { MetadataPairs } from './metadata.ts'
 
 const LOG = encodeStr('log')
 
-/** The entries of one chunk in blocks through the kernel: those that it knows, up to the first that it does not. */
+/**
+ * Rewrites entries of a chunk with the wasm module, in blocks, up to the first entry that the module does not support.
+ */
 export class WasmEnricher {
-  /** Of the options, what the kernel has to know; undefined: it cannot do what they ask for. */
-  readonly #form: Omit<MergeForm, 'pairs' | 'starts'> | undefined
-  #kernel: MetadataMerger | undefined
+  /** Options for the module; undefined: it does not support the filter's options. */
+  readonly #mergeForm: Omit<MergeForm, 'pairs' | 'starts'> | undefined
+  #loadedMerger: MetadataMerger | undefined
   #block: InputBlock | undefined
-  /** Of the last run: its entries are in output[0, size), and `next` in the chunk is behind them. */
+  /**
+   * Result of the last run: number of entries, their size in `output` from 0, and the offset in the chunk after them.
+   */
   records = 0
   size = 0
   next = 0
 
-  constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: EnricherOptions) {
-    const plain = mergeKey === undefined && parser === undefined && logKey.equals(LOG)
-    this.#form = plain ? { merge, keepLog, trim } : undefined
+  constructor({ logKey, merge, keepLog, trim, mergeKey, parser }: MergeOptions) {
+    const isSupported = mergeKey === undefined && parser === undefined && logKey.equals(LOG)
+    this.#mergeForm = isSupported ? { merge, keepLog, trim } : undefined
   }
 
-  get loaded(): boolean {
-    return this.#kernel !== undefined
+  /** True when the module has been compiled. */
+  get isLoaded(): boolean {
+    return this.#loadedMerger !== undefined
   }
 
   get output(): Buffer {
-    return this.#shared.output
+    return this.#merger.output
   }
 
-  /** For a chunk whose records get these pairs; false: it is not for the kernel. */
-  begin({ bytes, starts }: Pairs): boolean {
+  /** Prepares for a chunk whose records get these pairs; returns false when the module cannot process it. */
+  begin({ bytes, starts }: MetadataPairs): boolean {
     this.#block?.clear()
-    return this.#form !== undefined && this.#shared.use({ pairs: bytes, starts, ...this.#form })
+    return this.#mergeForm !== undefined && this.#merger.use({ pairs: bytes, starts, ...this.#mergeForm })
   }
 
-  /** The entries of buf[at, end) from `at` on, not always as many as it knows; false: the first is not for it. */
+  /**
+   * Rewrites entries of buf[at, end) from `at` on, at most one block of them; returns false when the first one is not
+   * supported.
+   */
   run(buf: Buffer, at: number, end: number): boolean {
-    const kernel = this.#shared
-    const block = this.#blockOf(kernel)
-    const taken = block.run(buf, at, end, () => {
-      this.size = kernel.run(at - block.from, block.to - block.from)
-      return kernel.records > 0
+    const merger = this.#merger
+    const block = this.#blockOf(merger)
+    const isRewritten = block.run(buf, at, end, () => {
+      this.size = merger.run(at - block.from, block.to - block.from)
+      return merger.records > 0
     })
-    this.records = kernel.records
-    this.next = block.from + kernel.consumed
-    return taken
+    this.records = merger.records
+    this.next = block.from + merger.consumed
+    return isRewritten
   }
 
-  #blockOf(kernel: MetadataMerger): InputBlock {
-    this.#block ??= new InputBlock(kernel.input)
+  #blockOf(merger: MetadataMerger): InputBlock {
+    this.#block ??= new InputBlock(merger.input)
     return this.#block
   }
 
-  get #shared(): MetadataMerger {
-    this.#kernel ??= sharedMetadataMerger()
-    return this.#kernel
+  get #merger(): MetadataMerger {
+    this.#loadedMerger ??= sharedMetadataMerger()
+    return this.#loadedMerger
   }
 }

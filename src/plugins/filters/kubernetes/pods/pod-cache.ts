@@ -1,34 +1,34 @@
 import type { ContainerRef } from './container-ref.ts'
-import type { Container, Pod } from './pod.ts'
+import type { Pod } from './pod.ts'
 
-/** A pod that is gone stays known for this long: its last lines may still be unread. */
-export const KEPT_MS = 300_000
-const UNUSED_MS = 3_600_000
-/** Pods that are kept at once, those that are gone included; a node has 110 by default. */
-const MOST_PODS = 5000
-const MOST_REFUSED = 1000
+/** How long a deleted pod stays known: its last lines may still be unread. */
+export const DELETED_TTL_MS = 300_000
+const UNUSED_TTL_MS = 3_600_000
+/** Maximum number of cached pods, deleted ones included; a node runs 110 by default. */
+const MAX_PODS = 5000
+const MAX_OVERSIZE = 1000
 
-interface Known {
+interface CachedPod {
   pod: Pod
-  /** When it was deleted, in milliseconds. */
-  goneMs: number | undefined
-  /** As it was before the start: nobody was asked for it since. */
-  stored: boolean
-  /** When records of it came last. */
-  usedMs: number
+  /** Time of deletion in milliseconds; undefined while the pod exists. */
+  deletedMs: number | undefined
+  /** True for a pod from the cache file that the API has not confirmed since the start. */
+  isUnconfirmed: boolean
+  /** Time of the last lookup by a record's reference, in milliseconds. */
+  lastUseMs: number
 }
 
-/** The known pods of this node, by uid and by name. An object of a pod is never changed, only replaced. */
+/** A cache of this node's pods, indexed by uid and by name. A Pod object is never modified, only replaced. */
 export class PodCache {
-  readonly #byUid = new Map<string, Known>()
-  readonly #byName = new Map<string, Known[]>()
-  readonly #byPathUid = new Map<string, Known>()
-  /** Pods that the API has and that cannot be used (too large): nobody need wait for them. */
-  readonly #refused = new Set<string>()
+  readonly #byUid = new Map<string, CachedPod>()
+  readonly #byName = new Map<string, CachedPod[]>()
+  readonly #byPathUid = new Map<string, CachedPod>()
+  /** Pods (namespace/name) that exist but are larger than Buffer_Size: waiting for them is pointless. */
+  readonly #oversize = new Set<string>()
   readonly #nowMs: () => number
-  /** Told when a pod of this name is new or changed. */
+  /** Called when a pod is new or has changed. */
   onChange: (pod: Pod) => void = () => {}
-  /** Told when anything is to be stored anew. */
+  /** Called when the cache file is out of date. */
   onDirty: () => void = () => {}
 
   constructor(nowMs: () => number) {
@@ -39,89 +39,89 @@ export class PodCache {
     return this.#byUid.size
   }
 
-  /** A pod as the API has it now. */
+  /** Stores the current state of a pod as reported by the API. */
   put(pod: Pod): void {
-    const known = this.#byUid.get(pod.uid)
-    if (known !== undefined) known.stored = false
-    if (known !== undefined && known.goneMs === undefined && isSame(known.pod, pod)) return
-    if (known === undefined) this.#add(pod, undefined, false)
+    const cached = this.#byUid.get(pod.uid)
+    if (cached !== undefined) cached.isUnconfirmed = false
+    if (cached !== undefined && cached.deletedMs === undefined && isSame(cached.pod, pod)) return
+    if (cached === undefined) this.#add(pod, undefined, false)
     else {
-      known.pod = pod
-      known.goneMs = undefined
+      cached.pod = pod
+      cached.deletedMs = undefined
     }
     this.onDirty()
     this.onChange(pod)
   }
 
-  /** As it was stored: `goneMs` of one that had been deleted by then. */
-  restore(pod: Pod, goneMs: number | undefined): void {
-    if (!this.#byUid.has(pod.uid)) this.#add(pod, goneMs, true)
+  /** Adds a pod from the cache file, unless the API has reported it already. */
+  restore(pod: Pod, deletedMs: number | undefined): void {
+    if (!this.#byUid.has(pod.uid)) this.#add(pod, deletedMs, true)
   }
 
-  isStored(pod: Pod): boolean {
-    return this.#byUid.get(pod.uid)?.stored === true
+  isUnconfirmed(pod: Pod): boolean {
+    return this.#byUid.get(pod.uid)?.isUnconfirmed === true
   }
 
-  /** It was asked for; when nothing newer came, there is nothing newer. */
-  asked(ref: ContainerRef): void {
-    const known = this.#of(ref)
-    if (known !== undefined) known.stored = false
+  /** Marks the pod as up to date after a request for it: what is cached is the newest state there is. */
+  confirm(ref: ContainerRef): void {
+    const cached = this.#lookUp(ref)
+    if (cached !== undefined) cached.isUnconfirmed = false
   }
 
-  /** It was deleted; its last state may come with the news. */
-  gone(pod: Pod): void {
+  /** Marks a pod as deleted; `pod` is its last state. */
+  markDeleted(pod: Pod): void {
     if (!this.#byUid.has(pod.uid)) this.put(pod)
-    const known = this.#byUid.get(pod.uid) as Known
-    if (known.goneMs !== undefined) return
-    known.pod = pod
-    known.goneMs = this.#nowMs()
+    const cached = this.#byUid.get(pod.uid) as CachedPod
+    if (cached.deletedMs !== undefined) return
+    cached.pod = pod
+    cached.deletedMs = this.#nowMs()
     this.onDirty()
   }
 
-  /** The pods of this list are all that there are. */
-  only(uids: ReadonlySet<string>): void {
-    for (const [uid, known] of this.#byUid) if (!uids.has(uid)) this.gone(known.pod)
+  /** Marks all pods as deleted that are not in a complete list of the node's pods. */
+  markDeletedExcept(uids: ReadonlySet<string>): void {
+    for (const [uid, cached] of this.#byUid) if (!uids.has(uid)) this.markDeleted(cached.pod)
   }
 
-  refuse(namespace: string, name: string): void {
-    if (this.#refused.size >= MOST_REFUSED) this.#refused.clear()
-    this.#refused.add(`${namespace}/${name}`)
+  markOversize(namespace: string, name: string): void {
+    if (this.#oversize.size >= MAX_OVERSIZE) this.#oversize.clear()
+    this.#oversize.add(`${namespace}/${name}`)
   }
 
-  isRefused(ref: ContainerRef): boolean {
-    return this.#refused.has(`${ref.namespace}/${ref.pod}`)
+  isOversize(ref: ContainerRef): boolean {
+    return this.#oversize.has(`${ref.namespace}/${ref.pod}`)
   }
 
-  /** Forgets what has been gone for long. */
-  sweep(): void {
-    const before = this.#nowMs() - KEPT_MS
-    for (const known of [...this.#byUid.values()]) {
-      if (known.goneMs !== undefined && known.goneMs < before) this.#drop(known)
+  /** Drops pods that were deleted more than DELETED_TTL_MS ago. */
+  dropExpired(): void {
+    const before = this.#nowMs() - DELETED_TTL_MS
+    for (const cached of [...this.#byUid.values()]) {
+      if (cached.deletedMs !== undefined && cached.deletedMs < before) this.#remove(cached)
     }
   }
 
-  /** Forgets what no records have come of for long: where nothing tells that a pod is gone. */
-  sweepUnused(): void {
-    const before = this.#nowMs() - UNUSED_MS
-    for (const known of [...this.#byUid.values()]) {
-      if (known.usedMs >= before) continue
-      this.#drop(known)
+  /** Drops pods without records for UNUSED_TTL_MS: for use without a watch, where deletions are not reported. */
+  dropUnused(): void {
+    const before = this.#nowMs() - UNUSED_TTL_MS
+    for (const cached of [...this.#byUid.values()]) {
+      if (cached.lastUseMs >= before) continue
+      this.#remove(cached)
       this.onDirty()
     }
   }
 
-  /** The pod that the log is of, of which records have come. */
+  /** Returns the pod that a log belongs to and marks it as used now. */
   find(ref: ContainerRef): Pod | undefined {
-    const known = this.#of(ref)
-    if (known !== undefined) known.usedMs = this.#nowMs()
-    return known?.pod
+    const cached = this.#lookUp(ref)
+    if (cached !== undefined) cached.lastUseMs = this.#nowMs()
+    return cached?.pod
   }
 
   /**
-   * A uid decides alone: a pod of the same name with another one is another pod (that of a
-   * StatefulSet before or after). Without one the id of the container does, and then the name.
+   * Finds by uid alone when the reference has one: a pod with the same name and another uid is another pod (the
+   * previous or next one of a StatefulSet). Without a uid, the container id decides, then the name.
    */
-  #of(ref: ContainerRef): Known | undefined {
+  #lookUp(ref: ContainerRef): CachedPod | undefined {
     if (ref.uid !== undefined) return this.#byUid.get(ref.uid) ?? this.#byPathUid.get(ref.uid)
     const named = this.#byName.get(`${ref.namespace}/${ref.pod}`)
     if (named === undefined) return undefined
@@ -132,55 +132,50 @@ export class PodCache {
       )
       if (own !== undefined) return own
     }
-    const fitting = named.filter(({ pod }) => !contradicts(pod, ref))
-    return fitting.findLast((known) => known.goneMs === undefined) ?? fitting.at(-1)
+    const candidates = named.filter(({ pod }) => !contradicts(pod, ref))
+    return candidates.findLast((cached) => cached.deletedMs === undefined) ?? candidates.at(-1)
   }
 
-  all(): { pod: Pod; goneMs: number | undefined }[] {
+  all(): { pod: Pod; deletedMs: number | undefined }[] {
     return [...this.#byUid.values()]
   }
 
-  #add(pod: Pod, goneMs: number | undefined, stored: boolean): void {
-    const known: Known = { pod, goneMs, stored, usedMs: this.#nowMs() }
-    if (this.#byUid.size >= MOST_PODS) this.#drop(this.#leastNeeded())
-    this.#byUid.set(pod.uid, known)
-    if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, known)
+  #add(pod: Pod, deletedMs: number | undefined, isUnconfirmed: boolean): void {
+    const cached: CachedPod = { pod, deletedMs, isUnconfirmed, lastUseMs: this.#nowMs() }
+    if (this.#byUid.size >= MAX_PODS) this.#remove(this.#evictionCandidate())
+    this.#byUid.set(pod.uid, cached)
+    if (pod.pathUid !== undefined) this.#byPathUid.set(pod.pathUid, cached)
     const key = `${pod.namespace}/${pod.name}`
     const named = this.#byName.get(key)
-    if (named === undefined) this.#byName.set(key, [known])
-    else named.push(known)
+    if (named === undefined) this.#byName.set(key, [cached])
+    else named.push(cached)
   }
 
-  /** The first that is gone, or the oldest. */
-  #leastNeeded(): Known {
-    for (const known of this.#byUid.values()) if (known.goneMs !== undefined) return known
-    return this.#byUid.values().next().value as Known
+  /** Returns the first deleted pod, or the oldest one when none is deleted. */
+  #evictionCandidate(): CachedPod {
+    for (const cached of this.#byUid.values()) if (cached.deletedMs !== undefined) return cached
+    return this.#byUid.values().next().value as CachedPod
   }
 
-  #drop(known: Known): void {
-    const { pod } = known
+  #remove(cached: CachedPod): void {
+    const { pod } = cached
     this.#byUid.delete(pod.uid)
     if (pod.pathUid !== undefined) this.#byPathUid.delete(pod.pathUid)
     const key = `${pod.namespace}/${pod.name}`
-    const left = (this.#byName.get(key) ?? []).filter((k) => k !== known)
+    const left = (this.#byName.get(key) ?? []).filter((c) => c !== cached)
     if (left.length === 0) this.#byName.delete(key)
     else this.#byName.set(key, left)
   }
 }
 
-/** The container of this name has had one run only, and that was another one. */
+/** True when the container of this name has never restarted and its only run has another container id. */
 function contradicts(pod: Pod, { container, dockerId }: ContainerRef): boolean {
   const found = pod.containers.find((c) => c.name === container)
   if (found === undefined || found.id === undefined || dockerId === undefined) return false
   return found.restarts === 0 && found.id !== dockerId
 }
 
-/** Most events are of a status that no record has: the bytes made of the pod stay good. */
+/** True when nothing changed that records have: most events only update a status, and the encoded bytes stay valid. */
 function isSame(a: Pod, b: Pod): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
-}
-
-/** The container of the pod that the log is of. */
-export function containerOf(pod: Pod, ref: ContainerRef): Container | undefined {
-  return pod.containers.find((c) => c.name === ref.container)
 }

@@ -1,64 +1,82 @@
-/** What is kept of a pod: the rest of the API's object (managed fields, conditions, volumes) is let go at once. */
+import type { ContainerRef } from './container-ref.ts'
+
+/**
+ * The parts of a pod that are kept; the rest of the API object (managed fields, conditions, volumes) is dropped at
+ * once. The cache file stores these fields under these names.
+ */
 export interface Pod {
   uid: string
   name: string
   namespace: string
   node?: string
   ip?: string
-  labels?: Texts
-  annotations?: Texts
-  owners?: Owner[]
-  /** The uid in the paths of a static pod: what the API has is its mirror, under a uid of its own. */
+  labels?: StringMap
+  annotations?: StringMap
+  owners?: OwnerReference[]
+  /** Uid in the log paths of a static pod; the API only has its mirror pod, which has a uid of its own. */
   pathUid?: string
   containers: Container[]
 }
 
-export interface Container {
+/** One container of a pod, from its spec and its status. */
+interface Container {
   name: string
   image?: string
   imageId?: string
-  /** Without its scheme. */
+  /** Container id without the scheme (`containerd://`). */
   id?: string
-  /** Of the run before this one. */
+  /** Container id of the previous run. */
   lastId?: string
   restarts: number
 }
 
-export type Texts = Record<string, string>
-export type Owner = Record<string, string | boolean>
+/** Labels and annotations of a namespace. The cache file stores these fields under these names. */
+export interface Namespace {
+  labels: StringMap
+  annotations: StringMap
+}
 
-/** What the records are to have, and so what has to be kept. */
-export interface Keep {
+export type StringMap = Record<string, string>
+export type OwnerReference = Record<string, string | boolean>
+
+/** The optional fields of pods that records need and that are therefore kept. */
+export interface PodFields {
   labels: boolean
   annotations: boolean
   owners: boolean
-  /** `fluentbit.io/...`, also when annotations are not wanted. */
-  suggestions: boolean
+  /** True to keep `fluentbit.io/...` annotations even when `annotations` is false. */
+  loggingAnnotations: boolean
 }
 
-const SUGGESTION = 'fluentbit.io/'
+const LOGGING_PREFIX = 'fluentbit.io/'
 const CONFIG_HASH = 'kubernetes.io/config.hash'
-const STATUSES = ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']
-const SPECS = ['initContainers', 'containers', 'ephemeralContainers']
+const STATUS_LISTS = ['initContainerStatuses', 'containerStatuses', 'ephemeralContainerStatuses']
+const SPEC_LISTS = ['initContainers', 'containers', 'ephemeralContainers']
 const SCHEME = /^[a-z-]+:\/\//
 
 type Json = { [key: string]: unknown }
 
-/** The pod of an object of the API, or undefined when it is none. What is not of the documented type is left out. */
-export function podOfObject(object: unknown, keep: Keep): Pod | undefined {
+/**
+ * Parses an API object; returns undefined when it is not a pod. Fields that are not of the documented type are omitted.
+ */
+export function parsePod(object: unknown, fields: PodFields): Pod | undefined {
   const { metadata, spec, status } = objectOf(object)
   const meta = objectOf(metadata)
-  const uid = textOf(meta.uid)
-  const name = textOf(meta.name)
-  const namespace = textOf(meta.namespace)
+  const uid = nonEmptyString(meta.uid)
+  const name = nonEmptyString(meta.name)
+  const namespace = nonEmptyString(meta.namespace)
   if (uid === undefined || name === undefined || namespace === undefined) return undefined
-  const all = textsOf(meta.annotations)
-  const annotations = keep.annotations ? all : keep.suggestions ? suggestionsOf(all) : undefined
+  const all = stringMapOf(meta.annotations)
+  const annotations = fields.annotations
+    ? all
+    : fields.loggingAnnotations
+      ? onlyLoggingAnnotations(all)
+      : undefined
   const pathUid = all?.[CONFIG_HASH]
-  const node = textOf(objectOf(spec).nodeName)
-  const ip = textOf(objectOf(status).podIP)
-  const labels = keep.labels ? textsOf(meta.labels) : undefined
-  const owners = keep.owners ? ownersOf(meta.ownerReferences) : undefined
+  const node = nonEmptyString(objectOf(spec).nodeName)
+  const ip = nonEmptyString(objectOf(status).podIP)
+  const labels = fields.labels ? stringMapOf(meta.labels) : undefined
+  const owners = fields.owners ? parseOwners(meta.ownerReferences) : undefined
   return {
     uid,
     name,
@@ -69,43 +87,48 @@ export function podOfObject(object: unknown, keep: Keep): Pod | undefined {
     ...(annotations === undefined ? {} : { annotations }),
     ...(owners === undefined ? {} : { owners }),
     ...(pathUid === undefined ? {} : { pathUid }),
-    containers: containersOf(objectOf(spec), objectOf(status)),
+    containers: parseContainers(objectOf(spec), objectOf(status)),
   }
 }
 
-/** The labels and annotations of a namespace. */
-export function namespaceOfObject(object: unknown): { labels: Texts; annotations: Texts } {
-  const meta = objectOf(objectOf(object).metadata)
-  return { labels: textsOf(meta.labels) ?? {}, annotations: textsOf(meta.annotations) ?? {} }
+/** Returns the container of the pod that a log belongs to. */
+export function findContainer(pod: Pod, ref: ContainerRef): Container | undefined {
+  return pod.containers.find((c) => c.name === ref.container)
 }
 
-/** By the containers of the spec, which are there from the start; the kubelet reports the rest later. */
-function containersOf(spec: Json, status: Json): Container[] {
-  const reports = STATUSES.flatMap((name) => listOf(status[name])).map(objectOf)
-  return SPECS.flatMap((name) => listOf(spec[name])).flatMap((item) => {
+/** Parses the labels and annotations of a namespace object. */
+export function parseNamespace(object: unknown): Namespace {
+  const meta = objectOf(objectOf(object).metadata)
+  return { labels: stringMapOf(meta.labels) ?? {}, annotations: stringMapOf(meta.annotations) ?? {} }
+}
+
+/** Lists the containers of the spec, which exist from the start; the kubelet reports their statuses later. */
+function parseContainers(spec: Json, status: Json): Container[] {
+  const statuses = STATUS_LISTS.flatMap((name) => listOf(status[name])).map(objectOf)
+  return SPEC_LISTS.flatMap((name) => listOf(spec[name])).flatMap((item) => {
     const { name, image } = objectOf(item)
-    const text = textOf(name)
-    return text === undefined ? [] : [containerOf(text, textOf(image), reports)]
+    const containerName = nonEmptyString(name)
+    return containerName === undefined ? [] : [parseContainer(containerName, nonEmptyString(image), statuses)]
   })
 }
 
-function containerOf(name: string, specImage: string | undefined, reports: Json[]): Container {
-  const report = reports.find((r) => r.name === name) ?? {}
-  const image = textOf(report.image) ?? specImage
-  const imageId = textOf(report.imageID)
-  const id = textOf(report.containerID)
-  const lastId = textOf(objectOf(objectOf(report.lastState).terminated).containerID)
+function parseContainer(name: string, specImage: string | undefined, statuses: Json[]): Container {
+  const status = statuses.find((s) => s.name === name) ?? {}
+  const image = nonEmptyString(status.image) ?? specImage
+  const imageId = nonEmptyString(status.imageID)
+  const id = nonEmptyString(status.containerID)
+  const lastId = nonEmptyString(objectOf(objectOf(status.lastState).terminated).containerID)
   return {
     name,
     ...(image === undefined ? {} : { image }),
     ...(imageId === undefined ? {} : { imageId: imageId.replace(SCHEME, '') }),
     ...(id === undefined ? {} : { id: id.replace(SCHEME, '') }),
     ...(lastId === undefined ? {} : { lastId: lastId.replace(SCHEME, '') }),
-    restarts: typeof report.restartCount === 'number' ? report.restartCount : 0,
+    restarts: typeof status.restartCount === 'number' ? status.restartCount : 0,
   }
 }
 
-function ownersOf(value: unknown): Owner[] {
+function parseOwners(value: unknown): OwnerReference[] {
   return listOf(value).map((item) => {
     const fields = Object.entries(objectOf(item))
     return Object.fromEntries(
@@ -114,9 +137,9 @@ function ownersOf(value: unknown): Owner[] {
   })
 }
 
-function suggestionsOf(all: Texts | undefined): Texts | undefined {
+function onlyLoggingAnnotations(all: StringMap | undefined): StringMap | undefined {
   if (all === undefined) return undefined
-  return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(SUGGESTION)))
+  return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith(LOGGING_PREFIX)))
 }
 
 function objectOf(value: unknown): Json {
@@ -127,12 +150,12 @@ function listOf(value: unknown): unknown[] {
   return Array.isArray(value) ? value : []
 }
 
-/** An empty text is as good as none: the API leaves out what is empty. */
-function textOf(value: unknown): string | undefined {
+/** Returns `value` if it is a non-empty string; the API omits empty fields, so an empty string equals a missing one. */
+function nonEmptyString(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function textsOf(value: unknown): Texts | undefined {
+function stringMapOf(value: unknown): StringMap | undefined {
   const pairs = Object.entries(objectOf(value)).filter((p): p is [string, string] => typeof p[1] === 'string')
   return pairs.length === 0 ? undefined : Object.fromEntries(pairs)
 }

@@ -3,14 +3,14 @@ import { mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { ContainerRef } from './container-ref.ts'
 
-/** Reads tags with a parser of the user's own; undefined where it does not find pod and namespace. */
+/** Returns a function that reads tags with the user's Regex_Parser; it returns undefined without pod and namespace. */
 export function tagParser(parser: Parser, prefix: string): (tag: string) => ContainerRef | undefined {
   return (tag) => {
     const text = Buffer.from(tag.startsWith(prefix) ? tag.slice(prefix.length) : tag)
     const buf = Buffer.alloc(parser.bound(text.length) + 32)
     const out: EntryWriter = { buf, at: 0, sec: 0, nsec: 0, extraPairs: 0 }
     if (!parser.parse(text, 0, text.length, out)) return undefined
-    const fields = textsOf(buf, out.at)
+    const fields = readStrings(buf, out.at)
     const pod = fields.get('pod_name')
     const namespace = fields.get('namespace_name')
     if (!pod || !namespace) return undefined
@@ -25,8 +25,8 @@ export function tagParser(parser: Parser, prefix: string): (tag: string) => Cont
   }
 }
 
-/** The texts of the map at the start of `buf`. */
-function textsOf(buf: Buffer, end: number): Map<string, string> {
+/** Returns the string fields of the map at the start of `buf`. */
+function readStrings(buf: Buffer, end: number): Map<string, string> {
   const fields = new Map<string, string>()
   let at = mapBody(buf, 0)
   for (let i = mapPairs(buf, 0); i > 0; i--) {

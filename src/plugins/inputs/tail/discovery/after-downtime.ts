@@ -5,201 +5,233 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isFileOf } from '../rotation/same-content.ts'
 import {
-  FolderNames,
-  LOOKS,
-  rotatedFrom,
+  DirectoryNames,
+  MAX_ATTEMPTS,
+  pathsWithSiblings,
   type Sibling,
   siblingsOf,
-  withSiblings,
+  unrotatedPath,
 } from '../rotation/siblings.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { Glob } from './glob.ts'
 
-export interface AfterDowntimeOptions {
+interface AfterDowntimeOptions {
   files: OpenFiles
   positions: Positions
-  finder: Glob
+  glob: Glob
   rotated: RotatedFiles
   counters: Counters
   log: Logger
 }
 
 /**
- * After downtime: files whose stored row no file under Path has taken up. They were rotated while nobody looked; under
- * `x.log` that is `x.log.1`, `x.log-20261121`, `x.log.2.gz` ... What is left of the known file is read first, then the
- * files that were rotated after it, then the live one. Of a log that was begun in the meantime, or of which the known
- * file is gone, those that were made in the meantime.
+ * Opens files that were rotated while the agent was not running. Their stored rows were claimed by no file under Path;
+ * the files of `x.log` are `x.log.1`, `x.log-20261121`, `x.log.2.gz` ... The rest of the known file is read first, then
+ * the files that were rotated after it, then the live one. For a log that was begun meanwhile, or whose known file no
+ * longer exists, only the files that were created meanwhile are read.
  *
  * ```
  *   x.log.3.gz   x.log.2          x.log.1         x.log
  *   (older)      row says 4,711 -> from 0      -> from 0       in this order
  * ```
- * Not promised: a file that was deleted is gone, and one that was moved to another folder is not looked for.
+ * Not promised: a deleted file is lost, and one that was moved to another directory is not searched for.
  */
-export function resumeRotatedFiles(o: AfterDowntimeOptions): void {
-  const byPath = new Map<string, OffsetRow[]>()
-  for (const row of o.positions.unclaimed()) {
-    const path = pathOf(row, o.finder)
-    // Rows of other inputs that share the database are not ours to judge.
-    if (!o.finder.matches(path) || isPassedOver(row, path, o.files)) continue
-    byPath.set(path, [...(byPath.get(path) ?? []), row])
+export function resumeRotatedFiles(options: AfterDowntimeOptions): void {
+  const { files, positions, glob } = options
+  const rowsByPath = new Map<string, OffsetRow[]>()
+  for (const row of positions.unclaimed()) {
+    const path = pathOf(row, glob)
+    // Rows of other inputs that share the database are left alone.
+    if (!glob.matches(path) || isSkipped(row, path, files)) continue
+    rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
   }
-  const begun = o.files.createdSinceLastScan().map((file) => file.path)
-  const names = new FolderNames()
-  for (const [path, rows] of byPath) finishPath(path, rows, names, o)
-  for (const path of withSiblings(begun, names)) {
-    const live = o.files.byPath.get(path)
-    if (live !== undefined && !byPath.has(path))
-      live.after = openUnseen(path, undefined, names, o, copiedFrom(live, o))
+  const newPaths = files.createdSinceLastScan().map((file) => file.path)
+  const names = new DirectoryNames()
+  for (const [path, rows] of rowsByPath) resumePath(path, rows, names, options)
+  for (const path of pathsWithSiblings(newPaths, names)) {
+    const live = files.byPath.get(path)
+    if (live !== undefined && !rowsByPath.has(path))
+      live.readAfter(openUnseen(path, undefined, names, options, copiesSinceMs(live, options)))
   }
 }
 
-/** It is where it was, and not read now: too old for Ignore_Older, or it cannot be opened. Its row waits for it. */
-function isPassedOver({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
+/**
+ * True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row
+ * is kept.
+ */
+function isSkipped({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
   try {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.followed(path) === undefined
+    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.openFileAt(path) === undefined
   } catch {
-    // A folder that cannot be searched: nobody knows.
+    // A directory that cannot be searched: the file may still be there.
     return true
   }
 }
 
-/** Where the file was last: it may have been renamed within Path since it was opened, and rotated there. */
-function pathOf({ name, openedAs }: OffsetRow, finder: Glob): string {
-  const base = rotatedFrom(name)
+/**
+ * Returns the path that the file of a row had last: it may have been renamed within Path since it was opened, and
+ * rotated there.
+ */
+function pathOf({ name, openedAs }: OffsetRow, glob: Glob): string {
+  const base = unrotatedPath(name)
   if (openedAs === undefined || openedAs === base) return openedAs ?? name
-  if (finder.matches(name)) return name
-  return base !== undefined && finder.matches(base) ? base : openedAs
+  if (glob.matches(name)) return name
+  return base !== undefined && glob.matches(base) ? base : openedAs
 }
 
-function finishPath(path: string, rows: OffsetRow[], names: FolderNames, o: AfterDowntimeOptions): void {
-  let left = rows
+/** Opens the rotated files of one path, of which at least one is known by a row. */
+function resumePath(
+  path: string,
+  rows: OffsetRow[],
+  names: DirectoryNames,
+  options: AfterDowntimeOptions,
+): void {
+  const { files, positions } = options
+  const live = files.byPath.get(path)
+  let remaining = rows
   let previous: TailFile | undefined
-  for (let look = 1; left.length > 0 && look <= LOOKS; look++) {
-    const { siblings, known, gone } = identify(path, left, look === 1 ? names : undefined)
-    const first = siblings.findIndex((s) => known.has(s) || gone.some((row) => mayBe(row, s)))
-    for (const row of gone) {
-      if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) o.positions.remove(row)
-      else noteGone(row, path, o)
+  for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+    const { siblings, known, missing } = identify(path, remaining, attempt === 1 ? names : undefined)
+    const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+    for (const row of missing) {
+      if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) positions.remove(row)
+      else removeMissing(row, path, options)
     }
     if (first < 0) {
-      const live = o.files.byPath.get(path)
-      if (live?.blank !== false) previous = openUnseen(path, previous, names, o, copiedFrom(live, o))
+      if (live?.stored.hasNoFingerprint !== false)
+        previous = openUnseen(path, previous, names, options, copiesSinceMs(live, options))
       break
     }
-    const opened = openAll(path, siblings.slice(first), known, previous, o)
+    const opened = openInOrder(path, siblings.slice(first), known, previous, options)
     previous = opened.last
-    // A file that was compressed or renamed since it was looked at is there under another name.
-    left = opened.whole ? [] : left.filter((row) => !gone.includes(row) && o.positions.isUnclaimed(row))
+    // A file that was compressed or renamed meanwhile has another name now.
+    remaining = opened.isComplete
+      ? []
+      : remaining.filter((row) => !missing.includes(row) && positions.isUnclaimed(row))
   }
-  const live = o.files.byPath.get(path)
-  if (live !== undefined && previous !== undefined) live.after = previous
+  if (live !== undefined && previous !== undefined) live.readAfter(previous)
 }
 
 /**
- * None of the files beside `path` is known, and neither is the one at it: the newest of them, back to the first that was
- * there at the last look. Further back there may be what was read and then compressed, under a new inode.
+ * Opens the newest siblings of a path when none of them is known, nor the live file: back to the first one that existed
+ * at the last scan. Older ones may have been read and compressed later, under a new inode.
  */
 function openUnseen(
   path: string,
   before: TailFile | undefined,
-  names: FolderNames,
-  o: AfterDowntimeOptions,
-  sinceMs = 0,
+  names: DirectoryNames,
+  options: AfterDowntimeOptions,
+  sinceMs: number,
 ): TailFile | undefined {
   let last = before
-  for (let look = 1; look <= LOOKS; look++) {
-    const found = siblingsOf(path, false, look === 1 ? names : undefined)
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const found = siblingsOf(path, false, attempt === 1 ? names : undefined)
     const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-    const seen = siblings.findLastIndex((s) => !o.positions.createdSinceLastScan(s.bornMs))
-    const opened = openAll(path, siblings.slice(seen + 1), new Map(), last, o)
+    const seen = siblings.findLastIndex((s) => !options.positions.createdSinceLastScan(s.birthMs))
+    const opened = openInOrder(path, siblings.slice(seen + 1), new Map(), last, options)
     last = opened.last
-    if (opened.whole) break
+    if (opened.isComplete) break
   }
   return last
 }
 
-/** Beside a file that was known while it was empty, only copies of what was in it while away are new. */
-function copiedFrom(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
-  return live?.rowId === undefined ? 0 : Math.max(live.bornMs, positions.lastWriteMs)
+/**
+ * Returns the time since when siblings of the live file are unread. If it was known while it was empty, only copies
+ * made of it while the agent was not running are.
+ */
+function copiesSinceMs(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
+  return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, positions.lastWriteMs)
 }
 
-/** Opens them in their order, each to be read behind the one before; not whole: one of them was not there any more. */
-function openAll(
+/** Opens siblings in their order, each to be read after the one before. Not complete: one of them no longer existed. */
+function openInOrder(
   path: string,
   siblings: Sibling[],
   known: Map<Sibling, OffsetRow>,
   before: TailFile | undefined,
-  o: AfterDowntimeOptions,
-): { last: TailFile | undefined; whole: boolean } {
+  { files, positions, rotated, log }: AfterDowntimeOptions,
+): { last: TailFile | undefined; isComplete: boolean } {
   let last = before
   for (const sibling of siblings) {
-    if (o.files.byKey.has(sibling.key)) continue
+    if (files.byKey.has(sibling.key)) continue
     const row = known.get(sibling)
-    // A compressed copy has another inode: its row's offset counts decompressed bytes now.
-    const wanted = row === undefined ? undefined : asStored(row, sibling)
-    const file = o.rotated.open(sibling, path, wanted)
-    if (file === undefined && !existsSync(sibling.path)) return { last, whole: false }
-    if (row !== undefined) o.positions.claim(row)
+    const file = rotated.open(sibling, path, row === undefined ? undefined : rowForSibling(row, sibling))
+    if (file === undefined && !existsSync(sibling.path)) return { last, isComplete: false }
+    if (row !== undefined) positions.claim(row)
     if (file === undefined) continue
-    o.log.info(`${sibling.path} was rotated while the agent was away: reading on at ${file.offset}`, { path })
-    file.after = last
+    const { offset } = file.cursor
+    log.info(
+      `${sibling.path} was rotated while the agent was not running: reading it from offset ${offset}`,
+      {
+        path,
+      },
+    )
+    file.readAfter(last)
     last = file
   }
-  return { last, whole: true }
+  return { last, isComplete: true }
 }
 
 interface Identified {
   siblings: Sibling[]
   known: Map<Sibling, OffsetRow>
-  gone: OffsetRow[]
+  /** Rows whose file is not among the siblings. */
+  missing: OffsetRow[]
 }
 
-/** Names may change while they are looked at (a rotation goes on): then it is looked again, a few times. */
-function identify(path: string, rows: OffsetRow[], names: FolderNames | undefined): Identified {
-  for (let look = 1; ; look++) {
-    const siblings = siblingsOf(path, false, look === 1 ? names : undefined)
+/**
+ * Finds the files of rows among the siblings of a path; several times if names change meanwhile because a rotation goes
+ * on.
+ */
+function identify(path: string, rows: OffsetRow[], names: DirectoryNames | undefined): Identified {
+  for (let attempt = 1; ; attempt++) {
+    const siblings = siblingsOf(path, false, attempt === 1 ? names : undefined)
     const known = new Map<Sibling, OffsetRow>()
-    const gone: OffsetRow[] = []
+    const missing: OffsetRow[] = []
     for (const row of rows) {
       const sibling = siblings.find((s) => !known.has(s) && isFileOf(row, s))
-      if (sibling === undefined) gone.push(row)
+      if (sibling === undefined) missing.push(row)
       else known.set(sibling, row)
     }
-    if (gone.length === 0 || look === LOOKS || sameNames(siblings, siblingsOf(path))) {
-      return { siblings, known, gone }
+    if (missing.length === 0 || attempt === MAX_ATTEMPTS || haveSameNames(siblings, siblingsOf(path))) {
+      return { siblings, known, missing }
     }
   }
 }
 
-function sameNames(a: Sibling[], b: Sibling[]): boolean {
+function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
   return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
 }
 
 /**
- * Nothing is known of what was in it, as a crash came before its first bytes were looked at, and it may have been
- * compressed since: any file that changed after it was opened is read.
+ * True when the sibling may be the file of a row that tells nothing of its content, because of a crash before its first
+ * bytes were hashed. It may have been compressed since: every file that changed after the row's was opened counts.
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
   return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
 }
 
-/** A plain file's offset counts decompressed bytes of its copy; the row of a copy has its own. */
-function asStored(row: OffsetRow, sibling: Sibling): OffsetRow {
+/**
+ * Returns the row as it applies to the sibling. The offset of a plain file counts decompressed bytes of its compressed
+ * copy, which has another inode; the row of a .gz has its own.
+ */
+function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
   if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
   return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }
 
-function noteGone(row: OffsetRow, path: string, o: AfterDowntimeOptions): void {
-  o.counters.add('files_gone')
-  o.log.warn(
-    `${path} (inode ${row.inode}) is gone: what was written to it after offset ${row.offset} is not known`,
-    {
-      offset: row.offset,
-      hint: 'it was deleted, or rotated out of its folder, while the agent was away',
-    },
-  )
-  o.positions.remove(row)
+/** Removes, counts and logs a row whose file no longer exists. */
+function removeMissing(
+  row: OffsetRow,
+  path: string,
+  { positions, counters, log }: AfterDowntimeOptions,
+): void {
+  counters.add('files_gone')
+  log.warn(`${path} (inode ${row.inode}) no longer exists: data after offset ${row.offset} may be lost`, {
+    offset: row.offset,
+    hint: 'it was deleted, or moved to another directory, while the agent was not running',
+  })
+  positions.remove(row)
 }

@@ -3,24 +3,24 @@ import { join } from 'node:path'
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Logger } from '../../../../core/services.ts'
 
-export interface WatchEvents {
-  /** Something happened to this path; `renamed`: it may lead to another file now. */
-  touched: (path: string, renamed: boolean) => void
-  /** A folder changed in a way that cannot be pinned to a path. */
-  unsure: () => void
+interface WatchEvents {
+  /** Something happened to this path; `renamed`: it may be another file now. */
+  pathChanged: (path: string, renamed: boolean) => void
+  /** A directory changed in an unknown way. */
+  unknownChange: () => void
 }
 
-/** Tells that something happened in a folder; only hints, the reconcile pass is the truth. */
+/** Reports changes in directories. Its events are only hints; the reconcile pass reads the actual state. */
 export interface FolderWatch {
-  /** Watches exactly these folders from now on. True: one of them was not watched before, and what is in it may be new. */
+  /** Watches exactly these directories from now on. True when one of them was not watched before and may have new files. */
   set(folders: Iterable<string>): boolean
   close(): Promise<void>
 }
 
 /**
- * One inotify watch per folder, straight from `fs.watch`. chokidar, which stands on the same call, was measured beside it:
- * an append is reported after 14 ms instead of 0.2 ms (it joins events), 4 of 10 appends are not reported at all, and it
- * costs 9 MB; see docs/adr/0003-watching.md. Where there are no events (Inotify_Watcher off, watches exhausted) it polls.
+ * Uses one inotify watch per directory, directly through `fs.watch`. chokidar, which uses the same call, was measured for
+ * comparison: it reports an append after 14 ms instead of 0.2 ms (it coalesces events), misses 4 of 10 appends, and costs
+ * 9 MB; see docs/adr/0003-watching.md. Where there are no events (Inotify_Watcher off, watches exhausted) tail polls.
  */
 export class EventWatch implements FolderWatch {
   readonly #watchers = new Map<string, { watcher: FSWatcher; inode: bigint }>()
@@ -38,7 +38,7 @@ export class EventWatch implements FolderWatch {
     const wanted = new Set(folders)
     let added = false
     for (const [folder, { watcher, inode }] of this.#watchers) {
-      // A folder that was deleted and made anew has another inode: the old watch is dead without a word.
+      // A directory that was deleted and recreated has another inode: the old watch reports nothing any more.
       if (wanted.has(folder) && inodeOf(folder) === inode) continue
       watcher.close()
       this.#watchers.delete(folder)
@@ -55,8 +55,8 @@ export class EventWatch implements FolderWatch {
   #add(folder: string): boolean {
     try {
       const watcher = watch(folder, { persistent: false }, (event, name) => {
-        if (name === null) this.#events.unsure()
-        else this.#events.touched(join(folder, name), event === 'rename')
+        if (name === null) this.#events.unknownChange()
+        else this.#events.pathChanged(join(folder, name), event === 'rename')
       })
       watcher.on('error', (error) => this.#lost(folder, error))
       this.#watchers.set(folder, { watcher, inode: inodeOf(folder) })
@@ -72,14 +72,14 @@ export class EventWatch implements FolderWatch {
     this.#watchers.delete(folder)
     const code = systemCode(error)
     if (code === 'ENOSPC' || code === 'EMFILE') {
-      this.#log.warn(`no more inotify watches (${code}): looking at the files four times a second instead`, {
+      this.#log.warn(`no more inotify watches (${code}): polling files four times a second instead`, {
         hint: 'raise fs.inotify.max_user_watches or max_user_instances',
       })
       this.#exhausted()
       return
     }
-    this.#log.debug(`folder is not watched any more: ${folder}: ${messageOf(error)}`)
-    this.#events.unsure()
+    this.#log.debug(`directory is no longer watched: ${folder}: ${messageOf(error)}`)
+    this.#events.unknownChange()
   }
 }
 
@@ -89,7 +89,7 @@ function inodeOf(folder: string): bigint {
 
 const POLL_MS = 250
 
-/** chokidar in its polling mode: for file systems without events. Loaded only then. */
+/** Polls with chokidar, for file systems without events; chokidar is loaded only then. */
 export class PollWatch implements FolderWatch {
   readonly #events: WatchEvents
   #close: (() => Promise<void>) | undefined
@@ -100,7 +100,7 @@ export class PollWatch implements FolderWatch {
     this.#events = events
   }
 
-  /** Never true: every poll looks at all of them. */
+  /** Always returns false: every poll checks all directories. */
   set(folders: Iterable<string>): boolean {
     const wanted = [...folders].sort()
     if (wanted.join('\0') === this.#wanted.join('\0')) return false
@@ -126,10 +126,10 @@ export class PollWatch implements FolderWatch {
       ignoreInitial: true,
       atomic: false,
     })
-    watcher.on('all', (_event, path) => this.#events.touched(path, true))
-    watcher.on('error', () => this.#events.unsure())
-    // What came before its first look is none of its events.
-    watcher.on('ready', () => this.#events.unsure())
+    watcher.on('all', (_event, path) => this.#events.pathChanged(path, true))
+    watcher.on('error', () => this.#events.unknownChange())
+    // It reports no event for changes before its first scan.
+    watcher.on('ready', () => this.#events.unknownChange())
     this.#close = () => watcher.close()
   }
 }

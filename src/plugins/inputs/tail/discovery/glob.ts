@@ -4,38 +4,41 @@ import { dirname, join, resolve } from 'node:path'
 import { systemCode } from '../../../../core/error.ts'
 
 /**
- * Finds the files of glob(3) patterns, and the folders in which new ones could appear: those are watched. Our own walk,
- * because a glob library tells the files but not the folders it looked into.
+ * Finds the files that match glob(3) patterns, and the directories in which new ones could appear, to be watched. It walks
+ * the tree itself because glob libraries return the files but not the directories that they searched.
  * Pattern: `*`, `?` and `[...]` within one part of the path; `~` first; a leading dot is only matched by a dot.
  */
 export class Glob {
   readonly #patterns: Pattern[]
   readonly #excludes: RegExp[]
-  readonly #trouble: DirectoryErrors
+  readonly #errors: DirectoryErrors
 
-  /** `trouble` is told of each folder that is there and cannot be read. */
-  constructor(patterns: string[], excludes: string[], trouble: DirectoryErrors) {
-    this.#trouble = trouble
+  /** `errors` records each existing directory that cannot be read. */
+  constructor(patterns: string[], excludes: string[], errors: DirectoryErrors) {
+    this.#errors = errors
     this.#patterns = patterns.map(parsePattern)
     this.#excludes = excludes.map((e) => fnmatch(e, true))
   }
 
-  /** Everything that matches now, each path once; folders that do not exist stand for their nearest ancestor. */
+  /**
+   * Returns all matching paths, each once, and the directories to watch; a missing directory is replaced by its nearest
+   * ancestor.
+   */
   find(): { paths: string[]; folders: string[] } {
     const paths = new Set<string>()
     const folders = new Set<string>()
-    const found = { paths, folders, trouble: this.#trouble }
+    const found = { paths, folders, errors: this.#errors }
     for (const pattern of this.#patterns) walk(pattern.root, pattern.parts, 0, found)
     return { paths: [...paths].filter((p) => !this.#excluded(p)), folders: [...folders] }
   }
 
-  /** Whether a path would be found, without looking at the disk. */
+  /** True when a path would be found; does not access the disk. */
   matches(path: string): boolean {
     if (this.#excluded(path)) return false
-    return this.#patterns.some((p) => p.whole.test(path))
+    return this.#patterns.some((p) => p.regex.test(path))
   }
 
-  /** Whether something that matches could be in this path, were it a folder. */
+  /** True when matching files could be in this path, provided that it is a directory. */
   mightContain(path: string): boolean {
     const parts = path.split('/').filter((p) => p !== '')
     return this.#patterns.some(
@@ -49,7 +52,7 @@ export class Glob {
   }
 }
 
-export interface DirectoryErrors {
+interface DirectoryErrors {
   record(folder: string, error: unknown): void
   clear(folder: string): void
 }
@@ -57,13 +60,13 @@ export interface DirectoryErrors {
 interface Found {
   paths: Set<string>
   folders: Set<string>
-  trouble: DirectoryErrors
+  errors: DirectoryErrors
 }
 
 interface Pattern {
   root: string
   parts: (string | RegExp)[]
-  whole: RegExp
+  regex: RegExp
 }
 
 function partMatches(part: string | RegExp | undefined, name: string): boolean {
@@ -79,11 +82,11 @@ function parsePattern(text: string): Pattern {
   return {
     root: '/',
     parts: parts.map((p) => (WILD.test(p) ? fnmatch(p, false) : p)),
-    whole: fnmatch(absolute, false),
+    regex: fnmatch(absolute, false),
   }
 }
 
-/** `resolve` would take `[..]` for a name with dots; only the part before the first wildcard is resolved. */
+/** Resolves the part of a pattern before its first wildcard: `resolve` would misread `[..]`. */
 function resolvePattern(text: string): string {
   const cut = text.slice(0, text.search(WILD)).lastIndexOf('/')
   const head = cut < 0 ? '.' : text.slice(0, cut + 1)
@@ -94,8 +97,11 @@ const NEGATION = /^[!^]/
 const BACKSLASH = /\\/g
 const SPECIAL = /[\\^$.|+(){}]/
 
-/** fnmatch as a RegExp, anchored; `crossing`: `*` and `?` also match `/` and a leading dot (flags 0). */
-export function fnmatch(pattern: string, crossing: boolean): RegExp {
+/**
+ * Translates an fnmatch(3) pattern to an anchored RegExp; `crossing`: `*` and `?` also match `/` and a leading dot (flags
+ * 0).
+ */
+function fnmatch(pattern: string, crossing: boolean): RegExp {
   const any = crossing ? '[\\s\\S]' : '[^/]'
   const noDot = crossing ? '' : '(?!\\.)'
   let out = ''
@@ -128,14 +134,14 @@ function walk(dir: string, parts: (string | RegExp)[], at: number, found: Found)
   const last = at === parts.length - 1
   if (typeof part === 'string') {
     if (last) {
-      noteFolder(dir, folders)
-      // Whether it is there and readable is seen when it is opened; a missing one is looked for again.
+      addFolder(dir, folders)
+      // Opening it shows if it exists and is readable; a missing file is searched again.
       paths.add(join(dir, part))
     } else walk(join(dir, part), parts, at + 1, found)
     return
   }
-  noteFolder(dir, folders)
-  for (const entry of entriesOf(dir, found.trouble)) {
+  addFolder(dir, folders)
+  for (const entry of entriesOf(dir, found.errors)) {
     if (!part.test(entry.name)) continue
     if (!last) {
       if (entry.isDirectory() || entry.isSymbolicLink()) walk(join(dir, entry.name), parts, at + 1, found)
@@ -143,7 +149,7 @@ function walk(dir: string, parts: (string | RegExp)[], at: number, found: Found)
   }
 }
 
-function noteFolder(dir: string, folders: Set<string>): void {
+function addFolder(dir: string, folders: Set<string>): void {
   let folder = dir
   while (folder !== '/' && !isFolder(folder)) folder = dirname(folder)
   folders.add(folder)
@@ -153,15 +159,15 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
-function entriesOf(dir: string, trouble: DirectoryErrors): Dirent[] {
+function entriesOf(dir: string, errors: DirectoryErrors): Dirent[] {
   try {
     const entries = readdirSync(dir, { withFileTypes: true })
-    trouble.clear(dir)
+    errors.clear(dir)
     return entries
   } catch (error) {
-    // What is in it appears when it can be read, or is there; the watch on its ancestor tells.
+    // Its files are found once it exists or becomes readable; the watch on its ancestor reports that.
     const code = systemCode(error)
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') trouble.record(dir, error)
+    if (code !== 'ENOENT' && code !== 'ENOTDIR') errors.record(dir, error)
     return []
   }
 }

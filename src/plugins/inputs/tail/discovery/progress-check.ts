@@ -1,38 +1,38 @@
 import type { Clock, TimerHandle } from '../../../../core/services.ts'
 
-/** The check is made this many times rarer, at most, while nothing happens: as rarely as Refresh_Interval by default. */
-const SLOWEST = 30
+/** Maximum factor by which the interval grows while nothing happens: with the defaults up to Refresh_Interval. */
+const MAX_SLOWDOWN = 30
 
 /**
- * The times of the progress check: at its interval while files are read, ever more rarely while nothing happens at all,
- * since each wake of an idle runtime costs a hundred times the check itself.
+ * Schedules the progress check with an adaptive interval: the configured one while files are read, doubled after each check
+ * while nothing happens, because a wake of an idle runtime costs a hundred times as much as the check itself.
  */
 export class ProgressCheck {
   readonly #clock: Clock
-  readonly #everyMs: number
-  #nowMs: number
+  readonly #minMs: number
+  #intervalMs: number
   #timer: TimerHandle | undefined
   #check: (() => void) | undefined
 
   constructor(clock: Clock, everyMs: number) {
     this.#clock = clock
-    this.#everyMs = this.#nowMs = everyMs
+    this.#minMs = this.#intervalMs = everyMs
   }
 
   start(check: () => void, signal: AbortSignal): void {
     this.#check = () => {
       if (signal.aborted) return
-      this.#nowMs = Math.min(this.#nowMs * 2, this.#everyMs * SLOWEST)
+      this.#intervalMs = Math.min(this.#intervalMs * 2, this.#minMs * MAX_SLOWDOWN)
       check()
       this.#arm()
     }
     this.#arm()
   }
 
-  /** Something happened: back to the interval. */
+  /** Returns to the configured interval because something happened. */
   recordActivity(): void {
-    if (this.#nowMs === this.#everyMs) return
-    this.#nowMs = this.#everyMs
+    if (this.#intervalMs === this.#minMs) return
+    this.#intervalMs = this.#minMs
     if (this.#timer !== undefined) this.#arm()
   }
 
@@ -43,6 +43,6 @@ export class ProgressCheck {
 
   #arm(): void {
     this.#clock.cancel(this.#timer)
-    this.#timer = this.#clock.after(this.#nowMs, () => this.#check?.())
+    this.#timer = this.#clock.after(this.#intervalMs, () => this.#check?.())
   }
 }

@@ -9,124 +9,151 @@ import type { Positions } from '../tracking/positions.ts'
 import { EventWatch, type FolderWatch, PollWatch } from './folder-watch.ts'
 import type { Glob } from './glob.ts'
 
-/** Looks at a folder that changed are joined for this long. */
+/** Scans for directories that changed are joined for this long. */
 const SETTLE_MS = 15
-/** bun begins to watch on a thread of its own: what comes before it does is found by looking again, so often. */
-const AGAIN_MS = [100, 1000]
-/** Paths without a file whose last file is remembered; beyond it the oldest is forgotten. */
-const REMEMBERED_PATHS = 10_000
-/** With more than so many files it is not looked whether a new log has been rotated before it was seen. */
-const MANY_FILES = 1000
+/** bun begins to watch on a thread of its own: what happens before that is found by scans after these times. */
+const RESCAN_MS = [100, 1000]
+/** Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten. */
+const MAX_EMPTY_PATHS = 10_000
+/** With more open files a log that appears is not searched for files that were rotated away from it unseen. */
+const MAX_FILES_FOR_MISSED = 1000
 
-export interface ReconcilerOptions {
-  finder: Glob
+interface ReconcilerOptions {
+  glob: Glob
   files: OpenFiles
   positions: Positions
   rotated: RotatedFiles
-  schedule: Scheduler
+  scheduler: Scheduler
   clock: Clock
-  /** Off: folders are polled. */
+  /** False: directories are polled. */
   events: boolean
   log: Logger
 }
 
 /**
- * Finds out what paths lead to. Watch events are hints that something happened to a path; a look at it tells what it
- * leads to now and what became of the file it led to before; the full search finds what no event told.
+ * Finds out which file each path resolves to. Watch events are only hints that something happened to a path;
+ * reconciling it finds the file that is there now, and what became of the one before. The full scan finds what no event
+ * reported.
  */
 export class Reconciler {
-  readonly #o: ReconcilerOptions
-  readonly #hints = {
-    touched: (path: string, renamed: boolean) => this.#touched(path, renamed),
-    unsure: () => this.#searchSoon(),
+  readonly #glob: Glob
+  readonly #files: OpenFiles
+  readonly #positions: Positions
+  readonly #rotated: RotatedFiles
+  readonly #scheduler: Scheduler
+  readonly #clock: Clock
+  readonly #log: Logger
+  readonly #watchEvents = {
+    pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
+    unknownChange: () => this.#scanSoon(),
   }
   #watch: FolderWatch
   #watched = new Set<string>()
-  /** By path: the file it led to before it led to none, as between a rename and the creation of the next. */
-  readonly #left = new Map<string, TailFile>()
-  /** When the last full search began, by the clock of the file system; undefined: the first is not over. */
-  #searchedMs: number | undefined
+  /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
+  readonly #lastFiles = new Map<string, TailFile>()
+  /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
+  #lastScanMs: number | undefined
 
   constructor(options: ReconcilerOptions) {
-    this.#o = options
-    this.#watch = options.events ? this.#eventWatch() : new PollWatch(this.#hints)
+    this.#glob = options.glob
+    this.#files = options.files
+    this.#positions = options.positions
+    this.#rotated = options.rotated
+    this.#scheduler = options.scheduler
+    this.#clock = options.clock
+    this.#log = options.log
+    this.#watch = options.events ? this.#eventWatch() : new PollWatch(this.#watchEvents)
   }
 
-  /** The full search: new files, files gone from their path, folders to watch. `first`: the one at the start. */
-  scan(first: boolean): void {
-    const sinceMs = this.#o.clock.nowMs() - TICK_MS
-    let found = this.#o.finder.find()
-    // What appeared in a folder after it was searched and before it was watched is seen by a further search.
-    while (this.#watchFolders(found.folders)) found = this.#o.finder.find()
-    for (const path of found.paths) this.reconcile(path, first)
-    const looked = new Set(found.paths)
-    for (const path of [...this.#o.files.byPath.keys()]) if (!looked.has(path)) this.reconcile(path, false)
+  /**
+   * Scans everything: finds new files, files that left their path, and directories to watch. `isFirst`: the scan at the
+   * start.
+   */
+  scan(isFirst: boolean): void {
+    const sinceMs = this.#clock.nowMs() - TICK_MS
+    let found = this.#glob.find()
+    // Files that appeared in a directory after it was read and before it was watched are found by another scan.
+    while (this.#watchFolders(found.folders)) found = this.#glob.find()
+    for (const path of found.paths) this.reconcile(path, isFirst)
+    const scanned = new Set(found.paths)
+    for (const path of [...this.#files.byPath.keys()]) if (!scanned.has(path)) this.reconcile(path, false)
     this.#watchFolders(found.folders)
-    this.#searchedMs = sinceMs
-    this.#o.positions.recordScan(sinceMs)
+    this.#lastScanMs = sinceMs
+    this.#positions.recordScan(sinceMs)
   }
 
-  /** A search that looks only at paths that lead to no file yet. */
-  #searchNew(): void {
-    const { paths, folders } = this.#o.finder.find()
+  /** Scans only for paths at which no file is open yet. */
+  #scanForNew(): void {
+    const { paths, folders } = this.#glob.find()
     this.#watchFolders(folders)
-    for (const path of paths) if (!this.#o.files.byPath.has(path)) this.reconcile(path, false)
+    for (const path of paths) if (!this.#files.byPath.has(path)) this.reconcile(path, false)
   }
 
-  /** Finds out about one path. `quiet`: the file it leads to is read only if it grew. */
-  reconcile(path: string, first: boolean, quiet = false): void {
-    const { files, finder, rotated, schedule } = this.#o
-    const matches = finder.matches(path)
-    // What happens to the target of a link is the link's: by its name the file was found, and has its tag.
-    const links = matches ? undefined : files.linksTo(path)
+  /**
+   * Finds out which file a path resolves to now, and schedules it. `isFirstScan`: see `scan`. `onlyIfGrown`: a known
+   * file is scheduled only if its size changed.
+   */
+  reconcile(path: string, isFirstScan: boolean, onlyIfGrown = false): void {
+    const matches = this.#glob.matches(path)
+    // What happens to the target of a link concerns the link: the file was found by that name and has its tag.
+    const links = matches ? undefined : this.#files.linksTo(path)
     if (links !== undefined) {
-      for (const link of [...links]) this.reconcile(link, first, quiet)
+      for (const link of [...links]) this.reconcile(link, isFirstScan, onlyIfGrown)
       return
     }
-    const bound = files.byPath.get(path)
-    // The name of a rotated file, that another one has now: it was read already, or is found from the path it came from.
-    const found = matches ? files.open(path, first) : { file: files.followed(path), isNew: false }
+    const bound = this.#files.byPath.get(path)
+    // A path that does not match is the new name of a rotated file. Another file that gets this name was read already,
+    // or is found from the path that it left.
+    const found = matches
+      ? this.#files.open(path, isFirstScan)
+      : { file: this.#files.openFileAt(path), isNew: false }
     const file = found?.file
-    const known = bound !== undefined && file !== bound && this.#isElsewhere(bound, path) ? undefined : bound
-    if (known !== undefined && file !== known) this.#away(known, path)
+    const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
+    if (known !== undefined && file !== known) this.#markRotated(known, path)
     if (found === undefined || file === undefined) {
-      if (known !== undefined && matches) this.#remember(path, known)
-      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) files.forgetLink(path)
+      if (known !== undefined && matches) this.#rememberLastFile(path, known)
+      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) this.#files.forgetLink(path)
       return
     }
     if (matches) {
-      rotated.resumeFollowing(file)
-      if (known !== file) this.#watchAlso(files.bind(path, file))
+      this.#rotated.resumeFollowing(file)
+      if (known !== file) this.#watchFolder(this.#files.bind(path, file))
     }
-    const before = known ?? this.#left.get(path)
-    this.#left.delete(path)
-    if (found.isNew && matches) file.after = this.#predecessor(before, file, path)
-    if (!quiet || found.isNew || file.size !== file.offset) schedule.add(file)
+    const before = known ?? this.#lastFiles.get(path)
+    this.#lastFiles.delete(path)
+    if (found.isNew && matches) file.readAfter(this.#predecessorOf(file, before, path))
+    if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }
 
-  /** Renamed within Path it is followed on, from now: it could be closed before its new name is looked at. */
-  #away(file: TailFile, path: string): void {
-    const { finder, rotated } = this.#o
-    const name = rotated.markRotated(file, path)
-    if (name !== undefined && finder.matches(name)) rotated.resumeFollowing(file)
+  /**
+   * Marks a file rotated. One that was renamed within Path is followed on at once: else it could be closed before its
+   * new name is reconciled.
+   */
+  #markRotated(file: TailFile, path: string): void {
+    const name = this.#rotated.markRotated(file, path)
+    if (name !== undefined && this.#glob.matches(name)) this.#rotated.resumeFollowing(file)
   }
 
-  /** The file that a new one has to wait for: rotation may have been faster than we are. */
-  #predecessor(before: TailFile | undefined, file: TailFile, path: string): TailFile | undefined {
-    const { files, rotated } = this.#o
-    if (before !== undefined) return rotated.openMissedSince(before, file, path)
-    if (this.#searchedMs === undefined || files.byKey.size > MANY_FILES) return undefined
-    return rotated.openMissedBefore(file, path, this.#searchedMs)
+  /**
+   * Returns the file that a new one has to wait for. `before`: the file that was at the path; rotation may have been
+   * faster than our scan.
+   */
+  #predecessorOf(file: TailFile, before: TailFile | undefined, path: string): TailFile | undefined {
+    if (before !== undefined) return this.#rotated.openMissedSince(before, file, path)
+    if (this.#lastScanMs === undefined || this.#files.byKey.size > MAX_FILES_FOR_MISSED) return undefined
+    return this.#rotated.openMissedBefore(file, path, this.#lastScanMs)
   }
 
-  /** Another path that matches leads to the file still, as links do: it is followed on under that. */
-  #isElsewhere(file: TailFile, path: string): boolean {
-    const { files, finder } = this.#o
-    const leads = (p: string): boolean => p !== path && finder.matches(p) && files.followed(p) === file
-    const other = files.pathsOf(file).find(leads)
+  /**
+   * Follows the file on under another matching path that resolves to it, as links do. Returns false if there is none.
+   */
+  #rebind(file: TailFile, path: string): boolean {
+    const resolves = (p: string): boolean =>
+      p !== path && this.#glob.matches(p) && this.#files.openFileAt(p) === file
+    const other = this.#files.pathsOf(file).find(resolves)
     if (other === undefined) return false
-    files.byPath.delete(path)
-    files.bind(other, file)
+    this.#files.byPath.delete(path)
+    this.#files.bind(other, file)
     return true
   }
 
@@ -134,44 +161,48 @@ export class Reconciler {
     await this.#watch.close()
   }
 
-  /** Those in which files could appear, and those in which appends to what is open are seen. True: one is new. */
-  #watchFolders(searched: Iterable<string>): boolean {
-    this.#watched = this.#o.files.folders()
-    for (const folder of searched) this.#watched.add(folder)
+  /**
+   * Watches the directories in which files may appear (`scanned`), and those in which events of open files occur.
+   * Returns true if one of them was not watched before.
+   */
+  #watchFolders(scanned: Iterable<string>): boolean {
+    this.#watched = this.#files.folders()
+    for (const folder of scanned) this.#watched.add(folder)
     const added = this.#watch.set(this.#watched)
-    if (added) for (const ms of AGAIN_MS) this.#o.schedule.once(ms, () => this.#searchNew())
+    if (added) for (const ms of RESCAN_MS) this.#scheduler.once(ms, () => this.#scanForNew())
     return added
   }
 
-  #watchAlso(folder: string): void {
+  #watchFolder(folder: string): void {
     if (this.#watched.has(folder)) return
     this.#watched.add(folder)
     this.#watch.set(this.#watched)
   }
 
+  /** Returns a watch that is replaced by polling when inotify watches are exhausted. */
   #eventWatch(): FolderWatch {
-    return new EventWatch(this.#hints, this.#o.log, () => {
+    return new EventWatch(this.#watchEvents, this.#log, () => {
       void this.#watch.close()
-      this.#watch = new PollWatch(this.#hints)
+      this.#watch = new PollWatch(this.#watchEvents)
       this.#watch.set(this.#watched)
     })
   }
 
   #touched(path: string, renamed: boolean): void {
-    const { files, finder, schedule } = this.#o
-    const file = files.byPath.get(path)
-    if (file !== undefined && !renamed) schedule.add(file)
-    else if (file !== undefined || finder.matches(path) || files.linksTo(path) !== undefined)
+    const file = this.#files.byPath.get(path)
+    if (file !== undefined && !renamed) this.#scheduler.add(file)
+    else if (file !== undefined || this.#glob.matches(path) || this.#files.linksTo(path) !== undefined)
       this.reconcile(path, false)
-    else if (finder.mightContain(path)) this.#searchSoon()
+    else if (this.#glob.mightContain(path)) this.#scanSoon()
   }
 
-  #searchSoon(): void {
-    this.#o.schedule.soon(SETTLE_MS, () => this.scan(false))
+  #scanSoon(): void {
+    this.#scheduler.soon(SETTLE_MS, () => this.scan(false))
   }
 
-  #remember(path: string, file: TailFile): void {
-    if (this.#left.size >= REMEMBERED_PATHS) this.#left.delete(this.#left.keys().next().value as string)
-    this.#left.set(path, file)
+  #rememberLastFile(path: string, file: TailFile): void {
+    const files = this.#lastFiles
+    if (files.size >= MAX_EMPTY_PATHS) files.delete(files.keys().next().value as string)
+    files.set(path, file)
   }
 }

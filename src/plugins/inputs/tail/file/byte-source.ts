@@ -1,18 +1,21 @@
 import { closeSync, createReadStream, readSync } from 'node:fs'
 import type { Gunzip } from 'node:zlib'
 
-/** Where the reader gets a file's bytes from. Positions count decompressed bytes. */
+/** Supplies the bytes of a file. Positions count decompressed bytes. */
 export interface ByteSource {
-  /** Up to `length` bytes from `position` into `buf` at `at`; fewer only when no more are there (now). */
+  /**
+   * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number; fewer only when no more
+   * are there now. Throws what `readSync` throws (EIO, ESTALE).
+   */
   read(buf: Buffer, at: number, length: number, position: number): number
-  /** False: what was read so far is not all, more will be announced. */
+  /** False while more will come without the file growing; its coming is announced. */
   readonly complete: boolean
-  /** Nothing will ever come behind `position`. */
+  /** Returns true when nothing will ever come after `position`. */
   endsAt(position: number): boolean
   close(): void
 }
 
-/** A plain file: what is appended later is read later. */
+/** A plain file, which may grow. */
 export class PlainSource implements ByteSource {
   readonly complete = true
   readonly #fd: number
@@ -34,7 +37,7 @@ export class PlainSource implements ByteSource {
   }
 }
 
-/** A .gz whose content is not wanted (any more). */
+/** A .gz of which nothing is read, because it is done. */
 export class EmptySource implements ByteSource {
   readonly complete = true
   readonly #fd: number
@@ -56,65 +59,70 @@ export class EmptySource implements ByteSource {
   }
 }
 
-/** Decompressed bytes held ready; the stream pauses beyond it. */
+/** Decompressed bytes buffered ahead of the reader; beyond that the stream pauses. */
 const WINDOW_BYTES = 262_144
 
 /**
  * A .gz, inflated as it is read: a window moves over the decompressed bytes.
  *
  * ```
- *   0 ...... passed over ...... | window: held here | .... not inflated yet
+ *   0 ...... discarded ...... | window: buffered | .... not inflated yet
  * ```
- * Several gzip members in a row are one stream. What is cut off or damaged ends the stream with an error; what came
+ * Several gzip members in a row are one stream. Truncated or damaged data ends the stream with an error; what came
  * before it is delivered. Positions before the window cannot be read again: the reader only goes forward.
  */
 export class GzipSource implements ByteSource {
   complete = false
-  /** Of what was inflated so far; the whole size when complete. */
-  #size = 0
-  readonly #announce: () => void
-  readonly #failed: (error: Error) => void
-  #parts: Buffer[] = []
-  #held = 0
-  #start: number
-  #inflate: Gunzip | undefined
-  #closed = false
   readonly #fd: number
+  readonly #announce: () => void
+  readonly #onError: (error: Error) => void
+  /** Number of bytes inflated so far; the decompressed size when complete. */
+  #inflatedBytes = 0
+  /** The window, as it came from the stream. */
+  #parts: Buffer[] = []
+  #windowBytes = 0
+  /** Position of the first byte of the window. */
+  #windowStart: number
+  #gunzip: Gunzip | undefined
+  #isClosed = false
 
-  /** `from`: bytes before this position are inflated and thrown away. */
-  constructor(fd: number, from: number, announce: () => void, failed: (error: Error) => void) {
+  /**
+   * Bytes before `from` are inflated and discarded. `announce` is called when more was inflated and when the stream
+   * ends, never before the constructor returns.
+   */
+  constructor(fd: number, from: number, announce: () => void, onError: (error: Error) => void) {
     this.#fd = fd
-    this.#start = from
+    this.#windowStart = from
     this.#announce = announce
-    this.#failed = failed
+    this.#onError = onError
     void this.#run(from)
   }
 
   read(buf: Buffer, at: number, length: number, position: number): number {
-    this.#passTo(position)
+    this.#discardUpTo(position)
     let copied = 0
     for (const part of this.#parts) {
       if (copied >= length) break
       copied += part.copy(buf, at + copied, 0, Math.min(part.length, length - copied))
     }
-    // A line longer than the window: it grows as far as the reader asks.
-    if (copied < length) this.#inflate?.resume()
+    // For a line longer than the window: it grows as far as the reader asks.
+    if (copied < length) this.#gunzip?.resume()
     return copied
   }
 
   endsAt(position: number): boolean {
-    return this.complete && position >= this.#size
+    return this.complete && position >= this.#inflatedBytes
   }
 
   close(): void {
-    this.#closed = true
-    this.#inflate?.destroy()
+    this.#isClosed = true
+    this.#gunzip?.destroy()
     closeSync(this.#fd)
   }
 
-  /** Lets go of what is before `position`. */
-  #passTo(position: number): void {
-    let drop = position - this.#start
+  /** Moves the start of the window to `position`. */
+  #discardUpTo(position: number): void {
+    let drop = position - this.#windowStart
     if (drop <= 0) return
     while (drop > 0 && this.#parts.length > 0) {
       const first = this.#parts[0] as Buffer
@@ -122,38 +130,38 @@ export class GzipSource implements ByteSource {
       if (n === first.length) this.#parts.shift()
       else this.#parts[0] = first.subarray(n)
       drop -= n
-      this.#start += n
-      this.#held -= n
+      this.#windowStart += n
+      this.#windowBytes -= n
     }
-    if (this.#held < WINDOW_BYTES) this.#inflate?.resume()
+    if (this.#windowBytes < WINDOW_BYTES) this.#gunzip?.resume()
   }
 
   async #run(from: number): Promise<void> {
     const { createGunzip } = await import('node:zlib')
-    if (this.#closed) return
-    const inflate = createGunzip()
-    this.#inflate = inflate
+    if (this.#isClosed) return
+    const gunzip = createGunzip()
+    this.#gunzip = gunzip
     let skip = from
-    inflate.on('data', (data: Buffer) => {
-      this.#size += data.length
+    gunzip.on('data', (data: Buffer) => {
+      this.#inflatedBytes += data.length
       const part = skip >= data.length ? undefined : data.subarray(skip)
       skip = Math.max(0, skip - data.length)
       if (part === undefined) return
       this.#parts.push(part)
-      this.#held += part.length
-      if (this.#held >= WINDOW_BYTES) inflate.pause()
+      this.#windowBytes += part.length
+      if (this.#windowBytes >= WINDOW_BYTES) gunzip.pause()
       this.#announce()
     })
     const done = (error?: Error) => {
-      if (this.#closed || this.complete) return
+      if (this.#isClosed || this.complete) return
       this.complete = true
-      if (error !== undefined) this.#failed(error)
+      if (error !== undefined) this.#onError(error)
       this.#announce()
     }
-    inflate.on('end', () => done())
-    inflate.on('error', done)
+    gunzip.on('end', () => done())
+    gunzip.on('error', done)
     const raw = createReadStream('', { fd: this.#fd, autoClose: false, start: 0 })
     raw.on('error', done)
-    raw.pipe(inflate)
+    raw.pipe(gunzip)
   }
 }

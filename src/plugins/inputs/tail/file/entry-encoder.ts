@@ -9,7 +9,9 @@ import {
 import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { EntryForm } from '../../../../lib/wasm/line-encoder.ts'
 
+/** Keys of an entry, and the parser of its line. Undefined: the entry does not have it. */
 export interface LineFormat {
+  /** Key of a line that is not parsed. */
   key: string
   pathKey: string | undefined
   idKey: string | undefined
@@ -17,29 +19,29 @@ export interface LineFormat {
   parser: Parser | undefined
 }
 
-/** What entries may tell of the file that they are of. */
+/** Values of Path_Key and File_Id_Key. */
 export interface FileNames {
   path: string
-  /** Its own whatever its path is. */
+  /** Unique to the file, whatever its path is. */
   id: string
 }
 
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
 const EMPTY = Buffer.alloc(0)
-/** A number of 8 bytes. */
+/** Offset 0 as uint64. */
 const OFFSET = Buffer.from([0xcf, 0, 0, 0, 0, 0, 0, 0, 0])
-const PADDING = 3
-/** Most bytes before the line's own: longest string head. */
-const STR_HEAD_MAX = 5
+const PADDING_BYTES = 3
+/** Size of the longest string head (str 32). */
+const MAX_STR_HEAD_BYTES = 5
 
 /**
- * Writes the entries of one file. Everything of an entry that does not change from line to line is encoded once:
+ * Writes the entries of one file. Everything in an entry that does not change from line to line is encoded once:
  *
  * ```
  *   92 d7 00 <sec><nsec> 8n [path_key path] [id_key id] [offset_key cf <offset u64>] key | str head | line
  *   |--------------------------------- prefix, copied per line --------------------------|
  * ```
- * Parsed lines have their own map, with path, id and offset behind it.
+ * A parsed line has the parser's pairs first, then path, id and offset.
  */
 export class EntryEncoder implements EntryWriter {
   buf: Buffer = Buffer.alloc(0)
@@ -47,22 +49,22 @@ export class EntryEncoder implements EntryWriter {
   sec = 0
   nsec = 0
   extraPairs: number
-  /** Bytes of entries per byte of input, as of the latest lines. */
-  ratio = 1.3
   readonly prefix: Buffer
-  /** The prefix as big-endian words: four bytes a store is a third faster than `copy` for so few bytes. */
+  /** The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few bytes. */
   readonly #words: Uint32Array
   readonly #prefixView: DataView
-  /** Where the offset's eight bytes are in `prefix`, or -1. */
+  /** Index in `prefix` of the offset's eight bytes, or -1. */
   readonly offsetAt: number
   readonly parser: Parser | undefined
-  /** What the kernel has to know to write the same entries; undefined: the parser is none that it knows. */
+  /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
   readonly #format: LineFormat
-  /** Path and id, those that are wanted. */
+  /** Encoded pairs of path and id, as far as they have keys. */
   readonly #filePairs: Buffer
   readonly #offsetKey: Buffer | undefined
+  /** Prefix of a truncated line, with one pair more. */
   readonly #cutPrefix: Buffer
+  #ratio = 1.3
   #readSec = 0
   #readNsec = 0
 
@@ -80,7 +82,7 @@ export class EntryEncoder implements EntryWriter {
     this.#prefixView = new DataView(
       this.prefix.buffer,
       this.prefix.byteOffset,
-      this.prefix.byteLength + PADDING,
+      this.prefix.byteLength + PADDING_BYTES,
     )
     this.#words = new Uint32Array(Math.ceil(this.prefix.length / 4))
     this.#cutPrefix = this.#prefix(this.extraPairs + 2).bytes
@@ -91,7 +93,7 @@ export class EntryEncoder implements EntryWriter {
     const { prefix, offsetAt, extraPairs } = this
     if (this.parser === undefined)
       return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
-    const { form } = this.parser
+    const { lineFormat: form } = this.parser
     if (form === undefined) return undefined
     const file = this.#filePairs
     const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])
@@ -106,14 +108,27 @@ export class EntryEncoder implements EntryWriter {
     }
   }
 
-  /** Most bytes that one line of this length can take. */
+  /** Returns the largest size of the entry of a line of `length` bytes. */
   bound(length: number): number {
-    const plain = this.prefix.length + STR_HEAD_MAX + length + TRUNCATED.length
+    const plain = this.prefix.length + MAX_STR_HEAD_BYTES + length + TRUNCATED.length
     if (this.parser === undefined) return plain
     return Math.max(plain, this.parser.bound(length) + 32 + this.prefix.length)
   }
 
-  /** The time of reading, for the lines that follow. */
+  /** Bytes of entries per byte of input, weighted to the latest lines. */
+  get ratio(): number {
+    return this.#ratio
+  }
+
+  /**
+   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next reads too
+   * long.
+   */
+  recordRatio(written: number, bytes: number): void {
+    this.#ratio = Math.max(0.25, (this.#ratio + written / bytes) / 2)
+  }
+
+  /** Sets the time of reading, which is the time of the lines that follow unless their parser finds one. */
   setTime(sec: number, nsec: number): void {
     this.#readSec = sec
     this.#readNsec = nsec
@@ -122,7 +137,7 @@ export class EntryEncoder implements EntryWriter {
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
   }
 
-  /** Writes one line at `buf[at]`; returns the offset behind it. Bounds are the caller's: `bound()` bytes. */
+  /** Writes the entry of a line at `buf[at]` and returns the index after it. The caller provides `bound()` bytes. */
   write(
     buf: Buffer,
     view: DataView,
@@ -145,7 +160,7 @@ export class EntryEncoder implements EntryWriter {
     return p + (end - start)
   }
 
-  /** The same for a line that was cut: one pair more, `truncated: true`, behind the line. Never parsed: it is not whole. */
+  /** Writes a truncated line, with `truncated: true` after it. It is not parsed, as it is not complete. */
   writeCut(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
     const p = this.#raw(this.#cutPrefix, buf, at, src, start, end, offset)
     return p + TRUNCATED.copy(buf, p)
@@ -167,7 +182,7 @@ export class EntryEncoder implements EntryWriter {
     return p + (end - start)
   }
 
-  /** The same by the parser only: -1 for a line that it does not fit. */
+  /** Writes the entry of a line if the parser reads it; returns -1 if it does not. */
   parsed(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
     this.buf = buf
     this.at = at + 11
@@ -198,21 +213,21 @@ export class EntryEncoder implements EntryWriter {
       parts.push(OFFSET)
     }
     parts.push(encodeStr(this.#format.key))
-    // Padded, so that its last word can be read whole; what a store writes behind the prefix the line overwrites.
-    const padded = Buffer.concat([...parts, Buffer.alloc(PADDING)])
-    return { bytes: padded.subarray(0, padded.length - PADDING), offsetAt }
+    // Padded, so that its last word can be read; what a store writes beyond the prefix is overwritten by the line.
+    const padded = Buffer.concat([...parts, Buffer.alloc(PADDING_BYTES)])
+    return { bytes: padded.subarray(0, padded.length - PADDING_BYTES), offsetAt }
   }
 }
 
-/** The entries of a file tell which one it is; else all files may share a writer. */
+/** Returns true when entries name their file; else all files may share an encoder. */
 export function hasFileFields({ pathKey, idKey }: Omit<LineFormat, 'parser'>): boolean {
   return pathKey !== undefined || idKey !== undefined
 }
 
-/** Of a writer that all files share. */
+/** Names for an encoder that all files share. */
 export const NO_NAMES: FileNames = { path: '', id: '' }
 
-/** How many pairs the format adds to those of a line. */
+/** Returns the number of pairs that the format adds to those of the line. */
 export function extraPairsOf({ pathKey, idKey, offsetKey }: Omit<LineFormat, 'parser'>): number {
   return [pathKey, idKey, offsetKey].filter((key) => key !== undefined).length
 }

@@ -1,7 +1,14 @@
+const SEPARATORS = /[/\\:]/g
+const STARS = /\*/g
+const DOT_RUNS = /\.{2,}/g
+const OUTER_DOTS = /^\.|\.$/g
+const PLACEHOLDER = /<([A-Za-z_][A-Za-z0-9_]*)>/g
+
 /**
- * The tag of a file. `*` in the configured tag becomes the path with `/`, `\` and `:` as dots, without a leading dot and
- * with runs of dots as one: `kube.*` + `/var/log/a.log` = `kube.var.log.a.log`. With a Tag_Regex each `<name>` becomes
- * the group of that name, or `_`. Computed once per file, when it is opened; a rotation does not change it.
+ * Returns the tag of a file. `*` in the configured tag becomes the path with `/`, `\` and `:` as dots, without a
+ * leading dot and with runs of dots as one: `kube.*` + `/var/log/a.log` = `kube.var.log.a.log`. With a Tag_Regex each
+ * `<name>` becomes the group of that name, or `_`. Computed once per file, when it is opened; a rotation does not
+ * change it.
  */
 export function expandTag(tag: string, path: string, tagRegex: RegExp | undefined): string {
   if (tagRegex !== undefined) return expandGroups(tag, path, tagRegex)
@@ -12,13 +19,7 @@ export function expandTag(tag: string, path: string, tagRegex: RegExp | undefine
   return expanded.replace(STARS, '').replace(DOT_RUNS, '.').replace(OUTER_DOTS, '')
 }
 
-const SEPARATORS = /[/\\:]/g
-const STARS = /\*/g
-const DOT_RUNS = /\.{2,}/g
-const OUTER_DOTS = /^\.|\.$/g
-const GROUP = /<([A-Za-z_][A-Za-z0-9_]*)>/g
-
 function expandGroups(tag: string, path: string, regex: RegExp): string {
   const groups = regex.exec(path)?.groups
-  return tag.replace(GROUP, (_, name: string) => groups?.[name] || '_')
+  return tag.replace(PLACEHOLDER, (_, name: string) => groups?.[name] || '_')
 }

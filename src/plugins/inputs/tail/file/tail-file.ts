@@ -1,217 +1,172 @@
+import type { BigIntStats } from 'node:fs'
 import type { Ack, Contributor, FileStatus } from '../../../../core/plugin.ts'
-import { Watermark } from '../../../../core/watermark.ts'
-import type { OpenRecords } from '../multiline/open-records.ts'
-import type { ByteSource } from './byte-source.ts'
+import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
-
-/** Bytes before the offset that are compared at each read: a rewritten file shows there. */
-export const TAIL_BYTES = 32
+import type { FileHandle } from './file-handle.ts'
+import type { FileIdentity } from './identity.ts'
+import { ReadCursor } from './read-cursor.ts'
+import { RotationState } from './rotation-state.ts'
+import type { StoredRow } from './stored-row.ts'
 
 /**
- * waiting: behind another file that must be read first · reading: bytes may be there · idle: at the end ·
- * closed: nothing of it is open.
+ * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read ·
+ * idle: at the end · closed: the descriptor is closed.
  */
-export type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
+type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
 
-export interface FileInit {
+interface TailFileInit {
   path: string
-  openedAs: string
-  fd: number
-  source: ByteSource
-  compressedBytes: number | undefined
-  device: bigint
-  inode: bigint
-  bornMs: number
-  sinceMs: number
-  size: number
+  identity: FileIdentity
+  handle: FileHandle
+  stored: StoredRow
+  encoder: EntryEncoder
   offset: number
-  skipping: boolean
-  tag: string
-  writer: EntryEncoder
-  /** Agent and input. */
+  size: number
+  isSkipping: boolean
+  openedMs: number
+  contentSinceMs: number
+  /** Agent and input, as the first part of the identity of its ranges. */
   origin: string
+  /** The acknowledged position moved over this many bytes. */
   onSettled: (file: TailFile, bytes: number) => void
 }
 
 /**
- * One open file and where in it we are.
+ * One open file and where it is read.
  *
  * ```
  *   0 ....... acked ........ offset ......... size
  *     settled      in chunks        not read
  * ```
- * `offset` is the start of the first line not yet in a chunk (or, within a line that is being skipped, any byte of it);
- * `acked` moves with the watermark. Names may change, device and inode do not.
+ * Each part owns its fields and changes them by its own methods: `cursor` has offset and size, `acks` the acknowledged
+ * position, `rotation` the times of rename and rewrite, `stored` what the database has. Names may change; `identity`
+ * does not.
  */
 export class TailFile implements Contributor {
-  /** Where it is now; changes with a rename. */
-  path: string
-  /** The name it had when it was opened: tag and Path_Key come from it. */
-  readonly openedAs: string
-  readonly device: bigint
-  readonly inode: bigint
-  readonly tag: string
-  readonly writer: EntryEncoder
-  fd: number
-  source: ByteSource
-  /** Of a .gz: its size on disk; offsets count decompressed bytes. */
-  readonly compressedBytes: number | undefined
-  state: FileState = 'reading'
-  offset: number
-  /** Where reading began in this run. */
-  readonly startedAt: number
-  /** As last seen; the truth is in the file. */
-  size: number
-  /** Within a line that is too long: everything up to its newline is passed over. */
-  skipping = false
-  /** Of truncations in one second, those before the last. */
-  #generation = 0
-  /** Rotated away or deleted: when, in milliseconds; undefined while the path is its own. */
-  rotatedMs: number | undefined
-  deleted = false
-  /** When it was created, in milliseconds of the file system's clock; 0 where it does not say. */
-  readonly bornMs: number
-  /** What stands beside it since before then is older, or a copy of what was in it before it was truncated. */
-  sinceMs: number
-  /** Nothing was known of what was in it when it was opened. */
-  blank = false
-  /** Last time that bytes were read. */
-  activeMs = 0
-  /** Read this one first. */
-  after: TailFile | undefined
-  /** The last bytes before `offset`, to be found there again. */
-  readonly tail = Buffer.alloc(TAIL_BYTES)
-  tailSize = 0
-  /** Of the database. */
-  rowId: number | undefined
-  /**
-   * Unix seconds: when it was found, or truncated last. With it a range has another identity than the same range of what
-   * was there before, under this inode too, and has it in the next run still.
-   */
-  created = 0
-  dirty = true
-  fingerprint: string | undefined
-  fingerprintSize = 0
-  lostBytes = 0
-  /** What is open of its lines, when lines are joined. */
-  groups: OpenRecords | undefined
-  /** Nothing is committed beyond it: from there on groups were open, and have not all ended. */
-  hold: number | undefined
-  #rangeStart: number
-  #watermark: Watermark
-  #ackedSkipping: { at: number; skipping: boolean } | undefined
+  readonly identity: FileIdentity
+  readonly handle: FileHandle
+  readonly encoder: EntryEncoder
+  readonly cursor: ReadCursor
+  readonly acks: AckTracker
+  readonly rotation: RotationState
+  readonly stored: StoredRow
+  #path: string
+  #state: FileState = 'reading'
+  #predecessor: TailFile | undefined
+  #inChunk = false
   readonly #origin: string
-  readonly #onSettled: (file: TailFile, bytes: number) => void
-  #joined = false
 
-  constructor(init: FileInit) {
-    this.path = init.path
-    this.openedAs = init.openedAs
-    this.fd = init.fd
-    this.source = init.source
-    this.compressedBytes = init.compressedBytes
-    this.device = init.device
-    this.inode = init.inode
-    this.bornMs = init.bornMs
-    this.sinceMs = init.sinceMs
-    this.size = init.size
-    this.offset = this.#rangeStart = this.startedAt = init.offset
-    this.tag = init.tag
-    this.writer = init.writer
+  constructor(init: TailFileInit) {
+    const { offset, size, isSkipping, onSettled } = init
+    this.identity = init.identity
+    this.handle = init.handle
+    this.encoder = init.encoder
+    this.stored = init.stored
+    this.cursor = new ReadCursor(offset, size, isSkipping, init.openedMs)
+    this.acks = new AckTracker(offset, isSkipping, (bytes) => onSettled(this, bytes))
+    this.rotation = new RotationState(init.contentSinceMs)
+    this.#path = init.path
     this.#origin = init.origin
-    this.#onSettled = init.onSettled
-    this.#watermark = new Watermark(init.offset)
-    this.skipping = init.skipping
-    this.#ackedSkipping = { at: init.offset, skipping: init.skipping }
   }
 
-  get key(): string {
-    return identityKey(this.device, this.inode)
+  /** Current path; changes with a rename. */
+  get path(): string {
+    return this.#path
   }
 
-  get compressed(): boolean {
-    return this.compressedBytes !== undefined
+  get tag(): string {
+    return this.identity.tag
   }
 
-  get acked(): number {
-    return this.#watermark.position
+  get state(): FileState {
+    return this.#state
   }
 
-  /** Something of it is in a chunk that has not settled, or is being put into one. */
-  get unsettled(): boolean {
-    return this.#joined || this.#watermark.pending > 0 || this.hold !== undefined
+  /** File that has to be read to its end before this one; undefined: there is none. */
+  get predecessor(): TailFile | undefined {
+    return this.#predecessor
   }
 
-  /** It was read up to this offset, and there is no more. */
-  isAt(offset: number): boolean {
-    return this.offset === offset && this.size === offset
+  /** True while bytes of the file are in a chunk that is being filled or has not settled, or in an open record. */
+  get isUnsettled(): boolean {
+    return this.#inChunk || this.acks.isPending
   }
 
-  /** True when the current chunk has to be joined (once per chunk). */
+  /** True when nothing more can be read from the file now. */
+  get isDrained(): boolean {
+    return this.#state === 'idle' || this.#state === 'closed'
+  }
+
+  rename(path: string): void {
+    this.#path = path
+  }
+
+  /** Reads this file only after all of `file`; undefined: without waiting. */
+  readAfter(file: TailFile | undefined): void {
+    this.#predecessor = file
+  }
+
+  startWaiting(): void {
+    this.#state = 'waiting'
+  }
+
+  startReading(): void {
+    this.#state = 'reading'
+  }
+
+  /** Records that the file was read to its end. */
+  reachEnd(): void {
+    this.#state = 'idle'
+  }
+
+  close(): void {
+    this.handle.close()
+    this.#state = 'closed'
+  }
+
+  /** Updates the size, except of a .gz, and marks the file deleted if it has no name any more. */
+  refresh(): void {
+    const stat = this.handle.stat()
+    if (!this.handle.isCompressed) this.cursor.recordSize(Number(stat.size))
+    if (stat.nlink === 0n) this.rotation.markDeleted()
+  }
+
+  /** Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content. */
+  restart(nowMs: number, stat: BigIntStats): void {
+    this.stored.restart(nowMs)
+    this.cursor.restart(Number(stat.size))
+    this.acks.restart()
+    // A copy of the old content was made before this time, or in the same tick of the system's clock.
+    this.rotation.recordRewrite(Number(stat.mtimeNs) / 1e6 + 0.001)
+  }
+
+  /** Returns true once per chunk: the caller then joins the file to the chunk. */
   needsJoin(): boolean {
-    if (this.#joined) return false
-    this.#joined = true
+    if (this.#inChunk) return false
+    this.#inChunk = true
     return true
   }
 
-  leave(): { identity: string; settle: Ack } | undefined {
-    this.#joined = false
-    const start = this.#rangeStart
-    const end = this.hold ?? this.offset
-    // Behind an open group nothing is committed; but a chunk with records from there has to settle too.
-    const beyond = end < this.offset ? `+${this.offset}` : ''
-    if (end === start && beyond === '') return undefined
-    this.#rangeStart = end
-    const watermark = this.#watermark
-    const ticket = watermark.open(start, end)
-    const skipping = this.skipping && beyond === ''
-    return {
-      identity: `${this.#origin}:${this.key}:${this.created}.${this.#generation}:${start}-${end}${beyond}`,
-      settle: (outcome) => {
-        if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
-        this.#ackedSkipping = { at: end, skipping }
-        this.dirty = true
-        this.#onSettled(this, end - start)
-      },
-    }
-  }
-
-  /** Whether the acknowledged position is within a line that is being skipped. */
-  get ackedSkipping(): boolean {
-    return this.#ackedSkipping?.at === this.acked && this.#ackedSkipping.skipping
-  }
-
-  /** It was truncated: from here on nothing of before counts. */
-  restart(nowMs: number): void {
-    const second = Math.floor(nowMs / 1000)
-    this.#generation = second === this.created ? this.#generation + 1 : 0
-    this.created = second
-    this.offset = this.#rangeStart = 0
-    this.skipping = false
-    this.#ackedSkipping = { at: 0, skipping: false }
-    // A range of before never settles into the positions of after.
-    this.#watermark = new Watermark(0)
-    this.tailSize = 0
-    this.fingerprint = undefined
-    this.fingerprintSize = 0
-    this.dirty = true
+  closeRange(): { identity: string; settle: Ack } | undefined {
+    this.#inChunk = false
+    const range = this.acks.endRange(this.cursor.offset, this.cursor.isSkipping)
+    if (range === undefined) return undefined
+    const { text, settle } = range
+    return { identity: `${this.#origin}:${this.identity.key}:${this.stored.contentId}:${text}`, settle }
   }
 
   status(): FileStatus {
-    const state = this.rotatedMs === undefined ? this.state : this.deleted ? 'deleted' : 'rotated'
+    const { identity, cursor, acks, rotation } = this
+    const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
-      path: this.path,
-      device: this.device.toString(),
-      inode: this.inode.toString(),
-      size: this.size,
-      read: this.offset,
-      acked: this.acked,
-      lag: Math.max(0, this.size - this.acked),
+      path: this.#path,
+      device: identity.device.toString(),
+      inode: identity.inode.toString(),
+      size: cursor.size,
+      read: cursor.offset,
+      acked: acks.position,
+      lag: Math.max(0, cursor.size - acks.position),
       state,
     }
   }
-}
-
-export function identityKey(device: bigint, inode: bigint): string {
-  return `${device}:${inode}`
 }

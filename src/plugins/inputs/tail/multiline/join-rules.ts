@@ -1,37 +1,40 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { Parser } from '../../../../core/parser.ts'
 import type { InputContext } from '../../../../core/plugin.ts'
-import { isContainer, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
+import { isContainerFormat, traceStateMachine } from '../../../../lib/multiline/builtin-rules.ts'
 import { FirstLineStateMachine, FirstTextStateMachine } from '../../../../lib/multiline/first-line.ts'
 import { makeStateMachine, type StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import { CriParser } from '../../../../lib/parsing/cri-parser.ts'
 import { JsonParser } from '../../../../lib/parsing/json-parser.ts'
 import type { TailOptions } from '../options.ts'
 
-/** What joins lines: parts of a line that a container runtime split, or lines that belong together. */
+/** A rule by which lines are joined: parts of a line that a container runtime split, or lines that belong together. */
 export interface JoinRule {
   name: string
-  /** Reads each line first; a line that it does not fit is not for this joiner. Undefined: the line is the text. */
+  /**
+   * Parser applied to each line first; a line that it cannot read is not joined by this rule. Undefined: the line is the
+   * text.
+   */
   parser: Parser | undefined
-  /** Keys of the text that is joined (undefined: the last value), and of the value that keeps streams apart. */
-  content: Buffer | undefined
-  group: Buffer | undefined
-  /** Of the value that is matched, when that is not the text. */
-  pattern: Buffer | undefined
-  /** Undefined for a container: its lines are parts when `isPart` says so. */
+  /** Keys of the text to join (undefined: the last value), and of the value that separates streams. */
+  contentKey: Buffer | undefined
+  groupKey: Buffer | undefined
+  /** Key of the value to match, when that is not the text. */
+  patternKey: Buffer | undefined
+  /** Undefined for a container format, whose partial lines `isPartial` detects. */
   machine: StateMachine | undefined
-  /** The machine looks at the line as it stands in the file, not at its text. */
-  ofLine: boolean
-  isPart: ((buf: Buffer, start: number, end: number) => boolean) | undefined
-  /** A group that has not grown for so long is sent as it is. */
+  /** True when the machine sees the line as it is in the file, not its text. */
+  matchesRawLine: boolean
+  isPartial: ((buf: Buffer, start: number, end: number) => boolean) | undefined
+  /** Time in milliseconds after which a record that has not grown is sent as it is. */
   flushMs: number
 }
 
-/** fluent-bit's, for the parts of its containers and the traces of its languages. */
+/** fluent-bit's value for container formats and language traces. */
 const FLUSH_MS = 4000
-const CONTAINER_FOLDERS = ['/var/log/containers/', '/var/log/pods/']
-const CONTAINER_FORMS = ['docker', 'cri']
-/** Docker's own form; its zone is always named. */
+const CONTAINER_DIRECTORIES = ['/var/log/containers/', '/var/log/pods/']
+const CONTAINER_FORMATS = ['docker', 'cri']
+/** Time of Docker's JSON lines, which always name their zone. */
 const DOCKER_TIME = {
   timeKey: 'time',
   timeFormat: '%Y-%m-%dT%H:%M:%S.%L',
@@ -43,132 +46,140 @@ const DOCKER_TIME = {
 }
 
 /**
- * The joiners of the options, none when lines are not joined. `multiline.parser` wins over the older ways and Parser, as in
- * fluent-bit. Logs of containers for which nothing is named are read as what they are. Throws E_CONFIG_BAD_VALUE.
+ * Returns the rules that the options ask for, none when lines are not joined. `multiline.parser` takes precedence over
+ * Multiline, Docker_Mode and Parser, as in fluent-bit. Container logs without any of these are read by both container
+ * formats. Throws E_CONFIG_BAD_VALUE.
  */
-export function joinRulesOf(o: TailOptions, ctx: InputContext): JoinRule[] {
-  const names = o.multilineParser.flat()
+export function joinRulesOf(options: TailOptions, ctx: InputContext): JoinRule[] {
+  const names = options.multilineParser.flat()
   if (names.length > 0) {
-    warnOfOthers(o, ctx)
-    return makeJoinRules(names, o.key, ctx)
+    warnUnused(options, ctx)
+    return makeJoinRules(names, options.key, ctx)
   }
-  if (o.multiline && o.dockerMode) {
+  if (options.multiline && options.dockerMode) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', '"docker_mode" and "multiline" exclude each other', {
       option: 'docker_mode',
-      hint: 'multiline.parser does what both do',
+      hint: 'use multiline.parser instead of both',
     })
   }
-  if (o.multiline) return [firstLine(o, ctx)]
-  if (o.dockerMode) return dockerMode(o, ctx)
-  return o.parser === undefined && o.path.flat().every(isOfContainers)
-    ? makeJoinRules(CONTAINER_FORMS, o.key, ctx)
+  if (options.multiline) return [firstLine(options, ctx)]
+  if (options.dockerMode) return dockerMode(options, ctx)
+  return options.parser === undefined && options.path.flat().every(isContainerLog)
+    ? makeJoinRules(CONTAINER_FORMATS, options.key, ctx)
     : []
 }
 
-/** The folders in which the kubelet has the logs of containers: nothing else is there. */
-function isOfContainers(path: string): boolean {
-  return CONTAINER_FOLDERS.some((folder) => path.startsWith(folder))
+/** True for paths in the directories of the kubelet, which hold nothing but container logs. */
+function isContainerLog(path: string): boolean {
+  return CONTAINER_DIRECTORIES.some((directory) => path.startsWith(directory))
 }
 
-function warnOfOthers(o: TailOptions, ctx: InputContext): void {
-  const given = { multiline: o.multiline, docker_mode: o.dockerMode, parser: o.parser !== undefined }
-  const hint = 'a [MULTILINE_PARSER] can name a parser'
+function warnUnused(options: TailOptions, ctx: InputContext): void {
+  const given = {
+    multiline: options.multiline,
+    docker_mode: options.dockerMode,
+    parser: options.parser !== undefined,
+  }
+  const hint = 'set Parser in a [MULTILINE_PARSER] instead'
   for (const [name, isGiven] of Object.entries(given)) {
     if (isGiven) ctx.log.warn(`"${name}" has no effect: "multiline.parser" reads the lines`, { hint })
   }
 }
 
-function firstLine(o: TailOptions, ctx: InputContext): JoinRule {
-  const { parserFirstline: name, multilineFlush: flushMs } = o
+function firstLine(options: TailOptions, ctx: InputContext): JoinRule {
+  const { parserFirstline: name, multilineFlush: flushMs } = options
   if (name === undefined) {
     throw new ShipperError('E_CONFIG_BAD_VALUE', '"multiline" needs "parser_firstline"', {
       option: 'multiline',
-      hint: 'name the [PARSER] that fits the first line of a record',
+      hint: 'set it to the [PARSER] that matches the first line of a record',
     })
   }
-  if (o.parser !== undefined) ctx.log.warn('"parser" has no effect: "parser_firstline" reads the lines')
+  if (options.parser !== undefined) ctx.log.warn('"parser" has no effect: "parser_firstline" reads the lines')
   const machine = new FirstLineStateMachine()
-  return { ...PLAIN, name, parser: ctx.parser(name), content: undefined, machine, flushMs }
+  return { ...DEFAULTS, name, parser: ctx.parser(name), contentKey: undefined, machine, flushMs }
 }
 
-/** As `multiline.parser docker`, but that its lines are read by Parser; traces by the parser of their first line, JSON as it is. */
-function dockerMode(o: TailOptions, ctx: InputContext): JoinRule[] {
-  const docker = container('docker', ctx)
+/**
+ * Returns the rule of `multiline.parser docker`, with lines read by Parser, and with Docker_Mode_Parser a second one for
+ * traces: that parser recognizes their first line, matched against the JSON line as it is.
+ */
+function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
+  const docker = containerRule('docker', ctx)
   const lines: JoinRule = {
     ...docker,
-    parser: o.parser === undefined ? docker.parser : ctx.parser(o.parser),
-    flushMs: o.dockerModeFlush,
+    parser: options.parser === undefined ? docker.parser : ctx.parser(options.parser),
+    flushMs: options.dockerModeFlush,
   }
-  if (o.dockerModeParser === undefined) return [lines]
-  const machine = new FirstTextStateMachine(ctx.parser(o.dockerModeParser))
+  if (options.dockerModeParser === undefined) return [lines]
+  const machine = new FirstTextStateMachine(ctx.parser(options.dockerModeParser))
   return [
     lines,
     {
-      ...PLAIN,
+      ...DEFAULTS,
       name: 'docker_mode',
-      content: docker.content,
+      contentKey: docker.contentKey,
       machine,
-      ofLine: true,
-      flushMs: o.dockerModeFlush,
+      matchesRawLine: true,
+      flushMs: options.dockerModeFlush,
     },
   ]
 }
 
-/** The joiners of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for a name that is none. */
-export function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
+/** Returns the rules of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for an unknown name. */
+function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
-    if (isContainer(name)) return container(name, ctx)
+    if (isContainerFormat(name)) return containerRule(name, ctx)
     const machine = traceStateMachine(name)
-    if (machine !== undefined) return { ...PLAIN, name, content: Buffer.from(lineKey), machine }
+    if (machine !== undefined) return { ...DEFAULTS, name, contentKey: Buffer.from(lineKey), machine }
     const options = ctx.multiline(name)
     if (options === undefined) {
       throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no multiline parser "${name}"`, {
-        hint: 'write a [MULTILINE_PARSER] section of this name',
+        hint: 'add a [MULTILINE_PARSER] section with this name',
       })
     }
     return {
       name,
       parser: options.parser === undefined ? undefined : ctx.parser(options.parser),
-      content: Buffer.from(options.keyContent ?? lineKey),
-      group: keyOf(options.keyGroup),
-      pattern: keyOf(options.keyPattern),
+      contentKey: Buffer.from(options.keyContent ?? lineKey),
+      groupKey: keyOf(options.keyGroup),
+      patternKey: keyOf(options.keyPattern),
       machine: makeStateMachine(name, options),
-      ofLine: false,
-      isPart: undefined,
+      matchesRawLine: false,
+      isPartial: undefined,
       flushMs: options.flushTimeout,
     }
   })
 }
 
-const PLAIN = {
+const DEFAULTS = {
   parser: undefined,
-  group: undefined,
-  pattern: undefined,
-  ofLine: false,
-  isPart: undefined,
+  groupKey: undefined,
+  patternKey: undefined,
+  matchesRawLine: false,
+  isPartial: undefined,
   flushMs: FLUSH_MS,
 }
 
-function container(name: string, ctx: InputContext): JoinRule {
+function containerRule(name: string, ctx: InputContext): JoinRule {
   const { log, clock } = ctx
   const common = {
-    ...PLAIN,
+    ...DEFAULTS,
     name,
-    content: Buffer.from('log'),
-    group: Buffer.from('stream'),
+    contentKey: Buffer.from('log'),
+    groupKey: Buffer.from('stream'),
     machine: undefined,
   }
   return name === 'cri'
     ? {
         ...common,
         parser: new CriParser(true, { tag: '_p', text: 'log' }),
-        pattern: Buffer.from('_p'),
-        isPart: (buf, start, end) => end - start === 1 && buf[start] === 0x50,
+        patternKey: Buffer.from('_p'),
+        isPartial: (buf, start, end) => end - start === 1 && buf[start] === 0x50,
       }
     : {
         ...common,
         parser: new JsonParser(DOCKER_TIME, { name, log, clock }),
-        isPart: (buf, start, end) => end === start || buf[end - 1] !== 0x0a,
+        isPartial: (buf, start, end) => end === start || buf[end - 1] !== 0x0a,
       }
 }
 

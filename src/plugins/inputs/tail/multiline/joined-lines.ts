@@ -1,100 +1,110 @@
 import { TAIL_ROOM } from '../../../../core/chunk.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
+import type { ReadCursor } from '../file/read-cursor.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, type BlockEncoderOptions, ODD_LINES } from '../reading/block-encoder.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions } from '../reading/block-encoder.ts'
 import type { Joiner } from './joiner.ts'
 import type { OpenRecords } from './open-records.ts'
 
-/** Lines that are joined to records. What is usual, whole lines of a container, still goes through the kernel. */
+/** Encodes blocks whose lines are joined. Complete lines of container formats still take the fast path. */
 export class JoinedLines extends BlockEncoder {
-  readonly #grouper: Joiner
+  readonly #joiner: Joiner
 
-  constructor(options: BlockEncoderOptions, grouper: Joiner) {
+  constructor(options: BlockEncoderOptions, joiner: Joiner) {
     super(options)
-    this.#grouper = grouper
+    this.#joiner = joiner
   }
 
-  lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
-    const { buf: src, start, end: n } = block
-    const groups = file.groups as OpenRecords
-    const base = file.offset - start
-    let pos = this.#moveTo(file, out, start, this.first(file, block))
-    let odd = 0
+  override setTime(file: TailFile, sec: number, nsec: number): void {
+    super.setTime(file, sec, nsec)
+    this.#joiner.recordsOf(file).setTime(sec, nsec)
+  }
+
+  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+    const { buf: src, start, end: blockEnd } = block
+    const records = this.#joiner.recordsOf(file)
+    const { cursor } = file
+    const base = cursor.offset - start
+    let pos = this.#moveTo(file, cursor, out, start, this.firstLineStart(file, block))
+    this.fastPath.begin(true)
     for (;;) {
-      if (odd < ODD_LINES) {
-        const next = this.#usual(file, groups, out, block, pos, base)
-        odd = next - pos > src.length / ODD_LINES ? 0 : odd + 1
-        pos = next
-      }
-      const nl = this.lineEnd(block, pos)
-      if (nl < 0) return 'ok'
-      const end = nl > pos && nl < n && src[nl - 1] === 13 ? nl - 1 : nl
-      const next = nl < n ? nl + 1 : n
-      if (end > pos || !this.o.skipEmpty) {
+      if (this.fastPath.isOpen) pos = this.#encodeFast(file, records, out, block, pos, base)
+      const newline = this.lineEnd(block, pos)
+      if (newline < 0) return 'ok'
+      const end = newline > pos && newline < blockEnd && src[newline - 1] === 13 ? newline - 1 : newline
+      const next = newline < blockEnd ? newline + 1 : blockEnd
+      if (end > pos || !this.options.skipEmpty) {
         const done =
-          end - pos > this.o.maxLineBytes
-            ? this.#long(file, groups, out, src, pos, nl >= n, base)
-            : this.#grouper.push(file, groups, out, src, pos, end, base + pos)
+          end - pos > this.options.maxLineBytes
+            ? this.#writeLong(file, records, out, src, pos, newline >= blockEnd, base)
+            : this.#joiner.push(file, records, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
-      pos = this.#moveTo(file, out, pos, next)
+      pos = this.#moveTo(file, cursor, out, pos, next)
     }
   }
 
-  /** Lines that the kernel writes; where the first one begins that it does not. */
-  #usual(
+  /** Writes lines by the wasm encoder; returns the start of the first line that it does not know. */
+  #encodeFast(
     file: TailFile,
-    groups: OpenRecords,
+    records: OpenRecords,
     out: Appender,
     block: Block,
     start: number,
     base: number,
   ): number {
-    const writer = this.#grouper.usual(groups)
-    const kernel = writer === undefined ? undefined : this.kernelFor(writer, block)
-    if (kernel === undefined) return start
+    const encoder = this.#joiner.fastPathEncoder(records)
+    const lineEncoder = encoder === undefined ? undefined : this.lineEncoderFor(encoder, block)
+    if (lineEncoder === undefined) {
+      this.fastPath.miss()
+      return start
+    }
     let pos = start
     for (;;) {
       const room = Math.max(0, out.buf.length - TAIL_ROOM - out.end)
-      const size = kernel.run(pos, block.end, room, base)
-      const bytes = kernel.consumed - pos
-      if (bytes === 0) return pos
-      kernel.output.copy(out.buf, out.end, 0, size)
+      const size = lineEncoder.run(pos, block.end, room, base)
+      const bytes = lineEncoder.consumed - pos
+      if (bytes === 0) {
+        this.fastPath.miss()
+        return pos
+      }
+      lineEncoder.output.copy(out.buf, out.end, 0, size)
       out.end += size
-      file.offset += bytes
-      this.account(file, out, kernel.records, bytes, size)
-      pos = kernel.consumed
+      file.cursor.advance(bytes)
+      this.commit(file, out, lineEncoder.records, bytes, size)
+      this.fastPath.hit(lineEncoder.records)
+      pos = lineEncoder.consumed
     }
   }
 
-  /** A line that is too long is a record of its own, whatever is open. False: there is no room for it. */
-  #long(
+  /** Writes a line that is too long as a record of its own, even while another is open. False when `out` has no space. */
+  #writeLong(
     file: TailFile,
-    groups: OpenRecords,
+    records: OpenRecords,
     out: Appender,
     src: Buffer,
     pos: number,
     cutOff: boolean,
     base: number,
   ): boolean {
-    if (!this.o.skipLong) {
-      const writer = groups.plain
-      if (!out.reserve(writer.bound(this.o.maxLineBytes), 0)) return false
-      const end = utf8Floor(src, pos, pos + this.o.maxLineBytes)
-      out.end = writer.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.added(1, 0)
+    if (!this.options.skipLong) {
+      const encoder = records.plain
+      if (!out.reserve(encoder.bound(this.options.maxLineBytes), 0)) return false
+      const end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
+      out.end = encoder.writeCut(out.buf, out.end, src, pos, end, base + pos)
+      out.commit(1, 0)
     }
-    this.noteLong(file)
-    if (cutOff) file.skipping = true
+    this.recordLongLine(file)
+    if (cutOff) file.cursor.startSkipping()
     return true
   }
 
-  #moveTo(file: TailFile, out: Appender, from: number, to: number): number {
+  #moveTo(file: TailFile, cursor: ReadCursor, out: Appender, from: number, to: number): number {
     if (to > from) {
-      file.offset += to - from
-      out.added(0, to - from)
-      if (file.needsJoin()) out.join(file)
+      cursor.advance(to - from)
+      out.commit(0, to - from)
+      if (file.needsJoin()) out.addContributor(file)
     }
     return to
   }

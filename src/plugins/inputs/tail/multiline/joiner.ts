@@ -10,242 +10,243 @@ import {
   NO_NAMES,
 } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { OpenRecord } from '../group.ts'
 import type { TailOptions } from '../options.ts'
 import { type JoinRule, joinRulesOf } from './join-rules.ts'
-import { type Line, LineDecoder } from './line-decoder.ts'
-import { OpenRecords } from './open-records.ts'
+import { type Line, LineDecoder, type RecordEncoders } from './line-decoder.ts'
+import { OpenRecord, OpenRecords } from './open-records.ts'
 import { PositionHold } from './position-hold.ts'
 
-export interface JoinerOptions {
-  joiners: JoinRule[]
+interface JoinerOptions {
+  rules: JoinRule[]
   format: Omit<LineFormat, 'parser'>
-  /** Most bytes of one record; a group that reaches it is sent, and what follows begins another. */
+  /** Maximum bytes of one record; a record that reaches it is sent, and the lines after it start another. */
   limitBytes: number
   ctx: InputContext
 }
 
-/** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
-interface Writers {
-  writers: (EntryEncoder | undefined)[]
-  plain: EntryEncoder
-}
-
-/** All open groups together may hold as much; beyond it the one that grows is sent. */
-const OPEN_BYTES = 4_000_000
-const SOON_MS = 1000
+/** Maximum memory of all open records together; beyond it the one that grows is sent. */
+const MAX_OPEN_BYTES = 4_000_000
+const DEFAULT_FLUSH_MS = 1000
 
 /**
- * Joins lines of each file and stream to records. Reads a line by the joiner whose form it has (a container's first),
- * then lets the machines say what it is to the group before it.
+ * Joins lines of each file and stream into records. Reads a line by the rule whose format it has (the container format seen
+ * last first), then asks the state machines for its role relative to the open record.
  */
 export class Joiner {
-  readonly #o: JoinerOptions
+  readonly #options: JoinerOptions
   readonly #clock: Clock
   readonly #counters: Counters
-  readonly #decider: LineClassifier
-  readonly #ofLine: boolean
-  /** Of lines that no joiner reads. */
+  readonly #classifier: LineClassifier
+  readonly #matchesRawLine: boolean
+  /** Flush time of lines that no rule reads. */
   readonly #flushMs: number
-  readonly #open = new Set<TailFile>()
-  readonly #lines: LineDecoder
-  /** Where records tell nothing of their file, all files have the same. */
-  readonly #shared: Writers | undefined
-  #heldBytes = 0
+  readonly #records = new WeakMap<TailFile, OpenRecords>()
+  /** Files with open records. */
+  readonly #open = new Map<TailFile, OpenRecords>()
+  readonly #decoder: LineDecoder
+  /** Encoders shared by all files, when records do not name their file. */
+  readonly #sharedEncoders: RecordEncoders | undefined
+  #openBytes = 0
   #timer: ReturnType<Clock['after']> | undefined
 
   constructor(options: JoinerOptions) {
-    this.#o = options
+    this.#options = options
     this.#clock = options.ctx.clock
     this.#counters = options.ctx.counters
-    const machines = options.joiners.flatMap(({ machine, parser }) =>
+    const machines = options.rules.flatMap(({ machine, parser }) =>
       machine === undefined ? [] : [{ machine, ownLinesOnly: parser !== undefined }],
     )
-    this.#decider = new LineClassifier(machines)
-    this.#ofLine = options.joiners.some(({ ofLine }) => ofLine)
-    this.#flushMs = options.joiners.find((j) => j.machine !== undefined)?.flushMs ?? SOON_MS
-    this.#shared = hasFileFields(options.format) ? undefined : this.#writersOf(NO_NAMES)
-    this.#lines = new LineDecoder(options.joiners, options.format, options.ctx.buffers)
+    this.#classifier = new LineClassifier(machines)
+    this.#matchesRawLine = options.rules.some((rule) => rule.matchesRawLine)
+    this.#flushMs = options.rules.find(({ machine }) => machine !== undefined)?.flushMs ?? DEFAULT_FLUSH_MS
+    this.#sharedEncoders = hasFileFields(options.format) ? undefined : this.#encodersFor(NO_NAMES)
+    this.#decoder = new LineDecoder(options.rules, options.format, options.ctx.buffers)
   }
 
-  /** For a file of these names. */
-  openRecordsFor(names: FileNames): OpenRecords {
-    const { writers, plain } = this.#shared ?? this.#writersOf(names)
-    return new OpenRecords(writers, plain)
+  /** Returns the open records of a file, empty ones at first. Looked up once per block, not per line. */
+  recordsOf(file: TailFile): OpenRecords {
+    const known = this.#records.get(file)
+    if (known !== undefined) return known
+    const { openedAs: path, id } = file.identity
+    const { encoders, plain } = this.#sharedEncoders ?? this.#encodersFor({ path, id })
+    const records = new OpenRecords(encoders, plain)
+    this.#records.set(file, records)
+    return records
   }
 
-  #writersOf(names: FileNames): Writers {
-    const { joiners, format } = this.#o
-    const writers = joiners.map(({ parser }) =>
+  #encodersFor(names: FileNames): RecordEncoders {
+    const { rules, format } = this.#options
+    const encoders = rules.map(({ parser }) =>
       parser === undefined ? undefined : new EntryEncoder({ ...format, parser }, names),
     )
-    for (const writer of writers) if (writer?.entry !== undefined) writer.entry.wholeOnly = true
-    return { writers, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
+    for (const encoder of encoders) if (encoder?.entry !== undefined) encoder.entry.completeOnly = true
+    return { encoders, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
   }
 
-  /** The writer whose lines the kernel may write: nothing is open, and nothing but parts of lines is joined. */
-  usual(groups: OpenRecords): EntryEncoder | undefined {
-    if (groups.byStream.size > 0 || !this.#decider.isEmpty) return undefined
-    return groups.writers[this.#lines.container]
+  /** Returns the encoder to use on the fast path: only while no record is open and nothing but partial lines is joined. */
+  fastPathEncoder(records: OpenRecords): EntryEncoder | undefined {
+    if (records.byStream.size > 0 || !this.#classifier.isEmpty) return undefined
+    return records.encoders[this.#decoder.lastContainer]
   }
 
   /**
-   * Takes the line src[start, end), which begins at `offset` of the file. False: there is no room for what it makes, and
-   * nothing has changed.
+   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing, when `out` has
+   * no space for the records that it completes.
    */
   push(
     file: TailFile,
-    groups: OpenRecords,
+    records: OpenRecords,
     out: Appender,
     src: Buffer,
     start: number,
     end: number,
     offset: number,
   ): boolean {
-    const line = this.#lines.read(groups, src, start, end, offset)
-    let group = groups.byStream.get(line.stream)
-    const joins = group?.joined.midLine === true && line.valueAt >= 0
-    const raw = this.#ofLine ? src.toString('latin1', start, end) : undefined
-    const verdict = joins ? 'join' : this.#verdict(group, line, raw)
-    const { state, machine } = this.#decider
-    if (!out.reserve((group?.joined.bound ?? 0) + line.size + 16, 0)) return false
-    if (group !== undefined && verdict !== 'join' && verdict !== 'last') {
-      this.#emit(groups, line.stream, group, out)
-      group = undefined
+    const line = this.#decoder.read(records, src, start, end, offset)
+    let record = records.byStream.get(line.stream)
+    const continuesLine = record?.joined.isMidLine === true && line.valueAt >= 0
+    const raw = this.#matchesRawLine ? src.toString('latin1', start, end) : undefined
+    const role = continuesLine ? 'join' : this.#roleOf(record, line, raw)
+    const { state, machine } = this.#classifier
+    if (!out.reserve((record?.joined.bound ?? 0) + line.size + 16, 0)) return false
+    if (record !== undefined && role !== 'join' && role !== 'last') {
+      this.#emit(records, line.stream, record, out)
+      record = undefined
     }
-    if (group !== undefined && this.#tooLarge(group, line)) {
+    if (record !== undefined && this.#tooLarge(record, line)) {
       this.#counters.add('multiline_truncated')
-      this.#emit(groups, line.stream, group, out)
-      group = undefined
+      this.#emit(records, line.stream, record, out)
+      record = undefined
     }
-    if (group === undefined) {
-      if (!line.isPart && verdict !== 'start' && verdict !== 'join') {
-        this.#alone(file, line, out)
+    if (record === undefined) {
+      if (!line.isPartial && role !== 'start' && role !== 'join') {
+        this.#copyAlone(file, line, out)
         return true
       }
-      group = this.#begin(file, groups, line, offset)
+      record = this.#begin(file, records, line, offset)
     } else {
-      const before = group.joined.held
-      group.joined.append(this.#lines.entry, line.textAt, line.textEnd)
-      this.#heldBytes += group.joined.held - before
+      const before = record.joined.memoryBytes
+      record.joined.append(this.#decoder.entry, line.textAt, line.textEnd)
+      this.#openBytes += record.joined.memoryBytes - before
     }
-    if (!joins) {
-      group.state = state
-      group.machine = machine
+    if (!continuesLine) {
+      record.state = state
+      record.machine = machine
     }
-    group.joined.midLine = line.isPart
-    group.grownMs = this.#clock.nowMs()
-    const ends = verdict === 'last' || (group.machine === undefined && !line.isPart)
-    // There is room for both, see above.
-    if (ends && !line.isPart) this.#emit(groups, line.stream, group, out)
+    record.joined.isMidLine = line.isPartial
+    record.grownMs = this.#clock.nowMs()
+    const ends = role === 'last' || (record.machine === undefined && !line.isPartial)
+    // The space reserved above is enough for both.
+    if (ends && !line.isPartial) this.#emit(records, line.stream, record, out)
     return true
   }
 
-  /** Sends what is open of the file. False: there is no room for it now. */
+  /** Sends the open records of the file. False when `out` has no space now. */
   flush(file: TailFile, out: Appender): boolean {
-    const { groups } = file
-    if (groups === undefined) return true
-    for (const [stream, group] of groups.byStream) {
-      if (!out.reserve(group.joined.bound, 0)) return false
-      this.#emit(groups, stream, group, out)
+    const records = this.#open.get(file)
+    if (records === undefined) return true
+    for (const [stream, record] of records.byStream) {
+      if (!out.reserve(record.joined.bound, 0)) return false
+      this.#emit(records, stream, record, out)
     }
     return true
   }
 
-  /** The file goes on in another one: what is open is joined with what comes there. */
+  /** Moves the open records of a rotated file to its successor, where their next lines are expected. */
   handOver(from: TailFile, to: TailFile): void {
-    if (from.groups === undefined || to.groups === undefined || from.tag !== to.tag) return
-    if (to.groups.byStream.size > 0) return
-    for (const [stream, group] of from.groups.byStream) {
-      to.groups.byStream.set(stream, group)
-      from.groups.byStream.delete(stream)
-      this.#open.add(to)
+    const open = this.#open.get(from)
+    if (open === undefined || from.tag !== to.tag) return
+    const next = this.recordsOf(to)
+    if (next.byStream.size > 0) return
+    for (const [stream, record] of open.byStream) {
+      next.byStream.set(stream, record)
+      open.byStream.delete(stream)
+      this.#open.set(to, next)
     }
-    to.groups.chain = from.groups.chain
-    from.groups.chain = undefined
-    to.groups.chain?.hold(to, to.offset)
+    next.hold = open.hold
+    open.hold = undefined
+    next.hold?.addFile(to, to.cursor.offset)
   }
 
-  /** The run is over: what is open is read again by the next one. */
+  /** Drops open records at the end of the run; the next run reads their lines again. */
   close(): void {
     this.#clock.cancel(this.#timer)
-    for (const { groups } of this.#open) {
-      for (const { joined } of groups?.byStream.values() ?? []) joined.drop()
-      groups?.byStream.clear()
-      groups?.chain?.release()
+    for (const records of this.#open.values()) {
+      for (const { joined } of records.byStream.values()) joined.release()
+      records.byStream.clear()
+      records.hold?.release()
     }
     this.#open.clear()
-    this.#lines.close()
+    this.#decoder.close()
   }
 
-  /** By the machine that the group is in, else by the first for which the line begins one. */
-  #verdict(group: OpenRecord | undefined, line: Line, raw: string | undefined): LineRole {
-    if (line.valueAt < 0 || this.#decider.isEmpty) return this.#decider.alone()
-    if (raw !== undefined) return this.#decider.decide(group, raw, line.joiner?.machine)
-    const newline = this.#lines.entry[line.matchEnd - 1] === 10 ? 1 : 0
-    const text = this.#lines.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
-    return this.#decider.decide(group, text, line.joiner?.machine)
+  /** Returns the role of the line: by the machine of the open record, else by the first for which the line starts one. */
+  #roleOf(record: OpenRecord | undefined, line: Line, raw: string | undefined): LineRole {
+    if (line.valueAt < 0 || this.#classifier.isEmpty) return this.#classifier.classifyTextless()
+    if (raw !== undefined) return this.#classifier.classify(record, raw, line.rule?.machine)
+    const newline = this.#decoder.entry[line.matchEnd - 1] === 10 ? 1 : 0
+    const text = this.#decoder.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
+    return this.#classifier.classify(record, text, line.rule?.machine)
   }
 
-  #tooLarge(group: OpenRecord, line: Line): boolean {
+  #tooLarge(record: OpenRecord, line: Line): boolean {
     const more = line.textEnd - line.textAt
-    return group.joined.size + more > this.#o.limitBytes || this.#heldBytes + more > OPEN_BYTES
+    return record.joined.size + more > this.#options.limitBytes || this.#openBytes + more > MAX_OPEN_BYTES
   }
 
-  #begin(file: TailFile, groups: OpenRecords, line: Line, offset: number): OpenRecord {
-    const flushMs = line.joiner?.flushMs ?? this.#flushMs
-    const group = new OpenRecord(this.#lines.entry, line, flushMs, this.#o.ctx.buffers)
-    groups.chain ??= new PositionHold()
-    groups.chain.begin(file, offset)
-    this.#heldBytes += group.joined.held
-    groups.byStream.set(line.stream, group)
-    this.#open.add(file)
-    this.#timer ??= this.#clock.after(flushMs, () => this.#due())
-    return group
+  #begin(file: TailFile, records: OpenRecords, line: Line, offset: number): OpenRecord {
+    const flushMs = line.rule?.flushMs ?? this.#flushMs
+    const record = new OpenRecord(this.#decoder.entry, line, flushMs, this.#options.ctx.buffers)
+    records.hold ??= new PositionHold()
+    records.hold.begin(file, offset)
+    this.#openBytes += record.joined.memoryBytes
+    records.byStream.set(line.stream, record)
+    this.#open.set(file, records)
+    this.#timer ??= this.#clock.after(flushMs, () => this.#flushDue())
+    return record
   }
 
-  #alone(file: TailFile, line: Line, out: Appender): void {
-    out.end += this.#lines.entry.copy(out.buf, out.end, 0, line.size)
-    out.added(1, 0)
-    if (file.needsJoin()) out.join(file)
+  #copyAlone(file: TailFile, line: Line, out: Appender): void {
+    out.end += this.#decoder.entry.copy(out.buf, out.end, 0, line.size)
+    out.commit(1, 0)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
-  #emit(groups: OpenRecords, stream: string, group: OpenRecord, out: Appender): void {
-    this.#heldBytes -= group.joined.held
-    groups.byStream.delete(stream)
-    out.end = group.joined.write(out.buf, out.end)
-    out.added(1, 0)
-    group.joined.drop()
-    if (groups.chain?.end(out)) groups.chain = undefined
+  #emit(records: OpenRecords, stream: string, record: OpenRecord, out: Appender): void {
+    this.#openBytes -= record.joined.memoryBytes
+    records.byStream.delete(stream)
+    out.end = record.joined.write(out.buf, out.end)
+    out.commit(1, 0)
+    record.joined.release()
+    if (records.hold?.end(out)) records.hold = undefined
   }
 
-  /** Sends the groups that have not grown for their time. */
-  #due(): void {
+  /** Sends the records that have not grown within their flush time. */
+  #flushDue(): void {
     this.#timer = undefined
     const nowMs = this.#clock.nowMs()
     let nextMs = Number.POSITIVE_INFINITY
-    for (const file of this.#open) {
-      const { groups } = file
-      for (const [stream, group] of groups?.byStream ?? []) {
-        const leftMs = group.grownMs + group.flushMs - nowMs
-        const out = leftMs > 0 ? undefined : this.#o.ctx.appender(file.tag)
-        if (groups !== undefined && out?.reserve(group.joined.bound, 0))
-          this.#emit(groups, stream, group, out)
-        else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : SOON_MS)
+    for (const [file, records] of this.#open) {
+      for (const [stream, record] of records.byStream) {
+        const leftMs = record.grownMs + record.flushMs - nowMs
+        const out = leftMs > 0 ? undefined : this.#options.ctx.appender(file.tag)
+        if (out?.reserve(record.joined.bound, 0)) this.#emit(records, stream, record, out)
+        else nextMs = Math.min(nextMs, leftMs > 0 ? leftMs : DEFAULT_FLUSH_MS)
       }
-      if (groups === undefined || groups.byStream.size === 0) this.#open.delete(file)
+      if (records.byStream.size === 0) this.#open.delete(file)
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#due())
+    if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#clock.after(nextMs, () => this.#flushDue())
   }
 }
 
-/** Undefined: each line is a record. Throws E_CONFIG_BAD_VALUE. */
-export function makeJoiner(o: TailOptions, ctx: InputContext): Joiner | undefined {
-  const joiners = joinRulesOf(o, ctx)
-  if (joiners.length === 0) return undefined
+/** Builds the joiner of the options; undefined when each line is a record. Throws E_CONFIG_BAD_VALUE. */
+export function makeJoiner(options: TailOptions, ctx: InputContext): Joiner | undefined {
+  const rules = joinRulesOf(options, ctx)
+  if (rules.length === 0) return undefined
+  const { key, pathKey, fileIdKey: idKey, offsetKey } = options
   return new Joiner({
-    joiners,
-    format: { key: o.key, pathKey: o.pathKey, idKey: o.fileIdKey, offsetKey: o.offsetKey },
+    rules,
+    format: { key, pathKey, idKey, offsetKey },
     limitBytes: ctx.multilineBytes,
     ctx,
   })

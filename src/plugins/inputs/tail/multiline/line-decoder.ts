@@ -1,47 +1,54 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import { skip } from '../../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
-import { placeOf } from '../../../../lib/multiline/joined-record.ts'
+import { textSpanAt } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
-import { extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
+import { type EntryEncoder, extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
 import type { JoinRule } from './join-rules.ts'
-import type { OpenRecords } from './open-records.ts'
 
-/** The line at hand, as an entry in `entry[0, size)`. */
+/** Encoders of one file, or of all where records do not name their file. */
+export interface RecordEncoders {
+  /** Encoders of the rules, in their order; undefined for a rule without parser. */
+  readonly encoders: readonly (EntryEncoder | undefined)[]
+  /** Encoder of lines that no rule reads. */
+  readonly plain: EntryEncoder
+}
+
+/** The current line, as an entry in `entry[0, size)`. */
 export interface Line {
-  joiner: JoinRule | undefined
+  rule: JoinRule | undefined
   size: number
-  /** The value of the text, with its head; -1: there is none, the entry is a record of its own. */
+  /** Position of the text's value, with its head; -1: no text, the entry is a record of its own. */
   valueAt: number
   textAt: number
   textEnd: number
-  /** What the machines look at: the text, or the value of the joiner's pattern. */
+  /** Start of the text that the machines see: the text itself, or the value under the rule's patternKey. */
   matchAt: number
   matchEnd: number
   stream: string
-  isPart: boolean
+  isPartial: boolean
 }
 
-/** Turns a line into an entry of its own, from which the text is taken that is joined. */
+/** Turns a line into an entry of its own and locates the text to join in it. */
 export class LineDecoder {
-  /** Holds the last line that was read. */
+  /** Entry of the line read last. */
   entry: Buffer
-  /** The container whose form the last line had, of whatever file: all logs of a node are of one. Tried first. */
-  container = 0
-  readonly #joiners: readonly JoinRule[]
-  /** Of the text of a line that no joiner reads. */
+  /** Index of the container format of the last line of any file, tried first: all logs of a node have the same one. */
+  lastContainer = 0
+  readonly #rules: readonly JoinRule[]
+  /** Key of the text of a line that no rule reads. */
   readonly #key: Buffer
   readonly #buffers: BufferSource
   readonly #extraPairs: number
   #view: DataView
 
-  constructor(joiners: readonly JoinRule[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
+  constructor(rules: readonly JoinRule[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
     const { key } = format
-    this.#joiners = joiners
+    this.#rules = rules
     this.#key = Buffer.from(key)
     this.#extraPairs = extraPairsOf(format)
     this.#buffers = buffers
-    this.entry = buffers.hold(65_536)
+    this.entry = buffers.takeLongLived(65_536)
     this.#view = viewOf(this.entry)
   }
 
@@ -49,36 +56,36 @@ export class LineDecoder {
     this.#buffers.give(this.entry)
   }
 
-  /** Reads the line src[start, end), which begins at `offset` of its file, by the first joiner whose form it has. */
-  read(groups: OpenRecords, src: Buffer, start: number, end: number, offset: number): Line {
-    const joiners = this.#joiners
-    for (let n = 0; n < joiners.length; n++) {
-      const i = (this.container + n) % joiners.length
-      const writer = groups.writers[i]
-      if (writer === undefined) continue
-      this.#fit(writer.bound(end - start))
-      const size = writer.parsed(this.entry, 0, src, start, end, offset)
+  /** Reads the line src[start, end), which starts at `offset` of its file, by the first rule whose format it has. */
+  read(encoders: RecordEncoders, src: Buffer, start: number, end: number, offset: number): Line {
+    const rules = this.#rules
+    for (let n = 0; n < rules.length; n++) {
+      const i = (this.lastContainer + n) % rules.length
+      const encoder = encoders.encoders[i]
+      if (encoder === undefined) continue
+      this.#ensureBytes(encoder.bound(end - start))
+      const size = encoder.parsed(this.entry, 0, src, start, end, offset)
       if (size < 0) continue
-      const joiner = joiners[i] as JoinRule
-      if (joiner.isPart !== undefined) this.container = i
-      return this.#locate(joiner, size)
+      const rule = rules[i] as JoinRule
+      if (rule.isPartial !== undefined) this.lastContainer = i
+      return this.#locate(rule, size)
     }
-    this.#fit(groups.plain.bound(end - start))
-    const size = groups.plain.write(this.entry, this.#view, 0, src, start, end, offset)
+    this.#ensureBytes(encoders.plain.bound(end - start))
+    const size = encoders.plain.write(this.entry, this.#view, 0, src, start, end, offset)
     return this.#locate(undefined, size)
   }
 
   /** Finds the text and the stream in the entry. */
-  #locate(joiner: JoinRule | undefined, size: number): Line {
+  #locate(rule: JoinRule | undefined, size: number): Line {
     const entry = this.entry
     const map = entryMap(entry, 0, size)
     const valueAt =
-      joiner !== undefined && joiner.content === undefined
+      rule !== undefined && rule.contentKey === undefined
         ? this.#lastValue(map, size)
-        : findKey(entry, map, size, joiner?.content ?? this.#key)
-    const text = placeOf(entry, valueAt)
+        : findKey(entry, map, size, rule?.contentKey ?? this.#key)
+    const text = textSpanAt(entry, valueAt)
     const line: Line = {
-      joiner,
+      rule: rule,
       size,
       valueAt: text?.valueAt ?? -1,
       textAt: text?.textAt ?? 0,
@@ -86,22 +93,22 @@ export class LineDecoder {
       matchAt: text?.textAt ?? 0,
       matchEnd: text?.textEnd ?? 0,
       stream: '',
-      isPart: false,
+      isPartial: false,
     }
-    if (joiner === undefined || text === undefined) return line
-    const stream = this.#valueOf(map, size, joiner.group)
+    if (rule === undefined || text === undefined) return line
+    const stream = this.#valueOf(map, size, rule.groupKey)
     if (stream !== undefined) line.stream = entry.toString('latin1', stream.start, stream.end)
-    const pattern = this.#valueOf(map, size, joiner.pattern)
+    const pattern = this.#valueOf(map, size, rule.patternKey)
     const [from, to] = pattern === undefined ? [text.textAt, text.textEnd] : [pattern.start, pattern.end]
-    line.isPart = joiner.isPart?.(entry, from, to) ?? false
-    if (joiner.machine !== undefined) {
+    line.isPartial = rule.isPartial?.(entry, from, to) ?? false
+    if (rule.machine !== undefined) {
       line.matchAt = from
       line.matchEnd = to
     }
     return line
   }
 
-  /** The last one that the parser wrote: path and offset stand behind it. */
+  /** Returns the position of the last value that the parser wrote; path and offset come after it. */
   #lastValue(map: number, size: number): number {
     const pairs = mapPairs(this.entry, map) - this.#extraPairs
     let at = -1
@@ -118,11 +125,11 @@ export class LineDecoder {
     return at < 0 ? undefined : spanOf(this.entry, at)
   }
 
-  /** Room for an entry of so many bytes. */
-  #fit(bytes: number): void {
+  /** Makes sure that `entry` has space for `bytes`. */
+  #ensureBytes(bytes: number): void {
     if (bytes + 64 <= this.entry.length) return
     this.#buffers.give(this.entry)
-    this.entry = this.#buffers.hold(bytes + 64)
+    this.entry = this.#buffers.takeLongLived(bytes + 64)
     this.#view = viewOf(this.entry)
   }
 }

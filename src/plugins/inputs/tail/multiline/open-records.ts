@@ -1,24 +1,44 @@
+import type { BufferSource } from '../../../../core/buffer-source.ts'
+import { JoinedRecord } from '../../../../lib/multiline/joined-record.ts'
+import type { StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
-import type { OpenRecord } from '../group.ts'
+import type { Line } from './line-decoder.ts'
 import type { PositionHold } from './position-hold.ts'
 
-/** What is open of one file; when the file is rotated it goes on in the next one. */
+/** A record of one file and stream of which more lines may come. */
+export class OpenRecord {
+  readonly flushMs: number
+  readonly joined: JoinedRecord
+  /** State machine of the record; undefined when it only joins partial lines of a container format. */
+  machine: StateMachine | undefined
+  state = 0
+  /** Time of the last line, in milliseconds. */
+  grownMs = 0
+
+  constructor(entry: Buffer, line: Line, flushMs: number, buffers: BufferSource) {
+    this.flushMs = flushMs
+    this.joined = new JoinedRecord(entry, 0, line.size, line, buffers)
+  }
+}
+
+/** Open records of one file; when the file is rotated they continue in the next one. */
 export class OpenRecords {
-  /** By stream: the value of the joiner's key, or nothing. */
+  /** Open records by stream: the value under the rule's groupKey, or an empty string. */
   readonly byStream = new Map<string, OpenRecord>()
-  /** Of the groups that are open. */
-  chain: PositionHold | undefined
-  /** A writer for each joiner that has a parser, and the one for lines that none of them reads. */
-  readonly writers: (EntryEncoder | undefined)[]
+  /** Holds back the position while records are open. */
+  hold: PositionHold | undefined
+  /** Encoders of the rules, in their order, and the one of lines that no rule reads. */
+  readonly encoders: readonly (EntryEncoder | undefined)[]
   readonly plain: EntryEncoder
 
-  constructor(writers: (EntryEncoder | undefined)[], plain: EntryEncoder) {
-    this.writers = writers
+  constructor(encoders: readonly (EntryEncoder | undefined)[], plain: EntryEncoder) {
+    this.encoders = encoders
     this.plain = plain
   }
 
+  /** Sets the time of reading for all encoders. */
   setTime(sec: number, nsec: number): void {
     this.plain.setTime(sec, nsec)
-    for (const writer of this.writers) writer?.setTime(sec, nsec)
+    for (const encoder of this.encoders) encoder?.setTime(sec, nsec)
   }
 }

@@ -1,106 +1,117 @@
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Counters } from '../../../../core/services.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 export interface BlockEncoderOptions {
   maxLineBytes: number
-  /** Lines that are too long: left out whole instead of cut. */
+  /** Skips lines that are too long instead of cutting them. */
   skipLong: boolean
   skipEmpty: boolean
   counters: Counters
-  /** A line was too long: said once per file. */
+  /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
 }
 
-/** A block of a file: buf[start, end) holds its bytes from `file.offset` on. */
+/** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
 export interface Block {
   buf: Buffer
   start: number
   end: number
-  /** Nothing will be appended: a last line without newline is complete. */
+  /** True when nothing will be appended: a last line without newline is complete. */
   last: boolean
 }
 
-/** So many lines in a row that are not for the kernel, and the block is read without it. */
-export const ODD_LINES = 16
-
-/** What the ways to turn a block into entries have in common. */
+/** Base of the encoders that turn blocks of lines into entries. */
 export abstract class BlockEncoder {
-  protected readonly o: BlockEncoderOptions
+  protected readonly options: BlockEncoderOptions
+  protected readonly fastPath = new FastPath()
   readonly #zeros = Buffer.alloc(4096)
 
   constructor(options: BlockEncoderOptions) {
-    this.o = options
+    this.options = options
   }
 
-  /** Moves `file.offset` over whole lines. full: the budget is exhausted, what was written is accounted for. */
-  abstract lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
-
-  /** Where the block's first line begins. */
-  protected first(file: TailFile, block: Block): number {
-    return file.skipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+  /** Sets the time of reading of the lines that follow. */
+  setTime(file: TailFile, sec: number, nsec: number): void {
+    file.encoder.setTime(sec, nsec)
   }
 
-  /** The end of the line at `pos`: its newline, the block's end when it is cut off or the last one, or -1. */
+  /**
+   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written lines are
+   * committed.
+   */
+  abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
+
+  /** Returns the start of the first line of the block. */
+  protected firstLineStart(file: TailFile, block: Block): number {
+    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+  }
+
+  /**
+   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or last, or -1.
+   */
   protected lineEnd(block: Block, pos: number): number {
     const { buf, end } = block
     const newline = pos < end ? buf.indexOf(10, pos) : -1
     if (newline >= 0 && newline < end) return newline
     const rest = end - pos
-    return rest > this.o.maxLineBytes || (block.last && rest > 0) ? end : -1
+    return rest > this.options.maxLineBytes || (block.last && rest > 0) ? end : -1
   }
 
-  /** The kernel, if the block was read into its memory and it can write these entries. */
-  protected kernelFor(writer: EntryEncoder, block: Block): LineEncoder | undefined {
-    if (writer.entry === undefined || !isKernels(block.buf)) return undefined
-    const kernel = sharedLineEncoder()
-    return kernel.use(writer.entry, this.o.maxLineBytes, this.o.skipEmpty) ? kernel : undefined
+  /** Returns the wasm encoder if the block was read into its memory and it can write these entries. */
+  protected lineEncoderFor(encoder: EntryEncoder, block: Block): LineEncoder | undefined {
+    if (encoder.entry === undefined || !isWasmBlock(block.buf)) return undefined
+    const lineEncoder = sharedLineEncoder()
+    return lineEncoder.use(encoder.entry, this.options.maxLineBytes, this.options.skipEmpty)
+      ? lineEncoder
+      : undefined
   }
 
-  protected account(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
-    // Weighted to the lines just seen; never below 1/4, or one odd block would make the next reads too long.
-    if (bytes > 1024) file.writer.ratio = Math.max(0.25, (file.writer.ratio + written / bytes) / 2)
-    out.added(records, bytes)
-    if (file.needsJoin()) out.join(file)
+  /** Commits lines written to `out`: `bytes` of input became `written` bytes. */
+  protected commit(file: TailFile, out: Appender, records: number, bytes: number, written: number): void {
+    if (bytes > 1024) file.encoder.recordRatio(written, bytes)
+    out.commit(records, bytes)
+    if (file.needsJoin()) out.addContributor(file)
   }
 
-  protected noteLong(file: TailFile): void {
-    this.o.counters.add(this.o.skipLong ? 'long_line_skipped' : 'long_line_truncated')
-    this.o.onLongLine(file)
+  protected recordLongLine(file: TailFile): void {
+    this.options.counters.add(this.options.skipLong ? 'long_line_skipped' : 'long_line_truncated')
+    this.options.onLongLine(file)
   }
 
-  /** Within a long line: on to behind its newline, or to the end of the block. */
+  /** Skips the rest of a long line: to the byte after its newline, or to the end of the block. */
   #skipRest(file: TailFile, { buf, start, end }: Block): number {
     const newline = buf.indexOf(10, start)
     if (newline < 0 || newline >= end) return end
-    file.skipping = false
+    file.cursor.stopSkipping()
     return newline + 1
   }
 
   /**
-   * NUL bytes at the start of a line are passed over: a writer that goes on at its old offset after copytruncate leaves
-   * a hole there, which may be gigabytes.
+   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
+   * there, which may have gigabytes.
    */
   #skipZeros({ buf, start, end }: Block): number {
     let pos = start
     if (buf[pos] !== 0) return pos
     while (pos + 4096 <= end && buf.compare(this.#zeros, 0, 4096, pos, pos + 4096) === 0) pos += 4096
     while (pos < end && buf[pos] === 0) pos++
-    this.o.counters.add('null_bytes_skipped', pos - start)
+    this.options.counters.add('null_bytes_skipped', pos - start)
     return pos
   }
 }
 
-let kernelInput: Buffer | undefined
+let wasmInput: Buffer | undefined
 
-/** The kernel's memory for a block; from then on a block in it is the kernel's. */
-export function kernelBlock(): Buffer {
-  kernelInput ??= sharedLineEncoder().input
-  return kernelInput
+/** Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call. */
+export function wasmBlock(): Buffer {
+  wasmInput ??= sharedLineEncoder().input
+  return wasmInput
 }
 
-function isKernels(buf: Buffer): boolean {
-  return buf === kernelInput
+function isWasmBlock(buf: Buffer): boolean {
+  return buf === wasmInput
 }

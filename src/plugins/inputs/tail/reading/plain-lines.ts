@@ -3,17 +3,18 @@ import type { Appender } from '../../../../core/plugin.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { type Block, BlockEncoder, ODD_LINES } from './block-encoder.ts'
+import { type Block, BlockEncoder } from './block-encoder.ts'
 
-/** Each line is a record of its own. */
+/** Encodes blocks in which each line is a record of its own. */
 export class PlainLines extends BlockEncoder {
-  /** The hot loop: what is not for the kernel goes through it line by line. */
-  lines(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
-    const { buf: src, start, end: n } = block
-    const writer = file.writer
-    const base = file.offset - start
-    const { maxLineBytes, skipEmpty } = this.o
-    let pos = this.first(file, block)
+  /** The hot loop: runs of known lines go to the wasm encoder, all others through this loop line by line. */
+  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+    const { buf: src, start, end: blockEnd } = block
+    const { cursor, encoder } = file
+    const base = cursor.offset - start
+    const { maxLineBytes, skipEmpty } = this.options
+    const { fastPath } = this
+    let pos = this.firstLineStart(file, block)
     let counted = start
     let records = 0
     let at = out.end
@@ -21,60 +22,60 @@ export class PlainLines extends BlockEncoder {
     let limit = out.buf.length - TAIL_ROOM
     let buf = out.buf
     let view = viewOf(buf)
-    const kernel = this.kernelFor(writer, block)
-    let odd = kernel === undefined ? ODD_LINES : 0
+    const lineEncoder = this.lineEncoderFor(encoder, block)
+    fastPath.begin(lineEncoder !== undefined)
     for (;;) {
-      if (kernel !== undefined && odd < ODD_LINES) {
-        const size = kernel.run(pos, n, Math.max(0, limit - at), base)
-        if (kernel.consumed > pos) {
-          kernel.output.copy(buf, at, 0, size)
+      if (lineEncoder !== undefined && fastPath.isOpen) {
+        const size = lineEncoder.run(pos, blockEnd, Math.max(0, limit - at), base)
+        if (lineEncoder.consumed > pos) {
+          lineEncoder.output.copy(buf, at, 0, size)
           at += size
-          records += kernel.records
-          pos = kernel.consumed
-          if (kernel.records > ODD_LINES) odd = 0
+          records += lineEncoder.records
+          pos = lineEncoder.consumed
+          fastPath.hit(lineEncoder.records)
           continue
         }
-        odd++
+        fastPath.miss()
       }
-      const nl = this.lineEnd(block, pos)
-      if (nl < 0) break
-      const end = nl > pos && nl < n && src[nl - 1] === 13 ? nl - 1 : nl
+      const newline = this.lineEnd(block, pos)
+      if (newline < 0) break
+      const end = newline > pos && newline < blockEnd && src[newline - 1] === 13 ? newline - 1 : newline
       const length = end - pos
       if (length === 0 && skipEmpty) {
-        pos = nl + 1
+        pos = newline + 1
         continue
       }
       const long = length > maxLineBytes
-      const need = writer.bound(long ? maxLineBytes : length)
+      const need = encoder.bound(long ? maxLineBytes : length)
       if (at + need > limit) {
         out.end = at
-        file.offset = base + pos
-        if (pos > counted) this.account(file, out, records, pos - counted, at - written)
+        cursor.moveTo(base + pos)
+        if (pos > counted) this.commit(file, out, records, pos - counted, at - written)
         counted = pos
         records = 0
-        if (!out.reserve(need, n - pos)) return 'full'
+        if (!out.reserve(need, blockEnd - pos)) return 'full'
         at = written = out.end
         limit = out.buf.length - TAIL_ROOM
         buf = out.buf
         view = viewOf(buf)
       }
       if (long) {
-        if (!this.o.skipLong) {
-          at = writer.writeCut(buf, at, src, pos, utf8Floor(src, pos, pos + maxLineBytes), base + pos)
+        if (!this.options.skipLong) {
+          at = encoder.writeCut(buf, at, src, pos, utf8Floor(src, pos, pos + maxLineBytes), base + pos)
           records++
         }
-        this.noteLong(file)
-        // The rest of the line is passed over; its end may not have been read yet.
-        if (nl >= n) file.skipping = true
+        this.recordLongLine(file)
+        // Skip the rest of the line; its end may not have been read yet.
+        if (newline >= blockEnd) cursor.startSkipping()
       } else {
-        at = writer.write(buf, view, at, src, pos, end, base + pos)
+        at = encoder.write(buf, view, at, src, pos, end, base + pos)
         records++
       }
-      pos = nl < n ? nl + 1 : n
+      pos = newline < blockEnd ? newline + 1 : blockEnd
     }
     out.end = at
-    file.offset = base + pos
-    if (pos > counted) this.account(file, out, records, pos - counted, at - written)
+    cursor.moveTo(base + pos)
+    if (pos > counted) this.commit(file, out, records, pos - counted, at - written)
     return 'ok'
   }
 }

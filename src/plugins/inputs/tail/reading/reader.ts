@@ -1,55 +1,55 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
-import { TAIL_BYTES, type TailFile } from '../file/tail-file.ts'
-import { type BlockEncoder, kernelBlock } from './block-encoder.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
-export interface FileReaderOptions {
+interface FileReaderOptions {
   /** Size of a read in bytes. */
   blockBytes: number
   maxLineBytes: number
   buffers: BufferSource
   clock: Clock
-  lines: BlockEncoder
+  blockEncoder: BlockEncoder
 }
 
 /**
- * end: everything was read, but perhaps for a line without newline · more: the turn is over, there is more ·
- * full: the budget is exhausted · rewritten: the bytes before the offset are not those that were read.
+ * Result of a turn. end: everything was read, except perhaps a line without newline · more: the turn is over, but there is
+ * more to read · full: the budget is exhausted · rewritten: the bytes before the offset differ from those that were read.
  */
-export type Turn = 'end' | 'more' | 'full' | 'rewritten'
+export type TurnResult = 'end' | 'more' | 'full' | 'rewritten'
 
-/** Less than this is not worth a chunk of its own while there is more to read, nor loading the kernel. */
-const SMALL_READ = 16_384
-/** Left free at the end of a chunk: the kernel leaves a line to others when it is not sure that there is room for it. */
-const SPARE = 2048
+/** Smaller reads are not worth a chunk of their own while there is more to read, nor creating the wasm encoder. */
+const MIN_READ_BYTES = 16_384
+/** Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not fit. */
+const SPARE_BYTES = 2048
 
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * Reads blocks of a file and writes its complete lines as entries. The start of a line whose end is not there yet is read
- * again the next time, so a file that waits costs no memory; and neither does an input: it has a read buffer in its turn
- * only, or a hundred inputs that have nothing to do would leave no room to the one that has.
+ * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read again the next
+ * time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer only during its turn, because
+ * the buffers of a hundred idle inputs would leave no memory for a busy one.
  */
 export class FileReader {
-  readonly #o: FileReaderOptions
-  /** The kernel's input, once there was more than a little to read. */
-  #kernels: Buffer | undefined
-  /** What is read into, within a turn: the kernel's, one of the budget, or a larger one for a long line. */
+  readonly #options: FileReaderOptions
+  /** Memory of the wasm encoder, once there was enough to read. */
+  #wasmBlock: Buffer | undefined
+  /** Buffer of the current turn: the wasm encoder's, one of the budget, or a larger one for a long line. */
   #block: Buffer = NONE
 
   constructor(options: FileReaderOptions) {
-    this.#o = options
+    this.#options = options
   }
 
   /**
    * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
-   * newline is complete. Throws what `read` throws (EIO, ESTALE).
+   * newline is complete. Throws the errors of the read (EIO, ESTALE).
    */
-  turn(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
+  readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
     this.#stampTime(file)
-    const kernels = file.writer.entry === undefined ? undefined : this.#kernelsFor(file.size - file.offset)
-    this.#block = kernels ?? this.#o.buffers.hold(this.#o.blockBytes)
+    const sharedBlock = file.encoder.entry === undefined ? undefined : this.#wasmBlockFor(file.cursor.unread)
+    this.#block = sharedBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
     try {
       return this.#read(file, out, limitBytes, last)
     } finally {
@@ -57,82 +57,77 @@ export class FileReader {
     }
   }
 
-  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): Turn {
-    const started = file.offset
-    let wanted = this.#fitting(file, out)
+  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
+    const { cursor, handle } = file
+    const started = cursor.offset
+    let wanted = this.#readSize(file, out)
     while (wanted > 0) {
-      const before = file.tailSize
-      const n = file.source.read(this.#block, 0, wanted, file.offset - before)
-      if (n < before || !sameTail(file, this.#block)) return 'rewritten'
-      const from = file.offset
-      file.size = Math.max(file.size, from + n - before)
+      const before = cursor.lastBytesLength
+      const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
+      if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
+      const from = cursor.offset
+      cursor.recordGrowth(from + n - before)
       if (n === before) return 'end'
-      const whole = n < wanted
-      const block = { buf: this.#block, start: before, end: n, last: last && whole && file.source.complete }
-      const state = this.#o.lines.lines(file, out, block)
-      if (file.offset > from && !file.compressed) this.#keepTail(file, before + file.offset - from)
+      const isShort = n < wanted
+      const block = {
+        buf: this.#block,
+        start: before,
+        end: n,
+        last: last && isShort && handle.source.complete,
+      }
+      const state = this.#options.blockEncoder.encode(file, out, block)
+      if (cursor.offset > from && !handle.isCompressed)
+        cursor.keepLastBytes(this.#block, before + cursor.offset - from)
       if (state === 'full') return 'full'
-      if (whole) return 'end'
-      if (file.offset - started >= limitBytes) return 'more'
-      wanted = file.offset > from ? this.#fitting(file, out) : this.#wider(wanted)
+      if (isShort) return 'end'
+      if (cursor.offset - started >= limitBytes) return 'more'
+      wanted = cursor.offset > from ? this.#readSize(file, out) : this.#enlargeBlock(wanted)
     }
     return 'full'
   }
 
   /**
-   * How much to read so that its entries just fill the chunk: what does not fit would have to be read again when the
-   * budget is exhausted. 0: there is no buffer to be had.
+   * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would have to be read
+   * again when the budget is exhausted. 0: no buffer is available.
    */
-  #fitting(file: TailFile, out: Appender): number {
-    const unread = file.size - file.offset
-    // Perhaps a few lines, just appended: the buffer is made when it is seen how many.
-    if (unread <= SMALL_READ) return this.#block.length
-    const { ratio } = file.writer
-    let room = (out.buf.length - SPARE - out.end) / ratio
-    if (room < SMALL_READ) {
+  #readSize(file: TailFile, out: Appender): number {
+    const { unread } = file.cursor
+    // Perhaps only a few appended lines: the chunk's buffer is sized once their number is known.
+    if (unread <= MIN_READ_BYTES) return this.#block.length
+    const { ratio } = file.encoder
+    let room = (out.buf.length - SPARE_BYTES - out.end) / ratio
+    if (room < MIN_READ_BYTES) {
       out.seal()
-      if (!out.reserve(SMALL_READ, unread * ratio)) return 0
-      room = (out.buf.length - SPARE - out.end) / ratio
+      if (!out.reserve(MIN_READ_BYTES, unread * ratio)) return 0
+      room = (out.buf.length - SPARE_BYTES - out.end) / ratio
     }
-    return Math.max(SMALL_READ, Math.min(this.#block.length, Math.floor(room)))
+    return Math.max(MIN_READ_BYTES, Math.min(this.#block.length, Math.floor(room)))
   }
 
-  /** For lines that the kernel knows, once there has been a reason to load it. */
-  #kernelsFor(unread: number): Buffer | undefined {
-    if (unread > SMALL_READ) this.#kernels ??= kernelBlock()
-    return this.#kernels
+  /** Returns the memory of the wasm encoder, once there was enough to read to create it. */
+  #wasmBlockFor(unread: number): Buffer | undefined {
+    if (unread > MIN_READ_BYTES) this.#wasmBlock ??= wasmBlock()
+    return this.#wasmBlock
   }
 
-  /** A line longer than what was read: the whole block, then a larger one. */
-  #wider(wanted: number): number {
+  /** Returns the size of the next read for a line longer than the last one: the full block, then a larger one. */
+  #enlargeBlock(wanted: number): number {
     if (wanted < this.#block.length) return this.#block.length
-    const next = Math.min(wanted * 2, this.#o.maxLineBytes + this.#o.blockBytes)
+    const next = Math.min(wanted * 2, this.#options.maxLineBytes + this.#options.blockBytes)
     this.#release()
-    this.#block = this.#o.buffers.hold(next)
+    this.#block = this.#options.buffers.takeLongLived(next)
     return next
   }
 
   #release(): void {
-    if (this.#block !== this.#kernels) this.#o.buffers.give(this.#block)
+    if (this.#block !== this.#wasmBlock) this.#options.buffers.give(this.#block)
     this.#block = NONE
   }
 
-  #stampTime({ writer, groups }: TailFile): void {
-    const ms = this.#o.clock.nowMs()
+  #stampTime(file: TailFile): void {
+    const ms = this.#options.clock.nowMs()
     const sec = Math.floor(ms / 1000)
     const nsec = Math.floor((ms - sec * 1000) * 1e6)
-    writer.setTime(sec, nsec)
-    groups?.setTime(sec, nsec)
+    this.#options.blockEncoder.setTime(file, sec, nsec)
   }
-
-  #keepTail(file: TailFile, end: number): void {
-    const size = Math.min(TAIL_BYTES, end)
-    this.#block.copy(file.tail, 0, end - size, end)
-    file.tailSize = Math.min(size, file.offset)
-  }
-}
-
-function sameTail(file: TailFile, block: Buffer): boolean {
-  const size = file.tailSize
-  return size === 0 || block.compare(file.tail, 0, size, 0, size) === 0
 }

@@ -2,19 +2,19 @@ import type { Clock, TimerHandle } from '../../../../core/services.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
 /**
- * Which files are to be read, in turn, and the waits in between.
+ * Queue of the files to read, in turns, and the waits in between.
  *
  * ```
  *   add --> ready: f1 f2 f3 --take--> a turn --more--> add
  *              ^
- *   held: f4 behind f0 (rotated, not drained) --release(f0)
+ *   waiting: f4 after f0 (rotated, not drained) --release(f0)
  * ```
  */
 export class Scheduler {
   readonly #ready = new Set<TailFile>()
-  /** Ahead of all others: its turn was cut short. */
+  /** File that comes before all others, because its turn was cut short. */
   #next: TailFile | undefined
-  readonly #held = new Map<TailFile, TailFile[]>()
+  readonly #waiting = new Map<TailFile, TailFile[]>()
   readonly #clock: Clock
   readonly #coalesceMs: number
   #wake: (() => void) | undefined
@@ -38,18 +38,18 @@ export class Scheduler {
     this.#next = file
   }
 
-  /** `file` waits until `before` is released. */
-  hold(file: TailFile, before: TailFile): void {
-    const held = this.#held.get(before)
-    if (held === undefined) this.#held.set(before, [file])
-    else if (!held.includes(file)) held.push(file)
+  /** Makes `file` wait until `before` is released. */
+  waitFor(file: TailFile, before: TailFile): void {
+    const waiting = this.#waiting.get(before)
+    if (waiting === undefined) this.#waiting.set(before, [file])
+    else if (!waiting.includes(file)) waiting.push(file)
   }
 
   release(before: TailFile): void {
-    const held = this.#held.get(before)
-    if (held === undefined) return
-    this.#held.delete(before)
-    for (const file of held) this.add(file)
+    const waiting = this.#waiting.get(before)
+    if (waiting === undefined) return
+    this.#waiting.delete(before)
+    for (const file of waiting) this.add(file)
   }
 
   take(): TailFile | undefined {
@@ -65,7 +65,7 @@ export class Scheduler {
 
   /**
    * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a writer that
-   * flushes each line does not cost a read for each.
+   * flushes each line does not cause a read for each.
    */
   async wake(signal: AbortSignal): Promise<void> {
     if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)
@@ -74,12 +74,12 @@ export class Scheduler {
     this.#lastWakeMs = this.#clock.nowMs()
   }
 
-  /** Lets sockets and timers have their turn. */
+  /** Resolves after pending socket and timer events have run. */
   yield(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve))
   }
 
-  /** Runs `fn` once after `ms`; calls until then are one. */
+  /** Runs `fn` once after `ms`; further calls until then are ignored. */
   soon(ms: number, fn: () => void): void {
     this.#soon ??= this.#clock.after(ms, () => {
       this.#soon = undefined
@@ -87,7 +87,7 @@ export class Scheduler {
     })
   }
 
-  /** Runs `fn` after `ms`, unless it is stopped before. */
+  /** Runs `fn` after `ms`, unless the scheduler is stopped before. */
   once(ms: number, fn: () => void): void {
     const handle = this.#clock.after(ms, () => {
       this.#timers.delete(handle)
@@ -96,6 +96,7 @@ export class Scheduler {
     this.#timers.add(handle)
   }
 
+  /** Runs `fn` every `ms` until the signal or `stop`. */
   every(ms: number, fn: () => void, signal: AbortSignal): void {
     const handle = this.#clock.after(ms, () => {
       this.#timers.delete(handle)
@@ -113,7 +114,7 @@ export class Scheduler {
   }
 
   #sleep(signal: AbortSignal): Promise<void> {
-    // One listener for all sleeps: one for each would be the garbage of every wake.
+    // One listener for all sleeps: a listener per sleep would be garbage at every wake.
     if (this.#signal !== signal) {
       this.#signal = signal
       signal.addEventListener('abort', () => this.#wake?.(), { once: true })

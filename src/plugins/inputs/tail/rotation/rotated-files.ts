@@ -1,201 +1,217 @@
-import { existsSync, fstatSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Counters, Logger } from '../../../../core/services.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, growFingerprint, peek } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
-import { isCompressed, isEmpty, isFileOf, rememberHead } from './same-content.ts'
-import { LOOKS, type Sibling, siblingsOf, targetOf } from './siblings.ts'
+import { isCompressedCopy, isCopy, isEmptyGzip, isFileOf, setFingerprintOfCopy } from './same-content.ts'
+import { MAX_ATTEMPTS, type Sibling, siblingsOf } from './siblings.ts'
 
-export interface RotatedFilesOptions {
+interface RotatedFilesOptions {
   files: OpenFiles
   positions: Positions
+  /** Rotate_Wait, Hold_Limit and Hold_Time; 0 in the latter two: no limit. */
   waitMs: number
   holdBytes: number
   holdMs: number
   clock: Clock
   counters: Counters
   log: Logger
-  /** Reads a last line without newline; false when memory is full or it cannot be read: it has to be tried again. */
-  finish: (file: TailFile) => boolean
-  /** A file that was found is to be read. */
-  opened: (file: TailFile) => void
-  /** Nothing more comes from this file: those that wait behind it may go on. */
-  drained: (file: TailFile) => void
+  /** Reads a last line without newline. Returns false when memory is full or reading fails: it is called again then. */
+  readLastLine: (file: TailFile) => boolean
+  /** There is something to read in the file. */
+  onMore: (file: TailFile) => void
+  /** Nothing more comes from the file: those that wait for it may be read. */
+  onDrained: (file: TailFile) => void
 }
 
 /**
- * Files that are not at their path any more: renamed, deleted, or another file took the path. They stay open until they
- * are drained, acknowledged and quiet for Rotate_Wait; given up before only when they hold more than Hold_Limit or longer
- * than Hold_Time, and then it is counted and said.
+ * Files that have left their path: renamed, deleted, or replaced by another file. They are held open until they are
+ * drained, acknowledged and quiet for Rotate_Wait. Only beyond Hold_Limit or Hold_Time are they closed before that,
+ * which is counted and logged.
  */
 export class RotatedFiles {
-  readonly #o: RotatedFilesOptions
+  readonly #files: OpenFiles
+  readonly #positions: Positions
+  readonly #clock: Clock
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #options: Pick<
+    RotatedFilesOptions,
+    'waitMs' | 'holdBytes' | 'holdMs' | 'readLastLine' | 'onMore' | 'onDrained'
+  >
   readonly #held = new Set<TailFile>()
 
   constructor(options: RotatedFilesOptions) {
-    this.#o = options
+    this.#files = options.files
+    this.#positions = options.positions
+    this.#clock = options.clock
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#options = options
   }
 
-  get holding(): boolean {
+  get isHolding(): boolean {
     return this.#held.size > 0
   }
 
-  /** The path leads elsewhere now. Returns the name that the file has. */
+  /**
+   * Records that `path` no longer resolves to the file. Returns the file's new name, if it is in the same directory.
+   */
   markRotated(file: TailFile, path: string): string | undefined {
-    this.#o.files.unbind(file)
-    if (file.rotatedMs !== undefined) return undefined
+    this.#files.unbind(file)
+    if (file.rotation.isRotated) return undefined
     this.hold(file)
-    this.#o.counters.add('files_rotated')
-    file.deleted = this.#measure(file)
-    const name = file.deleted ? undefined : newName(file, path)
-    if (name !== undefined) this.#o.files.bind(name, file)
-    this.#o.log.info(`${path} was ${file.deleted ? 'deleted' : 'rotated'}`, {
-      inode: file.inode.toString(),
-      unread_bytes: Math.max(0, file.size - file.offset),
+    this.#counters.add('files_rotated')
+    this.#readGrowth(file)
+    const { isDeleted } = file.rotation
+    const name = isDeleted ? undefined : newNameOf(file, path)
+    if (name !== undefined) this.#files.bind(name, file)
+    this.#log.info(`${path} was ${isDeleted ? 'deleted' : 'rotated'}`, {
+      inode: file.identity.inode.toString(),
+      unread_bytes: file.cursor.unread,
       ...(name === undefined ? {} : { name }),
     })
-    this.#o.positions.touch(file)
+    this.#positions.touch(file)
     return name
   }
 
-  /** What was written to it just before is read: the file that follows waits for it. True: it is deleted. */
-  #measure(file: TailFile): boolean {
-    const stat = fstatSync(file.fd, { bigint: true })
-    if (!file.compressed) file.size = Number(stat.size)
-    if (file.size > file.offset && file.state === 'idle') {
-      file.state = 'reading'
-      this.#o.opened(file)
-    }
-    return stat.nlink === 0n
+  /** Schedules what was written to the file just before: the file that follows waits for it. */
+  #readGrowth(file: TailFile): void {
+    file.refresh()
+    if (file.cursor.unread === 0 || file.state !== 'idle') return
+    file.startReading()
+    this.#options.onMore(file)
   }
 
   /**
-   * The path led to `before` (which may be closed by now) and leads to `now`; rotation may have been faster than we are.
-   * Files that were created at the path and renamed away in between, some of them compressed since, are read in order.
-   * Returns the file that `now` has to wait for.
+   * Opens files that were created at `path` and rotated away unseen between `before` (which may be closed) and `now`,
+   * and puts them in order; some may be compressed by now. Returns the file that `now` has to wait for.
    */
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
-    if (before.fd >= 0) this.#measure(before)
-    const find = (last: TailFile): Sibling[] => cameBehind(last, siblingsOf(path), before.sinceMs)
-    return this.#openAll(path, before, [before, now], (last) => find(last ?? before)) ?? before
+    if (before.handle.isOpen) this.#readGrowth(before)
+    const find = (last: TailFile): Sibling[] =>
+      rotatedAfter(last, siblingsOf(path), before.rotation.contentSinceMs)
+    return this.#openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
   }
 
   /**
-   * The path leads to `now`, and led to nothing when all paths were looked at last, at `sinceMs`: what was rotated away
-   * from it since then was never seen.
+   * Opens files that were rotated away from `path` unseen before `now` appeared there. `sinceMs`: the time of the last
+   * full scan, which found nothing at the path. Returns the file that `now` has to wait for.
    */
   openMissedBefore(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
-    const isLater = (s: Sibling): boolean => s.bornMs > sinceMs && s.mtimeMs > sinceMs
-    return this.#openAll(path, undefined, [now], () => siblingsOf(path).filter(isLater))
+    const isLater = (s: Sibling): boolean => s.birthMs > sinceMs && s.mtimeMs > sinceMs
+    return this.#openInOrder(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
 
-  /** Opens what `find` gives, each to be read behind the one before, but for copies of `known`. Returns the last one. */
-  #openAll(
+  /**
+   * Opens what `find` returns, each to be read after the one before, except copies of `known`. Returns the last one.
+   */
+  #openInOrder(
     path: string,
     before: TailFile | undefined,
     known: TailFile[],
     find: (last: TailFile | undefined) => Sibling[],
   ): TailFile | undefined {
     let last = before
-    for (let look = 1; look <= LOOKS; look++) {
-      let whole = true
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      let isComplete = true
       for (const sibling of find(last)) {
-        if (sibling.key === before?.key || this.#o.files.byKey.has(sibling.key)) continue
-        // Its row, when the search for those rotated while we were away has not come to it yet.
-        const row = this.#o.positions.find(sibling.device, sibling.inode)
+        if (sibling.key === before?.identity.key || this.#files.byKey.has(sibling.key)) continue
+        // The scan for files rotated while the agent was not running may not have come to its row yet.
+        const row = this.#positions.find(sibling.device, sibling.inode)
         const file = this.open(sibling, path, row !== undefined && isFileOf(row, sibling) ? row : undefined)
-        whole &&= file !== undefined || existsSync(sibling.path)
+        isComplete &&= file !== undefined || existsSync(sibling.path)
         if (file === undefined) continue
+        // A copy, made before or instead of the rename: its content was read or will be.
         if (known.some((one) => isCopy(file, one))) {
           this.#close(file)
           continue
         }
-        this.#o.opened(file)
-        file.after = last
+        this.#options.onMore(file)
+        file.readAfter(last)
         last = file
       }
-      // One that was compressed or renamed since it was looked at is there under another name.
-      if (whole) break
+      // A file that was compressed or renamed meanwhile has another name now.
+      if (isComplete) break
     }
     return last
   }
 
-  /** Opens a file that is not at its path any more; it is to be drained and closed. */
+  /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#o.files.openRotated(sibling.path, path, row)
+    const file = this.#files.openRotated(sibling.path, path, row)
     if (file === undefined) return undefined
-    if (file.compressed && file.fingerprint === undefined) rememberHead(file, sibling)
+    if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file)
-    this.#o.files.bind(sibling.path, file)
+    this.#files.bind(sibling.path, file)
     return file
   }
 
-  /** From now on the file is one that is to be drained and closed. */
+  /** Holds the file open until it is drained. */
   hold(file: TailFile): void {
-    file.rotatedMs = this.#o.clock.nowMs()
+    file.rotation.markRotated(this.#clock.nowMs())
     this.#held.add(file)
   }
 
-  /** A matching path leads to the file (again): it was renamed within Path, and is followed on. */
+  /** Follows a file on: a path matched by Path resolves to it (again), as after a rename within Path. */
   resumeFollowing(file: TailFile): void {
-    if (file.rotatedMs === undefined) return
-    file.rotatedMs = undefined
-    file.deleted = false
+    if (!file.rotation.isRotated) return
+    file.rotation.markFollowed()
     this.#held.delete(file)
-    this.#o.positions.touch(file)
+    this.#positions.touch(file)
   }
 
-  /** Closes the file when it is time. */
+  /** Closes the file if it is drained, acknowledged and quiet for Rotate_Wait. */
   closeIfDone(file: TailFile): void {
     if (!this.#held.has(file) || file.state !== 'idle') return
-    const quietMs = this.#o.clock.nowMs() - Math.max(file.rotatedMs ?? 0, file.activeMs)
-    if (quietMs < this.#o.waitMs || file.unsettled || this.#grew(file)) return
-    if (file.offset < file.size && !file.skipping) {
-      // A last line that will never be finished: it is sent, and the file is closed when that is acknowledged.
-      if (!this.#o.finish(file) || file.unsettled) return
+    const quietMs = this.#clock.nowMs() - Math.max(file.rotation.rotatedMs ?? 0, file.cursor.lastReadMs)
+    if (quietMs < this.#options.waitMs || file.isUnsettled || this.#hasGrown(file)) return
+    if (file.cursor.unread > 0 && !file.cursor.isSkipping) {
+      // A last line that will never be complete: it is sent, and the file is closed when that is acknowledged.
+      if (!this.#options.readLastLine(file) || file.isUnsettled) return
     }
     this.#close(file)
   }
 
-  /** Written to since it was last looked at, of which no event tells when it is deleted: it is read first. */
-  #grew(file: TailFile): boolean {
-    const before = file.size
-    if (file.compressed || Number(fstatSync(file.fd, { bigint: true }).size) <= before) return false
-    this.#measure(file)
+  /** Schedules the file if it has grown since its size was taken; for a deleted file no event reports that. */
+  #hasGrown(file: TailFile): boolean {
+    if (file.handle.isCompressed || Number(file.handle.stat().size) <= file.cursor.size) return false
+    this.#readGrowth(file)
     return true
   }
 
-  /** Rotate_Wait, Hold_Limit and Hold_Time; called with the progress check. */
+  /** Applies Rotate_Wait, Hold_Limit and Hold_Time; called with each progress check. */
   check(): void {
+    const { holdBytes, holdMs } = this.#options
     let heldBytes = 0
     for (const file of [...this.#held]) {
       this.closeIfDone(file)
       if (!this.#held.has(file)) continue
-      const unread = Math.max(0, file.size - file.offset)
+      const { unread } = file.cursor
       heldBytes += unread
-      const heldMs = this.#o.clock.nowMs() - (file.rotatedMs ?? 0)
-      if (this.#o.holdMs > 0 && unread > 0 && heldMs > this.#o.holdMs)
-        heldBytes -= this.#abandon(file, 'Hold_Time is over')
+      const heldMs = this.#clock.nowMs() - (file.rotation.rotatedMs ?? 0)
+      if (holdMs > 0 && unread > 0 && heldMs > holdMs) heldBytes -= this.#abandon(file, 'Hold_Time')
     }
-    if (this.#o.holdBytes <= 0) return
+    if (holdBytes <= 0) return
     for (const file of [...this.#held]) {
-      if (heldBytes <= this.#o.holdBytes) return
-      heldBytes -= this.#abandon(file, 'Hold_Limit is reached')
+      if (heldBytes <= holdBytes) return
+      heldBytes -= this.#abandon(file, 'Hold_Limit')
     }
   }
 
-  #abandon(file: TailFile, reason: string): number {
-    const lost = Math.max(0, file.size - file.offset)
-    this.#o.counters.add('lost_bytes', lost)
-    this.#o.log.error(`${lost} bytes of ${file.path} are given up: ${reason}`, {
+  /** Closes a file that is not drained; returns the number of bytes lost. */
+  #abandon(file: TailFile, limit: 'Hold_Time' | 'Hold_Limit'): number {
+    const lost = file.cursor.unread
+    this.#counters.add('lost_bytes', lost)
+    this.#log.error(`dropped ${lost} unread bytes of ${file.path}: ${limit} exceeded`, {
       code: 'E_TAIL_ABANDONED',
-      from: file.offset,
-      to: file.size,
-      inode: file.inode.toString(),
-      hint: 'raise Hold_Limit or Hold_Time, or mend the output that is behind',
+      from: file.cursor.offset,
+      to: file.cursor.size,
+      inode: file.identity.inode.toString(),
+      hint: 'raise Hold_Limit or Hold_Time, or fix the output that is too slow',
     })
     this.#close(file)
     return lost
@@ -203,49 +219,35 @@ export class RotatedFiles {
 
   #close(file: TailFile): void {
     this.#held.delete(file)
-    this.#o.positions.forget(file)
-    this.#o.files.close(file)
-    this.#o.drained(file)
+    this.#positions.forget(file)
+    this.#files.close(file)
+    this.#options.onDrained(file)
   }
 }
 
-/** The name that the file has now in its folder: `x.log.1`, or without the ending: `x-20261121.log`. */
-function newName(file: TailFile, path: string): string | undefined {
-  const target = targetOf(path)
+/** Returns the file's present name in the directory of `path`: `x.log.1`, or with the date within: `x-20261121.log`. */
+function newNameOf(file: TailFile, path: string): string | undefined {
+  const target = linkTarget(path)
   const stem = join(dirname(target), basename(target).split('.')[0] || basename(target))
-  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.key) return sibling.path
+  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.identity.key) return sibling.path
   return undefined
 }
 
 /**
- * Plain ones by their time of birth. That of a compressed one is when it was compressed, maybe long after it was read:
- * those count that stand behind the file itself. Compressed is what was rotated first.
+ * Returns the siblings that were rotated after `file`, in order. Plain files are chosen by birth. The birth of a
+ * compressed file is when it was compressed, perhaps long after it was read: of those only the ones listed after `file`
+ * itself, or its compressed copy, count. Compressed files come first: they were rotated first.
  */
-function cameBehind(file: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
-  const isLater = (s: Sibling): boolean => s.bornMs > 0 && s.bornMs >= sinceMs
+function rotatedAfter(file: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
+  const isLater = (s: Sibling): boolean => s.birthMs > 0 && s.birthMs >= sinceMs
   const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s))
-  plain.sort((a, b) => a.bornMs - b.bornMs)
-  if (file.fd >= 0 && !file.compressed) growFingerprint(file)
-  const byKey = siblings.findIndex((s) => s.key === file.key)
+  plain.sort((a, b) => a.birthMs - b.birthMs)
+  const { handle, cursor, stored } = file
+  if (handle.isOpen && !handle.isCompressed) stored.growFingerprint(handle, cursor.size)
+  const byKey = siblings.findIndex((s) => s.key === file.identity.key)
   const isItself = (s: Sibling): boolean =>
-    file.size === 0 ? isLater(s) && isEmpty(s) : isCompressed(file, s)
+    cursor.size === 0 ? isLater(s) && isEmptyGzip(s) : isCompressedCopy(stored, s)
   const own = byKey >= 0 ? byKey : siblings.findIndex((s) => s.path.endsWith('.gz') && isItself(s))
   if (own < 0) return plain
   return [...siblings.slice(own + 1).filter((s) => s.path.endsWith('.gz') && isLater(s)), ...plain]
-}
-
-/** A copy, made before or in place of the rename: what is in it has been read or will be. */
-function isCopy(file: TailFile, of: TailFile): boolean {
-  if (file.size === 0 || file.size !== of.size) return false
-  const size = Math.min(FINGERPRINT_BYTES, file.size)
-  // Both ends: programs like to begin a new log with the same words.
-  return [0, file.size - size].every((at) => {
-    const hash = hashAt(file.fd, at, size)
-    return hash !== undefined && hash === hashAt(of.fd, at, size)
-  })
-}
-
-function hashAt(fd: number, at: number, size: number): string | undefined {
-  const bytes = peek(fd, at, size)
-  return bytes === undefined ? undefined : fingerprintOf(bytes)
 }

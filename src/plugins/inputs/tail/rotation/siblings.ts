@@ -1,42 +1,46 @@
-import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
-import { identityKey } from '../file/tail-file.ts'
+import { readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { identityKey } from '../file/identity.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 
-/** Most times that names are looked at which change meanwhile: a rotation goes on. */
-export const LOOKS = 5
+/** Attempts to find files whose names change meanwhile, because a rotation goes on. */
+export const MAX_ATTEMPTS = 5
 
-/** A file beside a followed one whose name begins with the same words: `x.log.1` beside `x.log`. */
+/** A file in the directory of a followed one whose name begins with the name of that: `x.log.1` of `x.log`. */
 export interface Sibling {
   path: string
+  /** Identity key: device and inode. */
   key: string
   device: bigint
   inode: bigint
   size: number
   mtimeMs: number
-  /** When it was created; 0 where the file system does not say. */
-  bornMs: number
+  /** Time of creation in milliseconds; 0 where the file system has none. */
+  birthMs: number
 }
 
-/** What rotation appends to a name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; and `.gz` behind it. */
-const ROTATED_END = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
-/** The same, and nothing before it. */
-const ROTATED = new RegExp(`^${ROTATED_END.source}`)
+/** Suffix of a rotated name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; then perhaps `.gz`. */
+const ROTATED_SUFFIX = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
+/** Matches a text that is a rotation suffix and nothing else. */
+const ONLY_ROTATED_SUFFIX = new RegExp(`^${ROTATED_SUFFIX.source}`)
+const DATE_SUFFIX = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
+const GZIP_SUFFIX = /\.gz$/
 
-/** The path whose log would be rotated to this one; undefined when it is no name that rotation makes. */
-export function rotatedFrom(path: string): string | undefined {
-  const at = ROTATED_END.exec(basename(path))?.index ?? 0
+/** Returns the path without its rotation suffix; undefined when it is not a rotated name. */
+export function unrotatedPath(path: string): string | undefined {
+  const at = ROTATED_SUFFIX.exec(basename(path))?.index ?? 0
   return at > 0 ? join(dirname(path), basename(path).slice(0, at)) : undefined
 }
 
-/** Names of folders, sorted, each folder read once: for a look at many files of one folder. */
-export class FolderNames {
-  readonly #byFolder = new Map<string, string[]>()
+/** The sorted names of directories, each read once: for lookups of many files of one directory. */
+export class DirectoryNames {
+  readonly #byDirectory = new Map<string, string[]>()
 
-  /** Those that begin with `stem` and go on. */
-  behind(folder: string, stem: string): string[] {
-    const names = this.#byFolder.get(folder) ?? namesIn(folder).sort()
-    this.#byFolder.set(folder, names)
-    const first = firstBehind(names, stem)
+  /** Returns the names that begin with `stem` and are longer. */
+  startingWith(directory: string, stem: string): string[] {
+    const names = this.#byDirectory.get(directory) ?? namesIn(directory).sort()
+    this.#byDirectory.set(directory, names)
+    const first = firstAfter(names, stem)
     let end = first
     while (names[end]?.startsWith(stem)) end++
     return names.slice(first, end)
@@ -44,20 +48,20 @@ export class FolderNames {
 }
 
 /**
- * The oldest first, `link` itself left out; of a link to a log, as in /var/log/containers, those beside its target. Only
- * names that rotation makes, so that `app.log.json` beside `app.log` is not taken for a part of it; `anyName`: for a
- * caller that knows the identity it looks for.
+ * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those of its
+ * target. Only rotated names count, so that `app.log.json` is not taken for a part of `app.log`. With `anyName` every
+ * longer name counts: for a caller that knows the identity it looks for.
  */
-export function siblingsOf(link: string, anyName = false, names?: FolderNames): Sibling[] {
-  const path = targetOf(link)
-  const folder = dirname(path)
+export function siblingsOf(link: string, anyName = false, names?: DirectoryNames): Sibling[] {
+  const path = linkTarget(link)
+  const directory = dirname(path)
   const stem = basename(path)
   const found: Sibling[] = []
-  for (const name of (names ?? new FolderNames()).behind(folder, stem)) {
-    if (!anyName && !ROTATED.test(name.slice(stem.length))) continue
-    const candidate = join(folder, name)
+  for (const name of (names ?? new DirectoryNames()).startingWith(directory, stem)) {
+    if (!anyName && !ONLY_ROTATED_SUFFIX.test(name.slice(stem.length))) continue
+    const candidate = join(directory, name)
     const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
-    // Renamed or compressed since the folder was read: it stands under a name that is not among these.
+    // Renamed or compressed since the directory was read: its new name is not among these.
     if (stat === undefined && names !== undefined) return siblingsOf(link, anyName)
     if (stat === undefined || !stat.isFile()) continue
     found.push({
@@ -67,26 +71,26 @@ export function siblingsOf(link: string, anyName = false, names?: FolderNames): 
       inode: stat.ino,
       size: Number(stat.size),
       mtimeMs: Number(stat.mtimeNs) / 1e6,
-      bornMs: Number(stat.birthtimeNs) / 1e6,
+      birthMs: Number(stat.birthtimeNs) / 1e6,
     })
   }
-  // While it is compressed there are both; the copy may not be complete.
+  // While a file is being compressed both exist, and the copy may not be complete.
   const plain = new Set(found.map((s) => s.path))
   return found
-    .filter((s) => !s.path.endsWith('.gz') || !plain.has(s.path.replace(COMPRESSED, '')))
-    .sort((a, b) => byName(a, b, path) || byTime(a, b))
+    .filter((s) => !s.path.endsWith('.gz') || !plain.has(s.path.replace(GZIP_SUFFIX, '')))
+    .sort((a, b) => compareDates(a, b, path) || compareTimes(a, b))
 }
 
-/** Those that something stands beside whose name begins with theirs. */
-export function withSiblings(links: readonly string[], names: FolderNames): string[] {
+/** Returns the paths that have siblings, of whatever suffix. */
+export function pathsWithSiblings(links: readonly string[], names: DirectoryNames): string[] {
   return links.filter((link) => {
-    const path = targetOf(link)
-    return names.behind(dirname(path), basename(path)).length > 0
+    const path = linkTarget(link)
+    return names.startingWith(dirname(path), basename(path)).length > 0
   })
 }
 
-/** Index of the first of sorted names that comes behind `name`. */
-function firstBehind(names: readonly string[], name: string): number {
+/** Returns the index of the first of sorted names that sorts after `name`. */
+function firstAfter(names: readonly string[], name: string): number {
   let [low, high] = [0, names.length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -96,52 +100,29 @@ function firstBehind(names: readonly string[], name: string): number {
   return low
 }
 
-const DATED = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
-
 /**
- * By the date that rotation put behind the name. 0: their times must tell, though that of a compressed copy may be when
- * it was made; not the number behind the name, which grows with age where it is logrotate's, and the other way else.
+ * Compares the dates that rotation appended to the name. 0: their times must decide, although that of a compressed copy
+ * may be when it was made. The number in a name does not decide: logrotate's grows with age, that of others does not.
  */
-function byName(a: Sibling, b: Sibling, path: string): number {
-  const [one, two] = [a, b].map((s) => s.path.slice(path.length).replace(COMPRESSED, '')) as [string, string]
-  const [first, second] = [DATED.exec(one)?.[1], DATED.exec(two)?.[1]]
-  if (first === undefined || second === undefined || first === second) return 0
-  return first < second ? -1 : 1
+function compareDates(a: Sibling, b: Sibling, path: string): number {
+  const [dateA, dateB] = [a, b].map(
+    (s) => DATE_SUFFIX.exec(s.path.slice(path.length).replace(GZIP_SUFFIX, ''))?.[1],
+  )
+  if (dateA === undefined || dateB === undefined || dateA === dateB) return 0
+  return dateA < dateB ? -1 : 1
 }
 
-/** Rotated twice within a tick of the clock: by birth, and then logrotate's numbers are the best guess. */
-function byTime(a: Sibling, b: Sibling): number {
-  const older = a.mtimeMs - b.mtimeMs || a.bornMs - b.bornMs || b.path.length - a.path.length
+/** Compares times; for two rotations within a clock tick births, and then logrotate's numbers, are the best guess. */
+function compareTimes(a: Sibling, b: Sibling): number {
+  const older = a.mtimeMs - b.mtimeMs || a.birthMs - b.birthMs || b.path.length - a.path.length
   return older || (a.path < b.path ? 1 : -1)
 }
 
-const COMPRESSED = /\.gz$/
-
-/** Where a path leads, also when there is nothing any more: rotation renames what a link leads to. */
-export function targetOf(path: string): string {
-  let target = path
-  for (let links = 0; links < MOST_LINKS; links++) {
-    try {
-      return realpathSync(target)
-    } catch {
-      // Its last part is missing, or a link's target is.
-    }
-    try {
-      target = resolve(dirname(target), readlinkSync(target))
-    } catch {
-      return target
-    }
-  }
-  return target
-}
-
-const MOST_LINKS = 8
-
-function namesIn(folder: string): string[] {
+function namesIn(directory: string): string[] {
   try {
-    return readdirSync(folder)
+    return readdirSync(directory)
   } catch {
-    // The folder is gone and what was in it too: there are no siblings then.
+    // The directory was deleted, or is not readable: there are no siblings then.
     return []
   }
 }

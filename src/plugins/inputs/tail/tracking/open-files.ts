@@ -1,121 +1,146 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { Counters, Logger } from '../../../../core/services.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
-import { EntryEncoder, type FileNames, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
-import { fileId, isBlank, loadLastBytes, rowForFile, TICK_MS } from '../file/fingerprint.ts'
+import { EntryEncoder, hasFileFields, type LineFormat, NO_NAMES } from '../file/entry-encoder.ts'
+import { FileHandle } from '../file/file-handle.ts'
+import { TICK_MS } from '../file/fingerprint.ts'
+import { FileIdentity, identityKey } from '../file/identity.ts'
+import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
-import { identityKey, TailFile } from '../file/tail-file.ts'
-import type { OpenRecords } from '../multiline/open-records.ts'
-import { targetOf } from '../rotation/siblings.ts'
+import { TailFile } from '../file/tail-file.ts'
+import { linkTarget } from './link-target.ts'
+import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
 import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './start-offset.ts'
 
-export interface OpenFilesOptions extends StartOffsetOptions {
+interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
   tagRegex: RegExp | undefined
-  format: ConstructorParameters<typeof EntryEncoder>[0]
+  format: LineFormat
+  /** Files not modified for this long are not opened; 0: all are. */
   ignoreOlderMs: number
-  /** Agent and input: two inputs that follow one file make chunks of their own. */
+  /** Agent and input: two inputs that follow one file make chunks with different ids. */
   origin: string
-  trouble: ReadErrors
+  readErrors: ReadErrors
   nowMs: () => number
-  /** What holds the open groups of a file, when lines are joined. */
-  groupsOf: ((names: FileNames) => OpenRecords) | undefined
   onSettled: (file: TailFile, bytes: number) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
 
-/** The open files, by identity and by path; opens them where they are to be read from. */
+/** The open files by identity and by path. Opens files at the offset from which they are read. */
 export class OpenFiles {
   readonly byKey = new Map<string, TailFile>()
-  /** Every path that leads to a file: its name, and the real path of a link. */
+  /** Each path that resolves to an open file: its name, and for a link also the real path. */
   readonly byPath = new Map<string, TailFile>()
-  /** Paths that are links, or lead through one, and where they led last. */
+  /** Paths that are links, or go through one, and what they resolved to last. */
   readonly #targets = new Map<string, string>()
+  /** The reverse of `#targets`. */
   readonly #links = new Map<string, Set<string>>()
-  readonly #o: OpenFilesOptions
-  readonly #starts: StartOffset
-  readonly #shared: EntryEncoder | undefined
+  readonly #options: Pick<OpenFilesOptions, 'tag' | 'tagRegex' | 'format' | 'ignoreOlderMs' | 'origin'>
+  readonly #positions: Positions
+  readonly #readErrors: ReadErrors
+  readonly #startOffset: StartOffset
+  /** Encoder of all files, when entries do not name their file. */
+  readonly #sharedEncoder: EntryEncoder | undefined
+  readonly #counters: Counters
+  readonly #log: Logger
+  readonly #nowMs: () => number
+  readonly #onSettled: (file: TailFile, bytes: number) => void
+  readonly #onMore: (file: TailFile) => void
 
   constructor(options: OpenFilesOptions) {
-    this.#o = options
-    this.#starts = new StartOffset(options)
-    this.#shared = hasFileFields(options.format) ? undefined : new EntryEncoder(options.format, NO_NAMES)
+    this.#options = options
+    this.#positions = options.positions
+    this.#readErrors = options.readErrors
+    this.#startOffset = new StartOffset(options)
+    this.#sharedEncoder = hasFileFields(options.format)
+      ? undefined
+      : new EntryEncoder(options.format, NO_NAMES)
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#nowMs = options.nowMs
+    this.#onSettled = options.onSettled
+    this.#onMore = options.onMore
   }
 
   /**
-   * The file that a path leads to: the one that is followed already, or newly opened; undefined when there is none that
-   * can be read. `first`: found by the first search.
+   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file or it
+   * cannot be read. `isFirstScan`: the path was found by the scan at the start.
    */
-  open(path: string, first: boolean): { file: TailFile; isNew: boolean } | undefined {
+  open(path: string, isFirstScan: boolean): { file: TailFile; isNew: boolean } | undefined {
     try {
       const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      if (!stat?.isFile()) return this.#o.trouble.recordMissing(path)
+      if (!stat?.isFile()) return this.#readErrors.recordMissing(path)
       const known = this.byKey.get(identityKey(stat.dev, stat.ino))
       if (known !== undefined) return { file: known, isNew: false }
-      if (this.#tooOld(Number(stat.mtimeMs))) return undefined
-      const file = this.#openNew(path, first)
-      this.#o.trouble.clear(path)
+      if (this.#isTooOld(Number(stat.mtimeMs))) return undefined
+      const file = this.#openNew(path, isFirstScan)
+      this.#readErrors.clear(path)
       return file === undefined ? undefined : { file, isNew: true }
     } catch (error) {
-      this.#o.trouble.record(path, error)
+      this.#readErrors.record(path, error)
       return undefined
     }
   }
 
-  /** The file that a path leads to, if it is followed already. */
-  followed(path: string): TailFile | undefined {
+  /** Returns the open file that a path resolves to. Throws when a directory of the path cannot be searched. */
+  openFileAt(path: string): TailFile | undefined {
     const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
     return stat === undefined ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
   }
 
-  /** Opens a file that is not at its own path any more (rotated while we were away); its tag is that of `openedAs`. */
+  /**
+   * Opens a file that has left the path `openedAs`, of which it gets the tag. Without a row it is read from its start.
+   * Undefined: it cannot be opened.
+   */
   openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
     try {
       return this.#openNew(path, false, { openedAs, row })
     } catch (error) {
-      this.#o.trouble.record(path, error)
+      this.#readErrors.record(path, error)
       return undefined
     }
   }
 
-  /** `path` leads to `file` now; returns the folder where its appends are seen. */
+  /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    file.path = path
-    const real = targetOf(path)
-    if (real !== path) this.byPath.set(real, file)
-    this.#leads(path, real)
-    return dirname(real)
+    file.rename(path)
+    const target = linkTarget(path)
+    if (target !== path) this.byPath.set(target, file)
+    this.#recordTarget(path, target)
+    return dirname(target)
   }
 
-  /** The links that lead to a path, also while there is nothing at it, as in a rotation. */
+  /** Returns the links that resolve to a path, also while there is no file at it, as during a rotation. */
   linksTo(path: string): Iterable<string> | undefined {
     return this.#links.get(path)
   }
 
-  /** The path is no link any more. */
+  /** Records that the path is no longer a link. */
   forgetLink(path: string): void {
-    this.#leads(path, path)
+    this.#recordTarget(path, path)
   }
 
-  #leads(path: string, real: string): void {
+  /** Records what `path` resolves to; `target` is `path` itself if it is not a link. */
+  #recordTarget(path: string, target: string): void {
     const before = this.#targets.get(path)
-    if (before === real) return
+    if (before === target) return
     if (before !== undefined) {
       const links = this.#links.get(before)
       links?.delete(path)
       if (links?.size === 0) this.#links.delete(before)
       this.#targets.delete(path)
     }
-    if (real === path) return
-    this.#targets.set(path, real)
-    this.#links.set(real, (this.#links.get(real) ?? new Set()).add(path))
+    if (target === path) return
+    this.#targets.set(path, target)
+    this.#links.set(target, (this.#links.get(target) ?? new Set()).add(path))
   }
 
-  /** No path leads to the file any more. */
+  /** Removes all paths of the file. */
   unbind(file: TailFile): void {
     for (const path of this.pathsOf(file)) this.byPath.delete(path)
   }
@@ -126,35 +151,39 @@ export class OpenFiles {
     return paths
   }
 
-  /** Without a search for its paths in all of them for each. */
   closeAll(): void {
+    // Cleared first: else `close` would search all paths once per file.
     this.byPath.clear()
     for (const file of [...this.byKey.values()]) this.close(file)
   }
 
   close(file: TailFile): void {
-    if (file.fd >= 0) file.source.close()
-    file.fd = -1
-    file.state = 'closed'
-    this.byKey.delete(file.key)
+    file.close()
+    this.byKey.delete(file.identity.key)
     this.unbind(file)
-    this.#o.counters.add('files_closed')
-    this.#o.log.debug(`${file.path} is closed`, {
-      inode: String(file.inode),
-      read: file.offset,
-      acked: file.acked,
+    this.#counters.add('files_closed')
+    this.#log.debug(`${file.path} is closed`, {
+      inode: String(file.identity.inode),
+      read: file.cursor.offset,
+      acked: file.acks.position,
     })
   }
 
-  /** Files of which nothing was known, in a run that is not the first: what was in them may stand beside them by now. */
+  /**
+   * Returns the open files of which nothing was known, if this is not the first run: they are new, or their row has no
+   * fingerprint. What was in them before may be in rotated siblings now.
+   */
   createdSinceLastScan(): TailFile[] {
-    const { positions } = this.#o
     return [...this.byKey.values()].filter(
-      (f) => f.blank && (f.rowId !== undefined || positions.createdSinceLastScan(f.bornMs)),
+      ({ stored, identity }) =>
+        stored.hasNoFingerprint &&
+        (stored.id !== undefined || this.#positions.createdSinceLastScan(identity.birthMs)),
     )
   }
 
-  /** Folders of all paths that lead to files, real paths of links included: appends are only seen there. */
+  /**
+   * Returns the directories of all paths of open files and of the targets of links: events of appends only occur there.
+   */
   folders(): Set<string> {
     const folders = new Set<string>()
     for (const path of this.byPath.keys()) folders.add(dirname(path))
@@ -164,7 +193,7 @@ export class OpenFiles {
 
   #openNew(
     path: string,
-    first: boolean,
+    isFirstScan: boolean,
     rotated?: { openedAs: string; row: OffsetRow | undefined },
   ): TailFile | undefined {
     const fd = openSync(path, 'r')
@@ -174,76 +203,64 @@ export class OpenFiles {
       closeSync(fd)
       return this.byKey.get(key)
     }
-    const size = Number(stat.size)
-    const name = rotated?.openedAs ?? path
     const row =
-      rotated === undefined ? rowForFile(this.#o.positions.find(stat.dev, stat.ino), stat) : rotated.row
-    const unseen = rotated !== undefined && row === undefined
-    const start = unseen ? AT_HEAD : this.#starts.forFile(row, fd, stat, path, first)
-    // Of a row that is this file's: one that was left for another file (its inode was reused) says nothing about this.
-    const openedAs = start.row?.openedAs ?? name
-    const bornMs = Number(stat.birthtimeNs) / 1e6
-    const names = { path: openedAs, id: fileId(stat) }
-    let made: TailFile | undefined
-    const source = this.#source(fd, path, start, () => made)
-    const file = new TailFile({
+      rotated === undefined ? rowForFile(this.#positions.find(stat.dev, stat.ino), stat) : rotated.row
+    const isMissed = rotated !== undefined && row === undefined
+    const start = isMissed ? AT_HEAD : this.#startOffset.forFile(row, fd, stat, path, isFirstScan)
+    const { format, origin, tag, tagRegex } = this.#options
+    // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
+    const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
+    const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex))
+    const size = Number(stat.size)
+    const isCompressed = path.endsWith('.gz')
+    const nowMs = this.#nowMs()
+    const file: TailFile = new TailFile({
       path,
-      openedAs,
-      fd,
-      source,
-      compressedBytes: path.endsWith('.gz') ? size : undefined,
-      device: stat.dev,
-      inode: stat.ino,
-      bornMs,
-      sinceMs: Math.max(bornMs, this.#o.nowMs() - TICK_MS),
-      size: path.endsWith('.gz') ? start.offset : size,
+      identity,
+      handle: new FileHandle(
+        fd,
+        this.#source(fd, path, start, () => this.#onMore(file)),
+        isCompressed ? size : undefined,
+      ),
+      stored: new StoredRow(start.row, start.offset, nowMs),
+      encoder: this.#sharedEncoder ?? new EntryEncoder(format, { path: openedAs, id: identity.id }),
       offset: start.offset,
-      skipping: start.skipping,
-      tag: expandTag(this.#o.tag, openedAs, this.#o.tagRegex),
-      writer: this.#shared ?? new EntryEncoder(this.#o.format, names),
-      origin: this.#o.origin,
-      onSettled: this.#o.onSettled,
+      size: isCompressed ? start.offset : size,
+      isSkipping: start.isSkipping,
+      openedMs: nowMs,
+      contentSinceMs: Math.max(identity.birthMs, nowMs - TICK_MS),
+      origin,
+      onSettled: this.#onSettled,
     })
-    made = file
-    file.groups = this.#o.groupsOf?.(names)
-    this.#adopt(file, start.row)
+    if (!isCompressed) file.cursor.loadLastBytes(file.handle)
+    if (start.row !== undefined) this.#positions.claim(start.row)
+    // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
+    this.#positions.adopt(file)
     this.byKey.set(key, file)
-    this.#o.counters.add('files_opened')
-    this.#o.log.debug(`${path} is followed`, { tag: file.tag, size, from: file.offset })
+    this.#counters.add('files_opened')
+    this.#log.debug(`${path} is followed`, {
+      tag: file.tag,
+      inode: String(identity.inode),
+      size,
+      from: start.offset,
+    })
     return file
   }
 
-  #adopt(file: TailFile, row: OffsetRow | undefined): void {
-    if (!file.compressed) loadLastBytes(file)
-    file.created = row?.created ?? Math.floor(this.#o.nowMs() / 1000)
-    file.activeMs = this.#o.nowMs()
-    file.blank = row === undefined || isBlank(row)
-    if (row !== undefined) {
-      this.#o.positions.claim(row)
-      file.rowId = row.id
-      if (file.acked === row.offset) {
-        file.fingerprint = row.fingerprint
-        file.fingerprintSize = row.fingerprintSize ?? 0
-      }
-    }
-    // From now on the agent is responsible for this file, also if nothing of it is read before a crash.
-    this.#o.positions.adopt(file)
-  }
-
-  #source(fd: number, path: string, start: Start, file: () => TailFile | undefined): ByteSource {
+  /** `onMore` is never called before this returns: a .gz is inflated asynchronously. */
+  #source(fd: number, path: string, start: Start, onMore: () => void): ByteSource {
     if (!path.endsWith('.gz')) return new PlainSource(fd)
-    if (start.done) return new EmptySource(fd)
-    const announce = () => {
-      const made = file()
-      if (made !== undefined) this.#o.onMore(made)
-    }
-    return new GzipSource(fd, start.offset, announce, (error) => {
-      this.#o.counters.add('gzip_errors')
-      this.#o.log.error(`${path} is damaged or cut off: ${error.message}; what comes before is sent`)
+    if (start.isDone) return new EmptySource(fd)
+    return new GzipSource(fd, start.offset, onMore, (error) => {
+      this.#counters.add('gzip_errors')
+      this.#log.error(
+        `${path} is corrupt or truncated: ${error.message}; only the data before that point is sent`,
+      )
     })
   }
 
-  #tooOld(mtimeMs: number): boolean {
-    return this.#o.ignoreOlderMs > 0 && this.#o.nowMs() - mtimeMs > this.#o.ignoreOlderMs
+  #isTooOld(mtimeMs: number): boolean {
+    const { ignoreOlderMs } = this.#options
+    return ignoreOlderMs > 0 && this.#nowMs() - mtimeMs > ignoreOlderMs
   }
 }

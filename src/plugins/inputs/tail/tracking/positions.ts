@@ -1,36 +1,41 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
 import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
-import { growFingerprint, lastBytesMatch, markerAt } from '../file/fingerprint.ts'
+import { markerAt } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-/** Acknowledged bytes wait at most this long, or until there are this many, before they are written to the database. */
-export const COMMIT_MS = 250
-export const COMMIT_BYTES = 4_000_000
-/** After a failed write: a disk that is full or a database that is locked is not asked at every tick. */
+/** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
+const COMMIT_MS = 250
+const COMMIT_BYTES = 4_000_000
+/** Delay after a failed write, so that a full disk or a locked database is not tried at every tick. */
 const RETRY_MS = 2000
 
 /**
- * The stored positions of the files: which rows are whose, and when they are written. What is not written when the
- * process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
+ * The stored positions of the files: which row belongs to which file, and when rows are written. What is not written
+ * when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
  */
 export class Positions {
   readonly #store: OffsetStore
   readonly #clock: Clock
   readonly #log: Logger
-  /** Rows nobody has claimed yet, newest last, by inode. */
-  readonly #rows = new Map<bigint, OffsetRow[]>()
+  /** Rows that no file has claimed yet, by inode; the newest last. */
+  readonly #unclaimed = new Map<bigint, OffsetRow[]>()
+  /** Files whose rows are to be written. */
   readonly #dirty = new Set<TailFile>()
+  /** Rows to be removed with the next write. */
   #removed: OffsetRow[] = []
-  /** Of all files of the input: in a run before, and in this one. */
-  readonly #lookedBefore: number | undefined
+  /** Time of the last full scan of the previous run, in milliseconds. */
+  readonly #previousScanMs: number | undefined
+  /** The value of Path: scans are recorded for it. */
   readonly #paths: string
-  #looked: { paths: string; ms: number } | undefined
-  #uncommitted = 0
-  #committing = false
-  #closed = false
-  /** Why the last write failed: said when it begins and when it changes, not at every attempt. */
-  #trouble: ErrorCode | undefined
+  /** Last full scan of this run, to be written with the rows of what it found. */
+  #scanned: { paths: string; ms: number } | undefined
+  /** Bytes acknowledged since the last write. */
+  #uncommittedBytes = 0
+  #isCommitQueued = false
+  #isClosed = false
+  /** Code of the error of the last write: logged when it begins and when it changes, not at every attempt. */
+  #failure: ErrorCode | undefined
   #timer: TimerHandle | undefined
 
   constructor(store: OffsetStore, paths: string, clock: Clock, log: Logger) {
@@ -38,11 +43,11 @@ export class Positions {
     this.#clock = clock
     this.#log = log
     this.#paths = paths
-    this.#lookedBefore = store.lastScanMs(paths)
+    this.#previousScanMs = store.lastScanMs(paths)
     for (const row of store.rows()) {
-      const same = this.#rows.get(row.inode)
-      if (same === undefined) this.#rows.set(row.inode, [row])
-      else same.push(row)
+      const rows = this.#unclaimed.get(row.inode)
+      if (rows === undefined) this.#unclaimed.set(row.inode, [row])
+      else rows.push(row)
     }
   }
 
@@ -50,27 +55,27 @@ export class Positions {
     return this.#store.damaged
   }
 
-  /** Whether a file was created (milliseconds, 0: not known) after a run before this one had its last look at files. */
-  createdSinceLastScan(bornMs: number): boolean {
-    return this.#lookedBefore !== undefined && bornMs > this.#lookedBefore
+  /** True when a file was created (in milliseconds; 0: unknown) after the last scan of the previous run. */
+  createdSinceLastScan(birthMs: number): boolean {
+    return this.#previousScanMs !== undefined && birthMs > this.#previousScanMs
   }
 
-  /** When the run before this one was last heard of, in milliseconds; 0: there was none. */
+  /** Time of the last write of the previous run, in milliseconds; 0 when there was none. */
   get lastWriteMs(): number {
     return this.#store.lastWriteMs ?? 0
   }
 
   /**
-   * Everything that was there at this time, by the file system's clock, has been looked at; stored with what that found.
-   * Not stored for itself: an agent that has nothing to do writes nothing.
+   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the rows of
+   * what was found; it causes no write by itself, so an idle agent writes nothing.
    */
   recordScan(ms: number): void {
-    this.#looked = { paths: this.#paths, ms }
+    this.#scanned = { paths: this.#paths, ms }
   }
 
-  /** The newest row of this inode, of this device where a device is known. */
+  /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
   find(device: bigint, inode: bigint): OffsetRow | undefined {
-    const rows = this.#rows.get(asStored(inode))
+    const rows = this.#unclaimed.get(asStored(inode))
     if (rows === undefined) return undefined
     for (let i = rows.length - 1; i >= 0; i--) {
       const row = rows[i] as OffsetRow
@@ -80,77 +85,78 @@ export class Positions {
     return rows[rows.length - 1]
   }
 
-  /** The row is this file's from now on: no other file takes it up. */
+  /** Claims the row so that no other file resumes from it. */
   claim(row: OffsetRow): void {
-    const rows = this.#rows.get(row.inode)
+    const rows = this.#unclaimed.get(row.inode)
     if (rows === undefined) return
     const rest = rows.filter((r) => r !== row)
-    if (rest.length === 0) this.#rows.delete(row.inode)
-    else this.#rows.set(row.inode, rest)
+    if (rest.length === 0) this.#unclaimed.delete(row.inode)
+    else this.#unclaimed.set(row.inode, rest)
   }
 
   isUnclaimed(row: OffsetRow): boolean {
-    return this.#rows.get(row.inode)?.includes(row) ?? false
+    return this.#unclaimed.get(row.inode)?.includes(row) ?? false
   }
 
-  /** Rows that no open file has claimed. */
+  /** Returns the rows that no open file has claimed. */
   unclaimed(): OffsetRow[] {
-    return [...this.#rows.values()].flat()
+    return [...this.#unclaimed.values()].flat()
   }
 
+  /** Removes an unclaimed row from the database. */
   remove(row: OffsetRow): void {
     this.claim(row)
     this.#removed.push(row)
     this.#arm()
   }
 
-  /** The file is closed for good. */
+  /** Removes the row of a file that is closed for good. */
   forget(file: TailFile): void {
     this.#dirty.delete(file)
-    if (file.rowId === undefined) return
+    if (file.stored.id === undefined) return
     this.#removed.push(rowOf(file))
     this.#arm()
   }
 
   /**
-   * A file is followed from now on. Stored at once, with those found beside it: a next run that knew nothing of it would
-   * begin at its end, and what was written since now would be lost.
+   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without
+   * that row would begin at the file's end and lose what was written since now.
    */
   adopt(file: TailFile): void {
     this.#dirty.add(file)
-    if (this.#trouble === undefined) {
+    if (this.#failure === undefined) {
       this.#clock.cancel(this.#timer)
       this.#timer = undefined
     }
     this.#arm(0)
   }
 
-  /** Something of the file has changed; `bytes` of it were acknowledged. */
+  /** Schedules a write of the file's row; `bytes` of the file were acknowledged. */
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)
-    this.#uncommitted += bytes
-    if (this.#uncommitted >= COMMIT_BYTES && this.#trouble === undefined) this.#commitBehind()
+    this.#uncommittedBytes += bytes
+    if (this.#uncommittedBytes >= COMMIT_BYTES && this.#failure === undefined) this.#queueCommit()
     else this.#arm()
   }
 
   /**
-   * Behind everything that settles in the same go: what two files have in one chunk (a line that was split by a rotation)
-   * is stored together, or a crash would leave one of them past it.
+   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was split by
+   * a rotation) is then written together; else a crash could leave only one of them past it.
    */
-  #commitBehind(): void {
-    if (this.#committing) return
-    this.#committing = true
+  #queueCommit(): void {
+    if (this.#isCommitQueued) return
+    this.#isCommitQueued = true
     queueMicrotask(() => {
-      this.#committing = false
-      if (this.#trouble === undefined && !this.#closed) this.commit()
+      this.#isCommitQueued = false
+      if (this.#failure === undefined && !this.#isClosed) this.commit()
     })
   }
 
-  /** Writes what has changed, in one transaction. On failure everything stays to be written and is tried again. */
+  /** Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is retried. */
   commit(): boolean {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
-    this.#uncommitted = 0
+    this.#uncommittedBytes = 0
     if (this.#dirty.size === 0 && this.#removed.length === 0) return true
     const files: TailFile[] = []
     const rows: OffsetRow[] = []
@@ -161,37 +167,36 @@ export class Positions {
       rows.push(row)
     }
     try {
-      this.#store.write({ upsert: rows, remove: this.#removed, scanned: this.#looked })
+      this.#store.write({ upsert: rows, remove: this.#removed, scanned: this.#scanned })
     } catch (error) {
-      this.#failed(error)
+      this.#recordFailure(error)
       this.#arm(RETRY_MS)
       return false
     }
-    if (this.#trouble !== undefined) this.#log.info('positions are stored again')
-    this.#trouble = undefined
+    if (this.#failure !== undefined) this.#log.info('positions are being written again')
+    this.#failure = undefined
     for (const [i, file] of files.entries()) {
-      file.rowId = rows[i]?.id
-      file.dirty = false
+      file.stored.recordWritten(rows[i]?.id)
+      this.#dirty.delete(file)
     }
-    for (const file of files) this.#dirty.delete(file)
     this.#removed = []
-    this.#looked = undefined
+    this.#scanned = undefined
     return true
   }
 
   close(): void {
     this.commit()
-    this.#closed = true
+    this.#isClosed = true
     this.#clock.cancel(this.#timer)
     this.#store.close()
   }
 
-  #failed(error: unknown): void {
+  #recordFailure(error: unknown): void {
     const { code, hint } =
       error instanceof ShipperError ? error : new ShipperError('E_INTERNAL', messageOf(error))
-    if (code !== this.#trouble)
-      this.#log.warn(`positions are not stored, tried again: ${messageOf(error)}`, { code, hint })
-    this.#trouble = code
+    if (code !== this.#failure)
+      this.#log.warn(`cannot write positions, retrying: ${messageOf(error)}`, { code, hint })
+    this.#failure = code
   }
 
   #arm(ms = COMMIT_MS): void {
@@ -199,44 +204,47 @@ export class Positions {
   }
 }
 
-/** SQLite's integers are signed. */
-function asStored(inode: bigint): bigint {
-  return BigInt.asIntN(64, inode)
+/** Returns the value as SQLite stores it: its integers are signed. */
+function asStored(value: bigint): bigint {
+  return BigInt.asIntN(64, value)
 }
 
 /**
- * Undefined: it was truncated and we have not come to it yet. Its row stays, by which a copy of what was in it is found;
- * the position of before with marks of what is in it now would be taken for that of the new content.
+ * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays as it is,
+ * as a copy of the old content is found by it; the old position with marks of the new content would be taken for a
+ * position in the new content.
  */
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)
-  // Last, so that what the row was made of was there before.
-  if (lastBytesMatch(file)) return row
-  if (file.rowId !== undefined) return undefined
+  // Compared last, so that everything in the row was read from the file before.
+  if (file.cursor.lastBytesMatch(file.handle)) return row
+  if (file.stored.id !== undefined) return undefined
   return { ...row, offset: 0, marker: 0n, markerSize: 0, fingerprint: undefined, fingerprintSize: 0 }
 }
 
 function rowOf(file: TailFile): OffsetRow {
-  // What is hashed is what is on disk: not for a .gz, whose offsets count decompressed bytes.
-  const open = file.fd >= 0 && !file.compressed
-  if (open) growFingerprint(file)
-  // Not by its size, which is 0 until its first turn.
-  const read = file.source.endsAt(file.acked)
-  // fluent-bit's column holds the compressed position of a .gz; it can only go on from the end.
-  const offset = file.compressedBytes === undefined ? file.acked : read ? file.compressedBytes : 0
+  const { identity, handle, cursor, acks, stored } = file
+  // Hashes are of the bytes on disk: there are none for a .gz, whose offsets count decompressed bytes.
+  const isHashed = handle.isOpen && !handle.isCompressed
+  if (isHashed) stored.growFingerprint(handle, cursor.size)
+  const acked = acks.position
+  // Not compared with the size, which is 0 until the first turn.
+  const isDone = handle.source.endsAt(acked)
+  // fluent-bit's column holds the compressed position of a .gz, from which reading can only be resumed at the end.
+  const offset = handle.compressedBytes === undefined ? acked : isDone ? handle.compressedBytes : 0
   return {
-    id: file.rowId,
+    id: stored.id,
     name: file.path,
     offset,
-    inode: asStored(file.inode),
-    created: file.created,
-    rotated: file.rotatedMs !== undefined,
-    ...(open ? markerAt(file.fd, offset) : { marker: 0n, markerSize: 0 }),
-    openedAs: file.openedAs,
-    device: asStored(file.device),
-    fingerprint: file.fingerprint,
-    fingerprintSize: file.fingerprintSize,
-    streamOffset: file.compressed && !read ? file.acked : undefined,
-    skipping: file.ackedSkipping,
+    inode: asStored(identity.inode),
+    created: stored.created,
+    rotated: file.rotation.isRotated,
+    ...(isHashed ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }),
+    openedAs: identity.openedAs,
+    device: asStored(identity.device),
+    fingerprint: stored.fingerprint,
+    fingerprintSize: stored.fingerprintSize,
+    streamOffset: handle.isCompressed && !isDone ? acked : undefined,
+    skipping: acks.isSkipping,
   }
 }

@@ -1,16 +1,20 @@
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Counters, Logger } from '../../../../core/services.ts'
 
-/** Paths whose trouble is remembered, so that it is said once; beyond it the oldest is forgotten. */
-const REMEMBERED = 1000
-/** What bytes become that are no UTF-8. */
-const NO_TEXT = '\ufffd'
-const FORBIDDEN = ['EACCES', 'EPERM']
+/** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
+const MAX_PATHS = 1000
+/** U+FFFD: stands for bytes of a name that are not UTF-8. */
+const REPLACEMENT_CHARACTER = '\ufffd'
+const FORBIDDEN_CODES = ['EACCES', 'EPERM']
 
-/** Files and folders that cannot be opened or read: each is said when that begins and when its reason changes. */
+/**
+ * Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason
+ * changes.
+ */
 export class ReadErrors {
   readonly #counters: Counters
   readonly #log: Logger
+  /** Error code, or message, by path. */
   readonly #codes = new Map<string, string>()
 
   constructor(counters: Counters, log: Logger) {
@@ -18,32 +22,36 @@ export class ReadErrors {
     this.#log = log
   }
 
-  /** What could not be read of all that was found, a clause. */
+  /** Clause that says how many of the paths found could not be read; undefined when all could. */
   get incomplete(): string | undefined {
     const paths = this.#codes.size + this.#counters.get('gzip_errors')
     return paths === 0 ? undefined : `${paths} ${paths === 1 ? 'path' : 'paths'} could not be read`
   }
 
+  /** Logs an error of this path; ENOENT is not an error, as files may be deleted at any time. */
   record(path: string, error: unknown): void {
     const code = systemCode(error) ?? messageOf(error)
     if (code === 'ENOENT' || this.#codes.get(path) === code) return
-    if (this.#codes.size >= REMEMBERED) this.#codes.delete(this.#codes.keys().next().value as string)
+    if (this.#codes.size >= MAX_PATHS) this.#codes.delete(this.#codes.keys().next().value as string)
     this.#codes.set(path, code)
     this.#counters.add('files_unreadable')
     this.#log.error(`cannot read ${path}: ${messageOf(error)}`, {
       code: 'E_TAIL_UNREADABLE',
-      hint: FORBIDDEN.includes(code)
-        ? 'run as a user who may read it, or exclude it with Exclude_Path; it is tried again'
-        : 'it is tried again',
+      hint: FORBIDDEN_CODES.includes(code)
+        ? 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
+        : 'reading is retried',
     })
   }
 
-  /** Gone meanwhile, unless its name is no text: then it is there, and cannot be opened by what came of the name. */
+  /**
+   * Records that a path that was found does not exist. It was deleted meanwhile, unless its name is not UTF-8: then it
+   * exists, but cannot be opened by the name as decoded.
+   */
   recordMissing(path: string): undefined {
-    if (path.includes(NO_TEXT)) this.record(path, new Error('its name is not UTF-8'))
+    if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error('its name is not UTF-8'))
   }
 
-  /** It can be read. */
+  /** Records that the path can be read. */
   clear(path: string): void {
     if (this.#codes.size > 0) this.#codes.delete(path)
   }

@@ -14,60 +14,78 @@ export interface StartOffsetOptions {
   log: Logger
 }
 
-/** Where a file is read from. */
+/** The place from which a file is read. */
 export interface Start {
   offset: number
-  skipping: boolean
-  /** The row that the file goes on with; undefined when it gets a new one. */
+  /** True when the offset is within a line that is skipped. */
+  isSkipping: boolean
+  /** Stored row that the file continues; undefined when it gets a new one. */
   row: OffsetRow | undefined
-  /** A .gz that is not to be read at all. */
-  done?: boolean
+  /** True for a .gz that is not read at all. */
+  isDone?: boolean
 }
 
-export const AT_HEAD: Start = { offset: 0, skipping: false, row: undefined }
+export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
 
-/** Decides where files that are opened are read from: by their row, where it is theirs, or by what the options say. */
+/**
+ * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the options.
+ */
 export class StartOffset {
-  readonly #o: StartOffsetOptions
+  readonly #newFromHead: boolean
+  readonly #readFromHead: boolean
+  readonly #compareName: boolean
+  readonly #positions: Positions
+  readonly #counters: Counters
+  readonly #log: Logger
 
   constructor(options: StartOffsetOptions) {
-    this.#o = options
-  }
-
-  forFile(row: OffsetRow | undefined, fd: number, stat: BigIntStats, path: string, first: boolean): Start {
-    const size = Number(stat.size)
-    // Also a file that appeared between two runs is new: with Read_from_Head off it would be begun at its end.
-    const isNew = !first || this.#o.positions.createdSinceLastScan(Number(stat.birthtimeNs) / 1e6)
-    const fromHead = this.#fromHead || (isNew && this.#o.newFromHead)
-    return path.endsWith('.gz')
-      ? this.#gzipStart(row, size, path, fromHead || isNew)
-      : this.#start(row, fd, size, path, fromHead)
-  }
-
-  #start(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
-    if (row !== undefined) {
-      const reason = mismatch(row, fd, size, path, this.#o.compareName)
-      if (reason === undefined) return { offset: row.offset, skipping: row.skipping === true, row }
-      this.#o.log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
-      this.#o.counters.add('files_replaced')
-      return { offset: 0, skipping: false, row: undefined }
-    }
-    return { offset: fromHead ? 0 : size, skipping: false, row: undefined }
+    this.#newFromHead = options.newFromHead
+    this.#readFromHead = options.readFromHead
+    this.#compareName = options.compareName
+    this.#positions = options.positions
+    this.#counters = options.counters
+    this.#log = options.log
   }
 
   /**
-   * fluent-bit stores the compressed position, which cannot be gone on from but at the end: then the file is done. Ours
-   * is the decompressed one. A .gz is never followed from its end: what is in it was all written before.
+   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the start.
    */
-  #gzipStart(row: OffsetRow | undefined, size: number, path: string, fromHead: boolean): Start {
-    const renamed = this.#o.compareName && row !== undefined && basename(row.name) !== basename(path)
-    const known = renamed ? undefined : row
-    const done = known === undefined ? !fromHead : known.streamOffset === undefined && known.offset >= size
-    if (done) return { offset: size, skipping: false, row: known, done }
-    return { offset: known?.streamOffset ?? 0, skipping: known?.skipping === true, row: known }
+  forFile(
+    row: OffsetRow | undefined,
+    fd: number,
+    stat: BigIntStats,
+    path: string,
+    isFirstScan: boolean,
+  ): Start {
+    const size = Number(stat.size)
+    // A file that was created between two runs is new too: with Read_from_Head off it would be read from its end.
+    const isNew = !isFirstScan || this.#positions.createdSinceLastScan(Number(stat.birthtimeNs) / 1e6)
+    const fromHead = this.#readFromHead || this.#positions.damaged || (isNew && this.#newFromHead)
+    return path.endsWith('.gz')
+      ? this.#gzipStart(row, size, path, fromHead || isNew)
+      : this.#plainStart(row, fd, size, path, fromHead)
   }
 
-  get #fromHead(): boolean {
-    return this.#o.readFromHead || this.#o.positions.damaged
+  #plainStart(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
+    if (row !== undefined) {
+      const reason = mismatch(row, fd, size, path, this.#compareName)
+      if (reason === undefined) return { offset: row.offset, isSkipping: row.skipping === true, row }
+      this.#log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
+      this.#counters.add('files_replaced')
+      return AT_HEAD
+    }
+    return { offset: fromHead ? 0 : size, isSkipping: false, row: undefined }
+  }
+
+  /**
+   * fluent-bit stores the compressed position. Reading can be resumed from it only if it is the end: then the file is
+   * done. Ours is the decompressed position. A .gz is never read from its end: all of it was written before.
+   */
+  #gzipStart(row: OffsetRow | undefined, size: number, path: string, fromHead: boolean): Start {
+    const isRenamed = this.#compareName && row !== undefined && basename(row.name) !== basename(path)
+    const known = isRenamed ? undefined : row
+    const isDone = known === undefined ? !fromHead : known.streamOffset === undefined && known.offset >= size
+    if (isDone) return { offset: size, isSkipping: false, row: known, isDone }
+    return { offset: known?.streamOffset ?? 0, isSkipping: known?.skipping === true, row: known }
   }
 }

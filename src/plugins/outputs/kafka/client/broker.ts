@@ -1,31 +1,30 @@
 import { ShipperError } from '../../../../core/error.ts'
-import type { ProduceAnswer } from '../../../../protocol/kafka/produce.ts'
-import type { Batch } from '../delivery/chunk-delivery.ts'
-import type { PartitionQueue } from '../delivery/partition-queue.ts'
+import type { PartitionResponse } from '../../../../protocol/kafka/produce.ts'
+import type { Batch, BatchTarget } from '../delivery/chunk-delivery.ts'
 import type { Address, Settings } from '../settings.ts'
 import type { BrokerConnection } from './connection.ts'
 
-/** A request is not made larger than this by a further batch. */
-const REQUEST_BYTES = 1_000_000
+/** Size from which no further batch is added to a request. */
+const MAX_REQUEST_BYTES = 1_000_000
 
-/** One broker: the connection for the batches of the partitions that it leads, several requests in flight. */
+/** A broker and its connection, which sends the batches of the partitions it leads, with several requests in flight. */
 export class Broker {
   address: Address
-  readonly #s: Settings
-  readonly #open: (address: Address) => Promise<BrokerConnection>
-  readonly #partitions = new Set<PartitionQueue>()
+  readonly #settings: Settings
+  readonly #openConnection: (address: Address) => Promise<BrokerConnection>
+  readonly #partitions = new Set<BatchTarget>()
   #connection: BrokerConnection | undefined
   #connecting: Promise<void> | undefined
-  #woken = false
+  #wakeScheduled = false
 
   constructor(address: Address, settings: Settings, open: (address: Address) => Promise<BrokerConnection>) {
     this.address = address
-    this.#s = settings
-    this.#open = open
+    this.#settings = settings
+    this.#openConnection = open
   }
 
-  /** Resolves when it can take the batches of this partition. */
-  async take(partition: PartitionQueue): Promise<void> {
+  /** Resolves when the broker is connected and sends the batches of this partition. */
+  async attach(partition: BatchTarget): Promise<void> {
     if (this.#connection?.open !== true) {
       this.#connecting ??= this.#connect().finally(() => {
         this.#connecting = undefined
@@ -35,17 +34,17 @@ export class Broker {
     this.#partitions.add(partition)
   }
 
-  leave(partition: PartitionQueue): void {
+  detach(partition: BatchTarget): void {
     this.#partitions.delete(partition)
   }
 
-  /** Sends when the current turn is over, so that batches for many partitions go in one request. */
+  /** Sends after the current task, so that batches for many partitions share one request. */
   wake(): void {
-    if (this.#woken) return
-    this.#woken = true
+    if (this.#wakeScheduled) return
+    this.#wakeScheduled = true
     queueMicrotask(() => {
-      this.#woken = false
-      this.#pump()
+      this.#wakeScheduled = false
+      this.#sendPending()
     })
   }
 
@@ -57,30 +56,30 @@ export class Broker {
   }
 
   async #connect(): Promise<void> {
-    const connection = await this.#open(this.address)
+    const connection = await this.#openConnection(this.address)
     this.#connection = connection
-    connection.closed = () => {
+    connection.onClose = () => {
       if (this.#connection === connection) this.#connection = undefined
-      for (const partition of [...this.#partitions]) partition.disconnected()
+      for (const partition of [...this.#partitions]) partition.onDisconnect()
     }
   }
 
-  #pump(): void {
+  #sendPending(): void {
     const connection = this.#connection
-    while (connection?.open && !connection.needsRecycle && connection.inFlight < this.#s.maxInFlight) {
-      const batches = this.#gather()
+    while (connection?.open && !connection.needsRecycle && connection.inFlight < this.#settings.maxInFlight) {
+      const batches = this.#takeBatches()
       if (batches.length === 0) return
-      // Settles every batch itself and never rejects.
+      // Reports to every batch itself and never rejects.
       void this.#send(connection, batches)
     }
   }
 
-  /** One batch of each partition that has one; those that got their turn are the last of the next round. */
-  #gather(): Batch[] {
+  /** Takes one batch of each partition that has one; partitions that were served go last in the next request. */
+  #takeBatches(): Batch[] {
     const batches: Batch[] = []
     let bytes = 0
     for (const partition of this.#partitions) {
-      if (bytes >= REQUEST_BYTES) break
+      if (bytes >= MAX_REQUEST_BYTES) break
       const batch = partition.take()
       if (batch === undefined) continue
       batches.push(batch)
@@ -95,24 +94,24 @@ export class Broker {
   }
 
   async #send(connection: BrokerConnection, batches: Batch[]): Promise<void> {
-    let answers: ProduceAnswer[]
+    let responses: PartitionResponse[]
     try {
-      answers = await connection.produce(batches)
+      responses = await connection.produce(batches)
     } catch (error) {
-      for (const batch of batches) batch.target.lost(batch, error as ShipperError)
+      for (const batch of batches) batch.target.onNoResponse(batch, error as ShipperError)
       return
     }
     for (const batch of batches) {
-      const answer = answers.find((a) => a.partition === batch.partition && a.topic === batch.topic)
-      if (this.#s.acks === 0) batch.target.answered(batch, 0)
-      else if (answer === undefined) batch.target.lost(batch, noAnswer(connection, batch))
-      else batch.target.answered(batch, answer.error)
+      const response = responses.find((r) => r.partition === batch.partition && r.topic === batch.topic)
+      if (this.#settings.acks === 0) batch.target.onResponse(batch, 0)
+      else if (response === undefined) batch.target.onNoResponse(batch, missingResponse(connection, batch))
+      else batch.target.onResponse(batch, response.error)
     }
-    this.#pump()
+    this.#sendPending()
   }
 }
 
-function noAnswer(connection: BrokerConnection, { topic, partition }: Batch): ShipperError {
-  const message = `${connection.peer}: its answer has nothing about ${topic}/${partition}`
+function missingResponse(connection: BrokerConnection, { topic, partition }: Batch): ShipperError {
+  const message = `${connection.peer}: the Produce response lacks ${topic}/${partition}`
   return new ShipperError('E_PEER_PROTOCOL', message, { retryable: true, scope: 'peer' })
 }

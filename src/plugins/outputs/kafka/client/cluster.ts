@@ -16,171 +16,176 @@ import { type PartitionHost, PartitionQueue, type ProducerIdentity } from '../de
 import type { Address, Settings } from '../settings.ts'
 import { authenticate } from './authenticate.ts'
 import { Broker } from './broker.ts'
-import { brokerName, connectSocket } from './connect.ts'
+import { brokerName, connectBroker } from './connect.ts'
 import { BrokerConnection } from './connection.ts'
 
-/** What is known of a topic; the partitions keep their batches over all changes of leaders. */
+/** A topic and its partitions, which keep their batches when the leader changes. */
 export interface Topic {
   readonly name: string
   partitions: PartitionQueue[]
-  /** When metadata were asked for last; 0: never. */
-  atMs: number
-  asking: Promise<void> | undefined
+  /** Time of the last metadata refresh; 0: never. */
+  refreshedMs: number
+  /** Metadata refresh in progress. */
+  refreshing: Promise<void> | undefined
 }
 
-/** A connection for metadata is not kept for longer. */
-const CONTROL_MS = 60_000
-/** A topic that is being made or has no leader yet, a producer id: asked for this often before it is an error. */
-const TRIES = 10
-const PAUSE_MS = 200
-/** Who was refused is not tried again at once, or accounts are locked. */
-const AUTH_CAP_MS = 60_000
-/** A broker that has not yet heard of new partitions does not name them; for so long they are waited for. */
-const MISSING_MS = 10_000
-const UNKNOWN_TOPIC = 3
+/** Maximum life of the connection for metadata and producer ids. */
+const MAX_CONTROL_CONNECTION_MS = 60_000
+/** Requests for a topic that is being created or has no leader yet, and for a producer id, before they are an error. */
+const MAX_ATTEMPTS = 10
+const RETRY_PAUSE_MS = 200
+/** Maximum wait after a failed authentication; retrying at once could lock the account. */
+const MAX_AUTH_BACKOFF_MS = 60_000
+/** Time that a partition may be missing from the metadata: brokers learn of new partitions with a delay. */
+const MAX_MISSING_MS = 10_000
+const UNKNOWN_TOPIC_OR_PARTITION = 3
 const LEADER_NOT_AVAILABLE = 5
 
-/** The brokers, who leads what, and the producer id. Everything is asked for when it is needed, and again on failure. */
+/** The brokers, topics, partition leaders and the producer id. All are requested when needed, and again after failures. */
 export class Cluster {
-  readonly #s: Settings
+  readonly #settings: Settings
   readonly #ctx: OutputContext
   readonly #signal: AbortSignal
-  readonly #around: Omit<PartitionHost, 'ready' | 'wake'>
+  readonly #host: Omit<PartitionHost, 'connectLeader' | 'wake'>
   readonly #topics = new Map<string, Topic>()
-  readonly #nodes = new Map<number, Broker>()
+  readonly #brokers = new Map<number, Broker>()
   #control: BrokerConnection | undefined
-  #controlOpening: Promise<BrokerConnection> | undefined
-  /** Of the addresses, the one to begin with. */
-  #first = 0
+  #controlConnecting: Promise<BrokerConnection> | undefined
+  /** Index of the address to try first. */
+  #firstAddress = 0
   #identity: Promise<ProducerIdentity> | undefined
-  #refusal: { error: ShipperError; times: number; untilMs: number } | undefined
+  #authFailure: { error: ShipperError; attempts: number; untilMs: number } | undefined
 
   constructor(
     settings: Settings,
     ctx: OutputContext,
     signal: AbortSignal,
-    around: Omit<PartitionHost, 'ready' | 'wake'>,
+    host: Omit<PartitionHost, 'connectLeader' | 'wake'>,
   ) {
-    this.#s = settings
+    this.#settings = settings
     this.#ctx = ctx
     this.#signal = signal
-    this.#around = around
+    this.#host = host
   }
 
-  /** The topic with its partitions. Rejects with E_KAFKA_TOPIC, or with what hinders asking. */
+  /** Returns a topic with its partitions. Rejects with E_KAFKA_TOPIC, or with the error of the metadata request. */
   async topic(name: string): Promise<Topic> {
     let topic = this.#topics.get(name)
     if (topic === undefined) {
-      topic = { name, partitions: [], atMs: 0, asking: undefined }
+      topic = { name, partitions: [], refreshedMs: 0, refreshing: undefined }
       this.#topics.set(name, topic)
     }
-    const ageMs = this.#ctx.clock.nowMs() - topic.atMs
-    // A negative age: the clock was set back.
-    if (topic.partitions.length === 0 || ageMs > this.#s.metadataMaxAgeMs || ageMs < 0) await this.#ask(topic)
+    const ageMs = this.#ctx.clock.nowMs() - topic.refreshedMs
+    // A negative age means that the clock was set back.
+    if (topic.partitions.length === 0 || ageMs > this.#settings.metadataMaxAgeMs || ageMs < 0)
+      await this.#refresh(topic)
     return topic
   }
 
   close(error: ShipperError): void {
     for (const { partitions } of this.#topics.values()) for (const p of partitions) p.close(error)
-    for (const node of this.#nodes.values()) node.close()
+    for (const broker of this.#brokers.values()) broker.close()
     this.#control?.fail('E_PEER_CLOSED', 'the agent is stopping')
   }
 
-  partitions(): PartitionQueue[] {
-    return [...this.#topics.values()].flatMap((topic) => topic.partitions)
-  }
-
-  async #ready(partition: PartitionQueue): Promise<void> {
-    if (partition.stale || partition.leader < 0) await this.#ask(this.#topics.get(partition.topic) as Topic)
-    if (partition.missingMs !== undefined) throw later(`${partition.topic}/${partition.index} is not there`)
-    const node = this.#nodes.get(partition.leader)
-    if (node === undefined) throw later(`${partition.topic}/${partition.index} has no leader`)
-    if (this.#s.idempotent && partition.identity === undefined)
-      partition.identity = partition.ownIdentity ? await this.#askIdentity() : await this.#sharedIdentity()
-    for (const other of this.#nodes.values()) if (other !== node) other.leave(partition)
-    await node.take(partition)
+  async #connectLeader(partition: PartitionQueue): Promise<void> {
+    if (partition.stale || partition.leader < 0)
+      await this.#refresh(this.#topics.get(partition.topic) as Topic)
+    if (partition.missingSinceMs !== undefined)
+      throw retryableError(`${partition.topic}/${partition.index} is missing from the metadata`)
+    const broker = this.#brokers.get(partition.leader)
+    if (broker === undefined) throw retryableError(`${partition.topic}/${partition.index} has no leader`)
+    if (this.#settings.idempotent && partition.identity === undefined)
+      partition.identity = partition.needsOwnIdentity
+        ? await this.#initProducerId()
+        : await this.#sharedIdentity()
+    for (const other of this.#brokers.values()) if (other !== broker) other.detach(partition)
+    await broker.attach(partition)
   }
 
   #sharedIdentity(): Promise<ProducerIdentity> {
-    this.#identity ??= this.#askIdentity().catch((error: unknown) => {
+    this.#identity ??= this.#initProducerId().catch((error: unknown) => {
       this.#identity = undefined
       throw error
     })
     return this.#identity
   }
 
-  async #askIdentity(): Promise<ProducerIdentity> {
-    for (let tries = 1; ; tries++) {
+  async #initProducerId(): Promise<ProducerIdentity> {
+    for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
-      const answer = readInitProducerId(await connection.request(INIT_PRODUCER_ID, initProducerIdBody()))
-      if (answer.error === 0) return { producerId: answer.producerId, epoch: answer.epoch }
-      if (remedyOf(answer.error) === 'operator' || tries >= TRIES) throw identityError(answer.error)
-      // A broker that has just started is not ready for it yet.
-      await sleep(PAUSE_MS, this.#ctx.clock, this.#signal)
+      const body = await connection.request(INIT_PRODUCER_ID, initProducerIdBody())
+      const { error, producerId, epoch } = readInitProducerId(body)
+      if (error === 0) return { producerId, epoch }
+      if (remedyOf(error) === 'operator' || attempt >= MAX_ATTEMPTS) throw producerIdError(error)
+      // A broker that has just started cannot assign producer ids yet.
+      await sleep(RETRY_PAUSE_MS, this.#ctx.clock, this.#signal)
       if (this.#signal.aborted) throw stopped()
     }
   }
 
-  /** One question at a time for a topic; whoever asks meanwhile waits for its answer. */
-  #ask(topic: Topic): Promise<void> {
-    topic.asking ??= this.#askUntilThere(topic).finally(() => {
-      topic.asking = undefined
+  /** Refreshes the metadata of a topic; concurrent calls share one request. */
+  #refresh(topic: Topic): Promise<void> {
+    topic.refreshing ??= this.#refreshUntilReady(topic).finally(() => {
+      topic.refreshing = undefined
     })
-    return topic.asking
+    return topic.refreshing
   }
 
-  async #askUntilThere(topic: Topic): Promise<void> {
-    for (let tries = 1; ; tries++) {
+  async #refreshUntilReady(topic: Topic): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
       const connection = await this.#controlConnection()
-      const body = metadataBody([topic.name], this.#s.createTopics)
+      const body = metadataBody([topic.name], this.#settings.createTopics)
       const metadata = readMetadata(await connection.request(METADATA, body))
-      this.#learnNodes(metadata)
-      const error = this.#learnTopic(topic, metadata)
+      this.#updateBrokers(metadata)
+      const error = this.#updateTopic(topic, metadata)
       if (error === 0) return
-      const coming = error === LEADER_NOT_AVAILABLE || (error === UNKNOWN_TOPIC && this.#s.createTopics)
-      if (!coming || tries >= TRIES) throw topicError(topic.name, error)
-      await sleep(PAUSE_MS, this.#ctx.clock, this.#signal)
+      const isPending =
+        error === LEADER_NOT_AVAILABLE ||
+        (error === UNKNOWN_TOPIC_OR_PARTITION && this.#settings.createTopics)
+      if (!isPending || attempt >= MAX_ATTEMPTS) throw topicError(topic.name, error)
+      await sleep(RETRY_PAUSE_MS, this.#ctx.clock, this.#signal)
       if (this.#signal.aborted) throw stopped()
     }
   }
 
-  #learnNodes({ brokers }: Metadata): void {
+  #updateBrokers({ brokers }: Metadata): void {
     for (const { id, host, port } of brokers) {
-      const node = this.#nodes.get(id)
-      if (node === undefined)
-        this.#nodes.set(id, new Broker({ host, port }, this.#s, (a) => this.#connect(a)))
-      else node.address = { host, port }
+      const broker = this.#brokers.get(id)
+      if (broker === undefined)
+        this.#brokers.set(id, new Broker({ host, port }, this.#settings, (a) => this.#connect(a)))
+      else broker.address = { host, port }
     }
   }
 
-  #learnTopic(topic: Topic, metadata: Metadata): number {
-    const found = metadata.topics.find(({ name }) => name === topic.name)
-    if (found === undefined) return UNKNOWN_TOPIC
-    if (found.error !== 0) return found.error
-    if (found.partitions.length === 0) return LEADER_NOT_AVAILABLE
-    const around: PartitionHost = {
-      ...this.#around,
-      ready: (partition) => this.#ready(partition),
-      wake: (partition) => this.#nodes.get(partition.leader)?.wake(),
+  #updateTopic(topic: Topic, metadata: Metadata): number {
+    const described = metadata.topics.find(({ name }) => name === topic.name)
+    if (described === undefined) return UNKNOWN_TOPIC_OR_PARTITION
+    if (described.error !== 0) return described.error
+    if (described.partitions.length === 0) return LEADER_NOT_AVAILABLE
+    const host: PartitionHost = {
+      ...this.#host,
+      connectLeader: (partition) => this.#connectLeader(partition),
+      wake: (partition) => this.#brokers.get(partition.leader)?.wake(),
     }
-    for (const { index, leader } of found.partitions) {
-      topic.partitions[index] ??= new PartitionQueue(topic.name, index, around)
+    for (const { index, leader } of described.partitions) {
+      topic.partitions[index] ??= new PartitionQueue(topic.name, index, host)
       const partition = topic.partitions[index]
-      partition.missingMs = undefined
-      // While it sends to its old leader that one's answers tell.
+      partition.missingSinceMs = undefined
+      // While the partition sends to its old leader, the responses tell whether it still leads.
       if (partition.running) continue
       partition.leader = leader
       partition.stale = false
     }
-    topic.atMs = this.#ctx.clock.nowMs()
-    this.#dropMissing(topic, found.partitions.length)
+    topic.refreshedMs = this.#ctx.clock.nowMs()
+    this.#dropMissingPartitions(topic, described.partitions.length)
     return topic.partitions.every((p) => p.leader < 0) ? LEADER_NOT_AVAILABLE : 0
   }
 
-  /** The topic was made again with fewer partitions. */
-  #dropMissing({ partitions, atMs }: Topic, count: number): void {
+  /** Hands the batches of partitions that are missing for long to the others: the topic was recreated with fewer. */
+  #dropMissingPartitions({ partitions, refreshedMs }: Topic, count: number): void {
     for (const partition of partitions.slice(count)) {
-      partition.missingMs ??= atMs
+      partition.missingSinceMs ??= refreshedMs
       partition.stale ||= !partition.running
     }
     for (
@@ -188,92 +193,96 @@ export class Cluster {
       last !== undefined && partitions.length > count;
       last = partitions.at(-1)
     ) {
-      if (last.running || atMs - (last.missingMs ?? atMs) < MISSING_MS) return
+      if (last.running || refreshedMs - (last.missingSinceMs ?? refreshedMs) < MAX_MISSING_MS) return
       partitions.pop()
-      const heir = partitions[last.index % count] as PartitionQueue
+      const successor = partitions[last.index % count] as PartitionQueue
       const name = `${last.topic}/${last.index}`
-      this.#ctx.log.warn(`${name} is gone with its topic: what was for it goes to partition ${heir.index}`)
-      last.handOver(heir)
+      this.#ctx.log.warn(`partition ${name} no longer exists: its records go to partition ${successor.index}`)
+      last.handOver(successor)
     }
   }
 
   #controlConnection(): Promise<BrokerConnection> {
     const open = this.#control
     if (open?.open && !open.needsRecycle) return Promise.resolve(open)
-    this.#controlOpening ??= this.#openControl().finally(() => {
-      this.#controlOpening = undefined
+    this.#controlConnecting ??= this.#openControl().finally(() => {
+      this.#controlConnecting = undefined
     })
-    return this.#controlOpening
+    return this.#controlConnecting
   }
 
-  /** The first of the configured and the known brokers that answers. */
+  /** Connects to the first reachable broker, of the configured ones and those in the metadata. */
   async #openControl(): Promise<BrokerConnection> {
-    const addresses = [...this.#s.brokers, ...[...this.#nodes.values()].map((node) => node.address)]
-    let last: unknown
+    const addresses = [
+      ...this.#settings.brokers,
+      ...[...this.#brokers.values()].map((broker) => broker.address),
+    ]
+    let lastError: unknown
     for (let i = 0; i < addresses.length; i++) {
-      const at = (this.#first + i) % addresses.length
+      const index = (this.#firstAddress + i) % addresses.length
       try {
-        const connection = await this.#connect(addresses[at] as Address)
-        connection.recycleAfter(CONTROL_MS)
-        this.#first = at
+        const connection = await this.#connect(addresses[index] as Address)
+        connection.recycleAfter(MAX_CONTROL_CONNECTION_MS)
+        this.#firstAddress = index
         this.#control = connection
         return connection
       } catch (error) {
-        last = error
+        lastError = error
       }
     }
-    throw last
+    throw lastError
   }
 
   async #connect(address: Address): Promise<BrokerConnection> {
     const { clock, counters, log } = this.#ctx
-    const refusal = this.#refusal
+    const refusal = this.#authFailure
     if (refusal !== undefined && clock.nowMs() < refusal.untilMs) throw refusal.error
-    const socket = await connectSocket(address, this.#s, clock, this.#signal)
+    const socket = await connectBroker(address, this.#settings, clock, this.#signal)
     const peer = brokerName(address)
-    const connection = new BrokerConnection({ socket, peer, settings: this.#s, clock, counters })
+    const connection = new BrokerConnection({ socket, peer, settings: this.#settings, clock, counters })
     const abort = () => connection.fail('E_PEER_CLOSED', 'the agent is stopping')
     this.#signal.addEventListener('abort', abort, { once: true })
     try {
-      await authenticate(connection, this.#s)
+      await authenticate(connection, this.#settings)
     } catch (error) {
-      throw this.#notIn(connection, error)
+      throw this.#authenticationError(connection, error)
     } finally {
       this.#signal.removeEventListener('abort', abort)
     }
-    this.#refusal = undefined
+    this.#authFailure = undefined
     counters.add('connections')
     log.debug(`connected to ${peer}`)
     return connection
   }
 
-  #notIn(connection: BrokerConnection, thrown: unknown): ShipperError {
+  /** Returns the error of a failed authentication; after E_PEER_AUTH no connection is tried for a while. */
+  #authenticationError(connection: BrokerConnection, thrown: unknown): ShipperError {
     const error =
       thrown instanceof ShipperError
         ? thrown
-        : connection.fail('E_PEER_PROTOCOL', `an answer cannot be read: ${messageOf(thrown)}`)
+        : connection.fail('E_PEER_PROTOCOL', `invalid response: ${messageOf(thrown)}`)
     if (error.code === 'E_PEER_AUTH') {
-      const times = (this.#refusal?.times ?? 0) + 1
-      const waitMs = Math.min(AUTH_CAP_MS, 1000 * 2 ** Math.min(times, 10))
-      this.#refusal = { error, times, untilMs: this.#ctx.clock.nowMs() + waitMs }
+      const attempts = (this.#authFailure?.attempts ?? 0) + 1
+      const waitMs = Math.min(MAX_AUTH_BACKOFF_MS, 1000 * 2 ** Math.min(attempts, 10))
+      this.#authFailure = { error, attempts, untilMs: this.#ctx.clock.nowMs() + waitMs }
     }
     return error
   }
 }
 
 function topicError(topic: string, code: number): ShipperError {
-  if (code === LEADER_NOT_AVAILABLE) return later(`topic "${topic}": ${errorName(code)}`)
+  if (code === LEADER_NOT_AVAILABLE) return retryableError(`topic "${topic}": ${errorName(code)}`)
   const message = `topic "${topic}": ${errorName(code)}`
   return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk' })
 }
 
-function identityError(code: number): ShipperError {
-  const message = `no producer id: ${errorName(code)}`
-  if (remedyOf(code) !== 'operator') return later(message)
+function producerIdError(code: number): ShipperError {
+  const message = `cannot get a producer id: ${errorName(code)}`
+  if (remedyOf(code) !== 'operator') return retryableError(message)
   const hint = 'grant Write on the topics (or IdempotentWrite on the cluster)'
   return new ShipperError('E_KAFKA_TOPIC', message, { retryable: true, scope: 'chunk', hint })
 }
 
-function later(message: string): ShipperError {
+function retryableError(message: string): ShipperError {
   return new ShipperError('E_KAFKA_BROKER', message, { retryable: true, scope: 'peer' })
 }

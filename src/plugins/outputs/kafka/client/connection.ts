@@ -3,27 +3,27 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.
 import type { Clock, Counters, TimerHandle } from '../../../../core/services.ts'
 import {
   frameProduce,
-  type Piece,
-  type ProduceAnswer,
+  type PartitionResponse,
+  type ProduceBatch,
   readProduce,
 } from '../../../../protocol/kafka/produce.ts'
 import { type Api, encodeRequest, PRODUCE } from '../../../../protocol/kafka/requests.ts'
 import type { Settings } from '../settings.ts'
 
-interface Pending {
-  correlation: number
-  /** Of `#ticks` when it was sent. */
+interface PendingRequest {
+  correlationId: number
+  /** Value of `#ticks` when the request was sent. */
   tick: number
   resolve: (body: Buffer) => void
   reject: (error: ShipperError) => void
 }
 
-/** A broker's longest answer that we ask for is metadata of some topics. */
+/** Maximum size of a response; the largest responses are the metadata of a few topics. */
 const MAX_RESPONSE_BYTES = 16_000_000
-/** The answer that a broker without acks does not give. */
-const NO_ANSWER = Buffer.alloc(0)
+/** Stands for the response to a Produce request without acks: the broker sends none. */
+const EMPTY = Buffer.alloc(0)
 
-export interface ConnectionParts {
+interface BrokerConnectionInit {
   socket: Socket
   /** `host:port`, for messages. */
   peer: string
@@ -33,47 +33,48 @@ export interface ConnectionParts {
 }
 
 /**
- * One connection to a broker, which answers requests in their order.
+ * One connection to a broker, which responds to requests in order.
  *
  * ```
  *   produce, request --> [ socket ] --> broker
- *   pending: r2 r3 r4  <-- answer 2         any failure, a late answer too: destroy, reject all of pending
+ *   pending: r2 r3 r4  <-- response 2         any failure or timeout: destroy, reject all pending requests
  * ```
- * After a failure nothing of `pending` can be known to have been done. That a late answer ends the connection is what
- * keeps the order: a request sent again on the same one would overtake none, but on another one it might.
+ * After a failure it is unknown which of the pending requests the broker has executed. A timeout has to close the
+ * connection to keep the order: a request that is sent again on the same connection cannot overtake the first one, but on
+ * another connection it could.
  */
 export class BrokerConnection {
   open = true
-  /** Called once, when it is no longer open. */
-  closed: () => void = () => {}
+  /** Called once, when the connection is no longer open. */
+  onClose: () => void = () => {}
   readonly peer: string
   readonly #socket: Socket
-  readonly #s: Settings
+  readonly #settings: Settings
   readonly #clock: Clock
   readonly #counters: Counters
-  readonly #pending: Pending[] = []
-  #received: Buffer = NO_ANSWER
-  #correlation = 0
+  readonly #pending: PendingRequest[] = []
+  #received: Buffer = EMPTY
+  #correlationId = 0
   #timer: TimerHandle | undefined
   #ticks = 0
   readonly #tickMs: number
-  #wornTimer: TimerHandle | undefined
-  /** The broker will soon want another authentication: take no further request. */
+  #recycleTimer: TimerHandle | undefined
+  /** True when the connection takes no further request, as its SASL session or its time limit is about to end. */
   needsRecycle = false
 
-  constructor({ socket, peer, settings, clock, counters }: ConnectionParts) {
+  constructor({ socket, peer, settings, clock, counters }: BrokerConnectionInit) {
     this.#socket = socket
     this.peer = peer
-    this.#s = settings
+    this.#settings = settings
     this.#clock = clock
     this.#counters = counters
     this.#tickMs = Math.max(1, settings.requestTimeoutMs / 4)
     socket.on('data', (data) => this.#read(data as Buffer))
-    socket.on('error', (error) => this.#broken(messageOf(error)))
-    // Half closed is closed: no answer can come.
-    socket.on('end', () => this.#broken('the broker closed the connection'))
-    socket.on('close', () => this.#broken('the broker closed the connection'))
-    // A connection that waits for work must not keep the process alive; one with a request in flight does.
+    socket.on('error', (error) => this.#closedByPeer(messageOf(error)))
+    // Half closed is closed: no response can arrive.
+    socket.on('end', () => this.#closedByPeer('the broker closed the connection'))
+    socket.on('close', () => this.#closedByPeer('the broker closed the connection'))
+    // An idle connection must not keep the process alive; one with a request in flight does.
     socket.unref()
   }
 
@@ -81,81 +82,84 @@ export class BrokerConnection {
     return this.#pending.length
   }
 
-  /** The body of the answer. Rejects, always retryable, when the connection ends before. */
+  /** Resolves with the body of the response. Rejects, always retryable, when the connection closes before. */
   request(api: Api, body: Buffer): Promise<Buffer> {
-    const correlation = this.#next()
-    return this.#send([encodeRequest(api, correlation, this.#s.clientId, body)], correlation, true)
+    const correlationId = this.#nextCorrelationId()
+    return this.#send([encodeRequest(api, correlationId, this.#settings.clientId, body)], correlationId, true)
   }
 
-  /** The answers for each piece; empty without acks, when the kernel has taken the bytes. */
-  async produce(pieces: readonly Piece[]): Promise<ProduceAnswer[]> {
-    const correlation = this.#next()
-    const { clientId, acks, requestTimeoutMs } = this.#s
-    // The broker gives up first: its word is worth more than our silence.
+  /**
+   * Sends a Produce request and resolves with the response for each partition. Without acks there are none, and it
+   * resolves when the operating system has taken the bytes.
+   */
+  async produce(batches: readonly ProduceBatch[]): Promise<PartitionResponse[]> {
+    const correlationId = this.#nextCorrelationId()
+    const { clientId, acks, requestTimeoutMs } = this.#settings
+    // The broker times out first: its error code tells more than a missing response.
     const timeoutMs = Math.ceil(requestTimeoutMs * 0.7)
-    const parts = frameProduce(pieces, { correlation, clientId, acks, timeoutMs })
-    const body = await this.#send(parts, correlation, acks !== 0)
+    const parts = frameProduce(batches, { correlationId, clientId, acks, timeoutMs })
+    const body = await this.#send(parts, correlationId, acks !== 0)
     if (acks === 0) return []
     try {
-      return readProduce(body).answers
+      return readProduce(body).responses
     } catch (error) {
-      throw this.fail('E_PEER_PROTOCOL', `its answer to ${PRODUCE.name} cannot be read: ${messageOf(error)}`)
+      throw this.fail('E_PEER_PROTOCOL', `invalid ${PRODUCE.name} response: ${messageOf(error)}`)
     }
   }
 
-  /** Closes it; what is pending is rejected with the error, which is returned. */
-  fail(code: ErrorCode, why: string): ShipperError {
-    const error = new ShipperError(code, `${this.peer}: ${why}`, { retryable: true, scope: 'peer' })
+  /** Closes the connection, rejects all pending requests with an error, and returns it. */
+  fail(code: ErrorCode, reason: string): ShipperError {
+    const error = new ShipperError(code, `${this.peer}: ${reason}`, { retryable: true, scope: 'peer' })
     if (!this.open) return error
-    this.#end()
+    this.#markClosed()
     this.#socket.destroy()
     for (const pending of this.#pending.splice(0)) pending.reject(error)
-    this.closed()
+    this.onClose()
     return error
   }
 
-  /** Ends it when nothing is pending, else with the last answer. */
+  /** Closes the connection when no request is pending, otherwise after the last response. */
   end(): void {
     this.needsRecycle = true
     if (!this.open || this.inFlight > 0) return
-    this.#end()
+    this.#markClosed()
     this.#socket.end(() => this.#socket.destroy())
-    this.closed()
+    this.onClose()
   }
 
-  /** Takes no further request after `ms`; the first call counts. */
+  /** Ends the connection after `ms`, as `end` does; later calls have no effect. */
   recycleAfter(ms: number): void {
-    if (this.#wornTimer !== undefined) return
-    this.#wornTimer = this.#clock.after(ms, () => this.end())
-    ;(this.#wornTimer as { unref?: () => void }).unref?.()
+    if (this.#recycleTimer !== undefined) return
+    this.#recycleTimer = this.#clock.after(ms, () => this.end())
+    ;(this.#recycleTimer as { unref?: () => void }).unref?.()
   }
 
-  #end(): void {
+  #markClosed(): void {
     this.open = false
     this.#clock.cancel(this.#timer)
-    this.#clock.cancel(this.#wornTimer)
+    this.#clock.cancel(this.#recycleTimer)
   }
 
-  #next(): number {
-    this.#correlation = (this.#correlation + 1) % 0x7fffffff
-    return this.#correlation
+  #nextCorrelationId(): number {
+    this.#correlationId = (this.#correlationId + 1) % 0x7fffffff
+    return this.#correlationId
   }
 
-  #send(parts: Buffer[], correlation: number, answered: boolean): Promise<Buffer> {
+  #send(parts: Buffer[], correlationId: number, answered: boolean): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       if (!this.open) {
-        const why = `${this.peer}: the connection was closed`
-        reject(new ShipperError('E_PEER_CLOSED', why, { retryable: true, scope: 'peer' }))
+        const message = `${this.peer}: the connection was closed`
+        reject(new ShipperError('E_PEER_CLOSED', message, { retryable: true, scope: 'peer' }))
         return
       }
-      const pending: Pending = { correlation, tick: this.#ticks, resolve, reject }
+      const pending: PendingRequest = { correlationId, tick: this.#ticks, resolve, reject }
       if (this.inFlight === 0) this.#socket.ref()
       this.#pending.push(pending)
-      this.#watch()
+      this.#startTimer()
       const last = parts.length - 1
       for (const [i, part] of parts.entries()) {
         if (i < last || answered) this.#socket.write(part)
-        else this.#socket.write(part, (error) => error == null && this.#settle(pending, NO_ANSWER))
+        else this.#socket.write(part, (error) => error == null && this.#settle(pending, EMPTY))
       }
     })
   }
@@ -165,24 +169,24 @@ export class BrokerConnection {
     while (bytes.length >= 8 && this.open) {
       const size = bytes.readInt32BE(0)
       if (size < 4 || size > MAX_RESPONSE_BYTES) {
-        this.fail('E_PEER_PROTOCOL', `an answer of ${size} bytes: it does not speak Kafka, or wants TLS`)
+        this.fail('E_PEER_PROTOCOL', `response of ${size} bytes: not a Kafka broker, or it requires TLS`)
         return
       }
       if (bytes.length < size + 4) break
-      this.#answered(bytes.readInt32BE(4), bytes.subarray(8, size + 4))
+      this.#readResponse(bytes.readInt32BE(4), bytes.subarray(8, size + 4))
       bytes = bytes.subarray(size + 4)
     }
-    // A copy: the view would keep the runtime's receive buffer.
-    this.#received = bytes.length === 0 ? NO_ANSWER : Buffer.from(bytes)
+    // A copy, because a view would keep the runtime's receive buffer alive.
+    this.#received = bytes.length === 0 ? EMPTY : Buffer.from(bytes)
   }
 
-  #answered(correlation: number, body: Buffer): void {
+  #readResponse(correlationId: number, body: Buffer): void {
     const pending = this.#pending[0]
-    if (pending?.correlation === correlation) this.#settle(pending, body)
-    else this.fail('E_PEER_PROTOCOL', `an answer to request ${correlation}, which is not the next`)
+    if (pending?.correlationId === correlationId) this.#settle(pending, body)
+    else this.fail('E_PEER_PROTOCOL', `response with unexpected correlation id ${correlationId}`)
   }
 
-  #settle(pending: Pending, body: Buffer): void {
+  #settle(pending: PendingRequest, body: Buffer): void {
     const at = this.#pending.indexOf(pending)
     if (at < 0) return
     this.#pending.splice(at, 1)
@@ -192,27 +196,30 @@ export class BrokerConnection {
     if (this.needsRecycle) this.end()
   }
 
-  /** One timer, armed again by itself while something is pending: nothing is armed or cancelled per request. */
-  #watch(): void {
+  /** Starts the one timer, which restarts itself while requests are pending: no timer is set or cancelled per request. */
+  #startTimer(): void {
     if (this.#timer !== undefined || !this.open || this.inFlight === 0) return
     this.#timer = this.#clock.after(this.#tickMs, () => {
       this.#timer = undefined
       this.#ticks++
-      this.#check()
-      this.#watch()
+      this.#checkTimeout()
+      this.#startTimer()
     })
     ;(this.#timer as { unref?: () => void }).unref?.()
   }
 
-  #check(): void {
+  #checkTimeout(): void {
     const oldest = this.#pending[0]
-    if (oldest === undefined || (this.#ticks - oldest.tick - 1) * this.#tickMs < this.#s.requestTimeoutMs)
+    if (
+      oldest === undefined ||
+      (this.#ticks - oldest.tick - 1) * this.#tickMs < this.#settings.requestTimeoutMs
+    )
       return
     this.#counters.add('request_timeouts')
-    this.fail('E_PEER_TIMEOUT', `no answer in ${this.#s.requestTimeoutMs} ms`)
+    this.fail('E_PEER_TIMEOUT', `no response in ${this.#settings.requestTimeoutMs} ms`)
   }
 
-  #broken(why: string): void {
-    this.fail('E_PEER_CLOSED', why)
+  #closedByPeer(reason: string): void {
+    this.fail('E_PEER_CLOSED', reason)
   }
 }

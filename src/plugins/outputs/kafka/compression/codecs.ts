@@ -1,41 +1,36 @@
 import { promisify } from 'node:util'
 import type { Codec } from '../../../../protocol/kafka/batch.ts'
+import type { Compression } from './compression.ts'
 
-/** How the records of a batch are made smaller, and back again for one that has to be cut in two. */
-export interface Compression {
-  readonly codec: Codec
-  compress(bytes: Buffer): Promise<Buffer> | Buffer
-  /** For the parts of a batch that had to be cut. */
-  compressSync(bytes: Buffer): Buffer
-  decompress(bytes: Buffer): Buffer
-}
-
-/** Level 1: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
+/** Compression level of gzip and zstd: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1
 
-/** gzip and zstd run on the runtime's threads; snappy and lz4 are JavaScript. All is loaded when it is first asked for. */
+/**
+ * Returns the compression for a codec, undefined for `none`. gzip and zstd run on the runtime's threads; snappy and lz4
+ * are JavaScript. The modules are loaded on first use.
+ */
 export async function loadCompression(codec: Codec): Promise<Compression | undefined> {
   switch (codec) {
     case 'none':
       return undefined
     case 'gzip':
     case 'zstd':
-      return zlibCompression(codec)
+      return createZlibCompression(codec)
     case 'snappy': {
-      const { snappyCompression } = await import('./snappy.ts')
-      return snappyCompression()
+      const { createSnappyCompression } = await import('./snappy.ts')
+      return createSnappyCompression()
     }
     case 'lz4':
       return (await import('./lz4-frame.ts')).LZ4
   }
 }
 
-type Run = (bytes: Buffer, options: object) => Promise<Buffer>
+type AsyncCompress = (bytes: Buffer, options: object) => Promise<Buffer>
 
-async function zlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
+async function createZlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
   const zlib = await import('node:zlib')
   if (codec === 'gzip') {
-    const gzip = promisify(zlib.gzip) as Run
+    const gzip = promisify(zlib.gzip) as AsyncCompress
     return {
       codec,
       compress: (bytes) => gzip(bytes, { level: LEVEL }),
@@ -43,7 +38,7 @@ async function zlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
       decompress: (bytes) => zlib.gunzipSync(bytes),
     }
   }
-  const zstd = promisify(zlib.zstdCompress) as Run
+  const zstd = promisify(zlib.zstdCompress) as AsyncCompress
   const params = { [zlib.constants.ZSTD_c_compressionLevel]: LEVEL }
   return {
     codec,

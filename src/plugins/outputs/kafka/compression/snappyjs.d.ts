@@ -1,4 +1,4 @@
-/** The part of a package without types that compression uses. */
+/** Types of the functions used here: the package has none. */
 declare module 'snappyjs' {
   const snappy: {
     compress(bytes: Uint8Array): Uint8Array

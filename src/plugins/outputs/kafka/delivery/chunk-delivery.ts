@@ -2,30 +2,50 @@ import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Chunk } from '../../../../core/chunk.ts'
 import type { ShipperError } from '../../../../core/error.ts'
 import type { Stamp } from '../../../../protocol/kafka/batch.ts'
-import type { Piece } from '../../../../protocol/kafka/produce.ts'
-import type { PartitionQueue } from './partition-queue.ts'
+import type { ProduceBatch } from '../../../../protocol/kafka/produce.ts'
 
-/** Where records come from, for those that end in the dead-letter file. */
-export interface ChunkInfo {
+/** Origin of the records of a chunk, for the dead-letter file. */
+interface ChunkInfo {
   tag: string
   input: string
   chunk: string
 }
 
+/** Queue of one partition, as its batches and the broker that leads it use it. */
+export interface BatchTarget {
+  readonly topic: string
+  /** Partition number. */
+  readonly index: number
+  /** Appends a batch. */
+  push(batch: Batch): void
+  /** Continues sending after a failed flush. */
+  resume(): void
+  /** Drops the batches of a chunk that were never sent. */
+  forget(delivery: ChunkDelivery): void
+  /** Returns the next batch to send, which is in flight from now on. */
+  take(): Batch | undefined
+  /** Handles the broker's response to a batch; error code 0: written. */
+  onResponse(batch: Batch, code: number): void
+  /** Handles a missing response: the batch may have been written or not. */
+  onNoResponse(batch: Batch, error: ShipperError): void
+  /** Handles the loss of the connection, after every batch in flight got its response or `onNoResponse`. */
+  onDisconnect(): void
+}
+
 /**
- * What became of one chunk: its batches, and the flush that waits for them. It outlives a failed flush: the engine
- * makes the call again, and finds what has been delivered meanwhile.
+ * Delivery state of one chunk: its remaining batches, and the flush that waits for them. It outlives a failed flush: when
+ * the engine calls again, batches that were acknowledged in between are already removed.
  */
 export class ChunkDelivery {
-  readonly origin: ChunkInfo
+  readonly info: ChunkInfo
   readonly batches = new Set<Batch>()
   #waiter: { resolve: () => void; reject: (error: ShipperError) => void } | undefined
 
   constructor(chunk: Chunk) {
-    this.origin = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
+    this.info = { tag: chunk.tag, input: chunk.input, chunk: chunk.id }
   }
 
-  /** Settles once: with the last batch, or with the first failure of one of them. */
+  /** Resolves when the last batch is settled; rejects with the first failure of a batch. */
   wait(): Promise<void> {
     if (this.batches.size === 0) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -33,7 +53,7 @@ export class ChunkDelivery {
     })
   }
 
-  /** The batch is acknowledged, or given up after it was written to the dead-letter file. */
+  /** Removes a batch that was acknowledged, dead-lettered or replaced by its parts. */
   settle(batch: Batch): void {
     this.batches.delete(batch)
     batch.release()
@@ -51,33 +71,33 @@ export class ChunkDelivery {
 }
 
 /**
- * One record batch for one partition. Once stamped its bytes do not change any more until a broker has said that it did
- * not take them: whatever is sent again is the same.
+ * One record batch for one partition. Once stamped, its bytes do not change until a broker has refused it, so a retry
+ * sends the same bytes.
  */
-export class Batch implements Piece {
+export class Batch implements ProduceBatch {
   readonly delivery: ChunkDelivery
-  readonly target: PartitionQueue
+  readonly target: BatchTarget
   readonly buf: Buffer
   readonly start: number
   readonly end: number
   readonly count: number
   stamp: Stamp | undefined
   inFlight = false
-  /** How often it was sent. */
-  tries = 0
+  /** Number of times the batch was sent. */
+  attempts = 0
   #buffers: BufferSource | undefined
 
   constructor(init: {
-    shipment: ChunkDelivery
-    target: PartitionQueue
+    delivery: ChunkDelivery
+    target: BatchTarget
     buf: Buffer
     start: number
     end: number
     count: number
-    /** Where `buf` goes back to; none for one that is not of the pool. */
+    /** Pool that `buf` is returned to; undefined when it is not pooled. */
     buffers?: BufferSource | undefined
   }) {
-    this.delivery = init.shipment
+    this.delivery = init.delivery
     this.target = init.target
     this.buf = init.buf
     this.start = init.start
@@ -98,17 +118,17 @@ export class Batch implements Piece {
     return this.end - this.start
   }
 
-  /** The same records for another partition: it takes the place of this one. */
-  movedTo(target: PartitionQueue): Batch {
-    const { delivery: shipment, buf, start, end, count } = this
-    const moved = new Batch({ shipment, target, buf, start, end, count, buffers: this.#buffers })
+  /** Returns a batch with the same records for another partition, which replaces this one in its delivery. */
+  moveTo(target: BatchTarget): Batch {
+    const { delivery, buf, start, end, count } = this
+    const moved = new Batch({ delivery, target, buf, start, end, count, buffers: this.#buffers })
     this.#buffers = undefined
-    shipment.batches.delete(this)
-    shipment.batches.add(moved)
+    delivery.batches.delete(this)
+    delivery.batches.add(moved)
     return moved
   }
 
-  /** Once. */
+  /** Returns the buffer to its pool; later calls do nothing. */
   release(): void {
     this.#buffers?.give(this.buf)
     this.#buffers = undefined

@@ -7,37 +7,41 @@ import type { Batch } from './chunk-delivery.ts'
 
 const BASE_TIME_AT = 27
 
-export interface DeadLetterOptions {
-  /** Undefined: there is no place for it, and what cannot be delivered is counted and logged only. */
+interface DeadLetterOptions {
+  /** Path of the file; undefined: undeliverable records are only counted and logged. */
   path: string | undefined
   limitBytes: number
 }
 
 /**
- * Keeps records that a broker will never take, one JSON object a line: when, why, whereto and wherefrom, key, value
- * and headers. What is not UTF-8 stands in Base64, under `value_base64` instead of `value`.
+ * Writes records that a broker will never accept to a file, one JSON object per line: time, reason, destination, origin,
+ * key, value and headers. Bytes that are not UTF-8 are encoded as Base64, under `value_base64` instead of `value`.
  */
 export class DeadLetters {
-  readonly #o: DeadLetterOptions
+  readonly #options: DeadLetterOptions
   readonly #log: Logger
   readonly #counters: Counters
 
   constructor(options: DeadLetterOptions, log: Logger, counters: Counters) {
-    this.#o = options
+    this.#options = options
     this.#log = log
     this.#counters = counters
   }
 
-  /** Throws a retryable E_OUTPUT_WRITE when the file cannot be written: then nothing is given up. */
-  bury(batch: Batch, records: Buffer, reason: string, nowMs: number): void {
+  /**
+   * Writes the only record of a batch to the file, or counts it as lost when the file is full. Throws a retryable
+   * E_OUTPUT_WRITE when the file cannot be written: then the record must not be dropped.
+   */
+  add(batch: Batch, records: Buffer, reason: string, nowMs: number): void {
     const { topic, partition } = batch
-    const { tag, input, chunk } = batch.delivery.origin
+    const { tag, input, chunk } = batch.delivery.info
     const record = readRecord(batch, records)
     const letter = { buried: iso(nowMs), reason, topic, partition, tag, input, chunk, ...record }
-    const kept = this.#o.path !== undefined && this.#append(this.#o.path, `${JSON.stringify(letter)}\n`)
+    const kept =
+      this.#options.path !== undefined && this.#append(this.#options.path, `${JSON.stringify(letter)}\n`)
     this.#counters.add(kept ? 'dead_letters' : 'dead_letters_lost')
-    const where = kept ? `it is kept in ${this.#o.path}` : `it is lost: ${this.#why}`
-    this.#log.error(`a record is given up, ${where}: ${reason}`, {
+    const outcome = kept ? `written to ${this.#options.path}` : `lost because ${this.#lossReason}`
+    this.#log.error(`record rejected by Kafka and ${outcome}: ${reason}`, {
       code: 'E_OUTPUT_REJECTED',
       tag,
       chunk,
@@ -46,18 +50,19 @@ export class DeadLetters {
     })
   }
 
-  get #why(): string {
-    if (this.#o.path === undefined) return 'there is no Dead_Letter_File and no offset database'
-    return `${this.#o.path} has its Dead_Letter_Limit of ${this.#o.limitBytes} bytes`
+  get #lossReason(): string {
+    if (this.#options.path === undefined)
+      return 'neither Dead_Letter_File nor an offset database is configured'
+    return `${this.#options.path} has reached its Dead_Letter_Limit of ${this.#options.limitBytes} bytes`
   }
 
-  /** False: it would be larger than its limit. A line is whole, or the call has thrown. */
+  /** Appends a complete line, or throws. Returns false when the file would exceed its limit. */
   #append(path: string, line: string): boolean {
     const bytes = Buffer.from(line)
     let fd: number | undefined
     try {
       fd = openSync(path, 'a', 0o600)
-      if (fstatSync(fd).size + bytes.length > this.#o.limitBytes) return false
+      if (fstatSync(fd).size + bytes.length > this.#options.limitBytes) return false
       for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
       return true
     } catch (error) {
@@ -72,9 +77,9 @@ export class DeadLetters {
   }
 }
 
-/** The only record of a batch: `records` are its bytes, not compressed. */
+/** Returns the only record of a batch as JSON fields; `records` are its uncompressed bytes. */
 function readRecord(batch: Batch, records: Buffer): Record<string, unknown> & { time: string } {
-  const cursor = new Cursor(records)
+  const cursor = new RecordReader(records)
   cursor.varint()
   cursor.skip(1)
   const base = Number(batch.buf.readBigInt64BE(batch.start + BASE_TIME_AT))
@@ -87,14 +92,19 @@ function readRecord(batch: Batch, records: Buffer): Record<string, unknown> & { 
     const name = String(cursor.bytes())
     headers[name] = String(cursor.bytes())
   }
-  return { time, ...(key === undefined ? {} : text('key', key)), headers, ...text('value', value) }
+  return {
+    time,
+    ...(key === undefined ? {} : utf8OrBase64('key', key)),
+    headers,
+    ...utf8OrBase64('value', value),
+  }
 }
 
-function text(name: string, bytes: Buffer): Record<string, string> {
+function utf8OrBase64(name: string, bytes: Buffer): Record<string, string> {
   return isUtf8(bytes) ? { [name]: bytes.toString() } : { [`${name}_base64`]: bytes.toString('base64') }
 }
 
-class Cursor {
+class RecordReader {
   readonly #buf: Buffer
   #at = 0
 

@@ -2,78 +2,78 @@ import { ShipperError } from '../../../../core/error.ts'
 import { crc32c } from '../../../../lib/hash/crc32c.ts'
 import { type Stamp, stampBatch } from '../../../../protocol/kafka/batch.ts'
 import { errorName, type Remedy, remedyOf } from '../../../../protocol/kafka/errors.ts'
-import type { Batch, ChunkDelivery } from './chunk-delivery.ts'
+import type { Batch, BatchTarget, ChunkDelivery } from './chunk-delivery.ts'
 
-/** Producer id and epoch, under which a partition's sequence numbers count. */
+/** Producer id and epoch to which the sequence numbers of a partition belong. */
 export type ProducerIdentity = Omit<Stamp, 'sequence'>
 
-/** What a partition needs from the cluster it is in. */
+/** Services of the cluster for its partitions. */
 export interface PartitionHost {
-  /** Most batches of a partition on their way. */
-  readonly window: number
+  /** Maximum batches in flight for one partition. */
+  readonly maxInFlight: number
   readonly idempotent: boolean
-  /** Resolves when the partition's leader is known and connected, and `identity` is set. Rejects with a ShipperError. */
-  ready(partition: PartitionQueue): Promise<void>
-  /** There may be something to `take`. */
+  /** Resolves when the leader of the partition is connected and `identity` is set. Rejects with a ShipperError. */
+  connectLeader(partition: PartitionQueue): Promise<void>
+  /** Tells the leader's connection that there may be a batch to `take`. */
   wake(partition: PartitionQueue): void
-  /** Parts of a batch that is refused as a whole; undefined: it is a single record. */
+  /** Splits a refused batch; returns undefined for a single record. */
   split(batch: Batch): Batch[] | undefined
-  /** Keeps a single record that will never be taken, in a file; throws when that is not possible. */
+  /** Writes a single record that the broker will never accept to the dead-letter file; throws when that fails. */
   deadLetter(batch: Batch, reason: string): void
   count(name: 'batches' | 'resent_batches' | 'split_batches' | 'identity_resets'): void
 }
 
-/** Sequence numbers wrap to 0. */
-const SEQUENCES = 2 ** 31
-/** How often in a row a failure may be answered at once, before the engine is asked to wait. */
-const QUICK_TRIES = 2
+/** Number of sequence numbers: after the last one they start again at 0. */
+const SEQUENCE_COUNT = 2 ** 31
+/** Failures in a row that are retried at once; after that the flush fails and the engine waits before the next retry. */
+const MAX_IMMEDIATE_RETRIES = 2
 
 /**
- * The batches for one partition, in order, and their sequence numbers. The one rule is that a number belongs to its
- * batch for ever: as long as it cannot be known whether a broker has written it, the same bytes are sent again, before
- * everything behind it.
+ * The batches for one partition, in order, and their sequence numbers. The invariant: a sequence number belongs to its
+ * batch forever. As long as it is unknown whether a broker has written the batch, the same bytes are sent again, before
+ * all later batches.
  *
  * ```
- *   batches:  b4 b5 b6 | b7 b8      push -->
- *             flying     waiting    (a number is given when a batch first flies)
+ *   batches:  b4 b5 b6  | b7 b8     push -->
+ *             in flight   waiting   (a batch gets its sequence number when it is first sent)
  *
- *   idle --kick--> starting --leader, identity--> running --failure--> (answers of all that fly) --+
- *    ^                                                                                             |
- *    +-- flushes are rejected, or it goes on at once; b4 b5 b6 keep their numbers -----------------+
+ *   idle --resume--> starting --leader, producer id--> running --failure--> (responses of all in flight) --+
+ *    ^                                                                                                     |
+ *    +-- flushes are rejected, or sending resumes at once; b4 b5 b6 keep their numbers --------------------+
  * ```
- * A new identity (numbers from 0) is taken only when the broker has said that the first batch is not written: because
- * it does not know us any more, or because a record was given up and has left a hole in the numbers.
+ * A new producer id (with sequence numbers from 0) is used only when the broker has confirmed that the first batch is not
+ * written: because it no longer knows the producer, or because a record was dead-lettered and left a gap in the sequence.
  *
- * To a broker that does not know an identity any number is its first. So one batch flies alone until the broker has
- * taken it: were it refused, those behind it would be written before it.
+ * A broker that does not know a producer id accepts any sequence number as the first. So one batch is sent alone until the
+ * broker has written it: if it were refused, later batches in flight would be written before it.
  */
-export class PartitionQueue {
+export class PartitionQueue implements BatchTarget {
   readonly topic: string
   readonly index: number
-  /** Broker id; -1: not known. */
+  /** Broker id of the leader; -1: unknown. */
   leader = -1
-  /** The leader has to be asked for. */
+  /** True when the leader must be looked up again. */
   stale = true
   identity: ProducerIdentity | undefined
-  /** Since when the brokers do not name it any more, in milliseconds. */
-  missingMs: number | undefined
-  /** The identity that all share is of no use to this one any more. */
-  ownIdentity = false
+  /** Time since which the metadata lacks this partition, in milliseconds. */
+  missingSinceMs: number | undefined
+  /** True when this partition can no longer use the producer id that the others share. */
+  needsOwnIdentity = false
   #batches: Batch[] = []
-  #flying = 0
-  /** The broker has taken a batch since the start: it knows the identity and its number. */
-  #known = false
+  #inFlight = 0
+  /** True when the broker has written a batch since the last start: it knows the producer id and its sequence. */
+  #isIdentityKnown = false
   #sequence = 0
   #state: 'idle' | 'starting' | 'running' | 'closed' = 'idle'
-  #failed: { batch: Batch; code: number; error: ShipperError } | undefined
-  #quickTries = 0
-  #heir: PartitionQueue | undefined
-  readonly #around: PartitionHost
+  #firstFailure: { batch: Batch; code: number; error: ShipperError } | undefined
+  #immediateRetries = 0
+  #successor: PartitionQueue | undefined
+  readonly #host: PartitionHost
 
-  constructor(topic: string, index: number, around: PartitionHost) {
+  constructor(topic: string, index: number, host: PartitionHost) {
     this.topic = topic
     this.index = index
-    this.#around = around
+    this.#host = host
   }
 
   get running(): boolean {
@@ -81,79 +81,80 @@ export class PartitionQueue {
   }
 
   push(batch: Batch): void {
-    if (this.#heir !== undefined) {
-      this.#heir.push(batch.movedTo(this.#heir))
+    if (this.#successor !== undefined) {
+      this.#successor.push(batch.moveTo(this.#successor))
       return
     }
     this.#batches.push(batch)
     this.resume()
   }
 
-  /** It is gone with its topic, and with it all that was written: what is left, and still comes, is for another one. */
-  handOver(heir: PartitionQueue): void {
+  /** Moves all batches, also those still to come, to another partition: this one was deleted with all its records. */
+  handOver(successor: PartitionQueue): void {
     this.#state = 'closed'
-    this.#heir = heir
+    this.#successor = successor
     for (const batch of this.#batches.splice(0)) this.push(batch)
   }
 
-  /** Goes on sending, if there is something and nothing hinders it. */
+  /** Starts or continues sending, unless there is nothing to send. */
   resume(): void {
     if (this.#batches.length === 0) return
-    if (this.#state === 'running') this.#around.wake(this)
+    if (this.#state === 'running') this.#host.wake(this)
     if (this.#state !== 'idle') return
     this.#state = 'starting'
-    this.#around.ready(this).then(
+    this.#host.connectLeader(this).then(
       () => {
         if (this.#state !== 'starting') return
         this.#state = 'running'
-        this.#known = false
-        this.#around.wake(this)
+        this.#isIdentityKnown = false
+        this.#host.wake(this)
       },
       (error: ShipperError) => {
         if (this.#state === 'starting') this.#state = 'idle'
-        // The leader that was named may be the one that is gone: the others had not yet chosen a new one.
+        // The metadata may have named a leader that is down, because no new one was elected yet.
         this.stale = true
         this.#reject(error)
       },
     )
   }
 
-  /** The next batch to send, now flying. */
+  /** Returns the next batch to send, which is in flight from now on. */
   take(): Batch | undefined {
-    const window = this.#known ? this.#around.window : 1
-    if (this.#state !== 'running' || this.#failed !== undefined || this.#flying >= window) return undefined
-    const batch = this.#batches[this.#flying]
+    const window = this.#isIdentityKnown ? this.#host.maxInFlight : 1
+    if (this.#state !== 'running' || this.#firstFailure !== undefined || this.#inFlight >= window)
+      return undefined
+    const batch = this.#batches[this.#inFlight]
     if (batch === undefined) return undefined
     if (batch.stamp === undefined) this.#stamp(batch)
     batch.inFlight = true
-    this.#flying++
-    if (batch.tries++ > 0) this.#around.count('resent_batches')
+    this.#inFlight++
+    if (batch.attempts++ > 0) this.#host.count('resent_batches')
     return batch
   }
 
-  /** The broker's word on a batch; 0: written. */
-  answered(batch: Batch, code: number): void {
+  /** Handles the broker's response to a batch; error code 0: written. */
+  onResponse(batch: Batch, code: number): void {
     const error = code === 0 ? undefined : this.#errorOf(code)
-    this.#landed(batch, code === 0 || remedyOf(code) === 'written', code, error)
+    this.#complete(batch, code === 0 || remedyOf(code) === 'written', code, error)
   }
 
-  /** No word on a batch: it may have been written or not. */
-  lost(batch: Batch, error: ShipperError): void {
-    this.#landed(batch, false, 0, error)
+  /** Handles a missing response: the batch may have been written or not. */
+  onNoResponse(batch: Batch, error: ShipperError): void {
+    this.#complete(batch, false, 0, error)
   }
 
-  /** Nothing that was taken is without an answer, and the connection is gone. */
-  disconnected(): void {
-    if (this.#state !== 'running' || this.#flying > 0) return
+  /** Reconnects after the loss of the connection, when no batch is in flight. */
+  onDisconnect(): void {
+    if (this.#state !== 'running' || this.#inFlight > 0) return
     this.#state = 'idle'
     this.resume()
   }
 
-  /** The chunk is given up: what of it was never sent is not sent any more. What was sent has a number, and stays. */
-  forget(shipment: ChunkDelivery): void {
-    const gone = (b: Batch) => b.delivery === shipment && b.stamp === undefined
-    for (const batch of this.#batches.filter(gone)) shipment.settle(batch)
-    this.#batches = this.#batches.filter((b) => !gone(b))
+  /** Drops the batches of a chunk that were never sent. Batches with a sequence number must stay. */
+  forget(delivery: ChunkDelivery): void {
+    const isUnsent = (b: Batch) => b.delivery === delivery && b.stamp === undefined
+    for (const batch of this.#batches.filter(isUnsent)) delivery.settle(batch)
+    this.#batches = this.#batches.filter((b) => !isUnsent(b))
   }
 
   close(error: ShipperError): void {
@@ -166,67 +167,67 @@ export class PartitionQueue {
 
   #stamp(batch: Batch): void {
     const identity = this.identity ?? { producerId: -1n, epoch: -1 }
-    batch.stamp = { ...identity, sequence: this.#around.idempotent ? this.#sequence : -1 }
-    this.#sequence = (this.#sequence + batch.count) % SEQUENCES
+    batch.stamp = { ...identity, sequence: this.#host.idempotent ? this.#sequence : -1 }
+    this.#sequence = (this.#sequence + batch.count) % SEQUENCE_COUNT
     stampBatch(batch.buf, batch.start, batch.end, batch.stamp, crc32c)
   }
 
-  #landed(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
+  #complete(batch: Batch, written: boolean, code: number, error: ShipperError | undefined): void {
     if (!batch.inFlight) return
     batch.inFlight = false
-    this.#flying--
+    this.#inFlight--
     if (this.#state === 'closed') return
     if (written) {
       this.#batches.splice(this.#batches.indexOf(batch), 1)
-      this.#quickTries = 0
-      this.#known = true
-      this.#around.count('batches')
+      this.#immediateRetries = 0
+      this.#isIdentityKnown = true
+      this.#host.count('batches')
       batch.delivery.settle(batch)
-    } else if (this.#failed === undefined || this.#isBefore(batch, this.#failed.batch)) {
-      // The first of the batches says what is wrong; those behind it fail because it did.
-      this.#failed = { batch, code, error: error as ShipperError }
+    } else if (this.#firstFailure === undefined || this.#isBefore(batch, this.#firstFailure.batch)) {
+      // The first batch has the cause; later ones fail because of it.
+      this.#firstFailure = { batch, code, error: error as ShipperError }
     }
-    if (this.#failed !== undefined && this.#flying === 0) this.#sortOut(this.#failed)
+    if (this.#firstFailure !== undefined && this.#inFlight === 0) this.#recover(this.#firstFailure)
   }
 
   #isBefore(a: Batch, b: Batch): boolean {
     return this.#batches.indexOf(a) < this.#batches.indexOf(b)
   }
 
-  /** Everything has answered: what is still in `batches` was not written, or it is not known. */
-  #sortOut({ batch, code, error }: { batch: Batch; code: number; error: ShipperError }): void {
-    this.#failed = undefined
+  /** Decides how to continue after a failure. Nothing is in flight; remaining batches are not written, or it is unknown. */
+  #recover({ batch, code, error }: { batch: Batch; code: number; error: ShipperError }): void {
+    this.#firstFailure = undefined
     this.#state = 'idle'
-    // A batch without an answer has no code, and may be of an old leader.
+    // A batch without a response has no code; it may have been sent to an old leader.
     const remedy: Remedy = code === 0 ? 'leader' : remedyOf(code)
     if (remedy === 'refused') {
-      this.#refused(batch, error)
+      this.#splitOrDeadLetter(batch, error)
       return
     }
     this.stale = true
-    const quick = remedy === 'identity' || (remedy === 'leader' && code !== 0)
-    if (!quick || this.#quickTries >= QUICK_TRIES) {
+    const retriesAtOnce = remedy === 'identity' || (remedy === 'leader' && code !== 0)
+    if (!retriesAtOnce || this.#immediateRetries >= MAX_IMMEDIATE_RETRIES) {
       this.#reject(error)
       return
     }
-    this.#quickTries++
-    if (remedy === 'identity') this.#renew()
+    this.#immediateRetries++
+    if (remedy === 'identity') this.#resetIdentity()
     this.resume()
   }
 
-  /** Not written, and never will be: in smaller parts perhaps, and what is left of it in the end is buried. */
-  #refused(batch: Batch, error: ShipperError): void {
+  /** Splits a batch that the broker will never accept; a single record goes to the dead-letter file. */
+  #splitOrDeadLetter(batch: Batch, error: ShipperError): void {
     const at = this.#batches.indexOf(batch)
     try {
-      const parts = this.#around.split(batch)
+      const parts = this.#host.split(batch)
       if (parts === undefined) {
-        this.#around.deadLetter(batch, error.message)
+        this.#host.deadLetter(batch, error.message)
         this.#batches.splice(at, 1)
-        this.#renew()
+        this.#resetIdentity()
         batch.delivery.settle(batch)
       } else {
         this.#batches.splice(at, 1, ...parts)
-        this.#around.count('split_batches')
+        this.#host.count('split_batches')
         for (const part of parts) {
           batch.delivery.batches.add(part)
           if (part.stamp !== undefined) stampBatch(part.buf, part.start, part.end, part.stamp, crc32c)
@@ -239,26 +240,26 @@ export class PartitionQueue {
     }
   }
 
-  /** Of the batches that are left none is written: they get numbers of another identity. */
-  #renew(): void {
-    if (!this.#around.idempotent) return
-    this.#around.count('identity_resets')
+  /** Resets producer id and sequence numbers; only called when no remaining batch was written. */
+  #resetIdentity(): void {
+    if (!this.#host.idempotent) return
+    this.#host.count('identity_resets')
     this.identity = undefined
-    this.ownIdentity = true
+    this.needsOwnIdentity = true
     this.#sequence = 0
     for (const batch of this.#batches) batch.stamp = undefined
   }
 
   #reject(error: ShipperError): void {
-    for (const { delivery: shipment } of this.#batches) shipment.fail(error)
+    for (const { delivery } of this.#batches) delivery.fail(error)
   }
 
   #errorOf(code: number): ShipperError {
     const message = `${this.topic}/${this.index}: ${errorName(code)}`
-    const operator = remedyOf(code) === 'operator'
-    return new ShipperError(operator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER', message, {
+    const needsOperator = remedyOf(code) === 'operator'
+    return new ShipperError(needsOperator ? 'E_KAFKA_TOPIC' : 'E_KAFKA_BROKER', message, {
       retryable: true,
-      scope: operator ? 'chunk' : 'peer',
+      scope: needsOperator ? 'chunk' : 'peer',
     })
   }
 }

@@ -1,11 +1,18 @@
-import { BATCH_HEAD, copyHead, copyRecords, sealLength } from '../../../../protocol/kafka/batch.ts'
-import { pieceRoom } from '../../../../protocol/kafka/produce.ts'
-import type { Compression } from '../compression/codecs.ts'
+import {
+  BATCH_HEADER_BYTES,
+  copyBatchHeader,
+  copyRecords,
+  writeLengthAndCodec,
+} from '../../../../protocol/kafka/batch.ts'
+import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
+import type { Compression } from '../compression/compression.ts'
 import { Batch } from './chunk-delivery.ts'
 
+type BatchBytes = Pick<Batch, 'buf' | 'start' | 'end' | 'count'>
+
 /**
- * The two halves of a batch that is refused as a whole; undefined: it is a single record. Each record keeps its sequence
- * number: the second half goes on where the first one ends.
+ * Splits a batch that the broker refused into two halves; returns undefined for a single record. Each record keeps its
+ * sequence number: the second half continues where the first one ends.
  */
 export function splitBatch(
   batch: Batch,
@@ -13,18 +20,18 @@ export function splitBatch(
   compression: Compression | undefined,
 ): Batch[] | undefined {
   if (batch.count < 2) return undefined
-  const records = recordsOf(batch, compression)
-  const first = batch.count >> 1
+  const records = uncompressedRecords(batch, compression)
+  const half = batch.count >> 1
   const parts: Batch[] = []
   let from = 0
   let sequence = batch.stamp?.sequence ?? -1
-  for (const count of [first, batch.count - first]) {
-    const start = pieceRoom(clientId, batch.topic)
-    const buf = Buffer.allocUnsafe(start + BATCH_HEAD + records.length + count)
-    copyHead(batch.buf, batch.start, buf, start, count)
-    const copied = copyRecords(records, from, count, buf, start + BATCH_HEAD)
+  for (const count of [half, batch.count - half]) {
+    const start = reservedBytes(clientId, batch.topic)
+    const buf = Buffer.allocUnsafe(start + BATCH_HEADER_BYTES + records.length + count)
+    copyBatchHeader(batch.buf, batch.start, buf, start, count)
+    const copied = copyRecords(records, from, count, buf, start + BATCH_HEADER_BYTES)
     from = copied.next
-    const part = finish(batch, buf, start, copied.end, count, compression)
+    const part = createPart(batch, { buf, start, end: copied.end, count }, compression)
     if (batch.stamp !== undefined) part.stamp = { ...batch.stamp, sequence }
     if (sequence >= 0) sequence = (sequence + count) % 2 ** 31
     parts.push(part)
@@ -32,27 +39,21 @@ export function splitBatch(
   return parts
 }
 
-/** The records as they were before compression. */
-export function recordsOf(batch: Batch, compression: Compression | undefined): Buffer {
-  const bytes = batch.buf.subarray(batch.start + BATCH_HEAD, batch.end)
+/** Returns the records of a batch, decompressed. */
+export function uncompressedRecords(batch: Batch, compression: Compression | undefined): Buffer {
+  const bytes = batch.buf.subarray(batch.start + BATCH_HEADER_BYTES, batch.end)
   return compression === undefined ? bytes : compression.decompress(bytes)
 }
 
-function finish(
-  whole: Batch,
-  buf: Buffer,
-  start: number,
-  end: number,
-  count: number,
-  compression: Compression | undefined,
-): Batch {
-  const { delivery: shipment, target } = whole
+function createPart(refused: Batch, records: BatchBytes, compression: Compression | undefined): Batch {
+  const { delivery, target } = refused
+  const { buf, start, end, count } = records
   if (compression === undefined) {
-    sealLength(buf, start, end, 'none')
-    return new Batch({ shipment, target, buf, start, end, count })
+    writeLengthAndCodec(buf, start, end, 'none')
+    return new Batch({ delivery, target, buf, start, end, count })
   }
-  const small = compression.compressSync(buf.subarray(start + BATCH_HEAD, end))
-  const out = Buffer.concat([buf.subarray(0, start + BATCH_HEAD), small])
-  sealLength(out, start, out.length, compression.codec)
-  return new Batch({ shipment, target, buf: out, start, end: out.length, count })
+  const compressed = compression.compressSync(buf.subarray(start + BATCH_HEADER_BYTES, end))
+  const out = Buffer.concat([buf.subarray(0, start + BATCH_HEADER_BYTES), compressed])
+  writeLengthAndCodec(out, start, out.length, compression.codec)
+  return new Batch({ delivery, target, buf: out, start, end: out.length, count })
 }

@@ -1,12 +1,12 @@
 import { ShipperError } from '../../../../core/error.ts'
-import { Accessor } from '../../../../core/msgpack/record.ts'
+import { RecordAccessor } from '../../../../core/msgpack/record.ts'
 
-/** The record accessor that an option gives; throws E_CONFIG_BAD_VALUE when it is none. */
-export function accessorOf(option: string, text: string): Accessor {
-  const accessor = Accessor.parse(text)
+/** Parses the record accessor in the value of an option; throws E_CONFIG_BAD_VALUE when it is invalid. */
+export function parseAccessor(option: string, text: string): RecordAccessor {
+  const accessor = RecordAccessor.parse(text)
   if (accessor !== undefined) return accessor
-  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is no record accessor for ${option}`, {
+  throw new ShipperError('E_CONFIG_BAD_VALUE', `"${text}" is not a valid record accessor for ${option}`, {
     option,
-    hint: "write a key, or $key['of']['a']['map']",
+    hint: "write a key, or a path such as $kubernetes['pod_name']",
   })
 }

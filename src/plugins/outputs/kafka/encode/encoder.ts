@@ -1,80 +1,80 @@
 import type { Chunk } from '../../../../core/chunk.ts'
-import { ShipperError } from '../../../../core/error.ts'
 import type { OutputContext } from '../../../../core/plugin.ts'
 import { Entry } from '../../../../lib/records/entry.ts'
 import { sharedRecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
-import { BATCH_HEAD, sealLength } from '../../../../protocol/kafka/batch.ts'
+import { BATCH_HEADER_BYTES, writeLengthAndCodec } from '../../../../protocol/kafka/batch.ts'
 import { partitionOf } from '../../../../protocol/kafka/murmur2.ts'
-import { pieceRoom } from '../../../../protocol/kafka/produce.ts'
+import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
 import type { Topic } from '../client/cluster.ts'
-import type { Compression } from '../compression/codecs.ts'
+import type { Compression } from '../compression/compression.ts'
 import { Batch, ChunkDelivery } from '../delivery/chunk-delivery.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { KafkaOptions } from '../options.ts'
 import { Headers } from './headers.ts'
-import { Key, TopicChoice } from './key.ts'
-import { OpenBatch, type Sealed } from './open-batch.ts'
-import { makeValue, type Value } from './value.ts'
+import { Key, TopicSelector } from './key.ts'
+import { OpenBatch, type SealedBatch } from './open-batch.ts'
+import { createValue, type Value } from './value.ts'
 import { WasmRecords } from './wasm-records.ts'
 
-/** Where the records of a chunk are put in many batches each begins this small. */
-const SMALL_BYTES = 16_384
-/** JSON has more bytes than MessagePack: this much of a chunk's size, and so much for each record. */
-const TEXT_PART = 1.1
-const RECORD_PART = 24
+/** Initial buffer size of a batch when the records of a chunk may go to many partitions. */
+const INITIAL_BATCH_BYTES = 16_384
+/** Estimated size of JSON text relative to MessagePack. */
+const TEXT_GROWTH = 1.1
+/** Estimated overhead of a record in a batch. */
+const RECORD_OVERHEAD_BYTES = 24
 
-/** A chunk of fewer records is not worth the kernel. */
-const FEW_RECORDS = 32
+/** Minimum records of a chunk for which the WebAssembly encoder pays off. */
+const MIN_FAST_PATH_RECORDS = 32
 
-/** Makes record batches of chunks: one walk over the entries, nothing allocated for any of them. */
+/** Encodes chunks as record batches, in one pass over the entries and without an allocation per entry. */
 export class Encoder {
-  readonly #o: KafkaOptions
+  readonly #options: KafkaOptions
   readonly #ctx: OutputContext
   readonly #entry = new Entry()
   readonly #key: Key
-  readonly #topics: TopicChoice
+  readonly #topics: TopicSelector
   readonly #headers: Headers
   readonly #value: Value
-  /** Topics in the order of their turns: the next partition of each. */
-  readonly #turns = new Map<string, number>()
-  #said = false
+  /** Next partition of each topic for records without a key. */
+  readonly #nextPartition = new Map<string, number>()
+  #warnedIncomplete = false
 
   constructor(options: KafkaOptions, ctx: OutputContext) {
-    this.#o = options
+    this.#options = options
     this.#ctx = ctx
     this.#key = new Key(options)
-    this.#topics = new TopicChoice(options)
-    this.#headers = new Headers(options, ctx.agent.id, () => this.#sayIncomplete())
-    this.#value = makeValue(options, ctx.agent.hostname)
+    this.#topics = new TopicSelector(options)
+    this.#headers = new Headers(options, ctx.agent.id, () => this.#warnIncomplete())
+    this.#value = createValue(options, ctx.agent.hostname)
   }
 
-  #sayIncomplete(): void {
-    if (this.#said) return
-    this.#said = true
-    const { positionFileKey, positionIdKey, positionOffsetKey } = this.#o
-    this.#ctx.log.warn('Position_Headers is on, and there are records without the fields for it', {
+  #warnIncomplete(): void {
+    if (this.#warnedIncomplete) return
+    this.#warnedIncomplete = true
+    const { positionFileKey, positionIdKey, positionOffsetKey } = this.#options
+    this.#ctx.log.warn('Position_Headers is on, but records lack the fields for the headers', {
       hint: `set Path_Key ${positionFileKey}, File_Id_Key ${positionIdKey} and Offset_Key ${positionOffsetKey} of the tail input`,
     })
   }
 
-  /** The topics that the records of the chunk go to. */
+  /** Returns the topics of the records of a chunk. */
   topicsOf(chunk: Chunk): string[] {
-    const first = this.#topics.begin(chunk.tag)
-    if (this.#topics.same) return [first]
+    const first = this.#topics.beginChunk(chunk.tag)
+    if (this.#topics.isFixed) return [first]
     const names = new Set<string>()
     for (let at = chunk.start; at < chunk.end; at = this.#entry.end) {
-      this.#read(chunk, at)
-      names.add(this.#topics.of(chunk.buf, this.#entry))
+      this.#entry.read(chunk, at, this.#value.fieldKey)
+      names.add(this.#topics.topicFor(chunk.buf, this.#entry))
     }
     return [...names]
   }
 
-  /** Batches of the whole chunk; `topics` has all that `topicsOf` named. */
-  encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): Sealed[] {
-    const sealed: Sealed[] = []
+  /** Encodes all records of a chunk; `topics` must contain all topics of `topicsOf`. */
+  encode(chunk: Chunk, topics: ReadonlyMap<string, Topic>): SealedBatch[] {
+    const sealed: SealedBatch[] = []
     const open = new Map<PartitionQueue, OpenBatch>()
-    this.#topics.begin(chunk.tag)
-    this.#key.begin(chunk.tag)
+    this.#topics.beginChunk(chunk.tag)
+    this.#key.beginChunk(chunk.tag)
     try {
       this.#walk(chunk, topics, open)
       for (const batch of open.values()) {
@@ -83,7 +83,7 @@ export class Encoder {
       }
       return sealed
     } catch (error) {
-      for (const batch of open.values()) batch.abandon()
+      for (const batch of open.values()) batch.discard()
       throw error
     } finally {
       this.#value.reset()
@@ -94,119 +94,123 @@ export class Encoder {
     const { buf, end } = chunk
     const value = this.#value
     const entry = this.#entry
-    const one = this.#topics.same && (this.#key.same || !this.#keyed)
+    const oneTarget = this.#topics.isFixed && (this.#key.isFixed || !this.#partitionsByKey)
     const sticky = new Map<Topic, PartitionQueue>()
-    const usual = one ? this.#usual(chunk) : undefined
+    const fastPath = oneTarget ? this.#fastPath(chunk) : undefined
     let batch: OpenBatch | undefined
     for (let at = chunk.start; at < end; at = entry.end) {
-      if (usual !== undefined && batch !== undefined) {
-        at = usual.take(batch, chunk, at)
+      if (fastPath !== undefined && batch !== undefined) {
+        at = fastPath.add(batch, chunk, at)
         if (at === end) break
       }
-      this.#read(chunk, at)
+      entry.read(chunk, at, value.fieldKey)
       value.set(buf, entry)
       this.#key.set(buf, entry)
       this.#headers.set(buf, entry)
-      if (batch === undefined || !one) {
-        const topic = topics.get(this.#topics.of(buf, entry)) as Topic
-        const target = this.#target(topic, sticky)
-        batch = open.get(target) ?? this.#begin(chunk, target, one, open)
+      if (batch === undefined || !oneTarget) {
+        const topic = topics.get(this.#topics.topicFor(buf, entry)) as Topic
+        const target = this.#partitionFor(topic, sticky)
+        batch = open.get(target) ?? this.#openBatch(chunk, target, oneTarget, open)
       }
-      batch.add(entry.ms, this.#key, value, this.#headers)
+      batch.add(entry.time.ms, this.#key, value, this.#headers)
     }
   }
 
-  /** Undefined: the kernel cannot write what the records of the chunk have in common. */
-  #usual(chunk: Chunk): WasmRecords | undefined {
+  /** Returns the WebAssembly encoder for a chunk; undefined when it cannot encode its records, or does not pay off. */
+  #fastPath(chunk: Chunk): WasmRecords | undefined {
     const { form } = this.#value
-    if (form === undefined || !this.#key.same || !this.#headers.none || chunk.count < FEW_RECORDS)
+    if (
+      form === undefined ||
+      !this.#key.isFixed ||
+      !this.#headers.isEmpty ||
+      chunk.count < MIN_FAST_PATH_RECORDS
+    )
       return undefined
-    const kernel = sharedRecordEncoder()
-    return kernel.use(form, this.#key.fixed) ? new WasmRecords(kernel) : undefined
+    const encoder = sharedRecordEncoder()
+    return encoder.use(form, this.#key.fixedKey) ? new WasmRecords(encoder) : undefined
   }
 
-  #read(chunk: Chunk, at: number): void {
-    if (this.#entry.read(chunk.buf, at, chunk.end, this.#value.key)) return
-    throw new ShipperError('E_INTERNAL', `chunk ${chunk.id} has an entry that is none`)
+  get #partitionsByKey(): boolean {
+    return this.#options.partitioner === 'murmur2'
   }
 
-  get #keyed(): boolean {
-    return this.#o.partitioner === 'murmur2'
+  #partitionFor(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
+    return this.#partitionsByKey && this.#key.length >= 0
+      ? this.#partitionByKey(topic)
+      : this.#stickyPartition(topic, sticky)
   }
 
-  #target(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
-    return this.#keyed && this.#key.length >= 0 ? this.#byKey(topic) : this.#inTurn(topic, sticky)
-  }
-
-  #byKey({ partitions }: Topic): PartitionQueue {
+  #partitionByKey({ partitions }: Topic): PartitionQueue {
     const { src, start, length } = this.#key
     return partitions[partitionOf(src, start, start + length, partitions.length)] as PartitionQueue
   }
 
-  /** One partition for a chunk, the next one that has a leader for the next. */
-  #inTurn(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
+  /** Returns one partition for all records of a chunk without a key; the next chunk gets the next one with a leader. */
+  #stickyPartition(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
     let partition = sticky.get(topic)
     if (partition !== undefined) return partition
     const { partitions } = topic
-    const from = this.#turns.get(topic.name) ?? 0
-    let at = from % partitions.length
-    for (let i = 0; i < partitions.length && (partitions[at] as PartitionQueue).leader < 0; i++)
-      at = (at + 1) % partitions.length
-    this.#turns.set(topic.name, at + 1)
-    partition = partitions[at] as PartitionQueue
+    let index = (this.#nextPartition.get(topic.name) ?? 0) % partitions.length
+    for (let i = 0; i < partitions.length && (partitions[index] as PartitionQueue).leader < 0; i++)
+      index = (index + 1) % partitions.length
+    this.#nextPartition.set(topic.name, index + 1)
+    partition = partitions[index] as PartitionQueue
     sticky.set(topic, partition)
     return partition
   }
 
-  #begin(
+  #openBatch(
     chunk: Chunk,
     target: PartitionQueue,
-    one: boolean,
+    oneTarget: boolean,
     open: Map<PartitionQueue, OpenBatch>,
   ): OpenBatch {
-    const text = this.#o.format === 'json' || this.#o.format === 'gelf'
-    const size = BATCH_HEAD + Math.ceil(chunk.size * (text ? TEXT_PART : 1)) + chunk.count * RECORD_PART
-    const room = pieceRoom(this.#o.clientId, target.topic)
+    const isText = this.#options.format === 'json' || this.#options.format === 'gelf'
+    const size =
+      BATCH_HEADER_BYTES +
+      Math.ceil(chunk.size * (isText ? TEXT_GROWTH : 1)) +
+      chunk.count * RECORD_OVERHEAD_BYTES
+    const reserved = reservedBytes(this.#options.clientId, target.topic)
     const batch = new OpenBatch({
       target,
       buffers: this.#ctx.buffers,
-      room,
-      // With its room it fits a buffer of the pool: one byte more and each would be made anew.
-      maxBytes: Math.max(this.#o.batchMaxBytes - room, BATCH_HEAD),
-      expectBytes: one ? size : Math.min(size, SMALL_BYTES),
+      reservedBytes: reserved,
+      // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new allocation.
+      maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
+      initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
     })
     open.set(target, batch)
     return batch
   }
 }
 
-/** The batches of a chunk as they are sent: compressed, if that is asked for. */
-export async function pack(
+/** Creates the delivery of a chunk from its batches, which are compressed first if a compression is configured. */
+export async function createDelivery(
   chunk: Chunk,
-  sealed: readonly Sealed[],
+  sealed: readonly SealedBatch[],
   compression: Compression | undefined,
   { buffers }: OutputContext,
 ): Promise<ChunkDelivery> {
-  const shipment = new ChunkDelivery(chunk)
+  const delivery = new ChunkDelivery(chunk)
   for (const plain of sealed) {
-    const made = compression === undefined ? plain : await compressed(plain, compression, buffers)
-    shipment.batches.add(new Batch({ ...made, shipment, buffers }))
+    const batch = compression === undefined ? plain : await compressBatch(plain, compression, buffers)
+    delivery.batches.add(new Batch({ ...batch, delivery, buffers }))
   }
-  return shipment
+  return delivery
 }
 
-async function compressed(
-  plain: Sealed,
+async function compressBatch(
+  plain: SealedBatch,
   { codec, compress }: Compression,
   buffers: OutputContext['buffers'],
-): Promise<Sealed> {
+): Promise<SealedBatch> {
   const { buf, start, end } = plain
-  const records = await compress(buf.subarray(start + BATCH_HEAD, end))
-  const out = buffers.force(start + BATCH_HEAD + records.length)
-  buf.copy(out, start, start, start + BATCH_HEAD)
-  records.copy(out, start + BATCH_HEAD)
+  const records = await compress(buf.subarray(start + BATCH_HEADER_BYTES, end))
+  const out = buffers.force(start + BATCH_HEADER_BYTES + records.length)
+  buf.copy(out, start, start, start + BATCH_HEADER_BYTES)
+  records.copy(out, start + BATCH_HEADER_BYTES)
   buffers.give(buf)
-  const last = start + BATCH_HEAD + records.length
-  sealLength(out, start, last, codec)
+  const last = start + BATCH_HEADER_BYTES + records.length
+  writeLengthAndCodec(out, start, last, codec)
   return { ...plain, buf: out, end: last }
 }

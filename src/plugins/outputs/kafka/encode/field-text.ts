@@ -1,5 +1,11 @@
 import { textHead, textLength } from '../../../../core/msgpack/record.ts'
 import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
+import type { Entry } from '../../../../lib/records/entry.ts'
+
+/** Writes a record as text. */
+export interface TextFormat {
+  write(text: JsonText, buf: Buffer, entry: Entry): void
+}
 
 /** Bytes of a key or a value: `src[start, start + length)`. */
 export interface Span {
@@ -8,8 +14,8 @@ export interface Span {
   length: number
 }
 
-/** The value at `at` as text: a str or bin where it stands, anything else as JSON that is written to `json`. */
-export function takeText(span: Span, json: JsonText, buf: Buffer, at: number): void {
+/** Sets `span` to the text of the value at `at`: a str or bin in place, anything else as JSON, which `json` holds. */
+export function setFieldText(span: Span, json: JsonText, buf: Buffer, at: number): void {
   const head = textHead(buf, at)
   if (head > 0) {
     span.src = buf

@@ -3,19 +3,19 @@ import { findKey, mapBody, mapPairs, textHead, textLength } from '../../../../co
 import type { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
+import type { TextFormat } from './field-text.ts'
 import { Timestamp } from './timestamp.ts'
-import type { TextForm } from './value.ts'
 
-const FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
-/** Levels are those of syslog. */
+const SHORT_MESSAGE_FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
+/** Lowest severity of syslog, whose levels GELF uses. */
 const MAX_LEVEL = 7
 
 /**
- * GELF 1.1: version, host, short_message, timestamp, and perhaps full_message and level; every other field has a `_`
- * before its name, those of a nested map the map's name too: `_kubernetes_pod`. Values are texts or numbers; others are
- * the text of their JSON.
+ * Writes GELF 1.1: version, host, short_message, timestamp, and full_message and level if the record has them. The name of
+ * every other field is prefixed with `_`, in a nested map also with the map's name: `_kubernetes_pod`. Values are strings
+ * or numbers; other values become strings with their JSON.
  */
-export class Gelf implements TextForm {
+export class Gelf implements TextFormat {
   readonly #hostKey: Buffer
   readonly #shortKey: Buffer
   readonly #fullKey: Buffer
@@ -23,70 +23,70 @@ export class Gelf implements TextForm {
   readonly #hostname: string
   readonly #time = new Timestamp('double')
 
-  constructor(o: KafkaOptions, hostname: string) {
-    this.#hostKey = Buffer.from(o.gelfHostKey)
-    this.#shortKey = Buffer.from(o.gelfShortMessageKey)
-    this.#fullKey = Buffer.from(o.gelfFullMessageKey)
-    this.#levelKey = Buffer.from(o.gelfLevelKey)
+  constructor(options: KafkaOptions, hostname: string) {
+    this.#hostKey = Buffer.from(options.gelfHostKey)
+    this.#shortKey = Buffer.from(options.gelfShortMessageKey)
+    this.#fullKey = Buffer.from(options.gelfFullMessageKey)
+    this.#levelKey = Buffer.from(options.gelfLevelKey)
     this.#hostname = JSON.stringify(hostname)
   }
 
-  write(text: JsonText, buf: Buffer, { sec, nsec, map, end }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
     const host = findKey(buf, map, end, this.#hostKey)
-    const short = this.#short(buf, map, end)
+    const short = this.#findShortMessage(buf, map, end)
     const full = findKey(buf, map, end, this.#fullKey)
     const level = findKey(buf, map, end, this.#levelKey)
     text.raw('{"version":"1.1","host":')
     if (host < 0) text.raw(this.#hostname)
-    else this.#text(text, buf, host)
+    else this.#writeText(text, buf, host)
     text.raw(',"short_message":')
     if (short < 0) text.raw('"-"')
-    else this.#text(text, buf, short)
+    else this.#writeText(text, buf, short)
     text.raw(',"timestamp":')
     text.copy(this.#time.bytes, 0, this.#time.set(sec, nsec))
     if (full >= 0) {
       text.raw(',"full_message":')
-      this.#text(text, buf, full)
+      this.#writeText(text, buf, full)
     }
     const hasLevel = level >= 0 && (buf[level] as number) <= MAX_LEVEL
     if (hasLevel) text.raw(`,"level":${buf[level]}`)
     const used = [host, short, full, hasLevel ? level : -1]
-    this.#fields(text, buf, map, end, '_', used)
+    this.#writeFields(text, buf, map, end, '_', used)
     text.byte(0x7d)
   }
 
-  #short(buf: Buffer, map: number, end: number): number {
+  #findShortMessage(buf: Buffer, map: number, end: number): number {
     let at = findKey(buf, map, end, this.#shortKey)
-    for (const key of FALLBACKS) if (at < 0) at = findKey(buf, map, end, key)
+    for (const key of SHORT_MESSAGE_FALLBACKS) if (at < 0) at = findKey(buf, map, end, key)
     return at
   }
 
-  #fields(text: JsonText, buf: Buffer, map: number, end: number, prefix: string, used: number[]): void {
+  #writeFields(text: JsonText, buf: Buffer, map: number, end: number, prefix: string, used: number[]): void {
     const pairs = mapPairs(buf, map)
     let p = mapBody(buf, map)
     for (let i = 0; i < pairs; i++) {
       const value = skip(buf, p, end)
       const next = skip(buf, value, end)
-      if (!used.includes(value)) this.#field(text, buf, p, value, end, prefix)
+      if (!used.includes(value)) this.#writeField(text, buf, p, value, end, prefix)
       p = next
     }
   }
 
-  #field(text: JsonText, buf: Buffer, key: number, value: number, end: number, prefix: string): void {
+  #writeField(text: JsonText, buf: Buffer, key: number, value: number, end: number, prefix: string): void {
     const head = textHead(buf, key)
     if (head < 0) return
     const name = prefix + buf.toString('utf8', key + head, key + head + textLength(buf, key))
     if (mapPairs(buf, value) >= 0) {
-      this.#fields(text, buf, value, end, `${name}_`, [])
+      this.#writeFields(text, buf, value, end, `${name}_`, [])
       return
     }
     // The specification forbids `_id`.
     text.raw(`,${JSON.stringify(name === '_id' ? '__id' : name)}:`)
-    this.#text(text, buf, value)
+    this.#writeText(text, buf, value)
   }
 
-  /** A text or a number as it is, the JSON of anything else as a text. */
-  #text(text: JsonText, buf: Buffer, at: number): void {
+  /** Writes a string or number as it is, anything else as a string with its JSON. */
+  #writeText(text: JsonText, buf: Buffer, at: number): void {
     const t = buf[at] as number
     const number = t < 0x80 || t >= 0xe0 || (t >= 0xca && t <= 0xd3)
     if (number || textHead(buf, at) > 0) {

@@ -1,67 +1,75 @@
-import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import { NO_HEADERS } from '../../../../protocol/kafka/batch.ts'
 import { writeVarint } from '../../../../protocol/kafka/varint.ts'
 import type { KafkaOptions } from '../options.ts'
-import { accessorOf } from './accessor.ts'
+import { parseAccessor } from './accessor.ts'
 import { writeDecimal } from './timestamp.ts'
 
 const FILE = Buffer.from('file')
 const FILE_ID = Buffer.from('file_id')
 const OFFSET = Buffer.from('offset')
-/** A path is no longer (PATH_MAX); of a longer value the end is left out. */
-const FILE_MAX = 4096
-const ID_MAX = 256
-const DIGITS_MAX = 16
+/** Maximum length of the `file` header (PATH_MAX); longer values are truncated. */
+const MAX_FILE_BYTES = 4096
+const MAX_ID_BYTES = 256
+const MAX_DIGITS = 16
 
-/** The headers of a record; after `set` they are the first `length` bytes of `buf`. */
+/** Encodes the headers of a record; after `set` they are the first `length` bytes of `buf`. */
 export class Headers {
   buf: Buffer = NO_HEADERS
   length = 1
-  readonly #file: Accessor | undefined
-  readonly #id: Accessor | undefined
-  readonly #offset: Accessor | undefined
-  /** Where the headers of the record itself begin, behind the agent's. */
-  readonly #own: number = 0
+  readonly #file: RecordAccessor | undefined
+  readonly #id: RecordAccessor | undefined
+  readonly #offset: RecordAccessor | undefined
+  /** Offset after the `agent` header, where the headers of each record begin. */
+  readonly #recordStart: number = 0
   #count = 0
-  readonly #incomplete: () => void
+  readonly #onIncomplete: () => void
 
-  /** No record has any. */
-  get none(): boolean {
+  /** True when no record has headers. */
+  get isEmpty(): boolean {
     return this.buf === NO_HEADERS
   }
 
-  /** `incomplete` is called for each record that lacks one of the fields. */
-  constructor(o: KafkaOptions, agentId: string, incomplete: () => void) {
-    this.#incomplete = incomplete
-    if (!o.positionHeaders) return
-    this.#file = accessorOf('position_file_key', o.positionFileKey)
-    this.#id = accessorOf('position_id_key', o.positionIdKey)
-    this.#offset = accessorOf('position_offset_key', o.positionOffsetKey)
+  /** Calls `onIncomplete` for each record that lacks one of the fields. */
+  constructor(options: KafkaOptions, agentId: string, onIncomplete: () => void) {
+    this.#onIncomplete = onIncomplete
+    if (!options.positionHeaders) return
+    this.#file = parseAccessor('position_file_key', options.positionFileKey)
+    this.#id = parseAccessor('position_id_key', options.positionIdKey)
+    this.#offset = parseAccessor('position_offset_key', options.positionOffsetKey)
     const agent = Buffer.from(agentId)
-    this.buf = Buffer.alloc(FILE_MAX + ID_MAX + agent.length + 128)
-    this.#own = this.#pair(1, Buffer.from('agent'), agent, 0, agent.length)
+    this.buf = Buffer.alloc(MAX_FILE_BYTES + MAX_ID_BYTES + agent.length + 128)
+    this.#recordStart = this.#writeHeader(1, Buffer.from('agent'), agent, 0, agent.length)
   }
 
   set(src: Buffer, { map, end }: Entry): void {
     if (this.#file === undefined || this.#id === undefined || this.#offset === undefined) return
     this.#count = 1
-    let at = this.#text(this.#own, FILE, src, this.#file.find(src, map, end), FILE_MAX)
-    at = this.#text(at, FILE_ID, src, this.#id.find(src, map, end), ID_MAX)
-    const offset = numberAt(src, this.#offset.find(src, map, end))
-    if (offset >= 0) at = this.#pair(at, OFFSET, DIGITS, 0, writeDecimal(DIGITS, 0, offset))
-    // Of all that there may be.
-    if (this.#count < 4) this.#incomplete()
+    let at = this.#writeTextHeader(
+      this.#recordStart,
+      FILE,
+      src,
+      this.#file.find(src, map, end),
+      MAX_FILE_BYTES,
+    )
+    at = this.#writeTextHeader(at, FILE_ID, src, this.#id.find(src, map, end), MAX_ID_BYTES)
+    const offset = readUint(src, this.#offset.find(src, map, end))
+    if (offset >= 0) at = this.#writeHeader(at, OFFSET, DIGITS, 0, writeDecimal(DIGITS, 0, offset))
+    // A complete record has agent, file, file_id and offset.
+    if (this.#count < 4) this.#onIncomplete()
     writeVarint(this.buf, 0, this.#count)
     this.length = at
   }
 
-  #text(at: number, key: Buffer, src: Buffer, value: number, most: number): number {
+  #writeTextHeader(at: number, key: Buffer, src: Buffer, value: number, most: number): number {
     const head = value < 0 ? -1 : textHead(src, value)
-    return head < 0 ? at : this.#pair(at, key, src, value + head, Math.min(textLength(src, value), most))
+    return head < 0
+      ? at
+      : this.#writeHeader(at, key, src, value + head, Math.min(textLength(src, value), most))
   }
 
-  #pair(from: number, key: Buffer, src: Buffer, start: number, length: number): number {
+  #writeHeader(from: number, key: Buffer, src: Buffer, start: number, length: number): number {
     this.#count++
     let at = writeVarint(this.buf, from, key.length)
     at += key.copy(this.buf, at)
@@ -70,10 +78,10 @@ export class Headers {
   }
 }
 
-const DIGITS = Buffer.alloc(DIGITS_MAX)
+const DIGITS = Buffer.alloc(MAX_DIGITS)
 
-/** A whole number of MessagePack that is not negative, or -1. */
-function numberAt(buf: Buffer, at: number): number {
+/** Returns the unsigned integer of MessagePack at `at`, or -1 for any other value. */
+function readUint(buf: Buffer, at: number): number {
   if (at < 0) return -1
   const t = buf[at] as number
   if (t < 0x80) return t

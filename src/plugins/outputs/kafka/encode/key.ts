@@ -1,42 +1,43 @@
-import { type Accessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
+import { type RecordAccessor, textHead, textLength } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { KafkaOptions } from '../options.ts'
-import { accessorOf } from './accessor.ts'
-import { type Span, takeText } from './field-text.ts'
+import { parseAccessor } from './accessor.ts'
+import { type Span, setFieldText } from './field-text.ts'
 
 const TAG = '$TAG'
 
-/** The key of a Kafka record; after `set` it is `src[start, start + length)`, none if the length is -1. */
+/** Key of a Kafka record; after `set` it is `src[start, start + length)`. A length of -1 means no key. */
 export class Key implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = -1
-  readonly #fixed: string | undefined
-  readonly #field: Accessor | undefined
+  readonly #template: string | undefined
+  readonly #field: RecordAccessor | undefined
   readonly #text = new JsonText()
-  /** That of records which bring none of their own. */
+  /** Key of records without a key field. */
   #default: Buffer | undefined
 
-  constructor(o: KafkaOptions) {
-    this.#fixed = o.messageKey
+  constructor({ messageKey, messageKeyField }: KafkaOptions) {
+    this.#template = messageKey
     this.#field =
-      o.messageKeyField === undefined ? undefined : accessorOf('message_key_field', o.messageKeyField)
+      messageKeyField === undefined ? undefined : parseAccessor('message_key_field', messageKeyField)
   }
 
-  /** All records of a chunk have the same one. */
-  get same(): boolean {
+  /** True when all records of a chunk have the same key. */
+  get isFixed(): boolean {
     return this.#field === undefined
   }
 
-  /** Of all records of the chunk, where it is the same. */
-  get fixed(): Buffer | undefined {
+  /** Key of the records without a key field; undefined: no key. */
+  get fixedKey(): Buffer | undefined {
     return this.#default
   }
 
-  /** To be called for each chunk: what is fixed in it. */
-  begin(tag: string): void {
-    this.#default = this.#fixed === undefined ? undefined : Buffer.from(this.#fixed.replaceAll(TAG, tag))
+  /** Sets the key that depends on the tag only; called once per chunk. */
+  beginChunk(tag: string): void {
+    this.#default =
+      this.#template === undefined ? undefined : Buffer.from(this.#template.replaceAll(TAG, tag))
     this.#take(this.#default)
   }
 
@@ -44,7 +45,7 @@ export class Key implements Span {
     if (this.#field === undefined) return
     const at = this.#field.find(buf, map, end)
     if (at < 0) this.#take(this.#default)
-    else takeText(this, this.#text, buf, at)
+    else setFieldText(this, this.#text, buf, at)
   }
 
   #take(key: Buffer | undefined): void {
@@ -54,58 +55,63 @@ export class Key implements Span {
   }
 }
 
-const FORBIDDEN = /[^a-zA-Z0-9._-]/g
-const TOPIC_MAX = 249
+const ILLEGAL_CHARS = /[^a-zA-Z0-9._-]/g
+const MAX_TOPIC_LENGTH = 249
 
-/** Which topic a record goes to. */
-export class TopicChoice {
+/** Selects the topic of a record. */
+export class TopicSelector {
   readonly #names: string[]
-  readonly #field: Accessor | undefined
-  readonly #dynamic: boolean
+  readonly #field: RecordAccessor | undefined
+  readonly #isDynamic: boolean
   #default = ''
-  #known = new Map<string, string>()
-  /** The value that was looked up last, and what it came to: most records follow one of their kind. */
-  #value: Buffer = Buffer.alloc(0)
-  #last = ''
+  #topics = new Map<string, string>()
+  /** Value of the last lookup, and the topic it selected: most records have the value of the one before. */
+  #lastValue: Buffer = Buffer.alloc(0)
+  #lastTopic = ''
 
-  constructor(o: KafkaOptions) {
-    this.#names = o.topics
-    this.#field = o.topicKey === undefined ? undefined : accessorOf('topic_key', o.topicKey)
-    this.#dynamic = o.dynamicTopic
+  constructor({ topics, topicKey, dynamicTopic }: KafkaOptions) {
+    this.#names = topics
+    this.#field = topicKey === undefined ? undefined : parseAccessor('topic_key', topicKey)
+    this.#isDynamic = dynamicTopic
   }
 
-  /** All records of a chunk have the same one. */
-  get same(): boolean {
+  /** True when all records of a chunk have the same topic. */
+  get isFixed(): boolean {
     return this.#field === undefined
   }
 
-  /** To be called for each chunk; the topic of records that name none. */
-  begin(tag: string): string {
-    const names = this.#names.map((name) => (name.includes(TAG) ? legal(name.replaceAll(TAG, tag)) : name))
+  /** Fills in the tag; called once per chunk. Returns the topic of records that name none. */
+  beginChunk(tag: string): string {
+    const names = this.#names.map((name) =>
+      name.includes(TAG) ? legalTopic(name.replaceAll(TAG, tag)) : name,
+    )
     this.#default = names[0] ?? ''
-    this.#known = new Map(names.map((name) => [name, name]))
-    this.#last = this.#default
-    this.#value = Buffer.alloc(0)
+    this.#topics = new Map(names.map((name) => [name, name]))
+    this.#lastTopic = this.#default
+    this.#lastValue = Buffer.alloc(0)
     return this.#default
   }
 
-  of(buf: Buffer, { map, end }: Entry): string {
+  topicFor(buf: Buffer, { map, end }: Entry): string {
     if (this.#field === undefined) return this.#default
     const at = this.#field.find(buf, map, end)
     const head = at < 0 ? -1 : textHead(buf, at)
     const length = head < 0 ? 0 : textLength(buf, at)
     if (length === 0) return this.#default
     const start = at + head
-    if (this.#value.length === length && buf.compare(this.#value, 0, length, start, start + length) === 0)
-      return this.#last
-    this.#value = Buffer.from(buf.subarray(start, start + length))
-    const name = this.#value.toString()
-    this.#last = this.#known.get(name) ?? (this.#dynamic ? legal(name) : this.#default)
-    return this.#last
+    if (
+      this.#lastValue.length === length &&
+      buf.compare(this.#lastValue, 0, length, start, start + length) === 0
+    )
+      return this.#lastTopic
+    this.#lastValue = Buffer.from(buf.subarray(start, start + length))
+    const name = this.#lastValue.toString()
+    this.#lastTopic = this.#topics.get(name) ?? (this.#isDynamic ? legalTopic(name) : this.#default)
+    return this.#lastTopic
   }
 }
 
-function legal(name: string): string {
-  const text = name.replace(FORBIDDEN, '_').slice(0, TOPIC_MAX)
+function legalTopic(name: string): string {
+  const text = name.replace(ILLEGAL_CHARS, '_').slice(0, MAX_TOPIC_LENGTH)
   return text === '.' || text === '..' ? '_' : text
 }

@@ -1,13 +1,14 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
-import { BATCH_HEAD, BatchWriter, recordBound } from '../../../../protocol/kafka/batch.ts'
+import { BATCH_HEADER_BYTES, BatchWriter, maxRecordBytes } from '../../../../protocol/kafka/batch.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { Headers } from './headers.ts'
 import type { Key } from './key.ts'
 import type { Value } from './value.ts'
 
-/** A batch whose bytes are written, but for its stamp. */
-export interface Sealed {
+/** A complete batch, except for its stamp and compression. */
+export interface SealedBatch {
   target: PartitionQueue
   buf: Buffer
   start: number
@@ -15,31 +16,37 @@ export interface Sealed {
   count: number
 }
 
-export interface OpenBatchInit {
+interface OpenBatchInit {
   target: PartitionQueue
   buffers: BufferSource
-  /** Bytes to leave free before each batch. */
-  room: number
-  /** A batch is ended before it grows beyond this; a single record may be larger. */
+  /** Bytes to leave free before each batch, for the request header. */
+  reservedBytes: number
+  /** Maximum size of a batch; a single larger record gets a batch of its own. */
   maxBytes: number
-  /** Bytes to begin with. */
-  expectBytes: number
+  /** Initial size of the buffer, without the reserved bytes. */
+  initialBytes: number
 }
 
-/** Takes the records for one partition, and makes as many batches of them as are needed. */
+/** Collects the records for one partition in as many batches as needed. */
 export class OpenBatch {
   readonly target: PartitionQueue
-  readonly sealed: Sealed[] = []
-  readonly #o: OpenBatchInit
+  readonly sealed: SealedBatch[] = []
+  readonly #buffers: BufferSource
+  readonly #reservedBytes: number
+  readonly #maxBytes: number
+  readonly #initialBytes: number
   #writer: BatchWriter | undefined
 
-  constructor(init: OpenBatchInit) {
-    this.#o = init
-    this.target = init.target
+  constructor({ target, buffers, reservedBytes, maxBytes, initialBytes }: OpenBatchInit) {
+    this.target = target
+    this.#buffers = buffers
+    this.#reservedBytes = reservedBytes
+    this.#maxBytes = maxBytes
+    this.#initialBytes = initialBytes
   }
 
   add(ms: number, key: Key, value: Value, headers: Headers): void {
-    const bound = recordBound(key.length, value.length, headers.length)
+    const bound = maxRecordBytes(key.length, value.length, headers.length)
     const writer = this.#writerFor(bound)
     writer.add(
       ms,
@@ -55,21 +62,25 @@ export class OpenBatch {
   }
 
   /**
-   * Takes the records of the entries of chunk[start, end) as long as they are usual ones and fit what it has open;
-   * returns the offset of the entry that is to be added by itself, as the first one is in any case.
+   * Adds the entries of chunk[start, end) with the WebAssembly encoder, as long as it supports them and they fit into the
+   * open batch. Returns the offset of the first entry that needs `add`; the first record of a batch always does.
    */
-  addFast(kernel: RecordEncoder, chunk: Buffer, start: number, end: number): number {
+  addFast(encoder: RecordEncoder, fastPath: FastPath, chunk: Buffer, start: number, end: number): number {
     const writer = this.#writer
     if (writer === undefined) return start
     let at = start
     while (at < end) {
-      // Less than nothing is left behind a single record that is larger than a batch.
-      const room = Math.max(0, Math.min(this.#o.maxBytes - writer.size, writer.buf.length - writer.end))
-      const size = kernel.run(chunk, at, end, room, writer)
-      if (kernel.records === 0) break
-      kernel.output.copy(writer.buf, writer.end, 0, size)
-      writer.extend(size, kernel.records, kernel.maxMs)
-      at = kernel.consumed
+      // Negative after a single record that is larger than a batch.
+      const capacity = Math.max(0, Math.min(this.#maxBytes - writer.size, writer.buf.length - writer.end))
+      const size = encoder.run(chunk, at, end, capacity, writer)
+      if (encoder.records === 0) {
+        fastPath.miss()
+        break
+      }
+      fastPath.hit(encoder.records)
+      encoder.output.copy(writer.buf, writer.end, 0, size)
+      writer.extend(size, encoder.records, encoder.maxMs)
+      at = encoder.consumed
     }
     return at
   }
@@ -83,34 +94,33 @@ export class OpenBatch {
     this.sealed.push({ target: this.target, buf, start, end, count })
   }
 
-  /** Gives back what it holds: the chunk cannot be sent. */
-  abandon(): void {
-    if (this.#writer !== undefined) this.#o.buffers.give(this.#writer.buf)
+  /** Returns all buffers to the pool when the chunk cannot be sent. */
+  discard(): void {
+    if (this.#writer !== undefined) this.#buffers.give(this.#writer.buf)
     this.#writer = undefined
-    for (const { buf } of this.sealed.splice(0)) this.#o.buffers.give(buf)
+    for (const { buf } of this.sealed.splice(0)) this.#buffers.give(buf)
   }
 
   #writerFor(bound: number): BatchWriter {
     let writer = this.#writer
-    if (writer !== undefined && writer.size + bound > this.#o.maxBytes) {
+    if (writer !== undefined && writer.size + bound > this.#maxBytes) {
       this.seal()
       writer = undefined
     }
     if (writer === undefined) {
-      const bytes = Math.max(BATCH_HEAD + bound, Math.min(this.#o.expectBytes, this.#o.maxBytes))
-      writer = new BatchWriter(this.#o.buffers.force(this.#o.room + bytes), this.#o.room)
+      const bytes = Math.max(BATCH_HEADER_BYTES + bound, Math.min(this.#initialBytes, this.#maxBytes))
+      writer = new BatchWriter(this.#buffers.force(this.#reservedBytes + bytes), this.#reservedBytes)
       this.#writer = writer
     } else if (writer.end + bound > writer.buf.length) this.#grow(writer, bound)
     return writer
   }
 
   #grow(writer: BatchWriter, bound: number): void {
-    const { buffers, room, maxBytes } = this.#o
     const old = writer.buf
-    const wanted = Math.min(old.length * 4, room + maxBytes)
-    const larger = buffers.force(Math.max(wanted, writer.end + bound))
+    const wanted = Math.min(old.length * 4, this.#reservedBytes + this.#maxBytes)
+    const larger = this.#buffers.force(Math.max(wanted, writer.end + bound))
     old.copy(larger, 0, 0, writer.end)
     writer.buf = larger
-    buffers.give(old)
+    this.#buffers.give(old)
   }
 }

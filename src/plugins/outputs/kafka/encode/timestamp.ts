@@ -1,38 +1,38 @@
-/** Times as text, in a buffer of their own; what changes once a second only is written once a second. */
+/** Formats times as text in a reused buffer; the part up to the seconds is written only when it changes. */
 export class Timestamp {
   readonly bytes = Buffer.alloc(40)
   readonly #form: 'double' | 'iso8601' | 'iso8601_ns'
   #sec = -1
   #nsec = -1
-  #head = 0
+  #fractionStart = 0
   #end = 0
 
   constructor(form: 'double' | 'iso8601' | 'iso8601_ns') {
     this.#form = form
   }
 
-  /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns its length. */
+  /** Writes `1700000000.123456789`, `2023-11-14T22:13:20.123Z` or the latter with nine digits; returns the length. */
   set(sec: number, nsec: number): number {
-    // Lines that were read together have the same time.
+    // Lines read in one block have the same time.
     if (sec === this.#sec && nsec === this.#nsec) return this.#end
-    if (sec !== this.#sec) this.#second(sec)
+    if (sec !== this.#sec) this.#writeSecond(sec)
     this.#nsec = nsec
     const ms = this.#form === 'iso8601'
-    this.#end = ms ? this.#digits(Math.floor(nsec / 1_000_000), 3) : this.#digits(nsec, 9)
+    this.#end = ms ? this.#writeFraction(Math.floor(nsec / 1_000_000), 3) : this.#writeFraction(nsec, 9)
     if (this.#form !== 'double') this.bytes[this.#end++] = 0x5a
     return this.#end
   }
 
-  #second(sec: number): void {
+  #writeSecond(sec: number): void {
     this.#sec = sec
     const text = this.#form === 'double' ? String(sec) : new Date(sec * 1000).toISOString().slice(0, 19)
-    this.#head = this.bytes.write(`${text}.`, 'latin1')
+    this.#fractionStart = this.bytes.write(`${text}.`, 'latin1')
   }
 
-  #digits(value: number, width: number): number {
-    const end = this.#head + width
+  #writeFraction(value: number, width: number): number {
+    const end = this.#fractionStart + width
     let rest = value
-    for (let p = end - 1; p >= this.#head; p--) {
+    for (let p = end - 1; p >= this.#fractionStart; p--) {
       const tenth = Math.floor(rest / 10)
       this.bytes[p] = 0x30 + rest - tenth * 10
       rest = tenth
@@ -41,7 +41,7 @@ export class Timestamp {
   }
 }
 
-/** Writes a whole number that is not negative in decimal; returns the offset behind it. */
+/** Writes a non-negative integer in decimal; returns the offset after it. */
 export function writeDecimal(buf: Buffer, at: number, value: number): number {
   let size = 1
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) size++

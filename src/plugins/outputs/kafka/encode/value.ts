@@ -1,68 +1,71 @@
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
-import { type Accessor, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
+import { mapBody, mapPairs, type RecordAccessor } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
-import { accessorOf } from './accessor.ts'
-import { type Span, takeText } from './field-text.ts'
+import { parseAccessor } from './accessor.ts'
+import { type Span, setFieldText, type TextFormat } from './field-text.ts'
 import { Gelf } from './gelf.ts'
 import { Timestamp } from './timestamp.ts'
 
-/** What a Kafka record's value is made of; after `set` it is `src[start, start + length)`, valid until the next one. */
+/** Value of a Kafka record; after `set` it is `src[start, start + length)`, valid until the next `set`. */
 export abstract class Value implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
-  /** What a kernel has to know to write the same; undefined: there is none that could. */
+  /** Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the format. */
   form: RecordForm | undefined
-  /** A plain key that `Entry.read` is to find for it. */
-  readonly key: Buffer | undefined
+  /** Key whose value `Entry.read` looks up for `set`. */
+  readonly fieldKey: Buffer | undefined
 
   constructor(key?: Buffer) {
-    this.key = key
+    this.fieldKey = key
   }
 
   abstract set(buf: Buffer, entry: Entry): void
 
-  /** A buffer that one huge record has made large is not kept. */
+  /** Releases a buffer that a huge record has made large; called after each chunk. */
   reset(): void {}
 }
 
-export function makeValue(o: KafkaOptions, hostname: string): Value {
-  switch (o.format) {
+export function createValue(options: KafkaOptions, hostname: string): Value {
+  switch (options.format) {
     case 'raw':
-      return new RawValue(o.rawLogKey)
+      return new RawValue(options.rawLogKey)
     case 'msgpack':
-      return timeKey(o) === '' ? new MapValue() : new TimedMapValue(o)
+      return timestampKeyOf(options) === '' ? new MapValue() : new TimedMapValue(options)
     case 'json':
-      return new JsonValue(o)
+      return new JsonValue(options)
     case 'gelf':
-      return new TextValue(new Gelf(o, hostname))
+      return new TextValue(new Gelf(options, hostname))
   }
 }
 
-const OFF = ['off', 'false']
+const TIMESTAMP_OFF = ['off', 'false']
 
-/** Empty: no time is added. In the classic format a key without a value is a mistake, so there are words for it. */
-function timeKey({ timestampKey }: KafkaOptions): string {
-  return OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
+/**
+ * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic configuration
+ * format, so `off` and `false` mean none as well.
+ */
+function timestampKeyOf({ timestampKey }: KafkaOptions): string {
+  return TIMESTAMP_OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
 }
 
 class RawValue extends Value {
-  readonly #accessor: Accessor | undefined
+  readonly #accessor: RecordAccessor | undefined
   readonly #text = new JsonText()
 
   constructor(key: string) {
     const nested = key.startsWith('$')
     super(nested ? undefined : Buffer.from(key))
-    if (nested) this.#accessor = accessorOf('raw_log_key', key)
+    if (nested) this.#accessor = parseAccessor('raw_log_key', key)
     else this.form = { format: 'raw', name: Buffer.from(key) }
   }
 
   set(buf: Buffer, entry: Entry): void {
     const at = this.#accessor === undefined ? entry.value : this.#accessor.find(buf, entry.map, entry.end)
-    takeText(this, this.#text, buf, at < 0 ? entry.map : at)
+    setFieldText(this, this.#text, buf, at < 0 ? entry.map : at)
   }
 
   override reset(): void {
@@ -70,7 +73,7 @@ class RawValue extends Value {
   }
 }
 
-/** The map as it is. */
+/** The map of the record, unchanged. */
 class MapValue extends Value {
   override form: RecordForm = { format: 'map' }
 
@@ -81,20 +84,20 @@ class MapValue extends Value {
   }
 }
 
-/** The map with one pair more before the others: its time, as float64 or text. */
+/** The map of the record, with its time as the first pair, as float64 or text. */
 class TimedMapValue extends Value {
   readonly #key: Buffer
   readonly #time: Timestamp | undefined
 
-  constructor(o: KafkaOptions) {
+  constructor(options: KafkaOptions) {
     super()
-    this.#key = encodeStr(timeKey(o))
-    this.#time = o.timestampFormat === 'double' ? undefined : new Timestamp(o.timestampFormat)
+    this.#key = encodeStr(timestampKeyOf(options))
+    this.#time = options.timestampFormat === 'double' ? undefined : new Timestamp(options.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
-    this.form = { format: 'timed', head: this.#key, time: o.timestampFormat }
+    this.form = { format: 'timed', head: this.#key, time: options.timestampFormat }
   }
 
-  set(buf: Buffer, { sec, nsec, map, end }: Entry): void {
+  set(buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
     const need = this.#key.length + 48 + end - map
     if (need > this.src.length) this.src = Buffer.allocUnsafe(need * 2)
     const out = this.src
@@ -116,16 +119,11 @@ class TimedMapValue extends Value {
   }
 }
 
-/** Something that writes a record as text. */
-export interface TextForm {
-  write(text: JsonText, buf: Buffer, entry: Entry): void
-}
-
 class TextValue extends Value {
   readonly #text = new JsonText()
-  readonly #form: TextForm
+  readonly #form: TextFormat
 
-  constructor(form: TextForm) {
+  constructor(form: TextFormat) {
     super()
     this.#form = form
   }
@@ -143,27 +141,27 @@ class TextValue extends Value {
 }
 
 class JsonValue extends TextValue {
-  constructor(o: KafkaOptions) {
-    const form = new JsonForm(o)
+  constructor(options: KafkaOptions) {
+    const form = new JsonFormat(options)
     super(form)
-    this.form = { format: 'json', head: form.head, time: o.timestampFormat }
+    this.form = { format: 'json', head: form.head, time: options.timestampFormat }
   }
 }
 
-class JsonForm implements TextForm {
-  /** `{"@timestamp":`, with a quote behind it where the time is a text. */
+class JsonFormat implements TextFormat {
+  /** `"@timestamp":`, followed by a quote when the time is a string; empty without a timestamp. */
   readonly head: Buffer
   readonly #time: Timestamp
   readonly #quoted: boolean
 
-  constructor(o: KafkaOptions) {
-    this.#quoted = o.timestampFormat !== 'double'
-    this.#time = new Timestamp(o.timestampFormat)
-    const key = timeKey(o)
+  constructor(options: KafkaOptions) {
+    this.#quoted = options.timestampFormat !== 'double'
+    this.#time = new Timestamp(options.timestampFormat)
+    const key = timestampKeyOf(options)
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
-  write(text: JsonText, buf: Buffer, { sec, nsec, map }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map }: Entry): void {
     text.byte(0x7b)
     if (this.head.length > 0) {
       text.copy(this.head, 0, this.head.length)

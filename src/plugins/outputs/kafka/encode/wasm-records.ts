@@ -1,24 +1,21 @@
 import type { Chunk } from '../../../../core/chunk.ts'
+import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { RecordEncoder } from '../../../../lib/wasm/record-encoder.ts'
 import type { OpenBatch } from './open-batch.ts'
 
-/** So many records in a row that are not for the kernel, and the chunk is encoded without it. */
-const ODD_RECORDS = 16
-
-/** The records of one chunk that the kernel writes, which are most of them; it knows already what they have in common. */
+/** Adds records of one chunk to batches with the WebAssembly encoder, which is already set up for the chunk. */
 export class WasmRecords {
-  readonly #kernel: RecordEncoder
-  #odd = 0
+  readonly #encoder: RecordEncoder
+  readonly #fastPath = new FastPath()
 
-  constructor(kernel: RecordEncoder) {
-    this.#kernel = kernel
+  constructor(encoder: RecordEncoder) {
+    this.#encoder = encoder
+    this.#fastPath.begin(true)
   }
 
-  /** Adds to the batch what it can of the entries from `at` on: the offset of one to be added in another way, or the end. */
-  take(batch: OpenBatch, chunk: Chunk, at: number): number {
-    if (this.#odd >= ODD_RECORDS) return at
-    const next = batch.addFast(this.#kernel, chunk.buf, at, chunk.end)
-    this.#odd = next > at ? 0 : this.#odd + 1
-    return next
+  /** Adds entries from `at` on to the batch; returns the offset of the first one that needs the fallback, or the end. */
+  add(batch: OpenBatch, chunk: Chunk, at: number): number {
+    if (!this.#fastPath.isOpen) return at
+    return batch.addFast(this.#encoder, this.#fastPath, chunk.buf, at, chunk.end)
   }
 }

@@ -1,18 +1,18 @@
 import { expect, test } from 'bun:test'
-import { apiAddress, kubeletAddress } from '../../../../../src/plugins/filters/kubernetes/api/address.ts'
+import { apiUrl, kubeletUrl } from '../../../../../src/plugins/filters/kubernetes/api/address.ts'
 import { KubeRun } from '../../../../support/kubernetes/run.ts'
 
-test('an address of the API has a scheme, or the start ends with what to write', () => {
+test('a Kube_URL without a valid scheme and host is rejected', () => {
   for (const url of ['https://kubernetes.default.svc:443', 'http://[::1]:8001/proxy', 'HTTPS://10.0.0.1'])
-    expect(apiAddress(url)).toBe(url)
+    expect(apiUrl(url)).toBe(url)
   for (const kube_url of ['kubernetes.default.svc:443', 'api', '', 'ftp://api', 'https://', 'https://a b'])
-    expect(() => new KubeRun(undefined, { texts: { kube_url } })).toThrow('is no address of an API server')
+    expect(() => new KubeRun(undefined, { texts: { kube_url } })).toThrow('is not the URL of an API server')
 })
 
-test('the host of a kubelet may be a name or an address of either kind', () => {
-  expect(kubeletAddress('node-1.example', 10250)).toBe('https://node-1.example:10250')
-  expect(kubeletAddress('10.0.0.9', 443)).toBe('https://10.0.0.9:443')
-  expect(kubeletAddress('fd00::9', 10250)).toBe('https://[fd00::9]:10250')
+test('Kubelet_Host may be a host name, an IPv4 or an IPv6 address', () => {
+  expect(kubeletUrl('node-1.example', 10250)).toBe('https://node-1.example:10250')
+  expect(kubeletUrl('10.0.0.9', 443)).toBe('https://10.0.0.9:443')
+  expect(kubeletUrl('fd00::9', 10250)).toBe('https://[fd00::9]:10250')
   for (const kubelet_host of ['', 'a b', 'node:10250', 'https://node', 'user@node'])
-    expect(() => new KubeRun(undefined, { texts: { kubelet_host } })).toThrow('is no host')
+    expect(() => new KubeRun(undefined, { texts: { kubelet_host } })).toThrow('is not a host')
 })

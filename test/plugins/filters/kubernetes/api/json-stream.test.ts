@@ -5,45 +5,45 @@ import {
 } from '../../../../../src/plugins/filters/kubernetes/api/json-stream.ts'
 import { fc } from '../../../../support/property.ts'
 
-interface Seen {
+interface Result {
   found: [number, unknown][]
   large: [string, number][]
   complete: boolean
 }
 
-/** Feeds the text in pieces of these sizes, and what is left. */
-function cut(text: string, sizes: number[], options: Partial<JsonStreamOptions> = {}): Seen {
-  const seen: Seen = { found: [], large: [], complete: false }
+/** Feeds the text in pieces of these sizes, then the rest. */
+function parse(text: string, sizes: number[], options: Partial<JsonStreamOptions> = {}): Result {
+  const result: Result = { found: [], large: [], complete: false }
   const objects = new JsonStream({
-    from: 0,
-    to: 0,
-    limitBytes: 1e6,
-    found: (one, depth) => seen.found.push([depth, JSON.parse(one)]),
-    tooLarge: (head, bytes) => seen.large.push([head, bytes]),
+    minDepth: 0,
+    maxDepth: 0,
+    maxObjectBytes: 1e6,
+    onObject: (one, depth) => result.found.push([depth, JSON.parse(one)]),
+    onOversize: (head, bytes) => result.large.push([head, bytes]),
     ...options,
   })
   const bytes = Buffer.from(text)
   let at = 0
   for (const size of sizes) {
-    // The buffer of a piece is used again for the next one.
+    // Clears the piece, as its buffer may be reused for the next one.
     const piece = Buffer.from(bytes.subarray(at, at + size))
     objects.push(piece)
     piece.fill(0)
     at += size
   }
   objects.push(bytes.subarray(at))
-  seen.complete = objects.complete
-  return seen
+  result.complete = objects.isComplete
+  return result
 }
 
 const object = fc.dictionary(fc.string(), fc.jsonValue(), { maxKeys: 5 })
 const sizes = fc.array(fc.integer({ min: 0, max: 40 }), { maxLength: 60 })
 
-test('property: objects of a stream come whole, wherever it is split', () => {
+test('property: objects are extracted wherever the stream is split', () => {
   fc.assert(
     fc.property(fc.array(object), sizes, fc.constantFrom('\n', '', ' \r\n'), (all, pieces, between) => {
       const expected = all.map((o) => JSON.parse(JSON.stringify(o)))
-      const { found, complete } = cut(all.map((o) => JSON.stringify(o) + between).join(''), pieces)
+      const { found, complete } = parse(all.map((o) => JSON.stringify(o) + between).join(''), pieces)
       expect(found.map(([, o]) => o)).toEqual(expected)
       expect(complete).toBe(true)
     }),
@@ -51,11 +51,11 @@ test('property: objects of a stream come whole, wherever it is split', () => {
   )
 })
 
-test('property: the items of a list come one by one, with what stands beside them', () => {
+test('property: the items of a list are extracted one by one, with the list’s own metadata', () => {
   fc.assert(
     fc.property(object, fc.array(object), sizes, (metadata, items, pieces) => {
       const list = { kind: 'List "{[', metadata, items, end: null }
-      const { found } = cut(JSON.stringify(list, null, 1), pieces, { from: 1, to: 2 })
+      const { found } = parse(JSON.stringify(list, null, 1), pieces, { minDepth: 1, maxDepth: 2 })
       const expected = JSON.parse(JSON.stringify(list)) as typeof list
       expect(found).toEqual([
         [1, expected.metadata],
@@ -66,17 +66,17 @@ test('property: the items of a list come one by one, with what stands beside the
   )
 })
 
-test('an object beyond the limit is passed over, with how it begins, and the next one comes', () => {
+test('an object above the limit is skipped and reported with its first bytes, and the next one is extracted', () => {
   const large = JSON.stringify({ name: 'big', pad: 'x'.repeat(5000) })
-  const { found, large: said } = cut(`${large}\n{"a":1}\n`, [100, 3000], { limitBytes: 1000 })
+  const { found, large: skipped } = parse(`${large}\n{"a":1}\n`, [100, 3000], { maxObjectBytes: 1000 })
   expect(found).toEqual([[0, { a: 1 }]])
-  expect(said.map(([head, bytes]) => [head.startsWith('{"name":"big"'), bytes])).toEqual([
+  expect(skipped.map(([head, bytes]) => [head.startsWith('{"name":"big"'), bytes])).toEqual([
     [true, large.length],
   ])
 })
 
-test('what is cut off is not complete, and what is no object is refused', () => {
-  expect(cut('{"a":1}\n{"b":', []).complete).toBe(false)
-  expect(() => cut('<html>', [])).toThrow(SyntaxError)
-  expect(() => cut('{"a":1}}', [])).toThrow(SyntaxError)
+test('a truncated stream is not complete, and anything but objects is rejected', () => {
+  expect(parse('{"a":1}\n{"b":', []).complete).toBe(false)
+  expect(() => parse('<html>', [])).toThrow(SyntaxError)
+  expect(() => parse('{"a":1}}', [])).toThrow(SyntaxError)
 })

@@ -6,11 +6,11 @@ import { entryMap, mapPairs } from '../../../../../src/core/msgpack/record.ts'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
 import {
+  type ContainerMetadata,
   Enricher,
   type EnricherOptions,
-  type Meta,
 } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
-import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import { metadataPairs } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { spec as jsonSpec } from '../../../../../src/plugins/parsers/json.ts'
 import { cpuMs } from '../../../../support/cpu.ts'
 import { chunkOf, LooseBuffers, recordsOf } from '../../../../support/engine/chunk-of.ts'
@@ -20,14 +20,17 @@ import { fc } from '../../../../support/property.ts'
 type Body = Record<string, unknown>
 
 const POD = { pod_name: 'web', labels: { app: 'web' } }
-const META: Meta = { pairs: pairsOf(Buffer.from(encode(POD)), undefined), streams: undefined }
+const META: ContainerMetadata = {
+  pairs: metadataPairs(Buffer.from(encode(POD)), undefined),
+  streams: undefined,
+}
 
 const NONE = { exclude: false, parser: undefined }
 
 function through(options: Partial<EnricherOptions>, records: Body[], meta = META): Body[] {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'k', buffers)
-  const entries = new Enricher({
+  const enricher = new Enricher({
     logKey: encodeStr('log'),
     mergeKey: undefined,
     merge: true,
@@ -37,12 +40,12 @@ function through(options: Partial<EnricherOptions>, records: Body[], meta = META
     buffers,
     ...options,
   })
-  entries.apply(chunk, meta)
+  enricher.apply(chunk, meta)
   const left = recordsOf(chunk)
   expect(chunk.count).toBe(left.length)
   expect(chunk.start).toBeGreaterThanOrEqual(headRoom('k'))
   expect(chunk.buf.length - chunk.end).toBeGreaterThanOrEqual(TAIL_ROOM)
-  // No key twice: decoding would hide it.
+  // Checks for duplicate keys, which decoding would hide.
   let at = chunk.start
   for (const record of left) {
     expect(mapPairs(chunk.buf, entryMap(chunk.buf, at, chunk.end))).toBe(Object.keys(record).length)
@@ -59,13 +62,13 @@ function jsonParser() {
 }
 
 describe('records', () => {
-  test('get the metadata behind their own pairs', () => {
+  test('get the metadata after their own pairs', () => {
     const [record] = through({ merge: false }, [{ log: 'plain', stream: 'stdout' }])
     expect(record).toEqual({ log: 'plain', stream: 'stdout', kubernetes: POD })
     expect(Object.keys(record ?? {})).toEqual(['log', 'stream', 'kubernetes'])
   })
 
-  test('have our metadata where they have a key of that name', () => {
+  test('with a key of that name get our metadata instead', () => {
     expect(through({ merge: false }, [{ kubernetes: 'mine', log: 'x' }])).toEqual([
       { log: 'x', kubernetes: POD },
     ])
@@ -74,7 +77,7 @@ describe('records', () => {
     ])
   })
 
-  test('of more than fifteen pairs have a right head', () => {
+  test('with more than fifteen pairs get the right map head', () => {
     const wide = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`k${i}`, i]))
     expect(through({ merge: false }, [wide])).toEqual([{ ...wide, kubernetes: POD }])
     const line = JSON.stringify(Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`l${i}`, i])))
@@ -85,7 +88,7 @@ describe('records', () => {
 })
 
 describe('Merge_Log', () => {
-  test('puts the fields of the line into the record, before the metadata', () => {
+  test('adds the fields of the line to the record, before the metadata', () => {
     const record = { time: 'T', stream: 'stdout', log: '{"level":"info","n":{"a":[1,null,"x"]}}\n' }
     const [merged] = through({}, [record])
     expect(Object.entries(merged ?? {})).toEqual([
@@ -99,14 +102,14 @@ describe('Merge_Log', () => {
     expect(through({ keepLog: false }, [record])[0]).not.toHaveProperty('log')
   })
 
-  test('with a key puts them under it', () => {
+  test('with Merge_Log_Key adds them under that key', () => {
     const mergeKey = encodeStr('fields')
     expect(through({ mergeKey, keepLog: false }, [{ a: 1, log: '{"b":2,"b":3}' }])).toEqual([
       { a: 1, fields: { b: 3 }, kubernetes: POD },
     ])
   })
 
-  test('leaves what is not exactly one object, whatever Keep_Log says', () => {
+  test('leaves a line that is not exactly one object, regardless of Keep_Log', () => {
     const lines = ['plain', '{"a":1} x', '[1]', '{"a":', '', '{"a":1}{"b":2}', '"text"']
     const records = lines.map((log) => ({ stream: 'stdout', log, more: 1 }))
     expect(through({ keepLog: false }, records)).toEqual(records.map((r) => ({ ...r, kubernetes: POD })))
@@ -116,18 +119,18 @@ describe('Merge_Log', () => {
     ])
   })
 
-  test('lets the last of two equal keys win: of the line over the record, and within the line', () => {
+  test('keeps the last of duplicate keys, between record and line and within the line', () => {
     const record = { time: 'runtime', log: '{"time":"app","a":1,"a":{"b":1,"b":2}}' }
     expect(through({ keepLog: false }, [record])).toEqual([{ time: 'app', a: { b: 2 }, kubernetes: POD }])
     expect(through({}, [{ log: '{"log":"inner"}' }])).toEqual([{ log: 'inner', kubernetes: POD }])
   })
 })
 
-describe('records of the parser cri, whose line is `message`', () => {
+describe('records of the cri parser, whose line is `message`', () => {
   const head = { time: 't', stream: 'stdout', logtag: 'F' }
   const cri = { ...head, message: '{"a":1}' }
 
-  test('are merged as those with `log` are, also in a large chunk and beside lines that it could not read', () => {
+  test('are merged like those with `log`, also in a large chunk and next to unparsed lines', () => {
     const records = Array.from({ length: 300 }, (_, i) => (i % 7 === 3 ? { log: `torn ${i}` } : cri))
     const merged = through({ keepLog: false }, records)
     expect(merged).toEqual(
@@ -136,7 +139,7 @@ describe('records of the parser cri, whose line is `message`', () => {
     expect(through({}, [cri])).toEqual([{ ...cri, a: 1, kubernetes: POD }])
   })
 
-  test('are those with `logtag` and without `log`: any other `message` is a field', () => {
+  test('have `logtag` and no `log`: any other `message` is an ordinary field', () => {
     const others = [
       { stream: 'stdout', message: '{"a":1}' },
       { logtag: 'F', log: 'plain', message: '{"a":1}' },
@@ -145,7 +148,7 @@ describe('records of the parser cri, whose line is `message`', () => {
     expect(through({ keepLog: false }, others)).toEqual(others.map((r) => ({ ...r, kubernetes: POD })))
   })
 
-  test('are read with the parser that a pod asks for', () => {
+  test('are parsed with the parser that a pod requests', () => {
     const streams = { stdout: { exclude: false, parser: jsonParser() }, stderr: NONE }
     expect(through({ merge: false, keepLog: false }, [cri], { ...META, streams })).toEqual([
       { ...head, a: 1, kubernetes: POD },
@@ -154,7 +157,7 @@ describe('records of the parser cri, whose line is `message`', () => {
 })
 
 describe('values of merged lines', () => {
-  test('lose line ends when asked to', () => {
+  test('lose line ends with Merge_Log_Trim', () => {
     const log = JSON.stringify({
       a: 'x\n',
       ten: 10,
@@ -172,7 +175,7 @@ describe('values of merged lines', () => {
     expect(through({ keepLog: false, mergeKey }, [{ log }])).toEqual([{ m: fields, kubernetes: POD }])
   })
 
-  test('with a parser takes its fields and its time', () => {
+  test('come from Merge_Parser, with its time', () => {
     const buffers = new LooseBuffers()
     const chunk = chunkOf([{ log: '{"ts":"1500","a":1,"a":2}\n' }], 'k', buffers)
     const base = {
@@ -187,7 +190,7 @@ describe('values of merged lines', () => {
     expect(chunk.buf.readUInt32BE(chunk.start + 3)).toBe(1500)
   })
 
-  test('property: what comes out is what objects would give', () => {
+  test('property: the result equals merging decoded objects', () => {
     const field = fc.oneof(
       fc.constantFrom('time', 'stream', 'a', 'kubernetes', 'log'),
       fc.string({ maxLength: 12 }),
@@ -221,8 +224,8 @@ describe('values of merged lines', () => {
   })
 })
 
-describe('wishes of pods', () => {
-  test('exclude a stream, or all of a container', () => {
+describe('annotations', () => {
+  test('exclude a stream or all of a container', () => {
     const records = [{ stream: 'stdout', log: 'a' }, { stream: 'stderr', log: 'b' }, { log: 'c' }]
     const errors = { ...META, streams: { stdout: NONE, stderr: { ...NONE, exclude: true } } }
     expect(through({}, records, errors).map((r) => r.log)).toEqual(['a', 'c'])
@@ -230,7 +233,7 @@ describe('wishes of pods', () => {
     expect(through({}, records, { ...META, streams: { stdout: all, stderr: all } })).toEqual([])
   })
 
-  test('name a parser for a stream, also without Merge_Log', () => {
+  test('select a parser for a stream, also without Merge_Log', () => {
     const streams = { stdout: { exclude: false, parser: jsonParser() }, stderr: NONE }
     const records = ['stdout', 'stderr'].map((stream) => ({ stream, log: '{"a":1}' }))
     expect(through({ merge: false, keepLog: false }, records, { ...META, streams })).toEqual([
@@ -240,24 +243,24 @@ describe('wishes of pods', () => {
   })
 })
 
-test('lines made to be costly cost no more than their length', () => {
+test('hostile lines take time proportional to their length', () => {
   const equal = `{${Array.from({ length: 150_000 }, () => '"a":1').join(',')}}`
   const ends = `{${Array.from({ length: 80_000 }, (_, i) => `"${i}":"\\n"`).join(',')}}`
   const began = cpuMs()
   const [first, second] = through({ keepLog: false }, [{ log: equal }, { log: ends }])
-  // In the square of it: minutes.
+  // Quadratic time would be minutes.
   expect(cpuMs() - began).toBeLessThan(8000)
   expect(first).toEqual({ a: 1, kubernetes: POD })
   expect(second).toMatchObject({ '0': '', '79999': '' })
 })
 
-test('a record that grows much finds room', () => {
+test('the buffer grows for a record that becomes much larger', () => {
   const line = `{"a":[${Array.from({ length: 5000 }, () => '1e1').join(',')}]}`
   const [record] = through({ keepLog: false }, [{ log: line }])
   expect(record?.a).toHaveLength(5000)
 })
 
-test('entries that are none stay as they are', () => {
+test('malformed entries stay unchanged', () => {
   const buffers = new LooseBuffers()
   const chunk = chunkOf([{ log: 'x' }], 'k', buffers)
   chunk.buf[chunk.start] = 0x93

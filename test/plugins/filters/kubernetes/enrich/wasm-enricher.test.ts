@@ -3,17 +3,20 @@ import { encode } from '@msgpack/msgpack'
 import type { Chunk } from '../../../../../src/core/chunk.ts'
 import { encodeStr } from '../../../../../src/core/msgpack/encode.ts'
 import { MetadataMerger } from '../../../../../src/lib/wasm/metadata-merger.ts'
-import { Enricher, type Meta } from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
-import { pairsOf } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
+import {
+  type ContainerMetadata,
+  Enricher,
+} from '../../../../../src/plugins/filters/kubernetes/enrich/enricher.ts'
+import { metadataPairs } from '../../../../../src/plugins/filters/kubernetes/enrich/metadata.ts'
 import { chunkOf, LooseBuffers } from '../../../../support/engine/chunk-of.ts'
 import { fc } from '../../../../support/property.ts'
 import { record } from '../../../../support/tail/container-records.ts'
 
 const POD = Buffer.from(encode({ pod_name: 'web', labels: { app: 'web' }, host: 'n' }))
 const NAMESPACE = Buffer.from(encode({ name: 'shop' }))
-const METAS: Record<string, Meta> = {
-  'a pod': { pairs: pairsOf(POD, undefined), streams: undefined },
-  'a pod and a namespace': { pairs: pairsOf(POD, NAMESPACE), streams: undefined },
+const METAS: Record<string, ContainerMetadata> = {
+  'a pod': { pairs: metadataPairs(POD, undefined), streams: undefined },
+  'a pod and a namespace': { pairs: metadataPairs(POD, NAMESPACE), streams: undefined },
 }
 const OPTIONS = {
   'with Merge_Log': { merge: true, keepLog: true, trim: true },
@@ -23,8 +26,8 @@ const OPTIONS = {
 }
 type Choice = (typeof OPTIONS)[keyof typeof OPTIONS]
 
-/** Chunks of less than 8 KB go without the kernel: so one way each record by itself, the other way all together. */
-function entriesOf(choice: Choice, buffers: LooseBuffers): Enricher {
+/** Chunks of less than 8 KB are not passed to the wasm module, so each record in its own chunk takes the fallback. */
+function enricherOf(choice: Choice, buffers: LooseBuffers): Enricher {
   return new Enricher({
     logKey: encodeStr('log'),
     mergeKey: undefined,
@@ -34,28 +37,28 @@ function entriesOf(choice: Choice, buffers: LooseBuffers): Enricher {
   })
 }
 
-function apply(choice: Choice, meta: Meta, records: object[]): Chunk {
+function apply(choice: Choice, meta: ContainerMetadata, records: object[]): Chunk {
   const buffers = new LooseBuffers()
   const chunk = chunkOf(records, 'k', buffers)
-  entriesOf(choice, buffers).apply(chunk, meta)
+  enricherOf(choice, buffers).apply(chunk, meta)
   return chunk
 }
 
-/** By the way of small chunks, each record by itself. */
-function oneByOne(choice: Choice, meta: Meta, records: object[]): Buffer {
+/** Returns the entries as the fallback writes them, one chunk per record. */
+function oneByOne(choice: Choice, meta: ContainerMetadata, records: object[]): Buffer {
   const buffers = new LooseBuffers()
-  const entries = entriesOf(choice, buffers)
+  const enricher = enricherOf(choice, buffers)
   return Buffer.concat(
     records.map((record, i) => {
       const chunk = chunkOf([record], 'k', buffers)
       chunk.buf.writeUInt32BE(1000 + i, chunk.start + 3)
-      entries.apply(chunk, meta)
+      enricher.apply(chunk, meta)
       return chunk.entries()
     }),
   )
 }
 
-/** So that the chunk is large enough for the kernel. */
+/** Makes the chunk large enough for the wasm module. */
 const FILL = Array.from({ length: 80 }, (_, i) => ({
   stream: 'stdout',
   log: `{"n":${i},"text":"${'f'.repeat(100)}"}`,
@@ -63,7 +66,7 @@ const FILL = Array.from({ length: 80 }, (_, i) => ({
 
 for (const [how, choice] of Object.entries(OPTIONS)) {
   for (const [what, meta] of Object.entries(METAS)) {
-    test(`${how}, ${what}: what the kernel writes is what is written without it`, () => {
+    test(`${how}, ${what}: the wasm module writes the same bytes as the fallback`, () => {
       fc.assert(
         fc.property(fc.array(record, { minLength: 1, maxLength: 6 }), (records) => {
           const all = [...records, ...FILL]
@@ -77,26 +80,26 @@ for (const [how, choice] of Object.entries(OPTIONS)) {
   }
 }
 
-/** How many of these lines the kernel does itself, one after another. */
-function done(choice: Choice, lines: string[]): number {
+/** Returns how many of these lines the wasm module processes before it stops. */
+function processedLines(choice: Choice, lines: string[]): number {
   const records = lines.map((log) => ({ stream: 'stdout', _p: 'F', log }))
-  return doneOf(choice, records)
+  return processedRecords(choice, records)
 }
 
-function doneOf(choice: Choice, records: object[]): number {
-  const kernel = new MetadataMerger()
-  const { bytes, starts } = (METAS['a pod'] as Meta).pairs
-  expect(kernel.use({ pairs: bytes, starts, ...choice })).toBe(true)
+function processedRecords(choice: Choice, records: object[]): number {
+  const merger = new MetadataMerger()
+  const { bytes, starts } = (METAS['a pod'] as ContainerMetadata).pairs
+  expect(merger.use({ pairs: bytes, starts, ...choice })).toBe(true)
   const chunk = chunkOf(records)
-  chunk.entries().copy(kernel.input)
-  kernel.run(0, chunk.size)
-  return kernel.records
+  chunk.entries().copy(merger.input)
+  merger.run(0, chunk.size)
+  return merger.records
 }
 
-describe('the kernel', () => {
+describe('the wasm module', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
 
-  test('does the usual lines itself', () => {
+  test('processes common lines', () => {
     const lines = [
       'plain',
       '{}',
@@ -108,16 +111,16 @@ describe('the kernel', () => {
       `{"list":[${Array.from({ length: 100 }, (_, i) => i).join(',')}]}`,
       '{"log":"within","stream2":"x"}',
     ]
-    expect(done(choice, lines)).toBe(lines.length)
+    expect(processedLines(choice, lines)).toBe(lines.length)
   })
 
-  test('does the records of the parser cri itself', () => {
+  test('processes records of the cri parser', () => {
     const cri = (message: string) => ({ stream: 'stdout', logtag: 'F', message })
     const records = [cri('{"message":"within"}'), cri('plain'), { message: '{"a":1}' }]
-    expect(doneOf(choice, records)).toBe(records.length)
+    expect(processedRecords(choice, records)).toBe(records.length)
   })
 
-  const odd = [
+  const unsupported = [
     '{"a":1,"a":2}',
     '{"stream":1}',
     '{"kubernetes":1}',
@@ -126,29 +129,33 @@ describe('the kernel', () => {
     '{"a":1',
     '{"a":1}x',
   ]
-  for (const each of odd) test(`stops before ${each}`, () => expect(done(choice, ['{}', each, '{}'])).toBe(1))
+  for (const each of unsupported)
+    test(`stops before ${each}`, () => expect(processedLines(choice, ['{}', each, '{}'])).toBe(1))
 
-  test('refuses pairs that are larger than its memory for them', () => {
-    const { bytes, starts } = pairsOf(Buffer.from(encode({ annotations: 'x'.repeat(100_000) })), undefined)
+  test('rejects metadata that does not fit its memory', () => {
+    const { bytes, starts } = metadataPairs(
+      Buffer.from(encode({ annotations: 'x'.repeat(100_000) })),
+      undefined,
+    )
     expect(new MetadataMerger().use({ pairs: bytes, starts, ...choice })).toBe(false)
   })
 })
 
-test('a chunk of several blocks, with entries that are cut off, comes through whole', () => {
+test('a chunk of several blocks, with entries split between blocks, is complete', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
   const records = Array.from({ length: 3000 }, (_, i) => ({
     stream: 'stdout',
     log: i % 97 === 0 ? `{"a":1,"a":${i}}` : `{"n":${i},"text":"${'t'.repeat(i % 211)}"}`,
   }))
-  const meta = METAS['a pod'] as Meta
+  const meta = METAS['a pod'] as ContainerMetadata
   const chunk = apply(choice, meta, records)
   expect(chunk.entries().equals(oneByOne(choice, meta, records))).toBe(true)
 })
 
-test('a chunk of nothing that the kernel knows comes through whole', () => {
+test('a chunk with only unsupported entries is complete', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
   const records = Array.from({ length: 1000 }, (_, i) => ({ stream: 'stdout', log: `{"a":1,"a":${i}}` }))
-  const meta = METAS['a pod'] as Meta
+  const meta = METAS['a pod'] as ContainerMetadata
   expect(
     apply(choice, meta, records)
       .entries()
@@ -156,17 +163,17 @@ test('a chunk of nothing that the kernel knows comes through whole', () => {
   ).toBe(true)
 })
 
-/** Lines that are all for the kernel, or all not for it, need no luck: each of them is tried. */
+/** Checks each line exhaustively against the fallback, in one chunk. */
 function sameForAll(lines: string[]): void {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
-  const meta = METAS['a pod'] as Meta
-  // One that the kernel knows between any two: else it would leave the rest of the chunk.
+  const meta = METAS['a pod'] as ContainerMetadata
+  // A supported line after each: several unsupported ones in a row would end the fast path for the chunk.
   const records = [...lines.flatMap((log) => [{ log }, { log: '{}' }]), ...FILL]
-  const [whole, single] = [apply(choice, meta, records).entries(), oneByOne(choice, meta, records)]
-  expect(whole.equals(single)).toBe(true)
+  const [fast, fallback] = [apply(choice, meta, records).entries(), oneByOne(choice, meta, records)]
+  expect(fast.equals(fallback)).toBe(true)
 }
 
-test('numbers at the ends of every form come out as without the kernel', () => {
+test('numbers at the limits of every encoding equal the fallback’s', () => {
   const powers = [
     ...Array.from({ length: 66 }, (_, i) => 2n ** BigInt(i)),
     ...Array.from({ length: 21 }, (_, i) => 10n ** BigInt(i)),
@@ -177,15 +184,15 @@ test('numbers at the ends of every form come out as without the kernel', () => {
   sameForAll([...near.map(String), ...decimals].map((n) => `{"n":${n}}`))
 })
 
-test('texts and keys of every length come out as without the kernel', () => {
+test('strings and keys of every length equal the fallback’s', () => {
   const lengths = Array.from({ length: 300 }, (_, i) => i)
   sameForAll(lengths.map((n) => `{"a":"${'x'.repeat(n)}","b":1}`))
   sameForAll(lengths.map((n) => `{"a":"${'x'.repeat(n)}\\n","b":"\\t${'y'.repeat(n)}"}`))
   sameForAll(lengths.map((n) => `{"${'k'.repeat(n)}":1,"${'k'.repeat(n)}":2,"${'k'.repeat(n + 1)}":3}`))
 })
 
-/** Names that come again and again, as long as a slot of the kernel and longer, some in one map twice. */
-const again = fc.constantFrom(
+/** Keys that repeat, up to and above the size of a slot of the module, some twice in one map. */
+const repeatedKey = fc.constantFrom(
   'a',
   'b',
   'ab',
@@ -197,7 +204,7 @@ const again = fc.constantFrom(
 )
 const shape = fc.letrec((tie) => ({
   map: fc
-    .array(fc.tuple(again, tie('value')), { maxLength: 5 })
+    .array(fc.tuple(repeatedKey, tie('value')), { maxLength: 5 })
     .map((pairs) => `{${pairs.map(([key, value]) => `"${key}":${value}`).join(',')}}`),
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
@@ -207,12 +214,12 @@ const shape = fc.letrec((tie) => ({
   ),
 })).map
 
-test('records of few shapes, by turns, come out as without the kernel', () => {
+test('alternating records of few shapes equal the fallback’s', () => {
   const choice = OPTIONS['with Merge_Log, without Keep_Log']
-  const meta = METAS['a pod and a namespace'] as Meta
-  const records = fc.array(fc.tuple(again, shape), { minLength: 1, maxLength: 4 }).chain((shapes) =>
+  const meta = METAS['a pod and a namespace'] as ContainerMetadata
+  const records = fc.array(fc.tuple(repeatedKey, shape), { minLength: 1, maxLength: 4 }).chain((shapes) =>
     fc.array(fc.constantFrom(...shapes), { minLength: 1, maxLength: 12 }).map((all) =>
-      // One that the kernel knows and that has no keys behind each: else it would leave the rest of the chunk.
+      // A supported line without keys after each: several unsupported ones in a row would end the fast path.
       all.flatMap(([own, log]) => [
         { [own]: 'own', log },
         { [own]: 'own', log: '{}' },
@@ -232,7 +239,7 @@ test('records of few shapes, by turns, come out as without the kernel', () => {
   )
 })
 
-test('a record of more maps than the kernel has room for keys comes out as without it', () => {
+test('a record with more maps than the module has key slots equals the fallback’s', () => {
   const maps = Array.from({ length: 400 }, (_, i) => `{"a":${i},"b":{"a":1}${i % 50 === 49 ? ',"a":2' : ''}}`)
   sameForAll([`{"list":[${maps.slice(0, 49).join(',')}],"z":1}`, `{"list":[${maps.join(',')}],"list":1}`])
   sameForAll(
@@ -240,15 +247,15 @@ test('a record of more maps than the kernel has room for keys comes out as witho
   )
 })
 
-test('keys that look like those of the record before come out as without the kernel', () => {
+test('keys similar to those of the previous record equal the fallback’s', () => {
   sameForAll(['{"l":[{"c":1},{"c":2}]}', '{"l":[{"c":1,"c":2}]}'])
   sameForAll(['{"a":{"c":1},"c":2}', '{"a":{"c":1,"c":2}}'])
   sameForAll(['{"a":1,"b":2}', '{"a":1,"a":2}', '{"a":1,"b":2,"a":3}'])
-  // Behind 40 bytes, as many as the long key has, there are a quote and a colon.
-  const beside = `{"a":1,"${'b'.repeat(34)}":2}`
+  // After 40 bytes, the length of the long key, there is a quote and a colon here too.
+  const similar = `{"a":1,"${'b'.repeat(34)}":2}`
   const long = `"${'k'.repeat(40)}":1`
-  sameForAll([beside, `{${long}}`, beside])
-  sameForAll([beside, `{${long},"z":2}`, beside])
-  // A key whose end is the end of the text.
+  sameForAll([similar, `{${long}}`, similar])
+  sameForAll([similar, `{${long},"z":2}`, similar])
+  // A key that ends with the text.
   sameForAll(['{"level":1}', '{"level"'])
 })

@@ -13,8 +13,8 @@ import { atEnd, tmp } from '../../../../support/tmp.ts'
 
 const QUIET = { error() {}, warn() {}, info() {}, debug() {} }
 
-/** Things happen right after the first, second ... search, before its caller can act on it. */
-class Interrupted extends Glob {
+/** Runs a function right after the first, second ... search, before the caller sees its result. */
+class InterruptedGlob extends Glob {
   after: (() => void)[] = []
 
   override find() {
@@ -24,13 +24,10 @@ class Interrupted extends Glob {
   }
 }
 
-test('a file is found that came after its folder was searched and before the folder was watched', () => {
+test('finds a file created after its directory was searched and before it was watched', () => {
   const dir = tmp()
-  const finder = new Interrupted([join(dir, '*/*.log')], [], { record() {}, clear() {} })
-  finder.after = [
-    () => mkdirSync(join(dir, 'later')),
-    () => writeFileSync(join(dir, 'later/a.log'), 'here\n'),
-  ]
+  const glob = new InterruptedGlob([join(dir, '*/*.log')], [], { record() {}, clear() {} })
+  glob.after = [() => mkdirSync(join(dir, 'later')), () => writeFileSync(join(dir, 'later/a.log'), 'here\n')]
   const opened: string[] = []
   const files = {
     byPath: new Map<string, TailFile>(),
@@ -39,18 +36,18 @@ test('a file is found that came after its folder was searched and before the fol
     forgetLink: () => {},
     open: (path: string) => void opened.push(path),
   } as unknown as OpenFiles
-  const schedule = new Scheduler(systemClock, 5)
-  const lookout = new Reconciler({
-    finder,
+  const scheduler = new Scheduler(systemClock, 5)
+  const reconciler = new Reconciler({
+    glob,
     files,
-    positions: { looked: () => {} } as unknown as Positions,
+    positions: { recordScan: () => {} } as unknown as Positions,
     rotated: {} as RotatedFiles,
-    schedule,
+    scheduler,
     clock: systemClock,
     events: true,
     log: QUIET,
   })
-  atEnd(() => lookout.close())
-  lookout.scan(true)
+  atEnd(() => reconciler.close())
+  reconciler.scan(true)
   expect(opened).toEqual([join(dir, 'later/a.log')])
 })

@@ -2,13 +2,13 @@ import { expect, test } from 'bun:test'
 import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
-  FolderNames,
+  DirectoryNames,
+  pathsWithSiblings,
   siblingsOf,
-  withSiblings,
 } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { tmp } from '../../../../support/tmp.ts'
 
-test('files that something stands beside are found in one look at their folder, through links too', () => {
+test('finds files with siblings in one read of their directory, through links too', () => {
   const dir = tmp()
   const logs = join(dir, 'logs')
   mkdirSync(logs)
@@ -16,23 +16,26 @@ test('files that something stands beside are found in one look at their folder, 
   for (const name of names) writeFileSync(join(logs, name), '')
   symlinkSync(join(logs, 'b.log'), join(dir, 'link.log'))
   const paths = ['a', 'b', 'c', 'd', 'z', 'gone'].map((name) => join(logs, `${name}.log`))
-  const found = withSiblings([...paths, join(dir, 'link.log'), join(dir, 'none/x.log')], new FolderNames())
+  const found = pathsWithSiblings(
+    [...paths, join(dir, 'link.log'), join(dir, 'none/x.log')],
+    new DirectoryNames(),
+  )
   expect(found).toEqual([...['a', 'b', 'd'].map((name) => join(logs, `${name}.log`)), join(dir, 'link.log')])
-  // What rotation does not make is told apart only then.
+  // Names that rotation does not make are only distinguished at that point.
   expect(found.map((path) => siblingsOf(path).length)).toEqual([1, 1, 0, 1])
 })
 
-test('a name that is gone since its folder was read is looked for under its new one', () => {
+test('finds a file under its new name when it was renamed after its directory was read', () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   for (const name of ['a.log', 'a.log.1', 'b.log', 'b.log.1']) writeFileSync(join(dir, name), '')
-  const names = new FolderNames()
+  const names = new DirectoryNames()
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.1`])
   renameSync(`${path}.1`, `${path}.2`)
   expect(siblingsOf(path, false, names).map((s) => s.path)).toEqual([`${path}.2`])
 })
 
-test('files that were last written in one tick of the clock are in the order of their births', () => {
+test('orders files that were last written in one clock tick by their birth time', () => {
   const path = join(tmp(), 'a.log')
   const names = ['10', '9', '8', '2', '1'].map((n) => `${path}.${n}`)
   for (const name of names) writeFileSync(name, '')

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createServer } from 'node:tls'
 import { parseOptions } from '../../../../../src/core/options/parse.ts'
 import { systemClock } from '../../../../../src/engine/clock.ts'
-import { connectSocket } from '../../../../../src/plugins/outputs/kafka/client/connect.ts'
+import { connectBroker } from '../../../../../src/plugins/outputs/kafka/client/connect.ts'
 import { KAFKA_OPTIONS } from '../../../../../src/plugins/outputs/kafka/options.ts'
 import { settingsOf } from '../../../../../src/plugins/outputs/kafka/settings.ts'
 import { Authority } from '../../../../support/certs.ts'
@@ -31,10 +31,10 @@ async function listening(server: Server): Promise<number> {
 
 function connected(port: number, texts: Record<string, string>): Promise<Socket> {
   const settings = settingsOf(parseOptions(KAFKA_OPTIONS, texts))
-  return connectSocket({ host: '127.0.0.1', port }, settings, systemClock, never)
+  return connectBroker({ host: '127.0.0.1', port }, settings, systemClock, never)
 }
 
-test('the certificate has to be for tls.vhost, or else for the host, unless that is not to be checked', async () => {
+test('the certificate must match tls.vhost or else the host, unless tls.verify_hostname is off', async () => {
   const caFile = join(tmp(), 'ca.pem')
   writeFileSync(caFile, authority.cert)
   const server = createServer(authority.issue('broker', ['kafka.example']), (socket) =>
@@ -51,13 +51,13 @@ test('the certificate has to be for tls.vhost, or else for the host, unless that
   ;(await connected(port, { ...tls, 'tls.verify_hostname': 'off' })).destroy()
 })
 
-test('a broker that takes the connection and says nothing is given up after net.connect_timeout', async () => {
+test('a broker that accepts the connection but sends nothing times out after net.connect_timeout', async () => {
   const port = await listening(createPlain())
   const options = { tls: 'on', 'net.connect_timeout': '0.2' }
   await expect(connected(port, options)).rejects.toMatchObject({ code: 'E_PEER_TIMEOUT', retryable: true })
 })
 
-test('a client key with a passphrase is opened with tls.key_passwd, and a wrong one is named', async () => {
+test('tls.key_passwd decrypts the client key, and a wrong passphrase is reported', async () => {
   const dir = tmp()
   const client = authority.issue('leaf')
   const locked = createPrivateKey(client.key).export({
@@ -86,7 +86,7 @@ test('a client key with a passphrase is opened with tls.key_passwd, and a wrong 
   for (const wrong of [{ 'tls.key_passwd': 'wrong' }, {}]) {
     const settings = () => settingsOf(parseOptions(KAFKA_OPTIONS, { ...tls, ...wrong }))
     expect(settings).toThrow(
-      `tls.key_file ${join(dir, 'leaf.key')} is no key, or tls.key_passwd does not open it`,
+      `tls.key_file ${join(dir, 'leaf.key')} is not a private key, or tls.key_passwd is wrong`,
     )
   }
 })

@@ -9,10 +9,10 @@ import type { PartitionQueue } from '../../../../../src/plugins/outputs/kafka/de
 import { Encoder } from '../../../../../src/plugins/outputs/kafka/encode/encoder.ts'
 import { spec } from '../../../../../src/plugins/outputs/kafka/index.ts'
 import { LooseBuffers } from '../../../../support/engine/chunk-of.ts'
-import { outputContext } from '../../../../support/kafka/run.ts'
+import { outputContext } from '../../../../support/engine/output-context.ts'
 import { fc } from '../../../../support/property.ts'
 
-interface Given {
+interface GivenEntry {
   sec: number
   nsec: number
   /** The map as MessagePack. */
@@ -31,22 +31,22 @@ const FORMATS: Record<string, Record<string, string>> = {
   'json with nanoseconds': { format: 'json', timestamp_format: 'iso8601_ns' },
 }
 
-/** Small batches, so that many begin in the midst of a chunk. */
+/** A small batch size, so that many batches begin in the middle of a chunk. */
 const SMALL = { batch_max_bytes: '4000' }
 
 function encoderOf(texts: Record<string, string>): (chunk: Chunk) => { count: number; bytes: string }[] {
   const options = parseOptions(spec.options, { topics: 'logs', ...texts }) as never
-  const encoder = new Encoder(options, outputContext(new LooseBuffers()))
+  const encoder = new Encoder(options, outputContext({ buffers: new LooseBuffers() }))
   const partition = { topic: 'logs', index: 0, leader: 1 } as PartitionQueue
-  const topic: Topic = { name: 'logs', partitions: [partition], atMs: 0, asking: undefined }
+  const topic: Topic = { name: 'logs', partitions: [partition], refreshedMs: 0, refreshing: undefined }
   return (chunk) =>
     encoder
       .encode(chunk, new Map([['logs', topic]]))
       .map(({ buf, start, end, count }) => ({ count, bytes: buf.toString('latin1', start, end) }))
 }
 
-/** `count` is what decides: the kernel is not asked for a chunk that has few records. */
-function chunkOf(given: Given[], count: number): Chunk {
+/** Returns a chunk that claims `count` records: with few, the encoder does not use the fast path. */
+function chunkOf(given: GivenEntry[], count: number): Chunk {
   const size = given.reduce((n, { map }) => n + 11 + map.length, 0)
   const buf = Buffer.alloc(size + 100)
   let at = 20
@@ -80,11 +80,17 @@ const { value } = fc.letrec((tie) => ({
   ),
 }))
 const record = fc.dictionary(fc.constantFrom('log', 'message', 'n', 'x"y', 'долго'.repeat(9)), value)
-/** A map may have a key twice, and keys that are no text. */
-const odd = fc.constantFrom('82a36c6f67a161a36c6f67a162', '81012a', '81c0a161', '81a36c6f67c403616263', '80')
+/** Maps with a duplicate key, and with keys that are not text. */
+const unusualMap = fc.constantFrom(
+  '82a36c6f67a161a36c6f67a162',
+  '81012a',
+  '81c0a161',
+  '81a36c6f67c403616263',
+  '80',
+)
 const map = fc.oneof(
   { weight: 9, arbitrary: record.map((each) => encode(each, { useBigInt64: true })) },
-  { weight: 1, arbitrary: odd.map((hex) => Buffer.from(hex, 'hex')) },
+  { weight: 1, arbitrary: unusualMap.map((hex) => Buffer.from(hex, 'hex')) },
 )
 const times = {
   sec: fc.oneof(fc.integer({ min: 1_700_000_000, max: 1_700_000_002 }), fc.nat({ max: 2 ** 32 - 1 })),
@@ -93,7 +99,7 @@ const times = {
 const given = fc.array(fc.record({ ...times, map }), { minLength: 1, maxLength: 12 })
 
 for (const [name, texts] of Object.entries(FORMATS)) {
-  test(`${name}: what the kernel writes is what is written without it`, () => {
+  test(`${name}: the fast path writes the same bytes as the encoder without it`, () => {
     const encoded = encoderOf({ ...texts, ...SMALL })
     fc.assert(
       fc.property(given, (each) => {
@@ -104,34 +110,38 @@ for (const [name, texts] of Object.entries(FORMATS)) {
   }, 180_000)
 }
 
-describe('the kernel', () => {
+describe('the fast path', () => {
   const line = (n: number) => ({ log: `line ${n} `.repeat(n % 40), ok: true, n: n * 1000, took: n / 100 })
-  const entry = (n: number, body: unknown): Given => ({ sec: 1000 + n, nsec: n * 1e6, map: encode(body) })
+  const entry = (n: number, body: unknown): GivenEntry => ({
+    sec: 1000 + n,
+    nsec: n * 1e6,
+    map: encode(body),
+  })
 
   for (const [name, texts] of Object.entries(FORMATS)) {
     if (name.startsWith('raw of')) continue
-    test(`${name}: writes usual records itself, over many blocks`, () => {
-      const kernel = sharedRecordEncoder()
-      const run = kernel.run
+    test(`${name}: writes common records itself, over many blocks`, () => {
+      const wasm = sharedRecordEncoder()
+      const run = wasm.run
       let written = 0
-      kernel.run = (...args) => {
-        const size = run.apply(kernel, args)
-        written += kernel.records
+      wasm.run = (...args) => {
+        const size = run.apply(wasm, args)
+        written += wasm.records
         return size
       }
       try {
         const all = Array.from({ length: 3000 }, (_, n) => entry(n, line(n)))
         const batches = encoderOf(texts)(chunkOf(all, all.length))
         expect(batches).toEqual(encoderOf(texts)(chunkOf(all, 1)))
-        // Without it: the first record of a batch, and one for which its buffer has to grow.
+        // The fast path skips the first record of a batch, and one for which the buffer has to grow.
         expect(written).toBeGreaterThan(all.length - 5)
       } finally {
-        kernel.run = run
+        wasm.run = run
       }
     })
   }
 
-  test('leaves records that are too large, and goes on behind them', () => {
+  test('leaves records that are too large to the encoder, and continues after them', () => {
     const large = { log: 'x'.repeat(100_000) }
     const all = Array.from({ length: 200 }, (_, n) => entry(n, n % 50 === 7 ? large : line(n)))
     for (const format of ['raw', 'json', 'msgpack'])

@@ -1,7 +1,11 @@
 import { expect, test } from 'bun:test'
 import type { OffsetChanges, OffsetStore } from '../../../../src/core/offset-store.ts'
 import type { Outcome } from '../../../../src/core/plugin.ts'
-import { COMMIT_MS, Position, type Range } from '../../../../src/plugins/inputs/systemd/position.ts'
+import {
+  CursorTracker,
+  type EntryRange,
+  MAX_COMMIT_DELAY_MS,
+} from '../../../../src/plugins/inputs/systemd/cursor-tracker.ts'
 import { listLog } from '../../../support/engine/chunks.ts'
 import { ManualClock } from '../../../support/engine/manual-clock.ts'
 import { fc } from '../../../support/property.ts'
@@ -26,59 +30,59 @@ function bench() {
   }
   const clock = new ManualClock()
   const { lines, log } = listLog()
-  const position = new Position('start', { store, lastRead: () => state.lastRead, clock, log })
-  return { position, written, state, clock, lines }
+  const tracker = new CursorTracker('start', { store, lastRead: () => state.lastRead, clock, log })
+  return { tracker, written, state, clock, lines }
 }
 
-test('the position is behind the last entry below which all are settled, in whatever order chunks settle', () => {
+test('the cursor is the last entry up to which all are settled, in whatever order chunks settle', () => {
   const step = fc.record({ tag: fc.nat(3), seal: fc.boolean() })
   const settling = fc.array(
     fc.record({ which: fc.nat(20), outcome: fc.constantFrom('delivered', 'dropped', 'filtered', 'aborted') }),
   )
   const property = fc.property(fc.array(step, { maxLength: 40 }), settling, (steps, settlings) => {
-    const { position, state } = bench()
-    const open = new Map<number, { range: Range; entries: number[] }>()
-    const sealed: { range: Range; entries: number[] }[] = []
+    const { tracker, state } = bench()
+    const open = new Map<number, { range: EntryRange; entries: number[] }>()
+    const sealed: { range: EntryRange; entries: number[] }[] = []
     const unsettled = new Set<number>()
     const check = (): void => {
       const first = Math.min(...unsettled, steps.length)
       const last = unsettled.size > 0 ? first - 1 : Number(state.lastRead ?? -1)
-      // Conservative by the chunk: never beyond the first entry that is not settled.
-      expect(position.acked === 'start' ? -1 : Number(position.acked)).toBeLessThanOrEqual(last)
-      if (unsettled.size === 0) expect(position.acked).toBe(state.lastRead ?? 'start')
+      // Conservative per chunk: never after the first entry that is not settled.
+      expect(tracker.acked === 'start' ? -1 : Number(tracker.acked)).toBeLessThanOrEqual(last)
+      if (unsettled.size === 0) expect(tracker.acked).toBe(state.lastRead ?? 'start')
     }
     for (const [entry, { tag, seal }] of steps.entries()) {
-      const portion = open.get(tag) ?? { range: position.open(state.lastRead ?? 'start'), entries: [] }
-      open.set(tag, portion)
-      portion.entries.push(entry)
+      const chunk = open.get(tag) ?? { range: tracker.openRange(state.lastRead ?? 'start'), entries: [] }
+      open.set(tag, chunk)
+      chunk.entries.push(entry)
       unsettled.add(entry)
       state.lastRead = String(entry)
       check()
       if (seal) {
         open.delete(tag)
-        sealed.push(portion)
+        sealed.push(chunk)
       }
     }
     for (const { which, outcome } of settlings) {
-      const chunk = sealed.splice(which % Math.max(1, sealed.length), 1)[0]
-      if (outcome !== 'aborted') for (const entry of chunk?.entries ?? []) unsettled.delete(entry)
-      if (chunk !== undefined) position.settle(chunk.range, outcome as Outcome)
+      const settled = sealed.splice(which % Math.max(1, sealed.length), 1)[0]
+      if (outcome !== 'aborted') for (const entry of settled?.entries ?? []) unsettled.delete(entry)
+      if (settled !== undefined) tracker.settle(settled.range, outcome as Outcome)
       check()
     }
   })
   fc.assert(property, { numRuns: 500 })
 })
 
-test('one write for all that was acknowledged within the time between two commits', () => {
-  const { position, written, state, clock } = bench()
+test('all entries acknowledged between two commits cause one write', () => {
+  const { tracker, written, state, clock } = bench()
   for (let i = 0; i < 100; i++) {
-    const range = position.open(state.lastRead)
+    const range = tracker.openRange(state.lastRead)
     state.lastRead = String(i)
-    position.settle(range, 'delivered')
-    if (i === 49) clock.advance(COMMIT_MS)
+    tracker.settle(range, 'delivered')
+    if (i === 49) clock.advance(MAX_COMMIT_DELAY_MS)
   }
   expect(written).toEqual(['49'])
-  clock.advance(COMMIT_MS - 1)
+  clock.advance(MAX_COMMIT_DELAY_MS - 1)
   expect(written).toEqual(['49'])
   clock.advance(1)
   expect(written).toEqual(['49', '99'])
@@ -86,17 +90,17 @@ test('one write for all that was acknowledged within the time between two commit
   expect([written.length, clock.waiting]).toEqual([2, 0])
 })
 
-test('a write that fails is told, and made again with what is then acknowledged', () => {
-  const { position, written, state, clock, lines } = bench()
+test('a failed write is logged, and retried with the cursor acknowledged by then', () => {
+  const { tracker, written, state, clock, lines } = bench()
   const settle = (cursor: string): void => {
-    const range = position.open(state.lastRead)
+    const range = tracker.openRange(state.lastRead)
     state.lastRead = cursor
-    position.settle(range, 'delivered')
+    tracker.settle(range, 'delivered')
   }
   state.failing = true
   settle('a')
-  clock.advance(COMMIT_MS)
-  expect(lines.join()).toContain('the position is not stored, tried again: the disk is full')
+  clock.advance(MAX_COMMIT_DELAY_MS)
+  expect(lines.join()).toContain('cannot write the cursor, retrying: the disk is full')
   settle('b')
   clock.advance(1000)
   expect(lines).toHaveLength(1)
@@ -104,17 +108,17 @@ test('a write that fails is told, and made again with what is then acknowledged'
   clock.advance(1000)
   expect(written).toEqual(['b'])
   settle('c')
-  clock.advance(COMMIT_MS)
+  clock.advance(MAX_COMMIT_DELAY_MS)
   expect(written).toEqual(['b', 'c'])
 })
 
-test('closing stores what is acknowledged and nothing else', () => {
-  const { position, written, state, clock } = bench()
-  const one = position.open(undefined)
+test('close stores the acknowledged cursor and nothing after it', () => {
+  const { tracker, written, state, clock } = bench()
+  const one = tracker.openRange(undefined)
   state.lastRead = 'a'
-  position.open('a')
+  tracker.openRange('a')
   state.lastRead = 'b'
-  position.settle(one, 'delivered')
-  position.close()
+  tracker.settle(one, 'delivered')
+  tracker.close()
   expect([written, state.closed, clock.waiting]).toEqual([['a'], 1, 0])
 })

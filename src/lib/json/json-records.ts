@@ -1,0 +1,74 @@
+import type { Chunk } from '../../core/chunk.ts'
+import { defineOptions } from '../../core/options/option.ts'
+import { Entry } from '../records/entry.ts'
+import type { EventTime } from '../records/event-time.ts'
+import { JsonText } from './msgpack-to-json.ts'
+
+/** Options of the time in JSON, as fluent-bit's outputs have them. */
+export const JSON_TIME_OPTIONS = defineOptions({
+  json_date_key: { type: 'string', default: 'date', help: 'Key of the time in JSON; `false`: no time.' },
+  json_date_format: {
+    type: 'enum',
+    values: ['double', 'iso8601', 'epoch', 'epoch_ms', 'java_sql_timestamp'],
+    default: 'double',
+    help: 'Format of the time in JSON.',
+  },
+})
+
+type JsonFormat = 'json' | 'json_lines' | 'json_stream'
+type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
+
+/**
+ * Writes the records of chunks as JSON, the time first. The formats are those of fluent-bit: `json` is one array for each
+ * chunk, `json_lines` one object per line, `json_stream` objects without separators.
+ */
+export class JsonRecords {
+  readonly text: JsonText
+  readonly #format: JsonFormat
+  readonly #timeKey: string | undefined
+  readonly #timeFormat: JsonTimeFormat
+  readonly #entry = new Entry()
+
+  constructor(
+    format: JsonFormat,
+    time: { jsonDateKey: string; jsonDateFormat: JsonTimeFormat },
+    text = new JsonText(),
+  ) {
+    const { jsonDateKey: key } = time
+    this.#format = format
+    this.#timeKey = key === 'false' || key === '' ? undefined : `${JSON.stringify(key)}:`
+    this.#timeFormat = time.jsonDateFormat
+    this.text = text
+  }
+
+  /** Appends the records of `chunk` to `text`. */
+  append(chunk: Chunk): void {
+    const { text } = this
+    const entry = this.#entry
+    const array = this.#format === 'json'
+    const end = this.#format === 'json_lines' ? '}\n' : '}'
+    if (array) text.byte(0x5b)
+    for (let at = chunk.start; at < chunk.end; at = entry.end) {
+      entry.read(chunk, at)
+      if (array && at > chunk.start) text.byte(0x2c)
+      text.byte(0x7b)
+      this.#time(chunk.buf[entry.map] === 0x80)
+      text.pairs(chunk.buf, entry.map)
+      text.raw(end)
+    }
+    if (array) text.byte(0x5d)
+  }
+
+  #time(alone: boolean): void {
+    if (this.#timeKey === undefined) return
+    this.text.raw(`${this.#timeKey}${formatTime(this.#entry.time, this.#timeFormat)}`)
+    if (!alone) this.text.byte(0x2c)
+  }
+}
+
+function formatTime(time: EventTime, format: JsonTimeFormat): string {
+  if (format === 'double') return time.double()
+  if (format === 'epoch') return String(time.sec)
+  if (format === 'epoch_ms') return time.epochMs()
+  return `"${format === 'iso8601' ? time.iso() : time.iso(' ', '')}"`
+}

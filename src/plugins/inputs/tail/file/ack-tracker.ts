@@ -1,0 +1,81 @@
+import type { Outcome } from '../../../../core/plugin.ts'
+import { Watermark } from '../../../../core/watermark.ts'
+
+/** Bytes of a file that went into one chunk. */
+interface AckRange {
+  /** `start-end`, and `+offset` when lines beyond `end` are in the chunk; part of the chunk's identity. */
+  text: string
+  settle: (outcome: Outcome) => void
+}
+
+/** Turns the acks of chunks into the position of a file that may be stored. */
+export class AckTracker {
+  #rangeStart: number
+  #watermark: Watermark
+  /** Ends of ranges, at or after the position, that are within a line that is skipped; rarely any. */
+  readonly #skippingAt = new Set<number>()
+  /** No position beyond it is stored: open multiline records begin there. */
+  #commitLimit: number | undefined
+  readonly #onSettled: (bytes: number) => void
+
+  constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
+    this.#rangeStart = offset
+    this.#watermark = new Watermark(offset)
+    if (isSkipping) this.#skippingAt.add(offset)
+    this.#onSettled = onSettled
+  }
+
+  /** Position up to which everything is acknowledged. */
+  get position(): number {
+    return this.#watermark.position
+  }
+
+  /** True when chunks have not settled, or when the position is limited by open records. */
+  get isPending(): boolean {
+    return this.#watermark.pending > 0 || this.#commitLimit !== undefined
+  }
+
+  /** True when the acknowledged position is within a line that is skipped. */
+  get isSkipping(): boolean {
+    return this.#skippingAt.has(this.position)
+  }
+
+  /** Stores no position beyond `offset` until the limit is lifted; an earlier limit stays. */
+  limitCommits(offset: number): void {
+    this.#commitLimit ??= offset
+  }
+
+  liftCommitLimit(): void {
+    this.#commitLimit = undefined
+  }
+
+  /** Ends the range that began with the last one, at `offset`. Undefined: nothing was read since. */
+  endRange(offset: number, isSkipping: boolean): AckRange | undefined {
+    const start = this.#rangeStart
+    const end = this.#commitLimit ?? offset
+    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to settle too.
+    const beyond = end < offset ? `+${offset}` : ''
+    if (end === start && beyond === '') return undefined
+    this.#rangeStart = end
+    const watermark = this.#watermark
+    const ticket = watermark.open(start, end)
+    if (isSkipping && beyond === '') this.#skippingAt.add(end)
+    return {
+      text: `${start}-${end}${beyond}`,
+      settle: (outcome) => {
+        const before = watermark.position
+        // A range from before a truncation never moves the position of the new content.
+        if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
+        for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
+        this.#onSettled(watermark.position - before)
+      },
+    }
+  }
+
+  /** Goes back to the start of the file; ranges that are in chunks no longer count. */
+  restart(): void {
+    this.#rangeStart = 0
+    this.#skippingAt.clear()
+    this.#watermark = new Watermark(0)
+  }
+}

@@ -1,0 +1,39 @@
+import { type BigIntStats, fstatSync } from 'node:fs'
+import type { ByteSource } from './byte-source.ts'
+
+/** The descriptor of a file and the source that reads its bytes. */
+export class FileHandle {
+  readonly source: ByteSource
+  /** Size on disk of a .gz; offsets count decompressed bytes. Undefined for a plain file. */
+  readonly compressedBytes: number | undefined
+  #fd: number
+
+  constructor(fd: number, source: ByteSource, compressedBytes: number | undefined) {
+    this.#fd = fd
+    this.source = source
+    this.compressedBytes = compressedBytes
+  }
+
+  /** The descriptor; -1 once the file is closed. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  get isOpen(): boolean {
+    return this.#fd >= 0
+  }
+
+  get isCompressed(): boolean {
+    return this.compressedBytes !== undefined
+  }
+
+  stat(): BigIntStats {
+    return fstatSync(this.#fd, { bigint: true })
+  }
+
+  /** Closes the descriptor; a second call does nothing. */
+  close(): void {
+    if (this.#fd >= 0) this.source.close()
+    this.#fd = -1
+  }
+}

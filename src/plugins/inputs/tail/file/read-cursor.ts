@@ -1,0 +1,135 @@
+import type { FileHandle } from './file-handle.ts'
+import { MARKER_BYTES, peek } from './fingerprint.ts'
+
+/** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
+export class ReadCursor {
+  /** Offset at which reading began in this run. */
+  readonly startedAt: number
+  #offset: number
+  #size: number
+  /** Largest size seen of the present content. */
+  #largestSize: number
+  #skipping: boolean
+  #lastReadMs: number
+  /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
+  readonly #lastBytes = Buffer.alloc(MARKER_BYTES)
+  #lastBytesLength = 0
+
+  constructor(offset: number, size: number, isSkipping: boolean, openedMs: number) {
+    this.#offset = this.startedAt = offset
+    this.#size = this.#largestSize = size
+    this.#skipping = isSkipping
+    this.#lastReadMs = openedMs
+  }
+
+  /** Start of the first line that is not in a chunk yet; while a long line is skipped, any byte of that line. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** Size as last seen; the file may have grown since. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Bytes between the offset and the size. */
+  get unread(): number {
+    return Math.max(0, this.#size - this.#offset)
+  }
+
+  /** Bytes that were in the file and have not been read, also when it has been truncated since. */
+  get unreadBeforeTruncation(): number {
+    return Math.max(0, this.#largestSize - this.#offset)
+  }
+
+  /** True when offset and size are equal; false also for a file that shrank. */
+  get isAtEnd(): boolean {
+    return this.#size === this.#offset
+  }
+
+  /** True when the file was read up to `offset` and ends there. */
+  isAt(offset: number): boolean {
+    return this.#offset === offset && this.#size === offset
+  }
+
+  /** True within a line that is too long: everything up to its newline is skipped. */
+  get isSkipping(): boolean {
+    return this.#skipping
+  }
+
+  /** Time in milliseconds at which bytes were read last, or at which the file was opened. */
+  get lastReadMs(): number {
+    return this.#lastReadMs
+  }
+
+  /** Number of bytes before the offset that are kept for the next comparison. */
+  get lastBytesLength(): number {
+    return this.#lastBytesLength
+  }
+
+  advance(bytes: number): void {
+    this.#offset += bytes
+  }
+
+  moveTo(offset: number): void {
+    this.#offset = offset
+  }
+
+  recordSize(size: number): void {
+    this.#size = size
+    if (size > this.#largestSize) this.#largestSize = size
+  }
+
+  /** Records that the file has at least `size` bytes. */
+  recordGrowth(size: number): void {
+    if (size > this.#size) this.recordSize(size)
+  }
+
+  recordRead(nowMs: number): void {
+    this.#lastReadMs = nowMs
+  }
+
+  /** Skips the rest of the line at the offset, whose newline has not been read yet. */
+  startSkipping(): void {
+    this.#skipping = true
+  }
+
+  stopSkipping(): void {
+    this.#skipping = false
+  }
+
+  /** Keeps the bytes of `block` before `end`, which is where the offset is. */
+  keepLastBytes(block: Buffer, end: number): void {
+    const size = Math.min(MARKER_BYTES, end)
+    block.copy(this.#lastBytes, 0, end - size, end)
+    this.#lastBytesLength = Math.min(size, this.#offset)
+  }
+
+  /** Reads the bytes before the offset from the file, for a file that was not read from its start. */
+  loadLastBytes(handle: FileHandle): void {
+    const size = Math.min(MARKER_BYTES, this.#offset)
+    const bytes = size === 0 ? undefined : peek(handle.fd, this.#offset - size, size)
+    this.#lastBytesLength = bytes === undefined ? 0 : bytes.copy(this.#lastBytes)
+  }
+
+  /** True when `block` begins with the kept bytes. */
+  startsWithLastBytes(block: Buffer): boolean {
+    const size = this.#lastBytesLength
+    return size === 0 || block.compare(this.#lastBytes, 0, size, 0, size) === 0
+  }
+
+  /** True when the file still has the kept bytes before the offset; false when it was truncated or rewritten. */
+  lastBytesMatch({ fd, isOpen, isCompressed }: FileHandle): boolean {
+    const size = this.#lastBytesLength
+    if (!isOpen || isCompressed || size === 0) return true
+    return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size)) === true
+  }
+
+  /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */
+  restart(size: number): void {
+    this.#offset = 0
+    this.#size = this.#largestSize = size
+    this.#skipping = false
+    this.#lastBytesLength = 0
+  }
+}

@@ -1,0 +1,100 @@
+import type { BigIntStats } from 'node:fs'
+import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { FileHandle } from './file-handle.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, peek } from './fingerprint.ts'
+
+/** Shorter fingerprints do not distinguish logs: many begin with the same words, a date at least. */
+const MIN_FINGERPRINT_BYTES = 64
+
+/** The database row of an open file, apart from its position. */
+export class StoredRow {
+  /** True when nothing, or next to nothing, was known of the file's content when it was opened. */
+  readonly hasNoFingerprint: boolean
+  #id: number | undefined
+  #created: number
+  /** Number of truncations within the second of `created` before the last one. */
+  #generation = 0
+  #fingerprint: string | undefined
+  #fingerprintSize = 0
+
+  /**
+   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset.
+   */
+  constructor(row: OffsetRow | undefined, offset: number, nowMs: number) {
+    this.hasNoFingerprint = row === undefined || isBlank(row)
+    this.#created = row?.created ?? Math.floor(nowMs / 1000)
+    this.#id = row?.id
+    if (row === undefined || row.offset !== offset) return
+    this.#fingerprint = row.fingerprint
+    this.#fingerprintSize = row.fingerprintSize ?? 0
+  }
+
+  /** Row id in the database; undefined until the row is written. */
+  get id(): number | undefined {
+    return this.#id
+  }
+
+  /** Unix seconds at which the file was found, or truncated last. */
+  get created(): number {
+    return this.#created
+  }
+
+  /**
+   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it;
+   * it is the same in the next run, as `created` is stored.
+   */
+  get contentId(): string {
+    return `${this.#created}.${this.#generation}`
+  }
+
+  /** Hash of the first `fingerprintSize` bytes. */
+  get fingerprint(): string | undefined {
+    return this.#fingerprint
+  }
+
+  get fingerprintSize(): number {
+    return this.#fingerprintSize
+  }
+
+  recordWritten(id: number | undefined): void {
+    this.#id = id
+  }
+
+  /** Takes the fingerprint of `head`, the first bytes of the content. */
+  setFingerprint(head: Buffer): void {
+    this.#fingerprint = fingerprintOf(head)
+    this.#fingerprintSize = head.length
+  }
+
+  /**
+   * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are not
+   * acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   */
+  growFingerprint(handle: FileHandle, fileSize: number): void {
+    const size = Math.min(FINGERPRINT_BYTES, fileSize)
+    if (size <= this.#fingerprintSize) return
+    const head = peek(handle.fd, 0, size)
+    if (head !== undefined) this.setFingerprint(head)
+  }
+
+  /** Forgets the content of before; the file was truncated or rewritten. */
+  restart(nowMs: number): void {
+    const second = Math.floor(nowMs / 1000)
+    this.#generation = second === this.#created ? this.#generation + 1 : 0
+    this.#created = second
+    this.#fingerprint = undefined
+    this.#fingerprintSize = 0
+  }
+}
+
+/** True when the row was stored while nothing, or next to nothing, was known of the content. */
+function isBlank({ offset, fingerprintSize = 0 }: OffsetRow): boolean {
+  return offset === 0 && fingerprintSize < MIN_FINGERPRINT_BYTES
+}
+
+/** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */
+export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
+  // The row has the second in which its file was opened.
+  const later = row !== undefined && stat.birthtimeNs / 1_000_000_000n > BigInt(row.created)
+  return later && isBlank(row) ? undefined : row
+}

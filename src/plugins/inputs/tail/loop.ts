@@ -1,0 +1,223 @@
+import type { InputContext } from '../../../core/plugin.ts'
+import type { TailParts } from './build.ts'
+import { resumeRotatedFiles } from './discovery/after-downtime.ts'
+import type { Glob } from './discovery/glob.ts'
+import type { ProgressCheck } from './discovery/progress-check.ts'
+import type { Reconciler } from './discovery/reconciler.ts'
+import type { TailFile } from './file/tail-file.ts'
+import type { Joiner } from './multiline/joiner.ts'
+import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
+import type { FileReader, TurnResult } from './reading/reader.ts'
+import type { Scheduler } from './reading/scheduler.ts'
+import type { RotatedFiles } from './rotation/rotated-files.ts'
+import type { OpenFiles } from './tracking/open-files.ts'
+import type { Positions } from './tracking/positions.ts'
+import type { ReadErrors } from './tracking/read-errors.ts'
+
+/** Files examined in one progress check. */
+const MAX_CHECKED_FILES = 500
+
+/**
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
+ * and Refresh_Interval find what no event reported.
+ */
+export class TailLoop {
+  readonly #options: TailOptions
+  readonly #ctx: InputContext
+  readonly #glob: Glob
+  readonly #reconciler: Reconciler
+  readonly #progressCheck: ProgressCheck
+  readonly #files: OpenFiles
+  readonly #rotated: RotatedFiles
+  readonly #positions: Positions
+  readonly #readErrors: ReadErrors
+  readonly #scheduler: Scheduler
+  readonly #reader: FileReader
+  readonly #joiner: Joiner | undefined
+  /** Files that wait for a filter. */
+  readonly #awaiting = new WeakSet<TailFile>()
+  /** Files of the first scan that have not been read to their end yet. */
+  readonly #firstScan = new Set<TailFile>()
+  /** Index of the file examined last by the progress check. */
+  #checkedIndex = 0
+
+  constructor(options: TailOptions, ctx: InputContext, parts: TailParts) {
+    this.#options = options
+    this.#ctx = ctx
+    this.#glob = parts.glob
+    this.#reconciler = parts.reconciler
+    this.#progressCheck = parts.progressCheck
+    this.#files = parts.files
+    this.#rotated = parts.rotated
+    this.#positions = parts.positions
+    this.#readErrors = parts.readErrors
+    this.#scheduler = parts.scheduler
+    this.#reader = parts.reader
+    this.#joiner = parts.joiner
+  }
+
+  /** Runs until `signal` is aborted or, with Exit_On_Eof, until everything found at the start was read. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#findFiles()
+    const repeat = (ms: number, fn: () => void) => this.#scheduler.every(ms, fn, signal)
+    repeat(this.#options.refreshInterval, () => this.#reconciler.scan(false))
+    this.#progressCheck.start(() => this.#check(), signal)
+    while (!signal.aborted) {
+      if (this.#options.exitOnEof && this.#isFirstScanRead()) {
+        this.#ctx.sealAll()
+        this.#ctx.finished(this.#readErrors.incomplete)
+        break
+      }
+      const file = this.#scheduler.take()
+      if (file === undefined) await this.#scheduler.wake(signal)
+      else await this.#turn(file, signal)
+    }
+  }
+
+  #findFiles(): void {
+    this.#reconciler.scan(true)
+    const mayHaveMissed =
+      this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
+    // In the same pass as the scan: a row stored in between would say that all of its log is known.
+    if (mayHaveMissed) {
+      resumeRotatedFiles({
+        files: this.#files,
+        positions: this.#positions,
+        glob: this.#glob,
+        rotated: this.#rotated,
+        counters: this.#ctx.counters,
+        log: this.#ctx.log,
+      })
+    }
+    // Written before the first read, which may take a while.
+    this.#positions.commit()
+    for (const file of this.#files.byKey.values()) {
+      this.#firstScan.add(file)
+      this.#scheduler.add(file)
+    }
+    if (this.#files.byKey.size === 0) this.#logNoFiles()
+  }
+
+  #logNoFiles(): void {
+    const { exitOnEof, path } = this.#options
+    if (exitOnEof) this.#ctx.log.warn('no file matches Path: nothing to read')
+    else this.#ctx.log.info('no file matches Path yet; waiting for files', { path: path.flat().join(', ') })
+  }
+
+  async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
+    const { cursor, handle, predecessor } = file
+    if (!handle.isOpen) return
+    if (predecessor !== undefined) {
+      if (!predecessor.isDrained) {
+        file.startWaiting()
+        this.#scheduler.waitFor(file, predecessor)
+        return
+      }
+      this.#joiner?.handOver(predecessor, file)
+      file.readAfter(undefined)
+    }
+    if (this.#awaitsFilter(file)) return
+    const limit = Math.min(
+      MAX_TURN_BYTES,
+      file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
+    )
+    file.startReading()
+    const before = cursor.offset
+    const turn = this.#readTurn(file, limit)
+    // A turn that finds nothing new is not activity: each scan causes one.
+    if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
+    if (cursor.offset !== before) {
+      cursor.recordRead(this.#ctx.clock.nowMs())
+      // Its fingerprint is stored now, in case it is rotated and compressed before the first ack.
+      if (file.stored.fingerprintSize === 0) this.#positions.touch(file)
+    }
+    if (turn === 'full') {
+      this.#scheduler.addFirst(file)
+      this.#ctx.sealAll()
+      await this.#ctx.waitForMemory(signal)
+      await this.#scheduler.yield()
+    } else if (turn === 'more') {
+      this.#scheduler.add(file)
+      await this.#scheduler.yield()
+    } else if (turn === 'rewritten') {
+      this.#restartRewritten(file)
+      this.#scheduler.add(file)
+    } else if (handle.source.complete) {
+      file.reachEnd()
+      this.#scheduler.release(file)
+      if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
+    }
+  }
+
+  /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
+  #awaitsFilter(file: TailFile): boolean {
+    const wait = this.#ctx.ready?.(file.tag, file.identity.openedAs)
+    if (wait === undefined) return false
+    file.startWaiting()
+    if (this.#awaiting.has(file)) return true
+    this.#awaiting.add(file)
+    void wait.then(() => {
+      this.#awaiting.delete(file)
+      this.#scheduler.add(file)
+    })
+    return true
+  }
+
+  #readTurn(file: TailFile, limit: number): TurnResult {
+    try {
+      const isLast = this.#options.exitOnEof
+      const out = this.#ctx.appender(file.tag)
+      const turn = this.#reader.readTurn(file, out, limit, isLast)
+      this.#readErrors.clear(file.path)
+      // Open records end with their file, unless another file continues it.
+      const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
+      return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
+    } catch (error) {
+      this.#readErrors.record(file.path, error)
+      return 'end'
+    }
+  }
+
+  #hasSuccessor(file: TailFile): boolean {
+    for (const other of this.#files.byKey.values()) if (other.predecessor === file) return true
+    return false
+  }
+
+  /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
+  #restartRewritten(file: TailFile): void {
+    const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
+    const stat = file.handle.stat()
+    this.#ctx.counters.add('files_truncated')
+    this.#ctx.counters.add('lost_bytes', lostBytes)
+    this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
+      offset,
+      size: Number(stat.size),
+      ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
+    })
+    this.#ctx.appender(file.tag).seal()
+    file.restart(this.#ctx.clock.nowMs(), stat)
+    this.#positions.touch(file)
+  }
+
+  /** Examines the size, name and links of some open files, without an event. */
+  #check(): void {
+    const files = [...this.#files.byKey.values()]
+    for (let n = Math.min(files.length, MAX_CHECKED_FILES); n > 0; n--) {
+      this.#checkedIndex = (this.#checkedIndex + 1) % files.length
+      const file = files[this.#checkedIndex] as TailFile
+      if (file.handle.isOpen) file.refresh()
+      if (!file.rotation.isRotated) this.#reconciler.reconcile(file.path, false, true)
+      else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
+    }
+    this.#rotated.check()
+    if (this.#rotated.isHolding) this.#progressCheck.recordActivity()
+  }
+
+  #isFirstScanRead(): boolean {
+    for (const file of this.#firstScan) {
+      if (!file.isDrained) return false
+      this.#firstScan.delete(file)
+    }
+    return true
+  }
+}

@@ -1,0 +1,73 @@
+import { describe, expect, test } from 'bun:test'
+import { FastPath } from '../../../src/lib/wasm/fast-path.ts'
+
+const BLOCK_LINES = 1200
+
+/** Offers a block of lines, `k` known and `u` unknown, repeated; returns the calls made and the lines that were written. */
+function offer(path: FastPath, pattern: string): { calls: number; written: number } {
+  const isKnown = (i: number) => i < BLOCK_LINES && pattern[i % pattern.length] === 'k'
+  let calls = 0
+  let written = 0
+  path.begin(true)
+  for (let i = 0; i < BLOCK_LINES; i++) {
+    if (!path.isOpen) continue
+    calls++
+    const from = i
+    while (isKnown(i)) i++
+    if (i > from) {
+      path.hit(i - from)
+      written += i - from
+      i--
+    } else path.miss()
+  }
+  return { calls, written }
+}
+
+describe('FastPath', () => {
+  test('is closed before a block and in one that no encoder can write', () => {
+    const path = new FastPath()
+    expect(path.isOpen).toBe(false)
+    path.begin(false)
+    expect(path.isOpen).toBe(false)
+    path.hit(0)
+    expect(path.isOpen).toBe(false)
+  })
+
+  test('a block of known lines takes one call', () => {
+    expect(offer(new FastPath(), 'k')).toEqual({ calls: 1, written: BLOCK_LINES })
+  })
+
+  test('a block of unknown lines costs 16 calls, however long it is', () => {
+    expect(offer(new FastPath(), 'u')).toEqual({ calls: 16, written: 0 })
+  })
+
+  test.each([
+    ['every third line', 'kku', 2 / 3],
+    ['every second line', 'ku', 1 / 2],
+    ['ten lines after ten', 'kkkkkkkkkkuuuuuuuuuu', 1 / 2],
+  ])('writes all known lines where %s is unknown', (_, pattern, share) => {
+    expect(offer(new FastPath(), pattern).written).toBe(BLOCK_LINES * share)
+  })
+
+  test('closes soon where unknown lines outnumber the known', () => {
+    expect(offer(new FastPath(), 'kuu').calls).toBeLessThan(60)
+    expect(offer(new FastPath(), 'kuuuuuuuuu').calls).toBeLessThan(25)
+  })
+
+  test('a long run of known lines does not pay for more than 16 unknown ones', () => {
+    const path = new FastPath()
+    path.begin(true)
+    path.hit(10_000)
+    for (let i = 0; i < 15; i++) path.miss()
+    expect(path.isOpen).toBe(true)
+    path.miss()
+    expect(path.isOpen).toBe(false)
+  })
+
+  test('the next block begins anew', () => {
+    const path = new FastPath()
+    offer(path, 'u')
+    expect(path.isOpen).toBe(false)
+    expect(offer(path, 'kku').written).toBe((BLOCK_LINES * 2) / 3)
+  })
+})

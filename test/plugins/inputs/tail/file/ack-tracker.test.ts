@@ -1,0 +1,61 @@
+import { expect, test } from 'bun:test'
+import { AckTracker } from '../../../../../src/plugins/inputs/tail/file/ack-tracker.ts'
+
+function tracker(offset = 0) {
+  const settled: number[] = []
+  return { settled, acks: new AckTracker(offset, false, (bytes) => settled.push(bytes)) }
+}
+
+test('the position moves over settled ranges only, in order', () => {
+  const { acks, settled } = tracker(100)
+  const first = acks.endRange(150, false)
+  const second = acks.endRange(180, false)
+  expect([first?.text, second?.text]).toEqual(['100-150', '150-180'])
+  second?.settle('delivered')
+  expect([acks.position, acks.isPending]).toEqual([100, true])
+  first?.settle('filtered')
+  expect([acks.position, acks.isPending]).toEqual([180, false])
+  expect(settled).toEqual([80])
+})
+
+test('there is no range when nothing was read', () => {
+  expect(tracker(7).acks.endRange(7, false)).toBeUndefined()
+})
+
+test('an aborted range holds the position', () => {
+  const { acks } = tracker()
+  acks.endRange(10, false)?.settle('aborted')
+  expect(acks.position).toBe(0)
+})
+
+test('no position beyond the commit limit is acknowledged, though lines beyond it are in the chunk', () => {
+  const { acks } = tracker()
+  acks.limitCommits(40)
+  acks.limitCommits(60)
+  const range = acks.endRange(100, true)
+  expect(range?.text).toBe('0-40+100')
+  range?.settle('delivered')
+  expect([acks.position, acks.isSkipping, acks.isPending]).toEqual([40, false, true])
+  acks.liftCommitLimit()
+  acks.endRange(100, true)?.settle('delivered')
+  expect([acks.position, acks.isSkipping, acks.isPending]).toEqual([100, true, false])
+})
+
+test('a position within a skipped line is known as such also when ranges settle out of order', () => {
+  const { acks } = tracker()
+  const first = acks.endRange(50, false)
+  const second = acks.endRange(80, true)
+  second?.settle('delivered')
+  first?.settle('delivered')
+  expect([acks.position, acks.isSkipping]).toEqual([80, true])
+  acks.endRange(90, false)?.settle('delivered')
+  expect([acks.position, acks.isSkipping]).toEqual([90, false])
+})
+
+test('a range from before a restart does not move the position of the new content', () => {
+  const { acks, settled } = tracker()
+  const before = acks.endRange(50, false)
+  acks.restart()
+  before?.settle('delivered')
+  expect([acks.position, settled]).toEqual([0, []])
+})
