@@ -11,9 +11,8 @@ import { writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 
 /**
- * A root for the program alone, as a container from scratch has it: the binary, its loader and libraries, /proc (the
- * runtime ends without it), the folder of the logs, which cannot be written, and the state folder, from which nothing
- * can be run.
+ * Makes a root for the program alone, like that of a container from scratch: the binary, its loader and libraries, /proc
+ * (without which the runtime ends), the folder of the logs, which is read-only, and the state folder, mounted noexec.
  */
 async function cell(folders: readonly string[] = [], finish = ''): Promise<Cell> {
   const dir = tmp()
@@ -50,7 +49,7 @@ async function cell(folders: readonly string[] = [], finish = ''): Promise<Cell>
 
 interface Cell {
   mounts: Mounts
-  /** The root, the state folder and that of the logs, as they are for those outside. */
+  /** Paths of the root, the state folder and the logs outside of the namespace. */
   root: string
   state: string
   logs: string
@@ -63,7 +62,7 @@ function librariesOf(binary: string): string[] {
   return [...stdout.matchAll(LIBRARY)].map(([, path]) => path as string)
 }
 
-/** Follows /logs/a.log to the sink with its positions in /state, and with this environment and no other. */
+/** Starts the program: it follows /logs/a.log, stores offsets in /state, and has only this environment. */
 function follow({ mounts, root }: Cell, port: number, cwd = '/', env: readonly string[] = []): Running {
   const tail = ['-i', 'tail', '-p', 'path=/logs/*.log', '-p', 'db=/state/pos.db', '-p', 'read_from_head=on']
   const args = [...tail, '-o', 'forward', '-p', `port=${port}`, '-m', '*', '-f', '0.1']
@@ -78,7 +77,7 @@ function storedOffset(state: string): number {
   return row.offset
 }
 
-/** Every file and folder below, with its size and the time of its last change: one that came and went shows too. */
+/** Lists every file and folder with its size and modification time, which shows even a file that was created and removed. */
 function listing(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .concat('.')
@@ -87,7 +86,7 @@ function listing(root: string): string[] {
     .sort()
 }
 
-/** Lines come while it runs and while it does not; each run stores where it was. */
+/** Writes lines while the program runs and while it does not; each run has to store its offset. */
 async function drainsAndStores(it: Cell, run: (port: number) => Running): Promise<void> {
   const sink = await Sink.start('lines')
   const log = join(it.logs, 'a.log')

@@ -18,7 +18,7 @@ const last = stages.get('')
 const own = stages.get(ARCH === 'arm64' ? 'arm64' : 'amd64')
 if (last === undefined || own === undefined) throw new Error('the Dockerfile has no stage of this machine')
 const copies = [...own.copies, ...last.copies]
-/** What its RUN line makes in the stage of the system; '' is an empty folder. */
+/** Results of the RUN line in the stage of the system; '' is an empty folder. */
 const MADE = { '/empty': '' }
 const NUMERIC = /^[1-9]\d*:[1-9]\d*$/
 
@@ -37,7 +37,7 @@ const withImage = peerOrSkip(
   reason,
 )
 
-/** The root as the Dockerfile states it, with its files as they are before anything is mounted. */
+/** Makes the root that the Dockerfile describes, and lists its files before anything is mounted. */
 function image(): { root: string; files: string[] } {
   const root = join(tmp(), 'root')
   assemble(root, copies, ROOT, MADE)
@@ -45,7 +45,7 @@ function image(): { root: string; files: string[] } {
   return { root, files: names.filter((name) => !statSync(join(root, name)).isDirectory()).sort() }
 }
 
-/** A container: the root cannot be written; configuration, logs and positions are mounted, as is /proc. */
+/** Makes a container: a read-only root in which the configuration, the logs, the offsets and /proc are mounted. */
 async function container(conf: string, hosts = ''): Promise<{ logs: string; command: string[] }> {
   const { root } = image()
   const dir = tmp()
@@ -71,14 +71,14 @@ async function container(conf: string, hosts = ''): Promise<{ logs: string; comm
   return { logs, command: mounts.command(inside) }
 }
 
-test('it has a user by number, who is not root, and starts with the configuration of the mount', () => {
+test('the image has a numeric user who is not root, and starts with the mounted configuration', () => {
   expect(last.user).toMatch(NUMERIC)
   expect(last.entry).toEqual(['/usr/bin/shipper'])
   expect(last.command).toEqual(['-c', '/etc/shipper/shipper.conf'])
   expect(own.base).toBe('scratch')
 })
 
-test('both processors have the same files', () => {
+test('the stages of both architectures have the same files', () => {
   const names = (stage: string): string[] =>
     (stages.get(stage)?.copies ?? []).flatMap(({ sources }) => sources.map((path) => basename(path)))
   const as64 = names('amd64').map((name) =>
@@ -87,7 +87,7 @@ test('both processors have the same files', () => {
   expect(as64).toEqual(names('arm64'))
 })
 
-test('the build is sent nothing but the binaries', () => {
+test('the build context contains only the binaries', () => {
   const lines = readFileSync(join(ROOT, '.dockerignore'), 'utf8').trim().split('\n')
   const sent = [...stages.values()].flatMap((stage) =>
     stage.copies.filter(({ from }) => from === undefined).flatMap(({ sources }) => sources),
@@ -95,7 +95,7 @@ test('the build is sent nothing but the binaries', () => {
   expect(lines).toEqual(['*', ...sent.map((path) => `!${path}`)])
 })
 
-withImage('it holds the binary, what that loads, and CA certificates: nothing else', () => {
+withImage('the image contains only the binary, its libraries and CA certificates', () => {
   const { root, files } = image()
   const libraries = files.filter((name) => name.startsWith('lib')).map((name) => basename(name))
   expect(libraries.filter((name) => !name.startsWith('ld-linux-'))).toEqual([
@@ -113,7 +113,7 @@ withImage('it holds the binary, what that loads, and CA certificates: nothing el
 })
 
 withImage(
-  'in it, as that user on a root that cannot be written, the program ships lines and stores positions',
+  'in the image the program ships lines and stores offsets, as that user and on a read-only root',
   async () => {
     const sink = await Sink.start()
     const state = `\${SHIPPER_STATE}`
@@ -148,7 +148,7 @@ withImage(
 )
 
 withImage(
-  'in it the program says its version, and that it may not write where nothing is mounted',
+  'in the image the program prints its version, and an error if it cannot write because nothing is mounted',
   async () => {
     const { command } = await container('')
     expect((await run(['--version'], { command })).stdout).toStartWith('shipper ')

@@ -17,14 +17,14 @@ const OWN = `linux-${ARCH}`
 /** Limit of a build of the complete release. */
 const LIMIT_MS = 280_000
 const ROW = /^\| linux-\S+ \|.*$/gm
-/** How far a size in the document may be from what it is today: a tenth, of the small ones 0.2 MB. */
+/** Returns how far a size in the document may be from the current one: a tenth, or 0.2 MB for small ones. */
 const tolerance = (size: number): number => Math.max(size / 10, 0.2)
 
 const has = (name: string): boolean => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
 const withSha256sum = peerOrSkip('sha256sum', has('sha256sum'), 'no `sha256sum` on PATH')
 const withTar = peerOrSkip('tar', has('tar'), 'no `tar` on PATH')
 
-// Two folders, two users' habits: what could get into a file by accident is another one in each.
+// Two releases whose folder, time and environment differ in everything that could get into a file by accident.
 const here = projectCopy(new Date('2024-01-01'))
 const there = projectCopy(new Date('2001-09-09'))
 const first = startRelease(here, '022', { TZ: 'UTC', LC_ALL: 'C', USER: 'a' }, TARGETS)
@@ -40,7 +40,7 @@ const released = Promise.all([first.ended(LIMIT_MS), second.ended(LIMIT_MS)]).th
 })
 released.catch(() => {})
 
-/** Of the binary, the archive and the package of this machine's target. */
+/** Reads a file of the first release. */
 const read = (name: string): Buffer => readFileSync(join(folder, name))
 
 test('the same sources give the same bytes in another folder, at another time, for another user', async () => {
@@ -61,7 +61,7 @@ test('no path of the machine that built it is in the binary', async () => {
   for (const path of [here, ROOT]) expect(binary.indexOf(path)).toBe(-1)
 })
 
-test('it has the files that the installer asks for, and names its version beside them', async () => {
+test('contains the files that the installer downloads, and the file `latest` with its version', async () => {
   await released
   const names = Object.keys(sumsOf(folder))
   for (const name of Object.keys(readManifest().install)) expect(names).toContain(name)
@@ -71,7 +71,7 @@ test('it has the files that the installer asks for, and names its version beside
   expect(statSync(join(there, `dist/release/v${VERSION}/install.sh`)).mode & 0o777).toBe(0o755)
 })
 
-withSha256sum('sha256sum -c takes it as it is, and no file that was changed', async () => {
+withSha256sum('sha256sum -c accepts the release, and rejects a changed file', async () => {
   await released
   const check = (cwd: string): number | null => spawnSync('sha256sum', ['-c', 'SHA256SUMS'], { cwd }).status
   expect(check(folder)).toBe(0)
@@ -87,7 +87,7 @@ withSha256sum('sha256sum -c takes it as it is, and no file that was changed', as
   expect(check(changed)).not.toBe(0)
 })
 
-withTar('the archive installs without a network, and what it installs runs', async () => {
+withTar('the archive installs without a network, and the installed program runs', async () => {
   await released
   const dir = tmp()
   const name = `shipper-${VERSION}-${OWN}`
@@ -100,7 +100,7 @@ withTar('the archive installs without a network, and what it installs runs', asy
   expect(stdout).toBe(`shipper ${VERSION} (unknown), ${OWN}, bun ${process.versions.bun}\n`)
 })
 
-withDpkgDeb('the Debian package has the binary of the release', async () => {
+withDpkgDeb('the Debian package contains the binary of the release', async () => {
   await released
   const dir = tmp()
   const name = `shipper_${debianVersion(VERSION)}_${DEBIAN_ARCH[OWN]}.deb`
@@ -108,7 +108,7 @@ withDpkgDeb('the Debian package has the binary of the release', async () => {
   expect(readFileSync(join(dir, 'usr/bin/shipper')).equals(read(`shipper-${OWN}`))).toBe(true)
 })
 
-test('the bill of materials is valid and names what is bundled, and no tool', async () => {
+test('the bill of materials is valid and lists what is bundled, and no tool', async () => {
   await released
   const text = read(`shipper-${VERSION}.cdx.json`).toString()
   expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull()
@@ -119,7 +119,7 @@ test('the bill of materials is valid and names what is bundled, and no tool', as
   for (const name of names) expect(licenses).toContain(`\n${name} `)
 })
 
-test('nothing is made from a changed checkout, without a time, or with an address that is none', async () => {
+test('refuses a changed checkout, a missing time and an invalid address', async () => {
   await released
   const refused = async (args: string[], env: Record<string, string | undefined> = {}): Promise<string> => {
     const command = [process.execPath, 'scripts/release.ts']
@@ -133,7 +133,7 @@ test('nothing is made from a changed checkout, without a time, or with an addres
   expect(await refused([])).toContain('the checkout has changes:\n?? ')
 })
 
-test('docs/RELEASE.md states the size and what it consists of', async () => {
+test('docs/RELEASE.md states the size of the binary and of its parts', async () => {
   await released
   const stated = rowsOf(readFileSync(join(ROOT, 'docs/RELEASE.md'), 'utf8'))
   const made = rowsOf(first.stdout)
@@ -142,7 +142,7 @@ test('docs/RELEASE.md states the size and what it consists of', async () => {
     const far = sizes.some(
       (size, at) => !(Math.abs((stated.get(target)?.[at] ?? NaN) - size) <= tolerance(size)),
     )
-    // Then put the table that `npm run release` prints into the document.
+    // If this fails, put the table that `npm run release` prints into the document.
     expect({ target, sizes, stated: far ? stated.get(target) : sizes }).toEqual({
       target,
       sizes,
@@ -151,7 +151,7 @@ test('docs/RELEASE.md states the size and what it consists of', async () => {
   }
 })
 
-/** Megabytes: of the binary, the runtime, our JavaScript, that of packages, bytecode, the archive. */
+/** Parses the sizes in megabytes: binary, runtime, our JavaScript, that of packages, bytecode, archive. */
 function rowsOf(text: string): Map<string, number[]> {
   const rows = (text.match(ROW) ?? []).map((row) => row.split('|').map((cell) => cell.trim()))
   return new Map(rows.map(([, target = '', ...cells]) => [target, cells.slice(0, 6).map(Number)]))

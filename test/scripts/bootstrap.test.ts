@@ -19,17 +19,17 @@ const LOCK = {
   'node_modules/for-another-platform': { version: '1.0.0', optional: true },
 }
 
-test('packages of the lock file need no installation', () => {
+test('the versions of the lock file need no installation', () => {
   expect(installed(project(LOCK, { 'node_modules/a': { version: '1.0.0' } }))).toBe(true)
 })
 
-test('a changed version, a missing package and a missing record need one', () => {
+test('a changed version, a missing package and a missing record need an installation', () => {
   expect(installed(project(LOCK, { 'node_modules/a': { version: '0.9.0' } }))).toBe(false)
   expect(installed(project(LOCK, {}))).toBe(false)
   expect(installed(project(LOCK, undefined))).toBe(false)
 })
 
-test('finds bun in the platform’s package where its script did not run', () => {
+test('finds bun in the package of the platform if its install script did not run', () => {
   const dir = tmp()
   const bin = join(dir, 'node_modules/@oven/bun-linux-x64/bin')
   mkdirSync(join(dir, 'node_modules/bun/bin'), { recursive: true })
@@ -39,7 +39,7 @@ test('finds bun in the platform’s package where its script did not run', () =>
   expect(findBun(dir)).toBe(join(bin, 'bun'))
 })
 
-test('there is no bun where nothing is installed', () => {
+test('finds no bun where nothing is installed', () => {
   expect(findBun(tmp())).toBeUndefined()
   expect(findBun(ROOT)).toBeDefined()
 })

@@ -22,13 +22,13 @@ async function started(): Promise<{ it: Running; pid: number }> {
   return { it, pid: Number(it.stdout.split(' ')[1]) }
 }
 
-test('arguments go in, the exit status comes out', async () => {
+test('passes arguments to the program and returns its exit status', async () => {
   const file = join(tmp(), 'main.ts')
   writeFileSync(file, 'console.log(...process.argv.slice(2)); process.exit(3)')
   expect(await run([file, '-i', 'tail'], { command })).toMatchObject({ code: 3, stdout: '-i tail\n' })
 })
 
-test('a signal that comes from several sides is passed on once', async () => {
+test('forwards a signal that arrives from several sides once', async () => {
   const { it } = await started()
   it.kill('SIGTERM')
   it.kill('SIGTERM')
@@ -36,13 +36,13 @@ test('a signal that comes from several sides is passed on once', async () => {
   expect(it.stdout.match(/TERM/g)).toHaveLength(1)
 })
 
-test('no bun is left when it is killed', async () => {
+test('leaves no bun running when it is killed', async () => {
   const { it, pid } = await started()
   it.kill('SIGKILL')
   await until(() => !alive(pid), { what: `the end of bun ${pid}` })
 })
 
-/** What has ended and is not waited for is a zombie, and not alive. */
+/** Returns true if the process exists and is not a zombie, which has ended and is not waited for. */
 function alive(pid: number): boolean {
   try {
     return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ')

@@ -8,7 +8,7 @@ import {
 } from 'node:crypto'
 import { isIP } from 'node:net'
 
-/** A certificate and its key, as PEM; `cert` of a server holds the chain without the root. */
+/** A certificate and its key, as PEM; `cert` of a server is its chain without the root. */
 export interface Pair {
   cert: string
   key: string
@@ -22,7 +22,7 @@ const OID = {
   subjectAltName: [0x55, 0x1d, 0x11],
 }
 
-/** A certificate authority of one test. Nothing but node:crypto: not every machine has an `openssl` command. */
+/** A certificate authority for one test. It uses only node:crypto, since not every machine has an `openssl` command. */
 export class Authority {
   readonly cert: string
   readonly #key: KeyObject
@@ -40,7 +40,7 @@ export class Authority {
     )
   }
 
-  /** For these host names and addresses; `days` negative: it has expired. */
+  /** Issues a certificate for these host names and addresses; with negative `days` it has expired. */
   issue(commonName: string, hosts: string[] = [], days = 30): Pair {
     const pair = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const names = seq(...hosts.map(altName))

@@ -12,25 +12,25 @@ const SPECIAL = /[.*+?^${}()|[\]\\]/g
 const PIPE = /[|>]/
 
 export interface GuideOptions {
-  /** What stands in the page, and what the test has in its place: addresses, ports, folders. */
+  /** Texts of the page (addresses, ports, folders), and what the test uses in their place. */
   inPlaceOf?: Record<string, string>
-  /** Programs that a test cannot have (a cluster's, a service manager's): scripts that stand in for them. */
+  /** Scripts in place of programs that a test cannot have, such as those of a cluster or a service manager. */
   programs?: Record<string, string>
   env?: Record<string, string>
 }
 
 /**
  * A page for users whose commands (blocks `sh`) and configurations (blocks `ini`) a test runs as they are written, in
- * their order; `done` is a failure when one was not run.
+ * their order; `done` fails if one of them was not run.
  */
 export class Guide {
-  /** Where the commands run; removed after the test. */
+  /** Folder in which the commands run; removed after the test. */
   readonly dir = tmp('guide-')
   readonly #commands: string[]
   readonly #configurations: string[]
   readonly #options: GuideOptions
 
-  /** `path` from the root of the project. */
+  /** Reads the page at `path`, relative to the root of the project. */
   constructor(path: string, options: GuideOptions = {}) {
     const blocks = [...readFileSync(join(ROOT, path), 'utf8').matchAll(BLOCK)]
     const texts = (language: string): string[] =>
@@ -43,7 +43,7 @@ export class Guide {
     for (const [name, script] of Object.entries(options.programs ?? {})) this.#program(name, script)
   }
 
-  /** The next command, which has to begin like this, as the test may run it. */
+  /** Returns the next command, which has to begin with `begin`, as the test may run it. */
   next(begin: string): string {
     const command = this.#commands.shift()
     if (command?.startsWith(begin) !== true)
@@ -51,19 +51,19 @@ export class Guide {
     return this.mine(command)
   }
 
-  /** The next configuration. */
+  /** Returns the next configuration. */
   configuration(): string {
     const text = this.#configurations.shift()
     if (text === undefined) throw new Error('the guide has no further configuration')
     return this.mine(text)
   }
 
-  /** Starts the next command in a shell; one program keeps its pid. */
+  /** Starts the next command in a shell; if it is a single program, its pid is that of the shell. */
   start(begin: string, options: StartOptions = {}): Running {
     return this.launch(this.next(begin), options)
   }
 
-  /** Starts a command of the test's own in the same shell. */
+  /** Starts a command that is not in the page, in the same kind of shell. */
   launch(command: string, options: StartOptions = {}): Running {
     const line = PIPE.test(command) ? command : `exec env ${command}`
     const { PATH = process.env.PATH, ...more } = this.#options.env ?? {}
@@ -71,15 +71,15 @@ export class Guide {
     return start(['-ec', line], { cwd: this.dir, ...options, env, command: ['sh'] })
   }
 
-  /** Runs the next command to its end, which has to be a good one; what it said on stdout. */
+  /** Runs the next command to its end and returns its stdout; throws if its exit status is not 0. */
   async run(begin: string, options: StartOptions & { limitMs?: number } = {}): Promise<string> {
-    const it = this.start(begin, options)
-    const { code } = await it.ended(options.limitMs)
-    if (code !== 0) throw new Error(`${begin} ended with ${code}: ${it.stdout}${it.stderr}`)
-    return it.stdout
+    const command = this.start(begin, options)
+    const { code } = await command.ended(options.limitMs)
+    if (code !== 0) throw new Error(`${begin} ended with ${code}: ${command.stdout}${command.stderr}`)
+    return command.stdout
   }
 
-  /** Where a command finds the file. */
+  /** Writes a file into the folder of the commands and returns its path. */
   file(name: string, text: string): string {
     const path = join(this.dir, name)
     writeFileSync(path, text)
@@ -88,13 +88,13 @@ export class Guide {
 
   done(): void {
     const left = [...this.#commands, ...this.#configurations]
-    if (left.length > 0) throw new Error(`no test has run:\n${left.join('\n')}`)
+    if (left.length > 0) throw new Error(`the test did not run:\n${left.join('\n')}`)
   }
 
-  /** The text with what the test has in place of what stands in the page. */
+  /** Replaces the texts of the page by those of the test. */
   mine(text: string): string {
     const pairs = this.#options.inPlaceOf ?? {}
-    // In one pass, the longest first: nothing that was put in is looked at again.
+    // In one pass, the longest first, so that no replacement is replaced again.
     const theirs = Object.keys(pairs).sort((a, b) => b.length - a.length)
     if (theirs.length === 0) return text
     const any = theirs.map((key) => key.replace(SPECIAL, '\\$&')).join('|')

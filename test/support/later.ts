@@ -2,10 +2,10 @@ import type { BufferSource } from '../../src/core/buffer-source.ts'
 import type { Ack, Deferral, Outcome } from '../../src/core/plugin.ts'
 import { LooseBuffers } from './engine/chunk-of.ts'
 
-/** What a filter is given with a chunk: notes what it keeps, and settles the chunk when told. */
+/** Deferral of a filter under test: records what the filter keeps, and settles the chunk on request. */
 export class LaterList implements Deferral {
   readonly buffers: BufferSource
-  /** Outcomes of what was kept, undefined as long as it is. */
+  /** Outcome of each kept record, undefined while it is kept. */
   readonly kept: (Outcome | undefined)[] = []
   readonly #attached: Ack[] = []
 
@@ -24,7 +24,7 @@ export class LaterList implements Deferral {
     this.#attached.push(ack)
   }
 
-  /** The chunk's outputs have done with it. */
+  /** Settles the chunk, as its outputs do. */
   settle(outcome: Outcome): void {
     for (const ack of this.#attached) ack(outcome)
   }

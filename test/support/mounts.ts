@@ -6,22 +6,22 @@ import { peerOrSkip } from './skip.ts'
 import { atEnd } from './tmp.ts'
 import { HANG_MS, within } from './until.ts'
 
-/** Root makes a namespace of mounts of its own; other users may where the kernel lets them have one of users too. */
-const WAYS = [
+/** Root may make a mount namespace; other users may if the kernel also lets them make a user namespace. */
+const METHODS = [
   { unshare: ['unshare', '-m'], enter: ['-m'] },
   { unshare: ['unshare', '-rm'], enter: ['-U', '-m', '--preserve-credentials'] },
 ] as const
 
-const way = WAYS.find(works)
+const method = METHODS.find(works)
 
-/** `test`, where a process may have mounts that nobody else sees. */
+/** `test` for cases that need mounts which no other process sees. */
 export const withMounts = peerOrSkip(
   'a private mount namespace',
-  way !== undefined,
+  method !== undefined,
   'neither `unshare -m` nor `unshare -rm` may mount here',
 )
 
-/** Mounts that only those see who enter: made by a process that holds them until the test ends. */
+/** Mounts in a namespace of a process that exists until the test ends; only processes that enter it see them. */
 export class Mounts {
   readonly #pid: number
   readonly #enter: string[]
@@ -31,37 +31,37 @@ export class Mounts {
     this.#enter = ['nsenter', '-t', String(pid), ...enter]
   }
 
-  /** Runs the script in a new namespace; it must end without error. */
+  /** Runs the script in a new namespace; throws if it fails. */
   static async make(script: string): Promise<Mounts> {
-    const { unshare, enter } = way ?? WAYS[0]
+    const { unshare, enter } = method ?? METHODS[0]
     const [file = '', ...args] = [...unshare, 'sh', '-c', `set -e\n${script}\necho ready\nexec cat`]
     const holder = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'] })
     atEnd(() => void holder.kill('SIGKILL'))
-    let said = ''
+    let stderr = ''
     holder.stderr.on('data', (text: Buffer) => {
-      said += text.toString()
+      stderr += text.toString()
     })
     const ready = new Promise<void>((resolve, reject) => {
       holder.stdout.once('data', () => resolve())
-      holder.once('close', (code) => reject(new Error(`the mounts failed with ${code}: ${said}`)))
+      holder.once('close', (code) => reject(new Error(`the mounts failed with ${code}: ${stderr}`)))
     })
     await within(ready, HANG_MS, `the mounts of ${script}`)
     return new Mounts(holder.pid as number, enter)
   }
 
-  /** A command that runs in the namespace; its pid is that of what it runs. */
+  /** Returns a command that runs `inner` in the namespace, under the same pid. */
   command(inner: readonly string[]): string[] {
     return [...this.#enter, ...inner]
   }
 
-  /** The same file, for those outside. */
+  /** Returns the path of the file as processes outside of the namespace see it. */
   outside(path: string): string {
     return join(`/proc/${this.#pid}/root`, path)
   }
 }
 
-/** Tried and not guessed: a container may allow the namespace and forbid the mount. */
-function works({ unshare }: (typeof WAYS)[number]): boolean {
+/** Tries the method, because a container may allow the namespace and forbid the mount. */
+function works({ unshare }: (typeof METHODS)[number]): boolean {
   if (unshare[1] === '-m' && process.getuid?.() !== 0) return false
   const dir = mkdtempSync(join(tmpdir(), 'shipper-mounts-'))
   const script = 'command -v nsenter && mount -t tmpfs -o size=64k none "$1" && mount -o remount,bind,ro "$1"'

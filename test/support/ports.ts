@@ -1,15 +1,15 @@
 import { connect, createServer, type Server } from 'node:net'
 
-/** Linux gives out ports from 32768 to whoever connects: below, a port that was free a moment ago still is. */
-const LOWEST = 12_000
-const HIGHEST = 32_000
+/** Linux assigns ports from 32768 on to outgoing connections: below, a port that was free a moment ago still is. */
+const MIN_PORT = 12_000
+const MAX_PORT = 32_000
 
-/** Free ports of loopback, for a peer that cannot be told to choose one itself. */
+/** Returns free ports of loopback, for a peer that cannot choose one itself. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers: Server[] = []
   const ports: number[] = []
   while (ports.length < count) {
-    const port = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST))
+    const port = MIN_PORT + Math.floor(Math.random() * (MAX_PORT - MIN_PORT))
     const server = await listening(port)
     if (server === undefined) continue
     servers.push(server)
@@ -27,13 +27,13 @@ function listening(port: number): Promise<Server | undefined> {
   })
 }
 
-/** Whether somebody takes connections there. */
+/** Resolves to true if something accepts connections on the port. */
 export function connected(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
-    const end = (taken: boolean) => {
+    const end = (accepted: boolean) => {
       socket.destroy()
-      resolve(taken)
+      resolve(accepted)
     }
     socket.once('connect', () => end(true))
     socket.once('error', () => end(false))

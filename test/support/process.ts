@@ -118,7 +118,7 @@ export class Running {
       `${what} on ${where}; its ${where}:\n${tail(text())}\nits stderr:\n${tail(this.#err)}`
     return until(
       () => {
-        // The order matters: what came just before the end must still be seen.
+        // In this order: text that came just before the end must still be found.
         const ended = this.exit
         if (found()) return true
         if (ended !== undefined) throw new Error(`ended (${ended.code ?? ended.signal}) without ${detail()}`)
@@ -129,7 +129,7 @@ export class Running {
   }
 }
 
-/** Starts shipper (or `options.command`) with these arguments. */
+/** Starts the program (or `options.command`) with these arguments. */
 export function start(args: string[], options: StartOptions = {}): Running {
   const it = new Running(options.command ?? shipperCommand(), args, options)
   atEnd(async () => {

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { start } from './process.ts'
 import { peerOrSkip } from './skip.ts'
 
-/** Gives the program a terminal of 24 x 100 and copies what it draws to stdout; stderr of this script stays empty. */
+/** Runs the program on a terminal of 24 x 100 and copies its output to stdout; stderr of this script stays empty. */
 const BRIDGE = `
 import fcntl, os, pty, struct, sys, termios
 pid, master = pty.fork()
@@ -28,7 +28,7 @@ const present = spawnSync('python3', ['-c', 'import pty, termios']).status === 0
 /** `test` for cases that need a real terminal. */
 export const testOnTerminal = peerOrSkip('python3', present, 'no python3 with the pty module on PATH')
 
-/** Runs a TypeScript program on a terminal of its own; what it drew and its exit status. */
+/** Runs a TypeScript program on a terminal of its own; resolves to its output and exit status. */
 export function runOnTerminal(
   script: string,
   env: Environment = {},
@@ -36,7 +36,7 @@ export function runOnTerminal(
   return runCommandOnTerminal([process.execPath, script], env)
 }
 
-/** The same for any command. */
+/** Runs a command on a terminal of its own; resolves to its output and exit status. */
 export async function runCommandOnTerminal(
   command: string[],
   env: Environment = {},

@@ -17,7 +17,7 @@ function runWith(ci: string): { status: number | null; text: string } {
   return { status: done.status, text: `${done.stdout}${done.stderr}` }
 }
 
-test('an absent peer is a skipped test with its reason on a user’s machine', () => {
+test('a test whose peer is absent is skipped with the reason on a machine of a user', () => {
   const { status, text } = runWith('')
   expect(status).toBe(0)
   expect(text).toContain('java is absent: no java on PATH')
@@ -25,7 +25,7 @@ test('an absent peer is a skipped test with its reason on a user’s machine', (
   expect(text).toContain('1 pass')
 })
 
-test('an absent peer is a failure where CI is true', () => {
+test('a test whose peer is absent fails if CI is true', () => {
   const { status, text } = runWith('true')
   expect(status).not.toBe(0)
   expect(text).toContain('java is absent: no java on PATH')

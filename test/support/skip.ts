@@ -1,11 +1,12 @@
 import { test } from 'bun:test'
 
-/** True where every peer must be there: a test that is skipped on such a machine is a failure. */
+/** True on a machine that must have every peer: there a test whose peer is absent fails. */
 export const CI = process.env.CI === 'true'
 
 /**
- * `test`, if the peer `name` is present. If not: a test that is skipped with the reason in its name on a user's
- * machine, and that fails where CI is `true`; `nowhere`: a peer that is no part of what is built, only looks at it.
+ * Returns `test` if the peer `name` is present. Else it returns a function that registers the test as skipped, with the
+ * reason in its name, or as failed if CI is `true`. With `nowhere` it is skipped in CI too: such a peer only checks what is
+ * built, and is not part of it.
  *
  * ```ts
  * const testWithJava = peerOrSkip('java', await hasJava(), 'no `java` on PATH')
@@ -22,7 +23,7 @@ export function peerOrSkip(
   const absent = (label: string, _body?: unknown, _options?: unknown): void => {
     if (CI && required === 'in CI') {
       test(label, () => {
-        throw new Error(`${name} is absent: ${reason}; with CI=true every peer must be there`)
+        throw new Error(`${name} is absent: ${reason}; with CI=true every peer must be present`)
       })
     } else {
       test.skip(`${label} (${name} is absent: ${reason})`, () => {})

@@ -10,23 +10,23 @@ test('until returns the value that ended the wait', async () => {
   expect(await until(() => (++n === 3 ? 'three' : undefined), { everyMs: 1 })).toBe('three')
 })
 
-test('until says what it waited for', async () => {
+test('until names what it waited for', async () => {
   const wait = until(() => false, { limitMs: 10, what: 'the moon' })
   await expect(wait).rejects.toThrow('waited 10 ms in vain for: the moon')
 })
 
-test('within fails at the limit and passes a value on', async () => {
+test('within fails at the limit and returns a value before it', async () => {
   await expect(within(new Promise(() => {}), 5, 'never')).rejects.toThrow('never')
   expect(await within(Promise.resolve(1), 1000, 'now')).toBe(1)
 })
 
 let left = ''
-test('tmp gives a folder that can be written', () => {
+test('tmp makes a writable folder', () => {
   left = tmp()
   writeFileSync(join(left, 'a'), 'a')
   expect(existsSync(join(left, 'a'))).toBe(true)
 })
-test('tmp is gone after the test that asked for it', () => {
+test('the folder of tmp is removed after its test', () => {
   expect(existsSync(left)).toBe(false)
 })
 
@@ -36,19 +36,19 @@ test('run collects both streams and the exit status', async () => {
   expect(done).toEqual({ code: 3, signal: null, stdout: 'in\n', stderr: 'oops\n' })
 })
 
-test('a process that ends without the awaited words fails the wait at once', async () => {
+test('a process that ends without the expected text fails the wait at once', async () => {
   const it = start(['echo other >&2'], sh)
   await expect(it.saysOnStderr('ready', 60_000)).rejects.toThrow('other')
 })
 
 let pid = 0
-test('start gives a process that runs on', async () => {
+test('start does not wait for the end of the process', async () => {
   const it = start(['echo ready; exec sleep 60'], sh)
   pid = it.pid
   await it.saysOnStdout('ready')
   expect(it.exit).toBeUndefined()
 })
-test('what still runs when its test ends is killed', () => {
+test('a process that still runs at the end of its test is killed', () => {
   expect(() => process.kill(pid, 0)).toThrow('ESRCH')
 })
 
@@ -57,7 +57,7 @@ test('a test cleans up in the reverse order', () => {
   atEnd(() => void order.push('first'))
   atEnd(async () => void order.push('second'))
 })
-test('and is done with it before the next begins', () => {
+test('and has finished before the next test begins', () => {
   expect(order).toEqual(['second', 'first'])
 })
 

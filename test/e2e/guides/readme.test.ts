@@ -14,7 +14,7 @@ test('the commands of README.md run as they are written', async () => {
   const sink = await Sink.start('lines')
   const guide = new Guide('README.md', {
     inPlaceOf: {
-      // The command of package.json, in the folder of the test.
+      // The command of package.json, run in the folder of the test.
       'npm start --': `node ${join(ROOT, 'scripts/start.mjs')}`,
       '-i forward': `-i forward -p port=${port}`,
       '-t host -o forward': `-t host -o forward -p port=${port}`,
@@ -34,14 +34,14 @@ test('the commands of README.md run as they are written', async () => {
   await receiver.saysOnStderr('listening on')
   const first = guide.start('npm start -- -i tail')
   await receiver.saysOnStdout('"log"=>"line 1"')
-  // The runtime is a child of npm's node: signals are passed on.
+  // The runtime is a child of npm's node, which forwards signals.
   expect((await first.stop('SIGINT')).code).toBe(0)
   expect((await receiver.stop('SIGINT')).code).toBe(0)
 
   const log = join(guide.dir, 'log/app.log')
   let lines = 2
   const arrives = async (): Promise<boolean> => {
-    // It begins at the end of the file, wherever that is when it comes to look.
+    // The agent begins at the end of the file, wherever that is when it opens it.
     appendFileSync(log, `line ${lines++}\n`)
     return (await sink.summary()).distinct > 0
   }
@@ -66,7 +66,7 @@ test('the commands of README.md run as they are written', async () => {
   const [, manifest = ''] = MANIFEST.exec(readFileSync(join(ROOT, 'README.md'), 'utf8')) ?? []
   expect((await guide.launch(manifest).ended()).code).toBe(0)
   expect(readFileSync(join(guide.dir, 'shipper.yaml'), 'utf8')).toContain('brokers  kafka:9092')
-  // test/e2e/start.test.ts, and this run.
+  // test/e2e/start.test.ts runs the first; this test is part of the second.
   guide.next('npm start')
   guide.next('npm test')
   guide.done()

@@ -19,7 +19,7 @@ const ONLY_WGET = 'has() { [ "$1" != curl ] && command -v "$1" >/dev/null 2>&1; 
 /** The script with one of its functions replaced. */
 const WGET_SCRIPT = SCRIPT.replace(/^has\(\) \{\n.*\n\}$/m, ONLY_WGET)
 
-/** Runs it, expects a failure of one line that is `text`, and the root as it was. */
+/** Runs the installer and expects that it fails with the one line `text` and leaves the root unchanged. */
 async function refused(it: Machine, text: string | RegExp, options: Parameters<Machine['run']>[1] = {}) {
   const before = it.tree()
   const { code, stdout, stderr } = await it.run([], options)
@@ -31,7 +31,7 @@ async function refused(it: Machine, text: string | RegExp, options: Parameters<M
 }
 
 for (const { name, command: shell, test } of SHELLS) {
-  test(`${name}: of a script that is cut off at any tenth, or anywhere in its last line, nothing runs`, async () => {
+  test(`${name}: a script that is cut off at any tenth, or anywhere in its last line, does nothing`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
     const last = SCRIPT.trimEnd().lastIndexOf('\n') + 1
@@ -55,7 +55,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect((await it.run([], { shell })).code).toBe(0)
   })
 
-  test(`${name}: a file that is not that of SHA256SUMS is refused`, async () => {
+  test(`${name}: a file that does not match SHA256SUMS is refused`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     for (const file of [BINARY_NAME, 'shipper.service', 'parsers.conf']) {
       const path = `/v1.0.0/${file}`
@@ -68,9 +68,9 @@ for (const { name, command: shell, test } of SHELLS) {
     }
   })
 
-  test(`${name}: it downloads with wget where there is no curl`, async () => {
+  test(`${name}: downloads with wget if there is no curl`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
-    // Debian's busybox would take the wget of PATH.
+    // Debian's busybox would run the wget of PATH.
     const own = name === 'busybox sh' ? `wget() { ${shell[0]} wget "$@"; }\n` : ''
     const options = { shell, script: WGET_SCRIPT, before: QUICK + own }
     await refused(it, 'cannot download .*/v9.9.9/SHA256SUMS: .*404', {
@@ -85,14 +85,14 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 }
 
-test('a version that is not there is named, with the answer of the server', async () => {
+test('the error for a version that does not exist names it and the answer of the server', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await refused(it, 'cannot download .*/v9.9.9/SHA256SUMS: curl: .* 404', {
     env: { SHIPPER_VERSION: '9.9.9' },
   })
 })
 
-test('what the server says to be the newest version has to look like one', async () => {
+test('the newest version that the server names has to look like a version', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/latest', Buffer.from('<html>sign in</html>'))
   await refused(it, 'not a valid version: <html>')
@@ -107,13 +107,13 @@ test('a release without a binary for this machine is refused before anything is 
   expect(server.asked).toEqual(['/latest', '/v1.0.0/SHA256SUMS'])
 })
 
-test('a binary of another version than its folder says is refused', async () => {
+test('a binary whose version is not that of its folder is refused', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   server.publish('1.1.0', releaseOf(stub({ version: '1.0.0' })))
   await refused(it, '/v1.1.0/.* reports version 1.0.0 instead of 1.1.0')
 })
 
-test('a server that is not there, and an address that is none, are one clear line', async () => {
+test('an unreachable server and an invalid address give one clear line each', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await refused(it, 'cannot download http://127.0.0.1:1/latest: curl: ', {
     env: { SHIPPER_BASE_URL: 'http://127.0.0.1:1/' },
@@ -122,7 +122,7 @@ test('a server that is not there, and an address that is none, are one clear lin
   await refused(it, 'set SHIPPER_BASE_URL, or use --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
 })
 
-test('from a folder it installs without a network', async () => {
+test('installs from a folder without a network', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   const folder = tmp()
   mkdirSync(join(folder, 'release'))
@@ -139,7 +139,7 @@ test('from a folder it installs without a network', async () => {
   expect((await it.run(['--from', folder])).stderr).toBe(`install.sh: there is no SHA256SUMS in ${folder}\n`)
 })
 
-test('the address that is filled in at release is used without SHIPPER_BASE_URL', async () => {
+test('uses the address that the release fills in if SHIPPER_BASE_URL is not set', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   const script = SCRIPT.replace("DEFAULT_BASE_URL=''", `DEFAULT_BASE_URL='${server.url}'`)
   expect((await it.run([], { script, before: QUICK, env: { SHIPPER_BASE_URL: undefined } })).code).toBe(0)

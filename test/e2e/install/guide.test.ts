@@ -13,7 +13,7 @@ const INSERTED = /(-s --|install\.sh)(?= --|$)/
 const DOWNLOADING = /^downloading .*\n/
 const BARE = /\bsh$/
 
-/** The commands of the guide's first block, with the test's address and folder, and in the throw-away root. */
+/** Returns the commands of the first block of the guide, with the address, folder and root of the test. */
 function commands(url: string, folder: string, root: string): string[] {
   const [, block = ''] = SHELL_BLOCK.exec(GUIDE) ?? []
   return block

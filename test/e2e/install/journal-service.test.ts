@@ -16,10 +16,10 @@ const systemd = await Systemd.boot()
 const testService = peerOrSkip('a booted systemd', systemd !== undefined, 'needs root, overlay and cgroup2')
 
 testService(
-  'the service as it is installed, with all its limits, reads the journal of the machine and goes on behind it',
+  'the installed service, with all its limits, reads the journal of the machine and resumes after a kill',
   async () => {
     const it = systemd as Systemd
-    /** Entries with the field LOG, which is where the sink looks for numbers. */
+    /** Writes entries with the field LOG, in which the sink finds the numbers. */
     const log = (from: number): void => {
       const entry = `printf 'MESSAGE=x\\nSYSLOG_IDENTIFIER=test\\nLOG=line %d\\n' $n | logger --journald`
       const { status, stderr } = it.sh(

@@ -3,7 +3,7 @@ import { CONF, INSTALLED, machineWith, names, SHELLS, UNIT } from '../../support
 import { BINARY_NAME } from '../../support/release/release.ts'
 
 for (const { name, command: shell, test } of SHELLS) {
-  test(`${name}: one line installs a running service, and says in five lines what it did`, async () => {
+  test(`${name}: one line installs a running service, and prints what it did in five lines`, async () => {
     const { it } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
     const { code, stdout, stderr } = await it.run([], { shell })
@@ -38,7 +38,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect(names(it.tree()).filter((path) => path.includes('/.'))).toEqual([])
   })
 
-  test(`${name}: a version that does not stay up is taken back, and the old one runs`, async () => {
+  test(`${name}: a version that does not stay up is rolled back, and the old one runs`, async () => {
     const { it, publish } = await machineWith({ version: '1.0.0' })
     await it.run([], { shell })
     const before = it.tree()
@@ -55,7 +55,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect(it.pid).not.toBe(pid)
   })
 
-  test(`${name}: what is removed leaves configuration and state, what is purged nothing`, async () => {
+  test(`${name}: --uninstall leaves configuration and state, --purge nothing`, async () => {
     const { it } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
     await it.run([], { shell })

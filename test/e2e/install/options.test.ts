@@ -14,7 +14,7 @@ test('a first version that does not stay up leaves nothing', async () => {
   expect(it.tree()).toEqual(before)
 })
 
-test('a version that does not take the existing configuration changes nothing, and the service goes on', async () => {
+test('a version that rejects the existing configuration changes nothing, and the service keeps running', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' })
   await it.run()
   const before = it.tree()
@@ -31,7 +31,7 @@ test('a version that does not take the existing configuration changes nothing, a
   expect(it.calls).toHaveLength(calls)
 })
 
-test('an older version is installed by its number', async () => {
+test('an older version can be installed by its number', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' })
   publish({ version: '1.1.0' })
   await it.run()
@@ -55,7 +55,7 @@ test('--no-start installs and enables, and leaves a running service as it is', a
   expect(it.read('usr/local/bin/shipper')).toContain('1.1.0')
 })
 
-test('an upgrade does not enable again what was disabled', async () => {
+test('an upgrade does not enable a disabled service', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await it.run()
   rmSync(it.path('etc/systemd/system/multi-user.target.wants/shipper.service'))
@@ -63,7 +63,7 @@ test('an upgrade does not enable again what was disabled', async () => {
   expect(it.has('etc/systemd/system/multi-user.target.wants/shipper.service')).toBe(false)
 })
 
-test('--dry-run names every file that would be written, and changes nothing', async () => {
+test('--dry-run lists every file that would be written, and changes nothing', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   const before = it.tree()
   const { code, stdout } = await it.run(['--dry-run'])
@@ -84,7 +84,7 @@ test('--dry-run names every file that would be written, and changes nothing', as
   expect(it.running()).toBe(true)
 })
 
-test('under OpenRC it installs, upgrades, is removed and purged', async () => {
+test('installs, upgrades, uninstalls and purges under OpenRC', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' }, 'openrc')
   const before = it.tree()
   expect((await it.run()).stdout).toContain('rc-service shipper restart')
@@ -101,14 +101,14 @@ test('under OpenRC it installs, upgrades, is removed and purged', async () => {
   expect(it.tree()).toEqual(before)
 })
 
-test('without a service manager it is installed and said how to start it', async () => {
+test('without a service manager it installs, and prints how to start the program', async () => {
   const { it } = await machineWith({ version: '1.0.0' }, 'none')
   const { code, stdout } = await it.run()
   expect(code).toBe(0)
   expect(stdout).toContain(`Start it with: ${it.path('usr/local/bin/shipper')} -c ${it.path(CONF)}`)
 })
 
-test('--prefix needs no root and no service, and leaves nothing when it is purged', async () => {
+test('--prefix needs no root and no service, and --purge leaves nothing', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const before = it.tree()
   const args = ['--prefix', '/home/me/.local']
@@ -122,7 +122,7 @@ test('--prefix needs no root and no service, and leaves nothing when it is purge
   expect(it.has('home/me/.local')).toBe(false)
 })
 
-test('the address to send to can be given with the line', async () => {
+test('the address of the peer can be given on the command line', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const env = { FORWARD_HOST: '10.0.0.5', FORWARD_PORT: '24225' }
   expect((await it.run([], { env })).stdout).toContain('sends to 10.0.0.5, port 24225')
@@ -133,7 +133,7 @@ test('the address to send to can be given with the line', async () => {
   )
 })
 
-testAsRoot('the service has a user of its own, which goes with a purge', async () => {
+testAsRoot('the service has a user of its own, which --purge removes', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await it.run()
   const [, , uid, gid, , home, shell] =
@@ -152,7 +152,7 @@ testAsRoot('the service has a user of its own, which goes with a purge', async (
   expect(it.read('etc/passwd')).not.toContain('shipper:')
 })
 
-testAsRoot('a person of the same name is not deleted by a purge', async () => {
+testAsRoot('--purge does not delete an account of a person with the same name', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const person = 'shipper:x:1000:1000::/home/shipper:/bin/sh\n'
   it.write('etc/passwd', person)
@@ -161,7 +161,7 @@ testAsRoot('a person of the same name is not deleted by a purge', async () => {
   expect(it.read('etc/passwd')).toBe(person)
 })
 
-test('a machine with the Debian package is left alone', async () => {
+test('refuses a machine that has the Debian package', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   mkdirSync(it.path('var/lib/dpkg/info'), { recursive: true })
   it.write('var/lib/dpkg/info/shipper.list', '')

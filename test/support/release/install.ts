@@ -20,10 +20,10 @@ import { ReleaseServer, releaseOf, type Stub, stub } from './release.ts'
 export const SCRIPT = readFileSync(join(ROOT, 'scripts/install.sh'), 'utf8')
 export const IS_ROOT = process.getuid?.() === 0
 
-/** Paths under the root. */
+/** Paths of installed files, relative to the root. */
 export const CONF = 'etc/shipper/shipper.conf'
 export const UNIT = 'etc/systemd/system/shipper.service'
-/** What an installation adds. */
+/** Paths that an installation adds. */
 export const INSTALLED = [
   'etc/shipper/',
   'etc/shipper/parsers.conf',
@@ -40,13 +40,13 @@ export interface Shell {
   test: ReturnType<typeof peerOrSkip>
 }
 
-/** The shells that the script has to run in. */
+/** Shells in which the script has to run. */
 export const SHELLS: Shell[] = [
   shell('dash', debianProgram('dash', 'dash', 'bin/dash')),
   shell('bash --posix', debianProgram('bash', 'bash', 'bin/bash'), '--posix'),
   shell('busybox sh', debianProgram('busybox', 'busybox', 'bin/busybox'), 'sh'),
 ]
-/** For what does not depend on the shell. */
+/** Shell of the tests that do not depend on it. */
 export const SHELL = ['sh']
 
 function shell(name: string, path: string | undefined, ...args: string[]): Shell {
@@ -54,10 +54,10 @@ function shell(name: string, path: string | undefined, ...args: string[]): Shell
   return { name, command: [path ?? name, ...args], test: peerOrSkip(name, path !== undefined, reason) }
 }
 
-/** Waits in the script are one fiftieth as long. */
+/** Makes the waits of the script fifty times shorter. */
 export const QUICK = 'sleep() { command sleep 0.02; }\n'
 
-/** A service manager for a throw-away root: starts and stops what the unit file says, as processes of their own. */
+/** A service manager for a throw-away root: starts and stops the command of the unit file as an ordinary process. */
 const SYSTEMCTL = `#!/bin/sh
 unit=$FAKE_ROOT/etc/systemd/system/shipper.service
 # The first thread may have ended while another still holds the files of the process.
@@ -103,7 +103,7 @@ export interface Result extends Exit {
 export interface RunOptions {
   shell?: string[]
   env?: Record<string, string | undefined>
-  /** Shell text before the script, e.g. functions that stand in for programs: a busybox prefers its own to PATH. */
+  /** Shell text before the script, e.g. functions in place of programs, since busybox prefers its own to those of PATH. */
   before?: string
   script?: string
   /** Command around the shell. */
@@ -142,13 +142,13 @@ export class Machine {
     const { shell = SHELL, env, before = QUICK, script = SCRIPT, around = [] } = options
     return start(['-s', '--', '--root', this.root, ...args], {
       command: [...around, ...shell],
-      // Should it ever lose its arguments, it still stays in this root.
+      // Even without its arguments the script stays in this root.
       stdin: before + script.replace("ROOT=''", `ROOT='${this.root}'`),
       env: this.#environment(env),
     })
   }
 
-  /** Runs a line of shell; PATH of `env` goes before. */
+  /** Runs a line of shell; PATH of `env` is searched first. */
   async shell(line: string, env: Record<string, string | undefined>): Promise<Result> {
     return resultOf(start(['-c', line], { command: SHELL, env: this.#environment(env) }))
   }
@@ -168,7 +168,7 @@ export class Machine {
       SHIPPER_BASE_URL: this.url,
       SHIPPER_VERSION: undefined,
       FORWARD_HOST: undefined,
-      // That of the test run says that a bun ends with its parent: a service does not end with what started it.
+      // In a test run a bun ends with its parent, but a service does not end with the process that started it.
       BUN_FEATURE_FLAG_NO_ORPHANS: undefined,
       ...env,
     }
@@ -190,7 +190,7 @@ export class Machine {
     return existsSync(this.path(path))
   }
 
-  /** What was asked of the service manager. */
+  /** Arguments of the calls of the service manager. */
   get calls(): string[] {
     const path = join(this.#state, 'calls')
     return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
@@ -205,13 +205,13 @@ export class Machine {
     return existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
   }
 
-  /** True when the process of the service is there. */
+  /** Returns true if the process of the service exists. */
   running(): boolean {
     if (this.pid === 0 || !existsSync(`/proc/${this.pid}/status`)) return false
     return !ZOMBIE.test(readFileSync(`/proc/${this.pid}/status`, 'utf8'))
   }
 
-  /** Every path of the root with its mode and content, but for copies and locks of the user database. */
+  /** Returns every path of the root with its mode and content, except copies and locks of the user database. */
   tree(): string[] {
     return treeOf(this.root).filter((line) => !USER_DATABASE.test(line))
   }
@@ -226,12 +226,12 @@ export class Machine {
   }
 }
 
-async function resultOf(it: Running): Promise<Result> {
-  const exit = await it.ended()
-  return { ...exit, stdout: it.stdout, stderr: it.stderr }
+async function resultOf(running: Running): Promise<Result> {
+  const exit = await running.ended()
+  return { ...exit, stdout: running.stdout, stderr: running.stderr }
 }
 
-/** A machine, and a server with a release of this binary; `publish` adds one. */
+/** Makes a machine, and a server with a release of this binary; `publish` adds a release. */
 export async function machineWith(first: Stub, manager?: 'systemd' | 'openrc' | 'none') {
   const it = new Machine(manager)
   const server = await ReleaseServer.start()
@@ -258,12 +258,12 @@ export function treeOf(root: string): string[] {
   return rows.sort()
 }
 
-/** Names of a tree, without mode and content. */
+/** Returns the paths of a tree, without mode and content. */
 export function names(tree: string[]): string[] {
   return tree.map((line) => line.split(' ')[0] as string)
 }
 
-/** True where a mount of our own can be made. */
+/** Returns true if this process can mount in a namespace of its own. */
 export function canMount(): boolean {
   return spawnSync('unshare', [...MOUNT_NAMESPACE, 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0
 }

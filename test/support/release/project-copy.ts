@@ -4,10 +4,10 @@ import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { tmp } from '../tmp.ts'
 
 const SOURCES = ['src', 'conf', 'scripts', 'LICENSE', 'package.json', 'package-lock.json', 'pkg.config.json']
-/** Of these nothing goes into a binary by its path. */
+/** Folders that are linked instead of copied: their path has no effect on the binary. */
 const LINKED = ['node_modules/@oven', 'node_modules/spdx-license-list', '.cache']
 
-/** A folder with what a release is made of, no git work tree, and its files as old as `mtime` says. */
+/** Makes a folder with the sources of a release, which is no git work tree and whose files have the time `mtime`. */
 export function projectCopy(mtime: Date): string {
   const dir = tmp('shipper-project-')
   const lock = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {

@@ -9,14 +9,14 @@ import { atEnd } from '../tmp.ts'
 
 export const BINARY_NAME = `shipper-linux-${ARCH}`
 
-/** What stands in for the binary: a script that answers as it does. */
+/** A script in place of the binary, which answers as the binary does. */
 export interface Stub {
   version: string
-  /** False: it ends at once when it is started as a service. */
+  /** False if it ends at once when it is started as a service. */
   staysUp?: boolean
-  /** False: `-D` is a failure. */
+  /** False if `-D` fails. */
   takesConfiguration?: boolean
-  /** Status of `--version`, when it does not run at all. */
+  /** Exit status of `--version`, for a binary that does not run at all. */
   status?: number
 }
 
@@ -31,7 +31,7 @@ ${'#'.repeat(200_000)}
 `)
 }
 
-/** The files of one release under their names there, SHA256SUMS among them. */
+/** Returns the files of a release by name, including SHA256SUMS. */
 export function releaseOf(binary: Buffer, changes: Record<string, string> = {}): Map<string, Buffer> {
   const files = new Map([[BINARY_NAME, binary]])
   for (const [name, path] of Object.entries(readManifest().install)) {
@@ -46,12 +46,12 @@ function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** A web server on loopback with releases: `/latest`, `/vVERSION/FILE`. Ends with the test. */
+/** A web server on loopback that serves releases: `/latest`, `/vVERSION/FILE`. Ends with the test. */
 export class ReleaseServer {
   readonly files = new Map<string, Buffer>()
-  /** Paths that were asked for. */
+  /** Requested paths. */
   readonly asked: string[] = []
-  /** Answers in place of the file; `body` is undefined where there is none. */
+  /** Answers a request in place of the file if it returns true; `body` is undefined if there is no such file. */
   fault: ((path: string, response: ServerResponse, body: Buffer | undefined) => boolean) | undefined
   #url = ''
 
@@ -84,7 +84,7 @@ export class ReleaseServer {
   }
 }
 
-/** Sends the first part of the file and ends the connection; with `length` the reader can tell, without it cannot. */
+/** Sends the first part of the file and ends the connection. The reader notices only with `length`. */
 export function cutAt(wanted: string, part: number, length: boolean): NonNullable<ReleaseServer['fault']> {
   return (path, response, body) => {
     if (!path.endsWith(wanted) || body === undefined) return false

@@ -5,7 +5,7 @@ import { ARCH, ROOT } from '../../../scripts/bootstrap.mjs'
 import { readManifest } from '../../../scripts/manifest.ts'
 import { type Running, start } from '../process.ts'
 
-/** With SHIPPER_RELEASE=all every target: it fetches a runtime of forty megabytes for each of the others. */
+/** Targets of the release; with SHIPPER_RELEASE=all every one, which fetches a runtime of forty megabytes for each. */
 export const TARGETS =
   process.env.SHIPPER_RELEASE === 'all' ? Object.keys(readManifest().bun.targets) : [`linux-${ARCH}`]
 export const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
@@ -13,7 +13,7 @@ export const { version: VERSION } = JSON.parse(readFileSync(join(ROOT, 'package.
 }
 export const EPOCH = '1700000000'
 
-/** Starts `scripts/release.ts` of a copy of the project, under this umask and environment. */
+/** Starts `scripts/release.ts` in a copy of the project, with this umask and environment. */
 export function startRelease(
   project: string,
   umask: string,
@@ -29,7 +29,7 @@ export function startRelease(
   })
 }
 
-/** SHA-256 by name of what is in a folder. */
+/** Returns the SHA-256 of each file of a folder. */
 export function sumsOf(folder: string): Record<string, string> {
   const names = readdirSync(folder).sort()
   return Object.fromEntries(

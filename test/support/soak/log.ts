@@ -22,20 +22,20 @@ import { SERIES } from '../forward/series.ts'
 
 export type Style = 'numbered' | 'dated' | 'kubelet' | 'copy'
 export type Format = 'plain' | 'cri' | 'docker' | 'java'
-/** When what was rotated is compressed: not, with the next rotation, at once. */
+/** When a rotated file is compressed: never, at the next rotation, or at once. */
 export type Compress = 'no' | 'delayed' | 'now'
 
-/** A program's log, as it and a rotation write it: numbered lines, of one series for each stream. */
+/** Log of a program, as the program writes it and a rotation moves it: numbered lines, one series for each stream. */
 export class SoakLog {
-  /** Where the agent finds it: a link, for the kubelet's. */
+  /** Path that the agent follows; a link in the style of the kubelet. */
   path: string
   /** Lines written to each stream. */
   readonly counts: number[]
-  /** The agent is not answerable for lines below: Read_From_Head off. */
+  /** First line of each stream that has to arrive; earlier ones do not with Read_From_Head off. */
   readonly from: number[]
-  /** It goes on under another name. */
+  /** True if the log was renamed within Path. */
   moved = false
-  /** It was written to after it was renamed. */
+  /** True if a rotated file was written to after its rename. */
   late = false
   readonly style: Style
   readonly compress: Compress
@@ -43,9 +43,9 @@ export class SoakLog {
   readonly #first: number
   readonly #random: () => number
   #fd: number
-  /** What is still to be written of a line that was begun. */
+  /** Rest of a partial line that was written. */
   #rest = ''
-  /** The rest begins with a line of its own, and may be in the next file. */
+  /** True if the rest begins with a new line of the file, and so may be written to the next file. */
   #splits = false
   #rotations = 0
   #older: string | undefined
@@ -96,7 +96,7 @@ export class SoakLog {
     this.#put(text)
   }
 
-  /** Begins a line, ends it with the next write. */
+  /** Writes a part of a line; the next write completes it. */
   begin(): void {
     const text = this.#rest + this.#line()
     const newline = text.indexOf('\n')
@@ -106,7 +106,7 @@ export class SoakLog {
     this.#rest = text.slice(at)
   }
 
-  /** `late`: lines that the program still writes to the renamed file. */
+  /** Rotates the log; the program still writes `late` lines to the renamed file. */
   rotate(late: number): void {
     if (!this.#splits || this.style === 'copy') this.write(0)
     this.#rotations++
@@ -116,21 +116,21 @@ export class SoakLog {
     else this.#dated(late)
   }
 
-  /** Removed and begun again. */
+  /** Removes the log and creates it again. */
   replace(): void {
     this.write(0)
     unlinkSync(this.real)
     this.#reopen(0)
   }
 
-  /** To another name in its folder, where nothing was. */
+  /** Renames the log to an unused name in its folder. */
   move(path: string): void {
     this.moved = true
     renameSync(this.path, path)
     this.path = path
   }
 
-  /** Removes what was rotated; all of it has been delivered. */
+  /** Removes the rotated files, which all have been delivered. */
   prune(): void {
     const { real } = this
     for (const name of readdirSync(dirname(real)))
@@ -218,7 +218,7 @@ function trace(text: string): string {
   return `java.lang.IllegalStateException: ${number}\n\tat a.b.C(D.java:12)\n\tat e.f.G(H.java:34) ${rest.join(' ')}\n`
 }
 
-/** As logrotate does: the copy grows beside the file, and then has its time. */
+/** Compresses as logrotate does: the copy grows next to the file, and then gets its time. */
 function gzip(path: string): void {
   const { atimeMs, mtimeMs } = statSync(path)
   const bytes = gzipSync(readFileSync(path))
@@ -227,12 +227,12 @@ function gzip(path: string): void {
   writeSync(fd, bytes, 0, half)
   writeSync(fd, bytes, half)
   closeSync(fd)
-  // Rounded, but never up: it is not to seem later than what was begun after it.
+  // Rounded down: it must not seem newer than a file that was created after it.
   utimesSync(`${path}.gz`, atimeMs / 1000, (mtimeMs - 0.002) / 1000)
   rmSync(path)
 }
 
-/** As the kubelet does: under another name first. */
+/** Compresses as the kubelet does: under a temporary name first. */
 function gzipAside(path: string): void {
   writeFileSync(`${path}.tmp`, gzipSync(readFileSync(path)))
   renameSync(`${path}.tmp`, `${path}.gz`)

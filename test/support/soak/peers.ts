@@ -3,7 +3,7 @@ import { Sink } from '../forward/sink.ts'
 import { until } from '../until.ts'
 import type { SoakLog } from './log.ts'
 
-/** What a peer can do wrong, and what ends it. */
+/** Faults of a peer: the command that begins one, and the command that ends it. */
 const FAULTS = [
   ['ack off', 'ack on'],
   ['read off', 'read on'],
@@ -12,7 +12,7 @@ const FAULTS = [
   ['garbage', undefined],
 ] as const
 
-/** The peers of a soak: they count what arrives, and fail one after another. */
+/** Peers of a soak test: they count what arrives, and fail one after another. */
 export class SoakPeers {
   readonly sinks: Sink[] = []
   duplicates = 0
@@ -28,7 +28,7 @@ export class SoakPeers {
     return this.#faulty !== undefined
   }
 
-  /** Returns what was done. */
+  /** Makes a peer fail and returns the command for it. */
   async fail(pick: <T>(from: readonly T[]) => T): Promise<string> {
     const sink = pick(this.sinks)
     const [what, heal] = pick(FAULTS)
@@ -43,7 +43,7 @@ export class SoakPeers {
     if (faulty?.heal !== undefined) await faulty.sink.ask(faulty.heal)
   }
 
-  /** The positions of all that has arrived are stored: from now on none of it may come again. */
+  /** Records that the offsets of all arrived lines are stored: from now on none of them may arrive again. */
   async mark(): Promise<void> {
     for (const sink of this.sinks) await sink.ask('mark')
   }
@@ -56,7 +56,7 @@ export class SoakPeers {
     })
   }
 
-  /** Something of each stream of the log is there: the agent is answerable from its first line that has arrived. */
+  /** Resolves to true when lines of each stream of the log have arrived; from the first of them on none may be lost. */
   async hasBegun(log: SoakLog): Promise<boolean> {
     for (const sink of this.sinks) {
       const { series } = await arrivedAt(sink)
@@ -69,14 +69,14 @@ export class SoakPeers {
     return true
   }
 
-  /** Waits until all lines of `logs` are there; throws when what arrives is not as promised. `once`: and not twice. */
+  /** Waits until all lines of `logs` have arrived; throws if a promise is broken. With `once` no line may arrive twice. */
   async haveAll(logs: readonly SoakLog[], all: readonly SoakLog[], once: boolean): Promise<void> {
     let missing = ''
     const complete = async (): Promise<boolean> => {
       missing = (await Promise.all(this.sinks.map((sink) => this.#missing(sink, logs, all, once)))).join('')
       return missing === ''
     }
-    await until(complete, { everyMs: 20, what: () => `lines that are lost: ${missing}` })
+    await until(complete, { everyMs: 20, what: () => `lines that have not arrived: ${missing}` })
   }
 
   async #missing(
@@ -88,7 +88,7 @@ export class SoakPeers {
     const { torn, series } = await arrivedAt(sink)
     if (torn.length > 0) throw new Error(`torn: ${torn.join('; ')}`)
     this.duplicates = series.reduce((n, s) => n + s.duplicates, 0)
-    if (once && this.duplicates > 0) throw new Error(`twice for no reason: ${JSON.stringify(series)}`)
+    if (once && this.duplicates > 0) throw new Error(`repeated without a reason: ${JSON.stringify(series)}`)
     for (const s of series) check(s, all)
     const incomplete = logs.flatMap((log) => log.series.map((number, stream) => ({ log, number, stream })))
     return incomplete.map(({ log, number, stream }) => lost(series, log, number, stream)).join('')
@@ -100,15 +100,16 @@ async function arrivedAt(sink: Sink): Promise<{ torn: string[]; series: Series[]
 }
 
 /**
- * Not held against the agent: the order of a log that goes on under another name or in two files at once, as there is
- * none among files; and that a restart within Rotate_Wait of another takes copies of copytruncate for rotated files.
+ * Throws if the lines of a series are not as promised. Not promised: an order in a log that was renamed or is written in two
+ * files at once, since there is none across files; and that a restart within Rotate_Wait of another one recognizes copies
+ * of copytruncate, which it takes for rotated files.
  */
 function check(s: Series, logs: readonly SoakLog[]): void {
   const log = logs.find(({ series }) => series.includes(s.series))
-  if (log === undefined) throw new Error(`from nowhere: ${JSON.stringify(s)}`)
+  if (log === undefined) throw new Error(`from an unknown log: ${JSON.stringify(s)}`)
   if (s.disorder > 0 && !log.moved && !log.late) throw new Error(`out of order: ${JSON.stringify(s)}`)
   if (s.stale > 0 && log.style !== 'copy' && !log.moved)
-    throw new Error(`again after it was stored: ${JSON.stringify(s)}`)
+    throw new Error(`repeated after its offset was stored: ${JSON.stringify(s)}`)
 }
 
 function lost(series: readonly Series[], log: SoakLog, number: number, stream: number): string {

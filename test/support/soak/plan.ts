@@ -4,12 +4,12 @@ import type { Format, Style } from './log.ts'
 
 type Options = Record<string, string | number>
 
-/** What a seed decides. */
+/** Random decisions of a seed. */
 export class Dice {
   readonly random: () => number
 
   constructor(seed: number) {
-    // The numbers of neighbouring seeds are neighbours, unless the seeds are torn apart.
+    // Mixed, because the generator gives similar numbers for neighboring seeds.
     const mixed = Math.imul(seed + 0x9e3779b9, 0x85ebca6b)
     this.random = seeded(Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35) >>> 0)
   }
@@ -25,7 +25,7 @@ export class Dice {
   pick = <T>(from: readonly T[]): T => from[this.int(from.length)] as T
 }
 
-/** What stays the same for a whole seed. */
+/** Settings that stay the same for a seed. */
 export interface SoakPlan {
   format: Format
   styles: Style[]

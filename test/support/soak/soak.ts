@@ -6,19 +6,19 @@ import { type Compress, SoakLog } from './log.ts'
 import { SoakPeers } from './peers.ts'
 import { Dice, planOfSoak, type SoakPlan } from './plan.ts'
 
-/** A record that was begun is ended by then: long before what joins lines gives it up. */
+/** Time after which a partial record is completed: long before the agent sends it incomplete. */
 const OPEN_MS = 400
 const STOPPED_MS = 800
-const MOST_LOGS = 5
+const MAX_LOGS = 5
 
 /**
- * One seed: programs that log and rotate, an agent that is killed, stopped and starved, peers that fail, in an order that
- * the seed says; in the end every line has arrived, whole, in its order, and twice only where it may. What the seed does
- * not say is the time that each of them takes.
+ * A run of one seed: programs that log and rotate, an agent that is killed, stopped and starved, and peers that fail, in an
+ * order that the seed determines. At the end every line has arrived, complete and in order, and twice only where it may.
+ * The seed does not determine the time that each step takes.
  */
 export class Soak {
   readonly stats = { lines: 0, rotations: 0, kills: 0, faults: 0, duplicates: 0 }
-  /** What was done, and what the agent said of it. */
+  /** Steps of the run, and the log of the agent. */
   readonly trace: string[] = []
   readonly #dir: string
   readonly #dice: Dice
@@ -28,9 +28,9 @@ export class Soak {
   #peers!: SoakPeers
   #agent: Running | undefined
   #stoppedMs = 0
-  /** Something was unlinked that only the running agent has. */
+  /** True if a file was unlinked that only the running agent has open. */
   #pinned = false
-  /** Nothing has happened for which a line may come twice. */
+  /** True as long as nothing has happened for which a line may arrive twice. */
   #once = true
   #names = 0
 
@@ -65,7 +65,7 @@ export class Soak {
     this.stats.duplicates = this.#peers.duplicates
   }
 
-  /** What an agent has never seen it cannot miss: it knows the first log, or has begun at its end. */
+  /** Begins with a log that the agent knows, since it cannot lose what it has never seen. */
   async #begin(): Promise<void> {
     const first = this.#appears()
     for (let n = this.#plan.fromHead ? this.#dice.int(4) : 0; n > 0; n--) {
@@ -94,7 +94,7 @@ export class Soak {
     const at = this.#dice.random() * 100
     if (at < 40) return this.#write(log, at < 34)
     if (at < 62) return this.#rotate(log)
-    if (at < 66) return this.#logs.length < MOST_LOGS ? void this.#appears() : undefined
+    if (at < 66) return this.#logs.length < MAX_LOGS ? void this.#appears() : undefined
     if (at < 68) return this.#replace(log)
     if (at < 70) return this.#move(log)
     if (at < 80) return this.#end('SIGKILL')
@@ -131,7 +131,7 @@ export class Soak {
 
   async #rotate(log: SoakLog): Promise<void> {
     for (let n = this.#dice.chance(0.2) ? 1 + this.#dice.int(4) : 1; n > 0; n--) {
-      // What is truncated unread is the writer's loss.
+      // Lines that are truncated unread would be lost by the writer.
       if (log.style === 'copy' && this.#agent !== undefined) await this.#arrived([log])
       const late = this.#dice.chance(0.2) ? this.#dice.int(20) : 0
       log.rotate(late)
@@ -142,7 +142,7 @@ export class Soak {
     }
   }
 
-  /** Only what the agent has open can it read then; and what comes behind it as long as that is not rotated unseen. */
+  /** Replaces a log that the agent has open and has read; it can read the new one as long as that is not rotated unseen. */
   async #replace(log: SoakLog): Promise<void> {
     if (this.#agent === undefined) return
     log.write(log.counts.length)
@@ -155,7 +155,7 @@ export class Soak {
     await this.#arrived([log])
   }
 
-  /** What is renamed within Path and rotated while the agent looks at neither is another log to it. */
+  /** Renames a log within Path. Renamed and rotated between two checks of the agent, it would be another log to it. */
   async #move(log: SoakLog): Promise<void> {
     const agent = this.#agent
     if (log.style === 'kubelet' || agent === undefined) return
@@ -168,7 +168,7 @@ export class Soak {
       return agent.stderr.includes(` ${log.path}\n`)
     }
     await until(isKnown, { everyMs: 50, what: () => `${log.path}; ${agent.stderr}` })
-    // And stored.
+    // Its offset has to be stored as well.
     await this.#settle()
   }
 
@@ -192,7 +192,7 @@ export class Soak {
     this.#agent = undefined
     await agent.stop(signal)
     this.stats.kills++
-    this.#note(`ended; it said:\n${agent.stderr}`)
+    this.#note(`ended, with the log:\n${agent.stderr}`)
   }
 
   async #crashLoop(): Promise<void> {
@@ -237,9 +237,9 @@ export class Soak {
     if (logs === this.#logs) this.#pinned = false
   }
 
-  /** All has arrived and, when the agent has ended with everything acknowledged, its positions are stored. */
+  /** Waits until everything has arrived; if the agent then ends with everything acknowledged, all offsets are stored. */
   async #settle(): Promise<void> {
-    // Behind everything that the agent may read again, as a run before did not come to store it.
+    // A line after everything that the agent may repeat, because an earlier run could not store its offset.
     for (const log of this.#logs) log.write(log.counts.length)
     await this.#arrived(this.#logs)
     const agent = this.#agent

@@ -1,4 +1,4 @@
-/** Runs the contract of the offset store under node: `cases.ts DRIVER`; a line of JSON per case. */
+/** Runs the contract of the offset store under node: `cases.ts DRIVER`; prints a line of JSON for each case. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

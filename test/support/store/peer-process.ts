@@ -1,6 +1,6 @@
 /**
- * Another process at the same database: `peer-process.ts agent|hold|create PATH DRIVER`. No test runner is imported: node
- * runs it too. Says one line of JSON, then waits for the end of its stdin.
+ * Another process with the same database: `peer-process.ts agent|hold|create PATH DRIVER`. It imports no test runner, since
+ * node runs it too. Prints one line of JSON, then waits for the end of its stdin.
  */
 import { ShipperError } from '../../../src/core/error.ts'
 import { type Driver, loadSqlite } from '../../../src/store/driver.ts'
