@@ -53,7 +53,7 @@ describe('src', () => {
     expect(core.filter(({ code }) => TIMERS.test(code)).map(({ path }) => path)).toEqual([])
   })
 
-  test('every package has one owner file and is a dependency of the program', () => {
+  test('every package has one owner file, and the dependencies are exactly these packages', () => {
     const owners = Map.groupBy(
       sources.flatMap(({ path, imports }) =>
         // Files of conf/ that are bundled as text belong to no package.
@@ -70,6 +70,8 @@ describe('src', () => {
     const manifest = JSON.parse(readFileSync(resolve(import.meta.dirname, '../package.json'), 'utf8'))
     const known = [...Object.keys(manifest.dependencies), 'bun:sqlite', 'bun:ffi']
     expect([...owners.keys()].filter((name) => !known.includes(name ?? ''))).toEqual([])
+    // A package that only tests or tools import is a devDependency: it would be in the bill of materials.
+    expect(Object.keys(manifest.dependencies).filter((name) => !owners.has(name))).toEqual([])
   })
 
   test('runs on node too: no use of the global Bun, no top-level await', () => {

@@ -75,7 +75,7 @@ describe('verbosity', () => {
     expect((await levels()).has('debug')).toBe(false)
     expect((await levels()).has('warn')).toBe(true)
     const more = (await logOf('-v')).filter(({ level }) => level === 'debug').map(({ message }) => message)
-    expect(more.filter((message) => message === 'chunk is delivered')).toHaveLength(1)
+    expect(more.filter((message) => message === 'chunk delivered')).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is followed'))).toHaveLength(1)
     expect(more.filter((message) => message.endsWith(' is closed'))).toHaveLength(1)
     expect((await levels('-vv')).has('debug')).toBe(true)
