@@ -66,14 +66,14 @@ test('missing sections are not reported when the file cannot be read completely'
 })
 
 test('with problems, the valid part has the stages that are valid by themselves', async () => {
-  const { plan, validPart: sound } = await load(
+  const { plan, validPart } = await load(
     `[SERVICE]\n    Flush x\n[INPUT]\n    Name clock\n[INPUT]\n    Name follow\n[INPUT]\n    Name listen\n    Port x\n` +
       `[INPUT]\n    Name follow\n    Path a\n    Parser none\n[FILTER]\n    Name keep\n    Match *\n${OUT}[OUTPUT]\n    Name sned\n`,
   )
   expect(plan).toBeUndefined()
-  const stages = [...sound.inputs, ...sound.filters, ...sound.outputs]
+  const stages = [...validPart.inputs, ...validPart.filters, ...validPart.outputs]
   expect(stages.map(({ name }) => name)).toEqual(['clock.0', 'keep.0', 'send.0'])
-  expect(sound.service.flush).toBe(1000)
+  expect(validPart.service.flush).toBe(1000)
 })
 
 test('a plugin of another kind is reported as such', async () => {

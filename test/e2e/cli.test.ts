@@ -118,7 +118,7 @@ test('a finite run without a terminal draws nothing, and its log is JSON lines',
 test('-H answers at the address of -L and -P', async () => {
   const port = await freePort()
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-L', '127.0.0.2', '-P', String(port)])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   const plugins = (await (await fetch(`http://127.0.0.2:${port}/api/v1/plugins`)).json()) as {
     plugins: { inputs: string[] }
   }

@@ -138,7 +138,7 @@ for (const [what, command] of [
 
 test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s stops the agent like SIGTERM', async (signal) => {
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   expect(await agent.stop(signal)).toEqual({ code: 0, signal: null })
   expect(agent.stderr).toContain(`${signal}: stopping`)
 })
@@ -146,10 +146,10 @@ test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s stops the agent like SIG
 test('SIGHUP is ignored if the agent was started with SIGHUP ignored', async () => {
   const command = ['sh', '-c', 'trap \'\' HUP; exec "$@"', 'sh', ...shipperCommand()]
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'], { command })
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   agent.kill('SIGHUP')
   agent.kill('SIGUSR1')
-  await agent.saysOnStderr('--- shipper')
+  await agent.waitForStderr('--- shipper')
   expect(await agent.stop('SIGTERM')).toEqual({ code: 0, signal: null })
   expect(agent.stderr).not.toContain('SIGHUP')
 })
@@ -162,7 +162,7 @@ test('a second signal ends at once, and the next run sends the rest', async () =
   const agent = ship({ dir, ports: [sink.port], service: { grace: 600 } })
   await until(async () => (await sink.summary()).chunks > 0)
   agent.kill('SIGTERM')
-  await agent.saysOnStderr('stopping')
+  await agent.waitForStderr('stopping')
   // Long before Grace has passed.
   expect(await agent.stop('SIGTERM')).toEqual({ code: 1, signal: null })
   await sink.ask('ack on')

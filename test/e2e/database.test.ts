@@ -118,7 +118,7 @@ async function holdDatabase(dir: string): Promise<Running> {
   const script = join(import.meta.dirname, '../support/store/peer-process.ts')
   const args = [script, 'hold', join(dir, 'pos.db'), 'bun:sqlite']
   const other = start(args, { command: [process.execPath], stdin: 'open' })
-  await other.saysOnStdout('held')
+  await other.waitForStdout('held')
   return other
 }
 
@@ -135,7 +135,7 @@ test('lines keep arriving while another program has locked the database, which i
     { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
   ])
   await other.stop()
-  await agent.saysOnStderr('positions are being written again')
+  await agent.waitForStderr('positions are being written again')
   agent.kill('SIGKILL')
   await agent.exited
   writeLines(path, lines, lines + 1000)
@@ -153,7 +153,7 @@ test('a start waits while another program has locked the database, and resumes w
   const other = await holdDatabase(dir)
   const args = ['-i', 'tail', '-p', `path=${dir}/a.log`, '-p', `db=${dir}/pos.db`, '-p', 'exit_on_eof=on']
   const agent = start([...args, '-o', 'stdout', '-m', '*'])
-  await agent.saysOnStderr('waiting')
+  await agent.waitForStderr('waiting')
   await other.stop()
   expect(await agent.ended()).toEqual({ code: 0, signal: null })
   expect(agent.stdout.match(LOG)).toEqual(['"log"=>"four"'])
@@ -222,15 +222,15 @@ test('two inputs that follow the same file with one database each resume where t
   writeFileSync(join(dir, 'a.log'), LINES)
   const head = ['-p', 'read_from_head=on']
   const inputs = [...follows(dir), ...head, '-t', 'behind', ...follows(dir), ...head, '-t', 'ahead']
-  const away = ['-o', 'forward://127.0.0.1:1', '-m', 'behind']
-  const there = ['-o', 'null', '-m', 'ahead', '-f', '0.1']
-  const first = start([...inputs, ...away, ...there])
+  const toUnreachable = ['-o', 'forward://127.0.0.1:1', '-m', 'behind']
+  const toNull = ['-o', 'null', '-m', 'ahead', '-f', '0.1']
+  const first = start([...inputs, ...toUnreachable, ...toNull])
   const offsets = (): unknown[] => rowsOf(dir).map(({ offset }) => offset)
   await until(() => offsets().includes(LINES.length))
   await first.stop()
   expect(offsets()).toEqual([0, LINES.length])
-  const second = start([...inputs, '-o', 'stdout', '-m', 'behind', ...there])
-  await second.saysOnStdout('three')
+  const second = start([...inputs, '-o', 'stdout', '-m', 'behind', ...toNull])
+  await second.waitForStdout('three')
   await until(() => offsets().join() === `${LINES.length},${LINES.length}`)
   await second.stop()
   expect([...second.stdout.matchAll(LOG)].join()).toBe('"log"=>"one","log"=>"two","log"=>"three"')

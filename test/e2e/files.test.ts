@@ -150,15 +150,15 @@ testAsOtherUser(
     const agent = start([], {
       command: [...commandAsOtherUser(), ...args, '-f', '0.1'],
     })
-    await agent.saysOnStderr('E_TAIL_UNREADABLE')
+    await agent.waitForStderr('E_TAIL_UNREADABLE')
     const once = [...args.slice(0, 2), '-p', 'exit_on_eof=on', ...args.slice(2)]
     const finite = start([], {
       command: [...commandAsOtherUser(), ...once],
     })
-    await finite.saysOnStderr('1 path could not be read')
+    await finite.waitForStderr('1 path could not be read')
     expect((await finite.ended()).code).toBe(1)
     chmodSync(path, 0o644)
-    await agent.saysOnStdout('secret')
+    await agent.waitForStdout('secret')
     expect(agent.stderr.split('E_TAIL_UNREADABLE').length).toBe(2)
   },
 )
@@ -193,9 +193,9 @@ testAsOtherUser(
     const agent = start([], {
       command: [...commandAsOtherUser(), ...args, '-f', '0.1'],
     })
-    await agent.saysOnStderr(`cannot read ${dir}/private: EACCES`)
+    await agent.waitForStderr(`cannot read ${dir}/private: EACCES`)
     chmodSync(join(dir, 'private'), 0o755)
-    await agent.saysOnStdout('secret')
+    await agent.waitForStdout('secret')
   },
 )
 
@@ -229,8 +229,8 @@ test('a folder that appears later is found', async () => {
     '-f',
     '0.1',
   ])
-  await agent.saysOnStderr('positions are not stored')
+  await agent.waitForStderr('positions are not stored')
   mkdirSync(join(dir, 'later'))
   writeFileSync(join(dir, 'later/a.log'), 'here\n')
-  await agent.saysOnStdout('here')
+  await agent.waitForStdout('here')
 })

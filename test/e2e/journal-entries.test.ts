@@ -265,7 +265,7 @@ testJournal('a missing directory is an error, and is read once it exists', async
   const path = join(dir, 'j')
   const sink = await Sink.start('lines')
   const agent = followJournal({ dir, path, ports: [sink.port], tools })
-  await agent.saysOnStderr('No such file or directory')
+  await agent.waitForStderr('No such file or directory')
   expect(agent.stderr).toContain('E_JOURNAL_READ')
   new Journal(tools, path).write(numberedEntries(0, 10))
   await allArrive(sink, agent, 10)

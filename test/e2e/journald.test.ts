@@ -187,7 +187,7 @@ testJournal('an empty journal that replaces the known one is read from its first
   await sink.ask('reset')
   for (const name of readdirSync(journal.dir)) rmSync(join(journal.dir, name))
   const agent = followJournal(options)
-  await agent.saysOnStderr('E_JOURNAL_CURSOR')
+  await agent.waitForStderr('E_JOURNAL_CURSOR')
   // Their times are before the cursor.
   journal.write(numberedEntries(0, 20))
   await allArrive(sink, agent, 20)

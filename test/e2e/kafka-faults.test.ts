@@ -156,7 +156,7 @@ testWithKafka(
     })
     writeLines(join(dir, 'a.log'), 0, LINES)
     const agent = leafTo({ dir, broker, ...SMALL })
-    await agent.saysOnStderr('NOT_ENOUGH_REPLICAS', 120_000)
+    await agent.waitForStderr('NOT_ENOUGH_REPLICAS', 120_000)
     await Bun.sleep(MISSING_MS)
     expect(await ackedBytes(agent)).toEqual([0])
     await broker.restart(2)
@@ -196,7 +196,7 @@ testWithKafka(
     await broker.deleteTopic('t')
     // However fast the drain was: there is something to deliver to the deleted topic.
     writeLines(join(dir, 'a.log'), LINES - 100_000, LINES)
-    await agent.saysOnStderr('UNKNOWN_TOPIC', 120_000)
+    await agent.waitForStderr('UNKNOWN_TOPIC', 120_000)
     await until(
       () =>
         broker.createTopic('t').then(

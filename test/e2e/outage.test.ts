@@ -51,19 +51,23 @@ function writeBatch(c: Case): void {
  */
 async function outage(
   c: Case,
-  leave: () => Promise<unknown>,
-  comeBack: () => Promise<unknown>,
+  stopPeer: () => Promise<unknown>,
+  restorePeer: () => Promise<unknown>,
   /** Resolves to true when the outage had its effect on the agent. */
-  felt: () => Promise<boolean> = async () => true,
+  tookEffect: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   const peakBefore = peakBytes(c.agent)
-  await leave()
+  await stopPeer()
   writeBatch(c)
   const end = performance.now() + OUTAGE_MS
-  const over = async (): Promise<boolean> => performance.now() >= end && (await felt())
-  await until(over, { limitMs: OUTAGE_MS + HANG_MS, everyMs: 20, what: () => c.agent.stderr.slice(-3000) })
+  const outageIsOver = async (): Promise<boolean> => performance.now() >= end && (await tookEffect())
+  await until(outageIsOver, {
+    limitMs: OUTAGE_MS + HANG_MS,
+    everyMs: 20,
+    what: () => c.agent.stderr.slice(-3000),
+  })
   expect((await c.sink.summary()).distinct).toBeLessThan(c.written)
-  await comeBack()
+  await restorePeer()
   await allArrive(c.sink, c.agent, c.written)
   await expectComplete(c)
   expect(peakBytes(c.agent) - peakBefore).toBeLessThan(MEMORY_LIMIT)
@@ -151,5 +155,5 @@ test('an answer that is not an acknowledgement closes the connection, and the ag
   await until(async () => (await sink.summary()).connections > 1)
   appendFileSync(path, numbered(2))
   await allArrive(sink, agent, 3)
-  await agent.saysOnStderr('expected a map')
+  await agent.waitForStderr('expected a map')
 })

@@ -57,7 +57,7 @@ test('a file that is deleted while the agent is behind is read to its end', asyn
   writeLines(path, 1, 300_000)
   await until(async () => (await sink.summary()).distinct > 1)
   unlinkSync(path)
-  await agent.saysOnStderr('was deleted')
+  await agent.waitForStderr('was deleted')
   await sink.ask('ack on')
   await sink.ask('accept off')
   await sink.ask('accept on')
@@ -72,8 +72,8 @@ test('copytruncate: what is lost is what the writer truncated unread, and it is 
   let lines = 1
   for (let rotation = 1; rotation <= 4; rotation++) {
     // The first truncation takes lines that the agent has not read, because its peer does not read either.
-    const behind = rotation === 1
-    if (behind) await sink.ask('read off')
+    const peerPaused = rotation === 1
+    if (peerPaused) await sink.ask('read off')
     writeLines(path, lines, lines + 50_000)
     lines += 50_000
     // Bytes that are written and truncated between two checks of the agent are known to nobody: it has to see these.
@@ -81,12 +81,12 @@ test('copytruncate: what is lost is what the writer truncated unread, and it is 
     const seen = async () =>
       (await dumpedFiles(agent)).some((file) => file.path === path && file.size === size)
     await until(seen, { what })
-    if (!behind) await arrived(lines - 1)
+    if (!peerPaused) await arrived(lines - 1)
     copyFileSync(path, `${path}.${rotation}`)
     truncateSync(path)
-    if (behind) {
+    if (peerPaused) {
       await sink.ask('read on')
-      await agent.saysOnStderr('truncated before it was read')
+      await agent.waitForStderr('truncated before it was read')
     }
     writeLines(path, lines, ++lines)
     await arrived(lines - 1)

@@ -155,11 +155,11 @@ describe('waitForMemory', () => {
     const account = new Budget(100_000, 65_536).account(80_000)
     const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
     expect(account.take(65_536)).toBeUndefined()
-    const room = account.waitForMemory(never)
+    const memoryFreed = account.waitForMemory(never)
     account.give(small)
-    expect(await resolved(room)).toBe(false)
+    expect(await resolved(memoryFreed)).toBe(false)
     account.give(large)
-    expect(await resolved(room)).toBe(true)
+    expect(await resolved(memoryFreed)).toBe(true)
     expect(account.take(65_536)).toBeDefined()
   })
 
@@ -178,10 +178,10 @@ describe('waitForMemory', () => {
     const block = mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeUndefined()
     mine.give(block)
-    const room = mine.waitForMemory(never)
-    expect(await resolved(room)).toBe(false)
+    const memoryFreed = mine.waitForMemory(never)
+    expect(await resolved(memoryFreed)).toBe(false)
     other.give(taken[1] as Buffer)
-    expect(await resolved(room)).toBe(true)
+    expect(await resolved(memoryFreed)).toBe(true)
     mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeDefined()
   })
@@ -191,10 +191,10 @@ describe('waitForMemory', () => {
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
     const buf = c.take(65_536) as Buffer
     for (const account of [a, b]) expect(account.take(65_536)).toBeUndefined()
-    const rooms = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
-    expect(await resolved(rooms)).toBe(false)
+    const bothFreed = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
+    expect(await resolved(bothFreed)).toBe(false)
     c.give(buf)
-    expect(await resolved(rooms)).toBe(true)
+    expect(await resolved(bothFreed)).toBe(true)
   })
 
   test('resolves for a small request while another waits for a larger one', async () => {
@@ -247,9 +247,9 @@ test('any number of waits on one signal adds one listener', async () => {
   for (let i = 0; i < 50; i++) {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
-    const room = account.waitForMemory(signal)
+    const memoryFreed = account.waitForMemory(signal)
     account.give(buf)
-    await room
+    await memoryFreed
   }
   expect(listeners).toBe(1)
 })

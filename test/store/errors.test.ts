@@ -30,7 +30,7 @@ async function asUser(bench: Bench): Promise<Record<string, unknown>> {
 }
 
 describe('a database that cannot be written', () => {
-  async function made(): Promise<Bench> {
+  async function createDatabase(): Promise<Bench> {
     const bench = benchIn(tmp())
     chmodSync(bench.dir, 0o777)
     const store = await bench.open()
@@ -41,11 +41,11 @@ describe('a database that cannot be written', () => {
   }
 
   testAsUser('is no trouble when only its owner is another', async () => {
-    expect(await asUser(await made())).toEqual({ rows: 3, damaged: false })
+    expect(await asUser(await createDatabase())).toEqual({ rows: 3, damaged: false })
   })
 
   testAsUser('is refused when the file is read-only', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.path, 0o444)
     expect(await asUser(bench)).toMatchObject({
       code: 'E_STORE_READONLY',
@@ -55,7 +55,7 @@ describe('a database that cannot be written', () => {
   })
 
   testAsUser('is refused when its folder is read-only', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.dir, 0o555)
     const answer = await asUser(bench)
     expect(answer).toMatchObject({ code: 'E_STORE_READONLY' })
@@ -71,7 +71,7 @@ describe('a database that cannot be written', () => {
   })
 
   testAsUser('is refused when its folder cannot be made', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.dir, 0o555)
     const { answer } = await bench.peer('agent', {
       path: join(bench.dir, 'state/pos.db'),
@@ -82,7 +82,7 @@ describe('a database that cannot be written', () => {
   })
 
   testAsUser('is refused when it may not be read', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.path, 0o000)
     expect(await asUser(bench)).toMatchObject({ code: 'E_STORE_UNREADABLE' })
   })

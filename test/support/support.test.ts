@@ -37,16 +37,16 @@ test('run collects both streams and the exit status', async () => {
 })
 
 test('a process that ends without the expected text fails the wait at once', async () => {
-  const it = start(['echo other >&2'], sh)
-  await expect(it.saysOnStderr('ready', 60_000)).rejects.toThrow('other')
+  const running = start(['echo other >&2'], sh)
+  await expect(running.waitForStderr('ready', 60_000)).rejects.toThrow('other')
 })
 
 let pid = 0
 test('start does not wait for the end of the process', async () => {
-  const it = start(['echo ready; exec sleep 60'], sh)
-  pid = it.pid
-  await it.saysOnStdout('ready')
-  expect(it.exit).toBeUndefined()
+  const running = start(['echo ready; exec sleep 60'], sh)
+  pid = running.pid
+  await running.waitForStdout('ready')
+  expect(running.exit).toBeUndefined()
 })
 test('a process that still runs at the end of its test is killed', () => {
   expect(() => process.kill(pid, 0)).toThrow('ESRCH')

@@ -40,8 +40,8 @@ export class Bench {
   }
 
   get context(): OffsetContext {
-    const say = (level: string) => (message: string) => void this.logged.push(`${level}: ${message}`)
-    const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
+    const logAt = (level: string) => (message: string) => void this.logged.push(`${level}: ${message}`)
+    const log = { error: logAt('error'), warn: logAt('warn'), info: logAt('info'), debug: logAt('debug') }
     return { log, driver: this.driver, busyMs: 0 }
   }
 

@@ -16,7 +16,7 @@ const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal',
 testLeaf('the commands of the guide from the journal to Kafka run as they are written', async () => {
   const broker = await KafkaBroker.start({ autoCreate: true })
   const guide = new Guide('docs/guides/journald-to-kafka.md', {
-    inPlaceOf: {
+    replacements: {
       '-i systemd': '-i systemd -p path=j',
       'conf/journald-to-kafka.conf': 'journald-to-kafka.conf',
       'kafka-1:9092': broker.bootstrap,

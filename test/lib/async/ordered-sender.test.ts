@@ -158,25 +158,25 @@ interface Step {
   /** What passes before the call: nothing, some microtasks or some turns of the event loop. */
   before: 'nothing' | 'microtasks' | 'turns'
   prepareTurns: number
-  fate: 'sent' | 'sent' | 'prepare fails' | 'ready fails' | 'fails after send'
+  outcome: 'sent' | 'sent' | 'prepare fails' | 'ready fails' | 'fails after send'
   answerTurns: number
 }
 
 const STEP: fc.Arbitrary<Step> = fc.record({
   before: fc.constantFrom('nothing', 'microtasks', 'turns'),
   prepareTurns: fc.nat({ max: 4 }),
-  fate: fc.constantFrom('sent', 'sent', 'prepare fails', 'ready fails', 'fails after send'),
+  outcome: fc.constantFrom('sent', 'sent', 'prepare fails', 'ready fails', 'fails after send'),
   answerTurns: fc.nat({ max: 4 }),
 })
 
 /** Makes the calls of `steps` and returns what happened, with a call at the end that has to succeed. */
-async function play(steps: Step[]): Promise<string[]> {
+async function execute(steps: Step[]): Promise<string[]> {
   const run = new Recorder()
   const answers: Promise<unknown>[] = []
   for (const [i, step] of steps.entries()) {
     if (step.before === 'microtasks') for (let n = 0; n < 5; n++) await undefined
     if (step.before === 'turns') await turns(2)
-    const fails = (at: Step['fate']): boolean => step.fate === at
+    const fails = (at: Step['outcome']): boolean => step.outcome === at
     const prepared = (): string => {
       if (fails('prepare fails')) throw PEER_DOWN
       return `${i}`
@@ -204,7 +204,7 @@ async function play(steps: Step[]): Promise<string[]> {
 test('no call overtakes an earlier one that fails, whatever preparing and answering take', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(STEP, { maxLength: 12 }), async (steps) => {
-      const events = await play(steps)
+      const events = await execute(steps)
       const at = (what: string, i: number): number => events.indexOf(`${what} ${i}`)
       const sent = events.filter((event) => event.startsWith('send ')).map((event) => event.slice(5))
       expect(sent.slice(0, -1).map(Number)).toEqual(

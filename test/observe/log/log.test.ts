@@ -204,9 +204,9 @@ function program(text: string): string {
 describe('stderr', () => {
   test('gets JSON lines when it is not a terminal, also the last one before an exit', async () => {
     const path = program(`for (let i = 0; i < 5000; i++) log.child('a').info('line ' + i)\nprocess.exit(3)`)
-    const it = start([path], { command: [process.execPath] })
-    expect((await it.ended()).code).toBe(3)
-    const lines = it.stderr.trim().split('\n')
+    const running = start([path], { command: [process.execPath] })
+    expect((await running.ended()).code).toBe(3)
+    const lines = running.stderr.trim().split('\n')
     expect(lines).toHaveLength(5000)
     expect(JSON.parse(lines[4999] as string).message).toBe('line 4999')
   })
@@ -232,11 +232,11 @@ describe('stderr', () => {
     const path = program(
       `await new Promise((r) => process.stdin.once('data', r)); log.child('a').info('x'); console.log('on')\nprocess.exit()`,
     )
-    const it = start([path], { command: [process.execPath], stdin: 'open' })
-    it.child.stderr?.destroy()
-    it.child.stdin?.write('go\n')
-    expect((await it.ended()).code).toBe(0)
-    expect(it.stdout).toBe('on\n')
+    const running = start([path], { command: [process.execPath], stdin: 'open' })
+    running.child.stderr?.destroy()
+    running.child.stdin?.write('go\n')
+    expect((await running.ended()).code).toBe(0)
+    expect(running.stdout).toBe('on\n')
   })
 })
 

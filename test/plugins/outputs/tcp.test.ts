@@ -95,10 +95,10 @@ test('msgpack: sends each record with its time and an empty map of metadata', as
   const times = [1000, 1001, 1000].map((sec) =>
     Buffer.from(`d700${sec.toString(16).padStart(8, '0')}1dcd6500`, 'hex'),
   )
-  const wanted = [RECORD, {}, { a: 1 }].map((record, i) =>
+  const expected = [RECORD, {}, { a: 1 }].map((record, i) =>
     Buffer.concat([Buffer.of(0x92, 0x92), times[i] as Buffer, Buffer.of(0x80), encode(record)]),
   )
-  expect(bytes.equals(Buffer.concat(wanted))).toBe(true)
+  expect(bytes.equals(Buffer.concat(expected))).toBe(true)
 })
 
 test.each([

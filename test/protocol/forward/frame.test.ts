@@ -28,12 +28,12 @@ describe('frames', () => {
         const options = encodeFrameOptions({ ...NO_OPTIONS, chunk: 'id', size: 3 }) as Buffer
         const frame = Buffer.concat([buf.subarray(start), withOptions ? options : Buffer.alloc(0)])
         expect(start).toBe(7)
-        const wanted = [
+        const expected = [
           Buffer.from(tag).toString(),
           bytes,
           ...(withOptions ? [{ chunk: 'id', size: 3 }] : []),
         ]
-        expect(decode(frame)).toEqual(wanted)
+        expect(decode(frame)).toEqual(expected)
       }),
     )
   })

@@ -13,11 +13,11 @@ import { until, within } from '../until.ts'
 
 type Texts = Record<string, string>
 
-/** An output that keeps its records; while `shut`, flushes wait, and fail at the end of the run. */
+/** An output that keeps its records; while `blocked`, flushes wait, and fail at the end of the run. */
 export class Records implements Output {
   readonly records: { tag: string; time: unknown; record: unknown }[] = []
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
-  shut = false
+  blocked = false
   #waiting: (() => void)[] = []
   #signal: AbortSignal | undefined
 
@@ -27,7 +27,7 @@ export class Records implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    if (this.shut) {
+    if (this.blocked) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
         this.#signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
@@ -46,7 +46,7 @@ export class Records implements Output {
   }
 
   open(): void {
-    this.shut = false
+    this.blocked = false
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 

@@ -140,7 +140,7 @@ describe('an acknowledgement', () => {
     const run = await forwardIn({}, { outputs: 2 })
     const [one, two] = run.outputs
     if (one === undefined || two === undefined) throw new Error('two outputs')
-    one.shut = two.shut = true
+    one.blocked = two.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', Buffer.concat(entries(0, 3)), { chunk: 'c' }]))
     await until(() => one.waiting === 1 && two.waiting === 1)
@@ -155,7 +155,7 @@ describe('an acknowledgement', () => {
     const run = await forwardIn({}, { service: { chunk_size: '4096' } })
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', Buffer.concat(entries(0, 300, 'x'.repeat(100))), { chunk: 'c' }]))
     await until(() => run.counter('messages') === 1)
@@ -172,7 +172,7 @@ describe('an acknowledgement', () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(
       Buffer.from([0xc0]),
@@ -197,7 +197,7 @@ describe('on a stop an acknowledgement', () => {
     const client = new Client(run.port)
     client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'before' }]))
     await until(() => client.acks.length === 1)
-    output.shut = true
+    output.blocked = true
     client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'given up' }]))
     await until(() => output.waiting === 1)
     await run.close()
@@ -209,7 +209,7 @@ describe('on a stop an acknowledgement', () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'in time' }]))
     await until(() => output.waiting === 1)
@@ -230,7 +230,7 @@ test('while outputs are behind, peers are not read and memory stays flat; later 
   const [output] = run.outputs
   const [input] = run.assembly.inputs
   if (output === undefined || input === undefined) throw new Error('an output')
-  output.shut = true
+  output.blocked = true
   const clients = [0, 1, 2, 3].map(() => new Client(run.port))
   const text = 'x'.repeat(1000)
   for (const [i, client] of clients.entries())
@@ -294,8 +294,8 @@ describe('a peer', () => {
 })
 
 test('a peer that never completes a value is disconnected when others wait for its memory, and not before', async () => {
-  let aheadMs = 0
-  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+  let advancedMs = 0
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + advancedMs }
   const run = await forwardIn({ buffer_max_size: '3M' }, { clock })
   const packed = gzipSync(Buffer.concat(entries(0, 100, randomBytes(14_000).toString('hex'))), { level: 0 })
   const large = bytesOf(['t', packed, { chunk: 'other' }])
@@ -316,7 +316,7 @@ test('a peer that never completes a value is disconnected when others wait for i
     await until(() => (run.assembly.inputs[0]?.account.used ?? 0) > 4_000_000)
   }
   await begin()
-  aheadMs += 61_000
+  advancedMs += 61_000
   // Nobody waits for its memory: it may be slow.
   await trickle(sent + 100)
   slow.send(large.subarray(sent))
@@ -326,7 +326,7 @@ test('a peer that never completes a value is disconnected when others wait for i
   other.send(large)
   let rounds = 0
   await until(() => {
-    aheadMs += 1000
+    advancedMs += 1000
     // Messages that begin only now.
     if (rounds++ % 10 === 9) late[Math.floor(rounds / 10) - 1]?.send(large.subarray(0, 1))
     return trickle(sent + 1).then(() => run.counter('closed_peers') === 1)
@@ -356,7 +356,7 @@ describe('a connection', () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     const messages = Buffer.concat(count(3000).map((n) => bytesOf(['t', 5, { n }, { chunk: `${n}` }])))
     client.send(messages)
