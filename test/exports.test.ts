@@ -45,7 +45,7 @@ describe('the check of the exports', () => {
     expect(unusedIn(files)).toEqual([])
   })
 
-  test('accepts a name used of a module that is imported dynamically or as a namespace, and no other', () => {
+  test('accepts a name used through a dynamic or namespace import, and no other name', () => {
     const files = {
       'src/x.ts': 'export const a = 1\nexport const b = 1\n',
       'src/y.ts': "const { a } = await import('./x.ts')\n",
@@ -64,7 +64,7 @@ describe('the check of the exports', () => {
     expect(unusedIn(files)).toEqual(['src/x.ts: a'])
   })
 
-  test('follows a name that is exported again to the file that exports it again', () => {
+  test('follows a re-exported name to the file that re-exports it', () => {
     const files = {
       'src/x.ts': 'export const a = 1\n',
       'src/y.ts': "export { a } from './x.ts'\n",

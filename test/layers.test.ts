@@ -79,11 +79,11 @@ describe('src', () => {
     expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
   })
 
-  test('has no circle of imports, types included, between files or between the rooms of a folder', () => {
+  test('has no import cycle, type imports included, between files or between the subfolders of a folder', () => {
     expect(cycles(sources)).toEqual([])
   })
 
-  test('the registry lists exactly the existing plugins', () => {
+  test('the registry lists all existing plugins and no others', () => {
     const listed = sources.find(({ path }) => path === 'src/registry.ts')?.imports ?? []
     const plugins = sources.map(({ path }) => path).filter(isPlugin)
     expect(listed.filter((path) => path.startsWith('src/plugins/')).sort()).toEqual(plugins.sort())
@@ -113,7 +113,7 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
   })
 
-  test('finds a circle between files and one between the rooms of a folder', () => {
+  test('finds a cycle between files and one between the subfolders of a folder', () => {
     const files = (texts: Record<string, string>) =>
       Object.entries(texts).map(([path, from]) => readSource(path, `import type { X } from '${from}'\n`))
     expect(cycles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([

@@ -14,7 +14,7 @@ const files = {
     '[PARSER]\n    Name good\n    Format regex\n    Regex a\n[MULTILINE_PARSER]\n    name m\n',
 }
 
-test('parsers are read from files relative to the configuration file; the first of a name counts', async () => {
+test('parsers are read from files relative to the configuration file; the first one with a name is used', async () => {
   const { plan, reported, warnings } = await load(main('good'), { files })
   expect(reported).toEqual([])
   expect(plan?.parsers.map((p) => [p.name, p.spec.name, p.options])).toEqual([

@@ -33,7 +33,7 @@ describe('the command line', () => {
     expect(stdout).toMatch(text)
   })
 
-  test('forward://host:port sends there', async () => {
+  test('forward://host:port sends to that host and port', async () => {
     const peer = await forwardPeer()
     const { code } = await run([
       ...finite('one\ntwo\n'),

@@ -108,7 +108,7 @@ async function drainsAndStores(container: Root, run: (port: number) => Running):
 }
 
 withMounts(
-  'with a root that cannot be written and holds nothing but the program, without /tmp and with an empty environment, it drains and stores',
+  'on a read-only root with nothing but the program, without /tmp and with an empty environment, it drains and stores offsets',
   async () => {
     const container = await makeRoot([], 'mount -o remount,bind,ro ROOT')
     expect(() => writeFileSync(join(container.mounts.outside(container.root), 'a'), '')).toThrow('EROFS')
@@ -117,7 +117,7 @@ withMounts(
 )
 
 withMounts(
-  'with a root that can be written it writes nothing outside of its state folder, and leaves no folder touched',
+  'on a writable root it writes nothing outside of its state folder, and does not touch any other folder',
   async () => {
     const folders = ['tmp', 'var/tmp', 'home/me', 'work', 'dev/shm', 'run', 'etc']
     const container = await makeRoot(folders)
@@ -134,7 +134,7 @@ withMounts(
   },
 )
 
-test('nothing is written into the home, the temporary and the working folder', async () => {
+test('nothing is written to the home, temporary and working folders', async () => {
   const [state, home, temp, cwd] = [tmp(), tmp(), tmp(), tmp()]
   writeFileSync(join(state, 'a.log'), 'one\ntwo\n')
   const before = [home, temp, cwd].map(listing)

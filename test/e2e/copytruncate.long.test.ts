@@ -11,7 +11,7 @@ const ROTATIONS = 150
 /** Time between two checks of an agent on an idle machine. */
 const UNSEEN_MS = 50
 
-test('copytruncate under a busy writer: what is lost is reported, but for what came between two checks', async () => {
+test('copytruncate under a busy writer: lost bytes are reported, except those written between two checks', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   writeLines(path, 0, 1)

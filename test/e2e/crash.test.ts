@@ -31,7 +31,7 @@ async function finish(dir: string, ports: number[], tail: Record<string, string>
   expect(await last.ended()).toEqual({ code: 0, signal: null })
 }
 
-test('kill -9 twenty times in a drain of a million lines loses none, and repeats no more than is promised', async () => {
+test('kill -9 twenty times in a drain of a million lines loses none, and repeats no more than promised', async () => {
   const dir = tmp()
   writeLines(join(dir, 'a.log'), 0, LINES)
   const sink = await Sink.start('lines')

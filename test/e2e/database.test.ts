@@ -99,7 +99,7 @@ test('a second agent on the same database refuses to start and says why', async 
   expect(second.stderr).toContain(String(first.pid))
 })
 
-test('a database that another process has locked ends the start with a clear error, and loses nothing', async () => {
+test('a database that another process has locked fails the start with a clear error, and nothing is lost', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   await drain(dir, ['-p', 'read_from_head=on'])
@@ -122,7 +122,7 @@ async function holdDatabase(dir: string): Promise<Running> {
   return other
 }
 
-test('lines keep arriving while another program has locked the database, which is logged once; then offsets are stored', async () => {
+test('lines keep arriving while another program has locked the database; this is logged once, and offsets are stored afterwards', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   const sink = await Sink.start('lines')
@@ -145,7 +145,7 @@ test('lines keep arriving while another program has locked the database, which i
   expect((await sink.summary()).duplicates).toBe(0)
 })
 
-test('a start waits while another program has locked the database, and resumes where it stopped when it is free', async () => {
+test('a start waits while another program has locked the database, then resumes where the agent stopped', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   await drain(dir, ['-p', 'read_from_head=on'])
@@ -188,7 +188,7 @@ withMounts(
   },
 )
 
-test('a corrupt database is set aside and logged, and the file is read from its start though Read_From_Head is off', async () => {
+test('a corrupt database is set aside and logged, and the file is read from its start even with Read_From_Head off', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   expect((await drain(dir, ['-p', 'read_from_head=on'])).lines).toHaveLength(3)
@@ -203,7 +203,7 @@ test('a corrupt database is set aside and logged, and the file is read from its 
 })
 
 testAsOtherUser(
-  'a database in a folder that cannot be written ends the start with a clear error',
+  'a database in a read-only folder fails the start with a clear error',
   async () => {
     const dir = tmp()
     chmodSync(dir, 0o755)

@@ -166,7 +166,7 @@ testJournal('the * in Tag is replaced by the unit, or by unknown', async () => {
   }
 })
 
-testJournal('entries are read that match any filter, or all of them', async () => {
+testJournal('entries that match any filter are read, or only those that match all', async () => {
   const fields = [{ A: '1' }, { B: '1' }, { A: '1', B: '1' }, { A: '2', B: '1' }, { C: '1' }]
   const journal = journalOf(
     fields.map((f, i) => ({ us: START_US + i, fields: { MESSAGE: `${i}`, ...f } as EntryInit['fields'] })),
@@ -193,7 +193,7 @@ testJournal('a filter that excludes the entry at the cursor is not reported as a
 })
 
 testJournal(
-  'reading continues at the cursor in fluent-bit’s database, which stays in its format',
+  'reading continues at the cursor in fluent-bit’s database, which keeps its format',
   async () => {
     const dir = tmp()
     const journal = journalOf(numberedEntries(0, 100))

@@ -152,7 +152,7 @@ testJournal('when the file with the cursor is deleted, reading continues with la
 })
 
 testJournal(
-  'after the journal lost its end, new entries with the same sequence numbers are read',
+  'new entries that reuse sequence numbers are read after the journal lost its end',
   async () => {
     const dir = tmp()
     const journal = new Journal(tools, join(dir, 'j'))

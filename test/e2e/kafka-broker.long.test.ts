@@ -45,7 +45,7 @@ async function send(
 }
 
 testWithKafka(
-  'a broker stores what another producer sends, and Kafka’s consumer reads every part of it',
+  'a broker stores the records of another producer, and Kafka’s consumer reads every part of them',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t', { partitions: 1 })

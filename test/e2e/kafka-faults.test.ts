@@ -185,7 +185,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a topic that is deleted and recreated gets all records that were not acknowledged before',
+  'a topic that is deleted and recreated gets all records not acknowledged before the deletion',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')

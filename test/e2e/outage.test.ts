@@ -96,7 +96,7 @@ test('a peer that refuses connections for a while loses nothing', async () => {
   )
 })
 
-test('a peer that takes everything and never acknowledges loses nothing; what it gets again has the same ids', async () => {
+test('a peer that accepts everything and never acknowledges loses nothing; repeated chunks have the same ids', async () => {
   const c = await shipping({ ack_timeout: 1 })
   await outage(
     c,
@@ -117,7 +117,7 @@ test('a peer that closes in the middle of every chunk loses nothing', async () =
   )
 })
 
-test('a peer that closes in the middle of one chunk after another gets each in the end, in order', async () => {
+test('a peer that closes in the middle of one chunk after another eventually gets all of them, in order', async () => {
   const c = await shipping()
   await c.sink.ask('close-after 2500000')
   writeLines(c.path, c.written, c.written + 100_000)
@@ -143,7 +143,7 @@ for (const [what, ackTimeout] of [
   })
 }
 
-test('an answer that is not an acknowledgement closes the connection, and the agent goes on', async () => {
+test('an answer that is not an acknowledgement closes the connection, and the agent continues', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   writeLines(path, 0, 1)

@@ -35,7 +35,7 @@ async function expectAll(sink: Sink, agent: Running, lines: number): Promise<voi
 }
 
 for (const lateMs of [0, 50]) {
-  test(`rename every 200 ms, again and again, at 50,000 lines a second, new file ${lateMs} ms late: no line is lost`, async () => {
+  test(`rename every 200 ms at 50,000 lines a second, new file ${lateMs} ms late: no line is lost`, async () => {
     const { path, sink, agent } = await following()
     const lines = await writeAndRotate(path, { how: 'rename', rotations: ROTATIONS, everyMs: 200, lateMs })
     await expectAll(sink, agent, lines)
@@ -43,7 +43,7 @@ for (const lateMs of [0, 50]) {
   })
 }
 
-test('rename while the peer stands still: no line is lost', async () => {
+test('rename while the peer does not read: no line is lost', async () => {
   const { path, sink, agent } = await following({ mem_buf_limit: '1M' })
   await sink.ask('read off')
   const lines = await writeAndRotate(path, { how: 'rename', rotations: 20, everyMs: 200, lateMs: 0 })
@@ -64,7 +64,7 @@ test('a file that is deleted while the agent is behind is read to its end', asyn
   await expectAll(sink, agent, 300_000)
 })
 
-test('copytruncate: what is lost is what the writer truncated unread, and it is reported in bytes', async () => {
+test('copytruncate: only bytes that the writer truncated unread are lost, and their number is reported', async () => {
   // No checks without an event: what is measured here is what a read finds.
   const { path, sink, agent } = await following({ mem_buf_limit: '1M', progress_check_interval: '3600' })
   const what = (): string => agent.stderr.slice(-3000)

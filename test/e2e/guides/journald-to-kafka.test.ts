@@ -13,7 +13,7 @@ import { until } from '../../support/until.ts'
 const tools = journalTools()
 const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal', false, tools.reason)
 
-testLeaf('the commands of the guide from the journal to Kafka run as they are written', async () => {
+testLeaf('the commands of the guide from the journal to Kafka run as written', async () => {
   const broker = await KafkaBroker.start({ autoCreate: true })
   const guide = new Guide('docs/guides/journald-to-kafka.md', {
     replacements: {

@@ -26,7 +26,7 @@ function manifestsIn(yaml: string): Manifest[] {
   return all.filter((manifest) => manifest !== null && manifest !== undefined)
 }
 
-testWithKafka('the commands of the guide from Kubernetes to Kafka run as they are written', async () => {
+testWithKafka('the commands of the guide from Kubernetes to Kafka run as written', async () => {
   const broker = await KafkaBroker.start({ autoCreate: true })
   const api = await KubeApi.start()
   const node = new KubeNode(api)
@@ -86,7 +86,7 @@ testWithKafka('the commands of the guide from Kubernetes to Kafka run as they ar
 })
 
 testWithHelm(
-  'the helm command of the guide makes manifests that an API server and the agent take',
+  'the helm command of the guide generates manifests that an API server and the agent accept',
   async () => {
     const guide = new Guide(PAGE, { replacements: { 'conf/helm': join(ROOT, 'conf/helm') } })
     guide.next('shipper manifest')

@@ -9,7 +9,7 @@ import { until } from '../../support/until.ts'
 
 const MANIFEST = /`(shipper manifest [^`]+)`/
 
-test('the commands of README.md run as they are written', async () => {
+test('the commands of README.md run as written', async () => {
   const [port = 0] = await freePorts(1)
   const sink = await Sink.start('lines')
   const guide = new Guide('README.md', {

@@ -12,7 +12,7 @@ import { until } from '../../support/until.ts'
 const LINES = 20_000
 
 testWithKafka(
-  'the commands of the relay guide run as they are written, and a killed relay loses nothing',
+  'the commands of the relay guide run as written, and a killed relay loses nothing',
   async () => {
     const broker = await KafkaBroker.start({ autoCreate: true })
     const [port = 0] = await freePorts(1)

@@ -10,7 +10,7 @@ const EXEC_START = /^ExecStart=\S+shipper (.*)$/m
 const ACCESS = '10.1.1.1 - - [21/Nov/2026:06:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl"\n'
 const TRACE = 'java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)'
 
-test('the commands of the guide from a VM to a forward peer run as they are written', async () => {
+test('the commands of the guide from a VM to a forward peer run as written', async () => {
   const { machine, server } = await machineWith({ version: '0.1.0' })
   const [port = 0, http = 0] = await freePorts(2)
   const calls = (name: string): string => `echo "$*" >> ${name}.calls`

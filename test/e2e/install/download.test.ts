@@ -92,7 +92,7 @@ test('the error for a version that does not exist names it and the answer of the
   })
 })
 
-test('the newest version that the server names has to look like a version', async () => {
+test('an answer for the newest version that is not a version is refused', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/latest', Buffer.from('<html>sign in</html>'))
   await refused(machine, 'not a valid version: <html>')
@@ -100,7 +100,7 @@ test('the newest version that the server names has to look like a version', asyn
   await refused(machine, 'latest is empty')
 })
 
-test('a release without a binary for this machine is refused before anything is downloaded', async () => {
+test('a release without a binary for this machine is refused before any download', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/v1.0.0/SHA256SUMS', Buffer.from(`${'0'.repeat(64)}  shipper-linux-other\n`))
   await refused(machine, `has no ${BINARY_NAME}`)

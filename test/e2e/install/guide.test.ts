@@ -30,7 +30,7 @@ function commands(url: string, folder: string, root: string): string[] {
     .map((line) => line.replace('sh install.sh', `sh ${folder}/install.sh`))
 }
 
-test('the commands of the guide run as they are written, one after the other', async () => {
+test('the commands of the guide run as written, one after the other', async () => {
   const { machine, server } = await machineWith({ version: '0.1.0' })
   const folder = tmp()
   const files = releaseOf(stub({ version: '0.1.0' }))

@@ -5,7 +5,7 @@ import { peerOrSkip } from '../../support/skip.ts'
 
 const testAsRoot = peerOrSkip('root', IS_ROOT, 'only root gives files to others')
 
-test('a first version that does not stay up leaves nothing', async () => {
+test('a first installation that does not stay up leaves no files', async () => {
   const { machine } = await machineWith({ version: '1.0.0', staysUp: false })
   const before = machine.tree()
   const { code, stderr } = await machine.run()
@@ -154,7 +154,7 @@ testAsRoot('the service has a user of its own, which --purge removes', async () 
   expect(machine.read('etc/passwd')).not.toContain('shipper:')
 })
 
-testAsRoot('--purge does not delete an account of a person with the same name', async () => {
+testAsRoot('--purge does not delete the account of a person with the same name', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   const person = 'shipper:x:1000:1000::/home/shipper:/bin/sh\n'
   machine.write('etc/passwd', person)

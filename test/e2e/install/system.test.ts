@@ -90,7 +90,7 @@ for (const { name, command: shell, test } of SHELLS) {
     expect(machine.running()).toBe(true)
   })
 
-  test(`${name}: interrupted during a download, it ends at once and leaves nothing`, async () => {
+  test(`${name}: interrupted during a download, it ends at once and leaves no files`, async () => {
     const { machine, server } = await machineWith({ version: '1.0.0' })
     const before = machine.tree()
     let download: ServerResponse | undefined
@@ -127,7 +127,7 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 }
 
-test('interrupted while the new version is checked, the old one is restored', async () => {
+test('an interruption while the new version is checked restores the old one', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0' })
   await machine.run()
   const before = machine.tree()
@@ -155,7 +155,7 @@ test('an executable for another processor is not run', async () => {
   expect(machine.tree()).toEqual(before)
 })
 
-test('a binary that does not run here is not installed', async () => {
+test('a binary that does not run on this machine is not installed', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0', status: 132 })
   const before = machine.tree()
   expect((await machine.run()).stderr).toContain('does not run on this system (the processor may be too old')
