@@ -101,7 +101,7 @@ describe('a buffer', () => {
     expect(account.take(5000)).not.toBe(buf)
   })
 
-  test('counts for the account that took it, whoever gives it back, and once', () => {
+  test('is counted once, for the account that took it, whoever gives it back', () => {
     const budget = new Budget(1_000_000, 64_000)
     const [a, b] = [budget.account(500_000), budget.account(500_000)]
     const buf = a.take(4096) as Buffer
@@ -171,7 +171,7 @@ describe('waitForMemory', () => {
     expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('resolves when the refused size fits next to the long-lived buffer of that time, or the next attempt would fail', async () => {
+  test('resolves when the refused size fits next to a long-lived buffer that is taken again', async () => {
     const budget = new Budget(100_000, 65_536)
     const [other, mine] = [budget.account(100_000), budget.account(100_000)]
     const taken = [other.take(40_000), other.take(20_000)] as Buffer[]

@@ -80,7 +80,7 @@ test('each outcome is counted', async () => {
   expect([source.settledBytes, source.droppedRecords, source.abortedRecords]).toEqual([30, 1, 1])
 })
 
-test('the number of dropped records is that after the filters', async () => {
+test('dropped records are counted after the filters', async () => {
   const apply: FilterStage['filter'] = {
     apply: (chunk) => {
       chunk.count = 1

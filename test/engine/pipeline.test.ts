@@ -71,7 +71,7 @@ describe('filters', () => {
     expect(account.used).toBe(4096)
   })
 
-  test('that only shorten records count no dropped ones', () => {
+  test('that only shorten records do not count dropped records', () => {
     const shorten = stage('*', (chunk) => {
       chunk.end -= 2
     })
@@ -104,7 +104,7 @@ describe('filters', () => {
     expect(outputs[0]?.inFlight).toBe('good')
   })
 
-  test('can use the buffers of the chunk’s input, and none afterwards', () => {
+  test('can use the buffers of the chunk’s input until they return', () => {
     const borrowed = new BorrowedBuffers()
     const { send, account } = line([stage('*', add('x', borrowed))], [], borrowed)
     send('a')
@@ -160,7 +160,7 @@ describe('a chunk for several outputs', () => {
   })
 })
 
-describe('a chunk for no output', () => {
+describe('a chunk that matches no output', () => {
   test('is settled as filtered, counted, and logged once per tag', () => {
     const { send, account, logged, pipeline } = line([], ['kube.*'])
     expect([send('abc', 'x'), send('de', 'x'), send('f', 'y')]).toEqual([
@@ -184,8 +184,8 @@ describe('a chunk for no output', () => {
   })
 })
 
-describe('readiness', () => {
-  test('is asked of the tag’s filters in order, up to the first that is not ready', async () => {
+describe('ready', () => {
+  test('asks the filters of the tag in order, up to the first that is not ready', async () => {
     const calls: string[] = []
     const wait = Promise.resolve()
     const filter = (match: string, name: string, answer: Promise<void> | undefined): FilterStage => {

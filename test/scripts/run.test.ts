@@ -36,7 +36,7 @@ test('forwards a signal that arrives from several sides once', async () => {
   expect(script.stdout.match(/TERM/g)).toHaveLength(1)
 })
 
-test('leaves no bun running when it is killed', async () => {
+test('does not leave bun running when it is killed', async () => {
   const { script, pid } = await started()
   script.kill('SIGKILL')
   await until(() => !alive(pid), { what: `the end of bun ${pid}` })

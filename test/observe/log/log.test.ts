@@ -211,13 +211,13 @@ describe('stderr', () => {
     expect(JSON.parse(lines[4999] as string).message).toBe('line 4999')
   })
 
-  testOnTerminal('gets coloured text when it is a terminal', async () => {
+  testOnTerminal('gets colored text when it is a terminal', async () => {
     const { screen } = await runOnTerminal(program(`log.child('tail.0').warn('watch out')`))
     expect(screen.slice(25)).toBe(' [\x1b[33m warn\x1b[0m] [tail.0] watch out\r\n')
     expect(screen).toMatch(TIME)
   })
 
-  testOnTerminal('gets no colour with NO_COLOR', async () => {
+  testOnTerminal('gets no color with NO_COLOR', async () => {
     const { screen } = await runOnTerminal(program(`log.child('a').warn('x')`), { NO_COLOR: '1' })
     expect(screen).toContain('[ warn] [a] x')
     expect(screen).not.toContain('\x1b')
@@ -228,7 +228,7 @@ describe('stderr', () => {
     expect(screen).toStartWith('\r\x1b[2K[')
   })
 
-  test('may be closed without ending the program', async () => {
+  test('can be closed without ending the program', async () => {
     const path = program(
       `await new Promise((r) => process.stdin.once('data', r)); log.child('a').info('x'); console.log('on')\nprocess.exit()`,
     )

@@ -109,7 +109,7 @@ test.each([
   expect(String(await sent({ format }, [RECORD, {}], [{ a: 1 }]))).toBe(text)
 })
 
-test('raw_message_key sends the value alone, with or without $, and a record without it as JSON', async () => {
+test('raw_message_key sends only the value, with or without $, and a record without it as JSON', async () => {
   for (const key of ['log', '$log']) {
     const bytes = await sent(
       { raw_message_key: key, format: 'json' },
@@ -129,7 +129,7 @@ test('warns at the start that nothing is acknowledged', async () => {
   expect(lines).toEqual([expect.stringContaining('the peer sends no acknowledgements')])
 })
 
-test('a peer that is down is an error to retry', async () => {
+test('a peer that is down is a retryable error', async () => {
   const peer = await startPeer()
   await peer.close()
   const error = await rejection(tcpTo(peer).flush(chunkOf([{}])))
@@ -154,7 +154,7 @@ test('resolves only when the kernel has taken the chunk, however long the peer d
 })
 
 test.each(['destroy', 'resetAndDestroy'] as const)(
-  'a chunk that is cut off (%s) fails, and goes again from its start over a new connection',
+  'a chunk that is cut off (%s) fails, and is sent again from its start over a new connection',
   async (cut) => {
     const peer = await startPeer()
     peer.onConnect = (socket) => void socket.once('data', () => socket[cut]())
@@ -170,7 +170,7 @@ test.each(['destroy', 'resetAndDestroy'] as const)(
   },
 )
 
-test('a peer that ends the connection while a chunk is in flight fails it at once, although it reads no more', async () => {
+test('a peer that ends the connection while a chunk is in flight fails it at once, even if it has stopped reading', async () => {
   const peer = await startPeer()
   peer.reading = false
   peer.onConnect = (socket) => void socket.end()
@@ -179,7 +179,7 @@ test('a peer that ends the connection while a chunk is in flight fails it at onc
   expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
 })
 
-test('a peer that closes between two chunks costs neither: the second goes over a new connection', async () => {
+test('a peer that closes between two chunks loses neither: the second is sent over a new connection', async () => {
   for (const close of ['end', 'destroy'] as const) {
     const peer = await startPeer()
     const output = tcpTo(peer, { format: 'json_lines', json_date_key: 'false' })
@@ -194,7 +194,7 @@ test('a peer that closes between two chunks costs neither: the second goes over 
   }
 })
 
-test('an abort rejects the chunk in flight within 100 ms, and every one after it', async () => {
+test('an abort rejects the chunk in flight within 100 ms, and every later chunk', async () => {
   const took = await fastest(100, async () => {
     const peer = await startPeer()
     peer.reading = false

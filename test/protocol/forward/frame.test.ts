@@ -14,7 +14,7 @@ const REASON = /^(expected a map|a response |the peer requires a shared key|the 
 const NO_OPTIONS = { chunk: undefined, size: undefined, compressed: undefined, extra: [] }
 
 describe('frames', () => {
-  test('head, entries and options of any tag are one message to an independent decoder', () => {
+  test('an independent decoder reads head, entries and options of any tag as one message', () => {
     const tags = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.constantFrom('t'.repeat(31), 't'.repeat(32), 'é'.repeat(128)),

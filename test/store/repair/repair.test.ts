@@ -90,7 +90,7 @@ test('a log of any length is read without errors, and never beyond its last comp
   )
 })
 
-test('of two rows with one id, one of them on a freed page, the smaller offset is used', async () => {
+test('when two rows have the same id, one of them on a freed page, the smaller offset is used', async () => {
   const bench = new Bench(tmp(), 'bun:sqlite')
   const contents: Buffer[] = []
   for (const offset of [70, 5000]) {

@@ -73,7 +73,7 @@ describe('a message', () => {
     expect(run.outputs[0]?.chunks.find(({ tag }) => tag === 'packed')?.bytes).toEqual(packed)
   })
 
-  test('Tag wins over the tag of the message, Tag_Prefix goes before it', async () => {
+  test('Tag replaces the tag of the message, and Tag_Prefix is prepended to it', async () => {
     const named = await forwardIn({ tag_prefix: 'x.' }, { common: { tag: 'mine' } })
     const prefixed = await forwardIn({ tag_prefix: 'x.' })
     for (const run of [named, prefixed]) {
@@ -168,7 +168,7 @@ describe('an acknowledgement', () => {
     expect(new Set(output.chunks.map(({ id }) => id)).size).toBe(output.chunks.length)
   })
 
-  test('of a message without records is sent at once; a peer that has ended its side still gets it, and is then disconnected', async () => {
+  test('of a message without records is sent at once, even to a peer that has ended its side, which is then disconnected', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -189,8 +189,8 @@ describe('an acknowledgement', () => {
   })
 })
 
-describe('on a stop an acknowledgement', () => {
-  test('never comes for what was given up at the end: the connection is closed instead', async () => {
+describe('an acknowledgement during a stop', () => {
+  test('is not sent for records abandoned at the end: the connection is closed instead', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -205,7 +205,7 @@ describe('on a stop an acknowledgement', () => {
     expect(client.acks).toEqual(['before'])
   })
 
-  test('is still sent between the signal and the end, and nothing more is read', async () => {
+  test('is still sent until the end, and nothing more is read', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -225,7 +225,7 @@ describe('on a stop an acknowledgement', () => {
   })
 })
 
-test('while outputs are behind, peers are not read and memory stays flat; later everything arrives once', async () => {
+test('while outputs are blocked, peers are not read and memory stays flat; afterwards everything arrives once', async () => {
   const run = await forwardIn({}, { service: { memory_limit: '4M', chunk_size: '65536' } })
   const [output] = run.outputs
   const [input] = run.assembly.inputs
@@ -339,7 +339,7 @@ test('a peer that never completes a value is disconnected when others wait for i
 })
 
 describe('a connection', () => {
-  test('that ends inside a message leaves no memory in use, and the entries that were complete', async () => {
+  test('that ends within a message frees its memory and keeps the complete entries', async () => {
     const run = await forwardIn()
     const client = new Client(run.port)
     const bytes = bytesOf(['t', Buffer.concat(entries(0, 10)), { chunk: 'c' }])
@@ -352,7 +352,7 @@ describe('a connection', () => {
     expect(run.assembly.budget.used).toBe(0)
   })
 
-  test('that never reads its acknowledgements has to wait, and uses no memory for each of them', async () => {
+  test('that never reads its acknowledgements has to wait, and uses no more memory for each of them', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
@@ -368,7 +368,7 @@ describe('a connection', () => {
 })
 
 describe('Unix_Path', () => {
-  test('is listened on with Unix_Perm, also if a killed process left it behind, and is removed in the end', async () => {
+  test('is created with Unix_Perm, also if a killed process left a socket there, and is removed at the end', async () => {
     const path = join(tmp(), 'in.sock')
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
     await start(['-e', script], { command: [process.execPath] }).ended()
@@ -385,7 +385,7 @@ describe('Unix_Path', () => {
     expect(() => statSync(path)).toThrow('ENOENT')
   })
 
-  test('is not used if it is an existing file, which is kept', async () => {
+  test('does not replace an existing file', async () => {
     const path = join(tmp(), 'file')
     await Bun.write(path, 'mine')
     await expect(forwardIn({ unix_path: path })).rejects.toThrow(`cannot listen on ${path}`)

@@ -166,7 +166,7 @@ function openAt(text: string, offset: number): string[] {
 }
 
 describe('an open record', () => {
-  test('is never committed past while lines of the other stream are acknowledged; the next run sends it completely', async () => {
+  test('blocks the position while lines of the other stream are acknowledged, and the next run sends it completely', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('F', 'before') + cri('P', 'a') + cri('F', 'other', 'stderr'))
@@ -229,7 +229,7 @@ describe('an open record', () => {
     await until(() => made.files.every((file) => file.acked === file.size))
   })
 
-  test('lets no position of another chunk be committed: a chunk that failed after it is read again', async () => {
+  test('blocks the positions of later chunks: a chunk that failed after it is read again', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('P', 'a'))

@@ -37,7 +37,7 @@ test('writes the lines of each format, and appends the next chunk', async () => 
   )
 })
 
-test('a file that cannot be written is an error to retry', async () => {
+test('a file that cannot be written is a retryable error', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
   const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
