@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { readSource, type Source, sourcesUnder } from './support/sources.ts'
 
 /**
- * An export of src/ is imported by another file of the project; otherwise it loses the keyword, or is dead code. An export
+ * Every export of src/ must be imported by another file of the project: otherwise it loses the keyword, or is dead code. An export
  * that only a test imports is allowed.
  */
 const IMPORTERS = ['src', 'test', 'bench', 'scripts']
@@ -92,7 +92,7 @@ function exportsOf({ path, code }: Source): string[] {
   return [...declared, ...listed].map((name) => `${path}: ${name}`)
 }
 
-/** Returns `path: name` for each name that a file imports, or that it mentions of a module imported as a whole. */
+/** Returns `path: name` for each name that a file imports, or uses of a module that it imports as a namespace. */
 function importsOf({ path, code }: Source): string[] {
   const lists = [...code.matchAll(IMPORT_LIST), ...code.matchAll(EXPORT_LIST)]
   const named = lists.flatMap(([, list = '', from]) =>

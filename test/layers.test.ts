@@ -145,8 +145,8 @@ function breaches({ path, imports }: Source): string[] {
 }
 
 /**
- * Finds circles of imports per folder: the nodes are its files and its subfolders (rooms). Returns one path for each folder
- * with a circle; a circle between files is reported for their folder, one between rooms for the folder above.
+ * Finds import cycles per folder: the nodes are its files and its subfolders. Returns one path for each folder
+ * with a cycle; a cycle between files is reported for their folder, one between subfolders for the folder above.
  */
 function cycles(all: Source[]): string[] {
   const graphs = new Map<string, Map<string, Set<string>>>()

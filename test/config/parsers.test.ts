@@ -116,7 +116,7 @@ describe('a relative path of a parsers file', () => {
   const cwd = process.cwd()
   afterEach(() => process.chdir(cwd))
 
-  /** Names of the parsers, with some files in the working folder and others next to the configuration. */
+  /** Returns the names of the parsers with files in the working folder and others next to the configuration. */
   async function found(
     text: string,
     here: string[],

@@ -22,7 +22,7 @@ test('copytruncate under a busy writer: lost bytes are reported, except those wr
   const lines = await writeAndRotate(path, rotation)
   await until(async () => (await sink.summary()).max === lines - 1, { what: () => agent.stderr })
   const { missing } = await sink.missing(lines)
-  // Bytes that are written and truncated between two checks are known to nobody.
+  // The agent cannot know of bytes that are written and truncated between two checks.
   const unseen = ROTATIONS * (UNSEEN_MS / 1000) * RATE
   expect(missing).toBeLessThanOrEqual(Math.ceil((await lostBytes(agent)) / numbered(0).length) + unseen)
 })

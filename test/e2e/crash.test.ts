@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 
 const LINES = 1_000_000
 const KILLS = 20
-/** Lines after which a run is killed at the latest. KILLS of them, and what is in flight at a kill, are less than LINES. */
+/** Maximum lines before a run is killed. KILLS times this, plus the lines in flight at each kill, is less than LINES. */
 const MAX_LINES_PER_RUN = 30_000
 const LINE_BYTES = numbered(0).length
 /**
@@ -18,7 +18,7 @@ const LINE_BYTES = numbered(0).length
  */
 const MAX_REPEATED_BYTES = 2_000_000 + 4_000_000 + 1_000_000
 
-/** Kills and lines that there are at least, while a program writes. */
+/** Minimum numbers of kills and of lines while a program writes. */
 const MIN_KILLS = 6
 const MIN_WRITTEN = 100_000
 

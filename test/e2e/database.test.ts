@@ -202,20 +202,17 @@ test('a corrupt database is set aside and logged, and the file is read from its 
   expect((await drain(dir)).lines).toEqual([])
 })
 
-testAsOtherUser(
-  'a database in a read-only folder fails the start with a clear error',
-  async () => {
-    const dir = tmp()
-    chmodSync(dir, 0o755)
-    writeFileSync(join(dir, 'a.log'), LINES)
-    const args = [...follows(dir), '-o', 'null', '-m', '*']
-    const command = commandAsOtherUser()
-    const result = await run(args, { command })
-    expect(result.code).toBe(1)
-    expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
-    expect(result.stderr).toContain(dir)
-  },
-)
+testAsOtherUser('a database in a read-only folder fails the start with a clear error', async () => {
+  const dir = tmp()
+  chmodSync(dir, 0o755)
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const args = [...follows(dir), '-o', 'null', '-m', '*']
+  const command = commandAsOtherUser()
+  const result = await run(args, { command })
+  expect(result.code).toBe(1)
+  expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
+  expect(result.stderr).toContain(dir)
+})
 
 test('two inputs that follow the same file with one database each resume where they stopped', async () => {
   const dir = tmp()

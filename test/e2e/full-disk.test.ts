@@ -54,7 +54,7 @@ class SmallDisk {
     }
   }
 
-  /** Frees `bytes` of the filled ones. */
+  /** Frees `bytes` bytes of the filled space. */
   free(bytes: number): void {
     const fill = this.file('fill')
     truncateSync(fill, statSync(fill).size - bytes)

@@ -192,27 +192,24 @@ testJournal('a filter that excludes the entry at the cursor is not reported as a
   )
 })
 
-testJournal(
-  'reading continues at the cursor in fluent-bit’s database, which keeps its format',
-  async () => {
-    const dir = tmp()
-    const journal = journalOf(numberedEntries(0, 100))
-    const cursors = cursorsIn(journal)
-    const db = new Database(join(dir, 'pos.db'))
-    db.exec('CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);')
-    db.query('INSERT INTO in_systemd_cursor VALUES (?, ?)').run(cursors[49] as string, 1_700_000_000)
-    db.close()
-    const records = await send(journal.dir, {}, dir)
-    expect(records.map(({ map }) => map.LOG)).toEqual(
-      numberedEntries(50, 100).map(({ fields }) => fields.LOG) as string[],
-    )
-    const after = new Database(join(dir, 'pos.db'), { readonly: true })
-    expect(after.query('SELECT * FROM in_systemd_cursor LIMIT 1;').all()).toEqual([
-      { cursor: cursors[99] as string, updated: expect.any(Number) },
-    ])
-    after.close()
-  },
-)
+testJournal('reading continues at the cursor in fluent-bit’s database, which keeps its format', async () => {
+  const dir = tmp()
+  const journal = journalOf(numberedEntries(0, 100))
+  const cursors = cursorsIn(journal)
+  const db = new Database(join(dir, 'pos.db'))
+  db.exec('CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);')
+  db.query('INSERT INTO in_systemd_cursor VALUES (?, ?)').run(cursors[49] as string, 1_700_000_000)
+  db.close()
+  const records = await send(journal.dir, {}, dir)
+  expect(records.map(({ map }) => map.LOG)).toEqual(
+    numberedEntries(50, 100).map(({ fields }) => fields.LOG) as string[],
+  )
+  const after = new Database(join(dir, 'pos.db'), { readonly: true })
+  expect(after.query('SELECT * FROM in_systemd_cursor LIMIT 1;').all()).toEqual([
+    { cursor: cursors[99] as string, updated: expect.any(Number) },
+  ])
+  after.close()
+})
 
 testJournal(
   'Read_From_Tail starts at the end, and a SIGKILL before the first ack loses no later entry',

@@ -38,7 +38,7 @@ testWithKafka(
     for (const after of [20_000, 150_000]) {
       await until(hasMore(broker, after), { limitMs: 120_000, everyMs: 1, what: () => agent.stderr })
       await broker.stop()
-      // However fast the drain was: there is something to deliver while the broker stands still.
+      // However fast the drain was, there is something to deliver while the broker is stopped.
       writeLines(join(dir, 'a.log'), written, written + LINES / 4)
       written += LINES / 4
       const before = agent.stderr.length
@@ -194,7 +194,7 @@ testWithKafka(
     const agent = leafTo({ dir, broker, ...SMALL })
     await until(hasMore(broker, 20_000), { limitMs: 120_000, everyMs: 1, what: () => agent.stderr })
     await broker.deleteTopic('t')
-    // However fast the drain was: there is something to deliver to the deleted topic.
+    // However fast the drain was, there is something to deliver to the deleted topic.
     writeLines(join(dir, 'a.log'), LINES - 100_000, LINES)
     await agent.waitForStderr('UNKNOWN_TOPIC', 120_000)
     await until(

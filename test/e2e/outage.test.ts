@@ -9,9 +9,9 @@ import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { HANG_MS, until } from '../support/until.ts'
 
-/** Time that a peer is unreachable at least: ten minutes in `npm run test:long`. */
+/** Minimum time for which a peer is unreachable: ten minutes in `npm run test:long`. */
 const OUTAGE_MS = shortOrLong(3000, 600_000)
-/** Connections that the agent tries at least during an outage. */
+/** Minimum number of connections that the agent tries during an outage. */
 const MIN_PROBES = shortOrLong(3, 60)
 const MEMORY_LIMIT = 16_000_000
 /** 93 MB: many times what may be in memory. */

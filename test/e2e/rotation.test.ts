@@ -76,7 +76,7 @@ test('copytruncate: only bytes that the writer truncated unread are lost, and th
     if (peerPaused) await sink.ask('read off')
     writeLines(path, lines, lines + 50_000)
     lines += 50_000
-    // Bytes that are written and truncated between two checks of the agent are known to nobody: it has to see these.
+    // The agent cannot know of bytes that are written and truncated between two checks: it has to see these.
     const { size } = statSync(path)
     const seen = async () =>
       (await dumpedFiles(agent)).some((file) => file.path === path && file.size === size)

@@ -88,7 +88,7 @@ describe('a buffer', () => {
     // The largest size is at most four times the next one, so that a limit of a few chunks allows a few.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
-    // Nor more than a quarter of the limit, or a line would request more than any account may have.
+    // And at most a quarter of the limit, or a line would request more than any account may have.
     const small = new Budget(1_000_000, 2_000_000).account(1_000_000)
     expect([65_537, 300_000].map((n) => small.take(n)?.length)).toEqual([65_537, 300_000])
   })
@@ -230,7 +230,7 @@ test('an account is paused while the refused size would be refused again', () =>
   expect(account.paused).toBe(false)
   account.take(65_536)
   expect(account.paused).toBe(true)
-  // Nobody has to ask again: a reader that has reached the end of its files does not.
+  // No account has to ask again: a reader that has reached the end of its files does not.
   account.give(buf)
   expect(account.paused).toBe(false)
 })

@@ -7,7 +7,7 @@ import { type Database, type Driver, loadSqlite } from '../../../src/store/drive
 import { type OffsetContext, openOffsets } from '../../../src/store/open.ts'
 
 /**
- * What an offset store promises, on any driver and runtime. No test runner is imported, so that node can run the same cases.
+ * A case of the offset store contract, for any driver and runtime. No test runner is imported, so that node can run it too.
  * Each case gets an empty directory.
  */
 export interface OffsetCase {

@@ -35,7 +35,10 @@ async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
 
 const ASIDE = /^pos\.db\.corrupt-\d{8}T\d{9}Z$/
 
-/** Opens a damaged database: it includesAll so, has set it aside byte for byte, works, and is sound for the next start. */
+/**
+ * Checks that opening a damaged database logs the damage, sets the file aside byte for byte, and gives a store that works
+ * and is intact at the next start.
+ */
 async function recovers(t: Bench, minRows: number): Promise<OffsetRow[]> {
   const before = readFileSync(t.path)
   const store = await t.open()

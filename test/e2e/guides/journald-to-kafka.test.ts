@@ -55,7 +55,7 @@ testLeaf('the commands of the guide from the journal to Kafka run as written', a
   await guide.run('echo KAFKA_BROKERS')
   await guide.run('sudo chmod')
   expect(await guide.run('sudo systemctl')).toBe('systemctl restart shipper\n')
-  // What the service does: variables from the file, positions in its own folder.
+  // As the service does: variables from the file, positions in its own folder.
   const env = { SHIPPER_STATE: '.' }
   const service = guide.launch(`$(cat etc/shipper.env) shipper -c etc/shipper.conf`, { env })
   journal.write(numberedEntries(50, 60, { _SYSTEMD_UNIT: 'ssh.service' }), 'b.journal')

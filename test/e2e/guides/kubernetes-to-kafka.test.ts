@@ -43,7 +43,7 @@ testWithKafka('the commands of the guide from Kubernetes to Kafka run as written
   expect(made.flatMap(schemaViolations)).toEqual([])
   guide.next('helm install')
 
-  // The configuration as it is, but for the node that it runs on.
+  // The configuration is unchanged, except for the node that it runs on.
   const logs = `${node.dir}/containers`
   const changes: [string, string][] = [
     ['/var/log/containers/', `${logs}/`],

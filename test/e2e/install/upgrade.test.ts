@@ -59,7 +59,7 @@ testWithBinary('an upgrade under load loses no line, and neither does one that i
   expect(machine.pid).not.toBe(first)
   expect(machine.running()).toBe(true)
 
-  // It accepts the configuration and prints its version, but ends when it is started as the service.
+  // A binary that accepts the configuration and prints its version, but ends when it is started as the service.
   const broken = Buffer.from(
     `#!/bin/sh\ncase " $* " in *' -D '* | *' --version '*) exec ${binary} "$@" ;; esac\nexit 1\n`,
   )

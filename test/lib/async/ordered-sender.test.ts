@@ -12,7 +12,7 @@ async function turns(n: number): Promise<void> {
   for (let i = 0; i < n; i++) await turn()
 }
 
-/** The way of a rejection through the awaits of a caller. */
+/** Awaits the promise through nested callers, so that a rejection arrives some microtasks later. */
 async function throughAwaits<T>(promise: Promise<T>): Promise<T> {
   const deeper = async (depth: number): Promise<T> => (depth === 0 ? await promise : await deeper(depth - 1))
   return await deeper(8)
@@ -155,7 +155,7 @@ describe('OrderedSender', () => {
 })
 
 interface Step {
-  /** What passes before the call: nothing, some microtasks or some turns of the event loop. */
+  /** Wait before the call: nothing, some microtasks or some turns of the event loop. */
   before: 'nothing' | 'microtasks' | 'turns'
   prepareTurns: number
   outcome: 'sent' | 'sent' | 'prepare fails' | 'ready fails' | 'fails after send'

@@ -19,7 +19,7 @@ class Peer {
   readonly sockets: Socket[] = []
   /** Numbers of the connections that ended without an error. */
   readonly ended: number[] = []
-  /** False: nothing is read. */
+  /** False to read nothing. */
   reading = true
   /** Called with each connection before anything is read. */
   onConnect: (socket: Socket) => void = () => {}
@@ -68,7 +68,7 @@ async function startPeer(): Promise<Peer> {
   return peer
 }
 
-/** A tcp output to `peer`, closed when the test is over. */
+/** Creates a tcp output to `peer`, which is closed after the test. */
 function tcpTo(peer: Peer, texts: Record<string, string> = {}, more: Partial<OutputContext> = {}): Output {
   const options = parseOptions(spec.options, { port: String(peer.port), ...texts })
   const output = spec.create(options, outputContext(more))
@@ -76,7 +76,7 @@ function tcpTo(peer: Peer, texts: Record<string, string> = {}, more: Partial<Out
   return output
 }
 
-/** What the peer gets for these records, each flushed as a chunk of its own. */
+/** Returns the bytes that the peer gets for these records, each flushed as a chunk of its own. */
 async function sent(texts: Record<string, string>, ...chunks: object[][]): Promise<Buffer> {
   const peer = await startPeer()
   const output = tcpTo(peer, texts)

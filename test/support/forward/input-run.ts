@@ -63,7 +63,7 @@ export interface ForwardRun {
   counter(name: string): number
   /** First half of a stop: reading ends. */
   stopReading(): Promise<void>
-  /** Second half of a stop: flushes are aborted, unsettled messages are given up, connections are closed. */
+  /** Second half of a stop: flushes are aborted, unsettled messages are abandoned, connections are closed. */
   close(): Promise<void>
 }
 

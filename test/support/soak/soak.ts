@@ -142,7 +142,7 @@ export class Soak {
     }
   }
 
-  /** Replaces a log that the agent has open and has read; it can read the new one as long as that is not rotated unseen. */
+  /** Replaces a log that the agent has open and has read. It can read the new one unless that is rotated before a check. */
   async #replace(log: SoakLog): Promise<void> {
     if (this.#agent === undefined) return
     log.write(log.counts.length)

@@ -198,7 +198,7 @@ describe('an acknowledgement during a stop', () => {
     client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'before' }]))
     await until(() => client.acks.length === 1)
     output.blocked = true
-    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'given up' }]))
+    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'abandoned' }]))
     await until(() => output.waiting === 1)
     await run.close()
     await until(() => client.ended)
@@ -317,7 +317,7 @@ test('a peer that never completes a value is disconnected when others wait for i
   }
   await begin()
   advancedMs += 61_000
-  // Nobody waits for its memory: it may be slow.
+  // No other peer waits for its memory, so it may be slow.
   await trickle(sent + 100)
   slow.send(large.subarray(sent))
   await until(() => slow.acks.length === 1)

@@ -104,7 +104,7 @@ describe('rotation while the agent was not running', () => {
     const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
     await endRun(dir, store)
-    // The last search was before it, the last commit after it.
+    // The last scan was before the copy, the last commit after it.
     store.lastScan = lastScan
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 1)).toEqual(['two'])

@@ -239,7 +239,7 @@ describe('a file that does not match its stored position', () => {
     const first = resume(store, { path })
     first.hold = true
     await first.waitForLines(2)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeFileSync(path, `${head}two three four\nfive\n`)
     first.ack()
     await first.abort()

@@ -58,7 +58,7 @@ describe('rotation', () => {
     await run.waitForLines(1)
     renameSync(path, `${path}.1`)
     await until(() => run.logs.some((l) => l.message.endsWith('was rotated')))
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeFileSync(path, 'two\n')
     renameSync(path, `${path}.2`)
     writeFileSync(path, 'three\n')
@@ -70,7 +70,7 @@ describe('rotation', () => {
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     for (const [n, line] of ['two', 'three', 'four', 'five'].entries()) {
       rotate(path, n)
       writeFileSync(path, `${line}\n`)
@@ -254,7 +254,7 @@ describe('rotation', () => {
     await until(() => run.logs.some((l) => l.message.endsWith('was deleted')))
     const deleted = Date.now()
     await until(() => Date.now() > deleted + 50)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeSync(fd, 'two\n')
     closeSync(fd)
     run.ack()

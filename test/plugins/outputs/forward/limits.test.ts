@@ -137,7 +137,7 @@ test('a peer that closes an idle connection fails no chunk: the next one is sent
 
 test('a peer that half closes with a chunk in flight fails it at once', async () => {
   const peer = await forwardPeer()
-  // It does not read any more, so bytes still to be written would delay 'close'.
+  // The peer no longer reads, so bytes still to be written would delay 'close'.
   peer.onData = (socket) => {
     socket.pause()
     socket.end()
