@@ -53,7 +53,7 @@ test('the parsed options have the names and types of the table', () => {
   ])
 })
 
-test('the compiler rejects what is not in the table', () => {
+test('the compiler rejects names and values that are not in the table', () => {
   // @ts-expect-error an option without a default may be absent
   const key: string = parsed.key
   // @ts-expect-error only the values of the table

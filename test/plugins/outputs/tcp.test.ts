@@ -105,7 +105,7 @@ test.each([
   ['json', `[{"date":1000.500000,${BODY},{"date":1001.500000}][{"date":1000.500000,"a":1}]`],
   ['json_lines', `{"date":1000.500000,${BODY}\n{"date":1001.500000}\n{"date":1000.500000,"a":1}\n`],
   ['json_stream', `{"date":1000.500000,${BODY}{"date":1001.500000}{"date":1000.500000,"a":1}`],
-])('%s: sends what fluent-bit sends', async (format, text) => {
+])('%s: sends the same bytes as fluent-bit', async (format, text) => {
   expect(String(await sent({ format }, [RECORD, {}], [{ a: 1 }]))).toBe(text)
 })
 

@@ -175,7 +175,7 @@ test('returns steps or throws Malformed for any bytes, and keeps no more than on
   )
 })
 
-test('names the limit that was exceeded, and what is not a message', () => {
+test('reports the exceeded limit, and input that is not a message', () => {
   const reading =
     (...values: Buffer[]) =>
     () =>

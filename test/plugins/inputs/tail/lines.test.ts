@@ -89,7 +89,7 @@ describe('lines', () => {
     expect(run.lines()[0]).toBe('é'.repeat(512))
   })
 
-  test('reads a line of nearly the whole memory limit', async () => {
+  test('reads a line almost as long as the memory limit', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${'x'.repeat(900_000)}\nafter\n`)
     const run = follow({ path }, { service: { memoryLimit: 1_000_000 } as never })
