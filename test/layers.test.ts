@@ -79,7 +79,7 @@ describe('src', () => {
     expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
   })
 
-  test('has no circle of imports, types included, between files or between the rooms of a folder', () => {
+  test('has no circle of imports, types included, between files or between the subdirectories of a directory', () => {
     expect(circles(sources)).toEqual([])
   })
 
@@ -113,7 +113,7 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
   })
 
-  test('finds a circle between files and one between the rooms of a folder', () => {
+  test('finds a circle between files and one between the subdirectories of a directory', () => {
     const files = (texts: Record<string, string>) =>
       Object.entries(texts).map(([path, from]) => readSource(path, `import type { X } from '${from}'\n`))
     expect(circles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([
@@ -145,8 +145,8 @@ function breaches({ path, imports }: Source): string[] {
 }
 
 /**
- * Finds circles of imports per folder: the nodes are its files and its subfolders (rooms). Returns one path for each folder
- * with a circle; a circle between files is reported for their folder, one between rooms for the folder above.
+ * Finds circles of imports per folder: the nodes are its files and its subfolders . Returns one path for each folder
+ * with a circle; a circle between files is reported for their folder, one between subdirectories for the folder above.
  */
 function circles(all: Source[]): string[] {
   const graphs = new Map<string, Map<string, Set<string>>>()
