@@ -58,8 +58,10 @@ test('a snapshot contains the state of every stage', async () => {
       status: { files: [] },
     },
   ])
-  const sifted = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
-  expect(s.filters).toEqual([{ name: 'sift.0', plugin: 'sift', ...sifted, counters: {}, counterHelp: {} }])
+  const filterCounts = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
+  expect(s.filters).toEqual([
+    { name: 'sift.0', plugin: 'sift', ...filterCounts, counters: {}, counterHelp: {} },
+  ])
   expect(s.outputs.map((o) => [o.name, o.plugin, o.procRecords, o.procBytes])).toEqual([
     ['out.0', 'keep', 1, 3],
     ['out.1', 'keep', 0, 0],

@@ -42,7 +42,7 @@ export const sharing: OffsetCase[] = [
       assert.deepEqual(offsets(a2), [10])
       a2.close()
       b2.close()
-      // Among inputs that no longer exist the slowest one counts.
+      // Among inputs that no longer exist, the position of the slowest one is used.
       assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
     },
   },

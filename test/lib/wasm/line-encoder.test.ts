@@ -140,7 +140,7 @@ describe('LineEncoder', () => {
     })
   }
 
-  test('stops before a line that has no end, is too long, or has another form', () => {
+  test('stops before a line that is unfinished, too long, or in another form', () => {
     const raw = entryEncoderOf(undefined, NONE)
     expect(byEncoder(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
     expect(byEncoder(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
@@ -155,12 +155,12 @@ describe('LineEncoder', () => {
     expect([made.records, made.consumed]).toEqual([1, 6])
   })
 
-  test('never writes more bytes than it is given room for', () => {
+  test('never writes beyond the given space', () => {
     const raw = entryEncoderOf(undefined, NONE)
     encoder.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
     const block = Buffer.from('0123456789\n'.repeat(50))
     block.copy(encoder.input)
-    for (const room of [0, 1, 40, 100, 1000])
-      expect(encoder.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
+    for (const maxBytes of [0, 1, 40, 100, 1000])
+      expect(encoder.run(0, block.length, maxBytes, 0)).toBeLessThanOrEqual(maxBytes)
   })
 })
