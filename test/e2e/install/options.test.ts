@@ -1,11 +1,19 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { mkdirSync, rmSync, statSync } from 'node:fs'
-import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/release/install.ts'
+import {
+  CONF,
+  INSTALLED,
+  IS_ROOT,
+  machineWith,
+  names,
+  testInstall,
+  UNIT,
+} from '../../support/release/install.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 
 const testAsRoot = peerOrSkip('root', IS_ROOT, 'only root gives files to others')
 
-test('a first version that does not stay up leaves nothing', async () => {
+testInstall('a first version that does not stay up leaves nothing', async () => {
   const { it } = await machineWith({ version: '1.0.0', staysUp: false })
   const before = it.tree()
   const { code, stderr } = await it.run()
@@ -14,24 +22,27 @@ test('a first version that does not stay up leaves nothing', async () => {
   expect(it.tree()).toEqual(before)
 })
 
-test('a version that rejects the existing configuration changes nothing, and the service keeps running', async () => {
-  const { it, publish } = await machineWith({ version: '1.0.0' })
-  await it.run()
-  const before = it.tree()
-  const { pid } = it
-  const calls = it.calls.length
-  publish({ version: '1.1.0', takesConfiguration: false })
-  const { code, stderr } = await it.run()
-  expect(code).toBe(1)
-  expect(stderr).toContain(
-    `1.1.0 does not accept ${it.path(CONF)}; nothing was changed: error: no such option`,
-  )
-  expect(it.tree()).toEqual(before)
-  expect(it.pid).toBe(pid)
-  expect(it.calls).toHaveLength(calls)
-})
+testInstall(
+  'a version that rejects the existing configuration changes nothing, and the service keeps running',
+  async () => {
+    const { it, publish } = await machineWith({ version: '1.0.0' })
+    await it.run()
+    const before = it.tree()
+    const { pid } = it
+    const calls = it.calls.length
+    publish({ version: '1.1.0', takesConfiguration: false })
+    const { code, stderr } = await it.run()
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      `1.1.0 does not accept ${it.path(CONF)}; nothing was changed: error: no such option`,
+    )
+    expect(it.tree()).toEqual(before)
+    expect(it.pid).toBe(pid)
+    expect(it.calls).toHaveLength(calls)
+  },
+)
 
-test('an older version can be installed by its number', async () => {
+testInstall('an older version can be installed by its number', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' })
   publish({ version: '1.1.0' })
   await it.run()
@@ -40,7 +51,7 @@ test('an older version can be installed by its number', async () => {
   expect(it.read('usr/local/bin/shipper')).toContain('shipper 1.0.0')
 })
 
-test('--no-start installs and enables, and leaves a running service as it is', async () => {
+testInstall('--no-start installs and enables, and leaves a running service as it is', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' })
   const first = await it.run(['--no-start'])
   expect(first.code).toBe(0)
@@ -55,7 +66,7 @@ test('--no-start installs and enables, and leaves a running service as it is', a
   expect(it.read('usr/local/bin/shipper')).toContain('1.1.0')
 })
 
-test('an upgrade does not enable a disabled service', async () => {
+testInstall('an upgrade does not enable a disabled service', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   await it.run()
   rmSync(it.path('etc/systemd/system/multi-user.target.wants/shipper.service'))
@@ -63,7 +74,7 @@ test('an upgrade does not enable a disabled service', async () => {
   expect(it.has('etc/systemd/system/multi-user.target.wants/shipper.service')).toBe(false)
 })
 
-test('--dry-run lists every file that would be written, and changes nothing', async () => {
+testInstall('--dry-run lists every file that would be written, and changes nothing', async () => {
   const { it, server } = await machineWith({ version: '1.0.0' })
   const before = it.tree()
   const { code, stdout } = await it.run(['--dry-run'])
@@ -84,7 +95,7 @@ test('--dry-run lists every file that would be written, and changes nothing', as
   expect(it.running()).toBe(true)
 })
 
-test('installs, upgrades, uninstalls and purges under OpenRC', async () => {
+testInstall('installs, upgrades, uninstalls and purges under OpenRC', async () => {
   const { it, publish } = await machineWith({ version: '1.0.0' }, 'openrc')
   const before = it.tree()
   expect((await it.run()).stdout).toContain('rc-service shipper restart')
@@ -101,14 +112,14 @@ test('installs, upgrades, uninstalls and purges under OpenRC', async () => {
   expect(it.tree()).toEqual(before)
 })
 
-test('without a service manager it installs, and prints how to start the program', async () => {
+testInstall('without a service manager it installs, and prints how to start the program', async () => {
   const { it } = await machineWith({ version: '1.0.0' }, 'none')
   const { code, stdout } = await it.run()
   expect(code).toBe(0)
   expect(stdout).toContain(`Start it with: ${it.path('usr/local/bin/shipper')} -c ${it.path(CONF)}`)
 })
 
-test('--prefix needs no root and no service, and --purge leaves nothing', async () => {
+testInstall('--prefix needs no root and no service, and --purge leaves nothing', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const before = it.tree()
   const args = ['--prefix', '/home/me/.local']
@@ -122,7 +133,7 @@ test('--prefix needs no root and no service, and --purge leaves nothing', async 
   expect(it.has('home/me/.local')).toBe(false)
 })
 
-test('the address of the peer can be given on the command line', async () => {
+testInstall('the address of the peer can be given on the command line', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   const env = { FORWARD_HOST: '10.0.0.5', FORWARD_PORT: '24225' }
   expect((await it.run([], { env })).stdout).toContain('sends to 10.0.0.5, port 24225')
@@ -161,7 +172,7 @@ testAsRoot('--purge does not delete an account of a person with the same name', 
   expect(it.read('etc/passwd')).toBe(person)
 })
 
-test('refuses a machine that has the Debian package', async () => {
+testInstall('refuses a machine that has the Debian package', async () => {
   const { it } = await machineWith({ version: '1.0.0' })
   mkdirSync(it.path('var/lib/dpkg/info'), { recursive: true })
   it.write('var/lib/dpkg/info/shipper.list', '')
