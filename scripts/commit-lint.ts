@@ -20,7 +20,7 @@ const FIRST_WORD = /^[A-Za-z]+(?:-[a-z]+)?/
  */
 const VERBS = new Set(
   `abort accept acknowledge add adjust align allow answer append apply assert assign assume avoid await back begin bind
-  bound break bring build bump bundle cache call cancel cap carry catch change check choose clamp clarify classify clean
+  bound break bring build bump bundle cache call cancel cap carry catch change check choose claim clamp clarify classify clean
   clear close collapse collect combine commit compare compile complete compress compute configure confirm connect consume
   continue convert copy correct count cover create cut deal decide declare decode decompress default defer define delay
   delete deliver demote deny deprecate derive describe detach detect disable discard discover distinguish divide document
@@ -36,11 +36,11 @@ const VERBS = new Set(
   recover recreate recycle redirect reduce refactor refresh refuse regenerate register reject relax release reload remember
   remove rename render reopen reorder repair repeat replace reply report request require rescan reserve reset resolve
   respect restart restore restrict restructure resume retain rethrow retry return reuse revert review revise rewrite rotate
-  round route run salvage sample save scan schedule search seed select send separate serialize serve set settle shard share
+  round route run salvage sample save say scan schedule search seed select send separate serialize serve set settle shard share
   shift shorten show shrink sign silence simplify skip sleep solve sort span specify speed spell split stamp start state stay
   stop store stream strip subscribe substitute suggest support suppress survive swallow swap switch sync synchronize tail
   take teach tear tell terminate test throttle throw tidy tighten time tolerate touch trace track translate trim truncate try
-  tune turn type undo unify unlink unlock unpack unset update upgrade use validate verify wait wake warn watch weaken weigh
+  tune turn type undo unify unlink unlock unpack unset update upgrade use validate verify wait wake walk warn watch weaken weigh
   widen wire wrap write yield`.split(/\s+/),
 )
 
@@ -48,7 +48,7 @@ const VERBS = new Set(
 const ANY_AREA = [
   /^test\//,
   /^docs\//,
-  /^(?:CHANGELOG|README)\.md$/,
+  /^(?:CHANGELOG|CONTRIBUTING|README)\.md$/,
   /^package(?:-lock)?\.json$/,
   /^src\/registry\.ts$/,
   /^src\/core\/error\.ts$/,
@@ -72,7 +72,7 @@ const AREAS: Record<string, RegExp[]> = {
   // Renames and moves that cross the folders of src/, with those who import from there.
   src: [/^(?:src|bench|scripts)\//, /^(?:tsconfig|biome)\.json$/],
   // The runner belongs to the tests.
-  test: [/^scripts\/(?:test|test-report)\.mjs$/, /^CONTRIBUTING\.md$/],
+  test: [/^scripts\/(?:test|test-report)\.mjs$/],
 }
 
 export interface Commit {

@@ -10,7 +10,7 @@ import { run } from '../support/process.ts'
 import { withDpkgDeb } from '../support/release/debian-root.ts'
 import { projectCopy } from '../support/release/project-copy.ts'
 import { startRelease, sumsOf, TARGETS, VERSION } from '../support/release/released.ts'
-import { peerOrSkip } from '../support/skip.ts'
+import { testWith } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 
 const OWN = `linux-${ARCH}`
@@ -20,9 +20,9 @@ const ROW = /^\| linux-\S+ \|.*$/gm
 /** Returns how far a size in the document may be from the current one: a tenth, or 0.2 MB for small ones. */
 const tolerance = (size: number): number => Math.max(size / 10, 0.2)
 
-const has = (name: string): boolean => spawnSync('sh', ['-c', `command -v ${name}`]).status === 0
-const withSha256sum = peerOrSkip('sha256sum', has('sha256sum'), 'no `sha256sum` on PATH')
-const withTar = peerOrSkip('tar', has('tar'), 'no `tar` on PATH')
+const withSha256sum = testWith('sha256sum')
+const withTar = testWith('tar')
+const withGit = testWith('git')
 
 // Two releases whose folder, time and environment differ in everything that could get into a file by accident.
 const here = projectCopy(new Date('2024-01-01'))
@@ -119,7 +119,7 @@ test('the bill of materials is valid and lists every bundled package, and no too
   for (const name of names) expect(licenses).toContain(`\n${name} `)
 })
 
-test('refuses a changed checkout, a missing time and an invalid address', async () => {
+withGit('refuses a changed checkout, a missing time and an invalid address', async () => {
   await released
   const refused = async (args: string[], env: Record<string, string | undefined> = {}): Promise<string> => {
     const command = [process.execPath, 'scripts/release.ts']

@@ -1,10 +1,12 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { commitOf, sourceTime } from '../../scripts/source.ts'
+import { testWith } from '../support/skip.ts'
 import { tmp } from '../support/tmp.ts'
 
+const withGit = testWith('git')
 const TIME = 1_700_000_000
 
 /** Creates a project with one commit. */
@@ -25,13 +27,13 @@ function project(): { dir: string; id: string } {
   return { dir, id: git('rev-parse', 'HEAD').slice(0, 10) }
 }
 
-test('a clean checkout has the id of its commit, even if a document was changed', () => {
+withGit('a clean checkout has the id of its commit, even if a document was changed', () => {
   const { dir, id } = project()
   writeFileSync(join(dir, 'README.md'), '2\n')
   expect(commitOf(dir)).toBe(id)
 })
 
-test('a checkout with a changed or a new source is called dirty', () => {
+withGit('a checkout with a changed or a new source is called dirty', () => {
   const changed = project()
   writeFileSync(join(changed.dir, 'src/main.ts'), '2\n')
   expect(commitOf(changed.dir)).toBe(`${changed.id}-dirty`)
@@ -40,13 +42,13 @@ test('a checkout with a changed or a new source is called dirty', () => {
   expect(commitOf(added.dir)).toBe(`${added.id}-dirty`)
 })
 
-test('a directory inside the work tree of another project has no commit', () => {
+withGit('a directory inside the work tree of another project has no commit', () => {
   const { dir } = project()
   expect(commitOf(join(dir, 'src'))).toBe('unknown')
   expect(sourceTime(join(dir, 'src'), {})).toBeUndefined()
 })
 
-test('the time is that of the commit, or SOURCE_DATE_EPOCH', () => {
+withGit('the time is that of the commit, or SOURCE_DATE_EPOCH', () => {
   const { dir } = project()
   expect(sourceTime(dir, {})).toBe(TIME)
   expect(sourceTime(dir, { SOURCE_DATE_EPOCH: '12' })).toBe(12)

@@ -174,7 +174,7 @@ describe('a full disk', () => {
     const again = await bench.open()
     expect(again.rows()).toHaveLength(20)
     expect(again.damaged).toBe(false)
-    expect(bench.logged.join()).toContain('is full: no other program can read the database')
+    expect(bench.logged.join()).toContain('is full: opened the database exclusively')
     expect((await failure(bench.open({}, join(bench.dir, 'new.db')))).code).toBe('E_STORE_FULL')
     rmSync(join(bench.dir, 'fill'))
     again.write({ upsert: [row(30)], remove: [] })

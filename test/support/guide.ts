@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../scripts/bootstrap.mjs'
@@ -104,10 +103,6 @@ export class Guide {
   #program(name: string, script: string): void {
     chmodSync(this.file(name, `#!/bin/sh\n${script}\n`), 0o755)
   }
-}
-
-export function onPath(program: string): boolean {
-  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
 }
 
 function commandsOf(block: string): string[] {

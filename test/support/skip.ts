@@ -1,4 +1,5 @@
 import { test } from 'bun:test'
+import { spawnSync } from 'node:child_process'
 
 /** True on a machine that must have every peer: there a test whose peer is absent fails. */
 export const CI = process.env.CI === 'true'
@@ -30,4 +31,14 @@ export function peerOrSkip(
     }
   }
   return absent as unknown as typeof test
+}
+
+/** Returns true if the program is on PATH. */
+export function onPath(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+/** Returns `test` for cases that run the program. */
+export function testWith(program: string): typeof test {
+  return peerOrSkip(program, onPath(program), `no \`${program}\` on PATH`)
 }

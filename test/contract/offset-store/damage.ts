@@ -147,7 +147,7 @@ export const damage: OffsetCase[] = [
       await killed.end('SIGKILL')
       const store = await t.open()
       assert.equal(store.damaged, true)
-      includesAll(t.logged.join(), 'warn: ', 'was recovered from damage earlier')
+      includesAll(t.logged.join(), 'warn: ', 'was recovered from damage')
       store.write({ upsert: [row(60)], remove: [] })
       store.close()
       assert.equal((await t.open()).damaged, false)

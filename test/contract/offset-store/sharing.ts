@@ -22,7 +22,7 @@ export const sharing: OffsetCase[] = [
       b.write({ upsert: [row(3)], remove: [] })
       b.close()
       assert.equal(c.rows().length, 3)
-      includesAll(t.logged.join(), 'warn: ', ' is already open: the DB.* options of the first')
+      includesAll(t.logged.join(), 'warn: ', ' with different DB.* options: those of this input are ignored')
     },
   },
   {

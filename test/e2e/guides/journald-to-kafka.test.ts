@@ -3,11 +3,11 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decode } from '@msgpack/msgpack'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
-import { Guide, onPath } from '../../support/guide.ts'
+import { Guide } from '../../support/guide.ts'
 import { Journal, numberedEntries } from '../../support/journal/journal.ts'
 import { journalTools } from '../../support/journal/tools.ts'
 import { KafkaBroker, testWithKafka } from '../../support/kafka/brokers.ts'
-import { peerOrSkip } from '../../support/skip.ts'
+import { onPath, peerOrSkip } from '../../support/skip.ts'
 import { until } from '../../support/until.ts'
 
 const tools = journalTools()

@@ -1,16 +1,16 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Guide } from '../../support/guide.ts'
 import { freePorts } from '../../support/ports.ts'
-import { CONF, machineWith, QUICK, SCRIPT, UNIT } from '../../support/release/install.ts'
+import { CONF, machineWith, QUICK, SCRIPT, testInstall, UNIT } from '../../support/release/install.ts'
 import { until } from '../../support/until.ts'
 
 const EXEC_START = /^ExecStart=\S+shipper (.*)$/m
 const ACCESS = '10.1.1.1 - - [21/Nov/2026:06:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl"\n'
 const TRACE = 'java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)'
 
-test('the commands of the guide from a VM to a forward peer run as written', async () => {
+testInstall('the commands of the guide from a VM to a forward peer run as written', async () => {
   const { machine, server } = await machineWith({ version: '0.1.0' })
   const [port = 0, http = 0] = await freePorts(2)
   const calls = (name: string): string => `echo "$*" >> ${name}.calls`

@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -9,8 +9,10 @@ import {
   QUICK,
   SCRIPT,
   SHELLS,
+  testInstall,
 } from '../../support/release/install.ts'
 import { BINARY_NAME, cutAt, releaseOf, stub } from '../../support/release/release.ts'
+import { onPath, testWith } from '../../support/skip.ts'
 import { tmp } from '../../support/tmp.ts'
 
 const TENTHS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -68,7 +70,8 @@ for (const { name, command: shell, test } of SHELLS) {
     }
   })
 
-  test(`${name}: downloads with wget if there is no curl`, async () => {
+  const withWget = name === 'busybox sh' || onPath('wget') ? test : testWith('wget')
+  withWget(`${name}: downloads with wget if there is no curl`, async () => {
     const { machine, server } = await machineWith({ version: '1.0.0' })
     // Debian's busybox would run the wget of PATH.
     const own = name === 'busybox sh' ? `wget() { ${shell[0]} wget "$@"; }\n` : ''
@@ -85,14 +88,14 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 }
 
-test('the error for a version that does not exist names it and the answer of the server', async () => {
+testInstall('the error for a version that does not exist names it and the answer of the server', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   await refused(machine, 'cannot download .*/v9.9.9/SHA256SUMS: curl: .* 404', {
     env: { SHIPPER_VERSION: '9.9.9' },
   })
 })
 
-test('an answer for the newest version that is not a version is refused', async () => {
+testInstall('an answer for the newest version that is not a version is refused', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/latest', Buffer.from('<html>sign in</html>'))
   await refused(machine, 'not a valid version: <html>')
@@ -100,20 +103,20 @@ test('an answer for the newest version that is not a version is refused', async 
   await refused(machine, 'latest is empty')
 })
 
-test('a release without a binary for this machine is refused before any download', async () => {
+testInstall('a release without a binary for this machine is refused before any download', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/v1.0.0/SHA256SUMS', Buffer.from(`${'0'.repeat(64)}  shipper-linux-other\n`))
   await refused(machine, `has no ${BINARY_NAME}`)
   expect(server.requestedPaths).toEqual(['/latest', '/v1.0.0/SHA256SUMS'])
 })
 
-test('a binary whose version is not that of its folder is refused', async () => {
+testInstall('a binary whose version is not that of its folder is refused', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   server.publish('1.1.0', releaseOf(stub({ version: '1.0.0' })))
   await refused(machine, '/v1.1.0/.* reports version 1.0.0 instead of 1.1.0')
 })
 
-test('an unreachable server and an invalid address give one clear line each', async () => {
+testInstall('an unreachable server and an invalid address give one clear line each', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   await refused(machine, 'cannot download http://127.0.0.1:1/latest: curl: ', {
     env: { SHIPPER_BASE_URL: 'http://127.0.0.1:1/' },
@@ -122,7 +125,7 @@ test('an unreachable server and an invalid address give one clear line each', as
   await refused(machine, 'set SHIPPER_BASE_URL, or use --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
 })
 
-test('installs from a folder without a network', async () => {
+testInstall('installs from a folder without a network', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   const folder = tmp()
   mkdirSync(join(folder, 'release'))
@@ -141,7 +144,7 @@ test('installs from a folder without a network', async () => {
   )
 })
 
-test('uses the address that the release fills in if SHIPPER_BASE_URL is not set', async () => {
+testInstall('uses the address that the release fills in if SHIPPER_BASE_URL is not set', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   const script = SCRIPT.replace("DEFAULT_BASE_URL=''", `DEFAULT_BASE_URL='${server.url}'`)
   expect((await machine.run([], { script, before: QUICK, env: { SHIPPER_BASE_URL: undefined } })).code).toBe(

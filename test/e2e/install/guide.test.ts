@@ -1,8 +1,8 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
-import { machineWith, QUICK, SCRIPT } from '../../support/release/install.ts'
+import { machineWith, QUICK, SCRIPT, testInstall } from '../../support/release/install.ts'
 import { releaseOf, stub } from '../../support/release/release.ts'
 import { tmp } from '../../support/tmp.ts'
 
@@ -30,7 +30,7 @@ function commands(url: string, folder: string, root: string): string[] {
     .map((line) => line.replace('sh install.sh', `sh ${folder}/install.sh`))
 }
 
-test('the commands of the guide run as written, one after the other', async () => {
+testInstall('the commands of the guide run as written, one after the other', async () => {
   const { machine, server } = await machineWith({ version: '0.1.0' })
   const folder = tmp()
   const files = releaseOf(stub({ version: '0.1.0' }))

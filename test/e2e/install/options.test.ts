@@ -1,11 +1,19 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { mkdirSync, rmSync, statSync } from 'node:fs'
-import { CONF, INSTALLED, IS_ROOT, machineWith, names, UNIT } from '../../support/release/install.ts'
+import {
+  CONF,
+  INSTALLED,
+  IS_ROOT,
+  machineWith,
+  names,
+  testInstall,
+  UNIT,
+} from '../../support/release/install.ts'
 import { peerOrSkip } from '../../support/skip.ts'
 
 const testAsRoot = peerOrSkip('root', IS_ROOT, 'only root gives files to others')
 
-test('a first installation that does not stay up leaves no files', async () => {
+testInstall('a first installation that does not stay up leaves no files', async () => {
   const { machine } = await machineWith({ version: '1.0.0', staysUp: false })
   const before = machine.tree()
   const { code, stderr } = await machine.run()
@@ -14,24 +22,27 @@ test('a first installation that does not stay up leaves no files', async () => {
   expect(machine.tree()).toEqual(before)
 })
 
-test('a version that rejects the existing configuration changes nothing, and the service keeps running', async () => {
-  const { machine, publish } = await machineWith({ version: '1.0.0' })
-  await machine.run()
-  const before = machine.tree()
-  const { pid } = machine
-  const calls = machine.calls.length
-  publish({ version: '1.1.0', takesConfiguration: false })
-  const { code, stderr } = await machine.run()
-  expect(code).toBe(1)
-  expect(stderr).toContain(
-    `1.1.0 does not accept ${machine.path(CONF)}; nothing was changed: error: no such option`,
-  )
-  expect(machine.tree()).toEqual(before)
-  expect(machine.pid).toBe(pid)
-  expect(machine.calls).toHaveLength(calls)
-})
+testInstall(
+  'a version that rejects the existing configuration changes nothing, and the service keeps running',
+  async () => {
+    const { machine, publish } = await machineWith({ version: '1.0.0' })
+    await machine.run()
+    const before = machine.tree()
+    const { pid } = machine
+    const calls = machine.calls.length
+    publish({ version: '1.1.0', takesConfiguration: false })
+    const { code, stderr } = await machine.run()
+    expect(code).toBe(1)
+    expect(stderr).toContain(
+      `1.1.0 does not accept ${machine.path(CONF)}; nothing was changed: error: no such option`,
+    )
+    expect(machine.tree()).toEqual(before)
+    expect(machine.pid).toBe(pid)
+    expect(machine.calls).toHaveLength(calls)
+  },
+)
 
-test('an older version can be installed by its number', async () => {
+testInstall('an older version can be installed by its number', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0' })
   publish({ version: '1.1.0' })
   await machine.run()
@@ -40,7 +51,7 @@ test('an older version can be installed by its number', async () => {
   expect(machine.read('usr/local/bin/shipper')).toContain('shipper 1.0.0')
 })
 
-test('--no-start installs and enables, and leaves a running service as it is', async () => {
+testInstall('--no-start installs and enables, and leaves a running service as it is', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0' })
   const first = await machine.run(['--no-start'])
   expect(first.code).toBe(0)
@@ -55,7 +66,7 @@ test('--no-start installs and enables, and leaves a running service as it is', a
   expect(machine.read('usr/local/bin/shipper')).toContain('1.1.0')
 })
 
-test('an upgrade does not enable a disabled service', async () => {
+testInstall('an upgrade does not enable a disabled service', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   await machine.run()
   rmSync(machine.path('etc/systemd/system/multi-user.target.wants/shipper.service'))
@@ -63,7 +74,7 @@ test('an upgrade does not enable a disabled service', async () => {
   expect(machine.has('etc/systemd/system/multi-user.target.wants/shipper.service')).toBe(false)
 })
 
-test('--dry-run lists every file that would be written, and changes nothing', async () => {
+testInstall('--dry-run lists every file that would be written, and changes nothing', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   const before = machine.tree()
   const { code, stdout } = await machine.run(['--dry-run'])
@@ -84,7 +95,7 @@ test('--dry-run lists every file that would be written, and changes nothing', as
   expect(machine.running()).toBe(true)
 })
 
-test('installs, upgrades, uninstalls and purges under OpenRC', async () => {
+testInstall('installs, upgrades, uninstalls and purges under OpenRC', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0' }, 'openrc')
   const before = machine.tree()
   expect((await machine.run()).stdout).toContain('rc-service shipper restart')
@@ -101,14 +112,14 @@ test('installs, upgrades, uninstalls and purges under OpenRC', async () => {
   expect(machine.tree()).toEqual(before)
 })
 
-test('without a service manager it installs, and prints how to start the program', async () => {
+testInstall('without a service manager it installs, and prints how to start the program', async () => {
   const { machine } = await machineWith({ version: '1.0.0' }, 'none')
   const { code, stdout } = await machine.run()
   expect(code).toBe(0)
   expect(stdout).toContain(`Start it with: ${machine.path('usr/local/bin/shipper')} -c ${machine.path(CONF)}`)
 })
 
-test('--prefix needs no root and no service, and --purge leaves nothing', async () => {
+testInstall('--prefix needs no root and no service, and --purge leaves nothing', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   const before = machine.tree()
   const args = ['--prefix', '/home/me/.local']
@@ -124,7 +135,7 @@ test('--prefix needs no root and no service, and --purge leaves nothing', async 
   expect(machine.has('home/me/.local')).toBe(false)
 })
 
-test('the address of the peer can be given on the command line', async () => {
+testInstall('the address of the peer can be given on the command line', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   const env = { FORWARD_HOST: '10.0.0.5', FORWARD_PORT: '24225' }
   expect((await machine.run([], { env })).stdout).toContain('sends to 10.0.0.5, port 24225')
@@ -163,7 +174,7 @@ testAsRoot('--purge does not delete the account of a person with the same name',
   expect(machine.read('etc/passwd')).toBe(person)
 })
 
-test('refuses a machine that has the Debian package', async () => {
+testInstall('refuses a machine that has the Debian package', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   mkdirSync(machine.path('var/lib/dpkg/info'), { recursive: true })
   machine.write('var/lib/dpkg/info/shipper.list', '')

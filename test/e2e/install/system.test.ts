@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test'
+import { expect } from 'bun:test'
 import { mkdirSync, readFileSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import {
   QUICK,
   SCRIPT,
   SHELLS,
+  testInstall,
 } from '../../support/release/install.ts'
 import { BINARY_NAME, releaseOf } from '../../support/release/release.ts'
 import { peerOrSkip } from '../../support/skip.ts'
@@ -127,7 +128,7 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 }
 
-test('an interruption while the new version is checked restores the old one', async () => {
+testInstall('an interruption while the new version is checked restores the old one', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0' })
   await machine.run()
   const before = machine.tree()
@@ -142,7 +143,7 @@ test('an interruption while the new version is checked restores the old one', as
   expect(machine.running()).toBe(true)
 })
 
-test('an executable for another processor is not run', async () => {
+testInstall('an executable for another processor is not run', async () => {
   const { machine, server } = await machineWith({ version: '1.0.0' })
   const other = Buffer.from(readFileSync(process.execPath).subarray(0, 4096))
   other[18] = ARCH === 'x64' ? 0xb7 : 0x3e
@@ -155,7 +156,7 @@ test('an executable for another processor is not run', async () => {
   expect(machine.tree()).toEqual(before)
 })
 
-test('a binary that does not run on this machine is not installed', async () => {
+testInstall('a binary that does not run on this machine is not installed', async () => {
   const { machine, publish } = await machineWith({ version: '1.0.0', status: 132 })
   const before = machine.tree()
   expect((await machine.run()).stderr).toContain('does not run on this system (the processor may be too old')
@@ -165,7 +166,7 @@ test('a binary that does not run on this machine is not installed', async () => 
   expect(machine.tree()).toEqual(before)
 })
 
-test('a missing curl and wget, checksum program or root give one clear line each', async () => {
+testInstall('a missing curl and wget, checksum program or root give one clear line each', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   const before = machine.tree()
   const without = (...programs: string[]) =>
@@ -186,7 +187,7 @@ test('a missing curl and wget, checksum program or root give one clear line each
   expect(machine.tree()).toEqual(before)
 })
 
-test('invalid arguments give one clear line each', async () => {
+testInstall('invalid arguments give one clear line each', async () => {
   const { machine } = await machineWith({ version: '1.0.0' })
   const stderrOf = async (...args: string[]) => (await machine.run(args)).stderr
   expect(await stderrOf('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
@@ -234,7 +235,7 @@ testWithMount('on a full disk nothing is installed, whichever file system is ful
   expect((await machine.run()).code).toBe(0)
 })
 
-test('the script names every file that a release contains for it', () => {
+testInstall('the script names every file that a release contains for it', () => {
   const files = Object.keys(readManifest().install).filter((name) => name !== 'install.sh')
   const named = SCRIPT.replaceAll('$NAME', readManifest().name)
   for (const file of files) expect(named).toContain(file)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/parsing/cri-parser.ts'
 import { LineEncoder } from '../../../src/lib/wasm/line-encoder.ts'
-import { EntryEncoder, type LineFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { EntryEncoder, type EntryFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { fc } from '../../support/property.ts'
@@ -17,7 +17,7 @@ const PARSERS: Record<string, Parser | undefined> = {
   'docker without its time': parserOf(dockerSpec, { time_key: 'time', time_keep: 'off' }),
 }
 const NONE = { pathKey: undefined, idKey: undefined, offsetKey: undefined }
-type Keys = Omit<LineFormat, 'key' | 'parser'>
+type Keys = Omit<EntryFormat, 'key' | 'parser'>
 
 const KEYS: Record<string, Keys> = {
   '': NONE,

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path'
 import { ROOT } from '../../../scripts/bootstrap.mjs'
 import { type Exit, type Running, start } from '../process.ts'
-import { peerOrSkip } from '../skip.ts'
+import { onPath, peerOrSkip, testWith } from '../skip.ts'
 import { atEnd, tmp } from '../tmp.ts'
 import { debianProgram } from './debian.ts'
 import { ReleaseServer, releaseOf, type Stub, stub } from './release.ts'
@@ -40,6 +40,9 @@ export interface Shell {
   test: ReturnType<typeof peerOrSkip>
 }
 
+/** `test` for cases that run the script, which downloads with curl. */
+export const testInstall = testWith('curl')
+
 /** Shells in which the script has to run. */
 export const SHELLS: Shell[] = [
   shell('dash', debianProgram('dash', 'dash', 'bin/dash')),
@@ -51,7 +54,8 @@ export const SHELL = ['sh']
 
 function shell(name: string, path: string | undefined, ...args: string[]): Shell {
   const reason = 'neither on PATH nor from a Debian package'
-  return { name, command: [path ?? name, ...args], test: peerOrSkip(name, path !== undefined, reason) }
+  const test = onPath('curl') ? peerOrSkip(name, path !== undefined, reason) : testInstall
+  return { name, command: [path ?? name, ...args], test }
 }
 
 /** Makes the waits of the script fifty times shorter. */

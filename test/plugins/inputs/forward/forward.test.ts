@@ -96,7 +96,7 @@ describe('a message', () => {
       60,
     )
     expect(run.counter('skipped_entries')).toBe(1)
-    expect(run.logged.filter((line) => line.includes('skipped them'))).toHaveLength(1)
+    expect(run.logged.filter((line) => line.includes('discarded entries'))).toHaveLength(1)
   })
 })
 
