@@ -25,9 +25,9 @@ test('every promise has a number and tests', () => {
 
 test('every test named by a promise exists', () => {
   const named = promises.flatMap(({ tests }) => tests)
-  const gone = named.filter(({ file, name }) => {
+  const missing = named.filter(({ file, name }) => {
     const path = join(ROOT, file)
     return !existsSync(path) || !readFileSync(path, 'utf8').includes(name)
   })
-  expect(gone).toEqual([])
+  expect(missing).toEqual([])
 })

@@ -94,7 +94,7 @@ test('every guide has a test that runs its commands', () => {
   expect(guides.filter((path) => !texts.some((text) => text.includes(`'${path}'`)))).toEqual([])
 })
 
-test('a changed, missing or superfluous page is found and fixed', async () => {
+test('a changed, missing or obsolete page is found and fixed', async () => {
   const root = tmp()
   const pages = await makePages(SPECS)
   expect(differences(root, pages)).toEqual([...pages.keys()].sort())

@@ -3,7 +3,7 @@ import { posix } from 'node:path'
 import { readSource, type Source, sourcesUnder } from './support/sources.ts'
 
 /**
- * An export of src/ is imported by another file of the project; otherwise it loses the keyword, or is dead code. An export
+ * Every export of src/ must be imported by another file of the project: otherwise it loses the keyword, or is dead code. An export
  * that only a test imports is allowed.
  */
 const IMPORTERS = ['src', 'test', 'bench', 'scripts']
@@ -45,7 +45,7 @@ describe('the check of the exports', () => {
     expect(unusedIn(files)).toEqual([])
   })
 
-  test('accepts a name used of a module that is imported dynamically or as a namespace, and no other', () => {
+  test('accepts a name used through a dynamic or namespace import, and no other name', () => {
     const files = {
       'src/x.ts': 'export const a = 1\nexport const b = 1\n',
       'src/y.ts': "const { a } = await import('./x.ts')\n",
@@ -64,7 +64,7 @@ describe('the check of the exports', () => {
     expect(unusedIn(files)).toEqual(['src/x.ts: a'])
   })
 
-  test('follows a name that is exported again to the file that exports it again', () => {
+  test('follows a re-exported name to the file that re-exports it', () => {
     const files = {
       'src/x.ts': 'export const a = 1\n',
       'src/y.ts': "export { a } from './x.ts'\n",
@@ -92,7 +92,7 @@ function exportsOf({ path, code }: Source): string[] {
   return [...declared, ...listed].map((name) => `${path}: ${name}`)
 }
 
-/** Returns `path: name` for each name that a file imports, or that it mentions of a module imported as a whole. */
+/** Returns `path: name` for each name that a file imports, or uses of a module that it imports as a namespace. */
 function importsOf({ path, code }: Source): string[] {
   const lists = [...code.matchAll(IMPORT_LIST), ...code.matchAll(EXPORT_LIST)]
   const named = lists.flatMap(([, list = '', from]) =>

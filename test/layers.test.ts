@@ -79,11 +79,11 @@ describe('src', () => {
     expect(sources.filter(({ code }) => TOP_AWAIT.test(code)).map(({ path }) => path)).toEqual([])
   })
 
-  test('has no circle of imports, types included, between files or between the rooms of a folder', () => {
-    expect(circles(sources)).toEqual([])
+  test('has no import cycle, type imports included, between files or between the subfolders of a folder', () => {
+    expect(cycles(sources)).toEqual([])
   })
 
-  test('the registry lists exactly the existing plugins', () => {
+  test('the registry lists all existing plugins and no others', () => {
     const listed = sources.find(({ path }) => path === 'src/registry.ts')?.imports ?? []
     const plugins = sources.map(({ path }) => path).filter(isPlugin)
     expect(listed.filter((path) => path.startsWith('src/plugins/')).sort()).toEqual(plugins.sort())
@@ -113,14 +113,14 @@ describe('the check of the layers', () => {
     expect(breachesOf('src/plugins/inputs/tail/index.ts', "import { x } from './file.ts'\n")).toEqual([])
   })
 
-  test('finds a circle between files and one between the rooms of a folder', () => {
+  test('finds a cycle between files and one between the subfolders of a folder', () => {
     const files = (texts: Record<string, string>) =>
       Object.entries(texts).map(([path, from]) => readSource(path, `import type { X } from '${from}'\n`))
-    expect(circles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([
+    expect(cycles(files({ 'src/lib/a.ts': './b.ts', 'src/lib/b.ts': './a.ts' }))).toEqual([
       'src/lib: a.ts -> b.ts -> a.ts',
     ])
     expect(
-      circles(
+      cycles(
         files({
           'src/lib/x/a.ts': '../y/b.ts',
           'src/lib/y/b.ts': '../z.ts',
@@ -128,7 +128,7 @@ describe('the check of the layers', () => {
         }),
       ),
     ).toEqual(['src/lib: x -> y -> x'])
-    expect(circles(files({ 'src/lib/x/a.ts': '../y/b.ts', 'src/lib/y/b.ts': '../z.ts' }))).toEqual([])
+    expect(cycles(files({ 'src/lib/x/a.ts': '../y/b.ts', 'src/lib/y/b.ts': '../z.ts' }))).toEqual([])
   })
 
   test('accepts what the table allows and ignores comments', () => {
@@ -145,10 +145,10 @@ function breaches({ path, imports }: Source): string[] {
 }
 
 /**
- * Finds circles of imports per folder: the nodes are its files and its subfolders (rooms). Returns one path for each folder
- * with a circle; a circle between files is reported for their folder, one between rooms for the folder above.
+ * Finds import cycles per folder: the nodes are its files and its subfolders. Returns one path for each folder
+ * with a cycle; a cycle between files is reported for their folder, one between subfolders for the folder above.
  */
-function circles(all: Source[]): string[] {
+function cycles(all: Source[]): string[] {
   const graphs = new Map<string, Map<string, Set<string>>>()
   for (const { path, imports } of all)
     for (const name of imports) {
@@ -159,12 +159,12 @@ function circles(all: Source[]): string[] {
       getOrMake(graph, from[shared] ?? '', () => new Set<string>()).add(to[shared] ?? '')
     }
   return [...graphs].flatMap(([folder, graph]) => {
-    const found = circleIn(graph)
+    const found = cycleIn(graph)
     return found === undefined ? [] : [`${folder}: ${found.join(' -> ')}`]
   })
 }
 
-function circleIn(graph: Map<string, Set<string>>): string[] | undefined {
+function cycleIn(graph: Map<string, Set<string>>): string[] | undefined {
   const done = new Set<string>()
   const walk = (node: string, trail: string[]): string[] | undefined => {
     const at = trail.indexOf(node)

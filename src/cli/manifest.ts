@@ -59,12 +59,12 @@ export function outputSection({ sections }: Tree): Section | undefined {
 }
 
 /** Returns the section indented for the config map. Without -m the output gets everything, as on a command line. */
-function sectionText({ properties: entries }: Section): string {
-  const lines = entries.map(({ key, value }) => {
+function sectionText({ properties }: Section): string {
+  const lines = properties.map(({ key, value }) => {
     if (value.includes('\n')) throw usage(`-p ${key} contains a line feed`)
     return `        ${key}  ${value}\n`
   })
-  const hasMatch = entries.some(({ key }) => MATCH.test(key))
+  const hasMatch = properties.some(({ key }) => MATCH.test(key))
   return `    [OUTPUT]\n${lines.join('')}${hasMatch ? '' : '        match  *\n'}`
 }
 

@@ -16,10 +16,10 @@ const ASSIGNMENT = /^([^=\s]+)\s*=\s*(.*)$/
  *   line    = "" | blanks "#" anything | "[" NAME "]" | "@INCLUDE" pattern | "@SET" NAME "=" value
  *           | indent KEY blanks value | indent "[" NAME "]"
  * ```
- * Headers and commands begin in column 1, entries are indented. All entries of a section have the indent of its first
- * entry or of the file's first entry. Twice that is accepted as well (fluent-bit takes it for a group without a header).
+ * Headers and commands begin in column 1, properties are indented. All properties of a section have the indent of its first
+ * property or of the file's first property. Twice that is accepted as well (fluent-bit takes it for a group without a header).
  * A value is the rest of its line: no quotes, no comment after it, no continuation. A deeper header begins a group, whose
- * entries are indented further. All problems are recorded; reading continues at the next line.
+ * properties are indented further. All problems are recorded; reading continues at the next line.
  */
 export class ClassicText {
   readonly #file: string
@@ -61,7 +61,7 @@ export class ClassicText {
     else if (content.startsWith('@')) this.#problem(`${content.split(' ', 1)} must begin in column 1`, at)
     else if (this.#section === undefined) this.#problem(`"${content}" is outside of any section`, at)
     else if (content.startsWith('[')) this.#beginGroup(this.#section, content, indent, at)
-    else this.#entry(this.#section, content, indent)
+    else this.#property(this.#section, content, indent)
   }
 
   #topLevel(content: string, at: SourceLocation): void {
@@ -119,7 +119,7 @@ export class ClassicText {
     section.groups.push(this.#group)
   }
 
-  #entry(section: Section, content: string, indent: string): void {
+  #property(section: Section, content: string, indent: string): void {
     this.#indent ??= indent
     if (indent === this.#indent) this.#group = undefined
     else if (this.#group !== undefined && indent.startsWith(this.#indent)) this.#groupIndent ??= indent
@@ -128,9 +128,9 @@ export class ClassicText {
     const accepted = this.#group === undefined ? [expected, this.#fileIndent] : [expected]
     if (!accepted.some((one) => isOnceOrTwice(indent, one))) {
       const [is, first] = [measure(indent), measure(expected)]
-      this.#problem(`indented by ${is}, but the first entry here by ${first}`, this.#at(indent.length))
+      this.#problem(`indented by ${is}, but the first property here by ${first}`, this.#at(indent.length))
     }
-    // The entry is kept: a wrong indent must not look like a missing option as well.
+    // The property is kept: a wrong indent must not look like a missing option as well.
     this.#add(this.#group ?? section, content, indent.length)
   }
 

@@ -1,7 +1,7 @@
 import { type ErrorCode, formatLocation, ShipperError, type SourceLocation } from '../core/error.ts'
 
 /**
- * The result of reading a file of any format or the command line: sections with entries and their locations, nothing
+ * The result of reading a file of any format or the command line: sections with properties and their locations, nothing
  * interpreted yet. The plan is made from it and does not depend on the format.
  */
 export interface Tree extends Diagnostics {
@@ -60,7 +60,7 @@ export function append(tree: Tree, other: Tree): void {
 
 /** Returns the first property with this lower-case key; the first one counts, as for names in fluent-bit. */
 export function propertyOf(section: Section, key: string): Property | undefined {
-  return section.properties.find((entry) => entry.key.toLowerCase() === key)
+  return section.properties.find((property) => property.key.toLowerCase() === key)
 }
 
 /** Adds a warning with its location. */

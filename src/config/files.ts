@@ -39,27 +39,29 @@ export function readParsersFiles(tree: Tree, mainFile: string | undefined, env: 
   for (const section of tree.sections) {
     const folders = ['', mainFile === undefined ? '' : dirname(mainFile)]
     if (section.origin !== 'flags') folders.reverse()
-    for (const entry of parsersFiles(section)) {
-      const paths = isAbsolute(entry.value)
-        ? [entry.value]
-        : folders.map((folder) => join(folder, entry.value))
+    for (const property of parsersFiles(section)) {
+      const paths = isAbsolute(property.value)
+        ? [property.value]
+        : folders.map((folder) => join(folder, property.value))
       const file = paths.find((path) => existsSync(path)) ?? (paths[0] as string)
-      if (!trees.has(file)) trees.set(file, readParsersFile(file, entry, env))
+      if (!trees.has(file)) trees.set(file, readParsersFile(file, property, env))
     }
   }
   return [...trees.values()]
 }
 
-function parsersFiles({ name, properties: entries }: Section): Property[] {
+function parsersFiles({ name, properties }: Section): Property[] {
   if (name.toLowerCase() !== 'service') return []
-  return entries.filter((entry) => entry.key.toLowerCase() === 'parsers_file' && entry.value !== '')
+  return properties.filter(
+    (property) => property.key.toLowerCase() === 'parsers_file' && property.value !== '',
+  )
 }
 
 /** Reads a Parsers_File. When it cannot be read, the location of the problem is the line that names it. */
-function readParsersFile(file: string, entry: Property, env: Environment): Tree {
+function readParsersFile(file: string, property: Property, env: Environment): Tree {
   const read = readConfig(file, env, 'parsers')
   read.problems = read.problems.map((p) =>
-    p.location === undefined ? problem(p.code, p.message, entry.valueLocation, OWN_PARSERS) : p,
+    p.location === undefined ? problem(p.code, p.message, property.valueLocation, OWN_PARSERS) : p,
   )
   return read
 }

@@ -9,7 +9,7 @@ const FLAG: Record<StageKind, string> = { input: '-i', filter: '-F', output: '-o
 
 /**
  * Builds a tree from the flags, from left to right: `-p`, `-t` and `-m` belong to the latest `-i`, `-F` or `-o`. The
- * location of an entry is its argument, without the value of a `-p`, which may be a secret.
+ * location of a property is its argument, without the value of a `-p`, which may be a secret.
  */
 export class Flags {
   readonly tree: Tree = emptyTree()

@@ -20,7 +20,7 @@ export class MultilinePlanner {
     this.#used = used
   }
 
-  /** Adds a section; returns its entry that names a parser, to be checked when all parsers are known. */
+  /** Adds a section; returns its property that names a parser, to be checked when all parsers are known. */
   add(section: Section): Property | undefined {
     const name = propertyOf(section, 'name')?.value
     const { location } = section
@@ -34,7 +34,7 @@ export class MultilinePlanner {
       warn(this.#diagnostics, `[multiline_parser ${name}] ${reason}: this section is ignored`, location)
       return undefined
     }
-    const own = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
+    const own = section.properties.filter((property) => property.key.toLowerCase() !== 'name')
     const context = {
       label: `multiline_parser ${name}`,
       location,
@@ -60,16 +60,16 @@ export class MultilinePlanner {
   }
 
   /** Checks that all names in a `multiline.parser` exist; returns false, and records problems, when one does not. */
-  require(entry: Property, label: string): boolean {
+  require(property: Property, label: string): boolean {
     const before = this.#diagnostics.problems.length
-    for (const name of entry.value.split(COMMA)) {
+    for (const name of property.value.split(COMMA)) {
       if (name === '' || isBuiltIn(name) || this.#broken.has(name)) continue
       if (this.plans.some((plan) => plan.name === name)) continue
       const names = [...BUILTIN_NAMES, ...this.plans.map((plan) => plan.name)]
       const near = didYouMean(name, names)
       const message = `[${label}] there is no multiline parser "${name}"${near}`
       const hint = near === '' ? `there are ${names.join(', ')}` : ''
-      this.#diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, hint))
+      this.#diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, hint))
     }
     return this.#diagnostics.problems.length === before
   }

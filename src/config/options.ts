@@ -25,29 +25,29 @@ interface OptionContext {
 }
 
 /**
- * Parses entries with option tables. Returns one object per table, with camel-case names and defaults; an option belongs
+ * Parses properties with option tables. Returns one object per table, with camel-case names and defaults; an option belongs
  * to the first table that contains it. When problems were recorded, the values must not be used.
  */
 export function readOptions(
-  entries: readonly Property[],
+  properties: readonly Property[],
   tables: readonly OptionTable[],
   context: OptionContext,
   diagnostics: Diagnostics,
 ): Record<string, unknown>[] {
   const given = tables.map(() => new Map<string, Property[]>())
-  for (const entry of entries) {
+  for (const property of properties) {
     // An option whose value is empty because of an unset variable is ignored, as in fluent-bit.
-    if (entry.value === '' && entry.variables !== undefined && !isRequired(entry, tables)) continue
-    const at = tables.findIndex((table) => findOption(table, entry.key) !== undefined)
+    if (property.value === '' && property.variables !== undefined && !isRequired(property, tables)) continue
+    const at = tables.findIndex((table) => findOption(table, property.key) !== undefined)
     const table = tables[at]
     if (table === undefined) {
-      reportUnknown(entry, tables, context, diagnostics)
+      reportUnknown(property, tables, context, diagnostics)
       continue
     }
-    const name = findOption(table, entry.key) as string
+    const name = findOption(table, property.key) as string
     const values = given[at]?.get(name)
-    if (values === undefined) given[at]?.set(name, [entry])
-    else values.push(entry)
+    if (values === undefined) given[at]?.set(name, [property])
+    else values.push(property)
   }
   return tables.map((table, at) => {
     const parsed: Record<string, unknown> = {}
@@ -65,28 +65,29 @@ function isRequired({ key }: Property, tables: readonly OptionTable[]): boolean 
 function readOption(
   name: string,
   option: Option,
-  entries: readonly Property[],
+  properties: readonly Property[],
   context: OptionContext,
   diagnostics: Diagnostics,
 ): unknown {
   const { label } = context
-  const filled = entries.filter((entry) => entry.value !== '')
+  const filled = properties.filter((property) => property.value !== '')
   if (option.required === true && filled.length === 0) {
-    const at = entries[0]?.valueLocation ?? context.location
+    const at = properties[0]?.valueLocation ?? context.location
     diagnostics.problems.push(
       problem('E_CONFIG_MISSING_OPTION', `[${label}] required option "${name}" is missing`, at, ''),
     )
     return undefined
   }
-  const first = entries[0]
+  const first = properties[0]
   if (first === undefined) return defaultValue(name, option)
-  if (option.ignored !== undefined && !entries.every(({ value }) => isDefault(name, option, value))) {
+  if (option.ignored !== undefined && !properties.every(({ value }) => isDefault(name, option, value))) {
     warn(diagnostics, `[${label}] "${name}" has no effect: ${option.ignored}`, first.location)
   }
   if (option.repeat === true)
-    return entries.map((entry) => readValue(name, option, entry, context, diagnostics))
-  const winner = context.firstWins === true ? first : (entries.at(-1) as Property)
-  for (const entry of entries) if (entry !== winner) reportRepeated(name, entry, winner, context, diagnostics)
+    return properties.map((property) => readValue(name, option, property, context, diagnostics))
+  const winner = context.firstWins === true ? first : (properties.at(-1) as Property)
+  for (const property of properties)
+    if (property !== winner) reportRepeated(name, property, winner, context, diagnostics)
   return readValue(name, option, winner, context, diagnostics)
 }
 
@@ -99,33 +100,33 @@ function isDefault(name: string, option: Option, value: string): boolean {
 function readValue(
   name: string,
   option: Option,
-  entry: Property,
+  property: Property,
   context: OptionContext,
   diagnostics: Diagnostics,
 ): unknown {
-  const text = option.named === true ? `${entry.key.toLowerCase()} ${entry.value}` : entry.value
+  const text = option.named === true ? `${property.key.toLowerCase()} ${property.value}` : property.value
   const result = parseValue(name, option, text)
   if (result.problem === undefined) {
     if (result.warning !== undefined)
-      warn(diagnostics, `[${context.label}] ${result.warning}`, entry.valueLocation)
+      warn(diagnostics, `[${context.label}] ${result.warning}`, property.valueLocation)
     return result.value
   }
-  const bare = withoutComment(entry.value, option)
+  const bare = withoutComment(property.value, option)
   const again = bare === undefined ? result : parseValue(name, option, bare)
   if (again.problem === undefined) {
     warn(
       diagnostics,
       `[${context.label}] "${name}" is ${bare}: a comment needs a line of its own`,
-      entry.valueLocation,
+      property.valueLocation,
     )
     return again.value
   }
   // The value of an option without effect does not matter.
   if (option.ignored !== undefined) return undefined
-  const near = option.type === 'enum' ? didYouMean(entry.value, option.values ?? []) : ''
+  const near = option.type === 'enum' ? didYouMean(property.value, option.values ?? []) : ''
   const message = `[${context.label}] ${result.problem}${near}`
-  const hint = hintOf(entry, option) ?? result.hint ?? ''
-  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, hint))
+  const hint = hintOf(property, option) ?? result.hint ?? ''
+  diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, hint))
   return undefined
 }
 
@@ -146,9 +147,12 @@ function hintOf({ value, variables }: Property, option: Option): string | undefi
 }
 
 /** Returns the locations of the option values, by name in the table; of a repeated option, the last. */
-export function locationsOf(entries: readonly Property[], table: OptionTable): Map<string, SourceLocation> {
+export function locationsOf(
+  properties: readonly Property[],
+  table: OptionTable,
+): Map<string, SourceLocation> {
   const locations = new Map<string, SourceLocation>()
-  for (const { key, valueLocation } of entries) {
+  for (const { key, valueLocation } of properties) {
     const name = findOption(table, key)
     if (name !== undefined) locations.set(name, valueLocation)
   }
@@ -158,30 +162,30 @@ export function locationsOf(entries: readonly Property[], table: OptionTable): M
 /** Warns of a value that is overridden, except by a flag: flags are meant to override the file. */
 function reportRepeated(
   name: string,
-  entry: Property,
+  property: Property,
   winner: Property,
   context: OptionContext,
   diagnostics: Diagnostics,
 ): void {
-  if (entry.location.line !== undefined && winner.location.line === undefined) return
+  if (property.location.line !== undefined && winner.location.line === undefined) return
   const where = context.firstWins === true ? 'is already set above' : 'is set again below'
   const message = `[${context.label}] "${name}" ${where}: this value is ignored`
-  warn(diagnostics, message, entry.location)
+  warn(diagnostics, message, property.location)
 }
 
 function reportUnknown(
-  entry: Property,
+  property: Property,
   tables: readonly OptionTable[],
   context: OptionContext,
   diagnostics: Diagnostics,
 ): void {
   const names = tables.flatMap((table) => Object.keys(table))
-  const near = nearest(entry.key, names)
-  const message = `[${context.label}] unknown option "${entry.key}"${didYouMean(entry.key, names)}`
+  const near = nearest(property.key, names)
+  const message = `[${context.label}] unknown option "${property.key}"${didYouMean(property.key, names)}`
   if (context.lenient === 'all' || (context.lenient === 'dissimilar' && near === undefined))
-    warn(diagnostics, `${message}: it has no effect`, entry.location)
+    warn(diagnostics, `${message}: it has no effect`, property.location)
   else {
     const hint = near === undefined ? `\`${context.list}\` lists them` : ''
-    diagnostics.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, entry.location, hint))
+    diagnostics.problems.push(problem('E_CONFIG_UNKNOWN_OPTION', message, property.location, hint))
   }
 }

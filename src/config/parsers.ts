@@ -70,10 +70,10 @@ export class ParserPlanner {
    * Checks that the parser named by an option exists. Without a section of this name, it may be a format that needs no
    * options (`json`, `cri`), or a parser of conf/parsers.conf: `-p parser=cri` and `-p parser=nginx` need no parsers file.
    */
-  async require(entry: Property, label: string): Promise<void> {
-    const name = entry.value
+  async require(property: Property, label: string): Promise<void> {
+    const name = property.value
     if (this.#broken.has(name) || this.#has(name)) return
-    const plan = await this.#findUnlisted(name, entry.location)
+    const plan = await this.#findUnlisted(name, property.location)
     if (plan !== undefined) {
       this.plans.push(plan)
       return
@@ -86,7 +86,7 @@ export class ParserPlanner {
     const hint = isFormat ? format : file
     const message = `[${label}] there is no parser "${name}"${isFormat ? '' : near}`
     this.#diagnostics.problems.push(
-      problem('E_CONFIG_BAD_VALUE', message, entry.valueLocation, isFormat || near === '' ? hint : ''),
+      problem('E_CONFIG_BAD_VALUE', message, property.valueLocation, isFormat || near === '' ? hint : ''),
     )
   }
 
@@ -116,7 +116,7 @@ export class ParserPlanner {
       return { spec, name, options, location }
     }
     const section = (await this.#builtin()).get(name)
-    // A test makes sure that it has no problems.
+    // A test checks that the built-in parsers are valid.
     return section === undefined ? undefined : this.#plan(section, name, { problems: [], warnings: [] })
   }
 
@@ -144,7 +144,9 @@ export class ParserPlanner {
     }
     const lenient = section.origin === 'parsers' ? ('all' as const) : ('dissimilar' as const)
     const context = { label, location: section.location, list: 'shipper plugins', lenient, firstWins: true }
-    const own = section.properties.filter((entry) => !['name', 'format'].includes(entry.key.toLowerCase()))
+    const own = section.properties.filter(
+      (property) => !['name', 'format'].includes(property.key.toLowerCase()),
+    )
     const [options] = readOptions(own, [spec.options], context, found)
     const plan: ParserPlan = { spec, name, options, location: section.location }
     const wanted = this.#checkUnused || this.#used.has(name) || section.origin !== 'parsers'
@@ -161,8 +163,8 @@ export class ParserPlanner {
 /** Returns all words in the values of sections: a superset of the names of parsers that they use. */
 export function wordsOf(sections: readonly Section[]): Set<string> {
   const words = new Set<string>()
-  for (const { properties: entries } of sections) {
-    for (const { value } of entries) for (const word of value.split(TOKEN_END)) words.add(word)
+  for (const { properties } of sections) {
+    for (const { value } of properties) for (const word of value.split(TOKEN_END)) words.add(word)
   }
   return words
 }
@@ -174,7 +176,7 @@ function compile(plan: ParserPlan, section: Section, found: Diagnostics): void {
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
     const blamed =
-      section.properties.find((entry) => entry.value !== '' && entry.value === err.details.value) ??
+      section.properties.find((property) => property.value !== '' && property.value === err.details.value) ??
       propertyOf(section, err.code === 'E_PARSER_REGEX' ? 'regex' : 'format')
     const location = blamed?.valueLocation ?? section.location
     found.problems.push(problem(err.code, `[parser ${plan.name}] ${err.message}`, location, err.hint))

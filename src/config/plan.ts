@@ -17,11 +17,12 @@ import {
   type Tree,
   warn,
 } from './config-tree.ts'
+import type { StageKind } from './flags.ts'
 import { InstanceNames } from './instance-names.ts'
 import { MultilinePlanner } from './multiline-parsers.ts'
 import { COMMENT, locationsOf, readOptions } from './options.ts'
 import { ParserPlanner, wordsOf } from './parsers.ts'
-import { parseUri, uriEntries, withoutSecrets } from './plugin-uri.ts'
+import { parseUri, uriProperties, withoutSecrets } from './plugin-uri.ts'
 import { checkMatches } from './route-check.ts'
 
 interface PlanOptions {
@@ -37,7 +38,6 @@ export interface PlanResult extends Diagnostics {
   validPart: Plan
 }
 
-type StageKind = 'input' | 'filter' | 'output'
 type Sections = Record<StageKind | 'service' | 'parser' | 'multiline_parser', Section[]>
 
 const COMMON: Record<StageKind, OptionTable> = {
@@ -86,8 +86,8 @@ class Planner implements Diagnostics {
   /** Stages and service options with problems. */
   readonly #invalid = new Set<unknown>()
   /** Entries that name parsers, which are looked up after all sections have been read. */
-  readonly #parserNames: { entry: Property; label: string; stage?: unknown }[] = []
-  readonly #multilineNames: { entry: Property; label: string; stage: unknown }[] = []
+  readonly #parserNames: { property: Property; label: string; stage?: unknown }[] = []
+  readonly #multilineNames: { property: Property; label: string; stage: unknown }[] = []
 
   constructor(tree: Tree, { registry, checkUnused = false }: PlanOptions) {
     this.#tree = tree
@@ -115,9 +115,9 @@ class Planner implements Diagnostics {
     )
     const parsers = new ParserPlanner(this.#registry, this, used, this.#checkUnused)
     for (const section of sections.parser) await parsers.add(section)
-    for (const { entry, label, stage } of this.#parserNames) {
-      await parsers.require(entry, label)
-      if (!parsers.plans.some(({ name }) => name === entry.value)) this.#invalid.add(stage)
+    for (const { property, label, stage } of this.#parserNames) {
+      await parsers.require(property, label)
+      if (!parsers.plans.some(({ name }) => name === property.value)) this.#invalid.add(stage)
     }
     if (plan.filters.some(({ options }) => (options as Record<string, unknown>)[ANY_PARSER_OPTION] === true))
       await parsers.addUnlisted()
@@ -147,11 +147,11 @@ class Planner implements Diagnostics {
   #multilines(sections: Section[], used: ReadonlySet<string>): Plan['multilines'] {
     const planner = new MultilinePlanner(this, used)
     for (const section of sections) {
-      const entry = planner.add(section)
-      if (entry !== undefined) this.#parserNames.push({ entry, label: 'multiline_parser' })
+      const property = planner.add(section)
+      if (property !== undefined) this.#parserNames.push({ property, label: 'multiline_parser' })
     }
-    for (const { entry, label, stage } of this.#multilineNames)
-      if (!planner.require(entry, label)) this.#invalid.add(stage)
+    for (const { property, label, stage } of this.#multilineNames)
+      if (!planner.require(property, label)) this.#invalid.add(stage)
     return planner.plans
   }
 
@@ -188,11 +188,11 @@ class Planner implements Diagnostics {
 
   /** Merges all [SERVICE] sections; flags follow the file and so take precedence. */
   #service(sections: Section[]): Plan['service'] {
-    const entries = sections.flatMap((section) => section.properties)
+    const properties = sections.flatMap((section) => section.properties)
     const location = sections[0]?.location ?? { file: COMMAND_LINE }
     const context = { label: 'service', location, list: 'shipper -h', lenient: 'dissimilar' as const }
     const before = this.problems.length
-    const [service] = readOptions(entries, [SERVICE_OPTIONS], context, this)
+    const [service] = readOptions(properties, [SERVICE_OPTIONS], context, this)
     if (this.problems.length > before) this.#invalid.add(service)
     return service as unknown as Plan['service']
   }
@@ -220,17 +220,17 @@ class Planner implements Diagnostics {
     const spec = await this.#registry.find(kind, plugin)
     if (spec === undefined) return this.#unknownPlugin(kind, plugin, name)
     const before = this.problems.length
-    const entries = section.properties.filter((entry) => entry.key.toLowerCase() !== 'name')
-    if (uri !== undefined) entries.unshift(...uriEntries(uri, name, spec.options, this))
+    const properties = section.properties.filter((property) => property.key.toLowerCase() !== 'name')
+    if (uri !== undefined) properties.unshift(...uriProperties(uri, name, spec.options, this))
     const context = {
       label: spec.name,
       location: section.location,
       list: `shipper ${FLAG[kind]} ${spec.name} -h`,
     }
-    const [options, common = {}] = readOptions(entries, [spec.options, COMMON[kind]], context, this)
+    const [options, common = {}] = readOptions(properties, [spec.options, COMMON[kind]], context, this)
     if (kind !== 'input' && section.origin === 'flags' && common.matchRegex === undefined)
       common.match ??= '*'
-    const alias = entries.findLast(({ key }) => key.toLowerCase() === 'alias')
+    const alias = properties.findLast(({ key }) => key.toLowerCase() === 'alias')
     const { name: instance, numbered } = this.#names.next(kind, spec.name, alias, this)
     const stage = {
       spec,
@@ -238,20 +238,20 @@ class Planner implements Diagnostics {
       options,
       common,
       location: section.location,
-      optionLocations: locationsOf(entries, { ...COMMON[kind], ...spec.options }),
+      optionLocations: locationsOf(properties, { ...COMMON[kind], ...spec.options }),
     }
     const plan = kind === 'input' ? { ...stage, tag: common.tag ?? numbered } : stage
     if (this.problems.length > before) this.#invalid.add(plan)
-    this.#recordParsers(entries, spec, plan)
+    this.#recordParsers(properties, spec, plan)
     return plan
   }
 
-  #nameMissing(kind: StageKind, { properties: entries, location }: Section): void {
+  #nameMissing(kind: StageKind, { properties, location }: Section): void {
     const near = nearest(
       'name',
-      entries.map(({ key }) => key),
+      properties.map(({ key }) => key),
     )
-    const typo = entries.find(({ key }) => key === near)
+    const typo = properties.find(({ key }) => key === near)
     const message = `[${kind}] required option "name" is missing`
     const hint =
       typo === undefined
@@ -260,15 +260,15 @@ class Planner implements Diagnostics {
     this.#problem('E_CONFIG_MISSING_OPTION', message, typo?.location ?? location, hint)
   }
 
-  /** Records the parsers that the entries name, to check that they exist when all sections have been read. */
-  #recordParsers(entries: readonly Property[], spec: PluginSpec, stage: unknown): void {
-    for (const entry of entries) {
-      const key = entry.key.toLowerCase()
+  /** Records the parsers that the properties name, to check that they exist when all sections have been read. */
+  #recordParsers(properties: readonly Property[], spec: PluginSpec, stage: unknown): void {
+    for (const property of properties) {
+      const key = property.key.toLowerCase()
       if (PARSER_OPTIONS.includes(key) && Object.hasOwn(spec.options, key) && spec.kind !== 'output') {
-        this.#parserNames.push({ entry, label: spec.name, stage })
+        this.#parserNames.push({ property, label: spec.name, stage })
       }
       if (key === 'multiline.parser' && Object.hasOwn(spec.options, key))
-        this.#multilineNames.push({ entry, label: spec.name, stage })
+        this.#multilineNames.push({ property, label: spec.name, stage })
     }
   }
 

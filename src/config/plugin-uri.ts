@@ -36,18 +36,18 @@ export function parseUri(text: string): PluginUri | undefined {
 }
 
 /** Converts the parts of an address to options of the plugin; a part without an option is a problem. */
-export function uriEntries(
+export function uriProperties(
   uri: PluginUri,
   name: Property,
   table: OptionTable,
   diagnostics: Diagnostics,
 ): Property[] {
-  const entries: Property[] = []
+  const properties: Property[] = []
   const located = { ...name, location: name.valueLocation }
   const add = (part: string, value: string, options: string[]): void => {
     if (value === '') return
     const key = options.find((option) => Object.hasOwn(table, option))
-    if (key !== undefined) entries.push({ ...located, key, value })
+    if (key !== undefined) properties.push({ ...located, key, value })
     else {
       const message = `[${uri.plugin}] takes no ${part}, and "${withoutSecrets(name.value)}" has one`
       diagnostics.problems.push(problem('E_CONFIG_BAD_VALUE', message, name.valueLocation, ''))
@@ -57,8 +57,8 @@ export function uriEntries(
   add('host', uri.host, ['host', 'listen'])
   add('port', uri.port, ['port'])
   add('path', uri.path === '/' ? '' : uri.path, ['path', 'uri'])
-  for (const [key, value] of uri.query) entries.push({ ...located, key, value })
-  return entries
+  for (const [key, value] of uri.query) properties.push({ ...located, key, value })
+  return properties
 }
 
 /** User and password of an address, and the text after its `?`: both may contain secrets. */

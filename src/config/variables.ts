@@ -36,12 +36,12 @@ export function lookupIn(tree: Tree, env: Environment): (name: string) => string
 export function expandSections(tree: Tree, sections: Section[], env: Environment): void {
   const lookup = lookupIn(tree, env)
   for (const section of sections) {
-    for (const entry of section.properties) {
-      const variables = entry.value.match(VARIABLE)
+    for (const property of section.properties) {
+      const variables = property.value.match(VARIABLE)
       if (variables === null) continue
-      entry.variables = variables
-      entry.value = expand(entry.value, lookup, (name) => {
-        warn(tree, unsetWarning(name), entry.valueLocation)
+      property.variables = variables
+      property.value = expand(property.value, lookup, (name) => {
+        warn(tree, unsetWarning(name), property.valueLocation)
       })
     }
     expandSections(tree, section.groups, env)

@@ -59,7 +59,7 @@ export const ERROR_CODES = {
   E_STORE_READONLY: {
     exit: 1,
     summary: 'the offset database cannot be written',
-    remedy: 'make the file and its folder writable for this user',
+    remedy: 'make the file and its directory writable for this user',
   },
   E_STORE_CORRUPT: {
     exit: 1,

@@ -32,7 +32,7 @@ const INITIAL_BYTES = 4096
 /** Part of the filtered chunk's buffer to be filled; the rest is for a chunk that grows more than the previous one. */
 const FILL_RATIO = 0.9
 const MIN_SEAL_BYTES = 16_384
-/** Growth in filters from which on chunks are sealed earlier; less is not worth smaller chunks. */
+/** Minimum growth factor in filters at which chunks are sealed earlier; below it, smaller chunks are not worth it. */
 const MIN_GROWTH = 1.5
 
 /**

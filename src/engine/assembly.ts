@@ -136,7 +136,10 @@ export class Assembly {
       return true
     } catch (error) {
       const code = error instanceof ShipperError ? error.code : 'E_INTERNAL'
-      this.#log(name).error(`cannot close: ${messageOf(error)}`, { code })
+      this.#log(name).error(
+        `cannot close, some positions may not be stored and lines may be sent again: ${messageOf(error)}`,
+        { code },
+      )
       return false
     }
   }

@@ -194,7 +194,7 @@ export class OutputQueue {
     }
     route.chunkFailures++
     const { code, hint, message } = error
-    this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, hint })
+    this.#log.warn(`retrying chunk: ${message}`, { code, tag: route.chunk.tag, chunk: route.chunk.id, hint })
   }
 
   #drop(lane: Lane, route: Route, error: ShipperError): void {

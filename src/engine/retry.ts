@@ -8,7 +8,7 @@ export interface RetryPolicy {
   limit: number
 }
 
-/** Longest wait between two probes of an unreachable peer, so that delivery resumes soon after its return. */
+/** Maximum wait between two probes of an unreachable peer, so that delivery resumes soon after its return. */
 export const MAX_PROBE_WAIT_MS = 1000
 const MIN_WAIT_MS = 20
 

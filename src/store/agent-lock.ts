@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
 import type { Database, OpenDatabase } from './driver.ts'
 
-/** Covers a predecessor that is exiting: on a busy machine its last thread can outlive its first by this much. */
+/** Maximum wait for a previous agent that is still exiting: on a busy machine its last thread may outlive the first this long. */
 const MAX_WAIT_MS = 1000
 
 /** Returns the path of the lock file of a database. */

@@ -122,7 +122,7 @@ export class OffsetDatabase {
   /** Recreates a database that was deleted while it was open; called before each write and on close. */
   #recreateIfDeleted(): void {
     if (!this.#needsReopen) {
-      if (!this.#deletionGuard.isDeleted) return
+      if (!this.#deletionGuard.checkDeleted()) return
       const lock = this.#deletionGuard.lockAgain(this.#open)
       if (lock !== undefined) {
         this.#lock.release()
@@ -226,7 +226,7 @@ export class OffsetDatabase {
     this.#damaged = damage !== undefined
     if (damage === undefined || this.#recovered) return
     this.#log.warn(
-      `the database ${this.path} was recovered from damage earlier (${damage.setAside}): files without a position are read from their start`,
+      `the database ${this.path} was recovered from damage (${damage.setAside}) and the agent has not stopped cleanly since: files without a position are read from their start`,
     )
   }
 
@@ -239,7 +239,7 @@ export class OffsetDatabase {
       // Without disk space for the shared-memory file, the write-ahead log works for a single process only.
       const db = this.#connectAs(true)
       this.#log.warn(
-        `the disk of ${this.path} is full: no other program can read the database until the next start`,
+        `the disk of ${this.path} is full: opened the database exclusively, so that no other program can read it until the next start`,
       )
       return db
     }
@@ -263,8 +263,7 @@ export class OffsetDatabase {
     if (exclusive) db.exec('PRAGMA locking_mode = EXCLUSIVE')
     const mode = this.#options.journalMode.toLowerCase()
     const actual = db.prepare(`PRAGMA journal_mode = ${mode}`).get()?.journal_mode
-    if (actual !== mode)
-      this.#log.warn(`the journal mode of ${this.path} is ${actual}: ${mode} is not available`)
+    if (actual !== mode) this.#log.warn(`cannot set DB.journal_mode ${mode} on ${this.path}: using ${actual}`)
     db.exec(`PRAGMA synchronous = ${this.#options.sync.toUpperCase()}`)
     db.exec('PRAGMA cache_size = -512')
   }

@@ -34,8 +34,8 @@ export class DeletionGuard {
     this.#lock = inodeAt(lockPath(this.#path))
   }
 
-  /** True when the database was deleted. Throws when another file took its place: neither of the two can be preferred here. */
-  get isDeleted(): boolean {
+  /** Returns true when the database was deleted. Throws when another file took its place: it is unclear which one to keep. */
+  checkDeleted(): boolean {
     const inode = inodeAt(this.#path)
     if (inode === undefined || inode === this.#database) return inode === undefined
     throw new ShipperError(

@@ -38,7 +38,7 @@ export async function openOffsets(
   shared.set(real, entry)
   entry.users++
   if (differ(entry.options, options))
-    ctx.log.warn(`${real} is already open: the DB.* options of the first input that uses it apply`)
+    ctx.log.warn(`two inputs share ${real} with different DB.* options: those of this input are ignored`)
   const leave = (): boolean => {
     if (--entry.users > 0) return false
     return shared.get(real) === entry && shared.delete(real)

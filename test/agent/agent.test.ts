@@ -135,7 +135,7 @@ describe('SIGTERM', () => {
     expect(peer.texts).toEqual(['a'])
   })
 
-  test('waits for Grace and no longer; what has no ack is aborted and logged', async () => {
+  test('waits no longer than Grace; chunks without an ack are aborted and logged', async () => {
     const peer = new Peer()
     peer.mode = 'silent'
     const run = runWith({

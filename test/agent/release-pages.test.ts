@@ -64,7 +64,7 @@ test('pages are released at once and then at growing intervals up to the maximum
   expect(rounds).toBe(at.length + 1)
 })
 
-test('a failed release is not repeated, and without madvise nothing happens', async () => {
+test('a failed release is not repeated, and without madvise pages are not released', async () => {
   const clock = new ManualClock()
   let tries = 0
   const stopRefused = await releaseCleanPages(clock, async () => () => {

@@ -39,7 +39,7 @@ Example:
 `)
 })
 
-test('the list of plugins has every kind, with summaries', async () => {
+test('the list of plugins contains every kind, with summaries', async () => {
   expect(await pluginList(registryOf(spec), 80)).toContain(
     'parser formats:\n  demo  Reads demo lines.\n\nfilters:\n',
   )

@@ -171,7 +171,7 @@ test('a dry run of a missing file names it', async () => {
   expect(stderr).toContain('shipper: cannot read /none/a.conf: ENOENT')
 })
 
-test('-c and -R are relative to the current directory, everything else to -w', async () => {
+test('-c and -R are relative to the current directory, all other paths to -w', async () => {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.conf'), GOOD)
   writeFileSync(join(cwd, 'p.conf'), '[PARSER]\n    Name mine\n    Format json\n')
@@ -194,7 +194,7 @@ test('-c and -R are relative to the current directory, everything else to -w', a
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })
 
-test('a run of flags ends with status 0 and logs the warnings of the plan', async () => {
+test('a run configured by flags ends with status 0 and logs the warnings of the plan', async () => {
   const cwd = tmp()
   writeFileSync(join(cwd, 'a.log'), 'one\ntwo\n')
   const input = ['-i', 'tail', '-p', 'path=a.log', '-p', 'read_from_head=on', '-p', 'exit_on_eof=on']

@@ -63,9 +63,9 @@ describe('the classic format', () => {
 })
 
 describe('an indent of the classic format', () => {
-  test('may be twice that of the first entry', () => {
+  test('may be twice that of the first property', () => {
     expect(problems('[INPUT]\n  Name tail\n    Path a\n\tTag b\n')).toEqual([
-      'a.conf:4:2: indented by 1 tab, but the first entry here by 2 blanks',
+      'a.conf:4:2: indented by 1 tab, but the first property here by 2 blanks',
     ])
   })
 
@@ -81,7 +81,7 @@ describe('a mistake in the classic format', () => {
       problems('Name x\n[INPUT]\n    Name tail\n  Path /a\n    Tag\nDB a.db\n[OUTPUT\n@LOAD x\n@SET A\n'),
     ).toEqual([
       'a.conf:1:1: "Name x" is outside of any section',
-      'a.conf:4:3: indented by 2 blanks, but the first entry here by 4 blanks',
+      'a.conf:4:3: indented by 2 blanks, but the first property here by 4 blanks',
       'a.conf:5:5: "Tag" has no value',
       'a.conf:6:1: "DB a.db" must be indented',
       'a.conf:7:1: "[OUTPUT" is not a section header like [INPUT]',
@@ -92,8 +92,8 @@ describe('a mistake in the classic format', () => {
 
   test('with tabs instead of blanks names both', () => {
     expect(problems('[INPUT]\n\tName tail\n    Path a\n \tTag b\n')).toEqual([
-      'a.conf:3:5: indented by 4 blanks, but the first entry here by 1 tab',
-      'a.conf:4:3: indented by 2 tabs and blanks, but the first entry here by 1 tab',
+      'a.conf:3:5: indented by 4 blanks, but the first property here by 1 tab',
+      'a.conf:4:3: indented by 2 tabs and blanks, but the first property here by 1 tab',
     ])
   })
 

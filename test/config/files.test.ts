@@ -16,7 +16,7 @@ describe('variables', () => {
     expect(warnings).toEqual([])
   })
 
-  test('that are not set are empty, with a warning; HOSTNAME is always set', async () => {
+  test('that are unset are empty, with a warning; HOSTNAME is always set', async () => {
     const { plan, warnings } = await load(text)
     expect(plan?.inputs[0]?.tag).toBe('none.')
     expect(plan?.outputs[0]?.options).toMatchObject({ host: `set-${hostname()}` })

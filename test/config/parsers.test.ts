@@ -14,7 +14,7 @@ const files = {
     '[PARSER]\n    Name good\n    Format regex\n    Regex a\n[MULTILINE_PARSER]\n    name m\n',
 }
 
-test('parsers are read from files relative to the configuration file; the first of a name counts', async () => {
+test('parsers are read from files relative to the configuration file; the first one with a name is used', async () => {
   const { plan, reported, warnings } = await load(main('good'), { files })
   expect(reported).toEqual([])
   expect(plan?.parsers.map((p) => [p.name, p.spec.name, p.options])).toEqual([
@@ -116,20 +116,25 @@ describe('a relative path of a parsers file', () => {
   const cwd = process.cwd()
   afterEach(() => process.chdir(cwd))
 
-  /** Names of the parsers, with some files in the working folder and others next to the configuration. */
-  async function found(text: string, here: string[], beside: string[], flag?: string): Promise<string[]> {
+  /** Returns the names of the parsers with files in the working folder and others next to the configuration. */
+  async function found(
+    text: string,
+    here: string[],
+    nextToConfig: string[],
+    flag?: string,
+  ): Promise<string[]> {
     const folder = tmp()
     for (const name of here) writeFileSync(join(folder, name), parser('here'))
     process.chdir(folder)
-    const files = Object.fromEntries(beside.map((name) => [name, parser('beside')]))
+    const files = Object.fromEntries(nextToConfig.map((name) => [name, parser('config')]))
     const flags = (f: Flags): void => void (flag && f.service('parsers_file', flag))
     const { plan, reported } = await load(text, { files, flags })
     return plan?.parsers.map(({ name }) => name) ?? reported
   }
 
   test('is resolved next to the configuration file, then in the working folder', async () => {
-    expect(await found(conf('p.conf'), [], ['p.conf'])).toEqual(['beside'])
-    expect(await found(conf('p.conf'), ['p.conf'], ['p.conf'])).toEqual(['beside'])
+    expect(await found(conf('p.conf'), [], ['p.conf'])).toEqual(['config'])
+    expect(await found(conf('p.conf'), ['p.conf'], ['p.conf'])).toEqual(['config'])
     expect(await found(conf('p.conf'), ['p.conf'], [])).toEqual(['here'])
     expect(await found(conf('p.conf'), [], [])).toEqual([
       'a.conf:2:18: cannot read p.conf: ENOENT: no such file or directory',
@@ -139,7 +144,7 @@ describe('a relative path of a parsers file', () => {
   test('from the command line is resolved in the working folder, then next to the configuration file', async () => {
     const none = `[INPUT]\n    Name clock\n${OUT}`
     expect(await found(none, ['p.conf'], ['p.conf'], 'p.conf')).toEqual(['here'])
-    expect(await found(none, [], ['p.conf'], 'p.conf')).toEqual(['beside'])
+    expect(await found(none, [], ['p.conf'], 'p.conf')).toEqual(['config'])
   })
 
   test('may be absolute', async () => {

@@ -30,7 +30,7 @@ test('a plan has typed options, names numbered per plugin, and the instance name
   expect(plan?.outputs[0]?.common).toMatchObject({ match: '*', retryLimit: 'no_limits' })
 })
 
-test('there is no plan with problems, and all are reported in order, with the nearest names', async () => {
+test('a configuration with problems yields no plan; all problems are reported in order, with the nearest names', async () => {
   const { plan, reported } = await load(
     `[SERVICE]\n    Flsh 1\n    Http_Port 70000\n[INPT]\n    Name x\n[INPUT]\n    Name folow\n[INPUT]\n    Name follow\n` +
       `    Refresh_Intervall 5\n    refresh_interval abc\n    db.sync ful\n[OUTPUT]\n    Name send\n    Match *\n    Retry_Limit 0\n    Match_Regex (\n[FILTER]\n    Match *\n`,
@@ -65,15 +65,15 @@ test('missing sections are not reported when the file cannot be read completely'
   ])
 })
 
-test('with problems, the valid part has the stages that are valid by themselves', async () => {
-  const { plan, validPart: sound } = await load(
+test('with problems, the valid part contains the stages that are valid on their own', async () => {
+  const { plan, validPart } = await load(
     `[SERVICE]\n    Flush x\n[INPUT]\n    Name clock\n[INPUT]\n    Name follow\n[INPUT]\n    Name listen\n    Port x\n` +
       `[INPUT]\n    Name follow\n    Path a\n    Parser none\n[FILTER]\n    Name keep\n    Match *\n${OUT}[OUTPUT]\n    Name sned\n`,
   )
   expect(plan).toBeUndefined()
-  const stages = [...sound.inputs, ...sound.filters, ...sound.outputs]
+  const stages = [...validPart.inputs, ...validPart.filters, ...validPart.outputs]
   expect(stages.map(({ name }) => name)).toEqual(['clock.0', 'keep.0', 'send.0'])
-  expect(sound.service.flush).toBe(1000)
+  expect(validPart.service.flush).toBe(1000)
 })
 
 test('a plugin of another kind is reported as such', async () => {
@@ -132,7 +132,7 @@ test('a plan has the location of each value', async () => {
   ])
 })
 
-test('an invalid value from a variable is reported with the variable', async () => {
+test('an invalid value from a variable is reported with the name of the variable', async () => {
   const { problems } = await load(`[INPUT]\n    Name clock\n${OUT}    Port \${P}\${Q:-}\n`, {
     env: { P: 'x\n' },
   })
@@ -171,7 +171,7 @@ test('sections within sections are rejected', async () => {
   expect(reported).toEqual(['a.conf:3:5: section [OUTPUT] must begin in column 1'])
 })
 
-test('problems are sorted by file, then come those of the command line, then those without a location', () => {
+test('problems are sorted by file, followed by those of the command line and those without a location', () => {
   const at = (message: string, location?: SourceLocation): ShipperError =>
     new ShipperError('E_CONFIG_BAD_VALUE', message, location === undefined ? {} : { location })
   const mixed = [

@@ -20,7 +20,7 @@ test('no warning is given for an ineffective option with its default value', asy
   expect(await warningsOf(text)).toEqual([])
 })
 
-test('a warning is given for what fluent-bit silently ignores', async () => {
+test('a warning is given for options that fluent-bit silently ignores', async () => {
   const text = `[SERVICE]\n    HTTP_Monitor On\n    net.dns.resolver LEGACY\n[CUSTOM]\n    Name x\n[INPUT]\n    Name clock\n${OUT}`
   expect((await warningsOf(text)).toSorted()).toEqual([
     'a.conf:2:5: [service] unknown option "HTTP_Monitor": it has no effect',
@@ -38,14 +38,14 @@ test('a warning is given for a limit that is replaced', async () => {
   ])
 })
 
-test('a warning is given for an option that is set twice; the last one counts', async () => {
+test('a warning is given for an option that is set twice; the last value is used', async () => {
   const text = `[INPUT]\n    Name listen\n    Port 1\n    port 2\n${OUT}`
   const { plan, warnings } = await load(text)
   expect(warnings).toEqual(['a.conf:3:5: [listen] "port" is set again below: this value is ignored'])
   expect(plan?.inputs[0]?.options).toMatchObject({ port: 2 })
 })
 
-test('a warning is given for an option of a parser that is set twice; the first one counts', async () => {
+test('a warning is given for a parser option that is set twice; the first value is used', async () => {
   const parser = '[PARSER]\n    Name p\n    Format plain\n    Time_Key a\n    Time_Key b\n'
   const { plan, warnings } = await load(`[INPUT]\n    Name clock\n${OUT}${parser}`)
   expect(warnings).toEqual(['a.conf:10:5: [parser p] "time_key" is already set above: this value is ignored'])

@@ -24,7 +24,7 @@ type MakeBench = (signal?: AbortSignal) => Promise<OutputBench>
 
 /** Tests behavior that the engine relies on, for an output whose peer acknowledges. */
 export function outputContract(name: string, makeBench: MakeBench): void {
-  describe(`${name} keeps the contract of outputs`, () => {
+  describe(`${name} fulfills the output contract`, () => {
     test('rejects as retryable, with scope peer, when the peer is down', async () => {
       const bench = await makeBench()
       await bench.down()
@@ -61,7 +61,7 @@ export function outputContract(name: string, makeBench: MakeBench): void {
       expect(took).toBeLessThan(100)
     })
 
-    test('rejects at once after an abort, and when the signal was aborted before it was made', async () => {
+    test('rejects at once after an abort, and when its signal is already aborted', async () => {
       const stop = new AbortController()
       const before = await makeBench(stop.signal)
       stop.abort()
@@ -76,7 +76,7 @@ export function outputContract(name: string, makeBench: MakeBench): void {
 }
 
 function testManyCalls(name: string, makeBench: MakeBench): void {
-  describe(`${name} keeps the contract of outputs`, () => {
+  describe(`${name} fulfills the output contract`, () => {
     test('sends the same bytes under the same id after a failure', async () => {
       const bench = await makeBench()
       bench.acking(false)
@@ -93,7 +93,7 @@ function testManyCalls(name: string, makeBench: MakeBench): void {
       expect(two?.bytes.equals(one?.bytes as Buffer)).toBe(true)
     })
 
-    test('settles each of many calls once, in order of their arrival', async () => {
+    test('settles each of many calls once, in order of arrival', async () => {
       const bench = await makeBench()
       const settled: string[] = []
       const ids = Array.from({ length: 20 }, (_, i) => `c${i}`)

@@ -12,8 +12,8 @@ test('--version prints the version, commit, target and runtime of the binary', a
   const { version, devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const { code, stdout } = await run(['--version'])
   expect(code).toBe(0)
-  const [, name, says, commit, target, runtime] = VERSION_LINE.exec(stdout) ?? []
-  expect([name, says, target, runtime]).toEqual([
+  const [, name, ownVersion, commit, target, runtime] = VERSION_LINE.exec(stdout) ?? []
+  expect([name, ownVersion, target, runtime]).toEqual([
     'shipper',
     version,
     `linux-${ARCH}`,
@@ -35,9 +35,9 @@ test('the binary ignores bunfig.toml and .env of its working folder', async () =
   writeFileSync(join(cwd, '.env'), 'LOG_TAG=from-the-folder\n')
   const tag = `\${LOG_TAG}`
   writeFileSync(join(cwd, 'a.conf'), `[INPUT]\n Name dummy\n Tag x${tag}\n[OUTPUT]\n Name stdout\n Match *\n`)
-  const it = start(['-c', 'a.conf', '-f', '0.1'], { cwd, env: { LOG_TAG: undefined } })
-  await it.saysOnStdout('dummy')
-  await it.stop()
-  expect(it.stdout).not.toContain('other code')
-  expect(it.stdout).not.toContain('from-the-folder')
+  const agent = start(['-c', 'a.conf', '-f', '0.1'], { cwd, env: { LOG_TAG: undefined } })
+  await agent.waitForStdout('dummy')
+  await agent.stop()
+  expect(agent.stdout).not.toContain('other code')
+  expect(agent.stdout).not.toContain('from-the-folder')
 })

@@ -257,7 +257,7 @@ describe('a configuration with a warning', () => {
   /** Runs until `text` is logged, then stops; returns all log lines. */
   async function warned(args: string[], text: string): Promise<{ level: string; message: string }[]> {
     const agent = start(args)
-    await agent.saysOnStderr(text)
+    await agent.waitForStderr(text)
     expect(await agent.stop()).toEqual({ code: 0, signal: null })
     return agent.stderr
       .trimEnd()

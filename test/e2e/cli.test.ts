@@ -33,7 +33,7 @@ describe('the command line', () => {
     expect(stdout).toMatch(text)
   })
 
-  test('forward://host:port sends there', async () => {
+  test('forward://host:port sends to that host and port', async () => {
     const peer = await forwardPeer()
     const { code } = await run([
       ...finite('one\ntwo\n'),
@@ -118,7 +118,7 @@ test('a finite run without a terminal draws nothing, and its log is JSON lines',
 test('-H answers at the address of -L and -P', async () => {
   const port = await freePort()
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-L', '127.0.0.2', '-P', String(port)])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   const plugins = (await (await fetch(`http://127.0.0.2:${port}/api/v1/plugins`)).json()) as {
     plugins: { inputs: string[] }
   }

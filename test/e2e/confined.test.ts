@@ -14,7 +14,7 @@ import { tmp } from '../support/tmp.ts'
  * Makes a root for the program alone, like that of a container from scratch: the binary, its loader and libraries, /proc
  * (without which the runtime ends), the folder of the logs, which is read-only, and the state folder, mounted noexec.
  */
-async function cell(folders: readonly string[] = [], finish = ''): Promise<Cell> {
+async function makeRoot(folders: readonly string[] = [], finish = ''): Promise<Root> {
   const dir = tmp()
   const [root, state, logs] = ['root', 'state', 'logs'].map((name) => join(dir, name)) as [
     string,
@@ -47,7 +47,7 @@ async function cell(folders: readonly string[] = [], finish = ''): Promise<Cell>
   return { mounts, root, state, logs }
 }
 
-interface Cell {
+interface Root {
   mounts: Mounts
   /** Paths of the root, the state folder and the logs outside of the namespace. */
   root: string
@@ -63,7 +63,7 @@ function librariesOf(binary: string): string[] {
 }
 
 /** Starts the program: it follows /logs/a.log, stores offsets in /state, and has only this environment. */
-function follow({ mounts, root }: Cell, port: number, cwd = '/', env: readonly string[] = []): Running {
+function follow({ mounts, root }: Root, port: number, cwd = '/', env: readonly string[] = []): Running {
   const tail = ['-i', 'tail', '-p', 'path=/logs/*.log', '-p', 'db=/state/pos.db', '-p', 'read_from_head=on']
   const args = [...tail, '-o', 'forward', '-p', `port=${port}`, '-m', '*', '-f', '0.1']
   const inside = ['unshare', `--root=${root}`, `--wd=${cwd}`, '/shipper']
@@ -87,9 +87,9 @@ function listing(root: string): string[] {
 }
 
 /** Writes lines while the program runs and while it does not; each run has to store its offset. */
-async function drainsAndStores(it: Cell, run: (port: number) => Running): Promise<void> {
+async function drainsAndStores(container: Root, run: (port: number) => Running): Promise<void> {
   const sink = await Sink.start('lines')
-  const log = join(it.logs, 'a.log')
+  const log = join(container.logs, 'a.log')
   writeLines(log, 0, 20_000)
   let lines = 20_000
   for (let round = 0; round < 2; round++) {
@@ -98,30 +98,30 @@ async function drainsAndStores(it: Cell, run: (port: number) => Running): Promis
     writeLines(log, lines, lines + 5000)
     await allArrive(sink, agent, lines + 5000)
     expect(await agent.stop()).toEqual({ code: 0, signal: null })
-    expect(storedOffset(it.state)).toBe(statSync(log).size)
+    expect(storedOffset(container.state)).toBe(statSync(log).size)
     writeLines(log, lines + 5000, lines + 10_000)
     lines += 10_000
   }
   expect((await sink.summary()).duplicates).toBe(0)
-  const names = readdirSync(it.state).filter((name) => !name.startsWith('pos.db'))
+  const names = readdirSync(container.state).filter((name) => !name.startsWith('pos.db'))
   expect(names).toEqual([])
 }
 
 withMounts(
-  'with a root that cannot be written and holds nothing but the program, without /tmp and with an empty environment, it drains and stores',
+  'on a read-only root with nothing but the program, without /tmp and with an empty environment, it drains and stores offsets',
   async () => {
-    const it = await cell([], 'mount -o remount,bind,ro ROOT')
-    expect(() => writeFileSync(join(it.mounts.outside(it.root), 'a'), '')).toThrow('EROFS')
-    await drainsAndStores(it, (port) => follow(it, port))
+    const container = await makeRoot([], 'mount -o remount,bind,ro ROOT')
+    expect(() => writeFileSync(join(container.mounts.outside(container.root), 'a'), '')).toThrow('EROFS')
+    await drainsAndStores(container, (port) => follow(container, port))
   },
 )
 
 withMounts(
-  'with a root that can be written it writes nothing outside of its state folder, and leaves no folder touched',
+  'on a writable root it writes nothing outside of its state folder, and does not touch any other folder',
   async () => {
     const folders = ['tmp', 'var/tmp', 'home/me', 'work', 'dev/shm', 'run', 'etc']
-    const it = await cell(folders)
-    const before = listing(it.root)
+    const container = await makeRoot(folders)
+    const before = listing(container.root)
     const env = [
       'HOME=/home/me',
       'TMPDIR=/tmp',
@@ -129,12 +129,12 @@ withMounts(
       'XDG_RUNTIME_DIR=/run',
       'PWD=/work',
     ]
-    await drainsAndStores(it, (port) => follow(it, port, '/work', env))
-    expect(listing(it.root)).toEqual(before)
+    await drainsAndStores(container, (port) => follow(container, port, '/work', env))
+    expect(listing(container.root)).toEqual(before)
   },
 )
 
-test('nothing is written into the home, the temporary and the working folder', async () => {
+test('nothing is written to the home, temporary and working folders', async () => {
   const [state, home, temp, cwd] = [tmp(), tmp(), tmp(), tmp()]
   writeFileSync(join(state, 'a.log'), 'one\ntwo\n')
   const before = [home, temp, cwd].map(listing)

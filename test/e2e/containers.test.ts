@@ -117,7 +117,7 @@ test('no line is lost when the directory of a pod is removed while the agent is 
   await until(async () => (await sink.summary()).connections > 0, { limitMs: 120_000 })
   rmSync(join(dir, 'pods'), { recursive: true })
   rmSync(link)
-  await agent.saysOnStderr('was deleted')
+  await agent.waitForStderr('was deleted')
   await sink.ask('read on')
   await allArrive(sink, agent, count)
   expect(await sink.missing(count)).toEqual({ missing: 0, first: [] })

@@ -11,7 +11,7 @@ const ROTATIONS = 150
 /** Time between two checks of an agent on an idle machine. */
 const UNSEEN_MS = 50
 
-test('copytruncate under a busy writer: what is lost is reported, but for what came between two checks', async () => {
+test('copytruncate under a busy writer: lost bytes are reported, except those written between two checks', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   writeLines(path, 0, 1)
@@ -22,7 +22,7 @@ test('copytruncate under a busy writer: what is lost is reported, but for what c
   const lines = await writeAndRotate(path, rotation)
   await until(async () => (await sink.summary()).max === lines - 1, { what: () => agent.stderr })
   const { missing } = await sink.missing(lines)
-  // Bytes that are written and truncated between two checks are known to nobody.
+  // The agent cannot know of bytes that are written and truncated between two checks.
   const unseen = ROTATIONS * (UNSEEN_MS / 1000) * RATE
   expect(missing).toBeLessThanOrEqual(Math.ceil((await lostBytes(agent)) / numbered(0).length) + unseen)
 })

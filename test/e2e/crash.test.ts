@@ -9,7 +9,7 @@ import { until } from '../support/until.ts'
 
 const LINES = 1_000_000
 const KILLS = 20
-/** Lines after which a run is killed at the latest. KILLS of them, and what is in flight at a kill, are less than LINES. */
+/** Maximum lines before a run is killed. KILLS times this, plus the lines in flight at each kill, is less than LINES. */
 const MAX_LINES_PER_RUN = 30_000
 const LINE_BYTES = numbered(0).length
 /**
@@ -18,7 +18,7 @@ const LINE_BYTES = numbered(0).length
  */
 const MAX_REPEATED_BYTES = 2_000_000 + 4_000_000 + 1_000_000
 
-/** Kills and lines that there are at least, while a program writes. */
+/** Minimum numbers of kills and of lines while a program writes. */
 const MIN_KILLS = 6
 const MIN_WRITTEN = 100_000
 
@@ -31,7 +31,7 @@ async function finish(dir: string, ports: number[], tail: Record<string, string>
   expect(await last.ended()).toEqual({ code: 0, signal: null })
 }
 
-test('kill -9 twenty times in a drain of a million lines loses none, and repeats no more than is promised', async () => {
+test('kill -9 twenty times in a drain of a million lines loses none, and repeats no more than promised', async () => {
   const dir = tmp()
   writeLines(join(dir, 'a.log'), 0, LINES)
   const sink = await Sink.start('lines')
@@ -138,7 +138,7 @@ for (const [what, command] of [
 
 test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s stops the agent like SIGTERM', async (signal) => {
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   expect(await agent.stop(signal)).toEqual({ code: 0, signal: null })
   expect(agent.stderr).toContain(`${signal}: stopping`)
 })
@@ -146,10 +146,10 @@ test.each(['SIGINT', 'SIGQUIT', 'SIGHUP'] as const)('%s stops the agent like SIG
 test('SIGHUP is ignored if the agent was started with SIGHUP ignored', async () => {
   const command = ['sh', '-c', 'trap \'\' HUP; exec "$@"', 'sh', ...shipperCommand()]
   const agent = start(['-i', 'dummy', '-o', 'null', '-H', '-P', '0'], { command })
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   agent.kill('SIGHUP')
   agent.kill('SIGUSR1')
-  await agent.saysOnStderr('--- shipper')
+  await agent.waitForStderr('--- shipper')
   expect(await agent.stop('SIGTERM')).toEqual({ code: 0, signal: null })
   expect(agent.stderr).not.toContain('SIGHUP')
 })
@@ -162,7 +162,7 @@ test('a second signal ends at once, and the next run sends the rest', async () =
   const agent = ship({ dir, ports: [sink.port], service: { grace: 600 } })
   await until(async () => (await sink.summary()).chunks > 0)
   agent.kill('SIGTERM')
-  await agent.saysOnStderr('stopping')
+  await agent.waitForStderr('stopping')
   // Long before Grace has passed.
   expect(await agent.stop('SIGTERM')).toEqual({ code: 1, signal: null })
   await sink.ask('ack on')

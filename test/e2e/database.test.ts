@@ -99,7 +99,7 @@ test('a second agent on the same database refuses to start and says why', async 
   expect(second.stderr).toContain(String(first.pid))
 })
 
-test('a database that another process has locked ends the start with a clear error, and loses nothing', async () => {
+test('a database that another process has locked fails the start with a clear error, and nothing is lost', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   await drain(dir, ['-p', 'read_from_head=on'])
@@ -118,11 +118,11 @@ async function holdDatabase(dir: string): Promise<Running> {
   const script = join(import.meta.dirname, '../support/store/peer-process.ts')
   const args = [script, 'hold', join(dir, 'pos.db'), 'bun:sqlite']
   const other = start(args, { command: [process.execPath], stdin: 'open' })
-  await other.saysOnStdout('held')
+  await other.waitForStdout('held')
   return other
 }
 
-test('lines keep arriving while another program has locked the database, which is logged once; then offsets are stored', async () => {
+test('lines keep arriving while another program has locked the database; this is logged once, and offsets are stored afterwards', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   const sink = await Sink.start('lines')
@@ -135,7 +135,7 @@ test('lines keep arriving while another program has locked the database, which i
     { level: 'warn', plugin: 'tail.0', hint: expect.stringContaining('close the program') },
   ])
   await other.stop()
-  await agent.saysOnStderr('positions are being written again')
+  await agent.waitForStderr('positions are being written again')
   agent.kill('SIGKILL')
   await agent.exited
   writeLines(path, lines, lines + 1000)
@@ -145,7 +145,7 @@ test('lines keep arriving while another program has locked the database, which i
   expect((await sink.summary()).duplicates).toBe(0)
 })
 
-test('a start waits while another program has locked the database, and resumes where it stopped when it is free', async () => {
+test('a start waits while another program has locked the database, then resumes where the agent stopped', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   await drain(dir, ['-p', 'read_from_head=on'])
@@ -153,7 +153,7 @@ test('a start waits while another program has locked the database, and resumes w
   const other = await holdDatabase(dir)
   const args = ['-i', 'tail', '-p', `path=${dir}/a.log`, '-p', `db=${dir}/pos.db`, '-p', 'exit_on_eof=on']
   const agent = start([...args, '-o', 'stdout', '-m', '*'])
-  await agent.saysOnStderr('waiting')
+  await agent.waitForStderr('waiting')
   await other.stop()
   expect(await agent.ended()).toEqual({ code: 0, signal: null })
   expect(agent.stdout.match(LOG)).toEqual(['"log"=>"four"'])
@@ -188,7 +188,7 @@ withMounts(
   },
 )
 
-test('a corrupt database is set aside and logged, and the file is read from its start though Read_From_Head is off', async () => {
+test('a corrupt database is set aside and logged, and the file is read from its start even with Read_From_Head off', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   expect((await drain(dir, ['-p', 'read_from_head=on'])).lines).toHaveLength(3)
@@ -202,35 +202,32 @@ test('a corrupt database is set aside and logged, and the file is read from its 
   expect((await drain(dir)).lines).toEqual([])
 })
 
-testAsOtherUser(
-  'a database in a folder that cannot be written ends the start with a clear error',
-  async () => {
-    const dir = tmp()
-    chmodSync(dir, 0o755)
-    writeFileSync(join(dir, 'a.log'), LINES)
-    const args = [...follows(dir), '-o', 'null', '-m', '*']
-    const command = commandAsOtherUser()
-    const result = await run(args, { command })
-    expect(result.code).toBe(1)
-    expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
-    expect(result.stderr).toContain(dir)
-  },
-)
+testAsOtherUser('a database in a read-only folder fails the start with a clear error', async () => {
+  const dir = tmp()
+  chmodSync(dir, 0o755)
+  writeFileSync(join(dir, 'a.log'), LINES)
+  const args = [...follows(dir), '-o', 'null', '-m', '*']
+  const command = commandAsOtherUser()
+  const result = await run(args, { command })
+  expect(result.code).toBe(1)
+  expect(result.stderr).toMatch(/E_STORE_(READONLY|UNREADABLE)/)
+  expect(result.stderr).toContain(dir)
+})
 
 test('two inputs that follow the same file with one database each resume where they stopped', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), LINES)
   const head = ['-p', 'read_from_head=on']
   const inputs = [...follows(dir), ...head, '-t', 'behind', ...follows(dir), ...head, '-t', 'ahead']
-  const away = ['-o', 'forward://127.0.0.1:1', '-m', 'behind']
-  const there = ['-o', 'null', '-m', 'ahead', '-f', '0.1']
-  const first = start([...inputs, ...away, ...there])
+  const toUnreachable = ['-o', 'forward://127.0.0.1:1', '-m', 'behind']
+  const toNull = ['-o', 'null', '-m', 'ahead', '-f', '0.1']
+  const first = start([...inputs, ...toUnreachable, ...toNull])
   const offsets = (): unknown[] => rowsOf(dir).map(({ offset }) => offset)
   await until(() => offsets().includes(LINES.length))
   await first.stop()
   expect(offsets()).toEqual([0, LINES.length])
-  const second = start([...inputs, '-o', 'stdout', '-m', 'behind', ...there])
-  await second.saysOnStdout('three')
+  const second = start([...inputs, '-o', 'stdout', '-m', 'behind', ...toNull])
+  await second.waitForStdout('three')
   await until(() => offsets().join() === `${LINES.length},${LINES.length}`)
   await second.stop()
   expect([...second.stdout.matchAll(LOG)].join()).toBe('"log"=>"one","log"=>"two","log"=>"three"')

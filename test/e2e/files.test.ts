@@ -47,7 +47,7 @@ async function drained(path: string, more: string[] = []): Promise<Record<string
 /** Bytes of the hole that are read, up to the 4 GiB of it: offsets need more than 32 bits in any case. */
 const READ_BYTES = shortOrLong(16_000_000, 4 * 1024 ** 3)
 
-test('lines behind 4 GiB of holes are read, at their right offsets', async () => {
+test('lines after 4 GiB of holes are read, with the right offsets', async () => {
   const dir = tmp()
   const path = join(dir, 'sparse.log')
   const at = 4 * 1024 ** 3 + 100
@@ -78,7 +78,7 @@ function writeRow(db: string, path: string, offset: number): void {
   store.close()
 }
 
-test('a line of 3 MB is cut and marked; what follows is read', async () => {
+test('a line of 3 MB is cut and marked, and the next lines are read', async () => {
   const path = join(tmp(), 'a.log')
   writeFileSync(path, `${'y'.repeat(3_000_000)}\nnext\n`)
   const [long, next] = await drained(path)
@@ -94,7 +94,7 @@ test('CRLF, NUL bytes, invalid UTF-8 and a last line without newline are passed 
   expect(records.map((r) => r.log)).toEqual(['crlf', 'nul\0nul', '\ufffdt\ufffd', 'last'])
 })
 
-test('ten thousand files are all read, also where 1,024 descriptors are the soft limit', async () => {
+test('ten thousand files are all read, even with a soft limit of 1,024 descriptors', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'logs'))
   for (let i = 0; i < 10_000; i++) writeFileSync(join(dir, 'logs', `${i}.log`), `${i} line\n`)
@@ -150,15 +150,15 @@ testAsOtherUser(
     const agent = start([], {
       command: [...commandAsOtherUser(), ...args, '-f', '0.1'],
     })
-    await agent.saysOnStderr('E_TAIL_UNREADABLE')
+    await agent.waitForStderr('E_TAIL_UNREADABLE')
     const once = [...args.slice(0, 2), '-p', 'exit_on_eof=on', ...args.slice(2)]
     const finite = start([], {
       command: [...commandAsOtherUser(), ...once],
     })
-    await finite.saysOnStderr('1 path could not be read')
+    await finite.waitForStderr('1 path could not be read')
     expect((await finite.ended()).code).toBe(1)
     chmodSync(path, 0o644)
-    await agent.saysOnStdout('secret')
+    await agent.waitForStdout('secret')
     expect(agent.stderr.split('E_TAIL_UNREADABLE').length).toBe(2)
   },
 )
@@ -193,9 +193,9 @@ testAsOtherUser(
     const agent = start([], {
       command: [...commandAsOtherUser(), ...args, '-f', '0.1'],
     })
-    await agent.saysOnStderr(`cannot read ${dir}/private: EACCES`)
+    await agent.waitForStderr(`cannot read ${dir}/private: EACCES`)
     chmodSync(join(dir, 'private'), 0o755)
-    await agent.saysOnStdout('secret')
+    await agent.waitForStdout('secret')
   },
 )
 
@@ -229,8 +229,8 @@ test('a folder that appears later is found', async () => {
     '-f',
     '0.1',
   ])
-  await agent.saysOnStderr('positions are not stored')
+  await agent.waitForStderr('positions are not stored')
   mkdirSync(join(dir, 'later'))
   writeFileSync(join(dir, 'later/a.log'), 'here\n')
-  await agent.saysOnStdout('here')
+  await agent.waitForStdout('here')
 })

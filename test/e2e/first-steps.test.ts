@@ -8,14 +8,14 @@ import { atEnd, tmp } from '../support/tmp.ts'
 
 test('shipper -i cpu -o stdout -f 1 prints the fields of fluent-bit', async () => {
   const agent = start(['-i', 'cpu', '-o', 'stdout', '-f', '1'])
-  await agent.saysOnStdout(
+  await agent.waitForStdout(
     /^\[0\] cpu\.0: \[\[\d+\.\d{9}, \{\}\], \{"cpu_p"=>[\d.]+, "user_p"=>[\d.]+, "system_p"=>[\d.]+, "cpu0\.p_cpu"=>/m,
   )
 })
 
 test('mem prints kB of memory and swap', async () => {
   const agent = start(['-i', 'mem', '-o', 'stdout', '-p', 'format=json_lines', '-f', '0.1'])
-  await agent.saysOnStdout(
+  await agent.waitForStdout(
     /"Mem.total":\d+,"Mem.used":\d+,"Mem.free":\d+,"Swap.total":\d+,"Swap.used":\d+,"Swap.free":\d+\}/,
   )
 })
@@ -27,9 +27,9 @@ test('health distinguishes a port that accepts connections from one that does no
   })
   atEnd(() => void server.close())
   const agent = start(['-i', `health://127.0.0.1:${port}`, '-o', 'stdout', '-f', '0.1'])
-  await agent.saysOnStdout('{"alive"=>true}')
+  await agent.waitForStdout('{"alive"=>true}')
   server.close()
-  await agent.saysOnStdout('{"alive"=>false}')
+  await agent.waitForStdout('{"alive"=>false}')
 })
 
 test('stdin: lines and JSON objects become records, and the agent ends at the end of its input', async () => {
@@ -115,7 +115,7 @@ test('the endpoints answer while the agent runs', async () => {
   const [port = 0] = await freePorts(1)
   const tail = ['-i', 'tail', '-p', `path=${dir}/a.log`, '-p', 'read_from_head=on', '-p', `db=${dir}/pos.db`]
   const agent = start([...tail, '-o', 'stdout', '-m', '*', '-f', '0.1', '-H', '-P', String(port)])
-  await agent.saysOnStdout('one')
+  await agent.waitForStdout('one')
   const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text()
   expect(JSON.parse(await get('/'))['fluent-bit'].version).toBeString()
   expect(JSON.parse(await get('/api/v1/metrics')).input['tail.0'].records).toBe(1)
@@ -129,5 +129,5 @@ test('the endpoints answer while the agent runs', async () => {
     lag: 0,
   })
   agent.kill('SIGUSR1')
-  await agent.saysOnStderr('a.log')
+  await agent.waitForStderr('a.log')
 })

@@ -54,7 +54,7 @@ class SmallDisk {
     }
   }
 
-  /** Frees `bytes` of the filled ones. */
+  /** Frees `bytes` bytes of the filled space. */
   free(bytes: number): void {
     const fill = this.file('fill')
     truncateSync(fill, statSync(fill).size - bytes)
@@ -91,7 +91,7 @@ withMounts(
     const repeated = (await sink.summary()).duplicates
     expect(repeated).toBeGreaterThan(0)
     disk.empty()
-    await agent.saysOnStderr('positions are being written again')
+    await agent.waitForStderr('positions are being written again')
     await kill9(agent, sink)
     writeLines(path, lines, lines + 1000)
     lines += 1000
@@ -127,7 +127,7 @@ withMounts(
     disk.fill()
     // More than fits at first, so that the disk is full a second time in the middle of a chunk.
     writeLines(log, 1000, 25_000)
-    await agent.saysOnStderr('E_OUTPUT_WRITE')
+    await agent.waitForStderr('E_OUTPUT_WRITE')
     expect(linesWith(agent, 'E_OUTPUT_WRITE')).toMatchObject([
       { level: 'warn', plugin: 'file.0', hint: expect.stringContaining('free space') },
     ])

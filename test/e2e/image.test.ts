@@ -6,7 +6,7 @@ import { ARCH, ROOT } from '../../scripts/bootstrap.mjs'
 import { Sink } from '../support/forward/sink.ts'
 import { Mounts } from '../support/mounts.ts'
 import { run, start } from '../support/process.ts'
-import { assemble, missingHere, stagesOf } from '../support/release/dockerfile.ts'
+import { assemble, missingSources, stagesOf } from '../support/release/dockerfile.ts'
 import { allArrive } from '../support/shipping.ts'
 import { peerOrSkip } from '../support/skip.ts'
 import { writeLines } from '../support/tail/lines.ts'
@@ -26,7 +26,7 @@ const CHROOT = spawnSync('sh', ['-c', 'PATH=$PATH:/usr/sbin; command -v chroot']
   encoding: 'utf8',
 }).stdout.trim()
 
-const missing = missingHere(copies, MADE)
+const missing = missingSources(copies, MADE)
 const reason =
   process.getuid?.() !== 0
     ? 'only root can change into the root of an image'

@@ -38,7 +38,7 @@ testWithKafka(
     for (const after of [20_000, 150_000]) {
       await until(hasMore(broker, after), { limitMs: 120_000, everyMs: 1, what: () => agent.stderr })
       await broker.stop()
-      // However fast the drain was: there is something to deliver while the broker stands still.
+      // However fast the drain was, there is something to deliver while the broker is stopped.
       writeLines(join(dir, 'a.log'), written, written + LINES / 4)
       written += LINES / 4
       const before = agent.stderr.length
@@ -156,7 +156,7 @@ testWithKafka(
     })
     writeLines(join(dir, 'a.log'), 0, LINES)
     const agent = leafTo({ dir, broker, ...SMALL })
-    await agent.saysOnStderr('NOT_ENOUGH_REPLICAS', 120_000)
+    await agent.waitForStderr('NOT_ENOUGH_REPLICAS', 120_000)
     await Bun.sleep(MISSING_MS)
     expect(await ackedBytes(agent)).toEqual([0])
     await broker.restart(2)
@@ -185,7 +185,7 @@ testWithKafka(
 )
 
 testWithKafka(
-  'a topic that is deleted and recreated gets all records that were not acknowledged before',
+  'a topic that is deleted and recreated gets all records not acknowledged before the deletion',
   async () => {
     const broker = await KafkaBroker.start()
     await broker.createTopic('t')
@@ -194,9 +194,9 @@ testWithKafka(
     const agent = leafTo({ dir, broker, ...SMALL })
     await until(hasMore(broker, 20_000), { limitMs: 120_000, everyMs: 1, what: () => agent.stderr })
     await broker.deleteTopic('t')
-    // However fast the drain was: there is something to deliver to the deleted topic.
+    // However fast the drain was, there is something to deliver to the deleted topic.
     writeLines(join(dir, 'a.log'), LINES - 100_000, LINES)
-    await agent.saysOnStderr('UNKNOWN_TOPIC', 120_000)
+    await agent.waitForStderr('UNKNOWN_TOPIC', 120_000)
     await until(
       () =>
         broker.createTopic('t').then(

@@ -81,7 +81,7 @@ testJournal(
     const journal = new Journal(tools, join(work, 'j'))
     journal.write(numberedEntries(0, 1))
     const agent = leaf(work, journal, `127.0.0.1:${broker.port}`, dir)
-    await agent.saysOnStderr('record rejected by Kafka')
+    await agent.waitForStderr('record rejected by Kafka')
     const letters = readFileSync(join(dir, 'dead-letters.kafka.0.jsonl'), 'utf8')
     expect(JSON.parse(letters)).toMatchObject({
       topic: 'journal',

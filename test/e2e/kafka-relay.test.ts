@@ -35,7 +35,7 @@ testWithKafka(
     const broker = await KafkaBroker.start({ autoCreate: true })
     const [port = 0] = await freePorts(1)
     const hop = relay(tmp(), port, broker)
-    await hop.saysOnStderr('listening on')
+    await hop.waitForStderr('listening on')
     const options = { socket: { host: '127.0.0.1', port, timeout: 20_000 }, ack: { ackTimeout: 20_000 } }
     const client = new FluentClient('app', { ...options, eventMode: 'PackedForward' })
     await client.connect()
@@ -68,7 +68,7 @@ testWithKafka(
     const lines = 200_000
     const [port = 0] = await freePorts(1)
     let hop = relay(dir, port, broker)
-    await hop.saysOnStderr('listening on')
+    await hop.waitForStderr('listening on')
     await broker.stop()
     writeLines(join(dir, 'a.log'), 0, lines)
     const leaf = ship({ dir, ports: [port] })
@@ -107,7 +107,7 @@ test('conf/relay.conf writes a record that no broker accepts to a file, and ackn
   const dir = tmp()
   const [port = 0] = await freePorts(1)
   const hop = relay(dir, port, { bootstrap: `127.0.0.1:${broker.port}` })
-  await hop.saysOnStderr('listening on')
+  await hop.waitForStderr('listening on')
   const options = { socket: { host: '127.0.0.1', port, timeout: 20_000 }, ack: { ackTimeout: 20_000 } }
   const client = new FluentClient('app', { ...options, eventMode: 'Message' })
   await client.connect()

@@ -11,7 +11,7 @@ import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
 
 /** Lines with all kinds of bytes, none of which the output may change. */
-function oddLines(): Buffer[] {
+function linesOfAllBytes(): Buffer[] {
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i).filter((b) => b !== 10 && b !== 13))
   return [
     Buffer.concat([Buffer.from('all '), bytes]),
@@ -26,7 +26,7 @@ testWithKafka(
   'Kafka’s consumer reads every format and compression back byte for byte',
   async () => {
     const broker = await KafkaBroker.start()
-    const lines = oddLines()
+    const lines = linesOfAllBytes()
     for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
       for (const format of ['raw', 'json', 'msgpack'] as const) {
         const dir = tmp()
@@ -79,13 +79,13 @@ testWithKafka(
     expect(await broker.numbers('t', written)).toMatchObject({ records: written, missing: 0 })
     writeLines(join(dir, 'a.log'), written, written + 1)
     const right = { sasl_mechanism: 'SCRAM-SHA-256', sasl_username: 'bob', sasl_password: USERS.bob }
-    const stranger = broker.file('other.pem', new Authority('Stranger').cert)
+    const otherAuthority = broker.file('other.pem', new Authority('Other').cert)
     for (const [wrong, words] of [
       [{ ...tls, ...right, sasl_password: 'secret-typo' }, 'uthentication'],
-      [{ ...right, tls: 'on', 'tls.ca_file': stranger }, 'certificate'],
+      [{ ...right, tls: 'on', 'tls.ca_file': otherAuthority }, 'certificate'],
     ] as const) {
       const agent = leafTo({ dir, broker, kafka: wrong, service: { grace: 1 } })
-      await agent.saysOnStderr(words, 120_000)
+      await agent.waitForStderr(words, 120_000)
       expect(agent.stderr).not.toContain('secret-typo')
       expect(agent.exit).toBeUndefined()
       await agent.stop()
@@ -131,7 +131,7 @@ testWithKafka(
     writeLines(join(dir, 'a.log'), 0, 1000)
     const kafka = { sasl_mechanism: 'PLAIN', sasl_username: 'bob', sasl_password: USERS.bob }
     const agent = leafTo({ dir, broker, kafka })
-    await agent.saysOnStderr('topic \\"t\\": UNKNOWN_TOPIC', 120_000)
+    await agent.waitForStderr('topic \\"t\\": UNKNOWN_TOPIC', 120_000)
     await broker.createTopic('t')
     expect(await numbersIn(broker, agent, 1000)).toMatchObject({ records: 1000 })
     await broker.deny('t', 'bob', 'WRITE')

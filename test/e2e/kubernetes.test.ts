@@ -110,7 +110,7 @@ test(
 )
 
 test(
-  'TLS with a token that is replaced while the agent runs',
+  'lines get metadata over TLS with a token that is replaced while the agent runs',
   async () => {
     const api = await KubeApi.start({ tls: true, tokens: ['first'] })
     const node = new KubeNode(api)

@@ -13,9 +13,13 @@ import { tmp } from '../support/tmp.ts'
 const { pkg, out, name } = readManifest()
 const target = `linux-${ARCH}`
 const parts = [`pkg-${pkg.version}`, `${pkg.targets[target]?.runtime}@${pkg.node}/.ok`]
-const atHand = parts.every((part) => existsSync(join(CACHE, part)))
+const isCached = parts.every((part) => existsSync(join(CACHE, part)))
 /** Node and its packager are a hundred megabytes: only a build server fetches them for a test. */
-const withNode = peerOrSkip('the node variant', atHand || CI, 'run `npm run build:pkg` once, it fetches node')
+const withNode = peerOrSkip(
+  'the node variant',
+  isCached || CI,
+  'run `npm run build:pkg` once, it fetches node',
+)
 
 withNode(
   'the variant with node inside prints that in its version, and ships every line once over a restart',

@@ -69,7 +69,7 @@ test('the endpoints report that the peer is unreachable, and that it is reachabl
   const [port = 0] = await freePorts(1)
   const service = `    HTTP_Server on\n    HTTP_Port ${port}\n    Health_Check on\n`
   const agent = start(['-c', conf(dir, peer.port, service)])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   const get = (path: string): Promise<Response> => fetch(`http://127.0.0.1:${port}${path}`)
   type Metrics = { output: Record<string, { retries: number }> }
   const forward = async () => ((await (await get('/api/v1/metrics')).json()) as Metrics).output['forward.0']
@@ -97,7 +97,7 @@ test('health is an error when chunks were dropped', async () => {
   const [port = 0] = await freePorts(1)
   const service = `    HTTP_Server on\n    HTTP_Port ${port}\n    Health_Check on\n    HC_Retry_Failure_Count 0\n`
   const agent = start(['-c', conf(dir, peer.port, service, '    Retry_Limit no_retries\n')])
-  await agent.saysOnStderr('http server is ready')
+  await agent.waitForStderr('http server is ready')
   const health = (version: string) => fetch(`http://127.0.0.1:${port}/api/${version}/health`)
   await until(async () => (await health('v1')).status === 500, { what: () => agent.stderr.slice(-2000) })
   expect(await (await health('v1')).text()).toBe('error\n')

@@ -9,9 +9,9 @@ import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { HANG_MS, until } from '../support/until.ts'
 
-/** Time that a peer is unreachable at least: ten minutes in `npm run test:long`. */
+/** Minimum time for which a peer is unreachable: ten minutes in `npm run test:long`. */
 const OUTAGE_MS = shortOrLong(3000, 600_000)
-/** Connections that the agent tries at least during an outage. */
+/** Minimum number of connections that the agent tries during an outage. */
 const MIN_PROBES = shortOrLong(3, 60)
 const MEMORY_LIMIT = 16_000_000
 /** 93 MB: many times what may be in memory. */
@@ -51,19 +51,23 @@ function writeBatch(c: Case): void {
  */
 async function outage(
   c: Case,
-  leave: () => Promise<unknown>,
-  comeBack: () => Promise<unknown>,
+  stopPeer: () => Promise<unknown>,
+  restorePeer: () => Promise<unknown>,
   /** Resolves to true when the outage had its effect on the agent. */
-  felt: () => Promise<boolean> = async () => true,
+  tookEffect: () => Promise<boolean> = async () => true,
 ): Promise<void> {
   const peakBefore = peakBytes(c.agent)
-  await leave()
+  await stopPeer()
   writeBatch(c)
   const end = performance.now() + OUTAGE_MS
-  const over = async (): Promise<boolean> => performance.now() >= end && (await felt())
-  await until(over, { limitMs: OUTAGE_MS + HANG_MS, everyMs: 20, what: () => c.agent.stderr.slice(-3000) })
+  const outageIsOver = async (): Promise<boolean> => performance.now() >= end && (await tookEffect())
+  await until(outageIsOver, {
+    limitMs: OUTAGE_MS + HANG_MS,
+    everyMs: 20,
+    what: () => c.agent.stderr.slice(-3000),
+  })
   expect((await c.sink.summary()).distinct).toBeLessThan(c.written)
-  await comeBack()
+  await restorePeer()
   await allArrive(c.sink, c.agent, c.written)
   await expectComplete(c)
   expect(peakBytes(c.agent) - peakBefore).toBeLessThan(MEMORY_LIMIT)
@@ -92,7 +96,7 @@ test('a peer that refuses connections for a while loses nothing', async () => {
   )
 })
 
-test('a peer that takes everything and never acknowledges loses nothing; what it gets again has the same ids', async () => {
+test('a peer that accepts everything and never acknowledges loses nothing; repeated chunks have the same ids', async () => {
   const c = await shipping({ ack_timeout: 1 })
   await outage(
     c,
@@ -113,7 +117,7 @@ test('a peer that closes in the middle of every chunk loses nothing', async () =
   )
 })
 
-test('a peer that closes in the middle of one chunk after another gets each in the end, in order', async () => {
+test('a peer that closes in the middle of one chunk after another eventually gets all of them, in order', async () => {
   const c = await shipping()
   await c.sink.ask('close-after 2500000')
   writeLines(c.path, c.written, c.written + 100_000)
@@ -139,7 +143,7 @@ for (const [what, ackTimeout] of [
   })
 }
 
-test('an answer that is not an acknowledgement closes the connection, and the agent goes on', async () => {
+test('an answer that is not an acknowledgement closes the connection, and the agent continues', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   writeLines(path, 0, 1)
@@ -151,5 +155,5 @@ test('an answer that is not an acknowledgement closes the connection, and the ag
   await until(async () => (await sink.summary()).connections > 1)
   appendFileSync(path, numbered(2))
   await allArrive(sink, agent, 3)
-  await agent.saysOnStderr('expected a map')
+  await agent.waitForStderr('expected a map')
 })

@@ -30,7 +30,7 @@ for (const compress of ['text', 'gzip']) {
     const sink = await Sink.start('lines')
     const random = seeded(SEED)
     let hop = relay(dir, port, [sink.port])
-    await hop.saysOnStderr('listening on')
+    await hop.waitForStderr('listening on')
     const leaf = ship({ dir, ports: [port], forward: { compress } })
     for (let kill = 0; kill < 10; kill++) {
       await kill9At(hop, sink, Math.min((await sink.summary()).distinct + 1 + random() * 20_000, lines))
@@ -50,7 +50,7 @@ test('while a peer of the relay does not acknowledge, the stored offset of the s
   const [one, two] = [await Sink.start('lines'), await Sink.start('lines')]
   await two.ask('ack off')
   const hop = relay(dir, port, [one.port, two.port])
-  await hop.saysOnStderr('listening on')
+  await hop.waitForStderr('listening on')
   const leaf = ship({ dir, ports: [port] })
   await until(async () => (await two.summary()).chunks > 0 && (await one.summary()).chunks > 0)
   expect(await ackedBytes(leaf)).toEqual([0])

@@ -43,7 +43,7 @@ released.catch(() => {})
 /** Reads a file of the first release. */
 const read = (name: string): Buffer => readFileSync(join(folder, name))
 
-test('the same sources give the same bytes in another folder, at another time, for another user', async () => {
+test('the same sources produce the same bytes in another folder, at another time, for another user', async () => {
   await released
   const one = sumsOf(folder)
   const two = sumsOf(join(there, `dist/release/v${VERSION}`))
@@ -55,7 +55,7 @@ test('the same sources give the same bytes in another folder, at another time, f
   expect(same).toContain(`shipper-${VERSION}-${OWN}.tar.gz`)
 })
 
-test('no path of the machine that built it is in the binary', async () => {
+test('the binary contains no path of the build machine', async () => {
   await released
   const binary = read(`shipper-${OWN}`)
   for (const path of [here, ROOT]) expect(binary.indexOf(path)).toBe(-1)
@@ -108,7 +108,7 @@ withDpkgDeb('the Debian package contains the binary of the release', async () =>
   expect(readFileSync(join(dir, 'usr/bin/shipper')).equals(read(`shipper-${OWN}`))).toBe(true)
 })
 
-test('the bill of materials is valid and lists what is bundled, and no tool', async () => {
+test('the bill of materials is valid and lists every bundled package, and no tool', async () => {
   await released
   const text = read(`shipper-${VERSION}.cdx.json`).toString()
   expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)).toBeNull()

@@ -35,7 +35,7 @@ async function expectAll(sink: Sink, agent: Running, lines: number): Promise<voi
 }
 
 for (const lateMs of [0, 50]) {
-  test(`rename every 200 ms, again and again, at 50,000 lines a second, new file ${lateMs} ms late: no line is lost`, async () => {
+  test(`rename every 200 ms at 50,000 lines a second, new file ${lateMs} ms late: no line is lost`, async () => {
     const { path, sink, agent } = await following()
     const lines = await writeAndRotate(path, { how: 'rename', rotations: ROTATIONS, everyMs: 200, lateMs })
     await expectAll(sink, agent, lines)
@@ -43,7 +43,7 @@ for (const lateMs of [0, 50]) {
   })
 }
 
-test('rename while the peer stands still: no line is lost', async () => {
+test('rename while the peer does not read: no line is lost', async () => {
   const { path, sink, agent } = await following({ mem_buf_limit: '1M' })
   await sink.ask('read off')
   const lines = await writeAndRotate(path, { how: 'rename', rotations: 20, everyMs: 200, lateMs: 0 })
@@ -57,14 +57,14 @@ test('a file that is deleted while the agent is behind is read to its end', asyn
   writeLines(path, 1, 300_000)
   await until(async () => (await sink.summary()).distinct > 1)
   unlinkSync(path)
-  await agent.saysOnStderr('was deleted')
+  await agent.waitForStderr('was deleted')
   await sink.ask('ack on')
   await sink.ask('accept off')
   await sink.ask('accept on')
   await expectAll(sink, agent, 300_000)
 })
 
-test('copytruncate: what is lost is what the writer truncated unread, and it is reported in bytes', async () => {
+test('copytruncate: only bytes that the writer truncated unread are lost, and their number is reported', async () => {
   // No checks without an event: what is measured here is what a read finds.
   const { path, sink, agent } = await following({ mem_buf_limit: '1M', progress_check_interval: '3600' })
   const what = (): string => agent.stderr.slice(-3000)
@@ -72,21 +72,21 @@ test('copytruncate: what is lost is what the writer truncated unread, and it is 
   let lines = 1
   for (let rotation = 1; rotation <= 4; rotation++) {
     // The first truncation takes lines that the agent has not read, because its peer does not read either.
-    const behind = rotation === 1
-    if (behind) await sink.ask('read off')
+    const peerPaused = rotation === 1
+    if (peerPaused) await sink.ask('read off')
     writeLines(path, lines, lines + 50_000)
     lines += 50_000
-    // Bytes that are written and truncated between two checks of the agent are known to nobody: it has to see these.
+    // The agent cannot know of bytes that are written and truncated between two checks: it has to see these.
     const { size } = statSync(path)
     const seen = async () =>
       (await dumpedFiles(agent)).some((file) => file.path === path && file.size === size)
     await until(seen, { what })
-    if (!behind) await arrived(lines - 1)
+    if (!peerPaused) await arrived(lines - 1)
     copyFileSync(path, `${path}.${rotation}`)
     truncateSync(path)
-    if (behind) {
+    if (peerPaused) {
       await sink.ask('read on')
-      await agent.saysOnStderr('truncated before it was read')
+      await agent.waitForStderr('truncated before it was read')
     }
     writeLines(path, lines, ++lines)
     await arrived(lines - 1)

@@ -18,24 +18,24 @@ test('npm start prints the logs of the machine to stdout, and resumes where it s
   const [logs, state] = [tmp(), tmp()]
   writeFileSync(join(logs, 'a.log'), 'line one\n')
   const first = started(logs, state)
-  await first.saysOnStdout('line one')
+  await first.waitForStdout('line one')
   appendFileSync(join(logs, 'a.log'), 'line two\n')
-  await first.saysOnStdout('line two')
+  await first.waitForStdout('line two')
   expect(first.stderr).toContain('following 1 logs of this machine')
   expect((await first.stop()).code).toBe(0)
   appendFileSync(join(logs, 'a.log'), 'line three\n')
   const second = started(logs, state)
-  await second.saysOnStdout('line three')
+  await second.waitForStdout('line three')
   expect((await second.stop()).code).toBe(0)
   expect(second.stdout).not.toContain('line two')
   expect(existsSync(join(state, 'pos.db'))).toBe(true)
 })
 
 test('npm start writes a sample log if there is no other', async () => {
-  const it = started(tmp(), tmp())
-  await it.saysOnStdout('sample line 2')
-  expect(it.stderr).toContain('following a sample')
-  expect((await it.stop()).code).toBe(0)
+  const agent = started(tmp(), tmp())
+  await agent.waitForStdout('sample line 2')
+  expect(agent.stderr).toContain('following a sample')
+  expect((await agent.stop()).code).toBe(0)
 })
 
 test('npm start -- passes its arguments to the program', async () => {

@@ -37,12 +37,12 @@ describe('sealing', () => {
 
   test('happens when the next record does not fit, and not before', () => {
     const { appender, sealed } = bench({ chunkBytes: 16_384 })
-    const room = 16_384 - headRoom('t') - TAIL_ROOM
-    write(appender, 'a'.repeat(room - 10))
+    const capacity = 16_384 - headRoom('t') - TAIL_ROOM
+    write(appender, 'a'.repeat(capacity - 10))
     write(appender, 'b'.repeat(10))
     expect(sealed.length).toBe(0)
     write(appender, 'c')
-    expect(sealed.map((s) => [s.chunk.count, s.chunk.size])).toEqual([[2, room]])
+    expect(sealed.map((s) => [s.chunk.count, s.chunk.size])).toEqual([[2, capacity]])
     expect(appender.pendingBytes).toBe(1)
   })
 

@@ -76,10 +76,10 @@ describe('an input in little memory', () => {
         service: { ...service, flush: '600' },
       })
       const { assembly } = assemble(plan)
-      let most = 0
+      let peakBytes = 0
       const flush = keep.flush.bind(keep)
       keep.flush = (chunk) => {
-        most = Math.max(most, assembly.snapshot().memory.used)
+        peakBytes = Math.max(peakBytes, assembly.snapshot().memory.used)
         return flush(chunk)
       }
       const never = new AbortController().signal
@@ -88,7 +88,7 @@ describe('an input in little memory', () => {
       const got = keep.texts.join('').match(NUMBERS) ?? []
       expect(got.length).toBe(600)
       const { limit } = assembly.snapshot().memory
-      expect(most).toBeLessThanOrEqual(limit)
+      expect(peakBytes).toBeLessThanOrEqual(limit)
       expect(assembly.snapshot().memory.used).toBe(2 * 262_144)
     }, 180_000)
   }

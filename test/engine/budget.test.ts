@@ -88,7 +88,7 @@ describe('a buffer', () => {
     // The largest size is at most four times the next one, so that a limit of a few chunks allows a few.
     const large = new Budget(10_000_000, 1_000_000).account(10_000_000)
     expect([65_537, 262_145].map((n) => large.take(n)?.length)).toEqual([262_144, 1_000_000])
-    // Nor more than a quarter of the limit, or a line would request more than any account may have.
+    // And at most a quarter of the limit, or a line would request more than any account may have.
     const small = new Budget(1_000_000, 2_000_000).account(1_000_000)
     expect([65_537, 300_000].map((n) => small.take(n)?.length)).toEqual([65_537, 300_000])
   })
@@ -101,7 +101,7 @@ describe('a buffer', () => {
     expect(account.take(5000)).not.toBe(buf)
   })
 
-  test('counts for the account that took it, whoever gives it back, and once', () => {
+  test('is counted once, for the account that took it, whoever gives it back', () => {
     const budget = new Budget(1_000_000, 64_000)
     const [a, b] = [budget.account(500_000), budget.account(500_000)]
     const buf = a.take(4096) as Buffer
@@ -155,11 +155,11 @@ describe('waitForMemory', () => {
     const account = new Budget(100_000, 65_536).account(80_000)
     const [small, large] = [account.take(4096) as Buffer, account.take(65_536) as Buffer]
     expect(account.take(65_536)).toBeUndefined()
-    const room = account.waitForMemory(never)
+    const memoryFreed = account.waitForMemory(never)
     account.give(small)
-    expect(await resolved(room)).toBe(false)
+    expect(await resolved(memoryFreed)).toBe(false)
     account.give(large)
-    expect(await resolved(room)).toBe(true)
+    expect(await resolved(memoryFreed)).toBe(true)
     expect(account.take(65_536)).toBeDefined()
   })
 
@@ -171,17 +171,17 @@ describe('waitForMemory', () => {
     expect(await resolved(account.waitForMemory(never))).toBe(true)
   })
 
-  test('resolves when the refused size fits next to the long-lived buffer of that time, or the next attempt would fail', async () => {
+  test('resolves when the refused size fits next to a long-lived buffer that is taken again', async () => {
     const budget = new Budget(100_000, 65_536)
     const [other, mine] = [budget.account(100_000), budget.account(100_000)]
     const taken = [other.take(40_000), other.take(20_000)] as Buffer[]
     const block = mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeUndefined()
     mine.give(block)
-    const room = mine.waitForMemory(never)
-    expect(await resolved(room)).toBe(false)
+    const memoryFreed = mine.waitForMemory(never)
+    expect(await resolved(memoryFreed)).toBe(false)
     other.give(taken[1] as Buffer)
-    expect(await resolved(room)).toBe(true)
+    expect(await resolved(memoryFreed)).toBe(true)
     mine.takeLongLived(30_000)
     expect(mine.take(16_384)).toBeDefined()
   })
@@ -191,10 +191,10 @@ describe('waitForMemory', () => {
     const [a, b, c] = [budget.account(70_000), budget.account(70_000), budget.account(70_000)]
     const buf = c.take(65_536) as Buffer
     for (const account of [a, b]) expect(account.take(65_536)).toBeUndefined()
-    const rooms = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
-    expect(await resolved(rooms)).toBe(false)
+    const bothFreed = Promise.all([a.waitForMemory(never), b.waitForMemory(never)])
+    expect(await resolved(bothFreed)).toBe(false)
     c.give(buf)
-    expect(await resolved(rooms)).toBe(true)
+    expect(await resolved(bothFreed)).toBe(true)
   })
 
   test('resolves for a small request while another waits for a larger one', async () => {
@@ -230,7 +230,7 @@ test('an account is paused while the refused size would be refused again', () =>
   expect(account.paused).toBe(false)
   account.take(65_536)
   expect(account.paused).toBe(true)
-  // Nobody has to ask again: a reader that has reached the end of its files does not.
+  // No account has to ask again: a reader that has reached the end of its files does not.
   account.give(buf)
   expect(account.paused).toBe(false)
 })
@@ -247,9 +247,9 @@ test('any number of waits on one signal adds one listener', async () => {
   for (let i = 0; i < 50; i++) {
     const buf = account.take(65_536) as Buffer
     account.take(65_536)
-    const room = account.waitForMemory(signal)
+    const memoryFreed = account.waitForMemory(signal)
     account.give(buf)
-    await room
+    await memoryFreed
   }
   expect(listeners).toBe(1)
 })

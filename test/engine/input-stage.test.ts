@@ -3,13 +3,13 @@ import { TAIL_ROOM } from '../../src/core/chunk.ts'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { InputStage } from '../../src/engine/input-stage.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
-import { listLog, roomyAccount, turn } from '../support/engine/chunks.ts'
+import { listLog, turn, unlimitedAccount } from '../support/engine/chunks.ts'
 import { ManualClock } from '../support/engine/manual-clock.ts'
 import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
 
 function bench(filters: FilterStage[] = []) {
   const clock = new ManualClock()
-  const account = roomyAccount()
+  const account = unlimitedAccount()
   const out = new QueueBench()
   const pipeline = new Pipeline(
     filters,
@@ -80,7 +80,7 @@ test('each outcome is counted', async () => {
   expect([source.settledBytes, source.droppedRecords, source.abortedRecords]).toEqual([30, 1, 1])
 })
 
-test('the number of dropped records is that after the filters', async () => {
+test('dropped records are counted after the filters', async () => {
   const apply: FilterStage['filter'] = {
     apply: (chunk) => {
       chunk.count = 1

@@ -44,7 +44,7 @@ test('a blocked lane is not ready although routes wait', () => {
   expect(lane.ready).toBe(false)
 })
 
-test('completed routes are not kept', () => {
+test('completed routes are removed', () => {
   const lane = new Lane('t')
   for (let i = 0; i < 5000; i++) {
     lane.push(route(`${i}`))

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Chunk } from '../../src/core/chunk.ts'
 import type { Ack, Outcome } from '../../src/core/plugin.ts'
 import { BorrowedBuffers, type FilterStage, Pipeline } from '../../src/engine/pipeline.ts'
-import { listLog, makeChunk, roomyAccount, turn } from '../support/engine/chunks.ts'
+import { listLog, makeChunk, turn, unlimitedAccount } from '../support/engine/chunks.ts'
 import { permanent, QueueBench } from '../support/engine/queue-bench.ts'
 
 function stage(match: string, apply: (chunk: Chunk) => void): FilterStage {
@@ -15,7 +15,7 @@ interface Line {
   logged: ReturnType<typeof listLog>
   pipeline: Pipeline
   borrowed: BorrowedBuffers
-  account: ReturnType<typeof roomyAccount>
+  account: ReturnType<typeof unlimitedAccount>
   /** Sends a chunk and returns the list of its outcomes. */
   send(text: string, tag?: string, routable?: boolean): Outcome[]
 }
@@ -25,7 +25,7 @@ function line(filters: FilterStage[], matches: string[], borrowed = new Borrowed
   const logged = listLog()
   const stages = outputs.map(({ queue }, i) => ({ queue, match: matches[i], matchRegex: undefined }))
   const pipeline = new Pipeline(filters, stages, borrowed, logged.log)
-  const account = roomyAccount()
+  const account = unlimitedAccount()
   const send = (text: string, tag = 't', routable = true): Outcome[] => {
     const outcomes: Outcome[] = []
     const chunk = makeChunk(text, { tag, count: text.length, account })
@@ -71,7 +71,7 @@ describe('filters', () => {
     expect(account.used).toBe(4096)
   })
 
-  test('that only shorten records count no dropped ones', () => {
+  test('that only shorten records do not count dropped records', () => {
     const shorten = stage('*', (chunk) => {
       chunk.end -= 2
     })
@@ -80,13 +80,13 @@ describe('filters', () => {
   })
 
   test('that drop all records settle the chunk as filtered; later filters and outputs do not see it', () => {
-    let asked = false
+    let called = false
     const last = stage('*', () => {
-      asked = true
+      called = true
     })
     const { outputs, send, account, logged } = line([stage('*', cut(3)), last], ['*'])
     expect(send('abc')).toEqual(['filtered'])
-    expect([asked, outputs[0]?.calls.length, account.used, logged.lines.length]).toEqual([false, 0, 0, 0])
+    expect([called, outputs[0]?.calls.length, account.used, logged.lines.length]).toEqual([false, 0, 0, 0])
   })
 
   test('that throw abort the chunk and log an error; the next chunk is filtered again', () => {
@@ -104,7 +104,7 @@ describe('filters', () => {
     expect(outputs[0]?.inFlight).toBe('good')
   })
 
-  test('can use the buffers of the chunk’s input, and none afterwards', () => {
+  test('can use the buffers of the chunk’s input until they return', () => {
     const borrowed = new BorrowedBuffers()
     const { send, account } = line([stage('*', add('x', borrowed))], [], borrowed)
     send('a')
@@ -160,7 +160,7 @@ describe('a chunk for several outputs', () => {
   })
 })
 
-describe('a chunk for no output', () => {
+describe('a chunk that matches no output', () => {
   test('is settled as filtered, counted, and logged once per tag', () => {
     const { send, account, logged, pipeline } = line([], ['kube.*'])
     expect([send('abc', 'x'), send('de', 'x'), send('f', 'y')]).toEqual([
@@ -184,14 +184,14 @@ describe('a chunk for no output', () => {
   })
 })
 
-describe('readiness', () => {
-  test('is asked of the tag’s filters in order, up to the first that is not ready', async () => {
-    const asked: string[] = []
+describe('ready', () => {
+  test('asks the filters of the tag in order, up to the first that is not ready', async () => {
+    const calls: string[] = []
     const wait = Promise.resolve()
     const filter = (match: string, name: string, answer: Promise<void> | undefined): FilterStage => {
       const made = stage(match, () => {})
       made.filter.ready = (tag, path) => {
-        asked.push(`${name} ${tag} ${path}`)
+        calls.push(`${name} ${tag} ${path}`)
         return answer
       }
       return made
@@ -204,7 +204,7 @@ describe('readiness', () => {
     ]
     const { pipeline } = line(filters, ['*'])
     expect(pipeline.ready('t', '/a')).toBe(wait)
-    expect(asked).toEqual(['first t /a', 'last t /a'])
+    expect(calls).toEqual(['first t /a', 'last t /a'])
     expect(line(filters.slice(0, 2), ['*']).pipeline.ready('t', '/a')).toBeUndefined()
   })
 })

@@ -86,7 +86,7 @@ describe('while the gate is probing', () => {
 })
 
 describe('an unreachable peer', () => {
-  test('is probed within a second without Retry_Limit; with one the wait grows', async () => {
+  test('is probed at least once a second without Retry_Limit, and at growing intervals with one', async () => {
     const unlimited = new QueueBench()
     const limited = new QueueBench({ limit: 1000 })
     let longest = 0
@@ -104,7 +104,7 @@ describe('an unreachable peer', () => {
     expect(longest).toBeGreaterThan(5000)
   })
 
-  test('is waited for from the base again after it was reachable', async () => {
+  test('is retried from the base wait again after it was reachable', async () => {
     const b = new QueueBench({ limit: 1000 })
     for (let outage = 0; outage < 20; outage++) {
       b.push('a')
@@ -115,7 +115,7 @@ describe('an unreachable peer', () => {
     }
   })
 
-  test('uses up the retries of each probe, and the next chunk probes after a drop', async () => {
+  test('uses a retry of the chunk for each probe; after a drop the next chunk probes', async () => {
     const b = new QueueBench({ inFlight: 1, limit: 1 })
     b.pushAll('ab')
     await b.fail('a', unreachable())

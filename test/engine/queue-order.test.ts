@@ -9,31 +9,31 @@ const TAGS = ['one', 'two', 'three']
  * An output with random failures that keeps the contract: when a call fails and will be repeated, the calls that were
  * made after it on the same lane fail too, at any time and in any order; a connection that breaks fails all.
  */
-class Luck {
+class RandomAnswers {
   readonly delivered: string[] = []
   readonly #bench: QueueBench
-  readonly #doomed = new Set<Call>()
+  readonly #failing = new Set<Call>()
 
   constructor(bench: QueueBench) {
     this.#bench = bench
   }
 
-  answer(which: number, fate: number): void {
+  answer(which: number, outcome: number): void {
     const { calls } = this.#bench
     // Calls made after one that will fail also fail.
     for (const c of calls) {
-      if (calls.some((d) => d.tag === c.tag && this.#doomed.has(d) && calls.indexOf(d) < calls.indexOf(c)))
-        this.#doomed.add(c)
+      if (calls.some((d) => d.tag === c.tag && this.#failing.has(d) && calls.indexOf(d) < calls.indexOf(c)))
+        this.#failing.add(c)
     }
     const call = calls[which % Math.max(1, calls.length)]
     if (call === undefined) return
-    const before = calls.find((c) => c.tag === call.tag && !this.#doomed.has(c))
-    if (this.#doomed.has(call)) this.#reject(call, fate % 2 === 0 ? unreachable() : rejected())
+    const before = calls.find((c) => c.tag === call.tag && !this.#failing.has(c))
+    if (this.#failing.has(call)) this.#reject(call, outcome % 2 === 0 ? unreachable() : rejected())
     // A peer that acknowledges in order answers the oldest of the lane first.
-    else if (fate < 50) this.#deliver(before ?? call)
-    else if (fate < 65) this.#fail(call, rejected(), (c) => c.tag === call.tag)
-    else if (fate < 75) this.#fail(call, new Error('a defect'), (c) => c.tag === call.tag)
-    else if (fate < 95) this.#fail(call, unreachable(), () => true)
+    else if (outcome < 50) this.#deliver(before ?? call)
+    else if (outcome < 65) this.#fail(call, rejected(), (c) => c.tag === call.tag)
+    else if (outcome < 75) this.#fail(call, new Error('a defect'), (c) => c.tag === call.tag)
+    else if (outcome < 95) this.#fail(call, unreachable(), () => true)
     else this.#reject(call, permanent())
   }
 
@@ -44,7 +44,7 @@ class Luck {
   }
 
   #reject(call: Call, error: unknown): void {
-    this.#doomed.delete(call)
+    this.#failing.delete(call)
     this.#bench.calls.splice(this.#bench.calls.indexOf(call), 1)
     call.reject(error)
   }
@@ -53,7 +53,7 @@ class Luck {
     const { calls } = this.#bench
     for (const later of calls) {
       const after = later.tag !== call.tag || calls.indexOf(later) > calls.indexOf(call)
-      if (after && others(later)) this.#doomed.add(later)
+      if (after && others(later)) this.#failing.add(later)
     }
     this.#reject(call, error)
   }
@@ -62,7 +62,7 @@ class Luck {
 const step = fc.record({
   what: fc.constantFrom('push', 'push', 'answer', 'answer', 'answer', 'wait'),
   n: fc.nat(1000),
-  fate: fc.nat(99),
+  outcome: fc.nat(99),
 })
 const run = fc.record({
   steps: fc.array(step, { maxLength: 150, size: 'max' }),
@@ -70,63 +70,63 @@ const run = fc.record({
   limit: fc.constantFrom(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY, 2),
 })
 
-interface Ran {
+interface RunResult {
   bench: QueueBench
-  luck: Luck
+  answers: RandomAnswers
   pushed: string[]
 }
 
 /** Ids in the order of pushing; numbered across all lanes. */
-async function play({
+async function execute({
   steps,
   inFlight,
   limit,
-}: typeof run extends fc.Arbitrary<infer R> ? R : never): Promise<Ran> {
+}: typeof run extends fc.Arbitrary<infer R> ? R : never): Promise<RunResult> {
   const bench = new QueueBench({ inFlight, limit })
-  const luck = new Luck(bench)
+  const answers = new RandomAnswers(bench)
   const pushed: string[] = []
-  for (const { what, n, fate } of steps) {
+  for (const { what, n, outcome } of steps) {
     if (what === 'push') {
       const tag = TAGS[n % TAGS.length] as string
       const id = `${tag}:${pushed.length}`
       pushed.push(id)
       bench.push(id, tag)
     } else if (what === 'wait') bench.clock.advance(n * 10)
-    else luck.answer(n, fate)
+    else answers.answer(n, outcome)
     await turn()
     expect(bench.calls.length).toBeLessThanOrEqual(inFlight)
     expect(bench.queue.inFlight).toBe(bench.calls.length)
   }
-  return { bench, luck, pushed }
+  return { bench, answers, pushed }
 }
 
 /** Expected first deliveries of each lane: the delivered chunks, in the order of pushing. */
-function expectOrder({ luck, pushed }: Ran): void {
-  expect(new Set(luck.delivered).size).toBe(luck.delivered.length)
+function expectOrder({ answers, pushed }: RunResult): void {
+  expect(new Set(answers.delivered).size).toBe(answers.delivered.length)
   for (const tag of TAGS) {
     const mine = (id: string): boolean => id.startsWith(`${tag}:`)
-    const there = new Set(luck.delivered)
-    expect(luck.delivered.filter(mine)).toEqual(pushed.filter((id) => mine(id) && there.has(id)))
+    const delivered = new Set(answers.delivered)
+    expect(answers.delivered.filter(mine)).toEqual(pushed.filter((id) => mine(id) && delivered.has(id)))
   }
 }
 
 test('each lane is delivered in order and every receipt settles once, whatever fails', async () => {
   await fc.assert(
     fc.asyncProperty(run, async (plan) => {
-      const ran = await play(plan)
-      const { bench, luck, pushed } = ran
+      const result = await execute(plan)
+      const { bench, answers, pushed } = result
       // From here on nothing fails.
       for (let i = 0; !bench.queue.empty; i++) {
         expect(i).toBeLessThan(5000)
-        luck.answer(0, 0)
+        answers.answer(0, 0)
         await turn()
         if (bench.calls.length === 0) bench.clock.advance(60_000)
       }
-      expectOrder(ran)
+      expectOrder(result)
       for (const id of pushed) {
-        expect(bench.outcomeOf(id)).toBe(luck.delivered.includes(id) ? 'delivered' : 'dropped')
+        expect(bench.outcomeOf(id)).toBe(answers.delivered.includes(id) ? 'delivered' : 'dropped')
       }
-      const dropped = pushed.length - luck.delivered.length
+      const dropped = pushed.length - answers.delivered.length
       expect(bench.queue.stats.droppedRecords).toBe(dropped)
       expect(bench.queue.stats.errors + bench.queue.stats.retriesFailed).toBe(dropped)
       expect([bench.account.used, bench.queue.inFlight, bench.queue.waiting]).toEqual([0, 0, 0])
@@ -139,17 +139,17 @@ test('each lane is delivered in order and every receipt settles once, whatever f
 
 test('every receipt settles once after a stop at any time, when the flushes have answered', async () => {
   await fc.assert(
-    fc.asyncProperty(run, fc.nat(99), async (plan, fate) => {
-      const ran = await play(plan)
-      const { bench, luck, pushed } = ran
+    fc.asyncProperty(run, fc.nat(99), async (plan, outcome) => {
+      const result = await execute(plan)
+      const { bench, answers, pushed } = result
       const sent = bench.sent.length
       bench.queue.stop()
       expect(bench.clock.waiting).toBe(0)
       while (bench.calls.length > 0) {
-        luck.answer(bench.calls.length - 1, fate)
+        answers.answer(bench.calls.length - 1, outcome)
         await turn()
       }
-      expectOrder(ran)
+      expectOrder(result)
       for (const id of pushed) expect(['delivered', 'dropped', 'aborted']).toContain(bench.outcomeOf(id))
       expect([bench.account.used, bench.queue.inFlight, bench.queue.waiting]).toEqual([0, 0, 0])
       expect([bench.clock.waiting, bench.sent.length, bench.queue.empty]).toEqual([0, sent, true])

@@ -17,7 +17,7 @@ describe('delivery', () => {
     expect(b.inFlight).toBe('xyd')
   })
 
-  test('is counted, and settles when the peer has the chunk', async () => {
+  test('counts the chunk and settles it when the peer has acknowledged it', async () => {
     const b = new QueueBench()
     b.push('abc', 't', 7)
     expect(b.outcomeOf('abc')).toBe('')
@@ -75,7 +75,7 @@ describe('a chunk that fails', () => {
     expect(b.inFlight).toBe('ab')
   })
 
-  test('waits longer each time, by its own failures only', async () => {
+  test('waits longer after each of its own failures', async () => {
     const b = new QueueBench()
     b.push('a')
     // The peer was unreachable before: these attempts are not the chunk's failures.
@@ -137,7 +137,7 @@ describe('a dropped chunk', () => {
 })
 
 describe('an output that throws', () => {
-  test('is treated like one that rejects', async () => {
+  test('is treated like an output that rejects', async () => {
     let calls = 0
     const flush = (): Promise<void> => {
       if (++calls === 1) throw new ShipperError('E_OUTPUT_REJECTED', 'no', { retryable: true })
@@ -152,7 +152,7 @@ describe('an output that throws', () => {
     expect([b.outcomeOf('a'), b.outcomeOf('b'), b.queue.empty]).toEqual(['delivered', 'delivered', true])
   })
 
-  test('for every chunk does not recurse once per chunk', async () => {
+  test('for every chunk does not deepen the stack with each chunk', async () => {
     let open = false
     const flush = async (): Promise<void> => {
       if (!open) await turn()

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import type { Outcome } from '../../src/core/plugin.ts'
 import { Receipt } from '../../src/engine/receipt.ts'
-import { makeChunk, roomyAccount } from '../support/engine/chunks.ts'
+import { makeChunk, unlimitedAccount } from '../support/engine/chunks.ts'
 import { fc } from '../support/property.ts'
 
 const WORST: Outcome[] = ['aborted', 'dropped', 'delivered', 'filtered']
@@ -10,7 +10,7 @@ test('settles once with the worst outcome after the last route, and gives the bu
   const outcome = fc.constantFrom(...WORST)
   fc.assert(
     fc.property(fc.array(outcome, { minLength: 1, maxLength: 6 }), outcome, (outcomes, late) => {
-      const account = roomyAccount()
+      const account = unlimitedAccount()
       const settled: Outcome[] = []
       const receipt = new Receipt(makeChunk('x', { account }), outcomes.length, (o) => settled.push(o))
       outcomes.forEach((o, i) => {
@@ -26,7 +26,7 @@ test('settles once with the worst outcome after the last route, and gives the bu
 })
 
 test('calls the ack before it gives the buffer back', () => {
-  const account = roomyAccount()
+  const account = unlimitedAccount()
   let used = 0
   const receipt = new Receipt(makeChunk('x', { account }), 1, () => {
     used = account.used

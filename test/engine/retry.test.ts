@@ -4,7 +4,7 @@ import { fc } from '../support/property.ts'
 
 const NO_LIMITS = { baseMs: 5000, capMs: 2_000_000, limit: Number.POSITIVE_INFINITY }
 
-test('a wait is spread from the minimum to the doubled base, up to the cap', () => {
+test('a wait is random between a minimum and a bound that doubles up to the cap', () => {
   for (const [attempt, bound] of [
     [1, 5000],
     [2, 10_000],

@@ -90,10 +90,10 @@ function parseLabels(text: string, line: string): Record<string, string> {
   while (end < text.length) {
     const match = LABEL.exec(text)
     if (match === null) throw new Error(`bad labels: ${line}`)
-    const [whole, name, value] = match as unknown as [string, string, string]
+    const [matched, name, value] = match as unknown as [string, string, string]
     if (Object.hasOwn(labels, name)) throw new Error(`label twice: ${line}`)
     labels[name] = value.replace(ESCAPE, (_, c: string) => (c === 'n' ? '\n' : c))
-    end += whole.length
+    end += matched.length
   }
   return labels
 }

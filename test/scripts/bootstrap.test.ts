@@ -19,7 +19,7 @@ const LOCK = {
   'node_modules/for-another-platform': { version: '1.0.0', optional: true },
 }
 
-test('the versions of the lock file need no installation', () => {
+test('the versions in the lock file need no installation', () => {
   expect(installed(project(LOCK, { 'node_modules/a': { version: '1.0.0' } }))).toBe(true)
 })
 

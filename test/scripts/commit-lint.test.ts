@@ -16,13 +16,13 @@ test('accepts a commit of one area with its tests and documents', () => {
   expect(check('test: print the slowest files', 'scripts/test.mjs', 'test/a.test.ts')).toEqual([])
 })
 
-test('names the files of a second area', () => {
+test('reports the files of a second area', () => {
   expect(check('engine: cap the wait', 'src/engine/retry.ts', 'src/config/config-tree.ts')).toEqual([
     'not of the area engine: src/config/config-tree.ts',
   ])
 })
 
-test('lets a commit of the area src cross folders, scripts and benchmarks, but not the rest', () => {
+test('allows a commit of the area src to cross folders, scripts and benchmarks, but no others', () => {
   const paths = [
     'src/lib/a.ts',
     'src/main.ts',
@@ -37,7 +37,7 @@ test('lets a commit of the area src cross folders, scripts and benchmarks, but n
   ])
 })
 
-test('complains of a missing area, a full stop, an issue number and the length', () => {
+test('reports a missing area, a full stop, an issue number and a subject that is too long', () => {
   expect(check('make it faster')).toEqual(['the subject is not `area: what it does`'])
   expect(check('engine: cap the wait.')).toEqual(['the subject ends with a full stop'])
   expect(check('engine: cap the wait #12')).toEqual(['an issue number belongs in the body'])
@@ -51,7 +51,7 @@ test.each([
   'engine: a cap for the wait',
   'docs: README',
   'test: --write',
-])('complains of a subject that does not begin with an imperative verb: %s', (subject) => {
+])('reports a subject that does not begin with an imperative verb: %s', (subject) => {
   expect(check(subject)).toEqual([NO_VERB])
 })
 

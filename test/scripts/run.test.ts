@@ -14,12 +14,12 @@ process.on('SIGTERM', () => { console.log('TERM'); setTimeout(() => process.exit
 setInterval(() => {}, 1000)
 `
 
-async function started(): Promise<{ it: Running; pid: number }> {
+async function started(): Promise<{ script: Running; pid: number }> {
   const file = join(tmp(), 'main.ts')
   writeFileSync(file, SOURCE)
-  const it = start([file], { command, env: { npm_lifecycle_event: undefined } })
-  await it.saysOnStdout('pid')
-  return { it, pid: Number(it.stdout.split(' ')[1]) }
+  const script = start([file], { command, env: { npm_lifecycle_event: undefined } })
+  await script.waitForStdout('pid')
+  return { script, pid: Number(script.stdout.split(' ')[1]) }
 }
 
 test('passes arguments to the program and returns its exit status', async () => {
@@ -29,16 +29,16 @@ test('passes arguments to the program and returns its exit status', async () => 
 })
 
 test('forwards a signal that arrives from several sides once', async () => {
-  const { it } = await started()
-  it.kill('SIGTERM')
-  it.kill('SIGTERM')
-  expect(await it.ended()).toEqual({ code: 7, signal: null })
-  expect(it.stdout.match(/TERM/g)).toHaveLength(1)
+  const { script } = await started()
+  script.kill('SIGTERM')
+  script.kill('SIGTERM')
+  expect(await script.ended()).toEqual({ code: 7, signal: null })
+  expect(script.stdout.match(/TERM/g)).toHaveLength(1)
 })
 
-test('leaves no bun running when it is killed', async () => {
-  const { it, pid } = await started()
-  it.kill('SIGKILL')
+test('does not leave bun running when it is killed', async () => {
+  const { script, pid } = await started()
+  script.kill('SIGKILL')
   await until(() => !alive(pid), { what: `the end of bun ${pid}` })
 })
 

@@ -29,8 +29,8 @@ async function asUser(bench: Bench): Promise<Record<string, unknown>> {
   return answer
 }
 
-describe('a database that cannot be written', () => {
-  async function made(): Promise<Bench> {
+describe('a database of another user', () => {
+  async function createDatabase(): Promise<Bench> {
     const bench = benchIn(tmp())
     chmodSync(bench.dir, 0o777)
     const store = await bench.open()
@@ -40,12 +40,12 @@ describe('a database that cannot be written', () => {
     return bench
   }
 
-  testAsUser('is no trouble when only its owner is another', async () => {
-    expect(await asUser(await made())).toEqual({ rows: 3, damaged: false })
+  testAsUser('is opened when everyone may write it', async () => {
+    expect(await asUser(await createDatabase())).toEqual({ rows: 3, damaged: false })
   })
 
   testAsUser('is refused when the file is read-only', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.path, 0o444)
     expect(await asUser(bench)).toMatchObject({
       code: 'E_STORE_READONLY',
@@ -55,7 +55,7 @@ describe('a database that cannot be written', () => {
   })
 
   testAsUser('is refused when its folder is read-only', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.dir, 0o555)
     const answer = await asUser(bench)
     expect(answer).toMatchObject({ code: 'E_STORE_READONLY' })
@@ -70,8 +70,8 @@ describe('a database that cannot be written', () => {
     })
   })
 
-  testAsUser('is refused when its folder cannot be made', async () => {
-    const bench = await made()
+  testAsUser('is refused when its folder cannot be created', async () => {
+    const bench = await createDatabase()
     chmodSync(bench.dir, 0o555)
     const { answer } = await bench.peer('agent', {
       path: join(bench.dir, 'state/pos.db'),
@@ -82,7 +82,7 @@ describe('a database that cannot be written', () => {
   })
 
   testAsUser('is refused when it may not be read', async () => {
-    const bench = await made()
+    const bench = await createDatabase()
     chmodSync(bench.path, 0o000)
     expect(await asUser(bench)).toMatchObject({ code: 'E_STORE_UNREADABLE' })
   })
@@ -146,7 +146,7 @@ function writeUntilFull(store: OffsetStore): ShipperError {
 }
 
 describe('a full disk', () => {
-  testOnMount('fails a write as a whole, and a later one succeeds', async () => {
+  testOnMount('rolls back a write that fails, and a later one succeeds', async () => {
     const bench = mounted('1m')
     const store = await bench.open()
     store.write({ upsert: [row(1)], remove: [] })
@@ -164,7 +164,7 @@ describe('a full disk', () => {
     expect((await bench.open()).rows()).toHaveLength(before.length + 1)
   })
 
-  testOnMount('does not keep an agent from starting where it stopped', async () => {
+  testOnMount('does not prevent a start with the stored positions', async () => {
     const bench = mounted('512k')
     const store = await bench.open()
     store.write({ upsert: rows(20), remove: [] })
@@ -174,7 +174,7 @@ describe('a full disk', () => {
     const again = await bench.open()
     expect(again.rows()).toHaveLength(20)
     expect(again.damaged).toBe(false)
-    expect(bench.logged.join()).toContain('is full: no other program can read the database')
+    expect(bench.logged.join()).toContain('is full: opened the database exclusively')
     expect((await failure(bench.open({}, join(bench.dir, 'new.db')))).code).toBe('E_STORE_FULL')
     rmSync(join(bench.dir, 'fill'))
     again.write({ upsert: [row(30)], remove: [] })
@@ -182,7 +182,7 @@ describe('a full disk', () => {
     expect((await bench.open()).rows()).toHaveLength(21)
   })
 
-  testOnMount('keeps a damaged database as it is until there is room to rebuild it', async () => {
+  testOnMount('keeps a damaged database unchanged until there is space to rebuild it', async () => {
     const bench = mounted('512k')
     const store = await bench.open()
     store.write({ upsert: rows(20), remove: [] })

@@ -38,7 +38,7 @@ const { node, reason } = findNode()
 const testUnderNode = peerOrSkip('node', node !== '', reason)
 
 testUnderNode(
-  'every case holds under node too',
+  'every case passes under node too',
   async () => {
     const script = resolve(import.meta.dirname, '../support/store/cases.ts')
     const { stdout } = await promisify(execFile)(node, [script, 'better-sqlite3'], { timeout: 60_000 })

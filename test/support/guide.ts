@@ -12,7 +12,7 @@ const PIPE = /[|>]/
 
 export interface GuideOptions {
   /** Texts of the page (addresses, ports, folders), and what the test uses in their place. */
-  inPlaceOf?: Record<string, string>
+  replacements?: Record<string, string>
   /** Scripts in place of programs that a test cannot have, such as those of a cluster or a service manager. */
   programs?: Record<string, string>
   env?: Record<string, string>
@@ -92,7 +92,7 @@ export class Guide {
 
   /** Replaces the texts of the page by those of the test. */
   mine(text: string): string {
-    const pairs = this.#options.inPlaceOf ?? {}
+    const pairs = this.#options.replacements ?? {}
     // In one pass, the longest first, so that no replacement is replaced again.
     const theirs = Object.keys(pairs).sort((a, b) => b.length - a.length)
     if (theirs.length === 0) return text

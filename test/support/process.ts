@@ -104,15 +104,15 @@ export class Running {
   }
 
   /** Waits until stderr contains or matches the text; fails at once if the process has ended without it. */
-  saysOnStderr(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
-    return this.#says(what, () => this.#err, 'stderr', limitMs)
+  waitForStderr(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
+    return this.#waitForText(what, () => this.#err, 'stderr', limitMs)
   }
 
-  saysOnStdout(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
-    return this.#says(what, () => this.stdout, 'stdout', limitMs)
+  waitForStdout(what: string | RegExp, limitMs = HANG_MS): Promise<true> {
+    return this.#waitForText(what, () => this.stdout, 'stdout', limitMs)
   }
 
-  #says(what: string | RegExp, text: () => string, where: string, limitMs: number): Promise<true> {
+  #waitForText(what: string | RegExp, text: () => string, where: string, limitMs: number): Promise<true> {
     const found = (): boolean => (typeof what === 'string' ? text().includes(what) : what.test(text()))
     const detail = (): string =>
       `${what} on ${where}; its ${where}:\n${tail(text())}\nits stderr:\n${tail(this.#err)}`
@@ -131,12 +131,12 @@ export class Running {
 
 /** Starts the program (or `options.command`) with these arguments. */
 export function start(args: string[], options: StartOptions = {}): Running {
-  const it = new Running(options.command ?? shipperCommand(), args, options)
+  const running = new Running(options.command ?? shipperCommand(), args, options)
   atEnd(async () => {
-    it.kill('SIGKILL')
-    await it.exited.catch(() => {})
+    running.kill('SIGKILL')
+    await running.exited.catch(() => {})
   })
-  return it
+  return running
 }
 
 /** Runs the program to its end. */
@@ -144,9 +144,9 @@ export async function run(
   args: string[],
   options: StartOptions & { limitMs?: number } = {},
 ): Promise<Exit & { stdout: string; stderr: string }> {
-  const it = start(args, options)
-  const exit = await it.ended(options.limitMs)
-  return { ...exit, stdout: it.stdout, stderr: it.stderr }
+  const running = start(args, options)
+  const exit = await running.ended(options.limitMs)
+  return { ...exit, stdout: running.stdout, stderr: running.stderr }
 }
 
 function environment(changes: Record<string, string | undefined> = {}): NodeJS.ProcessEnv {

@@ -41,10 +41,10 @@ export async function runCommandOnTerminal(
   command: string[],
   env: Environment = {},
 ): Promise<{ screen: string; code: number | null }> {
-  const it = start(['-c', BRIDGE, ...command], {
+  const bridge = start(['-c', BRIDGE, ...command], {
     command: ['python3'],
     env: { TERM: 'xterm', NO_COLOR: undefined, ...env },
   })
-  const exit = await it.ended()
-  return { screen: it.stdout, code: exit.code }
+  const exit = await bridge.ended()
+  return { screen: bridge.stdout, code: exit.code }
 }

@@ -17,7 +17,7 @@ function runWith(ci: string): { status: number | null; text: string } {
   return { status: done.status, text: `${done.stdout}${done.stderr}` }
 }
 
-test('a test whose peer is absent is skipped with the reason on a machine of a user', () => {
+test('a test whose peer is absent is skipped with the reason on a user’s machine', () => {
   const { status, text } = runWith('')
   expect(status).toBe(0)
   expect(text).toContain('java is absent: no java on PATH')

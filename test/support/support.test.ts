@@ -10,18 +10,18 @@ test('until returns the value that ended the wait', async () => {
   expect(await until(() => (++n === 3 ? 'three' : undefined), { everyMs: 1 })).toBe('three')
 })
 
-test('until names what it waited for', async () => {
+test('the error of until names the condition', async () => {
   const wait = until(() => false, { limitMs: 10, what: 'the moon' })
   await expect(wait).rejects.toThrow('waited 10 ms in vain for: the moon')
 })
 
-test('within fails at the limit and returns a value before it', async () => {
+test('within returns a value that is ready before the limit, and fails at the limit', async () => {
   await expect(within(new Promise(() => {}), 5, 'never')).rejects.toThrow('never')
   expect(await within(Promise.resolve(1), 1000, 'now')).toBe(1)
 })
 
 let left = ''
-test('tmp makes a writable folder', () => {
+test('tmp creates a writable folder', () => {
   left = tmp()
   writeFileSync(join(left, 'a'), 'a')
   expect(existsSync(join(left, 'a'))).toBe(true)
@@ -37,16 +37,16 @@ test('run collects both streams and the exit status', async () => {
 })
 
 test('a process that ends without the expected text fails the wait at once', async () => {
-  const it = start(['echo other >&2'], sh)
-  await expect(it.saysOnStderr('ready', 60_000)).rejects.toThrow('other')
+  const running = start(['echo other >&2'], sh)
+  await expect(running.waitForStderr('ready', 60_000)).rejects.toThrow('other')
 })
 
 let pid = 0
 test('start does not wait for the end of the process', async () => {
-  const it = start(['echo ready; exec sleep 60'], sh)
-  pid = it.pid
-  await it.saysOnStdout('ready')
-  expect(it.exit).toBeUndefined()
+  const running = start(['echo ready; exec sleep 60'], sh)
+  pid = running.pid
+  await running.waitForStdout('ready')
+  expect(running.exit).toBeUndefined()
 })
 test('a process that still runs at the end of its test is killed', () => {
   expect(() => process.kill(pid, 0)).toThrow('ESRCH')
@@ -57,11 +57,11 @@ test('a test cleans up in the reverse order', () => {
   atEnd(() => void order.push('first'))
   atEnd(async () => void order.push('second'))
 })
-test('and has finished before the next test begins', () => {
+test('its clean-up has finished before the next test begins', () => {
   expect(order).toEqual(['second', 'first'])
 })
 
 const shared = tmp()
-test('a folder made at the top of a file stays for all its tests', () => {
+test('a folder created at the top of a file exists for all its tests', () => {
   expect(existsSync(shared)).toBe(true)
 })

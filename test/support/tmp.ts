@@ -10,12 +10,12 @@ export function tmp(name = 'shipper-'): string {
   return dir
 }
 
-const cleanings: (() => void | Promise<void>)[] = []
+const cleanUps: (() => void | Promise<void>)[] = []
 
 /** Runs what `atEnd` has registered; called by a program that uses these parts outside of the test runner. */
 export async function cleanUp(): Promise<void> {
   for (;;) {
-    const clean = cleanings.pop()
+    const clean = cleanUps.pop()
     if (clean === undefined) return
     await clean()
   }
@@ -30,10 +30,10 @@ export async function cleanUp(): Promise<void> {
 export function atEnd(clean: () => void | Promise<void>): void {
   try {
     onTestFinished(cleanUp)
-    cleanings.push(clean)
+    cleanUps.push(clean)
   } catch {
     if (inTests()) afterAll(clean)
-    else cleanings.push(clean)
+    else cleanUps.push(clean)
   }
 }
 

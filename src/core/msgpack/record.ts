@@ -86,14 +86,14 @@ export function findKey(buf: Buffer, map: number, end: number, key: Buffer): num
   return found
 }
 
-type Step = Buffer | number
+type AccessorStep = Buffer | number
 const STEP = /^\[(?:'([^']*)'|"([^"]*)"|(\d+))\]/
 
 /** A path to a value in a record, in fluent-bit's syntax: `$kubernetes['labels']['app']`, `$list[0]`, or a plain key. */
 export class RecordAccessor {
-  readonly #steps: Step[]
+  readonly #steps: AccessorStep[]
 
-  private constructor(steps: Step[]) {
+  private constructor(steps: AccessorStep[]) {
     this.#steps = steps
   }
 
@@ -103,7 +103,7 @@ export class RecordAccessor {
     const open = text.indexOf('[')
     const first = text.slice(1, open < 0 ? undefined : open)
     if (first === '') return undefined
-    const steps: Step[] = [Buffer.from(first)]
+    const steps: AccessorStep[] = [Buffer.from(first)]
     let rest = open < 0 ? '' : text.slice(open)
     while (rest !== '') {
       const match = STEP.exec(rest)

@@ -48,7 +48,7 @@ export const SERVICE_OPTIONS = defineOptions({
     type: 'size',
     default: '16M',
     min: 1_000_000,
-    help: 'Memory limit of the process for read buffers and for chunks that wait or are in flight. At the limit inputs pause; nothing is dropped.',
+    help: 'Total size of the read buffers and of the chunks that wait or are in flight, over all inputs. At the limit inputs pause; nothing is dropped. The process itself needs more: see docs/guides/install.md.',
   },
   chunk_size: {
     type: 'size',

@@ -15,7 +15,7 @@ export interface Sending<P, T> {
 }
 
 /** State of one key; exists while calls wait or fail. */
-interface Lane {
+interface KeyState {
   /** Number of calls that wait for their turn. */
   waiting: number
   /** Settles with the last of them. */
@@ -37,7 +37,7 @@ interface Lane {
  * Failures after `send` are not noticed here: whoever notices one calls `fail`.
  */
 export class OrderedSender {
-  readonly #lanes = new Map<string, Lane>()
+  readonly #lanes = new Map<string, KeyState>()
 
   /** Rejects with the error of a step of the call, or retryable because an earlier call of the key failed. */
   run<P, T>(key: string, sending: Sending<P, T>): Promise<T> {
@@ -75,7 +75,7 @@ export class OrderedSender {
   /** Resolves after `send`, with its promise wrapped: that one is not awaited here. */
   async #takeTurn<P, T>(
     key: string,
-    lane: Lane,
+    lane: KeyState,
     sending: Sending<P, T>,
     preparing: P | Promise<P>,
   ): Promise<{ settled: Promise<T> }> {
@@ -93,7 +93,7 @@ export class OrderedSender {
     return { settled: sending.send(prepared) }
   }
 
-  async #step<V>(key: string, lane: Lane, step: V | Promise<V>): Promise<V> {
+  async #step<V>(key: string, lane: KeyState, step: V | Promise<V>): Promise<V> {
     try {
       return await step
     } catch (error) {
@@ -102,7 +102,7 @@ export class OrderedSender {
     }
   }
 
-  #lane(key: string): Lane {
+  #lane(key: string): KeyState {
     let lane = this.#lanes.get(key)
     if (lane === undefined) {
       lane = { waiting: 0, turn: Promise.resolve(), failing: false, failure: undefined }
@@ -111,13 +111,13 @@ export class OrderedSender {
     return lane
   }
 
-  #fail(key: string, lane: Lane, error: unknown): void {
+  #fail(key: string, lane: KeyState, error: unknown): void {
     lane.failing = true
     lane.failure = error
     this.#dropIfDone(key, lane)
   }
 
-  #dropIfDone(key: string, lane: Lane): void {
+  #dropIfDone(key: string, lane: KeyState): void {
     if (lane.waiting > 0) return
     if (!lane.failing) this.#lanes.delete(key)
     else

@@ -1,4 +1,4 @@
-import { type Rule, RuleStateMachine } from './state-machine.ts'
+import { RuleStateMachine, type TransitionRule } from './state-machine.ts'
 
 /**
  * Rules for the stack traces of runtimes, by name: `state, state: expression -> state`. A trace begins with the line that
@@ -75,5 +75,7 @@ export function isBuiltIn(name: string): boolean {
 export function traceStateMachine(name: string): RuleStateMachine | undefined {
   const rules = TRACES[name]
   if (rules === undefined) return undefined
-  return new RuleStateMachine(rules.map(([from, regex, to]): Rule => ({ from: from.split(', '), regex, to })))
+  return new RuleStateMachine(
+    rules.map(([from, regex, to]): TransitionRule => ({ from: from.split(', '), regex, to })),
+  )
 }

@@ -8,7 +8,7 @@ import { translateOnigmo } from '../regex/onigmo.ts'
  */
 export type LineRole = 'start' | 'join' | 'last' | 'alone'
 
-export interface Rule {
+export interface TransitionRule {
   from: string[]
   regex: RegExp
   to: string
@@ -39,7 +39,7 @@ export class RuleStateMachine implements StateMachine {
   readonly #rules: { regex: RegExp; to: number }[][]
   readonly #start: { regex: RegExp; to: number }[]
 
-  constructor(rules: readonly Rule[]) {
+  constructor(rules: readonly TransitionRule[]) {
     const names = [...new Set(rules.flatMap((rule) => [...rule.from, rule.to]))]
     const from = (name: string) =>
       rules
@@ -104,7 +104,7 @@ export function makeStateMachine(name: string, o: MultilineOptions): StateMachin
 const RULE = /^\s*"([^"]+)"\s+"\/?(.*?)\/?"\s+"([^"]+)"\s*$/
 const COMMA = /\s*,\s*/
 
-function parseRule(name: string, text: string): Rule {
+function parseRule(name: string, text: string): TransitionRule {
   const match = RULE.exec(text)
   if (match === null) throw bad(name, `rule ${text} is not of the form "from" "/regex/" "to"`)
   const [, from = '', expression = '', to = ''] = match

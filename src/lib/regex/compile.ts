@@ -33,7 +33,7 @@ export const FORGET = 6
 export const SPLIT = 7
 /** Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans. */
 export const FIELD = 13
-/** Matches a group of any number of bytes other than one: that byte instead of the table, else operands of FIELD. */
+/** Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table, then as FIELD. */
 export const UNTIL = 14
 /** Anchors: start and end of a line; start of the text, its end, and its end or the newline before it. */
 export const LINE_START = 8
@@ -45,7 +45,7 @@ export const LAST_END = 12
 export const WORD_EDGE = 15
 const NO_WORD_EDGE = 16
 
-const SIZE = 6
+const INSTRUCTION_SIZE = 6
 export const NONE = -1
 /** Size of a table: one entry per byte, and one for END. */
 const TABLE_SIZE = END + 1
@@ -155,7 +155,8 @@ class Compiler {
     const code = this.#code
     const start = this.#texts.push(set.only) - 1
     // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps to it.
-    if (next !== code.length - SIZE || code[next] !== TEXT) return this.#emit(TEXT, next, start, 1)
+    if (next !== code.length - INSTRUCTION_SIZE || code[next] !== TEXT)
+      return this.#emit(TEXT, next, start, 1)
     return this.#emit(TEXT, code[next + 1] as number, start, (code[next + 3] as number) + 1)
   }
 
@@ -219,7 +220,7 @@ class Compiler {
 
   /** Compiles one iteration; it clears what the groups in it captured in the previous one. */
   #iteration(node: Node & { type: 'repeat' }, after: Next): Next | undefined {
-    if (this.#code.length > MAX_INSTRUCTIONS * SIZE) return undefined
+    if (this.#code.length > MAX_INSTRUCTIONS * INSTRUCTION_SIZE) return undefined
     const iteration = this.#node(node.node, after)
     const groups = [...this.#groups]
       .filter(([group]) => contains(node.node, group))
@@ -236,13 +237,13 @@ class Compiler {
 
   #emit(...instruction: number[]): number {
     const at = this.#code.length
-    this.#code.length = at + SIZE
+    this.#code.length = at + INSTRUCTION_SIZE
     this.#set(at, ...instruction)
     return at
   }
 
   #set(at: number, ...instruction: number[]): void {
-    for (let i = 0; i < SIZE; i++) this.#code[at + i] = instruction[i] ?? 0
+    for (let i = 0; i < INSTRUCTION_SIZE; i++) this.#code[at + i] = instruction[i] ?? 0
   }
 
   #tableOf(set: ByteSet): number {

@@ -21,7 +21,7 @@ const LOOKAROUNDS = [
   ['(?<!', '<!'],
 ] as const
 
-interface Flags {
+interface RegexFlags {
   i: boolean
   m: boolean
   x: boolean
@@ -41,9 +41,9 @@ class PatternParser {
   readonly #text: string
   readonly #named: boolean
   #at = 0
-  #flags: Flags
+  #flags: RegexFlags
 
-  constructor(text: string, flags: Flags) {
+  constructor(text: string, flags: RegexFlags) {
     this.#text = text
     this.#flags = flags
     this.#named = ANY_NAMED.test(text)
@@ -179,8 +179,8 @@ class PatternParser {
   #options([all, on = '', off = '', end]: RegExpExecArray): Node {
     const before = this.#flags
     const flags = { ...before }
-    for (const letter of on) flags[letter as keyof Flags] = true
-    for (const letter of off) flags[letter as keyof Flags] = false
+    for (const letter of on) flags[letter as keyof RegexFlags] = true
+    for (const letter of off) flags[letter as keyof RegexFlags] = false
     this.#flags = flags
     if (end === ':') return this.#inside(all.length, before)
     this.#at += all.length

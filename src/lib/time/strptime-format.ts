@@ -1,7 +1,7 @@
 import { ShipperError } from '../../core/error.ts'
 
 /** One step of a compiled Time_Format. */
-export type Step =
+export type FormatStep =
   | { op: 'literal'; byte: number }
   | { op: 'blanks' }
   | { op: 'fraction' }
@@ -26,7 +26,7 @@ export const FIELD = {
 } as const
 export const FIELD_COUNT = 9
 
-const number = (field: keyof typeof FIELD, digits: number, min: number, max: number): Step => ({
+const number = (field: keyof typeof FIELD, digits: number, min: number, max: number): FormatStep => ({
   op: 'number',
   field: FIELD[field],
   digits,
@@ -35,7 +35,7 @@ const number = (field: keyof typeof FIELD, digits: number, min: number, max: num
 })
 
 /** Conversions of strptime(3) that are useful for logs, and `%L`, a fraction of a second. */
-const CONVERSIONS: Record<string, Step> = {
+const CONVERSIONS: Record<string, FormatStep> = {
   Y: number('year', 4, 0, 9999),
   y: number('year', 2, 0, 99),
   m: number('month', 2, 1, 12),
@@ -76,8 +76,8 @@ const SHORTHANDS: Record<string, string> = {
 }
 
 /** Compiles a format of strptime(3); throws E_CONFIG_BAD_VALUE for an unknown conversion or a misplaced %L. */
-export function compileFormat(format: string): Step[] {
-  const steps: Step[] = []
+export function compileFormat(format: string): FormatStep[] {
+  const steps: FormatStep[] = []
   const bytes = Buffer.from(format)
   for (let i = 0; i < bytes.length; i++) {
     const byte = bytes[i] as number
@@ -94,7 +94,7 @@ export function compileFormat(format: string): Step[] {
   return steps
 }
 
-function conversion(letter: string): Step[] {
+function conversion(letter: string): FormatStep[] {
   const shorthand = SHORTHANDS[letter]
   if (shorthand !== undefined) return compileFormat(shorthand)
   const step = CONVERSIONS[letter]
@@ -104,7 +104,7 @@ function conversion(letter: string): Step[] {
 }
 
 /** Throws E_CONFIG_BAD_VALUE unless `%L` follows %S or %s, with at most one character between them. */
-function checkFraction(steps: Step[]): void {
+function checkFraction(steps: FormatStep[]): void {
   const at = steps.findIndex((step) => step.op === 'fraction')
   if (at < 0) return
   const before = steps[at - 1]?.op === 'literal' ? steps[at - 2] : steps[at - 1]

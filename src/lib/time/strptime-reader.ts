@@ -1,6 +1,6 @@
 import { daysFromCivil, daysInMonth, isEventTime } from './civil.ts'
 import { matchMonth, matchWeekday } from './names.ts'
-import { FIELD, FIELD_COUNT, type Step } from './strptime-format.ts'
+import { FIELD, FIELD_COUNT, type FormatStep } from './strptime-format.ts'
 import type { LocalZone } from './zone.ts'
 import { ZoneReader } from './zone-reader.ts'
 
@@ -29,7 +29,7 @@ const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
  * because lines of the same second share it.
  */
 export class StrptimeReader implements TimeReader {
-  readonly #steps: Step[]
+  readonly #steps: FormatStep[]
   readonly #zone: LocalZone
   readonly #strict: boolean
   readonly #nowMs: () => number
@@ -53,7 +53,7 @@ export class StrptimeReader implements TimeReader {
   #today = Number.NaN
   #thisYear = 0
 
-  constructor(steps: Step[], zone: LocalZone, settings: TimeSettings) {
+  constructor(steps: FormatStep[], zone: LocalZone, settings: TimeSettings) {
     this.#steps = steps
     this.#zone = zone
     this.#strict = settings.strict ?? true
@@ -122,7 +122,7 @@ export class StrptimeReader implements TimeReader {
   #runSteps(src: Buffer, start: number, end: number, from: number, to: number): number {
     let p = start
     for (let i = from; i < to; i++) {
-      const step = this.#steps[i] as Step
+      const step = this.#steps[i] as FormatStep
       if (step.op === 'literal' && i + 1 < to && this.#steps[i + 1]?.op === 'fraction') {
         // Without a fraction the literal before it is missing too.
         if (p >= end || src[p] !== step.byte) i++
@@ -135,7 +135,7 @@ export class StrptimeReader implements TimeReader {
     return p
   }
 
-  #step(step: Step, src: Buffer, p: number, end: number): number {
+  #step(step: FormatStep, src: Buffer, p: number, end: number): number {
     switch (step.op) {
       case 'literal':
         return p < end && src[p] === step.byte ? p + 1 : -1
@@ -164,7 +164,7 @@ export class StrptimeReader implements TimeReader {
   }
 
   /** Reads up to as many digits as the field has; blanks may precede it, as in strptime. */
-  #number(step: Step & { op: 'number' }, src: Buffer, at: number, end: number): number {
+  #number(step: FormatStep & { op: 'number' }, src: Buffer, at: number, end: number): number {
     let p = skipBlanks(src, at, end)
     let value = 0
     const last = Math.min(end, p + step.digits)
@@ -268,12 +268,12 @@ export class StrptimeReader implements TimeReader {
   }
 }
 
-function isYear(step: Step): boolean {
+function isYear(step: FormatStep): boolean {
   return step.op === 'epoch' || (step.op === 'number' && step.field === FIELD.year)
 }
 
 /** Returns true for a part of a date or time other than its fraction and zone. */
-function isPart(step: Step): boolean {
+function isPart(step: FormatStep): boolean {
   return step.op === 'number' || step.op === 'month' || step.op === 'half' || step.op === 'epoch'
 }
 

@@ -37,7 +37,7 @@ const OPTIONS = defineOptions({
 const LITERAL = /^[\w \-:=@#%&~`"'<>,;!][\w \-/:=@#%&~`"'<>,;!]*$/
 
 /** A Regex or Exclude option. */
-class Rule {
+class GrepRule {
   readonly exclude: boolean
   readonly #accessor: RecordAccessor
   readonly #literal: Buffer | undefined
@@ -86,7 +86,7 @@ class Rule {
 }
 
 class Grep implements Filter {
-  readonly #rules: Rule[]
+  readonly #rules: GrepRule[]
   readonly #op: OptionsOf<typeof OPTIONS>['logicalOp']
 
   constructor(options: OptionsOf<typeof OPTIONS>) {
@@ -95,8 +95,8 @@ class Grep implements Filter {
     }
     this.#op = options.logicalOp
     this.#rules = [
-      ...options.regex.map((words) => new Rule(words, false)),
-      ...options.exclude.map((words) => new Rule(words, true)),
+      ...options.regex.map((words) => new GrepRule(words, false)),
+      ...options.exclude.map((words) => new GrepRule(words, true)),
     ]
   }
 
@@ -128,12 +128,12 @@ class Grep implements Filter {
       this.#op === 'AND'
         ? this.#rules.every((r) => r.matches(buf, map, end))
         : this.#rules.some((r) => r.matches(buf, map, end))
-    return this.#rules.length === 0 || isMatch !== (this.#rules[0] as Rule).exclude
+    return this.#rules.length === 0 || isMatch !== (this.#rules[0] as GrepRule).exclude
   }
 }
 
 function checkRule(words: string[]): InvalidValue | undefined {
-  return invalidIfThrows('a key and a regular expression', () => new Rule(words, false))
+  return invalidIfThrows('a key and a regular expression', () => new GrepRule(words, false))
 }
 
 function badRule(message: string, option?: string): ShipperError {

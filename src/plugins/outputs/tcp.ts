@@ -8,7 +8,7 @@ import { JSON_TIME_OPTIONS, JsonRecords } from '../../lib/json/json-records.ts'
 import { JsonText } from '../../lib/json/msgpack-to-json.ts'
 import { connectSocket, formatAddress } from '../../lib/net/connect.ts'
 import { stopped } from '../../lib/net/stopped.ts'
-import { UNSUPPORTED_TLS } from '../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_TLS } from '../../lib/plugin/unsupported-security.ts'
 import { Entry } from '../../lib/records/entry.ts'
 
 const NESTED_KEY = /[[\]]/

@@ -87,7 +87,7 @@ ${DECODE_DESCRIPTION}`,
   },
 })
 
-interface Settings {
+interface RegexParserSettings {
   types: { key: string; type: ValueType }[]
   time: TimeReader | undefined
   timeKey: string
@@ -111,13 +111,13 @@ interface Field {
 /** Writes the captured ranges of the line as fields, byte for byte. */
 class RegexParser implements Parser {
   readonly #matcher: LineMatcher
-  readonly #settings: Settings
+  readonly #settings: RegexParserSettings
   readonly #fields: Field[]
   /** Bytes of keys, heads and typed values, independent of the line. */
   readonly #fixedBytes: number
   readonly #overlap: number
 
-  constructor(regex: TranslatedRegex, settings: Settings) {
+  constructor(regex: TranslatedRegex, settings: RegexParserSettings) {
     this.#matcher = matcherOf(regex)
     this.#overlap = regex.overlap
     this.#settings = settings
@@ -172,7 +172,7 @@ class RegexParser implements Parser {
   }
 }
 
-function fieldsOf(names: readonly (string | undefined)[], settings: Settings): Field[] {
+function fieldsOf(names: readonly (string | undefined)[], settings: RegexParserSettings): Field[] {
   return names.flatMap((name, group) => {
     if (name === undefined) return []
     const key = encodeStr(name)

@@ -31,7 +31,7 @@ interface ReaderOptions extends Allocator {
  * entry in another form, with its `time` and its `map` up to `end` (`map` -1: not a valid entry) · compressed: buf[start, end) is
  * the payload · end: the message is complete, `chunk` has the id to acknowledge · more: nothing until the next `push`.
  */
-export type Step = 'begin' | 'entries' | 'entry' | 'compressed' | 'end' | 'more'
+export type MessageStep = 'begin' | 'entries' | 'entry' | 'compressed' | 'end' | 'more'
 
 type State =
   | 'top'
@@ -105,7 +105,7 @@ export class MessageReader {
   }
 
   /** Returns the next step; its fields are valid until the next call of `next` or `push`. Throws `Malformed`. */
-  next(): Step {
+  next(): MessageStep {
     for (;;) {
       const step = this.#step()
       if (step === undefined) continue
@@ -115,7 +115,7 @@ export class MessageReader {
   }
 
   /** Returns undefined when only the state has changed. */
-  #step(): Step | undefined {
+  #step(): MessageStep | undefined {
     switch (this.#state) {
       case 'top':
         return this.#top()
@@ -143,7 +143,7 @@ export class MessageReader {
     this.#state = state
   }
 
-  #top(): Step | undefined {
+  #top(): MessageStep | undefined {
     if (this.#in.from === this.#in.to) return 'more'
     const t = this.buf[this.#in.from] as number
     if (t === 0xc0) {
@@ -159,7 +159,7 @@ export class MessageReader {
     return this.#goTo('tag')
   }
 
-  #readTag(): Step | undefined {
+  #readTag(): MessageStep | undefined {
     if (this.#in.from === this.#in.to) return 'more'
     const t = this.buf[this.#in.from] as number
     if (textHead(this.buf, this.#in.from) < 0)
@@ -175,7 +175,7 @@ export class MessageReader {
   }
 
   /** Determines the form of the message from the head of the value after the tag. */
-  #body(): Step | undefined {
+  #body(): MessageStep | undefined {
     const { buf } = this
     const at = this.#in.from
     if (at === this.#in.to) return 'more'
@@ -203,7 +203,7 @@ export class MessageReader {
   }
 
   /** Begins a message whose form has `parts` parts, and optionally the options. */
-  #begin(state: State, parts: number): Step {
+  #begin(state: State, parts: number): MessageStep {
     const options = this.#items - parts
     if (options !== 0 && options !== 1) throw new Malformed(`a message of ${this.#items} parts`)
     this.hasOptions = options === 1
@@ -211,7 +211,7 @@ export class MessageReader {
     return 'begin'
   }
 
-  #sniff(): Step | undefined {
+  #sniff(): MessageStep | undefined {
     const seen = Math.min(4, this.#left)
     if (this.#in.to - this.#in.from < seen) return 'more'
     return this.#goTo(
@@ -219,7 +219,7 @@ export class MessageReader {
     )
   }
 
-  #compressed(): Step | undefined {
+  #compressed(): MessageStep | undefined {
     if (this.#in.to - this.#in.from < this.#left) return 'more'
     this.start = this.#in.from
     this.end = this.#in.from + this.#left
@@ -229,7 +229,7 @@ export class MessageReader {
   }
 
   /** Returns all available entries in this program's form, or one entry in another form. */
-  #entries(): Step {
+  #entries(): MessageStep {
     const packed = this.#state === 'packed'
     const stop = packed ? Math.min(this.#in.to, this.#in.from + this.#left) : this.#in.to
     const start = this.#in.from
@@ -257,7 +257,7 @@ export class MessageReader {
     return 'entries'
   }
 
-  #otherEntry(at: number, end: number): Step {
+  #otherEntry(at: number, end: number): MessageStep {
     this.time = entryTimeAt(this.buf, at)
     this.map = this.time < 0 ? -1 : entryMapAt(this.buf, this.time, end)
     this.start = at
@@ -267,14 +267,14 @@ export class MessageReader {
     return 'entry'
   }
 
-  #readTime(): Step | undefined {
+  #readTime(): MessageStep | undefined {
     const end = this.#scanner.scan(this.buf, this.#in.from, this.#in.to)
     if (end < 0) return 'more'
     this.#timeBytes = end - this.#in.from
     return this.#goTo('map')
   }
 
-  #readMap(): Step | undefined {
+  #readMap(): MessageStep | undefined {
     const map = this.#in.from + this.#timeBytes
     const end = this.#scanner.scan(this.buf, map, this.#in.to)
     if (end < 0) return 'more'
@@ -286,7 +286,7 @@ export class MessageReader {
     return 'entry'
   }
 
-  #option(): Step | undefined {
+  #option(): MessageStep | undefined {
     if (this.hasOptions) {
       const end = this.#scanner.scan(this.buf, this.#in.from, this.#in.to)
       if ((end < 0 ? this.#in.to : end) - this.#in.from > MAX_OPTION_BYTES)

@@ -7,7 +7,7 @@ import { type Database, type Driver, loadSqlite } from '../../../src/store/drive
 import { type OffsetContext, openOffsets } from '../../../src/store/open.ts'
 
 /**
- * What an offset store promises, on any driver and runtime. No test runner is imported, so that node can run the same cases.
+ * A case of the offset store contract, for any driver and runtime. No test runner is imported, so that node can run it too.
  * Each case gets an empty directory.
  */
 export interface OffsetCase {
@@ -40,8 +40,8 @@ export class Bench {
   }
 
   get context(): OffsetContext {
-    const say = (level: string) => (message: string) => void this.logged.push(`${level}: ${message}`)
-    const log = { error: say('error'), warn: say('warn'), info: say('info'), debug: say('debug') }
+    const logAt = (level: string) => (message: string) => void this.logged.push(`${level}: ${message}`)
+    const log = { error: logAt('error'), warn: logAt('warn'), info: logAt('info'), debug: logAt('debug') }
     return { log, driver: this.driver, busyMs: 0 }
   }
 

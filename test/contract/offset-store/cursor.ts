@@ -6,9 +6,9 @@ import { openOffsets } from '../../../src/store/open.ts'
 import { type Bench, includesAll, type OffsetCase, OPTIONS, row } from './bench.ts'
 
 /** Statements that fluent-bit itself uses. */
-const THEIR_TABLE =
+const FLUENT_BIT_TABLE =
   'CREATE TABLE IF NOT EXISTS in_systemd_cursor (  cursor  TEXT NOT NULL,  updated INTEGER);'
-const THEIR_UPDATE = 'UPDATE in_systemd_cursor SET cursor=?, updated=?;'
+const FLUENT_BIT_UPDATE = 'UPDATE in_systemd_cursor SET cursor=?, updated=?;'
 
 const BOOT = 'b'.repeat(32)
 
@@ -47,7 +47,7 @@ export const cursors: OffsetCase[] = [
     name: 'resumes from a cursor of fluent-bit, which then resumes from ours',
     async run(t) {
       await t.sql((db) => {
-        db.exec(THEIR_TABLE)
+        db.exec(FLUENT_BIT_TABLE)
         db.exec(`INSERT INTO in_systemd_cursor VALUES ('${cursor(1)}', 1), ('${cursor(5)}', 2)`)
       })
       const store = await t.open()
@@ -55,9 +55,9 @@ export const cursors: OffsetCase[] = [
       store.write(set(cursor(6)))
       store.close()
       await t.sql((db) => {
-        db.exec(THEIR_TABLE)
+        db.exec(FLUENT_BIT_TABLE)
         assert.equal(db.prepare('SELECT * FROM in_systemd_cursor LIMIT 1;').get()?.cursor, cursor(6))
-        db.prepare(THEIR_UPDATE).run(cursor(7), 3n)
+        db.prepare(FLUENT_BIT_UPDATE).run(cursor(7), 3n)
       })
       assert.equal((await t.open()).claimCursor(), cursor(7))
     },
@@ -65,7 +65,7 @@ export const cursors: OffsetCase[] = [
   {
     name: 'reads the cursor of a fluent-bit that has read nothing as none',
     async run(t) {
-      await t.sql((db) => db.exec(`${THEIR_TABLE} INSERT INTO in_systemd_cursor VALUES ('(null)', 1)`))
+      await t.sql((db) => db.exec(`${FLUENT_BIT_TABLE} INSERT INTO in_systemd_cursor VALUES ('(null)', 1)`))
       assert.equal((await t.open()).claimCursor(), undefined)
     },
   },

@@ -94,7 +94,7 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'creates a missing folder and includesAll so',
+    name: 'creates a missing folder and logs it',
     async run(t) {
       const path = join(t.dir, 'state/of/agent/pos.db')
       const store = await t.open({}, path)

@@ -22,7 +22,7 @@ export const sharing: OffsetCase[] = [
       b.write({ upsert: [row(3)], remove: [] })
       b.close()
       assert.equal(c.rows().length, 3)
-      includesAll(t.logged.join(), 'warn: ', ' is already open: the DB.* options of the first')
+      includesAll(t.logged.join(), 'warn: ', ' with different DB.* options: those of this input are ignored')
     },
   },
   {
@@ -42,7 +42,7 @@ export const sharing: OffsetCase[] = [
       assert.deepEqual(offsets(a2), [10])
       a2.close()
       b2.close()
-      // Among inputs that no longer exist the slowest one counts.
+      // Among inputs that no longer exist, the position of the slowest one is used.
       assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
     },
   },

@@ -137,7 +137,7 @@ const FORMS: [string, number][] = [
 ]
 
 describe('skip', () => {
-  test('returns the end of another encoder’s value, whatever follows', () => {
+  test('returns the end of a value written by another encoder, whatever follows', () => {
     fc.assert(
       fc.property(value, fc.uint8Array({ maxLength: 8 }), (v, after) => {
         const bytes = encode(v)

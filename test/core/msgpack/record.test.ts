@@ -65,7 +65,7 @@ describe('RecordAccessor', () => {
     )
   })
 
-  test('a text without a dollar is a single key, whatever it contains', () => {
+  test('a text without a dollar sign is a single key, whatever it contains', () => {
     const { buf, at, end } = framed(encode({ "a['b']": 1, a: { b: 2 } }))
     expect(buf[RecordAccessor.parse("a['b']")?.find(buf, at, end) as number]).toBe(1)
     expect(buf[RecordAccessor.parse(`$a["b"]`)?.find(buf, at, end) as number]).toBe(2)
@@ -117,7 +117,7 @@ describe('access to values', () => {
       expect(spanOf(Buffer.from(encode(other)), 0)).toBeUndefined()
   })
 
-  test('textEquals compares whole texts', () => {
+  test('textEquals compares the complete text', () => {
     const bytes = Buffer.from(encode('abc'))
     expect(['abc', 'ab', 'abcd', 'abd'].map((t) => textEquals(bytes, 0, Buffer.from(t)))).toEqual([
       true,

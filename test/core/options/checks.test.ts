@@ -3,7 +3,7 @@ import { ShipperError } from '../../../src/core/error.ts'
 import { checkRegExp, checkRetryLimit, invalidIfThrows } from '../../../src/core/options/checks.ts'
 import { parseValue } from '../../../src/core/options/parse.ts'
 
-test('a check returns what a value must be and why it is not', () => {
+test('a check returns the requirement and why the value does not meet it', () => {
   expect(checkRegExp('^(?<a>x)$')).toBeUndefined()
   expect(checkRegExp('(a')).toEqual({ must: 'a regular expression', reason: 'missing )', hint: '' })
   expect(checkRetryLimit('no_limits')).toBeUndefined()
@@ -32,7 +32,7 @@ test('a checked option accepts what its type and its check accept', () => {
   expect(parseValue('n', option, 'x')).toEqual({ problem: '"n" must be a whole number, not "x"', hint: '' })
 })
 
-test('a checked secret is not shown, and neither is the reason, which may quote it', () => {
+test('neither a checked secret nor the reason, which may quote it, is shown', () => {
   const option = {
     type: 'string',
     help: '',

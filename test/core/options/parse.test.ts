@@ -26,7 +26,7 @@ describe('a value', () => {
     expect(read({ type: 'slist', words: 2 }, 'log')).toBe('"name" must be 2 words, not "log"')
   })
 
-  test('that is invalid is reported with what the option accepts', () => {
+  test('that is invalid is reported with the values that the option accepts', () => {
     expect(read({ type: 'time' }, 'abc')).toBe('"name" must be a time like 60 or 5m, not "abc"')
     expect(read({ type: 'bool' }, '1')).toBe('"name" must be true, on or yes, or false, off or no, not "1"')
     expect(read({ type: 'enum', values: ['a', 'b'] }, 'c')).toBe('"name" must be one of a, b, not "c"')

@@ -13,10 +13,10 @@ import { until } from '../../support/until.ts'
 const tools = journalTools()
 const testLeaf = tools.reason === '' ? testWithKafka : peerOrSkip('the journal', false, tools.reason)
 
-testLeaf('the commands of the guide from the journal to Kafka run as they are written', async () => {
+testLeaf('the commands of the guide from the journal to Kafka run as written', async () => {
   const broker = await KafkaBroker.start({ autoCreate: true })
   const guide = new Guide('docs/guides/journald-to-kafka.md', {
-    inPlaceOf: {
+    replacements: {
       '-i systemd': '-i systemd -p path=j',
       'conf/journald-to-kafka.conf': 'journald-to-kafka.conf',
       'kafka-1:9092': broker.bootstrap,
@@ -55,7 +55,7 @@ testLeaf('the commands of the guide from the journal to Kafka run as they are wr
   await guide.run('echo KAFKA_BROKERS')
   await guide.run('sudo chmod')
   expect(await guide.run('sudo systemctl')).toBe('systemctl restart shipper\n')
-  // What the service does: variables from the file, positions in its own folder.
+  // As the service does: variables from the file, positions in its own folder.
   const env = { SHIPPER_STATE: '.' }
   const service = guide.launch(`$(cat etc/shipper.env) shipper -c etc/shipper.conf`, { env })
   journal.write(numberedEntries(50, 60, { _SYSTEMD_UNIT: 'ssh.service' }), 'b.journal')

@@ -27,14 +27,14 @@ function manifestsIn(yaml: string): Manifest[] {
   return all.filter((manifest) => manifest !== null && manifest !== undefined)
 }
 
-testWithKafka('the commands of the guide from Kubernetes to Kafka run as they are written', async () => {
+testWithKafka('the commands of the guide from Kubernetes to Kafka run as written', async () => {
   const broker = await KafkaBroker.start({ autoCreate: true })
   const api = await KubeApi.start()
   const node = new KubeNode(api)
   node.token = 'secret'
   const [http = 0] = await freePorts(1)
   const guide = new Guide(PAGE, {
-    inPlaceOf: { 'kafka.kafka.svc:9092': broker.bootstrap, '127.0.0.1:2020': `127.0.0.1:${http}` },
+    replacements: { 'kafka.kafka.svc:9092': broker.bootstrap, '127.0.0.1:2020': `127.0.0.1:${http}` },
     programs: { kubectl: 'echo "$*" >> kubectl.calls' },
   })
   await guide.run('shipper manifest')
@@ -44,7 +44,7 @@ testWithKafka('the commands of the guide from Kubernetes to Kafka run as they ar
   expect(made.flatMap(schemaViolations)).toEqual([])
   guide.next('helm install')
 
-  // The configuration as it is, but for the node that it runs on.
+  // The configuration is unchanged, except for the node that it runs on.
   const logs = `${node.dir}/containers`
   const changes: [string, string][] = [
     ['/var/log/containers/', `${logs}/`],
@@ -87,15 +87,15 @@ testWithKafka('the commands of the guide from Kubernetes to Kafka run as they ar
 })
 
 testWithHelm(
-  'the helm command of the guide makes manifests that an API server and the agent take',
+  'the helm command of the guide generates manifests that an API server and the agent accept',
   async () => {
-    const guide = new Guide(PAGE, { inPlaceOf: { 'conf/helm': join(ROOT, 'conf/helm') } })
+    const guide = new Guide(PAGE, { replacements: { 'conf/helm': join(ROOT, 'conf/helm') } })
     guide.next('shipper manifest')
     for (const _ of [1, 2]) guide.next('kubectl')
     const template = guide.next('helm install').replace('helm install', `${HELM} template`)
-    const it = guide.launch(template.replace(' --create-namespace', ''), { env: { HOME: guide.dir } })
-    expect([(await it.ended()).code, it.stderr]).toEqual([0, ''])
-    const made = manifestsIn(it.stdout)
+    const helm = guide.launch(template.replace(' --create-namespace', ''), { env: { HOME: guide.dir } })
+    expect([(await helm.ended()).code, helm.stderr]).toEqual([0, ''])
+    const made = manifestsIn(helm.stdout)
     expect(made.flatMap(schemaViolations)).toEqual([])
     const { data = {} } = made.find(({ kind }) => kind === 'ConfigMap') ?? {}
     for (const [name, text] of Object.entries(data)) guide.file(name, text)

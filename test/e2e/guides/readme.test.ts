@@ -9,11 +9,11 @@ import { until } from '../../support/until.ts'
 
 const MANIFEST = /`(shipper manifest [^`]+)`/
 
-test('the commands of README.md run as they are written', async () => {
+test('the commands of README.md run as written', async () => {
   const [port = 0] = await freePorts(1)
   const sink = await Sink.start('lines')
   const guide = new Guide('README.md', {
-    inPlaceOf: {
+    replacements: {
       // The command of package.json, run in the folder of the test.
       'npm start --': `node ${join(ROOT, 'scripts/start.mjs')}`,
       '-i forward': `-i forward -p port=${port}`,
@@ -31,9 +31,9 @@ test('the commands of README.md run as they are written', async () => {
   expect(readFileSync(join(ROOT, 'package.json'), 'utf8')).toContain('"start": "exec node scripts/start.mjs"')
 
   const receiver = guide.start('npm start -- -i forward')
-  await receiver.saysOnStderr('listening on')
+  await receiver.waitForStderr('listening on')
   const first = guide.start('npm start -- -i tail')
-  await receiver.saysOnStdout('"log"=>"line 1"')
+  await receiver.waitForStdout('"log"=>"line 1"')
   // The runtime is a child of npm's node, which forwards signals.
   expect((await first.stop('SIGINT')).code).toBe(0)
   expect((await receiver.stop('SIGINT')).code).toBe(0)

@@ -13,12 +13,12 @@ import { until } from '../../support/until.ts'
 const LINES = 20_000
 
 testWithKafka(
-  'the commands of the relay guide run as they are written, and a killed relay loses nothing',
+  'the commands of the relay guide run as written, and a killed relay loses nothing',
   async () => {
     const broker = await KafkaBroker.start({ autoCreate: true })
     const [port = 0] = await freePorts(1)
     const guide = new Guide('docs/guides/relay.md', {
-      inPlaceOf: {
+      replacements: {
         'conf/relay.conf': 'relay.conf',
         'relay:24224': `127.0.0.1:${port}`,
         'Host   relay': 'Host   127.0.0.1',
@@ -36,7 +36,7 @@ testWithKafka(
     expect(await guide.run('shipper -c conf/relay.conf -D')).toContain('successful')
     const command = guide.next('shipper -c conf/relay.conf')
     const first = guide.launch(command)
-    await first.saysOnStderr('listening on')
+    await first.waitForStderr('listening on')
     const leaf = guide.start('shipper -i tail')
     const some = async (): Promise<boolean> => (await broker.records('app').catch(() => 0)) > 0
     await until(some, { everyMs: 20, what: () => first.stderr + leaf.stderr })

@@ -10,12 +10,12 @@ const EXEC_START = /^ExecStart=\S+shipper (.*)$/m
 const ACCESS = '10.1.1.1 - - [21/Nov/2026:06:00:00 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl"\n'
 const TRACE = 'java.lang.IllegalStateException: no\n\tat a.B.c(B.java:1)'
 
-testInstall('the commands of the guide from a VM to a forward peer run as they are written', async () => {
-  const { it: machine, server } = await machineWith({ version: '0.1.0' })
+testInstall('the commands of the guide from a VM to a forward peer run as written', async () => {
+  const { machine, server } = await machineWith({ version: '0.1.0' })
   const [port = 0, http = 0] = await freePorts(2)
   const calls = (name: string): string => `echo "$*" >> ${name}.calls`
   const guide = new Guide('docs/guides/vm-to-forward.md', {
-    inPlaceOf: {
+    replacements: {
       'listen=0.0.0.0': 'listen=127.0.0.1',
       '10.0.0.5': '127.0.0.1',
       '24224': String(port),
@@ -37,7 +37,7 @@ testInstall('the commands of the guide from a VM to a forward peer run as they a
 
   expect(await guide.run('shipper -i tail')).toContain('"log"=>"booted"')
   const receiver = guide.start('shipper -i forward')
-  await receiver.saysOnStderr('listening on')
+  await receiver.waitForStderr('listening on')
   const install = await machine.shell(
     `${guide.next('curl').replace('sudo', 'env')} -s -- --root ${machine.root}`,
     {},
@@ -50,12 +50,12 @@ testInstall('the commands of the guide from a VM to a forward peer run as they a
   await guide.run('sudo systemctl restart')
   const [, args = ''] = EXEC_START.exec(machine.read(UNIT)) ?? []
   const service = guide.launch(`shipper ${args.replaceAll('/etc/', `${machine.root}/etc/`)}`)
-  await receiver.saysOnStdout('"path"=>"/a"')
-  await receiver.saysOnStdout(`"log"=>"${TRACE.replace('\n', '\\n').replace('\t', '\\t')}"`)
-  await receiver.saysOnStdout('"site"=>"vm-1"')
+  await receiver.waitForStdout('"path"=>"/a"')
+  await receiver.waitForStdout(`"log"=>"${TRACE.replace('\n', '\\n').replace('\t', '\\t')}"`)
+  await receiver.waitForStdout('"site"=>"vm-1"')
 
   appendFileSync(join(logs, 'app/a.log'), 'last\n')
-  await receiver.saysOnStdout('"log"=>"last')
+  await receiver.waitForStdout('"log"=>"last')
   const size = readFileSync(join(logs, 'app/a.log')).length
   const command = guide.next('curl -s http://127.0.0.1')
   const acknowledged = async (): Promise<boolean> => {
@@ -67,11 +67,11 @@ testInstall('the commands of the guide from a VM to a forward peer run as they a
   expect(await guide.run('curl -s http')).toContain('fluentbit_input_records_total')
   await guide.run('sudo systemctl kill')
   await guide.run('sudo journalctl')
-  const asked = (name: string): string => readFileSync(join(guide.dir, `${name}.calls`), 'utf8')
-  expect(asked('systemctl')).toBe('restart shipper\nkill --signal=USR1 shipper\n')
-  expect(asked('journalctl')).toBe('-u shipper -n 50\n')
+  const calledWith = (name: string): string => readFileSync(join(guide.dir, `${name}.calls`), 'utf8')
+  expect(calledWith('systemctl')).toBe('restart shipper\nkill --signal=USR1 shipper\n')
+  expect(calledWith('journalctl')).toBe('-u shipper -n 50\n')
   service.kill('SIGUSR1')
-  await service.saysOnStderr('a.log')
+  await service.waitForStderr('a.log')
   expect((await service.stop()).code).toBe(0)
   guide.done()
 })

@@ -22,131 +22,132 @@ const ONLY_WGET = 'has() { [ "$1" != curl ] && command -v "$1" >/dev/null 2>&1; 
 const WGET_SCRIPT = SCRIPT.replace(/^has\(\) \{\n.*\n\}$/m, ONLY_WGET)
 
 /** Runs the installer and expects that it fails with the one line `text` and leaves the root unchanged. */
-async function refused(it: Machine, text: string | RegExp, options: Parameters<Machine['run']>[1] = {}) {
-  const before = it.tree()
-  const { code, stdout, stderr } = await it.run([], options)
-  const said = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('downloading'))
-  expect(said).toEqual([expect.stringMatching(new RegExp(text))])
+async function refused(machine: Machine, text: string | RegExp, options: Parameters<Machine['run']>[1] = {}) {
+  const before = machine.tree()
+  const { code, stdout, stderr } = await machine.run([], options)
+  const errors = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('downloading'))
+  expect(errors).toEqual([expect.stringMatching(new RegExp(text))])
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-  expect(it.tree()).toEqual(before)
-  expect(it.calls).toEqual([])
+  expect(machine.tree()).toEqual(before)
+  expect(machine.calls).toEqual([])
 }
 
 for (const { name, command: shell, test } of SHELLS) {
   test(`${name}: a script that is cut off at any tenth, or anywhere in its last line, does nothing`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
-    const before = it.tree()
+    const { machine, server } = await machineWith({ version: '1.0.0' })
+    const before = machine.tree()
     const last = SCRIPT.trimEnd().lastIndexOf('\n') + 1
     const tenths = TENTHS.map((n) => Math.floor((SCRIPT.length * n) / 10))
     const lastLine = Array.from({ length: SCRIPT.trimEnd().length - last }, (_, n) => last + n)
     for (const at of [...tenths, ...lastLine]) {
-      const { stdout } = await it.run([], { shell, script: SCRIPT.slice(0, at) })
+      const { stdout } = await machine.run([], { shell, script: SCRIPT.slice(0, at) })
       expect(stdout).toBe('')
     }
-    expect(it.tree()).toEqual(before)
-    expect(server.asked).toEqual([])
+    expect(machine.tree()).toEqual(before)
+    expect(server.requestedPaths).toEqual([])
   })
 
   test(`${name}: a binary whose download is cut off at any tenth is refused, and the next run succeeds`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
     for (const n of TENTHS) {
       server.fault = cutAt(BINARY_NAME, n / 10, n % 2 === 0)
-      await refused(it, n % 2 === 0 ? 'cannot download http.*shipper-linux' : 'is damaged', { shell })
+      await refused(machine, n % 2 === 0 ? 'cannot download http.*shipper-linux' : 'is damaged', { shell })
     }
     server.fault = undefined
-    expect((await it.run([], { shell })).code).toBe(0)
+    expect((await machine.run([], { shell })).code).toBe(0)
   })
 
   test(`${name}: a file that does not match SHA256SUMS is refused`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
     for (const file of [BINARY_NAME, 'shipper.service', 'parsers.conf']) {
       const path = `/v1.0.0/${file}`
       const good = server.files.get(path) as Buffer
       const bad = Buffer.from(good)
       bad[bad.length >> 1] = (bad[bad.length >> 1] as number) ^ 1
       server.files.set(path, bad)
-      await refused(it, `${file} is damaged: .* nothing was changed`, { shell })
+      await refused(machine, `${file} is damaged: .* nothing was changed`, { shell })
       server.files.set(path, good)
     }
   })
 
   const withWget = name === 'busybox sh' || onPath('wget') ? test : testWith('wget')
   withWget(`${name}: downloads with wget if there is no curl`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
     // Debian's busybox would run the wget of PATH.
     const own = name === 'busybox sh' ? `wget() { ${shell[0]} wget "$@"; }\n` : ''
     const options = { shell, script: WGET_SCRIPT, before: QUICK + own }
-    await refused(it, 'cannot download .*/v9.9.9/SHA256SUMS: .*404', {
+    await refused(machine, 'cannot download .*/v9.9.9/SHA256SUMS: .*404', {
       ...options,
       env: { SHIPPER_VERSION: '9.9.9' },
     })
     server.fault = cutAt(BINARY_NAME, 0.5, true)
-    await refused(it, 'cannot download|is damaged', options)
+    await refused(machine, 'cannot download|is damaged', options)
     server.fault = undefined
-    expect((await it.run([], options)).code).toBe(0)
-    expect(it.running()).toBe(true)
+    expect((await machine.run([], options)).code).toBe(0)
+    expect(machine.running()).toBe(true)
   })
 }
 
 testInstall('the error for a version that does not exist names it and the answer of the server', async () => {
-  const { it } = await machineWith({ version: '1.0.0' })
-  await refused(it, 'cannot download .*/v9.9.9/SHA256SUMS: curl: .* 404', {
+  const { machine } = await machineWith({ version: '1.0.0' })
+  await refused(machine, 'cannot download .*/v9.9.9/SHA256SUMS: curl: .* 404', {
     env: { SHIPPER_VERSION: '9.9.9' },
   })
 })
 
-testInstall('the newest version that the server names has to look like a version', async () => {
-  const { it, server } = await machineWith({ version: '1.0.0' })
+testInstall('an answer for the newest version that is not a version is refused', async () => {
+  const { machine, server } = await machineWith({ version: '1.0.0' })
   server.files.set('/latest', Buffer.from('<html>sign in</html>'))
-  await refused(it, 'not a valid version: <html>')
+  await refused(machine, 'not a valid version: <html>')
   server.files.set('/latest', Buffer.from(''))
-  await refused(it, 'latest is empty')
+  await refused(machine, 'latest is empty')
 })
 
-testInstall(
-  'a release without a binary for this machine is refused before anything is downloaded',
-  async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
-    server.files.set('/v1.0.0/SHA256SUMS', Buffer.from(`${'0'.repeat(64)}  shipper-linux-other\n`))
-    await refused(it, `has no ${BINARY_NAME}`)
-    expect(server.asked).toEqual(['/latest', '/v1.0.0/SHA256SUMS'])
-  },
-)
+testInstall('a release without a binary for this machine is refused before any download', async () => {
+  const { machine, server } = await machineWith({ version: '1.0.0' })
+  server.files.set('/v1.0.0/SHA256SUMS', Buffer.from(`${'0'.repeat(64)}  shipper-linux-other\n`))
+  await refused(machine, `has no ${BINARY_NAME}`)
+  expect(server.requestedPaths).toEqual(['/latest', '/v1.0.0/SHA256SUMS'])
+})
 
 testInstall('a binary whose version is not that of its folder is refused', async () => {
-  const { it, server } = await machineWith({ version: '1.0.0' })
+  const { machine, server } = await machineWith({ version: '1.0.0' })
   server.publish('1.1.0', releaseOf(stub({ version: '1.0.0' })))
-  await refused(it, '/v1.1.0/.* reports version 1.0.0 instead of 1.1.0')
+  await refused(machine, '/v1.1.0/.* reports version 1.0.0 instead of 1.1.0')
 })
 
 testInstall('an unreachable server and an invalid address give one clear line each', async () => {
-  const { it } = await machineWith({ version: '1.0.0' })
-  await refused(it, 'cannot download http://127.0.0.1:1/latest: curl: ', {
+  const { machine } = await machineWith({ version: '1.0.0' })
+  await refused(machine, 'cannot download http://127.0.0.1:1/latest: curl: ', {
     env: { SHIPPER_BASE_URL: 'http://127.0.0.1:1/' },
   })
-  await refused(it, 'not an http or https address: ftp://x', { env: { SHIPPER_BASE_URL: 'ftp://x' } })
-  await refused(it, 'set SHIPPER_BASE_URL, or use --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
+  await refused(machine, 'not an http or https address: ftp://x', { env: { SHIPPER_BASE_URL: 'ftp://x' } })
+  await refused(machine, 'set SHIPPER_BASE_URL, or use --from DIR', { env: { SHIPPER_BASE_URL: undefined } })
 })
 
 testInstall('installs from a folder without a network', async () => {
-  const { it, server } = await machineWith({ version: '1.0.0' })
+  const { machine, server } = await machineWith({ version: '1.0.0' })
   const folder = tmp()
   mkdirSync(join(folder, 'release'))
   for (const [name, bytes] of releaseOf(stub({ version: '1.0.0' })))
     writeFileSync(join(folder, 'release', name), bytes)
   const script = SCRIPT.replace(HAS, '$&\n  case $1 in curl | wget) return 1 ;; esac')
-  const { code, stderr } = await it.run(['--from', join(folder, 'release')], {
+  const { code, stderr } = await machine.run(['--from', join(folder, 'release')], {
     script,
     env: { SHIPPER_BASE_URL: undefined },
   })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  expect(names(it.tree())).toEqual(expect.arrayContaining(INSTALLED))
-  expect(server.asked).toEqual([])
-  expect((await it.run(['--from', folder])).stderr).toBe(`install.sh: there is no SHA256SUMS in ${folder}\n`)
+  expect(names(machine.tree())).toEqual(expect.arrayContaining(INSTALLED))
+  expect(server.requestedPaths).toEqual([])
+  expect((await machine.run(['--from', folder])).stderr).toBe(
+    `install.sh: there is no SHA256SUMS in ${folder}\n`,
+  )
 })
 
 testInstall('uses the address that the release fills in if SHIPPER_BASE_URL is not set', async () => {
-  const { it, server } = await machineWith({ version: '1.0.0' })
+  const { machine, server } = await machineWith({ version: '1.0.0' })
   const script = SCRIPT.replace("DEFAULT_BASE_URL=''", `DEFAULT_BASE_URL='${server.url}'`)
-  expect((await it.run([], { script, before: QUICK, env: { SHIPPER_BASE_URL: undefined } })).code).toBe(0)
+  expect((await machine.run([], { script, before: QUICK, env: { SHIPPER_BASE_URL: undefined } })).code).toBe(
+    0,
+  )
 })

@@ -30,8 +30,8 @@ function commands(url: string, folder: string, root: string): string[] {
     .map((line) => line.replace('sh install.sh', `sh ${folder}/install.sh`))
 }
 
-testInstall('the commands of the guide run as they are written, one after the other', async () => {
-  const { it, server } = await machineWith({ version: '0.1.0' })
+testInstall('the commands of the guide run as written, one after the other', async () => {
+  const { machine, server } = await machineWith({ version: '0.1.0' })
   const folder = tmp()
   const files = releaseOf(stub({ version: '0.1.0' }))
   for (const [name, bytes] of files) writeFileSync(join(folder, name), bytes)
@@ -43,17 +43,17 @@ testInstall('the commands of the guide run as they are written, one after the ot
   writeFileSync(join(bin, 'sudo'), '#!/bin/sh\nexec env "$@"\n')
   chmodSync(join(bin, 'sudo'), 0o755)
 
-  const before = it.tree()
-  const lines = commands(server.url, folder, it.root)
+  const before = machine.tree()
+  const lines = commands(server.url, folder, machine.root)
   expect(lines).toHaveLength(7)
   for (const line of lines) {
-    const { code, stderr } = await it.shell(line, {
+    const { code, stderr } = await machine.shell(line, {
       HOME: '/home/me',
       PATH: bin,
       SHIPPER_BASE_URL: undefined,
     })
     expect({ line, code, stderr: stderr.replace(DOWNLOADING, '') }).toEqual({ line, code: 0, stderr: '' })
   }
-  expect(it.tree().filter((path) => !path.startsWith('home/'))).toEqual(before)
-  expect(it.has('home/me/.local/bin/shipper')).toBe(true)
+  expect(machine.tree().filter((path) => !path.startsWith('home/'))).toEqual(before)
+  expect(machine.has('home/me/.local/bin/shipper')).toBe(true)
 })

@@ -18,34 +18,34 @@ const testService = peerOrSkip('a booted systemd', systemd !== undefined, 'needs
 testService(
   'the installed service, with all its limits, reads the journal of the machine and resumes after a kill',
   async () => {
-    const it = systemd as Systemd
+    const host = systemd as Systemd
     /** Writes entries with the field LOG, in which the sink finds the numbers. */
     const log = (from: number): void => {
       const entry = `printf 'MESSAGE=x\\nSYSLOG_IDENTIFIER=test\\nLOG=line %d\\n' $n | logger --journald`
-      const { status, stderr } = it.sh(
+      const { status, stderr } = host.sh(
         `for n in $(seq ${from} ${from + ENTRIES - 1}); do ${entry} || exit 1; done`,
       )
       expect([status, stderr]).toEqual([0, ''])
     }
     const sink = await Sink.start('lines')
-    it.folder('/opt/good', releaseOf(readFileSync(shipperCommand()[0] ?? '')))
-    it.sh('rm -rf /var/log/* && mkdir -p /var/log/journal /etc/shipper && chmod 700 /var/log/journal')
-    writeFileSync(it.path('/etc/machine-id'), `${MACHINE}\n`)
-    it.sh('systemctl start systemd-journald && journalctl --flush')
+    host.folder('/opt/good', releaseOf(readFileSync(shipperCommand()[0] ?? '')))
+    host.sh('rm -rf /var/log/* && mkdir -p /var/log/journal /etc/shipper && chmod 700 /var/log/journal')
+    writeFileSync(host.path('/etc/machine-id'), `${MACHINE}\n`)
+    host.sh('systemctl start systemd-journald && journalctl --flush')
     log(0)
 
     const conf = readFileSync(join(ROOT, 'conf/journald-to-kafka.conf'), 'utf8')
     const only = '[INPUT]\n    Systemd_Filter SYSLOG_IDENTIFIER=test\n'
     const [leaf = ''] = conf.replace('[INPUT]\n', only).split('[OUTPUT]')
     const output = `[OUTPUT]\n    Name forward\n    Match *\n    Port ${sink.port}\n`
-    writeFileSync(it.path('/etc/shipper/shipper.conf'), leaf + output)
-    expect(await it.install('--from', '/opt/good')).toMatchObject({ code: 0, stderr: '' })
+    writeFileSync(host.path('/etc/shipper/shipper.conf'), leaf + output)
+    expect(await host.install('--from', '/opt/good')).toMatchObject({ code: 0, stderr: '' })
     const arrived = async (count: number): Promise<boolean> => (await sink.summary()).distinct === count
     const what = (): string =>
-      it.sh('systemctl status shipper; ls -laR /var/log/journal; journalctl -n 2').stdout
+      host.sh('systemctl status shipper; ls -laR /var/log/journal; journalctl -n 2').stdout
     await until(() => arrived(ENTRIES), { what })
 
-    it.sh('systemctl kill --signal=KILL shipper')
+    host.sh('systemctl kill --signal=KILL shipper')
     log(ENTRIES)
     await until(() => arrived(2 * ENTRIES), { what })
     expect((await sink.summary()).duplicates).toBeLessThan(ENTRIES)

@@ -34,7 +34,7 @@ ${QUICK}`
 
 for (const { name, command: shell, test } of SHELLS) {
   test(`${name}: chooses each binary of the manifest on its system`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
     const { name, bun } = readManifest()
     expect(SCRIPT).toContain(`\nNAME=${name}\n`)
     const targets = Object.keys(bun.targets)
@@ -43,9 +43,9 @@ for (const { name, command: shell, test } of SHELLS) {
       Buffer.from(targets.map((target) => `${'0'.repeat(64)}  ${name}-${target}\n`).join('')),
     )
     const chosen: string[] = []
-    for (const machine of ['x86_64', 'amd64', 'aarch64', 'arm64']) {
+    for (const arch of ['x86_64', 'amd64', 'aarch64', 'arm64']) {
       for (const libc of ['glibc', 'musl'] as const) {
-        const { stdout } = await it.run(['--dry-run'], { shell, before: system(machine, libc) })
+        const { stdout } = await machine.run(['--dry-run'], { shell, before: system(arch, libc) })
         chosen.push(TARGET_NAME.exec(stdout)?.[1] ?? stdout)
       }
     }
@@ -58,42 +58,42 @@ for (const { name, command: shell, test } of SHELLS) {
   })
 
   test(`${name}: a system or a processor without a binary gives one clear line`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
-    const before = it.tree()
-    const darwin = await it.run([], { shell, before: system('arm64', 'glibc', 'Darwin') })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
+    const before = machine.tree()
+    const darwin = await machine.run([], { shell, before: system('arm64', 'glibc', 'Darwin') })
     expect(darwin).toMatchObject({
       code: 1,
       stderr: 'install.sh: unsupported system Darwin: there are binaries for Linux\n',
     })
-    const riscv = await it.run([], { shell, before: system('riscv64', 'glibc') })
+    const riscv = await machine.run([], { shell, before: system('riscv64', 'glibc') })
     expect(riscv.stderr).toBe(
       'install.sh: unsupported processor riscv64: there are binaries for x86_64 and aarch64\n',
     )
-    expect(it.tree()).toEqual(before)
-    expect(server.asked).toEqual([])
+    expect(machine.tree()).toEqual(before)
+    expect(server.requestedPaths).toEqual([])
   })
 
   test(`${name}: a second run at the same time ends with a clear line, and the first one succeeds`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
-    const goOn: (() => void)[] = []
+    const { machine, server } = await machineWith({ version: '1.0.0' })
+    const pendingDownloads: (() => void)[] = []
     server.fault = (path, response, body) => {
       if (!path.endsWith(BINARY_NAME)) return false
-      goOn.push(() => response.end(body))
+      pendingDownloads.push(() => response.end(body))
       return true
     }
-    const first = it.begin([], { shell })
-    await until(() => goOn.length === 1)
-    const second = await it.run([], { shell })
+    const first = machine.begin([], { shell })
+    await until(() => pendingDownloads.length === 1)
+    const second = await machine.run([], { shell })
     expect(second.code).toBe(1)
     expect(second.stderr).toBe(`install.sh: another installation is running (process ${first.pid})\n`)
-    goOn[0]?.()
+    pendingDownloads[0]?.()
     expect((await first.ended()).code).toBe(0)
-    expect(it.running()).toBe(true)
+    expect(machine.running()).toBe(true)
   })
 
-  test(`${name}: interrupted during a download, it ends at once and leaves nothing`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
-    const before = it.tree()
+  test(`${name}: interrupted during a download, it ends at once and leaves no files`, async () => {
+    const { machine, server } = await machineWith({ version: '1.0.0' })
+    const before = machine.tree()
     let download: ServerResponse | undefined
     server.fault = (path, response) => {
       download = response
@@ -104,77 +104,77 @@ for (const { name, command: shell, test } of SHELLS) {
       ['SIGTERM', 143],
       ['SIGHUP', 129],
     ] as const) {
-      const asked = server.asked.length
-      const run = it.begin([], { shell })
-      await until(() => server.asked.length > asked + 2)
+      const requestsBefore = server.requestedPaths.length
+      const run = machine.begin([], { shell })
+      await until(() => server.requestedPaths.length > requestsBefore + 2)
       const { code } = await run.stop(signal)
       expect(code).toBe(status)
       expect(run.stderr).toContain('interrupted, everything was rolled back')
       await until(() => download?.destroyed, { what: 'the end of the download' })
-      expect(it.tree()).toEqual(before)
+      expect(machine.tree()).toEqual(before)
     }
   })
 
   test(`${name}: after a kill -9 during a download the next run succeeds and removes the leftovers`, async () => {
-    const { it, server } = await machineWith({ version: '1.0.0' })
+    const { machine, server } = await machineWith({ version: '1.0.0' })
     server.fault = (path) => path.endsWith(BINARY_NAME)
-    const run = it.begin([], { shell })
-    await until(() => server.asked.length > 2)
+    const run = machine.begin([], { shell })
+    await until(() => server.requestedPaths.length > 2)
     await run.stop('SIGKILL')
-    expect(it.tree().filter((line) => line.includes('/.shipper'))).not.toEqual([])
+    expect(machine.tree().filter((line) => line.includes('/.shipper'))).not.toEqual([])
     server.fault = undefined
-    expect((await it.run([], { shell })).code).toBe(0)
-    expect(it.tree().filter((line) => line.includes('/.shipper'))).toEqual([])
+    expect((await machine.run([], { shell })).code).toBe(0)
+    expect(machine.tree().filter((line) => line.includes('/.shipper'))).toEqual([])
   })
 }
 
-testInstall('interrupted while the new version is checked, the old one is restored', async () => {
-  const { it, publish } = await machineWith({ version: '1.0.0' })
-  await it.run()
-  const before = it.tree()
+testInstall('an interruption while the new version is checked restores the old one', async () => {
+  const { machine, publish } = await machineWith({ version: '1.0.0' })
+  await machine.run()
+  const before = machine.tree()
   publish({ version: '1.1.0' })
-  const restarts = () => it.calls.filter((call) => call === 'restart shipper').length
-  const run = it.begin([], { before: '' })
+  const restarts = () => machine.calls.filter((call) => call === 'restart shipper').length
+  const run = machine.begin([], { before: '' })
   await until(() => restarts() === 2)
   run.kill('SIGTERM')
   await until(() => restarts() === 3)
   expect((await run.ended()).code).toBe(143)
-  expect(it.tree()).toEqual(before)
-  expect(it.running()).toBe(true)
+  expect(machine.tree()).toEqual(before)
+  expect(machine.running()).toBe(true)
 })
 
 testInstall('an executable for another processor is not run', async () => {
-  const { it, server } = await machineWith({ version: '1.0.0' })
+  const { machine, server } = await machineWith({ version: '1.0.0' })
   const other = Buffer.from(readFileSync(process.execPath).subarray(0, 4096))
   other[18] = ARCH === 'x64' ? 0xb7 : 0x3e
   server.publish('1.0.0', releaseOf(other))
-  const before = it.tree()
-  expect(await it.run()).toMatchObject({
+  const before = machine.tree()
+  expect(await machine.run()).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('is for another processor than'),
   })
-  expect(it.tree()).toEqual(before)
+  expect(machine.tree()).toEqual(before)
 })
 
-testInstall('a binary that does not run here is not installed', async () => {
-  const { it, publish } = await machineWith({ version: '1.0.0', status: 132 })
-  const before = it.tree()
-  expect((await it.run()).stderr).toContain('does not run on this system (the processor may be too old')
+testInstall('a binary that does not run on this machine is not installed', async () => {
+  const { machine, publish } = await machineWith({ version: '1.0.0', status: 132 })
+  const before = machine.tree()
+  expect((await machine.run()).stderr).toContain('does not run on this system (the processor may be too old')
   publish({ version: '1.0.0', status: 127 })
-  const musl = await it.run([], { before: system(ARCH === 'x64' ? 'x86_64' : 'aarch64', 'glibc') })
+  const musl = await machine.run([], { before: system(ARCH === 'x64' ? 'x86_64' : 'aarch64', 'glibc') })
   expect(musl.stderr).toContain('does not run on this system: ')
-  expect(it.tree()).toEqual(before)
+  expect(machine.tree()).toEqual(before)
 })
 
 testInstall('a missing curl and wget, checksum program or root give one clear line each', async () => {
-  const { it } = await machineWith({ version: '1.0.0' })
-  const before = it.tree()
+  const { machine } = await machineWith({ version: '1.0.0' })
+  const before = machine.tree()
   const without = (...programs: string[]) =>
     SCRIPT.replace(HAS, `$&\n  case $1 in ${programs.join(' | ')}) return 1 ;; esac`)
-  expect((await it.run([], { script: without('curl', 'wget') })).stderr).toBe(
+  expect((await machine.run([], { script: without('curl', 'wget') })).stderr).toBe(
     'install.sh: neither curl nor wget found: install one of them, or use --from DIR\n',
   )
-  expect((await it.run([], { script: without('sha256sum', 'shasum', 'openssl') })).stderr).toBe(
+  expect((await machine.run([], { script: without('sha256sum', 'shasum', 'openssl') })).stderr).toBe(
     'install.sh: none of sha256sum, shasum and openssl found: install one of them\n',
   )
   const person = `${QUICK}id() { echo 1000; }\n`
@@ -182,21 +182,21 @@ testInstall('a missing curl and wget, checksum program or root give one clear li
   const script = SCRIPT.replace('\n  find_target\n', '\n  exit 9\n').replace("\n  found=''\n", '\n  exit 9\n')
   expect(script.split('exit 9')).toHaveLength(3)
   const options = { before: person, script }
-  expect((await it.run(['--root', '/'], options)).stderr).toMatch(NEEDS_ROOT)
-  expect((await it.run(['--root', '/', '--uninstall'], options)).stderr).toMatch(NEEDS_ROOT)
-  expect(it.tree()).toEqual(before)
+  expect((await machine.run(['--root', '/'], options)).stderr).toMatch(NEEDS_ROOT)
+  expect((await machine.run(['--root', '/', '--uninstall'], options)).stderr).toMatch(NEEDS_ROOT)
+  expect(machine.tree()).toEqual(before)
 })
 
 testInstall('invalid arguments give one clear line each', async () => {
-  const { it } = await machineWith({ version: '1.0.0' })
-  const said = async (...args: string[]) => (await it.run(args)).stderr
-  expect(await said('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
-  expect(await said('--prefix')).toBe('install.sh: --prefix needs a directory\n')
-  expect(await said('--purge')).toBe('install.sh: --purge requires --uninstall\n')
-  expect(await said('--prefix', '/a b')).toBe(
+  const { machine } = await machineWith({ version: '1.0.0' })
+  const stderrOf = async (...args: string[]) => (await machine.run(args)).stderr
+  expect(await stderrOf('--prefx', 'x')).toBe('install.sh: unknown option --prefx, see --help\n')
+  expect(await stderrOf('--prefix')).toBe('install.sh: --prefix needs a directory\n')
+  expect(await stderrOf('--purge')).toBe('install.sh: --purge requires --uninstall\n')
+  expect(await stderrOf('--prefix', '/a b')).toBe(
     'install.sh: the path of --prefix contains a space or a special character: /a b\n',
   )
-  expect((await it.run(['--help'])).stdout).toContain('--uninstall')
+  expect((await machine.run(['--help'])).stdout).toContain('--uninstall')
 })
 
 /** Returns a command that mounts a file system with `pages` free pages of 4 KB on a folder of the root, and lists it at the end. */
@@ -208,9 +208,9 @@ function small(folder: string, pages: number): string[] {
 }
 
 testWithMount('on a full disk nothing is installed, whichever file system is full', async () => {
-  const { it } = await machineWith({ version: '1.0.0' })
-  mkdirSync(it.path('etc/shipper'))
-  const before = it.tree()
+  const { machine } = await machineWith({ version: '1.0.0' })
+  mkdirSync(machine.path('etc/shipper'))
+  const before = machine.tree()
   const disks = [
     ['usr/local/bin', 0],
     ['usr/local/bin', 1],
@@ -220,7 +220,7 @@ testWithMount('on a full disk nothing is installed, whichever file system is ful
     ['etc/shipper', 1],
   ] as const
   for (const [folder, pages] of disks) {
-    const { code, stderr } = await it.run([], { around: small(it.path(folder), pages) })
+    const { code, stderr } = await machine.run([], { around: small(machine.path(folder), pages) })
     const [line, ...files] = stderr
       .split('\n')
       .filter((line) => !line.startsWith('downloading') && line !== '')
@@ -229,10 +229,10 @@ testWithMount('on a full disk nothing is installed, whichever file system is ful
       line: expect.stringMatching(NO_SPACE),
       files: ['full'],
     })
-    expect(it.tree()).toEqual(before)
-    expect(it.running()).toBe(false)
+    expect(machine.tree()).toEqual(before)
+    expect(machine.running()).toBe(false)
   }
-  expect((await it.run()).code).toBe(0)
+  expect((await machine.run()).code).toBe(0)
 })
 
 testInstall('the script names every file that a release contains for it', () => {

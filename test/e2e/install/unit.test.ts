@@ -46,7 +46,7 @@ testWithSystemd('systemd accepts the unit without a warning', () => {
 })
 
 testWithSystemd(
-  'the score of systemd-analyze security is 2 at most, and with systemd 252 that of the guide',
+  'the systemd-analyze security score is at most 2, and with systemd 252 equals the score in the guide',
   () => {
     const [, score] = SCORE.exec(output(analyze, 'security', '--offline=true', UNIT)) ?? []
     expect(Number(score)).toBeLessThanOrEqual(2)

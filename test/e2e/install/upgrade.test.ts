@@ -17,16 +17,16 @@ const [binary = '', ...rest] = shipperCommand()
 const testWithBinary = peerOrSkip('the binary', rest.length === 0, 'not built, see npm run build')
 
 testWithBinary('an upgrade under load loses no line, and neither does one that is rolled back', async () => {
-  const it = new Machine()
+  const machine = new Machine()
   const server = await ReleaseServer.start()
-  it.url = server.url
+  machine.url = server.url
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   const real = readFileSync(binary)
   const sink = await Sink.start('lines')
   server.publish(version, releaseOf(real))
-  const log = it.path('var/log/app.log')
-  mkdirSync(it.path('etc/shipper'))
-  it.write(
+  const log = machine.path('var/log/app.log')
+  mkdirSync(machine.path('etc/shipper'))
+  machine.write(
     CONF,
     `[SERVICE]
     Flush 0.1
@@ -42,40 +42,43 @@ testWithBinary('an upgrade under load loses no line, and neither does one that i
     Port   ${sink.port}
 `,
   )
-  it.write('var/log/app.log', '00000000 the first line\n')
-  expect(await it.run()).toMatchObject({ code: 0, stdout: expect.stringContaining('runs as the service') })
-  await until(() => it.has('var/lib/shipper/shipper.db'))
+  machine.write('var/log/app.log', '00000000 the first line\n')
+  expect(await machine.run()).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('runs as the service'),
+  })
+  await until(() => machine.has('var/lib/shipper/shipper.db'))
 
   const writer = start([log, String(RATE), '1', String(SECONDS * 1000), '0', 'rename'], {
     command: [process.execPath, WRITER],
   })
   await until(async () => (await sink.summary()).distinct > RATE)
-  const first = it.pid
-  const upgraded = await it.run()
+  const first = machine.pid
+  const upgraded = await machine.run()
   expect([upgraded.code, upgraded.code === 0 ? '' : upgraded.stderr]).toEqual([0, ''])
-  expect(it.pid).not.toBe(first)
-  expect(it.running()).toBe(true)
+  expect(machine.pid).not.toBe(first)
+  expect(machine.running()).toBe(true)
 
-  // It accepts the configuration and prints its version, but ends when it is started as the service.
+  // A binary that accepts the configuration and prints its version, but ends when it is started as the service.
   const broken = Buffer.from(
     `#!/bin/sh\ncase " $* " in *' -D '* | *' --version '*) exec ${binary} "$@" ;; esac\nexit 1\n`,
   )
   server.publish(version, releaseOf(broken))
-  const second = it.pid
-  expect(await it.run()).toMatchObject({
+  const second = machine.pid
+  expect(await machine.run()).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('everything was rolled back'),
   })
-  await until(() => it.running(), { what: () => it.serviceLog.slice(-2000) })
-  expect(it.pid).not.toBe(second)
-  expect(readFileSync(it.path('usr/local/bin/shipper')).equals(real)).toBe(true)
+  await until(() => machine.running(), { what: () => machine.serviceLog.slice(-2000) })
+  expect(machine.pid).not.toBe(second)
+  expect(readFileSync(machine.path('usr/local/bin/shipper')).equals(real)).toBe(true)
 
   await writer.ended()
   const lines = Number(writer.stdout)
   await until(async () => (await sink.summary()).distinct >= lines, {
-    what: () => it.serviceLog.slice(-2000),
+    what: () => machine.serviceLog.slice(-2000),
   })
   expect(await sink.missing(lines)).toEqual({ missing: 0, first: [] })
-  expect((await it.run(['--uninstall', '--purge'])).code).toBe(0)
-  expect(it.running()).toBe(false)
+  expect((await machine.run(['--uninstall', '--purge'])).code).toBe(0)
+  expect(machine.running()).toBe(false)
 })

@@ -12,7 +12,7 @@ async function turns(n: number): Promise<void> {
   for (let i = 0; i < n; i++) await turn()
 }
 
-/** The way of a rejection through the awaits of a caller. */
+/** Awaits the promise through nested callers, so that a rejection arrives some microtasks later. */
 async function throughAwaits<T>(promise: Promise<T>): Promise<T> {
   const deeper = async (depth: number): Promise<T> => (depth === 0 ? await promise : await deeper(depth - 1))
   return await deeper(8)
@@ -67,7 +67,7 @@ describe('OrderedSender', () => {
     expect(await Promise.race([slow, 'unanswered'])).toBe('unanswered')
   })
 
-  test('a key does not wait for another, and does not fail with it', async () => {
+  test('a key neither waits for another key nor fails with it', async () => {
     const run = new Recorder()
     const failed = run.call('a', { prepare: () => turns(3).then(() => Promise.reject(PEER_DOWN)) }, 'one')
     expect(await run.call('b', {}, 'two')).toBe('b')
@@ -87,14 +87,14 @@ describe('OrderedSender', () => {
     expect(run.of('send')).toEqual(['a', 'b', 'c'])
   })
 
-  test('asks again when what was made ready is lost before it is used', async () => {
+  test('makes the peer ready again when it is no longer ready before the send', async () => {
     const run = new Recorder()
     let tries = 0
     await run.call('a', { isReady: () => tries === 3, makeReady: async () => tries++ })
     expect(tries).toBe(3)
   })
 
-  test('fails all that wait when a stop ends the wait of the first, and discards what they prepared once', async () => {
+  test('fails all waiting calls when a stop ends the wait of the first, and discards what each prepared once', async () => {
     const run = new Recorder()
     const stop = new AbortController()
     const makeReady = (): Promise<void> =>
@@ -112,7 +112,7 @@ describe('OrderedSender', () => {
     expect(run.of('discard')).toEqual(['a', 'b', 'c'])
   })
 
-  test('fails a call made between a failure that is reported and the moment its caller sees it', async () => {
+  test('fails a call made after a failure is reported and before its caller sees it', async () => {
     const run = new Recorder()
     run.sender.fail('k', PEER_DOWN)
     expect(await rejection(run.call('a'))).toBe(PEER_DOWN)
@@ -134,7 +134,7 @@ describe('OrderedSender', () => {
     expect(run.of('send')).toEqual(['b', 'c'])
   })
 
-  test('gives later calls a retryable error when the failure concerns one chunk for good', async () => {
+  test('gives later calls a retryable error when a chunk fails permanently', async () => {
     const run = new Recorder()
     const broken = new ShipperError('E_INTERNAL', 'cannot be encoded')
     const prepare = (): string => {
@@ -155,28 +155,28 @@ describe('OrderedSender', () => {
 })
 
 interface Step {
-  /** What passes before the call: nothing, some microtasks or some turns of the event loop. */
+  /** Wait before the call: nothing, some microtasks or some turns of the event loop. */
   before: 'nothing' | 'microtasks' | 'turns'
   prepareTurns: number
-  fate: 'sent' | 'sent' | 'prepare fails' | 'ready fails' | 'fails after send'
+  outcome: 'sent' | 'sent' | 'prepare fails' | 'ready fails' | 'fails after send'
   answerTurns: number
 }
 
 const STEP: fc.Arbitrary<Step> = fc.record({
   before: fc.constantFrom('nothing', 'microtasks', 'turns'),
   prepareTurns: fc.nat({ max: 4 }),
-  fate: fc.constantFrom('sent', 'sent', 'prepare fails', 'ready fails', 'fails after send'),
+  outcome: fc.constantFrom('sent', 'sent', 'prepare fails', 'ready fails', 'fails after send'),
   answerTurns: fc.nat({ max: 4 }),
 })
 
 /** Makes the calls of `steps` and returns what happened, with a call at the end that has to succeed. */
-async function play(steps: Step[]): Promise<string[]> {
+async function execute(steps: Step[]): Promise<string[]> {
   const run = new Recorder()
   const answers: Promise<unknown>[] = []
   for (const [i, step] of steps.entries()) {
     if (step.before === 'microtasks') for (let n = 0; n < 5; n++) await undefined
     if (step.before === 'turns') await turns(2)
-    const fails = (at: Step['fate']): boolean => step.fate === at
+    const fails = (at: Step['outcome']): boolean => step.outcome === at
     const prepared = (): string => {
       if (fails('prepare fails')) throw PEER_DOWN
       return `${i}`
@@ -201,10 +201,10 @@ async function play(steps: Step[]): Promise<string[]> {
   return run.events
 }
 
-test('no call overtakes an earlier one that fails, whatever preparing and answering take', async () => {
+test('no call overtakes an earlier one that fails, however long preparing and answering take', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(STEP, { maxLength: 12 }), async (steps) => {
-      const events = await play(steps)
+      const events = await execute(steps)
       const at = (what: string, i: number): number => events.indexOf(`${what} ${i}`)
       const sent = events.filter((event) => event.startsWith('send ')).map((event) => event.slice(5))
       expect(sent.slice(0, -1).map(Number)).toEqual(

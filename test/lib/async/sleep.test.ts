@@ -21,7 +21,7 @@ describe('sleep', () => {
     expect(clock.waiting).toBe(0)
   })
 
-  test('does not begin when the signal is aborted already', async () => {
+  test('does not begin when the signal is already aborted', async () => {
     const clock = new ManualClock()
     await sleep(100, clock, AbortSignal.abort())
     expect(clock.waiting).toBe(0)

@@ -52,7 +52,7 @@ const json = fc.letrec((tie) => ({
 })).value
 
 describe('JSON to MessagePack', () => {
-  test('any value comes back, compact or with blanks', () => {
+  test('any value survives the round trip, compact or with blanks', () => {
     fc.assert(
       fc.property(json, fc.constantFrom(0, 2), (value, indent) => {
         expect(same(transcode(JSON.stringify(value, null, indent)), JSON.parse(JSON.stringify(value)))).toBe(
@@ -171,7 +171,7 @@ describe('numbers', () => {
     expect(Object.is(transcode('-0'), -0)).toBe(true)
   })
 
-  test('every float is the nearest one', () => {
+  test('every float is rounded to the nearest', () => {
     fc.assert(
       fc.property(
         fc.double({ noNaN: true, noDefaultInfinity: true }),
@@ -191,7 +191,7 @@ describe('numbers', () => {
     expect(out[0]).toBe(0xcb)
   })
 
-  test('what no float64 holds is refused', () => {
+  test('numbers beyond float64 are refused', () => {
     for (const text of ['1e400', '-1e400', '9'.repeat(400)]) expect(transcode(text)).toBe(NONE)
     expect(transcode('1e-400')).toBe(0)
   })

@@ -65,7 +65,7 @@ test('connects with TLS, and not when the certificate is for another name', asyn
   expect(await rejection(connectSocket(tls('other.example'), systemClock, never))).toMatchObject(UNREACHABLE)
 })
 
-test('rejects with the reason of the system and a hint for it when the connection is refused', async () => {
+test('rejects with the system’s reason and a hint when the connection is refused', async () => {
   const options = {
     peer: 'x:1',
     target: { host: '127.0.0.1', port: await closedPort() },
@@ -79,7 +79,7 @@ test('rejects with the reason of the system and a hint for it when the connectio
   expect(clock.waiting).toBe(0)
 })
 
-test('rejects when there is no connection within the limit, and closes the socket', async () => {
+test('rejects when no connection is made within the limit, and closes the socket', async () => {
   const clock = new ManualClock()
   // A handshake that the server never answers; without TLS the kernel would accept at once.
   const server = createServer((socket) => void socket.resume())
@@ -97,7 +97,7 @@ test('rejects when there is no connection within the limit, and closes the socke
   await within(closed, 2000, 'the end of the connection')
 })
 
-test('rejects without connecting when the signal is aborted already', async () => {
+test('rejects without connecting when the signal is already aborted', async () => {
   const server = createServer()
   let connections = 0
   server.on('connection', () => connections++)
@@ -138,7 +138,7 @@ test('rejects when the peer closes the connection during the TLS handshake', asy
   }
 })
 
-test('an abort or an error after it has connected does not concern it', async () => {
+test('ignores an abort or an error after it has connected', async () => {
   const server = createServer()
   const options = await listen(server)
   const accepted = once(server, 'connection') as Promise<[Socket]>

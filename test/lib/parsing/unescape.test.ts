@@ -8,16 +8,16 @@ import {
 import { fc } from '../../support/property.ts'
 
 const BEFORE = '\\u00'
-const BEHIND = '41\\'
+const AFTER = '41\\'
 
 /** Decodes the text between bytes that would change the result if they were read; they stay unchanged, and nothing grows. */
 function decoded(decode: Unescape, text: string | Uint8Array): Buffer {
   const bytes = Buffer.from(text as string)
-  const buf = Buffer.concat([Buffer.from(BEFORE), bytes, Buffer.from(BEHIND)])
+  const buf = Buffer.concat([Buffer.from(BEFORE), bytes, Buffer.from(AFTER)])
   const end = decode(buf, BEFORE.length, BEFORE.length + bytes.length)
   expect(end).toBeWithin(BEFORE.length, BEFORE.length + bytes.length + 1)
   expect(buf.toString('latin1', 0, BEFORE.length)).toBe(BEFORE)
-  expect(buf.toString('latin1', BEFORE.length + bytes.length)).toBe(BEHIND)
+  expect(buf.toString('latin1', BEFORE.length + bytes.length)).toBe(AFTER)
   return buf.subarray(BEFORE.length, end)
 }
 

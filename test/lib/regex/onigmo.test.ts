@@ -62,7 +62,7 @@ describe('characters and classes', () => {
     expect(match('^(?<a>[\\d\\s.-]+)', '1 2.3-x')).toEqual({ a: '1 2.3-' })
   })
 
-  test('\\< and \\> are the characters themselves, as are other escaped punctuation characters', () => {
+  test('\\< and \\> match themselves, like other escaped punctuation characters', () => {
     expect(match('^\\<(?<pri>[0-9]+)\\>\\/\\"\\-', '<34>/"-')).toEqual({ pri: '34' })
     expect(match('^\\x41\\t\\101(?<e>\\e)', 'A\tA\x1b')).toEqual({ e: '\x1b' })
   })
@@ -77,7 +77,7 @@ describe('characters and classes', () => {
     expect(match('(?i)^(?<w>Ã)', 'ã')).toBe(null)
   })
 
-  test('a set means the same as its expression', () => {
+  test('a character set matches the same bytes as its expression', () => {
     const range = fc.tuple(fc.nat(255), fc.nat(255))
     fc.assert(
       fc.property(fc.array(range, { maxLength: 5 }), fc.boolean(), (ranges, inverted) => {

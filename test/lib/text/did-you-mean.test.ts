@@ -4,7 +4,7 @@ import { fc } from '../../support/property.ts'
 
 const NAMES = ['tail', 'stdin', 'cpu', 'mem', 'refresh_interval', 'read_from_head']
 
-test('finds a name with one typo: an extra, missing or wrong letter, or two swapped', () => {
+test('finds a name with one typo: an extra, missing or wrong letter, or two swapped letters', () => {
   expect(['taill', 'til', 'tbil', 'tial'].map((name) => nearest(name, NAMES))).toEqual(Array(4).fill('tail'))
   expect(nearest('Refresh_Intervall', NAMES)).toBe('refresh_interval')
 })
@@ -23,7 +23,7 @@ test('the hint is empty when no name is similar', () => {
   expect(didYouMean('zzzzzz', NAMES)).toBe('')
 })
 
-test('the distance is 0 for equal texts only, the same both ways, and at most the longer length', () => {
+test('the distance is 0 only for equal texts, symmetric, and at most the longer length', () => {
   const text = fc.string({ maxLength: 8 })
   fc.assert(
     fc.property(text, text, (a, b) => {

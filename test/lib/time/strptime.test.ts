@@ -103,7 +103,7 @@ describe('a strptime format', () => {
     expect(iso('100%% %Y', '100% 2026')).toBe('2026-01-01T00:00:00.000000000')
   })
 
-  test('accepts one digit where two are usual, and text after the time', () => {
+  test('accepts one digit in place of two, and text after the time', () => {
     expect(iso('%Y-%m-%d %H:%M:%S', '2026-1-5 6:07:08')).toBe('2026-01-05T06:07:08.000000000')
     expect(iso('%Y/%m/%d %H:%M', '2026/01/05 06:07 and so on')).toBe('2026-01-05T06:07:00.000000000')
   })

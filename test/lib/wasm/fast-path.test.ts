@@ -24,7 +24,7 @@ function offer(path: FastPath, pattern: string): { calls: number; written: numbe
 }
 
 describe('FastPath', () => {
-  test('is closed before a block and in one that no encoder can write', () => {
+  test('is closed before a block, and in a block that no encoder can write', () => {
     const path = new FastPath()
     expect(path.isOpen).toBe(false)
     path.begin(false)
@@ -49,12 +49,12 @@ describe('FastPath', () => {
     expect(offer(new FastPath(), pattern).written).toBe(BLOCK_LINES * share)
   })
 
-  test('closes soon where unknown lines outnumber the known', () => {
+  test('closes soon when unknown lines outnumber known ones', () => {
     expect(offer(new FastPath(), 'kuu').calls).toBeLessThan(60)
     expect(offer(new FastPath(), 'kuuuuuuuuu').calls).toBeLessThan(25)
   })
 
-  test('a long run of known lines does not pay for more than 16 unknown ones', () => {
+  test('after a long run of known lines it still closes after 16 unknown ones', () => {
     const path = new FastPath()
     path.begin(true)
     path.hit(10_000)
@@ -64,7 +64,7 @@ describe('FastPath', () => {
     expect(path.isOpen).toBe(false)
   })
 
-  test('the next block begins anew', () => {
+  test('the next block starts open again', () => {
     const path = new FastPath()
     offer(path, 'u')
     expect(path.isOpen).toBe(false)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import type { Parser } from '../../../src/core/parser.ts'
 import { CriParser } from '../../../src/lib/parsing/cri-parser.ts'
 import { LineEncoder } from '../../../src/lib/wasm/line-encoder.ts'
-import { EntryEncoder, type LineFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
+import { EntryEncoder, type EntryFormat } from '../../../src/plugins/inputs/tail/file/entry-encoder.ts'
 import { spec as criSpec } from '../../../src/plugins/parsers/cri.ts'
 import { spec as dockerSpec } from '../../../src/plugins/parsers/docker.ts'
 import { fc } from '../../support/property.ts'
@@ -17,7 +17,7 @@ const PARSERS: Record<string, Parser | undefined> = {
   'docker without its time': parserOf(dockerSpec, { time_key: 'time', time_keep: 'off' }),
 }
 const NONE = { pathKey: undefined, idKey: undefined, offsetKey: undefined }
-type Keys = Omit<LineFormat, 'key' | 'parser'>
+type Keys = Omit<EntryFormat, 'key' | 'parser'>
 
 const KEYS: Record<string, Keys> = {
   '': NONE,
@@ -140,7 +140,7 @@ describe('LineEncoder', () => {
     })
   }
 
-  test('stops before a line that has no end, is too long, or has another form', () => {
+  test('stops before a line that is unfinished, too long, or in another form', () => {
     const raw = entryEncoderOf(undefined, NONE)
     expect(byEncoder(raw, Buffer.from('one\ntwo')).consumed).toBe(4)
     expect(byEncoder(raw, Buffer.from('one\nlonger\n'), 5).consumed).toBe(4)
@@ -155,12 +155,12 @@ describe('LineEncoder', () => {
     expect([made.records, made.consumed]).toEqual([1, 6])
   })
 
-  test('never writes more bytes than it is given room for', () => {
+  test('never writes beyond the given space', () => {
     const raw = entryEncoderOf(undefined, NONE)
     encoder.use(raw.entry as NonNullable<typeof raw.entry>, 10_000, false)
     const block = Buffer.from('0123456789\n'.repeat(50))
     block.copy(encoder.input)
-    for (const room of [0, 1, 40, 100, 1000])
-      expect(encoder.run(0, block.length, room, 0)).toBeLessThanOrEqual(room)
+    for (const maxBytes of [0, 1, 40, 100, 1000])
+      expect(encoder.run(0, block.length, maxBytes, 0)).toBeLessThanOrEqual(maxBytes)
   })
 })

@@ -38,7 +38,7 @@ test('errors of all outputs are added up', () => {
   expect(window.check(sampleSnapshot({ nowMs: 1, outputs })).errors).toBe(6)
 })
 
-test('errors count until the period has passed, and no longer', () => {
+test('errors count until the period has passed', () => {
   const window = new HealthWindow(OPTIONS, 0)
   for (let s = 5; s <= 500; s += 5) {
     // Ten errors at second 100.

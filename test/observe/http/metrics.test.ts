@@ -43,7 +43,7 @@ test('the document has fluent-bit’s field names', () => {
   })
 })
 
-test('the help of a plugin’s own counter comes from its table', () => {
+test('the help of a plugin’s own counter is that of its table', () => {
   const inputs = [sampleInput({ counters: { lost: 0 }, counterHelp: { lost: 'bytes that were lost' } })]
   const family = metricFamilies(sampleSnapshot({ inputs }), 2).find(
     (f) => f.name === 'shipper_input_lost_total',

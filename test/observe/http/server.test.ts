@@ -129,8 +129,8 @@ describe('the server also answers', () => {
     expect((await fetch(`${BASE}/api/v1/uptime/?x=1`)).status).toBe(200)
     const head = await fetch(`${BASE}/api/v1/metrics`, { method: 'HEAD' })
     expect(head.status).toBe(200)
-    const whole = await (await fetch(`${BASE}/api/v1/metrics`)).text()
-    expect(head.headers.get('content-length')).toBe(String(whole.length))
+    const body = await (await fetch(`${BASE}/api/v1/metrics`)).text()
+    expect(head.headers.get('content-length')).toBe(String(body.length))
     expect(await head.text()).toBe('')
   })
 })
@@ -151,10 +151,10 @@ describe('health', () => {
 
   test('recovers when the errors are older than the period, even without requests meanwhile', async () => {
     let now = sampleSnapshot({ outputs: [sampleOutput({ errors: 100 })] })
-    let asked = 0
+    let snapshots = 0
     const subject = await serve(
       () => {
-        asked++
+        snapshots++
         return now
       },
       { health: { ...HEALTH, periodMs: 1000 } },
@@ -162,8 +162,8 @@ describe('health', () => {
     atEnd(() => subject.close())
     const status = async () => (await fetch(`http://127.0.0.1:${subject.port}/api/v1/health`)).status
     expect(await status()).toBe(500)
-    asked = 0
-    await until(() => asked > 0)
+    snapshots = 0
+    await until(() => snapshots > 0)
     now = { ...now, nowMs: now.nowMs + 1001 }
     expect(await status()).toBe(200)
   })

@@ -117,7 +117,7 @@ describe('secrets', () => {
   })
 
   test.each(['path', 'kube_token_file', 'bypass', 'key', 'tag_key', 'compass', 'tls.key_file'])(
-    'that of %s is shown',
+    'the value of %s is shown',
     (key) => {
       expect(isSecret(key)).toBe(false)
     },

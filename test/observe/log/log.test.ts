@@ -204,20 +204,20 @@ function program(text: string): string {
 describe('stderr', () => {
   test('gets JSON lines when it is not a terminal, also the last one before an exit', async () => {
     const path = program(`for (let i = 0; i < 5000; i++) log.child('a').info('line ' + i)\nprocess.exit(3)`)
-    const it = start([path], { command: [process.execPath] })
-    expect((await it.ended()).code).toBe(3)
-    const lines = it.stderr.trim().split('\n')
+    const running = start([path], { command: [process.execPath] })
+    expect((await running.ended()).code).toBe(3)
+    const lines = running.stderr.trim().split('\n')
     expect(lines).toHaveLength(5000)
     expect(JSON.parse(lines[4999] as string).message).toBe('line 4999')
   })
 
-  testOnTerminal('gets coloured text when it is a terminal', async () => {
+  testOnTerminal('gets colored text when it is a terminal', async () => {
     const { screen } = await runOnTerminal(program(`log.child('tail.0').warn('watch out')`))
     expect(screen.slice(25)).toBe(' [\x1b[33m warn\x1b[0m] [tail.0] watch out\r\n')
     expect(screen).toMatch(TIME)
   })
 
-  testOnTerminal('gets no colour with NO_COLOR', async () => {
+  testOnTerminal('gets no color with NO_COLOR', async () => {
     const { screen } = await runOnTerminal(program(`log.child('a').warn('x')`), { NO_COLOR: '1' })
     expect(screen).toContain('[ warn] [a] x')
     expect(screen).not.toContain('\x1b')
@@ -228,15 +228,15 @@ describe('stderr', () => {
     expect(screen).toStartWith('\r\x1b[2K[')
   })
 
-  test('may be closed without ending the program', async () => {
+  test('can be closed without ending the program', async () => {
     const path = program(
       `await new Promise((r) => process.stdin.once('data', r)); log.child('a').info('x'); console.log('on')\nprocess.exit()`,
     )
-    const it = start([path], { command: [process.execPath], stdin: 'open' })
-    it.child.stderr?.destroy()
-    it.child.stdin?.write('go\n')
-    expect((await it.ended()).code).toBe(0)
-    expect(it.stdout).toBe('on\n')
+    const running = start([path], { command: [process.execPath], stdin: 'open' })
+    running.child.stderr?.destroy()
+    running.child.stdin?.write('go\n')
+    expect((await running.ended()).code).toBe(0)
+    expect(running.stdout).toBe('on\n')
   })
 })
 

@@ -5,7 +5,7 @@ import { InputRun } from '../../support/engine/input-run.ts'
 async function recordsOf(texts: Record<string, string>, ms: number) {
   const run = new InputRun(spec, texts)
   await run.pass(ms)
-  const records = run.taken()
+  const records = run.takeRecords()
   await run.stop()
   expect(run.bench.clock.waiting).toBe(0)
   return records
@@ -44,7 +44,7 @@ test('the memory limit delays records and loses none', async () => {
   let count = 0
   for (let i = 0; i < 200 && count < 20_000; i++) {
     expect(run.bench.account.used).toBeLessThanOrEqual(200_000)
-    count += run.taken().length
+    count += run.takeRecords().length
     await run.pass(10)
   }
   expect(count).toBe(20_000)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { spec } from '../../../src/plugins/inputs/health.ts'
-import { InputRun, type Made } from '../../support/engine/input-run.ts'
+import { InputRun, type MadeRecord } from '../../support/engine/input-run.ts'
 import { atEnd } from '../../support/tmp.ts'
 import { until } from '../../support/until.ts'
 
@@ -15,11 +15,11 @@ describe('health', () => {
     return { server, port: String((server.address() as { port: number }).port) }
   }
 
-  async function next(run: InputRun): Promise<Made[]> {
+  async function next(run: InputRun): Promise<MadeRecord[]> {
     await run.pass(1000, 500)
-    let records: Made[] = []
+    let records: MadeRecord[] = []
     await until(() => {
-      records = run.taken()
+      records = run.takeRecords()
       return records.length > 0
     })
     return records

@@ -114,7 +114,7 @@ describe('stdin', () => {
   test('a stop does not wait for the end of a line', async () => {
     const agent = start(['-i', 'stdin', ...LINES], { stdin: 'open' })
     agent.child.stdin?.write('one\nhalf')
-    await agent.saysOnStdout('{"log":"one"}\n')
+    await agent.waitForStdout('{"log":"one"}\n')
     const from = performance.now()
     await agent.stop()
     expect(performance.now() - from).toBeLessThan(4000)
@@ -140,7 +140,7 @@ describe('stdin', () => {
     const command = ['sh', '-c', script, 'sh', ...shipperCommand()]
     const args = ['-i', 'stdin', '-p', 'mem_buf_limit=500K', '-o', 'file', ...options, '-f', '0.05']
     const agent = start(args, { command })
-    await agent.saysOnStderr('cannot write')
+    await agent.waitForStderr('cannot write')
     await until(
       () => {
         agent.kill('SIGUSR1')

@@ -77,12 +77,12 @@ describe('stdout', () => {
 
   test('prints only the time of an empty record', async () => {
     const agent = printed('{}', ['format=json_lines'])
-    await agent.saysOnStdout('{"date":1700000000.123456}\n')
+    await agent.waitForStdout('{"date":1700000000.123456}\n')
   })
 
   test('the agent stops when the reader of stdout has ended', async () => {
     const agent = start(['-i', 'dummy', '-p', 'rate=500', '-o', 'stdout', '-f', '0.05'])
-    await agent.saysOnStdout('"message"=>"dummy"')
+    await agent.waitForStdout('"message"=>"dummy"')
     agent.child.stdout?.destroy()
     expect((await agent.ended(120_000)).code).toBe(0)
     expect(agent.stderr).toContain('EPIPE')
@@ -92,7 +92,7 @@ describe('stdout', () => {
     const lines = Array.from({ length: 20_000 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
     const agent = start(['-i', 'stdin', '-o', 'stdout', '-f', '0.05'], { stdin: lines })
     agent.child.stdin?.on('error', () => {})
-    await agent.saysOnStdout('0 xxx')
+    await agent.waitForStdout('0 xxx')
     agent.child.stdout?.destroy()
     expect((await agent.ended(120_000)).code).toBe(1)
   }, 180_000)

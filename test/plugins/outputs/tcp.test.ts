@@ -19,7 +19,7 @@ class Peer {
   readonly sockets: Socket[] = []
   /** Numbers of the connections that ended without an error. */
   readonly ended: number[] = []
-  /** False: nothing is read. */
+  /** False to read nothing. */
   reading = true
   /** Called with each connection before anything is read. */
   onConnect: (socket: Socket) => void = () => {}
@@ -68,7 +68,7 @@ async function startPeer(): Promise<Peer> {
   return peer
 }
 
-/** A tcp output to `peer`, closed when the test is over. */
+/** Creates a tcp output to `peer`, which is closed after the test. */
 function tcpTo(peer: Peer, texts: Record<string, string> = {}, more: Partial<OutputContext> = {}): Output {
   const options = parseOptions(spec.options, { port: String(peer.port), ...texts })
   const output = spec.create(options, outputContext(more))
@@ -76,7 +76,7 @@ function tcpTo(peer: Peer, texts: Record<string, string> = {}, more: Partial<Out
   return output
 }
 
-/** What the peer gets for these records, each flushed as a chunk of its own. */
+/** Returns the bytes that the peer gets for these records, each flushed as a chunk of its own. */
 async function sent(texts: Record<string, string>, ...chunks: object[][]): Promise<Buffer> {
   const peer = await startPeer()
   const output = tcpTo(peer, texts)
@@ -95,10 +95,10 @@ test('msgpack: sends each record with its time and an empty map of metadata', as
   const times = [1000, 1001, 1000].map((sec) =>
     Buffer.from(`d700${sec.toString(16).padStart(8, '0')}1dcd6500`, 'hex'),
   )
-  const wanted = [RECORD, {}, { a: 1 }].map((record, i) =>
+  const expected = [RECORD, {}, { a: 1 }].map((record, i) =>
     Buffer.concat([Buffer.of(0x92, 0x92), times[i] as Buffer, Buffer.of(0x80), encode(record)]),
   )
-  expect(bytes.equals(Buffer.concat(wanted))).toBe(true)
+  expect(bytes.equals(Buffer.concat(expected))).toBe(true)
 })
 
 test.each([
@@ -109,7 +109,7 @@ test.each([
   expect(String(await sent({ format }, [RECORD, {}], [{ a: 1 }]))).toBe(text)
 })
 
-test('raw_message_key sends the value alone, with or without $, and a record without it as JSON', async () => {
+test('raw_message_key sends only the value, with or without $, and a record without it as JSON', async () => {
   for (const key of ['log', '$log']) {
     const bytes = await sent(
       { raw_message_key: key, format: 'json' },
@@ -129,7 +129,7 @@ test('warns at the start that nothing is acknowledged', async () => {
   expect(lines).toEqual([expect.stringContaining('the peer sends no acknowledgements')])
 })
 
-test('a peer that is down is an error to retry', async () => {
+test('a peer that is down is a retryable error', async () => {
   const peer = await startPeer()
   await peer.close()
   const error = await rejection(tcpTo(peer).flush(chunkOf([{}])))
@@ -154,7 +154,7 @@ test('resolves only when the kernel has taken the chunk, however long the peer d
 })
 
 test.each(['destroy', 'resetAndDestroy'] as const)(
-  'a chunk that is cut off (%s) fails, and goes again from its start over a new connection',
+  'a chunk that is cut off (%s) fails, and is sent again from its start over a new connection',
   async (cut) => {
     const peer = await startPeer()
     peer.onConnect = (socket) => void socket.once('data', () => socket[cut]())
@@ -170,7 +170,7 @@ test.each(['destroy', 'resetAndDestroy'] as const)(
   },
 )
 
-test('a peer that ends the connection while a chunk is in flight fails it at once, although it reads no more', async () => {
+test('a peer that ends the connection while a chunk is in flight fails it at once, even if it has stopped reading', async () => {
   const peer = await startPeer()
   peer.reading = false
   peer.onConnect = (socket) => void socket.end()
@@ -179,7 +179,7 @@ test('a peer that ends the connection while a chunk is in flight fails it at onc
   expect(error).toMatchObject({ code: 'E_PEER_CLOSED', retryable: true, scope: 'peer' })
 })
 
-test('a peer that closes between two chunks costs neither: the second goes over a new connection', async () => {
+test('a peer that closes between two chunks loses neither: the second is sent over a new connection', async () => {
   for (const close of ['end', 'destroy'] as const) {
     const peer = await startPeer()
     const output = tcpTo(peer, { format: 'json_lines', json_date_key: 'false' })
@@ -194,7 +194,7 @@ test('a peer that closes between two chunks costs neither: the second goes over 
   }
 })
 
-test('an abort rejects the chunk in flight within 100 ms, and every one after it', async () => {
+test('an abort rejects the chunk in flight within 100 ms, and every later chunk', async () => {
   const took = await fastest(100, async () => {
     const peer = await startPeer()
     peer.reading = false

@@ -178,7 +178,7 @@ describe('the time', () => {
     })
   })
 
-  test('else is that of an appended field, which is kept with time_keep only', () => {
+  test('otherwise is that of an appended field, which is kept only with time_keep', () => {
     const log = JSON.stringify({ a: 1, ts, b: 2 })
     const taken = logged(['decode_field json log'], log, texts)
     expect(taken).toEqual({ record: { before: 1, log, after: [2], a: 1, b: 2 }, time })
@@ -186,7 +186,7 @@ describe('the time', () => {
     expect(kept).toEqual({ record: { before: 1, log, after: [2], a: 1, ts, b: 2 }, time })
   })
 
-  test('that is not valid leaves the field', () => {
+  test('keeps its field when it is not valid', () => {
     const log = JSON.stringify({ ts: 'yesterday' })
     const parsed = logged(['decode_field json log'], log, texts)
     expect(parsed).toEqual({ record: { before: 1, log, after: [2], ts: 'yesterday' }, time: undefined })
@@ -260,7 +260,7 @@ describe('any line', () => {
     expect(parsed?.record).toEqual({ a: { '': numbers.map(Number) }, '': numbers.map(Number) })
   })
 
-  test('is refused or accepted as without rules', () => {
+  test('is refused or accepted exactly as without rules', () => {
     const plain = parserWith(json, [])
     fc.assert(
       fc.property(rules, fc.oneof(text, fc.json()), (given, line) => {

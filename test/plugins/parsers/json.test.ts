@@ -39,7 +39,7 @@ describe('json', () => {
     expect(escaped).toEqual({ record: {}, time: '2026-11-21T00:00:00.000000000Z' })
   })
 
-  test('an invalid time leaves its field and the time of reading', () => {
+  test('an invalid time keeps its field, and the time of reading is used', () => {
     const parser = parserOf(spec, { time_format: '%Y-%m-%dT%H:%M:%S.%L' })
     for (const value of ['soon', '', null, 5, true, [1], { a: 1 }, '2026-99-99T00:00:00Z', 'x'.repeat(300)]) {
       expect(parseLine(parser, JSON.stringify({ time: value, b: 1 }))).toEqual({

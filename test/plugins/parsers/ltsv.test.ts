@@ -52,7 +52,7 @@ test('integers beyond 64 bits stay text', () => {
   expect(value('')).toBe('')
 })
 
-test('any labels and values are parsed back', () => {
+test('any labels and values survive the round trip', () => {
   const label = fc.stringMatching(LABEL).filter((text) => text !== '__proto__')
   const value = fc
     .string({ unit: 'binary', maxLength: 300 })

@@ -33,7 +33,7 @@ describe('regex', () => {
     expect(record(regex, ',')).toBeUndefined()
   })
 
-  test('of groups with the same name the one that matched counts', () => {
+  test('among groups with the same name, the one that matched is used', () => {
     const regex = '^(?:"(?<v>[^"]*)"|(?<v>\\w+)) (?<w>.)'
     expect(record(regex, '"a b" c')).toEqual({ v: 'a b', w: 'c' })
     expect(record(regex, 'ab c', { skip_empty_values: 'off' })).toEqual({ v: 'ab', w: 'c' })
@@ -94,7 +94,7 @@ describe('regex with invalid options', () => {
   })
 })
 
-test('any fields are parsed back, with any number of extra pairs', () => {
+test('any fields survive the round trip, with any number of extra pairs', () => {
   const value = fc
     .string({ unit: 'binary', maxLength: 300 })
     .map((text) => text.toWellFormed().replaceAll('|', ''))

@@ -14,7 +14,7 @@ const REASON = /^(expected a map|a response |the peer requires a shared key|the 
 const NO_OPTIONS = { chunk: undefined, size: undefined, compressed: undefined, extra: [] }
 
 describe('frames', () => {
-  test('head, entries and options of any tag are one message to an independent decoder', () => {
+  test('an independent decoder reads head, entries and options of any tag as one message', () => {
     const tags = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.constantFrom('t'.repeat(31), 't'.repeat(32), 'é'.repeat(128)),
@@ -28,12 +28,12 @@ describe('frames', () => {
         const options = encodeFrameOptions({ ...NO_OPTIONS, chunk: 'id', size: 3 }) as Buffer
         const frame = Buffer.concat([buf.subarray(start), withOptions ? options : Buffer.alloc(0)])
         expect(start).toBe(7)
-        const wanted = [
+        const expected = [
           Buffer.from(tag).toString(),
           bytes,
           ...(withOptions ? [{ chunk: 'id', size: 3 }] : []),
         ]
-        expect(decode(frame)).toEqual(wanted)
+        expect(decode(frame)).toEqual(expected)
       }),
     )
   })

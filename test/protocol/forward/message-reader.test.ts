@@ -108,8 +108,8 @@ function messageOf(
   if (form === 'forward') return { bytes: bytesOf([tag, entries, ...option]), read }
   if (form === 'message') {
     const [first = [5, {}]] = entries
-    const wanted = records.length === 0 ? [[5, 0, {}]] : records.slice(0, 1)
-    return { bytes: bytesOf([tag, ...first, ...option]), read: { ...read, records: wanted } }
+    const expected = records.length === 0 ? [[5, 0, {}]] : records.slice(0, 1)
+    return { bytes: bytesOf([tag, ...first, ...option]), read: { ...read, records: expected } }
   }
   const packed = Buffer.concat(entries.map(bytesOf))
   if (form === 'packed') return { bytes: bytesOf([tag, packed, ...option]), read }
@@ -198,10 +198,10 @@ test('names the limit that was exceeded, and what is not a message', () => {
 
 test('distinguishes an invalid entry from its neighbors', () => {
   const entries = [[5, { a: 1 }], 'no entry', [5], [5, [1]], [eventTime(6, 0), { b: 1 }], ['x', {}], [-1, {}]]
-  const wanted = [[5, 0, { a: 1 }], 'none', 'none', 'none', [6, 0, { b: 1 }], 'none', 'marker']
-  expect(readAll([bytesOf(['t', entries])]).messages[0]?.records).toEqual(wanted)
+  const expected = [[5, 0, { a: 1 }], 'none', 'none', 'none', [6, 0, { b: 1 }], 'none', 'marker']
+  expect(readAll([bytesOf(['t', entries])]).messages[0]?.records).toEqual(expected)
   const packed = Buffer.concat(entries.map(bytesOf))
-  expect(readAll([bytesOf(['t', packed])]).messages[0]?.records).toEqual(wanted)
+  expect(readAll([bytesOf(['t', packed])]).messages[0]?.records).toEqual(expected)
 })
 
 test('reports a time that is left to the receiver; options may be nil, an id may be a bin', () => {
@@ -213,16 +213,16 @@ test('reports a time that is left to the receiver; options may be nil, an id may
 })
 
 test('accepts nothing while no buffer is available, and continues when one is', () => {
-  let room = false
+  let hasMemory = false
   const reader = new MessageReader({
     maxBytes: 100,
-    take: (n) => (room ? Buffer.alloc(n) : undefined),
+    take: (n) => (hasMemory ? Buffer.alloc(n) : undefined),
     give: () => {},
   })
   const bytes = bytesOf(['t', 5, { a: 1 }])
   expect(reader.push(bytes)).toBe(false)
   expect(reader.next()).toBe('more')
-  room = true
+  hasMemory = true
   expect(reader.push(bytes)).toBe(true)
   const read: Read[] = []
   steps(reader, read)

@@ -124,7 +124,7 @@ describe('the fields of a stream', () => {
 })
 
 describe('an entry', () => {
-  test('address fields are read wherever they occur, and are not among the fields', () => {
+  test('address fields are read wherever they occur, and are not returned as fields', () => {
     const stream = exportEntry([
       ['__CURSOR', Buffer.from('s=1;i=2')],
       ['MESSAGE', Buffer.from('hello')],
@@ -166,7 +166,7 @@ describe('an entry', () => {
 })
 
 describe('the limits', () => {
-  test('a field of 60 MB needs no more memory than the part that is kept', () => {
+  test('a field of 60 MB needs memory only for the part that is kept', () => {
     const { scan, budget } = scanner({ maxFieldBytes: 1000 })
     const piece = Buffer.alloc(65_536, 'x')
     const feed = (data: Buffer): void => {
@@ -190,7 +190,7 @@ describe('the limits', () => {
     expect(budget.used).toBeLessThan(400_000)
   })
 
-  test('fields that are left out need no memory', () => {
+  test('skipped fields need no memory', () => {
     const { scan, budget } = scanner({ maxFields: 3 })
     const piece = Buffer.from('A=12345678901234567890\n'.repeat(5000))
     for (let i = 0; i < 100; i++) {

@@ -18,7 +18,7 @@ test.each([
   expect(buf.toString('hex', 0, writeVarint(buf, 0, n))).toBe(hex)
 })
 
-test('reads back what it wrote, in the predicted size', () => {
+test('reads back the value it wrote, in the predicted size', () => {
   const safe = fc.integer({ min: -(2 ** 52), max: 2 ** 52 })
   fc.assert(
     fc.property(fc.oneof(safe, fc.integer(), fc.integer({ min: -300, max: 300 })), (n) => {

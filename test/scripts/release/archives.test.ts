@@ -16,7 +16,7 @@ const testWithAr = peerOrSkip('ar', has('ar'), 'no `ar` on PATH')
 
 const entry = (path: string, text: string, mode = 0o644): Entry => ({ path, mode, bytes: Buffer.from(text) })
 
-testWithTar('tar unpacks what was packed: bytes, modes and time', () => {
+testWithTar('tar unpacks the packed bytes, modes and times', () => {
   const dir = tmp()
   const files = [
     entry('a/b/run', '#!/bin/sh\n', 0o755),

@@ -67,7 +67,7 @@ test('a package that is imported but not used is not listed', () => {
   expect(bundledDirectories({ outputs })).toEqual(['node_modules/@a/b', 'node_modules/d/node_modules/e'])
 })
 
-test('of two versions of a package, each is a dependency of the right package', () => {
+test('each of two versions of a package is a dependency of the right package', () => {
   const root = tmp()
   const integrity = input.runtimes[0]?.integrity
   const lock = {

@@ -22,16 +22,16 @@ async function left(): Promise<{ dir: string; db: Buffer; log: Buffer }> {
 
 const { dir, db, log } = await left()
 
-interface Blow {
+interface Corruption {
   at: number
   bytes: Uint8Array
   cut: boolean
 }
 
-function struck(sound: Buffer, blows: Blow[]): Buffer {
-  const bytes = Buffer.from(sound)
+function corruptedCopy(intact: Buffer, corruptions: Corruption[]): Buffer {
+  const bytes = Buffer.from(intact)
   let end = bytes.length
-  for (const { at, bytes: other, cut } of blows) {
+  for (const { at, bytes: other, cut } of corruptions) {
     const place = Math.floor(at * bytes.length)
     if (cut) end = Math.min(end, place)
     else bytes.set(other.subarray(0, bytes.length - place), place)
@@ -41,7 +41,7 @@ function struck(sound: Buffer, blows: Blow[]): Buffer {
 
 test('after any damage to the files the store opens and writes, and the next start finds no damage', async () => {
   const at = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
-  const blow = fc.record({
+  const corruption = fc.record({
     file: fc.constantFrom('db', 'log'),
     at,
     bytes: fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 5000 }), fc.constant(new Uint8Array(4096))),
@@ -49,22 +49,22 @@ test('after any damage to the files the store opens and writes, and the next sta
   })
   let run = 0
   await fc.assert(
-    fc.asyncProperty(fc.array(blow, { minLength: 1, maxLength: 3 }), async (blows) => {
+    fc.asyncProperty(fc.array(corruption, { minLength: 1, maxLength: 3 }), async (corruptions) => {
       const bench = new Bench(join(dir, String(run++)), 'bun:sqlite')
       mkdirSync(bench.dir)
       writeFileSync(`${bench.path}.lock`, '')
       writeFileSync(
         bench.path,
-        struck(
+        corruptedCopy(
           db,
-          blows.filter(({ file }) => file === 'db'),
+          corruptions.filter(({ file }) => file === 'db'),
         ),
       )
       writeFileSync(
         `${bench.path}-wal`,
-        struck(
+        corruptedCopy(
           log,
-          blows.filter(({ file }) => file === 'log'),
+          corruptions.filter(({ file }) => file === 'log'),
         ),
       )
       const store = await bench.open()
@@ -72,25 +72,25 @@ test('after any damage to the files the store opens and writes, and the next sta
       store.write({ upsert: [row(900)], remove: [] })
       store.close()
       const next = await bench.open()
-      const sound = !next.damaged && next.rows().length === kept + 1
+      const intact = !next.damaged && next.rows().length === kept + 1
       bench.end()
-      return sound
+      return intact
     }),
     { numRuns: 60 },
   )
 })
 
 test('a log of any length is read without errors, and never beyond its last complete frame', () => {
-  const whole = readWal(log).pages.size
+  const intactPages = readWal(log).pages.size
   fc.assert(
     fc.property(fc.nat(log.length), (length) => {
       const { damaged, pages } = readWal(log.subarray(0, length))
-      return damaged === (length > 0 && length < 32) && pages.size <= whole
+      return damaged === (length > 0 && length < 32) && pages.size <= intactPages
     }),
   )
 })
 
-test('of two rows with one id, one of them on a freed page, the smaller offset is used', async () => {
+test('when two rows have the same id, one of them on a freed page, the smaller offset is used', async () => {
   const bench = new Bench(tmp(), 'bun:sqlite')
   const contents: Buffer[] = []
   for (const offset of [70, 5000]) {

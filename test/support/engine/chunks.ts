@@ -5,7 +5,7 @@ import { type Account, Budget } from '../../../src/engine/budget.ts'
 import { Receipt } from '../../../src/engine/receipt.ts'
 
 /** Creates an account with limits that a test never reaches. */
-export function roomyAccount(): Account {
+export function unlimitedAccount(): Account {
   return new Budget(100_000_000, 65_536).account(100_000_000)
 }
 
@@ -14,7 +14,7 @@ export function makeChunk(
   text: string,
   options: { tag?: string; count?: number; account?: Account } = {},
 ): Chunk {
-  const { tag = 't', count = 1, account = roomyAccount() } = options
+  const { tag = 't', count = 1, account = unlimitedAccount() } = options
   const start = headRoom(tag)
   const buf = account.force(start + text.length + TAIL_ROOM)
   const end = start + buf.write(text, start, 'latin1')

@@ -10,7 +10,7 @@ import { within } from '../until.ts'
 import { type Bench, bench } from './appender-bench.ts'
 import { listLog, turn } from './chunks.ts'
 
-export interface Made {
+export interface MadeRecord {
   /** `seconds.nanoseconds` */
   time: string
   record: Record<string, unknown>
@@ -61,20 +61,22 @@ export class InputRun {
   }
 
   /** Returns the records made so far and acknowledges their chunks, as a peer would. */
-  taken(): Made[] {
+  takeRecords(): MadeRecord[] {
     this.bench.appender.seal()
     return this.bench.sealed.splice(0).flatMap(({ chunk, ack }) => {
-      const made: Made[] = []
+      const records: MadeRecord[] = []
       const time = new EventTime()
       const { buf, start, end } = chunk
       for (let at = start; at < end; at = skip(buf, at, end)) {
         time.read(buf, at)
-        const record = decode(buf.subarray(skip(buf, at + 1, end), skip(buf, at, end))) as Made['record']
-        made.push({ time: time.seconds(), record })
+        const record = decode(
+          buf.subarray(skip(buf, at + 1, end), skip(buf, at, end)),
+        ) as MadeRecord['record']
+        records.push({ time: time.seconds(), record })
       }
       chunk.release()
       ack('delivered')
-      return made
+      return records
     })
   }
 
@@ -88,13 +90,17 @@ export class InputRun {
 }
 
 /** Returns the records that an input makes within `ms`; throws when its stop leaves a timer. */
-export async function firstOf(spec: AnySpec, texts: Record<string, string>, ms = 1000): Promise<Made[]> {
+export async function recordsWithin(
+  spec: AnySpec,
+  texts: Record<string, string>,
+  ms = 1000,
+): Promise<MadeRecord[]> {
   const run = new InputRun(spec, texts)
   await run.pass(ms, 100)
-  const made = run.taken()
+  const records = run.takeRecords()
   await run.stop()
   if (run.bench.clock.waiting > 0) throw new Error('a timer is left after the stop')
-  return made
+  return records
 }
 
 /** Starts a child process that sleeps; `end` kills it. */

@@ -3,7 +3,7 @@ import { type ErrorOptions, ShipperError } from '../../../src/core/error.ts'
 import type { Output } from '../../../src/core/plugin.ts'
 import type { Account } from '../../../src/engine/budget.ts'
 import { OutputQueue } from '../../../src/engine/queue.ts'
-import { listLog, makeChunk, receiptOf, roomyAccount, turn } from './chunks.ts'
+import { listLog, makeChunk, receiptOf, turn, unlimitedAccount } from './chunks.ts'
 import { ManualClock } from './manual-clock.ts'
 
 export interface Call {
@@ -17,7 +17,7 @@ export interface Call {
 /** A queue with an output that answers when the test tells it to. */
 export class QueueBench {
   readonly clock = new ManualClock()
-  readonly account: Account = roomyAccount()
+  readonly account: Account = unlimitedAccount()
   readonly logged = listLog()
   /** Unanswered flushes, in the order of the calls. */
   readonly calls: Call[] = []

@@ -13,11 +13,11 @@ import { until, within } from '../until.ts'
 
 type Texts = Record<string, string>
 
-/** An output that keeps its records; while `shut`, flushes wait, and fail at the end of the run. */
+/** An output that keeps its records; while `blocked`, flushes wait, and fail at the end of the run. */
 export class Records implements Output {
   readonly records: { tag: string; time: unknown; record: unknown }[] = []
   readonly chunks: { tag: string; id: string; bytes: Buffer }[] = []
-  shut = false
+  blocked = false
   #waiting: (() => void)[] = []
   #signal: AbortSignal | undefined
 
@@ -27,7 +27,7 @@ export class Records implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    if (this.shut) {
+    if (this.blocked) {
       await new Promise<void>((resolve, reject) => {
         this.#waiting.push(resolve)
         this.#signal?.addEventListener('abort', () => reject(new Error('aborted')), { once: true })
@@ -46,7 +46,7 @@ export class Records implements Output {
   }
 
   open(): void {
-    this.shut = false
+    this.blocked = false
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
@@ -63,7 +63,7 @@ export interface ForwardRun {
   counter(name: string): number
   /** First half of a stop: reading ends. */
   stopReading(): Promise<void>
-  /** Second half of a stop: flushes are aborted, unsettled messages are given up, connections are closed. */
+  /** Second half of a stop: flushes are aborted, unsettled messages are abandoned, connections are closed. */
   close(): Promise<void>
 }
 

@@ -10,7 +10,10 @@ export interface Series {
   min: number
   /** Number of first arrivals of a number lower than one seen before. */
   disorder: number
-  /** Number of arrivals of what had arrived before the last `mark`: positions past it were stored, so it must not come again. */
+  /**
+   * Number of repeats of lines that had arrived before the last `mark`: positions past them were stored, so they must not
+   * repeat.
+   */
   stale: number
   missing: number[]
   /** Examples of numbers counted in `disorder`. */

@@ -22,7 +22,7 @@ interface PartitionLog {
 }
 
 const OUT_OF_ORDER = 45
-const MAX_REMEMBERED_BATCHES = 5
+const MAX_CACHED_BATCHES = 5
 const [PRODUCE, METADATA, HANDSHAKE, VERSIONS, INIT, AUTHENTICATE] = [0, 3, 17, 18, 22, 36]
 
 /**
@@ -197,9 +197,7 @@ export class KafkaPeer {
     if (error !== 0) return error
     const log = this.#log(batch.topic, batch.partition)
     if (batch.producerId >= 0n) {
-      const known = log.batches
-        .filter((b) => b.producerId === batch.producerId)
-        .slice(-MAX_REMEMBERED_BATCHES)
+      const known = log.batches.filter((b) => b.producerId === batch.producerId).slice(-MAX_CACHED_BATCHES)
       if (known.some((b) => b.sequence === batch.sequence && b.count === batch.count)) return 0
       const next = log.next.get(batch.producerId)
       if (next !== undefined && batch.sequence !== next) return OUT_OF_ORDER

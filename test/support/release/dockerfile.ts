@@ -72,7 +72,7 @@ function copyOf(words: string[]): Copy {
 }
 
 /** Returns the sources of the system's stage that do not exist on this machine, which has to be a Debian as well. */
-export function missingHere(copies: Copy[], made: Record<string, string>): string[] {
+export function missingSources(copies: Copy[], made: Record<string, string>): string[] {
   const sources = copies.filter(({ from }) => from !== undefined).flatMap((copy) => copy.sources)
   return sources.filter((path) => made[path] === undefined && !existsSync(path))
 }

@@ -237,13 +237,13 @@ async function resultOf(running: Running): Promise<Result> {
 
 /** Makes a machine, and a server with a release of this binary; `publish` adds a release. */
 export async function machineWith(first: Stub, manager?: 'systemd' | 'openrc' | 'none') {
-  const it = new Machine(manager)
+  const machine = new Machine(manager)
   const server = await ReleaseServer.start()
   const publish = (next: Stub, changes?: Record<string, string>) =>
     server.publish(next.version, releaseOf(stub(next), changes))
   publish(first)
-  it.url = server.url
-  return { it, server, publish }
+  machine.url = server.url
+  return { machine, server, publish }
 }
 
 const ZOMBIE = /^State:\s+Z/m

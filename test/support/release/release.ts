@@ -50,18 +50,18 @@ function sha256(bytes: Buffer): string {
 export class ReleaseServer {
   readonly files = new Map<string, Buffer>()
   /** Requested paths. */
-  readonly asked: string[] = []
+  readonly requestedPaths: string[] = []
   /** Answers a request in place of the file if it returns true; `body` is undefined if there is no such file. */
   fault: ((path: string, response: ServerResponse, body: Buffer | undefined) => boolean) | undefined
   #url = ''
 
   static async start(): Promise<ReleaseServer> {
-    const it = new ReleaseServer()
+    const releases = new ReleaseServer()
     const server = createServer((request, response) => {
       const path = request.url ?? ''
-      it.asked.push(path)
-      const body = it.files.get(path)
-      if (it.fault?.(path, response, body)) return
+      releases.requestedPaths.push(path)
+      const body = releases.files.get(path)
+      if (releases.fault?.(path, response, body)) return
       response.writeHead(body === undefined ? 404 : 200, { 'content-length': body?.length ?? 0 })
       response.end(body)
     })
@@ -70,8 +70,8 @@ export class ReleaseServer {
       server.closeAllConnections()
       server.close()
     })
-    it.#url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    return it
+    releases.#url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    return releases
   }
 
   get url(): string {

@@ -207,8 +207,9 @@ export class SoakLog {
     const name = this.style === 'kubelet' ? `${real}.20261121-${n}` : `${real}-20261121${n}`
     renameSync(real, name)
     this.#reopen(this.compress === 'now' ? 0 : late)
-    const ripe = this.compress === 'now' ? name : this.#older
-    if (this.compress !== 'no' && ripe !== undefined) this.style === 'kubelet' ? gzipAside(ripe) : gzip(ripe)
+    const compressible = this.compress === 'now' ? name : this.#older
+    if (this.compress !== 'no' && compressible !== undefined)
+      this.style === 'kubelet' ? gzipAside(compressible) : gzip(compressible)
     this.#older = this.compress === 'delayed' ? name : undefined
   }
 }

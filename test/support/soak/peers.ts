@@ -16,7 +16,7 @@ const FAULTS = [
 export class SoakPeers {
   readonly sinks: Sink[] = []
   duplicates = 0
-  #faulty: { sink: Sink; heal: string | undefined } | undefined
+  #faulty: { sink: Sink; endFault: string | undefined } | undefined
 
   static async start(count: number): Promise<SoakPeers> {
     const peers = new SoakPeers()
@@ -31,16 +31,16 @@ export class SoakPeers {
   /** Makes a peer fail and returns the command for it. */
   async fail(pick: <T>(from: readonly T[]) => T): Promise<string> {
     const sink = pick(this.sinks)
-    const [what, heal] = pick(FAULTS)
+    const [what, endFault] = pick(FAULTS)
     await sink.ask(what)
-    this.#faulty = { sink, heal }
+    this.#faulty = { sink, endFault }
     return what
   }
 
-  async heal(): Promise<void> {
+  async endFault(): Promise<void> {
     const faulty = this.#faulty
     this.#faulty = undefined
-    if (faulty?.heal !== undefined) await faulty.sink.ask(faulty.heal)
+    if (faulty?.endFault !== undefined) await faulty.sink.ask(faulty.endFault)
   }
 
   /** Records that the offsets of all arrived lines are stored: from now on none of them may arrive again. */

@@ -90,7 +90,7 @@ export class Soak {
   async #step(log: SoakLog): Promise<void> {
     if (this.#agent === undefined && this.#dice.chance(0.25)) return this.#start()
     if (this.#stoppedMs > 0 && this.#dice.chance(0.3)) return this.#continue()
-    if (this.#peers.faulty && this.#dice.chance(0.2)) return this.#peers.heal()
+    if (this.#peers.faulty && this.#dice.chance(0.2)) return this.#peers.endFault()
     const at = this.#dice.random() * 100
     if (at < 40) return this.#write(log, at < 34)
     if (at < 62) return this.#rotate(log)
@@ -142,7 +142,7 @@ export class Soak {
     }
   }
 
-  /** Replaces a log that the agent has open and has read; it can read the new one as long as that is not rotated unseen. */
+  /** Replaces a log that the agent has open and has read. It can read the new one unless that is rotated before a check. */
   async #replace(log: SoakLog): Promise<void> {
     if (this.#agent === undefined) return
     log.write(log.counts.length)
@@ -229,7 +229,7 @@ export class Soak {
   }
 
   async #arrived(logs: readonly SoakLog[]): Promise<void> {
-    await this.#peers.heal()
+    await this.#peers.endFault()
     if (this.#agent === undefined) this.#start()
     this.#continue()
     for (const log of this.#logs) log.write(0)

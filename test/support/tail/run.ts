@@ -87,7 +87,7 @@ export class TailRun {
   hold = false
   failing = false
   finished = false
-  /** Set when it finished with files that it could not read. */
+  /** Reason why the input finished with unread files; undefined if it has read all of them. */
   incomplete: string | undefined
   readonly chunks: { id: string; tag: string; count: number }[] = []
   #held: (() => void)[] = []

@@ -39,7 +39,7 @@ async function rotate(): Promise<void> {
   }
   renameSync(path, `${path}.${rotated}`)
   if (Number(late) > 0) {
-    // Like a program that is told late, it continues to write to the renamed file.
+    // Like a program that is notified late, it continues to write to the renamed file.
     const until = performance.now() + Number(late)
     while (performance.now() < until) {
       writeDue()

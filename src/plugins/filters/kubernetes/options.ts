@@ -47,7 +47,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   kube_meta_wait: {
     type: 'time',
     default: '5',
-    help: 'Maximum time that lines wait, in their file and not in memory, for an unknown pod, or an unknown namespace if it is needed. After it, records of an unknown pod get only the fields from the log path and `incomplete: true`.',
+    help: 'Maximum time that lines wait, in their file and not in memory, for an unknown pod, or an unknown namespace if it is needed. After that, records of an unknown pod get only the fields from the log path and `incomplete: true`.',
   },
   kube_snapshot: {
     type: 'string',
@@ -89,7 +89,7 @@ export const KUBERNETES_OPTIONS = defineOptions({
   keep_log: {
     type: 'bool',
     default: 'true',
-    help: 'False: remove `log` after its fields were merged.',
+    help: 'False: remove `log` once its fields are merged.',
   },
   labels: { type: 'bool', default: 'true', help: 'Add the labels of the pod.' },
   annotations: { type: 'bool', default: 'true', help: 'Add the annotations of the pod.' },

@@ -15,7 +15,7 @@ import {
 import type { MultilineFilterOptions } from './options.ts'
 
 /** Records that become one, deferred until the next chunk of their tag, for at most Flush_Ms. */
-interface OpenRecord {
+interface DeferredRecord {
   tag: string
   key: string
   input: string
@@ -42,7 +42,7 @@ export class Multiline implements Filter {
   readonly #ctx: FilterContext
   readonly #classifier: RecordClassifier
   /** Open records by tag, then by stream. */
-  readonly #open = new Map<string, Map<string, OpenRecord>>()
+  readonly #open = new Map<string, Map<string, DeferredRecord>>()
   #timer: TimerHandle | undefined
   #out: Buffer = EMPTY
   #at = 0
@@ -58,7 +58,7 @@ export class Multiline implements Filter {
 
   apply(chunk: Chunk, deferral: Deferral): void {
     const { buf, end, tag } = chunk
-    const streams = this.#open.get(tag) ?? new Map<string, OpenRecord>()
+    const streams = this.#open.get(tag) ?? new Map<string, DeferredRecord>()
     this.#open.set(tag, streams)
     let size = headRoom(tag) + chunk.size + chunk.count * 8 + TAIL_ROOM
     for (const { joined } of streams.values()) size += joined.bound
@@ -100,7 +100,7 @@ export class Multiline implements Filter {
   #addRecord(
     chunk: Chunk,
     deferral: Deferral,
-    streams: Map<string, OpenRecord>,
+    streams: Map<string, DeferredRecord>,
     at: number,
     end: number,
   ): void {
@@ -134,7 +134,7 @@ export class Multiline implements Filter {
     if (role === 'last') this.#emit(streams, open)
   }
 
-  #begin(chunk: Chunk, deferral: Deferral, text: TextRecord, at: number, end: number): OpenRecord {
+  #begin(chunk: Chunk, deferral: Deferral, text: TextRecord, at: number, end: number): DeferredRecord {
     const { buffers } = deferral
     const { tag, input } = chunk
     const id = `${chunk.id}+${at - chunk.start}`
@@ -155,7 +155,7 @@ export class Multiline implements Filter {
     return new JoinedRecord(clean, 0, size, span, buffers)
   }
 
-  #tooLarge(open: OpenRecord, text: TextRecord): boolean {
+  #tooLarge(open: DeferredRecord, text: TextRecord): boolean {
     const tooLarge = open.joined.size + text.textEnd - text.textAt > this.#ctx.multilineBytes
     if (tooLarge) this.#ctx.counters.add('multiline_truncated')
     return tooLarge
@@ -167,7 +167,7 @@ export class Multiline implements Filter {
   }
 
   /** Writes an open record into the current chunk, whose buffer has space for all of them. */
-  #emit(streams: Map<string, OpenRecord>, open: OpenRecord): void {
+  #emit(streams: Map<string, DeferredRecord>, open: DeferredRecord): void {
     streams.delete(open.key)
     this.#at = open.joined.write(this.#out, this.#at)
     this.#count++
@@ -194,7 +194,7 @@ export class Multiline implements Filter {
     if (nextMs < Number.POSITIVE_INFINITY) this.#timer = this.#ctx.clock.after(nextMs, () => this.#flushDue())
   }
 
-  #sendAlone({ tag, input, id, joined, acks, buffers }: OpenRecord): void {
+  #sendAlone({ tag, input, id, joined, acks, buffers }: DeferredRecord): void {
     const start = headRoom(tag)
     const buf = buffers.force(start + joined.bound + TAIL_ROOM)
     const end = joined.write(buf, start)

@@ -4,7 +4,7 @@ import { ENTRY_HEAD, writeEntryHead } from '../../../core/msgpack/encode.ts'
 import type { InputContext } from '../../../core/plugin.ts'
 import { splitMs } from '../../../lib/plugin/interval-input.ts'
 import { readTime, type Time } from '../../../protocol/forward/event-time.ts'
-import { MessageReader, type Step } from '../../../protocol/forward/message-reader.ts'
+import { MessageReader, type MessageStep } from '../../../protocol/forward/message-reader.ts'
 import { compressionOf, encodeAck } from '../../../protocol/forward/option.ts'
 import { Malformed } from '../../../protocol/forward/value-scanner.ts'
 import { Message, type MessageOwner } from './message.ts'
@@ -168,7 +168,7 @@ export class SenderConnection implements MessageOwner {
   }
 
   /** Handles one step; returns a promise only if there is something to wait for. */
-  #handle(step: Step, reader: MessageReader): Promise<void> | undefined {
+  #handle(step: MessageStep, reader: MessageReader): Promise<void> | undefined {
     switch (step) {
       case 'begin':
         return this.#begin(reader)
@@ -182,7 +182,7 @@ export class SenderConnection implements MessageOwner {
     }
   }
 
-  async #writeLater(reader: MessageReader, step: Step): Promise<void> {
+  async #writeLater(reader: MessageReader, step: MessageStep): Promise<void> {
     do {
       this.#socket.pause()
       // Open chunks wait for Flush: the memory that is needed may be theirs.
@@ -226,7 +226,7 @@ export class SenderConnection implements MessageOwner {
   }
 
   /** Writes the entries of a step; false when there is no memory now, and nothing was written. */
-  #write(reader: MessageReader, step: Step): boolean {
+  #write(reader: MessageReader, step: MessageStep): boolean {
     const { buf, start, end } = reader
     if (step === 'entry' && !this.#readTime(reader)) return true
     const message = this.#message
@@ -257,7 +257,7 @@ export class SenderConnection implements MessageOwner {
     }
     if (kind === 'none') {
       this.#host.ctx.counters.add('skipped_entries')
-      this.#host.ctx.log.warn(`${this.#peer} sent entries that are not [time, record]: skipped them`)
+      this.#host.ctx.log.warn(`discarded entries from ${this.#peer} that are not [time, record]`)
     }
     return false
   }

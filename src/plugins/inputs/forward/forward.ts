@@ -4,7 +4,7 @@ import { messageOf, ShipperError } from '../../../core/error.ts'
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { type ConnectionHost, SenderConnection } from './connection.ts'
 import { decompress } from './decompress.ts'
-import type { ForwardOptions } from './options.ts'
+import type { ForwardInputOptions } from './options.ts'
 import { ReceiveBudget } from './receive-budget.ts'
 
 /** Limit for a decompressed payload, as a multiple of Buffer_Max_Size: gzip compresses logs to between a fifth and a twentieth. */
@@ -14,7 +14,7 @@ const CLOSE_MS = 500
 
 /** Accepts peers that use the forward protocol; none of them is read while memory is exhausted. */
 export class ForwardInput implements Input {
-  readonly #options: ForwardOptions
+  readonly #options: ForwardInputOptions
   readonly #ctx: InputContext
   readonly #connections = new Set<SenderConnection>()
   readonly #receiveBudget: ReceiveBudget
@@ -25,7 +25,7 @@ export class ForwardInput implements Input {
   #decompressing: Promise<void> = Promise.resolve()
   #allClosed: (() => void) | undefined
 
-  constructor(options: ForwardOptions, ctx: InputContext) {
+  constructor(options: ForwardInputOptions, ctx: InputContext) {
     this.#options = options
     this.#ctx = ctx
     this.#receiveBudget = new ReceiveBudget(ctx.buffers, options.bufferMaxSize)
@@ -82,7 +82,7 @@ export class ForwardInput implements Input {
   #accept(socket: Socket, host: ConnectionHost): void {
     if (this.#connections.size >= this.#options.maxConnections || host.signal.aborted) {
       this.#ctx.counters.add('refused_connections')
-      this.#ctx.log.warn(`more than ${this.#options.maxConnections} connections: closed a new one`)
+      this.#ctx.log.warn(`closed a new connection: Max_Connections (${this.#options.maxConnections}) reached`)
       socket.destroy()
       return
     }

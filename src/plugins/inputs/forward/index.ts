@@ -1,6 +1,6 @@
 import { defineInput } from '../../../core/plugin.ts'
 import { ForwardInput } from './forward.ts'
-import { FORWARD_OPTIONS } from './options.ts'
+import { FORWARD_INPUT_OPTIONS } from './options.ts'
 
 export const spec = defineInput({
   kind: 'input',
@@ -12,7 +12,7 @@ export const spec = defineInput({
     'acknowledged records are safe even if this machine dies. Records of peers that do not request them are only as safe as ' +
     'this process. While outputs are behind, peers are not read and have to wait. Shared keys and TLS are not supported yet: ' +
     'listen only where all clients are trusted.',
-  options: FORWARD_OPTIONS,
+  options: FORWARD_INPUT_OPTIONS,
   example: '[INPUT]\n    Name   forward\n    Listen 127.0.0.1\n    Port   24224\n',
   counters: {
     connections: 'connections accepted',

@@ -1,10 +1,10 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
 const OCTAL = /^[0-7]{3,4}$/
 
 /** Option names are fluent-bit's; the help says where a default differs. */
-export const FORWARD_OPTIONS = defineOptions({
+export const FORWARD_INPUT_OPTIONS = defineOptions({
   listen: {
     type: 'string',
     default: '127.0.0.1',
@@ -64,4 +64,4 @@ export const FORWARD_OPTIONS = defineOptions({
   },
 })
 
-export type ForwardOptions = OptionsOf<typeof FORWARD_OPTIONS>
+export type ForwardInputOptions = OptionsOf<typeof FORWARD_INPUT_OPTIONS>

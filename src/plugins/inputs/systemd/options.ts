@@ -1,5 +1,5 @@
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { DATABASE_OPTIONS } from '../../../lib/plugin/offset-database.ts'
+import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
 
 const FILTER = /^[A-Z0-9_]+=/
 

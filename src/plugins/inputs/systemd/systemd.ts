@@ -1,6 +1,6 @@
 import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
 import { sleep } from '../../../lib/async/sleep.ts'
-import { openDatabase } from '../../../lib/plugin/offset-database.ts'
+import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import { parseCursor } from './cursor.ts'
 import { JournalReader } from './journal-reader.ts'
 import type { SystemdOptions } from './options.ts'

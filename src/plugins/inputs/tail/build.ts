@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { InputContext } from '../../../core/plugin.ts'
-import { openDatabase } from '../../../lib/plugin/offset-database.ts'
+import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import { Glob } from './discovery/glob.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'

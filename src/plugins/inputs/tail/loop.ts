@@ -140,7 +140,7 @@ export class TailLoop {
       this.#scheduler.add(file)
       await this.#scheduler.yield()
     } else if (turn === 'rewritten') {
-      this.#restartRewritten(file)
+      this.#restartTruncated(file)
       this.#scheduler.add(file)
     } else if (handle.source.complete) {
       file.reachEnd()
@@ -184,7 +184,7 @@ export class TailLoop {
   }
 
   /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
-  #restartRewritten(file: TailFile): void {
+  #restartTruncated(file: TailFile): void {
     const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
     const stat = file.handle.stat()
     this.#ctx.counters.add('files_truncated')

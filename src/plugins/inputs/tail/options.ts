@@ -1,6 +1,6 @@
 import { checkRegExp } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { DATABASE_OPTIONS } from '../../../lib/plugin/offset-database.ts'
+import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
 
 /** Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs. */
 export const TAIL_OPTIONS = defineOptions({
@@ -56,7 +56,7 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'time',
     default: '2',
     min: 10,
-    help: 'Interval at which open files are checked without an event, 500 at a time. While nothing happens it grows up to thirty times.',
+    help: 'Interval at which open files are checked without an event, 500 at a time. When idle, the interval grows to at most thirty times this value.',
   },
   progress_check_interval_nsec: {
     type: 'int',
@@ -108,7 +108,7 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'size',
     default: '50M',
     min: 1,
-    help: 'Maximum bytes read from a file in one turn while catching up. A turn never exceeds 1M, so that every file gets its share.',
+    help: 'Maximum bytes read from a file in one turn while catching up. Values above 1M have no effect, so that every file gets its share.',
   },
   event_batch_size: {
     type: 'size',
@@ -150,7 +150,7 @@ export const TAIL_OPTIONS = defineOptions({
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby` and `node` join stack traces, also within container logs. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without any of the four, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
+    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby` and `node` join stack traces, also within container logs. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without multiline.parser, Parser, Multiline and Docker_Mode, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
   },
   multiline: {
     type: 'bool',
@@ -170,7 +170,7 @@ export const TAIL_OPTIONS = defineOptions({
   docker_mode: {
     type: 'bool',
     default: 'false',
-    help: 'Legacy mode to rejoin lines that Docker split: parse each line with Parser (default: as `docker`) and join up to a `log` that ends with a newline.',
+    help: 'Legacy mode to rejoin lines that Docker split: parse each line with Parser (default: the docker format) and join up to a `log` that ends with a newline.',
   },
   docker_mode_flush: {
     type: 'time',

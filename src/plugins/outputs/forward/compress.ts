@@ -8,7 +8,7 @@ const MAX_STREAMS = 4
 /** Size of the output buffers of a stream. */
 const BLOCK_BYTES = 262_144
 
-export type Compression = 'gzip' | 'zstd'
+export type CompressionName = 'gzip' | 'zstd'
 
 /** A method that the types of node:zlib leave out of some streams. */
 interface Resettable {
@@ -17,12 +17,12 @@ interface Resettable {
 
 /** Compresses chunks to gzip members or zstd frames, with a pool of streams. node:zlib is loaded at the first use. */
 export class Compressor {
-  readonly #algorithm: Compression
+  readonly #algorithm: CompressionName
   readonly #free: ReusableStream[] = []
   readonly #waiting: ((stream: ReusableStream) => void)[] = []
   #created = 0
 
-  constructor(algorithm: Compression) {
+  constructor(algorithm: CompressionName) {
     this.#algorithm = algorithm
   }
 

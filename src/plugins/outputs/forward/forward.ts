@@ -4,7 +4,7 @@ import { OrderedSender } from '../../../lib/async/ordered-sender.ts'
 import { stopped } from '../../../lib/net/stopped.ts'
 import { connectPeer, peerName } from './connect.ts'
 import { type Frame, makeFrame } from './frame.ts'
-import type { ForwardOptions } from './options.ts'
+import type { ForwardOutputOptions } from './options.ts'
 import { Session } from './session.ts'
 
 /** All chunks share one connection, and with it one order. */
@@ -12,13 +12,13 @@ const CONNECTION = 'connection'
 
 /** Sends chunks over one connection, several in flight, in the order of the calls however long each takes to compress. */
 export class Forward implements Output {
-  readonly #options: ForwardOptions
+  readonly #options: ForwardOutputOptions
   readonly #ctx: OutputContext
   readonly #sender = new OrderedSender()
   #session: Session | undefined
   readonly #stop = new AbortController()
 
-  constructor(options: ForwardOptions, ctx: OutputContext) {
+  constructor(options: ForwardOutputOptions, ctx: OutputContext) {
     this.#options = options
     this.#ctx = ctx
     // One listener for the life of the output, not one per chunk.

@@ -6,8 +6,8 @@ import {
   frameHeadSize,
   writeFrameHead,
 } from '../../../protocol/forward/frame.ts'
-import { type Compression, Compressor } from './compress.ts'
-import type { ForwardOptions } from './options.ts'
+import { type CompressionName, Compressor } from './compress.ts'
+import type { ForwardOutputOptions } from './options.ts'
 
 const COMPRESSORS = { gzip: new Compressor('gzip'), zstd: new Compressor('zstd') }
 
@@ -24,7 +24,7 @@ export interface Frame {
  */
 export function makeFrame(
   chunk: Chunk,
-  options: ForwardOptions,
+  options: ForwardOutputOptions,
   buffers: BufferSource,
 ): Frame | Promise<Frame> {
   const tag = options.tag ?? chunk.tag
@@ -45,7 +45,7 @@ async function makeCompressedFrame(
   chunk: Chunk,
   tag: string,
   tail: Buffer | undefined,
-  algorithm: Compression,
+  algorithm: CompressionName,
   buffers: BufferSource,
 ): Promise<Frame> {
   const { buf, size } = await COMPRESSORS[algorithm].compress(chunk.entries(), buffers)
@@ -77,7 +77,7 @@ function writeInPlace(chunk: Chunk, tag: string, tail: Buffer): Buffer {
   return chunk.buf.subarray(start, end)
 }
 
-function frameOptions(chunk: Chunk, options: ForwardOptions): Parameters<typeof encodeFrameOptions>[0] {
+function frameOptions(chunk: Chunk, options: ForwardOutputOptions): Parameters<typeof encodeFrameOptions>[0] {
   const { requireAckResponse, sendOptions, compress, addOption } = options
   const sendsSize = requireAckResponse || sendOptions || compress !== 'text'
   return {

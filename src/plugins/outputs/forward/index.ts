@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../core/error.ts'
 import { defineOutput } from '../../../core/plugin.ts'
 import { Forward } from './forward.ts'
-import { FORWARD_OPTIONS } from './options.ts'
+import { FORWARD_OUTPUT_OPTIONS } from './options.ts'
 
 export const spec = defineOutput({
   kind: 'output',
@@ -11,7 +11,7 @@ export const spec = defineOutput({
     'Chunks are sent as PackedForward with EventTime, several in flight on one connection, and count as delivered when ' +
     'the peer has acknowledged them. A chunk keeps its id when the same bytes are sent again, so a receiver can recognize ' +
     'duplicates. Shared key and TLS are not supported yet: send over a trusted network or through a tunnel.',
-  options: FORWARD_OPTIONS,
+  options: FORWARD_OUTPUT_OPTIONS,
   example: '[OUTPUT]\n    Name  forward\n    Match *\n    Host  127.0.0.1\n    Port  24224\n',
   counters: {
     connections: 'connections made',

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { InvalidValue } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
-import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/forward-security.ts'
+import { UNSUPPORTED_SHARED_KEY, UNSUPPORTED_TLS } from '../../../lib/plugin/unsupported-security.ts'
 
 /** Refuses the record accessors that fluent-bit allows here. */
 function checkTag(tag: string): InvalidValue | undefined {
@@ -14,7 +14,7 @@ function checkTag(tag: string): InvalidValue | undefined {
 }
 
 /** Options with the names of fluent-bit; the help says where a default differs. */
-export const FORWARD_OPTIONS = defineOptions({
+export const FORWARD_OUTPUT_OPTIONS = defineOptions({
   host: {
     type: 'string',
     default: '127.0.0.1',
@@ -38,7 +38,7 @@ export const FORWARD_OPTIONS = defineOptions({
     type: 'enum',
     values: ['text', 'gzip', 'zstd'],
     default: 'text',
-    help: 'Compress the entries. zstd requires fluentd 1.19 or newer.',
+    help: 'Compression of the entries; `text` is none. zstd requires fluentd 1.19 or newer.',
   },
   time_as_integer: {
     type: 'bool',
@@ -93,7 +93,7 @@ export const FORWARD_OPTIONS = defineOptions({
   'net.io_timeout': {
     type: 'time',
     default: '60',
-    help: 'Longest time without a chunk that the peer has taken completely, while there are chunks to send; 0: no limit. The default of fluent-bit is 0.',
+    help: 'Maximum time without a completely sent chunk while chunks are waiting to be sent; then the connection is closed. 0, fluent-bit’s default: no limit.',
   },
   'net.keepalive': {
     type: 'bool',
@@ -150,4 +150,4 @@ export const FORWARD_OPTIONS = defineOptions({
   'net.dns.prefer_ipv6': { type: 'bool', default: 'false', help: 'Connect to IPv6 addresses only.' },
 })
 
-export type ForwardOptions = OptionsOf<typeof FORWARD_OPTIONS>
+export type ForwardOutputOptions = OptionsOf<typeof FORWARD_OUTPUT_OPTIONS>

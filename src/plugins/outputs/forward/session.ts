@@ -4,7 +4,7 @@ import type { Clock, Counters, TimerHandle } from '../../../core/services.ts'
 import { AckReader, UnsupportedHandshake } from '../../../protocol/forward/frame.ts'
 import { peerName } from './connect.ts'
 import type { Frame } from './frame.ts'
-import type { ForwardOptions } from './options.ts'
+import type { ForwardOutputOptions } from './options.ts'
 
 /** A frame that was written and waits for its ack or, without acks, for the kernel to take it. */
 interface Pending {
@@ -24,10 +24,10 @@ interface Pending {
  *   pending: c2 c3 c4  <-- {"ack": c2}          any failure: destroy, reject all of pending
  * ```
  * After a failure it is unknown which frames of `pending` have arrived: all are rejected, and the engine sends their chunks
- * again on another session, with the same ids. The handshake of a secured peer would come before the first frame.
+ * again on another session, with the same ids. A handshake with a shared key would precede the first frame.
  */
 export class Session {
-  readonly #options: ForwardOptions
+  readonly #options: ForwardOutputOptions
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #counters: Counters
@@ -54,7 +54,7 @@ export class Session {
 
   constructor(
     socket: Socket,
-    options: ForwardOptions,
+    options: ForwardOutputOptions,
     clock: Clock,
     counters: Counters,
     onClosed: (failure: ShipperError | undefined) => void,
@@ -185,7 +185,7 @@ export class Session {
 
   /**
    * Starts the timer of the limits unless it runs or nothing needs it. It restarts itself, so no timer is started or
-   * cancelled per chunk. A limit is noticed never too early, and too late by half of it at most, also after the process was
+   * cancelled per chunk. A timeout never fires early and at most 50 % late, also after the process was
    * suspended.
    */
   #scheduleCheck(): void {
@@ -239,7 +239,7 @@ export class Session {
 }
 
 /** Returns a quarter of the shortest limit; Infinity when there is none. */
-function tickLengthMs(options: ForwardOptions): number {
+function tickLengthMs(options: ForwardOutputOptions): number {
   const { netKeepaliveIdleTimeout, netIoTimeout, requireAckResponse, ackTimeout } = options
   const limits = [netKeepaliveIdleTimeout, netIoTimeout, requireAckResponse ? ackTimeout : 0]
   return Math.max(1, Math.min(...limits.map((ms) => (ms > 0 ? ms / 4 : Number.POSITIVE_INFINITY))))

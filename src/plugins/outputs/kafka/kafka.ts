@@ -6,13 +6,13 @@ import { OrderedSender } from '../../../lib/async/ordered-sender.ts'
 import { stopped } from '../../../lib/net/stopped.ts'
 import { Cluster, type Topic } from './client/cluster.ts'
 import { loadCompression } from './compression/codecs.ts'
-import type { Compression } from './compression/compression.ts'
+import type { BatchCompression } from './compression/compression.ts'
 import type { Batch, BatchTarget, ChunkDelivery } from './delivery/chunk-delivery.ts'
 import { DeadLetters } from './delivery/dead-letter.ts'
 import { splitBatch, uncompressedRecords } from './delivery/split-batch.ts'
 import { createDelivery, Encoder } from './encode/encoder.ts'
 import type { KafkaOptions } from './options.ts'
-import type { Settings } from './settings.ts'
+import type { KafkaSettings } from './settings.ts'
 
 /**
  * Encodes chunks as record batches and queues them by partition. A chunk is encoded once: its delivery exists from the
@@ -27,9 +27,9 @@ export class Kafka implements Output {
   readonly #deadLetters: DeadLetters
   readonly #sender = new OrderedSender()
   readonly #deliveries = new Map<Chunk, ChunkDelivery>()
-  #compression: Compression | undefined
+  #compression: BatchCompression | undefined
 
-  constructor(options: KafkaOptions, settings: Settings, ctx: OutputContext) {
+  constructor(options: KafkaOptions, settings: KafkaSettings, ctx: OutputContext) {
     this.#options = options
     this.#ctx = ctx
     this.#encoder = new Encoder(options, ctx)

@@ -26,7 +26,7 @@ export interface TlsFiles {
 }
 
 /** Settings of the connections: the options, checked against each other, with those under librdkafka's names applied. */
-export interface Settings {
+export interface KafkaSettings {
   brokers: Address[]
   clientId: string
   /** Required acknowledgements; -1: all in-sync replicas. */
@@ -48,7 +48,7 @@ const DEFAULT_PORT = 9092
  * Returns the settings for the options. Throws E_CONFIG_BAD_VALUE for options that contradict each other, and
  * E_CONFIG_UNREADABLE for a file that cannot be read.
  */
-export function settingsOf(options: KafkaOptions): Settings {
+export function settingsOf(options: KafkaOptions): KafkaSettings {
   const rdkafka = translateLibrdkafka(options)
   const acks = options.acks === 'all' ? -1 : Number(options.acks)
   if (options.idempotence === true && acks !== -1)

@@ -18,12 +18,12 @@ describe('TLS', () => {
     const pod = api.create(podOf({ name: 'a' }))
     const run = await new KubeRun(api, { texts: QUICK }).start()
     await run.known(logName(pod))
-    const untrusting = await new KubeRun(await KubeApi.start({ tls: true }), {
+    const withoutCa = await new KubeRun(await KubeApi.start({ tls: true }), {
       texts: { ...QUICK, kube_url: api.url },
     }).start()
-    await until(() => untrusting.counters.get('api_errors') > 0)
-    expect(untrusting.logged.lines.join()).toContain('certificate')
-    expect(untrusting.metadata(logName(pod)).incomplete).toBe(true)
+    await until(() => withoutCa.counters.get('api_errors') > 0)
+    expect(withoutCa.logged.lines.join()).toContain('certificate')
+    expect(withoutCa.metadata(logName(pod)).incomplete).toBe(true)
   })
 
   test('the host name is verified unless tls.verify_hostname or tls.verify is off, or tls.vhost gives another name', async () => {

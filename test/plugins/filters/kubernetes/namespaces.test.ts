@@ -12,15 +12,15 @@ describe('namespaces', () => {
     const api = await KubeApi.start()
     api.namespaces.set('default', { labels: { team: 'x' }, annotations: { note: 'y' } })
     const pod = api.create(podOf({ name: 'a' }))
-    const wanted = { ...QUICK, namespace_labels: 'on', namespace_annotations: 'on' }
+    const texts = { ...QUICK, namespace_labels: 'on', namespace_annotations: 'on' }
     const namespace = { name: 'default', labels: { team: 'x' }, annotations: { note: 'y' } }
-    const run = await new KubeRun(api, { texts: wanted }).start()
+    const run = await new KubeRun(api, { texts }).start()
     await run.ready(logName(pod))
     const [record] = run.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
     expect(Object.keys(record ?? {})).toEqual(['log', 'kubernetes', 'kubernetes_namespace'])
     expect(record?.kubernetes_namespace).toEqual(namespace)
     expect(api.count('namespace')).toBe(1)
-    const alone = await new KubeRun(api, { texts: { ...wanted, namespace_metadata_only: 'on' } }).start()
+    const alone = await new KubeRun(api, { texts: { ...texts, namespace_metadata_only: 'on' } }).start()
     await alone.ready(logName(pod))
     const [other] = alone.through(`kube.var.log.containers.${logName(pod)}`, [{ log: 'x' }])
     expect(other).toEqual({ log: 'x', kubernetes_namespace: namespace })

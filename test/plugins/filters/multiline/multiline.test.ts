@@ -91,7 +91,7 @@ test('joins a trace within a chunk into one record with the keys of its first li
   expect(run.buffers.out.size).toBe(0)
 })
 
-test('sends a trace over several chunks with the last one; none of them settles before it does', () => {
+test('sends a trace across several chunks with the last one, and no chunk settles before it', () => {
   const run = new FilterRun({})
   const chunks = TRACE.map((line) => run.lines([line]))
   expect(chunks.flatMap(({ logs }) => logs)).toEqual([])
@@ -104,7 +104,7 @@ test('sends a trace over several chunks with the last one; none of them settles 
   expect(end.deferral.kept).toEqual([])
 })
 
-test('sends an incomplete record alone after Flush_Ms, and its outcome is that of its chunks', () => {
+test('sends an incomplete record alone after Flush_Ms, and its chunks get its outcome', () => {
   const run = new FilterRun({ flush_ms: '500' })
   const { logs, deferral } = run.lines(['before', TRACE[0] as string])
   expect(logs).toEqual(['before'])
@@ -185,7 +185,7 @@ test('aborts deferred chunks on close', () => {
   expect(run.buffers.out.size).toBe(0)
 })
 
-test('passes records that have no text through', () => {
+test('passes records without text through', () => {
   const run = new FilterRun({})
   const records = [{ log: 5 }, {}, { log: ['a'] }, { other: 'x' }, { log: '' }]
   const { left } = run.send(records)

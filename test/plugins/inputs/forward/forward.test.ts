@@ -73,7 +73,7 @@ describe('a message', () => {
     expect(run.outputs[0]?.chunks.find(({ tag }) => tag === 'packed')?.bytes).toEqual(packed)
   })
 
-  test('Tag wins over the tag of the message, Tag_Prefix goes before it', async () => {
+  test('Tag replaces the tag of the message, and Tag_Prefix is prepended to it', async () => {
     const named = await forwardIn({ tag_prefix: 'x.' }, { common: { tag: 'mine' } })
     const prefixed = await forwardIn({ tag_prefix: 'x.' })
     for (const run of [named, prefixed]) {
@@ -96,7 +96,7 @@ describe('a message', () => {
       60,
     )
     expect(run.counter('skipped_entries')).toBe(1)
-    expect(run.logged.filter((line) => line.includes('skipped them'))).toHaveLength(1)
+    expect(run.logged.filter((line) => line.includes('discarded entries'))).toHaveLength(1)
   })
 })
 
@@ -140,7 +140,7 @@ describe('an acknowledgement', () => {
     const run = await forwardIn({}, { outputs: 2 })
     const [one, two] = run.outputs
     if (one === undefined || two === undefined) throw new Error('two outputs')
-    one.shut = two.shut = true
+    one.blocked = two.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', Buffer.concat(entries(0, 3)), { chunk: 'c' }]))
     await until(() => one.waiting === 1 && two.waiting === 1)
@@ -155,7 +155,7 @@ describe('an acknowledgement', () => {
     const run = await forwardIn({}, { service: { chunk_size: '4096' } })
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', Buffer.concat(entries(0, 300, 'x'.repeat(100))), { chunk: 'c' }]))
     await until(() => run.counter('messages') === 1)
@@ -168,11 +168,11 @@ describe('an acknowledgement', () => {
     expect(new Set(output.chunks.map(({ id }) => id)).size).toBe(output.chunks.length)
   })
 
-  test('of a message without records is sent at once; a peer that has ended its side still gets it, and is then disconnected', async () => {
+  test('of a message without records is sent at once, even to a peer that has ended its side, which is then disconnected', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(
       Buffer.from([0xc0]),
@@ -189,27 +189,27 @@ describe('an acknowledgement', () => {
   })
 })
 
-describe('on a stop an acknowledgement', () => {
-  test('never comes for what was given up at the end: the connection is closed instead', async () => {
+describe('an acknowledgement during a stop', () => {
+  test('is not sent for records abandoned at the end: the connection is closed instead', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
     const client = new Client(run.port)
     client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'before' }]))
     await until(() => client.acks.length === 1)
-    output.shut = true
-    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'given up' }]))
+    output.blocked = true
+    client.send(bytesOf(['t', [[at(1), { n: 1 }]], { chunk: 'abandoned' }]))
     await until(() => output.waiting === 1)
     await run.close()
     await until(() => client.ended)
     expect(client.acks).toEqual(['before'])
   })
 
-  test('is still sent between the signal and the end, and nothing more is read', async () => {
+  test('is still sent until the end, and nothing more is read', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     client.send(bytesOf(['t', [[at(1), { n: 0 }]], { chunk: 'in time' }]))
     await until(() => output.waiting === 1)
@@ -225,12 +225,12 @@ describe('on a stop an acknowledgement', () => {
   })
 })
 
-test('while outputs are behind, peers are not read and memory stays flat; later everything arrives once', async () => {
+test('while outputs are blocked, peers are not read and memory stays flat; afterwards everything arrives once', async () => {
   const run = await forwardIn({}, { service: { memory_limit: '4M', chunk_size: '65536' } })
   const [output] = run.outputs
   const [input] = run.assembly.inputs
   if (output === undefined || input === undefined) throw new Error('an output')
-  output.shut = true
+  output.blocked = true
   const clients = [0, 1, 2, 3].map(() => new Client(run.port))
   const text = 'x'.repeat(1000)
   for (const [i, client] of clients.entries())
@@ -294,8 +294,8 @@ describe('a peer', () => {
 })
 
 test('a peer that never completes a value is disconnected when others wait for its memory, and not before', async () => {
-  let aheadMs = 0
-  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+  let advancedMs = 0
+  const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + advancedMs }
   const run = await forwardIn({ buffer_max_size: '3M' }, { clock })
   const packed = gzipSync(Buffer.concat(entries(0, 100, randomBytes(14_000).toString('hex'))), { level: 0 })
   const large = bytesOf(['t', packed, { chunk: 'other' }])
@@ -316,8 +316,8 @@ test('a peer that never completes a value is disconnected when others wait for i
     await until(() => (run.assembly.inputs[0]?.account.used ?? 0) > 4_000_000)
   }
   await begin()
-  aheadMs += 61_000
-  // Nobody waits for its memory: it may be slow.
+  advancedMs += 61_000
+  // No other peer waits for its memory, so it may be slow.
   await trickle(sent + 100)
   slow.send(large.subarray(sent))
   await until(() => slow.acks.length === 1)
@@ -326,7 +326,7 @@ test('a peer that never completes a value is disconnected when others wait for i
   other.send(large)
   let rounds = 0
   await until(() => {
-    aheadMs += 1000
+    advancedMs += 1000
     // Messages that begin only now.
     if (rounds++ % 10 === 9) late[Math.floor(rounds / 10) - 1]?.send(large.subarray(0, 1))
     return trickle(sent + 1).then(() => run.counter('closed_peers') === 1)
@@ -339,7 +339,7 @@ test('a peer that never completes a value is disconnected when others wait for i
 })
 
 describe('a connection', () => {
-  test('that ends inside a message leaves no memory in use, and the entries that were complete', async () => {
+  test('that ends within a message frees its memory and keeps the complete entries', async () => {
     const run = await forwardIn()
     const client = new Client(run.port)
     const bytes = bytesOf(['t', Buffer.concat(entries(0, 10)), { chunk: 'c' }])
@@ -352,11 +352,11 @@ describe('a connection', () => {
     expect(run.assembly.budget.used).toBe(0)
   })
 
-  test('that never reads its acknowledgements has to wait, and uses no memory for each of them', async () => {
+  test('that never reads its acknowledgements has to wait, and uses no more memory for each of them', async () => {
     const run = await forwardIn()
     const output = run.outputs[0]
     if (output === undefined) throw new Error('an output')
-    output.shut = true
+    output.blocked = true
     const client = new Client(run.port)
     const messages = Buffer.concat(count(3000).map((n) => bytesOf(['t', 5, { n }, { chunk: `${n}` }])))
     client.send(messages)
@@ -368,7 +368,7 @@ describe('a connection', () => {
 })
 
 describe('Unix_Path', () => {
-  test('is listened on with Unix_Perm, also if a killed process left it behind, and is removed in the end', async () => {
+  test('is created with Unix_Perm, also if a killed process left a socket there, and is removed at the end', async () => {
     const path = join(tmp(), 'in.sock')
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`
     await start(['-e', script], { command: [process.execPath] }).ended()
@@ -385,7 +385,7 @@ describe('Unix_Path', () => {
     expect(() => statSync(path)).toThrow('ENOENT')
   })
 
-  test('is not used if it is an existing file, which is kept', async () => {
+  test('does not replace an existing file', async () => {
     const path = join(tmp(), 'file')
     await Bun.write(path, 'mine')
     await expect(forwardIn({ unix_path: path })).rejects.toThrow(`cannot listen on ${path}`)

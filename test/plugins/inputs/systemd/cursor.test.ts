@@ -40,7 +40,7 @@ test.each([
   expect(parseCursor(text)).toBeUndefined()
 })
 
-test('an entry is the same in another file, but not when its number was reused after the journal lost its end', () => {
+test('two cursors name the same entry in another file, but not when its number was reused after the journal lost its end', () => {
   expect(isSameEntry(cursor('a', '5'), cursor('a', '5'))).toBe(true)
   expect(isSameEntry(cursor('a', '5'), cursor('c', '9'))).toBe(true)
   expect(isSameEntry(cursor('a', '5'), cursor('a', '6'))).toBe(false)

@@ -17,7 +17,7 @@ import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-const GONE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
+const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
 describe('rotation while the agent was not running', () => {
   test('reads the rest of the known file, then files rotated after it, then the live one, in order', async () => {
@@ -73,7 +73,7 @@ describe('rotation while the agent was not running', () => {
   })
 
   test('reads the copy of a file that was stored while empty, then written, copied and truncated', async () => {
-    const { path, store } = await knownEmpty()
+    const { path, store } = await storeEmptyLog()
     appendFileSync(path, 'one\n')
     copyTruncate(path)
     appendFileSync(path, 'two\n')
@@ -82,7 +82,7 @@ describe('rotation while the agent was not running', () => {
 
   for (const [what, change] of [
     ['was renamed before', (row: OffsetRow) => [{ ...row, openedAs: row.name.replace('a.log', 'old.log') }]],
-    ['has a row next to that of a missing file', (row: OffsetRow) => [row, { ...row, ...GONE }]],
+    ['has a row next to that of a missing file', (row: OffsetRow) => [row, { ...row, ...MISSING_FILE }]],
   ] as const) {
     test(`reads the copy of a file that was stored while empty and ${what}`, async () => {
       const dir = tmp()
@@ -90,7 +90,7 @@ describe('rotation while the agent was not running', () => {
       const store = new MemoryStore()
       writeFileSync(path, '')
       await readAll(store, { path: join(dir, '*.log') }, 0)
-      await lastLook(dir, store)
+      await endRun(dir, store)
       store.table = store.table.flatMap(change)
       appendFileSync(path, 'one\n')
       copyTruncate(path)
@@ -100,12 +100,12 @@ describe('rotation while the agent was not running', () => {
   }
 
   test('does not read a copy that was made while the agent read the file', async () => {
-    const { dir, path, store } = await knownEmpty()
-    const { lastScan: looked } = store
+    const { dir, path, store } = await storeEmptyLog()
+    const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
-    await lastLook(dir, store)
-    // The last search was before it, the last commit after it.
-    store.lastScan = looked
+    await endRun(dir, store)
+    // The last scan was before the copy, the last commit after it.
+    store.lastScan = lastScan
     appendFileSync(path, 'two\n')
     expect(await readAll(store, { path }, 1)).toEqual(['two'])
   })
@@ -117,7 +117,7 @@ describe('rotation while the agent was not running', () => {
     writeFileSync(path, '2026-11')
     await readAll(store, { path }, 0)
     expect(store.table[0]).toMatchObject({ offset: 0, fingerprintSize: 7 })
-    await lastLook(dir, store)
+    await endRun(dir, store)
     appendFileSync(path, ' one\n')
     copyTruncate(path)
     appendFileSync(path, '2026-11 two\n')
@@ -125,7 +125,7 @@ describe('rotation while the agent was not running', () => {
   })
 
   test('reads a rotated and compressed file although the new file has the inode of one stored while empty', async () => {
-    const { path, store } = await knownEmpty()
+    const { path, store } = await storeEmptyLog()
     unlinkSync(path)
     writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
     writeFileSync(path, 'two\n')
@@ -205,7 +205,7 @@ describe('rotation while the agent was not running', () => {
 describe('a log that was started while the agent was not running', () => {
   test('is read completely: its rotated and compressed files, then the live one', async () => {
     const dir = tmp()
-    const store = await lastLook(dir)
+    const store = await endRun(dir)
     const path = join(dir, 'a.log')
     writeFileSync(`${path}.20261121-060001.gz`, gzipSync('one\n'))
     writeFileSync(`${path}.20261121-060002`, 'two\n')
@@ -220,7 +220,7 @@ describe('a log that was started while the agent was not running', () => {
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
     await readAll(known, { path }, 1)
-    const store = await lastLook(dir, known)
+    const store = await endRun(dir, known)
     // Keeps its inode from being reused for the next file.
     renameSync(path, join(dir, 'moved'))
     writeFileSync(`${path}.20261121-060003.gz`, gzipSync('three\n'))
@@ -235,7 +235,7 @@ describe('a log that was started while the agent was not running', () => {
     const dir = tmp()
     const path = join(dir, 'a.log')
     writeFileSync(`${path}.20261121-060002`, 'before\n')
-    const store = await lastLook(dir)
+    const store = await endRun(dir)
     writeFileSync(`${path}.20261121-060001.gz`, gzipSync('long before\n'))
     writeFileSync(`${path}.20261121-060003`, 'three\n')
     writeFileSync(path, 'four\n')
@@ -245,7 +245,7 @@ describe('a log that was started while the agent was not running', () => {
 })
 
 /** Ends a run: files created from here on are born after its last scan. */
-async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
+async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
     rmSync(probe, { force: true })
@@ -259,13 +259,13 @@ async function lastLook(dir: string, store = new MemoryStore()): Promise<MemoryS
 }
 
 /** Stores the position of a log while it is empty, and ends the run. */
-async function knownEmpty(): Promise<{ dir: string; path: string; store: MemoryStore }> {
+async function storeEmptyLog(): Promise<{ dir: string; path: string; store: MemoryStore }> {
   const dir = tmp()
   const path = join(dir, 'a.log')
   const store = new MemoryStore()
   writeFileSync(path, '')
   await readAll(store, { path }, 0)
-  return { dir, path, store: await lastLook(dir, store) }
+  return { dir, path, store: await endRun(dir, store) }
 }
 
 function copyTruncate(path: string): void {

@@ -107,7 +107,7 @@ describe('discovery', () => {
   test.each([
     ['a hard link', linkSync],
     ['a symbolic link', symlinkSync],
-  ])('continues under the other path a file found by two paths, one of them %s', async (_, link) => {
+  ])('continues a file found by two paths, one of them %s, under the remaining path', async (_, link) => {
     const dir = tmp()
     const [real, other] = [join(dir, 'a.log'), join(dir, 'b.link')]
     writeFileSync(real, 'one\n')

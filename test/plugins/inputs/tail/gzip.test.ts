@@ -52,8 +52,8 @@ describe('compressed files', () => {
 
   test('sends the data before the damage of a truncated .gz, and logs it', async () => {
     const path = join(tmp(), 'a.gz')
-    const whole = gzipSync(Array.from({ length: 5000 }, (_, i) => `line ${i * 7919}\n`).join(''))
-    writeFileSync(path, whole.subarray(0, whole.length - 2000))
+    const compressed = gzipSync(Array.from({ length: 5000 }, (_, i) => `line ${i * 7919}\n`).join(''))
+    writeFileSync(path, compressed.subarray(0, compressed.length - 2000))
     const made = resume(new MemoryStore(), { path })
     await until(() => made.count('gzip_errors') === 1)
     await until(() => made.lines().length > 100)

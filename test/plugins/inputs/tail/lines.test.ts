@@ -135,6 +135,6 @@ test('the wasm encoder writes all well-formed lines, also the last ones of a chu
   expect(parsed).toBe(0)
   appendFileSync(path, lines(20))
   await run.waitForLines(12_020)
-  // The line for which a buffer is made, and those for which it may be too small.
+  // The fallback parses the line for which a buffer is allocated, and those for which it may be too small.
   expect(parsed).toBeLessThan(5)
 })

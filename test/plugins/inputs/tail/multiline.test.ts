@@ -118,9 +118,9 @@ describe('container lines', () => {
         const expected: string[] = []
         const open = new Map<string, string>()
         for (const { stream, text, last } of parts) {
-          const sofar = (open.get(stream) ?? '') + text
-          if (last) expected.push(`${stream}:${sofar}`)
-          open.set(stream, last ? '' : sofar)
+          const joined = (open.get(stream) ?? '') + text
+          if (last) expected.push(`${stream}:${joined}`)
+          open.set(stream, last ? '' : joined)
           if (!last) continue
           open.delete(stream)
         }
@@ -166,7 +166,7 @@ function openAt(text: string, offset: number): string[] {
 }
 
 describe('an open record', () => {
-  test('is never committed past while lines of the other stream are acknowledged; the next run sends it completely', async () => {
+  test('blocks the position while lines of the other stream are acknowledged, and the next run sends it completely', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('F', 'before') + cri('P', 'a') + cri('F', 'other', 'stderr'))
@@ -195,7 +195,7 @@ describe('an open record', () => {
     writeFileSync(path, '')
     const made = run(path, 'cri', { store, service: { chunkSize: 8192 } })
     const rest = new Map<string, number>()
-    let whole = 0
+    let completeCount = 0
     for (let batch = 0; batch < 60; batch++) {
       let block = ''
       for (let n = Math.random() * 60; n > 0; n--) {
@@ -203,13 +203,13 @@ describe('an open record', () => {
         const left = rest.get(stream) ?? Math.floor(Math.random() * 3)
         rest.set(stream, left - 1)
         if (left === 0) rest.delete(stream)
-        whole += left === 0 ? 1 : 0
+        completeCount += left === 0 ? 1 : 0
         block += cri(left === 0 ? 'F' : 'P', 'x'.repeat(Math.random() * 150), stream)
       }
       appendFileSync(path, block)
       await until(() => made.files[0]?.read === made.files[0]?.size)
     }
-    await until(() => made.received.length >= whole)
+    await until(() => made.received.length >= completeCount)
     await made.stop()
     expect(torn).toEqual([])
     expect(store.writes).toBeGreaterThan(2)
@@ -229,7 +229,7 @@ describe('an open record', () => {
     await until(() => made.files.every((file) => file.acked === file.size))
   })
 
-  test('lets no position of another chunk be committed: a chunk that failed after it is read again', async () => {
+  test('blocks the positions of later chunks: a chunk that failed after it is read again', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, cri('P', 'a'))

@@ -9,13 +9,13 @@ describe('a filter that is not ready', () => {
     const dir = tmp()
     writeFileSync(join(dir, 'late.log'), 'one\ntwo\n')
     writeFileSync(join(dir, 'now.log'), 'three\n')
-    const asked: string[] = []
-    let know = (): void => {}
+    const requests: string[] = []
+    let makeReady = (): void => {}
     let waiting: Promise<void> | undefined = new Promise((resolve) => {
-      know = resolve
+      makeReady = resolve
     })
     const ready = (tag: string, path: string): Promise<void> | undefined => {
-      asked.push(`${tag} ${path}`)
+      requests.push(`${tag} ${path}`)
       return tag.includes('late') ? waiting : undefined
     }
     const run = follow({ path: join(dir, '*.log') }, { tag: 'k.*', filters: [{ apply: () => {}, ready }] })
@@ -24,9 +24,9 @@ describe('a filter that is not ready', () => {
     appendFileSync(join(dir, 'now.log'), 'five\n')
     expect(await run.waitForLines(2)).toEqual(['three', 'five'])
     expect(run.files.find((f) => f.path.endsWith('late.log'))).toMatchObject({ state: 'waiting', read: 0 })
-    expect(asked).toContain(`k${dir.replaceAll('/', '.')}.late.log ${join(dir, 'late.log')}`)
+    expect(requests).toContain(`k${dir.replaceAll('/', '.')}.late.log ${join(dir, 'late.log')}`)
     waiting = undefined
-    know()
+    makeReady()
     expect(await run.waitForLines(5)).toEqual(['three', 'five', 'one', 'two', 'four'])
   })
 })

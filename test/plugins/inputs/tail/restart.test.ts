@@ -99,7 +99,7 @@ describe('a restart', () => {
     expect(second.chunks[0]?.id).toBe(first.chunks.at(-1)?.id as string)
   })
 
-  test('does not skip a file that was known but never read, though Read_From_Head is off', async () => {
+  test('does not skip a file that was known but never read, even with Read_From_Head off', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, '')
@@ -125,7 +125,7 @@ describe('a restart', () => {
     expect([second.count('files_gone'), store.table.length]).toEqual([0, 1])
   })
 
-  test('reads a file created while no agent ran from its start, although Read_from_Head is off', async () => {
+  test('reads a file created while no agent ran from its start, even with Read_from_Head off', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), 'old\n')
@@ -141,7 +141,7 @@ describe('a restart', () => {
     expect(second.files.map((f) => f.read).sort()).toEqual([4, 4])
   })
 
-  test('reads a file created while a run was ending from its start, although Read_from_Head is off', async () => {
+  test('reads a file created while a run was ending from its start, even with Read_from_Head off', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'old.log'), '')
@@ -206,7 +206,7 @@ describe('a restart', () => {
   })
 })
 
-describe('a file with other content than the stored position', () => {
+describe('a file that does not match its stored position', () => {
   test('shorter than the stored offset: read from the start, and logged', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
@@ -239,7 +239,7 @@ describe('a file with other content than the stored position', () => {
     const first = resume(store, { path })
     first.hold = true
     await first.waitForLines(2)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeFileSync(path, `${head}two three four\nfive\n`)
     first.ack()
     await first.abort()

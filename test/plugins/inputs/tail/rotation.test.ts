@@ -51,14 +51,14 @@ describe('rotation', () => {
     expect(run.count('files_rotated')).toBeGreaterThan(0)
   })
 
-  test('reads a file that came and went while its path was seen missing', async () => {
+  test('reads a file that was created and rotated while its path was missing at the last check', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
     renameSync(path, `${path}.1`)
     await until(() => run.logs.some((l) => l.message.endsWith('was rotated')))
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeFileSync(path, 'two\n')
     renameSync(path, `${path}.2`)
     writeFileSync(path, 'three\n')
@@ -70,7 +70,7 @@ describe('rotation', () => {
     writeFileSync(path, 'one\n')
     const run = follow({ path })
     await run.waitForLines(1)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     for (const [n, line] of ['two', 'three', 'four', 'five'].entries()) {
       rotate(path, n)
       writeFileSync(path, `${line}\n`)
@@ -79,7 +79,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(5)).toEqual(['one', 'two', 'three', 'four', 'five'])
   })
 
-  test('reads a file that came after an empty one, both compressed between two checks', async () => {
+  test('reads a file that followed an empty one, both compressed between two checks', async () => {
     const path = join(tmp(), '0.log')
     writeFileSync(path, '')
     const run = follow({ path })
@@ -93,7 +93,7 @@ describe('rotation', () => {
     expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   })
 
-  test('reads a log that was started, rotated and compressed before it was first seen', async () => {
+  test('reads a log that was created, rotated and compressed before the first check', async () => {
     const dir = tmp()
     const path = join(dir, '0.log')
     writeFileSync(join(dir, 'known.log'), 'known\n')
@@ -184,7 +184,7 @@ describe('rotation', () => {
     expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
   })
 
-  test('reads a rotated file to its end while nothing is acknowledged, however long that lasts', async () => {
+  test('reads a rotated file to its end while nothing is acknowledged, however long that takes', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, '')
     const run = follow(
@@ -217,7 +217,7 @@ describe('rotation', () => {
     expect(run.files[0]?.path).toBe(path)
   })
 
-  test('reads none of many files again that are renamed within Path, however early rotated ones are closed', async () => {
+  test('does not read many files again that are renamed within Path, however early rotated files are closed', async () => {
     const dir = tmp()
     const paths = Array.from({ length: 100 }, (_, i) => join(dir, `${i}.log`))
     for (const path of paths) writeFileSync(path, `${path}\n`)
@@ -254,7 +254,7 @@ describe('rotation', () => {
     await until(() => run.logs.some((l) => l.message.endsWith('was deleted')))
     const deleted = Date.now()
     await until(() => Date.now() > deleted + 50)
-    // Synchronous: the agent runs in this process and cannot look in between.
+    // Synchronous: the agent runs in this process and cannot check in between.
     writeSync(fd, 'two\n')
     closeSync(fd)
     run.ack()

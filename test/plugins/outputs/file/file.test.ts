@@ -37,7 +37,7 @@ test('writes the lines of each format, and appends the next chunk', async () => 
   )
 })
 
-test('a file that cannot be written is an error to retry', async () => {
+test('a file that cannot be written is a retryable error', async () => {
   const dir = tmp()
   mkdirSync(join(dir, 'my.tag'))
   const output = spec.create(parseOptions(spec.options, { path: dir }), {} as never)
@@ -108,6 +108,6 @@ test('truncates a chunk that was written in part, so that the retry duplicates n
   await until(() => existsSync(out) && readFileSync(out, 'utf8') === 'first\n', { what: () => agent.stderr })
   const lines = Array.from({ length: 500 }, (_, i) => `${i} ${'x'.repeat(90)}\n`).join('')
   agent.child.stdin?.write(lines)
-  await agent.saysOnStderr('cannot write')
+  await agent.waitForStderr('cannot write')
   expect(readFileSync(out, 'utf8')).toBe('first\n')
 })

@@ -68,7 +68,7 @@ test('time_as_integer sends whole seconds and gives its buffer back', async () =
   expect(account.used).toBe(0)
 })
 
-test('without acks it sends no option map, and a chunk is delivered when it is written', async () => {
+test('without acks it sends no option map, and a chunk counts as delivered when it is written', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer, { require_ack_response: 'off' })
   await within(output.flush(entriesChunk('c1')), 20_000, 'the flush')
@@ -109,7 +109,7 @@ test('delivers over a unix socket', async () => {
   expect(peer.ids).toEqual(['c1'])
 })
 
-test('connects from net.source_address; an address of another machine is an error to retry', async () => {
+test('connects from net.source_address; an address of another machine is a retryable error', async () => {
   const peer = await forwardPeer()
   await forwardTo(peer, { 'net.source_address': '127.0.0.7' }).output.flush(entriesChunk('c1'))
   expect(peer.remotes).toEqual(['127.0.0.7'])
@@ -121,13 +121,13 @@ test('connects from net.source_address; an address of another machine is an erro
 test.each([
   [{ unix_path: '/none/peer.sock' } as Record<string, string>, 'check Unix_Path'],
   [{ 'net.source_address': '192.0.2.1' }, 'Net.Source_Address 192.0.2.1 is not an address of this machine'],
-])('a connection that fails has a hint for the options %j', async (texts, hint) => {
+])('a failed connection has a hint for the options %j', async (texts, hint) => {
   const { output } = forwardTo(undefined, texts)
   const error = await rejection(output.flush(entriesChunk('c1')))
   expect(String(error.hint)).toStartWith(hint)
 })
 
-test('rejects options that it cannot follow, when they are parsed or when it is created', () => {
+test('rejects options that it cannot follow, when they are parsed or when the output is created', () => {
   const refused = (options: Record<string, string>): unknown => {
     try {
       forwardTo(undefined, options)
@@ -144,7 +144,7 @@ test('rejects options that it cannot follow, when they are parsed or when it is 
   })
 })
 
-test('two outputs of one chunk both send it correctly', async () => {
+test('two outputs of the same chunk both send it correctly', async () => {
   const [a, b] = [await forwardPeer(), await forwardPeer()]
   const chunk = entriesChunk('c1', ['one', 'two'])
   const bytes = Buffer.from(chunk.entries())

@@ -61,7 +61,7 @@ test('closes the connection to a peer that stops reading after net.io_timeout', 
   expect(error.message).toContain('took no bytes for 200 ms')
 })
 
-test('without acks a chunk that the kernel cannot take is not delivered', async () => {
+test('without acks a chunk that the kernel cannot take does not count as delivered', async () => {
   const peer = await forwardPeer()
   peer.onData = (socket) => {
     socket.pause()
@@ -98,7 +98,7 @@ test('an idle connection without a limit has no timer', async () => {
   expect(peer.connections).toBe(1)
 })
 
-test('keepalive off and max_recycle connect again only when the old connection has its acks', async () => {
+test('keepalive off and max_recycle connect again only when the old connection has all its acks', async () => {
   for (const [options, connections] of [
     [{ 'net.keepalive': 'off' }, 6],
     [{ 'net.keepalive_max_recycle': '2' }, 3],
@@ -112,7 +112,7 @@ test('keepalive off and max_recycle connect again only when the old connection h
   }
 })
 
-test('chunks that wait for the end of a connection fail with it, and nothing connects before they have', async () => {
+test('chunks that wait for the end of a connection fail with it, and no connection is made before', async () => {
   const peer = await forwardPeer()
   peer.answer = silent
   const { output } = forwardTo(peer, { 'net.keepalive': 'off' })
@@ -124,7 +124,7 @@ test('chunks that wait for the end of a connection fail with it, and nothing con
   expect(peer.connections).toBe(1)
 })
 
-test('a peer that closes an idle connection fails nothing: the next chunk is sent over another', async () => {
+test('a peer that closes an idle connection fails no chunk: the next one is sent over a new connection', async () => {
   const peer = await forwardPeer()
   const { output } = forwardTo(peer)
   await output.flush(entriesChunk('c1'))
@@ -137,7 +137,7 @@ test('a peer that closes an idle connection fails nothing: the next chunk is sen
 
 test('a peer that half closes with a chunk in flight fails it at once', async () => {
   const peer = await forwardPeer()
-  // It does not read any more, so bytes still to be written would delay 'close'.
+  // The peer no longer reads, so bytes still to be written would delay 'close'.
   peer.onData = (socket) => {
     socket.pause()
     socket.end()

@@ -77,8 +77,8 @@ for (const options of [{}, { compress: 'gzip' }, { 'net.keepalive_max_recycle': 
       fc.asyncProperty(fc.integer(), async (seed) => {
         const lanes = await deliver(seed, options)
         for (let lane = 0; lane < 5; lane++) {
-          const wanted = Array.from({ length: CHUNKS / 5 }, (_, i) => `${i * 5 + lane}`)
-          expect(lanes.get(`lane${lane}`)).toEqual(wanted)
+          const expected = Array.from({ length: CHUNKS / 5 }, (_, i) => `${i * 5 + lane}`)
+          expect(lanes.get(`lane${lane}`)).toEqual(expected)
         }
       }),
       { numRuns: 8 },

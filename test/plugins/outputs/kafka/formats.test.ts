@@ -123,7 +123,7 @@ test('a key is fixed, contains the tag, or comes from a field, with the fixed ke
   expect(await keys({ message_key_field: 'u', message_key: 'k' })).toEqual(['x', '42', 'k'])
 })
 
-test('records with a key go to the partition that Java clients choose, those without to each in turn', async () => {
+test('records with a key go to the partition that Java clients choose, those without a key to each in turn', async () => {
   const peer = await kafkaPeer()
   peer.topics.set('logs', 3)
   const { output } = await kafkaTo(peer, { message_key_field: 'k' })

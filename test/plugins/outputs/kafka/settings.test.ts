@@ -3,11 +3,11 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findOption, parseOptions } from '../../../../src/core/options/parse.ts'
 import { KAFKA_OPTIONS } from '../../../../src/plugins/outputs/kafka/options.ts'
-import { type Settings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
+import { type KafkaSettings, settingsOf } from '../../../../src/plugins/outputs/kafka/settings.ts'
 import { tmp } from '../../../support/tmp.ts'
 
 /** Returns the settings for options named as in a configuration, where aliases are matched without regard to case. */
-function settings(texts: Record<string, string>): Settings {
+function settings(texts: Record<string, string>): KafkaSettings {
   const named = Object.entries(texts).map(([key, value]) => [findOption(KAFKA_OPTIONS, key) as string, value])
   return settingsOf(parseOptions(KAFKA_OPTIONS, Object.fromEntries(named)))
 }

@@ -10,7 +10,7 @@ import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { EntryForm } from '../../../../lib/wasm/line-encoder.ts'
 
 /** Keys of an entry, and the parser of its line. Undefined: the entry does not have it. */
-export interface LineFormat {
+export interface EntryFormat {
   /** Key of a line that is not parsed. */
   key: string
   pathKey: string | undefined
@@ -58,7 +58,7 @@ export class EntryEncoder implements EntryWriter {
   readonly parser: Parser | undefined
   /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
-  readonly #format: LineFormat
+  readonly #format: EntryFormat
   /** Encoded pairs of path and id, as far as they have keys. */
   readonly #filePairs: Buffer
   readonly #offsetKey: Buffer | undefined
@@ -68,7 +68,7 @@ export class EntryEncoder implements EntryWriter {
   #readSec = 0
   #readNsec = 0
 
-  constructor(format: LineFormat, { path, id }: FileNames) {
+  constructor(format: EntryFormat, { path, id }: FileNames) {
     this.#format = format
     this.parser = format.parser
     const pathPair = format.pathKey === undefined ? EMPTY : pair(format.pathKey, encodeStr(path))
@@ -220,7 +220,7 @@ export class EntryEncoder implements EntryWriter {
 }
 
 /** Returns true when entries name their file; else all files may share an encoder. */
-export function hasFileFields({ pathKey, idKey }: Omit<LineFormat, 'parser'>): boolean {
+export function hasFileFields({ pathKey, idKey }: Omit<EntryFormat, 'parser'>): boolean {
   return pathKey !== undefined || idKey !== undefined
 }
 
@@ -228,7 +228,7 @@ export function hasFileFields({ pathKey, idKey }: Omit<LineFormat, 'parser'>): b
 export const NO_NAMES: FileNames = { path: '', id: '' }
 
 /** Returns the number of pairs that the format adds to those of the line. */
-export function extraPairsOf({ pathKey, idKey, offsetKey }: Omit<LineFormat, 'parser'>): number {
+export function extraPairsOf({ pathKey, idKey, offsetKey }: Omit<EntryFormat, 'parser'>): number {
   return [pathKey, idKey, offsetKey].filter((key) => key !== undefined).length
 }
 

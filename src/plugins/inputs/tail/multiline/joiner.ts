@@ -4,9 +4,9 @@ import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
 import type { LineRole } from '../../../../lib/multiline/state-machine.ts'
 import {
   EntryEncoder,
+  type EntryFormat,
   type FileNames,
   hasFileFields,
-  type LineFormat,
   NO_NAMES,
 } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -18,7 +18,7 @@ import { PositionHold } from './position-hold.ts'
 
 interface JoinerOptions {
   rules: JoinRule[]
-  format: Omit<LineFormat, 'parser'>
+  format: Omit<EntryFormat, 'parser'>
   /** Maximum bytes of one record; a record that reaches it is sent, and the lines after it start another. */
   limitBytes: number
   ctx: InputContext

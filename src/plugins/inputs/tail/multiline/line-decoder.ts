@@ -3,7 +3,7 @@ import { skip } from '../../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import { textSpanAt } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
-import { type EntryEncoder, extraPairsOf, type LineFormat } from '../file/entry-encoder.ts'
+import { type EntryEncoder, type EntryFormat, extraPairsOf } from '../file/entry-encoder.ts'
 import type { JoinRule } from './join-rules.ts'
 
 /** Encoders of one file, or of all where records do not name their file. */
@@ -42,7 +42,7 @@ export class LineDecoder {
   readonly #extraPairs: number
   #view: DataView
 
-  constructor(rules: readonly JoinRule[], format: Omit<LineFormat, 'parser'>, buffers: BufferSource) {
+  constructor(rules: readonly JoinRule[], format: Omit<EntryFormat, 'parser'>, buffers: BufferSource) {
     const { key } = format
     this.#rules = rules
     this.#key = Buffer.from(key)

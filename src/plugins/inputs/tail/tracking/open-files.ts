@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Counters, Logger } from '../../../../core/services.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
-import { EntryEncoder, hasFileFields, type LineFormat, NO_NAMES } from '../file/entry-encoder.ts'
+import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
@@ -18,7 +18,7 @@ import { AT_HEAD, type Start, StartOffset, type StartOffsetOptions } from './sta
 interface OpenFilesOptions extends StartOffsetOptions {
   tag: string
   tagRegex: RegExp | undefined
-  format: LineFormat
+  format: EntryFormat
   /** Files not modified for this long are not opened; 0: all are. */
   ignoreOlderMs: number
   /** Agent and input: two inputs that follow one file make chunks with different ids. */

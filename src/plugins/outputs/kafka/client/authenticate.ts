@@ -17,7 +17,7 @@ import {
   saslHandshakeBody,
 } from '../../../../protocol/kafka/requests.ts'
 import { ScramClient } from '../../../../protocol/kafka/scram.ts'
-import type { Sasl, Settings } from '../settings.ts'
+import type { KafkaSettings, Sasl } from '../settings.ts'
 import type { BrokerConnection } from './connection.ts'
 
 const UNSUPPORTED_MECHANISM = 33
@@ -25,12 +25,12 @@ const UNSUPPORTED_MECHANISM = 33
 const MAX_SESSION_PART = 0.8
 
 /** Checks the API versions of a broker and authenticates a new connection. Rejects with a retryable ShipperError. */
-export async function authenticate(connection: BrokerConnection, settings: Settings): Promise<void> {
+export async function authenticate(connection: BrokerConnection, settings: KafkaSettings): Promise<void> {
   await checkVersions(connection, settings)
   if (settings.sasl !== undefined) await saslExchange(connection, settings.sasl)
 }
 
-async function checkVersions(connection: BrokerConnection, settings: Settings): Promise<void> {
+async function checkVersions(connection: BrokerConnection, settings: KafkaSettings): Promise<void> {
   const { error, ranges } = readApiVersions(await connection.request(API_VERSIONS, Buffer.alloc(0)))
   if (error !== 0) throw connection.fail('E_PEER_PROTOCOL', `ApiVersions failed with ${errorName(error)}`)
   const needed: Api[] = [PRODUCE, METADATA]

@@ -1,7 +1,7 @@
 import { ShipperError } from '../../../../core/error.ts'
 import type { PartitionResponse } from '../../../../protocol/kafka/produce.ts'
 import type { Batch, BatchTarget } from '../delivery/chunk-delivery.ts'
-import type { Address, Settings } from '../settings.ts'
+import type { Address, KafkaSettings } from '../settings.ts'
 import type { BrokerConnection } from './connection.ts'
 
 /** Size from which no further batch is added to a request. */
@@ -10,14 +10,18 @@ const MAX_REQUEST_BYTES = 1_000_000
 /** A broker and its connection, which sends the batches of the partitions it leads, with several requests in flight. */
 export class Broker {
   address: Address
-  readonly #settings: Settings
+  readonly #settings: KafkaSettings
   readonly #openConnection: (address: Address) => Promise<BrokerConnection>
   readonly #partitions = new Set<BatchTarget>()
   #connection: BrokerConnection | undefined
   #connecting: Promise<void> | undefined
   #wakeScheduled = false
 
-  constructor(address: Address, settings: Settings, open: (address: Address) => Promise<BrokerConnection>) {
+  constructor(
+    address: Address,
+    settings: KafkaSettings,
+    open: (address: Address) => Promise<BrokerConnection>,
+  ) {
     this.address = address
     this.#settings = settings
     this.#openConnection = open

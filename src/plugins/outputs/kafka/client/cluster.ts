@@ -13,7 +13,7 @@ import {
   readMetadata,
 } from '../../../../protocol/kafka/requests.ts'
 import { type PartitionHost, PartitionQueue, type ProducerIdentity } from '../delivery/partition-queue.ts'
-import type { Address, Settings } from '../settings.ts'
+import type { Address, KafkaSettings } from '../settings.ts'
 import { authenticate } from './authenticate.ts'
 import { Broker } from './broker.ts'
 import { brokerName, connectBroker } from './connect.ts'
@@ -43,7 +43,7 @@ const LEADER_NOT_AVAILABLE = 5
 
 /** The brokers, topics, partition leaders and the producer id. All are requested when needed, and again after failures. */
 export class Cluster {
-  readonly #settings: Settings
+  readonly #settings: KafkaSettings
   readonly #ctx: OutputContext
   readonly #signal: AbortSignal
   readonly #host: Omit<PartitionHost, 'connectLeader' | 'wake'>
@@ -57,7 +57,7 @@ export class Cluster {
   #authFailure: { error: ShipperError; attempts: number; untilMs: number } | undefined
 
   constructor(
-    settings: Settings,
+    settings: KafkaSettings,
     ctx: OutputContext,
     signal: AbortSignal,
     host: Omit<PartitionHost, 'connectLeader' | 'wake'>,

@@ -2,7 +2,7 @@ import { isIP, type Socket } from 'node:net'
 import type { ConnectionOptions } from 'node:tls'
 import type { Clock } from '../../../../core/services.ts'
 import { connectSocket, formatAddress } from '../../../../lib/net/connect.ts'
-import type { Address, Settings, TlsFiles } from '../settings.ts'
+import type { Address, KafkaSettings, TlsFiles } from '../settings.ts'
 
 /** Idle time before the first TCP keepalive probe. */
 const KEEPALIVE_MS = 60_000
@@ -15,7 +15,7 @@ export function brokerName({ host, port }: Address): string {
 /** Connects to a broker, with TLS when it is configured; rejects as `connectSocket` does. */
 export function connectBroker(
   address: Address,
-  settings: Settings,
+  settings: KafkaSettings,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Socket> {

@@ -8,7 +8,7 @@ import {
   readProduce,
 } from '../../../../protocol/kafka/produce.ts'
 import { type Api, encodeRequest, PRODUCE } from '../../../../protocol/kafka/requests.ts'
-import type { Settings } from '../settings.ts'
+import type { KafkaSettings } from '../settings.ts'
 
 interface PendingRequest {
   correlationId: number
@@ -27,7 +27,7 @@ interface BrokerConnectionInit {
   socket: Socket
   /** `host:port`, for messages. */
   peer: string
-  settings: Settings
+  settings: KafkaSettings
   clock: Clock
   counters: Counters
 }
@@ -49,7 +49,7 @@ export class BrokerConnection {
   onClose: () => void = () => {}
   readonly peer: string
   readonly #socket: Socket
-  readonly #settings: Settings
+  readonly #settings: KafkaSettings
   readonly #clock: Clock
   readonly #counters: Counters
   readonly #pending: PendingRequest[] = []

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import type { Codec } from '../../../../protocol/kafka/batch.ts'
-import type { Compression } from './compression.ts'
+import type { BatchCompression } from './compression.ts'
 
 /** Compression level of gzip and zstd: higher levels cost three times the CPU for a tenth fewer bytes of logs. */
 const LEVEL = 1
@@ -9,7 +9,7 @@ const LEVEL = 1
  * Returns the compression for a codec, undefined for `none`. gzip and zstd run on the runtime's threads; snappy and lz4
  * are JavaScript. The modules are loaded on first use.
  */
-export async function loadCompression(codec: Codec): Promise<Compression | undefined> {
+export async function loadCompression(codec: Codec): Promise<BatchCompression | undefined> {
   switch (codec) {
     case 'none':
       return undefined
@@ -27,7 +27,7 @@ export async function loadCompression(codec: Codec): Promise<Compression | undef
 
 type AsyncCompress = (bytes: Buffer, options: object) => Promise<Buffer>
 
-async function createZlibCompression(codec: 'gzip' | 'zstd'): Promise<Compression> {
+async function createZlibCompression(codec: 'gzip' | 'zstd'): Promise<BatchCompression> {
   const zlib = await import('node:zlib')
   if (codec === 'gzip') {
     const gzip = promisify(zlib.gzip) as AsyncCompress

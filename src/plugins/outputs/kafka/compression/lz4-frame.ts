@@ -1,4 +1,4 @@
-import type { Compression } from './compression.ts'
+import type { BatchCompression } from './compression.ts'
 import { lz4Compress, lz4Decompress, MAX_LZ4_BLOCK_BYTES, maxLz4Bytes } from './lz4-block.ts'
 
 /** Magic; version 1 with independent blocks; blocks of 64 KB; the checksum of these two. Java clients write the same. */
@@ -13,7 +13,7 @@ const UNCOMPRESSED = 0x80000000
  * ```
  * The highest bit of a block size is set when the bytes are not compressed.
  */
-export const LZ4: Compression = { codec: 'lz4', compress, compressSync: compress, decompress }
+export const LZ4: BatchCompression = { codec: 'lz4', compress, compressSync: compress, decompress }
 
 function compress(bytes: Buffer): Buffer {
   const blocks = Math.ceil(bytes.length / MAX_LZ4_BLOCK_BYTES)

@@ -1,4 +1,4 @@
-import type { Compression } from './compression.ts'
+import type { BatchCompression } from './compression.ts'
 
 /** Header of a snappy-java stream: a magic, its version, and the oldest version that can read it. */
 const STREAM_HEADER = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])
@@ -12,7 +12,7 @@ const MAX_BLOCK_BYTES = 32_768
  *   Stream => magic (8 bytes) | version int32 = 1 | compatible int32 = 1 | Block*      Block => size int32 | snappy
  * ```
  */
-export async function createSnappyCompression(): Promise<Compression> {
+export async function createSnappyCompression(): Promise<BatchCompression> {
   const { default: snappy } = await import('snappyjs')
   const compress = (bytes: Buffer) => {
     const parts: Buffer[] = [STREAM_HEADER]

@@ -45,7 +45,7 @@ export class DeadLetters {
       code: 'E_OUTPUT_REJECTED',
       tag,
       chunk,
-      recordTime: record.time,
+      record_time: record.time,
       bytes: records.length,
     })
   }

@@ -5,7 +5,7 @@ import {
   writeLengthAndCodec,
 } from '../../../../protocol/kafka/batch.ts'
 import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
-import type { Compression } from '../compression/compression.ts'
+import type { BatchCompression } from '../compression/compression.ts'
 import { Batch } from './chunk-delivery.ts'
 
 type BatchBytes = Pick<Batch, 'buf' | 'start' | 'end' | 'count'>
@@ -17,7 +17,7 @@ type BatchBytes = Pick<Batch, 'buf' | 'start' | 'end' | 'count'>
 export function splitBatch(
   batch: Batch,
   clientId: string,
-  compression: Compression | undefined,
+  compression: BatchCompression | undefined,
 ): Batch[] | undefined {
   if (batch.count < 2) return undefined
   const records = uncompressedRecords(batch, compression)
@@ -40,12 +40,12 @@ export function splitBatch(
 }
 
 /** Returns the records of a batch, decompressed. */
-export function uncompressedRecords(batch: Batch, compression: Compression | undefined): Buffer {
+export function uncompressedRecords(batch: Batch, compression: BatchCompression | undefined): Buffer {
   const bytes = batch.buf.subarray(batch.start + BATCH_HEADER_BYTES, batch.end)
   return compression === undefined ? bytes : compression.decompress(bytes)
 }
 
-function createPart(refused: Batch, records: BatchBytes, compression: Compression | undefined): Batch {
+function createPart(refused: Batch, records: BatchBytes, compression: BatchCompression | undefined): Batch {
   const { delivery, target } = refused
   const { buf, start, end, count } = records
   if (compression === undefined) {

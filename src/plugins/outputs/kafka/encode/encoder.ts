@@ -6,7 +6,7 @@ import { BATCH_HEADER_BYTES, writeLengthAndCodec } from '../../../../protocol/ka
 import { partitionOf } from '../../../../protocol/kafka/murmur2.ts'
 import { reservedBytes } from '../../../../protocol/kafka/produce.ts'
 import type { Topic } from '../client/cluster.ts'
-import type { Compression } from '../compression/compression.ts'
+import type { BatchCompression } from '../compression/compression.ts'
 import { Batch, ChunkDelivery } from '../delivery/chunk-delivery.ts'
 import type { PartitionQueue } from '../delivery/partition-queue.ts'
 import type { KafkaOptions } from '../options.ts'
@@ -188,7 +188,7 @@ export class Encoder {
 export async function createDelivery(
   chunk: Chunk,
   sealed: readonly SealedBatch[],
-  compression: Compression | undefined,
+  compression: BatchCompression | undefined,
   { buffers }: OutputContext,
 ): Promise<ChunkDelivery> {
   const delivery = new ChunkDelivery(chunk)
@@ -201,7 +201,7 @@ export async function createDelivery(
 
 async function compressBatch(
   plain: SealedBatch,
-  { codec, compress }: Compression,
+  { codec, compress }: BatchCompression,
   buffers: OutputContext['buffers'],
 ): Promise<SealedBatch> {
   const { buf, start, end } = plain

@@ -142,13 +142,13 @@ class TextValue extends Value {
 
 class JsonValue extends TextValue {
   constructor(options: KafkaOptions) {
-    const form = new JsonFormat(options)
+    const form = new JsonValueFormat(options)
     super(form)
     this.form = { format: 'json', head: form.head, time: options.timestampFormat }
   }
 }
 
-class JsonFormat implements TextFormat {
+class JsonValueFormat implements TextFormat {
   /** `"@timestamp":`, followed by a quote when the time is a string; empty without a timestamp. */
   readonly head: Buffer
   readonly #time: Timestamp

@@ -109,7 +109,7 @@ describe('Merge_Log', () => {
     ])
   })
 
-  test('leaves a line that is not exactly one object, regardless of Keep_Log', () => {
+  test('keeps a line that is not exactly one object, regardless of Keep_Log', () => {
     const lines = ['plain', '{"a":1} x', '[1]', '{"a":', '', '{"a":1}{"b":2}', '"text"']
     const records = lines.map((log) => ({ stream: 'stdout', log, more: 1 }))
     expect(through({ keepLog: false }, records)).toEqual(records.map((r) => ({ ...r, kubernetes: POD })))

@@ -29,7 +29,7 @@ test('any other tag names no container', () => {
     expect(refFromTag(PREFIX + name, PREFIX)).toBeUndefined()
 })
 
-test('uid and restarts come from whichever link is under /var/log/pods, not only from the last one', () => {
+test('uid and restarts come from any link under /var/log/pods, not only from the last one', () => {
   const dir = tmp()
   const directories = ['containers', 'pods/default_web_1-2/app', 'docker'].map((name) => join(dir, name))
   for (const directory of directories) mkdirSync(directory, { recursive: true })

@@ -18,11 +18,11 @@ test('the position moves over settled ranges only, in order', () => {
   expect(settled).toEqual([80])
 })
 
-test('there is no range when nothing was read', () => {
+test('no range is opened when nothing was read', () => {
   expect(tracker(7).acks.endRange(7, false)).toBeUndefined()
 })
 
-test('an aborted range holds the position', () => {
+test('an aborted range blocks the position', () => {
   const { acks } = tracker()
   acks.endRange(10, false)?.settle('aborted')
   expect(acks.position).toBe(0)
@@ -41,7 +41,7 @@ test('no position beyond the commit limit is acknowledged, though lines beyond i
   expect([acks.position, acks.isSkipping, acks.isPending]).toEqual([100, true, false])
 })
 
-test('a position within a skipped line is known as such also when ranges settle out of order', () => {
+test('a position within a skipped line is recognized even when ranges settle out of order', () => {
   const { acks } = tracker()
   const first = acks.endRange(50, false)
   const second = acks.endRange(80, true)

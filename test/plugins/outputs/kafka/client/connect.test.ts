@@ -65,8 +65,8 @@ test('tls.key_passwd decrypts the client key, and a wrong passphrase is reported
   } as never)
   const files = { 'ca.pem': authority.cert, 'leaf.pem': client.cert, 'leaf.key': String(locked) }
   for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name), text)
-  const asked = { ca: [authority.cert], requestCert: true, rejectUnauthorized: true }
-  const server = createServer({ ...authority.issue('broker', ['127.0.0.1']), ...asked }, (socket) =>
+  const clientAuth = { ca: [authority.cert], requestCert: true, rejectUnauthorized: true }
+  const server = createServer({ ...authority.issue('broker', ['127.0.0.1']), ...clientAuth }, (socket) =>
     socket.on('error', () => {}),
   )
   server.on('tlsClientError', () => {})
