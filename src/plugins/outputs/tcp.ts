@@ -11,10 +11,11 @@ import { stopped } from '../../lib/net/stopped.ts'
 import { UNSUPPORTED_TLS } from '../../lib/plugin/unsupported-security.ts'
 import { Entry } from '../../lib/records/entry.ts'
 
-const NESTED_KEY = /[[\]]/
+/** A key, perhaps after `$`, without the brackets of a nested one. */
+const KEY = /^\$?[^$[\]][^[\]]*$/
 
 function checkKey(text: string): InvalidValue | undefined {
-  return NESTED_KEY.test(text) ? { must: 'a key of the record, with or without `$`' } : undefined
+  return KEY.test(text) ? undefined : { must: 'a key of the record, with or without `$`' }
 }
 
 const OPTIONS = defineOptions({
