@@ -1,4 +1,5 @@
 import type { Chunk } from '../../core/chunk.ts'
+import { mapPairs } from '../../core/msgpack/record.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import { Entry } from '../records/entry.ts'
 import type { EventTime } from '../records/event-time.ts'
@@ -52,7 +53,8 @@ export class JsonRecords {
       entry.read(chunk, at)
       if (array && at > chunk.start) text.byte(0x2c)
       text.byte(0x7b)
-      this.#time(chunk.buf[entry.map] === 0x80)
+      // By its count, not its first byte: a sender may write an empty map with a longer head.
+      this.#time(mapPairs(chunk.buf, entry.map) === 0)
       text.pairs(chunk.buf, entry.map)
       text.raw(end)
     }
