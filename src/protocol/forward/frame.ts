@@ -1,5 +1,6 @@
 import { skip, writeArrayHead, writeMapHead, writeStr } from '../../core/msgpack/encode.ts'
-import { spanOf } from '../../core/msgpack/record.ts'
+import { mapBody, spanOf } from '../../core/msgpack/record.ts'
+import { isMap } from './event-time.ts'
 
 /**
  * Options of a message of the forward protocol, version 1, as fluentd and fluent-bit use it:
@@ -99,7 +100,7 @@ export class AckReader {
     let at = 0
     while (at < all.length) {
       const first = all[at] as number
-      if (!isMapHead(first)) throw notAMap(first)
+      if (!isMap(first)) throw notAMap(first)
       const end = skip(all, at, all.length)
       if ((end < 0 ? all.length : end) - at > MAX_RESPONSE_BYTES)
         throw new Error(`a response of more than ${MAX_RESPONSE_BYTES} bytes`)
@@ -120,13 +121,8 @@ function notAMap(first: number): Error {
   return new Error(`expected a map, got byte 0x${first.toString(16)}`)
 }
 
-function isMapHead(byte: number): boolean {
-  return (byte >= 0x80 && byte <= 0x8f) || byte === 0xde || byte === 0xdf
-}
-
 function ackOf(buf: Buffer, start: number, end: number): string {
-  const first = buf[start] as number
-  let at = start + (first <= 0x8f ? 1 : first === 0xde ? 3 : 5)
+  let at = mapBody(buf, start)
   while (at < end) {
     const value = skip(buf, at, end)
     const key = readStr(buf, at)
