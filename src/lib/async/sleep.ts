@@ -1,6 +1,9 @@
 import type { Clock, TimerHandle } from '../../core/services.ts'
 
-/** Resolves after `ms` milliseconds, or as soon as `signal` is aborted; it never rejects. */
+/**
+ * Resolves after `ms` milliseconds, or as soon as `signal` is aborted; it never rejects. 0 still waits for a timer, so that I/O gets
+ * its turn in a loop that sleeps.
+ */
 export function sleep(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
