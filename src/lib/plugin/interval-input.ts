@@ -2,6 +2,7 @@ import { messageOf } from '../../core/error.ts'
 import { ENTRY_HEAD, writeEntryHead } from '../../core/msgpack/encode.ts'
 import type { Input, InputContext } from '../../core/plugin.ts'
 import { sleep } from '../async/sleep.ts'
+import { splitMs } from '../time/split-ms.ts'
 
 /** Options of inputs that create records at an interval. */
 export const INTERVAL_OPTIONS = {
@@ -17,12 +18,6 @@ export const INTERVAL_OPTIONS = {
 /** Returns the interval in milliseconds; one second when both parts are 0, as in fluent-bit. */
 export function intervalMs(options: { intervalSec: number; intervalNsec: number }): number {
   return Math.max(1, options.intervalSec * 1000 + options.intervalNsec / 1e6 || 1000)
-}
-
-/** Splits a wall time in milliseconds into seconds and nanoseconds. */
-export function splitMs(ms: number): { sec: number; nsec: number } {
-  const sec = Math.floor(ms / 1000)
-  return { sec, nsec: Math.floor((ms - sec * 1000) * 1e6) }
 }
 
 /** Appends one record as soon as the memory budget has space for it; resolves false when aborted first. */

@@ -4,7 +4,8 @@ import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { appendRecord, INTERVAL_OPTIONS, splitMs } from '../../lib/plugin/interval-input.ts'
+import { appendRecord, INTERVAL_OPTIONS } from '../../lib/plugin/interval-input.ts'
+import { splitMs } from '../../lib/time/split-ms.ts'
 
 const OPTIONS = defineOptions({
   dummy: {

@@ -6,7 +6,7 @@ import type { EntryWriter, Parser } from '../../core/parser.ts'
 import { type Appender, defineInput, type Input, type InputContext } from '../../core/plugin.ts'
 import { sleep } from '../../lib/async/sleep.ts'
 import { JsonTranscoder, jsonBound } from '../../lib/json/json-to-msgpack.ts'
-import { splitMs } from '../../lib/plugin/interval-input.ts'
+import { splitMs } from '../../lib/time/split-ms.ts'
 
 const OPTIONS = defineOptions({
   parser: {

@@ -1,6 +1,7 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
+import { splitMs } from '../../../../lib/time/split-ms.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
@@ -125,9 +126,7 @@ export class FileReader {
   }
 
   #stampTime(file: TailFile): void {
-    const ms = this.#options.clock.nowMs()
-    const sec = Math.floor(ms / 1000)
-    const nsec = Math.floor((ms - sec * 1000) * 1e6)
+    const { sec, nsec } = splitMs(this.#options.clock.nowMs())
     this.#options.blockEncoder.setTime(file, sec, nsec)
   }
 }
