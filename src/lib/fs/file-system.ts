@@ -1,0 +1,159 @@
+import { type BigIntStats, constants, type Dirent, type FSWatcher, type WatchListener } from 'node:fs'
+import { reasonOf, systemCode } from '../../core/error.ts'
+import { systemCalls } from './system-calls.ts'
+
+/**
+ * The answer of the file system to a call that failed. Paths that others own can fail in any way at any time (ELOOP, EACCES,
+ * ESTALE, EIO), so a failure is a value that a caller must look at, and never an exception that nobody expects.
+ */
+export class FsFailure {
+  /** Name of the errno, or one of the codes below. */
+  readonly code: string
+  /** Reason in words, without the path. */
+  readonly message: string
+
+  constructor(code: string, message: string) {
+    this.code = code
+    this.message = message
+  }
+
+  toString(): string {
+    return this.message
+  }
+}
+
+/** Code of a path that is no regular file: a FIFO, a device, a socket, or a file of procfs and the like. */
+export const NOT_A_FILE = 'NOT_A_FILE'
+
+const NOT_FOUND = new FsFailure('ENOENT', 'no such file or directory')
+
+/** True when nothing is there: the path, or a directory of it, does not exist. */
+export function isMissing(result: unknown): result is FsFailure {
+  return result instanceof FsFailure && (result.code === 'ENOENT' || result.code === 'ENOTDIR')
+}
+
+/** Returns the properties of the file that a path resolves to. */
+export function stat(path: string): BigIntStats | FsFailure {
+  return attempt(() => systemCalls.statSync(path, { bigint: true, throwIfNoEntry: false }) ?? NOT_FOUND)
+}
+
+/** Returns the properties of a path itself, without following a link. */
+export function lstat(path: string): BigIntStats | FsFailure {
+  return attempt(() => systemCalls.lstatSync(path, { bigint: true, throwIfNoEntry: false }) ?? NOT_FOUND)
+}
+
+export function fstat(fd: number): BigIntStats | FsFailure {
+  return attempt(() => systemCalls.fstatSync(fd, { bigint: true }))
+}
+
+/** Returns the names in a directory, in no order. */
+export function namesIn(directory: string): string[] | FsFailure {
+  return attempt(() => systemCalls.readdirSync(directory))
+}
+
+/** Returns the entries of a directory with their types, in no order. */
+export function entriesIn(directory: string): Dirent[] | FsFailure {
+  return attempt(() => systemCalls.readdirSync(directory, { withFileTypes: true }))
+}
+
+export function readLink(path: string): string | FsFailure {
+  return attempt(() => systemCalls.readlinkSync(path))
+}
+
+export function realPath(path: string): string | FsFailure {
+  return attempt(() => systemCalls.realpathSync(path))
+}
+
+export interface OpenedFile {
+  fd: number
+  stat: BigIntStats
+}
+
+/**
+ * Opens a regular file for reading. Never waits: a FIFO that was renamed over the path is opened without blocking and
+ * refused (NOT_A_FILE), as are devices and files of kernel file systems, whose reads may wait for ever or have side effects.
+ */
+export function openFile(path: string): OpenedFile | FsFailure {
+  const fd = attempt(() =>
+    systemCalls.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
+  )
+  if (fd instanceof FsFailure) return fd
+  const properties = fstat(fd)
+  const failure =
+    properties instanceof FsFailure
+      ? properties
+      : properties.isFile() && !isOfKernel(properties.dev, fd)
+        ? undefined
+        : new FsFailure(NOT_A_FILE, 'it is not a regular file')
+  if (failure === undefined) return { fd, stat: properties as BigIntStats }
+  close(fd)
+  return failure
+}
+
+/** Reads up to `length` bytes from `position` into `buf` at `at`; returns their number, 0 at the end of the file. */
+export function read(
+  fd: number,
+  buf: Buffer,
+  at: number,
+  length: number,
+  position: number,
+): number | FsFailure {
+  // Not by `attempt`: this is called for every block, and a closure each time would be garbage.
+  try {
+    return systemCalls.readSync(fd, buf, at, length, position)
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
+/** Closes a descriptor. A failure (EIO of a network file system) concerns writers only, so it is not returned. */
+export function close(fd: number): void {
+  attempt(() => systemCalls.closeSync(fd))
+}
+
+/** Watches a directory for changes of its entries. The watcher may emit `error` later. */
+export function watchDirectory(directory: string, listener: WatchListener<string>): FSWatcher | FsFailure {
+  return attempt(() => systemCalls.watch(directory, { persistent: false }, listener))
+}
+
+/** Magic numbers of file systems whose files are made by the kernel (statfs(2), linux/magic.h). */
+const KERNEL_FILE_SYSTEMS = new Set([
+  0x9fa0, // proc
+  0x62656572, // sysfs
+  0x64626720, // debugfs
+  0x74726163, // tracefs
+  0x73636673, // securityfs
+  0x27e0eb, // cgroup
+  0x63677270, // cgroup2
+  0xcafe4a11, // bpf
+  0x62656570, // configfs
+  0xf97cff8c, // selinuxfs
+])
+
+/** Devices already classified: true for those of kernel file systems. */
+const kernelDevices = new Map<bigint, boolean>()
+/** Mounts come and go, and device numbers are used again: the classification starts over at this many. */
+const MAX_DEVICES = 256
+
+function isOfKernel(device: bigint, fd: number): boolean {
+  const known = kernelDevices.get(device)
+  if (known !== undefined) return known
+  const found = attempt(() => systemCalls.statfsSync(`/proc/self/fd/${fd}`))
+  // Where it cannot be told (no /proc), the file is regular by its own properties.
+  const isKernel = !(found instanceof FsFailure) && KERNEL_FILE_SYSTEMS.has(found.type >>> 0)
+  if (kernelDevices.size >= MAX_DEVICES) kernelDevices.clear()
+  kernelDevices.set(device, isKernel)
+  return isKernel
+}
+
+function attempt<T>(call: () => T): T | FsFailure {
+  try {
+    return call()
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
+function failureOf(error: unknown): FsFailure {
+  return new FsFailure(systemCode(error) ?? 'UNKNOWN', reasonOf(error))
+}

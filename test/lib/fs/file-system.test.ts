@@ -1,0 +1,124 @@
+import { afterEach, describe, expect, test } from 'bun:test'
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
+import { join } from 'node:path'
+import {
+  close,
+  entriesIn,
+  FsFailure,
+  fstat,
+  isMissing,
+  lstat,
+  NOT_A_FILE,
+  namesIn,
+  openFile,
+  read,
+  readLink,
+  realPath,
+  stat,
+  watchDirectory,
+} from '../../../src/lib/fs/file-system.ts'
+import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
+import { tmp } from '../../support/tmp.ts'
+
+const original = { ...systemCalls }
+afterEach(() => void Object.assign(systemCalls, original))
+
+/** Makes one call fail with an errno, as the runtime throws it. */
+function failWith(call: keyof typeof systemCalls, code: string): void {
+  Object.assign(systemCalls, {
+    [call]: () => {
+      throw Object.assign(new Error(`${code}: injected, ${call} '/x'`), { code })
+    },
+  })
+}
+
+const CALLS: [keyof typeof systemCalls, () => unknown][] = [
+  ['statSync', () => stat('/x')],
+  ['lstatSync', () => lstat('/x')],
+  ['fstatSync', () => fstat(0)],
+  ['readdirSync', () => namesIn('/x')],
+  ['readdirSync', () => entriesIn('/x')],
+  ['readlinkSync', () => readLink('/x')],
+  ['realpathSync', () => realPath('/x')],
+  ['openSync', () => openFile('/x')],
+  ['readSync', () => read(0, Buffer.alloc(1), 0, 1, 0)],
+  ['watch', () => watchDirectory('/x', () => {})],
+]
+
+describe('any errno of any call is a value', () => {
+  for (const [call, make] of CALLS) {
+    test(`${call} returns it and does not throw`, () => {
+      for (const code of Object.keys(constants.errno)) {
+        failWith(call, code)
+        const result = make()
+        expect(result).toBeInstanceOf(FsFailure)
+        expect((result as FsFailure).code).toBe(code)
+      }
+    })
+  }
+
+  test('close ignores it, as only writers are concerned', () => {
+    for (const code of Object.keys(constants.errno)) {
+      failWith('closeSync', code)
+      expect(() => close(7)).not.toThrow()
+    }
+  })
+
+  test('a file whose properties cannot be read is closed', () => {
+    const path = join(tmp(), 'a')
+    writeFileSync(path, 'x')
+    failWith('fstatSync', 'EIO')
+    const closed: number[] = []
+    systemCalls.closeSync = (fd) => void closed.push(fd)
+    expect((openFile(path) as FsFailure).code).toBe('EIO')
+    expect(closed).toHaveLength(1)
+    original.closeSync(closed[0] as number)
+  })
+})
+
+describe('what is not a regular file is refused without waiting', () => {
+  test('a FIFO, a directory, a device and files of the kernel', () => {
+    const dir = tmp()
+    execFileSync('mkfifo', [join(dir, 'fifo')])
+    mkdirSync(join(dir, 'sub'))
+    for (const path of [
+      join(dir, 'fifo'),
+      join(dir, 'sub'),
+      '/dev/zero',
+      '/proc/self/status',
+      '/sys/kernel/uevent_seqnum',
+    ]) {
+      expect([path, (openFile(path) as FsFailure).code]).toEqual([path, NOT_A_FILE])
+    }
+  })
+
+  test('a link to a file of the kernel', () => {
+    const path = join(tmp(), 'x.log')
+    symlinkSync('/proc/self/maps', path)
+    expect((openFile(path) as FsFailure).code).toBe(NOT_A_FILE)
+  })
+})
+
+test('a missing file, a missing directory and a loop of links are told apart', () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'file'), 'x')
+  symlinkSync('loop', join(dir, 'loop'))
+  expect(isMissing(stat(join(dir, 'none')))).toBe(true)
+  expect(isMissing(stat(join(dir, 'file', 'below')))).toBe(true)
+  expect((stat(join(dir, 'loop')) as FsFailure).code).toBe('ELOOP')
+  expect(isMissing(stat(join(dir, 'loop')))).toBe(false)
+})
+
+test('a regular file is opened with its properties', () => {
+  const path = join(tmp(), 'a')
+  writeFileSync(path, 'hello')
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) throw new Error(opened.message)
+  const buf = Buffer.alloc(5)
+  expect(opened.stat.size).toBe(5n)
+  expect(read(opened.fd, buf, 0, 5, 0)).toBe(5)
+  expect(buf.toString()).toBe('hello')
+  close(opened.fd)
+})
