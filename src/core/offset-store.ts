@@ -14,11 +14,16 @@ export interface OffsetStore {
   /** True when the database was damaged and rows may be missing: files without a row are then read from the start. */
   readonly damaged: boolean
   /**
-   * Returns when an input with these paths last scanned for all of its files, in an earlier run, in Unix milliseconds: a
-   * file that was created since then and has no row is new to the agent. Returns the time of the last write when the
-   * time of the scan is not stored, and undefined when the database is new.
+   * Returns when an input last scanned for all files of this pattern, in an earlier run, in Unix milliseconds: a file that
+   * appeared since then and has no row is new to the agent. Undefined when it never did. In a database in which no scan is
+   * stored, as one of fluent-bit, that is the time of the last write.
    */
-  lastScanMs(paths: string): number | undefined
+  lastScanMs(pattern: string): number | undefined
+  /**
+   * Returns the files that scans of this Path found and did not open; undefined when the database does not keep them, as one
+   * written by fluent-bit or by a version before this table.
+   */
+  skippedFiles(paths: string): SkippedFile[] | undefined
   /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */
   readonly lastWriteMs: number | undefined
 }
@@ -26,8 +31,10 @@ export interface OffsetStore {
 export interface OffsetChanges {
   upsert: OffsetRow[]
   remove: OffsetRow[]
-  /** Time of a scan for all files; written together with the rows of the files found. */
-  scanned?: { paths: string; ms: number } | undefined
+  /** Time of a scan for all files of these patterns; written together with the rows of the files found. */
+  scanned?: { patterns: readonly string[]; ms: number } | undefined
+  /** All files that were found and not opened, which replace those stored for this Path. */
+  skipped?: { paths: string; files: readonly SkippedFile[] } | undefined
   /** New position in the journal; only from the input that has claimed the cursor. */
   cursor?: string
 }
@@ -66,4 +73,18 @@ export interface OffsetRow {
   streamOffset: number | undefined
   /** True when the position is within an oversized line that is being skipped. */
   skipping: boolean | undefined
+  /** Path of the file itself, where `name` is a link to it. */
+  target?: string | undefined
+  /** Unix seconds at which a rotated file was closed after everything in it was read: only late lines are expected of it. */
+  closedAt?: number | undefined
+}
+
+/** A file that a scan found and that was not opened, because it could not be or is too old. */
+export interface SkippedFile {
+  device: bigint
+  inode: bigint
+  /** Time of creation in milliseconds, which tells the file from a later one with its inode; 0: unknown. */
+  birthMs: number
+  /** Offset from which it is read once it can be opened. */
+  offset: number
 }

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
 import { ShipperError } from '../core/error.ts'
-import type { OffsetChanges, OffsetOptions, OffsetRow } from '../core/offset-store.ts'
+import type { OffsetChanges, OffsetOptions, OffsetRow, SkippedFile } from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { lockPath, takeLock } from './agent-lock.ts'
 import { copyBack, DeletionGuard, lastWriteMs } from './deletion-guard.ts'
@@ -9,8 +9,16 @@ import { requireAccess } from './errors.ts'
 import { CursorTable } from './journal-cursor.ts'
 import { createEmpty, finishReplacement, recover, refuseForeign, undetectedDamage } from './repair/repair.ts'
 import { RowOwners } from './row-owners.ts'
-import { CLEAR_DAMAGE, ensureSchema, extraValues, readDamage, toOffsetRow } from './schema.ts'
-import { prepare, type Statements, storeRow } from './statements.ts'
+import {
+  CLEAR_DAMAGE,
+  ensureSchema,
+  extraValues,
+  readDamage,
+  readSkipped,
+  toOffsetRow,
+  writeSkipped,
+} from './schema.ts'
+import { prepare, removeRotated, type Statements, storeRotated, storeRow } from './statements.ts'
 
 /** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
 const BUSY_MS = 200
@@ -70,9 +78,15 @@ export class OffsetDatabase {
   }
 
   /** See OffsetStore. */
-  lastScanMs(paths: string): number | undefined {
-    const at = this.#statements.scan.get(paths)?.at
-    return typeof at === 'bigint' ? Number(at) : this.lastWriteMs
+  lastScanMs(pattern: string): number | undefined {
+    const at = this.#statements.scan.get(pattern)?.at
+    if (typeof at === 'bigint') return Number(at)
+    return this.#statements.anyScan.get() === undefined ? this.lastWriteMs : undefined
+  }
+
+  /** See OffsetStore. */
+  skippedFiles(paths: string): SkippedFile[] | undefined {
+    return readSkipped(this.#db, paths)
   }
 
   /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */
@@ -157,7 +171,7 @@ export class OffsetDatabase {
     }
   }
 
-  #write({ upsert, remove, scanned, cursor }: OffsetChanges, owner: string): void {
+  #write({ upsert, remove, scanned, skipped, cursor }: OffsetChanges, owner: string): void {
     const statements = this.#statements
     const ids: bigint[] = []
     const removed = remove.filter(({ id }) => !this.owners.belongsToOther(id, owner))
@@ -168,14 +182,18 @@ export class OffsetDatabase {
         if (id === undefined) continue
         statements.removeFile.run(BigInt(id))
         statements.removeExtra.run(BigInt(id))
+        removeRotated(statements, BigInt(id))
       }
       for (const row of upsert) {
         const id = storeRow(statements, row, this.owners.belongsToOther(row.id, owner))
         statements.extra.run(...extraValues(row, id))
+        storeRotated(statements, row, id)
         ids.push(id)
       }
       if (owner !== '') recordOwner = this.owners.write(this.#db, owner, upsert, ids)
-      if (scanned !== undefined) statements.setScan.run(scanned.paths, BigInt(Math.floor(scanned.ms)))
+      for (const pattern of scanned?.patterns ?? [])
+        statements.setScan.run(pattern, BigInt(Math.floor(scanned?.ms ?? 0)))
+      if (skipped !== undefined) writeSkipped(this.#db, skipped.paths, skipped.files)
       if (cursor !== undefined) this.#cursors().write(cursor)
     })
     // Only after the commit: a row whose transaction failed has no id.

@@ -2,7 +2,13 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, ShipperError, systemCode } from '../core/error.ts'
-import type { OffsetChanges, OffsetOptions, OffsetRow, OffsetStore } from '../core/offset-store.ts'
+import type {
+  OffsetChanges,
+  OffsetOptions,
+  OffsetRow,
+  OffsetStore,
+  SkippedFile,
+} from '../core/offset-store.ts'
 import type { Logger } from '../core/services.ts'
 import { OffsetDatabase } from './database.ts'
 import { type Driver, loadSqlite } from './driver.ts'
@@ -120,8 +126,12 @@ class SharedOffsetStore implements OffsetStore {
     return this.#database.lastWriteMs
   }
 
-  lastScanMs(paths: string): number | undefined {
-    return this.#database.lastScanMs(paths)
+  lastScanMs(pattern: string): number | undefined {
+    return this.#database.lastScanMs(pattern)
+  }
+
+  skippedFiles(paths: string): SkippedFile[] | undefined {
+    return this.#database.skippedFiles(paths)
   }
 
   rows(): OffsetRow[] {
@@ -130,8 +140,9 @@ class SharedOffsetStore implements OffsetStore {
   }
 
   write(changes: OffsetChanges): void {
-    const { upsert, remove, scanned, cursor } = changes
-    if (upsert.length + remove.length > 0 || scanned !== undefined || cursor !== undefined)
+    const { upsert, remove, scanned, skipped, cursor } = changes
+    const hasRows = upsert.length + remove.length > 0
+    if (hasRows || scanned !== undefined || skipped !== undefined || cursor !== undefined)
       this.#database.write(changes, this.#owner)
   }
 
@@ -167,6 +178,8 @@ class MemoryOffsetStore implements OffsetStore {
   readonly lastWriteMs = undefined
 
   lastScanMs(): undefined {}
+
+  skippedFiles(): undefined {}
 
   claimCursor(): undefined {}
 

@@ -1,5 +1,5 @@
 import { ShipperError } from '../core/error.ts'
-import type { OffsetRow } from '../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../core/offset-store.ts'
 import type { Database, SqlRow, SqlValue } from './driver.ts'
 
 /** fluent-bit's own table: columns, types and defaults are a contract with fluent-bit. */
@@ -15,12 +15,23 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, offset INTEGER, opened_as TEXT, device INTEGER,
   fingerprint TEXT, fingerprint_size INTEGER, stream_offset INTEGER, skipping INTEGER)`
 
+/**
+ * What only some rows have; its own table, as a version of before writes all columns of shipper_files. `inode` and `created`
+ * are copies as in shipper_files.
+ */
+const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
+  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER)`
+
 /** Exists only after a recovery; it has a row until every file has been found again. */
 const SHIPPER_DAMAGE =
   'CREATE TABLE IF NOT EXISTS shipper_damage (at INTEGER, set_aside TEXT, rows_kept INTEGER)'
 
-/** Time of the last full scan, in milliseconds, by the paths of the input. */
+/** Time of the last full scan, in milliseconds, by pattern of Path; earlier versions: by all patterns, with commas. */
 const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIMARY KEY, at INTEGER)'
+
+/** Files that scans found and did not open, by Path; `birth` in milliseconds. Created with the first full scan. */
+const SHIPPER_SKIPPED = `CREATE TABLE IF NOT EXISTS shipper_skipped (
+  paths TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
 
 /** Columns missing in older versions of fluent-bit; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
@@ -33,12 +44,7 @@ const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
 export function ensureSchema(db: Database): void {
   db.transaction(() => {
     db.exec(IN_TAIL_FILES)
-    const columns = new Set(
-      db
-        .prepare('PRAGMA table_info(in_tail_files)')
-        .all()
-        .map((row) => row.name),
-    )
+    const columns = columnsOf(db, 'in_tail_files')
     const missing = FIRST_COLUMNS.filter((name) => !columns.has(name))
     if (missing.length > 0) {
       throw new ShipperError(
@@ -51,10 +57,18 @@ export function ensureSchema(db: Database): void {
       if (!columns.has(name)) db.exec(`ALTER TABLE in_tail_files ADD COLUMN ${name} INTEGER DEFAULT 0`)
     }
     db.exec(SHIPPER_FILES)
+    db.exec(SHIPPER_ROTATED)
     db.exec(SHIPPER_SCANS)
-    const orphans = 'FROM shipper_files WHERE id NOT IN (SELECT id FROM in_tail_files)'
-    if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
+    for (const table of ['shipper_files', 'shipper_rotated']) {
+      const orphans = `FROM ${table} WHERE id NOT IN (SELECT id FROM in_tail_files)`
+      if (db.prepare(`SELECT 1 ${orphans} LIMIT 1`).get() !== undefined) db.exec(`DELETE ${orphans}`)
+    }
   })
+}
+
+function columnsOf(db: Database, table: string): Set<SqlValue | undefined> {
+  const rows = db.prepare(`PRAGMA table_info(${table})`).all()
+  return new Set(rows.map((row) => row.name))
 }
 
 /** Returns the record of a recovery after which not every file has been found again; undefined if there is none. */
@@ -76,8 +90,9 @@ export const CLEAR_DAMAGE = 'DROP TABLE IF EXISTS shipper_damage'
 
 export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f.rotated, f.offset_marker,
   f.offset_marker_size, s.inode AS s_inode, s.created AS s_created, s.offset AS s_offset, s.opened_as, s.device,
-  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping
-  FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id ORDER BY f.id`
+  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at
+  FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id
+  LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created ORDER BY f.id`
 
 export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
@@ -85,7 +100,10 @@ export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
 export const SELECT_SCAN = 'SELECT at FROM shipper_looks WHERE paths = ?'
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
+export const ANY_SCAN = 'SELECT 1 FROM shipper_looks LIMIT 1'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?)'
+export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
 
 /** Returns the values for INSERT_FILE and UPDATE_FILE; with a null id SQLite chooses one. */
 export function fileValues(row: OffsetRow, id: SqlValue): SqlValue[] {
@@ -117,6 +135,41 @@ export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
   ]
 }
 
+/** Returns the values for REPLACE_ROTATED; undefined for a row that has none. */
+export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefined {
+  if (row.target === undefined && row.closedAt === undefined) return undefined
+  const inode = BigInt.asIntN(64, row.inode)
+  return [id, inode, BigInt(row.created), row.target ?? null, integer(row.closedAt)]
+}
+
+/** Returns the files stored for this Path; undefined when the table does not exist, as no scan has been stored yet. */
+export function readSkipped(db: Database, paths: string): SkippedFile[] | undefined {
+  const table = db
+    .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shipper_skipped'")
+    .get()
+  if (table === undefined) return undefined
+  const rows = db
+    .prepare('SELECT device, inode, birth, offset FROM shipper_skipped WHERE paths = ?')
+    .all(paths)
+  return rows.map((row) => ({
+    device: bigint(row.device),
+    inode: bigint(row.inode),
+    birthMs: Number(row.birth ?? 0),
+    offset: number(row.offset) ?? 0,
+  }))
+}
+
+/** Replaces the files stored for this Path; the table exists from the first call on. */
+export function writeSkipped(db: Database, paths: string, files: readonly SkippedFile[]): void {
+  db.exec(SHIPPER_SKIPPED)
+  db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)
+  const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?)')
+  for (const { device, inode, birthMs, offset } of files) {
+    const birth = BigInt(Math.floor(birthMs))
+    insert.run(paths, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
+  }
+}
+
 /** Converts a row of SELECT_ROWS; leaves out the columns that fluent-bit has made stale. */
 export function toOffsetRow(r: SqlRow): OffsetRow {
   const ours = r.s_inode !== null && r.s_inode === r.inode && r.s_created === r.created
@@ -136,11 +189,17 @@ export function toOffsetRow(r: SqlRow): OffsetRow {
     fingerprintSize: same ? number(r.fingerprint_size) : undefined,
     streamOffset: same ? number(r.stream_offset) : undefined,
     skipping: same && r.skipping !== null ? r.skipping === 1n : undefined,
+    ...(r.target === null ? {} : { target: text(r.target) }),
+    ...(r.closed_at === null || !same ? {} : { closedAt: number(r.closed_at) }),
   }
 }
 
 function integer(value: number | undefined): SqlValue {
   return value === undefined ? null : BigInt(value)
+}
+
+function bigint(value: SqlValue | undefined): bigint {
+  return typeof value === 'bigint' ? value : 0n
 }
 
 function number(value: SqlValue | undefined): number | undefined {

@@ -1,10 +1,14 @@
 import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, Statement } from './driver.ts'
 import {
+  ANY_SCAN,
   fileValues,
   INSERT_FILE,
   REPLACE_EXTRA,
+  REPLACE_ROTATED,
   REPLACE_SCAN,
+  rotatedValues,
+  SELECT_ROTATED_IDS,
   SELECT_ROWS,
   SELECT_SCAN,
   UPDATE_FILE,
@@ -16,9 +20,14 @@ export interface Statements {
   insert: Statement
   update: Statement
   extra: Statement
+  rotated: Statement
   removeFile: Statement
   removeExtra: Statement
+  removeRotated: Statement
+  /** Ids that have a row in shipper_rotated: most have none, and need no statement for it. */
+  rotatedIds: Set<bigint>
   scan: Statement
+  anyScan: Statement
   setScan: Statement
 }
 
@@ -29,9 +38,18 @@ export function prepare(db: Database): Statements {
     insert: db.prepare(INSERT_FILE),
     update: db.prepare(UPDATE_FILE),
     extra: db.prepare(REPLACE_EXTRA),
+    rotated: db.prepare(REPLACE_ROTATED),
     removeFile: db.prepare('DELETE FROM in_tail_files WHERE id = ?'),
     removeExtra: db.prepare('DELETE FROM shipper_files WHERE id = ?'),
+    removeRotated: db.prepare('DELETE FROM shipper_rotated WHERE id = ?'),
+    rotatedIds: new Set(
+      db
+        .prepare(SELECT_ROTATED_IDS)
+        .all()
+        .map(({ id }) => id as bigint),
+    ),
     scan: db.prepare(SELECT_SCAN),
+    anyScan: db.prepare(ANY_SCAN),
     setScan: db.prepare(REPLACE_SCAN),
   }
 }
@@ -43,4 +61,18 @@ export function storeRow(statements: Statements, row: OffsetRow, taken: boolean)
     if (statements.update.run(...fileValues(row, id)).changes > 0) return id
   }
   return statements.insert.run(...fileValues(row, null)).id
+}
+
+/** Writes what only some rows have, or removes it. */
+export function storeRotated(statements: Statements, row: OffsetRow, id: bigint): void {
+  const values = rotatedValues(row, id)
+  if (values !== undefined) {
+    statements.rotated.run(...values)
+    statements.rotatedIds.add(id)
+  } else removeRotated(statements, id)
+}
+
+/** Removes what only some rows have. An id stays known when its transaction fails: the removal is repeated then. */
+export function removeRotated(statements: Statements, id: bigint): void {
+  if (statements.rotatedIds.has(id)) statements.removeRotated.run(id)
 }

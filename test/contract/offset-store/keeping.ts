@@ -25,15 +25,52 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
-    name: 'returns the time of the last scan for the paths of each input, for others the time of the last write',
+    name: 'returns the time of the last scan for each pattern; without any scan the time of the last write',
     async run(t) {
       const a = await t.open()
       assert.equal(a.lastScanMs('/a/*.log'), undefined)
-      a.write({ upsert: [row(1)], remove: [], scanned: { paths: '/a/*.log', ms: 1000.7 } })
+      a.write({ upsert: [row(1)], remove: [] })
       a.close()
       const b = await t.open()
-      assert.equal(b.lastScanMs('/a/*.log'), 1000)
-      assert.ok(Number(b.lastScanMs('/b/*.log')) > 1000)
+      assert.ok(Number(b.lastScanMs('/a/*.log')) > 1000)
+      b.write({ upsert: [row(2)], remove: [], scanned: { patterns: ['/a/*.log', '/c/*.log'], ms: 1000.7 } })
+      b.close()
+      const c = await t.open()
+      assert.equal(c.lastScanMs('/a/*.log'), 1000)
+      assert.equal(c.lastScanMs('/c/*.log'), 1000)
+      assert.equal(c.lastScanMs('/b/*.log'), undefined)
+    },
+  },
+  {
+    name: 'keeps the files that were found and not opened, for each Path',
+    async run(t) {
+      const a = await t.open()
+      assert.equal(a.skippedFiles('/a'), undefined)
+      const file = { device: 2n ** 63n + 1n, inode: 7n, birthMs: 1234, offset: 99 }
+      a.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [file] } })
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(b.skippedFiles('/a'), [{ ...file, device: BigInt.asIntN(64, file.device) }])
+      assert.deepEqual(b.skippedFiles('/b'), [])
+      b.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [] } })
+      assert.deepEqual(b.skippedFiles('/a'), [])
+    },
+  },
+  {
+    name: 'keeps target and closing time of a row until it is written without them',
+    async run(t) {
+      const a = await t.open()
+      a.write({ upsert: [{ ...row(1), target: '/pods/0.log', closedAt: 1700000000 }], remove: [] })
+      a.close()
+      const b = await t.open()
+      const [kept] = b.rows()
+      assert.equal(kept?.target, '/pods/0.log')
+      assert.equal(kept?.closedAt, 1700000000)
+      b.write({ upsert: [{ ...(kept as OffsetRow), target: undefined, closedAt: undefined }], remove: [] })
+      b.close()
+      const c = await t.open()
+      assert.equal(c.rows()[0]?.target, undefined)
+      assert.equal(c.rows()[0]?.closedAt, undefined)
     },
   },
   {

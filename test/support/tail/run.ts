@@ -1,7 +1,7 @@
 import { decodeMulti } from '@msgpack/msgpack'
 import type { Chunk } from '../../../src/core/chunk.ts'
 import { ShipperError } from '../../../src/core/error.ts'
-import type { OffsetChanges, OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
+import type { OffsetChanges, OffsetRow, OffsetStore, SkippedFile } from '../../../src/core/offset-store.ts'
 import { INPUT_OPTIONS } from '../../../src/core/options/common.ts'
 import { parseOptions } from '../../../src/core/options/parse.ts'
 import type { Plan } from '../../../src/core/plan.ts'
@@ -28,6 +28,7 @@ export class MemoryStore implements OffsetStore {
   /** Time of the last scan of a previous run; set by a test to simulate one. */
   lastScan: number | undefined
   lastWriteMs: number | undefined
+  skipped: SkippedFile[] | undefined
   readonly path = undefined
   failing: Error | undefined
   #nextId = 1
@@ -40,10 +41,15 @@ export class MemoryStore implements OffsetStore {
     return this.lastScan
   }
 
+  skippedFiles(): SkippedFile[] | undefined {
+    return this.skipped
+  }
+
   write(changes: OffsetChanges): void {
     if (this.failing !== undefined) throw this.failing
     this.writes++
     this.lastScan = changes.scanned?.ms ?? this.lastScan
+    this.skipped = changes.skipped === undefined ? this.skipped : [...changes.skipped.files]
     for (const row of changes.upsert) {
       row.id ??= this.#nextId++
       this.table = [...this.table.filter((r) => r.id !== row.id), { ...row }]

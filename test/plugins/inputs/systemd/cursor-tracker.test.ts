@@ -17,6 +17,7 @@ function bench() {
     path: 'x',
     damaged: false,
     lastScanMs: () => undefined,
+    skippedFiles: () => undefined,
     lastWriteMs: undefined,
     rows: () => [],
     claimCursor: () => undefined,
