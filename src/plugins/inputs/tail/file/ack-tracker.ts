@@ -17,6 +17,10 @@ export class AckTracker {
   /** No position beyond it is stored: open multiline records begin there. */
   #commitLimit: number | undefined
   readonly #onSettled: (bytes: number) => void
+  /** Range before the first one, which another file has read: see `inherit`. */
+  #inherited: { watermark: Watermark; ticket: number } | undefined
+  /** Trackers that inherit the ranges of contents of before. */
+  readonly #heirs = new WeakMap<Watermark, { heir: AckTracker; end: number }>()
 
   constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
     this.#rangeStart = offset
@@ -64,18 +68,51 @@ export class AckTracker {
       text: `${start}-${end}${beyond}`,
       settle: (outcome) => {
         const before = watermark.position
+        if (outcome === 'aborted' || !watermark.settle(ticket)) return
         // A range from before a truncation never moves the position of the new content.
-        if (outcome === 'aborted' || !watermark.settle(ticket) || watermark !== this.#watermark) return
+        if (watermark !== this.#watermark) {
+          this.#settleHeir(watermark)
+          return
+        }
         for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
         this.#onSettled(watermark.position - before)
       },
     }
   }
 
-  /** Goes back to the start of the file; ranges that are in chunks no longer count. */
-  restart(): void {
-    this.#rangeStart = 0
+  /** Begins at `offset` instead. Only for a file of which nothing was read. */
+  startAt(offset: number): void {
+    this.#rangeStart = offset
     this.#skippingAt.clear()
-    this.#watermark = new Watermark(0)
+    this.#watermark = new Watermark(offset)
+    this.#inherited = undefined
+  }
+
+  /**
+   * Goes back to the start of the file; ranges that are in chunks no longer count here. They move the position of `heir`, a file with
+   * the content of before, which goes on at `offset`.
+   */
+  restart(heir?: { tracker: AckTracker; offset: number }): void {
+    if (heir !== undefined) this.#handOver(heir.tracker, heir.offset)
+    this.startAt(0)
+  }
+
+  #handOver(heir: AckTracker, offset: number): void {
+    const acked = Math.min(this.position, offset)
+    heir.startAt(acked)
+    if (acked === offset) return
+    heir.#rangeStart = offset
+    heir.#inherited = { watermark: heir.#watermark, ticket: heir.#watermark.open(acked, offset) }
+    this.#heirs.set(this.#watermark, { heir, end: offset })
+  }
+
+  #settleHeir(watermark: Watermark): void {
+    const { heir, end } = this.#heirs.get(watermark) ?? {}
+    if (heir?.#inherited === undefined || end === undefined || watermark.position < end) return
+    const inherited = heir.#inherited
+    heir.#inherited = undefined
+    const before = inherited.watermark.position
+    if (inherited.watermark !== heir.#watermark || !inherited.watermark.settle(inherited.ticket)) return
+    heir.#onSettled(heir.position - before)
   }
 }

@@ -1,27 +1,46 @@
-import { closeSync, openSync, readSync } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
+import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, mismatch, peek } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
 const COMPRESSED_HEAD_BYTES = 16_384
+/** Bytes compared at both ends of two plain files, and at places in between. */
+const END_BYTES = 65_536
+const PROBE_BYTES = 4096
+const PROBES = 8
 
 /** First decompressed bytes of compressed siblings: compared with every row, inflated once. */
 const heads = new WeakMap<Sibling, Buffer | undefined>()
+
+/** What is known of a content that was read: enough to recognize a copy of it. */
+export type KnownContent = Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'>
 
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   if (sibling.path.endsWith('.gz')) return isCompressedCopy(row, sibling)
   if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
-  const fd = tryOpen(sibling.path)
-  if (fd === undefined) return false
-  try {
-    return mismatch(row, fd, sibling.size, sibling.path, false) === undefined
-  } finally {
-    closeSync(fd)
-  }
+  return withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
+}
+
+/** True when the sibling begins with a content that was read, also if it is a copy of only a part of it. */
+export function isCopyOfContent(content: KnownContent, sibling: Sibling): boolean {
+  if (!content.fingerprintSize) return false
+  if (sibling.path.endsWith('.gz')) return isCompressedCopy(content, sibling)
+  return (
+    withFile(sibling, (fd) => {
+      const head = peek(fd, 0, content.fingerprintSize as number)
+      if (head === undefined || fingerprintOf(head) !== content.fingerprint) return false
+      return sibling.size < content.offset || mismatchesMarker(content, fd) === false
+    }) ?? false
+  )
+}
+
+function mismatchesMarker(content: KnownContent, fd: number): boolean {
+  const row = { ...content, fingerprint: undefined, name: '' } as unknown as OffsetRow
+  return mismatch(row, fd, Number.MAX_SAFE_INTEGER, '', false) !== undefined
 }
 
 /** True when the decompressed content of the sibling begins with the bytes of the fingerprint. */
@@ -40,16 +59,50 @@ export function isEmptyGzip(sibling: Sibling): boolean {
   return headOf(sibling)?.length === 0
 }
 
-/** True when two open files have the same size, the same first and the same last bytes. */
+/**
+ * True when one of two open files begins with the content of the other, whatever their sizes are now: a copy stops growing, or the
+ * original does. Compares both ends of what they have in common and places in between, since programs often begin a new log with
+ * the same words. An empty file is a copy of nothing.
+ */
 export function isCopy(file: TailFile, original: TailFile): boolean {
-  const fileSize = file.cursor.size
-  if (fileSize === 0 || fileSize !== original.cursor.size) return false
-  const size = Math.min(FINGERPRINT_BYTES, fileSize)
-  // Both ends: programs often begin a new log with the same words.
-  return [0, fileSize - size].every((at) => {
-    const hash = hashAt(file.handle.fd, at, size)
-    return hash !== undefined && hash === hashAt(original.handle.fd, at, size)
-  })
+  if (original.handle.isCompressed) return false
+  if (file.handle.isCompressed) return hasHeadOf(file, original)
+  const [a, b] = [file.handle.fd, original.handle.fd]
+  const common = Math.min(file.cursor.size, original.cursor.size)
+  if (common === 0) return false
+  return placesToCompare(common).every(([at, size]) => areEqual(a, b, at, size))
+}
+
+/** True when a .gz, whose head was taken as its fingerprint, begins with the content of the original. */
+function hasHeadOf({ stored }: TailFile, original: TailFile): boolean {
+  const size = stored.fingerprintSize
+  if (size === 0 || original.cursor.size < size) return false
+  const head = peek(original.handle.fd, 0, size)
+  return head !== undefined && fingerprintOf(head) === stored.fingerprint
+}
+
+/** Returns the ranges of the first `common` bytes that are compared, as offset and size. */
+function placesToCompare(common: number): [number, number][] {
+  if (common <= 2 * END_BYTES) return [[0, common]]
+  const places: [number, number][] = [
+    [0, END_BYTES],
+    [common - END_BYTES, END_BYTES],
+  ]
+  const step = Math.floor((common - 2 * END_BYTES) / (PROBES + 1))
+  for (let n = 1; n <= PROBES; n++) places.push([END_BYTES + n * step, PROBE_BYTES])
+  return places
+}
+
+const bufferA = Buffer.alloc(PROBE_BYTES)
+const bufferB = Buffer.alloc(PROBE_BYTES)
+
+function areEqual(a: number, b: number, from: number, size: number): boolean {
+  for (let at = from; at < from + size; at += PROBE_BYTES) {
+    const length = Math.min(PROBE_BYTES, from + size - at)
+    if (read(a, bufferA, 0, length, at) !== length || read(b, bufferB, 0, length, at) !== length) return false
+    if (bufferA.compare(bufferB, 0, length, 0, length) !== 0) return false
+  }
+  return true
 }
 
 /** Sets the fingerprint of a compressed copy to that of its decompressed content, as the original had it. */
@@ -65,31 +118,31 @@ function headOf(sibling: Sibling): Buffer | undefined {
 }
 
 function inflateHead(sibling: Sibling): Buffer | undefined {
-  const fd = tryOpen(sibling.path)
-  if (fd === undefined) return undefined
-  try {
+  return withFile(sibling, (fd) => {
     const raw = Buffer.alloc(Math.min(COMPRESSED_HEAD_BYTES, sibling.size))
-    const n = readSync(fd, raw, 0, raw.length, 0)
-    const head = gunzipSync(raw.subarray(0, n), { finishFlush: constants.Z_SYNC_FLUSH })
-    return Buffer.from(head.subarray(0, FINGERPRINT_BYTES))
-  } catch {
-    // Not gzip in spite of its name, or damaged: not a copy of anything.
-    return undefined
-  } finally {
-    closeSync(fd)
-  }
+    const n = read(fd, raw, 0, raw.length, 0)
+    if (n instanceof FsFailure) return undefined
+    try {
+      const head = gunzipSync(raw.subarray(0, n), {
+        finishFlush: constants.Z_SYNC_FLUSH,
+        // Deflate expands up to a thousand times: 16 MB of zeros for 16 KB.
+        maxOutputLength: 2 ** 25,
+      })
+      return Buffer.from(head.subarray(0, FINGERPRINT_BYTES))
+    } catch {
+      // Not gzip in spite of its name, or damaged: not a copy of anything.
+      return undefined
+    }
+  })
 }
 
-function hashAt(fd: number, at: number, size: number): string | undefined {
-  const bytes = peek(fd, at, size)
-  return bytes === undefined ? undefined : fingerprintOf(bytes)
-}
-
-function tryOpen(path: string): number | undefined {
+/** Calls `use` with a descriptor of the sibling; undefined when it cannot be opened: it was deleted, or is not readable. */
+function withFile<T>(sibling: Sibling, use: (fd: number) => T): T | undefined {
+  const opened = openFile(sibling.path)
+  if (opened instanceof FsFailure) return undefined
   try {
-    return openSync(path, 'r')
-  } catch {
-    // Deleted meanwhile, or not readable: not a copy of anything as far as we can tell.
-    return undefined
+    return use(opened.fd)
+  } finally {
+    close(opened.fd)
   }
 }

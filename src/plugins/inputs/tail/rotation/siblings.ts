@@ -1,12 +1,21 @@
-import { readdirSync, statSync } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { FsFailure, isMissing, namesIn, stat } from '../../../../lib/fs/file-system.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
+import {
+  compareDatesOfNames,
+  differInDigitsOnly,
+  isRotatedName,
+  isUnreadableFormat,
+  liveNamesOf,
+  maskDigits,
+} from './names.ts'
 
 /** Attempts to find files whose names change meanwhile, because a rotation goes on. */
 export const MAX_ATTEMPTS = 5
 
-/** A file in the directory of a followed one whose name begins with the name of that: `x.log.1` of `x.log`. */
+/** A file that rotation may have made of a followed one, by its name: `x.log.1` of `x.log`. */
 export interface Sibling {
   path: string
   /** Identity key: device and inode. */
@@ -19,97 +28,133 @@ export interface Sibling {
   birthMs: number
 }
 
-/** Suffix of a rotated name: `.1`, `-20261121`, `.2026-11-21T06:00:00`, `.old`; then perhaps `.gz`. */
-const ROTATED_SUFFIX = /[._-]?(\d[\dTZ:._+-]*|old|bak)(\.gz)?$/
-/** Matches a text that is a rotation suffix and nothing else. */
-const ONLY_ROTATED_SUFFIX = new RegExp(`^${ROTATED_SUFFIX.source}`)
-const DATE_SUFFIX = /^[._-]?(\d{8}[\dTZ:._+-]*)$/
-const GZIP_SUFFIX = /\.gz$/
-
-/** Returns the path without its rotation suffix; undefined when it is not a rotated name. */
-export function unrotatedPath(path: string): string | undefined {
-  const at = ROTATED_SUFFIX.exec(basename(path))?.index ?? 0
-  return at > 0 ? join(dirname(path), basename(path).slice(0, at)) : undefined
+/** Where the siblings of a path are looked for. */
+export interface SiblingScope {
+  /** Directories besides that of the file: where rotated files of it were found, or where its link led before. */
+  directories?: Iterable<string>
+  /** Target of the link before it was switched: names that differ from it in digits only count too. */
+  targetBefore?: string | undefined
 }
 
-/** The sorted names of directories, each read once: for lookups of many files of one directory. */
+/** The names of directories, each read once: for lookups of many files of one directory. */
 export class DirectoryNames {
-  readonly #byDirectory = new Map<string, string[]>()
+  readonly #byDirectory = new Map<string, DirectoryIndex>()
 
-  /** Returns the names that begin with `stem` and are longer. */
-  startingWith(directory: string, stem: string): string[] {
-    const names = this.#byDirectory.get(directory) ?? namesIn(directory).sort()
-    this.#byDirectory.set(directory, names)
-    const first = firstAfter(names, stem)
-    let end = first
-    while (names[end]?.startsWith(stem)) end++
-    return names.slice(first, end)
+  /** Returns the names in `directory` that rotation may have made of `live`. */
+  rotatedFrom(directory: string, live: string): string[] {
+    return this.#indexOf(directory).rotatedFrom(live)
   }
+
+  /** Returns the names in `directory` that differ from `name` in digits only. */
+  differingInDigits(directory: string, name: string): string[] {
+    return this.#indexOf(directory).differingInDigits(name)
+  }
+
+  #indexOf(directory: string): DirectoryIndex {
+    const known = this.#byDirectory.get(directory)
+    if (known !== undefined) return known
+    const index = new DirectoryIndex(listOf(directory))
+    this.#byDirectory.set(directory, index)
+    return index
+  }
+}
+
+/** Index of the names of a directory by what they were made of; built when it is asked first. */
+class DirectoryIndex {
+  readonly #names: string[]
+  #byLive: Map<string, string[]> | undefined
+  #byMask: Map<string, string[]> | undefined
+
+  constructor(names: string[]) {
+    this.#names = names
+  }
+
+  rotatedFrom(live: string): string[] {
+    this.#byLive ??= group(this.#names, liveNamesOf)
+    return this.#byLive.get(live) ?? []
+  }
+
+  differingInDigits(name: string): string[] {
+    this.#byMask ??= group(this.#names, (one) => [maskDigits(one)])
+    return (this.#byMask.get(maskDigits(name)) ?? []).filter((one) => differInDigitsOnly(one, name))
+  }
+}
+
+function group(names: string[], keysOf: (name: string) => Iterable<string>): Map<string, string[]> {
+  const groups = new Map<string, string[]>()
+  for (const name of names) {
+    for (const key of keysOf(name)) {
+      const known = groups.get(key)
+      if (known === undefined) groups.set(key, [name])
+      else known.push(name)
+    }
+  }
+  return groups
 }
 
 /**
  * Returns the siblings of a path, the oldest first. For a link, as in /var/log/containers, they are those of its
- * target. Only rotated names count, so that `app.log.json` is not taken for a part of `app.log`. With `anyName` every
- * longer name counts: for a caller that knows the identity it looks for.
+ * target. `names`: listings that may be out of date.
  */
-export function siblingsOf(link: string, anyName = false, names?: DirectoryNames): Sibling[] {
+export function siblingsOf(link: string, scope: SiblingScope = {}, names?: DirectoryNames): Sibling[] {
   const path = linkTarget(link)
-  const directory = dirname(path)
-  const stem = basename(path)
-  const found: Sibling[] = []
-  for (const name of (names ?? new DirectoryNames()).startingWith(directory, stem)) {
-    if (!anyName && !ONLY_ROTATED_SUFFIX.test(name.slice(stem.length))) continue
-    const candidate = join(directory, name)
-    const stat = statSync(candidate, { bigint: true, throwIfNoEntry: false })
-    // Renamed or compressed since the directory was read: its new name is not among these.
-    if (stat === undefined && names !== undefined) return siblingsOf(link, anyName)
-    if (stat === undefined || !stat.isFile()) continue
-    found.push({
-      path: candidate,
-      key: identityKey(stat.dev, stat.ino),
-      device: stat.dev,
-      inode: stat.ino,
-      size: Number(stat.size),
-      mtimeMs: Number(stat.mtimeNs) / 1e6,
-      birthMs: Number(stat.birthtimeNs) / 1e6,
-    })
+  const live = basename(path)
+  const found = new Map<string, Sibling>()
+  const add = (candidate: string): boolean => {
+    const properties = stat(candidate)
+    if (properties instanceof FsFailure) return !isMissing(properties)
+    if (candidate !== path && properties.isFile()) found.set(candidate, siblingAt(candidate, properties))
+    return true
   }
-  // While a file is being compressed both exist, and the copy may not be complete.
-  const plain = new Set(found.map((s) => s.path))
-  return found
-    .filter((s) => !s.path.endsWith('.gz') || !plain.has(s.path.replace(GZIP_SUFFIX, '')))
-    .sort((a, b) => compareDates(a, b, path) || compareTimes(a, b))
+  const { targetBefore } = scope
+  for (const directory of new Set([dirname(path), ...(scope.directories ?? [])])) {
+    const rotated = names?.rotatedFrom(directory, live) ?? rotatedIn(directory, live)
+    const others = targetBefore === undefined ? [] : inTurn(directory, basename(targetBefore), names)
+    for (const name of [...rotated, ...others]) {
+      // Renamed or compressed since the directory was read: its new name is not among these.
+      if (!add(join(directory, name)) && names !== undefined) return siblingsOf(link, scope)
+    }
+  }
+  const plain = new Set(found.keys())
+  return [...found.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
 }
 
-/** Returns the paths that have siblings, of whatever suffix. */
+/** Returns the names of files to which a link may have pointed in turn, and those rotated from the one it pointed to before. */
+function inTurn(directory: string, before: string, names: DirectoryNames | undefined): string[] {
+  if (names !== undefined)
+    return [...names.differingInDigits(directory, before), ...names.rotatedFrom(directory, before)]
+  return listOf(directory).filter((name) => differInDigitsOnly(name, before) || isRotatedName(name, before))
+}
+
+export function siblingAt(path: string, properties: BigIntStats): Sibling {
+  return {
+    path,
+    key: identityKey(properties.dev, properties.ino),
+    device: properties.dev,
+    inode: properties.ino,
+    size: Number(properties.size),
+    mtimeMs: Number(properties.mtimeNs) / 1e6,
+    birthMs: Number(properties.birthtimeNs) / 1e6,
+  }
+}
+
+/** False while a file is being compressed, when both exist and the copy may not be complete, and for other formats than gzip. */
+function isReadable({ path }: Sibling, all: Set<string>): boolean {
+  if (isUnreadableFormat(path)) return false
+  return !path.endsWith('.gz') || !all.has(path.slice(0, -'.gz'.length))
+}
+
+/** Returns the paths that have siblings. */
 export function pathsWithSiblings(links: readonly string[], names: DirectoryNames): string[] {
   return links.filter((link) => {
     const path = linkTarget(link)
-    return names.startingWith(dirname(path), basename(path)).length > 0
+    return names.rotatedFrom(dirname(path), basename(path)).length > 0
   })
 }
 
-/** Returns the index of the first of sorted names that sorts after `name`. */
-function firstAfter(names: readonly string[], name: string): number {
-  let [low, high] = [0, names.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((names[middle] as string) <= name) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-/**
- * Compares the dates that rotation appended to the name. 0: their times must decide, although that of a compressed copy
- * may be when it was made. The number in a name does not decide: logrotate's grows with age, that of others does not.
- */
-function compareDates(a: Sibling, b: Sibling, path: string): number {
-  const [dateA, dateB] = [a, b].map(
-    (s) => DATE_SUFFIX.exec(s.path.slice(path.length).replace(GZIP_SUFFIX, ''))?.[1],
-  )
-  if (dateA === undefined || dateB === undefined || dateA === dateB) return 0
-  return dateA < dateB ? -1 : 1
+/** Compares the age of two siblings by the dates in their names, else by their times. */
+function compareAges(a: Sibling, b: Sibling): number {
+  return compareDatesOfNames(basename(a.path), basename(b.path)) || compareTimes(a, b)
 }
 
 /** Compares times; for two rotations within a clock tick births, and then logrotate's numbers, are the best guess. */
@@ -118,11 +163,12 @@ function compareTimes(a: Sibling, b: Sibling): number {
   return older || (a.path < b.path ? 1 : -1)
 }
 
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch {
-    // The directory was deleted, or is not readable: there are no siblings then.
-    return []
-  }
+function rotatedIn(directory: string, live: string): string[] {
+  return listOf(directory).filter((name) => isRotatedName(name, live))
+}
+
+/** Returns the names in a directory; none when it was deleted or cannot be read, which the search for Path reports. */
+function listOf(directory: string): string[] {
+  const names = namesIn(directory)
+  return names instanceof FsFailure ? [] : names
 }
