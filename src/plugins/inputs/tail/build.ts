@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
-import type { InputContext } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import type { TailContext } from './counters.ts'
 import { Glob } from './discovery/glob.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
@@ -40,7 +40,7 @@ export interface TailParts extends StaticParts {
 }
 
 /** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
-export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
+export function buildStaticParts(options: TailOptions, ctx: TailContext): StaticParts {
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
   const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
   const glob = new Glob(options.path.flat(), excluded, readErrors)
@@ -50,7 +50,7 @@ export function buildStaticParts(options: TailOptions, ctx: InputContext): Stati
 /** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
 export async function buildTail(
   options: TailOptions,
-  ctx: InputContext,
+  ctx: TailContext,
   tagRegex: RegExp | undefined,
   staticParts: StaticParts,
 ): Promise<TailParts> {
@@ -133,7 +133,7 @@ export async function buildTail(
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
-  { counters, log }: InputContext,
+  { counters, log }: TailContext,
   joiner: Joiner | undefined,
 ): BlockEncoder {
   const skipLong = options.skipLongLines && !options.truncateLongLines

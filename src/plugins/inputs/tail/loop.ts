@@ -1,5 +1,5 @@
-import type { InputContext } from '../../../core/plugin.ts'
 import type { TailParts } from './build.ts'
+import type { TailContext } from './counters.ts'
 import { resumeRotatedFiles } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
@@ -23,7 +23,7 @@ const MAX_CHECKED_FILES = 500
  */
 export class TailLoop {
   readonly #options: TailOptions
-  readonly #ctx: InputContext
+  readonly #ctx: TailContext
   readonly #glob: Glob
   readonly #reconciler: Reconciler
   readonly #progressCheck: ProgressCheck
@@ -41,7 +41,7 @@ export class TailLoop {
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
-  constructor(options: TailOptions, ctx: InputContext, parts: TailParts) {
+  constructor(options: TailOptions, ctx: TailContext, parts: TailParts) {
     this.#options = options
     this.#ctx = ctx
     this.#glob = parts.glob
@@ -188,7 +188,7 @@ export class TailLoop {
     const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
     const stat = file.handle.stat()
     this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', lostBytes)
+    this.#ctx.counters.add('lost_bytes', lostBytes, 'truncated')
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
       size: Number(stat.size),

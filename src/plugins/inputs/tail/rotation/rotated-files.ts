@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import type { Clock, Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
@@ -17,7 +18,7 @@ interface RotatedFilesOptions {
   holdBytes: number
   holdMs: number
   clock: Clock
-  counters: Counters
+  counters: TailCounters
   log: Logger
   /** Reads a last line without newline. Returns false when memory is full or reading fails: it is called again then. */
   readLastLine: (file: TailFile) => boolean
@@ -36,7 +37,7 @@ export class RotatedFiles {
   readonly #files: OpenFiles
   readonly #positions: Positions
   readonly #clock: Clock
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #log: Logger
   readonly #options: Pick<
     RotatedFilesOptions,
@@ -205,7 +206,7 @@ export class RotatedFiles {
   /** Closes a file that is not drained; returns the number of bytes lost. */
   #abandon(file: TailFile, limit: 'Hold_Time' | 'Hold_Limit'): number {
     const lost = file.cursor.unread
-    this.#counters.add('lost_bytes', lost)
+    this.#counters.add('lost_bytes', lost, limit === 'Hold_Time' ? 'hold_time' : 'hold_limit')
     this.#log.error(`dropped ${lost} unread bytes of ${file.path}: ${limit} exceeded`, {
       code: 'E_TAIL_ABANDONED',
       from: file.cursor.offset,
