@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { TailContext } from './counters.ts'
 import { Glob } from './discovery/glob.ts'
@@ -110,13 +111,11 @@ export async function buildTail(
     counters,
     log,
     readLastLine: (file) => {
-      try {
-        return reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
-      } catch (error) {
-        // The file is held until Hold_Time; then the line counts as lost.
-        readErrors.record(file.path, error)
-        return false
-      }
+      const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
+      if (!(turn instanceof FsFailure)) return turn !== 'full'
+      // The file is held until Hold_Time; then the line counts as lost.
+      readErrors.record(file.path, turn)
+      return false
     },
     onMore,
     onDrained: (file) => scheduler.release(file),

@@ -1,3 +1,4 @@
+import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
 import { resumeRotatedFiles } from './discovery/after-downtime.ts'
@@ -164,18 +165,17 @@ export class TailLoop {
   }
 
   #readTurn(file: TailFile, limit: number): TurnResult {
-    try {
-      const isLast = this.#options.exitOnEof
-      const out = this.#ctx.appender(file.tag)
-      const turn = this.#reader.readTurn(file, out, limit, isLast)
-      this.#readErrors.clear(file.path)
-      // Open records end with their file, unless another file continues it.
-      const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
-      return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
-    } catch (error) {
-      this.#readErrors.record(file.path, error)
+    const isLast = this.#options.exitOnEof
+    const out = this.#ctx.appender(file.tag)
+    const turn = this.#reader.readTurn(file, out, limit, isLast)
+    if (turn instanceof FsFailure) {
+      this.#readErrors.record(file.path, turn)
       return 'end'
     }
+    this.#readErrors.clear(file.path)
+    // Open records end with their file, unless another file continues it.
+    const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
+    return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
   }
 
   #hasSuccessor(file: TailFile): boolean {
@@ -186,12 +186,13 @@ export class TailLoop {
   /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
   #restartTruncated(file: TailFile): void {
     const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
-    const stat = file.handle.stat()
+    const answer = file.handle.stat()
+    const stat = answer instanceof FsFailure ? undefined : answer
     this.#ctx.counters.add('files_truncated')
     this.#ctx.counters.add('lost_bytes', lostBytes, 'truncated')
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
-      size: Number(stat.size),
+      size: Number(stat?.size ?? 0),
       ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()

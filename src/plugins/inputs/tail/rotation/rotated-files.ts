@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -179,7 +180,10 @@ export class RotatedFiles {
 
   /** Schedules the file if it has grown since its size was taken; for a deleted file no event reports that. */
   #hasGrown(file: TailFile): boolean {
-    if (file.handle.isCompressed || Number(file.handle.stat().size) <= file.cursor.size) return false
+    const stat = file.handle.stat()
+    // What cannot be found out is not waited for: the file may be gone for good from a server.
+    if (stat instanceof FsFailure) return false
+    if (file.handle.isCompressed || Number(stat.size) <= file.cursor.size) return false
     this.#readGrowth(file)
     return true
   }
