@@ -6,6 +6,7 @@ import { MULTILINE_OPTIONS } from '../src/core/multiline.ts'
 import type { Option, OptionTable } from '../src/core/options/option.ts'
 import { SERVICE_OPTIONS } from '../src/core/options/service.ts'
 import type { PluginKind, PluginSpec, Registry } from '../src/core/plugin.ts'
+import type { CounterTable } from '../src/core/services.ts'
 import { BUILTIN_NAMES } from '../src/lib/multiline/builtin-rules.ts'
 import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
@@ -98,10 +99,19 @@ function pluginPage(spec: PluginSpec): string {
   parts.push(`## Example\n\n\`\`\`\n${spec.example.trimEnd()}\n\`\`\`\n`)
   const counters = Object.entries(spec.counters ?? {})
   if (counters.length > 0) {
-    const rows = counters.map(([name, text]) => `| \`${name}\` | ${cell(text)} |\n`)
+    const rows = counters.map(([name, counter]) => counterRows(name, counter))
     parts.push(`## Counters\n\n| counter | counts |\n|---|---|\n${rows.join('')}`)
   }
   return NOTE + parts.filter((part) => part.trim() !== '').join('\n')
+}
+
+/** Returns the row of a counter, and one for each of its reasons. */
+function counterRows(name: string, counter: CounterTable[string]): string {
+  if (typeof counter === 'string') return `| \`${name}\` | ${cell(counter)} |\n`
+  const reasons = Object.entries(counter.reasons).map(
+    ([reason, text]) => `| \`${name}{reason="${reason}"}\` | ${cell(text)} |\n`,
+  )
+  return `| \`${name}\` | ${cell(counter.help)}, by reason |\n${reasons.join('')}`
 }
 
 function indexPage(specs: PluginSpec[]): string {

@@ -4,7 +4,7 @@ import type { MultilineOptions } from './multiline.ts'
 import type { OffsetOptions, OffsetStore } from './offset-store.ts'
 import type { OptionsOf, OptionTable } from './options/option.ts'
 import type { Parser } from './parser.ts'
-import type { Clock, Counters, Logger } from './services.ts'
+import type { Clock, Counters, CounterTable, Logger } from './services.ts'
 
 /**
  * The contracts between the engine and its plugins. The engine never sees an offset; a plugin never sees a retry.
@@ -242,8 +242,8 @@ interface SpecBase<T extends OptionTable> {
   readonly options: T
   /** Section in the classic format that runs unchanged; a test loads it. */
   readonly example: string
-  /** Names of the metrics counted with `ctx.counters`, and one line of help for each. */
-  readonly counters?: Record<string, string>
+  /** Names of the metrics counted with `ctx.counters`, and one line of help for each, and for each reason. */
+  readonly counters?: CounterTable
 }
 
 export interface InputSpec<T extends OptionTable = OptionTable> extends SpecBase<T> {

@@ -6,10 +6,28 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void
 }
 
-/** Named counters of one plugin instance, shown by the metrics endpoints. */
-export interface Counters {
-  add(name: string, n?: number): void
-  get(name: string): number
+/** A counter whose counts are told apart by their reason: a label of its metric. */
+interface ReasonedCounter {
+  readonly help: string
+  /** What each reason stands for; none but these are counted. */
+  readonly reasons: Readonly<Record<string, string>>
+}
+
+/** The counters that a plugin declares, by name: one line of help, or one for the counter and one for each reason. */
+export type CounterTable = Readonly<Record<string, string | ReasonedCounter>>
+
+type CountArguments<C> = C extends ReasonedCounter
+  ? [n: number, reason: keyof C['reasons'] & string]
+  : [n?: number]
+
+/**
+ * Named counters of one plugin instance, shown by the metrics endpoints. With the type of the plugin's table as `T`, a
+ * name or a reason that is not declared is a type error, and so is a missing reason.
+ */
+export interface Counters<T extends CounterTable = CounterTable> {
+  add<N extends keyof T & string>(name: N, ...count: CountArguments<T[N]>): void
+  /** Returns the count of all reasons, or that of one. */
+  get(name: keyof T & string, reason?: string): number
 }
 
 /** Wall time and timers, which a test can control. */

@@ -13,7 +13,17 @@ export interface Snapshot {
   outputs: OutputSnapshot[]
 }
 
-export interface InputSnapshot {
+/** The plugin's own counters. */
+export interface CounterSnapshot {
+  /** Counts by name, e.g. files_opened; of all reasons. */
+  counters: Record<string, number>
+  /** Counts by name and reason, of the counters that have reasons. */
+  counterReasons: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Help text by name. */
+  counterHelp: Readonly<Record<string, string>>
+}
+
+export interface InputSnapshot extends CounterSnapshot {
   name: string
   plugin: string
   records: number
@@ -25,13 +35,10 @@ export interface InputSnapshot {
   paused: boolean
   /** Number of chunks that are sealed and not settled. */
   chunks: number
-  /** The plugin's own counters by name, e.g. files_opened, and the help text of each. */
-  counters: Record<string, number>
-  counterHelp: Readonly<Record<string, string>>
   status: InputStatus | undefined
 }
 
-export interface FilterSnapshot {
+export interface FilterSnapshot extends CounterSnapshot {
   name: string
   plugin: string
   records: number
@@ -39,11 +46,9 @@ export interface FilterSnapshot {
   addRecords: number
   dropRecords: number
   dropBytes: number
-  counters: Record<string, number>
-  counterHelp: Readonly<Record<string, string>>
 }
 
-export interface OutputSnapshot {
+export interface OutputSnapshot extends CounterSnapshot {
   name: string
   plugin: string
   procRecords: number
@@ -59,6 +64,4 @@ export interface OutputSnapshot {
   retrying: number
   retryAtMs: number | undefined
   lastError: string | undefined
-  counters: Record<string, number>
-  counterHelp: Readonly<Record<string, string>>
 }

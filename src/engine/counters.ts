@@ -1,25 +1,40 @@
-import type { Counters } from '../core/services.ts'
+import type { Counters, CounterTable } from '../core/services.ts'
+import type { CounterSnapshot } from '../core/snapshot.ts'
 
-/** Counters of one plugin instance by name; those in `help` exist from the start, or an alert would miss the first count. */
+/** Counters of one plugin instance; those in its table exist from the start, or an alert would miss the first count. */
 export class CounterMap implements Counters {
-  /** Help text by counter name, from the plugin's spec. */
-  readonly help: Readonly<Record<string, string>>
-  readonly #values: Record<string, number> = Object.create(null)
+  readonly #help: Record<string, string> = Object.create(null)
+  readonly #totals: Record<string, number> = Object.create(null)
+  readonly #reasons: Record<string, Record<string, number>> = Object.create(null)
 
-  constructor(help: Readonly<Record<string, string>> = {}) {
-    this.help = help
-    for (const name of Object.keys(help)) this.#values[name] = 0
+  constructor(table: CounterTable = {}) {
+    for (const [name, counter] of Object.entries(table)) {
+      this.#totals[name] = 0
+      this.#help[name] = typeof counter === 'string' ? counter : counter.help
+      if (typeof counter === 'string') continue
+      this.#reasons[name] = Object.fromEntries(Object.keys(counter.reasons).map((reason) => [reason, 0]))
+    }
   }
 
-  add(name: string, n = 1): void {
-    this.#values[name] = (this.#values[name] ?? 0) + n
+  add(name: string, n = 1, reason?: string): void {
+    this.#totals[name] = (this.#totals[name] ?? 0) + n
+    const counts = this.#reasons[name]
+    if (counts === undefined) return
+    // The types of a plugin's table allow neither; should one come through, the sum over the reasons stays the total.
+    const label = reason ?? 'unknown'
+    counts[label] = (counts[label] ?? 0) + n
   }
 
-  get(name: string): number {
-    return this.#values[name] ?? 0
+  get(name: string, reason?: string): number {
+    return (reason === undefined ? this.#totals[name] : this.#reasons[name]?.[reason]) ?? 0
   }
 
-  toJSON(): Record<string, number> {
-    return { ...this.#values }
+  snapshot(): CounterSnapshot {
+    const reasons = Object.entries(this.#reasons).map(([name, counts]) => [name, { ...counts }])
+    return {
+      counters: { ...this.#totals },
+      counterReasons: Object.fromEntries(reasons),
+      counterHelp: this.#help,
+    }
   }
 }

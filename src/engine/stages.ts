@@ -67,7 +67,7 @@ export function outputSnapshot(running: RunningOutput): OutputSnapshot {
 }
 
 function common({ name, plugin, counters }: Running) {
-  return { name, plugin, counters: counters.toJSON(), counterHelp: counters.help }
+  return { name, plugin, ...counters.snapshot() }
 }
 
 export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]

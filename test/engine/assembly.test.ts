@@ -54,13 +54,14 @@ test('a snapshot contains the state of every stage', async () => {
       paused: false,
       chunks: 0,
       counters: { opened: 2 },
+      counterReasons: {},
       counterHelp: {},
       status: { files: [] },
     },
   ])
   const filterCounts = { records: 2, bytes: 5, addRecords: 0, dropRecords: 1, dropBytes: 2 }
   expect(s.filters).toEqual([
-    { name: 'sift.0', plugin: 'sift', ...filterCounts, counters: {}, counterHelp: {} },
+    { name: 'sift.0', plugin: 'sift', ...filterCounts, counters: {}, counterReasons: {}, counterHelp: {} },
   ])
   expect(s.outputs.map((o) => [o.name, o.plugin, o.procRecords, o.procBytes])).toEqual([
     ['out.0', 'keep', 1, 3],

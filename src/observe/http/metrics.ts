@@ -1,4 +1,10 @@
-import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../../core/snapshot.ts'
+import type {
+  CounterSnapshot,
+  FilterSnapshot,
+  InputSnapshot,
+  OutputSnapshot,
+  Snapshot,
+} from '../../core/snapshot.ts'
 import { type Family, metricName, type Sample } from './prometheus.ts'
 
 /**
@@ -9,11 +15,14 @@ import { type Family, metricName, type Sample } from './prometheus.ts'
 
 type Figures = Record<string, number>
 
+/** The figures of one instance, and under `reasons` the counts of those counters that have reasons, by name and reason. */
+type InstanceDocument = Record<string, number | CounterSnapshot['counterReasons']>
+
 /** The document of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
 interface MetricsDocument {
-  input: Record<string, Figures>
-  filter: Record<string, Figures>
-  output: Record<string, Figures>
+  input: Record<string, InstanceDocument>
+  filter: Record<string, InstanceDocument>
+  output: Record<string, InstanceDocument>
 }
 
 export function metricsDocument(snapshot: Snapshot): MetricsDocument {
@@ -24,11 +33,17 @@ export function metricsDocument(snapshot: Snapshot): MetricsDocument {
   }
 }
 
-function byName<T extends { name: string; counters: Figures }>(items: T[], figures: (item: T) => Figures) {
+function byName<T extends { name: string } & CounterSnapshot>(
+  items: T[],
+  figures: (item: T) => Figures,
+): Record<string, InstanceDocument> {
+  const documentOf = (item: T): InstanceDocument => {
+    const counts = { ...figures(item), ...item.counters, ...figures(item) }
+    const hasReasons = Object.keys(item.counterReasons).length > 0
+    return hasReasons ? { ...counts, reasons: item.counterReasons } : counts
+  }
   // Not an object literal: an alias may be `__proto__`.
-  return Object.fromEntries(
-    items.map((item) => [item.name, { ...figures(item), ...item.counters, ...figures(item) }]),
-  )
+  return Object.fromEntries(items.map((item) => [item.name, documentOf(item)]))
 }
 
 function inputFigures(input: InputSnapshot): Figures {
@@ -106,7 +121,7 @@ const HELP: Record<string, string> = {
   retried_records: 'Records in retried chunks.',
 }
 
-type Counted = Pick<InputSnapshot, 'name' | 'plugin' | 'counters' | 'counterHelp'>
+type Counted = CounterSnapshot & Pick<InputSnapshot, 'name' | 'plugin'>
 
 function addCounters(families: Map<string, Family>, kind: string, item: Counted, common: Figures): void {
   for (const [key, value] of Object.entries({ ...item.counters, ...common })) {
@@ -114,9 +129,16 @@ function addCounters(families: Map<string, Family>, kind: string, item: Counted,
     const name = `${isFluentBit ? 'fluentbit' : 'shipper'}_${kind}_${metricName(key)}_total`
     const help = HELP[key] ?? `${item.counterHelp[key] ?? key} (${item.plugin}).`
     const family = families.get(name) ?? { name, help, type: 'counter', samples: [] }
-    family.samples.push({ labels: { name: item.name }, value })
+    family.samples.push(...samplesOf(item, key, value))
     families.set(name, family)
   }
+}
+
+/** Returns one sample, or one for each reason: with their sum beside them a query would count everything twice. */
+function samplesOf({ name, counterReasons }: Counted, counter: string, total: number): Sample[] {
+  const reasons = counterReasons[counter]
+  if (reasons === undefined) return [{ labels: { name }, value: total }]
+  return Object.entries(reasons).map(([reason, value]) => ({ labels: { name, reason }, value }))
 }
 
 function agentFamilies({ version, hostname, startedMs, nowMs }: Snapshot, api: 1 | 2): Family[] {

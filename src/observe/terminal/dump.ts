@@ -1,6 +1,12 @@
 import { escapeControls } from '../../core/escape-controls.ts'
 import type { FileStatus } from '../../core/plugin.ts'
-import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../../core/snapshot.ts'
+import type {
+  CounterSnapshot,
+  FilterSnapshot,
+  InputSnapshot,
+  OutputSnapshot,
+  Snapshot,
+} from '../../core/snapshot.ts'
 import { localTime } from '../log/format.ts'
 import { bytesText, timeText } from './human-units.ts'
 
@@ -28,7 +34,7 @@ function inputLines(input: InputSnapshot): string[] {
     '',
     `input   ${titleOf(input)}  ${input.records} records, ${bytesText(input.bytes)}`,
     `  memory ${bytesText(input.memory)}${limit}${input.paused ? ', PAUSED at its limit' : ''}`,
-    ...counterLines(input.counters),
+    ...counterLines(input),
     ...(files === undefined ? [] : fileLines(files)),
   ]
 }
@@ -55,7 +61,7 @@ function filterLines(filter: FilterSnapshot): string[] {
   return [
     '',
     `filter  ${titleOf(filter)}  ${filter.records} records, ${bytesText(filter.bytes)}, ${changes}`,
-    ...counterLines(filter.counters),
+    ...counterLines(filter),
   ]
 }
 
@@ -70,7 +76,7 @@ function outputLines(output: OutputSnapshot, nowMs: number): string[] {
     `  chunks waiting ${output.waiting}, in flight ${output.inFlight}, retrying ${output.retrying}${next}`,
     `  errors ${output.errors}, ${retries}, ${dropped}`,
     ...(output.lastError === undefined ? [] : [`  last error: ${output.lastError}`]),
-    ...counterLines(output.counters),
+    ...counterLines(output),
   ]
 }
 
@@ -78,9 +84,18 @@ function titleOf({ name, plugin }: { name: string; plugin: string }): string {
   return name === plugin || name.startsWith(`${plugin}.`) ? name : `${name} (${plugin})`
 }
 
-function counterLines(counters: Record<string, number>): string[] {
-  const counted = Object.entries(counters).filter(([, value]) => value !== 0)
-  return counted.length === 0 ? [] : [`  ${counted.map(([name, value]) => `${name} ${value}`).join(', ')}`]
+function counterLines({ counters, counterReasons }: CounterSnapshot): string[] {
+  const text = (counts: Readonly<Record<string, number>>, describe: (name: string) => string): string =>
+    Object.entries(counts)
+      .filter(([, value]) => value !== 0)
+      .map(([name, value]) => `${name} ${value}${describe(name)}`)
+      .join(', ')
+  const reasonsOf = (name: string): string => {
+    const reasons = text(counterReasons[name] ?? {}, () => '')
+    return reasons === '' ? '' : ` (${reasons})`
+  }
+  const line = text(counters, reasonsOf)
+  return line === '' ? [] : [`  ${line}`]
 }
 
 function secondsUntil(atMs: number, nowMs: number): string {

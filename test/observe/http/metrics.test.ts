@@ -51,6 +51,27 @@ test('the help of a plugin’s own counter is that of its table', () => {
   expect(family).toMatchObject({ help: 'bytes that were lost (tail).', samples: [{ value: 0 }] })
 })
 
+test('a counter with reasons is one series for each, and in the document their sum and the reasons', () => {
+  const lost = { counters: { lost: 7 }, counterReasons: { lost: { cut: 5, gone: 2 } } }
+  const snapshot = sampleSnapshot({ inputs: [sampleInput(lost)] })
+  for (const version of [1, 2] as const) {
+    expect(
+      scrape(snapshot, version)
+        .get('shipper_input_lost_total')
+        ?.samples.map(({ labels, value }) => [labels, value]),
+    ).toEqual([
+      [{ name: 'tail.0', reason: 'cut' }, 5],
+      [{ name: 'tail.0', reason: 'gone' }, 2],
+    ])
+  }
+  expect(metricsDocument(snapshot).input['tail.0']).toEqual({
+    records: 12,
+    bytes: 2400,
+    lost: 7,
+    reasons: { lost: { cut: 5, gone: 2 } },
+  })
+})
+
 test('a plugin’s counter cannot replace a common one, and an alias may be any word', () => {
   const inputs = [sampleInput({ name: '__proto__', counters: { records: 999 } })]
   const text = JSON.stringify(metricsDocument(sampleSnapshot({ inputs })))

@@ -28,6 +28,15 @@ output  forward.0  9 records, 1.8 KB
 `)
 })
 
+test('shows the reasons of a counter, without those that did not occur', () => {
+  const lost = {
+    counters: { lost: 7, gone: 0 },
+    counterReasons: { lost: { cut: 7, old: 0 }, gone: { away: 0 } },
+  }
+  const text = formatDump(sampleSnapshot({ inputs: [sampleInput(lost)] }))
+  expect(text).toContain('\n  lost 7 (cut 7)\n')
+})
+
 test('shows that an input is paused, and the plugin of an alias', () => {
   const text = formatDump(sampleSnapshot({ inputs: [sampleInput({ name: 'web', paused: true })] }))
   expect(text).toContain('input   web (tail)')

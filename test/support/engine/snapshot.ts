@@ -28,6 +28,7 @@ export function sampleInput(changes: Partial<InputSnapshot> = {}): InputSnapshot
     paused: false,
     chunks: 3,
     counters: { files_opened: 2, files_closed: 0, files_rotated: 1, bytes_abandoned: 0 },
+    counterReasons: {},
     counterHelp: {},
     status: {
       files: [
@@ -63,6 +64,7 @@ export function sampleFilter(changes: Partial<FilterSnapshot> = {}): FilterSnaps
     dropRecords: 3,
     dropBytes: 600,
     counters: {},
+    counterReasons: {},
     counterHelp: {},
     ...changes,
   }
@@ -85,6 +87,7 @@ export function sampleOutput(changes: Partial<OutputSnapshot> = {}): OutputSnaps
     retryAtMs: Date.UTC(2026, 10, 21, 6) + 3_323,
     lastError: 'cannot reach 10.0.0.5:24224: ECONNREFUSED',
     counters: { connections_opened: 3 },
+    counterReasons: {},
     counterHelp: {},
     ...changes,
   }

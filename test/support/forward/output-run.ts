@@ -34,7 +34,7 @@ export function forwardTo(
     name: 'forward.0',
     log,
     counters: {
-      add: (name, n = 1) => void counts.set(name, (counts.get(name) ?? 0) + n),
+      add: (name, ...[n = 1]) => void counts.set(name, (counts.get(name) ?? 0) + n),
       get: (name) => counts.get(name) ?? 0,
     },
     clock,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
-import type { InputContext } from '../../../core/plugin.ts'
+import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import type { TailContext } from './counters.ts'
 import { Glob } from './discovery/glob.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
@@ -40,7 +41,7 @@ export interface TailParts extends StaticParts {
 }
 
 /** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
-export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
+export function buildStaticParts(options: TailOptions, ctx: TailContext): StaticParts {
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
   const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
   const glob = new Glob(options.path.flat(), excluded, readErrors)
@@ -50,7 +51,7 @@ export function buildStaticParts(options: TailOptions, ctx: InputContext): Stati
 /** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
 export async function buildTail(
   options: TailOptions,
-  ctx: InputContext,
+  ctx: TailContext,
   tagRegex: RegExp | undefined,
   staticParts: StaticParts,
 ): Promise<TailParts> {
@@ -110,13 +111,11 @@ export async function buildTail(
     counters,
     log,
     readLastLine: (file) => {
-      try {
-        return reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true) !== 'full'
-      } catch (error) {
-        // The file is held until Hold_Time; then the line counts as lost.
-        readErrors.record(file.path, error)
-        return false
-      }
+      const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
+      if (!(turn instanceof FsFailure)) return turn !== 'full'
+      // The file is held until Hold_Time; then the line counts as lost.
+      readErrors.record(file.path, turn)
+      return false
     },
     onMore,
     onDrained: (file) => scheduler.release(file),
@@ -133,7 +132,7 @@ export async function buildTail(
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
-  { counters, log }: InputContext,
+  { counters, log }: TailContext,
   joiner: Joiner | undefined,
 ): BlockEncoder {
   const skipLong = options.skipLongLines && !options.truncateLongLines

@@ -1,5 +1,6 @@
-import type { InputContext } from '../../../core/plugin.ts'
+import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
+import type { TailContext } from './counters.ts'
 import { resumeRotatedFiles } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
@@ -23,7 +24,7 @@ const MAX_CHECKED_FILES = 500
  */
 export class TailLoop {
   readonly #options: TailOptions
-  readonly #ctx: InputContext
+  readonly #ctx: TailContext
   readonly #glob: Glob
   readonly #reconciler: Reconciler
   readonly #progressCheck: ProgressCheck
@@ -41,7 +42,7 @@ export class TailLoop {
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
-  constructor(options: TailOptions, ctx: InputContext, parts: TailParts) {
+  constructor(options: TailOptions, ctx: TailContext, parts: TailParts) {
     this.#options = options
     this.#ctx = ctx
     this.#glob = parts.glob
@@ -164,18 +165,17 @@ export class TailLoop {
   }
 
   #readTurn(file: TailFile, limit: number): TurnResult {
-    try {
-      const isLast = this.#options.exitOnEof
-      const out = this.#ctx.appender(file.tag)
-      const turn = this.#reader.readTurn(file, out, limit, isLast)
-      this.#readErrors.clear(file.path)
-      // Open records end with their file, unless another file continues it.
-      const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
-      return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
-    } catch (error) {
-      this.#readErrors.record(file.path, error)
+    const isLast = this.#options.exitOnEof
+    const out = this.#ctx.appender(file.tag)
+    const turn = this.#reader.readTurn(file, out, limit, isLast)
+    if (turn instanceof FsFailure) {
+      this.#readErrors.record(file.path, turn)
       return 'end'
     }
+    this.#readErrors.clear(file.path)
+    // Open records end with their file, unless another file continues it.
+    const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
+    return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
   }
 
   #hasSuccessor(file: TailFile): boolean {
@@ -186,12 +186,13 @@ export class TailLoop {
   /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
   #restartTruncated(file: TailFile): void {
     const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
-    const stat = file.handle.stat()
+    const answer = file.handle.stat()
+    const stat = answer instanceof FsFailure ? undefined : answer
     this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', lostBytes)
+    this.#ctx.counters.add('lost_bytes', lostBytes, 'truncated')
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
-      size: Number(stat.size),
+      size: Number(stat?.size ?? 0),
       ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
     })
     this.#ctx.appender(file.tag).seal()

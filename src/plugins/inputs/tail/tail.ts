@@ -1,18 +1,19 @@
-import type { Input, InputContext, InputStatus } from '../../../core/plugin.ts'
+import type { Input, InputStatus } from '../../../core/plugin.ts'
 import { buildStaticParts, buildTail, type StaticParts, type TailParts } from './build.ts'
+import type { TailContext } from './counters.ts'
 import { TailLoop } from './loop.ts'
 import type { TailOptions } from './options.ts'
 
 /** Input that follows files. What opens or watches something is built when it runs. */
 export class Tail implements Input {
   readonly #options: TailOptions
-  readonly #ctx: InputContext
+  readonly #ctx: TailContext
   readonly #tagRegex: RegExp | undefined
   readonly #staticParts: StaticParts
   #parts: TailParts | undefined
 
   /** Throws for a bad pattern in Path, and E_CONFIG_BAD_VALUE for multiline options that cannot be used. */
-  constructor(options: TailOptions, ctx: InputContext, tagRegex: RegExp | undefined) {
+  constructor(options: TailOptions, ctx: TailContext, tagRegex: RegExp | undefined) {
     this.#options = options
     this.#ctx = ctx
     this.#tagRegex = tagRegex

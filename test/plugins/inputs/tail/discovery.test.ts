@@ -94,10 +94,11 @@ describe('discovery', () => {
     const run = follow({ path })
     await until(() => run.logs.some((l) => l.message === 'no file matches Path yet; waiting for files'))
     expect(run.logs.find((l) => l.level === 'info')?.fields).toEqual({ path })
-    const { counters, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
+    const { counters, counterReasons, counterHelp } = run.assembly.snapshot().inputs[0] ?? {}
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
+    expect(counterReasons).toMatchObject({ lost_bytes: { truncated: 0, hold_limit: 0 } })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes truncated before they were read, or dropped because of Hold_Limit or Hold_Time',
+      lost_bytes: 'bytes of followed files that are not in any record and will not be',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')

@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../../core/services.ts'
+import type { Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isFileOf } from '../rotation/same-content.ts'
@@ -21,7 +22,7 @@ interface AfterDowntimeOptions {
   positions: Positions
   glob: Glob
   rotated: RotatedFiles
-  counters: Counters
+  counters: TailCounters
   log: Logger
 }
 
@@ -228,7 +229,7 @@ function removeMissing(
   path: string,
   { positions, counters, log }: AfterDowntimeOptions,
 ): void {
-  counters.add('files_gone')
+  counters.add('files_gone', 1, 'missing')
   log.warn(`${path} (inode ${row.inode}) no longer exists: data after offset ${row.offset} may be lost`, {
     offset: row.offset,
     hint: 'it was deleted, or moved to another directory, while the agent was not running',

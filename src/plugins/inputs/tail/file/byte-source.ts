@@ -1,13 +1,14 @@
-import { closeSync, createReadStream, readSync } from 'node:fs'
+import { createReadStream } from 'node:fs'
 import type { Gunzip } from 'node:zlib'
+import { close, type FsFailure, read } from '../../../../lib/fs/file-system.ts'
 
 /** Supplies the bytes of a file. Positions count decompressed bytes. */
 export interface ByteSource {
   /**
    * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number; fewer only when no more
-   * are there now. Throws what `readSync` throws (EIO, ESTALE).
+   * are there now.
    */
-  read(buf: Buffer, at: number, length: number, position: number): number
+  read(buf: Buffer, at: number, length: number, position: number): number | FsFailure
   /** False while more will come without the file growing; its coming is announced. */
   readonly complete: boolean
   /** Returns true when nothing will ever come after `position`. */
@@ -24,8 +25,8 @@ export class PlainSource implements ByteSource {
     this.#fd = fd
   }
 
-  read(buf: Buffer, at: number, length: number, position: number): number {
-    return readSync(this.#fd, buf, at, length, position)
+  read(buf: Buffer, at: number, length: number, position: number): number | FsFailure {
+    return read(this.#fd, buf, at, length, position)
   }
 
   endsAt(): boolean {
@@ -33,7 +34,7 @@ export class PlainSource implements ByteSource {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    close(this.#fd)
   }
 }
 
@@ -55,7 +56,7 @@ export class EmptySource implements ByteSource {
   }
 
   close(): void {
-    closeSync(this.#fd)
+    close(this.#fd)
   }
 }
 
@@ -117,7 +118,7 @@ export class GzipSource implements ByteSource {
   close(): void {
     this.#isClosed = true
     this.#gunzip?.destroy()
-    closeSync(this.#fd)
+    close(this.#fd)
   }
 
   /** Moves the start of the window to `position`. */

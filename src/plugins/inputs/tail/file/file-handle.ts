@@ -1,4 +1,5 @@
-import { type BigIntStats, fstatSync } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
+import { type FsFailure, fstat } from '../../../../lib/fs/file-system.ts'
 import type { ByteSource } from './byte-source.ts'
 
 /** The descriptor of a file and the source that reads its bytes. */
@@ -27,8 +28,9 @@ export class FileHandle {
     return this.compressedBytes !== undefined
   }
 
-  stat(): BigIntStats {
-    return fstatSync(this.#fd, { bigint: true })
+  /** Returns the properties of the open file; a failure for one that its server has deleted (ESTALE), for example. */
+  stat(): BigIntStats | FsFailure {
+    return fstat(this.#fd)
   }
 
   /** Closes the descriptor; a second call does nothing. */

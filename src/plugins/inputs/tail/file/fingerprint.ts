@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { readSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
+import { read } from '../../../../lib/fs/file-system.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
 /** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
@@ -22,14 +22,10 @@ const scratch = Buffer.alloc(FINGERPRINT_BYTES)
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
   if (size > scratch.length || at < 0) return undefined
   let n = 0
-  try {
-    while (n < size) {
-      const got = readSync(fd, scratch, n, size - n, at + n)
-      if (got === 0) return undefined
-      n += got
-    }
-  } catch {
-    return undefined
+  while (n < size) {
+    const got = read(fd, scratch, n, size - n, at + n)
+    if (typeof got !== 'number' || got === 0) return undefined
+    n += got
   }
   return scratch.subarray(0, size)
 }

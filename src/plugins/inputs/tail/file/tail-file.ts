@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import type { Ack, Contributor, FileStatus } from '../../../../core/plugin.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
@@ -124,20 +125,27 @@ export class TailFile implements Contributor {
     this.#state = 'closed'
   }
 
-  /** Updates the size, except of a .gz, and marks the file deleted if it has no name any more. */
+  /**
+   * Updates the size, except of a .gz, and marks the file deleted if it has no name any more. Both stay as they were when
+   * they cannot be found out: the next read reports the reason.
+   */
   refresh(): void {
     const stat = this.handle.stat()
+    if (stat instanceof FsFailure) return
     if (!this.handle.isCompressed) this.cursor.recordSize(Number(stat.size))
     if (stat.nlink === 0n) this.rotation.markDeleted()
   }
 
-  /** Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content. */
-  restart(nowMs: number, stat: BigIntStats): void {
+  /**
+   * Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content, undefined if it
+   * cannot be found out.
+   */
+  restart(nowMs: number, stat: BigIntStats | undefined): void {
     this.stored.restart(nowMs)
-    this.cursor.restart(Number(stat.size))
+    this.cursor.restart(Number(stat?.size ?? 0))
     this.acks.restart()
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
-    this.rotation.recordRewrite(Number(stat.mtimeNs) / 1e6 + 0.001)
+    this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001)
   }
 
   /** Returns true once per chunk: the caller then joins the file to the chunk. */

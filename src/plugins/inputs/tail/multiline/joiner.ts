@@ -1,7 +1,8 @@
 import type { Appender, InputContext } from '../../../../core/plugin.ts'
-import type { Clock, Counters } from '../../../../core/services.ts'
+import type { Clock } from '../../../../core/services.ts'
 import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
 import type { LineRole } from '../../../../lib/multiline/state-machine.ts'
+import type { TailCounters } from '../counters.ts'
 import {
   EntryEncoder,
   type EntryFormat,
@@ -35,7 +36,7 @@ const DEFAULT_FLUSH_MS = 1000
 export class Joiner {
   readonly #options: JoinerOptions
   readonly #clock: Clock
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #classifier: LineClassifier
   readonly #matchesRawLine: boolean
   /** Flush time of lines that no rule reads. */

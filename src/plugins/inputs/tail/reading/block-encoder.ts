@@ -1,7 +1,7 @@
 import type { Appender } from '../../../../core/plugin.ts'
-import type { Counters } from '../../../../core/services.ts'
 import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
+import type { TailCounters } from '../counters.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
@@ -10,7 +10,7 @@ export interface BlockEncoderOptions {
   /** Skips lines that are too long instead of cutting them. */
   skipLong: boolean
   skipEmpty: boolean
-  counters: Counters
+  counters: TailCounters
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
 }

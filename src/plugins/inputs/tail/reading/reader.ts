@@ -1,6 +1,7 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
 import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
+import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { splitMs } from '../../../../lib/time/split-ms.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
@@ -45,9 +46,9 @@ export class FileReader {
 
   /**
    * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
-   * newline is complete. Throws the errors of the read (EIO, ESTALE).
+   * newline is complete. Returns a failure of the read (EIO, ESTALE) when nothing more can be read for now.
    */
-  readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
+  readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     this.#stampTime(file)
     const sharedBlock = file.encoder.entry === undefined ? undefined : this.#wasmBlockFor(file.cursor.unread)
     this.#block = sharedBlock ?? this.#options.buffers.takeLongLived(this.#options.blockBytes)
@@ -58,13 +59,14 @@ export class FileReader {
     }
   }
 
-  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult {
+  #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     const { cursor, handle } = file
     const started = cursor.offset
     let wanted = this.#readSize(file, out)
     while (wanted > 0) {
       const before = cursor.lastBytesLength
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
+      if (typeof n !== 'number') return n
       if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
       const from = cursor.offset
       cursor.recordGrowth(from + n - before)

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import type { Clock, Logger } from '../../../../core/services.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
@@ -17,7 +19,7 @@ interface RotatedFilesOptions {
   holdBytes: number
   holdMs: number
   clock: Clock
-  counters: Counters
+  counters: TailCounters
   log: Logger
   /** Reads a last line without newline. Returns false when memory is full or reading fails: it is called again then. */
   readLastLine: (file: TailFile) => boolean
@@ -36,7 +38,7 @@ export class RotatedFiles {
   readonly #files: OpenFiles
   readonly #positions: Positions
   readonly #clock: Clock
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #log: Logger
   readonly #options: Pick<
     RotatedFilesOptions,
@@ -178,7 +180,10 @@ export class RotatedFiles {
 
   /** Schedules the file if it has grown since its size was taken; for a deleted file no event reports that. */
   #hasGrown(file: TailFile): boolean {
-    if (file.handle.isCompressed || Number(file.handle.stat().size) <= file.cursor.size) return false
+    const stat = file.handle.stat()
+    // What cannot be found out is not waited for: the file may be gone for good from a server.
+    if (stat instanceof FsFailure) return false
+    if (file.handle.isCompressed || Number(stat.size) <= file.cursor.size) return false
     this.#readGrowth(file)
     return true
   }
@@ -205,7 +210,7 @@ export class RotatedFiles {
   /** Closes a file that is not drained; returns the number of bytes lost. */
   #abandon(file: TailFile, limit: 'Hold_Time' | 'Hold_Limit'): number {
     const lost = file.cursor.unread
-    this.#counters.add('lost_bytes', lost)
+    this.#counters.add('lost_bytes', lost, limit === 'Hold_Time' ? 'hold_time' : 'hold_limit')
     this.#log.error(`dropped ${lost} unread bytes of ${file.path}: ${limit} exceeded`, {
       code: 'E_TAIL_ABANDONED',
       from: file.cursor.offset,

@@ -1,7 +1,8 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../../core/services.ts'
+import type { Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
@@ -45,7 +46,7 @@ export class OpenFiles {
   readonly #startOffset: StartOffset
   /** Encoder of all files, when entries do not name their file. */
   readonly #sharedEncoder: EntryEncoder | undefined
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #log: Logger
   readonly #nowMs: () => number
   readonly #onSettled: (file: TailFile, bytes: number) => void

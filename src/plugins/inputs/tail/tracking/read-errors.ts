@@ -1,5 +1,6 @@
 import { messageOf, systemCode } from '../../../../core/error.ts'
-import type { Counters, Logger } from '../../../../core/services.ts'
+import type { Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
 
 /** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
 const MAX_PATHS = 1000
@@ -12,12 +13,12 @@ const FORBIDDEN_CODES = ['EACCES', 'EPERM']
  * changes.
  */
 export class ReadErrors {
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #log: Logger
   /** Error code, or message, by path. */
   readonly #codes = new Map<string, string>()
 
-  constructor(counters: Counters, log: Logger) {
+  constructor(counters: TailCounters, log: Logger) {
     this.#counters = counters
     this.#log = log
   }

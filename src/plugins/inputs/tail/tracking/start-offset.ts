@@ -1,7 +1,8 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Counters, Logger } from '../../../../core/services.ts'
+import type { Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import type { Positions } from './positions.ts'
 
@@ -10,7 +11,7 @@ export interface StartOffsetOptions {
   newFromHead: boolean
   compareName: boolean
   positions: Positions
-  counters: Counters
+  counters: TailCounters
   log: Logger
 }
 
@@ -35,7 +36,7 @@ export class StartOffset {
   readonly #readFromHead: boolean
   readonly #compareName: boolean
   readonly #positions: Positions
-  readonly #counters: Counters
+  readonly #counters: TailCounters
   readonly #log: Logger
 
   constructor(options: StartOffsetOptions) {

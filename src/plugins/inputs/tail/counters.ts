@@ -1,0 +1,52 @@
+import type { InputContext } from '../../../core/plugin.ts'
+import type { Counters } from '../../../core/services.ts'
+
+/**
+ * The counters of the input. docs/tail.md says for every way in which a byte of a file can go unread which of them counts it
+ * under which reason.
+ */
+export const TAIL_COUNTERS = {
+  files_opened: 'files opened',
+  files_closed: 'files closed',
+  files_rotated: 'files renamed or deleted, or replaced by another file at their path',
+  files_truncated: 'files truncated or rewritten',
+  files_replaced: 'files with another content than that of their stored position, read from the start',
+  files_gone: {
+    help: 'stored positions whose file was not found again at the start',
+    reasons: {
+      missing: 'the file was deleted, or moved to another directory, while the agent was not running',
+      compressed:
+        'only a compressed copy is left, in a format that cannot be read: `.bz2`, `.xz`, `.zst` and the like',
+    },
+  },
+  gzip_errors: 'compressed files that are corrupt or truncated',
+  files_unreadable: 'files and directories that could not be read',
+  long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
+  long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
+  multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
+  null_bytes_skipped: 'NUL bytes skipped at the start of lines',
+  lost_bytes: {
+    help: 'bytes of followed files that are not in any record and will not be',
+    reasons: {
+      truncated: 'the file was truncated or rewritten before they were read',
+      hold_limit: 'unread in a rotated or deleted file that was dropped because of Hold_Limit',
+      hold_time: 'unread in a rotated or deleted file that was dropped because of Hold_Time',
+      stopped: 'not acknowledged in a deleted file when the agent stopped: no later run can open it',
+      missing:
+        'unread in a file that was deleted or moved away while the agent was not running, as far as its size is known',
+      compressed:
+        'unread in a file of which only a compressed copy is left that cannot be read, as far as its size is known',
+      late: 'written to a rotated file after it was closed, and gone when they were looked for',
+      gzip_damaged: 'compressed bytes of a .gz that is corrupt or truncated, from the damage on',
+      long_line: 'beyond Buffer_Max_Size in a line',
+    },
+  },
+} as const
+
+/** The counters, with their names and reasons checked by the type. */
+export type TailCounters = Counters<typeof TAIL_COUNTERS>
+
+/** Context of the input; it only counts what is declared above. */
+export interface TailContext extends InputContext {
+  readonly counters: TailCounters
+}

@@ -1,0 +1,61 @@
+import { afterEach, expect, test } from 'bun:test'
+import { appendFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { follow } from '../../../support/tail/run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const original = { ...systemCalls }
+afterEach(() => void Object.assign(systemCalls, original))
+
+/** Makes calls on open files fail with an errno, as they do when the server of a file has deleted it (ESTALE). */
+function failWith(code: string, calls: ('fstatSync' | 'readSync')[]): void {
+  for (const call of calls) {
+    Object.assign(systemCalls, {
+      [call]: () => {
+        throw Object.assign(new Error(`${code}: injected, ${call}`), { code })
+      },
+    })
+  }
+}
+
+test('a file whose properties and bytes cannot be read is reported once, and read on when they can', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  failWith('EIO', ['fstatSync', 'readSync'])
+  appendFileSync(path, 'two\n')
+  await until(() => run.count('files_unreadable') === 1)
+  expect(run.files).toMatchObject([{ size: 4, read: 4 }])
+  Object.assign(systemCalls, original)
+  expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  const logged = run.logs.filter(({ fields }) => fields.code === 'E_TAIL_UNREADABLE')
+  expect(logged.map(({ message }) => message)).toEqual([`cannot read ${path}: EIO: injected`])
+  expect(run.count('lost_bytes')).toBe(0)
+})
+
+test('a read file that became stale when its server deleted it is closed like any other', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, rotate_wait: '20ms', progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  failWith('ESTALE', ['fstatSync', 'readSync'])
+  unlinkSync(path)
+  await until(() => run.files.length === 0)
+  expect(run.count('lost_bytes')).toBe(0)
+})
+
+test('a file that becomes unreadable is never taken for truncated', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, 'one\n')
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  failWith('EIO', ['readSync'])
+  appendFileSync(path, 'two\n')
+  await until(() => run.files[0]?.size === 8 && run.count('files_unreadable') === 1)
+  Object.assign(systemCalls, original)
+  expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+  expect(run.count('files_truncated')).toBe(0)
+})
