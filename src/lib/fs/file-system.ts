@@ -56,6 +56,15 @@ export function entriesIn(directory: string): Dirent[] | FsFailure {
   return attempt(() => systemCalls.readdirSync(directory, { withFileTypes: true }))
 }
 
+/** Returns the entries of a directory without blocking: for directories that may have very many. */
+export async function entriesInLater(directory: string): Promise<Dirent[] | FsFailure> {
+  try {
+    return await systemCalls.readdir(directory, { withFileTypes: true })
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
 export function readLink(path: string): string | FsFailure {
   return attempt(() => systemCalls.readlinkSync(path))
 }

@@ -11,6 +11,7 @@ import {
   statSync,
   watch,
 } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 
 /** The calls that `file-system.ts` makes; a test replaces one to return any error from it. */
 export const systemCalls = {
@@ -18,6 +19,7 @@ export const systemCalls = {
   fstatSync,
   lstatSync,
   openSync,
+  readdir,
   readdirSync,
   readlinkSync,
   readSync,

@@ -13,8 +13,11 @@ import type { BlockEncoder } from './reading/block-encoder.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
+import { ClosedFiles } from './rotation/closed-files.ts'
+import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
 import { OpenFiles } from './tracking/open-files.ts'
+import { OtherInputs } from './tracking/other-inputs.ts'
 import { Positions } from './tracking/positions.ts'
 import { ReadErrors } from './tracking/read-errors.ts'
 
@@ -35,6 +38,9 @@ export interface TailParts extends StaticParts {
   progressCheck: ProgressCheck
   files: OpenFiles
   rotated: RotatedFiles
+  closed: ClosedFiles
+  search: IdentitySearch
+  otherInputs: OtherInputs
   positions: Positions
   scheduler: Scheduler
   reader: FileReader
@@ -57,15 +63,29 @@ export async function buildTail(
 ): Promise<TailParts> {
   const { glob, readErrors, joiner } = staticParts
   const { clock, counters, log } = ctx
-  const paths = options.path.flat().join(',')
+  const patterns = options.path.flat()
   const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
   if (options.db === undefined) {
     log.warn('no DB is set: positions are not stored, and a restart reads files as the first start does', {
       hint: 'set DB to a file, e.g. /var/lib/shipper/pos.db',
     })
   }
-  const store = await openDatabase(ctx, options, `${paths} ${ctx.configuredTag ?? ''}`)
-  const positions = new Positions(store, paths, clock, log)
+  const store = await openDatabase(ctx, options, `${patterns.join(',')} ${ctx.configuredTag ?? ''}`)
+  const positions = new Positions(store, patterns, clock, log)
+  const otherInputs = new OtherInputs(ctx.agent, glob)
+  const search = new IdentitySearch()
+  const closed = new ClosedFiles({
+    positions,
+    search,
+    clock,
+    log,
+    watchMs: options.rotatedWatch,
+    reopen: (sibling, livePath, row) => {
+      const file = rotated.open(sibling, livePath, row)
+      if (file !== undefined) scheduler.add(file)
+      return file
+    },
+  })
   const scheduler = new Scheduler(clock, Math.min(COALESCE_MS, ctx.flushMs / 4))
   const reader = new FileReader({
     blockBytes: BLOCK_BYTES,
@@ -89,6 +109,8 @@ export async function buildTail(
     newFromHead: options.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: options.ignoreOlder,
     compareName: options.dbCompareFilename,
+    wasScanned: scannedPaths(positions, patterns, readErrors),
+    takeClosed: (stat, fd, path) => closed.take(stat, fd, path),
     origin: `${ctx.agent.id}:${ctx.name}`,
     positions,
     counters,
@@ -107,6 +129,10 @@ export async function buildTail(
     waitMs: options.rotateWait,
     holdBytes: options.holdLimit,
     holdMs: options.holdTime,
+    closed,
+    mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
+    isFollowed: (path) => glob.matches(path),
+    again: (file, ms) => scheduler.once(ms, () => scheduler.add(file)),
     clock,
     counters,
     log,
@@ -126,7 +152,30 @@ export async function buildTail(
     clock,
     Math.min(options.progressCheckInterval, options.watcherInterval),
   )
-  return { ...staticParts, reconciler, progressCheck, files, rotated, positions, scheduler, reader }
+  return {
+    ...staticParts,
+    reconciler,
+    progressCheck,
+    files,
+    rotated,
+    closed,
+    search,
+    otherInputs,
+    positions,
+    scheduler,
+    reader,
+  }
+}
+
+/** Returns the test for paths that earlier runs looked for: a changed Path begins a first scan for what it adds. */
+function scannedPaths(
+  { scannedBefore }: Positions,
+  patterns: readonly string[],
+  errors: ReadErrors,
+): (path: string) => boolean {
+  if (scannedBefore.length === patterns.length) return () => true
+  const before = new Glob([...scannedBefore], [], errors)
+  return (path) => before.matches(path)
 }
 
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */

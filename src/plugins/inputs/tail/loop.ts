@@ -1,15 +1,18 @@
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import type { TailParts } from './build.ts'
 import type { TailContext } from './counters.ts'
-import { resumeRotatedFiles } from './discovery/after-downtime.ts'
+import { AfterDowntime } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
+import { FINGERPRINT_BYTES } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { FileReader, TurnResult } from './reading/reader.ts'
 import type { Scheduler } from './reading/scheduler.ts'
+import type { ClosedFiles } from './rotation/closed-files.ts'
+import type { IdentitySearch } from './rotation/identity-search.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
 import type { OpenFiles } from './tracking/open-files.ts'
 import type { Positions } from './tracking/positions.ts'
@@ -30,6 +33,8 @@ export class TailLoop {
   readonly #progressCheck: ProgressCheck
   readonly #files: OpenFiles
   readonly #rotated: RotatedFiles
+  readonly #closed: ClosedFiles
+  readonly #search: IdentitySearch
   readonly #positions: Positions
   readonly #readErrors: ReadErrors
   readonly #scheduler: Scheduler
@@ -50,6 +55,8 @@ export class TailLoop {
     this.#progressCheck = parts.progressCheck
     this.#files = parts.files
     this.#rotated = parts.rotated
+    this.#closed = parts.closed
+    this.#search = parts.search
     this.#positions = parts.positions
     this.#readErrors = parts.readErrors
     this.#scheduler = parts.scheduler
@@ -61,7 +68,7 @@ export class TailLoop {
   async run(signal: AbortSignal): Promise<void> {
     this.#findFiles()
     const repeat = (ms: number, fn: () => void) => this.#scheduler.every(ms, fn, signal)
-    repeat(this.#options.refreshInterval, () => this.#reconciler.scan(false))
+    repeat(this.#options.refreshInterval, () => this.#refresh())
     this.#progressCheck.start(() => this.#check(), signal)
     while (!signal.aborted) {
       if (this.#options.exitOnEof && this.#isFirstScanRead()) {
@@ -75,21 +82,31 @@ export class TailLoop {
     }
   }
 
+  #refresh(): void {
+    this.#reconciler.scan(false)
+    this.#closed.check()
+    void this.#search.run()
+  }
+
   #findFiles(): void {
     this.#reconciler.scan(true)
     const mayHaveMissed =
       this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
     // In the same pass as the scan: a row stored in between would say that all of its log is known.
     if (mayHaveMissed) {
-      resumeRotatedFiles({
+      new AfterDowntime({
         files: this.#files,
         positions: this.#positions,
         glob: this.#glob,
         rotated: this.#rotated,
+        search: this.#search,
         counters: this.#ctx.counters,
         log: this.#ctx.log,
-      })
+        onMore: (file) => this.#scheduler.add(file),
+      }).resume()
     }
+    this.#closed.check()
+    void this.#search.run()
     // Written before the first read, which may take a while.
     this.#positions.commit()
     for (const file of this.#files.byKey.values()) {
@@ -118,6 +135,10 @@ export class TailLoop {
       file.readAfter(undefined)
     }
     if (this.#awaitsFilter(file)) return
+    if (file.newAt !== undefined && this.#rotated.copies.examine(file, this.#options.exitOnEof) === 'wait') {
+      file.startWaiting()
+      return
+    }
     const limit = Math.min(
       MAX_TURN_BYTES,
       file.state === 'idle' ? this.#options.eventBatchSize : this.#options.staticBatchSize,
@@ -129,8 +150,7 @@ export class TailLoop {
     if (turn !== 'end' || !cursor.isAt(before)) this.#progressCheck.recordActivity()
     if (cursor.offset !== before) {
       cursor.recordRead(this.#ctx.clock.nowMs())
-      // Its fingerprint is stored now, in case it is rotated and compressed before the first ack.
-      if (file.stored.fingerprintSize === 0) this.#positions.touch(file)
+      this.#growFingerprint(file)
     }
     if (turn === 'full') {
       this.#scheduler.addFirst(file)
@@ -148,6 +168,17 @@ export class TailLoop {
       this.#scheduler.release(file)
       if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
     }
+  }
+
+  /**
+   * Takes the fingerprint of what was read, by which a copy is recognized after a truncation. The first one is stored at once, in case the
+   * file is rotated and compressed before the first ack.
+   */
+  #growFingerprint(file: TailFile): void {
+    const { stored, handle, cursor } = file
+    if (stored.fingerprintSize === 0) this.#positions.touch(file)
+    if (stored.fingerprintSize < FINGERPRINT_BYTES && !handle.isCompressed)
+      stored.growFingerprint(handle, cursor.size)
   }
 
   /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
@@ -183,9 +214,15 @@ export class TailLoop {
     return false
   }
 
-  /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
+  /**
+   * Restarts a file that was truncated or overwritten. Unread bytes of the old content are read from the copy that was made before, or else
+   * are lost.
+   */
   #restartTruncated(file: TailFile): void {
-    const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
+    const { offset } = file.cursor
+    this.#ctx.appender(file.tag).seal()
+    const { heir, last } = this.#rotated.openCopies(file)
+    const lostBytes = file.cursor.unreadBeforeTruncation(heir)
     const answer = file.handle.stat()
     const stat = answer instanceof FsFailure ? undefined : answer
     this.#ctx.counters.add('files_truncated')
@@ -193,10 +230,15 @@ export class TailLoop {
     this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
       offset,
       size: Number(stat?.size ?? 0),
+      ...(heir === undefined ? {} : { copy: heir.path }),
       ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
     })
-    this.#ctx.appender(file.tag).seal()
-    file.restart(this.#ctx.clock.nowMs(), stat)
+    file.restart(this.#ctx.clock.nowMs(), stat, heir)
+    if (heir !== undefined) {
+      this.#positions.touch(heir)
+      this.#scheduler.add(heir)
+    }
+    if (last !== undefined) file.readAfter(last)
     this.#positions.touch(file)
   }
 
@@ -215,6 +257,7 @@ export class TailLoop {
   }
 
   #isFirstScanRead(): boolean {
+    if (this.#search.isPending) return false
     for (const file of this.#firstScan) {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)

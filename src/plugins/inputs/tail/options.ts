@@ -70,6 +70,11 @@ export const TAIL_OPTIONS = defineOptions({
     min: 1,
     help: 'Close a rotated or deleted file after it is read to its end, acknowledged, and unchanged for this long. Only Hold_Limit and Hold_Time close it earlier.',
   },
+  rotated_watch: {
+    type: 'time',
+    default: '6h',
+    help: 'Look for late lines in rotated files for this long after they were closed, every Refresh_Interval, and read them. 0: do not. Not in fluent-bit.',
+  },
   hold_limit: {
     type: 'size',
     default: '2G',

@@ -39,9 +39,12 @@ export class Tail implements Input {
 
   async close(): Promise<void> {
     if (this.#parts === undefined) return
-    const { scheduler, progressCheck, reconciler, joiner, positions, files } = this.#parts
+    const { scheduler, progressCheck, reconciler, joiner, positions, files, search, otherInputs } =
+      this.#parts
     scheduler.stop()
     progressCheck.stop()
+    search.stop()
+    otherInputs.close()
     await reconciler.close()
     joiner?.close()
     positions.close()

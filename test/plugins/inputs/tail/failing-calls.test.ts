@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'bun:test'
-import { appendFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow } from '../../../support/tail/run.ts'
@@ -58,4 +58,26 @@ test('a file that becomes unreadable is never taken for truncated', async () => 
   Object.assign(systemCalls, original)
   expect(await run.waitForLines(2)).toEqual(['one', 'two'])
   expect(run.count('files_truncated')).toBe(0)
+})
+
+test('a rotated file that fails to read is held for Hold_Time, then counted as lost', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, 'x'.repeat(4095).concat('\n'))
+  const broken = statSync(path).ino
+  systemCalls.readSync = ((fd: number, ...rest: [Buffer, number, number, number]) => {
+    if (original.fstatSync(fd).ino === broken)
+      throw Object.assign(new Error('EIO: injected, read'), { code: 'EIO' })
+    return original.readSync(fd, ...rest)
+  }) as typeof original.readSync
+  const run = follow({ path, hold_time: '300ms', rotate_wait: '20ms', progress_check_interval: '20ms' })
+  await until(() => run.count('files_unreadable') === 1)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'next\n')
+  expect(await run.waitForLines(1)).toEqual(['next'])
+  await until(() => run.files.length === 1)
+  expect(run.count('lost_bytes')).toBe(4096)
+  expect(run.logs.find((l) => l.fields.code === 'E_TAIL_ABANDONED')?.fields).toMatchObject({
+    from: 0,
+    to: 4096,
+  })
 })

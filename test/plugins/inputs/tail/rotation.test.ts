@@ -204,18 +204,25 @@ describe('rotation', () => {
     expect(run.received).toHaveLength(5000)
   })
 
-  test('closes a rotated file after Rotate_Wait when all of it is acknowledged, and deletes its row', async () => {
-    const path = join(tmp(), 'a.log')
-    writeFileSync(path, 'one\n')
-    const store = new MemoryStore()
-    const run = follow({ path, rotate_wait: '20ms', progress_check_interval: '20ms' }, { store })
-    await run.waitForLines(1)
-    renameSync(path, `${path}.1`)
-    writeFileSync(path, 'two\n')
-    await run.waitForLines(2)
-    await until(() => run.files.length === 1 && store.table.length === 1)
-    expect(run.files[0]?.path).toBe(path)
-  })
+  for (const [watch, rows] of [
+    ['0', 1],
+    ['1h', 2],
+  ] as const) {
+    test(`closes a rotated file after Rotate_Wait when all of it is acknowledged; Rotated_Watch ${watch} keeps ${rows} rows`, async () => {
+      const path = join(tmp(), 'a.log')
+      writeFileSync(path, 'one\n')
+      const store = new MemoryStore()
+      const options = { path, rotated_watch: watch, rotate_wait: '20ms', progress_check_interval: '20ms' }
+      const run = follow(options, { store })
+      await run.waitForLines(1)
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, 'two\n')
+      await run.waitForLines(2)
+      await until(() => run.files.length === 1 && store.table.length === rows)
+      expect(run.files[0]?.path).toBe(path)
+      await until(() => store.table.filter((row) => row.closedAt !== undefined).length === rows - 1)
+    })
+  }
 
   test('does not read many files again that are renamed within Path, however early rotated files are closed', async () => {
     const dir = tmp()

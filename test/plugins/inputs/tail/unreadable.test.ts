@@ -33,22 +33,6 @@ withBroken('logs a file that fails to read once, and reads the others', async ()
   expect(run.count('files_unreadable')).toBe(1)
 })
 
-withBroken('holds a rotated file that fails to read for Hold_Time, then counts it as lost', async () => {
-  const path = join(tmp(), 'a.log')
-  symlinkSync(BROKEN, path)
-  const run = follow({ path, hold_time: '300ms', rotate_wait: '20ms', progress_check_interval: '20ms' })
-  await until(() => run.count('files_unreadable') === 1)
-  unlinkSync(path)
-  writeFileSync(path, 'next\n')
-  expect(await run.waitForLines(1)).toEqual(['next'])
-  await until(() => run.files.length === 1)
-  expect(run.count('lost_bytes')).toBe(4096)
-  expect(run.logs.find((l) => l.fields.code === 'E_TAIL_ABANDONED')?.fields).toMatchObject({
-    from: 0,
-    to: 4096,
-  })
-})
-
 withBroken('reports at the end of a finite run how many paths could not be read', async () => {
   const dir = tmp()
   symlinkSync(BROKEN, join(dir, 'a.log'))

@@ -1,18 +1,24 @@
-import { existsSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
+import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import type { IdentitySearch } from '../rotation/identity-search.ts'
+import { liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isFileOf } from '../rotation/same-content.ts'
+import { isCopyOfContent, isFileOf } from '../rotation/same-content.ts'
 import {
+  appearedMs,
   DirectoryNames,
   MAX_ATTEMPTS,
   pathsWithSiblings,
   type Sibling,
+  type SiblingScope,
+  siblingAt,
   siblingsOf,
-  unrotatedPath,
 } from '../rotation/siblings.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { Glob } from './glob.ts'
@@ -22,157 +28,334 @@ interface AfterDowntimeOptions {
   positions: Positions
   glob: Glob
   rotated: RotatedFiles
+  search: IdentitySearch
   counters: TailCounters
   log: Logger
+  /** There is something to read in a file. */
+  onMore: (file: TailFile) => void
 }
 
 /**
- * Opens files that were rotated while the agent was not running. Their stored rows were claimed by no file under Path;
- * the files of `x.log` are `x.log.1`, `x.log-20261121`, `x.log.2.gz` ... The rest of the known file is read first, then
- * the files that were rotated after it, then the live one. For a log that was begun meanwhile, or whose known file no
- * longer exists, only the files that were created meanwhile are read.
+ * Opens files that were rotated while the agent was not running. Their stored rows were claimed by no file under Path. A known file is
+ * found by its identity, whatever its name is now; the others of `x.log` by names that rotation makes: `x.log.1`, `x-20261121.log` ... The
+ * rest of the known file is read first, then the files that were rotated after it, then the live one. For a log that was begun meanwhile,
+ * or whose known file no longer exists, only the files that were created meanwhile are read.
  *
  * ```
  *   x.log.3.gz   x.log.2          x.log.1         x.log
  *   (older)      row says 4,711 -> from 0      -> from 0       in this order
  * ```
- * Not promised: a deleted file is lost, and one that was moved to another directory is not searched for.
+ * A known file that is not beside its path is searched for in other directories, which takes a while: it is read once it is found, and
+ * the live one does not wait. Not promised: a deleted file is lost.
  */
-export function resumeRotatedFiles(options: AfterDowntimeOptions): void {
-  const { files, positions, glob } = options
-  const rowsByPath = new Map<string, OffsetRow[]>()
-  for (const row of positions.unclaimed()) {
-    const path = pathOf(row, glob)
-    // Rows of other inputs that share the database are left alone.
-    if (!glob.matches(path) || isSkipped(row, path, files)) continue
-    rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
-  }
-  const newPaths = files.createdSinceLastScan().map((file) => file.path)
-  const names = new DirectoryNames()
-  for (const [path, rows] of rowsByPath) resumePath(path, rows, names, options)
-  for (const path of pathsWithSiblings(newPaths, names)) {
-    const live = files.byPath.get(path)
-    if (live !== undefined && !rowsByPath.has(path))
-      live.readAfter(openUnseen(path, undefined, names, options, copiesSinceMs(live, options)))
-  }
-}
+export class AfterDowntime {
+  readonly #files: OpenFiles
+  readonly #positions: Positions
+  readonly #glob: Glob
+  readonly #rotated: RotatedFiles
+  readonly #search: IdentitySearch
+  readonly #counters: TailCounters
+  readonly #log: Logger
+  readonly #onMore: (file: TailFile) => void
 
-/**
- * True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row
- * is kept.
- */
-function isSkipped({ inode }: OffsetRow, path: string, files: OpenFiles): boolean {
-  try {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-    return stat !== undefined && BigInt.asIntN(64, stat.ino) === inode && files.openFileAt(path) === undefined
-  } catch {
+  constructor(options: AfterDowntimeOptions) {
+    this.#files = options.files
+    this.#positions = options.positions
+    this.#glob = options.glob
+    this.#rotated = options.rotated
+    this.#search = options.search
+    this.#counters = options.counters
+    this.#log = options.log
+    this.#onMore = options.onMore
+  }
+
+  /** Opens what is beside the paths of known and new files, and has the search look for the rest. */
+  resume(): void {
+    const rowsByPath = new Map<string, OffsetRow[]>()
+    for (const row of this.#positions.unclaimed()) {
+      const path = this.#pathOf(row)
+      // Rows of other inputs that share the database are left alone.
+      if (!this.#glob.matches(path) || this.#isSkipped(row, path)) continue
+      rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
+    }
+    const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
+    const names = new DirectoryNames()
+    for (const [path, rows] of rowsByPath) this.#resumePath(path, rows, names)
+    for (const path of pathsWithSiblings(newPaths, names)) {
+      const live = this.#files.byPath.get(path)
+      if (live !== undefined && !rowsByPath.has(path))
+        live.readAfter(this.#openUnseen(path, undefined, names, this.#copiesSinceMs(live), {}))
+    }
+  }
+
+  /**
+   * True when the file of the row is still at its path but not read now: too old for Ignore_Older, or unreadable. Its row
+   * is kept.
+   */
+  #isSkipped({ inode }: OffsetRow, path: string): boolean {
+    const stat = statOf(path)
     // A directory that cannot be searched: the file may still be there.
+    if (stat instanceof FsFailure) return !isMissing(stat)
+    return BigInt.asIntN(64, stat.ino) === inode && this.#files.openFileAt(path) === undefined
+  }
+
+  /**
+   * Returns the path that the file of a row had last: it may have been renamed within Path since it was opened, and
+   * rotated there.
+   */
+  #pathOf({ name, openedAs }: OffsetRow): string {
+    const live = livePathsOf(name)
+    if (openedAs === undefined || live.includes(openedAs)) return openedAs ?? name
+    if (this.#glob.matches(name)) return name
+    return live.find((path) => this.#glob.matches(path)) ?? openedAs
+  }
+
+  /** Opens the rotated files of one path, of which at least one is known by a row. */
+  #resumePath(path: string, rows: OffsetRow[], names: DirectoryNames): void {
+    const live = this.#files.byPath.get(path)
+    const scope = this.#scopeOf(path, rows)
+    let remaining = rows
+    let previous: TailFile | undefined
+    for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+      const { siblings, known, missing } = this.#identify(
+        path,
+        remaining,
+        scope,
+        attempt === 1 ? names : undefined,
+      )
+      const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+      for (const row of missing) {
+        if (this.#continueReplacement(row, path)) continue
+        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
+        else this.#searchFor(row, path, scope)
+      }
+      if (first < 0) {
+        if (live?.stored.hasNoFingerprint !== false)
+          previous = this.#openUnseen(path, previous, names, this.#copiesSinceMs(live), scope)
+        break
+      }
+      const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
+      previous = opened.last
+      // A file that was compressed or renamed meanwhile has another name now.
+      remaining = opened.isComplete
+        ? []
+        : remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+    }
+    if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
+  }
+
+  /** Returns where the files of the rows may be: beside the path, where their link led, and where they were seen last. */
+  #scopeOf(path: string, rows: OffsetRow[]): SiblingScope {
+    const target = linkTarget(path)
+    const before = rows.map((row) => row.target ?? row.name)
+    const switched = rows.find((row) => row.target !== undefined && row.target !== target)?.target
+    const directories = new Set([
+      ...before.map((one) => dirname(one)),
+      ...(this.#rotated.scopeOf(path).directories ?? []),
+    ])
+    return { directories, ...(switched === undefined ? {} : { targetBefore: switched }) }
+  }
+
+  /**
+   * Finds the files of rows among the siblings of a path; several times if names change meanwhile because a rotation goes
+   * on.
+   */
+  #identify(
+    path: string,
+    rows: OffsetRow[],
+    scope: SiblingScope,
+    names: DirectoryNames | undefined,
+  ): Identified {
+    for (let attempt = 1; ; attempt++) {
+      const siblings = this.#siblings(path, rows, scope, attempt === 1 ? names : undefined)
+      const known = new Map<Sibling, OffsetRow>()
+      const missing: OffsetRow[] = []
+      for (const row of rows) {
+        const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
+        const sibling =
+          siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
+          siblings.find((s) => isFree(s) && isFileOf(row, s))
+        if (sibling === undefined) missing.push(row)
+        else known.set(sibling, row)
+      }
+      if (
+        missing.length === 0 ||
+        attempt === MAX_ATTEMPTS ||
+        haveSameNames(siblings, this.#siblings(path, rows, scope))
+      )
+        return { siblings, known, missing }
+    }
+  }
+
+  /** Returns the siblings of the path, and the files at the paths where those of the rows were seen last, the oldest first. */
+  #siblings(path: string, rows: OffsetRow[], scope: SiblingScope, names?: DirectoryNames): Sibling[] {
+    const found = siblingsOf(path, scope, names)
+    const paths = new Set(found.map((s) => s.path))
+    // A rotated file within Path is found under the next name of its log: `x.log.1` became `x.log.2.gz`.
+    for (const live of livePathsOf(path)) {
+      if (!this.#glob.matches(live)) continue
+      for (const sibling of siblingsOf(live, scope, names)) {
+        if (paths.has(sibling.path) || sibling.path === path) continue
+        paths.add(sibling.path)
+        found.push(sibling)
+      }
+    }
+    for (const row of rows) {
+      const last = row.target ?? row.name
+      const stat = paths.has(last) || last === linkTarget(path) ? undefined : statOf(last)
+      if (stat === undefined || stat instanceof FsFailure || !stat.isFile()) continue
+      paths.add(last)
+      found.unshift(siblingAt(last, stat))
+    }
+    return found
+  }
+
+  /** True when the sibling is open and has a row of its own, or was read already. */
+  #isRead({ key }: Sibling): boolean {
+    const file = this.#files.byKey.get(key)
+    return file !== undefined && !(file.newAt !== undefined && file.isUnread)
+  }
+
+  /** Goes on in a file that was restored, or edited in place: it has the path and the content of the row, and another inode. */
+  #continueReplacement(row: OffsetRow, path: string): boolean {
+    const live = this.#files.byPath.get(path)
+    if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
+    const stat = live.handle.stat()
+    if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
+    if (row.offset < MIN_RESTORED_BYTES || !isCopyOfContent(row, siblingAt(live.target, stat))) return false
+    this.#continueOpen(live, row)
     return true
   }
-}
 
-/**
- * Returns the path that the file of a row had last: it may have been renamed within Path since it was opened, and
- * rotated there.
- */
-function pathOf({ name, openedAs }: OffsetRow, glob: Glob): string {
-  const base = unrotatedPath(name)
-  if (openedAs === undefined || openedAs === base) return openedAs ?? name
-  if (glob.matches(name)) return name
-  return base !== undefined && glob.matches(base) ? base : openedAs
-}
-
-/** Opens the rotated files of one path, of which at least one is known by a row. */
-function resumePath(
-  path: string,
-  rows: OffsetRow[],
-  names: DirectoryNames,
-  options: AfterDowntimeOptions,
-): void {
-  const { files, positions } = options
-  const live = files.byPath.get(path)
-  let remaining = rows
-  let previous: TailFile | undefined
-  for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
-    const { siblings, known, missing } = identify(path, remaining, attempt === 1 ? names : undefined)
-    const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
-    for (const row of missing) {
-      if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) positions.remove(row)
-      else removeMissing(row, path, options)
-    }
-    if (first < 0) {
-      if (live?.stored.hasNoFingerprint !== false)
-        previous = openUnseen(path, previous, names, options, copiesSinceMs(live, options))
-      break
-    }
-    const opened = openInOrder(path, siblings.slice(first), known, previous, options)
-    previous = opened.last
-    // A file that was compressed or renamed meanwhile has another name now.
-    remaining = opened.isComplete
-      ? []
-      : remaining.filter((row) => !missing.includes(row) && positions.isUnclaimed(row))
+  /** Has an open file go on at the position of a row, which is its own from now on. */
+  #continueOpen(file: TailFile, row: OffsetRow): void {
+    const offset = file.handle.isCompressed
+      ? (row.streamOffset ?? row.offset)
+      : Math.min(row.offset, file.cursor.size)
+    file.newAt = undefined
+    file.startAt(offset)
+    this.#positions.remove(row)
+    this.#positions.touch(file)
+    this.#log.info(
+      `${file.path} has the content that was read as ${row.name}: reading it from offset ${offset}`,
+    )
   }
-  if (live !== undefined && previous !== undefined) live.readAfter(previous)
-}
 
-/**
- * Opens the newest siblings of a path when none of them is known, nor the live file: back to the first one that existed
- * at the last scan. Older ones may have been read and compressed later, under a new inode.
- */
-function openUnseen(
-  path: string,
-  before: TailFile | undefined,
-  names: DirectoryNames,
-  options: AfterDowntimeOptions,
-  sinceMs: number,
-): TailFile | undefined {
-  let last = before
-  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-    const found = siblingsOf(path, false, attempt === 1 ? names : undefined)
-    const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-    const seen = siblings.findLastIndex((s) => !options.positions.createdSinceLastScan(s.birthMs))
-    const opened = openInOrder(path, siblings.slice(seen + 1), new Map(), last, options)
-    last = opened.last
-    if (opened.isComplete) break
+  /** Has the search look for a file wherever it may be; only then is it known to be gone. */
+  #searchFor(row: OffsetRow, path: string, scope: SiblingScope): void {
+    this.#search.add({
+      inode: row.inode,
+      directories: [dirname(linkTarget(path)), ...(scope.directories ?? [])],
+      isIt: (sibling) => !this.#files.byKey.has(sibling.key) && isFileOf(row, sibling),
+      settle: (found) => {
+        if (!this.#positions.isUnclaimed(row)) return
+        if (found === undefined) {
+          this.#removeMissing(row, path)
+          return
+        }
+        const directory = dirname(found.path)
+        this.#rotated.recordDirectory(path, directory)
+        const siblings = siblingsOf(path, { directories: [directory] })
+        const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
+        const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
+        this.#openInOrder(path, [found, ...later], new Map([[found, row]]), undefined, [row])
+      },
+    })
   }
-  return last
-}
 
-/**
- * Returns the time since when siblings of the live file are unread. If it was known while it was empty, only copies
- * made of it while the agent was not running are.
- */
-function copiesSinceMs(live: TailFile | undefined, { positions }: AfterDowntimeOptions): number {
-  return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, positions.lastWriteMs)
-}
+  /**
+   * Opens the newest siblings of a path when none of them is known, nor the live file: back to the first one that existed
+   * at the last scan. Older ones may have been read and compressed later, under a new inode.
+   */
+  #openUnseen(
+    path: string,
+    before: TailFile | undefined,
+    names: DirectoryNames,
+    sinceMs: number,
+    scope: SiblingScope,
+  ): TailFile | undefined {
+    let last = before
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
+      const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
+      const seen = siblings.findLastIndex((s) => !this.#positions.createdSinceLastScan(appearedMs(s)))
+      const opened = this.#openInOrder(path, siblings.slice(seen + 1), new Map(), last, [])
+      last = opened.last
+      if (opened.isComplete) break
+    }
+    return last
+  }
 
-/** Opens siblings in their order, each to be read after the one before. Not complete: one of them no longer existed. */
-function openInOrder(
-  path: string,
-  siblings: Sibling[],
-  known: Map<Sibling, OffsetRow>,
-  before: TailFile | undefined,
-  { files, positions, rotated, log }: AfterDowntimeOptions,
-): { last: TailFile | undefined; isComplete: boolean } {
-  let last = before
-  for (const sibling of siblings) {
-    if (files.byKey.has(sibling.key)) continue
-    const row = known.get(sibling)
-    const file = rotated.open(sibling, path, row === undefined ? undefined : rowForSibling(row, sibling))
-    if (file === undefined && !existsSync(sibling.path)) return { last, isComplete: false }
-    if (row !== undefined) positions.claim(row)
-    if (file === undefined) continue
-    const { offset } = file.cursor
-    log.info(
-      `${sibling.path} was rotated while the agent was not running: reading it from offset ${offset}`,
-      {
+  /**
+   * Returns the time since when siblings of the live file are unread. If it was known while it was empty, only copies
+   * made of it while the agent was not running are.
+   */
+  #copiesSinceMs(live: TailFile | undefined): number {
+    return live?.stored.id === undefined ? 0 : Math.max(live.identity.birthMs, this.#positions.lastWriteMs)
+  }
+
+  /**
+   * Opens siblings in their order, each to be read after the one before; of those that no row knows only what came since the last scan
+   * and is no copy. Not complete: one of them no longer existed.
+   */
+  #openInOrder(
+    path: string,
+    siblings: Sibling[],
+    known: Map<Sibling, OffsetRow>,
+    before: TailFile | undefined,
+    rows: readonly OffsetRow[],
+  ): { last: TailFile | undefined; isComplete: boolean } {
+    let last = before
+    for (const sibling of siblings) {
+      const row = known.get(sibling)
+      const open = this.#files.byKey.get(sibling.key)
+      if (open !== undefined) {
+        if (row !== undefined && open.isUnread) this.#continueOpen(open, row)
+        continue
+      }
+      if (row === undefined && !this.#isUnseen(sibling, path, rows)) continue
+      const file = this.#rotated.open(
+        sibling,
         path,
+        row === undefined ? undefined : rowForSibling(row, sibling),
+      )
+      if (file === undefined && isMissing(statOf(sibling.path))) return { last, isComplete: false }
+      if (row !== undefined) this.#positions.claim(row)
+      if (file === undefined) continue
+      const { offset } = file.cursor
+      this.#log.info(
+        `${sibling.path} was rotated while the agent was not running: reading it from offset ${offset}`,
+        { path },
+      )
+      this.#onMore(file)
+      file.readAfter(last)
+      last = file
+    }
+    return { last, isComplete: true }
+  }
+
+  /** True when a sibling that no row knows is to be read. */
+  #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
+    const isCompressed = sibling.path.endsWith('.gz')
+    // When a file was compressed says nothing of when it was begun: its place in the order decides.
+    if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    if (rows.some((row) => isCopyOfContent(row, sibling))) return false
+    const live = this.#files.byPath.get(path)
+    return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** Removes, counts and logs a row whose file no longer exists. */
+  #removeMissing(row: OffsetRow, path: string): void {
+    this.#counters.add('files_gone', 1, 'missing')
+    this.#log.warn(
+      `${path} (inode ${row.inode}) no longer exists: data after offset ${row.offset} may be lost`,
+      {
+        offset: row.offset,
+        hint: 'it was deleted, or moved to another directory, while the agent was not running',
       },
     )
-    file.readAfter(last)
-    last = file
+    this.#positions.remove(row)
   }
-  return { last, isComplete: true }
 }
 
 interface Identified {
@@ -182,24 +365,16 @@ interface Identified {
   missing: OffsetRow[]
 }
 
-/**
- * Finds the files of rows among the siblings of a path; several times if names change meanwhile because a rotation goes
- * on.
- */
-function identify(path: string, rows: OffsetRow[], names: DirectoryNames | undefined): Identified {
-  for (let attempt = 1; ; attempt++) {
-    const siblings = siblingsOf(path, false, attempt === 1 ? names : undefined)
-    const known = new Map<Sibling, OffsetRow>()
-    const missing: OffsetRow[] = []
-    for (const row of rows) {
-      const sibling = siblings.find((s) => !known.has(s) && isFileOf(row, s))
-      if (sibling === undefined) missing.push(row)
-      else known.set(sibling, row)
-    }
-    if (missing.length === 0 || attempt === MAX_ATTEMPTS || haveSameNames(siblings, siblingsOf(path))) {
-      return { siblings, known, missing }
-    }
-  }
+/** Fewer bytes do not tell a restored file from a new one that begins with the same words. */
+const MIN_RESTORED_BYTES = 64
+
+function livePathsOf(path: string): string[] {
+  const directory = dirname(path)
+  return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
+}
+
+function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
+  return BigInt.asIntN(64, sibling.inode) === row.inode
 }
 
 function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
@@ -221,18 +396,4 @@ function mayBe(row: OffsetRow, sibling: Sibling): boolean {
 function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
   if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
   return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
-}
-
-/** Removes, counts and logs a row whose file no longer exists. */
-function removeMissing(
-  row: OffsetRow,
-  path: string,
-  { positions, counters, log }: AfterDowntimeOptions,
-): void {
-  counters.add('files_gone', 1, 'missing')
-  log.warn(`${path} (inode ${row.inode}) no longer exists: data after offset ${row.offset} may be lost`, {
-    offset: row.offset,
-    hint: 'it was deleted, or moved to another directory, while the agent was not running',
-  })
-  positions.remove(row)
 }

@@ -47,6 +47,11 @@ export class Glob {
     )
   }
 
+  /** True when Exclude_Path matches the path. */
+  excludes(path: string): boolean {
+    return this.#excluded(path)
+  }
+
   #excluded(path: string): boolean {
     return this.#excludes.some((e) => e.test(path))
   }

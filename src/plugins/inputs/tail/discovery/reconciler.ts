@@ -1,5 +1,5 @@
-import { lstatSync } from 'node:fs'
 import type { Clock, Logger } from '../../../../core/services.ts'
+import { FsFailure, isMissing, lstat, stat } from '../../../../lib/fs/file-system.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Scheduler } from '../reading/scheduler.ts'
@@ -51,6 +51,8 @@ export class Reconciler {
   #watched = new Set<string>()
   /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
   readonly #lastFiles = new Map<string, TailFile>()
+  /** True during the first scan of a run that continues another. */
+  #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
   #lastScanMs: number | undefined
 
@@ -71,6 +73,7 @@ export class Reconciler {
    */
   scan(isFirst: boolean): void {
     const sinceMs = this.#clock.nowMs() - TICK_MS
+    this.#isAfterRestart = isFirst && this.#positions.scannedBefore.length > 0
     let found = this.#glob.find()
     // Files that appeared in a directory after it was read and before it was watched are found by another scan.
     while (this.#watchFolders(found.folders)) found = this.#glob.find()
@@ -79,6 +82,7 @@ export class Reconciler {
     for (const path of [...this.#files.byPath.keys()]) if (!scanned.has(path)) this.reconcile(path, false)
     this.#watchFolders(found.folders)
     this.#lastScanMs = sinceMs
+    this.#isAfterRestart = false
     this.#positions.recordScan(sinceMs)
   }
 
@@ -108,11 +112,13 @@ export class Reconciler {
       ? this.#files.open(path, isFirstScan)
       : { file: this.#files.openFileAt(path), isNew: false }
     const file = found?.file
+    // What cannot be looked at is not gone: a directory may be closed to us for a while.
+    if (file === undefined && bound !== undefined && isUnreachable(path)) return
     const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#markRotated(known, path)
     if (found === undefined || file === undefined) {
       if (known !== undefined && matches) this.#rememberLastFile(path, known)
-      if (lstatSync(path, { throwIfNoEntry: false }) === undefined) this.#files.forgetLink(path)
+      if (isMissing(lstat(path))) this.#files.forgetLink(path)
       return
     }
     if (matches) {
@@ -121,7 +127,12 @@ export class Reconciler {
     }
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
-    if (found.isNew && matches) file.readAfter(this.#predecessorOf(file, before, path))
+    if (found.isNew && matches) {
+      // At the very first start files are what they are; later a new one may be a copy of a known one.
+      const mayBeCopy = file.stored.id === undefined && file.cursor.offset === 0
+      if (mayBeCopy && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
+      file.readAfter(this.#predecessorOf(file, before, path))
+    }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }
 
@@ -205,4 +216,9 @@ export class Reconciler {
     if (files.size >= MAX_EMPTY_PATHS) files.delete(files.keys().next().value as string)
     files.set(path, file)
   }
+}
+
+function isUnreachable(path: string): boolean {
+  const found = stat(path)
+  return found instanceof FsFailure && !isMissing(found)
 }

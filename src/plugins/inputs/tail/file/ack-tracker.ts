@@ -16,6 +16,7 @@ export class AckTracker {
   readonly #skippingAt = new Set<number>()
   /** No position beyond it is stored: open multiline records begin there. */
   #commitLimit: number | undefined
+  #hasRanges = false
   readonly #onSettled: (bytes: number) => void
   /** Range before the first one, which another file has read: see `inherit`. */
   #inherited: { watermark: Watermark; ticket: number } | undefined
@@ -44,6 +45,11 @@ export class AckTracker {
     return this.#skippingAt.has(this.position)
   }
 
+  /** True once a range was ended: bytes of the file are, or were, in a chunk. */
+  get hasRanges(): boolean {
+    return this.#hasRanges
+  }
+
   /** Stores no position beyond `offset` until the limit is lifted; an earlier limit stays. */
   limitCommits(offset: number): void {
     this.#commitLimit ??= offset
@@ -61,6 +67,7 @@ export class AckTracker {
     const beyond = end < offset ? `+${offset}` : ''
     if (end === start && beyond === '') return undefined
     this.#rangeStart = end
+    this.#hasRanges = true
     const watermark = this.#watermark
     const ticket = watermark.open(start, end)
     if (isSkipping && beyond === '') this.#skippingAt.add(end)
@@ -108,8 +115,9 @@ export class AckTracker {
 
   #settleHeir(watermark: Watermark): void {
     const { heir, end } = this.#heirs.get(watermark) ?? {}
-    if (heir?.#inherited === undefined || end === undefined || watermark.position < end) return
+    if (heir === undefined || end === undefined || watermark.position < end) return
     const inherited = heir.#inherited
+    if (inherited === undefined) return
     heir.#inherited = undefined
     const before = inherited.watermark.position
     if (inherited.watermark !== heir.#watermark || !inherited.watermark.settle(inherited.ticket)) return

@@ -64,5 +64,12 @@ export function mismatch(
 export function markerAt(fd: number, offset: number): { marker: bigint; markerSize: number } {
   const size = Math.min(MARKER_BYTES, offset)
   const bytes = size === 0 ? undefined : peek(fd, offset - size, size)
-  return bytes === undefined ? { marker: 0n, markerSize: 0 } : { marker: xxh3(bytes), markerSize: size }
+  return bytes === undefined ? { marker: 0n, markerSize: 0 } : markerOf(bytes)
+}
+
+/** Returns the marker of the bytes before an offset. */
+export function markerOf(bytes: Buffer): { marker: bigint; markerSize: number } {
+  return bytes.length === 0
+    ? { marker: 0n, markerSize: 0 }
+    : { marker: xxh3(bytes), markerSize: bytes.length }
 }

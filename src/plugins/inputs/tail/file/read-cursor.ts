@@ -1,10 +1,10 @@
 import type { FileHandle } from './file-handle.ts'
-import { MARKER_BYTES, peek } from './fingerprint.ts'
+import { MARKER_BYTES, markerOf, peek } from './fingerprint.ts'
 
 /** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
-  readonly startedAt: number
+  startedAt: number
   #offset: number
   #size: number
   /** Largest size seen of the present content. */
@@ -37,9 +37,13 @@ export class ReadCursor {
     return Math.max(0, this.#size - this.#offset)
   }
 
-  /** Bytes that were in the file and have not been read, also when it has been truncated since. */
-  get unreadBeforeTruncation(): number {
-    return Math.max(0, this.#largestSize - this.#offset)
+  /**
+   * Returns how many bytes were in the file and have not been read, when it has been truncated since; `copy`: an open copy of its content, in
+   * which they may be.
+   */
+  unreadBeforeTruncation(copy?: { handle: FileHandle; cursor: ReadCursor }): number {
+    if (copy?.handle.isCompressed) return 0
+    return Math.max(0, this.#largestSize - Math.max(this.#offset, copy?.cursor.size ?? 0))
   }
 
   /** True when offset and size are equal; false also for a file that shrank. */
@@ -65,6 +69,14 @@ export class ReadCursor {
   /** Number of bytes before the offset that are kept for the next comparison. */
   get lastBytesLength(): number {
     return this.#lastBytesLength
+  }
+
+  /** Begins at `offset` instead. Only for a file of which nothing was read. */
+  startAt(offset: number, handle: FileHandle): void {
+    this.#offset = this.startedAt = offset
+    this.#skipping = false
+    if (handle.isCompressed) this.#size = this.#largestSize = offset
+    else this.loadLastBytes(handle)
   }
 
   advance(bytes: number): void {
@@ -123,6 +135,11 @@ export class ReadCursor {
     const size = this.#lastBytesLength
     if (!isOpen || isCompressed || size === 0) return true
     return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size)) === true
+  }
+
+  /** Returns the marker of the kept bytes, as a stored row has it. */
+  lastBytesMarker(): { marker: bigint; markerSize: number } {
+    return markerOf(this.#lastBytes.subarray(0, this.#lastBytesLength))
   }
 
   /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */

@@ -1,8 +1,21 @@
+import type { OffsetRow } from '../../../../core/offset-store.ts'
+
+/** Contents of before that are remembered for one file; beyond that the oldest is forgotten. */
+const MAX_PAST_CONTENTS = 8
+
+/** What is known of a content that was read: enough to recognize a copy of it. */
+export type KnownContent = Pick<
+  OffsetRow,
+  'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'
+>
+
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {
   #rotatedMs: number | undefined
   #deleted = false
   #contentSinceMs: number
+  /** Contents that the file had before it was truncated or rewritten, the newest last. */
+  readonly pastContents: KnownContent[] = []
 
   constructor(contentSinceMs: number) {
     this.#contentSinceMs = contentSinceMs
@@ -45,7 +58,9 @@ export class RotationState {
   }
 
   /** Records that the content was replaced, after `ms`. */
-  recordRewrite(ms: number): void {
+  recordRewrite(ms: number, before: KnownContent): void {
     this.#contentSinceMs = ms
+    this.pastContents.push(before)
+    if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }
 }

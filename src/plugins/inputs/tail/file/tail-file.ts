@@ -6,7 +6,7 @@ import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
 import type { FileIdentity } from './identity.ts'
 import { ReadCursor } from './read-cursor.ts'
-import { RotationState } from './rotation-state.ts'
+import { type KnownContent, RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
 
 /**
@@ -51,7 +51,13 @@ export class TailFile implements Contributor {
   readonly acks: AckTracker
   readonly rotation: RotationState
   readonly stored: StoredRow
+  /**
+   * Set while it has to be found out if the file, found within Path and unknown, is a copy of one that is read anyway. `before`: the
+   * file that was at its path.
+   */
+  newAt: { before: TailFile | undefined } | undefined
   #path: string
+  #target: string
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
   #inChunk = false
@@ -66,7 +72,7 @@ export class TailFile implements Contributor {
     this.cursor = new ReadCursor(offset, size, isSkipping, init.openedMs)
     this.acks = new AckTracker(offset, isSkipping, (bytes) => onSettled(this, bytes))
     this.rotation = new RotationState(init.contentSinceMs)
-    this.#path = init.path
+    this.#path = this.#target = init.path
     this.#origin = init.origin
   }
 
@@ -98,8 +104,14 @@ export class TailFile implements Contributor {
     return this.#state === 'idle' || this.#state === 'closed'
   }
 
-  rename(path: string): void {
+  /** Path of the file itself, where `path` is a link to it. */
+  get target(): string {
+    return this.#target
+  }
+
+  rename(path: string, target: string): void {
     this.#path = path
+    this.#target = target
   }
 
   /** Reads this file only after all of `file`; undefined: without waiting. */
@@ -138,14 +150,38 @@ export class TailFile implements Contributor {
 
   /**
    * Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content, undefined if it
-   * cannot be found out.
+   * cannot be found out. `heir`: a copy of the content of before, unread, which goes on where this file was read to and whose
+   * position follows the acks of what was read here.
    */
-  restart(nowMs: number, stat: BigIntStats | undefined): void {
+  restart(nowMs: number, stat: BigIntStats | undefined, heir?: TailFile): void {
+    const before = this.content()
+    const { offset } = this.cursor
     this.stored.restart(nowMs)
     this.cursor.restart(Number(stat?.size ?? 0))
-    this.acks.restart()
+    if (heir === undefined) this.acks.restart()
+    else {
+      heir.cursor.startAt(offset, heir.handle)
+      this.acks.restart({ tracker: heir.acks, offset })
+    }
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
-    this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001)
+    this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001, before)
+  }
+
+  /** Returns what is known of the content that was read, by which a copy of it can be recognized. */
+  content(): KnownContent {
+    const { fingerprint, fingerprintSize } = this.stored
+    return { offset: this.cursor.offset, ...this.cursor.lastBytesMarker(), fingerprint, fingerprintSize }
+  }
+
+  /** True while nothing of the file was read in this run. */
+  get isUnread(): boolean {
+    return !this.#inChunk && !this.acks.hasRanges && this.cursor.offset === this.cursor.startedAt
+  }
+
+  /** Begins at `offset` instead: what is before it was read from another file. Only while the file is unread. */
+  startAt(offset: number): void {
+    this.cursor.startAt(offset, this.handle)
+    this.acks.startAt(offset)
   }
 
   /** Returns true once per chunk: the caller then joins the file to the chunk. */

@@ -1,15 +1,25 @@
-import { existsSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { TICK_MS } from '../file/fingerprint.ts'
+import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
-import { isCompressedCopy, isCopy, isEmptyGzip, isFileOf, setFingerprintOfCopy } from './same-content.ts'
-import { MAX_ATTEMPTS, type Sibling, siblingsOf } from './siblings.ts'
+import type { ClosedFiles } from './closed-files.ts'
+import { Copies } from './copies.ts'
+import {
+  isCompressedCopy,
+  isCopy,
+  isCopyOfContent,
+  isEmptyGzip,
+  isFileOf,
+  setFingerprintOfCopy,
+} from './same-content.ts'
+import { appearedMs, MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
 
 interface RotatedFilesOptions {
   files: OpenFiles
@@ -18,6 +28,13 @@ interface RotatedFilesOptions {
   waitMs: number
   holdBytes: number
   holdMs: number
+  closed: ClosedFiles
+  /** True unless the path is excluded, or followed by another input. */
+  mayRead: (path: string) => boolean
+  /** True when the path is within Path. */
+  isFollowed: (path: string) => boolean
+  /** Examines a file again after some milliseconds. */
+  again: (file: TailFile, ms: number) => void
   clock: Clock
   counters: TailCounters
   log: Logger
@@ -42,9 +59,20 @@ export class RotatedFiles {
   readonly #log: Logger
   readonly #options: Pick<
     RotatedFilesOptions,
-    'waitMs' | 'holdBytes' | 'holdMs' | 'readLastLine' | 'onMore' | 'onDrained'
+    | 'waitMs'
+    | 'holdBytes'
+    | 'holdMs'
+    | 'closed'
+    | 'mayRead'
+    | 'isFollowed'
+    | 'readLastLine'
+    | 'onMore'
+    | 'onDrained'
   >
   readonly #held = new Set<TailFile>()
+  readonly #copies: Copies
+  /** Directories, besides its own, in which rotated files of a path were found. */
+  readonly #directories = new Map<string, Set<string>>()
 
   constructor(options: RotatedFilesOptions) {
     this.#files = options.files
@@ -53,6 +81,13 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
+    const { files, closed, waitMs, clock, log, again } = options
+    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, log, again })
+  }
+
+  /** The copies of files among those within Path. */
+  get copies(): Copies {
+    return this.#copies
   }
 
   get isHolding(): boolean {
@@ -69,8 +104,11 @@ export class RotatedFiles {
     this.#counters.add('files_rotated')
     this.#readGrowth(file)
     const { isDeleted } = file.rotation
-    const name = isDeleted ? undefined : newNameOf(file, path)
-    if (name !== undefined) this.#files.bind(name, file)
+    const name = isDeleted ? undefined : presentPathOf(file, path)
+    if (name !== undefined) {
+      this.#files.bind(name, file)
+      this.recordDirectory(path, dirname(name))
+    }
     this.#log.info(`${path} was ${isDeleted ? 'deleted' : 'rotated'}`, {
       inode: file.identity.inode.toString(),
       unread_bytes: file.cursor.unread,
@@ -94,9 +132,70 @@ export class RotatedFiles {
    */
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
     if (before.handle.isOpen) this.#readGrowth(before)
-    const find = (last: TailFile): Sibling[] =>
-      rotatedAfter(last, siblingsOf(path), before.rotation.contentSinceMs)
+    const scope = this.scopeOf(path, before.target === linkTarget(path) ? undefined : before.target)
+    const sinceMs = before.rotation.contentSinceMs
+    const find = (last: TailFile): Sibling[] => rotatedBetween(last, now, siblingsOf(path, scope), sinceMs)
     return this.#openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
+  }
+
+  /** Returns where siblings of `path` are looked for. `targetBefore`: where the link led that has been switched. */
+  scopeOf(path: string, targetBefore?: string): SiblingScope {
+    const directories = this.#directories.get(path) ?? []
+    if (targetBefore === undefined) return { directories }
+    return { directories: [...directories, dirname(targetBefore)], targetBefore }
+  }
+
+  /** Remembers that rotated files of `path` are put into a directory, as by olddir. */
+  recordDirectory(path: string, directory: string): void {
+    if (directory === dirname(linkTarget(path))) return
+    this.#directories.set(path, (this.#directories.get(path) ?? new Set()).add(directory))
+  }
+
+  /**
+   * Opens the copies that were made of a file before it was truncated, each to be read after the one before: that of the content which
+   * was read goes on where that was read to. Returns it as `heir`, and the last one, for which the file has to wait.
+   */
+  openCopies(file: TailFile): { heir?: TailFile; last?: TailFile } {
+    const path = file.identity.openedAs
+    const waiting = this.#copies.copyOf(file)
+    const content = file.content()
+    const siblings = siblingsOf(path, this.scopeOf(path)).filter(
+      (s) => s.key !== file.identity.key && appearedMs(s) >= file.rotation.contentSinceMs - TICK_MS,
+    )
+    const own = siblings.find((s) => isCopyOfContent(content, s, true))
+    const heir = waiting ?? (own === undefined ? undefined : this.#openCopy(own, path, file.cursor.offset))
+    let last = heir
+    const rest = siblings.filter(
+      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && s !== own,
+    )
+    const others = this.#openInOrder(path, heir, [file], () =>
+      rest.filter((s) => !isCopyOfContent(content, s, true)),
+    )
+    last = others ?? last
+    return { ...(heir === undefined ? {} : { heir }), ...(last === undefined ? {} : { last }) }
+  }
+
+  /** Opens the copy of a content that was read up to `offset`, unless it is being read already or has no more. */
+  #openCopy(sibling: Sibling, path: string, offset: number): TailFile | undefined {
+    const known = this.#files.byKey.get(sibling.key)
+    if (known !== undefined) {
+      known.newAt = undefined
+      return known.isUnread ? known : undefined
+    }
+    if (!sibling.path.endsWith('.gz') && sibling.size <= offset && !this.#options.isFollowed(sibling.path))
+      return undefined
+    const file = this.#options.isFollowed(sibling.path)
+      ? this.#openFollowed(sibling.path)
+      : this.open(sibling, path, undefined)
+    if (file !== undefined) this.#options.onMore(file)
+    return file?.isUnread ? file : undefined
+  }
+
+  #openFollowed(path: string): TailFile | undefined {
+    const found = this.#files.open(path, false)
+    if (found === undefined) return undefined
+    this.#files.bind(path, found.file)
+    return found.file
   }
 
   /**
@@ -104,7 +203,7 @@ export class RotatedFiles {
    * full scan, which found nothing at the path. Returns the file that `now` has to wait for.
    */
   openMissedBefore(now: TailFile, path: string, sinceMs: number): TailFile | undefined {
-    const isLater = (s: Sibling): boolean => s.birthMs > sinceMs && s.mtimeMs > sinceMs
+    const isLater = (s: Sibling): boolean => appearedMs(s) > sinceMs && s.mtimeMs > sinceMs
     return this.#openInOrder(path, undefined, [now], () => siblingsOf(path).filter(isLater))
   }
 
@@ -124,12 +223,15 @@ export class RotatedFiles {
         if (sibling.key === before?.identity.key || this.#files.byKey.has(sibling.key)) continue
         // The scan for files rotated while the agent was not running may not have come to its row yet.
         const row = this.#positions.find(sibling.device, sibling.inode)
-        const file = this.open(sibling, path, row !== undefined && isFileOf(row, sibling) ? row : undefined)
-        isComplete &&= file !== undefined || existsSync(sibling.path)
+        const own = row !== undefined && isFileOf(row, sibling) ? row : undefined
+        if (own === undefined && !this.isUnknown(sibling, path, known)) continue
+        const file = this.open(sibling, path, own)
+        isComplete &&= file !== undefined || !isMissing(stat(sibling.path))
         if (file === undefined) continue
         // A copy, made before or instead of the rename: its content was read or will be.
-        if (known.some((one) => isCopy(file, one))) {
-          this.#close(file)
+        if (own === undefined && known.some((one) => one !== file && isCopy(file, one))) {
+          this.#positions.forget(file)
+          this.#drop(file)
           continue
         }
         this.#options.onMore(file)
@@ -140,6 +242,17 @@ export class RotatedFiles {
       if (isComplete) break
     }
     return last
+  }
+
+  /**
+   * True when a sibling that was never seen may be read: it is not excluded, no other input follows it, and its content was not read as
+   * that of a closed or truncated file.
+   */
+  isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
+    if (!this.#options.mayRead(sibling.path)) return false
+    if (known.some((one) => one.rotation.pastContents.some((content) => isCopyOfContent(content, sibling))))
+      return false
+    return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
 
   /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */
@@ -223,29 +336,47 @@ export class RotatedFiles {
   }
 
   #close(file: TailFile): void {
+    this.#copies.release(file)
+    if (file.cursor.unread === 0) this.#options.closed.add(file)
+    else this.#positions.forget(file)
+    this.#drop(file)
+  }
+
+  /** Closes a file and forgets it. */
+  #drop(file: TailFile): void {
     this.#held.delete(file)
-    this.#positions.forget(file)
-    this.#files.close(file)
+    if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
 }
 
-/** Returns the file's present name in the directory of `path`: `x.log.1`, or with the date within: `x-20261121.log`. */
-function newNameOf(file: TailFile, path: string): string | undefined {
-  const target = linkTarget(path)
-  const stem = join(dirname(target), basename(target).split('.')[0] || basename(target))
-  for (const sibling of siblingsOf(stem, true)) if (sibling.key === file.identity.key) return sibling.path
-  return undefined
+/** Suffix of the kernel's name for an open file that has been deleted. */
+const DELETED = ' (deleted)'
+
+/**
+ * Returns the present path of an open file; undefined when it has none. The kernel knows it wherever the file went; where it does not
+ * tell (no /proc), the siblings of the path are searched.
+ */
+function presentPathOf({ handle, identity }: TailFile, path: string): string | undefined {
+  const name = readLink(`/proc/self/fd/${handle.fd}`)
+  if (!(name instanceof FsFailure) && !name.endsWith(DELETED)) {
+    const found = stat(name)
+    if (!(found instanceof FsFailure) && identityKey(found.dev, found.ino) === identity.key) return name
+  }
+  return siblingsOf(path).find(({ key }) => key === identity.key)?.path
 }
 
 /**
- * Returns the siblings that were rotated after `file`, in order. Plain files are chosen by birth. The birth of a
- * compressed file is when it was compressed, perhaps long after it was read: of those only the ones listed after `file`
+ * Returns the siblings that were rotated after `file` and before `now` came to its path, in order. Plain files are chosen by birth. The
+ * birth of a compressed file is when it was compressed, perhaps long after it was read: of those only the ones listed after `file`
  * itself, or its compressed copy, count. Compressed files come first: they were rotated first.
  */
-function rotatedAfter(file: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
-  const isLater = (s: Sibling): boolean => s.birthMs > 0 && s.birthMs >= sinceMs
-  const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s))
+function rotatedBetween(file: TailFile, now: TailFile, siblings: Sibling[], sinceMs: number): Sibling[] {
+  const isLater = (s: Sibling): boolean => appearedMs(s) >= sinceMs
+  const nowMs = now.identity.birthMs
+  // A file that began after the one that is at the path now was never there, unless that one was moved in.
+  const untilMs = nowMs >= sinceMs ? nowMs + TICK_MS : Number.POSITIVE_INFINITY
+  const plain = siblings.filter((s) => !s.path.endsWith('.gz') && isLater(s) && s.birthMs <= untilMs)
   plain.sort((a, b) => a.birthMs - b.birthMs)
   const { handle, cursor, stored } = file
   if (handle.isOpen && !handle.isCompressed) stored.growFingerprint(handle, cursor.size)

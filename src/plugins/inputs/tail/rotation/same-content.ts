@@ -2,6 +2,7 @@ import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, mismatch, peek } from '../file/fingerprint.ts'
+import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Sibling } from './siblings.ts'
 
@@ -12,23 +13,30 @@ const END_BYTES = 65_536
 const PROBE_BYTES = 4096
 const PROBES = 8
 
+/** Shorter contents do not distinguish logs. */
+const MIN_DISTINCT_BYTES = 64
+
 /** First decompressed bytes of compressed siblings: compared with every row, inflated once. */
 const heads = new WeakMap<Sibling, Buffer | undefined>()
-
-/** What is known of a content that was read: enough to recognize a copy of it. */
-export type KnownContent = Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'>
 
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   if (sibling.path.endsWith('.gz')) return isCompressedCopy(row, sibling)
   if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
-  return withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
+  return (
+    withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
+  )
 }
 
-/** True when the sibling begins with a content that was read, also if it is a copy of only a part of it. */
-export function isCopyOfContent(content: KnownContent, sibling: Sibling): boolean {
+/**
+ * True when the sibling begins with a content that was read, also if it is a copy of only a part of it. A short content must be all of
+ * it, as programs often begin a new log with the same words, unless it was read a moment ago (`isRecent`).
+ */
+export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!content.fingerprintSize) return false
   if (sibling.path.endsWith('.gz')) return isCompressedCopy(content, sibling)
+  if (!isRecent && content.fingerprintSize < MIN_DISTINCT_BYTES && sibling.size !== content.offset)
+    return false
   return (
     withFile(sibling, (fd) => {
       const head = peek(fd, 0, content.fingerprintSize as number)

@@ -126,6 +126,11 @@ function inTurn(directory: string, before: string, names: DirectoryNames | undef
   return listOf(directory).filter((name) => differInDigitsOnly(name, before) || isRotatedName(name, before))
 }
 
+/** Returns when the file came to be, as far as its file system tells: the birth, or else the last change. */
+export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
+  return birthMs > 0 ? birthMs : mtimeMs
+}
+
 export function siblingAt(path: string, properties: BigIntStats): Sibling {
   return {
     path,

@@ -1,7 +1,8 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
+import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
@@ -24,6 +25,8 @@ interface OpenFilesOptions extends StartOffsetOptions {
   ignoreOlderMs: number
   /** Agent and input: two inputs that follow one file make chunks with different ids. */
   origin: string
+  /** Returns and claims the row of a rotated file that was closed, if the file at this descriptor is it. */
+  takeClosed: (stat: BigIntStats, fd: number, path: string) => OffsetRow | undefined
   readErrors: ReadErrors
   nowMs: () => number
   onSettled: (file: TailFile, bytes: number) => void
@@ -42,6 +45,7 @@ export class OpenFiles {
   readonly #links = new Map<string, Set<string>>()
   readonly #options: Pick<OpenFilesOptions, 'tag' | 'tagRegex' | 'format' | 'ignoreOlderMs' | 'origin'>
   readonly #positions: Positions
+  readonly #takeClosed: OpenFilesOptions['takeClosed']
   readonly #readErrors: ReadErrors
   readonly #startOffset: StartOffset
   /** Encoder of all files, when entries do not name their file. */
@@ -55,6 +59,7 @@ export class OpenFiles {
   constructor(options: OpenFilesOptions) {
     this.#options = options
     this.#positions = options.positions
+    this.#takeClosed = options.takeClosed
     this.#readErrors = options.readErrors
     this.#startOffset = new StartOffset(options)
     this.#sharedEncoder = hasFileFields(options.format)
@@ -72,25 +77,29 @@ export class OpenFiles {
    * cannot be read. `isFirstScan`: the path was found by the scan at the start.
    */
   open(path: string, isFirstScan: boolean): { file: TailFile; isNew: boolean } | undefined {
-    try {
-      const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-      if (!stat?.isFile()) return this.#readErrors.recordMissing(path)
-      const known = this.byKey.get(identityKey(stat.dev, stat.ino))
-      if (known !== undefined) return { file: known, isNew: false }
-      if (this.#isTooOld(Number(stat.mtimeMs))) return undefined
-      const file = this.#openNew(path, isFirstScan)
-      this.#readErrors.clear(path)
-      return file === undefined ? undefined : { file, isNew: true }
-    } catch (error) {
-      this.#readErrors.record(path, error)
+    const stat = statOf(path)
+    if (stat instanceof FsFailure) {
+      if (isMissing(stat)) return this.#readErrors.recordMissing(path)
+      this.#readErrors.record(path, stat)
       return undefined
     }
+    if (!stat.isFile()) return undefined
+    const known = this.byKey.get(identityKey(stat.dev, stat.ino))
+    if (known !== undefined) return { file: known, isNew: false }
+    const file = this.#isTooOld(Number(stat.mtimeMs)) ? undefined : this.#openNew(path, isFirstScan)
+    if (file instanceof FsFailure) this.#readErrors.record(path, file)
+    if (file === undefined || file instanceof FsFailure) {
+      this.#skip(stat, path, isFirstScan)
+      return undefined
+    }
+    this.#readErrors.clear(path)
+    return { file, isNew: true }
   }
 
-  /** Returns the open file that a path resolves to. Throws when a directory of the path cannot be searched. */
+  /** Returns the open file that a path resolves to. */
   openFileAt(path: string): TailFile | undefined {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false })
-    return stat === undefined ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
+    const stat = statOf(path)
+    return stat instanceof FsFailure ? undefined : this.byKey.get(identityKey(stat.dev, stat.ino))
   }
 
   /**
@@ -98,19 +107,26 @@ export class OpenFiles {
    * Undefined: it cannot be opened.
    */
   openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
-    try {
-      return this.#openNew(path, false, { openedAs, row })
-    } catch (error) {
-      this.#readErrors.record(path, error)
-      return undefined
-    }
+    const file = this.#openNew(path, false, { openedAs, row })
+    if (!(file instanceof FsFailure)) return file
+    this.#readErrors.record(path, file)
+    return undefined
+  }
+
+  /** Remembers a file that cannot be opened now, or is too old, by what it is when it is seen first. */
+  #skip(stat: BigIntStats, path: string, isFirstScan: boolean): void {
+    const { skipped } = this.#positions
+    if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
+    const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
+    // Without an entry a file is read from its start.
+    if (offset > 0) skipped.add(stat, offset)
   }
 
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
   bind(path: string, file: TailFile): string {
     this.byPath.set(path, file)
-    file.rename(path)
     const target = linkTarget(path)
+    file.rename(path, target)
     if (target !== path) this.byPath.set(target, file)
     this.#recordTarget(path, target)
     return dirname(target)
@@ -196,16 +212,20 @@ export class OpenFiles {
     path: string,
     isFirstScan: boolean,
     rotated?: { openedAs: string; row: OffsetRow | undefined },
-  ): TailFile | undefined {
-    const fd = openSync(path, 'r')
-    const stat = fstatSync(fd, { bigint: true })
+  ): TailFile | FsFailure {
+    const opened = openFile(path)
+    if (opened instanceof FsFailure) return opened
+    const { fd, stat } = opened
     const key = identityKey(stat.dev, stat.ino)
-    if (!stat.isFile() || this.byKey.has(key)) {
-      closeSync(fd)
-      return this.byKey.get(key)
+    const known = this.byKey.get(key)
+    if (known !== undefined) {
+      close(fd)
+      return known
     }
     const row =
-      rotated === undefined ? rowForFile(this.#positions.find(stat.dev, stat.ino), stat) : rotated.row
+      rotated === undefined
+        ? (rowForFile(this.#positions.find(stat.dev, stat.ino), stat) ?? this.#takeClosed(stat, fd, path))
+        : rotated.row
     const isMissed = rotated !== undefined && row === undefined
     const start = isMissed ? AT_HEAD : this.#startOffset.forFile(row, fd, stat, path, isFirstScan)
     const { format, origin, tag, tagRegex } = this.#options

@@ -3,6 +3,7 @@ import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { markerAt } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { SkippedFiles } from './skipped-files.ts'
 
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
 const COMMIT_MS = 250
@@ -24,12 +25,23 @@ export class Positions {
   readonly #dirty = new Set<TailFile>()
   /** Rows to be removed with the next write. */
   #removed: OffsetRow[] = []
-  /** Time of the last full scan of the previous run, in milliseconds. */
+  /** Rows of closed files to be written. */
+  readonly #closed = new Set<OffsetRow>()
+  /** Rows of files that the previous run closed after everything in them was read. */
+  readonly closedBefore: OffsetRow[] = []
+  /** Files that were found and are not open. */
+  readonly skipped: SkippedFiles
+  /** Time of the last full scan of the previous run, in milliseconds: the earliest of its patterns. */
   readonly #previousScanMs: number | undefined
-  /** The value of Path: scans are recorded for it. */
-  readonly #paths: string
+  /** The patterns of Path: scans are recorded for them. */
+  readonly #patterns: readonly string[]
+  /** Patterns for which the previous run, or an earlier one, made a scan. */
+  readonly scannedBefore: readonly string[]
+  /** True when it is known which files the scans before this run did not open. */
+  readonly #knowsSkipped: boolean
   /** Last full scan of this run, to be written with the rows of what it found. */
-  #scanned: { paths: string; ms: number } | undefined
+  #scanned: { patterns: readonly string[]; ms: number } | undefined
+  #hasScanned = false
   /** Bytes acknowledged since the last write. */
   #uncommittedBytes = 0
   #isCommitQueued = false
@@ -38,13 +50,25 @@ export class Positions {
   #failure: ErrorCode | undefined
   #timer: TimerHandle | undefined
 
-  constructor(store: OffsetStore, paths: string, clock: Clock, log: Logger) {
+  constructor(store: OffsetStore, patterns: readonly string[], clock: Clock, log: Logger) {
     this.#store = store
     this.#clock = clock
     this.#log = log
-    this.#paths = paths
-    this.#previousScanMs = store.lastScanMs(paths)
+    this.#patterns = patterns
+    // Versions before recorded scans of all patterns together.
+    const ofAll = store.lastScanMs(patterns.join(','))
+    const scans = patterns.map((pattern) => ofAll ?? store.lastScanMs(pattern))
+    this.scannedBefore = patterns.filter((_, i) => scans[i] !== undefined)
+    const times = scans.filter((ms) => ms !== undefined)
+    this.#previousScanMs = times.length === 0 ? undefined : Math.min(...times)
+    const skipped = store.skippedFiles(patterns.join(','))
+    this.#knowsSkipped = skipped !== undefined
+    this.skipped = new SkippedFiles(skipped ?? [])
     for (const row of store.rows()) {
+      if (row.closedAt !== undefined) {
+        this.closedBefore.push(row)
+        continue
+      }
       const rows = this.#unclaimed.get(row.inode)
       if (rows === undefined) this.#unclaimed.set(row.inode, [row])
       else rows.push(row)
@@ -60,6 +84,14 @@ export class Positions {
     return this.#previousScanMs !== undefined && birthMs > this.#previousScanMs
   }
 
+  /**
+   * True when a file that has no row, and matches a pattern of which a scan was made, came after that: all files that were there have a
+   * row, or were skipped. Its birth (in milliseconds) only decides where it is not known which were skipped.
+   */
+  appearedSinceLastScan(birthMs: number): boolean {
+    return this.#knowsSkipped ? this.#previousScanMs !== undefined : this.createdSinceLastScan(birthMs)
+  }
+
   /** Time of the last write of the previous run, in milliseconds; 0 when there was none. */
   get lastWriteMs(): number {
     return this.#store.lastWriteMs ?? 0
@@ -70,7 +102,10 @@ export class Positions {
    * what was found; it causes no write by itself, so an idle agent writes nothing.
    */
   recordScan(ms: number): void {
-    this.#scanned = { paths: this.#paths, ms }
+    // The first scan is also written without rows: from then on, what comes is new.
+    if (!this.#hasScanned) this.skipped.recordScan()
+    this.#hasScanned = true
+    this.#scanned = { patterns: this.#patterns, ms }
   }
 
   /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
@@ -118,6 +153,28 @@ export class Positions {
     this.#arm()
   }
 
+  /** Keeps the row of a file that is about to be closed, for late lines; returns it. */
+  keepClosed(file: TailFile): OffsetRow {
+    this.#dirty.delete(file)
+    const row = { ...rowOf(file), closedAt: Math.floor(this.#clock.nowMs() / 1000) }
+    this.#closed.add(row)
+    this.#arm()
+    return row
+  }
+
+  /** Removes the row of a closed file. */
+  forgetClosed(row: OffsetRow): void {
+    this.#closed.delete(row)
+    if (row.id === undefined) return
+    this.#removed.push(row)
+    this.#arm()
+  }
+
+  /** Leaves the row to the file that is opened again: it is not written as that of a closed file any more. */
+  reopen(row: OffsetRow): void {
+    this.#closed.delete(row)
+  }
+
   /**
    * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without
    * that row would begin at the file's end and lose what was written since now.
@@ -157,7 +214,9 @@ export class Positions {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
     this.#uncommittedBytes = 0
-    if (this.#dirty.size === 0 && this.#removed.length === 0) return true
+    const skipped = this.skipped.changed
+    if (this.#dirty.size + this.#closed.size + this.#removed.length === 0 && skipped === undefined)
+      return true
     const files: TailFile[] = []
     const rows: OffsetRow[] = []
     for (const file of this.#dirty) {
@@ -166,8 +225,14 @@ export class Positions {
       files.push(file)
       rows.push(row)
     }
+    const closed = [...this.#closed]
     try {
-      this.#store.write({ upsert: rows, remove: this.#removed, scanned: this.#scanned })
+      this.#store.write({
+        upsert: [...rows, ...closed],
+        remove: this.#removed,
+        scanned: this.#scanned,
+        ...(skipped === undefined ? {} : { skipped: { paths: this.#patterns.join(','), files: skipped } }),
+      })
     } catch (error) {
       this.#recordFailure(error)
       this.#arm(RETRY_MS)
@@ -179,8 +244,10 @@ export class Positions {
       file.stored.recordWritten(rows[i]?.id)
       this.#dirty.delete(file)
     }
+    this.#closed.clear()
     this.#removed = []
     this.#scanned = undefined
+    if (skipped !== undefined) this.skipped.recordWritten()
     return true
   }
 
@@ -246,5 +313,6 @@ function rowOf(file: TailFile): OffsetRow {
     fingerprintSize: stored.fingerprintSize,
     streamOffset: handle.isCompressed && !isDone ? acked : undefined,
     skipping: acks.isSkipping,
+    ...(file.target === file.path ? {} : { target: file.target }),
   }
 }

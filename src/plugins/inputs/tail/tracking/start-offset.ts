@@ -10,6 +10,8 @@ export interface StartOffsetOptions {
   readFromHead: boolean
   newFromHead: boolean
   compareName: boolean
+  /** True when a scan before this run looked for the path. */
+  wasScanned: (path: string) => boolean
   positions: Positions
   counters: TailCounters
   log: Logger
@@ -35,6 +37,7 @@ export class StartOffset {
   readonly #newFromHead: boolean
   readonly #readFromHead: boolean
   readonly #compareName: boolean
+  readonly #wasScanned: (path: string) => boolean
   readonly #positions: Positions
   readonly #counters: TailCounters
   readonly #log: Logger
@@ -43,6 +46,7 @@ export class StartOffset {
     this.#newFromHead = options.newFromHead
     this.#readFromHead = options.readFromHead
     this.#compareName = options.compareName
+    this.#wasScanned = options.wasScanned
     this.#positions = options.positions
     this.#counters = options.counters
     this.#log = options.log
@@ -59,12 +63,28 @@ export class StartOffset {
     isFirstScan: boolean,
   ): Start {
     const size = Number(stat.size)
-    // A file that was created between two runs is new too: with Read_from_Head off it would be read from its end.
-    const isNew = !isFirstScan || this.#positions.createdSinceLastScan(Number(stat.birthtimeNs) / 1e6)
-    const fromHead = this.#readFromHead || this.#positions.damaged || (isNew && this.#newFromHead)
+    const skippedAt = this.#positions.skipped.take(stat)
+    if (skippedAt !== undefined && row === undefined) return skippedStart(skippedAt, size, path)
+    const isNew = this.#isNew(stat, path, isFirstScan)
+    const fromHead = this.#isFromHead(isNew)
     return path.endsWith('.gz')
       ? this.#gzipStart(row, size, path, fromHead || isNew)
       : this.#plainStart(row, fd, size, path, fromHead)
+  }
+
+  /** Returns the offset from which a file without a row is read that cannot be opened yet, by what it is now. */
+  forSkipped(stat: BigIntStats, path: string, isFirstScan: boolean): number {
+    return this.#isFromHead(this.#isNew(stat, path, isFirstScan)) ? 0 : Number(stat.size)
+  }
+
+  /** A file that appeared between two runs is new too: with Read_from_Head off it would be read from its end. */
+  #isNew(stat: BigIntStats, path: string, isFirstScan: boolean): boolean {
+    if (!isFirstScan) return true
+    return this.#wasScanned(path) && this.#positions.appearedSinceLastScan(Number(stat.birthtimeNs) / 1e6)
+  }
+
+  #isFromHead(isNew: boolean): boolean {
+    return this.#readFromHead || this.#positions.damaged || (isNew && this.#newFromHead)
   }
 
   #plainStart(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
@@ -89,4 +109,10 @@ export class StartOffset {
     if (isDone) return { offset: size, isSkipping: false, row: known, isDone }
     return { offset: known?.streamOffset ?? 0, isSkipping: known?.skipping === true, row: known }
   }
+}
+
+/** Returns where a file is read that was skipped when it was found. It is shorter only if it was truncated since. */
+function skippedStart(skippedAt: number, size: number, path: string): Start {
+  const offset = skippedAt > size ? 0 : skippedAt
+  return { offset, isSkipping: false, row: undefined, isDone: path.endsWith('.gz') && offset > 0 }
 }

@@ -40,7 +40,7 @@ test('finds a file created after its directory was searched and before it was wa
   const reconciler = new Reconciler({
     glob,
     files,
-    positions: { recordScan: () => {} } as unknown as Positions,
+    positions: { recordScan: () => {}, scannedBefore: [] } as unknown as Positions,
     rotated: {} as RotatedFiles,
     scheduler,
     clock: systemClock,

@@ -1,0 +1,186 @@
+import type { BigIntStats } from 'node:fs'
+import { dirname } from 'node:path'
+import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { Clock, Logger } from '../../../../core/services.ts'
+import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { mismatch } from '../file/fingerprint.ts'
+import { identityKey } from '../file/identity.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import type { Positions } from '../tracking/positions.ts'
+import type { IdentitySearch } from './identity-search.ts'
+import { isCompressedCopy, isCopyOfContent, isFileOf } from './same-content.ts'
+import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+
+/** Closed files that are remembered; beyond that the oldest is forgotten. */
+const MAX_FILES = 10_000
+
+interface ClosedFile {
+  row: OffsetRow
+  /** Present path, as far as it is known. */
+  path: string
+  /** Path from which the file was rotated. */
+  livePath: string
+}
+
+interface ClosedFilesOptions {
+  positions: Positions
+  search: IdentitySearch
+  clock: Clock
+  log: Logger
+  /** Rotated_Watch in milliseconds. */
+  watchMs: number
+  /** Opens a file again from the offset of its row. */
+  reopen: (sibling: Sibling, livePath: string, row: OffsetRow) => TailFile | undefined
+}
+
+/**
+ * Rotated files that were closed after everything in them was read and acknowledged. Programs go on writing to a rotated file until
+ * they open the new one, perhaps hours later; for Rotated_Watch each refresh looks for such lines. Their contents are also known by
+ * then, so that a copy of one is not read.
+ */
+export class ClosedFiles {
+  readonly #files = new Map<string, ClosedFile>()
+  readonly #options: ClosedFilesOptions
+
+  constructor(options: ClosedFilesOptions) {
+    this.#options = options
+    for (const row of options.positions.closedBefore) this.#remember(row, row.target ?? row.name)
+  }
+
+  /** Remembers a file that is about to be closed. A deleted one has no name by which it could be found again. */
+  add(file: TailFile): void {
+    const { positions, watchMs } = this.#options
+    const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
+    if (!isWatched) positions.forget(file)
+    else this.#remember(positions.keepClosed(file), file.target)
+  }
+
+  /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
+  take(stat: BigIntStats, fd: number, path: string): OffsetRow | undefined {
+    const key = identityKey(BigInt.asIntN(64, stat.dev), BigInt.asIntN(64, stat.ino))
+    const file = this.#files.get(key)
+    if (file === undefined) return undefined
+    if (mismatch(file.row, fd, Number(stat.size), path, false) !== undefined) return undefined
+    return this.#release(file)
+  }
+
+  /** Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. */
+  readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
+    for (const { row, livePath } of this.#files.values())
+      if (livePaths.has(livePath) && isCopyOfContent(row, sibling)) return row.offset
+    return undefined
+  }
+
+  /** Looks for late lines in all files; those that are not at their path are looked for by their identity. */
+  check(): void {
+    const { clock, watchMs } = this.#options
+    const expired = clock.nowMs() - watchMs
+    for (const file of [...this.#files.values()]) {
+      if ((file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
+      else this.#examine(file)
+    }
+  }
+
+  #examine(file: ClosedFile): void {
+    const stat = statOf(file.path)
+    if (!(stat instanceof FsFailure) && isSame(file.row, stat)) {
+      this.#readLate(file, siblingAt(file.path, stat))
+      return
+    }
+    const moved = siblingsOf(file.livePath, { directories: [dirname(file.path)] })
+    const here = moved.find((s) => BigInt.asIntN(64, s.inode) === file.row.inode && isFileOf(file.row, s))
+    if (here !== undefined) {
+      file.path = here.path
+      this.#readLate(file, here)
+      return
+    }
+    const compressed = moved.find((s) => s.path.endsWith('.gz') && isCompressedCopy(file.row, s))
+    if (compressed !== undefined) this.#readLateCompressed(file, compressed)
+    else this.#searchFor(file)
+  }
+
+  #searchFor(file: ClosedFile): void {
+    this.#options.search.add({
+      inode: file.row.inode,
+      directories: [dirname(file.path)],
+      isIt: (sibling) => isFileOf(file.row, sibling),
+      settle: (found) => {
+        if (!this.#has(file)) return
+        if (found === undefined) {
+          this.#options.log.debug(`${file.path} is gone; everything in it was read when it was closed`)
+          this.#forget(file)
+          return
+        }
+        file.path = found.path
+        this.#readLate(file, found)
+      },
+    })
+  }
+
+  #readLate(file: ClosedFile, sibling: Sibling): void {
+    const { row } = file
+    if (sibling.size === row.offset) return
+    // Truncated, or another file with the inode: nothing of it is known any more.
+    if (sibling.size < row.offset || !isFileOf(row, sibling)) this.#forget(file)
+    else this.#reopen(file, sibling, sibling.size - row.offset)
+  }
+
+  /** The file was compressed since; what was written late is in the copy, behind what was read. */
+  #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
+    const late = sizeWithin(sibling) - (file.row.offset % 2 ** 32)
+    if (late === 0) this.#forget(file)
+    else if (late > 0) this.#reopen(file, sibling, late)
+  }
+
+  #reopen(file: ClosedFile, sibling: Sibling, bytes: number): void {
+    const row = this.#release(file)
+    const opened = this.#options.reopen(sibling, file.livePath, row)
+    if (opened === undefined) {
+      this.#remember(row, sibling.path)
+      return
+    }
+    this.#options.log.info(`${sibling.path} was written to after it was closed: reading it on`, { bytes })
+  }
+
+  #remember(row: OffsetRow, path: string): void {
+    const file = { row, path, livePath: row.openedAs ?? row.name }
+    if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
+    this.#files.set(keyOf(row), file)
+  }
+
+  #has(file: ClosedFile): boolean {
+    return this.#files.get(keyOf(file.row)) === file
+  }
+
+  #release(file: ClosedFile): OffsetRow {
+    this.#files.delete(keyOf(file.row))
+    this.#options.positions.reopen(file.row)
+    const { closedAt: _, ...row } = file.row
+    return row
+  }
+
+  #forget(file: ClosedFile): void {
+    this.#files.delete(keyOf(file.row))
+    this.#options.positions.forgetClosed(file.row)
+  }
+}
+
+function keyOf({ device, inode }: OffsetRow): string {
+  return identityKey(device ?? 0n, inode)
+}
+
+function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {
+  return BigInt.asIntN(64, stat.ino) === inode && BigInt.asIntN(64, stat.dev) === device
+}
+
+const TRAILER_BYTES = 4
+
+/** Returns the decompressed size of a .gz of one member, modulo 2^32, from its last four bytes (RFC 1952, ISIZE); -1 if unreadable. */
+function sizeWithin(sibling: Sibling): number {
+  const opened = openFile(sibling.path)
+  if (opened instanceof FsFailure) return -1
+  const trailer = Buffer.alloc(TRAILER_BYTES)
+  const n = read(opened.fd, trailer, 0, TRAILER_BYTES, Number(opened.stat.size) - TRAILER_BYTES)
+  close(opened.fd)
+  return n === TRAILER_BYTES ? trailer.readUInt32LE(0) : -1
+}

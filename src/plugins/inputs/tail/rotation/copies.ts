@@ -1,0 +1,205 @@
+import { basename, dirname, join } from 'node:path'
+import type { Clock, Logger } from '../../../../core/services.ts'
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import type { OpenFiles } from '../tracking/open-files.ts'
+import type { ClosedFiles } from './closed-files.ts'
+import { liveNamesOf } from './names.ts'
+import { isCopy, isCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
+import { type Sibling, siblingAt } from './siblings.ts'
+
+/** With more open files a .gz is compared only with those whose names it may have been made of. */
+const MAX_COMPARED = 1000
+/** Fewer bytes in common do not make a copy where the names leave a doubt: programs often begin a log with the same words. */
+const MIN_COMMON_BYTES = 64
+
+interface CopiesOptions {
+  files: OpenFiles
+  closed: ClosedFiles
+  /** The files that are held open after a rotation. */
+  held: ReadonlySet<TailFile>
+  /** Rotate_Wait in milliseconds. */
+  waitMs: number
+  clock: Clock
+  log: Logger
+  /** Examines the file again after some time. */
+  again: (file: TailFile, ms: number) => void
+}
+
+/** A new file that has the content of an open one so far. */
+interface Suspect {
+  original: TailFile
+  /** True for a file that is where the original was: it was restored, or edited in place. */
+  isReplacement: boolean
+  sinceMs: number
+}
+
+/**
+ * Finds new files within Path that are copies of files that are read anyway: those of copytruncate, of gzip, and restored ones. While a
+ * copy may still grow, it waits; then it goes on where its original was read to.
+ */
+export class Copies {
+  readonly #options: CopiesOptions
+  readonly #suspects = new Map<TailFile, Suspect>()
+
+  constructor(options: CopiesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Returns `wait` while it cannot be told if a new file is a copy, or from where it has to be read. `isLast`: nothing will be written to
+   * it. To be called before a turn, while `file.newAt` is set.
+   */
+  examine(file: TailFile, isLast: boolean): 'read' | 'wait' {
+    if (!file.handle.isCompressed) file.refresh()
+    const known = this.#suspects.get(file)
+    if (known === undefined && !this.#hasContent(file)) return isLast ? this.#resolve(file) : 'read'
+    const suspect = known ?? this.#originalOf(file)
+    if (suspect === undefined) return this.#resolve(file)
+    const verdict = this.#judge(file, suspect, isLast)
+    if (verdict === 'wait') {
+      this.#suspects.set(file, suspect)
+      this.#options.again(file, this.#options.waitMs)
+      return 'wait'
+    }
+    if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original.path)
+    return this.#resolve(file)
+  }
+
+  /** Returns the copy, within Path and unread, of the content that `original` has lost or is about to lose. */
+  copyOf(original: TailFile): TailFile | undefined {
+    for (const [file, suspect] of this.#suspects) {
+      if (suspect.original !== original || suspect.isReplacement) continue
+      this.#resolve(file)
+      return file
+    }
+    return undefined
+  }
+
+  /** Settles the copies of a file that is about to be closed. */
+  release(original: TailFile): void {
+    for (const [file, suspect] of [...this.#suspects]) {
+      if (suspect.original !== original) continue
+      const verdict = this.#judge(file, suspect, true)
+      if (typeof verdict === 'number') this.#continueAt(file, verdict, original.path)
+      this.#resolve(file)
+      this.#options.again(file, 0)
+    }
+  }
+
+  #resolve(file: TailFile): 'read' {
+    this.#suspects.delete(file)
+    file.newAt = undefined
+    return 'read'
+  }
+
+  #hasContent(file: TailFile): boolean {
+    if (!file.handle.isCompressed) return file.cursor.size > 0
+    const sibling = siblingOf(file)
+    if (sibling === undefined) return false
+    if (file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
+    return file.stored.fingerprint !== undefined
+  }
+
+  /**
+   * Returns the offset from which a suspect is read; undefined: it is no copy, or is read from its start. A copy that has more than its
+   * original goes on where that one is read to, once it is drained.
+   */
+  #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
+    const { original, isReplacement, sinceMs } = suspect
+    if (!original.handle.isOpen) return undefined
+    original.refresh()
+    if (!isCopy(file, original)) return undefined
+    const readTo = original.cursor.offset
+    const isDrained = original.cursor.isAtEnd
+    const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
+    if (file.handle.isCompressed) {
+      const isOver = original.rotation.isDeleted || isQuiet
+      return isOver && (isDrained || isLast) ? readTo : 'wait'
+    }
+    const { size } = file.cursor
+    const common = Math.min(size, original.cursor.size)
+    if (common < MIN_COMMON_BYTES && isQuiet && !isNamedAfter(file, original)) return undefined
+    if (common < MIN_COMMON_BYTES && isReplacement) return undefined
+    if (
+      size >= original.cursor.size &&
+      (common >= MIN_COMMON_BYTES || isQuiet || isNamedAfter(file, original))
+    )
+      return isDrained || isLast ? Math.min(readTo, size) : 'wait'
+    if (!isQuiet) return 'wait'
+    // A program that begins its new log as the one before; of a restored file all would be there by now.
+    if (isReplacement) return undefined
+    return readTo >= size || isLast ? Math.min(readTo, size) : 'wait'
+  }
+
+  #continueAt(file: TailFile, offset: number, original: string): void {
+    if (!file.isUnread) return
+    file.startAt(offset)
+    this.#options.log.info(`${file.path} is a copy of ${original}: reading it from where that was read to`, {
+      offset,
+    })
+  }
+
+  #originalOf(file: TailFile): Suspect | undefined {
+    const { before } = file.newAt ?? {}
+    const sinceMs = this.#options.clock.nowMs()
+    if (before?.handle.isOpen && before.rotation.isDeleted && isCopy(file, before))
+      return { original: before, isReplacement: true, sinceMs }
+    const livePaths = livePathsOf(file.path)
+    if (livePaths.size === 0) return undefined
+    for (const original of this.#candidates(file, livePaths))
+      if (original !== file && isCopy(file, original)) return { original, isReplacement: false, sinceMs }
+    this.#continueKnown(file, livePaths)
+    return undefined
+  }
+
+  /** Returns the open files of which the file may be a copy by its name. */
+  *#candidates(file: TailFile, livePaths: Set<string>): Iterable<TailFile> {
+    const { files, held } = this.#options
+    for (const path of livePaths) {
+      const live = files.byPath.get(path)
+      if (live !== undefined) yield live
+    }
+    const isRelated = ({ path, identity }: TailFile): boolean =>
+      livePaths.has(identity.openedAs) || [...livePathsOf(path)].some((live) => livePaths.has(live))
+    for (const one of held) if (isRelated(one)) yield one
+    if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
+    for (const one of files.byKey.values()) if (!held.has(one) && isRelated(one)) yield one
+  }
+
+  /** Goes on where the content was read to that a truncated or closed file had. */
+  #continueKnown(file: TailFile, livePaths: Set<string>): void {
+    const sibling = siblingOf(file)
+    if (sibling === undefined) return
+    for (const path of livePaths) {
+      const past = this.#options.files.byPath.get(path)?.rotation.pastContents ?? []
+      for (const content of past)
+        if (isCopyOfContent(content, sibling)) {
+          this.#continueAt(file, limitTo(content.offset, file), path)
+          return
+        }
+    }
+    const readTo = this.#options.closed.readOf(sibling, livePaths)
+    if (readTo !== undefined) this.#continueAt(file, limitTo(readTo, file), sibling.path)
+  }
+}
+
+/** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */
+function limitTo(offset: number, { handle, cursor }: TailFile): number {
+  return handle.isCompressed ? offset : Math.min(offset, cursor.size)
+}
+
+/** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
+function isNamedAfter(file: TailFile, original: TailFile): boolean {
+  return basename(file.path).startsWith(basename(original.identity.openedAs))
+}
+
+function livePathsOf(path: string): Set<string> {
+  const directory = dirname(path)
+  return new Set([...liveNamesOf(basename(path))].map((live) => join(directory, live)))
+}
+
+function siblingOf({ target, handle }: TailFile): Sibling | undefined {
+  const stat = handle.stat()
+  return stat instanceof FsFailure ? undefined : siblingAt(target, stat)
+}

@@ -1,0 +1,139 @@
+import { dirname, join } from 'node:path'
+import { entriesInLater, FsFailure, lstat } from '../../../../lib/fs/file-system.ts'
+import { type Sibling, siblingAt } from './siblings.ts'
+
+/** Time for which entries are examined before other work gets its turn. */
+const TURN_MS = 8
+/** Entries examined between two looks at the clock. */
+const ENTRIES_PER_LOOK = 64
+/** Bounds of one search, for directories that others fill. */
+const MAX_ENTRIES = 500_000
+const MAX_DIRECTORIES = 2000
+
+/** A file that is known and has to be found. */
+export interface MissingFile {
+  /** As stored: signed. */
+  inode: bigint
+  /** Directories in which it was, or may be; those within and beside them are searched too. */
+  directories: readonly string[]
+  /** True when the file that has the inode is the one that is missed. */
+  isIt(sibling: Sibling): boolean
+  /** Called once, with the file or with undefined: it is in none of the directories. */
+  settle(found: Sibling | undefined): void
+}
+
+/**
+ * Finds files by their identity, whatever their names are now: in their directory, in those within it, and in those beside it (as of
+ * logrotate's olddir). Runs in turns of some milliseconds, since a directory may have any number of entries.
+ */
+export class IdentitySearch {
+  #missing: MissingFile[] = []
+  #isRunning = false
+  #isStopped = false
+
+  /** True while a file that was added has not been settled. */
+  get isPending(): boolean {
+    return this.#isRunning || this.#missing.length > 0
+  }
+
+  add(file: MissingFile): void {
+    this.#missing.push(file)
+  }
+
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Searches for the files added so far, and settles each; does nothing while a search runs. */
+  async run(): Promise<void> {
+    if (this.#isRunning || this.#missing.length === 0) return
+    this.#isRunning = true
+    try {
+      while (this.#missing.length > 0 && !this.#isStopped) {
+        const missing = new Set(this.#missing)
+        this.#missing = []
+        await this.#search(missing)
+        if (this.#isStopped) return
+        for (const file of missing) file.settle(undefined)
+      }
+    } finally {
+      this.#isRunning = false
+    }
+  }
+
+  /** Settles the files that it finds, and removes them from `missing`. */
+  async #search(missing: Set<MissingFile>): Promise<void> {
+    const byInode = new Map<bigint, MissingFile[]>()
+    for (const file of missing) byInode.set(file.inode, [...(byInode.get(file.inode) ?? []), file])
+    let entries = 0
+    let turnEndMs = performance.now() + TURN_MS
+    const queue = new DirectoryQueue([...missing].flatMap((file) => file.directories))
+    for (let next = queue.take(); next !== undefined; next = queue.take()) {
+      const found = await entriesInLater(next.directory)
+      if (this.#isStopped) return
+      if (found instanceof FsFailure) continue
+      turnEndMs = performance.now() + TURN_MS
+      for (const entry of found) {
+        if (++entries > MAX_ENTRIES) return
+        const path = join(next.directory, entry.name)
+        if (entry.isDirectory()) queue.addWithin(path, next)
+        else if (entry.isFile()) examine(path, byInode, missing)
+        if (entries % ENTRIES_PER_LOOK !== 0 || performance.now() < turnEndMs) continue
+        await new Promise((resolve) => setImmediate(resolve))
+        if (this.#isStopped) return
+        turnEndMs = performance.now() + TURN_MS
+      }
+      if (missing.size === 0) return
+    }
+  }
+}
+
+/** Settles the file that has the inode of the path, if one is missed. */
+function examine(path: string, byInode: Map<bigint, MissingFile[]>, missing: Set<MissingFile>): void {
+  const stat = lstat(path)
+  if (stat instanceof FsFailure || !stat.isFile()) return
+  for (const file of byInode.get(BigInt.asIntN(64, stat.ino)) ?? []) {
+    if (!missing.has(file)) continue
+    const sibling = siblingAt(path, stat)
+    if (!file.isIt(sibling)) continue
+    missing.delete(file)
+    file.settle(sibling)
+  }
+}
+
+/** home: a directory in which a file was · within: one in a home · parent: that of a home · beside: one in a parent. */
+type Place = 'home' | 'within' | 'parent' | 'beside'
+
+interface QueuedDirectory {
+  directory: string
+  place: Place
+}
+
+/** The directories to search, each once: first those in which files were, then those within, then those beside. */
+class DirectoryQueue {
+  readonly #seen = new Set<string>()
+  readonly #queues: Record<Place, QueuedDirectory[]> = { home: [], within: [], parent: [], beside: [] }
+
+  constructor(homes: readonly string[]) {
+    for (const home of homes) this.#add(home, 'home')
+    // Beside /var/log is most of the machine: only deeper parents belong to one program.
+    for (const home of homes) if (dirname(dirname(home)) !== '/') this.#add(dirname(home), 'parent')
+  }
+
+  take(): QueuedDirectory | undefined {
+    const { home, within, parent, beside } = this.#queues
+    return home.shift() ?? within.shift() ?? parent.shift() ?? beside.shift()
+  }
+
+  /** Adds a directory that was found in another one. */
+  addWithin(directory: string, { place }: QueuedDirectory): void {
+    if (place === 'home') this.#add(directory, 'within')
+    else if (place === 'parent') this.#add(directory, 'beside')
+  }
+
+  #add(directory: string, place: Place): void {
+    if (this.#seen.has(directory) || this.#seen.size >= MAX_DIRECTORIES) return
+    this.#seen.add(directory)
+    this.#queues[place].push({ directory, place })
+  }
+}

@@ -1,0 +1,75 @@
+import type { BigIntStats } from 'node:fs'
+import type { SkippedFile } from '../../../../core/offset-store.ts'
+import { identityKey } from '../file/identity.ts'
+
+/** Files that are remembered; beyond that the oldest is forgotten, and is read as a new one is. */
+const MAX_FILES = 100_000
+
+/**
+ * Files that a scan found and that were not opened, because they could not be or are too old: with the size that they had then, a later
+ * opening reads what was written since, and not what was there before the agent was.
+ */
+export class SkippedFiles {
+  readonly #files = new Map<string, SkippedFile>()
+  #isChanged = false
+
+  /** `stored`: those of the previous run. */
+  constructor(stored: readonly SkippedFile[]) {
+    for (const file of stored) this.#files.set(keyOf(file), file)
+  }
+
+  /** All files, if they changed since they were written last. */
+  get changed(): SkippedFile[] | undefined {
+    return this.#isChanged ? [...this.#files.values()] : undefined
+  }
+
+  recordWritten(): void {
+    this.#isChanged = false
+  }
+
+  /** Has the list written with the next commit, also if it is empty: that a scan was made is worth knowing. */
+  recordScan(): void {
+    this.#isChanged = true
+  }
+
+  has(stat: BigIntStats): boolean {
+    return this.#find(stat) !== undefined
+  }
+
+  /** Remembers a file, to be read from `offset` once it can be opened. */
+  add(stat: BigIntStats, offset: number): void {
+    if (this.#files.size >= MAX_FILES) this.#files.delete(this.#files.keys().next().value as string)
+    const file = {
+      device: BigInt.asIntN(64, stat.dev),
+      inode: BigInt.asIntN(64, stat.ino),
+      birthMs: birthOf(stat),
+      offset,
+    }
+    this.#files.set(keyOf(file), file)
+    this.#isChanged = true
+  }
+
+  /** Forgets the file, as it is opened, and returns the offset from which it is read; undefined for one that was not skipped. */
+  take(stat: BigIntStats): number | undefined {
+    const file = this.#find(stat)
+    if (file === undefined) return undefined
+    this.#files.delete(keyOf(file))
+    this.#isChanged = true
+    return file.offset
+  }
+
+  #find(stat: BigIntStats): SkippedFile | undefined {
+    if (this.#files.size === 0) return undefined
+    const file = this.#files.get(identityKey(BigInt.asIntN(64, stat.dev), BigInt.asIntN(64, stat.ino)))
+    // Another file got the inode.
+    return file === undefined || file.birthMs !== birthOf(stat) ? undefined : file
+  }
+}
+
+function keyOf({ device, inode }: SkippedFile): string {
+  return identityKey(device, inode)
+}
+
+function birthOf(stat: BigIntStats): number {
+  return Number(stat.birthtimeNs / 1_000_000n)
+}
