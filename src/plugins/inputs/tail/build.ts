@@ -14,6 +14,7 @@ import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
+import { reportTruncation } from './rotation/truncation.ts'
 import { OpenFiles } from './tracking/open-files.ts'
 import { Positions } from './tracking/positions.ts'
 import { ReadErrors } from './tracking/read-errors.ts'
@@ -99,6 +100,7 @@ export async function buildTail(
       positions.touch(file, bytes)
       if (file.rotation.isRotated) rotated.closeIfDone(file)
     },
+    onTruncated: (file, truncation) => reportTruncation(file, truncation, counters, log),
     onMore,
   })
   const rotated = new RotatedFiles({
@@ -112,7 +114,11 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
-      if (!(turn instanceof FsFailure)) return turn !== 'full'
+      if (turn === 'rewritten') {
+        file.recordRewrite()
+        scheduler.add(file)
+      }
+      if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
       // The file is held until Hold_Time; then the line counts as lost.
       readErrors.record(file.path, turn)
       return false

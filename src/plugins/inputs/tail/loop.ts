@@ -17,6 +17,8 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files examined in one progress check. */
 const MAX_CHECKED_FILES = 500
+/** While nothing is read, files that change are looked at this often. */
+const LOOK_MS = 100
 
 /**
  * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
@@ -39,6 +41,8 @@ export class TailLoop {
   readonly #awaiting = new WeakSet<TailFile>()
   /** Files of the first scan that have not been read to their end yet. */
   readonly #firstScan = new Set<TailFile>()
+  /** True while nothing is read because memory is full. */
+  #isStopped = false
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
@@ -135,7 +139,7 @@ export class TailLoop {
     if (turn === 'full') {
       this.#scheduler.addFirst(file)
       this.#ctx.sealAll()
-      await this.#ctx.waitForMemory(signal)
+      await this.#waitForMemory(signal)
       await this.#scheduler.yield()
     } else if (turn === 'more') {
       this.#scheduler.add(file)
@@ -148,6 +152,20 @@ export class TailLoop {
       this.#scheduler.release(file)
       if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
     }
+  }
+
+  /**
+   * Waits for memory. Files that change meanwhile are looked at, as what a truncation takes away is only known by the size
+   * that was seen before it.
+   */
+  async #waitForMemory(signal: AbortSignal): Promise<void> {
+    const stopLooking = this.#scheduler.lookAtAdded(LOOK_MS, (files) => {
+      for (const file of files) if (file.handle.isOpen) file.refresh()
+    })
+    this.#isStopped = true
+    await this.#ctx.waitForMemory(signal)
+    this.#isStopped = false
+    stopLooking()
   }
 
   /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
@@ -173,6 +191,7 @@ export class TailLoop {
       return 'end'
     }
     this.#readErrors.clear(file.path)
+    if (turn === 'rewritten') file.recordRewrite()
     // Open records end with their file, unless another file continues it.
     const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
     return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
@@ -183,20 +202,11 @@ export class TailLoop {
     return false
   }
 
-  /** Restarts a file that was truncated or overwritten; unread bytes of the old content are lost. */
+  /** Restarts a file that was truncated or overwritten, which was counted when it was seen. */
   #restartTruncated(file: TailFile): void {
-    const { unreadBeforeTruncation: lostBytes, offset } = file.cursor
-    const answer = file.handle.stat()
-    const stat = answer instanceof FsFailure ? undefined : answer
-    this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', lostBytes, 'truncated')
-    this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
-      offset,
-      size: Number(stat?.size ?? 0),
-      ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
-    })
+    const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
-    file.restart(this.#ctx.clock.nowMs(), stat)
+    file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     this.#positions.touch(file)
   }
 
@@ -211,7 +221,7 @@ export class TailLoop {
       else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
     }
     this.#rotated.check()
-    if (this.#rotated.isHolding) this.#progressCheck.recordActivity()
+    if (this.#rotated.isHolding || this.#isStopped) this.#progressCheck.recordActivity()
   }
 
   #isFirstScanRead(): boolean {

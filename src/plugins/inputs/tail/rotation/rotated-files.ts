@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -83,7 +82,7 @@ export class RotatedFiles {
   /** Schedules what was written to the file just before: the file that follows waits for it. */
   #readGrowth(file: TailFile): void {
     file.refresh()
-    if (file.cursor.unread === 0 || file.state !== 'idle') return
+    if (file.cursor.isAtEnd || file.state !== 'idle') return
     file.startReading()
     this.#options.onMore(file)
   }
@@ -178,12 +177,11 @@ export class RotatedFiles {
     this.#close(file)
   }
 
-  /** Schedules the file if it has grown since its size was taken; for a deleted file no event reports that. */
+  /** Schedules the file if it has grown, or was truncated, since its size was taken; for a deleted file no event reports that. */
   #hasGrown(file: TailFile): boolean {
-    const stat = file.handle.stat()
-    // What cannot be found out is not waited for: the file may be gone for good from a server.
-    if (stat instanceof FsFailure) return false
-    if (file.handle.isCompressed || Number(stat.size) <= file.cursor.size) return false
+    const { size } = file.cursor
+    file.refresh()
+    if (file.cursor.size <= size && !file.cursor.isRewritten) return false
     this.#readGrowth(file)
     return true
   }
