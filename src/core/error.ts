@@ -111,6 +111,12 @@ export const ERROR_CODES = {
     summary: 'unread bytes of a rotated or deleted file were abandoned',
     remedy: 'raise Hold_Limit or Hold_Time, or fix the output that lags behind',
   },
+  E_TAIL_TRUNCATED: {
+    exit: 1,
+    summary: 'a program truncated bytes of a file before they were read',
+    remedy:
+      'rotate by renaming the file (create) instead of copytruncate, or fix the output that lags behind',
+  },
   E_LISTEN: { exit: 1, summary: 'cannot listen on a port', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {
     exit: 1,

@@ -16,6 +16,7 @@ import { Scheduler } from './reading/scheduler.ts'
 import { ClosedFiles } from './rotation/closed-files.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
+import { reportTruncation } from './rotation/truncation.ts'
 import { OpenFiles } from './tracking/open-files.ts'
 import { OtherInputs } from './tracking/other-inputs.ts'
 import { Positions } from './tracking/positions.ts'
@@ -121,6 +122,10 @@ export async function buildTail(
       positions.touch(file, bytes)
       if (file.rotation.isRotated) rotated.closeIfDone(file)
     },
+    onTruncated: (file, truncation) => {
+      const copy = truncation.isRewritten ? rotated.openCopies(file) : undefined
+      reportTruncation(file, truncation, copy, { counters, log })
+    },
     onMore,
   })
   const rotated = new RotatedFiles({
@@ -138,7 +143,11 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
-      if (!(turn instanceof FsFailure)) return turn !== 'full'
+      if (turn === 'rewritten') {
+        file.recordRewrite()
+        scheduler.add(file)
+      }
+      if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
       // The file is held until Hold_Time; then the line counts as lost.
       readErrors.record(file.path, turn)
       return false

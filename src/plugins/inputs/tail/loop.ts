@@ -20,6 +20,8 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files examined in one progress check. */
 const MAX_CHECKED_FILES = 500
+/** While nothing is read, files that change are looked at this often. */
+const LOOK_MS = 100
 
 /**
  * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
@@ -44,6 +46,8 @@ export class TailLoop {
   readonly #awaiting = new WeakSet<TailFile>()
   /** Files of the first scan that have not been read to their end yet. */
   readonly #firstScan = new Set<TailFile>()
+  /** True while nothing is read because memory is full. */
+  #isStopped = false
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
 
@@ -155,7 +159,7 @@ export class TailLoop {
     if (turn === 'full') {
       this.#scheduler.addFirst(file)
       this.#ctx.sealAll()
-      await this.#ctx.waitForMemory(signal)
+      await this.#waitForMemory(signal)
       await this.#scheduler.yield()
     } else if (turn === 'more') {
       this.#scheduler.add(file)
@@ -171,6 +175,7 @@ export class TailLoop {
   }
 
   /**
+  /**
    * Takes the fingerprint of what was read, by which a copy is recognized after a truncation. The first one is stored at once, in case the
    * file is rotated and compressed before the first ack.
    */
@@ -179,6 +184,20 @@ export class TailLoop {
     if (stored.fingerprintSize === 0) this.#positions.touch(file)
     if (stored.fingerprintSize < FINGERPRINT_BYTES && !handle.isCompressed)
       stored.growFingerprint(handle, cursor.size)
+  }
+
+  /**
+   * Waits for memory. Files that change meanwhile are looked at, as what a truncation takes away is only known by the size
+   * that was seen before it.
+   */
+  async #waitForMemory(signal: AbortSignal): Promise<void> {
+    const stopLooking = this.#scheduler.lookAtAdded(LOOK_MS, (files) => {
+      for (const file of files) if (file.handle.isOpen) file.refresh()
+    })
+    this.#isStopped = true
+    await this.#ctx.waitForMemory(signal)
+    this.#isStopped = false
+    stopLooking()
   }
 
   /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
@@ -204,6 +223,7 @@ export class TailLoop {
       return 'end'
     }
     this.#readErrors.clear(file.path)
+    if (turn === 'rewritten') file.recordRewrite()
     // Open records end with their file, unless another file continues it.
     const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
     return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
@@ -214,31 +234,11 @@ export class TailLoop {
     return false
   }
 
-  /**
-   * Restarts a file that was truncated or overwritten. Unread bytes of the old content are read from the copy that was made before, or else
-   * are lost.
-   */
+  /** Restarts a file that was truncated or overwritten, which was counted when it was seen; it waits for the copies made before. */
   #restartTruncated(file: TailFile): void {
-    const { offset } = file.cursor
+    const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
-    const { heir, last } = this.#rotated.openCopies(file)
-    const lostBytes = file.cursor.unreadBeforeTruncation(heir)
-    const answer = file.handle.stat()
-    const stat = answer instanceof FsFailure ? undefined : answer
-    this.#ctx.counters.add('files_truncated')
-    this.#ctx.counters.add('lost_bytes', lostBytes, 'truncated')
-    this.#ctx.log.warn(`${file.path} was truncated: reading it from the start`, {
-      offset,
-      size: Number(stat?.size ?? 0),
-      ...(heir === undefined ? {} : { copy: heir.path }),
-      ...(lostBytes > 0 ? { lost_bytes: lostBytes, reason: 'truncated before it was read' } : {}),
-    })
-    file.restart(this.#ctx.clock.nowMs(), stat, heir)
-    if (heir !== undefined) {
-      this.#positions.touch(heir)
-      this.#scheduler.add(heir)
-    }
-    if (last !== undefined) file.readAfter(last)
+    file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     this.#positions.touch(file)
   }
 
@@ -253,7 +253,7 @@ export class TailLoop {
       else if (!file.cursor.isAtEnd) this.#scheduler.add(file)
     }
     this.#rotated.check()
-    if (this.#rotated.isHolding) this.#progressCheck.recordActivity()
+    if (this.#rotated.isHolding || this.#isStopped) this.#progressCheck.recordActivity()
   }
 
   #isFirstScanRead(): boolean {

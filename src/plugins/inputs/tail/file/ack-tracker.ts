@@ -76,11 +76,9 @@ export class AckTracker {
       settle: (outcome) => {
         const before = watermark.position
         if (outcome === 'aborted' || !watermark.settle(ticket)) return
+        this.#settleHeir(watermark)
         // A range from before a truncation never moves the position of the new content.
-        if (watermark !== this.#watermark) {
-          this.#settleHeir(watermark)
-          return
-        }
+        if (watermark !== this.#watermark) return
         for (const at of this.#skippingAt) if (at < watermark.position) this.#skippingAt.delete(at)
         this.#onSettled(watermark.position - before)
       },
@@ -95,16 +93,16 @@ export class AckTracker {
     this.#inherited = undefined
   }
 
-  /**
-   * Goes back to the start of the file; ranges that are in chunks no longer count here. They move the position of `heir`, a file with
-   * the content of before, which goes on at `offset`.
-   */
-  restart(heir?: { tracker: AckTracker; offset: number }): void {
-    if (heir !== undefined) this.#handOver(heir.tracker, heir.offset)
+  /** Goes back to the start of the file; ranges that are in chunks no longer count. */
+  restart(): void {
     this.startAt(0)
   }
 
-  #handOver(heir: AckTracker, offset: number): void {
+  /**
+   * Has `heir`, of a file with the same content of which nothing was read, begin at `offset`. Its position stays where this one is until
+   * all ranges before that are acknowledged, so that it may be read at once.
+   */
+  handOver(heir: AckTracker, offset: number): void {
     const acked = Math.min(this.position, offset)
     heir.startAt(acked)
     if (acked === offset) return

@@ -1,14 +1,34 @@
 import type { FileHandle } from './file-handle.ts'
 import { MARKER_BYTES, markerOf, peek } from './fingerprint.ts'
 
+/**
+ * What a truncation took away, found when the file is smaller than it was seen before, or has other bytes before the offset.
+ *
+ * ```
+ *   before  0 ....... read ....... from ....... not read ....... to
+ *   after   0 ... size                          the bytes [from, to) are not in the file any more
+ * ```
+ */
+export interface Truncation {
+  /** Range of bytes that had not been read; empty when all had been. `to` is the greatest size that was seen. */
+  from: number
+  to: number
+  /** Size of the file now, as far as it is seen. */
+  size: number
+  /** True when the file is read again from its start; false when its bytes up to `size` are the ones of before. */
+  isRewritten: boolean
+}
+
 /** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
   startedAt: number
   #offset: number
   #size: number
-  /** Largest size seen of the present content. */
-  #largestSize: number
+  /** Greatest size seen of the present content. */
+  #greatestSize: number
+  /** True when the content is another one: what is at 0 now was not read. */
+  #isRewritten = false
   #skipping: boolean
   #lastReadMs: number
   /** Last bytes before the offset, compared at each read: a rewritten file shows there. */
@@ -17,7 +37,7 @@ export class ReadCursor {
 
   constructor(offset: number, size: number, isSkipping: boolean, openedMs: number) {
     this.#offset = this.startedAt = offset
-    this.#size = this.#largestSize = size
+    this.#size = this.#greatestSize = size
     this.#skipping = isSkipping
     this.#lastReadMs = openedMs
   }
@@ -32,28 +52,37 @@ export class ReadCursor {
     return this.#size
   }
 
-  /** Bytes between the offset and the size. */
-  get unread(): number {
-    return Math.max(0, this.#size - this.#offset)
+  /** Greatest size seen since the start of the present content; a file that is smaller was truncated. */
+  get greatestSize(): number {
+    return this.#greatestSize
   }
 
   /**
-   * Returns how many bytes were in the file and have not been read, when it has been truncated since; `copy`: an open copy of its content, in
-   * which they may be.
+   * True from when it is seen that the file was truncated or rewritten until `restart`. The offset then belongs to bytes
+   * that are not in the file any more.
    */
-  unreadBeforeTruncation(copy?: { handle: FileHandle; cursor: ReadCursor }): number {
-    if (copy?.handle.isCompressed) return 0
-    return Math.max(0, this.#largestSize - Math.max(this.#offset, copy?.cursor.size ?? 0))
+  get isRewritten(): boolean {
+    return this.#isRewritten
+  }
+
+  /** Offset in the present content. */
+  get presentOffset(): number {
+    return this.#isRewritten ? 0 : this.#offset
+  }
+
+  /** Bytes between the offset and the size. */
+  get unread(): number {
+    return Math.max(0, this.#size - this.presentOffset)
   }
 
   /** True when offset and size are equal; false also for a file that shrank. */
   get isAtEnd(): boolean {
-    return this.#size === this.#offset
+    return this.#size === this.#offset && !this.#isRewritten
   }
 
   /** True when the file was read up to `offset` and ends there. */
   isAt(offset: number): boolean {
-    return this.#offset === offset && this.#size === offset
+    return this.#offset === offset && this.isAtEnd
   }
 
   /** True within a line that is too long: everything up to its newline is skipped. */
@@ -75,7 +104,7 @@ export class ReadCursor {
   startAt(offset: number, handle: FileHandle): void {
     this.#offset = this.startedAt = offset
     this.#skipping = false
-    if (handle.isCompressed) this.#size = this.#largestSize = offset
+    if (handle.isCompressed) this.#size = this.#greatestSize = offset
     else this.loadLastBytes(handle)
   }
 
@@ -87,14 +116,19 @@ export class ReadCursor {
     this.#offset = offset
   }
 
-  recordSize(size: number): void {
-    this.#size = size
-    if (size > this.#largestSize) this.#largestSize = size
-  }
-
   /** Records that the file has at least `size` bytes. */
   recordGrowth(size: number): void {
-    if (size > this.#size) this.recordSize(size)
+    if (size > this.#size) this.#size = size
+    if (size > this.#greatestSize) this.#greatestSize = size
+  }
+
+  /**
+   * Records that the file was truncated and has `size` bytes now. `isRewritten`: what it has now was not read, and is read
+   * after `restart`; else the bytes up to `size`, which is not before the offset, are those of before.
+   */
+  recordTruncation(size: number, isRewritten: boolean): void {
+    this.#size = this.#greatestSize = size
+    this.#isRewritten ||= isRewritten
   }
 
   recordRead(nowMs: number): void {
@@ -131,10 +165,20 @@ export class ReadCursor {
   }
 
   /** True when the file still has the kept bytes before the offset; false when it was truncated or rewritten. */
-  lastBytesMatch({ fd, isOpen, isCompressed }: FileHandle): boolean {
+  lastBytesMatch(handle: FileHandle): boolean {
+    return !this.#isRewritten && this.#compareLastBytes(handle) === true
+  }
+
+  /** True when there are other bytes before the offset than the kept ones; false also when they cannot be read. */
+  lastBytesDiffer(handle: FileHandle): boolean {
+    return this.#compareLastBytes(handle) === false
+  }
+
+  /** Returns undefined when the bytes cannot be read. */
+  #compareLastBytes({ fd, isOpen, isCompressed }: FileHandle): boolean | undefined {
     const size = this.#lastBytesLength
     if (!isOpen || isCompressed || size === 0) return true
-    return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size)) === true
+    return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size))
   }
 
   /** Returns the marker of the kept bytes, as a stored row has it. */
@@ -145,7 +189,8 @@ export class ReadCursor {
   /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */
   restart(size: number): void {
     this.#offset = 0
-    this.#size = this.#largestSize = size
+    this.#size = this.#greatestSize = size
+    this.#isRewritten = false
     this.#skipping = false
     this.#lastBytesLength = 0
   }

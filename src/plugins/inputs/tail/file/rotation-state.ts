@@ -17,6 +17,8 @@ export class RotationState {
   /** Contents that the file had before it was truncated or rewritten, the newest last. */
   readonly pastContents: KnownContent[] = []
 
+  #isReplaced = false
+
   constructor(contentSinceMs: number) {
     this.#contentSinceMs = contentSinceMs
   }
@@ -57,9 +59,19 @@ export class RotationState {
     this.#deleted = false
   }
 
+  /** True from when it is seen that the content was truncated or rewritten until the new one is read. */
+  get isReplaced(): boolean {
+    return this.#isReplaced
+  }
+
+  markReplaced(): void {
+    this.#isReplaced = true
+  }
+
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
     this.#contentSinceMs = ms
+    this.#isReplaced = false
     this.pastContents.push(before)
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }

@@ -77,6 +77,19 @@ export class StoredRow {
     if (head !== undefined) this.setFingerprint(head)
   }
 
+  /** True when the file has other first bytes than those of the fingerprint; false also when they cannot be read. */
+  firstBytesDiffer(handle: FileHandle): boolean {
+    if (this.#fingerprintSize === 0 || handle.isCompressed) return false
+    const head = peek(handle.fd, 0, this.#fingerprintSize)
+    return head !== undefined && !this.beginsAs(head)
+  }
+
+  /** True when `head`, the first bytes of a content, are those of the fingerprint; also when there is none yet. */
+  beginsAs(head: Buffer): boolean {
+    const size = this.#fingerprintSize
+    return size === 0 || (head.length >= size && fingerprintOf(head.subarray(0, size)) === this.#fingerprint)
+  }
+
   /** Forgets the content of before; the file was truncated or rewritten. */
   restart(nowMs: number): void {
     const second = Math.floor(nowMs / 1000)

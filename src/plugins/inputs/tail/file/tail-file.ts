@@ -5,7 +5,7 @@ import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
 import type { FileIdentity } from './identity.ts'
-import { ReadCursor } from './read-cursor.ts'
+import { ReadCursor, type Truncation } from './read-cursor.ts'
 import { type KnownContent, RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
 
@@ -30,6 +30,8 @@ interface TailFileInit {
   origin: string
   /** The acknowledged position moved over this many bytes. */
   onSettled: (file: TailFile, bytes: number) => void
+  /** The file was truncated or rewritten. */
+  onTruncated: (file: TailFile, truncation: Truncation) => void
 }
 
 /**
@@ -62,6 +64,7 @@ export class TailFile implements Contributor {
   #predecessor: TailFile | undefined
   #inChunk = false
   readonly #origin: string
+  readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
 
   constructor(init: TailFileInit) {
     const { offset, size, isSkipping, onSettled } = init
@@ -74,6 +77,7 @@ export class TailFile implements Contributor {
     this.rotation = new RotationState(init.contentSinceMs)
     this.#path = this.#target = init.path
     this.#origin = init.origin
+    this.#onTruncated = init.onTruncated
   }
 
   /** Current path; changes with a rename. */
@@ -144,27 +148,65 @@ export class TailFile implements Contributor {
   refresh(): void {
     const stat = this.handle.stat()
     if (stat instanceof FsFailure) return
-    if (!this.handle.isCompressed) this.cursor.recordSize(Number(stat.size))
+    if (!this.handle.isCompressed) this.#observeSize(Number(stat.size))
     if (stat.nlink === 0n) this.rotation.markDeleted()
+  }
+
+  /** Records that the file has other bytes where it was read; it is read from its start after `restart`. */
+  recordRewrite(): void {
+    if (this.cursor.isRewritten) return
+    const stat = this.handle.stat()
+    this.#recordTruncation(stat instanceof FsFailure ? 0 : Number(stat.size), true)
+  }
+
+  /** Finds out by the size, and by the bytes around the offset if it changed, whether the file was truncated since. */
+  #observeSize(size: number): void {
+    const { greatestSize, isRewritten, offset } = this.cursor
+    if (size === greatestSize) return
+    // Truncated, and grown beyond the size of before. While nothing of it was read, its first bytes tell.
+    if (size > greatestSize) {
+      if (isRewritten || !this.#hasOtherBytes()) this.cursor.recordGrowth(size)
+      else this.#recordTruncation(size, true)
+    } else this.#recordTruncation(size, size < offset || this.#hasOtherBytes())
+  }
+
+  #hasOtherBytes(): boolean {
+    return this.cursor.lastBytesDiffer(this.handle) || this.stored.firstBytesDiffer(this.handle)
+  }
+
+  #recordTruncation(size: number, isRewritten: boolean): void {
+    const { greatestSize, presentOffset, isRewritten: wasRewritten } = this.cursor
+    const isLost = isRewritten || wasRewritten
+    this.cursor.recordTruncation(size, isRewritten)
+    this.#onTruncated(this, {
+      from: isLost ? presentOffset : size,
+      to: greatestSize,
+      size,
+      isRewritten: isLost,
+    })
   }
 
   /**
    * Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content, undefined if it
-   * cannot be found out. `heir`: a copy of the content of before, unread, which goes on where this file was read to and whose
-   * position follows the acks of what was read here.
+   * cannot be found out.
    */
-  restart(nowMs: number, stat: BigIntStats | undefined, heir?: TailFile): void {
+  restart(nowMs: number, stat: BigIntStats | undefined): void {
     const before = this.content()
-    const { offset } = this.cursor
     this.stored.restart(nowMs)
     this.cursor.restart(Number(stat?.size ?? 0))
-    if (heir === undefined) this.acks.restart()
-    else {
-      heir.cursor.startAt(offset, heir.handle)
-      this.acks.restart({ tracker: heir.acks, offset })
-    }
+    this.acks.restart()
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
     this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001, before)
+  }
+
+  /**
+   * Has `heir`, an unread copy of the content that this file has lost, go on where this file was read to. Its position follows the acks of
+   * what was read here.
+   */
+  handOver(heir: TailFile): void {
+    const { offset } = this.cursor
+    heir.cursor.startAt(offset, heir.handle)
+    this.acks.handOver(heir.acks, offset)
   }
 
   /** Returns what is known of the content that was read, by which a copy of it can be recognized. */
@@ -201,15 +243,16 @@ export class TailFile implements Contributor {
 
   status(): FileStatus {
     const { identity, cursor, acks, rotation } = this
+    const acked = cursor.isRewritten ? 0 : acks.position
     const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
       path: this.#path,
       device: identity.device.toString(),
       inode: identity.inode.toString(),
       size: cursor.size,
-      read: cursor.offset,
-      acked: acks.position,
-      lag: Math.max(0, cursor.size - acks.position),
+      read: cursor.presentOffset,
+      acked,
+      lag: Math.max(0, cursor.size - acked),
       state,
     }
   }

@@ -61,6 +61,7 @@ export class FileReader {
 
   #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     const { cursor, handle } = file
+    if (cursor.isRewritten) return 'rewritten'
     const started = cursor.offset
     let wanted = this.#readSize(file, out)
     while (wanted > 0) {
@@ -68,6 +69,9 @@ export class FileReader {
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
       if (typeof n !== 'number') return n
       if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
+      // While nothing has been read, the first bytes tell that the file was truncated.
+      const isUnread = cursor.offset === 0 && !handle.isCompressed
+      if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
       const from = cursor.offset
       cursor.recordGrowth(from + n - before)
       if (n === before) return 'end'

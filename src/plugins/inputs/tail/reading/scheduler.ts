@@ -18,6 +18,7 @@ export class Scheduler {
   readonly #clock: Clock
   readonly #coalesceMs: number
   #wake: (() => void) | undefined
+  #onAdded: ((file: TailFile) => void) | undefined
   #signal: AbortSignal | undefined
   #lastWakeMs = 0
   #soon: TimerHandle | undefined
@@ -31,6 +32,29 @@ export class Scheduler {
   add(file: TailFile): void {
     this.#ready.add(file)
     this.#wake?.()
+    this.#onAdded?.(file)
+  }
+
+  /**
+   * Calls `look` with the files that are added, at most once per `ms`, until the returned function is called: for the time
+   * in which none is taken.
+   */
+  lookAtAdded(ms: number, look: (files: Set<TailFile>) => void): () => void {
+    let timer: TimerHandle | undefined
+    let touched = new Set<TailFile>()
+    this.#onAdded = (file) => {
+      touched.add(file)
+      timer ??= this.#clock.after(ms, () => {
+        timer = undefined
+        const files = touched
+        touched = new Set()
+        look(files)
+      })
+    }
+    return () => {
+      this.#onAdded = undefined
+      this.#clock.cancel(timer)
+    }
   }
 
   addFirst(file: TailFile): void {

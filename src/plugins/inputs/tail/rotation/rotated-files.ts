@@ -121,7 +121,7 @@ export class RotatedFiles {
   /** Schedules what was written to the file just before: the file that follows waits for it. */
   #readGrowth(file: TailFile): void {
     file.refresh()
-    if (file.cursor.unread === 0 || file.state !== 'idle') return
+    if (file.cursor.isAtEnd || file.state !== 'idle') return
     file.startReading()
     this.#options.onMore(file)
   }
@@ -152,43 +152,52 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens the copies that were made of a file before it was truncated, each to be read after the one before: that of the content which
-   * was read goes on where that was read to. Returns it as `heir`, and the last one, for which the file has to wait.
+   * Opens the copies that were made of a file before it was truncated, each to be read after the one before, and the file after them: that
+   * of the content which was read goes on where that was read to. Returns the size of the largest one, up to which nothing of the
+   * content is lost.
    */
-  openCopies(file: TailFile): { heir?: TailFile; last?: TailFile } {
+  openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
     const path = file.identity.openedAs
-    const waiting = this.#copies.copyOf(file)
-    const content = file.content()
     const siblings = siblingsOf(path, this.scopeOf(path)).filter(
       (s) => s.key !== file.identity.key && appearedMs(s) >= file.rotation.contentSinceMs - TICK_MS,
     )
-    const own = siblings.find((s) => isCopyOfContent(content, s, true))
-    const heir = waiting ?? (own === undefined ? undefined : this.#openCopy(own, path, file.cursor.offset))
-    let last = heir
-    const rest = siblings.filter(
-      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && s !== own,
+    // What was written after an earlier truncation, and not read yet, cannot be recognized: its copy is one that nobody knows.
+    const content = file.rotation.isReplaced ? undefined : file.content()
+    file.rotation.markReplaced()
+    const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
+    const heir = content === undefined ? undefined : this.#openHeir(file, siblings.find(isOwn), path)
+    if (heir !== undefined) {
+      file.handOver(heir)
+      this.#positions.touch(heir)
+      this.#options.onMore(heir)
+      heir.readAfter(file.predecessor)
+      file.readAfter(heir)
+    }
+    const unknown = siblings.filter(
+      (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
     )
-    const others = this.#openInOrder(path, heir, [file], () =>
-      rest.filter((s) => !isCopyOfContent(content, s, true)),
-    )
-    last = others ?? last
-    return { ...(heir === undefined ? {} : { heir }), ...(last === undefined ? {} : { last }) }
+    const before = file.predecessor
+    const last = this.#openInOrder(path, before, [file], () => unknown)
+    if (last !== undefined && last !== before) file.readAfter(last)
+    const copy = heir ?? (last === before ? undefined : last)
+    if (copy === undefined) return undefined
+    return { copy, size: copy.handle.isCompressed ? Number.POSITIVE_INFINITY : copy.cursor.size }
   }
 
-  /** Opens the copy of a content that was read up to `offset`, unless it is being read already or has no more. */
-  #openCopy(sibling: Sibling, path: string, offset: number): TailFile | undefined {
+  /** Opens the copy of the content of a file, unless it is being read already or has no more. */
+  #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
+    const waiting = this.#copies.copyOf(file)
+    if (waiting !== undefined || sibling === undefined) return waiting
     const known = this.#files.byKey.get(sibling.key)
     if (known !== undefined) {
       known.newAt = undefined
       return known.isUnread ? known : undefined
     }
-    if (!sibling.path.endsWith('.gz') && sibling.size <= offset && !this.#options.isFollowed(sibling.path))
-      return undefined
-    const file = this.#options.isFollowed(sibling.path)
-      ? this.#openFollowed(sibling.path)
-      : this.open(sibling, path, undefined)
-    if (file !== undefined) this.#options.onMore(file)
-    return file?.isUnread ? file : undefined
+    const isFollowed = this.#options.isFollowed(sibling.path)
+    const hasMore = sibling.path.endsWith('.gz') || sibling.size > file.cursor.offset
+    if (!hasMore && !isFollowed) return undefined
+    const copy = isFollowed ? this.#openFollowed(sibling.path) : this.open(sibling, path, undefined)
+    return copy?.isUnread ? copy : undefined
   }
 
   #openFollowed(path: string): TailFile | undefined {
@@ -291,12 +300,11 @@ export class RotatedFiles {
     this.#close(file)
   }
 
-  /** Schedules the file if it has grown since its size was taken; for a deleted file no event reports that. */
+  /** Schedules the file if it has grown, or was truncated, since its size was taken; for a deleted file no event reports that. */
   #hasGrown(file: TailFile): boolean {
-    const stat = file.handle.stat()
-    // What cannot be found out is not waited for: the file may be gone for good from a server.
-    if (stat instanceof FsFailure) return false
-    if (file.handle.isCompressed || Number(stat.size) <= file.cursor.size) return false
+    const { size } = file.cursor
+    file.refresh()
+    if (file.cursor.size <= size && !file.cursor.isRewritten) return false
     this.#readGrowth(file)
     return true
   }

@@ -9,6 +9,7 @@ import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file
 import { FileHandle } from '../file/file-handle.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
+import type { Truncation } from '../file/read-cursor.ts'
 import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
@@ -30,6 +31,7 @@ interface OpenFilesOptions extends StartOffsetOptions {
   readErrors: ReadErrors
   nowMs: () => number
   onSettled: (file: TailFile, bytes: number) => void
+  onTruncated: (file: TailFile, truncation: Truncation) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
@@ -54,6 +56,7 @@ export class OpenFiles {
   readonly #log: Logger
   readonly #nowMs: () => number
   readonly #onSettled: (file: TailFile, bytes: number) => void
+  readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
   readonly #onMore: (file: TailFile) => void
 
   constructor(options: OpenFilesOptions) {
@@ -69,6 +72,7 @@ export class OpenFiles {
     this.#log = options.log
     this.#nowMs = options.nowMs
     this.#onSettled = options.onSettled
+    this.#onTruncated = options.onTruncated
     this.#onMore = options.onMore
   }
 
@@ -252,6 +256,7 @@ export class OpenFiles {
       contentSinceMs: Math.max(identity.birthMs, nowMs - TICK_MS),
       origin,
       onSettled: this.#onSettled,
+      onTruncated: this.#onTruncated,
     })
     if (!isCompressed) file.cursor.loadLastBytes(file.handle)
     if (start.row !== undefined) this.#positions.claim(start.row)

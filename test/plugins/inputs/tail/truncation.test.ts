@@ -1,0 +1,218 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  closeSync,
+  copyFileSync,
+  openSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Chunk } from '../../../../src/core/chunk.ts'
+import { follow, type TailRun } from '../../../support/tail/run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const LINE_BYTES = 49
+
+/** Returns lines of 49 bytes that are all different. */
+function numbered(kind: string, count: number): string {
+  const width = LINE_BYTES - kind.length - 2
+  return Array.from({ length: count }, (_, i) => `${kind} ${String(i).padEnd(width, 'x')}\n`).join('')
+}
+
+/** Follows a file of `content` with an output that acknowledges nothing, until no more is read; only events report changes. */
+async function stopped(
+  path: string,
+  content: string,
+  more: Record<string, string> = {},
+): Promise<{ run: TailRun; read: number }> {
+  writeFileSync(path, content)
+  const run = follow({ path, progress_check_interval: '1h', ...more }, { memBufLimit: 300_000 })
+  run.hold = true
+  await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
+  return { run, read: run.files[0]?.read ?? 0 }
+}
+
+const truncated = (run: TailRun): number =>
+  run.assembly.inputs[0]?.counters.get('lost_bytes', 'truncated') ?? 0
+const settled = (run: TailRun): boolean => run.files[0]?.acked === run.files[0]?.size
+
+describe('while nothing is read because the output does not acknowledge', () => {
+  const OLD = numbered('old', 100_000)
+
+  test.each([0, 500, 2000, 160_000])(
+    'what copytruncate takes away is counted when it happens, with %d lines written after it',
+    async (count) => {
+      const path = join(tmp(), 'app.log')
+      const { run, read } = await stopped(path, OLD)
+      copyFileSync(path, `${path}.copy`)
+      truncateSync(path)
+      appendFileSync(path, numbered('new', count))
+      await until(() => run.count('files_truncated') === 1)
+      expect(truncated(run)).toBe(OLD.length - read)
+      const size = count * LINE_BYTES
+      await until(() => run.files[0]?.size === size)
+      expect(run.files).toMatchObject([{ read: 0, acked: 0, size, lag: size }])
+      run.ack()
+      await until(() => run.lines().filter((line) => line.startsWith('new')).length === count && settled(run))
+      expect([run.count('files_truncated'), run.count('lost_bytes')]).toEqual([1, OLD.length - read])
+    },
+    120_000,
+  )
+
+  test('each of several truncations is counted with what was in the file before it', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run, read } = await stopped(path, OLD)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, numbered('second', 300))
+    await until(() => run.files[0]?.size === 300 * LINE_BYTES)
+    truncateSync(path)
+    await until(() => run.count('files_truncated') === 2)
+    appendFileSync(path, numbered('third', 200))
+    run.ack()
+    await until(() => run.lines().filter((line) => line.startsWith('third')).length === 200)
+    expect(truncated(run)).toBe(OLD.length - read + 300 * LINE_BYTES)
+    expect(run.lines().some((line) => line.startsWith('second'))).toBe(false)
+  })
+
+  test('a file that is cut behind the offset loses its end only, and is read on', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run } = await stopped(path, OLD)
+    const left = 50_000
+    truncateSync(path, left * LINE_BYTES)
+    await until(() => run.count('files_truncated') === 1)
+    appendFileSync(path, numbered('new', 10))
+    run.ack()
+    await until(() => run.lines().filter((line) => line.startsWith('new')).length === 10)
+    expect(run.lines().join('\n')).toBe(`${OLD.slice(0, left * LINE_BYTES)}${numbered('new', 10)}`.trimEnd())
+    expect(truncated(run)).toBe(OLD.length - left * LINE_BYTES)
+  })
+
+  test('a file that is cut before the offset loses what was behind the offset', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run, read } = await stopped(path, OLD)
+    truncateSync(path, 100)
+    await until(() => run.count('files_truncated') === 1)
+    expect(truncated(run)).toBe(OLD.length - read)
+  })
+
+  test('a writer that goes on at its old offset hides no loss behind the hole', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run, read } = await stopped(path, OLD)
+    truncateSync(path)
+    const fd = openSync(path, 'r+')
+    writeSync(fd, 'new after the hole\n', OLD.length)
+    closeSync(fd)
+    await until(() => run.count('files_truncated') === 1)
+    run.ack()
+    await until(() => run.lines().includes('new after the hole'))
+    expect([truncated(run), run.count('null_bytes_skipped')]).toEqual([OLD.length - read, OLD.length])
+  })
+
+  test('a rotated file that is truncated while it is held counts, and what is written to it then comes', async () => {
+    const path = join(tmp(), 'app.log')
+    const { run, read } = await stopped(path, OLD, { rotate_wait: '50ms', progress_check_interval: '20ms' })
+    renameSync(path, `${path}.1`)
+    await until(() => run.files[0]?.state === 'rotated')
+    truncateSync(`${path}.1`)
+    await until(() => run.count('files_truncated') === 1)
+    expect(truncated(run)).toBe(OLD.length - read)
+    appendFileSync(`${path}.1`, 'late\n')
+    run.ack()
+    await until(() => run.lines().includes('late'))
+    await until(() => run.files.length === 0)
+    expect(run.count('lost_bytes')).toBe(OLD.length - read)
+  })
+})
+
+test('a truncation that no event reports is found by the progress check, which does not slow down meanwhile', async () => {
+  const path = join(tmp(), 'app.log')
+  const content = numbered('old', 100_000)
+  const polled = { inotify_watcher: 'off', progress_check_interval: '50ms' }
+  const { run, read } = await stopped(path, content, polled)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  expect(truncated(run)).toBe(content.length - read)
+})
+
+test('nothing is lost by a truncation when everything had been read', async () => {
+  const path = join(tmp(), 'app.log')
+  writeFileSync(path, numbered('old', 1000))
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1000)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, 'new\n')
+  expect((await run.waitForLines(1001)).at(-1)).toBe('new')
+  expect([run.count('files_truncated'), run.count('lost_bytes')]).toEqual([1, 0])
+})
+
+test('a file that is truncated and grows beyond its size before anything is read is told by its first bytes', async () => {
+  const path = join(tmp(), 'app.log')
+  let isReady = () => {}
+  const ready = new Promise<void>((resolve) => {
+    isReady = resolve
+  })
+  let waits = true
+  const filter = { ready: () => (waits ? ready : undefined), apply: (chunk: Chunk) => chunk }
+  const old = numbered('old', 100)
+  writeFileSync(path, old)
+  // Without checks in between: the first look after the truncation is that of the first read.
+  const run = follow({ path, progress_check_interval: '1h' }, { filters: [filter as never] })
+  await until(() => run.files[0]?.state === 'waiting')
+  await until(
+    () =>
+      (run.store as unknown as { table: { fingerprintSize?: number }[] }).table[0]?.fingerprintSize === 1024,
+  )
+  writeFileSync(path, numbered('new', 200))
+  waits = false
+  isReady()
+  await run.waitForLines(200)
+  expect(run.lines().every((line) => line.startsWith('new'))).toBe(true)
+  expect([run.count('files_truncated'), truncated(run)]).toEqual([1, old.length])
+})
+
+test('an open record of several lines is sent before the new content is read', async () => {
+  const path = join(tmp(), 'app.log')
+  const trace = 'java.lang.IllegalStateException: x\n\tat a.B.c(B.java:1)\n\tat a.B.d(B.java:2)\n'
+  writeFileSync(path, `${trace}half`)
+  const run = follow({ path, progress_check_interval: '20ms', 'multiline.parser': 'java' })
+  await until(() => run.files[0]?.read === trace.length)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  appendFileSync(path, 'new\nnext\n')
+  expect(await run.waitForLines(3)).toEqual([trace.trimEnd(), 'new', 'next'])
+  expect(truncated(run)).toBe('half'.length)
+})
+
+test('a last line without newline counts when it is truncated', async () => {
+  const path = join(tmp(), 'app.log')
+  writeFileSync(path, 'one\nhalf a line')
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  expect(truncated(run)).toBe('half a line'.length)
+  unlinkSync(path)
+})
+
+test('the log says what was lost, with its place in the file', async () => {
+  const path = join(tmp(), 'app.log')
+  const content = numbered('old', 20_000)
+  const { run, read } = await stopped(path, content)
+  truncateSync(path)
+  await until(() => run.count('files_truncated') === 1)
+  const lost = content.length - read
+  expect(run.logs.filter(({ fields }) => fields.code === 'E_TAIL_TRUNCATED')).toMatchObject([
+    {
+      level: 'error',
+      message: `${path} was truncated: reading it from the start; ${lost} bytes were truncated before they were read`,
+      fields: { from: read, to: content.length, lost_bytes: lost, size: 0 },
+    },
+  ])
+})
