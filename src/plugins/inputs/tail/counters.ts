@@ -24,6 +24,8 @@ export const TAIL_COUNTERS = {
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
   multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
+  parse_failed: 'lines that no parser read, kept unchanged under Key',
+  time_failed: 'records with a time that could not be read, which have the time of reading',
   null_bytes_skipped: 'NUL bytes skipped at the start of lines',
   lost_bytes: {
     help: 'bytes of followed files that are not in any record and will not be',

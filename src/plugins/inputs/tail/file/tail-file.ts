@@ -5,6 +5,7 @@ import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
 import type { FileIdentity } from './identity.ts'
+import { LineFailures } from './line-failures.ts'
 import { ReadCursor, type Truncation } from './read-cursor.ts'
 import { type KnownContent, RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
@@ -42,7 +43,7 @@ interface TailFileInit {
  *     settled      in chunks        not read
  * ```
  * Each part owns its fields and changes them by its own methods: `cursor` has offset and size, `acks` the acknowledged
- * position, `rotation` the times of rename and rewrite, `stored` what the database has. Names may change; `identity`
+ * position, `rotation` the times of rename and rewrite, `stored` what the database has, `failures` the lines not parsed. Names may change; `identity`
  * does not.
  */
 export class TailFile implements Contributor {
@@ -58,6 +59,7 @@ export class TailFile implements Contributor {
    * file that was at its path.
    */
   newAt: { before: TailFile | undefined } | undefined
+  readonly failures = new LineFailures()
   #path: string
   #target: string
   #state: FileState = 'reading'
@@ -242,7 +244,7 @@ export class TailFile implements Contributor {
   }
 
   status(): FileStatus {
-    const { identity, cursor, acks, rotation } = this
+    const { identity, cursor, acks, rotation, failures } = this
     const acked = cursor.isRewritten ? 0 : acks.position
     const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
@@ -254,6 +256,8 @@ export class TailFile implements Contributor {
       acked,
       lag: Math.max(0, cursor.size - acked),
       state,
+      parseFailed: failures.unparsed,
+      timeFailed: failures.untimed,
     }
   }
 }
