@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { ShipperError } from '../../../core/error.ts'
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { TailContext } from './counters.ts'
@@ -10,6 +11,8 @@ import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
+import { DecodedLines } from './reading/decoded-lines.ts'
+import { FileEncodings } from './reading/file-encoding.ts'
 import { ParseFailures } from './reading/parse-failures.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
@@ -50,6 +53,15 @@ export interface TailParts extends StaticParts {
 
 /** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
 export function buildStaticParts(options: TailOptions, ctx: TailContext): StaticParts {
+  if (options.unicodeEncoding !== undefined && options.genericEncoding !== undefined) {
+    throw new ShipperError(
+      'E_CONFIG_BAD_VALUE',
+      '"unicode.encoding" and "generic.encoding" exclude each other',
+      {
+        option: 'generic.encoding',
+      },
+    )
+  }
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
   const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
   const glob = new Glob(options.path.flat(), excluded, readErrors)
@@ -191,11 +203,12 @@ function scannedPaths(
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
-  { clock, counters, log }: TailContext,
+  { buffers, clock, counters, log }: TailContext,
   joiner: Joiner | undefined,
 ): BlockEncoder {
   const skipLong = options.skipLongLines && !options.truncateLongLines
   const logged = new WeakSet<TailFile>()
+  const marked = new WeakSet<TailFile>()
   const onLongLine = (file: TailFile): void => {
     if (logged.has(file)) return
     logged.add(file)
@@ -211,8 +224,18 @@ function buildBlockEncoder(
     counters,
     onLongLine,
     failures: new ParseFailures({ parser: options.parser ?? '', key: options.key, counters, log, clock }),
+    onUtf16Mark: (file: TailFile): void => {
+      if (marked.has(file)) return
+      marked.add(file)
+      log.warn(`${file.path} begins with the byte order mark of UTF-16: its lines are read as UTF-8`, {
+        hint: 'set unicode.encoding to auto',
+      })
+    },
   }
-  return joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
+  const lines = joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
+  const { unicodeEncoding, genericEncoding } = options
+  if (unicodeEncoding === undefined && genericEncoding === undefined) return lines
+  return new DecodedLines(common, lines, new FileEncodings(unicodeEncoding, genericEncoding), buffers)
 }
 
 /**
