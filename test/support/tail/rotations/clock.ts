@@ -4,7 +4,7 @@ import type { Running } from '../../process.ts'
 import { until } from '../../until.ts'
 import type { TablePeer } from './peer.ts'
 
-/** Interval of the agent's full search in seconds. */
+/** Default interval of the agent's full search in seconds. */
 export const REFRESH_S = 0.5
 
 /**
@@ -14,9 +14,12 @@ export const REFRESH_S = 0.5
 export class AgentClock {
   readonly #dir: string
   readonly #peer: TablePeer
+  readonly #refreshS: number
   #ticks = 0
 
-  constructor(root: string, peer: TablePeer) {
+  /** `refreshS` is the interval of the other inputs. */
+  constructor(root: string, peer: TablePeer, refreshS: number) {
+    this.#refreshS = refreshS
     this.#dir = join(root, 'clock')
     this.#peer = peer
     mkdirSync(this.#dir)
@@ -31,14 +34,20 @@ export class AgentClock {
       db: join(this.#dir, 'clock.db'),
       read_from_head: 'on',
       inotify_watcher: 'off',
-      refresh_interval: REFRESH_S * 2,
+      refresh_interval: this.#refreshS * 2,
     }
+  }
+
+  /** Writes a line that the next search finds, and returns it. */
+  wind(): string {
+    const line = `0/${this.#ticks++}`
+    writeFileSync(join(this.#dir, `${this.#ticks}.log`), `${line} tick\n`)
+    return line
   }
 
   /** Resolves after the next search. */
   async tick(agent: Running): Promise<void> {
-    const line = `0/${this.#ticks++}`
-    writeFileSync(join(this.#dir, `${this.#ticks}.log`), `${line} tick\n`)
+    const line = this.wind()
     const searched = (): boolean => {
       if (agent.exit !== undefined) throw new Error(`the agent has ended: ${agent.stderr.slice(-2000)}`)
       return this.#peer.arrived.has(`clock ${line}`)

@@ -34,7 +34,7 @@ export interface Line {
   fleeting: boolean
 }
 
-/** Smallest and largest number of lines of a write; the largest makes a file longer than its fingerprint. */
+/** Number of lines of a small and of a large write; the large one makes a file longer than its fingerprint. */
 const FEW = 3
 const MANY = 40
 
@@ -46,6 +46,10 @@ export class RotatingLog {
   readonly lines: Line[] = []
   /** Number of the present content. */
   content = -1
+  /** Number of the first lines that are not to be read, because they were there before the agent. */
+  early = 0
+  /** Number of the last rotation. */
+  rotations = 0
   /** Contents that a truncation removed from their file. */
   readonly truncated = new Set<number>()
   /** Path of the live file. */
@@ -62,7 +66,10 @@ export class RotatingLog {
   #kept: { fd: number; content: number; file: string }[] = []
   #input = 'a'
 
-  constructor(dir: string, row: number) {
+  readonly #many: number
+
+  constructor(dir: string, row: number, many = MANY) {
+    this.#many = many
     this.dir = dir
     this.row = row
     this.#large = row % 2 === 1
@@ -112,7 +119,7 @@ export class RotatingLog {
   }
 
   /** Writes the lines of a period: a few, or in every second row many. */
-  async write(count = this.#large && this.lines.length % 3 === 0 ? MANY : FEW): Promise<void> {
+  async write(count = this.#large && this.lines.length % 3 === 0 ? this.#many : FEW): Promise<void> {
     const text = this.text(count)
     if (this.program !== undefined) await this.program.write(text)
     else if (this.#fd !== undefined) writeSync(this.#fd, text)
@@ -171,9 +178,14 @@ export class RotatingLog {
 
   /** Empties the live file. */
   truncate(): void {
-    this.truncated.add(this.content)
     if (this.#fd !== undefined) ftruncateSync(this.#fd, 0)
     else truncateSync(this.path(this.live))
+    this.emptied()
+  }
+
+  /** Records that another program has emptied the live file. */
+  emptied(): void {
+    this.truncated.add(this.content)
     this.begin(this.live)
   }
 

@@ -1,5 +1,5 @@
 import { decodeMulti } from '@msgpack/msgpack'
-import { acknowledge, type Arrival, type ForwardPeer, forwardPeer } from '../../forward/peer.ts'
+import { type Arrival, acknowledge, type ForwardPeer, forwardPeer } from '../../forward/peer.ts'
 
 /** What arrived from the logs of a table, by the tag of the input and the line. Only what is acknowledged is counted. */
 export class TablePeer {
@@ -39,7 +39,9 @@ export class TablePeer {
   /** Returns the lines beginning with `start` that came with the tag. */
   linesOf(tag: string, start: string): string[] {
     const from = `${tag} ${start}`
-    return [...this.counts.keys()].filter((key) => key.startsWith(from)).map((key) => key.slice(tag.length + 1))
+    return [...this.counts.keys()]
+      .filter((key) => key.startsWith(from))
+      .map((key) => key.slice(tag.length + 1))
   }
 
   #take({ tag, entries }: Arrival): void {

@@ -30,9 +30,15 @@ const HEADER = `# ${'fields: date time action '.repeat(90)}\n`
 /** Set-ups with files that must not be read, or not again. */
 export const FOREIGN: Row[] = [
   beside('files of editors and tools', 'app.log', () =>
-    ['json', 'swp', 'lck', 'tmp', 'offset', 'pid', 'state.db'].map((end) => `app.log.${end}`).concat(['.app.log.swp', 'app.logx', '#app.log#', 'app.log~'])),
+    ['json', 'swp', 'lck', 'tmp', 'offset', 'pid', 'state.db']
+      .map((end) => `app.log.${end}`)
+      .concat(['.app.log.swp', 'app.logx', '#app.log#', 'app.log~']),
+  ),
   beside('error.log beside error.log2', 'error.log', () => ['error.log2', 'error.log.err', 'error-log.1']),
-  beside('worker-1.log beside worker-2.log', 'worker-1.log', (n) => [`worker-${n + 1}.log`, `worker-${n + 10}.log.1`]),
+  beside('worker-1.log beside worker-2.log', 'worker-1.log', (n) => [
+    `worker-${n + 1}.log`,
+    `worker-${n + 10}.log.1`,
+  ]),
   beside('worker1.log beside worker12.log', 'worker1.log', (n) => [`worker1${n}.log`, `worker${n + 1}.log`]),
   beside('app.log beside app-audit.log and its rotated files', 'app.log', (n) => [
     'app-audit.log',
@@ -53,7 +59,11 @@ export const FOREIGN: Row[] = [
     `app.log-${date(-2, 'YYYYMMDD')}.old`,
     `app-${date(-3, 'YYYYMMDD')}.log`,
   ]),
-  beside('files in folders of the same names', 'app.log', (n) => [`other/app.log.${n}`, `../beside/app.log`, `../beside/app.log.${n}`]),
+  beside('files in folders of the same names', 'app.log', (n) => [
+    `other/app.log.${n}`,
+    `../beside/app.log`,
+    `../beside/app.log.${n}`,
+  ]),
   {
     name: 'rotated files older than the agent, which the rotation shifts',
     path: ['app.log'],
@@ -166,6 +176,79 @@ export const FOREIGN: Row[] = [
       log.rename('app-audit.log', `app-audit-${date(n, 'YYYYMMDD')}.log`)
       log.rename('app.log', `app-${date(n, 'YYYYMMDD')}.log`)
       log.open()
+    },
+  },
+  {
+    name: 'worker-1.log rotated by date beside worker-2.log rotated by date',
+    path: ['worker-1.log'],
+    begin: (log) => log.open('worker-1.log'),
+    rotate(log, n) {
+      log.foreign('worker-2.log')
+      log.foreign(`worker-2-${date(n, 'YYYYMMDD')}.log`)
+      log.foreign(`worker-2.log-${date(n, 'YYYYMMDD')}`)
+      log.rename('worker-1.log', `worker-1-${date(n, 'YYYYMMDD')}.log`)
+      log.open()
+    },
+  },
+  {
+    name: 'two logs that swap their names',
+    path: ['a.log', 'b.log'],
+    begin(log) {
+      log.open('a.log')
+      log.writeTo('b.log', 'a')
+    },
+    rotate(log) {
+      log.close()
+      log.rename('a.log', 'swap')
+      log.rename('b.log', 'a.log')
+      log.rename('swap', 'b.log')
+      log.writeTo('b.log', 'a')
+    },
+  },
+  {
+    name: 'a single old file that is replaced',
+    path: ['app.log'],
+    rotate(log) {
+      log.rename('app.log', 'app.log.old')
+      log.open()
+    },
+  },
+  {
+    name: 'a single old copy that is replaced',
+    path: ['app.log'],
+    rotate(log) {
+      log.copy('app.log', 'app.log.bak')
+      log.truncate()
+    },
+  },
+  {
+    name: 'a log that is deleted and made again',
+    path: ['app.log'],
+    rotate(log) {
+      log.remove('app.log')
+      log.open()
+    },
+  },
+  {
+    name: 'a log that exists only when there is something to write',
+    path: ['app.log'],
+    rotate(log, n) {
+      log.close()
+      if (!log.has('app.log')) return
+      log.rename('app.log', `app-${date(n, 'YYYYMMDD')}.log`)
+      log.begin('app.log')
+    },
+  },
+  {
+    name: 'rotated files that are compressed and then moved to another folder',
+    path: ['app.log'],
+    rotate(log, n) {
+      const name = (k: number) => `app.log-${date(k, 'YYYYMMDD')}`
+      log.rename('app.log', name(n))
+      log.open()
+      if (n < 2) return
+      log.gzip(name(n - 1))
+      log.rename(`${name(n - 1)}.gz`, `old/${name(n - 1)}.gz`)
     },
   },
   {

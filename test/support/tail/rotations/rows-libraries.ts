@@ -4,7 +4,10 @@ import { date, type Row } from './row.ts'
 type Name = (n: number) => string
 
 /** Returns a rotation that renames the live file, makes a new one and compresses the old one, as most libraries do. */
-function renamed(name: Name, o: { compress?: boolean; temporary?: (name: string) => string } = {}): Row['rotate'] {
+function renamed(
+  name: Name,
+  o: { compress?: boolean; temporary?: (name: string) => string } = {},
+): Row['rotate'] {
   return (log, n) => {
     log.rename(log.live, name(n))
     log.open()
@@ -97,7 +100,11 @@ export const LIBRARIES: Row[] = [
     path: ['app.log'],
     rotate: renamed((n) => `app-${n}.log`, { compress: true, temporary: (name) => `${name}.gz.tmp` }),
   },
-  { name: 'log4j 1 DailyRollingFileAppender', path: ['app.log'], rotate: renamed((n) => `app.log.${date(n, 'YYYY-MM-DD')}`) },
+  {
+    name: 'log4j 1 DailyRollingFileAppender',
+    path: ['app.log'],
+    rotate: renamed((n) => `app.log.${date(n, 'YYYY-MM-DD')}`),
+  },
   {
     name: 'java.util.logging with %g',
     path: ['app*.log'],
@@ -150,7 +157,11 @@ export const LIBRARIES: Row[] = [
     'app-*',
     { compress: true },
   ),
-  { name: 'rotating-file-stream of node', path: ['app.log'], rotate: renamed((n) => `${date(n, 'YYYYMMDD-HHmm')}-01-app.log`) },
+  {
+    name: 'rotating-file-stream of node',
+    path: ['app.log'],
+    rotate: renamed((n) => `${date(n, 'YYYYMMDD-HHmm')}-01-app.log`),
+  },
   {
     name: 'pm2-logrotate',
     path: ['app-out.log'],
@@ -177,7 +188,11 @@ export const LIBRARIES: Row[] = [
   ),
   { name: 'serilog names after a rename', path: ['app.log'], rotate: renamed(serilog) },
   { name: 'NLog archive', path: ['app.log'], rotate: renamed((n) => `archives/app.${n}.log`) },
-  { name: 'log4net, preserveLogFileNameExtension', path: ['app.log'], rotate: shifted((n) => `app.${n}.log`) },
+  {
+    name: 'log4net, preserveLogFileNameExtension',
+    path: ['app.log'],
+    rotate: shifted((n) => `app.${n}.log`),
+  },
   {
     name: 'Docker json-file, max-file, compress',
     path: ['*-json.log'],
@@ -190,7 +205,11 @@ export const LIBRARIES: Row[] = [
       log.gzip(name(1), { keepTime: false })
     },
   },
-  direct('syslog-ng with $YEAR$MONTH$DAY in the folder', (n) => `${date(n, 'YYYYMMDD')}/app.log`, '*/app.log'),
+  direct(
+    'syslog-ng with $YEAR$MONTH$DAY in the folder',
+    (n) => `${date(n, 'YYYYMMDD')}/app.log`,
+    '*/app.log',
+  ),
   direct('rsyslog with the date in the name', (n) => `app-${date(n, 'YYYY-MM-DD')}.log`, 'app-*.log'),
   direct('PostgreSQL', (n) => `postgresql-${date(n, 'YYYY-MM-DD_HHmmss')}.log`, 'postgresql-*.log'),
   direct('Tomcat', (n) => `localhost_access_log.${date(n, 'YYYY-MM-DD')}.txt`, 'localhost_access_log.*.txt'),

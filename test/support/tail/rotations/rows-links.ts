@@ -4,7 +4,11 @@ import { date, type Row } from './row.ts'
 const day = (n: number) => date(n, 'YYYY-MM-DD')
 
 /** Returns a rotation that begins a file of the day and switches the link to it. */
-function switched(link: string, target: (n: number) => string, how: 'rename' | 'replace'): Pick<Row, 'begin' | 'rotate'> {
+function switched(
+  link: string,
+  target: (n: number) => string,
+  how: 'rename' | 'replace',
+): Pick<Row, 'begin' | 'rotate'> {
   const next = (log: RotatingLog, n: number): void => {
     log.open(target(n))
     log.link(target(n), link, how)
@@ -62,7 +66,11 @@ export const LINKS: Row[] = [
   {
     name: 'glog with links by severity',
     path: ['app.INFO'],
-    ...switched('app.INFO', (n) => `app.host.user.log.INFO.${date(n, 'YYYYMMDD-HHmmss')}.${4711 + n}`, 'replace'),
+    ...switched(
+      'app.INFO',
+      (n) => `app.host.user.log.INFO.${date(n, 'YYYYMMDD-HHmmss')}.${4711 + n}`,
+      'replace',
+    ),
   },
   {
     name: 'rotatelogs of Apache -L, a hard link',

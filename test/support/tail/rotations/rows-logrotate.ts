@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { zstdCompressSync } from 'node:zlib'
 import type { RotatingLog } from './log.ts'
 import { date, type Row } from './row.ts'
@@ -15,6 +16,8 @@ interface Directives {
   how?: 'create' | 'nocreate' | 'copytruncate' | 'copy' | 'renamecopy'
   compress?: 'no' | 'now' | 'delayed'
   keep?: number
+  /** Name of the log; default: `app.log`. */
+  live?: string
 }
 
 /** Returns a rotation that shifts numbers. */
@@ -39,23 +42,27 @@ function dated(name: (n: number) => string, o: Directives = {}): Row['rotate'] {
   }
 }
 
-async function moved(log: RotatingLog, to: string, { how = 'create', compress = 'no' }: Directives) {
+async function moved(
+  log: RotatingLog,
+  to: string,
+  { how = 'create', compress = 'no', live = 'app.log' }: Directives,
+) {
   if (how === 'copy') {
-    log.copy('app.log', to)
+    log.copy(live, to)
   } else if (how === 'copytruncate') {
-    log.copy('app.log', to)
+    log.copy(live, to)
     log.truncate()
   } else if (how === 'renamecopy') {
-    log.rename('app.log', 'app.log.tmp')
+    log.rename(live, `${live}.tmp`)
     log.open()
-    log.copy('app.log.tmp', to)
-    log.remove('app.log.tmp')
+    log.copy(`${live}.tmp`, to)
+    log.remove(`${live}.tmp`)
   } else {
-    log.rename('app.log', to)
+    log.rename(live, to)
     // The program has not been told yet.
     if (compress !== 'now') await log.write(2)
     if (how === 'nocreate') log.close()
-    log.open('app.log')
+    log.open(live)
   }
 }
 
@@ -111,7 +118,11 @@ export const LOGROTATE: Row[] = [
     rotate: numbered({ how: 'copytruncate', name: (n) => `old/app.log.${n}` }),
   },
   { name: 'logrotate dateext', ...app(), rotate: dated((n) => `app.log-${day(n)}`) },
-  { name: 'logrotate dateext, compress', ...app(), rotate: dated((n) => `app.log-${day(n)}`, { compress: 'now' }) },
+  {
+    name: 'logrotate dateext, compress',
+    ...app(),
+    rotate: dated((n) => `app.log-${day(n)}`, { compress: 'now' }),
+  },
   {
     name: 'logrotate dateformat -%Y%m%d-%s, delaycompress',
     ...app(),
@@ -192,4 +203,69 @@ export const LOGROTATE: Row[] = [
     ...app(),
     rotate: numbered({ start: 0, compress: 'delayed' }),
   },
+  {
+    name: '/var/log/syslog of Debian, a name without extension',
+    path: ['syslog'],
+    begin: (log) => log.open('syslog'),
+    rotate: numbered({ live: 'syslog', name: (n) => `syslog.${n}`, compress: 'delayed' }),
+  },
+  {
+    name: '/var/log/messages of Red Hat, a name without extension',
+    path: ['messages'],
+    begin: (log) => log.open('messages'),
+    rotate: dated((n) => `messages-${day(n)}`, { live: 'messages' }),
+  },
+  {
+    name: 'a name with a blank',
+    path: ['my app.log'],
+    begin: (log) => log.open('my app.log'),
+    rotate: dated((n) => `my app.log-${day(n)}`, { live: 'my app.log', compress: 'delayed' }),
+  },
+  real('create, delaycompress', ['create', 'compress', 'delaycompress']),
+  real('create, compress', ['create', 'compress']),
+  real('copytruncate', ['copytruncate']),
+  real('copytruncate, compress', ['copytruncate', 'compress']),
+  real('copytruncate, delaycompress', ['copytruncate', 'compress', 'delaycompress']),
+  real('dateext, extension .log', ['create', 'dateext', 'extension .log']),
+  real('dateext, extension .log, delaycompress', [
+    'create',
+    'dateext',
+    'extension .log',
+    'compress',
+    'delaycompress',
+  ]),
+  real('olddir, extension .log, compress', [
+    'create',
+    'createolddir',
+    'olddir old',
+    'extension .log',
+    'compress',
+  ]),
+  real('renamecopy', ['create', 'renamecopy']),
 ]
+
+/** Returns a row for which the real program runs. The date gets the number of the rotation, else it would be the same. */
+function real(name: string, directives: string[]): Row {
+  return {
+    name: `the real logrotate: ${name}`,
+    ...app(),
+    needs: 'logrotate',
+    async rotate(log, n) {
+      const conf = log.path('../logrotate.conf')
+      const all = [
+        ...directives,
+        'rotate 9',
+        ...(directives.includes('dateext') ? [`dateformat -%Y%m%d${n}`] : []),
+      ]
+      writeFileSync(conf, `${log.path('app.log')} {\n${all.join('\n')}\n}\n`, { mode: 0o644 })
+      await log.run(['logrotate', '--force', '--state', log.path('../logrotate.state'), conf])
+      if (directives.includes('copytruncate')) {
+        log.emptied()
+        return
+      }
+      // The program has not been told yet; with compress its lines would be lost.
+      if (!directives.includes('compress') || directives.includes('delaycompress')) await log.write(2)
+      log.open()
+    },
+  }
+}

@@ -34,9 +34,17 @@ function moveTo(log: RotatingLog, to: string, copy = false): void {
 export const PATTERNS: Row[] = [
   { name: 'Path app.log*: create', path: ['app.log*'], rotate: shifted() },
   { name: 'Path app.log*: create, compress', path: ['app.log*'], rotate: shifted({ compress: 'now' }) },
-  { name: 'Path app.log*: create, delaycompress', path: ['app.log*'], rotate: shifted({ compress: 'delayed' }) },
+  {
+    name: 'Path app.log*: create, delaycompress',
+    path: ['app.log*'],
+    rotate: shifted({ compress: 'delayed' }),
+  },
   { name: 'Path app.log*: copytruncate', path: ['app.log*'], rotate: shifted({ copy: true }) },
-  { name: 'Path app.log*: copytruncate, compress', path: ['app.log*'], rotate: shifted({ copy: true, compress: 'now' }) },
+  {
+    name: 'Path app.log*: copytruncate, compress',
+    path: ['app.log*'],
+    rotate: shifted({ copy: true, compress: 'now' }),
+  },
   {
     name: 'Path app.log*: copytruncate, delaycompress',
     path: ['app.log*'],

@@ -6,12 +6,12 @@ import { LIBRARIES } from './rows-libraries.ts'
 import { LINKS } from './rows-links.ts'
 import { LOGROTATE } from './rows-logrotate.ts'
 import { PATTERNS } from './rows-patterns.ts'
-import { type Mode, Table } from './table.ts'
+import { type Mode, Table, type TableOptions } from './table.ts'
 
 export const ROWS = [...LOGROTATE, ...LIBRARIES, ...LINKS, ...PATTERNS, ...FOREIGN]
 
 /** Registers a test for each row; all rows run at the same time, with one agent, when the first of them begins. */
-export function testTable(title: string, rows: Row[], mode: Mode, options: Record<string, string> = {}): void {
+export function testTable(title: string, rows: Row[], mode: Mode, options: TableOptions = {}): void {
   const runnable = rows.filter(({ needs }) => needs === undefined || onPath(needs))
   let run: Promise<Map<Row, string[]>> | undefined
   describe(title, () => {

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Running, start } from '../../process.ts'
+import { dumpedFiles } from '../../shipping.ts'
 import { tmp } from '../../tmp.ts'
 import { until } from '../../until.ts'
 import { AgentClock, REFRESH_S } from './clock.ts'
@@ -19,6 +20,9 @@ import { type Case, faults, promised, sendersOf, tagOf } from './verdict.ts'
  * - `killed later`: SIGKILL in the second run, after lines that are not acknowledged
  */
 export type Mode = 'live' | 'burst' | 'stopped' | 'killed' | 'killed later'
+
+/** Options of all inputs, and the number of lines of a large write. */
+export type TableOptions = Record<string, string | number> & { many?: number }
 
 /** Rotations that the agent misses. */
 const MISSED = 3
@@ -41,23 +45,19 @@ export class Table {
   /** Number of lines of each case that are in `#outstanding` or have arrived. */
   #expected = new Map<Case, number>()
 
-  private constructor(rows: Row[], mode: Mode, peer: TablePeer, options: Record<string, string | number>) {
+  private constructor(rows: Row[], mode: Mode, peer: TablePeer, { many, ...options }: TableOptions) {
     this.#mode = mode
     this.#peer = peer
     this.#options = options
-    this.#clock = new AgentClock(this.#root, peer)
+    this.#clock = new AgentClock(this.#root, peer, Number(options.refresh_interval ?? REFRESH_S))
     this.cases = rows.map((row, i) => ({
       row,
-      log: new RotatingLog(join(this.#root, `row${i + 1}`, 'log'), i + 1),
+      log: new RotatingLog(join(this.#root, `row${i + 1}`, 'log'), i + 1, many),
     }))
   }
 
   /** Runs all rows and returns what is wrong with each. */
-  static async run(
-    rows: Row[],
-    mode: Mode,
-    options: Record<string, string | number> = {},
-  ): Promise<Map<Row, string[]>> {
+  static async run(rows: Row[], mode: Mode, options: TableOptions = {}): Promise<Map<Row, string[]>> {
     const table = new Table(rows, mode, await TablePeer.start(), options)
     return await table.#run()
   }
@@ -94,6 +94,7 @@ export class Table {
       else await row.begin(log)
       // Every third log is empty when the agent sees it first.
       await log.write(log.row % 3 === 0 ? 0 : undefined)
+      if (this.#options.read_from_head === 'off') log.early = log.lines.length
     }
   }
 
@@ -104,7 +105,7 @@ export class Table {
     for (let n = 1; n <= 4; n++) {
       await this.#write(n)
       if (n < 4) await this.#arrival()
-      await this.#rotate(n, n === 4 ? (row) => (row.unseen ?? 'once') === 'once' : () => true)
+      await this.#rotate(n === 4 ? (row) => (row.unseen ?? 'once') === 'once' : () => true)
       await this.#write(n)
     }
     await this.#arrival()
@@ -113,15 +114,19 @@ export class Table {
   /** Lets the agent see the logs, and then no more. */
   async #leave(): Promise<void> {
     this.#peer.acking = this.#mode !== 'killed'
+    let before = this.#peer.arrived.size
+    this.#clock.wind()
     this.#start()
-    await this.#arrival()
+    if (this.#mode !== 'killed') await this.#arrival()
     if (this.#mode === 'killed later') {
       await this.#agent.stop()
       this.#peer.acking = false
+      before = this.#peer.arrived.size
+      this.#clock.wind()
       this.#start()
       await this.#write(0)
-      await this.#arrival()
     }
+    if (!this.#peer.acking) await this.#readAll(before)
     for (const one of this.cases) {
       const { log } = one
       const linesBefore = this.#peer.acking ? log.lines.length : 0
@@ -135,12 +140,28 @@ export class Table {
     }
     if (this.#mode === 'burst') await this.#suspend()
     else await this.#agent.stop(this.#mode === 'stopped' ? 'SIGTERM' : 'SIGKILL')
-    if (this.#mode !== 'burst') await until(() => !this.#peer.connected, { what: 'the end of the connections' })
+    if (this.#mode !== 'burst')
+      await until(() => !this.#peer.connected, { what: 'the end of the connections' })
+  }
+
+  /** Waits until the agent has read all files. Without acknowledgements not all of their lines arrive. */
+  async #readAll(before: number): Promise<void> {
+    // Earlier a signal would end it.
+    await until(() => this.#peer.arrived.size > before, { what: 'the first line' })
+    const allRead = async (): Promise<boolean> => {
+      const files = await dumpedFiles(this.#agent)
+      return this.cases.every(({ log }) => {
+        const own = files.filter(({ path }) => path.startsWith(`${log.dir}/`))
+        return own.length > 0 && own.every(({ path, read }) => read === statSync(path).size)
+      })
+    }
+    await until(allRead, { everyMs: 50, what: 'the end of all files' })
   }
 
   async #suspend(): Promise<void> {
     this.#agent.kill('SIGSTOP')
-    const state = (): string | undefined => STATE.exec(readFileSync(`/proc/${this.#agent.pid}/stat`, 'latin1'))?.[1]
+    const state = (): string | undefined =>
+      STATE.exec(readFileSync(`/proc/${this.#agent.pid}/stat`, 'latin1'))?.[1]
     await until(() => state() === 'T', { what: 'the stop of the agent' })
   }
 
@@ -162,7 +183,7 @@ export class Table {
   async #afterwards(): Promise<void> {
     await this.#write(1)
     await this.#arrival()
-    await this.#rotate(5)
+    await this.#rotate()
     await this.#write(1)
     await this.#arrival()
     for (const { row, log } of this.cases) {
@@ -175,7 +196,7 @@ export class Table {
   /** A period between two rotations; the second of every fourth log is empty. */
   async #period(n: number): Promise<void> {
     await this.#write(n)
-    await this.#rotate(n)
+    await this.#rotate()
     await this.#write(n)
   }
 
@@ -183,8 +204,8 @@ export class Table {
     for (const { log } of this.cases) if (n !== 2 || log.row % 4 !== 0) await log.write()
   }
 
-  async #rotate(n: number, which: (row: Row) => boolean = () => true): Promise<void> {
-    for (const { row, log } of this.cases) if (which(row)) await row.rotate(log, n)
+  async #rotate(which: (row: Row) => boolean = () => true): Promise<void> {
+    for (const { row, log } of this.cases) if (which(row)) await row.rotate(log, ++log.rotations)
   }
 
   /** Waits until all promised lines have arrived, or nothing has come for some searches. */
@@ -203,6 +224,8 @@ export class Table {
       idle = this.#peer.arrived.size > records + 1 ? 0 : idle + 1
       records = this.#peer.arrived.size
     }
+    // Given up here, not once more at each later wait.
+    this.#outstanding = []
   }
 
   #complete(): boolean {
@@ -215,7 +238,8 @@ export class Table {
       const { log } = one
       for (let n = this.#expected.get(one) ?? 0; n < log.lines.length; n++)
         if (promised(one, n, this.#absence) === 'once')
-          for (const sender of sendersOf(one, n)) this.#outstanding.push(`${tagOf(log, sender)} ${log.row}/${n}`)
+          for (const sender of sendersOf(one, n))
+            this.#outstanding.push(`${tagOf(log, sender)} ${log.row}/${n}`)
       this.#expected.set(one, log.lines.length)
     }
   }

@@ -25,6 +25,7 @@ export interface Case {
 export function promised({ row, log, resumed }: Case, n: number, absence: Absence): Unseen {
   const line = log.lines[n]
   if (line === undefined || line.fleeting) return 'maybe'
+  if (n < log.early) return 'never'
   if (resumed === undefined || n < resumed.linesBefore || n >= resumed.lines) return 'once'
   const known = line.content <= resumed.contentBefore
   if (!resumed.present.has(n))
@@ -67,7 +68,8 @@ export function faults(one: Case, absence: Absence, peer: TablePeer): string[] {
       .map((line) => `input ${sender}: ${line}`),
   )
   const texts = [...found].map(([text, lines]) => `${ranges(lines)}: ${text}`)
-  if (foreign.length > 0) texts.push(`${foreign.length} lines that must not be read: ${foreign.slice(0, 3).join('; ')}`)
+  if (foreign.length > 0)
+    texts.push(`${foreign.length} lines that must not be read: ${foreign.slice(0, 3).join('; ')}`)
   return texts
 }
 
@@ -82,7 +84,14 @@ function faultOf(count: number, promise: Unseen): string | undefined {
 function placeOf({ log, resumed }: Case, n: number): string {
   const line = log.lines[n]
   if (line === undefined) return ''
-  const when = resumed === undefined ? '' : n < resumed.linesBefore ? ' before' : n < resumed.lines ? ' meanwhile' : ' after'
+  const when =
+    resumed === undefined
+      ? ''
+      : n < resumed.linesBefore
+        ? ' before'
+        : n < resumed.lines
+          ? ' meanwhile'
+          : ' after'
   const now = resumed?.present.get(n)?.join(', ') ?? ''
   return `written${when} to ${line.file} no. ${line.content}${now === '' ? '' : `, then in ${now}`}`
 }
