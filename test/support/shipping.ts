@@ -134,7 +134,7 @@ export async function ackedBytes(agent: Running): Promise<number[]> {
 const LOST_BYTES = /\blost_bytes (\d+)/
 const DUMP = /^--- shipper [\s\S]*?^---$/m
 /** STATE LAG SIZE READ ACKED DEV:INODE PATH */
-const FILE_ROW = /^ +\w+ +\d+ +(\d+) +(\d+) +(\d+) +\d+:\d+ +(\S+)$/gm
+const FILE_ROW = /^ +\w+ +\d+ +(\d+) +(\d+) +(\d+) +\d+:\d+ +(\S.*)$/gm
 
 /** Returns the peak of the process's resident memory. */
 export function peakBytes(agent: Running): number {

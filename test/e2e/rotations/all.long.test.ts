@@ -1,0 +1,15 @@
+import { ROWS, testTable } from '../../support/tail/rotations/suite.ts'
+import type { TableOptions } from '../../support/tail/rotations/table.ts'
+
+/** Settings under which the whole table holds, too. */
+const SETTINGS: [string, TableOptions][] = [
+  ['large files', { many: 1000 }],
+  ['Read_From_Head off', { read_from_head: 'off' }],
+  ['a search every 5 s', { refresh_interval: 5 }],
+  ['without inotify', { inotify_watcher: 'off' }],
+]
+
+for (const [setting, options] of SETTINGS) {
+  for (const mode of ['live', 'burst', 'stopped', 'killed', 'killed later'] as const)
+    testTable(`every line comes once, ${mode}, with ${setting}:`, ROWS, mode, options)
+}

@@ -1,0 +1,57 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Running } from '../../process.ts'
+import { until } from '../../until.ts'
+import type { TablePeer } from './peer.ts'
+
+/** Default interval of the agent's full search in seconds. */
+export const REFRESH_S = 0.5
+
+/**
+ * A clock that the agent drives, for a wait that must not depend on the speed of the machine: a file that only a full search
+ * finds. Its line arrives after at least one more search of every other input has been due.
+ */
+export class AgentClock {
+  readonly #dir: string
+  readonly #peer: TablePeer
+  readonly #refreshS: number
+  #ticks = 0
+
+  /** `refreshS` is the interval of the other inputs. */
+  constructor(root: string, peer: TablePeer, refreshS: number) {
+    this.#refreshS = refreshS
+    this.#dir = join(root, 'clock')
+    this.#peer = peer
+    mkdirSync(this.#dir)
+  }
+
+  /** Section of the agent's configuration. */
+  get input(): Record<string, string | number> {
+    return {
+      name: 'tail',
+      tag: 'clock',
+      path: join(this.#dir, '*.log'),
+      db: join(this.#dir, 'clock.db'),
+      read_from_head: 'on',
+      inotify_watcher: 'off',
+      refresh_interval: this.#refreshS * 2,
+    }
+  }
+
+  /** Writes a line that the next search finds, and returns it. */
+  wind(): string {
+    const line = `0/${this.#ticks++}`
+    writeFileSync(join(this.#dir, `${this.#ticks}.log`), `${line} tick\n`)
+    return line
+  }
+
+  /** Resolves after the next search. */
+  async tick(agent: Running): Promise<void> {
+    const line = this.wind()
+    const searched = (): boolean => {
+      if (agent.exit !== undefined) throw new Error(`the agent has ended: ${agent.stderr.slice(-2000)}`)
+      return this.#peer.arrived.has(`clock ${line}`)
+    }
+    await until(searched, { everyMs: 20, what: () => `a search for files: ${agent.stderr.slice(-2000)}` })
+  }
+}

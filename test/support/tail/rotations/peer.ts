@@ -1,0 +1,59 @@
+import { decodeMulti } from '@msgpack/msgpack'
+import { type Arrival, acknowledge, type ForwardPeer, forwardPeer } from '../../forward/peer.ts'
+
+/** What arrived from the logs of a table, by the tag of the input and the line. Only what is acknowledged is counted. */
+export class TablePeer {
+  acking = true
+  /** Number of arrivals of each line that was acknowledged. */
+  readonly counts = new Map<string, number>()
+  /** Lines that arrived, acknowledged or not. */
+  readonly arrived = new Set<string>()
+  /** Number of records that arrived. */
+  records = 0
+  readonly #peer: ForwardPeer
+
+  private constructor(peer: ForwardPeer) {
+    this.#peer = peer
+    peer.answer = (arrival, socket) => {
+      this.#take(arrival)
+      if (this.acking) acknowledge(arrival, socket)
+    }
+  }
+
+  static async start(): Promise<TablePeer> {
+    return new TablePeer(await forwardPeer())
+  }
+
+  get port(): number {
+    return this.#peer.port
+  }
+
+  get connected(): boolean {
+    return this.#peer.sockets.size > 0
+  }
+
+  count(tag: string, line: string): number {
+    return this.counts.get(`${tag} ${line}`) ?? 0
+  }
+
+  /** Returns the lines beginning with `start` that came with the tag. */
+  linesOf(tag: string, start: string): string[] {
+    const from = `${tag} ${start}`
+    return [...this.counts.keys()]
+      .filter((key) => key.startsWith(from))
+      .map((key) => key.slice(tag.length + 1))
+  }
+
+  #take({ tag, entries }: Arrival): void {
+    for (const entry of decodeMulti(entries)) {
+      const [, { log }] = entry as [unknown, { log: string }]
+      this.records++
+      // A line is its number, or its whole text if it should not have come.
+      const key = `${tag} ${NUMBERED.exec(log)?.[0] ?? log}`
+      this.arrived.add(key)
+      if (this.acking) this.counts.set(key, (this.counts.get(key) ?? 0) + 1)
+    }
+  }
+}
+
+const NUMBERED = /^\d+\/\d+(?= )/
