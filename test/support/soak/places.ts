@@ -12,7 +12,7 @@ export function placesOf(dir: string, lines: readonly { series: number; at: numb
       const found = files.flatMap(({ name, bytes }) =>
         offsetsOf(bytes, n).map((offset) => `${name} at ${offset}`),
       )
-      return `  line ${n}: ${found.join(', ') || 'in no file'}\n`
+      return `  line ${n}: ${found.join(', ') || 'in no file, or split'}\n`
     })
     .join('')
 }
@@ -44,8 +44,13 @@ function contentOf(path: string): Buffer {
 function offsetsOf(bytes: Buffer, n: string): number[] {
   const offsets: number[] = []
   const text = `${n} `
-  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) offsets.push(at)
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1))
+    if (at === 0 || !isDigit(bytes[at - 1] as number)) offsets.push(at)
   return offsets
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 48 && byte <= 57
 }
 
 function entriesIn(dir: string): string[] {

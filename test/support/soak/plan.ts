@@ -87,7 +87,7 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
         'scheduler.cap': 0.5,
         ...limits,
       },
-      inputs: inputsOfSoak(files, abilities, dir).map((own) => ({ ...tail, ...own })),
+      inputs: inputsOfSoak(files, abilities, dir, dice.chance(0.5)).map((own) => ({ ...tail, ...own })),
       forward: { ack_timeout: 0.5, compress: dice.chance(0.2) ? 'gzip' : 'text' },
     },
   }
@@ -119,7 +119,7 @@ function filesOfSoak(abilities: Abilities, dice: Dice, dir: string): Files {
 /** Abilities for which Path may match nothing but logs. */
 const EXACT = ['names', 'prefix', 'links', 'foreign', 'copies', 'exclude', 'two', 'twins'] as const
 
-function inputsOfSoak(files: Files, abilities: Abilities, dir: string): Options[] {
+function inputsOfSoak(files: Files, abilities: Abilities, dir: string, shareDb: boolean): Options[] {
   const { kube, logs, extension, second, wide } = files
   if (kube) return [{ path: join(logs, '*.log') }]
   const excluded = [`*${EXCLUDED}*`, ...(files.excludesRotated ? [`*${extension}[.-]*`] : [])]
@@ -132,5 +132,13 @@ function inputsOfSoak(files: Files, abilities: Abilities, dir: string): Options[
   }
   const first = { path: join(logs, pattern(extension)), ...common }
   if (second === undefined) return [first]
-  return [first, { tag: 'second', path: join(logs, pattern(second)), db: join(dir, 'second.db'), ...common }]
+  return [
+    first,
+    {
+      tag: 'second',
+      path: join(logs, pattern(second)),
+      db: join(dir, shareDb ? 'pos.db' : 'second.db'),
+      ...common,
+    },
+  ]
 }

@@ -81,7 +81,8 @@ export class Soak {
       await this.#step(this.#dice.pick(this.#logs))
       await this.#pause()
       this.#complete()
-      if (this.#stopped > 0 && --this.#stopped === 0) this.#continue()
+      if (this.#stopped === 1) this.#continue()
+      else if (this.#stopped > 0) this.#stopped--
       this.stats.steps++
     }
     await this.#settle()
