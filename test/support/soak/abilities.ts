@@ -22,6 +22,7 @@ export const ABILITIES = {
   two: 'two inputs in one folder',
   twins: 'a second input whose logs have names like rotated files of the first',
   between: 'kills, starts and stops in the middle of a rotation',
+  aged: 'Ignore_Older, Read_From_Head off and a log that is old at the first start',
   strict: 'no line again whose offset was stored, also of copies and renamed logs',
 } as const
 

@@ -57,6 +57,10 @@ export class SoakLog {
   path: string
   /** First line of each stream that has to arrive; earlier ones do not with Read_From_Head off. */
   readonly from: number[]
+  /** Number of rotations of which the agent may not know yet. */
+  unseen = 0
+  /** True if the log is old at the first start: nothing of it may arrive from before `from`. */
+  aged = false
   /** True if the log was renamed within Path. */
   moved = false
   /** True if lines may arrive in another order than they were written, since there is no order across files. */
@@ -151,6 +155,7 @@ export class SoakLog {
     const renames = style === 'rename' || style === 'kubelet'
     if (!this.#splits || !renames || keep) this.write(0)
     this.#rotations++
+    this.unseen++
     if (when === 'delayed' && scheme.shifts) await this.#compressOlder(0)
     if (style === 'copy') await this.#copyTruncate()
     else {

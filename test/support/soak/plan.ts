@@ -62,7 +62,8 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
   const dice = new Dice(seed)
   const files = filesOfSoak(abilities, dice, dir)
   const format = dice.pick(files.kube ? KUBE_FORMATS : OTHER_FORMATS)
-  const fromHead = dice.chance(0.6)
+  const aged = abilities.has('aged')
+  const fromHead = dice.chance(0.6) && !aged
   const limits = dice.chance(0.3) ? { memory_limit: '2M' } : {}
   const tail = {
     read_from_head: fromHead ? 'on' : 'off',
@@ -71,6 +72,7 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
     progress_check_interval: dice.pick([0.2, 2]),
     inotify_watcher: dice.chance(0.15) ? 'off' : 'on',
     ...(dice.chance(0.3) ? { mem_buf_limit: '128K' } : {}),
+    ...(aged ? { ignore_older: '1d' } : {}),
     ...JOINED[format],
   }
   return {

@@ -5,7 +5,8 @@ import { ship } from '../shipping.ts'
 import { until } from '../until.ts'
 import { chooseLog, stemOf } from './choices.ts'
 import { ForeignFiles } from './foreign.ts'
-import { SoakLog } from './log.ts'
+import { type LogOptions, SoakLog } from './log.ts'
+import { DATED } from './names.ts'
 import { SoakFailure, SoakPeers } from './peers.ts'
 import { filesIn, placesOf } from './places.ts'
 import { Dice, planOfSoak, type SoakPlan } from './plan.ts'
@@ -96,6 +97,7 @@ export class Soak {
     if (this.plan.abilities.has('foreign') && !this.plan.wide && !this.plan.kube)
       this.#note(`foreign: ${this.#foreign.makeOld(stemOf(0), this.#dice)}`)
     const first = this.#appears(false)
+    if (this.plan.abilities.has('aged') && !this.plan.kube) this.#ages()
     for (let n = this.plan.fromHead ? this.#dice.int(4) : 0; n > 0; n--) {
       this.#start()
       await Bun.sleep(this.#dice.random() * 250)
@@ -149,8 +151,8 @@ export class Soak {
         () => this.#leaveAndReturn(log),
       )
     if (abilities.has('moved') && this.#logs.length < MAX_LOGS) steps.push(() => void this.#appears(true))
-    if (abilities.has('restored') && plain) steps.push(() => this.#restore(log))
-    if (abilities.has('copies') && plain) steps.push(() => this.#backUp(log))
+    if (abilities.has('restored') && plain && !log.aged) steps.push(() => this.#restore(log))
+    if (abilities.has('copies') && plain && !log.aged) steps.push(() => this.#backUp(log))
     if (abilities.has('foreign') && !kube && !wide)
       steps.push(() =>
         this.#note(`foreign: ${this.#foreign.makeOther(stemOf(this.#dice.int(this.#names)), this.#dice)}`),
@@ -165,10 +167,10 @@ export class Soak {
   }
 
   /** Lets a program begin to log. With `moved` its file may come from another folder. */
-  #appears(moved: boolean): SoakLog {
+  #appears(moved: boolean, fixed: Partial<LogOptions> = {}): SoakLog {
     const index = this.#names++
     const seed = this.#seed * 64 + this.#logs.length
-    const chosen = chooseLog(this.plan, this.#dice, this.#dir, index)
+    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index), ...fixed }
     const comes =
       moved && this.plan.abilities.has('moved') && (chosen.style === 'rename' || chosen.style === 'copy')
     const log = new SoakLog({
@@ -188,13 +190,24 @@ export class Soak {
     return log
   }
 
+  /** Lets a log be older than Ignore_Older. No fingerprint of it is known as long as nothing is written to it. */
+  #ages(): void {
+    const log = this.#appears(false, { style: 'rename', scheme: DATED, compress: 'no' })
+    log.write(1 + this.#dice.int(20))
+    log.from.splice(0, log.from.length, ...log.counts)
+    log.aged = true
+    const time = Date.now() / 1000 - 3 * DAY_S
+    utimesSync(log.path, time, time)
+    this.#note(`${log.path} is old, lines from ${log.from}`)
+  }
+
   #arrivesFrom(log: SoakLog, path: string): void {
-    const days = this.#dice.int(3) * DAY_S
+    const days = this.plan.abilities.has('aged') ? 0 : this.#dice.int(3) * DAY_S
     const time = Date.now() / 1000 - days
     if (days > 0) utimesSync(log.path, time, time)
     log.move(path)
     log.moved = false
-    this.#note(`${path} is moved in, ${days} s old`)
+    this.#note(`${path} is moved in, ${days / DAY_S} days old`)
   }
 
   #write(log: SoakLog, whole: boolean): void {
@@ -296,10 +309,9 @@ export class Soak {
     const free = this.plan.abilities.has('moved')
     if (log.real !== log.path || (agent === undefined && !free)) return
     const path = join(this.plan.logs, `${stemOf(this.#names++)}${basename(log.path).slice(2)}`)
-    if (!free) {
-      log.write(1)
-      await this.#arrived([log])
-    }
+    if (!free) log.write(1)
+    // A file that was never seen is known by the name of a log that exists.
+    if (!free || log.unseen > 0) await this.#arrived([log])
     log.move(path)
     this.#note(`is ${log.path} now`)
     if (free || agent === undefined) return
@@ -317,6 +329,7 @@ export class Soak {
   async #leaveAndReturn(log: SoakLog): Promise<void> {
     const { path } = log
     const aside = join(this.#dir, 'aside')
+    if (log.unseen > 0) await this.#arrived([log])
     mkdirSync(aside, { recursive: true })
     log.move(join(aside, basename(path)))
     this.#note(`${path} is moved out`)
@@ -394,6 +407,7 @@ export class Soak {
     this.#continue()
     for (const log of this.#logs) log.write(0)
     await this.#peers.haveAll(logs, this.#logs, this.#once)
+    for (const log of logs) log.unseen = 0
     if (logs === this.#logs) this.#pinned = false
   }
 
