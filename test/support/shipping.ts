@@ -13,17 +13,27 @@ export interface Shipping {
   ports: number[]
   service?: Options
   tail?: Options
+  /** Options of several inputs, instead of `tail`. */
+  inputs?: Options[]
   forward?: Options
   /** Command that starts the binary in other mounts or as another user; default: the binary itself. */
   command?: string[]
 }
 
 /** Starts the binary: it follows `a.log` from its head, stores offsets, and has one forward output for each port. */
-export function ship({ dir, ports, service, tail, forward, command }: Shipping): Running {
+export function ship({
+  dir,
+  ports,
+  service,
+  tail,
+  inputs = [tail ?? {}],
+  forward,
+  command,
+}: Shipping): Running {
   const follows = { tag: 'app', path: join(dir, 'a.log'), db: join(dir, 'pos.db'), read_from_head: 'on' }
   const text = [
     section('SERVICE', { flush: 0.1, ...service }),
-    section('INPUT', { name: 'tail', ...follows, ...tail }),
+    ...inputs.map((input) => section('INPUT', { name: 'tail', ...follows, ...input })),
     ...ports.map((port) => section('OUTPUT', { name: 'forward', match: '*', port, ...forward })),
   ]
   const conf = join(dir, 'agent.conf')

@@ -15,20 +15,32 @@ export interface Series {
    * repeat.
    */
   stale: number
+  /** Number of lines that arrived again in the same run of the sender, and not as a part of the same chunk. */
+  again: number
   missing: number[]
   /** Examples of numbers counted in `disorder`. */
   outOfOrder: number[]
+  /** Examples of numbers counted in `stale` and `again`. */
+  repeated: number[]
 }
 
-interface Counted extends Omit<Series, 'missing' | 'outOfOrder'> {
-  seen: Uint8Array
+/** Run of the sender in which a line arrived, from 1 on, and whether its whole chunk arrived before in that run. */
+export interface Arrival {
+  run: number
+  resent: boolean
+}
+
+interface Counted extends Omit<Series, 'missing'> {
+  /** Run in which a number arrived last; 0 if it has not. */
+  seen: Uint16Array
   /** Highest number at the last `mark`. */
   marked: number
-  outOfOrder: number[]
 }
 
 /** Longest list of examples. */
 const MAX_EXAMPLES = 10
+/** Longest list of missing numbers: the first of them may be none that have to arrive. */
+const MAX_MISSING = 3000
 
 /** Counts the lines of many sources: each has a series of numbers, and each line ends with the word `end`. */
 export class SeriesCount {
@@ -36,7 +48,7 @@ export class SeriesCount {
   /** Examples of values that are not a complete line. */
   #torn: string[] = []
 
-  count(n: number, buf: Buffer, span: { start: number; end: number }): void {
+  count(n: number, buf: Buffer, span: { start: number; end: number }, arrival: Arrival): void {
     const text = buf.toString('latin1', Math.max(span.start, span.end - 4), span.end).trimEnd()
     if (n < 0 || !text.endsWith('end')) {
       if (this.#torn.length < MAX_EXAMPLES)
@@ -46,12 +58,16 @@ export class SeriesCount {
     const one = this.#series(Math.floor(n / SERIES))
     const at = n % SERIES
     if (at >= one.seen.length) one.seen = grown(one.seen, at)
+    const again = one.seen[at] === arrival.run && !arrival.resent
     if (at <= one.marked) one.stale++
-    if (one.seen[at] === 1) {
+    if (again) one.again++
+    if ((again || at <= one.marked) && one.repeated.length < MAX_EXAMPLES) one.repeated.push(at)
+    const before = one.seen[at]
+    one.seen[at] = arrival.run
+    if (before !== 0) {
       one.duplicates++
       return
     }
-    one.seen[at] = 1
     one.distinct++
     if (at < one.max) {
       one.disorder++
@@ -69,8 +85,8 @@ export class SeriesCount {
   summary(): { torn: string[]; series: Series[] } {
     const series = [...this.#all.values()].map(({ seen, marked, ...one }) => {
       const missing: number[] = []
-      for (let at = 0; at < one.max && missing.length < MAX_EXAMPLES; at++)
-        if (seen[at] !== 1) missing.push(at)
+      for (let at = 0; at < one.max && missing.length < MAX_MISSING; at++)
+        if (seen[at] === 0) missing.push(at)
       return { ...one, missing }
     })
     return { torn: this.#torn, series }
@@ -87,17 +103,19 @@ export class SeriesCount {
       min: SERIES,
       disorder: 0,
       stale: 0,
+      again: 0,
       outOfOrder: [],
+      repeated: [],
       marked: -1,
-      seen: new Uint8Array(4096),
+      seen: new Uint16Array(4096),
     }
     this.#all.set(series, one)
     return one
   }
 }
 
-function grown(seen: Uint8Array, at: number): Uint8Array {
-  const larger = new Uint8Array(Math.max(seen.length * 2, at + 1))
+function grown(seen: Uint16Array, at: number): Uint16Array {
+  const larger = new Uint16Array(Math.max(seen.length * 2, at + 1))
   larger.set(seen)
   return larger
 }

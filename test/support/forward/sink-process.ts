@@ -15,6 +15,7 @@
  *   garbage             answer the next chunk with bytes that are not an ack
  *   reset               clear all counts
  *   series, mark        mode `series`: `summary` and `mark` of SeriesCount in test/support/forward/series.ts
+ *   run                 mode `series`: connections from now on are of another run of the sender
  * Exits when stdin ends.
  *
  * `count` skips over frames by their lengths and never reads records: more than 1 GB/s on one core. `lines` takes the first
@@ -25,7 +26,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
 import { skip } from '../../../src/core/msgpack/encode.ts'
 import { spanOf } from '../../../src/core/msgpack/record.ts'
-import { SeriesCount } from './series.ts'
+import { type Arrival, SeriesCount } from './series.ts'
 
 const args = parseArgs(process.argv.slice(2))
 const mode = args.mode ?? 'count'
@@ -40,6 +41,9 @@ let kill = { pid: 0, at: 0 }
 let stats = newStats()
 let seen = new Uint8Array(1 << 20)
 const series = new SeriesCount()
+/** Run of the sender that new connections are of, and the run in which each chunk arrived last. */
+let run = 1
+const runOfChunk = new Map<string, number>()
 const sockets = new Set<Socket>()
 let server: Server
 
@@ -69,6 +73,7 @@ class Connection {
   #neededBytes = 1
   #receivedBytes = 0
   readonly #socket: Socket
+  readonly #run = run
 
   constructor(socket: Socket) {
     this.#socket = socket
@@ -105,7 +110,7 @@ class Connection {
     stats.chunks++
     const recordsBefore = stats.records
     if (mode === 'times') stats.times.push(Date.now())
-    if (mode === 'lines' || mode === 'series') countLines(entriesOf(buf, frame))
+    if (mode === 'lines' || mode === 'series') countLines(entriesOf(buf, frame), this.#arrival(frame))
     else stats.records += frame.size >= 0 ? frame.size : countRecords(entriesOf(buf, frame))
     if (frame.id === undefined) return
     if (mode !== 'count') {
@@ -119,6 +124,12 @@ class Connection {
       garbage = false
       this.#socket.write(Buffer.from('HTTP/1.1 400 no\r\n\r\n'))
     } else if (acking) this.#socket.write(ack(frame.id))
+  }
+
+  #arrival({ id = '' }: Frame): Arrival {
+    const resent = runOfChunk.get(id) === this.#run
+    if (mode === 'series') runOfChunk.set(id, this.#run)
+    return { run: this.#run, resent }
   }
 }
 
@@ -177,7 +188,7 @@ function countRecords(entries: Buffer): number {
   return n
 }
 
-function countLines(entries: Buffer): void {
+function countLines(entries: Buffer, arrival: Arrival): void {
   let at = 0
   while (at < entries.length) {
     const end = skip(entries, at, entries.length)
@@ -186,7 +197,7 @@ function countLines(entries: Buffer): void {
     const span = key >= 0 && key < end ? spanOf(entries, key + LOG_KEY.length) : undefined
     if (span !== undefined) {
       const n = firstNumber(entries, span.start, span.end)
-      if (mode === 'series') series.count(n, entries, span)
+      if (mode === 'series') series.count(n, entries, span, arrival)
       else countNumber(n)
     }
     stats.records++
@@ -276,11 +287,18 @@ async function command(line: string): Promise<object> {
     if (kill.pid > 0 && stats.distinct >= kill.at) killNow()
   } else if (name === 'series') return series.summary()
   else if (name === 'mark') series.mark()
+  else if (name === 'run') await nextRun()
   else if (name === 'reset') {
     stats = newStats()
     seen.fill(0)
   } else return { error: `unknown command: ${line}` }
   return { ok: name }
+}
+
+/** What the old run has connected is accepted first. */
+async function nextRun(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  run++
 }
 
 async function setAccepting(on: boolean): Promise<void> {

@@ -53,6 +53,10 @@ export class Sink {
     await this.ask(`kill ${pid} ${Math.ceil(lines)}`)
   }
 
+  stop(): void {
+    this.#child.kill('SIGKILL')
+  }
+
   ask(command: string): Promise<unknown> {
     return new Promise((resolve) => {
       this.#answers.push((line) => resolve(JSON.parse(line)))

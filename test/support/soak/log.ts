@@ -1,241 +1,328 @@
 import {
   closeSync,
+  constants,
   copyFileSync,
-  existsSync,
+  fstatSync,
   mkdirSync,
   openSync,
-  readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
-  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
-  utimesSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import { gzipSync } from 'node:zlib'
-import { SERIES } from '../forward/series.ts'
+import { basename, dirname, extname, join } from 'node:path'
+import { type Between, type Compression, compress } from './compress.ts'
+import { type Format, SoakLines } from './lines.ts'
+import type { Scheme } from './names.ts'
 
-export type Style = 'numbered' | 'dated' | 'kubelet' | 'copy'
-export type Format = 'plain' | 'cri' | 'docker' | 'java'
-/** When a rotated file is compressed: never, at the next rotation, or at once. */
-export type Compress = 'no' | 'delayed' | 'now'
+/**
+ * How the log is rotated: renamed, renamed behind a link as by the kubelet, copied and truncated; `link` and `swap` switch
+ * a link to a new file, or to the other one of two.
+ */
+export type Style = 'rename' | 'kubelet' | 'copy' | 'link' | 'swap'
+/** When a rotated file is compressed: never, at the next rotation, at once, by a step of its own. */
+export type Compress = 'no' | 'delayed' | 'now' | 'late'
 
-/** Log of a program, as the program writes it and a rotation moves it: numbered lines, one series for each stream. */
-export class SoakLog {
-  /** Path that the agent follows; a link in the style of the kubelet. */
+export interface LogOptions {
   path: string
-  /** Lines written to each stream. */
-  readonly counts: number[]
+  first: number
+  style: Style
+  scheme: Scheme
+  compress: Compress
+  compression: Compression
+  format: Format
+  /** Folder of rotated files, if it is another one. */
+  olddir: string | undefined
+  /** Folder of what a link points to. */
+  targets: string
+  /** True if the program does not open its file with O_APPEND. */
+  holes: boolean
+  random: () => number
+  between: Between
+}
+
+/** A rotated file under its present name. */
+interface Rotated {
+  path: string
+  /** Name of the log when it was rotated. */
+  base: string
+  n: number
+}
+
+/** Log of a program, as the program writes it and a rotation moves it. */
+export class SoakLog {
+  /** Path that the agent follows. */
+  path: string
   /** First line of each stream that has to arrive; earlier ones do not with Read_From_Head off. */
   readonly from: number[]
+  /** Number of rotations of which the agent may not know yet. */
+  unseen = 0
+  /** True if the log is old at the first start: nothing of it may arrive from before `from`. */
+  aged = false
   /** True if the log was renamed within Path. */
   moved = false
-  /** True if a rotated file was written to after its rename. */
-  late = false
-  readonly style: Style
-  readonly compress: Compress
-  readonly format: Format
-  readonly #first: number
-  readonly #random: () => number
+  /** True if lines may arrive in another order than they were written, since there is no order across files. */
+  unordered: boolean
+  readonly o: LogOptions
+  readonly #lines: SoakLines
   #fd: number
+  /** Position of a writer without O_APPEND. */
+  #at = 0
+  /** Target of the link. */
+  #target: string
   /** Rest of a partial line that was written. */
   #rest = ''
   /** True if the rest begins with a new line of the file, and so may be written to the next file. */
   #splits = false
   #rotations = 0
-  #older: string | undefined
+  /** Rotated files, the latest first. */
+  #rotated: Rotated[] = []
+  /** Descriptors of rotated files that the program still has. */
+  #late: { fd: number; path: string }[] = []
+  /** Other files that the log has left. */
+  #rests: string[] = []
 
-  constructor(o: {
-    path: string
-    first: number
-    style: Style
-    compress: Compress
-    format: Format
-    random: () => number
-  }) {
+  constructor(o: LogOptions) {
+    this.o = o
     this.path = o.path
-    this.style = o.style
-    this.compress = o.compress
-    this.format = o.format
-    this.#first = o.first
-    this.#random = o.random
-    this.counts = o.format === 'cri' || o.format === 'docker' ? [0, 0] : [0]
+    this.#lines = new SoakLines(o.format, o.first, o.random)
     this.from = this.counts.map(() => 0)
-    if (o.style === 'kubelet') {
-      const pod = join(dirname(dirname(o.path)), 'pods', basename(o.path, '.log'))
-      mkdirSync(pod, { recursive: true })
-      mkdirSync(dirname(o.path), { recursive: true })
-      this.#fd = openSync(join(pod, '0.log'), 'a')
-      symlinkSync(join(pod, '0.log'), o.path)
-    } else this.#fd = openSync(o.path, 'a')
+    this.unordered =
+      o.style === 'link' || o.style === 'swap' || o.compress === 'late' || !o.compression.keepsTime
+    this.#target = this.#firstTarget()
+    this.#fd = this.#opened()
+    if (this.real !== this.path) symlinkSync(this.real, this.path)
   }
 
-  get real(): string {
-    if (this.style !== 'kubelet') return this.path
-    return join(dirname(dirname(this.path)), 'pods', basename(this.path, '.log'), '0.log')
+  get counts(): number[] {
+    return this.#lines.counts
   }
 
   get series(): number[] {
-    return this.counts.map((_, stream) => this.#first + stream)
+    return this.#lines.series
+  }
+
+  /** Path of the file that the program writes. */
+  get real(): string {
+    return this.#target || this.path
   }
 
   get open(): boolean {
     return this.#rest !== ''
   }
 
+  get lateWriters(): number {
+    return this.#late.length
+  }
+
+  get hasRotated(): boolean {
+    return this.#rotated.length > 0
+  }
+
   write(lines: number): void {
     let text = this.#rest
     this.#rest = ''
     this.#splits = false
-    for (let n = 0; n < lines; n++) text += this.#line()
+    for (let n = 0; n < lines; n++) text += this.#lines.next()
     this.#put(text)
   }
 
   /** Writes a part of a line; the next write completes it. */
   begin(): void {
-    const text = this.#rest + this.#line()
+    const text = this.#rest + this.#lines.next()
     const newline = text.indexOf('\n')
-    this.#splits = newline < text.length - 1 && this.#random() < 0.5
-    const at = this.#splits ? newline + 1 : 1 + Math.floor(this.#random() * (text.length - 2))
+    this.#splits = newline < text.length - 1 && this.o.random() < 0.5
+    const at = this.#splits ? newline + 1 : 1 + Math.floor(this.o.random() * (text.length - 2))
     this.#put(text.slice(0, at))
     this.#rest = text.slice(at)
   }
 
-  /** Rotates the log; the program still writes `late` lines to the renamed file. */
-  rotate(late: number): void {
-    if (!this.#splits || this.style === 'copy') this.write(0)
+  /** Writes lines to a rotated file that the program still has open. */
+  writeLate(lines: number): string {
+    const late = this.#late[Math.floor(this.o.random() * this.#late.length)]
+    if (late === undefined) return 'none'
+    let text = ''
+    for (let n = 0; n < lines; n++) text += this.#lines.next()
+    writeSync(late.fd, text)
+    return late.path
+  }
+
+  /** Rotates the log. The program still writes `late` lines to the rotated file, and with `keep` later ones. */
+  async rotate({ late, keep }: { late: number; keep: boolean }): Promise<void> {
+    const { style, compress: when, scheme } = this.o
+    const renames = style === 'rename' || style === 'kubelet'
+    if (!this.#splits || !renames || keep) this.write(0)
     this.#rotations++
-    this.late ||= late > 0
-    if (this.style === 'copy') this.#copyTruncate()
-    else if (this.style === 'numbered') this.#shift(late)
-    else this.#dated(late)
+    this.unseen++
+    if (when === 'delayed' && scheme.shifts) await this.#compressOlder(0)
+    if (style === 'copy') await this.#copyTruncate()
+    else {
+      const lines = when === 'now' ? 0 : late
+      this.unordered ||= lines > 0 || keep
+      if (renames) await this.#rename(lines, keep && when !== 'now')
+      else await this.#switch(lines, keep && when !== 'now')
+    }
+    if (when === 'now') await this.#compressOlder(0)
+    else if (when === 'delayed' && !scheme.shifts) await this.#compressOlder(1)
+  }
+
+  /** Compresses all rotated files. */
+  async compressAll(): Promise<void> {
+    await this.#compressOlder(0)
   }
 
   /** Removes the log and creates it again. */
   replace(): void {
     this.write(0)
     unlinkSync(this.real)
-    this.#reopen(0)
+    this.#reopen(0, false)
   }
 
-  /** Renames the log to an unused name in its folder. */
+  /** Replaces the log by a copy of itself, which the program opens. */
+  async restore(): Promise<void> {
+    this.write(0)
+    const copy = join(this.o.targets, 'restored')
+    copyFileSync(this.real, copy)
+    await this.o.between('copied')
+    renameSync(copy, this.real)
+    this.unordered = true
+    this.#reopen(0, false)
+  }
+
+  /** Renames the log to an unused name. */
   move(path: string): void {
+    this.write(0)
     this.moved = true
     renameSync(this.path, path)
     this.path = path
   }
 
+  /** Copies the log, or its latest rotated file, to `path`. */
+  backUp(path: string, ofRotated: boolean): string {
+    const from = (ofRotated ? this.#rotated[0]?.path : undefined) ?? this.real
+    copyFileSync(from, path)
+    this.#rests.push(path)
+    return from
+  }
+
   /** Removes the rotated files, which all have been delivered. */
   prune(): void {
-    const { real } = this
-    for (const name of readdirSync(dirname(real)))
-      if (name.startsWith(`${basename(real)}.`) || name.startsWith(`${basename(real)}-`))
-        rmSync(join(dirname(real), name))
-    this.#older = undefined
+    this.#closeLate(() => true)
+    for (const path of [...this.#rotated.map((one) => one.path), ...this.#rests])
+      rmSync(path, { force: true })
+    this.#rotated = []
+    this.#rests = []
   }
 
   close(): void {
+    this.#closeLate(() => true)
     closeSync(this.#fd)
+  }
+
+  #firstTarget(): string {
+    const { style, path, targets, scheme } = this.o
+    mkdirSync(dirname(path), { recursive: true })
+    mkdirSync(targets, { recursive: true })
+    if (this.o.olddir !== undefined) mkdirSync(this.o.olddir, { recursive: true })
+    if (style === 'link') return join(targets, scheme.of(basename(path), 0))
+    if (style === 'swap') return join(targets, `blue-${basename(path)}`)
+    if (style !== 'kubelet') return ''
+    mkdirSync(join(targets, basename(path, '.log')), { recursive: true })
+    return join(targets, basename(path, '.log'), '0.log')
+  }
+
+  #opened(): number {
+    if (!this.o.holes) return openSync(this.real, 'a')
+    const fd = openSync(this.real, constants.O_WRONLY | constants.O_CREAT, 0o644)
+    this.#at = fstatSync(fd).size
+    return fd
   }
 
   #put(text: string): void {
-    if (text !== '') writeSync(this.#fd, text)
+    if (text === '') return
+    if (this.o.holes) this.#at += writeSync(this.#fd, text, this.#at)
+    else writeSync(this.#fd, text)
   }
 
-  #line(): string {
-    const stream = Math.floor(this.#random() * this.counts.length)
-    const n = (this.#first + stream) * SERIES + (this.counts[stream] as number)
-    this.counts[stream] = (this.counts[stream] as number) + 1
-    const long = this.#random() < 0.03 ? 20_000 : this.#random() < 0.5 ? 150 : 0
-    const text = `${n} ${'x'.repeat(Math.floor(this.#random() * long))} end`
-    if (this.format === 'plain') return `${text}\n`
-    if (this.format === 'java') return this.#random() < 0.6 ? `${text}\n` : trace(text)
-    const parts = this.#split(text)
-    return parts.map((part, i) => this.#wrapped(part, stream, i === parts.length - 1)).join('')
-  }
-
-  #wrapped(part: string, stream: number, last: boolean): string {
-    const time = new Date().toISOString().replace('Z', '000000Z')
-    const name = stream === 0 ? 'stdout' : 'stderr'
-    if (this.format === 'cri') return `${time} ${name} ${last ? 'F' : 'P'} ${part}\n`
-    return `${JSON.stringify({ log: last ? `${part}\n` : part, stream: name, time })}\n`
-  }
-
-  #split(line: string): string[] {
-    if (this.#random() < 0.7) return [line]
-    const at = Math.floor(this.#random() * line.length)
-    return [line.slice(0, at), line.slice(at)]
-  }
-
-  #reopen(late: number): void {
+  #reopen(late: number, keep: boolean, path = this.#rotated[0]?.path ?? ''): void {
     if (late > 0) this.write(late)
-    closeSync(this.#fd)
-    this.#fd = openSync(this.real, 'a')
+    if (keep) this.#late.push({ fd: this.#fd, path })
+    else closeSync(this.#fd)
+    this.#fd = this.#opened()
   }
 
-  #copyTruncate(): void {
-    this.#shiftNames()
-    copyFileSync(this.path, `${this.path}.1`)
-    truncateSync(this.path)
-    if (this.compress !== 'no') gzip(`${this.path}.1`)
+  async #rename(late: number, keep: boolean): Promise<void> {
+    const path = this.#nextPath()
+    renameSync(this.real, path)
+    await this.o.between('renamed')
+    this.#reopen(late, keep)
+    await this.o.between('created')
   }
 
-  #shift(late: number): void {
-    const first = `${this.path}.1`
-    if (this.compress === 'delayed' && existsSync(first)) gzip(first)
-    this.#shiftNames()
-    renameSync(this.path, first)
-    this.#reopen(this.compress === 'now' ? 0 : late)
-    if (this.compress === 'now') gzip(first)
+  async #copyTruncate(): Promise<void> {
+    const path = this.#nextPath()
+    copyFileSync(this.real, path)
+    await this.o.between('copied')
+    truncateSync(this.real)
+    await this.o.between('truncated')
   }
 
-  #shiftNames(): void {
-    for (let n = this.#rotations; n > 0; n--)
-      for (const end of ['', '.gz'])
-        if (existsSync(`${this.path}.${n}${end}`))
-          renameSync(`${this.path}.${n}${end}`, `${this.path}.${n + 1}${end}`)
+  async #switch(late: number, keep: boolean): Promise<void> {
+    const { style, scheme, targets } = this.o
+    const old = this.#target
+    const name = basename(this.o.path)
+    if (style === 'link') this.#rotated.unshift({ path: old, base: '', n: 0 })
+    this.#target =
+      style === 'link'
+        ? join(targets, scheme.of(name, this.#rotations))
+        : join(targets, `${this.#rotations % 2 === 0 ? 'blue' : 'green'}-${name}`)
+    // The program has the new file open before the link is switched, and writes to it only then.
+    closeSync(openSync(this.#target, 'a'))
+    await this.o.between('created')
+    const atomic = this.o.random() < 0.7
+    const link = atomic ? join(targets, `.${name}`) : this.path
+    if (!atomic) unlinkSync(this.path)
+    if (!atomic) await this.o.between('unlinked')
+    symlinkSync(this.#target, link)
+    if (atomic) renameSync(link, this.path)
+    await this.o.between('switched')
+    this.#reopen(late, keep, old)
   }
 
-  #dated(late: number): void {
-    const { real } = this
-    const n = String(this.#rotations).padStart(6, '0')
-    const name = this.style === 'kubelet' ? `${real}.20261121-${n}` : `${real}-20261121${n}`
-    renameSync(real, name)
-    this.#reopen(this.compress === 'now' ? 0 : late)
-    const compressible = this.compress === 'now' ? name : this.#older
-    if (this.compress !== 'no' && compressible !== undefined)
-      this.style === 'kubelet' ? gzipAside(compressible) : gzip(compressible)
-    this.#older = this.compress === 'delayed' ? name : undefined
+  /** Returns the path for the file that is rotated now, which is free, and records it. */
+  #nextPath(): string {
+    const { scheme, olddir } = this.o
+    const base = basename(this.real)
+    const at = (n: number): string => join(olddir ?? dirname(this.real), scheme.of(base, n))
+    if (scheme.shifts)
+      for (const one of this.#rotated.toReversed()) {
+        if (one.base !== base) continue
+        one.n++
+        const path = `${at(one.n)}${extname(one.path) === '.gz' ? '.gz' : ''}`
+        renameSync(one.path, path)
+        for (const late of this.#late) if (late.path === one.path) late.path = path
+        one.path = path
+      }
+    const n = scheme.shifts ? 1 : this.#rotations
+    this.#rotated.unshift({ path: at(n), base, n })
+    return at(n)
   }
-}
 
-function trace(text: string): string {
-  const [number, ...rest] = text.split(' ')
-  return `java.lang.IllegalStateException: ${number}\n\tat a.b.C(D.java:12)\n\tat e.f.G(H.java:34) ${rest.join(' ')}\n`
-}
+  /** Compresses all but the latest `spared` files. */
+  async #compressOlder(spared: number): Promise<void> {
+    for (const one of this.#rotated.slice(spared)) {
+      if (one.path.endsWith('.gz')) continue
+      this.#closeLate((late) => late.path === one.path)
+      const plain = one.path
+      one.path = await compress(plain, this.o.compression, this.o.between)
+      if (this.o.compression.keepsOriginal) this.#rests.push(plain)
+    }
+  }
 
-/** Compresses as logrotate does: the copy grows next to the file, and then gets its time. */
-function gzip(path: string): void {
-  const { atimeMs, mtimeMs } = statSync(path)
-  const bytes = gzipSync(readFileSync(path))
-  const fd = openSync(`${path}.gz`, 'w')
-  const half = Math.floor(bytes.length / 2)
-  writeSync(fd, bytes, 0, half)
-  writeSync(fd, bytes, half)
-  closeSync(fd)
-  // Rounded down: it must not seem newer than a file that was created after it.
-  utimesSync(`${path}.gz`, atimeMs / 1000, (mtimeMs - 0.002) / 1000)
-  rmSync(path)
-}
-
-/** Compresses as the kubelet does: under a temporary name first. */
-function gzipAside(path: string): void {
-  writeFileSync(`${path}.tmp`, gzipSync(readFileSync(path)))
-  renameSync(`${path}.tmp`, `${path}.gz`)
-  rmSync(path)
+  #closeLate(which: (late: { path: string }) => boolean): void {
+    for (const late of this.#late) if (which(late)) closeSync(late.fd)
+    this.#late = this.#late.filter((late) => !which(late))
+  }
 }

@@ -1,6 +1,6 @@
 import type { Series } from '../forward/series.ts'
 import { Sink } from '../forward/sink.ts'
-import { until } from '../until.ts'
+import { HANG_MS, until } from '../until.ts'
 import type { SoakLog } from './log.ts'
 
 /** Faults of a peer: the command that begins one, and the command that ends it. */
@@ -12,14 +12,35 @@ const FAULTS = [
   ['garbage', undefined],
 ] as const
 
+/** Time without a new line after which the missing ones are lost. SHIPPER_SOAK_STANDSTILL=15 makes it 15 seconds. */
+const STANDSTILL_MS = Number(process.env.SHIPPER_SOAK_STANDSTILL ?? HANG_MS / 1000) * 1000
+/** Longest list of examples. */
+const MAX_EXAMPLES = 5
+
+/** A broken promise, with examples of the lines concerned. */
+export class SoakFailure extends Error {
+  readonly lines: { series: number; at: number }[]
+
+  constructor(message: string, lines: { series: number; at: number }[]) {
+    super(message)
+    this.lines = lines
+  }
+}
+
 /** Peers of a soak test: they count what arrives, and fail one after another. */
 export class SoakPeers {
   readonly sinks: Sink[] = []
   duplicates = 0
+  /** True if nothing may arrive again once its offset was stored. Else copies and renamed logs may. */
+  readonly #strict: boolean
   #faulty: { sink: Sink; endFault: string | undefined } | undefined
 
-  static async start(count: number): Promise<SoakPeers> {
-    const peers = new SoakPeers()
+  private constructor(strict: boolean) {
+    this.#strict = strict
+  }
+
+  static async start(count: number, strict: boolean): Promise<SoakPeers> {
+    const peers = new SoakPeers(strict)
     while (peers.sinks.length < count) peers.sinks.push(await Sink.start('series'))
     return peers
   }
@@ -48,12 +69,22 @@ export class SoakPeers {
     for (const sink of this.sinks) await sink.ask('mark')
   }
 
+  /** Records that the next connections are of another run of the agent: what arrived in this one may arrive again. */
+  async nextRun(): Promise<void> {
+    for (const sink of this.sinks) await sink.ask('run')
+  }
+
   async ended(): Promise<void> {
     await until(async () => {
       for (const sink of this.sinks)
         if (((await sink.ask('summary')) as { open: number }).open > 0) return false
       return true
     })
+  }
+
+  /** Ends the processes. */
+  stop(): void {
+    for (const sink of this.sinks) sink.stop()
   }
 
   /** Resolves to true when lines of each stream of the log have arrived; from the first of them on none may be lost. */
@@ -71,27 +102,67 @@ export class SoakPeers {
 
   /** Waits until all lines of `logs` have arrived; throws if a promise is broken. With `once` no line may arrive twice. */
   async haveAll(logs: readonly SoakLog[], all: readonly SoakLog[], once: boolean): Promise<void> {
-    let missing = ''
+    let best = -1
+    let grownMs = performance.now()
     const complete = async (): Promise<boolean> => {
-      missing = (await Promise.all(this.sinks.map((sink) => this.#missing(sink, logs, all, once)))).join('')
-      return missing === ''
+      const states = await Promise.all(this.sinks.map((sink) => this.#state(sink, logs, all, once)))
+      const missing = states.flatMap((state) => state.missing)
+      if (missing.length === 0) return true
+      const arrived = states.reduce((n, state) => n + state.distinct, 0)
+      if (arrived > best) grownMs = performance.now()
+      best = arrived
+      if (performance.now() - grownMs > STANDSTILL_MS)
+        throw new SoakFailure(
+          `lines that have not arrived:\n${missing.map(({ text }) => text).join('')}`,
+          missing.flatMap(({ lines }) => lines),
+        )
+      return false
     }
-    await until(complete, { everyMs: 20, what: () => `lines that have not arrived: ${missing}` })
+    await until(complete, { everyMs: 20, limitMs: Number.POSITIVE_INFINITY })
   }
 
-  async #missing(
+  async #state(
     sink: Sink,
     logs: readonly SoakLog[],
     all: readonly SoakLog[],
     once: boolean,
-  ): Promise<string> {
+  ): Promise<{ distinct: number; missing: Missing[] }> {
     const { torn, series } = await arrivedAt(sink)
-    if (torn.length > 0) throw new Error(`torn: ${torn.join('; ')}`)
+    if (torn.length > 0) throw new SoakFailure(`torn: ${torn.join('; ')}`, [])
     this.duplicates = series.reduce((n, s) => n + s.duplicates, 0)
-    if (once && this.duplicates > 0) throw new Error(`repeated without a reason: ${JSON.stringify(series)}`)
-    for (const s of series) check(s, all)
-    const incomplete = logs.flatMap((log) => log.series.map((number, stream) => ({ log, number, stream })))
-    return incomplete.map(({ log, number, stream }) => lost(series, log, number, stream)).join('')
+    if (once && this.duplicates > 0)
+      throw new SoakFailure(
+        `repeated without a reason: ${JSON.stringify(series)}`,
+        series.flatMap(repeatedOf),
+      )
+    for (const s of series) this.#check(s, all)
+    const missing = logs.flatMap((log) =>
+      log.series.flatMap((number, stream) => missingOf(series, log, number, stream) ?? []),
+    )
+    return { distinct: series.reduce((n, s) => n + s.distinct, 0), missing }
+  }
+
+  /**
+   * Throws if the lines of a series are not as promised. Not promised: an order in a log that was renamed or is written in
+   * two files at once, since there is none across files.
+   */
+  #check(s: Series, logs: readonly SoakLog[]): void {
+    const log = logs.find(({ series }) => series.includes(s.series))
+    if (log === undefined)
+      throw new SoakFailure(`from a file that must not be read: ${textOf(s)}`, [
+        { series: s.series, at: s.min },
+      ])
+    const of = `${log.path} ${textOf(s)}`
+    if (s.disorder > 0 && !log.moved && !log.unordered)
+      throw new SoakFailure(
+        `out of order: ${of}`,
+        s.outOfOrder.map((at) => ({ series: s.series, at })),
+      )
+    if (log.aged && s.min < (log.from[log.series.indexOf(s.series)] as number))
+      throw new SoakFailure(`from before the first start: ${of}`, [{ series: s.series, at: s.min }])
+    if (s.again > 0) throw new SoakFailure(`repeated within a run: ${of}`, repeatedOf(s))
+    if (s.stale > 0 && (this.#strict || (log.o.style !== 'copy' && !log.moved)))
+      throw new SoakFailure(`repeated after its offset was stored: ${of}`, repeatedOf(s))
   }
 }
 
@@ -99,23 +170,34 @@ async function arrivedAt(sink: Sink): Promise<{ torn: string[]; series: Series[]
   return (await sink.ask('series')) as { torn: string[]; series: Series[] }
 }
 
-/**
- * Throws if the lines of a series are not as promised. Not promised: an order in a log that was renamed or is written in two
- * files at once, since there is none across files; and that a restart within Rotate_Wait of another one recognizes copies
- * of copytruncate, which it takes for rotated files.
- */
-function check(s: Series, logs: readonly SoakLog[]): void {
-  const log = logs.find(({ series }) => series.includes(s.series))
-  if (log === undefined) throw new Error(`from an unknown log: ${JSON.stringify(s)}`)
-  if (s.disorder > 0 && !log.moved && !log.late) throw new Error(`out of order: ${JSON.stringify(s)}`)
-  if (s.stale > 0 && log.style !== 'copy' && !log.moved)
-    throw new Error(`repeated after its offset was stored: ${JSON.stringify(s)}`)
+function textOf(s: Series | undefined): string {
+  return JSON.stringify({ ...s, missing: undefined })
 }
 
-function lost(series: readonly Series[], log: SoakLog, number: number, stream: number): string {
+interface Missing {
+  text: string
+  lines: { series: number; at: number }[]
+}
+
+function repeatedOf(s: Series): { series: number; at: number }[] {
+  return s.repeated.slice(0, MAX_EXAMPLES).map((at) => ({ series: s.series, at }))
+}
+
+function missingOf(
+  series: readonly Series[],
+  log: SoakLog,
+  number: number,
+  stream: number,
+): Missing | undefined {
   const from = log.from[stream] as number
-  const count = (log.counts[stream] as number) - from
+  const to = log.counts[stream] as number
   const s = series.find((one) => one.series === number)
-  if (count <= 0 || (s?.distinct ?? 0) >= count) return ''
-  return `${log.path} series ${number}: ${s?.distinct ?? 0} of ${count}, ${JSON.stringify(s ?? {})}\n`
+  if (to <= from || (s?.distinct ?? 0) >= to - from) return undefined
+  const holes = (s?.missing ?? []).filter((at) => at >= from)
+  const rest = Array.from({ length: MAX_EXAMPLES }, (_, i) => Math.max(from, (s?.max ?? -1) + 1) + i)
+  const examples = [...holes.slice(0, MAX_EXAMPLES), ...rest.filter((at) => at < to)]
+  return {
+    text: `${log.path} series ${number}: ${s?.distinct ?? 0} of ${to - from}, ${textOf(s)}\n`,
+    lines: examples.map((at) => ({ series: number, at })),
+  }
 }

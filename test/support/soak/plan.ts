@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { seeded } from '../shipping.ts'
-import type { Format, Style } from './log.ts'
+import { Abilities } from './abilities.ts'
+import type { Format } from './lines.ts'
 
 type Options = Record<string, string | number>
 
@@ -27,11 +28,22 @@ export class Dice {
 
 /** Settings that stay the same for a seed. */
 export interface SoakPlan {
+  abilities: Abilities
   format: Format
-  styles: Style[]
+  kube: boolean
   fromHead: boolean
+  /** What follows the two letters in the name of a log. */
+  extension: string
+  /** What follows them in the name of a log of the second input. */
+  second: string | undefined
+  /** True if Path matches rotated names. */
+  wide: boolean
+  /** True if Exclude_Path matches rotated names. */
+  excludesRotated: boolean
+  /** Folder of the logs. */
+  logs: string
   peers: number
-  options: { service: Options; tail: Options; forward: Options }
+  options: { service: Options; inputs: Options[]; forward: Options }
 }
 
 const JOINED: Record<Format, Options> = {
@@ -42,15 +54,31 @@ const JOINED: Record<Format, Options> = {
 }
 const KUBE_FORMATS: Format[] = ['cri', 'docker']
 const OTHER_FORMATS: Format[] = ['plain', 'plain', 'plain', 'plain', 'java', 'cri', 'cri']
+/** A number that no rotation makes: it marks what Exclude_Path names. */
+export const EXCLUDED = '987654'
 
-export function planOfSoak(dice: Dice, dir: string): SoakPlan {
-  const kube = dice.chance(0.3)
-  const format = dice.pick(kube ? KUBE_FORMATS : OTHER_FORMATS)
-  const fromHead = dice.chance(0.6)
+export function planOfSoak(seed: number, dir: string): SoakPlan {
+  const abilities = new Abilities(new Dice(seed + 5_000_000))
+  const dice = new Dice(seed)
+  const files = filesOfSoak(abilities, dice, dir)
+  const format = dice.pick(files.kube ? KUBE_FORMATS : OTHER_FORMATS)
+  const aged = abilities.has('aged')
+  const fromHead = dice.chance(0.6) && !aged
   const limits = dice.chance(0.3) ? { memory_limit: '2M' } : {}
+  const tail = {
+    read_from_head: fromHead ? 'on' : 'off',
+    rotate_wait: dice.pick(abilities.has('late') ? [0.2, 0.5, 2] : [2, 5]),
+    refresh_interval: dice.pick(abilities.any ? [1] : [1, 60]),
+    progress_check_interval: dice.pick([0.2, 2]),
+    inotify_watcher: dice.chance(0.15) ? 'off' : 'on',
+    ...(dice.chance(0.3) ? { mem_buf_limit: '128K' } : {}),
+    ...(aged ? { ignore_older: '1d' } : {}),
+    ...JOINED[format],
+  }
   return {
+    ...files,
+    abilities,
     format,
-    styles: kube ? ['kubelet'] : ['numbered', 'dated', 'copy'],
     fromHead,
     peers: dice.chance(0.25) ? 2 : 1,
     options: {
@@ -61,17 +89,58 @@ export function planOfSoak(dice: Dice, dir: string): SoakPlan {
         'scheduler.cap': 0.5,
         ...limits,
       },
-      tail: {
-        path: join(dir, kube ? 'containers/*.log' : '*.log'),
-        read_from_head: fromHead ? 'on' : 'off',
-        rotate_wait: dice.pick([2, 5]),
-        refresh_interval: dice.pick([1, 60]),
-        progress_check_interval: dice.pick([0.2, 2]),
-        inotify_watcher: dice.chance(0.15) ? 'off' : 'on',
-        ...(dice.chance(0.3) ? { mem_buf_limit: '128K' } : {}),
-        ...JOINED[format],
-      },
+      inputs: inputsOfSoak(files, abilities, dir, dice.chance(0.5)).map((own) => ({ ...tail, ...own })),
       forward: { ack_timeout: 0.5, compress: dice.chance(0.2) ? 'gzip' : 'text' },
     },
   }
+}
+
+type Files = Pick<SoakPlan, 'kube' | 'extension' | 'second' | 'wide' | 'excludesRotated' | 'logs'>
+
+function filesOfSoak(abilities: Abilities, dice: Dice, dir: string): Files {
+  const kube = dice.chance(abilities.any ? 0.1 : 0.3)
+  const extension = dice.pick(['.log', '.log', '.log', '.json.log', '.out', ''])
+  const second = dice.pick(['-2', '.1', '2', '_20250101'])
+  const named = !kube && abilities.has('names', 'prefix') ? extension : '.log'
+  return {
+    kube,
+    extension: named,
+    second: kube
+      ? undefined
+      : abilities.has('twins')
+        ? `${second}${named}`
+        : abilities.has('two')
+          ? `x${named}`
+          : undefined,
+    wide: !kube && abilities.has('paths') && (named !== '' || !abilities.has('two', 'twins')),
+    excludesRotated: dice.chance(0.5) && !kube && named !== '' && abilities.has('exclude'),
+    logs: join(dir, kube ? 'containers' : 'logs'),
+  }
+}
+
+/** Abilities for which Path may match nothing but logs. */
+const EXACT = ['names', 'prefix', 'links', 'foreign', 'copies', 'exclude', 'two', 'twins'] as const
+
+function inputsOfSoak(files: Files, abilities: Abilities, dir: string, shareDb: boolean): Options[] {
+  const { kube, logs, extension, second, wide } = files
+  if (kube) return [{ path: join(logs, '*.log') }]
+  const excluded = [`*${EXCLUDED}*`, ...(files.excludesRotated ? [`*${extension}[.-]*`] : [])]
+  const common = abilities.has('exclude')
+    ? { exclude_path: excluded.map((pattern) => join(logs, pattern)).join(',') }
+    : {}
+  const pattern = (end: string): string => {
+    if (wide) return second === undefined && extension !== '' ? '[a-z][a-z]*' : `??${end}*`
+    return abilities.has(...EXACT) ? `??${end}` : `*${end}`
+  }
+  const first = { path: join(logs, pattern(extension)), ...common }
+  if (second === undefined) return [first]
+  return [
+    first,
+    {
+      tag: 'second',
+      path: join(logs, pattern(second)),
+      db: join(dir, shareDb ? 'pos.db' : 'second.db'),
+      ...common,
+    },
+  ]
 }

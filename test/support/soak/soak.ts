@@ -1,15 +1,25 @@
-import { join } from 'node:path'
+import { mkdirSync, utimesSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import type { Running } from '../process.ts'
 import { ship } from '../shipping.ts'
 import { until } from '../until.ts'
-import { type Compress, SoakLog } from './log.ts'
-import { SoakPeers } from './peers.ts'
+import { chooseLog, stemOf } from './choices.ts'
+import { ForeignFiles } from './foreign.ts'
+import { type LogOptions, SoakLog } from './log.ts'
+import { DATED } from './names.ts'
+import { SoakFailure, SoakPeers } from './peers.ts'
+import { filesIn, placesOf } from './places.ts'
 import { Dice, planOfSoak, type SoakPlan } from './plan.ts'
 
 /** Time after which a partial record is completed: long before the agent sends it incomplete. */
 const OPEN_MS = 400
-const STOPPED_MS = 800
+/** Steps for which the agent is stopped. */
+const STOPPED_STEPS = 3
 const MAX_LOGS = 5
+const MAX_LATE_WRITERS = 3
+const DAY_S = 86_400
+/** Steps that the message of a failure has; the trace has all. */
+const SHOWN_STEPS = 30
 
 /**
  * A run of one seed: programs that log and rotate, an agent that is killed, stopped and starved, and peers that fail, in an
@@ -17,17 +27,21 @@ const MAX_LOGS = 5
  * The seed does not determine the time that each step takes.
  */
 export class Soak {
-  readonly stats = { lines: 0, rotations: 0, kills: 0, faults: 0, duplicates: 0 }
+  readonly stats = { steps: 0, lines: 0, rotations: 0, kills: 0, faults: 0, duplicates: 0 }
   /** Steps of the run, and the log of the agent. */
   readonly trace: string[] = []
+  readonly plan: SoakPlan
   readonly #dir: string
-  readonly #dice: Dice
-  readonly #plan: SoakPlan
+  readonly #seed: number
   readonly #logs: SoakLog[] = []
   readonly #begunMs = new Map<SoakLog, number>()
+  readonly #foreign: ForeignFiles
+  /** Decisions of the present step: those of a step do not depend on how many another one made. */
+  #dice: Dice
   #peers!: SoakPeers
   #agent: Running | undefined
-  #stoppedMs = 0
+  /** Steps until the agent, which is stopped, continues. */
+  #stopped = 0
   /** True if a file was unlinked that only the running agent has open. */
   #pinned = false
   /** True as long as nothing has happened for which a line may arrive twice. */
@@ -36,39 +50,55 @@ export class Soak {
 
   constructor(dir: string, seed: number) {
     this.#dir = dir
-    this.#dice = new Dice(seed)
-    this.#plan = planOfSoak(this.#dice, dir)
-    this.#note(JSON.stringify(this.#plan))
+    this.#seed = seed
+    this.#dice = this.#diceOf(0)
+    this.plan = planOfSoak(seed, dir)
+    this.#foreign = new ForeignFiles(this.plan)
+    this.#note(`seed ${seed}, abilities: ${this.plan.abilities}`)
+    this.#note(JSON.stringify({ ...this.plan, abilities: undefined }))
   }
 
+  /** Runs the steps. The error of a failure says where the lines concerned are now. */
   async run(steps: number): Promise<void> {
     try {
       await this.#run(steps)
     } catch (error) {
-      const trace = this.trace.slice(-100).join('\n')
-      throw new Error(`${(error as Error).message}\n${trace}\n${this.#agent?.stderr}`, { cause: error })
+      const lines = error instanceof SoakFailure ? error.lines : []
+      this.#note(`the agent's log:\n${this.#agent?.stderr}`)
+      const places = `${placesOf(this.#dir, lines)}${filesIn(this.#dir)}`
+      throw new Error(`${(error as Error).message}\n${places}${this.#lastSteps()}`, { cause: error })
+    } finally {
+      await this.#agent?.stop('SIGKILL')
+      this.#peers?.stop()
+      for (const log of this.#logs) log.close()
     }
   }
 
   async #run(steps: number): Promise<void> {
-    this.#peers = await SoakPeers.start(this.#plan.peers)
+    this.#peers = await SoakPeers.start(this.plan.peers, this.plan.abilities.has('strict'))
     await this.#begin()
-    for (let step = 0; step < steps; step++) {
+    for (let step = 1; step <= steps; step++) {
+      this.#dice = this.#diceOf(step)
       await this.#step(this.#dice.pick(this.#logs))
       await this.#pause()
-      for (const log of this.#logs) if (log.open && this.#ageMs(log) > OPEN_MS) log.write(0)
-      if (this.#stoppedMs > 0 && performance.now() - this.#stoppedMs > STOPPED_MS) this.#continue()
+      this.#complete()
+      if (this.#stopped === 1) this.#continue()
+      else if (this.#stopped > 0) this.#stopped--
+      this.stats.steps++
     }
     await this.#settle()
-    for (const log of this.#logs) log.close()
     this.stats.lines = this.#logs.flatMap(({ counts }) => counts).reduce((a, b) => a + b, 0)
     this.stats.duplicates = this.#peers.duplicates
   }
 
   /** Begins with a log that the agent knows, since it cannot lose what it has never seen. */
   async #begin(): Promise<void> {
-    const first = this.#appears()
-    for (let n = this.#plan.fromHead ? this.#dice.int(4) : 0; n > 0; n--) {
+    mkdirSync(this.plan.logs, { recursive: true })
+    if (this.plan.abilities.has('foreign') && !this.plan.wide && !this.plan.kube)
+      this.#note(`foreign: ${this.#foreign.makeOld(stemOf(0), this.#dice)}`)
+    const first = this.#appears(false)
+    if (this.plan.abilities.has('aged') && !this.plan.kube) this.#ages()
+    for (let n = this.plan.fromHead ? this.#dice.int(4) : 0; n > 0; n--) {
       this.#start()
       await Bun.sleep(this.#dice.random() * 250)
       first.write(this.#dice.int(5))
@@ -79,22 +109,20 @@ export class Soak {
       first.write(2)
       return this.#peers.hasBegun(first)
     }
-    await until(begun, {
-      everyMs: 20,
-      what: () => `the first lines; ${this.#agent?.stderr}`,
-    })
-    if (this.#plan.fromHead) first.from.fill(0)
+    await until(begun, { everyMs: 20, what: () => `the first lines; ${this.#agent?.stderr}` })
+    if (this.plan.fromHead) first.from.fill(0)
     this.#note(`from ${first.from}`)
   }
 
   async #step(log: SoakLog): Promise<void> {
     if (this.#agent === undefined && this.#dice.chance(0.25)) return this.#start()
-    if (this.#stoppedMs > 0 && this.#dice.chance(0.3)) return this.#continue()
+    if (this.#stopped > 0 && this.#dice.chance(0.3)) return this.#continue()
     if (this.#peers.faulty && this.#dice.chance(0.2)) return this.#peers.endFault()
+    if (this.plan.abilities.any && this.#dice.chance(0.25)) return this.#stepOfAbility(log)
     const at = this.#dice.random() * 100
     if (at < 40) return this.#write(log, at < 34)
     if (at < 62) return this.#rotate(log)
-    if (at < 66) return this.#logs.length < MAX_LOGS ? void this.#appears() : undefined
+    if (at < 66) return this.#logs.length < MAX_LOGS ? void this.#appears(this.#dice.chance(0.5)) : undefined
     if (at < 68) return this.#replace(log)
     if (at < 70) return this.#move(log)
     if (at < 80) return this.#end('SIGKILL')
@@ -105,20 +133,81 @@ export class Soak {
     return this.#settle()
   }
 
-  #appears(): SoakLog {
-    const kube = this.#plan.styles[0] === 'kubelet'
+  /** Takes one of the steps that only the abilities of the seed allow. */
+  async #stepOfAbility(log: SoakLog): Promise<void> {
+    const { abilities, kube, wide } = this.plan
+    const plain = !kube && log.real === log.path
+    const steps: (() => void | Promise<void>)[] = []
+    if (abilities.has('late') && log.lateWriters > 0)
+      steps.push(
+        () => this.#writeLate(log),
+        () => this.#writeLate(log),
+      )
+    if (abilities.has('gzip') && log.o.compress === 'late' && log.hasRotated)
+      steps.push(() => this.#compress(log))
+    if (abilities.has('moved') && plain)
+      steps.push(
+        () => this.#move(log),
+        () => this.#leaveAndReturn(log),
+      )
+    if (abilities.has('moved') && this.#logs.length < MAX_LOGS) steps.push(() => void this.#appears(true))
+    if (abilities.has('restored') && plain && !log.aged) steps.push(() => this.#restore(log))
+    if (abilities.has('copies') && plain && !log.aged) steps.push(() => this.#backUp(log))
+    if (abilities.has('foreign') && !kube && !wide)
+      steps.push(() =>
+        this.#note(`foreign: ${this.#foreign.makeOther(stemOf(this.#dice.int(this.#names)), this.#dice)}`),
+      )
+    if (abilities.has('exclude') && !kube)
+      steps.push(() =>
+        this.#note(
+          `excluded: ${this.#foreign.makeExcluded(stemOf(this.#dice.int(this.#names)), this.#dice)}`,
+        ),
+      )
+    await (steps.length > 0 ? this.#dice.pick(steps)() : this.#rotate(log))
+  }
+
+  /** Lets a program begin to log. With `moved` its file may come from another folder. */
+  #appears(moved: boolean, fixed: Partial<LogOptions> = {}): SoakLog {
+    const index = this.#names++
+    const seed = this.#seed * 64 + this.#logs.length
+    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index), ...fixed }
+    const comes =
+      moved && this.plan.abilities.has('moved') && (chosen.style === 'rename' || chosen.style === 'copy')
     const log = new SoakLog({
-      path: join(this.#dir, kube ? 'containers' : '', `log${this.#names++}.log`),
+      ...chosen,
+      path: comes ? join(this.#dir, 'staging', basename(chosen.path)) : chosen.path,
       first: this.#logs.length * 2,
-      style: this.#dice.pick(this.#plan.styles),
-      compress: this.#dice.pick<Compress>(['no', 'delayed', 'now']),
-      format: this.#plan.format,
-      random: this.#dice.random,
+      format: this.plan.format,
+      random: new Dice(seed + 9_000_000).random,
+      between: (done) => this.#between(done, chosen.style === 'copy'),
     })
     this.#logs.push(log)
-    if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
-    this.#note(`${log.path} appears: ${log.style}, compressed: ${log.compress}`)
+    if (comes || this.#dice.chance(0.5)) log.write(this.#dice.int(20))
+    if (comes) this.#arrivesFrom(log, chosen.path)
+    this.#note(
+      `${log.path} appears: ${JSON.stringify({ ...chosen, path: undefined, scheme: chosen.scheme.name })}`,
+    )
     return log
+  }
+
+  /** Lets a log be older than Ignore_Older. No fingerprint of it is known as long as nothing is written to it. */
+  #ages(): void {
+    const log = this.#appears(false, { style: 'rename', scheme: DATED, compress: 'no' })
+    log.write(1 + this.#dice.int(20))
+    log.from.splice(0, log.from.length, ...log.counts)
+    log.aged = true
+    const time = Date.now() / 1000 - 3 * DAY_S
+    utimesSync(log.path, time, time)
+    this.#note(`${log.path} is old, lines from ${log.from}`)
+  }
+
+  #arrivesFrom(log: SoakLog, path: string): void {
+    const days = this.plan.abilities.has('aged') ? 0 : this.#dice.int(3) * DAY_S
+    const time = Date.now() / 1000 - days
+    if (days > 0) utimesSync(log.path, time, time)
+    log.move(path)
+    log.moved = false
+    this.#note(`${path} is moved in, ${days / DAY_S} days old`)
   }
 
   #write(log: SoakLog, whole: boolean): void {
@@ -129,17 +218,51 @@ export class Soak {
     this.#note(`${log.path} ${whole ? `+${lines}` : 'begins a line'}`)
   }
 
+  #writeLate(log: SoakLog): void {
+    log.write(0)
+    const lines = 1 + this.#dice.int(20)
+    this.#note(`${log.writeLate(lines)} of ${log.path} +${lines}, late`)
+  }
+
   async #rotate(log: SoakLog): Promise<void> {
+    const { abilities, excludesRotated } = this.plan
     for (let n = this.#dice.chance(0.2) ? 1 + this.#dice.int(4) : 1; n > 0; n--) {
+      // An excluded file is only read if the agent has known it.
+      if (excludesRotated) log.write(log.counts.length * 4)
+      const unread = abilities.has('unread') && !excludesRotated
       // Lines that are truncated unread would be lost by the writer.
-      if (log.style === 'copy' && this.#agent !== undefined) await this.#arrived([log])
+      if (excludesRotated || (log.o.style === 'copy' && this.#agent !== undefined && !unread))
+        await this.#arrived([log])
+      if (log.o.style === 'copy' && unread) log.unordered = true
       const late = this.#dice.chance(0.2) ? this.#dice.int(20) : 0
-      log.rotate(late)
+      const keeps = log.lateWriters < MAX_LATE_WRITERS && !excludesRotated && log.o.style !== 'copy'
+      const keep = abilities.has('late') && keeps && this.#dice.chance(0.5)
+      this.#note(`${log.path} is rotated, ${late} lines late${keep ? ', and more later' : ''}`)
+      await log.rotate({ late, keep })
       this.stats.rotations++
-      this.#note(`${log.path} is rotated, ${late} lines late`)
       if (this.#dice.chance(0.7)) log.write(this.#dice.int(20))
       if (this.#dice.chance(0.5)) await this.#pause()
     }
+  }
+
+  async #compress(log: SoakLog): Promise<void> {
+    this.#note(`the rotated files of ${log.path} are compressed`)
+    await log.compressAll()
+  }
+
+  /** Kills, starts or stops the agent in the middle of a rotation. */
+  async #between(done: string, copies: boolean): Promise<void> {
+    const { abilities } = this.plan
+    if (!abilities.has('between') || this.#pinned || (copies && !abilities.has('unread'))) return
+    const at = this.#dice.random()
+    const sleep = this.#dice.random()
+    if (at < 0.5) return
+    this.#note(`between, ${done}:`)
+    if (at < 0.62) await this.#end('SIGKILL')
+    else if (at < 0.67) await this.#end('SIGTERM')
+    else if (at < 0.85 && this.#agent === undefined) this.#start()
+    else if (at < 0.9) this.#stop()
+    await Bun.sleep(sleep * (at < 0.85 ? 300 : 100))
   }
 
   /** Replaces a log that the agent has open and has read. It can read the new one unless that is rotated before a check. */
@@ -155,14 +278,44 @@ export class Soak {
     await this.#arrived([log])
   }
 
-  /** Renames a log within Path. Renamed and rotated between two checks of the agent, it would be another log to it. */
+  async #restore(log: SoakLog): Promise<void> {
+    this.#note(`${log.path} is replaced by a copy of itself`)
+    await log.restore()
+    log.write(this.#dice.int(20))
+  }
+
+  /** Copies a log under a rotated name. A copy within Path is one more log until the agent has read the original. */
+  async #backUp(log: SoakLog): Promise<void> {
+    const { extension, wide, logs } = this.plan
+    const name = basename(log.path)
+    const stem = extension === '' ? name : name.slice(0, -extension.length)
+    const [format, ofRotated] = [this.#dice.int(5), this.#dice.chance(0.4)]
+    const names = [
+      `${name}.bak`,
+      `${name}.old`,
+      `${name}.2024-05-05`,
+      `${stem}-20240505${extension}`,
+      `${stem}.4711${extension}`,
+    ]
+    if (wide) await this.#arrived([log])
+    const path = join(logs, names[format] as string)
+    this.#note(`${log.backUp(path, ofRotated)} is copied to ${path}`)
+    if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
+  }
+
+  /** Renames a log within Path. */
   async #move(log: SoakLog): Promise<void> {
     const agent = this.#agent
-    if (log.style === 'kubelet' || agent === undefined) return
-    log.write(1)
-    await this.#arrived([log])
-    log.move(join(this.#dir, `log${this.#names++}.log`))
+    const free = this.plan.abilities.has('moved')
+    if (log.real !== log.path || (agent === undefined && !free)) return
+    const path = join(this.plan.logs, `${stemOf(this.#names++)}${basename(log.path).slice(2)}`)
+    if (!free) log.write(1)
+    // A file that was never seen is known by the name of a log that exists.
+    if (!free || log.unseen > 0) await this.#arrived([log])
+    log.move(path)
     this.#note(`is ${log.path} now`)
+    if (free || agent === undefined) return
+    // Renamed and rotated between two checks of the agent, it would be another log to it.
     const isKnown = (): boolean => {
       agent.kill('SIGUSR1')
       return agent.stderr.includes(` ${log.path}\n`)
@@ -172,8 +325,27 @@ export class Soak {
     await this.#settle()
   }
 
+  /** Moves a log to a folder beside and back; its program writes on. */
+  async #leaveAndReturn(log: SoakLog): Promise<void> {
+    const { path } = log
+    const aside = join(this.#dir, 'aside')
+    if (log.unseen > 0) await this.#arrived([log])
+    mkdirSync(aside, { recursive: true })
+    log.move(join(aside, basename(path)))
+    this.#note(`${path} is moved out`)
+    const [at, sleep] = [this.#dice.random(), this.#dice.random()]
+    log.write(this.#dice.int(20))
+    if (at < 0.3 && this.#agent === undefined) this.#start()
+    else if (at < 0.5) await this.#end('SIGKILL')
+    await Bun.sleep(sleep * 1500)
+    log.write(this.#dice.int(20))
+    log.move(path)
+    this.#note(`${path} is moved back`)
+  }
+
   #start(): void {
-    this.#agent = ship({ dir: this.#dir, ports: this.#peers.sinks.map((s) => s.port), ...this.#plan.options })
+    const { options } = this.plan
+    this.#agent = ship({ dir: this.#dir, ports: this.#peers.sinks.map((s) => s.port), ...options })
     this.#note('start')
   }
 
@@ -181,16 +353,17 @@ export class Soak {
     if (this.#agent === undefined) return
     if (this.#pinned) await this.#arrived(this.#logs)
     this.#once = false
-    await this.#stopped(signal)
+    await this.#ended(signal)
   }
 
-  async #stopped(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+  async #ended(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const agent = this.#agent
     if (agent === undefined) return
     this.#continue()
     this.#note(signal)
     this.#agent = undefined
     await agent.stop(signal)
+    await this.#peers.nextRun()
     this.stats.kills++
     this.#note(`ended, with the log:\n${agent.stderr}`)
   }
@@ -208,16 +381,16 @@ export class Soak {
   }
 
   #stop(): void {
-    if (this.#agent === undefined || this.#stoppedMs > 0) return
+    if (this.#agent === undefined || this.#stopped > 0) return
     this.#agent.kill('SIGSTOP')
-    this.#stoppedMs = performance.now()
+    this.#stopped = STOPPED_STEPS
     this.#note('SIGSTOP')
   }
 
   #continue(): void {
-    if (this.#stoppedMs === 0) return
+    if (this.#stopped === 0) return
     this.#agent?.kill('SIGCONT')
-    this.#stoppedMs = 0
+    this.#stopped = 0
     this.#note('SIGCONT')
   }
 
@@ -234,21 +407,23 @@ export class Soak {
     this.#continue()
     for (const log of this.#logs) log.write(0)
     await this.#peers.haveAll(logs, this.#logs, this.#once)
+    for (const log of logs) log.unseen = 0
     if (logs === this.#logs) this.#pinned = false
   }
 
   /** Waits until everything has arrived; if the agent then ends with everything acknowledged, all offsets are stored. */
   async #settle(): Promise<void> {
+    const prunes = this.#dice.chance(0.5)
     // A line after everything that the agent may repeat, because an earlier run could not store its offset.
     for (const log of this.#logs) log.write(log.counts.length)
     await this.#arrived(this.#logs)
     const agent = this.#agent
-    await this.#stopped('SIGTERM')
+    await this.#ended('SIGTERM')
     if (agent?.stderr.includes('before everything was acknowledged')) return
     await this.#peers.ended()
     await this.#peers.mark()
     this.#note('settled')
-    if (this.#dice.chance(0.5)) for (const log of this.#logs) log.prune()
+    if (prunes) for (const log of this.#logs) log.prune()
   }
 
   async #pause(): Promise<void> {
@@ -257,8 +432,19 @@ export class Soak {
     if (most > 0) await Bun.sleep(this.#dice.random() * most)
   }
 
-  #ageMs(log: SoakLog): number {
-    return performance.now() - (this.#begunMs.get(log) ?? 0)
+  /** Completes partial lines that are old. */
+  #complete(): void {
+    for (const log of this.#logs)
+      if (log.open && performance.now() - (this.#begunMs.get(log) ?? 0) > OPEN_MS) log.write(0)
+  }
+
+  #diceOf(step: number): Dice {
+    return new Dice(this.#seed * 1009 + step)
+  }
+
+  #lastSteps(): string {
+    const steps = this.trace.map((text) => text.split('\n', 1)[0])
+    return steps.slice(-SHOWN_STEPS).join('\n')
   }
 
   #note(what: string): void {
