@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import type { InputContext } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
+import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
+import { ExcludePattern } from './discovery/path-pattern.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
@@ -39,11 +41,17 @@ export interface TailParts extends StaticParts {
   reader: FileReader
 }
 
-/** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
+/** Builds what depends on options that may be wrong. Throws E_CONFIG_BAD_VALUE. */
 export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
-  const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
-  const glob = new Glob(options.path.flat(), excluded, readErrors)
+  const glob = new Glob({
+    patterns: options.path.flat(),
+    excludes: options.excludePath.flat(),
+    hidden: databaseFiles(options.db),
+    errors: readErrors,
+    counters: ctx.counters,
+    log: ctx.log,
+  })
   return { glob, readErrors, joiner: makeJoiner(options, ctx) }
 }
 
@@ -157,11 +165,12 @@ function buildBlockEncoder(
 }
 
 /**
- * Returns the paths of the database's own files, which must never be followed: closing any descriptor of one of them
- * drops SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
+ * Returns patterns of the database's own files, which must never be followed: closing any descriptor of one of them drops
+ * SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
  */
-function databasePaths(db: string | undefined): string[] {
+function databaseFiles(db: string | undefined): ExcludePattern[] {
   if (db === undefined) return []
-  const path = resolve(db)
-  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((suffix) => `${path}${suffix}`)
+  const path = escapePattern(resolve(db))
+  const suffixes = ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*']
+  return suffixes.map((suffix) => new ExcludePattern(`${path}${suffix}`))
 }
