@@ -1,6 +1,7 @@
 import { ShipperError } from '../core/error.ts'
 import { MULTILINE_OPTIONS, type MultilineOptions, type MultilinePlan } from '../core/multiline.ts'
-import { BUILTIN_NAMES, isBuiltIn } from '../lib/multiline/builtin-rules.ts'
+import { BUILTIN_NAMES, isBuiltIn, isReserved } from '../lib/multiline/builtin-rules.ts'
+import { statesWithoutRules } from '../lib/multiline/rules.ts'
 import { makeStateMachine } from '../lib/multiline/state-machine.ts'
 import { didYouMean } from '../lib/text/did-you-mean.ts'
 import { type Diagnostics, type Property, problem, propertyOf, type Section, warn } from './config-tree.ts'
@@ -29,8 +30,8 @@ export class MultilinePlanner {
       this.#diagnostics.problems.push(problem('E_CONFIG_MISSING_OPTION', message, location, ''))
       return undefined
     }
-    if (this.plans.some((plan) => plan.name === name) || isBuiltIn(name)) {
-      const reason = isBuiltIn(name) ? 'name of a built-in multiline parser' : 'duplicate name'
+    if (this.#has(name) || isReserved(name)) {
+      const reason = isReserved(name) ? 'name of a built-in multiline parser' : 'duplicate name'
       warn(this.#diagnostics, `[multiline_parser ${name}] ${reason}: this section is ignored`, location)
       return undefined
     }
@@ -64,7 +65,7 @@ export class MultilinePlanner {
     const before = this.#diagnostics.problems.length
     for (const name of property.value.split(COMMA)) {
       if (name === '' || isBuiltIn(name) || this.#broken.has(name)) continue
-      if (this.plans.some((plan) => plan.name === name)) continue
+      if (this.#has(name)) continue
       const names = [...BUILTIN_NAMES, ...this.plans.map((plan) => plan.name)]
       const near = didYouMean(name, names)
       const message = `[${label}] there is no multiline parser "${name}"${near}`
@@ -73,12 +74,24 @@ export class MultilinePlanner {
     }
     return this.#diagnostics.problems.length === before
   }
+
+  #has(name: string): boolean {
+    return this.plans.some((plan) => plan.name.toLowerCase() === name.toLowerCase())
+  }
 }
 
-/** Builds the state machine and discards it, to report a rule that cannot be compiled with its location. */
+/**
+ * Builds the state machine and discards it, to report a rule that cannot be compiled with its location. Warns about a state
+ * to which a rule leads, but that has no rule.
+ */
 function compile(section: Section, name: string, options: MultilineOptions, found: Diagnostics): void {
   try {
     makeStateMachine(name, options)
+    if (options.type !== 'regex') return
+    for (const state of statesWithoutRules(options.rule)) {
+      const message = `[multiline_parser ${name}] no rule starts from the state "${state}": a record ends with the line that leads there`
+      warn(found, message, propertyOf(section, 'rule')?.valueLocation ?? section.location)
+    }
   } catch (err) {
     if (!(err instanceof ShipperError)) throw err
     const blamed = propertyOf(section, options.type === 'regex' ? 'rule' : 'type')

@@ -9,16 +9,19 @@ export const MULTILINE_OPTIONS = defineOptions({
     help: 'regex: join by the rules. endswith, equal: join lines up to and including the one whose text ends with, or equals, Match_String.',
   },
   match_string: { type: 'string', help: 'Text to match, for endswith and equal.' },
-  negate: { type: 'bool', default: 'false', help: 'Join up to a line that does not match.' },
+  negate: {
+    type: 'bool',
+    default: 'false',
+    help: 'With endswith and equal: join up to a line that does not match.',
+  },
   flush_timeout: {
     type: 'int',
     default: '4000',
-    min: 1,
-    help: 'Milliseconds after which an incomplete record that has not grown is sent as it is.',
+    help: 'Milliseconds after which an incomplete record that has not grown is sent as it is. 0 or less: the default.',
   },
   key_content: {
     type: 'string',
-    help: 'Key of the text to join, in the output of Parser. Default: Key of the input.',
+    help: 'Key of the text to join, in the output of Parser. Default: Key of the input. With endswith and equal in the input tail, texts under a key that is set here are joined without a line feed between them, as the parts of a split text.',
   },
   key_group: {
     type: 'string',
@@ -32,7 +35,7 @@ export const MULTILINE_OPTIONS = defineOptions({
   rule: {
     type: 'string',
     repeat: true,
-    help: '`"from[, from]" "/regex/" "to"`: in the state `from`, a line that matches the expression is joined and changes the state to `to`. A record starts with a rule from `start_state`.',
+    help: '`"from[, from]" "/regex/" "to"`: in the state `from`, a line that matches the expression is joined and changes the state to `to`. Words without blanks need no quotes; `\\"` is a quote within them. The expression may end with `/i` (ignore case), `/m` (`.` matches a line feed) or `/x` (blanks and comments are ignored). A rule from `start_state` starts a record, whatever other states it names. A record ends with the line that leads to `start_state`, to a state that shares a rule with it, to one without rules, or to none.',
   },
 })
 

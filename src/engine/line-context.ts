@@ -8,9 +8,14 @@ import type { Clock, Logger } from '../core/services.ts'
 export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext {
   return {
     parser: (name) => newParser(plan.parsers, name, log, clock),
-    multiline: (name) => plan.multilines.find((section) => section.name === name)?.options,
+    multiline: (name) => multilineOf(plan, name)?.options,
     multilineBytes: plan.service.multilineBufferLimit,
   }
+}
+
+/** Finds a [MULTILINE_PARSER] section; as in fluent-bit the case of its name does not matter. */
+function multilineOf(plan: Plan, name: string): Plan['multilines'][number] | undefined {
+  return plan.multilines.find((section) => section.name.toLowerCase() === name.toLowerCase())
 }
 
 /** Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen). */

@@ -31,11 +31,38 @@ test('a problem of a multiline parser is reported with its location', async () =
     /a\.conf:\d+:10: .*is not of the form "from" "\/regex\/" "to"/,
   )
   expect(await at('    rule "start_state" "/(/" "a"\n')).toMatch(/a\.conf:\d+:10: /)
-  expect(await at('    rule "start_state" "/a/" "b"\n    rule "c" "/a/" "b"\n')).toContain(
-    'no rule leads to the state "c"',
-  )
   const end = await load(config('[MULTILINE_PARSER]\n    name m\n    type endswith\n'))
   expect(end.reported.join('\n')).toContain('type endswith needs "match_string"')
+})
+
+test('takes rules with and without quotes, lists of states, flags, and words after them', async () => {
+  const { plan, reported, warnings } = await load(
+    config(
+      '[MULTILINE_PARSER]\n    name m\n    type Regex\n    flush_timeout 0\n' +
+        '    Rule start_state /^x/i cont\n    Rule "cont, nowhere" "/^ say \\"a\\"/" "cont" # and so on\n' +
+        '    Rule "cont" /^\\$/\n',
+    ),
+  )
+  expect(reported).toEqual([])
+  expect(warnings).toEqual([])
+  expect(plan?.multilines).toHaveLength(1)
+})
+
+test('warns about a state without rules, which ends the record', async () => {
+  const { plan, warnings } = await load(
+    config('[MULTILINE_PARSER]\n    name m\n    type regex\n    rule "start_state" "/^a/" "cnot"\n'),
+  )
+  expect(plan?.multilines).toHaveLength(1)
+  expect(warnings.join('\n')).toMatch(/a\.conf:\d+:10: .*no rule starts from the state "cnot"/)
+})
+
+test('a section of the name of a trace that fluent-bit does not have replaces it, in any case of letters', async () => {
+  const sections = ['node', 'PHP', 'dotnet', 'rust', 'dart']
+    .map((name) => `[MULTILINE_PARSER]\n    name ${name}\n    type equal\n    match_string x\n`)
+    .join('')
+  const { plan, warnings, reported } = await load(config(sections))
+  expect(plan?.multilines.map(({ name }) => name)).toEqual(['node', 'PHP', 'dotnet', 'rust', 'dart'])
+  expect([...warnings, ...reported]).toEqual([])
 })
 
 test('a section cannot replace a built-in multiline parser', async () => {

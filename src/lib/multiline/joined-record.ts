@@ -1,6 +1,7 @@
 import type { BufferSource } from '../../core/buffer-source.ts'
 import { writeStrHead } from '../../core/msgpack/encode.ts'
 import { entryMap, findKey, spanOf } from '../../core/msgpack/record.ts'
+import { HeldLines } from './held-lines.ts'
 
 const FIRST_BYTES = 4096
 
@@ -30,18 +31,23 @@ export function findText(buf: Buffer, at: number, end: number, key: Buffer): Tex
  * ```
  *   before | str head | text of line 1 \n text of line 2 ... | after
  * ```
+ * After them it holds the entries of lines of which is not known yet whether they belong to it: the next `append` makes
+ * them part of the record, and `write` writes those that are left as records of their own.
  */
 export class JoinedRecord {
   /** True when the last part did not end its line: the next part is appended without a line feed. */
   isMidLine = false
-  /** Size of the joined text in bytes. */
+  /** Size of the joined text in bytes, without lines that are held. */
   size = 0
+  /** True when texts follow each other without a line feed, as those of a text that was split do. */
+  isSeamless = false
   /** True when the last part ended with a line feed of its own, as those of Docker do. */
   #hasLineEnd = false
   #text: Buffer
   readonly #before: Buffer
   readonly #after: Buffer
   readonly #buffers: BufferSource
+  #held: HeldLines | undefined
 
   /** Begins with the entry src[start, end), whose text is at `place`. */
   constructor(src: Buffer, start: number, end: number, place: TextSpan, buffers: BufferSource) {
@@ -53,34 +59,63 @@ export class JoinedRecord {
     this.#appendBytes(src, textAt, textEnd)
   }
 
-  /** Maximum size of the written entry in bytes. */
+  /** Maximum size of the written entries in bytes. */
   get bound(): number {
-    return this.#before.length + 5 + this.size + this.#after.length
+    return this.#before.length + 5 + this.size + this.#after.length + (this.#held?.size ?? 0)
+  }
+
+  /** Number of records that `write` writes: this one, and the lines that it holds. */
+  get records(): number {
+    return 1 + (this.#held?.count ?? 0)
+  }
+
+  /** Size of its text in bytes if the lines that it holds belong to it. */
+  get sizeWithHeld(): number {
+    return this.size + (this.#held?.textSize ?? 0)
   }
 
   /** Bytes of memory that it occupies. */
   get memoryBytes(): number {
-    return this.#text.length
+    return this.#text.length + (this.#held?.memoryBytes ?? 0)
   }
 
-  /** Appends src[start, end) to the text, with a line feed between lines unless the previous one ended with its own. */
+  /** Appends src[start, end) to the text, after the lines that it holds. */
   append(src: Buffer, start: number, end: number): void {
+    this.#held?.moveAllTo(this)
+    this.appendText(src, start, end)
+  }
+
+  /** Holds the entry src[start, end) of a line; false, and holds nothing, when it holds too many lines already. */
+  hold(src: Buffer, start: number, end: number, text: TextSpan): boolean {
+    this.#held ??= new HeldLines(this.#buffers)
+    return this.#held.add(src, start, end, text.textAt, text.textEnd)
+  }
+
+  /** Makes the lines that it holds part of the record, but for blank ones at their end. */
+  keepHeld(): void {
+    this.#held?.moveTextTo(this)
+  }
+
+  /** Appends a text, with a line feed between lines unless the previous one ended with its own. */
+  appendText(src: Buffer, start: number, end: number): void {
     const needed = this.size + (end - start) + 1
     if (needed > this.#text.length) this.#grow(needed)
-    if (!this.isMidLine && !this.#hasLineEnd) this.#text[this.size++] = 10
+    if (!this.isMidLine && !this.isSeamless && !this.#hasLineEnd) this.#text[this.size++] = 10
     this.#appendBytes(src, start, end)
   }
 
-  /** Writes the entry at `buf[at]`; returns the offset after it. */
+  /** Writes the entry at `buf[at]`, and those of the lines that it holds; returns the offset after them. */
   write(buf: Buffer, at: number): number {
     let o = at + this.#before.copy(buf, at)
     o = writeStrHead(buf, o, this.size)
     o += this.#text.copy(buf, o, 0, this.size)
-    return o + this.#after.copy(buf, o)
+    o += this.#after.copy(buf, o)
+    return this.#held?.write(buf, o) ?? o
   }
 
-  /** Gives its buffer back; the record must not be used afterwards. */
+  /** Gives its buffers back; the record must not be used afterwards. */
   release(): void {
+    this.#held?.release()
     this.#buffers.give(this.#text)
   }
 

@@ -3,7 +3,12 @@ import { skip } from '../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf, textEquals } from '../../../core/msgpack/record.ts'
 import type { FilterContext } from '../../../core/plugin.ts'
 import { isContainerFormat, traceStateMachine } from '../../../lib/multiline/builtin-rules.ts'
-import { type Candidate, LineClassifier } from '../../../lib/multiline/classifier.ts'
+import {
+  type Candidate,
+  type FollowedRecord,
+  type Follower,
+  LineClassifier,
+} from '../../../lib/multiline/classifier.ts'
 import { findText, type TextSpan } from '../../../lib/multiline/joined-record.ts'
 import { type LineRole, makeStateMachine, type StateMachine } from '../../../lib/multiline/state-machine.ts'
 import type { MultilineFilterOptions } from './options.ts'
@@ -22,14 +27,13 @@ export interface RecordClassifier {
   readonly contentKey: Buffer
   /** Reads the entry at `at`; returns undefined when it has no text and is not joined. */
   read(buf: Buffer, at: number, end: number): TextRecord | undefined
-  classify(
-    buf: Buffer,
-    text: TextRecord,
-    record: { machine: StateMachine | undefined; state: number } | undefined,
-  ): LineRole
-  /** Result of `classify`: the machine of the record and the state after it. */
+  classify(buf: Buffer, text: TextRecord, record: FollowedRecord | undefined): LineRole
+  /** Result of `classify`: the machine of the record, the state after it, and the machines that may turn out to be it. */
   readonly machine: StateMachine | undefined
   readonly state: number
+  readonly rivals: readonly Follower[] | undefined
+  /** True when the open record keeps what it holds, though the record does not join it. */
+  readonly keepsHeld: boolean
 }
 
 /**
@@ -67,6 +71,14 @@ export class RuleClassifier implements RecordClassifier {
     return this.#classifier.state
   }
 
+  get rivals(): readonly Follower[] | undefined {
+    return this.#classifier.rivals
+  }
+
+  get keepsHeld(): boolean {
+    return this.#classifier.keepsHeld
+  }
+
   read(buf: Buffer, at: number, end: number): TextRecord | undefined {
     const text = findText(buf, at, end, this.contentKey)
     if (text === undefined) return undefined
@@ -80,14 +92,11 @@ export class RuleClassifier implements RecordClassifier {
     }
   }
 
-  classify(
-    buf: Buffer,
-    text: TextRecord,
-    record: { machine: StateMachine | undefined; state: number } | undefined,
-  ): LineRole {
+  classify(buf: Buffer, text: TextRecord, record: FollowedRecord | undefined): LineRole {
     const { textAt, textEnd } = this.#matched ?? text
     const newline = textEnd > textAt && buf[textEnd - 1] === 10 ? 1 : 0
-    return this.#classifier.classify(record, buf.toString('latin1', textAt, textEnd - newline))
+    const matched = buf.toString('latin1', textAt, textEnd - newline)
+    return this.#classifier.classify(record, matched, undefined, newline === 1)
   }
 }
 
@@ -101,6 +110,8 @@ const LAST = Buffer.from('partial_last')
 export class PartialClassifier implements RecordClassifier {
   readonly machine = undefined
   readonly state = 0
+  readonly rivals = undefined
+  readonly keepsHeld = false
   readonly contentKey: Buffer
 
   constructor(options: MultilineFilterOptions) {
@@ -135,11 +146,11 @@ function isTrue(buf: Buffer, at: number): boolean {
 }
 
 function candidateFor(name: string, ctx: FilterContext): Candidate {
-  const trace = traceStateMachine(name)
-  if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
   if (isContainerFormat(name))
     throw bad(`"${name}" joins lines of files, not records`, 'set it in multiline.parser of the input tail')
   const options = ctx.multiline(name)
+  const trace = options === undefined ? traceStateMachine(name) : undefined
+  if (trace !== undefined) return { machine: trace, ownLinesOnly: false }
   if (options === undefined)
     throw bad(`there is no multiline parser "${name}"`, 'add a [MULTILINE_PARSER] section with this name')
   if (options.parser !== undefined)

@@ -3,6 +3,7 @@ import { type Chunk, headRoom, TAIL_ROOM } from '../../../core/chunk.ts'
 import { skip } from '../../../core/msgpack/encode.ts'
 import type { Ack, Deferral, Filter, FilterContext } from '../../../core/plugin.ts'
 import type { TimerHandle } from '../../../core/services.ts'
+import type { FollowedRecord, Follower } from '../../../lib/multiline/classifier.ts'
 import { findText, JoinedRecord } from '../../../lib/multiline/joined-record.ts'
 import type { StateMachine } from '../../../lib/multiline/state-machine.ts'
 import {
@@ -15,7 +16,7 @@ import {
 import type { MultilineFilterOptions } from './options.ts'
 
 /** Records that become one, deferred until the next chunk of their tag, for at most Flush_Ms. */
-interface DeferredRecord {
+interface DeferredRecord extends FollowedRecord {
   tag: string
   key: string
   input: string
@@ -23,6 +24,7 @@ interface DeferredRecord {
   joined: JoinedRecord
   machine: StateMachine | undefined
   state: number
+  rivals: readonly Follower[] | undefined
   /** Acks of the chunks in which its parts came. */
   acks: Ack[]
   /** True when it has a part of the current chunk. */
@@ -112,14 +114,16 @@ export class Multiline implements Filter {
     }
     let open = streams.get(text.groupKey)
     const role = this.#classifier.classify(buf, text, open)
-    const { machine, state } = this.#classifier
+    const { machine, state, rivals, keepsHeld } = this.#classifier
     const joins = role === 'join' || role === 'last'
+    if (open !== undefined && role === 'hold' && this.#hold(open, buf, at, end, text)) return
     if (open !== undefined && (!joins || this.#tooLarge(open, text))) {
+      if (joins || keepsHeld) open.joined.keepHeld()
       this.#emit(streams, open)
       open = undefined
     }
     if (open === undefined) {
-      if (role === 'alone' || role === 'last') {
+      if (role !== 'start' && role !== 'join') {
         this.#copy(buf, at, end)
         return
       }
@@ -128,6 +132,7 @@ export class Multiline implements Filter {
     } else open.joined.append(buf, text.textAt, text.textEnd)
     open.machine = machine
     open.state = state
+    open.rivals = rivals
     open.joined.isMidLine = text.isPartial
     open.isInChunk = true
     open.grownMs = this.#ctx.clock.nowMs()
@@ -142,6 +147,7 @@ export class Multiline implements Filter {
     return {
       ...about,
       joined: this.#startJoined(chunk.buf, text, at, end, buffers),
+      rivals: undefined,
       isInChunk: true,
       grownMs: 0,
     }
@@ -156,9 +162,17 @@ export class Multiline implements Filter {
   }
 
   #tooLarge(open: DeferredRecord, text: TextRecord): boolean {
-    const tooLarge = open.joined.size + text.textEnd - text.textAt > this.#ctx.multilineBytes
+    const tooLarge = open.joined.sizeWithHeld + text.textEnd - text.textAt > this.#ctx.multilineBytes
     if (tooLarge) this.#ctx.counters.add('multiline_truncated')
     return tooLarge
+  }
+
+  /** Holds a record that may belong to the open one. False when that holds too many or is too large. */
+  #hold(open: DeferredRecord, buf: Buffer, at: number, end: number, text: TextRecord): boolean {
+    if (open.joined.sizeWithHeld + text.textEnd - text.textAt > this.#ctx.multilineBytes) return false
+    if (!open.joined.hold(buf, at, end, text)) return false
+    open.isInChunk = true
+    return true
   }
 
   #copy(buf: Buffer, at: number, end: number): void {
@@ -169,8 +183,8 @@ export class Multiline implements Filter {
   /** Writes an open record into the current chunk, whose buffer has space for all of them. */
   #emit(streams: Map<string, DeferredRecord>, open: DeferredRecord): void {
     streams.delete(open.key)
+    this.#count += open.joined.records
     this.#at = open.joined.write(this.#out, this.#at)
-    this.#count++
     open.joined.release()
     this.#emittedAcks.push(...open.acks)
   }
@@ -197,9 +211,10 @@ export class Multiline implements Filter {
   #sendAlone({ tag, input, id, joined, acks, buffers }: DeferredRecord): void {
     const start = headRoom(tag)
     const buf = buffers.force(start + joined.bound + TAIL_ROOM)
+    const { records: count } = joined
     const end = joined.write(buf, start)
     joined.release()
-    this.#ctx.emit({ tag, input, buf, start, end, count: 1, id, inputBytes: 0 }, buffers, (outcome) => {
+    this.#ctx.emit({ tag, input, buf, start, end, count, id, inputBytes: 0 }, buffers, (outcome) => {
       for (const ack of acks) ack(outcome)
     })
   }

@@ -11,7 +11,7 @@ export const MULTILINE_FILTER_OPTIONS = defineOptions({
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: '`java`, `python`, `go`, `ruby`, `node`, or the name of a [MULTILINE_PARSER] section that does not set Parser.',
+    help: '`java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust`, `dart`, or the name of a [MULTILINE_PARSER] section that does not set Parser.',
   },
   'multiline.key_content': {
     type: 'string',

@@ -167,7 +167,7 @@ export const TAIL_OPTIONS = defineOptions({
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby` and `node` join stack traces, also within container logs. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without multiline.parser, Parser, Multiline and Docker_Mode, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
+    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust` and `dart` join stack traces, also within container logs; lines of a message wait for the frames after them, at most 50 of them for 4 s, and are records of their own if none come. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without multiline.parser, Parser, Multiline and Docker_Mode, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
   },
   multiline: {
     type: 'bool',

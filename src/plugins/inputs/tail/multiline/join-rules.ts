@@ -23,6 +23,8 @@ export interface JoinRule {
   patternKey: Buffer | undefined
   /** Undefined for a container format, whose partial lines `isPartial` detects. */
   machine: StateMachine | undefined
+  /** True when texts are joined without a line feed between them. */
+  isSeamless: boolean
   /** True when the machine sees the line as it is in the file, not its text. */
   matchesRawLine: boolean
   isPartial: ((buf: Buffer, start: number, end: number) => boolean) | undefined
@@ -129,9 +131,9 @@ function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
 function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
     if (isContainerFormat(name)) return containerRule(name, ctx)
-    const machine = traceStateMachine(name)
-    if (machine !== undefined) return { ...DEFAULTS, name, contentKey: Buffer.from(lineKey), machine }
     const options = ctx.multiline(name)
+    const trace = options === undefined ? traceStateMachine(name) : undefined
+    if (trace !== undefined) return { ...DEFAULTS, name, contentKey: Buffer.from(lineKey), machine: trace }
     if (options === undefined) {
       throw new ShipperError('E_CONFIG_BAD_VALUE', `there is no multiline parser "${name}"`, {
         hint: 'add a [MULTILINE_PARSER] section with this name',
@@ -144,9 +146,11 @@ function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputCont
       groupKey: keyOf(options.keyGroup),
       patternKey: keyOf(options.keyPattern),
       machine: makeStateMachine(name, options),
+      // As in fluent-bit: such a parser joins the parts of a text that was split.
+      isSeamless: options.type !== 'regex' && options.keyContent !== undefined,
       matchesRawLine: false,
       isPartial: undefined,
-      flushMs: options.flushTimeout,
+      flushMs: options.flushTimeout > 0 ? options.flushTimeout : FLUSH_MS,
     }
   })
 }
@@ -155,6 +159,7 @@ const DEFAULTS = {
   parser: undefined,
   groupKey: undefined,
   patternKey: undefined,
+  isSeamless: false,
   matchesRawLine: false,
   isPartial: undefined,
   flushMs: FLUSH_MS,
@@ -169,7 +174,7 @@ function containerRule(name: string, ctx: InputContext): JoinRule {
     groupKey: Buffer.from('stream'),
     machine: undefined,
   }
-  return name === 'cri'
+  return name.toLowerCase() === 'cri'
     ? {
         ...common,
         parser: new CriParser(true, { tag: '_p', text: 'log' }),

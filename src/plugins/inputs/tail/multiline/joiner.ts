@@ -1,8 +1,8 @@
 import type { Appender, InputContext } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
 import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
-import type { LineRole } from '../../../../lib/multiline/state-machine.ts'
 import type { TailCounters } from '../counters.ts'
+import { type LineRole, NO_RECORD } from '../../../../lib/multiline/state-machine.ts'
 import {
   EntryEncoder,
   type EntryFormat,
@@ -114,15 +114,18 @@ export class Joiner {
     const continuesLine = record?.joined.isMidLine === true && line.valueAt >= 0
     const raw = this.#matchesRawLine ? src.toString('latin1', start, end) : undefined
     const role = continuesLine ? 'join' : this.#roleOf(record, line, raw)
-    const { state, machine } = this.#classifier
+    const { state, machine, rivals, keepsHeld } = this.#classifier
     if (!out.reserve((record?.joined.bound ?? 0) + line.size + 16, 0)) return false
     if (line.isUntimed) this.#options.failures.recordUntimed(file, { src, start, end, offset })
     if (record !== undefined && role !== 'join' && role !== 'last') {
+      if (role === 'hold' && this.#hold(record, line, rivals)) return true
+      if (keepsHeld) record.joined.keepHeld()
       this.#emit(records, line.stream, record, out)
       record = undefined
     }
     if (record !== undefined && this.#tooLarge(record, line)) {
       this.#counters.add('multiline_truncated')
+      record.joined.keepHeld()
       this.#emit(records, line.stream, record, out)
       record = undefined
     }
@@ -140,8 +143,10 @@ export class Joiner {
       this.#openBytes += record.joined.memoryBytes - before
     }
     if (!continuesLine) {
-      record.state = state
-      record.machine = machine
+      const isHeld = role === 'hold'
+      record.state = isHeld ? NO_RECORD : state
+      record.machine = isHeld ? undefined : machine
+      record.rivals = isHeld ? undefined : rivals
     }
     record.joined.isMidLine = line.isPartial
     record.grownMs = this.#clock.nowMs()
@@ -196,12 +201,24 @@ export class Joiner {
     if (raw !== undefined) return this.#classifier.classify(record, raw, line.rule?.machine)
     const newline = this.#decoder.entry[line.matchEnd - 1] === 10 ? 1 : 0
     const text = this.#decoder.entry.toString('latin1', line.matchAt, line.matchEnd - newline)
-    return this.#classifier.classify(record, text, line.rule?.machine)
+    return this.#classifier.classify(record, text, line.rule?.machine, newline === 1)
+  }
+
+  /** Holds a line that may belong to the record. False when the record is too large for it or holds too many. */
+  #hold(record: OpenRecord, line: Line, rivals: OpenRecord['rivals']): boolean {
+    if (line.isPartial || this.#tooLarge(record, line)) return false
+    const before = record.joined.memoryBytes
+    if (!record.joined.hold(this.#decoder.entry, 0, line.size, line)) return false
+    record.rivals = rivals
+    this.#openBytes += record.joined.memoryBytes - before
+    return true
   }
 
   #tooLarge(record: OpenRecord, line: Line): boolean {
     const more = line.textEnd - line.textAt
-    return record.joined.size + more > this.#options.limitBytes || this.#openBytes + more > MAX_OPEN_BYTES
+    return (
+      record.joined.sizeWithHeld + more > this.#options.limitBytes || this.#openBytes + more > MAX_OPEN_BYTES
+    )
   }
 
   #begin(file: TailFile, records: OpenRecords, line: Line, offset: number): OpenRecord {
@@ -225,8 +242,9 @@ export class Joiner {
   #emit(records: OpenRecords, stream: string, record: OpenRecord, out: Appender): void {
     this.#openBytes -= record.joined.memoryBytes
     records.byStream.delete(stream)
+    const { records: count } = record.joined
     out.end = record.joined.write(out.buf, out.end)
-    out.addRecords(1, 0)
+    out.addRecords(count, 0)
     record.joined.release()
     if (records.hold?.end(out)) records.hold = undefined
   }

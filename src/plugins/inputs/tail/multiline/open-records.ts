@@ -1,4 +1,5 @@
 import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { FollowedRecord, Follower } from '../../../../lib/multiline/classifier.ts'
 import { JoinedRecord } from '../../../../lib/multiline/joined-record.ts'
 import type { StateMachine } from '../../../../lib/multiline/state-machine.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
@@ -6,18 +7,20 @@ import type { Line } from './line-decoder.ts'
 import type { PositionHold } from './position-hold.ts'
 
 /** A record of one file and stream of which more lines may come. */
-export class OpenRecord {
+export class OpenRecord implements FollowedRecord {
   readonly flushMs: number
   readonly joined: JoinedRecord
   /** State machine of the record; undefined when it only joins partial lines of a container format. */
   machine: StateMachine | undefined
   state = 0
+  rivals: readonly Follower[] | undefined
   /** Time of the last line, in milliseconds. */
   grownMs = 0
 
   constructor(entry: Buffer, line: Line, flushMs: number, buffers: BufferSource) {
     this.flushMs = flushMs
     this.joined = new JoinedRecord(entry, 0, line.size, line, buffers)
+    this.joined.isSeamless = line.rule?.isSeamless === true
   }
 }
 

@@ -1,0 +1,105 @@
+import type { BufferSource } from '../../core/buffer-source.ts'
+
+/** Maximum of lines that a record holds, and of the bytes of their entries. Messages of exceptions are shorter. */
+const MAX_LINES = 50
+const MAX_BYTES = 32_768
+const FIRST_BYTES = 4096
+
+/** What takes the texts of lines. */
+interface TextSink {
+  appendText(src: Buffer, start: number, end: number): void
+}
+
+interface HeldLine {
+  end: number
+  textAt: number
+  textEnd: number
+}
+
+/** Entries of lines in their order, which become part of a record or records of their own. */
+export class HeldLines {
+  /** Bytes of the entries, and of their texts with a line feed before each. */
+  size = 0
+  textSize = 0
+  #buf: Buffer | undefined
+  #lines: HeldLine[] = []
+  readonly #buffers: BufferSource
+
+  constructor(buffers: BufferSource) {
+    this.#buffers = buffers
+  }
+
+  get count(): number {
+    return this.#lines.length
+  }
+
+  get memoryBytes(): number {
+    return this.#buf?.length ?? 0
+  }
+
+  /** Adds the entry src[start, end), whose text is at [textAt, textEnd); false when there are too many. */
+  add(src: Buffer, start: number, end: number, textAt: number, textEnd: number): boolean {
+    const after = this.size + end - start
+    if (this.#lines.length >= MAX_LINES || after > MAX_BYTES) return false
+    const buf = this.#withBytes(after)
+    const move = this.size - start
+    src.copy(buf, this.size, start, end)
+    this.#lines.push({ end: after, textAt: textAt + move, textEnd: textEnd + move })
+    this.size = after
+    this.textSize += textEnd - textAt + 1
+    return true
+  }
+
+  /** Appends the texts of all lines to the record. */
+  moveAllTo(record: TextSink): void {
+    this.#moveTo(record, this.#lines.length)
+  }
+
+  /** Appends the texts up to the last one that is not blank; the lines after it stay. */
+  moveTextTo(record: TextSink): void {
+    this.#moveTo(record, this.#lines.findLastIndex((line) => !this.#isBlank(line)) + 1)
+  }
+
+  /** Writes the entries at `buf[at]`; returns the offset after them. */
+  write(buf: Buffer, at: number): number {
+    return at + (this.#buf?.copy(buf, at, 0, this.size) ?? 0)
+  }
+
+  release(): void {
+    if (this.#buf !== undefined) this.#buffers.give(this.#buf)
+    this.#buf = undefined
+  }
+
+  #moveTo(record: TextSink, count: number): void {
+    const buf = this.#buf
+    if (buf === undefined || count === 0) return
+    const moved = this.#lines.slice(0, count)
+    for (const { textAt, textEnd } of moved) {
+      record.appendText(buf, textAt, textEnd)
+      this.textSize -= textEnd - textAt + 1
+    }
+    const from = moved.at(-1)?.end ?? 0
+    buf.copyWithin(0, from, this.size)
+    this.size -= from
+    this.#lines = this.#lines.slice(count).map(({ end, textAt, textEnd }) => ({
+      end: end - from,
+      textAt: textAt - from,
+      textEnd: textEnd - from,
+    }))
+  }
+
+  #isBlank({ textAt, textEnd }: HeldLine): boolean {
+    for (let i = textAt; i < textEnd; i++) if ((this.#buf?.[i] as number) > 32) return false
+    return true
+  }
+
+  #withBytes(bytes: number): Buffer {
+    const buf = this.#buf
+    if (buf !== undefined && bytes <= buf.length) return buf
+    const next = this.#buffers.takeLongLived(Math.max(FIRST_BYTES, bytes, (buf?.length ?? 0) * 2))
+    buf?.copy(next, 0, 0, this.size)
+    if (buf !== undefined) this.#buffers.give(buf)
+    this.#buf = next
+    return next
+  }
+}

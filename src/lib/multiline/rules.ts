@@ -1,0 +1,61 @@
+import { ShipperError } from '../../core/error.ts'
+import { translateOnigmo } from '../regex/onigmo.ts'
+
+export interface TransitionRule {
+  from: readonly string[]
+  regex: { test(text: string): boolean }
+  /** Empty: the record ends with the line. */
+  to: string
+  /** True when only a line that the probe of its trace matches can match it. */
+  isProbed?: boolean
+}
+
+/** State in which no record is open. */
+export const START = 'start_state'
+
+/** A token: in double quotes, where `\"` is one of them, or up to the next blank. */
+const TOKEN = /^\s*(?:"((?:\\"|[^"])*)(?:"|$)|(\S+))/
+
+/**
+ * Reads the rules of a [MULTILINE_PARSER] as fluent-bit does: `from[, from] expression [to]`, each with or without quotes;
+ * further words are ignored. Without `to` a record ends with the line. Throws E_CONFIG_BAD_VALUE, and E_PARSER_REGEX for an
+ * expression that is not supported.
+ */
+export function parseRules(texts: readonly string[]): TransitionRule[] {
+  const rules = texts.map(parseRule)
+  if (!rules.some(({ from }) => from.includes(START))) throw bad('no rule starts from "start_state"')
+  return rules
+}
+
+/** Returns the states to which a rule leads, but from which no rule starts: a record ends there, which may be a typing error. */
+export function statesWithoutRules(texts: readonly string[]): string[] {
+  const rules = parseRules(texts)
+  const ends = rules.filter(({ to }) => to !== '' && !rules.some(({ from }) => from.includes(to)))
+  return [...new Set(ends.map(({ to }) => to))]
+}
+
+function parseRule(text: string): TransitionRule {
+  const [states, expression, to = ''] = tokensOf(text)
+  const from = (states ?? '').split(',').map((state) => state.trim())
+  const names = from.filter((state) => state !== '')
+  if (names.length === 0 || expression === undefined)
+    throw bad(`rule ${text} is not of the form "from" "/regex/" "to"`)
+  const { line, lines } = translateOnigmo(expression)
+  const regex = { test: (value: string) => (value.includes('\n') ? lines : line).test(value) }
+  return { from: names, regex, to: to.trim() }
+}
+
+function tokensOf(text: string): string[] {
+  const tokens: string[] = []
+  for (let rest = text; tokens.length < 3; ) {
+    const match = TOKEN.exec(rest)
+    if (match === null) break
+    tokens.push(match[1]?.replaceAll('\\"', '"') ?? (match[2] as string))
+    rest = rest.slice(match[0].length)
+  }
+  return tokens
+}
+
+function bad(message: string): ShipperError {
+  return new ShipperError('E_CONFIG_BAD_VALUE', message)
+}
