@@ -11,7 +11,7 @@ const MAX_ENTRIES = 500_000
 const MAX_DIRECTORIES = 2000
 
 /** A file that is known and has to be found. */
-export interface MissingFile {
+interface MissingFile {
   /** As stored: signed. */
   inode: bigint
   /** Directories in which it was, or may be; those within and beside them are searched too. */

@@ -63,18 +63,9 @@ export function maskDigits(name: string): string {
   return name.replace(DIGITS, '0')
 }
 
-export function isCompressedName(name: string): boolean {
-  return COMPRESSED.test(name)
-}
-
 /** True for a compressed file that cannot be read: only gzip can. */
 export function isUnreadableFormat(name: string): boolean {
-  return isCompressedName(name) && !name.endsWith('.gz')
-}
-
-/** Returns the name without the suffix of its compression. */
-export function uncompressedName(name: string): string {
-  return name.replace(COMPRESSED, '')
+  return COMPRESSED.test(name) && !name.endsWith('.gz')
 }
 
 /**
