@@ -115,6 +115,16 @@ export function read(
   }
 }
 
+/** Returns the first bytes of a regular file as text. */
+export function readTextFile(path: string, maxBytes: number): string | FsFailure {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return opened
+  const buf = Buffer.alloc(Math.min(maxBytes, Number(opened.stat.size)))
+  const size = read(opened.fd, buf, 0, buf.length, 0)
+  close(opened.fd)
+  return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
+}
+
 /** Closes a descriptor. A failure (EIO of a network file system) concerns writers only, so it is not returned. */
 export function close(fd: number): void {
   attempt(() => systemCalls.closeSync(fd))

@@ -15,6 +15,7 @@ import {
   openFile,
   read,
   readLink,
+  readTextFile,
   realPath,
   stat,
   watchDirectory,
@@ -43,6 +44,7 @@ const CALLS: [keyof typeof systemCalls, () => unknown][] = [
   ['readlinkSync', () => readLink('/x')],
   ['realpathSync', () => realPath('/x')],
   ['openSync', () => openFile('/x')],
+  ['openSync', () => readTextFile('/x', 1)],
   ['readSync', () => read(0, Buffer.alloc(1), 0, 1, 0)],
   ['watch', () => watchDirectory('/x', () => {})],
 ]
@@ -121,4 +123,13 @@ test('a regular file is opened with its properties', () => {
   expect(read(opened.fd, buf, 0, 5, 0)).toBe(5)
   expect(buf.toString()).toBe('hello')
   close(opened.fd)
+})
+
+test('a text file is read up to a bound', () => {
+  const path = join(tmp(), 'a')
+  writeFileSync(path, 'hello')
+  expect(readTextFile(path, 4)).toBe('hell')
+  expect(readTextFile(path, 100)).toBe('hello')
+  failWith('readSync', 'EIO')
+  expect((readTextFile(path, 4) as FsFailure).code).toBe('EIO')
 })
