@@ -73,7 +73,7 @@ export function realPath(path: string): string | FsFailure {
   return attempt(() => systemCalls.realpathSync(path))
 }
 
-export interface OpenedFile {
+interface OpenedFile {
   fd: number
   stat: BigIntStats
 }

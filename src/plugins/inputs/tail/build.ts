@@ -2,7 +2,9 @@ import { resolve } from 'node:path'
 import { FsFailure } from '../../../lib/fs/file-system.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import type { TailContext } from './counters.ts'
+import { escapePattern } from './discovery/fnmatch.ts'
 import { Glob } from './discovery/glob.ts'
+import { ExcludePattern, PathPattern } from './discovery/path-pattern.ts'
 import { ProgressCheck } from './discovery/progress-check.ts'
 import { Reconciler } from './discovery/reconciler.ts'
 import type { TailFile } from './file/tail-file.ts'
@@ -46,11 +48,17 @@ export interface TailParts extends StaticParts {
   reader: FileReader
 }
 
-/** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
+/** Builds what depends on options that may be wrong. Throws E_CONFIG_BAD_VALUE. */
 export function buildStaticParts(options: TailOptions, ctx: TailContext): StaticParts {
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
-  const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
-  const glob = new Glob(options.path.flat(), excluded, readErrors)
+  const glob = new Glob({
+    patterns: options.path.flat(),
+    excludes: options.excludePath.flat(),
+    hidden: databaseFiles(options.db),
+    errors: readErrors,
+    counters: ctx.counters,
+    log: ctx.log,
+  })
   return { glob, readErrors, joiner: makeJoiner(options, ctx) }
 }
 
@@ -109,7 +117,7 @@ export async function buildTail(
     newFromHead: options.readNewlyDiscoveredFilesFromHead,
     ignoreOlderMs: options.ignoreOlder,
     compareName: options.dbCompareFilename,
-    wasScanned: scannedPaths(positions, patterns, readErrors),
+    wasScanned: scannedPaths(positions, patterns),
     takeClosed: (stat, fd, path) => closed.take(stat, fd, path),
     origin: `${ctx.agent.id}:${ctx.name}`,
     positions,
@@ -168,14 +176,10 @@ export async function buildTail(
 }
 
 /** Returns the test for paths that earlier runs looked for: a changed Path begins a first scan for what it adds. */
-function scannedPaths(
-  { scannedBefore }: Positions,
-  patterns: readonly string[],
-  errors: ReadErrors,
-): (path: string) => boolean {
+function scannedPaths({ scannedBefore }: Positions, patterns: readonly string[]): (path: string) => boolean {
   if (scannedBefore.length === patterns.length) return () => true
-  const before = new Glob([...scannedBefore], [], errors)
-  return (path) => before.matches(path)
+  const before = scannedBefore.map((text) => new PathPattern(text))
+  return (path) => before.some((pattern) => pattern.matches(path))
 }
 
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
@@ -205,11 +209,12 @@ function buildBlockEncoder(
 }
 
 /**
- * Returns the paths of the database's own files, which must never be followed: closing any descriptor of one of them
- * drops SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
+ * Returns patterns of the database's own files, which must never be followed: closing any descriptor of one of them drops
+ * SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
  */
-function databasePaths(db: string | undefined): string[] {
+function databaseFiles(db: string | undefined): ExcludePattern[] {
   if (db === undefined) return []
-  const path = resolve(db)
-  return ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*'].map((suffix) => `${path}${suffix}`)
+  const path = escapePattern(resolve(db))
+  const suffixes = ['', '-wal', '-shm', '-journal', '.lock', '.corrupt-*']
+  return suffixes.map((suffix) => new ExcludePattern(`${path}${suffix}`))
 }

@@ -21,6 +21,7 @@ export const TAIL_COUNTERS = {
   },
   gzip_errors: 'compressed files that are corrupt or truncated',
   files_unreadable: 'files and directories that could not be read',
+  searches_cut: 'searches for files that ended at the maximum number of directories or entries',
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
   multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',

@@ -90,6 +90,7 @@ export class TailLoop {
 
   #findFiles(): void {
     this.#reconciler.scan(true)
+    this.#glob.explain()
     const mayHaveMissed =
       this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
     // In the same pass as the scan: a row stored in between would say that all of its log is known.

@@ -8,12 +8,12 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'clist',
     required: true,
     repeat: true,
-    help: 'Files to follow: glob patterns (`*`, `?`, `[a-z]`), separated by commas. `~` is the home directory; `**` is not supported.',
+    help: 'Files to follow: patterns of glob(3) (`*`, `?`, `[a-z]`, `[!a]`, `[[:digit:]]`, `\\` before a character that stands for itself), separated by commas. `~` is the home directory, `~user` that of a user. `**` is the same as `*`, and braces stand for themselves.',
   },
   exclude_path: {
     type: 'clist',
     repeat: true,
-    help: 'Files to exclude: glob patterns for the full path, in which `*` also matches `/`.',
+    help: 'Files to exclude: patterns as in Path for the full path, in which `*` also matches `/`. A relative one is compared as it is (`*.gz`), and also from the working directory (`logs/debug.log`).',
   },
   key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {

@@ -12,7 +12,7 @@ export class Tail implements Input {
   readonly #staticParts: StaticParts
   #parts: TailParts | undefined
 
-  /** Throws for a bad pattern in Path, and E_CONFIG_BAD_VALUE for multiline options that cannot be used. */
+  /** Throws E_CONFIG_BAD_VALUE for multiline options that cannot be used. */
   constructor(options: TailOptions, ctx: TailContext, tagRegex: RegExp | undefined) {
     this.#options = options
     this.#ctx = ctx

@@ -1,178 +1,130 @@
-import { type Dirent, readdirSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { systemCode } from '../../../../core/error.ts'
+import type { Logger } from '../../../../core/services.ts'
+import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
+import type { TailCounters } from '../counters.ts'
+import { ExcludePattern, PathPattern } from './path-pattern.ts'
+import { overlap } from './pattern-overlap.ts'
+import { type DirectoryErrors, SEARCH_LIMITS, Search, type SearchLimits } from './search.ts'
+
+interface GlobOptions {
+  /** Entries of Path. */
+  patterns: string[]
+  /** Entries of Exclude_Path. */
+  excludes: string[]
+  /** Paths that are never found. */
+  hidden: ExcludePattern[]
+  errors: DirectoryErrors
+  counters: TailCounters
+  log: Logger
+  limits?: SearchLimits
+}
+
+/** Time that passes between two searches, in times of what the last one took: they take a tenth of the time at most. */
+const REST_FACTOR = 9
 
 /**
- * Finds the files that match glob(3) patterns, and the directories in which new ones could appear, to be watched. It walks
- * the tree itself because glob libraries return the files but not the directories that they searched.
- * Pattern: `*`, `?` and `[...]` within one part of the path; `~` first; a leading dot is only matched by a dot.
+ * Finds the files that match Path and not Exclude_Path, and the directories in which new ones could appear, to be watched.
+ * The grammar is that of `NamePattern`, for each part of a path; `Search` has the bounds.
  */
 export class Glob {
-  readonly #patterns: Pattern[]
-  readonly #excludes: RegExp[]
+  readonly #patterns: PathPattern[]
+  readonly #excludes: ExcludePattern[]
   readonly #errors: DirectoryErrors
+  readonly #counters: TailCounters
+  readonly #log: Logger
+  readonly #limits: SearchLimits
+  #wasCut = false
+  #lastSearchMs = 0
 
-  /** `errors` records each existing directory that cannot be read. */
-  constructor(patterns: string[], excludes: string[], errors: DirectoryErrors) {
+  /** Logs what the patterns do not do although they look as if they did. */
+  constructor({ patterns, excludes, hidden, errors, counters, log, limits }: GlobOptions) {
     this.#errors = errors
-    this.#patterns = patterns.map(parsePattern)
-    this.#excludes = excludes.map((e) => fnmatch(e, true))
+    this.#counters = counters
+    this.#log = log
+    this.#limits = limits ?? SEARCH_LIMITS
+    this.#patterns = patterns.map((text) => new PathPattern(text))
+    const given = excludes.map((text) => new ExcludePattern(text))
+    this.#excludes = [...given, ...hidden]
+    for (const { text, problems } of this.#patterns) this.#warn('Path', text, problems)
+    for (const exclude of given) {
+      const problems = exclude.problems.length === 0 ? this.#unreachable(exclude) : exclude.problems
+      this.#warn('Exclude_Path', exclude.text, problems)
+    }
   }
 
   /**
    * Returns all matching paths, each once, and the directories to watch; a missing directory is replaced by its nearest
-   * ancestor.
+   * ancestor. Never throws for what the file system answers.
    */
   find(): { paths: string[]; folders: string[] } {
-    const paths = new Set<string>()
-    const folders = new Set<string>()
-    const found = { paths, folders, errors: this.#errors }
-    for (const pattern of this.#patterns) walk(pattern.root, pattern.parts, 0, found)
-    return { paths: [...paths].filter((p) => !this.#excluded(p)), folders: [...folders] }
+    const startedMs = performance.now()
+    const { paths, folders, isCut } = new Search(this.#errors, this.#limits).run(this.#patterns)
+    if (isCut) this.#recordCut()
+    this.#wasCut = isCut
+    this.#lastSearchMs = performance.now() - startedMs
+    const found: string[] = []
+    for (const path of paths) if (!this.excludes(path)) found.push(path)
+    return { paths: found, folders: [...folders] }
+  }
+
+  /** Time to wait before the next search that is made because of an event. */
+  get restMs(): number {
+    return this.#lastSearchMs * REST_FACTOR
   }
 
   /** True when a path would be found; does not access the disk. */
   matches(path: string): boolean {
-    if (this.#excluded(path)) return false
-    return this.#patterns.some((p) => p.regex.test(path))
-  }
-
-  /** True when matching files could be in this path, provided that it is a directory. */
-  mightContain(path: string): boolean {
-    const parts = path.split('/').filter((p) => p !== '')
-    return this.#patterns.some(
-      (pattern) =>
-        parts.length < pattern.parts.length && parts.every((p, i) => partMatches(pattern.parts[i], p)),
-    )
+    for (const pattern of this.#patterns) if (pattern.matches(path)) return !this.excludes(path)
+    return false
   }
 
   /** True when Exclude_Path matches the path. */
   excludes(path: string): boolean {
-    return this.#excluded(path)
+    for (const exclude of this.#excludes) if (exclude.matches(path)) return true
+    return false
   }
 
-  #excluded(path: string): boolean {
-    return this.#excludes.some((e) => e.test(path))
+  /** True when matching files could be in this path, provided that it is a directory. */
+  mightContain(path: string): boolean {
+    const names = path.split('/').filter((name) => name !== '')
+    return this.#patterns.some((pattern) => pattern.mightContain(names))
   }
-}
 
-interface DirectoryErrors {
-  record(folder: string, error: unknown): void
-  clear(folder: string): void
-}
-
-interface Found {
-  paths: Set<string>
-  folders: Set<string>
-  errors: DirectoryErrors
-}
-
-interface Pattern {
-  root: string
-  parts: (string | RegExp)[]
-  regex: RegExp
-}
-
-function partMatches(part: string | RegExp | undefined, name: string): boolean {
-  return typeof part === 'string' ? part === name : (part?.test(name) ?? false)
-}
-
-const WILD = /[*?[]/
-
-function parsePattern(text: string): Pattern {
-  const home = text === '~' || text.startsWith('~/') ? homedir() + text.slice(1) : text
-  const absolute = WILD.test(home) ? resolvePattern(home) : resolve(home)
-  const parts = absolute.split('/').filter((p) => p !== '')
-  return {
-    root: '/',
-    parts: parts.map((p) => (WILD.test(p) ? fnmatch(p, false) : p)),
-    regex: fnmatch(absolute, false),
+  /** Logs which entries of Path name something that is there and is not read, as a directory or a FIFO. */
+  explain(): void {
+    for (const { text, literal } of this.#patterns) {
+      const properties = literal === undefined ? undefined : stat(literal)
+      if (properties === undefined || properties instanceof FsFailure || properties.isFile()) continue
+      if (properties.isDirectory())
+        this.#log.warn(`Path ${text} is a directory: nothing in it is read`, {
+          hint: `use ${text}/* for the files in it`,
+        })
+      else
+        this.#log.warn(
+          `Path ${text} is a ${properties.isFIFO() ? 'FIFO' : 'device or socket'}: nothing is read`,
+          {
+            hint: 'only regular files can be read again from a position; the input stdin reads a pipe',
+          },
+        )
+    }
   }
-}
 
-/** Resolves the part of a pattern before its first wildcard: `resolve` would misread `[..]`. */
-function resolvePattern(text: string): string {
-  const cut = text.slice(0, text.search(WILD)).lastIndexOf('/')
-  const head = cut < 0 ? '.' : text.slice(0, cut + 1)
-  return join(resolve(head), text.slice(cut + 1))
-}
-
-const NEGATION = /^[!^]/
-const BACKSLASH = /\\/g
-const SPECIAL = /[\\^$.|+(){}]/
-
-/**
- * Translates an fnmatch(3) pattern to an anchored RegExp; `crossing`: `*` and `?` also match `/` and a leading dot (flags
- * 0).
- */
-function fnmatch(pattern: string, crossing: boolean): RegExp {
-  const any = crossing ? '[\\s\\S]' : '[^/]'
-  const noDot = crossing ? '' : '(?!\\.)'
-  let out = ''
-  for (let i = 0; i < pattern.length; i++) {
-    const c = pattern[i] as string
-    const first = i === 0 || pattern[i - 1] === '/'
-    if (c === '*') out += `${first ? noDot : ''}${any}*`
-    else if (c === '?') out += `${first ? noDot : ''}${any}`
-    else if (c === '[') {
-      const close = pattern.indexOf(']', i + 2)
-      if (close < 0) {
-        out += '\\['
-        continue
-      }
-      const body = pattern
-        .slice(i + 1, close)
-        .replace(BACKSLASH, '\\\\')
-        .replace(NEGATION, '^')
-      out += `${first ? noDot : ''}[${body}]`
-      i = close
-    } else out += SPECIAL.test(c) ? `\\${c}` : c
+  #unreachable(exclude: ExcludePattern): string[] {
+    const paths = this.#patterns.map((pattern) => pattern.folderTokens())
+    if (paths.some((path) => exclude.tokens.some((tokens) => overlap(path, tokens)))) return []
+    return ['no path that Path can find matches it, so that it excludes nothing']
   }
-  return new RegExp(`^${out}$`)
-}
 
-function walk(dir: string, parts: (string | RegExp)[], at: number, found: Found): void {
-  const part = parts[at]
-  if (part === undefined) return
-  const { paths, folders } = found
-  const last = at === parts.length - 1
-  if (typeof part === 'string') {
-    if (last) {
-      addFolder(dir, folders)
-      // Opening it shows if it exists and is readable; a missing file is searched again.
-      paths.add(join(dir, part))
-    } else walk(join(dir, part), parts, at + 1, found)
-    return
+  #warn(option: string, text: string, problems: readonly string[]): void {
+    for (const problem of new Set(problems)) this.#log.warn(`${option} ${text}: ${problem}`)
   }
-  addFolder(dir, folders)
-  for (const entry of entriesOf(dir, found.errors)) {
-    if (!part.test(entry.name)) continue
-    if (!last) {
-      if (entry.isDirectory() || entry.isSymbolicLink()) walk(join(dir, entry.name), parts, at + 1, found)
-    } else if (entry.isFile() || entry.isSymbolicLink()) paths.add(join(dir, entry.name))
-  }
-}
 
-function addFolder(dir: string, folders: Set<string>): void {
-  let folder = dir
-  while (folder !== '/' && !isFolder(folder)) folder = dirname(folder)
-  folders.add(folder)
-}
-
-function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function entriesOf(dir: string, errors: DirectoryErrors): Dirent[] {
-  try {
-    const entries = readdirSync(dir, { withFileTypes: true })
-    errors.clear(dir)
-    return entries
-  } catch (error) {
-    // Its files are found once it exists or becomes readable; the watch on its ancestor reports that.
-    const code = systemCode(error)
-    if (code !== 'ENOENT' && code !== 'ENOTDIR') errors.record(dir, error)
-    return []
+  #recordCut(): void {
+    this.#counters.add('searches_cut')
+    if (this.#wasCut) return
+    const { directories, entries } = this.#limits
+    this.#log.warn(
+      `the search for files ended at ${directories} directories or ${entries} entries: new files in other directories are not found`,
+      { hint: 'name the directories in Path more exactly; files that are followed already are read on' },
+    )
   }
 }

@@ -26,7 +26,14 @@ class InterruptedGlob extends Glob {
 
 test('finds a file created after its directory was searched and before it was watched', () => {
   const dir = tmp()
-  const glob = new InterruptedGlob([join(dir, '*/*.log')], [], { record() {}, clear() {} })
+  const glob = new InterruptedGlob({
+    patterns: [join(dir, '*/*.log')],
+    excludes: [],
+    hidden: [],
+    errors: { record() {}, clear() {} },
+    counters: { add() {}, get: () => 0 },
+    log: QUIET,
+  })
   glob.after = [() => mkdirSync(join(dir, 'later')), () => writeFileSync(join(dir, 'later/a.log'), 'here\n')]
   const opened: string[] = []
   const files = {

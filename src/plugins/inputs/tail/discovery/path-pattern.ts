@@ -1,0 +1,155 @@
+import { homedir } from 'node:os'
+import { FsFailure, readTextFile } from '../../../../lib/fs/file-system.ts'
+import { escapePattern, NamePattern } from './fnmatch.ts'
+import type { Token } from './fnmatch-parse.ts'
+
+/** An entry of Path: an absolute glob(3) pattern, one pattern of a name for each part of the path. */
+export class PathPattern {
+  readonly text: string
+  readonly parts: readonly NamePattern[]
+  /** What the pattern does not do, although it looks as if it did. */
+  readonly problems: readonly string[]
+  /** The directories before the first wildcard, and the number of these parts. */
+  readonly #root: string
+  readonly #rootParts: number
+
+  constructor(text: string) {
+    this.text = text
+    const { path, problem } = absolute(text)
+    const parts = path.parts.map((part) => new NamePattern(part, true))
+    this.problems = problemsOf(text, problem, parts, path.isDirectory)
+    // Only directories match a pattern with a slash at its end, and they are not read.
+    this.parts = path.isDirectory ? [] : parts
+    const wild = this.parts.findIndex((part) => part.literal === undefined)
+    this.#rootParts = wild < 0 ? Math.max(0, this.parts.length - 1) : wild
+    this.#root = ['', ...this.parts.slice(0, this.#rootParts).map((part) => part.literal), ''].join('/')
+  }
+
+  /** The path, if the pattern has no wildcard. */
+  get literal(): string | undefined {
+    const name = this.parts[this.#rootParts]?.literal
+    return name === undefined ? undefined : this.#root + name
+  }
+
+  matches(path: string): boolean {
+    const { parts } = this
+    if (parts.length === 0 || !path.startsWith(this.#root)) return false
+    let at = this.#root.length
+    for (let i = this.#rootParts; i < parts.length; i++) {
+      const slash = path.indexOf('/', at)
+      if (slash < 0 !== (i === parts.length - 1)) return false
+      const name = slash < 0 ? path.slice(at) : path.slice(at, slash)
+      if (!(parts[i] as NamePattern).test(name)) return false
+      at = slash + 1
+    }
+    return true
+  }
+
+  /** True when matching files could be below this path, provided that it is a directory. */
+  mightContain(names: readonly string[]): boolean {
+    return names.length < this.parts.length && names.every((name, i) => this.parts[i]?.test(name))
+  }
+
+  /** The pattern of all files in the directories that it names, as tokens; stars do not match a slash. */
+  folderTokens(): Token[] {
+    const folders = this.parts.slice(0, -1).flatMap((part) => [SLASH, ...part.tokens])
+    return [...folders, SLASH, '*']
+  }
+}
+
+/**
+ * An entry of Exclude_Path: a pattern of fnmatch(3) for the whole path, in which `*` also matches slashes and leading dots.
+ * A relative one is compared as it is (`*.gz`), and as it is from the working directory (`logs/debug.log`).
+ */
+export class ExcludePattern {
+  readonly text: string
+  readonly problems: readonly string[]
+  readonly #patterns: NamePattern[]
+
+  constructor(text: string) {
+    this.text = text
+    const { path, problem } = absolute(text)
+    const whole = new NamePattern(`/${path.parts.join('/')}${path.isDirectory ? '/' : ''}`, false)
+    this.#patterns = [whole]
+    if (!isRooted(text)) this.#patterns.push(new NamePattern(text, false))
+    this.problems = problemsOf(text, problem, [whole], false)
+  }
+
+  matches(path: string): boolean {
+    for (const pattern of this.#patterns) if (pattern.test(path)) return true
+    return false
+  }
+
+  get tokens(): (readonly Token[])[] {
+    return this.#patterns.map((pattern) => pattern.tokens)
+  }
+}
+
+const SLASH = 0x2f
+
+interface Parts {
+  parts: string[]
+  /** True when the path ends with a slash. */
+  isDirectory: boolean
+}
+
+function isRooted(text: string): boolean {
+  return text.startsWith('/') || text.startsWith('~')
+}
+
+/** Returns the pattern from the root: with the home directory for `~`, the working directory before a relative one. */
+function absolute(text: string): { path: Parts; problem: string | undefined } {
+  if (text.startsWith('/')) return { path: partsOf(text), problem: undefined }
+  if (text.startsWith('~')) {
+    const slash = text.indexOf('/')
+    const user = slash < 0 ? text.slice(1) : text.slice(1, slash)
+    const home = user === '' ? homedir() : homeOf(user)
+    if (home !== undefined)
+      return {
+        path: partsOf(escapePattern(home) + (slash < 0 ? '' : text.slice(slash))),
+        problem: undefined,
+      }
+    const problem = `there is no user \`${user}\`: \`~\` stands for itself`
+    return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem }
+  }
+  return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem: undefined }
+}
+
+/**
+ * Splits a path at its slashes. `.` and `..` are resolved by their text, also after a wildcard: paths are compared with
+ * those of events, which have neither.
+ */
+function partsOf(text: string): Parts {
+  const parts: string[] = []
+  for (const part of text.split('/')) {
+    if (part === '..') parts.pop()
+    else if (part !== '' && part !== '.') parts.push(part)
+  }
+  return { parts, isDirectory: text.endsWith('/') || parts.length === 0 }
+}
+
+/** Maximum size of /etc/passwd that is searched for a home directory. */
+const MAX_PASSWD_BYTES = 1_000_000
+
+function homeOf(user: string): string | undefined {
+  const text = readTextFile('/etc/passwd', MAX_PASSWD_BYTES)
+  if (text instanceof FsFailure) return undefined
+  const line = text.split('\n').find((l) => l.startsWith(`${user}:`))
+  return line?.split(':')[5]
+}
+
+function problemsOf(
+  text: string,
+  problem: string | undefined,
+  patterns: readonly NamePattern[],
+  isDirectory: boolean,
+): string[] {
+  const problems = [problem, ...patterns.map((pattern) => pattern.problem)]
+  // The comma has split `{a,b}` into `{a` and `b}` before.
+  if (text.includes('{') !== text.includes('}'))
+    problems.push('braces stand for themselves, and a comma always separates two patterns')
+  if (text.split('/').includes('**'))
+    problems.push('`**` is the same as `*`: name each level, as in `/a/*.log, /a/*/*.log`')
+  if (isDirectory) problems.push('only directories end with a slash, and they are not read: add `*`')
+  return problems.filter((p) => p !== undefined)
+}
