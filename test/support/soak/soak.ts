@@ -286,7 +286,7 @@ export class Soak {
 
   /** Copies a log under a rotated name. A copy within Path is one more log until the agent has read the original. */
   async #backUp(log: SoakLog): Promise<void> {
-    const { extension, wide, logs } = this.plan
+    const { extension, wide } = this.plan
     const name = basename(log.path)
     const stem = extension === '' ? name : name.slice(0, -extension.length)
     const [format, ofRotated] = [this.#dice.int(5), this.#dice.chance(0.4)]
@@ -298,8 +298,7 @@ export class Soak {
       `${stem}.4711${extension}`,
     ]
     if (wide) await this.#arrived([log])
-    const path = join(logs, names[format] as string)
-    this.#note(`${log.backUp(path, ofRotated)} is copied to ${path}`)
+    this.#note(log.backUp(names[format] as string, ofRotated))
     if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
   }
 
