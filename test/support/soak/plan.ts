@@ -68,7 +68,7 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
   const limits = dice.chance(0.3) ? { memory_limit: '2M' } : {}
   const tail = {
     read_from_head: fromHead ? 'on' : 'off',
-    rotate_wait: dice.pick(abilities.has('late') ? [0.2, 0.5, 2] : [2, 5]),
+    rotate_wait: dice.pick(abilities.has('late') ? [0.2, 0.2, 2] : [2, 5]),
     refresh_interval: dice.pick(abilities.any ? [1] : [1, 60]),
     progress_check_interval: dice.pick([0.2, 2]),
     inotify_watcher: dice.chance(0.15) ? 'off' : 'on',

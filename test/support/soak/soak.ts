@@ -16,6 +16,8 @@ const OPEN_MS = 400
 /** Steps for which the agent is stopped. */
 const STOPPED_STEPS = 3
 const MAX_LOGS = 5
+/** Time after which the agent has closed a rotated file, with the shortest Rotate_Wait. */
+const CLOSED_MS = 900
 const MAX_LATE_WRITERS = 3
 const DAY_S = 86_400
 /** Steps that the message of a failure has; the trace has all. */
@@ -218,9 +220,11 @@ export class Soak {
     this.#note(`${log.path} ${whole ? `+${lines}` : 'begins a line'}`)
   }
 
-  #writeLate(log: SoakLog): void {
+  /** Writes to a rotated file, which the agent may have closed. */
+  async #writeLate(log: SoakLog): Promise<void> {
     log.write(0)
     const lines = 1 + this.#dice.int(20)
+    if (this.#dice.chance(0.3)) await Bun.sleep(CLOSED_MS)
     this.#note(`${log.writeLate(lines)} of ${log.path} +${lines}, late`)
   }
 
