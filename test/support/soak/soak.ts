@@ -172,7 +172,8 @@ export class Soak {
   #appears(moved: boolean, fixed: Partial<LogOptions> = {}): SoakLog {
     const index = this.#names++
     const seed = this.#seed * 64 + this.#logs.length
-    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index), ...fixed }
+    const names = this.#logs.map(({ path }) => basename(path))
+    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index, names), ...fixed }
     const comes =
       moved && this.plan.abilities.has('moved') && (chosen.style === 'rename' || chosen.style === 'copy')
     const log = new SoakLog({
