@@ -27,7 +27,8 @@ export function stemOf(n: number): string {
 /** Chooses how a new log is rotated, among what the plan allows; `names` are those of the other logs. */
 export function chooseLog(plan: SoakPlan, dice: Dice, dir: string, n: number, names: string[]): Chosen {
   const { abilities, second, kube } = plan
-  const ending = second !== undefined && n > 0 && dice.chance(0.5) ? second : plan.extension
+  const ending =
+    second !== undefined && n > 0 && (names.length === 1 || dice.chance(0.5)) ? second : plan.extension
   const path = join(plan.logs, `${chooseStem(plan, dice, n, names, ending)}${ending}`)
   const style = chooseStyle(plan, dice)
   const scheme = chooseScheme(plan, dice, style, ending)

@@ -114,6 +114,7 @@ export class Soak {
     await until(begun, { everyMs: 20, what: () => `the first lines; ${this.#agent?.stderr}` })
     if (this.plan.fromHead) first.from.fill(0)
     this.#note(`from ${first.from}`)
+    if (this.plan.second !== undefined) this.#appears(false)
   }
 
   async #step(log: SoakLog): Promise<void> {
