@@ -36,7 +36,7 @@ export class Abilities {
     const without = listed('SHIPPER_SOAK_WITHOUT') ?? []
     const all = Object.keys(ABILITIES) as Ability[]
     // Drawn in any case: a seed that is run with fewer abilities has the same numbers otherwise.
-    const drawn = all.filter((one) => dice.chance(one === 'strict' ? 0.8 : 0.3))
+    const drawn = all.filter((one) => dice.chance(one === 'strict' ? 0.8 : 0.2))
     this.#all = new Set((only ?? drawn).filter((one) => !without.includes(one)))
   }
 

@@ -24,11 +24,12 @@ export function stemOf(n: number): string {
   return String.fromCharCode(97 + Math.floor(n / 26), 97 + (n % 26))
 }
 
-/** Chooses how a new log is rotated, among what the plan allows. */
-export function chooseLog(plan: SoakPlan, dice: Dice, dir: string, n: number): Chosen {
+/** Chooses how a new log is rotated, among what the plan allows; `names` are those of the other logs. */
+export function chooseLog(plan: SoakPlan, dice: Dice, dir: string, n: number, names: string[]): Chosen {
   const { abilities, second, kube } = plan
-  const ending = second !== undefined && n > 0 && dice.chance(0.5) ? second : plan.extension
-  const path = join(plan.logs, `${stemOf(n)}${ending}`)
+  const ending =
+    second !== undefined && n > 0 && (names.length === 1 || dice.chance(0.5)) ? second : plan.extension
+  const path = join(plan.logs, `${chooseStem(plan, dice, n, names, ending)}${ending}`)
   const style = chooseStyle(plan, dice)
   const scheme = chooseScheme(plan, dice, style, ending)
   const olddirs = [join(plan.logs, 'old'), join(dir, 'archive')]
@@ -47,6 +48,13 @@ export function chooseLog(plan: SoakPlan, dice: Dice, dir: string, n: number): C
     targets: kube ? join(dir, 'pods') : exact && dice.chance(0.5) ? plan.logs : join(dir, 'data'),
     holes: style === 'copy' && abilities.has('holes'),
   }
+}
+
+/** A log of the second input has the letters of one of the first: its name is like that of a rotated file. */
+function chooseStem(plan: SoakPlan, dice: Dice, n: number, names: string[], ending: string): string {
+  const stems = names.map((name) => name.slice(0, 2)).filter((stem) => !names.includes(`${stem}${ending}`))
+  if (ending === plan.extension || !plan.abilities.has('twins') || stems.length === 0) return stemOf(n)
+  return dice.pick(stems)
 }
 
 function chooseStyle({ kube, abilities, excludesRotated }: SoakPlan, dice: Dice): Style {

@@ -199,12 +199,15 @@ export class SoakLog {
     this.path = path
   }
 
-  /** Copies the log, or its latest rotated file, to `path`. */
-  backUp(path: string, ofRotated: boolean): string {
+  /** Copies the log, or its latest rotated file, to `name` beside the log and returns both paths. */
+  backUp(name: string, ofRotated: boolean): string {
     const from = (ofRotated ? this.#rotated[0]?.path : undefined) ?? this.real
-    copyFileSync(from, path)
-    this.#rests.push(path)
-    return from
+    const to = join(dirname(this.path), extname(from) === '.gz' ? `${name}.gz` : name)
+    copyFileSync(from, to)
+    this.#rests.push(to)
+    // The copy may be the one that is read.
+    this.unordered = true
+    return `${from} is copied to ${to}`
   }
 
   /** Removes the rotated files, which all have been delivered. */

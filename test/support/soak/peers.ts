@@ -128,7 +128,8 @@ export class SoakPeers {
     once: boolean,
   ): Promise<{ distinct: number; missing: Missing[] }> {
     const { torn, series } = await arrivedAt(sink)
-    if (torn.length > 0) throw new SoakFailure(`torn: ${torn.join('; ')}`, [])
+    if (torn.length > 0)
+      throw new SoakFailure(`torn: ${torn.map((text) => JSON.stringify(text)).join(', ')}`, [])
     this.duplicates = series.reduce((n, s) => n + s.duplicates, 0)
     if (once && this.duplicates > 0)
       throw new SoakFailure(

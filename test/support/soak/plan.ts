@@ -61,13 +61,14 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
   const abilities = new Abilities(new Dice(seed + 5_000_000))
   const dice = new Dice(seed)
   const files = filesOfSoak(abilities, dice, dir)
-  const format = dice.pick(files.kube ? KUBE_FORMATS : OTHER_FORMATS)
+  const drawn = dice.pick(files.kube ? KUBE_FORMATS : OTHER_FORMATS)
+  const format = abilities.has('late') ? 'plain' : drawn
   const aged = abilities.has('aged')
   const fromHead = dice.chance(0.6) && !aged
   const limits = dice.chance(0.3) ? { memory_limit: '2M' } : {}
   const tail = {
     read_from_head: fromHead ? 'on' : 'off',
-    rotate_wait: dice.pick(abilities.has('late') ? [0.2, 0.5, 2] : [2, 5]),
+    rotate_wait: dice.pick(abilities.has('late') ? [0.2, 0.2, 2] : [2, 5]),
     refresh_interval: dice.pick(abilities.any ? [1] : [1, 60]),
     progress_check_interval: dice.pick([0.2, 2]),
     inotify_watcher: dice.chance(0.15) ? 'off' : 'on',
@@ -98,7 +99,8 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
 type Files = Pick<SoakPlan, 'kube' | 'extension' | 'second' | 'wide' | 'excludesRotated' | 'logs'>
 
 function filesOfSoak(abilities: Abilities, dice: Dice, dir: string): Files {
-  const kube = dice.chance(abilities.any ? 0.1 : 0.3)
+  // Nobody can know whether a record that is open at the end of a rotated file goes on there or in the next one.
+  const kube = dice.chance(abilities.any ? 0.1 : 0.3) && !abilities.has('late')
   const extension = dice.pick(['.log', '.log', '.log', '.json.log', '.out', ''])
   const second = dice.pick(['-2', '.1', '2', '_20250101'])
   const named = !kube && abilities.has('names', 'prefix') ? extension : '.log'

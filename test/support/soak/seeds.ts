@@ -64,7 +64,7 @@ function keep(dir: string, seed: number, soak: Soak, error: Error): string {
   const kept = join(FAILED, `seed-${seed}`)
   rmSync(kept, { recursive: true, force: true })
   mkdirSync(kept, { recursive: true })
-  writeFileSync(join(kept, 'trace.txt'), `${soak.trace.join('\n')}\n${error.stack}\n${error.message}\n`)
+  writeFileSync(join(kept, 'trace.txt'), `${soak.trace.join('\n')}\n${error.stack}\n`)
   cpSync(dir, join(kept, 'files'), { recursive: true, verbatimSymlinks: true })
   return kept
 }

@@ -16,6 +16,8 @@ const OPEN_MS = 400
 /** Steps for which the agent is stopped. */
 const STOPPED_STEPS = 3
 const MAX_LOGS = 5
+/** Time after which the agent has closed a rotated file, with the shortest Rotate_Wait. */
+const CLOSED_MS = 900
 const MAX_LATE_WRITERS = 3
 const DAY_S = 86_400
 /** Steps that the message of a failure has; the trace has all. */
@@ -112,6 +114,7 @@ export class Soak {
     await until(begun, { everyMs: 20, what: () => `the first lines; ${this.#agent?.stderr}` })
     if (this.plan.fromHead) first.from.fill(0)
     this.#note(`from ${first.from}`)
+    if (this.plan.second !== undefined) this.#appears(false)
   }
 
   async #step(log: SoakLog): Promise<void> {
@@ -170,7 +173,8 @@ export class Soak {
   #appears(moved: boolean, fixed: Partial<LogOptions> = {}): SoakLog {
     const index = this.#names++
     const seed = this.#seed * 64 + this.#logs.length
-    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index), ...fixed }
+    const names = this.#logs.map(({ path }) => basename(path))
+    const chosen = { ...chooseLog(this.plan, this.#dice, this.#dir, index, names), ...fixed }
     const comes =
       moved && this.plan.abilities.has('moved') && (chosen.style === 'rename' || chosen.style === 'copy')
     const log = new SoakLog({
@@ -218,9 +222,11 @@ export class Soak {
     this.#note(`${log.path} ${whole ? `+${lines}` : 'begins a line'}`)
   }
 
-  #writeLate(log: SoakLog): void {
+  /** Writes to a rotated file, which the agent may have closed. */
+  async #writeLate(log: SoakLog): Promise<void> {
     log.write(0)
     const lines = 1 + this.#dice.int(20)
+    if (this.#dice.chance(0.3)) await Bun.sleep(CLOSED_MS)
     this.#note(`${log.writeLate(lines)} of ${log.path} +${lines}, late`)
   }
 
@@ -286,7 +292,7 @@ export class Soak {
 
   /** Copies a log under a rotated name. A copy within Path is one more log until the agent has read the original. */
   async #backUp(log: SoakLog): Promise<void> {
-    const { extension, wide, logs } = this.plan
+    const { extension, wide } = this.plan
     const name = basename(log.path)
     const stem = extension === '' ? name : name.slice(0, -extension.length)
     const [format, ofRotated] = [this.#dice.int(5), this.#dice.chance(0.4)]
@@ -298,8 +304,7 @@ export class Soak {
       `${stem}.4711${extension}`,
     ]
     if (wide) await this.#arrived([log])
-    const path = join(logs, names[format] as string)
-    this.#note(`${log.backUp(path, ofRotated)} is copied to ${path}`)
+    this.#note(log.backUp(names[format] as string, ofRotated))
     if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
   }
 
