@@ -95,14 +95,15 @@ const ruby: Trace = {
   rules: [
     ['start_state', /(?:^|\s)\S+:\d+:in [`'].{1,200}['`]: /, 'head'],
     ['start_state', /^[^\s:]+:\d+: syntax errors? /, 'head'],
-    ['start_state', /^(?:\[[\w-]+\] )*(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):\s*$/, 'rails'],
     ['start_state', /^Traceback \((?:\S*most recent call last\S*)\):$/, 'reverse'],
+    ['start_state', /^(?:\[[\w-]+\] )*(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):\s*$/, 'rails'],
     ['reverse', /^[\t ]+\d+: from \S.*:\d+/, 'reverse'],
     ['reverse', /^[\t ]+\.\.\. \d+ levels\.\.\.$/, 'reverse'],
     ['reverse', /^\S+:\d+:in [`'].+['`]: /, 'head'],
     ['head, frame', /^[\t ]+(?:\d+: )?from \S.*:\d+(?::in |$)/, 'frame'],
     ['head, frame', /^[\t ]+(?:\.\.\.|from \.\.\.) \d+ levels\.\.\.$/, 'frame'],
-    ['head, frame', /^\S+:\d+:in [`'].+['`]: /, 'head'],
+    // The cause comes after the frames; another head before them is that of another trace.
+    ['frame', /^\S+:\d+:in [`'].+['`]: /, 'head'],
     ['head, frame', /^\S+:\d+:in [`'][^`':]+['`]$/, 'frame'],
     ['head', /^[\t ]*[|~ ]*\^[\^~]*(?:\s|$)/, 'head'],
     ['head', /^(?:Did you mean\?| *>? *\d+ +\| )/, 'head'],
@@ -151,6 +152,7 @@ const php: Trace = {
   rules: [
     ['start_state', /PHP (?:Fatal error|Parse error|Warning|Notice|Deprecated): /, 'head'],
     ['start_state', /(?:[Ff]atal|Parse) error: +Uncaught /, 'head'],
+    ['start_state', /^(?:\w+\\)+\w+: /, 'head'],
     ['start_state', /(?:^|[\s("'\\])(?:\w+\\)*\w*(?:Exception|Error)(?:[:(]| in \/|\s*$)/, 'head'],
     ['head', /^(?:\[[^\]]*\] )?(?:PHP )?Stack trace:$|^\[stacktrace\]$/, 'trace'],
     ['trace, frame', /^(?:\[[^\]]*\] )?(?:#\d+ |PHP +\d+\. )/, 'frame'],
@@ -194,8 +196,9 @@ const dart: Trace = {
     ['start_state', /Unhandled [Ee]xception: /, 'head'],
     ['start_state', HEAD, 'head'],
     ['unhandled', /^/, 'head'],
-    ['head, frame', /^#\d+ {2,}\S/, 'frame'],
-    ['frame', /^(?:<asynchronous suspension>|\.\.\.|={3,} asynchronous gap =*)$/, 'frame'],
+    // The Android log has a prefix before each line.
+    ['head, frame', /^(?:[A-Z]\/\w+ *\( *\d+\): )?#\d+ {2,}\S/, 'frame'],
+    ['frame', /^(?:[A-Z]\/.*: )?(?:<asynchronous suspension>|\.\.\.|={3,} asynchronous gap =*)$/, 'frame'],
   ],
   held: { head: 'frames' },
 }

@@ -139,6 +139,52 @@ test('joins each stream and each tag separately', () => {
   expect(run.send([{ log: TRACE[1] }], 'two').left).toEqual([{ log: TRACE[1] }])
 })
 
+test('holds the lines of a message until a frame comes, also across chunks', () => {
+  const run = new FilterRun({})
+  expect(run.lines(['before', HEAD, '  Detail: x']).logs).toEqual(['before'])
+  expect(run.lines(['', 'more']).logs).toEqual([])
+  const end = run.lines([TRACE[1] as string, 'after'])
+  expect(end.logs).toEqual([`${HEAD}\n  Detail: x\n\nmore\n${TRACE[1]}`, 'after'])
+  expect(run.buffers.out.size).toBe(0)
+})
+
+test('sends lines that it held as they came when no frame follows, with the record before them', () => {
+  const run = new FilterRun({})
+  const { left, deferral } = run.send([
+    { log: HEAD, n: 1 },
+    { log: 'a', n: 2 },
+    { log: 'b', n: 3, more: true },
+  ])
+  expect(left).toEqual([])
+  const end = run.send([{ log: '2026-11-21 06:00:00 INFO next', n: 4 }])
+  expect(end.left).toEqual([
+    { log: HEAD, n: 1 },
+    { log: 'a', n: 2 },
+    { log: 'b', n: 3, more: true },
+    { log: '2026-11-21 06:00:00 INFO next', n: 4 },
+  ])
+  end.deferral.settle('delivered')
+  expect(deferral.kept).toEqual(['delivered'])
+  expect(run.buffers.out.size).toBe(0)
+})
+
+test('sends lines that it held after Flush_Ms since the last line that was joined', () => {
+  const run = new FilterRun({ flush_ms: '500' })
+  const first = run.lines([HEAD, 'a'])
+  run.clock.advance(400)
+  const second = run.lines(['b'])
+  run.clock.advance(100)
+  expect(run.emitted.map(({ records }) => records)).toEqual([[{ log: HEAD }, { log: 'a' }, { log: 'b' }]])
+  run.emitted[0]?.ack('delivered')
+  expect([...first.deferral.kept, ...second.deferral.kept]).toEqual(['delivered', 'delivered'])
+})
+
+test('sends the lines that it holds with their chunk, with Buffer off', () => {
+  const run = new FilterRun({ buffer: 'off' })
+  expect(run.lines([HEAD, 'a', 'b']).logs).toEqual([HEAD, 'a', 'b'])
+  expect(run.buffers.out.size).toBe(0)
+})
+
 test('defers nothing beyond a chunk with Buffer off', () => {
   const run = new FilterRun({ buffer: 'off' })
   const { logs, deferral } = run.lines(TRACE.slice(0, 2))

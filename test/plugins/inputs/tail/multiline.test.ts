@@ -6,6 +6,8 @@ import { parseOptions } from '../../../../src/core/options/parse.ts'
 import type { InputContext } from '../../../../src/core/plugin.ts'
 import { joinRulesOf } from '../../../../src/plugins/inputs/tail/multiline/join-rules.ts'
 import { TAIL_OPTIONS } from '../../../../src/plugins/inputs/tail/options.ts'
+import { spec as criSpec } from '../../../../src/plugins/parsers/cri.ts'
+import { WRITTEN } from '../../../lib/multiline/written-traces.ts'
 import { fc } from '../../../support/property.ts'
 import { MemoryStore, TailRun, type TailRunOptions } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
@@ -246,6 +248,122 @@ describe('an open record', () => {
   })
 })
 
+describe('lines that may belong to the message of an exception', () => {
+  const head = 'java.lang.RuntimeException: x'
+  const frame = '\tat a.B.c(B.java:3)'
+  const lines = (...texts: string[]) => texts.map((text) => `${text}\n`).join('')
+
+  test('block the position, and the next run joins them with the frames', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, lines('before', head, 'of two', 'and three lines'))
+    const first = run(path, 'java', { store })
+    await until(() => first.files[0]?.read === first.files[0]?.size)
+    await until(() => first.files[0]?.acked === lines('before').length)
+    await first.abort()
+    expect(first.lines()).toEqual(['before'])
+    expect(store.table[0]?.offset).toBe(lines('before').length)
+    appendFileSync(path, lines(frame, 'after'))
+    const second = await drained(path, 'java', { store })
+    expect(second.lines()).toEqual([`${head}\nof two\nand three lines\n${frame}`, 'after'])
+    expect(store.table[0]?.offset).toBe(readFileSync(path).length)
+  })
+
+  test('are joined with frames that come in the next file, when theirs is rotated', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, lines('before', head, 'of two lines'))
+    const made = run(path, 'java')
+    await until(() => made.files[0]?.read === made.files[0]?.size)
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, lines(frame, 'after'))
+    await until(() => made.received.length === 3)
+    expect(made.lines()).toEqual(['before', `${head}\nof two lines\n${frame}`, 'after'])
+    await until(() => made.files.every((file) => file.acked === file.size))
+  })
+
+  test('are records of their own after a while, and the position moves beyond them', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, lines(head, 'next', '', 'last'))
+    const made = run(path, 'java')
+    expect(await made.waitForLines(4)).toEqual([head, 'next', '', 'last'])
+    await until(() => made.files[0]?.acked === made.files[0]?.size)
+  }, 180_000)
+
+  test('are records of their own when there are too many or too long ones', async () => {
+    const path = join(tmp(), 'a.log')
+    const many = Array.from({ length: 60 }, (_, n) => `line ${n}`)
+    const long = ['a'.repeat(20_000), 'b'.repeat(20_000), 'c']
+    writeFileSync(path, lines(head, ...many, frame, head, ...long, frame, head, ...many.slice(0, 50), frame))
+    const { received } = await drained(path, 'java')
+    expect(received.map(({ record }) => record.log)).toEqual([
+      ...[head, ...many, frame],
+      ...[head, ...long, frame],
+      [head, ...many.slice(0, 50), frame].join('\n'),
+    ])
+  })
+
+  test('keep their fields and times when they are records of their own', async () => {
+    const path = join(tmp(), 'a.log')
+    const later = cri('F', 'two').replace('06:00:00', '06:00:09')
+    writeFileSync(
+      path,
+      cri('F', head) + later + cri('F', 'three', 'stderr') + cri('P', 'fo') + cri('F', 'ur'),
+    )
+    const { received } = await drained(path, 'cri, java')
+    const got = received.map(({ record, seconds }) => [record.log, record.stream, seconds - 1_795_240_800])
+    expect(got).toEqual([
+      ['three', 'stderr', 0],
+      [head, 'stdout', 0],
+      ['two', 'stdout', 9],
+      ['four', 'stdout', 0],
+    ])
+  })
+
+  test('count toward Multiline_Buffer_Limit', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, lines(head, 'a'.repeat(600), 'b'.repeat(600), frame))
+    const made = await drained(path, 'java', { service: { multilineBufferLimit: 1024 } })
+    expect(made.lines()).toEqual([head, 'a'.repeat(600), 'b'.repeat(600), frame])
+  })
+
+  test('are neither lost nor doubled, whatever the lines are and in which pieces they come', async () => {
+    const parts = Object.values(WRITTEN).flatMap((traces) => traces.flatMap((trace) => trace.split('\n')))
+    const line = fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom(...parts) },
+      { weight: 1, arbitrary: fc.stringMatching(/^[a-z :#|]{0,30}$/) },
+      { weight: 1, arbitrary: fc.constantFrom('2026-11-21T06:00:00Z INFO x', 'WARN y', '', '  z') },
+    )
+    const names = Object.keys(WRITTEN).join(', ')
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(line, { minLength: 1, maxLength: 200 }),
+        fc.array(fc.integer({ min: 1, max: 2000 }), { maxLength: 5 }),
+        fc.constantFrom(4096, 262_144),
+        async (texts, sizes, chunkSize) => {
+          const folder = tmp()
+          const all = lines(...texts)
+          writeFileSync(join(folder, 'whole.log'), all)
+          const whole = await drained(join(folder, 'whole.log'), names, { service: { chunkSize } })
+          expect(whole.lines().join('\n')).toBe(texts.join('\n'))
+          const path = join(folder, 'pieces.log')
+          writeFileSync(path, '')
+          const made = run(path, names)
+          let at = 0
+          for (const size of [...sizes, all.length]) {
+            appendFileSync(path, all.slice(at, at + size))
+            at += size
+            await until(() => made.files[0]?.read === Buffer.byteLength(all.slice(0, at)))
+          }
+          await made.stop()
+          const rest = await drained(path, names, { store: made.store })
+          expect([...made.lines(), ...rest.lines()].join('\n')).toBe(texts.join('\n'))
+        },
+      ),
+      { numRuns: 30 },
+    )
+  }, 180_000)
+})
+
 describe('lines that belong together', () => {
   const trace = ['java.lang.RuntimeException: x', '\tat a.B.c(B.java:3)', '\tat a.B.d(B.java:9)']
 
@@ -288,5 +406,25 @@ describe('lines that belong together', () => {
     } as never)
     const made = await drained(path, 'mine', { multilines: [{ name: 'mine', options }] })
     expect(made.lines()).toEqual(['a \\\nb \\\nc', 'd'])
+  })
+
+  test('follow each other without a line feed up to Match_String, when Key_Content names their text', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, cri('P', 'a ') + cri('P', 'x ', 'stderr') + cri('F', 'b') + cri('F', 'y', 'stderr'))
+    const options = parseOptions(MULTILINE_OPTIONS, {
+      type: 'EQ',
+      match_string: 'F',
+      parser: 'cri',
+      key_content: 'message',
+      key_group: 'stream',
+      key_pattern: 'logtag',
+      flush_timeout: '0',
+    } as never)
+    const parser = { name: 'cri', spec: criSpec, options: { timeKeep: true } }
+    const made = await drained(path, 'Own', {
+      multilines: [{ name: 'own', options }],
+      parsers: [parser] as never,
+    })
+    expect(made.received.map(({ record }) => record.message)).toEqual(['a b', 'x y'])
   })
 })
