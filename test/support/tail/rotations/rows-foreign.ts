@@ -76,6 +76,35 @@ export const FOREIGN: Row[] = [
     rotate: (log) => byNumber(log),
   },
   {
+    name: 'rotated files older than the agent, with delaycompress',
+    path: ['app.log'],
+    begin(log) {
+      log.foreign('app.log.1', 50)
+      log.foreign('app.log.2')
+      log.gzip('app.log.2')
+      log.open('app.log')
+    },
+    rotate(log) {
+      // The new .gz has the content of a file that was there before the agent.
+      log.gzip('app.log.1')
+      byNumber(log)
+    },
+  },
+  {
+    name: 'rotated files older than the agent, dated and compressed at once',
+    path: ['app.log'],
+    begin(log) {
+      for (let n = 1; n < 5; n++) log.foreign(`app-${date(-n, 'YYYYMMDD')}.log`, 50)
+      log.open('app.log')
+    },
+    rotate(log, n) {
+      const old = `app-${date(-n, 'YYYYMMDD')}.log`
+      if (log.has(old)) log.gzip(old)
+      log.rename('app.log', `app-${date(n, 'YYYYMMDD')}.log`)
+      log.open()
+    },
+  },
+  {
     name: 'a copy for a person, before the log goes on',
     path: ['app.log'],
     async rotate(log, n) {
@@ -224,6 +253,7 @@ export const FOREIGN: Row[] = [
   {
     name: 'a log that is deleted and made again',
     path: ['app.log'],
+    unseen: 'maybe',
     rotate(log) {
       log.remove('app.log')
       log.open()

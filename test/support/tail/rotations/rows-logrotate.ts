@@ -227,13 +227,7 @@ export const LOGROTATE: Row[] = [
   real('copytruncate, compress', ['copytruncate', 'compress']),
   real('copytruncate, delaycompress', ['copytruncate', 'compress', 'delaycompress']),
   real('dateext, extension .log', ['create', 'dateext', 'extension .log']),
-  real('dateext, extension .log, delaycompress', [
-    'create',
-    'dateext',
-    'extension .log',
-    'compress',
-    'delaycompress',
-  ]),
+  real('dateext, extension .log, compress', ['create', 'dateext', 'extension .log', 'compress']),
   real('olddir, extension .log, compress', [
     'create',
     'createolddir',

@@ -63,6 +63,17 @@ export const PATTERNS: Row[] = [
       if (n > 2) log.gzip(dated(n - 2))
     },
   },
+  {
+    name: 'Path app.log*: rotated files older than the agent, delaycompress',
+    path: ['app.log*'],
+    begin(log) {
+      log.open('app.log')
+      log.writeTo('app.log.1', 'a', 50)
+      log.writeTo('app.log.2', 'a')
+      log.gzip('app.log.2')
+    },
+    rotate: shifted({ compress: 'delayed' }),
+  },
   { name: 'Path *.log: extension .log', path: ['*.log'], rotate: shifted({ name: (n) => `app.${n}.log` }) },
   {
     name: 'Path *.log: extension .log, copytruncate',

@@ -148,14 +148,20 @@ export class Table {
   async #readAll(before: number): Promise<void> {
     // Earlier a signal would end it.
     await until(() => this.#peer.arrived.size > before, { what: 'the first line' })
+    let unread: string[] = []
     const allRead = async (): Promise<boolean> => {
       const files = await dumpedFiles(this.#agent)
-      return this.cases.every(({ log }) => {
+      unread = this.cases.flatMap(({ log }) => {
         const own = files.filter(({ path }) => path.startsWith(`${log.dir}/`))
-        return own.length > 0 && own.every(({ path, read }) => read === statSync(path).size)
+        if (own.length === 0) return [log.dir]
+        // Positions in a compressed file count decompressed bytes.
+        return own.flatMap(({ path, read }) =>
+          path.endsWith('.gz') || read === statSync(path).size ? [] : [path],
+        )
       })
+      return unread.length === 0
     }
-    await until(allRead, { everyMs: 50, what: 'the end of all files' })
+    await until(allRead, { everyMs: 50, what: () => `the end of ${unread.join(', ')}` })
   }
 
   async #suspend(): Promise<void> {
