@@ -158,6 +158,7 @@ export async function buildTail(
     closed,
     mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
     isFollowed: (path) => glob.matches(path),
+    isFollowedByAny: (path) => glob.matches(path) || otherInputs.follow(path),
     again: (file, ms) => scheduler.once(ms, () => scheduler.add(file)),
     clock,
     counters,

@@ -4,10 +4,11 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 const MAX_PAST_CONTENTS = 8
 
 /** What is known of a content that was read: enough to recognize a copy of it. */
-export type KnownContent = Pick<
-  OffsetRow,
-  'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'
->
+export interface KnownContent
+  extends Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'> {
+  /** The bytes of the fingerprint, of short contents: a copy may be made before the last of them was written. */
+  head?: Buffer | undefined
+}
 
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
 export class RotationState {

@@ -6,6 +6,10 @@ import { FINGERPRINT_BYTES, fingerprintOf, peek } from './fingerprint.ts'
 /** Shorter fingerprints do not distinguish logs: many begin with the same words, a date at least. */
 const MIN_FINGERPRINT_BYTES = 64
 
+/** Bytes of short contents that are kept in all; beyond that there are only their hashes. */
+const MAX_HEAD_BYTES = 1_000_000
+let headBytes = 0
+
 /** The database row of an open file, apart from its position. */
 export class StoredRow {
   /** True when nothing, or next to nothing, was known of the file's content when it was opened. */
@@ -16,6 +20,7 @@ export class StoredRow {
   #generation = 0
   #fingerprint: string | undefined
   #fingerprintSize = 0
+  #head: Buffer | undefined
 
   /**
    * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset.
@@ -56,6 +61,11 @@ export class StoredRow {
     return this.#fingerprintSize
   }
 
+  /** The bytes of the fingerprint while they are few; undefined also when there are many such files. */
+  get head(): Buffer | undefined {
+    return this.#head
+  }
+
   recordWritten(id: number | undefined): void {
     this.#id = id
   }
@@ -64,6 +74,20 @@ export class StoredRow {
   setFingerprint(head: Buffer): void {
     this.#fingerprint = fingerprintOf(head)
     this.#fingerprintSize = head.length
+    this.#keepHead(head)
+  }
+
+  /** Forgets what is only needed while the file is open. */
+  close(): void {
+    this.#keepHead(undefined)
+  }
+
+  #keepHead(head: Buffer | undefined): void {
+    headBytes -= this.#head?.length ?? 0
+    const isKept =
+      head !== undefined && head.length < FINGERPRINT_BYTES && headBytes + head.length <= MAX_HEAD_BYTES
+    this.#head = isKept ? Buffer.from(head) : undefined
+    headBytes += this.#head?.length ?? 0
   }
 
   /**
@@ -97,6 +121,7 @@ export class StoredRow {
     this.#created = second
     this.#fingerprint = undefined
     this.#fingerprintSize = 0
+    this.#keepHead(undefined)
   }
 }
 

@@ -62,6 +62,7 @@ export class TailFile implements Contributor {
   readonly failures = new LineFailures()
   #path: string
   #target: string
+  #linkTarget: string | undefined
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
   #inChunk = false
@@ -115,9 +116,15 @@ export class TailFile implements Contributor {
     return this.#target
   }
 
+  /** Path to which the link led under which the file was followed last; undefined if it never was a link. */
+  get linkTarget(): string | undefined {
+    return this.#linkTarget
+  }
+
   rename(path: string, target: string): void {
     this.#path = path
     this.#target = target
+    if (target !== path) this.#linkTarget = target
   }
 
   /** Reads this file only after all of `file`; undefined: without waiting. */
@@ -140,6 +147,7 @@ export class TailFile implements Contributor {
 
   close(): void {
     this.handle.close()
+    this.stored.close()
     this.#state = 'closed'
   }
 
@@ -213,8 +221,14 @@ export class TailFile implements Contributor {
 
   /** Returns what is known of the content that was read, by which a copy of it can be recognized. */
   content(): KnownContent {
-    const { fingerprint, fingerprintSize } = this.stored
-    return { offset: this.cursor.offset, ...this.cursor.lastBytesMarker(), fingerprint, fingerprintSize }
+    const { fingerprint, fingerprintSize, head } = this.stored
+    return {
+      offset: this.cursor.offset,
+      ...this.cursor.lastBytesMarker(),
+      fingerprint,
+      fingerprintSize,
+      head,
+    }
   }
 
   /** True while nothing of the file was read in this run. */

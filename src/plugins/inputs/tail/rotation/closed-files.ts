@@ -1,10 +1,11 @@
 import type { BigIntStats } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
+import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
@@ -13,6 +14,8 @@ import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
+/** Contents of deleted files that are remembered. */
+const MAX_GONE = 1000
 
 interface ClosedFile {
   row: OffsetRow
@@ -40,6 +43,8 @@ interface ClosedFilesOptions {
  */
 export class ClosedFiles {
   readonly #files = new Map<string, ClosedFile>()
+  /** Contents of closed files that cannot be found again, the oldest first: a copy of one may still be. */
+  readonly #gone: { content: KnownContent; livePath: string; closedMs: number }[] = []
   readonly #options: ClosedFilesOptions
 
   constructor(options: ClosedFilesOptions) {
@@ -51,8 +56,15 @@ export class ClosedFiles {
   add(file: TailFile): void {
     const { positions, watchMs } = this.#options
     const isWatched = watchMs > 0 && !file.rotation.isDeleted && !file.handle.isCompressed
-    if (!isWatched) positions.forget(file)
-    else this.#remember(positions.keepClosed(file), file.target)
+    if (!isWatched) {
+      this.#gone.push({
+        content: contentOf(file),
+        livePath: file.identity.openedAs,
+        closedMs: this.#options.clock.nowMs(),
+      })
+      if (this.#gone.length > MAX_GONE) this.#gone.shift()
+      positions.forget(file)
+    } else this.#remember(positions.keepClosed(file), file.target)
   }
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
@@ -64,10 +76,16 @@ export class ClosedFiles {
     return this.#release(file)
   }
 
-  /** Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. */
+  /**
+   * Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. The directory of
+   * the live path does not matter, as rotated files may be put into another one.
+   */
   readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
+    const names = new Set([...livePaths].map((path) => basename(path)))
     for (const { row, livePath } of this.#files.values())
-      if (livePaths.has(livePath) && isCopyOfContent(row, sibling)) return row.offset
+      if (names.has(basename(livePath)) && isCopyOfContent(row, sibling)) return row.offset
+    for (const { content, livePath } of this.#gone)
+      if (names.has(basename(livePath)) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
   }
 
@@ -75,6 +93,7 @@ export class ClosedFiles {
   check(): void {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
+    while (this.#gone[0] !== undefined && this.#gone[0].closedMs < expired) this.#gone.shift()
     for (const file of [...this.#files.values()]) {
       if ((file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
       else this.#examine(file)
@@ -171,6 +190,13 @@ function keyOf({ device, inode }: OffsetRow): string {
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {
   return BigInt.asIntN(64, stat.ino) === inode && BigInt.asIntN(64, stat.dev) === device
+}
+
+/** Returns what is known of the content of an open file, with its fingerprint as far as it can be taken. */
+function contentOf(file: TailFile): KnownContent {
+  const { stored, handle, cursor } = file
+  if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
+  return file.content()
 }
 
 const TRAILER_BYTES = 4

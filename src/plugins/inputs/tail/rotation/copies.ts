@@ -8,7 +8,7 @@ import { liveNamesOf } from './names.ts'
 import { isCopy, isCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
-/** With more open files a .gz is compared only with those whose names it may have been made of. */
+/** With more open files a file is compared only with those whose names it may have been made of. */
 const MAX_COMPARED = 1000
 /** Fewer bytes in common do not make a copy where the names leave a doubt: programs often begin a log with the same words. */
 const MIN_COMMON_BYTES = 64
@@ -62,6 +62,7 @@ export class Copies {
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
     }
+    if (file.newAt === undefined) return 'read'
     if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original.path)
     return this.#resolve(file)
   }
@@ -141,36 +142,47 @@ export class Copies {
   }
 
   #originalOf(file: TailFile): Suspect | undefined {
-    const { before } = file.newAt ?? {}
+    const before = file.newAt?.before
     const sinceMs = this.#options.clock.nowMs()
     if (before?.handle.isOpen && before.rotation.isDeleted && isCopy(file, before))
       return { original: before, isReplacement: true, sinceMs }
-    const livePaths = livePathsOf(file.path)
-    if (livePaths.size === 0) return undefined
-    for (const original of this.#candidates(file, livePaths))
-      if (original !== file && isCopy(file, original)) return { original, isReplacement: false, sinceMs }
-    this.#continueKnown(file, livePaths)
+    const names = liveNamesOf(basename(file.path))
+    for (const original of this.#candidates(file, names)) {
+      if (original === file) continue
+      // It may have been truncated just now: then the copy is found, and goes on where it was read to.
+      original.refresh()
+      if (file.newAt === undefined) return undefined
+      if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
+    }
+    this.#continueKnown(file, names)
     return undefined
   }
 
   /** Returns the open files of which the file may be a copy by its name. */
-  *#candidates(file: TailFile, livePaths: Set<string>): Iterable<TailFile> {
+  *#candidates(file: TailFile, names: Set<string>): Iterable<TailFile> {
     const { files, held } = this.#options
-    for (const path of livePaths) {
-      const live = files.byPath.get(path)
+    const directory = dirname(file.path)
+    for (const name of names) {
+      const live = files.byPath.get(join(directory, name))
       if (live !== undefined) yield live
     }
+    // Rotated files may be put into another directory.
     const isRelated = ({ path, identity }: TailFile): boolean =>
-      livePaths.has(identity.openedAs) || [...livePathsOf(path)].some((live) => livePaths.has(live))
+      names.has(basename(identity.openedAs)) ||
+      [...liveNamesOf(basename(path))].some((name) => names.has(name))
     for (const one of held) if (isRelated(one)) yield one
-    if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
-    for (const one of files.byKey.values()) if (!held.has(one) && isRelated(one)) yield one
+    if (files.byKey.size > MAX_COMPARED) return
+    const hasStem = ({ path }: TailFile): boolean =>
+      dirname(path) === directory && stemOf(basename(path)) === stemOf(basename(file.path))
+    for (const one of files.byKey.values())
+      if (!held.has(one) && (hasStem(one) || (file.handle.isCompressed && isRelated(one)))) yield one
   }
 
   /** Goes on where the content was read to that a truncated or closed file had. */
-  #continueKnown(file: TailFile, livePaths: Set<string>): void {
+  #continueKnown(file: TailFile, names: Set<string>): void {
     const sibling = siblingOf(file)
     if (sibling === undefined) return
+    const livePaths = new Set([...names].map((name) => join(dirname(file.path), name)))
     for (const path of livePaths) {
       const past = this.#options.files.byPath.get(path)?.rotation.pastContents ?? []
       for (const content of past)
@@ -194,9 +206,10 @@ function isNamedAfter(file: TailFile, original: TailFile): boolean {
   return basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
-function livePathsOf(path: string): Set<string> {
-  const directory = dirname(path)
-  return new Set([...liveNamesOf(basename(path))].map((live) => join(directory, live)))
+/** Returns the name up to its first dot: `x.log.copy` and `x.bak` may be copies of `x.log`. */
+function stemOf(name: string): string {
+  const dot = name.indexOf('.', 1)
+  return dot < 0 ? name : name.slice(0, dot)
 }
 
 function siblingOf({ target, handle }: TailFile): Sibling | undefined {

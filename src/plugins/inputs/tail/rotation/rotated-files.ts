@@ -1,4 +1,4 @@
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
@@ -11,6 +11,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { Copies } from './copies.ts'
+import { liveNamesOf } from './names.ts'
 import {
   isCompressedCopy,
   isCopy,
@@ -33,6 +34,8 @@ interface RotatedFilesOptions {
   mayRead: (path: string) => boolean
   /** True when the path is within Path. */
   isFollowed: (path: string) => boolean
+  /** True when the path is within Path, or within that of another input. */
+  isFollowedByAny: (path: string) => boolean
   /** Examines a file again after some milliseconds. */
   again: (file: TailFile, ms: number) => void
   clock: Clock
@@ -65,6 +68,7 @@ export class RotatedFiles {
     | 'closed'
     | 'mayRead'
     | 'isFollowed'
+    | 'isFollowedByAny'
     | 'readLastLine'
     | 'onMore'
     | 'onDrained'
@@ -132,7 +136,9 @@ export class RotatedFiles {
    */
   openMissedSince(before: TailFile, now: TailFile, path: string): TailFile {
     if (before.handle.isOpen) this.#readGrowth(before)
-    const scope = this.scopeOf(path, before.target === linkTarget(path) ? undefined : before.target)
+    const target = linkTarget(path)
+    const isSwitched = target !== path && before.linkTarget !== undefined && before.linkTarget !== target
+    const scope = this.scopeOf(path, isSwitched ? before.linkTarget : undefined)
     const sinceMs = before.rotation.contentSinceMs
     const find = (last: TailFile): Sibling[] => rotatedBetween(last, now, siblingsOf(path, scope), sinceMs)
     return this.#openInOrder(path, before, [before, now], (last) => find(last ?? before)) ?? before
@@ -243,6 +249,8 @@ export class RotatedFiles {
           this.#drop(file)
           continue
         }
+        // It may still be being copied or compressed, and show only later that it is a copy.
+        if (own === undefined) file.newAt = { before: undefined }
         this.#options.onMore(file)
         file.readAfter(last)
         last = file
@@ -258,10 +266,22 @@ export class RotatedFiles {
    * that of a closed or truncated file.
    */
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
-    if (!this.#options.mayRead(sibling.path)) return false
+    if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
     if (known.some((one) => one.rotation.pastContents.some((content) => isCopyOfContent(content, sibling))))
       return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
+  }
+
+  /** True when the sibling's name may be made of that of another followed file, which has more of it: `x-2.log.1` is of `x-2.log`. */
+  #belongsToOther(sibling: Sibling, path: string): boolean {
+    const live = basename(linkTarget(path))
+    for (const name of liveNamesOf(basename(sibling.path))) {
+      if (name.length <= live.length) continue
+      const other = join(dirname(sibling.path), name)
+      if (this.#files.byPath.has(other)) return true
+      if (this.#options.isFollowedByAny(other) && !isMissing(stat(other))) return true
+    }
+    return false
   }
 
   /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */

@@ -34,7 +34,10 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!content.fingerprintSize) return false
-  if (sibling.path.endsWith('.gz')) return isCompressedCopy(content, sibling)
+  if (sibling.path.endsWith('.gz'))
+    return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
+  if (content.head !== undefined && sibling.size < content.fingerprintSize)
+    return withFile(sibling, (fd) => isPartOfHead(content.head, peek(fd, 0, sibling.size))) ?? false
   if (!isRecent && content.fingerprintSize < MIN_DISTINCT_BYTES && sibling.size !== content.offset)
     return false
   return (
@@ -44,6 +47,12 @@ export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecen
       return sibling.size < content.offset || mismatchesMarker(content, fd) === false
     }) ?? false
   )
+}
+
+/** True when `part` is the beginning of the first bytes of a content. */
+function isPartOfHead(head: Buffer | undefined, part: Buffer | undefined): boolean {
+  if (head === undefined || part === undefined || part.length === 0 || part.length > head.length) return false
+  return head.compare(part, 0, part.length, 0, part.length) === 0
 }
 
 function mismatchesMarker(content: KnownContent, fd: number): boolean {
