@@ -113,6 +113,11 @@ export class SoakLog {
     return this.#rest !== ''
   }
 
+  /** True if the link goes to a file that the agent may not know, under a name that tells nothing. */
+  get hasUnknownTarget(): boolean {
+    return this.o.style === 'swap' && this.#rotations < 2
+  }
+
   get lateWriters(): number {
     return this.#late.length
   }

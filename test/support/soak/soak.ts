@@ -251,12 +251,13 @@ export class Soak {
     const { abilities, excludesRotated } = this.plan
     const copies = log.o.style === 'copy'
     const unread = abilities.has('unread') && !excludesRotated
-    // An excluded file is only read if the agent has known it.
-    if (excludesRotated) log.write(log.counts.length * 4)
+    // Such a file is only read after its rotation if the agent has known it.
+    const hidden = excludesRotated || log.hasUnknownTarget
+    if (hidden) log.write(log.counts.length * 4)
     if (copies && unread) log.unordered = true
     // Lines that are truncated unread would be lost by the writer.
     const waits = copies && this.#agent.running !== undefined && !unread
-    if (excludesRotated || waits) await this.#agent.arrived([log])
+    if (hidden || waits) await this.#agent.arrived([log])
   }
 
   /** Returns true if the program may keep the descriptor of the file that is rotated. */
