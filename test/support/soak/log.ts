@@ -113,6 +113,11 @@ export class SoakLog {
     return this.#rest !== ''
   }
 
+  /** True if the link goes to a file that the agent may not know, under a name that tells nothing. */
+  get hasUnknownTarget(): boolean {
+    return this.o.style === 'swap' && this.#rotations < 2
+  }
+
   get lateWriters(): number {
     return this.#late.length
   }
@@ -151,21 +156,22 @@ export class SoakLog {
 
   /** Rotates the log. The program still writes `late` lines to the rotated file, and with `keep` later ones. */
   async rotate({ late, keep }: { late: number; keep: boolean }): Promise<void> {
-    const { style, compress: when, scheme } = this.o
-    const renames = style === 'rename' || style === 'kubelet'
-    if (!this.#splits || !renames || keep) this.write(0)
+    const { compress: when, scheme } = this.o
+    if (!this.#splits || !this.#renames || keep) this.write(0)
     this.#rotations++
     this.unseen++
     if (when === 'delayed' && scheme.shifts) await this.#compressOlder(0)
-    if (style === 'copy') await this.#copyTruncate()
-    else {
-      const lines = when === 'now' ? 0 : late
-      this.unordered ||= lines > 0 || keep
-      if (renames) await this.#rename(lines, keep && when !== 'now')
-      else await this.#switch(lines, keep && when !== 'now')
-    }
+    await this.#giveUp(when === 'now' ? 0 : late, keep && when !== 'now')
     if (when === 'now') await this.#compressOlder(0)
     else if (when === 'delayed' && !scheme.shifts) await this.#compressOlder(1)
+  }
+
+  /** Takes the file of the log away, or what is in it. */
+  async #giveUp(late: number, keep: boolean): Promise<void> {
+    const { style } = this.o
+    if (style === 'copy') return this.#copyTruncate()
+    this.unordered ||= late > 0 || keep
+    return this.#renames ? this.#rename(late, keep) : this.#switch(late, keep)
   }
 
   /** Compresses all rotated files. */
@@ -222,6 +228,10 @@ export class SoakLog {
   close(): void {
     this.#closeLate(() => true)
     closeSync(this.#fd)
+  }
+
+  get #renames(): boolean {
+    return this.o.style === 'rename' || this.o.style === 'kubelet'
   }
 
   #firstTarget(): string {
@@ -299,18 +309,22 @@ export class SoakLog {
     const { scheme, olddir } = this.o
     const base = basename(this.real)
     const at = (n: number): string => join(olddir ?? dirname(this.real), scheme.of(base, n))
-    if (scheme.shifts)
-      for (const one of this.#rotated.toReversed()) {
-        if (one.base !== base) continue
-        one.n++
-        const path = `${at(one.n)}${extname(one.path) === '.gz' ? '.gz' : ''}`
-        renameSync(one.path, path)
-        for (const late of this.#late) if (late.path === one.path) late.path = path
-        one.path = path
-      }
+    if (scheme.shifts) this.#shift(base, at)
     const n = scheme.shifts ? 1 : this.#rotations
     this.#rotated.unshift({ path: at(n), base, n })
     return at(n)
+  }
+
+  /** Makes the number 1 free. */
+  #shift(base: string, at: (n: number) => string): void {
+    for (const one of this.#rotated.toReversed()) {
+      if (one.base !== base) continue
+      one.n++
+      const path = `${at(one.n)}${extname(one.path) === '.gz' ? '.gz' : ''}`
+      renameSync(one.path, path)
+      for (const late of this.#late) if (late.path === one.path) late.path = path
+      one.path = path
+    }
   }
 
   /** Compresses all but the latest `spared` files. */

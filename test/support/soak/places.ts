@@ -3,6 +3,9 @@ import { join, relative } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { SERIES } from '../forward/series.ts'
 
+/** Files of the agent. */
+const OF_AGENT = /\.(?:db|db-.*|conf)$/
+
 /** Returns where lines are now, for the report of a failure: a line of text for each place. */
 export function placesOf(dir: string, lines: readonly { series: number; at: number }[]): string {
   const files = contentsIn(dir)
@@ -55,7 +58,7 @@ function isDigit(byte: number): boolean {
 
 function entriesIn(dir: string): string[] {
   return readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry: Dirent) => !entry.isDirectory() && !/\.(?:db|db-.*|conf)$/.test(entry.name))
+    .filter((entry: Dirent) => !entry.isDirectory() && !OF_AGENT.test(entry.name))
     .map((entry: Dirent) => join(entry.parentPath, entry.name))
     .sort()
 }

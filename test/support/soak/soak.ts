@@ -1,8 +1,8 @@
 import { mkdirSync, utimesSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import type { Running } from '../process.ts'
-import { ship } from '../shipping.ts'
 import { until } from '../until.ts'
+import type { Ability } from './abilities.ts'
+import { SoakAgent } from './agent.ts'
 import { chooseLog, stemOf } from './choices.ts'
 import { ForeignFiles } from './foreign.ts'
 import { type LogOptions, SoakLog } from './log.ts'
@@ -13,8 +13,6 @@ import { Dice, planOfSoak, type SoakPlan } from './plan.ts'
 
 /** Time after which a partial record is completed: long before the agent sends it incomplete. */
 const OPEN_MS = 400
-/** Steps for which the agent is stopped. */
-const STOPPED_STEPS = 3
 const MAX_LOGS = 5
 /** Time after which the agent has closed a rotated file, with the shortest Rotate_Wait. */
 const CLOSED_MS = 900
@@ -41,13 +39,7 @@ export class Soak {
   /** Decisions of the present step: those of a step do not depend on how many another one made. */
   #dice: Dice
   #peers!: SoakPeers
-  #agent: Running | undefined
-  /** Steps until the agent, which is stopped, continues. */
-  #stopped = 0
-  /** True if a file was unlinked that only the running agent has open. */
-  #pinned = false
-  /** True as long as nothing has happened for which a line may arrive twice. */
-  #once = true
+  #agent!: SoakAgent
   #names = 0
 
   constructor(dir: string, seed: number) {
@@ -66,11 +58,11 @@ export class Soak {
       await this.#run(steps)
     } catch (error) {
       const lines = error instanceof SoakFailure ? error.lines : []
-      this.#note(`the agent's log:\n${this.#agent?.stderr}`)
+      this.#note(`the agent's log:\n${this.#agent?.running?.stderr}`)
       const places = `${placesOf(this.#dir, lines)}${filesIn(this.#dir)}`
       throw new Error(`${(error as Error).message}\n${places}${this.#lastSteps()}`, { cause: error })
     } finally {
-      await this.#agent?.stop('SIGKILL')
+      await this.#agent?.running?.stop('SIGKILL')
       this.#peers?.stop()
       for (const log of this.#logs) log.close()
     }
@@ -78,17 +70,24 @@ export class Soak {
 
   async #run(steps: number): Promise<void> {
     this.#peers = await SoakPeers.start(this.plan.peers, this.plan.abilities.has('strict'))
+    this.#agent = new SoakAgent({
+      dir: this.#dir,
+      plan: this.plan,
+      peers: this.#peers,
+      logs: this.#logs,
+      stats: this.stats,
+      note: (what) => this.#note(what),
+    })
     await this.#begin()
     for (let step = 1; step <= steps; step++) {
       this.#dice = this.#diceOf(step)
       await this.#step(this.#dice.pick(this.#logs))
       await this.#pause()
       this.#complete()
-      if (this.#stopped === 1) this.#continue()
-      else if (this.#stopped > 0) this.#stopped--
+      this.#agent.tick()
       this.stats.steps++
     }
-    await this.#settle()
+    await this.#agent.settle(this.#dice.chance(0.5))
     this.stats.lines = this.#logs.flatMap(({ counts }) => counts).reduce((a, b) => a + b, 0)
     this.stats.duplicates = this.#peers.duplicates
   }
@@ -101,72 +100,77 @@ export class Soak {
     const first = this.#appears(false)
     if (this.plan.abilities.has('aged') && !this.plan.kube) this.#ages()
     for (let n = this.plan.fromHead ? this.#dice.int(4) : 0; n > 0; n--) {
-      this.#start()
+      this.#agent.start()
       await Bun.sleep(this.#dice.random() * 250)
       first.write(this.#dice.int(5))
-      await this.#end('SIGKILL')
+      await this.#agent.end('SIGKILL')
     }
-    this.#start()
+    this.#agent.start()
     const begun = (): Promise<boolean> => {
       first.write(2)
       return this.#peers.hasBegun(first)
     }
-    await until(begun, { everyMs: 20, what: () => `the first lines; ${this.#agent?.stderr}` })
+    await until(begun, { everyMs: 20, what: () => `the first lines; ${this.#agent.running?.stderr}` })
     if (this.plan.fromHead) first.from.fill(0)
     this.#note(`from ${first.from}`)
     if (this.plan.second !== undefined) this.#appears(false)
   }
 
   async #step(log: SoakLog): Promise<void> {
-    if (this.#agent === undefined && this.#dice.chance(0.25)) return this.#start()
-    if (this.#stopped > 0 && this.#dice.chance(0.3)) return this.#continue()
+    if (this.#agent.running === undefined && this.#dice.chance(0.25)) return this.#agent.start()
+    if (this.#agent.stopped && this.#dice.chance(0.3)) return this.#agent.continue()
     if (this.#peers.faulty && this.#dice.chance(0.2)) return this.#peers.endFault()
     if (this.plan.abilities.any && this.#dice.chance(0.25)) return this.#stepOfAbility(log)
+    return this.#usualStep(log)
+  }
+
+  async #usualStep(log: SoakLog): Promise<void> {
     const at = this.#dice.random() * 100
     if (at < 40) return this.#write(log, at < 34)
     if (at < 62) return this.#rotate(log)
     if (at < 66) return this.#logs.length < MAX_LOGS ? void this.#appears(this.#dice.chance(0.5)) : undefined
     if (at < 68) return this.#replace(log)
     if (at < 70) return this.#move(log)
-    if (at < 80) return this.#end('SIGKILL')
-    if (at < 83) return this.#end('SIGTERM')
+    if (at < 80) return this.#agent.end('SIGKILL')
+    if (at < 83) return this.#agent.end('SIGTERM')
     if (at < 86) return this.#crashLoop()
-    if (at < 90) return this.#stop()
+    if (at < 90) return this.#agent.stop()
     if (at < 97) return this.#fault()
-    return this.#settle()
+    return this.#agent.settle(this.#dice.chance(0.5))
   }
 
   /** Takes one of the steps that only the abilities of the seed allow. */
   async #stepOfAbility(log: SoakLog): Promise<void> {
-    const { abilities, kube, wide } = this.plan
+    const { kube, wide } = this.plan
     const plain = !kube && log.real === log.path
-    const steps: (() => void | Promise<void>)[] = []
-    if (abilities.has('late') && log.lateWriters > 0)
-      steps.push(
-        () => this.#writeLate(log),
-        () => this.#writeLate(log),
-      )
-    if (abilities.has('gzip') && log.o.compress === 'late' && log.hasRotated)
-      steps.push(() => this.#compress(log))
-    if (abilities.has('moved') && plain)
-      steps.push(
-        () => this.#move(log),
-        () => this.#leaveAndReturn(log),
-      )
-    if (abilities.has('moved') && this.#logs.length < MAX_LOGS) steps.push(() => void this.#appears(true))
-    if (abilities.has('restored') && plain && !log.aged) steps.push(() => this.#restore(log))
-    if (abilities.has('copies') && plain && !log.aged) steps.push(() => this.#backUp(log))
-    if (abilities.has('foreign') && !kube && !wide)
-      steps.push(() =>
-        this.#note(`foreign: ${this.#foreign.makeOther(stemOf(this.#dice.int(this.#names)), this.#dice)}`),
-      )
-    if (abilities.has('exclude') && !kube)
-      steps.push(() =>
-        this.#note(
-          `excluded: ${this.#foreign.makeExcluded(stemOf(this.#dice.int(this.#names)), this.#dice)}`,
-        ),
-      )
-    await (steps.length > 0 ? this.#dice.pick(steps)() : this.#rotate(log))
+    const appears = (): void => void this.#appears(true)
+    const steps: [ability: Ability, possible: boolean, step: () => void | Promise<void>][] = [
+      ['late', log.lateWriters > 0, () => this.#writeLate(log)],
+      ['late', log.lateWriters > 0, () => this.#writeLate(log)],
+      ['gzip', log.o.compress === 'late' && log.hasRotated, () => this.#compress(log)],
+      ['moved', plain, () => this.#move(log)],
+      ['moved', plain, () => this.#leaveAndReturn(log)],
+      ['moved', this.#logs.length < MAX_LOGS, appears],
+      ['restored', plain && !log.aged, () => this.#restore(log)],
+      ['copies', plain && !log.aged, () => this.#backUp(log)],
+      [
+        'foreign',
+        !kube && !wide,
+        () => this.#note(`foreign: ${this.#foreign.makeOther(this.#anyStem(), this.#dice)}`),
+      ],
+      [
+        'exclude',
+        !kube,
+        () => this.#note(`excluded: ${this.#foreign.makeExcluded(this.#anyStem(), this.#dice)}`),
+      ],
+    ]
+    const possible = steps.filter(([ability, can]) => can && this.plan.abilities.has(ability))
+    await (possible.length > 0 ? this.#dice.pick(possible)[2]() : this.#rotate(log))
+  }
+
+  /** Returns the letters of a log that there is or was. */
+  #anyStem(): string {
+    return stemOf(this.#dice.int(this.#names))
   }
 
   /** Lets a program begin to log. With `moved` its file may come from another folder. */
@@ -231,24 +235,36 @@ export class Soak {
   }
 
   async #rotate(log: SoakLog): Promise<void> {
-    const { abilities, excludesRotated } = this.plan
     for (let n = this.#dice.chance(0.2) ? 1 + this.#dice.int(4) : 1; n > 0; n--) {
-      // An excluded file is only read if the agent has known it.
-      if (excludesRotated) log.write(log.counts.length * 4)
-      const unread = abilities.has('unread') && !excludesRotated
-      // Lines that are truncated unread would be lost by the writer.
-      if (excludesRotated || (log.o.style === 'copy' && this.#agent !== undefined && !unread))
-        await this.#arrived([log])
-      if (log.o.style === 'copy' && unread) log.unordered = true
+      await this.#beforeRotation(log)
       const late = this.#dice.chance(0.2) ? this.#dice.int(20) : 0
-      const keeps = log.lateWriters < MAX_LATE_WRITERS && !excludesRotated && log.o.style !== 'copy'
-      const keep = abilities.has('late') && keeps && this.#dice.chance(0.5)
+      const keep = this.#dice.chance(0.5) && this.#mayKeep(log)
       this.#note(`${log.path} is rotated, ${late} lines late${keep ? ', and more later' : ''}`)
       await log.rotate({ late, keep })
       this.stats.rotations++
       if (this.#dice.chance(0.7)) log.write(this.#dice.int(20))
       if (this.#dice.chance(0.5)) await this.#pause()
     }
+  }
+
+  async #beforeRotation(log: SoakLog): Promise<void> {
+    const { abilities, excludesRotated } = this.plan
+    const copies = log.o.style === 'copy'
+    const unread = abilities.has('unread') && !excludesRotated
+    // Such a file is only read after its rotation if the agent has known it.
+    const hidden = excludesRotated || log.hasUnknownTarget
+    if (hidden) log.write(log.counts.length * 4)
+    if (copies && unread) log.unordered = true
+    // Lines that are truncated unread would be lost by the writer.
+    const waits = copies && this.#agent.running !== undefined && !unread
+    if (hidden || waits) await this.#agent.arrived([log])
+  }
+
+  /** Returns true if the program may keep the descriptor of the file that is rotated. */
+  #mayKeep(log: SoakLog): boolean {
+    const { abilities, excludesRotated } = this.plan
+    const can = log.lateWriters < MAX_LATE_WRITERS && log.o.style !== 'copy'
+    return can && abilities.has('late') && !excludesRotated
   }
 
   async #compress(log: SoakLog): Promise<void> {
@@ -259,29 +275,29 @@ export class Soak {
   /** Kills, starts or stops the agent in the middle of a rotation. */
   async #between(done: string, copies: boolean): Promise<void> {
     const { abilities } = this.plan
-    if (!abilities.has('between') || this.#pinned || (copies && !abilities.has('unread'))) return
+    if (!abilities.has('between') || this.#agent.pinned || (copies && !abilities.has('unread'))) return
     const at = this.#dice.random()
     const sleep = this.#dice.random()
     if (at < 0.5) return
     this.#note(`between, ${done}:`)
-    if (at < 0.62) await this.#end('SIGKILL')
-    else if (at < 0.67) await this.#end('SIGTERM')
-    else if (at < 0.85 && this.#agent === undefined) this.#start()
-    else if (at < 0.9) this.#stop()
+    if (at < 0.62) await this.#agent.end('SIGKILL')
+    else if (at < 0.67) await this.#agent.end('SIGTERM')
+    else if (at < 0.85 && this.#agent.running === undefined) this.#agent.start()
+    else if (at < 0.9) this.#agent.stop()
     await Bun.sleep(sleep * (at < 0.85 ? 300 : 100))
   }
 
   /** Replaces a log that the agent has open and has read. It can read the new one unless that is rotated before a check. */
   async #replace(log: SoakLog): Promise<void> {
-    if (this.#agent === undefined) return
+    if (this.#agent.running === undefined) return
     log.write(log.counts.length)
-    await this.#arrived([log])
+    await this.#agent.arrived([log])
     log.write(this.#dice.int(50))
     log.replace()
-    this.#pinned = true
+    this.#agent.pinned = true
     this.#note(`${log.path} is replaced`)
     log.write(log.counts.length)
-    await this.#arrived([log])
+    await this.#agent.arrived([log])
   }
 
   async #restore(log: SoakLog): Promise<void> {
@@ -303,20 +319,20 @@ export class Soak {
       `${stem}-20240505${extension}`,
       `${stem}.4711${extension}`,
     ]
-    if (wide) await this.#arrived([log])
+    if (wide) await this.#agent.arrived([log])
     this.#note(log.backUp(names[format] as string, ofRotated))
     if (this.#dice.chance(0.5)) log.write(this.#dice.int(20))
   }
 
   /** Renames a log within Path. */
   async #move(log: SoakLog): Promise<void> {
-    const agent = this.#agent
+    const agent = this.#agent.running
     const free = this.plan.abilities.has('moved')
     if (log.real !== log.path || (agent === undefined && !free)) return
     const path = join(this.plan.logs, `${stemOf(this.#names++)}${basename(log.path).slice(2)}`)
     if (!free) log.write(1)
     // A file that was never seen is known by the name of a log that exists.
-    if (!free || log.unseen > 0) await this.#arrived([log])
+    if (!free || log.unseen > 0) await this.#agent.arrived([log])
     log.move(path)
     this.#note(`is ${log.path} now`)
     if (free || agent === undefined) return
@@ -327,108 +343,44 @@ export class Soak {
     }
     await until(isKnown, { everyMs: 50, what: () => `${log.path}; ${agent.stderr}` })
     // Its offset has to be stored as well.
-    await this.#settle()
+    await this.#agent.settle(this.#dice.chance(0.5))
   }
 
   /** Moves a log to a folder beside and back; its program writes on. */
   async #leaveAndReturn(log: SoakLog): Promise<void> {
     const { path } = log
     const aside = join(this.#dir, 'aside')
-    if (log.unseen > 0) await this.#arrived([log])
+    if (log.unseen > 0) await this.#agent.arrived([log])
     mkdirSync(aside, { recursive: true })
     log.move(join(aside, basename(path)))
     this.#note(`${path} is moved out`)
     const [at, sleep] = [this.#dice.random(), this.#dice.random()]
     log.write(this.#dice.int(20))
-    if (at < 0.3 && this.#agent === undefined) this.#start()
-    else if (at < 0.5) await this.#end('SIGKILL')
+    if (at < 0.3 && this.#agent.running === undefined) this.#agent.start()
+    else if (at < 0.5) await this.#agent.end('SIGKILL')
     await Bun.sleep(sleep * 1500)
     log.write(this.#dice.int(20))
     log.move(path)
     this.#note(`${path} is moved back`)
   }
 
-  #start(): void {
-    const { options } = this.plan
-    this.#agent = ship({ dir: this.#dir, ports: this.#peers.sinks.map((s) => s.port), ...options })
-    this.#note('start')
-  }
-
-  async #end(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    if (this.#agent === undefined) return
-    if (this.#pinned) await this.#arrived(this.#logs)
-    this.#once = false
-    await this.#ended(signal)
-  }
-
-  async #ended(signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-    const agent = this.#agent
-    if (agent === undefined) return
-    this.#continue()
-    this.#note(signal)
-    this.#agent = undefined
-    await agent.stop(signal)
-    await this.#peers.nextRun()
-    this.stats.kills++
-    this.#note(`ended, with the log:\n${agent.stderr}`)
-  }
-
   async #crashLoop(): Promise<void> {
-    await this.#end('SIGKILL')
+    await this.#agent.end('SIGKILL')
     for (let n = 2 + this.#dice.int(4); n > 0; n--) {
       const log = this.#dice.pick(this.#logs)
       if (this.#dice.chance(0.5)) this.#write(log, true)
       if (this.#dice.chance(0.4)) await this.#rotate(log)
-      if (this.#agent === undefined) this.#start()
+      if (this.#agent.running === undefined) this.#agent.start()
       await Bun.sleep(this.#dice.random() * 250)
-      await this.#end('SIGKILL')
+      await this.#agent.end('SIGKILL')
     }
-  }
-
-  #stop(): void {
-    if (this.#agent === undefined || this.#stopped > 0) return
-    this.#agent.kill('SIGSTOP')
-    this.#stopped = STOPPED_STEPS
-    this.#note('SIGSTOP')
-  }
-
-  #continue(): void {
-    if (this.#stopped === 0) return
-    this.#agent?.kill('SIGCONT')
-    this.#stopped = 0
-    this.#note('SIGCONT')
   }
 
   async #fault(): Promise<void> {
     if (this.#peers.faulty) return
     this.#note(await this.#peers.fail(this.#dice.pick))
     this.stats.faults++
-    this.#once = false
-  }
-
-  async #arrived(logs: readonly SoakLog[]): Promise<void> {
-    await this.#peers.endFault()
-    if (this.#agent === undefined) this.#start()
-    this.#continue()
-    for (const log of this.#logs) log.write(0)
-    await this.#peers.haveAll(logs, this.#logs, this.#once)
-    for (const log of logs) log.unseen = 0
-    if (logs === this.#logs) this.#pinned = false
-  }
-
-  /** Waits until everything has arrived; if the agent then ends with everything acknowledged, all offsets are stored. */
-  async #settle(): Promise<void> {
-    const prunes = this.#dice.chance(0.5)
-    // A line after everything that the agent may repeat, because an earlier run could not store its offset.
-    for (const log of this.#logs) log.write(log.counts.length)
-    await this.#arrived(this.#logs)
-    const agent = this.#agent
-    await this.#ended('SIGTERM')
-    if (agent?.stderr.includes('before everything was acknowledged')) return
-    await this.#peers.ended()
-    await this.#peers.mark()
-    this.#note('settled')
-    if (prunes) for (const log of this.#logs) log.prune()
+    this.#agent.once = false
   }
 
   async #pause(): Promise<void> {
