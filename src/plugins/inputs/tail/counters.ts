@@ -20,6 +20,8 @@ export const TAIL_COUNTERS = {
     },
   },
   gzip_errors: 'compressed files that are corrupt or truncated',
+  gzip_trailing_bytes:
+    'bytes after the last member of a .gz that are not in gzip format: ignored, as gzip does',
   files_unreadable: 'files and directories that could not be read',
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
