@@ -33,7 +33,8 @@ export const TAIL_COUNTERS = {
       truncated: 'the file was truncated or rewritten before they were read',
       hold_limit: 'unread in a rotated or deleted file that was dropped because of Hold_Limit',
       hold_time: 'unread in a rotated or deleted file that was dropped because of Hold_Time',
-      stopped: 'not acknowledged in a deleted file when the agent stopped: no later run can open it',
+      stopped:
+        'not acknowledged in a deleted file when the agent stopped, without a DB in which a later run would find its position',
       missing:
         'unread in a file that was deleted or moved away while the agent was not running, as far as its size is known',
       compressed:

@@ -37,7 +37,7 @@ export class JoinedLines extends BlockEncoder {
       if (end > pos || !this.options.skipEmpty) {
         const done =
           end - pos > this.options.maxLineBytes
-            ? this.#writeLong(file, records, out, src, pos, newline >= blockEnd, base)
+            ? this.#writeLong(file, records, out, src, pos, end, newline >= blockEnd, base)
             : this.#joiner.push(file, records, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
@@ -85,17 +85,19 @@ export class JoinedLines extends BlockEncoder {
     out: Appender,
     src: Buffer,
     pos: number,
+    lineEnd: number,
     cutOff: boolean,
     base: number,
   ): boolean {
+    let end = pos
     if (!this.options.skipLong) {
       const encoder = records.plain
       if (!out.reserve(encoder.bound(this.options.maxLineBytes), 0)) return false
-      const end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
+      end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
       out.end = encoder.writeCut(out.buf, out.end, src, pos, end, base + pos)
       out.addRecords(1, 0)
     }
-    this.recordLongLine(file)
+    this.recordLongLine(file, lineEnd - end)
     if (cutOff) file.cursor.startSkipping()
     return true
   }
