@@ -111,6 +111,11 @@ export const ERROR_CODES = {
     summary: 'unread bytes of a rotated or deleted file were abandoned',
     remedy: 'raise Hold_Limit or Hold_Time, or fix the output that lags behind',
   },
+  E_TAIL_GZIP: {
+    exit: 1,
+    summary: 'a .gz is corrupt or ends too early, and is not being written',
+    remedy: 'test it with `gzip -t`, and copy it again; reading goes on when it changes',
+  },
   E_TAIL_TRUNCATED: {
     exit: 1,
     summary: 'a program truncated bytes of a file before they were read',

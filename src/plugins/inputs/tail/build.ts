@@ -138,7 +138,7 @@ export async function buildTail(
     counters,
     log,
     readErrors,
-    nowMs: () => clock.nowMs(),
+    clock,
     onSettled: (file, bytes) => {
       positions.touch(file, bytes)
       if (file.rotation.isRotated) rotated.closeIfDone(file)

@@ -20,6 +20,8 @@ export const TAIL_COUNTERS = {
     },
   },
   gzip_errors: 'compressed files that are corrupt or truncated',
+  gzip_trailing_bytes:
+    'bytes after the last member of a .gz that are not in gzip format: ignored, as gzip does',
   files_unreadable: 'files and directories that could not be read',
   searches_cut: 'searches for files that ended at the maximum number of directories or entries',
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
@@ -34,7 +36,8 @@ export const TAIL_COUNTERS = {
       truncated: 'the file was truncated or rewritten before they were read',
       hold_limit: 'unread in a rotated or deleted file that was dropped because of Hold_Limit',
       hold_time: 'unread in a rotated or deleted file that was dropped because of Hold_Time',
-      stopped: 'not acknowledged in a deleted file when the agent stopped: no later run can open it',
+      stopped:
+        'not acknowledged in a deleted file when the agent stopped, without a DB in which a later run would find its position',
       missing:
         'unread in a file that was deleted or moved away while the agent was not running, as far as its size is known',
       compressed:

@@ -3,6 +3,7 @@ import { buildStaticParts, buildTail, type StaticParts, type TailParts } from '.
 import type { TailContext } from './counters.ts'
 import { TailLoop } from './loop.ts'
 import type { TailOptions } from './options.ts'
+import { reportUnfinished } from './rotation/unfinished.ts'
 
 /** Input that follows files. What opens or watches something is built when it runs. */
 export class Tail implements Input {
@@ -47,6 +48,8 @@ export class Tail implements Input {
     otherInputs.close()
     await reconciler.close()
     joiner?.close()
+    for (const file of files.byKey.values()) if (file.handle.isOpen) file.refresh()
+    reportUnfinished(files.byKey.values(), this.#options.db !== undefined, this.#ctx.counters, this.#ctx.log)
     positions.close()
     files.closeAll()
   }

@@ -71,6 +71,7 @@ describe('lines', () => {
     expect(run.received[0]?.record).toEqual({ log: 'x'.repeat(1_000_000), truncated: true })
     expect(run.lines()[1]).toBe('after')
     expect(run.count('long_line_truncated')).toBe(1)
+    expect(run.count('lost_bytes')).toBe(2_000_000)
   })
 
   test('skips a long line with Skip_Long_Lines', async () => {
@@ -79,6 +80,19 @@ describe('lines', () => {
     const run = follow({ path, buffer_max_size: '2K', skip_long_lines: 'on' })
     expect(await run.waitForLines(2)).toEqual(['before', 'after'])
     expect(run.count('long_line_skipped')).toBe(1)
+    expect(run.count('lost_bytes')).toBe(5000)
+  })
+
+  test.each([
+    ['cut', 'off', 7000 - 2000],
+    ['skipped', 'on', 7000],
+  ])('counts the bytes of a line that is %s while others are joined', async (_, skip, lost) => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `before\n${'x'.repeat(7000)}\nafter\n`)
+    const options = { buffer_max_size: '2000', skip_long_lines: skip, 'multiline.parser': 'java' }
+    const run = follow({ path, ...options })
+    await until(() => run.lines().includes('after'))
+    expect(run.assembly.inputs[0]?.counters.get('lost_bytes', 'long_line')).toBe(lost)
   })
 
   test('cuts between characters, not within one', async () => {

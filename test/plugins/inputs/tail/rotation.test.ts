@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
-import { follow, MemoryStore, readAll, resume } from '../../../support/tail/run.ts'
+import { follow, MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -344,6 +344,26 @@ describe('rotation', () => {
     run.ack()
     await run.waitForLines(2000)
     await until(() => run.files.length === 0)
+  })
+
+  test.each([
+    ['with stored positions warns, as the next run finds a copy if there is one', 'pos.db', 'warn', 0],
+    ['without stored positions counts it as lost', undefined, 'error', 200_000],
+  ])('a stop with an unacknowledged deleted file %s', async (_, db, level, lost) => {
+    const dir = tmp()
+    const path = join(dir, 'a.log')
+    writeFileSync(path, 'x'.repeat(99).concat('\n').repeat(2000))
+    const stored = db === undefined ? {} : { db: join(dir, db) }
+    const options = { path, progress_check_interval: '20ms', read_from_head: 'on', ...stored }
+    const run = new TailRun({ tail: options, memBufLimit: 40_000 }).start()
+    run.hold = true
+    await until(() => run.assembly.inputs[0]?.account.paused)
+    unlinkSync(path)
+    await until(() => run.files[0]?.state === 'deleted')
+    await run.abort()
+    const logged = run.logs.filter(({ message }) => message.includes('are not acknowledged at the stop'))
+    expect(logged).toMatchObject([{ level, fields: { from: 0, to: 200_000 } }])
+    expect(run.assembly.inputs[0]?.counters.get('lost_bytes', 'stopped')).toBe(lost)
   })
 
   test('sends the last line of a rotated file that never got its newline', async () => {

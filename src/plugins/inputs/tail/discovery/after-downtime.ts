@@ -395,5 +395,5 @@ function mayBe(row: OffsetRow, sibling: Sibling): boolean {
  */
 function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
   if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
-  return { ...row, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
+  return { ...row, offset: 0, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }

@@ -5,14 +5,11 @@ import type { ByteSource } from './byte-source.ts'
 /** The descriptor of a file and the source that reads its bytes. */
 export class FileHandle {
   readonly source: ByteSource
-  /** Size on disk of a .gz; offsets count decompressed bytes. Undefined for a plain file. */
-  readonly compressedBytes: number | undefined
   #fd: number
 
-  constructor(fd: number, source: ByteSource, compressedBytes: number | undefined) {
+  constructor(fd: number, source: ByteSource) {
     this.#fd = fd
     this.source = source
-    this.compressedBytes = compressedBytes
   }
 
   /** The descriptor; -1 once the file is closed. */
@@ -24,8 +21,9 @@ export class FileHandle {
     return this.#fd >= 0
   }
 
+  /** True for a .gz, whose offsets count decompressed bytes. */
   get isCompressed(): boolean {
-    return this.compressedBytes !== undefined
+    return this.source.isCompressed
   }
 
   /** Returns the properties of the open file; a failure for one that its server has deleted (ESTALE), for example. */

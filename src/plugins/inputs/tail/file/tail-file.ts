@@ -158,6 +158,7 @@ export class TailFile implements Contributor {
   refresh(): void {
     const stat = this.handle.stat()
     if (stat instanceof FsFailure) return
+    this.handle.source.look(stat)
     if (!this.handle.isCompressed) this.#observeSize(Number(stat.size))
     if (stat.nlink === 0n) this.rotation.markDeleted()
   }
@@ -203,7 +204,8 @@ export class TailFile implements Contributor {
   restart(nowMs: number, stat: BigIntStats | undefined): void {
     const before = this.content()
     this.stored.restart(nowMs)
-    this.cursor.restart(Number(stat?.size ?? 0))
+    this.handle.source.restart()
+    this.cursor.restart(this.handle.isCompressed ? 0 : Number(stat?.size ?? 0))
     this.acks.restart()
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
     this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001, before)

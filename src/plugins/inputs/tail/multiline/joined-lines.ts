@@ -37,7 +37,7 @@ export class JoinedLines extends BlockEncoder {
       if (end > pos || !this.options.skipEmpty) {
         const done =
           end - pos > this.options.maxLineBytes
-            ? this.#writeLong(file, out, src, pos, newline >= blockEnd, base)
+            ? this.#writeLong(file, out, src, pos, end, newline >= blockEnd, base)
             : this.#joiner.push(file, records, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
@@ -102,14 +102,16 @@ export class JoinedLines extends BlockEncoder {
     out: Appender,
     src: Buffer,
     pos: number,
+    lineEnd: number,
     cutOff: boolean,
     base: number,
   ): boolean {
+    let end = pos
     if (!this.options.skipLong) {
-      const end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
+      end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
       if (!this.writeLine(file, out, src, pos, end, base + pos, true)) return false
     }
-    this.recordLongLine(file)
+    this.recordLongLine(file, lineEnd - end)
     if (cutOff) file.cursor.startSkipping()
     return true
   }

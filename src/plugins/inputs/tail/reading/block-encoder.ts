@@ -103,8 +103,10 @@ export abstract class BlockEncoder {
     if (file.needsJoin()) out.addContributor(file)
   }
 
-  protected recordLongLine(file: TailFile): void {
+  /** `lost`: bytes of the line that are in no record, of those that are in this block. */
+  protected recordLongLine(file: TailFile, lost: number): void {
     this.options.counters.add(this.options.skipLong ? 'long_line_skipped' : 'long_line_truncated')
+    this.options.counters.add('lost_bytes', lost, 'long_line')
     this.options.onLongLine(file)
   }
 
@@ -130,7 +132,9 @@ export abstract class BlockEncoder {
   /** Skips the rest of a long line: to the byte after its newline, or to the end of the block. */
   #skipRest(file: TailFile, { buf, start, end }: Block): number {
     const newline = buf.indexOf(10, start)
-    if (newline < 0 || newline >= end) return end
+    const isWhole = newline >= 0 && newline < end
+    this.options.counters.add('lost_bytes', (isWhole ? newline : end) - start, 'long_line')
+    if (!isWhole) return end
     file.cursor.stopSkipping()
     return newline + 1
   }

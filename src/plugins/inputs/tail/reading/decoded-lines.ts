@@ -154,7 +154,7 @@ export class DecodedLines extends BlockEncoder {
       const written = this.#writeAlone(file, out, buf, pos, lineEnd, encoding, isLong)
       if (!written) return undefined
     }
-    if (isLong) this.recordLongLine(file)
+    if (isLong) this.recordLongLine(file, lineEnd - (skipLong ? pos : pos + maxLineBytes))
     if (newline >= 0) return newline + encoding.unitBytes
     if (!isLong) return end
     file.cursor.startSkipping()

@@ -60,11 +60,13 @@ export class PlainLines extends BlockEncoder {
         view = viewOf(buf)
       }
       if (long) {
+        let cut = pos
         if (!this.options.skipLong) {
-          at = encoder.writeCut(buf, at, src, pos, utf8Floor(src, pos, pos + maxLineBytes), base + pos)
+          cut = utf8Floor(src, pos, pos + maxLineBytes)
+          at = encoder.writeCut(buf, at, src, pos, cut, base + pos)
           records++
         }
-        this.recordLongLine(file)
+        this.recordLongLine(file, end - cut)
         // Skip the rest of the line; its end may not have been read yet.
         if (newline >= blockEnd) cursor.startSkipping()
       } else {

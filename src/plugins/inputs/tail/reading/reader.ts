@@ -62,6 +62,8 @@ export class FileReader {
   #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     const { cursor, handle } = file
     if (cursor.isRewritten) return 'rewritten'
+    // Existing content of a .gz that is not read: its size was not known before.
+    if (cursor.offset < handle.source.start) cursor.moveTo(handle.source.start)
     const started = cursor.offset
     let wanted = this.#readSize(file, out)
     while (wanted > 0) {
@@ -74,7 +76,7 @@ export class FileReader {
       if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
       const from = cursor.offset
       cursor.recordGrowth(from + n - before)
-      if (n === before) return 'end'
+      if (n === before) return handle.source.isRewritten ? 'rewritten' : 'end'
       const isShort = n < wanted
       const block = {
         buf: this.#block,
@@ -86,7 +88,7 @@ export class FileReader {
       if (cursor.offset > from && !handle.isCompressed)
         cursor.keepLastBytes(this.#block, before + cursor.offset - from)
       if (state === 'full') return 'full'
-      if (isShort) return 'end'
+      if (isShort) return handle.source.isRewritten ? 'rewritten' : 'end'
       if (cursor.offset - started >= limitBytes) return 'more'
       wanted = cursor.offset > from ? this.#readSize(file, out) : this.#enlargeBlock(wanted)
     }

@@ -1,18 +1,20 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
-import type { Logger } from '../../../../core/services.ts'
+import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { type ByteSource, EmptySource, GzipSource, PlainSource } from '../file/byte-source.ts'
+import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
+import { GzipSource, isPlainContent } from '../file/gzip-source.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
 import type { Truncation } from '../file/read-cursor.ts'
 import { rowForFile, StoredRow } from '../file/stored-row.ts'
 import { expandTag } from '../file/tag.ts'
 import { TailFile } from '../file/tail-file.ts'
+import { gzipEvents } from './gzip-events.ts'
 import { linkTarget } from './link-target.ts'
 import type { Positions } from './positions.ts'
 import type { ReadErrors } from './read-errors.ts'
@@ -29,7 +31,7 @@ interface OpenFilesOptions extends StartOffsetOptions {
   /** Returns and claims the row of a rotated file that was closed, if the file at this descriptor is it. */
   takeClosed: (stat: BigIntStats, fd: number, path: string) => OffsetRow | undefined
   readErrors: ReadErrors
-  nowMs: () => number
+  clock: Clock
   onSettled: (file: TailFile, bytes: number) => void
   onTruncated: (file: TailFile, truncation: Truncation) => void
   /** More of a compressed file has been inflated. */
@@ -54,7 +56,7 @@ export class OpenFiles {
   readonly #sharedEncoder: EntryEncoder | undefined
   readonly #counters: TailCounters
   readonly #log: Logger
-  readonly #nowMs: () => number
+  readonly #clock: Clock
   readonly #onSettled: (file: TailFile, bytes: number) => void
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
   readonly #onMore: (file: TailFile) => void
@@ -70,7 +72,7 @@ export class OpenFiles {
       : new EntryEncoder(options.format, NO_NAMES)
     this.#counters = options.counters
     this.#log = options.log
-    this.#nowMs = options.nowMs
+    this.#clock = options.clock
     this.#onSettled = options.onSettled
     this.#onTruncated = options.onTruncated
     this.#onMore = options.onMore
@@ -237,20 +239,19 @@ export class OpenFiles {
     const openedAs = start.row?.openedAs ?? rotated?.openedAs ?? path
     const identity = new FileIdentity(stat, openedAs, expandTag(tag, openedAs, tagRegex))
     const size = Number(stat.size)
-    const isCompressed = path.endsWith('.gz')
-    const nowMs = this.#nowMs()
+    const nowMs = this.#clock.nowMs()
+    const handle = new FileHandle(
+      fd,
+      this.#source(fd, path, start, size, () => file),
+    )
     const file: TailFile = new TailFile({
       path,
       identity,
-      handle: new FileHandle(
-        fd,
-        this.#source(fd, path, start, () => this.#onMore(file)),
-        isCompressed ? size : undefined,
-      ),
+      handle,
       stored: new StoredRow(start.row, start.offset, nowMs),
       encoder: this.#sharedEncoder ?? new EntryEncoder(format, { path: openedAs, id: identity.id }),
       offset: start.offset,
-      size: isCompressed ? start.offset : size,
+      size: handle.isCompressed ? start.offset : size,
       isSkipping: start.isSkipping,
       openedMs: nowMs,
       contentSinceMs: Math.max(identity.birthMs, nowMs - TICK_MS),
@@ -258,7 +259,7 @@ export class OpenFiles {
       onSettled: this.#onSettled,
       onTruncated: this.#onTruncated,
     })
-    if (!isCompressed) file.cursor.loadLastBytes(file.handle)
+    if (!handle.isCompressed) file.cursor.loadLastBytes(file.handle)
     if (start.row !== undefined) this.#positions.claim(start.row)
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
     this.#positions.adopt(file)
@@ -273,20 +274,15 @@ export class OpenFiles {
     return file
   }
 
-  /** `onMore` is never called before this returns: a .gz is inflated asynchronously. */
-  #source(fd: number, path: string, start: Start, onMore: () => void): ByteSource {
-    if (!path.endsWith('.gz')) return new PlainSource(fd)
-    if (start.isDone) return new EmptySource(fd)
-    return new GzipSource(fd, start.offset, onMore, (error) => {
-      this.#counters.add('gzip_errors')
-      this.#log.error(
-        `${path} is corrupt or truncated: ${error.message}; only the data before that point is sent`,
-      )
-    })
+  /** `file` is not called before this returns: a .gz is inflated asynchronously. */
+  #source(fd: number, path: string, start: Start, size: number, file: () => TailFile): ByteSource {
+    if (!path.endsWith('.gz') || isPlainContent(fd)) return new PlainSource(fd)
+    const events = gzipEvents(file, this.#onMore, this.#counters, this.#log)
+    return new GzipSource(fd, { memberAt: 0, ...start.gzip, offset: start.offset }, size, this.#clock, events)
   }
 
   #isTooOld(mtimeMs: number): boolean {
     const { ignoreOlderMs } = this.#options
-    return ignoreOlderMs > 0 && this.#nowMs() - mtimeMs > ignoreOlderMs
+    return ignoreOlderMs > 0 && this.#clock.nowMs() - mtimeMs > ignoreOlderMs
   }
 }

@@ -291,14 +291,11 @@ function storedRow(file: TailFile): OffsetRow | undefined {
 
 function rowOf(file: TailFile): OffsetRow {
   const { identity, handle, cursor, acks, stored } = file
-  // Hashes are of the bytes on disk: there are none for a .gz, whose offsets count decompressed bytes.
+  // There is no fingerprint of a .gz but that of the file that was compressed.
   const isHashed = handle.isOpen && !handle.isCompressed
   if (isHashed) stored.growFingerprint(handle, cursor.size)
-  const acked = acks.position
-  // Not compared with the size, which is 0 until the first turn.
-  const isDone = handle.source.endsAt(acked)
-  // fluent-bit's column holds the compressed position of a .gz, from which reading can only be resumed at the end.
-  const offset = handle.compressedBytes === undefined ? acked : isDone ? handle.compressedBytes : 0
+  // fluent-bit's column holds the compressed position of a .gz, from which reading can only be resumed between members.
+  const { offset, streamOffset } = handle.source.resumePoint(acks.position)
   return {
     id: stored.id,
     name: file.path,
@@ -306,12 +303,12 @@ function rowOf(file: TailFile): OffsetRow {
     inode: asStored(identity.inode),
     created: stored.created,
     rotated: file.rotation.isRotated,
-    ...(isHashed ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }),
+    ...(handle.isOpen ? markerAt(handle.fd, offset) : { marker: 0n, markerSize: 0 }),
     openedAs: identity.openedAs,
     device: asStored(identity.device),
     fingerprint: stored.fingerprint,
     fingerprintSize: stored.fingerprintSize,
-    streamOffset: handle.isCompressed && !isDone ? acked : undefined,
+    streamOffset,
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }

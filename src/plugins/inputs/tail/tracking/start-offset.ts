@@ -4,6 +4,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
+import { type GzipStart, isMemberAt, isPlainContent } from '../file/gzip-source.ts'
 import type { Positions } from './positions.ts'
 
 export interface StartOffsetOptions {
@@ -24,8 +25,8 @@ export interface Start {
   isSkipping: boolean
   /** Stored row that the file continues; undefined when it gets a new one. */
   row: OffsetRow | undefined
-  /** True for a .gz that is not read at all. */
-  isDone?: boolean
+  /** For a .gz: the compressed position of a member that begins at the offset, and what is skipped as existing content. */
+  gzip?: Omit<GzipStart, 'offset'>
 }
 
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
@@ -64,11 +65,12 @@ export class StartOffset {
   ): Start {
     const size = Number(stat.size)
     const skippedAt = this.#positions.skipped.take(stat)
-    if (skippedAt !== undefined && row === undefined) return skippedStart(skippedAt, size, path)
+    const isCompressed = path.endsWith('.gz') && !isPlainContent(fd)
+    if (skippedAt !== undefined && row === undefined) return skippedStart(skippedAt, size, isCompressed)
     const isNew = this.#isNew(stat, path, isFirstScan)
     const fromHead = this.#isFromHead(isNew)
-    return path.endsWith('.gz')
-      ? this.#gzipStart(row, size, path, fromHead || isNew)
+    return isCompressed
+      ? this.#gzipStart(row, fd, size, path, fromHead || isNew)
       : this.#plainStart(row, fd, size, path, fromHead)
   }
 
@@ -91,28 +93,46 @@ export class StartOffset {
     if (row !== undefined) {
       const reason = mismatch(row, fd, size, path, this.#compareName)
       if (reason === undefined) return { offset: row.offset, isSkipping: row.skipping === true, row }
-      this.#log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
-      this.#counters.add('files_replaced')
-      return AT_HEAD
+      return this.#replaced(path, reason)
     }
     return { offset: fromHead ? 0 : size, isSkipping: false, row: undefined }
   }
 
   /**
-   * fluent-bit stores the compressed position. Reading can be resumed from it only if it is the end: then the file is
-   * done. Ours is the decompressed position. A .gz is never read from its end: all of it was written before.
+   * A .gz is never read from its end: all of it was written before, except what is appended later. Our rows have the
+   * decompressed position, and the compressed one where a member begins there. fluent-bit has the compressed one only, from
+   * which reading can be resumed at the end or at a member.
    */
-  #gzipStart(row: OffsetRow | undefined, size: number, path: string, fromHead: boolean): Start {
+  #gzipStart(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
     const isRenamed = this.#compareName && row !== undefined && basename(row.name) !== basename(path)
-    const known = isRenamed ? undefined : row
-    const isDone = known === undefined ? !fromHead : known.streamOffset === undefined && known.offset >= size
-    if (isDone) return { offset: size, isSkipping: false, row: known, isDone }
-    return { offset: known?.streamOffset ?? 0, isSkipping: known?.skipping === true, row: known }
+    if (row === undefined || isRenamed)
+      return fromHead ? AT_HEAD : { ...AT_HEAD, gzip: { memberAt: 0, skipTo: size } }
+    const { offset, streamOffset } = row
+    const isSkipping = row.skipping === true
+    if (streamOffset !== undefined && (offset === 0 || row.markerSize === 0))
+      return { offset: streamOffset, isSkipping, row }
+    // Of the bytes on disk, as for a plain file.
+    const reason = mismatch({ ...row, fingerprint: undefined }, fd, size, path, false)
+    if (reason !== undefined) return this.#replaced(path, reason)
+    if (streamOffset === undefined) {
+      const isOurs = row.openedAs !== undefined
+      const isResumable = offset >= size || isOurs || isMemberAt(fd, offset)
+      return { ...AT_HEAD, row, gzip: { memberAt: 0, skipTo: isResumable ? offset : 0 } }
+    }
+    const memberAt = offset === size || isMemberAt(fd, offset) ? offset : 0
+    return { offset: streamOffset, isSkipping, row, gzip: { memberAt } }
+  }
+
+  #replaced(path: string, reason: string): Start {
+    this.#log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
+    this.#counters.add('files_replaced')
+    return AT_HEAD
   }
 }
 
 /** Returns where a file is read that was skipped when it was found. It is shorter only if it was truncated since. */
-function skippedStart(skippedAt: number, size: number, path: string): Start {
+function skippedStart(skippedAt: number, size: number, isCompressed: boolean): Start {
   const offset = skippedAt > size ? 0 : skippedAt
-  return { offset, isSkipping: false, row: undefined, isDone: path.endsWith('.gz') && offset > 0 }
+  if (isCompressed) return { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } }
+  return { ...AT_HEAD, offset }
 }

@@ -1,0 +1,212 @@
+import type { InflateRaw } from 'node:zlib'
+
+/**
+ * A .gz, as in RFC 1952. After the last member gzip ignores what is no other one, and so does this.
+ *
+ * ```
+ *   file   = *member *%x00 [garbage]
+ *   member = header deflated crc32 size      ; the last two have 4 bytes each, little-endian
+ *   header = %x1F %x8B %x08 flags 6OCTET [length extra] [name %x00] [comment %x00] [crc16]
+ * ```
+ */
+const MAGIC = [0x1f, 0x8b]
+const DEFLATE = 8
+const FIXED_HEADER_BYTES = 10
+const TRAILER_BYTES = 8
+const FLAG = { CRC16: 2, EXTRA: 4, NAME: 8, COMMENT: 16, RESERVED: 0xe0 }
+/** Longer headers are not read: names have at most 4 KB, and what follows a wrong flag might never end. */
+const MAX_HEADER_BYTES = 131_072
+
+/** True when the bytes can be the beginning of a member; also for a single byte, of which more may come. */
+export function isGzipHead(head: Buffer): boolean {
+  return head.every((byte, at) => at >= MAGIC.length || byte === MAGIC[at])
+}
+
+/** Returns the length of the header; undefined: more bytes are needed. Throws for a header that is none. */
+function headerLength(head: Buffer): number | undefined {
+  if (!isGzipHead(head)) throw new Error('it is not in gzip format')
+  if (head.length > MAX_HEADER_BYTES) throw new Error('a header is too long')
+  if (head.length < FIXED_HEADER_BYTES) return undefined
+  const flags = head[3] as number
+  if (head[2] !== DEFLATE || (flags & FLAG.RESERVED) !== 0) throw new Error('unknown compression method')
+  let at = FIXED_HEADER_BYTES
+  if ((flags & FLAG.EXTRA) !== 0) {
+    if (head.length < at + 2) return undefined
+    at += 2 + head.readUInt16LE(at)
+  }
+  for (const flag of [FLAG.NAME, FLAG.COMMENT]) {
+    if ((flags & flag) === 0) continue
+    const end = head.indexOf(0, at)
+    if (end < 0 || at > head.length) return undefined
+    at = end + 1
+  }
+  if ((flags & FLAG.CRC16) !== 0) at += 2
+  return head.length < at ? undefined : at
+}
+
+/** The functions of node:zlib, which is imported when it is needed. */
+type Zlib = Pick<typeof import('node:zlib'), 'createInflateRaw' | 'crc32'>
+
+/**
+ * Inflates members one by one, as their bytes come: the end of what was written so far is told from the end of a member,
+ * which a stream of node:zlib tells only when there is nothing more to come.
+ */
+export class GzipMembers {
+  readonly #zlib: Zlib
+  readonly #onData: (data: Buffer) => void
+  #state: 'between' | 'header' | 'body' | 'trailer' | 'garbage' = 'between'
+  /** Bytes of a header or a trailer that is not complete. */
+  #held: Buffer = Buffer.alloc(0)
+  #inflater: InflateRaw | undefined
+  #ended: Promise<void> | undefined
+  #failed: Promise<never> | undefined
+  #checksum = 0
+  #memberBytes = 0
+  #isPaused = false
+  /** Compressed position of the next byte. */
+  #position: number
+  /** Compressed position after the last complete member, or after the zeros that follow it. */
+  #memberEnd: number
+
+  /** `position`: the compressed position of a member's first byte. `onData` may call `pause`. */
+  constructor(zlib: Zlib, position: number, onData: (data: Buffer) => void) {
+    this.#zlib = zlib
+    this.#onData = onData
+    this.#position = this.#memberEnd = position
+  }
+
+  /** Compressed position of the next byte: of those before, all were used. */
+  get position(): number {
+    return this.#position
+  }
+
+  get memberEnd(): number {
+    return this.#memberEnd
+  }
+
+  /** True when the bytes taken so far are complete members. */
+  get isBetween(): boolean {
+    return this.#state === 'between'
+  }
+
+  /** True when something else follows the last member; nothing more is taken. */
+  get isGarbage(): boolean {
+    return this.#state === 'garbage'
+  }
+
+  /** Takes the next bytes, which stay unchanged meanwhile. Rejects when they are damaged. Waits while paused. */
+  async take(bytes: Buffer): Promise<void> {
+    let rest = bytes
+    while (rest.length > 0 && this.#state !== 'garbage') {
+      const used = await this.#takeSome(rest)
+      this.#position += used
+      rest = rest.subarray(used)
+      if (this.#state === 'between') this.#memberEnd = this.#position
+    }
+  }
+
+  pause(): void {
+    this.#isPaused = true
+    this.#inflater?.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#inflater?.resume()
+  }
+
+  close(): void {
+    this.#inflater?.destroy()
+  }
+
+  /** Returns how many bytes were used, at least one unless the state changed. */
+  async #takeSome(bytes: Buffer): Promise<number> {
+    switch (this.#state) {
+      case 'between':
+        return this.#takeBetween(bytes)
+      case 'header':
+        return this.#takeHeader(bytes)
+      case 'trailer':
+        return this.#takeTrailer(bytes)
+      default:
+        return this.#inflate(bytes)
+    }
+  }
+
+  #takeBetween(bytes: Buffer): number {
+    // The first member has its header at once: zeros before it are not padding.
+    const zeros = this.#position === 0 ? 0 : countZeros(bytes)
+    if (zeros > 0) return zeros
+    const isFirst = this.#position === 0
+    this.#state = isFirst || bytes[0] === MAGIC[0] ? 'header' : 'garbage'
+    this.#held = bytes.subarray(0, 0)
+    return 0
+  }
+
+  #takeHeader(bytes: Buffer): number {
+    const before = this.#held.length
+    const head = Buffer.concat([this.#held, bytes])
+    // One byte of the magic number is no member yet: bytes after the last member that are none are ignored.
+    if (this.#memberEnd > 0 && !isGzipHead(head.subarray(0, MAGIC.length))) {
+      this.#state = 'garbage'
+      return 0
+    }
+    const length = headerLength(head)
+    if (length === undefined) {
+      this.#held = head
+      return bytes.length
+    }
+    this.#state = 'body'
+    this.#beginMember()
+    return length - before
+  }
+
+  #beginMember(): void {
+    const inflater = this.#zlib.createInflateRaw()
+    this.#inflater = inflater
+    this.#checksum = 0
+    this.#memberBytes = 0
+    this.#held = Buffer.alloc(0)
+    this.#ended = new Promise((resolve) => inflater.once('end', resolve))
+    this.#failed = new Promise((_, reject) => inflater.on('error', reject))
+    // The error is thrown where the bytes are taken; one that comes in between is found at the next call.
+    this.#failed.catch(() => {})
+    inflater.on('data', (data: Buffer) => {
+      this.#checksum = this.#zlib.crc32(data, this.#checksum)
+      this.#memberBytes += data.length
+      this.#onData(data)
+    })
+    if (this.#isPaused) inflater.pause()
+  }
+
+  async #inflate(bytes: Buffer): Promise<number> {
+    const inflater = this.#inflater as InflateRaw
+    const before = inflater.bytesWritten
+    const written = new Promise<void>((resolve) => inflater.write(bytes, () => resolve()))
+    await Promise.race([written, this.#failed])
+    const used = inflater.bytesWritten - before
+    if (used === bytes.length) return used
+    // It did not take them all: the member ends here. Its last data may wait for the reader.
+    await Promise.race([this.#ended, this.#failed])
+    this.#state = 'trailer'
+    return used
+  }
+
+  #takeTrailer(bytes: Buffer): number {
+    const used = Math.min(bytes.length, TRAILER_BYTES - this.#held.length)
+    this.#held = Buffer.concat([this.#held, bytes.subarray(0, used)])
+    if (this.#held.length < TRAILER_BYTES) return used
+    if (this.#held.readUInt32LE(0) !== this.#checksum) throw new Error('the checksum of the data is wrong')
+    if (this.#held.readUInt32LE(4) !== this.#memberBytes % 2 ** 32)
+      throw new Error('the size of the data is wrong')
+    this.#state = 'between'
+    this.#inflater = undefined
+    return used
+  }
+}
+
+function countZeros(bytes: Buffer): number {
+  let n = 0
+  while (bytes[n] === 0) n++
+  return n
+}

@@ -1,0 +1,340 @@
+import type { BigIntStats } from 'node:fs'
+import { messageOf } from '../../../../core/error.ts'
+import type { Clock, TimerHandle } from '../../../../core/services.ts'
+import { close, FsFailure, fstat, read } from '../../../../lib/fs/file-system.ts'
+import type { ByteSource, ResumePoint } from './byte-source.ts'
+import { ByteWindow } from './byte-window.ts'
+import { MARKER_BYTES, peek } from './fingerprint.ts'
+import { GzipMembers, isGzipHead } from './gzip-members.ts'
+
+/** Decompressed bytes buffered ahead of the reader; beyond that inflating pauses. */
+const WINDOW_BYTES = 262_144
+/** Compressed bytes read at once. */
+const RAW_BYTES = 65_536
+/** Compressed bytes read at once in the block in which data is corrupt: what is before the damage is sent. */
+const FINE_BYTES = 16
+
+/** A .gz that ends within a member, or is corrupt, is damaged once it has not been changed for this long. */
+export const GZIP_QUIET_MS = 10_000
+
+/** What happens to a .gz. `GzipSource` calls none of them before its constructor has returned. */
+export interface GzipEvents {
+  /** More was inflated, or nothing more will come. */
+  onMore(): void
+  /** The data from the compressed position `from` on cannot be inflated; the file has `size` bytes. */
+  onDamaged(reason: string, from: number, size: number): void
+  /** More was written to a file that had counted as damaged, and was inflated. */
+  onRepaired(): void
+  /** `bytes` after the last member, from `from` on, are no member. */
+  onGarbage(from: number, bytes: number): void
+  /** The file is not compressed, in spite of its name. */
+  onPlain(): void
+}
+
+/** From where a .gz is read. */
+export interface GzipStart {
+  /** Decompressed position. */
+  offset: number
+  /** Compressed position of a member that begins at `offset`; 0: what is before `offset` is inflated and discarded. */
+  memberAt: number
+  /** Compressed position up to which the file is skipped as existing content; reading begins when it is larger. */
+  skipTo?: number
+}
+
+/** True when an open file named .gz is not compressed. One that is empty may become anything. */
+export function isPlainContent(fd: number): boolean {
+  const head = peek(fd, 0, 2) ?? peek(fd, 0, 1)
+  return head !== undefined && !isGzipHead(head)
+}
+
+/** True when a member may begin at `position`. */
+export function isMemberAt(fd: number, position: number): boolean {
+  const head = peek(fd, position, 3)
+  return head !== undefined && isGzipHead(head) && head[2] === 8
+}
+
+/**
+ * A .gz, inflated as it is read: a window moves over the decompressed bytes.
+ *
+ * ```
+ *   0 ...... discarded ...... | window: buffered | .... not inflated yet
+ * ```
+ * Several members in a row are one stream, and more may be appended at any time: inflating goes on where it was. What is
+ * before damage is delivered. Positions before the window cannot be read again: the reader only goes forward.
+ */
+export class GzipSource implements ByteSource {
+  readonly #fd: number
+  readonly #clock: Clock
+  readonly #events: GzipEvents
+  #complete = false
+  #isPlain = false
+  #isRewritten = false
+  /** Number of bytes inflated so far. */
+  #inflated: number
+  /** Decompressed bytes buffered ahead of the reader. */
+  readonly #window: ByteWindow
+  #members: GzipMembers | undefined
+  /** Compressed and decompressed position at which a member begins. */
+  #member: { at: number; offset: number }
+  /** Compressed position up to which data is skipped, and the number of bytes skipped so far. */
+  #skipTo: number
+  #skipped = 0
+  /** Compressed position from which on little is read at a time, in a second attempt at corrupt data. */
+  #fineFrom: number | undefined
+  /** Reason why nothing more can be inflated, and the compressed position. */
+  #damage: { reason: string; at: number } | undefined
+  #isReported = false
+  /** Compressed position up to which bytes after the last member were reported. */
+  #garbageEnd = 0
+  /** Compressed bytes read so far, and the last of them: appending leaves them as they are. */
+  #rawEnd: number
+  #lastRaw: Buffer = Buffer.alloc(0)
+  /** Size and time of the last change when inflating stopped. */
+  #seen = { size: 0, mtimeNs: 0n }
+  #isPumping = false
+  #isClosed = false
+  #quiet: TimerHandle | undefined
+
+  constructor(fd: number, start: GzipStart, size: number, clock: Clock, events: GzipEvents) {
+    this.#fd = fd
+    this.#clock = clock
+    this.#events = events
+    this.#skipTo = start.skipTo ?? 0
+    this.#rawEnd = start.memberAt
+    this.#inflated = start.memberAt > 0 ? start.offset : 0
+    this.#member = { at: start.memberAt, offset: this.#inflated }
+    this.#window = new ByteWindow(start.offset)
+    const isWaiting = size <= Math.max(this.#rawEnd, this.#skipTo)
+    this.#complete = isWaiting
+    if (!isWaiting) void this.#pump()
+    else if (this.#rawEnd > 0)
+      this.#lastRaw = Buffer.from(peek(fd, this.#rawEnd - MARKER_BYTES, MARKER_BYTES) ?? this.#lastRaw)
+  }
+
+  get isCompressed(): boolean {
+    return !this.#isPlain
+  }
+
+  get complete(): boolean {
+    return this.#complete
+  }
+
+  get isRewritten(): boolean {
+    return this.#isRewritten
+  }
+
+  /** Position after the existing content that is skipped. */
+  get start(): number {
+    return this.#skipTo > 0 ? this.#window.start : 0
+  }
+
+  read(buf: Buffer, at: number, length: number, position: number): number | FsFailure {
+    if (this.#isPlain) return read(this.#fd, buf, at, length, position)
+    this.#window.discardUpTo(position)
+    if (this.#window.length < WINDOW_BYTES) this.#members?.resume()
+    const copied = this.#window.copy(buf, at, length)
+    if (copied === length) return copied
+    // For a line longer than the window: it grows as far as the reader asks.
+    this.#members?.resume()
+    const stat = this.#isPumping ? undefined : fstat(this.#fd)
+    if (stat instanceof FsFailure) return stat
+    if (stat !== undefined) this.look(stat)
+    return copied
+  }
+
+  /** Inflates on when the file has changed. */
+  look(stat: BigIntStats): void {
+    if (this.#isPumping || this.#isClosed || this.#isPlain || this.#isRewritten) return
+    const size = Number(stat.size)
+    if (size === this.#seen.size && stat.mtimeNs === this.#seen.mtimeNs) return
+    if (size < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
+    else if (this.#damage !== undefined) {
+      // While it is not final, a timer is set.
+      if (this.#complete) this.#awaitQuiet(stat)
+    } else if (size > Math.max(this.#rawEnd, this.#skipTo)) void this.#pump()
+  }
+
+  /** True when the bytes before those that are read next are not those that were read. */
+  #hasOtherRaw(): boolean {
+    const size = this.#lastRaw.length
+    const bytes = size === 0 ? undefined : peek(this.#fd, this.#rawEnd - size, size)
+    return bytes !== undefined && !bytes.equals(this.#lastRaw)
+  }
+
+  resumePoint(acked: number): ResumePoint {
+    if (this.#isPlain) return { offset: acked, streamOffset: undefined }
+    if (this.#skipTo > 0 && (this.#rawEnd < this.#skipTo || acked < this.#skipped))
+      return { offset: this.#skipTo, streamOffset: undefined }
+    const isAllAcked = this.#complete && acked >= this.#inflated
+    if (isAllAcked) return { offset: this.#rawEnd, streamOffset: acked }
+    return { offset: acked === this.#member.offset ? this.#member.at : 0, streamOffset: acked }
+  }
+
+  /** Begins again at the start of a file that was rewritten. */
+  restart(): void {
+    if (this.#isPlain) return
+    this.#members?.close()
+    this.#members = undefined
+    this.#clock.cancel(this.#quiet)
+    this.#isRewritten = false
+    this.#isReported = false
+    this.#damage = this.#fineFrom = undefined
+    this.#lastRaw = Buffer.alloc(0)
+    this.#window.restart(0)
+    this.#inflated = this.#rawEnd = 0
+    this.#skipTo = this.#skipped = this.#garbageEnd = 0
+    this.#member = { at: 0, offset: 0 }
+    void this.#pump()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#clock.cancel(this.#quiet)
+    this.#members?.close()
+    close(this.#fd)
+  }
+
+  #recordRewrite(): void {
+    this.#isRewritten = true
+    this.#complete = true
+    this.#events.onMore()
+  }
+
+  /** Inflates what there is. Ends at the end of the file, at damage, or when the source is closed. */
+  async #pump(): Promise<void> {
+    this.#isPumping = true
+    this.#complete = false
+    this.#clock.cancel(this.#quiet)
+    const zlib = await import('node:zlib')
+    if (this.#isClosed) return
+    if (this.#rawEnd === 0 && isPlainContent(this.#fd)) return this.#becomePlain()
+    const onData = (data: Buffer): void => this.#keep(data)
+    this.#members ??= new GzipMembers(zlib, this.#rawEnd, onData)
+    const members = this.#members
+    const raw = Buffer.allocUnsafeSlow(RAW_BYTES)
+    try {
+      for (;;) {
+        const n = read(this.#fd, raw, 0, this.#rawLength(), this.#rawEnd)
+        if (n instanceof FsFailure) throw new Error(n.message)
+        if (n === 0) break
+        await members.take(raw.subarray(0, n))
+        if (this.#isClosed || this.#members !== members) return
+        this.#rawEnd += n
+        this.#lastRaw = Buffer.from(raw.subarray(Math.max(0, n - MARKER_BYTES), n))
+        if (members.memberEnd > this.#member.at && members.isBetween)
+          this.#member = { at: members.memberEnd, offset: this.#inflated }
+      }
+    } catch (error) {
+      if (this.#isClosed || this.#members !== members) return
+      this.#damage = { reason: messageOf(error), at: this.#rawEnd }
+    }
+    this.#settle(members)
+  }
+
+  /** Returns how much is read next: not beyond the end of what is skipped, and little in a block with damage. */
+  #rawLength(): number {
+    const limit = this.#fineFrom !== undefined && this.#rawEnd >= this.#fineFrom ? FINE_BYTES : RAW_BYTES
+    return this.#rawEnd < this.#skipTo ? Math.min(limit, this.#skipTo - this.#rawEnd) : limit
+  }
+
+  #keep(data: Buffer): void {
+    this.#inflated += data.length
+    if (this.#rawEnd < this.#skipTo) {
+      this.#skipped = this.#inflated
+      this.#window.restart(this.#inflated)
+      return
+    }
+    if (!this.#window.append(data, this.#inflated)) return
+    if (this.#window.length >= WINDOW_BYTES) this.#members?.pause()
+    this.#events.onMore()
+  }
+
+  /** Inflating has come to the end of the file as it is now, or to damage. */
+  #settle(members: GzipMembers): void {
+    this.#isPumping = false
+    const stat = fstat(this.#fd)
+    if (!(stat instanceof FsFailure)) {
+      this.#seen = { size: Number(stat.size), mtimeNs: stat.mtimeNs }
+      if (this.#seen.size < this.#rawEnd || this.#hasOtherRaw()) {
+        this.#recordRewrite()
+        return
+      }
+      if (this.#damage === undefined && this.#seen.size > this.#rawEnd) {
+        void this.#pump()
+        return
+      }
+    }
+    const isWhole = this.#damage === undefined && (members.isBetween || members.isGarbage)
+    if (!isWhole) {
+      this.#awaitQuiet(stat instanceof FsFailure ? undefined : stat)
+      return
+    }
+    if (members.isGarbage) this.#reportGarbage(members.memberEnd)
+    if (this.#isReported) this.#events.onRepaired()
+    this.#isReported = false
+    // A stored position beyond the end belongs to other content.
+    if (this.#inflated < this.#window.start) this.#isRewritten = true
+    this.#finish()
+  }
+
+  #reportGarbage(from: number): void {
+    const at = Math.max(from, this.#garbageEnd)
+    this.#garbageEnd = this.#rawEnd
+    this.#events.onGarbage(at, this.#rawEnd - at)
+  }
+
+  #finish(): void {
+    this.#complete = true
+    this.#events.onMore()
+  }
+
+  /** Waits until the file has not been changed for GZIP_QUIET_MS: before that, it may still be written. */
+  #awaitQuiet(stat: BigIntStats | undefined): void {
+    this.#seen = { size: Number(stat?.size ?? this.#rawEnd), mtimeNs: stat?.mtimeNs ?? 0n }
+    const quietMs = this.#clock.nowMs() - Number(this.#seen.mtimeNs) / 1e6
+    const leftMs = stat === undefined ? GZIP_QUIET_MS : Math.min(GZIP_QUIET_MS, GZIP_QUIET_MS - quietMs)
+    this.#clock.cancel(this.#quiet)
+    this.#quiet = this.#clock.after(Math.max(0, leftMs), () => this.#judge())
+  }
+
+  /** Called when the file should have been quiet: tries again if it was not, else the damage is final for now. */
+  #judge(): void {
+    const stat = fstat(this.#fd)
+    const isFailed = stat instanceof FsFailure
+    if (!isFailed && (Number(stat.size) !== this.#seen.size || stat.mtimeNs !== this.#seen.mtimeNs)) {
+      if (Number(stat.size) < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
+      else if (this.#damage === undefined && Number(stat.size) > this.#rawEnd) void this.#pump()
+      else this.#awaitQuiet(stat)
+      return
+    }
+    const { size } = this.#seen
+    if (this.#damage !== undefined && this.#fineFrom === undefined && !isFailed) {
+      this.#retryMember(this.#damage.at)
+      return
+    }
+    const damage = this.#damage ?? { reason: 'it ends too early', at: this.#rawEnd }
+    if (!this.#isReported) this.#events.onDamaged(damage.reason, damage.at, size)
+    this.#isReported = true
+    this.#fineFrom = undefined
+    this.#finish()
+  }
+
+  /** Inflates the member with the damage once more: the file may have been changed, and what is before the damage is sent. */
+  #retryMember(damagedAt: number): void {
+    this.#members?.close()
+    this.#members = undefined
+    this.#damage = undefined
+    this.#fineFrom = damagedAt
+    this.#rawEnd = this.#member.at
+    this.#lastRaw = Buffer.alloc(0)
+    this.#inflated = this.#member.offset
+    void this.#pump()
+  }
+
+  #becomePlain(): void {
+    this.#isPumping = false
+    this.#isPlain = true
+    this.#events.onPlain()
+    this.#finish()
+  }
+}

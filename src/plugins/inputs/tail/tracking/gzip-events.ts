@@ -1,0 +1,42 @@
+import type { Logger } from '../../../../core/services.ts'
+import type { TailCounters } from '../counters.ts'
+import { GZIP_QUIET_MS, type GzipEvents } from '../file/gzip-source.ts'
+import type { TailFile } from '../file/tail-file.ts'
+
+/** Counts and logs what happens to a .gz, under the name that it has by then. */
+export function gzipEvents(
+  file: () => TailFile,
+  onMore: (file: TailFile) => void,
+  counters: TailCounters,
+  log: Logger,
+): GzipEvents {
+  return {
+    onMore: () => onMore(file()),
+    onDamaged: (reason, from, size) => {
+      const lost = Math.max(0, size - from)
+      counters.add('gzip_errors')
+      counters.add('lost_bytes', lost, 'gzip_damaged')
+      log.error(
+        `${file().path} is corrupt or truncated: ${reason}; only the data before that point is sent`,
+        {
+          code: 'E_TAIL_GZIP',
+          from,
+          size,
+          lost_bytes: lost,
+          hint: `it has not been changed for ${GZIP_QUIET_MS / 1000} s; if it is, reading goes on`,
+        },
+      )
+    },
+    onRepaired: () => log.info(`${file().path} is complete now: all of it is sent`),
+    onGarbage: (from, bytes) => {
+      counters.add('gzip_trailing_bytes', bytes)
+      log.warn(
+        `${file().path} has ${bytes} bytes that are not in gzip format after its last member: ignored`,
+        {
+          from,
+        },
+      )
+    },
+    onPlain: () => log.warn(`${file().path} is not in gzip format, in spite of its name: read as plain text`),
+  }
+}
