@@ -17,10 +17,8 @@ interface Trace {
   held: Record<string, HeldKind>
 }
 
-/** Name of a class, with that of its package or namespace. */
-const CLASS = String.raw`(?:[\w$]+[.\\]|[\w$]+::)*[\w$]*(?:Exception|Error)`
-/** The head of a trace: the name of an exception anywhere in a line. */
-const HEAD = new RegExp(String.raw`(?:^|[\s("'\[])${CLASS}(?:\x60\d)?(?: ?[([][^)\]]{1,40}[)\]])?(?::|\s*$)`)
+/** The head of a trace: the name of an exception, with or without that of its namespace, anywhere in a line. */
+const HEAD = /(?:^|[\s("'[.\\:])[\w$]*(?:Exception|Error)(?:`\d)?(?: ?[([][^)\]]{1,40}[)\]])?(?::|\s*$)/
 
 const java: Trace = {
   probe: /Exception|Error|Throwable/,
@@ -91,10 +89,11 @@ const go: Trace = {
 }
 
 const ruby: Trace = {
-  probe: /:in [`']/,
+  probe: /:in [`']|(?:Error|Exception)\)/,
   rules: [
     ['start_state', /(?:^|\s)\S+:\d+:in [`'].{1,200}['`]: /, 'head'],
     ['start_state', /^[^\s:]+:\d+: syntax errors? /, 'head'],
+    ['start_state', /\((?:[A-Z]\w*::)*[A-Z]\w*(?:Error|Exception)\)$/, 'rails'],
     ['start_state', /^Traceback \((?:\S*most recent call last\S*)\):$/, 'reverse'],
     ['start_state', /^(?:\[[\w-]+\] )*(?:[A-Z]\w*::)*[A-Z]\w* \(.*\):\s*$/, 'rails'],
     ['reverse', /^[\t ]+\d+: from \S.*:\d+/, 'reverse'],
@@ -105,8 +104,8 @@ const ruby: Trace = {
     // The cause comes after the frames; another head before them is that of another trace.
     ['frame', /^\S+:\d+:in [`'].+['`]: /, 'head'],
     ['head, frame', /^\S+:\d+:in [`'][^`':]+['`]$/, 'frame'],
-    ['head', /^[\t ]*[|~ ]*\^[\^~]*(?:\s|$)/, 'head'],
-    ['head', /^(?:Did you mean\?| *>? *\d+ +\| )/, 'head'],
+    ['head', /^[\t |~]*\^[\^~]*(?:\s|$)/, 'head'],
+    ['head', /^(?:Did you mean\?|(?: *>)? *\d+ +\| )/, 'head'],
     ['rails, rails_frame', /^(?:\[[\w-]+\] )*[\w./<(-][^:]*:\d+:in [`']/, 'rails_frame'],
   ],
   held: { head: 'frames', rails: 'frames' },
@@ -143,6 +142,11 @@ const dotnet: Trace = {
     ['head, frame', /^[\t ]*-{3}> /, 'head'],
     ['head, frame', /^[\t ]*-{3} End of .*-{3}\s*$/, 'frame'],
     ['head', /^[\t ]+(?:\w+\.)+\w*Exception(?: \([^)]*\))?: /, 'head'],
+    // What drivers of databases append.
+    ['frame', /^ {2}Exception data:$/, 'data'],
+    ['frame', /^(?:ClientConnectionId|Error Number|Routing Destination)\b.*:/, 'frame'],
+    ['data', /^ {4}\S/, 'data'],
+    ['data', /^[\t ]+(?:at \S.*\(|-{3} End of .*-{3}\s*$)/, 'frame'],
   ],
   held: { head: 'frames', frame: 'blank' },
 }
@@ -153,7 +157,7 @@ const php: Trace = {
     ['start_state', /PHP (?:Fatal error|Parse error|Warning|Notice|Deprecated): /, 'head'],
     ['start_state', /(?:[Ff]atal|Parse) error: +Uncaught /, 'head'],
     ['start_state', /^(?:\w+\\)+\w+: /, 'head'],
-    ['start_state', /(?:^|[\s("'\\])(?:\w+\\)*\w*(?:Exception|Error)(?:[:(]| in \/|\s*$)/, 'head'],
+    ['start_state', /(?:^|[\s("'\\])\w*(?:Exception|Error)(?:[:(]| in \/|\s*$)/, 'head'],
     ['head', /^(?:\[[^\]]*\] )?(?:PHP )?Stack trace:$|^\[stacktrace\]$/, 'trace'],
     ['trace, frame', /^(?:\[[^\]]*\] )?(?:#\d+ |PHP +\d+\. )/, 'frame'],
     ['frame', /^ {2}thrown in /, 'end'],

@@ -155,6 +155,9 @@ main.rb:2:in 'Integer#/': divided by 0 (ZeroDivisionError)
     `main.rb:1: syntax errors found (SyntaxError)
 > 1 | foo(
     |     ^ unexpected end-of-input; expected a \`)\` to close the arguments`,
+    `E, [2026-11-21T06:00:00.000000 #1] ERROR -- : boom (RuntimeError)
+/app/lib/a.rb:1:in 'A#b'
+/app/lib/a.rb:9:in 'block in <main>'`,
     // Rails
     `ActionView::Template::Error (undefined method \`name' for nil):
     1: <h1><%= @user.name %></h1>
@@ -199,6 +202,16 @@ Unique constraint failed on the fields: (\`email\`)
     `Uncaught:
 Error [ERR_HTTP_HEADERS_SENT]: Cannot set headers
     at new NodeError (node:internal/errors:405:5)`.slice('Uncaught:\n'.length),
+    `AssertionError [ERR_ASSERTION]: Expected values to be strictly equal:
++ actual - expected
+
++ 1
+- 2
+
+    at Object.<anonymous> (/src/main.js:1:8) {
+  generatedMessage: true,
+  code: 'ERR_ASSERTION'
+}`,
     `DOMException [AbortError]: This operation was aborted
     at new DOMException (node:internal/per_context/domexception:53:5)`,
   ],
@@ -225,6 +238,21 @@ of two lines
    at System.Net.Sockets.Socket.AwaitableSocketAsyncEventArgs.ThrowException(SocketError error, CancellationToken cancellationToken)
    --- End of inner exception stack trace ---
    at System.Net.Http.HttpConnectionPool.ConnectToTcpHostAsync(String host, Int32 port)`,
+    `Microsoft.EntityFrameworkCore.DbUpdateException: An error occurred while saving the entity changes.
+ ---> Npgsql.PostgresException (0x80004005): 23505: duplicate key value violates unique constraint "pk"
+
+DETAIL: Detail redacted as it may contain sensitive data.
+   at Npgsql.Internal.NpgsqlConnector.ReadMessageLong(Boolean async)
+  Exception data:
+    Severity: ERROR
+    SqlState: 23505
+   --- End of inner exception stack trace ---
+   at Microsoft.EntityFrameworkCore.DbContext.SaveChanges()`,
+    `Microsoft.Data.SqlClient.SqlException (0x80131904): Timeout expired.
+ ---> System.ComponentModel.Win32Exception (258): Unknown error 258
+   at Microsoft.Data.SqlClient.SqlConnection.OnError(SqlException exception)
+ClientConnectionId:00000000-0000-0000-0000-000000000000
+Error Number:-2,State:0,Class:11`,
     `fail: Microsoft.AspNetCore.Server.Kestrel[13]
       Connection id "0HN", Request id "0HN:1": An unhandled exception was thrown by the application.
       System.NullReferenceException: Object reference not set to an instance of an object.
