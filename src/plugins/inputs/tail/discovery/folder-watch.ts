@@ -1,9 +1,9 @@
-import { type FSWatcher, statSync, watch } from 'node:fs'
 import { join } from 'node:path'
-import { messageOf, systemCode } from '../../../../core/error.ts'
-import type { Logger } from '../../../../core/services.ts'
+import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
+import { PollWatch } from './poll-watch.ts'
+import { checkWatch, type FolderListener, startWatching, stopWatching } from './shared-watches.ts'
 
-interface WatchEvents {
+export interface WatchEvents {
   /** Something happened to this path; `renamed`: it may be another file now. */
   pathChanged: (path: string, renamed: boolean) => void
   /** A directory changed in an unknown way. */
@@ -18,118 +18,140 @@ export interface FolderWatch {
 }
 
 /**
+ * Interval at which directories are compared with those that are watched: one that was renamed away and made again, the
+ * target of a link that was switched, or a mount make no event in the directory. Watching the directories above instead
+ * would wake the agent for every line that somebody writes to a file in them.
+ */
+const CHECK_MS = 2000
+/** Directories that are compared in one check: a millisecond. The full search looks at all of them. */
+const MAX_CHECKED = 250
+/** Failures to watch that end when others give their watches back. */
+const EXHAUSTED = ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM']
+
+/**
  * Uses one inotify watch per directory, directly through `fs.watch`. chokidar, which uses the same call, was measured for
  * comparison: it reports an append after 14 ms instead of 0.2 ms (it coalesces events), misses 4 of 10 appends, and costs
- * 9 MB; see docs/adr/0003-watching.md. Where there are no events (Inotify_Watcher off, watches exhausted) tail polls.
+ * 9 MB; see docs/adr/0003-watching.md. Directories for which there is no watch are polled until there is one.
  */
-export class EventWatch implements FolderWatch {
-  readonly #watchers = new Map<string, { watcher: FSWatcher; inode: bigint }>()
+export class EventWatch implements FolderWatch, FolderListener {
+  readonly #watched = new Set<string>()
+  /** Directories that cannot be watched, with the reason. */
+  readonly #failed = new Map<string, string>()
   readonly #events: WatchEvents
+  readonly #clock: Clock
   readonly #log: Logger
-  readonly #exhausted: () => void
+  #polling: PollWatch | undefined
+  /** True when a check has begun to watch a directory that a scan has not seen since. */
+  #hasNew = false
+  /** Number of directories checked so far, all rounds together. */
+  #checked = 0
+  #timer: TimerHandle | undefined
+  #isClosed = false
 
-  constructor(events: WatchEvents, log: Logger, exhausted: () => void) {
+  constructor(events: WatchEvents, clock: Clock, log: Logger) {
     this.#events = events
+    this.#clock = clock
     this.#log = log
-    this.#exhausted = exhausted
   }
 
   set(folders: Iterable<string>): boolean {
     const wanted = new Set(folders)
-    let added = false
-    for (const [folder, { watcher, inode }] of this.#watchers) {
-      // A directory that was deleted and recreated has another inode: the old watch reports nothing any more.
-      if (wanted.has(folder) && inodeOf(folder) === inode) continue
-      watcher.close()
-      this.#watchers.delete(folder)
+    for (const folder of this.#watched) {
+      if (wanted.has(folder)) continue
+      this.#watched.delete(folder)
+      stopWatching(folder, this)
     }
-    for (const folder of wanted) if (!this.#watchers.has(folder) && this.#add(folder)) added = true
-    return added
+    for (const folder of this.#failed.keys()) if (!wanted.has(folder)) this.#failed.delete(folder)
+    let hasNew = this.#hasNew
+    this.#hasNew = false
+    for (const folder of wanted) {
+      if (this.#watched.has(folder) || EXHAUSTED.includes(this.#failed.get(folder) ?? '')) continue
+      if (this.#add(folder)) hasNew = true
+    }
+    this.#pollFailed()
+    this.#arm()
+    return hasNew
   }
 
   async close(): Promise<void> {
-    for (const { watcher } of this.#watchers.values()) watcher.close()
-    this.#watchers.clear()
+    this.#isClosed = true
+    this.#clock.cancel(this.#timer)
+    for (const folder of this.#watched) stopWatching(folder, this)
+    this.#watched.clear()
+    await this.#polling?.close()
+  }
+
+  changed(folder: string, name: string | undefined, renamed: boolean): void {
+    if (name === undefined) this.#events.unknownChange()
+    else this.#events.pathChanged(join(folder, name), renamed)
+  }
+
+  ended(folder: string, reason: string): void {
+    this.#watched.delete(folder)
+    this.#log.debug(`directory is no longer watched: ${folder}: ${reason}`)
+    // The scan finds what is there now, and watches it.
+    this.#events.unknownChange()
   }
 
   #add(folder: string): boolean {
-    try {
-      const watcher = watch(folder, { persistent: false }, (event, name) => {
-        if (name === null) this.#events.unknownChange()
-        else this.#events.pathChanged(join(folder, name), event === 'rename')
-      })
-      watcher.on('error', (error) => this.#lost(folder, error))
-      this.#watchers.set(folder, { watcher, inode: inodeOf(folder) })
+    const failure = startWatching(folder, this)
+    if (failure === undefined) {
+      this.#watched.add(folder)
+      this.#failed.delete(folder)
       return true
-    } catch (error) {
-      this.#lost(folder, error)
-      return false
     }
-  }
-
-  #lost(folder: string, error: unknown): void {
-    this.#watchers.get(folder)?.watcher.close()
-    this.#watchers.delete(folder)
-    const code = systemCode(error)
-    if (code === 'ENOSPC' || code === 'EMFILE') {
-      this.#log.warn(`no more inotify watches (${code}): polling files four times a second instead`, {
-        hint: 'raise fs.inotify.max_user_watches or max_user_instances',
-      })
-      this.#exhausted()
-      return
-    }
-    this.#log.debug(`directory is no longer watched: ${folder}: ${messageOf(error)}`)
-    this.#events.unknownChange()
-  }
-}
-
-function inodeOf(folder: string): bigint {
-  return statSync(folder, { bigint: true, throwIfNoEntry: false })?.ino ?? -1n
-}
-
-const POLL_MS = 250
-
-/** Polls with chokidar, for file systems without events; chokidar is loaded only then. */
-export class PollWatch implements FolderWatch {
-  readonly #events: WatchEvents
-  #close: (() => Promise<void>) | undefined
-  #wanted: string[] = []
-  #starting: Promise<void> | undefined
-
-  constructor(events: WatchEvents) {
-    this.#events = events
-  }
-
-  /** Always returns false: every poll checks all directories. */
-  set(folders: Iterable<string>): boolean {
-    const wanted = [...folders].sort()
-    if (wanted.join('\0') === this.#wanted.join('\0')) return false
-    this.#wanted = wanted
-    this.#starting = (this.#starting ?? Promise.resolve()).then(() => this.#restart())
+    if (this.#failed.get(folder) !== failure.code)
+      this.#log.debug(`directory cannot be watched: ${folder}: ${failure.message}`)
+    this.#failed.set(folder, failure.code)
     return false
   }
 
-  async close(): Promise<void> {
-    await this.#starting
-    await this.#close?.()
-    this.#close = undefined
+  /** Polls the directories for which there are no more watches, and those only. */
+  #pollFailed(): void {
+    const polled = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
+    if (polled.length > 0 && this.#polling === undefined) {
+      this.#log.warn(
+        `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead`,
+        { hint: 'raise fs.inotify.max_user_watches or max_user_instances' },
+      )
+      this.#polling = new PollWatch(this.#events, this.#clock)
+    }
+    if (polled.length > 0) this.#polling?.set(polled.map(([folder]) => folder))
+    else if (this.#polling !== undefined) {
+      this.#log.info('there are inotify watches again: polling ends')
+      void this.#polling.close()
+      this.#polling = undefined
+    }
   }
 
-  async #restart(): Promise<void> {
-    await this.#close?.()
-    const chokidar = await import('chokidar')
-    const watcher = chokidar.watch(this.#wanted, {
-      usePolling: true,
-      interval: POLL_MS,
-      binaryInterval: POLL_MS,
-      depth: 0,
-      ignoreInitial: true,
-      atomic: false,
+  #arm(): void {
+    if (this.#timer !== undefined || this.#isClosed) return
+    this.#timer = this.#clock.after(CHECK_MS, () => {
+      this.#timer = undefined
+      this.#check()
+      this.#arm()
     })
-    watcher.on('all', (_event, path) => this.#events.pathChanged(path, true))
-    watcher.on('error', () => this.#events.unknownChange())
-    // It reports no event for changes before its first scan.
-    watcher.on('ready', () => this.#events.unknownChange())
-    this.#close = () => watcher.close()
+  }
+
+  #check(): void {
+    for (const folder of this.#nextOf([...this.#watched])) checkWatch(folder)
+    let hasNew = false
+    for (const folder of this.#nextOf([...this.#failed.keys()])) {
+      if (this.#add(folder)) hasNew = true
+      // The others would fail as well.
+      else if (EXHAUSTED.includes(this.#failed.get(folder) ?? '')) break
+    }
+    this.#checked += MAX_CHECKED
+    if (!hasNew) return
+    this.#hasNew = true
+    this.#pollFailed()
+    this.#events.unknownChange()
+  }
+
+  /** Returns the part of the directories that is due in this check. */
+  #nextOf(folders: string[]): string[] {
+    if (folders.length <= MAX_CHECKED) return folders
+    const start = this.#checked % folders.length
+    return [...folders.slice(start), ...folders.slice(0, start)].slice(0, MAX_CHECKED)
   }
 }
