@@ -1,8 +1,8 @@
 import type { Appender, InputContext } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
 import { LineClassifier } from '../../../../lib/multiline/classifier.ts'
-import type { TailCounters } from '../counters.ts'
 import { type LineRole, NO_RECORD } from '../../../../lib/multiline/state-machine.ts'
+import type { TailCounters } from '../counters.ts'
 import {
   EntryEncoder,
   type EntryFormat,
