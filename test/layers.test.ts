@@ -12,7 +12,7 @@ const MAY_IMPORT: Record<string, string[]> = {
   lib: ['core'],
   protocol: ['core'],
   store: ['core'],
-  observe: ['core'],
+  observe: ['core', 'lib'],
   engine: ['core', 'lib'],
   config: ['core', 'lib'],
   plugins: ['core', 'lib', 'protocol'],

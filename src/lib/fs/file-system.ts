@@ -73,7 +73,7 @@ export function realPath(path: string): string | FsFailure {
   return attempt(() => systemCalls.realpathSync(path))
 }
 
-interface OpenedFile {
+export interface OpenedFile {
   fd: number
   stat: BigIntStats
 }
@@ -83,20 +83,50 @@ interface OpenedFile {
  * refused (NOT_A_FILE), as are devices and files of kernel file systems, whose reads may wait for ever or have side effects.
  */
 export function openFile(path: string): OpenedFile | FsFailure {
-  const fd = attempt(() =>
-    systemCalls.openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY),
+  const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | WITHOUT_WAITING))
+  return fd instanceof FsFailure ? fd : accept(fd, isRegular)
+}
+
+/** What may be appended to, apart from regular files. */
+interface AppendOptions {
+  /** Permissions of a file that does not exist yet, before the umask. */
+  mode: number
+  /** Character devices: a terminal, /dev/null. */
+  devices?: boolean
+  /** Pipes that somebody reads: /dev/stdout in a container. A full one is EAGAIN. */
+  pipes?: boolean
+}
+
+/**
+ * Opens a file for appending, and creates it. Never waits: a FIFO that nobody reads is refused (NOT_A_FILE), and so is
+ * everything else that is not allowed.
+ */
+export function openToAppend(path: string, { mode, devices, pipes }: AppendOptions): OpenedFile | FsFailure {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | WITHOUT_WAITING
+  const fd = attempt(() => systemCalls.openSync(path, flags, mode))
+  if (fd instanceof FsFailure)
+    return fd.code === 'ENXIO' ? new FsFailure(NOT_A_FILE, 'it is a FIFO that nobody reads, or a socket') : fd
+  return accept(
+    fd,
+    (found) =>
+      isRegular(found, fd) ||
+      (devices === true && found.isCharacterDevice()) ||
+      (pipes === true && found.isFIFO()),
   )
-  if (fd instanceof FsFailure) return fd
-  const properties = fstat(fd)
-  const failure =
-    properties instanceof FsFailure
-      ? properties
-      : properties.isFile() && !isOfKernel(properties.dev, fd)
-        ? undefined
-        : new FsFailure(NOT_A_FILE, 'it is not a regular file')
-  if (failure === undefined) return { fd, stat: properties as BigIntStats }
+}
+
+const WITHOUT_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY
+
+/** Returns the open file with its properties, or closes it if it is not what the caller wants. */
+function accept(fd: number, isAccepted: (found: BigIntStats, fd: number) => boolean): OpenedFile | FsFailure {
+  const found = fstat(fd)
+  if (!(found instanceof FsFailure) && isAccepted(found, fd)) return { fd, stat: found }
   close(fd)
-  return failure
+  return found instanceof FsFailure ? found : new FsFailure(NOT_A_FILE, 'it is not a regular file')
+}
+
+function isRegular(found: BigIntStats, fd: number): boolean {
+  return found.isFile() && !isOfKernel(found.dev, fd)
 }
 
 /** Reads up to `length` bytes from `position` into `buf` at `at`; returns their number, 0 at the end of the file. */
@@ -123,6 +153,27 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
   const size = read(opened.fd, buf, 0, buf.length, 0)
   close(opened.fd)
   return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
+}
+
+/** Writes the bytes from `at`; returns how many were written, which may be fewer. */
+export function write(fd: number, bytes: Uint8Array, at = 0): number | FsFailure {
+  return attempt(() => systemCalls.writeSync(fd, bytes, at))
+}
+
+/** Sets the size of a file. Returns undefined when it is done. */
+export function truncate(fd: number, size: number): FsFailure | undefined {
+  return attempt(() => void systemCalls.ftruncateSync(fd, size)) as FsFailure | undefined
+}
+
+/** Creates a directory and those above it; one that exists is no failure. */
+export function makeDirectories(path: string): FsFailure | undefined {
+  const made = attempt(() => systemCalls.mkdirSync(path, { recursive: true }))
+  return made instanceof FsFailure ? made : undefined
+}
+
+/** Closes a descriptor that was written to. A failure means that what was written may be lost, as on NFS. */
+export function closeWritten(fd: number): FsFailure | undefined {
+  return attempt(() => void systemCalls.closeSync(fd)) as FsFailure | undefined
 }
 
 /** Closes a descriptor. A failure (EIO of a network file system) concerns writers only, so it is not returned. */

@@ -1,7 +1,9 @@
 import {
   closeSync,
   fstatSync,
+  ftruncateSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdirSync,
   readlinkSync,
@@ -10,6 +12,7 @@ import {
   statfsSync,
   statSync,
   watch,
+  writeSync,
 } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 
@@ -17,7 +20,9 @@ import { readdir } from 'node:fs/promises'
 export const systemCalls = {
   closeSync,
   fstatSync,
+  ftruncateSync,
   lstatSync,
+  mkdirSync,
   openSync,
   readdir,
   readdirSync,
@@ -27,4 +32,5 @@ export const systemCalls = {
   statfsSync,
   statSync,
   watch,
+  writeSync,
 }

@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, statSync, writeSync } from 'node:fs'
-import { reasonOf, ShipperError, systemCode } from '../../core/error.ts'
+import { ShipperError } from '../../core/error.ts'
+import { close, FsFailure, fstat, openToAppend, stat, write } from '../../lib/fs/file-system.ts'
 
 /**
  * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A pipe with a
@@ -28,16 +28,16 @@ export function fdSink(fd: number, formatNote: FormatNote, maxWaitMs = MAX_WAIT_
           ? line
           : formatNote(`${lost} log lines were dropped: the reader of the log is too slow`) + line
       const bytes = Buffer.from(isTorn ? `\n${text}` : text)
-      try {
-        const written = writeAll(fd, bytes, maxWaitMs)
-        const isComplete = written === bytes.length
-        lost = isComplete ? 0 : lost + 1
-        // The first byte after a torn line is a newline: if only that was written, the next line starts on its own.
-        isTorn = !isComplete && (isTorn ? written !== 1 : written > 0)
-      } catch {
+      const written = writeAll(fd, bytes, maxWaitMs)
+      if (written instanceof FsFailure) {
         // EPIPE, EBADF, EIO of a closed terminal: there is no reader any more.
         isClosed = true
+        return
       }
+      const isComplete = written === bytes.length
+      lost = isComplete ? 0 : lost + 1
+      // The first byte after a torn line is a newline: if only that was written, the next line starts on its own.
+      isTorn = !isComplete && (isTorn ? written !== 1 : written > 0)
     },
     reopen() {},
     close() {},
@@ -45,7 +45,8 @@ export function fdSink(fd: number, formatNote: FormatNote, maxWaitMs = MAX_WAIT_
 }
 
 /**
- * Appends to `Log_File`. The file is reopened when its path refers to another file (rotation; checked once a second while
+ * Appends to `Log_File`: a regular file, a character device (a terminal, /dev/null), or a pipe that is read, as /dev/stdout is
+ * in a container. Neither opening nor writing waits for a reader: lines that a full pipe does not take go to `fallback`. The file is reopened when its path refers to another file (rotation; checked once a second while
  * lines are written) and when a write fails. While it cannot be written, lines go to `fallback` after one with the reason,
  * and the file is retried once a second.
  */
@@ -85,12 +86,10 @@ export class FileSink implements LogSink {
     // Retry on a reopened file: a stale descriptor must not cost a line.
     if (problem !== undefined && !this.#isFailing) problem = this.#attempt(line, false)
     if (problem !== undefined) {
-      const reason =
-        problem instanceof ShipperError
-          ? problem.message
-          : `cannot write log_file ${this.#path}: ${reasonOf(problem)}`
       if (!this.#isFailing)
-        this.#fallback.write(this.#formatNote(`${reason}; logging to stderr until it can be written`))
+        this.#fallback.write(
+          this.#formatNote(`${problem.message}; logging to stderr until it can be written`),
+        )
       this.#fallback.write(line)
     }
     this.#isFailing = problem !== undefined
@@ -108,86 +107,84 @@ export class FileSink implements LogSink {
   }
 
   /** Writes the line and returns the error, if any; `check` compares the path with the open file before. */
-  #attempt(line: string, check: boolean): unknown {
-    try {
-      if (this.#fd === undefined || (check && !isSameFile(this.#path, this.#fd))) {
-        this.#release()
-        this.#fd = openLog(this.#path)
-      }
-      writeAll(this.#fd, Buffer.from(line), MAX_WAIT_MS)
-      return undefined
-    } catch (error) {
+  #attempt(line: string, check: boolean): ShipperError | undefined {
+    if (this.#fd === undefined || (check && !isSameFile(this.#path, this.#fd))) {
       this.#release()
-      return error
+      const fd = tryOpenLog(this.#path)
+      if (fd instanceof ShipperError) return fd
+      this.#fd = fd
     }
+    const bytes = Buffer.from(line)
+    const written = writeAll(this.#fd, bytes, MAX_PIPE_WAIT_MS)
+    if (written === bytes.length) return undefined
+    this.#release()
+    const reason = written instanceof FsFailure ? written.message : 'its reader is too slow'
+    return new ShipperError('E_LOG_FILE', `cannot write log_file ${this.#path}: ${reason}`)
   }
 
   #release(): void {
-    const fd = this.#fd
+    if (this.#fd !== undefined) close(this.#fd)
     this.#fd = undefined
-    if (fd === undefined) return
-    try {
-      closeSync(fd)
-    } catch {
-      // The file system was unmounted or failed: there is nothing left to do.
-    }
   }
 }
 
 /** Returns true for a terminal. node:tty (1.5 MB) is loaded only for a character device. */
 export function isTerminal(fd: number): boolean {
-  try {
-    return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule('node:tty').isatty(fd)
-  } catch {
-    return false
-  }
+  const found = fstat(fd)
+  return (
+    !(found instanceof FsFailure) &&
+    found.isCharacterDevice() &&
+    process.getBuiltinModule('node:tty').isatty(fd)
+  )
 }
 
 /** Time to wait for space in a full non-blocking descriptor. */
 const MAX_WAIT_MS = 200
+/** The same for a pipe that is the Log_File: then lines go to stderr, and it is tried again a second later. */
+const MAX_PIPE_WAIT_MS = 20
 const CHECK_INTERVAL_MS = 1000
 /** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
 /** Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for `maxWaitMs`. */
-function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number {
+function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number | FsFailure {
   let at = 0
   let waitedMs = 0
   while (at < bytes.length) {
-    try {
-      at += writeSync(fd, bytes, at)
+    const written = write(fd, bytes, at)
+    if (!(written instanceof FsFailure)) {
+      at += written
       waitedMs = 0
-    } catch (error) {
-      const code = systemCode(error)
-      if (code === 'EINTR') continue
-      if (code !== 'EAGAIN') throw error
-      if (waitedMs >= maxWaitMs) return at
-      Atomics.wait(SLEEP_CELL, 0, 0, WAIT_STEP_MS)
-      waitedMs += WAIT_STEP_MS
+      continue
     }
+    if (written.code === 'EINTR') continue
+    if (written.code !== 'EAGAIN') return written
+    if (waitedMs >= maxWaitMs) return at
+    Atomics.wait(SLEEP_CELL, 0, 0, WAIT_STEP_MS)
+    waitedMs += WAIT_STEP_MS
   }
   return at
 }
 
 const WAIT_STEP_MS = 5
+const LOG_MODE = 0o640
 
 function openLog(path: string): number {
-  try {
-    return openSync(path, 'a', 0o640)
-  } catch (error) {
-    throw new ShipperError('E_LOG_FILE', `cannot open log_file ${path}: ${reasonOf(error)}`, {
-      cause: error,
-    })
-  }
+  const fd = tryOpenLog(path)
+  if (fd instanceof ShipperError) throw fd
+  return fd
+}
+
+function tryOpenLog(path: string): number | ShipperError {
+  const opened = openToAppend(path, { mode: LOG_MODE, devices: true, pipes: true })
+  if (!(opened instanceof FsFailure)) return opened.fd
+  return new ShipperError('E_LOG_FILE', `cannot open log_file ${path}: ${opened.message}`)
 }
 
 /** Returns true when the path refers to the open file. */
 function isSameFile(path: string, fd: number): boolean {
-  try {
-    const named = statSync(path, { bigint: true })
-    const open = fstatSync(fd, { bigint: true })
-    return named.ino === open.ino && named.dev === open.dev
-  } catch {
-    return false
-  }
+  const named = stat(path)
+  const open = fstat(fd)
+  if (named instanceof FsFailure || open instanceof FsFailure) return false
+  return named.ino === open.ino && named.dev === open.dev
 }

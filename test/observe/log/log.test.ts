@@ -306,6 +306,41 @@ describe('Log_File', () => {
   })
 })
 
+describe('a Log_File that is not a file', () => {
+  test('is E_LOG_FILE when it is a FIFO that nobody reads: nothing waits for a reader', () => {
+    const path = join(tmp(), 'fifo')
+    expect(spawnSync('mkfifo', [path]).status).toBe(0)
+    expect(() => createLog({ level: 'info', clock: new ManualClock(), file: path })).toThrow(
+      `cannot open log_file ${path}: it is a FIFO that nobody reads`,
+    )
+  })
+
+  test('may be a device', () => {
+    const { sink, fallback } = file('/dev/null')
+    sink.write('{"message":"1"}\n')
+    expect(fallback.messages).toEqual([])
+  })
+
+  test('may be a pipe; lines that a full one does not take go to stderr, and none waits long', () => {
+    const path = join(tmp(), 'fifo')
+    expect(spawnSync('mkfifo', [path]).status).toBe(0)
+    const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const { sink, clock, fallback } = file(path)
+    const long = `${JSON.stringify({ message: 'x'.repeat(50_000) })}\n`
+    for (let i = 0; i < 3; i++) sink.write(long)
+    expect(fallback.messages[0]).toBe(
+      `cannot write log_file ${path}: its reader is too slow; logging to stderr until it can be written`,
+    )
+    expect(fallback.messages).toHaveLength(3)
+    readSync(reader, Buffer.alloc(1 << 20))
+    clock.advance(1000)
+    sink.write('{"message":"last"}\n')
+    const end = Buffer.alloc(1000)
+    expect(end.toString('utf8', 0, readSync(reader, end))).toEndWith('{"message":"last"}\n')
+    closeSync(reader)
+  })
+})
+
 describe('a Log_File that fails', () => {
   test('sends lines to stderr while it cannot be written, reports it once, and recovers', () => {
     const dir = tmp()

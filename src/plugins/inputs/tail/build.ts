@@ -171,7 +171,7 @@ export async function buildTail(
       }
       if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
       // The file is held until Hold_Time; then the line counts as lost.
-      readErrors.record(file.path, turn)
+      readErrors.record(file.path, turn, 'read')
       return false
     },
     onMore,

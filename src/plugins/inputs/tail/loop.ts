@@ -94,7 +94,6 @@ export class TailLoop {
 
   #findFiles(): void {
     this.#reconciler.scan(true)
-    this.#glob.explain()
     const mayHaveMissed =
       this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
     // In the same pass as the scan: a row stored in between would say that all of its log is known.
@@ -220,10 +219,10 @@ export class TailLoop {
     const out = this.#ctx.appender(file.tag)
     const turn = this.#reader.readTurn(file, out, limit, isLast)
     if (turn instanceof FsFailure) {
-      this.#readErrors.record(file.path, turn)
+      this.#readErrors.record(file.path, turn, 'read')
       return 'end'
     }
-    this.#readErrors.clear(file.path)
+    this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
     // Open records end with their file, unless another file continues it.
     const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))

@@ -1,8 +1,20 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Chunk } from '../../../core/chunk.ts'
-import { reasonOf, ShipperError, systemCode } from '../../../core/error.ts'
+import { ShipperError } from '../../../core/error.ts'
 import { defineOutput, type Output } from '../../../core/plugin.ts'
+import {
+  close,
+  closeWritten,
+  FsFailure,
+  makeDirectories,
+  NOT_A_FILE,
+  type OpenedFile,
+  openFile,
+  openToAppend,
+  read,
+  truncate,
+  write,
+} from '../../../lib/fs/file-system.ts'
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
 
@@ -17,61 +29,55 @@ class FileOutput implements Output {
   }
 
   async flush(chunk: Chunk): Promise<void> {
-    const path = join(this.#options.path, this.#options.file ?? pathOf(chunk.tag))
-    let fd: number | undefined
-    try {
-      if (this.#options.mkdir) mkdirSync(dirname(path), { recursive: true })
-      fd = openSync(path, 'a')
-      this.#append(fd, path, chunk)
-    } catch (error) {
-      if (error instanceof ShipperError) throw error
-      throw writeError(error, path, this.#options)
-    } finally {
-      if (fd !== undefined) closeSync(fd)
-    }
+    const { file, mkdir } = this.#options
+    const path = join(this.#options.path, file ?? pathOf(chunk.tag))
+    const made = mkdir ? makeDirectories(dirname(path)) : undefined
+    // A device is only written to when the configuration names it: a tag may come from a sender.
+    const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: file !== undefined })
+    if (opened instanceof FsFailure) throw writeError(opened, path, this.#options)
+    const failure = this.#append(opened, path, chunk)
+    const lost = closeWritten(opened.fd)
+    if (failure !== undefined || lost !== undefined)
+      throw writeError((failure ?? lost) as FsFailure, path, this.#options)
   }
 
   async close(): Promise<void> {}
 
-  #append(fd: number, path: string, chunk: Chunk): void {
-    const { size } = fstatSync(fd)
+  #append({ fd, stat }: OpenedFile, path: string, chunk: Chunk): FsFailure | undefined {
+    const size = Number(stat.size)
     this.#format.write(chunk, size === 0)
-    if (size > 0 && endsMidLine(path, size)) writeSync(fd, '\n')
-    const bytes = this.#format.text.bytes()
-    let at = 0
-    try {
-      while (at < bytes.length) at += writeSync(fd, bytes, at)
-    } catch (error) {
-      if (at > 0) truncate(fd, size)
-      throw error
+    if (size > 0 && endsMidLine(path, size)) {
+      const ended = write(fd, NEWLINE)
+      if (ended instanceof FsFailure) return ended
     }
+    const bytes = this.#format.text.bytes()
+    for (let at = 0; at < bytes.length; ) {
+      const written = write(fd, bytes, at)
+      if (written instanceof FsFailure) {
+        // A partial write is removed. A device cannot be truncated: there the retry writes it again.
+        if (at > 0) truncate(fd, size)
+        return written
+      }
+      at += written
+    }
+    return undefined
   }
 }
+
+const FILE_MODE = 0o666
+const NEWLINE = Buffer.from('\n')
 
 /** Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not join it. */
 function endsMidLine(path: string, size: number): boolean {
-  let fd: number | undefined
-  try {
-    // Opened again, for reading only: a file that may be written but not read is appended to as it is.
-    fd = openSync(path, 'r')
-    return readSync(fd, LAST_BYTE, 0, 1, size - 1) === 1 && LAST_BYTE[0] !== 0x0a
-  } catch {
-    return false
-  } finally {
-    if (fd !== undefined) closeSync(fd)
-  }
+  // Opened again, for reading only: a file that may be written but not read is appended to as it is.
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return false
+  const isRead = read(opened.fd, LAST_BYTE, 0, 1, size - 1) === 1
+  close(opened.fd)
+  return isRead && LAST_BYTE[0] !== 0x0a
 }
 
 const LAST_BYTE = Buffer.alloc(1)
-
-/** Removes a partial write. Pipes and devices cannot be truncated: there the retry writes it again. */
-function truncate(fd: number, size: number): void {
-  try {
-    ftruncateSync(fd, size)
-  } catch {
-    // The error of the write is the one to report.
-  }
-}
 
 /** Longest name in a directory on Linux. */
 const MAX_NAME_BYTES = 255
@@ -102,16 +108,21 @@ function charStart(bytes: Buffer, at: number): number {
   return start
 }
 
-/** System errors that concern the name of one file, not the directory or the disk. */
-const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG']
+/** Failures that concern the name of one file, not the directory or the disk. */
+const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE]
 
-function writeError(error: unknown, path: string, { mkdir }: FileOptions): ShipperError {
-  const code = systemCode(error) ?? ''
-  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${reasonOf(error)}`, {
+function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): ShipperError {
+  const { code, message } = failure
+  const hint =
+    code === 'ENOENT' && !mkdir
+      ? 'create the directory, or set Mkdir to on'
+      : code === NOT_A_FILE
+        ? 'only regular files are written, and devices that File names; the output stdout writes to a pipe'
+        : undefined
+  return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${message}`, {
     retryable: true,
     scope: SINGLE_FILE_ERRORS.includes(code) ? 'chunk' : 'peer',
-    cause: error,
-    ...(code === 'ENOENT' && !mkdir ? { hint: 'create the directory, or set Mkdir to on' } : {}),
+    ...(hint === undefined ? {} : { hint }),
   })
 }
 
@@ -121,7 +132,8 @@ export const spec = defineOutput({
   summary: 'Appends records to files.',
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
-    'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended.',
+    'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended. ' +
+    'Only regular files are written, and a character device (a terminal, /dev/null) that File names; never a FIFO.',
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,

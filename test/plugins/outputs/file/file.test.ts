@@ -1,7 +1,19 @@
 import { expect, test } from 'bun:test'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { constants as osConstants } from 'node:os'
 import { join } from 'node:path'
 import { parseOptions } from '../../../../src/core/options/parse.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { spec } from '../../../../src/plugins/outputs/file/index.ts'
 import { chunkOf } from '../../../support/engine/chunk-of.ts'
 import { shipperCommand, start } from '../../../support/process.ts'
@@ -78,6 +90,54 @@ test('distinguishes errors of one file from errors of the directory, with a hint
     message: `cannot write ${dir}/none/my.tag: ENOENT: no such file or directory`,
     hint: 'create the directory, or set Mkdir to on',
   })
+})
+
+test('a tag that names a FIFO or a device is an error of this chunk, and nothing waits', async () => {
+  const dir = tmp()
+  execFileSync('mkfifo', [join(dir, 'my.tag')])
+  const flush = (path: string, tag: string, texts = {}): Promise<unknown> => {
+    const output = spec.create(parseOptions(spec.options, { path, ...texts }), {} as never)
+    return output.flush(chunkOf([RECORD], tag)).catch((error: unknown) => error)
+  }
+  const refused = { code: 'E_OUTPUT_WRITE', scope: 'chunk', retryable: true }
+  expect(await flush(dir, 'my.tag')).toMatchObject(refused)
+  // With a reader, too: one that stops to read would stop the output.
+  const reader = openSync(join(dir, 'my.tag'), constants.O_RDONLY | constants.O_NONBLOCK)
+  expect(await flush(dir, 'my.tag')).toMatchObject(refused)
+  closeSync(reader)
+  expect(await flush('/dev', 'null')).toMatchObject(refused)
+  expect(await flush('/dev', 'my.tag', { file: 'null' })).toBeUndefined()
+})
+
+test('an agent whose file is a FIFO that nobody reads ends on SIGTERM', async () => {
+  const dir = tmp()
+  execFileSync('mkfifo', [join(dir, 'fifo')])
+  const args = ['-i', 'dummy', '-o', 'file', '-p', `path=${dir}`, '-p', 'file=fifo', '-f', '0.05', '-p']
+  const agent = start([...args, 'retry_limit=no_limits'])
+  await agent.waitForStderr('it is a FIFO that nobody reads')
+  agent.child.kill('SIGTERM')
+  await agent.ended()
+})
+
+test('any error of any call is a retryable error of the output', async () => {
+  const dir = tmp()
+  writeFileSync(join(dir, 'my.tag'), 'no end')
+  const calls = ['openSync', 'fstatSync', 'writeSync', 'mkdirSync', 'closeSync'] as const
+  for (const call of calls) {
+    for (const code of Object.keys(osConstants.errno)) {
+      const original = systemCalls[call]
+      Object.assign(systemCalls, {
+        [call]: (fd: number) => {
+          if (call === 'closeSync') closeSync(fd)
+          throw Object.assign(new Error(`${code}: injected`), { code })
+        },
+      })
+      const output = spec.create(parseOptions(spec.options, { path: dir, mkdir: 'on' }), {} as never)
+      const failed = await output.flush(chunkOf([RECORD], 'my.tag')).catch((error: unknown) => error)
+      Object.assign(systemCalls, { [call]: original })
+      expect([call, code, failed]).toMatchObject([call, code, { code: 'E_OUTPUT_WRITE', retryable: true }])
+    }
+  }
 })
 
 test('uses the option File as it is written, dots included', async () => {

@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
@@ -32,6 +33,8 @@ export class Glob {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #limits: SearchLimits
+  /** What is at the entries of Path without wildcards, if it is no file. */
+  readonly #kinds = new Map<string, string | undefined>()
   #wasCut = false
   #lastSearchMs = 0
 
@@ -60,6 +63,7 @@ export class Glob {
     const { paths, folders, isCut } = new Search(this.#errors, this.#limits).run(this.#patterns)
     if (isCut) this.#recordCut()
     this.#wasCut = isCut
+    this.#explain()
     this.#lastSearchMs = performance.now() - startedMs
     const found: string[] = []
     for (const path of paths) if (!this.excludes(path)) found.push(path)
@@ -89,22 +93,21 @@ export class Glob {
     return this.#patterns.some((pattern) => pattern.mightContain(names))
   }
 
-  /** Logs which entries of Path name something that is there and is not read, as a directory or a FIFO. */
-  explain(): void {
+  /** Logs which entries of Path name something that is there and is not read, once and when that changes. */
+  #explain(): void {
     for (const { text, literal } of this.#patterns) {
-      const properties = literal === undefined ? undefined : stat(literal)
-      if (properties === undefined || properties instanceof FsFailure || properties.isFile()) continue
-      if (properties.isDirectory())
-        this.#log.warn(`Path ${text} is a directory: nothing in it is read`, {
-          hint: `use ${text}/* for the files in it`,
+      if (literal === undefined) continue
+      const properties = stat(literal)
+      const kind = properties instanceof FsFailure ? undefined : kindOf(properties)
+      if (kind === this.#kinds.get(literal)) continue
+      this.#kinds.set(literal, kind)
+      if (kind !== undefined)
+        this.#log.warn(`Path ${text} is a ${kind}: nothing is read`, {
+          hint:
+            kind === 'directory'
+              ? `use ${text}/* for the files in it`
+              : 'only regular files can be read again from a position; the input stdin reads a pipe',
         })
-      else
-        this.#log.warn(
-          `Path ${text} is a ${properties.isFIFO() ? 'FIFO' : 'device or socket'}: nothing is read`,
-          {
-            hint: 'only regular files can be read again from a position; the input stdin reads a pipe',
-          },
-        )
     }
   }
 
@@ -127,4 +130,10 @@ export class Glob {
       { hint: 'name the directories in Path more exactly; files that are followed already are read on' },
     )
   }
+}
+
+/** Returns the word for what is not a regular file. */
+function kindOf(properties: BigIntStats): string | undefined {
+  if (properties.isFile()) return undefined
+  return properties.isDirectory() ? 'directory' : properties.isFIFO() ? 'FIFO' : 'device or socket'
 }

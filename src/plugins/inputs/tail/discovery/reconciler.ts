@@ -6,13 +6,17 @@ import type { Scheduler } from '../reading/scheduler.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
-import { EventWatch, type FolderWatch, PollWatch } from './folder-watch.ts'
+import { EventWatch } from './event-watch.ts'
+import type { FolderWatch } from './folder-watch.ts'
 import type { Glob } from './glob.ts'
+import { PollWatch } from './poll-watch.ts'
 
 /** Scans for directories that changed are joined for this long. */
 const SETTLE_MS = 15
 /** bun begins to watch on a thread of its own: what happens before that is found by scans after these times. */
 const RESCAN_MS = [100, 1000]
+/** Searches of one scan while directories keep appearing; beyond that the scans of RESCAN_MS find the files in them. */
+const MAX_SEARCHES = 4
 /** Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten. */
 const MAX_EMPTY_PATHS = 10_000
 /** With more open files a log that appears is not searched for files that were rotated away from it unseen. */
@@ -42,13 +46,14 @@ export class Reconciler {
   readonly #rotated: RotatedFiles
   readonly #scheduler: Scheduler
   readonly #clock: Clock
-  readonly #log: Logger
   readonly #watchEvents = {
     pathChanged: (path: string, renamed: boolean) => this.#touched(path, renamed),
     unknownChange: () => this.#scanSoon(),
   }
-  #watch: FolderWatch
+  readonly #watch: FolderWatch
   #watched = new Set<string>()
+  /** Pending scans by their RESCAN_MS; true: they were asked for again. */
+  readonly #rescans = new Map<number, boolean>()
   /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
   readonly #lastFiles = new Map<string, TailFile>()
   /** True during the first scan of a run that continues another. */
@@ -63,8 +68,9 @@ export class Reconciler {
     this.#rotated = options.rotated
     this.#scheduler = options.scheduler
     this.#clock = options.clock
-    this.#log = options.log
-    this.#watch = options.events ? this.#eventWatch() : new PollWatch(this.#watchEvents)
+    this.#watch = options.events
+      ? new EventWatch(this.#watchEvents, this.#clock, options.log)
+      : new PollWatch(this.#watchEvents, this.#clock)
   }
 
   /**
@@ -76,7 +82,7 @@ export class Reconciler {
     this.#isAfterRestart = isFirst && this.#positions.scannedBefore.length > 0
     let found = this.#glob.find()
     // Files that appeared in a directory after it was read and before it was watched are found by another scan.
-    while (this.#watchFolders(found.folders)) found = this.#glob.find()
+    for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++) found = this.#glob.find()
     for (const path of found.paths) this.reconcile(path, isFirst)
     const scanned = new Set(found.paths)
     for (const path of [...this.#files.byPath.keys()]) if (!scanned.has(path)) this.reconcile(path, false)
@@ -180,23 +186,27 @@ export class Reconciler {
     this.#watched = this.#files.folders()
     for (const folder of scanned) this.#watched.add(folder)
     const added = this.#watch.set(this.#watched)
-    if (added) for (const ms of RESCAN_MS) this.#scheduler.once(ms, () => this.#scanForNew())
+    if (added) for (const ms of RESCAN_MS) this.#rescan(ms)
     return added
+  }
+
+  /** Scans for new files after the time; once more if it was asked for again meanwhile. */
+  #rescan(ms: number): void {
+    const isAgain = this.#rescans.has(ms)
+    this.#rescans.set(ms, isAgain)
+    if (isAgain) return
+    this.#scheduler.once(Math.max(ms, this.#glob.restMs), () => {
+      const again = this.#rescans.get(ms)
+      this.#rescans.delete(ms)
+      this.#scanForNew()
+      if (again) this.#rescan(ms)
+    })
   }
 
   #watchFolder(folder: string): void {
     if (this.#watched.has(folder)) return
     this.#watched.add(folder)
     this.#watch.set(this.#watched)
-  }
-
-  /** Returns a watch that is replaced by polling when inotify watches are exhausted. */
-  #eventWatch(): FolderWatch {
-    return new EventWatch(this.#watchEvents, this.#log, () => {
-      void this.#watch.close()
-      this.#watch = new PollWatch(this.#watchEvents)
-      this.#watch.set(this.#watched)
-    })
   }
 
   #touched(path: string, renamed: boolean): void {
@@ -208,7 +218,7 @@ export class Reconciler {
   }
 
   #scanSoon(): void {
-    this.#scheduler.soon(SETTLE_MS, () => this.scan(false))
+    this.#scheduler.soon(Math.max(SETTLE_MS, this.#glob.restMs), () => this.scan(false))
   }
 
   #rememberLastFile(path: string, file: TailFile): void {

@@ -91,7 +91,10 @@ export class OpenFiles {
     }
     if (!stat.isFile()) return undefined
     const known = this.byKey.get(identityKey(stat.dev, stat.ino))
-    if (known !== undefined) return { file: known, isNew: false }
+    if (known !== undefined) {
+      this.#readErrors.clear(path)
+      return { file: known, isNew: false }
+    }
     const file = this.#isTooOld(Number(stat.mtimeMs)) ? undefined : this.#openNew(path, isFirstScan)
     if (file instanceof FsFailure) this.#readErrors.record(path, file)
     if (file === undefined || file instanceof FsFailure) {

@@ -4,6 +4,8 @@ import type { TailCounters } from '../counters.ts'
 
 /** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
 const MAX_PATHS = 1000
+/** To find what is at a path and open it, or to read what is open. */
+type Task = 'find' | 'read'
 /** U+FFFD: stands for bytes of a name that are not UTF-8. */
 const REPLACEMENT_CHARACTER = '\ufffd'
 const FORBIDDEN_CODES = ['EACCES', 'EPERM']
@@ -15,8 +17,8 @@ const FORBIDDEN_CODES = ['EACCES', 'EPERM']
 export class ReadErrors {
   readonly #counters: TailCounters
   readonly #log: Logger
-  /** Error code, or message, by path. */
-  readonly #codes = new Map<string, string>()
+  /** Error code, or message, by path, and what failed. */
+  readonly #codes = new Map<string, { code: string; task: Task }>()
 
   constructor(counters: TailCounters, log: Logger) {
     this.#counters = counters
@@ -30,11 +32,11 @@ export class ReadErrors {
   }
 
   /** Logs an error of this path; ENOENT is not an error, as files may be deleted at any time. */
-  record(path: string, error: unknown): void {
+  record(path: string, error: unknown, task: Task = 'find'): void {
     const code = systemCode(error) ?? messageOf(error)
-    if (code === 'ENOENT' || this.#codes.get(path) === code) return
+    if (code === 'ENOENT' || this.#codes.get(path)?.code === code) return
     if (this.#codes.size >= MAX_PATHS) this.#codes.delete(this.#codes.keys().next().value as string)
-    this.#codes.set(path, code)
+    this.#codes.set(path, { code, task })
     this.#counters.add('files_unreadable')
     this.#log.error(`cannot read ${path}: ${messageOf(error)}`, {
       code: 'E_TAIL_UNREADABLE',
@@ -52,8 +54,8 @@ export class ReadErrors {
     if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error('its name is not UTF-8'))
   }
 
-  /** Records that the path can be read. */
-  clear(path: string): void {
-    if (this.#codes.size > 0) this.#codes.delete(path)
+  /** Records that the task works. An open file can be read on while its path cannot be looked at, and the other way round. */
+  clear(path: string, task: Task = 'find'): void {
+    if (this.#codes.size > 0 && this.#codes.get(path)?.task === task) this.#codes.delete(path)
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, realpathSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, realpathSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { NamePattern } from '../../../../../src/plugins/inputs/tail/discovery/fnmatch.ts'
@@ -99,12 +99,18 @@ describe('Path', () => {
       '/dev/null',
       `${root}/a/x.log`,
     ])
-    glob.explain()
+    glob.find()
+    glob.find()
     expect(warnings.map((line) => line.replace(root, ''))).toEqual([
-      'Path /a is a directory: nothing in it is read',
-      'Path /link is a directory: nothing in it is read',
+      'Path /a is a directory: nothing is read',
+      'Path /link is a directory: nothing is read',
       'Path /fifo is a FIFO: nothing is read',
       'Path /dev/null is a device or socket: nothing is read',
+    ])
+    renameSync(join(root, 'fifo'), join(root, 'a/x.log'))
+    glob.find()
+    expect(warnings.slice(4).map((line) => line.replace(root, ''))).toEqual([
+      'Path /a/x.log is a FIFO: nothing is read',
     ])
   })
 

@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
+import type { FolderWatch, WatchEvents } from './folder-watch.ts'
+import { PollWatch } from './poll-watch.ts'
+import { checkWatch, type FolderListener, startWatching, stopWatching } from './shared-watches.ts'
+
+/**
+ * Interval at which directories are compared with those that are watched: one that was renamed away and made again, the
+ * target of a link that was switched, or a mount make no event in the directory. Watching the directories above instead
+ * would wake the agent for every line that somebody writes to a file in them.
+ */
+const CHECK_MS = 2000
+/** Directories that are compared in one check: a millisecond. The full search looks at all of them. */
+const MAX_CHECKED = 250
+/** Failures to watch that end when others give their watches back. */
+const EXHAUSTED = ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM']
+
+/**
+ * Uses one inotify watch per directory, directly through `fs.watch`. chokidar, which uses the same call, was measured for
+ * comparison: it reports an append after 14 ms instead of 0.2 ms (it coalesces events), misses 4 of 10 appends, and costs
+ * 9 MB; see docs/adr/0003-watching.md. Directories for which there is no watch are polled until there is one.
+ */
+export class EventWatch implements FolderWatch, FolderListener {
+  readonly #watched = new Set<string>()
+  /** Directories that cannot be watched, with the reason. */
+  readonly #failed = new Map<string, string>()
+  readonly #events: WatchEvents
+  readonly #clock: Clock
+  readonly #log: Logger
+  #polling: PollWatch | undefined
+  /** True when a check has begun to watch a directory that a scan has not seen since. */
+  #hasNew = false
+  /** Number of directories checked so far, all rounds together. */
+  #checked = 0
+  #timer: TimerHandle | undefined
+  #isClosed = false
+
+  constructor(events: WatchEvents, clock: Clock, log: Logger) {
+    this.#events = events
+    this.#clock = clock
+    this.#log = log
+  }
+
+  set(folders: Iterable<string>): boolean {
+    const wanted = new Set(folders)
+    for (const folder of this.#watched) {
+      if (wanted.has(folder)) continue
+      this.#watched.delete(folder)
+      stopWatching(folder, this)
+    }
+    for (const folder of this.#failed.keys()) if (!wanted.has(folder)) this.#failed.delete(folder)
+    let hasNew = this.#hasNew
+    this.#hasNew = false
+    for (const folder of wanted) {
+      if (this.#watched.has(folder) || EXHAUSTED.includes(this.#failed.get(folder) ?? '')) continue
+      if (this.#add(folder)) hasNew = true
+    }
+    this.#pollFailed()
+    this.#arm()
+    return hasNew
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#clock.cancel(this.#timer)
+    for (const folder of this.#watched) stopWatching(folder, this)
+    this.#watched.clear()
+    await this.#polling?.close()
+  }
+
+  changed(folder: string, name: string | undefined, renamed: boolean): void {
+    if (name === undefined) this.#events.unknownChange()
+    else this.#events.pathChanged(join(folder, name), renamed)
+  }
+
+  ended(folder: string, reason: string): void {
+    this.#watched.delete(folder)
+    this.#log.debug(`directory is no longer watched: ${folder}: ${reason}`)
+    // The scan finds what is there now, and watches it.
+    this.#events.unknownChange()
+  }
+
+  #add(folder: string): boolean {
+    const failure = startWatching(folder, this)
+    if (failure === undefined) {
+      this.#watched.add(folder)
+      this.#failed.delete(folder)
+      return true
+    }
+    if (this.#failed.get(folder) !== failure.code)
+      this.#log.debug(`directory cannot be watched: ${folder}: ${failure.message}`)
+    this.#failed.set(folder, failure.code)
+    return false
+  }
+
+  /** Polls the directories for which there are no more watches, and those only. */
+  #pollFailed(): void {
+    const polled = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
+    if (polled.length > 0 && this.#polling === undefined) {
+      this.#log.warn(
+        `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead`,
+        { hint: 'raise fs.inotify.max_user_watches or max_user_instances' },
+      )
+      this.#polling = new PollWatch(this.#events, this.#clock)
+    }
+    if (polled.length > 0) this.#polling?.set(polled.map(([folder]) => folder))
+    else if (this.#polling !== undefined) {
+      this.#log.info('there are inotify watches again: polling ends')
+      void this.#polling.close()
+      this.#polling = undefined
+    }
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || this.#isClosed) return
+    this.#timer = this.#clock.after(CHECK_MS, () => {
+      this.#timer = undefined
+      this.#check()
+      this.#arm()
+    })
+  }
+
+  #check(): void {
+    for (const folder of this.#nextOf([...this.#watched])) checkWatch(folder)
+    let hasNew = false
+    for (const folder of this.#nextOf([...this.#failed.keys()])) {
+      if (this.#add(folder)) hasNew = true
+      // The others would fail as well.
+      else if (EXHAUSTED.includes(this.#failed.get(folder) ?? '')) break
+    }
+    this.#checked += MAX_CHECKED
+    if (!hasNew) return
+    this.#hasNew = true
+    this.#pollFailed()
+    this.#events.unknownChange()
+  }
+
+  /** Returns the part of the directories that is due in this check. */
+  #nextOf(folders: string[]): string[] {
+    if (folders.length <= MAX_CHECKED) return folders
+    const start = this.#checked % folders.length
+    return [...folders.slice(start), ...folders.slice(0, start)].slice(0, MAX_CHECKED)
+  }
+}
