@@ -75,6 +75,8 @@ export interface OffsetRow {
   skipping: boolean | undefined
   /** Path of the file itself, where `name` is a link to it. */
   target?: string | undefined
+  /** Time of creation in milliseconds, of a row that knows nothing of the content: what got the inode since has another one. */
+  birthMs?: number | undefined
   /** Unix seconds at which a rotated file was closed after everything in it was read: only late lines are expected of it. */
   closedAt?: number | undefined
 }

@@ -20,7 +20,7 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
  * are copies as in shipper_files.
  */
 const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
-  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER)`
+  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER)`
 
 /** Exists only after a recovery; it has a row until every file has been found again. */
 const SHIPPER_DAMAGE =
@@ -90,7 +90,7 @@ export const CLEAR_DAMAGE = 'DROP TABLE IF EXISTS shipper_damage'
 
 export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f.rotated, f.offset_marker,
   f.offset_marker_size, s.inode AS s_inode, s.created AS s_created, s.offset AS s_offset, s.opened_as, s.device,
-  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at
+  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth
   FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id
   LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created ORDER BY f.id`
 
@@ -102,7 +102,7 @@ export const SELECT_SCAN = 'SELECT at FROM shipper_looks WHERE paths = ?'
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
 export const ANY_SCAN = 'SELECT 1 FROM shipper_looks LIMIT 1'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
-export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?)'
+export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?)'
 export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
 
 /** Returns the values for INSERT_FILE and UPDATE_FILE; with a null id SQLite chooses one. */
@@ -137,9 +137,10 @@ export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
 
 /** Returns the values for REPLACE_ROTATED; undefined for a row that has none. */
 export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefined {
-  if (row.target === undefined && row.closedAt === undefined) return undefined
+  const { target, closedAt, birthMs } = row
+  if (target === undefined && closedAt === undefined && birthMs === undefined) return undefined
   const inode = BigInt.asIntN(64, row.inode)
-  return [id, inode, BigInt(row.created), row.target ?? null, integer(row.closedAt)]
+  return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs)]
 }
 
 /** Returns the files stored for this Path; undefined when the table does not exist, as no scan has been stored yet. */
@@ -190,6 +191,7 @@ export function toOffsetRow(r: SqlRow): OffsetRow {
     streamOffset: same ? number(r.stream_offset) : undefined,
     skipping: same && r.skipping !== null ? r.skipping === 1n : undefined,
     ...(r.target === null ? {} : { target: text(r.target) }),
+    ...(r.birth === null ? {} : { birthMs: number(r.birth) }),
     ...(r.closed_at === null || !same ? {} : { closedAt: number(r.closed_at) }),
   }
 }

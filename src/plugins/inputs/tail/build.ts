@@ -36,6 +36,7 @@ const BLOCK_BYTES = 262_144
 export interface StaticParts {
   glob: Glob
   readErrors: ReadErrors
+  otherInputs: OtherInputs
   joiner: Joiner | undefined
 }
 
@@ -47,7 +48,6 @@ export interface TailParts extends StaticParts {
   rotated: RotatedFiles
   closed: ClosedFiles
   search: IdentitySearch
-  otherInputs: OtherInputs
   positions: Positions
   scheduler: Scheduler
   reader: FileReader
@@ -73,7 +73,9 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
     counters: ctx.counters,
     log: ctx.log,
   })
-  return { glob, readErrors, joiner: makeJoiner(options, ctx) }
+  // Known to the others from the start: the first of them searches before the last one runs.
+  const otherInputs = new OtherInputs(ctx.agent, glob)
+  return { glob, readErrors, otherInputs, joiner: makeJoiner(options, ctx) }
 }
 
 /** Opens the database and builds the running parts. Nothing is scanned, watched or read yet. */
@@ -83,7 +85,7 @@ export async function buildTail(
   tagRegex: RegExp | undefined,
   staticParts: StaticParts,
 ): Promise<TailParts> {
-  const { glob, readErrors, joiner } = staticParts
+  const { glob, readErrors, otherInputs, joiner } = staticParts
   const { clock, counters, log } = ctx
   const patterns = options.path.flat()
   const parser = options.parser === undefined ? undefined : ctx.parser(options.parser)
@@ -94,7 +96,6 @@ export async function buildTail(
   }
   const store = await openDatabase(ctx, options, `${patterns.join(',')} ${ctx.configuredTag ?? ''}`)
   const positions = new Positions(store, patterns, clock, log)
-  const otherInputs = new OtherInputs(ctx.agent, glob)
   const search = new IdentitySearch()
   const closed = new ClosedFiles({
     positions,
@@ -191,7 +192,6 @@ export async function buildTail(
     rotated,
     closed,
     search,
-    otherInputs,
     positions,
     scheduler,
     reader,

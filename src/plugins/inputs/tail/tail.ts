@@ -39,13 +39,13 @@ export class Tail implements Input {
   }
 
   async close(): Promise<void> {
+    this.#staticParts.otherInputs.close()
     if (this.#parts === undefined) return
     const { scheduler, progressCheck, reconciler, joiner, positions, files, search, otherInputs } =
       this.#parts
     scheduler.stop()
     progressCheck.stop()
     search.stop()
-    otherInputs.close()
     await reconciler.close()
     joiner?.close()
     for (const file of files.byKey.values()) if (file.handle.isOpen) file.refresh()

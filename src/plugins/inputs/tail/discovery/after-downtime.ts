@@ -5,7 +5,7 @@ import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-sy
 import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
-import { liveNamesOf } from '../rotation/names.ts'
+import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import { isCopyOfContent, isFileOf } from '../rotation/same-content.ts'
 import {
@@ -113,19 +113,20 @@ export class AfterDowntime {
   /** Opens the rotated files of one path, of which at least one is known by a row. */
   #resumePath(path: string, rows: OffsetRow[], names: DirectoryNames): void {
     const live = this.#files.byPath.get(path)
-    const scope = this.#scopeOf(path, rows)
+    let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
     for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
-      const { siblings, known, missing } = this.#identify(
-        path,
-        remaining,
-        scope,
-        attempt === 1 ? names : undefined,
-      )
+      let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
+      const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
+      if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
+        scope = this.#scopeOf(path, rows)
+        identified = this.#identify(path, remaining, scope, undefined)
+      }
+      const { siblings, known, missing } = identified
       const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
       for (const row of missing) {
-        if (this.#continueReplacement(row, path)) continue
+        if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
       }
@@ -227,6 +228,19 @@ export class AfterDowntime {
     return true
   }
 
+  /** Goes on in a new file within Path that has the content of the row: rotated files may be put into another directory of Path. */
+  #continueCopy(row: OffsetRow, path: string): boolean {
+    for (const file of this.#files.byKey.values()) {
+      if (file.newAt === undefined || !file.isUnread) continue
+      const stat = isRotatedName(basename(file.target), basename(path)) ? file.handle.stat() : undefined
+      if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
+        continue
+      this.#continueOpen(file, row)
+      return true
+    }
+    return false
+  }
+
   /** Has an open file go on at the position of a row, which is its own from now on. */
   #continueOpen(file: TailFile, row: OffsetRow): void {
     const offset = file.handle.isCompressed
@@ -258,7 +272,7 @@ export class AfterDowntime {
         const siblings = siblingsOf(path, { directories: [directory] })
         const after = siblings.filter((s) => dirname(s.path) === directory && s.key !== found.key)
         const later = after.filter((s) => s.mtimeMs >= found.mtimeMs)
-        this.#openInOrder(path, [found, ...later], new Map([[found, row]]), undefined, [row])
+        this.#openInOrder(path, [found, ...later], new Map([[found, row]]), undefined, [])
       },
     })
   }
@@ -305,7 +319,9 @@ export class AfterDowntime {
     before: TailFile | undefined,
     rows: readonly OffsetRow[],
   ): { last: TailFile | undefined; isComplete: boolean } {
-    let last = before
+    const opened: TailFile[] = []
+    const live = this.#files.byPath.get(path)
+    const order = () => this.#rotated.putInOrder(opened, live === undefined ? [] : [live], before)
     for (const sibling of siblings) {
       const row = known.get(sibling)
       const open = this.#files.byKey.get(sibling.key)
@@ -319,17 +335,18 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && isMissing(statOf(sibling.path))) return { last, isComplete: false }
+      if (file === undefined && isMissing(statOf(sibling.path))) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
-      if (file === undefined) continue
+      if (file !== undefined) opened.push(file)
+    }
+    const last = order()
+    for (const file of opened) {
+      if (!file.handle.isOpen) continue
       const { offset } = file.cursor
       this.#log.info(
-        `${sibling.path} was rotated while the agent was not running: reading it from offset ${offset}`,
+        `${file.path} was rotated while the agent was not running: reading it from offset ${offset}`,
         { path },
       )
-      this.#onMore(file)
-      file.readAfter(last)
-      last = file
     }
     return { last, isComplete: true }
   }
@@ -339,7 +356,8 @@ export class AfterDowntime {
     const isCompressed = sibling.path.endsWith('.gz')
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
     if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
-    if (rows.some((row) => isCopyOfContent(row, sibling))) return false
+    // Of a row whose file is not found, or has another content by now.
+    if (rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling))) return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
   }

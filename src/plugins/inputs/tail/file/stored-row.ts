@@ -14,6 +14,8 @@ let headBytes = 0
 export class StoredRow {
   /** True when nothing, or next to nothing, was known of the file's content when it was opened. */
   readonly hasNoFingerprint: boolean
+  /** True when the file continues a stored row. */
+  readonly isResumed: boolean
   #id: number | undefined
   #created: number
   /** Number of truncations within the second of `created` before the last one. */
@@ -27,6 +29,7 @@ export class StoredRow {
    */
   constructor(row: OffsetRow | undefined, offset: number, nowMs: number) {
     this.hasNoFingerprint = row === undefined || isBlank(row)
+    this.isResumed = row !== undefined
     this.#created = row?.created ?? Math.floor(nowMs / 1000)
     this.#id = row?.id
     if (row === undefined || row.offset !== offset) return
@@ -126,13 +129,22 @@ export class StoredRow {
 }
 
 /** True when the row was stored while nothing, or next to nothing, was known of the content. */
-function isBlank({ offset, fingerprintSize = 0 }: OffsetRow): boolean {
+export function isBlank({ offset, fingerprintSize = 0 }: OffsetRow): boolean {
   return offset === 0 && fingerprintSize < MIN_FINGERPRINT_BYTES
 }
 
 /** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
-  // The row has the second in which its file was opened.
-  const later = row !== undefined && stat.birthtimeNs / 1_000_000_000n > BigInt(row.created)
-  return later && isBlank(row) ? undefined : row
+  return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
+}
+
+/** True when a file that was created at `birthNs` is another one than that of a row which knows nothing of the content. */
+export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
+  return isBlank(row) && row.birthMs !== undefined && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
+}
+
+function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {
+  if (birthMs !== undefined && birthNs > 0n) return BigInt(birthMs) !== birthNs / 1_000_000n
+  // Rows of before have the second in which the file was opened.
+  return birthNs / 1_000_000_000n > BigInt(created)
 }

@@ -193,7 +193,7 @@ function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {
 }
 
 /** Returns what is known of the content of an open file, with its fingerprint as far as it can be taken. */
-function contentOf(file: TailFile): KnownContent {
+export function contentOf(file: TailFile): KnownContent {
   const { stored, handle, cursor } = file
   if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   return file.content()

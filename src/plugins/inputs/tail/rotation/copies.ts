@@ -58,6 +58,7 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
+      unchain(suspect.original, file)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -199,6 +200,15 @@ export class Copies {
 /** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */
 function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
+}
+
+/** Has no file wait for the copy before its original is read: the copy waits for that. */
+function unchain(original: TailFile, copy: TailFile): void {
+  const seen = new Set<TailFile>()
+  for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
+    seen.add(one)
+    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+  }
 }
 
 /** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */

@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
+import { entriesIn, FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -9,7 +9,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
-import type { ClosedFiles } from './closed-files.ts'
+import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
 import {
@@ -21,6 +21,9 @@ import {
   setFingerprintOfCopy,
 } from './same-content.ts'
 import { appearedMs, MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
+
+/** Directories that are searched for rotated files within that of a log. */
+const MAX_DIRECTORIES = 64
 
 interface RotatedFilesOptions {
   files: OpenFiles
@@ -138,6 +141,10 @@ export class RotatedFiles {
     if (before.handle.isOpen) this.#readGrowth(before)
     const target = linkTarget(path)
     const isSwitched = target !== path && before.linkTarget !== undefined && before.linkTarget !== target
+    if (before.rotation.isDeleted && before.handle.isOpen) {
+      const content = contentOf(before)
+      this.findDirectories(path, (s) => isCopyOfContent(content, s, true))
+    }
     const scope = this.scopeOf(path, isSwitched ? before.linkTarget : undefined)
     const sinceMs = before.rotation.contentSinceMs
     const find = (last: TailFile): Sibling[] => rotatedBetween(last, now, siblingsOf(path, scope), sinceMs)
@@ -149,6 +156,28 @@ export class RotatedFiles {
     const directories = this.#directories.get(path) ?? []
     if (targetBefore === undefined) return { directories }
     return { directories: [...directories, dirname(targetBefore)], targetBefore }
+  }
+
+  /**
+   * Looks in the directories within that of `path` for rotated files of it, of which one `isKnown`, and remembers such directories. Returns
+   * true if there is one.
+   */
+  findDirectories(path: string, isKnown: (sibling: Sibling) => boolean): boolean {
+    const home = dirname(linkTarget(path))
+    const entries = entriesIn(home)
+    if (entries instanceof FsFailure) return false
+    let isFound = false
+    for (const entry of entries.filter((one) => one.isDirectory()).slice(0, MAX_DIRECTORIES)) {
+      const directory = join(home, entry.name)
+      if (this.#directories.get(path)?.has(directory)) continue
+      const within = siblingsOf(path, { directories: [directory] }).filter(
+        (s) => dirname(s.path) === directory,
+      )
+      if (!within.some(isKnown)) continue
+      this.recordDirectory(path, directory)
+      isFound = true
+    }
+    return isFound
   }
 
   /** Remembers that rotated files of `path` are put into a directory, as by olddir. */
@@ -164,13 +193,17 @@ export class RotatedFiles {
    */
   openCopies(file: TailFile): { copy: TailFile; size: number } | undefined {
     const path = file.identity.openedAs
-    const siblings = siblingsOf(path, this.scopeOf(path)).filter(
-      (s) => s.key !== file.identity.key && appearedMs(s) >= file.rotation.contentSinceMs - TICK_MS,
-    )
+    const since = file.rotation.contentSinceMs - TICK_MS
+    const find = (): Sibling[] =>
+      siblingsOf(path, this.scopeOf(path)).filter(
+        (s) => s.key !== file.identity.key && appearedMs(s) >= since,
+      )
+    let siblings = find()
     // What was written after an earlier truncation, and not read yet, cannot be recognized: its copy is one that nobody knows.
     const content = file.rotation.isReplaced ? undefined : file.content()
     file.rotation.markReplaced()
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
+    if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
     const heir = content === undefined ? undefined : this.#openHeir(file, siblings.find(isOwn), path)
     if (heir !== undefined) {
       file.handOver(heir)
@@ -223,7 +256,7 @@ export class RotatedFiles {
   }
 
   /**
-   * Opens what `find` returns, each to be read after the one before, except copies of `known`. Returns the last one.
+   * Opens what `find` returns, each to be read after the one before, except copies of `known` and of one another. Returns the last one.
    */
   #openInOrder(
     path: string,
@@ -231,10 +264,10 @@ export class RotatedFiles {
     known: TailFile[],
     find: (last: TailFile | undefined) => Sibling[],
   ): TailFile | undefined {
-    let last = before
+    const opened: TailFile[] = []
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       let isComplete = true
-      for (const sibling of find(last)) {
+      for (const sibling of find(opened.at(-1) ?? before)) {
         if (sibling.key === before?.identity.key || this.#files.byKey.has(sibling.key)) continue
         // The scan for files rotated while the agent was not running may not have come to its row yet.
         const row = this.#positions.find(sibling.device, sibling.inode)
@@ -242,21 +275,42 @@ export class RotatedFiles {
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
         isComplete &&= file !== undefined || !isMissing(stat(sibling.path))
-        if (file === undefined) continue
-        // A copy, made before or instead of the rename: its content was read or will be.
-        if (own === undefined && known.some((one) => one !== file && isCopy(file, one))) {
-          this.#positions.forget(file)
-          this.#drop(file)
-          continue
-        }
-        // It may still be being copied or compressed, and show only later that it is a copy.
-        if (own === undefined) file.newAt = { before: undefined }
-        this.#options.onMore(file)
-        file.readAfter(last)
-        last = file
+        if (file !== undefined) opened.push(file)
       }
       // A file that was compressed or renamed meanwhile has another name now.
       if (isComplete) break
+    }
+    return this.putInOrder(opened, known, before)
+  }
+
+  /**
+   * Has each of the opened files be read after the one before, the first after `before`; returns the last. Those without a row that are
+   * copies of `known`, or of one another, are closed: their content was read, or will be.
+   */
+  putInOrder(
+    opened: readonly TailFile[],
+    known: readonly TailFile[],
+    before: TailFile | undefined,
+  ): TailFile | undefined {
+    let last = before
+    const isKept = (file: TailFile): boolean =>
+      file.stored.isResumed ||
+      !(
+        known.some((one) => one !== file && isCopy(file, one)) ||
+        opened.some((one) => one !== file && isCopy(file, one) && isLessThan(file, one))
+      )
+    const dropped = new Set(opened.filter((file) => !isKept(file)))
+    for (const file of opened) {
+      if (dropped.has(file)) {
+        this.#positions.forget(file)
+        this.#drop(file)
+        continue
+      }
+      // It may still be being copied or compressed, and show only later that it is a copy.
+      if (!file.stored.isResumed) file.newAt = { before: undefined }
+      this.#options.onMore(file)
+      file.readAfter(last)
+      last = file
     }
     return last
   }
@@ -376,6 +430,15 @@ export class RotatedFiles {
     if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
+}
+
+/** True when of two files with a common content the first is the copy: it has less, or was made later. */
+function isLessThan(file: TailFile, other: TailFile): boolean {
+  if (file.stored.isResumed !== other.stored.isResumed) return other.stored.isResumed
+  if (file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
+  const bySize = other.cursor.size - file.cursor.size
+  const byBirth = file.identity.birthMs - other.identity.birthMs
+  return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
 }
 
 /** Suffix of the kernel's name for an open file that has been deleted. */

@@ -3,6 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, mismatch, peek } from '../file/fingerprint.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
+import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Sibling } from './siblings.ts'
 
@@ -22,7 +23,8 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   if (sibling.path.endsWith('.gz')) return isCompressedCopy(row, sibling)
-  if (BigInt.asIntN(64, sibling.inode) !== row.inode && !row.fingerprintSize) return false
+  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
   return (
     withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
   )
@@ -34,6 +36,8 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!content.fingerprintSize) return false
+  // Nothing but its first bytes is known of a content that was not read: that is not enough.
+  if (!isRecent && content.offset < Math.min(MIN_DISTINCT_BYTES, content.fingerprintSize)) return false
   if (sibling.path.endsWith('.gz'))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   if (content.head !== undefined && sibling.size < content.fingerprintSize)
@@ -82,12 +86,19 @@ export function isEmptyGzip(sibling: Sibling): boolean {
  * the same words. An empty file is a copy of nothing.
  */
 export function isCopy(file: TailFile, original: TailFile): boolean {
-  if (original.handle.isCompressed) return false
+  if (original.handle.isCompressed)
+    return file.handle.isCompressed && file.stored.fingerprint !== undefined && hasSameHead(file, original)
   if (file.handle.isCompressed) return hasHeadOf(file, original)
   const [a, b] = [file.handle.fd, original.handle.fd]
   const common = Math.min(file.cursor.size, original.cursor.size)
   if (common === 0) return false
   return placesToCompare(common).every(([at, size]) => areEqual(a, b, at, size))
+}
+
+function hasSameHead(a: TailFile, b: TailFile): boolean {
+  return (
+    a.stored.fingerprint === b.stored.fingerprint && a.stored.fingerprintSize === b.stored.fingerprintSize
+  )
 }
 
 /** True when a .gz, whose head was taken as its fingerprint, begins with the content of the original. */

@@ -2,6 +2,7 @@ import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.
 import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { markerAt } from '../file/fingerprint.ts'
+import { isBlank } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { SkippedFiles } from './skipped-files.ts'
 
@@ -296,7 +297,7 @@ function rowOf(file: TailFile): OffsetRow {
   if (isHashed) stored.growFingerprint(handle, cursor.size)
   // fluent-bit's column holds the compressed position of a .gz, from which reading can only be resumed between members.
   const { offset, streamOffset } = handle.source.resumePoint(acks.position)
-  return {
+  const row = {
     id: stored.id,
     name: file.path,
     offset,
@@ -312,4 +313,5 @@ function rowOf(file: TailFile): OffsetRow {
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }
+  return isBlank(row) && identity.birthMs > 0 ? { ...row, birthMs: Math.floor(identity.birthMs) } : row
 }
