@@ -128,7 +128,14 @@ function servicePage(): string {
 function multilinePage(): string {
   const text =
     'Joins lines that belong together. The section also takes `Name`, which `Multiline.Parser` refers to. ' +
-    `Built in, no section needed: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n`
+    `Built in, no section needed: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n\n` +
+    'The traces of runtimes begin with the line that names the error, at any place in it. Lines after it are held until a ' +
+    'frame comes: then all of them are one record, also a message of several lines. They are records of their own, each ' +
+    'with its own time and fields, when no frame comes within 50 lines, 32 kB and 4 s, or before a line that begins like ' +
+    'those of a log: with a time, a level, as JSON. The message of a Python exception comes after the frames, and that of ' +
+    'a Rust panic may have none: there such a line ends the message, and without one only its first line is joined. Where several ' +
+    'traces are named, the frames show which one it is. A section named `node`, `dotnet`, `php`, `rust` or `dart` replaces ' +
+    'the trace of that name, because fluent-bit has none.\n'
   const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
   const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
   const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`

@@ -1,4 +1,6 @@
 import { expect, test } from 'bun:test'
+import type { Diagnostics, Property } from '../../src/config/config-tree.ts'
+import { MultilinePlanner } from '../../src/config/multiline-parsers.ts'
 import { load, OUT } from './loading.ts'
 
 const config = (multiline: string): string => `[INPUT]\n    Name clock\n${OUT}${multiline}`
@@ -63,6 +65,20 @@ test('a section of the name of a trace that fluent-bit does not have replaces it
   const { plan, warnings, reported } = await load(config(sections))
   expect(plan?.multilines.map(({ name }) => name)).toEqual(['node', 'PHP', 'dotnet', 'rust', 'dart'])
   expect([...warnings, ...reported]).toEqual([])
+})
+
+test('the case of a name does not matter', async () => {
+  const section = (name: string) =>
+    `[MULTILINE_PARSER]\n    name ${name}\n    type equal\n    match_string x\n`
+  const { plan, warnings } = await load(config(section('Mine') + section('mINE') + section('JAVA')))
+  expect(plan?.multilines.map(({ name }) => name)).toEqual(['Mine'])
+  expect(warnings.join('\n')).toMatch(/duplicate name[\s\S]*name of a built-in/)
+  const diagnostics: Diagnostics = { problems: [], warnings: [] }
+  const planner = new MultilinePlanner(diagnostics, new Set())
+  planner.plans.push(...(plan?.multilines ?? []))
+  const property = (value: string) => ({ key: 'multiline.parser', value }) as Property
+  expect(planner.require(property('CRI, Java, mine'), 'tail')).toBe(true)
+  expect(planner.require(property('mien'), 'tail')).toBe(false)
 })
 
 test('a section cannot replace a built-in multiline parser', async () => {
