@@ -200,6 +200,15 @@ test('sends a record larger than the limit in parts and counts it', () => {
   expect(run.counted).toEqual(['multiline_truncated'])
 })
 
+test('keeps the lines of a message with their head when the frame after them is beyond the limit', () => {
+  const run = new FilterRun({}, 60)
+  expect(run.lines([HEAD, 'of two lines', TRACE[1] as string, 'after']).logs).toEqual([
+    `${HEAD}\nof two lines`,
+    TRACE[1],
+    'after',
+  ])
+})
+
 test('joins parts marked by Docker by their id up to the last one, without the marks', () => {
   const run = new FilterRun({ mode: 'partial_message' })
   const part = (log: string, id: string, last: boolean) => ({
