@@ -247,6 +247,23 @@ test('passes records without text through', () => {
   expect(left).toEqual(records as never)
 })
 
+test('ends the open records of a tag with one without text, so that their order stays', () => {
+  const run = new FilterRun({})
+  const held = run.send([{ log: TRACE[0] }, { log: TRACE[1] }])
+  const { left, deferral } = run.send([{ log: 'a' }, { msg: 'no text' }, { log: TRACE[2] }])
+  expect(left).toEqual([
+    { log: `${TRACE[0]}\n${TRACE[1]}` },
+    { log: 'a' },
+    { msg: 'no text' },
+    { log: TRACE[2] },
+  ])
+  deferral.settle('delivered')
+  expect(held.deferral.kept).toEqual(['delivered'])
+  const open = run.send([{ log: HEAD }, { log: 'held' }, { msg: 'no text' }])
+  expect(open.left).toEqual([{ log: HEAD }, { log: 'held' }, { msg: 'no text' }])
+  expect(run.buffers.out.size).toBe(0)
+})
+
 test('rejects unknown multiline parsers and those for files', () => {
   expect(() => new FilterRun({ 'multiline.parser': 'cri' })).toThrow('joins lines of files')
   expect(() => new FilterRun({ 'multiline.parser': 'none' })).toThrow('there is no multiline parser "none"')
