@@ -25,6 +25,8 @@ export interface TextRecord extends TextSpan {
 export interface RecordClassifier {
   /** Key of the text. */
   readonly contentKey: Buffer
+  /** True when a record without text ends the open records of its tag, as in fluent-bit. */
+  readonly textlessEnds: boolean
   /** Reads the entry at `at`; returns undefined when it has no text and is not joined. */
   read(buf: Buffer, at: number, end: number): TextRecord | undefined
   classify(buf: Buffer, text: TextRecord, record: FollowedRecord | undefined): LineRole
@@ -41,6 +43,7 @@ export interface RecordClassifier {
  * are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown parser.
  */
 export class RuleClassifier implements RecordClassifier {
+  readonly textlessEnds = true
   readonly #classifier: LineClassifier
   readonly contentKey: Buffer
   readonly #groupKey: Buffer
@@ -108,6 +111,7 @@ const LAST = Buffer.from('partial_last')
  * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to `partial_last: true`.
  */
 export class PartialClassifier implements RecordClassifier {
+  readonly textlessEnds = false
   readonly machine = undefined
   readonly state = 0
   readonly rivals = undefined

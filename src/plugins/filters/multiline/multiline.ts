@@ -109,6 +109,7 @@ export class Multiline implements Filter {
     const { buf } = chunk
     const text = this.#classifier.read(buf, at, end)
     if (text === undefined) {
+      if (this.#classifier.textlessEnds) for (const open of streams.values()) this.#emit(streams, open)
       this.#copy(buf, at, end)
       return
     }

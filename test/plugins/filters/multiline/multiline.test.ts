@@ -200,6 +200,15 @@ test('sends a record larger than the limit in parts and counts it', () => {
   expect(run.counted).toEqual(['multiline_truncated'])
 })
 
+test('keeps the lines of a message with their head when the frame after them is beyond the limit', () => {
+  const run = new FilterRun({}, 60)
+  expect(run.lines([HEAD, 'of two lines', TRACE[1] as string, 'after']).logs).toEqual([
+    `${HEAD}\nof two lines`,
+    TRACE[1],
+    'after',
+  ])
+})
+
 test('joins parts marked by Docker by their id up to the last one, without the marks', () => {
   const run = new FilterRun({ mode: 'partial_message' })
   const part = (log: string, id: string, last: boolean) => ({
@@ -236,6 +245,23 @@ test('passes records without text through', () => {
   const records = [{ log: 5 }, {}, { log: ['a'] }, { other: 'x' }, { log: '' }]
   const { left } = run.send(records)
   expect(left).toEqual(records as never)
+})
+
+test('ends the open records of a tag with one without text, so that their order stays', () => {
+  const run = new FilterRun({})
+  const held = run.send([{ log: TRACE[0] }, { log: TRACE[1] }])
+  const { left, deferral } = run.send([{ log: 'a' }, { msg: 'no text' }, { log: TRACE[2] }])
+  expect(left).toEqual([
+    { log: `${TRACE[0]}\n${TRACE[1]}` },
+    { log: 'a' },
+    { msg: 'no text' },
+    { log: TRACE[2] },
+  ])
+  deferral.settle('delivered')
+  expect(held.deferral.kept).toEqual(['delivered'])
+  const open = run.send([{ log: HEAD }, { log: 'held' }, { msg: 'no text' }])
+  expect(open.left).toEqual([{ log: HEAD }, { log: 'held' }, { msg: 'no text' }])
+  expect(run.buffers.out.size).toBe(0)
 })
 
 test('rejects unknown multiline parsers and those for files', () => {

@@ -324,6 +324,10 @@ describe('lines that may belong to the message of an exception', () => {
     writeFileSync(path, lines(head, 'a'.repeat(600), 'b'.repeat(600), frame))
     const made = await drained(path, 'java', { service: { multilineBufferLimit: 1024 } })
     expect(made.lines()).toEqual([head, 'a'.repeat(600), 'b'.repeat(600), frame])
+    writeFileSync(path, lines(head, 'a'.repeat(980), frame))
+    const cut = await drained(path, 'java', { service: { multilineBufferLimit: 1024 } })
+    expect(cut.lines()).toEqual([`${head}\n${'a'.repeat(980)}`, frame])
+    expect(cut.count('multiline_truncated')).toBe(1)
   })
 
   test('are neither lost nor doubled, whatever the lines are and in which pieces they come', async () => {

@@ -18,6 +18,48 @@ async function recordsOf(names: string, lines: string): Promise<string[]> {
   return made.lines()
 }
 
+describe('a message of several lines at the end of a trace', () => {
+  const python = [
+    'Traceback (most recent call last):',
+    '  File "a.py", line 1, in f',
+    'ValueError: first',
+    'second',
+  ]
+  const rust = ["thread 'a' panicked at src/main.rs:2:5:", 'first', 'second']
+
+  test('ends before a line that begins like those of a log, without blank lines before that', async () => {
+    for (const [name, trace] of Object.entries({ python, rust })) {
+      const lines = [...trace, '', '  third', '', 'INFO next', 'plain']
+      const expected = [[...trace, '', '  third'].join('\n'), '', 'INFO next', 'plain']
+      for (const names of [name, `java, ${name}`])
+        expect(await recordsOf(names, `${lines.join('\n')}\n`)).toEqual(expected)
+    }
+  })
+
+  test('is cut after its first line where nothing tells it from other lines', async () => {
+    for (const [name, trace] of Object.entries({ python, rust })) {
+      const again = [...trace, 'plain', ...trace.slice(0, -1), '', 'end']
+      const first = trace.slice(0, -1).join('\n')
+      expect(await recordsOf(name, `${again.join('\n')}\n`)).toEqual([
+        ...[first, 'second', 'plain'],
+        ...[first, '', 'end'],
+      ])
+    }
+  })
+
+  test('does not hide a head of its own kind within a message, if that is indented', async () => {
+    const trace = [
+      'java.lang.Error: a',
+      '  java.io.IOException: is no cause',
+      ' Error: neither',
+      '\tat a.B.c(B.java:3)',
+    ]
+    expect(await recordsOf('java, node', `${trace.join('\n')}\nnext\n`)).toEqual([trace.join('\n'), 'next'])
+    const two = ['Error: a', 'Error: b', '    at c (/d.js:1:1)']
+    expect(await recordsOf('node', `${two.join('\n')}\n`)).toEqual(['Error: a', two.slice(1).join('\n')])
+  })
+})
+
 describe('each trace is one record, and the lines around it are records of their own:', () => {
   const all = Object.keys(WRITTEN).join(', ')
   for (const [name, traces] of Object.entries(WRITTEN)) {
