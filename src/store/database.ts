@@ -14,6 +14,7 @@ import {
   ensureSchema,
   extraValues,
   readDamage,
+  readScans,
   readSkipped,
   toOffsetRow,
   writeSkipped,
@@ -35,6 +36,9 @@ export class OffsetDatabase {
   readonly #options: OffsetOptions
   readonly #log: Logger
   readonly #deletionGuard: DeletionGuard
+  /** Scans of earlier runs: another input with the same Path may have made its own before this one begins. */
+  readonly #scans: Map<string, number>
+  readonly #skipped: Map<string, SkippedFile[]> | undefined
   #lock: { release(): void }
   #db: Database
   #statements: Statements
@@ -61,6 +65,8 @@ export class OffsetDatabase {
       this.#db = this.#openOrRecover(usedBefore)
       this.#statements = prepare(this.#db)
       this.owners.load(this.#db)
+      this.#scans = readScans(this.#db)
+      this.#skipped = readSkipped(this.#db)
       this.#deletionGuard = new DeletionGuard(path)
       this.#loadDamage()
     } catch (error) {
@@ -79,14 +85,12 @@ export class OffsetDatabase {
 
   /** See OffsetStore. */
   lastScanMs(pattern: string): number | undefined {
-    const at = this.#statements.scan.get(pattern)?.at
-    if (typeof at === 'bigint') return Number(at)
-    return this.#statements.anyScan.get() === undefined ? this.lastWriteMs : undefined
+    return this.#scans.size === 0 ? this.lastWriteMs : this.#scans.get(pattern)
   }
 
   /** See OffsetStore. */
   skippedFiles(paths: string): SkippedFile[] | undefined {
-    return readSkipped(this.#db, paths)
+    return this.#skipped === undefined ? undefined : (this.#skipped.get(paths) ?? [])
   }
 
   /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */

@@ -98,9 +98,7 @@ export const INSERT_FILE = `INSERT INTO in_tail_files
   (name, offset, inode, created, rotated, offset_marker, offset_marker_size, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
 export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode = ?, created = ?, rotated = ?,
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
-export const SELECT_SCAN = 'SELECT at FROM shipper_looks WHERE paths = ?'
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
-export const ANY_SCAN = 'SELECT 1 FROM shipper_looks LIMIT 1'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?)'
 export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
@@ -143,21 +141,33 @@ export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefine
   return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs)]
 }
 
-/** Returns the files stored for this Path; undefined when the table does not exist, as no scan has been stored yet. */
-export function readSkipped(db: Database, paths: string): SkippedFile[] | undefined {
+/** Returns the times of the last scans, in milliseconds, by pattern. */
+export function readScans(db: Database): Map<string, number> {
+  const scans = new Map<string, number>()
+  for (const { paths, at } of db.prepare('SELECT paths, at FROM shipper_looks').all())
+    if (typeof paths === 'string' && typeof at === 'bigint') scans.set(paths, Number(at))
+  return scans
+}
+
+/** Returns the files that were found and not opened, by Path; undefined when the table does not exist, as no scan has been stored yet. */
+export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefined {
   const table = db
     .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shipper_skipped'")
     .get()
   if (table === undefined) return undefined
-  const rows = db
-    .prepare('SELECT device, inode, birth, offset FROM shipper_skipped WHERE paths = ?')
-    .all(paths)
-  return rows.map((row) => ({
-    device: bigint(row.device),
-    inode: bigint(row.inode),
-    birthMs: Number(row.birth ?? 0),
-    offset: number(row.offset) ?? 0,
-  }))
+  const skipped = new Map<string, SkippedFile[]>()
+  for (const row of db.prepare('SELECT paths, device, inode, birth, offset FROM shipper_skipped').all()) {
+    const paths = String(row.paths)
+    const files = skipped.get(paths) ?? []
+    skipped.set(paths, files)
+    files.push({
+      device: bigint(row.device),
+      inode: bigint(row.inode),
+      birthMs: Number(row.birth ?? 0),
+      offset: number(row.offset) ?? 0,
+    })
+  }
+  return skipped
 }
 
 /** Replaces the files stored for this Path; the table exists from the first call on. */

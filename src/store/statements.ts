@@ -1,7 +1,6 @@
 import type { OffsetRow } from '../core/offset-store.ts'
 import type { Database, Statement } from './driver.ts'
 import {
-  ANY_SCAN,
   fileValues,
   INSERT_FILE,
   REPLACE_EXTRA,
@@ -10,7 +9,6 @@ import {
   rotatedValues,
   SELECT_ROTATED_IDS,
   SELECT_ROWS,
-  SELECT_SCAN,
   UPDATE_FILE,
 } from './schema.ts'
 
@@ -26,8 +24,6 @@ export interface Statements {
   removeRotated: Statement
   /** Ids that have a row in shipper_rotated: most have none, and need no statement for it. */
   rotatedIds: Set<bigint>
-  scan: Statement
-  anyScan: Statement
   setScan: Statement
 }
 
@@ -48,8 +44,6 @@ export function prepare(db: Database): Statements {
         .all()
         .map(({ id }) => id as bigint),
     ),
-    scan: db.prepare(SELECT_SCAN),
-    anyScan: db.prepare(ANY_SCAN),
     setScan: db.prepare(REPLACE_SCAN),
   }
 }

@@ -19,6 +19,7 @@ export class RotationState {
   readonly pastContents: KnownContent[] = []
 
   #isReplaced = false
+  #hasHeir = false
 
   constructor(contentSinceMs: number) {
     this.#contentSinceMs = contentSinceMs
@@ -65,14 +66,24 @@ export class RotationState {
     return this.#isReplaced
   }
 
+  /** True when a copy of the content of before was found, which is read from where it was read to. */
+  get hasHeir(): boolean {
+    return this.#hasHeir
+  }
+
   markReplaced(): void {
     this.#isReplaced = true
+  }
+
+  recordHeir(): void {
+    this.#hasHeir = true
   }
 
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
     this.#contentSinceMs = ms
     this.#isReplaced = false
+    this.#hasHeir = false
     this.pastContents.push(before)
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }

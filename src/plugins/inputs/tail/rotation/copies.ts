@@ -5,7 +5,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
-import { isCopy, isCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
+import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
@@ -152,11 +152,26 @@ export class Copies {
       if (original === file) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refresh()
-      if (file.newAt === undefined) return undefined
+      if (file.newAt === undefined || this.#inherits(file, original)) return undefined
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
     }
     this.#continueKnown(file, names)
     return undefined
+  }
+
+  /**
+   * Settles a copy of a content that its original has lost but a moment ago. It was deleted since, or it would have been found then; what
+   * is unread is read from it unless another copy is there.
+   */
+  #inherits(file: TailFile, original: TailFile): boolean {
+    const { rotation } = original
+    if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
+    if (rotation.hasHeir) file.startAt(file.cursor.size)
+    else {
+      original.handOver(file)
+      rotation.recordHeir()
+    }
+    return true
   }
 
   /** Returns the open files of which the file may be a copy by its name. */

@@ -207,6 +207,7 @@ export class RotatedFiles {
     const heir = content === undefined ? undefined : this.#openHeir(file, siblings.find(isOwn), path)
     if (heir !== undefined) {
       file.handOver(heir)
+      file.rotation.recordHeir()
       this.#positions.touch(heir)
       this.#options.onMore(heir)
       heir.readAfter(file.predecessor)

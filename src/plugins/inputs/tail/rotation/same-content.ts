@@ -35,22 +35,37 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  * it, as programs often begin a new log with the same words, unless it was read a moment ago (`isRecent`).
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
-  if (!content.fingerprintSize) return false
-  // Nothing but its first bytes is known of a content that was not read: that is not enough.
-  if (!isRecent && content.offset < Math.min(MIN_DISTINCT_BYTES, content.fingerprintSize)) return false
+  if (!isDistinct(content, isRecent)) return false
   if (sibling.path.endsWith('.gz'))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
-  if (content.head !== undefined && sibling.size < content.fingerprintSize)
-    return withFile(sibling, (fd) => isPartOfHead(content.head, peek(fd, 0, sibling.size))) ?? false
-  if (!isRecent && content.fingerprintSize < MIN_DISTINCT_BYTES && sibling.size !== content.offset)
-    return false
-  return (
-    withFile(sibling, (fd) => {
-      const head = peek(fd, 0, content.fingerprintSize as number)
-      if (head === undefined || fingerprintOf(head) !== content.fingerprint) return false
-      return sibling.size < content.offset || mismatchesMarker(content, fd) === false
-    }) ?? false
-  )
+  return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
+}
+
+/** Does the same for an open file, which may have been deleted. */
+export function isOpenCopyOfContent(
+  content: KnownContent,
+  { handle, cursor, stored }: TailFile,
+  isRecent: boolean,
+): boolean {
+  if (!isDistinct(content, isRecent)) return false
+  if (handle.isCompressed) return stored.fingerprint === content.fingerprint
+  return hasContent(handle.fd, cursor.size, content, isRecent)
+}
+
+/** False when nothing but its first bytes is known of a content that was not read: that is not enough. */
+function isDistinct({ offset, fingerprintSize }: KnownContent, isRecent: boolean): boolean {
+  if (!fingerprintSize) return false
+  return isRecent || offset >= Math.min(MIN_DISTINCT_BYTES, fingerprintSize)
+}
+
+/** True when a plain file of `size` bytes begins with the content. */
+function hasContent(fd: number, size: number, content: KnownContent, isRecent: boolean): boolean {
+  const { offset, head: known, fingerprint, fingerprintSize = 0 } = content
+  if (known !== undefined && size < fingerprintSize) return isPartOfHead(known, peek(fd, 0, size))
+  if (!isRecent && fingerprintSize < MIN_DISTINCT_BYTES && size !== offset) return false
+  const head = peek(fd, 0, fingerprintSize)
+  if (head === undefined || fingerprintOf(head) !== fingerprint) return false
+  return size < offset || !mismatchesMarker(content, fd)
 }
 
 /** True when `part` is the beginning of the first bytes of a content. */
