@@ -1,13 +1,12 @@
 import { skip } from '../../core/msgpack/encode.ts'
-import { textEquals, textHead } from '../../core/msgpack/record.ts'
+import { textEquals } from '../../core/msgpack/record.ts'
 
 /** Size above which a buffer is released after the line that needed it. */
 export const MAX_KEPT_BYTES = 256 * 1024
 
 interface Pair {
   start: number
-  /** Offset of the text of its value. */
-  text: number
+  value: number
   end: number
 }
 
@@ -50,15 +49,13 @@ export class AppendedFields {
     return at + this.buf.copy(out, at, 0, this.#end)
   }
 
-  /** Finds the first pair with this key whose value is a string. */
+  /** Finds the first pair with this key. */
   find(key: Buffer): Pair | undefined {
     let at = 0
     for (let i = this.pairs; i > 0; i--) {
       const value = skip(this.buf, at, this.#end)
       const end = skip(this.buf, value, this.#end)
-      if (textEquals(this.buf, at, key) && isString(this.buf[value] as number)) {
-        return { start: at, text: value + textHead(this.buf, value), end }
-      }
+      if (textEquals(this.buf, at, key)) return { start: at, value, end }
       at = end
     }
     return undefined

@@ -149,9 +149,24 @@ class FieldDecoder implements Parser {
     const time = this.#time
     const pair = time === undefined ? undefined : this.#appended.find(this.#timeKey)
     if (time === undefined || pair === undefined) return
-    const found = time.reader.parse(this.#appended.buf, pair.text, pair.end, out)
+    const { buf } = this.#appended
+    const isText = isString(buf[pair.value] as number)
+    const text = isText ? undefined : numberText(buf, pair.value)
+    const found =
+      text === undefined
+        ? isText && time.reader.parse(buf, pair.value + textHead(buf, pair.value), pair.end, out)
+        : time.reader.parse(text, 0, text.length, out)
     if (found && !time.keep) this.#appended.remove(pair.start, pair.end)
   }
+}
+
+/** Returns the positive number at `at` as text; undefined when the value is none. */
+function numberText(buf: Buffer, at: number): Buffer | undefined {
+  const type = buf[at] as number
+  if (type < 0x80) return Buffer.from(String(type))
+  if (type >= 0xcc && type <= 0xce) return Buffer.from(String(buf.readUIntBE(at + 1, 1 << (type - 0xcc))))
+  if (type === 0xcf) return Buffer.from(String(buf.readBigUInt64BE(at + 1)))
+  return type === 0xcb ? Buffer.from(String(buf.readDoubleBE(at + 1))) : undefined
 }
 
 /** Returns true when one text may yield two objects: one in its place and one appended to the record. */

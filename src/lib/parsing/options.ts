@@ -1,7 +1,7 @@
 import { invalidIfThrows } from '../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { ParserContext } from '../../core/plugin.ts'
-import { compileTime, type TimeReader } from '../time/strptime.ts'
+import { compileTimes, type TimeReader } from '../time/strptime.ts'
 import { compileFormat } from '../time/strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from '../time/zone.ts'
 import { checkTypes } from './typed-value.ts'
@@ -11,13 +11,22 @@ export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {
     type: 'string',
+    repeat: true,
     check: (format: string) =>
       invalidIfThrows(
         'a strptime format',
         () => compileFormat(format),
         'the record gets the time at which it was read',
       ),
-    help: 'Format of the time, as in strptime(3); `%L` is the fraction of a second. Without it the record gets the time at which it was read, and the field stays. Text after the time is ignored. A format with an unknown conversion is ignored with a warning. Without a year the current one is assumed, or the previous one for a date more than a month ahead.',
+    help:
+      'Format of the time, as in strptime(3); the first of several that matches counts. `%L` is the fraction of a second, at ' +
+      'any place; it may be missing together with the character or the blanks before it. `%s` is a number since 1970: of up ' +
+      'to 10 digits in seconds, of 13 in milliseconds, of 16 in microseconds, of 19 in nanoseconds, and `1.5e9` has the ' +
+      'digits of its value. The formats `epoch`, `epoch_ms`, `epoch_us` and `epoch_ns` are such a number in that unit, ' +
+      'whatever its digits. In JSON it may be a number or a text. Without a year the time is in the latest one in which ' +
+      'it is at most a day ahead, without a date it is of today or yesterday. Text after the time is ignored. Without a format, or when the time cannot be read, the ' +
+      'record gets the time at which it was read, and the field stays; the second is counted in `time_failed`. A format with ' +
+      'an unknown conversion is ignored with a warning.',
   },
   time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
   time_strict: {
@@ -77,8 +86,9 @@ export type TimeOptions = OptionsOf<typeof TIME_OPTIONS>
 /** Returns the reader of the record's time, or undefined without a valid Time_Format. */
 export function timeReader(options: TimeOptions, ctx: ParserContext): TimeReader | undefined {
   const zone = zoneOf(options)
-  if (options.timeFormat === undefined || !isFormat(options.timeFormat)) return undefined
-  return compileTime(options.timeFormat, {
+  const formats = options.timeFormat.filter(isFormat)
+  if (formats.length === 0) return undefined
+  return compileTimes(formats, {
     zone,
     strict: options.timeStrict,
     nowMs: () => ctx.clock.nowMs(),

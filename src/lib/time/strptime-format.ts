@@ -4,9 +4,9 @@ import { ShipperError } from '../../core/error.ts'
 export type FormatStep =
   | { op: 'literal'; byte: number }
   | { op: 'blanks' }
-  | { op: 'fraction' }
+  | { op: 'fraction'; digits: number }
   | { op: 'number'; field: number; digits: number; min: number; max: number }
-  | { op: 'epoch' }
+  | { op: 'epoch'; decimals: number }
   | { op: 'zone' }
   | { op: 'month' }
   | { op: 'weekday' }
@@ -34,6 +34,12 @@ const number = (field: keyof typeof FIELD, digits: number, min: number, max: num
   max,
 })
 
+/** Value of `decimals` for an epoch whose unit follows from its number of digits. */
+export const AUTO = -1
+
+/** Formats that are a name: numbers since 1970 in this unit, as numbers of digits after those of the seconds. */
+const EPOCHS: Record<string, number> = { epoch: 0, epoch_ms: 3, epoch_us: 6, epoch_ns: 9 }
+
 /** Conversions of strptime(3) that are useful for logs, and `%L`, a fraction of a second. */
 const CONVERSIONS: Record<string, FormatStep> = {
   Y: number('year', 4, 0, 9999),
@@ -50,8 +56,8 @@ const CONVERSIONS: Record<string, FormatStep> = {
   j: number('yearDay', 3, 1, 366),
   u: number('skip', 1, 1, 7),
   w: number('skip', 1, 0, 6),
-  L: { op: 'fraction' },
-  s: { op: 'epoch' },
+  L: { op: 'fraction', digits: Number.POSITIVE_INFINITY },
+  s: { op: 'epoch', decimals: AUTO },
   z: { op: 'zone' },
   Z: { op: 'zone' },
   b: { op: 'month' },
@@ -75,8 +81,10 @@ const SHORTHANDS: Record<string, string> = {
   c: '%a %b %e %H:%M:%S %Y',
 }
 
-/** Compiles a format of strptime(3); throws E_CONFIG_BAD_VALUE for an unknown conversion or a misplaced %L. */
+/** Compiles a format of strptime(3) or the name of an epoch; throws E_CONFIG_BAD_VALUE for an unknown conversion. */
 export function compileFormat(format: string): FormatStep[] {
+  const decimals = Object.hasOwn(EPOCHS, format) ? EPOCHS[format] : undefined
+  if (decimals !== undefined) return [{ op: 'epoch', decimals }]
   const steps: FormatStep[] = []
   const bytes = Buffer.from(format)
   for (let i = 0; i < bytes.length; i++) {
@@ -90,8 +98,9 @@ export function compileFormat(format: string): FormatStep[] {
       steps.push(...conversion(letter))
     }
   }
-  checkFraction(steps)
-  return steps
+  return steps.map((step, i) =>
+    step.op === 'fraction' && isNumber(steps[i + 1]) ? { ...step, digits: 3 } : step,
+  )
 }
 
 function conversion(letter: string): FormatStep[] {
@@ -103,12 +112,7 @@ function conversion(letter: string): FormatStep[] {
   throw new ShipperError('E_CONFIG_BAD_VALUE', `unknown conversion %${letter}`, { hint })
 }
 
-/** Throws E_CONFIG_BAD_VALUE unless `%L` follows %S or %s, with at most one character between them. */
-function checkFraction(steps: FormatStep[]): void {
-  const at = steps.findIndex((step) => step.op === 'fraction')
-  if (at < 0) return
-  const before = steps[at - 1]?.op === 'literal' ? steps[at - 2] : steps[at - 1]
-  if (before?.op === 'epoch' || (before?.op === 'number' && before.field === FIELD.second)) return
-  const hint = 'write it after %S or %s, e.g. %S.%L'
-  throw new ShipperError('E_CONFIG_BAD_VALUE', '%L does not follow %S or %s', { hint })
+/** Returns true for a number that would take the digits of a fraction before it: that one then has three digits. */
+function isNumber(step: FormatStep | undefined): boolean {
+  return step?.op === 'number' || step?.op === 'epoch'
 }

@@ -1,4 +1,5 @@
 import { daysFromCivil, daysInMonth, isEventTime } from './civil.ts'
+import { EpochReader } from './epoch-reader.ts'
 import { matchMonth, matchWeekday } from './names.ts'
 import { FIELD, FIELD_COUNT, type FormatStep } from './strptime-format.ts'
 import type { LocalZone } from './zone.ts'
@@ -19,8 +20,14 @@ export interface TimeReader {
 }
 
 const UNSET = -1
-/** Limit from which a date ahead of now is one of last year: logs are not written in advance. */
-const MAX_AHEAD_S = 31 * 86_400
+/** Limit from which a date ahead of now is one of last year: logs are not written in advance, but clocks differ. */
+const MAX_AHEAD_S = 86_400
+/** The same for a time without a date, which is then one of yesterday. */
+const MAX_AHEAD_OF_DAY_S = 3600
+/** No zone is further from UTC. */
+const MAX_OFFSET_S = 86_400
+/** Longest time between two years that have a 29 February. */
+const MAX_LEAP_YEARS = 8
 const MAX_CACHED_BYTES = 64
 const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
 
@@ -33,12 +40,13 @@ export class StrptimeReader implements TimeReader {
   readonly #zone: LocalZone
   readonly #strict: boolean
   readonly #nowMs: () => number
-  /** Number of steps before the first fraction, whose result is cached. */
+  /** Number of steps before the first fraction, whose result is cached; 0 for an epoch, which is read as fast. */
   readonly #cachedSteps: number
   /** True when those steps include the full date with its year, so that equal texts always mean the same moment. */
   readonly #hasFullDate: boolean
   readonly #fields = new Int32Array(FIELD_COUNT)
   readonly #zoneReader = new ZoneReader()
+  readonly #epochReader = new EpochReader()
   #afternoon = UNSET
   #epoch = UNSET
   #zoneOffset = Number.NaN
@@ -59,9 +67,10 @@ export class StrptimeReader implements TimeReader {
     this.#strict = settings.strict ?? true
     this.#nowMs = settings.nowMs ?? Date.now
     const fraction = steps.findIndex((step) => step.op === 'fraction')
-    // The literal before the fraction may be missing with it, so it is not cached.
-    const before = fraction > 0 && steps[fraction - 1]?.op === 'literal' ? fraction - 1 : fraction
-    this.#cachedSteps = fraction < 0 ? steps.length : before
+    // What separates the fraction may be missing with it, so it is not cached.
+    const before = isSeparator(steps[fraction - 1]) ? fraction - 1 : fraction
+    const hasEpoch = steps.some(({ op }) => op === 'epoch')
+    this.#cachedSteps = hasEpoch ? 0 : fraction < 0 ? steps.length : before
     this.#hasFullDate =
       steps.slice(0, this.#cachedSteps).some(isYear) && !steps.slice(this.#cachedSteps).some(isPart)
   }
@@ -123,10 +132,11 @@ export class StrptimeReader implements TimeReader {
     let p = start
     for (let i = from; i < to; i++) {
       const step = this.#steps[i] as FormatStep
-      if (step.op === 'literal' && i + 1 < to && this.#steps[i + 1]?.op === 'fraction') {
-        // Without a fraction the literal before it is missing too.
-        if (p >= end || src[p] !== step.byte) i++
-        else p++
+      if (i + 1 < to && this.#steps[i + 1]?.op === 'fraction' && isSeparator(step)) {
+        const next = fractionStart(step, src, p, end)
+        // Without a fraction what separates it is missing too.
+        if (next < 0) i++
+        else p = next
         continue
       }
       p = this.#step(step, src, p, end)
@@ -144,9 +154,9 @@ export class StrptimeReader implements TimeReader {
       case 'number':
         return this.#number(step, src, p, end)
       case 'fraction':
-        return this.#fraction(src, p, end)
+        return this.#fraction(src, p, Math.min(end, p + step.digits))
       case 'epoch':
-        return this.#readEpoch(src, p, end)
+        return this.#readEpoch(step.decimals, src, p, end)
       case 'zone':
         return this.#readZone(src, p, end)
       case 'month': {
@@ -191,23 +201,20 @@ export class StrptimeReader implements TimeReader {
       if (p - at < 9) value = value * 10 + digit
       p++
     }
-    if (p === at) return -1
-    this.#nsec = p - at < 9 ? value * (POW10[p - at] as number) : value
+    // `%s%L` reads milliseconds too, whose digits the epoch takes.
+    if (p === at) return this.#epoch === UNSET ? -1 : at
+    const nsec = p - at < 9 ? value * (POW10[p - at] as number) : value
+    if (this.#epoch === UNSET) this.#nsec = nsec
+    // A fraction of an epoch in milliseconds is one of a millisecond.
+    else this.#nsec += Math.floor(nsec / 10 ** this.#epochReader.decimals)
     return p
   }
 
-  #readEpoch(src: Buffer, at: number, end: number): number {
-    let p = at
-    let value = 0
-    while (p < end) {
-      const digit = (src[p] as number) - 48
-      if (digit < 0 || digit > 9) break
-      value = value * 10 + digit
-      if (!isEventTime(value)) return -1
-      p++
-    }
-    if (p === at) return -1
-    this.#epoch = value
+  #readEpoch(decimals: number, src: Buffer, at: number, end: number): number {
+    const p = this.#epochReader.read(decimals, src, at, end)
+    if (p < 0) return -1
+    this.#epoch = this.#epochReader.sec
+    this.#nsec = this.#epochReader.nsec
     return p
   }
 
@@ -237,16 +244,40 @@ export class StrptimeReader implements TimeReader {
     const secondOfDay = hour * 3600 + fieldOr(fields, FIELD.minute, 0) * 60 + fieldOr(fields, FIELD.second, 0)
     const year = fieldOr(fields, FIELD.year, UNSET)
     if (year !== UNSET) return this.#dateInYear(year) + secondOfDay
+    return this.#hasDate() ? this.#withoutYear(secondOfDay) : this.#withoutDate(secondOfDay)
+  }
+
+  /** Returns the local seconds in the latest year in which they are at most a day ahead. */
+  #withoutYear(secondOfDay: number): number {
     const nowSec = this.#nowMs() / 1000
     const thisYear = this.#yearOf(nowSec)
-    // A zone ahead of UTC enters the new year earlier, so next year is a candidate too; the nearest year wins.
-    for (const candidate of [thisYear + 1, thisYear, thisYear - 1]) {
-      const sec = this.#dateInYear(candidate) + secondOfDay
-      const limit = candidate > thisYear ? 2 * 86_400 : MAX_AHEAD_S
-      if (sec - nowSec <= limit) return sec
+    // A zone ahead of UTC enters the new year earlier, so next year is a candidate too; 29 February may be up to 8 years ago.
+    for (let year = thisYear + 1; year >= thisYear - MAX_LEAP_YEARS; year--) {
+      const sec = this.#dateInYear(year) + secondOfDay
+      // The offset of a named zone is expensive, and only counts near the limit.
+      const ahead = sec - nowSec - MAX_AHEAD_S
+      if (ahead <= -MAX_OFFSET_S || (ahead <= MAX_OFFSET_S && this.#toUtc(sec) - nowSec <= MAX_AHEAD_S))
+        return sec
     }
-    // 29 February: the latest year that had one.
-    return this.#dateInYear(thisYear - 1 - ((thisYear - 1) % 4)) + secondOfDay
+    return Number.NaN
+  }
+
+  /** Returns the local seconds of a time of day: of today, or of yesterday when that is still to come. */
+  #withoutDate(secondOfDay: number): number {
+    const nowSec = this.#nowMs() / 1000
+    const day = Math.floor((nowSec * 2 - this.#toUtc(nowSec)) / 86_400) * 86_400
+    return this.#toUtc(day + secondOfDay) - nowSec > MAX_AHEAD_OF_DAY_S
+      ? day - 86_400 + secondOfDay
+      : day + secondOfDay
+  }
+
+  #hasDate(): boolean {
+    const fields = this.#fields
+    return (
+      fieldOr(fields, FIELD.month, UNSET) !== UNSET ||
+      fieldOr(fields, FIELD.day, UNSET) !== UNSET ||
+      fieldOr(fields, FIELD.yearDay, UNSET) !== UNSET
+    )
   }
 
   #yearOf(nowSec: number): number {
@@ -261,6 +292,7 @@ export class StrptimeReader implements TimeReader {
   #dateInYear(year: number): number {
     const fields = this.#fields
     const yearDay = fieldOr(fields, FIELD.yearDay, UNSET)
+    if (yearDay === 366 && daysInMonth(year, 2) < 29) return Number.NaN
     if (yearDay !== UNSET) return (daysFromCivil(year, 1, 1) + yearDay - 1) * 86_400
     const month = fieldOr(fields, FIELD.month, 1)
     const day = fieldOr(fields, FIELD.day, 1)
@@ -270,6 +302,18 @@ export class StrptimeReader implements TimeReader {
 
 function isYear(step: FormatStep): boolean {
   return step.op === 'epoch' || (step.op === 'number' && step.field === FIELD.year)
+}
+
+/** Returns true for a step before a fraction that may be missing with it. */
+function isSeparator(step: FormatStep | undefined): boolean {
+  return step?.op === 'literal' || step?.op === 'blanks'
+}
+
+/** Returns the start of the fraction after its separator, or -1 when there is none. */
+function fractionStart(step: FormatStep, src: Buffer, at: number, end: number): number {
+  if (step.op === 'literal') return at < end && src[at] === step.byte ? at + 1 : -1
+  const p = skipBlanks(src, at, end)
+  return p < end && (src[p] as number) >= 0x30 && (src[p] as number) <= 0x39 ? p : -1
 }
 
 /** Returns true for a part of a date or time other than its fraction and zone. */

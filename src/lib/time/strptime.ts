@@ -9,6 +9,12 @@ export type { TimeReader, TimeSettings }
 const RFC3339 = /^(?:%Y-%m-%d|%F)[T ](?:%H:%M:%S|%T)(?:[.,]%L)?(?:%z|%Z|Z)?$/
 const ENDS_WITH_ZONE = /%[zZ]$/
 
+/** Returns a reader that tries the formats in their order; throws E_CONFIG_BAD_VALUE when one is invalid. */
+export function compileTimes(formats: readonly string[], settings: TimeSettings): TimeReader {
+  const readers = formats.map((format) => compileTime(format, settings))
+  return readers.length === 1 ? (readers[0] as TimeReader) : new FirstMatch(readers)
+}
+
 /** Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is invalid. */
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
@@ -16,6 +22,20 @@ export function compileTime(format: string, settings: TimeSettings = {}): TimeRe
   return RFC3339.test(format)
     ? new FastPathReader(new Rfc3339(zone, ENDS_WITH_ZONE.test(format)), reader)
     : reader
+}
+
+class FirstMatch implements TimeReader {
+  readonly #readers: readonly TimeReader[]
+
+  constructor(readers: readonly TimeReader[]) {
+    this.#readers = readers
+  }
+
+  parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean {
+    for (let i = 0; i < this.#readers.length; i++)
+      if ((this.#readers[i] as TimeReader).parse(src, start, end, out)) return true
+    return false
+  }
 }
 
 /** Reads RFC 3339 first and falls back to strptime, which also allows single digits and names of zones. */

@@ -21,7 +21,6 @@ test.each([
 const AT_READING = 'the record gets the time at which it was read'
 test.each([
   ['time_format', '%Y-%Q', `a strptime format, not "%Y-%Q": unknown conversion %Q: ${AT_READING}`],
-  ['time_format', '%L %Y', `a strptime format, not "%L %Y": %L does not follow %S or %s: ${AT_READING}`],
   [
     'types',
     'a:int b:date',

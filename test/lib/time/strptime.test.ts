@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'bun:test'
 import { ShipperError } from '../../../src/core/error.ts'
-import { compileTime, type TimeSettings } from '../../../src/lib/time/strptime.ts'
+import { compileTime, compileTimes, type TimeSettings } from '../../../src/lib/time/strptime.ts'
 import { fixedZone, namedZone, parseOffset, systemZone } from '../../../src/lib/time/zone.ts'
 import { fc } from '../../support/property.ts'
 
@@ -90,6 +90,99 @@ describe('a strptime format', () => {
     expect(read('%s', '99999999999')).toEqual(UNSET)
   })
 
+  test('reads epochs of 13, 16 and 19 digits as milliseconds, microseconds and nanoseconds, exactly', () => {
+    expect(read('%s', '1722587215768')).toEqual({ sec: 1722587215, nsec: 768_000_000 })
+    expect(read('%s', '1722587215768123')).toEqual({ sec: 1722587215, nsec: 768_123_000 })
+    expect(read('%s', '1722587215768123457')).toEqual({ sec: 1722587215, nsec: 768_123_457 })
+    expect(read('%s%L', '1722587215768')).toEqual({ sec: 1722587215, nsec: 768_000_000 })
+    expect(read('%s.%L', '1722587215768.25')).toEqual({ sec: 1722587215, nsec: 768_250_000 })
+    for (const text of ['172258721576', '17225872157681', '4294967296', '4294967296000', '-1', ''])
+      expect(read('%s', text)).toEqual(UNSET)
+  })
+
+  test('reads an epoch in the unit of its name, whatever its number of digits', () => {
+    expect(read('epoch_ms', '999')).toEqual({ sec: 0, nsec: 999_000_000 })
+    expect(read('epoch_ms', '86400001')).toEqual({ sec: 86_400, nsec: 1_000_000 })
+    expect(read('epoch_us', '1722587215768123')).toEqual({ sec: 1722587215, nsec: 768_123_000 })
+    expect(read('epoch_ns', '1722587215768123457')).toEqual({ sec: 1722587215, nsec: 768_123_457 })
+    expect(read('epoch', '1722587215')).toEqual({ sec: 1722587215, nsec: 0 })
+    for (const [format, text] of [
+      ['epoch', '1722587215768'],
+      ['epoch_ms', '1722587215768123'],
+      ['epoch_ns', 'x'],
+    ] as const)
+      expect(read(format, text)).toEqual(UNSET)
+  })
+
+  test('reads exponents by shifting the point', () => {
+    const time = { sec: 1548314221, nsec: 584_097_900 }
+    for (const format of ['%s', '%s.%L', '%s,%L', 'epoch'])
+      expect(read(format, '1.5483142215840979e9')).toEqual(time)
+    expect(read('%s.%L', '1.5483142215840979E+09')).toEqual(time)
+    expect(read('%s', '1.5483142215840979e12')).toEqual(time)
+    expect(read('epoch_ms', '1.5483142215840979E12')).toEqual(time)
+    expect(read('%s', '15483142215840979e-7')).toEqual(time)
+    expect(read('%s', '15e8')).toEqual({ sec: 1_500_000_000, nsec: 0 })
+    expect(read('%s', '1e99999999999')).toEqual(UNSET)
+    expect(read('%s', '1.5e20')).toEqual(UNSET)
+    // Equal beginnings are not equal times.
+    const reader = compileTime('%s.%L')
+    for (const [text, sec] of [
+      ['1.5', 1],
+      ['1.5e9', 1_500_000_000],
+      ['1.6e9', 1_600_000_000],
+      ['1.5', 1],
+    ] as const) {
+      const out = { ...UNSET }
+      reader.parse(Buffer.from(text), 0, text.length, out)
+      expect(out.sec).toBe(sec)
+    }
+  })
+
+  test('reads a fraction at any place, after any character or blanks, or none', () => {
+    const full = '2026-11-21T06:00:01.123000000'
+    for (const [format, text] of [
+      ['%Y-%m-%d %H:%M:%S %L', '2026-11-21 06:00:01 123'],
+      ['%Y-%m-%d %H:%M:%S.%L', '2026-11-21 06:00:01.123'],
+      ['%Y-%m-%d %H:%M:%S,%L', '2026-11-21 06:00:01,123'],
+      ['%Y-%m-%d %H:%M:%S:%L', '2026-11-21 06:00:01:123'],
+      ['%Y-%m-%d %H:%M:%S%L', '2026-11-21 06:00:01123'],
+      ['datetime(%Y, %m, %d, %H, %M, %S, %L)', 'datetime(2026, 11, 21, 6, 0, 1, 123)'],
+      ['%L %Y-%m-%d %H:%M:%S', '123 2026-11-21 06:00:01'],
+      ['%L%Y%m%d%H%M%S', '12320261121060001'],
+      ['%Y-%m-%d %H:%M (%S/%L)', '2026-11-21 06:00 (01/123)'],
+      ['%H:%M:%S.%L %Y-%m-%d', '06:00:01.123 2026-11-21'],
+    ] as const)
+      expect([format, iso(format, text)]).toEqual([format, full])
+    const none = '2026-11-21T06:00:01.000000000'
+    for (const format of ['%F %T.%L', '%F %T %L', '%F %T%L'].slice(0, 2))
+      expect(iso(`${format} %z`, '2026-11-21 06:00:01 +0000')).toBe(none)
+    const reader = compileTime('%L %Y-%m-%d')
+    for (const [text, nsec] of [
+      ['5 2026-11-21', 500_000_000],
+      ['25 2026-11-22', 250_000_000],
+    ] as const) {
+      const out = { ...UNSET }
+      reader.parse(Buffer.from(text), 0, text.length, out)
+      expect(out).toEqual({ sec: Date.UTC(2026, 10, Number(text.slice(-2))) / 1000, nsec })
+    }
+  })
+
+  test('of a list is used when those before it do not match', () => {
+    const reader = compileTimes(['%b %d %H:%M:%S', '%Y-%m-%dT%H:%M:%S.%L%z'], {
+      nowMs: () => Date.UTC(2026, 10, 21),
+    })
+    const take = (text: string): number => {
+      const out = { ...UNSET }
+      reader.parse(Buffer.from(text), 0, text.length, out)
+      return out.sec
+    }
+    const noon = Date.UTC(2026, 10, 20, 12) / 1000
+    expect(take('Nov 20 12:00:00')).toBe(noon)
+    expect(take('2026-11-20T13:00:00.5+01:00')).toBe(noon)
+    expect(take('20.11.2026')).toBe(-1)
+  })
+
   test('reads names of days, 12-hour times, shorthands, days of the year and short years', () => {
     expect(iso('%A, %d-%b-%y %T %Z', 'Saturday, 21-Nov-26 06:00:00 GMT')).toBe(
       '2026-11-21T06:00:00.000000000',
@@ -158,8 +251,8 @@ describe('the cache of the previous line', () => {
 })
 
 describe('invalid formats and texts', () => {
-  test('an unknown conversion or a misplaced fraction is a configuration error', () => {
-    for (const format of ['%Q', '%', '%Y %L', '%H.%L']) {
+  test('an unknown conversion is a configuration error', () => {
+    for (const format of ['%Q', '%', '%Y %f', '%N']) {
       expect(() => compileTime(format)).toThrow(ShipperError)
     }
   })
@@ -212,8 +305,40 @@ describe('a format without a year', () => {
   })
 
   test('uses the latest leap year for 29 February', () => {
-    expect(iso('%b %d', 'Feb 29', at('2027-06-01T00:00:00Z'))).toBe('2024-02-29T00:00:00.000000000')
+    const day = (now: string): string => iso('%b %d', 'Feb 29', at(now)).slice(0, 10)
+    expect(day('2027-06-01T00:00:00Z')).toBe('2024-02-29')
+    expect(day('2028-02-29T12:00:00Z')).toBe('2028-02-29')
+    expect(day('2028-02-28T00:00:00Z')).toBe('2028-02-29')
+    expect(day('2028-02-27T23:59:59Z')).toBe('2024-02-29')
+    // 2100 is no leap year.
+    expect(day('2103-01-01T00:00:00Z')).toBe('2096-02-29')
   })
+
+  test('uses the previous year from one day ahead on, in the zone of the time', () => {
+    const read = (text: string, now: string, settings: TimeSettings = {}): string =>
+      iso('%b %d %H:%M:%S', text, { ...at(now), ...settings }).slice(0, 13)
+    expect(read('Nov 22 12:00:00', '2026-11-21T12:00:00Z')).toBe('2026-11-22T12')
+    expect(read('Nov 22 12:00:01', '2026-11-21T12:00:00Z')).toBe('2025-11-22T12')
+    expect(read('Dec 20 00:00:00', '2026-11-21T12:00:00Z')).toBe('2025-12-20T00')
+    const zone = namedZone('Asia/Tokyo')
+    expect(read('Nov 22 21:00:00', '2026-11-21T12:00:00Z', { zone })).toBe('2026-11-22T12')
+    expect(read('Nov 22 21:00:01', '2026-11-21T12:00:00Z', { zone })).toBe('2025-11-22T12')
+    expect(iso('%b %d %H:%M:%S %z', 'Nov 22 04:00:01 -0800', at('2026-11-21T12:00:00Z')).slice(0, 4)).toBe(
+      '2025',
+    )
+    expect(read('Jan  1 00:00:05', '2026-12-31T23:59:50Z')).toBe('2027-01-01T00')
+    expect(iso('%j %H', '366 00', at('2027-01-01T00:00:00Z')).slice(0, 10)).toBe('2024-12-31')
+  })
+})
+
+test('a format without a date means today, or yesterday for a time to come', () => {
+  const at = (now: string, zone = 0): TimeSettings => ({
+    nowMs: () => Date.parse(now),
+    zone: fixedZone(zone),
+  })
+  expect(iso('%H:%M:%S.%L', '11:00:00.5', at('2026-11-21T12:00:00Z'))).toBe('2026-11-21T11:00:00.500000000')
+  expect(iso('%H:%M:%S', '23:59:59', at('2026-11-21T00:00:01Z'))).toBe('2026-11-20T23:59:59.000000000')
+  expect(iso('%H:%M:%S', '01:00:00', at('2026-11-21T23:30:00Z', 7200))).toBe('2026-11-21T23:00:00.000000000')
 })
 
 describe('zones', () => {

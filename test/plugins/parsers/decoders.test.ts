@@ -178,6 +178,24 @@ describe('the time', () => {
     })
   })
 
+  test('is read from an appended number, too', () => {
+    for (const [format, value, time] of [
+      ['%s', 1795240800, '2026-11-21T06:00:00.000000000Z'],
+      ['%s', 1795240800123, '2026-11-21T06:00:00.123000000Z'],
+      ['%s.%L', 1795240800.5, '2026-11-21T06:00:00.500000000Z'],
+      ['epoch_ms', 7, '1970-01-01T00:00:00.007000000Z'],
+      ['epoch_ms', 300, '1970-01-01T00:00:00.300000000Z'],
+      ['%s', [1795240800], undefined],
+      ['%s', -1, undefined],
+    ] as const) {
+      const parsed = logged(['decode_field json log'], JSON.stringify({ time: value }), {
+        time_format: format,
+      })
+      expect([value, parsed?.time]).toEqual([value, time])
+      expect(Object.hasOwn(parsed?.record ?? {}, 'time')).toBe(time === undefined)
+    }
+  })
+
   test('otherwise is that of an appended field, which is kept only with time_keep', () => {
     const log = JSON.stringify({ a: 1, ts, b: 2 })
     const taken = logged(['decode_field json log'], log, texts)

@@ -39,6 +39,19 @@ describe('json', () => {
     expect(escaped).toEqual({ record: {}, time: '2026-11-21T00:00:00.000000000Z' })
   })
 
+  test('the time of pino and bunyan is read, as a number in any unit and as text', () => {
+    const pino = '{"level":30,"time":1795240800123,"pid":7,"msg":"up"}'
+    const time = '2026-11-21T06:00:00.123000000Z'
+    const record = { level: 30, pid: 7, msg: 'up' }
+    for (const format of ['%s', '%s.%L', 'epoch_ms'])
+      expect(parseLine(parserOf(spec, { time_format: format }), pino)).toEqual({ record, time })
+    const spellings = ['1795240800123000', '1795240800123000000', '1.795240800123e9', '1.795240800123E12']
+    for (const text of [...spellings, '"1795240800123"'])
+      expect(parseLine(parserOf(spec, { time_format: '%s' }), `{"a":1,"time":${text}}`)?.time).toBe(time)
+    for (const text of ['17952408001230', '-1795240800', '99999999999999999999'])
+      expect(parseLine(parserOf(spec, { time_format: '%s' }), `{"time":${text}}`)?.time).toBeUndefined()
+  })
+
   test('an invalid time keeps its field, and the time of reading is used', () => {
     const parser = parserOf(spec, { time_format: '%Y-%m-%dT%H:%M:%S.%L' })
     for (const value of ['soon', '', null, 5, true, [1], { a: 1 }, '2026-99-99T00:00:00Z', 'x'.repeat(300)]) {

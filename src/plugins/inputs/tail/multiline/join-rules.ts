@@ -37,7 +37,7 @@ const CONTAINER_FORMATS = ['docker', 'cri']
 /** Time of Docker's JSON lines, which always name their zone. */
 const DOCKER_TIME = {
   timeKey: 'time',
-  timeFormat: '%Y-%m-%dT%H:%M:%S.%L',
+  timeFormat: ['%Y-%m-%dT%H:%M:%S.%L'],
   timeKeep: true,
   timeStrict: true,
   timeOffset: undefined,
