@@ -29,6 +29,11 @@ export interface Parser {
    * false when the line does not have this format; `out` is then unchanged (bytes after `at` are undefined).
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
+  /**
+   * Number of parsed lines whose time could not be read so far: their field stays, and the record has the time of reading.
+   * Undefined: the parser refuses such lines, or reads no time.
+   */
+  readonly timeFailures?: number
   /** Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the same bytes. */
   readonly lineFormat?: LineFormat | undefined
 }

@@ -165,6 +165,9 @@ export interface FileStatus {
   /** Bytes between `acked` and `size`. */
   lag: number
   state: string
+  /** Number of lines that no parser read, and of those whose time could not be read, since the file was opened. */
+  parseFailed?: number
+  timeFailed?: number
 }
 
 export interface FilterContext extends PluginContext, LineContext {

@@ -43,6 +43,7 @@ class FieldDecoder implements Parser {
   readonly #json = new JsonTranscoder()
   readonly #scratch: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   readonly #appended = new AppendedFields()
+  #timeFailures = 0
 
   constructor(parser: Parser, fields: readonly FieldRules[], { overlap = 1, time }: DecoderSettings) {
     this.#parser = parser
@@ -50,6 +51,10 @@ class FieldDecoder implements Parser {
     this.#overlap = fields.some(yieldsTwoObjects) ? overlap * 2 : overlap
     this.#time = time
     this.#timeKey = Buffer.from(time?.key ?? '')
+  }
+
+  get timeFailures(): number {
+    return (this.#parser.timeFailures ?? 0) + this.#timeFailures
   }
 
   /** Adds what the values may yield as JSON to the parser's bound: no text decoder makes a value longer. */
@@ -156,7 +161,8 @@ class FieldDecoder implements Parser {
       text === undefined
         ? isText && time.reader.parse(buf, pair.value + textHead(buf, pair.value), pair.end, out)
         : time.reader.parse(text, 0, text.length, out)
-    if (found && !time.keep) this.#appended.remove(pair.start, pair.end)
+    if (!found) this.#timeFailures++
+    else if (!time.keep) this.#appended.remove(pair.start, pair.end)
   }
 }
 

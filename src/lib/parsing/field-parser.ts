@@ -14,6 +14,10 @@ export abstract class FieldParser implements Parser {
     this.fields = new FieldWriter(time, options.types)
   }
 
+  get timeFailures(): number {
+    return this.fields.timeFailures
+  }
+
   /** Returns the maximum output size. Worst case: `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
   bound(length: number): number {
     return Math.ceil(length * (this.fields.typed ? 2.75 : 1.5)) + 24

@@ -12,6 +12,8 @@ export class FieldWriter {
   pairs = 0
   /** Offset after them. */
   at = 0
+  /** Number of times that could not be read. */
+  timeFailures = 0
   /** True when some fields have a type. */
   readonly typed: boolean
   readonly #timeKey: Buffer
@@ -46,7 +48,8 @@ export class FieldWriter {
   pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
     if (this.#time !== undefined && !this.#hasTime && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
       this.#hasTime = this.#time.parse(src, start, end, out)
-      if (this.#hasTime && !this.#timeKeep) return
+      if (!this.#hasTime) this.timeFailures++
+      else if (!this.#timeKeep) return
     }
     this.key(src, key, keyEnd, out)
     const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'

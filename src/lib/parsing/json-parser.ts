@@ -18,6 +18,7 @@ export function jsonParser(options: TimeOptions & { decodeField: string[][] }, c
 /** Parses lines of `Format json` and `Format docker`: one object with nothing but blanks around it. */
 export class JsonParser implements Parser {
   readonly lineFormat: Parser['lineFormat']
+  timeFailures = 0
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
@@ -47,7 +48,10 @@ export class JsonParser implements Parser {
     json.extraPairs = out.extraPairs
     const at = json.transcode(src, from, end, out.buf, out.at)
     if (at < 0 || skipBlanks(src, json.end, end) < end) return false
-    out.at = json.pairAt >= 0 && this.#readTime(src, end, out) && !this.#keep ? this.#removeTime(out, at) : at
+    const hasTime = json.pairAt >= 0
+    const isRead = hasTime && this.#readTime(src, end, out)
+    if (hasTime && !isRead) this.timeFailures++
+    out.at = isRead && !this.#keep ? this.#removeTime(out, at) : at
     return true
   }
 

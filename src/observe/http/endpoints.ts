@@ -102,8 +102,11 @@ function pluginsInUse(snapshot: Snapshot): PluginNames {
 
 function files(snapshot: Snapshot): unknown[] {
   return snapshot.inputs.flatMap(({ name, status }) =>
-    (status?.files ?? []).map(({ path, device, inode, size, read, acked, lag, state }) => ({
-      ...{ input: name, path, device, inode, size, read, acked, lag, state },
+    (status?.files ?? []).map(({ parseFailed, timeFailed, ...file }) => ({
+      input: name,
+      ...file,
+      parse_failed: parseFailed,
+      time_failed: timeFailed,
     })),
   )
 }

@@ -1,5 +1,6 @@
 import { read } from 'node:fs'
 import { reasonOf, ShipperError, systemCode } from '../../core/error.ts'
+import { escapeControls } from '../../core/escape-controls.ts'
 import { ENTRY_HEAD, encodeStr, writeEntryHead, writeStrHead } from '../../core/msgpack/encode.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
@@ -32,6 +33,8 @@ const EVENT_HEAD = /^\[[ \t]*(\[[ \t]*)?(\d{1,10})(?:\.(\d+))?[ \t]*,[ \t]*/
 const MAX_EVENT_HEAD_BYTES = 100
 /** Largest time that an EventTime can hold, in 32 bits. */
 const MAX_SECONDS = 0xffffffff
+/** Bytes of a line that are logged. */
+const SHOWN_BYTES = 100
 /** Delay before the next read when stdin is a non-blocking descriptor without data. */
 const EAGAIN_DELAY_MS = 20
 
@@ -158,12 +161,31 @@ class StdinInput implements Input {
     w.sec = now.sec
     w.nsec = now.nsec
     const isParsed =
-      this.#parser === undefined
-        ? this.#parseObject(start, end)
-        : this.#parser.parse(this.#block, start, end, w)
+      this.#parser === undefined ? this.#parseObject(start, end) : this.#parse(this.#parser, start, end)
     if (!isParsed) this.#writeLine(start, end)
     writeEntryHead(out.buf, out.end, w.sec, w.nsec)
     out.end = w.at
+  }
+
+  /** Writes a line by its parser, and counts what that cannot read; the first line of each kind is logged. */
+  #parse(parser: Parser, start: number, end: number): boolean {
+    const { timeFailures } = parser
+    const isParsed = parser.parse(this.#block, start, end, this.#writer)
+    if (!isParsed) this.#recordFailure('parse_failed', start, end)
+    else if (parser.timeFailures !== timeFailures) this.#recordFailure('time_failed', start, end)
+    return isParsed
+  }
+
+  #recordFailure(counter: 'parse_failed' | 'time_failed', start: number, end: number): void {
+    const { counters, log } = this.#ctx
+    counters.add(counter)
+    if (counters.get(counter) > 1) return
+    const what =
+      counter === 'parse_failed'
+        ? 'a line that the parser does not match: it is kept unchanged under "log"'
+        : 'a time that the parser cannot read: the record has the time of reading, and the field stays'
+    const line = escapeControls(this.#block.toString('utf8', start, Math.min(end, start + SHOWN_BYTES)))
+    log.warn(`standard input has ${what}`, { line, hint: `later ones are only counted, see ${counter}` })
   }
 
   /** Writes a line that is a JSON object or an event of fluent-bit, which includes its time; false for any other line. */
@@ -235,6 +257,10 @@ export const spec = defineInput({
     'becomes a record with that time, in seconds. Any other line is kept under `log`. At the end of the input all records ' +
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
+  counters: {
+    parse_failed: 'lines that no parser read, kept unchanged under `log`',
+    time_failed: 'records with a time that could not be read, which have the time of reading',
+  },
   example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
   create: (options, ctx) => new StdinInput(options, ctx),
 })

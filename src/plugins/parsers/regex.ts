@@ -110,6 +110,7 @@ interface Field {
 
 /** Writes the captured ranges of the line as fields, byte for byte. */
 class RegexParser implements Parser {
+  timeFailures = 0
   readonly #matcher: LineMatcher
   readonly #settings: RegexParserSettings
   readonly #fields: Field[]
@@ -166,7 +167,8 @@ class RegexParser implements Parser {
     if (field.type !== 'string') return writeTyped(field.type, src, from, to, out.buf, at)
     if (field.isTime) {
       const found = (this.#settings.time as TimeReader).parse(src, from, to, out)
-      if (found && !this.#settings.timeKeep) return -1
+      if (!found) this.timeFailures++
+      else if (!this.#settings.timeKeep) return -1
     }
     return copyString(src, from, to, out.buf, at)
   }

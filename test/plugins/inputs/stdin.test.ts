@@ -98,6 +98,23 @@ describe('lines of stdin', () => {
     expect(stdout).toBe(lines.map((log) => `${JSON.stringify({ log })}\n`).join(''))
   })
 
+  test('the first line that the parser does not match, and the first time that it cannot read, are logged', async () => {
+    const config = join(tmp(), 'c.conf')
+    writeFileSync(
+      config,
+      '[PARSER]\n    Name p\n    Format json\n    Time_Key t\n    Time_Format %s\n[INPUT]\n    Name stdin\n    Parser p\n[OUTPUT]\n    Name null\n',
+    )
+    const { stderr, code } = await run(['-c', config], {
+      stdin: 'a\x1bb\nc\n{"t":"x"}\n{"t":"y"}\n{"t":1}\n',
+    })
+    expect(code).toBe(0)
+    const warnings = stderr.split('\n').filter((line) => line.includes('standard input has'))
+    expect(warnings).toHaveLength(2)
+    expect(warnings[0]).toContain('a line that the parser does not match')
+    expect(warnings[0]).toContain('x1bb')
+    expect(warnings[1]).toContain('a time that the parser cannot read')
+  })
+
   test('a parser creates the record, and a line that it does not match is kept', async () => {
     const dir = tmp()
     const [parsers, config] = [join(dir, 'p.conf'), join(dir, 'c.conf')]

@@ -9,6 +9,7 @@ import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
+import { ParseFailures } from './reading/parse-failures.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
@@ -133,7 +134,7 @@ export async function buildTail(
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
-  { counters, log }: InputContext,
+  { clock, counters, log }: InputContext,
   joiner: Joiner | undefined,
 ): BlockEncoder {
   const skipLong = options.skipLongLines && !options.truncateLongLines
@@ -152,6 +153,7 @@ function buildBlockEncoder(
     skipEmpty: options.skipEmptyLines,
     counters,
     onLongLine,
+    failures: new ParseFailures({ parser: options.parser ?? '', key: options.key, counters, log, clock }),
   }
   return joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
 }

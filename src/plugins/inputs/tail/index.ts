@@ -23,6 +23,8 @@ export const spec = defineInput({
     long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
     long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
     multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
+    parse_failed: 'lines that no parser read, kept unchanged under Key',
+    time_failed: 'records with a time that could not be read, which have the time of reading',
     null_bytes_skipped: 'NUL bytes skipped at the start of lines',
     lost_bytes: 'bytes truncated before they were read, or dropped because of Hold_Limit or Hold_Time',
   },

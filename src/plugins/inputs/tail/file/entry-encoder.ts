@@ -26,6 +26,14 @@ export interface FileNames {
   id: string
 }
 
+/** A line was read completely, or there is no parser. */
+const PARSED = 0
+/** The parser did not read the line. */
+const UNPARSED = 1
+/** The line has a time that the parser could not read. */
+export const UNTIMED = 2
+type LineFailure = typeof PARSED | typeof UNPARSED | typeof UNTIMED
+
 const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
 const EMPTY = Buffer.alloc(0)
 /** Offset 0 as uint64. */
@@ -48,6 +56,8 @@ export class EntryEncoder implements EntryWriter {
   at = 0
   sec = 0
   nsec = 0
+  /** What failed in the line written last. */
+  failure: LineFailure = PARSED
   extraPairs: number
   readonly prefix: Buffer
   /** The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few bytes. */
@@ -188,7 +198,14 @@ export class EntryEncoder implements EntryWriter {
     this.at = at + 11
     this.sec = this.#readSec
     this.nsec = this.#readNsec
-    if (this.parser?.parse(src, start, end, this) !== true) return -1
+    const { parser } = this
+    // Encoders of other files share the parser.
+    const timeFailures = parser?.timeFailures
+    if (parser?.parse(src, start, end, this) !== true) {
+      this.failure = UNPARSED
+      return -1
+    }
+    this.failure = parser.timeFailures === timeFailures ? PARSED : UNTIMED
     writeEntryHead(buf, at, this.sec, this.nsec)
     let p = this.at
     if (this.#filePairs.length > 0) p += this.#filePairs.copy(buf, p)

@@ -4,6 +4,7 @@ import { AckTracker } from './ack-tracker.ts'
 import type { EntryEncoder } from './entry-encoder.ts'
 import type { FileHandle } from './file-handle.ts'
 import type { FileIdentity } from './identity.ts'
+import { LineFailures } from './line-failures.ts'
 import { ReadCursor } from './read-cursor.ts'
 import { RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
@@ -39,7 +40,7 @@ interface TailFileInit {
  *     settled      in chunks        not read
  * ```
  * Each part owns its fields and changes them by its own methods: `cursor` has offset and size, `acks` the acknowledged
- * position, `rotation` the times of rename and rewrite, `stored` what the database has. Names may change; `identity`
+ * position, `rotation` the times of rename and rewrite, `stored` what the database has, `failures` the lines not parsed. Names may change; `identity`
  * does not.
  */
 export class TailFile implements Contributor {
@@ -50,6 +51,7 @@ export class TailFile implements Contributor {
   readonly acks: AckTracker
   readonly rotation: RotationState
   readonly stored: StoredRow
+  readonly failures = new LineFailures()
   #path: string
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
@@ -156,7 +158,7 @@ export class TailFile implements Contributor {
   }
 
   status(): FileStatus {
-    const { identity, cursor, acks, rotation } = this
+    const { identity, cursor, acks, rotation, failures } = this
     const state = !rotation.isRotated ? this.#state : rotation.isDeleted ? 'deleted' : 'rotated'
     return {
       path: this.#path,
@@ -167,6 +169,8 @@ export class TailFile implements Contributor {
       acked: acks.position,
       lag: Math.max(0, cursor.size - acks.position),
       state,
+      parseFailed: failures.unparsed,
+      timeFailed: failures.untimed,
     }
   }
 }

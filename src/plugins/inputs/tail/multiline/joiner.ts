@@ -11,6 +11,7 @@ import {
 } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { TailOptions } from '../options.ts'
+import { ParseFailures } from '../reading/parse-failures.ts'
 import { type JoinRule, joinRulesOf } from './join-rules.ts'
 import { type Line, LineDecoder, type RecordEncoders } from './line-decoder.ts'
 import { OpenRecord, OpenRecords } from './open-records.ts'
@@ -22,6 +23,7 @@ interface JoinerOptions {
   /** Maximum bytes of one record; a record that reaches it is sent, and the lines after it start another. */
   limitBytes: number
   ctx: InputContext
+  failures: ParseFailures
 }
 
 /** Maximum memory of all open records together; beyond it the one that grows is sent. */
@@ -38,6 +40,8 @@ export class Joiner {
   readonly #counters: Counters
   readonly #classifier: LineClassifier
   readonly #matchesRawLine: boolean
+  /** True when a line has to be read by a parser, or joined to a record. */
+  readonly #expectsParser: boolean
   /** Flush time of lines that no rule reads. */
   readonly #flushMs: number
   readonly #records = new WeakMap<TailFile, OpenRecords>()
@@ -58,6 +62,8 @@ export class Joiner {
     )
     this.#classifier = new LineClassifier(machines)
     this.#matchesRawLine = options.rules.some((rule) => rule.matchesRawLine)
+    this.#expectsParser =
+      machines.length < options.rules.length || options.rules.every((rule) => rule.parser !== undefined)
     this.#flushMs = options.rules.find(({ machine }) => machine !== undefined)?.flushMs ?? DEFAULT_FLUSH_MS
     this.#sharedEncoders = hasFileFields(options.format) ? undefined : this.#encodersFor(NO_NAMES)
     this.#decoder = new LineDecoder(options.rules, options.format, options.ctx.buffers)
@@ -109,6 +115,7 @@ export class Joiner {
     const role = continuesLine ? 'join' : this.#roleOf(record, line, raw)
     const { state, machine } = this.#classifier
     if (!out.reserve((record?.joined.bound ?? 0) + line.size + 16, 0)) return false
+    if (line.isUntimed) this.#options.failures.recordUntimed(file, { src, start, end, offset })
     if (record !== undefined && role !== 'join' && role !== 'last') {
       this.#emit(records, line.stream, record, out)
       record = undefined
@@ -121,6 +128,8 @@ export class Joiner {
     if (record === undefined) {
       if (!line.isPartial && role !== 'start' && role !== 'join') {
         this.#copyAlone(file, line, out)
+        if (line.rule === undefined && this.#expectsParser)
+          this.#options.failures.recordUnparsed(file, { src, start, end, offset })
         return true
       }
       record = this.#begin(file, records, line, offset)
@@ -249,5 +258,12 @@ export function makeJoiner(options: TailOptions, ctx: InputContext): Joiner | un
     format: { key, pathKey, idKey, offsetKey },
     limitBytes: ctx.multilineBytes,
     ctx,
+    failures: new ParseFailures({
+      parser: rules.flatMap(({ name, parser }) => (parser === undefined ? [] : [name])).join(', '),
+      key,
+      counters: ctx.counters,
+      log: ctx.log,
+      clock: ctx.clock,
+    }),
   })
 }

@@ -3,7 +3,7 @@ import { skip } from '../../../../core/msgpack/encode.ts'
 import { entryMap, findKey, mapBody, mapPairs, spanOf } from '../../../../core/msgpack/record.ts'
 import { textSpanAt } from '../../../../lib/multiline/joined-record.ts'
 import { viewOf } from '../../../../lib/text/data-views.ts'
-import { type EntryEncoder, type EntryFormat, extraPairsOf } from '../file/entry-encoder.ts'
+import { type EntryEncoder, type EntryFormat, extraPairsOf, UNTIMED } from '../file/entry-encoder.ts'
 import type { JoinRule } from './join-rules.ts'
 
 /** Encoders of one file, or of all where records do not name their file. */
@@ -27,6 +27,8 @@ export interface Line {
   matchEnd: number
   stream: string
   isPartial: boolean
+  /** True when the line has a time that could not be read. */
+  isUntimed: boolean
 }
 
 /** Turns a line into an entry of its own and locates the text to join in it. */
@@ -68,15 +70,15 @@ export class LineDecoder {
       if (size < 0) continue
       const rule = rules[i] as JoinRule
       if (rule.isPartial !== undefined) this.lastContainer = i
-      return this.#locate(rule, size)
+      return this.#locate(rule, size, encoder.failure === UNTIMED)
     }
     this.#ensureBytes(encoders.plain.bound(end - start))
     const size = encoders.plain.write(this.entry, this.#view, 0, src, start, end, offset)
-    return this.#locate(undefined, size)
+    return this.#locate(undefined, size, false)
   }
 
   /** Finds the text and the stream in the entry. */
-  #locate(rule: JoinRule | undefined, size: number): Line {
+  #locate(rule: JoinRule | undefined, size: number, isUntimed: boolean): Line {
     const entry = this.entry
     const map = entryMap(entry, 0, size)
     const valueAt =
@@ -94,6 +96,7 @@ export class LineDecoder {
       matchEnd: text?.textEnd ?? 0,
       stream: '',
       isPartial: false,
+      isUntimed,
     }
     if (rule === undefined || text === undefined) return line
     const stream = this.#valueOf(map, size, rule.groupKey)

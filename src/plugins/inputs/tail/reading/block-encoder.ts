@@ -2,8 +2,9 @@ import type { Appender } from '../../../../core/plugin.ts'
 import type { Counters } from '../../../../core/services.ts'
 import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
-import type { EntryEncoder } from '../file/entry-encoder.ts'
+import { type EntryEncoder, UNTIMED } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import type { FailedLine, ParseFailures } from './parse-failures.ts'
 
 export interface BlockEncoderOptions {
   maxLineBytes: number
@@ -13,6 +14,7 @@ export interface BlockEncoderOptions {
   counters: Counters
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
+  failures: ParseFailures
 }
 
 /** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
@@ -86,6 +88,13 @@ export abstract class BlockEncoder {
   protected recordLongLine(file: TailFile): void {
     this.options.counters.add(this.options.skipLong ? 'long_line_skipped' : 'long_line_truncated')
     this.options.onLongLine(file)
+  }
+
+  /** Records what failed in the line that the file's encoder wrote last. */
+  protected recordFailure(file: TailFile, line: FailedLine): void {
+    const { failures } = this.options
+    if (file.encoder.failure === UNTIMED) failures.recordUntimed(file, line)
+    else failures.recordUnparsed(file, line)
   }
 
   /** Skips the rest of a long line: to the byte after its newline, or to the end of the block. */

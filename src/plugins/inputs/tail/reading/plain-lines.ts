@@ -70,6 +70,7 @@ export class PlainLines extends BlockEncoder {
       } else {
         at = encoder.write(buf, view, at, src, pos, end, base + pos)
         records++
+        if (encoder.failure !== 0) this.recordFailure(file, { src, start: pos, end, offset: base + pos })
       }
       pos = newline < blockEnd ? newline + 1 : blockEnd
     }

@@ -1,0 +1,81 @@
+import { escapeControls } from '../../../../core/escape-controls.ts'
+import type { Clock, Counters, Logger } from '../../../../core/services.ts'
+import { utf8Floor } from '../../../../core/utf8.ts'
+import type { TailFile } from '../file/tail-file.ts'
+
+/** Bytes of a line that are logged. */
+const SHOWN_BYTES = 100
+/** Files whose first failure is logged per hour; the failures of others are only counted. */
+const MAX_FILES_PER_HOUR = 50
+const HOUR_MS = 3_600_000
+
+interface ParseFailuresOptions {
+  /** Name of the parser, or names, as configured. */
+  parser: string
+  /** Key under which a line that is not parsed is kept. */
+  key: string
+  counters: Counters
+  log: Logger
+  clock: Clock
+}
+
+/** A line of a file: src[start, end), which begins at `offset` of the file. */
+export interface FailedLine {
+  src: Buffer
+  start: number
+  end: number
+  offset: number
+}
+
+/**
+ * Counts lines that no parser reads and times that cannot be read, for the input and for each file, and logs the first of
+ * each in a file: a changed log format is visible, and a file of another format does not fill the log.
+ */
+export class ParseFailures {
+  readonly #options: ParseFailuresOptions
+  #hourEndMs = 0
+  #filesInHour = 0
+
+  constructor(options: ParseFailuresOptions) {
+    this.#options = options
+  }
+
+  recordUnparsed(file: TailFile, line: FailedLine): void {
+    const { counters, key, parser } = this.#options
+    counters.add('parse_failed')
+    if (file.failures.addUnparsed() && this.#admit())
+      this.#warn(
+        `${file.path} has a line that parser ${parser} does not match: it is kept unchanged under "${key}"`,
+        line,
+      )
+  }
+
+  recordUntimed(file: TailFile, line: FailedLine): void {
+    const { counters, parser } = this.#options
+    counters.add('time_failed')
+    if (file.failures.addUntimed() && this.#admit())
+      this.#warn(
+        `${file.path} has a time that parser ${parser} cannot read: the record has the time of reading, and the field stays`,
+        line,
+      )
+  }
+
+  #warn(message: string, { src, start, end, offset }: FailedLine): void {
+    const shown = end - start > SHOWN_BYTES ? utf8Floor(src, start, start + SHOWN_BYTES) : end
+    const dots = shown < end ? '...' : ''
+    this.#options.log.warn(message, {
+      line: escapeControls(src.toString('utf8', start, shown)) + dots,
+      offset,
+      hint: 'later ones of this file are only counted, see parse_failed and time_failed in /api/v1/files',
+    })
+  }
+
+  #admit(): boolean {
+    const nowMs = this.#options.clock.nowMs()
+    if (nowMs >= this.#hourEndMs || nowMs < this.#hourEndMs - HOUR_MS) {
+      this.#hourEndMs = nowMs + HOUR_MS
+      this.#filesInHour = 0
+    }
+    return ++this.#filesInHour <= MAX_FILES_PER_HOUR
+  }
+}
