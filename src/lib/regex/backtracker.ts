@@ -1,4 +1,5 @@
 import {
+  ESCAPED,
   FIELD,
   FORGET,
   LAST_END,
@@ -6,8 +7,10 @@ import {
   LINE_END,
   LINE_START,
   MATCHED,
+  NO_SLOT,
   NONE,
   type Program,
+  QUOTED,
   RUN,
   SAVE,
   SET,
@@ -54,7 +57,8 @@ export class Backtracker {
 
   /** Searches for the expression in src[start, end), the entire text. */
   match(src: Buffer, start: number, end: number): boolean {
-    const { startsAtLine, first } = this.#program
+    const { startsAtLine, startsAtText, first } = this.#program
+    if (startsAtText) return this.#matchAt(src, start, end, start)
     const tables = this.#tables
     for (let at = start; at <= end; at++) {
       if (tables[first + (at < end ? (src[at] as number) : END)] === 1 && this.#matchAt(src, start, end, at))
@@ -69,36 +73,60 @@ export class Backtracker {
 
   #matchAt(src: Buffer, start: number, end: number, from: number): boolean {
     const code = this.#code
-    this.spans.fill(NONE)
+    const spans = this.spans
+    // Faster than fill() for so few.
+    for (let i = 0; i < spans.length; i++) spans[i] = NONE
     this.#depth = 0
     let pc = this.#program.start
     let p = from
-    for (let op = code[pc]; op !== MATCHED; op = code[pc]) {
-      if (op === UNTIL) p = this.#until(src, pc, p, end)
-      else if (op === TEXT) p = this.#text(src, pc, p, end)
-      else if (op === FIELD) p = this.#run(src, pc, p, end)
-      else if (op === SPLIT) p = this.#split(src, pc, p, end)
-      else p = this.#step(src, pc, p, start, end)
-      const isNext = p >= 0 && op !== SPLIT
-      if (p < 0) p = this.#backtrack(src)
-      if (p < 0) return false
-      pc = isNext ? (code[pc + 1] as number) : this.#pc
+    for (;;) {
+      switch (code[pc]) {
+        case MATCHED:
+          spans[0] = from
+          spans[1] = p
+          return true
+        case UNTIL:
+          p = this.#until(src, pc, p, end)
+          break
+        case TEXT:
+          p = this.#text(src, pc, p, end)
+          break
+        case FIELD:
+          p = this.#run(src, pc, p, end)
+          break
+        case QUOTED:
+          p = this.#quoted(src, pc, p, end)
+          break
+        case SPLIT:
+          p = this.#split(src, pc, p, end)
+          if (p < 0) break
+          pc = this.#pc
+          continue
+        case RUN:
+          p = this.#run(src, pc, p, end)
+          break
+        case SAVE:
+          this.#store(code[pc + 2] as number, p)
+          break
+        default:
+          p = this.#step(src, pc, p, start, end)
+      }
+      if (p >= 0) pc = code[pc + 1] as number
+      else {
+        p = this.#backtrack(src)
+        if (p < 0) return false
+        pc = this.#pc
+      }
     }
-    this.spans[0] = from
-    this.spans[1] = p
-    return true
   }
 
   /** Executes one instruction; returns the offset after the bytes it matched, or -1. */
   #step(src: Buffer, pc: number, p: number, start: number, end: number): number {
     switch (this.#code[pc]) {
-      case RUN:
-        return this.#run(src, pc, p, end)
+      case ESCAPED:
+        return this.#escaped(src, pc, p, end)
       case SET:
         return p < end && this.#tables[(this.#code[pc + 2] as number) + (src[p] as number)] === 1 ? p + 1 : -1
-      case SAVE:
-        this.#save(this.#code[pc + 2] as number, p)
-        return p
       case LAZY:
         return this.#lazy(src, pc, p, end)
       case FORGET:
@@ -139,6 +167,37 @@ export class Backtracker {
     let p = from
     while (p < end && src[p] !== byte) p++
     this.#saveField(code[pc + 5] as number, from, p)
+    return p
+  }
+
+  #escaped(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const tables = this.#tables
+    const plain = code[pc + 2] as number
+    const escapeByte = code[pc + 3] as number
+    const any = code[pc + 4] as number
+    let p = from
+    for (;;) {
+      while (p < end && tables[plain + (src[p] as number)] === 1) p++
+      if (p >= end || src[p] !== escapeByte) break
+      // Nothing after the run begins with the escape, so an incomplete pair is no match.
+      if (p + 1 >= end || tables[any + (src[p + 1] as number)] === 0) return -1
+      p += 2
+    }
+    if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
+    return p
+  }
+
+  #quoted(src: Buffer, pc: number, from: number, end: number): number {
+    const code = this.#code
+    const quote = code[pc + 2] as number
+    const escapeByte = code[pc + 3] as number
+    let p = from
+    while (p < end && src[p] !== quote) p++
+    // Rare: a quote is escaped when an odd number of escapes is before it.
+    if (p > from && src[p - 1] === escapeByte) p = quoteAfter(src, from, p, end, quote, escapeByte)
+    if (p < 0) return -1
+    if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
     return p
   }
 
@@ -224,8 +283,18 @@ export class Backtracker {
   }
 
   #saveField(slot: number, from: number, to: number): void {
+    if (slot < 0) {
+      this.spans[~slot] = from
+      this.spans[~slot + 1] = to
+      return
+    }
     this.#save(slot, from)
     this.#save(slot + 1, to)
+  }
+
+  #store(slot: number, p: number): void {
+    if (slot < 0) this.spans[~slot] = p
+    else this.#save(slot, p)
   }
 
   #save(place: number, p: number): void {
@@ -246,6 +315,26 @@ export class Backtracker {
     stack[top + 1] = a
     stack[top + 2] = b
     stack[top + 3] = c
+  }
+}
+
+/** Returns the offset of the first quote from `p` on that is not escaped, or `end`; -1 for an escape at the end. */
+function quoteAfter(
+  src: Buffer,
+  from: number,
+  at: number,
+  end: number,
+  quote: number,
+  escapeByte: number,
+): number {
+  let p = at
+  for (;;) {
+    let first = p
+    while (first > from && src[first - 1] === escapeByte) first--
+    if ((p - first) % 2 === 0) return p
+    if (p >= end) return -1
+    p++
+    while (p < end && src[p] !== quote) p++
   }
 }
 

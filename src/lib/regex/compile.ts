@@ -25,7 +25,10 @@ export const SET = 2
 export const RUN = 3
 /** Matches as few bytes of a set as possible: operands of RUN. */
 export const LAZY = 4
-/** Stores the offset in a slot of the spans: the slot. */
+/**
+ * Stores the offset in a slot of the spans: the slot. Here and below a negative slot is the complement of one that every
+ * match stores exactly once, so that backtracking need not restore it.
+ */
 export const SAVE = 5
 /** Clears slots of the spans: the first and the last. */
 export const FORGET = 6
@@ -35,6 +38,18 @@ export const SPLIT = 7
 export const FIELD = 13
 /** Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table, then as FIELD. */
 export const UNTIL = 14
+/**
+ * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and any other byte. Operands:
+ * table of the set, the escape, table of the bytes after it, and the slot of its group in the spans, or NO_SLOT.
+ */
+export const ESCAPED = 17
+/**
+ * The same for a set that lacks only the escape and one other byte, and pairs of the escape and any byte at all. Operands:
+ * that other byte, the escape, and the slot as the fourth.
+ */
+export const QUOTED = 18
+/** Slot of an ESCAPED or QUOTED without a group. */
+export const NO_SLOT = 0
 /** Anchors: start and end of a line; start of the text, its end, and its end or the newline before it. */
 export const LINE_START = 8
 export const LINE_END = 9
@@ -62,6 +77,8 @@ export interface Program {
   first: number
   /** True when the expression begins with `^`. */
   startsAtLine: boolean
+  /** True when it begins with `\A`. */
+  startsAtText: boolean
   groups: number
 }
 
@@ -98,10 +115,13 @@ class Compiler {
   readonly #tables: First[] = []
   readonly #texts: number[] = []
   readonly #groups = new Map<Node, number>()
+  /** Groups that every match enters exactly once. */
+  readonly #mandatory = new Set<Node>()
   #groupCount = 0
 
   compile(tree: Node): Program | undefined {
     this.#numberGroups(tree)
+    this.#findMandatory(tree)
     const end = { at: this.#emit(MATCHED, 0), first: anything() }
     const start = this.#node(tree, end)
     if (start === undefined) return undefined
@@ -116,6 +136,7 @@ class Compiler {
       texts: Uint8Array.from(this.#texts),
       first,
       startsAtLine: this.#code[start.at] === LINE_START,
+      startsAtText: this.#code[start.at] === TEXT_START,
       groups: this.#groupCount,
     }
   }
@@ -128,15 +149,25 @@ class Compiler {
     if ('node' in node) this.#numberGroups(node.node)
   }
 
+  #findMandatory(node: Node): void {
+    if (node.type === 'sequence') for (const item of node.items) this.#findMandatory(item)
+    if (node.type !== 'group') return
+    this.#mandatory.add(node)
+    this.#findMandatory(node.node)
+  }
+
+  /** Returns the slot of the start (0) or the end (1) of a group, complemented when it need not be restored. */
+  #slot(node: Node, side: 0 | 1): number {
+    const slot = (this.#groups.get(node) as number) * 2 + side
+    return this.#mandatory.has(node) ? ~slot : slot
+  }
+
   #node(node: Node, next: Next): Next | undefined {
     switch (node.type) {
       case 'set':
         return { at: this.#single(node.set, next.at), first: firstOf(node, next.first) }
       case 'sequence':
-        return node.items.reduceRight<Next | undefined>(
-          (after, item) => after && this.#node(item, after),
-          next,
-        )
+        return this.#sequence(node.items, next)
       case 'choice':
         return this.#choice(node.items, next)
       case 'group':
@@ -168,12 +199,34 @@ class Compiler {
   }
 
   #group(node: Node & { type: 'group' }, next: Next): Next | undefined {
-    const slot = (this.#groups.get(node) as number) * 2
+    const slot = this.#slot(node, 0)
     const run = node.node
     if (run.type === 'repeat' && run.node.type === 'set' && neverBacktracks(run, next))
       return this.#field(run, run.node.set, next, slot)
-    const inner = this.#node(node.node, { at: this.#emit(SAVE, next.at, slot + 1), first: next.first })
+    const escaped =
+      run.type === 'sequence' && run.items.length === 2 ? escapedRun(run.items, next) : undefined
+    if (escaped !== undefined) return this.#escaped(escaped, next, slot)
+    const end = this.#emit(SAVE, next.at, this.#slot(node, 1))
+    const inner = this.#node(node.node, { at: end, first: next.first })
     return inner && { at: this.#emit(SAVE, inner.at, slot), first: inner.first }
+  }
+
+  #sequence(items: readonly Node[], next: Next): Next | undefined {
+    let after: Next | undefined = next
+    for (let i = items.length - 1; i >= 0 && after !== undefined; i--) {
+      const escaped: EscapedRun | undefined = i > 0 ? escapedRun(items.slice(i - 1, i + 1), after) : undefined
+      after =
+        escaped === undefined ? this.#node(items[i] as Node, after) : this.#escaped(escaped, after, NO_SLOT)
+      if (escaped !== undefined) i--
+    }
+    return after
+  }
+
+  #escaped({ plain, escapeByte, any }: EscapedRun, next: Next, slot: number): Next {
+    const quote = isAll(any) ? otherThan(plain, escapeByte.only) : -1
+    const [op, set] = quote < 0 ? [ESCAPED, this.#tableOf(plain)] : [QUOTED, quote]
+    const at = this.#emit(op, next.at, set, escapeByte.only, this.#tableOf(any), slot)
+    return { at, first: union(union(firstOfSet(plain), firstOfSet(escapeByte)), next.first) }
   }
 
   #field(run: Node & { type: 'repeat' }, set: ByteSet, next: Next, slot: number): Next {
@@ -254,6 +307,54 @@ class Compiler {
     const known = this.#tables.findIndex((other) => other.every((word, i) => word === table[i]))
     return (known >= 0 ? known : this.#tables.push(table) - 1) * TABLE_SIZE
   }
+}
+
+/** `plain*(?:escape any plain*)*` */
+interface EscapedRun {
+  plain: ByteSet
+  escapeByte: ByteSet
+  any: ByteSet
+}
+
+/** Returns the escaped run that two items are, when no part of it and nothing after it can begin with the same byte. */
+function escapedRun([head, pairs]: readonly Node[], next: Next): EscapedRun | undefined {
+  const plain = starOf(head)
+  const pair = pairs?.type === 'repeat' && isStar(pairs) ? pairs.node : undefined
+  if (plain === undefined || pair?.type !== 'sequence' || pair.items.length !== 3) return undefined
+  const [first, any, rest] = pair.items as [Node, Node, Node]
+  const tail = starOf(rest)
+  if (first.type !== 'set' || any.type !== 'set' || tail === undefined || first.set.only < 0) return undefined
+  const bytes = firstOfSet(plain)
+  const isSame = firstOfSet(tail).every((word, i) => word === bytes[i])
+  const firsts = union(bytes, firstOfSet(first.set))
+  if (!isSame || has(bytes, first.set.only) || overlap(firsts, next.first)) return undefined
+  return { plain, escapeByte: first.set, any: any.set }
+}
+
+function isAll(set: ByteSet): boolean {
+  const missing = set.complement()
+  for (let c = 0; c < END; c++) if (missing.has(c)) return false
+  return true
+}
+
+/** Returns the only byte beside `escapeByte` that the set lacks; -1 when there are more or none. */
+function otherThan(set: ByteSet, escapeByte: number): number {
+  const missing = set.complement()
+  let other = -1
+  for (let c = 0; c < END; c++) {
+    if (c === escapeByte || !missing.has(c)) continue
+    if (other >= 0) return -1
+    other = c
+  }
+  return other
+}
+
+function isStar({ min, max, mode }: Node & { type: 'repeat' }): boolean {
+  return min === 0 && max === Number.POSITIVE_INFINITY && mode === ''
+}
+
+function starOf(node: Node | undefined): ByteSet | undefined {
+  return node?.type === 'repeat' && isStar(node) && node.node.type === 'set' ? node.node.set : undefined
 }
 
 /**

@@ -96,12 +96,12 @@ interface RegexParserSettings {
   maxLength: number
 }
 
-/** One named group: its key as MessagePack, and how its text is written. */
+/** One name: its key as MessagePack, and how the text of its group is written. */
 interface Field {
-  /** Index of its offsets in the spans. */
+  /** Index of the offsets of its group in the spans; of the first when there are several. */
   slot: number
-  /** Index of a later group with the same name; negative when there is none. */
-  laterSlot: number
+  /** Indexes of the other groups with this name, the last first; undefined when there are none. */
+  otherSlots: readonly number[] | undefined
   key: Float64Array
   keySize: number
   type: ValueType
@@ -143,10 +143,11 @@ class RegexParser implements Parser {
     let pairs = 0
     for (let i = 0; i < fields.length; i++) {
       const field = fields[i] as Field
-      const from = spans[field.slot] as number
-      const to = spans[field.slot + 1] as number
+      const slot =
+        field.otherSlots === undefined ? field.slot : lastMatched(spans, field.otherSlots, field.slot)
+      const from = spans[slot] as number
+      const to = spans[slot + 1] as number
       if (from === to && skipEmpty) continue
-      if (field.laterSlot > 0 && (from === to || (spans[field.laterSlot] as number) >= 0)) continue
       putWords(view, at, field.key)
       const next = this.#writeValue(field, src, from, to, out, at + field.keySize)
       if (next < 0) continue
@@ -174,15 +175,33 @@ class RegexParser implements Parser {
   }
 }
 
+/** Returns the slot of the last group that matched, or `first`. */
+function lastMatched(spans: Int32Array, others: readonly number[], first: number): number {
+  for (let i = 0; i < others.length; i++) {
+    const slot = others[i] as number
+    if ((spans[slot] as number) >= 0) return slot
+  }
+  return first
+}
+
+function otherSlots(
+  names: readonly (string | undefined)[],
+  name: string,
+  first: number,
+): number[] | undefined {
+  const slots = names.flatMap((other, group) => (other === name && group > first ? [group * 2] : []))
+  return slots.length === 0 ? undefined : slots.reverse()
+}
+
 function fieldsOf(names: readonly (string | undefined)[], settings: RegexParserSettings): Field[] {
   return names.flatMap((name, group) => {
-    if (name === undefined) return []
+    if (name === undefined || names.indexOf(name) < group) return []
     const key = encodeStr(name)
     const isTime = settings.time !== undefined && name === settings.timeKey
     const type = settings.types.find((rule) => rule.key === name)?.type ?? 'string'
     return {
       slot: group * 2,
-      laterSlot: names.indexOf(name, group + 1) * 2,
+      otherSlots: otherSlots(names, name, group),
       key: wordsOf(key),
       keySize: key.length,
       type: isTime ? 'string' : type,

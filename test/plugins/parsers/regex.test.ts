@@ -88,6 +88,18 @@ describe('regex with invalid options', () => {
     expect(record('^(?<a>.)(?<b>.)(?<c>.)$', '123', { types })).toEqual({ a: '1', b: '2', c: 3 })
   })
 
+  test('several groups of one name give one field, also when empty values are kept', () => {
+    const options = { skip_empty_values: 'off' }
+    const last = '^(?:(?<a>x)|(?<a>y)|(?<a>z)(?<a>w)?)(?<b>.?)$'
+    for (const [line, a] of [
+      ['x', 'x'],
+      ['y', 'y'],
+      ['z', 'z'],
+      ['zw', 'w'],
+    ] as const)
+      expect(record(last, line, options)).toEqual({ a, b: '' })
+  })
+
   test('a line is parsed despite an invalid time format', () => {
     const line = record('^(?<time>\\S+) (?<a>.*)$', '2024-1 b', { time_format: '%Y-%Q' })
     expect(line).toEqual({ time: '2024-1', a: 'b' })
