@@ -27,7 +27,10 @@ interface Case {
 const SILENT = { error() {}, warn() {}, info() {}, debug() {} }
 const CLOCK = { nowMs: () => Date.now(), after: () => undefined as never, cancel() {} }
 
-function parserOf<T extends OptionTable>(spec: ParserSpec<T>, texts: Record<string, string> = {}): Parser {
+function parserOf<T extends OptionTable>(
+  spec: ParserSpec<T>,
+  texts: Record<string, string | string[]> = {},
+): Parser {
   const options = parseOptions(spec.options, texts as never)
   return spec.create(options, { name: 'bench', log: SILENT, clock: CLOCK })
 }
@@ -54,11 +57,13 @@ const nested = (i: number): string =>
 function builtin(name: string): Parser {
   const file = readFileSync(resolve(import.meta.dirname, '../conf/parsers.conf'), 'utf8')
   const section = file.split('[PARSER]\n').find((text) => text.includes(`Name        ${name}\n`)) ?? ''
-  const value = (key: string): string => new RegExp(`^ +${key} +(.*)$`, 'm').exec(section)?.[1] ?? ''
+  const values = (key: string): string[] =>
+    [...section.matchAll(new RegExp(`^ +${key} +(.*)$`, 'gm'))].map(([, value = '']) => value)
+  const value = (key: string): string => values(key)[0] ?? ''
   return parserOf(regex, {
     regex: value('Regex'),
     time_key: value('Time_Key'),
-    time_format: value('Time_Format'),
+    time_format: values('Time_Format'),
   })
 }
 

@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'bun:test'
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { Flags } from '../../src/config/flags.ts'
 import { loadPlan } from '../../src/config/load.ts'
 import type { Parser } from '../../src/core/parser.ts'
@@ -9,27 +7,17 @@ import { systemClock } from '../../src/engine/clock.ts'
 import { registry } from '../../src/registry.ts'
 import { cpuMs } from '../support/cpu.ts'
 import { listLog } from '../support/engine/chunks.ts'
+import { parserSections as sections } from '../support/tail/built-in-parsers.ts'
 import { type Parsed, parseLine, parserOf } from '../support/tail/parse-line.ts'
 
-const FILE = resolve(import.meta.dirname, '../../conf/parsers.conf')
-const ENTRY = /^ {4}(\w+) +(.*)$/
 const BLANKS = /\s+/
 const NOW = '2026-11-22T00:00:00Z'
 
-/** Reads the sections of the file, with option names in lower case. */
-function sections(): Record<string, string>[] {
-  const [, ...texts] = readFileSync(FILE, 'utf8').split('[PARSER]\n')
-  return texts.map((text) => {
-    const lines = text.split('\n').map((line) => ENTRY.exec(line))
-    return Object.fromEntries(lines.flatMap((m) => (m === null ? [] : [[m[1]?.toLowerCase(), m[2]]])))
-  })
-}
-
 async function load(name: string): Promise<Parser> {
   const { name: _, format = '', ...options } = sections().find((section) => section.name === name) ?? {}
-  const spec = (await registry.find('parser', format)) as ParserSpec
+  const spec = (await registry.find('parser', String(format))) as ParserSpec
   for (const option of Object.keys(options)) expect(Object.keys(spec.options)).toContain(option)
-  return parserOf(spec, options, NOW)
+  return parserOf(spec, options as never, NOW)
 }
 
 async function parse(name: string, line: string): Promise<Parsed | undefined> {
@@ -65,7 +53,7 @@ test('the program has all of them built in, and the formats without required opt
   const known = plan?.parsers ?? []
   expect(known.map((p) => p.name).toSorted()).toEqual(
     sections()
-      .map((section) => section.name ?? '')
+      .map((section) => String(section.name))
       .toSorted(),
   )
   for (const { name, spec, options } of known)
@@ -88,7 +76,7 @@ describe('containers', () => {
     expect(
       await parse('docker-daemon', `time="${time}" level=info msg="Loading \\"x\\": done." module=grpc`),
     ).toEqual({
-      record: { time, level: 'info', msg: 'Loading \\"x\\": done.' },
+      record: { time, level: 'info', msg: 'Loading \\"x\\": done.', extra: 'module=grpc' },
       time,
     })
     const line = 'time="2026-11-21T07:00:01+01:00" level=warning msg=stopping'
@@ -164,14 +152,85 @@ describe('web servers', () => {
   test('nginx parses garbage requests and longer formats', async () => {
     const record = { remote: '10.0.0.1', host: '-', user: '-', ...fields, ...agent }
     expect(await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED}`)).toEqual({ record, time: NOON })
-    expect((await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED} "10.1.1.1" 0.005`))?.record).toEqual(
-      record,
-    )
+    expect((await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED} "10.1.1.1" 0.005`))?.record).toEqual({
+      ...record,
+      http_x_forwarded_for: '10.1.1.1',
+      extra: '0.005',
+    })
     const tls = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "\\x16\\x03\\x01\\x00" 400 157 "-" "-"'
     expect((await parse('nginx', tls))?.record.method).toBe('\\x16\\x03\\x01\\x00')
     const empty = '10.0.0.1 - - [21/Nov/2026:07:00:01 +0100] "" 400 0 "-" "-"'
     expect((await parse('nginx', empty))?.record).toMatchObject({ code: '400', size: '0' })
     expect(await parse('nginx', '2026/11/21 06:00:01 [error] 7#7: *1 open() failed')).toBeUndefined()
+  })
+
+  const ACCESS = ['nginx', 'apache', 'apache2', 'k8s-nginx-ingress']
+
+  /** Parses an access line with these words before the time and this request by each of the parsers. */
+  async function each(head: string, request: string): Promise<Record<string, unknown>[]> {
+    const rest = ' 89 0.001 [web] [] - - - - 7d57'
+    const line = `${head} [21/Nov/2026:07:00:01 +0100] "${request}" 400 0 "-" "a"`
+    const found: Record<string, unknown>[] = []
+    for (const name of ACCESS) {
+      const parsed = await parse(name, name === 'k8s-nginx-ingress' ? line + rest : line)
+      expect([name, parsed?.time]).toEqual([name, NOON])
+      found.push(parsed?.record ?? {})
+    }
+    return found
+  }
+
+  test.each([
+    ['GET /a b c HTTP/1.1', 'GET', '/a b c'],
+    ['GET /a  b HTTP/2.0', 'GET', '/a  b'],
+    ['GET /a b c', 'GET', '/a b c'],
+    ['GET /a HTTP/1.1 x', 'GET', '/a HTTP/1.1 x'],
+    ['GET /a', 'GET', '/a'],
+    ['GET', 'GET', undefined],
+    ['', undefined, undefined],
+    ['-', '-', undefined],
+    ['\\x16\\x03\\x01', '\\x16\\x03\\x01', undefined],
+    ['\\x16 \\x03 b', '\\x16', '\\x03 b'],
+    ['GET /\\"a\\" HTTP/1.1', 'GET', '/\\"a\\"'],
+  ])('the request %j keeps all its text', async (request, method, path) => {
+    for (const record of await each('10.0.0.1 - -', request))
+      expect(record).toMatchObject({ code: '400', size: '0', referer: '-', agent: 'a' })
+    for (const record of await each('10.0.0.1 - -', request))
+      expect([record.method, record.path]).toEqual([method, path])
+  })
+
+  test.each([
+    ['10.0.0.1 - john doe', '10.0.0.1', 'john doe', {}],
+    ['2001:db8::1 - -', '2001:db8::1', '-', {}],
+    ['10.0.0.2, 10.0.0.1, 127.0.0.1 - -', '10.0.0.2, 10.0.0.1, 127.0.0.1', '-', {}],
+    ['example.com:443 10.0.0.1 - ada', '10.0.0.1', 'ada', { vhost: 'example.com:443' }],
+    ['example.com ::1, 10.0.0.1 - j. r. doe', '::1, 10.0.0.1', 'j. r. doe', { vhost: 'example.com' }],
+    [
+      'a.b "10.0.0.3, 10.0.0.2" 10.0.0.1 - -',
+      '10.0.0.1',
+      '-',
+      { vhost: 'a.b', forwarded_for: '10.0.0.3, 10.0.0.2' },
+    ],
+  ])('%s gives address, user and what is before them', async (head, address, user, more) => {
+    const rest = { method: 'GET', path: '/', code: '400', size: '0', referer: '-', agent: 'a' }
+    const [nginx, apache, apache2, ingress] = await each(head, 'GET / HTTP/1.1')
+    expect(nginx).toEqual({ ...more, remote: address, host: '-', user, ...rest })
+    for (const record of [apache, apache2]) expect(record).toEqual({ ...more, host: address, user, ...rest })
+    expect(ingress).toMatchObject({ ...more, remote: address, host: '-', user, ...rest })
+  })
+
+  test('apache keeps an identity', async () => {
+    const line = '10.0.0.1 user-identity frank [10/Oct/2000:13:55:36 -0700] "GET /a.gif HTTP/1.0" 200 2326'
+    expect((await parse('apache', line))?.record).toMatchObject({ ident: 'user-identity', user: 'frank' })
+  })
+
+  test('k8s-nginx-ingress parses lines of controllers before 0.25', async () => {
+    const line = `10.0.0.1 - [10.0.0.2] - - ${first} ${COMBINED} 481 0.005 [shop-web-80] 10.1.1.1:80 12 0.004 200 9f`
+    expect((await parse('k8s-nginx-ingress', line))?.record).toMatchObject({
+      remote: '10.0.0.1',
+      real_ip: '10.0.0.2',
+      user: '-',
+      reg_id: '9f',
+    })
   })
 
   test('k8s-nginx-ingress parses one and several upstreams', async () => {
@@ -297,6 +356,62 @@ describe('system', () => {
     })
   })
 
+  test.each(['syslog-rfc3164', 'syslog-rfc3164-local'])(
+    '%s parses lines of /var/log/syslog',
+    async (name) => {
+      const tail = { host: 'web-1', ident: 'CRON', pid: '77', message: '(root) CMD (true)' }
+      expect(await parse(name, 'Nov 21 06:00:01 web-1 CRON[77]: (root) CMD (true)')).toEqual({
+        record: { time: 'Nov 21 06:00:01', ...tail },
+        time: NOON,
+      })
+      for (const time of [
+        '2026-11-21T07:00:01.250000+01:00',
+        '2026-11-21T06:00:01.25',
+        '2026-11-21T06:00:01.25Z',
+      ])
+        expect(await parse(name, `${time} web-1 CRON[77]: (root) CMD (true)`)).toEqual({
+          record: { time, ...tail },
+          time: '2026-11-21T06:00:01.250000000Z',
+        })
+    },
+  )
+
+  test.each([
+    ['kernel: [ 1.2] eth0: up', 'kernel', undefined, '[ 1.2] eth0: up'],
+    ['(systemd)[7]: x', '(systemd)', '7', 'x'],
+    ['sshd(pam_unix)[7]: x', 'sshd(pam_unix)', '7', 'x'],
+    ['postfix/smtpd[7]: x', 'postfix/smtpd', '7', 'x'],
+    ['user@1000.service: x', 'user@1000.service', undefined, 'x'],
+    ['Isolated Web Co[7]: x: y', 'Isolated Web Co', '7', 'x: y'],
+    ['Foo::Bar[7]: x', 'Foo::Bar', '7', 'x'],
+    ['su:pam_unix(su:session): x', 'su', undefined, 'pam_unix(su:session): x'],
+    ['sudo:     root : TTY=x', 'sudo', undefined, 'root : TTY=x'],
+    ['last message repeated 2 times', 'last', undefined, 'message repeated 2 times'],
+    ['--- last message [3] ---', '---', undefined, 'last message [3] ---'],
+  ])('syslog reads the program of %j', async (text, ident, pid, message) => {
+    for (const [name, head] of [
+      ['syslog-rfc3164', '<13>Nov 21 06:00:01 h '],
+      ['syslog-rfc3164', 'Nov 21 06:00:01 h '],
+      ['syslog-rfc3164-local', '<13>Nov 21 06:00:01 '],
+      ['syslog-rfc3164-local', 'Nov 21 06:00:01 h '],
+    ] as const) {
+      const record = (await parse(name, head + text))?.record
+      expect([record?.ident, record?.pid, record?.message]).toEqual([ident, pid, message])
+    }
+  })
+
+  test('a message keeps all its lines', async () => {
+    expect((await parse('syslog-rfc3164', 'Nov 21 06:00:01 h a[1]: x\n\ty\nz'))?.record.message).toBe(
+      'x\n\ty\nz',
+    )
+    expect(
+      (await parse('syslog-rfc5424', '<34>1 2026-11-21T07:00:01+01:00 h su 77 - - x\ny'))?.record.message,
+    ).toBe('x\ny')
+    expect((await parse('apache_error', '[Sat Nov 21 06:00:01 2026] [notice] x\ny'))?.record.message).toBe(
+      'x\ny',
+    )
+  })
+
   test('kmsg-netfilter-log parses TCP and UDP', async () => {
     const head = '<4>1 2026-11-21T06:00:01.000000+00:00 fw kernel - - - [ 1234.567890] DROP: IN=eth0 OUT= '
     const mac = 'MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 '
@@ -309,6 +424,8 @@ describe('system', () => {
       record: {
         pri: '4',
         host: 'fw',
+        uptime: '1234.567890',
+        fragment: 'DF',
         logprefix: 'DROP:',
         in: 'eth0',
         macsrc: '52:54:00:12:34:56',
@@ -334,7 +451,11 @@ describe('system', () => {
     const udp = await parse('kmsg-netfilter-log', `${head}${mac}${ip}PROTO=UDP SPT=53 DPT=5353 LEN=40 `)
     expect(udp?.record).toMatchObject({ proto: 'UDP', sport: '53', dport: '5353', protolen: '40' })
     const icmp = await parse('kmsg-netfilter-log', `${head}${ip}PROTO=ICMP TYPE=8 CODE=0 ID=7 SEQ=1 `)
-    expect(icmp?.record).toMatchObject({ proto: 'ICMP', saddr: '10.0.0.9' })
+    expect(icmp?.record).toMatchObject({
+      proto: 'ICMP',
+      saddr: '10.0.0.9',
+      extra: 'TYPE=8 CODE=0 ID=7 SEQ=1 ',
+    })
   })
 
   test('mongodb parses lines with and without a duration', async () => {
@@ -370,7 +491,7 @@ test('hostile lines do not make any expression slow', async () => {
   ]
   for (const { name = '', format } of sections()) {
     if (format !== 'regex') continue
-    const parser = await load(name)
+    const parser = await load(String(name))
     for (const head of heads) {
       for (const part of parts) {
         const started = cpuMs()

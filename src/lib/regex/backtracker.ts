@@ -174,12 +174,12 @@ export class Backtracker {
     const code = this.#code
     const tables = this.#tables
     const plain = code[pc + 2] as number
-    const escape = code[pc + 3] as number
+    const escapeByte = code[pc + 3] as number
     const any = code[pc + 4] as number
     let p = from
     for (;;) {
       while (p < end && tables[plain + (src[p] as number)] === 1) p++
-      if (p >= end || src[p] !== escape) break
+      if (p >= end || src[p] !== escapeByte) break
       // Nothing after the run begins with the escape, so an incomplete pair is no match.
       if (p + 1 >= end || tables[any + (src[p + 1] as number)] === 0) return -1
       p += 2
@@ -191,11 +191,11 @@ export class Backtracker {
   #quoted(src: Buffer, pc: number, from: number, end: number): number {
     const code = this.#code
     const quote = code[pc + 2] as number
-    const escape = code[pc + 3] as number
+    const escapeByte = code[pc + 3] as number
     let p = from
     while (p < end && src[p] !== quote) p++
     // Rare: a quote is escaped when an odd number of escapes is before it.
-    if (p > from && src[p - 1] === escape) p = quoteAfter(src, from, p, end, quote, escape)
+    if (p > from && src[p - 1] === escapeByte) p = quoteAfter(src, from, p, end, quote, escapeByte)
     if (p < 0) return -1
     if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
     return p
@@ -325,12 +325,12 @@ function quoteAfter(
   at: number,
   end: number,
   quote: number,
-  escape: number,
+  escapeByte: number,
 ): number {
   let p = at
   for (;;) {
     let first = p
-    while (first > from && src[first - 1] === escape) first--
+    while (first > from && src[first - 1] === escapeByte) first--
     if ((p - first) % 2 === 0) return p
     if (p >= end) return -1
     p++

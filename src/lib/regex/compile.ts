@@ -222,11 +222,11 @@ class Compiler {
     return after
   }
 
-  #escaped({ plain, escape, any }: EscapedRun, next: Next, slot: number): Next {
-    const quote = isAll(any) ? otherThan(plain, escape.only) : -1
+  #escaped({ plain, escapeByte, any }: EscapedRun, next: Next, slot: number): Next {
+    const quote = isAll(any) ? otherThan(plain, escapeByte.only) : -1
     const [op, set] = quote < 0 ? [ESCAPED, this.#tableOf(plain)] : [QUOTED, quote]
-    const at = this.#emit(op, next.at, set, escape.only, this.#tableOf(any), slot)
-    return { at, first: union(union(firstOfSet(plain), firstOfSet(escape)), next.first) }
+    const at = this.#emit(op, next.at, set, escapeByte.only, this.#tableOf(any), slot)
+    return { at, first: union(union(firstOfSet(plain), firstOfSet(escapeByte)), next.first) }
   }
 
   #field(run: Node & { type: 'repeat' }, set: ByteSet, next: Next, slot: number): Next {
@@ -312,7 +312,7 @@ class Compiler {
 /** `plain*(?:escape any plain*)*` */
 interface EscapedRun {
   plain: ByteSet
-  escape: ByteSet
+  escapeByte: ByteSet
   any: ByteSet
 }
 
@@ -321,15 +321,14 @@ function escapedRun([head, pairs]: readonly Node[], next: Next): EscapedRun | un
   const plain = starOf(head)
   const pair = pairs?.type === 'repeat' && isStar(pairs) ? pairs.node : undefined
   if (plain === undefined || pair?.type !== 'sequence' || pair.items.length !== 3) return undefined
-  const [escape, any, rest] = pair.items as [Node, Node, Node]
+  const [first, any, rest] = pair.items as [Node, Node, Node]
   const tail = starOf(rest)
-  if (escape.type !== 'set' || any.type !== 'set' || tail === undefined || escape.set.only < 0)
-    return undefined
-  const first = firstOfSet(plain)
-  const isSame = firstOfSet(tail).every((word, i) => word === first[i])
-  const firsts = union(first, firstOfSet(escape.set))
-  if (!isSame || has(first, escape.set.only) || overlap(firsts, next.first)) return undefined
-  return { plain, escape: escape.set, any: any.set }
+  if (first.type !== 'set' || any.type !== 'set' || tail === undefined || first.set.only < 0) return undefined
+  const bytes = firstOfSet(plain)
+  const isSame = firstOfSet(tail).every((word, i) => word === bytes[i])
+  const firsts = union(bytes, firstOfSet(first.set))
+  if (!isSame || has(bytes, first.set.only) || overlap(firsts, next.first)) return undefined
+  return { plain, escapeByte: first.set, any: any.set }
 }
 
 function isAll(set: ByteSet): boolean {
@@ -338,12 +337,12 @@ function isAll(set: ByteSet): boolean {
   return true
 }
 
-/** Returns the only byte beside `escape` that the set lacks; -1 when there are more or none. */
-function otherThan(set: ByteSet, escape: number): number {
+/** Returns the only byte beside `escapeByte` that the set lacks; -1 when there are more or none. */
+function otherThan(set: ByteSet, escapeByte: number): number {
   const missing = set.complement()
   let other = -1
   for (let c = 0; c < END; c++) {
-    if (c === escape || !missing.has(c)) continue
+    if (c === escapeByte || !missing.has(c)) continue
     if (other >= 0) return -1
     other = c
   }

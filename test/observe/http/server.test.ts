@@ -88,7 +88,11 @@ describe('the server also answers', () => {
   test('/api/v1/files with every file of every input', async () => {
     current = sampleSnapshot({
       inputs: [
-        sampleInput({ status: { files: [sampleFile(), sampleFile({ path: '/b\n"', lag: 7 })] } }),
+        sampleInput({
+          status: {
+            files: [sampleFile(), sampleFile({ path: '/b\n"', lag: 7, parseFailed: 3, timeFailed: 0 })],
+          },
+        }),
         sampleInput({ name: 'cpu.0', plugin: 'cpu', status: undefined }),
         sampleInput({ name: 'other', status: { files: [sampleFile()] } }),
       ],
@@ -96,7 +100,10 @@ describe('the server also answers', () => {
     const { files } = (await (await fetch(`${BASE}/api/v1/files`)).json()) as { files: object[] }
     current = sampleSnapshot()
     expect(files[0]).toEqual({ input: 'tail.0', ...sampleFile() })
-    expect(files.slice(1)).toMatchObject([{ path: '/b\n"', lag: 7 }, { input: 'other' }])
+    expect(files.slice(1)).toMatchObject([
+      { path: '/b\n"', lag: 7, parse_failed: 3, time_failed: 0 },
+      { input: 'other' },
+    ])
   })
 
   test('/api/v1/plugins and /api/v1/storage in fluent-bit’s form', async () => {

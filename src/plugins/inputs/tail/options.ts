@@ -162,7 +162,7 @@ export const TAIL_OPTIONS = defineOptions({
   },
   parser: {
     type: 'string',
-    help: 'Parser for each line: the name of a [PARSER] section, a format that needs no options (`json`, `cri`), or a parser of conf/parsers.conf (`nginx`, `apache2`), which needs no file. A line that cannot be parsed is kept unchanged under Key.',
+    help: 'Parser for each line: the name of a [PARSER] section, a format that needs no options (`json`, `cri`), or a parser of conf/parsers.conf (`nginx`, `apache2`), which needs no file. A line that cannot be parsed is kept unchanged under Key and counted in `parse_failed`.',
   },
   'multiline.parser': {
     type: 'clist',
