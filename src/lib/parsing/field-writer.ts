@@ -1,3 +1,4 @@
+import { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import type { TimeReader } from '../time/strptime.ts'
@@ -8,8 +9,6 @@ import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
  * the time is read from its field, and typed fields are converted.
  */
 export class FieldWriter {
-  /** Number of pairs written so far. */
-  pairs = 0
   /** Offset after them. */
   at = 0
   /** Number of times that could not be read. */
@@ -20,7 +19,7 @@ export class FieldWriter {
   readonly #time: TimeReader | undefined
   readonly #timeKeep: boolean
   readonly #types: { key: Buffer; type: ValueType }[]
-  #hasTime = false
+  readonly #keys = new UniqueKeys()
 
   constructor(
     time: { reader: TimeReader | undefined; key: string; keep: boolean },
@@ -35,20 +34,29 @@ export class FieldWriter {
 
   begin(at: number): void {
     this.at = at
-    this.pairs = 0
-    this.#hasTime = false
+    this.#keys.count = 0
+  }
+
+  /** Number of pairs written so far. */
+  get pairs(): number {
+    return this.#keys.count
+  }
+
+  /** Removes all but the last of fields with the same key, and those with extra keys. */
+  end(out: EntryWriter): void {
+    this.at = this.#keys.removeDuplicates(out.buf, 0, this.at, out.extraKeys)
   }
 
   key(src: Buffer, start: number, end: number, out: EntryWriter): void {
+    this.#keys.push(this.at)
     this.at = copyString(src, start, end, out.buf, this.at)
-    this.pairs++
   }
 
-  /** Writes one pair; only the first field with the time's key is the time. */
+  /** Writes one pair; the last field with the time's key that can be read is the time. */
   pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
-    if (this.#time !== undefined && !this.#hasTime && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
-      this.#hasTime = this.#time.parse(src, start, end, out)
-      if (!this.#hasTime) this.timeFailures++
+    if (this.#time !== undefined && end > start && isKey(this.#timeKey, src, key, keyEnd)) {
+      const isRead = this.#time.parse(src, start, end, out)
+      if (!isRead) this.timeFailures++
       else if (!this.#timeKeep) return
     }
     this.key(src, key, keyEnd, out)
