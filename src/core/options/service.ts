@@ -20,7 +20,10 @@ export const SERVICE_OPTIONS = defineOptions({
     help: 'Run in the background.',
     ignored: 'run it under a service manager',
   },
-  log_file: { type: 'string', help: 'File for the agent’s own log; default: stderr. Also a device (/dev/null, a terminal) or a pipe that is read (/dev/stdout in a container).' },
+  log_file: {
+    type: 'string',
+    help: 'File for the agent’s own log; default: stderr. Also a device (/dev/null, a terminal) or a pipe that is read (/dev/stdout in a container).',
+  },
   log_level: {
     type: 'enum',
     values: ['off', 'error', 'warn', 'warning', 'info', 'debug', 'trace'],

@@ -60,14 +60,20 @@ export const keeping: OffsetCase[] = [
     name: 'keeps target and closing time of a row until it is written without them',
     async run(t) {
       const a = await t.open()
-      a.write({ upsert: [{ ...row(1), target: '/pods/0.log', closedAt: 1700000000, birthMs: 1234 }], remove: [] })
+      a.write({
+        upsert: [{ ...row(1), target: '/pods/0.log', closedAt: 1700000000, birthMs: 1234 }],
+        remove: [],
+      })
       a.close()
       const b = await t.open()
       const [kept] = b.rows()
       assert.equal(kept?.target, '/pods/0.log')
       assert.equal(kept?.closedAt, 1700000000)
       assert.equal(kept?.birthMs, 1234)
-      b.write({ upsert: [{ ...(kept as OffsetRow), target: undefined, closedAt: undefined, birthMs: undefined }], remove: [] })
+      b.write({
+        upsert: [{ ...(kept as OffsetRow), target: undefined, closedAt: undefined, birthMs: undefined }],
+        remove: [],
+      })
       b.close()
       const c = await t.open()
       assert.equal(c.rows()[0]?.target, undefined)
