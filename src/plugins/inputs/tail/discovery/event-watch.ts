@@ -12,6 +12,8 @@ import { checkWatch, type FolderListener, startWatching, stopWatching } from './
 const CHECK_MS = 2000
 /** Directories that are compared in one check: a millisecond. The full search looks at all of them. */
 const MAX_CHECKED = 250
+/** Directories that are polled at most, with all files in them; the full search finds what is new in the others. */
+const MAX_POLLED = 1000
 /** Failures to watch that end when others give their watches back. */
 const EXHAUSTED = ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM']
 
@@ -95,10 +97,12 @@ export class EventWatch implements FolderWatch, FolderListener {
 
   /** Polls the directories for which there are no more watches, and those only. */
   #pollFailed(): void {
-    const polled = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
+    const exhausted = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
+    const polled = exhausted.slice(0, MAX_POLLED)
     if (polled.length > 0 && this.#polling === undefined) {
+      const others = exhausted.length > polled.length ? ', the others at each Refresh_Interval' : ''
       this.#log.warn(
-        `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead`,
+        `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead${others}`,
         { hint: 'raise fs.inotify.max_user_watches or max_user_instances' },
       )
       this.#polling = new PollWatch(this.#events, this.#clock)

@@ -19,7 +19,7 @@ export interface SearchLimits {
 }
 
 export const SEARCH_LIMITS: SearchLimits = {
-  directories: 50_000,
+  directories: 20_000,
   entries: 1_000_000,
   directoryBytes: 64_000_000,
 }
