@@ -4,9 +4,10 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
+import { compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
-import { TICK_MS } from '../file/fingerprint.ts'
+import { peek, TICK_MS } from '../file/fingerprint.ts'
 import { GzipSource, isPlainContent } from '../file/gzip-source.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
 import type { Truncation } from '../file/read-cursor.ts'
@@ -34,6 +35,8 @@ interface OpenFilesOptions extends StartOffsetOptions {
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** The open files by identity and by path. Opens files at the offset from which they are read. */
 export class OpenFiles {
@@ -85,8 +88,9 @@ export class OpenFiles {
       if (known !== undefined) return { file: known, isNew: false }
       if (this.#isTooOld(Number(stat.mtimeMs))) return undefined
       const file = this.#openNew(path, isFirstScan)
+      if (file === undefined) return undefined
       this.#readErrors.clear(path)
-      return file === undefined ? undefined : { file, isNew: true }
+      return { file, isNew: true }
     } catch (error) {
       this.#readErrors.record(path, error)
       return undefined
@@ -209,6 +213,12 @@ export class OpenFiles {
     if (!stat.isFile() || this.byKey.has(key)) {
       closeSync(fd)
       return this.byKey.get(key)
+    }
+    const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
+    if (compressed !== undefined) {
+      closeSync(fd)
+      this.#readErrors.record(path, compressed)
+      return undefined
     }
     const row =
       rotated === undefined ? rowForFile(this.#positions.find(stat.dev, stat.ino), stat) : rotated.row
