@@ -13,6 +13,8 @@ export interface BlockEncoderOptions {
   counters: TailCounters
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
+  /** Called when NUL bytes at the start of a line are skipped. */
+  onHole: (file: TailFile, bytes: number) => void
 }
 
 /** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
@@ -47,7 +49,7 @@ export abstract class BlockEncoder {
 
   /** Returns the start of the first line of the block. */
   protected firstLineStart(file: TailFile, block: Block): number {
-    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(file, block)
   }
 
   /**
@@ -104,12 +106,13 @@ export abstract class BlockEncoder {
    * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
    * there, which may have gigabytes.
    */
-  #skipZeros({ buf, start, end }: Block): number {
+  #skipZeros(file: TailFile, { buf, start, end }: Block): number {
     let pos = start
     if (buf[pos] !== 0) return pos
     while (pos + 4096 <= end && buf.compare(this.#zeros, 0, 4096, pos, pos + 4096) === 0) pos += 4096
     while (pos < end && buf[pos] === 0) pos++
     this.options.counters.add('null_bytes_skipped', pos - start)
+    this.options.onHole(file, pos - start)
     return pos
   }
 }
