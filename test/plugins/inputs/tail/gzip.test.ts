@@ -193,6 +193,44 @@ describe('a .gz that grows', () => {
     expect([run.count('files_truncated'), run.count('lost_bytes')]).toEqual([1, 0])
   })
 
+  test('is read from its start when other, more bytes were written over it', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    writeFileSync(path, gzipSync('one\n'))
+    const run = follow({ path, progress_check_interval: '20ms' })
+    await run.waitForLines(1)
+    await until(() => run.files[0]?.state === 'idle')
+    const fd = openSync(path, 'r+')
+    writeSync(fd, gzipSync('another first line\nand a second one\n'))
+    closeSync(fd)
+    expect(await run.waitForLines(3)).toEqual(['one', 'another first line', 'and a second one'])
+  })
+
+  test('that ends before the stored position is another one, and read from its start', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    const store = new MemoryStore()
+    writeFileSync(path, file.subarray(0, file.length / 2))
+    const first = resume(store, { path })
+    await until(() => first.received.length > 5000)
+    await first.stop()
+    expect(store.table[0]?.streamOffset).toBeGreaterThan(10_000)
+    writeFileSync(path, gzipSync('short\n'))
+    expect(await readAll(store, { path }, 1)).toEqual(['short'])
+  })
+
+  test('was cut off at the first start: only the rest is read, also by the next run', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    const store = new MemoryStore()
+    writeFileSync(path, file.subarray(0, file.length / 2))
+    const first = resume(store, { path, read_from_head: 'off' })
+    await until(() => first.files[0]?.state === 'idle' && store.table.length === 1)
+    await first.stop()
+    appendFileSync(path, file.subarray(file.length / 2))
+    const second = resume(store, { path, read_from_head: 'off' })
+    await until(() => second.lines().at(-1) === lines.at(-1))
+    expect(second.lines().length).toBeGreaterThan(5000)
+    expect(second.lines().length).toBeLessThan(15_000)
+  })
+
   test('after it was deleted is read to its end before it is closed', async () => {
     const path = join(tmp(), 'a.log.gz')
     writeFileSync(path, gzipSync('one\n'))
