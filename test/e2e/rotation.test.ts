@@ -86,7 +86,7 @@ test('copytruncate: only bytes that the writer truncated unread are lost, and th
     truncateSync(path)
     if (peerPaused) {
       await sink.ask('read on')
-      await agent.waitForStderr('truncated before it was read')
+      await agent.waitForStderr('were truncated before they were read')
     }
     writeLines(path, lines, ++lines)
     await arrived(lines - 1)

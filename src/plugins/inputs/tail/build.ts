@@ -205,7 +205,7 @@ function scannedPaths({ scannedBefore }: Positions, patterns: readonly string[])
   return (path) => before.some((pattern) => pattern.matches(path))
 }
 
-/** Builds the part that turns blocks into entries; long lines are logged once per file. */
+/** Builds the part that turns blocks into entries; long lines and holes are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
   { buffers, clock, counters, log }: TailContext,
@@ -222,7 +222,17 @@ function buildBlockEncoder(
       { offset: file.cursor.offset, buffer_max_size: options.bufferMaxSize },
     )
   }
+  const withHoles = new WeakSet<TailFile>()
+  const onHole = (file: TailFile, bytes: number): void => {
+    if (withHoles.has(file)) return
+    withHoles.add(file)
+    log.warn(
+      `${file.path} has ${bytes} NUL bytes at the start of a line, a hole that a truncation or a program left: skipped`,
+      { offset: file.cursor.offset },
+    )
+  }
   const common = {
+    onHole,
     maxLineBytes: options.bufferMaxSize,
     skipLong,
     skipEmpty: options.skipEmptyLines,

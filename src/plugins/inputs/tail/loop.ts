@@ -5,6 +5,7 @@ import { AfterDowntime } from './discovery/after-downtime.ts'
 import type { Glob } from './discovery/glob.ts'
 import type { ProgressCheck } from './discovery/progress-check.ts'
 import type { Reconciler } from './discovery/reconciler.ts'
+import { COMPRESSED } from './file/compression.ts'
 import { FINGERPRINT_BYTES } from './file/fingerprint.ts'
 import type { TailFile } from './file/tail-file.ts'
 import type { Joiner } from './multiline/joiner.ts'
@@ -168,7 +169,7 @@ export class TailLoop {
       this.#restartTruncated(file)
       this.#scheduler.add(file)
     } else if (handle.source.complete) {
-      file.reachEnd()
+      if (handle.isOpen) file.reachEnd()
       this.#scheduler.release(file)
       if (file.rotation.isRotated) this.#rotated.closeIfDone(file)
     }
@@ -220,6 +221,10 @@ export class TailLoop {
     const turn = this.#reader.readTurn(file, out, limit, isLast)
     if (turn instanceof FsFailure) {
       this.#readErrors.record(file.path, turn, 'read')
+      if (turn.code === COMPRESSED) {
+        this.#positions.forget(file)
+        this.#files.close(file)
+      }
       return 'end'
     }
     this.#readErrors.clear(file.path, 'read')

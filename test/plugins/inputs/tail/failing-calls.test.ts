@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'bun:test'
 import { appendFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
@@ -45,6 +46,21 @@ test('a read file that became stale when its server deleted it is closed like an
   unlinkSync(path)
   await until(() => run.files.length === 0)
   expect(run.count('lost_bytes')).toBe(0)
+})
+
+test('a .gz that cannot be read for a while is reported once, not as damaged, and read on afterwards', async () => {
+  const path = join(tmp(), 'a.log.gz')
+  writeFileSync(path, Buffer.concat([gzipSync('one\nha')]))
+  const run = follow({ path, progress_check_interval: '20ms' })
+  await run.waitForLines(1)
+  failWith('EIO', ['readSync'])
+  appendFileSync(path, gzipSync('lf\nthree\n'))
+  await until(() => run.count('files_unreadable') === 1)
+  Object.assign(systemCalls, original)
+  expect(await run.waitForLines(3)).toEqual(['one', 'half', 'three'])
+  expect([run.count('gzip_errors'), run.count('files_unreadable'), run.count('files_truncated')]).toEqual([
+    0, 1, 0,
+  ])
 })
 
 test('a file that becomes unreadable is never taken for truncated', async () => {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'bun:test'
-import { appendFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  openSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Chunk } from '../../../../src/core/chunk.ts'
@@ -157,8 +165,8 @@ describe('a .gz that grows', () => {
       received.push(...run.lines())
     }
     const run = resume(store, { path })
-    await until(() => run.files[0]?.state === 'idle')
-    expect(new Set([...received, ...run.lines()]).size).toBe(20_000)
+    const count = (): number => new Set([...received, ...run.lines()]).size
+    await until(() => count() >= 20_000, { what: () => `20,000 lines, have ${count()}` })
   })
 
   test('existed before the first start: only what is appended is read', async () => {
@@ -183,6 +191,60 @@ describe('a .gz that grows', () => {
     writeFileSync(path, gzipSync('anew\n'))
     expect((await run.waitForLines(20_001)).at(-1)).toBe('anew')
     expect([run.count('files_truncated'), run.count('lost_bytes')]).toEqual([1, 0])
+  })
+
+  test('is read from its start when other, more bytes were written over it', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    writeFileSync(path, gzipSync('one\n'))
+    const run = follow({ path, progress_check_interval: '20ms' })
+    await run.waitForLines(1)
+    await until(() => run.files[0]?.state === 'idle')
+    const fd = openSync(path, 'r+')
+    writeSync(fd, gzipSync('another first line\nand a second one\n'))
+    closeSync(fd)
+    expect(await run.waitForLines(3)).toEqual(['one', 'another first line', 'and a second one'])
+  })
+
+  test('that ends before the stored position is another one, and read from its start', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    const store = new MemoryStore()
+    writeFileSync(path, file.subarray(0, file.length / 2))
+    const first = resume(store, { path })
+    await until(() => first.received.length > 5000)
+    await first.stop()
+    expect(store.table[0]?.streamOffset).toBeGreaterThan(10_000)
+    writeFileSync(path, gzipSync('short\n'))
+    expect(await readAll(store, { path }, 1)).toEqual(['short'])
+  })
+
+  test('was cut off at the first start: only the rest is read, also by the next run', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    const store = new MemoryStore()
+    writeFileSync(path, file.subarray(0, file.length / 2))
+    const first = resume(store, { path, read_from_head: 'off' })
+    await until(() => first.files[0]?.state === 'idle' && store.table.length === 1)
+    await first.stop()
+    appendFileSync(path, file.subarray(file.length / 2))
+    const second = resume(store, { path, read_from_head: 'off' })
+    await until(() => second.lines().at(-1) === lines.at(-1))
+    expect(second.lines().length).toBeGreaterThan(5000)
+    expect(second.lines().length).toBeLessThan(15_000)
+  })
+
+  test('after it was deleted is read to its end before it is closed', async () => {
+    const path = join(tmp(), 'a.log.gz')
+    writeFileSync(path, gzipSync('one\n'))
+    // Only the look before it is closed finds what is appended.
+    const quiet = { inotify_watcher: 'off', rotate_wait: '10ms', progress_check_interval: '300ms' }
+    const run = follow({ path, ...quiet })
+    await run.waitForLines(1)
+    const fd = openSync(path, 'a')
+    unlinkSync(path)
+    await until(() => run.logs.some(({ message }) => message.endsWith('was deleted')))
+    writeSync(fd, gzipSync('two\n'))
+    closeSync(fd)
+    expect(await run.waitForLines(2)).toEqual(['one', 'two'])
+    await until(() => run.count('files_closed') === 1)
   })
 
   test('was written anew while the agent was not running', async () => {

@@ -61,6 +61,7 @@ describe('lines', () => {
     const run = follow({ path })
     expect(await run.waitForLines(1)).toEqual(['one'])
     expect(run.count('null_bytes_skipped')).toBe(300_000)
+    expect(run.logs.filter(({ message }) => message.includes('NUL bytes'))).toHaveLength(1)
   })
 
   test('cuts a line longer than Buffer_Max_Size, marks it, counts it, and continues after it', async () => {

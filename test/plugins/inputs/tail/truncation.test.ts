@@ -17,6 +17,7 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const LINE_BYTES = 49
+const EVENTS_ONLY = { progress_check_interval: '1h', watcher_interval: '1h' }
 
 /** Returns lines of 49 bytes that are all different. */
 function numbered(kind: string, count: number): string {
@@ -31,7 +32,7 @@ async function stopped(
   more: Record<string, string> = {},
 ): Promise<{ run: TailRun; read: number }> {
   writeFileSync(path, content)
-  const run = follow({ path, progress_check_interval: '1h', ...more }, { memBufLimit: 300_000 })
+  const run = follow({ path, ...EVENTS_ONLY, ...more }, { memBufLimit: 300_000 })
   run.hold = true
   await until(() => run.received.length > 0 && run.assembly.inputs[0]?.account.paused)
   return { run, read: run.files[0]?.read ?? 0 }
@@ -163,7 +164,7 @@ test('a file that is truncated and grows beyond its size before anything is read
   const old = numbered('old', 100)
   writeFileSync(path, old)
   // Without checks in between: the first look after the truncation is that of the first read.
-  const run = follow({ path, progress_check_interval: '1h' }, { filters: [filter as never] })
+  const run = follow({ path, ...EVENTS_ONLY }, { filters: [filter as never] })
   await until(() => run.files[0]?.state === 'waiting')
   await until(
     () =>

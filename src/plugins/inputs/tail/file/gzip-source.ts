@@ -84,6 +84,10 @@ export class GzipSource implements ByteSource {
   /** Reason why nothing more can be inflated, and the compressed position. */
   #damage: { reason: string; at: number } | undefined
   #isReported = false
+  /** Failure of a read that the reader has not been told. */
+  #failure: FsFailure | undefined
+  /** End of the window when the reader had all of it. */
+  #offered = -1
   /** Compressed position up to which bytes after the last member were reported. */
   #garbageEnd = 0
   /** Compressed bytes read so far, and the last of them: appending leaves them as they are. */
@@ -134,6 +138,18 @@ export class GzipSource implements ByteSource {
     if (this.#window.length < WINDOW_BYTES) this.#members?.resume()
     const copied = this.#window.copy(buf, at, length)
     if (copied === length) return copied
+    const failure = this.#failure
+    if (failure !== undefined) {
+      // What was inflated before it comes first.
+      if (this.#offered === this.#window.end) {
+        this.#failure = undefined
+        return failure
+      }
+      this.#offered = this.#window.end
+      this.#events.onMore()
+      return copied
+    }
+    this.#offered = this.#window.end
     // For a line longer than the window: it grows as far as the reader asks.
     this.#members?.resume()
     const stat = this.#isPumping ? undefined : fstat(this.#fd)
@@ -215,7 +231,10 @@ export class GzipSource implements ByteSource {
     try {
       for (;;) {
         const n = read(this.#fd, raw, 0, this.#rawLength(), this.#rawEnd)
-        if (n instanceof FsFailure) throw new Error(n.message)
+        if (n instanceof FsFailure) {
+          this.#fail(n)
+          return
+        }
         if (n === 0) break
         await members.take(raw.subarray(0, n))
         if (this.#isClosed || this.#members !== members) return
@@ -277,6 +296,14 @@ export class GzipSource implements ByteSource {
     this.#finish()
   }
 
+  /** The file cannot be read for now; the next look tries again. */
+  #fail(failure: FsFailure): void {
+    this.#isPumping = false
+    this.#failure = failure
+    this.#seen = { size: -1, mtimeNs: 0n }
+    this.#finish()
+  }
+
   #reportGarbage(from: number): void {
     const at = Math.max(from, this.#garbageEnd)
     this.#garbageEnd = this.#rawEnd
@@ -300,15 +327,18 @@ export class GzipSource implements ByteSource {
   /** Called when the file should have been quiet: tries again if it was not, else the damage is final for now. */
   #judge(): void {
     const stat = fstat(this.#fd)
-    const isFailed = stat instanceof FsFailure
-    if (!isFailed && (Number(stat.size) !== this.#seen.size || stat.mtimeNs !== this.#seen.mtimeNs)) {
+    if (stat instanceof FsFailure) {
+      this.#fail(stat)
+      return
+    }
+    if (Number(stat.size) !== this.#seen.size || stat.mtimeNs !== this.#seen.mtimeNs) {
       if (Number(stat.size) < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
       else if (this.#damage === undefined && Number(stat.size) > this.#rawEnd) void this.#pump()
       else this.#awaitQuiet(stat)
       return
     }
     const { size } = this.#seen
-    if (this.#damage !== undefined && this.#fineFrom === undefined && !isFailed) {
+    if (this.#damage !== undefined && this.#fineFrom === undefined) {
       this.#retryMember(this.#damage.at)
       return
     }

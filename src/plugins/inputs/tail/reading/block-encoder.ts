@@ -18,6 +18,8 @@ export interface BlockEncoderOptions {
   failures: ParseFailures
   /** Called for a file that begins with the byte order mark of UTF-16 but is read as UTF-8. */
   onUtf16Mark: (file: TailFile) => void
+  /** Called when NUL bytes at the start of a line are skipped. */
+  onHole: (file: TailFile, bytes: number) => void
 }
 
 /** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
@@ -67,7 +69,8 @@ export abstract class BlockEncoder {
   /** Returns the start of the first line of the block. */
   protected firstLineStart(file: TailFile, block: Block): number {
     if (file.cursor.isSkipping) return this.#skipRest(file, block)
-    return this.#skipZeros(block, file.cursor.offset === 0 ? this.#skipMark(file, block) : block.start)
+    const start = file.cursor.offset === 0 ? this.#skipMark(file, block) : block.start
+    return this.#skipZeros(file, block, start)
   }
 
   /**
@@ -117,8 +120,10 @@ export abstract class BlockEncoder {
     else failures.recordUnparsed(file, line)
   }
 
-  protected recordZeros(bytes: number): void {
-    if (bytes > 0) this.options.counters.add('null_bytes_skipped', bytes)
+  protected recordZeros(file: TailFile, bytes: number): void {
+    if (bytes <= 0) return
+    this.options.counters.add('null_bytes_skipped', bytes)
+    this.options.onHole(file, bytes)
   }
 
   /** Skips the byte order mark at the start of a file. */
@@ -143,12 +148,12 @@ export abstract class BlockEncoder {
    * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
    * there, which may have gigabytes.
    */
-  #skipZeros({ buf, end }: Block, start: number): number {
+  #skipZeros(file: TailFile, { buf, end }: Block, start: number): number {
     let pos = start
     if (buf[pos] !== 0) return pos
     while (pos + 4096 <= end && buf.compare(this.#zeros, 0, 4096, pos, pos + 4096) === 0) pos += 4096
     while (pos < end && buf[pos] === 0) pos++
-    this.recordZeros(pos - start)
+    this.recordZeros(file, pos - start)
     return pos
   }
 }

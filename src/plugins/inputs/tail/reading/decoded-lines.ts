@@ -84,7 +84,7 @@ export class DecodedLines extends BlockEncoder {
     const mark = base + start === 0 ? encoding.markAt(buf, start, end) : 0
     let pos = start + mark
     while (pos + unitBytes <= end && buf[pos] === 0 && buf[pos + unitBytes - 1] === 0) pos += unitBytes
-    this.recordZeros(pos - start - mark)
+    this.recordZeros(file, pos - start - mark)
     return pos
   }
 

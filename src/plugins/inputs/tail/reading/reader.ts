@@ -3,6 +3,7 @@ import type { Appender } from '../../../../core/plugin.ts'
 import type { Clock } from '../../../../core/services.ts'
 import type { FsFailure } from '../../../../lib/fs/file-system.ts'
 import { splitMs } from '../../../../lib/time/split-ms.ts'
+import { compressedFailure } from '../file/compression.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { type BlockEncoder, wasmBlock } from './block-encoder.ts'
 
@@ -74,6 +75,9 @@ export class FileReader {
       // While nothing has been read, the first bytes tell that the file was truncated.
       const isUnread = cursor.offset === 0 && !handle.isCompressed
       if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
+      // A file that was empty when it was opened.
+      const compressed = isUnread ? compressedFailure(this.#block.subarray(0, n)) : undefined
+      if (compressed !== undefined) return compressed
       const from = cursor.offset
       cursor.recordGrowth(from + n - before)
       if (n === before) return handle.source.isRewritten ? 'rewritten' : 'end'

@@ -379,7 +379,8 @@ export class RotatedFiles {
   #hasGrown(file: TailFile): boolean {
     const { size } = file.cursor
     file.refresh()
-    if (file.cursor.size <= size && !file.cursor.isRewritten) return false
+    const { cursor, handle } = file
+    if (cursor.size <= size && !cursor.isRewritten && handle.source.complete) return false
     this.#readGrowth(file)
     return true
   }

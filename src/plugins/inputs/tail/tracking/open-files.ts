@@ -5,9 +5,10 @@ import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
+import { compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
-import { TICK_MS } from '../file/fingerprint.ts'
+import { peek, TICK_MS } from '../file/fingerprint.ts'
 import { GzipSource, isPlainContent } from '../file/gzip-source.ts'
 import { FileIdentity, identityKey } from '../file/identity.ts'
 import type { Truncation } from '../file/read-cursor.ts'
@@ -37,6 +38,8 @@ interface OpenFilesOptions extends StartOffsetOptions {
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** The open files by identity and by path. Opens files at the offset from which they are read. */
 export class OpenFiles {
@@ -230,6 +233,11 @@ export class OpenFiles {
     if (known !== undefined) {
       close(fd)
       return known
+    }
+    const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
+    if (compressed !== undefined) {
+      close(fd)
+      return compressed
     }
     const row =
       rotated === undefined

@@ -1,6 +1,7 @@
 import { messageOf, systemCode } from '../../../../core/error.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
+import { COMPRESSED } from '../file/compression.ts'
 
 /** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
 const MAX_PATHS = 1000
@@ -9,6 +10,14 @@ type Task = 'find' | 'read'
 /** U+FFFD: stands for bytes of a name that are not UTF-8. */
 const REPLACEMENT_CHARACTER = '\ufffd'
 const FORBIDDEN_CODES = ['EACCES', 'EPERM']
+
+function hintOf(code: string): string {
+  if (FORBIDDEN_CODES.includes(code))
+    return 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
+  return code === COMPRESSED
+    ? 'exclude it with Exclude_Path; its lines were sent before it was compressed, if they were followed then'
+    : 'reading is retried'
+}
 
 /**
  * Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason
@@ -40,9 +49,7 @@ export class ReadErrors {
     this.#counters.add('files_unreadable')
     this.#log.error(`cannot read ${path}: ${messageOf(error)}`, {
       code: 'E_TAIL_UNREADABLE',
-      hint: FORBIDDEN_CODES.includes(code)
-        ? 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
-        : 'reading is retried',
+      hint: hintOf(code),
     })
   }
 

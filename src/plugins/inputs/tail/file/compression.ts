@@ -1,0 +1,30 @@
+import { FsFailure } from '../../../../lib/fs/file-system.ts'
+
+/** First bytes of formats that rotation compresses logs to and that cannot be read; no text begins with them. */
+const MAGIC: [format: string, bytes: number[]][] = [
+  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
+  ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
+  ['lz4', [0x04, 0x22, 0x4d, 0x18]],
+  // `BZh`, a digit for the block size, and the digits of pi.
+  ...Array.from({ length: 9 }, (_, i): [string, number[]] => [
+    'bzip2',
+    [0x42, 0x5a, 0x68, 0x31 + i, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59],
+  ]),
+  ['zip', [0x50, 0x4b, 0x03, 0x04]],
+]
+
+/** Number of first bytes that tell the format. */
+export const MAGIC_BYTES = 10
+
+/** Code of a file whose content is compressed in another format than gzip. */
+export const COMPRESSED = 'COMPRESSED'
+
+/** Returns why a content that begins with `head` is not read; undefined when it is no compressed one, or a .gz. */
+export function compressedFailure(head: Buffer): FsFailure | undefined {
+  const found = MAGIC.find(
+    ([, bytes]) => bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte),
+  )
+  return found === undefined
+    ? undefined
+    : new FsFailure(COMPRESSED, `it is compressed by ${found[0]}, and only gzip can be read`)
+}
