@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { ShipperError } from '../../../core/error.ts'
 import type { InputContext } from '../../../core/plugin.ts'
 import { openDatabase } from '../../../lib/plugin/database-options.ts'
 import { Glob } from './discovery/glob.ts'
@@ -9,6 +10,8 @@ import { JoinedLines } from './multiline/joined-lines.ts'
 import { type Joiner, makeJoiner } from './multiline/joiner.ts'
 import { MAX_TURN_BYTES, type TailOptions } from './options.ts'
 import type { BlockEncoder } from './reading/block-encoder.ts'
+import { DecodedLines } from './reading/decoded-lines.ts'
+import { FileEncodings } from './reading/file-encoding.ts'
 import { PlainLines } from './reading/plain-lines.ts'
 import { FileReader } from './reading/reader.ts'
 import { Scheduler } from './reading/scheduler.ts'
@@ -41,6 +44,15 @@ export interface TailParts extends StaticParts {
 
 /** Builds what depends on options that may be wrong. Throws for a bad pattern, and E_CONFIG_BAD_VALUE. */
 export function buildStaticParts(options: TailOptions, ctx: InputContext): StaticParts {
+  if (options.unicodeEncoding !== undefined && options.genericEncoding !== undefined) {
+    throw new ShipperError(
+      'E_CONFIG_BAD_VALUE',
+      '"unicode.encoding" and "generic.encoding" exclude each other',
+      {
+        option: 'generic.encoding',
+      },
+    )
+  }
   const readErrors = new ReadErrors(ctx.counters, ctx.log)
   const excluded = [...options.excludePath.flat(), ...databasePaths(options.db)]
   const glob = new Glob(options.path.flat(), excluded, readErrors)
@@ -133,11 +145,12 @@ export async function buildTail(
 /** Builds the part that turns blocks into entries; long lines are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
-  { counters, log }: InputContext,
+  { buffers, counters, log }: InputContext,
   joiner: Joiner | undefined,
 ): BlockEncoder {
   const skipLong = options.skipLongLines && !options.truncateLongLines
   const logged = new WeakSet<TailFile>()
+  const marked = new WeakSet<TailFile>()
   const onLongLine = (file: TailFile): void => {
     if (logged.has(file)) return
     logged.add(file)
@@ -152,8 +165,18 @@ function buildBlockEncoder(
     skipEmpty: options.skipEmptyLines,
     counters,
     onLongLine,
+    onUtf16Mark: (file: TailFile): void => {
+      if (marked.has(file)) return
+      marked.add(file)
+      log.warn(`${file.path} begins with the byte order mark of UTF-16: its lines are read as UTF-8`, {
+        hint: 'set unicode.encoding to auto',
+      })
+    },
   }
-  return joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
+  const lines = joiner === undefined ? new PlainLines(common) : new JoinedLines(common, joiner)
+  const { unicodeEncoding, genericEncoding } = options
+  if (unicodeEncoding === undefined && genericEncoding === undefined) return lines
+  return new DecodedLines(common, lines, new FileEncodings(unicodeEncoding, genericEncoding), buffers)
 }
 
 /**

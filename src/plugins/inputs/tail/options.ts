@@ -1,6 +1,8 @@
 import { checkRegExp } from '../../../core/options/checks.ts'
 import { defineOptions, type OptionsOf } from '../../../core/options/option.ts'
 import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
+import { GENERIC_ENCODINGS } from '../../../lib/text/text-encoding.ts'
+import { UNICODE_ENCODINGS } from './reading/file-encoding.ts'
 
 /** Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs. */
 export const TAIL_OPTIONS = defineOptions({
@@ -125,6 +127,16 @@ export const TAIL_OPTIONS = defineOptions({
     type: 'bool',
     default: 'false',
     help: 'Cut lines longer than Buffer_Max_Size even with Skip_Long_Lines. A cut record has `truncated: true`.',
+  },
+  'unicode.encoding': {
+    type: 'enum',
+    values: UNICODE_ENCODINGS,
+    help: 'Encoding of files that are not UTF-8; records are UTF-8. A byte order mark at the start of a file wins over UTF-16LE and UTF-16BE. `auto`: UTF-16 with a mark, or without one if the first 1024 bytes have a newline of UTF-16; else UTF-8, unchanged. Without this option and generic.encoding, all files are UTF-8. Offsets and Buffer_Max_Size are those of the bytes in the file, and what is no character becomes U+FFFD.',
+  },
+  'generic.encoding': {
+    type: 'enum',
+    values: GENERIC_ENCODINGS,
+    help: 'Code page of the files, as unicode.encoding; not together with it. A file that begins with the byte order mark of UTF-8 is UTF-8. Big5 is that of the WHATWG Encoding Standard, which has more characters than fluent-bit’s.',
   },
   skip_empty_lines: { type: 'bool', default: 'false', help: 'Skip empty lines.' },
   exit_on_eof: {

@@ -37,12 +37,30 @@ export class JoinedLines extends BlockEncoder {
       if (end > pos || !this.options.skipEmpty) {
         const done =
           end - pos > this.options.maxLineBytes
-            ? this.#writeLong(file, records, out, src, pos, newline >= blockEnd, base)
+            ? this.#writeLong(file, out, src, pos, newline >= blockEnd, base)
             : this.#joiner.push(file, records, out, src, pos, end, base + pos)
         if (!done) return 'full'
       }
       pos = this.#moveTo(file, cursor, out, pos, next)
     }
+  }
+
+  writeLine(
+    file: TailFile,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+    isCut: boolean,
+  ): boolean {
+    const records = this.#joiner.recordsOf(file)
+    if (!isCut) return this.#joiner.push(file, records, out, src, start, end, offset)
+    const { plain } = records
+    if (!out.reserve(plain.bound(end - start), 0)) return false
+    out.end = plain.writeCut(out.buf, out.end, src, start, end, offset)
+    out.addRecords(1, 0)
+    return true
   }
 
   /** Writes lines by the wasm encoder; returns the start of the first line that it does not know. */
@@ -81,7 +99,6 @@ export class JoinedLines extends BlockEncoder {
   /** Writes a line that is too long as a record of its own, even while another is open. False when `out` has no space. */
   #writeLong(
     file: TailFile,
-    records: OpenRecords,
     out: Appender,
     src: Buffer,
     pos: number,
@@ -89,11 +106,8 @@ export class JoinedLines extends BlockEncoder {
     base: number,
   ): boolean {
     if (!this.options.skipLong) {
-      const encoder = records.plain
-      if (!out.reserve(encoder.bound(this.options.maxLineBytes), 0)) return false
       const end = utf8Floor(src, pos, pos + this.options.maxLineBytes)
-      out.end = encoder.writeCut(out.buf, out.end, src, pos, end, base + pos)
-      out.addRecords(1, 0)
+      if (!this.writeLine(file, out, src, pos, end, base + pos, true)) return false
     }
     this.recordLongLine(file)
     if (cutOff) file.cursor.startSkipping()

@@ -4,6 +4,7 @@ import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import { type LineEncoder, sharedLineEncoder } from '../../../../lib/wasm/line-encoder.ts'
 import type { EntryEncoder } from '../file/entry-encoder.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { markOf } from './file-encoding.ts'
 
 export interface BlockEncoderOptions {
   maxLineBytes: number
@@ -13,6 +14,8 @@ export interface BlockEncoderOptions {
   counters: Counters
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
+  /** Called for a file that begins with the byte order mark of UTF-16 but is read as UTF-8. */
+  onUtf16Mark: (file: TailFile) => void
 }
 
 /** A block of a file: buf[start, end) holds its bytes from its cursor's offset on. */
@@ -45,9 +48,24 @@ export abstract class BlockEncoder {
    */
   abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
+  /**
+   * Writes the line src[start, end) of UTF-8, which starts at `offset` of the file; `isCut`: it is the beginning of one that is
+   * too long. Does not move the cursor. Returns false, and writes nothing, when `out` has no space.
+   */
+  abstract writeLine(
+    file: TailFile,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+    isCut: boolean,
+  ): boolean
+
   /** Returns the start of the first line of the block. */
   protected firstLineStart(file: TailFile, block: Block): number {
-    return file.cursor.isSkipping ? this.#skipRest(file, block) : this.#skipZeros(block)
+    if (file.cursor.isSkipping) return this.#skipRest(file, block)
+    return this.#skipZeros(block, file.cursor.offset === 0 ? this.#skipMark(file, block) : block.start)
   }
 
   /**
@@ -88,6 +106,18 @@ export abstract class BlockEncoder {
     this.options.onLongLine(file)
   }
 
+  protected recordZeros(bytes: number): void {
+    if (bytes > 0) this.options.counters.add('null_bytes_skipped', bytes)
+  }
+
+  /** Skips the byte order mark at the start of a file. */
+  #skipMark(file: TailFile, { buf, start, end }: Block): number {
+    const mark = markOf(buf.subarray(start, Math.min(end, start + 3)))
+    if (mark === 'utf-8') return start + 3
+    if (mark !== undefined) this.options.onUtf16Mark(file)
+    return start
+  }
+
   /** Skips the rest of a long line: to the byte after its newline, or to the end of the block. */
   #skipRest(file: TailFile, { buf, start, end }: Block): number {
     const newline = buf.indexOf(10, start)
@@ -100,12 +130,12 @@ export abstract class BlockEncoder {
    * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
    * there, which may have gigabytes.
    */
-  #skipZeros({ buf, start, end }: Block): number {
+  #skipZeros({ buf, end }: Block, start: number): number {
     let pos = start
     if (buf[pos] !== 0) return pos
     while (pos + 4096 <= end && buf.compare(this.#zeros, 0, 4096, pos, pos + 4096) === 0) pos += 4096
     while (pos < end && buf[pos] === 0) pos++
-    this.options.counters.add('null_bytes_skipped', pos - start)
+    this.recordZeros(pos - start)
     return pos
   }
 }

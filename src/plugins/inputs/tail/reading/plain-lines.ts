@@ -78,4 +78,23 @@ export class PlainLines extends BlockEncoder {
     if (pos > counted) this.countWritten(file, out, records, pos - counted, at - written)
     return 'ok'
   }
+
+  writeLine(
+    file: TailFile,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    offset: number,
+    isCut: boolean,
+  ): boolean {
+    const { encoder } = file
+    if (!out.reserve(encoder.bound(end - start), 0)) return false
+    const { buf, end: at } = out
+    out.end = isCut
+      ? encoder.writeCut(buf, at, src, start, end, offset)
+      : encoder.write(buf, viewOf(buf), at, src, start, end, offset)
+    out.addRecords(1, 0)
+    return true
+  }
 }

@@ -1,0 +1,190 @@
+import type { BufferSource } from '../../../../core/buffer-source.ts'
+import type { Appender } from '../../../../core/plugin.ts'
+import { MAX_GROWTH, type TextEncoding } from '../../../../lib/text/text-encoding.ts'
+import type { TailFile } from '../file/tail-file.ts'
+import { type Block, BlockEncoder, type BlockEncoderOptions } from './block-encoder.ts'
+import type { FileEncodings } from './file-encoding.ts'
+
+/** Bytes of a file that are decoded at once: a call of the decoder for each line would cost three times as much. */
+const RUN_BYTES = 32_768
+const MAX_RUN_LINES = 1024
+
+/**
+ * Encodes blocks of files that are not UTF-8: decodes runs of complete lines and gives the text, line by line, to the encoder
+ * of UTF-8 lines. Offsets and Buffer_Max_Size are those of the bytes in the file. Files that turn out to be UTF-8 are left to
+ * that encoder as they are.
+ */
+export class DecodedLines extends BlockEncoder {
+  readonly #encodings: FileEncodings
+  readonly #inner: BlockEncoder
+  readonly #buffers: BufferSource
+  /** Ends of the lines of a run, which are the starts of their newlines. */
+  readonly #ends = new Int32Array(MAX_RUN_LINES)
+
+  constructor(
+    options: BlockEncoderOptions,
+    inner: BlockEncoder,
+    encodings: FileEncodings,
+    buffers: BufferSource,
+  ) {
+    super(options)
+    this.#inner = inner
+    this.#encodings = encodings
+    this.#buffers = buffers
+  }
+
+  override setTime(file: TailFile, sec: number, nsec: number): void {
+    this.#inner.setTime(file, sec, nsec)
+  }
+
+  override writeLine(...line: Parameters<BlockEncoder['writeLine']>): boolean {
+    return this.#inner.writeLine(...line)
+  }
+
+  encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full' {
+    const { buf, start, end, last } = block
+    const encoding = this.#encodings.of(file, buf, start, end, last)
+    if (encoding === undefined) return 'ok'
+    const { text } = encoding
+    return text === undefined
+      ? this.#inner.encode(file, out, block)
+      : this.#encodeRuns(file, out, block, text)
+  }
+
+  #encodeRuns(file: TailFile, out: Appender, block: Block, encoding: TextEncoding): 'ok' | 'full' {
+    const base = file.cursor.offset - block.start
+    let pos = this.#firstLine(file, block, encoding, base)
+    this.#advance(file, out, pos - block.start)
+    for (;;) {
+      const lines = this.#findLines(block, pos, encoding, base)
+      const from = pos
+      if (lines > 0) {
+        const end = (this.#ends[lines - 1] as number) + encoding.unitBytes
+        if (!this.#writeRun(file, out, block.buf, pos, end, encoding)) return 'full'
+        pos = end
+      } else {
+        const next = this.#writeOther(file, out, block, pos, encoding, base)
+        if (next === undefined) return 'full'
+        if (next === pos) return 'ok'
+        this.#advance(file, out, next - from)
+        pos = next
+      }
+    }
+  }
+
+  /** Returns the start of the first line of the block: after a byte order mark, NUL characters, or the rest of a long line. */
+  #firstLine(file: TailFile, { buf, start, end }: Block, encoding: TextEncoding, base: number): number {
+    const { unitBytes } = encoding
+    if (file.cursor.isSkipping) {
+      const newline = encoding.newline(buf, start, end, base)
+      if (newline < 0) return end - ((base + end) % unitBytes)
+      file.cursor.stopSkipping()
+      return newline + unitBytes
+    }
+    const mark = base + start === 0 ? encoding.markAt(buf, start, end) : 0
+    let pos = start + mark
+    while (pos + unitBytes <= end && buf[pos] === 0 && buf[pos + unitBytes - 1] === 0) pos += unitBytes
+    this.recordZeros(pos - start - mark)
+    return pos
+  }
+
+  /** Finds complete lines from `pos` on that are not too long, as many as are decoded at once. Returns their number. */
+  #findLines({ buf, end }: Block, pos: number, encoding: TextEncoding, base: number): number {
+    const { maxLineBytes } = this.options
+    let lines = 0
+    for (let start = pos; lines < MAX_RUN_LINES; ) {
+      const newline = encoding.newline(buf, start, end, base)
+      if (newline < 0 || encoding.withoutReturn(buf, start, newline) - start > maxLineBytes) break
+      if (lines > 0 && newline - pos > RUN_BYTES) break
+      this.#ends[lines++] = newline
+      start = newline + encoding.unitBytes
+    }
+    return lines
+  }
+
+  /** Decodes the lines of src[start, end), which `#findLines` found, and writes them. False when `out` has no space. */
+  #writeRun(
+    file: TailFile,
+    out: Appender,
+    src: Buffer,
+    start: number,
+    end: number,
+    encoding: TextEncoding,
+  ): boolean {
+    const text = this.#buffers.takeLongLived((end - start) * MAX_GROWTH)
+    try {
+      const size = encoding.decode(src, start, end, text)
+      let raw = start
+      for (let i = 0, at = 0; at < size; i++) {
+        const newline = text.indexOf(10, at)
+        const textEnd = newline > at && text[newline - 1] === 13 ? newline - 1 : newline
+        const isSkipped = textEnd === at && this.options.skipEmpty
+        if (!isSkipped && !this.#inner.writeLine(file, out, text, at, textEnd, file.cursor.offset, false))
+          return false
+        const next = (this.#ends[i] as number) + encoding.unitBytes
+        this.#advance(file, out, next - raw)
+        raw = next
+        at = newline + 1
+      }
+      return true
+    } finally {
+      this.#buffers.give(text)
+    }
+  }
+
+  /**
+   * Writes a line at `pos` that is too long, or the last one without a newline. Returns the start of the next line, `pos` when
+   * the line is not complete, undefined when `out` has no space.
+   */
+  #writeOther(
+    file: TailFile,
+    out: Appender,
+    block: Block,
+    pos: number,
+    encoding: TextEncoding,
+    base: number,
+  ): number | undefined {
+    const { buf, end, last } = block
+    const { maxLineBytes, skipLong } = this.options
+    const newline = encoding.newline(buf, pos, end, base)
+    if (newline < 0 && end - pos <= maxLineBytes && !last) return pos
+    const lineEnd = newline < 0 ? end : encoding.withoutReturn(buf, pos, newline)
+    const isLong = lineEnd - pos > maxLineBytes
+    if (lineEnd > pos && !(isLong && skipLong)) {
+      const written = this.#writeAlone(file, out, buf, pos, lineEnd, encoding, isLong)
+      if (!written) return undefined
+    }
+    if (isLong) this.recordLongLine(file)
+    if (newline >= 0) return newline + encoding.unitBytes
+    if (!isLong) return end
+    file.cursor.startSkipping()
+    // The offset stays aligned, or half of the newline could be missed.
+    return end - ((base + end) % encoding.unitBytes)
+  }
+
+  #writeAlone(
+    file: TailFile,
+    out: Appender,
+    buf: Buffer,
+    pos: number,
+    lineEnd: number,
+    encoding: TextEncoding,
+    isLong: boolean,
+  ): boolean {
+    const end = isLong ? pos + this.options.maxLineBytes : lineEnd
+    const text = this.#buffers.takeLongLived((end - pos) * MAX_GROWTH)
+    try {
+      const size = isLong ? encoding.decodeCut(buf, pos, end, text) : encoding.decode(buf, pos, end, text)
+      return this.#inner.writeLine(file, out, text, 0, size, file.cursor.offset, isLong)
+    } finally {
+      this.#buffers.give(text)
+    }
+  }
+
+  #advance(file: TailFile, out: Appender, bytes: number): void {
+    if (bytes === 0) return
+    file.cursor.advance(bytes)
+    out.addRecords(0, bytes)
+    if (file.needsJoin()) out.addContributor(file)
+  }
+}

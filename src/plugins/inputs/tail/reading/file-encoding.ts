@@ -1,0 +1,145 @@
+import { readSync } from 'node:fs'
+import { constants, gunzipSync } from 'node:zlib'
+import { utf8SequenceLength } from '../../../../core/utf8.ts'
+import { type GenericEncoding, genericEncoding, TextEncoding } from '../../../../lib/text/text-encoding.ts'
+import type { TailFile } from '../file/tail-file.ts'
+
+/** Values of `unicode.encoding`, with those aliases that fluent-bit has. */
+export const UNICODE_ENCODINGS = ['auto', 'UTF-16LE', 'UTF-16BE', 'UTF16-LE', 'UTF16-BE'] as const
+type UnicodeEncoding = (typeof UNICODE_ENCODINGS)[number]
+
+/** Bytes of a file that decide its encoding. */
+const HEAD_BYTES = 1024
+/** NUL bytes in the head of text that is mostly ASCII, as UTF-16. */
+const MIN_NULS = HEAD_BYTES / 8
+/** Compressed bytes read of a .gz to get its head. */
+const COMPRESSED_HEAD_BYTES = 16_384
+
+const UTF16_LE = 'utf-16le'
+const UTF16_BE = 'utf-16be'
+const UTF8 = 'utf-8'
+type Unicode = typeof UTF16_LE | typeof UTF16_BE | typeof UTF8
+
+/** The encoding of a file. Undefined: UTF-8, its bytes are not decoded. */
+interface FileEncoding {
+  readonly text: TextEncoding | undefined
+}
+
+/**
+ * Finds the encoding of each file by the option and the file's first bytes, so a file has the same one after a restart.
+ *
+ * A byte order mark wins over `unicode.encoding`; over `generic.encoding` only that of UTF-8 does, as the bytes of the
+ * others begin words in some code pages. `auto` without a mark: see `guess`.
+ */
+export class FileEncodings {
+  readonly #unmarked: FileEncoding | 'auto'
+  readonly #isGeneric: boolean
+  readonly #utf8: FileEncoding = { text: undefined }
+  readonly #utf16le: FileEncoding = { text: new TextEncoding(UTF16_LE) }
+  readonly #utf16be: FileEncoding = { text: new TextEncoding(UTF16_BE) }
+  readonly #known = new WeakMap<TailFile, FileEncoding>()
+
+  constructor(unicode: UnicodeEncoding | undefined, generic: GenericEncoding | undefined) {
+    this.#isGeneric = generic !== undefined
+    if (generic !== undefined) this.#unmarked = { text: genericEncoding(generic) }
+    else if (unicode === undefined || unicode === 'auto') this.#unmarked = 'auto'
+    else this.#unmarked = unicode.endsWith('LE') ? this.#utf16le : this.#utf16be
+  }
+
+  /**
+   * Returns the encoding of the file; undefined while it has too few bytes to tell. block[start, end) are its bytes from
+   * the cursor's offset on; `last`: there will be no more.
+   */
+  of(file: TailFile, block: Buffer, start: number, end: number, last: boolean): FileEncoding | undefined {
+    const atStart = file.cursor.offset === 0
+    const known = atStart ? undefined : this.#known.get(file)
+    if (known !== undefined) return known
+    let head = atStart ? block.subarray(start, Math.min(end, start + HEAD_BYTES)) : headOf(file)
+    // A hole left by copytruncate: nothing is known of the file but the line that comes next.
+    if (head.length > 1 && head[0] === 0 && head[1] === 0) head = firstText(block, start, end)
+    const found = this.#find(head, last)
+    if (found !== undefined) this.#known.set(file, found)
+    return found
+  }
+
+  #find(head: Buffer, last: boolean): FileEncoding | undefined {
+    const mark = markOf(head)
+    if (mark !== undefined && (mark === UTF8 || !this.#isGeneric)) return this.#encoding(mark)
+    if (!last && isPartOfMark(head)) return undefined
+    if (this.#unmarked !== 'auto') return this.#unmarked
+    const guessed = guess(head)
+    return guessed === undefined && !last ? undefined : this.#encoding(guessed ?? UTF8)
+  }
+
+  #encoding(name: Unicode): FileEncoding {
+    return name === UTF8 ? this.#utf8 : name === UTF16_LE ? this.#utf16le : this.#utf16be
+  }
+}
+
+/** Returns the encoding whose byte order mark the bytes begin with. */
+export function markOf(head: Buffer): Unicode | undefined {
+  if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) return UTF8
+  if (head[0] === 0xff && head[1] === 0xfe) return UTF16_LE
+  return head[0] === 0xfe && head[1] === 0xff ? UTF16_BE : undefined
+}
+
+function isPartOfMark(head: Buffer): boolean {
+  const [first, second] = head
+  if (head.length < 2) return first === undefined || first === 0xef || first >= 0xfe
+  return head.length === 2 && first === 0xef && second === 0xbb
+}
+
+/**
+ * Guesses the encoding of text without a mark from its first 1024 bytes. It is UTF-16 if they have `0a 00` or `00 0a` at an even
+ * offset, or no line end but NUL bytes at many odd or many even offsets, and else UTF-8. A single byte 0a proves nothing: it
+ * is part of U+4E0A, a frequent character. Returns undefined while there are too few bytes.
+ */
+function guess(head: Buffer): Unicode | undefined {
+  const nuls = [0, 0] as [even: number, odd: number]
+  let lineEnd = -1
+  for (let i = 0; i < head.length; i++) {
+    if (head[i] === 0) nuls[i % 2 === 0 ? 0 : 1]++
+    if (head[i] !== 10) continue
+    if (i % 2 === 0 && head[i + 1] === 0) return UTF16_LE
+    if (i % 2 === 1 && head[i - 1] === 0) return UTF16_BE
+    lineEnd = i
+  }
+  const [even, odd] = nuls
+  if (even + odd === 0 && lineEnd >= 0) {
+    // The first byte 0a, if it is the last byte, may be half of a newline, unless what comes before it is text already.
+    const isHalf = lineEnd % 2 === 0 && lineEnd + 1 === head.length && head.indexOf(10) === lineEnd
+    return isHalf && (lineEnd === 0 || !isUtf8(head, lineEnd)) ? undefined : UTF8
+  }
+  if (head.length < HEAD_BYTES) return undefined
+  if (odd >= MIN_NULS && even === 0) return UTF16_LE
+  return even >= MIN_NULS && odd === 0 ? UTF16_BE : UTF8
+}
+
+function isUtf8(buf: Buffer, end: number): boolean {
+  for (let at = 0; at < end; ) {
+    const length = utf8SequenceLength(buf, at, end)
+    if (length < 0) return false
+    at += length
+  }
+  return true
+}
+
+/** Returns what follows the zero code units at `start`, up to the size of a head. */
+function firstText(block: Buffer, start: number, end: number): Buffer {
+  let at = start
+  while (at + 1 < end && block[at] === 0 && block[at + 1] === 0) at += 2
+  return block.subarray(at, Math.min(end, at + HEAD_BYTES))
+}
+
+/** Reads the first bytes of a file; fewer when it is shorter. A file that cannot be read now has none. */
+function headOf({ handle }: TailFile): Buffer {
+  const raw = Buffer.alloc(handle.isCompressed ? COMPRESSED_HEAD_BYTES : HEAD_BYTES)
+  try {
+    const bytes = raw.subarray(0, readSync(handle.fd, raw, 0, raw.length, 0))
+    if (!handle.isCompressed) return bytes
+    return gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, HEAD_BYTES)
+  } catch {
+    // The source of the file reads the same bytes and reports the error.
+    return Buffer.alloc(0)
+  }
+}
