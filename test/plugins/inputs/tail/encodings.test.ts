@@ -94,6 +94,15 @@ describe('a byte order mark of UTF-8', () => {
     })
   })
 
+  test('that comes later is kept, also where a read begins with it', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, `${BOM}one\n`)
+    const run = follow({ path })
+    await until(() => run.files[0]?.acked === 7)
+    appendFileSync(path, `${BOM}two\n`)
+    expect(await run.waitForLines(2)).toEqual(['one', `${BOM}two`])
+  })
+
   test('alone is no record, also when it comes in parts', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, Buffer.from([0xef]))
@@ -271,6 +280,50 @@ describe('unicode.encoding', () => {
     expect(await joined.waitForLines(3)).toEqual([trace.trimEnd(), trace.trimEnd(), 'end'])
   })
 
+  test.each(BOTH)(
+    '%s: the newline of a skipped line is found when it comes in halves',
+    async (name, encode) => {
+      const path = join(tmp(), 'a.log')
+      const bytes = encode(`${'x'.repeat(2000)}\nend\n\n`)
+      const halves = [3999, 4001, bytes.length]
+      writeFileSync(path, '')
+      const run = follow({ path, 'unicode.encoding': name, buffer_max_size: '1024', skip_empty_lines: 'on' })
+      let from = 0
+      for (const to of halves) {
+        appendFileSync(path, bytes.subarray(from, to))
+        await until(() => run.files[0]?.size === to && run.files[0].state === 'idle')
+        from = to
+      }
+      expect(await run.waitForLines(2)).toEqual(['x'.repeat(512), 'end'])
+      await until(() => run.files[0]?.acked === bytes.length)
+      expect(run.count('long_line_truncated')).toBe(1)
+    },
+  )
+
+  test.each(BOTH)('auto knows %s by its NUL bytes while the first line has no end', async (_, encode) => {
+    const path = join(tmp(), 'a.log')
+    const first = 'x'.repeat(3000)
+    writeFileSync(path, encode(first))
+    const run = follow({ path, 'unicode.encoding': 'auto', buffer_max_size: '8000' })
+    await until(() => run.files[0]?.state === 'idle')
+    appendFileSync(path, encode('\nä\n'))
+    expect(await run.waitForLines(2)).toEqual([first, 'ä'])
+  })
+
+  test('auto finds the encoding anew after a truncation', async () => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, utf16le(`${BOM}one\n`))
+    const run = follow({ path, 'unicode.encoding': 'auto' })
+    await run.waitForLines(1)
+    for (const [i, encode] of [utf16be, (text: string) => Buffer.from(text), utf16le].entries()) {
+      truncateSync(path)
+      await until(() => run.files[0]?.size === 0)
+      appendFileSync(path, encode(`${BOM}ä${i}\n`))
+      await run.waitForLines(i + 2)
+    }
+    expect(run.lines()).toEqual(['one', 'ä0', 'ä1', 'ä2'])
+  })
+
   test('a mark wins over the option', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, utf16be(`${BOM}ä\n`))
@@ -291,10 +344,13 @@ describe('unicode.encoding', () => {
 
   test('without it, a file that begins with the mark of UTF-16 is warned about', async () => {
     const path = join(tmp(), 'a.log')
-    writeFileSync(path, utf16le(`${BOM}a\nb\n`))
+    writeFileSync(path, utf16le(BOM))
     const run = follow({ path })
+    await until(() => run.files[0]?.size === 2 && run.files[0].state === 'idle')
+    appendFileSync(path, utf16le('a\nb\n'))
     await run.waitForLines(2)
-    expect(run.logs.filter(({ message }) => message.includes('byte order mark'))).toHaveLength(1)
+    const warnings = () => run.logs.filter(({ message }) => message.includes('byte order mark'))
+    expect(warnings()).toHaveLength(1)
   })
 })
 
@@ -315,6 +371,9 @@ describe('generic.encoding', () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${BOM}错误\n`)
     expect(await follow({ path, 'generic.encoding': 'GBK' }).waitForLines(1)).toEqual(['错误'])
+    // The mark of UTF-16 is a word in some code pages.
+    writeFileSync(path, Buffer.from('fffe0a', 'hex'))
+    expect(await follow({ path, 'generic.encoding': 'Win1251' }).waitForLines(1)).toEqual(['яю'])
     writeFileSync(path, Buffer.from('84319533b4edcef30a', 'hex'))
     expect(await follow({ path, 'generic.encoding': 'GB18030' }).waitForLines(1)).toEqual(['错误'])
   })

@@ -48,7 +48,8 @@ export class FileEncodings {
 
   /**
    * Returns the encoding of the file; undefined while it has too few bytes to tell. block[start, end) are its bytes from
-   * the cursor's offset on; `last`: there will be no more.
+   * the cursor's offset on; `last`: there will be no more. At the start of the file it is found anew each time: the mark may not
+   * have been complete, and after a truncation it may be another one.
    */
   of(file: TailFile, block: Buffer, start: number, end: number, last: boolean): FileEncoding | undefined {
     const atStart = file.cursor.offset === 0
@@ -65,7 +66,6 @@ export class FileEncodings {
   #find(head: Buffer, last: boolean): FileEncoding | undefined {
     const mark = markOf(head)
     if (mark !== undefined && (mark === UTF8 || !this.#isGeneric)) return this.#encoding(mark)
-    if (!last && isPartOfMark(head)) return undefined
     if (this.#unmarked !== 'auto') return this.#unmarked
     const guessed = guess(head)
     return guessed === undefined && !last ? undefined : this.#encoding(guessed ?? UTF8)
@@ -81,12 +81,6 @@ export function markOf(head: Buffer): Unicode | undefined {
   if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) return UTF8
   if (head[0] === 0xff && head[1] === 0xfe) return UTF16_LE
   return head[0] === 0xfe && head[1] === 0xff ? UTF16_BE : undefined
-}
-
-function isPartOfMark(head: Buffer): boolean {
-  const [first, second] = head
-  if (head.length < 2) return first === undefined || first === 0xef || first >= 0xfe
-  return head.length === 2 && first === 0xef && second === 0xbb
 }
 
 /**
