@@ -291,7 +291,7 @@ describe('unicode.encoding', () => {
       let from = 0
       for (const to of halves) {
         appendFileSync(path, bytes.subarray(from, to))
-        await until(() => run.files[0]?.size === to && run.files[0].state === 'idle')
+        await until(() => (run.files[0]?.read ?? 0) >= to - 1)
         from = to
       }
       expect(await run.waitForLines(2)).toEqual(['x'.repeat(512), 'end'])
@@ -308,6 +308,19 @@ describe('unicode.encoding', () => {
     await until(() => run.files[0]?.state === 'idle')
     appendFileSync(path, encode('\nä\n'))
     expect(await run.waitForLines(2)).toEqual([first, 'ä'])
+  })
+
+  test('auto does not decide by half of a newline', async () => {
+    const path = join(tmp(), 'a.log')
+    const bytes = utf16le('日本\nä\n')
+    writeFileSync(path, bytes.subarray(0, 5))
+    const run = follow({ path, 'unicode.encoding': 'auto' })
+    await until(() => run.files[0]?.state === 'idle')
+    appendFileSync(path, bytes.subarray(5))
+    expect(await run.waitForLines(2)).toEqual(['日本', 'ä'])
+    const text = join(tmp(), 'b.log')
+    writeFileSync(text, 'ab\n')
+    expect(await follow({ path: text, 'unicode.encoding': 'auto' }).waitForLines(1)).toEqual(['ab'])
   })
 
   test('auto finds the encoding anew after a truncation', async () => {
