@@ -1,3 +1,5 @@
+import type { LaterKeys } from './msgpack/unique-keys.ts'
+
 /** The contract between parsers and the plugins that process lines. */
 
 /**
@@ -11,6 +13,8 @@ export interface EntryWriter {
   nsec: number
   /** Number of pairs that the caller will append after the parser's own: the parser counts them in the map's head. */
   extraPairs: number
+  /** Keys of these pairs, as far as the parser does not know its own beforehand: it leaves out its pairs with these keys. */
+  extraKeys?: LaterKeys | undefined
 }
 
 /**
@@ -24,6 +28,8 @@ type LineFormat =
 export interface Parser {
   /** Returns the maximum number of bytes that `parse` writes for a line of this length. */
   bound(length: number): number
+  /** All keys that it may write; undefined when lines decide, and then it considers `extraKeys`. No map has a key twice. */
+  readonly keys?: readonly string[] | undefined
   /**
    * Parses the line src[start, end) (no newline, no CR), writes its map at `out.at` and moves `out.at` past it. Returns
    * false when the line does not have this format; `out` is then unchanged (bytes after `at` are undefined).

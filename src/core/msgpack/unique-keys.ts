@@ -1,4 +1,6 @@
-import { textHead, textLength } from './record.ts'
+import { skip } from './encode.ts'
+import { closeMap } from './map-head.ts'
+import { mapBody, mapPairs, textHead, textLength } from './record.ts'
 
 /** Number of slots of the hash filter: enough that two keys of a typical record rarely share one. */
 const SLOTS = 1024
@@ -9,6 +11,24 @@ const MAX_PAIRWISE_KEYS = 256
 /** Masks for the bytes that belong to a key of zero, one and two bytes, among the first four. */
 const SHORT_KEY_MASKS = [0xff000000 | 0, 0xffff0000 | 0, 0xffffff00 | 0]
 
+/** Keys of pairs that come after those of a map that is being written: the pairs of the map with these keys are removed. */
+export class LaterKeys {
+  /** The keys as MessagePack, each with its head. */
+  readonly keys: readonly Buffer[]
+  readonly hashes: Int32Array
+
+  constructor(keys: readonly Buffer[]) {
+    this.keys = keys
+    this.hashes = Int32Array.from(keys, (key) => hashOf(Buffer.concat([key, ZEROS]), 0))
+  }
+
+  has(key: Buffer): boolean {
+    return this.keys.some((later) => later.equals(key))
+  }
+}
+
+const ZEROS = Buffer.alloc(4)
+
 /**
  * Offsets of the keys of a MessagePack map that is being written, used to keep only the last of equal keys: many readers
  * reject a map with a duplicate key. Heads are compared byte by byte, so keys must be in the shortest format.
@@ -17,8 +37,7 @@ export class UniqueKeys {
   count = 0
   /** Offsets of the keys in the output, in order. */
   offsets = new Int32Array(256)
-  /** First four bytes of each key. */
-  #prefixes = new Int32Array(256)
+  #hashes = new Int32Array(256)
   /** Copy of `offsets` while these are being marked. */
   #starts = new Int32Array(256)
   readonly #marks = new Uint32Array(SLOTS)
@@ -35,17 +54,18 @@ export class UniqueKeys {
   }
 
   /**
-   * Removes every key from index `base` on that occurs again later, with its value. The pairs end at `end`; returns their
-   * new end. Duplicates are rare, and one pass over the keys usually shows that there are none.
+   * Removes every key from index `base` on that occurs again later, among them or in `later`, with its value. The pairs end
+   * at `end`; returns their new end. Duplicates are rare, and one pass over the keys usually shows that there are none.
    */
-  removeDuplicates(buf: Buffer, base: number, end: number): number {
-    if (this.count - base < 2) return end
+  removeDuplicates(buf: Buffer, base: number, end: number, later?: LaterKeys): number {
+    if (later === undefined && this.count - base < 2) return end
     const mark = this.#nextMark()
     let collision = false
+    if (later !== undefined) for (const hash of later.hashes) this.#marks[slotOf(hash)] = mark
     for (let i = base; i < this.count; i++) {
-      const prefix = prefixOf(buf, this.offsets[i] as number)
-      this.#prefixes[i] = prefix
-      const slot = Math.imul(prefix, 0x9e3779b1) >>> SLOT_SHIFT
+      const hash = hashOf(buf, this.offsets[i] as number)
+      this.#hashes[i] = hash
+      const slot = slotOf(hash)
       if (this.#marks[slot] === mark) collision = true
       else this.#marks[slot] = mark
     }
@@ -53,7 +73,25 @@ export class UniqueKeys {
     for (let i = base; i < this.count; i++) this.#starts[i] = this.offsets[i] as number
     if (this.count - base > MAX_PAIRWISE_KEYS) this.#markWithSet(buf, base)
     else this.#markPairwise(buf, base)
+    if (later !== undefined) this.#markLater(buf, base, later)
     return this.#compact(buf, base, end)
+  }
+
+  /**
+   * Removes duplicate keys of the map at `map`, which ends at `end`, and the keys in `later`, whose `extraPairs` pairs its
+   * head counts already. Not of nested maps. Returns the new end.
+   */
+  settle(buf: Buffer, map: number, end: number, extraPairs: number, later?: LaterKeys): number {
+    const pairs = mapPairs(buf, map) - extraPairs
+    const body = mapBody(buf, map)
+    this.count = 0
+    let pair = body
+    for (let i = 0; i < pairs; i++) {
+      this.push(pair)
+      pair = skip(buf, skip(buf, pair, end), end)
+    }
+    const settled = this.removeDuplicates(buf, 0, end, later)
+    return this.count === pairs ? end : closeMap(buf, map, body, settled, this.count + extraPairs)
   }
 
   /** Returns a value that no slot of the filter has, which saves clearing it. */
@@ -70,7 +108,7 @@ export class UniqueKeys {
   #markPairwise(buf: Buffer, base: number): void {
     for (let i = this.count - 2; i >= base; i--) {
       for (let j = i + 1; j < this.count; j++) {
-        if (this.#prefixes[i] !== this.#prefixes[j] || this.offsets[j] === -1) continue
+        if (this.#hashes[i] !== this.#hashes[j] || this.offsets[j] === -1) continue
         if (!sameKey(buf, this.#starts[i] as number, this.#starts[j] as number)) continue
         this.offsets[i] = -1
         break
@@ -87,6 +125,15 @@ export class UniqueKeys {
       const key = buf.toString('latin1', start, start + textLength(buf, at))
       if (seen.has(key)) this.offsets[i] = -1
       else seen.add(key)
+    }
+  }
+
+  #markLater(buf: Buffer, base: number, { keys, hashes }: LaterKeys): void {
+    for (let i = base; i < this.count; i++) {
+      const at = this.#starts[i] as number
+      for (let j = 0; j < keys.length; j++) {
+        if (this.#hashes[i] === hashes[j] && isKey(buf, at, keys[j] as Buffer)) this.offsets[i] = -1
+      }
     }
   }
 
@@ -111,17 +158,29 @@ export class UniqueKeys {
     this.offsets = new Int32Array(at.length * 2)
     this.offsets.set(at)
     // The other two are filled and read within one call of `removeDuplicates`.
-    this.#prefixes = new Int32Array(at.length * 2)
+    this.#hashes = new Int32Array(at.length * 2)
     this.#starts = new Int32Array(at.length * 2)
   }
 }
 
-/** Returns the first four bytes of a key, head included; bytes after a shorter key are zero. */
-function prefixOf(buf: Buffer, at: number): number {
+/** Returns a hash of a key: of its first four bytes, head included, and of the last two of a short one. */
+function hashOf(buf: Buffer, at: number): number {
   const type = buf[at] as number
   const word =
     (type << 24) | ((buf[at + 1] as number) << 16) | ((buf[at + 2] as number) << 8) | (buf[at + 3] as number)
-  return type < 0xa3 && type >= 0xa0 ? word & (SHORT_KEY_MASKS[type - 0xa0] as number) : word
+  if (type < 0xa3 && type >= 0xa0) return word & (SHORT_KEY_MASKS[type - 0xa0] as number)
+  if (type >= 0xc0) return word
+  // Names of one program often begin alike.
+  const last = at + (type & 31)
+  return word ^ Math.imul(((buf[last - 1] as number) << 8) | (buf[last] as number), 0x85ebca6b)
+}
+
+function slotOf(hash: number): number {
+  return Math.imul(hash, 0x9e3779b1) >>> SLOT_SHIFT
+}
+
+function isKey(buf: Buffer, at: number, key: Buffer): boolean {
+  return buf.compare(key, 0, key.length, at, at + key.length) === 0
 }
 
 function sameKey(buf: Buffer, a: number, b: number): boolean {

@@ -1,8 +1,10 @@
 import type { Chunk } from '../../core/chunk.ts'
+import { encodeStr } from '../../core/msgpack/encode.ts'
 import { mapPairs } from '../../core/msgpack/record.ts'
 import { defineOptions } from '../../core/options/option.ts'
 import { Entry } from '../records/entry.ts'
 import type { EventTime } from '../records/event-time.ts'
+import { mayHaveKey } from '../records/may-have-key.ts'
 import { JsonText } from './msgpack-to-json.ts'
 
 /** Options of the time in JSON, as fluent-bit's outputs have them. */
@@ -20,13 +22,16 @@ type JsonFormat = 'json' | 'json_lines' | 'json_stream'
 type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
 
 /**
- * Writes the records of chunks as JSON, the time first. The formats are those of fluent-bit: `json` is one array for each
+ * Writes the records of chunks as JSON, the time first unless a record has a field with its key. The formats are those of fluent-bit: `json` is one array for each
  * chunk, `json_lines` one object per line, `json_stream` objects without separators.
  */
 export class JsonRecords {
   readonly text: JsonText
   readonly #format: JsonFormat
   readonly #timeKey: string | undefined
+  /** Name of the time's key as MessagePack, and without its head. */
+  readonly #encodedKey: Buffer
+  readonly #keyName: Buffer
   readonly #timeFormat: JsonTimeFormat
   readonly #entry = new Entry()
 
@@ -37,6 +42,8 @@ export class JsonRecords {
   ) {
     const { jsonDateKey: key } = time
     this.#format = format
+    this.#keyName = Buffer.from(key)
+    this.#encodedKey = encodeStr(key)
     this.#timeKey = key === 'false' || key === '' ? undefined : `${JSON.stringify(key)}:`
     this.#timeFormat = time.jsonDateFormat
     this.text = text
@@ -48,9 +55,12 @@ export class JsonRecords {
     const entry = this.#entry
     const array = this.#format === 'json'
     const end = this.#format === 'json_lines' ? '}\n' : '}'
+    // A field of the record with the key of the time comes later, and stays.
+    const timeName =
+      this.#timeKey !== undefined && mayHaveKey(chunk, this.#encodedKey) ? this.#keyName : undefined
     if (array) text.byte(0x5b)
     for (let at = chunk.start; at < chunk.end; at = entry.end) {
-      entry.read(chunk, at)
+      entry.read(chunk, at, timeName)
       if (array && at > chunk.start) text.byte(0x2c)
       text.byte(0x7b)
       // By its count, not its first byte: a sender may write an empty map with a longer head.
@@ -62,7 +72,7 @@ export class JsonRecords {
   }
 
   #time(alone: boolean): void {
-    if (this.#timeKey === undefined) return
+    if (this.#timeKey === undefined || this.#entry.value >= 0) return
     this.text.raw(`${this.#timeKey}${formatTime(this.#entry.time, this.#timeFormat)}`)
     if (!alone) this.text.byte(0x2c)
   }

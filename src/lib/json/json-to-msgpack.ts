@@ -1,6 +1,6 @@
 import { FALSE, NIL, strHeadSize, TRUE, writeArrayHead, writeStrHead } from '../../core/msgpack/encode.ts'
 import { closeMap, mapHeadSize } from '../../core/msgpack/map-head.ts'
-import type { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
+import { type LaterKeys, UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import { unescapeJson } from './escapes.ts'
 import { JsonNumber } from './number.ts'
 
@@ -21,18 +21,20 @@ export function jsonBound(length: number): number {
 /**
  * Converts JSON text to MessagePack, bytes to bytes, by the grammar of RFC 8259. It refuses what `JSON.parse` refuses,
  * except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, integers are exact up to 64 bits, and more than
- * 256 levels and numbers that no float64 holds (1e400) are refused. A lone surrogate escape becomes U+FFFD. Duplicate
- * keys are kept unless `keys` is given. A number with a point or an exponent is a float64, any other one an integer.
+ * 256 levels and numbers that no float64 holds (1e400) are refused. A lone surrogate escape becomes U+FFFD. Of equal keys
+ * of a map the last one stays. A number with a point or an exponent is a float64, any other one an integer.
  */
 export class JsonTranscoder {
   /** Offset in the source after the latest value. */
   end = 0
   /** Number of pairs counted in the head of the outermost map in addition to its own. */
   extraPairs = 0
+  /** Keys of those pairs: pairs of the outermost map with these keys are left out. */
+  extraKeys: LaterKeys | undefined
   /** Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output. */
   pairs = 0
   bodyAt = 0
-  /** Offsets in the output of the first outermost pair with the watched key, of its value, and of its end; -1: none. */
+  /** Offsets in the output of the last outermost pair with the watched key, of its value, and of its end; -1: none. */
   pairAt = -1
   valueAt = -1
   pairEnd = -1
@@ -44,16 +46,19 @@ export class JsonTranscoder {
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
-  readonly #keys: UniqueKeys | undefined
+  readonly #keys: UniqueKeys
+  /** True when `#keys` is the caller's, who wants the keys of the outermost map. */
+  readonly #sharesKeys: boolean
   readonly #bases = new Int32Array(MAX_DEPTH)
 
   /**
-   * `watch` is a key of the outermost map to find, in MessagePack with its head. With `keys` the last of several equal
-   * keys of a map stays, and the keys of the outermost map are left in it. The two exclude each other.
+   * `watch` is a key of the outermost map to find, in MessagePack with its head; it must not be in `extraKeys`. The keys of
+   * the outermost map are added to `keys`, if they are given.
    */
   constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
     this.#watch = watch
-    this.#keys = keys
+    this.#keys = keys ?? new UniqueKeys()
+    this.#sharesKeys = keys !== undefined
   }
 
   /**
@@ -62,6 +67,7 @@ export class JsonTranscoder {
    */
   transcode(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     this.pairAt = this.valueAt = this.pairEnd = -1
+    if (!this.#sharesKeys) this.#keys.count = 0
     let depth = 0
     let p = skipBlanks(src, start, end)
     let dst = at
@@ -73,7 +79,7 @@ export class JsonTranscoder {
         this.#heads[depth] = dst
         this.#counts[depth] = 0
         this.#maps[depth] = c === 0x7b ? 1 : 0
-        if (this.#keys !== undefined) this.#bases[depth] = this.#keys.count
+        this.#bases[depth] = this.#keys.count
         depth++
         dst++
         p = skipBlanks(src, p + 1, end)
@@ -154,41 +160,61 @@ export class JsonTranscoder {
     const p = skipBlanks(src, this.end, end)
     if (p >= end || src[p] !== 0x3a) return -1
     this.end = skipBlanks(src, p + 1, end)
-    this.#keys?.push(at)
-    if (depth === 1 && this.pairAt < 0 && dst - at === this.#watch.length && isAt(out, at, this.#watch)) {
+    this.#keys.push(at)
+    if (depth === 1 && dst - at === this.#watch.length && isAt(out, at, this.#watch)) {
       this.pairAt = at
       this.valueAt = dst
       this.sourceValueAt = this.end
+      this.pairEnd = -1
     }
     return dst
   }
 
   #close(out: Buffer, end: number, depth: number): number {
     const at = this.#heads[depth] as number
-    let count = this.#counts[depth] as number
-    let dst = end
     if (this.#maps[depth] === 1) {
       const keys = this.#keys
-      if (keys !== undefined) {
-        const base = this.#bases[depth] as number
-        dst = keys.removeDuplicates(out, base, end)
-        count = keys.count - base
-        if (depth > 0) keys.count = base
-      }
-      const pairs = depth === 0 ? count + this.extraPairs : count
-      if (depth === 0) this.#closeOutermost(at, count, pairs)
-      return closeMap(out, at, at + 1, dst, pairs)
+      const base = this.#bases[depth] as number
+      if (depth === 0) return this.#closeOutermost(out, at, base, end)
+      const dst = keys.removeDuplicates(out, base, end)
+      const count = keys.count - base
+      keys.count = base
+      return closeMap(out, at, at + 1, dst, count)
     }
+    const count = this.#counts[depth] as number
     const shift = count < 16 ? 0 : count < 0x10000 ? 2 : 4
-    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, dst)
+    if (shift > 0) out.copyWithin(at + 1 + shift, at + 1, end)
     writeArrayHead(out, at, count)
-    return dst + shift
+    return end + shift
   }
 
-  #closeOutermost(at: number, count: number, pairs: number): void {
+  #closeOutermost(out: Buffer, at: number, base: number, end: number): number {
+    const keys = this.#keys
+    const dst = keys.removeDuplicates(out, base, end, this.extraKeys)
+    const count = keys.count - base
+    const pairs = count + this.extraPairs
     this.pairs = count
     this.bodyAt = at + mapHeadSize(pairs)
-    if (this.pairAt < 0) return
+    if (this.pairAt >= 0) {
+      if (dst !== end) this.#findAgain(out, base, dst)
+      this.#shiftWatched(at)
+    }
+    return closeMap(out, at, at + 1, dst, pairs)
+  }
+
+  /** Finds the watched pair after others were removed. */
+  #findAgain(out: Buffer, base: number, end: number): void {
+    const keys = this.#keys
+    for (let i = base; i < keys.count; i++) {
+      const pair = keys.offsets[i] as number
+      if (!isAt(out, pair, this.#watch)) continue
+      this.pairAt = pair
+      this.valueAt = pair + this.#watch.length
+      this.pairEnd = i + 1 < keys.count ? (keys.offsets[i + 1] as number) : end
+    }
+  }
+
+  #shiftWatched(at: number): void {
     const shift = this.bodyAt - at - 1
     this.pairAt += shift
     this.valueAt += shift

@@ -34,6 +34,7 @@ interface CriKeys {
 /** Parses line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
 export class CriParser implements Parser {
   readonly lineFormat: Parser['lineFormat']
+  readonly keys: readonly string[]
   readonly #time = new Rfc3339()
   readonly #keep: boolean
   readonly #tagKey: Buffer
@@ -48,6 +49,7 @@ export class CriParser implements Parser {
     this.#textKey = encodeStr(keys.text)
     this.#stdout = [middle('stdout', 'F', keys), middle('stdout', 'P', keys)]
     this.#stderr = [middle('stderr', 'F', keys), middle('stderr', 'P', keys)]
+    this.keys = ['time', 'stream', keys.tag, keys.text]
     this.lineFormat = { name: 'cri', keepTime: keep, tagKey: keys.tag, textKey: keys.text }
   }
 

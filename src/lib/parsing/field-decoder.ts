@@ -1,6 +1,7 @@
 import { skip } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
 import { mapBody, mapPairs, textEquals, textHead, textLength } from '../../core/msgpack/record.ts'
+import { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { copyString, JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
@@ -43,6 +44,7 @@ class FieldDecoder implements Parser {
   readonly #json = new JsonTranscoder()
   readonly #scratch: EntryWriter = { buf: Buffer.alloc(0), at: 0, sec: 0, nsec: 0, extraPairs: 0 }
   readonly #appended = new AppendedFields()
+  readonly #keys = new UniqueKeys()
 
   constructor(parser: Parser, fields: readonly FieldRules[], { overlap = 1, time }: DecoderSettings) {
     this.#parser = parser
@@ -74,7 +76,8 @@ class FieldDecoder implements Parser {
       out.nsec = scratch.nsec
     }
     const dst = this.#appended.copyTo(out.buf, at)
-    out.at = closeMap(out.buf, out.at, out.at + 1, dst, pairs + this.#appended.pairs)
+    const written = closeMap(out.buf, out.at, out.at + 1, dst, pairs + this.#appended.pairs)
+    out.at = this.#keys.settle(out.buf, out.at, written, out.extraPairs, out.extraKeys)
     if (scratch.buf.length > MAX_KEPT_BYTES) scratch.buf = Buffer.alloc(0)
     return true
   }

@@ -28,6 +28,7 @@ export abstract class FieldParser implements Parser {
       out.nsec = nsec
       return false
     }
+    fields.end(out)
     out.at = closeMap(out.buf, out.at, out.at + 1, fields.at, fields.pairs + out.extraPairs)
     return true
   }

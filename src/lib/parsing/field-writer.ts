@@ -1,3 +1,4 @@
+import { UniqueKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter } from '../../core/parser.ts'
 import { copyString } from '../json/json-to-msgpack.ts'
 import type { TimeReader } from '../time/strptime.ts'
@@ -8,8 +9,6 @@ import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
  * the time is read from its field, and typed fields are converted.
  */
 export class FieldWriter {
-  /** Number of pairs written so far. */
-  pairs = 0
   /** Offset after them. */
   at = 0
   /** True when some fields have a type. */
@@ -18,7 +17,7 @@ export class FieldWriter {
   readonly #time: TimeReader | undefined
   readonly #timeKeep: boolean
   readonly #types: { key: Buffer; type: ValueType }[]
-  #hasTime = false
+  readonly #keys = new UniqueKeys()
 
   constructor(
     time: { reader: TimeReader | undefined; key: string; keep: boolean },
@@ -33,20 +32,28 @@ export class FieldWriter {
 
   begin(at: number): void {
     this.at = at
-    this.pairs = 0
-    this.#hasTime = false
+    this.#keys.count = 0
+  }
+
+  /** Number of pairs written so far. */
+  get pairs(): number {
+    return this.#keys.count
+  }
+
+  /** Removes all but the last of fields with the same key, and those with extra keys. */
+  end(out: EntryWriter): void {
+    this.at = this.#keys.removeDuplicates(out.buf, 0, this.at, out.extraKeys)
   }
 
   key(src: Buffer, start: number, end: number, out: EntryWriter): void {
+    this.#keys.push(this.at)
     this.at = copyString(src, start, end, out.buf, this.at)
-    this.pairs++
   }
 
-  /** Writes one pair; only the first field with the time's key is the time. */
+  /** Writes one pair; the last field with the time's key that can be read is the time. */
   pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
-    if (this.#time !== undefined && !this.#hasTime && isKey(this.#timeKey, src, key, keyEnd) && end > start) {
-      this.#hasTime = this.#time.parse(src, start, end, out)
-      if (this.#hasTime && !this.#timeKeep) return
+    if (this.#time !== undefined && end > start && isKey(this.#timeKey, src, key, keyEnd)) {
+      if (this.#time.parse(src, start, end, out) && !this.#timeKeep) return
     }
     this.key(src, key, keyEnd, out)
     const type = this.typed ? this.#typeOf(src, key, keyEnd) : 'string'

@@ -1,5 +1,6 @@
 import { encodeStr } from '../../core/msgpack/encode.ts'
 import { closeMap } from '../../core/msgpack/map-head.ts'
+import { LaterKeys } from '../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, Parser } from '../../core/parser.ts'
 import type { ParserContext } from '../../core/plugin.ts'
 import { JsonTranscoder, jsonBound, skipBlanks } from '../json/json-to-msgpack.ts'
@@ -15,6 +16,8 @@ export function jsonParser(options: TimeOptions & { decodeField: string[][] }, c
   return withDecoders(new JsonParser(options, ctx), options.decodeField, ctx, time)
 }
 
+const DOCKER_KEYS = ['log', 'stream', 'time'].map(encodeStr)
+
 /** Parses lines of `Format json` and `Format docker`: one object with nothing but blanks around it. */
 export class JsonParser implements Parser {
   readonly lineFormat: Parser['lineFormat']
@@ -23,16 +26,24 @@ export class JsonParser implements Parser {
   readonly #keep: boolean
   /** Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record. */
   readonly #docker: DockerParser | undefined
+  readonly #timeKey: Buffer
+  /** Extra keys of the latest line, and what follows from them. */
+  #extraKeys: LaterKeys | undefined
+  #usesDocker: boolean
+  /** True when an extra key is that of the time: the time is read, but its field never stays. */
+  #dropsTime = false
 
   constructor(options: TimeOptions, ctx: ParserContext) {
     const { timeKey, timeKeep } = options
     this.#time = timeReader(options, ctx)
     this.#keep = timeKeep
-    this.#json = new JsonTranscoder(this.#time === undefined ? undefined : encodeStr(timeKey))
+    this.#timeKey = encodeStr(timeKey)
+    this.#json = new JsonTranscoder(this.#time === undefined ? undefined : this.#timeKey)
     if (this.#time instanceof FastPathReader && timeKey === 'time') {
       this.lineFormat = { name: 'docker', keepTime: timeKeep }
       this.#docker = new DockerParser(this.#json, this.#time.rfc3339, timeKeep)
     }
+    this.#usesDocker = this.#docker !== undefined
   }
 
   bound(length: number): number {
@@ -40,15 +51,29 @@ export class JsonParser implements Parser {
   }
 
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean {
-    if (this.#docker?.parse(src, start, end, out)) return true
+    if (out.extraKeys !== this.#extraKeys) this.#setExtraKeys(out.extraKeys)
+    if (this.#usesDocker && this.#docker?.parse(src, start, end, out)) return true
     const from = skipBlanks(src, start, end)
     if (from >= end || src[from] !== 0x7b) return false
     const json = this.#json
     json.extraPairs = out.extraPairs
     const at = json.transcode(src, from, end, out.buf, out.at)
     if (at < 0 || skipBlanks(src, json.end, end) < end) return false
-    out.at = json.pairAt >= 0 && this.#readTime(src, end, out) && !this.#keep ? this.#removeTime(out, at) : at
+    const removesTime =
+      json.pairAt >= 0 && ((this.#readTime(src, end, out) && !this.#keep) || this.#dropsTime)
+    out.at = removesTime ? this.#removeTime(out, at) : at
     return true
+  }
+
+  #setExtraKeys(extra: LaterKeys | undefined): void {
+    this.#extraKeys = extra
+    this.#dropsTime = this.#time !== undefined && extra?.has(this.#timeKey) === true
+    // The fast path writes its fields unseen.
+    this.#usesDocker = this.#docker !== undefined && !DOCKER_KEYS.some((key) => extra?.has(key))
+    this.#json.extraKeys =
+      extra !== undefined && this.#dropsTime
+        ? new LaterKeys(extra.keys.filter((key) => !key.equals(this.#timeKey)))
+        : extra
   }
 
   /** Reads the time from a string, with its escapes resolved, or from a number (`%s`). */

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { BufferSource } from '../../core/buffer-source.ts'
 import { type Chunk, headRoom, TAIL_ROOM } from '../../core/chunk.ts'
 import { encodeStr, skip, writeMapHead } from '../../core/msgpack/encode.ts'
-import { entryMap, mapBody, mapPairs, textHead, textLength } from '../../core/msgpack/record.ts'
+import { entryMap, mapBody, mapPairs, textEquals, textHead, textLength } from '../../core/msgpack/record.ts'
 import { defineOptions, type OptionsOf } from '../../core/options/option.ts'
 import { defineFilter, type Filter, type FilterContext } from '../../core/plugin.ts'
+import { mayHaveKey } from '../../lib/records/may-have-key.ts'
 
 const OPTIONS = defineOptions({
   record: { type: 'slist', words: 2, repeat: true, help: 'Add `KEY VALUE` to each record.' },
@@ -57,16 +58,24 @@ class RecordModifier implements Filter {
   readonly #buffers: BufferSource
   readonly #added: Buffer
   readonly #addedPairs: number
+  /** Keys of the added pairs as MessagePack, with their names. */
+  readonly #addedKeys: { encoded: Buffer; name: Buffer }[]
+  /** Names of added keys that records of the current chunk may have: their own fields with them are removed. */
+  #replaced: Buffer[] = []
   readonly #remove: KeyName[]
   readonly #allow: KeyName[]
   readonly #uuidKey: Buffer | undefined
 
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: FilterContext) {
     this.#buffers = ctx.buffers
-    this.#added = Buffer.concat(
-      options.record.flatMap(([key = '', value = '']) => [encodeStr(key), encodeStr(value)]),
-    )
-    this.#addedPairs = options.record.length + (options.uuidKey === undefined ? 0 : 1)
+    const { uuidKey } = options
+    // The last of several values for a key is added; the UUID comes after them.
+    const added = new Map(options.record.map(([key = '', value = '']) => [key, value]))
+    if (uuidKey !== undefined) added.delete(uuidKey)
+    this.#added = Buffer.concat([...added].flatMap(([key, value]) => [encodeStr(key), encodeStr(value)]))
+    const keys = [...added.keys(), ...(uuidKey === undefined ? [] : [uuidKey])]
+    this.#addedPairs = keys.length
+    this.#addedKeys = keys.map((key) => ({ encoded: encodeStr(key), name: Buffer.from(key) }))
     this.#remove = options.removeKey.map((key) => new KeyName(key))
     this.#allow = options.allowlistKey.map((key) => new KeyName(key))
     this.#uuidKey = options.uuidKey === undefined ? undefined : encodeStr(options.uuidKey)
@@ -80,6 +89,9 @@ class RecordModifier implements Filter {
       MAX_MAP_HEAD_BYTES +
       this.#added.length +
       (this.#uuidKey === undefined ? 0 : this.#uuidKey.length + 2 + UUID_BYTES)
+    this.#replaced = this.#addedKeys
+      .filter(({ encoded }) => mayHaveKey(chunk, encoded))
+      .map(({ name }) => name)
     const out = this.#buffers.force(head + chunk.size + chunk.count * growth + TAIL_ROOM)
     let to = head
     for (let at = chunk.start; at < end; ) {
@@ -94,8 +106,8 @@ class RecordModifier implements Filter {
   #writeEntry(buf: Buffer, at: number, map: number, end: number, out: Buffer, to: number): number {
     let pos = to + buf.copy(out, to, at, map)
     const pairs = mapPairs(buf, map)
-    const kept =
-      this.#remove.length === 0 && this.#allow.length === 0 ? pairs : this.#countKept(buf, map, end, pairs)
+    const keepsAll = this.#remove.length + this.#allow.length + this.#replaced.length === 0
+    const kept = keepsAll ? pairs : this.#countKept(buf, map, end, pairs)
     pos = writeMapHead(out, pos, kept + this.#addedPairs)
     let pair = mapBody(buf, map)
     if (kept === pairs) pos += buf.copy(out, pos, pair, end)
@@ -126,6 +138,7 @@ class RecordModifier implements Filter {
 
   #keeps(buf: Buffer, key: number): boolean {
     for (const name of this.#remove) if (name.matches(buf, key)) return false
+    for (const name of this.#replaced) if (textEquals(buf, key, name)) return false
     if (this.#allow.length === 0) return true
     for (const name of this.#allow) if (name.matches(buf, key)) return true
     return false
@@ -137,7 +150,7 @@ export const spec = defineFilter({
   name: 'record_modifier',
   summary: 'Adds fields to records and removes keys.',
   description:
-    'Added fields come after the existing ones; an existing field of the same name is kept as well. A record whose keys ' +
+    'Added fields come after the existing ones, and replace a field of the same name. A record whose keys ' +
     'are all removed is kept as an empty record; fluent-bit drops it.',
   options: OPTIONS,
   example:

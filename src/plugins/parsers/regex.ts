@@ -110,6 +110,7 @@ interface Field {
 
 /** Writes the captured ranges of the line as fields, byte for byte. */
 class RegexParser implements Parser {
+  readonly keys: readonly string[]
   readonly #matcher: LineMatcher
   readonly #settings: RegexParserSettings
   readonly #fields: Field[]
@@ -121,6 +122,7 @@ class RegexParser implements Parser {
     this.#matcher = matcherOf(regex)
     this.#overlap = regex.overlap
     this.#settings = settings
+    this.keys = regex.names.filter((name) => name !== undefined)
     this.#fields = fieldsOf(regex.names, settings)
     this.#fixedBytes = this.#fields.reduce((n, field) => n + field.keySize + Math.max(5, MAX_TYPED_BYTES), 40)
   }

@@ -225,11 +225,11 @@ describe('special cases', () => {
     expect(two.pairs).toBe(1)
   })
 
-  test('the watched pair is the first at the top level, also after a long head', () => {
+  test('the watched pair is the last at the top level, also after a long head', () => {
     for (const n of [1, 20]) {
       const watching = new JsonTranscoder(encodeStr('time'))
       const many = Array.from({ length: n }, (_, i) => `"k${i}":{"time":0}`).join(',')
-      const src = Buffer.from(`{${many},"time":[7,8],"time":2}`)
+      const src = Buffer.from(`{${many},"time":2,"k0":3,"time":[7,8],"z":1}`)
       const out = Buffer.alloc(jsonBound(src.length))
       watching.transcode(src, 0, src.length, out, 0)
       expect(out.subarray(watching.pairAt, watching.pairEnd).toString('latin1')).toBe('\xa4time\x92\x07\x08')

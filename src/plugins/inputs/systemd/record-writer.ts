@@ -7,6 +7,7 @@ import {
   writeMapHead,
   writeStrHead,
 } from '../../../core/msgpack/encode.ts'
+import { UniqueKeys } from '../../../core/msgpack/unique-keys.ts'
 import {
   FIELD_STRIDE,
   HASH,
@@ -33,6 +34,7 @@ const NONE = -1
  */
 export class RecordWriter {
   readonly #lowercase: boolean
+  readonly #keys = new UniqueKeys()
   /** Number of the entry in which a name with this hash was last seen. */
   readonly #lastEntryBySlot = new Int32Array(HASH_SLOTS)
   #entryNumber = 0
@@ -66,7 +68,9 @@ export class RecordWriter {
           ? this.#writeValues(scan, i, out, at)
           : writeValue(scan, i, out, at)
     }
-    return isTruncated ? at + TRUNCATED.copy(out, at) : at
+    if (!isTruncated) return at
+    // With Lowercase a field may have the key of the flag.
+    return this.#keys.settle(out, start + ENTRY_HEAD, at + TRUNCATED.copy(out, at), 0)
   }
 
   #writeName(scan: ExportScanner, i: number, out: Buffer, start: number): number {

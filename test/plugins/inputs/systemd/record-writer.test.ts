@@ -9,6 +9,7 @@ import { ExportScanner } from '../../../../src/protocol/journal/export-scanner.t
 import { testAccount } from '../../../support/forward/output-run.ts'
 import { exportEntry, type Field } from '../../../support/journal/export.ts'
 import { fc } from '../../../support/property.ts'
+import { repeatedKeys } from '../../../support/repeated-keys.ts'
 
 const LIMITS = { maxFields: 100_000, maxFieldBytes: 1e6, maxEntryBytes: 4e6, stripUnderscore: false }
 const TIME: Field = ['__REALTIME_TIMESTAMP', Buffer.from('1700000000123456')]
@@ -128,4 +129,18 @@ test('each unit has its own range, and idle ones of many sessions are removed', 
   for (let i = 0; i < 5000; i++) rangeOf(`session-${i}.scope`)
   expect(rangeOf('a.service') === first).toBe(false)
   expect(rangeOf('a.service').tag).toBe('j.a.service')
+})
+
+test('the flag of a truncated entry replaces a field with its key', () => {
+  const fields: Field[] = [
+    ['TRUNCATED', Buffer.from('mine')],
+    ['MESSAGE', Buffer.alloc(2000, 'x')],
+  ]
+  const scan = scanned(fields, { maxFieldBytes: 1000 })
+  const writer = new RecordWriter(true)
+  const out = Buffer.alloc(writer.bound(scan))
+  const end = writer.write(scan, out, 0)
+  expect(repeatedKeys(out, 0, end)).toEqual([])
+  const map = decode(out.subarray(skip(out, 1, end), end)) as Record<string, unknown>
+  expect(map.truncated).toBe(true)
 })

@@ -6,6 +6,7 @@ import { chunkOf } from '../../../support/engine/chunk-of.ts'
 import { type DecodedRecord, decodeBatch } from '../../../support/kafka/decode.ts'
 import { type KafkaPeer, kafkaPeer } from '../../../support/kafka/peer.ts'
 import { kafkaTo } from '../../../support/kafka/run.ts'
+import { repeatedKeys } from '../../../support/repeated-keys.ts'
 
 async function recordsIn(peer: KafkaPeer, topic = 'logs', partition = 0): Promise<DecodedRecord[]> {
   const batches = await Promise.all(peer.written(topic, partition).map((b) => decodeBatch(b.bytes)))
@@ -231,4 +232,30 @@ test.each([
   expect(error).toBeInstanceOf(ShipperError)
   expect(error).toMatchObject({ code: 'E_CONFIG_BAD_VALUE', message })
   expect((error as ShipperError).hint).not.toBe('')
+})
+
+test('a field with the key of the time stays instead of the time', async () => {
+  const records = Array.from({ length: 50 }, (_, i) =>
+    i % 2 === 0 ? { a: i, '@timestamp': 'mine' } : { a: { '@timestamp': 1 } },
+  )
+  const json = texts(await sent(records, { format: 'json' }))
+  expect(json.slice(0, 2)).toEqual([
+    '{"a":0,"@timestamp":"mine"}',
+    '{"@timestamp":1001.500000000,"a":{"@timestamp":1}}',
+  ])
+  expect(json.filter((text) => text.startsWith('{"@timestamp":1'))).toHaveLength(25)
+  const values = (await sent(records, { format: 'msgpack' })).map((r) => Buffer.from(r.value))
+  expect(values.flatMap((value) => repeatedKeys(value, 0, value.length))).toEqual([])
+  expect(decode(values[0] as Buffer)).toEqual({ a: 0, '@timestamp': 'mine' })
+  expect(decode(values[1] as Buffer)).toEqual({ '@timestamp': 1001.5, a: { '@timestamp': 1 } })
+})
+
+test('gelf writes the last of fields that get the same name', async () => {
+  const records = [
+    { a: { b: 1 }, a_b: 2, id: 3, _id: 4 },
+    { a_b: 2, a: { b: 1 } },
+  ]
+  const [first, second] = texts(await sent(records, { format: 'gelf' }))
+  expect(first).toEndWith(',"_a_b":2,"__id":4}')
+  expect(second).toEndWith(',"_a_b":1}')
 })

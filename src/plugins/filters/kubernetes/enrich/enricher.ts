@@ -5,6 +5,7 @@ import { closeMap, mapHeadSize } from '../../../../core/msgpack/map-head.ts'
 import { entryMap, mapBody, mapPairs } from '../../../../core/msgpack/record.ts'
 import { UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { Parser } from '../../../../core/parser.ts'
+import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import { FastPath } from '../../../../lib/wasm/fast-path.ts'
 import type { Stream } from './annotations.ts'
 import { LogMerger, type MergeOptions } from './merge-log.ts'
@@ -107,13 +108,9 @@ export class Enricher {
   /**
    * True when there is nothing to merge and no record has one of our keys, which is rare and shown by one search each.
    */
-  #canAppend({ buf, start, end }: Chunk): boolean {
+  #canAppend(chunk: Chunk): boolean {
     if (this.#mergesLog) return false
-    for (const key of [KUBERNETES_KEY, NAMESPACE_KEY]) {
-      const found = buf.indexOf(key, start)
-      if (found >= 0 && found < end) return false
-    }
-    return true
+    return !mayHaveKey(chunk, KUBERNETES_KEY) && !mayHaveKey(chunk, NAMESPACE_KEY)
   }
 
   /** Copies the output of the last wasm run. */

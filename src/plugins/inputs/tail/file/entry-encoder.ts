@@ -1,4 +1,5 @@
 import {
+  ENTRY_HEAD,
   encodeStr,
   TRUE,
   writeEntryHead,
@@ -6,16 +7,15 @@ import {
   writeMapHead,
   writeStrHead,
 } from '../../../../core/msgpack/encode.ts'
+import { type LaterKeys, UniqueKeys } from '../../../../core/msgpack/unique-keys.ts'
 import type { EntryWriter, Parser } from '../../../../core/parser.ts'
 import type { EntryForm } from '../../../../lib/wasm/line-encoder.ts'
+import { AddedFields, type AddedKeys, keysOf, TRUNCATED_KEY } from './added-fields.ts'
 
-/** Keys of an entry, and the parser of its line. Undefined: the entry does not have it. */
-export interface EntryFormat {
+/** Keys of an entry, and the parser of its line. */
+export interface EntryFormat extends AddedKeys {
   /** Key of a line that is not parsed. */
   key: string
-  pathKey: string | undefined
-  idKey: string | undefined
-  offsetKey: string | undefined
   parser: Parser | undefined
 }
 
@@ -26,10 +26,8 @@ export interface FileNames {
   id: string
 }
 
-const TRUNCATED = Buffer.concat([encodeStr('truncated'), Buffer.from([TRUE])])
+const TRUNCATED = Buffer.concat([encodeStr(TRUNCATED_KEY), Buffer.from([TRUE])])
 const EMPTY = Buffer.alloc(0)
-/** Offset 0 as uint64. */
-const OFFSET = Buffer.from([0xcf, 0, 0, 0, 0, 0, 0, 0, 0])
 const PADDING_BYTES = 3
 /** Size of the longest string head (str 32). */
 const MAX_STR_HEAD_BYTES = 5
@@ -41,7 +39,7 @@ const MAX_STR_HEAD_BYTES = 5
  *   92 d7 00 <sec><nsec> 8n [path_key path] [id_key id] [offset_key cf <offset u64>] key | str head | line
  *   |--------------------------------- prefix, copied per line --------------------------|
  * ```
- * A parsed line has the parser's pairs first, then path, id and offset.
+ * A parsed line has the parser's pairs first, then path, id and offset. See AddedFields for keys that are equal.
  */
 export class EntryEncoder implements EntryWriter {
   buf: Buffer = Buffer.alloc(0)
@@ -49,6 +47,7 @@ export class EntryEncoder implements EntryWriter {
   sec = 0
   nsec = 0
   extraPairs: number
+  readonly extraKeys: LaterKeys | undefined
   readonly prefix: Buffer
   /** The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few bytes. */
   readonly #words: Uint32Array
@@ -58,25 +57,32 @@ export class EntryEncoder implements EntryWriter {
   readonly parser: Parser | undefined
   /** Description of the entries for the wasm encoder; undefined when it does not support the parser. */
   readonly entry: EntryForm | undefined
-  readonly #format: EntryFormat
-  /** Encoded pairs of path and id, as far as they have keys. */
-  readonly #filePairs: Buffer
-  readonly #offsetKey: Buffer | undefined
-  /** Prefix of a truncated line, with one pair more. */
+  readonly #added: AddedFields
+  /** Pairs after those of the parser, and the position of the offset in them. */
+  readonly #suffix: Buffer
+  readonly #suffixOffsetAt: number
+  /** Removes the pairs of a parser whose keys are added; undefined when there are none, or the parser does it. */
+  readonly #settler: UniqueKeys | undefined
+  /** Prefix of a truncated line, and the pair after the line. */
   readonly #cutPrefix: Buffer
+  readonly #cutOffsetAt: number
+  readonly #cutMark: Buffer
   #ratio = 1.3
   #readSec = 0
   #readNsec = 0
 
-  constructor(format: EntryFormat, { path, id }: FileNames) {
-    this.#format = format
-    this.parser = format.parser
-    const pathPair = format.pathKey === undefined ? EMPTY : pair(format.pathKey, encodeStr(path))
-    const idPair = format.idKey === undefined ? EMPTY : pair(format.idKey, encodeStr(id))
-    this.#filePairs = Buffer.concat([pathPair, idPair])
-    this.#offsetKey = format.offsetKey === undefined ? undefined : encodeStr(format.offsetKey)
-    this.extraPairs = extraPairsOf(format)
-    const built = this.#prefix(this.extraPairs + 1)
+  constructor(format: EntryFormat, names: FileNames) {
+    const { key, parser } = format
+    const added = new AddedFields(format, names.path, names.id)
+    this.parser = parser
+    this.#added = added
+    this.extraPairs = added.count
+    this.extraKeys = added.laterKeys()
+    const suffix = added.encode()
+    this.#suffix = suffix.bytes
+    this.#suffixOffsetAt = suffix.offsetAt
+    this.#settler = added.hasOneOf(parser?.keys ?? []) ? new UniqueKeys() : undefined
+    const built = prefixOf(key, added.encode([key]), 1)
     this.prefix = built.bytes
     this.offsetAt = built.offsetAt
     this.#prefixView = new DataView(
@@ -85,7 +91,11 @@ export class EntryEncoder implements EntryWriter {
       this.prefix.byteLength + PADDING_BYTES,
     )
     this.#words = new Uint32Array(Math.ceil(this.prefix.length / 4))
-    this.#cutPrefix = this.#prefix(this.extraPairs + 2).bytes
+    // A line under the key of the flag is worth more than the flag.
+    this.#cutMark = key === TRUNCATED_KEY ? EMPTY : TRUNCATED
+    const cut = prefixOf(key, added.encode([key, TRUNCATED_KEY]), this.#cutMark.length === 0 ? 1 : 2)
+    this.#cutPrefix = cut.bytes
+    this.#cutOffsetAt = cut.offsetAt
     this.entry = this.#entryForm()
   }
 
@@ -94,14 +104,12 @@ export class EntryEncoder implements EntryWriter {
     if (this.parser === undefined)
       return { form: 'raw', prefix, suffix: EMPTY, offsetAt, extraPairs, keepTime: false }
     const { lineFormat: form } = this.parser
-    if (form === undefined) return undefined
-    const file = this.#filePairs
-    const offset = this.#offsetKey === undefined ? EMPTY : Buffer.concat([this.#offsetKey, OFFSET])
+    if (form === undefined || this.#added.hasOneOf(keysOf(form))) return undefined
     return {
       form: form.name,
       prefix: EMPTY,
-      suffix: Buffer.concat([file, offset]),
-      offsetAt: offset.length === 0 ? -1 : file.length + offset.length - 8,
+      suffix: this.#suffix,
+      offsetAt: this.#suffixOffsetAt,
       extraPairs,
       keepTime: form.keepTime,
       ...(form.name === 'cri' ? { cri: criPairs(form.tagKey, form.textKey) } : {}),
@@ -112,7 +120,7 @@ export class EntryEncoder implements EntryWriter {
   bound(length: number): number {
     const plain = this.prefix.length + MAX_STR_HEAD_BYTES + length + TRUNCATED.length
     if (this.parser === undefined) return plain
-    return Math.max(plain, this.parser.bound(length) + 32 + this.prefix.length)
+    return Math.max(plain, this.parser.bound(length) + 32 + this.#suffix.length)
   }
 
   /** Bytes of entries per byte of input, weighted to the latest lines. */
@@ -162,24 +170,11 @@ export class EntryEncoder implements EntryWriter {
 
   /** Writes a truncated line, with `truncated: true` after it. It is not parsed, as it is not complete. */
   writeCut(buf: Buffer, at: number, src: Buffer, start: number, end: number, offset: number): number {
-    const p = this.#raw(this.#cutPrefix, buf, at, src, start, end, offset)
-    return p + TRUNCATED.copy(buf, p)
-  }
-
-  #raw(
-    prefix: Buffer,
-    buf: Buffer,
-    at: number,
-    src: Buffer,
-    start: number,
-    end: number,
-    offset: number,
-  ): number {
-    prefix.copy(buf, at)
-    if (this.offsetAt >= 0) writeOffset(buf, at + this.offsetAt, offset)
-    const p = writeStrHead(buf, at + prefix.length, end - start)
-    src.copy(buf, p, start, end)
-    return p + (end - start)
+    this.#cutPrefix.copy(buf, at)
+    if (this.#cutOffsetAt >= 0) writeOffset(buf, at + this.#cutOffsetAt, offset)
+    let p = writeStrHead(buf, at + this.#cutPrefix.length, end - start)
+    p += src.copy(buf, p, start, end)
+    return p + this.#cutMark.copy(buf, p)
   }
 
   /** Writes the entry of a line if the parser reads it; returns -1 if it does not. */
@@ -190,33 +185,28 @@ export class EntryEncoder implements EntryWriter {
     this.nsec = this.#readNsec
     if (this.parser?.parse(src, start, end, this) !== true) return -1
     writeEntryHead(buf, at, this.sec, this.nsec)
-    let p = this.at
-    if (this.#filePairs.length > 0) p += this.#filePairs.copy(buf, p)
-    if (this.#offsetKey !== undefined) {
-      p += this.#offsetKey.copy(buf, p)
-      buf[p] = 0xcf
-      writeOffset(buf, p + 1, offset)
-      p += 9
-    }
-    return p
+    const { extraPairs } = this
+    const map = at + ENTRY_HEAD
+    const p = this.#settler?.settle(buf, map, this.at, extraPairs, this.extraKeys) ?? this.at
+    if (extraPairs === 0) return p
+    this.#suffix.copy(buf, p)
+    if (this.#suffixOffsetAt >= 0) writeOffset(buf, p + this.#suffixOffsetAt, offset)
+    return p + this.#suffix.length
   }
+}
 
-  #prefix(pairs: number): { bytes: Buffer; offsetAt: number } {
-    const parts: Buffer[] = []
-    const head = Buffer.alloc(16)
-    parts.push(head.subarray(0, writeMapHead(head, writeEntryHead(head, 0, 0, 0), pairs)))
-    parts.push(this.#filePairs)
-    let offsetAt = -1
-    if (this.#offsetKey !== undefined) {
-      parts.push(this.#offsetKey)
-      offsetAt = sizeOf(parts) + 1
-      parts.push(OFFSET)
-    }
-    parts.push(encodeStr(this.#format.key))
-    // Padded, so that its last word can be read; what a store writes beyond the prefix is overwritten by the line.
-    const padded = Buffer.concat([...parts, Buffer.alloc(PADDING_BYTES)])
-    return { bytes: padded.subarray(0, padded.length - PADDING_BYTES), offsetAt }
-  }
+/** Returns the bytes before an unparsed line: head, the added pairs, the key of the line. `others`: pairs besides `added`. */
+function prefixOf(
+  key: string,
+  added: ReturnType<AddedFields['encode']>,
+  others: number,
+): { bytes: Buffer; offsetAt: number } {
+  const space = Buffer.alloc(16)
+  const head = space.subarray(0, writeMapHead(space, writeEntryHead(space, 0, 0, 0), added.count + others))
+  // Padded, so that its last word can be read; what a store writes beyond the prefix is overwritten by the line.
+  const padded = Buffer.concat([head, added.bytes, encodeStr(key), Buffer.alloc(PADDING_BYTES)])
+  const offsetAt = added.offsetAt < 0 ? -1 : head.length + added.offsetAt
+  return { bytes: padded.subarray(0, padded.length - PADDING_BYTES), offsetAt }
 }
 
 /** Returns true when entries name their file; else all files may share an encoder. */
@@ -227,9 +217,9 @@ export function hasFileFields({ pathKey, idKey }: Omit<EntryFormat, 'parser'>): 
 /** Names for an encoder that all files share. */
 export const NO_NAMES: FileNames = { path: '', id: '' }
 
-/** Returns the number of pairs that the format adds to those of the line. */
-export function extraPairsOf({ pathKey, idKey, offsetKey }: Omit<EntryFormat, 'parser'>): number {
-  return [pathKey, idKey, offsetKey].filter((key) => key !== undefined).length
+/** Returns the number of pairs that the format adds to those of a parser. */
+export function extraPairsOf(format: Omit<EntryFormat, 'parser'>): number {
+  return new AddedFields(format, '', '').count
 }
 
 function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']> {
@@ -241,10 +231,6 @@ function criPairs(tagKey: string, textKey: string): NonNullable<EntryForm['cri']
 
 function pair(key: string, value: Buffer): Buffer {
   return Buffer.concat([encodeStr(key), value])
-}
-
-function sizeOf(parts: Buffer[]): number {
-  return parts.reduce((n, p) => n + p.length, 0)
 }
 
 function writeOffset(buf: Buffer, at: number, offset: number): void {

@@ -75,6 +75,7 @@ export class Encoder {
     const open = new Map<PartitionQueue, OpenBatch>()
     this.#topics.beginChunk(chunk.tag)
     this.#key.beginChunk(chunk.tag)
+    this.#value.beginChunk(chunk)
     try {
       this.#walk(chunk, topics, open)
       for (const batch of open.values()) {

@@ -13,7 +13,7 @@ const MAX_LEVEL = 7
 /**
  * Writes GELF 1.1: version, host, short_message, timestamp, and full_message and level if the record has them. The name of
  * every other field is prefixed with `_`, in a nested map also with the map's name: `_kubernetes_pod`. Values are strings
- * or numbers; other values become strings with their JSON.
+ * or numbers; other values become strings with their JSON. Of fields that get the same name the last one is written.
  */
 export class Gelf implements TextFormat {
   readonly #hostKey: Buffer
@@ -21,6 +21,8 @@ export class Gelf implements TextFormat {
   readonly #fullKey: Buffer
   readonly #levelKey: Buffer
   readonly #hostname: string
+  /** Offsets of the values to write by their names, for one record. */
+  readonly #fields = new Map<string, number>()
   readonly #time = new Timestamp('double')
 
   constructor(options: KafkaOptions, hostname: string) {
@@ -51,7 +53,12 @@ export class Gelf implements TextFormat {
     const hasLevel = level >= 0 && (buf[level] as number) <= MAX_LEVEL
     if (hasLevel) text.raw(`,"level":${buf[level]}`)
     const used = [host, short, full, hasLevel ? level : -1]
-    this.#writeFields(text, buf, map, end, '_', used)
+    this.#fields.clear()
+    this.#findFields(buf, map, end, '_', used)
+    for (const [name, value] of this.#fields) {
+      text.raw(`,${JSON.stringify(name)}:`)
+      this.#writeText(text, buf, value)
+    }
     text.byte(0x7d)
   }
 
@@ -61,28 +68,27 @@ export class Gelf implements TextFormat {
     return at
   }
 
-  #writeFields(text: JsonText, buf: Buffer, map: number, end: number, prefix: string, used: number[]): void {
+  #findFields(buf: Buffer, map: number, end: number, prefix: string, used: number[]): void {
     const pairs = mapPairs(buf, map)
     let p = mapBody(buf, map)
     for (let i = 0; i < pairs; i++) {
       const value = skip(buf, p, end)
       const next = skip(buf, value, end)
-      if (!used.includes(value)) this.#writeField(text, buf, p, value, end, prefix)
+      if (!used.includes(value)) this.#addField(buf, p, value, end, prefix)
       p = next
     }
   }
 
-  #writeField(text: JsonText, buf: Buffer, key: number, value: number, end: number, prefix: string): void {
+  #addField(buf: Buffer, key: number, value: number, end: number, prefix: string): void {
     const head = textHead(buf, key)
     if (head < 0) return
     const name = prefix + buf.toString('utf8', key + head, key + head + textLength(buf, key))
     if (mapPairs(buf, value) >= 0) {
-      this.#writeFields(text, buf, value, end, `${name}_`, [])
+      this.#findFields(buf, value, end, `${name}_`, [])
       return
     }
     // The specification forbids `_id`.
-    text.raw(`,${JSON.stringify(name === '_id' ? '__id' : name)}:`)
-    this.#writeText(text, buf, value)
+    this.#fields.set(name === '_id' ? '__id' : name, value)
   }
 
   /** Writes a string or number as it is, anything else as a string with its JSON. */

@@ -1,7 +1,9 @@
+import type { Chunk } from '../../../../core/chunk.ts'
 import { encodeStr, writeMapHead } from '../../../../core/msgpack/encode.ts'
 import { mapBody, mapPairs, type RecordAccessor } from '../../../../core/msgpack/record.ts'
 import { JsonText } from '../../../../lib/json/msgpack-to-json.ts'
 import type { Entry } from '../../../../lib/records/entry.ts'
+import { mayHaveKey } from '../../../../lib/records/may-have-key.ts'
 import type { RecordForm } from '../../../../lib/wasm/record-encoder.ts'
 import type { KafkaOptions } from '../options.ts'
 import { parseAccessor } from './accessor.ts'
@@ -17,11 +19,14 @@ export abstract class Value implements Span {
   /** Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the format. */
   form: RecordForm | undefined
   /** Key whose value `Entry.read` looks up for `set`. */
-  readonly fieldKey: Buffer | undefined
+  fieldKey: Buffer | undefined
 
   constructor(key?: Buffer) {
     this.fieldKey = key
   }
+
+  /** Prepares for the records of a chunk. */
+  beginChunk(_chunk: Chunk): void {}
 
   abstract set(buf: Buffer, entry: Entry): void
 
@@ -84,25 +89,55 @@ class MapValue extends Value {
   }
 }
 
+/**
+ * The key of the timestamp, which comes before the fields of the record: a field with the same key stays instead, and is looked
+ * up in chunks that may have one.
+ */
+class TimeKey {
+  readonly encoded: Buffer
+  readonly #name: Buffer
+
+  constructor(name: string) {
+    this.#name = Buffer.from(name)
+    this.encoded = encodeStr(name)
+  }
+
+  /** Returns the name to look up in the records of the chunk; undefined when they do not have it. */
+  in(chunk: Chunk): Buffer | undefined {
+    return this.#name.length > 0 && mayHaveKey(chunk, this.encoded) ? this.#name : undefined
+  }
+}
+
 /** The map of the record, with its time as the first pair, as float64 or text. */
 class TimedMapValue extends Value {
-  readonly #key: Buffer
+  readonly #key: TimeKey
+  readonly #timedForm: RecordForm
   readonly #time: Timestamp | undefined
 
   constructor(options: KafkaOptions) {
     super()
-    this.#key = encodeStr(timestampKeyOf(options))
+    this.#key = new TimeKey(timestampKeyOf(options))
     this.#time = options.timestampFormat === 'double' ? undefined : new Timestamp(options.timestampFormat)
     this.src = Buffer.allocUnsafe(4096)
-    this.form = { format: 'timed', head: this.#key, time: options.timestampFormat }
+    this.#timedForm = { format: 'timed', head: this.#key.encoded, time: options.timestampFormat }
   }
 
-  set(buf: Buffer, { time: { sec, nsec }, map, end }: Entry): void {
-    const need = this.#key.length + 48 + end - map
+  override beginChunk(chunk: Chunk): void {
+    this.fieldKey = this.#key.in(chunk)
+    this.form = this.fieldKey === undefined ? this.#timedForm : undefined
+  }
+
+  set(buf: Buffer, { time: { sec, nsec }, map, end, value }: Entry): void {
+    const key = this.#key.encoded
+    const need = key.length + 48 + end - map
     if (need > this.src.length) this.src = Buffer.allocUnsafe(need * 2)
     const out = this.src
+    if (value >= 0) {
+      this.length = buf.copy(out, 0, map, end)
+      return
+    }
     let at = writeMapHead(out, 0, mapPairs(buf, map) + 1)
-    at += this.#key.copy(out, at)
+    at += key.copy(out, at)
     if (this.#time === undefined) {
       out[at] = 0xcb
       at = out.writeDoubleBE(sec + nsec / 1e9, at + 1)
@@ -141,10 +176,19 @@ class TextValue extends Value {
 }
 
 class JsonValue extends TextValue {
+  readonly #key: TimeKey
+  readonly #jsonForm: RecordForm
+
   constructor(options: KafkaOptions) {
     const form = new JsonValueFormat(options)
     super(form)
-    this.form = { format: 'json', head: form.head, time: options.timestampFormat }
+    this.#key = new TimeKey(timestampKeyOf(options))
+    this.#jsonForm = { format: 'json', head: form.head, time: options.timestampFormat }
+  }
+
+  override beginChunk(chunk: Chunk): void {
+    this.fieldKey = this.#key.in(chunk)
+    this.form = this.fieldKey === undefined ? this.#jsonForm : undefined
   }
 }
 
@@ -161,9 +205,9 @@ class JsonValueFormat implements TextFormat {
     this.head = Buffer.from(key === '' ? '' : `${JSON.stringify(key)}:${this.#quoted ? '"' : ''}`)
   }
 
-  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map }: Entry): void {
+  write(text: JsonText, buf: Buffer, { time: { sec, nsec }, map, value }: Entry): void {
     text.byte(0x7b)
-    if (this.head.length > 0) {
+    if (this.head.length > 0 && value < 0) {
       text.copy(this.head, 0, this.head.length)
       text.copy(this.#time.bytes, 0, this.#time.set(sec, nsec))
       if (this.#quoted) text.byte(0x22)
