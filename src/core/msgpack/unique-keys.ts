@@ -8,9 +8,6 @@ const SLOTS = 1024
 const SLOT_SHIFT = 22
 /** Maximum number of keys that are compared pairwise; with more keys a set is cheaper. */
 const MAX_PAIRWISE_KEYS = 256
-/** Masks for the bytes that belong to a key of zero, one and two bytes, among the first four. */
-const SHORT_KEY_MASKS = [0xff000000 | 0, 0xffff0000 | 0, 0xffffff00 | 0]
-
 /** Keys of pairs that come after those of a map that is being written: the pairs of the map with these keys are removed. */
 export class LaterKeys {
   /** The keys as MessagePack, each with its head. */
@@ -40,7 +37,7 @@ export class UniqueKeys {
   #hashes = new Int32Array(256)
   /** Copy of `offsets` while these are being marked. */
   #starts = new Int32Array(256)
-  readonly #marks = new Uint32Array(SLOTS)
+  readonly #marks = new Int32Array(SLOTS)
   #mark = 0
 
   push(at: number): void {
@@ -59,17 +56,7 @@ export class UniqueKeys {
    */
   removeDuplicates(buf: Buffer, base: number, end: number, later?: LaterKeys): number {
     if (later === undefined && this.count - base < 2) return end
-    const mark = this.#nextMark()
-    let collision = false
-    if (later !== undefined) for (const hash of later.hashes) this.#marks[slotOf(hash)] = mark
-    for (let i = base; i < this.count; i++) {
-      const hash = hashOf(buf, this.offsets[i] as number)
-      this.#hashes[i] = hash
-      const slot = slotOf(hash)
-      if (this.#marks[slot] === mark) collision = true
-      else this.#marks[slot] = mark
-    }
-    if (!collision) return end
+    if (!this.#mayHaveDuplicates(buf, base, later)) return end
     for (let i = base; i < this.count; i++) this.#starts[i] = this.offsets[i] as number
     if (this.count - base > MAX_PAIRWISE_KEYS) this.#markWithSet(buf, base)
     else this.#markPairwise(buf, base)
@@ -94,9 +81,39 @@ export class UniqueKeys {
     return this.count === pairs ? end : closeMap(buf, map, body, settled, this.count + extraPairs)
   }
 
+  /** Computes the hashes, and returns false when they show that there are no equal keys. */
+  #mayHaveDuplicates(buf: Buffer, base: number, later: LaterKeys | undefined): boolean {
+    const { offsets, count } = this
+    const hashes = this.#hashes
+    const marks = this.#marks
+    const mark = this.#nextMark()
+    let isShared = 0
+    if (later !== undefined) for (const hash of later.hashes) marks[slotOf(hash)] = mark
+    for (let i = base; i < count; i++) {
+      const hash = hashOf(buf, offsets[i] as number)
+      const slot = slotOf(hash)
+      hashes[i] = hash
+      isShared |= marks[slot] === mark ? 1 : 0
+      marks[slot] = mark
+    }
+    return isShared !== 0 && (count - base > MAX_PAIRWISE_KEYS || this.#hasEqualHashes(base, later))
+  }
+
+  /** Some keys share a slot although their hashes differ, and then do so in each record of a program. */
+  #hasEqualHashes(base: number, later: LaterKeys | undefined): boolean {
+    const { count } = this
+    const hashes = this.#hashes
+    for (let i = base; i < count; i++) {
+      const hash = hashes[i] as number
+      if (later?.hashes.includes(hash)) return true
+      for (let j = base; j < i; j++) if (hashes[j] === hash) return true
+    }
+    return false
+  }
+
   /** Returns a value that no slot of the filter has, which saves clearing it. */
   #nextMark(): number {
-    this.#mark = (this.#mark + 1) >>> 0
+    this.#mark = (this.#mark + 1) | 0
     if (this.#mark === 0) {
       this.#marks.fill(0)
       this.#mark = 1
@@ -163,16 +180,26 @@ export class UniqueKeys {
   }
 }
 
-/** Returns a hash of a key: of its first four bytes, head included, and of the last two of a short one. */
+/**
+ * Returns a hash of a key: of its length and of three of its bytes, as a loop over all of them would cost as much as the
+ * comparison that it saves; of its first bytes if it is long.
+ */
 function hashOf(buf: Buffer, at: number): number {
   const type = buf[at] as number
-  const word =
-    (type << 24) | ((buf[at + 1] as number) << 16) | ((buf[at + 2] as number) << 8) | (buf[at + 3] as number)
-  if (type < 0xa3 && type >= 0xa0) return word & (SHORT_KEY_MASKS[type - 0xa0] as number)
-  if (type >= 0xc0) return word
-  // Names of one program often begin alike.
-  const last = at + (type & 31)
-  return word ^ Math.imul(((buf[last - 1] as number) << 8) | (buf[last] as number), 0x85ebca6b)
+  if (type >= 0xc0)
+    return (
+      (type << 24) |
+      ((buf[at + 1] as number) << 16) |
+      ((buf[at + 2] as number) << 8) |
+      (buf[at + 3] as number)
+    )
+  const length = type & 31
+  const last = at + length
+  const middle = at + ((length + 1) >> 1)
+  const third = last - (length >> 2)
+  return (
+    (type << 24) | ((buf[middle] as number) << 16) | ((buf[third] as number) << 8) | (buf[last] as number)
+  )
 }
 
 function slotOf(hash: number): number {
