@@ -19,6 +19,12 @@ export class LaterKeys {
     this.hashes = Int32Array.from(keys, (key) => hashOf(Buffer.concat([key, ZEROS]), 0))
   }
 
+  /** Marks the slots of the keys. */
+  mark(marks: Int32Array, mark: number): void {
+    const { hashes } = this
+    for (let i = 0; i < hashes.length; i++) marks[slotOf(hashes[i] as number)] = mark
+  }
+
   has(key: Buffer): boolean {
     return this.keys.some((later) => later.equals(key))
   }
@@ -88,7 +94,7 @@ export class UniqueKeys {
     const marks = this.#marks
     const mark = this.#nextMark()
     let isShared = 0
-    if (later !== undefined) for (const hash of later.hashes) marks[slotOf(hash)] = mark
+    if (later !== undefined) later.mark(marks, mark)
     for (let i = base; i < count; i++) {
       const hash = hashOf(buf, offsets[i] as number)
       const slot = slotOf(hash)
