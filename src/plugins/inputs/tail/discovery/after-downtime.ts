@@ -7,7 +7,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf } from '../rotation/same-content.ts'
+import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
 import {
   appearedMs,
   DirectoryNames,
@@ -405,13 +405,4 @@ function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
   return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
-}
-
-/**
- * Returns the row as it applies to the sibling. The offset of a plain file counts decompressed bytes of its compressed
- * copy, which has another inode; the row of a .gz has its own.
- */
-function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
-  if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
-  return { ...row, offset: 0, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
 }

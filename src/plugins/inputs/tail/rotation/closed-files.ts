@@ -9,7 +9,7 @@ import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf } from './same-content.ts'
+import { isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -153,7 +153,7 @@ export class ClosedFiles {
 
   #reopen(file: ClosedFile, sibling: Sibling, bytes: number): void {
     const row = this.#release(file)
-    const opened = this.#options.reopen(sibling, file.livePath, row)
+    const opened = this.#options.reopen(sibling, file.livePath, rowForSibling(row, sibling))
     if (opened === undefined) {
       this.#remember(row, sibling.path)
       return

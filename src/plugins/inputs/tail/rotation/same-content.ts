@@ -189,3 +189,12 @@ function withFile<T>(sibling: Sibling, use: (fd: number) => T): T | undefined {
     close(opened.fd)
   }
 }
+
+/**
+ * Returns the row as it applies to the sibling. The offset of a plain file counts decompressed bytes of its compressed
+ * copy, which has another inode; the row of a .gz has its own.
+ */
+export function rowForSibling(row: OffsetRow, sibling: Sibling): OffsetRow {
+  if (!sibling.path.endsWith('.gz') || row.name.endsWith('.gz')) return row
+  return { ...row, offset: 0, streamOffset: row.streamOffset ?? row.offset, markerSize: 0 }
+}
