@@ -77,6 +77,8 @@ export interface OffsetRow {
   target?: string | undefined
   /** Time of creation in milliseconds, of a row that knows nothing of the content: what got the inode since has another one. */
   birthMs?: number | undefined
+  /** Size that was seen, while it is more than `offset`: what is lost if the file is gone. */
+  size?: number | undefined
   /** Unix seconds at which a rotated file was closed after everything in it was read: only late lines are expected of it. */
   closedAt?: number | undefined
 }

@@ -20,7 +20,7 @@ const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
  * are copies as in shipper_files.
  */
 const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
-  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER)`
+  id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER, size INTEGER)`
 
 /** Exists only after a recovery; it has a row until every file has been found again. */
 const SHIPPER_DAMAGE =
@@ -90,7 +90,7 @@ export const CLEAR_DAMAGE = 'DROP TABLE IF EXISTS shipper_damage'
 
 export const SELECT_ROWS = `SELECT f.id, f.name, f.offset, f.inode, f.created, f.rotated, f.offset_marker,
   f.offset_marker_size, s.inode AS s_inode, s.created AS s_created, s.offset AS s_offset, s.opened_as, s.device,
-  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth
+  s.fingerprint, s.fingerprint_size, s.stream_offset, s.skipping, r.target, r.closed_at, r.birth, r.size
   FROM in_tail_files f LEFT JOIN shipper_files s ON s.id = f.id
   LEFT JOIN shipper_rotated r ON r.id = f.id AND r.inode = f.inode AND r.created = f.created ORDER BY f.id`
 
@@ -100,7 +100,7 @@ export const UPDATE_FILE = `UPDATE in_tail_files SET name = ?, offset = ?, inode
   offset_marker = ?, offset_marker_size = ? WHERE id = ?`
 export const REPLACE_SCAN = 'INSERT OR REPLACE INTO shipper_looks VALUES (?, ?)'
 export const REPLACE_EXTRA = 'INSERT OR REPLACE INTO shipper_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
-export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?)'
+export const REPLACE_ROTATED = 'INSERT OR REPLACE INTO shipper_rotated VALUES (?, ?, ?, ?, ?, ?, ?)'
 export const SELECT_ROTATED_IDS = 'SELECT id FROM shipper_rotated'
 
 /** Returns the values for INSERT_FILE and UPDATE_FILE; with a null id SQLite chooses one. */
@@ -135,10 +135,10 @@ export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
 
 /** Returns the values for REPLACE_ROTATED; undefined for a row that has none. */
 export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefined {
-  const { target, closedAt, birthMs } = row
-  if (target === undefined && closedAt === undefined && birthMs === undefined) return undefined
+  const { target, closedAt, birthMs, size } = row
+  if ([target, closedAt, birthMs, size].every((value) => value === undefined)) return undefined
   const inode = BigInt.asIntN(64, row.inode)
-  return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs)]
+  return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs), integer(size)]
 }
 
 /** Returns the times of the last scans, in milliseconds, by pattern. */
@@ -202,6 +202,7 @@ export function toOffsetRow(r: SqlRow): OffsetRow {
     skipping: same && r.skipping !== null ? r.skipping === 1n : undefined,
     ...(r.target === null ? {} : { target: text(r.target) }),
     ...(r.birth === null ? {} : { birthMs: number(r.birth) }),
+    ...(r.size === null || !same ? {} : { size: number(r.size) }),
     ...(r.closed_at === null || !same ? {} : { closedAt: number(r.closed_at) }),
   }
 }

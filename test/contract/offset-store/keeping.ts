@@ -64,7 +64,7 @@ export const keeping: OffsetCase[] = [
     async run(t) {
       const a = await t.open()
       a.write({
-        upsert: [{ ...row(1), target: '/pods/0.log', closedAt: 1700000000, birthMs: 1234 }],
+        upsert: [{ ...row(1), target: '/pods/0.log', closedAt: 1700000000, birthMs: 1234, size: 99 }],
         remove: [],
       })
       a.close()
@@ -73,8 +73,17 @@ export const keeping: OffsetCase[] = [
       assert.equal(kept?.target, '/pods/0.log')
       assert.equal(kept?.closedAt, 1700000000)
       assert.equal(kept?.birthMs, 1234)
+      assert.equal(kept?.size, 99)
       b.write({
-        upsert: [{ ...(kept as OffsetRow), target: undefined, closedAt: undefined, birthMs: undefined }],
+        upsert: [
+          {
+            ...(kept as OffsetRow),
+            target: undefined,
+            closedAt: undefined,
+            birthMs: undefined,
+            size: undefined,
+          },
+        ],
         remove: [],
       })
       b.close()

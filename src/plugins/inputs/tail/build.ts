@@ -101,6 +101,7 @@ export async function buildTail(
     positions,
     search,
     clock,
+    counters,
     log,
     watchMs: options.rotatedWatch,
     reopen: (sibling, livePath, row) => {

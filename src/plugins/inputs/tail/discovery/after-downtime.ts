@@ -11,6 +11,7 @@ import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-conte
 import {
   appearedMs,
   DirectoryNames,
+  hasUnreadableCopy,
   MAX_ATTEMPTS,
   pathsWithSiblings,
   type Sibling,
@@ -364,14 +365,21 @@ export class AfterDowntime {
 
   /** Removes, counts and logs a row whose file no longer exists. */
   #removeMissing(row: OffsetRow, path: string): void {
-    this.#counters.add('files_gone', 1, 'missing')
-    this.#log.warn(
-      `${path} (inode ${row.inode}) no longer exists: data after offset ${row.offset} may be lost`,
-      {
-        offset: row.offset,
-        hint: 'it was deleted, or moved to another directory, while the agent was not running',
-      },
-    )
+    const reason = hasUnreadableCopy(path, row) ? 'compressed' : 'missing'
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('files_gone', 1, reason)
+    this.#counters.add('lost_bytes', lost, reason)
+    const what =
+      lost > 0
+        ? `${lost} bytes after offset ${row.offset} are lost`
+        : `what was written after offset ${row.offset} may be lost`
+    this.#log.warn(`${path} (inode ${row.inode}) no longer exists: ${what}`, {
+      offset: row.offset,
+      hint:
+        reason === 'compressed'
+          ? 'it was compressed in a format that cannot be read: have it compressed later (delaycompress), or by gzip'
+          : 'it was deleted, or moved to another directory, while the agent was not running',
+    })
     this.#positions.remove(row)
   }
 }

@@ -3,6 +3,7 @@ import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
@@ -23,12 +24,15 @@ interface ClosedFile {
   path: string
   /** Path from which the file was rotated. */
   livePath: string
+  /** Late bytes that were seen and could not be read yet. */
+  unreadBytes: number
 }
 
 interface ClosedFilesOptions {
   positions: Positions
   search: IdentitySearch
   clock: Clock
+  counters: TailCounters
   log: Logger
   /** Rotated_Watch in milliseconds. */
   watchMs: number
@@ -155,14 +159,14 @@ export class ClosedFiles {
     const row = this.#release(file)
     const opened = this.#options.reopen(sibling, file.livePath, rowForSibling(row, sibling))
     if (opened === undefined) {
-      this.#remember(row, sibling.path)
+      this.#remember({ ...row, closedAt: file.row.closedAt }, sibling.path, bytes)
       return
     }
     this.#options.log.info(`${sibling.path} was written to after it was closed: reading it on`, { bytes })
   }
 
-  #remember(row: OffsetRow, path: string): void {
-    const file = { row, path, livePath: row.openedAs ?? row.name }
+  #remember(row: OffsetRow, path: string, unreadBytes = 0): void {
+    const file = { row, path, livePath: row.openedAs ?? row.name, unreadBytes }
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
     this.#files.set(keyOf(row), file)
   }
@@ -181,6 +185,15 @@ export class ClosedFiles {
   #forget(file: ClosedFile): void {
     this.#files.delete(keyOf(file.row))
     this.#options.positions.forgetClosed(file.row)
+    if (file.unreadBytes === 0) return
+    this.#options.counters.add('lost_bytes', file.unreadBytes, 'late')
+    this.#options.log.error(
+      `${file.unreadBytes} bytes that were written late to ${file.path} could not be read: they are lost`,
+      {
+        code: 'E_TAIL_ABANDONED',
+        offset: file.row.offset,
+      },
+    )
   }
 }
 

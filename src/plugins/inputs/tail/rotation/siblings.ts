@@ -149,6 +149,19 @@ function isReadable({ path }: Sibling, all: Set<string>): boolean {
   return !path.endsWith('.gz') || !all.has(path.slice(0, -'.gz'.length))
 }
 
+/**
+ * True when a rotated file of the path was compressed, in a format that cannot be read, after the row's file was found: it may be
+ * that file.
+ */
+export function hasUnreadableCopy(link: string, { created }: { created: number }): boolean {
+  const path = linkTarget(link)
+  return rotatedIn(dirname(path), basename(path)).some((name) => {
+    const properties = isUnreadableFormat(name) ? stat(join(dirname(path), name)) : undefined
+    if (properties === undefined || properties instanceof FsFailure) return false
+    return appearedMs(siblingAt(name, properties)) >= created * 1000
+  })
+}
+
 /** Returns the paths that have siblings. */
 export function pathsWithSiblings(links: readonly string[], names: DirectoryNames): string[] {
   return links.filter((link) => {

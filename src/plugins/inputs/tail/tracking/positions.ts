@@ -313,5 +313,9 @@ function rowOf(file: TailFile): OffsetRow {
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }
-  return isBlank(row) && identity.birthMs > 0 ? { ...row, birthMs: Math.floor(identity.birthMs) } : row
+  return {
+    ...row,
+    ...(isBlank(row) && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
+    ...(isHashed && cursor.size > offset && !cursor.isRewritten ? { size: cursor.size } : {}),
+  }
 }
