@@ -82,14 +82,17 @@ export class ClosedFiles {
 
   /**
    * Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. The directory of
-   * the live path does not matter, as rotated files may be put into another one.
+   * the live path may be a near one, as rotated files may be put into another.
    */
   readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
     const names = new Set([...livePaths].map((path) => basename(path)))
+    const directory = dirname(sibling.path)
+    const isRelated = (livePath: string): boolean =>
+      names.has(basename(livePath)) && areNear(dirname(livePath), directory)
     for (const { row, livePath } of this.#files.values())
-      if (names.has(basename(livePath)) && isCopyOfContent(row, sibling)) return row.offset
+      if (isRelated(livePath) && isCopyOfContent(row, sibling)) return row.offset
     for (const { content, livePath } of this.#gone)
-      if (names.has(basename(livePath)) && isCopyOfContent(content, sibling)) return content.offset
+      if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
   }
 
@@ -195,6 +198,11 @@ export class ClosedFiles {
       },
     )
   }
+}
+
+/** True when two directories are the same, one is within the other, or both are within the same one. */
+function areNear(a: string, b: string): boolean {
+  return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
 }
 
 function keyOf({ device, inode }: OffsetRow): string {
