@@ -4,7 +4,7 @@ import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
-import { liveNamesOf } from './names.ts'
+import { differInDigitsOnly, isRotatedName, liveNamesOf } from './names.ts'
 import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
@@ -12,6 +12,8 @@ import { type Sibling, siblingAt } from './siblings.ts'
 const MAX_COMPARED = 1000
 /** Fewer bytes in common do not make a copy where the names leave a doubt: programs often begin a log with the same words. */
 const MIN_COMMON_BYTES = 64
+/** Bytes that files must have in common which are related by the first part of their names only. */
+const MIN_STEM_BYTES = 1024
 
 interface CopiesOptions {
   files: OpenFiles
@@ -177,21 +179,19 @@ export class Copies {
   /** Returns the open files of which the file may be a copy by its name. */
   *#candidates(file: TailFile, names: Set<string>): Iterable<TailFile> {
     const { files, held } = this.#options
-    const directory = dirname(file.path)
     for (const name of names) {
-      const live = files.byPath.get(join(directory, name))
+      const live = files.byPath.get(join(dirname(file.path), name))
       if (live !== undefined) yield live
     }
-    // Rotated files may be put into another directory.
+    // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
     const isRelated = ({ path, identity }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
-      [...liveNamesOf(basename(path))].some((name) => names.has(name))
+      (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
+    // Rotated files may be put into another directory.
     for (const one of held) if (isRelated(one)) yield one
     if (files.byKey.size > MAX_COMPARED) return
-    const hasStem = ({ path }: TailFile): boolean =>
-      dirname(path) === directory && stemOf(basename(path)) === stemOf(basename(file.path))
     for (const one of files.byKey.values())
-      if (!held.has(one) && (hasStem(one) || (file.handle.isCompressed && isRelated(one)))) yield one
+      if (!held.has(one) && (hasStemOf(file, one) || (file.handle.isCompressed && isRelated(one)))) yield one
   }
 
   /** Goes on where the content was read to that a truncated or closed file had. */
@@ -229,6 +229,18 @@ function unchain(original: TailFile, copy: TailFile): void {
 /** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
   return basename(file.path).startsWith(basename(original.identity.openedAs))
+}
+
+/**
+ * True when the file may be a copy of the other by the first part of their names. Not a new file where the other was rotated away, and not
+ * one of a series (`x.2026-11-22.log`): programs without times in their logs write the same lines again.
+ */
+function hasStemOf(file: TailFile, other: TailFile): boolean {
+  if (Math.min(file.cursor.size, other.cursor.size) < MIN_STEM_BYTES) return false
+  if (dirname(other.path) !== dirname(file.path)) return false
+  const [name, otherName] = [basename(file.path), basename(other.path)]
+  if (stemOf(name) !== stemOf(otherName) || other.identity.openedAs === file.path) return false
+  return !isRotatedName(otherName, name) && !differInDigitsOnly(otherName, name)
 }
 
 /** Returns the name up to its first dot: `x.log.copy` and `x.bak` may be copies of `x.log`. */
