@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
@@ -58,6 +58,8 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  /** Rows of files that were skipped by the previous run. */
+  readonly #skipped = new Set<OffsetRow>()
 
   constructor(options: AfterDowntimeOptions) {
     this.#files = options.files
@@ -78,6 +80,12 @@ export class AfterDowntime {
       // Rows of other inputs that share the database are left alone.
       if (!this.#glob.matches(path) || this.#isSkipped(row, path)) continue
       rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
+    }
+    for (const file of this.#positions.skipped.all()) {
+      if (!this.#glob.matches(file.path) || isAt(file)) continue
+      const row = this.#positions.addSkipped(file)
+      this.#skipped.add(row)
+      rowsByPath.set(file.path, [...(rowsByPath.get(file.path) ?? []), row])
     }
     const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
     const names = new DirectoryNames()
@@ -127,6 +135,11 @@ export class AfterDowntime {
       const { siblings, known, missing } = identified
       const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
       for (const row of missing) {
+        if (this.#skipped.has(row)) {
+          // Deleted, as old files are; nothing is known to be missing.
+          this.#positions.claim(row)
+          continue
+        }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
@@ -397,6 +410,12 @@ const MIN_RESTORED_BYTES = 64
 function livePathsOf(path: string): string[] {
   const directory = dirname(path)
   return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
+}
+
+/** True when the skipped file is still at its path. */
+function isAt({ path, inode }: SkippedFile): boolean {
+  const stat = statOf(path)
+  return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {
