@@ -7,7 +7,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import { contentSizeOf, isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
 import {
   appearedMs,
   DirectoryNames,
@@ -176,7 +176,7 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          siblings.find((s) => isFree(s) && isFileOf(row, s))
+          largestOf(siblings.filter((s) => isFree(s) && isFileOf(row, s)))
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -326,6 +326,8 @@ export class AfterDowntime {
     for (const sibling of siblings) {
       const row = known.get(sibling)
       const open = this.#files.byKey.get(sibling.key)
+      // Rotated since the scan: what follows is found from its path, and read after it.
+      if (open !== undefined && open === live) break
       if (open !== undefined) {
         if (row !== undefined && open.isUnread) this.#continueOpen(open, row)
         continue
@@ -397,6 +399,14 @@ const MIN_RESTORED_BYTES = 64
 function livePathsOf(path: string): string[] {
   const directory = dirname(path)
   return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
+}
+
+/** Returns the first of the copies of one content that has all of it: some may be backups of its beginning. */
+function largestOf(copies: Sibling[]): Sibling | undefined {
+  let largest = copies[0]
+  for (const copy of copies)
+    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
+  return largest
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -10,7 +10,7 @@ import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
+import { contentSizeOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -153,7 +153,7 @@ export class ClosedFiles {
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
-    const late = sizeWithin(sibling) - (file.row.offset % 2 ** 32)
+    const late = contentSizeOf(sibling) - (file.row.offset % 2 ** 32)
     if (late === 0) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
   }
@@ -218,16 +218,4 @@ export function contentOf(file: TailFile): KnownContent {
   const { stored, handle, cursor } = file
   if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   return file.content()
-}
-
-const TRAILER_BYTES = 4
-
-/** Returns the decompressed size of a .gz of one member, modulo 2^32, from its last four bytes (RFC 1952, ISIZE); -1 if unreadable. */
-function sizeWithin(sibling: Sibling): number {
-  const opened = openFile(sibling.path)
-  if (opened instanceof FsFailure) return -1
-  const trailer = Buffer.alloc(TRAILER_BYTES)
-  const n = read(opened.fd, trailer, 0, TRAILER_BYTES, Number(opened.stat.size) - TRAILER_BYTES)
-  close(opened.fd)
-  return n === TRAILER_BYTES ? trailer.readUInt32LE(0) : -1
 }
