@@ -3,6 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -11,6 +12,7 @@ import { contentSizeOf, isCopyOfContent, isFileOf, rowForSibling } from '../rota
 import {
   appearedMs,
   DirectoryNames,
+  hasMoved,
   hasUnreadableCopy,
   MAX_ATTEMPTS,
   pathsWithSiblings,
@@ -117,7 +119,8 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
-    for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+    let isComplete = false
+    for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
       const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
       if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
@@ -125,7 +128,8 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+      const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
+      const first = siblings.findIndex((s) => isKnown(s) || missing.some((row) => mayBe(row, s)))
       for (const row of missing) {
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
@@ -139,9 +143,8 @@ export class AfterDowntime {
       const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
       previous = opened.last
       // A file that was compressed or renamed meanwhile has another name now.
-      remaining = opened.isComplete
-        ? []
-        : remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+      isComplete = opened.isComplete
+      remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
     }
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
@@ -176,7 +179,10 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          largestOf(siblings.filter((s) => isFree(s) && isFileOf(row, s)))
+          largestOf(
+            siblings.filter((s) => isFree(s) && isFileOf(row, s)),
+            isHole(row),
+          )
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -216,6 +222,11 @@ export class AfterDowntime {
   #isRead({ key }: Sibling): boolean {
     const file = this.#files.byKey.get(key)
     return file !== undefined && !(file.newAt !== undefined && file.isUnread)
+  }
+
+  /** True when the sibling was opened by an earlier attempt, or is held for another path. */
+  #isHeld({ key }: Sibling): boolean {
+    return this.#files.byKey.get(key)?.rotation.isRotated === true
   }
 
   /** Goes on in a file that was restored, or edited in place: it has the path and the content of the row, and another inode. */
@@ -338,7 +349,7 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && isMissing(statOf(sibling.path))) return { last: order(), isComplete: false }
+      if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
       if (file !== undefined) opened.push(file)
     }
@@ -401,9 +412,13 @@ function livePathsOf(path: string): string[] {
   return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
 }
 
-/** Returns the first of the copies of one content that has all of it: some may be backups of its beginning. */
-function largestOf(copies: Sibling[]): Sibling | undefined {
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
   let largest = copies[0]
+  if (isHole) return largest
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest
