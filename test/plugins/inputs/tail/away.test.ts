@@ -100,6 +100,50 @@ describe('rotation while the agent was not running', () => {
     })
   }
 
+  for (const [what, end, write] of [
+    ['', '', writeFileSync],
+    [', which is compressed', '.gz', (path: string, text: string) => writeFileSync(path, gzipSync(text))],
+  ] as const) {
+    test(`reads all of a truncated file although a backup of its beginning is there too${what}`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, 'one\n')
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'two\n')
+      copyFileSync(path, `${path}.2024-05-05`)
+      age(`${path}.2024-05-05`, 20)
+      write(`${path}.1${end}`, 'one\ntwo\nthree\n')
+      age(`${path}.1${end}`, 10)
+      truncateSync(path, 0)
+      appendFileSync(path, 'four\n')
+      expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
+    })
+
+    test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
+      const { path, store } = await storeEmptyLog()
+      writeFileSync(`${path}.old`, 'one\n')
+      age(`${path}.old`, 20)
+      write(`${path}.1${end}`, 'one\ntwo\n')
+      age(`${path}.1${end}`, 10)
+      unlinkSync(path)
+      writeFileSync(path, 'three\n')
+      expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
+    })
+  }
+
+  test('reads an unseen rotated file although the live one has begun with the same words', async () => {
+    const { path, store } = await storeEmptyLog()
+    renameSync(path, `${path}.1`)
+    appendFileSync(`${path}.1`, 'version 1\none\n')
+    writeFileSync(path, 'version 1\n')
+    renameSync(path, `${path}.0`)
+    appendFileSync(`${path}.0`, 'two\n')
+    age(`${path}.1`, 20)
+    age(`${path}.0`, 10)
+    writeFileSync(path, 'version 1\n')
+    expect((await readAll(store, { path }, 4)).filter((line) => line !== 'version 1')).toEqual(['one', 'two'])
+  })
+
   test('does not read a copy that was made while the agent read the file', async () => {
     const { dir, path, store } = await storeEmptyLog()
     const { lastScan } = store

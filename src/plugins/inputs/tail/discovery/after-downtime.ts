@@ -7,7 +7,13 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import {
+  contentSizeOf,
+  isCopyOfContent,
+  isFileOf,
+  rowForSibling,
+  wasPutInPlace,
+} from '../rotation/same-content.ts'
 import {
   appearedMs,
   DirectoryNames,
@@ -189,7 +195,7 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          siblings.find((s) => isFree(s) && isFileOf(row, s))
+          largestOf(siblings.filter((s) => isFree(s) && isFileOf(row, s)))
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -237,7 +243,12 @@ export class AfterDowntime {
     if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
     const stat = live.handle.stat()
     if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
-    if (row.offset < MIN_RESTORED_BYTES || !isCopyOfContent(row, siblingAt(live.target, stat))) return false
+    if (
+      !wasPutInPlace(stat) ||
+      row.offset < MIN_RESTORED_BYTES ||
+      !isCopyOfContent(row, siblingAt(live.target, stat))
+    )
+      return false
     this.#continueOpen(live, row)
     return true
   }
@@ -339,6 +350,8 @@ export class AfterDowntime {
     for (const sibling of siblings) {
       const row = known.get(sibling)
       const open = this.#files.byKey.get(sibling.key)
+      // Rotated since the scan: what follows is found from its path, and read after it.
+      if (open !== undefined && open === live) break
       if (open !== undefined) {
         if (row !== undefined && open.isUnread) this.#continueOpen(open, row)
         continue
@@ -371,7 +384,8 @@ export class AfterDowntime {
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
     if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
     // Of a row whose file is not found, or has another content by now.
-    if (rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling))) return false
+    if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
+      return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
   }
@@ -416,6 +430,14 @@ function livePathsOf(path: string): string[] {
 function isAt({ path, inode }: SkippedFile): boolean {
   const stat = statOf(path)
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
+}
+
+/** Returns the first of the copies of one content that has all of it: some may be backups of its beginning. */
+function largestOf(copies: Sibling[]): Sibling | undefined {
+  let largest = copies[0]
+  for (const copy of copies)
+    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
+  return largest
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

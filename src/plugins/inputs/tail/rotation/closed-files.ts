@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -10,7 +10,8 @@ import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
+import { uncompressedName } from './names.ts'
+import { contentSizeOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -89,8 +90,8 @@ export class ClosedFiles {
     const directory = dirname(sibling.path)
     const isRelated = (livePath: string): boolean =>
       names.has(basename(livePath)) && areNear(dirname(livePath), directory)
-    for (const { row, livePath } of this.#files.values())
-      if (isRelated(livePath) && isCopyOfContent(row, sibling)) return row.offset
+    for (const { row, path, livePath } of this.#files.values())
+      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, path)) return row.offset
     for (const { content, livePath } of this.#gone)
       if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
@@ -155,7 +156,7 @@ export class ClosedFiles {
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
-    const late = sizeWithin(sibling) - (file.row.offset % 2 ** 32)
+    const late = contentSizeOf(sibling) - (file.row.offset % 2 ** 32)
     if (late === 0) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
   }
@@ -202,6 +203,17 @@ export class ClosedFiles {
   }
 }
 
+/**
+ * True when a file with the content of the one at `path` was made of that, and not by a program that writes the same lines again: that is
+ * gone, or was written to later; of a compressed file the name tells.
+ */
+function isMadeOf(sibling: Sibling, path: string): boolean {
+  const stat = statOf(path)
+  if (stat instanceof FsFailure) return true
+  if (sibling.path.endsWith('.gz')) return uncompressedName(sibling.path) === path
+  return sibling.birthMs < Number(stat.mtimeNs) / 1e6
+}
+
 /** True when two directories are the same, one is within the other, or both are within the same one. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
@@ -227,16 +239,4 @@ export function contentOf(file: TailFile): KnownContent {
   const { stored, handle, cursor } = file
   if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   return file.content()
-}
-
-const TRAILER_BYTES = 4
-
-/** Returns the decompressed size of a .gz of one member, modulo 2^32, from its last four bytes (RFC 1952, ISIZE); -1 if unreadable. */
-function sizeWithin(sibling: Sibling): number {
-  const opened = openFile(sibling.path)
-  if (opened instanceof FsFailure) return -1
-  const trailer = Buffer.alloc(TRAILER_BYTES)
-  const n = read(opened.fd, trailer, 0, TRAILER_BYTES, Number(opened.stat.size) - TRAILER_BYTES)
-  close(opened.fd)
-  return n === TRAILER_BYTES ? trailer.readUInt32LE(0) : -1
 }

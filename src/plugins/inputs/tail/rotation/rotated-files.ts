@@ -13,12 +13,14 @@ import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
 import {
+  contentSizeOfOpen,
+  haveCommonContent,
   isCompressedCopy,
-  isCopy,
   isCopyOfContent,
   isEmptyGzip,
   isFileOf,
   setFingerprintOfCopy,
+  wasCopiedFrom,
 } from './same-content.ts'
 import { appearedMs, MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
 
@@ -88,8 +90,8 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
-    const { files, closed, waitMs, clock, log, again } = options
-    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, log, again })
+    const { files, closed, waitMs, clock, counters, log, again } = options
+    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, counters, log, again })
   }
 
   /** The copies of files among those within Path. */
@@ -297,8 +299,11 @@ export class RotatedFiles {
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
-        known.some((one) => one !== file && isCopy(file, one)) ||
-        opened.some((one) => one !== file && isCopy(file, one) && isLessThan(file, one))
+        known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
+        opened.some(
+          (one) =>
+            one !== file && haveCommonContent(file, one) && isLessThan(file, one) && wasCopiedFrom(file, one),
+        )
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
@@ -434,12 +439,17 @@ export class RotatedFiles {
   }
 }
 
+/** True when a file has nothing but what the beginning of the other has, which may have just begun with the same words. */
+function isPartOf(file: TailFile, other: TailFile): boolean {
+  return contentSizeOfOpen(file) <= contentSizeOfOpen(other) && haveCommonContent(file, other)
+}
+
 /** True when of two files with a common content the first is the copy: it has less, or was made later. */
 function isLessThan(file: TailFile, other: TailFile): boolean {
   if (file.stored.isResumed !== other.stored.isResumed) return other.stored.isResumed
-  if (file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
-  const bySize = other.cursor.size - file.cursor.size
+  const bySize = contentSizeOfOpen(other) - contentSizeOfOpen(file)
   const byBirth = file.identity.birthMs - other.identity.birthMs
+  if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
   return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
 }
 

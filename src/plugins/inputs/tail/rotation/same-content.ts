@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
@@ -5,10 +6,13 @@ import { FINGERPRINT_BYTES, fingerprintOf, mismatch, peek } from '../file/finger
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { uncompressedName } from './names.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
 const COMPRESSED_HEAD_BYTES = 16_384
+/** Size of the decompressed content, at the end of a .gz. */
+const TRAILER_BYTES = 4
 /** Bytes compared at both ends of two plain files, and at places in between. */
 const END_BYTES = 65_536
 const PROBE_BYTES = 4096
@@ -36,6 +40,8 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!isDistinct(content, isRecent)) return false
+  if (content.untilMs !== undefined && !sibling.path.endsWith('.gz') && sibling.birthMs > content.untilMs)
+    return false
   if (sibling.path.endsWith('.gz'))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
@@ -110,6 +116,68 @@ export function isCopy(file: TailFile, original: TailFile): boolean {
   return placesToCompare(common).every(([at, size]) => areEqual(a, b, at, size))
 }
 
+/**
+ * True when one of two files that were opened for their names begins with the content of the other, compressed or not. Of a compressed
+ * one the first bytes count.
+ */
+export function haveCommonContent(a: TailFile, b: TailFile): boolean {
+  if (!a.handle.isCompressed && !b.handle.isCompressed) return isCopy(a, b)
+  const [headA, headB] = [headOfFile(a), headOfFile(b)]
+  const common = Math.min(headA?.length ?? 0, headB?.length ?? 0)
+  return common > 0 && headA?.compare(headB as Buffer, 0, common, 0, common) === 0
+}
+
+/**
+ * True when a file with the content of `original` was made before the last write to that, and so is a copy of it: a program that writes the
+ * same lines again does so after the log of before was rotated away. False where it cannot be told.
+ */
+export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
+  if (original.rotation.isDeleted || original.rotation.isReplaced) return true
+  if (file.handle.isCompressed) return uncompressedName(file.path) === original.path
+  const stat = original.handle.stat()
+  return !(stat instanceof FsFailure) && file.identity.birthMs < Number(stat.mtimeNs) / 1e6
+}
+
+/** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
+const COPY_MS = 5
+const COPY_BYTES_PER_MS = 100_000
+
+/**
+ * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there, its times were
+ * set, or it was written in one go. A program takes longer for its lines.
+ */
+export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
+  if (ctimeNs > mtimeNs || birthtimeNs === 0n) return true
+  return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
+}
+
+function headOfFile({ handle, cursor }: TailFile): Buffer | undefined {
+  if (!handle.isCompressed) return peek(handle.fd, 0, Math.min(END_BYTES, cursor.size))
+  const stat = handle.stat()
+  return stat instanceof FsFailure ? undefined : inflated(handle.fd, Number(stat.size), END_BYTES)
+}
+
+/** Returns the size of the content: of a compressed file what its trailer says, modulo 2^32; -1 when it cannot be found out. */
+export function contentSizeOf(sibling: Sibling): number {
+  if (!sibling.path.endsWith('.gz')) return sibling.size
+  return withFile(sibling, (fd) => sizeInTrailer(fd, sibling.size)) ?? -1
+}
+
+/** Does the same for an open file. */
+export function contentSizeOfOpen({ handle, cursor }: TailFile): number {
+  const stat = handle.isCompressed ? handle.stat() : undefined
+  if (stat === undefined || stat instanceof FsFailure) return cursor.size
+  return sizeInTrailer(handle.fd, Number(stat.size))
+}
+
+function sizeInTrailer(fd: number, size: number): number {
+  if (size < TRAILER_BYTES) return -1
+  const trailer = Buffer.alloc(TRAILER_BYTES)
+  return read(fd, trailer, 0, TRAILER_BYTES, size - TRAILER_BYTES) === TRAILER_BYTES
+    ? trailer.readUInt32LE(0)
+    : -1
+}
+
 function hasSameHead(a: TailFile, b: TailFile): boolean {
   return (
     a.stored.fingerprint === b.stored.fingerprint && a.stored.fingerprintSize === b.stored.fingerprintSize
@@ -161,22 +229,25 @@ function headOf(sibling: Sibling): Buffer | undefined {
 }
 
 function inflateHead(sibling: Sibling): Buffer | undefined {
-  return withFile(sibling, (fd) => {
-    const raw = Buffer.alloc(Math.min(COMPRESSED_HEAD_BYTES, sibling.size))
-    const n = read(fd, raw, 0, raw.length, 0)
-    if (n instanceof FsFailure) return undefined
-    try {
-      const head = gunzipSync(raw.subarray(0, n), {
-        finishFlush: constants.Z_SYNC_FLUSH,
-        // Deflate expands up to a thousand times: 16 MB of zeros for 16 KB.
-        maxOutputLength: 2 ** 25,
-      })
-      return Buffer.from(head.subarray(0, FINGERPRINT_BYTES))
-    } catch {
-      // Not gzip in spite of its name, or damaged: not a copy of anything.
-      return undefined
-    }
-  })
+  return withFile(sibling, (fd) => inflated(fd, sibling.size, FINGERPRINT_BYTES))
+}
+
+/** Returns up to `most` of the first decompressed bytes of a .gz. */
+function inflated(fd: number, size: number, most: number): Buffer | undefined {
+  const raw = Buffer.alloc(Math.min(COMPRESSED_HEAD_BYTES, size))
+  const n = read(fd, raw, 0, raw.length, 0)
+  if (n instanceof FsFailure) return undefined
+  try {
+    const head = gunzipSync(raw.subarray(0, n), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      // Deflate expands up to a thousand times: 16 MB of zeros for 16 KB.
+      maxOutputLength: 2 ** 25,
+    })
+    return Buffer.from(head.subarray(0, most))
+  } catch {
+    // Not gzip in spite of its name, or damaged: not a copy of anything.
+    return undefined
+  }
 }
 
 /** Calls `use` with a descriptor of the sibling; undefined when it cannot be opened: it was deleted, or is not readable. */
