@@ -13,8 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
+import { failToOpen } from '../../../support/tail/unopenable.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -236,7 +236,7 @@ test('a closed file that comes back within Path is read on from where it was rea
 test('late bytes that cannot be read count as lost when the watch ends, and come if they can be read before', async () => {
   const { run, path, fd, dir } = await closeRotated({ rotated_watch: '2s' })
   const unreadable = new Set([`${path}.1`])
-  replaceOpen((name) => unreadable.has(name))
+  failToOpen((name) => unreadable.has(name))
   writeSync(fd, 'late\n')
   await until(() => run.count('files_unreadable') === 1)
   renameSync(`${path}.1`, `${path}.2`)
@@ -249,16 +249,3 @@ test('late bytes that cannot be read count as lost when the watch ends, and come
   const lost = run.logs.find(({ fields }) => fields.code === 'E_TAIL_ABANDONED')
   expect(lost?.message).toContain(join(dir, 'a.log.2'))
 })
-
-/** Makes the opening of some files fail, as for another user. */
-function replaceOpen(isUnreadable: (path: string) => boolean): void {
-  const open = systemCalls.openSync as (...args: unknown[]) => number
-  atEnd(() => void Object.assign(systemCalls, { openSync: open }))
-  Object.assign(systemCalls, {
-    openSync: (...args: unknown[]) => {
-      if (isUnreadable(String(args[0])))
-        throw Object.assign(new Error(`EACCES: injected, open '${args[0]}'`), { code: 'EACCES' })
-      return open(...args)
-    },
-  })
-}
