@@ -113,9 +113,13 @@ export class SoakLog {
     return this.#rest !== ''
   }
 
-  /** True if the link goes to a file that the agent may not know, under a name that tells nothing. */
+  /**
+   * True if the link goes to a file that the agent may not know, under a name that tells nothing, or if the log is rotated into a folder in
+   * which the agent has found none of its files yet.
+   */
   get hasUnknownTarget(): boolean {
-    return this.o.style === 'swap' && this.#rotations < 2
+    const { style, olddir } = this.o
+    return (style === 'swap' && this.#rotations < 2) || (olddir !== undefined && this.#rotations < 1)
   }
 
   get lateWriters(): number {

@@ -214,7 +214,8 @@ export class AfterDowntime {
     const paths = new Set(found.map((s) => s.path))
     // A rotated file within Path is found under the next name of its log: `x.log.1` became `x.log.2.gz`.
     for (const live of livePathsOf(path)) {
-      if (!this.#glob.matches(live)) continue
+      // Only of a log that is there: thousands of names may look as if rotation had made them of one that never was.
+      if (!this.#files.byPath.has(live) || !this.#glob.matches(live)) continue
       for (const sibling of siblingsOf(live, scope, names)) {
         if (paths.has(sibling.path) || sibling.path === path) continue
         paths.add(sibling.path)

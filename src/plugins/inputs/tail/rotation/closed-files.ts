@@ -210,8 +210,8 @@ export class ClosedFiles {
 function isMadeOf(sibling: Sibling, path: string): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
-  if (sibling.path.endsWith('.gz')) return uncompressedName(sibling.path) === path
-  return sibling.birthMs < Number(stat.mtimeNs) / 1e6
+  const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
+  return isCompressed || sibling.mtimeMs < Number(stat.mtimeNs) / 1e6
 }
 
 /** True when two directories are the same, one is within the other, or both are within the same one. */

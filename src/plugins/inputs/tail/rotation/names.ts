@@ -79,11 +79,24 @@ export function isUnreadableFormat(name: string): boolean {
  */
 export function compareDatesOfNames(a: string, b: string): number {
   const [dateA, dateB] = [dateIn(a), dateIn(b)]
-  if (dateA === undefined || dateB === undefined || dateA === dateB) return 0
-  return dateA < dateB ? -1 : 1
+  if (dateA !== undefined && dateB !== undefined) return compareTexts(dateA, dateB)
+  const [epochA, epochB] = [epochIn(a), epochIn(b)]
+  const isComparable = epochA !== undefined && epochB !== undefined && epochA.length === epochB.length
+  return isComparable ? compareTexts(epochA, epochB) : 0
 }
 
-const DATE = /(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/** Seconds, milli-, micro- or nanoseconds since 1970, from 2001 to 2033. */
+const EPOCH = /(?<!\d)1\d{9}(?:\d{3}){0,3}(?!\d)/
+
+function epochIn(name: string): string | undefined {
+  return EPOCH.exec(name)?.[0]
+}
+
+const DATE = /(?<!\d)(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
 
 /** Returns the date and time in a name with the year first, as text that sorts by time. */
 function dateIn(name: string): string | undefined {

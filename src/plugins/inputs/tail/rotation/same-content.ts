@@ -128,14 +128,16 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
 }
 
 /**
- * True when a file with the content of `original` was made before the last write to that, and so is a copy of it: a program that writes the
+ * True when a file with the content of `original` was complete before the last write to that, and so is a copy of it: a program that writes the
  * same lines again does so after the log of before was rotated away. False where it cannot be told.
  */
 export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (original.rotation.isDeleted || original.rotation.isReplaced) return true
-  if (file.handle.isCompressed) return uncompressedName(file.path) === original.path
-  const stat = original.handle.stat()
-  return !(stat instanceof FsFailure) && file.identity.birthMs < Number(stat.mtimeNs) / 1e6
+  const [own, later] = [file.handle.stat(), original.handle.stat()]
+  if (own instanceof FsFailure || later instanceof FsFailure) return false
+  // gzip keeps the time of the file that it compresses.
+  if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
+  return own.mtimeNs < later.mtimeNs
 }
 
 /** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
