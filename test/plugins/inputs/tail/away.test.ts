@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -302,7 +303,8 @@ describe('a log that was started while the agent was not running', () => {
   })
 
   test('replaces a known file that no longer exists: remaining files in between are read', async () => {
-    const dir = tmp()
+    const dir = join(tmp(), 'logs')
+    mkdirSync(dir)
     const path = join(dir, 'a.log')
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
@@ -331,7 +333,7 @@ describe('a log that was started while the agent was not running', () => {
   })
 })
 
-/** Ends a run: files created from here on are born after its last scan. */
+/** Ends a run: what was written so far is older than its last scan by the file system's clock, what is created from here on is younger. */
 async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -339,7 +341,12 @@ async function endRun(dir: string, store = new MemoryStore()): Promise<MemorySto
     writeFileSync(probe, '')
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
-  const lastMs = bornMs()
+  // Two files may have the same clock tick.
+  const writtenMs = bornMs()
+  const lastMs = await until(() => {
+    const ms = bornMs()
+    return ms > writtenMs && ms
+  })
   store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -147,9 +147,11 @@ export class ClosedFiles {
   #readLate(file: ClosedFile, sibling: Sibling): void {
     const { row } = file
     if (sibling.size === row.offset) return
+    const late = sibling.size - row.offset
+    // What cannot be opened is tried again with the next look: it may still be the file.
+    if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
     // Truncated, or another file with the inode: nothing of it is known any more.
-    if (sibling.size < row.offset || !isFileOf(row, sibling)) this.#forget(file)
-    else this.#reopen(file, sibling, sibling.size - row.offset)
+    else this.#forget(file)
   }
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
@@ -215,6 +217,13 @@ function isMadeOf(sibling: Sibling, path: string): boolean {
 /** True when two directories are the same, one is within the other, or both are within the same one. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
+}
+
+function canOpen(path: string): boolean {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return false
+  close(opened.fd)
+  return true
 }
 
 function keyOf({ device, inode }: OffsetRow): string {
