@@ -162,8 +162,8 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
 }
 
 /**
- * True when a file with the content of `original` was complete before the last write to that, and so is a copy of it: a program that writes the
- * same lines again does so after the log of before was rotated away. False where it cannot be told.
+ * True when a file with the content of `original` was completed while that was being written, and so is a copy of it: a program that writes
+ * the same lines again does so after the log of before was rotated away. False where it cannot be told.
  */
 export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (original.rotation.isDeleted || original.rotation.isReplaced) return true
@@ -171,7 +171,16 @@ export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (own instanceof FsFailure || later instanceof FsFailure) return false
   // gzip keeps the time of the file that it compresses.
   if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
-  return own.mtimeNs < later.mtimeNs
+  // The birth of a compressed original is when it was compressed.
+  return isWithin(own.mtimeNs, original.handle.isCompressed ? { ...later, birthtimeNs: 0n } : later)
+}
+
+/** True when a file was completed at `ns`, between the creation of another and the last write to that. */
+export function isWithin(
+  ns: bigint,
+  { birthtimeNs, mtimeNs }: Pick<BigIntStats, 'birthtimeNs' | 'mtimeNs'>,
+): boolean {
+  return birthtimeNs < ns && ns < mtimeNs
 }
 
 /** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
@@ -179,11 +188,11 @@ const COPY_MS = 5
 const COPY_BYTES_PER_MS = 100_000
 
 /**
- * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there, its times were
- * set, or it was written in one go. A program takes longer for its lines.
+ * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
+ * set after it was written, or it was written in one go, as by cp. Most programs take longer for their lines.
  */
 export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
-  if (ctimeNs > mtimeNs || birthtimeNs === 0n) return true
+  if (ctimeNs > mtimeNs) return true
   return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
 }
 
