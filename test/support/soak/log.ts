@@ -90,7 +90,12 @@ export class SoakLog {
     this.#lines = new SoakLines(o.format, o.first, o.random)
     this.from = this.counts.map(() => 0)
     this.unordered =
-      o.style === 'link' || o.style === 'swap' || o.compress === 'late' || !o.compression.keepsTime
+      o.style === 'link' ||
+      o.style === 'swap' ||
+      o.compress === 'late' ||
+      !o.compression.keepsTime ||
+      // A file that is not found beside or below its path is searched for, and the live one does not wait.
+      (o.olddir !== undefined && dirname(o.olddir) !== dirname(o.path))
     this.#target = this.#firstTarget()
     this.#fd = this.#opened()
     if (this.real !== this.path) symlinkSync(this.real, this.path)
