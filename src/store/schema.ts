@@ -146,8 +146,25 @@ export function readScans(db: Database): Map<string, number> {
   const scans = new Map<string, number>()
   for (const { paths, at } of db.prepare('SELECT paths, at FROM shipper_looks').all())
     if (typeof paths === 'string' && typeof at === 'bigint') scans.set(paths, Number(at))
+  scans.delete(NO_PATTERN)
   return scans
 }
+
+/** Pattern in the row that keeps the time of the last write until this run writes: opening the database alone changes the times of its files. */
+const NO_PATTERN = ''
+
+/**
+ * Returns when an earlier run wrote to the database last, and keeps that until CLEAR_LAST_WRITE: a run that is killed before it has
+ * written anything would otherwise have moved the time. `ms`: the time by the database's files.
+ */
+export function keepLastWrite(db: Database, ms: number | undefined): number | undefined {
+  const kept = db.prepare('SELECT at FROM shipper_looks WHERE paths = ?').get(NO_PATTERN)?.at
+  if (typeof kept === 'bigint') return Number(kept)
+  if (ms !== undefined) db.prepare(REPLACE_SCAN).run(NO_PATTERN, BigInt(Math.floor(ms)))
+  return ms
+}
+
+export const CLEAR_LAST_WRITE = `DELETE FROM shipper_looks WHERE paths = '${NO_PATTERN}'`
 
 /** Path in the only row of an empty list: it is known that there are no such files. */
 const NO_FILE = ''

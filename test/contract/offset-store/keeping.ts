@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
@@ -39,6 +39,27 @@ export const keeping: OffsetCase[] = [
       assert.equal(c.lastScanMs('/a/*.log'), 1000)
       assert.equal(c.lastScanMs('/c/*.log'), 1000)
       assert.equal(c.lastScanMs('/b/*.log'), undefined)
+    },
+  },
+  {
+    name: 'keeps the time of the last write until a run writes, whatever opening the database does to its files',
+    async run(t) {
+      const a = await t.open()
+      a.write({ upsert: [row(1)], remove: [] })
+      a.close()
+      const written = statSync(t.path).mtimeMs
+      const b = await t.open()
+      assert.ok(Math.abs(Number(b.lastWriteMs) - written) < 1)
+      b.close()
+      utimesSync(t.path, written / 1000 + 60, written / 1000 + 60)
+      const c = await t.open()
+      assert.equal(c.lastWriteMs, Math.floor(Number(b.lastWriteMs)))
+      assert.equal(c.lastScanMs('/a/*.log'), c.lastWriteMs)
+      c.write({ upsert: [row(2)], remove: [] })
+      c.close()
+      utimesSync(t.path, written / 1000 + 60, written / 1000 + 60)
+      const d = await t.open()
+      assert.ok(Number(d.lastWriteMs) > written + 50_000)
     },
   },
   {
