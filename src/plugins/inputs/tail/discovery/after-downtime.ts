@@ -133,6 +133,9 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
+    // A row is given up for a file that may be its own only when that is open: both are written together.
+    const unsure = new Set<OffsetRow>()
+    const inPlace: Sibling[] = []
     let isComplete = false
     for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
@@ -152,7 +155,7 @@ export class AfterDowntime {
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (this.#continueRenamed(row, path)) continue
-        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
+        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) unsure.add(row)
         else this.#searchFor(row, path, scope)
       }
       if (first < 0) {
@@ -162,9 +165,15 @@ export class AfterDowntime {
       }
       const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
       previous = opened.last
+      for (const sibling of siblings.slice(first))
+        if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
       isComplete = opened.isComplete
       remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+    }
+    for (const row of unsure) {
+      if (inPlace.some((s) => mayBe(row, s))) this.#positions.remove(row)
+      else this.#searchFor(row, path, scope)
     }
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
