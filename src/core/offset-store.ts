@@ -85,6 +85,8 @@ export interface OffsetRow {
 
 /** A file that a scan found and that was not opened, because it could not be or is too old. */
 export interface SkippedFile {
+  /** Path at which it was found. */
+  path: string
   device: bigint
   inode: bigint
   /** Time of creation in milliseconds, which tells the file from a later one with its inode; 0: unknown. */

@@ -31,7 +31,7 @@ const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIM
 
 /** Files that scans found and did not open, by Path; `birth` in milliseconds. Created with the first full scan. */
 const SHIPPER_SKIPPED = `CREATE TABLE IF NOT EXISTS shipper_skipped (
-  paths TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
+  paths TEXT, path TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
 
 /** Columns missing in older versions of fluent-bit; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
@@ -156,11 +156,14 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
     .get()
   if (table === undefined) return undefined
   const skipped = new Map<string, SkippedFile[]>()
-  for (const row of db.prepare('SELECT paths, device, inode, birth, offset FROM shipper_skipped').all()) {
+  for (const row of db
+    .prepare('SELECT paths, path, device, inode, birth, offset FROM shipper_skipped')
+    .all()) {
     const paths = String(row.paths)
     const files = skipped.get(paths) ?? []
     skipped.set(paths, files)
     files.push({
+      path: String(row.path),
       device: bigint(row.device),
       inode: bigint(row.inode),
       birthMs: Number(row.birth ?? 0),
@@ -174,10 +177,10 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
 export function writeSkipped(db: Database, paths: string, files: readonly SkippedFile[]): void {
   db.exec(SHIPPER_SKIPPED)
   db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)
-  const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?)')
-  for (const { device, inode, birthMs, offset } of files) {
+  const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?, ?)')
+  for (const { path, device, inode, birthMs, offset } of files) {
     const birth = BigInt(Math.floor(birthMs))
-    insert.run(paths, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
+    insert.run(paths, path, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
   }
 }
 

@@ -46,7 +46,7 @@ export const keeping: OffsetCase[] = [
     async run(t) {
       const a = await t.open()
       assert.equal(a.skippedFiles('/a'), undefined)
-      const file = { device: 2n ** 63n + 1n, inode: 7n, birthMs: 1234, offset: 99 }
+      const file = { path: '/a/x.log', device: 2n ** 63n + 1n, inode: 7n, birthMs: 1234, offset: 99 }
       a.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [file] } })
       a.close()
       const b = await t.open()

@@ -96,7 +96,9 @@ export class TailLoop {
   #findFiles(): void {
     this.#reconciler.scan(true)
     const mayHaveMissed =
-      this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
+      this.#positions.unclaimed().length > 0 ||
+      this.#positions.skipped.all().length > 0 ||
+      this.#files.createdSinceLastScan().length > 0
     // In the same pass as the scan: a row stored in between would say that all of its log is known.
     if (mayHaveMissed) {
       new AfterDowntime({

@@ -152,7 +152,8 @@ describe('rotation while the agent was not running', () => {
       writeFileSync(`${path}.old`, `one\n${LONG.slice(0, 3000)}`)
       age(`${path}.old`, 20)
       write(`${path}.1${end}`, `one\n${LONG}\n`)
-      age(`${path}.1${end}`, 10)
+      // It was written on after the backup.
+      age(`${path}.1${end}`, -1)
       unlinkSync(path)
       writeFileSync(path, 'three\n')
       expect(await readAll(store, { path }, 3)).toEqual(['one', LONG, 'three'])
@@ -364,3 +365,21 @@ function age(path: string, seconds: number): void {
   const then = Date.now() / 1000 - seconds
   utimesSync(path, then, then)
 }
+
+test('a file that was too old, written to and rotated while the agent was not running, is read from the size that it had', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, 'old1\nold2\n')
+  age(path, 3 * 86_400)
+  const options = { path, ignore_older: '1d', read_from_head: 'off' }
+  const first = new TailRun({ tail: options, store }).start()
+  await until(() => store.skipped?.length === 1)
+  await first.stop()
+  appendFileSync(path, 'fresh\n')
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'new\n')
+  const second = new TailRun({ tail: options, store }).start()
+  atEnd(() => second.abort())
+  expect(await second.waitForLines(2)).toEqual(['fresh', 'new'])
+  await until(() => store.skipped?.length === 0)
+})

@@ -114,23 +114,6 @@ export const FOREIGN: Row[] = [
     },
   },
   {
-    name: 'a copy of a rotated file under the name of another rotation',
-    path: ['app.log'],
-    rotate(log, n) {
-      byNumber(log)
-      log.copy('app.log.1', `app.log-${date(n, 'YYYYMMDD')}`)
-      log.gzip('app.log.1', { to: `app.log-${date(n, 'YYYYMMDD')}-1.gz`, keepSource: true })
-    },
-  },
-  {
-    name: 'a copy within Path under a name that rotation does not make',
-    path: ['*.log'],
-    async rotate(log, n) {
-      log.copy('app.log', `app.copy${n}.log`)
-      await log.write(3)
-    },
-  },
-  {
     name: 'a file restored from a backup with another inode',
     path: ['app.log'],
     rotate(log) {

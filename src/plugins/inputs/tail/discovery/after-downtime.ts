@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
@@ -8,7 +8,13 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { contentSizeOf, isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import {
+  contentSizeOf,
+  isCopyOfContent,
+  isFileOf,
+  rowForSibling,
+  wasPutInPlace,
+} from '../rotation/same-content.ts'
 import {
   appearedMs,
   DirectoryNames,
@@ -60,6 +66,8 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  /** Rows of files that were skipped by the previous run. */
+  readonly #skipped = new Set<OffsetRow>()
 
   constructor(options: AfterDowntimeOptions) {
     this.#files = options.files
@@ -80,6 +88,12 @@ export class AfterDowntime {
       // Rows of other inputs that share the database are left alone.
       if (!this.#glob.matches(path) || this.#isSkipped(row, path)) continue
       rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
+    }
+    for (const file of this.#positions.skipped.all()) {
+      if (!this.#glob.matches(file.path) || isAt(file)) continue
+      const row = this.#positions.addSkipped(file)
+      this.#skipped.add(row)
+      rowsByPath.set(file.path, [...(rowsByPath.get(file.path) ?? []), row])
     }
     const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
     const names = new DirectoryNames()
@@ -131,6 +145,11 @@ export class AfterDowntime {
       const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
       const first = siblings.findIndex((s) => isKnown(s) || missing.some((row) => mayBe(row, s)))
       for (const row of missing) {
+        if (this.#skipped.has(row)) {
+          // Deleted, as old files are; nothing is known to be missing.
+          this.#positions.claim(row)
+          continue
+        }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
@@ -235,7 +254,12 @@ export class AfterDowntime {
     if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
     const stat = live.handle.stat()
     if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
-    if (row.offset < MIN_RESTORED_BYTES || !isCopyOfContent(row, siblingAt(live.target, stat))) return false
+    if (
+      !wasPutInPlace(stat) ||
+      row.offset < MIN_RESTORED_BYTES ||
+      !isCopyOfContent(row, siblingAt(live.target, stat))
+    )
+      return false
     this.#continueOpen(live, row)
     return true
   }
@@ -371,7 +395,8 @@ export class AfterDowntime {
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
     if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
     // Of a row whose file is not found, or has another content by now.
-    if (rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling))) return false
+    if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
+      return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
   }
@@ -410,6 +435,12 @@ const MIN_RESTORED_BYTES = 64
 function livePathsOf(path: string): string[] {
   const directory = dirname(path)
   return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
+}
+
+/** True when the skipped file is still at its path. */
+function isAt({ path, inode }: SkippedFile): boolean {
+  const stat = statOf(path)
+  return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
 /**

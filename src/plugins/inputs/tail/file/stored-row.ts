@@ -138,9 +138,9 @@ export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): Offse
   return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
 }
 
-/** True when a file that was created at `birthNs` is another one than that of a row which knows nothing of the content. */
+/** True when a file that was created at `birthMs` is another one than that of a row which has its time of creation. */
 export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
-  return isBlank(row) && row.birthMs !== undefined && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
+  return row.birthMs !== undefined && row.birthMs > 0 && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
 }
 
 function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {

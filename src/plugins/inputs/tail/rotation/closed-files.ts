@@ -10,6 +10,7 @@ import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
+import { uncompressedName } from './names.ts'
 import { contentSizeOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
@@ -89,8 +90,8 @@ export class ClosedFiles {
     const directory = dirname(sibling.path)
     const isRelated = (livePath: string): boolean =>
       names.has(basename(livePath)) && areNear(dirname(livePath), directory)
-    for (const { row, livePath } of this.#files.values())
-      if (isRelated(livePath) && isCopyOfContent(row, sibling)) return row.offset
+    for (const { row, path, livePath } of this.#files.values())
+      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, path)) return row.offset
     for (const { content, livePath } of this.#gone)
       if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
@@ -198,6 +199,17 @@ export class ClosedFiles {
       },
     )
   }
+}
+
+/**
+ * True when a file with the content of the one at `path` was made of that, and not by a program that writes the same lines again: that is
+ * gone, or was written to later; of a compressed file the name tells.
+ */
+function isMadeOf(sibling: Sibling, path: string): boolean {
+  const stat = statOf(path)
+  if (stat instanceof FsFailure) return true
+  if (sibling.path.endsWith('.gz')) return uncompressedName(sibling.path) === path
+  return sibling.birthMs < Number(stat.mtimeNs) / 1e6
 }
 
 /** True when two directories are the same, one is within the other, or both are within the same one. */

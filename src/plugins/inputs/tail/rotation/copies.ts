@@ -1,19 +1,24 @@
 import { basename, dirname, join } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
-import { differInDigitsOnly, isRotatedName, liveNamesOf } from './names.ts'
-import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
+import { liveNamesOf } from './names.ts'
+import {
+  isCopy,
+  isCopyOfContent,
+  isOpenCopyOfContent,
+  setFingerprintOfCopy,
+  wasPutInPlace,
+} from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
 const MAX_COMPARED = 1000
-/** Fewer bytes in common do not make a copy where the names leave a doubt: programs often begin a log with the same words. */
+/** Fewer bytes do not tell a restored file from a new one: programs often begin a log with the same words. */
 const MIN_COMMON_BYTES = 64
-/** Bytes that files must have in common which are related by the first part of their names only. */
-const MIN_STEM_BYTES = 1024
 
 interface CopiesOptions {
   files: OpenFiles
@@ -23,6 +28,7 @@ interface CopiesOptions {
   /** Rotate_Wait in milliseconds. */
   waitMs: number
   clock: Clock
+  counters: TailCounters
   log: Logger
   /** Examines the file again after some time. */
   again: (file: TailFile, ms: number) => void
@@ -60,7 +66,8 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      unchain(suspect.original, file)
+      // What is unchained waits for the end of the copy, which now waits for it.
+      for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -115,30 +122,25 @@ export class Copies {
     original.refresh()
     if (!isCopy(file, original)) return undefined
     const readTo = original.cursor.offset
-    const isDrained = original.cursor.isAtEnd
-    const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
-    if (file.handle.isCompressed) {
-      const isOver = original.rotation.isDeleted || isQuiet
-      return isOver && (isDrained || isLast) ? readTo : 'wait'
-    }
+    const isDrained = original.cursor.isAtEnd || isLast
     const { size } = file.cursor
-    const common = Math.min(size, original.cursor.size)
-    if (common < MIN_COMMON_BYTES && isQuiet && !isNamedAfter(file, original)) return undefined
-    if (common < MIN_COMMON_BYTES && isReplacement) return undefined
-    if (
-      size >= original.cursor.size &&
-      (common >= MIN_COMMON_BYTES || isQuiet || isNamedAfter(file, original))
-    )
-      return isDrained || isLast ? Math.min(readTo, size) : 'wait'
-    if (!isQuiet) return 'wait'
-    // A program that begins its new log as the one before; of a restored file all would be there by now.
-    if (isReplacement) return undefined
-    return readTo >= size || isLast ? Math.min(readTo, size) : 'wait'
+    if (isReplacement) {
+      if (size < Math.max(MIN_COMMON_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
+      return isDrained ? Math.min(readTo, size) : 'wait'
+    }
+    const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
+    const isGone = original.rotation.isDeleted
+    // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
+    if (isQuiet && !isGone && !isNamedAfter(file, original)) return undefined
+    if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
+    const isComplete = isQuiet || (size >= original.cursor.size && (isGone || isNamedAfter(file, original)))
+    return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
   #continueAt(file: TailFile, offset: number, original: string): void {
     if (!file.isUnread) return
     file.startAt(offset)
+    this.#options.counters.add('files_copied')
     this.#options.log.info(`${file.path} is a copy of ${original}: reading it from where that was read to`, {
       offset,
     })
@@ -151,7 +153,8 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      if (original === file) continue
+      // One that waits itself is not read: each would wait for the other.
+      if (original === file || original.newAt !== undefined) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refresh()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
@@ -189,9 +192,9 @@ export class Copies {
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // Rotated files may be put into another directory.
     for (const one of held) if (isRelated(one)) yield one
-    if (files.byKey.size > MAX_COMPARED) return
+    if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
     for (const one of files.byKey.values())
-      if (!held.has(one) && (hasStemOf(file, one) || (file.handle.isCompressed && isRelated(one)))) yield one
+      if (!held.has(one) && file.handle.isCompressed && isRelated(one)) yield one
   }
 
   /** Goes on where the content was read to that a truncated or closed file had. */
@@ -217,13 +220,17 @@ function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. */
-function unchain(original: TailFile, copy: TailFile): void {
+/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
+  const unchained: TailFile[] = []
   for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
     seen.add(one)
-    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+    if (one.predecessor !== copy) continue
+    one.readAfter(copy.predecessor)
+    unchained.push(one)
   }
+  return unchained
 }
 
 /** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
@@ -231,22 +238,9 @@ function isNamedAfter(file: TailFile, original: TailFile): boolean {
   return basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
-/**
- * True when the file may be a copy of the other by the first part of their names. Not a new file where the other was rotated away, and not
- * one of a series (`x.2026-11-22.log`): programs without times in their logs write the same lines again.
- */
-function hasStemOf(file: TailFile, other: TailFile): boolean {
-  if (Math.min(file.cursor.size, other.cursor.size) < MIN_STEM_BYTES) return false
-  if (dirname(other.path) !== dirname(file.path)) return false
-  const [name, otherName] = [basename(file.path), basename(other.path)]
-  if (stemOf(name) !== stemOf(otherName) || other.identity.openedAs === file.path) return false
-  return !isRotatedName(otherName, name) && !differInDigitsOnly(otherName, name)
-}
-
-/** Returns the name up to its first dot: `x.log.copy` and `x.bak` may be copies of `x.log`. */
-function stemOf(name: string): string {
-  const dot = name.indexOf('.', 1)
-  return dot < 0 ? name : name.slice(0, dot)
+function wasRestored({ handle }: TailFile): boolean {
+  const stat = handle.stat()
+  return !(stat instanceof FsFailure) && wasPutInPlace(stat)
 }
 
 function siblingOf({ target, handle }: TailFile): Sibling | undefined {

@@ -63,6 +63,11 @@ export function maskDigits(name: string): string {
   return name.replace(DIGITS, '0')
 }
 
+/** Returns the name or path without the suffix of its compression. */
+export function uncompressedName(name: string): string {
+  return name.replace(COMPRESSED, '')
+}
+
 /** True for a compressed file that cannot be read: only gzip can. */
 export function isUnreadableFormat(name: string): boolean {
   return COMPRESSED.test(name) && !name.endsWith('.gz')

@@ -21,6 +21,7 @@ import {
   isEmptyGzip,
   isFileOf,
   setFingerprintOfCopy,
+  wasCopiedFrom,
 } from './same-content.ts'
 import {
   appearedMs,
@@ -97,8 +98,8 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
-    const { files, closed, waitMs, clock, log, again } = options
-    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, log, again })
+    const { files, closed, waitMs, clock, counters, log, again } = options
+    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, counters, log, again })
   }
 
   /** The copies of files among those within Path. */
@@ -309,8 +310,11 @@ export class RotatedFiles {
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
-        known.some((one) => one !== file && isPartOf(file, one)) ||
-        opened.some((one) => one !== file && haveCommonContent(file, one) && isLessThan(file, one))
+        known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
+        opened.some(
+          (one) =>
+            one !== file && haveCommonContent(file, one) && isLessThan(file, one) && wasCopiedFrom(file, one),
+        )
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {

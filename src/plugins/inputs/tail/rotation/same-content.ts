@@ -1,3 +1,4 @@
+import type { BigIntStats } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
@@ -5,6 +6,7 @@ import { FINGERPRINT_BYTES, fingerprintOf, isHole, markerOf, mismatch, peek } fr
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { uncompressedName } from './names.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
@@ -47,6 +49,8 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!isDistinct(content, isRecent)) return false
+  if (content.untilMs !== undefined && !sibling.path.endsWith('.gz') && sibling.birthMs > content.untilMs)
+    return false
   if (sibling.path.endsWith('.gz'))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
@@ -155,6 +159,30 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
   if (headA === undefined || headB === undefined) return false
   const common = Math.min(headA.length, headB.length)
   return common > 0 && headA.compare(headB, 0, common, 0, common) === 0 && !isNul(headA.subarray(0, common))
+}
+
+/**
+ * True when a file with the content of `original` was made before the last write to that, and so is a copy of it: a program that writes the
+ * same lines again does so after the log of before was rotated away. False where it cannot be told.
+ */
+export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
+  if (original.rotation.isDeleted || original.rotation.isReplaced) return true
+  if (file.handle.isCompressed) return uncompressedName(file.path) === original.path
+  const stat = original.handle.stat()
+  return !(stat instanceof FsFailure) && file.identity.birthMs < Number(stat.mtimeNs) / 1e6
+}
+
+/** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
+const COPY_MS = 5
+const COPY_BYTES_PER_MS = 100_000
+
+/**
+ * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there, its times were
+ * set, or it was written in one go. A program takes longer for its lines.
+ */
+export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
+  if (ctimeNs > mtimeNs || birthtimeNs === 0n) return true
+  return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
 }
 
 /** Returns the first bytes of a file, up to END_BYTES behind a hole. */

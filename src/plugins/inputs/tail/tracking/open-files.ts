@@ -131,7 +131,7 @@ export class OpenFiles {
     if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
     // Without an entry a file is read from its start.
-    if (offset > 0) skipped.add(stat, offset)
+    if (offset > 0) skipped.add(path, stat, offset)
   }
 
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
@@ -244,7 +244,7 @@ export class OpenFiles {
       rotated === undefined
         ? (rowForFile(this.#positions.find(stat.dev, stat.ino), stat) ?? this.#takeClosed(stat, fd, path))
         : rotated.row
-    const isMissed = rotated !== undefined && row === undefined
+    const isMissed = rotated !== undefined && row === undefined && !this.#positions.skipped.has(stat)
     const start = isMissed ? AT_HEAD : this.#startOffset.forFile(row, fd, stat, path, isFirstScan)
     const { format, origin, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.
