@@ -68,7 +68,8 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      unchain(suspect.original, file)
+      // What is unchained waits for the end of the copy, which now waits for it.
+      for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -227,13 +228,17 @@ function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. */
-function unchain(original: TailFile, copy: TailFile): void {
+/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
+  const unchained: TailFile[] = []
   for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
     seen.add(one)
-    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+    if (one.predecessor !== copy) continue
+    one.readAfter(copy.predecessor)
+    unchained.push(one)
   }
+  return unchained
 }
 
 /**
