@@ -9,6 +9,7 @@ import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
   contentSizeOf,
+  isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   rowForSibling,
@@ -18,6 +19,7 @@ import {
   appearedMs,
   DirectoryNames,
   hasUnreadableCopy,
+  isAtItsPath,
   MAX_ATTEMPTS,
   pathsWithSiblings,
   type Sibling,
@@ -131,7 +133,8 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
-    for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+    let isComplete = false
+    for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
       const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
       if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
@@ -139,7 +142,9 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+      const isFirst = (s: Sibling): boolean =>
+        known.has(s) || missing.some((row) => mayBe(row, s)) || isFileItself(previous, s)
+      const first = siblings.findIndex(isFirst)
       for (const row of missing) {
         if (this.#skipped.has(row)) {
           // Deleted, as old files are; nothing is known to be missing.
@@ -159,9 +164,8 @@ export class AfterDowntime {
       const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
       previous = opened.last
       // A file that was compressed or renamed meanwhile has another name now.
-      remaining = opened.isComplete
-        ? []
-        : remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+      isComplete = opened.isComplete
+      remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
     }
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
@@ -378,7 +382,7 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && isMissing(statOf(sibling.path))) return { last: order(), isComplete: false }
+      if (file === undefined && !isAtItsPath(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
       if (file !== undefined) opened.push(file)
     }
@@ -454,6 +458,15 @@ function largestOf(copies: Sibling[]): Sibling | undefined {
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest
+}
+
+/** True when the sibling is the open file, or was compressed from it since it was opened. */
+function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
+  if (file === undefined || !file.handle.isOpen) return false
+  if (sibling.key === file.identity.key) return true
+  if (file.handle.isCompressed || !sibling.path.endsWith('.gz')) return false
+  file.stored.growFingerprint(file.handle, file.cursor.size)
+  return isCompressedCopy(file.stored, sibling)
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

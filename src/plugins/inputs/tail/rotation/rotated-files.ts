@@ -22,7 +22,14 @@ import {
   setFingerprintOfCopy,
   wasCopiedFrom,
 } from './same-content.ts'
-import { appearedMs, MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
+import {
+  appearedMs,
+  isAtItsPath,
+  MAX_ATTEMPTS,
+  type Sibling,
+  type SiblingScope,
+  siblingsOf,
+} from './siblings.ts'
 
 /** Directories that are searched for rotated files within that of a log. */
 const MAX_DIRECTORIES = 64
@@ -277,7 +284,7 @@ export class RotatedFiles {
         const own = row !== undefined && isFileOf(row, sibling) ? row : undefined
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
-        isComplete &&= file !== undefined || !isMissing(stat(sibling.path))
+        isComplete &&= file !== undefined || isAtItsPath(sibling)
         if (file !== undefined) opened.push(file)
       }
       // A file that was compressed or renamed meanwhile has another name now.
@@ -296,6 +303,8 @@ export class RotatedFiles {
     before: TailFile | undefined,
   ): TailFile | undefined {
     let last = before
+    // One that was opened a moment ago may have grown since.
+    for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
@@ -346,7 +355,7 @@ export class RotatedFiles {
 
   /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#files.openRotated(sibling.path, path, row)
+    const file = this.#files.openRotated(sibling, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file)

@@ -153,6 +153,13 @@ export function siblingAt(path: string, properties: BigIntStats): Sibling {
   }
 }
 
+/** False when the path of the sibling has no file by now, or another one: it was renamed or compressed since it was listed. */
+export function isAtItsPath({ path, key }: Sibling): boolean {
+  const properties = stat(path)
+  if (properties instanceof FsFailure) return !isMissing(properties)
+  return identityKey(properties.dev, properties.ino) === key
+}
+
 /** False while a file is being compressed, when both exist and the copy may not be complete, and for other formats than gzip. */
 function isReadable({ path }: Sibling, all: Set<string>): boolean {
   if (isUnreadableFormat(path)) return false
