@@ -10,6 +10,7 @@ import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
   contentSizeOf,
+  isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   rowForSibling,

@@ -195,8 +195,9 @@ export class Copies {
       if (live !== undefined) yield live
     }
     // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
-    const isRelated = ({ path, identity }: TailFile): boolean =>
+    const isRelated = ({ path, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
+      (linkTarget !== undefined && names.has(basename(linkTarget))) ||
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // Rotated files may be put into another directory.
     for (const one of held) if (isRelated(one)) yield one

@@ -307,6 +307,8 @@ export class RotatedFiles {
     before: TailFile | undefined,
   ): TailFile | undefined {
     let last = before
+    // One that was opened a moment ago may have grown since.
+    for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
