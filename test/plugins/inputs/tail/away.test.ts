@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -14,12 +15,12 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../src/core/offset-store.ts'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 /** A line longer than what is known of a file. */
-const LONG = 'two '.repeat(1000).trim()
 
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
@@ -62,6 +63,43 @@ describe('rotation while the agent was not running', () => {
     }) as typeof openSync
     expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
   })
+
+  test('reads what was copied of a file that was renamed within Path and truncated under its new name', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    await readAll(store, { path: join(dir, '*.log') }, 1)
+    const path = join(dir, 'b.log')
+    renameSync(join(dir, 'a.log'), path)
+    for (const [n, line] of ['two', 'three'].entries()) {
+      appendFileSync(path, `${line}\n`)
+      copyFileSync(path, `${path}.${2 - n}`)
+      age(`${path}.${2 - n}`, 20 - n)
+      truncateSync(path)
+    }
+    appendFileSync(path, 'four, longer than the offset\n')
+    const expected = ['four, longer than the offset', 'three', 'two']
+    expect((await readAll(store, { path: join(dir, '*.log') }, 3)).sort()).toEqual(expected)
+  })
+
+  for (const copied of [false, true]) {
+    test(`reads a file that was ${copied ? 'copied and ' : ''}truncated, written to and then renamed`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, `${'x'.repeat(99)}\n`)
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'unread\n')
+      if (copied) copyFileSync(path, `${path}.2`)
+      truncateSync(path)
+      appendFileSync(path, 'after\n')
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, 'new\n')
+      age(`${path}.1`, 1)
+      if (copied) age(`${path}.2`, 2)
+      const expected = copied ? ['unread', 'after', 'new'] : ['after', 'new']
+      expect(await readAll(store, { path }, expected.length)).toEqual(expected)
+    })
+  }
 
   test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')
@@ -149,14 +187,16 @@ describe('rotation while the agent was not running', () => {
 
     test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
       const { path, store } = await storeEmptyLog()
-      writeFileSync(`${path}.old`, `one\n${LONG.slice(0, 3000)}`)
-      age(`${path}.old`, 20)
-      write(`${path}.1${end}`, `one\n${LONG}\n`)
-      // It was written on after the backup.
-      age(`${path}.1${end}`, -1)
       unlinkSync(path)
+      const begun = Date.now()
+      writeFileSync(`${path}.1`, 'one\n')
+      await until(() => Date.now() > begun + 2 * TICK_MS)
+      copyFileSync(`${path}.1`, `${path}.old`)
+      await until(() => Date.now() > begun + 4 * TICK_MS)
+      if (end !== '') unlinkSync(`${path}.1`)
+      write(`${path}.1${end}`, 'one\ntwo\n')
       writeFileSync(path, 'three\n')
-      expect(await readAll(store, { path }, 3)).toEqual(['one', LONG, 'three'])
+      expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
     })
   }
 
@@ -303,7 +343,8 @@ describe('a log that was started while the agent was not running', () => {
   })
 
   test('replaces a known file that no longer exists: remaining files in between are read', async () => {
-    const dir = tmp()
+    const dir = join(tmp(), 'logs')
+    mkdirSync(dir)
     const path = join(dir, 'a.log')
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
@@ -332,7 +373,7 @@ describe('a log that was started while the agent was not running', () => {
   })
 })
 
-/** Ends a run: files created from here on are born after its last scan. */
+/** Ends a run: what was written so far is older than its last scan by the file system's clock, what is created from here on is younger. */
 async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -340,7 +381,12 @@ async function endRun(dir: string, store = new MemoryStore()): Promise<MemorySto
     writeFileSync(probe, '')
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
-  const lastMs = bornMs()
+  // Two files may have the same clock tick.
+  const writtenMs = bornMs()
+  const lastMs = await until(() => {
+    const ms = bornMs()
+    return ms > writtenMs && ms
+  })
   store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store

@@ -143,7 +143,10 @@ export class AfterDowntime {
       }
       const { siblings, known, missing } = identified
       const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
-      const first = siblings.findIndex((s) => isKnown(s) || missing.some((row) => mayBe(row, s)))
+      const isRewritten = (s: Sibling): boolean => this.#isRewritten(s, missing)
+      const first = siblings.findIndex(
+        (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
+      )
       for (const row of missing) {
         if (this.#skipped.has(row)) {
           // Deleted, as old files are; nothing is known to be missing.
@@ -151,7 +154,9 @@ export class AfterDowntime {
           continue
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
-        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
+        if (this.#continueRenamed(row, path)) continue
+        if (siblings.some((s) => this.#isRewritten(s, [row]))) this.#reportRewritten(row, path)
+        else if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
       }
       if (first < 0) {
@@ -220,7 +225,8 @@ export class AfterDowntime {
     const paths = new Set(found.map((s) => s.path))
     // A rotated file within Path is found under the next name of its log: `x.log.1` became `x.log.2.gz`.
     for (const live of livePathsOf(path)) {
-      if (!this.#glob.matches(live)) continue
+      // Only of a log that is there: thousands of names may look as if rotation had made them of one that never was.
+      if (!this.#files.byPath.has(live) || !this.#glob.matches(live)) continue
       for (const sibling of siblingsOf(live, scope, names)) {
         if (paths.has(sibling.path) || sibling.path === path) continue
         paths.add(sibling.path)
@@ -272,6 +278,24 @@ export class AfterDowntime {
       if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
         continue
       this.#continueOpen(file, row)
+      return true
+    }
+    return false
+  }
+
+  /** Opens what was copied of the file under its new name, if it was renamed within Path and truncated there. */
+  #continueRenamed(row: OffsetRow, path: string): boolean {
+    for (const renamed of this.#files.byKey.values()) {
+      if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
+      const siblings = siblingsOf(renamed.path)
+      const copy = largestOf(
+        siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
+        false,
+      )
+      if (copy === undefined) return false
+      const since = siblings.slice(siblings.indexOf(copy))
+      const { last } = this.#openInOrder(renamed.path, since, new Map([[copy, row]]), undefined, [])
+      if (last !== renamed) renamed.readAfter(last)
       return true
     }
     return false
@@ -393,12 +417,34 @@ export class AfterDowntime {
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
-    if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    const isNew = isCompressed || this.#positions.createdSinceLastScan(appearedMs(sibling))
+    if (!isNew && !this.#isRewritten(sibling, rows)) return false
     // Of a row whose file is not found, or has another content by now.
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
+  #isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
+    if (sibling.path.endsWith('.gz') || this.#positions.createdSinceLastScan(appearedMs(sibling)))
+      return false
+    return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
+  }
+
+  #reportRewritten(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('files_replaced')
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    this.#log.warn(
+      `${path} (inode ${row.inode}) was truncated while the agent was not running: reading it from the start`,
+      {
+        offset: row.offset,
+        ...(lost > 0 ? { lost_bytes: lost } : {}),
+      },
+    )
+    this.#positions.remove(row)
   }
 
   /** Removes, counts and logs a row whose file no longer exists. */

@@ -7,10 +7,12 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
 import {
+  contentSizeOfOpen,
   isCopy,
   isCopyOfContent,
   isOpenCopyOfContent,
   setFingerprintOfCopy,
+  wasCopiedFrom,
   wasPutInPlace,
 } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
@@ -132,9 +134,15 @@ export class Copies {
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
     const isGone = original.rotation.isDeleted
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
-    if (isQuiet && !isGone && !isNamedAfter(file, original)) return undefined
-    if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
-    const isComplete = isQuiet || (size >= original.cursor.size && (isGone || isNamedAfter(file, original)))
+    const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
+    if (isQuiet && !isEvident) return undefined
+    if (file.handle.isCompressed) {
+      if (!isGone && !isQuiet) return 'wait'
+      // A .gz has no more than the file that it was made of.
+      if (contentSizeOfOpen(file) > original.cursor.size) return undefined
+      return isDrained ? readTo : 'wait'
+    }
+    const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
@@ -234,9 +242,12 @@ function unchain(original: TailFile, copy: TailFile): TailFile[] {
   return unchained
 }
 
-/** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
+/**
+ * True when the name of the file begins with that of its original, which is still there: `x.log.1`, but not `x1.log`, which may be another
+ * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
+ */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return basename(file.path).startsWith(basename(original.identity.openedAs))
+  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
 function wasRestored({ handle }: TailFile): boolean {

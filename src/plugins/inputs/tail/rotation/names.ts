@@ -4,6 +4,8 @@ const COMPRESSED = /\.(gz|bz2|xz|zst|lz4|Z|zip)$/
 const OLD_WORD = /[._-](old|bak|prev)$/i
 /** Runs of dates, times, numbers and the separators around them; `T`, `Z` and `+` only within. */
 const NUMBER_RUN = /[._-]*\d(?:[\dTZ:.,_+@-]*[\dZ])?[._-]*/g
+/** What those runs, and the first character of a word or suffix, consist of. */
+const INSERTED = /[\dTZ:.,_+@-]/
 const SEPARATOR = /[._-]/
 const DIGIT = /\d/
 /** A date of eight digits and more, which may be appended without a separator: `x.log20261121`. */
@@ -43,24 +45,55 @@ export function liveNamesOf(name: string): Set<string> {
   return found
 }
 
-/** True when rotation may have made `name` from `live`. */
+/** True when rotation may have made `name` from `live`: when `live` is one of `liveNamesOf(name)`. */
 export function isRotatedName(name: string, live: string): boolean {
-  if (name.length <= live.length) return false
-  // Most names of a directory are told apart by their first letter.
-  if (name[0] !== live[0] && !DIGIT.test(name[0] as string)) return false
-  return liveNamesOf(name).has(live)
+  return mayBeRotatedName(name, live) && liveNamesOf(name).has(live)
 }
 
-/** True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. */
+/**
+ * False for nearly all names that are not made from `live`, in a fraction of the time: a directory may have 100,000. What is between
+ * the common ends of both is in the name too, with numbers in full, behind something that is inserted.
+ */
+function mayBeRotatedName(name: string, live: string): boolean {
+  if (name.length <= live.length) return false
+  let start = 0
+  while (start < live.length && name.charCodeAt(start) === live.charCodeAt(start)) start++
+  if (!INSERTED.test(name[start] as string)) return false
+  const plain = name.replace(COMPRESSED, '')
+  let end = live.length
+  for (let at = plain.length; end > start && plain.charCodeAt(at - 1) === live.charCodeAt(end - 1); at--)
+    end--
+  if (start === end) return true
+  while (isWithinDigits(live, start)) start--
+  while (isWithinDigits(live, end)) end++
+  const middle = live.slice(start, end)
+  for (let at = plain.indexOf(middle, start); at >= 0; at = plain.indexOf(middle, at + 1))
+    if (!isWithinDigits(plain, at) && !isWithinDigits(plain, at + middle.length)) return true
+  return false
+}
+
+/** True when the position is between two digits. */
+function isWithinDigits(text: string, at: number): boolean {
+  return isDigit(text.charCodeAt(at - 1)) && isDigit(text.charCodeAt(at))
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39
+}
+
+/**
+ * True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. Either may be
+ * that of a compressed file.
+ */
 export function differInDigitsOnly(a: string, b: string): boolean {
-  return a !== b && maskDigits(a) === maskDigits(b)
+  return a.replace(COMPRESSED, '') !== b.replace(COMPRESSED, '') && maskDigits(a) === maskDigits(b)
 }
 
 const DIGITS = /\d+/g
 
-/** Returns the name with each run of digits replaced by one. */
+/** Returns the name with each run of digits replaced by one, without the suffix of a compression. */
 export function maskDigits(name: string): string {
-  return name.replace(DIGITS, '0')
+  return name.replace(COMPRESSED, '').replace(DIGITS, '0')
 }
 
 /** Returns the name or path without the suffix of its compression. */
@@ -79,11 +112,24 @@ export function isUnreadableFormat(name: string): boolean {
  */
 export function compareDatesOfNames(a: string, b: string): number {
   const [dateA, dateB] = [dateIn(a), dateIn(b)]
-  if (dateA === undefined || dateB === undefined || dateA === dateB) return 0
-  return dateA < dateB ? -1 : 1
+  if (dateA !== undefined && dateB !== undefined) return compareTexts(dateA, dateB)
+  const [epochA, epochB] = [epochIn(a), epochIn(b)]
+  const isComparable = epochA !== undefined && epochB !== undefined && epochA.length === epochB.length
+  return isComparable ? compareTexts(epochA, epochB) : 0
 }
 
-const DATE = /(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/** Seconds, milli-, micro- or nanoseconds since 1970, from 2001 to 2033. */
+const EPOCH = /(?<!\d)1\d{9}(?:\d{3}){0,3}(?!\d)/
+
+function epochIn(name: string): string | undefined {
+  return EPOCH.exec(name)?.[0]
+}
+
+const DATE = /(?<!\d)(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
 
 /** Returns the date and time in a name with the year first, as text that sorts by time. */
 function dateIn(name: string): string | undefined {

@@ -130,8 +130,17 @@ export function isCompressedCopy(
   const head = headOf(sibling)
   if (head === undefined || head.length < fingerprintSize) return false
   if (fingerprintOf(head.subarray(0, fingerprintSize)) !== fingerprint) return false
-  if (!isHole(content)) return true
+  if (!isHole(content))
+    return offset === 0 || markerSize === 0 || hasMarkerIn(sibling, { offset, marker, markerSize })
   return withFile(sibling, (fd) => isInflatedTo({ offset, marker, markerSize }, fd)) ?? false
+}
+
+/** True when a .gz has the bytes of the marker before the offset, as far as that is near enough to its start to be looked at. */
+function hasMarkerIn(sibling: Sibling, { offset, marker, markerSize }: Marked): boolean {
+  const head = withFile(sibling, (fd) => inflated(fd, COMPRESSED_HEAD_BYTES, END_BYTES))
+  if (head === undefined) return false
+  if (offset <= head.length) return markerOf(head.subarray(offset - markerSize, offset)).marker === marker
+  return head.length === END_BYTES || contentSizeOf(sibling) >= offset
 }
 
 /** True when the sibling is a compressed empty file. */
@@ -142,14 +151,11 @@ export function isEmptyGzip(sibling: Sibling): boolean {
 /**
  * True when one of two open files begins with the content of the other, whatever their sizes are now: a copy stops growing, or the
  * original does. Compares both ends of what they have in common and places in between, since programs often begin a new log with
- * the same words. An empty file is a copy of nothing.
+ * the same words. An empty file is a copy of nothing, and a compressed one none of another: of both only the first bytes could be compared.
  */
 export function isCopy(file: TailFile, original: TailFile): boolean {
-  if ((file.handle.isCompressed || original.handle.isCompressed) && isHole(file.stored))
-    return haveCommonContent(file, original)
-  if (original.handle.isCompressed)
-    return file.handle.isCompressed && file.stored.fingerprint !== undefined && hasSameHead(file, original)
-  if (file.handle.isCompressed) return hasHeadOf(file, original)
+  if (file.handle.isCompressed && original.handle.isCompressed) return false
+  if (file.handle.isCompressed || original.handle.isCompressed) return haveCommonContent(file, original)
   const [a, b] = [file.handle.fd, original.handle.fd]
   const common = Math.min(file.cursor.size, original.cursor.size)
   if (common === 0) return false
@@ -169,14 +175,25 @@ export function haveCommonContent(a: TailFile, b: TailFile): boolean {
 }
 
 /**
- * True when a file with the content of `original` was made before the last write to that, and so is a copy of it: a program that writes the
- * same lines again does so after the log of before was rotated away. False where it cannot be told.
+ * True when a file with the content of `original` was completed while that was being written, and so is a copy of it: a program that writes
+ * the same lines again does so after the log of before was rotated away. False where it cannot be told.
  */
 export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (original.rotation.isDeleted || original.rotation.isReplaced) return true
-  if (file.handle.isCompressed) return uncompressedName(file.path) === original.path
-  const stat = original.handle.stat()
-  return !(stat instanceof FsFailure) && file.identity.birthMs < Number(stat.mtimeNs) / 1e6
+  const [own, later] = [file.handle.stat(), original.handle.stat()]
+  if (own instanceof FsFailure || later instanceof FsFailure) return false
+  // gzip keeps the time of the file that it compresses.
+  if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
+  // The birth of a compressed original is when it was compressed.
+  return isWithin(own.mtimeNs, original.handle.isCompressed ? { ...later, birthtimeNs: 0n } : later)
+}
+
+/** True when a file was completed at `ns`, between the creation of another and the last write to that. */
+export function isWithin(
+  ns: bigint,
+  { birthtimeNs, mtimeNs }: Pick<BigIntStats, 'birthtimeNs' | 'mtimeNs'>,
+): boolean {
+  return birthtimeNs < ns && ns < mtimeNs
 }
 
 /** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
@@ -184,11 +201,11 @@ const COPY_MS = 5
 const COPY_BYTES_PER_MS = 100_000
 
 /**
- * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there, its times were
- * set, or it was written in one go. A program takes longer for its lines.
+ * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
+ * set after it was written, or it was written in one go, as by cp. Most programs take longer for their lines.
  */
 export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
-  if (ctimeNs > mtimeNs || birthtimeNs === 0n) return true
+  if (ctimeNs > mtimeNs) return true
   return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
 }
 
@@ -223,20 +240,6 @@ function sizeInTrailer(fd: number, size: number): number {
   return read(fd, trailer, 0, TRAILER_BYTES, size - TRAILER_BYTES) === TRAILER_BYTES
     ? trailer.readUInt32LE(0)
     : -1
-}
-
-function hasSameHead(a: TailFile, b: TailFile): boolean {
-  return (
-    a.stored.fingerprint === b.stored.fingerprint && a.stored.fingerprintSize === b.stored.fingerprintSize
-  )
-}
-
-/** True when a .gz, whose head was taken as its fingerprint, begins with the content of the original. */
-function hasHeadOf({ stored }: TailFile, original: TailFile): boolean {
-  const size = stored.fingerprintSize
-  if (size === 0 || original.cursor.size < size) return false
-  const head = peek(original.handle.fd, 0, size)
-  return head !== undefined && fingerprintOf(head) === stored.fingerprint
 }
 
 /** Returns the ranges of the first `common` bytes that are compared, as offset and size. */

@@ -99,6 +99,11 @@ describe('files of a log are ordered by the dates in their names', () => {
   })
   test('and not by their numbers', () => {
     expect(compareDatesOfNames('app.log.1', 'app.log.2')).toBe(0)
+    expect(compareDatesOfNames('app.log-1767571444', 'app.log-1767657905.gz')).toBe(-1)
+    expect(compareDatesOfNames('app-1767657905123.log', 'app-1767571444123.log')).toBe(1)
+    // A date in the middle of a number is none, and seconds cannot be compared with milliseconds.
+    expect(compareDatesOfNames('app-1720010101.log', 'app-1719991231.log')).toBe(1)
+    expect(compareDatesOfNames('app-1767571444.log', 'app-1767571444123.log')).toBe(0)
     expect(compareDatesOfNames('app.log.1', 'app.log-20261121')).toBe(0)
   })
 })
@@ -108,4 +113,39 @@ test('names that differ in digits only are told from others', () => {
   expect(differInDigitsOnly('app.9.log', 'app.10.log')).toBe(true)
   expect(differInDigitsOnly('app.log', 'app.log')).toBe(false)
   expect(differInDigitsOnly('a.log', 'b.log')).toBe(false)
+})
+
+test('a name is one of another exactly if that is among its live names, whatever both are made of', () => {
+  const parts = [
+    'x',
+    '1',
+    '12',
+    '.',
+    '-',
+    '_',
+    'T',
+    'Z',
+    '.old',
+    '.log',
+    '.gz',
+    '20261121',
+    '2026-11-21',
+    '+',
+    'a',
+    '-1',
+  ]
+  const nameOf = (seed: number): string => {
+    let name = ''
+    for (let rest = seed; rest > 0; rest = Math.floor(rest / parts.length)) name += parts[rest % parts.length]
+    return name
+  }
+  const wrong: string[] = []
+  for (let i = 1; i <= 10_000; i++) {
+    const name = nameOf((i * 2_654_435_761) % parts.length ** 6)
+    const live = liveNamesOf(name)
+    for (const one of live) if (!isRotatedName(name, one)) wrong.push(`${name} of ${one}`)
+    const other = nameOf((i * 40_503) % parts.length ** 4)
+    if (isRotatedName(name, other) !== live.has(other)) wrong.push(`${name}, ${other}`)
+  }
+  expect(wrong).toEqual([])
 })
