@@ -124,7 +124,8 @@ export class Copies {
     original.refresh()
     if (!isCopy(file, original)) return undefined
     const readTo = original.cursor.offset
-    const isDrained = original.cursor.isAtEnd || isLast
+    // Of a .gz that is not inflated yet it is not known what is left.
+    const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
     if (isReplacement) {
       if (size < Math.max(MIN_COMMON_BYTES, original.cursor.size) || !wasRestored(file)) return undefined

@@ -31,12 +31,19 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
+  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
   if (sibling.path.endsWith('.gz')) {
     // The offset and the marker of the row of a .gz are of the bytes on disk.
     const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
-    return isCompressedCopy(isOfGzip ? { ...row, offset: 0, markerSize: 0 } : row, sibling)
+    if (!isOfGzip) return isCompressedCopy(row, sibling)
+    if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
+      return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    const onDisk = { ...row, fingerprint: undefined }
+    return (
+      withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
+      false
+    )
   }
-  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
   if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
   return (
     withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
