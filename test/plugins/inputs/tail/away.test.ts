@@ -14,9 +14,14 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../src/core/offset-store.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
+
+/** A line longer than what is known of a file. */
+const LONG = 'two '.repeat(1000).trim()
 
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
@@ -33,6 +38,31 @@ describe('rotation while the agent was not running', () => {
     age(`${path}.2`, 20)
     age(`${path}.1`, 10)
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
+  })
+
+  test('reads all files although they are rotated again while they are being opened', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(`${path}.1`, 'three\n')
+    writeFileSync(path, 'four\n')
+    age(`${path}.2`, 20)
+    age(`${path}.1`, 10)
+    const { openSync } = systemCalls
+    systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+      if (opened === `${path}.1`) {
+        systemCalls.openSync = openSync
+        renameSync(`${path}.2`, `${path}.3`)
+        renameSync(`${path}.1`, `${path}.2`)
+        renameSync(path, `${path}.1`)
+        writeFileSync(path, 'five\n')
+      }
+      return openSync(opened, ...rest)
+    }) as typeof openSync
+    expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
   })
 
   test('does not read older rotated files', async () => {
@@ -121,11 +151,14 @@ describe('rotation while the agent was not running', () => {
 
     test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
       const { path, store } = await storeEmptyLog()
-      writeFileSync(`${path}.old`, 'one\n')
-      age(`${path}.old`, 20)
-      write(`${path}.1${end}`, 'one\ntwo\n')
-      age(`${path}.1${end}`, 10)
       unlinkSync(path)
+      const begun = Date.now()
+      writeFileSync(`${path}.1`, 'one\n')
+      await until(() => Date.now() > begun + 2 * TICK_MS)
+      copyFileSync(`${path}.1`, `${path}.old`)
+      await until(() => Date.now() > begun + 4 * TICK_MS)
+      if (end !== '') unlinkSync(`${path}.1`)
+      write(`${path}.1${end}`, 'one\ntwo\n')
       writeFileSync(path, 'three\n')
       expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
     })
@@ -144,10 +177,24 @@ describe('rotation while the agent was not running', () => {
     expect((await readAll(store, { path }, 4)).filter((line) => line !== 'version 1')).toEqual(['one', 'two'])
   })
 
+  test('tells compressed copies apart that begin with the same hole', async () => {
+    const { path, store } = await storeEmptyLog()
+    const hole = (text: string): Buffer => Buffer.concat([Buffer.alloc(2000), Buffer.from(text)])
+    for (const [n, text] of ['three\n', 'two\n', 'one\n'].entries()) {
+      writeFileSync(`${path}.${n + 1}.gz`, gzipSync(hole(text)))
+      age(`${path}.${n + 1}.gz`, 10 * (n + 1))
+    }
+    unlinkSync(path)
+    writeFileSync(path, hole('four\n'))
+    expect(await readAll(store, { path }, 4)).toEqual(['one', 'two', 'three', 'four'])
+  })
+
   test('does not read a copy that was made while the agent read the file', async () => {
     const { dir, path, store } = await storeEmptyLog()
     const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
+    // Else it may be of the clock tick in which the run ends.
+    age(`${path}.1`, 0.5)
     await endRun(dir, store)
     // The last scan was before the copy, the last commit after it.
     store.lastScan = lastScan

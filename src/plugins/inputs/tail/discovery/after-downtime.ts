@@ -3,6 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -17,6 +18,7 @@ import {
 import {
   appearedMs,
   DirectoryNames,
+  hasMoved,
   hasUnreadableCopy,
   MAX_ATTEMPTS,
   pathsWithSiblings,
@@ -131,7 +133,8 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
-    for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+    let isComplete = false
+    for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
       const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
       if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
@@ -139,7 +142,8 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+      const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
+      const first = siblings.findIndex((s) => isKnown(s) || missing.some((row) => mayBe(row, s)))
       for (const row of missing) {
         if (this.#skipped.has(row)) {
           // Deleted, as old files are; nothing is known to be missing.
@@ -158,9 +162,8 @@ export class AfterDowntime {
       const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
       previous = opened.last
       // A file that was compressed or renamed meanwhile has another name now.
-      remaining = opened.isComplete
-        ? []
-        : remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+      isComplete = opened.isComplete
+      remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
     }
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
@@ -195,7 +198,10 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          largestOf(siblings.filter((s) => isFree(s) && isFileOf(row, s)))
+          largestOf(
+            siblings.filter((s) => isFree(s) && isFileOf(row, s)),
+            isHole(row),
+          )
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -236,6 +242,11 @@ export class AfterDowntime {
   #isRead({ key }: Sibling): boolean {
     const file = this.#files.byKey.get(key)
     return file !== undefined && !(file.newAt !== undefined && file.isUnread)
+  }
+
+  /** True when the sibling was opened by an earlier attempt, or is held for another path. */
+  #isHeld({ key }: Sibling): boolean {
+    return this.#files.byKey.get(key)?.rotation.isRotated === true
   }
 
   /** Goes on in a file that was restored, or edited in place: it has the path and the content of the row, and another inode. */
@@ -363,7 +374,7 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && isMissing(statOf(sibling.path))) return { last: order(), isComplete: false }
+      if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
       if (file !== undefined) opened.push(file)
     }
@@ -433,9 +444,13 @@ function isAt({ path, inode }: SkippedFile): boolean {
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
-/** Returns the first of the copies of one content that has all of it: some may be backups of its beginning. */
-function largestOf(copies: Sibling[]): Sibling | undefined {
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
   let largest = copies[0]
+  if (isHole) return largest
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest

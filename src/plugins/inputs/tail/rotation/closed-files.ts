@@ -11,7 +11,14 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
 import { uncompressedName } from './names.ts'
-import { contentSizeOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
+import {
+  contentSizeOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  isWithin,
+  rowForSibling,
+} from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -211,7 +218,7 @@ function isMadeOf(sibling: Sibling, path: string): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
   const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
-  return isCompressed || sibling.mtimeMs < Number(stat.mtimeNs) / 1e6
+  return isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat)
 }
 
 /** True when two directories are the same, one is within the other, or both are within the same one. */

@@ -11,6 +11,7 @@ import {
   isCopyOfContent,
   isOpenCopyOfContent,
   setFingerprintOfCopy,
+  wasCopiedFrom,
   wasPutInPlace,
 } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
@@ -130,9 +131,10 @@ export class Copies {
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
     const isGone = original.rotation.isDeleted
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
-    if (isQuiet && !isGone && !isNamedAfter(file, original)) return undefined
+    const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
+    if (isQuiet && !isEvident) return undefined
     if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
-    const isComplete = isQuiet || (size >= original.cursor.size && (isGone || isNamedAfter(file, original)))
+    const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
@@ -228,9 +230,12 @@ function unchain(original: TailFile, copy: TailFile): void {
   }
 }
 
-/** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
+/**
+ * True when the name of the file begins with that of its original, which is still there: `x.log.1`, but not `x1.log`, which may be another
+ * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
+ */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return basename(file.path).startsWith(basename(original.identity.openedAs))
+  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
 function wasRestored({ handle }: TailFile): boolean {

@@ -141,6 +141,12 @@ export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
   return birthMs > 0 ? birthMs : mtimeMs
 }
 
+/** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
+export function hasMoved({ path, key }: Sibling): boolean {
+  const found = stat(path)
+  return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== key
+}
+
 export function siblingAt(path: string, properties: BigIntStats): Sibling {
   return {
     path,

@@ -116,10 +116,10 @@ export class OpenFiles {
 
   /**
    * Opens a file that has left the path `openedAs`, of which it gets the tag. Without a row it is read from its start.
-   * Undefined: it cannot be opened.
+   * Undefined: it cannot be opened, or another file than that of `key` has the path by now.
    */
-  openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#openNew(path, false, { openedAs, row })
+  openRotated(path: string, key: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
+    const file = this.#openNew(path, false, { key, openedAs, row })
     if (!(file instanceof FsFailure)) return file
     this.#readErrors.record(path, file)
     return undefined
@@ -223,16 +223,17 @@ export class OpenFiles {
   #openNew(
     path: string,
     isFirstScan: boolean,
-    rotated?: { openedAs: string; row: OffsetRow | undefined },
-  ): TailFile | FsFailure {
+    rotated?: { key: string; openedAs: string; row: OffsetRow | undefined },
+  ): TailFile | FsFailure | undefined {
     const opened = openFile(path)
     if (opened instanceof FsFailure) return opened
     const { fd, stat } = opened
     const key = identityKey(stat.dev, stat.ino)
+    const isOther = rotated !== undefined && key !== rotated.key
     const known = this.byKey.get(key)
-    if (known !== undefined) {
+    if (isOther || known !== undefined) {
       close(fd)
-      return known
+      return isOther ? undefined : known
     }
     const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
     if (compressed !== undefined) {
