@@ -49,7 +49,7 @@ async function followAll(more: Record<string, string> = {}): Promise<Followed> {
 async function expectOnce({ path, run }: Followed, expected: string[]): Promise<void> {
   appendFileSync(path, 'end\n')
   await until(() => run.lines().includes('end'))
-  await until(() => run.files.every(({ state }) => state === 'idle'), {
+  await until(() => run.files.every(({ state }) => state === 'idle' || state === 'deleted'), {
     what: () => JSON.stringify(run.files),
   })
   expect(run.lines().sort()).toEqual([...expected, 'end'].sort())
@@ -107,6 +107,20 @@ test('several copies of what was read are not read', async () => {
   copyFileSync(path, `${path}.bak`)
   truncateSync(path)
   await expectOnce(followed, linesOf('a'))
+})
+
+test('a .gz that is being written beside its original waits, and is not read again when that is deleted', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path, run } = followed
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  const compressed = gzipSync(text(linesOf('a')), { level: 0 })
+  writeFileSync(`${path}.1.gz`, compressed.subarray(0, 700))
+  await until(() => stateOf(run, `${path}.1.gz`) === 'waiting')
+  appendFileSync(`${path}.1.gz`, compressed.subarray(700))
+  unlinkSync(`${path}.1`)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
 })
 
 for (const [what, compress] of [
@@ -203,4 +217,41 @@ test('what was not acknowledged of a truncated file is sent again from its copy 
   appendFileSync(path, 'end\n')
   await until(() => next.lines().includes('end'))
   expect(next.lines().sort()).toEqual([...linesOf('b'), ...linesOf('c'), 'end'].sort())
+})
+
+for (const n of [20, 15])
+  test(`a copy that is made over the one before is not read, with ${n} lines`, async () => {
+    const followed = await followAll()
+    const { path, run } = followed
+    const rotate = (): void => {
+      copyFileSync(path, `${path}.1`)
+      truncateSync(path)
+    }
+    rotate()
+    appendFileSync(path, text(linesOf('b', n)))
+    await run.waitForLines(20 + n)
+    await until(() => run.files.length === 2)
+    rotate()
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(40 + n)
+    await expectOnce(followed, [...linesOf('a'), ...linesOf('b', n), ...linesOf('c')])
+  })
+
+test('a copy that is made over the one before while the agent is not running is read on from its original', async () => {
+  const { path, run, store } = await followAll()
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  await until(() => run.files.length === 2)
+  await run.stop()
+  appendFileSync(path, text(linesOf('c')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('d')))
+  const next = resume(store, { path: `${path}*`, ...QUICK })
+  await next.waitForLines(40)
+  appendFileSync(path, 'end\n')
+  await until(() => next.lines().includes('end'))
+  expect(next.lines().sort()).toEqual([...linesOf('c'), ...linesOf('d'), 'end'].sort())
 })
