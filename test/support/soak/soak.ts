@@ -16,10 +16,10 @@ const OPEN_MS = 400
 const MAX_LOGS = 5
 /** Time after which the agent has closed a rotated file, with the shortest Rotate_Wait. */
 const CLOSED_MS = 900
+/** Time in which the agent, if it runs, prints its state. */
+const DUMP_MS = 300
 const MAX_LATE_WRITERS = 3
 const DAY_S = 86_400
-/** Time in which the agent writes its state. */
-const REPORT_MS = 300
 /** Steps that the message of a failure has; the trace has all. */
 const SHOWN_STEPS = 30
 
@@ -62,7 +62,7 @@ export class Soak {
       const lines = error instanceof SoakFailure ? error.lines : []
       this.#agent?.continue()
       this.#agent?.running?.kill('SIGUSR1')
-      await Bun.sleep(REPORT_MS)
+      await Bun.sleep(DUMP_MS)
       this.#note(`the agent's log:\n${this.#agent?.running?.stderr}`)
       const places = `${placesOf(this.#dir, lines)}${filesIn(this.#dir)}`
       throw new Error(`${(error as Error).message}\n${places}${this.#lastSteps()}`, { cause: error })

@@ -65,6 +65,24 @@ describe('rotation while the agent was not running', () => {
     expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
   })
 
+  test('reads what was copied of a file that was renamed within Path and truncated under its new name', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    await readAll(store, { path: join(dir, '*.log') }, 1)
+    const path = join(dir, 'b.log')
+    renameSync(join(dir, 'a.log'), path)
+    for (const [n, line] of ['two', 'three'].entries()) {
+      appendFileSync(path, `${line}\n`)
+      copyFileSync(path, `${path}.${2 - n}`)
+      age(`${path}.${2 - n}`, 20 - n)
+      truncateSync(path)
+    }
+    appendFileSync(path, 'four, longer than the offset\n')
+    const expected = ['two', 'three', 'four, longer than the offset']
+    expect(await readAll(store, { path: join(dir, '*.log') }, 3)).toEqual(expected)
+  })
+
   test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()

@@ -151,6 +151,7 @@ export class AfterDowntime {
           continue
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
+        if (this.#continueRenamed(row, path)) continue
         if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
       }
@@ -273,6 +274,24 @@ export class AfterDowntime {
       if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
         continue
       this.#continueOpen(file, row)
+      return true
+    }
+    return false
+  }
+
+  /** Opens what was copied of the file under its new name, if it was renamed within Path and truncated there. */
+  #continueRenamed(row: OffsetRow, path: string): boolean {
+    for (const renamed of this.#files.byKey.values()) {
+      if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
+      const siblings = siblingsOf(renamed.path)
+      const copy = largestOf(
+        siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
+        false,
+      )
+      if (copy === undefined) return false
+      const since = siblings.slice(siblings.indexOf(copy))
+      const { last } = this.#openInOrder(renamed.path, since, new Map([[copy, row]]), undefined, [])
+      if (last !== renamed) renamed.readAfter(last)
       return true
     }
     return false

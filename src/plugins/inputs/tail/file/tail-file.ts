@@ -127,8 +127,12 @@ export class TailFile implements Contributor {
     if (target !== path) this.#linkTarget = target
   }
 
-  /** Reads this file only after all of `file`; undefined: without waiting. */
+  /**
+   * Reads this file only after all of `file`; undefined: without waiting. Nothing changes if `file` has to wait for this one: of two
+   * findings that contradict each other the first counts, else neither would be read.
+   */
   readAfter(file: TailFile | undefined): void {
+    for (let one = file; one !== undefined; one = one.#predecessor) if (one === this) return
     this.#predecessor = file
   }
 

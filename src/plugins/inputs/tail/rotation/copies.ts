@@ -7,6 +7,7 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
 import {
+  contentSizeOfOpen,
   isCopy,
   isCopyOfContent,
   isOpenCopyOfContent,
@@ -139,7 +140,12 @@ export class Copies {
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
     const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
     if (isQuiet && !isEvident) return undefined
-    if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
+    if (file.handle.isCompressed) {
+      if (!isGone && !isQuiet) return 'wait'
+      // A .gz has no more than the file that it was made of.
+      if (contentSizeOfOpen(file) > original.cursor.size) return undefined
+      return isDrained ? readTo : 'wait'
+    }
     const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }

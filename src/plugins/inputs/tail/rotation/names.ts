@@ -81,16 +81,19 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
 }
 
-/** True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. */
+/**
+ * True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. Either may be
+ * that of a compressed file.
+ */
 export function differInDigitsOnly(a: string, b: string): boolean {
-  return a !== b && maskDigits(a) === maskDigits(b)
+  return a.replace(COMPRESSED, '') !== b.replace(COMPRESSED, '') && maskDigits(a) === maskDigits(b)
 }
 
 const DIGITS = /\d+/g
 
-/** Returns the name with each run of digits replaced by one. */
+/** Returns the name with each run of digits replaced by one, without the suffix of a compression. */
 export function maskDigits(name: string): string {
-  return name.replace(DIGITS, '0')
+  return name.replace(COMPRESSED, '').replace(DIGITS, '0')
 }
 
 /** Returns the name or path without the suffix of its compression. */

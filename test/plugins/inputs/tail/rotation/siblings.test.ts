@@ -67,3 +67,17 @@ test('finds a file that is compressed between the listing of its directory and t
   expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
   expect(listings).toBe(3)
 })
+
+test('finds the compressed files among those to which a link led in turn', () => {
+  const dir = tmp()
+  const link = join(dir, 'a.log')
+  for (const day of ['20.log', '21.log.gz', '22.log.gz', '23.log'])
+    writeFileSync(join(dir, `a-202611${day}`), '')
+  writeFileSync(join(dir, 'b-20261121.log.gz'), '')
+  symlinkSync(join(dir, 'a-20261123.log'), link)
+  const scope = { targetBefore: join(dir, 'a-20261120.log') }
+  // The one to which it led before is known.
+  const expected = ['21.log.gz', '22.log.gz'].map((day) => join(dir, `a-202611${day}`))
+  expect(siblingsOf(link, scope).map((s) => s.path)).toEqual(expected)
+  expect(siblingsOf(link, scope, new DirectoryNames()).map((s) => s.path)).toEqual(expected)
+})
