@@ -246,6 +246,8 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
+    // A copy may have been made over the one before, which keeps its inode.
+    if (this.#rotated.copies.mayBeCopy(file)) file.newAt = { before: undefined }
     this.#positions.touch(file)
   }
 

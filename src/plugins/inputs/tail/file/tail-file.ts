@@ -167,6 +167,12 @@ export class TailFile implements Contributor {
     if (stat.nlink === 0n) this.rotation.markDeleted()
   }
 
+  /** Does the same, and finds a rewrite that has left the size as it was. */
+  refreshContent(): void {
+    this.refresh()
+    if (!this.handle.isCompressed && this.#hasOtherBytes()) this.recordRewrite()
+  }
+
   /** Records that the file has other bytes where it was read; it is read from its start after `restart`. */
   recordRewrite(): void {
     if (this.cursor.isRewritten) return

@@ -79,6 +79,12 @@ export class Copies {
     return this.#resolve(file)
   }
 
+  /** True when rotation may have made the name of the file from that of another one that is followed. */
+  mayBeCopy({ path }: TailFile): boolean {
+    const { byPath } = this.#options.files
+    return [...liveNamesOf(basename(path))].some((name) => byPath.has(join(dirname(path), name)))
+  }
+
   /** Returns the copy, within Path and unread, of the content that `original` has lost or is about to lose. */
   copyOf(original: TailFile): TailFile | undefined {
     for (const [file, suspect] of this.#suspects) {
@@ -121,7 +127,7 @@ export class Copies {
   #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
-    original.refresh()
+    original.refreshContent()
     if (!isCopy(file, original)) return undefined
     const readTo = original.cursor.offset
     // Of a .gz that is not inflated yet it is not known what is left.
@@ -165,7 +171,7 @@ export class Copies {
       // One that waits itself is not read: each would wait for the other.
       if (original === file || original.newAt !== undefined) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
-      original.refresh()
+      original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
     }
