@@ -6,6 +6,7 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
+import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOfOpen,
   isCopy,
@@ -262,7 +263,9 @@ function wasRestored({ handle }: TailFile): boolean {
   return !(stat instanceof FsFailure) && wasPutInPlace(stat)
 }
 
-function siblingOf({ target, handle }: TailFile): Sibling | undefined {
-  const stat = handle.stat()
-  return stat instanceof FsFailure ? undefined : siblingAt(target, stat)
+/** Returns the file as what is at its present path: it may have been renamed since it was opened, as a .gz is by the next rotation. */
+function siblingOf(file: TailFile): Sibling | undefined {
+  const stat = file.handle.stat()
+  if (stat instanceof FsFailure) return undefined
+  return siblingAt(presentPathOf(file, file.target) ?? file.target, stat)
 }

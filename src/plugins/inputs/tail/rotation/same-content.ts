@@ -184,8 +184,11 @@ export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (own instanceof FsFailure || later instanceof FsFailure) return false
   // gzip keeps the time of the file that it compresses.
   if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
-  // The birth of a compressed original is when it was compressed.
-  return isWithin(own.mtimeNs, original.handle.isCompressed ? { ...later, birthtimeNs: 0n } : later)
+  const birthtimeNs = original.handle.isCompressed ? 0n : later.birthtimeNs
+  // Times are those of clock ticks: what has less than the original, and the time of its last write, is a copy all the same.
+  if (contentSizeOfOpen(file) < contentSizeOfOpen(original))
+    return birthtimeNs <= own.mtimeNs && own.mtimeNs <= later.mtimeNs
+  return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
 }
 
 /** True when a file was completed at `ns`, between the creation of another and the last write to that. */
