@@ -55,19 +55,3 @@ test('a rotated file stays open, and its lines come once, until they are acknowl
   appendFileSync(path, 'end\n')
   expect(await run.waitForLines(written.length + 1)).toEqual([...written, 'end'])
 })
-
-test('the row of a truncated file stays as it was until its new content is read, also if it is written then', async () => {
-  const path = join(tmp(), 'a.log')
-  const store = new MemoryStore()
-  writeFileSync(path, 'one\n')
-  const first = resume(store, { path })
-  first.hold = true
-  await first.waitForLines(1)
-  // Synchronous: the agent cannot see the truncation before the ack has its row written.
-  writeFileSync(path, 'two\nthree\n')
-  first.ack()
-  await first.abort()
-  const second = resume(store, { path })
-  await until(() => [...first.lines(), ...second.lines()].includes('three'))
-  expect([...first.lines(), ...second.lines()]).toContain('two')
-})
