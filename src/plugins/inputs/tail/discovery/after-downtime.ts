@@ -101,7 +101,7 @@ export class AfterDowntime {
     for (const path of pathsWithSiblings(newPaths, names)) {
       const live = this.#files.byPath.get(path)
       if (live !== undefined && !rowsByPath.has(path))
-        live.readAfter(this.#openUnseen(path, undefined, names, this.#copiesSinceMs(live), {}))
+        live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
   }
 
