@@ -20,8 +20,8 @@ export interface OffsetStore {
    */
   lastScanMs(pattern: string): number | undefined
   /**
-   * Returns the files that scans of this Path found and did not open; undefined when the database does not keep them, as one
-   * written by fluent-bit or by a version before this table.
+   * Returns the files that scans of this Path found and did not open, those of a Path with some of its patterns if it was
+   * changed since; undefined when the database does not keep them, as one written by fluent-bit or by a version before this table.
    */
   skippedFiles(paths: string): SkippedFile[] | undefined
   /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */

@@ -90,7 +90,13 @@ export class OffsetDatabase {
 
   /** See OffsetStore. */
   skippedFiles(paths: string): SkippedFile[] | undefined {
-    return this.#skipped === undefined ? undefined : (this.#skipped.get(paths) ?? [])
+    if (this.#skipped === undefined) return undefined
+    const stored = this.#skipped.get(paths)
+    if (stored !== undefined) return stored
+    // Path was changed: what it was before found the files of the patterns that it still has.
+    const patterns = new Set(paths.split(','))
+    const others = [...this.#skipped].filter(([before]) => before.split(',').some((one) => patterns.has(one)))
+    return others.flatMap(([, files]) => files)
   }
 
   /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */

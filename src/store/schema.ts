@@ -149,6 +149,9 @@ export function readScans(db: Database): Map<string, number> {
   return scans
 }
 
+/** Path in the only row of an empty list: it is known that there are no such files. */
+const NO_FILE = ''
+
 /** Returns the files that were found and not opened, by Path; undefined when the table does not exist, as no scan has been stored yet. */
 export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefined {
   const table = db
@@ -162,6 +165,7 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
     const paths = String(row.paths)
     const files = skipped.get(paths) ?? []
     skipped.set(paths, files)
+    if (row.path === NO_FILE) continue
     files.push({
       path: String(row.path),
       device: bigint(row.device),
@@ -178,6 +182,7 @@ export function writeSkipped(db: Database, paths: string, files: readonly Skippe
   db.exec(SHIPPER_SKIPPED)
   db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)
   const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?, ?)')
+  if (files.length === 0) insert.run(paths, NO_FILE, 0n, 0n, 0n, 0n)
   for (const { path, device, inode, birthMs, offset } of files) {
     const birth = BigInt(Math.floor(birthMs))
     insert.run(paths, path, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))

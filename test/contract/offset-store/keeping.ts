@@ -60,6 +60,22 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
+    name: 'returns the files of a Path that was changed, for each pattern that it still has',
+    async run(t) {
+      const a = await t.open()
+      const file = { path: '/a/x.log', device: 1n, inode: 7n, birthMs: 1234, offset: 99 }
+      a.write({ upsert: [], remove: [], skipped: { paths: '/a/*,/b/*', files: [file] } })
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(b.skippedFiles('/c/*,/a/*'), [file])
+      assert.deepEqual(b.skippedFiles('/b/*'), [file])
+      assert.deepEqual(b.skippedFiles('/c/*'), [])
+      b.write({ upsert: [], remove: [], skipped: { paths: '/b/*', files: [] } })
+      b.close()
+      assert.deepEqual((await t.open()).skippedFiles('/b/*'), [])
+    },
+  },
+  {
     name: 'keeps target and closing time of a row until it is written without them',
     async run(t) {
       const a = await t.open()

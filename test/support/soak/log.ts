@@ -197,6 +197,11 @@ export class SoakLog {
     this.#reopen(0, false)
   }
 
+  /** True if there is enough in the log to tell a copy of it from a new one that begins with the same words. */
+  get isDistinct(): boolean {
+    return fstatSync(this.#fd).size >= 64
+  }
+
   /** Replaces the log by a copy of itself, which the program opens. */
   async restore(): Promise<void> {
     this.write(0)

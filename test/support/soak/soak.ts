@@ -60,7 +60,7 @@ export class Soak {
       await this.#run(steps)
     } catch (error) {
       const lines = error instanceof SoakFailure ? error.lines : []
-      // Its state, with what each file waits for.
+      this.#agent?.continue()
       this.#agent?.running?.kill('SIGUSR1')
       await Bun.sleep(DUMP_MS)
       this.#note(`the agent's log:\n${this.#agent?.running?.stderr}`)
@@ -306,6 +306,7 @@ export class Soak {
   }
 
   async #restore(log: SoakLog): Promise<void> {
+    while (!log.isDistinct) log.write(1)
     this.#note(`${log.path} is replaced by a copy of itself`)
     await log.restore()
     log.write(this.#dice.int(20))

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,9 +14,13 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../src/core/offset-store.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
+
+/** A line longer than what is known of a file. */
 
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
@@ -34,6 +39,31 @@ describe('rotation while the agent was not running', () => {
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
   })
 
+  test('reads all files although they are rotated again while they are being opened', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(`${path}.1`, 'three\n')
+    writeFileSync(path, 'four\n')
+    age(`${path}.2`, 20)
+    age(`${path}.1`, 10)
+    const { openSync } = systemCalls
+    systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+      if (opened === `${path}.1`) {
+        systemCalls.openSync = openSync
+        renameSync(`${path}.2`, `${path}.3`)
+        renameSync(`${path}.1`, `${path}.2`)
+        renameSync(path, `${path}.1`)
+        writeFileSync(path, 'five\n')
+      }
+      return openSync(opened, ...rest)
+    }) as typeof openSync
+    expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
+  })
+
   test('reads what was copied of a file that was renamed within Path and truncated under its new name', async () => {
     const dir = tmp()
     const store = new MemoryStore()
@@ -48,9 +78,28 @@ describe('rotation while the agent was not running', () => {
       truncateSync(path)
     }
     appendFileSync(path, 'four, longer than the offset\n')
-    const expected = ['two', 'three', 'four, longer than the offset']
-    expect(await readAll(store, { path: join(dir, '*.log') }, 3)).toEqual(expected)
+    const expected = ['four, longer than the offset', 'three', 'two']
+    expect((await readAll(store, { path: join(dir, '*.log') }, 3)).sort()).toEqual(expected)
   })
+
+  for (const copied of [false, true]) {
+    test(`reads a file that was ${copied ? 'copied and ' : ''}truncated, written to and then renamed`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, `${'x'.repeat(99)}\n`)
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'unread\n')
+      if (copied) copyFileSync(path, `${path}.2`)
+      truncateSync(path)
+      appendFileSync(path, 'after\n')
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, 'new\n')
+      age(`${path}.1`, 1)
+      if (copied) age(`${path}.2`, 2)
+      const expected = copied ? ['unread', 'after', 'new'] : ['after', 'new']
+      expect(await readAll(store, { path }, expected.length)).toEqual(expected)
+    })
+  }
 
   test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')
@@ -138,11 +187,14 @@ describe('rotation while the agent was not running', () => {
 
     test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
       const { path, store } = await storeEmptyLog()
-      writeFileSync(`${path}.old`, 'one\n')
-      age(`${path}.old`, 20)
-      write(`${path}.1${end}`, 'one\ntwo\n')
-      age(`${path}.1${end}`, 10)
       unlinkSync(path)
+      const begun = Date.now()
+      writeFileSync(`${path}.1`, 'one\n')
+      await until(() => Date.now() > begun + 2 * TICK_MS)
+      copyFileSync(`${path}.1`, `${path}.old`)
+      await until(() => Date.now() > begun + 4 * TICK_MS)
+      if (end !== '') unlinkSync(`${path}.1`)
+      write(`${path}.1${end}`, 'one\ntwo\n')
       writeFileSync(path, 'three\n')
       expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
     })
@@ -161,10 +213,24 @@ describe('rotation while the agent was not running', () => {
     expect((await readAll(store, { path }, 4)).filter((line) => line !== 'version 1')).toEqual(['one', 'two'])
   })
 
+  test('tells compressed copies apart that begin with the same hole', async () => {
+    const { path, store } = await storeEmptyLog()
+    const hole = (text: string): Buffer => Buffer.concat([Buffer.alloc(2000), Buffer.from(text)])
+    for (const [n, text] of ['three\n', 'two\n', 'one\n'].entries()) {
+      writeFileSync(`${path}.${n + 1}.gz`, gzipSync(hole(text)))
+      age(`${path}.${n + 1}.gz`, 10 * (n + 1))
+    }
+    unlinkSync(path)
+    writeFileSync(path, hole('four\n'))
+    expect(await readAll(store, { path }, 4)).toEqual(['one', 'two', 'three', 'four'])
+  })
+
   test('does not read a copy that was made while the agent read the file', async () => {
     const { dir, path, store } = await storeEmptyLog()
     const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
+    // Else it may be of the clock tick in which the run ends.
+    age(`${path}.1`, 0.5)
     await endRun(dir, store)
     // The last scan was before the copy, the last commit after it.
     store.lastScan = lastScan
@@ -277,7 +343,8 @@ describe('a log that was started while the agent was not running', () => {
   })
 
   test('replaces a known file that no longer exists: remaining files in between are read', async () => {
-    const dir = tmp()
+    const dir = join(tmp(), 'logs')
+    mkdirSync(dir)
     const path = join(dir, 'a.log')
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
@@ -306,7 +373,7 @@ describe('a log that was started while the agent was not running', () => {
   })
 })
 
-/** Ends a run: files created from here on are born after its last scan. */
+/** Ends a run: what was written so far is older than its last scan by the file system's clock, what is created from here on is younger. */
 async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -314,7 +381,12 @@ async function endRun(dir: string, store = new MemoryStore()): Promise<MemorySto
     writeFileSync(probe, '')
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
-  const lastMs = bornMs()
+  // Two files may have the same clock tick.
+  const writtenMs = bornMs()
+  const lastMs = await until(() => {
+    const ms = bornMs()
+    return ms > writtenMs && ms
+  })
   store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store

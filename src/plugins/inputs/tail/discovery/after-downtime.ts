@@ -3,6 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -18,8 +19,8 @@ import {
 import {
   appearedMs,
   DirectoryNames,
+  hasMoved,
   hasUnreadableCopy,
-  isAtItsPath,
   MAX_ATTEMPTS,
   pathsWithSiblings,
   type Sibling,
@@ -142,9 +143,12 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const isFirst = (s: Sibling): boolean =>
-        known.has(s) || missing.some((row) => mayBe(row, s)) || isFileItself(previous, s)
-      const first = siblings.findIndex(isFirst)
+      const isKnown = (s: Sibling): boolean =>
+        known.has(s) || (attempt > 1 && (this.#isHeld(s) || isFileItself(previous, s)))
+      const isRewritten = (s: Sibling): boolean => this.#isRewritten(s, missing)
+      const first = siblings.findIndex(
+        (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
+      )
       for (const row of missing) {
         if (this.#skipped.has(row)) {
           // Deleted, as old files are; nothing is known to be missing.
@@ -153,7 +157,8 @@ export class AfterDowntime {
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (this.#continueRenamed(row, path)) continue
-        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
+        if (siblings.some((s) => this.#isRewritten(s, [row]))) this.#reportRewritten(row, path)
+        else if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
         else this.#searchFor(row, path, scope)
       }
       if (first < 0) {
@@ -200,7 +205,10 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          largestOf(siblings.filter((s) => isFree(s) && isFileOf(row, s)))
+          largestOf(
+            siblings.filter((s) => isFree(s) && isFileOf(row, s)),
+            isHole(row),
+          )
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -219,7 +227,8 @@ export class AfterDowntime {
     const paths = new Set(found.map((s) => s.path))
     // A rotated file within Path is found under the next name of its log: `x.log.1` became `x.log.2.gz`.
     for (const live of livePathsOf(path)) {
-      if (!this.#glob.matches(live)) continue
+      // Only of a log that is there: thousands of names may look as if rotation had made them of one that never was.
+      if (!this.#files.byPath.has(live) || !this.#glob.matches(live)) continue
       for (const sibling of siblingsOf(live, scope, names)) {
         if (paths.has(sibling.path) || sibling.path === path) continue
         paths.add(sibling.path)
@@ -240,6 +249,11 @@ export class AfterDowntime {
   #isRead({ key }: Sibling): boolean {
     const file = this.#files.byKey.get(key)
     return file !== undefined && !(file.newAt !== undefined && file.isUnread)
+  }
+
+  /** True when the sibling was opened by an earlier attempt, or is held for another path. */
+  #isHeld({ key }: Sibling): boolean {
+    return this.#files.byKey.get(key)?.rotation.isRotated === true
   }
 
   /** Goes on in a file that was restored, or edited in place: it has the path and the content of the row, and another inode. */
@@ -276,7 +290,10 @@ export class AfterDowntime {
     for (const renamed of this.#files.byKey.values()) {
       if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
       const siblings = siblingsOf(renamed.path)
-      const copy = largestOf(siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)))
+      const copy = largestOf(
+        siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
+        false,
+      )
       if (copy === undefined) return false
       const since = siblings.slice(siblings.indexOf(copy))
       const { last } = this.#openInOrder(renamed.path, since, new Map([[copy, row]]), undefined, [])
@@ -382,7 +399,7 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && !isAtItsPath(sibling)) return { last: order(), isComplete: false }
+      if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
       if (file !== undefined) opened.push(file)
     }
@@ -402,12 +419,34 @@ export class AfterDowntime {
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
-    if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    const isNew = isCompressed || this.#positions.createdSinceLastScan(appearedMs(sibling))
+    if (!isNew && !this.#isRewritten(sibling, rows)) return false
     // Of a row whose file is not found, or has another content by now.
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
+  #isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
+    if (sibling.path.endsWith('.gz') || this.#positions.createdSinceLastScan(appearedMs(sibling)))
+      return false
+    return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
+  }
+
+  #reportRewritten(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('files_replaced')
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    this.#log.warn(
+      `${path} (inode ${row.inode}) was truncated while the agent was not running: reading it from the start`,
+      {
+        offset: row.offset,
+        ...(lost > 0 ? { lost_bytes: lost } : {}),
+      },
+    )
+    this.#positions.remove(row)
   }
 
   /** Removes, counts and logs a row whose file no longer exists. */
@@ -452,9 +491,13 @@ function isAt({ path, inode }: SkippedFile): boolean {
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
-/** Returns the first of the copies of one content that has all of it: some may be backups of its beginning. */
-function largestOf(copies: Sibling[]): Sibling | undefined {
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
   let largest = copies[0]
+  if (isHole) return largest
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest

@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -11,7 +11,14 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
 import { uncompressedName } from './names.ts'
-import { contentSizeOf, isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
+import {
+  contentSizeOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  isWithin,
+  rowForSibling,
+} from './same-content.ts'
 import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -147,9 +154,11 @@ export class ClosedFiles {
   #readLate(file: ClosedFile, sibling: Sibling): void {
     const { row } = file
     if (sibling.size === row.offset) return
+    const late = sibling.size - row.offset
+    // What cannot be opened is tried again with the next look: it may still be the file.
+    if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
     // Truncated, or another file with the inode: nothing of it is known any more.
-    if (sibling.size < row.offset || !isFileOf(row, sibling)) this.#forget(file)
-    else this.#reopen(file, sibling, sibling.size - row.offset)
+    else this.#forget(file)
   }
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
@@ -208,13 +217,20 @@ export class ClosedFiles {
 function isMadeOf(sibling: Sibling, path: string): boolean {
   const stat = statOf(path)
   if (stat instanceof FsFailure) return true
-  if (sibling.path.endsWith('.gz')) return uncompressedName(sibling.path) === path
-  return sibling.birthMs < Number(stat.mtimeNs) / 1e6
+  const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
+  return isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat)
 }
 
 /** True when two directories are the same, one is within the other, or both are within the same one. */
 function areNear(a: string, b: string): boolean {
   return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
+}
+
+function canOpen(path: string): boolean {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return false
+  close(opened.fd)
+  return true
 }
 
 function keyOf({ device, inode }: OffsetRow): string {

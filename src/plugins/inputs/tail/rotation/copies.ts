@@ -7,10 +7,12 @@ import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
 import {
+  contentSizeOfOpen,
   isCopy,
   isCopyOfContent,
   isOpenCopyOfContent,
   setFingerprintOfCopy,
+  wasCopiedFrom,
   wasPutInPlace,
 } from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
@@ -66,7 +68,8 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      unchain(suspect.original, file)
+      // What is unchained waits for the end of the copy, which now waits for it.
+      for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -130,9 +133,15 @@ export class Copies {
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
     const isGone = original.rotation.isDeleted
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
-    if (isQuiet && !isGone && !isNamedAfter(file, original)) return undefined
-    if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
-    const isComplete = isQuiet || (size >= original.cursor.size && (isGone || isNamedAfter(file, original)))
+    const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
+    if (isQuiet && !isEvident) return undefined
+    if (file.handle.isCompressed) {
+      if (!isGone && !isQuiet) return 'wait'
+      // A .gz has no more than the file that it was made of.
+      if (contentSizeOfOpen(file) > original.cursor.size) return undefined
+      return isDrained ? readTo : 'wait'
+    }
+    const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
@@ -220,18 +229,25 @@ function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. */
-function unchain(original: TailFile, copy: TailFile): void {
+/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
+  const unchained: TailFile[] = []
   for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
     seen.add(one)
-    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+    if (one.predecessor !== copy) continue
+    one.readAfter(copy.predecessor)
+    unchained.push(one)
   }
+  return unchained
 }
 
-/** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
+/**
+ * True when the name of the file begins with that of its original, which is still there: `x.log.1`, but not `x1.log`, which may be another
+ * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
+ */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return basename(file.path).startsWith(basename(original.identity.openedAs))
+  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
 function wasRestored({ handle }: TailFile): boolean {

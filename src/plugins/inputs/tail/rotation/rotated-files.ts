@@ -13,6 +13,7 @@ import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
 import {
+  contentSizeOf,
   contentSizeOfOpen,
   haveCommonContent,
   isCompressedCopy,
@@ -24,7 +25,7 @@ import {
 } from './same-content.ts'
 import {
   appearedMs,
-  isAtItsPath,
+  hasMoved,
   MAX_ATTEMPTS,
   type Sibling,
   type SiblingScope,
@@ -219,8 +220,11 @@ export class RotatedFiles {
       file.rotation.recordHeir()
       this.#positions.touch(heir)
       this.#options.onMore(heir)
-      heir.readAfter(file.predecessor)
-      file.readAfter(heir)
+      // It may have been put before the file already, as the copy of another content.
+      if (!waitsFor(file, heir)) {
+        heir.readAfter(file.predecessor)
+        file.readAfter(heir)
+      }
     }
     const unknown = siblings.filter(
       (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
@@ -284,7 +288,7 @@ export class RotatedFiles {
         const own = row !== undefined && isFileOf(row, sibling) ? row : undefined
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
-        isComplete &&= file !== undefined || isAtItsPath(sibling)
+        isComplete &&= file !== undefined || !hasMoved(sibling)
         if (file !== undefined) opened.push(file)
       }
       // A file that was compressed or renamed meanwhile has another name now.
@@ -336,8 +340,8 @@ export class RotatedFiles {
    */
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
-    if (known.some((one) => one.rotation.pastContents.some((content) => isCopyOfContent(content, sibling))))
-      return false
+    const before = [...this.#held].filter((one) => one.identity.openedAs === path)
+    if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
 
@@ -355,7 +359,7 @@ export class RotatedFiles {
 
   /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#files.openRotated(sibling, path, row)
+    const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file)
@@ -446,6 +450,25 @@ export class RotatedFiles {
     if (file.handle.isOpen && file.state !== 'closed') this.#files.close(file)
     this.#options.onDrained(file)
   }
+}
+
+/** True when the sibling is a copy of what the file had before it was truncated, and nothing of it is read from there. */
+function hadContentOf(file: TailFile, sibling: Sibling): boolean {
+  const { rotation, cursor } = file
+  if (rotation.pastContents.some((content) => isCopyOfContent(content, sibling))) return true
+  // Its copies were looked for when the truncation was seen; the next content is not read yet.
+  if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
+  return isCopyOfContent(file.content(), sibling)
+}
+
+/** True when `file` is not read before `other`. */
+function waitsFor(file: TailFile, other: TailFile): boolean {
+  const seen = new Set<TailFile>()
+  for (let one = file.predecessor; one !== undefined && !seen.has(one); one = one.predecessor) {
+    if (one === other) return true
+    seen.add(one)
+  }
+  return false
 }
 
 /** True when a file has nothing but what the beginning of the other has, which may have just begun with the same words. */

@@ -141,6 +141,12 @@ export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
   return birthMs > 0 ? birthMs : mtimeMs
 }
 
+/** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
+export function hasMoved({ path, key }: Sibling): boolean {
+  const found = stat(path)
+  return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== key
+}
+
 export function siblingAt(path: string, properties: BigIntStats): Sibling {
   return {
     path,
@@ -151,13 +157,6 @@ export function siblingAt(path: string, properties: BigIntStats): Sibling {
     mtimeMs: Number(properties.mtimeNs) / 1e6,
     birthMs: Number(properties.birthtimeNs) / 1e6,
   }
-}
-
-/** False when the path of the sibling has no file by now, or another one: it was renamed or compressed since it was listed. */
-export function isAtItsPath({ path, key }: Sibling): boolean {
-  const properties = stat(path)
-  if (properties instanceof FsFailure) return !isMissing(properties)
-  return identityKey(properties.dev, properties.ino) === key
 }
 
 /** False while a file is being compressed, when both exist and the copy may not be complete, and for other formats than gzip. */

@@ -2,14 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import {
-  close,
-  FsFailure,
-  isMissing,
-  NOT_FOUND,
-  openFile,
-  stat as statOf,
-} from '../../../../lib/fs/file-system.ts'
+import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
@@ -125,14 +118,9 @@ export class OpenFiles {
    * Opens a file that has left the path `openedAs`, of which it gets the tag. Without a row it is read from its start.
    * Undefined: it cannot be opened, or another file than that of `key` has the path by now.
    */
-  openRotated(
-    { path, key }: { path: string; key: string },
-    openedAs: string,
-    row: OffsetRow | undefined,
-  ): TailFile | undefined {
-    const file = this.#openNew(path, false, { openedAs, row, key })
+  openRotated(path: string, key: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
+    const file = this.#openNew(path, false, { key, openedAs, row })
     if (!(file instanceof FsFailure)) return file
-    if (isMissing(file)) return undefined
     this.#readErrors.record(path, file)
     return undefined
   }
@@ -235,20 +223,17 @@ export class OpenFiles {
   #openNew(
     path: string,
     isFirstScan: boolean,
-    rotated?: { openedAs: string; row: OffsetRow | undefined; key: string },
-  ): TailFile | FsFailure {
+    rotated?: { key: string; openedAs: string; row: OffsetRow | undefined },
+  ): TailFile | FsFailure | undefined {
     const opened = openFile(path)
     if (opened instanceof FsFailure) return opened
     const { fd, stat } = opened
     const key = identityKey(stat.dev, stat.ino)
-    if (rotated !== undefined && rotated.key !== key) {
-      close(fd)
-      return NOT_FOUND
-    }
+    const isOther = rotated !== undefined && key !== rotated.key
     const known = this.byKey.get(key)
-    if (known !== undefined) {
+    if (isOther || known !== undefined) {
       close(fd)
-      return known
+      return isOther ? undefined : known
     }
     const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
     if (compressed !== undefined) {

@@ -114,3 +114,38 @@ test('names that differ in digits only are told from others', () => {
   expect(differInDigitsOnly('app.log', 'app.log')).toBe(false)
   expect(differInDigitsOnly('a.log', 'b.log')).toBe(false)
 })
+
+test('a name is one of another exactly if that is among its live names, whatever both are made of', () => {
+  const parts = [
+    'x',
+    '1',
+    '12',
+    '.',
+    '-',
+    '_',
+    'T',
+    'Z',
+    '.old',
+    '.log',
+    '.gz',
+    '20261121',
+    '2026-11-21',
+    '+',
+    'a',
+    '-1',
+  ]
+  const nameOf = (seed: number): string => {
+    let name = ''
+    for (let rest = seed; rest > 0; rest = Math.floor(rest / parts.length)) name += parts[rest % parts.length]
+    return name
+  }
+  const wrong: string[] = []
+  for (let i = 1; i <= 10_000; i++) {
+    const name = nameOf((i * 2_654_435_761) % parts.length ** 6)
+    const live = liveNamesOf(name)
+    for (const one of live) if (!isRotatedName(name, one)) wrong.push(`${name} of ${one}`)
+    const other = nameOf((i * 40_503) % parts.length ** 4)
+    if (isRotatedName(name, other) !== live.has(other)) wrong.push(`${name}, ${other}`)
+  }
+  expect(wrong).toEqual([])
+})
