@@ -25,7 +25,7 @@ export class FsFailure {
 /** Code of a path that is no regular file: a FIFO, a device, a socket, or a file of procfs and the like. */
 export const NOT_A_FILE = 'NOT_A_FILE'
 
-export const NOT_FOUND = new FsFailure('ENOENT', 'no such file or directory')
+const NOT_FOUND = new FsFailure('ENOENT', 'no such file or directory')
 
 /** True when nothing is there: the path, or a directory of it, does not exist. */
 export function isMissing(result: unknown): result is FsFailure {

@@ -102,7 +102,7 @@ export class AfterDowntime {
     for (const path of pathsWithSiblings(newPaths, names)) {
       const live = this.#files.byPath.get(path)
       if (live !== undefined && !rowsByPath.has(path))
-        live.readAfter(this.#openUnseen(path, undefined, names, this.#copiesSinceMs(live), {}))
+        live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
   }
 
@@ -143,7 +143,8 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
+      const isKnown = (s: Sibling): boolean =>
+        known.has(s) || (attempt > 1 && (this.#isHeld(s) || isFileItself(previous, s)))
       const isRewritten = (s: Sibling): boolean => this.#isRewritten(s, missing)
       const first = siblings.findIndex(
         (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
@@ -500,6 +501,15 @@ function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest
+}
+
+/** True when the sibling is the open file, or was compressed from it since it was opened. */
+function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
+  if (file === undefined || !file.handle.isOpen) return false
+  if (sibling.key === file.identity.key) return true
+  if (file.handle.isCompressed || !sibling.path.endsWith('.gz')) return false
+  file.stored.growFingerprint(file.handle, file.cursor.size)
+  return isCompressedCopy(file.stored, sibling)
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

@@ -2,14 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import {
-  close,
-  FsFailure,
-  isMissing,
-  NOT_FOUND,
-  openFile,
-  stat as statOf,
-} from '../../../../lib/fs/file-system.ts'
+import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
 import { compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
@@ -128,7 +121,6 @@ export class OpenFiles {
   openRotated(path: string, key: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
     const file = this.#openNew(path, false, { key, openedAs, row })
     if (!(file instanceof FsFailure)) return file
-    if (isMissing(file)) return undefined
     this.#readErrors.record(path, file)
     return undefined
   }
