@@ -56,10 +56,13 @@ export function entriesIn(directory: string): Dirent[] | FsFailure {
   return attempt(() => systemCalls.readdirSync(directory, { withFileTypes: true }))
 }
 
-/** Returns the entries of a directory without blocking: for directories that may have very many. */
-export async function entriesInLater(directory: string): Promise<Dirent[] | FsFailure> {
+/**
+ * Returns the names in a directory without blocking: for directories that may have very many. Making the strings is left to one turn,
+ * which takes half as long as for entries with their types.
+ */
+export async function namesInLater(directory: string): Promise<string[] | FsFailure> {
   try {
-    return await systemCalls.readdir(directory, { withFileTypes: true })
+    return await systemCalls.readdir(directory)
   } catch (error) {
     return failureOf(error)
   }

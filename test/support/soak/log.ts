@@ -120,11 +120,13 @@ export class SoakLog {
 
   /**
    * True if the link goes to a file that the agent may not know, under a name that tells nothing, or if the log is rotated into a folder in
-   * which the agent has found none of its files yet.
+   * which the agent has found none of its files yet. The name of a target is no rotated one: to what a link led that the agent has never
+   * seen is not known.
    */
   get hasUnknownTarget(): boolean {
     const { style, olddir } = this.o
-    return (style === 'swap' && this.#rotations < 2) || (olddir !== undefined && this.#rotations < 1)
+    const seen = style === 'swap' ? 2 : style === 'link' || olddir !== undefined ? 1 : 0
+    return this.#rotations < seen
   }
 
   get lateWriters(): number {

@@ -178,7 +178,6 @@ export class TailLoop {
   }
 
   /**
-  /**
    * Takes the fingerprint of what was read, by which a copy is recognized after a truncation. The first one is stored at once, in case the
    * file is rotated and compressed before the first ack.
    */
@@ -231,9 +230,10 @@ export class TailLoop {
     }
     this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
+    if (this.#joiner?.hasOpen(file) !== true) return turn
     // Open records end with their file, unless another file continues it.
     const isOver = turn === 'rewritten' || (turn === 'end' && isLast && !this.#hasSuccessor(file))
-    return isOver && this.#joiner?.flush(file, out) === false ? 'full' : turn
+    return isOver && !this.#joiner.flush(file, out) ? 'full' : turn
   }
 
   #hasSuccessor(file: TailFile): boolean {
@@ -246,6 +246,8 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
+    // A copy may have been made over the one before, which keeps its inode.
+    if (this.#rotated.copies.mayBeCopy(file)) file.newAt = { before: undefined }
     this.#positions.touch(file)
   }
 

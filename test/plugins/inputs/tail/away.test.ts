@@ -21,7 +21,6 @@ import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 /** A line longer than what is known of a file. */
-const LONG = 'two '.repeat(1000).trim()
 
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
@@ -79,9 +78,28 @@ describe('rotation while the agent was not running', () => {
       truncateSync(path)
     }
     appendFileSync(path, 'four, longer than the offset\n')
-    const expected = ['two', 'three', 'four, longer than the offset']
-    expect(await readAll(store, { path: join(dir, '*.log') }, 3)).toEqual(expected)
+    const expected = ['four, longer than the offset', 'three', 'two']
+    expect((await readAll(store, { path: join(dir, '*.log') }, 3)).sort()).toEqual(expected)
   })
+
+  for (const copied of [false, true]) {
+    test(`reads a file that was ${copied ? 'copied and ' : ''}truncated, written to and then renamed`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, `${'x'.repeat(99)}\n`)
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'unread\n')
+      if (copied) copyFileSync(path, `${path}.2`)
+      truncateSync(path)
+      appendFileSync(path, 'after\n')
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, 'new\n')
+      age(`${path}.1`, 1)
+      if (copied) age(`${path}.2`, 2)
+      const expected = copied ? ['unread', 'after', 'new'] : ['after', 'new']
+      expect(await readAll(store, { path }, expected.length)).toEqual(expected)
+    })
+  }
 
   test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')

@@ -1,4 +1,3 @@
-import { appendFileSync } from 'node:fs'
 import type { RotatingLog } from './log.ts'
 import { date, type Row } from './row.ts'
 
@@ -111,27 +110,6 @@ export const FOREIGN: Row[] = [
       log.copy('app.log', n % 2 === 0 ? `app.log.bak` : `app-${date(n, 'YYYYMMDD')}.log`)
       await log.write(3)
       byNumber(log)
-    },
-  },
-  {
-    name: 'a file restored from a backup with another inode',
-    path: ['app.log'],
-    rotate(log) {
-      log.close()
-      log.copy('app.log', '../backup/app.log')
-      log.remove('app.log')
-      log.copy('../backup/app.log', 'app.log')
-      appendTo(log)
-    },
-  },
-  {
-    name: 'a file edited in place as by sed -i',
-    path: ['app.log'],
-    rotate(log, n) {
-      log.close()
-      log.copy('app.log', `sedX${n}aQ1`)
-      log.rename(`sedX${n}aQ1`, 'app.log')
-      appendTo(log)
     },
   },
   {
@@ -296,8 +274,3 @@ export const FOREIGN: Row[] = [
     },
   },
 ]
-
-function appendTo(log: RotatingLog): void {
-  // The file is the same one for the reader: its content goes on.
-  appendFileSync(log.path('app.log'), log.text(3))
-}

@@ -10,6 +10,7 @@ import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
 import {
   contentSizeOf,
+  isCompressedCopy,
   isCopyOfContent,
   isFileOf,
   rowForSibling,
@@ -101,7 +102,7 @@ export class AfterDowntime {
     for (const path of pathsWithSiblings(newPaths, names)) {
       const live = this.#files.byPath.get(path)
       if (live !== undefined && !rowsByPath.has(path))
-        live.readAfter(this.#openUnseen(path, undefined, names, this.#copiesSinceMs(live), {}))
+        live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
   }
 
@@ -145,8 +146,12 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const isKnown = (s: Sibling): boolean => known.has(s) || (attempt > 1 && this.#isHeld(s))
-      const first = siblings.findIndex((s) => isKnown(s) || missing.some((row) => mayBe(row, s)))
+      const isKnown = (s: Sibling): boolean =>
+        known.has(s) || (attempt > 1 && (this.#isHeld(s) || isFileItself(previous, s)))
+      const isRewritten = (s: Sibling): boolean => this.#isRewritten(s, missing)
+      const first = siblings.findIndex(
+        (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
+      )
       for (const row of missing) {
         if (this.#skipped.has(row)) {
           // Deleted, as old files are; nothing is known to be missing.
@@ -155,7 +160,8 @@ export class AfterDowntime {
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
         if (this.#continueRenamed(row, path)) continue
-        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) unsure.add(row)
+        if (siblings.some((s) => this.#isRewritten(s, [row]))) this.#reportRewritten(row, path)
+        else if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) unsure.add(row)
         else this.#searchFor(row, path, scope)
       }
       if (first < 0) {
@@ -422,12 +428,34 @@ export class AfterDowntime {
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
     // When a file was compressed says nothing of when it was begun: its place in the order decides.
-    if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    const isNew = isCompressed || this.#positions.createdSinceLastScan(appearedMs(sibling))
+    if (!isNew && !this.#isRewritten(sibling, rows)) return false
     // Of a row whose file is not found, or has another content by now.
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
+  #isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
+    if (sibling.path.endsWith('.gz') || this.#positions.createdSinceLastScan(appearedMs(sibling)))
+      return false
+    return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
+  }
+
+  #reportRewritten(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('files_replaced')
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    this.#log.warn(
+      `${path} (inode ${row.inode}) was truncated while the agent was not running: reading it from the start`,
+      {
+        offset: row.offset,
+        ...(lost > 0 ? { lost_bytes: lost } : {}),
+      },
+    )
+    this.#positions.remove(row)
   }
 
   /** Removes, counts and logs a row whose file no longer exists. */
@@ -482,6 +510,15 @@ function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
   for (const copy of copies)
     if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
   return largest
+}
+
+/** True when the sibling is the open file, or was compressed from it since it was opened. */
+function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
+  if (file === undefined || !file.handle.isOpen) return false
+  if (sibling.key === file.identity.key) return true
+  if (file.handle.isCompressed || !sibling.path.endsWith('.gz')) return false
+  file.stored.growFingerprint(file.handle, file.cursor.size)
+  return isCompressedCopy(file.stored, sibling)
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

@@ -52,7 +52,7 @@ export class AckTracker {
     return this.#skippingAt.has(this.position)
   }
 
-  /** True once a range was ended: bytes of the file are, or were, in a chunk. */
+  /** True once a range was ended: bytes of the present content are, or were, in a chunk. */
   get hasRanges(): boolean {
     return this.#hasRanges
   }
@@ -101,6 +101,7 @@ export class AckTracker {
 
   /** Goes back to the start of the file; ranges that are in chunks no longer count. */
   restart(): void {
+    this.#hasRanges = false
     this.startAt(0)
   }
 

@@ -156,6 +156,11 @@ export class Joiner {
     return true
   }
 
+  /** True when the file has an open record. */
+  hasOpen(file: TailFile): boolean {
+    return this.#open.has(file)
+  }
+
   /** Sends the open records of the file. False when `out` has no space now. */
   flush(file: TailFile, out: Appender): boolean {
     const records = this.#open.get(file)

@@ -6,7 +6,9 @@ import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
+import { presentPathOf } from './present-path.ts'
 import {
+  contentSizeOfOpen,
   isCopy,
   isCopyOfContent,
   isOpenCopyOfContent,
@@ -67,7 +69,8 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      unchain(suspect.original, file)
+      // What is unchained waits for the end of the copy, which now waits for it.
+      for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -75,6 +78,12 @@ export class Copies {
     if (file.newAt === undefined) return 'read'
     if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original.path)
     return this.#resolve(file)
+  }
+
+  /** True when rotation may have made the name of the file from that of another one that is followed. */
+  mayBeCopy({ path }: TailFile): boolean {
+    const { byPath } = this.#options.files
+    return [...liveNamesOf(basename(path))].some((name) => byPath.has(join(dirname(path), name)))
   }
 
   /** Returns the copy, within Path and unread, of the content that `original` has lost or is about to lose. */
@@ -119,10 +128,11 @@ export class Copies {
   #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
-    original.refresh()
+    original.refreshContent()
     if (!isCopy(file, original)) return undefined
     const readTo = original.cursor.offset
-    const isDrained = original.cursor.isAtEnd || isLast
+    // Of a .gz that is not inflated yet it is not known what is left.
+    const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
     if (isReplacement) {
       if (size < Math.max(MIN_COMMON_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
@@ -133,7 +143,12 @@ export class Copies {
     // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
     const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
     if (isQuiet && !isEvident) return undefined
-    if (file.handle.isCompressed) return (isGone || isQuiet) && isDrained ? readTo : 'wait'
+    if (file.handle.isCompressed) {
+      if (!isGone && !isQuiet) return 'wait'
+      // A .gz has no more than the file that it was made of.
+      if (contentSizeOfOpen(file) > original.cursor.size) return undefined
+      return isDrained ? readTo : 'wait'
+    }
     const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
     return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
@@ -157,7 +172,7 @@ export class Copies {
       // One that waits itself is not read: each would wait for the other.
       if (original === file || original.newAt !== undefined) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
-      original.refresh()
+      original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
     }
@@ -188,8 +203,9 @@ export class Copies {
       if (live !== undefined) yield live
     }
     // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
-    const isRelated = ({ path, identity }: TailFile): boolean =>
+    const isRelated = ({ path, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
+      (linkTarget !== undefined && names.has(basename(linkTarget))) ||
       (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
     // Rotated files may be put into another directory.
     for (const one of held) if (isRelated(one)) yield one
@@ -221,13 +237,17 @@ function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. */
-function unchain(original: TailFile, copy: TailFile): void {
+/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
+  const unchained: TailFile[] = []
   for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
     seen.add(one)
-    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+    if (one.predecessor !== copy) continue
+    one.readAfter(copy.predecessor)
+    unchained.push(one)
   }
+  return unchained
 }
 
 /**
@@ -243,7 +263,9 @@ function wasRestored({ handle }: TailFile): boolean {
   return !(stat instanceof FsFailure) && wasPutInPlace(stat)
 }
 
-function siblingOf({ target, handle }: TailFile): Sibling | undefined {
-  const stat = handle.stat()
-  return stat instanceof FsFailure ? undefined : siblingAt(target, stat)
+/** Returns the file as what is at its present path: it may have been renamed since it was opened, as a .gz is by the next rotation. */
+function siblingOf(file: TailFile): Sibling | undefined {
+  const stat = file.handle.stat()
+  if (stat instanceof FsFailure) return undefined
+  return siblingAt(presentPathOf(file, file.target) ?? file.target, stat)
 }

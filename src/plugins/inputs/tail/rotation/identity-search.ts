@@ -1,5 +1,6 @@
+import type { BigIntStats } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { entriesInLater, FsFailure, lstat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** Time for which entries are examined before other work gets its turn. */
@@ -69,17 +70,22 @@ export class IdentitySearch {
     let turnEndMs = performance.now() + TURN_MS
     const queue = new DirectoryQueue([...missing].flatMap((file) => file.directories))
     for (let next = queue.take(); next !== undefined; next = queue.take()) {
-      const found = await entriesInLater(next.directory)
+      const found = await namesInLater(next.directory)
       if (this.#isStopped) return
       if (found instanceof FsFailure) continue
+      // The turn in which the names became strings was a long one already.
+      await nextTurn()
       turnEndMs = performance.now() + TURN_MS
-      for (const entry of found) {
+      for (const name of found) {
         if (++entries > MAX_ENTRIES) return
-        const path = join(next.directory, entry.name)
-        if (entry.isDirectory()) queue.addWithin(path, next)
-        else if (entry.isFile()) examine(path, byInode, missing)
+        const path = join(next.directory, name)
+        const stat = lstat(path)
+        if (!(stat instanceof FsFailure)) {
+          if (stat.isDirectory()) queue.addWithin(path, next)
+          else if (stat.isFile()) examine(path, stat, byInode, missing)
+        }
         if (entries % ENTRIES_PER_LOOK !== 0 || performance.now() < turnEndMs) continue
-        await new Promise((resolve) => setImmediate(resolve))
+        await nextTurn()
         if (this.#isStopped) return
         turnEndMs = performance.now() + TURN_MS
       }
@@ -88,10 +94,17 @@ export class IdentitySearch {
   }
 }
 
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
 /** Settles the file that has the inode of the path, if one is missed. */
-function examine(path: string, byInode: Map<bigint, MissingFile[]>, missing: Set<MissingFile>): void {
-  const stat = lstat(path)
-  if (stat instanceof FsFailure || !stat.isFile()) return
+function examine(
+  path: string,
+  stat: BigIntStats,
+  byInode: Map<bigint, MissingFile[]>,
+  missing: Set<MissingFile>,
+): void {
   for (const file of byInode.get(BigInt.asIntN(64, stat.ino)) ?? []) {
     if (!missing.has(file)) continue
     const sibling = siblingAt(path, stat)

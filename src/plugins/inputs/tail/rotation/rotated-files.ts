@@ -12,6 +12,7 @@ import type { Positions } from '../tracking/positions.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
+import { presentPathOf } from './present-path.ts'
 import {
   contentSizeOf,
   contentSizeOfOpen,
@@ -307,6 +308,8 @@ export class RotatedFiles {
     before: TailFile | undefined,
   ): TailFile | undefined {
     let last = before
+    // One that was opened a moment ago may have grown since.
+    for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
@@ -481,22 +484,6 @@ function isLessThan(file: TailFile, other: TailFile): boolean {
   const byBirth = file.identity.birthMs - other.identity.birthMs
   if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
   return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
-}
-
-/** Suffix of the kernel's name for an open file that has been deleted. */
-const DELETED = ' (deleted)'
-
-/**
- * Returns the present path of an open file; undefined when it has none. The kernel knows it wherever the file went; where it does not
- * tell (no /proc), the siblings of the path are searched.
- */
-function presentPathOf({ handle, identity }: TailFile, path: string): string | undefined {
-  const name = readLink(`/proc/self/fd/${handle.fd}`)
-  if (!(name instanceof FsFailure) && !name.endsWith(DELETED)) {
-    const found = stat(name)
-    if (!(found instanceof FsFailure) && identityKey(found.dev, found.ino) === identity.key) return name
-  }
-  return siblingsOf(path).find(({ key }) => key === identity.key)?.path
 }
 
 /**

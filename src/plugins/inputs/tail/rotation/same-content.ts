@@ -31,12 +31,19 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
+  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
   if (sibling.path.endsWith('.gz')) {
     // The offset and the marker of the row of a .gz are of the bytes on disk.
     const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
-    return isCompressedCopy(isOfGzip ? { ...row, offset: 0, markerSize: 0 } : row, sibling)
+    if (!isOfGzip) return isCompressedCopy(row, sibling)
+    if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
+      return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    const onDisk = { ...row, fingerprint: undefined }
+    return (
+      withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
+      false
+    )
   }
-  const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
   if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
   return (
     withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
@@ -123,8 +130,17 @@ export function isCompressedCopy(
   const head = headOf(sibling)
   if (head === undefined || head.length < fingerprintSize) return false
   if (fingerprintOf(head.subarray(0, fingerprintSize)) !== fingerprint) return false
-  if (!isHole(content)) return true
+  if (!isHole(content))
+    return offset === 0 || markerSize === 0 || hasMarkerIn(sibling, { offset, marker, markerSize })
   return withFile(sibling, (fd) => isInflatedTo({ offset, marker, markerSize }, fd)) ?? false
+}
+
+/** True when a .gz has the bytes of the marker before the offset, as far as that is near enough to its start to be looked at. */
+function hasMarkerIn(sibling: Sibling, { offset, marker, markerSize }: Marked): boolean {
+  const head = withFile(sibling, (fd) => inflated(fd, COMPRESSED_HEAD_BYTES, END_BYTES))
+  if (head === undefined) return false
+  if (offset <= head.length) return markerOf(head.subarray(offset - markerSize, offset)).marker === marker
+  return head.length === END_BYTES || contentSizeOf(sibling) >= offset
 }
 
 /** True when the sibling is a compressed empty file. */
@@ -135,14 +151,11 @@ export function isEmptyGzip(sibling: Sibling): boolean {
 /**
  * True when one of two open files begins with the content of the other, whatever their sizes are now: a copy stops growing, or the
  * original does. Compares both ends of what they have in common and places in between, since programs often begin a new log with
- * the same words. An empty file is a copy of nothing.
+ * the same words. An empty file is a copy of nothing, and a compressed one none of another: of both only the first bytes could be compared.
  */
 export function isCopy(file: TailFile, original: TailFile): boolean {
-  if ((file.handle.isCompressed || original.handle.isCompressed) && isHole(file.stored))
-    return haveCommonContent(file, original)
-  if (original.handle.isCompressed)
-    return file.handle.isCompressed && file.stored.fingerprint !== undefined && hasSameHead(file, original)
-  if (file.handle.isCompressed) return hasHeadOf(file, original)
+  if (file.handle.isCompressed && original.handle.isCompressed) return false
+  if (file.handle.isCompressed || original.handle.isCompressed) return haveCommonContent(file, original)
   const [a, b] = [file.handle.fd, original.handle.fd]
   const common = Math.min(file.cursor.size, original.cursor.size)
   if (common === 0) return false
@@ -171,8 +184,11 @@ export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
   if (own instanceof FsFailure || later instanceof FsFailure) return false
   // gzip keeps the time of the file that it compresses.
   if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
-  // The birth of a compressed original is when it was compressed.
-  return isWithin(own.mtimeNs, original.handle.isCompressed ? { ...later, birthtimeNs: 0n } : later)
+  const birthtimeNs = original.handle.isCompressed ? 0n : later.birthtimeNs
+  // Times are those of clock ticks: what has less than the original, and the time of its last write, is a copy all the same.
+  if (contentSizeOfOpen(file) < contentSizeOfOpen(original))
+    return birthtimeNs <= own.mtimeNs && own.mtimeNs <= later.mtimeNs
+  return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
 }
 
 /** True when a file was completed at `ns`, between the creation of another and the last write to that. */
@@ -227,20 +243,6 @@ function sizeInTrailer(fd: number, size: number): number {
   return read(fd, trailer, 0, TRAILER_BYTES, size - TRAILER_BYTES) === TRAILER_BYTES
     ? trailer.readUInt32LE(0)
     : -1
-}
-
-function hasSameHead(a: TailFile, b: TailFile): boolean {
-  return (
-    a.stored.fingerprint === b.stored.fingerprint && a.stored.fingerprintSize === b.stored.fingerprintSize
-  )
-}
-
-/** True when a .gz, whose head was taken as its fingerprint, begins with the content of the original. */
-function hasHeadOf({ stored }: TailFile, original: TailFile): boolean {
-  const size = stored.fingerprintSize
-  if (size === 0 || original.cursor.size < size) return false
-  const head = peek(original.handle.fd, 0, size)
-  return head !== undefined && fingerprintOf(head) === stored.fingerprint
 }
 
 /** Returns the ranges of the first `common` bytes that are compared, as offset and size. */
