@@ -22,6 +22,7 @@ import { Scheduler } from './reading/scheduler.ts'
 import { ClosedFiles } from './rotation/closed-files.ts'
 import { IdentitySearch } from './rotation/identity-search.ts'
 import { RotatedFiles } from './rotation/rotated-files.ts'
+import { SkippedWatch } from './rotation/skipped-watch.ts'
 import { reportTruncation } from './rotation/truncation.ts'
 import { OpenFiles } from './tracking/open-files.ts'
 import { OtherInputs } from './tracking/other-inputs.ts'
@@ -47,6 +48,7 @@ export interface TailParts extends StaticParts {
   files: OpenFiles
   rotated: RotatedFiles
   closed: ClosedFiles
+  skipped: SkippedWatch
   search: IdentitySearch
   positions: Positions
   scheduler: Scheduler
@@ -179,6 +181,19 @@ export async function buildTail(
     onMore,
     onDrained: (file) => scheduler.release(file),
   })
+  const skipped = new SkippedWatch({
+    positions,
+    search,
+    counters,
+    log,
+    isFollowed: (path) => glob.matches(path),
+    mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
+    open: (sibling, path) => {
+      const file = rotated.open(sibling, path, undefined)
+      if (file !== undefined) scheduler.add(file)
+      return file
+    },
+  })
   const events = options.inotifyWatcher
   const reconciler = new Reconciler({ glob, files, positions, rotated, scheduler, clock, events, log })
   const progressCheck = new ProgressCheck(
@@ -192,6 +207,7 @@ export async function buildTail(
     files,
     rotated,
     closed,
+    skipped,
     search,
     positions,
     scheduler,

@@ -15,6 +15,7 @@ import type { Scheduler } from './reading/scheduler.ts'
 import type { ClosedFiles } from './rotation/closed-files.ts'
 import type { IdentitySearch } from './rotation/identity-search.ts'
 import type { RotatedFiles } from './rotation/rotated-files.ts'
+import type { SkippedWatch } from './rotation/skipped-watch.ts'
 import type { OpenFiles } from './tracking/open-files.ts'
 import type { Positions } from './tracking/positions.ts'
 import type { ReadErrors } from './tracking/read-errors.ts'
@@ -37,6 +38,7 @@ export class TailLoop {
   readonly #files: OpenFiles
   readonly #rotated: RotatedFiles
   readonly #closed: ClosedFiles
+  readonly #skipped: SkippedWatch
   readonly #search: IdentitySearch
   readonly #positions: Positions
   readonly #readErrors: ReadErrors
@@ -61,6 +63,7 @@ export class TailLoop {
     this.#files = parts.files
     this.#rotated = parts.rotated
     this.#closed = parts.closed
+    this.#skipped = parts.skipped
     this.#search = parts.search
     this.#positions = parts.positions
     this.#readErrors = parts.readErrors
@@ -90,6 +93,7 @@ export class TailLoop {
   #refresh(): void {
     this.#reconciler.scan(false)
     this.#closed.check()
+    this.#skipped.check()
     void this.#search.run()
   }
 

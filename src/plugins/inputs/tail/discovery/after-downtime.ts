@@ -68,7 +68,7 @@ export class AfterDowntime {
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
   /** Rows of files that were skipped by the previous run. */
-  readonly #skipped = new Set<OffsetRow>()
+  readonly #skipped = new Map<OffsetRow, SkippedFile>()
 
   constructor(options: AfterDowntimeOptions) {
     this.#files = options.files
@@ -93,7 +93,7 @@ export class AfterDowntime {
     for (const file of this.#positions.skipped.all()) {
       if (!this.#glob.matches(file.path) || isAt(file)) continue
       const row = this.#positions.addSkipped(file)
-      this.#skipped.add(row)
+      this.#skipped.set(row, file)
       rowsByPath.set(file.path, [...(rowsByPath.get(file.path) ?? []), row])
     }
     const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
@@ -153,9 +153,11 @@ export class AfterDowntime {
         (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
       )
       for (const row of missing) {
-        if (this.#skipped.has(row)) {
-          // Deleted, as old files are; nothing is known to be missing.
+        const skipped = this.#skipped.get(row)
+        if (skipped !== undefined) {
+          // Deleted, as old files are, or still unreadable.
           this.#positions.claim(row)
+          this.#positions.skipped.restore(skipped)
           continue
         }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue

@@ -5,7 +5,7 @@ import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { type ByteSource, PlainSource } from '../file/byte-source.ts'
-import { compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
+import { COMPRESSED, compressedFailure, MAGIC_BYTES } from '../file/compression.ts'
 import { EntryEncoder, type EntryFormat, hasFileFields, NO_NAMES } from '../file/entry-encoder.ts'
 import { FileHandle } from '../file/file-handle.ts'
 import { peek, TICK_MS } from '../file/fingerprint.ts'
@@ -101,7 +101,7 @@ export class OpenFiles {
     const file = this.#isTooOld(Number(stat.mtimeMs)) ? undefined : this.#openNew(path, isFirstScan)
     if (file instanceof FsFailure) this.#readErrors.record(path, file)
     if (file === undefined || file instanceof FsFailure) {
-      this.#skip(stat, path, isFirstScan)
+      this.#skip(stat, path, isFirstScan, file)
       return undefined
     }
     this.#readErrors.clear(path)
@@ -126,12 +126,13 @@ export class OpenFiles {
   }
 
   /** Remembers a file that cannot be opened now, or is too old, by what it is when it is seen first. */
-  #skip(stat: BigIntStats, path: string, isFirstScan: boolean): void {
+  #skip(stat: BigIntStats, path: string, isFirstScan: boolean, failure: FsFailure | undefined): void {
     const { skipped } = this.#positions
     if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
-    // Without an entry a file is read from its start.
-    if (offset > 0) skipped.add(path, stat, offset)
+    // Without an entry a file is read from its start, if it is at a path of Path then.
+    const mayOpenLater = failure !== undefined && failure.code !== COMPRESSED
+    if (offset > 0 || mayOpenLater) skipped.add(path, stat, offset)
   }
 
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */

@@ -64,6 +64,12 @@ export class SkippedFiles {
     return file.offset
   }
 
+  /** Remembers a file again that was removed and is not found yet. */
+  restore(file: SkippedFile): void {
+    this.#files.set(keyOf(file), file)
+    this.#isChanged = true
+  }
+
   /** Forgets a file that is gone, or is known by a row from now on. */
   remove(file: SkippedFile): void {
     if (this.#files.delete(keyOf(file))) this.#isChanged = true
