@@ -446,3 +446,25 @@ test('a log that was empty when it was stored is searched for although an older 
   const run = resume(store, { path })
   expect((await run.waitForLines(2)).toSorted()).toEqual(['one', 'two'])
 })
+
+test('a file whose copy went on at its position before a crash is not missing', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  const options = { path: `${path}*` }
+  const long = 'one '.repeat(1000)
+  writeFileSync(path, `${long}\n`)
+  await readAll(store, options, 1)
+  const [row] = store.table as [OffsetRow]
+  writeFileSync(`${path}.1.gz`, gzipSync(`${long}\n`))
+  unlinkSync(path)
+  writeFileSync(`${path}.2`, 'two\n')
+  expect(await readAll(store, options, 1)).toEqual(['two'])
+  // The row that a crash would have left.
+  store.table.push({ ...row, id: 99, inode: 1n, name: `${path}.1` })
+  writeFileSync(path, 'three\n')
+  const run = resume(store, options)
+  expect(await run.waitForLines(1)).toEqual(['three'])
+  await until(() => store.table.every(({ id }) => id !== 99))
+  expect(run.logs.filter(({ message }) => message.includes('no longer exists'))).toEqual([])
+  expect(run.count('files_gone')).toBe(0)
+})

@@ -337,7 +337,8 @@ export class AfterDowntime {
       settle: (found) => {
         if (!this.#positions.isUnclaimed(row)) return
         if (found === undefined) {
-          this.#removeMissing(row, path)
+          if (this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
+          else this.#removeMissing(row, path)
           return
         }
         const directory = dirname(found.path)
@@ -458,6 +459,20 @@ export class AfterDowntime {
       },
     )
     this.#positions.remove(row)
+  }
+
+  /**
+   * True when a copy of all that was seen of a missing file is open: it had inherited the position before a crash, and the row was not
+   * removed yet.
+   */
+  #hasReadCopy(row: OffsetRow, path: string, scope: SiblingScope): boolean {
+    const size = row.size ?? row.offset
+    const copy = this.#siblings(path, [row], scope).find(
+      (s) => this.#files.byKey.has(s.key) && isCopyOfContent(row, s) && contentSizeOf(s) >= size,
+    )
+    if (copy === undefined) return false
+    this.#log.debug(`${path} (inode ${row.inode}) is gone; what it had is read from ${copy.path}`)
+    return true
   }
 
   /** Removes, counts and logs a row whose file no longer exists. */
