@@ -49,6 +49,8 @@ export class StrptimeReader implements TimeReader {
   readonly #epochReader = new EpochReader()
   #afternoon = UNSET
   #epoch = UNSET
+  /** The epoch of a format in which more than a fraction has to follow it. */
+  readonly #continued: FormatStep | undefined
   #zoneOffset = Number.NaN
   #nsec = 0
   readonly #cache = Buffer.alloc(MAX_CACHED_BYTES)
@@ -71,6 +73,8 @@ export class StrptimeReader implements TimeReader {
     const before = isSeparator(steps[fraction - 1]) ? fraction - 1 : fraction
     const hasEpoch = steps.some(({ op }) => op === 'epoch')
     this.#cachedSteps = hasEpoch ? 0 : fraction < 0 ? steps.length : before
+    const next = steps.findIndex(({ op }) => op === 'epoch') + 1
+    this.#continued = hasEpoch && !isOptional(steps, next) ? steps[next - 1] : undefined
     this.#hasFullDate =
       steps.slice(0, this.#cachedSteps).some(isYear) && !steps.slice(this.#cachedSteps).some(isPart)
   }
@@ -156,7 +160,7 @@ export class StrptimeReader implements TimeReader {
       case 'fraction':
         return this.#fraction(src, p, Math.min(end, p + step.digits))
       case 'epoch':
-        return this.#readEpoch(step.decimals, src, p, end)
+        return this.#readEpoch(step, src, p, end)
       case 'zone':
         return this.#readZone(src, p, end)
       case 'month': {
@@ -210,9 +214,9 @@ export class StrptimeReader implements TimeReader {
     return p
   }
 
-  #readEpoch(decimals: number, src: Buffer, at: number, end: number): number {
-    const p = this.#epochReader.read(decimals, src, at, end)
-    if (p < 0) return -1
+  #readEpoch(step: FormatStep & { op: 'epoch' }, src: Buffer, at: number, end: number): number {
+    const p = this.#epochReader.read(step.decimals, src, at, end)
+    if (p < 0 || (step !== this.#continued && p < end && isPartOfDate(src[p] as number))) return -1
     this.#epoch = this.#epochReader.sec
     this.#nsec = this.#epochReader.nsec
     return p
@@ -330,4 +334,18 @@ function skipBlanks(src: Buffer, at: number, end: number): number {
   let p = at
   while (p < end && (src[p] === 0x20 || ((src[p] as number) >= 9 && (src[p] as number) <= 13))) p++
   return p
+}
+
+/** True when the steps from `at` on read at most blanks and a fraction with its separator, which may be missing. */
+function isOptional(steps: readonly FormatStep[], at: number): boolean {
+  const step = steps[at]
+  return (
+    step === undefined || step.op === 'blanks' || step.op === 'fraction' || steps[at + 1]?.op === 'fraction'
+  )
+}
+
+/** True for a byte after which a number is part of a date or a time of day (`2026-11-21`, `12:00`, `3pm`), and not an epoch. */
+function isPartOfDate(byte: number): boolean {
+  const letter = byte | 0x20
+  return byte === 0x2d || byte === 0x2f || byte === 0x3a || (letter >= 0x61 && letter <= 0x7a)
 }

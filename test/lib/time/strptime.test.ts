@@ -100,6 +100,14 @@ describe('a strptime format', () => {
       expect(read('%s', text)).toEqual(UNSET)
   })
 
+  test('takes no date or time of day for an epoch, unless the format goes on after the number', () => {
+    for (const format of ['%s', '%s.%L', '%s,%L', '%s%L', '%s %z', 'epoch', 'epoch_ms'])
+      for (const text of ['2026-11-29 03:01:02,123', '2026/11/29', '03:01:02', '20261129T030102Z', '3pm'])
+        expect(read(format, text)).toEqual(UNSET)
+    expect(read('%s-x', '1795240800-x')).toEqual({ sec: 1795240800, nsec: 0 })
+    expect(read('%s', '1795240800 x')).toEqual({ sec: 1795240800, nsec: 0 })
+  })
+
   test('reads an epoch in the unit of its name, whatever its number of digits', () => {
     expect(read('epoch_ms', '999')).toEqual({ sec: 0, nsec: 999_000_000 })
     expect(read('epoch_ms', '86400001')).toEqual({ sec: 86_400, nsec: 1_000_000 })
@@ -216,7 +224,7 @@ describe('the cache of the previous line', () => {
     expect(take('123 Z')).toBe(123)
     expect(take('123')).toBe(-1)
     const seconds = compileTime('%s')
-    for (const text of ['12', '12', '123', '12', '12x', '1']) {
+    for (const text of ['12', '12', '123', '12', '12,x', '1']) {
       const out = { ...UNSET }
       seconds.parse(Buffer.from(text), 0, text.length, out)
       expect(out.sec).toBe(Number.parseInt(text, 10))
