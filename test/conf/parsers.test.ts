@@ -118,8 +118,15 @@ describe('web servers', () => {
         ...agent,
       })
     }
-    expect((await parse('apache', `::1 - - ${first} ${COMBINED} 1234`))?.record.host).toBe('::1')
-    expect(await parse('apache2', `::1 - - ${first} ${COMBINED} 1234`)).toBeUndefined()
+    for (const name of ['apache', 'apache2']) {
+      const more = `::1 - - ${first} ${COMBINED} "1.1.1.1" rt=0.003`
+      expect((await parse(name, more))?.record).toMatchObject({
+        host: '::1',
+        http_x_forwarded_for: '1.1.1.1',
+        extra: 'rt=0.003',
+      })
+      expect((await parse(name, `::1 - - ${first} ${COMBINED} 1234`))?.record.extra).toBe('1234')
+    }
   })
 
   test('apache parses invalid requests and escaped quotation marks', async () => {
