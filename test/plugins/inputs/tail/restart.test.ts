@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../../src/core/error.ts'
+import type { OffsetRow } from '../../../../src/core/offset-store.ts'
 import { follow, MemoryStore, readAll, resume, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
@@ -216,6 +217,24 @@ describe('a file that does not match its stored position', () => {
     appendFileSync(path, 'new\n')
     const second = resume(store, { path, read_from_head: 'off' })
     expect(await second.waitForLines(1)).toEqual(['new'])
+    expect(second.count('files_replaced')).toBe(1)
+  })
+
+  test('younger, with the inode of the one that was rotated: read from the start, which is no reason for a warning', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.1`)
+    writeFileSync(path, 'x\n')
+    const [row] = store.table as [OffsetRow]
+    Object.assign(row, { inode: statSync(path, { bigint: true }).ino, created: row.created - 100 })
+    const second = resume(store, { path })
+    expect(await second.waitForLines(2)).toEqual(['two', 'x'])
+    const level = (text: string) => second.logs.find(({ message }) => message.includes(text))?.level
+    expect(level('is not the file that was read before')).toBe('info')
+    expect(second.logs.map(({ message }) => message).join()).not.toContain('no longer exists')
     expect(second.count('files_replaced')).toBe(1)
   })
 

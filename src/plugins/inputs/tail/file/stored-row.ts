@@ -143,7 +143,8 @@ export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
   return row.birthMs !== undefined && row.birthMs > 0 && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
 }
 
-function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {
+/** True when a file that was created at `birthNs` is younger than that of the row, whose inode it got. */
+export function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {
   if (birthMs !== undefined && birthNs > 0n) return BigInt(birthMs) !== birthNs / 1_000_000n
   // Rows of before have the second in which the file was opened.
   return birthNs / 1_000_000_000n > BigInt(created)

@@ -5,6 +5,7 @@ import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { type GzipStart, isMemberAt, isPlainContent } from '../file/gzip-source.ts'
+import { isLater } from '../file/stored-row.ts'
 import type { Positions } from './positions.ts'
 
 export interface StartOffsetOptions {
@@ -70,8 +71,8 @@ export class StartOffset {
     const isNew = this.#isNew(stat, path, isFirstScan)
     const fromHead = this.#isFromHead(isNew)
     return isCompressed
-      ? this.#gzipStart(row, fd, size, path, fromHead || isNew)
-      : this.#plainStart(row, fd, size, path, fromHead)
+      ? this.#gzipStart(row, fd, stat, path, fromHead || isNew)
+      : this.#plainStart(row, fd, stat, path, fromHead)
   }
 
   /** Returns the offset from which a file without a row is read that cannot be opened yet, by what it is now. */
@@ -89,11 +90,18 @@ export class StartOffset {
     return this.#readFromHead || this.#positions.damaged || (isNew && this.#newFromHead)
   }
 
-  #plainStart(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
+  #plainStart(
+    row: OffsetRow | undefined,
+    fd: number,
+    stat: BigIntStats,
+    path: string,
+    fromHead: boolean,
+  ): Start {
+    const size = Number(stat.size)
     if (row !== undefined) {
       const reason = mismatch(row, fd, size, path, this.#compareName)
       if (reason === undefined) return { offset: row.offset, isSkipping: row.skipping === true, row }
-      return this.#replaced(path, reason)
+      return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))
     }
     return { offset: fromHead ? 0 : size, isSkipping: false, row: undefined }
   }
@@ -103,7 +111,14 @@ export class StartOffset {
    * decompressed position, and the compressed one where a member begins there. fluent-bit has the compressed one only, from
    * which reading can be resumed at the end or at a member.
    */
-  #gzipStart(row: OffsetRow | undefined, fd: number, size: number, path: string, fromHead: boolean): Start {
+  #gzipStart(
+    row: OffsetRow | undefined,
+    fd: number,
+    stat: BigIntStats,
+    path: string,
+    fromHead: boolean,
+  ): Start {
+    const size = Number(stat.size)
     const isRenamed = this.#compareName && row !== undefined && basename(row.name) !== basename(path)
     if (row === undefined || isRenamed)
       return fromHead ? AT_HEAD : { ...AT_HEAD, gzip: { memberAt: 0, skipTo: size } }
@@ -113,7 +128,7 @@ export class StartOffset {
       return { offset: streamOffset, isSkipping, row }
     // Of the bytes on disk, as for a plain file.
     const reason = mismatch({ ...row, fingerprint: undefined }, fd, size, path, false)
-    if (reason !== undefined) return this.#replaced(path, reason)
+    if (reason !== undefined) return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))
     if (streamOffset === undefined) {
       const isOurs = row.openedAs !== undefined
       const isResumable = offset >= size || isOurs || isMemberAt(fd, offset)
@@ -123,8 +138,11 @@ export class StartOffset {
     return { offset: streamOffset, isSkipping, row, gzip: { memberAt } }
   }
 
-  #replaced(path: string, reason: string): Start {
-    this.#log.warn(`${path} is not the file that was read before (${reason}): reading it from the start`)
+  /** `isYounger`: the file only got the inode of the one before, which is looked for by its row, and missed if it is not found. */
+  #replaced(path: string, reason: string, isYounger: boolean): Start {
+    const message = `${path} is not the file that was read before (${reason}): reading it from the start`
+    if (isYounger) this.#log.info(message)
+    else this.#log.warn(message)
     this.#counters.add('files_replaced')
     return AT_HEAD
   }
