@@ -393,7 +393,8 @@ describe('system', () => {
     ['Foo::Bar[7]: x', 'Foo::Bar', '7', 'x'],
     ['su:pam_unix(su:session): x', 'su', undefined, 'pam_unix(su:session): x'],
     ['sudo:     root : TTY=x', 'sudo', undefined, 'root : TTY=x'],
-    ['last message repeated 2 times', 'last', undefined, 'message repeated 2 times'],
+    ['last message repeated 2 times', undefined, undefined, 'last message repeated 2 times'],
+    ['last message [3]', 'last', undefined, 'message [3]'],
     ['--- last message [3] ---', '---', undefined, 'last message [3] ---'],
   ])('syslog reads the program of %j', async (text, ident, pid, message) => {
     for (const [name, head] of [
