@@ -204,6 +204,7 @@ export const FOREIGN: Row[] = [
   },
   {
     name: 'a single old copy that is replaced',
+    open: 'a copy with the inode of an older one that was closed is not read',
     path: ['app.log'],
     rotate(log) {
       log.copy('app.log', 'app.log.bak')

@@ -99,6 +99,7 @@ export const LOGROTATE: Row[] = [
   },
   {
     name: 'logrotate copytruncate, delaycompress',
+    open: 'in a burst the .gz of the last copy is read again',
     ...app(),
     rotate: numbered({ how: 'copytruncate', compress: 'delayed' }),
   },
