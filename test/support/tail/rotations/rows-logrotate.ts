@@ -115,6 +115,7 @@ export const LOGROTATE: Row[] = [
   },
   {
     name: 'logrotate copytruncate, olddir',
+    open: 'of a log that was known while it was empty only, other directories are not searched',
     ...app(),
     rotate: numbered({ how: 'copytruncate', name: (n) => `old/app.log.${n}` }),
   },
@@ -160,6 +161,7 @@ export const LOGROTATE: Row[] = [
   { name: 'logrotate olddir', ...app(), rotate: numbered({ name: (n) => `old/app.log.${n}` }) },
   {
     name: 'logrotate olddir, dateext, compress',
+    open: 'of a log that was known while it was empty only, other directories are not searched',
     ...app(),
     rotate: dated((n) => `old/app.log-${day(n)}`, { compress: 'now' }),
   },
