@@ -215,6 +215,8 @@ describe('rotation while the agent was not running', () => {
 
   test('tells compressed copies apart that begin with the same hole', async () => {
     const { path, store } = await storeEmptyLog()
+    // The files were written since.
+    store.lastScan = Date.now() - 60_000
     const hole = (text: string): Buffer => Buffer.concat([Buffer.alloc(2000), Buffer.from(text)])
     for (const [n, text] of ['three\n', 'two\n', 'one\n'].entries()) {
       writeFileSync(`${path}.${n + 1}.gz`, gzipSync(hole(text)))
@@ -258,6 +260,7 @@ describe('rotation while the agent was not running', () => {
     writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
     writeFileSync(path, 'two\n')
     age(`${path}.1.gz`, 0.5)
+    store.lastScan = Date.now() - 60_000
     // This is how inode reuse looks to the agent, long afterwards.
     const created = Math.floor(Date.now() / 1000) - 10
     store.table = store.table.map((r) => ({ ...r, inode: statSync(path, { bigint: true }).ino, created }))

@@ -366,7 +366,7 @@ export class AfterDowntime {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
       const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-      const seen = siblings.findLastIndex((s) => !this.#positions.createdSinceLastScan(appearedMs(s)))
+      const seen = siblings.findLastIndex((s) => !this.#isSinceLastScan(s))
       const opened = this.#openInOrder(path, siblings.slice(seen + 1), new Map(), last, [])
       last = opened.last
       if (opened.isComplete) break
@@ -430,14 +430,18 @@ export class AfterDowntime {
   /** True when a sibling that no row knows is to be read. */
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
-    // When a file was compressed says nothing of when it was begun: its place in the order decides.
-    const isNew = isCompressed || this.#positions.createdSinceLastScan(appearedMs(sibling))
-    if (!isNew && !this.#isRewritten(sibling, rows)) return false
+    if (!this.#isSinceLastScan(sibling) && !this.#isRewritten(sibling, rows)) return false
     // Of a row whose file is not found, or has another content by now.
     if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
       return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** When a file was compressed says nothing of when it was begun; but gzip keeps the time at which its content was complete. */
+  #isSinceLastScan(sibling: Sibling): boolean {
+    const isCompressed = sibling.path.endsWith('.gz')
+    return this.#positions.createdSinceLastScan(isCompressed ? sibling.mtimeMs : appearedMs(sibling))
   }
 
   /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
