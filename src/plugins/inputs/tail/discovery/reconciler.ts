@@ -56,6 +56,8 @@ export class Reconciler {
   readonly #rescans = new Map<number, boolean>()
   /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
   readonly #lastFiles = new Map<string, TailFile>()
+  /** True during a scan: all directories are watched at its end, before anything is read. */
+  #isScanning = false
   /** True during the first scan of a run that continues another. */
   #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
@@ -83,9 +85,11 @@ export class Reconciler {
     let found = this.#glob.find()
     // Files that appeared in a directory after it was read and before it was watched are found by another scan.
     for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++) found = this.#glob.find()
+    this.#isScanning = true
     for (const path of found.paths) this.reconcile(path, isFirst)
     const scanned = new Set(found.paths)
     for (const path of [...this.#files.byPath.keys()]) if (!scanned.has(path)) this.reconcile(path, false)
+    this.#isScanning = false
     this.#watchFolders(found.folders)
     this.#lastScanMs = sinceMs
     this.#isAfterRestart = false
@@ -206,7 +210,7 @@ export class Reconciler {
   #watchFolder(folder: string): void {
     if (this.#watched.has(folder)) return
     this.#watched.add(folder)
-    this.#watch.set(this.#watched)
+    if (!this.#isScanning) this.#watch.set(this.#watched)
   }
 
   #touched(path: string, renamed: boolean): void {

@@ -19,10 +19,12 @@ import {
   isWithin,
   rowForSibling,
 } from './same-content.ts'
-import { type Sibling, siblingAt, siblingsOf } from './siblings.ts'
+import { DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
 const MAX_FILES = 10_000
+/** Up to this many files are looked for in the names of their directory one by one, which costs less than an index of these. */
+const FEW_FILES = 50
 /** Contents of deleted files that are remembered. */
 const MAX_GONE = 1000
 
@@ -109,19 +111,26 @@ export class ClosedFiles {
     const { clock, watchMs } = this.#options
     const expired = clock.nowMs() - watchMs
     while (this.#gone[0] !== undefined && this.#gone[0].closedMs < expired) this.#gone.shift()
+    const moved: ClosedFile[] = []
     for (const file of [...this.#files.values()]) {
       if ((file.row.closedAt ?? 0) * 1000 < expired) this.#forget(file)
-      else this.#examine(file)
+      else if (!this.#examine(file)) moved.push(file)
     }
+    // Many are renamed at once, as x.log.1 to x.log.2 of all logs.
+    const names = moved.length > FEW_FILES ? new DirectoryNames() : undefined
+    for (const file of moved) this.#examineMoved(file, names)
   }
 
-  #examine(file: ClosedFile): void {
+  /** Looks for late lines of a file; false when it is not at its path. */
+  #examine(file: ClosedFile): boolean {
     const stat = statOf(file.path)
-    if (!(stat instanceof FsFailure) && isSame(file.row, stat)) {
-      this.#readLate(file, siblingAt(file.path, stat))
-      return
-    }
-    const moved = siblingsOf(file.livePath, { directories: [dirname(file.path)] })
+    if (stat instanceof FsFailure || !isSame(file.row, stat)) return false
+    this.#readLate(file, siblingAt(file.path, stat))
+    return true
+  }
+
+  #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
+    const moved = siblingsOf(file.livePath, { directories: [dirname(file.path)] }, names)
     const here = moved.find((s) => BigInt.asIntN(64, s.inode) === file.row.inode && isFileOf(file.row, s))
     if (here !== undefined) {
       file.path = here.path

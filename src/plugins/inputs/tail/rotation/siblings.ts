@@ -15,6 +15,9 @@ import {
 /** Attempts to find files whose names change meanwhile, because a rotation goes on. */
 export const MAX_ATTEMPTS = 5
 
+/** A directory that was changed this long ago has another time once it is changed again, also on file systems of coarse clocks. */
+const SETTLED_MS = 2000
+
 /** A file that rotation may have made of a followed one, by its name: `x.log.1` of `x.log`. */
 export interface Sibling {
   path: string
@@ -201,8 +204,22 @@ function rotatedIn(directory: string, live: string): string[] {
   return listOf(directory).filter((name) => isRotatedName(name, live))
 }
 
-/** Returns the names in a directory; none when it was deleted or cannot be read, which the search for Path reports. */
+/** The names read last. Collected when memory is: what counts are the events of one moment, as when all logs of a directory are rotated. */
+let listed: { directory: string; key: string; names: WeakRef<string[]> } | undefined
+
+/**
+ * Returns the names in a directory; none when it was deleted or cannot be read, which the search for Path reports. They are read again
+ * only if the directory has changed since, by its time of change, or was changed but a moment before.
+ */
 function listOf(directory: string): string[] {
+  const before = stat(directory)
+  if (before instanceof FsFailure) return []
+  const key = `${before.dev}:${before.ino}:${before.mtimeNs}`
+  const known = listed?.directory === directory && listed.key === key ? listed.names.deref() : undefined
+  if (known !== undefined) return known
   const names = namesIn(directory)
-  return names instanceof FsFailure ? [] : names
+  if (names instanceof FsFailure) return []
+  const isSettled = Date.now() - Number(before.mtimeNs) / 1e6 > SETTLED_MS
+  listed = isSettled ? { directory, key, names: new WeakRef(names) } : undefined
+  return names
 }
