@@ -90,6 +90,13 @@ export class ClosedFiles {
     return this.#release(file)
   }
 
+  /** True when the sibling is one of the files, and not another one with its inode. */
+  has(sibling: Sibling): boolean {
+    const key = identityKey(BigInt.asIntN(64, sibling.device), BigInt.asIntN(64, sibling.inode))
+    const file = this.#files.get(key)
+    return file !== undefined && sibling.size >= file.row.offset && isFileOf(file.row, sibling)
+  }
+
   /**
    * Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. The directory of
    * the live path may be a near one, as rotated files may be put into another.

@@ -340,6 +340,7 @@ export class RotatedFiles {
    * that of a closed or truncated file.
    */
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
+    if (this.#options.closed.has(sibling)) return false
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
     const before = [...this.#held].filter((one) => one.identity.openedAs === path)
     if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
