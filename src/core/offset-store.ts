@@ -20,8 +20,8 @@ export interface OffsetStore {
    */
   lastScanMs(pattern: string): number | undefined
   /**
-   * Returns the files that scans of this Path found and did not open; undefined when the database does not keep them, as one
-   * written by fluent-bit or by a version before this table.
+   * Returns the files that scans of this Path found and did not open, those of a Path with some of its patterns if it was
+   * changed since; undefined when the database does not keep them, as one written by fluent-bit or by a version before this table.
    */
   skippedFiles(paths: string): SkippedFile[] | undefined
   /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */
@@ -85,6 +85,8 @@ export interface OffsetRow {
 
 /** A file that a scan found and that was not opened, because it could not be or is too old. */
 export interface SkippedFile {
+  /** Path at which it was found. */
+  path: string
   device: bigint
   inode: bigint
   /** Time of creation in milliseconds, which tells the file from a later one with its inode; 0: unknown. */

@@ -11,8 +11,10 @@ import { createEmpty, finishReplacement, recover, refuseForeign, undetectedDamag
 import { RowOwners } from './row-owners.ts'
 import {
   CLEAR_DAMAGE,
+  CLEAR_LAST_WRITE,
   ensureSchema,
   extraValues,
+  keepLastWrite,
   readDamage,
   readScans,
   readSkipped,
@@ -51,6 +53,7 @@ export class OffsetDatabase {
   #needsReopen = false
   /** Outcome of the last write; undefined before the first. */
   #lastWriteSucceeded: boolean | undefined
+  #hasWritten = false
 
   constructor(open: OpenDatabase, path: string, options: OffsetOptions, log: Logger) {
     this.#open = open
@@ -59,13 +62,14 @@ export class OffsetDatabase {
     this.#log = log
     const usedBefore = existsSync(lockPath(path))
     refuseForeign(path)
-    this.lastWriteMs = lastWriteMs(path)
+    const writtenMs = lastWriteMs(path)
     this.#lock = takeLock(open, path)
     try {
       this.#db = this.#openOrRecover(usedBefore)
       this.#statements = prepare(this.#db)
       this.owners.load(this.#db)
       this.#scans = readScans(this.#db)
+      this.lastWriteMs = this.#keepLastWrite(writtenMs)
       this.#skipped = readSkipped(this.#db)
       this.#deletionGuard = new DeletionGuard(path)
       this.#loadDamage()
@@ -90,7 +94,13 @@ export class OffsetDatabase {
 
   /** See OffsetStore. */
   skippedFiles(paths: string): SkippedFile[] | undefined {
-    return this.#skipped === undefined ? undefined : (this.#skipped.get(paths) ?? [])
+    if (this.#skipped === undefined) return undefined
+    const stored = this.#skipped.get(paths)
+    if (stored !== undefined) return stored
+    // Path was changed: what it was before found the files of the patterns that it still has.
+    const patterns = new Set(paths.split(','))
+    const others = [...this.#skipped].filter(([before]) => before.split(',').some((one) => patterns.has(one)))
+    return others.flatMap(([, files]) => files)
   }
 
   /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */
@@ -195,11 +205,13 @@ export class OffsetDatabase {
         ids.push(id)
       }
       if (owner !== '') recordOwner = this.owners.write(this.#db, owner, upsert, ids)
+      if (!this.#hasWritten) this.#db.exec(CLEAR_LAST_WRITE)
       for (const pattern of scanned?.patterns ?? [])
         statements.setScan.run(pattern, BigInt(Math.floor(scanned?.ms ?? 0)))
       if (skipped !== undefined) writeSkipped(this.#db, skipped.paths, skipped.files)
       if (cursor !== undefined) this.#cursors().write(cursor)
     })
+    this.#hasWritten = true
     // Only after the commit: a row whose transaction failed has no id.
     recordOwner()
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
@@ -210,6 +222,15 @@ export class OffsetDatabase {
     if (this.#lastWriteSucceeded !== false && !ok) this.#tryExec('PRAGMA busy_timeout = 0')
     if (this.#lastWriteSucceeded === false && ok) this.#tryExec(`PRAGMA busy_timeout = ${BUSY_MS}`)
     this.#lastWriteSucceeded = ok
+  }
+
+  #keepLastWrite(ms: number | undefined): number | undefined {
+    try {
+      return keepLastWrite(this.#db, ms)
+    } catch {
+      // A full disk: the time is right in this run, and in the next one if this one is not killed before its first write.
+      return ms
+    }
   }
 
   #tryExec(sql: string): void {

@@ -31,7 +31,7 @@ const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIM
 
 /** Files that scans found and did not open, by Path; `birth` in milliseconds. Created with the first full scan. */
 const SHIPPER_SKIPPED = `CREATE TABLE IF NOT EXISTS shipper_skipped (
-  paths TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
+  paths TEXT, path TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
 
 /** Columns missing in older versions of fluent-bit; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
@@ -146,8 +146,28 @@ export function readScans(db: Database): Map<string, number> {
   const scans = new Map<string, number>()
   for (const { paths, at } of db.prepare('SELECT paths, at FROM shipper_looks').all())
     if (typeof paths === 'string' && typeof at === 'bigint') scans.set(paths, Number(at))
+  scans.delete(NO_PATTERN)
   return scans
 }
+
+/** Pattern in the row that keeps the time of the last write until this run writes: opening the database alone changes the times of its files. */
+const NO_PATTERN = ''
+
+/**
+ * Returns when an earlier run wrote to the database last, and keeps that until CLEAR_LAST_WRITE: a run that is killed before it has
+ * written anything would otherwise have moved the time. `ms`: the time by the database's files.
+ */
+export function keepLastWrite(db: Database, ms: number | undefined): number | undefined {
+  const kept = db.prepare('SELECT at FROM shipper_looks WHERE paths = ?').get(NO_PATTERN)?.at
+  if (typeof kept === 'bigint') return Number(kept)
+  if (ms !== undefined) db.prepare(REPLACE_SCAN).run(NO_PATTERN, BigInt(Math.floor(ms)))
+  return ms
+}
+
+export const CLEAR_LAST_WRITE = `DELETE FROM shipper_looks WHERE paths = '${NO_PATTERN}'`
+
+/** Path in the only row of an empty list: it is known that there are no such files. */
+const NO_FILE = ''
 
 /** Returns the files that were found and not opened, by Path; undefined when the table does not exist, as no scan has been stored yet. */
 export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefined {
@@ -156,11 +176,15 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
     .get()
   if (table === undefined) return undefined
   const skipped = new Map<string, SkippedFile[]>()
-  for (const row of db.prepare('SELECT paths, device, inode, birth, offset FROM shipper_skipped').all()) {
+  for (const row of db
+    .prepare('SELECT paths, path, device, inode, birth, offset FROM shipper_skipped')
+    .all()) {
     const paths = String(row.paths)
     const files = skipped.get(paths) ?? []
     skipped.set(paths, files)
+    if (row.path === NO_FILE) continue
     files.push({
+      path: String(row.path),
       device: bigint(row.device),
       inode: bigint(row.inode),
       birthMs: Number(row.birth ?? 0),
@@ -174,10 +198,11 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
 export function writeSkipped(db: Database, paths: string, files: readonly SkippedFile[]): void {
   db.exec(SHIPPER_SKIPPED)
   db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)
-  const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?)')
-  for (const { device, inode, birthMs, offset } of files) {
+  const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?, ?)')
+  if (files.length === 0) insert.run(paths, NO_FILE, 0n, 0n, 0n, 0n)
+  for (const { path, device, inode, birthMs, offset } of files) {
     const birth = BigInt(Math.floor(birthMs))
-    insert.run(paths, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
+    insert.run(paths, path, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
   }
 }
 

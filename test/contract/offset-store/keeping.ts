@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
@@ -42,11 +42,32 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
+    name: 'keeps the time of the last write until a run writes, whatever opening the database does to its files',
+    async run(t) {
+      const a = await t.open()
+      a.write({ upsert: [row(1)], remove: [] })
+      a.close()
+      const written = statSync(t.path).mtimeMs
+      const b = await t.open()
+      assert.ok(Math.abs(Number(b.lastWriteMs) - written) < 1)
+      b.close()
+      utimesSync(t.path, written / 1000 + 60, written / 1000 + 60)
+      const c = await t.open()
+      assert.equal(c.lastWriteMs, Math.floor(Number(b.lastWriteMs)))
+      assert.equal(c.lastScanMs('/a/*.log'), c.lastWriteMs)
+      c.write({ upsert: [row(2)], remove: [] })
+      c.close()
+      utimesSync(t.path, written / 1000 + 60, written / 1000 + 60)
+      const d = await t.open()
+      assert.ok(Number(d.lastWriteMs) > written + 50_000)
+    },
+  },
+  {
     name: 'keeps the files that were found and not opened, for each Path',
     async run(t) {
       const a = await t.open()
       assert.equal(a.skippedFiles('/a'), undefined)
-      const file = { device: 2n ** 63n + 1n, inode: 7n, birthMs: 1234, offset: 99 }
+      const file = { path: '/a/x.log', device: 2n ** 63n + 1n, inode: 7n, birthMs: 1234, offset: 99 }
       a.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [file] } })
       a.close()
       const b = await t.open()
@@ -57,6 +78,22 @@ export const keeping: OffsetCase[] = [
       b.close()
       const c = await t.open()
       assert.deepEqual(c.skippedFiles('/a'), [])
+    },
+  },
+  {
+    name: 'returns the files of a Path that was changed, for each pattern that it still has',
+    async run(t) {
+      const a = await t.open()
+      const file = { path: '/a/x.log', device: 1n, inode: 7n, birthMs: 1234, offset: 99 }
+      a.write({ upsert: [], remove: [], skipped: { paths: '/a/*,/b/*', files: [file] } })
+      a.close()
+      const b = await t.open()
+      assert.deepEqual(b.skippedFiles('/c/*,/a/*'), [file])
+      assert.deepEqual(b.skippedFiles('/b/*'), [file])
+      assert.deepEqual(b.skippedFiles('/c/*'), [])
+      b.write({ upsert: [], remove: [], skipped: { paths: '/b/*', files: [] } })
+      b.close()
+      assert.deepEqual((await t.open()).skippedFiles('/b/*'), [])
     },
   },
   {

@@ -1,3 +1,3 @@
-import { ROWS, testTable } from '../../support/tail/rotations/suite.ts'
+import { EVERYDAY, testTable } from '../../support/tail/rotations/suite.ts'
 
-testTable('every line comes once after three rotations in which the agent was suspended:', ROWS, 'burst')
+testTable('every line comes once after three rotations in which the agent was suspended:', EVERYDAY, 'burst')

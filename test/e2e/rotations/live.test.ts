@@ -1,3 +1,3 @@
-import { ROWS, testTable } from '../../support/tail/rotations/suite.ts'
+import { EVERYDAY, testTable } from '../../support/tail/rotations/suite.ts'
 
-testTable('every line comes once while the agent looks on:', ROWS, 'live')
+testTable('every line comes once while the agent looks on:', EVERYDAY, 'live')

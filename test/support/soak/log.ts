@@ -90,7 +90,12 @@ export class SoakLog {
     this.#lines = new SoakLines(o.format, o.first, o.random)
     this.from = this.counts.map(() => 0)
     this.unordered =
-      o.style === 'link' || o.style === 'swap' || o.compress === 'late' || !o.compression.keepsTime
+      o.style === 'link' ||
+      o.style === 'swap' ||
+      o.compress === 'late' ||
+      !o.compression.keepsTime ||
+      // A file that is not found beside or below its path is searched for, and the live one does not wait.
+      (o.olddir !== undefined && dirname(o.olddir) !== dirname(o.path))
     this.#target = this.#firstTarget()
     this.#fd = this.#opened()
     if (this.real !== this.path) symlinkSync(this.real, this.path)
@@ -113,9 +118,15 @@ export class SoakLog {
     return this.#rest !== ''
   }
 
-  /** True if the link goes to a file that the agent may not know, under a name that tells nothing. */
+  /**
+   * True if the link goes to a file that the agent may not know, under a name that tells nothing, or if the log is rotated into a folder in
+   * which the agent has found none of its files yet. The name of a target is no rotated one: to what a link led that the agent has never
+   * seen is not known.
+   */
   get hasUnknownTarget(): boolean {
-    return this.o.style === 'swap' && this.#rotations < 2
+    const { style, olddir } = this.o
+    const seen = style === 'swap' ? 2 : style === 'link' || olddir !== undefined ? 1 : 0
+    return this.#rotations < seen
   }
 
   get lateWriters(): number {
@@ -184,6 +195,11 @@ export class SoakLog {
     this.write(0)
     unlinkSync(this.real)
     this.#reopen(0, false)
+  }
+
+  /** True if there is enough in the log to tell a copy of it from a new one that begins with the same words. */
+  get isDistinct(): boolean {
+    return fstatSync(this.#fd).size >= 64
   }
 
   /** Replaces the log by a copy of itself, which the program opens. */

@@ -16,6 +16,8 @@ const OPEN_MS = 400
 const MAX_LOGS = 5
 /** Time after which the agent has closed a rotated file, with the shortest Rotate_Wait. */
 const CLOSED_MS = 900
+/** Time in which the agent, if it runs, prints its state. */
+const DUMP_MS = 300
 const MAX_LATE_WRITERS = 3
 const DAY_S = 86_400
 /** Steps that the message of a failure has; the trace has all. */
@@ -58,6 +60,9 @@ export class Soak {
       await this.#run(steps)
     } catch (error) {
       const lines = error instanceof SoakFailure ? error.lines : []
+      this.#agent?.continue()
+      this.#agent?.running?.kill('SIGUSR1')
+      await Bun.sleep(DUMP_MS)
       this.#note(`the agent's log:\n${this.#agent?.running?.stderr}`)
       const places = `${placesOf(this.#dir, lines)}${filesIn(this.#dir)}`
       throw new Error(`${(error as Error).message}\n${places}${this.#lastSteps()}`, { cause: error })
@@ -301,6 +306,7 @@ export class Soak {
   }
 
   async #restore(log: SoakLog): Promise<void> {
+    while (!log.isDistinct) log.write(1)
     this.#note(`${log.path} is replaced by a copy of itself`)
     await log.restore()
     log.write(this.#dice.int(20))

@@ -11,6 +11,7 @@ export const TAIL_COUNTERS = {
   files_rotated: 'files renamed or deleted, or replaced by another file at their path',
   files_truncated: 'files truncated or rewritten',
   files_replaced: 'files with another content than that of their stored position, read from the start',
+  files_copied: 'files with the content of another one, read from where that was read to',
   files_gone: {
     help: 'stored positions whose file was not found again at the start',
     reasons: {

@@ -96,7 +96,9 @@ export class TailLoop {
   #findFiles(): void {
     this.#reconciler.scan(true)
     const mayHaveMissed =
-      this.#positions.unclaimed().length > 0 || this.#files.createdSinceLastScan().length > 0
+      this.#positions.unclaimed().length > 0 ||
+      this.#positions.skipped.all().length > 0 ||
+      this.#files.createdSinceLastScan().length > 0
     // In the same pass as the scan: a row stored in between would say that all of its log is known.
     if (mayHaveMissed) {
       new AfterDowntime({
@@ -244,6 +246,8 @@ export class TailLoop {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
+    // A copy may have been made over the one before, which keeps its inode.
+    if (this.#rotated.copies.mayBeCopy(file)) file.newAt = { before: undefined }
     this.#positions.touch(file)
   }
 
@@ -263,6 +267,9 @@ export class TailLoop {
 
   #isFirstScanRead(): boolean {
     if (this.#search.isPending) return false
+    // What the search has found is among the rotated files.
+    for (const file of this.#files.byKey.values())
+      if (file.rotation.isRotated && !file.isDrained) return false
     for (const file of this.#firstScan) {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import {
   appendFileSync,
   copyFileSync,
+  mkdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -13,9 +14,13 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../src/core/offset-store.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
+import { TICK_MS } from '../../../../src/plugins/inputs/tail/file/fingerprint.ts'
 import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run.ts'
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
+
+/** A line longer than what is known of a file. */
 
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
@@ -33,6 +38,68 @@ describe('rotation while the agent was not running', () => {
     age(`${path}.1`, 10)
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
   })
+
+  test('reads all files although they are rotated again while they are being opened', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    writeFileSync(`${path}.1`, 'three\n')
+    writeFileSync(path, 'four\n')
+    age(`${path}.2`, 20)
+    age(`${path}.1`, 10)
+    const { openSync } = systemCalls
+    systemCalls.openSync = ((opened: string, ...rest: [number]) => {
+      if (opened === `${path}.1`) {
+        systemCalls.openSync = openSync
+        renameSync(`${path}.2`, `${path}.3`)
+        renameSync(`${path}.1`, `${path}.2`)
+        renameSync(path, `${path}.1`)
+        writeFileSync(path, 'five\n')
+      }
+      return openSync(opened, ...rest)
+    }) as typeof openSync
+    expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
+  })
+
+  test('reads what was copied of a file that was renamed within Path and truncated under its new name', async () => {
+    const dir = tmp()
+    const store = new MemoryStore()
+    writeFileSync(join(dir, 'a.log'), 'one\n')
+    await readAll(store, { path: join(dir, '*.log') }, 1)
+    const path = join(dir, 'b.log')
+    renameSync(join(dir, 'a.log'), path)
+    for (const [n, line] of ['two', 'three'].entries()) {
+      appendFileSync(path, `${line}\n`)
+      copyFileSync(path, `${path}.${2 - n}`)
+      age(`${path}.${2 - n}`, 20 - n)
+      truncateSync(path)
+    }
+    appendFileSync(path, 'four, longer than the offset\n')
+    const expected = ['four, longer than the offset', 'three', 'two']
+    expect((await readAll(store, { path: join(dir, '*.log') }, 3)).sort()).toEqual(expected)
+  })
+
+  for (const copied of [false, true]) {
+    test(`reads a file that was ${copied ? 'copied and ' : ''}truncated, written to and then renamed`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, `${'x'.repeat(99)}\n`)
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'unread\n')
+      if (copied) copyFileSync(path, `${path}.2`)
+      truncateSync(path)
+      appendFileSync(path, 'after\n')
+      renameSync(path, `${path}.1`)
+      writeFileSync(path, 'new\n')
+      age(`${path}.1`, 1)
+      if (copied) age(`${path}.2`, 2)
+      const expected = copied ? ['unread', 'after', 'new'] : ['after', 'new']
+      expect(await readAll(store, { path }, expected.length)).toEqual(expected)
+    })
+  }
 
   test('does not read older rotated files', async () => {
     const path = join(tmp(), 'a.log')
@@ -99,10 +166,73 @@ describe('rotation while the agent was not running', () => {
     })
   }
 
+  for (const [what, end, write] of [
+    ['', '', writeFileSync],
+    [', which is compressed', '.gz', (path: string, text: string) => writeFileSync(path, gzipSync(text))],
+  ] as const) {
+    test(`reads all of a truncated file although a backup of its beginning is there too${what}`, async () => {
+      const path = join(tmp(), 'a.log')
+      const store = new MemoryStore()
+      writeFileSync(path, 'one\n')
+      await readAll(store, { path }, 1)
+      appendFileSync(path, 'two\n')
+      copyFileSync(path, `${path}.2024-05-05`)
+      age(`${path}.2024-05-05`, 20)
+      write(`${path}.1${end}`, 'one\ntwo\nthree\n')
+      age(`${path}.1${end}`, 10)
+      truncateSync(path, 0)
+      appendFileSync(path, 'four\n')
+      expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
+    })
+
+    test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
+      const { path, store } = await storeEmptyLog()
+      unlinkSync(path)
+      const begun = Date.now()
+      writeFileSync(`${path}.1`, 'one\n')
+      await until(() => Date.now() > begun + 2 * TICK_MS)
+      copyFileSync(`${path}.1`, `${path}.old`)
+      await until(() => Date.now() > begun + 4 * TICK_MS)
+      if (end !== '') unlinkSync(`${path}.1`)
+      write(`${path}.1${end}`, 'one\ntwo\n')
+      writeFileSync(path, 'three\n')
+      expect(await readAll(store, { path }, 3)).toEqual(['one', 'two', 'three'])
+    })
+  }
+
+  test('reads an unseen rotated file although the live one has begun with the same words', async () => {
+    const { path, store } = await storeEmptyLog()
+    renameSync(path, `${path}.1`)
+    appendFileSync(`${path}.1`, 'version 1\none\n')
+    writeFileSync(path, 'version 1\n')
+    renameSync(path, `${path}.0`)
+    appendFileSync(`${path}.0`, 'two\n')
+    age(`${path}.1`, 20)
+    age(`${path}.0`, 10)
+    writeFileSync(path, 'version 1\n')
+    expect((await readAll(store, { path }, 4)).filter((line) => line !== 'version 1')).toEqual(['one', 'two'])
+  })
+
+  test('tells compressed copies apart that begin with the same hole', async () => {
+    const { path, store } = await storeEmptyLog()
+    // The files were written since.
+    store.lastScan = Date.now() - 60_000
+    const hole = (text: string): Buffer => Buffer.concat([Buffer.alloc(2000), Buffer.from(text)])
+    for (const [n, text] of ['three\n', 'two\n', 'one\n'].entries()) {
+      writeFileSync(`${path}.${n + 1}.gz`, gzipSync(hole(text)))
+      age(`${path}.${n + 1}.gz`, 10 * (n + 1))
+    }
+    unlinkSync(path)
+    writeFileSync(path, hole('four\n'))
+    expect(await readAll(store, { path }, 4)).toEqual(['one', 'two', 'three', 'four'])
+  })
+
   test('does not read a copy that was made while the agent read the file', async () => {
     const { dir, path, store } = await storeEmptyLog()
     const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
+    // Else it may be of the clock tick in which the run ends.
+    age(`${path}.1`, 0.5)
     await endRun(dir, store)
     // The last scan was before the copy, the last commit after it.
     store.lastScan = lastScan
@@ -130,6 +260,7 @@ describe('rotation while the agent was not running', () => {
     writeFileSync(`${path}.1.gz`, gzipSync('one\n'))
     writeFileSync(path, 'two\n')
     age(`${path}.1.gz`, 0.5)
+    store.lastScan = Date.now() - 60_000
     // This is how inode reuse looks to the agent, long afterwards.
     const created = Math.floor(Date.now() / 1000) - 10
     store.table = store.table.map((r) => ({ ...r, inode: statSync(path, { bigint: true }).ino, created }))
@@ -215,7 +346,8 @@ describe('a log that was started while the agent was not running', () => {
   })
 
   test('replaces a known file that no longer exists: remaining files in between are read', async () => {
-    const dir = tmp()
+    const dir = join(tmp(), 'logs')
+    mkdirSync(dir)
     const path = join(dir, 'a.log')
     const known = new MemoryStore()
     writeFileSync(path, 'known\n')
@@ -244,7 +376,7 @@ describe('a log that was started while the agent was not running', () => {
   })
 })
 
-/** Ends a run: files created from here on are born after its last scan. */
+/** Ends a run: what was written so far is older than its last scan by the file system's clock, what is created from here on is younger. */
 async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -252,7 +384,12 @@ async function endRun(dir: string, store = new MemoryStore()): Promise<MemorySto
     writeFileSync(probe, '')
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
-  const lastMs = bornMs()
+  // Two files may have the same clock tick.
+  const writtenMs = bornMs()
+  const lastMs = await until(() => {
+    const ms = bornMs()
+    return ms > writtenMs && ms
+  })
   store.lastScan = store.lastWriteMs = lastMs
   await until(() => bornMs() > lastMs)
   return store
@@ -277,3 +414,38 @@ function age(path: string, seconds: number): void {
   const then = Date.now() / 1000 - seconds
   utimesSync(path, then, then)
 }
+
+test('a file that was too old, written to and rotated while the agent was not running, is read from the size that it had', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, 'old1\nold2\n')
+  age(path, 3 * 86_400)
+  const options = { path, ignore_older: '1d', read_from_head: 'off' }
+  const first = new TailRun({ tail: options, store }).start()
+  await until(() => store.skipped?.length === 1)
+  await first.stop()
+  appendFileSync(path, 'fresh\n')
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, 'new\n')
+  const second = new TailRun({ tail: options, store }).start()
+  atEnd(() => second.abort())
+  expect(await second.waitForLines(2)).toEqual(['fresh', 'new'])
+  await until(() => store.skipped?.length === 0)
+})
+
+test('a log that was empty when it was stored is searched for although an older rotated file changed since', async () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(`${path}.1`, 'read long ago\n')
+  writeFileSync(path, '')
+  await readAll(store, { path }, 0)
+  await endRun(dir, store)
+  appendFileSync(path, 'one\n')
+  mkdirSync(join(dir, 'kept'))
+  renameSync(path, join(dir, 'kept', 'other-name'))
+  appendFileSync(`${path}.1`, 'late\n')
+  writeFileSync(path, 'two\n')
+  const run = resume(store, { path })
+  expect((await run.waitForLines(2)).toSorted()).toEqual(['one', 'two'])
+})

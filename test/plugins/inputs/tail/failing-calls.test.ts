@@ -3,7 +3,7 @@ import { appendFileSync, renameSync, statSync, unlinkSync, writeFileSync } from 
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
-import { follow } from '../../../support/tail/run.ts'
+import { follow, MemoryStore, readAll } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
@@ -97,3 +97,49 @@ test('a rotated file that fails to read is held for Hold_Time, then counted as l
     to: 4096,
   })
 })
+
+test.each([
+  [
+    'compressed',
+    (path: string) => {
+      writeFileSync(`${path}.1.gz`, gzipSync('three\n'))
+      unlinkSync(`${path}.1`)
+    },
+  ],
+  [
+    'renamed, and the next one gets its name,',
+    (path: string) => {
+      for (const [from, to] of [
+        ['.2', '.3'],
+        ['.1', '.2'],
+        ['', '.1'],
+      ] as const)
+        renameSync(path + from, path + to)
+      writeFileSync(path, '')
+    },
+  ],
+])(
+  'a file rotated while the agent was not running that is %s as it is opened is read all the same',
+  async (_, rotate) => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    appendFileSync(path, 'two\n')
+    renameSync(path, `${path}.2`)
+    for (const [name, line] of [
+      [`${path}.1`, 'three\n'],
+      [path, 'four\n'],
+    ] as const)
+      writeFileSync(name, line)
+    Object.assign(systemCalls, {
+      openSync: (name: string, ...rest: [number]) => {
+        if (name !== `${path}.1`) return original.openSync(name, ...rest)
+        Object.assign(systemCalls, original)
+        rotate(path)
+        return systemCalls.openSync(name, ...rest)
+      },
+    })
+    expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
+  },
+)

@@ -391,3 +391,53 @@ describe('rotation', () => {
     })
   })
 })
+
+describe('a log without times that a program begins anew with the same lines', () => {
+  const LINES = Array.from(
+    { length: 100 },
+    (_, i) => `step ${i} of the same job, which never says when it ran`,
+  )
+  const TEXT = `${LINES.join('\n')}\n`
+  for (const [how, options, next] of [
+    [
+      'rotated by number',
+      'job.log',
+      (dir: string) => renameSync(join(dir, 'job.log'), join(dir, 'job.log.1')),
+    ],
+    [
+      'rotated within Path',
+      '*.log',
+      (dir: string) => renameSync(join(dir, 'job.log'), join(dir, 'job.1.log')),
+    ],
+    [
+      'named by date',
+      '*.log',
+      (dir: string) => renameSync(join(dir, 'job.log'), join(dir, 'job-20261121.log')),
+    ],
+  ] as const) {
+    test(`is read each time: ${how}`, async () => {
+      const dir = tmp()
+      const path = join(dir, 'job.log')
+      writeFileSync(path, TEXT)
+      const run = follow({ path: join(dir, options), rotate_wait: '50ms', progress_check_interval: '20ms' })
+      await run.waitForLines(100)
+      next(dir)
+      writeFileSync(path, TEXT)
+      expect((await run.waitForLines(200)).slice(100)).toEqual(LINES)
+    })
+  }
+
+  test('is read under each name of a series', async () => {
+    const dir = tmp()
+    const run = follow({ path: join(dir, '*.log'), rotate_wait: '50ms', progress_check_interval: '20ms' })
+    for (const [n, name] of [
+      'job.2026-11-21.log',
+      'job.2026-11-22.log',
+      'other.log',
+      'job-3.log',
+    ].entries()) {
+      writeFileSync(join(dir, name), TEXT)
+      expect((await run.waitForLines(100 * (n + 1))).slice(100 * n)).toEqual(LINES)
+    }
+  })
+})

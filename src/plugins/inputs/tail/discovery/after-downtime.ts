@@ -1,16 +1,25 @@
 import { basename, dirname, join } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { isHole } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
 import type { RotatedFiles } from '../rotation/rotated-files.ts'
-import { isCopyOfContent, isFileOf, rowForSibling } from '../rotation/same-content.ts'
+import {
+  contentSizeOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  rowForSibling,
+  wasPutInPlace,
+} from '../rotation/same-content.ts'
 import {
   appearedMs,
   DirectoryNames,
+  hasMoved,
   hasUnreadableCopy,
   MAX_ATTEMPTS,
   pathsWithSiblings,
@@ -58,6 +67,8 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  /** Rows of files that were skipped by the previous run. */
+  readonly #skipped = new Set<OffsetRow>()
 
   constructor(options: AfterDowntimeOptions) {
     this.#files = options.files
@@ -79,13 +90,19 @@ export class AfterDowntime {
       if (!this.#glob.matches(path) || this.#isSkipped(row, path)) continue
       rowsByPath.set(path, [...(rowsByPath.get(path) ?? []), row])
     }
+    for (const file of this.#positions.skipped.all()) {
+      if (!this.#glob.matches(file.path) || isAt(file)) continue
+      const row = this.#positions.addSkipped(file)
+      this.#skipped.add(row)
+      rowsByPath.set(file.path, [...(rowsByPath.get(file.path) ?? []), row])
+    }
     const newPaths = this.#files.createdSinceLastScan().map((file) => file.path)
     const names = new DirectoryNames()
     for (const [path, rows] of rowsByPath) this.#resumePath(path, rows, names)
     for (const path of pathsWithSiblings(newPaths, names)) {
       const live = this.#files.byPath.get(path)
       if (live !== undefined && !rowsByPath.has(path))
-        live.readAfter(this.#openUnseen(path, undefined, names, this.#copiesSinceMs(live), {}))
+        live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
   }
 
@@ -117,7 +134,11 @@ export class AfterDowntime {
     let scope = this.#scopeOf(path, rows)
     let remaining = rows
     let previous: TailFile | undefined
-    for (let attempt = 1; remaining.length > 0 && attempt <= MAX_ATTEMPTS; attempt++) {
+    // A row is given up for a file that may be its own only when that is open: both are written together.
+    const unsure = new Set<OffsetRow>()
+    const inPlace: Sibling[] = []
+    let isComplete = false
+    for (let attempt = 1; !isComplete && attempt <= MAX_ATTEMPTS; attempt++) {
       let identified = this.#identify(path, remaining, scope, attempt === 1 ? names : undefined)
       const isMissed = (s: Sibling): boolean => identified.missing.some((row) => isFileOf(row, s))
       if (identified.missing.length > 0 && this.#rotated.findDirectories(path, isMissed)) {
@@ -125,10 +146,22 @@ export class AfterDowntime {
         identified = this.#identify(path, remaining, scope, undefined)
       }
       const { siblings, known, missing } = identified
-      const first = siblings.findIndex((s) => known.has(s) || missing.some((row) => mayBe(row, s)))
+      const isKnown = (s: Sibling): boolean =>
+        known.has(s) || (attempt > 1 && (this.#isHeld(s) || isFileItself(previous, s)))
+      const isRewritten = (s: Sibling): boolean => this.#isRewritten(s, missing)
+      const first = siblings.findIndex(
+        (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
+      )
       for (const row of missing) {
+        if (this.#skipped.has(row)) {
+          // Deleted, as old files are; nothing is known to be missing.
+          this.#positions.claim(row)
+          continue
+        }
         if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
-        if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) this.#positions.remove(row)
+        if (this.#continueRenamed(row, path)) continue
+        if (siblings.some((s) => this.#isRewritten(s, [row]))) this.#reportRewritten(row, path)
+        else if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) unsure.add(row)
         else this.#searchFor(row, path, scope)
       }
       if (first < 0) {
@@ -138,10 +171,15 @@ export class AfterDowntime {
       }
       const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
       previous = opened.last
+      for (const sibling of siblings.slice(first))
+        if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
-      remaining = opened.isComplete
-        ? []
-        : remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+      isComplete = opened.isComplete
+      remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
+    }
+    for (const row of unsure) {
+      if (inPlace.some((s) => mayBe(row, s))) this.#positions.remove(row)
+      else this.#searchFor(row, path, scope)
     }
     if (live !== undefined && previous !== undefined && previous !== live) live.readAfter(previous)
   }
@@ -176,7 +214,10 @@ export class AfterDowntime {
         const isFree = (s: Sibling): boolean => !known.has(s) && !this.#isRead(s)
         const sibling =
           siblings.find((s) => isFree(s) && isSameInode(row, s) && isFileOf(row, s)) ??
-          siblings.find((s) => isFree(s) && isFileOf(row, s))
+          largestOf(
+            siblings.filter((s) => isFree(s) && isFileOf(row, s)),
+            isHole(row),
+          )
         if (sibling === undefined) missing.push(row)
         else known.set(sibling, row)
       }
@@ -195,7 +236,8 @@ export class AfterDowntime {
     const paths = new Set(found.map((s) => s.path))
     // A rotated file within Path is found under the next name of its log: `x.log.1` became `x.log.2.gz`.
     for (const live of livePathsOf(path)) {
-      if (!this.#glob.matches(live)) continue
+      // Only of a log that is there: thousands of names may look as if rotation had made them of one that never was.
+      if (!this.#files.byPath.has(live) || !this.#glob.matches(live)) continue
       for (const sibling of siblingsOf(live, scope, names)) {
         if (paths.has(sibling.path) || sibling.path === path) continue
         paths.add(sibling.path)
@@ -218,13 +260,23 @@ export class AfterDowntime {
     return file !== undefined && !(file.newAt !== undefined && file.isUnread)
   }
 
+  /** True when the sibling was opened by an earlier attempt, or is held for another path. */
+  #isHeld({ key }: Sibling): boolean {
+    return this.#files.byKey.get(key)?.rotation.isRotated === true
+  }
+
   /** Goes on in a file that was restored, or edited in place: it has the path and the content of the row, and another inode. */
   #continueReplacement(row: OffsetRow, path: string): boolean {
     const live = this.#files.byPath.get(path)
     if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
     const stat = live.handle.stat()
     if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
-    if (row.offset < MIN_RESTORED_BYTES || !isCopyOfContent(row, siblingAt(live.target, stat))) return false
+    if (
+      !wasPutInPlace(stat) ||
+      row.offset < MIN_RESTORED_BYTES ||
+      !isCopyOfContent(row, siblingAt(live.target, stat))
+    )
+      return false
     this.#continueOpen(live, row)
     return true
   }
@@ -237,6 +289,24 @@ export class AfterDowntime {
       if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
         continue
       this.#continueOpen(file, row)
+      return true
+    }
+    return false
+  }
+
+  /** Opens what was copied of the file under its new name, if it was renamed within Path and truncated there. */
+  #continueRenamed(row: OffsetRow, path: string): boolean {
+    for (const renamed of this.#files.byKey.values()) {
+      if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
+      const siblings = siblingsOf(renamed.path)
+      const copy = largestOf(
+        siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
+        false,
+      )
+      if (copy === undefined) return false
+      const since = siblings.slice(siblings.indexOf(copy))
+      const { last } = this.#openInOrder(renamed.path, since, new Map([[copy, row]]), undefined, [])
+      if (last !== renamed) renamed.readAfter(last)
       return true
     }
     return false
@@ -293,7 +363,7 @@ export class AfterDowntime {
     for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
       const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
       const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
-      const seen = siblings.findLastIndex((s) => !this.#positions.createdSinceLastScan(appearedMs(s)))
+      const seen = siblings.findLastIndex((s) => !this.#isSinceLastScan(s))
       const opened = this.#openInOrder(path, siblings.slice(seen + 1), new Map(), last, [])
       last = opened.last
       if (opened.isComplete) break
@@ -326,6 +396,8 @@ export class AfterDowntime {
     for (const sibling of siblings) {
       const row = known.get(sibling)
       const open = this.#files.byKey.get(sibling.key)
+      // Rotated since the scan: what follows is found from its path, and read after it.
+      if (open !== undefined && open === live) break
       if (open !== undefined) {
         if (row !== undefined && open.isUnread) this.#continueOpen(open, row)
         continue
@@ -336,7 +408,7 @@ export class AfterDowntime {
         path,
         row === undefined ? undefined : rowForSibling(row, sibling),
       )
-      if (file === undefined && isMissing(statOf(sibling.path))) return { last: order(), isComplete: false }
+      if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
       if (file !== undefined) opened.push(file)
     }
@@ -355,12 +427,39 @@ export class AfterDowntime {
   /** True when a sibling that no row knows is to be read. */
   #isUnseen(sibling: Sibling, path: string, rows: readonly OffsetRow[]): boolean {
     const isCompressed = sibling.path.endsWith('.gz')
-    // When a file was compressed says nothing of when it was begun: its place in the order decides.
-    if (!isCompressed && !this.#positions.createdSinceLastScan(appearedMs(sibling))) return false
+    if (!this.#isSinceLastScan(sibling) && !this.#isRewritten(sibling, rows)) return false
     // Of a row whose file is not found, or has another content by now.
-    if (rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling))) return false
+    if (isCompressed && rows.some((row) => this.#positions.isUnclaimed(row) && isCopyOfContent(row, sibling)))
+      return false
     const live = this.#files.byPath.get(path)
     return this.#rotated.isUnknown(sibling, path, live === undefined ? [] : [live])
+  }
+
+  /** When a file was compressed says nothing of when it was begun; but gzip keeps the time at which its content was complete. */
+  #isSinceLastScan(sibling: Sibling): boolean {
+    const isCompressed = sibling.path.endsWith('.gz')
+    return this.#positions.createdSinceLastScan(isCompressed ? sibling.mtimeMs : appearedMs(sibling))
+  }
+
+  /** True when the sibling is the file of one of the rows, with another content: it was truncated, and then rotated. */
+  #isRewritten(sibling: Sibling, rows: readonly OffsetRow[]): boolean {
+    if (sibling.path.endsWith('.gz') || this.#positions.createdSinceLastScan(appearedMs(sibling)))
+      return false
+    return rows.some((row) => isSameInode(row, sibling) && !isFileOf(row, sibling))
+  }
+
+  #reportRewritten(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('files_replaced')
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    this.#log.warn(
+      `${path} (inode ${row.inode}) was truncated while the agent was not running: reading it from the start`,
+      {
+        offset: row.offset,
+        ...(lost > 0 ? { lost_bytes: lost } : {}),
+      },
+    )
+    this.#positions.remove(row)
   }
 
   /** Removes, counts and logs a row whose file no longer exists. */
@@ -397,6 +496,33 @@ const MIN_RESTORED_BYTES = 64
 function livePathsOf(path: string): string[] {
   const directory = dirname(path)
   return [...liveNamesOf(basename(path))].map((name) => join(directory, name))
+}
+
+/** True when the skipped file is still at its path. */
+function isAt({ path, inode }: SkippedFile): boolean {
+  const stat = statOf(path)
+  return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
+}
+
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
+  let largest = copies[0]
+  if (isHole) return largest
+  for (const copy of copies)
+    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
+  return largest
+}
+
+/** True when the sibling is the open file, or was compressed from it since it was opened. */
+function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
+  if (file === undefined || !file.handle.isOpen) return false
+  if (sibling.key === file.identity.key) return true
+  if (file.handle.isCompressed || !sibling.path.endsWith('.gz')) return false
+  file.stored.growFingerprint(file.handle, file.cursor.size)
+  return isCompressedCopy(file.stored, sibling)
 }
 
 function isSameInode(row: OffsetRow, sibling: Sibling): boolean {

@@ -8,6 +8,15 @@ interface AckRange {
   settle: (outcome: Outcome) => void
 }
 
+/** Bytes that another tracker has read, as a range of the heir's watermark. */
+interface Inheritance {
+  heir: AckTracker
+  /** Offset up to which all has to be acknowledged. */
+  end: number
+  watermark: Watermark
+  ticket: number
+}
+
 /** Turns the acks of chunks into the position of a file that may be stored. */
 export class AckTracker {
   #rangeStart: number
@@ -18,10 +27,8 @@ export class AckTracker {
   #commitLimit: number | undefined
   #hasRanges = false
   readonly #onSettled: (bytes: number) => void
-  /** Range before the first one, which another file has read: see `inherit`. */
-  #inherited: { watermark: Watermark; ticket: number } | undefined
-  /** Trackers that inherit the ranges of contents of before. */
-  readonly #heirs = new WeakMap<Watermark, { heir: AckTracker; end: number }>()
+  /** What was handed over, by the watermark of the content: see `handOver`. */
+  readonly #heirs = new WeakMap<Watermark, Inheritance>()
 
   constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
     this.#rangeStart = offset
@@ -45,7 +52,7 @@ export class AckTracker {
     return this.#skippingAt.has(this.position)
   }
 
-  /** True once a range was ended: bytes of the file are, or were, in a chunk. */
+  /** True once a range was ended: bytes of the present content are, or were, in a chunk. */
   get hasRanges(): boolean {
     return this.#hasRanges
   }
@@ -90,11 +97,11 @@ export class AckTracker {
     this.#rangeStart = offset
     this.#skippingAt.clear()
     this.#watermark = new Watermark(offset)
-    this.#inherited = undefined
   }
 
   /** Goes back to the start of the file; ranges that are in chunks no longer count. */
   restart(): void {
+    this.#hasRanges = false
     this.startAt(0)
   }
 
@@ -107,18 +114,19 @@ export class AckTracker {
     heir.startAt(acked)
     if (acked === offset) return
     heir.#rangeStart = offset
-    heir.#inherited = { watermark: heir.#watermark, ticket: heir.#watermark.open(acked, offset) }
-    this.#heirs.set(this.#watermark, { heir, end: offset })
+    const watermark = heir.#watermark
+    const ticket = watermark.open(acked, offset)
+    this.#heirs.set(this.#watermark, { heir, end: offset, watermark, ticket })
   }
 
-  #settleHeir(watermark: Watermark): void {
-    const { heir, end } = this.#heirs.get(watermark) ?? {}
-    if (heir === undefined || end === undefined || watermark.position < end) return
-    const inherited = heir.#inherited
-    if (inherited === undefined) return
-    heir.#inherited = undefined
-    const before = inherited.watermark.position
-    if (inherited.watermark !== heir.#watermark || !inherited.watermark.settle(inherited.ticket)) return
-    heir.#onSettled(heir.position - before)
+  /** Settles what was handed over once all of it is acknowledged; the heir may have handed it over too. */
+  #settleHeir(content: Watermark): void {
+    const inheritance = this.#heirs.get(content)
+    if (inheritance === undefined || content.position < inheritance.end) return
+    const { heir, watermark, ticket } = inheritance
+    const before = watermark.position
+    if (!watermark.settle(ticket)) return
+    heir.#settleHeir(watermark)
+    if (watermark === heir.#watermark) heir.#onSettled(watermark.position - before)
   }
 }

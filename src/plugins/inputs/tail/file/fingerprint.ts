@@ -35,6 +35,26 @@ export function fingerprintOf(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
 }
 
+/** Fingerprints of NUL bytes by their number. */
+const holes = new Map<number, string>()
+
+/**
+ * True when the known first bytes of a content are NUL: after copytruncate a program without O_APPEND writes on at its old position. They
+ * tell nothing then.
+ */
+export function isHole({
+  fingerprint,
+  fingerprintSize = 0,
+}: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize'>): boolean {
+  if (fingerprint === undefined || fingerprintSize > FINGERPRINT_BYTES) return false
+  let hole = holes.get(fingerprintSize)
+  if (hole === undefined) {
+    hole = fingerprintOf(Buffer.alloc(fingerprintSize))
+    holes.set(fingerprintSize, hole)
+  }
+  return fingerprint === hole
+}
+
 /** Returns why a stored row does not belong to the file; undefined when it does. */
 export function mismatch(
   row: OffsetRow,

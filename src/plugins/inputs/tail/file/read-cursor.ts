@@ -188,7 +188,7 @@ export class ReadCursor {
 
   /** Goes back to the start of a file that was truncated or rewritten and has `size` bytes now. */
   restart(size: number): void {
-    this.#offset = 0
+    this.#offset = this.startedAt = 0
     this.#size = this.#greatestSize = size
     this.#isRewritten = false
     this.#skipping = false

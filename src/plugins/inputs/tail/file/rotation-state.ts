@@ -8,6 +8,8 @@ export interface KnownContent
   extends Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'> {
   /** The bytes of the fingerprint, of short contents: a copy may be made before the last of them was written. */
   head?: Buffer | undefined
+  /** Time in milliseconds until which the file had this content: a copy was made before. */
+  untilMs?: number
 }
 
 /** State of a file's rotation: when it left its path, and since when it has its current content. */
@@ -84,7 +86,7 @@ export class RotationState {
     this.#contentSinceMs = ms
     this.#isReplaced = false
     this.#hasHeir = false
-    this.pastContents.push(before)
+    this.pastContents.push({ ...before, untilMs: ms })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }
 }

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, peek } from './fingerprint.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, isHole, peek } from './fingerprint.ts'
 
 /** Shorter fingerprints do not distinguish logs: many begin with the same words, a date at least. */
 const MIN_FINGERPRINT_BYTES = 64
@@ -129,8 +129,8 @@ export class StoredRow {
 }
 
 /** True when the row was stored while nothing, or next to nothing, was known of the content. */
-export function isBlank({ offset, fingerprintSize = 0 }: OffsetRow): boolean {
-  return offset === 0 && fingerprintSize < MIN_FINGERPRINT_BYTES
+export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerprintSize'>): boolean {
+  return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_FINGERPRINT_BYTES || isHole(row))
 }
 
 /** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */
@@ -138,9 +138,9 @@ export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): Offse
   return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
 }
 
-/** True when a file that was created at `birthNs` is another one than that of a row which knows nothing of the content. */
+/** True when a file that was created at `birthMs` is another one than that of a row which has its time of creation. */
 export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
-  return isBlank(row) && row.birthMs !== undefined && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
+  return row.birthMs !== undefined && row.birthMs > 0 && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
 }
 
 function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {

@@ -127,8 +127,12 @@ export class TailFile implements Contributor {
     if (target !== path) this.#linkTarget = target
   }
 
-  /** Reads this file only after all of `file`; undefined: without waiting. */
+  /**
+   * Reads this file only after all of `file`; undefined: without waiting. Nothing changes if `file` has to wait for this one: of two
+   * findings that contradict each other the first counts, else neither would be read.
+   */
   readAfter(file: TailFile | undefined): void {
+    for (let one = file; one !== undefined; one = one.#predecessor) if (one === this) return
     this.#predecessor = file
   }
 
@@ -161,6 +165,12 @@ export class TailFile implements Contributor {
     this.handle.source.look(stat)
     if (!this.handle.isCompressed) this.#observeSize(Number(stat.size))
     if (stat.nlink === 0n) this.rotation.markDeleted()
+  }
+
+  /** Does the same, and finds a rewrite that has left the size as it was. */
+  refreshContent(): void {
+    this.refresh()
+    if (!this.handle.isCompressed && this.#hasOtherBytes()) this.recordRewrite()
   }
 
   /** Records that the file has other bytes where it was read; it is read from its start after `restart`. */

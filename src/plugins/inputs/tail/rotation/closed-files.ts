@@ -2,7 +2,7 @@ import type { BigIntStats } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { close, FsFailure, openFile, read, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -10,7 +10,15 @@ import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
-import { isCompressedCopy, isCopyOfContent, isFileOf, rowForSibling } from './same-content.ts'
+import { uncompressedName } from './names.ts'
+import {
+  contentSizeOf,
+  isCompressedCopy,
+  isCopyOfContent,
+  isFileOf,
+  isWithin,
+  rowForSibling,
+} from './same-content.ts'
 import { DirectoryNames, type Sibling, siblingAt, siblingsOf } from './siblings.ts'
 
 /** Closed files that are remembered; beyond that the oldest is forgotten. */
@@ -84,14 +92,17 @@ export class ClosedFiles {
 
   /**
    * Returns the position up to which the content of the sibling was read as that of a closed file; undefined: it was not. The directory of
-   * the live path does not matter, as rotated files may be put into another one.
+   * the live path may be a near one, as rotated files may be put into another.
    */
   readOf(sibling: Sibling, livePaths: ReadonlySet<string>): number | undefined {
     const names = new Set([...livePaths].map((path) => basename(path)))
-    for (const { row, livePath } of this.#files.values())
-      if (names.has(basename(livePath)) && isCopyOfContent(row, sibling)) return row.offset
+    const directory = dirname(sibling.path)
+    const isRelated = (livePath: string): boolean =>
+      names.has(basename(livePath)) && areNear(dirname(livePath), directory)
+    for (const { row, path, livePath } of this.#files.values())
+      if (isRelated(livePath) && isCopyOfContent(row, sibling) && isMadeOf(sibling, path)) return row.offset
     for (const { content, livePath } of this.#gone)
-      if (names.has(basename(livePath)) && isCopyOfContent(content, sibling)) return content.offset
+      if (isRelated(livePath) && isCopyOfContent(content, sibling)) return content.offset
     return undefined
   }
 
@@ -152,14 +163,16 @@ export class ClosedFiles {
   #readLate(file: ClosedFile, sibling: Sibling): void {
     const { row } = file
     if (sibling.size === row.offset) return
+    const late = sibling.size - row.offset
+    // What cannot be opened is tried again with the next look: it may still be the file.
+    if (late > 0 && (isFileOf(row, sibling) || !canOpen(sibling.path))) this.#reopen(file, sibling, late)
     // Truncated, or another file with the inode: nothing of it is known any more.
-    if (sibling.size < row.offset || !isFileOf(row, sibling)) this.#forget(file)
-    else this.#reopen(file, sibling, sibling.size - row.offset)
+    else this.#forget(file)
   }
 
   /** The file was compressed since; what was written late is in the copy, behind what was read. */
   #readLateCompressed(file: ClosedFile, sibling: Sibling): void {
-    const late = sizeWithin(sibling) - (file.row.offset % 2 ** 32)
+    const late = contentSizeOf(sibling) - (file.row.offset % 2 ** 32)
     if (late === 0) this.#forget(file)
     else if (late > 0) this.#reopen(file, sibling, late)
   }
@@ -206,6 +219,29 @@ export class ClosedFiles {
   }
 }
 
+/**
+ * True when a file with the content of the one at `path` was made of that, and not by a program that writes the same lines again: that is
+ * gone, or was written to later; of a compressed file the name tells.
+ */
+function isMadeOf(sibling: Sibling, path: string): boolean {
+  const stat = statOf(path)
+  if (stat instanceof FsFailure) return true
+  const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
+  return isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat)
+}
+
+/** True when two directories are the same, one is within the other, or both are within the same one. */
+function areNear(a: string, b: string): boolean {
+  return a === b || a === dirname(b) || b === dirname(a) || dirname(a) === dirname(b)
+}
+
+function canOpen(path: string): boolean {
+  const opened = openFile(path)
+  if (opened instanceof FsFailure) return false
+  close(opened.fd)
+  return true
+}
+
 function keyOf({ device, inode }: OffsetRow): string {
   return identityKey(device ?? 0n, inode)
 }
@@ -219,16 +255,4 @@ export function contentOf(file: TailFile): KnownContent {
   const { stored, handle, cursor } = file
   if (!handle.isCompressed) stored.growFingerprint(handle, cursor.size)
   return file.content()
-}
-
-const TRAILER_BYTES = 4
-
-/** Returns the decompressed size of a .gz of one member, modulo 2^32, from its last four bytes (RFC 1952, ISIZE); -1 if unreadable. */
-function sizeWithin(sibling: Sibling): number {
-  const opened = openFile(sibling.path)
-  if (opened instanceof FsFailure) return -1
-  const trailer = Buffer.alloc(TRAILER_BYTES)
-  const n = read(opened.fd, trailer, 0, TRAILER_BYTES, Number(opened.stat.size) - TRAILER_BYTES)
-  close(opened.fd)
-  return n === TRAILER_BYTES ? trailer.readUInt32LE(0) : -1
 }

@@ -1,16 +1,26 @@
 import { basename, dirname, join } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import type { TailCounters } from '../counters.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
-import { isCopy, isCopyOfContent, isOpenCopyOfContent, setFingerprintOfCopy } from './same-content.ts'
+import { presentPathOf } from './present-path.ts'
+import {
+  contentSizeOfOpen,
+  isCopy,
+  isCopyOfContent,
+  isOpenCopyOfContent,
+  setFingerprintOfCopy,
+  wasCopiedFrom,
+  wasPutInPlace,
+} from './same-content.ts'
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
 const MAX_COMPARED = 1000
-/** Fewer bytes in common do not make a copy where the names leave a doubt: programs often begin a log with the same words. */
+/** Fewer bytes do not tell a restored file from a new one: programs often begin a log with the same words. */
 const MIN_COMMON_BYTES = 64
 
 interface CopiesOptions {
@@ -21,6 +31,7 @@ interface CopiesOptions {
   /** Rotate_Wait in milliseconds. */
   waitMs: number
   clock: Clock
+  counters: TailCounters
   log: Logger
   /** Examines the file again after some time. */
   again: (file: TailFile, ms: number) => void
@@ -58,7 +69,8 @@ export class Copies {
     if (suspect === undefined) return this.#resolve(file)
     const verdict = this.#judge(file, suspect, isLast)
     if (verdict === 'wait') {
-      unchain(suspect.original, file)
+      // What is unchained waits for the end of the copy, which now waits for it.
+      for (const one of unchain(suspect.original, file)) this.#options.again(one, 0)
       this.#suspects.set(file, suspect)
       this.#options.again(file, this.#options.waitMs)
       return 'wait'
@@ -66,6 +78,12 @@ export class Copies {
     if (file.newAt === undefined) return 'read'
     if (verdict !== undefined) this.#continueAt(file, verdict, suspect.original.path)
     return this.#resolve(file)
+  }
+
+  /** True when rotation may have made the name of the file from that of another one that is followed. */
+  mayBeCopy({ path }: TailFile): boolean {
+    const { byPath } = this.#options.files
+    return [...liveNamesOf(basename(path))].some((name) => byPath.has(join(dirname(path), name)))
   }
 
   /** Returns the copy, within Path and unread, of the content that `original` has lost or is about to lose. */
@@ -110,33 +128,35 @@ export class Copies {
   #judge(file: TailFile, suspect: Suspect, isLast: boolean): number | 'wait' | undefined {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
-    original.refresh()
+    original.refreshContent()
     if (!isCopy(file, original)) return undefined
     const readTo = original.cursor.offset
-    const isDrained = original.cursor.isAtEnd
-    const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
-    if (file.handle.isCompressed) {
-      const isOver = original.rotation.isDeleted || isQuiet
-      return isOver && (isDrained || isLast) ? readTo : 'wait'
-    }
+    // Of a .gz that is not inflated yet it is not known what is left.
+    const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
-    const common = Math.min(size, original.cursor.size)
-    if (common < MIN_COMMON_BYTES && isQuiet && !isNamedAfter(file, original)) return undefined
-    if (common < MIN_COMMON_BYTES && isReplacement) return undefined
-    if (
-      size >= original.cursor.size &&
-      (common >= MIN_COMMON_BYTES || isQuiet || isNamedAfter(file, original))
-    )
-      return isDrained || isLast ? Math.min(readTo, size) : 'wait'
-    if (!isQuiet) return 'wait'
-    // A program that begins its new log as the one before; of a restored file all would be there by now.
-    if (isReplacement) return undefined
-    return readTo >= size || isLast ? Math.min(readTo, size) : 'wait'
+    if (isReplacement) {
+      if (size < Math.max(MIN_COMMON_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
+      return isDrained ? Math.min(readTo, size) : 'wait'
+    }
+    const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs
+    const isGone = original.rotation.isDeleted
+    // Two programs may write the same lines: a name that both may have is not enough while the original is as it was.
+    const isEvident = isGone || isNamedAfter(file, original) || wasCopiedFrom(file, original)
+    if (isQuiet && !isEvident) return undefined
+    if (file.handle.isCompressed) {
+      if (!isGone && !isQuiet) return 'wait'
+      // A .gz has no more than the file that it was made of.
+      if (contentSizeOfOpen(file) > original.cursor.size) return undefined
+      return isDrained ? readTo : 'wait'
+    }
+    const isComplete = isQuiet || (size >= original.cursor.size && isEvident)
+    return isComplete && (isDrained || readTo >= size) ? Math.min(readTo, size) : 'wait'
   }
 
   #continueAt(file: TailFile, offset: number, original: string): void {
     if (!file.isUnread) return
     file.startAt(offset)
+    this.#options.counters.add('files_copied')
     this.#options.log.info(`${file.path} is a copy of ${original}: reading it from where that was read to`, {
       offset,
     })
@@ -149,9 +169,10 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      if (original === file) continue
+      // One that waits itself is not read: each would wait for the other.
+      if (original === file || original.newAt !== undefined) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
-      original.refresh()
+      original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
     }
@@ -177,21 +198,20 @@ export class Copies {
   /** Returns the open files of which the file may be a copy by its name. */
   *#candidates(file: TailFile, names: Set<string>): Iterable<TailFile> {
     const { files, held } = this.#options
-    const directory = dirname(file.path)
     for (const name of names) {
-      const live = files.byPath.get(join(directory, name))
+      const live = files.byPath.get(join(dirname(file.path), name))
       if (live !== undefined) yield live
     }
-    // Rotated files may be put into another directory.
-    const isRelated = ({ path, identity }: TailFile): boolean =>
+    // A .gz may be made of any file of its log; a plain copy is made of the live one, since rotated files are only renamed.
+    const isRelated = ({ path, identity, linkTarget }: TailFile): boolean =>
       names.has(basename(identity.openedAs)) ||
-      [...liveNamesOf(basename(path))].some((name) => names.has(name))
+      (linkTarget !== undefined && names.has(basename(linkTarget))) ||
+      (file.handle.isCompressed && [...liveNamesOf(basename(path))].some((name) => names.has(name)))
+    // Rotated files may be put into another directory.
     for (const one of held) if (isRelated(one)) yield one
-    if (files.byKey.size > MAX_COMPARED) return
-    const hasStem = ({ path }: TailFile): boolean =>
-      dirname(path) === directory && stemOf(basename(path)) === stemOf(basename(file.path))
+    if (!file.handle.isCompressed || files.byKey.size > MAX_COMPARED) return
     for (const one of files.byKey.values())
-      if (!held.has(one) && (hasStem(one) || (file.handle.isCompressed && isRelated(one)))) yield one
+      if (!held.has(one) && file.handle.isCompressed && isRelated(one)) yield one
   }
 
   /** Goes on where the content was read to that a truncated or closed file had. */
@@ -217,27 +237,35 @@ function limitTo(offset: number, { handle, cursor }: TailFile): number {
   return handle.isCompressed ? offset : Math.min(offset, cursor.size)
 }
 
-/** Has no file wait for the copy before its original is read: the copy waits for that. */
-function unchain(original: TailFile, copy: TailFile): void {
+/** Has no file wait for the copy before its original is read: the copy waits for that. Returns the files that waited for it. */
+function unchain(original: TailFile, copy: TailFile): TailFile[] {
   const seen = new Set<TailFile>()
+  const unchained: TailFile[] = []
   for (let one: TailFile | undefined = original; one !== undefined && !seen.has(one); one = one.predecessor) {
     seen.add(one)
-    if (one.predecessor === copy) one.readAfter(copy.predecessor)
+    if (one.predecessor !== copy) continue
+    one.readAfter(copy.predecessor)
+    unchained.push(one)
   }
+  return unchained
 }
 
-/** True when the name of the file begins with that of its original: `x.log.1`, but not `x1.log`, which may be another program's. */
+/**
+ * True when the name of the file begins with that of its original, which is still there: `x.log.1`, but not `x1.log`, which may be another
+ * program's. After that was renamed, a file with such a name may be the next one of the log, with the same lines.
+ */
 function isNamedAfter(file: TailFile, original: TailFile): boolean {
-  return basename(file.path).startsWith(basename(original.identity.openedAs))
+  return !original.rotation.isRotated && basename(file.path).startsWith(basename(original.identity.openedAs))
 }
 
-/** Returns the name up to its first dot: `x.log.copy` and `x.bak` may be copies of `x.log`. */
-function stemOf(name: string): string {
-  const dot = name.indexOf('.', 1)
-  return dot < 0 ? name : name.slice(0, dot)
-}
-
-function siblingOf({ target, handle }: TailFile): Sibling | undefined {
+function wasRestored({ handle }: TailFile): boolean {
   const stat = handle.stat()
-  return stat instanceof FsFailure ? undefined : siblingAt(target, stat)
+  return !(stat instanceof FsFailure) && wasPutInPlace(stat)
+}
+
+/** Returns the file as what is at its present path: it may have been renamed since it was opened, as a .gz is by the next rotation. */
+function siblingOf(file: TailFile): Sibling | undefined {
+  const stat = file.handle.stat()
+  if (stat instanceof FsFailure) return undefined
+  return siblingAt(presentPathOf(file, file.target) ?? file.target, stat)
 }

@@ -81,16 +81,24 @@ function isDigit(code: number): boolean {
   return code >= 0x30 && code <= 0x39
 }
 
-/** True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. */
+/**
+ * True when the names differ in their digits only, as those of the files that a link points to in turn: `2026-11-21.log`. Either may be
+ * that of a compressed file.
+ */
 export function differInDigitsOnly(a: string, b: string): boolean {
-  return a !== b && maskDigits(a) === maskDigits(b)
+  return a.replace(COMPRESSED, '') !== b.replace(COMPRESSED, '') && maskDigits(a) === maskDigits(b)
 }
 
 const DIGITS = /\d+/g
 
-/** Returns the name with each run of digits replaced by one. */
+/** Returns the name with each run of digits replaced by one, without the suffix of a compression. */
 export function maskDigits(name: string): string {
-  return name.replace(DIGITS, '0')
+  return name.replace(COMPRESSED, '').replace(DIGITS, '0')
+}
+
+/** Returns the name or path without the suffix of its compression. */
+export function uncompressedName(name: string): string {
+  return name.replace(COMPRESSED, '')
 }
 
 /** True for a compressed file that cannot be read: only gzip can. */
@@ -104,11 +112,24 @@ export function isUnreadableFormat(name: string): boolean {
  */
 export function compareDatesOfNames(a: string, b: string): number {
   const [dateA, dateB] = [dateIn(a), dateIn(b)]
-  if (dateA === undefined || dateB === undefined || dateA === dateB) return 0
-  return dateA < dateB ? -1 : 1
+  if (dateA !== undefined && dateB !== undefined) return compareTexts(dateA, dateB)
+  const [epochA, epochB] = [epochIn(a), epochIn(b)]
+  const isComparable = epochA !== undefined && epochB !== undefined && epochA.length === epochB.length
+  return isComparable ? compareTexts(epochA, epochB) : 0
 }
 
-const DATE = /(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
+function compareTexts(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1
+}
+
+/** Seconds, milli-, micro- or nanoseconds since 1970, from 2001 to 2033. */
+const EPOCH = /(?<!\d)1\d{9}(?:\d{3}){0,3}(?!\d)/
+
+function epochIn(name: string): string | undefined {
+  return EPOCH.exec(name)?.[0]
+}
+
+const DATE = /(?<!\d)(?:19|20)\d\d([._-]?)[01]\d\1[0-3]\d(?:[T._-]?[\d:.-]*\d)?/
 
 /** Returns the date and time in a name with the year first, as text that sorts by time. */
 function dateIn(name: string): string | undefined {

@@ -12,15 +12,26 @@ import type { Positions } from '../tracking/positions.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
+import { presentPathOf } from './present-path.ts'
 import {
+  contentSizeOf,
+  contentSizeOfOpen,
+  haveCommonContent,
   isCompressedCopy,
-  isCopy,
   isCopyOfContent,
   isEmptyGzip,
   isFileOf,
   setFingerprintOfCopy,
+  wasCopiedFrom,
 } from './same-content.ts'
-import { appearedMs, MAX_ATTEMPTS, type Sibling, type SiblingScope, siblingsOf } from './siblings.ts'
+import {
+  appearedMs,
+  hasMoved,
+  MAX_ATTEMPTS,
+  type Sibling,
+  type SiblingScope,
+  siblingsOf,
+} from './siblings.ts'
 
 /** Directories that are searched for rotated files within that of a log. */
 const MAX_DIRECTORIES = 64
@@ -88,8 +99,8 @@ export class RotatedFiles {
     this.#counters = options.counters
     this.#log = options.log
     this.#options = options
-    const { files, closed, waitMs, clock, log, again } = options
-    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, log, again })
+    const { files, closed, waitMs, clock, counters, log, again } = options
+    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, counters, log, again })
   }
 
   /** The copies of files among those within Path. */
@@ -210,8 +221,11 @@ export class RotatedFiles {
       file.rotation.recordHeir()
       this.#positions.touch(heir)
       this.#options.onMore(heir)
-      heir.readAfter(file.predecessor)
-      file.readAfter(heir)
+      // It may have been put before the file already, as the copy of another content.
+      if (!waitsFor(file, heir)) {
+        heir.readAfter(file.predecessor)
+        file.readAfter(heir)
+      }
     }
     const unknown = siblings.filter(
       (s) => !this.#files.byKey.has(s.key) && !this.#options.isFollowed(s.path) && !isOwn(s),
@@ -275,7 +289,7 @@ export class RotatedFiles {
         const own = row !== undefined && isFileOf(row, sibling) ? row : undefined
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
-        isComplete &&= file !== undefined || !isMissing(stat(sibling.path))
+        isComplete &&= file !== undefined || !hasMoved(sibling)
         if (file !== undefined) opened.push(file)
       }
       // A file that was compressed or renamed meanwhile has another name now.
@@ -294,11 +308,16 @@ export class RotatedFiles {
     before: TailFile | undefined,
   ): TailFile | undefined {
     let last = before
+    // One that was opened a moment ago may have grown since.
+    for (const one of known) if (one.handle.isOpen && !one.rotation.isReplaced) one.refresh()
     const isKept = (file: TailFile): boolean =>
       file.stored.isResumed ||
       !(
-        known.some((one) => one !== file && isCopy(file, one)) ||
-        opened.some((one) => one !== file && isCopy(file, one) && isLessThan(file, one))
+        known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
+        opened.some(
+          (one) =>
+            one !== file && haveCommonContent(file, one) && isLessThan(file, one) && wasCopiedFrom(file, one),
+        )
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))
     for (const file of opened) {
@@ -322,8 +341,8 @@ export class RotatedFiles {
    */
   isUnknown(sibling: Sibling, path: string, known: readonly TailFile[]): boolean {
     if (!this.#options.mayRead(sibling.path) || this.#belongsToOther(sibling, path)) return false
-    if (known.some((one) => one.rotation.pastContents.some((content) => isCopyOfContent(content, sibling))))
-      return false
+    const before = [...this.#held].filter((one) => one.identity.openedAs === path)
+    if ([...known, ...before].some((one) => hadContentOf(one, sibling))) return false
     return this.#options.closed.readOf(sibling, new Set([path])) === undefined
   }
 
@@ -341,7 +360,7 @@ export class RotatedFiles {
 
   /** Opens a file that has left `path`, to be drained and closed. Undefined: it cannot be opened. */
   open(sibling: Sibling, path: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#files.openRotated(sibling.path, path, row)
+    const file = this.#files.openRotated(sibling.path, sibling.key, path, row)
     if (file === undefined) return undefined
     if (file.handle.isCompressed && file.stored.fingerprint === undefined) setFingerprintOfCopy(file, sibling)
     this.hold(file)
@@ -434,29 +453,37 @@ export class RotatedFiles {
   }
 }
 
+/** True when the sibling is a copy of what the file had before it was truncated, and nothing of it is read from there. */
+function hadContentOf(file: TailFile, sibling: Sibling): boolean {
+  const { rotation, cursor } = file
+  if (rotation.pastContents.some((content) => isCopyOfContent(content, sibling))) return true
+  // Its copies were looked for when the truncation was seen; the next content is not read yet.
+  if (!rotation.isReplaced || !(rotation.hasHeir || contentSizeOf(sibling) <= cursor.offset)) return false
+  return isCopyOfContent(file.content(), sibling)
+}
+
+/** True when `file` is not read before `other`. */
+function waitsFor(file: TailFile, other: TailFile): boolean {
+  const seen = new Set<TailFile>()
+  for (let one = file.predecessor; one !== undefined && !seen.has(one); one = one.predecessor) {
+    if (one === other) return true
+    seen.add(one)
+  }
+  return false
+}
+
+/** True when a file has nothing but what the beginning of the other has, which may have just begun with the same words. */
+function isPartOf(file: TailFile, other: TailFile): boolean {
+  return contentSizeOfOpen(file) <= contentSizeOfOpen(other) && haveCommonContent(file, other)
+}
+
 /** True when of two files with a common content the first is the copy: it has less, or was made later. */
 function isLessThan(file: TailFile, other: TailFile): boolean {
   if (file.stored.isResumed !== other.stored.isResumed) return other.stored.isResumed
-  if (file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
-  const bySize = other.cursor.size - file.cursor.size
+  const bySize = contentSizeOfOpen(other) - contentSizeOfOpen(file)
   const byBirth = file.identity.birthMs - other.identity.birthMs
+  if (bySize === 0 && file.handle.isCompressed !== other.handle.isCompressed) return file.handle.isCompressed
   return bySize !== 0 ? bySize > 0 : byBirth !== 0 ? byBirth > 0 : file.path > other.path
-}
-
-/** Suffix of the kernel's name for an open file that has been deleted. */
-const DELETED = ' (deleted)'
-
-/**
- * Returns the present path of an open file; undefined when it has none. The kernel knows it wherever the file went; where it does not
- * tell (no /proc), the siblings of the path are searched.
- */
-function presentPathOf({ handle, identity }: TailFile, path: string): string | undefined {
-  const name = readLink(`/proc/self/fd/${handle.fd}`)
-  if (!(name instanceof FsFailure) && !name.endsWith(DELETED)) {
-    const found = stat(name)
-    if (!(found instanceof FsFailure) && identityKey(found.dev, found.ino) === identity.key) return name
-  }
-  return siblingsOf(path).find(({ key }) => key === identity.key)?.path
 }
 
 /**

@@ -1,14 +1,18 @@
+import type { BigIntStats } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, mismatch, peek } from '../file/fingerprint.ts'
+import { FINGERPRINT_BYTES, fingerprintOf, isHole, markerOf, mismatch, peek } from '../file/fingerprint.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { uncompressedName } from './names.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
 const COMPRESSED_HEAD_BYTES = 16_384
+/** Size of the decompressed content, at the end of a .gz. */
+const TRAILER_BYTES = 4
 /** Bytes compared at both ends of two plain files, and at places in between. */
 const END_BYTES = 65_536
 const PROBE_BYTES = 4096
@@ -17,13 +21,29 @@ const PROBES = 8
 /** Shorter contents do not distinguish logs. */
 const MIN_DISTINCT_BYTES = 64
 
+/** Compressed bytes read of a .gz whose content begins with a hole. */
+const MAX_HOLE_GZIP_BYTES = 2 ** 20
+/** Bytes decompressed at most to find out what is behind a hole. */
+const MAX_INFLATED_BYTES = 2 ** 25
+
 /** First decompressed bytes of compressed siblings: compared with every row, inflated once. */
 const heads = new WeakMap<Sibling, Buffer | undefined>()
 
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
-  if (sibling.path.endsWith('.gz')) return isCompressedCopy(row, sibling)
   const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  if (sibling.path.endsWith('.gz')) {
+    // The offset and the marker of the row of a .gz are of the bytes on disk.
+    const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
+    if (!isOfGzip) return isCompressedCopy(row, sibling)
+    if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
+      return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    const onDisk = { ...row, fingerprint: undefined }
+    return (
+      withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
+      false
+    )
+  }
   if (hasInode ? isOfOtherBirth(row, sibling.birthMs) : !row.fingerprintSize) return false
   return (
     withFile(sibling, (fd) => mismatch(row, fd, sibling.size, sibling.path, false) === undefined) ?? false
@@ -36,6 +56,8 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
  */
 export function isCopyOfContent(content: KnownContent, sibling: Sibling, isRecent = false): boolean {
   if (!isDistinct(content, isRecent)) return false
+  if (content.untilMs !== undefined && !sibling.path.endsWith('.gz') && sibling.birthMs > content.untilMs)
+    return false
   if (sibling.path.endsWith('.gz'))
     return isCompressedCopy(content, sibling) || isPartOfHead(content.head, headOf(sibling))
   return withFile(sibling, (fd) => hasContent(fd, sibling.size, content, isRecent)) ?? false
@@ -48,7 +70,10 @@ export function isOpenCopyOfContent(
   isRecent: boolean,
 ): boolean {
   if (!isDistinct(content, isRecent)) return false
-  if (handle.isCompressed) return stored.fingerprint === content.fingerprint
+  if (handle.isCompressed)
+    return (
+      stored.fingerprint === content.fingerprint && (!isHole(content) || isInflatedTo(content, handle.fd))
+    )
   return hasContent(handle.fd, cursor.size, content, isRecent)
 }
 
@@ -65,12 +90,28 @@ function hasContent(fd: number, size: number, content: KnownContent, isRecent: b
   if (!isRecent && fingerprintSize < MIN_DISTINCT_BYTES && size !== offset) return false
   const head = peek(fd, 0, fingerprintSize)
   if (head === undefined || fingerprintOf(head) !== fingerprint) return false
-  return size < offset || !mismatchesMarker(content, fd)
+  if (size < offset) return !isHole(content)
+  return !mismatchesMarker(content, fd)
+}
+
+/** True when a .gz has, before the offset up to which the content was read, the bytes of that content. */
+function isInflatedTo({ offset, marker, markerSize }: Marked, fd: number): boolean {
+  if (offset === 0 || markerSize === 0) return true
+  const bytes = inflated(fd, MAX_HOLE_GZIP_BYTES, MAX_INFLATED_BYTES)
+  if (bytes === undefined || bytes.length < offset) return false
+  return markerOf(bytes.subarray(offset - markerSize, offset)).marker === marker
+}
+
+type Marked = Pick<OffsetRow, 'offset' | 'marker' | 'markerSize'>
+
+function isNul(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0)
 }
 
 /** True when `part` is the beginning of the first bytes of a content. */
 function isPartOfHead(head: Buffer | undefined, part: Buffer | undefined): boolean {
   if (head === undefined || part === undefined || part.length === 0 || part.length > head.length) return false
+  if (isNul(part)) return false
   return head.compare(part, 0, part.length, 0, part.length) === 0
 }
 
@@ -81,13 +122,25 @@ function mismatchesMarker(content: KnownContent, fd: number): boolean {
 
 /** True when the decompressed content of the sibling begins with the bytes of the fingerprint. */
 export function isCompressedCopy(
-  { fingerprint, fingerprintSize }: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize'>,
+  content: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize'> & Partial<Marked>,
   sibling: Sibling,
 ): boolean {
+  const { fingerprint, fingerprintSize, offset = 0, marker = 0n, markerSize = 0 } = content
   if (!fingerprintSize) return false
   const head = headOf(sibling)
   if (head === undefined || head.length < fingerprintSize) return false
-  return fingerprintOf(head.subarray(0, fingerprintSize)) === fingerprint
+  if (fingerprintOf(head.subarray(0, fingerprintSize)) !== fingerprint) return false
+  if (!isHole(content))
+    return offset === 0 || markerSize === 0 || hasMarkerIn(sibling, { offset, marker, markerSize })
+  return withFile(sibling, (fd) => isInflatedTo({ offset, marker, markerSize }, fd)) ?? false
+}
+
+/** True when a .gz has the bytes of the marker before the offset, as far as that is near enough to its start to be looked at. */
+function hasMarkerIn(sibling: Sibling, { offset, marker, markerSize }: Marked): boolean {
+  const head = withFile(sibling, (fd) => inflated(fd, COMPRESSED_HEAD_BYTES, END_BYTES))
+  if (head === undefined) return false
+  if (offset <= head.length) return markerOf(head.subarray(offset - markerSize, offset)).marker === marker
+  return head.length === END_BYTES || contentSizeOf(sibling) >= offset
 }
 
 /** True when the sibling is a compressed empty file. */
@@ -98,30 +151,98 @@ export function isEmptyGzip(sibling: Sibling): boolean {
 /**
  * True when one of two open files begins with the content of the other, whatever their sizes are now: a copy stops growing, or the
  * original does. Compares both ends of what they have in common and places in between, since programs often begin a new log with
- * the same words. An empty file is a copy of nothing.
+ * the same words. An empty file is a copy of nothing, and a compressed one none of another: of both only the first bytes could be compared.
  */
 export function isCopy(file: TailFile, original: TailFile): boolean {
-  if (original.handle.isCompressed)
-    return file.handle.isCompressed && file.stored.fingerprint !== undefined && hasSameHead(file, original)
-  if (file.handle.isCompressed) return hasHeadOf(file, original)
+  if (file.handle.isCompressed && original.handle.isCompressed) return false
+  if (file.handle.isCompressed || original.handle.isCompressed) return haveCommonContent(file, original)
   const [a, b] = [file.handle.fd, original.handle.fd]
   const common = Math.min(file.cursor.size, original.cursor.size)
   if (common === 0) return false
   return placesToCompare(common).every(([at, size]) => areEqual(a, b, at, size))
 }
 
-function hasSameHead(a: TailFile, b: TailFile): boolean {
-  return (
-    a.stored.fingerprint === b.stored.fingerprint && a.stored.fingerprintSize === b.stored.fingerprintSize
-  )
+/**
+ * True when one of two files that were opened for their names begins with the content of the other, compressed or not. Of a compressed
+ * one the first bytes count.
+ */
+export function haveCommonContent(a: TailFile, b: TailFile): boolean {
+  if (!a.handle.isCompressed && !b.handle.isCompressed) return isCopy(a, b)
+  const [headA, headB] = [headOfFile(a), headOfFile(b)]
+  if (headA === undefined || headB === undefined) return false
+  const common = Math.min(headA.length, headB.length)
+  return common > 0 && headA.compare(headB, 0, common, 0, common) === 0 && !isNul(headA.subarray(0, common))
 }
 
-/** True when a .gz, whose head was taken as its fingerprint, begins with the content of the original. */
-function hasHeadOf({ stored }: TailFile, original: TailFile): boolean {
-  const size = stored.fingerprintSize
-  if (size === 0 || original.cursor.size < size) return false
-  const head = peek(original.handle.fd, 0, size)
-  return head !== undefined && fingerprintOf(head) === stored.fingerprint
+/**
+ * True when a file with the content of `original` was completed while that was being written, and so is a copy of it: a program that writes
+ * the same lines again does so after the log of before was rotated away. False where it cannot be told.
+ */
+export function wasCopiedFrom(file: TailFile, original: TailFile): boolean {
+  if (original.rotation.isDeleted || original.rotation.isReplaced) return true
+  const [own, later] = [file.handle.stat(), original.handle.stat()]
+  if (own instanceof FsFailure || later instanceof FsFailure) return false
+  // gzip keeps the time of the file that it compresses.
+  if (file.handle.isCompressed && uncompressedName(file.path) === original.path) return true
+  const birthtimeNs = original.handle.isCompressed ? 0n : later.birthtimeNs
+  // Times are those of clock ticks: what has less than the original, and the time of its last write, is a copy all the same.
+  if (contentSizeOfOpen(file) < contentSizeOfOpen(original))
+    return birthtimeNs <= own.mtimeNs && own.mtimeNs <= later.mtimeNs
+  return isWithin(own.mtimeNs, { birthtimeNs, mtimeNs: later.mtimeNs })
+}
+
+/** True when a file was completed at `ns`, between the creation of another and the last write to that. */
+export function isWithin(
+  ns: bigint,
+  { birthtimeNs, mtimeNs }: Pick<BigIntStats, 'birthtimeNs' | 'mtimeNs'>,
+): boolean {
+  return birthtimeNs < ns && ns < mtimeNs
+}
+
+/** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
+const COPY_MS = 5
+const COPY_BYTES_PER_MS = 100_000
+
+/**
+ * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
+ * set after it was written, or it was written in one go, as by cp. Most programs take longer for their lines.
+ */
+export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
+  if (ctimeNs > mtimeNs) return true
+  return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
+}
+
+/** Returns the first bytes of a file, up to END_BYTES behind a hole. */
+function headOfFile({ handle, cursor }: TailFile): Buffer | undefined {
+  const of = (most: number): Buffer | undefined => {
+    if (handle.isCompressed) return inflated(handle.fd, COMPRESSED_HEAD_BYTES, most)
+    const bytes = Buffer.alloc(Math.min(most, cursor.size))
+    const n = read(handle.fd, bytes, 0, bytes.length, 0)
+    return n instanceof FsFailure ? undefined : bytes.subarray(0, n)
+  }
+  const head = of(END_BYTES)
+  return head !== undefined && isNul(head) ? of(MAX_INFLATED_BYTES) : head
+}
+
+/** Returns the size of the content: of a compressed file what its trailer says, modulo 2^32; -1 when it cannot be found out. */
+export function contentSizeOf(sibling: Sibling): number {
+  if (!sibling.path.endsWith('.gz')) return sibling.size
+  return withFile(sibling, (fd) => sizeInTrailer(fd, sibling.size)) ?? -1
+}
+
+/** Does the same for an open file. */
+export function contentSizeOfOpen({ handle, cursor }: TailFile): number {
+  const stat = handle.isCompressed ? handle.stat() : undefined
+  if (stat === undefined || stat instanceof FsFailure) return cursor.size
+  return sizeInTrailer(handle.fd, Number(stat.size))
+}
+
+function sizeInTrailer(fd: number, size: number): number {
+  if (size < TRAILER_BYTES) return -1
+  const trailer = Buffer.alloc(TRAILER_BYTES)
+  return read(fd, trailer, 0, TRAILER_BYTES, size - TRAILER_BYTES) === TRAILER_BYTES
+    ? trailer.readUInt32LE(0)
+    : -1
 }
 
 /** Returns the ranges of the first `common` bytes that are compared, as offset and size. */
@@ -161,22 +282,25 @@ function headOf(sibling: Sibling): Buffer | undefined {
 }
 
 function inflateHead(sibling: Sibling): Buffer | undefined {
-  return withFile(sibling, (fd) => {
-    const raw = Buffer.alloc(Math.min(COMPRESSED_HEAD_BYTES, sibling.size))
-    const n = read(fd, raw, 0, raw.length, 0)
-    if (n instanceof FsFailure) return undefined
-    try {
-      const head = gunzipSync(raw.subarray(0, n), {
-        finishFlush: constants.Z_SYNC_FLUSH,
-        // Deflate expands up to a thousand times: 16 MB of zeros for 16 KB.
-        maxOutputLength: 2 ** 25,
-      })
-      return Buffer.from(head.subarray(0, FINGERPRINT_BYTES))
-    } catch {
-      // Not gzip in spite of its name, or damaged: not a copy of anything.
-      return undefined
-    }
-  })
+  return withFile(sibling, (fd) => inflated(fd, COMPRESSED_HEAD_BYTES, FINGERPRINT_BYTES))
+}
+
+/** Returns up to `most` of the first decompressed bytes of a .gz, of its first `size` compressed ones. */
+function inflated(fd: number, size: number, most: number): Buffer | undefined {
+  const raw = Buffer.alloc(size)
+  const n = read(fd, raw, 0, raw.length, 0)
+  if (n instanceof FsFailure) return undefined
+  try {
+    const head = gunzipSync(raw.subarray(0, n), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+      // Deflate expands up to a thousand times: 16 MB of zeros for 16 KB.
+      maxOutputLength: MAX_INFLATED_BYTES,
+    })
+    return Buffer.from(head.subarray(0, most))
+  } catch {
+    // Not gzip in spite of its name, or damaged: not a copy of anything.
+    return undefined
+  }
 }
 
 /** Calls `use` with a descriptor of the sibling; undefined when it cannot be opened: it was deleted, or is not readable. */

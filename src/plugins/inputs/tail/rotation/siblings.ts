@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { FsFailure, isMissing, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import {
@@ -100,26 +100,36 @@ function group(names: string[], keysOf: (name: string) => Iterable<string>): Map
  * target. `names`: listings that may be out of date.
  */
 export function siblingsOf(link: string, scope: SiblingScope = {}, names?: DirectoryNames): Sibling[] {
+  let found = findSiblings(link, scope, names)
+  // What was renamed or compressed since the directory was read has a name that was not among these.
+  for (let attempt = 1; found.isOutOfDate && attempt <= MAX_ATTEMPTS; attempt++)
+    found = findSiblings(link, scope, undefined)
+  const plain = new Set(found.siblings.keys())
+  return [...found.siblings.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
+}
+
+function findSiblings(
+  link: string,
+  scope: SiblingScope,
+  names: DirectoryNames | undefined,
+): { siblings: Map<string, Sibling>; isOutOfDate: boolean } {
   const path = linkTarget(link)
   const live = basename(path)
-  const found = new Map<string, Sibling>()
-  const add = (candidate: string): boolean => {
+  const siblings = new Map<string, Sibling>()
+  let isOutOfDate = false
+  const add = (candidate: string): void => {
     const properties = stat(candidate)
-    if (properties instanceof FsFailure) return !isMissing(properties)
-    if (candidate !== path && properties.isFile()) found.set(candidate, siblingAt(candidate, properties))
-    return true
+    if (properties instanceof FsFailure) isOutOfDate ||= isMissing(properties) && isMissing(lstat(candidate))
+    else if (candidate !== path && properties.isFile())
+      siblings.set(candidate, siblingAt(candidate, properties))
   }
   const { targetBefore } = scope
   for (const directory of new Set([dirname(path), ...(scope.directories ?? [])])) {
     const rotated = names?.rotatedFrom(directory, live) ?? rotatedIn(directory, live)
     const others = targetBefore === undefined ? [] : inTurn(directory, basename(targetBefore), names)
-    for (const name of [...rotated, ...others]) {
-      // Renamed or compressed since the directory was read: its new name is not among these.
-      if (!add(join(directory, name)) && names !== undefined) return siblingsOf(link, scope)
-    }
+    for (const name of [...rotated, ...others]) add(join(directory, name))
   }
-  const plain = new Set(found.keys())
-  return [...found.values()].filter((s) => isReadable(s, plain)).sort(compareAges)
+  return { siblings, isOutOfDate }
 }
 
 /** Returns the names of files to which a link may have pointed in turn, and those rotated from the one it pointed to before. */
@@ -132,6 +142,12 @@ function inTurn(directory: string, before: string, names: DirectoryNames | undef
 /** Returns when the file came to be, as far as its file system tells: the birth, or else the last change. */
 export function appearedMs({ birthMs, mtimeMs }: Sibling): number {
   return birthMs > 0 ? birthMs : mtimeMs
+}
+
+/** True when the sibling is not at its path any more: it was renamed, compressed or deleted, and another file may be there. */
+export function hasMoved({ path, key }: Sibling): boolean {
+  const found = stat(path)
+  return found instanceof FsFailure ? isMissing(found) : identityKey(found.dev, found.ino) !== key
 }
 
 export function siblingAt(path: string, properties: BigIntStats): Sibling {

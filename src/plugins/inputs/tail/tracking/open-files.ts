@@ -116,10 +116,10 @@ export class OpenFiles {
 
   /**
    * Opens a file that has left the path `openedAs`, of which it gets the tag. Without a row it is read from its start.
-   * Undefined: it cannot be opened.
+   * Undefined: it cannot be opened, or another file than that of `key` has the path by now.
    */
-  openRotated(path: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
-    const file = this.#openNew(path, false, { openedAs, row })
+  openRotated(path: string, key: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
+    const file = this.#openNew(path, false, { key, openedAs, row })
     if (!(file instanceof FsFailure)) return file
     this.#readErrors.record(path, file)
     return undefined
@@ -131,7 +131,7 @@ export class OpenFiles {
     if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
     // Without an entry a file is read from its start.
-    if (offset > 0) skipped.add(stat, offset)
+    if (offset > 0) skipped.add(path, stat, offset)
   }
 
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
@@ -223,16 +223,17 @@ export class OpenFiles {
   #openNew(
     path: string,
     isFirstScan: boolean,
-    rotated?: { openedAs: string; row: OffsetRow | undefined },
-  ): TailFile | FsFailure {
+    rotated?: { key: string; openedAs: string; row: OffsetRow | undefined },
+  ): TailFile | FsFailure | undefined {
     const opened = openFile(path)
     if (opened instanceof FsFailure) return opened
     const { fd, stat } = opened
     const key = identityKey(stat.dev, stat.ino)
+    const isOther = rotated !== undefined && key !== rotated.key
     const known = this.byKey.get(key)
-    if (known !== undefined) {
+    if (isOther || known !== undefined) {
       close(fd)
-      return known
+      return isOther ? undefined : known
     }
     const compressed = compressedFailure(peek(fd, 0, Math.min(MAGIC_BYTES, Number(stat.size))) ?? NO_BYTES)
     if (compressed !== undefined) {
@@ -243,7 +244,7 @@ export class OpenFiles {
       rotated === undefined
         ? (rowForFile(this.#positions.find(stat.dev, stat.ino), stat) ?? this.#takeClosed(stat, fd, path))
         : rotated.row
-    const isMissed = rotated !== undefined && row === undefined
+    const isMissed = rotated !== undefined && row === undefined && !this.#positions.skipped.has(stat)
     const start = isMissed ? AT_HEAD : this.#startOffset.forFile(row, fd, stat, path, isFirstScan)
     const { format, origin, tag, tagRegex } = this.#options
     // `start.row` is the row only if it is this file's: that of a reused inode says nothing about this file.

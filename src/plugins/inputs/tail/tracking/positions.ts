@@ -1,5 +1,5 @@
 import { type ErrorCode, messageOf, ShipperError } from '../../../../core/error.ts'
-import type { OffsetRow, OffsetStore } from '../../../../core/offset-store.ts'
+import type { OffsetRow, OffsetStore, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { markerAt } from '../file/fingerprint.ts'
 import { isBlank } from '../file/stored-row.ts'
@@ -137,6 +137,27 @@ export class Positions {
   /** Returns the rows that no open file has claimed. */
   unclaimed(): OffsetRow[] {
     return [...this.#unclaimed.values()].flat()
+  }
+
+  /** Adds a row for a file that was skipped: where it is now is not known. */
+  addSkipped(file: SkippedFile): OffsetRow {
+    const { path, inode, device, birthMs, offset } = file
+    const known = { inode, device, birthMs, offset, name: path, openedAs: path }
+    const row: OffsetRow = {
+      ...known,
+      id: undefined,
+      created: Math.floor(birthMs / 1000),
+      rotated: false,
+      marker: 0n,
+      markerSize: 0,
+      fingerprint: undefined,
+      fingerprintSize: undefined,
+      streamOffset: undefined,
+      skipping: undefined,
+    }
+    this.skipped.remove(file)
+    this.#unclaimed.set(inode, [...(this.#unclaimed.get(inode) ?? []), row])
+    return row
   }
 
   /** Removes an unclaimed row from the database. */

@@ -3,7 +3,7 @@ import type { SkippedFile } from '../../../../core/offset-store.ts'
 import { identityKey } from '../file/identity.ts'
 
 /** Files that are remembered; beyond that the oldest is forgotten, and is read as a new one is. */
-const MAX_FILES = 100_000
+const MAX_FILES = 20_000
 
 /**
  * Files that a scan found and that were not opened, because they could not be or are too old: with the size that they had then, a later
@@ -36,10 +36,16 @@ export class SkippedFiles {
     return this.#find(stat) !== undefined
   }
 
+  /** Returns the files that were not opened yet. */
+  all(): SkippedFile[] {
+    return [...this.#files.values()]
+  }
+
   /** Remembers a file, to be read from `offset` once it can be opened. */
-  add(stat: BigIntStats, offset: number): void {
+  add(path: string, stat: BigIntStats, offset: number): void {
     if (this.#files.size >= MAX_FILES) this.#files.delete(this.#files.keys().next().value as string)
     const file = {
+      path,
       device: BigInt.asIntN(64, stat.dev),
       inode: BigInt.asIntN(64, stat.ino),
       birthMs: birthOf(stat),
@@ -56,6 +62,11 @@ export class SkippedFiles {
     this.#files.delete(keyOf(file))
     this.#isChanged = true
     return file.offset
+  }
+
+  /** Forgets a file that is gone, or is known by a row from now on. */
+  remove(file: SkippedFile): void {
+    if (this.#files.delete(keyOf(file))) this.#isChanged = true
   }
 
   #find(stat: BigIntStats): SkippedFile | undefined {

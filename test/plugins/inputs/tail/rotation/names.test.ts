@@ -99,6 +99,11 @@ describe('files of a log are ordered by the dates in their names', () => {
   })
   test('and not by their numbers', () => {
     expect(compareDatesOfNames('app.log.1', 'app.log.2')).toBe(0)
+    expect(compareDatesOfNames('app.log-1767571444', 'app.log-1767657905.gz')).toBe(-1)
+    expect(compareDatesOfNames('app-1767657905123.log', 'app-1767571444123.log')).toBe(1)
+    // A date in the middle of a number is none, and seconds cannot be compared with milliseconds.
+    expect(compareDatesOfNames('app-1720010101.log', 'app-1719991231.log')).toBe(1)
+    expect(compareDatesOfNames('app-1767571444.log', 'app-1767571444123.log')).toBe(0)
     expect(compareDatesOfNames('app.log.1', 'app.log-20261121')).toBe(0)
   })
 })

@@ -1,12 +1,17 @@
-import { expect, test } from 'bun:test'
-import { mkdirSync, renameSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { afterEach, expect, test } from 'bun:test'
+import { mkdirSync, renameSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { systemCalls } from '../../../../../src/lib/fs/system-calls.ts'
 import {
   DirectoryNames,
   pathsWithSiblings,
   siblingsOf,
 } from '../../../../../src/plugins/inputs/tail/rotation/siblings.ts'
 import { tmp } from '../../../../support/tmp.ts'
+
+const original = { ...systemCalls }
+afterEach(() => void Object.assign(systemCalls, original))
 
 test('finds files with siblings in one read of their directory, through links too', () => {
   const dir = tmp()
@@ -40,4 +45,39 @@ test('orders files that were last written in one clock tick by their birth time'
   for (const name of names) writeFileSync(name, '')
   for (const name of names) utimesSync(name, 1000, 1000)
   expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
+})
+
+test('finds a file that is compressed between the listing of its directory and the look at it', () => {
+  const dir = tmp()
+  const path = join(dir, 'a.log')
+  for (const name of [path, `${path}.1`]) writeFileSync(name, 'line\n')
+  symlinkSync(join(dir, 'nothing'), `${path}.2`)
+  let listings = 0
+  Object.assign(systemCalls, {
+    readdirSync: (directory: string) => {
+      const names = original.readdirSync(directory)
+      if (++listings > 1) return names
+      writeFileSync(`${path}.1.gz`, gzipSync('line\n'))
+      unlinkSync(`${path}.1`)
+      return names
+    },
+  })
+  expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
+  // A link to nothing is not a file that was renamed.
+  expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
+  expect(listings).toBe(3)
+})
+
+test('finds the compressed files among those to which a link led in turn', () => {
+  const dir = tmp()
+  const link = join(dir, 'a.log')
+  for (const day of ['20.log', '21.log.gz', '22.log.gz', '23.log'])
+    writeFileSync(join(dir, `a-202611${day}`), '')
+  writeFileSync(join(dir, 'b-20261121.log.gz'), '')
+  symlinkSync(join(dir, 'a-20261123.log'), link)
+  const scope = { targetBefore: join(dir, 'a-20261120.log') }
+  // The one to which it led before is known.
+  const expected = ['21.log.gz', '22.log.gz'].map((day) => join(dir, `a-202611${day}`))
+  expect(siblingsOf(link, scope).map((s) => s.path)).toEqual(expected)
+  expect(siblingsOf(link, scope, new DirectoryNames()).map((s) => s.path)).toEqual(expected)
 })

@@ -1,0 +1,257 @@
+import { expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const QUICK = { refresh_interval: '20ms', progress_check_interval: '20ms' }
+
+function linesOf(what: string, count = 20): string[] {
+  return Array.from({ length: count }, (_, i) => `${what} ${i} ${what.repeat(30)}`)
+}
+
+function text(lines: string[]): string {
+  return `${lines.join('\n')}\n`
+}
+
+interface Followed {
+  path: string
+  /** A directory that nobody looks at. */
+  away: string
+  run: TailRun
+  store: MemoryStore
+}
+
+/** Reads the 20 lines `a` of a log whose Path matches its copies too. */
+async function followAll(more: Record<string, string> = {}): Promise<Followed> {
+  const dir = join(tmp(), 'logs')
+  mkdirSync(dir)
+  const path = join(dir, 'app.log')
+  writeFileSync(path, text(linesOf('a')))
+  const store = new MemoryStore()
+  const run = follow({ path: `${path}*`, rotate_wait: '50ms', ...QUICK, ...more }, { store })
+  await run.waitForLines(20)
+  return { path, away: tmp(), run, store }
+}
+
+/** Waits until everything that is there was read, and compares the lines with the expected ones. */
+async function expectOnce({ path, run }: Followed, expected: string[]): Promise<void> {
+  appendFileSync(path, 'end\n')
+  await until(() => run.lines().includes('end'))
+  await until(() => run.files.every(({ state }) => state === 'idle' || state === 'deleted'), {
+    what: () => JSON.stringify(run.files),
+  })
+  expect(run.lines().sort()).toEqual([...expected, 'end'].sort())
+  expect(run.count('lost_bytes')).toBe(0)
+}
+
+function stateOf(run: TailRun, path: string): string | undefined {
+  return run.files.find((file) => file.path === path)?.state
+}
+
+test('a copy that is being made waits; when it is complete and its original truncated, nothing comes twice', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path, run } = followed
+  const content = readFileSync(path)
+  writeFileSync(`${path}.1`, content.subarray(0, 500))
+  await until(() => stateOf(run, `${path}.1`) === 'waiting')
+  appendFileSync(`${path}.1`, content.subarray(500))
+  truncateSync(path)
+  await expectOnce(followed, linesOf('a'))
+})
+
+test('a copy gets what was written after its original was read, once', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path } = followed
+  // Synchronous: the agent runs in this process and cannot read in between.
+  appendFileSync(path, text(linesOf('b')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('a copy of the beginning that stays so is no new content', async () => {
+  const followed = await followAll()
+  const { path, run } = followed
+  writeFileSync(`${path}.1`, readFileSync(path).subarray(0, 500))
+  await until(() => run.count('files_opened') === 2)
+  appendFileSync(path, text(linesOf('b')))
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('a copy that was appended to since goes on where its original was read to', async () => {
+  const followed = await followAll()
+  const { path, run } = followed
+  copyFileSync(path, `${path}.1`)
+  appendFileSync(`${path}.1`, text(linesOf('b')))
+  truncateSync(path)
+  await run.waitForLines(40)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+test('several copies of what was read are not read', async () => {
+  const followed = await followAll()
+  const { path } = followed
+  copyFileSync(path, `${path}.1`)
+  copyFileSync(path, `${path}.bak`)
+  truncateSync(path)
+  await expectOnce(followed, linesOf('a'))
+})
+
+test('a .gz that is being written beside its original waits, and is not read again when that is deleted', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path, run } = followed
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  const compressed = gzipSync(text(linesOf('a')), { level: 0 })
+  writeFileSync(`${path}.1.gz`, compressed.subarray(0, 700))
+  await until(() => stateOf(run, `${path}.1.gz`) === 'waiting')
+  appendFileSync(`${path}.1.gz`, compressed.subarray(700))
+  unlinkSync(`${path}.1`)
+  await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+})
+
+for (const [what, compress] of [
+  ['', false],
+  [', compressed', true],
+] as const) {
+  test(`a copy of a content that was truncated long ago is not read${what}`, async () => {
+    const followed = await followAll()
+    const { path, away, run } = followed
+    const kept = join(away, compress ? 'kept.gz' : 'kept')
+    writeFileSync(kept, compress ? gzipSync(readFileSync(path)) : readFileSync(path))
+    truncateSync(path)
+    appendFileSync(path, text(linesOf('b')))
+    await run.waitForLines(40)
+    renameSync(kept, compress ? `${path}.1.gz` : `${path}.1`)
+    await until(() => run.count('files_opened') === 2)
+    await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+  })
+
+  test(`a copy of a file that was closed and deleted is not read${what}`, async () => {
+    const followed = await followAll()
+    const { path, away, run } = followed
+    const kept = join(away, compress ? 'kept.gz' : 'kept')
+    writeFileSync(kept, compress ? gzipSync(readFileSync(path)) : readFileSync(path))
+    unlinkSync(path)
+    writeFileSync(path, text(linesOf('b')))
+    await run.waitForLines(40)
+    await until(() => run.count('files_closed') === 1)
+    renameSync(kept, compress ? `${path}.1.gz` : `${path}.1`)
+    await until(() => run.count('files_opened') === 3)
+    await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
+  })
+}
+
+test('a log that begins with the words of the one before is read from its start', async () => {
+  const { path, run } = await followAll()
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, text(linesOf('a', 1)))
+  await run.waitForLines(21)
+  appendFileSync(path, 'end\n')
+  expect((await run.waitForLines(22)).slice(20)).toEqual([...linesOf('a', 1), 'end'])
+})
+
+test('an unrelated log that has the same lines is read', async () => {
+  const { path, run } = await followAll()
+  writeFileSync(join(path, '..', 'app.log_of_another_program'), text(linesOf('a').reverse()))
+  expect((await run.waitForLines(40)).slice(20)).toEqual(linesOf('a').reverse())
+})
+
+test('a finite run reads each line once, whatever copies there are', async () => {
+  const { path, run, store } = await followAll()
+  await run.stop()
+  appendFileSync(path, text(linesOf('b')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('c')))
+  const last = resume(store, { path: `${path}*`, exit_on_eof: 'on', ...QUICK })
+  await until(() => last.finished)
+  await last.stop()
+  expect(last.lines().sort()).toEqual([...linesOf('b'), ...linesOf('c')].sort())
+})
+
+test('what a copy has is acknowledged with what was read of its original: nothing is sent again after a restart', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path, run, store } = followed
+  run.hold = true
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  appendFileSync(path, text(linesOf('c')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await run.waitForLines(60)
+  run.ack()
+  await run.stop()
+  const next = resume(store, { path: `${path}*`, ...QUICK })
+  appendFileSync(path, 'end\n')
+  expect(await next.waitForLines(1)).toEqual(['end'])
+})
+
+test('what was not acknowledged of a truncated file is sent again from its copy after a restart', async () => {
+  const followed = await followAll({ rotate_wait: '1h' })
+  const { path, run, store } = followed
+  await until(() => store.table[0]?.offset === readFileSync(path).length)
+  run.hold = true
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  appendFileSync(path, text(linesOf('c')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  await run.waitForLines(60)
+  await run.abort()
+  const next = resume(store, { path: `${path}*`, ...QUICK })
+  await next.waitForLines(40)
+  appendFileSync(path, 'end\n')
+  await until(() => next.lines().includes('end'))
+  expect(next.lines().sort()).toEqual([...linesOf('b'), ...linesOf('c'), 'end'].sort())
+})
+
+for (const n of [20, 15])
+  test(`a copy that is made over the one before is not read, with ${n} lines`, async () => {
+    const followed = await followAll()
+    const { path, run } = followed
+    const rotate = (): void => {
+      copyFileSync(path, `${path}.1`)
+      truncateSync(path)
+    }
+    rotate()
+    appendFileSync(path, text(linesOf('b', n)))
+    await run.waitForLines(20 + n)
+    await until(() => run.files.length === 2)
+    rotate()
+    appendFileSync(path, text(linesOf('c')))
+    await run.waitForLines(40 + n)
+    await expectOnce(followed, [...linesOf('a'), ...linesOf('b', n), ...linesOf('c')])
+  })
+
+test('a copy that is made over the one before while the agent is not running is read on from its original', async () => {
+  const { path, run, store } = await followAll()
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('b')))
+  await run.waitForLines(40)
+  await until(() => run.files.length === 2)
+  await run.stop()
+  appendFileSync(path, text(linesOf('c')))
+  copyFileSync(path, `${path}.1`)
+  truncateSync(path)
+  appendFileSync(path, text(linesOf('d')))
+  const next = resume(store, { path: `${path}*`, ...QUICK })
+  await next.waitForLines(40)
+  appendFileSync(path, 'end\n')
+  await until(() => next.lines().includes('end'))
+  expect(next.lines().sort()).toEqual([...linesOf('c'), ...linesOf('d'), 'end'].sort())
+})

@@ -1,0 +1,251 @@
+import { describe, expect, test } from 'bun:test'
+import {
+  appendFileSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { follow, MemoryStore, resume, type TailRun } from '../../../support/tail/run.ts'
+import { failToOpen } from '../../../support/tail/unopenable.ts'
+import { atEnd, tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+const QUICK = { rotate_wait: '20ms', progress_check_interval: '20ms', refresh_interval: '30ms' }
+
+interface Closed {
+  dir: string
+  path: string
+  store: MemoryStore
+  run: TailRun
+  /** Options of the run. */
+  options: Record<string, string>
+  /** The descriptor of a program that still writes to the rotated file. */
+  fd: number
+}
+
+/** Runs until a rotated file, `a.log.1`, is read, acknowledged and closed; the live file is empty. */
+async function closeRotated(more: Record<string, string> = {}): Promise<Closed> {
+  const dir = join(tmp(), 'logs', 'app')
+  mkdirSync(dir, { recursive: true })
+  const path = join(dir, 'a.log')
+  writeFileSync(path, 'one\n')
+  const fd = openSync(path, 'a')
+  atEnd(() => closeSync(fd))
+  const store = new MemoryStore()
+  const options = { path, ...QUICK, ...more }
+  const run = follow(options, { store, tag: 'app.*' })
+  await run.waitForLines(1)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, '')
+  await until(() => run.count('files_closed') === 1)
+  return { dir, path, store, run, options, fd }
+}
+
+/** Waits until the position of the rotated file is stored as that of a closed one. */
+async function untilStored({ store }: Closed): Promise<void> {
+  await until(() => store.table.some(({ closedAt }) => closedAt !== undefined))
+}
+
+describe('a line written to a rotated file after it was closed comes once, under its old tag, when the file', () => {
+  const moves: [string, (closed: Closed) => Promise<void> | void][] = [
+    ['stays where it is', ({ fd }) => void writeSync(fd, 'late\n')],
+    [
+      'was renamed on before',
+      ({ path, fd }) => {
+        renameSync(`${path}.1`, `${path}.2`)
+        writeSync(fd, 'late\n')
+      },
+    ],
+    [
+      'is renamed on afterwards, to a name with a date',
+      ({ dir, path, fd }) => {
+        writeSync(fd, 'late\n')
+        renameSync(`${path}.1`, join(dir, 'a-20261121.log'))
+      },
+    ],
+    [
+      'has a name that no rotation makes',
+      ({ dir, path, fd }) => {
+        renameSync(`${path}.1`, join(dir, 'kept'))
+        writeSync(fd, 'late\n')
+      },
+    ],
+    [
+      'was moved to a directory within its own',
+      ({ dir, path, fd }) => {
+        mkdirSync(join(dir, 'old'))
+        renameSync(`${path}.1`, join(dir, 'old', 'a.log.1'))
+        writeSync(fd, 'late\n')
+      },
+    ],
+    [
+      'was moved to a directory beside its own',
+      ({ dir, path, fd }) => {
+        mkdirSync(join(dir, '..', 'archive'))
+        renameSync(`${path}.1`, join(dir, '..', 'archive', 'a.log.1'))
+        writeSync(fd, 'late\n')
+      },
+    ],
+    [
+      'was compressed afterwards',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(`${path}.1`)))
+        unlinkSync(`${path}.1`)
+      },
+    ],
+    [
+      'was compressed afterwards, under another name',
+      ({ path, fd }) => {
+        writeSync(fd, 'late\n')
+        writeFileSync(`${path}.2.gz`, gzipSync(readFileSync(`${path}.1`)))
+        unlinkSync(`${path}.1`)
+      },
+    ],
+  ]
+  for (const [what, move] of moves) {
+    test(what, async () => {
+      const closed = await closeRotated()
+      const { run, path } = closed
+      await untilStored(closed)
+      await move(closed)
+      expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+      // It is closed and remembered again: a second late line comes too, and nothing twice.
+      appendFileSync(path, 'live\n')
+      await run.waitForLines(3)
+      expect(run.lines().sort()).toEqual(['late', 'live', 'one'])
+      expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
+      expect(run.count('lost_bytes')).toBe(0)
+    })
+  }
+
+  for (const [what, move] of moves) {
+    test(`${what}, while the agent was not running`, async () => {
+      const closed = await closeRotated()
+      await untilStored(closed)
+      await closed.run.stop()
+      await move(closed)
+      appendFileSync(closed.path, 'live\n')
+      const run = follow(closed.options, { store: closed.store, tag: 'app.*' })
+      await run.waitForLines(2)
+      await until(() => run.files.every(({ state }) => state === 'idle'))
+      expect(run.lines().sort()).toEqual(['late', 'live'])
+      expect(new Set(run.received.map(({ tag }) => tag)).size).toBe(1)
+    })
+  }
+})
+
+test('late lines come in several parts, each once', async () => {
+  const closed = await closeRotated()
+  const { run, fd, path } = closed
+  const expected = ['one']
+  for (let n = 0; n < 5; n++) {
+    writeSync(fd, `late ${n}\n`)
+    expected.push(`late ${n}`)
+    expect(await run.waitForLines(expected.length)).toEqual(expected)
+    await until(() => run.files.length === 1)
+  }
+  expect(run.files[0]?.path).toBe(path)
+})
+
+test('a late line that is not acknowledged when the agent stops comes again in the next run', async () => {
+  const closed = await closeRotated()
+  const { run, fd, store, options } = closed
+  await untilStored(closed)
+  run.hold = true
+  writeSync(fd, 'late\n')
+  await run.waitForLines(2)
+  await run.abort()
+  const next = resume(store, options)
+  expect(await next.waitForLines(1)).toEqual(['late'])
+})
+
+test('a rotated file that is truncated after it was closed is forgotten: what is written to it then is not its own', async () => {
+  const closed = await closeRotated()
+  const { run, path, store } = closed
+  await untilStored(closed)
+  truncateSync(`${path}.1`)
+  await until(() => store.table.every(({ closedAt }) => closedAt === undefined))
+  appendFileSync(`${path}.1`, 'other content\n')
+  appendFileSync(path, 'live\n')
+  await run.waitForLines(2)
+  expect(run.lines()).toEqual(['one', 'live'])
+})
+
+for (const [watch, what] of [
+  ['0', 'is not watched with Rotated_Watch 0'],
+  ['1s', 'is watched for Rotated_Watch only'],
+] as const) {
+  test(`a closed file ${what}`, async () => {
+    const { run, path, fd, store } = await closeRotated({ rotated_watch: watch })
+    await until(() => store.table.length === 1 && store.table[0]?.closedAt === undefined)
+    writeSync(fd, 'late\n')
+    appendFileSync(path, 'live\n')
+    await run.waitForLines(2)
+    const closedBefore = run.count('files_closed')
+    expect(run.lines()).toEqual(['one', 'live'])
+    expect(run.count('files_closed')).toBe(closedBefore)
+  })
+}
+
+test('a closed file that is deleted is forgotten, and nothing counts as lost', async () => {
+  const closed = await closeRotated()
+  const { run, path, store } = closed
+  await untilStored(closed)
+  unlinkSync(`${path}.1`)
+  await until(() => store.table.length === 1)
+  expect(run.count('lost_bytes')).toBe(0)
+  expect(run.count('files_gone')).toBe(0)
+})
+
+test('a file that got the inode of a closed one is read neither from its offset nor as its late lines', async () => {
+  const closed = await closeRotated()
+  const { store, run, options, path } = closed
+  await untilStored(closed)
+  await run.stop()
+  // This is how inode reuse looks to the agent: the row has the inode, and another content.
+  writeFileSync(`${path}.1`, 'two\nthree\n')
+  appendFileSync(path, 'live\n')
+  const next = resume(store, options)
+  await next.waitForLines(1)
+  await until(() => store.table.length === 1)
+  expect(next.lines()).toEqual(['live'])
+})
+
+test('a closed file that comes back within Path is read on from where it was read to', async () => {
+  const closed = await closeRotated()
+  const { run, path, fd, store, options } = closed
+  await untilStored(closed)
+  await run.stop()
+  writeSync(fd, 'late\n')
+  renameSync(`${path}.1`, path)
+  const next = resume(store, options)
+  expect(await next.waitForLines(1)).toEqual(['late'])
+  await until(() => next.files.length === 1)
+  expect(next.lines()).toEqual(['late'])
+})
+
+test('late bytes that cannot be read count as lost when the watch ends, and come if they can be read before', async () => {
+  const { run, path, fd, dir } = await closeRotated({ rotated_watch: '2s' })
+  const unreadable = new Set([`${path}.1`])
+  failToOpen((name) => unreadable.has(name))
+  writeSync(fd, 'late\n')
+  await until(() => run.count('files_unreadable') === 1)
+  renameSync(`${path}.1`, `${path}.2`)
+  expect(await run.waitForLines(2)).toEqual(['one', 'late'])
+  await until(() => run.files.length === 1)
+  unreadable.add(`${path}.2`)
+  writeSync(fd, 'later\n')
+  await until(() => run.count('lost_bytes') === 6)
+  expect(run.lines()).toEqual(['one', 'late'])
+  const lost = run.logs.find(({ fields }) => fields.code === 'E_TAIL_ABANDONED')
+  expect(lost?.message).toContain(join(dir, 'a.log.2'))
+})

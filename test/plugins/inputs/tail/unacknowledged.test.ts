@@ -1,0 +1,57 @@
+import { expect, test } from 'bun:test'
+import { appendFileSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { MemoryStore, resume } from '../../../support/tail/run.ts'
+import { tmp } from '../../../support/tmp.ts'
+import { until } from '../../../support/until.ts'
+
+test('the first bytes of a file are stored before anything is acknowledged: a crash loses no file that is compressed then', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, '')
+  const first = resume(store, { path })
+  first.hold = true
+  await until(() => store.table.length === 1)
+  appendFileSync(path, 'one\ntwo\n')
+  await first.waitForLines(2)
+  await until(() => store.table[0]?.fingerprintSize === 8)
+  // What a kill leaves: nothing is written at an orderly end.
+  const killed = new MemoryStore()
+  killed.table = store.rows()
+  killed.lastScan = store.lastScan
+  killed.skipped = store.skipped
+  expect(killed.table[0]).toMatchObject({ offset: 0, fingerprintSize: 8 })
+  await first.abort()
+  writeFileSync(`${path}.1.gz`, gzipSync(readFileSync(path)))
+  unlinkSync(path)
+  writeFileSync(path, 'three\n')
+  const second = resume(killed, { path })
+  expect(await second.waitForLines(3)).toEqual(['one', 'two', 'three'])
+})
+
+test('a rotated file stays open, and its lines come once, until they are acknowledged', async () => {
+  const path = join(tmp(), 'a.log')
+  const store = new MemoryStore()
+  writeFileSync(path, 'one\n')
+  const quick = { rotate_wait: '20ms', progress_check_interval: '20ms', refresh_interval: '20ms' }
+  const run = resume(store, { path, ...quick })
+  run.hold = true
+  await run.waitForLines(1)
+  renameSync(path, `${path}.1`)
+  writeFileSync(path, '')
+  await until(() => run.files.length === 2)
+  const written = ['one']
+  // Each line takes a turn: Rotate_Wait passes meanwhile.
+  for (let n = 0; n < 7; n++) {
+    written.push(`live ${n}`)
+    appendFileSync(path, `live ${n}\n`)
+    await run.waitForLines(written.length)
+  }
+  await until(() => run.count('files_closed') === 0 && store.table.length === 2)
+  expect(store.table.every(({ closedAt }) => closedAt === undefined)).toBe(true)
+  run.ack()
+  await until(() => run.count('files_closed') === 1)
+  appendFileSync(path, 'end\n')
+  expect(await run.waitForLines(written.length + 1)).toEqual([...written, 'end'])
+})

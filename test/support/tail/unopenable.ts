@@ -1,0 +1,15 @@
+import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
+import { atEnd } from '../tmp.ts'
+
+/** Makes the opening of some files fail, as for another user, until the end of the test. */
+export function failToOpen(isUnreadable: (path: string) => boolean): void {
+  const open = systemCalls.openSync as (...args: unknown[]) => number
+  atEnd(() => void Object.assign(systemCalls, { openSync: open }))
+  Object.assign(systemCalls, {
+    openSync: (...args: unknown[]) => {
+      if (isUnreadable(String(args[0])))
+        throw Object.assign(new Error(`EACCES: injected, open '${args[0]}'`), { code: 'EACCES' })
+      return open(...args)
+    },
+  })
+}
