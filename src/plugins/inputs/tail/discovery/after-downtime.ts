@@ -3,7 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { isHole } from '../file/fingerprint.ts'
+import { isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -275,7 +275,7 @@ export class AfterDowntime {
     if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
     if (
       !wasPutInPlace(stat) ||
-      row.offset < MIN_RESTORED_BYTES ||
+      row.offset < MIN_DISTINCT_BYTES ||
       !isCopyOfContent(row, siblingAt(live.target, stat))
     )
       return false
@@ -506,9 +506,6 @@ interface Identified {
   /** Rows whose file is not among the siblings. */
   missing: OffsetRow[]
 }
-
-/** Fewer bytes do not tell a restored file from a new one that begins with the same words. */
-const MIN_RESTORED_BYTES = 64
 
 function livePathsOf(path: string): string[] {
   const directory = dirname(path)

@@ -7,6 +7,9 @@ import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 /** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
 export const FINGERPRINT_BYTES = 1024
 
+/** Shorter contents do not tell files apart: many logs begin with the same words, a date at least. */
+export const MIN_DISTINCT_BYTES = 64
+
 /** Bytes before an offset that are compared; the size of fluent-bit's marker. */
 export const MARKER_BYTES = 32
 

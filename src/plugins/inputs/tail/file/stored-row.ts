@@ -1,10 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, isHole, peek } from './fingerprint.ts'
-
-/** Shorter fingerprints do not distinguish logs: many begin with the same words, a date at least. */
-const MIN_FINGERPRINT_BYTES = 64
+import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
 
 /** Bytes of short contents that are kept in all; beyond that there are only their hashes. */
 const MAX_HEAD_BYTES = 1_000_000
@@ -130,7 +127,7 @@ export class StoredRow {
 
 /** True when the row was stored while nothing, or next to nothing, was known of the content. */
 export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerprintSize'>): boolean {
-  return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_FINGERPRINT_BYTES || isHole(row))
+  return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_DISTINCT_BYTES || isHole(row))
 }
 
 /** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */

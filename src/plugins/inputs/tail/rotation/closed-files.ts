@@ -5,7 +5,7 @@ import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
-import { identityKey } from '../file/identity.ts'
+import { storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
@@ -83,7 +83,7 @@ export class ClosedFiles {
 
   /** Returns the row of the file at the descriptor, if it is one of these, and forgets it: the file is followed again. */
   take(stat: BigIntStats, fd: number, path: string): OffsetRow | undefined {
-    const key = identityKey(BigInt.asIntN(64, stat.dev), BigInt.asIntN(64, stat.ino))
+    const key = storedKey({ device: stat.dev, inode: stat.ino })
     const file = this.#files.get(key)
     if (file === undefined) return undefined
     if (mismatch(file.row, fd, Number(stat.size), path, false) !== undefined) return undefined
@@ -92,7 +92,7 @@ export class ClosedFiles {
 
   /** True when the sibling is one of the files, and not another one with its inode. */
   has(sibling: Sibling): boolean {
-    const key = identityKey(BigInt.asIntN(64, sibling.device), BigInt.asIntN(64, sibling.inode))
+    const key = storedKey(sibling)
     const file = this.#files.get(key)
     return file !== undefined && sibling.size >= file.row.offset && isFileOf(file.row, sibling)
   }
@@ -197,22 +197,22 @@ export class ClosedFiles {
   #remember(row: OffsetRow, path: string, unreadBytes = 0): void {
     const file = { row, path, livePath: row.openedAs ?? row.name, unreadBytes }
     if (this.#files.size >= MAX_FILES) this.#forget(this.#files.values().next().value as ClosedFile)
-    this.#files.set(keyOf(row), file)
+    this.#files.set(storedKey(row), file)
   }
 
   #has(file: ClosedFile): boolean {
-    return this.#files.get(keyOf(file.row)) === file
+    return this.#files.get(storedKey(file.row)) === file
   }
 
   #release(file: ClosedFile): OffsetRow {
-    this.#files.delete(keyOf(file.row))
+    this.#files.delete(storedKey(file.row))
     this.#options.positions.reopen(file.row)
     const { closedAt: _, ...row } = file.row
     return row
   }
 
   #forget(file: ClosedFile): void {
-    this.#files.delete(keyOf(file.row))
+    this.#files.delete(storedKey(file.row))
     this.#options.positions.forgetClosed(file.row)
     if (file.unreadBytes === 0) return
     this.#options.counters.add('lost_bytes', file.unreadBytes, 'late')
@@ -247,10 +247,6 @@ function canOpen(path: string): boolean {
   if (opened instanceof FsFailure) return false
   close(opened.fd)
   return true
-}
-
-function keyOf({ device, inode }: OffsetRow): string {
-  return identityKey(device ?? 0n, inode)
 }
 
 function isSame({ device, inode }: OffsetRow, stat: BigIntStats): boolean {

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
+import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
@@ -20,9 +21,6 @@ import { type Sibling, siblingAt } from './siblings.ts'
 
 /** With more open files a file is compared only with those whose names it may have been made of. */
 const MAX_COMPARED = 1000
-/** Fewer bytes do not tell a restored file from a new one: programs often begin a log with the same words. */
-const MIN_COMMON_BYTES = 64
-
 interface CopiesOptions {
   files: OpenFiles
   closed: ClosedFiles
@@ -135,7 +133,7 @@ export class Copies {
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
     if (isReplacement) {
-      if (size < Math.max(MIN_COMMON_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
+      if (size < Math.max(MIN_DISTINCT_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
       return isDrained ? Math.min(readTo, size) : 'wait'
     }
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs

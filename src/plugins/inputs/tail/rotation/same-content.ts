@@ -2,7 +2,15 @@ import type { BigIntStats } from 'node:fs'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, isHole, markerOf, mismatch, peek } from '../file/fingerprint.ts'
+import {
+  FINGERPRINT_BYTES,
+  fingerprintOf,
+  isHole,
+  MIN_DISTINCT_BYTES,
+  markerOf,
+  mismatch,
+  peek,
+} from '../file/fingerprint.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
@@ -17,9 +25,6 @@ const TRAILER_BYTES = 4
 const END_BYTES = 65_536
 const PROBE_BYTES = 4096
 const PROBES = 8
-
-/** Shorter contents do not distinguish logs. */
-const MIN_DISTINCT_BYTES = 64
 
 /** Compressed bytes read of a .gz whose content begins with a hole. */
 const MAX_HOLE_GZIP_BYTES = 2 ** 20

@@ -3,7 +3,7 @@ import type { SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { identityKey } from '../file/identity.ts'
+import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
@@ -38,13 +38,13 @@ export class SkippedWatch {
   check(): void {
     const names = new DirectoryNames()
     const files = this.#options.positions.skipped.all()
-    const keys = new Set(files.map(keyOf))
+    const keys = new Set(files.map(storedKey))
     for (const key of this.#seen.keys()) if (!keys.has(key)) this.#seen.delete(key)
     for (const file of files) if (this.#options.isFollowed(file.path)) this.#examine(file, names)
   }
 
   #examine(file: SkippedFile, names: DirectoryNames): void {
-    const path = this.#seen.get(keyOf(file))?.path ?? file.path
+    const path = this.#seen.get(storedKey(file))?.path ?? file.path
     const stat = statOf(path)
     // A directory that cannot be searched: the file may still be there.
     if (stat instanceof FsFailure && !isMissing(stat)) return
@@ -72,7 +72,7 @@ export class SkippedWatch {
 
   #recordFound(file: SkippedFile, sibling: Sibling): void {
     const { isFollowed, mayRead, open, log } = this.#options
-    this.#seen.set(keyOf(file), { path: sibling.path, size: sibling.size })
+    this.#seen.set(storedKey(file), { path: sibling.path, size: sibling.size })
     if (isFollowed(sibling.path) || !mayRead(sibling.path) || sibling.size === file.offset) return
     const opened = open(sibling, file.path)
     if (opened === undefined) return
@@ -87,7 +87,7 @@ export class SkippedWatch {
   /** Forgets a file that is gone; counts and logs what was in it and was not read. */
   #recordGone(file: SkippedFile): void {
     const { positions, counters, log } = this.#options
-    const lost = (this.#seen.get(keyOf(file))?.size ?? 0) - file.offset
+    const lost = (this.#seen.get(storedKey(file))?.size ?? 0) - file.offset
     positions.skipped.remove(file)
     if (lost <= 0) return
     counters.add('files_gone', 1, 'missing')
@@ -99,10 +99,6 @@ export class SkippedWatch {
       },
     )
   }
-}
-
-function keyOf({ device, inode }: SkippedFile): string {
-  return identityKey(device, inode)
 }
 
 function isOf(file: SkippedFile, sibling: Sibling): boolean {

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import type { SkippedFile } from '../../../../core/offset-store.ts'
-import { identityKey } from '../file/identity.ts'
+import { storedKey } from '../file/identity.ts'
 
 /** Files that are remembered; beyond that the oldest is forgotten, and is read as a new one is. */
 const MAX_FILES = 20_000
@@ -15,7 +15,7 @@ export class SkippedFiles {
 
   /** `stored`: those of the previous run. */
   constructor(stored: readonly SkippedFile[]) {
-    for (const file of stored) this.#files.set(keyOf(file), file)
+    for (const file of stored) this.#files.set(storedKey(file), file)
   }
 
   /** All files, if they changed since they were written last. */
@@ -51,7 +51,7 @@ export class SkippedFiles {
       birthMs: birthOf(stat),
       offset,
     }
-    this.#files.set(keyOf(file), file)
+    this.#files.set(storedKey(file), file)
     this.#isChanged = true
   }
 
@@ -59,32 +59,28 @@ export class SkippedFiles {
   take(stat: BigIntStats): number | undefined {
     const file = this.#find(stat)
     if (file === undefined) return undefined
-    this.#files.delete(keyOf(file))
+    this.#files.delete(storedKey(file))
     this.#isChanged = true
     return file.offset
   }
 
   /** Remembers a file again that was removed and is not found yet. */
   restore(file: SkippedFile): void {
-    this.#files.set(keyOf(file), file)
+    this.#files.set(storedKey(file), file)
     this.#isChanged = true
   }
 
   /** Forgets a file that is gone, or is known by a row from now on. */
   remove(file: SkippedFile): void {
-    if (this.#files.delete(keyOf(file))) this.#isChanged = true
+    if (this.#files.delete(storedKey(file))) this.#isChanged = true
   }
 
   #find(stat: BigIntStats): SkippedFile | undefined {
     if (this.#files.size === 0) return undefined
-    const file = this.#files.get(identityKey(BigInt.asIntN(64, stat.dev), BigInt.asIntN(64, stat.ino)))
+    const file = this.#files.get(storedKey({ device: stat.dev, inode: stat.ino }))
     // Another file got the inode.
     return file === undefined || file.birthMs !== birthOf(stat) ? undefined : file
   }
-}
-
-function keyOf({ device, inode }: SkippedFile): string {
-  return identityKey(device, inode)
 }
 
 function birthOf(stat: BigIntStats): number {
