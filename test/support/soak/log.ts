@@ -63,6 +63,11 @@ export class SoakLog {
   aged = false
   /** True if the log was renamed within Path. */
   moved = false
+  /**
+   * True if the log was replaced by a copy of itself: with lines written to that before the agent sees it, it is taken for a
+   * new log, since to skip those of a program that writes the same lines again would lose them.
+   */
+  mayRepeat = false
   /** True if lines may arrive in another order than they were written, since there is no order across files. */
   unordered: boolean
   readonly o: LogOptions
@@ -210,6 +215,7 @@ export class SoakLog {
     await this.o.between('copied')
     renameSync(copy, this.real)
     this.unordered = true
+    this.mayRepeat = true
     this.#reopen(0, false)
   }
 

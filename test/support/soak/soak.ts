@@ -194,6 +194,8 @@ export class Soak {
       random: new Dice(seed + 9_000_000).random,
       between: (done) => this.#between(done, chosen.style === 'copy'),
     })
+    // To an agent whose Path matches rotated names each of these is a log of its own, and there is no order across files.
+    log.unordered ||= this.plan.wide
     this.#logs.push(log)
     if (comes || this.#dice.chance(0.5)) log.write(this.#dice.int(20))
     if (comes) this.#arrivesFrom(log, chosen.path)

@@ -17,6 +17,7 @@ import {
   contentSizeOf,
   contentSizeOfOpen,
   haveCommonContent,
+  isBackup,
   isCompressedCopy,
   isCopyOfContent,
   isEmptyGzip,
@@ -316,7 +317,10 @@ export class RotatedFiles {
         known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
         opened.some(
           (one) =>
-            one !== file && haveCommonContent(file, one) && isLessThan(file, one) && wasCopiedFrom(file, one),
+            one !== file &&
+            haveCommonContent(file, one) &&
+            isLessThan(file, one) &&
+            (wasCopiedFrom(file, one) || isBackup(file, one)),
         )
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))

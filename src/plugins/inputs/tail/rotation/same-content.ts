@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs'
+import { basename } from 'node:path'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
@@ -14,7 +15,7 @@ import {
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { uncompressedName } from './names.ts'
+import { maskDigits, uncompressedName } from './names.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
@@ -212,9 +213,26 @@ const COPY_BYTES_PER_MS = 100_000
  * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
  * set after it was written, or it was written in one go, as by cp. Most programs take longer for their lines.
  */
-export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
-  if (ctimeNs > mtimeNs) return true
+export function wasPutInPlace(stat: BigIntStats): boolean {
+  return stat.ctimeNs > stat.mtimeNs || wasWrittenAtOnce(stat)
+}
+
+function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats): boolean {
   return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
+}
+
+/**
+ * True when one of two files with a common content is a backup of the other: somebody gave it a name that differs in more than digits
+ * from what rotation makes, and it was written at once. A program that writes the same lines again has them rotated to names of one kind.
+ */
+export function isBackup(file: TailFile, other: TailFile): boolean {
+  if (maskDigits(basename(file.path)) === maskDigits(basename(other.path))) return false
+  if (contentSizeOfOpen(file) > contentSizeOfOpen(other)) return false
+  if (file.handle.isCompressed && other.handle.isCompressed) return true
+  return [file, other].some(({ handle }) => {
+    const stat = handle.isCompressed ? undefined : handle.stat()
+    return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat)
+  })
 }
 
 /** Returns the first bytes of a file, up to END_BYTES behind a hole. */
