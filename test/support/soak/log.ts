@@ -229,8 +229,11 @@ export class SoakLog {
 
   /** Copies the log, or its latest rotated file, to `name` beside the log and returns both paths. */
   backUp(name: string, ofRotated: boolean): string {
+    this.write(0)
     const from = (ofRotated ? this.#rotated[0]?.path : undefined) ?? this.real
     const to = join(dirname(this.path), extname(from) === '.gz' ? `${name}.gz` : name)
+    // Never over another backup, which would be a log that is rewritten in place.
+    rmSync(to, { force: true })
     copyFileSync(from, to)
     this.#rests.push(to)
     // The copy may be the one that is read.

@@ -217,7 +217,9 @@ export class Soak {
   }
 
   #arrivesFrom(log: SoakLog, path: string): void {
-    const days = this.plan.abilities.has('aged') ? 0 : this.#dice.int(3) * DAY_S
+    // When a .gz was made says nothing: one of an old file that the agent has never seen is not read.
+    const isYoung = this.plan.abilities.has('aged') || log.o.compress !== 'no'
+    const days = isYoung ? 0 : this.#dice.int(3) * DAY_S
     const time = Date.now() / 1000 - days
     if (days > 0) utimesSync(log.path, time, time)
     log.move(path)

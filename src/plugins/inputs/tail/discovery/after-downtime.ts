@@ -13,6 +13,7 @@ import {
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
+  largestOf,
   rowForSibling,
   wasPutInPlace,
 } from '../rotation/same-content.ts'
@@ -516,18 +517,6 @@ function livePathsOf(path: string): string[] {
 function isAt({ path, inode }: SkippedFile): boolean {
   const stat = statOf(path)
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
-}
-
-/**
- * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
- * common, they may be different contents: the first of all.
- */
-function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
-  let largest = copies[0]
-  if (isHole) return largest
-  for (const copy of copies)
-    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
-  return largest
 }
 
 /** True when the sibling is the open file, or was compressed from it since it was opened. */

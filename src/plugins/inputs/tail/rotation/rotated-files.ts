@@ -3,7 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { entriesIn, FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { TICK_MS } from '../file/fingerprint.ts'
+import { isHole, TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -22,6 +22,7 @@ import {
   isCopyOfContent,
   isEmptyGzip,
   isFileOf,
+  largestOf,
   setFingerprintOfCopy,
   wasCopiedFrom,
 } from './same-content.ts'
@@ -216,7 +217,8 @@ export class RotatedFiles {
     file.rotation.markReplaced()
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
-    const heir = content === undefined ? undefined : this.#openHeir(file, siblings.find(isOwn), path)
+    const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
+    const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
       file.handOver(heir)
       file.rotation.recordHeir()
@@ -236,7 +238,12 @@ export class RotatedFiles {
     if (last !== undefined && last !== before) file.readAfter(last)
     const copy = heir ?? (last === before ? undefined : last)
     if (copy === undefined) return undefined
-    return { copy, size: copy.handle.isCompressed ? Number.POSITIVE_INFINITY : copy.cursor.size }
+    // One of a content that nobody knows may be any of them, after several truncations the first.
+    const copies = heir === undefined ? unknown.flatMap((s) => this.#files.byKey.get(s.key) ?? []) : [heir]
+    const sizes = copies.map(({ handle, cursor }) =>
+      handle.isCompressed ? Number.POSITIVE_INFINITY : cursor.size,
+    )
+    return { copy, size: Math.max(...sizes) }
   }
 
   /** Opens the copy of the content of a file, unless it is being read already or has no more. */

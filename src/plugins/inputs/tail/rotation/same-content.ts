@@ -44,6 +44,7 @@ export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
     if (!isOfGzip) return isCompressedCopy(row, sibling)
     if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
       return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    if (row.fingerprintSize && !isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)) return false
     const onDisk = { ...row, fingerprint: undefined }
     return (
       withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
@@ -258,6 +259,18 @@ export function contentSizeOfOpen({ handle, cursor }: TailFile): number {
   const stat = handle.isCompressed ? handle.stat() : undefined
   if (stat === undefined || stat instanceof FsFailure) return cursor.size
   return sizeInTrailer(handle.fd, Number(stat.size))
+}
+
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+export function largestOf(copies: readonly Sibling[], beginsWithHole: boolean): Sibling | undefined {
+  let largest = copies[0]
+  if (beginsWithHole) return largest
+  for (const copy of copies)
+    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
+  return largest
 }
 
 function sizeInTrailer(fd: number, size: number): number {
