@@ -195,7 +195,12 @@ export class Soak {
       between: (done) => this.#between(done, chosen.style === 'copy'),
     })
     // To an agent whose Path matches rotated names each of these is a log of its own, and there is no order across files.
-    log.unordered ||= this.plan.wide
+    const { wide, abilities } = this.plan
+    log.unordered ||= wide
+    // Which of several copies nobody has read is which, and what is behind a hole, cannot always be told.
+    log.mayRepeat =
+      (abilities.has('copies') && abilities.has('unread')) ||
+      (log.o.holes && (wide || abilities.has('copies', 'unread')))
     this.#logs.push(log)
     if (comes || this.#dice.chance(0.5)) log.write(this.#dice.int(20))
     if (comes) this.#arrivesFrom(log, chosen.path)

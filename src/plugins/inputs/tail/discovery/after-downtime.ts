@@ -3,7 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -536,10 +536,14 @@ function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
   return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
 }
 
+function isUnknown(row: OffsetRow): boolean {
+  return isAllHole(row) || (row.offset === 0 && !row.fingerprintSize)
+}
+
 /**
  * True when the sibling may be the file of a row that tells nothing of its content, because of a crash before its first
  * bytes were hashed. It may have been compressed since: every file that changed after the row's was opened counts.
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
-  return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
+  return isUnknown(row) && sibling.mtimeMs >= row.created * 1000
 }

@@ -6,6 +6,7 @@ import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system
 import {
   FINGERPRINT_BYTES,
   fingerprintOf,
+  isAllHole,
   isHole,
   MIN_DISTINCT_BYTES,
   markerOf,
@@ -38,6 +39,7 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  if (!hasInode && isAllHole(row)) return false
   if (sibling.path.endsWith('.gz')) {
     // The offset and the marker of the row of a .gz are of the bytes on disk.
     const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
@@ -85,8 +87,9 @@ export function isOpenCopyOfContent(
 }
 
 /** False when nothing but its first bytes is known of a content that was not read: that is not enough. */
-function isDistinct({ offset, fingerprintSize }: KnownContent, isRecent: boolean): boolean {
-  if (!fingerprintSize) return false
+function isDistinct(content: KnownContent, isRecent: boolean): boolean {
+  const { offset, fingerprintSize } = content
+  if (!fingerprintSize || isAllHole(content)) return false
   return isRecent || offset >= Math.min(MIN_DISTINCT_BYTES, fingerprintSize)
 }
 
