@@ -172,9 +172,10 @@ export class AfterDowntime {
           previous = this.#openUnseen(path, previous, names, this.#copiesSinceMs(live), scope)
         break
       }
-      const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
+      const sinceFirst = [...siblings.slice(first, first + 1), ...this.#after(first, siblings)]
+      const opened = this.#openInOrder(path, sinceFirst, known, previous, rows)
       previous = opened.last
-      for (const sibling of siblings.slice(first))
+      for (const sibling of sinceFirst)
         if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
       isComplete = opened.isComplete
@@ -368,11 +369,20 @@ export class AfterDowntime {
       const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
       const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
       const seen = siblings.findLastIndex((s) => !this.#isSinceLastScan(s))
-      const opened = this.#openInOrder(path, siblings.slice(seen + 1), new Map(), last, [])
+      const opened = this.#openInOrder(path, this.#after(seen, siblings), new Map(), last, [])
       last = opened.last
       if (opened.isComplete) break
     }
     return last
+  }
+
+  /**
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created since the
+   * last scan. These are listed before it if a program went on writing to it.
+   */
+  #after(index: number, siblings: Sibling[]): Sibling[] {
+    const isYounger = (s: Sibling): boolean => !s.path.endsWith('.gz') && this.#isSinceLastScan(s)
+    return [...siblings.slice(0, Math.max(0, index)).filter(isYounger), ...siblings.slice(index + 1)]
   }
 
   /**
