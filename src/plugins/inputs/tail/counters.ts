@@ -2,8 +2,8 @@ import type { InputContext } from '../../../core/plugin.ts'
 import type { Counters } from '../../../core/services.ts'
 
 /**
- * The counters of the input. docs/tail.md says for every way in which a byte of a file can go unread which of them counts it
- * under which reason.
+ * Counters of the input. docs/tail.md lists every way in which a byte can stay unread, with its counter and
+ * reason.
  */
 export const TAIL_COUNTERS = {
   files_opened: 'files opened',
@@ -50,10 +50,10 @@ export const TAIL_COUNTERS = {
   },
 } as const
 
-/** The counters, with their names and reasons checked by the type. */
+/** Counters of the input; the type checks names and reasons. */
 export type TailCounters = Counters<typeof TAIL_COUNTERS>
 
-/** Context of the input; it only counts what is declared above. */
+/** Context of the input, whose counters are those declared above. */
 export interface TailContext extends InputContext {
   readonly counters: TailCounters
 }

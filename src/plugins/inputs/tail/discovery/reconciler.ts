@@ -15,7 +15,10 @@ import { PollWatch } from './poll-watch.ts'
 const SETTLE_MS = 15
 /** bun begins to watch on a thread of its own: what happens before that is found by scans after these times. */
 const RESCAN_MS = [100, 1000]
-/** Searches of one scan while directories keep appearing; beyond that the scans of RESCAN_MS find the files in them. */
+/**
+ * Maximum number of searches per scan while new directories keep appearing; later files are found by the
+ * scans of RESCAN_MS.
+ */
 const MAX_SEARCHES = 4
 /** Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten. */
 const MAX_EMPTY_PATHS = 10_000
@@ -52,13 +55,13 @@ export class Reconciler {
   }
   readonly #watch: FolderWatch
   #watched = new Set<string>()
-  /** Pending scans by their RESCAN_MS; true: they were asked for again. */
+  /** Pending scans by their delay from RESCAN_MS; true when another one was requested meanwhile. */
   readonly #rescans = new Map<number, boolean>()
   /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
   readonly #lastFiles = new Map<string, TailFile>()
-  /** True during a scan: all directories are watched at its end, before anything is read. */
+  /** True during a scan, which watches all directories at its end, before anything is read. */
   #isScanning = false
-  /** True during the first scan of a run that continues another. */
+  /** True during the first scan of a run that continues an earlier one. */
   #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
   #lastScanMs: number | undefined
@@ -122,7 +125,7 @@ export class Reconciler {
       ? this.#files.open(path, isFirstScan)
       : { file: this.#files.openFileAt(path), isNew: false }
     const file = found?.file
-    // What cannot be looked at is not gone: a directory may be closed to us for a while.
+    // A path that cannot be examined is not missing: its directory may be inaccessible for a while.
     if (file === undefined && bound !== undefined && isUnreachable(path)) return
     const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#markRotated(known, path)
@@ -138,7 +141,7 @@ export class Reconciler {
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
     if (found.isNew && matches) {
-      // At the very first start files are what they are; later a new one may be a copy of a known one.
+      // Only a file that appeared after the first scan can be a copy of a known one.
       const mayBeCopy = file.stored.id === undefined && file.cursor.offset === 0
       if (mayBeCopy && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path))
@@ -194,7 +197,7 @@ export class Reconciler {
     return added
   }
 
-  /** Scans for new files after the time; once more if it was asked for again meanwhile. */
+  /** Scans for new files after `ms`; once more if another request arrives before that. */
   #rescan(ms: number): void {
     const isAgain = this.#rescans.has(ms)
     this.#rescans.set(ms, isAgain)

@@ -7,7 +7,9 @@ import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 /** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
 export const FINGERPRINT_BYTES = 1024
 
-/** Shorter contents do not tell files apart: many logs begin with the same words, a date at least. */
+/**
+ * Shorter contents do not distinguish files: many logs begin with the same words, or at least the same date.
+ */
 export const MIN_DISTINCT_BYTES = 64
 
 /** Bytes before an offset that are compared; the size of fluent-bit's marker. */
@@ -38,12 +40,12 @@ export function fingerprintOf(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
 }
 
-/** Fingerprints of NUL bytes by their number. */
+/** Fingerprints of NUL bytes, by their number. */
 const holes = new Map<number, string>()
 
 /**
- * True when the known first bytes of a content are NUL: after copytruncate a program without O_APPEND writes on at its old position. They
- * tell nothing then.
+ * True when the known first bytes of a content are NUL and identify nothing: after copytruncate, a program
+ * without O_APPEND continues at its old position.
  */
 export function isHole({
   fingerprint,

@@ -38,7 +38,7 @@ export function identityKey(device: bigint, inode: bigint): string {
   return `${device}:${inode}`
 }
 
-/** Returns the key under which a file is remembered that is not open: its numbers are signed, as SQLite stores them. */
+/** Returns the key of a file that is not open. Its numbers are signed, as SQLite stores them. */
 export function storedKey({ device, inode }: { device?: bigint | undefined; inode: bigint }): string {
   return identityKey(BigInt.asIntN(64, device ?? 0n), BigInt.asIntN(64, inode))
 }

@@ -3,7 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
 
-/** Bytes of short contents that are kept in all; beyond that there are only their hashes. */
+/** Maximum total size of the first bytes kept for short contents; beyond that only hashes are kept. */
 const MAX_HEAD_BYTES = 1_000_000
 let headBytes = 0
 
@@ -61,7 +61,10 @@ export class StoredRow {
     return this.#fingerprintSize
   }
 
-  /** The bytes of the fingerprint while they are few; undefined also when there are many such files. */
+  /**
+   * Bytes of the fingerprint, for a short content; undefined when those of other files already use
+   * MAX_HEAD_BYTES.
+   */
   get head(): Buffer | undefined {
     return this.#head
   }
@@ -77,7 +80,7 @@ export class StoredRow {
     this.#keepHead(head)
   }
 
-  /** Forgets what is only needed while the file is open. */
+  /** Releases what is only needed while the file is open. */
   close(): void {
     this.#keepHead(undefined)
   }
@@ -101,14 +104,17 @@ export class StoredRow {
     if (head !== undefined) this.setFingerprint(head)
   }
 
-  /** True when the file has other first bytes than those of the fingerprint; false also when they cannot be read. */
+  /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */
   firstBytesDiffer(handle: FileHandle): boolean {
     if (this.#fingerprintSize === 0 || handle.isCompressed) return false
     const head = peek(handle.fd, 0, this.#fingerprintSize)
     return head !== undefined && !this.beginsAs(head)
   }
 
-  /** True when `head`, the first bytes of a content, are those of the fingerprint; also when there is none yet. */
+  /**
+   * True when `head`, the first bytes of a content, matches the fingerprint, or when there is no fingerprint
+   * yet.
+   */
   beginsAs(head: Buffer): boolean {
     const size = this.#fingerprintSize
     return size === 0 || (head.length >= size && fingerprintOf(head.subarray(0, size)) === this.#fingerprint)
@@ -135,14 +141,14 @@ export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): Offse
   return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
 }
 
-/** True when a file that was created at `birthMs` is another one than that of a row which has its time of creation. */
+/** True when both birth times are known and differ, so that the row belongs to another file. */
 export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
   return row.birthMs !== undefined && row.birthMs > 0 && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
 }
 
-/** True when a file that was created at `birthNs` is younger than that of the row, whose inode it got. */
+/** True when a file created at `birthNs` is not the file of the row but reuses its inode. */
 export function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {
   if (birthMs !== undefined && birthNs > 0n) return BigInt(birthMs) !== birthNs / 1_000_000n
-  // Rows of before have the second in which the file was opened.
+  // Rows of older versions have only the second in which the file was opened.
   return birthNs / 1_000_000_000n > BigInt(created)
 }

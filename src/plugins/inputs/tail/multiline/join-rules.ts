@@ -23,7 +23,7 @@ export interface JoinRule {
   patternKey: Buffer | undefined
   /** Undefined for a container format, whose partial lines `isPartial` detects. */
   machine: StateMachine | undefined
-  /** True when texts are joined without a line feed between them. */
+  /** True when texts are joined without a line feed. */
   isSeamless: boolean
   /** True when the machine sees the line as it is in the file, not its text. */
   matchesRawLine: boolean
@@ -146,7 +146,7 @@ function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputCont
       groupKey: keyOf(options.keyGroup),
       patternKey: keyOf(options.keyPattern),
       machine: makeStateMachine(name, options),
-      // As in fluent-bit: such a parser joins the parts of a text that was split.
+      // As in fluent-bit, the other types with key_content rejoin the parts of a split text.
       isSeamless: options.type !== 'regex' && options.keyContent !== undefined,
       matchesRawLine: false,
       isPartial: undefined,

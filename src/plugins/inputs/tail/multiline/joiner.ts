@@ -41,7 +41,7 @@ export class Joiner {
   readonly #counters: TailCounters
   readonly #classifier: LineClassifier
   readonly #matchesRawLine: boolean
-  /** True when a line has to be read by a parser, or joined to a record. */
+  /** True when the line has to be parsed or joined. */
   readonly #expectsParser: boolean
   /** Flush time of lines that no rule reads. */
   readonly #flushMs: number
@@ -209,7 +209,10 @@ export class Joiner {
     return this.#classifier.classify(record, text, line.rule?.machine, newline === 1)
   }
 
-  /** Holds a line that may belong to the record. False when the record is too large for it or holds too many. */
+  /**
+   * Holds a line that may belong to the record. Returns false when the record cannot take another line or as
+   * many bytes.
+   */
   #hold(record: OpenRecord, line: Line, rivals: OpenRecord['rivals']): boolean {
     if (line.isPartial || this.#tooLarge(record, line)) return false
     const before = record.joined.memoryBytes

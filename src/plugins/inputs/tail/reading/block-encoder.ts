@@ -16,7 +16,7 @@ export interface BlockEncoderOptions {
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
   failures: ParseFailures
-  /** Called for a file that begins with the byte order mark of UTF-16 but is read as UTF-8. */
+  /** Called for a file that begins with a UTF-16 byte order mark but is read as UTF-8. */
   onUtf16Mark: (file: TailFile) => void
   /** Called when NUL bytes at the start of a line are skipped. */
   onHole: (file: TailFile, bytes: number) => void
@@ -53,8 +53,8 @@ export abstract class BlockEncoder {
   abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
   /**
-   * Writes the line src[start, end) of UTF-8, which starts at `offset` of the file; `isCut`: it is the beginning of one that is
-   * too long. Does not move the cursor. Returns false, and writes nothing, when `out` has no space.
+   * Writes the UTF-8 line src[start, end), which begins at `offset` of the file. `isCut`: it is the beginning
+   * of a longer line. Does not move the cursor. Returns false and writes nothing when `out` has no space.
    */
   abstract writeLine(
     file: TailFile,
@@ -106,7 +106,7 @@ export abstract class BlockEncoder {
     if (file.needsJoin()) out.addContributor(file)
   }
 
-  /** `lost`: bytes of the line that are in no record, of those that are in this block. */
+  /** `lost`: number of bytes of the line in this block that are not in any record. */
   protected recordLongLine(file: TailFile, lost: number): void {
     this.options.counters.add(this.options.skipLong ? 'long_line_skipped' : 'long_line_truncated')
     this.options.counters.add('lost_bytes', lost, 'long_line')

@@ -46,8 +46,8 @@ export class FileReader {
   }
 
   /**
-   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
-   * newline is complete. Returns a failure of the read (EIO, ESTALE) when nothing more can be read for now.
+   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so that a last
+   * line without a newline is complete. Returns a failure (EIO, ESTALE) when the file cannot be read now.
    */
   readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     this.#stampTime(file)
@@ -63,7 +63,7 @@ export class FileReader {
   #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     const { cursor, handle } = file
     if (cursor.isRewritten) return 'rewritten'
-    // Existing content of a .gz that is not read: its size was not known before.
+    // Skips the existing content of a .gz. Its decompressed size was not known before.
     if (cursor.offset < handle.source.start) cursor.moveTo(handle.source.start)
     const started = cursor.offset
     let wanted = this.#readSize(file, out)
@@ -72,10 +72,10 @@ export class FileReader {
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
       if (typeof n !== 'number') return n
       if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
-      // While nothing has been read, the first bytes tell that the file was truncated.
+      // Until something has been read, a truncation is detected by the first bytes.
       const isUnread = cursor.offset === 0 && !handle.isCompressed
       if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
-      // A file that was empty when it was opened.
+      // A file that was empty when it was opened may turn out to be compressed.
       const compressed = isUnread ? compressedFailure(this.#block.subarray(0, n)) : undefined
       if (compressed !== undefined) return compressed
       const from = cursor.offset

@@ -36,8 +36,8 @@ export class Scheduler {
   }
 
   /**
-   * Calls `look` with the files that are added, at most once per `ms`, until the returned function is called: for the time
-   * in which none is taken.
+   * Calls `look` with the files that were added, at most once per `ms`, until the returned function is
+   * called. Used while no file is taken from the queue.
    */
   lookAtAdded(ms: number, look: (files: Set<TailFile>) => void): () => void {
     let timer: TimerHandle | undefined

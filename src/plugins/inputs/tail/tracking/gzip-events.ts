@@ -3,7 +3,7 @@ import type { TailCounters } from '../counters.ts'
 import { GZIP_QUIET_MS, type GzipEvents } from '../file/gzip-source.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-/** Counts and logs what happens to a .gz, under the name that it has by then. */
+/** Returns callbacks that count and log the events of a .gz, under its current name. */
 export function gzipEvents(
   file: () => TailFile,
   onMore: (file: TailFile) => void,
