@@ -81,8 +81,8 @@ export class MultilinePlanner {
 }
 
 /**
- * Builds the state machine and discards it, to report a rule that cannot be compiled with its location. Warns about a state
- * to which a rule leads, but that has no rule.
+ * Builds the state machine and discards it, so that a rule that cannot be compiled is reported with its
+ * location. Warns about a state that rules lead to but that has no rule itself.
  */
 function compile(section: Section, name: string, options: MultilineOptions, found: Diagnostics): void {
   try {

@@ -165,7 +165,7 @@ export interface FileStatus {
   /** Bytes between `acked` and `size`. */
   lag: number
   state: string
-  /** Number of lines that no parser read, and of those whose time could not be read, since the file was opened. */
+  /** Numbers of lines since the file was opened that no parser read, and whose time could not be read. */
   parseFailed?: number
   timeFailed?: number
 }
@@ -245,7 +245,7 @@ interface SpecBase<T extends OptionTable> {
   readonly options: T
   /** Section in the classic format that runs unchanged; a test loads it. */
   readonly example: string
-  /** Names of the metrics counted with `ctx.counters`, and one line of help for each, and for each reason. */
+  /** Names of the counters in `ctx.counters`, with a line of help for each and for each of its reasons. */
   readonly counters?: CounterTable
 }
 

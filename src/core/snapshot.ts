@@ -13,11 +13,11 @@ export interface Snapshot {
   outputs: OutputSnapshot[]
 }
 
-/** The plugin's own counters. */
+/** Counters that the plugin declares itself. */
 export interface CounterSnapshot {
-  /** Counts by name, e.g. files_opened; of all reasons. */
+  /** Counts by name, e.g. files_opened; the sum for a counter with reasons. */
   counters: Record<string, number>
-  /** Counts by name and reason, of the counters that have reasons. */
+  /** Counts by name and reason, for counters with reasons. */
   counterReasons: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Help text by name. */
   counterHelp: Readonly<Record<string, string>>

@@ -13,7 +13,7 @@ export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext 
   }
 }
 
-/** Finds a [MULTILINE_PARSER] section; as in fluent-bit the case of its name does not matter. */
+/** Finds a [MULTILINE_PARSER] section by its name, ignoring case as fluent-bit does. */
 function multilineOf(plan: Plan, name: string): Plan['multilines'][number] | undefined {
   return plan.multilines.find((section) => section.name.toLowerCase() === name.toLowerCase())
 }

@@ -38,7 +38,10 @@ export class OffsetDatabase {
   readonly #options: OffsetOptions
   readonly #log: Logger
   readonly #deletionGuard: DeletionGuard
-  /** Scans of earlier runs: another input with the same Path may have made its own before this one begins. */
+  /**
+   * Scans of earlier runs. Kept in memory, because another input with the same Path may already have recorded
+   * a scan of this run.
+   */
   readonly #scans: Map<string, number>
   readonly #skipped: Map<string, SkippedFile[]> | undefined
   #lock: { release(): void }
@@ -92,12 +95,12 @@ export class OffsetDatabase {
     return this.#scans.size === 0 ? this.lastWriteMs : this.#scans.get(pattern)
   }
 
-  /** See OffsetStore. */
+  /** Implements `OffsetStore.skippedFiles`. */
   skippedFiles(paths: string): SkippedFile[] | undefined {
     if (this.#skipped === undefined) return undefined
     const stored = this.#skipped.get(paths)
     if (stored !== undefined) return stored
-    // Path was changed: what it was before found the files of the patterns that it still has.
+    // Path was changed: uses the lists of every Path that shares a pattern with it.
     const patterns = new Set(paths.split(','))
     const others = [...this.#skipped].filter(([before]) => before.split(',').some((one) => patterns.has(one)))
     return others.flatMap(([, files]) => files)
@@ -228,7 +231,8 @@ export class OffsetDatabase {
     try {
       return keepLastWrite(this.#db, ms)
     } catch {
-      // A full disk: the time is right in this run, and in the next one if this one is not killed before its first write.
+      // On a full disk, the time is right in this run; the next one has it only if this run writes before it
+      // is killed.
       return ms
     }
   }

@@ -22,7 +22,7 @@ export interface Statements {
   removeFile: Statement
   removeExtra: Statement
   removeRotated: Statement
-  /** Ids that have a row in shipper_rotated: most have none, and need no statement for it. */
+  /** Ids with a row in shipper_rotated. Most rows have none, and need no statement for it. */
   rotatedIds: Set<bigint>
   setScan: Statement
 }
@@ -57,7 +57,7 @@ export function storeRow(statements: Statements, row: OffsetRow, taken: boolean)
   return statements.insert.run(...fileValues(row, null)).id
 }
 
-/** Writes what only some rows have, or removes it. */
+/** Writes the columns that only some rows have, or removes them. */
 export function storeRotated(statements: Statements, row: OffsetRow, id: bigint): void {
   const values = rotatedValues(row, id)
   if (values !== undefined) {
@@ -66,7 +66,10 @@ export function storeRotated(statements: Statements, row: OffsetRow, id: bigint)
   } else removeRotated(statements, id)
 }
 
-/** Removes what only some rows have. An id stays known when its transaction fails: the removal is repeated then. */
+/**
+ * Removes the columns that only some rows have. If the transaction fails, the id stays known, so the removal
+ * is repeated.
+ */
 export function removeRotated(statements: Statements, id: bigint): void {
   if (statements.rotatedIds.has(id)) statements.removeRotated.run(id)
 }

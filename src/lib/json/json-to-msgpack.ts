@@ -19,22 +19,26 @@ export function jsonBound(length: number): number {
 }
 
 /**
- * Converts JSON text to MessagePack, bytes to bytes, by the grammar of RFC 8259. It refuses what `JSON.parse` refuses,
- * except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, integers are exact up to 64 bits, and more than
- * 256 levels and numbers that no float64 holds (1e400) are refused. A lone surrogate escape becomes U+FFFD. Of equal keys
- * of a map the last one stays. A number with a point or an exponent is a float64, any other one an integer.
+ * Converts JSON text to MessagePack, bytes to bytes, with the grammar of RFC 8259. It rejects what
+ * `JSON.parse` rejects, except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, it keeps integers
+ * of up to 64 bits exact, and rejects more than 256 levels and numbers beyond the range of float64 (1e400). A
+ * lone surrogate escape becomes U+FFFD. Of equal keys in a map the last one stays. A number with a point or
+ * an exponent is a float64, any other number an integer.
  */
 export class JsonTranscoder {
   /** Offset in the source after the latest value. */
   end = 0
   /** Number of pairs counted in the head of the outermost map in addition to its own. */
   extraPairs = 0
-  /** Keys of those pairs: pairs of the outermost map with these keys are left out. */
+  /** Keys of those pairs; pairs of the outermost map with these keys are left out. */
   extraKeys: LaterKeys | undefined
   /** Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output. */
   pairs = 0
   bodyAt = 0
-  /** Offsets in the output of the last outermost pair with the watched key, of its value, and of its end; -1: none. */
+  /**
+   * Offsets in the output of the last outermost pair with the watched key, of its value, and of its end; -1
+   * if there is none.
+   */
   pairAt = -1
   valueAt = -1
   pairEnd = -1
@@ -47,13 +51,13 @@ export class JsonTranscoder {
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
   readonly #keys: UniqueKeys
-  /** True when `#keys` is the caller's, who wants the keys of the outermost map. */
+  /** True when `#keys` belongs to the caller and receives only the keys of the outermost map. */
   readonly #sharesKeys: boolean
   readonly #bases = new Int32Array(MAX_DEPTH)
 
   /**
-   * `watch` is a key of the outermost map to find, in MessagePack with its head; it must not be in `extraKeys`. The keys of
-   * the outermost map are added to `keys`, if they are given.
+   * `watch`: key of the outermost map to find, as MessagePack with its head; it must not be in `extraKeys`.
+   * `keys`, if given, receives the keys of the outermost map.
    */
   constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
     this.#watch = watch
@@ -202,7 +206,7 @@ export class JsonTranscoder {
     return closeMap(out, at, at + 1, dst, pairs)
   }
 
-  /** Finds the watched pair after others were removed. */
+  /** Finds the watched pair again after other pairs were removed. */
   #findAgain(out: Buffer, base: number, end: number): void {
     const keys = this.#keys
     for (let i = base; i < keys.count; i++) {

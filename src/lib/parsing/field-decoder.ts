@@ -169,7 +169,7 @@ class FieldDecoder implements Parser {
   }
 }
 
-/** Returns the positive number at `at` as text; undefined when the value is none. */
+/** Returns the positive number at `at` as text; undefined when the value is not a positive number. */
 function numberText(buf: Buffer, at: number): Buffer | undefined {
   const type = buf[at] as number
   if (type < 0x80) return Buffer.from(String(type))

@@ -26,8 +26,8 @@ export const RUN = 3
 /** Matches as few bytes of a set as possible: operands of RUN. */
 export const LAZY = 4
 /**
- * Stores the offset in a slot of the spans: the slot. Here and below a negative slot is the complement of one that every
- * match stores exactly once, so that backtracking need not restore it.
+ * Stores the offset in a slot of the spans. Operand: the slot. Here and below, a negative slot is the
+ * complement of a slot that every match stores exactly once, so that backtracking need not restore it.
  */
 export const SAVE = 5
 /** Clears slots of the spans: the first and the last. */
@@ -39,13 +39,14 @@ export const FIELD = 13
 /** Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table, then as FIELD. */
 export const UNTIL = 14
 /**
- * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and any other byte. Operands:
- * table of the set, the escape, table of the bytes after it, and the slot of its group in the spans, or NO_SLOT.
+ * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and another
+ * byte. Operands: table of the set, the escape, table of the bytes after it, and the slot of its group in the
+ * spans, or NO_SLOT.
  */
 export const ESCAPED = 17
 /**
- * The same for a set that lacks only the escape and one other byte, and pairs of the escape and any byte at all. Operands:
- * that other byte, the escape, and the slot as the fourth.
+ * Matches an escaped run whose set lacks only the escape and one other byte, and whose escape may precede any
+ * byte. Operands: that other byte, the escape, unused, and the slot as for ESCAPED.
  */
 export const QUOTED = 18
 /** Slot of an ESCAPED or QUOTED without a group. */
@@ -77,7 +78,7 @@ export interface Program {
   first: number
   /** True when the expression begins with `^`. */
   startsAtLine: boolean
-  /** True when it begins with `\A`. */
+  /** True when the expression begins with `\A`. */
   startsAtText: boolean
   groups: number
 }
@@ -156,7 +157,7 @@ class Compiler {
     this.#findMandatory(node.node)
   }
 
-  /** Returns the slot of the start (0) or the end (1) of a group, complemented when it need not be restored. */
+  /** Returns the slot of the start (0) or end (1) of a group, complemented when it need not be restored. */
   #slot(node: Node, side: 0 | 1): number {
     const slot = (this.#groups.get(node) as number) * 2 + side
     return this.#mandatory.has(node) ? ~slot : slot
@@ -309,14 +310,17 @@ class Compiler {
   }
 }
 
-/** `plain*(?:escape any plain*)*` */
+/** Parts of `plain*(?:escape any plain*)*`. */
 interface EscapedRun {
   plain: ByteSet
   escapeByte: ByteSet
   any: ByteSet
 }
 
-/** Returns the escaped run that two items are, when no part of it and nothing after it can begin with the same byte. */
+/**
+ * Returns the escaped run that the two items form; undefined unless the first byte always decides between its
+ * parts and what follows it.
+ */
 function escapedRun([head, pairs]: readonly Node[], next: Next): EscapedRun | undefined {
   const plain = starOf(head)
   const pair = pairs?.type === 'repeat' && isStar(pairs) ? pairs.node : undefined
@@ -337,7 +341,7 @@ function isAll(set: ByteSet): boolean {
   return true
 }
 
-/** Returns the only byte beside `escapeByte` that the set lacks; -1 when there are more or none. */
+/** Returns the only byte besides `escapeByte` that the set lacks; -1 when there are several or none. */
 function otherThan(set: ByteSet, escapeByte: number): number {
   const missing = set.complement()
   let other = -1

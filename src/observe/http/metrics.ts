@@ -15,7 +15,7 @@ import { type Family, metricName, type Sample } from './prometheus.ts'
 
 type Figures = Record<string, number>
 
-/** The figures of one instance, and under `reasons` the counts of those counters that have reasons, by name and reason. */
+/** Figures of one instance. `reasons` has the counts of counters with reasons, by name and reason. */
 type InstanceDocument = Record<string, number | CounterSnapshot['counterReasons']>
 
 /** The document of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
@@ -134,7 +134,7 @@ function addCounters(families: Map<string, Family>, kind: string, item: Counted,
   }
 }
 
-/** Returns one sample, or one for each reason: with their sum beside them a query would count everything twice. */
+/** Returns one sample, or one per reason. A sample of their sum would make queries count everything twice. */
 function samplesOf({ name, counterReasons }: Counted, counter: string, total: number): Sample[] {
   const reasons = counterReasons[counter]
   if (reasons === undefined) return [{ labels: { name }, value: total }]

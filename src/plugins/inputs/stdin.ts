@@ -33,7 +33,7 @@ const EVENT_HEAD = /^\[[ \t]*(\[[ \t]*)?(\d{1,10})(?:\.(\d+))?[ \t]*,[ \t]*/
 const MAX_EVENT_HEAD_BYTES = 100
 /** Largest time that an EventTime can hold, in 32 bits. */
 const MAX_SECONDS = 0xffffffff
-/** Bytes of a line that are logged. */
+/** Maximum number of bytes of a line that are logged. */
 const SHOWN_BYTES = 100
 /** Delay before the next read when stdin is a non-blocking descriptor without data. */
 const EAGAIN_DELAY_MS = 20
@@ -167,7 +167,9 @@ class StdinInput implements Input {
     out.end = w.at
   }
 
-  /** Writes a line by its parser, and counts what that cannot read; the first line of each kind is logged. */
+  /**
+   * Writes a line with its parser. Counts unparsed lines and unreadable times, and logs the first of each.
+   */
   #parse(parser: Parser, start: number, end: number): boolean {
     const { timeFailures } = parser
     const isParsed = parser.parse(this.#block, start, end, this.#writer)

@@ -30,11 +30,14 @@ export interface RecordClassifier {
   /** Reads the entry at `at`; returns undefined when it has no text and is not joined. */
   read(buf: Buffer, at: number, end: number): TextRecord | undefined
   classify(buf: Buffer, text: TextRecord, record: FollowedRecord | undefined): LineRole
-  /** Result of `classify`: the machine of the record, the state after it, and the machines that may turn out to be it. */
+  /**
+   * Result of `classify`: the machine of the record, the state after it, and the machines that may still turn
+   * out to match.
+   */
   readonly machine: StateMachine | undefined
   readonly state: number
   readonly rivals: readonly Follower[] | undefined
-  /** True when the open record keeps what it holds, though the record does not join it. */
+  /** True when the open record keeps its held records even though this record does not join it. */
   readonly keepsHeld: boolean
 }
 

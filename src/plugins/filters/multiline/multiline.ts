@@ -168,7 +168,10 @@ export class Multiline implements Filter {
     return tooLarge
   }
 
-  /** Holds a record that may belong to the open one. False when that holds too many or is too large. */
+  /**
+   * Holds a record that may belong to the open one. Returns false when the open record holds too much
+   * already.
+   */
   #hold(open: DeferredRecord, buf: Buffer, at: number, end: number, text: TextRecord): boolean {
     if (open.joined.sizeWithHeld + text.textEnd - text.textAt > this.#ctx.multilineBytes) return false
     if (!open.joined.hold(buf, at, end, text)) return false

@@ -69,7 +69,7 @@ export class RecordWriter {
           : writeValue(scan, i, out, at)
     }
     if (!isTruncated) return at
-    // With Lowercase a field may have the key of the flag.
+    // With Lowercase, a field may have the key of the flag.
     return this.#keys.settle(out, start + ENTRY_HEAD, at + TRUNCATED.copy(out, at), 0)
   }
 

@@ -32,7 +32,7 @@ class FileOutput implements Output {
     const { file, mkdir } = this.#options
     const path = join(this.#options.path, file ?? pathOf(chunk.tag))
     const made = mkdir ? makeDirectories(dirname(path)) : undefined
-    // A device is only written to when the configuration names it: a tag may come from a sender.
+    // A device is opened only if the configuration names it, as a tag may come from a sender.
     const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: file !== undefined })
     if (opened instanceof FsFailure) throw writeError(opened, path, this.#options)
     const failure = this.#append(opened, path, chunk)
@@ -54,7 +54,7 @@ class FileOutput implements Output {
     for (let at = 0; at < bytes.length; ) {
       const written = write(fd, bytes, at)
       if (written instanceof FsFailure) {
-        // A partial write is removed. A device cannot be truncated: there the retry writes it again.
+        // Removes a partial write. A device cannot be truncated, so a retry writes the complete chunk again.
         if (at > 0) truncate(fd, size)
         return written
       }
@@ -69,7 +69,8 @@ const NEWLINE = Buffer.from('\n')
 
 /** Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not join it. */
 function endsMidLine(path: string, size: number): boolean {
-  // Opened again, for reading only: a file that may be written but not read is appended to as it is.
+  // A second descriptor is opened for reading. A file that can be written but not read is appended to as it
+  // is.
   const opened = openFile(path)
   if (opened instanceof FsFailure) return false
   const isRead = read(opened.fd, LAST_BYTE, 0, 1, size - 1) === 1
@@ -108,7 +109,7 @@ function charStart(bytes: Buffer, at: number): number {
   return start
 }
 
-/** Failures that concern the name of one file, not the directory or the disk. */
+/** Failures that concern one file name, not the directory or the disk. */
 const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE]
 
 function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): ShipperError {

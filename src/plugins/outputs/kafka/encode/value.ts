@@ -90,8 +90,8 @@ class MapValue extends Value {
 }
 
 /**
- * The key of the timestamp, which comes before the fields of the record: a field with the same key stays instead, and is looked
- * up in chunks that may have one.
+ * Key of the timestamp, which precedes the fields of the record. A field with the same key replaces it. Only
+ * chunks that may have such a field are searched for it.
  */
 class TimeKey {
   readonly encoded: Buffer
@@ -102,7 +102,7 @@ class TimeKey {
     this.encoded = encodeStr(name)
   }
 
-  /** Returns the name to look up in the records of the chunk; undefined when they do not have it. */
+  /** Returns the name to search for in the records of the chunk; undefined when no record has it. */
   in(chunk: Chunk): Buffer | undefined {
     return this.#name.length > 0 && mayHaveKey(chunk, this.encoded) ? this.#name : undefined
   }
