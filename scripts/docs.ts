@@ -139,13 +139,13 @@ function multilinePage(): string {
   const text =
     'Joins lines that belong together. The section also takes `Name`, which `Multiline.Parser` refers to. ' +
     `Built in, no section needed: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n\n` +
-    'The traces of runtimes begin with the line that names the error, at any place in it. Lines after it are held until a ' +
-    'frame comes: then all of them are one record, also a message of several lines. They are records of their own, each ' +
-    'with its own time and fields, when no frame comes within 50 lines, 32 kB and 4 s, or before a line that begins like ' +
-    'those of a log: with a time, a level, as JSON. The message of a Python exception comes after the frames, and that of ' +
-    'a Rust panic may have none: there such a line ends the message, and without one only its first line is joined. Where several ' +
-    'traces are named, the frames show which one it is. A section named `node`, `dotnet`, `php`, `rust` or `dart` replaces ' +
-    'the trace of that name, because fluent-bit has none.\n'
+    'A stack trace begins with the line that names the error, which may contain other text. The following lines are held until ' +
+    'a frame arrives, and then joined, so that a message of several lines is part of the record. If no frame arrives within ' +
+    '50 lines, 32 kB and 4 s, or before a line that begins like a log line (with a time, a level, or as JSON), they become ' +
+    'records of their own, each with its own time and fields. The message of a Python exception follows the frames, and a ' +
+    'Rust panic may have no frames. There the message ends before a line that begins like a log line; without such a line, ' +
+    'only its first line is joined. If several traces are named, the frames decide which one it is. A section named `node`, ' +
+    '`dotnet`, `php`, `rust` or `dart` replaces the built-in trace, because fluent-bit has no trace of that name.\n'
   const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
   const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
   const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`

@@ -89,7 +89,7 @@ function compile(section: Section, name: string, options: MultilineOptions, foun
     makeStateMachine(name, options)
     if (options.type !== 'regex') return
     for (const state of statesWithoutRules(options.rule)) {
-      const message = `[multiline_parser ${name}] no rule starts from the state "${state}": a record ends with the line that leads there`
+      const message = `[multiline_parser ${name}] no rule starts from the state "${state}": a record ends with the line that leads to it`
       warn(found, message, propertyOf(section, 'rule')?.valueLocation ?? section.location)
     }
   } catch (err) {

@@ -113,14 +113,13 @@ export const ERROR_CODES = {
   },
   E_TAIL_GZIP: {
     exit: 1,
-    summary: 'a .gz is corrupt or ends too early, and is not being written',
-    remedy: 'test it with `gzip -t`, and copy it again; reading goes on when it changes',
+    summary: 'a .gz is corrupt or incomplete, and has not changed for a while',
+    remedy: 'test it with `gzip -t` and copy it again; reading continues when it changes',
   },
   E_TAIL_TRUNCATED: {
     exit: 1,
-    summary: 'a program truncated bytes of a file before they were read',
-    remedy:
-      'rotate by renaming the file (create) instead of copytruncate, or fix the output that lags behind',
+    summary: 'bytes of a file were truncated before they were read',
+    remedy: 'rotate by renaming (create) instead of copytruncate, or fix the output that lags behind',
   },
   E_LISTEN: { exit: 1, summary: 'cannot listen on a port', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {

@@ -153,7 +153,7 @@ export const spec = defineFilter({
   name: 'record_modifier',
   summary: 'Adds fields to records and removes keys.',
   description:
-    'Added fields come after the existing ones, and replace a field of the same name. A record whose keys ' +
+    'Added fields come after the existing ones and replace fields of the same name. A record whose keys ' +
     'are all removed is kept as an empty record; fluent-bit drops it.',
   options: OPTIONS,
   example:

@@ -184,8 +184,8 @@ class StdinInput implements Input {
     if (counters.get(counter) > 1) return
     const what =
       counter === 'parse_failed'
-        ? 'a line that the parser does not match: it is kept unchanged under "log"'
-        : 'a time that the parser cannot read: the record has the time of reading, and the field stays'
+        ? 'a line that cannot be parsed: it is kept unchanged under "log"'
+        : 'a time that cannot be read: the record gets the time of reading and keeps the field'
     const line = escapeControls(this.#block.toString('utf8', start, Math.min(end, start + SHOWN_BYTES)))
     log.warn(`standard input has ${what}`, { line, hint: `later ones are only counted, see ${counter}` })
   }
@@ -260,8 +260,8 @@ export const spec = defineInput({
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
   counters: {
-    parse_failed: 'lines that no parser read, kept unchanged under `log`',
-    time_failed: 'records with a time that could not be read, which have the time of reading',
+    parse_failed: 'lines that could not be parsed, kept unchanged under `log`',
+    time_failed: 'records whose time could not be read; they have the time of reading',
   },
   example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
   create: (options, ctx) => new StdinInput(options, ctx),

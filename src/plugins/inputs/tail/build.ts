@@ -247,7 +247,7 @@ function buildBlockEncoder(
     if (withHoles.has(file)) return
     withHoles.add(file)
     log.warn(
-      `${file.path} has ${bytes} NUL bytes at the start of a line, a hole that a truncation or a program left: skipped`,
+      `${file.path} has ${bytes} NUL bytes at the start of a line, a hole left by a truncation or a program: skipped`,
       { offset: file.cursor.offset },
     )
   }
@@ -262,7 +262,7 @@ function buildBlockEncoder(
     onUtf16Mark: (file: TailFile): void => {
       if (marked.has(file)) return
       marked.add(file)
-      log.warn(`${file.path} begins with the byte order mark of UTF-16: its lines are read as UTF-8`, {
+      log.warn(`${file.path} begins with a UTF-16 byte order mark, but is read as UTF-8`, {
         hint: 'set unicode.encoding to auto',
       })
     },

@@ -69,8 +69,7 @@ const NEWLINE = Buffer.from('\n')
 
 /** Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not join it. */
 function endsMidLine(path: string, size: number): boolean {
-  // A second descriptor is opened for reading. A file that can be written but not read is appended to as it
-  // is.
+  // A second descriptor is opened for reading. An unreadable file is appended to as it is.
   const opened = openFile(path)
   if (opened instanceof FsFailure) return false
   const isRead = read(opened.fd, LAST_BYTE, 0, 1, size - 1) === 1
@@ -118,7 +117,7 @@ function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): S
     code === 'ENOENT' && !mkdir
       ? 'create the directory, or set Mkdir to on'
       : code === NOT_A_FILE
-        ? 'only regular files are written, and devices that File names; the output stdout writes to a pipe'
+        ? 'only regular files, and devices named by File, are written; to write to a pipe, use the output stdout'
         : undefined
   return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${message}`, {
     retryable: true,
@@ -134,7 +133,7 @@ export const spec = defineOutput({
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
     'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended. ' +
-    'Only regular files are written, and a character device (a terminal, /dev/null) that File names; never a FIFO.',
+    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO.',
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,

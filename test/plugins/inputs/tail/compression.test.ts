@@ -19,7 +19,7 @@ test('a file compressed in another format than gzip is not sent as text, and rep
   expect(run.files.map(({ path }) => path)).toEqual([join(dir, 'a.log')])
   expect(run.count('files_unreadable')).toBe(1)
   expect(run.logs.find(({ fields }) => fields.code === 'E_TAIL_UNREADABLE')?.message).toBe(
-    `cannot read ${dir}/a.log.1.zst: it is compressed by zstd, and only gzip can be read`,
+    `cannot read ${dir}/a.log.1.zst: it is compressed with zstd, and only gzip is supported`,
   )
 })
 
@@ -41,7 +41,7 @@ test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('what %s makes is recognized', 
     tool === 'zip'
       ? execFileSync('zip', ['-q', '-', path])
       : execFileSync(tool, ['-c', path], { stdio: ['ignore', 'pipe', 'ignore'] })
-  expect(compressedFailure(out)?.message).toContain(`compressed by ${tool}`)
+  expect(compressedFailure(out)?.message).toContain(`compressed with ${tool}`)
 })
 
 test.each(['', 'BZh is a word', 'PK', '(\u00b5', '{"a":1}'])('%j is text', (text) => {

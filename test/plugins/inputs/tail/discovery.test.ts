@@ -98,7 +98,7 @@ describe('discovery', () => {
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
     expect(counterReasons).toMatchObject({ lost_bytes: { truncated: 0, hold_limit: 0 } })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes of followed files that are not in any record and will not be',
+      lost_bytes: 'bytes of followed files that were not sent and never will be',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')

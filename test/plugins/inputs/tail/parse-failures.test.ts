@@ -69,9 +69,7 @@ describe('lines that the parser does not match', () => {
     ])
     const [warning, ...others] = warnings(run)
     expect(others).toEqual([])
-    expect(warning?.message).toMatch(
-      /a\.log has a line that parser word does not match: it is kept .* "raw"$/,
-    )
+    expect(warning?.message).toMatch(/a\.log has a line that parser word cannot parse: it is kept .* "raw"$/)
     expect(warning?.fields).toMatchObject({ line: 'a\\x1b[31m bad line', offset: 25 })
   })
 

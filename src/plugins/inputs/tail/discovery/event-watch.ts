@@ -108,7 +108,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     const exhausted = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
     const polled = exhausted.slice(0, MAX_POLLED)
     if (polled.length > 0 && this.#polling === undefined) {
-      const others = exhausted.length > polled.length ? ', the others at each Refresh_Interval' : ''
+      const others = exhausted.length > polled.length ? ', the others only at each Refresh_Interval' : ''
       this.#log.warn(
         `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead${others}`,
         { hint: 'raise fs.inotify.max_user_watches or max_user_instances' },
@@ -117,7 +117,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     }
     if (polled.length > 0) this.#polling?.set(polled.map(([folder]) => folder))
     else if (this.#polling !== undefined) {
-      this.#log.info('there are inotify watches again: polling ends')
+      this.#log.info('inotify watches are available again: polling stopped')
       void this.#polling.close()
       this.#polling = undefined
     }

@@ -61,7 +61,7 @@ class Parser {
       else if (c === '[') tokens.push(this.#set())
       else if (c !== '\\') tokens.push(codeOf(c))
       else if (this.#at < this.#chars.length) tokens.push(codeOf(this.#take()))
-      else tokens.push(this.#nothing('a backslash at its end escapes nothing, so that it matches nothing'))
+      else tokens.push(this.#nothing('it ends with a backslash that escapes nothing, so it matches nothing'))
     }
     return tokens
   }
@@ -86,7 +86,7 @@ class Parser {
       if (!this.#item(ranges)) break
     }
     this.#at = start
-    this.problem = problemBefore ?? '`[` has no `]` and stands for itself'
+    this.problem = problemBefore ?? '`[` has no closing `]` and is taken literally'
     return codeOf('[')
   }
 
@@ -118,7 +118,7 @@ class Parser {
     if (name === undefined) return undefined
     const known = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined
     this.#isVoid ||= known === undefined
-    return known ?? this.#nothing(`\`[:${name}:]\` is no class of characters`)
+    return known ?? this.#nothing(`\`[:${name}:]\` is not a character class`)
   }
 
   /**

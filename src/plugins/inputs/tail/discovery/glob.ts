@@ -109,7 +109,7 @@ export class Glob {
           hint:
             kind === 'directory'
               ? `use ${text}/* for the files in it`
-              : 'only regular files can be read again from a position; the input stdin reads a pipe',
+              : 'only regular files can be followed; to read a pipe, use the input stdin',
         })
     }
   }
@@ -117,7 +117,7 @@ export class Glob {
   #unreachable(exclude: ExcludePattern): string[] {
     const paths = this.#patterns.map((pattern) => pattern.folderTokens())
     if (paths.some((path) => exclude.tokens.some((tokens) => overlap(path, tokens)))) return []
-    return ['no path that Path can find matches it, so that it excludes nothing']
+    return ['it cannot match any path of Path, so it excludes nothing']
   }
 
   #warn(option: string, text: string, problems: readonly string[]): void {
@@ -129,8 +129,8 @@ export class Glob {
     if (this.#wasCut) return
     const { directories, entries } = this.#limits
     this.#log.warn(
-      `the search for files ended at ${directories} directories or ${entries} entries: new files in other directories are not found`,
-      { hint: 'name the directories in Path more exactly; files that are followed already are read on' },
+      `the search for files stopped at ${directories} directories or ${entries} entries: new files in other directories are not found`,
+      { hint: 'make Path more specific; files that are already followed are not affected' },
     )
   }
 }

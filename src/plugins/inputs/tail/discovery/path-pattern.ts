@@ -110,7 +110,7 @@ function absolute(text: string): { path: Parts; problem: string | undefined } {
         path: partsOf(escapePattern(home) + (slash < 0 ? '' : text.slice(slash))),
         problem: undefined,
       }
-    const problem = `there is no user \`${user}\`: \`~\` stands for itself`
+    const problem = `there is no user \`${user}\`: \`~\` is taken literally`
     return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem }
   }
   return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem: undefined }
@@ -148,9 +148,10 @@ function problemsOf(
   const problems = [problem, ...patterns.map((pattern) => pattern.problem)]
   // The list was split at its commas before, so `{a,b}` arrives as `{a` and `b}`.
   if (text.includes('{') !== text.includes('}'))
-    problems.push('braces stand for themselves, and a comma always separates two patterns')
+    problems.push('braces are taken literally, and a comma always separates two patterns')
   if (text.split('/').includes('**'))
-    problems.push('`**` is the same as `*`: name each level, as in `/a/*.log, /a/*/*.log`')
-  if (isDirectory) problems.push('only directories end with a slash, and they are not read: add `*`')
+    problems.push('`**` means the same as `*`: write a pattern for each level, as in `/a/*.log, /a/*/*.log`')
+  if (isDirectory)
+    problems.push('a pattern that ends with a slash matches only directories, which are not read: add `*`')
   return problems.filter((p) => p !== undefined)
 }

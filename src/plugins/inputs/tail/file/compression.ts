@@ -29,5 +29,5 @@ export function compressedFailure(head: Buffer): FsFailure | undefined {
   )
   return found === undefined
     ? undefined
-    : new FsFailure(COMPRESSED, `it is compressed by ${found[0]}, and only gzip can be read`)
+    : new FsFailure(COMPRESSED, `it is compressed with ${found[0]}, and only gzip is supported`)
 }

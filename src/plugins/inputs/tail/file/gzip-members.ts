@@ -27,7 +27,7 @@ export function isGzipHead(head: Buffer): boolean {
 /** Returns the length of the header; undefined when more bytes are needed. Throws for an invalid header. */
 function headerLength(head: Buffer): number | undefined {
   if (!isGzipHead(head)) throw new Error('it is not in gzip format')
-  if (head.length > MAX_HEADER_BYTES) throw new Error('a header is too long')
+  if (head.length > MAX_HEADER_BYTES) throw new Error('the header of a member is too long')
   if (head.length < FIXED_HEADER_BYTES) return undefined
   const flags = head[3] as number
   if (head[2] !== DEFLATE || (flags & FLAG.RESERVED) !== 0) throw new Error('unknown compression method')
@@ -201,9 +201,8 @@ export class GzipMembers {
     const used = Math.min(bytes.length, TRAILER_BYTES - this.#held.length)
     this.#held = Buffer.concat([this.#held, bytes.subarray(0, used)])
     if (this.#held.length < TRAILER_BYTES) return used
-    if (this.#held.readUInt32LE(0) !== this.#checksum) throw new Error('the checksum of the data is wrong')
-    if (this.#held.readUInt32LE(4) !== this.#memberBytes % 2 ** 32)
-      throw new Error('the size of the data is wrong')
+    if (this.#held.readUInt32LE(0) !== this.#checksum) throw new Error('the checksum is wrong')
+    if (this.#held.readUInt32LE(4) !== this.#memberBytes % 2 ** 32) throw new Error('the size is wrong')
     this.#state = 'between'
     this.#inflater = undefined
     return used

@@ -47,7 +47,7 @@ export class ParseFailures {
     counters.add('parse_failed')
     if (file.failures.addUnparsed() && this.#admit())
       this.#warn(
-        `${file.path} has a line that parser ${parser} does not match: it is kept unchanged under "${key}"`,
+        `${file.path} has a line that parser ${parser} cannot parse: it is kept unchanged under "${key}"`,
         line,
       )
   }
@@ -57,7 +57,7 @@ export class ParseFailures {
     counters.add('time_failed')
     if (file.failures.addUntimed() && this.#admit())
       this.#warn(
-        `${file.path} has a time that parser ${parser} cannot read: the record has the time of reading, and the field stays`,
+        `${file.path} has a time that parser ${parser} cannot read: the record gets the time of reading and keeps the field`,
         line,
       )
   }

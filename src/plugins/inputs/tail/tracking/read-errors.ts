@@ -15,7 +15,7 @@ function hintOf(code: string): string {
   if (FORBIDDEN_CODES.includes(code))
     return 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
   return code === COMPRESSED
-    ? 'exclude it with Exclude_Path; its lines were sent before it was compressed, if they were followed then'
+    ? 'exclude it with Exclude_Path; if it was followed before it was compressed, its lines have been sent'
     : 'reading is retried'
 }
 

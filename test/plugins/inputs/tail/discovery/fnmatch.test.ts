@@ -145,8 +145,8 @@ test('a name that is escaped matches itself only', () => {
 test('says which part of a pattern does not match what it seems to', () => {
   const problem = (text: string) => new NamePattern(text, true).problem
   expect(problem('[z-a].log')).toBe('`z-a` is an empty range')
-  expect(problem('[[:number:]]')).toBe('`[:number:]` is no class of characters')
-  expect(problem('x[1.log')).toBe('`[` has no `]` and stands for itself')
+  expect(problem('[[:number:]]')).toBe('`[:number:]` is not a character class')
+  expect(problem('x[1.log')).toBe('`[` has no closing `]` and is taken literally')
   expect(problem('x\\')).toContain('backslash')
   expect(problem('[a-z]?*.log')).toBeUndefined()
 })

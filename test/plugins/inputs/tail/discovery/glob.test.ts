@@ -50,7 +50,7 @@ describe('Path', () => {
     expect(patternOf('~/x/*.log').matches(join(homedir(), 'x/a.log'))).toBe(true)
     expect(patternOf('~root/*.log').matches('/root/a.log')).toBe(true)
     expect(globOf(['~nobody-of-this-name/*.log']).warnings).toEqual([
-      'Path ~nobody-of-this-name/*.log: there is no user `nobody-of-this-name`: `~` stands for itself',
+      'Path ~nobody-of-this-name/*.log: there is no user `nobody-of-this-name`: `~` is taken literally',
     ])
   })
 
@@ -81,9 +81,9 @@ describe('Path', () => {
   })
 
   test('logs what a pattern does not do', () => {
-    expect(globOf(['/var/log/**/*.log']).warnings.join()).toContain('`**` is the same as `*`')
-    expect(globOf(['/var/log/{a', '/b}.log']).warnings.join()).toContain('braces stand for themselves')
-    expect(globOf(['/var/log/']).warnings.join()).toContain('only directories end with a slash')
+    expect(globOf(['/var/log/**/*.log']).warnings.join()).toContain('`**` means the same as `*`')
+    expect(globOf(['/var/log/{a', '/b}.log']).warnings.join()).toContain('braces are taken literally')
+    expect(globOf(['/var/log/']).warnings.join()).toContain('matches only directories')
     expect(globOf(['/var/log/[z-a].log']).warnings.join()).toContain('`z-a` is an empty range')
     expect(globOf(['/var/log/*.log', '~/[[:digit:]]*/x\\[1\\].log']).warnings).toEqual([])
   })
@@ -175,7 +175,7 @@ describe('Exclude_Path', () => {
 
   test('that can match nothing of Path is logged', () => {
     const warnings = (path: string, exclude: string) => globOf([path], [exclude]).warnings
-    const reason = 'no path that Path can find matches it, so that it excludes nothing'
+    const reason = 'it cannot match any path of Path, so it excludes nothing'
     expect(warnings('/var/log/*.log', 'debug.log')).toEqual([`Exclude_Path debug.log: ${reason}`])
     expect(warnings('/var/log/*.log', '/var/log/nginx/*')).toEqual([
       `Exclude_Path /var/log/nginx/*: ${reason}`,
@@ -255,7 +255,7 @@ describe('a search', () => {
     glob.find()
     expect(counters.get('searches_cut')).toBe(2)
     expect(warnings).toEqual([
-      'the search for files ended at 20 directories or 1000000 entries: new files in other directories are not found',
+      'the search for files stopped at 20 directories or 1000000 entries: new files in other directories are not found',
     ])
   })
 

@@ -265,7 +265,9 @@ test('polls only while there are no more watches, and says so once', async () =>
     'no more inotify watches (ENOSPC): polling 1 directories four times a second instead',
   )
   refusal.code = undefined
-  await until(() => run.logs.some((l) => l.message === 'there are inotify watches again: polling ends'))
+  await until(() =>
+    run.logs.some((l) => l.message === 'inotify watches are available again: polling stopped'),
+  )
   write(join(root, 'q/a.log'), 'watched\n')
   await run.waitForLines(3)
   expect(run.logs.filter((l) => l.message.startsWith('no more inotify watches'))).toHaveLength(1)
