@@ -9,7 +9,10 @@ import { readOptions } from './options.ts'
 
 const COMMA = /[\s,]+/
 
-/** Plans the [MULTILINE_PARSER] sections. Problems of a section in a parsers file are errors only when it is used. */
+/**
+ * Plans the [MULTILINE_PARSER] sections. Problems of a section in a parsers file are errors only when it is
+ * used.
+ */
 export class MultilinePlanner {
   readonly plans: MultilinePlan[] = []
   readonly #diagnostics: Diagnostics
@@ -60,7 +63,10 @@ export class MultilinePlanner {
     return undefined
   }
 
-  /** Checks that all names in a `multiline.parser` exist; returns false, and records problems, when one does not. */
+  /**
+   * Checks that all names in a `multiline.parser` exist; returns false, and records problems, when one does
+   * not.
+   */
   require(property: Property, label: string): boolean {
     const before = this.#diagnostics.problems.length
     for (const name of property.value.split(COMMA)) {

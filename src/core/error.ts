@@ -1,6 +1,6 @@
 /**
- * Codes of all errors that a user can see, each with its meaning, the remedy and the exit status. docs/errors.md is
- * generated from this table.
+ * Codes of all errors that a user can see, each with its meaning, the remedy and the exit status.
+ * docs/errors.md is generated from this table.
  */
 export const ERROR_CODES = {
   E_CLI_USAGE: { exit: 2, summary: 'the command line is not valid', remedy: 'see `shipper --help`' },
@@ -191,8 +191,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /**
- * Location of a configuration value. `line` and `col` count from 1; a value from the command line has `argument` instead,
- * e.g. `-p port`.
+ * Location of a configuration value. `line` and `col` count from 1; a value from the command line has
+ * `argument` instead, e.g. `-p port`.
  */
 export interface SourceLocation {
   file: string
@@ -206,10 +206,16 @@ export interface ErrorOptions {
   hint?: string
   /** True when the same call may succeed later. Default: false. */
   retryable?: boolean
-  /** `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected (default). */
+  /**
+   * `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected
+   * (default).
+   */
   scope?: 'peer' | 'chunk'
   location?: SourceLocation
-  /** Name of the invalid option of the plugin that throws the error; the location of its value is then looked up. */
+  /**
+   * Name of the invalid option of the plugin that throws the error; the location of its value is then looked
+   * up.
+   */
   option?: string
   details?: Record<string, unknown>
   cause?: unknown
@@ -253,7 +259,10 @@ export function messageOf(error: unknown): string {
 /** `, open '/path'` at the end of a system error's message. */
 const SYSTEM_CALL = /, \w+(?: '.*')?$/s
 
-/** Returns the message of a thrown value; a system error loses its call and path, which the text around it names. */
+/**
+ * Returns the message of a thrown value; a system error loses its call and path, which the text around it
+ * names.
+ */
 export function reasonOf(error: unknown): string {
   return systemCode(error) === undefined ? messageOf(error) : messageOf(error).replace(SYSTEM_CALL, '')
 }

@@ -1,17 +1,27 @@
-/** A store of the positions from which an input continues after a restart; see src/store for the schema and the promises. */
+/**
+ * A store of the positions from which an input continues after a restart; see src/store for the schema and
+ * the promises.
+ */
 export interface OffsetStore {
   /** Returns all rows of this database, newest id last. */
   rows(): OffsetRow[]
-  /** Writes all changes in one transaction and sets `id` of new rows. When it throws E_STORE_*, nothing was written. */
+  /**
+   * Writes all changes in one transaction and sets `id` of new rows. When it throws E_STORE_*, nothing was
+   * written.
+   */
   write(changes: OffsetChanges): void
   /**
-   * Claims this database for the position of one journal and returns the stored cursor, or undefined when there is none.
-   * Throws E_STORE_LOCKED when another input of this agent has claimed it: fluent-bit's table has room for one cursor.
+   * Claims this database for the position of one journal and returns the stored cursor, or undefined when
+   * there is none. Throws E_STORE_LOCKED when another input of this agent has claimed it: fluent-bit's table
+   * has room for one cursor.
    */
   claimCursor(): string | undefined
   close(): void
   readonly path: string | undefined
-  /** True when the database was damaged and rows may be missing: files without a row are then read from the start. */
+  /**
+   * True when the database was damaged and rows may be missing: files without a row are then read from the
+   * start.
+   */
   readonly damaged: boolean
   /**
    * Returns when an input of an earlier run last scanned for all files of this pattern, in Unix milliseconds;
@@ -25,7 +35,10 @@ export interface OffsetStore {
    * fluent-bit or an older version.
    */
   skippedFiles(paths: string): SkippedFile[] | undefined
-  /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */
+  /**
+   * Time of the last write by an earlier run, by the clock of the file system; undefined when the database is
+   * new.
+   */
   readonly lastWriteMs: number | undefined
 }
 
@@ -45,8 +58,8 @@ export interface OffsetOptions {
   locking: boolean
   journalMode: string
   /**
-   * Owner of the rows, where several inputs share the database; the same at every start. Each input continues from its own
-   * rows and from unowned ones.
+   * Owner of the rows, where several inputs share the database; the same at every start. Each input continues
+   * from its own rows and from unowned ones.
    */
   owner?: string
 }
@@ -60,14 +73,20 @@ export interface OffsetRow {
   /** Unix seconds. */
   created: number
   rotated: boolean
-  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`, signed. 0, with a size of 0: no check. */
+  /**
+   * XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`, signed. 0, with a size of 0: no
+   * check.
+   */
   marker: bigint
   markerSize: number
   // The fields below are in our second table: undefined in a database written by fluent-bit.
   /** Path of the file when it was opened; the tag is derived from it. */
   openedAs: string | undefined
   device: bigint | undefined
-  /** Hash of the first `fingerprintSize` bytes, which distinguishes the file from another one that got its inode. */
+  /**
+   * Hash of the first `fingerprintSize` bytes, which distinguishes the file from another one that got its
+   * inode.
+   */
   fingerprint: string | undefined
   fingerprintSize: number | undefined
   /** Position in the decompressed data, for .gz. */

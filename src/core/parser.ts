@@ -3,15 +3,18 @@ import type { LaterKeys } from './msgpack/unique-keys.ts'
 /** The contract between parsers and the plugins that process lines. */
 
 /**
- * The output of a parser: it writes the map at `at`, and nothing before it. `sec` and `nsec` are the record's time, set by
- * the caller to the time of reading and overwritten by the parser when the line contains one.
+ * The output of a parser: it writes the map at `at`, and nothing before it. `sec` and `nsec` are the record's
+ * time, set by the caller to the time of reading and overwritten by the parser when the line contains one.
  */
 export interface EntryWriter {
   buf: Buffer
   at: number
   sec: number
   nsec: number
-  /** Number of pairs that the caller will append after the parser's own: the parser counts them in the map's head. */
+  /**
+   * Number of pairs that the caller will append after the parser's own: the parser counts them in the map's
+   * head.
+   */
   extraPairs: number
   /**
    * Keys of the extra pairs. A parser that does not know its own keys beforehand leaves out its pairs with
@@ -21,8 +24,8 @@ export interface EntryWriter {
 }
 
 /**
- * A line format with a fast path. `keepTime` is true when the pair `time` is kept; `tagKey` and `textKey` are the keys of
- * CRI's tag letter and of the message.
+ * A line format with a fast path. `keepTime` is true when the pair `time` is kept; `tagKey` and `textKey` are
+ * the keys of CRI's tag letter and of the message.
  */
 type LineFormat =
   | { readonly name: 'cri'; readonly keepTime: boolean; readonly tagKey: string; readonly textKey: string }
@@ -37,8 +40,9 @@ export interface Parser {
    */
   readonly keys?: readonly string[] | undefined
   /**
-   * Parses the line src[start, end) (no newline, no CR), writes its map at `out.at` and moves `out.at` past it. Returns
-   * false when the line does not have this format; `out` is then unchanged (bytes after `at` are undefined).
+   * Parses the line src[start, end) (no newline, no CR), writes its map at `out.at` and moves `out.at` past
+   * it. Returns false when the line does not have this format; `out` is then unchanged (bytes after `at` are
+   * undefined).
    */
   parse(src: Buffer, start: number, end: number, out: EntryWriter): boolean
   /**
@@ -46,6 +50,9 @@ export interface Parser {
    * time of reading. Undefined for a parser that rejects these lines or reads no time.
    */
   readonly timeFailures?: number
-  /** Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the same bytes. */
+  /**
+   * Format of most lines, if there is a fast path for it: that may replace `parse` and has to produce the
+   * same bytes.
+   */
   readonly lineFormat?: LineFormat | undefined
 }

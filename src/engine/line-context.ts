@@ -18,7 +18,9 @@ function multilineOf(plan: Plan, name: string): Plan['multilines'][number] | und
   return plan.multilines.find((section) => section.name.toLowerCase() === name.toLowerCase())
 }
 
-/** Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen). */
+/**
+ * Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen).
+ */
 function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: Clock): Parser {
   const plan = parsers.find((p) => p.name === name)
   if (plan === undefined) {

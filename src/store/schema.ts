@@ -8,8 +8,9 @@ const IN_TAIL_FILES = `CREATE TABLE IF NOT EXISTS in_tail_files (
   rotated INTEGER DEFAULT 0, offset_marker INTEGER DEFAULT 0, offset_marker_size INTEGER DEFAULT 0)`
 
 /**
- * Additional columns of ours, under the same id. `inode`, `created` and `offset` are copies: where they differ from
- * in_tail_files, fluent-bit has since written the row or given the id to another file, and our columns are stale.
+ * Additional columns of ours, under the same id. `inode`, `created` and `offset` are copies: where they
+ * differ from in_tail_files, fluent-bit has since written the row or given the id to another file, and our
+ * columns are stale.
  */
 const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, offset INTEGER, opened_as TEXT, device INTEGER,
@@ -44,8 +45,8 @@ const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
 
 /**
- * Creates or migrates the tables. Always takes the write lock, so that another program that holds it is detected. Throws
- * E_STORE_UNREADABLE for a table that is not fluent-bit's.
+ * Creates or migrates the tables. Always takes the write lock, so that another program that holds it is
+ * detected. Throws E_STORE_UNREADABLE for a table that is not fluent-bit's.
  */
 export function ensureSchema(db: Database): void {
   db.transaction(() => {
@@ -77,7 +78,10 @@ function columnsOf(db: Database, table: string): Set<SqlValue | undefined> {
   return new Set(rows.map((row) => row.name))
 }
 
-/** Returns the record of a recovery after which not every file has been found again; undefined if there is none. */
+/**
+ * Returns the record of a recovery after which not every file has been found again; undefined if there is
+ * none.
+ */
 export function readDamage(db: Database): { setAside: string } | undefined {
   const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_damage'").get()
   if (table === undefined) return undefined

@@ -48,7 +48,10 @@ export function prepare(db: Database): Statements {
   }
 }
 
-/** Writes a row and returns its id; a row that another program deleted, or that belongs to another input, gets a new one. */
+/**
+ * Writes a row and returns its id; a row that another program deleted, or that belongs to another input, gets
+ * a new one.
+ */
 export function storeRow(statements: Statements, row: OffsetRow, taken: boolean): bigint {
   if (row.id !== undefined && !taken) {
     const id = BigInt(row.id)

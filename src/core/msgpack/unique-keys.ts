@@ -33,8 +33,9 @@ export class LaterKeys {
 const ZEROS = Buffer.alloc(4)
 
 /**
- * Offsets of the keys of a MessagePack map that is being written, used to keep only the last of equal keys: many readers
- * reject a map with a duplicate key. Heads are compared byte by byte, so keys must be in the shortest format.
+ * Offsets of the keys of a MessagePack map that is being written, used to keep only the last of equal keys:
+ * many readers reject a map with a duplicate key. Heads are compared byte by byte, so keys must be in the
+ * shortest format.
  */
 export class UniqueKeys {
   count = 0
@@ -164,7 +165,9 @@ export class UniqueKeys {
     }
   }
 
-  /** Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time. */
+  /**
+   * Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time.
+   */
   #compact(buf: Buffer, base: number, end: number): number {
     let to = this.#starts[base] as number
     let kept = base

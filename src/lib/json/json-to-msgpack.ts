@@ -8,12 +8,18 @@ const MAX_DEPTH = 256
 /** Length up to which bytes are copied one by one: a call of `copy` costs as much as 30 of them. */
 const MAX_LOOP_COPY_BYTES = 24
 
-/** Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids there. */
+/**
+ * Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids
+ * there.
+ */
 const STOP = new Uint8Array(256)
 for (let c = 0; c < 0x20; c++) STOP[c] = 1
 STOP[0x22] = STOP[0x5c] = 1
 
-/** Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up to nine. */
+/**
+ * Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up
+ * to nine.
+ */
 export function jsonBound(length: number): number {
   return Math.ceil(length * 2.25) + 16
 }
@@ -32,7 +38,9 @@ export class JsonTranscoder {
   extraPairs = 0
   /** Keys of those pairs; pairs of the outermost map with these keys are left out. */
   extraKeys: LaterKeys | undefined
-  /** Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output. */
+  /**
+   * Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output.
+   */
   pairs = 0
   bodyAt = 0
   /**
@@ -46,7 +54,9 @@ export class JsonTranscoder {
   sourceValueAt = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
-  /** State of each open container: offset of its head in the output, number of items, and 1 when it is a map. */
+  /**
+   * State of each open container: offset of its head in the output, number of items, and 1 when it is a map.
+   */
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
@@ -66,8 +76,8 @@ export class JsonTranscoder {
   }
 
   /**
-   * Writes the value that begins at `start`, after optional blanks, at `out[at]`. Returns the offset after it, or -1.
-   * It writes no more than `jsonBound` allows for the bytes it has read.
+   * Writes the value that begins at `start`, after optional blanks, at `out[at]`. Returns the offset after
+   * it, or -1. It writes no more than `jsonBound` allows for the bytes it has read.
    */
   transcode(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     this.pairAt = this.valueAt = this.pairEnd = -1

@@ -22,7 +22,10 @@ export function isReserved(name: string): boolean {
   return RESERVED.includes(name.toLowerCase())
 }
 
-/** Returns a state machine with the rules of a built-in multiline parser; undefined when there is none of this name. */
+/**
+ * Returns a state machine with the rules of a built-in multiline parser; undefined when there is none of this
+ * name.
+ */
 export function traceStateMachine(name: string): RuleStateMachine | undefined {
   const trace = TRACES[name.toLowerCase()]
   if (trace === undefined) return undefined

@@ -26,7 +26,10 @@ export interface FollowedRecord extends Follower {
 /** Source of an expression that matches nothing. */
 const NEVER = '(?!)'
 
-/** Classifies lines by several state machines: a record belongs to the first machine that starts one with its first line. */
+/**
+ * Classifies lines by several state machines: a record belongs to the first machine that starts one with its
+ * first line.
+ */
 export class LineClassifier implements FollowedRecord {
   /** Machine of the last classified line, the state after it, and the remaining rivals. */
   machine: StateMachine | undefined

@@ -28,10 +28,13 @@ export type HeldKind = 'message' | 'frames' | 'blank'
 export const NO_RECORD = -1
 
 /**
- * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files and streams.
+ * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files
+ * and streams.
  */
 export interface StateMachine {
-  /** Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1. */
+  /**
+   * Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1.
+   */
   next(state: number, text: string): LineRole
   state: number
   /** True when every line that its own parser has read starts a record. */
@@ -173,7 +176,10 @@ class EndStateMachine implements StateMachine {
   }
 }
 
-/** Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex translation. */
+/**
+ * Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex
+ * translation.
+ */
 export function makeStateMachine(name: string, o: MultilineOptions): StateMachine {
   try {
     if (o.type === 'regex') return new RuleStateMachine(parseRules(o.rule))

@@ -5,8 +5,8 @@ import type { TimeReader } from '../time/strptime.ts'
 import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
 
 /**
- * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its bytes,
- * the time is read from its field, and typed fields are converted.
+ * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its
+ * bytes, the time is read from its field, and typed fields are converted.
  */
 export class FieldWriter {
   /** Offset after them. */

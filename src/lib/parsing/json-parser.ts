@@ -25,7 +25,9 @@ export class JsonParser implements Parser {
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
-  /** Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record. */
+  /**
+   * Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record.
+   */
   readonly #docker: DockerParser | undefined
   readonly #timeKey: Buffer
   /** Extra keys of the last line, and the two fields derived from them. */

@@ -6,7 +6,9 @@ import { compileFormat } from '../time/strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from '../time/zone.ts'
 import { checkTypes } from './typed-value.ts'
 
-/** Options for the field that holds the time of a record and for its format; all parsers but cri have them. */
+/**
+ * Options for the field that holds the time of a record and for its format; all parsers but cri have them.
+ */
 export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {

@@ -32,8 +32,8 @@ const RESTORE = 3
 const FRAME_SIZE = 4
 
 /**
- * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the same order
- * as RegExp and so to the same result, but only where the next byte leaves two branches open.
+ * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the
+ * same order as RegExp and so to the same result, but only where the next byte leaves two branches open.
  */
 export class Backtracker {
   /** Start and end of each group, or -1; group 0 is the entire match. */
@@ -228,7 +228,9 @@ export class Backtracker {
     return p
   }
 
-  /** Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left. */
+  /**
+   * Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left.
+   */
   #backtrack(src: Buffer): number {
     const code = this.#code
     const stack = this.#stack

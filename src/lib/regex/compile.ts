@@ -12,15 +12,18 @@ import {
   union,
 } from './first-bytes.ts'
 
-/** Op codes. Each instruction takes SIZE numbers: the op code, the next instruction, and the operands named below. */
+/**
+ * Op codes. Each instruction takes SIZE numbers: the op code, the next instruction, and the operands named
+ * below.
+ */
 export const MATCHED = 0
 /** Matches bytes: offset of the first one in `texts`, which holds them in reverse, and their number. */
 export const TEXT = 1
 /** Matches one byte of a set: its table. */
 export const SET = 2
 /**
- * Matches as many bytes of a set as possible: table, minimum, maximum (-1: no limit), table of what may follow, or -1 when
- * the two have no byte in common.
+ * Matches as many bytes of a set as possible: table, minimum, maximum (-1: no limit), table of what may
+ * follow, or -1 when the two have no byte in common.
  */
 export const RUN = 3
 /** Matches as few bytes of a set as possible: operands of RUN. */
@@ -32,11 +35,19 @@ export const LAZY = 4
 export const SAVE = 5
 /** Clears slots of the spans: the first and the last. */
 export const FORGET = 6
-/** Chooses between two branches: the other branch, the first bytes of this branch, and those of the other (tables). */
+/**
+ * Chooses between two branches: the other branch, the first bytes of this branch, and those of the other
+ * (tables).
+ */
 export const SPLIT = 7
-/** Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans. */
+/**
+ * Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans.
+ */
 export const FIELD = 13
-/** Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table, then as FIELD. */
+/**
+ * Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table,
+ * then as FIELD.
+ */
 export const UNTIL = 14
 /**
  * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and another
@@ -96,8 +107,8 @@ const ANCHORS = {
 const MAX_INSTRUCTIONS = 4000
 
 /**
- * Compiles an expression; returns undefined when it contains something that the instructions cannot express: lookaround,
- * atomic groups, back references, and repetitions of what can be empty.
+ * Compiles an expression; returns undefined when it contains something that the instructions cannot express:
+ * lookaround, atomic groups, back references, and repetitions of what can be empty.
  */
 export function compileProgram(tree: Node): Program | undefined {
   const compiler = new Compiler()
@@ -142,7 +153,10 @@ class Compiler {
     }
   }
 
-  /** Numbers the groups in the order in which they open; RegExp has an extra one for each possessive repetition. */
+  /**
+   * Numbers the groups in the order in which they open; RegExp has an extra one for each possessive
+   * repetition.
+   */
   #numberGroups(node: Node): void {
     if (node.type === 'group') this.#groups.set(node, ++this.#groupCount)
     else if (node.type === 'repeat' && node.mode === '+') this.#groupCount++
@@ -186,7 +200,8 @@ class Compiler {
     if (set.only < 0) return this.#emit(SET, next, this.#tableOf(set))
     const code = this.#code
     const start = this.#texts.push(set.only) - 1
-    // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps to it.
+    // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps
+    // to it.
     if (next !== code.length - INSTRUCTION_SIZE || code[next] !== TEXT)
       return this.#emit(TEXT, next, start, 1)
     return this.#emit(TEXT, code[next + 1] as number, start, (code[next + 3] as number) + 1)
@@ -362,8 +377,8 @@ function starOf(node: Node | undefined): ByteSet | undefined {
 }
 
 /**
- * Returns true when the run need not backtrack: a shorter match would continue at a byte of its set, which is futile when
- * nothing that follows can begin with one.
+ * Returns true when the run need not backtrack: a shorter match would continue at a byte of its set, which is
+ * futile when nothing that follows can begin with one.
  */
 function neverBacktracks(run: Node & { type: 'repeat' }, next: Next): boolean {
   return run.mode === '+' || run.min === run.max || !overlap(firstOf(run.node, next.first), next.first)

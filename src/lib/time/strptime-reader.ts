@@ -15,7 +15,10 @@ export interface TimeSettings {
 }
 
 export interface TimeReader {
-  /** Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does not match. */
+  /**
+   * Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does
+   * not match.
+   */
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean
 }
 
@@ -35,8 +38,8 @@ const MAX_CACHED_BYTES = 64
 const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
 
 /**
- * Reads a time by the steps of a format. The text before the fraction is first compared with that of the previous line,
- * because lines of the same second share it.
+ * Reads a time by the steps of a format. The text before the fraction is first compared with that of the
+ * previous line, because lines of the same second share it.
  */
 export class StrptimeReader implements TimeReader {
   readonly #steps: FormatStep[]
@@ -48,7 +51,10 @@ export class StrptimeReader implements TimeReader {
    * as it is compared.
    */
   readonly #cachedSteps: number
-  /** True when those steps include the full date with its year, so that equal texts always mean the same moment. */
+  /**
+   * True when those steps include the full date with its year, so that equal texts always mean the same
+   * moment.
+   */
   readonly #hasFullDate: boolean
   readonly #fields = new Int32Array(FIELD_COUNT)
   readonly #zoneReader = new ZoneReader()

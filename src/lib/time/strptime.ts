@@ -15,7 +15,10 @@ export function compileTimes(formats: readonly string[], settings: TimeSettings)
   return readers.length === 1 ? (readers[0] as TimeReader) : new FirstMatch(readers)
 }
 
-/** Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is invalid. */
+/**
+ * Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is
+ * invalid.
+ */
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
   const reader = new StrptimeReader(compileFormat(format), zone, settings)

@@ -8,9 +8,9 @@ import type {
 import { type Family, metricName, type Sample } from './prometheus.ts'
 
 /**
- * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the prefix
- * `shipper_` where it has none. The number of series is bounded by that of instances: files are summed up; /api/v1/files
- * lists them.
+ * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the
+ * prefix `shipper_` where it has none. The number of series is bounded by that of instances: files are summed
+ * up; /api/v1/files lists them.
  */
 
 type Figures = Record<string, number>
@@ -72,7 +72,9 @@ function outputFigures(output: OutputSnapshot): Figures {
   }
 }
 
-/** Returns the families of `/api/v1/metrics/prometheus` (version 1) or `/api/v2/metrics` (2), sorted by name. */
+/**
+ * Returns the families of `/api/v1/metrics/prometheus` (version 1) or `/api/v2/metrics` (2), sorted by name.
+ */
 export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   const families = new Map<string, Family>()
   for (const input of snapshot.inputs) addCounters(families, 'input', input, inputFigures(input))

@@ -2,8 +2,9 @@ import { ShipperError } from '../../core/error.ts'
 import { close, FsFailure, fstat, openToAppend, stat, write } from '../../lib/fs/file-system.ts'
 
 /**
- * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A pipe with a
- * stuck reader therefore blocks the agent, unless it is non-blocking: then lines are dropped and counted.
+ * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A
+ * pipe with a stuck reader therefore blocks the agent, unless it is non-blocking: then lines are dropped and
+ * counted.
  */
 export interface LogSink {
   write(line: string): void
@@ -153,7 +154,10 @@ const CHECK_INTERVAL_MS = 1000
 /** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
-/** Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for `maxWaitMs`. */
+/**
+ * Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for
+ * `maxWaitMs`.
+ */
 function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number | FsFailure {
   let at = 0
   let waitedMs = 0

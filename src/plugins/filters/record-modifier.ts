@@ -26,7 +26,9 @@ const OPTIONS = defineOptions({
 const UUID_BYTES = 36
 const MAX_MAP_HEAD_BYTES = 5
 
-/** A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix. */
+/**
+ * A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix.
+ */
 class KeyName {
   readonly #lower: Buffer
   readonly #isPrefix: boolean

@@ -21,7 +21,10 @@ import type { TimeReader } from '../../lib/time/strptime.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 
-/** Warns about an expression without named groups; fluent-bit accepts them for old multiline rules. They never match. */
+/**
+ * Warns about an expression without named groups; fluent-bit accepts them for old multiline rules. They never
+ * match.
+ */
 function checkNames(expression: string): InvalidValue | undefined {
   if (NAMED.test(expression)) return undefined
   const hint = 'write (?<name>...) around each part that becomes a field'

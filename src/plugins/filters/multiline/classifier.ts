@@ -42,8 +42,9 @@ export interface RecordClassifier {
 }
 
 /**
- * Classifies by the rules of multiline parsers. A record is read once for all of them: keys that the filter does not name
- * are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown parser.
+ * Classifies by the rules of multiline parsers. A record is read once for all of them: keys that the filter
+ * does not name are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown
+ * parser.
  */
 export class RuleClassifier implements RecordClassifier {
   readonly textlessEnds = true
@@ -111,7 +112,8 @@ const ID = Buffer.from('partial_id')
 const LAST = Buffer.from('partial_last')
 
 /**
- * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to `partial_last: true`.
+ * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to
+ * `partial_last: true`.
  */
 export class PartialClassifier implements RecordClassifier {
   readonly textlessEnds = false

@@ -36,8 +36,8 @@ interface DeferredRecord extends FollowedRecord {
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Joins records of one tag and stream. A record that is open at the end of a chunk is deferred, and the chunk is only
- * acknowledged once that record is: after a crash in between it is sent again.
+ * Joins records of one tag and stream. A record that is open at the end of a chunk is deferred, and the chunk
+ * is only acknowledged once that record is: after a crash in between it is sent again.
  */
 export class Multiline implements Filter {
   readonly #options: MultilineFilterOptions

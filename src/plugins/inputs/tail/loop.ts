@@ -26,8 +26,8 @@ const MAX_CHECKED_FILES = 500
 const LOOK_MS = 100
 
 /**
- * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
- * and Refresh_Interval find what no event reported.
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the
+ * progress check and Refresh_Interval find what no event reported.
  */
 export class TailLoop {
   readonly #options: TailOptions
@@ -206,7 +206,10 @@ export class TailLoop {
     stopLooking()
   }
 
-  /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
+  /**
+   * Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled
+   * later.
+   */
   #awaitsFilter(file: TailFile): boolean {
     const wait = this.#ctx.ready?.(file.tag, file.identity.openedAs)
     if (wait === undefined) return false

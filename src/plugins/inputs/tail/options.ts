@@ -4,7 +4,9 @@ import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
 import { GENERIC_ENCODINGS } from '../../../lib/text/text-encoding.ts'
 import { UNICODE_ENCODINGS } from './reading/file-encoding.ts'
 
-/** Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs. */
+/**
+ * Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs.
+ */
 export const TAIL_OPTIONS = defineOptions({
   path: {
     type: 'clist',

@@ -18,7 +18,10 @@ import {
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
 
-/** Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry duplicates nothing. */
+/**
+ * Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry
+ * duplicates nothing.
+ */
 class FileOutput implements Output {
   readonly #options: FileOptions
   readonly #format: FileFormat
@@ -67,7 +70,10 @@ class FileOutput implements Output {
 const FILE_MODE = 0o666
 const NEWLINE = Buffer.from('\n')
 
-/** Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not join it. */
+/**
+ * Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not
+ * join it.
+ */
 function endsMidLine(path: string, size: number): boolean {
   // A second descriptor is opened for reading. An unreadable file is appended to as it is.
   const opened = openFile(path)
@@ -84,9 +90,9 @@ const MAX_NAME_BYTES = 255
 const NUL = /\0/g
 
 /**
- * Returns the path of the file for a tag, relative to the directory. A tag may contain slashes (`var/log/a`), and cannot
- * leave the directory. Any tag that a sender may choose becomes a name that can be written: one that cannot would block
- * all the others.
+ * Returns the path of the file for a tag, relative to the directory. A tag may contain slashes (`var/log/a`),
+ * and cannot leave the directory. Any tag that a sender may choose becomes a name that can be written: one
+ * that cannot would block all the others.
  */
 function pathOf(tag: string): string {
   const parts = tag.split('/').filter((part) => part !== '')

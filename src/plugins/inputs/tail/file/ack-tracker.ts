@@ -70,7 +70,8 @@ export class AckTracker {
   endRange(offset: number, isSkipping: boolean): AckRange | undefined {
     const start = this.#rangeStart
     const end = this.#commitLimit ?? offset
-    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to settle too.
+    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to
+    // settle too.
     const beyond = end < offset ? `+${offset}` : ''
     if (end === start && beyond === '') return undefined
     this.#rangeStart = end

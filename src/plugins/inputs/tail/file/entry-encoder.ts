@@ -60,7 +60,10 @@ export class EntryEncoder implements EntryWriter {
   extraPairs: number
   readonly extraKeys: LaterKeys | undefined
   readonly prefix: Buffer
-  /** The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few bytes. */
+  /**
+   * The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few
+   * bytes.
+   */
   readonly #words: Uint32Array
   readonly #prefixView: DataView
   /** Index in `prefix` of the offset's eight bytes, or -1. */
@@ -143,8 +146,8 @@ export class EntryEncoder implements EntryWriter {
   }
 
   /**
-   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next reads too
-   * long.
+   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next
+   * reads too long.
    */
   recordRatio(written: number, bytes: number): void {
     this.#ratio = Math.max(0.25, (this.#ratio + written / bytes) / 2)
@@ -159,7 +162,10 @@ export class EntryEncoder implements EntryWriter {
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
   }
 
-  /** Writes the entry of a line at `buf[at]` and returns the index after it. The caller provides `bound()` bytes. */
+  /**
+   * Writes the entry of a line at `buf[at]` and returns the index after it. The caller provides `bound()`
+   * bytes.
+   */
   write(
     buf: Buffer,
     view: DataView,

@@ -4,7 +4,9 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { read } from '../../../../lib/fs/file-system.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
-/** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
+/**
+ * First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter.
+ */
 export const FINGERPRINT_BYTES = 1024
 
 /**
@@ -21,8 +23,9 @@ export const TICK_MS = 20
 const scratch = Buffer.alloc(FINGERPRINT_BYTES)
 
 /**
- * Returns `size` bytes from `at`, in a buffer that the next call overwrites. Undefined when the file has fewer or they
- * cannot be read: there is nothing to compare then, and the read that follows reports the reason.
+ * Returns `size` bytes from `at`, in a buffer that the next call overwrites. Undefined when the file has
+ * fewer or they cannot be read: there is nothing to compare then, and the read that follows reports the
+ * reason.
  */
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
   if (size > scratch.length || at < 0) return undefined
@@ -83,8 +86,8 @@ export function mismatch(
 }
 
 /**
- * Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they cannot be
- * read.
+ * Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they
+ * cannot be read.
  */
 export function markerAt(fd: number, offset: number): { marker: bigint; markerSize: number } {
   const size = Math.min(MARKER_BYTES, offset)

@@ -1,7 +1,8 @@
 import type { BigIntStats } from 'node:fs'
 
 /**
- * The properties of a file that do not change while it is open: device, inode, birth, and what its first path decides.
+ * The properties of a file that do not change while it is open: device, inode, birth, and what its first path
+ * decides.
  */
 export class FileIdentity {
   /** Path the file had when it was opened; tag and Path_Key are made of it. */
@@ -26,7 +27,8 @@ export class FileIdentity {
   }
 
   /**
-   * Text for File_Id_Key, unique to this file: device, inode and birth; the birth is 0 where the file system has none.
+   * Text for File_Id_Key, unique to this file: device, inode and birth; the birth is 0 where the file system
+   * has none.
    */
   get id(): string {
     return [this.device, this.inode, this.#birthNs].map((part) => part.toString(16)).join('-')

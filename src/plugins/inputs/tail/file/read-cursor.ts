@@ -22,7 +22,9 @@ export interface Truncation {
   isRewritten: boolean
 }
 
-/** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
+/**
+ * The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset.
+ */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
   startedAt: number
@@ -45,7 +47,9 @@ export class ReadCursor {
     this.#lastReadMs = openedMs
   }
 
-  /** Start of the first line that is not in a chunk yet; while a long line is skipped, any byte of that line. */
+  /**
+   * Start of the first line that is not in a chunk yet; while a long line is skipped, any byte of that line.
+   */
   get offset(): number {
     return this.#offset
   }
@@ -167,7 +171,9 @@ export class ReadCursor {
     return size === 0 || block.compare(this.#lastBytes, 0, size, 0, size) === 0
   }
 
-  /** True when the file still has the kept bytes before the offset; false when it was truncated or rewritten. */
+  /**
+   * True when the file still has the kept bytes before the offset; false when it was truncated or rewritten.
+   */
   lastBytesMatch(handle: FileHandle): boolean {
     return !this.#isRewritten && this.#compareLastBytes(handle) === true
   }

@@ -30,7 +30,10 @@ export class RotationState {
     this.#contentSinceMs = contentSinceMs
   }
 
-  /** Time in milliseconds at which the file was renamed, deleted or replaced; undefined while it is at its path. */
+  /**
+   * Time in milliseconds at which the file was renamed, deleted or replaced; undefined while it is at its
+   * path.
+   */
   get rotatedMs(): number | undefined {
     return this.#rotatedMs
   }
@@ -45,8 +48,8 @@ export class RotationState {
   }
 
   /**
-   * Time in milliseconds since which the file has its current content. A sibling created before that is an older file, or a copy
-   * of the content before the file was truncated.
+   * Time in milliseconds since which the file has its current content. A sibling created before that is an
+   * older file, or a copy of the content before the file was truncated.
    */
   get contentSinceMs(): number {
     return this.#contentSinceMs

@@ -22,7 +22,8 @@ export class StoredRow {
   #head: Buffer | undefined
 
   /**
-   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset.
+   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from
+   * its offset.
    */
   constructor(row: OffsetRow | undefined, offset: number, nowMs: number) {
     this.hasNoFingerprint = row === undefined || isBlank(row)
@@ -45,8 +46,8 @@ export class StoredRow {
   }
 
   /**
-   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it;
-   * it is the same in the next run, as `created` is stored.
+   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids
+   * contain it; it is the same in the next run, as `created` is stored.
    */
   get contentId(): string {
     return `${this.#created}.${this.#generation}`
@@ -94,8 +95,8 @@ export class StoredRow {
   }
 
   /**
-   * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are not
-   * acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are
+   * not acknowledged, or a file that is compressed before its first ack could not be told from another one.
    */
   growFingerprint(handle: FileHandle, fileSize: number): void {
     const size = Math.min(FINGERPRINT_BYTES, fileSize)
@@ -136,7 +137,10 @@ export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerp
   return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_DISTINCT_BYTES || isHole(row))
 }
 
-/** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */
+/**
+ * Returns the row, unless it was stored for an empty file and this file, created later, only reuses its
+ * inode.
+ */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
   return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
 }

@@ -11,8 +11,8 @@ import { type KnownContent, RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
 
 /**
- * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read ·
- * idle: at the end · closed: the descriptor is closed.
+ * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read
+ * · idle: at the end · closed: the descriptor is closed.
  */
 type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
 
@@ -101,7 +101,10 @@ export class TailFile implements Contributor {
     return this.#predecessor
   }
 
-  /** True while bytes of the file are in a chunk that is being filled or has not settled, or in an open record. */
+  /**
+   * True while bytes of the file are in a chunk that is being filled or has not settled, or in an open
+   * record.
+   */
   get isUnsettled(): boolean {
     return this.#inChunk || this.acks.isPending
   }

@@ -47,8 +47,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written lines are
-   * committed.
+   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written
+   * lines are committed.
    */
   abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
@@ -74,7 +74,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or last, or -1.
+   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or
+   * last, or -1.
    */
   protected lineEnd(block: Block, pos: number): number {
     const { buf, end } = block
@@ -145,8 +146,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
-   * there, which may have gigabytes.
+   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate
+   * leaves a hole there, which may have gigabytes.
    */
   #skipZeros(file: TailFile, { buf, end }: Block, start: number): number {
     let pos = start
@@ -160,7 +161,9 @@ export abstract class BlockEncoder {
 
 let wasmInput: Buffer | undefined
 
-/** Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call. */
+/**
+ * Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call.
+ */
 export function wasmBlock(): Buffer {
   wasmInput ??= sharedLineEncoder().input
   return wasmInput

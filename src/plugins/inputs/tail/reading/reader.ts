@@ -17,22 +17,29 @@ interface FileReaderOptions {
 }
 
 /**
- * Result of a turn. end: everything was read, except perhaps a line without newline · more: the turn is over, but there is
- * more to read · full: the budget is exhausted · rewritten: the bytes before the offset differ from those that were read.
+ * Result of a turn. end: everything was read, except perhaps a line without newline · more: the turn is over,
+ * but there is more to read · full: the budget is exhausted · rewritten: the bytes before the offset differ
+ * from those that were read.
  */
 export type TurnResult = 'end' | 'more' | 'full' | 'rewritten'
 
-/** Smaller reads are not worth a chunk of their own while there is more to read, nor creating the wasm encoder. */
+/**
+ * Smaller reads are not worth a chunk of their own while there is more to read, nor creating the wasm
+ * encoder.
+ */
 const MIN_READ_BYTES = 16_384
-/** Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not fit. */
+/**
+ * Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not
+ * fit.
+ */
 const SPARE_BYTES = 2048
 
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read again the next
- * time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer only during its turn, because
- * the buffers of a hundred idle inputs would leave no memory for a busy one.
+ * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read
+ * again the next time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer
+ * only during its turn, because the buffers of a hundred idle inputs would leave no memory for a busy one.
  */
 export class FileReader {
   readonly #options: FileReaderOptions
@@ -100,8 +107,8 @@ export class FileReader {
   }
 
   /**
-   * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would have to be read
-   * again when the budget is exhausted. 0: no buffer is available.
+   * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would
+   * have to be read again when the budget is exhausted. 0: no buffer is available.
    */
   #readSize(file: TailFile, out: Appender): number {
     const { unread } = file.cursor
@@ -123,7 +130,9 @@ export class FileReader {
     return this.#wasmBlock
   }
 
-  /** Returns the size of the next read for a line longer than the last one: the full block, then a larger one. */
+  /**
+   * Returns the size of the next read for a line longer than the last one: the full block, then a larger one.
+   */
   #enlargeBlock(wanted: number): number {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#options.maxLineBytes + this.#options.blockBytes)

@@ -88,8 +88,8 @@ export class Scheduler {
   }
 
   /**
-   * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a writer that
-   * flushes each line does not cause a read for each.
+   * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a
+   * writer that flushes each line does not cause a read for each.
    */
   async wake(signal: AbortSignal): Promise<void> {
     if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)

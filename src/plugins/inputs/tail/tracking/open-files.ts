@@ -82,8 +82,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file or it
-   * cannot be read. `isFirstScan`: the path was found by the scan at the start.
+   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file
+   * or it cannot be read. `isFirstScan`: the path was found by the scan at the start.
    */
   open(path: string, isFirstScan: boolean): { file: TailFile; isNew: boolean } | undefined {
     const stat = statOf(path)
@@ -201,8 +201,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the open files of which nothing was known, if this is not the first run: they are new, or their row has no
-   * fingerprint. What was in them before may be in rotated siblings now.
+   * Returns the open files of which nothing was known, if this is not the first run: they are new, or their
+   * row has no fingerprint. What was in them before may be in rotated siblings now.
    */
   createdSinceLastScan(): TailFile[] {
     return [...this.byKey.values()].filter(
@@ -213,7 +213,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the directories of all paths of open files and of the targets of links: events of appends only occur there.
+   * Returns the directories of all paths of open files and of the targets of links: events of appends only
+   * occur there.
    */
   folders(): Set<string> {
     const folders = new Set<string>()

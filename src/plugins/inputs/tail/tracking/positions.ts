@@ -13,8 +13,8 @@ const COMMIT_BYTES = 4_000_000
 const RETRY_MS = 2000
 
 /**
- * The stored positions of the files: which row belongs to which file, and when rows are written. What is not written
- * when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
+ * The stored positions of the files: which row belongs to which file, and when rows are written. What is not
+ * written when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
  */
 export class Positions {
   readonly #store: OffsetStore
@@ -100,8 +100,8 @@ export class Positions {
   }
 
   /**
-   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the rows of
-   * what was found; it causes no write by itself, so an idle agent writes nothing.
+   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the
+   * rows of what was found; it causes no write by itself, so an idle agent writes nothing.
    */
   recordScan(ms: number): void {
     // The first scan is written even without rows, so that files which appear later count as new.
@@ -199,8 +199,8 @@ export class Positions {
   }
 
   /**
-   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without
-   * that row would begin at the file's end and lose what was written since now.
+   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run
+   * without that row would begin at the file's end and lose what was written since now.
    */
   adopt(file: TailFile): void {
     this.#dirty.add(file)
@@ -220,8 +220,8 @@ export class Positions {
   }
 
   /**
-   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was split by
-   * a rotation) is then written together; else a crash could leave only one of them past it.
+   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was
+   * split by a rotation) is then written together; else a crash could leave only one of them past it.
    */
   #queueCommit(): void {
     if (this.#isCommitQueued) return
@@ -232,7 +232,10 @@ export class Positions {
     })
   }
 
-  /** Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is retried. */
+  /**
+   * Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is
+   * retried.
+   */
   commit(): boolean {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
@@ -300,9 +303,9 @@ function asStored(value: bigint): bigint {
 }
 
 /**
- * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays as it is,
- * as a copy of the old content is found by it; the old position with marks of the new content would be taken for a
- * position in the new content.
+ * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays
+ * as it is, as a copy of the old content is found by it; the old position with marks of the new content would
+ * be taken for a position in the new content.
  */
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)

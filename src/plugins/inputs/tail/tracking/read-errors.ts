@@ -20,8 +20,8 @@ function hintOf(code: string): string {
 }
 
 /**
- * Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason
- * changes.
+ * Logs and counts files and directories that cannot be opened or read: once per path, and again when the
+ * reason changes.
  */
 export class ReadErrors {
   readonly #counters: TailCounters
@@ -54,8 +54,8 @@ export class ReadErrors {
   }
 
   /**
-   * Records that a path that was found does not exist. It was deleted meanwhile, unless its name is not UTF-8: then it
-   * exists, but cannot be opened by the name as decoded.
+   * Records that a path that was found does not exist. It was deleted meanwhile, unless its name is not
+   * UTF-8: then it exists, but cannot be opened by the name as decoded.
    */
   recordMissing(path: string): undefined {
     if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error('its name is not UTF-8'))

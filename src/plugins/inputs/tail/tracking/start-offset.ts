@@ -36,7 +36,8 @@ export interface Start {
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
 
 /**
- * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the options.
+ * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the
+ * options.
  */
 export class StartOffset {
   readonly #newFromHead: boolean
@@ -58,7 +59,8 @@ export class StartOffset {
   }
 
   /**
-   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the start.
+   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the
+   * start.
    */
   forFile(
     row: OffsetRow | undefined,

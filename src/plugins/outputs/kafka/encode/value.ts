@@ -16,7 +16,10 @@ export abstract class Value implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
-  /** Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the format. */
+  /**
+   * Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the
+   * format.
+   */
   form: RecordForm | undefined
   /** Key whose value `Entry.read` looks up for `set`. */
   fieldKey: Buffer | undefined
@@ -50,8 +53,8 @@ export function createValue(options: KafkaOptions, hostname: string): Value {
 const TIMESTAMP_OFF = ['off', 'false']
 
 /**
- * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic configuration
- * format, so `off` and `false` mean none as well.
+ * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic
+ * configuration format, so `off` and `false` mean none as well.
  */
 function timestampKeyOf({ timestampKey }: KafkaOptions): string {
   return TIMESTAMP_OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
