@@ -8,7 +8,7 @@ import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-test('a file compressed in another format than gzip is not sent as text, and reported once', async () => {
+test('a file compressed in a format other than gzip is reported once and not sent as text', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), 'one\n')
   writeFileSync(join(dir, 'a.log.1.zst'), zstdCompressSync('old\n'))
@@ -23,7 +23,7 @@ test('a file compressed in another format than gzip is not sent as text, and rep
   )
 })
 
-test('a file that was empty and becomes a compressed one is closed, and leaves no lag', async () => {
+test('an empty file that becomes a compressed one is closed and leaves no lag', async () => {
   const path = join(tmp(), 'a.log.1.zst')
   writeFileSync(path, '')
   const run = follow({ path, progress_check_interval: '20ms' })
@@ -33,7 +33,7 @@ test('a file that was empty and becomes a compressed one is closed, and leaves n
   expect([run.lines(), run.count('lost_bytes')]).toEqual([[], 0])
 })
 
-test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('what %s makes is recognized', (tool) => {
+test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('the output of %s is recognized', (tool) => {
   if (spawnSync(tool, ['--version']).error !== undefined) return
   const path = join(tmp(), 'a.log')
   writeFileSync(path, 'one\n')

@@ -123,7 +123,8 @@ describe('discovery', () => {
     await run.waitForLines(1)
     unlinkSync(other)
     await until(() => run.files[0]?.path === real)
-    // A later search finds a second file: by then the first would have been closed and read from its start again.
+    // A later search finds a second file: by then the first would have been closed and read from its start
+    // again.
     writeFileSync(join(dir, 'z.log'), 'two\n')
     await run.waitForLines(2)
     appendFileSync(real, 'three\n')
