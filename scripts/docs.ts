@@ -12,8 +12,9 @@ import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
 /**
- * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
- * the marked parts of README.md. With --check it writes nothing and exits with status 1 if a page differs.
+ * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program
+ * itself uses, and the marked parts of README.md. With --check it writes nothing and exits with status 1 if a
+ * page differs.
  */
 const PLUGINS = 'docs/plugins'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
@@ -105,7 +106,7 @@ function pluginPage(spec: PluginSpec): string {
   return NOTE + parts.filter((part) => part.trim() !== '').join('\n')
 }
 
-/** Returns the row of a counter, and one for each of its reasons. */
+/** Returns the row of a counter, and one row for each of its reasons. */
 function counterRows(name: string, counter: CounterTable[string]): string {
   if (typeof counter === 'string') return `| \`${name}\` | ${cell(counter)} |\n`
   const reasons = Object.entries(counter.reasons).map(
