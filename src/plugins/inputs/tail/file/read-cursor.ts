@@ -22,9 +22,7 @@ export interface Truncation {
   isRewritten: boolean
 }
 
-/**
- * The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset.
- */
+/** Position at which reading a file continues: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
   startedAt: number

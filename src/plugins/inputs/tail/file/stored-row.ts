@@ -121,7 +121,7 @@ export class StoredRow {
     return size === 0 || (head.length >= size && fingerprintOf(head.subarray(0, size)) === this.#fingerprint)
   }
 
-  /** Forgets the content of before; the file was truncated or rewritten. */
+  /** Forgets the previous content, because the file was truncated or rewritten. */
   restart(nowMs: number): void {
     const second = Math.floor(nowMs / 1000)
     this.#generation = second === this.#created ? this.#generation + 1 : 0
