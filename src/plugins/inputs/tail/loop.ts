@@ -248,7 +248,10 @@ export class TailLoop {
     return false
   }
 
-  /** Restarts a file that was truncated or rewritten. The loss was counted when it was detected. */
+  /**
+   * Restarts a file that was truncated or rewritten. The loss was counted when it was detected. Copies of the
+   * old content are read before the new one.
+   */
   #restartTruncated(file: TailFile): void {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()

@@ -151,7 +151,7 @@ export class Reconciler {
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
     if (found.isNew && matches) {
-      // Only a file that appeared after the first scan can be a copy of a known one.
+      // At the very first start no file is known. Later, a new file may be a copy of a known one.
       const mayBeCopy = file.stored.id === undefined && file.cursor.offset === 0
       if (mayBeCopy && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path))
