@@ -96,8 +96,8 @@ export interface OffsetRow {
   /** Path of the file itself when `name` is a link to it. */
   target?: string | undefined
   /**
-   * Birth time in milliseconds, of a row without information about the content. A file that reuses the inode
-   * has another one.
+   * Birth time in milliseconds, of a .gz and of a row without information about the content. A file that reuses
+   * the inode has another one.
    */
   birthMs?: number | undefined
   /** Last size seen, if it is larger than `offset`: tells how much is lost when the file is missing. */

@@ -3,7 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -13,6 +13,7 @@ import {
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
+  largestOf,
   rowForSibling,
   wasPutInPlace,
 } from '../rotation/same-content.ts'
@@ -518,18 +519,6 @@ function isAt({ path, inode }: SkippedFile): boolean {
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
-/**
- * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
- * common, they may be different contents: the first of all.
- */
-function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
-  let largest = copies[0]
-  if (isHole) return largest
-  for (const copy of copies)
-    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
-  return largest
-}
-
 /** True when the sibling is the open file, or was compressed from it since it was opened. */
 function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
   if (file === undefined || !file.handle.isOpen) return false
@@ -547,10 +536,14 @@ function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
   return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
 }
 
+function isUnknown(row: OffsetRow): boolean {
+  return isAllHole(row) || (row.offset === 0 && !row.fingerprintSize)
+}
+
 /**
  * True when the sibling may be the file of a row that tells nothing of its content, because of a crash before its first
  * bytes were hashed. It may have been compressed since: every file that changed after the row's was opened counts.
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
-  return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
+  return isUnknown(row) && sibling.mtimeMs >= row.created * 1000
 }

@@ -151,9 +151,9 @@ export class Reconciler {
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
     if (found.isNew && matches) {
-      // At the very first start no file is known. Later, a new file may be a copy of a known one.
-      const mayBeCopy = file.stored.id === undefined && file.cursor.offset === 0
-      if (mayBeCopy && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
+      // At the very first start no file is known. Later, an unread file may be a copy of a known one, even if
+      // an earlier run opened it but ended before reading any of it.
+      if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path))
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)

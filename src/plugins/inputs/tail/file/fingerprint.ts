@@ -63,6 +63,17 @@ export function isHole({
   return fingerprint === hole
 }
 
+/**
+ * True when all known bytes of a content are NUL, so that neither its first bytes nor those before the offset
+ * identify it.
+ */
+export function isAllHole(
+  content: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize' | 'marker' | 'markerSize'>,
+): boolean {
+  if (!isHole(content)) return false
+  return content.markerSize === 0 || content.marker === markerOf(Buffer.alloc(content.markerSize)).marker
+}
+
 /** Returns why a stored row does not belong to the file; undefined when it does. */
 export function mismatch(
   row: OffsetRow,

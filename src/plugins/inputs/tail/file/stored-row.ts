@@ -137,12 +137,11 @@ export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerp
   return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_DISTINCT_BYTES || isHole(row))
 }
 
-/**
- * Returns the row, unless it was stored for an empty file and this file, created later, only reuses its
- * inode.
- */
+/** Returns the row, unless this file is known to be a later one that only reuses the inode. */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
-  return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
+  if (row === undefined) return undefined
+  const isOther = isOfOtherBirth(row, Number(stat.birthtimeNs) / 1e6)
+  return isOther || (isBlank(row) && isLater(row, stat.birthtimeNs)) ? undefined : row
 }
 
 /** True when both birth times are known and differ, so that the row belongs to another file. */

@@ -339,9 +339,12 @@ function rowOf(file: TailFile): OffsetRow {
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }
+  // If no bytes before the offset are known, the birth time distinguishes the file from one that reuses its
+  // inode.
+  const needsBirth = isBlank(row) || handle.isCompressed
   return {
     ...row,
-    ...(isBlank(row) && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
+    ...(needsBirth && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
     ...(isHashed && cursor.size > offset && !cursor.isRewritten ? { size: cursor.size } : {}),
   }
 }
