@@ -94,7 +94,7 @@ export class TailLoop {
     this.#reconciler.scan(false)
     this.#closed.check()
     this.#skipped.check()
-    void this.#search.run()
+    this.#searchMissing()
   }
 
   #findFiles(): void {
@@ -117,7 +117,7 @@ export class TailLoop {
       }).resume()
     }
     this.#closed.check()
-    void this.#search.run()
+    this.#searchMissing()
     // Written before the first read, which may take a while.
     this.#positions.commit()
     for (const file of this.#files.byKey.values()) {
@@ -125,6 +125,11 @@ export class TailLoop {
       this.#scheduler.add(file)
     }
     if (this.#files.byKey.size === 0) this.#logNoFiles()
+  }
+
+  /** Has the search run, whose end may be what Exit_On_Eof waits for. */
+  #searchMissing(): void {
+    void this.#search.run().then(() => this.#scheduler.wakeUp())
   }
 
   #logNoFiles(): void {

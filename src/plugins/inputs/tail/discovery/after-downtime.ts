@@ -4,6 +4,7 @@ import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { isLater } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -175,8 +176,7 @@ export class AfterDowntime {
       const sinceFirst = [...siblings.slice(first, first + 1), ...this.#after(first, siblings)]
       const opened = this.#openInOrder(path, sinceFirst, known, previous, rows)
       previous = opened.last
-      for (const sibling of sinceFirst)
-        if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
+      for (const sibling of sinceFirst) if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
       isComplete = opened.isComplete
       remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
@@ -274,13 +274,11 @@ export class AfterDowntime {
     const live = this.#files.byPath.get(path)
     if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
     const stat = live.handle.stat()
-    if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
-    if (
-      !wasPutInPlace(stat) ||
-      row.offset < MIN_DISTINCT_BYTES ||
-      !isCopyOfContent(row, siblingAt(live.target, stat))
-    )
-      return false
+    if (stat instanceof FsFailure || row.offset < MIN_DISTINCT_BYTES) return false
+    const [size, known] = [Number(stat.size), Math.max(row.offset, row.size ?? 0)]
+    // A program that deletes its log and writes the same lines again has no more of them, and takes a while for them.
+    if (size < row.offset || (size <= known && !wasPutInPlace(stat))) return false
+    if (!isCopyOfContent(row, siblingAt(live.target, stat))) return false
     this.#continueOpen(live, row)
     return true
   }
@@ -340,6 +338,7 @@ export class AfterDowntime {
         if (!this.#positions.isUnclaimed(row)) return
         if (found === undefined) {
           if (this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
+          else if (this.#isInPlace(row, path)) this.#reportTruncated(row, path)
           else this.#removeMissing(row, path)
           return
         }
@@ -377,12 +376,17 @@ export class AfterDowntime {
   }
 
   /**
-   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created since the
-   * last scan. These are listed before it if a program went on writing to it.
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created after it and
+   * since the last scan. These are listed before it if a program went on writing to it.
    */
   #after(index: number, siblings: Sibling[]): Sibling[] {
-    const isYounger = (s: Sibling): boolean => !s.path.endsWith('.gz') && this.#isSinceLastScan(s)
-    return [...siblings.slice(0, Math.max(0, index)).filter(isYounger), ...siblings.slice(index + 1)]
+    const first = siblings[index]
+    if (first === undefined) return siblings
+    // A .gz is made at any time.
+    const sinceMs = first.path.endsWith('.gz') ? 0 : first.birthMs
+    const isYounger = (s: Sibling): boolean =>
+      !s.path.endsWith('.gz') && s.birthMs > sinceMs && this.#isSinceLastScan(s)
+    return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
   }
 
   /**
@@ -473,6 +477,25 @@ export class AfterDowntime {
         ...(lost > 0 ? { lost_bytes: lost } : {}),
       },
     )
+    this.#positions.remove(row)
+  }
+
+  /** True when the file of the row is at its path, with another content. */
+  #isInPlace(row: OffsetRow, path: string): boolean {
+    const identity = this.#files.byPath.get(path)?.identity
+    if (identity === undefined || BigInt.asIntN(64, identity.inode) !== row.inode) return false
+    return !isLater(row, BigInt(Math.floor(identity.birthMs * 1e6)))
+  }
+
+  /** Counts what was unread of a file that was truncated in place; that it begins anew was logged when it was opened. */
+  #reportTruncated(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    if (lost > 0)
+      this.#log.error(
+        `${path} was truncated while the agent was not running: ${lost} bytes were truncated before they were read`,
+        { code: 'E_TAIL_TRUNCATED', from: row.offset, to: row.size },
+      )
     this.#positions.remove(row)
   }
 
