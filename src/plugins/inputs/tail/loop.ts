@@ -94,7 +94,7 @@ export class TailLoop {
     this.#reconciler.scan(false)
     this.#closed.check()
     this.#skipped.check()
-    void this.#search.run()
+    void this.#runSearch()
   }
 
   #findFiles(): void {
@@ -117,7 +117,7 @@ export class TailLoop {
       }).resume()
     }
     this.#closed.check()
-    void this.#search.run()
+    void this.#runSearch()
     // Written before the first read, which may take a while.
     this.#positions.commit()
     for (const file of this.#files.byKey.values()) {
@@ -125,6 +125,12 @@ export class TailLoop {
       this.#scheduler.add(file)
     }
     if (this.#files.byKey.size === 0) this.#logNoFiles()
+  }
+
+  /** Runs the search; with Exit_On_Eof the run may be over when it ends. */
+  async #runSearch(): Promise<void> {
+    await this.#search.run()
+    if (this.#options.exitOnEof) this.#scheduler.interrupt()
   }
 
   #logNoFiles(): void {
