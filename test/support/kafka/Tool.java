@@ -56,7 +56,7 @@ public final class Tool {
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Duration POLL = Duration.ofMillis(200);
   private static final int HIGHEST = 100_000_000;
-  private static final long LIMIT_MS = 60_000;
+  private static final long LIMIT_MS = 180_000;
   private final Admin admin;
   private final String bootstrap;
 
