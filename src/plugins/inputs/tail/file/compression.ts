@@ -1,6 +1,9 @@
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 
-/** First bytes of formats that rotation compresses logs to and that cannot be read; no text begins with them. */
+/**
+ * Magic numbers of formats that rotation compresses logs to and that cannot be read. No text begins with
+ * them.
+ */
 const MAGIC: [format: string, bytes: number[]][] = [
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
@@ -13,18 +16,18 @@ const MAGIC: [format: string, bytes: number[]][] = [
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ]
 
-/** Number of first bytes that tell the format. */
+/** Number of leading bytes that identify the format. */
 export const MAGIC_BYTES = 10
 
-/** Code of a file whose content is compressed in another format than gzip. */
+/** Failure code of a file that is compressed in a format other than gzip. */
 export const COMPRESSED = 'COMPRESSED'
 
-/** Returns why a content that begins with `head` is not read; undefined when it is no compressed one, or a .gz. */
+/** Returns a failure for content that begins with `head` and is compressed in another format than gzip. */
 export function compressedFailure(head: Buffer): FsFailure | undefined {
   const found = MAGIC.find(
     ([, bytes]) => bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte),
   )
   return found === undefined
     ? undefined
-    : new FsFailure(COMPRESSED, `it is compressed by ${found[0]}, and only gzip can be read`)
+    : new FsFailure(COMPRESSED, `it is compressed with ${found[0]}, and only gzip is supported`)
 }
