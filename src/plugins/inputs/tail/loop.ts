@@ -232,6 +232,7 @@ export class TailLoop {
   #readTurn(file: TailFile, limit: number): TurnResult {
     const isLast = this.#options.exitOnEof
     const out = this.#ctx.appender(file.tag)
+    const before = file.cursor.offset
     const turn = this.#reader.readTurn(file, out, limit, isLast)
     if (turn instanceof FsFailure) {
       this.#readErrors.record(file.path, turn, 'read')
@@ -241,7 +242,8 @@ export class TailLoop {
       }
       return 'end'
     }
-    this.#readErrors.clear(file.path, 'read')
+    // A .gz that is being inflated has not been read yet.
+    if (file.handle.source.complete || file.cursor.offset > before) this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
     if (this.#joiner?.hasOpen(file) !== true) return turn
     // Open records end with their file, unless another file continues it.
