@@ -54,6 +54,8 @@ export function serverProperties(b: BrokerInit): Record<string, string | number>
     'broker.heartbeat.interval.ms': 500,
     'controlled.shutdown.enable': 'false',
     'log.cleaner.dedupe.buffer.size': 2_000_000,
+    // Some records have times of years ago: retention would delete them half a minute after the start.
+    'log.retention.ms': -1,
     ...Object.assign({}, ...b.listeners.map((listener) => security(listener, b))),
   }
 }
