@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   truncateSync,
@@ -418,4 +419,23 @@ test('Exit_On_Eof waits for the search for a known file', async () => {
   await until(() => run.finished)
   await until(() => run.lines().length === 2)
   expect(run.lines().sort()).toEqual(['a4', 'b1'])
+})
+
+test('Exit_On_Eof ends the run when the search for a known file ends in vain, not at the next Refresh_Interval', async () => {
+  const dir = home()
+  const path = join(dir, 'app.log')
+  const store = new MemoryStore()
+  writeFileSync(path, text(linesOf('a')))
+  await readAll(store, { path }, 3)
+  rmSync(path)
+  writeFileSync(path, 'b1\n')
+  const run = resume(store, {
+    path,
+    exit_on_eof: 'on',
+    refresh_interval: '1h',
+    progress_check_interval: '1h',
+  })
+  await until(() => run.finished)
+  expect(run.lines()).toEqual(['b1'])
+  expect(run.count('files_gone')).toBe(1)
 })

@@ -128,8 +128,9 @@ export class GzipSource implements ByteSource {
     return !this.#isPlain
   }
 
+  /** False while a failure is still to be returned: the reader has not seen the end of what can be read. */
   get complete(): boolean {
-    return this.#complete
+    return this.#complete && this.#failure === undefined
   }
 
   get isRewritten(): boolean {

@@ -98,8 +98,8 @@ export class Scheduler {
     this.#lastWakeMs = this.#clock.nowMs()
   }
 
-  /** Ends a `wake` although no file is ready. */
-  wakeUp(): void {
+  /** Ends a wait without a file: there is something else to decide on. */
+  interrupt(): void {
     this.#wake?.()
   }
 
