@@ -271,13 +271,13 @@ export class TailLoop {
 
   #isFirstScanRead(): boolean {
     if (this.#search.isPending) return false
-    // What the search has found is among the rotated files.
-    for (const file of this.#files.byKey.values())
-      if (file.rotation.isRotated && !file.isDrained) return false
     for (const file of this.#firstScan) {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)
     }
+    // What the search has found is among the rotated files.
+    for (const file of this.#files.byKey.values())
+      if (file.rotation.isRotated && !file.isDrained) return false
     return true
   }
 }

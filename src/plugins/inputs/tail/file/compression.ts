@@ -13,6 +13,9 @@ const MAGIC: [format: string, bytes: number[]][] = [
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ]
 
+/** The formats by their first byte, which tells for nearly all files that they have none of them. */
+const BY_FIRST_BYTE = Map.groupBy(MAGIC, ([, bytes]): number | undefined => bytes[0])
+
 /** Number of first bytes that tell the format. */
 export const MAGIC_BYTES = 10
 
@@ -21,10 +24,8 @@ export const COMPRESSED = 'COMPRESSED'
 
 /** Returns why a content that begins with `head` is not read; undefined when it is no compressed one, or a .gz. */
 export function compressedFailure(head: Buffer): FsFailure | undefined {
-  const found = MAGIC.find(
-    ([, bytes]) => bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte),
-  )
-  return found === undefined
-    ? undefined
-    : new FsFailure(COMPRESSED, `it is compressed by ${found[0]}, and only gzip can be read`)
+  for (const [format, bytes] of BY_FIRST_BYTE.get(head[0]) ?? [])
+    if (bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte))
+      return new FsFailure(COMPRESSED, `it is compressed by ${format}, and only gzip can be read`)
+  return undefined
 }
