@@ -94,7 +94,13 @@ export class TailLoop {
     this.#reconciler.scan(false)
     this.#closed.check()
     this.#skipped.check()
-    void this.#search.run()
+    void this.#searchMissing()
+  }
+
+  /** Searches for missing files; with Exit_On_Eof the end of the search may be the end of all. */
+  async #searchMissing(): Promise<void> {
+    await this.#search.run()
+    this.#scheduler.wakeUp()
   }
 
   #findFiles(): void {
@@ -117,7 +123,7 @@ export class TailLoop {
       }).resume()
     }
     this.#closed.check()
-    void this.#search.run()
+    void this.#searchMissing()
     // Written before the first read, which may take a while.
     this.#positions.commit()
     for (const file of this.#files.byKey.values()) {
