@@ -69,6 +69,8 @@ function chooseScheme(plan: SoakPlan, dice: Dice, style: Style, ending: string):
   if (style === 'kubelet') return KUBELET
   if (style === 'link' || style === 'swap') return dice.pick(TARGETS)
   if (plan.abilities.has('prefix') && !plan.excludesRotated && dice.chance(0.6)) return dice.pick(PREFIXED)
+  // The rotated files of one log would have the name of the other.
+  if (plan.second === '.1') return DATED
   if (!plan.abilities.has('names')) return dice.pick([NUMBERED, DATED])
   if (plan.excludesRotated || plan.abilities.has('twins')) return dice.pick(BEHIND)
   const attached = ending.startsWith('.') ? ATTACHED : []

@@ -63,6 +63,11 @@ export class SoakLog {
   aged = false
   /** True if the log was renamed within Path. */
   moved = false
+  /**
+   * True if the log was replaced by a copy of itself: with lines written to that before the agent sees it, it is taken for a
+   * new log, since to skip those of a program that writes the same lines again would lose them.
+   */
+  mayRepeat = false
   /** True if lines may arrive in another order than they were written, since there is no order across files. */
   unordered: boolean
   readonly o: LogOptions
@@ -210,6 +215,7 @@ export class SoakLog {
     await this.o.between('copied')
     renameSync(copy, this.real)
     this.unordered = true
+    this.mayRepeat = true
     this.#reopen(0, false)
   }
 
@@ -223,8 +229,11 @@ export class SoakLog {
 
   /** Copies the log, or its latest rotated file, to `name` beside the log and returns both paths. */
   backUp(name: string, ofRotated: boolean): string {
+    this.write(0)
     const from = (ofRotated ? this.#rotated[0]?.path : undefined) ?? this.real
     const to = join(dirname(this.path), extname(from) === '.gz' ? `${name}.gz` : name)
+    // Never over another backup, which would be a log that is rewritten in place.
+    rmSync(to, { force: true })
     copyFileSync(from, to)
     this.#rests.push(to)
     // The copy may be the one that is read.

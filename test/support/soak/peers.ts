@@ -161,6 +161,7 @@ export class SoakPeers {
       )
     if (log.aged && s.min < (log.from[log.series.indexOf(s.series)] as number))
       throw new SoakFailure(`from before the first start: ${of}`, [{ series: s.series, at: s.min }])
+    if (log.mayRepeat) return
     if (s.again > 0) throw new SoakFailure(`repeated within a run: ${of}`, repeatedOf(s))
     if (s.stale > 0 && (this.#strict || (log.o.style !== 'copy' && !log.moved)))
       throw new SoakFailure(`repeated after its offset was stored: ${of}`, repeatedOf(s))

@@ -5,6 +5,9 @@ import type { Format } from './lines.ts'
 
 type Options = Record<string, string | number>
 
+/** SHIPPER_SOAK_LOG=debug has the agent's log say more. */
+const LOG_LEVEL = process.env.SHIPPER_SOAK_LOG
+
 /** Random decisions of a seed. */
 export class Dice {
   readonly random: () => number
@@ -89,6 +92,7 @@ export function planOfSoak(seed: number, dir: string): SoakPlan {
         'scheduler.base': 0.2,
         'scheduler.cap': 0.5,
         ...limits,
+        ...(LOG_LEVEL === undefined ? {} : { log_level: LOG_LEVEL }),
       },
       inputs: inputsOfSoak(files, abilities, dir, dice.chance(0.5)).map((own) => ({ ...tail, ...own })),
       forward: { ack_timeout: 0.5, compress: dice.chance(0.2) ? 'gzip' : 'text' },

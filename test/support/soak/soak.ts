@@ -194,6 +194,13 @@ export class Soak {
       random: new Dice(seed + 9_000_000).random,
       between: (done) => this.#between(done, chosen.style === 'copy'),
     })
+    // To an agent whose Path matches rotated names each of these is a log of its own, and there is no order across files.
+    const { wide, abilities } = this.plan
+    log.unordered ||= wide
+    // Which of several copies nobody has read is which, and what is behind a hole, cannot always be told.
+    log.mayRepeat =
+      (abilities.has('copies') && abilities.has('unread')) ||
+      (log.o.holes && (wide || abilities.has('copies', 'unread')))
     this.#logs.push(log)
     if (comes || this.#dice.chance(0.5)) log.write(this.#dice.int(20))
     if (comes) this.#arrivesFrom(log, chosen.path)
@@ -215,7 +222,9 @@ export class Soak {
   }
 
   #arrivesFrom(log: SoakLog, path: string): void {
-    const days = this.plan.abilities.has('aged') ? 0 : this.#dice.int(3) * DAY_S
+    // When a .gz was made says nothing: one of an old file that the agent has never seen is not read.
+    const isYoung = this.plan.abilities.has('aged') || log.o.compress !== 'no'
+    const days = isYoung ? 0 : this.#dice.int(3) * DAY_S
     const time = Date.now() / 1000 - days
     if (days > 0) utimesSync(log.path, time, time)
     log.move(path)

@@ -3,7 +3,7 @@ import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -13,6 +13,7 @@ import {
   isCompressedCopy,
   isCopyOfContent,
   isFileOf,
+  largestOf,
   rowForSibling,
   wasPutInPlace,
 } from '../rotation/same-content.ts'
@@ -171,9 +172,10 @@ export class AfterDowntime {
           previous = this.#openUnseen(path, previous, names, this.#copiesSinceMs(live), scope)
         break
       }
-      const opened = this.#openInOrder(path, siblings.slice(first), known, previous, rows)
+      const sinceFirst = [...siblings.slice(first, first + 1), ...this.#after(first, siblings)]
+      const opened = this.#openInOrder(path, sinceFirst, known, previous, rows)
       previous = opened.last
-      for (const sibling of siblings.slice(first))
+      for (const sibling of sinceFirst)
         if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
       isComplete = opened.isComplete
@@ -367,11 +369,20 @@ export class AfterDowntime {
       const found = siblingsOf(path, scope, attempt === 1 ? names : undefined)
       const siblings = found.filter((s) => s.mtimeMs >= sinceMs)
       const seen = siblings.findLastIndex((s) => !this.#isSinceLastScan(s))
-      const opened = this.#openInOrder(path, siblings.slice(seen + 1), new Map(), last, [])
+      const opened = this.#openInOrder(path, this.#after(seen, siblings), new Map(), last, [])
       last = opened.last
       if (opened.isComplete) break
     }
     return last
+  }
+
+  /**
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created since the
+   * last scan. These are listed before it if a program went on writing to it.
+   */
+  #after(index: number, siblings: Sibling[]): Sibling[] {
+    const isYounger = (s: Sibling): boolean => !s.path.endsWith('.gz') && this.#isSinceLastScan(s)
+    return [...siblings.slice(0, Math.max(0, index)).filter(isYounger), ...siblings.slice(index + 1)]
   }
 
   /**
@@ -518,18 +529,6 @@ function isAt({ path, inode }: SkippedFile): boolean {
   return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
 }
 
-/**
- * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
- * common, they may be different contents: the first of all.
- */
-function largestOf(copies: Sibling[], isHole: boolean): Sibling | undefined {
-  let largest = copies[0]
-  if (isHole) return largest
-  for (const copy of copies)
-    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
-  return largest
-}
-
 /** True when the sibling is the open file, or was compressed from it since it was opened. */
 function isFileItself(file: TailFile | undefined, sibling: Sibling): boolean {
   if (file === undefined || !file.handle.isOpen) return false
@@ -547,10 +546,14 @@ function haveSameNames(a: Sibling[], b: Sibling[]): boolean {
   return a.length === b.length && a.every(({ path, key }, i) => b[i]?.path === path && b[i]?.key === key)
 }
 
+function isUnknown(row: OffsetRow): boolean {
+  return isAllHole(row) || (row.offset === 0 && !row.fingerprintSize)
+}
+
 /**
  * True when the sibling may be the file of a row that tells nothing of its content, because of a crash before its first
  * bytes were hashed. It may have been compressed since: every file that changed after the row's was opened counts.
  */
 function mayBe(row: OffsetRow, sibling: Sibling): boolean {
-  return row.offset === 0 && !row.fingerprintSize && sibling.mtimeMs >= row.created * 1000
+  return isUnknown(row) && sibling.mtimeMs >= row.created * 1000
 }

@@ -138,9 +138,9 @@ export class Reconciler {
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
     if (found.isNew && matches) {
-      // At the very first start files are what they are; later a new one may be a copy of a known one.
-      const mayBeCopy = file.stored.id === undefined && file.cursor.offset === 0
-      if (mayBeCopy && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
+      // At the very first start files are what they are; later a new one may be a copy of a known one, also if an earlier run has
+      // seen it, and ended before it read any of it.
+      if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path))
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)

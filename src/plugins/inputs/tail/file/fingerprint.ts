@@ -58,6 +58,14 @@ export function isHole({
   return fingerprint === hole
 }
 
+/** True when all that is known of a content is NUL: neither its first bytes nor those before the offset distinguish it. */
+export function isAllHole(
+  content: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize' | 'marker' | 'markerSize'>,
+): boolean {
+  if (!isHole(content)) return false
+  return content.markerSize === 0 || content.marker === markerOf(Buffer.alloc(content.markerSize)).marker
+}
+
 /** Returns why a stored row does not belong to the file; undefined when it does. */
 export function mismatch(
   row: OffsetRow,

@@ -130,9 +130,11 @@ export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerp
   return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_DISTINCT_BYTES || isHole(row))
 }
 
-/** Returns the row, unless it was stored for an empty file and this file, created later, only reuses its inode. */
+/** Returns the row, unless this file was created later and only reuses the inode of the row's, as far as that can be told. */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
-  return row !== undefined && isBlank(row) && isLater(row, stat.birthtimeNs) ? undefined : row
+  if (row === undefined) return undefined
+  const isOther = isOfOtherBirth(row, Number(stat.birthtimeNs) / 1e6)
+  return isOther || (isBlank(row) && isLater(row, stat.birthtimeNs)) ? undefined : row
 }
 
 /** True when a file that was created at `birthMs` is another one than that of a row which has its time of creation. */

@@ -8,6 +8,7 @@ import { mismatch } from '../file/fingerprint.ts'
 import { storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 import type { TailFile } from '../file/tail-file.ts'
+import { linkTarget } from '../tracking/link-target.ts'
 import type { Positions } from '../tracking/positions.ts'
 import type { IdentitySearch } from './identity-search.ts'
 import { uncompressedName } from './names.ts'
@@ -137,7 +138,8 @@ export class ClosedFiles {
   }
 
   #examineMoved(file: ClosedFile, names: DirectoryNames | undefined): void {
-    const moved = siblingsOf(file.livePath, { directories: [dirname(file.path)] }, names)
+    const scope = { directories: [dirname(file.path)], targetBefore: targetBefore(file) }
+    const moved = siblingsOf(file.livePath, scope, names)
     const here = moved.find((s) => BigInt.asIntN(64, s.inode) === file.row.inode && isFileOf(file.row, s))
     if (here !== undefined) {
       file.path = here.path
@@ -235,6 +237,11 @@ function isMadeOf(sibling: Sibling, path: string): boolean {
   if (stat instanceof FsFailure) return true
   const isCompressed = sibling.path.endsWith('.gz') && uncompressedName(sibling.path) === path
   return isCompressed || isWithin(BigInt(Math.round(sibling.mtimeMs * 1e6)), stat)
+}
+
+/** Returns the name by which the siblings of a closed file are found that was the target of a link. */
+function targetBefore({ livePath, path }: ClosedFile): string | undefined {
+  return linkTarget(livePath) === livePath ? undefined : path
 }
 
 /** True when two directories are the same, one is within the other, or both are within the same one. */

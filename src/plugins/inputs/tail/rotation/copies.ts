@@ -163,7 +163,8 @@ export class Copies {
   #originalOf(file: TailFile): Suspect | undefined {
     const before = file.newAt?.before
     const sinceMs = this.#options.clock.nowMs()
-    if (before?.handle.isOpen && before.rotation.isDeleted && isCopy(file, before))
+    const isLong = (one: TailFile): boolean => one.cursor.size >= MIN_DISTINCT_BYTES
+    if (before?.handle.isOpen && before.rotation.isDeleted && isLong(before) && isCopy(file, before))
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
@@ -172,6 +173,9 @@ export class Copies {
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined
+      // After a deleted log of one line the next one may just begin with the same.
+      if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
+        continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
     }
     this.#continueKnown(file, names)

@@ -3,7 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { entriesIn, FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
-import { TICK_MS } from '../file/fingerprint.ts'
+import { isHole, TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
@@ -17,10 +17,12 @@ import {
   contentSizeOf,
   contentSizeOfOpen,
   haveCommonContent,
+  isBackup,
   isCompressedCopy,
   isCopyOfContent,
   isEmptyGzip,
   isFileOf,
+  largestOf,
   setFingerprintOfCopy,
   wasCopiedFrom,
 } from './same-content.ts'
@@ -215,7 +217,8 @@ export class RotatedFiles {
     file.rotation.markReplaced()
     const isOwn = (s: Sibling): boolean => content !== undefined && isCopyOfContent(content, s, true)
     if (!siblings.some(isOwn) && this.findDirectories(path, isOwn)) siblings = find()
-    const heir = content === undefined ? undefined : this.#openHeir(file, siblings.find(isOwn), path)
+    const own = content === undefined ? undefined : largestOf(siblings.filter(isOwn), isHole(content))
+    const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
       file.handOver(heir)
       file.rotation.recordHeir()
@@ -235,7 +238,12 @@ export class RotatedFiles {
     if (last !== undefined && last !== before) file.readAfter(last)
     const copy = heir ?? (last === before ? undefined : last)
     if (copy === undefined) return undefined
-    return { copy, size: copy.handle.isCompressed ? Number.POSITIVE_INFINITY : copy.cursor.size }
+    // One of a content that nobody knows may be any of them, after several truncations the first.
+    const copies = heir === undefined ? unknown.flatMap((s) => this.#files.byKey.get(s.key) ?? []) : [heir]
+    const sizes = copies.map(({ handle, cursor }) =>
+      handle.isCompressed ? Number.POSITIVE_INFINITY : cursor.size,
+    )
+    return { copy, size: Math.max(...sizes) }
   }
 
   /** Opens the copy of the content of a file, unless it is being read already or has no more. */
@@ -316,7 +324,10 @@ export class RotatedFiles {
         known.some((one) => one !== file && isPartOf(file, one) && wasCopiedFrom(file, one)) ||
         opened.some(
           (one) =>
-            one !== file && haveCommonContent(file, one) && isLessThan(file, one) && wasCopiedFrom(file, one),
+            one !== file &&
+            haveCommonContent(file, one) &&
+            isLessThan(file, one) &&
+            (wasCopiedFrom(file, one) || isBackup(file, one)),
         )
       )
     const dropped = new Set(opened.filter((file) => !isKept(file)))

@@ -1,10 +1,12 @@
 import type { BigIntStats } from 'node:fs'
+import { basename } from 'node:path'
 import { constants, gunzipSync } from 'node:zlib'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile, read } from '../../../../lib/fs/file-system.ts'
 import {
   FINGERPRINT_BYTES,
   fingerprintOf,
+  isAllHole,
   isHole,
   MIN_DISTINCT_BYTES,
   markerOf,
@@ -14,7 +16,7 @@ import {
 import type { KnownContent } from '../file/rotation-state.ts'
 import { isOfOtherBirth } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { uncompressedName } from './names.ts'
+import { maskDigits, uncompressedName } from './names.ts'
 import type { Sibling } from './siblings.ts'
 
 /** Compressed bytes read of a .gz to get its first decompressed ones. */
@@ -37,12 +39,14 @@ const heads = new WeakMap<Sibling, Buffer | undefined>()
 /** True when the sibling is the file of the row under another name, or a copy of it, compressed or not. */
 export function isFileOf(row: OffsetRow, sibling: Sibling): boolean {
   const hasInode = BigInt.asIntN(64, sibling.inode) === row.inode
+  if (!hasInode && isAllHole(row)) return false
   if (sibling.path.endsWith('.gz')) {
     // The offset and the marker of the row of a .gz are of the bytes on disk.
     const isOfGzip = row.name.endsWith('.gz') || row.streamOffset !== undefined
     if (!isOfGzip) return isCompressedCopy(row, sibling)
     if (!hasInode || isOfOtherBirth(row, sibling.birthMs))
       return isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)
+    if (row.fingerprintSize && !isCompressedCopy({ ...row, offset: 0, markerSize: 0 }, sibling)) return false
     const onDisk = { ...row, fingerprint: undefined }
     return (
       withFile(sibling, (fd) => mismatch(onDisk, fd, sibling.size, sibling.path, false) === undefined) ??
@@ -83,8 +87,9 @@ export function isOpenCopyOfContent(
 }
 
 /** False when nothing but its first bytes is known of a content that was not read: that is not enough. */
-function isDistinct({ offset, fingerprintSize }: KnownContent, isRecent: boolean): boolean {
-  if (!fingerprintSize) return false
+function isDistinct(content: KnownContent, isRecent: boolean): boolean {
+  const { offset, fingerprintSize } = content
+  if (!fingerprintSize || isAllHole(content)) return false
   return isRecent || offset >= Math.min(MIN_DISTINCT_BYTES, fingerprintSize)
 }
 
@@ -212,9 +217,26 @@ const COPY_BYTES_PER_MS = 100_000
  * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
  * set after it was written, or it was written in one go, as by cp. Most programs take longer for their lines.
  */
-export function wasPutInPlace({ birthtimeNs, mtimeNs, ctimeNs, size }: BigIntStats): boolean {
-  if (ctimeNs > mtimeNs) return true
+export function wasPutInPlace(stat: BigIntStats): boolean {
+  return stat.ctimeNs > stat.mtimeNs || wasWrittenAtOnce(stat)
+}
+
+function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats): boolean {
   return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
+}
+
+/**
+ * True when one of two files with a common content is a backup of the other: somebody gave it a name that differs in more than digits
+ * from what rotation makes, and it was written at once. A program that writes the same lines again has them rotated to names of one kind.
+ */
+export function isBackup(file: TailFile, other: TailFile): boolean {
+  if (maskDigits(basename(file.path)) === maskDigits(basename(other.path))) return false
+  if (contentSizeOfOpen(file) > contentSizeOfOpen(other)) return false
+  if (file.handle.isCompressed && other.handle.isCompressed) return true
+  return [file, other].some(({ handle }) => {
+    const stat = handle.isCompressed ? undefined : handle.stat()
+    return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat)
+  })
 }
 
 /** Returns the first bytes of a file, up to END_BYTES behind a hole. */
@@ -240,6 +262,18 @@ export function contentSizeOfOpen({ handle, cursor }: TailFile): number {
   const stat = handle.isCompressed ? handle.stat() : undefined
   if (stat === undefined || stat instanceof FsFailure) return cursor.size
   return sizeInTrailer(handle.fd, Number(stat.size))
+}
+
+/**
+ * Returns the first of the copies of one content that has all of it: some may be backups of its beginning. If they have only a hole in
+ * common, they may be different contents: the first of all.
+ */
+export function largestOf(copies: readonly Sibling[], beginsWithHole: boolean): Sibling | undefined {
+  let largest = copies[0]
+  if (beginsWithHole) return largest
+  for (const copy of copies)
+    if (copy !== largest && contentSizeOf(copy) > contentSizeOf(largest as Sibling)) largest = copy
+  return largest
 }
 
 function sizeInTrailer(fd: number, size: number): number {

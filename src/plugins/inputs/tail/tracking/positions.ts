@@ -334,9 +334,11 @@ function rowOf(file: TailFile): OffsetRow {
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }
+  // Where the bytes before the offset tell nothing, the birth tells the file from a later one that gets its inode.
+  const needsBirth = isBlank(row) || handle.isCompressed
   return {
     ...row,
-    ...(isBlank(row) && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
+    ...(needsBirth && identity.birthMs > 0 ? { birthMs: Math.floor(identity.birthMs) } : {}),
     ...(isHashed && cursor.size > offset && !cursor.isRewritten ? { size: cursor.size } : {}),
   }
 }
