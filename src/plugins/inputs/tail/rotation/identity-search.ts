@@ -55,10 +55,22 @@ export class IdentitySearch {
         this.#missing = []
         await this.#search(missing)
         if (this.#isStopped) return
-        for (const file of missing) file.settle(undefined)
+        await this.#giveUp(missing)
       }
     } finally {
       this.#isRunning = false
+    }
+  }
+
+  /** Settles the files that were not found. */
+  async #giveUp(missing: Set<MissingFile>): Promise<void> {
+    let turnEndMs = performance.now() + TURN_MS
+    for (const file of missing) {
+      file.settle(undefined)
+      if (performance.now() < turnEndMs) continue
+      await nextTurn()
+      if (this.#isStopped) return
+      turnEndMs = performance.now() + TURN_MS
     }
   }
 
