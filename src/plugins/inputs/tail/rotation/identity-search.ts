@@ -4,7 +4,7 @@ import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.t
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** Time for which entries are examined before other work gets its turn. */
-const TURN_MS = 8
+const TURN_MS = 5
 /** Entries examined between two looks at the clock. */
 const ENTRIES_PER_LOOK = 64
 /** Bounds of one search, for directories that others fill. */
