@@ -6,8 +6,9 @@ import { siblingsOf } from '../src/plugins/inputs/tail/rotation/siblings.ts'
 import { Child, median, sleep, threadsOf, usedBetween } from './measure.ts'
 
 /**
- * Measures what a quiet agent does at each Refresh_Interval, and the turns of the event loop that large directories cause:
- * `bun bench/scan.bench.ts [binary ...]`. Several binaries run one after the other on the same files.
+ * Measures what an idle agent does at each Refresh_Interval, and the turns of the event loop that large
+ * directories cause: `bun bench/scan.bench.ts [binary ...]`. Several binaries run one after the other on the
+ * same files.
  */
 const FOLLOWED = 10_000
 const FOREIGN = 50_000
@@ -23,7 +24,10 @@ function files(directory: string, count: number, nameOf: (i: number) => string):
 
 const logName = (i: number): string => `app-${String(i).padStart(5, '0')}.log`
 
-/** Prints the CPU of a scan of all files, in ms: of followed ones only, then with closed ones that are watched for late lines. */
+/**
+ * Prints the CPU time of a scan of all files, in ms: first with followed files only, then with closed files
+ * that are watched for late lines.
+ */
 async function scans(binary: string, root: string): Promise<void> {
   const directory = join(root, 'flat')
   rmSync(directory, { recursive: true, force: true })
@@ -64,7 +68,7 @@ async function scans(binary: string, root: string): Promise<void> {
   }
 }
 
-/** Returns the median CPU of one second, in which there is one scan. */
+/** Returns the median CPU time of one second, which has one scan. */
 async function cpuOfScan(pid: number): Promise<number> {
   const used: number[] = []
   for (let i = 0; i < SCANS; i++) {
@@ -75,7 +79,7 @@ async function cpuOfScan(pid: number): Promise<number> {
   return median(used)
 }
 
-/** Returns the CPU of the longest turn of the event loop while `work` runs, in ms. */
+/** Returns the CPU time of the longest turn of the event loop while `work` runs, in ms. */
 async function longestTurn(work: () => Promise<void>): Promise<number> {
   let longest = 0
   let isRunning = true

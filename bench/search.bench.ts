@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { Glob } from '../src/plugins/inputs/tail/discovery/glob.ts'
 
 /**
- * Measures the search for the files of tail, without the look at each of them that follows: `bun bench/search.bench.ts`.
- * The first case is a directory with 10,000 files of Path beside 50,000 others; the last one is a trap.
+ * Measures how tail searches for files, without the check of each file that follows: `bun
+ * bench/search.bench.ts`. The first case is a directory with 10,000 matching files and 50,000 others; the
+ * last one is a maze of links.
  */
 const RUNS = 15
 
@@ -29,7 +30,7 @@ function measure(name: string, patterns: string[], excludes: string[] = []): voi
   for (let i = 0; i < RUNS; i++) {
     const startedMs = performance.now()
     const { paths } = glob.find()
-    // A scan asks this again for each of them.
+    // A scan repeats this question for each path.
     for (const path of paths) glob.matches(path)
     times.push(performance.now() - startedMs)
     found = paths.length

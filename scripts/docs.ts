@@ -12,8 +12,9 @@ import { registry } from '../src/registry.ts'
 import { ROOT } from './bootstrap.mjs'
 
 /**
- * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program itself uses, and
- * the marked parts of README.md. With --check it writes nothing and exits with status 1 if a page differs.
+ * `npm run docs [-- --check]` generates docs/plugins/ and docs/errors.md from the tables that the program
+ * itself uses, and the marked parts of README.md. With --check it writes nothing and exits with status 1 if a
+ * page differs.
  */
 const PLUGINS = 'docs/plugins'
 const NOTE = '<!-- Made by `npm run docs` from the sources: change them, not this file. -->\n\n'
@@ -105,7 +106,7 @@ function pluginPage(spec: PluginSpec): string {
   return NOTE + parts.filter((part) => part.trim() !== '').join('\n')
 }
 
-/** Returns the row of a counter, and one for each of its reasons. */
+/** Returns the row of a counter, and one row for each of its reasons. */
 function counterRows(name: string, counter: CounterTable[string]): string {
   if (typeof counter === 'string') return `| \`${name}\` | ${cell(counter)} |\n`
   const reasons = Object.entries(counter.reasons).map(
@@ -139,13 +140,13 @@ function multilinePage(): string {
   const text =
     'Joins lines that belong together. The section also takes `Name`, which `Multiline.Parser` refers to. ' +
     `Built in, no section needed: ${BUILTIN_NAMES.map((name) => `\`${name}\``).join(', ')}.\n\n` +
-    'The traces of runtimes begin with the line that names the error, at any place in it. Lines after it are held until a ' +
-    'frame comes: then all of them are one record, also a message of several lines. They are records of their own, each ' +
-    'with its own time and fields, when no frame comes within 50 lines, 32 kB and 4 s, or before a line that begins like ' +
-    'those of a log: with a time, a level, as JSON. The message of a Python exception comes after the frames, and that of ' +
-    'a Rust panic may have none: there such a line ends the message, and without one only its first line is joined. Where several ' +
-    'traces are named, the frames show which one it is. A section named `node`, `dotnet`, `php`, `rust` or `dart` replaces ' +
-    'the trace of that name, because fluent-bit has none.\n'
+    'A stack trace begins with the line that names the error, which may contain other text. The following lines are held until ' +
+    'a frame arrives, and then joined, so that a message of several lines is part of the record. If no frame arrives within ' +
+    '50 lines, 32 kB and 4 s, or before a line that begins like a log line (with a time, a level, or as JSON), they become ' +
+    'records of their own, each with its own time and fields. The message of a Python exception follows the frames, and a ' +
+    'Rust panic may have no frames. There the message ends before a line that begins like a log line; without such a line, ' +
+    'only its first line is joined. If several traces are named, the frames decide which one it is. A section named `node`, ' +
+    '`dotnet`, `php`, `rust` or `dart` replaces the built-in trace, because fluent-bit has no trace of that name.\n'
   const example = '[MULTILINE_PARSER]\n    Name traces\n    Type regex\n'
   const rules = '    Rule "start_state" "/^\\S/" "more"\n    Rule "more" "/^\\s+at /" "more"\n'
   const options = `## Options\n\n${optionTable(MULTILINE_OPTIONS)}`

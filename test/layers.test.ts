@@ -4,8 +4,8 @@ import { resolve } from 'node:path'
 import { packageOf, readSource, type Source, sourcesUnder } from './support/sources.ts'
 
 /**
- * The layers that each layer may import. A layer is a folder of src/ or a file in it. Every layer may import core, the
- * vocabulary. Within a layer imports are free, but a plugin must not import another plugin.
+ * The layers that each layer may import. A layer is a folder of src/ or a file in it. Every layer may import
+ * core, the vocabulary. Within a layer imports are free, but a plugin must not import another plugin.
  */
 const MAY_IMPORT: Record<string, string[]> = {
   core: [],
@@ -145,8 +145,9 @@ function breaches({ path, imports }: Source): string[] {
 }
 
 /**
- * Finds import cycles per folder: the nodes are its files and its subfolders. Returns one path for each folder
- * with a cycle; a cycle between files is reported for their folder, one between subfolders for the folder above.
+ * Finds import cycles per folder: the nodes are its files and its subfolders. Returns one path for each
+ * folder with a cycle; a cycle between files is reported for their folder, one between subfolders for the
+ * folder above.
  */
 function cycles(all: Source[]): string[] {
   const graphs = new Map<string, Map<string, Set<string>>>()

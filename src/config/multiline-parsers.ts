@@ -9,7 +9,10 @@ import { readOptions } from './options.ts'
 
 const COMMA = /[\s,]+/
 
-/** Plans the [MULTILINE_PARSER] sections. Problems of a section in a parsers file are errors only when it is used. */
+/**
+ * Plans the [MULTILINE_PARSER] sections. Problems of a section in a parsers file are errors only when it is
+ * used.
+ */
 export class MultilinePlanner {
   readonly plans: MultilinePlan[] = []
   readonly #diagnostics: Diagnostics
@@ -60,7 +63,10 @@ export class MultilinePlanner {
     return undefined
   }
 
-  /** Checks that all names in a `multiline.parser` exist; returns false, and records problems, when one does not. */
+  /**
+   * Checks that all names in a `multiline.parser` exist; returns false, and records problems, when one does
+   * not.
+   */
   require(property: Property, label: string): boolean {
     const before = this.#diagnostics.problems.length
     for (const name of property.value.split(COMMA)) {
@@ -81,15 +87,15 @@ export class MultilinePlanner {
 }
 
 /**
- * Builds the state machine and discards it, to report a rule that cannot be compiled with its location. Warns about a state
- * to which a rule leads, but that has no rule.
+ * Builds the state machine and discards it, so that a rule that cannot be compiled is reported with its
+ * location. Warns about a state that rules lead to but that has no rule itself.
  */
 function compile(section: Section, name: string, options: MultilineOptions, found: Diagnostics): void {
   try {
     makeStateMachine(name, options)
     if (options.type !== 'regex') return
     for (const state of statesWithoutRules(options.rule)) {
-      const message = `[multiline_parser ${name}] no rule starts from the state "${state}": a record ends with the line that leads there`
+      const message = `[multiline_parser ${name}] no rule starts from the state "${state}": a record ends with the line that leads to it`
       warn(found, message, propertyOf(section, 'rule')?.valueLocation ?? section.location)
     }
   } catch (err) {

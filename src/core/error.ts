@@ -1,6 +1,6 @@
 /**
- * Codes of all errors that a user can see, each with its meaning, the remedy and the exit status. docs/errors.md is
- * generated from this table.
+ * Codes of all errors that a user can see, each with its meaning, the remedy and the exit status.
+ * docs/errors.md is generated from this table.
  */
 export const ERROR_CODES = {
   E_CLI_USAGE: { exit: 2, summary: 'the command line is not valid', remedy: 'see `shipper --help`' },
@@ -113,14 +113,13 @@ export const ERROR_CODES = {
   },
   E_TAIL_GZIP: {
     exit: 1,
-    summary: 'a .gz is corrupt or ends too early, and is not being written',
-    remedy: 'test it with `gzip -t`, and copy it again; reading goes on when it changes',
+    summary: 'a .gz is corrupt or incomplete, and has not changed for a while',
+    remedy: 'test it with `gzip -t` and copy it again; reading continues when it changes',
   },
   E_TAIL_TRUNCATED: {
     exit: 1,
-    summary: 'a program truncated bytes of a file before they were read',
-    remedy:
-      'rotate by renaming the file (create) instead of copytruncate, or fix the output that lags behind',
+    summary: 'bytes of a file were truncated before they were read',
+    remedy: 'rotate by renaming (create) instead of copytruncate, or fix the output that lags behind',
   },
   E_LISTEN: { exit: 1, summary: 'cannot listen on a port', remedy: 'free the port or choose another' },
   E_PEER_UNREACHABLE: {
@@ -192,8 +191,8 @@ export const ERROR_CODES = {
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /**
- * Location of a configuration value. `line` and `col` count from 1; a value from the command line has `argument` instead,
- * e.g. `-p port`.
+ * Location of a configuration value. `line` and `col` count from 1; a value from the command line has
+ * `argument` instead, e.g. `-p port`.
  */
 export interface SourceLocation {
   file: string
@@ -207,10 +206,16 @@ export interface ErrorOptions {
   hint?: string
   /** True when the same call may succeed later. Default: false. */
   retryable?: boolean
-  /** `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected (default). */
+  /**
+   * `peer`: the peer is unreachable, so other chunks would fail too; `chunk`: only this chunk is affected
+   * (default).
+   */
   scope?: 'peer' | 'chunk'
   location?: SourceLocation
-  /** Name of the invalid option of the plugin that throws the error; the location of its value is then looked up. */
+  /**
+   * Name of the invalid option of the plugin that throws the error; the location of its value is then looked
+   * up.
+   */
   option?: string
   details?: Record<string, unknown>
   cause?: unknown
@@ -254,7 +259,10 @@ export function messageOf(error: unknown): string {
 /** `, open '/path'` at the end of a system error's message. */
 const SYSTEM_CALL = /, \w+(?: '.*')?$/s
 
-/** Returns the message of a thrown value; a system error loses its call and path, which the text around it names. */
+/**
+ * Returns the message of a thrown value; a system error loses its call and path, which the text around it
+ * names.
+ */
 export function reasonOf(error: unknown): string {
   return systemCode(error) === undefined ? messageOf(error) : messageOf(error).replace(SYSTEM_CALL, '')
 }

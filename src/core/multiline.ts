@@ -12,16 +12,16 @@ export const MULTILINE_OPTIONS = defineOptions({
   negate: {
     type: 'bool',
     default: 'false',
-    help: 'With endswith and equal: join up to a line that does not match.',
+    help: 'With the types endswith and equal: join up to the first line that does not match.',
   },
   flush_timeout: {
     type: 'int',
     default: '4000',
-    help: 'Milliseconds after which an incomplete record that has not grown is sent as it is. 0 or less: the default.',
+    help: 'Milliseconds after which an incomplete record that has not grown is sent as it is. 0 or a negative number means the default.',
   },
   key_content: {
     type: 'string',
-    help: 'Key of the text to join, in the output of Parser. Default: Key of the input. With endswith and equal in the input tail, texts under a key that is set here are joined without a line feed between them, as the parts of a split text.',
+    help: 'Key of the text to join, in the output of Parser. Default: Key of the input. If it is set and the type is endswith or equal, the input tail joins the texts without line feeds, as parts of a split text.',
   },
   key_group: {
     type: 'string',
@@ -35,7 +35,7 @@ export const MULTILINE_OPTIONS = defineOptions({
   rule: {
     type: 'string',
     repeat: true,
-    help: '`"from[, from]" "/regex/" "to"`: in the state `from`, a line that matches the expression is joined and changes the state to `to`. Words without blanks need no quotes; `\\"` is a quote within them. The expression may end with `/i` (ignore case), `/m` (`.` matches a line feed) or `/x` (blanks and comments are ignored). A rule from `start_state` starts a record, whatever other states it names. A record ends with the line that leads to `start_state`, to a state that shares a rule with it, to one without rules, or to none.',
+    help: '`"from[, from]" "/regex/" "to"`: in the state `from`, a line that matches the expression is joined and changes the state to `to`. Words without blanks need no quotes; within quotes, `\\"` is a quote. The expression may end with `/i` (ignore case), `/m` (`.` matches a line feed) or `/x` (ignore blanks and comments). A rule from `start_state` starts a record, whatever other states it names. A record ends with a line whose rule has no `to`, or leads to `start_state`, to a state that shares a rule with it, or to a state without rules.',
   },
 })
 

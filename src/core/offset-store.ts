@@ -1,30 +1,44 @@
-/** A store of the positions from which an input continues after a restart; see src/store for the schema and the promises. */
+/**
+ * A store of the positions from which an input continues after a restart; see src/store for the schema and
+ * the promises.
+ */
 export interface OffsetStore {
   /** Returns all rows of this database, newest id last. */
   rows(): OffsetRow[]
-  /** Writes all changes in one transaction and sets `id` of new rows. When it throws E_STORE_*, nothing was written. */
+  /**
+   * Writes all changes in one transaction and sets `id` of new rows. When it throws E_STORE_*, nothing was
+   * written.
+   */
   write(changes: OffsetChanges): void
   /**
-   * Claims this database for the position of one journal and returns the stored cursor, or undefined when there is none.
-   * Throws E_STORE_LOCKED when another input of this agent has claimed it: fluent-bit's table has room for one cursor.
+   * Claims this database for the position of one journal and returns the stored cursor, or undefined when
+   * there is none. Throws E_STORE_LOCKED when another input of this agent has claimed it: fluent-bit's table
+   * has room for one cursor.
    */
   claimCursor(): string | undefined
   close(): void
   readonly path: string | undefined
-  /** True when the database was damaged and rows may be missing: files without a row are then read from the start. */
+  /**
+   * True when the database was damaged and rows may be missing: files without a row are then read from the
+   * start.
+   */
   readonly damaged: boolean
   /**
-   * Returns when an input last scanned for all files of this pattern, in an earlier run, in Unix milliseconds: a file that
-   * appeared since then and has no row is new to the agent. Undefined when it never did. In a database in which no scan is
-   * stored, as one of fluent-bit, that is the time of the last write.
+   * Returns when an input of an earlier run last scanned for all files of this pattern, in Unix milliseconds;
+   * undefined if none did. A file that appeared since then and has no row is new to the agent. A database
+   * without any stored scan, such as fluent-bit's, returns the time of its last write.
    */
   lastScanMs(pattern: string): number | undefined
   /**
-   * Returns the files that scans of this Path found and did not open, those of a Path with some of its patterns if it was
-   * changed since; undefined when the database does not keep them, as one written by fluent-bit or by a version before this table.
+   * Returns the files that scans of this Path found but did not open. If Path has changed, returns those of
+   * every Path that shares a pattern with it. Undefined when the database has no such list, as one written by
+   * fluent-bit or an older version.
    */
   skippedFiles(paths: string): SkippedFile[] | undefined
-  /** Time of the last write by an earlier run, by the clock of the file system; undefined when the database is new. */
+  /**
+   * Time of the last write by an earlier run, by the clock of the file system; undefined when the database is
+   * new.
+   */
   readonly lastWriteMs: number | undefined
 }
 
@@ -33,7 +47,7 @@ export interface OffsetChanges {
   remove: OffsetRow[]
   /** Time of a scan for all files of these patterns; written together with the rows of the files found. */
   scanned?: { patterns: readonly string[]; ms: number } | undefined
-  /** All files that were found and not opened, which replace those stored for this Path. */
+  /** Complete list of files that were found but not opened; replaces the stored list of this Path. */
   skipped?: { paths: string; files: readonly SkippedFile[] } | undefined
   /** New position in the journal; only from the input that has claimed the cursor. */
   cursor?: string
@@ -44,8 +58,8 @@ export interface OffsetOptions {
   locking: boolean
   journalMode: string
   /**
-   * Owner of the rows, where several inputs share the database; the same at every start. Each input continues from its own
-   * rows and from unowned ones.
+   * Owner of the rows, where several inputs share the database; the same at every start. Each input continues
+   * from its own rows and from unowned ones.
    */
   owner?: string
 }
@@ -59,38 +73,51 @@ export interface OffsetRow {
   /** Unix seconds. */
   created: number
   rotated: boolean
-  /** XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`, signed. 0, with a size of 0: no check. */
+  /**
+   * XXH3-64 of the last `markerSize` (at most 32) bytes before `offset`, signed. 0, with a size of 0: no
+   * check.
+   */
   marker: bigint
   markerSize: number
   // The fields below are in our second table: undefined in a database written by fluent-bit.
   /** Path of the file when it was opened; the tag is derived from it. */
   openedAs: string | undefined
   device: bigint | undefined
-  /** Hash of the first `fingerprintSize` bytes, which distinguishes the file from another one that got its inode. */
+  /**
+   * Hash of the first `fingerprintSize` bytes, which distinguishes the file from another one that got its
+   * inode.
+   */
   fingerprint: string | undefined
   fingerprintSize: number | undefined
   /** Position in the decompressed data, for .gz. */
   streamOffset: number | undefined
   /** True when the position is within an oversized line that is being skipped. */
   skipping: boolean | undefined
-  /** Path of the file itself, where `name` is a link to it. */
+  /** Path of the file itself when `name` is a link to it. */
   target?: string | undefined
-  /** Time of creation in milliseconds, of a row that knows nothing of the content: what got the inode since has another one. */
+  /**
+   * Birth time in milliseconds, of a .gz and of a row without information about the content. A file that reuses
+   * the inode has another one.
+   */
   birthMs?: number | undefined
-  /** Size that was seen, while it is more than `offset`: what is lost if the file is gone. */
+  /** Last size seen, if it is larger than `offset`: tells how much is lost when the file is missing. */
   size?: number | undefined
-  /** Unix seconds at which a rotated file was closed after everything in it was read: only late lines are expected of it. */
+  /**
+   * Unix seconds at which a rotated file was closed after it was read to its end; only late lines may follow.
+   */
   closedAt?: number | undefined
 }
 
-/** A file that a scan found and that was not opened, because it could not be or is too old. */
+/** A file that a scan found but did not open, because it was unreadable or too old. */
 export interface SkippedFile {
-  /** Path at which it was found. */
+  /** Path at which the file was found. */
   path: string
   device: bigint
   inode: bigint
-  /** Time of creation in milliseconds, which tells the file from a later one with its inode; 0: unknown. */
+  /**
+   * Birth time in milliseconds, which distinguishes the file from a later one with its inode; 0 when unknown.
+   */
   birthMs: number
-  /** Offset from which it is read once it can be opened. */
+  /** Offset from which the file is read once it can be opened. */
   offset: number
 }

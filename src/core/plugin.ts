@@ -7,7 +7,8 @@ import type { Parser } from './parser.ts'
 import type { Clock, Counters, CounterTable, Logger } from './services.ts'
 
 /**
- * The contracts between the engine and its plugins. The engine never sees an offset; a plugin never sees a retry.
+ * The contracts between the engine and its plugins. The engine never sees an offset; a plugin never sees a
+ * retry.
  *
  * ```
  *   Input --entries--> Appender --Chunk--> Filter ... --> Output.flush
@@ -26,7 +27,10 @@ import type { Clock, Counters, CounterTable, Logger } from './services.ts'
  */
 export type Outcome = 'delivered' | 'filtered' | 'dropped' | 'aborted'
 
-/** Reports the outcome of a chunk; called exactly once. A stored position moves on every outcome except `aborted`. */
+/**
+ * Reports the outcome of a chunk; called exactly once. A stored position moves on every outcome except
+ * `aborted`.
+ */
 export type Ack = (outcome: Outcome) => void
 
 /** Services that every input, filter and output gets from the engine. */
@@ -44,16 +48,16 @@ export interface PluginContext {
 /** A part of an input that has a position of its own, e.g. one file, and has written to the current chunk. */
 export interface Contributor {
   /**
-   * Closes the range of bytes that went into the chunk; the appender calls it when it seals the chunk. `identity`
-   * (e.g. `device:inode:time:start-end`) becomes part of the chunk's id; `settle` is called once with the chunk's
-   * outcome. Returns undefined when the contributor has nothing in the chunk.
+   * Closes the range of bytes that went into the chunk; the appender calls it when it seals the chunk.
+   * `identity` (e.g. `device:inode:time:start-end`) becomes part of the chunk's id; `settle` is called once
+   * with the chunk's outcome. Returns undefined when the contributor has nothing in the chunk.
    */
   closeRange(): { identity: string; settle: Ack } | undefined
 }
 
 /**
- * Collects the records of one tag and seals them into chunks: at its size limit, when `Flush` has passed since the first
- * record, or on `seal`. Created by `InputContext.appender`.
+ * Collects the records of one tag and seals them into chunks: at its size limit, when `Flush` has passed
+ * since the first record, or on `seal`. Created by `InputContext.appender`.
  *
  * ```
  *   if (!out.reserve(n)) { await ctx.waitForMemory(signal); ...try again }
@@ -65,23 +69,27 @@ export interface Contributor {
 export interface Appender {
   readonly tag: string
   /**
-   * Buffer to write to. Valid after `reserve` returned true until the next `reserve`, and only until the current turn
-   * of the event loop ends: `Flush` may seal the chunk in between.
+   * Buffer to write to. Valid after `reserve` returned true until the next `reserve`, and only until the
+   * current turn of the event loop ends: `Flush` may seal the chunk in between.
    */
   buf: Buffer
   /** Offset in `buf` at which the next entry begins; the caller moves it past what it wrote. */
   end: number
   /**
-   * Makes space for `bytes` more bytes at `end`, sealing the current chunk when it is full. `expect` is the total number
-   * of bytes that are likely to follow (the size of a backlog) and determines the size of a new buffer. Returns false
-   * when the memory limit is reached.
+   * Makes space for `bytes` more bytes at `end`, sealing the current chunk when it is full. `expect` is the
+   * total number of bytes that are likely to follow (the size of a backlog) and determines the size of a new
+   * buffer. Returns false when the memory limit is reached.
    */
   reserve(bytes: number, expect?: number): boolean
-  /** Adds what was written up to `end` to the chunk: the number of records, and the bytes of input they were made from. */
+  /**
+   * Adds what was written up to `end` to the chunk: the number of records, and the bytes of input they were
+   * made from.
+   */
   addRecords(records: number, inputBytes: number): void
   /**
-   * Registers a contributor that has written to the current chunk, or that has skipped bytes which are to be settled
-   * with it (empty lines). Call it once per chunk: `closeRange` tells the contributor that the chunk was sealed.
+   * Registers a contributor that has written to the current chunk, or that has skipped bytes which are to be
+   * settled with it (empty lines). Call it once per chunk: `closeRange` tells the contributor that the chunk
+   * was sealed.
    */
   addContributor(contributor: Contributor): void
   /** Seals the current chunk and passes it on. */
@@ -92,9 +100,14 @@ export interface Appender {
 
 /** Parsers and multiline rules of the configuration, for plugins that process lines. */
 export interface LineContext {
-  /** Returns a new instance of the parser with this name; throws E_CONFIG_BAD_VALUE when it does not exist. */
+  /**
+   * Returns a new instance of the parser with this name; throws E_CONFIG_BAD_VALUE when it does not exist.
+   */
   parser(name: string): Parser
-  /** Returns the options of the [MULTILINE_PARSER] section with this name, or undefined when it does not exist. */
+  /**
+   * Returns the options of the [MULTILINE_PARSER] section with this name, or undefined when it does not
+   * exist.
+   */
   multiline(name: string): MultilineOptions | undefined
   /** `Multiline_Buffer_Limit` in bytes. */
   readonly multilineBytes: number
@@ -103,9 +116,14 @@ export interface LineContext {
 export interface InputContext extends PluginContext, LineContext {
   /** Configured tag, or the name of the instance. */
   readonly tag: string
-  /** Configured tag, or undefined. For inputs whose records carry tags: these are kept when no tag is configured. */
+  /**
+   * Configured tag, or undefined. For inputs whose records carry tags: these are kept when no tag is
+   * configured.
+   */
   readonly configuredTag?: string | undefined
-  /** Returns the appender of a tag. Do not keep it beyond the current turn: an idle appender may be removed. */
+  /**
+   * Returns the appender of a tag. Do not keep it beyond the current turn: an idle appender may be removed.
+   */
   appender(tag: string): Appender
   /** Seals every appender of this input. */
   sealAll(): void
@@ -118,30 +136,33 @@ export interface InputContext extends PluginContext, LineContext {
   /** `Flush` in milliseconds. */
   readonly flushMs: number
   /**
-   * Returns undefined when records with this tag may be read from the file at `path` (its name, links not resolved).
-   * Otherwise a filter is still waiting for data about them (e.g. pod metadata), and the promise resolves when the input
-   * should ask again; the filter limits the wait. For inputs whose source keeps unread records: to be called before each
-   * turn of reading.
+   * Returns undefined when records with this tag may be read from the file at `path` (its name, links not
+   * resolved). Otherwise a filter is still waiting for data about them (e.g. pod metadata), and the promise
+   * resolves when the input should ask again; the filter limits the wait. For inputs whose source keeps
+   * unread records: to be called before each turn of reading.
    */
   ready?(tag: string, path: string): Promise<void> | undefined
   /**
-   * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then waits for the
-   * acks and exits. `incomplete` names what could not be read, as a clause; the run then counts as failed.
+   * Reports that this input has read everything it ever will (`Exit_On_Eof`, end of stdin). The agent then
+   * waits for the acks and exits. `incomplete` names what could not be read, as a clause; the run then counts
+   * as failed.
    */
   finished(incomplete?: string): void
 }
 
 export interface Input {
   /**
-   * Runs until `signal` is aborted or the source ends, then resolves. The engine seals what is pending, and acks still
-   * arrive afterwards. Rejects only on a failure that needs an operator.
+   * Runs until `signal` is aborted or the source ends, then resolves. The engine seals what is pending, and
+   * acks still arrive afterwards. Rejects only on a failure that needs an operator.
    */
   run(signal: AbortSignal): Promise<void>
   /** Stores positions and closes files, after the last ack. Called once, also after a failed run. */
   close(): Promise<void>
   /** True when the input will call `finished`. The agent exits when all such inputs have done so. */
   readonly finite?: boolean
-  /** Returns how many bytes a finite input has to read in total, as far as it knows now; for the progress bar. */
+  /**
+   * Returns how many bytes a finite input has to read in total, as far as it knows now; for the progress bar.
+   */
   totalBytes?(): number
   /** Returns the state of each file or connection, for `/api/v1/files`, the snapshot and metrics. */
   status?(): InputStatus
@@ -165,7 +186,7 @@ export interface FileStatus {
   /** Bytes between `acked` and `size`. */
   lag: number
   state: string
-  /** Number of lines that no parser read, and of those whose time could not be read, since the file was opened. */
+  /** Numbers of lines since the file was opened that no parser read, and whose time could not be read. */
   parseFailed?: number
   timeFailed?: number
 }
@@ -174,38 +195,44 @@ export interface FilterContext extends PluginContext, LineContext {
   readonly buffers: BufferSource
   /** Sends deferred records as a chunk of their own to the filters after this one and the outputs. */
   emit(records: ChunkInit, buffers: BufferSource, ack: Ack): void
-  /** Folder of the first offset database, for state that a filter has to keep; undefined when no input has a database. */
+  /**
+   * Folder of the first offset database, for state that a filter has to keep; undefined when no input has a
+   * database.
+   */
   readonly stateFolder?: string | undefined
 }
 
 /**
- * Lets a filter defer records of a chunk until the records that belong to them have arrived. A chunk is not acknowledged
- * before the records deferred from it have settled.
+ * Lets a filter defer records of a chunk until the records that belong to them have arrived. A chunk is not
+ * acknowledged before the records deferred from it have settled.
  */
 export interface Deferral {
   /** Buffers of the chunk's input: deferred records count against its memory limit. */
   readonly buffers: BufferSource
   /** Delays the outcome of the current chunk until the returned ack has been called as well. */
   defer(): Ack
-  /** Calls `ack` with the outcome of the current chunk, which now contains records deferred from earlier chunks. */
+  /**
+   * Calls `ack` with the outcome of the current chunk, which now contains records deferred from earlier
+   * chunks.
+   */
   onSettled(ack: Ack): void
 }
 
 export interface Filter {
   /**
-   * Prepares the filter before the first chunk. Throws only on what an operator has to fix. Slow work (a first list of
-   * pods) continues after it has resolved.
+   * Prepares the filter before the first chunk. Throws only on what an operator has to fix. Slow work (a
+   * first list of pods) continues after it has resolved.
    */
   start?(): Promise<void>
   /**
-   * Changes the chunk in place (sets `chunk.end` and `chunk.count` after dropping records), or calls `chunk.replace`
-   * with a buffer from `ctx.buffers.force`. Synchronous. A new buffer needs `headRoom(tag)` bytes before the entries and
-   * TAIL_ROOM after them.
+   * Changes the chunk in place (sets `chunk.end` and `chunk.count` after dropping records), or calls
+   * `chunk.replace` with a buffer from `ctx.buffers.force`. Synchronous. A new buffer needs `headRoom(tag)`
+   * bytes before the entries and TAIL_ROOM after them.
    */
   apply(chunk: Chunk, deferral: Deferral): void
   /**
-   * Implements `InputContext.ready` for tags that the filter matches. The filter has to limit the wait: the promise
-   * resolves in every case.
+   * Implements `InputContext.ready` for tags that the filter matches. The filter has to limit the wait: the
+   * promise resolves in every case.
    */
   ready?(tag: string, path: string): Promise<void> | undefined
   close?(): Promise<void> | void
@@ -220,14 +247,18 @@ export interface OutputContext extends PluginContext {
 }
 
 export interface Output {
-  /** Prepares the output before the first flush. Throws only on what an operator has to fix (a bad path or certificate). */
+  /**
+   * Prepares the output before the first flush. Throws only on what an operator has to fix (a bad path or
+   * certificate).
+   */
   start?(): Promise<void>
   /**
-   * Resolves when the peer has the chunk. Rejects with a ShipperError whose `retryable` and `scope` say what the engine
-   * may do; any other error counts as a defect and is retried. When `ctx.signal` is aborted it rejects within 100 ms.
-   * Calls for one lane come in order and may overlap up to the spec's `inFlight`; the chunk must not be touched after
-   * the promise settled. If a call fails, calls that were made after it on the same lane must not be delivered before
-   * the engine has made it again (they fail too, as those on one connection do), or the order is lost.
+   * Resolves when the peer has the chunk. Rejects with a ShipperError whose `retryable` and `scope` say what
+   * the engine may do; any other error counts as a defect and is retried. When `ctx.signal` is aborted it
+   * rejects within 100 ms. Calls for one lane come in order and may overlap up to the spec's `inFlight`; the
+   * chunk must not be touched after the promise settled. If a call fails, calls that were made after it on
+   * the same lane must not be delivered before the engine has made it again (they fail too, as those on one
+   * connection do), or the order is lost.
    */
   flush(chunk: Chunk): Promise<void>
   /** Discards state kept for a chunk whose flush was rejected and which is not retried (`Retry_Limit`). */
@@ -245,7 +276,7 @@ interface SpecBase<T extends OptionTable> {
   readonly options: T
   /** Section in the classic format that runs unchanged; a test loads it. */
   readonly example: string
-  /** Names of the metrics counted with `ctx.counters`, and one line of help for each, and for each reason. */
+  /** Names of the counters in `ctx.counters`, with a line of help for each and for each of its reasons. */
   readonly counters?: CounterTable
 }
 
@@ -293,7 +324,9 @@ export function defineParser<const T extends OptionTable>(spec: ParserSpec<T>): 
   return spec
 }
 
-/** Plugins by kind and name. The list is cheap to load; the code of a plugin is loaded when it is first used. */
+/**
+ * Plugins by kind and name. The list is cheap to load; the code of a plugin is loaded when it is first used.
+ */
 export interface Registry {
   find(kind: PluginKind, name: string): Promise<PluginSpec | undefined>
   names(kind: PluginKind): string[]

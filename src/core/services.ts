@@ -6,14 +6,17 @@ export interface Logger {
   debug(message: string, fields?: Record<string, unknown>): void
 }
 
-/** A counter whose counts are told apart by their reason: a label of its metric. */
+/** A counter that is split by reason. The reason is a label of its metric. */
 interface ReasonedCounter {
   readonly help: string
-  /** What each reason stands for; none but these are counted. */
+  /** Meaning of each reason. No other reason is counted. */
   readonly reasons: Readonly<Record<string, string>>
 }
 
-/** The counters that a plugin declares, by name: one line of help, or one for the counter and one for each reason. */
+/**
+ * Counters that a plugin declares, by name: a line of help, or one for the counter and one for each of its
+ * reasons.
+ */
 export type CounterTable = Readonly<Record<string, string | ReasonedCounter>>
 
 type CountArguments<C> = C extends ReasonedCounter
@@ -21,12 +24,12 @@ type CountArguments<C> = C extends ReasonedCounter
   : [n?: number]
 
 /**
- * Named counters of one plugin instance, shown by the metrics endpoints. With the type of the plugin's table as `T`, a
- * name or a reason that is not declared is a type error, and so is a missing reason.
+ * Named counters of one plugin instance, shown by the metrics endpoints. With the plugin's table as `T`, an
+ * undeclared name, an undeclared reason and a missing reason are type errors.
  */
 export interface Counters<T extends CounterTable = CounterTable> {
   add<N extends keyof T & string>(name: N, ...count: CountArguments<T[N]>): void
-  /** Returns the count of all reasons, or that of one. */
+  /** Returns the count for one reason, or the sum over all reasons. */
   get(name: keyof T & string, reason?: string): number
 }
 

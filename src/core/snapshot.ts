@@ -1,6 +1,9 @@
 import type { InputStatus } from './plugin.ts'
 
-/** The state of the agent at one moment, from which metrics, health, /api/v1/files and the dump on a signal are made. */
+/**
+ * The state of the agent at one moment, from which metrics, health, /api/v1/files and the dump on a signal
+ * are made.
+ */
 export interface Snapshot {
   version: string
   hostname: string
@@ -13,11 +16,11 @@ export interface Snapshot {
   outputs: OutputSnapshot[]
 }
 
-/** The plugin's own counters. */
+/** Counters that the plugin declares itself. */
 export interface CounterSnapshot {
-  /** Counts by name, e.g. files_opened; of all reasons. */
+  /** Counts by name, e.g. files_opened; the sum for a counter with reasons. */
   counters: Record<string, number>
-  /** Counts by name and reason, of the counters that have reasons. */
+  /** Counts by name and reason, for counters with reasons. */
   counterReasons: Readonly<Record<string, Readonly<Record<string, number>>>>
   /** Help text by name. */
   counterHelp: Readonly<Record<string, string>>
@@ -58,7 +61,10 @@ export interface OutputSnapshot extends CounterSnapshot {
   retriesFailed: number
   retriedRecords: number
   droppedRecords: number
-  /** Chunks waiting, in flight and waiting for a retry; `retryAtMs` is the time of the earliest retry, if there is one. */
+  /**
+   * Chunks waiting, in flight and waiting for a retry; `retryAtMs` is the time of the earliest retry, if
+   * there is one.
+   */
   waiting: number
   inFlight: number
   retrying: number

@@ -1,7 +1,10 @@
 import type { Counters, CounterTable } from '../core/services.ts'
 import type { CounterSnapshot } from '../core/snapshot.ts'
 
-/** Counters of one plugin instance; those in its table exist from the start, or an alert would miss the first count. */
+/**
+ * Counters of one plugin instance. Declared counters exist with 0 from the start: an alert on an increase
+ * would miss the first count otherwise.
+ */
 export class CounterMap implements Counters {
   readonly #help: Record<string, string> = Object.create(null)
   readonly #totals: Record<string, number> = Object.create(null)
@@ -20,7 +23,8 @@ export class CounterMap implements Counters {
     this.#totals[name] = (this.#totals[name] ?? 0) + n
     const counts = this.#reasons[name]
     if (counts === undefined) return
-    // The types of a plugin's table allow neither; should one come through, the sum over the reasons stays the total.
+    // The types of a plugin's table exclude both cases. Counting them anyway keeps the total equal to the sum
+    // of the reasons.
     const label = reason ?? 'unknown'
     counts[label] = (counts[label] ?? 0) + n
   }

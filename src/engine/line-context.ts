@@ -13,12 +13,14 @@ export function lineContext(plan: Plan, log: Logger, clock: Clock): LineContext 
   }
 }
 
-/** Finds a [MULTILINE_PARSER] section; as in fluent-bit the case of its name does not matter. */
+/** Finds a [MULTILINE_PARSER] section by its name, ignoring case as fluent-bit does. */
 function multilineOf(plan: Plan, name: string): Plan['multilines'][number] | undefined {
   return plan.multilines.find((section) => section.name.toLowerCase() === name.toLowerCase())
 }
 
-/** Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen). */
+/**
+ * Creates a parser; each user gets its own, because parsers keep state between lines (the last date seen).
+ */
 function newParser(parsers: Plan['parsers'], name: string, log: Logger, clock: Clock): Parser {
   const plan = parsers.find((p) => p.name === name)
   if (plan === undefined) {

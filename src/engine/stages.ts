@@ -72,7 +72,10 @@ function common({ name, plugin, counters }: Running) {
 
 export type AnyStage = Plan['inputs' | 'filters' | 'outputs'][number]
 
-/** Adds the stage's name and a location to an error of its `create`: that of the option named by it, else of the stage. */
+/**
+ * Adds the stage's name and a location to an error of its `create`: that of the option named by it, else of
+ * the stage.
+ */
 export function problemOf({ spec, location, optionLocations }: AnyStage, error: unknown): ShipperError {
   if (!(error instanceof ShipperError)) {
     return new ShipperError('E_INTERNAL', `[${spec.name}] ${messageOf(error)}`, { location, cause: error })

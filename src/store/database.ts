@@ -25,7 +25,10 @@ import { prepare, removeRotated, type Statements, storeRotated, storeRow } from 
 
 /** Time that SQLite waits for another process; it waits synchronously, so nothing else runs meanwhile. */
 const BUSY_MS = 200
-/** Size up to which every page is checked when the database is opened; the check takes a few milliseconds per MB. */
+/**
+ * Size up to which every page is checked when the database is opened; the check takes a few milliseconds per
+ * MB.
+ */
 const MAX_CHECKED_BYTES = 32_000_000
 
 /** A database that this process has locked, verified and opened; shared by every input that names it. */
@@ -38,7 +41,10 @@ export class OffsetDatabase {
   readonly #options: OffsetOptions
   readonly #log: Logger
   readonly #deletionGuard: DeletionGuard
-  /** Scans of earlier runs: another input with the same Path may have made its own before this one begins. */
+  /**
+   * Scans of earlier runs. Kept in memory, because another input with the same Path may already have recorded
+   * a scan of this run.
+   */
   readonly #scans: Map<string, number>
   readonly #skipped: Map<string, SkippedFile[]> | undefined
   #lock: { release(): void }
@@ -92,18 +98,20 @@ export class OffsetDatabase {
     return this.#scans.size === 0 ? this.lastWriteMs : this.#scans.get(pattern)
   }
 
-  /** See OffsetStore. */
+  /** Implements `OffsetStore.skippedFiles`. */
   skippedFiles(paths: string): SkippedFile[] | undefined {
     if (this.#skipped === undefined) return undefined
     const stored = this.#skipped.get(paths)
     if (stored !== undefined) return stored
-    // Path was changed: what it was before found the files of the patterns that it still has.
+    // Path was changed: uses the lists of every Path that shares a pattern with it.
     const patterns = new Set(paths.split(','))
     const others = [...this.#skipped].filter(([before]) => before.split(',').some((one) => patterns.has(one)))
     return others.flatMap(([, files]) => files)
   }
 
-  /** Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it. */
+  /**
+   * Returns the stored journal cursor. Creates its table if it does not exist: other databases do without it.
+   */
   cursor(): string | undefined {
     return this.#cursors().read()
   }
@@ -114,8 +122,8 @@ export class OffsetDatabase {
   }
 
   /**
-   * Writes the changes in one transaction. Corruption found here is repaired at once, but only once per run: what the repair
-   * loses is in `changes` or comes with the next ones.
+   * Writes the changes in one transaction. Corruption found here is repaired at once, but only once per run:
+   * what the repair loses is in `changes` or comes with the next ones.
    */
   write(changes: OffsetChanges, owner = ''): void {
     try {
@@ -178,7 +186,8 @@ export class OffsetDatabase {
       // An orderly stop with all positions stored: every file that exists has its row now.
       if (this.#damaged && this.#lastWriteSucceeded === true) this.#db.exec(CLEAR_DAMAGE)
     } catch {
-      // The database stays marked as damaged, which only means that files without a row are read from their start again.
+      // The database stays marked as damaged, which only means that files without a row are read from their
+      // start again.
     } finally {
       if (!this.#needsReopen) this.#db.close()
       this.#lock.release()
@@ -217,7 +226,9 @@ export class OffsetDatabase {
     for (const [i, row] of upsert.entries()) row.id = Number(ids[i])
   }
 
-  /** After a failed write the next attempts do not wait for another process, which would block the event loop. */
+  /**
+   * After a failed write the next attempts do not wait for another process, which would block the event loop.
+   */
   #recordWrite(ok: boolean): void {
     if (this.#lastWriteSucceeded !== false && !ok) this.#tryExec('PRAGMA busy_timeout = 0')
     if (this.#lastWriteSucceeded === false && ok) this.#tryExec(`PRAGMA busy_timeout = ${BUSY_MS}`)
@@ -228,7 +239,8 @@ export class OffsetDatabase {
     try {
       return keepLastWrite(this.#db, ms)
     } catch {
-      // A full disk: the time is right in this run, and in the next one if this one is not killed before its first write.
+      // On a full disk, the time is right in this run; the next one has it only if this run writes before it
+      // is killed.
       return ms
     }
   }
@@ -312,7 +324,10 @@ export class OffsetDatabase {
   }
 }
 
-/** Throws E_STORE_CORRUPT for a damaged database. Of a large one only the rows are read, which happens next anyway. */
+/**
+ * Throws E_STORE_CORRUPT for a damaged database. Of a large one only the rows are read, which happens next
+ * anyway.
+ */
 function check(db: Database): void {
   if (statSync(db.path).size > MAX_CHECKED_BYTES) {
     db.prepare('SELECT sum(length(name)) FROM in_tail_files').get()

@@ -28,10 +28,11 @@ const shared = new Map<string, { database: Promise<OffsetDatabase>; users: numbe
 const cursorOwners = new WeakSet<OffsetDatabase>()
 
 /**
- * Opens the positions stored in the database `path`, and creates it with its directory if it does not exist. Without a path
- * positions are kept in memory and SQLite is not loaded. Rejects with E_STORE_LOCKED when another agent uses the database,
- * with E_STORE_BUSY when another program does, and with the reason when it cannot be read and written. A damaged database
- * does not reject: it is renamed and replaced, and `damaged` is true.
+ * Opens the positions stored in the database `path`, and creates it with its directory if it does not exist.
+ * Without a path positions are kept in memory and SQLite is not loaded. Rejects with E_STORE_LOCKED when
+ * another agent uses the database, with E_STORE_BUSY when another program does, and with the reason when it
+ * cannot be read and written. A damaged database does not reject: it is renamed and replaced, and `damaged`
+ * is true.
  */
 export async function openOffsets(
   path: string | undefined,

@@ -8,16 +8,17 @@ const IN_TAIL_FILES = `CREATE TABLE IF NOT EXISTS in_tail_files (
   rotated INTEGER DEFAULT 0, offset_marker INTEGER DEFAULT 0, offset_marker_size INTEGER DEFAULT 0)`
 
 /**
- * Additional columns of ours, under the same id. `inode`, `created` and `offset` are copies: where they differ from
- * in_tail_files, fluent-bit has since written the row or given the id to another file, and our columns are stale.
+ * Additional columns of ours, under the same id. `inode`, `created` and `offset` are copies: where they
+ * differ from in_tail_files, fluent-bit has since written the row or given the id to another file, and our
+ * columns are stale.
  */
 const SHIPPER_FILES = `CREATE TABLE IF NOT EXISTS shipper_files (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, offset INTEGER, opened_as TEXT, device INTEGER,
   fingerprint TEXT, fingerprint_size INTEGER, stream_offset INTEGER, skipping INTEGER)`
 
 /**
- * What only some rows have; its own table, as a version of before writes all columns of shipper_files. `inode` and `created`
- * are copies as in shipper_files.
+ * Columns that only some rows have. They are in a table of their own because older versions write all columns
+ * of shipper_files. `inode` and `created` are copies as in shipper_files.
  */
 const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
   id INTEGER PRIMARY KEY, inode INTEGER, created INTEGER, target TEXT, closed_at INTEGER, birth INTEGER, size INTEGER)`
@@ -26,10 +27,16 @@ const SHIPPER_ROTATED = `CREATE TABLE IF NOT EXISTS shipper_rotated (
 const SHIPPER_DAMAGE =
   'CREATE TABLE IF NOT EXISTS shipper_damage (at INTEGER, set_aside TEXT, rows_kept INTEGER)'
 
-/** Time of the last full scan, in milliseconds, by pattern of Path; earlier versions: by all patterns, with commas. */
+/**
+ * Time of the last full scan in milliseconds, by pattern of Path. Earlier versions stored one row for all
+ * patterns, joined by commas.
+ */
 const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIMARY KEY, at INTEGER)'
 
-/** Files that scans found and did not open, by Path; `birth` in milliseconds. Created with the first full scan. */
+/**
+ * Files that scans found but did not open, by Path; `birth` in milliseconds. Created with the first full
+ * scan.
+ */
 const SHIPPER_SKIPPED = `CREATE TABLE IF NOT EXISTS shipper_skipped (
   paths TEXT, path TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
 
@@ -38,8 +45,8 @@ const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
 
 /**
- * Creates or migrates the tables. Always takes the write lock, so that another program that holds it is detected. Throws
- * E_STORE_UNREADABLE for a table that is not fluent-bit's.
+ * Creates or migrates the tables. Always takes the write lock, so that another program that holds it is
+ * detected. Throws E_STORE_UNREADABLE for a table that is not fluent-bit's.
  */
 export function ensureSchema(db: Database): void {
   db.transaction(() => {
@@ -71,7 +78,10 @@ function columnsOf(db: Database, table: string): Set<SqlValue | undefined> {
   return new Set(rows.map((row) => row.name))
 }
 
-/** Returns the record of a recovery after which not every file has been found again; undefined if there is none. */
+/**
+ * Returns the record of a recovery after which not every file has been found again; undefined if there is
+ * none.
+ */
 export function readDamage(db: Database): { setAside: string } | undefined {
   const table = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'shipper_damage'").get()
   if (table === undefined) return undefined
@@ -133,7 +143,7 @@ export function extraValues(row: OffsetRow, id: bigint): SqlValue[] {
   ]
 }
 
-/** Returns the values for REPLACE_ROTATED; undefined for a row that has none. */
+/** Returns the values for REPLACE_ROTATED; undefined for a row without any. */
 export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefined {
   const { target, closedAt, birthMs, size } = row
   if ([target, closedAt, birthMs, size].every((value) => value === undefined)) return undefined
@@ -141,7 +151,7 @@ export function rotatedValues(row: OffsetRow, id: bigint): SqlValue[] | undefine
   return [id, inode, BigInt(row.created), target ?? null, integer(closedAt), integer(birthMs), integer(size)]
 }
 
-/** Returns the times of the last scans, in milliseconds, by pattern. */
+/** Returns the times of the last scans in milliseconds, by pattern. */
 export function readScans(db: Database): Map<string, number> {
   const scans = new Map<string, number>()
   for (const { paths, at } of db.prepare('SELECT paths, at FROM shipper_looks').all())
@@ -150,12 +160,16 @@ export function readScans(db: Database): Map<string, number> {
   return scans
 }
 
-/** Pattern in the row that keeps the time of the last write until this run writes: opening the database alone changes the times of its files. */
+/**
+ * Key of the row that preserves the time of the last write until this run writes. Merely opening the database
+ * changes the modification time of its files.
+ */
 const NO_PATTERN = ''
 
 /**
- * Returns when an earlier run wrote to the database last, and keeps that until CLEAR_LAST_WRITE: a run that is killed before it has
- * written anything would otherwise have moved the time. `ms`: the time by the database's files.
+ * Returns when an earlier run last wrote to the database, and preserves that time until CLEAR_LAST_WRITE: a
+ * run that was killed before its first write must not change it. `ms`: the time according to the database's
+ * files.
  */
 export function keepLastWrite(db: Database, ms: number | undefined): number | undefined {
   const kept = db.prepare('SELECT at FROM shipper_looks WHERE paths = ?').get(NO_PATTERN)?.at
@@ -166,10 +180,10 @@ export function keepLastWrite(db: Database, ms: number | undefined): number | un
 
 export const CLEAR_LAST_WRITE = `DELETE FROM shipper_looks WHERE paths = '${NO_PATTERN}'`
 
-/** Path in the only row of an empty list: it is known that there are no such files. */
+/** Path in the only row of an empty list, which records that there are no such files. */
 const NO_FILE = ''
 
-/** Returns the files that were found and not opened, by Path; undefined when the table does not exist, as no scan has been stored yet. */
+/** Returns the files that were found but not opened, by Path; undefined when no scan has been stored yet. */
 export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefined {
   const table = db
     .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shipper_skipped'")
@@ -194,7 +208,7 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
   return skipped
 }
 
-/** Replaces the files stored for this Path; the table exists from the first call on. */
+/** Replaces the stored files of this Path. Creates the table on its first call. */
 export function writeSkipped(db: Database, paths: string, files: readonly SkippedFile[]): void {
   db.exec(SHIPPER_SKIPPED)
   db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)

@@ -22,7 +22,7 @@ export interface Statements {
   removeFile: Statement
   removeExtra: Statement
   removeRotated: Statement
-  /** Ids that have a row in shipper_rotated: most have none, and need no statement for it. */
+  /** Ids with a row in shipper_rotated. Most rows have none, and need no statement for it. */
   rotatedIds: Set<bigint>
   setScan: Statement
 }
@@ -48,7 +48,10 @@ export function prepare(db: Database): Statements {
   }
 }
 
-/** Writes a row and returns its id; a row that another program deleted, or that belongs to another input, gets a new one. */
+/**
+ * Writes a row and returns its id; a row that another program deleted, or that belongs to another input, gets
+ * a new one.
+ */
 export function storeRow(statements: Statements, row: OffsetRow, taken: boolean): bigint {
   if (row.id !== undefined && !taken) {
     const id = BigInt(row.id)
@@ -57,7 +60,7 @@ export function storeRow(statements: Statements, row: OffsetRow, taken: boolean)
   return statements.insert.run(...fileValues(row, null)).id
 }
 
-/** Writes what only some rows have, or removes it. */
+/** Writes the columns that only some rows have, or removes them. */
 export function storeRotated(statements: Statements, row: OffsetRow, id: bigint): void {
   const values = rotatedValues(row, id)
   if (values !== undefined) {
@@ -66,7 +69,10 @@ export function storeRotated(statements: Statements, row: OffsetRow, id: bigint)
   } else removeRotated(statements, id)
 }
 
-/** Removes what only some rows have. An id stays known when its transaction fails: the removal is repeated then. */
+/**
+ * Removes the columns that only some rows have. If the transaction fails, the id stays known, so the removal
+ * is repeated.
+ */
 export function removeRotated(statements: Statements, id: bigint): void {
   if (statements.rotatedIds.has(id)) statements.removeRotated.run(id)
 }

@@ -173,7 +173,7 @@ describe('web servers', () => {
 
   const ACCESS = ['nginx', 'apache', 'apache2', 'k8s-nginx-ingress']
 
-  /** Parses an access line with these words before the time and this request by each of the parsers. */
+  /** Parses an access line with these words before the time and this request, with each of the parsers. */
   async function each(head: string, request: string): Promise<Record<string, unknown>[]> {
     const rest = ' 89 0.001 [web] [] - - - - 7d57'
     const line = `${head} [21/Nov/2026:07:00:01 +0100] "${request}" 400 0 "-" "a"`

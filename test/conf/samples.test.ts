@@ -11,7 +11,7 @@ import { parseLine, parserOf } from '../support/tail/parse-line.ts'
 const LINES = 2000
 const NOW = '2026-11-29T00:00:00Z'
 
-/** Words that an expression may pass over. */
+/** Words that an expression may skip. */
 const ACCESS = ['HTTP/\\d(?:\\.\\d)?']
 const FIXED_WORDS: Record<string, string[]> = {
   nginx: ACCESS,
@@ -28,7 +28,7 @@ const FIXED_WORDS: Record<string, string[]> = {
     '\\b(?:IN|OUT|MAC|SRC|DST|LEN|TOS|PREC|TTL|ID|PROTO|SPT|DPT|WINDOW|RES|URGP)=',
   ],
 }
-/** A time that is read to its end; blanks are left out. */
+/** A time that is read to its end, without blanks. */
 const TIME = /^\d{1,2}\/\w{3}\/\d{4}(?::\d{1,2}){3}[-+]\d{4}$|^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[-+]\d\d:?\d\d)$/
 const SEPARATORS = /^[ "[\]<>:._-]*$/
 
@@ -36,7 +36,7 @@ interface Expression {
   names: readonly (string | undefined)[]
   matcher: LineMatcher
   parser: Parser
-  /** True when a time that was read is not in the record. */
+  /** True when the time is read but its field is not kept. */
   dropsTime: boolean
 }
 
@@ -62,7 +62,7 @@ function passedOver({ names, matcher }: Expression, name: string, line: string):
     const from = matcher.spans[group * 2] as number
     if (groupName !== undefined && from >= 0) inGroup.fill(1, from, matcher.spans[group * 2 + 1])
   }
-  // Groups become a mark, so that words of the gaps on both sides of one are not joined.
+  // Each group becomes a mark, so that words in the gaps on both sides of a group are not joined.
   const text = [...src].map((byte, i) => (inGroup[i] === 1 ? '\u2400' : String.fromCharCode(byte))).join('')
   let rest = text.replace(/\u2400+/g, '')
   if (SEPARATORS.test(rest)) return ''
@@ -72,7 +72,7 @@ function passedOver({ names, matcher }: Expression, name: string, line: string):
   return SEPARATORS.test(rest) ? '' : rest
 }
 
-/** Checks that a parsed line is in the record but for separators. */
+/** Checks that the record has all of a parsed line except separators. */
 function expectNothingLost(expression: Expression, name: string, line: string): boolean {
   const parsed = parseLine(expression.parser, line)
   const lost = passedOver(expression, name, line)
@@ -88,7 +88,7 @@ function expectNothingLost(expression: Expression, name: string, line: string): 
     if (parsed.record[key] === text) continue
     if (parsed.record[key] !== undefined) expect([line, parsed.record[key]]).toEqual([line, text])
     else {
-      // Only a time may be missing: it is that of the record, and it was read to its end.
+      // Only a time may be missing: it is the time of the record, and was read to its end.
       expect({ line, key, time: parsed.time !== undefined, dropsTime: expression.dropsTime }).toEqual({
         ...{ line, key: 'time', time: true, dropsTime: true },
       })
@@ -98,7 +98,7 @@ function expectNothingLost(expression: Expression, name: string, line: string): 
   return true
 }
 
-/** Changes a line in one place, as a changed log format or a hostile client would. */
+/** Changes one place of a line, as a changed log format or a hostile client would. */
 function mutate(line: string, r: Random): string {
   const at = r.below(line.length + 1)
   const words = line.split(' ')
@@ -125,7 +125,7 @@ function mutate(line: string, r: Random): string {
   }
 }
 
-describe('2,000 lines are parsed without a loss, and changed ones are parsed without a loss or not at all', () => {
+describe('2,000 lines are parsed without loss, and changed lines without loss or not at all', () => {
   test.each(REGEX_LINES)('$parser: $kind', async ({ parser, line }) => {
     const r = new Random(7)
     const expression = await load(parser)

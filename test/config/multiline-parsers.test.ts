@@ -37,7 +37,7 @@ test('a problem of a multiline parser is reported with its location', async () =
   expect(end.reported.join('\n')).toContain('type endswith needs "match_string"')
 })
 
-test('takes rules with and without quotes, lists of states, flags, and words after them', async () => {
+test('accepts rules with and without quotes, lists of states, flags, and trailing words', async () => {
   const { plan, reported, warnings } = await load(
     config(
       '[MULTILINE_PARSER]\n    name m\n    type Regex\n    flush_timeout 0\n' +
@@ -58,7 +58,7 @@ test('warns about a state without rules, which ends the record', async () => {
   expect(warnings.join('\n')).toMatch(/a\.conf:\d+:10: .*no rule starts from the state "cnot"/)
 })
 
-test('a section of the name of a trace that fluent-bit does not have replaces it, in any case of letters', async () => {
+test('a section replaces a trace that fluent-bit does not have, whatever the case of its name', async () => {
   const sections = ['node', 'PHP', 'dotnet', 'rust', 'dart']
     .map((name) => `[MULTILINE_PARSER]\n    name ${name}\n    type equal\n    match_string x\n`)
     .join('')

@@ -64,15 +64,15 @@ test('a file that is deleted while the agent is behind is read to its end', asyn
   await expectAll(sink, agent, 300_000)
 })
 
-test('copytruncate: only bytes that are in no copy either are lost, and their number is reported', async () => {
+test('copytruncate: only bytes that are in no copy are lost, and their number is reported', async () => {
   // No checks without an event: what is measured here is what a read finds.
   const { path, sink, agent } = await following({ mem_buf_limit: '1M', progress_check_interval: '3600' })
   const what = (): string => agent.stderr.slice(-3000)
   const arrived = (line: number) => until(async () => (await sink.summary()).max === line, { what })
   let lines = 1
   for (let rotation = 1; rotation <= 4; rotation++) {
-    // The first two truncations take lines that the agent has not read, because its peer does not read either; of the second
-    // one there is no copy.
+    // The first two truncations remove lines that the agent has not read, because its peer does not read
+    // either. The second one leaves no copy.
     const peerPaused = rotation <= 2
     const isCopied = rotation !== 2
     if (peerPaused) await sink.ask('read off')

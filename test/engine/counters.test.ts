@@ -10,7 +10,7 @@ const TABLE = {
   lost: { help: 'bytes', reasons: { cut: 'cut off', gone: 'deleted' } },
 } as const
 
-test('a counter with reasons counts each of them from 0 on, and their sum under its name', () => {
+test('a counter with reasons has a count for each, from 0 on, and their sum under its name', () => {
   const counters: Counters<typeof TABLE> & CounterMap = new CounterMap(TABLE)
   counters.add('lost', 5, 'cut')
   counters.add('lost', 2, 'cut')
@@ -23,7 +23,7 @@ test('a counter with reasons counts each of them from 0 on, and their sum under 
   expect([counters.get('lost'), counters.get('lost', 'cut'), counters.get('lost', 'gone')]).toEqual([7, 7, 0])
 })
 
-test('the type of a table allows no name, reason or count without reason that it does not declare', () => {
+test('the type of a table rejects undeclared names, undeclared reasons and missing reasons', () => {
   const counters: Counters<typeof TABLE> = new CounterMap(TABLE)
   // @ts-expect-error
   counters.add('losst', 1)
@@ -41,7 +41,7 @@ test('the sum over the reasons is the total even if a reason is missing', () => 
   expect(counters.snapshot().counterReasons.lost).toEqual({ cut: 0, gone: 0, unknown: 3 })
 })
 
-test('every counter that a plugin counts is declared in the spec of one', async () => {
+test('every counter that is counted is declared in a spec', async () => {
   const declared = new Set<string>()
   for (const kind of ['input', 'filter', 'output', 'parser'] as const) {
     for (const name of registry.names(kind))

@@ -61,7 +61,7 @@ const { value } = fc.letrec<{ value: string }>((tie) => ({
       .map((pairs) => `{${pairs.map(([k, v]) => `"${k}":${v}`).join(',')}}`),
   ),
 }))
-/** The names as they are, and with an escape. */
+/** Names as they are, and with an escape. */
 const jsonName = fc.oneof(
   name,
   name.map((text) => `\\u00${text.charCodeAt(0).toString(16)}${text.slice(1)}`),
@@ -79,13 +79,13 @@ const line = fc.oneof(
   fc.constant('z'.repeat(1200)),
 )
 
-/** Options of tail whose names are often those of fields. */
+/** Options of tail whose values are often names of fields. */
 const tailKeys = fc.record(
   { path_key: name, file_id_key: name, offset_key: name, key: name },
   { requiredKeys: [] },
 )
 
-/** Returns the record that the fields make when each replaces an earlier one. */
+/** Returns the record of the fields, where each field replaces earlier ones with its name. */
 function expectedRecord(
   text: string,
   parser: string,
@@ -100,7 +100,7 @@ function expectedRecord(
   if (parsed !== undefined) return Object.assign({ ...parsed.record }, Object.fromEntries(fields))
   const record = Object.fromEntries(fields)
   if (isLong) record.truncated = true
-  // A line is never replaced by its flag.
+  // The flag never replaces the line.
   record[key] = text.slice(0, 1024)
   return record
 }
@@ -109,7 +109,7 @@ describe('a record from tail has no key twice', () => {
   const cases = fc.record({
     keys: tailKeys,
     lines: fc.array(line, { minLength: 1, maxLength: 12 }),
-    // Enough to read that the WebAssembly encoder takes part.
+    // Large enough that the WebAssembly encoder takes part.
     isLarge: fc.boolean(),
   })
 
@@ -145,7 +145,7 @@ describe('a record from tail has no key twice', () => {
               [keys.offset_key, offset],
             ]
             const expected = expectedRecord(text, parser, keys, added)
-            // Which of the values is that of the id is only known where nothing replaces it.
+            // The value of the id is only known if nothing replaces it.
             if (keys.file_id_key !== undefined && expected[keys.file_id_key] === id)
               expected[keys.file_id_key] = record[keys.file_id_key]
             expect(normal(record)).toEqual(normal(expected))
@@ -158,7 +158,7 @@ describe('a record from tail has no key twice', () => {
     },
   )
 
-  test('property: neither with joined container logs', async () => {
+  test('property: nor do joined container logs', async () => {
     await fc.assert(
       fc.asyncProperty(tailKeys, fc.array(line, { minLength: 1, maxLength: 20 }), async (keys, lines) => {
         const path = join(tmp(), 'a.log')
@@ -180,7 +180,7 @@ describe('a record from tail has no key twice', () => {
   })
 })
 
-/** Numbers are compared by value: a decoder returns large offsets as bigint or number. */
+/** Compares numbers by value: a decoder returns large offsets as bigint or number. */
 function normal(record: Record<string, unknown>): unknown {
   return JSON.parse(JSON.stringify(record, (_, v) => (typeof v === 'bigint' ? Number(v) : v)))
 }
@@ -248,7 +248,7 @@ describe('a filter', () => {
   })
 })
 
-test('JSON has the field of the record under the key of the time, else the time', () => {
+test('JSON has the field of the record under the key of the time, or else the time', () => {
   const chunk = chunkOf([{ a: 1, date: 'mine' }, { date: { date: 1 } }, { a: { date: 1 } }, {}])
   const records = new JsonRecords('json_lines', parseOptions(JSON_TIME_OPTIONS, {}))
   records.append(chunk)
@@ -261,7 +261,7 @@ test('JSON has the field of the record under the key of the time, else the time'
   ])
 })
 
-test('the check of this file finds a key that comes twice, at any depth', () => {
+test('the check in this file finds duplicate keys at any depth', () => {
   const map = Buffer.from('82a16101a16181a16292a162c081a162c0', 'hex')
   const twice = Buffer.from('81a16192c082a16201a16202', 'hex')
   const entry = Buffer.alloc(ENTRY_HEAD)

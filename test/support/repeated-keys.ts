@@ -2,7 +2,8 @@ import { skip } from '../../src/core/msgpack/encode.ts'
 import { arrayBody, arrayItems, mapBody, mapPairs, spanOf } from '../../src/core/msgpack/record.ts'
 
 /**
- * Returns the keys that occur more than once in one map of the values in buf[start, end), at any depth; a decoder would merge them.
+ * Returns the keys that occur more than once in the same map, at any depth, of the values in buf[start, end).
+ * A decoder would merge them.
  */
 export function repeatedKeys(buf: Buffer, start: number, end: number): string[] {
   const found: string[] = []

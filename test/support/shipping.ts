@@ -20,7 +20,10 @@ export interface Shipping {
   command?: string[]
 }
 
-/** Starts the binary: it follows `a.log` from its head, stores offsets, and has one forward output for each port. */
+/**
+ * Starts the binary: it follows `a.log` from its head, stores offsets, and has one forward output for each
+ * port.
+ */
 export function ship({
   dir,
   ports,
@@ -47,8 +50,8 @@ function section(name: string, options: Options): string {
 }
 
 /**
- * Waits until lines 0 to `count` have arrived, as long as more of them keep arriving. The error names the missing lines
- * and shows the end of the agent's log.
+ * Waits until lines 0 to `count` have arrived, as long as more of them keep arriving. The error names the
+ * missing lines and shows the end of the agent's log.
  */
 export async function allArrive(sink: Sink, agent: Running, count: number): Promise<void> {
   try {
@@ -59,15 +62,18 @@ export async function allArrive(sink: Sink, agent: Running, count: number): Prom
   }
 }
 
-/** Sends SIGKILL and waits until the process has ended and the sink has read what was still in the sockets. */
+/**
+ * Sends SIGKILL and waits until the process has ended and the sink has read what was still in the sockets.
+ */
 export async function kill9(agent: Running, sink: Sink): Promise<void> {
   agent.kill('SIGKILL')
   await killed(agent, sink)
 }
 
 /**
- * Lets the sink kill the agent with SIGKILL when it has received `lines` different lines. The sink does it itself, in the
- * middle of a chunk: a test process that polls may come too late on a busy machine, when everything has arrived.
+ * Lets the sink kill the agent with SIGKILL when it has received `lines` different lines. The sink does it
+ * itself, in the middle of a chunk: a test process that polls may come too late on a busy machine, when
+ * everything has arrived.
  */
 export async function kill9At(agent: Running, sink: Sink, lines: number): Promise<void> {
   await sink.killAt(agent.pid, lines)
@@ -87,8 +93,8 @@ export function linesWith(agent: Running, code: string): Record<string, unknown>
 }
 
 /**
- * Writes lines for longer than the pauses between attempts to store offsets; each line arrives before the next is
- * written. Returns the number of lines written so far.
+ * Writes lines for longer than the pauses between attempts to store offsets; each line arrives before the
+ * next is written. Returns the number of lines written so far.
  */
 export async function keepsDelivering(
   sink: Sink,
@@ -131,7 +137,9 @@ export async function dumpedFiles(agent: Running): Promise<DumpedFile[]> {
   }))
 }
 
-/** Returns the counter `lost_bytes` of the tail input. Unlike the log it is not folded when a message repeats. */
+/**
+ * Returns the counter `lost_bytes` of the tail input. Unlike the log it is not folded when a message repeats.
+ */
 export async function lostBytes(agent: Running): Promise<number> {
   return Number(LOST_BYTES.exec(await dumpOf(agent))?.[1] ?? 0)
 }

@@ -8,9 +8,9 @@ const SLOTS = 1024
 const SLOT_SHIFT = 22
 /** Maximum number of keys that are compared pairwise; with more keys a set is cheaper. */
 const MAX_PAIRWISE_KEYS = 256
-/** Keys of pairs that come after those of a map that is being written: the pairs of the map with these keys are removed. */
+/** Keys of pairs that are written after a map's own pairs and replace those with the same keys. */
 export class LaterKeys {
-  /** The keys as MessagePack, each with its head. */
+  /** Keys as MessagePack, each with its head. */
   readonly keys: readonly Buffer[]
   readonly hashes: Int32Array
 
@@ -33,8 +33,9 @@ export class LaterKeys {
 const ZEROS = Buffer.alloc(4)
 
 /**
- * Offsets of the keys of a MessagePack map that is being written, used to keep only the last of equal keys: many readers
- * reject a map with a duplicate key. Heads are compared byte by byte, so keys must be in the shortest format.
+ * Offsets of the keys of a MessagePack map that is being written, used to keep only the last of equal keys:
+ * many readers reject a map with a duplicate key. Heads are compared byte by byte, so keys must be in the
+ * shortest format.
  */
 export class UniqueKeys {
   count = 0
@@ -57,8 +58,9 @@ export class UniqueKeys {
   }
 
   /**
-   * Removes every key from index `base` on that occurs again later, among them or in `later`, with its value. The pairs end
-   * at `end`; returns their new end. Duplicates are rare, and one pass over the keys usually shows that there are none.
+   * Removes each pair, from key index `base` on, whose key occurs again, either later in the map or in
+   * `later`. `end` is the end of the pairs; returns their new end. Duplicates are rare, and one pass over the
+   * keys usually shows that there are none.
    */
   removeDuplicates(buf: Buffer, base: number, end: number, later?: LaterKeys): number {
     if (later === undefined && this.count - base < 2) return end
@@ -71,8 +73,9 @@ export class UniqueKeys {
   }
 
   /**
-   * Removes duplicate keys of the map at `map`, which ends at `end`, and the keys in `later`, whose `extraPairs` pairs its
-   * head counts already. Not of nested maps. Returns the new end.
+   * Removes pairs with duplicate keys, and those with keys in `later`, from the map at `map`, which ends at
+   * `end`. The head of the map already counts the `extraPairs` pairs of `later`. Nested maps stay as they
+   * are. Returns the new end.
    */
   settle(buf: Buffer, map: number, end: number, extraPairs: number, later?: LaterKeys): number {
     const pairs = mapPairs(buf, map) - extraPairs
@@ -87,7 +90,7 @@ export class UniqueKeys {
     return this.count === pairs ? end : closeMap(buf, map, body, settled, this.count + extraPairs)
   }
 
-  /** Computes the hashes, and returns false when they show that there are no equal keys. */
+  /** Computes the hashes. Returns false when they prove that no two keys are equal. */
   #mayHaveDuplicates(buf: Buffer, base: number, later: LaterKeys | undefined): boolean {
     const { offsets, count } = this
     const hashes = this.#hashes
@@ -105,7 +108,9 @@ export class UniqueKeys {
     return isShared !== 0 && (count - base > MAX_PAIRWISE_KEYS || this.#hasEqualHashes(base, later))
   }
 
-  /** Some keys share a slot although their hashes differ, and then do so in each record of a program. */
+  /**
+   * Compares the hashes themselves: keys that merely share a slot would do so in every record of a program.
+   */
   #hasEqualHashes(base: number, later: LaterKeys | undefined): boolean {
     const { count } = this
     const hashes = this.#hashes
@@ -160,7 +165,9 @@ export class UniqueKeys {
     }
   }
 
-  /** Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time. */
+  /**
+   * Moves the remaining pairs together, each once: a line full of equal keys must not take quadratic time.
+   */
   #compact(buf: Buffer, base: number, end: number): number {
     let to = this.#starts[base] as number
     let kept = base
@@ -187,8 +194,8 @@ export class UniqueKeys {
 }
 
 /**
- * Returns a hash of a key: of its length and of three of its bytes, as a loop over all of them would cost as much as the
- * comparison that it saves; of its first bytes if it is long.
+ * Returns a hash of a short key's length and of three of its bytes, or of a long key's first bytes. A loop
+ * over all bytes would cost as much as the comparison that it saves.
  */
 function hashOf(buf: Buffer, at: number): number {
   const type = buf[at] as number

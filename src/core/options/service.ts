@@ -22,7 +22,7 @@ export const SERVICE_OPTIONS = defineOptions({
   },
   log_file: {
     type: 'string',
-    help: 'File for the agent’s own log; default: stderr. Also a device (/dev/null, a terminal) or a pipe that is read (/dev/stdout in a container).',
+    help: 'File for the agent’s own log; default: stderr. It may also be a device (/dev/null, a terminal) or a pipe that has a reader (/dev/stdout in a container).',
   },
   log_level: {
     type: 'enum',

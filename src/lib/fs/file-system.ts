@@ -3,8 +3,9 @@ import { reasonOf, systemCode } from '../../core/error.ts'
 import { systemCalls } from './system-calls.ts'
 
 /**
- * The answer of the file system to a call that failed. Paths that others own can fail in any way at any time (ELOOP, EACCES,
- * ESTALE, EIO), so a failure is a value that a caller must look at, and never an exception that nobody expects.
+ * Result of a failed file system call. A path that others control can fail in any way at any time (ELOOP,
+ * EACCES, ESTALE, EIO), so a failure is a value that the caller must check, not an exception that may go
+ * unnoticed.
  */
 export class FsFailure {
   /** Name of the errno, or one of the codes below. */
@@ -22,12 +23,14 @@ export class FsFailure {
   }
 }
 
-/** Code of a path that is no regular file: a FIFO, a device, a socket, or a file of procfs and the like. */
+/**
+ * Code of a path that is not a regular file: a FIFO, a device, a socket, or a file of procfs and the like.
+ */
 export const NOT_A_FILE = 'NOT_A_FILE'
 
 const NOT_FOUND = new FsFailure('ENOENT', 'no such file or directory')
 
-/** True when nothing is there: the path, or a directory of it, does not exist. */
+/** True when the path, or a directory of it, does not exist. */
 export function isMissing(result: unknown): result is FsFailure {
   return result instanceof FsFailure && (result.code === 'ENOENT' || result.code === 'ENOTDIR')
 }
@@ -46,19 +49,19 @@ export function fstat(fd: number): BigIntStats | FsFailure {
   return attempt(() => systemCalls.fstatSync(fd, { bigint: true }))
 }
 
-/** Returns the names in a directory, in no order. */
+/** Returns the names in a directory, in no particular order. */
 export function namesIn(directory: string): string[] | FsFailure {
   return attempt(() => systemCalls.readdirSync(directory))
 }
 
-/** Returns the entries of a directory with their types, in no order. */
+/** Returns the entries of a directory with their types, in no particular order. */
 export function entriesIn(directory: string): Dirent[] | FsFailure {
   return attempt(() => systemCalls.readdirSync(directory, { withFileTypes: true }))
 }
 
 /**
- * Returns the names in a directory without blocking: for directories that may have very many. Making the strings is left to one turn,
- * which takes half as long as for entries with their types.
+ * Returns the names in a directory without blocking on the disk. Meant for directories with very many names.
+ * Only creating the strings takes a turn of the event loop, half as long as for entries with types.
  */
 export async function namesInLater(directory: string): Promise<string[] | FsFailure> {
   try {
@@ -82,27 +85,28 @@ export interface OpenedFile {
 }
 
 /**
- * Opens a regular file for reading. Never waits: a FIFO that was renamed over the path is opened without blocking and
- * refused (NOT_A_FILE), as are devices and files of kernel file systems, whose reads may wait for ever or have side effects.
+ * Opens a regular file for reading, without ever blocking. Rejects a FIFO that was renamed over the path
+ * (NOT_A_FILE), and devices and files of kernel file systems, whose reads may block forever or have side
+ * effects.
  */
 export function openFile(path: string): OpenedFile | FsFailure {
   const fd = attempt(() => systemCalls.openSync(path, constants.O_RDONLY | WITHOUT_WAITING))
   return fd instanceof FsFailure ? fd : accept(fd, isRegular)
 }
 
-/** What may be appended to, apart from regular files. */
+/** What may be opened besides regular files. */
 interface AppendOptions {
-  /** Permissions of a file that does not exist yet, before the umask. */
+  /** Permissions of a file that is created, before the umask. */
   mode: number
-  /** Character devices: a terminal, /dev/null. */
+  /** Character devices, such as a terminal and /dev/null. */
   devices?: boolean
-  /** Pipes that somebody reads: /dev/stdout in a container. A full one is EAGAIN. */
+  /** Pipes that have a reader, such as /dev/stdout in a container. A write to a full one returns EAGAIN. */
   pipes?: boolean
 }
 
 /**
- * Opens a file for appending, and creates it. Never waits: a FIFO that nobody reads is refused (NOT_A_FILE), and so is
- * everything else that is not allowed.
+ * Opens a file for appending, without ever blocking, and creates it if it does not exist. Rejects a FIFO
+ * without a reader, and everything else that is not allowed (NOT_A_FILE).
  */
 export function openToAppend(path: string, { mode, devices, pipes }: AppendOptions): OpenedFile | FsFailure {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | WITHOUT_WAITING
@@ -120,7 +124,7 @@ export function openToAppend(path: string, { mode, devices, pipes }: AppendOptio
 
 const WITHOUT_WAITING = constants.O_NONBLOCK | constants.O_NOCTTY
 
-/** Returns the open file with its properties, or closes it if it is not what the caller wants. */
+/** Returns the open file with its properties, or closes it if the caller does not accept it. */
 function accept(fd: number, isAccepted: (found: BigIntStats, fd: number) => boolean): OpenedFile | FsFailure {
   const found = fstat(fd)
   if (!(found instanceof FsFailure) && isAccepted(found, fd)) return { fd, stat: found }
@@ -132,7 +136,10 @@ function isRegular(found: BigIntStats, fd: number): boolean {
   return found.isFile() && !isOfKernel(found.dev, fd)
 }
 
-/** Reads up to `length` bytes from `position` into `buf` at `at`; returns their number, 0 at the end of the file. */
+/**
+ * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number: 0 at the end of
+ * the file.
+ */
 export function read(
   fd: number,
   buf: Buffer,
@@ -140,7 +147,7 @@ export function read(
   length: number,
   position: number,
 ): number | FsFailure {
-  // Not by `attempt`: this is called for every block, and a closure each time would be garbage.
+  // Called for every block: `attempt` would allocate a closure each time.
   try {
     return systemCalls.readSync(fd, buf, at, length, position)
   } catch (error) {
@@ -148,7 +155,7 @@ export function read(
   }
 }
 
-/** Returns the first bytes of a regular file as text. */
+/** Returns the first `maxBytes` of a regular file as text. */
 export function readTextFile(path: string, maxBytes: number): string | FsFailure {
   const opened = openFile(path)
   if (opened instanceof FsFailure) return opened
@@ -158,28 +165,31 @@ export function readTextFile(path: string, maxBytes: number): string | FsFailure
   return size instanceof FsFailure ? size : buf.toString('utf8', 0, size)
 }
 
-/** Writes the bytes from `at`; returns how many were written, which may be fewer. */
+/** Writes the bytes from `at` on, and returns how many were written, which may be fewer. */
 export function write(fd: number, bytes: Uint8Array, at = 0): number | FsFailure {
   return attempt(() => systemCalls.writeSync(fd, bytes, at))
 }
 
-/** Sets the size of a file. Returns undefined when it is done. */
+/** Sets the size of a file. Returns undefined on success. */
 export function truncate(fd: number, size: number): FsFailure | undefined {
   return attempt(() => void systemCalls.ftruncateSync(fd, size)) as FsFailure | undefined
 }
 
-/** Creates a directory and those above it; one that exists is no failure. */
+/** Creates a directory and its parents. Succeeds if it already exists. */
 export function makeDirectories(path: string): FsFailure | undefined {
   const made = attempt(() => systemCalls.mkdirSync(path, { recursive: true }))
   return made instanceof FsFailure ? made : undefined
 }
 
-/** Closes a descriptor that was written to. A failure means that what was written may be lost, as on NFS. */
+/** Closes a descriptor that was written to. After a failure (NFS) the written data may be lost. */
 export function closeWritten(fd: number): FsFailure | undefined {
   return attempt(() => void systemCalls.closeSync(fd)) as FsFailure | undefined
 }
 
-/** Closes a descriptor. A failure (EIO of a network file system) concerns writers only, so it is not returned. */
+/**
+ * Closes a descriptor that was only read. Failures (EIO on network file systems) concern writers only, so
+ * they are ignored.
+ */
 export function close(fd: number): void {
   attempt(() => systemCalls.closeSync(fd))
 }
@@ -189,7 +199,7 @@ export function watchDirectory(directory: string, listener: WatchListener<string
   return attempt(() => systemCalls.watch(directory, { persistent: false }, listener))
 }
 
-/** Magic numbers of file systems whose files are made by the kernel (statfs(2), linux/magic.h). */
+/** Magic numbers of file systems whose files are generated by the kernel (statfs(2), linux/magic.h). */
 const KERNEL_FILE_SYSTEMS = new Set([
   0x9fa0, // proc
   0x62656572, // sysfs
@@ -203,16 +213,16 @@ const KERNEL_FILE_SYSTEMS = new Set([
   0xf97cff8c, // selinuxfs
 ])
 
-/** Devices already classified: true for those of kernel file systems. */
+/** Devices classified so far; true for a kernel file system. */
 const kernelDevices = new Map<bigint, boolean>()
-/** Mounts come and go, and device numbers are used again: the classification starts over at this many. */
+/** Size at which the cache is cleared: mounts come and go, and device numbers are reused. */
 const MAX_DEVICES = 256
 
 function isOfKernel(device: bigint, fd: number): boolean {
   const known = kernelDevices.get(device)
   if (known !== undefined) return known
   const found = attempt(() => systemCalls.statfsSync(`/proc/self/fd/${fd}`))
-  // Where it cannot be told (no /proc), the file is regular by its own properties.
+  // If the type is unknown (no /proc), the file counts as regular.
   const isKernel = !(found instanceof FsFailure) && KERNEL_FILE_SYSTEMS.has(found.type >>> 0)
   if (kernelDevices.size >= MAX_DEVICES) kernelDevices.clear()
   kernelDevices.set(device, isKernel)

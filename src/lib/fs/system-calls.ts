@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 
-/** The calls that `file-system.ts` makes; a test replaces one to return any error from it. */
+/** System calls that `file-system.ts` makes. Tests replace one to return an error. */
 export const systemCalls = {
   closeSync,
   fstatSync,

@@ -22,14 +22,15 @@ type JsonFormat = 'json' | 'json_lines' | 'json_stream'
 type JsonTimeFormat = 'double' | 'iso8601' | 'epoch' | 'epoch_ms' | 'java_sql_timestamp'
 
 /**
- * Writes the records of chunks as JSON, the time first unless a record has a field with its key. The formats are those of fluent-bit: `json` is one array for each
- * chunk, `json_lines` one object per line, `json_stream` objects without separators.
+ * Writes the records of chunks as JSON, the time first unless a record has a field with its key. The formats
+ * are fluent-bit's: `json` is one array per chunk, `json_lines` one object per line, `json_stream` objects
+ * without separators.
  */
 export class JsonRecords {
   readonly text: JsonText
   readonly #format: JsonFormat
   readonly #timeKey: string | undefined
-  /** Name of the time's key as MessagePack, and without its head. */
+  /** Key of the time as MessagePack, and without its head. */
   readonly #encodedKey: Buffer
   readonly #keyName: Buffer
   readonly #timeFormat: JsonTimeFormat
@@ -55,7 +56,7 @@ export class JsonRecords {
     const entry = this.#entry
     const array = this.#format === 'json'
     const end = this.#format === 'json_lines' ? '}\n' : '}'
-    // A field of the record with the key of the time comes later, and stays.
+    // A field of the record with the key of the time is written later, and stays.
     const timeName =
       this.#timeKey !== undefined && mayHaveKey(chunk, this.#encodedKey) ? this.#keyName : undefined
     if (array) text.byte(0x5b)

@@ -8,33 +8,45 @@ const MAX_DEPTH = 256
 /** Length up to which bytes are copied one by one: a call of `copy` costs as much as 30 of them. */
 const MAX_LOOP_COPY_BYTES = 24
 
-/** Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids there. */
+/**
+ * Class of a byte within a string: 0 plain; 1 the end, an escape, or a control character that JSON forbids
+ * there.
+ */
 const STOP = new Uint8Array(256)
 for (let c = 0; c < 0x20; c++) STOP[c] = 1
 STOP[0x22] = STOP[0x5c] = 1
 
-/** Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up to nine. */
+/**
+ * Returns an upper bound of the MessagePack bytes for JSON of this length: four, as in `[1e1,1e1]`, become up
+ * to nine.
+ */
 export function jsonBound(length: number): number {
   return Math.ceil(length * 2.25) + 16
 }
 
 /**
- * Converts JSON text to MessagePack, bytes to bytes, by the grammar of RFC 8259. It refuses what `JSON.parse` refuses,
- * except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, integers are exact up to 64 bits, and more than
- * 256 levels and numbers that no float64 holds (1e400) are refused. A lone surrogate escape becomes U+FFFD. Of equal keys
- * of a map the last one stays. A number with a point or an exponent is a float64, any other one an integer.
+ * Converts JSON text to MessagePack, bytes to bytes, with the grammar of RFC 8259. It rejects what
+ * `JSON.parse` rejects, except that bytes that are not UTF-8 are kept. Unlike `JSON.parse`, it keeps integers
+ * of up to 64 bits exact, and rejects more than 256 levels and numbers beyond the range of float64 (1e400). A
+ * lone surrogate escape becomes U+FFFD. Of equal keys in a map the last one stays. A number with a point or
+ * an exponent is a float64, any other number an integer.
  */
 export class JsonTranscoder {
   /** Offset in the source after the latest value. */
   end = 0
   /** Number of pairs counted in the head of the outermost map in addition to its own. */
   extraPairs = 0
-  /** Keys of those pairs: pairs of the outermost map with these keys are left out. */
+  /** Keys of those pairs; pairs of the outermost map with these keys are left out. */
   extraKeys: LaterKeys | undefined
-  /** Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output. */
+  /**
+   * Number of pairs of the outermost map, without the extra ones, and the offset of the first in the output.
+   */
   pairs = 0
   bodyAt = 0
-  /** Offsets in the output of the last outermost pair with the watched key, of its value, and of its end; -1: none. */
+  /**
+   * Offsets in the output of the last outermost pair with the watched key, of its value, and of its end; -1
+   * if there is none.
+   */
   pairAt = -1
   valueAt = -1
   pairEnd = -1
@@ -42,18 +54,20 @@ export class JsonTranscoder {
   sourceValueAt = -1
   readonly #watch: Buffer
   readonly #number = new JsonNumber()
-  /** State of each open container: offset of its head in the output, number of items, and 1 when it is a map. */
+  /**
+   * State of each open container: offset of its head in the output, number of items, and 1 when it is a map.
+   */
   readonly #heads = new Int32Array(MAX_DEPTH)
   readonly #counts = new Int32Array(MAX_DEPTH)
   readonly #maps = new Uint8Array(MAX_DEPTH)
   readonly #keys: UniqueKeys
-  /** True when `#keys` is the caller's, who wants the keys of the outermost map. */
+  /** True when `#keys` belongs to the caller and receives only the keys of the outermost map. */
   readonly #sharesKeys: boolean
   readonly #bases = new Int32Array(MAX_DEPTH)
 
   /**
-   * `watch` is a key of the outermost map to find, in MessagePack with its head; it must not be in `extraKeys`. The keys of
-   * the outermost map are added to `keys`, if they are given.
+   * `watch`: key of the outermost map to find, as MessagePack with its head; it must not be in `extraKeys`.
+   * `keys`, if given, receives the keys of the outermost map.
    */
   constructor(watch: Buffer = Buffer.alloc(0), keys?: UniqueKeys) {
     this.#watch = watch
@@ -62,8 +76,8 @@ export class JsonTranscoder {
   }
 
   /**
-   * Writes the value that begins at `start`, after optional blanks, at `out[at]`. Returns the offset after it, or -1.
-   * It writes no more than `jsonBound` allows for the bytes it has read.
+   * Writes the value that begins at `start`, after optional blanks, at `out[at]`. Returns the offset after
+   * it, or -1. It writes no more than `jsonBound` allows for the bytes it has read.
    */
   transcode(src: Buffer, start: number, end: number, out: Buffer, at: number): number {
     this.pairAt = this.valueAt = this.pairEnd = -1
@@ -202,7 +216,7 @@ export class JsonTranscoder {
     return closeMap(out, at, at + 1, dst, pairs)
   }
 
-  /** Finds the watched pair after others were removed. */
+  /** Finds the watched pair again after other pairs were removed. */
   #findAgain(out: Buffer, base: number, end: number): void {
     const keys = this.#keys
     for (let i = base; i < keys.count; i++) {

@@ -4,7 +4,7 @@ import { TRACES } from './traces.ts'
 
 /** Formats of container runtimes, which split long lines: their rules join the parts of one line. */
 const CONTAINERS = ['docker', 'cri']
-/** Names that fluent-bit has too: there, as here, a section of such a name has no effect. */
+/** Names that fluent-bit also reserves: a section with such a name has no effect. */
 const RESERVED = [...CONTAINERS, 'java', 'go', 'ruby', 'python']
 
 export const BUILTIN_NAMES: readonly string[] = [...CONTAINERS, ...Object.keys(TRACES)]
@@ -22,7 +22,10 @@ export function isReserved(name: string): boolean {
   return RESERVED.includes(name.toLowerCase())
 }
 
-/** Returns a state machine with the rules of a built-in multiline parser; undefined when there is none of this name. */
+/**
+ * Returns a state machine with the rules of a built-in multiline parser; undefined when there is none of this
+ * name.
+ */
 export function traceStateMachine(name: string): RuleStateMachine | undefined {
   const trace = TRACES[name.toLowerCase()]
   if (trace === undefined) return undefined

@@ -8,31 +8,37 @@ export interface Candidate {
   ownLinesOnly: boolean
 }
 
-/** A machine that follows an open record, and its state. */
+/** A machine that follows an open record, with its state. */
 export interface Follower {
   readonly machine: StateMachine | undefined
   readonly state: number
 }
 
-/** What an open record keeps from line to line. */
+/** State of an open record that is kept from line to line. */
 export interface FollowedRecord extends Follower {
-  /** Further machines for which its first line is the head of a trace: the next lines show whose trace it is. */
+  /**
+   * Other machines for which the first line is also the head of a trace. The following lines show whose trace
+   * it is.
+   */
   readonly rivals: readonly Follower[] | undefined
 }
 
 /** Source of an expression that matches nothing. */
 const NEVER = '(?!)'
 
-/** Classifies lines by several state machines: a record belongs to the first machine that starts one with its first line. */
+/**
+ * Classifies lines by several state machines: a record belongs to the first machine that starts one with its
+ * first line.
+ */
 export class LineClassifier implements FollowedRecord {
-  /** Machine of the line classified last, the state after it, and the rivals that remain. */
+  /** Machine of the last classified line, the state after it, and the remaining rivals. */
   machine: StateMachine | undefined
   state = NO_RECORD
   rivals: readonly Follower[] | undefined
-  /** True when the record before the line keeps the lines that it holds, though the line does not join it. */
+  /** True when the record before the line keeps its held lines even though the line does not join it. */
   keepsHeld = false
   readonly #machines: readonly Candidate[]
-  /** Matches each line with which a trace of any machine can begin: one test instead of several for each machine. */
+  /** Matches every line that can begin a trace of some machine: one test instead of several per machine. */
   readonly #anyHead: RegExp
 
   constructor(machines: readonly Candidate[]) {
@@ -55,8 +61,8 @@ export class LineClassifier implements FollowedRecord {
   }
 
   /**
-   * Returns the role of a line. `record`: the open record before it; `own`: the machine whose parser read the line;
-   * `hasLineEnd`: the value had a newline at its end, which `text` does not have.
+   * Returns the role of a line. `record`: the open record before it; `own`: the machine whose parser read the
+   * line; `hasLineEnd`: the value ended with a newline, which `text` does not include.
    */
   classify(
     record: FollowedRecord | undefined,
@@ -87,7 +93,10 @@ export class LineClassifier implements FollowedRecord {
     return held ? 'hold' : this.#set(undefined, NO_RECORD, undefined, 'alone')
   }
 
-  /** Asks the machines that follow the record. Those that would only hold a line give way to those that join it. */
+  /**
+   * Passes the line to the machines that follow the record. Machines that would only hold it are dropped if
+   * another one joins it.
+   */
   #follow(record: FollowedRecord, text: string, hasLineEnd: boolean): LineRole {
     const first = record.machine as StateMachine
     const role = first.next(record.state, seen(first, text, hasLineEnd))

@@ -1,11 +1,14 @@
 import type { BufferSource } from '../../core/buffer-source.ts'
 
-/** Maximum of lines that a record holds, and of the bytes of their entries. Messages of exceptions are shorter. */
+/**
+ * Maximum number of lines that a record holds, and of bytes of their entries. Messages of exceptions are
+ * shorter.
+ */
 const MAX_LINES = 50
 const MAX_BYTES = 32_768
 const FIRST_BYTES = 4096
 
-/** What takes the texts of lines. */
+/** Receiver of the texts of lines. */
 interface TextSink {
   appendText(src: Buffer, start: number, end: number): void
 }
@@ -16,9 +19,9 @@ interface HeldLine {
   textEnd: number
 }
 
-/** Entries of lines in their order, which become part of a record or records of their own. */
+/** Entries of consecutive lines, which become part of a record or records of their own. */
 export class HeldLines {
-  /** Bytes of the entries, and of their texts with a line feed before each. */
+  /** Size of the entries in bytes, and of their texts with a line feed before each. */
   size = 0
   textSize = 0
   #buf: Buffer | undefined
@@ -37,7 +40,10 @@ export class HeldLines {
     return this.#buf?.length ?? 0
   }
 
-  /** Adds the entry src[start, end), whose text is at [textAt, textEnd); false when there are too many. */
+  /**
+   * Adds the entry src[start, end), whose text is at [textAt, textEnd). Returns false when it holds too much
+   * already.
+   */
   add(src: Buffer, start: number, end: number, textAt: number, textEnd: number): boolean {
     const after = this.size + end - start
     if (this.#lines.length >= MAX_LINES || after > MAX_BYTES) return false
@@ -55,12 +61,12 @@ export class HeldLines {
     this.#moveTo(record, this.#lines.length)
   }
 
-  /** Appends the texts up to the last one that is not blank; the lines after it stay. */
+  /** Appends the texts up to the last line that is not blank; the blank lines after it stay. */
   moveTextTo(record: TextSink): void {
     this.#moveTo(record, this.#lines.findLastIndex((line) => !this.#isBlank(line)) + 1)
   }
 
-  /** Writes the entries at `buf[at]`; returns the offset after them. */
+  /** Writes the entries at `buf[at]` and returns the offset after them. */
   write(buf: Buffer, at: number): number {
     return at + (this.#buf?.copy(buf, at, 0, this.size) ?? 0)
   }

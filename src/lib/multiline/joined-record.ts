@@ -25,21 +25,21 @@ export function findText(buf: Buffer, at: number, end: number, key: Buffer): Tex
 }
 
 /**
- * A record joined from several lines: the entry of the first line, with the texts of all lines in place of its own. Other
- * keys of later lines are dropped.
+ * A record joined from several lines: the entry of the first line, with the texts of all lines as its text.
+ * Other keys of later lines are dropped.
  *
  * ```
  *   before | str head | text of line 1 \n text of line 2 ... | after
  * ```
- * After them it holds the entries of lines of which is not known yet whether they belong to it: the next `append` makes
- * them part of the record, and `write` writes those that are left as records of their own.
+ * It may also hold entries of lines that may belong to it or not. The next `append` makes them part of the
+ * record; `write` writes the remaining ones as records of their own.
  */
 export class JoinedRecord {
   /** True when the last part did not end its line: the next part is appended without a line feed. */
   isMidLine = false
-  /** Size of the joined text in bytes, without lines that are held. */
+  /** Size of the joined text in bytes, without held lines. */
   size = 0
-  /** True when texts follow each other without a line feed, as those of a text that was split do. */
+  /** True when texts are joined without a line feed, as the parts of a split text are. */
   isSeamless = false
   /** True when the last part ended with a line feed of its own, as those of Docker do. */
   #hasLineEnd = false
@@ -64,12 +64,12 @@ export class JoinedRecord {
     return this.#before.length + 5 + this.size + this.#after.length + (this.#held?.size ?? 0)
   }
 
-  /** Number of records that `write` writes: this one, and the lines that it holds. */
+  /** Number of records that `write` writes: this one and the held lines. */
   get records(): number {
     return 1 + (this.#held?.count ?? 0)
   }
 
-  /** Size of its text in bytes if the lines that it holds belong to it. */
+  /** Size of the text in bytes if the held lines become part of it. */
   get sizeWithHeld(): number {
     return this.size + (this.#held?.textSize ?? 0)
   }
@@ -79,24 +79,27 @@ export class JoinedRecord {
     return this.#text.length + (this.#held?.memoryBytes ?? 0)
   }
 
-  /** Appends src[start, end) to the text, after the lines that it holds. */
+  /** Appends the held lines and then src[start, end) to the text. */
   append(src: Buffer, start: number, end: number): void {
     this.#held?.moveAllTo(this)
     this.appendText(src, start, end)
   }
 
-  /** Holds the entry src[start, end) of a line; false, and holds nothing, when it holds too many lines already. */
+  /**
+   * Holds the entry src[start, end) of a line. Returns false, without holding it, when the record holds too
+   * much already.
+   */
   hold(src: Buffer, start: number, end: number, text: TextSpan): boolean {
     this.#held ??= new HeldLines(this.#buffers)
     return this.#held.add(src, start, end, text.textAt, text.textEnd)
   }
 
-  /** Makes the lines that it holds part of the record, but for blank ones at their end. */
+  /** Makes the held lines part of the record, except blank ones at their end. */
   keepHeld(): void {
     this.#held?.moveTextTo(this)
   }
 
-  /** Appends a text, with a line feed between lines unless the previous one ended with its own. */
+  /** Appends a text, after a line feed unless the previous text ended with one. */
   appendText(src: Buffer, start: number, end: number): void {
     const needed = this.size + (end - start) + 1
     if (needed > this.#text.length) this.#grow(needed)
@@ -104,7 +107,9 @@ export class JoinedRecord {
     this.#appendBytes(src, start, end)
   }
 
-  /** Writes the entry at `buf[at]`, and those of the lines that it holds; returns the offset after them. */
+  /**
+   * Writes the entry at `buf[at]`, followed by those of the held lines, and returns the offset after them.
+   */
   write(buf: Buffer, at: number): number {
     let o = at + this.#before.copy(buf, at)
     o = writeStrHead(buf, o, this.size)
@@ -113,7 +118,7 @@ export class JoinedRecord {
     return this.#held?.write(buf, o) ?? o
   }
 
-  /** Gives its buffers back; the record must not be used afterwards. */
+  /** Releases the buffers. The record must not be used afterwards. */
   release(): void {
     this.#held?.release()
     this.#buffers.give(this.#text)

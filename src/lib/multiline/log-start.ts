@@ -1,7 +1,7 @@
 const DAY_OR_MONTH = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun|Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*'
 const LEVEL = 'TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|SEVERE|ALERT|EMERG|FINE'
 
-/** The ways in which the lines of a log begin: with a time, a priority, a level, an address, or as JSON or logfmt. */
+/** Forms in which the lines of a log begin: a time, a priority, a level, an address, JSON, or logfmt. */
 const FORMS = [
   String.raw`[\[(<"']?\d{4}[-/.]\d\d?[-/.]\d\d?(?!\d)`,
   String.raw`[\[(<"']?\d\d?[-/.](?:\d\d?|[A-Z][a-z]{2})[-/.]\d{2,4}(?!\d)`,
@@ -22,7 +22,10 @@ const FORMS = [
 const COLORS = String.raw`(?:\x1b\[[\d;]*m)*`
 const LOG_START = new RegExp(`^${COLORS}(?:${FORMS.join('|')})`)
 
-/** True for a line that begins as those of a log do, and so is not part of the message of an exception before it. */
+/**
+ * True for a line that begins like a log line, and thus is not part of the message of the exception before
+ * it.
+ */
 export function beginsLikeLog(text: string): boolean {
   return LOG_START.test(text)
 }

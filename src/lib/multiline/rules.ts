@@ -4,22 +4,22 @@ import { translateOnigmo } from '../regex/onigmo.ts'
 export interface TransitionRule {
   from: readonly string[]
   regex: { test(text: string): boolean }
-  /** Empty: the record ends with the line. */
+  /** Next state; empty when the record ends with the line. */
   to: string
-  /** True when only a line that the probe of its trace matches can match it. */
+  /** True for a rule that only matches lines which the probe of its trace matches. */
   isProbed?: boolean
 }
 
 /** State in which no record is open. */
 export const START = 'start_state'
 
-/** A token: in double quotes, where `\"` is one of them, or up to the next blank. */
+/** A token: text in double quotes, in which `\"` is a quote, or text up to the next blank. */
 const TOKEN = /^\s*(?:"((?:\\"|[^"])*)(?:"|$)|(\S+))/
 
 /**
- * Reads the rules of a [MULTILINE_PARSER] as fluent-bit does: `from[, from] expression [to]`, each with or without quotes;
- * further words are ignored. Without `to` a record ends with the line. Throws E_CONFIG_BAD_VALUE, and E_PARSER_REGEX for an
- * expression that is not supported.
+ * Parses the rules of a [MULTILINE_PARSER] as fluent-bit does: `from[, from] expression [to]`, each with or
+ * without quotes. Further words are ignored. Without `to`, the record ends with the line. Throws
+ * E_CONFIG_BAD_VALUE, and E_PARSER_REGEX for an unsupported expression.
  */
 export function parseRules(texts: readonly string[]): TransitionRule[] {
   const rules = texts.map(parseRule)
@@ -27,7 +27,10 @@ export function parseRules(texts: readonly string[]): TransitionRule[] {
   return rules
 }
 
-/** Returns the states to which a rule leads, but from which no rule starts: a record ends there, which may be a typing error. */
+/**
+ * Returns the states that rules lead to but that have no rule. A record ends in such a state, which may be a
+ * typing error.
+ */
 export function statesWithoutRules(texts: readonly string[]): string[] {
   const rules = parseRules(texts)
   const ends = rules.filter(({ to }) => to !== '' && !rules.some(({ from }) => from.includes(to)))

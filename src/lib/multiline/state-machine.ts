@@ -4,16 +4,23 @@ import { beginsLikeLog } from './log-start.ts'
 import { parseRules, START, type TransitionRule } from './rules.ts'
 
 /**
- * Role of a line relative to the open record before it. start: ends that record and starts another · join: belongs to it,
- * and more lines may · last: belongs to it and ends it · alone: ends it, and is a record of its own · hold: whether it
- * belongs to it shows only with a later line: with one that joins.
+ * Role of a line relative to the open record before it:
+ *
+ * - start: ends that record and starts another
+ * - join: belongs to it, and more lines may follow
+ * - last: belongs to it and ends it
+ * - alone: ends it, and is a record of its own
+ * - hold: belongs to it only if a later line joins
  */
 export type LineRole = 'start' | 'join' | 'last' | 'alone' | 'hold'
 
 /**
- * Lines that a state holds. message: any that does not begin like those of a log, and the record keeps them when one that
- * does comes after them · frames: the same lines, but the record keeps them only when a line joins · blank: blank lines,
- * which it keeps when a line joins.
+ * Lines that a state holds:
+ *
+ * - message: lines that do not begin like log lines. The record keeps them when the next line begins like
+ *   one.
+ * - frames: the same lines. The record keeps them only when a later line joins.
+ * - blank: blank lines. The record keeps them only when a later line joins.
  */
 export type HeldKind = 'message' | 'frames' | 'blank'
 
@@ -21,49 +28,58 @@ export type HeldKind = 'message' | 'frames' | 'blank'
 export const NO_RECORD = -1
 
 /**
- * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files and streams.
+ * Decides line by line which lines belong together. The caller keeps the state: one machine serves all files
+ * and streams.
  */
 export interface StateMachine {
-  /** Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1. */
+  /**
+   * Returns the role of a line and sets `state` to the state after it. `text`: the line's bytes as latin1.
+   */
   next(state: number, text: string): LineRole
   state: number
   /** True when every line that its own parser has read starts a record. */
   readonly startsByParser?: boolean
   /**
-   * When it recognizes the traces of a runtime: the source of an expression that matches each line with which one can begin.
-   * A line may look like the head of traces of several runtimes.
+   * Source of an expression that matches every line with which a trace can begin; only for the traces of a
+   * runtime. A line may look like the head of traces of several runtimes.
    */
   readonly headSource?: string | undefined
-  /** True when `text` includes the newline at the end of a value that has one. */
+  /** True when `text` includes the newline of a value that ends with one. */
   readonly seesLineEnd?: boolean
-  /** True when a record that ends in this state keeps the lines held last, if the line after them begins like those of a log. */
+  /**
+   * True when a record that ends in this state keeps its held lines if the next line begins like a log line.
+   */
   keepsHeld?(state: number): boolean
 }
 
 interface State {
-  /** Rules that apply, in their order. `to` is a number of a state. */
+  /** Rules of the state, in order. `to` is the index of a state. */
   readonly rules: { regex: TransitionRule['regex']; to: number }[]
   readonly held: HeldKind | undefined
-  /** True when a record ends with the line that leads here. */
+  /** True when the line that leads to this state ends the record. */
   readonly isEnd: boolean
 }
 
 /**
- * The state machine of fluent-bit's multiline parsers. While a record is open, tries the rules of its state in order, then
- * those of `start_state`; otherwise only the latter. A rule from `start_state` always starts a record, whatever other
- * states it names, and a record ends with a line that leads to a state from which such a rule starts.
+ * State machine of fluent-bit's multiline parsers. While a record is open, it tries the rules of the current
+ * state in order, then those of `start_state`; otherwise only the latter. A rule from `start_state` always
+ * starts a record, whatever other states it names. A line that leads to a state with such a rule ends the
+ * record.
  */
 export class RuleStateMachine implements StateMachine {
   state = NO_RECORD
   readonly headSource: string | undefined
   readonly seesLineEnd: boolean
   readonly #states: State[]
-  /** Rules from `start_state`, and those of them that the probe has to precede. */
+  /**
+   * Rules from `start_state`: those that are tried on every line, and those that are tried only if the probe
+   * matches.
+   */
   readonly #start: State['rules']
   readonly #probedStart: State['rules']
   readonly #probe: RegExp | undefined
 
-  /** `trace`: for traces of runtimes, the probe of their heads and the lines that states hold. */
+  /** `trace`, only for the traces of a runtime: the probe of their heads, and the lines that states hold. */
   constructor(
     rules: readonly TransitionRule[],
     trace?: { probe: RegExp; held: Readonly<Record<string, HeldKind>> },
@@ -98,7 +114,8 @@ export class RuleStateMachine implements StateMachine {
       }
     }
     const isHeld = open?.held !== undefined && holds(open.held, text)
-    // Before a frame, an indented line that looks like the head of a trace is more often part of a message.
+    // Before the first frame, an indented line that looks like the head of a trace is usually part of the
+    // message.
     if (!isHeld || open?.held !== 'frames' || !INDENT.test(text)) {
       const to = this.#started(text)
       if (to >= 0) return this.#enter(to, 'start', 'alone')
@@ -107,7 +124,7 @@ export class RuleStateMachine implements StateMachine {
     return isHeld ? 'hold' : 'alone'
   }
 
-  /** Returns the state to which the first rule from `start_state` leads that matches, or -1. */
+  /** Returns the state that the first matching rule from `start_state` leads to, or -1. */
   #started(text: string): number {
     for (const { regex, to } of this.#start) if (regex.test(text)) return to
     if (this.#probe?.test(text) !== true) return -1
@@ -147,7 +164,7 @@ class EndStateMachine implements StateMachine {
   constructor(text: string, isExact: boolean, negate: boolean) {
     const end = Buffer.from(text).toString('latin1')
     const matches = isExact ? (line: string) => line === end : (line: string) => line.endsWith(end)
-    // The newline of Docker's values is seen by a Match_String that has one, and is no obstacle to others.
+    // Values of Docker end with a newline. A Match_String with a newline sees it; for others it is ignored.
     this.#isEnd = (line) => (matches(line) || (line.endsWith('\n') && matches(line.slice(0, -1)))) !== negate
   }
 
@@ -159,7 +176,10 @@ class EndStateMachine implements StateMachine {
   }
 }
 
-/** Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex translation. */
+/**
+ * Builds the machine of a [MULTILINE_PARSER]. Throws E_CONFIG_BAD_VALUE and the errors of the regex
+ * translation.
+ */
 export function makeStateMachine(name: string, o: MultilineOptions): StateMachine {
   try {
     if (o.type === 'regex') return new RuleStateMachine(parseRules(o.rule))

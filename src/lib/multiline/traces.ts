@@ -6,18 +6,18 @@ type TraceRule = [from: string, regex: RegExp, to: string]
 interface Trace {
   rules: TraceRule[]
   /**
-   * Expression for words of which every head has one that can stand at any place in a line: few lines have them, and it is
-   * an order of magnitude faster than the rules.
+   * Matches words of which at least one is in every head that may begin in the middle of a line. Few lines
+   * have one, and the probe is ten times as fast as the rules.
    */
   probe: RegExp
   /**
-   * States after which lines come that no rule can tell from others: the lines of a message, and blank lines. A state
-   * without rules that is not here ends the record.
+   * States after which lines follow that no rule can recognize: lines of a message, and blank lines. Any
+   * other state without rules ends the record.
    */
   held: Record<string, HeldKind>
 }
 
-/** The head of a trace: the name of an exception, with or without that of its namespace, anywhere in a line. */
+/** Head of a trace: the name of an exception, with or without its namespace, anywhere in a line. */
 const HEAD = /(?:^|[\s("'[.\\:])[\w$]*(?:Exception|Error)(?:`\d)?(?: ?[([][^)\]]{1,40}[)\]])?(?::|\s*$)/
 
 const java: Trace = {
@@ -78,7 +78,7 @@ const go: Trace = {
     ['head, frame', GOROUTINE, 'goroutine'],
     ['head, frame', /^runtime stack:$/, 'goroutine'],
     ['goroutine', /^goroutine running on other thread/, 'frame'],
-    // A call has no blank before its arguments, so that a log line that ends with a bracket does not match.
+    // A call has no blank before its arguments, so a log line that ends with a parenthesis does not match.
     ['goroutine, frame', /^[^\s()]+\(.*\)$|^created by \S|^non-Go function$/, 'call'],
     ['goroutine, frame', /^\.\.\.(?:additional|\d+) frames elided\.\.\.$/, 'frame'],
     ['call', /^\t\S.*:\d+|^\tpc=0x/, 'frame'],
@@ -101,7 +101,7 @@ const ruby: Trace = {
     ['reverse', /^\S+:\d+:in [`'].+['`]: /, 'head'],
     ['head, frame', /^[\t ]+(?:\d+: )?from \S.*:\d+(?::in |$)/, 'frame'],
     ['head, frame', /^[\t ]+(?:\.\.\.|from \.\.\.) \d+ levels\.\.\.$/, 'frame'],
-    // The cause comes after the frames; another head before them is that of another trace.
+    // The cause follows the frames. Any other head before the frames belongs to another trace.
     ['frame', /^\S+:\d+:in [`'].+['`]: /, 'head'],
     ['head, frame', /^\S+:\d+:in [`'][^`':]+['`]$/, 'frame'],
     ['head', /^[\t |~]*\^[\^~]*(?:\s|$)/, 'head'],
@@ -142,7 +142,7 @@ const dotnet: Trace = {
     ['head, frame', /^[\t ]*-{3}> /, 'head'],
     ['head, frame', /^[\t ]*-{3} End of .*-{3}\s*$/, 'frame'],
     ['head', /^[\t ]+(?:\w+\.)+\w*Exception(?: \([^)]*\))?: /, 'head'],
-    // What drivers of databases append.
+    // Details that database drivers append.
     ['frame', /^ {2}Exception data:$/, 'data'],
     ['frame', /^(?:ClientConnectionId|Error Number|Routing Destination)\b.*:/, 'frame'],
     ['data', /^ {4}\S/, 'data'],
@@ -208,8 +208,8 @@ const dart: Trace = {
 }
 
 /**
- * Rules for the stack traces of runtimes, by name. A trace begins with the line that names the error, at any place in it,
- * so that the log line which carries the error is the first of the record.
+ * Rules for the stack traces of runtimes, by name. A trace begins with the line that names the error,
+ * wherever the name is in it, so that the log line that reports the error is the first line of the record.
  */
 export const TRACES: Readonly<Record<string, Trace>> = {
   java,

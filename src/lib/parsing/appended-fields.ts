@@ -33,7 +33,10 @@ export class AppendedFields {
     return { buf: this.buf, at: this.#end }
   }
 
-  /** Adds the pairs buf[from, end) of the object written to the reserved space; `instead` replaces the latest object. */
+  /**
+   * Adds the pairs buf[from, end) of the object written to the reserved space; `instead` replaces the latest
+   * object.
+   */
   add(from: number, end: number, pairs: number, instead: boolean): void {
     if (instead) {
       this.#end = this.#before.end

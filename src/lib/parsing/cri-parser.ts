@@ -6,7 +6,10 @@ import { Rfc3339 } from '../time/rfc3339.ts'
 
 const STREAM = encodeStr('stream')
 const TIME = encodeStr('time')
-/** Bytes beyond the line: the fixed keys take at least 27, and words are written with up to seven bytes too many. */
+/**
+ * Bytes beyond the line: the fixed keys take at least 27, and words are written with up to seven bytes too
+ * many.
+ */
 const EXTRA_BYTES = 64
 
 /** The 10 bytes ` stdout F ` or ` stderr F ` and the pairs they become, up to the message. */
@@ -31,7 +34,10 @@ interface CriKeys {
   text: string
 }
 
-/** Parses line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be empty. */
+/**
+ * Parses line = time SP stream SP tag SP message; stream and tag are words without blanks, the message may be
+ * empty.
+ */
 export class CriParser implements Parser {
   readonly lineFormat: Parser['lineFormat']
   readonly keys: readonly string[]

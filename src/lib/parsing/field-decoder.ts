@@ -32,8 +32,8 @@ export function withDecoders(
 }
 
 /**
- * A parser with rules for fields that hold encoded text. The record is first written to a scratch buffer; then its pairs
- * are copied, and the rules are applied to the values that have some.
+ * A parser with rules for fields that hold encoded text. The record is first written to a scratch buffer;
+ * then its pairs are copied, and the rules are applied to the values that have some.
  */
 class FieldDecoder implements Parser {
   readonly #parser: Parser
@@ -115,7 +115,10 @@ class FieldDecoder implements Parser {
     return undefined
   }
 
-  /** Writes the text at `value` after applying the rules; `map` is the scratch buffer, its text is changed in place. */
+  /**
+   * Writes the text at `value` after applying the rules; `map` is the scratch buffer, its text is changed in
+   * place.
+   */
   #writeDecoded(rules: readonly DecodeRule[], map: Buffer, value: number, out: Buffer, at: number): number {
     const from = value + textHead(map, value)
     let to = from + textLength(map, value)
@@ -144,7 +147,9 @@ class FieldDecoder implements Parser {
     return dst < 0 || skipBlanks(src, this.#json.end, to) < to ? -1 : dst
   }
 
-  /** Appends the fields of the object in the text; with `again` they replace those the same text gave before. */
+  /**
+   * Appends the fields of the object in the text; with `again` they replace those the same text gave before.
+   */
   #append(src: Buffer, from: number, to: number, again: boolean): boolean {
     const { buf, at } = this.#appended.reserve(jsonBound(to - from))
     const dst = this.#writeObject(src, from, to, buf, at)
@@ -169,7 +174,7 @@ class FieldDecoder implements Parser {
   }
 }
 
-/** Returns the positive number at `at` as text; undefined when the value is none. */
+/** Returns the positive number at `at` as text; undefined when the value is not a positive number. */
 function numberText(buf: Buffer, at: number): Buffer | undefined {
   const type = buf[at] as number
   if (type < 0x80) return Buffer.from(String(type))

@@ -5,7 +5,10 @@ import type { ParserContext } from '../../core/plugin.ts'
 import { FieldWriter } from './field-writer.ts'
 import { type TIME_OPTIONS, type TYPES_OPTION, timeReader } from './options.ts'
 
-/** Base of parsers for lines of consecutive fields, each with its key; subclasses define the syntax of a field in `walk`. */
+/**
+ * Base of parsers for lines of consecutive fields, each with its key; subclasses define the syntax of a field
+ * in `walk`.
+ */
 export abstract class FieldParser implements Parser {
   protected readonly fields: FieldWriter
 
@@ -18,7 +21,10 @@ export abstract class FieldParser implements Parser {
     return this.fields.timeFailures
   }
 
-  /** Returns the maximum output size. Worst case: `a` and a blank are two bytes and become three; `a=5` as float64 becomes eleven. */
+  /**
+   * Returns the maximum output size. Worst case: `a` and a blank are two bytes and become three; `a=5` as
+   * float64 becomes eleven.
+   */
   bound(length: number): number {
     return Math.ceil(length * (this.fields.typed ? 2.75 : 1.5)) + 24
   }

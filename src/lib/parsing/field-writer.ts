@@ -5,8 +5,8 @@ import type { TimeReader } from '../time/strptime.ts'
 import { parseTypes, type ValueType, writeTyped } from './typed-value.ts'
 
 /**
- * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its bytes,
- * the time is read from its field, and typed fields are converted.
+ * Writes the fields of formats whose lines contain the keys (logfmt, ltsv): keys and values are ranges of its
+ * bytes, the time is read from its field, and typed fields are converted.
  */
 export class FieldWriter {
   /** Offset after them. */
@@ -42,7 +42,7 @@ export class FieldWriter {
     return this.#keys.count
   }
 
-  /** Removes all but the last of fields with the same key, and those with extra keys. */
+  /** Removes all but the last of the fields with the same key, and fields with extra keys. */
   end(out: EntryWriter): void {
     this.at = this.#keys.removeDuplicates(out.buf, 0, this.at, out.extraKeys)
   }
@@ -52,7 +52,7 @@ export class FieldWriter {
     this.at = copyString(src, start, end, out.buf, this.at)
   }
 
-  /** Writes one pair; the last field with the time's key that can be read is the time. */
+  /** Writes one pair. The last readable field with the time's key sets the time. */
   pair(src: Buffer, key: number, keyEnd: number, start: number, end: number, out: EntryWriter): void {
     if (this.#time !== undefined && end > start && isKey(this.#timeKey, src, key, keyEnd)) {
       const isRead = this.#time.parse(src, start, end, out)

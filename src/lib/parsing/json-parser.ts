@@ -25,13 +25,15 @@ export class JsonParser implements Parser {
   readonly #json: JsonTranscoder
   readonly #time: TimeReader | undefined
   readonly #keep: boolean
-  /** Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record. */
+  /**
+   * Fast path for Docker's lines, which look alike; set when their field `time` is the time of the record.
+   */
   readonly #docker: DockerParser | undefined
   readonly #timeKey: Buffer
-  /** Extra keys of the latest line, and what follows from them. */
+  /** Extra keys of the last line, and the two fields derived from them. */
   #extraKeys: LaterKeys | undefined
   #usesDocker: boolean
-  /** True when an extra key is that of the time: the time is read, but its field never stays. */
+  /** True when an extra key equals that of the time: the time is read, but its field is removed. */
   #dropsTime = false
 
   constructor(options: TimeOptions, ctx: ParserContext) {
@@ -71,7 +73,7 @@ export class JsonParser implements Parser {
   #setExtraKeys(extra: LaterKeys | undefined): void {
     this.#extraKeys = extra
     this.#dropsTime = this.#time !== undefined && extra?.has(this.#timeKey) === true
-    // The fast path writes its fields unseen.
+    // The fast path writes its fields without comparing them with the extra keys.
     this.#usesDocker = this.#docker !== undefined && !DOCKER_KEYS.some((key) => extra?.has(key))
     this.#json.extraKeys =
       extra !== undefined && this.#dropsTime

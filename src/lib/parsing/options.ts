@@ -6,7 +6,9 @@ import { compileFormat } from '../time/strptime-format.ts'
 import { type LocalZone, namedZone, offsetZone, systemZone, UTC } from '../time/zone.ts'
 import { checkTypes } from './typed-value.ts'
 
-/** Options for the field that holds the time of a record and for its format; all parsers but cri have them. */
+/**
+ * Options for the field that holds the time of a record and for its format; all parsers but cri have them.
+ */
 export const TIME_OPTIONS = defineOptions({
   time_key: { type: 'string', default: 'time', help: 'Field that holds the time of the record.' },
   time_format: {
@@ -19,14 +21,15 @@ export const TIME_OPTIONS = defineOptions({
         'the record gets the time at which it was read',
       ),
     help:
-      'Format of the time, as in strptime(3); the first of several that matches counts. `%L` is the fraction of a second, at ' +
-      'any place; it may be missing together with the character or the blanks before it. `%s` is a number since 1970: of up ' +
-      'to 10 digits in seconds, of 13 in milliseconds, of 16 in microseconds, of 19 in nanoseconds, and `1.5e9` has the ' +
-      'digits of its value. The formats `epoch`, `epoch_ms`, `epoch_us` and `epoch_ns` are such a number in that unit, ' +
-      'whatever its digits. In JSON it may be a number or a text. Without a year the time is in the latest one in which ' +
-      'it is at most a day ahead, without a date it is of today or yesterday. Text after the time is ignored. Without a format, or when the time cannot be read, the ' +
-      'record gets the time at which it was read, and the field stays; the second is counted in `time_failed`. A format with ' +
-      'an unknown conversion is ignored with a warning.',
+      'Format of the time, as in strptime(3). The first of several formats that matches is used. `%L` is a fraction of a ' +
+      'second at any place; it may be missing together with the character or blanks before it. `%s` is a number since ' +
+      '1970, in seconds with up to 10 digits, milliseconds with 13, microseconds with 16, nanoseconds with 19; in `1.5e9` ' +
+      'the digits of the value count. The formats `epoch`, `epoch_ms`, `epoch_us` and `epoch_ns` read a number in that ' +
+      'unit, whatever its digits. In JSON the time may be a number or a text. A time without a year belongs to the latest ' +
+      'year in which it is at most a day ahead; a time without a date is from today or yesterday. Text after the time is ' +
+      'ignored. Without a format, or when the time cannot be read, the record gets the time of reading and keeps the ' +
+      'field; times that cannot be read are counted in `time_failed`. A format with an unknown conversion is ignored with ' +
+      'a warning.',
   },
   time_keep: { type: 'bool', default: 'false', help: 'Keep the field in the record.' },
   time_strict: {

@@ -1,9 +1,10 @@
 import type { Chunk } from '../../core/chunk.ts'
 
 /**
- * Returns false when no record of the chunk has the key, given as MessagePack with its head. One search for its bytes costs much
- * less than to look at each key. True proves nothing: the bytes may be those of a nested key or of a value. A key whose head is
- * longer than necessary, which some senders write, is not seen.
+ * Returns false when no record of the chunk has the key, which is given as MessagePack with its head. One
+ * search for the bytes of the key costs much less than comparing every key. True proves nothing: the bytes
+ * may belong to a nested key or a value. A key with a longer head than necessary, which some senders write,
+ * is missed.
  */
 export function mayHaveKey({ buf, start, end }: Chunk, key: Buffer): boolean {
   const found = buf.indexOf(key, start)

@@ -32,8 +32,8 @@ const RESTORE = 3
 const FRAME_SIZE = 4
 
 /**
- * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the same order
- * as RegExp and so to the same result, but only where the next byte leaves two branches open.
+ * Matches an expression against bytes in place, without creating strings or allocating. It backtracks in the
+ * same order as RegExp and so to the same result, but only where the next byte leaves two branches open.
  */
 export class Backtracker {
   /** Start and end of each group, or -1; group 0 is the entire match. */
@@ -180,7 +180,7 @@ export class Backtracker {
     for (;;) {
       while (p < end && tables[plain + (src[p] as number)] === 1) p++
       if (p >= end || src[p] !== escapeByte) break
-      // Nothing after the run begins with the escape, so an incomplete pair is no match.
+      // Nothing after the run can begin with the escape, so an incomplete pair is not a match.
       if (p + 1 >= end || tables[any + (src[p + 1] as number)] === 0) return -1
       p += 2
     }
@@ -194,7 +194,7 @@ export class Backtracker {
     const escapeByte = code[pc + 3] as number
     let p = from
     while (p < end && src[p] !== quote) p++
-    // Rare: a quote is escaped when an odd number of escapes is before it.
+    // Rare: a quote is escaped when it follows an odd number of escapes.
     if (p > from && src[p - 1] === escapeByte) p = quoteAfter(src, from, p, end, quote, escapeByte)
     if (p < 0) return -1
     if (code[pc + 5] !== NO_SLOT) this.#saveField(code[pc + 5] as number, from, p)
@@ -228,7 +228,9 @@ export class Backtracker {
     return p
   }
 
-  /** Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left. */
+  /**
+   * Resumes at the latest alternative; returns the offset from which it continues, or -1 when none is left.
+   */
   #backtrack(src: Buffer): number {
     const code = this.#code
     const stack = this.#stack
@@ -318,7 +320,10 @@ export class Backtracker {
   }
 }
 
-/** Returns the offset of the first quote from `p` on that is not escaped, or `end`; -1 for an escape at the end. */
+/**
+ * Returns the offset of the first unescaped quote from `p` on, or `end` if there is none; -1 for an escape at
+ * the end.
+ */
 function quoteAfter(
   src: Buffer,
   from: number,

@@ -12,40 +12,52 @@ import {
   union,
 } from './first-bytes.ts'
 
-/** Op codes. Each instruction takes SIZE numbers: the op code, the next instruction, and the operands named below. */
+/**
+ * Op codes. Each instruction takes SIZE numbers: the op code, the next instruction, and the operands named
+ * below.
+ */
 export const MATCHED = 0
 /** Matches bytes: offset of the first one in `texts`, which holds them in reverse, and their number. */
 export const TEXT = 1
 /** Matches one byte of a set: its table. */
 export const SET = 2
 /**
- * Matches as many bytes of a set as possible: table, minimum, maximum (-1: no limit), table of what may follow, or -1 when
- * the two have no byte in common.
+ * Matches as many bytes of a set as possible: table, minimum, maximum (-1: no limit), table of what may
+ * follow, or -1 when the two have no byte in common.
  */
 export const RUN = 3
 /** Matches as few bytes of a set as possible: operands of RUN. */
 export const LAZY = 4
 /**
- * Stores the offset in a slot of the spans: the slot. Here and below a negative slot is the complement of one that every
- * match stores exactly once, so that backtracking need not restore it.
+ * Stores the offset in a slot of the spans. Operand: the slot. Here and below, a negative slot is the
+ * complement of a slot that every match stores exactly once, so that backtracking need not restore it.
  */
 export const SAVE = 5
 /** Clears slots of the spans: the first and the last. */
 export const FORGET = 6
-/** Chooses between two branches: the other branch, the first bytes of this branch, and those of the other (tables). */
+/**
+ * Chooses between two branches: the other branch, the first bytes of this branch, and those of the other
+ * (tables).
+ */
 export const SPLIT = 7
-/** Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans. */
+/**
+ * Matches a group that is a run which never backtracks: table, minimum, maximum, and its slot in the spans.
+ */
 export const FIELD = 13
-/** Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table, then as FIELD. */
+/**
+ * Matches a group that is a run of bytes without one certain byte. Operands: that byte instead of the table,
+ * then as FIELD.
+ */
 export const UNTIL = 14
 /**
- * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and any other byte. Operands:
- * table of the set, the escape, table of the bytes after it, and the slot of its group in the spans, or NO_SLOT.
+ * Matches an escaped run, as between quotation marks: bytes of a set, and pairs of the escape and another
+ * byte. Operands: table of the set, the escape, table of the bytes after it, and the slot of its group in the
+ * spans, or NO_SLOT.
  */
 export const ESCAPED = 17
 /**
- * The same for a set that lacks only the escape and one other byte, and pairs of the escape and any byte at all. Operands:
- * that other byte, the escape, and the slot as the fourth.
+ * Matches an escaped run whose set lacks only the escape and one other byte, and whose escape may precede any
+ * byte. Operands: that other byte, the escape, unused, and the slot as for ESCAPED.
  */
 export const QUOTED = 18
 /** Slot of an ESCAPED or QUOTED without a group. */
@@ -77,7 +89,7 @@ export interface Program {
   first: number
   /** True when the expression begins with `^`. */
   startsAtLine: boolean
-  /** True when it begins with `\A`. */
+  /** True when the expression begins with `\A`. */
   startsAtText: boolean
   groups: number
 }
@@ -95,8 +107,8 @@ const ANCHORS = {
 const MAX_INSTRUCTIONS = 4000
 
 /**
- * Compiles an expression; returns undefined when it contains something that the instructions cannot express: lookaround,
- * atomic groups, back references, and repetitions of what can be empty.
+ * Compiles an expression; returns undefined when it contains something that the instructions cannot express:
+ * lookaround, atomic groups, back references, and repetitions of what can be empty.
  */
 export function compileProgram(tree: Node): Program | undefined {
   const compiler = new Compiler()
@@ -141,7 +153,10 @@ class Compiler {
     }
   }
 
-  /** Numbers the groups in the order in which they open; RegExp has an extra one for each possessive repetition. */
+  /**
+   * Numbers the groups in the order in which they open; RegExp has an extra one for each possessive
+   * repetition.
+   */
   #numberGroups(node: Node): void {
     if (node.type === 'group') this.#groups.set(node, ++this.#groupCount)
     else if (node.type === 'repeat' && node.mode === '+') this.#groupCount++
@@ -156,7 +171,7 @@ class Compiler {
     this.#findMandatory(node.node)
   }
 
-  /** Returns the slot of the start (0) or the end (1) of a group, complemented when it need not be restored. */
+  /** Returns the slot of the start (0) or end (1) of a group, complemented when it need not be restored. */
   #slot(node: Node, side: 0 | 1): number {
     const slot = (this.#groups.get(node) as number) * 2 + side
     return this.#mandatory.has(node) ? ~slot : slot
@@ -185,7 +200,8 @@ class Compiler {
     if (set.only < 0) return this.#emit(SET, next, this.#tableOf(set))
     const code = this.#code
     const start = this.#texts.push(set.only) - 1
-    // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps to it.
+    // Texts are stored in reverse: if the next instruction is a TEXT and the latest one, nothing else jumps
+    // to it.
     if (next !== code.length - INSTRUCTION_SIZE || code[next] !== TEXT)
       return this.#emit(TEXT, next, start, 1)
     return this.#emit(TEXT, code[next + 1] as number, start, (code[next + 3] as number) + 1)
@@ -309,14 +325,17 @@ class Compiler {
   }
 }
 
-/** `plain*(?:escape any plain*)*` */
+/** Parts of `plain*(?:escape any plain*)*`. */
 interface EscapedRun {
   plain: ByteSet
   escapeByte: ByteSet
   any: ByteSet
 }
 
-/** Returns the escaped run that two items are, when no part of it and nothing after it can begin with the same byte. */
+/**
+ * Returns the escaped run that the two items form; undefined unless the first byte always decides between its
+ * parts and what follows it.
+ */
 function escapedRun([head, pairs]: readonly Node[], next: Next): EscapedRun | undefined {
   const plain = starOf(head)
   const pair = pairs?.type === 'repeat' && isStar(pairs) ? pairs.node : undefined
@@ -337,7 +356,7 @@ function isAll(set: ByteSet): boolean {
   return true
 }
 
-/** Returns the only byte beside `escapeByte` that the set lacks; -1 when there are more or none. */
+/** Returns the only byte besides `escapeByte` that the set lacks; -1 when there are several or none. */
 function otherThan(set: ByteSet, escapeByte: number): number {
   const missing = set.complement()
   let other = -1
@@ -358,8 +377,8 @@ function starOf(node: Node | undefined): ByteSet | undefined {
 }
 
 /**
- * Returns true when the run need not backtrack: a shorter match would continue at a byte of its set, which is futile when
- * nothing that follows can begin with one.
+ * Returns true when the run need not backtrack: a shorter match would continue at a byte of its set, which is
+ * futile when nothing that follows can begin with one.
  */
 function neverBacktracks(run: Node & { type: 'repeat' }, next: Next): boolean {
   return run.mode === '+' || run.min === run.max || !overlap(firstOf(run.node, next.first), next.first)

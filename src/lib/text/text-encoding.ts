@@ -1,4 +1,4 @@
-/** WHATWG labels of the encodings that fluent-bit's `generic.encoding` has, by its names and their aliases. */
+/** WHATWG labels of the encodings of fluent-bit's `generic.encoding`, by name and alias. */
 const GENERIC_LABELS = {
   ShiftJIS: 'shift_jis',
   SJIS: 'shift_jis',
@@ -38,25 +38,28 @@ export const GENERIC_ENCODINGS = Object.keys(GENERIC_LABELS) as GenericEncoding[
 
 const MARKS: Record<string, string> = { 'utf-16le': 'fffe', 'utf-16be': 'feff', gb18030: '84319533' }
 
-/** Largest number of UTF-8 bytes per byte of any encoding here: a byte of a code page may be a character of three. */
+/**
+ * Maximum number of UTF-8 bytes per byte of an encoding: one byte of a code page may be a character of three
+ * bytes.
+ */
 export const MAX_GROWTH = 3
 
 /**
- * An encoding of text that is not UTF-8. Its lines are found in the encoded bytes: no encoding here has the byte 0x0a
- * within a character, except UTF-16, whose code units are aligned to two bytes from the start of the file. A decoder
- * returns exactly one newline for each newline of the input, also after an incomplete character, so lines of the text
- * and of the bytes correspond.
+ * A text encoding other than UTF-8. Lines are found in the encoded bytes: no encoding here has the byte 0x0a
+ * within a character, except UTF-16, whose code units are aligned to two bytes from the start of the file. A
+ * decoder returns exactly one newline for each newline of its input, even after an incomplete character, so
+ * the lines of the text correspond to those of the bytes.
  */
 export class TextEncoding {
-  /** Size of a code unit, of which a newline is one. */
+  /** Size of a code unit; a newline is one code unit. */
   readonly unitBytes: 1 | 2
   /** Index of the byte 0x0a in the code unit of a newline. */
   readonly #lowByte: 0 | 1
-  /** Byte order mark, empty where the encoding has none. */
+  /** Byte order mark; empty if the encoding has none. */
   readonly #mark: Buffer
   readonly #decoder: TextDecoder
 
-  /** `label`: a label of the WHATWG Encoding Standard. */
+  /** `label`: label of the WHATWG Encoding Standard. */
   constructor(label: string) {
     this.unitBytes = label.startsWith('utf-16') ? 2 : 1
     this.#lowByte = label === 'utf-16be' ? 1 : 0
@@ -76,8 +79,8 @@ export class TextEncoding {
   }
 
   /**
-   * Returns the start of the first newline in src[start, end), or -1. `base`: the file's offset of src[0], which decides
-   * the alignment.
+   * Returns the start of the first newline in src[start, end), or -1. `base`: the offset of src[0] in the
+   * file, which decides the alignment.
    */
   newline(src: Buffer, start: number, end: number, base: number): number {
     for (let from = start; from < end; ) {
@@ -100,17 +103,17 @@ export class TextEncoding {
   }
 
   /**
-   * Writes src[start, end) as UTF-8 to the start of `out`, which has `MAX_GROWTH` times its size, and returns the number of
-   * bytes. What is no character becomes U+FFFD, as does one that is incomplete at the end.
+   * Writes src[start, end) as UTF-8 to the start of `out`, which must have `MAX_GROWTH` times its size, and
+   * returns the number of bytes. Invalid bytes become U+FFFD, and so does an incomplete character at the end.
    */
   decode(src: Buffer, start: number, end: number, out: Buffer): number {
     return out.write(this.#decoder.decode(src.subarray(start, end)), 0, 'utf8')
   }
 
-  /** Decodes text that was cut at any byte: leaves out a character that is incomplete at the end. */
+  /** Decodes text that may end in the middle of a character, which is then left out. */
   decodeCut(src: Buffer, start: number, end: number, out: Buffer): number {
     const size = out.write(this.#decoder.decode(src.subarray(start, end), { stream: true }), 0, 'utf8')
-    // Forgets the incomplete character.
+    // Discards the incomplete character.
     this.#decoder.decode()
     return size
   }

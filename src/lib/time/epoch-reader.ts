@@ -1,31 +1,36 @@
 import { AUTO } from './strptime-format.ts'
 
-/** Largest exponent of ten that is read; any other one is no time. */
+/** Largest exponent of ten that is read. A number with a larger one is not a time. */
 const MAX_EXPONENT = 30
-/** Digits of a time of this century in seconds, milliseconds, microseconds and nanoseconds; ten or fewer are seconds. */
+/**
+ * Maximum number of digits of a time in seconds. Longer numbers are milliseconds, microseconds or
+ * nanoseconds.
+ */
 const SECOND_DIGITS = 10
 const MAX_SECONDS = 0xffffffff
 
 /**
- * Reads a number since 1970:
+ * Reads a number of units since 1970:
  *
  * ```
  *   epoch = 1*digit [ [ "." 1*digit ] ( "e" / "E" ) [ "+" / "-" ] 1*digit ]
  * ```
- * A fraction without an exponent is left to the format. Digits are never converted to a double, so nanoseconds are exact.
+ * A fraction without an exponent is left to the format. Digits are never converted to a double, so
+ * nanoseconds are exact.
  */
 export class EpochReader {
   sec = 0
   nsec = 0
-  /** Number of digits of the value after those of the seconds: 3 for milliseconds. */
+  /** Number of decimal places of the unit: 3 for milliseconds. */
   decimals = 0
   #exponent = 0
   #exponentEnd = 0
 
   /**
-   * Reads the number at `at`; returns the offset after it, or -1 when there is none or it is not a time that a record can
-   * hold. With `decimals` AUTO the unit is that for which the number is a time from 2001 on: numbers of up to 10 digits are
-   * seconds, those of 13, 16 and 19 digits milliseconds, microseconds and nanoseconds; any other number is refused.
+   * Reads the number at `at` and returns the offset after it; -1 when there is none, or when no record can
+   * have that time. With `decimals` AUTO, the unit follows from the number of digits, which is unambiguous
+   * from 2001 on: up to 10 digits are seconds; 13, 16 and 19 digits are milliseconds, microseconds and
+   * nanoseconds. Other lengths are rejected.
    */
   read(decimals: number, src: Buffer, at: number, end: number): number {
     const intEnd = digitsEnd(src, at, end)
@@ -66,14 +71,14 @@ function decimalsOf(digitCount: number): number {
 }
 
 /**
- * Returns the value of the digits [first, last) of a number whose integer part is src[from, intEnd) and whose fraction ends
- * at `end`. Digits before and after the number are 0.
+ * Returns the value of the digits [first, last) of a number whose integer part is src[from, intEnd) and whose
+ * fraction ends at `end`. Digits before and after the number are 0.
  */
 function digits(src: Buffer, from: number, intEnd: number, end: number, first: number, last: number): number {
   let value = 0
   for (let i = first; i < last; i++) {
     const p = from + i
-    // The point is no digit.
+    // Skips the decimal point.
     const at = p < intEnd ? p : p + 1
     value = value * 10 + (i >= 0 && at < end ? (src[at] as number) - 48 : 0)
   }

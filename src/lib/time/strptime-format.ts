@@ -37,7 +37,7 @@ const number = (field: keyof typeof FIELD, digits: number, min: number, max: num
 /** Value of `decimals` for an epoch whose unit follows from its number of digits. */
 export const AUTO = -1
 
-/** Formats that are a name: numbers since 1970 in this unit, as numbers of digits after those of the seconds. */
+/** Formats that are a name: a number since 1970 in this unit, with its decimal places. */
 const EPOCHS: Record<string, number> = { epoch: 0, epoch_ms: 3, epoch_us: 6, epoch_ns: 9 }
 
 /** Conversions of strptime(3) that are useful for logs, and `%L`, a fraction of a second. */
@@ -81,7 +81,10 @@ const SHORTHANDS: Record<string, string> = {
   c: '%a %b %e %H:%M:%S %Y',
 }
 
-/** Compiles a format of strptime(3) or the name of an epoch; throws E_CONFIG_BAD_VALUE for an unknown conversion. */
+/**
+ * Compiles a format of strptime(3) or the name of an epoch. Throws E_CONFIG_BAD_VALUE for an unknown
+ * conversion.
+ */
 export function compileFormat(format: string): FormatStep[] {
   const decimals = Object.hasOwn(EPOCHS, format) ? EPOCHS[format] : undefined
   if (decimals !== undefined) return [{ op: 'epoch', decimals }]
@@ -112,7 +115,10 @@ function conversion(letter: string): FormatStep[] {
   throw new ShipperError('E_CONFIG_BAD_VALUE', `unknown conversion %${letter}`, { hint })
 }
 
-/** Returns true for a number that would take the digits of a fraction before it: that one then has three digits. */
+/**
+ * Returns true for a number directly after a fraction. The fraction then has exactly three digits, since it
+ * would take those of the number otherwise.
+ */
 function isNumber(step: FormatStep | undefined): boolean {
   return step?.op === 'number' || step?.op === 'epoch'
 }

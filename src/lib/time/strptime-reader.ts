@@ -15,41 +15,53 @@ export interface TimeSettings {
 }
 
 export interface TimeReader {
-  /** Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does not match. */
+  /**
+   * Reads the time at `start`, ignoring what follows it; returns false, with `out` unchanged, when it does
+   * not match.
+   */
   parse(src: Buffer, start: number, end: number, out: { sec: number; nsec: number }): boolean
 }
 
 const UNSET = -1
-/** Limit from which a date ahead of now is one of last year: logs are not written in advance, but clocks differ. */
+/**
+ * Seconds that a date without a year may be ahead of now before it counts as one of last year. Logs are not
+ * written in advance, but clocks differ.
+ */
 const MAX_AHEAD_S = 86_400
-/** The same for a time without a date, which is then one of yesterday. */
+/** Seconds that a time without a date may be ahead of now before it counts as one of yesterday. */
 const MAX_AHEAD_OF_DAY_S = 3600
-/** No zone is further from UTC. */
+/** Maximum difference of any zone from UTC, in seconds. */
 const MAX_OFFSET_S = 86_400
-/** Longest time between two years that have a 29 February. */
+/** Maximum number of years between two dates of 29 February. */
 const MAX_LEAP_YEARS = 8
 const MAX_CACHED_BYTES = 64
 const POW10 = [1e9, 1e8, 1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 10, 1]
 
 /**
- * Reads a time by the steps of a format. The text before the fraction is first compared with that of the previous line,
- * because lines of the same second share it.
+ * Reads a time by the steps of a format. The text before the fraction is first compared with that of the
+ * previous line, because lines of the same second share it.
  */
 export class StrptimeReader implements TimeReader {
   readonly #steps: FormatStep[]
   readonly #zone: LocalZone
   readonly #strict: boolean
   readonly #nowMs: () => number
-  /** Number of steps before the first fraction, whose result is cached; 0 for an epoch, which is read as fast. */
+  /**
+   * Number of steps before the first fraction, whose result is cached. 0 for an epoch, which is read as fast
+   * as it is compared.
+   */
   readonly #cachedSteps: number
-  /** True when those steps include the full date with its year, so that equal texts always mean the same moment. */
+  /**
+   * True when those steps include the full date with its year, so that equal texts always mean the same
+   * moment.
+   */
   readonly #hasFullDate: boolean
   readonly #fields = new Int32Array(FIELD_COUNT)
   readonly #zoneReader = new ZoneReader()
   readonly #epochReader = new EpochReader()
   #afternoon = UNSET
   #epoch = UNSET
-  /** The epoch of a format in which more than a fraction has to follow it. */
+  /** Epoch step of a format that continues with more than a fraction. */
   readonly #continued: FormatStep | undefined
   #zoneOffset = Number.NaN
   #nsec = 0
@@ -69,7 +81,7 @@ export class StrptimeReader implements TimeReader {
     this.#strict = settings.strict ?? true
     this.#nowMs = settings.nowMs ?? Date.now
     const fraction = steps.findIndex((step) => step.op === 'fraction')
-    // What separates the fraction may be missing with it, so it is not cached.
+    // The separator of a fraction may be missing with it, so it is not cached.
     const before = isSeparator(steps[fraction - 1]) ? fraction - 1 : fraction
     const hasEpoch = steps.some(({ op }) => op === 'epoch')
     this.#cachedSteps = hasEpoch ? 0 : fraction < 0 ? steps.length : before
@@ -138,7 +150,7 @@ export class StrptimeReader implements TimeReader {
       const step = this.#steps[i] as FormatStep
       if (i + 1 < to && this.#steps[i + 1]?.op === 'fraction' && isSeparator(step)) {
         const next = fractionStart(step, src, p, end)
-        // Without a fraction what separates it is missing too.
+        // Without a fraction, its separator is missing too.
         if (next < 0) i++
         else p = next
         continue
@@ -205,11 +217,11 @@ export class StrptimeReader implements TimeReader {
       if (p - at < 9) value = value * 10 + digit
       p++
     }
-    // `%s%L` reads milliseconds too, whose digits the epoch takes.
+    // `%s%L` also reads milliseconds, all of whose digits the epoch takes.
     if (p === at) return this.#epoch === UNSET ? -1 : at
     const nsec = p - at < 9 ? value * (POW10[p - at] as number) : value
     if (this.#epoch === UNSET) this.#nsec = nsec
-    // A fraction of an epoch in milliseconds is one of a millisecond.
+    // The fraction of an epoch in milliseconds is a fraction of a millisecond.
     else this.#nsec += Math.floor(nsec / 10 ** this.#epochReader.decimals)
     return p
   }
@@ -251,14 +263,15 @@ export class StrptimeReader implements TimeReader {
     return this.#hasDate() ? this.#withoutYear(secondOfDay) : this.#withoutDate(secondOfDay)
   }
 
-  /** Returns the local seconds in the latest year in which they are at most a day ahead. */
+  /** Returns the local seconds in the latest year in which they are at most a day ahead of now. */
   #withoutYear(secondOfDay: number): number {
     const nowSec = this.#nowMs() / 1000
     const thisYear = this.#yearOf(nowSec)
-    // A zone ahead of UTC enters the new year earlier, so next year is a candidate too; 29 February may be up to 8 years ago.
+    // Next year is a candidate too, as a zone ahead of UTC enters it earlier. 29 February may be up to 8
+    // years ago.
     for (let year = thisYear + 1; year >= thisYear - MAX_LEAP_YEARS; year--) {
       const sec = this.#dateInYear(year) + secondOfDay
-      // The offset of a named zone is expensive, and only counts near the limit.
+      // The offset of a named zone is expensive, and matters only near the limit.
       const ahead = sec - nowSec - MAX_AHEAD_S
       if (ahead <= -MAX_OFFSET_S || (ahead <= MAX_OFFSET_S && this.#toUtc(sec) - nowSec <= MAX_AHEAD_S))
         return sec
@@ -266,7 +279,7 @@ export class StrptimeReader implements TimeReader {
     return Number.NaN
   }
 
-  /** Returns the local seconds of a time of day: of today, or of yesterday when that is still to come. */
+  /** Returns the local seconds of a time of day: today, or yesterday if today's is still ahead. */
   #withoutDate(secondOfDay: number): number {
     const nowSec = this.#nowMs() / 1000
     const day = Math.floor((nowSec * 2 - this.#toUtc(nowSec)) / 86_400) * 86_400
@@ -336,7 +349,7 @@ function skipBlanks(src: Buffer, at: number, end: number): number {
   return p
 }
 
-/** True when the steps from `at` on read at most blanks and a fraction with its separator, which may be missing. */
+/** True when the steps from `at` on read nothing but blanks, or an optional fraction with its separator. */
 function isOptional(steps: readonly FormatStep[], at: number): boolean {
   const step = steps[at]
   return (
@@ -344,7 +357,10 @@ function isOptional(steps: readonly FormatStep[], at: number): boolean {
   )
 }
 
-/** True for a byte after which a number is part of a date or a time of day (`2026-11-21`, `12:00`, `3pm`), and not an epoch. */
+/**
+ * True for a byte that makes the number before it part of a date or a time of day (`2026-11-21`, `12:00`,
+ * `3pm`).
+ */
 function isPartOfDate(byte: number): boolean {
   const letter = byte | 0x20
   return byte === 0x2d || byte === 0x2f || byte === 0x3a || (letter >= 0x61 && letter <= 0x7a)

@@ -9,13 +9,16 @@ export type { TimeReader, TimeSettings }
 const RFC3339 = /^(?:%Y-%m-%d|%F)[T ](?:%H:%M:%S|%T)(?:[.,]%L)?(?:%z|%Z|Z)?$/
 const ENDS_WITH_ZONE = /%[zZ]$/
 
-/** Returns a reader that tries the formats in their order; throws E_CONFIG_BAD_VALUE when one is invalid. */
+/** Returns a reader that tries the formats in order. Throws E_CONFIG_BAD_VALUE when one is invalid. */
 export function compileTimes(formats: readonly string[], settings: TimeSettings): TimeReader {
   const readers = formats.map((format) => compileTime(format, settings))
   return readers.length === 1 ? (readers[0] as TimeReader) : new FirstMatch(readers)
 }
 
-/** Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is invalid. */
+/**
+ * Returns a reader for a format of strptime(3) with `%L` for fractions; throws E_CONFIG_BAD_VALUE when it is
+ * invalid.
+ */
 export function compileTime(format: string, settings: TimeSettings = {}): TimeReader {
   const zone = settings.zone ?? UTC
   const reader = new StrptimeReader(compileFormat(format), zone, settings)

@@ -3,7 +3,10 @@ import type { Health } from './health.ts'
 import { metricFamilies, metricsDocument } from './metrics.ts'
 import { formatCmetrics, formatPrometheus, PROMETHEUS_TYPE } from './prometheus.ts'
 
-/** Endpoints of the HTTP server: the documents of fluent-bit, and `/api/v1/files`, which fluent-bit does not have. */
+/**
+ * Endpoints of the HTTP server: the documents of fluent-bit, and `/api/v1/files`, which fluent-bit does not
+ * have.
+ */
 
 export interface Answer {
   status: number
@@ -63,7 +66,10 @@ export function json(value: unknown, status = 200): Answer {
   return { status, type: JSON_TYPE, body: JSON.stringify(value) }
 }
 
-/** Answers with timestamps in version 1 only, as fluent-bit: with them Prometheus does not notice when a series ends. */
+/**
+ * Answers with timestamps in version 1 only, as fluent-bit: with them Prometheus does not notice when a
+ * series ends.
+ */
 function prometheus(snapshot: Snapshot, version: 1 | 2): Answer {
   const stamp = version === 1 ? snapshot.nowMs : undefined
   return {
@@ -112,9 +118,9 @@ function files(snapshot: Snapshot): unknown[] {
 }
 
 /**
- * Returns fluent-bit's storage document. All chunks are in memory and none on disk, so `fs_` fields are 0. A chunk for two
- * outputs counts twice in the overall total. All chunks of an input are busy, because they wait for an ack; `busy_size` is
- * the memory of the input.
+ * Returns fluent-bit's storage document. All chunks are in memory and none on disk, so `fs_` fields are 0. A
+ * chunk for two outputs counts twice in the overall total. All chunks of an input are busy, because they wait
+ * for an ack; `busy_size` is the memory of the input.
  */
 function storage({ inputs, outputs }: Snapshot): unknown {
   const total = outputs.reduce((sum, output) => sum + output.waiting + output.inFlight, 0)

@@ -8,14 +8,14 @@ import type {
 import { type Family, metricName, type Sample } from './prometheus.ts'
 
 /**
- * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the prefix
- * `shipper_` where it has none. The number of series is bounded by that of instances: files are summed up; /api/v1/files
- * lists them.
+ * Metrics of a snapshot with fluent-bit's names, so that its dashboards and alerts keep working, and with the
+ * prefix `shipper_` where it has none. The number of series is bounded by that of instances: files are summed
+ * up; /api/v1/files lists them.
  */
 
 type Figures = Record<string, number>
 
-/** The figures of one instance, and under `reasons` the counts of those counters that have reasons, by name and reason. */
+/** Figures of one instance. `reasons` has the counts of counters with reasons, by name and reason. */
 type InstanceDocument = Record<string, number | CounterSnapshot['counterReasons']>
 
 /** The document of `/api/v1/metrics`. A plugin's own counter never hides a common one. */
@@ -72,7 +72,9 @@ function outputFigures(output: OutputSnapshot): Figures {
   }
 }
 
-/** Returns the families of `/api/v1/metrics/prometheus` (version 1) or `/api/v2/metrics` (2), sorted by name. */
+/**
+ * Returns the families of `/api/v1/metrics/prometheus` (version 1) or `/api/v2/metrics` (2), sorted by name.
+ */
 export function metricFamilies(snapshot: Snapshot, version: 1 | 2): Family[] {
   const families = new Map<string, Family>()
   for (const input of snapshot.inputs) addCounters(families, 'input', input, inputFigures(input))
@@ -134,7 +136,7 @@ function addCounters(families: Map<string, Family>, kind: string, item: Counted,
   }
 }
 
-/** Returns one sample, or one for each reason: with their sum beside them a query would count everything twice. */
+/** Returns one sample, or one per reason. A sample of their sum would make queries count everything twice. */
 function samplesOf({ name, counterReasons }: Counted, counter: string, total: number): Sample[] {
   const reasons = counterReasons[counter]
   if (reasons === undefined) return [{ labels: { name }, value: total }]

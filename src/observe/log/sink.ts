@@ -2,8 +2,9 @@ import { ShipperError } from '../../core/error.ts'
 import { close, FsFailure, fstat, openToAppend, stat, write } from '../../lib/fs/file-system.ts'
 
 /**
- * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A pipe with a
- * stuck reader therefore blocks the agent, unless it is non-blocking: then lines are dropped and counted.
+ * Destination of log lines. All writes are synchronous, so that the last lines before an exit are not lost. A
+ * pipe with a stuck reader therefore blocks the agent, unless it is non-blocking: then lines are dropped and
+ * counted.
  */
 export interface LogSink {
   write(line: string): void
@@ -36,7 +37,8 @@ export function fdSink(fd: number, formatNote: FormatNote, maxWaitMs = MAX_WAIT_
       }
       const isComplete = written === bytes.length
       lost = isComplete ? 0 : lost + 1
-      // The first byte after a torn line is a newline: if only that was written, the next line starts on its own.
+      // After a torn line a newline is written first. If only that was written, the next line starts on its
+      // own.
       isTorn = !isComplete && (isTorn ? written !== 1 : written > 0)
     },
     reopen() {},
@@ -45,10 +47,13 @@ export function fdSink(fd: number, formatNote: FormatNote, maxWaitMs = MAX_WAIT_
 }
 
 /**
- * Appends to `Log_File`: a regular file, a character device (a terminal, /dev/null), or a pipe that is read, as /dev/stdout is
- * in a container. Neither opening nor writing waits for a reader: lines that a full pipe does not take go to `fallback`. The file is reopened when its path refers to another file (rotation; checked once a second while
- * lines are written) and when a write fails. While it cannot be written, lines go to `fallback` after one with the reason,
- * and the file is retried once a second.
+ * Appends to `Log_File`: a regular file, a character device (a terminal, /dev/null), or a pipe that has a
+ * reader, as /dev/stdout is in a container. Neither opening nor writing blocks: lines that do not fit into a
+ * full pipe go to `fallback`.
+ *
+ * The file is reopened when a write fails and when its path refers to another file, which is checked once a
+ * second while lines are written. While it cannot be written, the reason and all lines go to `fallback`, and
+ * opening is retried once a second.
  */
 export class FileSink implements LogSink {
   readonly #path: string
@@ -140,13 +145,19 @@ export function isTerminal(fd: number): boolean {
 
 /** Time to wait for space in a full non-blocking descriptor. */
 const MAX_WAIT_MS = 200
-/** The same for a pipe that is the Log_File: then lines go to stderr, and it is tried again a second later. */
+/**
+ * Time to wait for space in a full pipe that is the Log_File. After that, lines go to stderr until the retry
+ * a second later.
+ */
 const MAX_PIPE_WAIT_MS = 20
 const CHECK_INTERVAL_MS = 1000
 /** Never signaled: `Atomics.wait` on it is a synchronous sleep. */
 const SLEEP_CELL = new Int32Array(new SharedArrayBuffer(4))
 
-/** Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for `maxWaitMs`. */
+/**
+ * Writes bytes and returns how many were written; fewer when a non-blocking descriptor stayed full for
+ * `maxWaitMs`.
+ */
 function writeAll(fd: number, bytes: Buffer, maxWaitMs: number): number | FsFailure {
   let at = 0
   let waitedMs = 0

@@ -11,8 +11,8 @@ import { localTime } from '../log/format.ts'
 import { bytesText, timeText } from './human-units.ts'
 
 /**
- * Formats the snapshot for people, for SIGUSR1 and SIGCONT: every input with its files, every filter, every output. Files
- * with the largest lag come first. The format may change; programs should use `/api/v1/files`.
+ * Formats the snapshot for people, for SIGUSR1 and SIGCONT: every input with its files, every filter, every
+ * output. Files with the largest lag come first. The format may change; programs should use `/api/v1/files`.
  */
 export function formatDump(snapshot: Snapshot): string {
   const { version, hostname, startedMs, nowMs, memory } = snapshot

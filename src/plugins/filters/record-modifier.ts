@@ -26,7 +26,9 @@ const OPTIONS = defineOptions({
 const UUID_BYTES = 36
 const MAX_MAP_HEAD_BYTES = 5
 
-/** A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix. */
+/**
+ * A key pattern compared as in fluent-bit: ASCII letters ignore case, and `*` at the end matches any suffix.
+ */
 class KeyName {
   readonly #lower: Buffer
   readonly #isPrefix: boolean
@@ -58,9 +60,12 @@ class RecordModifier implements Filter {
   readonly #buffers: BufferSource
   readonly #added: Buffer
   readonly #addedPairs: number
-  /** Keys of the added pairs as MessagePack, with their names. */
+  /** Keys of the added pairs, as MessagePack and as names. */
   readonly #addedKeys: { encoded: Buffer; name: Buffer }[]
-  /** Names of added keys that records of the current chunk may have: their own fields with them are removed. */
+  /**
+   * Names of added keys that records of the current chunk may have. Their own fields with these keys are
+   * removed.
+   */
   #replaced: Buffer[] = []
   readonly #remove: KeyName[]
   readonly #allow: KeyName[]
@@ -69,7 +74,7 @@ class RecordModifier implements Filter {
   constructor(options: OptionsOf<typeof OPTIONS>, ctx: FilterContext) {
     this.#buffers = ctx.buffers
     const { uuidKey } = options
-    // The last of several values for a key is added; the UUID comes after them.
+    // Of several values for a key the last one is added. The UUID comes after all of them.
     const added = new Map(options.record.map(([key = '', value = '']) => [key, value]))
     if (uuidKey !== undefined) added.delete(uuidKey)
     this.#added = Buffer.concat([...added].flatMap(([key, value]) => [encodeStr(key), encodeStr(value)]))
@@ -150,7 +155,7 @@ export const spec = defineFilter({
   name: 'record_modifier',
   summary: 'Adds fields to records and removes keys.',
   description:
-    'Added fields come after the existing ones, and replace a field of the same name. A record whose keys ' +
+    'Added fields come after the existing ones and replace fields of the same name. A record whose keys ' +
     'are all removed is kept as an empty record; fluent-bit drops it.',
   options: OPTIONS,
   example:

@@ -33,12 +33,15 @@ const EVENT_HEAD = /^\[[ \t]*(\[[ \t]*)?(\d{1,10})(?:\.(\d+))?[ \t]*,[ \t]*/
 const MAX_EVENT_HEAD_BYTES = 100
 /** Largest time that an EventTime can hold, in 32 bits. */
 const MAX_SECONDS = 0xffffffff
-/** Bytes of a line that are logged. */
+/** Maximum number of bytes of a line that are logged. */
 const SHOWN_BYTES = 100
 /** Delay before the next read when stdin is a non-blocking descriptor without data. */
 const EAGAIN_DELAY_MS = 20
 
-/** Reads lines from stdin, one block at a time. While the memory limit is reached nothing is read, and the writer of the pipe waits. */
+/**
+ * Reads lines from stdin, one block at a time. While the memory limit is reached nothing is read, and the
+ * writer of the pipe waits.
+ */
 class StdinInput implements Input {
   readonly finite = true
   readonly #ctx: InputContext
@@ -79,7 +82,10 @@ class StdinInput implements Input {
     if (!this.#isReading) this.#ctx.buffers.give(this.#block)
   }
 
-  /** Reads more bytes into the block and returns their number; 0 at the end of the input; -1 without data or on the signal. */
+  /**
+   * Reads more bytes into the block and returns their number; 0 at the end of the input; -1 without data or
+   * on the signal.
+   */
   async #read(signal: AbortSignal): Promise<number> {
     try {
       return await this.#readBlock(signal)
@@ -92,7 +98,10 @@ class StdinInput implements Input {
     }
   }
 
-  /** Like `#read`. A read of a pipe cannot be canceled: after the signal it stays pending, and keeps the block until it ends. */
+  /**
+   * Like `#read`. A read of a pipe cannot be canceled: after the signal it stays pending, and keeps the block
+   * until it ends.
+   */
   #readBlock(signal: AbortSignal): Promise<number> {
     return new Promise((resolve, reject) => {
       const stop = () => resolve(-1)
@@ -115,7 +124,10 @@ class StdinInput implements Input {
     })
   }
 
-  /** Appends the lines of block[0, n), with `last` also one without newline. Returns the offset of the remaining bytes. */
+  /**
+   * Appends the lines of block[0, n), with `last` also one without newline. Returns the offset of the
+   * remaining bytes.
+   */
   async #appendLines(n: number, last: boolean, signal: AbortSignal): Promise<number> {
     let pos = 0
     while (pos < n) {
@@ -132,11 +144,14 @@ class StdinInput implements Input {
     return pos
   }
 
-  /** Returns the end of the line at `pos`: its newline, or n when it is to be appended without one; else -1. */
+  /**
+   * Returns the end of the line at `pos`: its newline, or n when it is to be appended without one; else -1.
+   */
   #lineEnd(pos: number, n: number, last: boolean): number {
     const nl = this.#block.indexOf(10, pos)
     if (nl >= 0 && nl < n) return nl
-    // A full block is split only when one line fills it: after other lines, its last line can still be completed.
+    // A full block is split only when one line fills it: after other lines, its last line can still be
+    // completed.
     return last && (pos === 0 || n < this.#block.length) ? n : -1
   }
 
@@ -167,7 +182,9 @@ class StdinInput implements Input {
     out.end = w.at
   }
 
-  /** Writes a line by its parser, and counts what that cannot read; the first line of each kind is logged. */
+  /**
+   * Writes a line with its parser. Counts unparsed lines and unreadable times, and logs the first of each.
+   */
   #parse(parser: Parser, start: number, end: number): boolean {
     const { timeFailures } = parser
     const isParsed = parser.parse(this.#block, start, end, this.#writer)
@@ -182,13 +199,16 @@ class StdinInput implements Input {
     if (counters.get(counter) > 1) return
     const what =
       counter === 'parse_failed'
-        ? 'a line that the parser does not match: it is kept unchanged under "log"'
-        : 'a time that the parser cannot read: the record has the time of reading, and the field stays'
+        ? 'a line that cannot be parsed: it is kept unchanged under "log"'
+        : 'a time that cannot be read: the record gets the time of reading and keeps the field'
     const line = escapeControls(this.#block.toString('utf8', start, Math.min(end, start + SHOWN_BYTES)))
     log.warn(`standard input has ${what}`, { line, hint: `later ones are only counted, see ${counter}` })
   }
 
-  /** Writes a line that is a JSON object or an event of fluent-bit, which includes its time; false for any other line. */
+  /**
+   * Writes a line that is a JSON object or an event of fluent-bit, which includes its time; false for any
+   * other line.
+   */
   #parseObject(start: number, end: number): boolean {
     const first = this.#block[start]
     if (first === OPEN_LIST) return this.#block[end - 1] === CLOSE_LIST && this.#parseEvent(start, end)
@@ -197,7 +217,10 @@ class StdinInput implements Input {
     return true
   }
 
-  /** Writes an event, `[TIME, MAP]` or `[[TIME, METADATA], MAP]`, with TIME in seconds and decimals; false for any other line. */
+  /**
+   * Writes an event, `[TIME, MAP]` or `[[TIME, METADATA], MAP]`, with TIME in seconds and decimals; false for
+   * any other line.
+   */
   #parseEvent(start: number, end: number): boolean {
     const head = EVENT_HEAD.exec(
       this.#block.toString('latin1', start, Math.min(end, start + MAX_EVENT_HEAD_BYTES)),
@@ -216,7 +239,10 @@ class StdinInput implements Input {
     return true
   }
 
-  /** Writes the JSON object at `at` and sets `#mapEnd`; returns its end in the block, or -1 when there is none. */
+  /**
+   * Writes the JSON object at `at` and sets `#mapEnd`; returns its end in the block, or -1 when there is
+   * none.
+   */
   #parseMap(at: number, end: number): number {
     if (at < 0 || this.#block[at] !== OPEN_MAP) return -1
     this.#mapEnd = this.#json.transcode(this.#block, at, end, this.#writer.buf, this.#writer.at)
@@ -258,8 +284,8 @@ export const spec = defineInput({
     'are sent and acknowledged, and the agent exits if it has no other input.',
   options: OPTIONS,
   counters: {
-    parse_failed: 'lines that no parser read, kept unchanged under `log`',
-    time_failed: 'records with a time that could not be read, which have the time of reading',
+    parse_failed: 'lines that could not be parsed, kept unchanged under `log`',
+    time_failed: 'records whose time could not be read; they have the time of reading',
   },
   example: '[INPUT]\n    Name stdin\n    Tag  piped\n',
   create: (options, ctx) => new StdinInput(options, ctx),

@@ -10,7 +10,7 @@ export const spec = defineParser({
 is kept unparsed.
 
 Integers are exact up to 64 bits; a number with a point or an exponent is a float64. A line with a number beyond float64
-(\`1e400\`) or with more than 256 levels is kept unparsed. Of equal fields the last one stays. Half a surrogate pair
+(\`1e400\`) or with more than 256 levels is kept unparsed. Of fields with the same name the last one stays. Half a surrogate pair
 (\`\\ud83d\`) becomes U+FFFD; bytes that are not UTF-8 are kept.
 
 If Time_Key is \`time\` and Time_Format is that of Docker, lines of Docker's json-file driver are recognized and parsed

@@ -21,7 +21,10 @@ import type { TimeReader } from '../../lib/time/strptime.ts'
 
 const NAMED = /\(\?(?:<[^=!]|')/
 
-/** Warns about an expression without named groups; fluent-bit accepts them for old multiline rules. They never match. */
+/**
+ * Warns about an expression without named groups; fluent-bit accepts them for old multiline rules. They never
+ * match.
+ */
 function checkNames(expression: string): InvalidValue | undefined {
   if (NAMED.test(expression)) return undefined
   const hint = 'write (?<name>...) around each part that becomes a field'
@@ -96,11 +99,11 @@ interface RegexParserSettings {
   maxLength: number
 }
 
-/** One name: its key as MessagePack, and how the text of its group is written. */
+/** A named field: its key as MessagePack, and how the text of its group is written. */
 interface Field {
-  /** Index of the offsets of its group in the spans; of the first when there are several. */
+  /** Slot of its group in the spans; that of the first group when several have this name. */
   slot: number
-  /** Indexes of the other groups with this name, the last first; undefined when there are none. */
+  /** Slots of the other groups with this name, the last one first; undefined when there are none. */
   otherSlots: readonly number[] | undefined
   key: Float64Array
   keySize: number

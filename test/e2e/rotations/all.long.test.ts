@@ -1,7 +1,7 @@
 import { ROWS, testTable } from '../../support/tail/rotations/suite.ts'
 import type { TableOptions } from '../../support/tail/rotations/table.ts'
 
-/** Settings under which the whole table holds, too. */
+/** Options with which the complete table must hold, too. */
 const SETTINGS: [string, TableOptions][] = [
   ['large files', { many: 1000 }],
   ['Read_From_Head off', { read_from_head: 'off' }],
@@ -11,5 +11,5 @@ const SETTINGS: [string, TableOptions][] = [
 
 for (const [setting, options] of SETTINGS) {
   for (const mode of ['live', 'burst', 'stopped', 'killed', 'killed later'] as const)
-    testTable(`every line comes once, ${mode}, with ${setting}:`, ROWS, mode, options)
+    testTable(`every line arrives once, ${mode}, with ${setting}:`, ROWS, mode, options)
 }

@@ -1,3 +1,3 @@
 import { EVERYDAY, testTable } from '../../support/tail/rotations/suite.ts'
 
-testTable('every line comes once while the agent looks on:', EVERYDAY, 'live')
+testTable('every line arrives once while the agent is watching:', EVERYDAY, 'live')

@@ -38,7 +38,7 @@ import { tmp } from '../../support/tmp.ts'
 const original = { ...systemCalls }
 afterEach(() => void Object.assign(systemCalls, original))
 
-/** Makes one call fail with an errno, as the runtime throws it. */
+/** Makes one call fail with an errno, in the form in which the runtime throws it. */
 function failWith(call: keyof typeof systemCalls, code: string): void {
   Object.assign(systemCalls, {
     [call]: () => {
@@ -73,7 +73,7 @@ describe('any errno of any call is a value', () => {
         failWith(call, code)
         const result = make()
         expect(result).toBeInstanceOf(FsFailure)
-        // The one errno of an opening that has a meaning of its own here: a FIFO that nobody reads.
+        // The only errno of an open call with a meaning of its own: a FIFO without a reader.
         const isFifo = call === 'openSync' && code === 'ENXIO'
         expect([code, (isFifo ? [code, NOT_A_FILE] : [code]).includes((result as FsFailure).code)]).toEqual([
           code,
@@ -102,7 +102,7 @@ describe('any errno of any call is a value', () => {
   })
 })
 
-describe('what is not a regular file is refused without waiting', () => {
+describe('anything but a regular file is rejected without blocking', () => {
   test('a FIFO, a directory, a device and files of the kernel', () => {
     const dir = tmp()
     execFileSync('mkfifo', [join(dir, 'fifo')])
@@ -125,7 +125,7 @@ describe('what is not a regular file is refused without waiting', () => {
   })
 })
 
-test('a missing file, a missing directory and a loop of links are told apart', () => {
+test('a missing file, a missing directory and a loop of links are distinguished', () => {
   const dir = tmp()
   writeFileSync(join(dir, 'file'), 'x')
   symlinkSync('loop', join(dir, 'loop'))
@@ -147,7 +147,7 @@ test('a regular file is opened with its properties', () => {
   close(opened.fd)
 })
 
-test('a text file is read up to a bound', () => {
+test('a text file is read up to a limit', () => {
   const path = join(tmp(), 'a')
   writeFileSync(path, 'hello')
   expect(readTextFile(path, 4)).toBe('hell')
@@ -156,10 +156,10 @@ test('a text file is read up to a bound', () => {
   expect((readTextFile(path, 4) as FsFailure).code).toBe('EIO')
 })
 
-describe('opening to append never waits', () => {
+describe('opening to append never blocks', () => {
   const mode = 0o600
 
-  test('a FIFO is refused without a reader, and with one unless pipes are allowed', () => {
+  test('a FIFO is rejected without a reader, and with one unless pipes are allowed', () => {
     const path = join(tmp(), 'fifo')
     execFileSync('mkfifo', [path])
     expect((openToAppend(path, { mode, pipes: true }) as FsFailure).code).toBe(NOT_A_FILE)
@@ -167,14 +167,14 @@ describe('opening to append never waits', () => {
     expect((openToAppend(path, { mode }) as FsFailure).code).toBe(NOT_A_FILE)
     const opened = openToAppend(path, { mode, pipes: true })
     if (opened instanceof FsFailure) throw new Error(opened.message)
-    // A pipe has 64 KB: the rest is not waited for.
+    // A pipe takes 64 KB; the rest is not waited for.
     expect(write(opened.fd, Buffer.alloc(1_000_000))).toBeLessThan(1_000_000)
     expect((write(opened.fd, Buffer.alloc(1_000_000)) as FsFailure).code).toBe('EAGAIN')
     close(opened.fd)
     close(reader)
   })
 
-  test('a device is refused unless devices are allowed; a directory and a file of the kernel always', () => {
+  test('a device is rejected unless devices are allowed; a directory and a file of the kernel always are', () => {
     expect((openToAppend('/dev/null', { mode }) as FsFailure).code).toBe(NOT_A_FILE)
     const device = openToAppend('/dev/null', { mode, devices: true })
     if (device instanceof FsFailure) throw new Error(device.message)

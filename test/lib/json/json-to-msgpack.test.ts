@@ -7,7 +7,10 @@ import { fc } from '../../support/property.ts'
 const transcoder = new JsonTranscoder()
 const NONE = Symbol('refused')
 
-/** Transcodes and decodes a value, which must be the entire text; checks that no byte after the bound is written. */
+/**
+ * Transcodes and decodes a value, which must be the entire text; checks that no byte after the bound is
+ * written.
+ */
 function transcode(json: string | Buffer): unknown {
   const text = Buffer.from(json)
   const src = Buffer.concat([Buffer.from('"'), text, Buffer.from('"')])
@@ -114,7 +117,9 @@ describe('JSON to MessagePack', () => {
   })
 })
 
-/** Checks that JSON.parse and the transcoder agree. A lone surrogate becomes U+FFFD, and Infinity is refused. */
+/**
+ * Checks that JSON.parse and the transcoder agree. A lone surrogate becomes U+FFFD, and Infinity is refused.
+ */
 function agree(text: string): void {
   let expected: unknown = NONE
   try {
@@ -225,7 +230,7 @@ describe('special cases', () => {
     expect(two.pairs).toBe(1)
   })
 
-  test('the watched pair is the last at the top level, also after a long head', () => {
+  test('the watched pair is the last at the top level, even after a long head', () => {
     for (const n of [1, 20]) {
       const watching = new JsonTranscoder(encodeStr('time'))
       const many = Array.from({ length: n }, (_, i) => `"k${i}":{"time":0}`).join(',')

@@ -2,7 +2,10 @@ import { expect, test } from 'bun:test'
 import { beginsLikeLog } from '../../../src/lib/multiline/log-start.ts'
 import { TRACES } from '../../../src/lib/multiline/traces.ts'
 
-/** Parts that the expressions repeat or look for; a line of nothing but one of them is the worst case of some expression. */
+/**
+ * Texts that the expressions repeat or search for. A line that repeats one of them is the worst case of some
+ * expression.
+ */
 const UNITS = [
   ...[
     'a',
@@ -63,10 +66,13 @@ const BEGINNINGS = [
   '/',
 ]
 const BYTES = 32_000
-/** A line of this size takes at most 20 ms where the time grows with the size, and 2 s and more with its square. */
+/**
+ * A line of this size takes at most 20 ms if the time is linear in its size, and 2 s or more if it is
+ * quadratic.
+ */
 const LIMIT_MS = 1000
 
-test('no expression takes a time that grows with the square of the length of a line', () => {
+test('no expression takes quadratic time in the length of a line', () => {
   const expressions: [name: string, test: (text: string) => boolean][] = [['begins like log', beginsLikeLog]]
   for (const [name, { probe, rules }] of Object.entries(TRACES))
     for (const regex of [probe, ...rules.map(([, regex]) => regex)])
@@ -83,7 +89,7 @@ test('no expression takes a time that grows with the square of the length of a l
   expect(slow).toEqual([])
 }, 300_000)
 
-/** Yields the time of each try in milliseconds, up to one within the limit. */
+/** Yields the duration of each attempt in milliseconds, up to the first within the limit. */
 function* tries(run: () => void): Generator<number> {
   for (let n = 0; n < 3; n++) {
     const start = performance.now()

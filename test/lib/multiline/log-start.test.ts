@@ -32,7 +32,7 @@ test('recognizes the lines of common logs by their beginning', () => {
   expect(lines.filter((line) => !beginsLikeLog(line))).toEqual([])
 })
 
-test('does not take the lines of messages for them', () => {
+test('does not mistake lines of messages for log lines', () => {
   const lines = [
     '  Detail: Key (id)=(1) already exists.',
     'second line',

@@ -12,7 +12,7 @@ function rules(...rule: string[]): StateMachine {
   return machineOf({ type: 'regex', rule })
 }
 
-/** Returns the lines of each record into which the machine joins the lines; those in brackets are records by themselves. */
+/** Returns the lines of each record that the machine makes. Lines in brackets are records of their own. */
 function joined(machine: StateMachine, lines: string[]): string[] {
   const classifier = new LineClassifier([{ machine, ownLinesOnly: false }])
   const records: string[][] = []
@@ -29,7 +29,7 @@ function joined(machine: StateMachine, lines: string[]): string[] {
   return records.map((record) => record.join('|'))
 }
 
-describe('rules are read as by fluent-bit:', () => {
+describe('rules are read as fluent-bit does:', () => {
   const cases: [title: string, rules: string[], lines: string[], expected: string[]][] = [
     [
       '/i ignores case',
@@ -103,7 +103,7 @@ describe('rules are read as by fluent-bit:', () => {
   for (const [title, texts, lines, expected] of cases)
     test(title, () => expect(joined(rules(...texts), lines)).toEqual(expected))
 
-  test('one without a rule from start_state, without an expression or with a bad one is refused', () => {
+  test('rules without start_state, without an expression or with an invalid one are rejected', () => {
     expect(() => rules('"cont" "/x/" "cont"')).toThrow(
       '[multiline_parser m] no rule starts from "start_state"',
     )

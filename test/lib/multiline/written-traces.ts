@@ -1,7 +1,7 @@
-/** Traces in the forms that the runtimes write, of messages with one and with several lines. */
+/** Traces as the runtimes write them, with messages of one and of several lines. */
 export const WRITTEN: Record<string, string[]> = {
   java: [
-    // logback, with the root cause first.
+    // logback, with the root cause first
     `06:00:00.000 [main] ERROR app.Main - failed: org.postgresql.util.PSQLException: ERROR: duplicate key value
   Detail: Key (id)=(1) already exists.
 	at org.postgresql.core.v3.QueryExecutorImpl.receiveErrorResponse(QueryExecutorImpl.java:2713) ~[postgresql-42.7.3.jar:42.7.3]
@@ -139,7 +139,7 @@ main.rb:2:in \`inner': divided by 0 (ZeroDivisionError)`,
   ^^
 Did you mean?  foo
 	from main.rb:5:in \`<main>'`,
-    // 3.3, of a chain of calls
+    // 3.3, with a chain of calls
     `main.rb:1:in \`<main>': undefined method \`[]' for nil (NoMethodError)
 
 data[:a][:b][:c]

@@ -7,7 +7,10 @@ import {
 } from '../../../src/lib/text/text-encoding.ts'
 import { fc } from '../../support/property.ts'
 
-/** Text and its bytes in each encoding, as Python's codecs write them; with trail bytes of the ASCII range (0x5c, 0x7c). */
+/**
+ * Text and its bytes in each encoding, from Python's codecs. Some have trail bytes in the ASCII range (0x5c,
+ * 0x7c).
+ */
 const SAMPLES: Record<string, [text: string, hex: string]> = {
   ShiftJIS: ['エラー: 表ソ能 ｱｲｳ ①', '83478389815b3a20955c835c945c20b1b2b3208740'],
   UHC: ['오류: 똠방각하 햏', 'bfc0b7f93a208c63b9e6b0a2c7cf20c164'],
@@ -79,7 +82,7 @@ describe('an encoding', () => {
     },
   )
 
-  test.each(all)('%s forgets a character that was cut', (_, encoding) => {
+  test.each(all)('%s discards an incomplete character', (_, encoding) => {
     const out = Buffer.alloc(64)
     const isWide = encoding.unitBytes === 2
     const text = isWide ? Buffer.from([0x41, 0x41, 0x41]) : Buffer.from([0x41, 0x81])

@@ -100,7 +100,7 @@ describe('a strptime format', () => {
       expect(read('%s', text)).toEqual(UNSET)
   })
 
-  test('takes no date or time of day for an epoch, unless the format goes on after the number', () => {
+  test('does not take a date or a time of day for an epoch, unless the format continues after the number', () => {
     for (const format of ['%s', '%s.%L', '%s,%L', '%s%L', '%s %z', 'epoch', 'epoch_ms'])
       for (const text of ['2026-11-29 03:01:02,123', '2026/11/29', '03:01:02', '20261129T030102Z', '3pm'])
         expect(read(format, text)).toEqual(UNSET)
@@ -133,7 +133,7 @@ describe('a strptime format', () => {
     expect(read('%s', '15e8')).toEqual({ sec: 1_500_000_000, nsec: 0 })
     expect(read('%s', '1e99999999999')).toEqual(UNSET)
     expect(read('%s', '1.5e20')).toEqual(UNSET)
-    // Equal beginnings are not equal times.
+    // Equal beginnings do not mean equal times.
     const reader = compileTime('%s.%L')
     for (const [text, sec] of [
       ['1.5', 1],
@@ -318,11 +318,11 @@ describe('a format without a year', () => {
     expect(day('2028-02-29T12:00:00Z')).toBe('2028-02-29')
     expect(day('2028-02-28T00:00:00Z')).toBe('2028-02-29')
     expect(day('2028-02-27T23:59:59Z')).toBe('2024-02-29')
-    // 2100 is no leap year.
+    // 2100 is not a leap year.
     expect(day('2103-01-01T00:00:00Z')).toBe('2096-02-29')
   })
 
-  test('uses the previous year from one day ahead on, in the zone of the time', () => {
+  test('uses the previous year for a time more than a day ahead, in its own zone', () => {
     const read = (text: string, now: string, settings: TimeSettings = {}): string =>
       iso('%b %d %H:%M:%S', text, { ...at(now), ...settings }).slice(0, 13)
     expect(read('Nov 22 12:00:00', '2026-11-21T12:00:00Z')).toBe('2026-11-22T12')
@@ -339,7 +339,7 @@ describe('a format without a year', () => {
   })
 })
 
-test('a format without a date means today, or yesterday for a time to come', () => {
+test('a format without a date means today, or yesterday for a time that is still ahead', () => {
   const at = (now: string, zone = 0): TimeSettings => ({
     nowMs: () => Date.parse(now),
     zone: fixedZone(zone),

@@ -51,7 +51,7 @@ test('the help of a plugin’s own counter is that of its table', () => {
   expect(family).toMatchObject({ help: 'bytes that were lost (tail).', samples: [{ value: 0 }] })
 })
 
-test('a counter with reasons is one series for each, and in the document their sum and the reasons', () => {
+test('a counter with reasons has one series per reason; the document has their sum and the reasons', () => {
   const lost = { counters: { lost: 7 }, counterReasons: { lost: { cut: 5, gone: 2 } } }
   const snapshot = sampleSnapshot({ inputs: [sampleInput(lost)] })
   for (const version of [1, 2] as const) {

@@ -307,7 +307,7 @@ describe('Log_File', () => {
 })
 
 describe('a Log_File that is not a file', () => {
-  test('is E_LOG_FILE when it is a FIFO that nobody reads: nothing waits for a reader', () => {
+  test('is E_LOG_FILE when it is a FIFO without a reader, and does not wait for one', () => {
     const path = join(tmp(), 'fifo')
     expect(spawnSync('mkfifo', [path]).status).toBe(0)
     expect(() => createLog({ level: 'info', clock: new ManualClock(), file: path })).toThrow(
@@ -321,7 +321,7 @@ describe('a Log_File that is not a file', () => {
     expect(fallback.messages).toEqual([])
   })
 
-  test('may be a pipe; lines that a full one does not take go to stderr, and none waits long', () => {
+  test('may be a pipe; lines that do not fit into a full one go to stderr without a long wait', () => {
     const path = join(tmp(), 'fifo')
     expect(spawnSync('mkfifo', [path]).status).toBe(0)
     const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)

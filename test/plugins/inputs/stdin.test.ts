@@ -98,7 +98,7 @@ describe('lines of stdin', () => {
     expect(stdout).toBe(lines.map((log) => `${JSON.stringify({ log })}\n`).join(''))
   })
 
-  test('the first line that the parser does not match, and the first time that it cannot read, are logged', async () => {
+  test('logs the first line that cannot be parsed and the first time that cannot be read', async () => {
     const config = join(tmp(), 'c.conf')
     writeFileSync(
       config,
@@ -110,9 +110,9 @@ describe('lines of stdin', () => {
     expect(code).toBe(0)
     const warnings = stderr.split('\n').filter((line) => line.includes('standard input has'))
     expect(warnings).toHaveLength(2)
-    expect(warnings[0]).toContain('a line that the parser does not match')
+    expect(warnings[0]).toContain('a line that cannot be parsed')
     expect(warnings[0]).toContain('x1bb')
-    expect(warnings[1]).toContain('a time that the parser cannot read')
+    expect(warnings[1]).toContain('a time that cannot be read')
   })
 
   test('a parser creates the record, and a line that it does not match is kept', async () => {

@@ -178,7 +178,7 @@ describe('the time', () => {
     })
   })
 
-  test('is read from an appended number, too', () => {
+  test('is also read from an appended number', () => {
     for (const [format, value, time] of [
       ['%s', 1795240800, '2026-11-21T06:00:00.000000000Z'],
       ['%s', 1795240800123, '2026-11-21T06:00:00.123000000Z'],

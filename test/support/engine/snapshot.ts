@@ -1,7 +1,10 @@
 import type { FileStatus } from '../../../src/core/plugin.ts'
 import type { FilterSnapshot, InputSnapshot, OutputSnapshot, Snapshot } from '../../../src/core/snapshot.ts'
 
-/** Returns a snapshot of an agent that has run for an hour: one tail with two files, one filter, one output with a retry. */
+/**
+ * Returns a snapshot of an agent that has run for an hour: one tail with two files, one filter, one output
+ * with a retry.
+ */
 export function sampleSnapshot(changes: Partial<Snapshot> = {}): Snapshot {
   const startedMs = Date.UTC(2026, 10, 21, 5)
   return {

@@ -20,7 +20,9 @@ interface ForwardOutputRun {
   logged: string[]
 }
 
-/** Creates a forward output to `peer` with options as written in a configuration; it is closed after the test. */
+/**
+ * Creates a forward output to `peer` with options as written in a configuration; it is closed after the test.
+ */
 export function forwardTo(
   peer: ForwardPeer | undefined,
   options: Record<string, string | string[]> = {},

@@ -11,27 +11,30 @@ export interface Series {
   /** Number of first arrivals of a number lower than one seen before. */
   disorder: number
   /**
-   * Number of repeats of lines that had arrived before the last `mark`: positions past them were stored, so they must not
-   * repeat.
+   * Number of repeats of lines that had arrived before the last `mark`: positions past them were stored, so
+   * they must not repeat.
    */
   stale: number
-  /** Number of lines that arrived again in the same run of the sender, and not as a part of the same chunk. */
+  /** Number of lines that arrived again in the same run of the sender, outside of a repeated chunk. */
   again: number
   missing: number[]
   /** Examples of numbers counted in `disorder`. */
   outOfOrder: number[]
-  /** Examples of numbers counted in `stale` and `again`. */
+  /** Examples of the numbers counted in `stale` and `again`. */
   repeated: number[]
 }
 
-/** Run of the sender in which a line arrived, from 1 on, and whether its whole chunk arrived before in that run. */
+/**
+ * Run of the sender in which a line arrived, from 1 on, and whether its complete chunk arrived before in that
+ * run.
+ */
 export interface Arrival {
   run: number
   resent: boolean
 }
 
 interface Counted extends Omit<Series, 'missing'> {
-  /** Run in which a number arrived last; 0 if it has not. */
+  /** Last run in which a number arrived; 0 if it has not arrived. */
   seen: Uint16Array
   /** Highest number at the last `mark`. */
   marked: number
@@ -39,7 +42,7 @@ interface Counted extends Omit<Series, 'missing'> {
 
 /** Longest list of examples. */
 const MAX_EXAMPLES = 10
-/** Longest list of missing numbers: the first of them may be none that have to arrive. */
+/** Maximum length of the list of missing numbers, whose first entries may be lines that need not arrive. */
 const MAX_MISSING = 3000
 
 /** Counts the lines of many sources: each has a series of numbers, and each line ends with the word `end`. */

@@ -1,26 +1,30 @@
 /**
  * A forward peer that runs as a process, for the e2e tests and the benchmark.
  *
- *   bun test/support/forward/sink-process.ts [--port N] [--host A] [--mode count|lines|series|discard|times] [--unix PATH]
+ *   bun test/support/forward/sink-process.ts [--port N] [--host A] [--unix PATH]
+ *       [--mode count|lines|series|discard|times]
  *
- * Prints `listening PORT` on stdout when it is ready. Each line on stdin is a command, answered by one line of JSON:
- *   summary   counts of what was received: {bytes, records, chunks, connections, open, duplicateChunks, duplicateChunkRecords}, in
- *             mode `lines` also {distinct, duplicates, min, max, disorder}, in mode `times` {times: [ms, ...]} of the chunks
- *   missing N how many numbers below N were not seen, and the first 20 of them: {missing, first: [...]}
- *   ack on|off          acknowledge chunks or not
- *   read on|off         resume or pause reading on all sockets
- *   accept on|off       listen on the same port again, or close the listening socket and all connections
- *   close-after N       close each connection after N bytes; 0 cancels that
- *   kill PID N          mode `lines`: send SIGKILL to the process when N distinct lines have arrived; 0 0 cancels that
- *   garbage             answer the next chunk with bytes that are not an ack
- *   reset               clear all counts
- *   series, mark        mode `series`: `summary` and `mark` of SeriesCount in test/support/forward/series.ts
- *   run                 mode `series`: connections from now on are of another run of the sender
+ * Prints `listening PORT` on stdout when it is ready. Each line on stdin is a command, answered by one line of
+ * JSON:
+ *   summary         counts of what was received: {bytes, records, chunks, connections, open, duplicateChunks,
+ *                   duplicateChunkRecords}; in mode `lines` also {distinct, duplicates, min, max, disorder};
+ *                   in mode `times` {times: [ms, ...]} of the chunks
+ *   missing N       how many numbers below N were not seen, and the first 20 of them: {missing, first: [...]}
+ *   ack on|off      acknowledge chunks or not
+ *   read on|off     resume or pause reading on all sockets
+ *   accept on|off   listen on the same port again, or close the listening socket and all connections
+ *   close-after N   close each connection after N bytes; 0 cancels that
+ *   kill PID N      mode `lines`: send SIGKILL to the process when N distinct lines have arrived; 0 0 cancels
+ *                   that
+ *   garbage         answer the next chunk with bytes that are not an ack
+ *   reset           clear all counts
+ *   series, mark    mode `series`: `summary` and `mark` of SeriesCount in test/support/forward/series.ts
+ *   run             mode `series`: new connections belong to another run of the sender
  * Exits when stdin ends.
  *
- * `count` skips over frames by their lengths and never reads records: more than 1 GB/s on one core. `lines` takes the first
- * run of digits of each `log` value as the number of the line. `disorder` counts first arrivals of a number that is lower
- * than one seen before.
+ * `count` skips over frames by their lengths and never reads records: more than 1 GB/s on one core. `lines`
+ * takes the first run of digits of each `log` value as the number of the line. `disorder` counts first arrivals
+ * of a number that is lower than one seen before.
  */
 import { createServer, type Server, type Socket } from 'node:net'
 import { gunzipSync, zstdDecompressSync } from 'node:zlib'
@@ -41,7 +45,7 @@ let kill = { pid: 0, at: 0 }
 let stats = newStats()
 let seen = new Uint8Array(1 << 20)
 const series = new SeriesCount()
-/** Run of the sender that new connections are of, and the run in which each chunk arrived last. */
+/** Run of the sender that new connections belong to, and the last run in which each chunk arrived. */
 let run = 1
 const runOfChunk = new Map<string, number>()
 const sockets = new Set<Socket>()
@@ -295,7 +299,7 @@ async function command(line: string): Promise<object> {
   return { ok: name }
 }
 
-/** What the old run has connected is accepted first. */
+/** Accepts the connections of the old run first. */
 async function nextRun(): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 5))
   run++

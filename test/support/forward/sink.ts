@@ -18,7 +18,10 @@ export interface SinkSummary {
   disorder: number
 }
 
-/** Runs test/support/forward/sink-process.ts, which documents the commands, as a process that ends with the test. */
+/**
+ * Runs test/support/forward/sink-process.ts, which documents the commands, as a process that ends with the
+ * test.
+ */
 export class Sink {
   port = 0
   readonly #child: ChildProcess

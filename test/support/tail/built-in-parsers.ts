@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 const FILE = resolve(import.meta.dirname, '../../../conf/parsers.conf')
 const ENTRY = /^ {4}(\w+) +(.*)$/
 
-/** Reads the sections of conf/parsers.conf, with option names in lower case; an option that is repeated is a list. */
+/** Reads the sections of conf/parsers.conf. Option names are in lower case; a repeated option is a list. */
 export function parserSections(): Record<string, string | string[]>[] {
   const [, ...texts] = readFileSync(FILE, 'utf8').split('[PARSER]\n')
   return texts.map((text) => {

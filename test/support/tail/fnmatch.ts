@@ -20,7 +20,7 @@ for line in sys.stdin:
     else: print(json.dumps([libc.fnmatch(call['pattern'].encode(), name.encode(), call['flags']) == 0 for name in call['names']]))
 `
 
-/** Only a dot matches a leading dot, as in glob(3). */
+/** Flag with which only a dot matches a leading dot, as in glob(3). */
 export const FNM_PERIOD = 4
 
 type Call = { pattern: string; names: string[]; flags: number } | { glob: string }
@@ -36,14 +36,14 @@ function run(calls: Call[]): unknown[] | undefined {
 /** `test` for cases that compare with the C library. */
 export const withLibc = peerOrSkip(
   'fnmatch of the C library',
-  // A library that reads a set as glibc does: musl differs in what POSIX leaves undefined.
+  // Requires a library that reads sets as glibc does; musl differs where POSIX leaves the meaning undefined.
   JSON.stringify(run([{ pattern: '[[:digit:]-]', names: ['-', '5', 'a'], flags: 0 }])) ===
     '[[true,true,false]]',
   'no python3 with ctypes',
   'nowhere',
 )
 
-/** Returns for each pattern which of the names the C library takes for a match. */
+/** Returns for each pattern which of the names the C library matches. */
 export function fnmatch(calls: { pattern: string; names: string[]; flags: number }[]): boolean[][] {
   return run(calls) as boolean[][]
 }

@@ -9,7 +9,7 @@ interface GlobUnderTest {
   counters: Map<string, number>
 }
 
-/** Makes a Glob of a Path and an Exclude_Path, and keeps what it logs and counts. */
+/** Creates a Glob for a Path and an Exclude_Path, and keeps what it logs and counts. */
 export function globOf(patterns: string[], excludes: string[] = [], limits?: SearchLimits): GlobUnderTest {
   const warnings: string[] = []
   const unreadable: string[] = []

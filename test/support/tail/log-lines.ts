@@ -134,7 +134,10 @@ const ids = (r: Random): string =>
 const netfilter = (r: Random): string =>
   `<4>1 ${isoDay(r)}.000000+00:00 fw kernel - - - [ ${r.below(9999)}.567890] ${r.of(['DROP: ', 'x', '', '[UFW-BLOCK] '])}IN=eth0 OUT=${r.of(['', 'eth1'])} MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 SRC=10.0.0.9 DST=10.0.0.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=${r.below(65_535)} ${r.of(['DF ', '', 'CE DF '])}${r.of(['PROTO=TCP SPT=51234 DPT=22 WINDOW=64240 RES=0x00 ACK SYN URGP=0 ', 'PROTO=UDP SPT=53 DPT=5353 LEN=40 ', 'PROTO=ICMP TYPE=8 CODE=0 ID=7 SEQ=1 MARK=0x1 '])}`
 
-/** Lines that a regular expression of conf/parsers.conf reads: each by a generator of one kind of program. */
+/**
+ * Lines that the regular expressions of conf/parsers.conf read; each generator stands for one kind of
+ * program.
+ */
 export const REGEX_LINES: readonly { parser: string; kind: string; line(r: Random): string }[] = [
   { parser: 'nginx', kind: 'combined', line: (r) => combined(r) },
   { parser: 'nginx', kind: 'common', line: common },

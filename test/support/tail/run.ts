@@ -83,7 +83,9 @@ function filterPlan(filter: Filter, i: number): object {
   return { spec, name: `test.${i}`, options: {}, common: { match: '*' } }
 }
 
-/** Runs the tail input in a real engine, with an output that keeps all records and acknowledges on request. */
+/**
+ * Runs the tail input in a real engine, with an output that keeps all records and acknowledges on request.
+ */
 export class TailRun {
   readonly received: Received[] = []
   readonly logs: { level: string; message: string; fields: Record<string, unknown> }[] = []

@@ -3,14 +3,17 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { tmp } from '../tmp.ts'
 
-/** A language runtime, and a program that logs lines beginning with MARK and writes a trace between each two of them. */
+/**
+ * A language runtime, and a program that logs lines beginning with MARK and writes a trace between every two
+ * of them.
+ */
 export interface Runtime {
   command: string
-  /** Arguments that print the version, to find out whether the runtime works. */
+  /** Arguments that print the version, which shows whether the runtime works. */
   version: string[]
   file: string
   source: string
-  /** Commands that run the program; the output of the last one is its log. */
+  /** Commands that run the program. The output of the last one is its log. */
   run: string[][]
   env?: Record<string, string>
 }
@@ -225,7 +228,7 @@ export const RUNTIMES: Record<string, Runtime> = {
     run: [['rustc', 'main.rs'], ['./main']],
   },
 }
-/** The same program with the frames of each panic. */
+/** The same program, with the frames of each panic. */
 RUNTIMES['rust with frames'] = { ...(RUNTIMES.rust as Runtime), env: { RUST_BACKTRACE: '1' } }
 
 export function isInstalled({ command, version }: Runtime): boolean {
@@ -251,8 +254,8 @@ export function linesOf({ file, source, run, env }: Runtime): string[] {
 }
 
 /**
- * Returns the records to expect: each line that begins with MARK, and all lines between two of them. Blank lines at the
- * edges are no part of a trace.
+ * Returns the expected records: each line that begins with MARK, and all lines between two of them. Blank
+ * lines at the edges are not part of a trace.
  */
 export function recordsBetweenMarks(lines: readonly string[]): string[] {
   const records: string[] = []

@@ -1,7 +1,7 @@
 import { systemCalls } from '../../../src/lib/fs/system-calls.ts'
 import { atEnd } from '../tmp.ts'
 
-/** Makes the opening of some files fail, as for another user, until the end of the test. */
+/** Makes opening some files fail until the end of the test, as for another user. */
 export function failToOpen(isUnreadable: (path: string) => boolean): void {
   const open = systemCalls.openSync as (...args: unknown[]) => number
   atEnd(() => void Object.assign(systemCalls, { openSync: open }))

@@ -30,17 +30,21 @@ export interface RecordClassifier {
   /** Reads the entry at `at`; returns undefined when it has no text and is not joined. */
   read(buf: Buffer, at: number, end: number): TextRecord | undefined
   classify(buf: Buffer, text: TextRecord, record: FollowedRecord | undefined): LineRole
-  /** Result of `classify`: the machine of the record, the state after it, and the machines that may turn out to be it. */
+  /**
+   * Result of `classify`: the machine of the record, the state after it, and the machines that may still turn
+   * out to match.
+   */
   readonly machine: StateMachine | undefined
   readonly state: number
   readonly rivals: readonly Follower[] | undefined
-  /** True when the open record keeps what it holds, though the record does not join it. */
+  /** True when the open record keeps its held records even though this record does not join it. */
   readonly keepsHeld: boolean
 }
 
 /**
- * Classifies by the rules of multiline parsers. A record is read once for all of them: keys that the filter does not name
- * are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown parser.
+ * Classifies by the rules of multiline parsers. A record is read once for all of them: keys that the filter
+ * does not name are those of the first parser that names one. Throws E_CONFIG_BAD_VALUE for an unknown
+ * parser.
  */
 export class RuleClassifier implements RecordClassifier {
   readonly textlessEnds = true
@@ -108,7 +112,8 @@ const ID = Buffer.from('partial_id')
 const LAST = Buffer.from('partial_last')
 
 /**
- * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to `partial_last: true`.
+ * Classifies parts of a message as marked by Docker's fluentd driver: parts with one partial_id, up to
+ * `partial_last: true`.
  */
 export class PartialClassifier implements RecordClassifier {
   readonly textlessEnds = false

@@ -36,8 +36,8 @@ interface DeferredRecord extends FollowedRecord {
 const EMPTY = Buffer.alloc(0)
 
 /**
- * Joins records of one tag and stream. A record that is open at the end of a chunk is deferred, and the chunk is only
- * acknowledged once that record is: after a crash in between it is sent again.
+ * Joins records of one tag and stream. A record that is open at the end of a chunk is deferred, and the chunk
+ * is only acknowledged once that record is: after a crash in between it is sent again.
  */
 export class Multiline implements Filter {
   readonly #options: MultilineFilterOptions
@@ -168,7 +168,10 @@ export class Multiline implements Filter {
     return tooLarge
   }
 
-  /** Holds a record that may belong to the open one. False when that holds too many or is too large. */
+  /**
+   * Holds a record that may belong to the open one. Returns false when the open record holds too much
+   * already.
+   */
   #hold(open: DeferredRecord, buf: Buffer, at: number, end: number, text: TextRecord): boolean {
     if (open.joined.sizeWithHeld + text.textEnd - text.textAt > this.#ctx.multilineBytes) return false
     if (!open.joined.hold(buf, at, end, text)) return false

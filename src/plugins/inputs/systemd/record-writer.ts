@@ -29,8 +29,8 @@ const HASH_SLOTS = 1024
 const NONE = -1
 
 /**
- * Writes a journal entry as `[EventTime, {name: value, ...}]`. Values are strings, whatever their bytes, as in fluent-bit;
- * a field that occurs more than once in the entry becomes an array of its values, in order.
+ * Writes a journal entry as `[EventTime, {name: value, ...}]`. Values are strings, whatever their bytes, as
+ * in fluent-bit; a field that occurs more than once in the entry becomes an array of its values, in order.
  */
 export class RecordWriter {
   readonly #lowercase: boolean
@@ -38,7 +38,10 @@ export class RecordWriter {
   /** Number of the entry in which a name with this hash was last seen. */
   readonly #lastEntryBySlot = new Int32Array(HASH_SLOTS)
   #entryNumber = 0
-  /** Index of the next field with the same name, or NONE; filled only for an entry in which a name is repeated. */
+  /**
+   * Index of the next field with the same name, or NONE; filled only for an entry in which a name is
+   * repeated.
+   */
   #nextSameName = new Int32Array(64)
   /** 1 for a field whose name occurs earlier in the entry; filled like `#nextSameName`. */
   #isRepeat = new Uint8Array(64)
@@ -69,7 +72,7 @@ export class RecordWriter {
           : writeValue(scan, i, out, at)
     }
     if (!isTruncated) return at
-    // With Lowercase a field may have the key of the flag.
+    // With Lowercase, a field may have the key of the flag.
     return this.#keys.settle(out, start + ENTRY_HEAD, at + TRUNCATED.copy(out, at), 0)
   }
 

@@ -55,7 +55,7 @@ export interface TailParts extends StaticParts {
   reader: FileReader
 }
 
-/** Builds what depends on options that may be wrong. Throws E_CONFIG_BAD_VALUE. */
+/** Builds the parts that depend on options with values that may be invalid. Throws E_CONFIG_BAD_VALUE. */
 export function buildStaticParts(options: TailOptions, ctx: TailContext): StaticParts {
   if (options.unicodeEncoding !== undefined && options.genericEncoding !== undefined) {
     throw new ShipperError(
@@ -75,7 +75,7 @@ export function buildStaticParts(options: TailOptions, ctx: TailContext): Static
     counters: ctx.counters,
     log: ctx.log,
   })
-  // Known to the others from the start: the first of them searches before the last one runs.
+  // Registers before any input runs, as the first input to scan already asks for the others.
   const otherInputs = new OtherInputs(ctx.agent, glob)
   return { glob, readErrors, otherInputs, joiner: makeJoiner(options, ctx) }
 }
@@ -174,7 +174,7 @@ export async function buildTail(
         scheduler.add(file)
       }
       if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
-      // The file is held until Hold_Time; then the line counts as lost.
+      // The file is held until Hold_Time; after that the line counts as lost.
       readErrors.record(file.path, turn, 'read')
       return false
     },
@@ -215,14 +215,17 @@ export async function buildTail(
   }
 }
 
-/** Returns the test for paths that earlier runs looked for: a changed Path begins a first scan for what it adds. */
+/**
+ * Returns a test for paths that an earlier run scanned. A pattern that is new in Path gets a first scan of
+ * its own.
+ */
 function scannedPaths({ scannedBefore }: Positions, patterns: readonly string[]): (path: string) => boolean {
   if (scannedBefore.length === patterns.length) return () => true
   const before = scannedBefore.map((text) => new PathPattern(text))
   return (path) => before.some((pattern) => pattern.matches(path))
 }
 
-/** Builds the part that turns blocks into entries; long lines and holes are logged once per file. */
+/** Builds the encoder of blocks. Long lines and holes are logged once per file. */
 function buildBlockEncoder(
   options: TailOptions,
   { buffers, clock, counters, log }: TailContext,
@@ -244,7 +247,7 @@ function buildBlockEncoder(
     if (withHoles.has(file)) return
     withHoles.add(file)
     log.warn(
-      `${file.path} has ${bytes} NUL bytes at the start of a line, a hole that a truncation or a program left: skipped`,
+      `${file.path} has ${bytes} NUL bytes at the start of a line, a hole left by a truncation or a program: skipped`,
       { offset: file.cursor.offset },
     )
   }
@@ -259,7 +262,7 @@ function buildBlockEncoder(
     onUtf16Mark: (file: TailFile): void => {
       if (marked.has(file)) return
       marked.add(file)
-      log.warn(`${file.path} begins with the byte order mark of UTF-16: its lines are read as UTF-8`, {
+      log.warn(`${file.path} begins with a UTF-16 byte order mark, but is read as UTF-8`, {
         hint: 'set unicode.encoding to auto',
       })
     },
@@ -271,8 +274,8 @@ function buildBlockEncoder(
 }
 
 /**
- * Returns patterns of the database's own files, which must never be followed: closing any descriptor of one of them drops
- * SQLite's locks, as POSIX locks belong to the process, not to the descriptor.
+ * Returns patterns that match the database's own files, which must never be followed: POSIX locks belong to
+ * the process, so closing any descriptor of such a file would drop SQLite's locks.
  */
 function databaseFiles(db: string | undefined): ExcludePattern[] {
   if (db === undefined) return []

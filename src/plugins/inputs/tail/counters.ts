@@ -2,58 +2,57 @@ import type { InputContext } from '../../../core/plugin.ts'
 import type { Counters } from '../../../core/services.ts'
 
 /**
- * The counters of the input. docs/tail.md says for every way in which a byte of a file can go unread which of them counts it
- * under which reason.
+ * Counters of the input. docs/tail.md lists every way in which a byte can stay unread, with its counter and
+ * reason.
  */
 export const TAIL_COUNTERS = {
   files_opened: 'files opened',
   files_closed: 'files closed',
   files_rotated: 'files renamed or deleted, or replaced by another file at their path',
   files_truncated: 'files truncated or rewritten',
-  files_replaced: 'files with another content than that of their stored position, read from the start',
-  files_copied: 'files with the content of another one, read from where that was read to',
+  files_replaced: 'files whose content does not match their stored position, read from the start',
+  files_copied: 'files recognized as copies, read from the position of their original',
   files_gone: {
-    help: 'stored positions whose file was not found again at the start',
+    help: 'stored positions whose file was not found at the start',
     reasons: {
-      missing: 'the file was deleted, or moved to another directory, while the agent was not running',
+      missing: 'the file was deleted or moved away while the agent was not running',
       compressed:
-        'only a compressed copy is left, in a format that cannot be read: `.bz2`, `.xz`, `.zst` and the like',
+        'only a compressed copy in an unsupported format is left: `.bz2`, `.xz`, `.zst` and the like',
     },
   },
   gzip_errors: 'compressed files that are corrupt or truncated',
   gzip_trailing_bytes:
-    'bytes after the last member of a .gz that are not in gzip format: ignored, as gzip does',
+    'bytes after the last member of a .gz that are not in gzip format; they are ignored, as gzip does',
   files_unreadable: 'files and directories that could not be read',
-  searches_cut: 'searches for files that ended at the maximum number of directories or entries',
+  searches_cut: 'searches for files that stopped at the maximum number of directories or entries',
   long_line_skipped: 'lines longer than Buffer_Max_Size that were skipped',
   long_line_truncated: 'lines longer than Buffer_Max_Size that were truncated',
   multiline_truncated: 'joined records that reached Multiline_Buffer_Limit',
-  parse_failed: 'lines that no parser read, kept unchanged under Key',
-  time_failed: 'records with a time that could not be read, which have the time of reading',
+  parse_failed: 'lines that could not be parsed, kept unchanged under Key',
+  time_failed: 'records whose time could not be read; they have the time of reading',
   null_bytes_skipped: 'NUL bytes skipped at the start of lines',
   lost_bytes: {
-    help: 'bytes of followed files that are not in any record and will not be',
+    help: 'bytes of followed files that were not sent and never will be',
     reasons: {
-      truncated: 'the file was truncated or rewritten before they were read',
-      hold_limit: 'unread in a rotated or deleted file that was dropped because of Hold_Limit',
-      hold_time: 'unread in a rotated or deleted file that was dropped because of Hold_Time',
-      stopped:
-        'not acknowledged in a deleted file when the agent stopped, without a DB in which a later run would find its position',
+      truncated: 'truncated or overwritten before they were read',
+      hold_limit: 'unread in a rotated or deleted file that was abandoned because of Hold_Limit',
+      hold_time: 'unread in a rotated or deleted file that was abandoned because of Hold_Time',
+      stopped: 'not acknowledged in a deleted file when the agent stopped without a DB',
       missing:
-        'unread in a file that was deleted or moved away while the agent was not running, as far as its size is known',
+        'unread in a file that was deleted or moved away while the agent was not running, if its size is known',
       compressed:
-        'unread in a file of which only a compressed copy is left that cannot be read, as far as its size is known',
-      late: 'written to a rotated file after it was closed, and gone when they were looked for',
-      gzip_damaged: 'compressed bytes of a .gz that is corrupt or truncated, from the damage on',
-      long_line: 'beyond Buffer_Max_Size in a line',
+        'unread in a file of which only a compressed copy in an unsupported format is left, if its size is known',
+      late: 'written to a rotated file after it was closed, and gone before they could be read',
+      gzip_damaged: 'compressed bytes of a corrupt .gz, from the damage on',
+      long_line: 'beyond Buffer_Max_Size in a long line',
     },
   },
 } as const
 
-/** The counters, with their names and reasons checked by the type. */
+/** Counters of the input; the type checks names and reasons. */
 export type TailCounters = Counters<typeof TAIL_COUNTERS>
 
-/** Context of the input; it only counts what is declared above. */
+/** Context of the input, whose counters are those declared above. */
 export interface TailContext extends InputContext {
   readonly counters: TailCounters
 }

@@ -10,8 +10,8 @@ export const spec = defineInput({
   description:
     'A stored position moves only after every output has acknowledged the lines before it, so the file is the buffer. ' +
     'Rotated and deleted files are held open until they are drained, also while the input is paused. ' +
-    'No record has a key twice: Path_Key, File_Id_Key and Offset_Key replace a parsed field of that name and each other in this order, ' +
-    'and an unparsed line replaces them all.',
+    'No record has a key twice. Path_Key, File_Id_Key and Offset_Key replace parsed fields of the same name; if their keys are ' +
+    'equal, the last one stays. An unparsed line replaces any of them.',
   options: TAIL_OPTIONS,
   example: '[INPUT]\n    Name tail\n    Path /var/log/*.log\n    DB   pos.db\n    Tag  app\n',
   counters: TAIL_COUNTERS,

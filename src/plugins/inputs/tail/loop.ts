@@ -22,12 +22,12 @@ import type { ReadErrors } from './tracking/read-errors.ts'
 
 /** Files examined in one progress check. */
 const MAX_CHECKED_FILES = 500
-/** While nothing is read, files that change are looked at this often. */
+/** Interval at which changing files are examined while reading is paused. */
 const LOOK_MS = 100
 
 /**
- * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the progress check
- * and Refresh_Interval find what no event reported.
+ * Reads files in turns. The reconciler schedules files, a turn finds out what was written to one; the
+ * progress check and Refresh_Interval find what no event reported.
  */
 export class TailLoop {
   readonly #options: TailOptions
@@ -49,7 +49,7 @@ export class TailLoop {
   readonly #awaiting = new WeakSet<TailFile>()
   /** Files of the first scan that have not been read to their end yet. */
   readonly #firstScan = new Set<TailFile>()
-  /** True while nothing is read because memory is full. */
+  /** True while reading is paused because memory is full. */
   #isStopped = false
   /** Index of the file examined last by the progress check. */
   #checkedIndex = 0
@@ -188,8 +188,8 @@ export class TailLoop {
   }
 
   /**
-   * Takes the fingerprint of what was read, by which a copy is recognized after a truncation. The first one is stored at once, in case the
-   * file is rotated and compressed before the first ack.
+   * Extends the fingerprint over what was read; it identifies a copy after a truncation. The first
+   * fingerprint is stored at once, in case the file is rotated and compressed before its first ack.
    */
   #growFingerprint(file: TailFile): void {
     const { stored, handle, cursor } = file
@@ -199,8 +199,8 @@ export class TailLoop {
   }
 
   /**
-   * Waits for memory. Files that change meanwhile are looked at, as what a truncation takes away is only known by the size
-   * that was seen before it.
+   * Waits for memory. Meanwhile the sizes of changing files are recorded, as the loss of a later truncation
+   * is computed from the last size seen.
    */
   async #waitForMemory(signal: AbortSignal): Promise<void> {
     const stopLooking = this.#scheduler.lookAtAdded(LOOK_MS, (files) => {
@@ -212,7 +212,10 @@ export class TailLoop {
     stopLooking()
   }
 
-  /** Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled later. */
+  /**
+   * Returns true while a filter is not ready for the file's lines: they wait in the file, which is scheduled
+   * later.
+   */
   #awaitsFilter(file: TailFile): boolean {
     const wait = this.#ctx.ready?.(file.tag, file.identity.openedAs)
     if (wait === undefined) return false
@@ -251,12 +254,16 @@ export class TailLoop {
     return false
   }
 
-  /** Restarts a file that was truncated or overwritten, which was counted when it was seen; it waits for the copies made before. */
+  /**
+   * Restarts a file that was truncated or rewritten. The loss was counted when it was detected. Copies of the
+   * old content are read before the new one.
+   */
   #restartTruncated(file: TailFile): void {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
-    // A copy may have been made over the one before, which keeps its inode.
+    // The new content may itself be a copy: rotation may write a copy over the previous one, which keeps its
+    // inode.
     if (this.#rotated.copies.mayBeCopy(file)) file.newAt = { before: undefined }
     this.#positions.touch(file)
   }
@@ -281,7 +288,7 @@ export class TailLoop {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)
     }
-    // What the search has found is among the rotated files.
+    // The files that the search has found are among the rotated ones.
     for (const file of this.#files.byKey.values())
       if (file.rotation.isRotated && !file.isDrained) return false
     return true

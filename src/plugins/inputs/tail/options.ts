@@ -4,18 +4,20 @@ import { DATABASE_OPTIONS } from '../../../lib/plugin/database-options.ts'
 import { GENERIC_ENCODINGS } from '../../../lib/text/text-encoding.ts'
 import { UNICODE_ENCODINGS } from './reading/file-encoding.ts'
 
-/** Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs. */
+/**
+ * Options of the input. Names and defaults are those of fluent-bit; the help says where a default differs.
+ */
 export const TAIL_OPTIONS = defineOptions({
   path: {
     type: 'clist',
     required: true,
     repeat: true,
-    help: 'Files to follow: patterns of glob(3) (`*`, `?`, `[a-z]`, `[!a]`, `[[:digit:]]`, `\\` before a character that stands for itself), separated by commas. `~` is the home directory, `~user` that of a user. `**` is the same as `*`, and braces stand for themselves.',
+    help: 'Files to follow: glob(3) patterns (`*`, `?`, `[a-z]`, `[!a]`, `[[:digit:]]`, and `\\` to escape a character), separated by commas. `~` is the home directory, and `~user` that of another user. `**` means the same as `*`, and braces have no special meaning.',
   },
   exclude_path: {
     type: 'clist',
     repeat: true,
-    help: 'Files to exclude: patterns as in Path for the full path, in which `*` also matches `/`. A relative one is compared as it is (`*.gz`), and also from the working directory (`logs/debug.log`).',
+    help: 'Files to exclude: patterns as in Path, matched against the full path, in which `*` also matches `/`. A relative pattern is compared both as written (`*.gz`) and from the working directory (`logs/debug.log`).',
   },
   key: { type: 'string', default: 'log', help: 'Key of the line in an unparsed record.' },
   tag_regex: {
@@ -75,7 +77,7 @@ export const TAIL_OPTIONS = defineOptions({
   rotated_watch: {
     type: 'time',
     default: '6h',
-    help: 'Look for late lines in rotated files for this long after they were closed, every Refresh_Interval, and read them. 0: do not. Not in fluent-bit.',
+    help: 'How long a closed rotated file is checked for late lines, at each Refresh_Interval. Late lines are read. 0: no checks. Not in fluent-bit.',
   },
   hold_limit: {
     type: 'size',
@@ -136,12 +138,12 @@ export const TAIL_OPTIONS = defineOptions({
   'unicode.encoding': {
     type: 'enum',
     values: UNICODE_ENCODINGS,
-    help: 'Encoding of files that are not UTF-8; records are UTF-8. A byte order mark at the start of a file wins over UTF-16LE and UTF-16BE. `auto`: UTF-16 with a mark, or without one if the first 1024 bytes have a newline of UTF-16; else UTF-8, unchanged. Without this option and generic.encoding, all files are UTF-8. Offsets and Buffer_Max_Size are those of the bytes in the file, and what is no character becomes U+FFFD.',
+    help: 'Encoding of the files; records are always UTF-8. A byte order mark at the start of a file overrides UTF-16LE and UTF-16BE. `auto` selects UTF-16 if the file has its mark, or a UTF-16 newline in its first 1024 bytes, and otherwise UTF-8. Without this option and generic.encoding, all files are read as UTF-8. Offsets and Buffer_Max_Size count bytes of the file. Invalid characters become U+FFFD.',
   },
   'generic.encoding': {
     type: 'enum',
     values: GENERIC_ENCODINGS,
-    help: 'Code page of the files, as unicode.encoding; not together with it. A file that begins with the byte order mark of UTF-8 is UTF-8. Big5 is that of the WHATWG Encoding Standard, which has more characters than fluent-bit’s.',
+    help: 'Code page of the files; cannot be combined with unicode.encoding. A file that begins with the UTF-8 byte order mark is read as UTF-8. Big5 is that of the WHATWG Encoding Standard, which has more characters than fluent-bit’s.',
   },
   skip_empty_lines: { type: 'bool', default: 'false', help: 'Skip empty lines.' },
   exit_on_eof: {
@@ -167,7 +169,7 @@ export const TAIL_OPTIONS = defineOptions({
   'multiline.parser': {
     type: 'clist',
     repeat: true,
-    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust` and `dart` join stack traces, also within container logs; lines of a message wait for the frames after them, at most 50 of them for 4 s, and are records of their own if none come. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without multiline.parser, Parser, Multiline and Docker_Mode, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
+    help: 'Rules for joining lines. `docker` and `cri` parse container logs, detected per line, and rejoin lines that the runtime split; the record has `log`, `stream` and `time`. `java`, `python`, `go`, `ruby`, `node`, `dotnet`, `php`, `rust` and `dart` join stack traces, also within container logs. Lines that may be part of a message of several lines, at most 50, wait up to 4 s for the frames after them, and become records of their own if none come. Any other name is a [MULTILINE_PARSER] section. Parser, Multiline and Docker_Mode then have no effect. Without multiline.parser, Parser, Multiline and Docker_Mode, logs under /var/log/containers and /var/log/pods are read with `docker, cri`.',
   },
   multiline: {
     type: 'bool',

@@ -13,7 +13,7 @@ export class Tail implements Input {
   readonly #staticParts: StaticParts
   #parts: TailParts | undefined
 
-  /** Throws E_CONFIG_BAD_VALUE for multiline options that cannot be used. */
+  /** Throws E_CONFIG_BAD_VALUE when the multiline options are invalid. */
   constructor(options: TailOptions, ctx: TailContext, tagRegex: RegExp | undefined) {
     this.#options = options
     this.#ctx = ctx

@@ -18,7 +18,10 @@ import {
 import { FileFormat } from './format.ts'
 import { FILE_OPTIONS, type FileOptions } from './options.ts'
 
-/** Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry duplicates nothing. */
+/**
+ * Appends each chunk to its file, which is opened per chunk. A partial write is truncated, so a retry
+ * duplicates nothing.
+ */
 class FileOutput implements Output {
   readonly #options: FileOptions
   readonly #format: FileFormat
@@ -32,7 +35,7 @@ class FileOutput implements Output {
     const { file, mkdir } = this.#options
     const path = join(this.#options.path, file ?? pathOf(chunk.tag))
     const made = mkdir ? makeDirectories(dirname(path)) : undefined
-    // A device is only written to when the configuration names it: a tag may come from a sender.
+    // A device is opened only if the configuration names it, as a tag may come from a sender.
     const opened = made ?? openToAppend(path, { mode: FILE_MODE, devices: file !== undefined })
     if (opened instanceof FsFailure) throw writeError(opened, path, this.#options)
     const failure = this.#append(opened, path, chunk)
@@ -54,7 +57,7 @@ class FileOutput implements Output {
     for (let at = 0; at < bytes.length; ) {
       const written = write(fd, bytes, at)
       if (written instanceof FsFailure) {
-        // A partial write is removed. A device cannot be truncated: there the retry writes it again.
+        // Removes a partial write. A device cannot be truncated, so a retry writes the complete chunk again.
         if (at > 0) truncate(fd, size)
         return written
       }
@@ -67,9 +70,12 @@ class FileOutput implements Output {
 const FILE_MODE = 0o666
 const NEWLINE = Buffer.from('\n')
 
-/** Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not join it. */
+/**
+ * Returns true when the last line has no end: a crash during a write leaves it so, and the next line must not
+ * join it.
+ */
 function endsMidLine(path: string, size: number): boolean {
-  // Opened again, for reading only: a file that may be written but not read is appended to as it is.
+  // A second descriptor is opened for reading. An unreadable file is appended to as it is.
   const opened = openFile(path)
   if (opened instanceof FsFailure) return false
   const isRead = read(opened.fd, LAST_BYTE, 0, 1, size - 1) === 1
@@ -84,9 +90,9 @@ const MAX_NAME_BYTES = 255
 const NUL = /\0/g
 
 /**
- * Returns the path of the file for a tag, relative to the directory. A tag may contain slashes (`var/log/a`), and cannot
- * leave the directory. Any tag that a sender may choose becomes a name that can be written: one that cannot would block
- * all the others.
+ * Returns the path of the file for a tag, relative to the directory. A tag may contain slashes (`var/log/a`),
+ * and cannot leave the directory. Any tag that a sender may choose becomes a name that can be written: one
+ * that cannot would block all the others.
  */
 function pathOf(tag: string): string {
   const parts = tag.split('/').filter((part) => part !== '')
@@ -108,7 +114,7 @@ function charStart(bytes: Buffer, at: number): number {
   return start
 }
 
-/** Failures that concern the name of one file, not the directory or the disk. */
+/** Failures that concern one file name, not the directory or the disk. */
 const SINGLE_FILE_ERRORS = ['EEXIST', 'EISDIR', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', NOT_A_FILE]
 
 function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): ShipperError {
@@ -117,7 +123,7 @@ function writeError(failure: FsFailure, path: string, { mkdir }: FileOptions): S
     code === 'ENOENT' && !mkdir
       ? 'create the directory, or set Mkdir to on'
       : code === NOT_A_FILE
-        ? 'only regular files are written, and devices that File names; the output stdout writes to a pipe'
+        ? 'only regular files, and devices named by File, are written; to write to a pipe, use the output stdout'
         : undefined
   return new ShipperError('E_OUTPUT_WRITE', `cannot write ${path}: ${message}`, {
     retryable: true,
@@ -133,7 +139,7 @@ export const spec = defineOutput({
   description:
     'A chunk counts as delivered when the operating system has taken its text. When the disk is full the write is ' +
     'retried, and nothing is written twice. An incomplete last line, left by a crash, is ended before more is appended. ' +
-    'Only regular files are written, and a character device (a terminal, /dev/null) that File names; never a FIFO.',
+    'Only regular files are written, and character devices (a terminal, /dev/null) that File names, but never a FIFO.',
   options: FILE_OPTIONS,
   example: '[OUTPUT]\n    Name   file\n    Match  *\n    Path   /tmp\n    File   records.log\n',
   inFlight: 1,

@@ -139,7 +139,7 @@ test('joins each stream and each tag separately', () => {
   expect(run.send([{ log: TRACE[1] }], 'two').left).toEqual([{ log: TRACE[1] }])
 })
 
-test('holds the lines of a message until a frame comes, also across chunks', () => {
+test('holds the lines of a message until a frame arrives, even across chunks', () => {
   const run = new FilterRun({})
   expect(run.lines(['before', HEAD, '  Detail: x']).logs).toEqual(['before'])
   expect(run.lines(['', 'more']).logs).toEqual([])
@@ -148,7 +148,7 @@ test('holds the lines of a message until a frame comes, also across chunks', () 
   expect(run.buffers.out.size).toBe(0)
 })
 
-test('sends lines that it held as they came when no frame follows, with the record before them', () => {
+test('sends held lines unchanged, with the record before them, when no frame follows', () => {
   const run = new FilterRun({})
   const { left, deferral } = run.send([
     { log: HEAD, n: 1 },
@@ -168,7 +168,7 @@ test('sends lines that it held as they came when no frame follows, with the reco
   expect(run.buffers.out.size).toBe(0)
 })
 
-test('sends lines that it held after Flush_Ms since the last line that was joined', () => {
+test('sends held lines Flush_Ms after the last joined line', () => {
   const run = new FilterRun({ flush_ms: '500' })
   const first = run.lines([HEAD, 'a'])
   run.clock.advance(400)
@@ -179,7 +179,7 @@ test('sends lines that it held after Flush_Ms since the last line that was joine
   expect([...first.deferral.kept, ...second.deferral.kept]).toEqual(['delivered', 'delivered'])
 })
 
-test('sends the lines that it holds with their chunk, with Buffer off', () => {
+test('sends held lines with their chunk when Buffer is off', () => {
   const run = new FilterRun({ buffer: 'off' })
   expect(run.lines([HEAD, 'a', 'b']).logs).toEqual([HEAD, 'a', 'b'])
   expect(run.buffers.out.size).toBe(0)
@@ -247,7 +247,7 @@ test('passes records without text through', () => {
   expect(left).toEqual(records as never)
 })
 
-test('ends the open records of a tag with one without text, so that their order stays', () => {
+test('ends the open records of a tag at a record without text, which keeps the order', () => {
   const run = new FilterRun({})
   const held = run.send([{ log: TRACE[0] }, { log: TRACE[1] }])
   const { left, deferral } = run.send([{ log: 'a' }, { msg: 'no text' }, { log: TRACE[2] }])

@@ -24,12 +24,12 @@ function makeOld(path: string): void {
   utimesSync(path, then, then)
 }
 
-/** Waits until the first scan has been stored: what comes later is new. */
+/** Waits until the first scan is stored. Files that appear after that are new. */
 async function scanned(run: TailRun): Promise<void> {
   await until(() => (run.store as MemoryStore).skipped !== undefined)
 }
 
-/** Ways in which a file cannot be opened at the first scan, and can later. */
+/** Reasons why a file cannot be opened at the first scan, but can be later. */
 const KINDS = [
   {
     what: 'too old for Ignore_Older',
@@ -53,7 +53,7 @@ for (const { what, options, hide, show } of KINDS) {
     for (const newFromHead of ['on', 'off']) {
       const all = { ...QUICK, ...options, read_newly_discovered_files_from_head: newFromHead }
 
-      test(`only what is written since comes, with Read_Newly_Discovered_Files_From_Head ${newFromHead}`, async () => {
+      test(`only what is written later arrives, with Read_Newly_Discovered_Files_From_Head ${newFromHead}`, async () => {
         const path = join(tmp(), 'a.log')
         const hidden = new Set<string>()
         writeFileSync(path, OLD)
@@ -68,7 +68,7 @@ for (const { what, options, hide, show } of KINDS) {
         expect(run.lines()).toEqual(['fresh 1', 'fresh 2', 'fresh 3'])
       })
 
-      test(`only what is written since comes in a later run, with Read_Newly_Discovered_Files_From_Head ${newFromHead}`, async () => {
+      test(`only what is written later arrives in the next run, with Read_Newly_Discovered_Files_From_Head ${newFromHead}`, async () => {
         const dir = tmp()
         const path = join(dir, 'a.log')
         const db = join(dir, 'pos.db')
@@ -99,7 +99,7 @@ for (const { what, options, hide, show } of KINDS) {
 
     const all = { ...QUICK, ...options }
 
-    test('all of it comes with Read_From_Head', async () => {
+    test('all of it arrives with Read_From_Head', async () => {
       const path = join(tmp(), 'a.log')
       const hidden = new Set<string>()
       writeFileSync(path, OLD)
@@ -111,7 +111,7 @@ for (const { what, options, hide, show } of KINDS) {
       expect(await run.waitForLines(6)).toEqual([...OLD.trimEnd().split('\n'), 'fresh 1'])
     })
 
-    test('a changed Path keeps what is known: nothing that was there before comes', async () => {
+    test('nothing that existed before arrives after Path is changed', async () => {
       const dir = tmp()
       const path = join(dir, 'a.log')
       const db = join(dir, 'pos.db')
@@ -133,7 +133,7 @@ for (const { what, options, hide, show } of KINDS) {
       expect(second.lines().sort()).toEqual(['fresh', 'fresh b', 'new'])
     })
 
-    test('all comes that is in it after a truncation', async () => {
+    test('everything in it arrives after a truncation', async () => {
       const path = join(tmp(), 'a.log')
       const hidden = new Set<string>()
       writeFileSync(path, OLD)
@@ -146,7 +146,7 @@ for (const { what, options, hide, show } of KINDS) {
       expect(await run.waitForLines(1)).toEqual(['fresh'])
     })
 
-    test('nothing is left out when another file got its inode since', async () => {
+    test('another file that reuses its inode is read completely', async () => {
       const path = join(tmp(), 'a.log')
       const hidden = new Set<string>()
       writeFileSync(path, OLD)
@@ -156,7 +156,7 @@ for (const { what, options, hide, show } of KINDS) {
       await scanned(first)
       await first.stop()
       expect(store.skipped).toHaveLength(1)
-      // This is how inode reuse looks to the agent.
+      // This is what inode reuse looks like to the agent.
       store.skipped = store.skipped?.map((file) => ({ ...file, birthMs: file.birthMs - 5000 }))
       utimesSync(path, Date.now() / 1000, Date.now() / 1000)
       show(path, hidden)
@@ -164,7 +164,7 @@ for (const { what, options, hide, show } of KINDS) {
       expect(await second.waitForLines(5)).toEqual(OLD.trimEnd().split('\n'))
     })
 
-    test('only what was appended to a .gz comes', async () => {
+    test('only what was appended to a .gz arrives', async () => {
       const path = join(tmp(), 'a.log.gz')
       const hidden = new Set<string>()
       writeFileSync(path, gzipSync(OLD))
@@ -215,7 +215,7 @@ test('a whole directory with old files that is moved in is new', async () => {
   expect(await second.waitForLines(1)).toEqual(['moved in'])
 })
 
-test('a database of a version that did not remember what was skipped tells new files by their birth', async () => {
+test('birth times decide which files are new if the database has no list of skipped files', async () => {
   const dir = tmp()
   const store = new MemoryStore()
   writeFileSync(join(dir, 'a.log'), OLD)
@@ -228,7 +228,7 @@ test('a database of a version that did not remember what was skipped tells new f
   expect(await run.waitForLines(2)).toEqual(['new', 'fresh'])
 })
 
-test('files that were there before the first run of a changed Path are not read, those of the old one that came since are', async () => {
+test('after Path is changed, files that existed before are not read, but new files of the old Path are', async () => {
   const dir = tmp()
   const db = join(dir, 'pos.db')
   writeFileSync(join(dir, 'a.log'), OLD)

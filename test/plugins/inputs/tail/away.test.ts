@@ -20,8 +20,6 @@ import { MemoryStore, readAll, resume, TailRun } from '../../../support/tail/run
 import { atEnd, tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-/** A line longer than what is known of a file. */
-
 const MISSING_FILE = { id: 99, inode: 1n, offset: 4, fingerprint: '0123456789abcdef', fingerprintSize: 4 }
 
 describe('rotation while the agent was not running', () => {
@@ -39,7 +37,7 @@ describe('rotation while the agent was not running', () => {
     expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
   })
 
-  test('reads all files although they are rotated again while they are being opened', async () => {
+  test('reads all files even if they are rotated again while being opened', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -64,7 +62,7 @@ describe('rotation while the agent was not running', () => {
     expect(await readAll(store, { path }, 4)).toEqual(['two', 'three', 'four', 'five'])
   })
 
-  test('reads what was copied of a file that was renamed within Path and truncated under its new name', async () => {
+  test('reads the copy of a file that was renamed within Path and truncated under its new name', async () => {
     const dir = tmp()
     const store = new MemoryStore()
     writeFileSync(join(dir, 'a.log'), 'one\n')
@@ -170,7 +168,7 @@ describe('rotation while the agent was not running', () => {
     ['', '', writeFileSync],
     [', which is compressed', '.gz', (path: string, text: string) => writeFileSync(path, gzipSync(text))],
   ] as const) {
-    test(`reads all of a truncated file although a backup of its beginning is there too${what}`, async () => {
+    test(`reads all of a truncated file even if there is a backup of its beginning${what}`, async () => {
       const path = join(tmp(), 'a.log')
       const store = new MemoryStore()
       writeFileSync(path, 'one\n')
@@ -185,7 +183,7 @@ describe('rotation while the agent was not running', () => {
       expect(await readAll(store, { path }, 3)).toEqual(['two', 'three', 'four'])
     })
 
-    test(`reads an unseen rotated file once although a backup of its beginning is there too${what}`, async () => {
+    test(`reads an unseen rotated file once even if there is a backup of its beginning${what}`, async () => {
       const { path, store } = await storeEmptyLog()
       unlinkSync(path)
       const begun = Date.now()
@@ -200,7 +198,7 @@ describe('rotation while the agent was not running', () => {
     })
   }
 
-  test('reads an unseen rotated file although the live one has begun with the same words', async () => {
+  test('reads an unseen rotated file even if the live file begins with the same words', async () => {
     const { path, store } = await storeEmptyLog()
     renameSync(path, `${path}.1`)
     appendFileSync(`${path}.1`, 'version 1\none\n')
@@ -213,9 +211,9 @@ describe('rotation while the agent was not running', () => {
     expect((await readAll(store, { path }, 4)).filter((line) => line !== 'version 1')).toEqual(['one', 'two'])
   })
 
-  test('tells compressed copies apart that begin with the same hole', async () => {
+  test('distinguishes compressed copies that begin with the same hole', async () => {
     const { path, store } = await storeEmptyLog()
-    // The files were written since.
+    // The files were written after that scan.
     store.lastScan = Date.now() - 60_000
     const hole = (text: string): Buffer => Buffer.concat([Buffer.alloc(2000), Buffer.from(text)])
     for (const [n, text] of ['three\n', 'two\n', 'one\n'].entries()) {
@@ -231,7 +229,7 @@ describe('rotation while the agent was not running', () => {
     const { dir, path, store } = await storeEmptyLog()
     const { lastScan } = store
     writeFileSync(`${path}.1`, 'one\n')
-    // Else it may be of the clock tick in which the run ends.
+    // Otherwise it may fall into the clock tick in which the run ends.
     age(`${path}.1`, 0.5)
     await endRun(dir, store)
     // The last scan was before the copy, the last commit after it.
@@ -364,7 +362,7 @@ describe('a log that was started while the agent was not running', () => {
     writeFileSync(path, 'known\n')
     await readAll(known, { path }, 1)
     const store = await endRun(dir, known)
-    // Keeps its inode from being reused for the next file; no directory near it is searched.
+    // The moved file keeps its inode, so the next file gets another one. Its directory is never searched.
     renameSync(path, join(tmp(), 'moved'))
     writeFileSync(`${path}.20261121-060003.gz`, gzipSync('three\n'))
     writeFileSync(`${path}.20261121-060004`, 'four\n')
@@ -387,7 +385,10 @@ describe('a log that was started while the agent was not running', () => {
   })
 })
 
-/** Ends a run: what was written so far is older than its last scan by the file system's clock, what is created from here on is younger. */
+/**
+ * Ends a run. By the file system's clock, what was written so far is older than its last scan, and what is
+ * created from here on is younger.
+ */
 async function endRun(dir: string, store = new MemoryStore()): Promise<MemoryStore> {
   const probe = join(dir, 'probe')
   const bornMs = (): number => {
@@ -395,7 +396,7 @@ async function endRun(dir: string, store = new MemoryStore()): Promise<MemorySto
     writeFileSync(probe, '')
     return Number(statSync(probe, { bigint: true }).birthtimeNs) / 1e6
   }
-  // Two files may have the same clock tick.
+  // Two files may fall into the same clock tick.
   const writtenMs = bornMs()
   const lastMs = await until(() => {
     const ms = bornMs()
@@ -426,7 +427,7 @@ function age(path: string, seconds: number): void {
   utimesSync(path, then, then)
 }
 
-test('a file that was too old, written to and rotated while the agent was not running, is read from the size that it had', async () => {
+test('a file that was too old, written to and rotated while the agent was not running, is read from its old size', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()
   writeFileSync(path, 'old1\nold2\n')
@@ -444,7 +445,7 @@ test('a file that was too old, written to and rotated while the agent was not ru
   await until(() => store.skipped?.length === 0)
 })
 
-test('a log that was empty when it was stored is searched for although an older rotated file changed since', async () => {
+test('a log that was empty when it was stored is searched for even if an older rotated file has changed', async () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   const store = new MemoryStore()
@@ -461,7 +462,7 @@ test('a log that was empty when it was stored is searched for although an older 
   expect((await run.waitForLines(2)).toSorted()).toEqual(['one', 'two'])
 })
 
-test('a file whose copy went on at its position before a crash is not missing', async () => {
+test('a file whose copy continued at its position before a crash does not count as missing', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()
   const options = { path: `${path}*` }
@@ -473,7 +474,7 @@ test('a file whose copy went on at its position before a crash is not missing', 
   unlinkSync(path)
   writeFileSync(`${path}.2`, 'two\n')
   expect(await readAll(store, options, 1)).toEqual(['two'])
-  // The row that a crash would have left.
+  // This row is what a crash would have left.
   store.table.push({ ...row, id: 99, inode: 1n, name: `${path}.1` })
   writeFileSync(path, 'three\n')
   const run = resume(store, options)

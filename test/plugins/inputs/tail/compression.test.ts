@@ -8,7 +8,7 @@ import { follow } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-test('a file compressed in another format than gzip is not sent as text, and reported once', async () => {
+test('a file compressed in a format other than gzip is reported once and not sent as text', async () => {
   const dir = tmp()
   writeFileSync(join(dir, 'a.log'), 'one\n')
   writeFileSync(join(dir, 'a.log.1.zst'), zstdCompressSync('old\n'))
@@ -19,11 +19,11 @@ test('a file compressed in another format than gzip is not sent as text, and rep
   expect(run.files.map(({ path }) => path)).toEqual([join(dir, 'a.log')])
   expect(run.count('files_unreadable')).toBe(1)
   expect(run.logs.find(({ fields }) => fields.code === 'E_TAIL_UNREADABLE')?.message).toBe(
-    `cannot read ${dir}/a.log.1.zst: it is compressed by zstd, and only gzip can be read`,
+    `cannot read ${dir}/a.log.1.zst: it is compressed with zstd, and only gzip is supported`,
   )
 })
 
-test('a file that was empty and becomes a compressed one is closed, and leaves no lag', async () => {
+test('an empty file that becomes a compressed one is closed and leaves no lag', async () => {
   const path = join(tmp(), 'a.log.1.zst')
   writeFileSync(path, '')
   const run = follow({ path, progress_check_interval: '20ms' })
@@ -33,7 +33,7 @@ test('a file that was empty and becomes a compressed one is closed, and leaves n
   expect([run.lines(), run.count('lost_bytes')]).toEqual([[], 0])
 })
 
-test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('what %s makes is recognized', (tool) => {
+test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('the output of %s is recognized', (tool) => {
   if (spawnSync(tool, ['--version']).error !== undefined) return
   const path = join(tmp(), 'a.log')
   writeFileSync(path, 'one\n')
@@ -41,7 +41,7 @@ test.each(['xz', 'bzip2', 'zstd', 'lz4', 'zip'])('what %s makes is recognized', 
     tool === 'zip'
       ? execFileSync('zip', ['-q', '-', path])
       : execFileSync(tool, ['-c', path], { stdio: ['ignore', 'pipe', 'ignore'] })
-  expect(compressedFailure(out)?.message).toContain(`compressed by ${tool}`)
+  expect(compressedFailure(out)?.message).toContain(`compressed with ${tool}`)
 })
 
 test.each(['', 'BZh is a word', 'PK', '(\u00b5', '{"a":1}'])('%j is text', (text) => {

@@ -27,13 +27,13 @@ function text(lines: string[]): string {
 
 interface Followed {
   path: string
-  /** A directory that nobody looks at. */
+  /** A directory that is never searched. */
   away: string
   run: TailRun
   store: MemoryStore
 }
 
-/** Reads the 20 lines `a` of a log whose Path matches its copies too. */
+/** Reads the 20 lines `a` of a log whose Path also matches its copies. */
 async function followAll(more: Record<string, string> = {}): Promise<Followed> {
   const dir = join(tmp(), 'logs')
   mkdirSync(dir)
@@ -45,7 +45,7 @@ async function followAll(more: Record<string, string> = {}): Promise<Followed> {
   return { path, away: tmp(), run, store }
 }
 
-/** Waits until everything that is there was read, and compares the lines with the expected ones. */
+/** Waits until everything was read, and compares the lines with the expected ones. */
 async function expectOnce({ path, run }: Followed, expected: string[]): Promise<void> {
   appendFileSync(path, 'end\n')
   await until(() => run.lines().includes('end'))
@@ -60,7 +60,7 @@ function stateOf(run: TailRun, path: string): string | undefined {
   return run.files.find((file) => file.path === path)?.state
 }
 
-test('a copy that is being made waits; when it is complete and its original truncated, nothing comes twice', async () => {
+test('an incomplete copy waits; once it is complete and its original is truncated, nothing arrives twice', async () => {
   const followed = await followAll({ rotate_wait: '1h' })
   const { path, run } = followed
   const content = readFileSync(path)
@@ -71,7 +71,7 @@ test('a copy that is being made waits; when it is complete and its original trun
   await expectOnce(followed, linesOf('a'))
 })
 
-test('a copy gets what was written after its original was read, once', async () => {
+test('what was written after the original was read arrives once, from the copy', async () => {
   const followed = await followAll({ rotate_wait: '1h' })
   const { path } = followed
   // Synchronous: the agent runs in this process and cannot read in between.
@@ -81,7 +81,7 @@ test('a copy gets what was written after its original was read, once', async () 
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
 })
 
-test('a copy of the beginning that stays so is no new content', async () => {
+test('a copy of only the beginning is not new content', async () => {
   const followed = await followAll()
   const { path, run } = followed
   writeFileSync(`${path}.1`, readFileSync(path).subarray(0, 500))
@@ -90,7 +90,7 @@ test('a copy of the beginning that stays so is no new content', async () => {
   await expectOnce(followed, [...linesOf('a'), ...linesOf('b')])
 })
 
-test('a copy that was appended to since goes on where its original was read to', async () => {
+test('a copy that was appended to continues at the position of its original', async () => {
   const followed = await followAll()
   const { path, run } = followed
   copyFileSync(path, `${path}.1`)
@@ -109,7 +109,7 @@ test('several copies of what was read are not read', async () => {
   await expectOnce(followed, linesOf('a'))
 })
 
-test('a .gz that is being written beside its original waits, and is not read again when that is deleted', async () => {
+test('an incomplete .gz next to its original waits, and is not read again when the original is deleted', async () => {
   const followed = await followAll({ rotate_wait: '1h' })
   const { path, run } = followed
   renameSync(path, `${path}.1`)
@@ -155,7 +155,7 @@ for (const [what, compress] of [
   })
 }
 
-test('a log that begins with the words of the one before is read from its start', async () => {
+test('a log that begins like the previous one is read from its start', async () => {
   const { path, run } = await followAll()
   renameSync(path, `${path}.1`)
   writeFileSync(path, text(linesOf('a', 1)))
@@ -183,7 +183,7 @@ test('a finite run reads each line once, whatever copies there are', async () =>
   expect(last.lines().sort()).toEqual([...linesOf('b'), ...linesOf('c')].sort())
 })
 
-test('what a copy has is acknowledged with what was read of its original: nothing is sent again after a restart', async () => {
+test('a copy shares the acknowledgements of its original: nothing is sent again after a restart', async () => {
   const followed = await followAll({ rotate_wait: '1h' })
   const { path, run, store } = followed
   run.hold = true
@@ -220,7 +220,7 @@ test('what was not acknowledged of a truncated file is sent again from its copy 
 })
 
 for (const n of [20, 15])
-  test(`a copy that is made over the one before is not read, with ${n} lines`, async () => {
+  test(`a copy that overwrites the previous one is not read, with ${n} lines`, async () => {
     const followed = await followAll()
     const { path, run } = followed
     const rotate = (): void => {
@@ -237,7 +237,7 @@ for (const n of [20, 15])
     await expectOnce(followed, [...linesOf('a'), ...linesOf('b', n), ...linesOf('c')])
   })
 
-test('a copy that is made over the one before while the agent is not running is read on from its original', async () => {
+test('a copy that overwrote the previous one while the agent was not running continues at the position of its original', async () => {
   const { path, run, store } = await followAll()
   copyFileSync(path, `${path}.1`)
   truncateSync(path)

@@ -98,7 +98,7 @@ describe('discovery', () => {
     expect(counters).toMatchObject({ files_opened: 0, files_rotated: 0, lost_bytes: 0 })
     expect(counterReasons).toMatchObject({ lost_bytes: { truncated: 0, hold_limit: 0 } })
     expect(counterHelp).toMatchObject({
-      lost_bytes: 'bytes of followed files that are not in any record and will not be',
+      lost_bytes: 'bytes of followed files that were not sent and never will be',
     })
     mkdirSync(join(path, '..'))
     writeFileSync(join(path, '..', 'a.log'), 'one\n')
@@ -123,7 +123,8 @@ describe('discovery', () => {
     await run.waitForLines(1)
     unlinkSync(other)
     await until(() => run.files[0]?.path === real)
-    // A later search finds a second file: by then the first would have been closed and read from its start again.
+    // A later search finds a second file: by then the first would have been closed and read from its start
+    // again.
     writeFileSync(join(dir, 'z.log'), 'two\n')
     await run.waitForLines(2)
     appendFileSync(real, 'three\n')

@@ -19,7 +19,7 @@ import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
 const BOM = '\ufeff'
-/** The parsers without options that the tests name. */
+/** Parsers without options that the tests name. */
 const PARSERS = [json, docker, cri].map((spec) => ({
   name: spec.name,
   spec,
@@ -43,8 +43,8 @@ const BOTH = [
   ['UTF-16BE', utf16be],
 ] as const
 
-describe('a byte order mark of UTF-8', () => {
-  test('is no part of the first line, of a plain file and of a .gz; one further inside is kept', async () => {
+describe('a UTF-8 byte order mark', () => {
+  test('is dropped at the start of a plain file and of a .gz, and kept further inside', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), `${BOM}one\n${BOM}two\n`)
     writeFileSync(join(dir, 'b.log.gz'), gzipSync(`${BOM}one\n${BOM}two\n`))
@@ -59,7 +59,7 @@ describe('a byte order mark of UTF-8', () => {
     }
   })
 
-  test('is dropped again when the file is truncated and written anew', async () => {
+  test('is dropped again when the file is truncated and rewritten', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${BOM}{"a":1}\n{"a":2}\n`)
     const run = follow({ path, parser: 'json' })
@@ -94,7 +94,7 @@ describe('a byte order mark of UTF-8', () => {
     })
   })
 
-  test('that comes later is kept, also where a read begins with it', async () => {
+  test('is kept later in the file, even where a read begins with it', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${BOM}one\n`)
     const run = follow({ path })
@@ -103,7 +103,7 @@ describe('a byte order mark of UTF-8', () => {
     expect(await run.waitForLines(2)).toEqual(['one', `${BOM}two`])
   })
 
-  test('alone is no record, also when it comes in parts', async () => {
+  test('alone is not a record, even when it arrives in parts', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, Buffer.from([0xef]))
     const run = follow({ path })
@@ -120,7 +120,7 @@ describe('unicode.encoding', () => {
     '%s is decoded with and without a mark, with offsets of the bytes',
     async (name, encode) => {
       const dir = tmp()
-      // U+4E0A and U+0A05 have the byte of a newline.
+      // U+4E0A and U+0A05 contain the byte of a newline.
       const text = 'one\r\n上ਅ😀\n\nlast\n'
       writeFileSync(join(dir, 'a.log'), encode(text))
       writeFileSync(join(dir, 'b.log'), encode(BOM + text))
@@ -167,7 +167,7 @@ describe('unicode.encoding', () => {
     }
   })
 
-  test.each(BOTH)('auto knows a file of %s again after a restart', async (_, encode) => {
+  test.each(BOTH)('auto recognizes a file of %s after a restart', async (_, encode) => {
     const dir = tmp()
     for (const name of ['a.log', 'b.log.gz']) {
       const path = join(dir, name)
@@ -300,15 +300,18 @@ describe('unicode.encoding', () => {
     },
   )
 
-  test.each(BOTH)('auto knows %s by its NUL bytes while the first line has no end', async (_, encode) => {
-    const path = join(tmp(), 'a.log')
-    const first = 'x'.repeat(3000)
-    writeFileSync(path, encode(first))
-    const run = follow({ path, 'unicode.encoding': 'auto', buffer_max_size: '8000' })
-    await until(() => run.files[0]?.state === 'idle')
-    appendFileSync(path, encode('\nä\n'))
-    expect(await run.waitForLines(2)).toEqual([first, 'ä'])
-  })
+  test.each(BOTH)(
+    'auto recognizes %s by its NUL bytes while the first line is incomplete',
+    async (_, encode) => {
+      const path = join(tmp(), 'a.log')
+      const first = 'x'.repeat(3000)
+      writeFileSync(path, encode(first))
+      const run = follow({ path, 'unicode.encoding': 'auto', buffer_max_size: '8000' })
+      await until(() => run.files[0]?.state === 'idle')
+      appendFileSync(path, encode('\nä\n'))
+      expect(await run.waitForLines(2)).toEqual([first, 'ä'])
+    },
+  )
 
   test('auto does not decide by half of a newline', async () => {
     const path = join(tmp(), 'a.log')
@@ -323,7 +326,7 @@ describe('unicode.encoding', () => {
     expect(await follow({ path: text, 'unicode.encoding': 'auto' }).waitForLines(1)).toEqual(['ab'])
   })
 
-  test('auto finds the encoding anew after a truncation', async () => {
+  test('auto determines the encoding again after a truncation', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, utf16le(`${BOM}one\n`))
     const run = follow({ path, 'unicode.encoding': 'auto' })
@@ -337,7 +340,7 @@ describe('unicode.encoding', () => {
     expect(run.lines()).toEqual(['one', 'ä0', 'ä1', 'ä2'])
   })
 
-  test('a mark wins over the option', async () => {
+  test('a mark overrides the option', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, utf16be(`${BOM}ä\n`))
     expect(await follow({ path, 'unicode.encoding': 'utf-16le' }).waitForLines(1)).toEqual(['ä'])
@@ -355,7 +358,7 @@ describe('unicode.encoding', () => {
     await until(() => run.assembly.budget.used === 0)
   })
 
-  test('without it, a file that begins with the mark of UTF-16 is warned about', async () => {
+  test('without it, a file that begins with the UTF-16 mark causes a warning', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, utf16le(BOM))
     const run = follow({ path })
@@ -368,7 +371,7 @@ describe('unicode.encoding', () => {
 })
 
 describe('generic.encoding', () => {
-  test('decodes lines, with offsets of the bytes, and replaces what is no character', async () => {
+  test('decodes lines, with offsets in bytes of the file, and replaces invalid characters', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, Buffer.from('b4edcef30d0a81ff810a616263810a', 'hex'))
     const run = follow({ path, 'generic.encoding': 'gbk', offset_key: 'at' })
@@ -380,11 +383,11 @@ describe('generic.encoding', () => {
     ])
   })
 
-  test('reads a file with the mark of UTF-8 as UTF-8, and drops the mark of GB18030', async () => {
+  test('reads a file with the UTF-8 mark as UTF-8, and drops the mark of GB18030', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, `${BOM}错误\n`)
     expect(await follow({ path, 'generic.encoding': 'GBK' }).waitForLines(1)).toEqual(['错误'])
-    // The mark of UTF-16 is a word in some code pages.
+    // The UTF-16 mark is a word in some code pages.
     writeFileSync(path, Buffer.from('fffe0a', 'hex'))
     expect(await follow({ path, 'generic.encoding': 'Win1251' }).waitForLines(1)).toEqual(['яю'])
     writeFileSync(path, Buffer.from('84319533b4edcef30a', 'hex'))

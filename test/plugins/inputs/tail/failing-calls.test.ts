@@ -10,7 +10,7 @@ import { until } from '../../../support/until.ts'
 const original = { ...systemCalls }
 afterEach(() => void Object.assign(systemCalls, original))
 
-/** Makes calls on open files fail with an errno, as they do when the server of a file has deleted it (ESTALE). */
+/** Makes calls on open files fail with an errno, as when a file server has deleted the file (ESTALE). */
 function failWith(code: string, calls: ('fstatSync' | 'readSync')[]): void {
   for (const call of calls) {
     Object.assign(systemCalls, {
@@ -21,7 +21,7 @@ function failWith(code: string, calls: ('fstatSync' | 'readSync')[]): void {
   }
 }
 
-test('a file whose properties and bytes cannot be read is reported once, and read on when they can', async () => {
+test('a file that can be neither examined nor read is reported once, and read later', async () => {
   const path = join(tmp(), 'a.log')
   writeFileSync(path, 'one\n')
   const run = follow({ path, progress_check_interval: '20ms' })
@@ -48,7 +48,7 @@ test('a read file that became stale when its server deleted it is closed like an
   expect(run.count('lost_bytes')).toBe(0)
 })
 
-test('a .gz that cannot be read for a while is reported once, not as damaged, and read on afterwards', async () => {
+test('a .gz that cannot be read for a while is reported once, not as damaged, and read later', async () => {
   const path = join(tmp(), 'a.log.gz')
   writeFileSync(path, Buffer.concat([gzipSync('one\nha')]))
   const run = follow({ path, progress_check_interval: '20ms' })

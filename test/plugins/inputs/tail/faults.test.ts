@@ -25,9 +25,9 @@ const PATH_CALLS = [
 ] as const
 const FD_CALLS = ['fstatSync', 'readSync', 'closeSync', 'statfsSync'] as const
 
-/** Failures of calls on everything below one directory; the others work. */
+/** Makes calls fail for everything below one directory, and only there. */
 class Faults {
-  /** Errno with which the call fails; undefined: it works. */
+  /** Errno of the failing call; undefined while it works. */
   code: string | undefined
   failed = 0
   readonly #folder: string
@@ -77,7 +77,9 @@ class Faults {
 interface Tree {
   root: string
   bad: string
-  /** Appends a line to the good file, and waits until it arrives: the agent works, and has had its turns. */
+  /**
+   * Appends a line to the good file and waits until it arrives: the agent is running and has had its turns.
+   */
   step: (run: TailRun) => Promise<void>
   good: string[]
 }
@@ -108,7 +110,7 @@ function linesOf(run: TailRun, kind: string): string[] {
   return run.lines().filter((line) => line.startsWith(kind))
 }
 
-/** The same error of the same path is logged once, however often it is met. */
+/** Expects that the same error of a path was logged only once. */
 function expectNoFlood(run: TailRun): void {
   const errors = run.logs.filter(({ level }) => level === 'error').map(({ message }) => message)
   expect(errors.filter((message, i) => errors.indexOf(message) !== i)).toEqual([])
@@ -116,7 +118,7 @@ function expectNoFlood(run: TailRun): void {
 
 const CODES = Object.keys(constants.errno)
 
-describe('whatever a call answers for one directory, the others flow', () => {
+describe('whatever a call returns for one directory, the others are read', () => {
   for (const call of [...PATH_CALLS, ...FD_CALLS]) {
     test(`${call} fails with every errno while the input runs, and nothing is lost`, async () => {
       const { root, bad, step, good } = treeOf()
@@ -127,7 +129,7 @@ describe('whatever a call answers for one directory, the others flow', () => {
       const written = ['bad a', 'bad link']
       for (const [i, code] of CODES.entries()) {
         faults.code = code
-        // What is written and rotated meanwhile is read when the calls work again.
+        // What is written and rotated in the meantime is read when the calls work again.
         written.push(`bad ${code}`)
         appendFileSync(join(bad, 'a.log'), `bad ${code}\n`)
         if (i % 40 === 20) {

@@ -69,7 +69,7 @@ describe('compressed files', () => {
     expect(made.logs.filter(({ fields }) => fields.code === 'E_TAIL_GZIP')).toHaveLength(1)
   })
 
-  test('counts the compressed bytes from corrupt data on', async () => {
+  test('counts the compressed bytes from the damage on', async () => {
     const path = join(tmp(), 'a.gz')
     const compressed = Buffer.from(gzipSync('x'.repeat(50_000), { level: 0 }))
     compressed.writeUInt32LE(0, compressed.length - 8)
@@ -82,7 +82,7 @@ describe('compressed files', () => {
     expect(run.count('lost_bytes')).toBeLessThanOrEqual(64)
   })
 
-  test('fails a finite run when a .gz is cut off, and sends what is there with its last line', async () => {
+  test('fails a finite run when a .gz is incomplete, after sending all of its data', async () => {
     const path = join(tmp(), 'a.gz')
     const compressed = gzipSync(`${'line\n'.repeat(10)}half`, { level: 0 })
     writeFileSync(path, compressed.subarray(0, compressed.length - 10))
@@ -115,7 +115,7 @@ describe('a .gz that grows', () => {
     expect([run.count('gzip_errors'), run.count('lost_bytes')]).toEqual([0, 0])
   })
 
-  test('from nothing is read; without events, too', async () => {
+  test('from an empty file is read, even without events', async () => {
     const path = join(tmp(), 'a.log.gz')
     writeFileSync(path, '')
     const run = follow({ path, inotify_watcher: 'off', progress_check_interval: '20ms' })
@@ -149,7 +149,7 @@ describe('a .gz that grows', () => {
     expect(last.lines()).toEqual([])
   })
 
-  test('is continued in order after ten ends without a drain, with no line lost', async () => {
+  test('continues in order after ten stops without a drain, with no line lost', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, '')
@@ -159,7 +159,7 @@ describe('a .gz that grows', () => {
       appendFileSync(path, file.subarray(at, at + step))
       const run = resume(store, { path })
       await until(() => run.received.length > 0)
-      // What comes now is not acknowledged.
+      // From here on nothing is acknowledged.
       run.hold = true
       await run.abort()
       received.push(...run.lines())
@@ -169,7 +169,7 @@ describe('a .gz that grows', () => {
     await until(() => count() >= 20_000, { what: () => `20,000 lines, have ${count()}` })
   })
 
-  test('existed before the first start: only what is appended is read', async () => {
+  test('and existed before the first start: only what is appended is read', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, file)
@@ -182,7 +182,7 @@ describe('a .gz that grows', () => {
     expect(await readAll(store, { path, read_from_head: 'off' }, 1)).toEqual(['two'])
   })
 
-  test('is read from its start when it was written anew', async () => {
+  test('is read from its start when it is rewritten', async () => {
     const path = join(tmp(), 'a.log.gz')
     writeFileSync(path, file)
     const run = follow({ path, progress_check_interval: '20ms' })
@@ -205,7 +205,7 @@ describe('a .gz that grows', () => {
     expect(await run.waitForLines(3)).toEqual(['one', 'another first line', 'and a second one'])
   })
 
-  test('that ends before the stored position is another one, and read from its start', async () => {
+  test('and ends before the stored position is read from its start', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, file.subarray(0, file.length / 2))
@@ -217,7 +217,7 @@ describe('a .gz that grows', () => {
     expect(await readAll(store, { path }, 1)).toEqual(['short'])
   })
 
-  test('was cut off at the first start: only the rest is read, also by the next run', async () => {
+  test('and was incomplete at the first start: only the rest is read, in the next run too', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, file.subarray(0, file.length / 2))
@@ -234,7 +234,7 @@ describe('a .gz that grows', () => {
   test('after it was deleted is read to its end before it is closed', async () => {
     const path = join(tmp(), 'a.log.gz')
     writeFileSync(path, gzipSync('one\n'))
-    // Only the look before it is closed finds what is appended.
+    // Only the check before closing finds what is appended.
     const quiet = { inotify_watcher: 'off', rotate_wait: '10ms', progress_check_interval: '300ms' }
     const run = follow({ path, ...quiet })
     await run.waitForLines(1)
@@ -247,7 +247,7 @@ describe('a .gz that grows', () => {
     await until(() => run.count('files_closed') === 1)
   })
 
-  test('was written anew while the agent was not running', async () => {
+  test('is read from its start when it was rewritten while the agent was not running', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, gzipSync('one\n'))
@@ -260,7 +260,7 @@ describe('a .gz that grows', () => {
 })
 
 describe('a file named .gz', () => {
-  test('that is plain text is read as that, and followed', async () => {
+  test('that is plain text is read as such, and followed', async () => {
     const path = join(tmp(), 'a.log.gz')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')
@@ -273,7 +273,7 @@ describe('a file named .gz', () => {
     expect(await readAll(store, { path }, 1)).toEqual(['three'])
   })
 
-  test('that was empty and becomes plain text is read as that, with a warning', async () => {
+  test('that was empty and becomes plain text is read as such, with a warning', async () => {
     const path = join(tmp(), 'a.log.gz')
     writeFileSync(path, '')
     const run = follow({ path, progress_check_interval: '20ms' })

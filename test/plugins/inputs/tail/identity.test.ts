@@ -35,10 +35,10 @@ const ROTATED = [
   'app.log.old',
   '20261121-app.log',
 ]
-/** Names that no rotation makes: known files are found by their identity only. */
+/** Names that no rotation makes: only the identity of the file leads to them. */
 const ANY = ['somewhere-else', 'x.log', '.hidden', 'old/app.log', 'old/kept', '../archive/app.log.1']
 
-/** A directory that has one of its own beside it, so that nothing of another test is near. */
+/** Returns a directory in a directory of its own, away from the files of other tests. */
 function home(): string {
   const dir = join(tmp(), 'logs', 'app')
   mkdirSync(join(dir, 'old'), { recursive: true })
@@ -54,13 +54,13 @@ function text(lines: string[]): string {
   return `${lines.join('\n')}\n`
 }
 
-/** Sets the times of a file, as programs do that restore one. */
+/** Sets the times of a file, as programs that restore files do. */
 function age(path: string): void {
   const then = Date.now() / 1000 - 60
   utimesSync(path, then, then)
 }
 
-/** Waits until files get later times than those written so far. */
+/** Waits until new files get later times than those written so far. */
 async function tick(): Promise<void> {
   const begun = Date.now()
   await until(() => Date.now() > begun + 2 * TICK_MS)
@@ -133,7 +133,7 @@ describe('files that were rotated unseen between two checks are read once, as', 
       const expected = ['a', 'b', 'c', 'd'].flatMap((what) => linesOf(what))
       await run.waitForLines(expected.length)
       await until(() => run.files.length === 1)
-      // Files of one clock tick, whose numbers may mean either order, have none that is promised.
+      // The order of files in the same clock tick, whose numbers may mean either order, is not promised.
       expect(run.lines().sort()).toEqual(expected)
     })
   }
@@ -141,7 +141,7 @@ describe('files that were rotated unseen between two checks are read once, as', 
 
 describe('a link that is switched to another directory', () => {
   for (const mode of ['live', 'away'] as const) {
-    test(`has the rest of the file in the directory of before read, ${mode}`, async () => {
+    test(`still gets the rest of the file in the old directory read, ${mode}`, async () => {
       const dir = home()
       const path = join(dir, 'app.log')
       for (const day of ['day1', 'day2']) mkdirSync(join(dir, day))
@@ -206,7 +206,7 @@ describe('a file outside Path is not read that', () => {
         await first.waitForLines(3)
         if (mode === 'away') await first.stop()
         make(path)
-        // Within one clock tick the times do not tell which of two files was written first.
+        // Within one clock tick, the times do not tell which file was written first.
         await tick()
         appendFileSync(path, 'a4\n')
         await tick()
@@ -224,7 +224,7 @@ describe('a file outside Path is not read that', () => {
   }
 })
 
-describe('with a Path that matches the rotated names too, every line comes once', () => {
+describe('with a Path that matches the rotated names too, every line arrives once', () => {
   const schemes: [string, (path: string) => void][] = [
     [
       'after copytruncate',
@@ -317,7 +317,7 @@ describe('a file that is restored with the same path and another inode', () => {
       'deleted and written again',
       (path) => {
         const content = readFileSync(path)
-        // Keeps its inode from being used again.
+        // Keeps the inode from being reused.
         writeFileSync(`${path}~`, '')
         unlinkSync(path)
         writeFileSync(path, content)
@@ -335,7 +335,7 @@ describe('a file that is restored with the same path and another inode', () => {
   ]
   for (const [what, restore] of ways) {
     for (const mode of ['live', 'away'] as const) {
-      test(`is read on from where it was read to: ${what}, ${mode}`, async () => {
+      test(`continues at its position: ${what}, ${mode}`, async () => {
         const dir = home()
         const path = join(dir, 'app.log')
         const store = new MemoryStore()
@@ -345,7 +345,7 @@ describe('a file that is restored with the same path and another inode', () => {
         if (mode === 'away') await first.stop()
         restore(path)
         const run = mode === 'away' ? resume(store, { path, ...QUICK }) : first
-        // What is written to it later says that it was not there at once.
+        // A later write shows that the content was not there at once.
         await until(() => run.count('files_opened') === (mode === 'away' ? 1 : 2))
         await until(() => run.files.every(({ state }) => state === 'idle'))
         appendFileSync(path, 'end\n')

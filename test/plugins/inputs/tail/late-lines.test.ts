@@ -27,11 +27,11 @@ interface Closed {
   run: TailRun
   /** Options of the run. */
   options: Record<string, string>
-  /** The descriptor of a program that still writes to the rotated file. */
+  /** Descriptor of a program that still writes to the rotated file. */
   fd: number
 }
 
-/** Runs until a rotated file, `a.log.1`, is read, acknowledged and closed; the live file is empty. */
+/** Runs until the rotated file `a.log.1` is read, acknowledged and closed; the live file is empty. */
 async function closeRotated(more: Record<string, string> = {}): Promise<Closed> {
   const dir = join(tmp(), 'logs', 'app')
   mkdirSync(dir, { recursive: true })
@@ -49,12 +49,12 @@ async function closeRotated(more: Record<string, string> = {}): Promise<Closed> 
   return { dir, path, store, run, options, fd }
 }
 
-/** Waits until the position of the rotated file is stored as that of a closed one. */
+/** Waits until the row of the rotated file is stored as that of a closed file. */
 async function untilStored({ store }: Closed): Promise<void> {
   await until(() => store.table.some(({ closedAt }) => closedAt !== undefined))
 }
 
-describe('a line written to a rotated file after it was closed comes once, under its old tag, when the file', () => {
+describe('a line written to a rotated file after it was closed arrives once, under its old tag, when the file', () => {
   const moves: [string, (closed: Closed) => Promise<void> | void][] = [
     ['stays where it is', ({ fd }) => void writeSync(fd, 'late\n')],
     [
@@ -118,7 +118,7 @@ describe('a line written to a rotated file after it was closed comes once, under
       await untilStored(closed)
       await move(closed)
       expect(await run.waitForLines(2)).toEqual(['one', 'late'])
-      // It is closed and remembered again: a second late line comes too, and nothing twice.
+      // The file is closed and remembered again, so a second late line arrives too, and nothing twice.
       appendFileSync(path, 'live\n')
       await run.waitForLines(3)
       expect(run.lines().sort()).toEqual(['late', 'live', 'one'])
@@ -143,7 +143,7 @@ describe('a line written to a rotated file after it was closed comes once, under
   }
 })
 
-test('late lines come in several parts, each once', async () => {
+test('late lines that are written in several parts arrive once each', async () => {
   const closed = await closeRotated()
   const { run, fd, path } = closed
   const expected = ['one']
@@ -156,7 +156,7 @@ test('late lines come in several parts, each once', async () => {
   expect(run.files[0]?.path).toBe(path)
 })
 
-test('a late line that is not acknowledged when the agent stops comes again in the next run', async () => {
+test('a late line that is not acknowledged when the agent stops is sent again by the next run', async () => {
   const closed = await closeRotated()
   const { run, fd, store, options } = closed
   await untilStored(closed)
@@ -168,7 +168,7 @@ test('a late line that is not acknowledged when the agent stops comes again in t
   expect(await next.waitForLines(1)).toEqual(['late'])
 })
 
-test('a rotated file that is truncated after it was closed is forgotten: what is written to it then is not its own', async () => {
+test('a closed file that is truncated is forgotten, as what is written to it then is not its own', async () => {
   const closed = await closeRotated()
   const { run, path, store } = closed
   await untilStored(closed)
@@ -206,12 +206,12 @@ test('a closed file that is deleted is forgotten, and nothing counts as lost', a
   expect(run.count('files_gone')).toBe(0)
 })
 
-test('a file that got the inode of a closed one is read neither from its offset nor as its late lines', async () => {
+test('a file that reuses the inode of a closed one is read neither from its offset nor as its late lines', async () => {
   const closed = await closeRotated()
   const { store, run, options, path } = closed
   await untilStored(closed)
   await run.stop()
-  // This is how inode reuse looks to the agent: the row has the inode, and another content.
+  // This is what inode reuse looks like to the agent: a row with the inode, but other content.
   writeFileSync(`${path}.1`, 'two\nthree\n')
   appendFileSync(path, 'live\n')
   const next = resume(store, options)
@@ -220,7 +220,7 @@ test('a file that got the inode of a closed one is read neither from its offset 
   expect(next.lines()).toEqual(['live'])
 })
 
-test('a closed file that comes back within Path is read on from where it was read to', async () => {
+test('a closed file that returns within Path continues at its position', async () => {
   const closed = await closeRotated()
   const { run, path, fd, store, options } = closed
   await untilStored(closed)
@@ -233,7 +233,7 @@ test('a closed file that comes back within Path is read on from where it was rea
   expect(next.lines()).toEqual(['late'])
 })
 
-test('late bytes that cannot be read count as lost when the watch ends, and come if they can be read before', async () => {
+test('late bytes that cannot be read count as lost when the watch ends, and arrive if they become readable before', async () => {
   const { run, path, fd, dir } = await closeRotated({ rotated_watch: '2s' })
   const unreadable = new Set([`${path}.1`])
   failToOpen((name) => unreadable.has(name))

@@ -269,7 +269,7 @@ describe('lines that may belong to the message of an exception', () => {
     expect(store.table[0]?.offset).toBe(readFileSync(path).length)
   })
 
-  test('are joined with frames that come in the next file, when theirs is rotated', async () => {
+  test('are joined with frames in the next file when theirs is rotated', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, lines('before', head, 'of two lines'))
     const made = run(path, 'java')
@@ -289,7 +289,7 @@ describe('lines that may belong to the message of an exception', () => {
     await until(() => made.files[0]?.acked === made.files[0]?.size)
   }, 180_000)
 
-  test('are records of their own when there are too many or too long ones', async () => {
+  test('are records of their own when they are too many or too long', async () => {
     const path = join(tmp(), 'a.log')
     const many = Array.from({ length: 60 }, (_, n) => `line ${n}`)
     const long = ['a'.repeat(20_000), 'b'.repeat(20_000), 'c']
@@ -330,7 +330,7 @@ describe('lines that may belong to the message of an exception', () => {
     expect(cut.count('multiline_truncated')).toBe(1)
   })
 
-  test('are neither lost nor doubled, whatever the lines are and in which pieces they come', async () => {
+  test('are neither lost nor duplicated, whatever the lines are and however they are split', async () => {
     const parts = Object.values(WRITTEN).flatMap((traces) => traces.flatMap((trace) => trace.split('\n')))
     const line = fc.oneof(
       { weight: 4, arbitrary: fc.constantFrom(...parts) },
@@ -363,7 +363,7 @@ describe('lines that may belong to the message of an exception', () => {
           expect([...made.lines(), ...rest.lines()].join('\n')).toBe(texts.join('\n'))
         },
       ),
-      // A case takes most of a second on a busy machine.
+      // A case may take most of a second on a busy machine.
       { numRuns: 30, interruptAfterTimeLimit: 60_000 },
     )
   }, 180_000)

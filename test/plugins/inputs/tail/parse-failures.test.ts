@@ -69,9 +69,7 @@ describe('lines that the parser does not match', () => {
     ])
     const [warning, ...others] = warnings(run)
     expect(others).toEqual([])
-    expect(warning?.message).toMatch(
-      /a\.log has a line that parser word does not match: it is kept .* "raw"$/,
-    )
+    expect(warning?.message).toMatch(/a\.log has a line that parser word cannot parse: it is kept .* "raw"$/)
     expect(warning?.fields).toMatchObject({ line: 'a\\x1b[31m bad line', offset: 25 })
   })
 
@@ -87,7 +85,7 @@ describe('lines that the parser does not match', () => {
     expect(long.count('long_line_truncated')).toBe(1)
   })
 
-  test('of several files are logged once for each, and of many only for the first', async () => {
+  test('are logged once for each of several files, and only for the first of many', async () => {
     const dir = tmp()
     for (let i = 0; i < 60; i++) writeFileSync(join(dir, `${i}.log`), 'bad\nbad\n')
     const path = join(dir, '*.log')
@@ -122,7 +120,7 @@ describe('times that cannot be read', () => {
     expect(warning?.fields).toMatchObject({ line: bad.replace('\t', '\\t'), offset: good.length + 1 })
   })
 
-  test('are not counted for a line that is not parsed, nor for another file', async () => {
+  test('are not counted for an unparsed line, nor for another file', async () => {
     const dir = tmp()
     writeFileSync(join(dir, 'a.log'), 'time:soon\tbad\n')
     writeFileSync(join(dir, 'b.log'), `time:soon\ta:1\n`)
@@ -151,7 +149,7 @@ describe('times that cannot be read', () => {
 })
 
 describe('the counts are the same on the fast path', () => {
-  /** More than what is read without the fast path. */
+  /** More lines than are read without the fast path. */
   const MANY = 20_000
   const forms = {
     cri: (i: number) => (i % 100 === 99 ? `no time stdout F ${i}` : `${NANOS} stdout F line ${i}`),
@@ -173,7 +171,7 @@ describe('the counts are the same on the fast path', () => {
     expect(counts(run)).toEqual({ parse: MANY / 100, time: 0 })
     expect(run.received).toHaveLength(MANY)
     expect(warnings(run)).toHaveLength(1)
-    expect(warnings(run)[0]?.message).toContain('parser docker, cri does not match')
+    expect(warnings(run)[0]?.message).toContain('parser docker, cri cannot parse')
   })
 })
 

@@ -220,7 +220,7 @@ describe('a file that does not match its stored position', () => {
     expect(second.count('files_replaced')).toBe(1)
   })
 
-  test('younger, with the inode of the one that was rotated: read from the start, which is no reason for a warning', async () => {
+  test('younger, with the inode of the rotated one: read from the start without a warning', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'one\n')

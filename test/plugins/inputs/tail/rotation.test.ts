@@ -415,7 +415,7 @@ describe('a log without times that a program begins anew with the same lines', (
       (dir: string) => renameSync(join(dir, 'job.log'), join(dir, 'job-20261121.log')),
     ],
   ] as const) {
-    test(`is read each time: ${how}`, async () => {
+    test(`is read from the start each time: ${how}`, async () => {
       const dir = tmp()
       const path = join(dir, 'job.log')
       writeFileSync(path, TEXT)

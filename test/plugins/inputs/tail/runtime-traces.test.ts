@@ -46,7 +46,7 @@ describe('each trace between two log lines becomes one record, as the installed 
           expect(await joined(lines, form, name)).toEqual(expected)
           expect(await joined(lines, form, ALL)).toEqual(expected)
         }
-        // Where frames follow each message, the ordinary lines need no form of their own.
+        // If frames follow each message, the ordinary lines need no form of their own.
         if (!FRAMES_FOLLOW.includes(name)) return
         const plain = (text: string): string => text.replace(MARK, 'now')
         expect(await joined(lines.map(plain), 'plain', name)).toEqual(expected.map(plain))

@@ -8,7 +8,7 @@ import { follow, type TailRun } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-/** Searches every 10 ms: what is logged once is logged once in hundreds of searches. */
+/** Searches every 10 ms, so that a text logged once was logged once in hundreds of searches. */
 const QUICK = { refresh_interval: '10ms', progress_check_interval: '10ms', watcher_interval: '10ms' }
 
 /** Returns the warnings and errors that name the path. */
@@ -18,7 +18,7 @@ function named(run: TailRun, path: string): string[] {
     .map(({ message }) => message)
 }
 
-/** Writes lines to a file one after the other, each when the one before has arrived: the agent goes on meanwhile. */
+/** Writes lines one by one, each when the previous one has arrived, so that the agent makes progress. */
 async function goesOn(run: TailRun, path: string): Promise<void> {
   const first = run.lines().length
   for (let i = first; i < first + 20; i++) {
@@ -38,7 +38,7 @@ const SPECIAL = [
 ]
 
 for (const target of SPECIAL) {
-  test(`${target} is named once and not read, by its own name, through a link and by a wildcard`, async () => {
+  test(`${target} is logged once and not read, by its own name, through a link and by a wildcard`, async () => {
     const dir = tmp()
     symlinkSync(target, join(dir, 'linked.log'))
     symlinkSync(target, join(dir, 'w-special.log'))
@@ -52,13 +52,13 @@ for (const target of SPECIAL) {
   })
 }
 
-test('a FIFO that is renamed over the path while the agent runs is named once and never waited for', async () => {
+test('a FIFO that is renamed over the path while the agent runs is logged once and never blocks', async () => {
   const dir = tmp()
   const path = join(dir, 'x.log')
   writeFileSync(path, 'one\n')
   const run = follow({ path: `${path},${join(dir, 'good.log')}`, ...QUICK })
   await run.waitForLines(1)
-  // Renamed in turns: the agent meets it between its look at the path and the opening.
+  // Renamed back and forth, so that the agent meets it between examining the path and opening it.
   for (let i = 0; i < 50; i++) {
     execFileSync('mkfifo', [join(dir, 'fifo')])
     renameSync(join(dir, 'fifo'), path)
@@ -74,37 +74,40 @@ test('a FIFO that is renamed over the path while the agent runs is named once an
   await goesOn(run, join(dir, 'good.log'))
   expect(named(run, path).length - before).toBe(1)
   expect(named(run, path).at(-1)).toBe(`Path ${path} is a FIFO: nothing is read`)
-  // It is tried again.
+  // The path is retried.
   writeFileSync(join(dir, 'next'), 'back\n')
   renameSync(join(dir, 'next'), path)
   await until(() => run.lines().includes('back'))
 })
 
-testAsOtherUser('a path that the user may not read is named once, and read once it may be', async () => {
-  const dir = tmp()
-  chmodSync(dir, 0o755)
-  for (const name of ['closed', 'open']) mkdirSync(join(dir, name))
-  writeFileSync(join(dir, 'closed/x.log'), 'secret\n')
-  writeFileSync(join(dir, 'closed/y.log'), 'wild\n')
-  writeFileSync(join(dir, 'open/good.log'), 'good\n')
-  chmodSync(join(dir, 'closed'), 0o700)
-  const paths = [`${dir}/closed/x.log`, `${dir}/c*/y*.log`, '/root/x.log', `${dir}/open/*.log`]
-  const options = ['-p', 'refresh_interval=0.05', '-p', 'read_from_head=on', '-o', 'stdout', '-f', '0.05']
-  const agent = start(['-i', 'tail', '-p', `path=${paths.join(',')}`, ...options], {
-    command: commandAsOtherUser(),
-    cwd: '/',
-  })
-  await until(() => agent.stdout.includes('good'), { what: () => agent.stderr })
-  const count = (path: string): number => agent.stderr.split(`cannot read ${path}:`).length - 1
-  for (let i = 0; i < 20; i++) {
-    appendFileSync(join(dir, 'open/good.log'), `good ${i}\n`)
-    await until(() => agent.stdout.includes(`good ${i}"`), { what: () => agent.stderr })
-  }
-  expect([count(`${dir}/closed/x.log`), count(`${dir}/closed`), count('/root/x.log')]).toEqual([1, 1, 1])
-  chmodSync(join(dir, 'closed'), 0o755)
-  await until(() => agent.stdout.includes('secret') && agent.stdout.includes('wild'), {
-    what: () => agent.stderr,
-  })
-  agent.child.kill('SIGTERM')
-  expect((await agent.ended()).code).toBe(0)
-})
+testAsOtherUser(
+  'a path that the user may not read is logged once, and read once it becomes readable',
+  async () => {
+    const dir = tmp()
+    chmodSync(dir, 0o755)
+    for (const name of ['closed', 'open']) mkdirSync(join(dir, name))
+    writeFileSync(join(dir, 'closed/x.log'), 'secret\n')
+    writeFileSync(join(dir, 'closed/y.log'), 'wild\n')
+    writeFileSync(join(dir, 'open/good.log'), 'good\n')
+    chmodSync(join(dir, 'closed'), 0o700)
+    const paths = [`${dir}/closed/x.log`, `${dir}/c*/y*.log`, '/root/x.log', `${dir}/open/*.log`]
+    const options = ['-p', 'refresh_interval=0.05', '-p', 'read_from_head=on', '-o', 'stdout', '-f', '0.05']
+    const agent = start(['-i', 'tail', '-p', `path=${paths.join(',')}`, ...options], {
+      command: commandAsOtherUser(),
+      cwd: '/',
+    })
+    await until(() => agent.stdout.includes('good'), { what: () => agent.stderr })
+    const count = (path: string): number => agent.stderr.split(`cannot read ${path}:`).length - 1
+    for (let i = 0; i < 20; i++) {
+      appendFileSync(join(dir, 'open/good.log'), `good ${i}\n`)
+      await until(() => agent.stdout.includes(`good ${i}"`), { what: () => agent.stderr })
+    }
+    expect([count(`${dir}/closed/x.log`), count(`${dir}/closed`), count('/root/x.log')]).toEqual([1, 1, 1])
+    chmodSync(join(dir, 'closed'), 0o755)
+    await until(() => agent.stdout.includes('secret') && agent.stdout.includes('wild'), {
+      what: () => agent.stderr,
+    })
+    agent.child.kill('SIGTERM')
+    expect((await agent.ended()).code).toBe(0)
+  },
+)

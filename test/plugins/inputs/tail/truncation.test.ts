@@ -19,13 +19,16 @@ import { until } from '../../../support/until.ts'
 const LINE_BYTES = 49
 const EVENTS_ONLY = { progress_check_interval: '1h', watcher_interval: '1h' }
 
-/** Returns lines of 49 bytes that are all different. */
+/** Returns distinct lines of 49 bytes. */
 function numbered(kind: string, count: number): string {
   const width = LINE_BYTES - kind.length - 2
   return Array.from({ length: count }, (_, i) => `${kind} ${String(i).padEnd(width, 'x')}\n`).join('')
 }
 
-/** Follows a file of `content` with an output that acknowledges nothing, until no more is read; only events report changes. */
+/**
+ * Follows a file of `content`, with an output that acknowledges nothing, until reading stops. Only events
+ * report changes.
+ */
 async function stopped(
   path: string,
   content: string,
@@ -81,7 +84,7 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect(run.lines().some((line) => line.startsWith('second'))).toBe(false)
   })
 
-  test('a file that is cut behind the offset loses its end only, and is read on', async () => {
+  test('a file that is cut after the offset loses only its end, and reading continues', async () => {
     const path = join(tmp(), 'app.log')
     const { run } = await stopped(path, OLD)
     const left = 50_000
@@ -94,7 +97,7 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect(truncated(run)).toBe(OLD.length - left * LINE_BYTES)
   })
 
-  test('a file that is cut before the offset loses what was behind the offset', async () => {
+  test('a file that is cut before the offset loses what was after the offset', async () => {
     const path = join(tmp(), 'app.log')
     const { run, read } = await stopped(path, OLD)
     truncateSync(path, 100)
@@ -102,7 +105,7 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect(truncated(run)).toBe(OLD.length - read)
   })
 
-  test('a writer that goes on at its old offset hides no loss behind the hole', async () => {
+  test('a writer that continues at its old offset does not hide a loss behind the hole', async () => {
     const path = join(tmp(), 'app.log')
     const { run, read } = await stopped(path, OLD)
     truncateSync(path)
@@ -115,7 +118,7 @@ describe('while nothing is read because the output does not acknowledge', () => 
     expect([truncated(run), run.count('null_bytes_skipped')]).toEqual([OLD.length - read, OLD.length])
   })
 
-  test('a rotated file that is truncated while it is held counts, and what is written to it then comes', async () => {
+  test('the truncation of a held rotated file is counted, and what is written to it later arrives', async () => {
     const path = join(tmp(), 'app.log')
     const { run, read } = await stopped(path, OLD, { rotate_wait: '50ms', progress_check_interval: '20ms' })
     renameSync(path, `${path}.1`)
@@ -153,7 +156,7 @@ test('nothing is lost by a truncation when everything had been read', async () =
   expect([run.count('files_truncated'), run.count('lost_bytes')]).toEqual([1, 0])
 })
 
-test('a file that is truncated and grows beyond its size before anything is read is told by its first bytes', async () => {
+test('a file that is truncated and grows beyond its size before anything is read is recognized by its first bytes', async () => {
   const path = join(tmp(), 'app.log')
   let isReady = () => {}
   const ready = new Promise<void>((resolve) => {
@@ -163,7 +166,7 @@ test('a file that is truncated and grows beyond its size before anything is read
   const filter = { ready: () => (waits ? ready : undefined), apply: (chunk: Chunk) => chunk }
   const old = numbered('old', 100)
   writeFileSync(path, old)
-  // Without checks in between: the first look after the truncation is that of the first read.
+  // Without checks in between, the first read is the first to see the truncation.
   const run = follow({ path, ...EVENTS_ONLY }, { filters: [filter as never] })
   await until(() => run.files[0]?.state === 'waiting')
   await until(
@@ -202,7 +205,7 @@ test('a last line without newline counts when it is truncated', async () => {
   unlinkSync(path)
 })
 
-test('the log says what was lost, with its place in the file', async () => {
+test('the log names what was lost and its range in the file', async () => {
   const path = join(tmp(), 'app.log')
   const content = numbered('old', 20_000)
   const { run, read } = await stopped(path, content)

@@ -6,7 +6,7 @@ import { MemoryStore, resume } from '../../../support/tail/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-test('the first bytes of a file are stored before anything is acknowledged: a crash loses no file that is compressed then', async () => {
+test('the first bytes of a file are stored before anything is acknowledged: a crash loses no file that is compressed after it', async () => {
   const path = join(tmp(), 'a.log')
   const store = new MemoryStore()
   writeFileSync(path, '')
@@ -16,7 +16,7 @@ test('the first bytes of a file are stored before anything is acknowledged: a cr
   appendFileSync(path, 'one\ntwo\n')
   await first.waitForLines(2)
   await until(() => store.table[0]?.fingerprintSize === 8)
-  // What a kill leaves: nothing is written at an orderly end.
+  // Simulates a kill, after which nothing more is written.
   const killed = new MemoryStore()
   killed.table = store.rows()
   killed.lastScan = store.lastScan
@@ -42,7 +42,7 @@ test('a rotated file stays open, and its lines come once, until they are acknowl
   writeFileSync(path, '')
   await until(() => run.files.length === 2)
   const written = ['one']
-  // Each line takes a turn: Rotate_Wait passes meanwhile.
+  // Each line takes a turn, so that Rotate_Wait passes.
   for (let n = 0; n < 7; n++) {
     written.push(`live ${n}`)
     appendFileSync(path, `live ${n}\n`)

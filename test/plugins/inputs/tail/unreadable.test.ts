@@ -53,7 +53,7 @@ withBroken('reports at the end of a finite run how many paths could not be read'
   expect(run.lines()).toEqual(['one'])
 })
 
-/** Paths that cannot be opened, whoever runs the test. */
+/** Paths that cannot be opened, whichever user runs the test. */
 const closedPaths = new Set<string>()
 const { openSync: openReal } = systemCalls
 afterEach(() => {
@@ -90,7 +90,7 @@ describe('a file that cannot be opened, is written to and rotated', () => {
     expect((await run.waitForLines(expected.length)).toSorted()).toEqual(expected)
   })
 
-  test('is read once it can be, also when the agent was started again meanwhile', async () => {
+  test('is read once it becomes readable, even after a restart of the agent', async () => {
     const path = join(tmp(), 'a.log')
     const store = new MemoryStore()
     writeFileSync(path, 'old\n')
@@ -110,7 +110,7 @@ describe('a file that cannot be opened, is written to and rotated', () => {
     expect((await second.waitForLines(2)).toSorted()).toEqual(['n1', 'n2'])
   })
 
-  test('is lost, counted and logged, when it is deleted before it can be', async () => {
+  test('is lost, counted and logged when it is deleted before that', async () => {
     const path = join(tmp(), 'a.log')
     writeFileSync(path, 'old\n')
     closePaths(path, `${path}.1`)

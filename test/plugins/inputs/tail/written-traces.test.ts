@@ -27,7 +27,7 @@ describe('a message of several lines at the end of a trace', () => {
   ]
   const rust = ["thread 'a' panicked at src/main.rs:2:5:", 'first', 'second']
 
-  test('ends before a line that begins like those of a log, without blank lines before that', async () => {
+  test('ends before a line that begins like a log line, without the blank lines before it', async () => {
     for (const [name, trace] of Object.entries({ python, rust })) {
       const lines = [...trace, '', '  third', '', 'INFO next', 'plain']
       const expected = [[...trace, '', '  third'].join('\n'), '', 'INFO next', 'plain']
@@ -36,7 +36,7 @@ describe('a message of several lines at the end of a trace', () => {
     }
   })
 
-  test('is cut after its first line where nothing tells it from other lines', async () => {
+  test('is cut after its first line when nothing distinguishes it from other lines', async () => {
     for (const [name, trace] of Object.entries({ python, rust })) {
       const again = [...trace, 'plain', ...trace.slice(0, -1), '', 'end']
       const first = trace.slice(0, -1).join('\n')
@@ -47,7 +47,7 @@ describe('a message of several lines at the end of a trace', () => {
     }
   })
 
-  test('does not hide a head of its own kind within a message, if that is indented', async () => {
+  test('does not hide a head of its own kind in a message if the head is indented', async () => {
     const trace = [
       'java.lang.Error: a',
       '  java.io.IOException: is no cause',

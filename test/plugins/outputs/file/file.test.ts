@@ -92,7 +92,7 @@ test('distinguishes errors of one file from errors of the directory, with a hint
   })
 })
 
-test('a tag that names a FIFO or a device is an error of this chunk, and nothing waits', async () => {
+test('a tag that names a FIFO or a device is an error of this chunk, and nothing blocks', async () => {
   const dir = tmp()
   execFileSync('mkfifo', [join(dir, 'my.tag')])
   const flush = (path: string, tag: string, texts = {}): Promise<unknown> => {
@@ -101,7 +101,7 @@ test('a tag that names a FIFO or a device is an error of this chunk, and nothing
   }
   const refused = { code: 'E_OUTPUT_WRITE', scope: 'chunk', retryable: true }
   expect(await flush(dir, 'my.tag')).toMatchObject(refused)
-  // With a reader, too: one that stops to read would stop the output.
+  // Also with a reader: a reader that stops reading would block the output.
   const reader = openSync(join(dir, 'my.tag'), constants.O_RDONLY | constants.O_NONBLOCK)
   expect(await flush(dir, 'my.tag')).toMatchObject(refused)
   closeSync(reader)
@@ -109,7 +109,7 @@ test('a tag that names a FIFO or a device is an error of this chunk, and nothing
   expect(await flush('/dev', 'my.tag', { file: 'null' })).toBeUndefined()
 })
 
-test('an agent whose file is a FIFO that nobody reads ends on SIGTERM', async () => {
+test('an agent whose file is a FIFO without a reader ends on SIGTERM', async () => {
   const dir = tmp()
   execFileSync('mkfifo', [join(dir, 'fifo')])
   const args = ['-i', 'dummy', '-o', 'file', '-p', `path=${dir}`, '-p', 'file=fifo', '-f', '0.05', '-p']

@@ -234,7 +234,7 @@ test.each([
   expect((error as ShipperError).hint).not.toBe('')
 })
 
-test('a field with the key of the time stays instead of the time', async () => {
+test('a field with the key of the time replaces the time', async () => {
   const records = Array.from({ length: 50 }, (_, i) =>
     i % 2 === 0 ? { a: i, '@timestamp': 'mine' } : { a: { '@timestamp': 1 } },
   )
@@ -250,7 +250,7 @@ test('a field with the key of the time stays instead of the time', async () => {
   expect(decode(values[1] as Buffer)).toEqual({ '@timestamp': 1001.5, a: { '@timestamp': 1 } })
 })
 
-test('gelf writes the last of fields that get the same name', async () => {
+test('gelf writes the last of several fields with the same resulting name', async () => {
   const records = [
     { a: { b: 1 }, a_b: 2, id: 3, _id: 4 },
     { a_b: 2, a: { b: 1 } },

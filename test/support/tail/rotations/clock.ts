@@ -4,12 +4,13 @@ import type { Running } from '../../process.ts'
 import { until } from '../../until.ts'
 import type { TablePeer } from './peer.ts'
 
-/** Default interval of the agent's full search in seconds. */
+/** Default interval of the agent's full search, in seconds. */
 export const REFRESH_S = 0.5
 
 /**
- * A clock that the agent drives, for a wait that must not depend on the speed of the machine: a file that only a full search
- * finds. Its line arrives after at least one more search of every other input has been due.
+ * A clock that the agent drives, for waits that must not depend on the speed of the machine. It writes files
+ * that only a full search finds. When the line of such a file arrives, every other input was due for at least
+ * one more search.
  */
 export class AgentClock {
   readonly #dir: string
@@ -17,7 +18,7 @@ export class AgentClock {
   readonly #refreshS: number
   #ticks = 0
 
-  /** `refreshS` is the interval of the other inputs. */
+  /** `refreshS`: interval of the other inputs. */
   constructor(root: string, peer: TablePeer, refreshS: number) {
     this.#refreshS = refreshS
     this.#dir = join(root, 'clock')
@@ -25,7 +26,7 @@ export class AgentClock {
     mkdirSync(this.#dir)
   }
 
-  /** Section of the agent's configuration. */
+  /** Section for the agent's configuration. */
   get input(): Record<string, string | number> {
     return {
       name: 'tail',

@@ -24,29 +24,31 @@ import type { Program } from './program.ts'
 
 /** A line of a log: what was written, and what is known about its file. */
 export interface Line {
-  /** Number of the content that it was written to: each new file and each truncation begins one. */
+  /**
+   * Number of the content that the line was written to. Each new file and each truncation begins a content.
+   */
   content: number
   /** Name of the file when the content began. */
   file: string
-  /** Name of the input that has to send it. */
+  /** Name of the input that has to send the line. */
   input: string
-  /** True if the scheme itself loses it now and then: it may be missing, and must not come twice. */
+  /** True if the rotation scheme itself may lose the line: it may be missing, but must not arrive twice. */
   fleeting: boolean
 }
 
-/** Number of lines of a small and of a large write; the large one makes a file longer than its fingerprint. */
+/** Number of lines of a small and of a large write. A large one makes a file longer than its fingerprint. */
 const FEW = 3
 const MANY = 40
 
 /**
- * A log and the operations by which a rotation moves it. Each row of the table has one, with its own folder; names are relative
- * to it. Each line names the row and its number in it.
+ * A log and the operations by which a rotation moves it. Each row of the table has one, in a directory of its
+ * own, to which names are relative. Each line names the row and its number in it.
  */
 export class RotatingLog {
   readonly lines: Line[] = []
   /** Number of the present content. */
   content = -1
-  /** Number of the first lines that are not to be read, because they were there before the agent. */
+  /** Number of lines at the start that must not be read, because they existed before the agent. */
   early = 0
   /** Number of the last rotation. */
   rotations = 0
@@ -54,13 +56,13 @@ export class RotatingLog {
   readonly truncated = new Set<number>()
   /** Path of the live file. */
   live = ''
-  /** Program that writes and rotates, if it is not this process. */
+  /** Program that writes and rotates, unless this process does. */
   program: Program | undefined
   readonly dir: string
   readonly row: number
-  /** True when writes alternate between a few lines and many. */
+  /** True when writes alternate between few and many lines. */
   readonly #large: boolean
-  /** Beginning of every file. */
+  /** Text at the start of every file. */
   #header = ''
   #fd: number | undefined
   #kept: { fd: number; content: number; file: string }[] = []
@@ -84,7 +86,7 @@ export class RotatingLog {
     return existsSync(this.path(name))
   }
 
-  /** Opens the file as its program does, which closes the one before. */
+  /** Opens the file as its program does, which closes the previous one. */
   open(name = this.live): void {
     this.close()
     this.make(dirname(name))
@@ -93,18 +95,20 @@ export class RotatingLog {
     if (this.#header !== '' && statSync(this.path(name)).size === 0) writeSync(this.#fd, this.#header)
   }
 
-  /** Records that a content begins: a new file, or one that was emptied. */
+  /** Begins a content: a new file, or one that was emptied. */
   begin(name: string): void {
     this.live = name
     this.content++
   }
 
-  /** Sets the text with which every file begins. */
+  /** Sets the text at the start of every file. */
   setHeader(text: string): void {
     this.#header = text
   }
 
-  /** Keeps the descriptor of the live file for `writeLate`, as a program does that is not told of the rotation. */
+  /**
+   * Keeps the descriptor of the live file for `writeLate`, like a program that is not told of the rotation.
+   */
   keep(): void {
     if (this.#fd === undefined) return
     this.#kept.push({ fd: this.#fd, content: this.content, file: this.live })
@@ -118,7 +122,7 @@ export class RotatingLog {
     writeSync(late.fd, this.#text(count, late))
   }
 
-  /** Writes the lines of a period: a few, or in every second row many. */
+  /** Writes the lines of a period: a few, or many in every second row. */
   async write(count = this.#large && this.lines.length % 3 === 0 ? this.#many : FEW): Promise<void> {
     const text = this.text(count)
     if (this.program !== undefined) await this.program.write(text)
@@ -126,7 +130,7 @@ export class RotatingLog {
     else appendFileSync(this.path(this.live), text)
   }
 
-  /** Writes lines that the rotation takes away, such as those between the copy and the truncation. */
+  /** Writes lines that the rotation removes, such as those between copy and truncation. */
   async writeFleeting(): Promise<void> {
     const from = this.lines.length
     await this.write(2)
@@ -138,7 +142,7 @@ export class RotatingLog {
     return this.#text(count, { content: this.content, file: this.live })
   }
 
-  /** Creates or appends to another file of the folder, whose lines the input `input` must send. */
+  /** Creates another file of the directory, or appends to it. The input `input` must send its lines. */
   writeTo(name: string, input: string, count = FEW): void {
     this.make(dirname(name))
     this.#input = input
@@ -146,7 +150,7 @@ export class RotatingLog {
     this.#input = 'a'
   }
 
-  /** Creates or appends to a file that nothing may read. */
+  /** Creates a file that no input may read, or appends to it. */
   foreign(name: string, count = FEW): void {
     this.make(dirname(name))
     let text = ''
@@ -163,7 +167,10 @@ export class RotatingLog {
     renameSync(this.path(from), this.path(to))
   }
 
-  /** Renames what exists of name(1), name(2) ... to the next number, compressed or not. The files beyond `keep` are removed. */
+  /**
+   * Renames the existing files among name(1), name(2) ... to the next number, compressed or not. Removes
+   * files beyond `keep`.
+   */
   shift(name: (n: number) => string, { from = 1, keep = 9 } = {}): void {
     for (const end of ['', '.gz', '.zst']) this.remove(name(keep) + end)
     for (let n = keep - 1; n >= from; n--)
@@ -190,8 +197,8 @@ export class RotatingLog {
   }
 
   /**
-   * Compresses a file, removes it and gives the copy its time. The copy grows under its name in two writes, or under that of
-   * `temporary` until it is complete.
+   * Compresses a file, removes it, and sets the time of the copy. The copy is written in two parts, under its
+   * own name, or under `temporary` until it is complete.
    */
   gzip(
     name: string,
@@ -221,13 +228,13 @@ export class RotatingLog {
     rmSync(this.path(name), { force: true })
   }
 
-  /** Runs a program that rotates, in the folder of the log. */
+  /** Runs a program that rotates, in the directory of the log. */
   async run(command: string[]): Promise<void> {
     const { code, stderr } = await run([], { command, cwd: this.dir })
     if (code !== 0) throw new Error(`${command.join(' ')} ended with ${code}: ${stderr}`)
   }
 
-  /** Makes or switches a link; at once by a rename, or with a moment in which it does not exist. */
+  /** Creates or switches a link: atomically by a rename, or with a moment in which it does not exist. */
   link(target: string, name: string, how: 'rename' | 'replace' = 'replace'): void {
     this.make(dirname(name))
     if (how === 'replace') {
@@ -240,7 +247,7 @@ export class RotatingLog {
     renameSync(this.path(`${name}.new`), this.path(name))
   }
 
-  /** Makes or switches a second name of a file. */
+  /** Creates or switches a second name of a file. */
   hardLink(file: string, name: string): void {
     this.remove(name)
     linkSync(this.path(file), this.path(name))

@@ -1,10 +1,13 @@
 import { decodeMulti } from '@msgpack/msgpack'
 import { type Arrival, acknowledge, type ForwardPeer, forwardPeer } from '../../forward/peer.ts'
 
-/** What arrived from the logs of a table, by the tag of the input and the line. Only what is acknowledged is counted. */
+/**
+ * Counts what arrived from the logs of a table, by the tag of the input and the line. Only acknowledged lines
+ * count.
+ */
 export class TablePeer {
   acking = true
-  /** Number of arrivals of each line that was acknowledged. */
+  /** Number of acknowledged arrivals of each line. */
   readonly counts = new Map<string, number>()
   /** Lines that arrived, acknowledged or not. */
   readonly arrived = new Set<string>()
@@ -36,7 +39,7 @@ export class TablePeer {
     return this.counts.get(`${tag} ${line}`) ?? 0
   }
 
-  /** Returns the lines beginning with `start` that came with the tag. */
+  /** Returns the lines beginning with `start` that arrived with the tag. */
   linesOf(tag: string, start: string): string[] {
     const from = `${tag} ${start}`
     return [...this.counts.keys()]
@@ -48,7 +51,7 @@ export class TablePeer {
     for (const entry of decodeMulti(entries)) {
       const [, { log }] = entry as [unknown, { log: string }]
       this.records++
-      // A line is its number, or its whole text if it should not have come.
+      // The key is the number of a line, or its complete text if it should not have arrived.
       const key = `${tag} ${NUMBERED.exec(log)?.[0] ?? log}`
       this.arrived.add(key)
       if (this.acking) this.counts.set(key, (this.counts.get(key) ?? 0) + 1)

@@ -4,7 +4,10 @@ import { gunzipSync } from 'node:zlib'
 
 const LINE = /^(\d+)\/(\d+) /gm
 
-/** Returns the files below `root` in which each line of the row is, compressed by gzip or not, by the number of the line. */
+/**
+ * Returns, by line number, the files below `root` that contain each line of the row, compressed with gzip or
+ * not.
+ */
 export function linesPresent(root: string, row: number): Map<number, string[]> {
   const found = new Map<number, string[]>()
   for (const entry of entriesBelow(root)) {

@@ -4,12 +4,12 @@ import { until } from '../../until.ts'
 
 const SCRIPT = join(import.meta.dirname, 'handlers.py')
 
-/** A program that logs through one of Python's handlers, which rotates on request. */
+/** A program that logs through one of Python's handlers and rotates on request. */
 export class Program {
   readonly #running: Running
   #answers = 0
 
-  /** `handler` is a class of handlers.py, `options` are arguments of its constructor. */
+  /** `handler`: a class of handlers.py. `options`: arguments of its constructor. */
   constructor(handler: string, path: string, options: Record<string, unknown> = {}) {
     const command = ['python3', '-u', SCRIPT, handler, path, JSON.stringify(options)]
     this.#running = start([], { command, stdin: 'open' })
@@ -19,7 +19,7 @@ export class Program {
     await this.#ask(['write', text.split('\n').slice(0, -1)])
   }
 
-  /** Lets the handler rotate, as at the limit of its size or time. */
+  /** Makes the handler rotate, as at its limit of size or time. */
   async rotate(): Promise<void> {
     await this.#ask(['rotate'])
   }

@@ -1,39 +1,45 @@
 import type { RotatingLog } from './log.ts'
 
 /**
- * What is promised of lines in files that came and went while the agent did not look. All other lines, which are in the live
+ * Promise for lines in files that came and went while the agent did not look. All other lines, in the live
  * file and in files that the agent has seen, arrive exactly once.
+ *
  * - `once`: exactly once
  * - `maybe`: at most once, because nothing shows that the file belongs to the log
- * - `never`: they must not arrive
+ * - `never`: must not arrive
  */
 export type Unseen = 'once' | 'maybe' | 'never'
 
-/** How the agent misses rotations: not at all, because it is stopped by a signal, or because it does not run. */
+/** How the agent misses rotations: not at all, suspended by a signal, or not running. */
 export type Absence = 'live' | 'burst' | 'away'
 
-/** A rotation set-up. Paths are relative to the folder of the row. */
+/** A rotation scheme. Paths are relative to the directory of the row. */
 export interface Row {
   name: string
   /** Path of the input. */
   path: string[]
   /** Exclude_Path of the input. */
   exclude?: string[]
-  /** Paths of other inputs, by their names. */
+  /** Paths of other inputs, by name. */
   others?: Record<string, string[]>
-  /** Inputs that each have to send the lines of the log; default: `a`, the one with `path`. */
+  /** Inputs that must each send the lines of the log; default: `a`, the one with `path`. */
   senders?: string[]
   /** Program without which the row is skipped. */
   needs?: string
-  /** Opens the live file, and creates what is there before the agent starts; default: opens `app.log`. */
+  /** Opens the live file, and creates what exists before the agent starts. Default: opens `app.log`. */
   begin?(log: RotatingLog): void | Promise<void>
-  /** Rotates for the `n`th time, from 1. */
+  /** Rotates for the `n`th time, counted from 1. */
   rotate(log: RotatingLog, n: number): void | Promise<void>
   /** Writes once more after the agent has closed the rotated files. */
   afterwards?(log: RotatingLog): void
-  /** `maybe` if the unread rest of a file that the agent has seen is not promised after it was away. */
+  /**
+   * `maybe` if the unread rest of a file that the agent has seen is not promised after the agent was away.
+   */
   rest?: 'maybe'
-  /** Why the row is not in the everyday tests: what fails now and then. `npm run test:long` has it. */
+  /**
+   * Reason why the row fails now and then, which keeps it out of the everyday tests. `npm run test:long`
+   * includes it.
+   */
   open?: string
   /** Default: `once`. */
   unseen?: Unseen | Partial<Record<Absence, Unseen>>
@@ -46,7 +52,10 @@ export function unseenOf(row: Row, absence: Absence): Unseen {
 const FIRST = Date.UTC(2026, 10, 21, 6)
 const TOKEN = /YYYY|MM|DD|HH|mm|ss|SSS|X/g
 
-/** Formats the time `days` days after 2026-11-21 06:00:00 UTC: YYYY, MM, DD, HH, mm, ss, SSS, and X for seconds since 1970. */
+/**
+ * Formats the time `days` days after 2026-11-21 06:00:00 UTC. `format` may contain YYYY, MM, DD, HH, mm, ss,
+ * SSS, and X for seconds since 1970.
+ */
 export function date(days: number, format: string): string {
   const ms = FIRST + days * 86_400_000
   const text = new Date(ms).toISOString()

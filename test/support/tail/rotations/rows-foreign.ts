@@ -8,7 +8,10 @@ function byNumber(log: RotatingLog, live = log.live): void {
   log.open(live)
 }
 
-/** Returns a row whose folder gets another foreign file at each rotation; `before` are there before the agent starts. */
+/**
+ * Returns a row whose directory gets another foreign file at each rotation. The files `before` exist before
+ * the agent starts.
+ */
 function beside(name: string, live: string, files: (n: number) => string[], before: string[] = []): Row {
   return {
     name,
@@ -26,7 +29,7 @@ function beside(name: string, live: string, files: (n: number) => string[], befo
 
 const HEADER = `# ${'fields: date time action '.repeat(90)}\n`
 
-/** Set-ups with files that must not be read, or not again. */
+/** Schemes with files that must not be read, or not read again. */
 export const FOREIGN: Row[] = [
   beside('files of editors and tools', 'app.log', () =>
     ['json', 'swp', 'lck', 'tmp', 'offset', 'pid', 'state.db']
@@ -84,7 +87,7 @@ export const FOREIGN: Row[] = [
       log.open('app.log')
     },
     rotate(log) {
-      // The new .gz has the content of a file that was there before the agent.
+      // The new .gz has the content of a file that existed before the agent.
       log.gzip('app.log.1')
       byNumber(log)
     },

@@ -3,7 +3,10 @@ import { date, type Row } from './row.ts'
 
 type Name = (n: number) => string
 
-/** Returns a rotation that renames the live file, makes a new one and compresses the old one, as most libraries do. */
+/**
+ * Returns a rotation that renames the live file, creates a new one and compresses the old one, as most
+ * libraries do.
+ */
 function renamed(
   name: Name,
   o: { compress?: boolean; temporary?: (name: string) => string } = {},
@@ -16,7 +19,7 @@ function renamed(
   }
 }
 
-/** Returns a rotation that shifts all numbers before it renames the live file to the first of them. */
+/** Returns a rotation that increments all numbers before it renames the live file to the first of them. */
 function shifted(name: Name, o: { compress?: boolean; from?: number } = {}): Row['rotate'] {
   const { compress = false, from = 1 } = o
   return (log) => {
@@ -27,7 +30,7 @@ function shifted(name: Name, o: { compress?: boolean; from?: number } = {}): Row
   }
 }
 
-/** Returns a row for a library that writes to names of their own, and renames nothing. */
+/** Returns a row for a library that writes to names of their own and renames nothing. */
 function direct(name: string, file: Name, path: string, o: { compress?: boolean } = {}): Row {
   return {
     name,
@@ -70,7 +73,7 @@ export const LIBRARIES: Row[] = [
   {
     name: 'logback SizeAndTimeBasedRollingPolicy, .gz',
     path: ['app.log'],
-    // The raw file waits under a temporary name while the thread that compresses it is busy.
+    // The raw file has a temporary name while the compressing thread is busy.
     rotate(log, n) {
       const archive = `app.${date(0, 'YYYY-MM-DD')}.${n - 1}.log`
       const raw = `${archive}${1_000_000_007 * n}.tmp`
@@ -130,7 +133,7 @@ export const LIBRARIES: Row[] = [
       if (!log.has('app.log')) return
       log.shift((n) => `app.log.${n}`)
       log.rename('app.log', 'app.log.1')
-      // The handler notices at its next line.
+      // The handler notices it at its next line.
       log.begin('app.log')
     },
   },

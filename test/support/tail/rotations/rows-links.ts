@@ -3,7 +3,7 @@ import { date, type Row } from './row.ts'
 
 const day = (n: number) => date(n, 'YYYY-MM-DD')
 
-/** Returns a rotation that begins a file of the day and switches the link to it. */
+/** Returns a rotation that begins the file of the day and switches the link to it. */
 function switched(
   link: string,
   target: (n: number) => string,
@@ -16,14 +16,14 @@ function switched(
   return { begin: (log) => next(log, 0), rotate: next }
 }
 
-/** Names of a container's log, as the kubelet has them. */
+/** Names that the kubelet gives to the log of a container. */
 const POD = 'pods/default_web-0_3e1c/web'
 const LINK = 'containers/web-0_default_web-8e5a1f.log'
 
 function kubelet(log: RotatingLog, n: number): void {
   const real = `${POD}/0.log`
   const rotated = (k: number) => `${real}.${date(k, 'YYYYMMDD-HHmmss')}`
-  // All but the newest rotated file are compressed before the log is renamed.
+  // The kubelet compresses all but the newest rotated file before it renames the log.
   if (n > 1) log.gzip(rotated(n - 1), { temporary: `${rotated(n - 1)}.tmp`, keepTime: false })
   log.rename(real, rotated(n))
   log.open()
@@ -54,7 +54,7 @@ export const LINKS: Row[] = [
   {
     name: 'cronolog with a folder for each day',
     path: ['current.log'],
-    // Nothing of a file's folder is known before the agent has seen it.
+    // Nothing is known of a file's directory until the agent has seen it.
     unseen: 'maybe',
     ...switched('current.log', (n) => `${day(n)}/app.log`, 'replace'),
   },
@@ -158,7 +158,10 @@ export const LINKS: Row[] = [
   },
 ]
 
-/** Each restart of a container has a file of its own; the link leads to the newest. */
+/**
+ * Returns a scheme in which each restart of a container has a file of its own, and the link leads to the
+ * newest.
+ */
 function switchedPods(): Pick<Row, 'begin' | 'rotate'> {
   const next = (log: RotatingLog, n: number): void => {
     log.open(`${POD}/${n}.log`)

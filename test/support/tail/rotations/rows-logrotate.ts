@@ -5,9 +5,13 @@ import { date, type Row } from './row.ts'
 
 /*
  * logrotate 3.21, step by step as strace shows it:
- * delaycompress: the newest rotated file is compressed first; then all numbers are shifted from the highest down; the log is
- * renamed or copied; `create` makes the new one, and postrotate lets the program open it: until then it writes to the old
- * one; without delaycompress the file just rotated is compressed at last, under its final name, and gets the old times.
+ *
+ * - With delaycompress, the newest rotated file is compressed first.
+ * - All numbers are incremented, from the highest down.
+ * - The log is renamed or copied, and `create` makes the new one.
+ * - postrotate tells the program to open it; until then it writes to the old one.
+ * - Without delaycompress, the file just rotated is compressed last, under its final name, and gets the old
+ *   times.
  */
 
 interface Directives {
@@ -20,7 +24,7 @@ interface Directives {
   live?: string
 }
 
-/** Returns a rotation that shifts numbers. */
+/** Returns a rotation that increments numbers. */
 function numbered(o: Directives & { start?: number } = {}): Row['rotate'] {
   const { name = (n: number) => `app.log.${n}`, compress = 'no', start = 1, keep = 9 } = o
   const newest = name(start)
@@ -32,7 +36,7 @@ function numbered(o: Directives & { start?: number } = {}): Row['rotate'] {
   }
 }
 
-/** Returns a rotation that puts a date into the name. */
+/** Returns a rotation that inserts a date into the name. */
 function dated(name: (n: number) => string, o: Directives = {}): Row['rotate'] {
   const { compress = 'no' } = o
   return async (log, n) => {
@@ -241,7 +245,10 @@ export const LOGROTATE: Row[] = [
   real('renamecopy', ['create', 'renamecopy']),
 ]
 
-/** Returns a row for which the real program runs. The date gets the number of the rotation, else it would be the same. */
+/**
+ * Returns a row that runs the real program. Its date contains the number of the rotation; otherwise it would
+ * never change.
+ */
 function real(name: string, directives: string[]): Row {
   return {
     name: `the real logrotate: ${name}`,
@@ -260,7 +267,7 @@ function real(name: string, directives: string[]): Row {
         log.emptied()
         return
       }
-      // The program has not been told yet; with compress its lines would be lost.
+      // The program has not been told yet. With compress, its lines would be lost.
       if (!directives.includes('compress') || directives.includes('delaycompress')) await log.write(2)
       log.open()
     },

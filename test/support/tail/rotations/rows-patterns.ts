@@ -30,7 +30,7 @@ function moveTo(log: RotatingLog, to: string, copy = false): void {
   }
 }
 
-/** Set-ups in which Path also matches the names of rotated files. */
+/** Schemes in which Path also matches the names of rotated files. */
 export const PATTERNS: Row[] = [
   { name: 'Path app.log*: create', path: ['app.log*'], rotate: shifted() },
   { name: 'Path app.log*: create, compress', path: ['app.log*'], rotate: shifted({ compress: 'now' }) },
@@ -105,7 +105,7 @@ export const PATTERNS: Row[] = [
     name: 'Path app.log*, Exclude_Path *.gz',
     path: ['app.log*'],
     exclude: ['*.gz'],
-    // Only what was read before the file was compressed, or is read from its open descriptor.
+    // Arrives only if it was read before the file was compressed, or through the open descriptor.
     unseen: 'never',
     rest: 'maybe',
     rotate: (log, n) => {

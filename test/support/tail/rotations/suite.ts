@@ -10,10 +10,13 @@ import { type Mode, Table, type TableOptions } from './table.ts'
 
 export const ROWS = [...LOGROTATE, ...LIBRARIES, ...LINKS, ...PATTERNS, ...FOREIGN]
 
-/** The rows without those that fail now and then, for a cause that is not found yet. */
+/** Rows without those that fail now and then for an unknown cause. */
 export const EVERYDAY = ROWS.filter(({ open }) => open === undefined)
 
-/** Registers a test for each row; all rows run at the same time, with one agent, when the first of them begins. */
+/**
+ * Registers a test for each row. When the first of them begins, all rows run at the same time, with one
+ * agent.
+ */
 export function testTable(title: string, rows: Row[], mode: Mode, options: TableOptions = {}): void {
   const runnable = rows.filter(({ needs }) => needs === undefined || onPath(needs))
   let run: Promise<Map<Row, string[]>> | undefined

@@ -13,6 +13,7 @@ import { type Case, faults, promised, sendersOf, tagOf } from './verdict.ts'
 
 /**
  * How the agent misses the rotations:
+ *
  * - `live`: it does not
  * - `burst`: SIGSTOP, then SIGCONT
  * - `stopped`: SIGTERM when everything is acknowledged, then a new start
@@ -24,14 +25,14 @@ export type Mode = 'live' | 'burst' | 'stopped' | 'killed' | 'killed later'
 /** Options of all inputs, and the number of lines of a large write. */
 export type TableOptions = Record<string, string | number> & { many?: number }
 
-/** Rotations that the agent misses. */
+/** Number of rotations that the agent misses. */
 const MISSED = 3
-/** Searches without a new line after which a line is missing. */
+/** Number of searches without a new line after which a line counts as missing. */
 const IDLE_TICKS = 6
-/** Searches after which nothing comes twice. */
+/** Number of searches after which nothing arrives twice. */
 const CALM_TICKS = 3
 
-/** One agent that follows the logs of many rows, each in a folder of its own. */
+/** One agent that follows the logs of many rows, each in a directory of its own. */
 export class Table {
   readonly cases: Case[]
   readonly #root = tmp()
@@ -40,7 +41,7 @@ export class Table {
   readonly #mode: Mode
   readonly #options: Record<string, string | number>
   #agents: Running[] = []
-  /** Keys of the lines that have to arrive and have not. */
+  /** Keys of lines that must arrive and have not. */
   #outstanding: string[] = []
   /** Number of lines of each case that are in `#outstanding` or have arrived. */
   #expected = new Map<Case, number>()
@@ -56,7 +57,7 @@ export class Table {
     }))
   }
 
-  /** Runs all rows and returns what is wrong with each. */
+  /** Runs all rows and returns the faults of each. */
   static async run(rows: Row[], mode: Mode, options: TableOptions = {}): Promise<Map<Row, string[]>> {
     const table = new Table(rows, mode, await TablePeer.start(), options)
     return await table.#run()
@@ -92,7 +93,7 @@ export class Table {
     for (const { row, log } of this.cases) {
       if (row.begin === undefined) log.open('app.log')
       else await row.begin(log)
-      // Every third log is empty when the agent sees it first.
+      // Every third log is empty when the agent first sees it.
       await log.write(log.row % 3 === 0 ? 0 : undefined)
       if (this.#options.read_from_head === 'off') log.early = log.lines.length
     }
@@ -111,7 +112,7 @@ export class Table {
     await this.#arrival()
   }
 
-  /** Lets the agent see the logs, and then no more. */
+  /** Lets the agent see the logs, and then makes it look away. */
   async #leave(): Promise<void> {
     this.#peer.acking = this.#mode !== 'killed'
     let before = this.#peer.arrived.size
@@ -144,9 +145,9 @@ export class Table {
       await until(() => !this.#peer.connected, { what: 'the end of the connections' })
   }
 
-  /** Waits until the agent has read all files. Without acknowledgements not all of their lines arrive. */
+  /** Waits until the agent has read all files. Without acknowledgements, not all of their lines arrive. */
   async #readAll(before: number): Promise<void> {
-    // Earlier a signal would end it.
+    // A signal before that would end it.
     await until(() => this.#peer.arrived.size > before, { what: 'the first line' })
     let unread: string[] = []
     const allRead = async (): Promise<boolean> => {
@@ -199,7 +200,7 @@ export class Table {
     }
   }
 
-  /** A period between two rotations; the second of every fourth log is empty. */
+  /** A period between two rotations. The second one of every fourth log is empty. */
   async #period(n: number): Promise<void> {
     await this.#write(n)
     await this.#rotate()
@@ -214,7 +215,7 @@ export class Table {
     for (const { row, log } of this.cases) if (which(row)) await row.rotate(log, ++log.rotations)
   }
 
-  /** Waits until all promised lines have arrived, or nothing has come for some searches. */
+  /** Waits until all promised lines have arrived, or until nothing has arrived for some searches. */
   async #arrival(): Promise<void> {
     this.#expectMore()
     let idle = 0
@@ -230,7 +231,7 @@ export class Table {
       idle = this.#peer.arrived.size > records + 1 ? 0 : idle + 1
       records = this.#peer.arrived.size
     }
-    // Given up here, not once more at each later wait.
+    // Missing lines are dropped here, not waited for again.
     this.#outstanding = []
   }
 
@@ -276,7 +277,7 @@ export class Table {
     this.#agents.push(start(['-c', conf]))
   }
 
-  /** Returns true while the agent has a file of the folder open that is not the live one. */
+  /** Returns true while the agent has a file of the directory open that is not the live one. */
   #holdsRotated(log: RotatingLog): boolean {
     const folder = `/proc/${this.#agent.pid}/fd`
     const open = readdirSync(folder).map((fd) => linkOf(join(folder, fd)))

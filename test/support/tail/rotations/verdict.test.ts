@@ -9,7 +9,10 @@ import { type Case, faults } from './verdict.ts'
 
 const ROW: Row = { name: 'test', path: ['app.log'], rotate: () => {} }
 
-/** Returns a log with lines 0-2 in app.log.2.gz, which the agent has seen, 3-5 in app.log.1 and 6-8 in app.log. */
+/**
+ * Returns a log with lines 0-2 in app.log.2.gz, which the agent has seen, 3-5 in app.log.1, and 6-8 in
+ * app.log.
+ */
 async function rotatedTwice(
   row = ROW,
 ): Promise<{ one: Case; peer: TablePeer; arrive: (...lines: number[]) => void }> {
@@ -39,7 +42,7 @@ async function rotatedTwice(
   return { one: { row, log, resumed }, peer, arrive }
 }
 
-test('a verdict names the lines that are missing or doubled, and their files', async () => {
+test('a verdict names missing and duplicate lines, and their files', async () => {
   const { one, peer, arrive } = await rotatedTwice()
   arrive(0, 1, 4, 5, 6, 7, 7, 8)
   expect(faults(one, 'away', peer)).toEqual([
@@ -49,7 +52,7 @@ test('a verdict names the lines that are missing or doubled, and their files', a
   ])
 })
 
-test('a verdict accepts what is promised of files that the agent has not seen', async () => {
+test('a verdict accepts what is promised for files that the agent has not seen', async () => {
   const { one, peer, arrive } = await rotatedTwice({ ...ROW, unseen: 'maybe' })
   arrive(0, 1, 2, 6, 7, 8)
   expect(faults(one, 'away', peer)).toEqual([])

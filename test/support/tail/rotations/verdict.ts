@@ -10,18 +10,18 @@ export interface Resumed {
   /** Number of lines and content when it looks again. */
   lines: number
   content: number
-  /** Files in which each line is at that time. */
+  /** Files that contain each line at that time. */
   present: Map<number, string[]>
 }
 
 export interface Case {
   row: Row
   log: RotatingLog
-  /** Undefined while the agent has always looked. */
+  /** Undefined if the agent has always looked. */
   resumed?: Resumed
 }
 
-/** Returns what is promised of a line. */
+/** Returns the promise for a line. */
 export function promised({ row, log, resumed }: Case, n: number, absence: Absence): Unseen {
   const line = log.lines[n]
   if (line === undefined || line.fleeting) return 'maybe'
@@ -29,7 +29,7 @@ export function promised({ row, log, resumed }: Case, n: number, absence: Absenc
   if (resumed === undefined || n < resumed.linesBefore || n >= resumed.lines) return 'once'
   const known = line.content <= resumed.contentBefore
   if (!resumed.present.has(n))
-    // An open file that was deleted can still be read, one that was emptied cannot.
+    // A deleted file can still be read while it is open; an emptied one cannot.
     return known && absence === 'burst' && !log.truncated.has(line.content) ? 'once' : 'maybe'
   if (known) return absence === 'away' ? (row.rest ?? 'once') : 'once'
   return line.content === resumed.content ? 'once' : unseenOf(row, absence)
@@ -45,7 +45,7 @@ export function sendersOf({ row, log }: Case, n: number): string[] {
   return input === 'a' ? (row.senders ?? ['a']) : [input]
 }
 
-/** Returns what is wrong with the lines that arrived, one text for each file and fault. */
+/** Returns the faults of the lines that arrived, one text for each file and kind of fault. */
 export function faults(one: Case, absence: Absence, peer: TablePeer): string[] {
   const { log, row } = one
   const found = new Map<string, number[]>()
@@ -96,7 +96,7 @@ function placeOf({ log, resumed }: Case, n: number): string {
   return `written${when} to ${line.file} no. ${line.content}${now === '' ? '' : `, then in ${now}`}`
 }
 
-/** Writes 1, 2, 3, 7 as `1-3, 7`. */
+/** Formats 1, 2, 3, 7 as `1-3, 7`. */
 function ranges(numbers: number[]): string {
   const parts: [number, number][] = []
   for (const n of numbers) {

@@ -24,7 +24,10 @@ export interface EnricherOptions extends MergeOptions {
   buffers: BufferSource
 }
 
-/** Returns the metadata of one record, for chunks with records of several containers; undefined: leave it unchanged. */
+/**
+ * Returns the metadata of one record, for chunks with records of several containers; undefined: leave it
+ * unchanged.
+ */
 type MetadataLookup = (buf: Buffer, map: number, end: number) => ContainerMetadata | undefined
 
 /** Space for a larger map head. */
@@ -106,7 +109,8 @@ export class Enricher {
   }
 
   /**
-   * True when there is nothing to merge and no record has one of our keys, which is rare and shown by one search each.
+   * True when there is nothing to merge and no record has one of our keys, which is rare and shown by one
+   * search each.
    */
   #canAppend(chunk: Chunk): boolean {
     if (this.#mergesLog) return false
@@ -122,8 +126,8 @@ export class Enricher {
   }
 
   /**
-   * Writes the entry at `at`, sets `next` to its end and returns the end of the output. The end of the entry is found
-   * while reading its fields, without a walk of its own.
+   * Writes the entry at `at`, sets `next` to its end and returns the end of the output. The end of the entry
+   * is found while reading its fields, without a walk of its own.
    */
   #writeEntry(
     buf: Buffer,
@@ -173,8 +177,8 @@ export class Enricher {
     this.#ensureRoom(to, end - at + bound + meta.pairs.bytes.length + MAP_HEAD_ROOM * 2)
     const out = this.#out
     const head = copyShort(buf, at, map, out, to)
-    // Expects as many pairs as the previous record, since records of one program are alike: the body then need not
-    // move.
+    // Expects as many pairs as the previous record, since records of one program are alike: the body then
+    // need not move.
     const body = head + mapHeadSize(Math.max(this.#lastPairs, 1))
     const omitsLog = merges && !this.#keepsLog
     let pos = this.#copyPairs(buf, end, body, omitsLog)
@@ -234,7 +238,8 @@ function copyShort(src: Buffer, start: number, end: number, to: Buffer, at: numb
 }
 
 /**
- * Returns the offset of the entry's map, or -1 when it is not a valid entry; nearly all have an EventTime of ten bytes.
+ * Returns the offset of the entry's map, or -1 when it is not a valid entry; nearly all have an EventTime of
+ * ten bytes.
  */
 function findMap(buf: Buffer, at: number, end: number): number {
   const hasEventTime = buf[at] === 0x92 && buf[at + 1] === 0xd7 && at + ENTRY_HEAD < end

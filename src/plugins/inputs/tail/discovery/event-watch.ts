@@ -5,37 +5,45 @@ import { PollWatch } from './poll-watch.ts'
 import { checkWatch, type FolderListener, startWatching, stopWatching } from './shared-watches.ts'
 
 /**
- * Interval at which directories are compared with those that are watched: one that was renamed away and made again, the
- * target of a link that was switched, or a mount make no event in the directory. Watching the directories above instead
- * would wake the agent for every line that somebody writes to a file in them.
+ * Interval at which watched directories are compared with what is at their paths. A directory that was
+ * renamed away and recreated, a switched link and a mount cause no event in the directory. Watching the
+ * parents instead would wake the agent for every write to a file in them.
  */
 const CHECK_MS = 2000
-/** The interval once QUIET_CHECKS have passed without an event: a wake of an idle runtime costs half a millisecond. */
+/** The interval once QUIET_CHECKS checks have passed without an event: a wake-up of an idle runtime takes half a millisecond. */
 const QUIET_CHECK_MS = 10_000
 const QUIET_CHECKS = 15
-/** Directories that are compared in one check: a millisecond. The full search looks at all of them. */
+/**
+ * Maximum number of directories compared per check, which takes about a millisecond. The full scan covers all
+ * of them.
+ */
 const MAX_CHECKED = 250
-/** Directories that are polled at most, with all files in them; the full search finds what is new in the others. */
+/**
+ * Maximum number of polled directories, each with all its files. In the others, the full scan finds new
+ * files.
+ */
 const MAX_POLLED = 1000
-/** Failures to watch that end when others give their watches back. */
+/** Errors that go away when watches are released. */
 const EXHAUSTED = ['ENOSPC', 'EMFILE', 'ENFILE', 'ENOMEM']
 
 /**
- * Uses one inotify watch per directory, directly through `fs.watch`. chokidar, which uses the same call, was measured for
- * comparison: it reports an append after 14 ms instead of 0.2 ms (it coalesces events), misses 4 of 10 appends, and costs
- * 9 MB; see docs/adr/0003-watching.md. Directories for which there is no watch are polled until there is one.
+ * Keeps one inotify watch per directory, through `fs.watch`. Directories that cannot be watched are polled
+ * until they can.
+ *
+ * chokidar makes the same call and was measured for comparison: it reports an append after 14 ms instead of
+ * 0.2 ms (it coalesces events), misses 4 of 10 appends, and costs 9 MB; see docs/adr/0003-watching.md.
  */
 export class EventWatch implements FolderWatch, FolderListener {
   readonly #watched = new Set<string>()
-  /** Directories that cannot be watched, with the reason. */
+  /** Error code for each directory that cannot be watched. */
   readonly #failed = new Map<string, string>()
   readonly #events: WatchEvents
   readonly #clock: Clock
   readonly #log: Logger
   #polling: PollWatch | undefined
-  /** True when a check has begun to watch a directory that a scan has not seen since. */
+  /** True when a check has added a watch, and no scan has covered that directory since. */
   #hasNew = false
-  /** Number of directories checked so far, all rounds together. */
+  /** Total number of directories checked. */
   #checked = 0
   /** Number of checks since the last event. */
   #quietChecks = 0
@@ -85,7 +93,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     this.#endQuiet()
     this.#watched.delete(folder)
     this.#log.debug(`directory is no longer watched: ${folder}: ${reason}`)
-    // The scan finds what is there now, and watches it.
+    // The scan finds what is at the path now, and watches it.
     this.#events.unknownChange()
   }
 
@@ -102,12 +110,12 @@ export class EventWatch implements FolderWatch, FolderListener {
     return false
   }
 
-  /** Polls the directories for which there are no more watches, and those only. */
+  /** Polls the directories that exceed the inotify limits, and stops polling when none is left. */
   #pollFailed(): void {
     const exhausted = [...this.#failed].filter(([, code]) => EXHAUSTED.includes(code))
     const polled = exhausted.slice(0, MAX_POLLED)
     if (polled.length > 0 && this.#polling === undefined) {
-      const others = exhausted.length > polled.length ? ', the others at each Refresh_Interval' : ''
+      const others = exhausted.length > polled.length ? ', the others only at each Refresh_Interval' : ''
       this.#log.warn(
         `no more inotify watches (${polled[0]?.[1]}): polling ${polled.length} directories four times a second instead${others}`,
         { hint: 'raise fs.inotify.max_user_watches or max_user_instances' },
@@ -116,7 +124,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     }
     if (polled.length > 0) this.#polling?.set(polled.map(([folder]) => folder))
     else if (this.#polling !== undefined) {
-      this.#log.info('there are inotify watches again: polling ends')
+      this.#log.info('inotify watches are available again: polling stopped')
       void this.#polling.close()
       this.#polling = undefined
     }
@@ -150,7 +158,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     let hasNew = false
     for (const folder of this.#nextOf([...this.#failed.keys()])) {
       if (this.#add(folder)) hasNew = true
-      // The others would fail as well.
+      // No watch is left, so the other directories would fail too.
       else if (EXHAUSTED.includes(this.#failed.get(folder) ?? '')) break
     }
     this.#checked += MAX_CHECKED
@@ -160,7 +168,7 @@ export class EventWatch implements FolderWatch, FolderListener {
     this.#events.unknownChange()
   }
 
-  /** Returns the part of the directories that is due in this check. */
+  /** Returns the directories that are due in this check. */
   #nextOf(folders: string[]): string[] {
     if (folders.length <= MAX_CHECKED) return folders
     const start = this.#checked % folders.length

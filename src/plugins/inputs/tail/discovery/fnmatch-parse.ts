@@ -1,6 +1,6 @@
-/** Pairs of first and last code point, in order and apart. */
+/** Ranges of code points, sorted and disjoint; each is a pair of its first and last code point. */
 type Ranges = readonly (readonly [number, number])[]
-/** One character of a pattern: a code point, or the set of those that match. */
+/** One character of a pattern: a code point, or the set of code points that match. */
 export type Atom = number | Ranges
 export type Token = Atom | '*'
 
@@ -10,17 +10,17 @@ const NOTHING: Ranges = []
 
 interface ParsedPattern {
   tokens: Token[]
-  /** Reason why the pattern does not match what it seems to. */
+  /** Reason why the pattern does not match what its author seems to expect. */
   problem: string | undefined
 }
 
-/** Parses a pattern of fnmatch(3). What POSIX leaves undefined is read as glibc does. */
+/** Parses an fnmatch(3) pattern. Where POSIX leaves the meaning undefined, it follows glibc. */
 export function parsePattern(text: string): ParsedPattern {
   const parser = new Parser(text)
   return { tokens: parser.tokens(), problem: parser.problem }
 }
 
-/** Characters of each POSIX class, in ASCII. */
+/** ASCII characters of each POSIX class. */
 const CLASSES: Record<string, Ranges> = {
   alnum: [span('0', '9'), span('A', 'Z'), span('a', 'z')],
   alpha: [span('A', 'Z'), span('a', 'z')],
@@ -44,7 +44,7 @@ class Parser {
   problem: string | undefined
   readonly #chars: string[]
   #at = 0
-  /** True when the set names a class that does not exist: it matches nothing, even if it is negated. */
+  /** True when the set names an unknown class. Such a set matches nothing, even when it is negated. */
   #isVoid = false
 
   constructor(text: string) {
@@ -61,12 +61,15 @@ class Parser {
       else if (c === '[') tokens.push(this.#set())
       else if (c !== '\\') tokens.push(codeOf(c))
       else if (this.#at < this.#chars.length) tokens.push(codeOf(this.#take()))
-      else tokens.push(this.#nothing('a backslash at its end escapes nothing, so that it matches nothing'))
+      else tokens.push(this.#nothing('it ends with a backslash that escapes nothing, so it matches nothing'))
     }
     return tokens
   }
 
-  /** Parses the rest of a set; returns the bracket itself, and goes back behind it, if the set has no end. */
+  /**
+   * Parses the rest of a set. If the set has no end, returns the bracket itself and goes back to the
+   * character after it.
+   */
   #set(): Atom {
     const start = this.#at
     const isNegated = this.#chars[start] === '!' || this.#chars[start] === '^'
@@ -83,11 +86,11 @@ class Parser {
       if (!this.#item(ranges)) break
     }
     this.#at = start
-    this.problem = problemBefore ?? '`[` has no `]` and stands for itself'
+    this.problem = problemBefore ?? '`[` has no closing `]` and is taken literally'
     return codeOf('[')
   }
 
-  /** Adds a character, a range or a class to the set; false at the end of the pattern. */
+  /** Adds a character, a range or a class to the set. Returns false at the end of the pattern. */
   #item(ranges: [number, number][]): boolean {
     const named = this.#class()
     if (named !== undefined) {
@@ -109,16 +112,19 @@ class Parser {
     return true
   }
 
-  /** Returns the characters of a class at this place; undefined if there is none. */
+  /** Returns the characters of the class at this position; undefined if there is none. */
   #class(): Ranges | undefined {
     const name = this.#bracketed(':')
     if (name === undefined) return undefined
     const known = Object.hasOwn(CLASSES, name) ? CLASSES[name] : undefined
     this.#isVoid ||= known === undefined
-    return known ?? this.#nothing(`\`[:${name}:]\` is no class of characters`)
+    return known ?? this.#nothing(`\`[:${name}:]\` is not a character class`)
   }
 
-  /** Takes one character of a set, also as `\]`, `[.-.]` or `[=a=]`; undefined at the end of the pattern. */
+  /**
+   * Consumes one character of a set, also written as `\]`, `[.-.]` or `[=a=]`. Returns undefined at the end
+   * of the pattern.
+   */
   #character(): number | undefined {
     const collating = this.#bracketed('.') ?? this.#bracketed('=')
     if (collating !== undefined) return codeOf(collating)
@@ -126,7 +132,10 @@ class Parser {
     return this.#at < this.#chars.length ? codeOf(this.#take()) : undefined
   }
 
-  /** Takes `[:name:]`, or another mark instead of the colon, with a name of one character; returns the name. */
+  /**
+   * Consumes `[:name:]` and returns the name. With another mark instead of the colon, the name has one
+   * character.
+   */
   #bracketed(mark: string): string | undefined {
     if (this.#chars[this.#at] !== '[' || this.#chars[this.#at + 1] !== mark) return undefined
     const start = this.#at + 2
@@ -156,7 +165,7 @@ function codeOf(c: string): number {
   return c.codePointAt(0) as number
 }
 
-/** Returns the characters that are in none of the ranges. */
+/** Returns the characters outside all of the ranges. */
 function complement(ranges: [number, number][]): Ranges {
   const others: [number, number][] = []
   let next = 0

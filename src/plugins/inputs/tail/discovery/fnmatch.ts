@@ -1,27 +1,30 @@
 import { type Atom, parsePattern, type Token } from './fnmatch-parse.ts'
 
-/** Atoms without a star between them; text when each of them is a single character. */
+/** Atoms without a star between them; a string when each atom is a single character. */
 type Run = string | readonly Atom[]
 
 const DOT = 0x2e
 
 /**
- * A pattern of fnmatch(3): `*`, `?`, `[a-z]`, `[!a]`, `[^a]`, `[[:digit:]]`, and `\` before a character that stands for
- * itself. A `[` without its `]` stands for itself, too.
+ * A compiled fnmatch(3) pattern: `*`, `?`, `[a-z]`, `[!a]`, `[^a]`, `[[:digit:]]`, and `\`, which makes the
+ * next character literal. A `[` without a closing `]` is literal too.
  *
- * Own code, because the glob packages were tried and none reads a pattern as glob(3) does: with picomatch 4 and minimatch 10
- * `[.]x` matches `.x`, `?` half of an emoji and a backslash at the end itself; zeptomatch 2 knows no POSIX classes and throws
- * for `[z-a]`. All of them translate to a RegExp, which may take exponential time, while the names of files come from
- * others: picomatch needs 40 s for `a*a*a*a*a*a*b` on 120 characters. None of them tells which directories to watch. Here
- * the first place at which the text between two stars matches is also the best one, so that the time is at most the length
- * of the pattern times the length of the name.
+ * Matching takes at most the length of the pattern times the length of the name: the first place at which the
+ * text between two stars matches is also the best one, so it never backtracks.
  *
- * Not promised: the characters of a class are ASCII, as in the C locale. A character is a code point, not a byte.
+ * None of the glob packages reads a pattern as glob(3) does. In picomatch 4 and minimatch 10, `[.]x` matches
+ * `.x`, `?` matches half of an emoji, and a trailing backslash matches itself. zeptomatch 2 has no POSIX
+ * classes and throws for `[z-a]`. All of them translate to a RegExp, which may take exponential time,
+ * although file names are untrusted: picomatch takes 40 s for `a*a*a*a*a*a*b` on 120 characters. None of them
+ * tells which directories to watch.
+ *
+ * Not promised: locales. A class has ASCII characters only, as in the C locale. A character is a code point,
+ * not a byte.
  */
 export class NamePattern {
-  /** The only name that matches; undefined when there are several. */
+  /** The only name that matches; undefined when several names may match. */
   readonly literal: string | undefined
-  /** Reason why the pattern does not match what it seems to. */
+  /** Reason why the pattern does not match what its author seems to expect. */
   readonly problem: string | undefined
   readonly tokens: readonly Token[]
   readonly #runs: readonly Run[]
@@ -29,7 +32,7 @@ export class NamePattern {
   readonly #tailLength: number
   readonly #hidesDots: boolean
 
-  /** `hidesDots`: a leading dot of a name is only matched by a dot, as in glob(3). */
+  /** `hidesDots`: a leading dot of a name is matched only by a dot, as in glob(3). */
   constructor(text: string, hidesDots: boolean) {
     const { tokens, problem } = parsePattern(text)
     this.tokens = tokens
@@ -47,7 +50,7 @@ export class NamePattern {
     if (this.#hidesDots && name.charCodeAt(0) === DOT) return false
     const runs = this.#runs
     const last = runs.length - 1
-    // Most names of a directory differ here: `*.log`.
+    // Rejects most names of a directory at once when the pattern is like `*.log`.
     if (typeof runs[last] === 'string' && !name.endsWith(runs[last])) return false
     let at = endOf(runs[0] as Run, name, 0)
     if (at < 0 || last === 0) return at === name.length
@@ -63,12 +66,12 @@ export class NamePattern {
 
 const SPECIAL = /[*?[\]\\]/g
 
-/** Returns the pattern that matches only `text`. */
+/** Returns a pattern that matches only `text`. */
 export function escapePattern(text: string): string {
   return text.replace(SPECIAL, '\\$&')
 }
 
-/** Splits at the stars: n stars make n + 1 runs, some of them empty. */
+/** Splits the tokens at the stars: n stars make n + 1 runs, some of which may be empty. */
 function split(tokens: readonly Token[]): Run[] {
   const runs: Atom[][] = [[]]
   for (const token of tokens) {
@@ -80,7 +83,7 @@ function split(tokens: readonly Token[]): Run[] {
   )
 }
 
-/** Returns where the run ends if it matches at `at`; else -1. */
+/** Returns the end of the run if it matches at `at`; else -1. */
 function endOf(run: Run, name: string, at: number): number {
   if (typeof run === 'string') return name.startsWith(run, at) ? at + run.length : -1
   let end = at
@@ -92,7 +95,7 @@ function endOf(run: Run, name: string, at: number): number {
   return end
 }
 
-/** Returns where the run ends at the first place from `at` where it matches; else -1. */
+/** Returns the end of the first match of the run at or after `at`; else -1. */
 function endOfNext(run: Run, name: string, at: number): number {
   if (typeof run === 'string') {
     const found = name.indexOf(run, at)
@@ -105,7 +108,7 @@ function endOfNext(run: Run, name: string, at: number): number {
   return -1
 }
 
-/** Returns where the last `count` characters begin; -1 if there are fewer. */
+/** Returns the start of the last `count` characters; -1 if the name has fewer. */
 function startOfLast(name: string, count: number): number {
   let at = name.length
   for (let i = 0; i < count; i++) {
@@ -115,7 +118,7 @@ function startOfLast(name: string, count: number): number {
   return at
 }
 
-/** Returns 2 for a character that takes two code units, else 1. */
+/** Returns the number of code units of the character: 2 for a surrogate pair, else 1. */
 function lengthAt(name: string, at: number): number {
   return (name.codePointAt(at) as number) > 0xffff ? 2 : 1
 }

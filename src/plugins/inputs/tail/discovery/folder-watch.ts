@@ -7,7 +7,10 @@ export interface WatchEvents {
 
 /** Reports changes in directories. Its events are only hints; the reconcile pass reads the actual state. */
 export interface FolderWatch {
-  /** Watches exactly these directories from now on. True when one of them was not watched before and may have new files. */
+  /**
+   * Watches exactly these directories from now on. True when one of them was not watched before and may have
+   * new files.
+   */
   set(folders: Iterable<string>): boolean
   close(): Promise<void>
 }

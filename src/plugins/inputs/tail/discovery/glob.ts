@@ -11,7 +11,7 @@ interface GlobOptions {
   patterns: string[]
   /** Entries of Exclude_Path. */
   excludes: string[]
-  /** Paths that are never found. */
+  /** Patterns of paths that are never returned. */
   hidden: ExcludePattern[]
   errors: DirectoryErrors
   counters: TailCounters
@@ -19,12 +19,15 @@ interface GlobOptions {
   limits?: SearchLimits
 }
 
-/** Time that passes between two searches, in times of what the last one took: they take a tenth of the time at most. */
+/**
+ * Pause between two searches as a multiple of the last one's duration: searches take at most a tenth of the
+ * time.
+ */
 const REST_FACTOR = 9
 
 /**
- * Finds the files that match Path and not Exclude_Path, and the directories in which new ones could appear, to be watched.
- * The grammar is that of `NamePattern`, for each part of a path; `Search` has the bounds.
+ * Finds the files that match Path and not Exclude_Path, and the directories to watch for new ones.
+ * `NamePattern` has the grammar for each part of a path, and `Search` the limits.
  */
 export class Glob {
   readonly #patterns: PathPattern[]
@@ -33,12 +36,12 @@ export class Glob {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #limits: SearchLimits
-  /** What is at the entries of Path without wildcards, if it is no file. */
+  /** Kind of what is at each entry of Path without wildcards; undefined for a regular file. */
   readonly #kinds = new Map<string, string | undefined>()
   #wasCut = false
   #lastSearchMs = 0
 
-  /** Logs what the patterns do not do although they look as if they did. */
+  /** Logs each pattern that does not match what it seems to. */
   constructor({ patterns, excludes, hidden, errors, counters, log, limits }: GlobOptions) {
     this.#errors = errors
     this.#counters = counters
@@ -55,8 +58,8 @@ export class Glob {
   }
 
   /**
-   * Returns all matching paths, each once, and the directories to watch; a missing directory is replaced by its nearest
-   * ancestor. Never throws for what the file system answers.
+   * Returns all matching paths without duplicates, and the directories to watch. A missing directory is
+   * replaced by its nearest existing ancestor. Never throws for an error of the file system.
    */
   find(): { paths: string[]; folders: string[] } {
     const startedMs = performance.now()
@@ -70,7 +73,7 @@ export class Glob {
     return { paths: found, folders: [...folders] }
   }
 
-  /** Time to wait before the next search that is made because of an event. */
+  /** Time to wait before an event may start the next search. */
   get restMs(): number {
     return this.#lastSearchMs * REST_FACTOR
   }
@@ -93,7 +96,7 @@ export class Glob {
     return this.#patterns.some((pattern) => pattern.mightContain(names))
   }
 
-  /** Logs which entries of Path name something that is there and is not read, once and when that changes. */
+  /** Logs the entries of Path that exist but are not read: once, and again when their kind changes. */
   #explain(): void {
     for (const { text, literal } of this.#patterns) {
       if (literal === undefined) continue
@@ -106,7 +109,7 @@ export class Glob {
           hint:
             kind === 'directory'
               ? `use ${text}/* for the files in it`
-              : 'only regular files can be read again from a position; the input stdin reads a pipe',
+              : 'only regular files can be followed; to read a pipe, use the input stdin',
         })
     }
   }
@@ -114,7 +117,7 @@ export class Glob {
   #unreachable(exclude: ExcludePattern): string[] {
     const paths = this.#patterns.map((pattern) => pattern.folderTokens())
     if (paths.some((path) => exclude.tokens.some((tokens) => overlap(path, tokens)))) return []
-    return ['no path that Path can find matches it, so that it excludes nothing']
+    return ['it cannot match any path of Path, so it excludes nothing']
   }
 
   #warn(option: string, text: string, problems: readonly string[]): void {
@@ -126,8 +129,8 @@ export class Glob {
     if (this.#wasCut) return
     const { directories, entries } = this.#limits
     this.#log.warn(
-      `the search for files ended at ${directories} directories or ${entries} entries: new files in other directories are not found`,
-      { hint: 'name the directories in Path more exactly; files that are followed already are read on' },
+      `the search for files stopped at ${directories} directories or ${entries} entries: new files in other directories are not found`,
+      { hint: 'make Path more specific; files that are already followed are not affected' },
     )
   }
 }

@@ -3,13 +3,13 @@ import { FsFailure, readTextFile } from '../../../../lib/fs/file-system.ts'
 import { escapePattern, NamePattern } from './fnmatch.ts'
 import type { Token } from './fnmatch-parse.ts'
 
-/** An entry of Path: an absolute glob(3) pattern, one pattern of a name for each part of the path. */
+/** An entry of Path: an absolute glob(3) pattern, with one name pattern for each part of the path. */
 export class PathPattern {
   readonly text: string
   readonly parts: readonly NamePattern[]
-  /** What the pattern does not do, although it looks as if it did. */
+  /** Reasons why the pattern does not match what its author seems to expect. */
   readonly problems: readonly string[]
-  /** The directories before the first wildcard, and the number of these parts. */
+  /** Path of the directories before the first wildcard, and their number. */
   readonly #root: string
   readonly #rootParts: number
 
@@ -18,7 +18,7 @@ export class PathPattern {
     const { path, problem } = absolute(text)
     const parts = path.parts.map((part) => new NamePattern(part, true))
     this.problems = problemsOf(text, problem, parts, path.isDirectory)
-    // Only directories match a pattern with a slash at its end, and they are not read.
+    // A pattern that ends with a slash matches directories only, which are not read.
     this.parts = path.isDirectory ? [] : parts
     const wild = this.parts.findIndex((part) => part.literal === undefined)
     this.#rootParts = wild < 0 ? Math.max(0, this.parts.length - 1) : wild
@@ -45,12 +45,12 @@ export class PathPattern {
     return true
   }
 
-  /** True when matching files could be below this path, provided that it is a directory. */
+  /** True when files below this path could match, provided that it is a directory. */
   mightContain(names: readonly string[]): boolean {
     return names.length < this.parts.length && names.every((name, i) => this.parts[i]?.test(name))
   }
 
-  /** The pattern of all files in the directories that it names, as tokens; stars do not match a slash. */
+  /** Tokens of the pattern for all files in the matching directories. Its stars do not match a slash. */
   folderTokens(): Token[] {
     const folders = this.parts.slice(0, -1).flatMap((part) => [SLASH, ...part.tokens])
     return [...folders, SLASH, '*']
@@ -58,8 +58,9 @@ export class PathPattern {
 }
 
 /**
- * An entry of Exclude_Path: a pattern of fnmatch(3) for the whole path, in which `*` also matches slashes and leading dots.
- * A relative one is compared as it is (`*.gz`), and as it is from the working directory (`logs/debug.log`).
+ * An entry of Exclude_Path: an fnmatch(3) pattern for the whole path, in which `*` also matches slashes and
+ * leading dots. A relative pattern is compared both as written (`*.gz`) and from the working directory
+ * (`logs/debug.log`).
  */
 export class ExcludePattern {
   readonly text: string
@@ -97,7 +98,7 @@ function isRooted(text: string): boolean {
   return text.startsWith('/') || text.startsWith('~')
 }
 
-/** Returns the pattern from the root: with the home directory for `~`, the working directory before a relative one. */
+/** Returns the absolute pattern: expands `~`, and prepends the working directory to a relative one. */
 function absolute(text: string): { path: Parts; problem: string | undefined } {
   if (text.startsWith('/')) return { path: partsOf(text), problem: undefined }
   if (text.startsWith('~')) {
@@ -109,15 +110,15 @@ function absolute(text: string): { path: Parts; problem: string | undefined } {
         path: partsOf(escapePattern(home) + (slash < 0 ? '' : text.slice(slash))),
         problem: undefined,
       }
-    const problem = `there is no user \`${user}\`: \`~\` stands for itself`
+    const problem = `there is no user \`${user}\`: \`~\` is taken literally`
     return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem }
   }
   return { path: partsOf(`${escapePattern(process.cwd())}/${text}`), problem: undefined }
 }
 
 /**
- * Splits a path at its slashes. `.` and `..` are resolved by their text, also after a wildcard: paths are compared with
- * those of events, which have neither.
+ * Splits a path at its slashes. `.` and `..` are resolved textually, even after a wildcard, because the paths
+ * of events contain neither.
  */
 function partsOf(text: string): Parts {
   const parts: string[] = []
@@ -145,11 +146,12 @@ function problemsOf(
   isDirectory: boolean,
 ): string[] {
   const problems = [problem, ...patterns.map((pattern) => pattern.problem)]
-  // The comma has split `{a,b}` into `{a` and `b}` before.
+  // The list was split at its commas before, so `{a,b}` arrives as `{a` and `b}`.
   if (text.includes('{') !== text.includes('}'))
-    problems.push('braces stand for themselves, and a comma always separates two patterns')
+    problems.push('braces are taken literally, and a comma always separates two patterns')
   if (text.split('/').includes('**'))
-    problems.push('`**` is the same as `*`: name each level, as in `/a/*.log, /a/*/*.log`')
-  if (isDirectory) problems.push('only directories end with a slash, and they are not read: add `*`')
+    problems.push('`**` means the same as `*`: write a pattern for each level, as in `/a/*.log, /a/*/*.log`')
+  if (isDirectory)
+    problems.push('a pattern that ends with a slash matches only directories, which are not read: add `*`')
   return problems.filter((p) => p !== undefined)
 }

@@ -3,8 +3,8 @@ import type { Atom, Token } from './fnmatch-parse.ts'
 const SLASH = 0x2f
 
 /**
- * True when a path could match both patterns. Stars and sets of `path` do not match a slash, those of `exclude` do. A
- * leading dot counts as any other character.
+ * True when some path could match both patterns. Stars and sets of `path` do not match a slash, those of
+ * `exclude` do. Leading dots are not special.
  */
 export function overlap(path: readonly Token[], exclude: readonly Token[]): boolean {
   const width = exclude.length + 1
@@ -32,13 +32,13 @@ export function overlap(path: readonly Token[], exclude: readonly Token[]): bool
   return false
 }
 
-/** True when the atom matches a character that is not a slash. */
+/** True when the atom matches a character other than a slash. */
 function withoutSlash(atom: Atom): boolean {
   if (typeof atom === 'number') return atom !== SLASH
   return atom.some(([from, to]) => from !== SLASH || to !== SLASH)
 }
 
-/** True when a character matches both atoms, of which the first is part of a Path. */
+/** True when some character matches both atoms. The first one belongs to a Path. */
 function meet(path: Atom, other: Atom): boolean {
   if (typeof path === 'number')
     return typeof other === 'number' ? path === other : other.some(([a, b]) => a <= path && path <= b)

@@ -3,16 +3,19 @@ import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
 import type { FolderWatch, WatchEvents } from './folder-watch.ts'
 
 const POLL_MS = 250
-/** Interval at which directories are compared with those that are polled: chokidar does not find one that is made again. */
+/**
+ * Interval at which the identities of polled directories are compared: chokidar does not notice a recreated
+ * directory.
+ */
 const CHECK_MS = 2000
 
-/** Polls with chokidar, for file systems without events; chokidar is loaded only then. */
+/** Polls with chokidar, for file systems without events. chokidar is loaded on first use. */
 export class PollWatch implements FolderWatch {
   readonly #events: WatchEvents
   readonly #clock: Clock
   #close: (() => Promise<void>) | undefined
   #wanted: string[] = []
-  /** The directories with their identities. */
+  /** Polled directories with their identities. */
   #polled = ''
   #starting: Promise<void> | undefined
   #timer: TimerHandle | undefined
@@ -23,7 +26,7 @@ export class PollWatch implements FolderWatch {
     this.#clock = clock
   }
 
-  /** Always returns false: every poll checks all directories. */
+  /** Always returns false: every poll covers all directories. */
   set(folders: Iterable<string>): boolean {
     this.#wanted = [...folders].sort()
     this.#update()
@@ -70,13 +73,13 @@ export class PollWatch implements FolderWatch {
     })
     watcher.on('all', (_event, path) => this.#events.pathChanged(path, true))
     watcher.on('error', () => this.#events.unknownChange())
-    // It reports no event for changes before its first scan.
+    // chokidar reports no event for changes before its first scan.
     watcher.on('ready', () => this.#events.unknownChange())
     this.#close = () => watcher.close()
   }
 }
 
-/** Returns a text that differs for another directory at the same path. */
+/** Returns a string that identifies the directory at a path. */
 function identityOf(folder: string): string {
   const found = stat(folder)
   return found instanceof FsFailure ? found.code : `${found.dev}:${found.ino}:${found.birthtimeNs}`

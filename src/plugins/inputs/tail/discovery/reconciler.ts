@@ -13,13 +13,22 @@ import { PollWatch } from './poll-watch.ts'
 
 /** Scans for directories that changed are joined for this long. */
 const SETTLE_MS = 15
-/** bun begins to watch on a thread of its own: what happens before that is found by scans after these times. */
+/**
+ * bun begins to watch on a thread of its own: what happens before that is found by scans after these times.
+ */
 const RESCAN_MS = [100, 1000]
-/** Searches of one scan while directories keep appearing; beyond that the scans of RESCAN_MS find the files in them. */
+/**
+ * Maximum number of searches per scan while new directories keep appearing; later files are found by the
+ * scans of RESCAN_MS.
+ */
 const MAX_SEARCHES = 4
-/** Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten. */
+/**
+ * Paths whose last file is remembered while there is no file at them; beyond that the oldest is forgotten.
+ */
 const MAX_EMPTY_PATHS = 10_000
-/** With more open files a log that appears is not searched for files that were rotated away from it unseen. */
+/**
+ * With more open files a log that appears is not searched for files that were rotated away from it unseen.
+ */
 const MAX_FILES_FOR_MISSED = 1000
 
 interface ReconcilerOptions {
@@ -36,8 +45,8 @@ interface ReconcilerOptions {
 
 /**
  * Finds out which file each path resolves to. Watch events are only hints that something happened to a path;
- * reconciling it finds the file that is there now, and what became of the one before. The full scan finds what no event
- * reported.
+ * reconciling it finds the file that is there now, and what became of the one before. The full scan finds
+ * what no event reported.
  */
 export class Reconciler {
   readonly #glob: Glob
@@ -52,13 +61,15 @@ export class Reconciler {
   }
   readonly #watch: FolderWatch
   #watched = new Set<string>()
-  /** Pending scans by their RESCAN_MS; true: they were asked for again. */
+  /** Pending scans by their delay from RESCAN_MS; true when another one was requested meanwhile. */
   readonly #rescans = new Map<number, boolean>()
-  /** Last file of each path at which there is none now, as between a rename and the creation of the next file. */
+  /**
+   * Last file of each path at which there is none now, as between a rename and the creation of the next file.
+   */
   readonly #lastFiles = new Map<string, TailFile>()
-  /** True during a scan: all directories are watched at its end, before anything is read. */
+  /** True during a scan, which watches all directories at its end, before anything is read. */
   #isScanning = false
-  /** True during the first scan of a run that continues another. */
+  /** True during the first scan of a run that continues an earlier one. */
   #isAfterRestart = false
   /** Start of the last full scan, by the file system's clock; undefined until the first one is complete. */
   #lastScanMs: number | undefined
@@ -76,14 +87,15 @@ export class Reconciler {
   }
 
   /**
-   * Scans everything: finds new files, files that left their path, and directories to watch. `isFirst`: the scan at the
-   * start.
+   * Scans everything: finds new files, files that left their path, and directories to watch. `isFirst`: the
+   * scan at the start.
    */
   scan(isFirst: boolean): void {
     const sinceMs = this.#clock.nowMs() - TICK_MS
     this.#isAfterRestart = isFirst && this.#positions.scannedBefore.length > 0
     let found = this.#glob.find()
-    // Files that appeared in a directory after it was read and before it was watched are found by another scan.
+    // Files that appeared in a directory after it was read and before it was watched are found by another
+    // scan.
     for (let i = 1; this.#watchFolders(found.folders) && i < MAX_SEARCHES; i++) found = this.#glob.find()
     this.#isScanning = true
     for (const path of found.paths) this.reconcile(path, isFirst)
@@ -104,25 +116,26 @@ export class Reconciler {
   }
 
   /**
-   * Finds out which file a path resolves to now, and schedules it. `isFirstScan`: see `scan`. `onlyIfGrown`: a known
-   * file is scheduled only if its size changed.
+   * Finds out which file a path resolves to now, and schedules it. `isFirstScan`: see `scan`. `onlyIfGrown`:
+   * a known file is scheduled only if its size changed.
    */
   reconcile(path: string, isFirstScan: boolean, onlyIfGrown = false): void {
     const matches = this.#glob.matches(path)
-    // What happens to the target of a link concerns the link: the file was found by that name and has its tag.
+    // What happens to the target of a link concerns the link: the file was found by that name and has its
+    // tag.
     const links = matches ? undefined : this.#files.linksTo(path)
     if (links !== undefined) {
       for (const link of [...links]) this.reconcile(link, isFirstScan, onlyIfGrown)
       return
     }
     const bound = this.#files.byPath.get(path)
-    // A path that does not match is the new name of a rotated file. Another file that gets this name was read already,
-    // or is found from the path that it left.
+    // A path that does not match is the new name of a rotated file. Another file that gets this name was read
+    // already, or is found from the path that it left.
     const found = matches
       ? this.#files.open(path, isFirstScan)
       : { file: this.#files.openFileAt(path), isNew: false }
     const file = found?.file
-    // What cannot be looked at is not gone: a directory may be closed to us for a while.
+    // A path that cannot be examined is not missing: its directory may be inaccessible for a while.
     if (file === undefined && bound !== undefined && isUnreachable(path)) return
     const known = bound !== undefined && file !== bound && this.#rebind(bound, path) ? undefined : bound
     if (known !== undefined && file !== known) this.#markRotated(known, path)
@@ -138,8 +151,8 @@ export class Reconciler {
     const before = known ?? this.#lastFiles.get(path)
     this.#lastFiles.delete(path)
     if (found.isNew && matches) {
-      // At the very first start files are what they are; later a new one may be a copy of a known one, also if an earlier run has
-      // seen it, and ended before it read any of it.
+      // At the very first start no file is known. Later, an unread file may be a copy of a known one, even if
+      // an earlier run opened it but ended before reading any of it.
       if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
       file.readAfter(this.#predecessorOf(file, before, path))
     }
@@ -147,8 +160,8 @@ export class Reconciler {
   }
 
   /**
-   * Marks a file rotated. One that was renamed within Path is followed on at once: else it could be closed before its
-   * new name is reconciled.
+   * Marks a file rotated. One that was renamed within Path is followed on at once: else it could be closed
+   * before its new name is reconciled.
    */
   #markRotated(file: TailFile, path: string): void {
     const name = this.#rotated.markRotated(file, path)
@@ -156,8 +169,8 @@ export class Reconciler {
   }
 
   /**
-   * Returns the file that a new one has to wait for. `before`: the file that was at the path; rotation may have been
-   * faster than our scan.
+   * Returns the file that a new one has to wait for. `before`: the file that was at the path; rotation may
+   * have been faster than our scan.
    */
   #predecessorOf(file: TailFile, before: TailFile | undefined, path: string): TailFile | undefined {
     if (before !== undefined) return this.#rotated.openMissedSince(before, file, path)
@@ -166,7 +179,8 @@ export class Reconciler {
   }
 
   /**
-   * Follows the file on under another matching path that resolves to it, as links do. Returns false if there is none.
+   * Follows the file on under another matching path that resolves to it, as links do. Returns false if there
+   * is none.
    */
   #rebind(file: TailFile, path: string): boolean {
     const resolves = (p: string): boolean =>
@@ -183,8 +197,8 @@ export class Reconciler {
   }
 
   /**
-   * Watches the directories in which files may appear (`scanned`), and those in which events of open files occur.
-   * Returns true if one of them was not watched before.
+   * Watches the directories in which files may appear (`scanned`), and those in which events of open files
+   * occur. Returns true if one of them was not watched before.
    */
   #watchFolders(scanned: Iterable<string>): boolean {
     this.#watched = this.#files.folders()
@@ -194,7 +208,7 @@ export class Reconciler {
     return added
   }
 
-  /** Scans for new files after the time; once more if it was asked for again meanwhile. */
+  /** Scans for new files after `ms`; once more if another request arrives before that. */
   #rescan(ms: number): void {
     const isAgain = this.#rescans.has(ms)
     this.#rescans.set(ms, isAgain)

@@ -4,17 +4,20 @@ import { entriesIn, FsFailure, isMissing, stat } from '../../../../lib/fs/file-s
 import type { NamePattern } from './fnmatch.ts'
 import type { PathPattern } from './path-pattern.ts'
 
-/** Where the search reports directories that exist and cannot be read, and that they can be read again. */
+/** Receives the directories that exist but cannot be read, and those that can be read again. */
 export interface DirectoryErrors {
   record(folder: string, error: unknown): void
   clear(folder: string): void
 }
 
-/** Bounds of one search. Those of the program are far beyond any tree of logs: they end what somebody makes on purpose. */
+/**
+ * Limits of one search. The limits of the program are far above any real tree of logs; they stop hostile
+ * ones.
+ */
 export interface SearchLimits {
   directories: number
   entries: number
-  /** Size of a directory itself, which the file system keeps for its names; a larger one is not read. */
+  /** Maximum size of a directory inode, which grows with its entries. Larger directories are not read. */
   directoryBytes: number
 }
 
@@ -24,20 +27,25 @@ export const SEARCH_LIMITS: SearchLimits = {
   directoryBytes: 64_000_000,
 }
 
-/** Names by which one directory is searched at one depth of a pattern: links to it may have another meaning in Exclude_Path. */
+/**
+ * Maximum number of names by which a directory is searched at one depth of a pattern. More than one, since
+ * Exclude_Path may treat links to it differently.
+ */
 const MAX_NAMES = 4
 
 /**
- * One walk over the directories of the patterns. Directories are visited in turns, the children of each one after the
- * other, so that a user who makes endless directories below one of them uses up no more than its share. A directory that
- * is found again through links, at the same depth of a pattern, is searched by a few of its names only: 300 links to `.`
- * would else be 300 times 300 directories at the second level.
+ * One walk over the directories of all patterns. The walk visits siblings in turns, so that endless
+ * directories below one of them use up only its share. A directory that links reach again at the same depth
+ * is searched by a few of its names only: otherwise 300 links to `.` would make 90,000 directories at the
+ * second level.
  */
 export class Search {
   readonly paths = new Set<string>()
-  /** Directories in which new files may appear; a missing one is replaced by its nearest ancestor. */
+  /**
+   * Directories in which new files may appear; a missing one is replaced by its nearest existing ancestor.
+   */
   readonly folders = new Set<string>()
-  /** True when the search ended at one of its bounds. */
+  /** True when the search stopped at one of its limits. */
   isCut = false
   #directories = 0
   #entries = 0
@@ -60,7 +68,7 @@ export class Search {
     return this
   }
 
-  /** Visits the directory of `parts[at]` below `above`, and those below it. */
+  /** Visits the directories that match `parts[at]` in `above`, and those below them. */
   *#visit(pattern: number, parts: readonly NamePattern[], above: string, at: number): Generator<void> {
     let folder = above
     let depth = at
@@ -70,7 +78,7 @@ export class Search {
     const part = parts[depth]
     if (part === undefined || this.#isFull()) return
     if (part.literal !== undefined) {
-      // Opening it shows if it exists and is readable; a missing file is searched again.
+      // Opening the file shows whether it exists; a missing one is searched for again.
       this.#addFolder(folder)
       this.paths.add(below(folder, part.literal))
       return
@@ -88,11 +96,12 @@ export class Search {
     }
   }
 
-  /** Returns the properties of a directory; if it is none, adds the nearest one to those to watch. */
+  /** Returns the properties of a directory. If there is none, watches its nearest existing ancestor. */
   #properties(path: string): BigIntStats | undefined {
     const properties = stat(path)
     if (properties instanceof FsFailure) {
-      // Its files are found once it can be read; the watch on its ancestor reports that it exists.
+      // The watch on its ancestor reports a missing directory that appears; an unreadable one is found by a
+      // later search.
       if (!isMissing(properties)) this.#errors.record(path, properties)
       this.#addFolder(dirname(path))
       return undefined
@@ -104,13 +113,13 @@ export class Search {
     return properties
   }
 
-  /** Counts a directory; true when the search has reached a bound. */
+  /** Counts a directory; true when the search has reached a limit. */
   #isFull(): boolean {
     if (++this.#directories > this.#limits.directories) this.isCut = true
     return this.isCut
   }
 
-  /** True when the directory was searched at this depth by enough names; else counts one. */
+  /** Counts a visit; true when the directory was already searched by enough names at this depth. */
   #isKnown(depth: string, { dev, ino }: BigIntStats): boolean {
     const key = `${depth}:${dev}:${ino}`
     const visits = this.#visits.get(key) ?? 0
@@ -151,7 +160,7 @@ function below(folder: string, name: string): string {
   return folder === '/' ? `/${name}` : `${folder}/${name}`
 }
 
-/** Runs the walks in turns, a step of each. */
+/** Runs the walks round-robin, one step each. */
 function* inTurns(walks: Generator<void>[]): Generator<void> {
   let running = walks
   while (running.length > 0) {
@@ -164,7 +173,10 @@ function* inTurns(walks: Generator<void>[]): Generator<void> {
   }
 }
 
-/** Returns the names of the entries that may be directories; links last, so that a directory is found by its own name first. */
+/**
+ * Returns the names of entries that may be directories. Links come last, so that a directory is first found
+ * by its own name.
+ */
 function childrenOf(entries: Dirent[], part: NamePattern): string[] {
   const children: string[] = []
   const links: string[] = []
@@ -176,7 +188,7 @@ function childrenOf(entries: Dirent[], part: NamePattern): string[] {
   return [...children, ...links]
 }
 
-/** True for a file, a link, and an entry whose type the file system does not tell. */
+/** True for a file, a link, and an entry whose type the file system does not report. */
 function mayBeFile(entry: Dirent): boolean {
   return (
     entry.isFile() ||

@@ -2,19 +2,25 @@ import type { FSWatcher } from 'node:fs'
 import { basename, join } from 'node:path'
 import { FsFailure, isMissing, lstat, stat, watchDirectory } from '../../../../lib/fs/file-system.ts'
 
-/** Told what happens in a directory. */
+/** Receives what happens in a directory. */
 export interface FolderListener {
-  /** Something happened to this entry, or, without a name, to the directory; `renamed`: it may be another file now. */
+  /**
+   * Called when something happened to the entry `name`, or, without a name, to the directory. `renamed`: the
+   * entry may be another file now.
+   */
   changed(folder: string, name: string | undefined, renamed: boolean): void
-  /** The watch is over: the directory was deleted, renamed away or replaced, or the watch failed. */
+  /** Called when the watch has ended: the directory was deleted, renamed or replaced, or the watch failed. */
   ended(folder: string, reason: string): void
 }
 
-/** What tells a directory from the one that has its path, and perhaps its inode number, later. */
+/**
+ * Properties that distinguish a directory from a later one with the same path, and perhaps the same inode
+ * number.
+ */
 interface FolderIdentity {
   device: bigint
   inode: bigint
-  /** 0 on file systems without times of birth: there the event of the deletion tells them apart. */
+  /** 0 on file systems without birth times, where the deletion event distinguishes them. */
   bornNs: bigint
 }
 
@@ -25,12 +31,13 @@ interface SharedWatch {
 }
 
 /**
- * The watches of the process. Inputs share them because bun does: all its watchers of a path hang on the first one, so that
- * one which is made for a new directory reports nothing while another input still has one for the directory before.
+ * Watches of the process, shared by all inputs. In bun, all watchers of a path hang on the first one: a
+ * watcher for a recreated directory reports nothing while another input still has one for the deleted
+ * directory.
  */
 const watches = new Map<string, SharedWatch>()
 
-/** Watches a directory; a failure means that it is not watched. */
+/** Watches a directory. Returns a failure when it cannot be watched. */
 export function startWatching(folder: string, listener: FolderListener): FsFailure | undefined {
   checkWatch(folder)
   const known = watches.get(folder)
@@ -38,7 +45,8 @@ export function startWatching(folder: string, listener: FolderListener): FsFailu
     known.listeners.add(listener)
     return undefined
   }
-  // Looked at before: if it is replaced in between, the next check finds that they differ.
+  // Taken before the watch begins: if the directory is replaced in between, the next check finds a
+  // difference.
   const identity = identityOf(folder)
   if (identity instanceof FsFailure) return identity
   const watcher = watchDirectory(folder, (event, name) => dispatch(folder, event === 'rename', name))
@@ -56,13 +64,13 @@ export function stopWatching(folder: string, listener: FolderListener): void {
   watches.delete(folder)
 }
 
-/** Ends the watch of a directory if another one, or none, is at its path now. */
+/** Ends the watch of a directory if its path is now missing or leads to another directory. */
 export function checkWatch(folder: string): void {
   const watch = watches.get(folder)
   if (watch === undefined) return
   const now = identityOf(folder)
   if (now instanceof FsFailure) {
-    // What cannot be looked at is not gone.
+    // A directory that cannot be examined is not missing.
     if (isMissing(now)) end(folder, now.message)
     return
   }
@@ -72,15 +80,16 @@ export function checkWatch(folder: string): void {
 }
 
 function dispatch(folder: string, renamed: boolean, name: string | null): void {
-  // What happens to the directory itself has its own name, as if it were an entry in it.
+  // inotify reports an event of the directory itself under its own name, as if it were an entry in it.
   if (name === basename(folder) && isMissing(lstat(join(folder, name)))) {
-    // Its deletion, or that of such an entry: a watch too many is made again, one too few would be blind.
+    // Either the directory was deleted, or an entry with its name was. Ending a valid watch is harmless, as
+    // it is made again; keeping a dead one would miss events.
     if (renamed) end(folder, 'it was deleted')
     else tell(folder, undefined, false)
     return
   }
   tell(folder, name ?? undefined, renamed)
-  // A directory with a file that is held open is deleted without an event until the file is closed.
+  // Deleting a directory causes no event as long as a file in it is held open.
   if (renamed) checkWatch(folder)
 }
 

@@ -8,10 +8,10 @@ interface AckRange {
   settle: (outcome: Outcome) => void
 }
 
-/** Bytes that another tracker has read, as a range of the heir's watermark. */
+/** Bytes read under this tracker that the heir's watermark waits for, as one of its ranges. */
 interface Inheritance {
   heir: AckTracker
-  /** Offset up to which all has to be acknowledged. */
+  /** Offset up to which everything has to be acknowledged. */
   end: number
   watermark: Watermark
   ticket: number
@@ -27,7 +27,7 @@ export class AckTracker {
   #commitLimit: number | undefined
   #hasRanges = false
   readonly #onSettled: (bytes: number) => void
-  /** What was handed over, by the watermark of the content: see `handOver`. */
+  /** What `handOver` handed over, by the watermark of the content. */
   readonly #heirs = new WeakMap<Watermark, Inheritance>()
 
   constructor(offset: number, isSkipping: boolean, onSettled: (bytes: number) => void) {
@@ -52,7 +52,7 @@ export class AckTracker {
     return this.#skippingAt.has(this.position)
   }
 
-  /** True once a range was ended: bytes of the present content are, or were, in a chunk. */
+  /** True once a range has ended: bytes of the present content are or were in a chunk. */
   get hasRanges(): boolean {
     return this.#hasRanges
   }
@@ -70,7 +70,8 @@ export class AckTracker {
   endRange(offset: number, isSkipping: boolean): AckRange | undefined {
     const start = this.#rangeStart
     const end = this.#commitLimit ?? offset
-    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to settle too.
+    // Nothing is committed beyond the start of an open record; but a chunk with lines from there has to
+    // settle too.
     const beyond = end < offset ? `+${offset}` : ''
     if (end === start && beyond === '') return undefined
     this.#rangeStart = end
@@ -92,7 +93,7 @@ export class AckTracker {
     }
   }
 
-  /** Begins at `offset` instead. Only for a file of which nothing was read. */
+  /** Moves the start to `offset`. Only for a file of which nothing has been read. */
   startAt(offset: number): void {
     this.#rangeStart = offset
     this.#skippingAt.clear()
@@ -106,8 +107,8 @@ export class AckTracker {
   }
 
   /**
-   * Has `heir`, of a file with the same content of which nothing was read, begin at `offset`. Its position stays where this one is until
-   * all ranges before that are acknowledged, so that it may be read at once.
+   * Starts `heir`, the tracker of an unread copy of this content, at `offset`. Reading the copy may begin at
+   * once; its position stays at this tracker's until all ranges before `offset` are acknowledged.
    */
   handOver(heir: AckTracker, offset: number): void {
     const acked = Math.min(this.position, offset)
@@ -119,7 +120,10 @@ export class AckTracker {
     this.#heirs.set(this.#watermark, { heir, end: offset, watermark, ticket })
   }
 
-  /** Settles what was handed over once all of it is acknowledged; the heir may have handed it over too. */
+  /**
+   * Settles what was handed over once all of it is acknowledged. Recurses, as the heir may have handed it
+   * over too.
+   */
   #settleHeir(content: Watermark): void {
     const inheritance = this.#heirs.get(content)
     if (inheritance === undefined || content.position < inheritance.end) return

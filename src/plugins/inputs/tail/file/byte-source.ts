@@ -1,19 +1,22 @@
 import type { BigIntStats } from 'node:fs'
 import { close, type FsFailure, read } from '../../../../lib/fs/file-system.ts'
 
-/** Place from which a later run reads on, as it is stored. */
+/** Position from which a later run resumes, as it is stored. */
 export interface ResumePoint {
-  /** Position in the file as it is on disk. */
+  /** Position in the file on disk. */
   offset: number
-  /** Position in the decompressed data of a .gz; undefined for a plain file, and for one that is skipped up to `offset`. */
+  /**
+   * Position in the decompressed data of a .gz; undefined for a plain file, and for a .gz that is skipped up
+   * to `offset`.
+   */
   streamOffset: number | undefined
 }
 
 /** Supplies the bytes of a file. Positions count decompressed bytes. */
 export interface ByteSource {
   /**
-   * Reads up to `length` bytes from `position` into `buf` at `at`, and returns their number; fewer only when no more
-   * are there now.
+   * Reads up to `length` bytes from `position` into `buf` at `at` and returns their number, which is smaller
+   * only when no more bytes are available now.
    */
   read(buf: Buffer, at: number, length: number, position: number): number | FsFailure
   /** True when positions count decompressed bytes. */
@@ -22,13 +25,16 @@ export interface ByteSource {
   readonly complete: boolean
   /** Position before which there is nothing to read. */
   readonly start: number
-  /** True when the file has another content than what was read; what the source still has of the old one can be read. */
+  /**
+   * True when the content on disk is not the one that was read. Buffered bytes of the old content can still
+   * be read.
+   */
   readonly isRewritten: boolean
-  /** Returns the place from which a later run reads on after `acked`. */
+  /** Returns the position from which a later run resumes when everything before `acked` is acknowledged. */
   resumePoint(acked: number): ResumePoint
-  /** Takes note of the present size and time of the file. */
+  /** Records the present size and modification time of the file. */
   look(stat: BigIntStats): void
-  /** Begins again at the start of a file that was rewritten. */
+  /** Restarts at the beginning of a rewritten file. */
   restart(): void
   close(): void
 }

@@ -1,5 +1,5 @@
 /**
- * The part of a stream that is buffered ahead of its reader, in the pieces in which it came.
+ * Part of a stream that is buffered ahead of its reader, in the pieces in which it arrived.
  *
  * ```
  *   0 ...... discarded ...... | start: buffered | end .... not there yet
@@ -28,7 +28,10 @@ export class ByteWindow {
     return this.#start + this.#length
   }
 
-  /** Adds those bytes of `data`, which ends at `end`, that come after the window. Returns false when there are none. */
+  /**
+   * Appends the bytes of `data` that come after the window; `end` is the position after `data`. Returns false
+   * when there are none.
+   */
   append(data: Buffer, end: number): boolean {
     const missing = Math.min(end - this.end, data.length)
     if (missing <= 0) return false
@@ -37,7 +40,9 @@ export class ByteWindow {
     return true
   }
 
-  /** Copies up to `length` bytes from the start of the window into `buf` at `at`; returns their number. */
+  /**
+   * Copies up to `length` bytes from the start of the window into `buf` at `at`, and returns their number.
+   */
   copy(buf: Buffer, at: number, length: number): number {
     let copied = 0
     for (const part of this.#parts) {
@@ -47,7 +52,7 @@ export class ByteWindow {
     return copied
   }
 
-  /** Discards what is buffered before `position`. */
+  /** Discards the bytes before `position`. */
   discardUpTo(position: number): void {
     let drop = position - this.#start
     while (drop > 0 && this.#parts.length > 0) {
@@ -61,7 +66,7 @@ export class ByteWindow {
     }
   }
 
-  /** Empties the window, which begins at `start` then. */
+  /** Empties the window and moves it to `start`. */
   restart(start: number): void {
     this.#parts = []
     this.#length = 0

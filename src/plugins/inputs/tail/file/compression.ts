@@ -1,6 +1,9 @@
 import { FsFailure } from '../../../../lib/fs/file-system.ts'
 
-/** First bytes of formats that rotation compresses logs to and that cannot be read; no text begins with them. */
+/**
+ * Magic numbers of formats that rotation compresses logs to and that cannot be read. No text begins with
+ * them.
+ */
 const MAGIC: [format: string, bytes: number[]][] = [
   ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
@@ -13,19 +16,19 @@ const MAGIC: [format: string, bytes: number[]][] = [
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ]
 
-/** The formats by their first byte, which tells for nearly all files that they have none of them. */
+/** The formats by their first byte, which rules out nearly all content. */
 const BY_FIRST_BYTE = Map.groupBy(MAGIC, ([, bytes]): number | undefined => bytes[0])
 
-/** Number of first bytes that tell the format. */
+/** Number of leading bytes that identify the format. */
 export const MAGIC_BYTES = 10
 
-/** Code of a file whose content is compressed in another format than gzip. */
+/** Failure code of a file that is compressed in a format other than gzip. */
 export const COMPRESSED = 'COMPRESSED'
 
-/** Returns why a content that begins with `head` is not read; undefined when it is no compressed one, or a .gz. */
+/** Returns a failure for content that begins with `head` and is compressed in another format than gzip. */
 export function compressedFailure(head: Buffer): FsFailure | undefined {
   for (const [format, bytes] of BY_FIRST_BYTE.get(head[0]) ?? [])
     if (bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte))
-      return new FsFailure(COMPRESSED, `it is compressed by ${format}, and only gzip can be read`)
+      return new FsFailure(COMPRESSED, `it is compressed with ${format}, and only gzip is supported`)
   return undefined
 }

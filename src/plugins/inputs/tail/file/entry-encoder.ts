@@ -26,11 +26,11 @@ export interface FileNames {
   id: string
 }
 
-/** A line was read completely, or there is no parser. */
+/** The parser read the line completely, or there is no parser. */
 const PARSED = 0
 /** The parser did not read the line. */
 const UNPARSED = 1
-/** The line has a time that the parser could not read. */
+/** The parser read the line but not its time. */
 export const UNTIMED = 2
 type LineFailure = typeof PARSED | typeof UNPARSED | typeof UNTIMED
 
@@ -41,25 +41,29 @@ const PADDING_BYTES = 3
 const MAX_STR_HEAD_BYTES = 5
 
 /**
- * Writes the entries of one file. Everything in an entry that does not change from line to line is encoded once:
+ * Writes the entries of one file. The constant part of an entry is encoded once:
  *
  * ```
  *   92 d7 00 <sec><nsec> 8n [path_key path] [id_key id] [offset_key cf <offset u64>] key | str head | line
  *   |--------------------------------- prefix, copied per line --------------------------|
  * ```
- * A parsed line has the parser's pairs first, then path, id and offset. See AddedFields for keys that are equal.
+ * A parsed line has the parser's pairs first, then path, id and offset. `AddedFields` says which of two equal
+ * keys stays.
  */
 export class EntryEncoder implements EntryWriter {
   buf: Buffer = Buffer.alloc(0)
   at = 0
   sec = 0
   nsec = 0
-  /** What failed in the line written last. */
+  /** What failed in the last line written. */
   failure: LineFailure = PARSED
   extraPairs: number
   readonly extraKeys: LaterKeys | undefined
   readonly prefix: Buffer
-  /** The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few bytes. */
+  /**
+   * The prefix as big-endian words: storing four bytes at a time is a third faster than `copy` for so few
+   * bytes.
+   */
   readonly #words: Uint32Array
   readonly #prefixView: DataView
   /** Index in `prefix` of the offset's eight bytes, or -1. */
@@ -71,9 +75,12 @@ export class EntryEncoder implements EntryWriter {
   /** Pairs after those of the parser, and the position of the offset in them. */
   readonly #suffix: Buffer
   readonly #suffixOffsetAt: number
-  /** Removes the pairs of a parser whose keys are added; undefined when there are none, or the parser does it. */
+  /**
+   * Removes parser pairs whose keys are added later; undefined when nothing is added, or when the parser
+   * removes them.
+   */
   readonly #settler: UniqueKeys | undefined
-  /** Prefix of a truncated line, and the pair after the line. */
+  /** Prefix of a truncated line, and the pair that follows the line. */
   readonly #cutPrefix: Buffer
   readonly #cutOffsetAt: number
   readonly #cutMark: Buffer
@@ -101,7 +108,7 @@ export class EntryEncoder implements EntryWriter {
       this.prefix.byteLength + PADDING_BYTES,
     )
     this.#words = new Uint32Array(Math.ceil(this.prefix.length / 4))
-    // A line under the key of the flag is worth more than the flag.
+    // When the line itself is under the key of the flag, the line stays.
     this.#cutMark = key === TRUNCATED_KEY ? EMPTY : TRUNCATED
     const cut = prefixOf(key, added.encode([key, TRUNCATED_KEY]), this.#cutMark.length === 0 ? 1 : 2)
     this.#cutPrefix = cut.bytes
@@ -139,8 +146,8 @@ export class EntryEncoder implements EntryWriter {
   }
 
   /**
-   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next reads too
-   * long.
+   * Updates `ratio` with the lines just written; never below 1/4, or one unusual block would make the next
+   * reads too long.
    */
   recordRatio(written: number, bytes: number): void {
     this.#ratio = Math.max(0.25, (this.#ratio + written / bytes) / 2)
@@ -155,7 +162,10 @@ export class EntryEncoder implements EntryWriter {
     for (let i = 0; i < this.#words.length; i++) this.#words[i] = this.#prefixView.getUint32(i * 4)
   }
 
-  /** Writes the entry of a line at `buf[at]` and returns the index after it. The caller provides `bound()` bytes. */
+  /**
+   * Writes the entry of a line at `buf[at]` and returns the index after it. The caller provides `bound()`
+   * bytes.
+   */
   write(
     buf: Buffer,
     view: DataView,
@@ -194,7 +204,7 @@ export class EntryEncoder implements EntryWriter {
     this.sec = this.#readSec
     this.nsec = this.#readNsec
     const { parser } = this
-    // Encoders of other files share the parser.
+    // Encoders of other files share the parser, so its counter is compared before and after.
     const timeFailures = parser?.timeFailures
     if (parser?.parse(src, start, end, this) !== true) {
       this.failure = UNPARSED
@@ -212,7 +222,10 @@ export class EntryEncoder implements EntryWriter {
   }
 }
 
-/** Returns the bytes before an unparsed line: head, the added pairs, the key of the line. `others`: pairs besides `added`. */
+/**
+ * Returns the bytes before an unparsed line: head, added pairs, and the key of the line. `others` is the
+ * number of pairs besides `added`.
+ */
 function prefixOf(
   key: string,
   added: ReturnType<AddedFields['encode']>,
@@ -220,7 +233,8 @@ function prefixOf(
 ): { bytes: Buffer; offsetAt: number } {
   const space = Buffer.alloc(16)
   const head = space.subarray(0, writeMapHead(space, writeEntryHead(space, 0, 0, 0), added.count + others))
-  // Padded, so that its last word can be read; what a store writes beyond the prefix is overwritten by the line.
+  // Padded so that copying word by word may read its last word. The line overwrites what is copied beyond the
+  // prefix.
   const padded = Buffer.concat([head, added.bytes, encodeStr(key), Buffer.alloc(PADDING_BYTES)])
   const offsetAt = added.offsetAt < 0 ? -1 : head.length + added.offsetAt
   return { bytes: padded.subarray(0, padded.length - PADDING_BYTES), offsetAt }

@@ -26,7 +26,10 @@ export class FileHandle {
     return this.source.isCompressed
   }
 
-  /** Returns the properties of the open file; a failure for one that its server has deleted (ESTALE), for example. */
+  /**
+   * Returns the properties of the open file; a failure when they are not available, as after the server
+   * deleted it (ESTALE).
+   */
   stat(): BigIntStats | FsFailure {
     return fstat(this.#fd)
   }

@@ -4,10 +4,14 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import { read } from '../../../../lib/fs/file-system.ts'
 import { xxh3 } from '../../../../lib/hash/xxh3.ts'
 
-/** First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter. */
+/**
+ * First bytes of a file that distinguish it from another one with its inode; fewer while the file is shorter.
+ */
 export const FINGERPRINT_BYTES = 1024
 
-/** Shorter contents do not tell files apart: many logs begin with the same words, a date at least. */
+/**
+ * Shorter contents do not distinguish files: many logs begin with the same words, or at least the same date.
+ */
 export const MIN_DISTINCT_BYTES = 64
 
 /** Bytes before an offset that are compared; the size of fluent-bit's marker. */
@@ -19,8 +23,9 @@ export const TICK_MS = 20
 const scratch = Buffer.alloc(FINGERPRINT_BYTES)
 
 /**
- * Returns `size` bytes from `at`, in a buffer that the next call overwrites. Undefined when the file has fewer or they
- * cannot be read: there is nothing to compare then, and the read that follows reports the reason.
+ * Returns `size` bytes from `at`, in a buffer that the next call overwrites. Undefined when the file has
+ * fewer or they cannot be read: there is nothing to compare then, and the read that follows reports the
+ * reason.
  */
 export function peek(fd: number, at: number, size: number): Buffer | undefined {
   if (size > scratch.length || at < 0) return undefined
@@ -38,12 +43,12 @@ export function fingerprintOf(bytes: Buffer): string {
   return createHash('sha1').update(bytes).digest('hex').slice(0, 16)
 }
 
-/** Fingerprints of NUL bytes by their number. */
+/** Fingerprints of NUL bytes, by their number. */
 const holes = new Map<number, string>()
 
 /**
- * True when the known first bytes of a content are NUL: after copytruncate a program without O_APPEND writes on at its old position. They
- * tell nothing then.
+ * True when the known first bytes of a content are NUL and identify nothing: after copytruncate, a program
+ * without O_APPEND continues at its old position.
  */
 export function isHole({
   fingerprint,
@@ -58,7 +63,10 @@ export function isHole({
   return fingerprint === hole
 }
 
-/** True when all that is known of a content is NUL: neither its first bytes nor those before the offset distinguish it. */
+/**
+ * True when all known bytes of a content are NUL, so that neither its first bytes nor those before the offset
+ * identify it.
+ */
 export function isAllHole(
   content: Pick<OffsetRow, 'fingerprint' | 'fingerprintSize' | 'marker' | 'markerSize'>,
 ): boolean {
@@ -89,8 +97,8 @@ export function mismatch(
 }
 
 /**
- * Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they cannot be
- * read.
+ * Returns the marker as fluent-bit stores it: XXH3-64 of the last bytes before the offset; zeros if they
+ * cannot be read.
  */
 export function markerAt(fd: number, offset: number): { marker: bigint; markerSize: number } {
   const size = Math.min(MARKER_BYTES, offset)

@@ -1,7 +1,7 @@
 import type { InflateRaw } from 'node:zlib'
 
 /**
- * A .gz, as in RFC 1952. After the last member gzip ignores what is no other one, and so does this.
+ * A .gz as in RFC 1952. Anything after the last member that is not another member is ignored, as gzip does.
  *
  * ```
  *   file   = *member *%x00 [garbage]
@@ -14,18 +14,20 @@ const DEFLATE = 8
 const FIXED_HEADER_BYTES = 10
 const TRAILER_BYTES = 8
 const FLAG = { CRC16: 2, EXTRA: 4, NAME: 8, COMMENT: 16, RESERVED: 0xe0 }
-/** Longer headers are not read: names have at most 4 KB, and what follows a wrong flag might never end. */
+/**
+ * Longer headers are rejected: names have at most 4 KB, and after a wrong flag the header might never end.
+ */
 const MAX_HEADER_BYTES = 131_072
 
-/** True when the bytes can be the beginning of a member; also for a single byte, of which more may come. */
+/** True when a member may begin with these bytes. A single byte is enough, as more may follow. */
 export function isGzipHead(head: Buffer): boolean {
   return head.every((byte, at) => at >= MAGIC.length || byte === MAGIC[at])
 }
 
-/** Returns the length of the header; undefined: more bytes are needed. Throws for a header that is none. */
+/** Returns the length of the header; undefined when more bytes are needed. Throws for an invalid header. */
 function headerLength(head: Buffer): number | undefined {
   if (!isGzipHead(head)) throw new Error('it is not in gzip format')
-  if (head.length > MAX_HEADER_BYTES) throw new Error('a header is too long')
+  if (head.length > MAX_HEADER_BYTES) throw new Error('the header of a member is too long')
   if (head.length < FIXED_HEADER_BYTES) return undefined
   const flags = head[3] as number
   if (head[2] !== DEFLATE || (flags & FLAG.RESERVED) !== 0) throw new Error('unknown compression method')
@@ -44,18 +46,18 @@ function headerLength(head: Buffer): number | undefined {
   return head.length < at ? undefined : at
 }
 
-/** The functions of node:zlib, which is imported when it is needed. */
+/** Functions of node:zlib, which is imported on first use. */
 type Zlib = Pick<typeof import('node:zlib'), 'createInflateRaw' | 'crc32'>
 
 /**
- * Inflates members one by one, as their bytes come: the end of what was written so far is told from the end of a member,
- * which a stream of node:zlib tells only when there is nothing more to come.
+ * Inflates members one by one as their bytes arrive, and knows whether the last bytes ended a member. A
+ * gunzip stream of node:zlib tells that only after the end of its input.
  */
 export class GzipMembers {
   readonly #zlib: Zlib
   readonly #onData: (data: Buffer) => void
   #state: 'between' | 'header' | 'body' | 'trailer' | 'garbage' = 'between'
-  /** Bytes of a header or a trailer that is not complete. */
+  /** Bytes of an incomplete header or trailer. */
   #held: Buffer = Buffer.alloc(0)
   #inflater: InflateRaw | undefined
   #ended: Promise<void> | undefined
@@ -65,17 +67,17 @@ export class GzipMembers {
   #isPaused = false
   /** Compressed position of the next byte. */
   #position: number
-  /** Compressed position after the last complete member, or after the zeros that follow it. */
+  /** Compressed position after the last complete member and the zeros that follow it. */
   #memberEnd: number
 
-  /** `position`: the compressed position of a member's first byte. `onData` may call `pause`. */
+  /** `position`: compressed position at which a member begins. `onData` may call `pause`. */
   constructor(zlib: Zlib, position: number, onData: (data: Buffer) => void) {
     this.#zlib = zlib
     this.#onData = onData
     this.#position = this.#memberEnd = position
   }
 
-  /** Compressed position of the next byte: of those before, all were used. */
+  /** Compressed position of the next byte; all bytes before it were consumed. */
   get position(): number {
     return this.#position
   }
@@ -84,17 +86,20 @@ export class GzipMembers {
     return this.#memberEnd
   }
 
-  /** True when the bytes taken so far are complete members. */
+  /** True when the bytes consumed so far are complete members. */
   get isBetween(): boolean {
     return this.#state === 'between'
   }
 
-  /** True when something else follows the last member; nothing more is taken. */
+  /** True when the last member is followed by something else; no more bytes are consumed then. */
   get isGarbage(): boolean {
     return this.#state === 'garbage'
   }
 
-  /** Takes the next bytes, which stay unchanged meanwhile. Rejects when they are damaged. Waits while paused. */
+  /**
+   * Consumes the next bytes, which must not change until it resolves. Waits while paused. Rejects when the
+   * bytes are damaged.
+   */
   async take(bytes: Buffer): Promise<void> {
     let rest = bytes
     while (rest.length > 0 && this.#state !== 'garbage') {
@@ -119,7 +124,7 @@ export class GzipMembers {
     this.#inflater?.destroy()
   }
 
-  /** Returns how many bytes were used, at least one unless the state changed. */
+  /** Returns the number of bytes consumed: at least one, unless the state changed. */
   async #takeSome(bytes: Buffer): Promise<number> {
     switch (this.#state) {
       case 'between':
@@ -134,7 +139,7 @@ export class GzipMembers {
   }
 
   #takeBetween(bytes: Buffer): number {
-    // The first member has its header at once: zeros before it are not padding.
+    // A file has to begin with a member, so zeros at its start are not padding.
     const zeros = this.#position === 0 ? 0 : countZeros(bytes)
     if (zeros > 0) return zeros
     const isFirst = this.#position === 0
@@ -146,7 +151,7 @@ export class GzipMembers {
   #takeHeader(bytes: Buffer): number {
     const before = this.#held.length
     const head = Buffer.concat([this.#held, bytes])
-    // One byte of the magic number is no member yet: bytes after the last member that are none are ignored.
+    // After the last member, a first byte of the magic number without the second one is garbage.
     if (this.#memberEnd > 0 && !isGzipHead(head.subarray(0, MAGIC.length))) {
       this.#state = 'garbage'
       return 0
@@ -169,7 +174,7 @@ export class GzipMembers {
     this.#held = Buffer.alloc(0)
     this.#ended = new Promise((resolve) => inflater.once('end', resolve))
     this.#failed = new Promise((_, reject) => inflater.on('error', reject))
-    // The error is thrown where the bytes are taken; one that comes in between is found at the next call.
+    // Rejects in `#inflate`. An error between two calls is thrown by the next one.
     this.#failed.catch(() => {})
     inflater.on('data', (data: Buffer) => {
       this.#checksum = this.#zlib.crc32(data, this.#checksum)
@@ -186,7 +191,7 @@ export class GzipMembers {
     await Promise.race([written, this.#failed])
     const used = inflater.bytesWritten - before
     if (used === bytes.length) return used
-    // It did not take them all: the member ends here. Its last data may wait for the reader.
+    // Bytes are left over, so the member ends here. Its last data may have to wait for the reader.
     await Promise.race([this.#ended, this.#failed])
     this.#state = 'trailer'
     return used
@@ -196,9 +201,8 @@ export class GzipMembers {
     const used = Math.min(bytes.length, TRAILER_BYTES - this.#held.length)
     this.#held = Buffer.concat([this.#held, bytes.subarray(0, used)])
     if (this.#held.length < TRAILER_BYTES) return used
-    if (this.#held.readUInt32LE(0) !== this.#checksum) throw new Error('the checksum of the data is wrong')
-    if (this.#held.readUInt32LE(4) !== this.#memberBytes % 2 ** 32)
-      throw new Error('the size of the data is wrong')
+    if (this.#held.readUInt32LE(0) !== this.#checksum) throw new Error('the checksum is wrong')
+    if (this.#held.readUInt32LE(4) !== this.#memberBytes % 2 ** 32) throw new Error('the size is wrong')
     this.#state = 'between'
     this.#inflater = undefined
     return used

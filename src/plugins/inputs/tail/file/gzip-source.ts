@@ -7,41 +7,50 @@ import { ByteWindow } from './byte-window.ts'
 import { MARKER_BYTES, peek } from './fingerprint.ts'
 import { GzipMembers, isGzipHead } from './gzip-members.ts'
 
-/** Decompressed bytes buffered ahead of the reader; beyond that inflating pauses. */
+/** Decompressed bytes buffered ahead of the reader; inflating pauses when there are more. */
 const WINDOW_BYTES = 262_144
-/** Compressed bytes read at once. */
+/** Compressed bytes per read. */
 const RAW_BYTES = 65_536
-/** Compressed bytes read at once in the block in which data is corrupt: what is before the damage is sent. */
+/** Compressed bytes per read in a corrupt block, so that all data before the damage is sent. */
 const FINE_BYTES = 16
 
-/** A .gz that ends within a member, or is corrupt, is damaged once it has not been changed for this long. */
+/** Time without a change after which a .gz that is corrupt, or ends within a member, counts as damaged. */
 export const GZIP_QUIET_MS = 10_000
 
-/** What happens to a .gz. `GzipSource` calls none of them before its constructor has returned. */
+/** Callbacks of `GzipSource`. None is called before its constructor has returned. */
 export interface GzipEvents {
-  /** More was inflated, or nothing more will come. */
+  /** Called when more was inflated, or when nothing more will come. */
   onMore(): void
-  /** The data from the compressed position `from` on cannot be inflated; the file has `size` bytes. */
+  /**
+   * Called when the data from the compressed position `from` on cannot be inflated; `size` is the size of the
+   * file.
+   */
   onDamaged(reason: string, from: number, size: number): void
-  /** More was written to a file that had counted as damaged, and was inflated. */
+  /** Called when a file that counted as damaged has grown and is complete now. */
   onRepaired(): void
-  /** `bytes` after the last member, from `from` on, are no member. */
+  /** Called for `bytes` after the last member, from `from` on, that are not another member. */
   onGarbage(from: number, bytes: number): void
-  /** The file is not compressed, in spite of its name. */
+  /** Called when the file is not compressed, in spite of its name. */
   onPlain(): void
 }
 
-/** From where a .gz is read. */
+/** Position at which reading a .gz begins. */
 export interface GzipStart {
   /** Decompressed position. */
   offset: number
-  /** Compressed position of a member that begins at `offset`; 0: what is before `offset` is inflated and discarded. */
+  /**
+   * Compressed position of a member that begins at `offset`; 0 to inflate from the start and discard what is
+   * before `offset`.
+   */
   memberAt: number
-  /** Compressed position up to which the file is skipped as existing content; reading begins when it is larger. */
+  /** Compressed size of the existing content that is skipped; reading begins when the file is larger. */
   skipTo?: number
 }
 
-/** True when an open file named .gz is not compressed. One that is empty may become anything. */
+/**
+ * True when an open file named .gz is not compressed. False for an empty one, which may still become
+ * anything.
+ */
 export function isPlainContent(fd: number): boolean {
   const head = peek(fd, 0, 2) ?? peek(fd, 0, 1)
   return head !== undefined && !isGzipHead(head)
@@ -54,13 +63,13 @@ export function isMemberAt(fd: number, position: number): boolean {
 }
 
 /**
- * A .gz, inflated as it is read: a window moves over the decompressed bytes.
+ * A .gz that is inflated as it is read. A window moves over the decompressed bytes:
  *
  * ```
  *   0 ...... discarded ...... | window: buffered | .... not inflated yet
  * ```
- * Several members in a row are one stream, and more may be appended at any time: inflating goes on where it was. What is
- * before damage is delivered. Positions before the window cannot be read again: the reader only goes forward.
+ * Consecutive members are one stream. More may be appended at any time; inflating then continues where it
+ * stopped. Data before a damaged place is delivered. Positions before the window cannot be read again.
  */
 export class GzipSource implements ByteSource {
   readonly #fd: number
@@ -74,26 +83,26 @@ export class GzipSource implements ByteSource {
   /** Decompressed bytes buffered ahead of the reader. */
   readonly #window: ByteWindow
   #members: GzipMembers | undefined
-  /** Compressed and decompressed position at which a member begins. */
+  /** Compressed and decompressed position at which the current member begins. */
   #member: { at: number; offset: number }
-  /** Compressed position up to which data is skipped, and the number of bytes skipped so far. */
+  /** Compressed position up to which data is skipped, and the number of decompressed bytes skipped so far. */
   #skipTo: number
   #skipped = 0
-  /** Compressed position from which on little is read at a time, in a second attempt at corrupt data. */
+  /** Compressed position from which the second attempt at corrupt data reads FINE_BYTES at a time. */
   #fineFrom: number | undefined
-  /** Reason why nothing more can be inflated, and the compressed position. */
+  /** Reason why inflating stopped, and the compressed position. */
   #damage: { reason: string; at: number } | undefined
   #isReported = false
-  /** Failure of a read that the reader has not been told. */
+  /** Read failure that has not been returned to the reader yet. */
   #failure: FsFailure | undefined
-  /** End of the window when the reader had all of it. */
+  /** End of the window at the time the reader last had all of it. */
   #offered = -1
   /** Compressed position up to which bytes after the last member were reported. */
   #garbageEnd = 0
-  /** Compressed bytes read so far, and the last of them: appending leaves them as they are. */
+  /** Number of compressed bytes read so far, and the last of them, which appending does not change. */
   #rawEnd: number
   #lastRaw: Buffer = Buffer.alloc(0)
-  /** Size and time of the last change when inflating stopped. */
+  /** Size and modification time when inflating stopped. */
   #seen = { size: 0, mtimeNs: 0n }
   #isPumping = false
   #isClosed = false
@@ -140,7 +149,7 @@ export class GzipSource implements ByteSource {
     if (copied === length) return copied
     const failure = this.#failure
     if (failure !== undefined) {
-      // What was inflated before it comes first.
+      // The data inflated before the failure is returned first.
       if (this.#offered === this.#window.end) {
         this.#failure = undefined
         return failure
@@ -150,7 +159,7 @@ export class GzipSource implements ByteSource {
       return copied
     }
     this.#offered = this.#window.end
-    // For a line longer than the window: it grows as far as the reader asks.
+    // For a line longer than the window, which then grows as far as the reader asks.
     this.#members?.resume()
     const stat = this.#isPumping ? undefined : fstat(this.#fd)
     if (stat instanceof FsFailure) return stat
@@ -158,19 +167,19 @@ export class GzipSource implements ByteSource {
     return copied
   }
 
-  /** Inflates on when the file has changed. */
+  /** Resumes inflating when the file has changed. */
   look(stat: BigIntStats): void {
     if (this.#isPumping || this.#isClosed || this.#isPlain || this.#isRewritten) return
     const size = Number(stat.size)
     if (size === this.#seen.size && stat.mtimeNs === this.#seen.mtimeNs) return
     if (size < this.#rawEnd || this.#hasOtherRaw()) this.#recordRewrite()
     else if (this.#damage !== undefined) {
-      // While it is not final, a timer is set.
+      // Until the damage is final, the timer of `#awaitQuiet` checks the file.
       if (this.#complete) this.#awaitQuiet(stat)
     } else if (size > Math.max(this.#rawEnd, this.#skipTo)) void this.#pump()
   }
 
-  /** True when the bytes before those that are read next are not those that were read. */
+  /** True when the last bytes read have changed on disk. */
   #hasOtherRaw(): boolean {
     const size = this.#lastRaw.length
     const bytes = size === 0 ? undefined : peek(this.#fd, this.#rawEnd - size, size)
@@ -186,7 +195,7 @@ export class GzipSource implements ByteSource {
     return { offset: acked === this.#member.offset ? this.#member.at : 0, streamOffset: acked }
   }
 
-  /** Begins again at the start of a file that was rewritten. */
+  /** Restarts at the beginning of a rewritten file. */
   restart(): void {
     if (this.#isPlain) return
     this.#members?.close()
@@ -216,7 +225,9 @@ export class GzipSource implements ByteSource {
     this.#events.onMore()
   }
 
-  /** Inflates what there is. Ends at the end of the file, at damage, or when the source is closed. */
+  /**
+   * Inflates all available data. Returns at the end of the file, at damage, and when the source is closed.
+   */
   async #pump(): Promise<void> {
     this.#isPumping = true
     this.#complete = false
@@ -250,7 +261,10 @@ export class GzipSource implements ByteSource {
     this.#settle(members)
   }
 
-  /** Returns how much is read next: not beyond the end of what is skipped, and little in a block with damage. */
+  /**
+   * Returns the size of the next read, which does not cross the end of the skipped data and is small near
+   * damage.
+   */
   #rawLength(): number {
     const limit = this.#fineFrom !== undefined && this.#rawEnd >= this.#fineFrom ? FINE_BYTES : RAW_BYTES
     return this.#rawEnd < this.#skipTo ? Math.min(limit, this.#skipTo - this.#rawEnd) : limit
@@ -268,7 +282,7 @@ export class GzipSource implements ByteSource {
     this.#events.onMore()
   }
 
-  /** Inflating has come to the end of the file as it is now, or to damage. */
+  /** Handles the present end of the file, or damage. */
   #settle(members: GzipMembers): void {
     this.#isPumping = false
     const stat = fstat(this.#fd)
@@ -291,12 +305,12 @@ export class GzipSource implements ByteSource {
     if (members.isGarbage) this.#reportGarbage(members.memberEnd)
     if (this.#isReported) this.#events.onRepaired()
     this.#isReported = false
-    // A stored position beyond the end belongs to other content.
+    // A stored position beyond the end belongs to another content.
     if (this.#inflated < this.#window.start) this.#isRewritten = true
     this.#finish()
   }
 
-  /** The file cannot be read for now; the next look tries again. */
+  /** Reports a read failure; the next `look` tries again. */
   #fail(failure: FsFailure): void {
     this.#isPumping = false
     this.#failure = failure
@@ -315,7 +329,7 @@ export class GzipSource implements ByteSource {
     this.#events.onMore()
   }
 
-  /** Waits until the file has not been changed for GZIP_QUIET_MS: before that, it may still be written. */
+  /** Waits until the file has been unchanged for GZIP_QUIET_MS, as it may still be being written. */
   #awaitQuiet(stat: BigIntStats | undefined): void {
     this.#seen = { size: Number(stat?.size ?? this.#rawEnd), mtimeNs: stat?.mtimeNs ?? 0n }
     const quietMs = this.#clock.nowMs() - Number(this.#seen.mtimeNs) / 1e6
@@ -324,7 +338,10 @@ export class GzipSource implements ByteSource {
     this.#quiet = this.#clock.after(Math.max(0, leftMs), () => this.#judge())
   }
 
-  /** Called when the file should have been quiet: tries again if it was not, else the damage is final for now. */
+  /**
+   * Called at the end of that time. Tries again if the file has changed; otherwise the damage counts until
+   * the next change.
+   */
   #judge(): void {
     const stat = fstat(this.#fd)
     if (stat instanceof FsFailure) {
@@ -349,7 +366,10 @@ export class GzipSource implements ByteSource {
     this.#finish()
   }
 
-  /** Inflates the member with the damage once more: the file may have been changed, and what is before the damage is sent. */
+  /**
+   * Inflates the damaged member again: the file may have been changed, and data before the damage is sent
+   * this time.
+   */
   #retryMember(damagedAt: number): void {
     this.#members?.close()
     this.#members = undefined

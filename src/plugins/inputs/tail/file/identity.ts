@@ -1,7 +1,8 @@
 import type { BigIntStats } from 'node:fs'
 
 /**
- * The properties of a file that do not change while it is open: device, inode, birth, and what its first path decides.
+ * The properties of a file that do not change while it is open: device, inode, birth, and what its first path
+ * decides.
  */
 export class FileIdentity {
   /** Path the file had when it was opened; tag and Path_Key are made of it. */
@@ -26,7 +27,8 @@ export class FileIdentity {
   }
 
   /**
-   * Text for File_Id_Key, unique to this file: device, inode and birth; the birth is 0 where the file system has none.
+   * Text for File_Id_Key, unique to this file: device, inode and birth; the birth is 0 where the file system
+   * has none.
    */
   get id(): string {
     return [this.device, this.inode, this.#birthNs].map((part) => part.toString(16)).join('-')
@@ -38,7 +40,7 @@ export function identityKey(device: bigint, inode: bigint): string {
   return `${device}:${inode}`
 }
 
-/** Returns the key under which a file is remembered that is not open: its numbers are signed, as SQLite stores them. */
+/** Returns the key of a file that is not open. Its numbers are signed, as SQLite stores them. */
 export function storedKey({ device, inode }: { device?: bigint | undefined; inode: bigint }): string {
   return identityKey(BigInt.asIntN(64, device ?? 0n), BigInt.asIntN(64, inode))
 }

@@ -2,7 +2,8 @@ import type { FileHandle } from './file-handle.ts'
 import { MARKER_BYTES, markerOf, peek } from './fingerprint.ts'
 
 /**
- * What a truncation took away, found when the file is smaller than it was seen before, or has other bytes before the offset.
+ * Bytes that a truncation removed. A truncation is detected when the file is smaller than before, or has
+ * other bytes before the offset.
  *
  * ```
  *   before  0 ....... read ....... from ....... not read ....... to
@@ -10,24 +11,26 @@ import { MARKER_BYTES, markerOf, peek } from './fingerprint.ts'
  * ```
  */
 export interface Truncation {
-  /** Range of bytes that had not been read; empty when all had been. `to` is the greatest size that was seen. */
+  /**
+   * Range of removed bytes that had not been read; empty when all had been. `to` is the largest size seen.
+   */
   from: number
   to: number
-  /** Size of the file now, as far as it is seen. */
+  /** Size of the file as last seen. */
   size: number
-  /** True when the file is read again from its start; false when its bytes up to `size` are the ones of before. */
+  /** True when the file is read again from its start; false when its bytes up to `size` are unchanged. */
   isRewritten: boolean
 }
 
-/** The place in a file at which reading goes on: offset, size as last seen, and the bytes before the offset. */
+/** Position at which reading a file continues: offset, size as last seen, and the bytes before the offset. */
 export class ReadCursor {
   /** Offset at which reading began in this run. */
   startedAt: number
   #offset: number
   #size: number
-  /** Greatest size seen of the present content. */
+  /** Largest size seen of the present content. */
   #greatestSize: number
-  /** True when the content is another one: what is at 0 now was not read. */
+  /** True when the file has a new content of which nothing has been read. */
   #isRewritten = false
   #skipping: boolean
   #lastReadMs: number
@@ -42,7 +45,9 @@ export class ReadCursor {
     this.#lastReadMs = openedMs
   }
 
-  /** Start of the first line that is not in a chunk yet; while a long line is skipped, any byte of that line. */
+  /**
+   * Start of the first line that is not in a chunk yet; while a long line is skipped, any byte of that line.
+   */
   get offset(): number {
     return this.#offset
   }
@@ -52,14 +57,14 @@ export class ReadCursor {
     return this.#size
   }
 
-  /** Greatest size seen since the start of the present content; a file that is smaller was truncated. */
+  /** Largest size seen of the present content. A file that is smaller was truncated. */
   get greatestSize(): number {
     return this.#greatestSize
   }
 
   /**
-   * True from when it is seen that the file was truncated or rewritten until `restart`. The offset then belongs to bytes
-   * that are not in the file any more.
+   * True between the detection of a truncation or rewrite and `restart`. Meanwhile the offset refers to bytes
+   * that are no longer in the file.
    */
   get isRewritten(): boolean {
     return this.#isRewritten
@@ -70,7 +75,7 @@ export class ReadCursor {
     return this.#isRewritten ? 0 : this.#offset
   }
 
-  /** Bytes between the offset and the size. */
+  /** Number of bytes between the offset and the size. */
   get unread(): number {
     return Math.max(0, this.#size - this.presentOffset)
   }
@@ -100,7 +105,7 @@ export class ReadCursor {
     return this.#lastBytesLength
   }
 
-  /** Begins at `offset` instead. Only for a file of which nothing was read. */
+  /** Moves the start to `offset`. Only for a file of which nothing has been read. */
   startAt(offset: number, handle: FileHandle): void {
     this.#offset = this.startedAt = offset
     this.#skipping = false
@@ -123,8 +128,8 @@ export class ReadCursor {
   }
 
   /**
-   * Records that the file was truncated and has `size` bytes now. `isRewritten`: what it has now was not read, and is read
-   * after `restart`; else the bytes up to `size`, which is not before the offset, are those of before.
+   * Records that the file was truncated and has `size` bytes now. `isRewritten`: the content is new and is
+   * read after `restart`. Otherwise the bytes up to `size`, which is at or after the offset, are unchanged.
    */
   recordTruncation(size: number, isRewritten: boolean): void {
     this.#size = this.#greatestSize = size
@@ -164,12 +169,14 @@ export class ReadCursor {
     return size === 0 || block.compare(this.#lastBytes, 0, size, 0, size) === 0
   }
 
-  /** True when the file still has the kept bytes before the offset; false when it was truncated or rewritten. */
+  /**
+   * True when the file still has the kept bytes before the offset; false when it was truncated or rewritten.
+   */
   lastBytesMatch(handle: FileHandle): boolean {
     return !this.#isRewritten && this.#compareLastBytes(handle) === true
   }
 
-  /** True when there are other bytes before the offset than the kept ones; false also when they cannot be read. */
+  /** True when the bytes before the offset differ from the kept ones; false when they cannot be read. */
   lastBytesDiffer(handle: FileHandle): boolean {
     return this.#compareLastBytes(handle) === false
   }

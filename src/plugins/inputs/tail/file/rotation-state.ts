@@ -1,14 +1,17 @@
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 
-/** Contents of before that are remembered for one file; beyond that the oldest is forgotten. */
+/** Maximum number of earlier contents remembered per file; beyond that the oldest is forgotten. */
 const MAX_PAST_CONTENTS = 8
 
-/** What is known of a content that was read: enough to recognize a copy of it. */
+/** Properties of a content that was read, by which a copy of it is recognized. */
 export interface KnownContent
   extends Pick<OffsetRow, 'offset' | 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'> {
-  /** The bytes of the fingerprint, of short contents: a copy may be made before the last of them was written. */
+  /**
+   * Bytes of the fingerprint of a short content. With them, a copy that is shorter than the fingerprint can
+   * still be compared.
+   */
   head?: Buffer | undefined
-  /** Time in milliseconds until which the file had this content: a copy was made before. */
+  /** Time in milliseconds at which the content was replaced; copies of it were made before. */
   untilMs?: number
 }
 
@@ -17,7 +20,7 @@ export class RotationState {
   #rotatedMs: number | undefined
   #deleted = false
   #contentSinceMs: number
-  /** Contents that the file had before it was truncated or rewritten, the newest last. */
+  /** Contents of the file before each truncation or rewrite, the newest last. */
   readonly pastContents: KnownContent[] = []
 
   #isReplaced = false
@@ -27,7 +30,10 @@ export class RotationState {
     this.#contentSinceMs = contentSinceMs
   }
 
-  /** Time in milliseconds at which the file was renamed, deleted or replaced; undefined while it is at its path. */
+  /**
+   * Time in milliseconds at which the file was renamed, deleted or replaced; undefined while it is at its
+   * path.
+   */
   get rotatedMs(): number | undefined {
     return this.#rotatedMs
   }
@@ -42,8 +48,8 @@ export class RotationState {
   }
 
   /**
-   * Time in milliseconds since which the file has its current content. A sibling created before that is an older file, or a copy
-   * of the content before the file was truncated.
+   * Time in milliseconds since which the file has its current content. A sibling created before that is an
+   * older file, or a copy of the content before the file was truncated.
    */
   get contentSinceMs(): number {
     return this.#contentSinceMs
@@ -63,12 +69,12 @@ export class RotationState {
     this.#deleted = false
   }
 
-  /** True from when it is seen that the content was truncated or rewritten until the new one is read. */
+  /** True between the detection of a truncation or rewrite and the start of reading the new content. */
   get isReplaced(): boolean {
     return this.#isReplaced
   }
 
-  /** True when a copy of the content of before was found, which is read from where it was read to. */
+  /** True when a copy of the previous content was found, which continues at the offset of this file. */
   get hasHeir(): boolean {
     return this.#hasHeir
   }

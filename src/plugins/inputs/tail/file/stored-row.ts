@@ -3,7 +3,7 @@ import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { FileHandle } from './file-handle.ts'
 import { FINGERPRINT_BYTES, fingerprintOf, isHole, MIN_DISTINCT_BYTES, peek } from './fingerprint.ts'
 
-/** Bytes of short contents that are kept in all; beyond that there are only their hashes. */
+/** Maximum total size of the first bytes kept for short contents; beyond that only hashes are kept. */
 const MAX_HEAD_BYTES = 1_000_000
 let headBytes = 0
 
@@ -22,7 +22,8 @@ export class StoredRow {
   #head: Buffer | undefined
 
   /**
-   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from its offset.
+   * `row`: the stored row that the file continues; its fingerprint counts only if the file is read on from
+   * its offset.
    */
   constructor(row: OffsetRow | undefined, offset: number, nowMs: number) {
     this.hasNoFingerprint = row === undefined || isBlank(row)
@@ -45,8 +46,8 @@ export class StoredRow {
   }
 
   /**
-   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids contain it;
-   * it is the same in the next run, as `created` is stored.
+   * Distinguishes a range of this content from the same range of earlier content of this inode. Chunk ids
+   * contain it; it is the same in the next run, as `created` is stored.
    */
   get contentId(): string {
     return `${this.#created}.${this.#generation}`
@@ -61,7 +62,10 @@ export class StoredRow {
     return this.#fingerprintSize
   }
 
-  /** The bytes of the fingerprint while they are few; undefined also when there are many such files. */
+  /**
+   * Bytes of the fingerprint, for a short content; undefined when those of other files already use
+   * MAX_HEAD_BYTES.
+   */
   get head(): Buffer | undefined {
     return this.#head
   }
@@ -77,7 +81,7 @@ export class StoredRow {
     this.#keepHead(head)
   }
 
-  /** Forgets what is only needed while the file is open. */
+  /** Releases what is only needed while the file is open. */
   close(): void {
     this.#keepHead(undefined)
   }
@@ -91,8 +95,8 @@ export class StoredRow {
   }
 
   /**
-   * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are not
-   * acknowledged, or a file that is compressed before its first ack could not be told from another one.
+   * Extends the fingerprint as the file grows, until it covers FINGERPRINT_BYTES: also over bytes that are
+   * not acknowledged, or a file that is compressed before its first ack could not be told from another one.
    */
   growFingerprint(handle: FileHandle, fileSize: number): void {
     const size = Math.min(FINGERPRINT_BYTES, fileSize)
@@ -101,20 +105,23 @@ export class StoredRow {
     if (head !== undefined) this.setFingerprint(head)
   }
 
-  /** True when the file has other first bytes than those of the fingerprint; false also when they cannot be read. */
+  /** True when the first bytes of the file differ from the fingerprint; false when they cannot be read. */
   firstBytesDiffer(handle: FileHandle): boolean {
     if (this.#fingerprintSize === 0 || handle.isCompressed) return false
     const head = peek(handle.fd, 0, this.#fingerprintSize)
     return head !== undefined && !this.beginsAs(head)
   }
 
-  /** True when `head`, the first bytes of a content, are those of the fingerprint; also when there is none yet. */
+  /**
+   * True when `head`, the first bytes of a content, matches the fingerprint, or when there is no fingerprint
+   * yet.
+   */
   beginsAs(head: Buffer): boolean {
     const size = this.#fingerprintSize
     return size === 0 || (head.length >= size && fingerprintOf(head.subarray(0, size)) === this.#fingerprint)
   }
 
-  /** Forgets the content of before; the file was truncated or rewritten. */
+  /** Forgets the previous content, because the file was truncated or rewritten. */
   restart(nowMs: number): void {
     const second = Math.floor(nowMs / 1000)
     this.#generation = second === this.#created ? this.#generation + 1 : 0
@@ -130,21 +137,21 @@ export function isBlank(row: Pick<OffsetRow, 'offset' | 'fingerprint' | 'fingerp
   return row.offset === 0 && ((row.fingerprintSize ?? 0) < MIN_DISTINCT_BYTES || isHole(row))
 }
 
-/** Returns the row, unless this file was created later and only reuses the inode of the row's, as far as that can be told. */
+/** Returns the row, unless this file is known to be a later one that only reuses the inode. */
 export function rowForFile(row: OffsetRow | undefined, stat: BigIntStats): OffsetRow | undefined {
   if (row === undefined) return undefined
   const isOther = isOfOtherBirth(row, Number(stat.birthtimeNs) / 1e6)
   return isOther || (isBlank(row) && isLater(row, stat.birthtimeNs)) ? undefined : row
 }
 
-/** True when a file that was created at `birthMs` is another one than that of a row which has its time of creation. */
+/** True when both birth times are known and differ, so that the row belongs to another file. */
 export function isOfOtherBirth(row: OffsetRow, birthMs: number): boolean {
   return row.birthMs !== undefined && row.birthMs > 0 && birthMs > 0 && Math.floor(birthMs) !== row.birthMs
 }
 
-/** True when a file that was created at `birthNs` is younger than that of the row, whose inode it got. */
+/** True when a file created at `birthNs` is not the file of the row but reuses its inode. */
 export function isLater({ birthMs, created }: OffsetRow, birthNs: bigint): boolean {
   if (birthMs !== undefined && birthNs > 0n) return BigInt(birthMs) !== birthNs / 1_000_000n
-  // Rows of before have the second in which the file was opened.
+  // Rows of older versions have only the second in which the file was opened.
   return birthNs / 1_000_000_000n > BigInt(created)
 }

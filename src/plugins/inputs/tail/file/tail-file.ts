@@ -11,8 +11,8 @@ import { type KnownContent, RotationState } from './rotation-state.ts'
 import type { StoredRow } from './stored-row.ts'
 
 /**
- * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read ·
- * idle: at the end · closed: the descriptor is closed.
+ * waiting: another file has to be read first, or a filter is not ready · reading: there may be bytes to read
+ * · idle: at the end · closed: the descriptor is closed.
  */
 type FileState = 'waiting' | 'reading' | 'idle' | 'closed'
 
@@ -31,20 +31,20 @@ interface TailFileInit {
   origin: string
   /** The acknowledged position moved over this many bytes. */
   onSettled: (file: TailFile, bytes: number) => void
-  /** The file was truncated or rewritten. */
+  /** Called when a truncation or rewrite is detected. */
   onTruncated: (file: TailFile, truncation: Truncation) => void
 }
 
 /**
- * One open file and where it is read.
+ * One open file and the state of reading it.
  *
  * ```
  *   0 ....... acked ........ offset ......... size
  *     settled      in chunks        not read
  * ```
- * Each part owns its fields and changes them by its own methods: `cursor` has offset and size, `acks` the acknowledged
- * position, `rotation` the times of rename and rewrite, `stored` what the database has, `failures` the lines not parsed. Names may change; `identity`
- * does not.
+ * Each part owns its fields and changes them by its own methods: `cursor` has offset and size, `acks` the
+ * acknowledged position, `rotation` the times of rename and rewrite, `stored` the database row, and
+ * `failures` the number of unparsed lines. Names may change; `identity` does not.
  */
 export class TailFile implements Contributor {
   readonly identity: FileIdentity
@@ -55,8 +55,8 @@ export class TailFile implements Contributor {
   readonly rotation: RotationState
   readonly stored: StoredRow
   /**
-   * Set while it has to be found out if the file, found within Path and unknown, is a copy of one that is read anyway. `before`: the
-   * file that was at its path.
+   * Set on an unknown file within Path until it is clear whether it is a copy of a file that is read anyway.
+   * `before`: the previous file at its path.
    */
   newAt: { before: TailFile | undefined } | undefined
   readonly failures = new LineFailures()
@@ -101,7 +101,10 @@ export class TailFile implements Contributor {
     return this.#predecessor
   }
 
-  /** True while bytes of the file are in a chunk that is being filled or has not settled, or in an open record. */
+  /**
+   * True while bytes of the file are in a chunk that is being filled or has not settled, or in an open
+   * record.
+   */
   get isUnsettled(): boolean {
     return this.#inChunk || this.acks.isPending
   }
@@ -111,12 +114,15 @@ export class TailFile implements Contributor {
     return this.#state === 'idle' || this.#state === 'closed'
   }
 
-  /** Path of the file itself, where `path` is a link to it. */
+  /** Path of the file itself when `path` is a link; otherwise `path`. */
   get target(): string {
     return this.#target
   }
 
-  /** Path to which the link led under which the file was followed last; undefined if it never was a link. */
+  /**
+   * Last target of the link under which the file was followed; undefined if it was never followed through a
+   * link.
+   */
   get linkTarget(): string | undefined {
     return this.#linkTarget
   }
@@ -128,8 +134,8 @@ export class TailFile implements Contributor {
   }
 
   /**
-   * Reads this file only after all of `file`; undefined: without waiting. Nothing changes if `file` has to wait for this one: of two
-   * findings that contradict each other the first counts, else neither would be read.
+   * Makes this file wait until `file` is drained; undefined removes the wait. Does nothing if `file` already
+   * waits for this one, directly or not: otherwise neither would ever be read.
    */
   readAfter(file: TailFile | undefined): void {
     for (let one = file; one !== undefined; one = one.#predecessor) if (one === this) return
@@ -156,8 +162,8 @@ export class TailFile implements Contributor {
   }
 
   /**
-   * Updates the size, except of a .gz, and marks the file deleted if it has no name any more. Both stay as they were when
-   * they cannot be found out: the next read reports the reason.
+   * Updates the size, except of a .gz, and marks the file deleted when it has no name left. If `fstat` fails,
+   * nothing changes, and the next read reports the error.
    */
   refresh(): void {
     const stat = this.handle.stat()
@@ -167,24 +173,25 @@ export class TailFile implements Contributor {
     if (stat.nlink === 0n) this.rotation.markDeleted()
   }
 
-  /** Does the same, and finds a rewrite that has left the size as it was. */
+  /** Like `refresh`, but also detects a rewrite that left the size unchanged. */
   refreshContent(): void {
     this.refresh()
     if (!this.handle.isCompressed && this.#hasOtherBytes()) this.recordRewrite()
   }
 
-  /** Records that the file has other bytes where it was read; it is read from its start after `restart`. */
+  /** Records that the content was replaced; `restart` then begins at the start of the file. */
   recordRewrite(): void {
     if (this.cursor.isRewritten) return
     const stat = this.handle.stat()
     this.#recordTruncation(stat instanceof FsFailure ? 0 : Number(stat.size), true)
   }
 
-  /** Finds out by the size, and by the bytes around the offset if it changed, whether the file was truncated since. */
+  /** Compares the size, and if it changed the bytes around the offset, to detect a truncation. */
   #observeSize(size: number): void {
     const { greatestSize, isRewritten, offset } = this.cursor
     if (size === greatestSize) return
-    // Truncated, and grown beyond the size of before. While nothing of it was read, its first bytes tell.
+    // A larger file may have been truncated and have grown again. If nothing was read yet, its first bytes
+    // are compared.
     if (size > greatestSize) {
       if (isRewritten || !this.#hasOtherBytes()) this.cursor.recordGrowth(size)
       else this.#recordTruncation(size, true)
@@ -208,8 +215,8 @@ export class TailFile implements Contributor {
   }
 
   /**
-   * Begins again at the start of a file that was truncated or rewritten; `stat` is of the new content, undefined if it
-   * cannot be found out.
+   * Restarts at the beginning of a truncated or rewritten file. `stat` describes the new content; undefined
+   * if it is not available.
    */
   restart(nowMs: number, stat: BigIntStats | undefined): void {
     const before = this.content()
@@ -222,8 +229,8 @@ export class TailFile implements Contributor {
   }
 
   /**
-   * Has `heir`, an unread copy of the content that this file has lost, go on where this file was read to. Its position follows the acks of
-   * what was read here.
+   * Makes `heir`, an unread copy of the lost content, continue at the offset of this file. The position of
+   * the copy follows the acks of what was read here.
    */
   handOver(heir: TailFile): void {
     const { offset } = this.cursor
@@ -231,7 +238,7 @@ export class TailFile implements Contributor {
     this.acks.handOver(heir.acks, offset)
   }
 
-  /** Returns what is known of the content that was read, by which a copy of it can be recognized. */
+  /** Returns the properties by which a copy of the content is recognized. */
   content(): KnownContent {
     const { fingerprint, fingerprintSize, head } = this.stored
     return {
@@ -243,12 +250,14 @@ export class TailFile implements Contributor {
     }
   }
 
-  /** True while nothing of the file was read in this run. */
+  /** True while nothing of the file has been read in this run. */
   get isUnread(): boolean {
     return !this.#inChunk && !this.acks.hasRanges && this.cursor.offset === this.cursor.startedAt
   }
 
-  /** Begins at `offset` instead: what is before it was read from another file. Only while the file is unread. */
+  /**
+   * Moves the start to `offset`, because another file had the bytes before it. Only while the file is unread.
+   */
   startAt(offset: number): void {
     this.cursor.startAt(offset, this.handle)
     this.acks.startAt(offset)

@@ -8,12 +8,15 @@ import { CriParser } from '../../../../lib/parsing/cri-parser.ts'
 import { JsonParser } from '../../../../lib/parsing/json-parser.ts'
 import type { TailOptions } from '../options.ts'
 
-/** A rule by which lines are joined: parts of a line that a container runtime split, or lines that belong together. */
+/**
+ * A rule by which lines are joined: parts of a line that a container runtime split, or lines that belong
+ * together.
+ */
 export interface JoinRule {
   name: string
   /**
-   * Parser applied to each line first; a line that it cannot read is not joined by this rule. Undefined: the line is the
-   * text.
+   * Parser applied to each line first; a line that it cannot read is not joined by this rule. Undefined: the
+   * line is the text.
    */
   parser: Parser | undefined
   /** Keys of the text to join (undefined: the last value), and of the value that separates streams. */
@@ -23,7 +26,7 @@ export interface JoinRule {
   patternKey: Buffer | undefined
   /** Undefined for a container format, whose partial lines `isPartial` detects. */
   machine: StateMachine | undefined
-  /** True when texts are joined without a line feed between them. */
+  /** True when texts are joined without a line feed. */
   isSeamless: boolean
   /** True when the machine sees the line as it is in the file, not its text. */
   matchesRawLine: boolean
@@ -48,9 +51,9 @@ const DOCKER_TIME = {
 }
 
 /**
- * Returns the rules that the options ask for, none when lines are not joined. `multiline.parser` takes precedence over
- * Multiline, Docker_Mode and Parser, as in fluent-bit. Container logs without any of these are read by both container
- * formats. Throws E_CONFIG_BAD_VALUE.
+ * Returns the rules that the options ask for, none when lines are not joined. `multiline.parser` takes
+ * precedence over Multiline, Docker_Mode and Parser, as in fluent-bit. Container logs without any of these
+ * are read by both container formats. Throws E_CONFIG_BAD_VALUE.
  */
 export function joinRulesOf(options: TailOptions, ctx: InputContext): JoinRule[] {
   const names = options.multilineParser.flat()
@@ -102,8 +105,8 @@ function firstLine(options: TailOptions, ctx: InputContext): JoinRule {
 }
 
 /**
- * Returns the rule of `multiline.parser docker`, with lines read by Parser, and with Docker_Mode_Parser a second one for
- * traces: that parser recognizes their first line, matched against the JSON line as it is.
+ * Returns the rule of `multiline.parser docker`, with lines read by Parser, and with Docker_Mode_Parser a
+ * second one for traces: that parser recognizes their first line, matched against the JSON line as it is.
  */
 function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
   const docker = containerRule('docker', ctx)
@@ -127,7 +130,10 @@ function dockerMode(options: TailOptions, ctx: InputContext): JoinRule[] {
   ]
 }
 
-/** Returns the rules of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for an unknown name. */
+/**
+ * Returns the rules of `multiline.parser`, in the order of the option. Throws E_CONFIG_BAD_VALUE for an
+ * unknown name.
+ */
 function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputContext): JoinRule[] {
   return names.map((name) => {
     if (isContainerFormat(name)) return containerRule(name, ctx)
@@ -146,7 +152,7 @@ function makeJoinRules(names: readonly string[], lineKey: string, ctx: InputCont
       groupKey: keyOf(options.keyGroup),
       patternKey: keyOf(options.keyPattern),
       machine: makeStateMachine(name, options),
-      // As in fluent-bit: such a parser joins the parts of a text that was split.
+      // As in fluent-bit, the other types with key_content rejoin the parts of a split text.
       isSeamless: options.type !== 'regex' && options.keyContent !== undefined,
       matchesRawLine: false,
       isPartial: undefined,

@@ -96,7 +96,10 @@ export class JoinedLines extends BlockEncoder {
     }
   }
 
-  /** Writes a line that is too long as a record of its own, even while another is open. False when `out` has no space. */
+  /**
+   * Writes a line that is too long as a record of its own, even while another is open. False when `out` has
+   * no space.
+   */
   #writeLong(
     file: TailFile,
     out: Appender,

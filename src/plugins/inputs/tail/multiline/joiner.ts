@@ -32,8 +32,8 @@ const MAX_OPEN_BYTES = 4_000_000
 const DEFAULT_FLUSH_MS = 1000
 
 /**
- * Joins lines of each file and stream into records. Reads a line by the rule whose format it has (the container format seen
- * last first), then asks the state machines for its role relative to the open record.
+ * Joins lines of each file and stream into records. Reads a line by the rule whose format it has (the
+ * container format seen last first), then asks the state machines for its role relative to the open record.
  */
 export class Joiner {
   readonly #options: JoinerOptions
@@ -41,7 +41,7 @@ export class Joiner {
   readonly #counters: TailCounters
   readonly #classifier: LineClassifier
   readonly #matchesRawLine: boolean
-  /** True when a line has to be read by a parser, or joined to a record. */
+  /** True when the line has to be parsed or joined. */
   readonly #expectsParser: boolean
   /** Flush time of lines that no rule reads. */
   readonly #flushMs: number
@@ -90,15 +90,18 @@ export class Joiner {
     return { encoders, plain: new EntryEncoder({ ...format, parser: undefined }, names) }
   }
 
-  /** Returns the encoder to use on the fast path: only while no record is open and nothing but partial lines is joined. */
+  /**
+   * Returns the encoder to use on the fast path: only while no record is open and nothing but partial lines
+   * is joined.
+   */
   fastPathEncoder(records: OpenRecords): EntryEncoder | undefined {
     if (records.byStream.size > 0 || !this.#classifier.isEmpty) return undefined
     return records.encoders[this.#decoder.lastContainer]
   }
 
   /**
-   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing, when `out` has
-   * no space for the records that it completes.
+   * Takes the line src[start, end), which starts at `offset` of the file. Returns false, and changes nothing,
+   * when `out` has no space for the records that it completes.
    */
   push(
     file: TailFile,
@@ -200,7 +203,10 @@ export class Joiner {
     this.#decoder.close()
   }
 
-  /** Returns the role of the line: by the machine of the open record, else by the first for which the line starts one. */
+  /**
+   * Returns the role of the line: by the machine of the open record, else by the first for which the line
+   * starts one.
+   */
   #roleOf(record: OpenRecord | undefined, line: Line, raw: string | undefined): LineRole {
     if (line.valueAt < 0 || this.#classifier.isEmpty) return this.#classifier.classifyTextless()
     if (raw !== undefined) return this.#classifier.classify(record, raw, line.rule?.machine)
@@ -209,7 +215,10 @@ export class Joiner {
     return this.#classifier.classify(record, text, line.rule?.machine, newline === 1)
   }
 
-  /** Holds a line that may belong to the record. False when the record is too large for it or holds too many. */
+  /**
+   * Holds a line that may belong to the record. Returns false when the record cannot take another line or as
+   * many bytes.
+   */
   #hold(record: OpenRecord, line: Line, rivals: OpenRecord['rivals']): boolean {
     if (line.isPartial || this.#tooLarge(record, line)) return false
     const before = record.joined.memoryBytes

@@ -35,7 +35,10 @@ export interface Line {
 export class LineDecoder {
   /** Entry of the line read last. */
   entry: Buffer
-  /** Index of the container format of the last line of any file, tried first: all logs of a node have the same one. */
+  /**
+   * Index of the container format of the last line of any file, tried first: all logs of a node have the same
+   * one.
+   */
   lastContainer = 0
   readonly #rules: readonly JoinRule[]
   /** Key of the text of a line that no rule reads. */
@@ -58,7 +61,10 @@ export class LineDecoder {
     this.#buffers.give(this.entry)
   }
 
-  /** Reads the line src[start, end), which starts at `offset` of its file, by the first rule whose format it has. */
+  /**
+   * Reads the line src[start, end), which starts at `offset` of its file, by the first rule whose format it
+   * has.
+   */
   read(encoders: RecordEncoders, src: Buffer, start: number, end: number, offset: number): Line {
     const rules = this.#rules
     for (let n = 0; n < rules.length; n++) {

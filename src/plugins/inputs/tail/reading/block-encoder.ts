@@ -16,7 +16,7 @@ export interface BlockEncoderOptions {
   /** Called for each line that is too long. */
   onLongLine: (file: TailFile) => void
   failures: ParseFailures
-  /** Called for a file that begins with the byte order mark of UTF-16 but is read as UTF-8. */
+  /** Called for a file that begins with a UTF-16 byte order mark but is read as UTF-8. */
   onUtf16Mark: (file: TailFile) => void
   /** Called when NUL bytes at the start of a line are skipped. */
   onHole: (file: TailFile, bytes: number) => void
@@ -47,14 +47,14 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written lines are
-   * committed.
+   * Encodes complete lines and moves the file's cursor over them. full: the budget is exhausted; written
+   * lines are committed.
    */
   abstract encode(file: TailFile, out: Appender, block: Block): 'ok' | 'full'
 
   /**
-   * Writes the line src[start, end) of UTF-8, which starts at `offset` of the file; `isCut`: it is the beginning of one that is
-   * too long. Does not move the cursor. Returns false, and writes nothing, when `out` has no space.
+   * Writes the UTF-8 line src[start, end), which begins at `offset` of the file. `isCut`: it is the beginning
+   * of a longer line. Does not move the cursor. Returns false and writes nothing when `out` has no space.
    */
   abstract writeLine(
     file: TailFile,
@@ -74,7 +74,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or last, or -1.
+   * Returns the end of the line at `pos`: its newline, or the end of the block for a line that is too long or
+   * last, or -1.
    */
   protected lineEnd(block: Block, pos: number): number {
     const { buf, end } = block
@@ -106,7 +107,7 @@ export abstract class BlockEncoder {
     if (file.needsJoin()) out.addContributor(file)
   }
 
-  /** `lost`: bytes of the line that are in no record, of those that are in this block. */
+  /** `lost`: number of bytes of the line in this block that are not in any record. */
   protected recordLongLine(file: TailFile, lost: number): void {
     this.options.counters.add(this.options.skipLong ? 'long_line_skipped' : 'long_line_truncated')
     this.options.counters.add('lost_bytes', lost, 'long_line')
@@ -145,8 +146,8 @@ export abstract class BlockEncoder {
   }
 
   /**
-   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate leaves a hole
-   * there, which may have gigabytes.
+   * Skips NUL bytes at the start of a line: a writer that continues at its old offset after copytruncate
+   * leaves a hole there, which may have gigabytes.
    */
   #skipZeros(file: TailFile, { buf, end }: Block, start: number): number {
     let pos = start
@@ -160,7 +161,9 @@ export abstract class BlockEncoder {
 
 let wasmInput: Buffer | undefined
 
-/** Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call. */
+/**
+ * Returns the memory of the wasm encoder into which a block is read; creates the encoder at the first call.
+ */
 export function wasmBlock(): Buffer {
   wasmInput ??= sharedLineEncoder().input
   return wasmInput

@@ -5,20 +5,20 @@ import type { TailFile } from '../file/tail-file.ts'
 import { type Block, BlockEncoder, type BlockEncoderOptions } from './block-encoder.ts'
 import type { FileEncodings } from './file-encoding.ts'
 
-/** Bytes of a file that are decoded at once: a call of the decoder for each line would cost three times as much. */
+/** Maximum number of bytes per call of the decoder: one call per line would cost three times as much. */
 const RUN_BYTES = 32_768
 const MAX_RUN_LINES = 1024
 
 /**
- * Encodes blocks of files that are not UTF-8: decodes runs of complete lines and gives the text, line by line, to the encoder
- * of UTF-8 lines. Offsets and Buffer_Max_Size are those of the bytes in the file. Files that turn out to be UTF-8 are left to
- * that encoder as they are.
+ * Encodes blocks of files that are not UTF-8. It decodes runs of complete lines and passes their text, line
+ * by line, to the encoder of UTF-8 lines. Offsets and Buffer_Max_Size count bytes of the file. Blocks of a
+ * UTF-8 file are passed on unchanged.
  */
 export class DecodedLines extends BlockEncoder {
   readonly #encodings: FileEncodings
   readonly #inner: BlockEncoder
   readonly #buffers: BufferSource
-  /** Ends of the lines of a run, which are the starts of their newlines. */
+  /** End of each line of a run, which is the start of its newline. */
   readonly #ends = new Int32Array(MAX_RUN_LINES)
 
   constructor(
@@ -72,7 +72,9 @@ export class DecodedLines extends BlockEncoder {
     }
   }
 
-  /** Returns the start of the first line of the block: after a byte order mark, NUL characters, or the rest of a long line. */
+  /**
+   * Returns the start of the first line: after a byte order mark, NUL characters, or the rest of a long line.
+   */
   #firstLine(file: TailFile, { buf, start, end }: Block, encoding: TextEncoding, base: number): number {
     const { unitBytes } = encoding
     if (file.cursor.isSkipping) {
@@ -88,7 +90,10 @@ export class DecodedLines extends BlockEncoder {
     return pos
   }
 
-  /** Finds complete lines from `pos` on that are not too long, as many as are decoded at once. Returns their number. */
+  /**
+   * Finds complete lines from `pos` on that are not too long, at most as many as are decoded in one run, and
+   * returns their number.
+   */
   #findLines({ buf, end }: Block, pos: number, encoding: TextEncoding, base: number): number {
     const { maxLineBytes } = this.options
     let lines = 0
@@ -102,7 +107,10 @@ export class DecodedLines extends BlockEncoder {
     return lines
   }
 
-  /** Decodes the lines of src[start, end), which `#findLines` found, and writes them. False when `out` has no space. */
+  /**
+   * Decodes the lines of src[start, end), which `#findLines` found, and writes them. Returns false when `out`
+   * has no space.
+   */
   #writeRun(
     file: TailFile,
     out: Appender,
@@ -133,8 +141,8 @@ export class DecodedLines extends BlockEncoder {
   }
 
   /**
-   * Writes a line at `pos` that is too long, or the last one without a newline. Returns the start of the next line, `pos` when
-   * the line is not complete, undefined when `out` has no space.
+   * Writes the line at `pos`, which is too long or the last one without a newline. Returns the start of the
+   * next line; `pos` when the line is incomplete; undefined when `out` has no space.
    */
   #writeOther(
     file: TailFile,
@@ -158,7 +166,7 @@ export class DecodedLines extends BlockEncoder {
     if (newline >= 0) return newline + encoding.unitBytes
     if (!isLong) return end
     file.cursor.startSkipping()
-    // The offset stays aligned, or half of the newline could be missed.
+    // The offset stays aligned to code units; otherwise half of a newline could be skipped.
     return end - ((base + end) % encoding.unitBytes)
   }
 

@@ -4,15 +4,15 @@ import { utf8SequenceLength } from '../../../../core/utf8.ts'
 import { type GenericEncoding, genericEncoding, TextEncoding } from '../../../../lib/text/text-encoding.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-/** Values of `unicode.encoding`, with those aliases that fluent-bit has. */
+/** Values of `unicode.encoding`, with the aliases of fluent-bit. */
 export const UNICODE_ENCODINGS = ['auto', 'UTF-16LE', 'UTF-16BE', 'UTF16-LE', 'UTF16-BE'] as const
 type UnicodeEncoding = (typeof UNICODE_ENCODINGS)[number]
 
-/** Bytes of a file that decide its encoding. */
+/** Number of leading bytes that decide the encoding of a file. */
 const HEAD_BYTES = 1024
-/** NUL bytes in the head of text that is mostly ASCII, as UTF-16. */
+/** Minimum number of NUL bytes in the head of UTF-16 text that is mostly ASCII. */
 const MIN_NULS = HEAD_BYTES / 8
-/** Compressed bytes read of a .gz to get its head. */
+/** Number of compressed bytes that are read for the head of a .gz. */
 const COMPRESSED_HEAD_BYTES = 16_384
 
 const UTF16_LE = 'utf-16le'
@@ -20,16 +20,17 @@ const UTF16_BE = 'utf-16be'
 const UTF8 = 'utf-8'
 type Unicode = typeof UTF16_LE | typeof UTF16_BE | typeof UTF8
 
-/** The encoding of a file. Undefined: UTF-8, its bytes are not decoded. */
+/** Encoding of a file; undefined for UTF-8, whose bytes are not decoded. */
 interface FileEncoding {
   readonly text: TextEncoding | undefined
 }
 
 /**
- * Finds the encoding of each file by the option and the file's first bytes, so a file has the same one after a restart.
+ * Determines the encoding of each file from the option and the first bytes of the file, so that a restart
+ * gets the same result.
  *
- * A byte order mark wins over `unicode.encoding`; over `generic.encoding` only that of UTF-8 does, as the bytes of the
- * others begin words in some code pages. `auto` without a mark: see `guess`.
+ * A byte order mark overrides `unicode.encoding`. Only the UTF-8 mark overrides `generic.encoding`, because
+ * words of some code pages begin with the bytes of the UTF-16 marks. See `guess` for `auto` without a mark.
  */
 export class FileEncodings {
   readonly #unmarked: FileEncoding | 'auto'
@@ -47,16 +48,16 @@ export class FileEncodings {
   }
 
   /**
-   * Returns the encoding of the file; undefined while it has too few bytes to tell. block[start, end) are its bytes from
-   * the cursor's offset on; `last`: there will be no more. At the start of the file it is found anew each time: the mark may not
-   * have been complete, and after a truncation it may be another one.
+   * Returns the encoding of the file; undefined while there are too few bytes to tell. `block[start, end)`
+   * has the bytes from the cursor's offset on; `last`: no more will follow. At offset 0 the encoding is
+   * determined anew each time, since the mark may have been incomplete, and may change with a truncation.
    */
   of(file: TailFile, block: Buffer, start: number, end: number, last: boolean): FileEncoding | undefined {
     const atStart = file.cursor.offset === 0
     const known = atStart ? undefined : this.#known.get(file)
     if (known !== undefined) return known
     let head = atStart ? block.subarray(start, Math.min(end, start + HEAD_BYTES)) : headOf(file)
-    // A hole left by copytruncate: nothing is known of the file but the line that comes next.
+    // After a hole left by copytruncate, only the line after the hole tells the encoding.
     if (head.length > 1 && head[0] === 0 && head[1] === 0) head = firstText(block, start, end)
     const found = this.#find(head, last)
     if (found !== undefined) this.#known.set(file, found)
@@ -76,7 +77,7 @@ export class FileEncodings {
   }
 }
 
-/** Returns the encoding whose byte order mark the bytes begin with. */
+/** Returns the encoding of the byte order mark at the start of the bytes. */
 export function markOf(head: Buffer): Unicode | undefined {
   if (head[0] === 0xef && head[1] === 0xbb && head[2] === 0xbf) return UTF8
   if (head[0] === 0xff && head[1] === 0xfe) return UTF16_LE
@@ -84,9 +85,10 @@ export function markOf(head: Buffer): Unicode | undefined {
 }
 
 /**
- * Guesses the encoding of text without a mark from its first 1024 bytes. It is UTF-16 if they have `0a 00` or `00 0a` at an even
- * offset, or no line end but NUL bytes at many odd or many even offsets, and else UTF-8. A single byte 0a proves nothing: it
- * is part of U+4E0A, a frequent character. Returns undefined while there are too few bytes.
+ * Guesses the encoding of text without a mark from its first 1024 bytes. It is UTF-16 if they contain `0a 00`
+ * or `00 0a` at an even offset, or no line end but NUL bytes at many odd or many even offsets; otherwise
+ * UTF-8. A single 0a byte proves nothing, as it is part of the frequent character U+4E0A. Returns undefined
+ * while there are too few bytes.
  */
 function guess(head: Buffer): Unicode | undefined {
   const nuls = [0, 0] as [even: number, odd: number]
@@ -100,7 +102,7 @@ function guess(head: Buffer): Unicode | undefined {
   }
   const [even, odd] = nuls
   if (even + odd === 0 && lineEnd >= 0) {
-    // The first byte 0a, if it is the last byte, may be half of a newline, unless what comes before it is text already.
+    // An 0a as the last byte may be half of a newline, unless the bytes before it decide already.
     const isHalf = lineEnd % 2 === 0 && lineEnd + 1 === head.length && head.indexOf(10) === lineEnd
     return isHalf && (lineEnd === 0 || !isUtf8(head, lineEnd)) ? undefined : UTF8
   }
@@ -118,14 +120,14 @@ function isUtf8(buf: Buffer, end: number): boolean {
   return true
 }
 
-/** Returns what follows the zero code units at `start`, up to the size of a head. */
+/** Returns what follows the zero code units at `start`, at most HEAD_BYTES. */
 function firstText(block: Buffer, start: number, end: number): Buffer {
   let at = start
   while (at + 1 < end && block[at] === 0 && block[at + 1] === 0) at += 2
   return block.subarray(at, Math.min(end, at + HEAD_BYTES))
 }
 
-/** Reads the first bytes of a file; fewer when it is shorter. A file that cannot be read now has none. */
+/** Reads the first bytes of a file; fewer when it is shorter, and none when it cannot be read. */
 function headOf({ handle }: TailFile): Buffer {
   const raw = Buffer.alloc(handle.isCompressed ? COMPRESSED_HEAD_BYTES : HEAD_BYTES)
   try {

@@ -3,23 +3,25 @@ import type { Clock, Counters, Logger } from '../../../../core/services.ts'
 import { utf8Floor } from '../../../../core/utf8.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-/** Bytes of a line that are logged. */
+/** Maximum number of bytes of a line that are logged. */
 const SHOWN_BYTES = 100
-/** Files whose first failure is logged per hour; the failures of others are only counted. */
+/**
+ * Maximum number of files per hour whose first failure is logged; those of further files are only counted.
+ */
 const MAX_FILES_PER_HOUR = 50
 const HOUR_MS = 3_600_000
 
 interface ParseFailuresOptions {
   /** Name of the parser, or names, as configured. */
   parser: string
-  /** Key under which a line that is not parsed is kept. */
+  /** Key under which an unparsed line is kept. */
   key: string
   counters: Counters
   log: Logger
   clock: Clock
 }
 
-/** A line of a file: src[start, end), which begins at `offset` of the file. */
+/** A line src[start, end), which begins at `offset` of the file. */
 export interface FailedLine {
   src: Buffer
   start: number
@@ -28,8 +30,8 @@ export interface FailedLine {
 }
 
 /**
- * Counts lines that no parser reads and times that cannot be read, for the input and for each file, and logs the first of
- * each in a file: a changed log format is visible, and a file of another format does not fill the log.
+ * Counts unparsed lines and unreadable times, for the input and for each file, and logs the first of each per
+ * file. This shows that a log format has changed, and a file in another format does not flood the log.
  */
 export class ParseFailures {
   readonly #options: ParseFailuresOptions
@@ -45,7 +47,7 @@ export class ParseFailures {
     counters.add('parse_failed')
     if (file.failures.addUnparsed() && this.#admit())
       this.#warn(
-        `${file.path} has a line that parser ${parser} does not match: it is kept unchanged under "${key}"`,
+        `${file.path} has a line that parser ${parser} cannot parse: it is kept unchanged under "${key}"`,
         line,
       )
   }
@@ -55,7 +57,7 @@ export class ParseFailures {
     counters.add('time_failed')
     if (file.failures.addUntimed() && this.#admit())
       this.#warn(
-        `${file.path} has a time that parser ${parser} cannot read: the record has the time of reading, and the field stays`,
+        `${file.path} has a time that parser ${parser} cannot read: the record gets the time of reading and keeps the field`,
         line,
       )
   }

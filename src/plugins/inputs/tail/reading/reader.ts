@@ -17,22 +17,29 @@ interface FileReaderOptions {
 }
 
 /**
- * Result of a turn. end: everything was read, except perhaps a line without newline · more: the turn is over, but there is
- * more to read · full: the budget is exhausted · rewritten: the bytes before the offset differ from those that were read.
+ * Result of a turn. end: everything was read, except perhaps a line without newline · more: the turn is over,
+ * but there is more to read · full: the budget is exhausted · rewritten: the bytes before the offset differ
+ * from those that were read.
  */
 export type TurnResult = 'end' | 'more' | 'full' | 'rewritten'
 
-/** Smaller reads are not worth a chunk of their own while there is more to read, nor creating the wasm encoder. */
+/**
+ * Smaller reads are not worth a chunk of their own while there is more to read, nor creating the wasm
+ * encoder.
+ */
 const MIN_READ_BYTES = 16_384
-/** Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not fit. */
+/**
+ * Bytes left free at the end of a chunk: the wasm encoder does not write a line whose worst case might not
+ * fit.
+ */
 const SPARE_BYTES = 2048
 
 const NONE: Buffer = Buffer.alloc(0)
 
 /**
- * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read again the next
- * time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer only during its turn, because
- * the buffers of a hundred idle inputs would leave no memory for a busy one.
+ * Reads blocks of a file and writes their complete lines as entries. The start of an incomplete line is read
+ * again the next time, so a waiting file costs no memory. Neither does an idle input: it has a read buffer
+ * only during its turn, because the buffers of a hundred idle inputs would leave no memory for a busy one.
  */
 export class FileReader {
   readonly #options: FileReaderOptions
@@ -46,8 +53,8 @@ export class FileReader {
   }
 
   /**
-   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so a last line without
-   * newline is complete. Returns a failure of the read (EIO, ESTALE) when nothing more can be read for now.
+   * Reads up to `limitBytes` of the file from its offset. `last`: nothing will be appended, so that a last
+   * line without a newline is complete. Returns a failure (EIO, ESTALE) when the file cannot be read now.
    */
   readTurn(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     this.#stampTime(file)
@@ -63,7 +70,7 @@ export class FileReader {
   #read(file: TailFile, out: Appender, limitBytes: number, last: boolean): TurnResult | FsFailure {
     const { cursor, handle } = file
     if (cursor.isRewritten) return 'rewritten'
-    // Existing content of a .gz that is not read: its size was not known before.
+    // Skips the existing content of a .gz. Its decompressed size was not known before.
     if (cursor.offset < handle.source.start) cursor.moveTo(handle.source.start)
     const started = cursor.offset
     let wanted = this.#readSize(file, out)
@@ -72,10 +79,10 @@ export class FileReader {
       const n = handle.source.read(this.#block, 0, wanted, cursor.offset - before)
       if (typeof n !== 'number') return n
       if (n < before || !cursor.startsWithLastBytes(this.#block)) return 'rewritten'
-      // While nothing has been read, the first bytes tell that the file was truncated.
+      // Until something has been read, a truncation is detected by the first bytes.
       const isUnread = cursor.offset === 0 && !handle.isCompressed
       if (isUnread && !file.stored.beginsAs(this.#block.subarray(0, n))) return 'rewritten'
-      // A file that was empty when it was opened.
+      // A file that was empty when it was opened may turn out to be compressed.
       const compressed = isUnread ? compressedFailure(this.#block.subarray(0, n)) : undefined
       if (compressed !== undefined) return compressed
       const from = cursor.offset
@@ -100,8 +107,8 @@ export class FileReader {
   }
 
   /**
-   * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would have to be read
-   * again when the budget is exhausted. 0: no buffer is available.
+   * Returns how many bytes to read so that their entries just fill the chunk: lines that do not fit would
+   * have to be read again when the budget is exhausted. 0: no buffer is available.
    */
   #readSize(file: TailFile, out: Appender): number {
     const { unread } = file.cursor
@@ -123,7 +130,9 @@ export class FileReader {
     return this.#wasmBlock
   }
 
-  /** Returns the size of the next read for a line longer than the last one: the full block, then a larger one. */
+  /**
+   * Returns the size of the next read for a line longer than the last one: the full block, then a larger one.
+   */
   #enlargeBlock(wanted: number): number {
     if (wanted < this.#block.length) return this.#block.length
     const next = Math.min(wanted * 2, this.#options.maxLineBytes + this.#options.blockBytes)

@@ -36,8 +36,8 @@ export class Scheduler {
   }
 
   /**
-   * Calls `look` with the files that are added, at most once per `ms`, until the returned function is called: for the time
-   * in which none is taken.
+   * Calls `look` with the files that were added, at most once per `ms`, until the returned function is
+   * called. Used while no file is taken from the queue.
    */
   lookAtAdded(ms: number, look: (files: Set<TailFile>) => void): () => void {
     let timer: TimerHandle | undefined
@@ -88,8 +88,8 @@ export class Scheduler {
   }
 
   /**
-   * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a writer that
-   * flushes each line does not cause a read for each.
+   * Resolves when a file is ready, or on abort; at the earliest `coalesceMs` after the last time, so that a
+   * writer that flushes each line does not cause a read for each.
    */
   async wake(signal: AbortSignal): Promise<void> {
     if (this.#ready.size === 0 && this.#next === undefined && !signal.aborted) await this.#sleep(signal)

@@ -168,8 +168,9 @@ export class Copies {
       return { original: before, isReplacement: true, sinceMs }
     const names = liveNamesOf(basename(file.path))
     for (const original of this.#candidates(file, names)) {
-      // One that waits itself is not read: each would wait for the other.
-      if (original === file || original.newAt !== undefined) continue
+      // Each would wait for the other if both are unread, unless one has a row: that is the original.
+      const isFirst = original.stored.isResumed && !file.stored.isResumed
+      if (original === file || (original.newAt !== undefined && !isFirst)) continue
       // It may have been truncated just now: then the copy is found, and goes on where it was read to.
       original.refreshContent()
       if (file.newAt === undefined || this.#inherits(file, original)) return undefined

@@ -3,7 +3,7 @@ import type { TailCounters } from '../counters.ts'
 import { GZIP_QUIET_MS, type GzipEvents } from '../file/gzip-source.ts'
 import type { TailFile } from '../file/tail-file.ts'
 
-/** Counts and logs what happens to a .gz, under the name that it has by then. */
+/** Returns callbacks that count and log the events of a .gz, under its current name. */
 export function gzipEvents(
   file: () => TailFile,
   onMore: (file: TailFile) => void,
@@ -23,15 +23,15 @@ export function gzipEvents(
           from,
           size,
           lost_bytes: lost,
-          hint: `it has not been changed for ${GZIP_QUIET_MS / 1000} s; if it is, reading goes on`,
+          hint: `it has not changed for ${GZIP_QUIET_MS / 1000} s; reading continues when it does`,
         },
       )
     },
-    onRepaired: () => log.info(`${file().path} is complete now: all of it is sent`),
+    onRepaired: () => log.info(`${file().path} is complete now, and all of it is sent`),
     onGarbage: (from, bytes) => {
       counters.add('gzip_trailing_bytes', bytes)
       log.warn(
-        `${file().path} has ${bytes} bytes that are not in gzip format after its last member: ignored`,
+        `${file().path} has ${bytes} bytes after its last gzip member that are not in gzip format: ignored`,
         {
           from,
         },

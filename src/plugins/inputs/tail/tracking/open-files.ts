@@ -29,7 +29,7 @@ interface OpenFilesOptions extends StartOffsetOptions {
   ignoreOlderMs: number
   /** Agent and input: two inputs that follow one file make chunks with different ids. */
   origin: string
-  /** Returns and claims the row of a rotated file that was closed, if the file at this descriptor is it. */
+  /** Claims and returns the row of a closed rotated file, if the file at this descriptor is the one. */
   takeClosed: (stat: BigIntStats, fd: number, path: string) => OffsetRow | undefined
   readErrors: ReadErrors
   clock: Clock
@@ -82,8 +82,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file or it
-   * cannot be read. `isFirstScan`: the path was found by the scan at the start.
+   * Returns the file that a path resolves to, opening it if it is not open; undefined when there is no file
+   * or it cannot be read. `isFirstScan`: the path was found by the scan at the start.
    */
   open(path: string, isFirstScan: boolean): { file: TailFile; isNew: boolean } | undefined {
     const stat = statOf(path)
@@ -115,8 +115,9 @@ export class OpenFiles {
   }
 
   /**
-   * Opens a file that has left the path `openedAs`, of which it gets the tag. Without a row it is read from its start.
-   * Undefined: it cannot be opened, or another file than that of `key` has the path by now.
+   * Opens a file that has left the path `openedAs`, which determines its tag. Without a row it is read from
+   * its start. Returns undefined when it cannot be opened, or when the path now has a file other than that of
+   * `key`.
    */
   openRotated(path: string, key: string, openedAs: string, row: OffsetRow | undefined): TailFile | undefined {
     const file = this.#openNew(path, false, { key, openedAs, row })
@@ -125,12 +126,12 @@ export class OpenFiles {
     return undefined
   }
 
-  /** Remembers a file that cannot be opened now, or is too old, by what it is when it is seen first. */
+  /** Remembers a file that cannot be opened yet or is too old, with the start offset that it has now. */
   #skip(stat: BigIntStats, path: string, isFirstScan: boolean, failure: FsFailure | undefined): void {
     const { skipped } = this.#positions
     if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
-    // Without an entry a file is read from its start, if it is at a path of Path then.
+    // A file that is not remembered is read from its start if it appears at a matching path later.
     const mayOpenLater = failure !== undefined && failure.code !== COMPRESSED
     if (offset > 0 || mayOpenLater) skipped.add(path, stat, offset)
   }
@@ -200,8 +201,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the open files of which nothing was known, if this is not the first run: they are new, or their row has no
-   * fingerprint. What was in them before may be in rotated siblings now.
+   * Returns the open files of which nothing was known, if this is not the first run: they are new, or their
+   * row has no fingerprint. What was in them before may be in rotated siblings now.
    */
   createdSinceLastScan(): TailFile[] {
     return [...this.byKey.values()].filter(
@@ -212,7 +213,8 @@ export class OpenFiles {
   }
 
   /**
-   * Returns the directories of all paths of open files and of the targets of links: events of appends only occur there.
+   * Returns the directories of all paths of open files and of the targets of links: events of appends only
+   * occur there.
    */
   folders(): Set<string> {
     const folders = new Set<string>()
@@ -287,7 +289,7 @@ export class OpenFiles {
     return file
   }
 
-  /** `file` is not called before this returns: a .gz is inflated asynchronously. */
+  /** `file` is not called before this returns, as a .gz is inflated asynchronously. */
   #source(fd: number, path: string, start: Start, size: number, file: () => TailFile): ByteSource {
     if (!path.endsWith('.gz') || isPlainContent(fd)) return new PlainSource(fd)
     const events = gzipEvents(file, this.#onMore, this.#counters, this.#log)

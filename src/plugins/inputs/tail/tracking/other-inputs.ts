@@ -1,12 +1,15 @@
-/** What this input asks of the others. */
+/** Questions that inputs answer each other. */
 interface Follower {
   matches(path: string): boolean
 }
 
-/** The running tail inputs, by the agent that they are part of: a process may run several agents in tests. */
+/** Running tail inputs of each agent, as tests run several agents in one process. */
 const followers = new WeakMap<object, Set<Follower>>()
 
-/** The other tail inputs of the agent: a file that one of them follows is no rotated file of this one, whatever its name. */
+/**
+ * The other tail inputs of the agent. A file that one of them follows is never a rotated file of this input,
+ * whatever its name.
+ */
 export class OtherInputs {
   readonly #all: Set<Follower>
   readonly #self: Follower

@@ -13,8 +13,8 @@ const COMMIT_BYTES = 4_000_000
 const RETRY_MS = 2000
 
 /**
- * The stored positions of the files: which row belongs to which file, and when rows are written. What is not written
- * when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
+ * The stored positions of the files: which row belongs to which file, and when rows are written. What is not
+ * written when the process dies is sent again: at most COMMIT_BYTES beyond what was in flight.
  */
 export class Positions {
   readonly #store: OffsetStore
@@ -26,19 +26,19 @@ export class Positions {
   readonly #dirty = new Set<TailFile>()
   /** Rows to be removed with the next write. */
   #removed: OffsetRow[] = []
-  /** Rows of closed files to be written. */
+  /** Rows of closed files that have to be written. */
   readonly #closed = new Set<OffsetRow>()
-  /** Rows of files that the previous run closed after everything in them was read. */
+  /** Rows of files that earlier runs closed after reading them to their end. */
   readonly closedBefore: OffsetRow[] = []
-  /** Files that were found and are not open. */
+  /** Files that were found but are not open. */
   readonly skipped: SkippedFiles
-  /** Time of the last full scan of the previous run, in milliseconds: the earliest of its patterns. */
+  /** Time in milliseconds of the previous run's last full scan; the earliest one if patterns differ. */
   readonly #previousScanMs: number | undefined
-  /** The patterns of Path: scans are recorded for them. */
+  /** Patterns of Path, for which scans are recorded. */
   readonly #patterns: readonly string[]
-  /** Patterns for which the previous run, or an earlier one, made a scan. */
+  /** Patterns that an earlier run has scanned. */
   readonly scannedBefore: readonly string[]
-  /** True when it is known which files the scans before this run did not open. */
+  /** True when the database has the list of files that the earlier scans did not open. */
   readonly #knowsSkipped: boolean
   /** Last full scan of this run, to be written with the rows of what it found. */
   #scanned: { patterns: readonly string[]; ms: number } | undefined
@@ -56,7 +56,7 @@ export class Positions {
     this.#clock = clock
     this.#log = log
     this.#patterns = patterns
-    // Versions before recorded scans of all patterns together.
+    // Older versions recorded one scan for all patterns together.
     const ofAll = store.lastScanMs(patterns.join(','))
     const scans = patterns.map((pattern) => ofAll ?? store.lastScanMs(pattern))
     this.scannedBefore = patterns.filter((_, i) => scans[i] !== undefined)
@@ -86,8 +86,9 @@ export class Positions {
   }
 
   /**
-   * True when a file that has no row, and matches a pattern of which a scan was made, came after that: all files that were there have a
-   * row, or were skipped. Its birth (in milliseconds) only decides where it is not known which were skipped.
+   * True when a file without a row, which matches a scanned pattern, appeared after that scan: every file
+   * that existed has a row or is in the list of skipped files. `birthMs`, its birth time in milliseconds,
+   * decides only when there is no such list.
    */
   appearedSinceLastScan(birthMs: number): boolean {
     return this.#knowsSkipped ? this.#previousScanMs !== undefined : this.createdSinceLastScan(birthMs)
@@ -99,11 +100,11 @@ export class Positions {
   }
 
   /**
-   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the rows of
-   * what was found; it causes no write by itself, so an idle agent writes nothing.
+   * Records that everything that existed at `ms`, by the file system's clock, was scanned. Written with the
+   * rows of what was found; it causes no write by itself, so an idle agent writes nothing.
    */
   recordScan(ms: number): void {
-    // The first scan is also written without rows: from then on, what comes is new.
+    // The first scan is written even without rows, so that files which appear later count as new.
     if (!this.#hasScanned) this.skipped.recordScan()
     this.#hasScanned = true
     this.#scanned = { patterns: this.#patterns, ms }
@@ -139,7 +140,7 @@ export class Positions {
     return [...this.#unclaimed.values()].flat()
   }
 
-  /** Adds a row for a file that was skipped: where it is now is not known. */
+  /** Adds a row for a skipped file whose present path is not known. */
   addSkipped(file: SkippedFile): OffsetRow {
     const { path, inode, device, birthMs, offset } = file
     const known = { inode, device, birthMs, offset, name: path, openedAs: path }
@@ -175,7 +176,7 @@ export class Positions {
     this.#arm()
   }
 
-  /** Keeps the row of a file that is about to be closed, for late lines; returns it. */
+  /** Keeps and returns the row of a file that is about to be closed, in case more is written to it. */
   keepClosed(file: TailFile): OffsetRow {
     this.#dirty.delete(file)
     const row = { ...rowOf(file), closedAt: Math.floor(this.#clock.nowMs() / 1000) }
@@ -192,14 +193,14 @@ export class Positions {
     this.#arm()
   }
 
-  /** Leaves the row to the file that is opened again: it is not written as that of a closed file any more. */
+  /** Stops writing the row as that of a closed file, because the file is open again. */
   reopen(row: OffsetRow): void {
     this.#closed.delete(row)
   }
 
   /**
-   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run without
-   * that row would begin at the file's end and lose what was written since now.
+   * Writes the row of a newly opened file at once, together with those of other files opened now. A next run
+   * without that row would begin at the file's end and lose what was written since now.
    */
   adopt(file: TailFile): void {
     this.#dirty.add(file)
@@ -219,8 +220,8 @@ export class Positions {
   }
 
   /**
-   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was split by
-   * a rotation) is then written together; else a crash could leave only one of them past it.
+   * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was
+   * split by a rotation) is then written together; else a crash could leave only one of them past it.
    */
   #queueCommit(): void {
     if (this.#isCommitQueued) return
@@ -231,7 +232,10 @@ export class Positions {
     })
   }
 
-  /** Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is retried. */
+  /**
+   * Writes all changes in one transaction. Returns false on failure: the changes are kept and the write is
+   * retried.
+   */
   commit(): boolean {
     this.#clock.cancel(this.#timer)
     this.#timer = undefined
@@ -299,9 +303,9 @@ function asStored(value: bigint): bigint {
 }
 
 /**
- * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays as it is,
- * as a copy of the old content is found by it; the old position with marks of the new content would be taken for a
- * position in the new content.
+ * Returns the row to be written. Undefined: the file was truncated and has not been read since. Its row stays
+ * as it is, as a copy of the old content is found by it; the old position with marks of the new content would
+ * be taken for a position in the new content.
  */
 function storedRow(file: TailFile): OffsetRow | undefined {
   const row = rowOf(file)
@@ -313,10 +317,11 @@ function storedRow(file: TailFile): OffsetRow | undefined {
 
 function rowOf(file: TailFile): OffsetRow {
   const { identity, handle, cursor, acks, stored } = file
-  // There is no fingerprint of a .gz but that of the file that was compressed.
+  // A .gz has no fingerprint of its own; its row may have that of the file that was compressed.
   const isHashed = handle.isOpen && !handle.isCompressed
   if (isHashed) stored.growFingerprint(handle, cursor.size)
-  // fluent-bit's column holds the compressed position of a .gz, from which reading can only be resumed between members.
+  // In fluent-bit's column, a .gz has its compressed position, from which reading resumes only between
+  // members.
   const { offset, streamOffset } = handle.source.resumePoint(acks.position)
   const row = {
     id: stored.id,
@@ -334,7 +339,8 @@ function rowOf(file: TailFile): OffsetRow {
     skipping: acks.isSkipping,
     ...(file.target === file.path ? {} : { target: file.target }),
   }
-  // Where the bytes before the offset tell nothing, the birth tells the file from a later one that gets its inode.
+  // If no bytes before the offset are known, the birth time distinguishes the file from one that reuses its
+  // inode.
   const needsBirth = isBlank(row) || handle.isCompressed
   return {
     ...row,

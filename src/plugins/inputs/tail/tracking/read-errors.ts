@@ -5,7 +5,7 @@ import { COMPRESSED } from '../file/compression.ts'
 
 /** Paths whose error is remembered, so that it is logged once; beyond that the oldest is forgotten. */
 const MAX_PATHS = 1000
-/** To find what is at a path and open it, or to read what is open. */
+/** Either finding and opening the file at a path, or reading the open file. */
 type Task = 'find' | 'read'
 /** U+FFFD: stands for bytes of a name that are not UTF-8. */
 const REPLACEMENT_CHARACTER = '\ufffd'
@@ -15,18 +15,18 @@ function hintOf(code: string): string {
   if (FORBIDDEN_CODES.includes(code))
     return 'run as a user that may read it, or exclude it with Exclude_Path; reading is retried'
   return code === COMPRESSED
-    ? 'exclude it with Exclude_Path; its lines were sent before it was compressed, if they were followed then'
+    ? 'exclude it with Exclude_Path; if it was followed before it was compressed, its lines have been sent'
     : 'reading is retried'
 }
 
 /**
- * Logs and counts files and directories that cannot be opened or read: once per path, and again when the reason
- * changes.
+ * Logs and counts files and directories that cannot be opened or read: once per path, and again when the
+ * reason changes.
  */
 export class ReadErrors {
   readonly #counters: TailCounters
   readonly #log: Logger
-  /** Error code, or message, by path, and what failed. */
+  /** Error code (or message) and the failed task, by path. */
   readonly #codes = new Map<string, { code: string; task: Task }>()
 
   constructor(counters: TailCounters, log: Logger) {
@@ -54,14 +54,14 @@ export class ReadErrors {
   }
 
   /**
-   * Records that a path that was found does not exist. It was deleted meanwhile, unless its name is not UTF-8: then it
-   * exists, but cannot be opened by the name as decoded.
+   * Records that a path that was found does not exist. It was deleted meanwhile, unless its name is not
+   * UTF-8: then it exists, but cannot be opened by the name as decoded.
    */
   recordMissing(path: string): undefined {
     if (path.includes(REPLACEMENT_CHARACTER)) this.record(path, new Error('its name is not UTF-8'))
   }
 
-  /** Records that the task works. An open file can be read on while its path cannot be looked at, and the other way round. */
+  /** Records that the task works for this path. Either task may fail while the other works. */
   clear(path: string, task: Task = 'find'): void {
     if (this.#codes.size > 0 && this.#codes.get(path)?.task === task) this.#codes.delete(path)
   }

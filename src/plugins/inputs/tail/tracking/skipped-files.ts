@@ -2,23 +2,26 @@ import type { BigIntStats } from 'node:fs'
 import type { SkippedFile } from '../../../../core/offset-store.ts'
 import { storedKey } from '../file/identity.ts'
 
-/** Files that are remembered; beyond that the oldest is forgotten, and is read as a new one is. */
+/**
+ * Maximum number of files remembered; beyond that the oldest is forgotten, and is later read like a new file.
+ */
 const MAX_FILES = 20_000
 
 /**
- * Files that a scan found and that were not opened, because they could not be or are too old: with the size that they had then, a later
- * opening reads what was written since, and not what was there before the agent was.
+ * Files that a scan found but did not open, because they were unreadable or too old. Each has its start
+ * offset at that time: when it is opened later, what was written since is read, but not what existed before
+ * the agent did.
  */
 export class SkippedFiles {
   readonly #files = new Map<string, SkippedFile>()
   #isChanged = false
 
-  /** `stored`: those of the previous run. */
+  /** `stored`: the files that the previous run skipped. */
   constructor(stored: readonly SkippedFile[]) {
     for (const file of stored) this.#files.set(storedKey(file), file)
   }
 
-  /** All files, if they changed since they were written last. */
+  /** All files, if they changed since the last write. */
   get changed(): SkippedFile[] | undefined {
     return this.#isChanged ? [...this.#files.values()] : undefined
   }
@@ -27,7 +30,10 @@ export class SkippedFiles {
     this.#isChanged = false
   }
 
-  /** Has the list written with the next commit, also if it is empty: that a scan was made is worth knowing. */
+  /**
+   * Schedules the list to be written with the next commit even if it is empty, as that records that a scan
+   * was made.
+   */
   recordScan(): void {
     this.#isChanged = true
   }
@@ -36,7 +42,7 @@ export class SkippedFiles {
     return this.#find(stat) !== undefined
   }
 
-  /** Returns the files that were not opened yet. */
+  /** Returns the files that have not been opened yet. */
   all(): SkippedFile[] {
     return [...this.#files.values()]
   }
@@ -55,7 +61,7 @@ export class SkippedFiles {
     this.#isChanged = true
   }
 
-  /** Forgets the file, as it is opened, and returns the offset from which it is read; undefined for one that was not skipped. */
+  /** Removes a file that is being opened and returns its start offset; undefined if it was not skipped. */
   take(stat: BigIntStats): number | undefined {
     const file = this.#find(stat)
     if (file === undefined) return undefined
@@ -64,13 +70,13 @@ export class SkippedFiles {
     return file.offset
   }
 
-  /** Remembers a file again that was removed and is not found yet. */
+  /** Puts back a file that was removed and has not been found yet. */
   restore(file: SkippedFile): void {
     this.#files.set(storedKey(file), file)
     this.#isChanged = true
   }
 
-  /** Forgets a file that is gone, or is known by a row from now on. */
+  /** Forgets a file that was deleted, or that has a row now. */
   remove(file: SkippedFile): void {
     if (this.#files.delete(storedKey(file))) this.#isChanged = true
   }
@@ -78,7 +84,7 @@ export class SkippedFiles {
   #find(stat: BigIntStats): SkippedFile | undefined {
     if (this.#files.size === 0) return undefined
     const file = this.#files.get(storedKey({ device: stat.dev, inode: stat.ino }))
-    // Another file got the inode.
+    // Another file reuses the inode.
     return file === undefined || file.birthMs !== birthOf(stat) ? undefined : file
   }
 }

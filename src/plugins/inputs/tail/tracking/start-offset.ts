@@ -12,7 +12,7 @@ export interface StartOffsetOptions {
   readFromHead: boolean
   newFromHead: boolean
   compareName: boolean
-  /** True when a scan before this run looked for the path. */
+  /** True when an earlier run has scanned the path. */
   wasScanned: (path: string) => boolean
   positions: Positions
   counters: TailCounters
@@ -26,14 +26,18 @@ export interface Start {
   isSkipping: boolean
   /** Stored row that the file continues; undefined when it gets a new one. */
   row: OffsetRow | undefined
-  /** For a .gz: the compressed position of a member that begins at the offset, and what is skipped as existing content. */
+  /**
+   * Only for a .gz: the compressed position of the member that begins at the offset, and the existing content
+   * to skip.
+   */
   gzip?: Omit<GzipStart, 'offset'>
 }
 
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
 
 /**
- * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the options.
+ * Decides from which offset a file is read: from that of its stored row, if the row is its own, else by the
+ * options.
  */
 export class StartOffset {
   readonly #newFromHead: boolean
@@ -55,7 +59,8 @@ export class StartOffset {
   }
 
   /**
-   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the start.
+   * `row`: the row of the file's inode, if there is one. `isFirstScan`: the file was found by the scan at the
+   * start.
    */
   forFile(
     row: OffsetRow | undefined,
@@ -75,12 +80,17 @@ export class StartOffset {
       : this.#plainStart(row, fd, stat, path, fromHead)
   }
 
-  /** Returns the offset from which a file without a row is read that cannot be opened yet, by what it is now. */
+  /**
+   * Returns the start offset of a file that has no row and cannot be opened yet, judged by its present state.
+   */
   forSkipped(stat: BigIntStats, path: string, isFirstScan: boolean): number {
     return this.#isFromHead(this.#isNew(stat, path, isFirstScan)) ? 0 : Number(stat.size)
   }
 
-  /** A file that appeared between two runs is new too: with Read_from_Head off it would be read from its end. */
+  /**
+   * A file that appeared between two runs is new too: otherwise it would be read from its end when
+   * Read_from_Head is off.
+   */
   #isNew(stat: BigIntStats, path: string, isFirstScan: boolean): boolean {
     if (!isFirstScan) return true
     return this.#wasScanned(path) && this.#positions.appearedSinceLastScan(Number(stat.birthtimeNs) / 1e6)
@@ -107,9 +117,10 @@ export class StartOffset {
   }
 
   /**
-   * A .gz is never read from its end: all of it was written before, except what is appended later. Our rows have the
-   * decompressed position, and the compressed one where a member begins there. fluent-bit has the compressed one only, from
-   * which reading can be resumed at the end or at a member.
+   * Returns where to start a .gz. Existing content is skipped or read as a whole; only appended members are
+   * read from the middle of a file. Our rows have the decompressed position, and the compressed one if a
+   * member begins there. Rows of fluent-bit have only the compressed one, from which reading can resume at
+   * the end or at a member.
    */
   #gzipStart(
     row: OffsetRow | undefined,
@@ -126,7 +137,7 @@ export class StartOffset {
     const isSkipping = row.skipping === true
     if (streamOffset !== undefined && (offset === 0 || row.markerSize === 0))
       return { offset: streamOffset, isSkipping, row }
-    // Of the bytes on disk, as for a plain file.
+    // The marker covers bytes on disk, as for a plain file.
     const reason = mismatch({ ...row, fingerprint: undefined }, fd, size, path, false)
     if (reason !== undefined) return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))
     if (streamOffset === undefined) {
@@ -138,7 +149,7 @@ export class StartOffset {
     return { offset: streamOffset, isSkipping, row, gzip: { memberAt } }
   }
 
-  /** `isYounger`: the file only got the inode of the one before, which is looked for by its row, and missed if it is not found. */
+  /** `isYounger`: a new file reuses the inode of the previous one, which is searched for by its row. */
   #replaced(path: string, reason: string, isYounger: boolean): Start {
     const message = `${path} is not the file that was read before (${reason}): reading it from the start`
     if (isYounger) this.#log.info(message)
@@ -148,7 +159,10 @@ export class StartOffset {
   }
 }
 
-/** Returns where a file is read that was skipped when it was found. It is shorter only if it was truncated since. */
+/**
+ * Returns where to read a file that was skipped when it was found. If it is shorter now, it was truncated
+ * since.
+ */
 function skippedStart(skippedAt: number, size: number, isCompressed: boolean): Start {
   const offset = skippedAt > size ? 0 : skippedAt
   if (isCompressed) return { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } }

@@ -117,7 +117,10 @@ export class Encoder {
     }
   }
 
-  /** Returns the WebAssembly encoder for a chunk; undefined when it cannot encode its records, or does not pay off. */
+  /**
+   * Returns the WebAssembly encoder for a chunk; undefined when it cannot encode its records, or does not pay
+   * off.
+   */
   #fastPath(chunk: Chunk): WasmRecords | undefined {
     const { form } = this.#value
     if (
@@ -146,7 +149,10 @@ export class Encoder {
     return partitions[partitionOf(src, start, start + length, partitions.length)] as PartitionQueue
   }
 
-  /** Returns one partition for all records of a chunk without a key; the next chunk gets the next one with a leader. */
+  /**
+   * Returns one partition for all records of a chunk without a key; the next chunk gets the next one with a
+   * leader.
+   */
   #stickyPartition(topic: Topic, sticky: Map<Topic, PartitionQueue>): PartitionQueue {
     let partition = sticky.get(topic)
     if (partition !== undefined) return partition
@@ -176,7 +182,8 @@ export class Encoder {
       target,
       buffers: this.#ctx.buffers,
       reservedBytes: reserved,
-      // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new allocation.
+      // With the reserved bytes it still fits a pooled buffer; one byte more, and each buffer would be a new
+      // allocation.
       maxBytes: Math.max(this.#options.batchMaxBytes - reserved, BATCH_HEADER_BYTES),
       initialBytes: oneTarget ? size : Math.min(size, INITIAL_BATCH_BYTES),
     })
@@ -185,7 +192,10 @@ export class Encoder {
   }
 }
 
-/** Creates the delivery of a chunk from its batches, which are compressed first if a compression is configured. */
+/**
+ * Creates the delivery of a chunk from its batches, which are compressed first if a compression is
+ * configured.
+ */
 export async function createDelivery(
   chunk: Chunk,
   sealed: readonly SealedBatch[],

@@ -11,9 +11,10 @@ const SHORT_MESSAGE_FALLBACKS = [Buffer.from('log'), Buffer.from('message')]
 const MAX_LEVEL = 7
 
 /**
- * Writes GELF 1.1: version, host, short_message, timestamp, and full_message and level if the record has them. The name of
- * every other field is prefixed with `_`, in a nested map also with the map's name: `_kubernetes_pod`. Values are strings
- * or numbers; other values become strings with their JSON. Of fields that get the same name the last one is written.
+ * Writes GELF 1.1: version, host, short_message, timestamp, and full_message and level if the record has
+ * them. All other field names are prefixed with `_`, and in a nested map also with the map's name:
+ * `_kubernetes_pod`. Values are strings or numbers; others are written as a string of their JSON. Of fields
+ * with the same resulting name the last one is written.
  */
 export class Gelf implements TextFormat {
   readonly #hostKey: Buffer
@@ -21,7 +22,7 @@ export class Gelf implements TextFormat {
   readonly #fullKey: Buffer
   readonly #levelKey: Buffer
   readonly #hostname: string
-  /** Offsets of the values to write by their names, for one record. */
+  /** Offsets of the values to write, by name, for one record. */
   readonly #fields = new Map<string, number>()
   readonly #time = new Timestamp('double')
 

@@ -16,7 +16,10 @@ export abstract class Value implements Span {
   src: Buffer = Buffer.alloc(0)
   start = 0
   length = 0
-  /** Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the format. */
+  /**
+   * Parameters for the WebAssembly encoder to write the same values; undefined when it does not support the
+   * format.
+   */
   form: RecordForm | undefined
   /** Key whose value `Entry.read` looks up for `set`. */
   fieldKey: Buffer | undefined
@@ -50,8 +53,8 @@ export function createValue(options: KafkaOptions, hostname: string): Value {
 const TIMESTAMP_OFF = ['off', 'false']
 
 /**
- * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic configuration
- * format, so `off` and `false` mean none as well.
+ * Returns the key of the timestamp; empty for none. An option without a value is an error in the classic
+ * configuration format, so `off` and `false` mean none as well.
  */
 function timestampKeyOf({ timestampKey }: KafkaOptions): string {
   return TIMESTAMP_OFF.includes(timestampKey.toLowerCase()) ? '' : timestampKey
@@ -90,8 +93,8 @@ class MapValue extends Value {
 }
 
 /**
- * The key of the timestamp, which comes before the fields of the record: a field with the same key stays instead, and is looked
- * up in chunks that may have one.
+ * Key of the timestamp, which precedes the fields of the record. A field with the same key replaces it. Only
+ * chunks that may have such a field are searched for it.
  */
 class TimeKey {
   readonly encoded: Buffer
@@ -102,7 +105,7 @@ class TimeKey {
     this.encoded = encodeStr(name)
   }
 
-  /** Returns the name to look up in the records of the chunk; undefined when they do not have it. */
+  /** Returns the name to search for in the records of the chunk; undefined when no record has it. */
   in(chunk: Chunk): Buffer | undefined {
     return this.#name.length > 0 && mayHaveKey(chunk, this.encoded) ? this.#name : undefined
   }

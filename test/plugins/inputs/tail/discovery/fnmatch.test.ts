@@ -10,7 +10,7 @@ function matches(pattern: string, name: string): boolean {
   return new NamePattern(pattern, true).test(name)
 }
 
-/** Pattern, names that match, names that do not. */
+/** A pattern, names that match it, and names that do not. */
 const CASES: [string, string[], string[]][] = [
   ['*.log', ['a.log', 'é.log', 'a\nb.log'], ['.log', '.a.log', 'a.log2', 'a.LOG']],
   ['[[:digit:]]*', ['5a'], ['a5', '']],
@@ -59,7 +59,8 @@ describe('a pattern matches what fnmatch(3) matches', () => {
   }
 
   withLibc('for the patterns of the table', () => {
-    // The library of GNU finds no match for a set without an end in some places; glob(3) then takes it literally.
+    // glibc's fnmatch finds no match for an unterminated set in some places, which glob(3) then takes
+    // literally.
     const cases = CASES.filter(([pattern]) => pattern !== '[a-')
     const calls = cases.map(([pattern, yes, no]) => ({
       pattern,
@@ -103,10 +104,10 @@ describe('a pattern matches what fnmatch(3) matches', () => {
       names: fc.array(name, { minLength: 1, maxLength: 10 }),
       flags: fc.constantFrom(0, FNM_PERIOD),
     })
-    // One call of the library answers for all cases, so they are not shrunk; each is small.
+    // One call of the library answers all cases, so they are not shrunk; each case is small.
     const seed = Math.floor(Math.random() * 2 ** 31)
     const cases = fc.sample(one, { numRuns: shortOrLong(3000, 100_000), seed }).map((call) =>
-      // In this locale é is a letter; classes are those of the locale C here.
+      // In this locale é is a letter, while our classes follow the locale C.
       call.pattern.includes('[:')
         ? { ...call, names: call.names.map((text) => text.replace(/é/g, 'e')) }
         : call,
@@ -114,7 +115,7 @@ describe('a pattern matches what fnmatch(3) matches', () => {
     const theirs = fnmatch(cases)
     const different = cases.flatMap(({ pattern: text, names, flags }, i) => {
       const compiled = new NamePattern(text, flags === FNM_PERIOD)
-      // The library tries the bytes of a name when its characters do not match, so that `??` matches é.
+      // If the characters of a name do not match, the library tries its bytes, so `??` matches é.
       const wrong = names.filter(
         (n, j) => compiled.test(n) !== theirs[i]?.[j] && (ASCII.test(n) || compiled.test(n)),
       )
@@ -124,14 +125,14 @@ describe('a pattern matches what fnmatch(3) matches', () => {
   })
 })
 
-test('the time for a hostile name is bounded by the product of the lengths', () => {
+test('matching a hostile name takes at most the product of the lengths', () => {
   const name = `${'a'.repeat(254)}c`
-  // A RegExp for it tries 255 over 20 ways: this test would not end.
+  // As a RegExp, it would try 255 over 20 ways, and this test would never end.
   for (const pattern of ['a*'.repeat(20) + 'b', '*[ab]?'.repeat(20) + '[b]', '?*'.repeat(100) + 'b'])
     expect(matches(pattern, name)).toBe(false)
 })
 
-test('a name that is escaped matches itself only', () => {
+test('an escaped name matches only itself', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), fc.string(), (name, other) => {
       const pattern = new NamePattern(escapePattern(name), false)
@@ -142,11 +143,11 @@ test('a name that is escaped matches itself only', () => {
   )
 })
 
-test('says which part of a pattern does not match what it seems to', () => {
+test('reports the part of a pattern that does not match what it seems to', () => {
   const problem = (text: string) => new NamePattern(text, true).problem
   expect(problem('[z-a].log')).toBe('`z-a` is an empty range')
-  expect(problem('[[:number:]]')).toBe('`[:number:]` is no class of characters')
-  expect(problem('x[1.log')).toBe('`[` has no `]` and stands for itself')
+  expect(problem('[[:number:]]')).toBe('`[:number:]` is not a character class')
+  expect(problem('x[1.log')).toBe('`[` has no closing `]` and is taken literally')
   expect(problem('x\\')).toContain('backslash')
   expect(problem('[a-z]?*.log')).toBeUndefined()
 })

@@ -11,7 +11,7 @@ import { glob as libcGlob, withLibc } from '../../../../support/tail/fnmatch.ts'
 import { globOf } from '../../../../support/tail/glob.ts'
 import { atEnd, tmp } from '../../../../support/tmp.ts'
 
-/** Makes empty files in a new directory; returns its real path. */
+/** Creates empty files in a new directory and returns its real path. */
 function treeOf(...paths: string[]): string {
   const root = realpathSync(tmp())
   for (const path of paths) {
@@ -21,11 +21,11 @@ function treeOf(...paths: string[]): string {
   return root
 }
 
-/** Returns what a Path and an Exclude_Path find below the root. */
+/** Returns the files below the root that a Path and an Exclude_Path find. */
 function found(root: string, path: string, ...excludes: string[]): string[] {
   const { glob } = globOf([path], excludes)
   const { paths } = glob.find()
-  // What a search finds, an event finds, too.
+  // Events must find what a search finds.
   expect(paths.filter((p) => !glob.matches(p))).toEqual([])
   return paths.map((p) => p.slice(root.length + 1)).sort()
 }
@@ -50,11 +50,11 @@ describe('Path', () => {
     expect(patternOf('~/x/*.log').matches(join(homedir(), 'x/a.log'))).toBe(true)
     expect(patternOf('~root/*.log').matches('/root/a.log')).toBe(true)
     expect(globOf(['~nobody-of-this-name/*.log']).warnings).toEqual([
-      'Path ~nobody-of-this-name/*.log: there is no user `nobody-of-this-name`: `~` stands for itself',
+      'Path ~nobody-of-this-name/*.log: there is no user `nobody-of-this-name`: `~` is taken literally',
     ])
   })
 
-  test('finds wildcards in directories, but no hidden ones, and never crosses a slash', () => {
+  test('matches wildcards in directories, but not hidden ones, and never crosses a slash', () => {
     const root = treeOf('a/x.log', 'b/y.log', '.c/z.log', 'a/deep/w.log', 'v.log')
     expect(found(root, `${root}/*/*.log`)).toEqual(['a/x.log', 'b/y.log'])
     expect(found(root, `${root}/.*/*.log`)).toEqual(['.c/z.log'])
@@ -80,10 +80,10 @@ describe('Path', () => {
     expect(found(root, `${root}/?.log`)).toEqual(['é.log', '😀.log'])
   })
 
-  test('logs what a pattern does not do', () => {
-    expect(globOf(['/var/log/**/*.log']).warnings.join()).toContain('`**` is the same as `*`')
-    expect(globOf(['/var/log/{a', '/b}.log']).warnings.join()).toContain('braces stand for themselves')
-    expect(globOf(['/var/log/']).warnings.join()).toContain('only directories end with a slash')
+  test('logs what a pattern seems to do but does not', () => {
+    expect(globOf(['/var/log/**/*.log']).warnings.join()).toContain('`**` means the same as `*`')
+    expect(globOf(['/var/log/{a', '/b}.log']).warnings.join()).toContain('braces are taken literally')
+    expect(globOf(['/var/log/']).warnings.join()).toContain('matches only directories')
     expect(globOf(['/var/log/[z-a].log']).warnings.join()).toContain('`z-a` is an empty range')
     expect(globOf(['/var/log/*.log', '~/[[:digit:]]*/x\\[1\\].log']).warnings).toEqual([])
   })
@@ -147,7 +147,7 @@ describe('Path', () => {
   })
 })
 
-/** Returns those of the paths that are files. `.*` finds a directory itself and the one above, too: these are left out. */
+/** Returns those paths that are files: `.*` also finds the directory itself and its parent. */
 function filesOf(paths: string[]): string[] {
   return paths
     .filter((path) => !DOTS.test(path) && statSync(path, { throwIfNoEntry: false })?.isFile())
@@ -173,19 +173,19 @@ describe('Exclude_Path', () => {
     expect(found(root, `${root}/*/*.log`, `${root}*y.log`)).toEqual(['a/x.log'])
   })
 
-  test('that can match nothing of Path is logged', () => {
+  test('that cannot match any path of Path is logged', () => {
     const warnings = (path: string, exclude: string) => globOf([path], [exclude]).warnings
-    const reason = 'no path that Path can find matches it, so that it excludes nothing'
+    const reason = 'it cannot match any path of Path, so it excludes nothing'
     expect(warnings('/var/log/*.log', 'debug.log')).toEqual([`Exclude_Path debug.log: ${reason}`])
     expect(warnings('/var/log/*.log', '/var/log/nginx/*')).toEqual([
       `Exclude_Path /var/log/nginx/*: ${reason}`,
     ])
-    // Rotated files of a log are beside it.
+    // Rotated files are next to their log.
     for (const exclude of ['*.gz', '/var/log/debug*', '*/[0-9]*', '/var/log/.hidden', '*'])
       expect(warnings('/var/log/app.log', exclude)).toEqual([])
   })
 
-  test('is only said to match nothing if it does', () => {
+  test('is reported to exclude nothing only if that is true', () => {
     const piece = fc.constantFrom('a', 'b', '/', '*', '?', '[ab]', '[!a]', '.', '[/-a]')
     const text = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(''))
     const char = fc.constantFrom('a', 'b', '/', '.', 'c')
@@ -244,7 +244,7 @@ describe('a search', () => {
     expect(found(root, `${root}/*/*.log`, '*/v2/*')).toEqual(['current/a.log'])
   })
 
-  test('ends at its bounds, counted and logged once, and gives each directory a share', () => {
+  test('stops at its limits, which is counted and logged once, and gives each directory a share', () => {
     const root = treeOf('z/x/a.log')
     for (let i = 0; i < 200; i++) mkdirSync(join(root, `a/d${i}`), { recursive: true })
     const { glob, counters, warnings } = globOf([`${root}/*/*/*.log`], [], {
@@ -255,11 +255,11 @@ describe('a search', () => {
     glob.find()
     expect(counters.get('searches_cut')).toBe(2)
     expect(warnings).toEqual([
-      'the search for files ended at 20 directories or 1000000 entries: new files in other directories are not found',
+      'the search for files stopped at 20 directories or 1000000 entries: new files in other directories are not found',
     ])
   })
 
-  test('ends at its bound of entries, and passes over a directory that is too large', () => {
+  test('stops at its limit of entries, and skips a directory that is too large', () => {
     const root = treeOf(...Array.from({ length: 30 }, (_, i) => `a/${i}.txt`), 'b/x.log')
     const few = globOf([`${root}/*/*.log`], [], { ...SEARCH_LIMITS, entries: 20 })
     few.glob.find()
@@ -269,7 +269,7 @@ describe('a search', () => {
     expect(small.unreadable[0]).toStartWith(`${root}: the directory has too many entries`)
   })
 
-  test('watches the nearest directory of one that is missing, or is a file', () => {
+  test('watches the nearest existing ancestor of a directory that is missing or is a file', () => {
     const root = treeOf('a/file')
     const foldersOf = (path: string) => globOf([path]).glob.find().folders
     expect(foldersOf(`${root}/no/such/*.log`)).toEqual([root])
@@ -278,7 +278,7 @@ describe('a search', () => {
     expect(foldersOf(`/no-such-directory/*.log`)).toEqual(['/'])
   })
 
-  test('is not made again before nine times its time', () => {
+  test('is not repeated before nine times its duration has passed', () => {
     const root = treeOf('a/x.log')
     const { glob } = globOf([`${root}/*/*.log`])
     expect(glob.restMs).toBe(0)

@@ -21,7 +21,9 @@ import { until } from '../../../../support/until.ts'
 const original = { ...systemCalls }
 afterEach(() => void Object.assign(systemCalls, original))
 
-/** Follows without the full search and the progress check: only the watches and their own check find something. */
+/**
+ * Follows without full scans and progress checks: only the watches and their own check can find something.
+ */
 function watch(path: string, more: Record<string, string> = {}): TailRun {
   return follow({
     path,
@@ -37,10 +39,10 @@ function write(path: string, text: string): void {
   appendFileSync(path, text)
 }
 
-/** Longer than the scans that follow when a directory is watched, which would find what the watch does not. */
+/** Longer than the scans after a directory is first watched, which would find what the watch misses. */
 const RESCANS_MS = 1500
 
-/** Waits until the directory of the file is watched, and the scans that follow are over. */
+/** Waits until the directory of the file is watched and the scans after that are done. */
 async function isWatched(run: TailRun, file: string): Promise<void> {
   let searchedMs = performance.now()
   const search = systemCalls.readdirSync as (...all: unknown[]) => unknown
@@ -59,7 +61,7 @@ async function isWatched(run: TailRun, file: string): Promise<void> {
 
 interface Replacement {
   title: string
-  /** Makes another directory `q`, in a state that the watch of the one before knows nothing of. */
+  /** Puts another directory `q` in place, unnoticed by the watch of the previous one. */
   replace: (root: string) => void
 }
 
@@ -102,7 +104,7 @@ const REPLACEMENTS: Replacement[] = [
   },
 ]
 
-describe('a file is found at once, and its appends too, in a directory that was', () => {
+describe('a file and its appends are found at once in a directory that was', () => {
   for (const { title, replace } of REPLACEMENTS) {
     for (const inotify of ['on', 'off']) {
       test(`${title} (${inotify === 'on' ? 'events' : 'polling'})`, async () => {
@@ -135,7 +137,7 @@ describe('a file is found at once, and its appends too, in a directory that was'
     expect(await run.waitForLines(4)).toEqual(['first', 'second', 'third', 'fourth'])
   })
 
-  test('made again several times, each time before the last one was noticed', async () => {
+  test('recreated several times, each time before the previous one was noticed', async () => {
     const root = realpathSync(tmp())
     const run = watch(join(root, 'q/*.log'))
     await isWatched(run, join(root, 'q/a.log'))
@@ -151,7 +153,7 @@ describe('a file is found at once, and its appends too, in a directory that was'
   })
 })
 
-test('two inputs in one directory both see the one that is made again', async () => {
+test('two inputs in one directory both see the recreated one', async () => {
   const root = realpathSync(tmp())
   const runs = [watch(join(root, 'q/*.log')), watch(join(root, 'q/*.log'))]
   mkdirSync(join(root, 'q'))
@@ -165,12 +167,12 @@ test('two inputs in one directory both see the one that is made again', async ()
   }
 })
 
-test('a directory whose inode number and birth time are those of the one before is watched again', async () => {
+test('a recreated directory with the same inode number and birth time is watched again', async () => {
   const root = realpathSync(tmp())
   const folder = join(root, 'q')
   mkdirSync(folder)
   const before = statSync(folder, { bigint: true })
-  // As on a file system that has no times of birth and gives the same inode number again.
+  // Simulates a file system without birth times that reuses the inode number.
   Object.assign(systemCalls, {
     statSync: (path: string, options: object) => {
       const found = original.statSync(path, { ...options, bigint: true, throwIfNoEntry: false })
@@ -192,7 +194,7 @@ test('a directory whose inode number and birth time are those of the one before 
   await run.waitForLines(5)
 })
 
-test('a directory that has an entry of its own name is followed', async () => {
+test('a directory with an entry of its own name stays watched', async () => {
   const root = realpathSync(tmp())
   const run = watch(join(root, 'app/app'))
   await isWatched(run, join(root, 'app/app'))
@@ -203,7 +205,7 @@ test('a directory that has an entry of its own name is followed', async () => {
   await run.waitForLines(4)
 })
 
-/** Makes calls of `watch` and `readdir` for a directory fail while `code` is set, and counts them. */
+/** Makes `watch` and `readdir` fail for a directory while `code` is set, and counts the calls. */
 function refuse(folder: string, calls: ('watch' | 'readdirSync')[]) {
   const refusal = { code: undefined as string | undefined, count: 0 }
   for (const call of calls) {
@@ -219,7 +221,7 @@ function refuse(folder: string, calls: ('watch' | 'readdirSync')[]) {
   return refusal
 }
 
-test('a directory that may not be read is watched once it may, and not tried all the time', async () => {
+test('an unreadable directory is watched once it becomes readable, without constant retries', async () => {
   const root = realpathSync(tmp())
   mkdirSync(join(root, 'q'))
   const refusal = refuse(join(root, 'q'), ['watch', 'readdirSync'])
@@ -231,7 +233,7 @@ test('a directory that may not be read is watched once it may, and not tried all
   await run.waitForLines(1)
   const startedMs = performance.now()
   await until(() => performance.now() - startedMs > RESCANS_MS)
-  // Each search and each check tries once; a retry at each failure would be a hundred by now.
+  // Each search and each check tries once. Retrying at each failure would have made a hundred calls by now.
   expect(refusal.count).toBeLessThan(50)
   refusal.code = undefined
   await run.waitForLines(2)
@@ -240,7 +242,7 @@ test('a directory that may not be read is watched once it may, and not tried all
   expect(run.count('files_unreadable')).toBe(1)
 })
 
-test('permission that is taken and given again ends nothing', async () => {
+test('removing and restoring a permission ends no watch', async () => {
   const root = realpathSync(tmp())
   const run = watch(join(root, 'q/*.log'))
   await isWatched(run, join(root, 'q/a.log'))
@@ -250,7 +252,7 @@ test('permission that is taken and given again ends nothing', async () => {
   await run.waitForLines(3)
 })
 
-test('polls only while there are no more watches, and says so once', async () => {
+test('polls only while no watches are left, and logs that once', async () => {
   const root = realpathSync(tmp())
   mkdirSync(join(root, 'q'))
   mkdirSync(join(root, 'r'))
@@ -265,7 +267,9 @@ test('polls only while there are no more watches, and says so once', async () =>
     'no more inotify watches (ENOSPC): polling 1 directories four times a second instead',
   )
   refusal.code = undefined
-  await until(() => run.logs.some((l) => l.message === 'there are inotify watches again: polling ends'))
+  await until(() =>
+    run.logs.some((l) => l.message === 'inotify watches are available again: polling stopped'),
+  )
   write(join(root, 'q/a.log'), 'watched\n')
   await run.waitForLines(3)
   expect(run.logs.filter((l) => l.message.startsWith('no more inotify watches'))).toHaveLength(1)
@@ -275,7 +279,7 @@ test('endless new directories do not keep a scan from ending', async () => {
   const root = realpathSync(tmp())
   write(join(root, 'q/a.log'), 'first\n')
   let made = 0
-  // Somebody makes a directory whenever one is searched.
+  // A new directory is created during every search.
   Object.assign(systemCalls, {
     readdirSync: (path: string, options: object) => {
       if (path === root) mkdirSync(join(root, `d${made++}`))
@@ -287,7 +291,7 @@ test('endless new directories do not keep a scan from ending', async () => {
 })
 
 test('a mount over the directory is found', async () => {
-  // Without the right to mount: the directory has another device from one moment to the next.
+  // Without the right to mount, the device number of the directory is changed instead.
   const root = realpathSync(tmp())
   const folder = join(root, 'q')
   const run = watch(join(folder, '*.log'))

@@ -2,12 +2,12 @@ import { expect, test } from 'bun:test'
 import { AckTracker } from '../../../../../src/plugins/inputs/tail/file/ack-tracker.ts'
 import { fc } from '../../../../support/property.ts'
 
-/** One content, read by several trackers one after the other, as a file and the copies of it. */
+/** One content that several trackers read in turn, as a file and its copies do. */
 class Content {
   readonly trackers: AckTracker[] = []
   readonly heard: number[] = []
   readonly #begunAt: number[] = []
-  /** Ranges in chunks: their bytes, and how they settle. */
+  /** Ranges in chunks, and the function that settles each. */
   readonly open: { start: number; end: number; settle: () => void }[] = []
   readonly #acked: [number, number][] = []
   readTo = 0
@@ -21,7 +21,7 @@ class Content {
     return this.trackers.at(-1) as AckTracker
   }
 
-  /** Ends a chunk after `bytes` more were read. */
+  /** Reads `bytes` more and ends a chunk. */
   read(bytes: number): void {
     this.readTo += bytes
     this.endChunk()
@@ -42,7 +42,7 @@ class Content {
     })
   }
 
-  /** The file loses the content, of which bytes are in an open chunk; a copy goes on. */
+  /** Hands the content over to a copy while some of its bytes are in an open chunk. */
   handOver(inOpenChunk: number): void {
     this.readTo += inOpenChunk
     const before = this.tracker
@@ -51,7 +51,7 @@ class Content {
     before.handOver(heir, this.readTo)
     this.#add(heir)
     this.#begunAt[at] = heir.position
-    // As the loop does before it begins again: the chunk is sealed.
+    // Seals the chunk, as the loop does before a restart.
     this.endChunk(before)
     before.restart()
   }
@@ -60,7 +60,7 @@ class Content {
     this.open.splice(n % Math.max(1, this.open.length), 1)[0]?.settle()
   }
 
-  /** End of the acknowledged beginning of the content. */
+  /** Offset up to which the content is acknowledged without a gap. */
   get acked(): number {
     let end = 0
     for (const [from, to] of this.#acked.toSorted((a, b) => a[0] - b[0]))
@@ -68,7 +68,7 @@ class Content {
     return end
   }
 
-  /** Position of a tracker, as the bytes that it reported say. */
+  /** Position of a tracker, computed from the bytes that it reported. */
   reported(at: number): number {
     return (this.#begunAt[at] ?? 0) + (this.heard[at] ?? 0)
   }
@@ -117,7 +117,7 @@ test('the position of an heir never passes what is acknowledged, and reaches all
   )
 })
 
-test('an heir that begins anew does not get the acks of the content before', () => {
+test('an heir that restarts does not get acks of the previous content', () => {
   const original = new AckTracker(0, false, () => {})
   const range = original.endRange(50, false)
   const heard: number[] = []
@@ -139,7 +139,7 @@ test('an aborted range of the original blocks the position of the heir', () => {
   expect([heir.position, heir.isPending]).toEqual([20, true])
 })
 
-test('an heir of a content that is acknowledged begins at its end', () => {
+test('the heir of an acknowledged content begins at its end', () => {
   const original = new AckTracker(0, false, () => {})
   original.endRange(20, false)?.settle('delivered')
   const heir = new AckTracker(0, false, () => {})

@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib'
 import { GzipMembers } from '../../../../../src/plugins/inputs/tail/file/gzip-members.ts'
 import { fc } from '../../../../support/property.ts'
 
-/** Returns a member with every optional field of a header. */
+/** Returns a member whose header has every optional field. */
 function memberWithAllFields(text: string): Buffer {
   const deflated = zlib.deflateRawSync(text)
   const trailer = Buffer.alloc(8)
@@ -19,7 +19,7 @@ function memberWithAllFields(text: string): Buffer {
   return Buffer.concat([header, ...fields, deflated, trailer])
 }
 
-/** Inflates a file that comes in pieces which end at `cuts`. */
+/** Inflates a file that arrives in pieces which end at `cuts`. */
 async function inflate(file: Buffer, cuts: number[]): Promise<{ text: string; members: GzipMembers }> {
   let text = ''
   const members = new GzipMembers(zlib, 0, (data) => {
@@ -40,7 +40,7 @@ const FILE = Buffer.concat([
   zlib.gzipSync('three\n'),
 ])
 
-test('inflates members with all fields, and zeros between them, wherever the bytes that come are cut', async () => {
+test('inflates members with all header fields, and zeros between them, wherever the input is cut', async () => {
   const all = Array.from(FILE.keys())
   expect((await inflate(FILE, all)).text).toBe('one\ntwo\nthree\n')
   for (const cut of all) {
@@ -54,7 +54,7 @@ test('inflates members with all fields, and zeros between them, wherever the byt
   }
 })
 
-test('tells at every byte whether the bytes so far are whole members', async () => {
+test('knows at every byte whether the bytes so far are complete members', async () => {
   const first = zlib.gzipSync('one\n').length
   const second = first + memberWithAllFields('two\n').length
   const boundaries = [first, ...Array.from({ length: 6 }, (_, i) => second + i), FILE.length]
@@ -64,7 +64,7 @@ test('tells at every byte whether the bytes so far are whole members', async () 
   }
 })
 
-test('inflates what gzip makes of any text, in any pieces', async () => {
+test('inflates the output of gzip for any text, in any pieces', async () => {
   const texts = fc.array(fc.string({ maxLength: 400 }), { minLength: 1, maxLength: 4 })
   await fc.assert(
     fc.asyncProperty(texts, fc.array(fc.nat(500)), async (parts, cuts) => {

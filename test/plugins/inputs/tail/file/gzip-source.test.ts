@@ -9,7 +9,7 @@ import { until } from '../../../../support/until.ts'
 
 const LINES = Array.from({ length: 20_000 }, (_, i) => `line ${(i * 7919) % 100_003}\n`).join('')
 
-/** A source on a file of `content`, the clock it goes by, and what it reported. */
+/** Returns a source of `content`, with its clock and the events that it reported. */
 function sourceOf(content: Buffer) {
   const path = join(tmp(), 'a.log.gz')
   writeFileSync(path, content)
@@ -27,7 +27,7 @@ function sourceOf(content: Buffer) {
   let position = 0
   const buf = Buffer.alloc(65_536)
   let text = ''
-  /** Reads what there is now. */
+  /** Reads what is available now. */
   const readOn = (): string => {
     for (;;) {
       const n = source.read(buf, 0, buf.length, position) as number
@@ -40,7 +40,7 @@ function sourceOf(content: Buffer) {
   return { path, source, clock, reported, readOn, look }
 }
 
-/** Waits until nothing is inflated any more. */
+/** Waits until nothing more is inflated. */
 async function inflated(source: { readOn: () => string }, length: number): Promise<void> {
   await until(() => source.readOn().length >= length)
 }
@@ -86,9 +86,9 @@ describe('a .gz that ends within a member', () => {
   })
 })
 
-test('what is before corrupt data is sent, and the damage is located', async () => {
+test('data before corrupt data is sent, and the damage is located', async () => {
   const file = Buffer.from(gzipSync(LINES, { level: 0 }))
-  // The length of a stored block and its complement do not fit any more.
+  // Makes the length of a stored block disagree with its complement.
   const second = 10 + 5 + file.readUInt16LE(11)
   file.writeUInt16LE(1, second + 3)
   const made = sourceOf(file)
@@ -105,7 +105,7 @@ test('what is before corrupt data is sent, and the damage is located', async () 
   expect(second - 15 - text.length).toBeLessThan(16)
 })
 
-test('members appended one by one are read on, and each end is a place to resume from', async () => {
+test('members appended one by one are read, and reading can resume at each of their ends', async () => {
   const made = sourceOf(gzipSync('one\n'))
   await until(() => made.source.complete)
   expect(made.readOn()).toBe('one\n')

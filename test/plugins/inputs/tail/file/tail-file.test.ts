@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test'
 import { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 
-/** Returns a file of which only the order matters. */
+/** Returns a file for tests of the order only. */
 function file(): TailFile {
   const parts = { offset: 0, size: 0, isSkipping: false, openedMs: 0, contentSinceMs: 0 }
   return new TailFile(parts as unknown as ConstructorParameters<typeof TailFile>[0])

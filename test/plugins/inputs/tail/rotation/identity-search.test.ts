@@ -12,7 +12,7 @@ function fileAt(...parts: string[]): string {
   return path
 }
 
-/** Has the file looked for in the directories; the list gets the path that was found, or undefined. */
+/** Searches for the file in the directories. The returned list gets the path found, or undefined. */
 function lookFor(
   search: IdentitySearch,
   path: string,
@@ -51,7 +51,7 @@ test('the inode alone is not enough, and each file is settled once', async () =>
   expect([other, itself]).toEqual([[undefined], [path]])
 })
 
-test('one search runs at a time; what is added meanwhile is looked for after it', async () => {
+test('one search runs at a time; files added meanwhile are searched for after it', async () => {
   const home = join(tmp(), 'logs', 'app')
   const [a, b] = [fileAt(home, 'a'), fileAt(home, 'b')]
   const search = new IdentitySearch()
@@ -59,13 +59,13 @@ test('one search runs at a time; what is added meanwhile is looked for after it'
   const running = search.run()
   const second = lookFor(search, b, [home])
   await search.run()
-  // The second call did nothing: the first one has not come to its turn.
+  // The second call did nothing, as the first one has not had its turn yet.
   expect([first, second, search.isPending]).toEqual([[], [], true])
   await running
   expect([first, second, search.isPending]).toEqual([[a], [b], false])
 })
 
-test('a search that is stopped settles nothing any more', async () => {
+test('a stopped search settles nothing', async () => {
   const home = join(tmp(), 'logs', 'app')
   const search = new IdentitySearch()
   const settled = lookFor(search, fileAt(home, 'a'), [home])
@@ -80,7 +80,7 @@ test('other work gets its turn while many entries are examined', async () => {
   const path = fileAt(home, 'entry')
   for (let n = 1; n < 640; n++) linkSync(path, join(home, `entry-${n}`))
   const search = new IdentitySearch()
-  // All entries have the inode; each takes long enough that they do not fit into one turn.
+  // All entries have the inode, and each takes so long that they do not fit into one turn.
   const settled = lookFor(search, path, [home], () => {
     const begun = performance.now()
     while (performance.now() < begun + 0.2);

@@ -6,7 +6,7 @@ import {
   liveNamesOf,
 } from '../../../../../src/plugins/inputs/tail/rotation/names.ts'
 
-/** Names that programs in use give to a rotated file, by its live name. */
+/** Names that widespread programs give to a rotated file, by its live name. */
 const ROTATED: [live: string, names: string[]][] = [
   [
     'app.log',
@@ -53,7 +53,7 @@ const ROTATED: [live: string, names: string[]][] = [
   ['app-error.log', ['app-2026-11-21-error.log', 'app-error-2026-11-21.log']],
 ]
 
-/** Names of other files, by the live name beside which they stand. */
+/** Names of other files, by the live name next to them. */
 const FOREIGN: [live: string, names: string[]][] = [
   [
     'app.log',
@@ -79,11 +79,11 @@ const FOREIGN: [live: string, names: string[]][] = [
 describe('a name that rotation makes of the live one', () => {
   for (const [live, names] of ROTATED) {
     for (const name of names)
-      test(`${name} is one of ${live}`, () => expect(isRotatedName(name, live)).toBe(true))
+      test(`${name} is a rotated name of ${live}`, () => expect(isRotatedName(name, live)).toBe(true))
   }
   for (const [live, names] of FOREIGN) {
     for (const name of names)
-      test(`${name} is none of ${live}`, () => expect(isRotatedName(name, live)).toBe(false))
+      test(`${name} is not a rotated name of ${live}`, () => expect(isRotatedName(name, live)).toBe(false))
   }
 })
 
@@ -101,21 +101,21 @@ describe('files of a log are ordered by the dates in their names', () => {
     expect(compareDatesOfNames('app.log.1', 'app.log.2')).toBe(0)
     expect(compareDatesOfNames('app.log-1767571444', 'app.log-1767657905.gz')).toBe(-1)
     expect(compareDatesOfNames('app-1767657905123.log', 'app-1767571444123.log')).toBe(1)
-    // A date in the middle of a number is none, and seconds cannot be compared with milliseconds.
+    // A date within a longer number does not count, and seconds are not compared with milliseconds.
     expect(compareDatesOfNames('app-1720010101.log', 'app-1719991231.log')).toBe(1)
     expect(compareDatesOfNames('app-1767571444.log', 'app-1767571444123.log')).toBe(0)
     expect(compareDatesOfNames('app.log.1', 'app.log-20261121')).toBe(0)
   })
 })
 
-test('names that differ in digits only are told from others', () => {
+test('names that differ only in digits are distinguished from others', () => {
   expect(differInDigitsOnly('2026-11-21.log', '2026-11-22.log')).toBe(true)
   expect(differInDigitsOnly('app.9.log', 'app.10.log')).toBe(true)
   expect(differInDigitsOnly('app.log', 'app.log')).toBe(false)
   expect(differInDigitsOnly('a.log', 'b.log')).toBe(false)
 })
 
-test('a name is one of another exactly if that is among its live names, whatever both are made of', () => {
+test('a name is a rotated name of another exactly if the other is among its live names', () => {
   const parts = [
     'x',
     '1',

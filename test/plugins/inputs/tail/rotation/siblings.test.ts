@@ -47,7 +47,7 @@ test('orders files that were last written in one clock tick by their birth time'
   expect(siblingsOf(path).map((s) => s.path)).toEqual(names)
 })
 
-test('finds a file that is compressed between the listing of its directory and the look at it', () => {
+test('finds a file that is compressed right after its directory was listed', () => {
   const dir = tmp()
   const path = join(dir, 'a.log')
   for (const name of [path, `${path}.1`]) writeFileSync(name, 'line\n')
@@ -63,12 +63,12 @@ test('finds a file that is compressed between the listing of its directory and t
     },
   })
   expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
-  // A link to nothing is not a file that was renamed.
+  // A dangling link is not a renamed file.
   expect(siblingsOf(path).map((s) => s.path)).toEqual([`${path}.1.gz`])
   expect(listings).toBe(3)
 })
 
-test('finds the compressed files among those to which a link led in turn', () => {
+test('finds the compressed files among the former targets of a link', () => {
   const dir = tmp()
   const link = join(dir, 'a.log')
   for (const day of ['20.log', '21.log.gz', '22.log.gz', '23.log'])
@@ -76,7 +76,7 @@ test('finds the compressed files among those to which a link led in turn', () =>
   writeFileSync(join(dir, 'b-20261121.log.gz'), '')
   symlinkSync(join(dir, 'a-20261123.log'), link)
   const scope = { targetBefore: join(dir, 'a-20261120.log') }
-  // The one to which it led before is known.
+  // The previous target of the link is known.
   const expected = ['21.log.gz', '22.log.gz'].map((day) => join(dir, `a-202611${day}`))
   expect(siblingsOf(link, scope).map((s) => s.path)).toEqual(expected)
   expect(siblingsOf(link, scope, new DirectoryNames()).map((s) => s.path)).toEqual(expected)
