@@ -286,13 +286,13 @@ export class TailLoop {
 
   #isFirstScanRead(): boolean {
     if (this.#search.isPending) return false
-    // The files that the search has found are among the rotated ones.
-    for (const file of this.#files.byKey.values())
-      if (file.rotation.isRotated && !file.isDrained) return false
     for (const file of this.#firstScan) {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)
     }
+    // The files that the search has found are among the rotated ones.
+    for (const file of this.#files.byKey.values())
+      if (file.rotation.isRotated && !file.isDrained) return false
     return true
   }
 }

@@ -69,6 +69,8 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  /** Only while `resume` runs. */
+  #index: OpenFileIndex | undefined
   /** Rows of files that were skipped by the previous run. */
   readonly #skipped = new Map<OffsetRow, SkippedFile>()
 
@@ -106,6 +108,12 @@ export class AfterDowntime {
       if (live !== undefined && !rowsByPath.has(path))
         live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
+    this.#index = undefined
+  }
+
+  #openIndex(): OpenFileIndex {
+    this.#index ??= new OpenFileIndex(this.#files)
+    return this.#index
   }
 
   /**
@@ -285,11 +293,10 @@ export class AfterDowntime {
 
   /** Goes on in a new file within Path that has the content of the row: rotated files may be put into another directory of Path. */
   #continueCopy(row: OffsetRow, path: string): boolean {
-    for (const file of this.#files.byKey.values()) {
+    for (const file of this.#openIndex().madeFrom(basename(path))) {
       if (file.newAt === undefined || !file.isUnread) continue
-      const stat = isRotatedName(basename(file.target), basename(path)) ? file.handle.stat() : undefined
-      if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
-        continue
+      const stat = file.handle.stat()
+      if (stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat))) continue
       this.#continueOpen(file, row)
       return true
     }
@@ -298,8 +305,8 @@ export class AfterDowntime {
 
   /** Opens what was copied of the file under its new name, if it was renamed within Path and truncated there. */
   #continueRenamed(row: OffsetRow, path: string): boolean {
-    for (const renamed of this.#files.byKey.values()) {
-      if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
+    for (const renamed of this.#openIndex().withInode(row.inode)) {
+      if (renamed.path === path) continue
       const siblings = siblingsOf(renamed.path)
       const copy = largestOf(
         siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
@@ -428,7 +435,9 @@ export class AfterDowntime {
       )
       if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
-      if (file !== undefined) opened.push(file)
+      if (file === undefined) continue
+      opened.push(file)
+      this.#index?.add(file)
     }
     const last = order()
     for (const file of opened) {
@@ -532,6 +541,43 @@ export class AfterDowntime {
     })
     this.#positions.remove(row)
   }
+}
+
+/** The open files by inode, and by the names of which rotation may have made theirs. */
+class OpenFileIndex {
+  readonly #files: OpenFiles
+  readonly #byInode = new Map<bigint, TailFile[]>()
+  readonly #byLive = new Map<string, TailFile[]>()
+
+  constructor(files: OpenFiles) {
+    this.#files = files
+    for (const file of files.byKey.values()) this.add(file)
+  }
+
+  add(file: TailFile): void {
+    append(this.#byInode, BigInt.asIntN(64, file.identity.inode), file)
+    for (const live of liveNamesOf(basename(file.target))) append(this.#byLive, live, file)
+  }
+
+  /** `inode`: as stored. */
+  withInode(inode: bigint): TailFile[] {
+    return (this.#byInode.get(inode) ?? []).filter((file) => this.#isOpen(file))
+  }
+
+  /** Returns the files whose names rotation may have made of `live`. */
+  madeFrom(live: string): TailFile[] {
+    return (this.#byLive.get(live) ?? []).filter((file) => this.#isOpen(file))
+  }
+
+  #isOpen(file: TailFile): boolean {
+    return this.#files.byKey.get(file.identity.key) === file
+  }
+}
+
+function append<Key>(groups: Map<Key, TailFile[]>, key: Key, file: TailFile): void {
+  const known = groups.get(key)
+  if (known === undefined) groups.set(key, [file])
+  else known.push(file)
 }
 
 interface Identified {
