@@ -7,6 +7,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -15,7 +16,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
-import { Bench, includesAll, names, type OffsetCase, refused, row, rows } from './bench.ts'
+import { Bench, damageFrom, includesAll, names, type OffsetCase, refused, row, rows } from './bench.ts'
 
 /** Overwrites `bytes` bytes of a file, from `at`. */
 function overwrite(path: string, at: number, bytes: Buffer): void {
@@ -31,6 +32,14 @@ async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
   store.write({ upsert: all, remove: [] })
   store.close()
   return all
+}
+
+/** True when this process has the file open. */
+function openIn(dir: string, name: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    const link = `/proc/self/fd/${fd}`
+    return existsSync(link) && readlinkSync(link) === join(dir, name)
+  })
 }
 
 const ASIDE = /^pos\.db\.corrupt-\d{8}T\d{9}Z$/
@@ -185,6 +194,69 @@ export const damage: OffsetCase[] = [
       assert.equal(store.damaged, true)
       assert.deepEqual(new Set(names(store)), new Set(all.map((r) => r.name)))
       includesAll(t.logged.join(), 'error: ', 'is damaged')
+    },
+  },
+  {
+    name: 'goes on after a repair, and makes one repair in a run',
+    async run(t) {
+      await filled(t, 50)
+      const store = await t.open({ journalMode: 'DELETE' })
+      const all = store.rows()
+      const damageAgain = async (): Promise<void> => {
+        await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+        damageFrom(t.path, 4096)
+      }
+      await damageAgain()
+      store.write({ upsert: all, remove: [] })
+      store.write({ upsert: [row(70)], remove: [] })
+      const aside = (): string[] => readdirSync(t.dir).filter((name) => ASIDE.test(name))
+      assert.equal(aside().length, 1)
+      assert.equal(openIn(t.dir, aside()[0] ?? ''), false)
+      assert.equal(t.logged.filter((line) => line.startsWith('warn: ')).length, 0)
+      await damageAgain()
+      for (let i = 0; i < 2; i++) {
+        const error = await refused((async () => store.write({ upsert: all, remove: [] }))())
+        assert.equal(error.code, 'E_STORE_CORRUPT')
+      }
+      assert.equal(aside().length, 1)
+    },
+  },
+  {
+    name: 'tries a repair that failed again at the next write',
+    async run(t) {
+      await filled(t, 50)
+      const store = await t.open({ journalMode: 'DELETE' })
+      const all = store.rows()
+      await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+      damageFrom(t.path, 4096)
+      // In the way of the new database.
+      mkdirSync(`${t.path}.recovered`)
+      writeFileSync(`${t.path}.recovered/file`, '')
+      for (let i = 0; i < 2; i++) {
+        const error = await refused((async () => store.write({ upsert: all, remove: [] }))())
+        includesAll(error.message, 'pos.db.recovered')
+      }
+      rmSync(`${t.path}.recovered`, { recursive: true })
+      store.write({ upsert: all, remove: [] })
+      assert.deepEqual([store.damaged, store.rows().length], [true, 50])
+      store.close()
+      assert.equal((await t.open()).rows().length, 50)
+    },
+  },
+  {
+    name: 'is still damaged after an orderly stop of a run that has stored nothing, or could not',
+    async run(t) {
+      await filled(t, 50)
+      overwrite(t.path, 0, Buffer.alloc(100))
+      const first = await t.open()
+      first.close()
+      const second = await t.open()
+      assert.equal(second.damaged, true)
+      second.write({ upsert: [row(60)], remove: [] })
+      const wrong = row(61, { name: null as unknown as string })
+      await refused((async () => second.write({ upsert: [wrong], remove: [] }))())
+      second.close()
+      assert.equal((await t.open()).damaged, true)
     },
   },
   {

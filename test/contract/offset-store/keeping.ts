@@ -142,6 +142,21 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
+    name: 'removes all of a row, and ignores one that was never stored',
+    async run(t) {
+      const store = await t.open()
+      const stored = row(1, { target: '/pods/0.log' })
+      store.write({ upsert: [stored], remove: [] })
+      store.write({ upsert: [], remove: [row(2), stored] })
+      const counts = await t.sql((db) =>
+        ['in_tail_files', 'shipper_files', 'shipper_rotated'].map(
+          (table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n,
+        ),
+      )
+      assert.deepEqual(counts, [0n, 0n, 0n])
+    },
+  },
+  {
     name: 'stores numbers beyond 2^53, and beyond 2^63 as signed numbers',
     async run(t) {
       const a = await t.open()
