@@ -112,6 +112,25 @@ export const withFluentBit: OffsetCase[] = [
     },
   },
   {
+    name: 'removes its own columns of rows that fluent-bit has deleted',
+    async run(t) {
+      const store = await t.open()
+      store.write({ upsert: [row(1, { target: '/pods/0.log' }), row(2)], remove: [] })
+      store.close()
+      await t.sql((db) => db.exec('DELETE FROM in_tail_files WHERE id = 1'))
+      const next = await t.open()
+      next.close()
+      const ids = (table: string) =>
+        t.sql((db) =>
+          db
+            .prepare(`SELECT id FROM ${table}`)
+            .all()
+            .map(({ id }) => id),
+        )
+      assert.deepEqual([await ids('shipper_files'), await ids('shipper_rotated')], [[2n], []])
+    },
+  },
+  {
     name: 'refuses a database whose in_tail_files is another table',
     async run(t) {
       await t.sql((db) => db.exec('CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, note TEXT)'))

@@ -146,14 +146,16 @@ export const keeping: OffsetCase[] = [
     async run(t) {
       const store = await t.open()
       const stored = row(1, { target: '/pods/0.log' })
-      store.write({ upsert: [stored], remove: [] })
+      const counts = () =>
+        t.sql((db) =>
+          ['in_tail_files', 'shipper_files', 'shipper_rotated'].map(
+            (table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n,
+          ),
+        )
+      store.write({ upsert: [stored, row(3)], remove: [] })
+      assert.deepEqual(await counts(), [2n, 2n, 1n])
       store.write({ upsert: [], remove: [row(2), stored] })
-      const counts = await t.sql((db) =>
-        ['in_tail_files', 'shipper_files', 'shipper_rotated'].map(
-          (table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n,
-        ),
-      )
-      assert.deepEqual(counts, [0n, 0n, 0n])
+      assert.deepEqual(await counts(), [1n, 1n, 0n])
     },
   },
   {
