@@ -17,6 +17,8 @@ const FINE_BYTES = 16
 /** A .gz that ends within a member, or is corrupt, is damaged once it has not been changed for this long. */
 export const GZIP_QUIET_MS = 10_000
 
+const NO_BYTES: Buffer = Buffer.alloc(0)
+
 /** What happens to a .gz. `GzipSource` calls none of them before its constructor has returned. */
 export interface GzipEvents {
   /** More was inflated, or nothing more will come. */
@@ -90,9 +92,10 @@ export class GzipSource implements ByteSource {
   #offered = -1
   /** Compressed position up to which bytes after the last member were reported. */
   #garbageEnd = 0
-  /** Compressed bytes read so far, and the last of them: appending leaves them as they are. */
+  /** Compressed bytes read so far, the first bytes of the file and the last that were read: appending leaves them as they are. */
   #rawEnd: number
-  #lastRaw: Buffer = Buffer.alloc(0)
+  #firstRaw: Buffer = NO_BYTES
+  #lastRaw: Buffer = NO_BYTES
   /** Size and time of the last change when inflating stopped. */
   #seen = { size: 0, mtimeNs: 0n }
   #isPumping = false
@@ -170,11 +173,20 @@ export class GzipSource implements ByteSource {
     } else if (size > Math.max(this.#rawEnd, this.#skipTo)) void this.#pump()
   }
 
-  /** True when the bytes before those that are read next are not those that were read. */
+  /**
+   * True when the first bytes, or those before the ones that are read next, are not those that were read: in the middle of a rewrite the
+   * latter may be of the new content.
+   */
   #hasOtherRaw(): boolean {
-    const size = this.#lastRaw.length
-    const bytes = size === 0 ? undefined : peek(this.#fd, this.#rawEnd - size, size)
-    return bytes !== undefined && !bytes.equals(this.#lastRaw)
+    return (
+      this.#hasOtherAt(this.#rawEnd - this.#lastRaw.length, this.#lastRaw) ||
+      this.#hasOtherAt(0, this.#firstRaw)
+    )
+  }
+
+  #hasOtherAt(position: number, known: Buffer): boolean {
+    const bytes = known.length === 0 ? undefined : peek(this.#fd, position, known.length)
+    return bytes !== undefined && !bytes.equals(known)
   }
 
   resumePoint(acked: number): ResumePoint {
@@ -195,7 +207,7 @@ export class GzipSource implements ByteSource {
     this.#isRewritten = false
     this.#isReported = false
     this.#damage = this.#fineFrom = undefined
-    this.#lastRaw = Buffer.alloc(0)
+    this.#firstRaw = this.#lastRaw = NO_BYTES
     this.#window.restart(0)
     this.#inflated = this.#rawEnd = 0
     this.#skipTo = this.#skipped = this.#garbageEnd = 0
@@ -227,6 +239,7 @@ export class GzipSource implements ByteSource {
     const onData = (data: Buffer): void => this.#keep(data)
     this.#members ??= new GzipMembers(zlib, this.#rawEnd, onData)
     const members = this.#members
+    if (this.#firstRaw.length === 0) this.#firstRaw = Buffer.from(peek(this.#fd, 0, MARKER_BYTES) ?? NO_BYTES)
     const raw = Buffer.allocUnsafeSlow(RAW_BYTES)
     try {
       for (;;) {
@@ -356,7 +369,7 @@ export class GzipSource implements ByteSource {
     this.#damage = undefined
     this.#fineFrom = damagedAt
     this.#rawEnd = this.#member.at
-    this.#lastRaw = Buffer.alloc(0)
+    this.#lastRaw = NO_BYTES
     this.#inflated = this.#member.offset
     void this.#pump()
   }
