@@ -1,10 +1,11 @@
 import { expect, test } from 'bun:test'
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../src/core/error.ts'
 import type { OffsetOptions } from '../../src/core/offset-store.ts'
 import { OffsetDatabase } from '../../src/store/database.ts'
 import { type Database, loadSqlite, type OpenDatabase } from '../../src/store/driver.ts'
+import { salvageCursor } from '../../src/store/journal-cursor.ts'
 import { OPTIONS, row, rows } from '../contract/offset-store/bench.ts'
 import { atEnd, tmp } from '../support/tmp.ts'
 
@@ -87,6 +88,30 @@ test('a stop while a deleted database cannot be opened again releases the lock',
   const next = new OffsetDatabase(real, observed.path, OPTIONS, silent)
   expect(next.rows()).toHaveLength(3)
   next.close()
+})
+
+test('a deleted database that cannot be copied back at once is at a later write, under the lock of this agent', () => {
+  const observed = new Observed()
+  const { database, path } = observed
+  database.write({ upsert: rows(3), remove: [] })
+  for (const name of [path, `${path}.lock`]) rmSync(name)
+  mkdirSync(`${path}.new`)
+  const write = (): void => database.write({ upsert: [row(9)], remove: [] })
+  expect([codeOf(write), codeOf(write)]).toEqual(['E_STORE_UNREADABLE', 'E_STORE_UNREADABLE'])
+  rmdirSync(`${path}.new`)
+  // What an earlier attempt has left.
+  writeFileSync(`${path}.new`, 'half')
+  write()
+  expect(database.rows()).toHaveLength(4)
+  expect(codeOf(() => new OffsetDatabase(real, path, OPTIONS, silent))).toBe('E_STORE_LOCKED')
+})
+
+test('the newest cursor is salvaged, wherever it is', () => {
+  const cursor = (t: string): string =>
+    `s=${'0'.repeat(32)};i=1;b=${'0'.repeat(32)};m=1;t=${t};x=${'0'.repeat(16)}`
+  const [old, newer, newest] = ['9', 'a0', 'a1'].map(cursor) as [string, string, string]
+  const files = [Buffer.from(`${newer}\0${newest}`), Buffer.from(`${old}\0${newer}`)]
+  expect(salvageCursor(...files)).toBe(newest)
 })
 
 test('a new database gets its name when it is complete: a crash before that is no damage', () => {

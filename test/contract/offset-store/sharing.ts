@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/open.ts'
@@ -30,6 +38,7 @@ export const sharing: OffsetCase[] = [
       a.write({ upsert: [row(1)], remove: [] })
       b.write({ upsert: [row(2)], remove: [] })
       assert.deepEqual(names(c), [row(1).name, row(2).name])
+      assert.equal(existsSync(join(t.dir, 'link.db.lock')), false)
       a.close()
       a.close()
       b.write({ upsert: [row(3)], remove: [] })
@@ -57,6 +66,67 @@ export const sharing: OffsetCase[] = [
       b2.close()
       // Among inputs that no longer exist, the position of the slowest one is used.
       assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
+    },
+  },
+  {
+    name: 'an input resumes from its own row, else from that of the slowest input that is gone, in any order',
+    async run(t) {
+      const start = () => Promise.all([t.open({ owner: 'slow' }), t.open({ owner: 'fast' })])
+      for (const slowFirst of [true, false]) {
+        const [slow, fast] = await start()
+        const write = [
+          () => slow.write({ upsert: [row(1, { offset: 10 })], remove: [] }),
+          () => fast.write({ upsert: [row(1, { offset: 500 })], remove: [] }),
+        ]
+        for (const one of slowFirst ? write : write.reverse()) one()
+        slow.close()
+        fast.close()
+        for (const [owner, offset] of [
+          ['slow', 10],
+          ['fast', 500],
+          ['other', 10],
+        ] as const) {
+          const alone = await t.open({ owner })
+          assert.deepEqual(offsets(alone), [offset])
+          alone.close()
+        }
+        rmSync(t.path)
+      }
+    },
+  },
+  {
+    name: 'inputs that start together do not take rows of one another',
+    async run(t) {
+      const start = (owner: string) => t.open({ owner }).then((store) => ({ store, rows: store.rows() }))
+      const [a, b] = await Promise.all(['a', 'b'].map(start))
+      a?.store.write({ upsert: [row(1)], remove: [] })
+      b?.store.write({ upsert: [row(2)], remove: [] })
+      a?.store.close()
+      b?.store.close()
+      const again = await Promise.all(['a', 'b'].map(start))
+      assert.deepEqual(
+        again.map(({ rows }) => rows.map((r) => r.offset)),
+        [[1000], [2000]],
+      )
+    },
+  },
+  {
+    name: 'the rows of an input that has stopped are its own when it starts again, and free for others meanwhile',
+    async run(t) {
+      const [a, b] = await Promise.all([t.open({ owner: 'a' }), t.open({ owner: 'b' })])
+      a.write({ upsert: [row(1)], remove: [] })
+      b.write({ upsert: [row(2)], remove: [] })
+      assert.deepEqual(offsets(b), [2000])
+      a.close()
+      assert.deepEqual(offsets(b), [1000, 2000])
+      const again = await t.open({ owner: 'a' })
+      assert.deepEqual([offsets(again), offsets(b)], [[1000], [2000]])
+      again.write({ upsert: [], remove: again.rows() })
+      again.close()
+      b.close()
+      const last = await t.open()
+      const owners = await t.sql((db) => db.prepare('SELECT count(*) AS n FROM shipper_inputs').get())
+      assert.deepEqual([owners?.n, last.rows().length], [1n, 1])
     },
   },
   {
