@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -10,6 +11,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -197,6 +199,45 @@ export const damage: OffsetCase[] = [
     },
   },
   {
+    name: 'recovers a database of fluent-bit, of which only the content tells that it is one',
+    async run(t) {
+      const table = `CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset INTEGER,
+        inode INTEGER, created INTEGER, rotated INTEGER DEFAULT 0)`
+      const damages = [
+        (path: string) => overwrite(path, 0, Buffer.alloc(100, 1)),
+        (path: string) => truncateSync(path, 2 * 4096 + 100),
+      ]
+      for (const damageAt of damages) {
+        await t.sql((db) => {
+          db.exec(`${table}; INSERT INTO in_tail_files VALUES (3, '/var/log/a.log', 10, 11, 12, 1);
+            CREATE TABLE other (id INTEGER PRIMARY KEY, text TEXT)`)
+          db.exec(`INSERT INTO other VALUES (1, '${'x'.repeat(3000)}')`)
+        })
+        chmodSync(t.path, 0o640)
+        // What a crash in the middle of an earlier recovery has left.
+        copyFileSync(t.path, `${t.path}.new`)
+        damageAt(t.path)
+        const store = await t.open()
+        assert.equal(store.damaged, true)
+        const bare = store.rows().map(({ id, name, offset, marker }) => [id, name, offset, marker])
+        assert.deepEqual(bare, [[3, '/var/log/a.log', 10, 0n]])
+        assert.equal(statSync(t.path).mode & 0o777, 0o640)
+        store.close()
+        for (const name of readdirSync(t.dir)) rmSync(join(t.dir, name))
+      }
+    },
+  },
+  {
+    name: 'takes an empty file for a new database',
+    async run(t) {
+      writeFileSync(t.path, '')
+      const store = await t.open()
+      assert.equal(store.damaged, false)
+      store.write({ upsert: [row(1)], remove: [] })
+      assert.deepEqual(t.logged, [])
+    },
+  },
+  {
     name: 'goes on after a repair, and makes one repair in a run',
     async run(t) {
       await filled(t, 50)
@@ -262,7 +303,11 @@ export const damage: OffsetCase[] = [
   {
     name: 'does not move away a file that was never a database',
     async run(t) {
-      for (const content of ['a line of a log\n'.repeat(64), Buffer.alloc(1001, 0xee)]) {
+      for (const content of [
+        'a line of a log\n'.repeat(64),
+        Buffer.alloc(1001, 0xee),
+        Buffer.alloc(1001, 1),
+      ]) {
         writeFileSync(t.path, content)
         for (let start = 0; start < 2; start++) {
           const error = await refused(t.open())
