@@ -3,12 +3,18 @@ import { FsFailure, openFile } from '../../../src/lib/fs/file-system.ts'
 import { PlainSource } from '../../../src/plugins/inputs/tail/file/byte-source.ts'
 import { FileHandle } from '../../../src/plugins/inputs/tail/file/file-handle.ts'
 import { FileIdentity } from '../../../src/plugins/inputs/tail/file/identity.ts'
+import type { Truncation } from '../../../src/plugins/inputs/tail/file/read-cursor.ts'
 import { StoredRow } from '../../../src/plugins/inputs/tail/file/stored-row.ts'
 import { TailFile } from '../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { atEnd } from '../tmp.ts'
 
 /** Opens a plain file, with `content` if it is given, as the tail input does: unread, and without a row. */
-export function tailFile(path: string, content?: string, nowMs = 0): TailFile {
+export function tailFile(
+  path: string,
+  content?: string,
+  nowMs = 0,
+  onTruncated: (truncation: Truncation) => void = () => {},
+): TailFile {
   if (content !== undefined) writeFileSync(path, content)
   const opened = openFile(path)
   if (opened instanceof FsFailure) throw opened
@@ -26,7 +32,7 @@ export function tailFile(path: string, content?: string, nowMs = 0): TailFile {
     contentSinceMs: nowMs,
     origin: 'agent',
     onSettled: () => {},
-    onTruncated: () => {},
+    onTruncated: (_, truncation) => onTruncated(truncation),
   })
   atEnd(() => file.close())
   return file

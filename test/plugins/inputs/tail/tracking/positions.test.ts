@@ -240,6 +240,17 @@ describe('the row of a file that is closed', () => {
   })
 })
 
+test('a row that is removed is not found any more, and written out soon; a file without one causes no write', () => {
+  const { store, positions, clock, file } = setUp([row(1, { id: 11, inode: 7n, device: 1n })])
+  positions.forget(file())
+  clock.advance(1000)
+  expect([store.writes, clock.waiting]).toEqual([0, 0])
+  positions.remove(positions.find(1n, 7n) as OffsetRow)
+  expect(positions.find(1n, 7n)).toBeUndefined()
+  clock.advance(250)
+  expect([store.writes, store.table]).toEqual([1, []])
+})
+
 describe('scans', () => {
   test('are written with rows, but cause no write, except the first', () => {
     const { store, positions, file, clock } = setUp()
