@@ -218,5 +218,7 @@ describe('a .gz', () => {
     const other = gzip({ offset: first.length, streamOffset: 4 })
     expect(setUp({ compareName: true }).start(path, other, false)).toEqual(AT_HEAD)
     expect(setUp().start(path, other, false).offset).toBe(4)
+    const same = gzip({ name: '/y/b.gz', offset: first.length, streamOffset: 4 })
+    expect(setUp({ compareName: true }).start(path, same, false).offset).toBe(4)
   })
 })
