@@ -25,14 +25,9 @@ test('what is unread is told by the offset in the present content', () => {
   // It stays so, whatever is seen before the file is read from its start.
   cursor.recordTruncation(20, false)
   expect([cursor.isRewritten, cursor.unread]).toEqual([true, 20])
-  cursor.restart(20)
-  expect([cursor.isRewritten, cursor.offset, cursor.startedAt, cursor.size, cursor.greatestSize]).toEqual([
-    false,
-    0,
-    0,
-    20,
-    20,
-  ])
+  cursor.restart(30)
+  expect([cursor.isRewritten, cursor.offset, cursor.startedAt]).toEqual([false, 0, 0])
+  expect([cursor.size, cursor.greatestSize]).toEqual([30, 30])
 })
 
 test('a size that is smaller than one that was seen is no growth', () => {
@@ -77,6 +72,14 @@ describe('the bytes before the offset', () => {
     expect(cursor.lastBytesMatch(handle)).toBe(false)
     handle.close()
     expect(cursor.lastBytesDiffer(handle)).toBe(false)
+  })
+
+  test('are taken for the same when the file is closed: its last row is written', () => {
+    const { cursor, handle } = tailFile(join(tmp(), 'a.log'), CONTENT)
+    cursor.moveTo(CONTENT.length)
+    cursor.loadLastBytes(handle)
+    handle.close()
+    expect([cursor.lastBytesMatch(handle), cursor.lastBytesDiffer(handle)]).toEqual([true, false])
   })
 
   test('are kept of the block that was read, and told when the next block begins with others', () => {

@@ -163,6 +163,11 @@ describe('a file', () => {
     }
     expect(states).toEqual([false, false, false, true, true])
     expect([made.state, made.handle.isOpen]).toEqual(['closed', false])
+    const { made: other } = read(1, 0)
+    other.startWaiting()
+    expect(other.state).toBe('waiting')
+    other.startReading()
+    expect(other.state).toBe('reading')
   })
 
   test('reports its state and what is not acknowledged', () => {
@@ -176,6 +181,23 @@ describe('a file', () => {
     writeFileSync(path, text('new', 3))
     look()
     expect(made.status()).toMatchObject({ size: 120, read: 0, acked: 0, lag: 120 })
+  })
+
+  test('is unsettled while a chunk is, and not unread once it was read in this run', () => {
+    const { made } = read(10, 0)
+    made.cursor.moveTo(LINE)
+    expect([made.isUnread, made.isUnsettled]).toEqual([false, false])
+    const range = made.closeRange()
+    expect([made.isUnread, made.isUnsettled]).toEqual([false, true])
+    range?.settle('delivered')
+    expect(made.isUnsettled).toBe(false)
+  })
+
+  test('that is rewritten while its size is not known is found by a look at its content', () => {
+    const { path, made, truncations } = read(50, 5)
+    writeFileSync(path, text('new', 60))
+    made.refreshContent()
+    expect(truncations).toEqual([{ from: 200, to: 2000, size: 2400, isRewritten: true }])
   })
 
   test('begins elsewhere with its acks', () => {
