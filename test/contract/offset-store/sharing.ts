@@ -103,7 +103,11 @@ export const sharing: OffsetCase[] = [
       b?.store.write({ upsert: [row(2)], remove: [] })
       a?.store.close()
       b?.store.close()
-      const again = await Promise.all(['a', 'b'].map(start))
+      // The database is open, and the second input a little slower.
+      await t.open({ owner: 'other' })
+      const first = start('a')
+      for (let i = 0; i < 10; i++) await Promise.resolve()
+      const again = await Promise.all([first, start('b')])
       assert.deepEqual(
         again.map(({ rows }) => rows.map((r) => r.offset)),
         [[1000], [2000]],

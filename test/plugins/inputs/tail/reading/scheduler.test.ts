@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import type { TailFile } from '../../../../../src/plugins/inputs/tail/file/tail-file.ts'
 import { Scheduler } from '../../../../../src/plugins/inputs/tail/reading/scheduler.ts'
 import { ManualClock } from '../../../../support/engine/manual-clock.ts'
@@ -139,6 +139,27 @@ describe('timers', () => {
     run.abort()
     clock.advance(100)
     expect([count, clock.waiting]).toEqual([3, 0])
+  })
+
+  test('that have run, and sleeps that are over, take no memory', async () => {
+    const { scheduler, clock } = setUp()
+    const run = new AbortController()
+    const listeners = spyOn(run.signal, 'addEventListener')
+    scheduler.every(10, () => scheduler.once(1, () => {}), run.signal)
+    clock.advance(1005)
+    for (let i = 0; i < 3; i++) {
+      const sleep = scheduler.wake(run.signal)
+      scheduler.add(a)
+      scheduler.take()
+      clock.advance(100)
+      await sleep
+    }
+    expect(listeners).toHaveBeenCalledTimes(1)
+    const cancel = spyOn(clock, 'cancel')
+    scheduler.stop()
+    expect(cancel.mock.calls.length).toBeLessThanOrEqual(3)
+    scheduler.stop()
+    expect(cancel.mock.calls.length).toBeLessThanOrEqual(4)
   })
 
   test('end with the scheduler', () => {

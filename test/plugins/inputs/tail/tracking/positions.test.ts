@@ -84,6 +84,30 @@ describe('a row is written', () => {
     clock.advance(1)
     expect(store.table).toMatchObject([{ id: 1, offset: 4, markerSize: 4, size: CONTENT.length }])
     expect([store.writes, clock.waiting]).toEqual([2, 0])
+    // Nothing has changed since.
+    positions.commit()
+    expect(store.writes).toBe(2)
+  })
+
+  test('with its birth while nothing was read of it, and with its size while it has more', () => {
+    const { store, positions, file } = setUp()
+    const one = tailFile(join(tmp(), 'a.log'), CONTENT)
+    positions.touch(one)
+    positions.commit()
+    expect(store.table[0]).toMatchObject({
+      birthMs: Math.floor(one.identity.birthMs),
+      size: CONTENT.length,
+    })
+    readTo(one, CONTENT.length)
+    positions.touch(one)
+    positions.commit()
+    expect(store.table.map(({ birthMs, size }) => [birthMs, size])).toEqual([[undefined, undefined]])
+    // Its size is of another content.
+    const two = file()
+    two.cursor.recordTruncation(CONTENT.length, true)
+    positions.touch(two)
+    positions.commit()
+    expect(store.table[1]?.size).toBeUndefined()
   })
 
   test('of a file that is opened while another write is due, at once', () => {
@@ -249,6 +273,17 @@ test('a row that is removed is not found any more, and written out soon; a file 
   expect(positions.find(1n, 7n)).toBeUndefined()
   clock.advance(250)
   expect([store.writes, store.table]).toEqual([1, []])
+  // Once: the store may have given its id to another file since.
+  positions.commit()
+  positions.adopt(file())
+  positions.commit()
+  expect([store.writes, store.table.length]).toEqual([2, 1])
+  let isClosed = false
+  store.close = () => {
+    isClosed = true
+  }
+  positions.close()
+  expect(isClosed).toBe(true)
 })
 
 describe('scans', () => {
