@@ -140,8 +140,10 @@ export class TailLoop {
   }
 
   async #turn(file: TailFile, signal: AbortSignal): Promise<void> {
-    const { cursor, handle, predecessor } = file
+    const { cursor, handle } = file
     if (!handle.isOpen) return
+    if (file.wasEmptyBefore()) this.#rotated.openUnseenCopies(file)
+    const { predecessor } = file
     if (predecessor !== undefined) {
       if (!predecessor.isDrained) {
         file.startWaiting()
@@ -263,6 +265,8 @@ export class TailLoop {
   #restartTruncated(file: TailFile): void {
     const stat = file.handle.stat()
     this.#ctx.appender(file.tag).seal()
+    // Another content may have come and gone since the truncation was seen.
+    this.#rotated.openUnseenCopies(file)
     file.restart(this.#ctx.clock.nowMs(), stat instanceof FsFailure ? undefined : stat)
     // The new content may itself be a copy: rotation may write a copy over the previous one, which keeps its
     // inode.

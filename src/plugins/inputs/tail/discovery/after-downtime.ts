@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
-import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, namesIn, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
 import { isLater } from '../file/stored-row.ts'
@@ -341,8 +341,9 @@ export class AfterDowntime {
       inode: row.inode,
       directories: [dirname(linkTarget(path)), ...(scope.directories ?? [])],
       isIt: (sibling) => !this.#files.byKey.has(sibling.key) && isFileOf(row, sibling),
-      settle: (found) => {
+      settle: (identified) => {
         if (!this.#positions.isUnclaimed(row)) return
+        const found = identified ?? this.#compressedBeside(row, path)
         if (found === undefined) {
           if (this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
           else if (this.#isInPlace(row, path)) this.#reportTruncated(row, path)
@@ -357,6 +358,22 @@ export class AfterDowntime {
         this.#openInOrder(path, [found, ...later], new Map([[found, row]]), undefined, [])
       },
     })
+  }
+
+  /** Finds the file of a row that was compressed under a name of which only the beginning is that of its path. */
+  #compressedBeside(row: OffsetRow, path: string): Sibling | undefined {
+    const target = linkTarget(path)
+    const [directory, live] = [dirname(target), basename(target)]
+    const names = namesIn(directory)
+    if (names instanceof FsFailure) return undefined
+    for (const name of names) {
+      if (!name.startsWith(live) || !name.endsWith('.gz')) continue
+      const stat = statOf(join(directory, name))
+      if (stat instanceof FsFailure || !stat.isFile()) continue
+      const sibling = siblingAt(join(directory, name), stat)
+      if (!this.#files.byKey.has(sibling.key) && isFileOf(row, sibling)) return sibling
+    }
+    return undefined
   }
 
   /**

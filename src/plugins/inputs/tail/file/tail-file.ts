@@ -66,6 +66,8 @@ export class TailFile implements Contributor {
   #state: FileState = 'reading'
   #predecessor: TailFile | undefined
   #inChunk = false
+  /** Modification time in nanoseconds of a file that was empty when it was last looked at. */
+  #emptySinceNs: bigint | undefined
   readonly #origin: string
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
 
@@ -81,6 +83,7 @@ export class TailFile implements Contributor {
     this.#path = this.#target = init.path
     this.#origin = init.origin
     this.#onTruncated = init.onTruncated
+    if (size === 0 && offset === 0) this.#recordEmpty(this.handle.stat())
   }
 
   /** Current path; changes with a rename. */
@@ -173,6 +176,23 @@ export class TailFile implements Contributor {
     if (stat.nlink === 0n) this.rotation.markDeleted()
   }
 
+  /**
+   * Returns true once when a file that was empty has been written to. It may have been truncated since: what it had
+   * meanwhile is only in a copy of it, as with a second copytruncate while the agent got no CPU.
+   */
+  wasEmptyBefore(): boolean {
+    if (this.#emptySinceNs === undefined) return false
+    const stat = this.handle.stat()
+    if (stat instanceof FsFailure || stat.mtimeNs === this.#emptySinceNs) return false
+    this.#recordEmpty(stat)
+    return true
+  }
+
+  #recordEmpty(stat: BigIntStats | FsFailure | undefined): void {
+    const isEmpty = stat !== undefined && !(stat instanceof FsFailure) && stat.size === 0n
+    this.#emptySinceNs = isEmpty && !this.handle.isCompressed ? stat.mtimeNs : undefined
+  }
+
   /** Like `refresh`, but also detects a rewrite that left the size unchanged. */
   refreshContent(): void {
     this.refresh()
@@ -229,6 +249,7 @@ export class TailFile implements Contributor {
     this.handle.source.restart()
     this.cursor.restart(this.handle.isCompressed ? 0 : Number(stat?.size ?? 0))
     this.acks.restart()
+    this.#recordEmpty(stat)
     // A copy of the old content was made before this time, or in the same tick of the system's clock.
     this.rotation.recordRewrite(stat === undefined ? nowMs : Number(stat.mtimeNs) / 1e6 + 0.001, before)
   }

@@ -245,6 +245,25 @@ export class RotatedFiles {
     return { copy, size: Math.max(...sizes) }
   }
 
+  /**
+   * Opens the copies of contents that the file had, and lost, between two looks. The file is read after them. Nothing is
+   * done when nothing appeared in its directory meanwhile.
+   */
+  openUnseenCopies(file: TailFile): void {
+    const path = file.identity.openedAs
+    const scope = this.scopeOf(path)
+    const sinceMs = file.rotation.contentSinceMs - TICK_MS
+    const home = stat(dirname(linkTarget(path)))
+    const isQuiet = home instanceof FsFailure || Number(home.mtimeNs) / 1e6 < sinceMs
+    if (isQuiet && !this.#directories.has(path)) return
+    const isUnseen = (s: Sibling): boolean => appearedMs(s) >= sinceMs && !this.#options.isFollowed(s.path)
+    const before = file.predecessor
+    const last = this.#openInOrder(path, before, [file], () => siblingsOf(path, scope).filter(isUnseen))
+    if (last === undefined || last === before) return
+    file.readAfter(last)
+    this.#log.info(`${path} was written to and truncated between two looks: reading ${last.path} first`)
+  }
+
   /** Opens the copy of the content of a file, unless it is being read already or has no more. */
   #openHeir(file: TailFile, sibling: Sibling | undefined, path: string): TailFile | undefined {
     const waiting = this.#copies.copyOf(file)
