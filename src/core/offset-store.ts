@@ -83,8 +83,12 @@ export interface OffsetRow {
   closedAt?: number | undefined
 }
 
-/** A file that a scan found and that was not opened, because it could not be or is too old. */
-export interface SkippedFile {
+/**
+ * A file that a scan found and that was not followed, because it could not be opened or is too old. Marker and fingerprint are those of a
+ * row with its offset; it has none if it could not be opened, or was stored by a version before.
+ */
+export interface SkippedFile
+  extends Partial<Pick<OffsetRow, 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'>> {
   /** Path at which it was found. */
   path: string
   device: bigint

@@ -141,7 +141,7 @@ export class Reconciler {
       // At the very first start files are what they are; later a new one may be a copy of a known one, also if an earlier run has
       // seen it, and ended before it read any of it.
       if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
-      file.readAfter(this.#predecessorOf(file, before, path))
+      file.readAfter(this.#predecessorOf(file, before, path) ?? file.predecessor)
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }

@@ -1,10 +1,13 @@
+import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
+import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
@@ -24,6 +27,7 @@ const MAX_COMPARED = 1000
 interface CopiesOptions {
   files: OpenFiles
   closed: ClosedFiles
+  skipped: SkippedFiles
   /** The files that are held open after a rotation. */
   held: ReadonlySet<TailFile>
   /** Rotate_Wait in milliseconds. */
@@ -231,7 +235,31 @@ export class Copies {
     }
     const readTo = this.#options.closed.readOf(sibling, livePaths)
     if (readTo !== undefined) this.#continueAt(file, limitTo(readTo, file), sibling.path)
+    else this.#continueSkipped(file, sibling, livePaths)
   }
+
+  /** Goes on where a file was skipped of which this is a copy, or which it has replaced. */
+  #continueSkipped(file: TailFile, sibling: Sibling, livePaths: Iterable<string>): void {
+    for (const path of [file.path, ...livePaths]) {
+      for (const skipped of this.#options.skipped.at(path)) {
+        const content = contentOfSkipped(skipped)
+        if (content === undefined || storedKey(skipped) === storedKey(sibling)) continue
+        const stat = statOf(path)
+        const isGone = stat instanceof FsFailure || storedKey(keyOf(stat)) !== storedKey(skipped)
+        const isEvident =
+          path === file.path
+            ? content.offset >= MIN_DISTINCT_BYTES && wasRestored(file)
+            : isGone || basename(file.path).startsWith(basename(path))
+        if (!isEvident || !isCopyOfContent(content, sibling, isGone && path !== file.path)) continue
+        this.#continueAt(file, limitTo(content.offset, file), path)
+        return
+      }
+    }
+  }
+}
+
+function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
+  return { device: dev, inode: ino }
 }
 
 /** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */

@@ -1,12 +1,13 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { type GzipStart, isMemberAt, isPlainContent } from '../file/gzip-source.ts'
 import { isLater } from '../file/stored-row.ts'
 import type { Positions } from './positions.ts'
+import { rowOfSkipped } from './skipped-files.ts'
 
 export interface StartOffsetOptions {
   readFromHead: boolean
@@ -28,6 +29,8 @@ export interface Start {
   row: OffsetRow | undefined
   /** For a .gz: the compressed position of a member that begins at the offset, and what is skipped as existing content. */
   gzip?: Omit<GzipStart, 'offset'>
+  /** What the file was when it was skipped, if it has been truncated since. */
+  truncated?: SkippedFile
 }
 
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
@@ -65,9 +68,11 @@ export class StartOffset {
     isFirstScan: boolean,
   ): Start {
     const size = Number(stat.size)
-    const skippedAt = this.#positions.skipped.take(stat)
+    const skipped = this.#positions.skipped.find(stat)
+    if (skipped !== undefined) this.#positions.skipped.remove(skipped)
     const isCompressed = path.endsWith('.gz') && !isPlainContent(fd)
-    if (skippedAt !== undefined && row === undefined) return skippedStart(skippedAt, size, isCompressed)
+    if (skipped !== undefined && row === undefined)
+      return this.#skippedStart(skipped, fd, size, isCompressed, isFirstScan)
     const isNew = this.#isNew(stat, path, isFirstScan)
     const fromHead = this.#isFromHead(isNew)
     return isCompressed
@@ -138,6 +143,27 @@ export class StartOffset {
     return { offset: streamOffset, isSkipping, row, gzip: { memberAt } }
   }
 
+  /**
+   * Returns where a file is read that was skipped when it was found. It is shorter than it was seen, or has other bytes, only if it was
+   * truncated since: what is in it came later then. In a later run that is counted as for a row.
+   */
+  #skippedStart(
+    skipped: SkippedFile,
+    fd: number,
+    size: number,
+    isCompressed: boolean,
+    isFirstScan: boolean,
+  ): Start {
+    const { offset, path } = skipped
+    // Without its first bytes only the size tells.
+    const isShorter = skipped.fingerprint === undefined && size < this.#positions.skipped.sizeOf(skipped)
+    const reason = mismatch(rowOfSkipped(skipped), fd, size, path, false)
+    if (reason !== undefined && isFirstScan)
+      return { ...this.#replaced(path, reason, false), truncated: skipped }
+    if (reason !== undefined || isShorter) return { ...AT_HEAD, truncated: skipped }
+    return isCompressed ? { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } } : { ...AT_HEAD, offset }
+  }
+
   /** `isYounger`: the file only got the inode of the one before, which is looked for by its row, and missed if it is not found. */
   #replaced(path: string, reason: string, isYounger: boolean): Start {
     const message = `${path} is not the file that was read before (${reason}): reading it from the start`
@@ -146,11 +172,4 @@ export class StartOffset {
     this.#counters.add('files_replaced')
     return AT_HEAD
   }
-}
-
-/** Returns where a file is read that was skipped when it was found. It is shorter only if it was truncated since. */
-function skippedStart(skippedAt: number, size: number, isCompressed: boolean): Start {
-  const offset = skippedAt > size ? 0 : skippedAt
-  if (isCompressed) return { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } }
-  return { ...AT_HEAD, offset }
 }
