@@ -153,8 +153,10 @@ export async function buildTail(
     },
     onSkippedTruncated: (file, before, isReported) => {
       const copy = rotated.openCopiesOfSkipped(file, before)
-      const { offset } = before
-      const truncation = { from: offset, to: positions.skipped.sizeOf(before), size: file.cursor.size }
+      const { offset, fingerprint } = before
+      // A size that was seen while the file could not be opened may be that of the new content, unless it is known by it.
+      const to = fingerprint === undefined ? positions.skipped.sizeOf(before) : offset
+      const truncation = { from: offset, to, size: file.cursor.size }
       if (!isReported) reportTruncation(file, { ...truncation, isRewritten: true }, copy, { counters, log })
     },
     onMore,
