@@ -83,7 +83,9 @@ async function changed({ dir, path, pattern, way }: Scene, change: () => void): 
 
 /** The scan at the start is one pass, and its rows are written at its end. */
 function isScanned(run: TailRun): boolean {
-  return run.logs.some(({ message }) => message.includes('no file matches') || message.includes('is followed'))
+  return run.logs.some(
+    ({ message }) => message.includes('no file matches') || message.includes('is followed'),
+  )
 }
 
 interface Change {

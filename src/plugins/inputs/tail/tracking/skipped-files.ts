@@ -1,7 +1,14 @@
 import type { BigIntStats } from 'node:fs'
 import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import { close, FsFailure, openFile } from '../../../../lib/fs/file-system.ts'
-import { FINGERPRINT_BYTES, fingerprintOf, markerAt, peek } from '../file/fingerprint.ts'
+import {
+  FINGERPRINT_BYTES,
+  fingerprintOf,
+  MARKER_BYTES,
+  markerAt,
+  markerOf,
+  peek,
+} from '../file/fingerprint.ts'
 import { identityKey, storedKey } from '../file/identity.ts'
 import type { KnownContent } from '../file/rotation-state.ts'
 
@@ -168,10 +175,12 @@ function contentBefore(offset: number, path: string, stat: BigIntStats): Content
   const { fd, stat: found } = opened
   try {
     if (identityKey(found.dev, found.ino) !== identityKey(stat.dev, stat.ino)) return {}
-    const marker = markerAt(fd, offset)
-    const head = path.endsWith('.gz') ? undefined : peek(fd, 0, Math.min(FINGERPRINT_BYTES, offset))
-    if (head === undefined) return marker
-    return { ...marker, fingerprint: fingerprintOf(head), fingerprintSize: head.length }
+    if (path.endsWith('.gz')) return markerAt(fd, offset)
+    const head = peek(fd, 0, Math.min(FINGERPRINT_BYTES, offset))
+    if (head === undefined) return {}
+    const known = { fingerprint: fingerprintOf(head), fingerprintSize: head.length }
+    const isAll = head.length === offset
+    return { ...known, ...(isAll ? markerOf(head.subarray(-MARKER_BYTES)) : markerAt(fd, offset)) }
   } finally {
     close(fd)
   }
