@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { OffsetStore } from '../../../../src/core/offset-store.ts'
+import { systemCalls } from '../../../../src/lib/fs/system-calls.ts'
 import { openOffsets } from '../../../../src/store/open.ts'
 import { follow, MemoryStore, TailRun } from '../../../support/tail/run.ts'
 import { failToOpen } from '../../../support/tail/unopenable.ts'
@@ -338,6 +339,42 @@ for (const way of WAYS) {
         })
       }
     }
+  })
+}
+
+test('what was written to a file that was too old comes once when it is truncated while it is being opened', async () => {
+  const path = join(tmp(), 'a.log')
+  writeFileSync(path, OLD.medium)
+  makeOld(path)
+  const store = new MemoryStore()
+  const run = follow({ ...QUICK, path, ignore_older: '1d' }, { store })
+  await until(() => store.skipped?.length === 1)
+  onOpen(path, () => copyFileSync(path, `${path}.1`))
+  onOpen(`${path}.1`, () => {
+    truncateSync(path)
+    appendFileSync(path, 'n1\n')
+  })
+  appendFileSync(path, 'fresh\n')
+  await run.waitForLines(2)
+  appendFileSync(path, 'end\n')
+  await until(() => run.lines().includes('end'))
+  expect(run.lines().toSorted()).toEqual(['end', 'fresh', 'n1'])
+})
+
+/** Calls `then` once, after the agent has opened the path. */
+function onOpen(path: string, then: () => void): void {
+  const open = systemCalls.openSync as (...args: unknown[]) => number
+  let isDone = false
+  atEnd(() => void Object.assign(systemCalls, { openSync: open }))
+  Object.assign(systemCalls, {
+    openSync: (...args: unknown[]) => {
+      const fd = open(...args)
+      if (args[0] === path && !isDone) {
+        isDone = true
+        then()
+      }
+      return fd
+    },
   })
 }
 

@@ -193,10 +193,12 @@ export class Copies {
   #inherits(file: TailFile, original: TailFile): boolean {
     const { rotation } = original
     if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
+    // It may have been found as the copy before it was examined.
+    if (rotation.isHeir(file.identity.key)) return true
     if (rotation.hasHeir) file.startAt(file.cursor.size)
     else {
       original.handOver(file)
-      rotation.recordHeir()
+      rotation.recordHeir(file.identity.key)
     }
     return true
   }

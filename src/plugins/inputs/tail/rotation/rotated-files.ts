@@ -234,7 +234,7 @@ export class RotatedFiles {
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
       file.handOver(heir)
-      file.rotation.recordHeir()
+      file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
       // It may have been put before the file already, as the copy of another content.

@@ -29,6 +29,8 @@ export interface Start {
   row: OffsetRow | undefined
   /** For a .gz: the compressed position of a member that begins at the offset, and what is skipped as existing content. */
   gzip?: Omit<GzipStart, 'offset'>
+  /** What is known of a file that was skipped, and has what it had then. */
+  known?: OffsetRow
   /** What the file was when it was skipped, if it has been truncated since. */
   truncated?: SkippedFile
 }
@@ -157,11 +159,12 @@ export class StartOffset {
     const { offset, path } = skipped
     // Without its first bytes only the size tells.
     const isShorter = skipped.fingerprint === undefined && size < this.#positions.skipped.sizeOf(skipped)
-    const reason = mismatch(rowOfSkipped(skipped), fd, size, path, false)
+    const known = rowOfSkipped(skipped)
+    const reason = mismatch(known, fd, size, path, false)
     if (reason !== undefined && isFirstScan)
       return { ...this.#replaced(path, reason, false), truncated: skipped }
     if (reason !== undefined || isShorter) return { ...AT_HEAD, truncated: skipped }
-    return isCompressed ? { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } } : { ...AT_HEAD, offset }
+    return isCompressed ? { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } } : { ...AT_HEAD, offset, known }
   }
 
   /** `isYounger`: the file only got the inode of the one before, which is looked for by its row, and missed if it is not found. */
