@@ -342,40 +342,48 @@ for (const way of WAYS) {
   })
 }
 
-test('what was written to a file that was too old comes once when it is truncated while it is being opened', async () => {
-  const path = join(tmp(), 'a.log')
-  writeFileSync(path, OLD.medium)
-  makeOld(path)
-  const store = new MemoryStore()
-  const run = follow({ ...QUICK, path, ignore_older: '1d' }, { store })
-  await until(() => store.skipped?.length === 1)
-  onOpen(path, () => copyFileSync(path, `${path}.1`))
-  onOpen(`${path}.1`, () => {
-    truncateSync(path)
-    appendFileSync(path, 'n1\n')
-  })
-  appendFileSync(path, 'fresh\n')
-  await run.waitForLines(2)
-  appendFileSync(path, 'end\n')
-  await until(() => run.lines().includes('end'))
-  expect(run.lines().toSorted()).toEqual(['end', 'fresh', 'n1'])
-})
+/** Calls of the agent to the file system, from the opening of the file on, after which it is truncated. */
+const CALLS = Array.from({ length: 25 }, (_, n) => n)
 
-/** Calls `then` once, after the agent has opened the path. */
-function onOpen(path: string, then: () => void): void {
-  const open = systemCalls.openSync as (...args: unknown[]) => number
-  let isDone = false
-  atEnd(() => void Object.assign(systemCalls, { openSync: open }))
-  Object.assign(systemCalls, {
-    openSync: (...args: unknown[]) => {
-      const fd = open(...args)
-      if (args[0] === path && !isDone) {
-        isDone = true
-        then()
-      }
-      return fd
-    },
-  })
+test.each(CALLS)(
+  'a file that was too old is read once when it is copied while it is opened, and truncated after call %d',
+  async (call) => {
+    const path = join(tmp(), 'a.log')
+    writeFileSync(path, OLD.medium)
+    makeOld(path)
+    const store = new MemoryStore()
+    const run = follow({ ...QUICK, path, ignore_older: '1d' }, { store })
+    await until(() => store.skipped?.length === 1)
+    let calls = 0
+    afterCalls(path, () => {
+      if (calls === 0) copyFileSync(path, `${path}.1`)
+      if (calls++ !== call) return
+      truncateSync(path)
+      appendFileSync(path, 'n1\n')
+    })
+    appendFileSync(path, 'fresh\n')
+    await until(() => calls > call)
+    await run.waitForLines(2)
+    appendFileSync(path, 'end\n')
+    await until(() => run.lines().includes('end'))
+    expect(run.lines().toSorted()).toEqual(['end', 'fresh', 'n1'])
+  },
+)
+
+/** Has `then` called after each call of the agent to the file system, beginning with the one that opens the path. */
+function afterCalls(path: string, then: () => void): void {
+  let isOpen = false
+  for (const name of ['openSync', 'readSync', 'fstatSync', 'statSync'] as const) {
+    const real = systemCalls[name] as (...args: unknown[]) => unknown
+    atEnd(() => void Object.assign(systemCalls, { [name]: real }))
+    const call = (...args: unknown[]): unknown => {
+      const result = real(...args)
+      isOpen ||= name === 'openSync' && args[0] === path
+      if (isOpen) then()
+      return result
+    }
+    Object.assign(systemCalls, { [name]: call })
+  }
 }
 
 describe('of a .gz that was too old,', () => {

@@ -131,7 +131,11 @@ export class Copies {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
     original.refreshContent()
-    if (!isCopy(file, original)) return undefined
+    if (!isCopy(file, original)) {
+      // Truncated while it was compared, it has the copy go on where it was read to.
+      original.refreshContent()
+      return undefined
+    }
     const readTo = original.cursor.offset
     // Of a .gz that is not inflated yet it is not known what is left.
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
@@ -181,6 +185,9 @@ export class Copies {
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
+      // It may have been truncated while it was compared.
+      original.refreshContent()
+      if (file.newAt === undefined || this.#inherits(file, original)) return undefined
     }
     this.#continueKnown(file, names)
     return undefined
