@@ -108,8 +108,12 @@ export interface OffsetRow {
   closedAt?: number | undefined
 }
 
-/** A file that a scan found but did not open, because it was unreadable or too old. */
-export interface SkippedFile {
+/**
+ * A file that a scan found but did not open, because it was unreadable or too old. Marker and fingerprint are those of
+ * a row with its offset. It has none if it could not be opened, or was stored by an earlier version.
+ */
+export interface SkippedFile
+  extends Partial<Pick<OffsetRow, 'marker' | 'markerSize' | 'fingerprint' | 'fingerprintSize'>> {
   /** Path at which the file was found. */
   path: string
   device: bigint

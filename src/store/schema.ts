@@ -40,6 +40,14 @@ const SHIPPER_SCANS = 'CREATE TABLE IF NOT EXISTS shipper_looks (paths TEXT PRIM
 const SHIPPER_SKIPPED = `CREATE TABLE IF NOT EXISTS shipper_skipped (
   paths TEXT, path TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER)`
 
+/**
+ * What was in these files when they were found; its own table, as a version of before writes all columns of shipper_skipped. `birth` and
+ * `offset` are copies: where they differ, that version has written another file since.
+ */
+const SHIPPER_SKIPPED_CONTENT = `CREATE TABLE IF NOT EXISTS shipper_skipped_content (
+  paths TEXT, device INTEGER, inode INTEGER, birth INTEGER, offset INTEGER, fingerprint TEXT, fingerprint_size INTEGER,
+  marker INTEGER, marker_size INTEGER, PRIMARY KEY (paths, device, inode)) WITHOUT ROWID`
+
 /** Columns missing in older versions of fluent-bit; the last two came with 5.x. */
 const LATER_COLUMNS = ['rotated', 'offset_marker', 'offset_marker_size']
 const FIRST_COLUMNS = ['id', 'name', 'offset', 'inode', 'created']
@@ -185,14 +193,9 @@ const NO_FILE = ''
 
 /** Returns the files that were found but not opened, by Path; undefined when no scan has been stored yet. */
 export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefined {
-  const table = db
-    .prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'shipper_skipped'")
-    .get()
-  if (table === undefined) return undefined
+  if (!hasTable(db, 'shipper_skipped')) return undefined
   const skipped = new Map<string, SkippedFile[]>()
-  for (const row of db
-    .prepare('SELECT paths, path, device, inode, birth, offset FROM shipper_skipped')
-    .all()) {
+  for (const row of db.prepare(selectSkipped(hasTable(db, 'shipper_skipped_content'))).all()) {
     const paths = String(row.paths)
     const files = skipped.get(paths) ?? []
     skipped.set(paths, files)
@@ -203,20 +206,49 @@ export function readSkipped(db: Database): Map<string, SkippedFile[]> | undefine
       inode: bigint(row.inode),
       birthMs: Number(row.birth ?? 0),
       offset: number(row.offset) ?? 0,
+      ...(typeof row.marker === 'bigint'
+        ? { marker: row.marker, markerSize: number(row.marker_size) ?? 0 }
+        : {}),
+      ...(typeof row.fingerprint === 'string'
+        ? { fingerprint: row.fingerprint, fingerprintSize: number(row.fingerprint_size) ?? 0 }
+        : {}),
     })
   }
   return skipped
 }
 
-/** Replaces the stored files of this Path. Creates the table on its first call. */
+function selectSkipped(hasContent: boolean): string {
+  const columns = 's.paths, s.path, s.device, s.inode, s.birth, s.offset'
+  if (!hasContent) return `SELECT ${columns} FROM shipper_skipped s`
+  return `SELECT ${columns}, c.fingerprint, c.fingerprint_size, c.marker, c.marker_size FROM shipper_skipped s
+    LEFT JOIN shipper_skipped_content c ON c.paths = s.paths AND c.device = s.device AND c.inode = s.inode
+    AND c.birth = s.birth AND c.offset = s.offset`
+}
+
+function hasTable(db: Database, name: string): boolean {
+  return db.prepare("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?").get(name) !== undefined
+}
+
+/** Replaces the stored files of this Path. Creates the tables on its first call. */
 export function writeSkipped(db: Database, paths: string, files: readonly SkippedFile[]): void {
   db.exec(SHIPPER_SKIPPED)
-  db.prepare('DELETE FROM shipper_skipped WHERE paths = ?').run(paths)
+  db.exec(SHIPPER_SKIPPED_CONTENT)
+  for (const table of ['shipper_skipped', 'shipper_skipped_content'])
+    db.prepare(`DELETE FROM ${table} WHERE paths = ?`).run(paths)
   const insert = db.prepare('INSERT INTO shipper_skipped VALUES (?, ?, ?, ?, ?, ?)')
+  const insertContent = db.prepare(
+    'INSERT OR REPLACE INTO shipper_skipped_content VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
   if (files.length === 0) insert.run(paths, NO_FILE, 0n, 0n, 0n, 0n)
-  for (const { path, device, inode, birthMs, offset } of files) {
-    const birth = BigInt(Math.floor(birthMs))
-    insert.run(paths, path, BigInt.asIntN(64, device), BigInt.asIntN(64, inode), birth, BigInt(offset))
+  for (const file of files) {
+    const { path, fingerprint, fingerprintSize, marker, markerSize } = file
+    const numbers = [file.device, file.inode, BigInt(Math.floor(file.birthMs)), BigInt(file.offset)]
+    const known = numbers.map((value) => BigInt.asIntN(64, value))
+    insert.run(paths, path, ...known)
+    if (fingerprint === undefined && marker === undefined) continue
+    const ofMarker = marker === undefined ? null : BigInt.asIntN(64, marker)
+    const ofHead = [fingerprint ?? null, integer(fingerprintSize)]
+    insertContent.run(paths, ...known, ...ofHead, ofMarker, integer(markerSize))
   }
 }
 

@@ -88,6 +88,40 @@ export const keeping: OffsetCase[] = [
     },
   },
   {
+    name: 'keeps what such files had, unless a version that did not keep it has written them since',
+    async run(t) {
+      const a = await t.open()
+      const about = { path: '/a/x.log', device: 1n, inode: 2n ** 63n + 7n, birthMs: 1234, offset: 99 }
+      const content = {
+        marker: -(2n ** 63n),
+        markerSize: 32,
+        fingerprint: 'f'.repeat(16),
+        fingerprintSize: 99,
+      }
+      const plain = { ...about, ...content }
+      const { fingerprint: _, fingerprintSize: __, ...gzip } = { ...plain, path: '/a/y.gz', inode: 8n }
+      const unknown = { ...about, path: '/a/z.log', inode: 9n }
+      a.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [plain, gzip, unknown] } })
+      a.close()
+      const b = await t.open()
+      const stored = { ...plain, inode: BigInt.asIntN(64, plain.inode) }
+      assert.deepEqual(b.skippedFiles('/a'), [stored, gzip, unknown])
+      b.close()
+      await t.sql((db) => db.exec('UPDATE shipper_skipped SET offset = 98 WHERE inode = 8'))
+      const c = await t.open()
+      const { marker: ___, markerSize: ____, ...rest } = gzip
+      assert.deepEqual(c.skippedFiles('/a'), [stored, { ...rest, offset: 98 }, unknown])
+      c.close()
+      // A database of that version.
+      await t.sql((db) => db.exec('DROP TABLE shipper_skipped_content'))
+      const d = await t.open()
+      assert.deepEqual(d.skippedFiles('/a')?.[0], { ...about, inode: stored.inode })
+      d.write({ upsert: [], remove: [], skipped: { paths: '/a', files: [plain] } })
+      d.close()
+      assert.deepEqual((await t.open()).skippedFiles('/a'), [stored])
+    },
+  },
+  {
     name: 'returns the files of a Path that was changed, for each pattern that it still has',
     async run(t) {
       const a = await t.open()

@@ -151,6 +151,14 @@ export async function buildTail(
       const copy = truncation.isRewritten ? rotated.openCopies(file) : undefined
       reportTruncation(file, truncation, copy, { counters, log })
     },
+    onSkippedTruncated: (file, before, isReported) => {
+      const copy = rotated.openCopiesOfSkipped(file, before)
+      const { offset, fingerprint } = before
+      // A size that was seen while the file could not be opened may be that of the new content, unless it is known by it.
+      const to = fingerprint === undefined ? positions.skipped.sizeOf(before) : offset
+      const truncation = { from: offset, to, size: file.cursor.size }
+      if (!isReported) reportTruncation(file, { ...truncation, isRewritten: true }, copy, { counters, log })
+    },
     onMore,
   })
   const rotated = new RotatedFiles({
@@ -185,6 +193,8 @@ export async function buildTail(
     log,
     isFollowed: (path) => glob.matches(path),
     mayRead: (path) => !glob.excludes(path) && !otherInputs.follow(path),
+    recordSize: (file, size) => files.recordSize(file, size),
+    openCopy: (file) => rotated.openCopyOfSkipped(file, file.path),
     open: (sibling, path) => {
       const file = rotated.open(sibling, path, undefined)
       if (file !== undefined) scheduler.add(file)

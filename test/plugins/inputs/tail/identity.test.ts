@@ -427,8 +427,10 @@ test('Exit_On_Eof ends the run when the search for a known file ends in vain, no
   const store = new MemoryStore()
   writeFileSync(path, text(linesOf('a')))
   await readAll(store, { path }, 3)
+  // Created first, so that it does not get the inode of the known file.
+  writeFileSync(`${path}~`, 'b1\n')
   rmSync(path)
-  writeFileSync(path, 'b1\n')
+  renameSync(`${path}~`, path)
   const run = resume(store, {
     path,
     exit_on_eof: 'on',

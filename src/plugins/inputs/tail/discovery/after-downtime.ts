@@ -163,6 +163,8 @@ export class AfterDowntime {
         (s) => isKnown(s) || isRewritten(s) || missing.some((row) => mayBe(row, s)),
       )
       for (const row of missing) {
+        if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
+        if (this.#continueRenamed(row, path)) continue
         const skipped = this.#skipped.get(row)
         if (skipped !== undefined) {
           // Deleted, as old files are, or still unreadable.
@@ -170,8 +172,6 @@ export class AfterDowntime {
           this.#positions.skipped.restore(skipped)
           continue
         }
-        if (this.#continueReplacement(row, path) || this.#continueCopy(row, path)) continue
-        if (this.#continueRenamed(row, path)) continue
         if (siblings.some((s) => this.#isRewritten(s, [row]))) this.#reportRewritten(row, path)
         else if (first >= 0 && siblings.slice(first).some((s) => mayBe(row, s))) unsure.add(row)
         else this.#searchFor(row, path, scope)
@@ -610,9 +610,10 @@ function livePathsOf(path: string): string[] {
 }
 
 /** True when the skipped file is still at its path. */
-function isAt({ path, inode }: SkippedFile): boolean {
+function isAt({ path, inode, birthMs }: SkippedFile): boolean {
   const stat = statOf(path)
-  return stat instanceof FsFailure ? !isMissing(stat) : BigInt.asIntN(64, stat.ino) === inode
+  if (stat instanceof FsFailure) return !isMissing(stat)
+  return BigInt.asIntN(64, stat.ino) === inode && Number(stat.birthtimeNs / 1_000_000n) === birthMs
 }
 
 /** True when the sibling is the open file, or was compressed from it since it was opened. */

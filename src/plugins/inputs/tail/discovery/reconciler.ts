@@ -154,7 +154,7 @@ export class Reconciler {
       // At the very first start no file is known. Later, an unread file may be a copy of a known one, even if
       // an earlier run opened it but ended before reading any of it.
       if (file.cursor.offset === 0 && (!isFirstScan || this.#isAfterRestart)) file.newAt = { before }
-      file.readAfter(this.#predecessorOf(file, before, path))
+      file.readAfter(this.#predecessorOf(file, before, path) ?? file.predecessor)
     }
     if (!onlyIfGrown || found.isNew || !file.cursor.isAtEnd) this.#scheduler.add(file)
   }

@@ -24,7 +24,7 @@ export class RotationState {
   readonly pastContents: KnownContent[] = []
 
   #isReplaced = false
-  #hasHeir = false
+  #heir: string | undefined
 
   constructor(contentSinceMs: number) {
     this.#contentSinceMs = contentSinceMs
@@ -76,22 +76,28 @@ export class RotationState {
 
   /** True when a copy of the previous content was found, which continues at the offset of this file. */
   get hasHeir(): boolean {
-    return this.#hasHeir
+    return this.#heir !== undefined
+  }
+
+  /** True when that copy is the file with this identity key. */
+  isHeir(key: string): boolean {
+    return this.#heir === key
   }
 
   markReplaced(): void {
     this.#isReplaced = true
   }
 
-  recordHeir(): void {
-    this.#hasHeir = true
+  /** `key`: identity key of the copy. */
+  recordHeir(key: string): void {
+    this.#heir = key
   }
 
   /** Records that the content was replaced, after `ms`. */
   recordRewrite(ms: number, before: KnownContent): void {
     this.#contentSinceMs = ms
     this.#isReplaced = false
-    this.#hasHeir = false
+    this.#heir = undefined
     this.pastContents.push({ ...before, untilMs: ms })
     if (this.pastContents.length > MAX_PAST_CONTENTS) this.pastContents.shift()
   }

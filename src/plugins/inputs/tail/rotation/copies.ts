@@ -1,10 +1,13 @@
+import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { FsFailure } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
+import { contentOfSkipped, type SkippedFiles } from '../tracking/skipped-files.ts'
 import type { ClosedFiles } from './closed-files.ts'
 import { liveNamesOf } from './names.ts'
 import { presentPathOf } from './present-path.ts'
@@ -24,6 +27,7 @@ const MAX_COMPARED = 1000
 interface CopiesOptions {
   files: OpenFiles
   closed: ClosedFiles
+  skipped: SkippedFiles
   /** The files that are held open after a rotation. */
   held: ReadonlySet<TailFile>
   /** Rotate_Wait in milliseconds. */
@@ -127,7 +131,11 @@ export class Copies {
     const { original, isReplacement, sinceMs } = suspect
     if (!original.handle.isOpen) return undefined
     original.refreshContent()
-    if (!isCopy(file, original)) return undefined
+    if (!isCopy(file, original)) {
+      // Truncated while it was compared, it has the copy go on where it was read to.
+      original.refreshContent()
+      return undefined
+    }
     const readTo = original.cursor.offset
     // Of a .gz that is not inflated yet it is not known what is left.
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
@@ -179,6 +187,9 @@ export class Copies {
       if (original.rotation.isDeleted && !isLong(original) && file.cursor.size > original.cursor.size)
         continue
       if (isCopy(file, original)) return { original, isReplacement: false, sinceMs }
+      // It may have been truncated while it was compared.
+      original.refreshContent()
+      if (file.newAt === undefined || this.#inherits(file, original)) return undefined
     }
     this.#continueKnown(file, names)
     return undefined
@@ -191,10 +202,12 @@ export class Copies {
   #inherits(file: TailFile, original: TailFile): boolean {
     const { rotation } = original
     if (!rotation.isReplaced || !isOpenCopyOfContent(original.content(), file, true)) return false
+    // It may have been found as the copy before it was examined.
+    if (rotation.isHeir(file.identity.key)) return true
     if (rotation.hasHeir) file.startAt(file.cursor.size)
     else {
       original.handOver(file)
-      rotation.recordHeir()
+      rotation.recordHeir(file.identity.key)
     }
     return true
   }
@@ -233,7 +246,31 @@ export class Copies {
     }
     const readTo = this.#options.closed.readOf(sibling, livePaths)
     if (readTo !== undefined) this.#continueAt(file, limitTo(readTo, file), sibling.path)
+    else this.#continueSkipped(file, sibling, livePaths)
   }
+
+  /** Goes on where a file was skipped of which this is a copy, or which it has replaced. */
+  #continueSkipped(file: TailFile, sibling: Sibling, livePaths: Iterable<string>): void {
+    for (const path of [file.path, ...livePaths]) {
+      for (const skipped of this.#options.skipped.at(path)) {
+        const content = contentOfSkipped(skipped)
+        if (content === undefined || storedKey(skipped) === storedKey(sibling)) continue
+        const stat = statOf(path)
+        const isGone = stat instanceof FsFailure || storedKey(keyOf(stat)) !== storedKey(skipped)
+        const isEvident =
+          path === file.path
+            ? content.offset >= MIN_DISTINCT_BYTES && wasRestored(file)
+            : isGone || basename(file.path).startsWith(basename(path))
+        if (!isEvident || !isCopyOfContent(content, sibling, isGone && path !== file.path)) continue
+        this.#continueAt(file, limitTo(content.offset, file), path)
+        return
+      }
+    }
+  }
+}
+
+function keyOf({ dev, ino }: BigIntStats): { device: bigint; inode: bigint } {
+  return { device: dev, inode: ino }
 }
 
 /** The size of a .gz is not known before it is inflated: its reader discards up to the offset, or to its end. */

@@ -1,14 +1,15 @@
 import { basename, dirname, join } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isHole, TICK_MS } from '../file/fingerprint.ts'
-import { identityKey } from '../file/identity.ts'
+import { identityKey, storedKey } from '../file/identity.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import type { OpenFiles } from '../tracking/open-files.ts'
 import type { Positions } from '../tracking/positions.ts'
+import { contentOfSkipped, rowOfSkipped } from '../tracking/skipped-files.ts'
 import { type ClosedFiles, contentOf } from './closed-files.ts'
 import { Copies } from './copies.ts'
 import { liveNamesOf } from './names.ts'
@@ -23,6 +24,7 @@ import {
   isEmptyGzip,
   isFileOf,
   largestOf,
+  rowForSibling,
   setFingerprintOfCopy,
   wasCopiedFrom,
 } from './same-content.ts'
@@ -103,7 +105,18 @@ export class RotatedFiles {
     this.#log = options.log
     this.#options = options
     const { files, closed, waitMs, clock, counters, log, again } = options
-    this.#copies = new Copies({ files, closed, held: this.#held, waitMs, clock, counters, log, again })
+    const { skipped } = options.positions
+    this.#copies = new Copies({
+      files,
+      closed,
+      skipped,
+      held: this.#held,
+      waitMs,
+      clock,
+      counters,
+      log,
+      again,
+    })
   }
 
   /** The copies of files among those within Path. */
@@ -220,7 +233,7 @@ export class RotatedFiles {
     const heir = content === undefined ? undefined : this.#openHeir(file, own, path)
     if (heir !== undefined) {
       file.handOver(heir)
-      file.rotation.recordHeir()
+      file.rotation.recordHeir(heir.identity.key)
       this.#positions.touch(heir)
       this.#options.onMore(heir)
       // It may have been put before the file already, as the copy of another content.
@@ -243,6 +256,75 @@ export class RotatedFiles {
       handle.isCompressed ? Number.POSITIVE_INFINITY : cursor.size,
     )
     return { copy, size: Math.max(...sizes) }
+  }
+
+  /**
+   * Does the same for a file that was truncated before it was opened: the copy goes on at the offset at which the file was skipped. What
+   * was there before is never read, also if the copy shows up later.
+   */
+  openCopiesOfSkipped(file: TailFile, before: SkippedFile): { copy: TailFile; size: number } | undefined {
+    const path = file.identity.openedAs
+    const content = contentOfSkipped(before)
+    if (content !== undefined) file.rotation.pastContents.push(content)
+    const { opened: copy } = this.openCopyOfSkipped(before, path, file.identity.key)
+    if (copy !== undefined) file.readAfter(copy)
+    const since = this.#positions.lastScanMs - TICK_MS
+    const last = this.#openInOrder(path, copy, [file], () =>
+      siblingsOf(path, this.scopeOf(path)).filter(
+        (s) => s.key !== file.identity.key && appearedMs(s) >= since && !this.#options.isFollowed(s.path),
+      ),
+    )
+    if (last !== undefined) file.readAfter(last)
+    if (copy === undefined) return undefined
+    return { copy, size: copy.handle.isCompressed ? Number.POSITIVE_INFINITY : copy.cursor.size }
+  }
+
+  /**
+   * Opens the copy that has more than a skipped file had, at the offset at which it was skipped. The file has another content now, or is
+   * gone. `isFound`: there is one; it may be open already. `key`: that of the file.
+   */
+  openCopyOfSkipped(
+    skipped: SkippedFile,
+    path: string,
+    key?: string,
+  ): { isFound: boolean; opened: TailFile | undefined } {
+    const row = rowOfSkipped(skipped)
+    const hasMore = (s: Sibling): boolean => s.path.endsWith('.gz') || s.size > row.offset
+    const isOwn = (s: Sibling): boolean =>
+      s.key !== key && hasMore(s) && !this.#isKnown(s) && this.#options.mayRead(s.path) && isFileOf(row, s)
+    const find = (): Sibling[] => siblingsOf(path, this.scopeOf(path)).filter(isOwn)
+    let own = find()
+    if (own.length === 0 && this.findDirectories(path, isOwn)) own = find()
+    const sibling = largestOf(own, isHole(row))
+    if (sibling === undefined) return { isFound: false, opened: undefined }
+    const known = this.#files.byKey.get(sibling.key)
+    if (known !== undefined) {
+      if (known.newAt === undefined || !known.isUnread) return { isFound: true, opened: undefined }
+      known.newAt = undefined
+      known.startAt(row.offset)
+      this.#positions.touch(known)
+      return { isFound: true, opened: known }
+    }
+    const opened = this.open(sibling, path, rowForSibling(row, sibling))
+    if (opened !== undefined) this.#options.onMore(opened)
+    return { isFound: opened !== undefined, opened }
+  }
+
+  /** True when the sibling has a row of its own, or had one before it was closed. */
+  #isKnown(sibling: Sibling): boolean {
+    const row = this.#positions.find(sibling.device, sibling.inode)
+    return (row !== undefined && isFileOf(row, sibling)) || this.#options.closed.has(sibling)
+  }
+
+  /** Returns the skipped file that was at the path and is gone, if the sibling is a copy of what it had. */
+  #goneCopiedTo(sibling: Sibling, path: string): SkippedFile | undefined {
+    for (const skipped of this.#positions.skipped.at(path)) {
+      const isIt = ({ device, inode }: Sibling): boolean =>
+        storedKey({ device, inode }) === storedKey(skipped)
+      if (isIt(sibling) || !isFileOf(rowOfSkipped(skipped), sibling)) continue
+      if (!siblingsOf(path, this.scopeOf(path)).some(isIt)) return skipped
+    }
+    return undefined
   }
 
   /**
@@ -312,9 +394,12 @@ export class RotatedFiles {
         if (sibling.key === before?.identity.key || this.#files.byKey.has(sibling.key)) continue
         // The scan for files rotated while the agent was not running may not have come to its row yet.
         const row = this.#positions.find(sibling.device, sibling.inode)
-        const own = row !== undefined && isFileOf(row, sibling) ? row : undefined
+        let own = row !== undefined && isFileOf(row, sibling) ? row : undefined
+        const gone = own === undefined ? this.#goneCopiedTo(sibling, path) : undefined
+        if (gone !== undefined) own = rowForSibling(rowOfSkipped(gone), sibling)
         if (own === undefined && !this.isUnknown(sibling, path, known)) continue
         const file = this.open(sibling, path, own)
+        if (gone !== undefined && file !== undefined) this.#positions.skipped.remove(gone)
         isComplete &&= file !== undefined || !hasMoved(sibling)
         if (file !== undefined) opened.push(file)
       }

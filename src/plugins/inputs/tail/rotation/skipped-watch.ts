@@ -17,6 +17,10 @@ interface SkippedWatchOptions {
   isFollowed: (path: string) => boolean
   /** True unless the path is excluded, or followed by another input. */
   mayRead: (path: string) => boolean
+  /** Takes note of the size of a file that is not open yet. */
+  recordSize: (file: SkippedFile, size: number) => void
+  /** Opens the copy of what a file had that is gone. */
+  openCopy: (file: SkippedFile) => { isFound: boolean; opened: TailFile | undefined }
   /** Opens a file that has left `path`, from the offset at which it was skipped. */
   open: (sibling: Sibling, path: string) => TailFile | undefined
 }
@@ -27,8 +31,8 @@ interface SkippedWatchOptions {
  */
 export class SkippedWatch {
   readonly #options: SkippedWatchOptions
-  /** Present path and size, as far as they were seen, by identity. */
-  readonly #seen = new Map<string, { path: string; size: number }>()
+  /** Present path, as far as it was seen, by identity. */
+  readonly #seen = new Map<string, string>()
 
   constructor(options: SkippedWatchOptions) {
     this.#options = options
@@ -44,7 +48,7 @@ export class SkippedWatch {
   }
 
   #examine(file: SkippedFile, names: DirectoryNames): void {
-    const path = this.#seen.get(storedKey(file))?.path ?? file.path
+    const path = this.#seen.get(storedKey(file)) ?? file.path
     const stat = statOf(path)
     // A directory that cannot be searched: the file may still be there.
     if (stat instanceof FsFailure && !isMissing(stat)) return
@@ -64,15 +68,16 @@ export class SkippedWatch {
       isIt: (sibling) => isOf(file, sibling),
       settle: (found) => {
         if (!this.#options.positions.skipped.all().includes(file)) return
-        if (found === undefined) this.#recordGone(file)
+        if (found === undefined) this.#recordMissing(file)
         else this.#recordFound(file, found)
       },
     })
   }
 
   #recordFound(file: SkippedFile, sibling: Sibling): void {
-    const { isFollowed, mayRead, open, log } = this.#options
-    this.#seen.set(storedKey(file), { path: sibling.path, size: sibling.size })
+    const { isFollowed, mayRead, open, log, recordSize } = this.#options
+    this.#seen.set(storedKey(file), sibling.path)
+    recordSize(file, sibling.size)
     if (isFollowed(sibling.path) || !mayRead(sibling.path) || sibling.size === file.offset) return
     const opened = open(sibling, file.path)
     if (opened === undefined) return
@@ -84,10 +89,25 @@ export class SkippedWatch {
     )
   }
 
+  /** Has what is left of a file that is gone be read: it may have been compressed. */
+  #recordMissing(file: SkippedFile): void {
+    const { positions, openCopy, log } = this.#options
+    const { isFound, opened } = openCopy(file)
+    if (!isFound) {
+      this.#recordGone(file)
+      return
+    }
+    positions.skipped.remove(file)
+    if (opened !== undefined)
+      log.info(
+        `${file.path} is gone; what was written to it is read from ${opened.path}, from offset ${opened.cursor.offset}`,
+      )
+  }
+
   /** Forgets a file that is gone; counts and logs what was in it and was not read. */
   #recordGone(file: SkippedFile): void {
     const { positions, counters, log } = this.#options
-    const lost = (this.#seen.get(storedKey(file))?.size ?? 0) - file.offset
+    const lost = positions.skipped.sizeOf(file) - file.offset
     positions.skipped.remove(file)
     if (lost <= 0) return
     counters.add('files_gone', 1, 'missing')

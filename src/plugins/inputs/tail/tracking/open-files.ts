@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { dirname } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
 import { close, FsFailure, isMissing, openFile, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
@@ -35,6 +35,8 @@ interface OpenFilesOptions extends StartOffsetOptions {
   clock: Clock
   onSettled: (file: TailFile, bytes: number) => void
   onTruncated: (file: TailFile, truncation: Truncation) => void
+  /** The file is read from its start, as it was truncated since it was skipped. `isReported`: that is counted and logged. */
+  onSkippedTruncated: (file: TailFile, before: SkippedFile, isReported: boolean) => void
   /** More of a compressed file has been inflated. */
   onMore: (file: TailFile) => void
 }
@@ -62,6 +64,7 @@ export class OpenFiles {
   readonly #clock: Clock
   readonly #onSettled: (file: TailFile, bytes: number) => void
   readonly #onTruncated: (file: TailFile, truncation: Truncation) => void
+  readonly #onSkippedTruncated: OpenFilesOptions['onSkippedTruncated']
   readonly #onMore: (file: TailFile) => void
 
   constructor(options: OpenFilesOptions) {
@@ -78,6 +81,7 @@ export class OpenFiles {
     this.#clock = options.clock
     this.#onSettled = options.onSettled
     this.#onTruncated = options.onTruncated
+    this.#onSkippedTruncated = options.onSkippedTruncated
     this.#onMore = options.onMore
   }
 
@@ -129,11 +133,31 @@ export class OpenFiles {
   /** Remembers a file that cannot be opened yet or is too old, with the start offset that it has now. */
   #skip(stat: BigIntStats, path: string, isFirstScan: boolean, failure: FsFailure | undefined): void {
     const { skipped } = this.#positions
-    if (skipped.has(stat) || this.#positions.find(stat.dev, stat.ino) !== undefined) return
+    const known = skipped.find(stat)
+    if (known !== undefined && failure !== undefined) this.recordSize(known, Number(stat.size))
+    if (known !== undefined || this.#positions.find(stat.dev, stat.ino) !== undefined) return
     const offset = this.#startOffset.forSkipped(stat, path, isFirstScan)
     // A file that is not remembered is read from its start if it appears at a matching path later.
     const mayOpenLater = failure !== undefined && failure.code !== COMPRESSED
-    if (offset > 0 || mayOpenLater) skipped.add(path, stat, offset)
+    const canOpen = failure === undefined || failure.code === COMPRESSED
+    if (offset > 0 || mayOpenLater) skipped.add(path, stat, offset, canOpen)
+  }
+
+  /** Takes note of the size of a file that cannot be opened; counts and logs what a truncation took away. */
+  recordSize(skipped: SkippedFile, size: number): void {
+    const truncated = this.#positions.skipped.recordSize(skipped, size)
+    if (truncated === undefined) return
+    const { lost } = truncated
+    this.#counters.add('files_truncated')
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    const text = `${skipped.path} was truncated while it could not be read: it will be read from its start`
+    if (lost === 0) this.#log.warn(text, { size })
+    else
+      this.#log.error(`${text}; ${lost} bytes were truncated before they were read`, {
+        code: 'E_TAIL_TRUNCATED',
+        size,
+        lost_bytes: lost,
+      })
   }
 
   /** Records that `path` resolves to `file`; returns the directory in which events of its appends occur. */
@@ -263,13 +287,17 @@ export class OpenFiles {
       path,
       identity,
       handle,
-      stored: new StoredRow(start.row, start.offset, nowMs),
+      stored: new StoredRow(start.row ?? start.known, start.offset, nowMs),
       encoder: this.#sharedEncoder ?? new EntryEncoder(format, { path: openedAs, id: identity.id }),
       offset: start.offset,
       size: handle.isCompressed ? start.offset : size,
       isSkipping: start.isSkipping,
       openedMs: nowMs,
-      contentSinceMs: Math.max(identity.birthMs, nowMs - TICK_MS),
+      // A copy of a skipped file may have been made before that was opened.
+      contentSinceMs: Math.max(
+        identity.birthMs,
+        (start.known === undefined ? nowMs : this.#positions.lastScanMs) - TICK_MS,
+      ),
       origin,
       onSettled: this.#onSettled,
       onTruncated: this.#onTruncated,
@@ -279,6 +307,7 @@ export class OpenFiles {
     // From now on the agent is responsible for this file, even if it crashes before it reads any of it.
     this.#positions.adopt(file)
     this.byKey.set(key, file)
+    if (start.truncated !== undefined) this.#onSkippedTruncated(file, start.truncated, isFirstScan)
     this.#counters.add('files_opened')
     this.#log.debug(`${path} is followed`, {
       tag: file.tag,

@@ -4,7 +4,7 @@ import type { Clock, Logger, TimerHandle } from '../../../../core/services.ts'
 import { markerAt } from '../file/fingerprint.ts'
 import { isBlank } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
-import { SkippedFiles } from './skipped-files.ts'
+import { rowOfSkipped, SkippedFiles } from './skipped-files.ts'
 
 /** Acknowledged positions are written after at most this long, or this many acknowledged bytes. */
 const COMMIT_MS = 250
@@ -42,6 +42,8 @@ export class Positions {
   readonly #knowsSkipped: boolean
   /** Last full scan of this run, to be written with the rows of what it found. */
   #scanned: { patterns: readonly string[]; ms: number } | undefined
+  /** Time of the last full scan of this run, or else of the previous one, in milliseconds; undefined at the very first. */
+  #lastScanMs: number | undefined
   #hasScanned = false
   /** Bytes acknowledged since the last write. */
   #uncommittedBytes = 0
@@ -61,7 +63,7 @@ export class Positions {
     const scans = patterns.map((pattern) => ofAll ?? store.lastScanMs(pattern))
     this.scannedBefore = patterns.filter((_, i) => scans[i] !== undefined)
     const times = scans.filter((ms) => ms !== undefined)
-    this.#previousScanMs = times.length === 0 ? undefined : Math.min(...times)
+    this.#previousScanMs = this.#lastScanMs = times.length === 0 ? undefined : Math.min(...times)
     const skipped = store.skippedFiles(patterns.join(','))
     this.#knowsSkipped = skipped !== undefined
     this.skipped = new SkippedFiles(skipped ?? [])
@@ -94,6 +96,11 @@ export class Positions {
     return this.#knowsSkipped ? this.#previousScanMs !== undefined : this.createdSinceLastScan(birthMs)
   }
 
+  /** Time of the last full scan, of the previous run during the first one, in milliseconds; 0 when there was none. */
+  get lastScanMs(): number {
+    return this.#lastScanMs ?? 0
+  }
+
   /** Time of the last write of the previous run, in milliseconds; 0 when there was none. */
   get lastWriteMs(): number {
     return this.#store.lastWriteMs ?? 0
@@ -108,6 +115,7 @@ export class Positions {
     if (!this.#hasScanned) this.skipped.recordScan()
     this.#hasScanned = true
     this.#scanned = { patterns: this.#patterns, ms }
+    this.#lastScanMs = ms
   }
 
   /** Returns the newest unclaimed row of this inode, of this device if one of them is. */
@@ -142,22 +150,9 @@ export class Positions {
 
   /** Adds a row for a skipped file whose present path is not known. */
   addSkipped(file: SkippedFile): OffsetRow {
-    const { path, inode, device, birthMs, offset } = file
-    const known = { inode, device, birthMs, offset, name: path, openedAs: path }
-    const row: OffsetRow = {
-      ...known,
-      id: undefined,
-      created: Math.floor(birthMs / 1000),
-      rotated: false,
-      marker: 0n,
-      markerSize: 0,
-      fingerprint: undefined,
-      fingerprintSize: undefined,
-      streamOffset: undefined,
-      skipping: undefined,
-    }
+    const row = rowOfSkipped(file)
     this.skipped.remove(file)
-    this.#unclaimed.set(inode, [...(this.#unclaimed.get(inode) ?? []), row])
+    this.#unclaimed.set(row.inode, [...(this.#unclaimed.get(row.inode) ?? []), row])
     return row
   }
 

@@ -1,12 +1,13 @@
 import type { BigIntStats } from 'node:fs'
 import { basename } from 'node:path'
-import type { OffsetRow } from '../../../../core/offset-store.ts'
+import type { OffsetRow, SkippedFile } from '../../../../core/offset-store.ts'
 import type { Logger } from '../../../../core/services.ts'
 import type { TailCounters } from '../counters.ts'
 import { mismatch } from '../file/fingerprint.ts'
 import { type GzipStart, isMemberAt, isPlainContent } from '../file/gzip-source.ts'
 import { isLater } from '../file/stored-row.ts'
 import type { Positions } from './positions.ts'
+import { rowOfSkipped } from './skipped-files.ts'
 
 export interface StartOffsetOptions {
   readFromHead: boolean
@@ -31,6 +32,10 @@ export interface Start {
    * to skip.
    */
   gzip?: Omit<GzipStart, 'offset'>
+  /** What is known of a file that was skipped, and has what it had then. */
+  known?: OffsetRow
+  /** What the file was when it was skipped, if it has been truncated since. */
+  truncated?: SkippedFile
 }
 
 export const AT_HEAD: Start = { offset: 0, isSkipping: false, row: undefined }
@@ -70,9 +75,11 @@ export class StartOffset {
     isFirstScan: boolean,
   ): Start {
     const size = Number(stat.size)
-    const skippedAt = this.#positions.skipped.take(stat)
+    const skipped = this.#positions.skipped.find(stat)
+    if (skipped !== undefined) this.#positions.skipped.remove(skipped)
     const isCompressed = path.endsWith('.gz') && !isPlainContent(fd)
-    if (skippedAt !== undefined && row === undefined) return skippedStart(skippedAt, size, isCompressed)
+    if (skipped !== undefined && row === undefined)
+      return this.#skippedStart(skipped, fd, size, isCompressed, isFirstScan)
     const isNew = this.#isNew(stat, path, isFirstScan)
     const fromHead = this.#isFromHead(isNew)
     return isCompressed
@@ -148,6 +155,30 @@ export class StartOffset {
     return { offset: streamOffset, isSkipping, row, gzip: { memberAt } }
   }
 
+  /**
+   * Returns where to read a file that was skipped when it was found. If it is shorter than it was, or has other bytes, it
+   * was truncated since, and all its content is new. In a later run this is counted as for a row.
+   */
+  #skippedStart(
+    skipped: SkippedFile,
+    fd: number,
+    size: number,
+    isCompressed: boolean,
+    isFirstScan: boolean,
+  ): Start {
+    const { offset, path } = skipped
+    // Without its first bytes only the size tells.
+    const isShorter = skipped.fingerprint === undefined && size < this.#positions.skipped.sizeOf(skipped)
+    const known = rowOfSkipped(skipped)
+    const reason = mismatch(known, fd, size, path, false)
+    if (reason !== undefined && isFirstScan)
+      return { ...this.#replaced(path, reason, false), truncated: skipped }
+    if (reason !== undefined || isShorter) return { ...AT_HEAD, truncated: skipped }
+    return isCompressed
+      ? { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } }
+      : { ...AT_HEAD, offset, known }
+  }
+
   /** `isYounger`: a new file reuses the inode of the previous one, which is searched for by its row. */
   #replaced(path: string, reason: string, isYounger: boolean): Start {
     const message = `${path} is not the file that was read before (${reason}): reading it from the start`
@@ -156,14 +187,4 @@ export class StartOffset {
     this.#counters.add('files_replaced')
     return AT_HEAD
   }
-}
-
-/**
- * Returns where to read a file that was skipped when it was found. If it is shorter now, it was truncated
- * since.
- */
-function skippedStart(skippedAt: number, size: number, isCompressed: boolean): Start {
-  const offset = skippedAt > size ? 0 : skippedAt
-  if (isCompressed) return { ...AT_HEAD, gzip: { memberAt: 0, skipTo: offset } }
-  return { ...AT_HEAD, offset }
 }

@@ -14,9 +14,13 @@ test('a file is known by device, inode and birth', () => {
     false,
     false,
   ])
-  expect(skipped.take(stat(2, 6000))).toBeUndefined()
-  expect(skipped.all()).toHaveLength(1)
-  expect([skipped.take(stat(2)), skipped.take(stat(2)), skipped.all()]).toEqual([9, undefined, []])
+  expect(skipped.find(stat(2, 6000))).toBeUndefined()
+  const [file] = skipped.all()
+  if (file === undefined) throw new Error('not remembered')
+  expect(skipped.find(stat(2))).toBe(file)
+  expect([...skipped.at('/a')]).toEqual([file])
+  skipped.remove(file)
+  expect([skipped.find(stat(2)), skipped.all(), [...skipped.at('/a')]]).toEqual([undefined, [], []])
 })
 
 test('every change is to be written, once', () => {
@@ -29,7 +33,7 @@ test('every change is to be written, once', () => {
   expect(isChanged()).toBe(false)
   skipped.recordScan()
   expect([isChanged(), isChanged()]).toEqual([true, false])
-  skipped.add('/a', stat(2), 9)
+  skipped.add('/a', stat(2), 9, false)
   expect([isChanged(), isChanged()]).toEqual([true, false])
   const [file] = skipped.all()
   if (file === undefined) throw new Error('not remembered')
@@ -39,13 +43,13 @@ test('every change is to be written, once', () => {
   expect(isChanged()).toBe(false)
   skipped.restore(file)
   expect([isChanged(), skipped.all()]).toEqual([true, [file]])
-  skipped.take(stat(2))
+  skipped.remove(file)
   expect(isChanged()).toBe(true)
 })
 
 test('of more than 20,000 files the oldest are forgotten', () => {
   const skipped = new SkippedFiles([])
-  for (let i = 0; i < 20_005; i++) skipped.add(`/a/${i}`, stat(i), 0)
+  for (let i = 0; i < 20_005; i++) skipped.add(`/a/${i}`, stat(i), 0, false)
   expect(skipped.all()).toHaveLength(20_000)
   expect([skipped.has(stat(4)), skipped.has(stat(5))]).toEqual([false, true])
 })

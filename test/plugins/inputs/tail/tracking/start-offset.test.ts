@@ -93,9 +93,9 @@ describe('a file without a row is read', () => {
     const path = made()
     const { start, positions, startOffset } = setUp()
     const stat = statSync(path, { bigint: true })
-    const skip = (offset: number): void => positions.skipped.add(path, stat, offset)
+    const skip = (offset: number): void => positions.skipped.add(path, stat, offset, false)
     skip(4)
-    expect(start(path, undefined, false)).toEqual({ ...AT_HEAD, offset: 4 })
+    expect(start(path, undefined, false)).toMatchObject({ offset: 4, row: undefined })
     skip(CONTENT.length)
     expect(start(path, undefined, false).offset).toBe(CONTENT.length)
     skip(CONTENT.length + 1)
@@ -168,7 +168,7 @@ describe('a .gz', () => {
     const skipped = { ...AT_HEAD, gzip: { memberAt: 0, skipTo: both.length } }
     expect(setUp().start(path, undefined, true)).toEqual(skipped)
     const { start, positions } = setUp()
-    positions.skipped.add(path, statSync(path, { bigint: true }), 7)
+    positions.skipped.add(path, statSync(path, { bigint: true }), 7, false)
     expect(start(path, undefined, true)).toEqual({ ...AT_HEAD, gzip: { memberAt: 0, skipTo: 7 } })
   })
 
