@@ -72,7 +72,7 @@ const AREAS: Record<string, RegExp[]> = {
   // Renames and moves that cross the folders of src/, with those who import from there.
   src: [/^(?:src|bench|scripts)\//, /^(?:tsconfig|biome)\.json$/],
   // The runner belongs to the tests.
-  test: [/^scripts\/(?:test|test-report)\.mjs$/],
+  test: [/^scripts\/test(?:-report|-times)?\.mjs$/],
 }
 
 export interface Commit {

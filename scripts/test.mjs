@@ -8,10 +8,14 @@ import { delimiter, join } from 'node:path'
 import { ARCH, ROOT, setUp } from './bootstrap.mjs'
 import { INGREDIENTS } from './ingredients.mjs'
 import { emptyTally, readReport, slowestFiles, summary } from './test-report.mjs'
+import { addTimes } from './test-times.mjs'
 
 const CACHE = join(ROOT, '.cache')
 const BINARY = join(ROOT, `dist/shipper-linux-${ARCH}`)
 const CORES = availableParallelism()
+/** More than cores, because most tests mostly wait. An e2e test runs several programs. */
+const UNIT_PROCESSES = CORES + 2
+const E2E_PROCESSES = Math.max(3, CORES >> 1)
 const LONG = process.argv.includes('--long')
 /** Limits of one test, so that a hang ends; no claim about the speed of a machine. */
 const UNIT_LIMIT_MS = LONG ? 4 * 3_600_000 : 180_000
@@ -41,13 +45,13 @@ const needsBinary = patterns.length === 0 || e2e.length > 0
 const [built] = await Promise.all([needsBinary && buildIfStale(), ...checks])
 await runTests(
   'unit',
-  [UNIT_LIMIT_MS, CORES],
+  [UNIT_LIMIT_MS, UNIT_PROCESSES],
   chosen.filter((path) => !e2e.includes(path)),
 )
 if (built) {
   await runTests(
     'e2e',
-    [E2E_LIMIT_MS, Math.max(2, CORES >> 1)],
+    [E2E_LIMIT_MS, E2E_PROCESSES],
     e2e.filter((path) => !alone.includes(path)),
   )
   await runTests('alone', [E2E_LIMIT_MS, 1], alone)
@@ -101,9 +105,11 @@ async function runTests(name, [limitMs, processes], paths) {
   const suite = LONG ? `${name}-long` : name
   const report = join(CACHE, `test-${suite}.xml`)
   rmSync(report, { force: true })
+  const times = join(CACHE, `test-${suite}.json`)
+  addTimes(times, paths)
   const args = [
     ...['--no-orphans', 'test', `--timeout=${limitMs}`, `--parallel=${processes}`],
-    ...[`--timings=${join(CACHE, `test-${suite}.json`)}`, '--update-timings'],
+    ...[`--timings=${times}`, '--update-timings'],
     ...['--reporter=junit', `--reporter-outfile=${report}`],
     ...(name === 'unit' ? ['--only-failures'] : []),
     ...paths.map((path) => `./${path}`),

@@ -189,7 +189,7 @@ export class OffsetDatabase {
       // The database stays marked as damaged, which only means that files without a row are read from their
       // start again.
     } finally {
-      if (!this.#needsReopen) this.#db.close()
+      this.#db.close()
       this.#lock.release()
     }
   }
@@ -213,7 +213,7 @@ export class OffsetDatabase {
         storeRotated(statements, row, id)
         ids.push(id)
       }
-      if (owner !== '') recordOwner = this.owners.write(this.#db, owner, upsert, ids)
+      recordOwner = this.owners.write(this.#db, owner, upsert, ids)
       if (!this.#hasWritten) this.#db.exec(CLEAR_LAST_WRITE)
       for (const pattern of scanned?.patterns ?? [])
         statements.setScan.run(pattern, BigInt(Math.floor(scanned?.ms ?? 0)))

@@ -24,6 +24,7 @@ export interface Database {
   prepare(sql: string): Statement
   /** Takes the write lock at once and commits the changes of `run`; rolls all of them back when anything throws. */
   transaction<T>(run: () => T): T
+  /** Closes the connection; once it is closed this does nothing. */
   close(): void
 }
 

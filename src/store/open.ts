@@ -48,7 +48,7 @@ export async function openOffsets(
     ctx.log.warn(`two inputs share ${real} with different DB.* options: those of this input are ignored`)
   const leave = (): boolean => {
     if (--entry.users > 0) return false
-    return shared.get(real) === entry && shared.delete(real)
+    return shared.delete(real)
   }
   try {
     const database = await entry.database

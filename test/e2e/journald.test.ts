@@ -1,6 +1,7 @@
 import { expect } from 'bun:test'
 import { cpSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { entriesOf, forwardPeer } from '../support/forward/peer.ts'
 import { Sink } from '../support/forward/sink.ts'
 import {
   cursorsIn,
@@ -106,10 +107,10 @@ testJournald('entries vacuumed while a peer did not read are reported, and all o
   const filler = 'x'.repeat(1000)
   const long = (from: number, to: number) => lines(from, to).map((line) => `${line} ${filler}`)
   await journald.send(long(0, 6000))
-  const sink = await Sink.start('count')
-  await sink.ask('read off')
+  const peer = await forwardPeer()
+  peer.onConnect = (socket) => socket.pause()
   const service = { memory_limit: '2M' }
-  const agent = followJournal({ dir, path: journald.path, ports: [sink.port], tools, service })
+  const agent = followJournal({ dir, path: journald.path, ports: [peer.port], tools, service })
   const child = await journalctlOf(agent)
   await untilIdle(child)
   // Two files are created and deleted.
@@ -122,14 +123,30 @@ testJournald('entries vacuumed while a peer did not read are reported, and all o
   await journald.send(lines(6200, 6250))
   const all = cursorsIn(new Journal(tools, journald.path))
   expect(all.length).toBeLessThan(300)
-  await sink.ask('read on')
+  peer.onConnect = () => {}
+  for (const socket of peer.sockets) socket.resume()
   await until(() => storedCursor(dir) === all.at(-1), { what: () => agent.stderr })
-  expect(String(loss(agent).message)).toContain('vacuumed while outputs were behind')
+  // journalctl waited in the middle of an entry, whose rest was zeros when it continued: that is no longer the export
+  // format if it was in the middle of a name, and then another journalctl finds the gap.
+  const [gap, restart] = [
+    'they were vacuumed while outputs were behind',
+    'continuing with the oldest entry after it',
+  ]
+  expect(String(loss(agent).message)).toContain(
+    agent.stderr.includes('restarting journalctl') ? restart : gap,
+  )
   const lost = Number(String(loss(agent).lost_entries).replace('at most ', ''))
-  const { records } = await sink.summary()
+  const records = peer.arrivals.flatMap(entriesOf) as [unknown, Record<string, unknown>][]
   // Includes some entries of journald itself.
-  expect(records + lost).toBeGreaterThanOrEqual(6250)
-  expect(records + lost).toBeLessThan(6300)
+  expect(records.length + lost).toBeGreaterThanOrEqual(6250)
+  expect(records.length + lost).toBeLessThan(6300)
+  const texts = records.map(([, { message }]) => message)
+  expect(texts).toEqual(expect.arrayContaining(lines(6200, 6250)))
+  // The entry in which journalctl waited is lost; its fields are in no other one.
+  expect(records.filter(([, record]) => Object.values(record).some(Array.isArray))).toEqual([])
+  const written = new Set<unknown>([...long(0, 6000), ...lines(6000, 6250)])
+  const ours = texts.filter((text) => String(text).startsWith('line '))
+  expect(ours.filter((text) => !written.has(text))).toEqual([])
 })
 
 testJournal('when the file with the cursor is deleted, reading continues with later entries', async () => {

@@ -118,7 +118,7 @@ for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
   testWithKafka(
     `${listener} accepts clients with the right password only`,
     async () => {
-      const broker = await KafkaBroker.start({ listener })
+      const broker = await KafkaBroker.start({ listeners: [listener] })
       await broker.createTopic('t')
       const tls = listener === 'sasl_ssl' ? { ssl: { ca: [broker.authority.cert] } } : {}
       for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
@@ -138,7 +138,7 @@ for (const listener of ['sasl_plaintext', 'sasl_ssl'] as const) {
 testWithKafka(
   'ssl with client authentication requires a certificate of the authority',
   async () => {
-    const broker = await KafkaBroker.start({ listener: 'ssl', clientAuth: true })
+    const broker = await KafkaBroker.start({ listeners: ['ssl'], clientAuth: true })
     await broker.createTopic('t')
     const ca = [broker.authority.cert]
     await send(broker, 't', ['yes'], { ssl: { ca, ...broker.authority.issue('client') } })

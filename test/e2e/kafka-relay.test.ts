@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { EventTime, FluentClient } from '@fluent-org/logger'
 import { numbersIn } from '../support/kafka/agent.ts'
-import { KafkaBroker, testWithKafka } from '../support/kafka/brokers.ts'
+import { sharedBroker, testWithKafka } from '../support/kafka/brokers.ts'
 import { KafkaPeer } from '../support/kafka/peer.ts'
 import { freePorts } from '../support/ports.ts'
 import { type Running, start } from '../support/process.ts'
@@ -15,6 +15,8 @@ import { until } from '../support/until.ts'
 const CONF = resolve(import.meta.dirname, '../../conf/relay.conf')
 const SEED = Number(process.env.SHIPPER_SEED ?? Date.now() % 100_000)
 process.stdout.write(`kafka-relay.test.ts: SHIPPER_SEED=${SEED}\n`)
+
+const kafka = await sharedBroker({ autoCreate: true })
 
 /** Starts conf/relay.conf unchanged, except for its addresses. */
 function relay(dir: string, port: number, broker: { bootstrap: string }): Running {
@@ -32,9 +34,8 @@ function relay(dir: string, port: number, broker: { bootstrap: string }): Runnin
 testWithKafka(
   'conf/relay.conf sends records to the topic of their tag, with the tag as key and the time of the event',
   async () => {
-    const broker = await KafkaBroker.start({ autoCreate: true })
     const [port = 0] = await freePorts(1)
-    const hop = relay(tmp(), port, broker)
+    const hop = relay(tmp(), port, kafka)
     await hop.waitForStderr('listening on')
     const options = { socket: { host: '127.0.0.1', port, timeout: 20_000 }, ack: { ackTimeout: 20_000 } }
     const client = new FluentClient('app', { ...options, eventMode: 'PackedForward' })
@@ -45,7 +46,7 @@ testWithKafka(
       ),
     )
     // The sender got its ack, so Kafka has the records already.
-    const records = await broker.consume('app.web')
+    const records = await kafka.consume('app.web')
     await client.disconnect()
     expect(records.map(({ value }) => JSON.parse(String(value)))).toMatchObject(
       [1, 2, 3].map((n) => ({ n, log: `line ${n}` })),
@@ -62,14 +63,14 @@ testWithKafka(
 testWithKafka(
   'a sender gets no ack while the broker is stopped, and killed relays lose none of its lines',
   async () => {
-    const broker = await KafkaBroker.start()
-    await broker.createTopic('app')
+    await kafka.createTopic('app')
     const dir = tmp()
     const lines = 200_000
     const [port = 0] = await freePorts(1)
-    let hop = relay(dir, port, broker)
+    let hop = relay(dir, port, kafka)
     await hop.waitForStderr('listening on')
-    await broker.stop()
+    await kafka.stop()
+    atEnd(() => kafka.cont())
     writeLines(join(dir, 'a.log'), 0, lines)
     const leaf = ship({ dir, ports: [port] })
     await until(() => hop.stderr.includes('output unreachable') || hop.stderr.includes('retrying chunk'), {
@@ -77,11 +78,11 @@ testWithKafka(
       what: () => hop.stderr,
     })
     expect(await ackedBytes(leaf)).toEqual([0])
-    broker.cont()
+    kafka.cont()
     const random = seeded(SEED)
     for (let kill = 0; kill < 5; kill++) {
-      const target = Math.min(lines, (await broker.records('app')) + 1 + random() * 30_000)
-      const arrived = async () => (await broker.records('app')) >= target
+      const target = Math.min(lines, (await kafka.records('app')) + 1 + random() * 30_000)
+      const arrived = async () => (await kafka.records('app')) >= target
       await until(arrived, {
         limitMs: 120_000,
         everyMs: 20,
@@ -89,9 +90,9 @@ testWithKafka(
       })
       hop.kill('SIGKILL')
       await hop.exited
-      hop = relay(dir, port, broker)
+      hop = relay(dir, port, kafka)
     }
-    expect(await numbersIn(broker, hop, lines, 60_000, 'app')).toMatchObject({ missing: 0, disorder: 0 })
+    expect(await numbersIn(kafka, hop, lines, 'app')).toMatchObject({ missing: 0, disorder: 0 })
     const size = Bun.file(join(dir, 'a.log')).size
     await until(async () => (await ackedBytes(leaf))[0] === size, { limitMs: 120_000, everyMs: 100 })
   },

@@ -4,11 +4,21 @@ import { join } from 'node:path'
 import { decode } from '@msgpack/msgpack'
 import { Authority } from '../support/certs.ts'
 import { leafTo, numbersIn } from '../support/kafka/agent.ts'
-import { KafkaBroker, testWithKafka, USERS } from '../support/kafka/brokers.ts'
+import { sharedBroker, testWithKafka, USERS } from '../support/kafka/brokers.ts'
 import { kcatValues } from '../support/kafka/kcat.ts'
 import { numbered, writeLines } from '../support/tail/lines.ts'
 import { tmp } from '../support/tmp.ts'
 import { until } from '../support/until.ts'
+
+const broker = await sharedBroker({
+  listeners: ['plaintext', 'ssl', 'sasl_plaintext', 'sasl_ssl'],
+  clientAuth: true,
+  props: {
+    'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+    'super.users': 'User:ANONYMOUS',
+    'allow.everyone.if.no.acl.found': 'true',
+  },
+})
 
 /** Lines with all kinds of bytes, none of which the output may change. */
 function linesOfAllBytes(): Buffer[] {
@@ -25,7 +35,6 @@ function linesOfAllBytes(): Buffer[] {
 testWithKafka(
   'Kafka’s consumer reads every format and compression back byte for byte',
   async () => {
-    const broker = await KafkaBroker.start()
     const lines = linesOfAllBytes()
     for (const compression of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) {
       for (const format of ['raw', 'json', 'msgpack'] as const) {
@@ -33,8 +42,8 @@ testWithKafka(
         writeFileSync(join(dir, 'a.log'), Buffer.concat(lines.flatMap((line) => [line, Buffer.from('\n')])))
         const topic = `${format}.${compression}`
         await broker.createTopic(topic)
-        const kafka = { topics: topic, format, compression, message_key: '$TAG' }
-        const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
+        const kafka = { format, compression, message_key: '$TAG' }
+        const agent = leafTo({ dir, broker, topic, kafka, tail: { exit_on_eof: 'on' } })
         expect(await agent.ended(120_000)).toEqual({ code: 0, signal: null })
         const records = await broker.consume(topic)
         const values = records.map(({ value }) => value ?? Buffer.alloc(0))
@@ -62,37 +71,49 @@ testWithKafka(
 testWithKafka(
   'every SASL mechanism works over TLS; a wrong password and a wrong CA are reported and retried',
   async () => {
-    const broker = await KafkaBroker.start({ listener: 'sasl_ssl' })
     const dir = tmp()
-    await broker.createTopic('t')
-    const tls = { tls: 'on', 'tls.ca_file': broker.caFile }
+    await broker.createTopic('sasl')
+    const brokers = broker.bootstrapOf('sasl_ssl')
+    const tls = { brokers, tls: 'on', 'tls.ca_file': broker.caFile }
     let written = 0
     for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']) {
       for (const [user, password] of Object.entries(USERS)) {
         writeLines(join(dir, 'a.log'), written, written + 100)
         written += 100
         const sasl = { sasl_mechanism: mechanism, sasl_username: user, sasl_password: password }
-        const agent = leafTo({ dir, broker, kafka: { ...tls, ...sasl }, tail: { exit_on_eof: 'on' } })
+        const agent = leafTo({
+          dir,
+          broker,
+          topic: 'sasl',
+          kafka: { ...tls, ...sasl },
+          tail: { exit_on_eof: 'on' },
+        })
         expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
       }
     }
-    expect(await broker.numbers('t', written)).toMatchObject({ records: written, missing: 0 })
+    expect(await broker.numbers('sasl', written)).toMatchObject({ records: written, missing: 0 })
     writeLines(join(dir, 'a.log'), written, written + 1)
     const right = { sasl_mechanism: 'SCRAM-SHA-256', sasl_username: 'bob', sasl_password: USERS.bob }
     const otherAuthority = broker.file('other.pem', new Authority('Other').cert)
     for (const [wrong, words] of [
       [{ ...tls, ...right, sasl_password: 'secret-typo' }, 'uthentication'],
-      [{ ...right, tls: 'on', 'tls.ca_file': otherAuthority }, 'certificate'],
+      [{ ...tls, ...right, 'tls.ca_file': otherAuthority }, 'certificate'],
     ] as const) {
-      const agent = leafTo({ dir, broker, kafka: wrong, service: { grace: 1 } })
+      const agent = leafTo({ dir, broker, topic: 'sasl', kafka: wrong, service: { grace: 1 } })
       await agent.waitForStderr(words, 120_000)
       expect(agent.stderr).not.toContain('secret-typo')
       expect(agent.exit).toBeUndefined()
       await agent.stop()
     }
-    const last = leafTo({ dir, broker, kafka: { ...tls, ...right }, tail: { exit_on_eof: 'on' } })
+    const last = leafTo({
+      dir,
+      broker,
+      topic: 'sasl',
+      kafka: { ...tls, ...right },
+      tail: { exit_on_eof: 'on' },
+    })
     expect(await last.ended(120_000), last.stderr).toEqual({ code: 0, signal: null })
-    expect(await broker.numbers('t', written + 1)).toMatchObject({ records: written + 1, missing: 0 })
+    expect(await broker.numbers('sasl', written + 1)).toMatchObject({ records: written + 1, missing: 0 })
   },
   400_000,
 )
@@ -100,19 +121,19 @@ testWithKafka(
 testWithKafka(
   'a client certificate is sent to a broker that requires it',
   async () => {
-    const broker = await KafkaBroker.start({ listener: 'ssl', clientAuth: true })
     const dir = tmp()
-    await broker.createTopic('t')
+    await broker.createTopic('certificate')
     writeLines(join(dir, 'a.log'), 0, 10)
     const { cert, key } = broker.authority.issue('leaf')
     const files = {
       'tls.crt_file': broker.file('leaf.pem', cert),
       'tls.key_file': broker.file('leaf.key', key),
     }
-    const kafka = { tls: 'on', 'tls.ca_file': broker.caFile, ...files }
-    const agent = leafTo({ dir, broker, kafka, tail: { exit_on_eof: 'on' } })
+    const brokers = broker.bootstrapOf('ssl')
+    const kafka = { brokers, tls: 'on', 'tls.ca_file': broker.caFile, ...files }
+    const agent = leafTo({ dir, broker, topic: 'certificate', kafka, tail: { exit_on_eof: 'on' } })
     expect(await agent.ended(120_000), agent.stderr).toEqual({ code: 0, signal: null })
-    expect(await broker.numbers('t', 10)).toMatchObject({ records: 10, missing: 0 })
+    expect(await broker.numbers('certificate', 10)).toMatchObject({ records: 10, missing: 0 })
   },
   400_000,
 )
@@ -120,30 +141,28 @@ testWithKafka(
 testWithKafka(
   'a topic that is missing or lacks write permission is named in the error and retried',
   async () => {
-    const authorizer = 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
-    const props = {
-      'authorizer.class.name': authorizer,
-      'super.users': 'User:ANONYMOUS',
-      'allow.everyone.if.no.acl.found': 'true',
-    }
-    const broker = await KafkaBroker.start({ listener: 'sasl_plaintext', props })
     const dir = tmp()
     writeLines(join(dir, 'a.log'), 0, 1000)
-    const kafka = { sasl_mechanism: 'PLAIN', sasl_username: 'bob', sasl_password: USERS.bob }
-    const agent = leafTo({ dir, broker, kafka })
-    await agent.waitForStderr('topic \\"t\\": UNKNOWN_TOPIC', 120_000)
-    await broker.createTopic('t')
-    expect(await numbersIn(broker, agent, 1000)).toMatchObject({ records: 1000 })
-    await broker.deny('t', 'bob', 'WRITE')
+    const brokers = broker.bootstrapOf('sasl_plaintext')
+    const kafka = { brokers, sasl_mechanism: 'PLAIN', sasl_username: 'bob', sasl_password: USERS.bob }
+    const agent = leafTo({ dir, broker, topic: 'denied', kafka })
+    await agent.waitForStderr('topic \\"denied\\": UNKNOWN_TOPIC', 120_000)
+    await broker.createTopic('denied')
+    expect(await numbersIn(broker, agent, 1000, 'denied')).toMatchObject({ records: 1000 })
+    await broker.deny('denied', 'bob', 'WRITE')
     const before = agent.stderr.length
     writeLines(join(dir, 'a.log'), 1000, 1100)
     await until(() => agent.stderr.slice(before).includes('AUTHORIZATION'), {
       limitMs: 120_000,
       what: () => agent.stderr,
     })
-    expect(agent.stderr.slice(before)).toContain('t/0')
-    await broker.deny('t', 'bob', 'WRITE', true)
-    expect(await numbersIn(broker, agent, 1100)).toMatchObject({ records: 1100, duplicates: 0, disorder: 0 })
+    expect(agent.stderr.slice(before)).toContain('denied/0')
+    await broker.deny('denied', 'bob', 'WRITE', true)
+    expect(await numbersIn(broker, agent, 1100, 'denied')).toMatchObject({
+      records: 1100,
+      duplicates: 0,
+      disorder: 0,
+    })
     expect(agent.exit).toBeUndefined()
   },
   400_000,
@@ -152,7 +171,6 @@ testWithKafka(
 testWithKafka(
   'records of 2 MB arrive if the broker accepts them, and go to the dead-letter file if not',
   async () => {
-    const broker = await KafkaBroker.start({ props: { 'message.max.bytes': 1_048_588 } })
     const dir = tmp()
     const large = Buffer.alloc(2_000_000, 'L')
     const content = Buffer.concat([
@@ -162,19 +180,19 @@ testWithKafka(
       Buffer.from(numbered(1)),
     ])
     writeFileSync(join(dir, 'a.log'), content)
-    await broker.createTopic('t')
+    await broker.createTopic('small', {}, { 'max.message.bytes': '1048588' })
     await broker.createTopic('large', {}, { 'max.message.bytes': '4000000' })
     const tail = { exit_on_eof: 'on', buffer_max_size: '3M' }
     const letters = join(dir, 'dead.jsonl')
-    const first = leafTo({ dir, broker, tail, kafka: { dead_letter_file: letters } })
+    const first = leafTo({ dir, broker, topic: 'small', tail, kafka: { dead_letter_file: letters } })
     expect(await first.ended(120_000), first.stderr).toEqual({ code: 0, signal: null })
-    expect(await broker.numbers('t', 2)).toMatchObject({ records: 2, missing: 0 })
+    expect(await broker.numbers('small', 2)).toMatchObject({ records: 2, missing: 0 })
     const [letter, ...more] = (await Bun.file(letters).text()).trim().split('\n')
     expect(more).toEqual([])
     expect(letter).toContain('MESSAGE_TOO_LARGE')
     expect(letter).toContain('LLLL')
     const again = { ...tail, db: join(dir, 'again.db') }
-    const second = leafTo({ dir, broker, tail: again, kafka: { topics: 'large' } })
+    const second = leafTo({ dir, broker, topic: 'large', tail: again })
     expect(await second.ended(120_000), second.stderr).toEqual({ code: 0, signal: null })
     const values = (await broker.consume('large')).map(({ value }) => value?.length)
     expect(values).toEqual([numbered(0).length - 1, large.length, numbered(1).length - 1])

@@ -41,7 +41,7 @@ testUnderNode(
   'every case passes under node too',
   async () => {
     const script = resolve(import.meta.dirname, '../support/store/cases.ts')
-    const { stdout } = await promisify(execFile)(node, [script, 'better-sqlite3'], { timeout: 60_000 })
+    const { stdout } = await promisify(execFile)(node, [script, 'better-sqlite3'], { timeout: 170_000 })
     const results = stdout
       .trimEnd()
       .split('\n')

@@ -11,6 +11,7 @@ export function tmp(name = 'shipper-'): string {
 }
 
 const cleanUps: (() => void | Promise<void>)[] = []
+const fileCleanUps: (() => void | Promise<void>)[] = []
 
 /** Runs what `atEnd` has registered; called by a program that uses these parts outside of the test runner. */
 export async function cleanUp(): Promise<void> {
@@ -32,8 +33,11 @@ export function atEnd(clean: () => void | Promise<void>): void {
     onTestFinished(cleanUp)
     cleanUps.push(clean)
   } catch {
-    if (inTests()) afterAll(clean)
-    else cleanUps.push(clean)
+    if (inTests()) {
+      fileCleanUps.push(clean)
+      // Bun calls hooks in their order, the first one first.
+      afterAll(() => fileCleanUps.pop()?.())
+    } else cleanUps.push(clean)
   }
 }
 

@@ -43,6 +43,9 @@ const MAX_VALUE_BYTES = 2 ** 40
  * ```
  * See systemd.io/JOURNAL_EXPORT_FORMATS. What is kept of an entry depends only on its content and the limits, and so does
  * the memory: bytes beyond the limits are discarded on arrival.
+ *
+ * journalctl breaks an entry off when its file is vacuumed while it writes it: the bytes of the file are zeros from then
+ * on, and the next entry follows without an empty line. A second `__CURSOR` therefore begins another entry.
  */
 export class ExportScanner {
   buf: Buffer
@@ -60,6 +63,8 @@ export class ExportScanner {
   truncatedValues = 0
   /** Number of fields of this entry that were left out. */
   droppedFields = 0
+  /** True when journalctl did not end the entry before this one, which is left out. */
+  followsIncomplete = false
   readonly #limits: ExportLimits
   readonly #buffers: BufferSource
   readonly #blockBytes: number
@@ -135,7 +140,15 @@ export class ExportScanner {
     this.#isComplete = false
     this.fieldCount = this.cursorStart = this.cursorEnd = this.realtimeUs = 0
     this.entryBytes = this.truncatedValues = this.droppedFields = this.#keptBytes = 0
+    this.followsIncomplete = false
     this.#keptEnd = this.#start
+  }
+
+  /** Forgets the fields of the entry so far: the field at the scan position is the first of the next one. */
+  #skipIncomplete(): void {
+    this.#start = this.#scanPos
+    this.#beginEntry()
+    this.followsIncomplete = true
   }
 
   /** Scans one field; false when more of it is needed. */
@@ -236,6 +249,7 @@ export class ExportScanner {
 
   #storeAddress(name: number, nameEnd: number, value: number, valueEnd: number): void {
     if (isCursorName(this.buf, name, nameEnd)) {
+      if (this.cursorEnd > this.cursorStart) this.#skipIncomplete()
       this.cursorStart = value
       this.cursorEnd = this.#keptEnd = valueEnd
     } else if (isRealtimeName(this.buf, name, nameEnd)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetOptions, OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
@@ -125,6 +126,13 @@ export async function refused(promise: Promise<unknown>): Promise<ShipperError> 
     return error
   }
   throw new assert.AssertionError({ message: 'it was not refused' })
+}
+
+/** Overwrites a file from an offset to its end. */
+export function damageFrom(path: string, at: number): void {
+  const bytes = readFileSync(path)
+  bytes.fill(0xa5, at)
+  writeFileSync(path, bytes)
 }
 
 export const names = (store: OffsetStore): string[] => store.rows().map((r) => r.name)

@@ -91,6 +91,9 @@ export const cursors: OffsetCase[] = [
     async run(t) {
       const [a, b] = [await t.open(), await t.open()]
       a.claimCursor()
+      assert.equal(a.claimCursor(), undefined)
+      const files = await t.open()
+      files.close()
       assert.throws(
         () => b.claimCursor(),
         (error) => error instanceof ShipperError && error.code === 'E_STORE_LOCKED',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import {
+  chmodSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -7,15 +8,17 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
-import { Bench, includesAll, names, type OffsetCase, refused, row, rows } from './bench.ts'
+import { Bench, damageFrom, includesAll, names, type OffsetCase, refused, row, rows } from './bench.ts'
 
 /** Overwrites `bytes` bytes of a file, from `at`. */
 function overwrite(path: string, at: number, bytes: Buffer): void {
@@ -31,6 +34,14 @@ async function filled(t: Bench, count: number): Promise<OffsetRow[]> {
   store.write({ upsert: all, remove: [] })
   store.close()
   return all
+}
+
+/** True when this process has the file open. */
+function openIn(dir: string, name: string): boolean {
+  return readdirSync('/proc/self/fd').some((fd) => {
+    const link = `/proc/self/fd/${fd}`
+    return existsSync(link) && readlinkSync(link) === join(dir, name)
+  })
 }
 
 const ASIDE = /^pos\.db\.corrupt-\d{8}T\d{9}Z$/
@@ -188,9 +199,115 @@ export const damage: OffsetCase[] = [
     },
   },
   {
+    name: 'recovers a database of fluent-bit, of which only the content tells that it is one',
+    async run(t) {
+      const table = `CREATE TABLE in_tail_files (id INTEGER PRIMARY KEY, name TEXT NOT NULL, offset INTEGER,
+        inode INTEGER, created INTEGER, rotated INTEGER DEFAULT 0)`
+      const damages = [
+        (path: string) => overwrite(path, 0, Buffer.alloc(100, 1)),
+        (path: string) => truncateSync(path, 2 * 4096 + 100),
+      ]
+      for (const damageAt of damages) {
+        await t.sql((db) => {
+          db.exec(`${table}; INSERT INTO in_tail_files VALUES (3, '/var/log/a.log', 10, 11, 12, 1);
+            CREATE TABLE other (id INTEGER PRIMARY KEY, text TEXT)`)
+          db.exec(`INSERT INTO other VALUES (1, '${'x'.repeat(3000)}')`)
+        })
+        chmodSync(t.path, 0o640)
+        // What a crash in the middle of an earlier recovery has left.
+        copyFileSync(t.path, `${t.path}.new`)
+        damageAt(t.path)
+        const store = await t.open()
+        assert.equal(store.damaged, true)
+        const bare = store.rows().map(({ id, name, offset, marker }) => [id, name, offset, marker])
+        assert.deepEqual(bare, [[3, '/var/log/a.log', 10, 0n]])
+        assert.equal(statSync(t.path).mode & 0o777, 0o640)
+        store.close()
+        for (const name of readdirSync(t.dir)) rmSync(join(t.dir, name))
+      }
+    },
+  },
+  {
+    name: 'takes an empty file for a new database',
+    async run(t) {
+      writeFileSync(t.path, '')
+      const store = await t.open()
+      assert.equal(store.damaged, false)
+      store.write({ upsert: [row(1)], remove: [] })
+      assert.deepEqual(t.logged, [])
+    },
+  },
+  {
+    name: 'goes on after a repair, and makes one repair in a run',
+    async run(t) {
+      await filled(t, 50)
+      const store = await t.open({ journalMode: 'DELETE' })
+      const all = store.rows()
+      const damageAgain = async (): Promise<void> => {
+        await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+        damageFrom(t.path, 4096)
+      }
+      await damageAgain()
+      store.write({ upsert: all, remove: [] })
+      store.write({ upsert: [row(70)], remove: [] })
+      const aside = (): string[] => readdirSync(t.dir).filter((name) => ASIDE.test(name))
+      assert.equal(aside().length, 1)
+      assert.equal(openIn(t.dir, aside()[0] ?? ''), false)
+      assert.equal(t.logged.filter((line) => line.startsWith('warn: ')).length, 0)
+      await damageAgain()
+      for (let i = 0; i < 2; i++) {
+        const error = await refused((async () => store.write({ upsert: all, remove: [] }))())
+        assert.equal(error.code, 'E_STORE_CORRUPT')
+      }
+      assert.equal(aside().length, 1)
+    },
+  },
+  {
+    name: 'tries a repair that failed again at the next write',
+    async run(t) {
+      await filled(t, 50)
+      const store = await t.open({ journalMode: 'DELETE' })
+      const all = store.rows()
+      await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+      damageFrom(t.path, 4096)
+      // In the way of the new database.
+      mkdirSync(`${t.path}.recovered`)
+      writeFileSync(`${t.path}.recovered/file`, '')
+      for (let i = 0; i < 2; i++) {
+        const error = await refused((async () => store.write({ upsert: all, remove: [] }))())
+        includesAll(error.message, 'pos.db.recovered')
+      }
+      rmSync(`${t.path}.recovered`, { recursive: true })
+      store.write({ upsert: all, remove: [] })
+      assert.deepEqual([store.damaged, store.rows().length], [true, 50])
+      store.close()
+      assert.equal((await t.open()).rows().length, 50)
+    },
+  },
+  {
+    name: 'is still damaged after an orderly stop of a run that has stored nothing, or could not',
+    async run(t) {
+      await filled(t, 50)
+      overwrite(t.path, 0, Buffer.alloc(100))
+      const first = await t.open()
+      first.close()
+      const second = await t.open()
+      assert.equal(second.damaged, true)
+      second.write({ upsert: [row(60)], remove: [] })
+      const wrong = row(61, { name: null as unknown as string })
+      await refused((async () => second.write({ upsert: [wrong], remove: [] }))())
+      second.close()
+      assert.equal((await t.open()).damaged, true)
+    },
+  },
+  {
     name: 'does not move away a file that was never a database',
     async run(t) {
-      for (const content of ['a line of a log\n'.repeat(64), Buffer.alloc(1001, 0xee)]) {
+      for (const content of [
+        'a line of a log\n'.repeat(64),
+        Buffer.alloc(1001, 0xee),
+        Buffer.alloc(1001, 1),
+      ]) {
         writeFileSync(t.path, content)
         for (let start = 0; start < 2; start++) {
           const error = await refused(t.open())

@@ -89,7 +89,7 @@ export const withFluentBit: OffsetCase[] = [
     name: 'ignores its own columns of a row that fluent-bit has since moved or replaced',
     async run(t) {
       const store = await t.open()
-      const extra = { streamOffset: 5, skipping: true }
+      const extra = { streamOffset: 5, skipping: true, closedAt: 1_700_000_100, size: 9000 }
       store.write({ upsert: [row(1, extra), row(2, extra), row(3, extra), row(4, extra)], remove: [] })
       store.close()
       await t.sql((db) =>
@@ -103,12 +103,33 @@ export const withFluentBit: OffsetCase[] = [
         [moved?.skipping, moved?.streamOffset, moved?.fingerprint],
         [undefined, undefined, undefined],
       )
+      assert.deepEqual([same?.closedAt, same?.size], [1_700_000_100, 9000])
+      assert.deepEqual([moved?.closedAt, moved?.size], [undefined, undefined])
       assert.deepEqual([moved?.device, moved?.openedAs], [66n, row(2).openedAs])
       assert.deepEqual(
         [other?.device, other?.openedAs, other?.fingerprint],
         [undefined, undefined, undefined],
       )
       assert.deepEqual([reused?.id, reused?.openedAs, reused?.skipping], [4, undefined, undefined])
+    },
+  },
+  {
+    name: 'removes its own columns of rows that fluent-bit has deleted',
+    async run(t) {
+      const store = await t.open()
+      store.write({ upsert: [row(1, { target: '/pods/0.log' }), row(2)], remove: [] })
+      store.close()
+      await t.sql((db) => db.exec('DELETE FROM in_tail_files WHERE id = 1'))
+      const next = await t.open()
+      next.close()
+      const ids = (table: string) =>
+        t.sql((db) =>
+          db
+            .prepare(`SELECT id FROM ${table}`)
+            .all()
+            .map(({ id }) => id),
+        )
+      assert.deepEqual([await ids('shipper_files'), await ids('shipper_rotated')], [[2n], []])
     },
   },
   {

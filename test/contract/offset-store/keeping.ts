@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ShipperError } from '../../../src/core/error.ts'
 import type { OffsetRow } from '../../../src/core/offset-store.ts'
@@ -39,6 +39,9 @@ export const keeping: OffsetCase[] = [
       assert.equal(c.lastScanMs('/a/*.log'), 1000)
       assert.equal(c.lastScanMs('/c/*.log'), 1000)
       assert.equal(c.lastScanMs('/b/*.log'), undefined)
+      c.write({ upsert: [], remove: [], scanned: { patterns: ['/b/*.log'], ms: 2000 } })
+      c.close()
+      assert.equal((await t.open()).lastScanMs('/b/*.log'), 2000)
     },
   },
   {
@@ -58,8 +61,12 @@ export const keeping: OffsetCase[] = [
       c.write({ upsert: [row(2)], remove: [] })
       c.close()
       utimesSync(t.path, written / 1000 + 60, written / 1000 + 60)
+      // An empty log was made by opening the database.
+      writeFileSync(`${t.path}-wal`, '')
+      utimesSync(`${t.path}-wal`, written / 1000 + 90, written / 1000 + 90)
       const d = await t.open()
       assert.ok(Number(d.lastWriteMs) > written + 50_000)
+      assert.ok(Number(d.lastWriteMs) < written + 70_000)
     },
   },
   {
@@ -125,7 +132,13 @@ export const keeping: OffsetCase[] = [
       })
       b.close()
       const c = await t.open()
-      assert.equal(c.rows()[0]?.target, undefined)
+      const [reopened] = c.rows() as [OffsetRow]
+      assert.equal(reopened.target, undefined)
+      assert.equal(reopened.closedAt, undefined)
+      // Within one run, too.
+      c.write({ upsert: [{ ...reopened, closedAt: 1700000000 }], remove: [] })
+      assert.equal(c.rows()[0]?.closedAt, 1700000000)
+      c.write({ upsert: [reopened], remove: [] })
       assert.equal(c.rows()[0]?.closedAt, undefined)
     },
   },
@@ -139,6 +152,23 @@ export const keeping: OffsetCase[] = [
       a.name = '/var/log/app-0.log.1'
       store.write({ upsert: [a], remove: [b] })
       assert.deepEqual(store.rows(), [a, c])
+    },
+  },
+  {
+    name: 'removes all of a row, and ignores one that was never stored',
+    async run(t) {
+      const store = await t.open()
+      const stored = row(1, { target: '/pods/0.log' })
+      const counts = () =>
+        t.sql((db) =>
+          ['in_tail_files', 'shipper_files', 'shipper_rotated'].map(
+            (table) => db.prepare(`SELECT count(*) AS n FROM ${table}`).get()?.n,
+          ),
+        )
+      store.write({ upsert: [stored, row(3)], remove: [] })
+      assert.deepEqual(await counts(), [2n, 2n, 1n])
+      store.write({ upsert: [], remove: [row(2), stored] })
+      assert.deepEqual(await counts(), [1n, 1n, 0n])
     },
   },
   {

@@ -1,9 +1,30 @@
 import assert from 'node:assert/strict'
-import { renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { OffsetRow, OffsetStore } from '../../../src/core/offset-store.ts'
 import { openOffsets } from '../../../src/store/open.ts'
-import { includesAll, names, type OffsetCase, OPTIONS, refused, row } from './bench.ts'
+import { damageFrom, includesAll, names, type OffsetCase, OPTIONS, refused, row } from './bench.ts'
+
+/** Returns the deleted files of the directory that this process has open. */
+function deletedOpen(dir: string): string[] {
+  const targets = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)]
+    } catch {
+      // That of the listing itself.
+      return []
+    }
+  })
+  return targets.filter((target) => target.startsWith(`${dir}/`) && target.endsWith(' (deleted)'))
+}
 
 const offsets = (store: OffsetStore): number[] => store.rows().map((r) => r.offset)
 
@@ -17,6 +38,7 @@ export const sharing: OffsetCase[] = [
       a.write({ upsert: [row(1)], remove: [] })
       b.write({ upsert: [row(2)], remove: [] })
       assert.deepEqual(names(c), [row(1).name, row(2).name])
+      assert.equal(existsSync(join(t.dir, 'link.db.lock')), false)
       a.close()
       a.close()
       b.write({ upsert: [row(3)], remove: [] })
@@ -44,6 +66,71 @@ export const sharing: OffsetCase[] = [
       b2.close()
       // Among inputs that no longer exist, the position of the slowest one is used.
       assert.deepEqual(offsets(await t.open({ owner: 'c' })), [10])
+    },
+  },
+  {
+    name: 'an input resumes from its own row, else from that of the slowest input that is gone, in any order',
+    async run(t) {
+      const start = () => Promise.all([t.open({ owner: 'slow' }), t.open({ owner: 'fast' })])
+      for (const slowFirst of [true, false]) {
+        const [slow, fast] = await start()
+        const write = [
+          () => slow.write({ upsert: [row(1, { offset: 10 })], remove: [] }),
+          () => fast.write({ upsert: [row(1, { offset: 500 })], remove: [] }),
+        ]
+        for (const one of slowFirst ? write : write.reverse()) one()
+        slow.close()
+        fast.close()
+        for (const [owner, offset] of [
+          ['slow', 10],
+          ['fast', 500],
+          ['other', 10],
+        ] as const) {
+          const alone = await t.open({ owner })
+          assert.deepEqual(offsets(alone), [offset])
+          alone.close()
+        }
+        rmSync(t.path)
+      }
+    },
+  },
+  {
+    name: 'inputs that start together do not take rows of one another',
+    async run(t) {
+      const start = (owner: string) => t.open({ owner }).then((store) => ({ store, rows: store.rows() }))
+      const [a, b] = await Promise.all(['a', 'b'].map(start))
+      a?.store.write({ upsert: [row(1)], remove: [] })
+      b?.store.write({ upsert: [row(2)], remove: [] })
+      a?.store.close()
+      b?.store.close()
+      // The database is open, and the second input a little slower.
+      await t.open({ owner: 'other' })
+      const first = start('a')
+      for (let i = 0; i < 10; i++) await Promise.resolve()
+      const again = await Promise.all([first, start('b')])
+      assert.deepEqual(
+        again.map(({ rows }) => rows.map((r) => r.offset)),
+        [[1000], [2000]],
+      )
+    },
+  },
+  {
+    name: 'the rows of an input that has stopped are its own when it starts again, and free for others meanwhile',
+    async run(t) {
+      const [a, b] = await Promise.all([t.open({ owner: 'a' }), t.open({ owner: 'b' })])
+      a.write({ upsert: [row(1)], remove: [] })
+      b.write({ upsert: [row(2)], remove: [] })
+      assert.deepEqual(offsets(b), [2000])
+      a.close()
+      assert.deepEqual(offsets(b), [1000, 2000])
+      const again = await t.open({ owner: 'a' })
+      assert.deepEqual([offsets(again), offsets(b)], [[1000], [2000]])
+      again.write({ upsert: [], remove: again.rows() })
+      again.close()
+      b.close()
+      const last = await t.open()
+      const owners = await t.sql((db) => db.prepare('SELECT count(*) AS n FROM shipper_inputs').get())
+      assert.deepEqual([owners?.n, last.rows().length], [1n, 1])
     },
   },
   {
@@ -76,7 +163,11 @@ export const sharing: OffsetCase[] = [
         const stored = await t.sql((db) => db.prepare('SELECT count(*) AS n FROM in_tail_files').get())
         assert.equal(stored?.n, 3n)
         assert.equal((await t.peer('agent')).answer.code, 'E_STORE_LOCKED')
+        assert.deepEqual(deletedOpen(t.dir), [])
+        store.write({ upsert: [row(4)], remove: [] })
         store.close()
+        assert.equal((await t.open()).rows().length, 4)
+        t.end()
         rmSync(t.path)
       }
     },
@@ -84,11 +175,16 @@ export const sharing: OffsetCase[] = [
   {
     name: 'a database that is deleted while nothing is written is recreated on close',
     async run(t) {
-      const store = await t.open()
-      store.write({ upsert: [row(1)], remove: [] })
-      rmSync(t.path)
-      store.close()
-      assert.deepEqual(names(await t.open()), [row(1).name])
+      for (const files of [['pos.db'], ['pos.db', 'pos.db-wal', 'pos.db-shm', 'pos.db.lock']]) {
+        const store = await t.open()
+        store.write({ upsert: [row(1)], remove: [] })
+        for (const name of files) rmSync(join(t.dir, name), { force: true })
+        store.close()
+        const next = await t.open()
+        assert.deepEqual(names(next), [row(1).name])
+        next.close()
+        rmSync(t.path)
+      }
     },
   },
   {
@@ -100,6 +196,47 @@ export const sharing: OffsetCase[] = [
       writeFileSync(t.path, '')
       const write = async () => store.write({ upsert: [row(2)], remove: [] })
       includesAll((await refused(write())).message, 'was replaced while it was in use')
+    },
+  },
+  {
+    name: 'a row with the id of a removed one belongs to the input that wrote it, also after a restart',
+    async run(t) {
+      const start = () => Promise.all([t.open({ owner: 'a' }), t.open({ owner: 'b' })])
+      const [a, b] = await start()
+      const removed = row(1)
+      a.write({ upsert: [removed], remove: [] })
+      const id = removed.id
+      a.write({ upsert: [], remove: [removed] })
+      const next = row(2, { created: removed.created })
+      a.write({ upsert: [next], remove: [] })
+      assert.equal(next.id, id)
+      a.close()
+      b.close()
+      const [a2, b2] = await start()
+      assert.deepEqual([offsets(a2), offsets(b2)], [[2000], []])
+    },
+  },
+  {
+    name: 'inputs resume from their own rows after the database was damaged while it was in use',
+    async run(t) {
+      const start = () =>
+        Promise.all([
+          t.open({ owner: 'a', journalMode: 'DELETE' }),
+          t.open({ owner: 'b', journalMode: 'DELETE' }),
+        ])
+      const [a, b] = await start()
+      const [behind, ahead] = [row(1, { offset: 10 }), row(1, { offset: 500 })]
+      a.write({ upsert: [behind], remove: [] })
+      b.write({ upsert: [ahead], remove: [] })
+      await t.sql((db) => db.exec('PRAGMA user_version = 1'))
+      damageFrom(t.path, 4096)
+      a.write({ upsert: [behind], remove: [] })
+      b.write({ upsert: [ahead], remove: [] })
+      assert.equal(a.damaged, true)
+      a.close()
+      b.close()
+      const [a2, b2] = await start()
+      assert.deepEqual([offsets(a2), offsets(b2)], [[10], [500]])
     },
   },
   {

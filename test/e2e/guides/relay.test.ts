@@ -43,13 +43,13 @@ testWithKafka(
     first.kill('SIGKILL')
     await first.exited
     const second = guide.launch(command)
-    expect(await numbersIn(broker, second, LINES, 30_000, 'app')).toMatchObject({ missing: 0, disorder: 0 })
+    expect(await numbersIn(broker, second, LINES, 'app')).toMatchObject({ missing: 0, disorder: 0 })
     expect((await leaf.stop()).code).toBe(0)
 
     guide.file('leaf.conf', guide.configuration())
     writeLines(join(guide.dir, 'log/a.log'), LINES, LINES + 10)
     const classic = guide.launch('shipper -c leaf.conf')
-    const all = await numbersIn(broker, classic, LINES + 10, 30_000, 'app')
+    const all = await numbersIn(broker, classic, LINES + 10, 'app')
     expect(all).toMatchObject({ missing: 0, disorder: 0 })
     expect((await classic.stop()).code).toBe(0)
     expect((await second.stop()).code).toBe(0)

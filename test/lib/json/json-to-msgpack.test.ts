@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, spyOn, test } from 'bun:test'
 import { decode } from '@msgpack/msgpack'
 import { encodeStr, skip } from '../../../src/core/msgpack/encode.ts'
+import { UniqueKeys } from '../../../src/core/msgpack/unique-keys.ts'
 import { JsonTranscoder, jsonBound } from '../../../src/lib/json/json-to-msgpack.ts'
 import { fc } from '../../support/property.ts'
 
@@ -228,6 +229,19 @@ describe('special cases', () => {
     two.transcode(src, 0, src.length, out, 0)
     expect([out[0], out[3]]).toEqual([0x83, 0x81])
     expect(two.pairs).toBe(1)
+  })
+
+  test('the keys of earlier values take no memory, whether these were complete or not', () => {
+    const push = spyOn(UniqueKeys.prototype, 'push')
+    const many = new JsonTranscoder()
+    const out = Buffer.alloc(60)
+    for (const text of ['{"a":1,"b":2}', '{"a":{"b":']) {
+      const src = Buffer.from(text)
+      for (let i = 0; i < 1000; i++) many.transcode(src, 0, src.length, out, 0)
+    }
+    const [keys] = push.mock.contexts as unknown as UniqueKeys[]
+    push.mockRestore()
+    expect([keys?.count, keys?.offsets.length]).toEqual([2, 256])
   })
 
   test('the watched pair is the last at the top level, even after a long head', () => {

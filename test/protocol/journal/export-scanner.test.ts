@@ -22,6 +22,7 @@ interface Entry {
   bytes: number
   truncated: number
   dropped: number
+  followsIncomplete: boolean
 }
 
 function scanner(
@@ -65,6 +66,7 @@ function entryOf(scan: ExportScanner): Entry {
     bytes: scan.entryBytes,
     truncated: scan.truncatedValues,
     dropped: scan.droppedFields,
+    followsIncomplete: scan.followsIncomplete,
   }
 }
 
@@ -121,6 +123,37 @@ describe('the fields of a stream', () => {
     })
     fc.assert(property, { numRuns: 400 })
   })
+})
+
+test('an entry that was broken off is left out, and the next one has only its own fields', () => {
+  const entry = fc.record({
+    fields: fc.array(field, { minLength: 1, maxLength: 8 }),
+    /** Number of fields that were written before the rest was vacuumed; undefined for a complete entry. */
+    written: fc.option(fc.nat(8), { nil: undefined }),
+  })
+  const list = fc.array(entry, { minLength: 1, maxLength: 8 })
+  const property = fc.property(list, splitting, (all, splits) => {
+    const stream = all.map(({ fields, written }, i) => {
+      const cursor: Field = ['__CURSOR', Buffer.from(`s=1;i=${i}`)]
+      const bytes = exportEntry([cursor, ...fields.slice(0, written)])
+      return written === undefined ? bytes : bytes.subarray(0, -1)
+    })
+    const complete = all.flatMap(({ fields, written }, i) =>
+      written === undefined
+        ? [
+            {
+              cursor: `s=1;i=${i}`,
+              fields: fields.map(latin1),
+              bytes: stream[i]?.length,
+              followsIncomplete: all[i - 1]?.written !== undefined,
+            },
+          ]
+        : [],
+    )
+    expect(entries(Buffer.concat(stream), splits)).toMatchObject(complete)
+    expect(entries(Buffer.concat(stream), splits).length).toBe(complete.length)
+  })
+  fc.assert(property, { numRuns: 400 })
 })
 
 describe('an entry', () => {

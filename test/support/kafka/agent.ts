@@ -11,13 +11,15 @@ export interface Leaf {
   /** Folder of the configuration, the database and `a.log`. */
   dir: string
   broker: KafkaBroker
+  /** Default: `t`. */
+  topic?: string
   service?: Options
   tail?: Options
   kafka?: Options
 }
 
-/** Starts the binary: it follows `a.log` from the beginning with an offset database, to topic `t`, one record per line. */
-export function leafTo({ dir, broker, service, tail, kafka }: Leaf): Running {
+/** Starts the binary: it follows `a.log` from the beginning with an offset database, one record per line. */
+export function leafTo({ dir, broker, topic = 't', service, tail, kafka }: Leaf): Running {
   const follows = { tag: 'app', path: join(dir, 'a.log'), db: join(dir, 'pos.db'), read_from_head: 'on' }
   // Retries failed flushes soon.
   const retries = { 'scheduler.base': 1, 'scheduler.cap': 2 }
@@ -28,7 +30,7 @@ export function leafTo({ dir, broker, service, tail, kafka }: Leaf): Running {
       name: 'kafka',
       match: '*',
       brokers: broker.bootstrap,
-      topics: 't',
+      topics: topic,
       format: 'raw',
       ...kafka,
     }),
@@ -48,8 +50,8 @@ export async function numbersIn(
   broker: KafkaBroker,
   agent: Running,
   lines: number,
-  limitMs = 120_000,
   topic = 't',
+  limitMs = 120_000,
 ): Promise<Numbers> {
   const what = () => `${lines} records in ${topic}; ${agent.stderr.slice(-3000)}`
   // The end of a topic is unknown while one of its brokers is down.

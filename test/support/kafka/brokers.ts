@@ -6,8 +6,8 @@ import { Authority } from '../certs.ts'
 import { connected, freePorts } from '../ports.ts'
 import { atEnd, tmp } from '../tmp.ts'
 import { until, within } from '../until.ts'
-import { kafkaClassPath } from './jars.ts'
-import { type Listener, serverProperties, USERS } from './properties.ts'
+import { isKafkaPresent, kafkaClassPath } from './jars.ts'
+import { type BrokerInit, type Listener, serverProperties, USERS } from './properties.ts'
 import { type Batch, type Consumed, KafkaTool, type Numbers, type PartitionState } from './tool.ts'
 
 export { testWithKafka } from './jars.ts'
@@ -15,25 +15,25 @@ export { USERS } from './properties.ts'
 
 export interface KafkaOptions {
   brokers?: 1 | 3
-  /** Security protocol of `bootstrap`. */
-  listener?: Listener
+  /** Security protocols of the listeners; `bootstrap` is that of the first, default `plaintext`. */
+  listeners?: readonly Listener[]
   /** True to create topics on first use. */
   autoCreate?: boolean
-  /** True when TLS clients need a certificate of `authority`. */
+  /** True when clients of the listener `ssl` need a certificate of `authority`. */
   clientAuth?: boolean
   /** Properties of every broker, which override all others. */
   props?: Record<string, string | number>
 }
 
 const CLUSTER_ID = 'c2hpcHBlci10ZXN0LWNsdQ'
-const START_MS = 120_000
+const START_MS = 240_000
 /** Matches the state after the name of the thread, which may contain anything. */
 const THREAD_STATE = /\) (\S)[^)]*$/
 const PORT_IN_USE = /Address already in use/
 
 interface BrokerProcess {
   id: number
-  ports: { client: number; internal: number; controller: number }
+  ports: BrokerInit['ports']
   dir: string
   child: ChildProcess | undefined
   exited: Promise<unknown>
@@ -81,7 +81,17 @@ export class KafkaBroker {
 
   /** Broker list for clients: `host:port,...`. */
   get bootstrap(): string {
-    return this.#processes.map(({ ports }) => `127.0.0.1:${ports.client}`).join(',')
+    return this.bootstrapOf(this.#listeners[0] ?? 'plaintext')
+  }
+
+  bootstrapOf(listener: Listener): string {
+    const i = this.#listeners.indexOf(listener)
+    if (i < 0) throw new Error(`there is no listener ${listener}`)
+    return this.#processes.map(({ ports }) => `127.0.0.1:${ports.clients[i]}`).join(',')
+  }
+
+  get #listeners(): readonly Listener[] {
+    return this.#options.listeners ?? ['plaintext']
   }
 
   /** Process ids of the brokers and of the tool. */
@@ -194,10 +204,10 @@ export class KafkaBroker {
     for (let i = 0; i < count; i++) {
       const dir = join(this.#dir, `${attempt}-${i}`)
       mkdirSync(dir)
-      const [client = 0, internal = 0, controller = 0] = await freePorts(3)
+      const [internal = 0, controller = 0, ...clients] = await freePorts(2 + this.#listeners.length)
       this.#processes.push({
         id: i + 1,
-        ports: { client, internal, controller },
+        ports: { clients, internal, controller },
         dir,
         child: undefined,
         exited: Promise.resolve(),
@@ -209,17 +219,22 @@ export class KafkaBroker {
     const internal = this.#processes.map(({ ports }) => `127.0.0.1:${ports.internal}`).join(',')
     this.#tool = new KafkaTool(this.#classPath, internal)
     await within(this.#ready(), START_MS, `the start of ${count} brokers, attempt ${attempt}`)
-    for (const [user, password] of Object.entries(this.#options.listener?.startsWith('sasl') ? USERS : {}))
+    const hasUsers = this.#listeners.some((listener) => listener.startsWith('sasl'))
+    for (const [user, password] of Object.entries(hasUsers ? USERS : {}))
       await this.tool.ask('scram', { user, password })
   }
 
   #configure(broker: BrokerProcess): void {
-    const { listener = 'plaintext', autoCreate = false, clientAuth = false, props = {} } = this.#options
+    const { autoCreate = false, clientAuth = false, props = {} } = this.#options
+    const listeners = this.#listeners
     const { cert, key } = this.authority.issue('broker', ['127.0.0.1', 'localhost'])
     writeFileSync(join(broker.dir, 'key.pem'), `${key}\n${cert}`)
     const voters = this.#processes.map(({ id, ports }) => `${id}@127.0.0.1:${ports.controller}`).join(',')
     const ca = this.caFile
-    const all = { ...serverProperties({ ...broker, voters, listener, autoCreate, clientAuth, ca }), ...props }
+    const all = {
+      ...serverProperties({ ...broker, voters, listeners, autoCreate, clientAuth, ca }),
+      ...props,
+    }
     const text = Object.entries(all).map(([name, value]) => `${name}=${value}\n`)
     writeFileSync(join(broker.dir, 'server.properties'), text.join(''))
   }
@@ -248,7 +263,8 @@ export class KafkaBroker {
   }
 
   async #listening(brokers: BrokerProcess[]): Promise<boolean> {
-    return (await Promise.all(brokers.map(({ ports }) => connected(ports.client)))).every(Boolean)
+    const all = brokers.flatMap(({ ports }) => ports.clients)
+    return (await Promise.all(all.map(connected))).every(Boolean)
   }
 
   #unguard(broker: BrokerProcess): void {
@@ -266,6 +282,14 @@ export class KafkaBroker {
     this.#tool?.close()
     for (let i = 0; i < this.#processes.length; i++) await this.kill9(i)
   }
+}
+
+/**
+ * Starts brokers for all tests of a file, which calls this at its top: a start costs more CPU than most tests. Each test has
+ * topics of its own. Where no broker can be started the tests are skipped, and the result must not be used.
+ */
+export async function sharedBroker(options: KafkaOptions = {}): Promise<KafkaBroker> {
+  return isKafkaPresent ? KafkaBroker.start(options) : (undefined as unknown as KafkaBroker)
 }
 
 function threadStates(pid = 0): (string | undefined)[] {

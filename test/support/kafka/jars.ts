@@ -9,8 +9,11 @@ const HERE = import.meta.dirname
 const SOURCES = [join(HERE, 'Broker.java'), join(HERE, 'Tool.java')]
 const NEEDED = ['java', 'javac', 'mvn', 'flock']
 
-/** Runs a test where a broker can be started: it needs JDK 17 or newer and Maven, which downloads the jars once. */
-export const testWithKafka = peerOrSkip('kafka', missing().length === 0, `no ${missing().join(', ')} on PATH`)
+/** True where a broker can be started: it needs JDK 17 or newer and Maven, which downloads the jars once. */
+export const isKafkaPresent = missing().length === 0
+
+/** Runs a test where a broker can be started. */
+export const testWithKafka = peerOrSkip('kafka', isKafkaPresent, `no ${missing().join(', ')} on PATH`)
 
 function missing(): string[] {
   const folders = (process.env.PATH ?? '').split(delimiter)

@@ -17,8 +17,9 @@ array. The time of the record is the time at which journald received the entry. 
 If the entry at the stored cursor no longer exists, because the journal was vacuumed or lost its end in a power failure, an
 error with the times of the gap is logged and \`cursor_gone\` is incremented; reading continues with the oldest entry after
 the gap. Entries that were vacuumed while an output was down and journalctl had to wait are reported and counted when
-reading continues, but not with Systemd_Filter, which causes gaps itself. \`lost_entries\` is an upper bound: journald also
-assigns numbers of the same sequence to entries of user journals.
+reading continues, but not with Systemd_Filter, which causes gaps itself. An entry that was vacuumed while
+journalctl wrote it is left out, reported and counted, too. \`lost_entries\` is an upper bound: journald also assigns numbers
+of the same sequence to entries of user journals.
 
 The database has fluent-bit’s format (\`in_systemd_cursor\`): it can be taken over from fluent-bit and returned to it.`,
   options: SYSTEMD_OPTIONS,

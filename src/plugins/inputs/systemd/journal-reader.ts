@@ -194,7 +194,7 @@ export class JournalReader {
     }
     range.add(scan.realtimeUs)
     this.#entriesRead++
-    if (this.#gapCheckBytes > 0) this.#checkForGap()
+    if (this.#gapCheckBytes > 0 || scan.followsIncomplete) this.#checkForGap()
     this.#cursorEnd = scan.buf.copy(this.#cursor, 0, scan.cursorStart, scan.cursorEnd)
     if (scan.truncatedValues + scan.droppedFields > 0) this.#recordTruncation()
     return true
@@ -208,7 +208,10 @@ export class JournalReader {
     return first !== undefined && isSameEntry(alreadyRead, first)
   }
 
-  /** Compares the sequence number with that of the previous entry. Not with filters: they cause such gaps themselves. */
+  /**
+   * Compares the sequence number with that of the previous entry. Not with filters, which cause such gaps themselves,
+   * unless it is certain that an entry was lost.
+   */
   #checkForGap(): void {
     const scan = this.#scan
     this.#gapCheckBytes -= scan.entryBytes
@@ -216,7 +219,7 @@ export class JournalReader {
     // Nearly always true: no string is created.
     if (seqnumAt(scan.buf, scan.cursorStart) === previous + 1) return
     const text = this.lastRead
-    if (text === undefined || this.#options.systemdFilter.length > 0) return
+    if (text === undefined || (this.#options.systemdFilter.length > 0 && !scan.followsIncomplete)) return
     reportGap(text, scan.buf.toString('latin1', scan.cursorStart, scan.cursorEnd), this.#ctx)
   }
 

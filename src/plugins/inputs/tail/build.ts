@@ -169,10 +169,7 @@ export async function buildTail(
     log,
     readLastLine: (file) => {
       const turn = reader.readTurn(file, ctx.appender(file.tag), MAX_TURN_BYTES, true)
-      if (turn === 'rewritten') {
-        file.recordRewrite()
-        scheduler.add(file)
-      }
+      // What is rewritten, or is full, is not at its end: the progress check schedules it.
       if (!(turn instanceof FsFailure)) return turn !== 'full' && turn !== 'rewritten'
       // The file is held until Hold_Time; after that the line counts as lost.
       readErrors.record(file.path, turn, 'read')

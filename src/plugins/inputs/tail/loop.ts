@@ -94,7 +94,7 @@ export class TailLoop {
     this.#reconciler.scan(false)
     this.#closed.check()
     this.#skipped.check()
-    void this.#search.run()
+    void this.#runSearch()
   }
 
   #findFiles(): void {
@@ -117,7 +117,7 @@ export class TailLoop {
       }).resume()
     }
     this.#closed.check()
-    void this.#search.run()
+    void this.#runSearch()
     // Written before the first read, which may take a while.
     this.#positions.commit()
     for (const file of this.#files.byKey.values()) {
@@ -125,6 +125,12 @@ export class TailLoop {
       this.#scheduler.add(file)
     }
     if (this.#files.byKey.size === 0) this.#logNoFiles()
+  }
+
+  /** Runs the search; with Exit_On_Eof the run may be over when it ends. */
+  async #runSearch(): Promise<void> {
+    await this.#search.run()
+    if (this.#options.exitOnEof) this.#scheduler.interrupt()
   }
 
   #logNoFiles(): void {
@@ -226,6 +232,7 @@ export class TailLoop {
   #readTurn(file: TailFile, limit: number): TurnResult {
     const isLast = this.#options.exitOnEof
     const out = this.#ctx.appender(file.tag)
+    const before = file.cursor.offset
     const turn = this.#reader.readTurn(file, out, limit, isLast)
     if (turn instanceof FsFailure) {
       this.#readErrors.record(file.path, turn, 'read')
@@ -235,7 +242,8 @@ export class TailLoop {
       }
       return 'end'
     }
-    this.#readErrors.clear(file.path, 'read')
+    // A .gz that is being inflated has not been read yet.
+    if (file.handle.source.complete || file.cursor.offset > before) this.#readErrors.clear(file.path, 'read')
     if (turn === 'rewritten') file.recordRewrite()
     if (this.#joiner?.hasOpen(file) !== true) return turn
     // Open records end with their file, unless another file continues it.
@@ -278,13 +286,13 @@ export class TailLoop {
 
   #isFirstScanRead(): boolean {
     if (this.#search.isPending) return false
-    // The files that the search has found are among the rotated ones.
-    for (const file of this.#files.byKey.values())
-      if (file.rotation.isRotated && !file.isDrained) return false
     for (const file of this.#firstScan) {
       if (!file.isDrained) return false
       this.#firstScan.delete(file)
     }
+    // The files that the search has found are among the rotated ones.
+    for (const file of this.#files.byKey.values())
+      if (file.rotation.isRotated && !file.isDrained) return false
     return true
   }
 }

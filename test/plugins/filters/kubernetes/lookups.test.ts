@@ -8,7 +8,8 @@ import { KubeRun } from '../../../support/kubernetes/run.ts'
 import { tmp } from '../../../support/tmp.ts'
 import { until } from '../../../support/until.ts'
 
-const QUICK = { kube_meta_wait: '1' }
+/** Longer than any answer takes. */
+const PATIENT = { kube_meta_wait: '60' }
 
 test('without a watch, pods from the cache file are looked up once', async () => {
   const api = await KubeApi.start()
@@ -16,7 +17,7 @@ test('without a watch, pods from the cache file are looked up once', async () =>
   const stateFolder = tmp()
   const [web, gone] = ['web', 'gone'].map((name) => api.create(podOf({ name, labels: { run: '1' } })))
   if (web === undefined || gone === undefined) throw new Error('no pods')
-  const first = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  const first = await new KubeRun(api, { stateFolder, texts: PATIENT }).start()
   for (const pod of [web, gone]) await first.known(logName(pod))
   await first.close()
   api.modify('default', 'web', (pod) => {
@@ -24,7 +25,7 @@ test('without a watch, pods from the cache file are looked up once', async () =>
   })
   api.delete('default', 'gone')
   const before = api.count('get')
-  const second = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  const second = await new KubeRun(api, { stateFolder, texts: PATIENT }).start()
   expect(await second.ready(logName(web))).toBeLessThan(900)
   await until(() => second.logged.lines.some((line) => line.includes('one API request per pod')))
   await until(() => (second.metadata(logName(web)).labels as { run?: string }).run === '2')
@@ -41,11 +42,11 @@ test('lookups of pods from the cache file back off while the API fails', async (
   api.forbidden.add('list')
   const stateFolder = tmp()
   const pod = api.create(podOf({ name: 'web' }))
-  const first = await new KubeRun(api, { stateFolder, texts: QUICK }).start()
+  const first = await new KubeRun(api, { stateFolder, texts: PATIENT }).start()
   await first.known(logName(pod))
   await first.close()
   for (let i = 0; i < 1000; i++) api.failures.push({ status: 500 })
-  const texts = { ...QUICK, use_kubelet: 'on', kubelet_port: '1' }
+  const texts = { ...PATIENT, use_kubelet: 'on', kubelet_port: '1' }
   const second = await new KubeRun(api, { stateFolder, texts }).start()
   second.metadata(logName(pod))
   await until(() => second.counters.get('api_errors') > 0)

@@ -320,6 +320,17 @@ describe('rotation while the agent was not running', () => {
     expect(store.table).toEqual([])
   })
 
+  test('ends with Exit_On_Eof although the only known file no longer exists', async () => {
+    const path = join(tmp(), 'a.log')
+    const store = new MemoryStore()
+    writeFileSync(path, 'one\n')
+    await readAll(store, { path }, 1)
+    unlinkSync(path)
+    const second = resume(store, { path, exit_on_eof: 'on' })
+    await until(() => second.finished)
+    expect(second.count('files_gone')).toBe(1)
+  })
+
   test('keeps the rows of other inputs', async () => {
     const dir = tmp()
     const store = new MemoryStore()

@@ -5,6 +5,8 @@ import {
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   unlinkSync,
@@ -352,6 +354,7 @@ describe('a file that is restored with the same path and another inode', () => {
         await until(() => run.lines().includes('end'))
         const expected = [...(what.includes('more') ? ['more'] : []), 'end']
         expect(run.lines()).toEqual([...(mode === 'away' ? [] : linesOf('a')), ...expected])
+        expect(run.count('files_gone')).toBe(0)
         await run.stop()
         const last = resume(store, { path, ...QUICK })
         appendFileSync(path, 'after\n')
@@ -359,6 +362,47 @@ describe('a file that is restored with the same path and another inode', () => {
       })
     }
   }
+})
+
+test('a file that was restored and written to while the agent was not running continues at its position', async () => {
+  const dir = home()
+  const path = join(dir, 'app.log')
+  const store = new MemoryStore()
+  writeFileSync(path, text(linesOf('a')))
+  await readAll(store, { path }, 3)
+  const content = readFileSync(path)
+  writeFileSync(`${path}~`, '')
+  unlinkSync(path)
+  writeFileSync(path, content)
+  // The last write is long after the first.
+  const { birthtimeMs } = statSync(path)
+  await until(() => {
+    writeFileSync(`${path}~`, 'x')
+    return statSync(`${path}~`).mtimeMs > birthtimeMs + 200
+  })
+  appendFileSync(path, 'more\n')
+  const run = resume(store, { path, ...QUICK })
+  expect(await run.waitForLines(1)).toEqual(['more'])
+  await until(() => run.files.every(({ state }) => state === 'idle'))
+  appendFileSync(path, 'end\n')
+  await until(() => run.lines().includes('end'))
+  expect(run.lines()).toEqual(['more', 'end'])
+  expect(run.count('files_gone')).toBe(0)
+})
+
+test('a file that was truncated in place while the agent was not running is not gone', async () => {
+  const dir = home()
+  const path = join(dir, 'app.log')
+  const store = new MemoryStore()
+  writeFileSync(path, text(linesOf('a')))
+  await readAll(store, { path }, 3)
+  truncateSync(path)
+  appendFileSync(path, 'b1\n')
+  const run = resume(store, { path, exit_on_eof: 'on' })
+  await until(() => run.finished)
+  expect(run.lines()).toEqual(['b1'])
+  expect(run.count('files_replaced')).toBe(1)
+  expect(run.count('files_gone')).toBe(0)
 })
 
 test('Exit_On_Eof waits for the search for a known file', async () => {
@@ -375,4 +419,23 @@ test('Exit_On_Eof waits for the search for a known file', async () => {
   await until(() => run.finished)
   await until(() => run.lines().length === 2)
   expect(run.lines().sort()).toEqual(['a4', 'b1'])
+})
+
+test('Exit_On_Eof ends the run when the search for a known file ends in vain, not at the next Refresh_Interval', async () => {
+  const dir = home()
+  const path = join(dir, 'app.log')
+  const store = new MemoryStore()
+  writeFileSync(path, text(linesOf('a')))
+  await readAll(store, { path }, 3)
+  rmSync(path)
+  writeFileSync(path, 'b1\n')
+  const run = resume(store, {
+    path,
+    exit_on_eof: 'on',
+    refresh_interval: '1h',
+    progress_check_interval: '1h',
+  })
+  await until(() => run.finished)
+  expect(run.lines()).toEqual(['b1'])
+  expect(run.count('files_gone')).toBe(1)
 })

@@ -356,15 +356,21 @@ describe('lines that may belong to the message of an exception', () => {
           for (const size of [...sizes, all.length]) {
             appendFileSync(path, all.slice(at, at + size))
             at += size
-            await until(() => made.files[0]?.read === Buffer.byteLength(all.slice(0, at)))
+            const written = all.slice(0, at)
+            // A line is read once it has ended.
+            const ended = Buffer.byteLength(written.slice(0, written.lastIndexOf('\n') + 1))
+            await until(() => {
+              const [file] = made.files
+              return file?.size === Buffer.byteLength(written) && file.read === ended
+            })
           }
           await made.stop()
           const rest = await drained(path, names, { store: made.store })
           expect([...made.lines(), ...rest.lines()].join('\n')).toBe(texts.join('\n'))
         },
       ),
-      // A case may take most of a second on a busy machine.
-      { numRuns: 30, interruptAfterTimeLimit: 60_000 },
+      // Beyond HANG_MS: a wait in vain fails, instead of ending the property early.
+      { numRuns: 30, interruptAfterTimeLimit: 170_000 },
     )
   }, 180_000)
 })

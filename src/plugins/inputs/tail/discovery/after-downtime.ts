@@ -4,6 +4,7 @@ import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, isMissing, stat as statOf } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isAllHole, isHole, MIN_DISTINCT_BYTES } from '../file/fingerprint.ts'
+import { isLater } from '../file/stored-row.ts'
 import type { TailFile } from '../file/tail-file.ts'
 import type { IdentitySearch } from '../rotation/identity-search.ts'
 import { isRotatedName, liveNamesOf } from '../rotation/names.ts'
@@ -68,6 +69,8 @@ export class AfterDowntime {
   readonly #counters: TailCounters
   readonly #log: Logger
   readonly #onMore: (file: TailFile) => void
+  /** Only while `resume` runs. */
+  #index: OpenFileIndex | undefined
   /** Rows of files that were skipped by the previous run. */
   readonly #skipped = new Map<OffsetRow, SkippedFile>()
 
@@ -105,6 +108,12 @@ export class AfterDowntime {
       if (live !== undefined && !rowsByPath.has(path))
         live.readAfter(this.#openUnseen(path, live.predecessor, names, this.#copiesSinceMs(live), {}))
     }
+    this.#index = undefined
+  }
+
+  #openIndex(): OpenFileIndex {
+    this.#index ??= new OpenFileIndex(this.#files)
+    return this.#index
   }
 
   /**
@@ -175,8 +184,7 @@ export class AfterDowntime {
       const sinceFirst = [...siblings.slice(first, first + 1), ...this.#after(first, siblings)]
       const opened = this.#openInOrder(path, sinceFirst, known, previous, rows)
       previous = opened.last
-      for (const sibling of sinceFirst)
-        if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
+      for (const sibling of sinceFirst) if (this.#files.byKey.has(sibling.key)) inPlace.push(sibling)
       // A file that was compressed or renamed meanwhile has another name now.
       isComplete = opened.isComplete
       remaining = remaining.filter((row) => !missing.includes(row) && this.#positions.isUnclaimed(row))
@@ -274,24 +282,21 @@ export class AfterDowntime {
     const live = this.#files.byPath.get(path)
     if (live?.newAt === undefined || !live.isUnread || live.handle.isCompressed) return false
     const stat = live.handle.stat()
-    if (stat instanceof FsFailure || Number(stat.size) < row.offset) return false
-    if (
-      !wasPutInPlace(stat) ||
-      row.offset < MIN_DISTINCT_BYTES ||
-      !isCopyOfContent(row, siblingAt(live.target, stat))
-    )
-      return false
+    if (stat instanceof FsFailure || row.offset < MIN_DISTINCT_BYTES) return false
+    const [size, known] = [Number(stat.size), Math.max(row.offset, row.size ?? 0)]
+    // A program that deletes its log and writes the same lines again has no more of them, and takes a while for them.
+    if (size < row.offset || (size <= known && !wasPutInPlace(stat))) return false
+    if (!isCopyOfContent(row, siblingAt(live.target, stat))) return false
     this.#continueOpen(live, row)
     return true
   }
 
   /** Goes on in a new file within Path that has the content of the row: rotated files may be put into another directory of Path. */
   #continueCopy(row: OffsetRow, path: string): boolean {
-    for (const file of this.#files.byKey.values()) {
+    for (const file of this.#openIndex().madeFrom(basename(path))) {
       if (file.newAt === undefined || !file.isUnread) continue
-      const stat = isRotatedName(basename(file.target), basename(path)) ? file.handle.stat() : undefined
-      if (stat === undefined || stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat)))
-        continue
+      const stat = file.handle.stat()
+      if (stat instanceof FsFailure || !isFileOf(row, siblingAt(file.target, stat))) continue
       this.#continueOpen(file, row)
       return true
     }
@@ -300,8 +305,8 @@ export class AfterDowntime {
 
   /** Opens what was copied of the file under its new name, if it was renamed within Path and truncated there. */
   #continueRenamed(row: OffsetRow, path: string): boolean {
-    for (const renamed of this.#files.byKey.values()) {
-      if (BigInt.asIntN(64, renamed.identity.inode) !== row.inode || renamed.path === path) continue
+    for (const renamed of this.#openIndex().withInode(row.inode)) {
+      if (renamed.path === path) continue
       const siblings = siblingsOf(renamed.path)
       const copy = largestOf(
         siblings.filter((s) => !this.#isRead(s) && isFileOf(row, s)),
@@ -340,6 +345,7 @@ export class AfterDowntime {
         if (!this.#positions.isUnclaimed(row)) return
         if (found === undefined) {
           if (this.#hasReadCopy(row, path, scope)) this.#positions.remove(row)
+          else if (this.#isInPlace(row, path)) this.#reportTruncated(row, path)
           else this.#removeMissing(row, path)
           return
         }
@@ -377,12 +383,17 @@ export class AfterDowntime {
   }
 
   /**
-   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created since the
-   * last scan. These are listed before it if a program went on writing to it.
+   * Returns the siblings that were rotated after the one at `index`: those listed after it, and plain ones that were created after it and
+   * since the last scan. These are listed before it if a program went on writing to it.
    */
   #after(index: number, siblings: Sibling[]): Sibling[] {
-    const isYounger = (s: Sibling): boolean => !s.path.endsWith('.gz') && this.#isSinceLastScan(s)
-    return [...siblings.slice(0, Math.max(0, index)).filter(isYounger), ...siblings.slice(index + 1)]
+    const first = siblings[index]
+    if (first === undefined) return siblings
+    // A .gz is made at any time.
+    const sinceMs = first.path.endsWith('.gz') ? 0 : first.birthMs
+    const isYounger = (s: Sibling): boolean =>
+      !s.path.endsWith('.gz') && s.birthMs > sinceMs && this.#isSinceLastScan(s)
+    return [...siblings.slice(0, index).filter(isYounger), ...siblings.slice(index + 1)]
   }
 
   /**
@@ -424,7 +435,9 @@ export class AfterDowntime {
       )
       if (file === undefined && hasMoved(sibling)) return { last: order(), isComplete: false }
       if (row !== undefined) this.#positions.claim(row)
-      if (file !== undefined) opened.push(file)
+      if (file === undefined) continue
+      opened.push(file)
+      this.#index?.add(file)
     }
     const last = order()
     for (const file of opened) {
@@ -476,6 +489,25 @@ export class AfterDowntime {
     this.#positions.remove(row)
   }
 
+  /** True when the file of the row is at its path, with another content. */
+  #isInPlace(row: OffsetRow, path: string): boolean {
+    const identity = this.#files.byPath.get(path)?.identity
+    if (identity === undefined || BigInt.asIntN(64, identity.inode) !== row.inode) return false
+    return !isLater(row, BigInt(Math.floor(identity.birthMs * 1e6)))
+  }
+
+  /** Counts what was unread of a file that was truncated in place; that it begins anew was logged when it was opened. */
+  #reportTruncated(row: OffsetRow, path: string): void {
+    const lost = Math.max(0, (row.size ?? 0) - row.offset)
+    this.#counters.add('lost_bytes', lost, 'truncated')
+    if (lost > 0)
+      this.#log.error(
+        `${path} was truncated while the agent was not running: ${lost} bytes were truncated before they were read`,
+        { code: 'E_TAIL_TRUNCATED', from: row.offset, to: row.size },
+      )
+    this.#positions.remove(row)
+  }
+
   /**
    * True when a copy of all that was seen of a missing file is open: it had inherited the position before a crash, and the row was not
    * removed yet.
@@ -509,6 +541,43 @@ export class AfterDowntime {
     })
     this.#positions.remove(row)
   }
+}
+
+/** The open files by inode, and by the names of which rotation may have made theirs. */
+class OpenFileIndex {
+  readonly #files: OpenFiles
+  readonly #byInode = new Map<bigint, TailFile[]>()
+  readonly #byLive = new Map<string, TailFile[]>()
+
+  constructor(files: OpenFiles) {
+    this.#files = files
+    for (const file of files.byKey.values()) this.add(file)
+  }
+
+  add(file: TailFile): void {
+    append(this.#byInode, BigInt.asIntN(64, file.identity.inode), file)
+    for (const live of liveNamesOf(basename(file.target))) append(this.#byLive, live, file)
+  }
+
+  /** `inode`: as stored. */
+  withInode(inode: bigint): TailFile[] {
+    return (this.#byInode.get(inode) ?? []).filter((file) => this.#isOpen(file))
+  }
+
+  /** Returns the files whose names rotation may have made of `live`. */
+  madeFrom(live: string): TailFile[] {
+    return (this.#byLive.get(live) ?? []).filter((file) => this.#isOpen(file))
+  }
+
+  #isOpen(file: TailFile): boolean {
+    return this.#files.byKey.get(file.identity.key) === file
+  }
+}
+
+function append<Key>(groups: Map<Key, TailFile[]>, key: Key, file: TailFile): void {
+  const known = groups.get(key)
+  if (known === undefined) groups.set(key, [file])
+  else known.push(file)
 }
 
 interface Identified {

@@ -10,6 +10,9 @@ import { checkWatch, type FolderListener, startWatching, stopWatching } from './
  * parents instead would wake the agent for every write to a file in them.
  */
 const CHECK_MS = 2000
+/** The interval once QUIET_CHECKS checks have passed without an event: a wake-up of an idle runtime takes half a millisecond. */
+const QUIET_CHECK_MS = 10_000
+const QUIET_CHECKS = 15
 /**
  * Maximum number of directories compared per check, which takes about a millisecond. The full scan covers all
  * of them.
@@ -42,6 +45,8 @@ export class EventWatch implements FolderWatch, FolderListener {
   #hasNew = false
   /** Total number of directories checked. */
   #checked = 0
+  /** Number of checks since the last event. */
+  #quietChecks = 0
   #timer: TimerHandle | undefined
   #isClosed = false
 
@@ -79,11 +84,13 @@ export class EventWatch implements FolderWatch, FolderListener {
   }
 
   changed(folder: string, name: string | undefined, renamed: boolean): void {
+    this.#endQuiet()
     if (name === undefined) this.#events.unknownChange()
     else this.#events.pathChanged(join(folder, name), renamed)
   }
 
   ended(folder: string, reason: string): void {
+    this.#endQuiet()
     this.#watched.delete(folder)
     this.#log.debug(`directory is no longer watched: ${folder}: ${reason}`)
     // The scan finds what is at the path now, and watches it.
@@ -125,11 +132,25 @@ export class EventWatch implements FolderWatch, FolderListener {
 
   #arm(): void {
     if (this.#timer !== undefined || this.#isClosed) return
-    this.#timer = this.#clock.after(CHECK_MS, () => {
+    this.#timer = this.#clock.after(this.#isQuiet ? QUIET_CHECK_MS : CHECK_MS, () => {
       this.#timer = undefined
+      this.#quietChecks++
       this.#check()
       this.#arm()
     })
+  }
+
+  get #isQuiet(): boolean {
+    return this.#quietChecks >= QUIET_CHECKS && this.#failed.size === 0
+  }
+
+  #endQuiet(): void {
+    const wasQuiet = this.#isQuiet
+    this.#quietChecks = 0
+    if (!wasQuiet) return
+    this.#clock.cancel(this.#timer)
+    this.#timer = undefined
+    this.#arm()
   }
 
   #check(): void {

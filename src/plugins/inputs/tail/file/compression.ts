@@ -16,6 +16,9 @@ const MAGIC: [format: string, bytes: number[]][] = [
   ['zip', [0x50, 0x4b, 0x03, 0x04]],
 ]
 
+/** The formats by their first byte, which rules out nearly all content. */
+const BY_FIRST_BYTE = Map.groupBy(MAGIC, ([, bytes]): number | undefined => bytes[0])
+
 /** Number of leading bytes that identify the format. */
 export const MAGIC_BYTES = 10
 
@@ -24,10 +27,8 @@ export const COMPRESSED = 'COMPRESSED'
 
 /** Returns a failure for content that begins with `head` and is compressed in another format than gzip. */
 export function compressedFailure(head: Buffer): FsFailure | undefined {
-  const found = MAGIC.find(
-    ([, bytes]) => bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte),
-  )
-  return found === undefined
-    ? undefined
-    : new FsFailure(COMPRESSED, `it is compressed with ${found[0]}, and only gzip is supported`)
+  for (const [format, bytes] of BY_FIRST_BYTE.get(head[0]) ?? [])
+    if (bytes.length <= head.length && bytes.every((byte, i) => head[i] === byte))
+      return new FsFailure(COMPRESSED, `it is compressed with ${format}, and only gzip is supported`)
+  return undefined
 }

@@ -17,6 +17,8 @@ const FINE_BYTES = 16
 /** Time without a change after which a .gz that is corrupt, or ends within a member, counts as damaged. */
 export const GZIP_QUIET_MS = 10_000
 
+const NO_BYTES: Buffer = Buffer.alloc(0)
+
 /** Callbacks of `GzipSource`. None is called before its constructor has returned. */
 export interface GzipEvents {
   /** Called when more was inflated, or when nothing more will come. */
@@ -99,9 +101,13 @@ export class GzipSource implements ByteSource {
   #offered = -1
   /** Compressed position up to which bytes after the last member were reported. */
   #garbageEnd = 0
-  /** Number of compressed bytes read so far, and the last of them, which appending does not change. */
+  /**
+   * Number of compressed bytes read so far, the first bytes of the file, and the last ones read: appending changes
+   * neither.
+   */
   #rawEnd: number
-  #lastRaw: Buffer = Buffer.alloc(0)
+  #firstRaw: Buffer = NO_BYTES
+  #lastRaw: Buffer = NO_BYTES
   /** Size and modification time when inflating stopped. */
   #seen = { size: 0, mtimeNs: 0n }
   #isPumping = false
@@ -128,8 +134,9 @@ export class GzipSource implements ByteSource {
     return !this.#isPlain
   }
 
+  /** False while a failure is still to be returned: the reader has not seen the end of what can be read. */
   get complete(): boolean {
-    return this.#complete
+    return this.#complete && this.#failure === undefined
   }
 
   get isRewritten(): boolean {
@@ -179,11 +186,20 @@ export class GzipSource implements ByteSource {
     } else if (size > Math.max(this.#rawEnd, this.#skipTo)) void this.#pump()
   }
 
-  /** True when the last bytes read have changed on disk. */
+  /**
+   * True when the first bytes of the file, or the last ones read, have changed on disk. During a rewrite the last ones
+   * may already be those of the new content.
+   */
   #hasOtherRaw(): boolean {
-    const size = this.#lastRaw.length
-    const bytes = size === 0 ? undefined : peek(this.#fd, this.#rawEnd - size, size)
-    return bytes !== undefined && !bytes.equals(this.#lastRaw)
+    return (
+      this.#hasOtherAt(this.#rawEnd - this.#lastRaw.length, this.#lastRaw) ||
+      this.#hasOtherAt(0, this.#firstRaw)
+    )
+  }
+
+  #hasOtherAt(position: number, known: Buffer): boolean {
+    const bytes = known.length === 0 ? undefined : peek(this.#fd, position, known.length)
+    return bytes !== undefined && !bytes.equals(known)
   }
 
   resumePoint(acked: number): ResumePoint {
@@ -204,7 +220,7 @@ export class GzipSource implements ByteSource {
     this.#isRewritten = false
     this.#isReported = false
     this.#damage = this.#fineFrom = undefined
-    this.#lastRaw = Buffer.alloc(0)
+    this.#firstRaw = this.#lastRaw = NO_BYTES
     this.#window.restart(0)
     this.#inflated = this.#rawEnd = 0
     this.#skipTo = this.#skipped = this.#garbageEnd = 0
@@ -238,6 +254,7 @@ export class GzipSource implements ByteSource {
     const onData = (data: Buffer): void => this.#keep(data)
     this.#members ??= new GzipMembers(zlib, this.#rawEnd, onData)
     const members = this.#members
+    if (this.#firstRaw.length === 0) this.#firstRaw = Buffer.from(peek(this.#fd, 0, MARKER_BYTES) ?? NO_BYTES)
     const raw = Buffer.allocUnsafeSlow(RAW_BYTES)
     try {
       for (;;) {
@@ -377,7 +394,7 @@ export class GzipSource implements ByteSource {
     this.#damage = undefined
     this.#fineFrom = damagedAt
     this.#rawEnd = this.#member.at
-    this.#lastRaw = Buffer.alloc(0)
+    this.#lastRaw = NO_BYTES
     this.#inflated = this.#member.offset
     void this.#pump()
   }

@@ -182,9 +182,10 @@ export class ReadCursor {
   }
 
   /** Returns undefined when the bytes cannot be read. */
-  #compareLastBytes({ fd, isOpen, isCompressed }: FileHandle): boolean | undefined {
+  #compareLastBytes({ fd, isOpen }: FileHandle): boolean | undefined {
+    // None are kept of a .gz.
     const size = this.#lastBytesLength
-    if (!isOpen || isCompressed || size === 0) return true
+    if (!isOpen || size === 0) return true
     return peek(fd, this.#offset - size, size)?.equals(this.#lastBytes.subarray(0, size))
   }
 

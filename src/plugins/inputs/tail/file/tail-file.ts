@@ -195,7 +195,12 @@ export class TailFile implements Contributor {
     if (size > greatestSize) {
       if (isRewritten || !this.#hasOtherBytes()) this.cursor.recordGrowth(size)
       else this.#recordTruncation(size, true)
-    } else this.#recordTruncation(size, size < offset || this.#hasOtherBytes())
+    } else this.#recordTruncation(size, size < offset || this.#isCutShort(size) || this.#hasOtherBytes())
+  }
+
+  /** True when nothing was read of a file that has fewer bytes now than its fingerprint: what it has cannot be compared. */
+  #isCutShort(size: number): boolean {
+    return this.cursor.offset === 0 && size < this.stored.fingerprintSize
   }
 
   #hasOtherBytes(): boolean {

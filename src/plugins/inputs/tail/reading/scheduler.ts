@@ -98,6 +98,11 @@ export class Scheduler {
     this.#lastWakeMs = this.#clock.nowMs()
   }
 
+  /** Ends a wait without a file: there is something else to decide on. */
+  interrupt(): void {
+    this.#wake?.()
+  }
+
   /** Resolves after pending socket and timer events have run. */
   yield(): Promise<void> {
     return new Promise((resolve) => setImmediate(resolve))

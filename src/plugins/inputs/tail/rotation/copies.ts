@@ -133,7 +133,8 @@ export class Copies {
     const isDrained = (original.cursor.isAtEnd && original.handle.source.complete) || isLast
     const { size } = file.cursor
     if (isReplacement) {
-      if (size < Math.max(MIN_DISTINCT_BYTES, original.cursor.size) || !wasRestored(file)) return undefined
+      if (size < Math.max(MIN_DISTINCT_BYTES, original.cursor.size)) return undefined
+      if (size === original.cursor.size && !wasRestored(file)) return undefined
       return isDrained ? Math.min(readTo, size) : 'wait'
     }
     const isQuiet = isLast || this.#options.clock.nowMs() - sinceMs >= this.#options.waitMs

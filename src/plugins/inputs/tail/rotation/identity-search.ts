@@ -4,7 +4,7 @@ import { FsFailure, lstat, namesInLater } from '../../../../lib/fs/file-system.t
 import { type Sibling, siblingAt } from './siblings.ts'
 
 /** Time for which entries are examined before other work gets its turn. */
-const TURN_MS = 8
+const TURN_MS = 5
 /** Entries examined between two looks at the clock. */
 const ENTRIES_PER_LOOK = 64
 /** Bounds of one search, for directories that others fill. */
@@ -55,10 +55,22 @@ export class IdentitySearch {
         this.#missing = []
         await this.#search(missing)
         if (this.#isStopped) return
-        for (const file of missing) file.settle(undefined)
+        await this.#giveUp(missing)
       }
     } finally {
       this.#isRunning = false
+    }
+  }
+
+  /** Settles the files that were not found. */
+  async #giveUp(missing: Set<MissingFile>): Promise<void> {
+    let turnEndMs = performance.now() + TURN_MS
+    for (const file of missing) {
+      file.settle(undefined)
+      if (performance.now() < turnEndMs) continue
+      await nextTurn()
+      if (this.#isStopped) return
+      turnEndMs = performance.now() + TURN_MS
     }
   }
 

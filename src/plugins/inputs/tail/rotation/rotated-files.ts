@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { OffsetRow } from '../../../../core/offset-store.ts'
 import type { Clock, Logger } from '../../../../core/services.ts'
-import { entriesIn, FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
+import { FsFailure, isMissing, readLink, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
 import { isHole, TICK_MS } from '../file/fingerprint.ts'
 import { identityKey } from '../file/identity.ts'
@@ -28,6 +28,7 @@ import {
 } from './same-content.ts'
 import {
   appearedMs,
+  directoriesIn,
   hasMoved,
   MAX_ATTEMPTS,
   type Sibling,
@@ -177,11 +178,9 @@ export class RotatedFiles {
    */
   findDirectories(path: string, isKnown: (sibling: Sibling) => boolean): boolean {
     const home = dirname(linkTarget(path))
-    const entries = entriesIn(home)
-    if (entries instanceof FsFailure) return false
     let isFound = false
-    for (const entry of entries.filter((one) => one.isDirectory()).slice(0, MAX_DIRECTORIES)) {
-      const directory = join(home, entry.name)
+    for (const name of directoriesIn(home).slice(0, MAX_DIRECTORIES)) {
+      const directory = join(home, name)
       if (this.#directories.get(path)?.has(directory)) continue
       const within = siblingsOf(path, { directories: [directory] }).filter(
         (s) => dirname(s.path) === directory,

@@ -210,8 +210,10 @@ export function isWithin(
 }
 
 /** Time in which a copy of a small file is made, and bytes that are copied in a millisecond at least. */
-const COPY_MS = 5
+const COPY_MS = 20
 const COPY_BYTES_PER_MS = 100_000
+/** Time in which a small backup is made on a busy machine: its name tells as well. */
+const BACKUP_MS = 500
 
 /**
  * True when a file was put where it is with all of its content, as a restored one or one edited in place: it was moved there or had its times
@@ -221,8 +223,8 @@ export function wasPutInPlace(stat: BigIntStats): boolean {
   return stat.ctimeNs > stat.mtimeNs || wasWrittenAtOnce(stat)
 }
 
-function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats): boolean {
-  return Number(mtimeNs - birthtimeNs) / 1e6 <= COPY_MS + Number(size) / COPY_BYTES_PER_MS
+function wasWrittenAtOnce({ birthtimeNs, mtimeNs, size }: BigIntStats, mostMs = COPY_MS): boolean {
+  return Number(mtimeNs - birthtimeNs) / 1e6 <= mostMs + Number(size) / COPY_BYTES_PER_MS
 }
 
 /**
@@ -235,7 +237,7 @@ export function isBackup(file: TailFile, other: TailFile): boolean {
   if (file.handle.isCompressed && other.handle.isCompressed) return true
   return [file, other].some(({ handle }) => {
     const stat = handle.isCompressed ? undefined : handle.stat()
-    return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat)
+    return stat !== undefined && !(stat instanceof FsFailure) && wasWrittenAtOnce(stat, BACKUP_MS)
   })
 }
 

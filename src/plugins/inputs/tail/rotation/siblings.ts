@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
+import { entriesIn, FsFailure, isMissing, lstat, namesIn, stat } from '../../../../lib/fs/file-system.ts'
 import { identityKey } from '../file/identity.ts'
 import { linkTarget } from '../tracking/link-target.ts'
 import {
@@ -17,6 +17,9 @@ export const MAX_ATTEMPTS = 5
 
 /** A directory that was changed this long ago has another time once it is changed again, also on file systems of coarse clocks. */
 const SETTLED_MS = 2000
+
+/** Up to this many lookups among the names of a directory cost less than an index of them. */
+const FEW_LOOKUPS = 50
 
 /** A file that rotation may have made of a followed one, by its name: `x.log.1` of `x.log`. */
 export interface Sibling {
@@ -56,30 +59,49 @@ export class DirectoryNames {
   #indexOf(directory: string): DirectoryIndex {
     const known = this.#byDirectory.get(directory)
     if (known !== undefined) return known
-    const index = new DirectoryIndex(listOf(directory))
+    const index = listOf(directory)
     this.#byDirectory.set(directory, index)
     return index
   }
 }
 
-/** Index of the names of a directory by what they were made of; built when it is asked first. */
+/** The names of a directory, with an index by what they were made of; built when it is asked first. */
 class DirectoryIndex {
-  readonly #names: string[]
+  readonly names: string[]
   #byLive: Map<string, string[]> | undefined
   #byMask: Map<string, string[]> | undefined
+  #lookups = 0
+  #directories: string[] | undefined
 
   constructor(names: string[]) {
-    this.#names = names
+    this.names = names
   }
 
   rotatedFrom(live: string): string[] {
-    this.#byLive ??= group(this.#names, liveNamesOf)
+    this.#byLive ??= group(this.names, liveNamesOf)
     return this.#byLive.get(live) ?? []
   }
 
+  /** Returns the same, without an index as long as only few ask. */
+  rotatedFromOne(live: string): string[] {
+    if (this.#byLive === undefined && ++this.#lookups <= FEW_LOOKUPS)
+      return this.names.filter((name) => isRotatedName(name, live))
+    return this.rotatedFrom(live)
+  }
+
   differingInDigits(name: string): string[] {
-    this.#byMask ??= group(this.#names, (one) => [maskDigits(one)])
+    this.#byMask ??= group(this.names, (one) => [maskDigits(one)])
     return (this.#byMask.get(maskDigits(name)) ?? []).filter((one) => differInDigitsOnly(one, name))
+  }
+
+  /** Returns the names of the directories within the directory, which is at `path`. */
+  directoriesAt(path: string): string[] {
+    if (this.#directories === undefined) {
+      const entries = entriesIn(path)
+      if (entries instanceof FsFailure) return []
+      this.#directories = entries.filter((one) => one.isDirectory()).map(({ name }) => name)
+    }
+    return this.#directories
   }
 }
 
@@ -136,7 +158,8 @@ function findSiblings(
 function inTurn(directory: string, before: string, names: DirectoryNames | undefined): string[] {
   if (names !== undefined)
     return [...names.differingInDigits(directory, before), ...names.rotatedFrom(directory, before)]
-  return listOf(directory).filter((name) => differInDigitsOnly(name, before) || isRotatedName(name, before))
+  const { names: all } = listOf(directory)
+  return all.filter((name) => differInDigitsOnly(name, before) || isRotatedName(name, before))
 }
 
 /** Returns when the file came to be, as far as its file system tells: the birth, or else the last change. */
@@ -201,25 +224,41 @@ function compareTimes(a: Sibling, b: Sibling): number {
 }
 
 function rotatedIn(directory: string, live: string): string[] {
-  return listOf(directory).filter((name) => isRotatedName(name, live))
+  return listOf(directory).rotatedFromOne(live)
 }
 
 /** The names read last. Collected when memory is: what counts are the events of one moment, as when all logs of a directory are rotated. */
-let listed: { directory: string; key: string; names: WeakRef<string[]> } | undefined
+let listed: { directory: string; key: string; index: WeakRef<DirectoryIndex> } | undefined
 
 /**
  * Returns the names in a directory; none when it was deleted or cannot be read, which the search for Path reports. They are read again
  * only if the directory has changed since, by its time of change, or was changed but a moment before.
  */
-function listOf(directory: string): string[] {
+function listOf(directory: string): DirectoryIndex {
   const before = stat(directory)
-  if (before instanceof FsFailure) return []
-  const key = `${before.dev}:${before.ino}:${before.mtimeNs}`
-  const known = listed?.directory === directory && listed.key === key ? listed.names.deref() : undefined
+  if (before instanceof FsFailure) return new DirectoryIndex([])
+  const known = knownList(directory, before)
   if (known !== undefined) return known
   const names = namesIn(directory)
-  if (names instanceof FsFailure) return []
+  if (names instanceof FsFailure) return new DirectoryIndex([])
+  const index = new DirectoryIndex(names)
   const isSettled = Date.now() - Number(before.mtimeNs) / 1e6 > SETTLED_MS
-  listed = isSettled ? { directory, key, names: new WeakRef(names) } : undefined
-  return names
+  listed = isSettled ? { directory, key: changeKey(before), index: new WeakRef(index) } : undefined
+  return index
+}
+
+/** Returns the names of the directories within a directory. */
+export function directoriesIn(directory: string): string[] {
+  const before = stat(directory)
+  const known = before instanceof FsFailure ? undefined : knownList(directory, before)
+  return (known ?? new DirectoryIndex([])).directoriesAt(directory)
+}
+
+function knownList(directory: string, properties: BigIntStats): DirectoryIndex | undefined {
+  const isKnown = listed?.directory === directory && listed.key === changeKey(properties)
+  return isKnown ? listed?.index.deref() : undefined
+}
+
+function changeKey({ dev, ino, mtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}:${mtimeNs}`
 }

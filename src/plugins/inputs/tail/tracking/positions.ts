@@ -215,13 +215,14 @@ export class Positions {
   touch(file: TailFile, bytes = 0): void {
     this.#dirty.add(file)
     this.#uncommittedBytes += bytes
-    if (this.#uncommittedBytes >= COMMIT_BYTES && this.#failure === undefined) this.#queueCommit()
+    if (this.#uncommittedBytes >= COMMIT_BYTES) this.#queueCommit()
     else this.#arm()
   }
 
   /**
    * Commits after everything that settles in the same pass. What two files have in one chunk (a line that was
-   * split by a rotation) is then written together; else a crash could leave only one of them past it.
+   * split by a rotation) is then written together; else a crash could leave only one of them past it. After a
+   * failure the retry is awaited.
    */
   #queueCommit(): void {
     if (this.#isCommitQueued) return

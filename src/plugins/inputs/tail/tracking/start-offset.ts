@@ -135,8 +135,7 @@ export class StartOffset {
       return fromHead ? AT_HEAD : { ...AT_HEAD, gzip: { memberAt: 0, skipTo: size } }
     const { offset, streamOffset } = row
     const isSkipping = row.skipping === true
-    if (streamOffset !== undefined && (offset === 0 || row.markerSize === 0))
-      return { offset: streamOffset, isSkipping, row }
+    if (streamOffset !== undefined && row.markerSize === 0) return { offset: streamOffset, isSkipping, row }
     // The marker covers bytes on disk, as for a plain file.
     const reason = mismatch({ ...row, fingerprint: undefined }, fd, size, path, false)
     if (reason !== undefined) return this.#replaced(path, reason, isLater(row, stat.birthtimeNs))

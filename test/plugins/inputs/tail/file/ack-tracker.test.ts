@@ -59,3 +59,53 @@ test('a range from before a restart does not move the position of the new conten
   before?.settle('delivered')
   expect([acks.position, settled]).toEqual([0, []])
 })
+
+test('a file that is resumed within a skipped line is within it until that is read', () => {
+  const resumed = new AckTracker(30, true, () => {})
+  expect(resumed.isSkipping).toBe(true)
+  resumed.endRange(50, true)?.settle('delivered')
+  expect(resumed.isSkipping).toBe(true)
+  resumed.endRange(60, false)?.settle('delivered')
+  expect(resumed.isSkipping).toBe(false)
+  expect(tracker(30).acks.isSkipping).toBe(false)
+})
+
+test('nothing of a skipped line is known of the content that follows', () => {
+  const { acks } = tracker()
+  acks.endRange(50, true)?.settle('delivered')
+  acks.restart()
+  acks.endRange(50, false)?.settle('delivered')
+  expect([acks.position, acks.isSkipping]).toEqual([50, false])
+})
+
+test('it is known whether bytes of the present content are in a chunk', () => {
+  const { acks } = tracker()
+  expect(acks.hasRanges).toBe(false)
+  acks.endRange(50, false)
+  expect(acks.hasRanges).toBe(true)
+  acks.restart()
+  expect(acks.hasRanges).toBe(false)
+})
+
+test('a chunk that has only lines beyond the commit limit is waited for', () => {
+  const { acks } = tracker()
+  acks.limitCommits(0)
+  const range = acks.endRange(100, false)
+  expect([range?.text, acks.isPending]).toEqual(['0-0+100', true])
+  range?.settle('delivered')
+  acks.liftCommitLimit()
+  expect([acks.position, acks.isPending]).toEqual([0, false])
+})
+
+test('what an heir reads begins at the end of what it inherits', () => {
+  const original = tracker().acks
+  const range = original.endRange(50, false)
+  const { acks: heir, settled } = tracker()
+  original.handOver(heir, 50)
+  const own = heir.endRange(80, false)
+  expect(own?.text).toBe('50-80')
+  own?.settle('delivered')
+  expect(heir.position).toBe(0)
+  range?.settle('delivered')
+  expect([heir.position, settled.reduce((sum, bytes) => sum + bytes, 0)]).toEqual([80, 80])
+})

@@ -1,0 +1,136 @@
+import { describe, expect, test } from 'bun:test'
+import { type BigIntStats, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  isBlank,
+  isLater,
+  isOfOtherBirth,
+  rowForFile,
+  StoredRow,
+} from '../../../../../src/plugins/inputs/tail/file/stored-row.ts'
+import { row } from '../../../../contract/offset-store/bench.ts'
+import { tailFile } from '../../../../support/tail/tail-file.ts'
+import { tmp } from '../../../../support/tmp.ts'
+
+const born = (birthMs: number): BigIntStats =>
+  ({ birthtimeNs: BigInt(birthMs) * 1_000_000n + 7n }) as BigIntStats
+
+describe('a stored row', () => {
+  test('gives its fingerprint to a file that is read on from its offset only', () => {
+    const stored = row(1, { id: 4, offset: 90, created: 55 })
+    const resumed = new StoredRow(stored, 90, 1_000_000)
+    expect([resumed.id, resumed.created, resumed.isResumed, resumed.hasNoFingerprint]).toEqual([
+      4,
+      55,
+      true,
+      false,
+    ])
+    expect([resumed.fingerprint, resumed.fingerprintSize]).toEqual([stored.fingerprint, 1024])
+    const skipped = new StoredRow(stored, 0, 1_000_000)
+    expect([skipped.id, skipped.fingerprint, skipped.fingerprintSize]).toEqual([4, undefined, 0])
+    const fresh = new StoredRow(undefined, 0, 1_234_567)
+    expect([fresh.id, fresh.created, fresh.isResumed, fresh.hasNoFingerprint]).toEqual([
+      undefined,
+      1234,
+      false,
+      true,
+    ])
+  })
+
+  test('is blank while the content cannot be told from others', () => {
+    expect(isBlank({ offset: 0, fingerprint: 'a', fingerprintSize: 63 })).toBe(true)
+    expect(isBlank({ offset: 0, fingerprint: 'a', fingerprintSize: 64 })).toBe(false)
+    expect(isBlank({ offset: 1, fingerprint: undefined, fingerprintSize: undefined })).toBe(false)
+    expect(isBlank({ offset: 0, fingerprint: undefined, fingerprintSize: undefined })).toBe(true)
+  })
+
+  test('without content is not that of a file that was created later', () => {
+    const blank = row(1, { offset: 0, fingerprintSize: 0, fingerprint: undefined, created: 1000 })
+    expect(rowForFile(blank, born(1_000_999))).toBe(blank)
+    expect(rowForFile(blank, born(1_001_000))).toBeUndefined()
+    const known = { ...blank, birthMs: 999_000 }
+    expect(rowForFile(known, born(999_000))).toBe(known)
+    expect(rowForFile(known, born(999_001))).toBeUndefined()
+    // On a file system without times of birth.
+    expect(rowForFile(known, { birthtimeNs: 0n } as BigIntStats)).toBe(known)
+    const read = row(1, { created: 1 })
+    expect(rowForFile(read, born(9_000_000))).toBe(read)
+    expect(rowForFile(undefined, born(1))).toBeUndefined()
+    expect(isLater(known, 0n)).toBe(false)
+  })
+
+  test('is of another birth only if both are known', () => {
+    expect(isOfOtherBirth(row(1), 5)).toBe(false)
+    expect(isOfOtherBirth(row(1, { birthMs: 0 }), 5)).toBe(false)
+    expect(isOfOtherBirth(row(1, { birthMs: 5 }), 0)).toBe(false)
+    expect(isOfOtherBirth(row(1, { birthMs: 5 }), 5.7)).toBe(false)
+    expect(isOfOtherBirth(row(1, { birthMs: 5 }), 6)).toBe(true)
+  })
+})
+
+describe('the fingerprint', () => {
+  test('grows with the file up to 1,024 bytes, and never shrinks', () => {
+    const path = join(tmp(), 'a.log')
+    const { stored, handle } = tailFile(path, 'x'.repeat(10))
+    stored.growFingerprint(handle, 10)
+    expect([stored.fingerprintSize, stored.head?.toString()]).toEqual([10, 'x'.repeat(10)])
+    const short = stored.fingerprint
+    stored.growFingerprint(handle, 5)
+    expect([stored.fingerprintSize, stored.fingerprint]).toEqual([10, short])
+    writeFileSync(path, 'x'.repeat(5000))
+    stored.growFingerprint(handle, 5000)
+    expect([stored.fingerprintSize, stored.head]).toEqual([1024, undefined])
+    expect(stored.fingerprint).not.toBe(short)
+    // It cannot be read any more: what is known stays.
+    const long = stored.fingerprint
+    truncateSync(path)
+    stored.growFingerprint(handle, 5000)
+    expect(stored.fingerprint).toBe(long)
+  })
+
+  test('tells other first bytes, and nothing when there are fewer', () => {
+    const path = join(tmp(), 'a.log')
+    const { stored, handle } = tailFile(path, 'first line\n')
+    expect([stored.firstBytesDiffer(handle), stored.beginsAs(Buffer.from('any'))]).toEqual([false, true])
+    stored.growFingerprint(handle, 11)
+    expect(stored.firstBytesDiffer(handle)).toBe(false)
+    expect(stored.beginsAs(Buffer.from('first line\nand more'))).toBe(true)
+    expect(stored.beginsAs(Buffer.from('first'))).toBe(false)
+    expect(stored.beginsAs(Buffer.from('other line\nand more'))).toBe(false)
+    writeFileSync(path, 'other line\n')
+    expect(stored.firstBytesDiffer(handle)).toBe(true)
+    writeFileSync(path, 'other')
+    expect(stored.firstBytesDiffer(handle)).toBe(false)
+  })
+
+  test('is forgotten with the content; each content of one second has its own id', () => {
+    const { stored, handle } = tailFile(join(tmp(), 'a.log'), 'first line\n', 5000)
+    stored.growFingerprint(handle, 11)
+    const ids = [stored.contentId]
+    for (const nowMs of [5500, 5900, 6000, 6100]) {
+      stored.restart(nowMs)
+      ids.push(stored.contentId)
+      expect([stored.fingerprint, stored.fingerprintSize, stored.head]).toEqual([undefined, 0, undefined])
+    }
+    expect(ids).toEqual(['5.0', '5.1', '5.2', '6.0', '6.1'])
+    expect(stored.created).toBe(6)
+  })
+
+  test('keeps the first bytes of short contents up to a megabyte in all', () => {
+    const dir = tmp()
+    const files = Array.from({ length: 1100 }, (_, i) => tailFile(join(dir, `${i}.log`), 'x'.repeat(1000)))
+    const grow = (): number => {
+      for (const { stored, handle } of files) if (handle.isOpen) stored.growFingerprint(handle, 1000)
+      return files.filter(({ stored }) => stored.head !== undefined).length
+    }
+    const kept = grow()
+    expect(kept).toBeGreaterThan(900)
+    expect(kept).toBeLessThanOrEqual(1000)
+    for (const file of files) file.close()
+    expect(files.filter(({ stored }) => stored.head !== undefined)).toHaveLength(0)
+    // What the closed ones had is free again.
+    const next = Array.from({ length: 900 }, (_, i) => tailFile(join(dir, `${i}.log`)))
+    for (const { stored, handle } of next) stored.growFingerprint(handle, 1000)
+    expect(next.filter(({ stored }) => stored.head !== undefined)).toHaveLength(900)
+  })
+})

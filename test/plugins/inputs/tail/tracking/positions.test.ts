@@ -1,0 +1,315 @@
+import { describe, expect, test } from 'bun:test'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ShipperError } from '../../../../../src/core/error.ts'
+import type { OffsetRow } from '../../../../../src/core/offset-store.ts'
+import { Positions } from '../../../../../src/plugins/inputs/tail/tracking/positions.ts'
+import { row } from '../../../../contract/offset-store/bench.ts'
+import { ManualClock } from '../../../../support/engine/manual-clock.ts'
+import { MemoryStore } from '../../../../support/tail/run.ts'
+import { readTo, tailFile } from '../../../../support/tail/tail-file.ts'
+import { tmp } from '../../../../support/tmp.ts'
+
+const BUSY = new ShipperError('E_STORE_BUSY', 'busy')
+const CONTENT = 'one\ntwo\nthree\n'
+
+function setUp(stored: OffsetRow[] = []) {
+  const store = new MemoryStore()
+  store.table = stored
+  const clock = new ManualClock()
+  const logged: string[] = []
+  const logAt = (level: string) => (message: string) => void logged.push(`${level}: ${message}`)
+  const log = { error: logAt('error'), warn: logAt('warn'), info: logAt('info'), debug: logAt('debug') }
+  const positions = new Positions(store, ['/a/*.log'], clock, log)
+  return { store, clock, logged, positions, file: () => tailFile(join(tmp(), 'a.log'), CONTENT) }
+}
+
+describe('rows of one inode', () => {
+  const old = row(1, { id: 1, inode: 7n, device: 1n })
+  const other = row(2, { id: 2, inode: 7n, device: 2n })
+  const last = row(3, { id: 3, inode: 7n, device: 1n })
+
+  test('the newest one of the device is found, else the newest', () => {
+    const { positions } = setUp([old, other, last])
+    expect(positions.find(1n, 7n)?.id).toBe(3)
+    expect(positions.find(2n, 7n)?.id).toBe(2)
+    expect(positions.find(9n, 7n)?.id).toBe(3)
+    expect(positions.find(1n, 8n)).toBeUndefined()
+  })
+
+  test('one of fluent-bit, without a device, is found for any', () => {
+    const { positions } = setUp([old, row(4, { id: 4, inode: 7n, device: undefined })])
+    expect(positions.find(1n, 7n)?.id).toBe(4)
+    expect(positions.find(9n, 7n)?.id).toBe(4)
+  })
+
+  test('are claimed one by one', () => {
+    const { positions } = setUp([old, other, last])
+    const found = positions.find(1n, 7n) as OffsetRow
+    positions.claim(found)
+    positions.claim(found)
+    expect([positions.isUnclaimed(found), positions.find(1n, 7n)?.id]).toEqual([false, 1])
+    positions.claim(positions.find(1n, 7n) as OffsetRow)
+    expect(positions.unclaimed().map(({ id }) => id)).toEqual([2])
+    positions.claim(positions.find(2n, 7n) as OffsetRow)
+    expect([positions.unclaimed(), positions.find(2n, 7n)]).toEqual([[], undefined])
+  })
+
+  test('include those of files that were skipped', () => {
+    const { positions } = setUp([old])
+    const skipped = positions.addSkipped({
+      path: '/a/x.log',
+      device: 1n,
+      inode: 7n,
+      birthMs: 5000,
+      offset: 9,
+    })
+    expect(positions.unclaimed()).toHaveLength(2)
+    expect(positions.find(1n, 7n)).toBe(skipped)
+    expect(skipped).toMatchObject({ offset: 9, birthMs: 5000, openedAs: '/a/x.log', id: undefined })
+  })
+})
+
+describe('a row is written', () => {
+  test('at once when its file was opened, and 250 ms after an acknowledgement', () => {
+    const { store, clock, positions, file } = setUp()
+    const one = file()
+    positions.adopt(one)
+    clock.advance(0)
+    expect(store.table).toMatchObject([{ id: 1, offset: 0, fingerprintSize: CONTENT.length }])
+    readTo(one, 4)
+    positions.touch(one, 4)
+    clock.advance(249)
+    expect(store.table[0]?.offset).toBe(0)
+    clock.advance(1)
+    expect(store.table).toMatchObject([{ id: 1, offset: 4, markerSize: 4, size: CONTENT.length }])
+    expect([store.writes, clock.waiting]).toEqual([2, 0])
+    // Nothing has changed since.
+    positions.commit()
+    expect(store.writes).toBe(2)
+  })
+
+  test('with its birth while nothing was read of it, and with its size while it has more', () => {
+    const { store, positions, file } = setUp()
+    const one = tailFile(join(tmp(), 'a.log'), CONTENT)
+    positions.touch(one)
+    positions.commit()
+    expect(store.table[0]).toMatchObject({
+      birthMs: Math.floor(one.identity.birthMs),
+      size: CONTENT.length,
+    })
+    readTo(one, CONTENT.length)
+    positions.touch(one)
+    positions.commit()
+    expect(store.table.map(({ birthMs, size }) => [birthMs, size])).toEqual([[undefined, undefined]])
+    // Its size is of another content.
+    const two = file()
+    two.cursor.recordTruncation(CONTENT.length, true)
+    positions.touch(two)
+    positions.commit()
+    expect(store.table[1]?.size).toBeUndefined()
+  })
+
+  test('of a file that is opened while another write is due, at once', () => {
+    const { store, clock, positions, file } = setUp()
+    positions.touch(file(), 4)
+    positions.adopt(file())
+    clock.advance(0)
+    expect([store.table.length, store.writes, clock.waiting]).toEqual([2, 1, 0])
+  })
+
+  test('without waiting after 4 MB, once for all that settles together', async () => {
+    const { store, positions, file } = setUp()
+    const [one, two] = [file(), file()]
+    positions.touch(one, 3_999_999)
+    await Promise.resolve()
+    expect(store.writes).toBe(0)
+    positions.touch(two, 1)
+    positions.touch(two, 1)
+    expect(store.writes).toBe(0)
+    await Promise.resolve()
+    expect([store.writes, store.table.length]).toEqual([1, 2])
+    positions.touch(one, 4_000_000)
+    await Promise.resolve()
+    positions.touch(two, 1)
+    await Promise.resolve()
+    expect(store.writes).toBe(2)
+  })
+
+  test('not after the stop', async () => {
+    const { store, positions, file, clock } = setUp()
+    const one = file()
+    positions.touch(one, 4_000_000)
+    positions.close()
+    expect(store.writes).toBe(1)
+    positions.touch(one, 4_000_000)
+    await Promise.resolve()
+    expect(store.writes).toBe(1)
+    expect(clock.waiting).toBe(0)
+  })
+
+  test('not when nothing has changed', () => {
+    const { store, positions } = setUp()
+    expect(positions.commit()).toBe(true)
+    expect(store.writes).toBe(0)
+  })
+
+  test('as it was while its file is truncated and not read again, and as unread when it has none', () => {
+    const { store, positions, file } = setUp()
+    const [known, unknown] = [file(), file()]
+    positions.touch(known)
+    positions.commit()
+    for (const one of [known, unknown]) {
+      readTo(one, 8)
+      writeFileSync(one.path, 'another')
+      positions.touch(one)
+    }
+    positions.commit()
+    expect(store.table.map(({ offset, markerSize }) => [offset, markerSize])).toEqual([
+      [0, 0],
+      [0, 0],
+    ])
+    expect(store.table.map(({ fingerprintSize }) => fingerprintSize)).toEqual([CONTENT.length, 0])
+  })
+})
+
+describe('a write that fails', () => {
+  test('is retried after 2 s, not earlier, whatever is opened and acknowledged, and logged once', async () => {
+    const { store, clock, logged, positions, file } = setUp()
+    store.failing = BUSY
+    const one = file()
+    positions.adopt(one)
+    clock.advance(0)
+    expect(positions.commit()).toBe(false)
+    store.failing = undefined
+    positions.adopt(file())
+    positions.touch(one, 4_000_000)
+    await Promise.resolve()
+    clock.advance(1999)
+    expect(store.writes).toBe(0)
+    clock.advance(1)
+    expect([store.writes, store.table.length]).toEqual([1, 2])
+    expect(logged).toEqual([
+      'warn: cannot write positions, retrying: busy',
+      'info: positions are being written again',
+    ])
+  })
+
+  test('keeps what was to be removed, closed and recorded', () => {
+    const { store, positions, file, clock } = setUp([row(1, { id: 11 }), row(2, { id: 12, closedAt: 5 })])
+    const [gone] = positions.unclaimed() as [OffsetRow]
+    const [closed] = positions.closedBefore as [OffsetRow]
+    store.failing = BUSY
+    positions.recordScan(1000)
+    positions.remove(gone)
+    positions.forgetClosed(closed)
+    const kept = positions.keepClosed(file())
+    positions.commit()
+    store.failing = undefined
+    clock.advance(2000)
+    expect(store.table.map(({ name, closedAt }) => [name, closedAt])).toEqual([
+      [kept.name, Math.floor(clock.nowMs() / 1000) - 2],
+    ])
+    expect([store.lastScan, store.skipped]).toEqual([1000, []])
+  })
+
+  test('does not keep a commit that was already under way from ending', async () => {
+    const { store, positions, file } = setUp()
+    const one = file()
+    positions.touch(one, 4_000_000)
+    store.failing = BUSY
+    expect(positions.commit()).toBe(false)
+    store.failing = undefined
+    await Promise.resolve()
+    expect(store.writes).toBe(0)
+    expect(positions.commit()).toBe(true)
+    positions.touch(one, 4_000_000)
+    await Promise.resolve()
+    expect(store.writes).toBe(2)
+  })
+})
+
+describe('the row of a file that is closed', () => {
+  test('is removed when nothing more is expected of it, and not written again', () => {
+    const { store, positions, file, clock } = setUp()
+    const [one, never] = [file(), file()]
+    positions.adopt(one)
+    positions.commit()
+    positions.touch(one)
+    positions.touch(never)
+    for (const each of [one, never]) positions.forget(each)
+    clock.advance(250)
+    expect([store.table, store.writes]).toEqual([[], 2])
+  })
+
+  test('is kept with the time, is left to the file when it is opened again, and can be forgotten', () => {
+    const { store, positions, file, clock } = setUp()
+    const one = file()
+    positions.adopt(one)
+    positions.commit()
+    positions.touch(one)
+    const closed = positions.keepClosed(one)
+    clock.advance(250)
+    const closedAt = Math.floor((clock.nowMs() - 250) / 1000)
+    expect(store.table).toMatchObject([{ id: 1, closedAt }])
+    const again = positions.keepClosed(one)
+    positions.reopen(again)
+    clock.advance(250)
+    expect(store.writes).toBe(2)
+    const unwritten = positions.keepClosed(file())
+    positions.forgetClosed(unwritten)
+    positions.forgetClosed(closed)
+    clock.advance(250)
+    expect(store.table).toEqual([])
+  })
+})
+
+test('a row that is removed is not found any more, and written out soon; a file without one causes no write', () => {
+  const { store, positions, clock, file } = setUp([row(1, { id: 11, inode: 7n, device: 1n })])
+  positions.forget(file())
+  clock.advance(1000)
+  expect([store.writes, clock.waiting]).toEqual([0, 0])
+  positions.remove(positions.find(1n, 7n) as OffsetRow)
+  expect(positions.find(1n, 7n)).toBeUndefined()
+  clock.advance(250)
+  expect([store.writes, store.table]).toEqual([1, []])
+  // Once: the store may have given its id to another file since.
+  positions.commit()
+  positions.adopt(file())
+  positions.commit()
+  expect([store.writes, store.table.length]).toEqual([2, 1])
+  let isClosed = false
+  store.close = () => {
+    isClosed = true
+  }
+  positions.close()
+  expect(isClosed).toBe(true)
+})
+
+describe('scans', () => {
+  test('are written with rows, but cause no write, except the first', () => {
+    const { store, positions, file, clock } = setUp()
+    positions.recordScan(1000)
+    positions.commit()
+    expect([store.writes, store.lastScan, store.skipped]).toEqual([1, 1000, []])
+    positions.recordScan(2000)
+    positions.commit()
+    expect([store.writes, store.lastScan]).toEqual([1, 1000])
+    positions.adopt(file())
+    clock.advance(0)
+    expect([store.writes, store.lastScan]).toEqual([2, 2000])
+  })
+
+  test('tell what is new: by birth, or, when it is known what was skipped, by having no row', () => {
+    const { store, clock } = setUp()
+    const log = { error() {}, warn() {}, info() {}, debug() {} }
+    const made = (): Positions => new Positions(store, ['/a/*.log'], clock, log)
+    expect([made().createdSinceLastScan(5), made().appearedSinceLastScan(5)]).toEqual([false, false])
+    store.skipped = []
+    expect(made().appearedSinceLastScan(5)).toBe(false)
+    store.lastScan = 1000
+    expect([made().appearedSinceLastScan(5), made().createdSinceLastScan(5)]).toEqual([true, false])
+    store.skipped = undefined
+    expect([made().appearedSinceLastScan(1000), made().appearedSinceLastScan(1001)]).toEqual([false, true])
+  })
+})
