@@ -156,6 +156,28 @@ describe('web servers', () => {
     ).toBe('caught SIGTERM')
   })
 
+  test.each([
+    '10.0.0.1',
+    '10.0.0.1:5000',
+    '::1',
+    '2001:db8::1:5000',
+    '[::1]',
+    '[::1]:5000',
+    '[fe80::1%eth0]:5000',
+    'client.example.org:5000',
+    '[x',
+  ])('apache_error finds the client %j', async (client) => {
+    const head = '[Sat Nov 21 06:00:01.1 2026] [core:error] [pid 1:tid 2]'
+    for (const message of ['AH00126: x', '[y] [z]: x]', 'AH01102: [client [::1]:1] y'])
+      expect((await parse('apache_error', `${head} [client ${client}] ${message}`))?.record).toEqual({
+        time: 'Sat Nov 21 06:00:01.1 2026',
+        level: 'core:error',
+        pid: '1:tid 2',
+        client,
+        message,
+      })
+  })
+
   test('nginx parses garbage requests and longer formats', async () => {
     const record = { remote: '10.0.0.1', host: '-', user: '-', ...fields, ...agent }
     expect(await parse('nginx', `10.0.0.1 - - ${first} ${COMBINED}`)).toEqual({ record, time: NOON })
@@ -208,6 +230,9 @@ describe('web servers', () => {
   test.each([
     ['10.0.0.1 - john doe', '10.0.0.1', 'john doe', {}],
     ['2001:db8::1 - -', '2001:db8::1', '-', {}],
+    ['[2001:db8::1]:4711 - ada', '[2001:db8::1]:4711', 'ada', {}],
+    ['[2001:db8::1]:443 [::1]:1, 10.0.0.1 - ada', '[::1]:1, 10.0.0.1', 'ada', { vhost: '[2001:db8::1]:443' }],
+    ['a.b "[::1]:2, ::3" ::1 - -', '::1', '-', { vhost: 'a.b', forwarded_for: '[::1]:2, ::3' }],
     ['10.0.0.2, 10.0.0.1, 127.0.0.1 - -', '10.0.0.2, 10.0.0.1, 127.0.0.1', '-', {}],
     ['example.com:443 10.0.0.1 - ada', '10.0.0.1', 'ada', { vhost: 'example.com:443' }],
     ['example.com ::1, 10.0.0.1 - j. r. doe', '::1, 10.0.0.1', 'j. r. doe', { vhost: 'example.com' }],
@@ -239,6 +264,20 @@ describe('web servers', () => {
       reg_id: '9f',
     })
   })
+
+  test.each(['::1', '[::1]', '[2001:db8::1]:4711'])(
+    'k8s-nginx-ingress parses the real address %s, and such upstreams',
+    async (address) => {
+      const line = `${address} - [${address}] - ada ${first} ${COMBINED} 481 0.005 [shop-web-80] [alt] [fd00::1]:80, [fd00::2]:80 0, 12 0.1, 0.2 504, 200 9f`
+      expect((await parse('k8s-nginx-ingress', line))?.record).toMatchObject({
+        remote: address,
+        real_ip: address,
+        user: 'ada',
+        proxy_alternative_upstream_name: 'alt',
+        upstream_addr: '[fd00::1]:80, [fd00::2]:80',
+      })
+    },
+  )
 
   test('k8s-nginx-ingress parses one and several upstreams', async () => {
     const head = `10.0.0.1 - - ${first} ${COMBINED} 481 0.005 [shop-web-80] []`
@@ -464,6 +503,46 @@ describe('system', () => {
       saddr: '10.0.0.9',
       extra: 'TYPE=8 CODE=0 ID=7 SEQ=1 ',
     })
+  })
+
+  test('kmsg-netfilter-log parses IPv6', async () => {
+    const head = '<4>1 2026-11-21T06:00:01.000000+00:00 fw kernel - - - [ 1234.567890] DROP: IN=eth0 OUT= '
+    const mac = 'MAC=33:33:00:00:00:01:52:54:00:65:43:21:86:dd '
+    const ip =
+      'SRC=fe80:0000:0000:0000:0000:0000:0000:0001 DST=ff02:0000:0000:0000:0000:0000:0000:0001 LEN=72 TC=0 HOPLIMIT=1 FLOWLBL=1234 '
+    const fields = {
+      saddr: 'fe80:0000:0000:0000:0000:0000:0000:0001',
+      daddr: 'ff02:0000:0000:0000:0000:0000:0000:0001',
+      len: '72',
+      tc: '0',
+      hoplimit: '1',
+      flowlbl: '1234',
+    }
+    const tcp = 'PROTO=TCP SPT=51234 DPT=22 WINDOW=64240 RES=0x00 SYN URGP=0 '
+    const parsed = await parse('kmsg-netfilter-log', `${head}${mac}${ip}${tcp}`)
+    expect(parsed?.record).toMatchObject({
+      ...fields,
+      ethtype: '86:dd',
+      proto: 'TCP',
+      sport: '51234',
+      flag: 'SYN',
+    })
+    expect([parsed?.record.tos, parsed?.record.id, parsed?.record.headers]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ])
+    const icmp = await parse('kmsg-netfilter-log', `${head}${ip}PROTO=ICMPv6 TYPE=130 CODE=0 `)
+    expect(icmp?.record).toMatchObject({ ...fields, proto: 'ICMPv6', extra: 'TYPE=130 CODE=0 ' })
+    for (const headers of ['FRAG:0 INCOMPLETE ID:0000abcd', 'OPT ( ) OPT ( AH SPI=0x12 )']) {
+      const udp = `${headers} PROTO=UDP SPT=53 DPT=5353 LEN=40 `
+      expect((await parse('kmsg-netfilter-log', head + ip + udp))?.record).toMatchObject({
+        ...fields,
+        headers,
+        proto: 'UDP',
+        protolen: '40',
+      })
+    }
   })
 
   test('mongodb parses lines with and without a duration', async () => {

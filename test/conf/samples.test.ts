@@ -25,7 +25,7 @@ const FIXED_WORDS: Record<string, string[]> = {
   'kube-custom': ['log$'],
   'kmsg-netfilter-log': [
     '(?<=>)1 |kernel - - -',
-    '\\b(?:IN|OUT|MAC|SRC|DST|LEN|TOS|PREC|TTL|ID|PROTO|SPT|DPT|WINDOW|RES|URGP)=',
+    '\\b(?:IN|OUT|MAC|SRC|DST|LEN|TOS|PREC|TTL|ID|TC|HOPLIMIT|FLOWLBL|PROTO|SPT|DPT|WINDOW|RES|URGP)=',
   ],
 }
 /** A time that is read to its end, without blanks. */

@@ -20,24 +20,31 @@ interface Trace {
 /** Head of a trace: the name of an exception, with or without its namespace, anywhere in a line. */
 const HEAD = /(?:^|[\s("'[.\\:])[\w$]*(?:Exception|Error)(?:`\d)?(?: ?[([][^)\]]{1,40}[)\]])?(?::|\s*$)/
 
+const CIRCULAR = /^[\t ]*(?:(?:Caused by|Suppressed|Wrapped by): )?\[CIRCULAR REFERENCE.*\]\s*$/
+const CIRCULAR_BEGIN = /^[\t ]*(?:(?:Caused by|Suppressed|Wrapped by): )?\[CIRCULAR REFERENCE/
+
 const java: Trace = {
   probe: /Exception|Error|Throwable/,
   rules: [
     ['start_state', /(?:Exception|Error|Throwable)(?:[:\s]|$)/, 'head'],
     ['start_state', /^(?:(?:[a-z_]\w*\.)+[A-Z][\w$]*|[A-Z]\w*\$[\w$]+): /, 'head'],
     ['head, frame', /^[\t ]+(?:eval )?at [^\s(]+\s?\(/, 'frame'],
+    // An exception that was already printed: it has no frames, and its message may have several lines.
+    ['head, frame', CIRCULAR, 'frame'],
+    ['head, frame', CIRCULAR_BEGIN, 'circular'],
+    ['circular', /\]\s*$/, 'frame'],
     ['head, frame', /^[\t ]*(?:Caused by|Suppressed|Wrapped by):(?: |$)/, 'head'],
-    ['head', /^[\t ]*(?:nested exception is|\[CIRCULAR REFERENCE)/, 'head'],
+    ['head', /^[\t ]*nested exception is/, 'head'],
     ['head', /^[\t ]*[\w.$]+(?:Exception|Error|Throwable):/, 'head'],
     [
       'head, frame',
       /^[\t ]*\.\.\. (?:suppressed )?\d+ (?:more|lines|common frames|frames|filtered)/,
       'frame',
     ],
-    ['head, frame', /^[\t ]*(?:-{3} End of inner exception stack trace -{3}|\[CIRCULAR REFERENCE)/, 'frame'],
+    ['head, frame', /^[\t ]*-{3} End of inner exception stack trace -{3}/, 'frame'],
     ['frame', /^[\t ]+(?:at |- (?:locked|waiting|parking)|\(Coroutine boundary\))/, 'frame'],
   ],
-  held: { head: 'frames' },
+  held: { head: 'frames', circular: 'frames' },
 }
 
 const python: Trace = {
@@ -111,14 +118,24 @@ const ruby: Trace = {
   held: { head: 'frames', rails: 'frames' },
 }
 
+/** Position in a program, above the line of code: of a file, of a script without one, or of an evaluated text. */
+const PLACE =
+  /^(?:(?:(?:file:\/\/)?\/|[A-Za-z]:[\\/]|node:|evalmachine\.|(?:data|blob|webpack)[\w-]*:\S*[/,]).*|[^\s:]+\.[cm]?[jt]sx?|\[(?:worker )?(?:eval|stdin)\d*\]|<\w+>|undefined|REPL\d+|):\d+$/
+
+/** Name of an own class of errors with a code (`Fault [E_CODE]: text`), but no name with a level (`app [INFO]: text`). */
+const CODED =
+  /^(?:Uncaught |<ref \*\d+> |\[)*[\w$.\x80-\xff]+ \[(?!(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|LOG)\])[A-Z][A-Z\d_]+\](?::|\]?\s*$)/
+
 const node: Trace = {
   probe: /Error|Exception/,
   rules: [
-    ['start_state', /^(?:(?:file:\/\/)?\/|[A-Za-z]:[\\/]|node:|\[eval).*:\d+$/, 'place'],
-    ['start_state', /^\(node:\d+\) .*Warning: /, 'head'],
-    ['start_state', /(?:^|[\s([])[\w$.]*(?:Error|Exception)(?: \[\w+\])?(?::|\]?\s*$)/, 'head'],
+    ['start_state', PLACE, 'place'],
+    ['start_state', /^\(node:\d+\) \S/, 'head'],
+    ['start_state', /(?:^|[\s([])[\w$.\x80-\xff]*(?:Error|Exception)(?: \[\w+\])?(?:\]?:|\]?\s*$)/, 'head'],
+    ['start_state', CODED, 'head'],
     ['place', /^[\t ]*\^+\s*$/, 'caret'],
     ['caret', /^\s*$/, 'caret'],
+    ['caret', PLACE, 'place'],
     ['caret', /^(?:Uncaught )?\S/, 'head'],
     ['head, frame', /^[\t ]+(?:at \S.*|\.\.\. \d+ lines .*) \{$/, 'fields'],
     ['head, frame', /^[\t ]+(?:at \S|\.\.\. \d+ lines matching )/, 'frame'],

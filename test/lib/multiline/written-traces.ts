@@ -24,6 +24,44 @@ lines
 Caused by: java.lang.Error: [deep]
 	... 2 frames truncated
 Caused by: [CIRCULAR REFERENCE: java.lang.Exception: x]`,
+    // Openjdk 17, with the next trace after it
+    `java.lang.Exception: two
+lines
+	at Circ.main(Circ.java:7)
+Caused by: java.lang.Exception: x
+	... 8 more
+Caused by: [CIRCULAR REFERENCE: java.lang.Exception: two
+lines]`,
+    `java.lang.RuntimeException: next
+	at A.main(A.java:13)`,
+    `java.lang.Exception: s2
+	at Circ.main(Circ.java:9)
+	Suppressed: java.lang.Exception: t2
+		... 8 more
+	Caused by: [CIRCULAR REFERENCE: java.lang.Exception: s2]
+	Suppressed: java.io.IOException: other
+		... 8 more
+	Suppressed: [CIRCULAR REFERENCE: java.lang.Exception: s2]
+Caused by: java.lang.Error: cause
+	... 8 more
+Caused by: [CIRCULAR REFERENCE: java.lang.Exception: s2]`,
+    `java.lang.RuntimeException: next
+	at A.main(A.java:13)`,
+    // Java 8, of an exception without frames
+    `java.lang.Exception: y
+	[CIRCULAR REFERENCE:java.lang.Exception: y]`,
+    `java.lang.RuntimeException: next
+	at A.main(A.java:13)`,
+    // logback
+    `java.lang.Exception: y
+	at A.main(A.java:12)
+Caused by: java.lang.Exception: x
+	... 1 common frames omitted
+Caused by: [CIRCULAR REFERENCE: java.lang.Exception: blank
+
+lines]`,
+    `java.lang.RuntimeException: next
+	at A.main(A.java:13)`,
     `com.example.app.Fault: has no usual name
 and two lines
 	at com.example.app.Main$Inner.lambda$run$0(Main.java:3)
@@ -214,6 +252,68 @@ Error [ERR_HTTP_HEADERS_SENT]: Cannot set headers
 }`,
     `DOMException [AbortError]: This operation was aborted
     at new DOMException (node:internal/per_context/domexception:53:5)`,
+    // v20, with classes whose names do not end with Error
+    `V [Error]: custom
+of two lines
+    at Object.<anonymous> (/src/n.js:8:20)
+    at node:internal/main/run_main_module:28:49`,
+    `failed: My$1 [TypeError]: x
+    at /src/n.js:8:20`,
+    `Übel [Error]
+    at /src/n.js:8:20`,
+    `[Error: null prototype]: x
+    at /src/n.js:16:25`,
+    `<ref *1> V [Error]: x
+    at /src/n.js:34:25 {
+  self: [Circular *1]
+}`,
+    `Fault [E_CUSTOM]: x
+    at /src/n.js:34:25 {
+  code: 'E_CUSTOM'
+}`,
+    `/src/u1.js:2
+throw new V('custom')
+^
+
+V [Error]: custom
+    at Object.<anonymous> (/src/u1.js:2:7)
+
+Node.js v20.20.2`,
+    ...[
+      'evalmachine.<anonymous>:1',
+      'plugin.js:12',
+      'lib/plugin.mts:12',
+      ':1',
+      '[stdin]:1',
+      '[worker eval]:1',
+      'undefined:1',
+      '<anonymous_script>:1',
+      'data:text/javascript,var a = ;:1',
+      'C:\\src\\a.js:1',
+    ].map(
+      (place) => `${place}
+var a = ;
+        ^
+
+SyntaxError: Unexpected token ';'
+    at new Script (node:vm:117:7)
+    at /src/n.js:35:15`,
+    ),
+    // An error of a worker, which the main thread throws again
+    `node:internal/event_target:1105
+  process.nextTick(() => { throw err; });
+                           ^
+[worker eval]:1
+class V extends Error{}; throw new V("x")
+                         ^
+
+V [Error]: x
+    at [worker eval]:1:32
+    at runScriptInThisContext (node:internal/vm:209:10)
+
+Node.js v20.20.2`,
+    `(node:29551) [MY_CODE] Custom: text
+    at Object.<anonymous> (/src/u15.js:1:46)`,
   ],
   dotnet: [
     `Unhandled exception. System.InvalidOperationException: outer

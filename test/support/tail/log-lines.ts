@@ -132,7 +132,7 @@ const proxied = (r: Random): string =>
 const ids = (r: Random): string =>
   `"${r.of(LISTS)}" "${r.of(['curl/8.5', '-', 'Mozilla/5.0 (X11)'])}" "${r.hex(8)}-${r.hex(4)}" "shop:8080" "${r.of(['tcp://10.0.2.1:80', '-', '[2001:db8::1]:80'])}"`
 const netfilter = (r: Random): string =>
-  `<4>1 ${isoDay(r)}.000000+00:00 fw kernel - - - [ ${r.below(9999)}.567890] ${r.of(['DROP: ', 'x', '', '[UFW-BLOCK] '])}IN=eth0 OUT=${r.of(['', 'eth1'])} MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 SRC=10.0.0.9 DST=10.0.0.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=${r.below(65_535)} ${r.of(['DF ', '', 'CE DF '])}${r.of(['PROTO=TCP SPT=51234 DPT=22 WINDOW=64240 RES=0x00 ACK SYN URGP=0 ', 'PROTO=UDP SPT=53 DPT=5353 LEN=40 ', 'PROTO=ICMP TYPE=8 CODE=0 ID=7 SEQ=1 MARK=0x1 '])}`
+  `<4>1 ${isoDay(r)}.000000+00:00 fw kernel - - - [ ${r.below(9999)}.567890] ${r.of(['DROP: ', 'x', '', '[UFW-BLOCK] '])}IN=eth0 OUT=${r.of(['', 'eth1'])} MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 ${r.of([`SRC=10.0.0.9 DST=10.0.0.1 LEN=60 TOS=0x00 PREC=0x00 TTL=64 ID=${r.below(65_535)} ${r.of(['DF ', '', 'CE DF '])}`, 'SRC=fe80:0000:0000:0000:0000:0000:0000:0001 DST=ff02:0000:0000:0000:0000:0000:0000:0001 LEN=72 TC=0 HOPLIMIT=1 FLOWLBL=0 '])}${r.of(['PROTO=TCP SPT=51234 DPT=22 WINDOW=64240 RES=0x00 ACK SYN URGP=0 ', 'PROTO=UDP SPT=53 DPT=5353 LEN=40 ', 'PROTO=ICMP TYPE=8 CODE=0 ID=7 SEQ=1 MARK=0x1 '])}`
 
 /**
  * Lines that the regular expressions of conf/parsers.conf read; each generator stands for one kind of
@@ -175,7 +175,7 @@ export const REGEX_LINES: readonly { parser: string; kind: string; line(r: Rando
     parser: 'apache_error',
     kind: 'error log',
     line: (r) =>
-      `[Sat Nov 21 ${clock(r)}${r.of(['', '.123456'])} 2026] [${r.of(['notice', 'core:error', 'ssl:warn'])}]${r.of(['', ' [pid 35708:tid 140233]', ' [pid 12]'])}${r.of(['', ' [client 72.15.99.187:35236]', ' [client ::1]'])} ${r.of(['AH00126: Invalid URI in request', '(111)Connection refused: [client 10.0.0.1:2] AH00957: x', 'caught SIGTERM, shutting down', 'File does not exist: /var/www/a b, referer: http://x/ [y]'])}`,
+      `[Sat Nov 21 ${clock(r)}${r.of(['', '.123456'])} 2026] [${r.of(['notice', 'core:error', 'ssl:warn'])}]${r.of(['', ' [pid 35708:tid 140233]', ' [pid 12]'])}${r.of(['', ' [client 72.15.99.187:35236]', ' [client ::1]', ' [client [2001:db8::1]:5000]'])} ${r.of(['AH00126: Invalid URI in request', '(111)Connection refused: [client 10.0.0.1:2] AH00957: x', 'caught SIGTERM, shutting down', 'File does not exist: /var/www/a b, referer: http://x/ [y]'])}`,
   },
   {
     parser: 'k8s-nginx-ingress',
@@ -187,7 +187,7 @@ export const REGEX_LINES: readonly { parser: string; kind: string; line(r: Rando
     parser: 'k8s-nginx-ingress',
     kind: 'before 0.25',
     line: (r) =>
-      `10.0.0.7 - [10.0.0.7] - ${r.of(['-', 'frank', 'john doe'])} [${clf(r)}] ${request(r)} "-" "${r.of(AGENTS)}" 89 0.001 [default-web-8080] ${upstream(r)} ${r.hex(32)}`,
+      `10.0.0.7 - [${r.of(['10.0.0.7', '2001:db8::7', '[2001:db8::7]:4711'])}] - ${r.of(['-', 'frank', 'john doe'])} [${clf(r)}] ${request(r)} "-" "${r.of(AGENTS)}" 89 0.001 [default-web-8080] ${upstream(r)} ${r.hex(32)}`,
   },
   {
     parser: 'envoy',

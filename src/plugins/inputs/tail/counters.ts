@@ -42,8 +42,9 @@ export const TAIL_COUNTERS = {
         'unread in a file that was deleted or moved away while the agent was not running, if its size is known',
       compressed:
         'unread in a file of which only a compressed copy in an unsupported format is left, if its size is known',
-      late: 'written to a rotated file after it was closed, and gone before they could be read',
-      gzip_damaged: 'compressed bytes of a corrupt .gz, from the damage on',
+      late: 'written to a rotated file after it was closed, seen but not readable, and gone later',
+      gzip_damaged:
+        'compressed bytes of a corrupt .gz, from the damage on; with a wrong checksum, from the start of the member',
       long_line: 'beyond Buffer_Max_Size in a long line',
     },
   },

@@ -71,15 +71,36 @@ describe('compressed files', () => {
 
   test('counts the compressed bytes from the damage on', async () => {
     const path = join(tmp(), 'a.gz')
-    const compressed = Buffer.from(gzipSync('x'.repeat(50_000), { level: 0 }))
-    compressed.writeUInt32LE(0, compressed.length - 8)
+    const compressed = Buffer.from(gzipSync('x'.repeat(200_000), { level: 0 }))
+    // Makes the block invalid that begins here.
+    const second = 10 + 5 + compressed.readUInt16LE(11)
+    compressed[second] = 7
     writeFileSync(path, compressed)
     utimesSync(path, 0, 0)
     const run = follow({ path, exit_on_eof: 'on' })
     await until(() => run.finished)
     expect(run.incomplete).toBe('1 path could not be read')
-    expect(run.assembly.inputs[0]?.counters.get('lost_bytes', 'gzip_damaged')).toBeGreaterThan(0)
-    expect(run.count('lost_bytes')).toBeLessThanOrEqual(64)
+    const lost = run.assembly.inputs[0]?.counters.get('lost_bytes', 'gzip_damaged') ?? 0
+    expect(lost).toBe(run.count('lost_bytes'))
+    expect(Math.abs(compressed.length - second - lost)).toBeLessThanOrEqual(16)
+  })
+
+  test('counts the compressed bytes of a member with a wrong checksum, and says that its data is sent', async () => {
+    const path = join(tmp(), 'a.gz')
+    const [first, second] = [gzipSync('one\n'), Buffer.from(gzipSync('two\n'.repeat(50_000)))]
+    second.writeUInt32LE(0, second.length - 8)
+    writeFileSync(path, Buffer.concat([first, second]))
+    utimesSync(path, 0, 0)
+    const run = follow({ path, exit_on_eof: 'on' })
+    await until(() => run.finished)
+    expect(run.lines()).toHaveLength(50_001)
+    expect(run.assembly.inputs[0]?.counters.get('lost_bytes', 'gzip_damaged')).toBe(second.length)
+    const [message] = run.logs.flatMap(({ message, fields }) =>
+      fields.code === 'E_TAIL_GZIP' ? message : [],
+    )
+    expect(message).toEndWith(
+      'the checksum is wrong; some of the data of its last member that was sent is wrong',
+    )
   })
 
   test('fails a finite run when a .gz is incomplete, after sending all of its data', async () => {

@@ -1,4 +1,5 @@
 import type { BigIntStats } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Logger } from '../../../../core/services.ts'
 import { FsFailure, stat } from '../../../../lib/fs/file-system.ts'
 import type { TailCounters } from '../counters.ts'
@@ -38,6 +39,8 @@ export class Glob {
   readonly #limits: SearchLimits
   /** Kind of what is at each entry of Path without wildcards; undefined for a regular file. */
   readonly #kinds = new Map<string, string | undefined>()
+  /** Entries of Exclude_Path about which nothing was logged. */
+  #unexplained: ExcludePattern[]
   #wasCut = false
   #lastSearchMs = 0
 
@@ -51,10 +54,11 @@ export class Glob {
     const given = excludes.map((text) => new ExcludePattern(text))
     this.#excludes = [...given, ...hidden]
     for (const { text, problems } of this.#patterns) this.#warn('Path', text, problems)
-    for (const exclude of given) {
+    this.#unexplained = given.filter((exclude) => {
       const problems = exclude.problems.length === 0 ? this.#unreachable(exclude) : exclude.problems
       this.#warn('Exclude_Path', exclude.text, problems)
-    }
+      return problems.length === 0
+    })
   }
 
   /**
@@ -70,6 +74,7 @@ export class Glob {
     this.#lastSearchMs = performance.now() - startedMs
     const found: string[] = []
     for (const path of paths) if (!this.excludes(path)) found.push(path)
+    if (this.#unexplained.length > 0) this.#explainExcludes(folders, found)
     return { paths: found, folders: [...folders] }
   }
 
@@ -111,6 +116,32 @@ export class Glob {
               ? `use ${text}/* for the files in it`
               : 'only regular files can be followed; to read a pipe, use the input stdin',
         })
+    }
+  }
+
+  /** Logs, once for each, the entries of Exclude_Path that match a directory but not all files in it. */
+  #explainExcludes(folders: Iterable<string>, found: readonly string[]): void {
+    const excludeOf = new Map<string, ExcludePattern | undefined>()
+    for (let folder of folders)
+      for (; !excludeOf.has(folder); folder = dirname(folder))
+        excludeOf.set(
+          folder,
+          this.#unexplained.find((exclude) => exclude.matches(folder)),
+        )
+    const matched = [...excludeOf].filter(([, exclude]) => exclude !== undefined)
+    if (matched.length === 0) return
+    const foldersOfFound = new Set<string>()
+    for (const path of found)
+      for (let folder = dirname(path); !foldersOfFound.has(folder); folder = dirname(folder))
+        foldersOfFound.add(folder)
+    for (const [folder, exclude] of matched) {
+      if (exclude === undefined || !foldersOfFound.has(folder) || !this.#unexplained.includes(exclude))
+        continue
+      this.#unexplained = this.#unexplained.filter((other) => other !== exclude)
+      this.#log.warn(
+        `Exclude_Path ${exclude.text} matches the directory ${folder}, but not the files in it: they are read`,
+        { hint: `add ${exclude.text}/*` },
+      )
     }
   }
 

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { FsFailure, readTextFile } from '../../../../lib/fs/file-system.ts'
 import { escapePattern, NamePattern } from './fnmatch.ts'
-import type { Token } from './fnmatch-parse.ts'
+import { parsePattern, type Token } from './fnmatch-parse.ts'
 
 /** An entry of Path: an absolute glob(3) pattern, with one name pattern for each part of the path. */
 export class PathPattern {
@@ -17,7 +17,7 @@ export class PathPattern {
     this.text = text
     const { path, problem } = absolute(text)
     const parts = path.parts.map((part) => new NamePattern(part, true))
-    this.problems = problemsOf(text, problem, parts, path.isDirectory)
+    this.problems = problemsOf(text, problem, parts, path.isDirectory ? DIRECTORY : undefined)
     // A pattern that ends with a slash matches directories only, which are not read.
     this.parts = path.isDirectory ? [] : parts
     const wild = this.parts.findIndex((part) => part.literal === undefined)
@@ -50,10 +50,16 @@ export class PathPattern {
     return names.length < this.parts.length && names.every((name, i) => this.parts[i]?.test(name))
   }
 
-  /** Tokens of the pattern for all files in the matching directories. Its stars do not match a slash. */
+  /**
+   * Tokens of the pattern for all files in the matching directories. Its stars do not match a slash, and no
+   * part matches the empty name.
+   */
   folderTokens(): Token[] {
-    const folders = this.parts.slice(0, -1).flatMap((part) => [SLASH, ...part.tokens])
-    return [...folders, SLASH, '*']
+    const folders = this.parts.slice(0, -1).flatMap(({ tokens }) => {
+      const isStar = tokens.length === 1 && tokens[0] === '*'
+      return [SLASH, ...(isStar ? ANY_NAME : tokens)]
+    })
+    return [...folders, SLASH, ...ANY_NAME]
   }
 }
 
@@ -73,7 +79,7 @@ export class ExcludePattern {
     const whole = new NamePattern(`/${path.parts.join('/')}${path.isDirectory ? '/' : ''}`, false)
     this.#patterns = [whole]
     if (!isRooted(text)) this.#patterns.push(new NamePattern(text, false))
-    this.problems = problemsOf(text, problem, [whole], false)
+    this.problems = problemsOf(text, problem, [whole], text.endsWith('/') ? EXCLUDED_DIRECTORY : undefined)
   }
 
   matches(path: string): boolean {
@@ -81,12 +87,23 @@ export class ExcludePattern {
     return false
   }
 
+  /** Tokens of the patterns that some path could match. */
   get tokens(): (readonly Token[])[] {
-    return this.#patterns.map((pattern) => pattern.tokens)
+    const asWritten = DOT_PART.test(this.text) ? 1 : this.#patterns.length
+    return this.#patterns.slice(0, asWritten).map((pattern) => pattern.tokens)
   }
 }
 
 const SLASH = 0x2f
+const DIRECTORY = 'a pattern that ends with a slash matches only directories, which are not read: add `*`'
+const EXCLUDED_DIRECTORY =
+  'a pattern that ends with a slash matches no file: add `*` to exclude those in the directory'
+/** Any name, which has at least one character. */
+const ANY_NAME = parsePattern('?*').tokens
+/**
+ * Matches a pattern without sets that has an empty part, `.` or `..`. No path matches it as it is written.
+ */
+const DOT_PART = /^(?:[^[]*\/)?\.{0,2}(?:\/[^[]*)?$/
 
 interface Parts {
   parts: string[]
@@ -143,7 +160,7 @@ function problemsOf(
   text: string,
   problem: string | undefined,
   patterns: readonly NamePattern[],
-  isDirectory: boolean,
+  slashProblem: string | undefined,
 ): string[] {
   const problems = [problem, ...patterns.map((pattern) => pattern.problem)]
   // The list was split at its commas before, so `{a,b}` arrives as `{a` and `b}`.
@@ -151,7 +168,6 @@ function problemsOf(
     problems.push('braces are taken literally, and a comma always separates two patterns')
   if (text.split('/').includes('**'))
     problems.push('`**` means the same as `*`: write a pattern for each level, as in `/a/*.log, /a/*/*.log`')
-  if (isDirectory)
-    problems.push('a pattern that ends with a slash matches only directories, which are not read: add `*`')
+  problems.push(slashProblem)
   return problems.filter((p) => p !== undefined)
 }

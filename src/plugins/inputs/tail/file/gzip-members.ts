@@ -91,6 +91,11 @@ export class GzipMembers {
     return this.#state === 'between'
   }
 
+  /** True when a member was inflated but its checksum and size were not compared, or differ. */
+  get isInTrailer(): boolean {
+    return this.#state === 'trailer'
+  }
+
   /** True when the last member is followed by something else; no more bytes are consumed then. */
   get isGarbage(): boolean {
     return this.#state === 'garbage'

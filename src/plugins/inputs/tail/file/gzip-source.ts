@@ -25,9 +25,9 @@ export interface GzipEvents {
   onMore(): void
   /**
    * Called when the data from the compressed position `from` on cannot be inflated; `size` is the size of the
-   * file.
+   * file. `isSent`: the member that begins there was inflated, but its checksum is wrong.
    */
-  onDamaged(reason: string, from: number, size: number): void
+  onDamaged(reason: string, from: number, size: number, isSent: boolean): void
   /** Called when a file that counted as damaged has grown and is complete now. */
   onRepaired(): void
   /** Called for `bytes` after the last member, from `from` on, that are not another member. */
@@ -92,8 +92,8 @@ export class GzipSource implements ByteSource {
   #skipped = 0
   /** Compressed position from which the second attempt at corrupt data reads FINE_BYTES at a time. */
   #fineFrom: number | undefined
-  /** Reason why inflating stopped, and the compressed position. */
-  #damage: { reason: string; at: number } | undefined
+  /** Reason why inflating stopped, and the compressed position. `member`: that of a member with a wrong trailer. */
+  #damage: { reason: string; at: number; member?: number | undefined } | undefined
   #isReported = false
   /** Read failure that has not been returned to the reader yet. */
   #failure: FsFailure | undefined
@@ -273,7 +273,8 @@ export class GzipSource implements ByteSource {
       }
     } catch (error) {
       if (this.#isClosed || this.#members !== members) return
-      this.#damage = { reason: messageOf(error), at: this.#rawEnd }
+      const member = members.isInTrailer ? members.memberEnd : undefined
+      this.#damage = { reason: messageOf(error), at: this.#rawEnd, member }
     }
     this.#settle(members)
   }
@@ -376,8 +377,8 @@ export class GzipSource implements ByteSource {
       this.#retryMember(this.#damage.at)
       return
     }
-    const damage = this.#damage ?? { reason: 'it ends too early', at: this.#rawEnd }
-    if (!this.#isReported) this.#events.onDamaged(damage.reason, damage.at, size)
+    const { reason, at, member } = this.#damage ?? { reason: 'it ends too early', at: this.#rawEnd }
+    if (!this.#isReported) this.#events.onDamaged(reason, member ?? at, size, member !== undefined)
     this.#isReported = true
     this.#fineFrom = undefined
     this.#finish()

@@ -12,12 +12,12 @@ export function gzipEvents(
 ): GzipEvents {
   return {
     onMore: () => onMore(file()),
-    onDamaged: (reason, from, size) => {
+    onDamaged: (reason, from, size, isSent) => {
       const lost = Math.max(0, size - from)
       counters.add('gzip_errors')
       counters.add('lost_bytes', lost, 'gzip_damaged')
       log.error(
-        `${file().path} is corrupt or truncated: ${reason}; only the data before that point is sent`,
+        `${file().path} is corrupt or truncated: ${reason}; ${isSent ? 'some of the data of its last member that was sent is wrong' : 'only the data before that point is sent'}`,
         {
           code: 'E_TAIL_GZIP',
           from,

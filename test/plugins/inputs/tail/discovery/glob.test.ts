@@ -185,6 +185,42 @@ describe('Exclude_Path', () => {
       expect(warnings('/var/log/app.log', exclude)).toEqual([])
   })
 
+  test('that can match only an empty name, `.` or `..` is logged', () => {
+    const root = treeOf('l/e/a.log', 'l/d/a.log', 'elsewhere/x')
+    chdir(root)
+    const warnings = (exclude: string) => globOf([`${root}/l/*/*.log`], [exclude]).warnings
+    const slash =
+      'a pattern that ends with a slash matches no file: add `*` to exclude those in the directory'
+    for (const exclude of [`${root}/l/e/`, 'l/e/', 'e/', '*/e/', '*/', 'l/*/', '~/', '/'])
+      expect(warnings(exclude)).toEqual([`Exclude_Path ${exclude}: ${slash}`])
+    for (const exclude of ['l//e/*', './l/e/*', 'l/d/../e/*', '*/e/*', 'l/?/*', '*/./e/*'])
+      expect(warnings(exclude)).toEqual([])
+    expect(found(root, `${root}/l/*/*.log`, 'l//d/../e/./*')).toEqual(['l/d/a.log'])
+    chdir(join(root, 'elsewhere'))
+    const nothing = 'it cannot match any path of Path, so it excludes nothing'
+    for (const exclude of ['*//a.log', '*/../a.log', '*/./a.log', '*/e/.', '/..', '.'])
+      expect(warnings(exclude)).toEqual([`Exclude_Path ${exclude}: ${nothing}`])
+  })
+
+  test('that matches a directory but not the files in it is logged once', () => {
+    const root = treeOf('l/e/a.log', 'l/e/deep/a.log', 'l/d/a.log', 'm/e/a.log')
+    const warnings = (...excludes: string[]) => {
+      const { glob, warnings } = globOf([`${root}/*/*/*.log`, `${root}/l/e/deep/*`], excludes)
+      glob.find()
+      glob.find()
+      return warnings.map((line) => line.replaceAll(root, ''))
+    }
+    expect(warnings('*/l/e')).toEqual([
+      'Exclude_Path */l/e matches the directory /l/e, but not the files in it: they are read',
+    ])
+    expect(warnings('*/l/e', '*/l/e/*.log')).toEqual([])
+    expect(warnings('*/l/e', `${root}/l/e/a*`)).toHaveLength(1)
+    expect(warnings('*/none', '*/e/*', '*/d*')).toEqual([])
+    expect(warnings(root)).toEqual([
+      'Exclude_Path : it cannot match any path of Path, so it excludes nothing',
+    ])
+  })
+
   test('is reported to exclude nothing only if that is true', () => {
     const piece = fc.constantFrom('a', 'b', '/', '*', '?', '[ab]', '[!a]', '.', '[/-a]')
     const text = fc.array(piece, { maxLength: 6 }).map((pieces) => pieces.join(''))

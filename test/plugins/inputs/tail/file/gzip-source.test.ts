@@ -105,6 +105,24 @@ test('data before corrupt data is sent, and the damage is located', async () => 
   expect(second - 15 - text.length).toBeLessThan(16)
 })
 
+test('a member with a wrong checksum or size is damaged from its start on, though its data is sent', async () => {
+  for (const wrong of [8, 4]) {
+    const [first, second] = [gzipSync('one\n'), Buffer.from(gzipSync(LINES))]
+    second.writeUInt32LE(1, second.length - wrong)
+    const file = Buffer.concat([first, second])
+    const made = sourceOf(file)
+    utimesSync(made.path, 0, 0)
+    await until(() => made.clock.waiting === 1)
+    made.clock.advance(GZIP_QUIET_MS)
+    await until(() => made.clock.waiting === 1 && !made.source.complete)
+    made.clock.advance(GZIP_QUIET_MS)
+    await until(() => made.source.complete)
+    const reason = wrong === 8 ? 'checksum' : 'size'
+    expect(made.reported).toEqual([`damaged the ${reason} is wrong ${first.length}-${file.length}`])
+    expect(made.readOn()).toBe(`one\n${LINES}`)
+  }
+})
+
 test('members appended one by one are read, and reading can resume at each of their ends', async () => {
   const made = sourceOf(gzipSync('one\n'))
   await until(() => made.source.complete)
